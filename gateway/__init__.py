@@ -1,0 +1,115 @@
+"""The public door for plugin authors: values, errors, the Provider protocol and ``hookimpl``.
+
+A plugin writes ``import gateway`` and nothing deeper. Importing this starts no web framework and opens no database.
+"""
+
+from gateway.core.commands import (
+    Address,
+    CancelPayment,
+    CapturePayment,
+    Charges,
+    Checkout,
+    Command,
+    CompletePayment,
+    CreatePayment,
+    Customer,
+    FetchPayment,
+    Item,
+    Order,
+    RefundPayment,
+    UpdatePayment,
+    Urls,
+)
+from gateway.core.errors import CallbackRejected, GatewayError, OutcomeUnknown, ProviderError, Reason
+from gateway.core.facts import (
+    Absent,
+    Busy,
+    Declined,
+    Event,
+    Hint,
+    Observation,
+    Pending,
+    Recorded,
+    Refused,
+    Repeated,
+    Stage,
+    Verdict,
+)
+from gateway.core.mapping import Field, FieldMap, FieldProblem, FieldRule, Member, fill
+from gateway.core.money import Amount, Money
+from gateway.core.payment import State
+from gateway.core.rules import Actual, AmountRule, Exact, Rules, Tolerance
+from gateway.core.secret import Secret
+from gateway.core.signing import same
+from gateway.core.strictjson import JsonNumber, NotStrictJson, dumps, loads
+from gateway.core.wire import Callback, Headers, HttpRequest, HttpResponse, header, media_type
+from gateway.hookspecs import hookimpl
+from gateway.provider import Account, Derive, Provider, Session, SimulatedAccount, Simulator
+
+__all__ = [
+    "Absent",
+    "Account",
+    "Actual",
+    "Address",
+    "Amount",
+    "AmountRule",
+    "Busy",
+    "Callback",
+    "CallbackRejected",
+    "CancelPayment",
+    "CapturePayment",
+    "Charges",
+    "Checkout",
+    "Command",
+    "CompletePayment",
+    "CreatePayment",
+    "Customer",
+    "Declined",
+    "Derive",
+    "Event",
+    "Exact",
+    "FetchPayment",
+    "Field",
+    "FieldMap",
+    "FieldProblem",
+    "FieldRule",
+    "GatewayError",
+    "Headers",
+    "Hint",
+    "HttpRequest",
+    "HttpResponse",
+    "Item",
+    "JsonNumber",
+    "Member",
+    "Money",
+    "NotStrictJson",
+    "Observation",
+    "Order",
+    "OutcomeUnknown",
+    "Pending",
+    "Provider",
+    "ProviderError",
+    "Reason",
+    "Recorded",
+    "RefundPayment",
+    "Refused",
+    "Repeated",
+    "Rules",
+    "Secret",
+    "Session",
+    "SimulatedAccount",
+    "Simulator",
+    "Stage",
+    "State",
+    "Tolerance",
+    "UpdatePayment",
+    "Urls",
+    "Verdict",
+    "dumps",
+    "fill",
+    "header",
+    "hookimpl",
+    "loads",
+    "media_type",
+    "same",
+]

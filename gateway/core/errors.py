@@ -1,0 +1,161 @@
+"""Every error of the gateway, whose fault it is, and whether trying again is safe.
+
+GatewayError
+├── TenantError         their request; 4xx; do not retry unchanged
+├── Unavailable         ours; 503; safe to retry, nothing was done
+│   └── Conflict        another writer was first; the flow reads again and decides again
+├── ProviderError       a login or lookup ahead of the operation failed; 502
+│   ├── NotSent         no byte reached the provider; safe to send again as a new operation
+│   └── OutcomeUnknown  it may have happened; never resubmit, ask or wait for the callback
+├── CallbackRejected    the callback is not believed; its sender learns only the reason its protocol names
+└── SettingsError       at start, naming file, tenant and key of every problem
+
+Nothing here may be imported from a higher floor.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+
+class GatewayError(Exception):
+    """The root: catch it only where errors become answers."""
+
+
+class FieldError(msgspec.Struct, frozen=True, kw_only=True):
+    """One member of a request that cannot be used. ``field`` is a JSON path such as ``$.order.items[0].price``."""
+
+    field: str
+    message: str
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """What one error code means to a tenant: HTTP status and a title that never changes."""
+
+    status: int
+    title: str
+
+
+PROBLEMS: dict[str, Problem] = {
+    "malformed_json": Problem(400, "The body is not readable JSON"),
+    "idempotency_key_required": Problem(400, "This request needs an Idempotency-Key header"),
+    "invalid_idempotency_key": Problem(400, "The Idempotency-Key is not 8 to 128 of A-Z a-z 0-9 _ -"),
+    "unauthorized": Problem(401, "The bearer key is missing, unknown or expired"),
+    "not_found": Problem(404, "There is nothing here under this tenant"),
+    "method_not_allowed": Problem(405, "This path exists, but not with this method"),
+    "request_in_progress": Problem(409, "The same request is still running"),
+    "duplicate_reference": Problem(409, "A live payment already has this merchant_reference"),
+    "operation_outcome_pending": Problem(409, "An earlier operation of this payment has no outcome yet"),
+    "invalid_state": Problem(409, "The payment's state does not allow this"),
+    "increase_over_limit": Problem(409, "The amount would rise above the provider's limit"),
+    "under_review": Problem(409, "A person must look at this payment first"),
+    "body_too_large": Problem(413, "The body is larger than 64 KiB"),
+    "unsupported_media_type": Problem(415, "The body must be application/json"),
+    "validation_failed": Problem(422, "The request has members that cannot be used"),
+    "idempotency_key_reused": Problem(422, "The Idempotency-Key was used for another request"),
+    "unsupported_by_provider": Problem(422, "The provider of this payment cannot do this"),
+    "unknown_account": Problem(422, "The tenant has no such account"),
+    "no_route": Problem(422, "No account was named and none can be chosen"),
+    "amount_too_large": Problem(422, "The amount is more than is left"),
+    "currency_not_supported": Problem(422, "The currency is not supported here"),
+    "deposit_method_not_found": Problem(422, "The tenant has no such deposit method"),
+    "card_data_refused": Problem(422, "The request seems to hold a card number"),
+    "rate_limited": Problem(429, "Too many requests"),
+    "provider_error": Problem(502, "The provider did not answer a question that comes first; nothing was stored"),
+    "store_unavailable": Problem(503, "The store cannot be written; nothing was done"),
+    "shutting_down": Problem(503, "The gateway is stopping"),
+}
+"""Every ``code`` a tenant can receive (HTTP API, errors)."""
+
+
+class TenantError(GatewayError):
+    """A tenant's request is refused. ``code`` is a key of ``PROBLEMS``; ``extra`` are further members of the answer."""
+
+    def __init__(self, code: str, detail: str, *, errors: Sequence[FieldError] = (), **extra: Any) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.errors = tuple(errors)
+        self.extra = extra
+
+
+def invalid(*errors: tuple[str, str]) -> TenantError:
+    """Make a ``validation_failed`` from (field, message) pairs."""
+    found = tuple(FieldError(field=field, message=message) for field, message in errors)
+    return TenantError("validation_failed", "; ".join(f"{e.field}: {e.message}" for e in found), errors=found)
+
+
+class Unavailable(GatewayError):
+    """The store could not be read or written. Nothing was done; ``code`` is a key of ``PROBLEMS``."""
+
+    code = "store_unavailable"
+
+
+class Conflict(Unavailable):
+    """A unit of work met another writer's: ``on`` names the expectation that did not hold. Nothing of it was kept."""
+
+    def __init__(self, on: str) -> None:
+        super().__init__(f"conflict on {on}")
+        self.on = on
+
+
+class ShuttingDown(Unavailable):
+    """New work is refused while the gateway drains."""
+
+    code = "shutting_down"
+
+
+class ProviderError(GatewayError):
+    """The provider could not be asked, or its answer could not be used."""
+
+
+class NotSent(ProviderError):
+    """The provider certainly did nothing. ``retry_after`` is in seconds; ``connection`` = no connection was made."""
+
+    def __init__(self, message: str, *, connection: bool, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.connection = connection
+        self.retry_after = retry_after
+
+
+class OutcomeUnknown(ProviderError):
+    """The request may have had its effect: silence, or an answer nobody can read."""
+
+
+class Reason(enum.StrEnum):
+    """Why a callback is refused: a closed list, worded for the provider by its plugin's ``answer``."""
+
+    METHOD = "method"
+    MEDIA_TYPE = "media_type"
+    TOO_LARGE = "too_large"
+    UNAUTHENTIC = "unauthentic"
+    WRONG_ACCOUNT = "wrong_account"
+    NO_DEPOSIT_METHOD = "no_deposit_method"
+    NOT_FOUND = "not_found"
+    STATUS = "status"
+    REPEATED_FINAL = "repeated_final"
+    IN_PROGRESS = "in_progress"
+    AMOUNT = "amount"
+    CURRENCY = "currency"
+    TIME = "time"
+
+
+class CallbackRejected(GatewayError):
+    """A callback is not believed. ``detail`` is for operators and names no secret and no expected signature."""
+
+    def __init__(self, reason: Reason, detail: str = "") -> None:
+        super().__init__(detail or reason)
+        self.reason = reason
+        self.detail = detail
+
+
+class SettingsError(GatewayError):
+    """The settings cannot be used. ``problems`` are complete lines, one per mistake."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)

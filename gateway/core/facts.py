@@ -1,0 +1,133 @@
+"""What a provider says, read by its plugin: facts. None of them sets a state; ``core/states.py`` does that."""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+
+from gateway.core.errors import Reason
+
+
+class Stage(enum.StrEnum):
+    """Where the payment stands at the provider. ``unknown``: the provider named a status nobody here knows, or none."""
+
+    AWAITING_CUSTOMER = "awaiting_customer"
+    PROCESSING = "processing"
+    AUTHORIZED = "authorized"
+    CAPTURED = "captured"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    UNKNOWN = "unknown"
+
+
+class Observation(msgspec.Struct, frozen=True, kw_only=True):
+    """Facts of one answer or callback. None = the provider did not say.
+
+    ``captured`` and ``refunded`` are cumulative totals in major units; ``currency`` is upper case.
+    """
+
+    stage: Stage
+    payment_id: str | None = None
+    provider_reference: str | None = None
+    merchant_reference: str | None = None
+    currency: str | None = None
+    amount: Decimal | None = None
+    captured: Decimal | None = None
+    refunded: Decimal | None = None
+    redirect_url: str | None = None
+    customer_notified: bool | None = None
+    raw_status: str | None = None
+
+
+class Declined(msgspec.Struct, frozen=True, kw_only=True):
+    """A definite no. ``code`` is the provider's own word, ``message`` for operators and tenants (at most 500)."""
+
+    code: str
+    message: str
+
+
+class Pending(msgspec.Struct, frozen=True, kw_only=True):
+    """Accepted, not done: the operation stays unknown until a lookup or callback settles it."""
+
+    observation: Observation
+
+
+class Absent(msgspec.Struct, frozen=True, kw_only=True):
+    """The provider answered that it knows no such payment. Only a ``FetchPayment`` may be read so."""
+
+
+class NeverSent(msgspec.Struct, frozen=True, kw_only=True):
+    """Nothing reached the provider. ``message`` tells a tenant no more than e.g. ``connect_failed``."""
+
+    message: str
+
+
+class Unknown(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome is open: silence after sending, or an answer that cannot be read."""
+
+    message: str
+
+
+class Expired(msgspec.Struct, frozen=True, kw_only=True):
+    """The expiry clock ran out; a soft end, which later proof may still move within grace."""
+
+
+Fact = Observation | Declined | Pending | Absent | NeverSent | Unknown | Expired
+
+
+class Cause(enum.StrEnum):
+    """Who told us a fact. Replies, callbacks and lookups prove it; the clock proves nothing about money."""
+
+    TENANT = "tenant"
+    REPLY = "reply"
+    CALLBACK = "callback"
+    LOOKUP = "lookup"
+    CLOCK = "clock"
+    OPERATOR = "operator"
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """A proved callback. ``event_id`` is the provider's identity of it (equal for honest repeats).
+
+    ``problem`` is the first thing of it the plugin could not read, in the order status, currency, amount, time.
+    """
+
+    event_id: str
+    observation: Observation
+    occurred_at: datetime | None = None
+    problem: Reason | None = None
+
+
+class Hint(msgspec.Struct, frozen=True, kw_only=True):
+    """An unproved callback: it may cause a lookup and nothing else."""
+
+    provider_reference: str | None = None
+
+
+class Recorded(msgspec.Struct, frozen=True, kw_only=True):
+    """The callback is durable; its effect, if it has one, was applied."""
+
+
+class Repeated(msgspec.Struct, frozen=True, kw_only=True):
+    """The callback was applied before. ``is_final``: its payment moves no further by callbacks."""
+
+    is_final: bool = False
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """The callback is not applied."""
+
+    reason: Reason
+
+
+class Busy(msgspec.Struct, frozen=True, kw_only=True):
+    """Not now: over the rate limit (``limited``), else a fault of ours. ``retry_after`` in seconds."""
+
+    limited: bool = False
+    retry_after: int = 1
+
+
+Verdict = Recorded | Repeated | Refused | Busy

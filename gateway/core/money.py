@@ -1,0 +1,92 @@
+"""Exact money: a ``Decimal`` that has just the digits of its currency. Floats never enter.
+
+Digits come from ISO 4217 (library ``iso4217``) or from ``currencies:`` in the settings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import lru_cache
+from typing import Self
+
+import iso4217
+import msgspec
+
+MAX_DIGITS = 15
+"""Significant digits an amount may have: JavaScript, Python and PHP agree on these as numbers."""
+
+_AMOUNT_TEXT = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?")
+
+
+class Amount(Decimal):
+    """A decimal as a tenant writes it: digits with one point, nothing else. Not yet checked against a currency."""
+
+    @classmethod
+    def read(cls, given: object) -> Self:
+        """Take decimal text, an integer or an exact ``Decimal``. Raises ``ValueError`` worded for the tenant."""
+        if isinstance(given, bool) or not isinstance(given, str | int | Decimal):
+            raise ValueError('must be a decimal text such as "10.50" or a number')
+        text = given if isinstance(given, str) else str(given)
+        if _AMOUNT_TEXT.fullmatch(text) is None:
+            raise ValueError('must be a decimal such as "10.50", without exponent, blank or separator')
+        return cls(text)
+
+
+class Money(msgspec.Struct, frozen=True):
+    """``amount`` in major units, quantised to ``digits`` decimals of ``currency`` (ISO 4217 code, or one of ours)."""
+
+    amount: Decimal
+    currency: str
+    digits: int
+
+    @classmethod
+    def of(cls, amount: Decimal, currency: str, digits: int) -> Self:
+        """Make money of an exact amount. Raises ``ValueError`` when it has more digits than the currency."""
+        return cls(quantized(amount, digits), currency, digits)
+
+    def with_amount(self, amount: Decimal) -> Money:
+        """The same currency with another amount."""
+        return Money.of(amount, self.currency, self.digits)
+
+    def text(self) -> str:
+        """Decimal text with all digits of the currency: ``"1067.30"``, JPY ``"500"``."""
+        return f"{self.amount:f}"
+
+    def shortest(self) -> str:
+        """Decimal text without trailing zeros: ``"1067.3"``. Also a JSON number."""
+        text = f"{self.amount:f}"
+        return text.rstrip("0").rstrip(".") if "." in text else text
+
+    def minor_units(self) -> int:
+        """The amount in the currency's smallest unit: 1067.33 USD is 106733."""
+        return int(self.amount.scaleb(self.digits))
+
+
+def quantized(amount: Decimal, digits: int) -> Decimal:
+    """Give ``amount`` exactly ``digits`` decimals. Raises ``ValueError`` rather than round."""
+    if not amount.is_finite():
+        raise ValueError("must be a finite decimal")
+    if len(amount.as_tuple().digits) > 60 or abs(amount.adjusted()) > 60:
+        raise ValueError("has too many digits")
+    exact = Decimal(amount)
+    unit = Decimal(1).scaleb(-digits)
+    rounded = exact.quantize(unit) if abs(exact.adjusted()) + digits < 27 else exact
+    if rounded != exact or rounded.as_tuple().exponent != -digits:
+        raise ValueError(f"has more than the {digits} decimals of its currency")
+    return rounded
+
+
+def currency_digits(code: str, extra: Mapping[str, int]) -> int | None:
+    """Return how many decimals ``code`` has; None when it is no currency money can be paid in. ``extra`` wins."""
+    return extra[code] if code in extra else _iso_digits(code)
+
+
+@lru_cache(maxsize=512)
+def _iso_digits(code: str) -> int | None:
+    try:
+        digits = iso4217.Currency(code).exponent
+    except ValueError:
+        return None
+    return digits if isinstance(digits, int) else None

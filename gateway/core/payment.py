@@ -1,0 +1,181 @@
+"""A payment, its operations and its events, as they are stored. They change only in ``core/states.py``."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+
+from gateway.core.commands import Checkout, Customer, Kind, Order
+from gateway.core.facts import Cause, Stage
+from gateway.core.money import Money
+
+
+class State(enum.StrEnum):
+    """Where a payment stands for its tenant."""
+
+    CREATED = "created"
+    AWAITING_CUSTOMER = "awaiting_customer"
+    PROCESSING = "processing"
+    AUTHORIZED = "authorized"
+    CAPTURED = "captured"
+    PARTIALLY_REFUNDED = "partially_refunded"
+    REFUNDED = "refunded"
+    CANCELED = "canceled"
+    FAILED = "failed"
+    EXPIRED = "expired"
+
+
+class Status(enum.StrEnum):
+    """How an operation ended. There is no edge back to ``sending``."""
+
+    SENDING = "sending"
+    SUCCEEDED = "succeeded"
+    DECLINED = "declined"
+    NOT_SENT = "not_sent"
+    UNKNOWN = "unknown"
+    WRITTEN_OFF = "written_off"
+
+
+OPEN = frozenset({Status.SENDING, Status.UNKNOWN})
+"""Operations without an outcome; a payment has at most one."""
+
+
+class FailureCode(enum.StrEnum):
+    """Why a payment or an operation failed."""
+
+    DECLINED = "declined"
+    NOT_SENT = "not_sent"
+    NOT_CREATED = "not_created"
+    NOT_DONE = "not_done"
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """``code`` is ours, ``provider_code`` the provider's own word where it said one."""
+
+    code: FailureCode
+    message: str
+    provider_code: str | None = None
+
+
+class ReviewReason(enum.StrEnum):
+    """Why a person must look at a payment."""
+
+    AMOUNT = "amount"
+    CURRENCY = "currency"
+    REFERENCE = "reference"
+    CONTRADICTION = "contradiction"
+    PAID_LATE = "paid_late"
+    TWO_LIVE_ORDERS = "two_live_orders"
+    REFUND_UNCLEAR = "refund_unclear"
+
+
+class Review(msgspec.Struct, frozen=True, kw_only=True):
+    """A flag, not a state: it stops tenants' commands, never facts."""
+
+    reason: ReviewReason
+    since: datetime
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """A sentence for the tenant's own admin user."""
+
+    code: str
+    message: str
+
+
+class Before(msgspec.Struct, frozen=True, kw_only=True):
+    """The facts an operation found: what its outcome is judged against."""
+
+    amount: Decimal
+    captured: Decimal
+    refunded: Decimal
+    stage: Stage | None = None
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """One changing call to a provider, stored before its first byte leaves.
+
+    ``amount``: the new total (update), what to capture or refund, else the payment's total. ``order`` and ``reason``
+    are the command's. ``contrary_since`` is when a lookup first showed that it had no effect. ``account`` is where
+    it was sent. ``note`` says why it is unknown.
+    """
+
+    id: str
+    tenant: str
+    payment_id: str
+    account: str
+    kind: Kind
+    status: Status
+    amount: Decimal
+    before: Before
+    created_at: datetime
+    updated_at: datetime
+    idempotency_key: str | None = None
+    order: Order | None = None
+    reason: str | None = None
+    failure: Failure | None = None
+    note: str | None = None
+    contrary_since: datetime | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its outcome is still to come."""
+        return self.status in OPEN
+
+
+class Payment(msgspec.Struct, frozen=True, kw_only=True):
+    """The truth about one payment. Amounts are major units of ``money.currency``.
+
+    ``accepted_amount`` is what a rise is measured from. ``completed``: the provider needs no completion, or one
+    succeeded. ``notified_of`` are alert codes given once (deadline warnings).
+    """
+
+    id: str
+    tenant: str
+    account: str
+    provider: str
+    merchant_reference: str
+    money: Money
+    accepted_amount: Decimal
+    created_at: datetime
+    updated_at: datetime
+    state: State = State.CREATED
+    provider_reference: str | None = None
+    captured: Decimal = Decimal(0)
+    refunded: Decimal = Decimal(0)
+    redirect_url: str | None = None
+    customer_notified: bool = False
+    completed: bool = True
+    review: Review | None = None
+    failure: Failure | None = None
+    alerts: tuple[Alert, ...] = ()
+    replaces: str | None = None
+    replaced_by: str | None = None
+    capture_by: datetime | None = None
+    expires_at: datetime | None = None
+    expired_at: datetime | None = None
+    version: int = 1
+    deposit_method: str | None = None
+    customer: Customer = Customer()
+    order: Order = Order()
+    checkout: Checkout = Checkout()
+    fields: Mapping[str, str] = msgspec.field(default_factory=dict)
+    metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
+    return_url: str | None = None
+    cancel_url: str | None = None
+
+
+class PaymentEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of a payment: what happened, by whose word. It becomes one line of the timeline and one webhook."""
+
+    type: str
+    version: int
+    cause: Cause
+    state_before: State | None
+    state_after: State
+    at: datetime
+    details: Mapping[str, str] = msgspec.field(default_factory=dict)

@@ -1,0 +1,69 @@
+"""A provider's rules as data: the plugin declares them, the core enforces them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal
+
+import msgspec
+
+from gateway.core.money import Money
+
+
+class Exact(msgspec.Struct, frozen=True, kw_only=True):
+    """A proved amount must equal the payment's."""
+
+
+class Tolerance(msgspec.Struct, frozen=True, kw_only=True):
+    """A proved amount may differ by ``absolute`` (major units) or by ``permille`` of the payment's."""
+
+    absolute: Decimal | None = None
+    permille: Decimal | None = None
+
+
+class Actual(msgspec.Struct, frozen=True, kw_only=True):
+    """Any positive proved amount fits, and it is what was captured."""
+
+
+AmountRule = Exact | Tolerance | Actual
+
+
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider allows under one account.
+
+    ``currencies`` None = every one. ``max_increase`` is measured from the amount the customer accepted.
+    ``cancel_from`` are payment states. ``time_window`` is how far a callback's own time may lie (before the payment's
+    creation, after now). ``absence_proves``: a lookup's Absent may prove that a create had no effect.
+    ``deposit_method_required``: an account that accepts new payments must be named by a deposit method.
+    ``messages``: the text of each alert code for the tenant's own admin user.
+    """
+
+    currencies: frozenset[str] | None = None
+    max_increase: Money | None = None
+    capture_deadline: timedelta | None = None
+    deadline_warning: timedelta | None = None
+    expires_after: timedelta | None = None
+    cancel_from: frozenset[str] = frozenset()
+    partial_capture: bool = False
+    absence_proves: bool = False
+    amount: AmountRule = Exact()
+    time_window: tuple[timedelta, timedelta] | None = None
+    deposit_method_required: bool = False
+    messages: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+
+def fits(rule: AmountRule, seen: Decimal, expected: Decimal) -> bool:
+    """Tell whether a proved amount is the expected one under the account's rule."""
+    if seen <= 0:
+        return False
+    match rule:
+        case Exact():
+            return seen == expected
+        case Actual():
+            return True
+        case Tolerance(absolute=absolute, permille=permille):
+            allowed = absolute or Decimal(0)
+            if permille is not None:
+                allowed = max(allowed, expected * permille / 1000)
+            return abs(seen - expected) <= allowed

@@ -1,0 +1,125 @@
+"""JSON read so that nothing is lost or guessed, and written with number text as given.
+
+Duplicate keys, NaN, lone surrogates, a BOM, bad UTF-8 and bottomless nesting are refused: parsers disagree about
+them, and a signature over one reading must not be applied to another. ``json`` and msgspec keep the last duplicate
+and lose the text of numbers, so callbacks and requests come through here.
+"""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any, NoReturn
+
+import msgspec
+
+MAX_NESTING = 64
+
+
+class JsonNumber(msgspec.Struct, frozen=True):
+    """A JSON number by its literal text, e.g. ``432.980``."""
+
+    text: str
+
+    def decimal(self) -> Decimal:
+        """The exact value of the text."""
+        return Decimal(self.text)
+
+
+class NotStrictJson(ValueError):
+    """The bytes are not JSON that everyone reads alike; the message says why and quotes no value."""
+
+
+def loads(data: bytes) -> Any:
+    """Read JSON with every number as ``JsonNumber``. Raises ``NotStrictJson``."""
+    return _read(data, _LITERAL)
+
+
+def loads_exact(data: bytes) -> Any:
+    """Read JSON with integers as ``int`` and other numbers as exact ``Decimal``. Raises ``NotStrictJson``."""
+    return _read(data, _EXACT)
+
+
+def dumps(value: Any) -> bytes:
+    """Write compact JSON; ``JsonNumber`` as its text, ``Decimal`` as a text member. Keeps the order of members."""
+    return _ENCODER.encode(value)
+
+
+def _read(data: bytes, decoder: json.JSONDecoder) -> Any:
+    try:
+        text = data.decode("utf-8", "strict")
+    except UnicodeDecodeError as problem:
+        raise NotStrictJson(f"byte {problem.start} is not UTF-8") from None
+    if _nesting_over(text, MAX_NESTING):
+        raise NotStrictJson(f"nested deeper than {MAX_NESTING}")
+    try:
+        value = decoder.decode(text)
+    except NotStrictJson:
+        raise
+    except json.JSONDecodeError as problem:
+        raise NotStrictJson(f"{problem.msg.lower()} at line {problem.lineno} column {problem.colno}") from None
+    except ValueError:
+        raise NotStrictJson("a number is too long") from None
+    if "\\u" in text or "\\U" in text:
+        _refuse_lone_surrogates(value)
+    return value
+
+
+def _nesting_over(text: str, limit: int) -> bool:
+    """Cheap upper bound first: only a text with many brackets is walked."""
+    if text.count("[") + text.count("{") <= limit:
+        return False
+    depth = deepest = 0
+    in_string = escaped = False
+    for character in text:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif character == "\\":
+                escaped = True
+            elif character == '"':
+                in_string = False
+        elif character == '"':
+            in_string = True
+        elif character in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in "]}":
+            depth -= 1
+    return deepest > limit
+
+
+def _refuse_lone_surrogates(value: Any) -> None:
+    """An escaped half of a pair decodes to text that is not encodable: find it by encoding all text."""
+    try:
+        json.dumps(value, ensure_ascii=False, default=lambda number: str(number)).encode("utf-8")
+    except UnicodeEncodeError:
+        raise NotStrictJson("a text holds half of a surrogate pair") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]  # set.add is the "not seen" branch
+        raise NotStrictJson(f"member {twice[:64]!r} stands twice")
+    return members
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise NotStrictJson(f"{name} is not JSON")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, JsonNumber):
+        return msgspec.Raw(value.text.encode())
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    raise TypeError(f"cannot write {type(value).__name__} as JSON")
+
+
+_LITERAL = json.JSONDecoder(
+    parse_int=JsonNumber, parse_float=JsonNumber, parse_constant=_no_constant, object_pairs_hook=_unique
+)
+_EXACT = json.JSONDecoder(parse_float=Decimal, parse_constant=_no_constant, object_pairs_hook=_unique)
+_ENCODER = msgspec.json.Encoder(enc_hook=_plain)

@@ -1,0 +1,102 @@
+"""The Provider protocol: one object speaks one provider's language. It decides, it never acts.
+
+No ``await``, no server, no SQL, no clock: values in, values out. See ``docs/providers.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import msgspec
+
+from gateway.core.commands import Command
+from gateway.core.facts import Absent, Declined, Event, Hint, Observation, Pending, Verdict
+from gateway.core.mapping import FieldMap, FieldRule
+from gateway.core.rules import Rules
+from gateway.core.secret import Secret
+from gateway.core.wire import Callback, HttpRequest, HttpResponse
+
+if TYPE_CHECKING:
+    from aiohttp.web import Application  # an annotation only: importing gateway starts no web framework
+
+
+class Derive(Protocol):
+    """Make a secret that belongs to one account and purpose; the previous generation's on request, if accepted."""
+
+    def __call__(self, purpose: str, previous: bool = False) -> Secret | None: ...
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """A login that a provider's calls need. ``expires_in`` in seconds."""
+
+    token: Secret
+    expires_in: float
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """A tenant's credentials at one provider. ``config`` is the plugin's own ``account_type``, checked at load."""
+
+    tenant: str
+    name: str
+    config: Any
+    fields: FieldMap
+    derive: Derive
+    session: Session | None = None
+
+
+@runtime_checkable
+class Provider(Protocol):
+    """What the gateway asks of a plugin."""
+
+    name: str
+    account_type: type[msgspec.Struct]
+    commands: frozenset[type[Command]]
+    fields: Mapping[str, FieldRule]
+    secret_headers: frozenset[str]
+
+    def rules(self, account: Account) -> Rules:
+        """Declare what the provider allows under this account."""
+        ...
+
+    def build(self, command: Command, account: Account) -> HttpRequest:
+        """Turn a command into a request. Deterministic; may refuse with ``FieldProblem`` (a 422)."""
+        ...
+
+    def credentials(self, account: Account) -> Mapping[str, str | Secret]:
+        """What the other side must be told: text is public, a Secret is shown only on ``--reveal``."""
+        ...
+
+    def parse(
+        self, command: Command, response: HttpResponse, account: Account
+    ) -> Observation | Declined | Pending | Absent:
+        """Read an answer with a status the protocol uses. Raises ``OutcomeUnknown`` for what cannot be read."""
+        ...
+
+    def verify(self, callback: Callback, account: Account) -> Event | Hint | None:
+        """Prove a callback and read it. Raises ``CallbackRejected``; None is authentic but nothing for us."""
+        ...
+
+    def answer(self, verdict: Verdict, callback: Callback) -> HttpResponse:
+        """Word the verdict as the protocol wants it. ``callback.config`` is the account's config."""
+        ...
+
+
+class SimulatedAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """An account as the far side knows it: where to call back, and what it was told."""
+
+    account: Account
+    callback_url: str
+    credentials: Mapping[str, str | Secret]
+
+
+class Simulator(msgspec.Struct, frozen=True, kw_only=True):
+    """A provider's far side for development: an aiohttp application on its own loopback port.
+
+    Every one serves ``GET /_sim/requests`` (raw bodies and headers received), ``GET /_sim/orders`` (its own ledger)
+    and ``PUT /_sim/faults`` (JSON). Keys of ``accounts`` are ``tenant/account``.
+    """
+
+    provider: str
+    port: int
+    app: Callable[[Mapping[str, SimulatedAccount]], Application]
