@@ -65,6 +65,7 @@ PROBLEMS: dict[str, Problem] = {
     "deposit_method_not_found": Problem(422, "The tenant has no such deposit method"),
     "card_data_refused": Problem(422, "The request seems to hold a card number"),
     "rate_limited": Problem(429, "Too many requests"),
+    "internal_error": Problem(500, "A fault of the gateway; the operators have been told"),
     "provider_error": Problem(502, "The provider did not answer a question that comes first; nothing was stored"),
     "store_unavailable": Problem(503, "The store cannot be written; nothing was done"),
     "shutting_down": Problem(503, "The gateway is stopping"),

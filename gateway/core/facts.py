@@ -60,9 +60,13 @@ class Absent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NeverSent(msgspec.Struct, frozen=True, kw_only=True):
-    """Nothing reached the provider. ``message`` tells a tenant no more than e.g. ``connect_failed``."""
+    """Nothing reached the provider. ``message`` tells a tenant no more than e.g. ``connect_failed``.
+
+    ``connection``: no connection was made, so one new operation may follow at once.
+    """
 
     message: str
+    connection: bool = False
 
 
 class Unknown(msgspec.Struct, frozen=True, kw_only=True):

@@ -67,3 +67,16 @@ def fits(rule: AmountRule, seen: Decimal, expected: Decimal) -> bool:
             if permille is not None:
                 allowed = max(allowed, expected * permille / 1000)
             return abs(seen - expected) <= allowed
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What a fact is judged under: the provider's rules and the gateway's own clocks.
+
+    ``lookups``: the provider answers lookups, so its reference is a key that never changes. ``grace`` counts from the
+    change to expired. ``quiet_period`` lies between the two reads that prove an absence.
+    """
+
+    rules: Rules
+    lookups: bool
+    grace: timedelta
+    quiet_period: timedelta

@@ -16,14 +16,26 @@ import msgspec
 MAX_NESTING = 64
 
 
-class JsonNumber(msgspec.Struct, frozen=True):
-    """A JSON number by its literal text, e.g. ``432.980``."""
+class JsonNumber:
+    """A JSON number by its literal text, e.g. ``432.980``. No Struct: msgspec would write that as an object."""
 
-    text: str
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
 
     def decimal(self) -> Decimal:
         """The exact value of the text."""
         return Decimal(self.text)
+
+    def __repr__(self) -> str:
+        return f"JsonNumber({self.text!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, JsonNumber) and self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash((JsonNumber, self.text))
 
 
 class NotStrictJson(ValueError):

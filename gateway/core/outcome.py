@@ -1,0 +1,45 @@
+"""The outcome rule: what a provider's HTTP answer to a changing command means. One function, tested as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gateway.core.errors import OutcomeUnknown
+from gateway.core.facts import Declined, Fact, NeverSent, Observation, Pending, Unknown
+from gateway.core.wire import HttpResponse, header
+
+DEFINITE_NO = frozenset({400, 401, 403, 404, 422})
+"""Statuses that decline, when the body is in the shape of the provider's protocol."""
+
+RATE_LIMITED = 429
+
+
+def outcome(response: HttpResponse, parse: Callable[[HttpResponse], object]) -> Fact:
+    """Judge an answer: 2xx and a definite no are read by the plugin; 429 did nothing; everything else is unknown.
+
+    A plugin that cannot read the answer, or breaks over it, leaves the outcome unknown: it may have happened.
+    """
+    if response.status == RATE_LIMITED:
+        return NeverSent(message="provider_rate_limit")
+    success = 200 <= response.status < 300
+    if not success and response.status not in DEFINITE_NO:
+        return Unknown(message=f"http_{response.status}")
+    try:
+        fact = parse(response)
+    except OutcomeUnknown as unreadable:
+        return Unknown(message=str(unreadable) or "unreadable")
+    except Exception as broken:  # a plugin's mistake after sending must not lose the operation
+        return Unknown(message=f"plugin_error {type(broken).__name__}")
+    match fact:
+        case Declined():
+            return fact
+        case Observation() | Pending() if success:
+            return fact
+        case _:
+            return Unknown(message="unreadable")
+
+
+def retry_after(response: HttpResponse) -> float | None:
+    """Seconds of a ``Retry-After`` header; None when absent or not a number."""
+    given = header(response.headers, "retry-after")
+    return float(given[0]) if len(given) == 1 and given[0].isascii() and given[0].isdigit() else None

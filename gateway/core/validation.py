@@ -1,0 +1,115 @@
+"""Rules about a request's own content, whatever the provider: amounts, charges, origins, card numbers.
+
+Each function returns (field, message) pairs; an empty list means nothing is wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from decimal import Decimal
+from urllib.parse import urlsplit
+
+from gateway.core.commands import Order
+from gateway.core.money import MAX_DIGITS, quantized
+from gateway.core.requests import CreateBody
+
+Problems = list[tuple[str, str]]
+
+_DIGIT_RUN = re.compile(r"(?<![0-9])[0-9](?:[ -]?[0-9]){12,18}(?![0-9])")
+
+
+def amount_problems(field: str, amount: Decimal, digits: int) -> Problems:
+    """An amount to be paid: more than zero, at most 15 digits, no more decimals than its currency."""
+    try:
+        exact = quantized(amount, digits)
+    except ValueError as problem:
+        return [(field, str(problem))]
+    if exact <= 0:
+        return [(field, "must be more than zero")]
+    if len(exact.as_tuple().digits) > MAX_DIGITS:
+        return [(field, f"has more than {MAX_DIGITS} digits")]
+    return []
+
+
+def order_problems(order: Order | None, digits: int, amount: Decimal | None) -> Problems:
+    """The amounts inside an order, and that its charges add up to ``amount`` (where one is given)."""
+    if order is None:
+        return []
+    problems: Problems = []
+    for field, part in _amounts_of(order):
+        problems += [(field, message) for message in _part_problems(part, digits)]
+    charges = order.charges
+    if charges is None or problems:
+        return problems
+    zero = Decimal(0)
+    total = charges.total + (charges.shipping or zero) + (charges.tax or zero) - (charges.discount_amount or zero)
+    if total != charges.grand_total:
+        problems.append(("$.order.charges.grand_total", "is not total + shipping + tax - discount_amount"))
+    elif amount is not None and charges.grand_total != amount:
+        problems.append(("$.order.charges.grand_total", "differs from amount"))
+    return problems
+
+
+def url_problems(field: str, url: str | None, origins: Collection[str]) -> Problems:
+    """A browser is only sent to an origin the tenant registered (``return_origins``)."""
+    if url is None:
+        return []
+    if not url.isascii() or any(character <= " " for character in url):
+        return [(field, "must be an encoded URL")]
+    try:
+        parts = urlsplit(url)
+        origin = f"{parts.scheme}://{parts.netloc}".lower()
+    except ValueError:
+        return [(field, "is no URL")]
+    if "\\" in url or "@" in parts.netloc or origin not in origins:
+        return [(field, "is not on an origin registered for this tenant")]
+    return []
+
+
+def card_fields(body: CreateBody) -> list[str]:
+    """Members that seem to hold a card number. Ids, references, SKUs and phones are not looked at."""
+    return [field for field, text in _free_texts(body) if holds_card_number(text)]
+
+
+def holds_card_number(text: str) -> bool:
+    """Whether a run of 13 to 19 digits looks like a card number: its first digit, its length, its Luhn sum."""
+    for run in _DIGIT_RUN.finditer(text):
+        digits = re.sub("[ -]", "", run.group())
+        begins = "4" if len(digits) == 13 else "23456"
+        if digits[0] in begins and _luhn(digits):
+            return True
+    return False
+
+
+def _luhn(digits: str) -> bool:
+    doubled = [int(digit) * (1 + place % 2) for place, digit in enumerate(reversed(digits))]
+    return sum(value - 9 if value > 9 else value for value in doubled) % 10 == 0
+
+
+def _part_problems(amount: Decimal, digits: int) -> list[str]:
+    try:
+        exact = quantized(amount, digits)
+    except ValueError as problem:
+        return [str(problem)]
+    return ["must not be negative"] if exact < 0 else []
+
+
+def _amounts_of(order: Order) -> Iterator[tuple[str, Decimal]]:
+    for number, item in enumerate(order.items or ()):
+        yield f"$.order.items[{number}].price", item.price
+    if order.charges is not None:
+        for name in order.charges.__struct_fields__:
+            value = getattr(order.charges, name)
+            if value is not None:
+                yield f"$.order.charges.{name}", value
+
+
+def _free_texts(body: CreateBody) -> Iterator[tuple[str, str]]:
+    if body.customer is not None and body.customer.name:
+        yield "$.customer.name", body.customer.name
+    for part in ("fields", "metadata"):
+        for name, text in (getattr(body, part) or {}).items():
+            yield f"$.{part}.{name}", text
+    for number, item in enumerate((body.order.items if body.order else None) or ()):
+        yield f"$.order.items[{number}].name", item.name

@@ -1,0 +1,208 @@
+"""What tenants read: the public form of payments, operations and events, for answers and webhooks alike.
+
+Times are RFC 3339 UTC with milliseconds, amounts decimal text with the currency's digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from gateway.core.money import Money
+from gateway.core.payment import Alert, Failure, Operation, Payment, PaymentEvent, Review
+
+
+class FailureView(msgspec.Struct, frozen=True, kw_only=True):
+    """Why something failed: our code, a sentence, the provider's own code."""
+
+    code: str
+    message: str
+    provider_code: str | None
+
+
+class ReviewView(msgspec.Struct, frozen=True, kw_only=True):
+    """A person must look: since when and why."""
+
+    reason: str
+    since: str
+
+
+class PendingView(msgspec.Struct, frozen=True, kw_only=True):
+    """The operation whose outcome is open."""
+
+    id: str
+    kind: str
+    status: str
+
+
+class OperationView(msgspec.Struct, frozen=True, kw_only=True):
+    """The operation a request made."""
+
+    id: str
+    kind: str
+    status: str
+    failure: FailureView | None
+
+
+class PaymentView(msgspec.Struct, frozen=True, kw_only=True):
+    """A payment as its tenant sees it."""
+
+    id: str
+    tenant: str
+    account: str
+    provider: str
+    merchant_reference: str
+    provider_reference: str | None
+    state: str
+    amount: str
+    currency: str
+    amount_captured: str
+    amount_refunded: str
+    redirect_url: str | None
+    customer_notified: bool
+    pending_operation: PendingView | None
+    review: ReviewView | None
+    failure: FailureView | None
+    alerts: tuple[Alert, ...]
+    replaces: str | None
+    replaced_by: str | None
+    capture_by: str | None
+    expires_at: str | None
+    metadata: Mapping[str, str]
+    version: int
+    created_at: str
+    updated_at: str
+
+
+class PaymentWithOperation(PaymentView, frozen=True, kw_only=True):
+    """The answer of create, capture, cancel and PATCH."""
+
+    operation: OperationView
+
+
+class EventView(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the timeline."""
+
+    id: str
+    type: str
+    version: int
+    cause: str
+    state_before: str | None
+    state_after: str
+    at: str
+    details: Mapping[str, str]
+
+
+class WebhookData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """``data`` of a webhook."""
+
+    payment: PaymentView | None = None
+
+
+class WebhookBody(msgspec.Struct, frozen=True, kw_only=True):
+    """A webhook's body: made once, stored, sent as these bytes on every try."""
+
+    type: str
+    timestamp: str
+    data: WebhookData
+
+
+def rfc3339(at: datetime) -> str:
+    """UTC with milliseconds and ``Z``."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def payment_view(payment: Payment, pending: Operation | None) -> PaymentView:
+    """Show a payment; ``pending`` is its open operation, if it has one."""
+    return PaymentView(**_payment_members(payment, pending))
+
+
+def payment_with_operation(payment: Payment, pending: Operation | None, operation: Operation) -> PaymentWithOperation:
+    """Show a payment together with the operation a request made."""
+    shown = OperationView(
+        id=operation.id, kind=operation.kind, status=operation.status, failure=_failure(operation.failure)
+    )
+    return PaymentWithOperation(**_payment_members(payment, pending), operation=shown)
+
+
+def event_view(event_id: str, event: PaymentEvent) -> EventView:
+    """Show one event of the timeline."""
+    return EventView(
+        id=event_id,
+        type=event.type,
+        version=event.version,
+        cause=event.cause,
+        state_before=event.state_before,
+        state_after=event.state_after,
+        at=rfc3339(event.at),
+        details=event.details,
+    )
+
+
+def webhook_body(event: PaymentEvent, payment: Payment, pending: Operation | None) -> bytes:
+    """Make the bytes of one webhook."""
+    data = WebhookData(payment=payment_view(payment, pending))
+    return to_json(WebhookBody(type=event.type, timestamp=rfc3339(event.at), data=data))
+
+
+def to_json(view: msgspec.Struct) -> bytes:
+    """Write a view."""
+    return msgspec.json.encode(view)
+
+
+def _payment_members(payment: Payment, pending: Operation | None) -> dict[str, Any]:
+    money = payment.money
+    return {
+        "id": payment.id,
+        "tenant": payment.tenant,
+        "account": payment.account,
+        "provider": payment.provider,
+        "merchant_reference": payment.merchant_reference,
+        "provider_reference": payment.provider_reference,
+        "state": str(payment.state),
+        "amount": money.text(),
+        "currency": money.currency,
+        "amount_captured": _text(money, payment.captured),
+        "amount_refunded": _text(money, payment.refunded),
+        "redirect_url": payment.redirect_url,
+        "customer_notified": payment.customer_notified,
+        "pending_operation": _pending(pending),
+        "review": _review(payment.review),
+        "failure": _failure(payment.failure),
+        "alerts": payment.alerts,
+        "replaces": payment.replaces,
+        "replaced_by": payment.replaced_by,
+        "capture_by": _time(payment.capture_by),
+        "expires_at": _time(payment.expires_at),
+        "metadata": payment.metadata,
+        "version": payment.version,
+        "created_at": rfc3339(payment.created_at),
+        "updated_at": rfc3339(payment.updated_at),
+    }
+
+
+def _text(money: Money, amount: object) -> str:
+    return f"{amount:.{money.digits}f}"
+
+
+def _time(at: datetime | None) -> str | None:
+    return None if at is None else rfc3339(at)
+
+
+def _pending(operation: Operation | None) -> PendingView | None:
+    if operation is None or not operation.is_open:
+        return None
+    return PendingView(id=operation.id, kind=operation.kind, status=operation.status)
+
+
+def _review(review: Review | None) -> ReviewView | None:
+    return None if review is None else ReviewView(reason=review.reason, since=rfc3339(review.since))
+
+
+def _failure(failure: Failure | None) -> FailureView | None:
+    if failure is None:
+        return None
+    return FailureView(code=failure.code, message=failure.message, provider_code=failure.provider_code)

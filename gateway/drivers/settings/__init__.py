@@ -1,0 +1,36 @@
+"""``settings.yaml`` -> frozen ``Settings``. What other floors need is named here."""
+
+from gateway.drivers.settings.load import blocked_plugins, load_settings
+from gateway.drivers.settings.model import (
+    AccountEntry,
+    Admin,
+    Clocks,
+    DepositMethod,
+    Derivation,
+    Rate,
+    Server,
+    Settings,
+    Tenant,
+    TenantKey,
+    Timeouts,
+    Webhook,
+)
+from gateway.drivers.settings.urls import origin_of
+
+__all__ = [
+    "AccountEntry",
+    "Admin",
+    "Clocks",
+    "DepositMethod",
+    "Derivation",
+    "Rate",
+    "Server",
+    "Settings",
+    "Tenant",
+    "TenantKey",
+    "Timeouts",
+    "Webhook",
+    "blocked_plugins",
+    "load_settings",
+    "origin_of",
+]

@@ -1,0 +1,29 @@
+"""What a value of the settings may depend on, and how an annotation says the way it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+
+class Around(msgspec.Struct, frozen=True, kw_only=True):
+    """What a value may depend on: the settings file's folder, the environment, and ``server.development``."""
+
+    folder: Path
+    environ: Mapping[str, str]
+    development: bool
+
+
+class FromText(msgspec.Struct, frozen=True):
+    """The annotated value is made from its text."""
+
+    make: Callable[[str, Around], Any]
+
+
+class Then(msgspec.Struct, frozen=True):
+    """The annotated value is read as its type, then checked (or replaced)."""
+
+    check: Callable[[Any, Around], Any]

@@ -1,0 +1,119 @@
+"""Read ``settings.yaml`` and its includes, resolve everything, and report all problems at once. Never half a result."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from yaml.nodes import ScalarNode, SequenceNode
+
+from gateway.core.errors import SettingsError
+from gateway.core.money import currency_digits
+from gateway.core.secret import Secret
+from gateway.drivers.settings.accounts import Common
+from gateway.drivers.settings.around import Around
+from gateway.drivers.settings.files import SettingsFiles
+from gateway.drivers.settings.model import Server, Settings, Tenant
+from gateway.drivers.settings.problems import Problem
+from gateway.drivers.settings.reader import reader_of
+from gateway.drivers.settings.reading import BAD, Bad, Reading
+from gateway.drivers.settings.shape import FileShape, ServerShape
+from gateway.drivers.settings.tenants import find_endpoints, find_keys, resolve_tenant
+from gateway.drivers.settings.yaml_file import nothing, pairs, text_at, value_at
+from gateway.provider import Provider
+
+
+def load_settings(path: Path, *, providers: Mapping[str, Provider], environ: Mapping[str, str]) -> Settings:
+    """Load and check everything. Raises ``SettingsError`` with one line per mistake, in the order of the files.
+
+    Blocking (files, no network); thousands of tenants take a second or two.
+    """
+    with _without_collector():
+        found = _load(path, providers, environ)
+    if isinstance(found, Settings):
+        return found
+    raise SettingsError([str(problem) for problem in found])
+
+
+def blocked_plugins(path: Path) -> frozenset[str]:
+    """Read ``plugins.blocked`` alone: it is needed before there are providers to load the rest with.
+
+    Whatever is wrong with the file is left for ``load_settings`` to report.
+    """
+    files = SettingsFiles(path)
+    node = value_at(files.root, ("plugins", "blocked"))
+    items = node.value if isinstance(node, SequenceNode) else []
+    return frozenset(item.value for item in items if isinstance(item, ScalarNode))
+
+
+def _load(path: Path, providers: Mapping[str, Provider], environ: Mapping[str, str]) -> Settings | Sequence[Problem]:
+    """A function of its own so that the tree is gone before the collector is back and would walk it."""
+    files = SettingsFiles(path)
+    settings = _resolve(files, providers, environ) if files.usable else None
+    return settings if settings is not None and not files.problems else files.in_order()
+
+
+def _resolve(files: SettingsFiles, providers: Mapping[str, Provider], environ: Mapping[str, str]) -> Settings | None:
+    """Resolve all that can be; None when a part is missing without which there are no Settings at all."""
+    development = (text_at(files.root, ("server", "development")) or "").lower() == "true"
+    around = Around(folder=files.path.parent, environ=environ, development=development)
+    reading = Reading(files.root, around, files.problems)
+    shape: FileShape = reader_of(FileShape)(files.root, (), reading)
+    server: ServerShape | Bad = reader_of(ServerShape)(
+        shape.server.node if shape.server else nothing(""), ("server",), reading
+    )
+    _check_currencies(shape, reading)
+    # Without a master secret the tenants are still checked; what is derived here is never used.
+    master = Secret("") if server is BAD else server.secret
+    tenants = _tenants(shape, Common(reading=reading, providers=providers, currencies=shape.currencies, master=master))
+    keys, endpoints = find_keys(tenants.values(), reading), find_endpoints(tenants.values(), reading)
+    if server is BAD:
+        return None
+    return Settings(
+        server=_server(server),
+        store_path=around.folder / shape.store.url,
+        timeouts=shape.timeouts,
+        clocks=shape.clocks,
+        blocked=shape.plugins.blocked,
+        currencies=shape.currencies,
+        tenants=tenants,
+        endpoints=endpoints,
+        keys_by_sha256=keys,
+        source=files.path,
+        digest=files.digest,
+    )
+
+
+def _tenants(shape: FileShape, common: Common) -> dict[str, Tenant]:
+    section = value_at(common.reading.root, ("tenants",))
+    # Reversed: of a tenant written twice, the first was read.
+    nodes = {name: node for name, _, node in reversed(list(pairs(section)))} if section else {}
+    return {name: resolve_tenant(name, given, nodes[name], common) for name, given in shape.tenants.items()}
+
+
+def _server(shape: ServerShape) -> Server:
+    return Server(**{name: getattr(shape, name) for name in Server.__struct_fields__})
+
+
+def _check_currencies(shape: FileShape, reading: Reading) -> None:
+    """A currency of ISO 4217 keeps its digits: money already stored would change its meaning."""
+    for code, digits in shape.currencies.items():
+        standard = currency_digits(code, {})
+        if standard is not None and standard != digits:
+            reading.note(
+                ("currencies", code), f"is an ISO 4217 currency with {standard} digits; that cannot be changed"
+            )
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Load without garbage collection: hundreds of thousands of nodes without a cycle are only walked for nothing."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

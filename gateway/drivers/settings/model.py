@@ -1,0 +1,199 @@
+"""The settings as values: what ``settings.yaml`` becomes. Frozen; nothing here reads a file or the environment.
+
+Where a part of the file needs no resolving, its Struct here is also the shape it is read with: the defaults below are
+the defaults of the settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+import gateway.core.signing as signing
+from gateway.core.rules import Rules
+from gateway.core.secret import Secret
+from gateway.drivers.settings.values import (
+    KeyId,
+    Moment,
+    Repeating,
+    Schedule,
+    Seconds,
+    Sha256,
+    SomeText,
+    Span,
+    TargetUrl,
+    WebhookSecrets,
+)
+from gateway.provider import Account, Provider
+
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+
+
+def _seconds(*lengths: float) -> tuple[timedelta, ...]:
+    return tuple(timedelta(seconds=length) for length in lengths)
+
+
+_MINUTE, _HOUR = 60, 3600
+
+
+class Rate(msgspec.Struct, frozen=True, kw_only=True):
+    """A token bucket: ``per_second`` refills it, ``burst`` is its size."""
+
+    per_second: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)] = 50
+    burst: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 200
+
+
+class TenantRate(Rate, frozen=True, kw_only=True):
+    """A tenant's token bucket."""
+
+    burst: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 100
+
+
+class Admin(msgspec.Struct, frozen=True, kw_only=True):
+    """The operators' listener. Without ``key_sha256`` no key opens it."""
+
+    host: SomeText = "127.0.0.1"
+    port: Port = 8081
+    key_sha256: Sha256 | None = None
+
+
+class Server(msgspec.Struct, frozen=True, kw_only=True):
+    """How the gateway listens and what it is called outside; ``public_url`` has no slash at its end."""
+
+    host: str
+    port: int
+    public_url: str | None
+    secret: Secret
+    admin: Admin
+    callback_rate: Rate
+    development: bool
+
+
+class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
+    """How long we wait, in seconds."""
+
+    provider_connect: Seconds = 5.0
+    provider_total: Seconds = 20.0
+    tenant_answer: Seconds = 10.0
+    webhook_total: Seconds = 15.0
+    request_body: Seconds = 10.0
+
+
+class Clocks(msgspec.Struct, frozen=True, kw_only=True):
+    """Every schedule of the gateway. ``reconcile`` and ``poll`` repeat their last value; the retry lists end."""
+
+    reconcile: Repeating = _seconds(30, 2 * _MINUTE, 10 * _MINUTE, _HOUR, 6 * _HOUR, 24 * _HOUR)
+    poll: Repeating = _seconds(5 * _MINUTE, 15 * _MINUTE, _HOUR, 6 * _HOUR)
+    quiet_period: timedelta = timedelta(seconds=60)
+    webhook_retry: Schedule = _seconds(
+        0, 5, 5 * _MINUTE, 30 * _MINUTE, *(hours * _HOUR for hours in (2, 5, 10, 14, 20, 24))
+    )
+    hint: timedelta = timedelta(seconds=10)
+    payment_expiry: Span = timedelta(hours=24)
+    late_grace: timedelta = timedelta(hours=72)
+    crm_retry: Schedule = _seconds(0, 10, _MINUTE, 5 * _MINUTE, 30 * _MINUTE, 2 * _HOUR, 6 * _HOUR, 24 * _HOUR)
+
+
+class TenantKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A bearer key, known by the hex SHA-256 of its whole text."""
+
+    id: KeyId
+    sha256: Sha256
+    expires: Moment | None = None
+
+
+class Webhook(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a tenant hears from us. Every secret signs (two during a rotation); the texts begin with ``whsec_``."""
+
+    url: TargetUrl
+    secrets: WebhookSecrets
+
+
+class Derivation(msgspec.Struct, frozen=True, kw_only=True):
+    """Make secrets of one account from the master secret (``gateway.Derive``): same settings, same secrets."""
+
+    master: Secret
+    tenant: str
+    account: str
+    generation: int
+    accept_previous: bool
+
+    def __call__(self, purpose: str, previous: bool = False) -> Secret | None:
+        """Derive for one purpose. ``previous``: of the generation before, None unless that is still accepted."""
+        if previous and not (self.accept_previous and self.generation > 1):
+            return None
+        generation = str(self.generation - previous)
+        return signing.derive(self.master, self.tenant, self.account, purpose, generation)
+
+
+class AccountEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One account of a tenant, checked and complete.
+
+    ``deposit_methods`` are the names of those that name this account. ``field_places`` tells file and line of every
+    entry under ``fields``, as ``settings.yaml:41``.
+    """
+
+    tenant: str
+    name: str
+    provider: Provider
+    account: Account
+    rules: Rules
+    endpoint_id: str
+    accepts_new: bool
+    generation: int
+    accept_previous: bool
+    deposit_methods: tuple[str, ...] = ()
+    field_places: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+
+class DepositMethod(msgspec.Struct, frozen=True, kw_only=True):
+    """A way to pay that a front end offers. ``label`` by language; limits in major units, None = no limit.
+
+    ``currencies`` None = every one. ``fields``: other labels (by language) for additional parameters of the account.
+    """
+
+    name: str
+    label: Mapping[str, str]
+    account: str
+    currencies: tuple[str, ...] | None
+    min: Decimal | None
+    max: Decimal | None
+    fields: Mapping[str, Mapping[str, str]]
+
+
+class Tenant(msgspec.Struct, frozen=True, kw_only=True):
+    """Who calls our API. ``return_origins`` are normalised as ``origin_of`` does; ``rate_limit`` None = no limit."""
+
+    id: str
+    title: str
+    keys: tuple[TenantKey, ...]
+    return_origins: frozenset[str]
+    rate_limit: TenantRate | None
+    webhook: Webhook | None
+    accounts: Mapping[str, AccountEntry]
+    deposit_methods: Mapping[str, DepositMethod]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything, resolved. ``endpoints`` finds an account by endpoint id, previous ones that are accepted included.
+
+    ``keys_by_sha256`` finds (tenant id, key) by the hex SHA-256 of a bearer key; whether it has expired is the
+    caller's to judge. ``digest`` is the hex SHA-256 of the files.
+    """
+
+    server: Server
+    store_path: Path
+    timeouts: Timeouts
+    clocks: Clocks
+    blocked: frozenset[str]
+    currencies: Mapping[str, int]
+    tenants: Mapping[str, Tenant]
+    endpoints: Mapping[str, AccountEntry]
+    keys_by_sha256: Mapping[str, tuple[str, TenantKey]]
+    source: Path
+    digest: str

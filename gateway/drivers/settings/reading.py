@@ -1,0 +1,136 @@
+"""One load of the settings, and the readers of single values: a node's text -> a value, or a problem at its path."""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, get_origin
+
+import msgspec
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from gateway.drivers.settings.around import Around
+from gateway.drivers.settings.problems import Path, Problem
+from gateway.drivers.settings.values import LEAVES
+from gateway.drivers.settings.yaml_file import TEXT, is_null, pairs, place
+
+
+class Bad(enum.Enum):
+    """What a reader returns after it noted a problem."""
+
+    BAD = enum.auto()
+
+
+BAD = Bad.BAD
+
+
+class Raw(msgspec.Struct, frozen=True):
+    """A member that is kept as its node, to be read later when its type is known."""
+
+    node: Node
+
+
+class NotYet:
+    """Marks a key of the contract whose feature is not built: an error, never ignored."""
+
+
+class Reading:
+    """One load: the tree, what values depend on, and the problems found so far."""
+
+    def __init__(self, root: Node, around: Around, problems: list[Problem]) -> None:
+        self.root = root
+        self.around = around
+        self.problems = problems
+
+    def note(self, path: Path, message: str) -> Bad:
+        """Add a problem at a path of the tree (or at the nearest thing above it that exists)."""
+        self.problems.append(Problem(*place(self.root, path), path, message))
+        return BAD
+
+
+Read = Callable[[Node, Path, Reading], Any]
+"""(node, path, reading) -> a value, or ``BAD`` after noting why."""
+
+
+def choices_of(wanted: Any, arguments: tuple[Any, ...]) -> dict[str, Any]:
+    """The texts a ``Literal`` or an enum may be written as, with their values; empty for other types."""
+    if get_origin(wanted) is Literal:
+        return {str(value): value for value in arguments}
+    items: list[enum.Enum] = list(wanted) if isinstance(wanted, enum.EnumType) else []
+    return {str(item.value): item for item in items}
+
+
+def choice(choices: Mapping[str, Any]) -> Read:
+    """Read one of a few texts."""
+
+    def read(node: Node, path: Path, reading: Reading) -> Any:
+        text = _text(node, path, reading)
+        if text is BAD or text in choices:
+            return choices.get(text, BAD)
+        return reading.note(path, "must be one of " + ", ".join(choices))
+
+    return read
+
+
+def from_text(make: Callable[[str, Around], Any]) -> Read:
+    """Read a single value and make something of its text."""
+
+    def read(node: Node, path: Path, reading: Reading) -> Any:
+        text = _text(node, path, reading)
+        if text is BAD:
+            return BAD
+        try:
+            return make(text, reading.around)
+        except ValueError as problem:
+            return reading.note(path, str(problem))
+
+    return read
+
+
+def _text(node: Node, path: Path, reading: Reading) -> Any:
+    if node.tag == TEXT and isinstance(node, ScalarNode):
+        return node.value
+    if not isinstance(node, ScalarNode):
+        return reading.note(path, "must be a single value, not a list or mapping")
+    if is_null(node):
+        return reading.note(path, "must not be empty")
+    return reading.note(path, "has a YAML tag; tags mean nothing here")
+
+
+def leaf(wanted: Any) -> Read:
+    """Read a value of any other type: by ``values.LEAVES``, else by msgspec from the text as it was written."""
+    if wanted in LEAVES:
+        return from_text(LEAVES[wanted])
+
+    def read(node: Node, path: Path, reading: Reading) -> Any:
+        try:
+            return msgspec.convert(_plain(node), wanted, strict=False)
+        except msgspec.ValidationError as problem:
+            return reading.note(path, _in_our_words(str(problem)))
+
+    return read
+
+
+def _plain(node: Node) -> Any:
+    if isinstance(node, MappingNode):
+        return {key: _plain(value) for key, _, value in pairs(node)}
+    if isinstance(node, SequenceNode):
+        return [_plain(item) for item in node.value]
+    return None if is_null(node) else node.value
+
+
+_WORDS = (
+    ("Expected `int`", "must be a whole number"),
+    ("Expected `float`", "must be a number"),
+    ("Expected `bool`", "must be true or false"),
+    ("Expected `str`", "must be a text"),
+    ("Expected", "must be"),
+)
+
+
+def _in_our_words(message: str) -> str:
+    text = re.sub(r", got `[^`]*`| - at `[^`]*`", "", message)
+    for theirs, ours in _WORDS:
+        text = text.replace(theirs, ours)
+    return text.replace("`", "")

@@ -1,0 +1,135 @@
+"""The shape of ``settings.yaml``: one Struct per mapping, key names frozen by contract. Unknown keys are errors.
+
+What needs no resolving is shaped by ``model.py`` itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from gateway.core.mapping import FieldChange
+from gateway.core.money import Amount
+from gateway.drivers.settings.model import Admin, Clocks, Port, Rate, TenantKey, TenantRate, Timeouts, Webhook
+from gateway.drivers.settings.reading import NotYet, Raw
+from gateway.drivers.settings.values import (
+    CallbackId,
+    Currency,
+    MethodName,
+    Name,
+    NotYetTrue,
+    Origin,
+    PublicUrl,
+    ServerSecret,
+    SomeText,
+    StorePath,
+)
+
+
+class FieldShape(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
+    """An entry under an account's ``fields``; what the core does not know yet stands last."""
+
+    key: str | None = None
+    enabled: bool = True
+    required: bool = False
+    value: str | None = None
+    label: Mapping[str, str] = msgspec.field(default_factory=dict)
+    max_length: int | None = None
+    pattern: str | None = None
+    values: NotYet | None = None
+    from_: NotYet | None = None
+
+    def change(self) -> FieldChange:
+        """The entry as the core takes it."""
+        return FieldChange(**{name: getattr(self, name) for name in FieldChange.__struct_fields__})
+
+
+class AccountShape(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry under a tenant's ``accounts``; ``config`` waits until its provider is known."""
+
+    provider: SomeText
+    accepts_new: bool = True
+    generation: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1
+    accept_previous: bool = False
+    callback_id: CallbackId | None = None
+    config: Raw | None = None
+    fields: Mapping[str, FieldShape] = msgspec.field(default_factory=dict)
+
+
+class LimitsShape(msgspec.Struct, frozen=True, kw_only=True):
+    """The amounts a deposit method takes, major units."""
+
+    min: Amount | None = None
+    max: Amount | None = None
+
+
+class LabelShape(msgspec.Struct, frozen=True, kw_only=True):
+    """Other labels for one additional parameter."""
+
+    label: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+
+class DepositShape(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry under a tenant's ``deposit_methods``."""
+
+    account: str
+    label: Mapping[str, str] = msgspec.field(default_factory=dict)
+    currencies: tuple[str, ...] | None = None
+    amount: LimitsShape = LimitsShape()
+    fields: Mapping[str, LabelShape] = msgspec.field(default_factory=dict)
+
+
+class TenantShape(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry under ``tenants``. An absent ``rate_limit`` is the default one, ``null`` is none."""
+
+    name: SomeText | None = None
+    keys: tuple[TenantKey, ...] = ()
+    return_origins: frozenset[Origin] = frozenset()
+    rate_limit: TenantRate | None = TenantRate()
+    webhook: Webhook | None = None
+    request_maps: NotYet | None = None
+    routing: NotYet | None = None
+    accounts: Mapping[Name, AccountShape] = msgspec.field(default_factory=dict)
+    deposit_methods: Mapping[MethodName, DepositShape] = msgspec.field(default_factory=dict)
+    crm: NotYet | None = None
+
+
+class ServerShape(msgspec.Struct, frozen=True, kw_only=True):
+    """``server``; only the secret has no default."""
+
+    secret: ServerSecret
+    host: SomeText = "127.0.0.1"
+    port: Port = 8080
+    public_url: PublicUrl | None = None
+    admin: Admin = Admin()
+    callback_rate: Rate = Rate()
+    watch: NotYetTrue = False
+    development: bool = False
+
+
+class StoreShape(msgspec.Struct, frozen=True, kw_only=True):
+    """``store``; the URL becomes the path of a SQLite file."""
+
+    url: StorePath = Path("var/gateway.db")
+
+
+class PluginsShape(msgspec.Struct, frozen=True, kw_only=True):
+    """``plugins``; entry-point names that must not be loaded."""
+
+    blocked: frozenset[str] = frozenset()
+
+
+class FileShape(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole file, the tenants of its includes already among its own; ``server`` is read by itself."""
+
+    server: Raw | None = None
+    include: tuple[SomeText, ...] = ()
+    store: StoreShape = StoreShape()
+    timeouts: Timeouts = Timeouts()
+    clocks: Clocks = Clocks()
+    plugins: PluginsShape = PluginsShape()
+    currencies: Mapping[Currency, Annotated[int, msgspec.Meta(ge=0, le=18)]] = msgspec.field(default_factory=dict)
+    tenants: Mapping[Name, TenantShape] = msgspec.field(default_factory=dict)

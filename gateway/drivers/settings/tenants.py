@@ -1,0 +1,126 @@
+"""A tenant's section, read -> resolved, with the checks across its accounts and deposit methods, and across tenants.
+
+A check that compares with something that could not be read looks at the names in the tree, so that one mistake stays
+one line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from yaml.nodes import Node
+
+from gateway.core.money import currency_digits
+from gateway.drivers.settings.accounts import Common, Seat, previous_endpoint_id, resolve_account
+from gateway.drivers.settings.model import AccountEntry, DepositMethod, Tenant, TenantKey
+from gateway.drivers.settings.problems import Path, unknown
+from gateway.drivers.settings.reading import Reading
+from gateway.drivers.settings.shape import DepositShape, LimitsShape, TenantShape
+from gateway.drivers.settings.yaml_file import names_at, pairs, text_at, value_at
+
+
+def resolve_tenant(name: str, shape: TenantShape, node: Node, common: Common) -> Tenant:
+    """Resolve a tenant from its shape and its node; problems are noted in the reading."""
+    users = _users_of_accounts(node)
+    accounts = {}
+    for account, entry in shape.accounts.items():
+        seat = Seat(tenant=name, node=node, name=account, methods=tuple(users.get(account, ())))
+        resolved = resolve_account(seat, entry, common)
+        if resolved is not None:
+            accounts[account] = resolved
+    known = names_at(node, ("accounts",))
+    for method, given in shape.deposit_methods.items():
+        _check_method(("tenants", name, "deposit_methods", method), given, known, accounts, common)
+    return Tenant(
+        id=name,
+        title=shape.name or name,
+        keys=shape.keys,
+        return_origins=shape.return_origins,
+        rate_limit=shape.rate_limit,
+        webhook=shape.webhook,
+        accounts=accounts,
+        deposit_methods={method: _method(method, given) for method, given in shape.deposit_methods.items()},
+    )
+
+
+def find_keys(tenants: Iterable[Tenant], reading: Reading) -> Mapping[str, tuple[str, TenantKey]]:
+    """Index every bearer key by its hash; a hash used twice, or an id twice in one tenant, is noted."""
+    found: dict[str, tuple[str, TenantKey]] = {}
+    for tenant in tenants:
+        ids: set[str] = set()
+        for number, key in enumerate(tenant.keys):
+            path: Path = ("tenants", tenant.id, "keys", number)
+            if key.id in ids:
+                reading.note((*path, "id"), f'"{key.id}" is already the id of another key of this tenant')
+            if key.sha256 in found:
+                owner, other = found[key.sha256]
+                reading.note((*path, "sha256"), f'is already key "{other.id}" of tenant {owner}')
+            ids.add(key.id)
+            found.setdefault(key.sha256, (tenant.id, key))
+    return found
+
+
+def find_endpoints(tenants: Iterable[Tenant], reading: Reading) -> Mapping[str, AccountEntry]:
+    """Index every account by its endpoint id and the accepted previous one; an id used twice is noted."""
+    found: dict[str, AccountEntry] = {}
+    for entry in (account for tenant in tenants for account in tenant.accounts.values()):
+        for identifier in (entry.endpoint_id, previous_endpoint_id(entry)):
+            if identifier is None:
+                continue
+            owner = found.setdefault(identifier, entry)
+            if owner is not entry:
+                path: Path = ("tenants", entry.tenant, "accounts", entry.name, "callback_id")
+                reading.note(path, f"is already used by account {owner.name} of tenant {owner.tenant}")
+    return found
+
+
+def _users_of_accounts(node: Node) -> dict[str, list[str]]:
+    """Account name -> the deposit methods that name it, as written."""
+    users: dict[str, list[str]] = {}
+    methods = value_at(node, ("deposit_methods",))
+    for name, _, method in pairs(methods) if methods else ():
+        users.setdefault(text_at(method, ("account",)) or "", []).append(name or "")
+    return users
+
+
+def _check_method(
+    path: Path, shape: DepositShape, known: Iterable[str], accounts: Mapping[str, AccountEntry], common: Common
+) -> None:
+    if shape.account not in known:
+        common.reading.note((*path, "account"), unknown("account", shape.account, known))
+    _check_limits((*path, "amount"), shape.amount, common.reading)
+    entry = accounts.get(shape.account)
+    for number, currency in enumerate(shape.currencies or ()):
+        problem = _problem_of_currency(currency, entry, common.currencies)
+        if problem:
+            common.reading.note((*path, "currencies", number), problem)
+    asked = {field.name for field in entry.account.fields.asked()} if entry else set(shape.fields)
+    for name in (name for name in shape.fields if name not in asked):
+        common.reading.note((*path, "fields", name), unknown("additional parameter", name, asked))
+
+
+def _check_limits(path: Path, limits: LimitsShape, reading: Reading) -> None:
+    for name, limit in (("min", limits.min), ("max", limits.max)):
+        if limit is not None and limit < 0:
+            reading.note((*path, name), "must not be negative")
+    if limits.min is not None and limits.max is not None and limits.min > limits.max:
+        reading.note((*path, "min"), "must not be above max")
+
+
+def _problem_of_currency(code: str, entry: AccountEntry | None, extra: Mapping[str, int]) -> str | None:
+    if currency_digits(code, extra) is None:
+        return f'unknown currency "{code}": neither ISO 4217 nor listed under currencies'
+    allowed = entry.rules.currencies if entry else None
+    return f"{code} is not a currency of account {entry.name}" if entry and allowed and code not in allowed else None
+
+
+def _method(name: str, shape: DepositShape) -> DepositMethod:
+    return DepositMethod(
+        name=name,
+        label=shape.label,
+        account=shape.account,
+        currencies=shape.currencies,
+        min=shape.amount.min,
+        max=shape.amount.max,
+        fields={field: given.label for field, given in shape.fields.items()},
+    )

@@ -1,0 +1,145 @@
+"""One text of the settings -> one value. Every function raises ``ValueError`` with what would be right.
+
+``FromText`` and ``Then`` are put into annotations (``Annotated[str, FromText(name)]``) and are obeyed by ``reader.py``.
+Messages never hold the text itself: it may be a secret in the wrong place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+from gateway.core.money import Amount
+from gateway.core.secret import Secret
+from gateway.drivers.settings.around import Around, FromText, Then
+from gateway.drivers.settings.references import long_enough, secret, webhook_secret
+from gateway.drivers.settings.urls import origin, public_url, target_url
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_METHOD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_KEY_ID = re.compile(r"[A-Za-z0-9-]{1,32}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_CALLBACK_ID = re.compile(r"[A-Za-z0-9_-]{22,128}")
+_CURRENCY = re.compile(r"[A-Z0-9]{2,12}")
+_DURATION = re.compile(r"([0-9]{1,12})(ms|s|m|h|d)")
+_UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_LONGEST = timedelta(days=3650)
+
+
+def _matching(pattern: re.Pattern[str], said: str) -> FromText:
+    def make(text: str, around: Around) -> str:  # noqa: ARG001  # every maker has the same two arguments
+        if pattern.fullmatch(text) is None:
+            raise ValueError(said)
+        return text
+
+    return FromText(make)
+
+
+def duration(text: str, _: Around) -> timedelta:
+    """Read ``250ms``, ``5s``, ``2m``, ``6h`` or ``30d``; at most ten years, so that dates stay in range."""
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise ValueError("must be a duration such as 250ms, 5s, 2m, 6h or 30d")
+    try:
+        length = timedelta(**{_UNITS[found[2]]: int(found[1])})
+    except OverflowError:
+        length = timedelta.max
+    if length > _LONGEST:
+        raise ValueError("must be at most 3650d")
+    return length
+
+
+def public_text(text: str, _: Around) -> str:
+    """Take a text that is no secret; a reference here would be sent to the provider as it stands."""
+    if text.startswith(("env:", "file:")):
+        raise ValueError("is no secret: env: and file: are not read here, write the value itself")
+    return text
+
+
+def _store_path(text: str, around: Around) -> Path:
+    if text.startswith(("postgresql:", "postgres:")):
+        raise ValueError("postgresql is not supported yet: write sqlite:///PATH")
+    path = text.removeprefix("sqlite:///")
+    if path == text or not path.strip("/"):
+        raise ValueError("must be sqlite:///PATH (relative to this file) or sqlite:////PATH (absolute)")
+    return around.folder / path
+
+
+def _moment(text: str, _: Around) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = datetime.min
+    if moment.tzinfo is None:
+        raise ValueError("must be a time with its zone such as 2027-01-31T00:00:00Z")
+    return moment.astimezone(UTC)
+
+
+def _more_than_zero(given: timedelta, _: Around) -> timedelta:
+    if not given:
+        raise ValueError("must be more than zero")
+    return given
+
+
+def _not_empty(given: tuple[Any, ...], _: Around) -> tuple[Any, ...]:
+    if not given:
+        raise ValueError("must not be an empty list")
+    return given
+
+
+def _repeating(given: tuple[timedelta, ...], around: Around) -> tuple[timedelta, ...]:
+    if not _not_empty(given, around)[-1]:
+        raise ValueError("must end with more than zero: its last value repeats")
+    return given
+
+
+def _not_yet(given: bool, _: Around) -> bool:
+    if given:
+        raise ValueError("not supported yet: write false")
+    return given
+
+
+def _seconds(text: str, around: Around) -> float:
+    return _more_than_zero(duration(text, around), around).total_seconds()
+
+
+def _some_text(text: str, _: Around) -> str:
+    if not text:
+        raise ValueError("must not be empty")
+    return text
+
+
+LEAVES: dict[Any, Callable[[str, Around], Any]] = {
+    Secret: secret,
+    timedelta: duration,
+    Amount: lambda text, _: Amount.read(text),
+    Decimal: lambda text, _: Decimal(Amount.read(text)),
+    str: lambda text, _: text,
+}
+"""Types, ours and a plugin's, whose values we make from text ourselves."""
+
+SomeText = Annotated[str, FromText(_some_text)]
+Name = Annotated[str, _matching(_NAME, f"must match {_NAME.pattern}")]
+MethodName = Annotated[str, _matching(_METHOD_NAME, f"must match {_METHOD_NAME.pattern}")]
+KeyId = Annotated[str, _matching(_KEY_ID, f"must match {_KEY_ID.pattern}")]
+Sha256 = Annotated[str, _matching(_SHA256, "must be 64 lower-case hex digits: the SHA-256 of the whole key")]
+CallbackId = Annotated[str, _matching(_CALLBACK_ID, "must be 22 to 128 URL-safe characters (A-Z a-z 0-9 _ -)")]
+Currency = Annotated[str, _matching(_CURRENCY, "must be a currency code: 2 to 12 of A-Z and 0-9")]
+Origin = Annotated[str, FromText(origin)]
+TargetUrl = Annotated[str, FromText(target_url)]
+PublicUrl = Annotated[str, FromText(public_url)]
+PublicText = Annotated[str, FromText(public_text)]
+StorePath = Annotated[Path, FromText(_store_path)]
+Moment = Annotated[datetime, FromText(_moment)]
+Seconds = Annotated[float, FromText(_seconds)]
+Span = Annotated[timedelta, Then(_more_than_zero)]
+Schedule = Annotated[tuple[timedelta, ...], Then(_not_empty)]
+Repeating = Annotated[tuple[timedelta, ...], Then(_repeating)]
+NotYetTrue = Annotated[bool, Then(_not_yet)]
+ServerSecret = Annotated[Secret, Then(long_enough)]
+WebhookSecret = Annotated[Secret, Then(webhook_secret)]
+WebhookSecrets = Annotated[tuple[WebhookSecret, ...], Then(_not_empty)]

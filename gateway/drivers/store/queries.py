@@ -1,0 +1,224 @@
+"""Every read, and the one write door: ``Store`` over any engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+
+from gateway.core import documents
+from gateway.core.payment import Operation, Payment, PaymentEvent
+from gateway.drivers.store.statements import Unit, heartbeat, milliseconds
+
+
+class Engine(Protocol):
+    """What a database must do. Both raise ``Unavailable`` when it cannot, ``commit`` also ``Conflict``."""
+
+    async def commit(self, unit: Unit) -> None:
+        """Write a unit of work, whole or not at all; return only when it is durable."""
+        ...
+
+    async def rows(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Read committed rows."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what was begun and let go of the database."""
+        ...
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """A payment and its open operation, as of one moment."""
+
+    payment: Payment
+    pending: Operation | None
+
+    @property
+    def pending_id(self) -> str | None:
+        """The open operation's id."""
+        return None if self.pending is None else self.pending.id
+
+
+class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An idempotency row. ``answer`` is None while its operation is open; ``created_at`` in Unix milliseconds."""
+
+    fingerprint: str
+    operation_id: str
+    payment_id: str
+    created_at: int
+    answer_status: int | None
+    answer: str | None
+
+
+class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A webhook on its way. ``next_attempt_at`` in Unix milliseconds."""
+
+    tenant: str
+    id: str
+    event_id: str
+    payment_id: str
+    type: str
+    version: int
+    body: str
+    status: str
+    next_attempt_at: int | None
+    attempts: list[dict[str, Any]]
+
+
+class PaymentFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list shows: newest first, at most ``limit``, below ``cursor`` (a payment id)."""
+
+    limit: int
+    cursor: str | None = None
+    merchant_reference: str | None = None
+    state: str | None = None
+    account: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+
+_LOADED = (
+    "SELECT p.doc, o.doc FROM payments p LEFT JOIN operations o ON o.tenant = p.tenant AND o.id = p.open_operation"
+)
+_DELIVERY = "SELECT tenant, id, event_id, payment_id, type, version, body, status, next_attempt_at, attempts"
+
+
+class Store:
+    """The gateway's memory. Reads see what was committed; writes are units of work."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.commit = engine.commit
+        self.close = engine.close
+
+    async def prove_writable(self, at: datetime) -> None:
+        """Write something small. Raises ``Unavailable``."""
+        await self.commit([heartbeat(at)])
+
+    async def payment(self, tenant: str, payment_id: str) -> Loaded | None:
+        """One payment with its open operation."""
+        rows = await self._engine.rows(f"{_LOADED} WHERE p.tenant = ? AND p.id = ?", (tenant, payment_id))
+        return _loaded(rows[0]) if rows else None
+
+    async def payments(self, tenant: str, wanted: PaymentFilter) -> list[Loaded]:
+        """Payments of one tenant, newest first (ids are time-ordered)."""
+        conditions: list[tuple[str, Any]] = [("p.tenant = ?", tenant)]
+        conditions += [
+            (sql, value)
+            for sql, value in (
+                ("p.id < ?", wanted.cursor),
+                ("p.merchant_reference = ?", wanted.merchant_reference),
+                ("p.state = ?", wanted.state),
+                ("p.account = ?", wanted.account),
+                ("p.created_at > ?", wanted.created_after and milliseconds(wanted.created_after)),
+                ("p.created_at < ?", wanted.created_before and milliseconds(wanted.created_before)),
+            )
+            if value is not None
+        ]
+        where = " AND ".join(sql for sql, _ in conditions)
+        rows = await self._engine.rows(
+            f"{_LOADED} WHERE {where} ORDER BY p.id DESC LIMIT ?", (*(value for _, value in conditions), wanted.limit)
+        )
+        return [_loaded(row) for row in rows]
+
+    async def operation(self, tenant: str, operation_id: str) -> Operation | None:
+        """One operation."""
+        rows = await self._engine.rows("SELECT doc FROM operations WHERE tenant = ? AND id = ?", (tenant, operation_id))
+        return documents.operation(rows[0][0]) if rows else None
+
+    async def operations(self, tenant: str, payment_id: str) -> list[Operation]:
+        """All operations of a payment, oldest first."""
+        rows = await self._engine.rows(
+            "SELECT doc FROM operations WHERE tenant = ? AND payment_id = ? ORDER BY id", (tenant, payment_id)
+        )
+        return [documents.operation(doc) for (doc,) in rows]
+
+    async def key(self, tenant: str, idempotency_key: str) -> KeyRow | None:
+        """The row of an idempotency key."""
+        rows = await self._engine.rows(
+            "SELECT fingerprint, operation_id, payment_id, created_at, answer_status, answer"
+            " FROM idempotency_keys WHERE tenant = ? AND idempotency_key = ?",
+            (tenant, idempotency_key),
+        )
+        return KeyRow(**dict(zip(KeyRow.__struct_fields__, rows[0], strict=True))) if rows else None
+
+    async def holder(self, tenant: str, account: str, merchant_reference: str) -> str | None:
+        """The payment that holds a reference."""
+        rows = await self._engine.rows(
+            "SELECT payment_id FROM reference_holders WHERE tenant = ? AND account = ? AND merchant_reference = ?",
+            (tenant, account, merchant_reference),
+        )
+        return str(rows[0][0]) if rows else None
+
+    async def payment_with_key(self, tenant: str, account: str, provider_reference: str) -> str | None:
+        """The payment whose provider reference this is."""
+        rows = await self._engine.rows(
+            "SELECT id FROM payments WHERE tenant = ? AND account = ? AND provider_reference = ? LIMIT 1",
+            (tenant, account, provider_reference),
+        )
+        return str(rows[0][0]) if rows else None
+
+    async def sending(self) -> list[Operation]:
+        """Operations on their way; at start, those whose process has ended."""
+        rows = await self._engine.rows(
+            "SELECT doc FROM operations WHERE status IN ('sending', 'unknown') AND status = 'sending'", ()
+        )
+        return [documents.operation(doc) for (doc,) in rows]
+
+    async def events(self, tenant: str, payment_id: str) -> list[tuple[str, PaymentEvent]]:
+        """The timeline: (event id, event) in version order."""
+        rows = await self._engine.rows(
+            "SELECT id, doc FROM events WHERE tenant = ? AND payment_id = ? ORDER BY version", (tenant, payment_id)
+        )
+        return [(identifier, documents.event(doc)) for identifier, doc in rows]
+
+    async def was_applied(self, tenant: str, account: str, event_id: str) -> bool:
+        """Whether a callback's event was applied before."""
+        rows = await self._engine.rows(
+            "SELECT 1 FROM inbox WHERE tenant = ? AND account = ? AND event_id = ? AND verdict = 'recorded'",
+            (tenant, account, event_id),
+        )
+        return bool(rows)
+
+    async def due_deliveries(self, tenant: str, now: datetime, limit: int) -> list[DeliveryRow]:
+        """Webhooks of one tenant whose next try is due, in the order they were made."""
+        rows = await self._engine.rows(
+            f"{_DELIVERY} FROM deliveries WHERE tenant = ? AND status = 'pending' AND next_attempt_at <= ?"
+            " ORDER BY id LIMIT ?",
+            (tenant, milliseconds(now), limit),
+        )
+        return [_delivery(row) for row in rows]
+
+    async def tenants_with_deliveries(self) -> list[tuple[str, int]]:
+        """Every tenant with webhooks on their way, and when its next try is due (Unix milliseconds)."""
+        rows = await self._engine.rows(
+            "SELECT tenant, MIN(next_attempt_at) FROM deliveries WHERE status = 'pending' GROUP BY tenant", ()
+        )
+        return [(tenant, due) for tenant, due in rows]
+
+    async def callbacks(self, tenant: str, payment_id: str) -> list[tuple[Any, ...]]:
+        """Stored callbacks of a payment: (id, received_at, suffix, verdict, reason), oldest first."""
+        return await self._engine.rows(
+            "SELECT id, received_at, suffix, verdict, reason FROM inbox WHERE tenant = ? AND payment_id = ?"
+            " ORDER BY id",
+            (tenant, payment_id),
+        )
+
+    async def deliveries(self, tenant: str, payment_id: str) -> list[DeliveryRow]:
+        """Webhooks of a payment, in the order they were made."""
+        rows = await self._engine.rows(
+            f"{_DELIVERY} FROM deliveries WHERE tenant = ? AND payment_id = ? ORDER BY id", (tenant, payment_id)
+        )
+        return [_delivery(row) for row in rows]
+
+
+def _loaded(row: tuple[Any, ...]) -> Loaded:
+    payment, operation = row
+    return Loaded(documents.payment(payment), None if operation is None else documents.operation(operation))
+
+
+def _delivery(row: tuple[Any, ...]) -> DeliveryRow:
+    members = dict(zip(DeliveryRow.__struct_fields__, row, strict=True))
+    return DeliveryRow(**{**members, "attempts": msgspec.json.decode(members["attempts"])})

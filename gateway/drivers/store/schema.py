@@ -1,0 +1,72 @@
+"""The tables, in a dialect every engine understands. ``tenant`` leads every key, times are Unix milliseconds.
+
+A ``doc`` holds the whole Struct as JSON; the columns beside it are what SQL itself must see.
+"""
+
+from __future__ import annotations
+
+TABLES = (
+    """
+    CREATE TABLE IF NOT EXISTS payments (
+        tenant TEXT NOT NULL, id TEXT NOT NULL, account TEXT NOT NULL, merchant_reference TEXT NOT NULL,
+        provider_reference TEXT, state TEXT NOT NULL, version INTEGER NOT NULL, open_operation TEXT,
+        replaced_by TEXT, created_at BIGINT NOT NULL, expired_at BIGINT, doc TEXT NOT NULL,
+        PRIMARY KEY (tenant, id)
+    )""",
+    "CREATE INDEX IF NOT EXISTS payments_by_reference ON payments (tenant, merchant_reference)",
+    "CREATE INDEX IF NOT EXISTS payments_by_key ON payments (tenant, account, provider_reference)",
+    """
+    CREATE TABLE IF NOT EXISTS operations (
+        tenant TEXT NOT NULL, id TEXT NOT NULL, payment_id TEXT NOT NULL, kind TEXT NOT NULL, status TEXT NOT NULL,
+        created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL, doc TEXT NOT NULL,
+        PRIMARY KEY (tenant, id)
+    )""",
+    """
+    CREATE UNIQUE INDEX IF NOT EXISTS one_open_operation ON operations (tenant, payment_id)
+    WHERE status IN ('sending', 'unknown')""",
+    "CREATE INDEX IF NOT EXISTS operations_by_payment ON operations (tenant, payment_id, id)",
+    """
+    CREATE TABLE IF NOT EXISTS idempotency_keys (
+        tenant TEXT NOT NULL, idempotency_key TEXT NOT NULL, fingerprint TEXT NOT NULL, operation_id TEXT NOT NULL,
+        payment_id TEXT NOT NULL, created_at BIGINT NOT NULL, answer_status INTEGER, answer TEXT,
+        PRIMARY KEY (tenant, idempotency_key)
+    )""",
+    """
+    CREATE TABLE IF NOT EXISTS reference_holders (
+        tenant TEXT NOT NULL, account TEXT NOT NULL, merchant_reference TEXT NOT NULL, payment_id TEXT NOT NULL,
+        PRIMARY KEY (tenant, account, merchant_reference)
+    )""",
+    """
+    CREATE TABLE IF NOT EXISTS events (
+        tenant TEXT NOT NULL, payment_id TEXT NOT NULL, version INTEGER NOT NULL, id TEXT NOT NULL, doc TEXT NOT NULL,
+        PRIMARY KEY (tenant, payment_id, version)
+    )""",
+    """
+    CREATE TABLE IF NOT EXISTS deliveries (
+        tenant TEXT NOT NULL, id TEXT NOT NULL, event_id TEXT NOT NULL, payment_id TEXT NOT NULL,
+        type TEXT NOT NULL, version INTEGER NOT NULL, body TEXT NOT NULL, status TEXT NOT NULL,
+        next_attempt_at BIGINT, tries INTEGER NOT NULL, attempts TEXT NOT NULL, created_at BIGINT NOT NULL,
+        PRIMARY KEY (tenant, id)
+    )""",
+    """
+    CREATE INDEX IF NOT EXISTS deliveries_due ON deliveries (tenant, next_attempt_at, id)
+    WHERE status = 'pending'""",
+    """
+    CREATE TABLE IF NOT EXISTS inbox (
+        tenant TEXT NOT NULL, id TEXT NOT NULL, account TEXT NOT NULL, received_at BIGINT NOT NULL,
+        method TEXT NOT NULL, suffix TEXT NOT NULL, query TEXT NOT NULL, headers TEXT NOT NULL, body BLOB NOT NULL,
+        remote TEXT NOT NULL, verdict TEXT NOT NULL, reason TEXT, detail TEXT, event_id TEXT, payment_id TEXT,
+        PRIMARY KEY (tenant, id)
+    )""",
+    """
+    CREATE UNIQUE INDEX IF NOT EXISTS applied_once ON inbox (tenant, account, event_id)
+    WHERE verdict = 'recorded'""",
+    "CREATE INDEX IF NOT EXISTS inbox_by_verdict ON inbox (tenant, account, verdict, id)",
+    """
+    CREATE TABLE IF NOT EXISTS hints (
+        tenant TEXT NOT NULL, payment_id TEXT NOT NULL, provider_reference TEXT NOT NULL,
+        received_at BIGINT NOT NULL, due INTEGER NOT NULL,
+        PRIMARY KEY (tenant, payment_id, provider_reference)
+    )""",
+    "CREATE TABLE IF NOT EXISTS heartbeat (id INTEGER PRIMARY KEY, at BIGINT NOT NULL)",
+)

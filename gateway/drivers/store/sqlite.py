@@ -1,0 +1,188 @@
+"""SQLite through aiosqlite: one process, one writer, separate readers, durable before anyone is answered.
+
+WAL with ``synchronous=FULL``. Units that wait while a commit runs share the next transaction, each in its own
+savepoint: one that conflicts or fails harms no other. Callers wait on a future, so a cancelled one leaves no
+transaction open. A lock on the data folder keeps a second server away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import aiosqlite
+
+from gateway.core.errors import Conflict, GatewayError, Unavailable
+from gateway.drivers.store.queries import Store
+from gateway.drivers.store.schema import TABLES
+from gateway.drivers.store.statements import Unit
+
+READERS = 2
+BATCH = 64
+
+
+class AlreadyRunning(GatewayError):
+    """Another server holds the lock of this data folder."""
+
+
+class _Waiting(NamedTuple):
+    unit: Unit
+    done: asyncio.Future[None]
+
+
+class SqliteEngine:
+    """The embedded engine. ``open_sqlite`` makes one."""
+
+    def __init__(self, writer: aiosqlite.Connection, readers: Sequence[aiosqlite.Connection], lock: int) -> None:
+        self._writer = writer
+        self._readers = readers
+        self._lock = lock
+        self._turn = 0
+        self._queue: asyncio.Queue[_Waiting | None] = asyncio.Queue()
+        self._writing = asyncio.create_task(self._write(), name="sqlite writer")
+
+    async def commit(self, unit: Unit) -> None:
+        """Write a unit in the next shared transaction; return when it is on disk."""
+        if self._writing.done():
+            raise Unavailable("the store is closed")
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.put_nowait(_Waiting(unit, done))
+        await done
+
+    async def rows(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Read on one of the read connections, in turn."""
+        self._turn = (self._turn + 1) % len(self._readers)
+        try:
+            return [tuple(row) for row in await self._readers[self._turn].execute_fetchall(sql, params)]
+        except (sqlite3.Error, ValueError) as problem:  # ValueError: aiosqlite's word for a closed connection
+            raise Unavailable(f"the store cannot be read: {type(problem).__name__}") from problem
+
+    async def close(self) -> None:
+        """Write what waits, then close."""
+        self._queue.put_nowait(None)
+        await self._writing
+        while not self._queue.empty():
+            late = self._queue.get_nowait()
+            if late is not None and not late.done.done():
+                late.done.set_exception(Unavailable("the store is closed"))
+        for connection in (*self._readers, self._writer):
+            await connection.close()
+        os.close(self._lock)
+
+    async def _write(self) -> None:
+        while (first := await self._queue.get()) is not None:
+            batch = [first]
+            closing = False
+            while len(batch) < BATCH and not self._queue.empty():
+                waiting = self._queue.get_nowait()
+                if waiting is None:
+                    closing = True
+                    break
+                batch.append(waiting)
+            await self._commit_together(batch)
+            if closing:
+                return
+
+    async def _commit_together(self, batch: list[_Waiting]) -> None:
+        failures: dict[int, GatewayError] = {}
+        try:
+            await self._writer.execute("BEGIN IMMEDIATE")
+            for number, waiting in enumerate(batch):
+                failure = await self._run(waiting.unit)
+                if failure is not None:
+                    failures[number] = failure
+            await self._writer.execute("COMMIT")
+        except sqlite3.Error as problem:
+            with contextlib.suppress(sqlite3.Error):
+                await self._writer.execute("ROLLBACK")
+            lost = Unavailable(f"the store cannot be written: {type(problem).__name__}")
+            failures = dict.fromkeys(range(len(batch)), lost)
+        for number, waiting in enumerate(batch):
+            if waiting.done.done():
+                continue
+            if number in failures:
+                waiting.done.set_exception(failures[number])
+            else:
+                waiting.done.set_result(None)
+
+    async def _run(self, unit: Unit) -> GatewayError | None:
+        """Run one unit in its savepoint; return what went wrong with this unit alone."""
+        await self._writer.execute("SAVEPOINT unit")
+        failure: GatewayError | None = None
+        try:
+            for statement in unit:
+                cursor = await self._writer.execute(statement.sql, statement.params)
+                if statement.otherwise is not None and cursor.rowcount != 1:
+                    failure = Conflict(statement.otherwise)
+                    break
+        except sqlite3.IntegrityError as problem:
+            failure = Unavailable(f"the store refused a row: {type(problem).__name__}")
+        if failure is not None:
+            await self._writer.execute("ROLLBACK TO unit")
+        await self._writer.execute("RELEASE unit")
+        return failure
+
+
+async def open_sqlite(path: Path) -> Store:
+    """Open (or make) the database and take the lock of its folder.
+
+    Raises ``AlreadyRunning`` or ``Unavailable``.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as problem:
+        raise Unavailable(f"the data folder {path.parent} cannot be used: {problem.strerror}") from problem
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise AlreadyRunning(f"another gateway is using {path}") from None
+    try:
+        writer = await _connect(path, "rwc")
+        for table in TABLES:
+            await writer.execute(table)
+        readers = [await _connect(path, "rw") for _ in range(READERS)]
+    except sqlite3.Error as problem:
+        os.close(lock)
+        raise Unavailable(f"the store {path} cannot be opened: {problem}") from problem
+    return Store(SqliteEngine(writer, readers, lock))
+
+
+class _ReadOnly:
+    """An engine for commands that look while a server runs."""
+
+    def __init__(self, reader: aiosqlite.Connection) -> None:
+        self._reader = reader
+        self.close = reader.close
+
+    async def commit(self, unit: Unit) -> None:  # noqa: ARG002  # the Engine's form
+        raise Unavailable("this store was opened to read only")
+
+    async def rows(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+        return [tuple(row) for row in await self._reader.execute_fetchall(sql, params)]
+
+
+async def open_sqlite_to_read(path: Path) -> Store:
+    """Open an existing database beside a running server. Raises ``Unavailable`` when there is none."""
+    try:
+        return Store(_ReadOnly(await _connect(path, "ro")))
+    except sqlite3.Error as problem:
+        raise Unavailable(f"the store {path} cannot be opened: {problem}") from problem
+
+
+async def _connect(path: Path, mode: str) -> aiosqlite.Connection:
+    location = f"file:{quote(str(path))}?mode={mode}"
+    connection = await aiosqlite.connect(location, uri=True, isolation_level=None)
+    await connection.execute("PRAGMA busy_timeout = 5000")
+    if mode != "ro":
+        await connection.execute("PRAGMA journal_mode = WAL")
+        await connection.execute("PRAGMA synchronous = FULL")
+    return connection

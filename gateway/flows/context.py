@@ -1,0 +1,104 @@
+"""What every flow works with: the settings, the store, the way out, the clock, and what is running now."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from datetime import datetime
+from typing import Any, Protocol
+
+from gateway.core.commands import CompletePayment, FetchPayment
+from gateway.core.payment import Payment, PaymentEvent
+from gateway.core.rules import Terms
+from gateway.core.wire import HttpRequest, HttpResponse
+from gateway.drivers.clock import Clock, Ids
+from gateway.drivers.settings import AccountEntry, Settings, Tenant
+from gateway.drivers.store.queries import Store
+
+log = logging.getLogger("gateway")
+
+
+class Send(Protocol):
+    """The way out: one request, one whole answer. Raises ``NotSent`` or ``OutcomeUnknown``; times in seconds."""
+
+    async def __call__(self, request: HttpRequest, *, total: float, connect: float) -> HttpResponse:
+        """Send one request."""
+        ...
+
+
+class Gateway:
+    """One running gateway. ``observe`` tells plugins of a committed change and never raises."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        store: Store,
+        send: Send,
+        clock: Clock,
+        observe: Callable[[Payment, PaymentEvent], None] = lambda _payment, _event: None,
+    ) -> None:
+        self.settings = settings
+        self.store = store
+        self.send = send
+        self.clock = clock
+        self.new_id = Ids(clock).new
+        self.observe = observe
+        self.public_url = settings.server.public_url or ""
+        self.webhooks_due = asyncio.Event()
+        self.is_stopping = False
+        self.last_lookup: dict[str, datetime] = {}
+        self._running: dict[str, asyncio.Task[Any]] = {}
+
+    def tenant(self, tenant: str) -> Tenant:
+        """One tenant's part of the settings."""
+        return self.settings.tenants[tenant]
+
+    def entry(self, payment: Payment) -> AccountEntry:
+        """The account a payment belongs to."""
+        return self.settings.tenants[payment.tenant].accounts[payment.account]
+
+    def terms(self, entry: AccountEntry) -> Terms:
+        """What facts about this account's payments are judged under."""
+        clocks = self.settings.clocks
+        return Terms(
+            rules=entry.rules,
+            lookups=FetchPayment in entry.provider.commands,
+            grace=clocks.late_grace,
+            quiet_period=clocks.quiet_period,
+        )
+
+    def callback_url(self, entry: AccountEntry) -> str:
+        """The address a provider is told for this account."""
+        return f"{self.public_url}/callbacks/{entry.endpoint_id}"
+
+    def start(self, name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run something that must end even when its caller goes away; ``drain`` waits for it."""
+        task = asyncio.create_task(work, name=name)
+        self._running[name] = task
+        task.add_done_callback(lambda done: self._ended(name, done))
+        return task
+
+    async def wait_for(self, name: str, seconds: float) -> None:
+        """Wait until the named work has ended, at most so long."""
+        task = self._running.get(name)
+        if task is not None:
+            await asyncio.wait({task}, timeout=seconds)
+
+    async def drain(self, seconds: float) -> None:
+        """Wait for what runs, and for what that starts, at most so long."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while self._running and (left := deadline - asyncio.get_running_loop().time()) > 0:
+            await asyncio.wait(set(self._running.values()), timeout=left)
+
+    def _ended(self, name: str, task: asyncio.Task[Any]) -> None:
+        if self._running.get(name) is task:
+            del self._running[name]
+        if not task.cancelled() and task.exception() is not None:
+            log.error("background work failed", extra={"work": name}, exc_info=task.exception())
+
+
+def needs_completion(entry: AccountEntry) -> bool:
+    """Whether the provider waits for a completion after the customer is done."""
+    return CompletePayment in entry.provider.commands

@@ -1,0 +1,179 @@
+"""Ask the provider how a payment stands: one story for hints, polls and ``sync``.
+
+Look up; what is found must be this payment; where the provider waits for it, complete; look up again; apply. What a
+hint says is never believed: it only chooses when to look.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from gateway.core.commands import CompletePayment, FetchPayment, Kind
+from gateway.core.errors import Conflict, ProviderError
+from gateway.core.facts import Absent, Cause, Observation, Stage
+from gateway.core.outcome import DEFINITE_NO
+from gateway.core.payment import Before, Operation, Payment, State, Status
+from gateway.core.states import apply
+from gateway.core.wire import HttpRequest
+from gateway.drivers.settings import AccountEntry
+from gateway.drivers.store import statements
+from gateway.drivers.store.queries import Loaded
+from gateway.flows import operation as operations
+from gateway.flows.context import Gateway, log, needs_completion
+from gateway.flows.record import changed, commit
+
+MAY_COMPLETE = frozenset({State.CREATED, State.AWAITING_CUSTOMER, State.PROCESSING, State.EXPIRED})
+"""States in which a customer may just have finished."""
+
+ENDED = frozenset({Stage.FAILED, Stage.CANCELED})
+
+
+class Looked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a lookup saw, and the payment and open operation it began with."""
+
+    before: Loaded
+    seen: Observation | Absent
+
+
+async def follow_up(gw: Gateway, tenant: str, payment_id: str, *, hint: str | None = None, hinted: bool) -> bool:
+    """Look up, complete, look up. ``hint`` is the key a hint named, tried where none is stored.
+
+    Returns whether what was found was this payment. Raises ``ProviderError`` when the provider could not be asked.
+    """
+    looked = await look(gw, tenant, payment_id, key=hint)
+    if looked is None:
+        return False
+    await see(gw, looked)
+    if not _should_complete(gw, looked, hinted):
+        return True
+    await complete(gw, tenant, payment_id, stage=_stage(looked.seen))
+    again = await look(gw, tenant, payment_id, key=hint)
+    if again is not None:
+        await see(gw, again)
+    return True
+
+
+async def look(gw: Gateway, tenant: str, payment_id: str, *, key: str | None) -> Looked | None:
+    """Ask the provider once. None when what it shows is not this payment; that changes nothing and is counted."""
+    before = await gw.store.payment(tenant, payment_id)
+    if before is None:
+        return None
+    payment = before.payment
+    entry = gw.entry(payment)
+    gw.last_lookup[payment_id] = gw.clock.now()
+    seen = await fetch(gw, entry, payment, key=payment.provider_reference or key)
+    if isinstance(seen, Observation) and not await _is_this_payment(gw, payment, seen):
+        log.warning("a lookup showed another payment", extra={"payment_id": payment_id, "tenant": tenant})
+        return None
+    return Looked(before=before, seen=seen)
+
+
+async def fetch(gw: Gateway, entry: AccountEntry, payment: Payment, *, key: str | None) -> Observation | Absent:
+    """One lookup. Raises ``ProviderError`` when it failed; a failed lookup proves nothing."""
+    command = FetchPayment(
+        payment_id=payment.id,
+        merchant_reference=payment.merchant_reference,
+        provider_reference=key,
+        money=payment.money,
+        at=gw.clock.now(),
+    )
+    request: HttpRequest = operations.build(entry, command)
+    timeouts = gw.settings.timeouts
+    response = await gw.send(request, total=timeouts.provider_total, connect=timeouts.provider_connect)
+    if not 200 <= response.status < 300 and response.status not in DEFINITE_NO:
+        raise ProviderError(f"the provider answered a lookup with {response.status}")
+    try:
+        seen = entry.provider.parse(command, response, entry.account)
+    except ProviderError:
+        raise
+    except Exception as broken:
+        log.error("plugin failed to parse", extra={"provider": entry.provider.name, "kind": type(broken).__name__})
+        raise ProviderError("the provider's answer to a lookup could not be read") from None
+    if isinstance(seen, Observation | Absent):
+        return seen
+    raise ProviderError("the provider refused a lookup")
+
+
+async def see(gw: Gateway, looked: Looked) -> None:
+    """Apply what a lookup saw; if the payment moved meanwhile, the answer is stale and thrown away."""
+    before = looked.before
+    payment = before.payment
+    terms = gw.terms(gw.entry(payment))
+    change = apply(payment, before.pending, looked.seen, cause=Cause.LOOKUP, terms=terms, at=gw.clock.now())
+    try:
+        await commit(gw, changed(gw, before, change), change)
+    except Conflict:
+        log.info("a lookup was overtaken", extra={"payment_id": payment.id, "tenant": payment.tenant})
+
+
+async def complete(gw: Gateway, tenant: str, payment_id: str, *, stage: Stage | None) -> None:
+    """Reserve, send and settle one completion, unless another operation is open or one has succeeded."""
+    before = await gw.store.payment(tenant, payment_id)
+    if before is None or before.pending is not None or before.payment.completed:
+        return
+    now, payment = gw.clock.now(), before.payment
+    operation = new_operation(gw, payment, Kind.COMPLETE, at=now, stage=stage)
+    command = CompletePayment(
+        payment_id=payment.id,
+        merchant_reference=payment.merchant_reference,
+        provider_reference=payment.provider_reference,
+        money=payment.money,
+        at=now,
+        operation_id=operation.id,
+    )
+    entry = gw.entry(payment)
+    request = operations.build(entry, command)
+    try:
+        await gw.store.commit(
+            [statements.open_operation(payment, operation.id), statements.insert_operation(operation)]
+        )
+    except Conflict:
+        return
+    intent = operations.Intent(entry=entry, command=command, request=request, operation=operation, rows=[])
+    await gw.start(operation.id, operations.submit(gw, intent))
+
+
+def new_operation(gw: Gateway, payment: Payment, kind: Kind, *, at: datetime, stage: Stage | None = None) -> Operation:
+    """An operation about to be reserved, with the facts before it."""
+    return Operation(
+        id=gw.new_id("op"),
+        tenant=payment.tenant,
+        payment_id=payment.id,
+        account=payment.account,
+        kind=kind,
+        status=Status.SENDING,
+        amount=payment.money.amount,
+        before=Before(amount=payment.money.amount, captured=payment.captured, refunded=payment.refunded, stage=stage),
+        created_at=at,
+        updated_at=at,
+    )
+
+
+def _stage(seen: Observation | Absent) -> Stage | None:
+    return seen.stage if isinstance(seen, Observation) else None
+
+
+def _should_complete(gw: Gateway, looked: Looked, hinted: bool) -> bool:
+    payment, stage = looked.before.payment, _stage(looked.seen)
+    if not needs_completion(gw.entry(payment)) or payment.completed or payment.state not in MAY_COMPLETE:
+        return False
+    return stage is not None and stage not in ENDED and (hinted or stage is Stage.AUTHORIZED)
+
+
+async def _is_this_payment(gw: Gateway, payment: Payment, seen: Observation) -> bool:
+    """Key equal to the stored one, or, with none stored, reference, amount and currency all present and equal."""
+    named = seen.merchant_reference
+    if payment.provider_reference is not None:
+        same_key = seen.provider_reference in (None, payment.provider_reference)
+        return same_key and named in (None, payment.merchant_reference)
+    same = (named, seen.amount, seen.currency) == (
+        payment.merchant_reference,
+        payment.money.amount,
+        payment.money.currency,
+    )
+    if not same or seen.provider_reference is None:
+        return False
+    holder = await gw.store.payment_with_key(payment.tenant, payment.account, seen.provider_reference)
+    return holder in (None, payment.id)

@@ -1,0 +1,241 @@
+"""The only place a provider is asked to change something: build, reserve, send, read, settle.
+
+The intent is committed before the first byte leaves, under the tenant's idempotency key. Nothing here ever sends an
+operation twice: one that certainly did not leave is settled ``not_sent`` and followed by a new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from msgspec.structs import replace
+
+from gateway.core.commands import Command
+from gateway.core.errors import Conflict, NotSent, OutcomeUnknown, ProviderError, TenantError, Unavailable, invalid
+from gateway.core.facts import Cause, Fact, NeverSent, Unknown
+from gateway.core.mapping import FieldProblem
+from gateway.core.outcome import outcome
+from gateway.core.payment import Operation, Status
+from gateway.core.states import Change, apply
+from gateway.core.views import payment_with_operation, to_json
+from gateway.core.wire import HttpRequest
+from gateway.drivers.settings import AccountEntry
+from gateway.drivers.store import statements
+from gateway.drivers.store.queries import KeyRow, Loaded
+from gateway.drivers.store.statements import Statement, milliseconds
+from gateway.flows.context import Gateway, log
+from gateway.flows.record import changed, commit
+
+TRIES_WHEN_NOT_SENT = 2
+"""The first submission and one more after a connection that was never made."""
+
+REPLAY_WAIT = 2.0
+"""How long, in seconds, a repeated request waits for the first one's outcome."""
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """A tenant's request under its idempotency key. ``fingerprint`` is equal for equal requests."""
+
+    tenant: str
+    idempotency_key: str
+    fingerprint: str
+
+
+class Intent(msgspec.Struct, frozen=True, kw_only=True):
+    """An operation ready to be reserved: what will be sent, and the rows that come with it."""
+
+    entry: AccountEntry
+    command: Command
+    request: HttpRequest
+    operation: Operation
+    rows: list[Statement]
+    after_commit: Callable[[], None] = lambda: None
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a tenant's changing request is answered with: HTTP status and body bytes."""
+
+    status: int
+    body: bytes
+    is_replayed: bool = False
+
+
+def build(entry: AccountEntry, command: Command) -> HttpRequest:
+    """Let the plugin turn a command into a request, before anything is stored. A refusal is the tenant's 422."""
+    try:
+        return entry.provider.build(command, entry.account)
+    except FieldProblem as problem:
+        raise invalid(*problem.problems) from None
+    except TenantError:
+        raise
+    except Exception as broken:
+        log.error("plugin failed to build", extra={"provider": entry.provider.name, "kind": type(broken).__name__})
+        raise ProviderError(f"{entry.provider.name} could not build the request") from None
+
+
+async def once(gw: Gateway, claim: Claim, plan: Callable[[], Awaitable[Intent]]) -> Answer:
+    """Do what a request asks for exactly once per idempotency key, however often it comes.
+
+    ``plan`` reads, judges and builds; it is called again when another writer was first. Raises what ``plan`` raises.
+    """
+    while True:
+        row = await gw.store.key(claim.tenant, claim.idempotency_key)
+        if row is not None:
+            return await replay(gw, claim, row)
+        intent = await plan()
+        try:
+            await reserve(gw, intent, claim.fingerprint)
+        except Conflict as conflict:
+            if conflict.on == "merchant_reference":
+                raise
+            continue
+        gw.start(intent.operation.id, submit(gw, intent))
+        await gw.wait_for(intent.operation.id, gw.settings.timeouts.tenant_answer)
+        return await answer_now(gw, claim)
+
+
+async def reserve(gw: Gateway, intent: Intent, fingerprint: str) -> None:
+    """Commit the intent: the idempotency row, the operation, and what comes with it, in one transaction."""
+    await gw.store.commit(
+        [
+            statements.claim_key(intent.operation, fingerprint),
+            *intent.rows,
+            statements.insert_operation(intent.operation),
+        ]
+    )
+    intent.after_commit()
+
+
+async def submit(gw: Gateway, intent: Intent) -> None:
+    """Send a reserved operation and settle it; after a connection that was never made, one new operation follows."""
+    for attempt in range(1, TRIES_WHEN_NOT_SENT + 1):
+        fact = await ask(gw, intent.entry, intent.command, intent.request)
+        follows = attempt < TRIES_WHEN_NOT_SENT and isinstance(fact, NeverSent) and fact.connection
+        if not follows:
+            await settle(gw, intent.operation, fact)
+            return
+        following = await follow(gw, intent, fact)
+        if following is None:
+            return
+        intent = following
+
+
+async def ask(gw: Gateway, entry: AccountEntry, command: Command, request: HttpRequest) -> Fact:
+    """Send one request and read the answer by the outcome rule. Never raises for what the far side does."""
+    timeouts = gw.settings.timeouts
+    try:
+        response = await gw.send(request, total=timeouts.provider_total, connect=timeouts.provider_connect)
+    except NotSent as unsent:
+        return NeverSent(message=str(unsent), connection=unsent.connection)
+    except OutcomeUnknown as silent:
+        return Unknown(message=str(silent))
+    return outcome(response, lambda answer: entry.provider.parse(command, answer, entry.account))
+
+
+async def follow(gw: Gateway, intent: Intent, fact: Fact) -> Intent | None:
+    """Settle an operation that was not sent and reserve the next one, in one transaction. None: it was settled else."""
+    now = gw.clock.now()
+    before = await load(gw, intent.operation)
+    if before.pending is None or before.pending.id != intent.operation.id:
+        return None
+    operation = replace(before.pending, id=gw.new_id("op"), created_at=now, updated_at=now)
+    unsent = replace(before.pending, status=Status.NOT_SENT, updated_at=now, note=fact_message(fact))
+    command = replace(intent.command, operation_id=operation.id)
+    following = replace(intent, operation=operation, command=command, request=build(intent.entry, command))
+    unit = changed(gw, before, Change(payment=before.payment, operation=unsent), next_operation=operation)
+    if operation.idempotency_key is not None:
+        unit.append(statements.pass_key_on(operation))
+    try:
+        await gw.store.commit(unit)
+    except Unavailable:
+        await settle(gw, intent.operation, fact)
+        return None
+    return following
+
+
+def fact_message(fact: Fact) -> str | None:
+    """What an operation's row notes of a fact."""
+    return fact.message if isinstance(fact, NeverSent | Unknown) else None
+
+
+async def settle(gw: Gateway, operation: Operation, fact: Fact, *, cause: Cause = Cause.REPLY) -> Change | None:
+    """Record what became of an operation. Tried again until it is durable; None when something else settled it."""
+    while True:
+        try:
+            before = await load(gw, operation)
+            if before.pending is None or before.pending.id != operation.id:
+                return None
+            entry = gw.entry(before.payment)
+            now = gw.clock.now()
+            change = apply(before.payment, before.pending, fact, cause=cause, terms=gw.terms(entry), at=now)
+            await commit(gw, changed(gw, before, change), change)
+            return change
+        except Conflict:
+            continue
+        except Unavailable:
+            if gw.is_stopping:
+                raise
+            log.warning("an outcome waits for the store", extra={"operation_id": operation.id})
+            await gw.clock.sleep(1.0)
+
+
+async def load(gw: Gateway, operation: Operation) -> Loaded:
+    """The payment of an operation, as it is now."""
+    loaded = await gw.store.payment(operation.tenant, operation.payment_id)
+    if loaded is None:
+        raise Unavailable(f"operation {operation.id} has no payment")
+    return loaded
+
+
+async def replay(gw: Gateway, claim: Claim, row: KeyRow) -> Answer:
+    """Answer a repeated request: the stored answer, or a 409 or 202 while its operation is open."""
+    if row.fingerprint != claim.fingerprint:
+        raise TenantError("idempotency_key_reused", "this Idempotency-Key was used for another request")
+    if row.answer is None:
+        await wait_for_answer(gw, claim, row)
+        row = await gw.store.key(claim.tenant, claim.idempotency_key) or row
+    if row.answer is not None and row.answer_status is not None:
+        return Answer(status=row.answer_status, body=row.answer.encode(), is_replayed=True)
+    age = milliseconds(gw.clock.now()) - row.created_at
+    if age < gw.settings.timeouts.tenant_answer * 1000:
+        raise TenantError("request_in_progress", "the first request under this key is still running", retry_after=1)
+    return await open_answer(gw, claim.tenant, row)
+
+
+async def wait_for_answer(gw: Gateway, claim: Claim, row: KeyRow) -> None:
+    """Wait a little for the first request's outcome, wherever it comes from."""
+    waited = 0.0
+    while row.answer is None and waited < REPLAY_WAIT:
+        await gw.wait_for(row.operation_id, REPLAY_WAIT - waited)
+        row = await gw.store.key(claim.tenant, claim.idempotency_key) or row
+        if row.answer is None:
+            await gw.clock.sleep(0.1)
+            waited += 0.1
+
+
+async def answer_now(gw: Gateway, claim: Claim) -> Answer:
+    """The stored answer of a request whose operation has just been submitted, or 202 while it is open."""
+    row = await gw.store.key(claim.tenant, claim.idempotency_key)
+    if row is None:
+        raise Unavailable("the idempotency row is gone")
+    if row.answer is not None and row.answer_status is not None:
+        return Answer(status=row.answer_status, body=row.answer.encode())
+    return await open_answer(gw, claim.tenant, row)
+
+
+async def open_answer(gw: Gateway, tenant: str, row: KeyRow) -> Answer:
+    """202 with the payment as it is now. Never stored."""
+    loaded = await gw.store.payment(tenant, row.payment_id)
+    operation = await gw.store.operation(tenant, row.operation_id)
+    if loaded is None or operation is None:
+        raise Unavailable("the operation of this key is gone")
+    return Answer(status=202, body=to_json(payment_with_operation(loaded.payment, loaded.pending, operation)))
+
+
+async def recover(gw: Gateway) -> int:
+    """At start: what was on its way when the last process ended has an unknown outcome. Returns how many."""
+    stranded = await gw.store.sending()
+    for operation in stranded:
+        await settle(gw, operation, Unknown(message="the gateway stopped"))
+    return len(stranded)

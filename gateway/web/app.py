@@ -1,0 +1,36 @@
+"""The applications: one for tenants, providers and browsers, one for operators on its own listener."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from gateway.flows.context import Gateway
+from gateway.web import admin, pages, providers
+from gateway.web.keys import GATEWAY, LIMITS
+from gateway.web.limits import Limits
+from gateway.web.middleware import answer_errors
+from gateway.web.problems import problem_page
+from gateway.web.route import BODY_LIMIT, serve
+from gateway.web.tenants import ROUTES
+
+
+def make_app(gw: Gateway) -> web.Application:
+    """The public application."""
+    app = web.Application(middlewares=[answer_errors], client_max_size=BODY_LIMIT)
+    app[GATEWAY] = gw
+    app[LIMITS] = Limits()
+    for route in ROUTES:
+        app.router.add_route(route.method, route.path, serve(route))
+    app.router.add_route("*", "/callbacks/{endpoint_id}", providers.receive)
+    app.router.add_route("*", "/callbacks/{endpoint_id}/{suffix:.*}", providers.receive)
+    app.router.add_get("/problems/{code}", problem_page)
+    pages.add_routes(app)
+    return app
+
+
+def make_admin_app(gw: Gateway) -> web.Application:
+    """The operators' application."""
+    app = web.Application()
+    app[GATEWAY] = gw
+    admin.add_routes(app)
+    return app

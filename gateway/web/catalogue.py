@@ -1,0 +1,179 @@
+"""What front ends read before a payment: accounts and deposit methods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+import msgspec
+
+from gateway.core.commands import KIND_OF, FetchPayment
+from gateway.core.errors import invalid
+from gateway.core.mapping import Field
+from gateway.core.money import Amount
+from gateway.drivers.settings import AccountEntry, DepositMethod, Tenant
+from gateway.flows.context import Gateway
+
+
+class FieldView(msgspec.Struct, frozen=True, kw_only=True):
+    """An additional parameter asked of the customer."""
+
+    name: str
+    label: str
+    required: bool
+    max_length: int
+    pattern: str | None
+
+
+class AmountView(msgspec.Struct, frozen=True, kw_only=True):
+    """Decimal text and its currency."""
+
+    amount: str
+    currency: str
+
+
+class LimitsView(msgspec.Struct, frozen=True, kw_only=True):
+    """The provider's limits; ``capture_deadline`` such as ``30d``."""
+
+    max_increase: AmountView | None
+    capture_deadline: str | None
+
+
+class AccountView(msgspec.Struct, frozen=True, kw_only=True):
+    """One account of the tenant."""
+
+    name: str
+    provider: str
+    commands: list[str]
+    currencies: list[str] | None
+    limits: LimitsView
+    fields: list[FieldView]
+    public: Mapping[str, str]
+    callback_url: str
+    accepts_new: bool
+
+
+class AccountList(msgspec.Struct, frozen=True, kw_only=True):
+    """All accounts of the tenant."""
+
+    data: list[AccountView]
+
+
+class AmountRange(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits in major units; null = none."""
+
+    min: str | None
+    max: str | None
+
+
+class DepositMethodView(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing a customer can pay with."""
+
+    name: str
+    label: str
+    currencies: list[str] | None
+    amount: AmountRange
+    fields: list[FieldView]
+
+
+class DepositMethodList(msgspec.Struct, frozen=True, kw_only=True):
+    """What a customer can pay with, in the order of the settings."""
+
+    data: list[DepositMethodView]
+
+
+def accounts(gw: Gateway, tenant: Tenant) -> AccountList:
+    """Show a tenant's accounts; of credentials only what the provider declares public."""
+    return AccountList(data=[_account(gw, entry) for entry in tenant.accounts.values()])
+
+
+def deposit_methods(
+    tenant: Tenant, *, currency: str | None, amount: Decimal | None, language: str | None
+) -> DepositMethodList:
+    """Show the deposit methods that take this currency and amount and whose account takes new payments."""
+    shown = [
+        _method(method, tenant.accounts[method.account], language)
+        for method in tenant.deposit_methods.values()
+        if tenant.accounts[method.account].accepts_new and _takes(method, tenant, currency, amount)
+    ]
+    return DepositMethodList(data=shown)
+
+
+def amount_of(given: str | None) -> Decimal | None:
+    """A query's amount. Raises ``validation_failed``."""
+    if given is None:
+        return None
+    try:
+        return Amount.read(given)
+    except ValueError as problem:
+        raise invalid(("amount", str(problem))) from None
+
+
+def label_in(labels: Mapping[str, str], language: str | None, name: str) -> str:
+    """A label in a language, falling back to it without region, then English, then the name."""
+    wanted = (language or "").lower()
+    by_language = {key.lower(): text for key, text in labels.items()}
+    for choice in (wanted, wanted.partition("-")[0], "en"):
+        if choice in by_language:
+            return by_language[choice]
+    return name
+
+
+def _takes(method: DepositMethod, tenant: Tenant, currency: str | None, amount: Decimal | None) -> bool:
+    allowed = method.currencies
+    rules = tenant.accounts[method.account].rules.currencies
+    if currency is not None and allowed is not None and currency not in allowed:
+        return False
+    if currency is not None and rules is not None and currency not in rules:
+        return False
+    if amount is None:
+        return True
+    return (method.min is None or amount >= method.min) and (method.max is None or amount <= method.max)
+
+
+def _method(method: DepositMethod, entry: AccountEntry, language: str | None) -> DepositMethodView:
+    return DepositMethodView(
+        name=method.name,
+        label=label_in(method.label, language, method.name),
+        currencies=list(method.currencies) if method.currencies is not None else None,
+        amount=AmountRange(min=_text(method.min), max=_text(method.max)),
+        fields=[
+            _field(field, method.fields.get(field.name) or field.label, language)
+            for field in entry.account.fields.asked()
+        ],
+    )
+
+
+def _account(gw: Gateway, entry: AccountEntry) -> AccountView:
+    commands = entry.provider.commands
+    increase, deadline = entry.rules.max_increase, entry.rules.capture_deadline
+    public = entry.provider.credentials(entry.account)
+    return AccountView(
+        name=entry.name,
+        provider=entry.provider.name,
+        commands=[str(kind) for command, kind in KIND_OF.items() if command in commands]
+        + (["fetch"] if FetchPayment in commands else []),
+        currencies=sorted(entry.rules.currencies) if entry.rules.currencies is not None else None,
+        limits=LimitsView(
+            max_increase=AmountView(amount=increase.text(), currency=increase.currency) if increase else None,
+            capture_deadline=f"{deadline.days}d" if deadline is not None else None,
+        ),
+        fields=[_field(field, field.label, "en") for field in entry.account.fields.asked()],
+        public={name: text for name, text in public.items() if isinstance(text, str)},
+        callback_url=gw.callback_url(entry),
+        accepts_new=entry.accepts_new,
+    )
+
+
+def _field(field: Field, labels: Mapping[str, str], language: str | None) -> FieldView:
+    return FieldView(
+        name=field.name,
+        label=label_in(labels, language, field.name),
+        required=field.required,
+        max_length=field.max_length,
+        pattern=field.pattern,
+    )
+
+
+def _text(amount: Decimal | None) -> str | None:
+    return None if amount is None else f"{amount:f}"

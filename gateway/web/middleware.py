@@ -1,0 +1,67 @@
+"""Around every request: an id, errors as problems, and one line in the log. The only place errors become HTTP."""
+
+from __future__ import annotations
+
+import re
+from time import perf_counter
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from gateway.core.errors import GatewayError, ShuttingDown, TenantError, Unavailable
+from gateway.flows.context import log
+from gateway.web.keys import GATEWAY, REQUEST_ID
+from gateway.web.problems import problem_of, problem_response
+
+_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_HTTP_ERRORS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+
+
+@web.middleware
+async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give the request an id, turn every error into its problem, log one line without bodies, headers or query."""
+    given = request.headers.get("X-Request-Id", "")
+    request_id = given if _SANE_ID.fullmatch(given) else request.app[GATEWAY].new_id("req")
+    request[REQUEST_ID] = request_id
+    began = perf_counter()
+    response = await _answer(request, handler, request_id)
+    response.headers["X-Request-Id"] = request_id
+    log.info(
+        "request",
+        extra={
+            "request_id": request_id,
+            "method": request.method,
+            "route": _route_of(request),
+            "status": response.status,
+            "milliseconds": round((perf_counter() - began) * 1000, 1),
+        },
+    )
+    return response
+
+
+async def _answer(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
+    try:
+        if request.app[GATEWAY].is_stopping:
+            raise ShuttingDown("the gateway is stopping")
+        return await handler(request)
+    except GatewayError as error:
+        if isinstance(error, Unavailable):
+            log.error("unavailable", extra={"request_id": request_id, "problem": str(error)})
+        return problem_response(problem_of(error), request_id)
+    except web.HTTPException as error:
+        code = _HTTP_ERRORS.get(error.status)
+        if code is None:
+            return error
+        response = problem_response(TenantError(code, error.reason.lower()), request_id)
+        if "Allow" in error.headers:
+            response.headers["Allow"] = error.headers["Allow"]
+        return response
+    except Exception as fault:  # the edge: a fault of ours must not show its text to a caller
+        log.exception("fault", extra={"request_id": request_id})
+        return problem_response(TenantError("internal_error", type(fault).__name__), request_id)
+
+
+def _route_of(request: web.Request) -> str:
+    """The route's pattern: a path itself may hold a token."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else "unknown"

@@ -1,0 +1,64 @@
+"""Errors as RFC 9457 ``application/problem+json``, and the page each ``type`` leads to."""
+
+from __future__ import annotations
+
+import html
+import math
+from typing import Any
+
+from aiohttp import web
+
+from gateway.core import strictjson
+from gateway.core.errors import PROBLEMS, GatewayError, ProviderError, TenantError, Unavailable
+
+MEDIA_TYPE = "application/problem+json"
+
+
+def problem_of(error: GatewayError) -> TenantError:
+    """The tenant's view of any of our errors."""
+    match error:
+        case TenantError():
+            return error
+        case Unavailable():
+            return TenantError(error.code, PROBLEMS[error.code].title.lower())
+        case ProviderError():
+            return TenantError("provider_error", str(error))
+        case _:
+            raise error
+
+
+def problem_response(error: TenantError, request_id: str) -> web.Response:
+    """Make the answer of one problem."""
+    problem = PROBLEMS[error.code]
+    members: dict[str, Any] = {
+        "type": f"/problems/{error.code}",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": error.detail,
+        "code": error.code,
+        "request_id": request_id,
+    }
+    if error.errors:
+        members["errors"] = [{"field": one.field, "message": one.message} for one in error.errors]
+    extra = {name: value for name, value in error.extra.items() if value is not None}
+    wait = extra.pop("retry_after", None)
+    headers = {"Retry-After": str(max(1, math.ceil(wait)))} if wait is not None else {}
+    if problem.status == 503:
+        headers.setdefault("Retry-After", "1")
+    if problem.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    body = strictjson.dumps({**members, **extra})
+    return web.Response(status=problem.status, body=body, content_type=MEDIA_TYPE, headers=headers)
+
+
+async def problem_page(request: web.Request) -> web.Response:
+    """``GET /problems/{code}``: what an error code means, for people."""
+    code = request.match_info["code"]
+    problem = PROBLEMS.get(code)
+    if problem is None:
+        raise TenantError("not_found", "there is no such problem")
+    text = (
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(code)}</title>"
+        f"<h1>{html.escape(code)}</h1><p>HTTP {problem.status}. {html.escape(problem.title)}.</p>"
+    )
+    return web.Response(text=text, content_type="text/html")

@@ -1,0 +1,124 @@
+"""What providers and returning browsers call. Decides nothing: size, deadline, rate, then one flow and its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from gateway.core.errors import Reason
+from gateway.core.facts import Busy, Refused, Verdict
+from gateway.core.ids import with_prefix
+from gateway.core.signing import read_token
+from gateway.core.wire import Callback, Headers
+from gateway.drivers.settings import AccountEntry
+from gateway.flows import callbacks
+from gateway.flows.context import Gateway
+from gateway.web.keys import GATEWAY, LIMITS
+
+BODY_LIMIT = 64 * 1024
+"""Bytes of a callback's body."""
+
+TOKENS = frozenset({"return", "cancel", "complete"})
+"""First path parts that carry a token of ours."""
+
+BROWSER = {"return": "return_url", "cancel": "cancel_url"}
+"""Suffixes a browser comes back on, and where it is sent on to."""
+
+
+async def receive(request: web.Request) -> web.StreamResponse:
+    """``ANY /callbacks/{endpoint_id}`` and below it."""
+    gw = request.app[GATEWAY]
+    entry = gw.settings.endpoints.get(request.match_info["endpoint_id"])
+    if entry is None:
+        return web.Response(status=404)
+    suffix, _, token = request.match_info.get("suffix", "").partition("/")
+    payment_id = None
+    if suffix in TOKENS and token:
+        payment_id = _payment_of(gw, request.match_info["endpoint_id"], token, suffix)
+        if payment_id is None:
+            return web.Response(status=404)
+    else:
+        suffix = request.match_info.get("suffix", "")
+    callback, early = await _read(request, gw, suffix, payment_id)
+    verdict = _limited(request, gw, entry) or early or await callbacks.accept(gw, entry, callback)
+    if suffix in BROWSER and payment_id is not None:
+        return await _send_browser_on(request, gw, entry, payment_id, suffix, verdict)
+    answer = callbacks.answer(entry, verdict, callback)
+    return web.Response(status=answer.status, body=answer.body or None, headers=list(answer.headers))
+
+
+def _payment_of(gw: Gateway, endpoint_id: str, token: str, purpose: str) -> str | None:
+    payment = read_token(gw.settings.server.secret, endpoint_id, token, purpose)
+    return with_prefix("pay", payment) if payment is not None else None
+
+
+def _limited(request: web.Request, gw: Gateway, entry: AccountEntry) -> Verdict | None:
+    wait = request.app[LIMITS].seconds_until_free(f"endpoint {entry.endpoint_id}", gw.settings.server.callback_rate)
+    return Busy(limited=True, retry_after=int(wait) + 1) if wait else None
+
+
+async def _read(
+    request: web.Request, gw: Gateway, suffix: str, payment_id: str | None
+) -> tuple[Callback, Verdict | None]:
+    """The callback as it came, and the verdict that already follows from a body too large or too slow."""
+    body = b""
+    early: Verdict | None = None
+    try:
+        async with asyncio.timeout(gw.settings.timeouts.request_body):
+            while len(body) <= BODY_LIMIT and (chunk := await request.content.readany()):
+                body += chunk
+    except TimeoutError:
+        early = Busy()
+    if len(body) > BODY_LIMIT:
+        body, early = b"", Refused(reason=Reason.TOO_LARGE)
+    callback = Callback(
+        method=request.method,
+        suffix=suffix,
+        query=request.raw_path.partition("?")[2],
+        headers=_headers(request),
+        body=body,
+        remote=request.remote or "",
+        received_at=gw.clock.now(),
+        payment_id=payment_id,
+    )
+    return callback, early
+
+
+def _headers(request: web.Request) -> Headers:
+    return tuple((_text(name), _text(value)) for name, value in request.raw_headers)
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+async def _send_browser_on(
+    request: web.Request, gw: Gateway, entry: AccountEntry, payment_id: str, suffix: str, verdict: Verdict
+) -> web.StreamResponse:
+    """Wait shortly for the lookup, then send the customer back to the tenant with what is known now."""
+    if request.method != "GET":
+        return web.Response(status=405, headers={"Allow": "GET"})
+    if isinstance(verdict, Busy):
+        return _page("We could not take your visit just now. Please reload this page.", status=503)
+    await gw.wait_for(callbacks.hint_work(payment_id), callbacks.HINT_WAIT)
+    loaded = await gw.store.payment(entry.tenant, payment_id)
+    if loaded is None:
+        return web.Response(status=404)
+    target = getattr(loaded.payment, BROWSER[suffix])
+    if target is None:
+        return _page("Thank you. You can close this page.")
+    known = urlencode({"payment_id": payment_id, "state": loaded.payment.state})
+    address, hash_mark, fragment = target.partition("#")
+    joint = "&" if "?" in address else "?"
+    return web.Response(status=303, headers={"Location": f"{address}{joint}{known}{hash_mark}{fragment}"})
+
+
+def _page(text: str, *, status: int = 200) -> web.Response:
+    body = f"<!doctype html><html lang=en><meta charset=utf-8><title>Payment</title><p>{html.escape(text)}</p>"
+    return web.Response(status=status, text=body, content_type="text/html")

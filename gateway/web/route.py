@@ -1,0 +1,166 @@
+"""A tenant's route as data: the server registers it and ``openapi.py`` documents it from the same line."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from gateway.core import strictjson
+from gateway.core.documents import amount_hook
+from gateway.core.errors import TenantError, invalid
+from gateway.core.signing import sha256_hex
+from gateway.core.views import to_json
+from gateway.drivers.settings import Tenant
+from gateway.flows.context import Gateway
+from gateway.flows.operation import Answer, Claim
+from gateway.web.keys import GATEWAY, LIMITS
+
+BODY_LIMIT = 64 * 1024
+"""Bytes of a tenant's request body."""
+
+_KEY = re.compile(r'"?([A-Za-z0-9_-]{8,128})"?')
+_PLACE = re.compile(r"^(?P<what>.*?)(?: - at (?P<key>`key` in )?`(?P<path>\$[^`]*)`)?$", re.DOTALL)
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(.*)`", re.DOTALL)
+
+T = TypeVar("T")
+
+
+class Query(msgspec.Struct, frozen=True, kw_only=True):
+    """One query parameter, for the document."""
+
+    name: str
+    description: str
+    schema: Mapping[str, Any] = msgspec.field(default_factory=lambda: {"type": "string"})
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """What a handler answers: a status, and a view or bytes that are one already."""
+
+    view: Any
+    status: int = 200
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """An authenticated tenant's request. ``data`` is its parsed body, {} when it has none."""
+
+    gw: Gateway
+    tenant: Tenant
+    request: web.Request
+    route: Route
+    data: Any
+
+    @property
+    def payment_id(self) -> str:
+        """The payment the path names."""
+        return self.request.match_info["id"]
+
+    def body(self, wanted: type[T]) -> T:
+        """The body as one of our types. Raises ``validation_failed`` naming the member."""
+        try:
+            return msgspec.convert(self.data, wanted, dec_hook=amount_hook)
+        except msgspec.ValidationError as problem:
+            raise invalid(place_of(str(problem))) from None
+
+    def claim(self) -> Claim:
+        """The request under its idempotency key; equal requests have equal fingerprints."""
+        key = idempotency_key(self.request)
+        parts = (self.request.method, self.route.path, sorted(self.request.match_info.items()), self.data)
+        said = msgspec.json.encode(parts, order="sorted", enc_hook=str)
+        return Claim(tenant=self.tenant.id, idempotency_key=key, fingerprint=hashlib.sha256(said).hexdigest())
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """One route for tenants. ``answers`` maps each success status to its view; ``codes`` are its own error codes."""
+
+    method: str
+    path: str
+    handler: Callable[[Call], Awaitable[Reply | Answer]]
+    summary: str
+    answers: Mapping[int, Any]
+    body: type | None = None
+    query: tuple[Query, ...] = ()
+    codes: tuple[str, ...] = ()
+    is_idempotent: bool = False
+
+
+def serve(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """Make the aiohttp handler of a route: authenticate, read, call, answer."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        gw = request.app[GATEWAY]
+        tenant = authenticate(gw, request)
+        if tenant.rate_limit is not None:
+            wait = request.app[LIMITS].seconds_until_free(f"tenant {tenant.id}", tenant.rate_limit)
+            if wait:
+                raise TenantError("rate_limited", "too many requests", retry_after=wait)
+        data = await read_json(request, gw.settings.timeouts.request_body) if route.body is not None else {}
+        reply = await route.handler(Call(gw=gw, tenant=tenant, request=request, route=route, data=data))
+        return respond(reply)
+
+    return handle
+
+
+def respond(reply: Reply | Answer) -> web.Response:
+    """A handler's reply as HTTP."""
+    if isinstance(reply, Answer):
+        headers = {"Idempotency-Replayed": "true"} if reply.is_replayed else {}
+        return web.Response(status=reply.status, body=reply.body, content_type="application/json", headers=headers)
+    return web.Response(status=reply.status, body=to_json(reply.view), content_type="application/json")
+
+
+def authenticate(gw: Gateway, request: web.Request) -> Tenant:
+    """The tenant comes only from the credential. Raises ``unauthorized``."""
+    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+    found = gw.settings.keys_by_sha256.get(sha256_hex(key.strip())) if scheme.lower() == "bearer" and key else None
+    if found is None:
+        raise TenantError("unauthorized", "send Authorization: Bearer <tenant key>")
+    tenant, row = found
+    if row.expires is not None and gw.clock.now() >= row.expires:
+        raise TenantError("unauthorized", "this key has expired")
+    return gw.settings.tenants[tenant]
+
+
+def idempotency_key(request: web.Request) -> str:
+    """The ``Idempotency-Key``. Raises when it is missing or is none."""
+    given = request.headers.getall("Idempotency-Key", [])
+    if not given:
+        raise TenantError("idempotency_key_required", "send an Idempotency-Key header")
+    found = _KEY.fullmatch(given[0].strip()) if len(given) == 1 else None
+    if found is None or given[0].strip().startswith('"') != given[0].strip().endswith('"'):
+        raise TenantError("invalid_idempotency_key", "an Idempotency-Key is 8 to 128 of A-Z a-z 0-9 _ -")
+    return found.group(1)
+
+
+async def read_json(request: web.Request, seconds: float) -> Any:
+    """The parsed body: {} for none. Raises the problem that fits; a body that drips too long is cut off."""
+    try:
+        async with asyncio.timeout(seconds):
+            data = await request.read()
+    except TimeoutError:
+        raise TenantError("malformed_json", "the body did not arrive in time") from None
+    if not data:
+        return {}
+    if request.content_type != "application/json":
+        raise TenantError("unsupported_media_type", "the body must be application/json")
+    try:
+        return strictjson.loads_exact(data)
+    except strictjson.NotStrictJson as problem:
+        raise TenantError("malformed_json", str(problem)) from None
+
+
+def place_of(message: str) -> tuple[str, str]:
+    """Turn msgspec's message into (field, sentence): ``$.order.items[0].price`` rather than prose."""
+    found = _PLACE.match(message)
+    what, path = (found["what"], found["path"] or "$") if found else (message, "$")
+    for pattern, sentence in ((_UNKNOWN, "is not known"), (_MISSING, "is required")):
+        named = pattern.fullmatch(what)
+        if named is not None:
+            return f"{path}.{named[1]}", sentence
+    return path, what[:1].lower() + what[1:].replace("`", "")

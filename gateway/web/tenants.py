@@ -1,0 +1,279 @@
+"""What tenants call. Each handler translates, calls one flow and answers; ``ROUTES`` is the whole list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from gateway.core.commands import FetchPayment
+from gateway.core.errors import TenantError, invalid
+from gateway.core.payment import State
+from gateway.core.requests import CaptureBody, CreateBody, EmptyBody
+from gateway.core.views import EventView, PaymentView, PaymentWithOperation, event_view, payment_view
+from gateway.drivers.settings import Rate
+from gateway.drivers.store.queries import PaymentFilter
+from gateway.flows import lookup, payments
+from gateway.flows.operation import Answer
+from gateway.web import catalogue
+from gateway.web.keys import LIMITS
+from gateway.web.route import Call, Query, Reply, Route
+
+SYNC_RATE = Rate(per_second=1, burst=5)
+"""How often one payment may be synced."""
+
+DEFAULT_LIMIT, MOST = 50, 200
+
+
+class PaymentList(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of payments; ``next_cursor`` is null on the last."""
+
+    data: list[PaymentView]
+    next_cursor: str | None
+
+
+class EventList(msgspec.Struct, frozen=True, kw_only=True):
+    """A payment's timeline, oldest first."""
+
+    data: list[EventView]
+
+
+async def create(call: Call) -> Answer:
+    """``POST /v1/payments``."""
+    claim = call.claim()
+    return await payments.create(call.gw, call.tenant, claim, call.body(CreateBody))
+
+
+async def capture(call: Call) -> Answer:
+    """``POST /v1/payments/{id}/capture``."""
+    claim = call.claim()
+    return await payments.capture(call.gw, claim, call.payment_id, call.body(CaptureBody))
+
+
+async def read(call: Call) -> Reply:
+    """``GET /v1/payments/{id}``."""
+    loaded = await payments.find(call.gw, call.tenant.id, call.payment_id)
+    return Reply(view=payment_view(loaded.payment, loaded.pending))
+
+
+async def list_payments(call: Call) -> Reply:
+    """``GET /v1/payments``: newest first, a page at a time."""
+    wanted = filter_of(call.request.query)
+    found = await call.gw.store.payments(call.tenant.id, msgspec.structs.replace(wanted, limit=wanted.limit + 1))
+    page = found[: wanted.limit]
+    more = len(found) > wanted.limit
+    return Reply(
+        view=PaymentList(
+            data=[payment_view(one.payment, one.pending) for one in page],
+            next_cursor=page[-1].payment.id if more else None,
+        )
+    )
+
+
+async def sync(call: Call) -> Reply:
+    """``POST /v1/payments/{id}/sync``: ask the provider now."""
+    call.body(EmptyBody)
+    loaded = await payments.find(call.gw, call.tenant.id, call.payment_id)
+    entry = call.gw.entry(loaded.payment)
+    if FetchPayment not in entry.provider.commands:
+        raise TenantError("unsupported_by_provider", f"{entry.provider.name} answers no lookups")
+    wait = call.request.app[LIMITS].seconds_until_free(f"sync {call.payment_id}", SYNC_RATE)
+    if wait:
+        raise TenantError("rate_limited", "this payment was synced too often", retry_after=wait)
+    await lookup.follow_up(call.gw, call.tenant.id, call.payment_id, hinted=False)
+    return await read(call)
+
+
+async def events(call: Call) -> Reply:
+    """``GET /v1/payments/{id}/events``."""
+    loaded = await payments.find(call.gw, call.tenant.id, call.payment_id)
+    rows = await call.gw.store.events(call.tenant.id, loaded.payment.id)
+    return Reply(view=EventList(data=[event_view(identifier, event) for identifier, event in rows]))
+
+
+async def accounts(call: Call) -> Reply:
+    """``GET /v1/accounts``."""
+    return Reply(view=catalogue.accounts(call.gw, call.tenant))
+
+
+async def deposit_methods(call: Call) -> Reply:
+    """``GET /v1/deposit-methods``."""
+    query = call.request.query
+    return Reply(
+        view=catalogue.deposit_methods(
+            call.tenant,
+            currency=query.get("currency"),
+            amount=catalogue.amount_of(query.get("amount")),
+            language=query.get("lang"),
+        )
+    )
+
+
+def filter_of(query: Mapping[str, str]) -> PaymentFilter:
+    """The list's query parameters. Raises ``validation_failed`` naming the parameter."""
+    state = query.get("state")
+    if state is not None and state not in {str(one) for one in State}:
+        raise invalid(("state", "is no state of a payment"))
+    return PaymentFilter(
+        limit=_limit(query.get("limit")),
+        cursor=query.get("cursor"),
+        merchant_reference=query.get("merchant_reference"),
+        state=state,
+        account=query.get("account"),
+        created_after=_time("created_after", query.get("created_after")),
+        created_before=_time("created_before", query.get("created_before")),
+    )
+
+
+def _limit(given: str | None) -> int:
+    if given is None:
+        return DEFAULT_LIMIT
+    if not (given.isascii() and given.isdigit()) or not 1 <= int(given[:9]) <= MOST:
+        raise invalid(("limit", f"must be 1 to {MOST}"))
+    return int(given)
+
+
+def _time(name: str, given: str | None) -> datetime | None:
+    if given is None:
+        return None
+    try:
+        at = msgspec.convert(given.replace(" ", "+"), datetime)
+    except msgspec.ValidationError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise invalid((name, "must be a time such as 2026-01-31T12:00:00Z"))
+    return at
+
+
+def _query(**described: str | tuple[str, Mapping[str, Any]]) -> tuple[Query, ...]:
+    return tuple(
+        Query(name=name, description=text)
+        if isinstance(text, str)
+        else Query(name=name, description=text[0], schema=text[1])
+        for name, text in described.items()
+    )
+
+
+_COMMAND_CODES = (
+    "not_found",
+    "malformed_json",
+    "body_too_large",
+    "unsupported_media_type",
+    "validation_failed",
+    "request_in_progress",
+    "idempotency_key_required",
+    "invalid_idempotency_key",
+    "idempotency_key_reused",
+    "unsupported_by_provider",
+    "operation_outcome_pending",
+    "invalid_state",
+    "under_review",
+    "provider_error",
+)
+_CREATE_CODES = (
+    *(code for code in _COMMAND_CODES if code not in ("not_found", "invalid_state", "under_review")),
+    "duplicate_reference",
+    "unknown_account",
+    "no_route",
+    "currency_not_supported",
+    "deposit_method_not_found",
+    "card_data_refused",
+)
+_WITH_OPERATION = {200: PaymentWithOperation, 202: PaymentWithOperation}
+_TIME = {"type": "string", "format": "date-time"}
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        method="POST",
+        path="/v1/payments",
+        handler=create,
+        summary="Create a payment",
+        body=CreateBody,
+        answers={201: PaymentWithOperation, 202: PaymentWithOperation},
+        codes=_CREATE_CODES,
+        is_idempotent=True,
+    ),
+    Route(
+        method="GET",
+        path="/v1/payments",
+        handler=list_payments,
+        summary="List payments, newest first",
+        answers={200: PaymentList},
+        query=_query(
+            merchant_reference="only this reference",
+            state=("only this state", {"type": "string", "enum": [str(state) for state in State]}),
+            account="only this account",
+            created_after=("created later than this", _TIME),
+            created_before=("created earlier than this", _TIME),
+            limit=("how many", {"type": "integer", "minimum": 1, "maximum": MOST, "default": DEFAULT_LIMIT}),
+            cursor="next_cursor of the page before",
+        ),
+        codes=("validation_failed",),
+    ),
+    Route(
+        method="GET",
+        path="/v1/payments/{id}",
+        handler=read,
+        summary="Read a payment",
+        answers={200: PaymentView},
+        codes=("not_found",),
+    ),
+    Route(
+        method="POST",
+        path="/v1/payments/{id}/capture",
+        handler=capture,
+        summary="Take the money of an authorized payment",
+        body=CaptureBody,
+        answers=_WITH_OPERATION,
+        codes=(*_COMMAND_CODES, "amount_too_large"),
+        is_idempotent=True,
+    ),
+    Route(
+        method="POST",
+        path="/v1/payments/{id}/sync",
+        handler=sync,
+        summary="Ask the provider how the payment stands",
+        body=EmptyBody,
+        answers={200: PaymentView},
+        codes=(
+            "not_found",
+            "unsupported_by_provider",
+            "provider_error",
+            "malformed_json",
+            "body_too_large",
+            "unsupported_media_type",
+            "validation_failed",
+        ),
+    ),
+    Route(
+        method="GET",
+        path="/v1/payments/{id}/events",
+        handler=events,
+        summary="Read a payment's timeline",
+        answers={200: EventList},
+        codes=("not_found",),
+    ),
+    Route(
+        method="GET",
+        path="/v1/accounts",
+        handler=accounts,
+        summary="List the tenant's accounts",
+        answers={200: catalogue.AccountList},
+    ),
+    Route(
+        method="GET",
+        path="/v1/deposit-methods",
+        handler=deposit_methods,
+        summary="List what a customer can pay with",
+        answers={200: catalogue.DepositMethodList},
+        query=_query(
+            currency="only methods that take this currency",
+            amount="only methods that take this amount",
+            lang="language of the labels, such as de or de-at",
+        ),
+        codes=("validation_failed",),
+    ),
+)
+"""Every route for tenants."""

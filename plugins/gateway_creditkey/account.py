@@ -1,0 +1,60 @@
+"""A tenant's account at Credit Key: the keys, and how this merchant wants its orders handled.
+
+Credit Key's integrations team gives out both keys, other ones per environment.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+import gateway
+
+BASES = {"staging": "https://staging.creditkey.com/app", "production": "https://www.creditkey.com/app"}
+
+
+class CreditKeyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An account's ``config``. Exactly one of ``environment`` and ``base_url`` (the part before ``/ecomm``)."""
+
+    public_key: gateway.Secret
+    shared_secret: gateway.Secret
+    environment: Literal["staging", "production"] | None = None
+    base_url: str | None = None
+    auth_in: Literal["body", "query"] = "body"
+    confirm_items_key: Literal["cart_items", "cart_contents"] = "cart_items"
+    confirm_deadline: timedelta = timedelta(days=30)
+    deadline_warning: timedelta = timedelta(days=3)
+    expires_after: timedelta = timedelta(days=30)
+    absence_proves: bool = False
+    rep_flag_as_text: bool = False
+    mode: Literal["link", "redirect"] = "link"
+    contact_method: Literal["email", "phone"] = "email"
+    notify_rep: bool = False
+    rep_email: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.environment is None) == (self.base_url is None):
+            raise ValueError("exactly one of environment and base_url must be given")
+        if self.base_url is not None and not _is_base(self.base_url):
+            raise ValueError("base_url must be an absolute url before /ecomm, without user, query and fragment")
+        if min(self.confirm_deadline, self.deadline_warning, self.expires_after) <= timedelta(0):
+            raise ValueError("confirm_deadline, deadline_warning and expires_after must be positive")
+        if self.deadline_warning >= self.confirm_deadline:
+            raise ValueError("deadline_warning must be shorter than confirm_deadline")
+
+    @property
+    def base(self) -> str:
+        """The address that ``/ecomm`` is appended to."""
+        return BASES[self.environment] if self.environment else (self.base_url or "").rstrip("/")
+
+
+def _is_base(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        complete = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        return False
+    return complete and not {"@", "?", "#"} & set(url) and not parts.path.rstrip("/").endswith("/ecomm")

@@ -1,0 +1,203 @@
+"""Credit Key's answers as facts: a Struct per answer, its members as exact values, what they say of the payment.
+
+Unknown members are ignored; amounts are dollars, as numbers or decimal text. What cannot be read raises
+``OutcomeUnknown``. Source: Credit Key's PHP SDK (``Api``, ``Models/Order``), its Odoo and WooCommerce plugins.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+
+import gateway
+
+ORDER_KEY = re.compile(r"[!-~]{1,64}")
+MAX_URL = 2048
+MAX_MESSAGE = 500
+
+STAGES = {
+    "new": gateway.Stage.AWAITING_CUSTOMER,
+    "placed": gateway.Stage.AUTHORIZED,
+    "authorized": gateway.Stage.AUTHORIZED,
+    "shipped": gateway.Stage.CAPTURED,
+    "canceled": gateway.Stage.CANCELED,
+    "returned": gateway.Stage.CAPTURED,
+    "refunded": gateway.Stage.CAPTURED,
+}
+"""Credit Key's ``status``; any other word is unknown and moves no money."""
+
+OrderKey = Annotated[str, msgspec.Meta(pattern=rf"\A{ORDER_KEY.pattern}\Z")]
+"""Credit Key's id of an order. Opaque; its documents show ``CK-12345``. It can be guessed: it is no secret."""
+
+
+class Begun(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer of ``begin_standalone_checkout``: the order's key and the customer's page."""
+
+    id: OrderKey
+    checkout_url: str
+
+
+class Completed(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer of ``complete_checkout``. Credit Key's own WooCommerce plugin expects text booleans as well."""
+
+    success: bool | Literal["true", "false"]
+
+
+class Charges(msgspec.Struct, frozen=True, kw_only=True):
+    """The one member of ``charges`` that is read, where ``amount`` is absent."""
+
+    grand_total: Any = None
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer of ``find_order*``, ``confirm_order``, ``update_order``, ``cancel_order`` and ``refund``."""
+
+    id: OrderKey
+    status: str | None = None
+    capture_status: str | None = None
+    amount: Any = None
+    refunded_amount: Any = None
+    merchant_order_id: Any = None
+    charges: Charges | None = None
+
+
+Answer = TypeVar("Answer", Begun, Completed, Order)
+
+
+def refused(command: gateway.Command, response: gateway.HttpResponse) -> gateway.Declined | gateway.Absent:
+    """Read a definite no: a client error with a JSON object. The status decides; its text is only shown."""
+    if response.status not in (400, 401, 403, 404, 422):
+        raise gateway.OutcomeUnknown(f"credit key answered {response.status}")
+    result = _json_object(response).get("result")
+    if response.status == 404 and isinstance(command, gateway.FetchPayment):
+        return gateway.Absent()
+    said = _one_line(result) if isinstance(result, str) else ""
+    return gateway.Declined(code=said or str(response.status), message=said or f"credit key answered {response.status}")
+
+
+def begun(response: gateway.HttpResponse, *, is_link: bool) -> gateway.Observation:
+    """Read a checkout that waits for the customer; in link mode Credit Key has written to them."""
+    answer = _read(response, Begun)
+    return gateway.Observation(
+        stage=gateway.Stage.AWAITING_CUSTOMER,
+        provider_reference=answer.id,
+        redirect_url=_page_url(answer.checkout_url),
+        customer_notified=is_link,
+    )
+
+
+def completed(
+    command: gateway.CompletePayment, response: gateway.HttpResponse
+) -> gateway.Observation | gateway.Declined:
+    """Read whether the checkout is completed; where the order stands then, only a lookup shows."""
+    if _read(response, Completed).success in (True, "true"):
+        return gateway.Observation(stage=gateway.Stage.UNKNOWN, provider_reference=command.provider_reference)
+    return gateway.Declined(code="not_completed", message="the customer has not completed the checkout")
+
+
+def order(command: gateway.Command, response: gateway.HttpResponse) -> gateway.Observation:
+    """Read an order. Whether it shows that the command was done is judged elsewhere."""
+    answer = _read(response, Order)
+    amount = _amount(answer.amount, "amount")
+    if amount is None and answer.charges is not None:
+        amount = _amount(answer.charges.grand_total, "charges.grand_total")
+    refunded = _amount(answer.refunded_amount, "refunded_amount")
+    # After part of an order went back "shipped" and "returned" have both been seen: the sum is the evidence.
+    is_refund = isinstance(command, gateway.RefundPayment) and bool(refunded)
+    stage = gateway.Stage.CAPTURED if is_refund else _stage(answer)
+    return gateway.Observation(
+        stage=stage,
+        provider_reference=answer.id,
+        merchant_reference=_reference(answer.merchant_order_id),
+        currency="USD",
+        amount=amount,
+        captured=_captured(stage, amount),
+        refunded=refunded,
+        raw_status=_one_line(answer.status or "") or None,
+    )
+
+
+def usable_key(given: object) -> str | None:
+    """Return an order key that a visitor named, None when it cannot be one."""
+    return given if isinstance(given, str) and ORDER_KEY.fullmatch(given) else None
+
+
+def _stage(answer: Order) -> gateway.Stage:
+    """Combine both statuses; words that are new or contradict each other move nothing."""
+    stage = STAGES.get(answer.status or "", gateway.Stage.UNKNOWN)
+    if answer.capture_status != "captured" or stage is gateway.Stage.UNKNOWN:
+        return stage
+    return gateway.Stage.UNKNOWN if stage is gateway.Stage.CANCELED else gateway.Stage.CAPTURED
+
+
+def _captured(stage: gateway.Stage, amount: Decimal | None) -> Decimal | None:
+    if stage is gateway.Stage.UNKNOWN:
+        return None
+    return amount if stage is gateway.Stage.CAPTURED else Decimal("0.00")
+
+
+def _read(response: gateway.HttpResponse, kind: type[Answer]) -> Answer:
+    try:
+        return msgspec.convert(_json_object(response), kind)
+    except msgspec.ValidationError as problem:
+        raise _unreadable(_one_line(str(problem))) from None
+
+
+def _json_object(response: gateway.HttpResponse) -> dict[str, Any]:
+    """Members of a JSON body; HTML, broken JSON and other values say nothing about what was done."""
+    if gateway.media_type(response.headers) != "application/json":
+        raise _unreadable(f"status {response.status} without json")
+    try:
+        body = gateway.loads(response.body)
+    except gateway.NotStrictJson as problem:
+        raise _unreadable(f"status {response.status}, {problem}") from None
+    if not isinstance(body, dict):
+        raise _unreadable(f"status {response.status} without a json object")
+    return body
+
+
+def _amount(given: object, name: str) -> Decimal | None:
+    if given is None:
+        return None
+    try:
+        exact = given.decimal() if isinstance(given, gateway.JsonNumber) else gateway.Amount.read(given)
+        amount = gateway.Money.of(exact, "USD", 2).amount
+    except (ValueError, ArithmeticError):  # decimal's own errors are ArithmeticError
+        raise _unreadable(f"{name} is no amount in dollars") from None
+    if amount < 0:
+        raise _unreadable(f"{name} is negative")
+    return amount
+
+
+def _reference(given: object) -> str | None:
+    """Read the merchant's order number; one that was sent as text may come back as a number."""
+    if isinstance(given, gateway.JsonNumber):
+        return given.text
+    if given is None or isinstance(given, str):
+        return given or None
+    raise _unreadable("merchant_order_id is no text")
+
+
+def _page_url(given: str) -> str:
+    """Return ``checkout_url`` where a browser may be sent there."""
+    try:
+        parts = urlsplit(given)
+        is_absolute = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.username is None
+    except ValueError:
+        is_absolute = False
+    # urlsplit drops line breaks and browsers mend blanks and backslashes, each in its own way: refuse them all.
+    if not is_absolute or len(given) > MAX_URL or not given.isprintable() or {" ", "\\"} & set(given):
+        raise _unreadable("checkout_url is no usable url")
+    return given
+
+
+def _one_line(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text)[:MAX_MESSAGE].strip()
+
+
+def _unreadable(what: str) -> gateway.OutcomeUnknown:
+    return gateway.OutcomeUnknown(f"credit key's answer cannot be read: {what}")

@@ -1,0 +1,320 @@
+"""Credit Key's far side for development: its orders and its rules, without HTTP. Written from its documents alone.
+
+It shares no code with the adapter, so that a misreading shows. Amounts are exact dollars. Codes and texts that Credit
+Key does not document are this simulator's choice; a client must not depend on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+import gateway
+
+Message = Mapping[str, Any]
+PLACEHOLDER = "%CKKEY%"
+RISE_LIMIT = Decimal("100.00")
+
+
+class Refusal(Exception):
+    """An operation is answered with ``status`` and ``{"result": text}``."""
+
+    def __init__(self, status: int, result: str) -> None:
+        super().__init__(result)
+        self.status = status
+        self.result = result
+
+
+class Knobs(msgspec.Struct, frozen=True, kw_only=True):
+    """Where Credit Key's behaviour is not documented: which way the simulator goes."""
+
+    cancel_after_confirm_status: int = 400
+    partial_refund_status: str = "shipped"
+    string_booleans: bool = False
+    seed_merchant_order_id: bool = True
+
+
+class FarOrder(msgspec.Struct, kw_only=True):
+    """One order in Credit Key's ledger. ``accepted_amount``: what a rise is measured from. ``completed``: the
+    merchant completed the checkout. ``notifications``: mails and texts sent. ``history``: what happened, in order."""
+
+    id: str
+    merchant: str
+    remote_id: str | None
+    remote_customer_id: str | None
+    mode: str
+    amount: Decimal
+    accepted_amount: Decimal
+    charges: Message
+    items: list[Message]
+    shipping_address: Message | None
+    return_url: str
+    order_complete_url: str | None
+    cancel_url: str | None
+    merchant_data: Message
+    merchant_order_id: str | None = None
+    merchant_status: str | None = None
+    status: str = "new"
+    capture_status: str | None = None
+    refunded_amount: Decimal = Decimal("0.00")
+    completed: bool = False
+    pended: bool = False
+    notifications: list[dict[str, Any]] = []
+    history: list[dict[str, Any]] = []
+
+    def wire(self) -> dict[str, Any]:
+        """The order as every operation answers it."""
+        return {
+            "id": self.id,
+            "status": self.status,
+            "capture_status": self.capture_status,
+            "amount": number(self.amount),
+            "refunded_amount": number(self.refunded_amount),
+            "merchant_order_id": self.merchant_order_id,
+            "merchant_status": self.merchant_status,
+            "items": self.items,
+            "shipping_address": self.shipping_address,
+        }
+
+
+class OrderEdit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a test may change in the ledger by hand."""
+
+    status: str | msgspec.UnsetType = msgspec.UNSET
+    capture_status: str | msgspec.UnsetType | None = msgspec.UNSET
+    amount: Decimal | msgspec.UnsetType = msgspec.UNSET
+    accepted_amount: Decimal | msgspec.UnsetType = msgspec.UNSET
+    refunded_amount: Decimal | msgspec.UnsetType = msgspec.UNSET
+    merchant_order_id: str | msgspec.UnsetType | None = msgspec.UNSET
+    merchant_status: str | msgspec.UnsetType | None = msgspec.UNSET
+    completed: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class FarSide:
+    """The ledger and its operations: a merchant's message in, an answer's members out, else ``Refusal``."""
+
+    def __init__(self) -> None:
+        self.orders: dict[str, FarOrder] = {}
+
+    def begin(self, merchant: str, message: Message, knobs: Knobs) -> dict[str, Any]:
+        """Open a checkout; in link mode the customer is told."""
+        mode = _one_of(message, "mode", ("link", "redirect"))
+        charges = _required(message, "charges", dict)
+        amount = _amount(charges, "grand_total")
+        _amount(charges, "total", at_least=Decimal(0))
+        return_url = _required(message, "return_url", str)
+        if PLACEHOLDER not in return_url:
+            raise Refusal(400, "return_url must contain %CKKEY%")
+        told = _told(message) if mode == "link" else []
+        _required(message, "billing_address", dict)
+        key = f"CK-TST{1001 + len(self.orders)}"
+        remote_id = message.get("remote_id")
+        self.orders[key] = FarOrder(
+            id=key,
+            merchant=merchant,
+            remote_id=remote_id,
+            remote_customer_id=message.get("remote_customer_id"),
+            mode=mode,
+            amount=amount,
+            accepted_amount=amount,
+            charges=charges,
+            items=_items(_required(message, "cart_items", list)),
+            shipping_address=message.get("shipping_address"),
+            return_url=return_url,
+            order_complete_url=message.get("order_complete_url"),
+            cancel_url=message.get("cancel_url"),
+            merchant_data=message.get("merchant_data") or {},
+            merchant_order_id=remote_id if knobs.seed_merchant_order_id else None,
+            notifications=told,
+            history=[{"event": "begun"}],
+        )
+        return {"id": key}
+
+    def complete(self, merchant: str, message: Message, knobs: Knobs) -> dict[str, Any]:
+        """Make the payment, once the customer has accepted."""
+        order = self._of(merchant, message)
+        success = order.status not in ("new", "canceled")
+        if success and not order.completed:
+            order.completed = True
+            order.history.append({"event": "completed"})
+        return {"success": str(success).lower() if knobs.string_booleans else success}
+
+    def confirm(self, merchant: str, message: Message, _knobs: Knobs) -> dict[str, Any]:
+        """Capture ``charges.grand_total``, once."""
+        order = self._of(merchant, message)
+        reference = _reference(message)
+        if order.capture_status == "captured":
+            raise Refusal(400, "order already confirmed")
+        if order.status != "placed" or not order.completed:
+            raise Refusal(400, "order is not ready to be confirmed")
+        self._change(order, message, reference, message.get("cart_items") or message.get("cart_contents"))
+        order.status, order.capture_status = "shipped", "captured"
+        order.history.append({"event": "confirmed", "amount": order.amount})
+        return order.wire()
+
+    def update(self, merchant: str, message: Message, _knobs: Knobs) -> dict[str, Any]:
+        """Change an order before it is confirmed; nobody is told."""
+        order = self._of(merchant, message)
+        reference = _reference(message)
+        if order.status not in ("new", "placed"):
+            raise Refusal(400, "order cannot be updated")
+        self._change(order, message, reference, message.get("cart_items"))
+        order.history.append({"event": "updated", "amount": order.amount})
+        return order.wire()
+
+    def cancel(self, merchant: str, message: Message, knobs: Knobs) -> dict[str, Any]:
+        """Close an order before it is confirmed; the customer is told."""
+        order = self._of(merchant, message)
+        if order.capture_status == "captured":
+            if knobs.cancel_after_confirm_status == 200:
+                return order.wire()
+            raise Refusal(knobs.cancel_after_confirm_status, "order already confirmed")
+        if order.status not in ("new", "placed"):
+            raise Refusal(400, "order cannot be canceled")
+        order.status = "canceled"
+        order.notifications.append({"kind": "order_canceled"})
+        order.history.append({"event": "canceled"})
+        return order.wire()
+
+    def refund(self, merchant: str, message: Message, knobs: Knobs) -> dict[str, Any]:
+        """Give ``amount`` back, after the order was confirmed."""
+        order = self._of(merchant, message)
+        amount = _amount(message, "amount")
+        if order.capture_status != "captured":
+            raise Refusal(400, "order is not confirmed")
+        if order.refunded_amount + amount > order.amount:
+            raise Refusal(400, "amount is more than is left")
+        order.refunded_amount += amount
+        order.status = "returned" if order.refunded_amount == order.amount else knobs.partial_refund_status
+        order.history.append({"event": "refunded", "amount": amount})
+        return order.wire()
+
+    def find(self, merchant: str, message: Message, _knobs: Knobs) -> dict[str, Any]:
+        """Show the order of a key."""
+        return self._of(merchant, message).wire()
+
+    def find_by_reference(self, merchant: str, message: Message, _knobs: Knobs) -> dict[str, Any]:
+        """Show the newest order that carries the merchant's number."""
+        reference = _required(message, "merchant_order_id", str)
+        for order in reversed(self.orders.values()):
+            if (order.merchant, order.merchant_order_id) == (merchant, reference):
+                return order.wire()
+        raise Refusal(404, "not found")
+
+    def approve(self, key: str) -> FarOrder:
+        """Let the customer accept, or Credit Key's staff clear a pended application. Again changes nothing."""
+        order = self.order(key)
+        if order.status == "canceled":
+            raise Refusal(409, "the order is canceled")
+        if order.status == "new":
+            order.status, order.capture_status, order.pended = "placed", "authorized", False
+            order.accepted_amount = order.amount
+            order.history.append({"event": "approved"})
+        return order
+
+    def pend(self, key: str) -> FarOrder:
+        """Take the customer's application; Credit Key's staff decides later."""
+        order = self.order(key)
+        if order.status == "new":
+            order.pended = True
+            order.history.append({"event": "pended"})
+        return order
+
+    def decline(self, key: str) -> FarOrder:
+        """Let the customer give up; the checkout stays open."""
+        order = self.order(key)
+        order.history.append({"event": "declined"})
+        return order
+
+    def edit(self, key: str, changes: OrderEdit) -> FarOrder:
+        """Change the ledger by hand, as Credit Key's staff or clock would."""
+        order = self.order(key)
+        for name, value in msgspec.structs.asdict(changes).items():
+            if value is not msgspec.UNSET:
+                setattr(order, name, value)
+        order.history.append({"event": "edited"})
+        return order
+
+    def order(self, key: str) -> FarOrder:
+        """Return any merchant's order. Raises ``Refusal`` 404."""
+        if key not in self.orders:
+            raise Refusal(404, "not found")
+        return self.orders[key]
+
+    def _of(self, merchant: str, message: Message) -> FarOrder:
+        order = self.order(_required(message, "id", str))
+        if order.merchant != merchant:
+            raise Refusal(404, "not found")
+        return order
+
+    def _change(self, order: FarOrder, message: Message, reference: str, items: object) -> None:
+        charges = _required(message, "charges", dict)
+        amount = _amount(charges, "grand_total")
+        if amount - order.accepted_amount > RISE_LIMIT:
+            raise Refusal(400, "amount increase exceeds limit")
+        if items:
+            order.items = _items(items)
+        order.amount, order.charges, order.merchant_order_id = amount, charges, reference
+        order.merchant_status = message.get("merchant_status") or order.merchant_status
+        order.shipping_address = message.get("shipping_address") or order.shipping_address
+
+
+def number(amount: Decimal) -> gateway.JsonNumber:
+    """Write dollars as a JSON number with two decimals."""
+    return gateway.JsonNumber(f"{amount:.2f}")
+
+
+def _required(message: Message, name: str, kind: type) -> Any:
+    value = message.get(name)
+    if not value:
+        raise Refusal(400, f"{name} is required")
+    if not isinstance(value, kind):
+        raise Refusal(400, f"{name} is invalid")
+    return value
+
+
+def _reference(message: Message) -> str:
+    reference = message.get("merchant_order_id")
+    if not isinstance(reference, str) or not reference:
+        raise Refusal(400, "merchant order id is required")
+    return reference
+
+
+def _one_of(message: Message, name: str, words: tuple[str, ...]) -> str:
+    value = _required(message, name, str)
+    if value not in words:
+        raise Refusal(400, f"{name} is invalid")
+    return str(value)
+
+
+def _amount(message: Message, name: str, at_least: Decimal = Decimal("0.01")) -> Decimal:
+    value = message.get(name)
+    if not isinstance(value, gateway.JsonNumber):
+        raise Refusal(400, f"{name} must be a number")
+    amount = value.decimal()
+    if amount < at_least or amount != round(amount, 2):
+        raise Refusal(400, f"{name} is invalid")
+    return amount
+
+
+def _items(items: object) -> list[Message]:
+    """Keep the lines as they are answered: the product's key goes by another name there."""
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise Refusal(400, "cart_items is invalid")
+    if not all(item.get("merchant_id") and item.get("name") for item in items):
+        raise Refusal(400, "cart_items need merchant_id and name")
+    return [{"merchant_product_id" if key == "merchant_id" else key: item[key] for key in item} for item in items]
+
+
+def _told(message: Message) -> list[dict[str, Any]]:
+    """Say who gets the link: the customer by mail or text, the sales representative on request."""
+    data = message.get("merchant_data") or {}
+    via = _one_of({"contact_method": "email", **data}, "contact_method", ("email", "phone"))
+    billing = _required(message, "billing_address", dict)
+    told = [{"kind": "link", "via": via, "to": _required(billing, "email" if via == "email" else "phone_number", str)}]
+    if data.get("cc_rep") in (True, "true"):
+        told.append({"kind": "link_copy", "via": "email", "to": data.get("csr")})
+    return told

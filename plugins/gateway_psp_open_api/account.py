@@ -1,0 +1,200 @@
+"""The account of psp_open_api: its ``config``, checked at load, and the credentials that follow from it.
+
+Split from the adapter so that each file holds one idea. Values in, values out; nothing here reads a request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import re
+import uuid
+from datetime import timedelta
+from decimal import Decimal
+from typing import Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+import gateway
+from gateway_psp_open_api import signature
+
+TOKEN_HEADER = "crm-pay-token"  # noqa: S105  # the header's name, not a token
+JSON = ("Content-Type", "application/json")
+DAY = timedelta(hours=24)
+_TOLERANCE = re.compile(r"(?P<number>[0-9]{1,12}(\.[0-9]{1,12})?)(?P<permille> permille)?")
+_HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}")
+_URL_TEXT = re.compile(r"[\x21-\x5b\x5d-\x7e]+")
+
+
+class ToleranceRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``tolerance``: ``0.50`` in major units, or ``5 permille`` of the payment's amount."""
+
+    tolerance: str
+
+    def __post_init__(self) -> None:
+        """Raise ``ValueError`` when the text is neither form."""
+        self.rule()
+
+    def rule(self) -> gateway.Tolerance:
+        """The rule in the core's words."""
+        found = _TOLERANCE.fullmatch(self.tolerance)
+        if found is None:
+            raise ValueError('amount_rule.tolerance must be "0.50" (major units) or "5 permille"')
+        number = Decimal(found["number"])
+        return gateway.Tolerance(permille=number) if found["permille"] else gateway.Tolerance(absolute=number)
+
+
+class PspConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``config`` of an account. Absent ``merchant_id`` and ``token`` are derived from the server's secret.
+
+    ``time_window`` is how far a callback's time may lie before the payment's creation and after now.
+    ``error_status``: ``400`` for all nine documented errors, or a status that fits each one.
+    """
+
+    app_url: str
+    merchant_id: str | None = None
+    token: gateway.Secret | None = None
+    previous_token: gateway.Secret | None = None
+    amount_rule: Literal["exact", "actual"] | ToleranceRule = "exact"
+    allow_hosts: tuple[str, ...] = ()
+    source_addresses: tuple[str, ...] = ()
+    error_status: Literal["400", 400, "semantic"] = "400"
+    time_window: timedelta = DAY
+    strict_duplicates: bool = False
+    accept_unfiltered_empties: bool = False
+    amount_as_text: bool = False
+    expires_after: timedelta = DAY
+
+    def __post_init__(self) -> None:
+        """Raise ``ValueError`` naming the first member that cannot be used."""
+        problem = next((problem for problem, is_wrong in _problems(self).items() if is_wrong), None)
+        if problem is not None:
+            raise ValueError(problem)
+
+    def amounts(self) -> gateway.AmountRule:
+        """How a proved amount is compared with the payment's."""
+        if isinstance(self.amount_rule, ToleranceRule):
+            return self.amount_rule.rule()
+        return gateway.Actual() if self.amount_rule == "actual" else gateway.Exact()
+
+    def may_call(self, remote: str) -> bool:
+        """Tell whether an address may send callbacks: any one while the list is empty."""
+        if not self.source_addresses:
+            return True
+        try:
+            address = ipaddress.ip_address(remote)
+        except ValueError:
+            return False
+        if isinstance(address, ipaddress.IPv6Address):
+            address = address.ipv4_mapped or address
+        return any(address in ipaddress.ip_network(network) for network in self.source_addresses)
+
+    def may_redirect(self, url: object) -> bool:
+        """Tell whether a customer may be sent to ``url``: absolute https, at most 2048 characters, no user-info.
+
+        http only to this machine, and only when ``app_url`` is http itself: a development set-up.
+        """
+        if not isinstance(url, str) or len(url) > 2048 or _is_unreadable(url):
+            return False
+        host, scheme = urlsplit(url).hostname or "", urlsplit(url).scheme
+        is_local = self.app_url.lower().startswith("http://") and _is_loopback(host)
+        if scheme != "https" and not is_local:
+            return False
+        return not self.allow_hosts or host in {allowed.lower() for allowed in self.allow_hosts}
+
+
+def merchant_ids(account: gateway.Account) -> tuple[str, ...]:
+    """The account's ``merchant_id``; after it the previous generation's while that is still accepted."""
+    config: PspConfig = account.config
+    if config.merchant_id is not None:
+        return (config.merchant_id,)
+    previous = account.derive("psp.merchant_id", previous=True)
+    return (_uuid_form(_derived(account, "psp.merchant_id")),) + ((_uuid_form(previous),) if previous else ())
+
+
+def tokens(account: gateway.Account) -> tuple[gateway.Secret, ...]:
+    """The token we send and sign with; after it the previous one while callbacks with it are still accepted."""
+    config: PspConfig = account.config
+    previous = config.previous_token or account.derive("psp.token", previous=True)
+    return (config.token or _derived(account, "psp.token"),) + ((previous,) if previous else ())
+
+
+def _derived(account: gateway.Account, purpose: str) -> gateway.Secret:
+    secret = account.derive(purpose)
+    if secret is None:
+        raise ValueError(f"{purpose} is neither configured nor derived")
+    return secret
+
+
+def _uuid_form(secret: gateway.Secret) -> str:
+    """A dashed UUID, as in the published samples, that shows nothing of the secret it is made from."""
+    return str(uuid.UUID(bytes=hashlib.sha256(secret.reveal().encode()).digest()[:16], version=4))
+
+
+def _problems(config: PspConfig) -> dict[str, bool]:
+    parts = None if _is_unreadable(config.app_url) else urlsplit(config.app_url)
+    return {
+        "app_url must be an absolute http or https address without user-info, query and fragment": (
+            parts is None or "?" in config.app_url or "#" in config.app_url
+        ),
+        "merchant_id must be 1 to 255 printable characters that cannot be read as members": (
+            config.merchant_id is not None and not _is_opaque(config.merchant_id, 255)
+        ),
+        "token must be 1 to 1024 printable characters without a blank at either end": not _is_header(config.token),
+        "previous_token must be 1 to 1024 printable characters without a blank at either end": (
+            not _is_header(config.previous_token)
+        ),
+        "allow_hosts must be host names such as pay.example": (
+            any(_HOST.fullmatch(host) is None for host in config.allow_hosts)
+        ),
+        "source_addresses must be ip addresses or networks such as 192.0.2.0/24": (
+            not all(map(_is_network, config.source_addresses))
+        ),
+        "time_window must be positive": config.time_window <= timedelta(0),
+        "expires_after must be positive": config.expires_after <= timedelta(0),
+    }
+
+
+def _is_unreadable(url: str) -> bool:
+    """Whether an address is not plainly http(s)://host…: programs must not disagree about where it leads.
+
+    Only visible ASCII without a backslash is taken; other characters belong percent-encoded, names in punycode.
+    """
+    if _URL_TEXT.fullmatch(url) is None:
+        return True
+    try:
+        parts = urlsplit(url)
+        has_place = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return True
+    is_host = _HOST.fullmatch(parts.hostname or "") is not None
+    return parts.scheme not in ("http", "https") or not has_place or not is_host or "@" in parts.netloc
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _is_opaque(text: str, longest: int) -> bool:
+    is_clean = text.isprintable() and text == text.strip() and not signature.ambiguous(text)
+    return is_clean and 1 <= len(text) <= longest
+
+
+def _is_header(token: gateway.Secret | None) -> bool:
+    """Whether a token survives as a header: servers trim blanks, and a line break would begin another header."""
+    if token is None:
+        return True
+    text = token.reveal()
+    return text.isprintable() and text == text.strip() and 1 <= len(text) <= 1024
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        return False
+    return True

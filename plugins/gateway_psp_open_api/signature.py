@@ -1,0 +1,144 @@
+"""The signature of PSP Open API v3.0-2024.10.04: canonical text, signing, checking. Pure; S1-S24 are our decisions.
+
+Bodies are parsed with ``gateway.loads``, which has already refused duplicate keys, NaN, lone surrogates, a BOM and bad
+UTF-8 (S17, S19), and which keeps every number as ``gateway.JsonNumber``. Each decision is told in
+``docs/providers/psp_open_api.md``. The simulator must not import this: it signs with code of its own.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import math
+import re
+from decimal import Decimal
+from typing import Any
+
+import gateway
+
+_AMBIGUOUS = re.compile(r"&[A-Za-z_][A-Za-z0-9_.-]*=")
+_UNUSABLE_KEY = re.compile(r"[=&\x00-\x1f\x7f-\x9f]")
+_SIGN = re.compile(r"[0-9A-Fa-f]{40}")
+
+
+class Unsignable(ValueError):
+    """The body must be refused before any comparison. The message names the member and quotes no value."""
+
+
+class Form(enum.StrEnum):
+    """How the sender printed values when signing. Every number of a body has the same form (S4)."""
+
+    LITERAL = "literal"
+    CANONICAL = "canonical"
+    UNFILTERED = "unfiltered"
+
+
+def sign(text: str, token: gateway.Secret) -> str:
+    """Return the 40 upper-case hex digits that ``sign`` holds: SHA-1 of StringA followed by the token, as UTF-8."""
+    # The protocol fixes SHA-1; saying "not for security" keeps this working on hosts where policy disables it.
+    return hashlib.sha1((text + token.reveal()).encode(), usedforsecurity=False).hexdigest().upper()
+
+
+def canonical(body: object, *, sign_key: str = "sign", form: Form = Form.CANONICAL) -> str:
+    """Return StringA: ``key=value`` joined by ``&``, in UTF-16 order of the wire keys, without ``sign_key`` (S12-S16).
+
+    Empty members are left out, except under ``Form.UNFILTERED`` (S10). Raises ``Unsignable`` (S7, S11, S20).
+    """
+    texts = {key: _printed(key, value, form) for key, value in _members(body).items() if key != sign_key}
+    kept = {key: text for key, text in texts.items() if text is not None}
+    return "&".join(f"{key}={kept[key]}" for key in sorted(kept, key=_utf16))
+
+
+def matching(body: object, token: gateway.Secret, *, sign_key: str = "sign", unfiltered: bool = False) -> Form | None:
+    """Return the form whose signature stands in ``sign_key``; None when the sign is absent, malformed or wrong.
+
+    All candidates are computed and compared in constant time before anything is decided (S4, S10, S23).
+    ``unfiltered`` adds the candidate that signs empty members. Raises ``Unsignable``.
+    """
+    forms = [Form.LITERAL, Form.CANONICAL]
+    if unfiltered and not any(value in ([], {}) for value in _members(body).values()):
+        forms.append(Form.UNFILTERED)  # an empty container has no agreed text there, so it never takes part
+    given = _given_sign(_members(body).get(sign_key))
+    wanted = [sign(canonical(body, sign_key=sign_key, form=form), token) for form in forms]
+    matches = [gateway.same(given, candidate) for candidate in wanted]
+    return next((form for form, matched in zip(forms, matches, strict=True) if matched), None)
+
+
+def ambiguous(value: object) -> bool:
+    """Tell whether a text could be read as several members: ``a=1&b=2`` as one value and as two sign alike (S21)."""
+    return isinstance(value, str) and _AMBIGUOUS.search(value) is not None
+
+
+def text_of(value: object, form: Form) -> str | None:
+    """Return the text the signature vouches for: a text as it stands, a number in the form that matched (S5).
+
+    None for anything else.
+    """
+    if isinstance(value, gateway.JsonNumber):
+        return value.text if form is Form.LITERAL else number_text(value.text)
+    return value if isinstance(value, str) else None
+
+
+def number_text(literal: str) -> str:
+    """Print a JSON number as JavaScript does: shortest round trip, plain from 1e-6 to below 1e21 (S2).
+
+    ``162.480`` is ``162.48``, ``-0`` is ``0``, ``1E21`` is ``1e+21``. Raises ``Unsignable`` when it is no finite
+    double (S7).
+    """
+    double = float(literal)
+    if not math.isfinite(double):
+        raise Unsignable("a number is not finite")
+    if double == 0:
+        return "0"
+    # repr has the right digits; only its notation differs (Python switches at 1e-4 and 1e16).
+    _, figures, exponent = Decimal(repr(abs(double))).as_tuple()
+    digits = "".join(map(str, figures)).rstrip("0")
+    point = len(figures) + int(exponent)
+    return ("-" if double < 0 else "") + _notation(digits, point)
+
+
+def _notation(digits: str, point: int) -> str:
+    """Place the decimal point after ``point`` digits; ECMAScript, Number::toString, steps 6 to 10."""
+    if len(digits) <= point <= 21:
+        return digits.ljust(point, "0")
+    if 0 < point <= 21:
+        return f"{digits[:point]}.{digits[point:]}"
+    if -6 < point <= 0:
+        return f"0.{'0' * -point}{digits}"
+    fraction = f".{digits[1:]}" if len(digits) > 1 else ""
+    return f"{digits[0]}{fraction}e{point - 1:+d}"
+
+
+def _members(body: object) -> dict[str, Any]:
+    if not isinstance(body, dict):
+        raise Unsignable("the body is not an object")
+    for key in body:
+        if _UNUSABLE_KEY.search(key):
+            raise Unsignable('a key holds "=", "&" or a control character')
+    return body
+
+
+def _printed(key: str, value: object, form: Form) -> str | None:
+    """The text of one value; None when it is empty and so takes no part. ``false``, 0 and blanks are not empty."""
+    match value:
+        case None:
+            return "null" if form is Form.UNFILTERED else None
+        case "":
+            return "" if form is Form.UNFILTERED else None
+        case bool():
+            return "true" if value else "false"
+        case gateway.JsonNumber() | str():
+            return text_of(value, form)
+        case list() | dict() if not value:
+            return None
+        case _:
+            raise Unsignable(f"member {key[:64]!r} is no text, number, boolean or null")
+
+
+def _utf16(key: str) -> bytes:
+    return key.encode("utf-16-be")
+
+
+def _given_sign(value: object) -> str:
+    """The received sign in upper case; empty, which matches nothing, when it is not 40 ASCII hex digits (S23)."""
+    return value.upper() if isinstance(value, str) and _SIGN.fullmatch(value) else ""

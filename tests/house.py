@@ -1,0 +1,349 @@
+"""The whole house for tests: a real gateway, both simulators and a tenant's webhook endpoint, on loopback.
+
+Ports are free ones, the database is a SQLite file, the clock may be a virtual one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import socket
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import standardwebhooks
+import yaml
+from aiohttp import web
+
+from gateway.drivers.clock import Clock
+from gateway.drivers.registry import Registry, load_plugins
+from gateway.drivers.settings import Settings, load_settings
+from gateway.flows.context import Gateway
+from gateway.provider import SimulatedAccount
+from gateway.web.server import running
+
+WEBHOOK_SECRET = "whsec_YWNtZS1kZXZlbG9wbWVudC13ZWJob29rLWtleS0wMDE="
+
+
+def key_of(tenant: str) -> str:
+    """The bearer key of a test tenant."""
+    return f"gw_k1_test-key-of-{tenant}"
+
+
+def basic_settings(ports: Mapping[str, int]) -> dict[str, Any]:
+    """Two tenants: acme with Credit Key and a PSP account, globex with a PSP account of other keys."""
+    psp, creditkey, hooks = (f"http://127.0.0.1:{ports[name]}" for name in ("psp", "creditkey", "hooks"))
+
+    def tenant(name: str, accounts: dict[str, Any], methods: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "name": name.title(),
+            "keys": [{"id": "k1", "sha256": hashlib.sha256(key_of(name).encode()).hexdigest()}],
+            "return_origins": ["https://shop.example"],
+            "rate_limit": {"per_second": 10000, "burst": 10000},
+            "webhook": {"url": f"{hooks}/{name}", "secrets": [WEBHOOK_SECRET]},
+            "accounts": accounts,
+            "deposit_methods": methods,
+        }
+
+    return {
+        "server": {
+            "host": "127.0.0.1",
+            "port": 0,
+            "secret": "test-master-secret-of-forty-characters-00",
+            "admin": {"host": "127.0.0.1", "port": 0},
+            "callback_rate": {"per_second": 10000, "burst": 10000},
+            "development": True,
+        },
+        "store": {"url": "sqlite:///data/gateway.db"},
+        "clocks": {"hint": "1ms"},
+        "tenants": {
+            "acme": tenant(
+                "acme",
+                {
+                    "creditkey-main": {
+                        "provider": "creditkey",
+                        "config": {"base_url": creditkey, "public_key": "pk_test", "shared_secret": "ss_test"},
+                    },
+                    "psp-main": {
+                        "provider": "psp_open_api",
+                        "config": {"app_url": psp},
+                        "fields": {
+                            "amount": {"key": "sum"},
+                            "nationality": {"enabled": False},
+                            "channel": {"value": "web"},
+                            "custom_1": {"label": {"en": "VIP code"}, "max_length": 40, "pattern": "[A-Z]+"},
+                        },
+                    },
+                },
+                {"bank": {"label": {"en": "Bank", "de": "Bank (de)"}, "account": "psp-main"}},
+            ),
+            "globex": tenant(
+                "globex",
+                {
+                    "psp-main": {
+                        "provider": "psp_open_api",
+                        "config": {"app_url": psp},
+                        "fields": {"amount": {"key": "total"}, "order_no": {"key": "invoice"}},
+                    }
+                },
+                {"card": {"account": "psp-main"}},
+            ),
+        },
+    }
+
+
+@dataclass
+class Reply:
+    """A whole HTTP answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+@dataclass
+class House:
+    """What a test works with."""
+
+    folder: Path
+    settings: Settings
+    registry: Registry
+    ports: Mapping[str, int]
+    http: aiohttp.ClientSession
+    hooks: list[tuple[Mapping[str, str], bytes]] = field(default_factory=list)
+    hook_answer: Callable[[web.Request], int] = lambda _: 204
+    hook_arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
+    gateway: Gateway = None  # type: ignore[assignment]  # set when the server runs
+    url: str = ""
+    admin_url: str = ""
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        tenant: str | None = "acme",
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        data: bytes | None = None,
+    ) -> Reply:
+        """Call the gateway as a tenant. ``key`` is the idempotency key."""
+        sent = dict(headers or {})
+        if tenant is not None:
+            sent["Authorization"] = f"Bearer {key_of(tenant)}"
+        if key is not None:
+            sent["Idempotency-Key"] = key
+        if body is not None:
+            data = json.dumps(body).encode()
+        if data is not None:
+            sent.setdefault("Content-Type", "application/json")
+        async with self.http.request(
+            method, self.url + path, data=data, headers=sent, allow_redirects=False
+        ) as response:
+            return Reply(response.status, response.headers, await response.text())
+
+    async def create(self, body: Mapping[str, Any], *, tenant: str = "acme", key: str | None = None) -> Reply:
+        return await self.call("POST", "/v1/payments", body, tenant=tenant, key=key or new_key())
+
+    async def payment(self, payment_id: str, *, tenant: str = "acme") -> Any:
+        return (await self.call("GET", f"/v1/payments/{payment_id}", tenant=tenant)).json
+
+    async def events(self, payment_id: str, *, tenant: str = "acme") -> list[Any]:
+        return (await self.call("GET", f"/v1/payments/{payment_id}/events", tenant=tenant)).json["data"]
+
+    async def far(self, side: str, method: str, path: str, body: Any = None, **headers: str) -> Reply:
+        """Call a simulator: ``side`` is ``psp`` or ``creditkey``."""
+        url = f"http://127.0.0.1:{self.ports[side]}{path}"
+        async with self.http.request(
+            method, url, json=body, headers={"Accept": "application/json", **headers}, allow_redirects=False
+        ) as response:
+            return Reply(response.status, response.headers, await response.text())
+
+    async def press(self, payment: Any, button: str) -> Reply:
+        """Press a button of the PSP's payment page: ``pay``, ``fail`` or ``pending``."""
+        path = payment["redirect_url"].partition(f":{self.ports['psp']}")[2]
+        return await self.far("psp", "POST", f"{path}/{button}")
+
+    async def approve(self, payment: Any) -> str:
+        """Approve at Credit Key's page; return the address the browser is sent back to."""
+        reply = await self.far("creditkey", "POST", f"/checkout/{payment['provider_reference']}/approve")
+        return reply.json["redirect"]
+
+    async def visit(self, url: str) -> Reply:
+        """Open an address as a browser would, without following it further."""
+        async with self.http.get(url, allow_redirects=False) as response:
+            return Reply(response.status, response.headers, await response.text())
+
+    async def faults(self, side: str, **faults: Any) -> None:
+        assert (await self.far(side, "PUT", "/_sim/faults", faults)).status == 200
+
+    async def far_orders(self, side: str) -> list[Any]:
+        return (await self.far(side, "GET", "/_sim/orders")).json
+
+    async def far_requests(self, side: str) -> list[Any]:
+        return (await self.far(side, "GET", "/_sim/requests")).json
+
+    def webhooks(self, payment_id: str) -> list[Any]:
+        """The verified webhooks of a payment, in order of arrival."""
+        verifier = standardwebhooks.Webhook(WEBHOOK_SECRET)
+        bodies = [verifier.verify(body, dict(headers)) for headers, body in self.hooks]
+        return [body for body in bodies if body["data"]["payment"]["id"] == payment_id]
+
+    async def webhook(self, payment_id: str, kind: str) -> Any:
+        """Wait until a webhook of this type has arrived."""
+
+        def found() -> Any:
+            return next((body for body in self.webhooks(payment_id) if body["type"] == kind), None)
+
+        async with self.hook_arrived, asyncio.timeout(10):
+            await self.hook_arrived.wait_for(lambda: found() is not None)
+        return found()
+
+
+def new_key() -> str:
+    return f"key-{uuid.uuid4().hex}"
+
+
+def psp_body(**changes: Any) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "merchant_reference": f"D-{uuid.uuid4().hex[:12]}",
+        "amount": "162.48",
+        "currency": "USD",
+        "account": "psp-main",
+        "customer": {"id": "C-88", "name": "Dana Reyes", "email": "dana@reyes.example", "nationality": "us"},
+    }
+    return {**body, **changes}
+
+
+def creditkey_body(**changes: Any) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "merchant_reference": f"SO-{uuid.uuid4().hex[:12]}",
+        "amount": "1067.33",
+        "currency": "USD",
+        "account": "creditkey-main",
+        "customer": {"id": "C-88"},
+        "order": {
+            "items": [{"merchant_id": "PJ-1", "name": "Pallet jack", "price": "410.00", "sku": "PJ-1", "quantity": 2}],
+            "charges": {
+                "total": "942.50",
+                "shipping": "60.00",
+                "tax": "84.83",
+                "discount_amount": "20.00",
+                "grand_total": "1067.33",
+            },
+            "billing_address": {
+                "first_name": "Dana",
+                "last_name": "Reyes",
+                "company_name": "Reyes Supply",
+                "email": "dana@reyes.example",
+                "address1": "12 Dock Rd",
+                "address2": "",
+                "city": "Tacoma",
+                "state": "WA",
+                "zip": "98421",
+                "phone_number": "253-555-0142",
+            },
+        },
+        "checkout": {"mode": "link", "contact_method": "email"},
+        "return_url": "https://shop.example/paid",
+        "cancel_url": "https://shop.example/gave-up",
+    }
+    return {**body, **changes}
+
+
+def order_of(total: str, **charges: str) -> dict[str, Any]:
+    """An order whose charges come to ``total``."""
+    order = dict(creditkey_body()["order"])
+    order["charges"] = {"total": total, "grand_total": total, **charges}
+    return order
+
+
+@contextlib.asynccontextmanager
+async def open_house(
+    folder: Path,
+    *,
+    change: Callable[[dict[str, Any]], None] = lambda _: None,
+    clock: Clock | None = None,
+    extra_plugins: tuple[object, ...] = (),
+) -> AsyncIterator[House]:
+    """Run everything for the time of the block. ``change`` edits the settings before they are written."""
+    sockets = {name: _bound_socket() for name in ("psp", "creditkey", "hooks")}
+    ports = {name: bound.getsockname()[1] for name, bound in sockets.items()}
+    written = basic_settings(ports)
+    change(written)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "settings.yaml"
+    path.write_text(yaml.safe_dump(written))
+    registry = load_plugins(extra=extra_plugins)
+    settings = load_settings(path, providers=registry.providers, environ={})
+    async with contextlib.AsyncExitStack() as stack:
+        http = await stack.enter_async_context(aiohttp.ClientSession())
+        house = House(folder, settings, registry, ports, http)
+        await _serve(_webhook_endpoint(house), sockets["hooks"], stack)
+        await stack.enter_async_context(run_gateway(house, clock=clock))
+        for side, provider in (("psp", "psp_open_api"), ("creditkey", "creditkey")):
+            app = registry.simulators[provider].app(simulated(house, provider))
+            await _serve(app, sockets[side], stack)
+        yield house
+
+
+@contextlib.asynccontextmanager
+async def run_gateway(house: House, *, clock: Clock | None = None) -> AsyncIterator[House]:
+    """Run the gateway of a house; a test may end it and run it again on the same store."""
+    async with running(house.settings, house.registry, clock) as server:
+        house.gateway, house.url, house.admin_url = server.gateway, server.url, server.admin_url
+        yield house
+
+
+def simulated(house: House, provider: str) -> dict[str, SimulatedAccount]:
+    """The accounts of one provider as its far side knows them."""
+    return {
+        f"{entry.tenant}/{entry.name}": SimulatedAccount(
+            account=entry.account,
+            callback_url=house.gateway.callback_url(entry),
+            credentials=entry.provider.credentials(entry.account),
+        )
+        for tenant in house.settings.tenants.values()
+        for entry in tenant.accounts.values()
+        if entry.provider.name == provider
+    }
+
+
+def _bound_socket() -> socket.socket:
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind(("127.0.0.1", 0))
+    return bound
+
+
+async def _serve(app: web.Application, bound: socket.socket, stack: contextlib.AsyncExitStack) -> None:
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.SockSite(runner, bound).start()
+
+
+def _webhook_endpoint(house: House) -> web.Application:
+    async def receive(request: web.Request) -> web.Response:
+        body = await request.read()
+        status = house.hook_answer(request)
+        async with house.hook_arrived:
+            if status < 300:
+                house.hooks.append((dict(request.headers), body))
+            house.hook_arrived.notify_all()
+        return web.Response(status=status)
+
+    app = web.Application()
+    app.router.add_post("/{tenant}", receive)
+    return app

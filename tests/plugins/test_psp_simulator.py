@@ -1,0 +1,401 @@
+"""gateway_psp_open_api.simulator: the tenant's side, against the adapter and a real callback receiver."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import gateway_psp_open_api as plugin
+import pytest
+from aiohttp import ClientConnectionError, web
+from aiohttp.test_utils import TestClient, TestServer
+from gateway_psp_open_api import simulator
+
+import gateway
+from gateway.core.mapping import FieldChange
+from tests.plugins.psp_accounts import MERCHANT, TOKEN, account, create
+
+PSP = plugin.PspOpenApi()
+Start = Callable[..., Awaitable["FarSide"]]
+
+
+class FarSide:
+    """A running simulator, and the gateway's callback endpoint as it sees it."""
+
+    def __init__(self, client: TestClient[Any, Any], told: gateway.Account) -> None:
+        self.client = client
+        self.account = told
+        self.events: list[gateway.Event] = []
+        self.callbacks: list[bytes] = []
+
+    async def pay_url(
+        self, command: gateway.CreatePayment | None = None, path: str = "/pay/url"
+    ) -> gateway.HttpResponse:
+        """Send API-1 exactly as the adapter builds it."""
+        request = PSP.build(command or create(), self.account)
+        answer = await self.client.post(path, data=request.body, headers=dict(request.headers))
+        return gateway.HttpResponse(
+            status=answer.status, headers=tuple(answer.headers.items()), body=await answer.read()
+        )
+
+    async def page(self) -> str:
+        """Create a payment and return the path of its page."""
+        seen = PSP.parse(create(), await self.pay_url(), self.account)
+        assert isinstance(seen, gateway.Observation)
+        assert seen.redirect_url is not None
+        return seen.redirect_url[seen.redirect_url.index("/pay/") :]
+
+    async def press(self, page: str, button: str) -> dict[str, Any]:
+        answer = await self.client.post(f"{page}/{button}", headers={"Accept": "application/json"})
+        return dict(await answer.json())
+
+    async def orders(self) -> list[dict[str, Any]]:
+        return list(await (await self.client.get("/_sim/orders")).json())
+
+    async def faults(self, **faults: Any) -> int:
+        return (await self.client.put("/_sim/faults", json=faults)).status
+
+
+@pytest.fixture
+def start(aiohttp_client: Any, aiohttp_server: Any) -> Start:
+    """Start a simulator whose callbacks are proved by the adapter."""
+
+    async def started(base: str = "", **settings: Any) -> FarSide:
+        async def receive(request: web.Request) -> web.Response:
+            call = gateway.Callback(
+                method=request.method,
+                suffix=request.match_info["suffix"],
+                query="",
+                headers=tuple(request.headers.items()),
+                body=await request.read(),
+                remote="127.0.0.1",
+                received_at=datetime.now(UTC),
+            )
+            far.callbacks.append(call.body)
+            try:
+                far.events.append(PSP.verify(call, far.account))
+                answer = PSP.answer(gateway.Recorded(), call)
+            except gateway.CallbackRejected as rejected:
+                answer = PSP.answer(gateway.Refused(reason=rejected.reason), call)
+            return web.Response(status=answer.status, body=answer.body or None, headers=dict(answer.headers))
+
+        receiver = web.Application()
+        receiver.router.add_route("*", "/callbacks/e1/{suffix:.*}", receive)
+        server: TestServer = await aiohttp_server(receiver)
+        told = account(app_url="http://127.0.0.1:9102", **settings)
+        far_account = gateway.SimulatedAccount(
+            account=told, callback_url=str(server.make_url("/callbacks/e1")) + base, credentials=PSP.credentials(told)
+        )
+        app = simulator.psp_simulator().app({"acme/psp": far_account})
+        far = FarSide(await aiohttp_client(app), told)
+        return far
+
+    return started
+
+
+def test_the_simulator_shares_no_code_with_the_adapter() -> None:
+    """Its signing is its own, so that a mistake of the adapter is not confirmed."""
+    tree = ast.parse(Path(simulator.__file__).read_text("utf-8"))
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert not [name for name in imported if name.startswith("gateway_psp_open_api")]
+
+
+async def test_a_payment_is_accepted_and_paid(start: Start) -> None:
+    """API-1 gives a page; its Pay button sends an API-2 that the adapter proves."""
+    far = await start()
+    page = await far.page()
+    assert await far.press(page, "pay") == {"status": 204, "body": ""}
+    (event,) = far.events
+    assert (event.observation.payment_id, event.observation.stage, event.problem) == (
+        "pay_1",
+        gateway.Stage.CAPTURED,
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("button", "stage", "state"),
+    [
+        ("pay", gateway.Stage.CAPTURED, "succeeded"),
+        ("fail", gateway.Stage.FAILED, "failed"),
+        ("pending", gateway.Stage.PROCESSING, "processing"),
+    ],
+)
+async def test_each_button_has_its_status(start: Start, button: str, stage: gateway.Stage, state: str) -> None:
+    """The three buttons tell the three documented statuses and move the ledger."""
+    far = await start()
+    await far.press(await far.page(), button)
+    assert far.events[0].observation.stage is stage
+    assert (await far.orders())[0]["state"] == state
+
+
+async def test_the_page_has_its_buttons(start: Start) -> None:
+    """A person finds the amount and three forms."""
+    far = await start()
+    page = await far.page()
+    text = await (await far.client.get(page)).text()
+    assert "162.48 USD" in text
+    assert all(f'action="{page}/{button}"' in text for button in ("pay", "fail", "pending"))
+
+
+async def test_the_page_escapes_what_it_was_told(start: Start) -> None:
+    """Names from outside are text, not markup."""
+    far = await start()
+    await far.pay_url(create(payment_id="<script>"))
+    order = (await far.orders())[0]
+    text = await (await far.client.get(f"/pay/{order['id']}")).text()
+    assert "<script>" not in text
+
+
+async def test_a_browser_is_shown_how_the_callback_was_answered(start: Start) -> None:
+    """Without Accept: application/json a press answers with the page."""
+    far = await start()
+    answer = await far.client.post(f"{await far.page()}/pay")
+    assert answer.content_type == "text/html"
+    assert "answered 204" in await answer.text()
+
+
+async def test_an_unknown_page_is_not_found(start: Start) -> None:
+    """A page exists only for an order."""
+    far = await start()
+    assert (await far.client.get("/pay/nothing")).status == 404
+
+
+async def test_renamed_keys_are_understood(start: Start) -> None:
+    """The bridge knows the account's wire keys; API-2 keeps the fixed ones."""
+    fields = {name: FieldChange(key=f"x_{name}") for name in ("amount", "currency", "order_no", "sign", "user_id")}
+    far = await start(fields=fields)
+    await far.pay_url(create(customer=gateway.Customer(id="u1")))
+    order = (await far.orders())[0]
+    assert (order["order_no"], order["amount"], order["currency"]) == ("pay_1", "162.48", "USD")
+    await far.press(f"/pay/{order['id']}", "pay")
+    assert gateway.loads(far.callbacks[0])["user_id"] == "u1"
+    assert far.events[0].problem is None
+
+
+async def test_an_amount_sent_as_text_comes_back_as_text(start: Start) -> None:
+    """The bridge answers in the form it was asked in."""
+    far = await start(amount_as_text=True)
+    await far.pay_url(create("0.00001", "XXX", 5))
+    order = (await far.orders())[0]
+    await far.press(f"/pay/{order['id']}", "pay")
+    assert gateway.loads(far.callbacks[0])["amount"] == "0.00001"
+
+
+async def test_a_callback_path_is_not_appended_twice(start: Start) -> None:
+    """A callback address that already names the path is used as it stands."""
+    far = await start(base="/pay/callback")
+    assert (await far.press(await far.page(), "pay"))["status"] == 204
+
+
+async def test_a_path_below_the_bridge_is_served(start: Start) -> None:
+    """app_url may have a path of its own."""
+    far = await start()
+    assert (await far.pay_url(path="/some/bridge/pay/url")).status == 200
+
+
+async def test_the_same_order_has_the_same_page(start: Start) -> None:
+    """Sent again with the same amount and currency, an order keeps its address."""
+    far = await start()
+    assert await far.page() == await far.page()
+    assert len(await far.orders()) == 1
+
+
+@pytest.mark.parametrize("changed", [create("1.00"), create(currency="EUR")])
+async def test_a_known_order_with_other_money_is_declined(start: Start, changed: gateway.CreatePayment) -> None:
+    """An order number is not used for two amounts."""
+    far = await start()
+    await far.page()
+    declined = PSP.parse(create(), await far.pay_url(changed), far.account)
+    assert isinstance(declined, gateway.Declined)
+    assert declined.code == "result_false"
+
+
+@pytest.mark.parametrize(
+    ("headers", "replace", "status"),
+    [
+        ({}, (b"", b""), 401),
+        ({"crm-pay-token": "wrong"}, (b"", b""), 401),
+        ({"crm-pay-token": TOKEN.reveal()}, (b"162.48", b"162.49"), 401),
+        ({"crm-pay-token": TOKEN.reveal()}, (b'"sign":', b'"Sign":'), 401),
+        ({"crm-pay-token": TOKEN.reveal()}, (b"{", b""), 400),
+        ({"crm-pay-token": TOKEN.reveal()}, (b'"USD"', b'["USD"]'), 400),
+    ],
+)
+async def test_api1_is_proved_before_it_has_an_effect(
+    start: Start, headers: dict[str, str], replace: tuple[bytes, bytes], status: int
+) -> None:
+    """A wrong token, sign or shape is refused in the envelope and leaves the ledger empty."""
+    far = await start()
+    body = PSP.build(create(), far.account).body
+    answer = await far.client.post("/pay/url", data=body.replace(*replace) if replace[0] else body, headers=headers)
+    told = await answer.json()
+    assert (answer.status, told["data"], told["result"]) == (status, {}, False)
+    assert await far.orders() == []
+
+
+async def test_another_merchant_id_is_refused(start: Start) -> None:
+    """A signed body of another integration is refused."""
+    far = await start()
+    request = PSP.build(create(), account(merchant_id="someone-else"))
+    answer = await far.client.post("/pay/url", data=request.body, headers=dict(request.headers))
+    assert answer.status == 401
+
+
+async def test_requests_are_shown_as_they_came(start: Start) -> None:
+    """Raw body and headers of each API-1 call can be read back."""
+    far = await start()
+    await far.pay_url()
+    (seen,) = await (await far.client.get("/_sim/requests")).json()
+    assert (seen["method"], seen["path"]) == ("POST", "/pay/url")
+    assert seen["body"].encode() == PSP.build(create(), far.account).body
+    assert seen["headers"]["crm-pay-token"] == TOKEN.reveal()
+
+
+async def test_the_ledger_tells_what_happened(start: Start) -> None:
+    """Each order shows its money, its wire members and how every callback was answered."""
+    far = await start()
+    await far.press(await far.page(), "pay")
+    (order,) = await far.orders()
+    assert order["merchant_id"] == MERCHANT
+    assert order["transaction_id"] == far.events[0].observation.provider_reference
+    assert order["callbacks"] == [{"status_sent": 1, "http_status": 204, "body": ""}]
+    assert order["fields"]["amount"] == "162.48"
+
+
+async def test_a_refused_callback_is_shown(start: Start) -> None:
+    """The protocol's error comes back to whoever pressed."""
+    far = await start()
+    page = await far.page()
+    far.account = account(merchant_id="changed")
+    told = await far.press(page, "pay")
+    assert (told["status"], gateway.loads(told["body"].encode())["type"]) == (400, "psp_setting_not_found")
+
+
+async def test_a_callback_nobody_receives_is_shown(aiohttp_client: Any, unused_tcp_port: int) -> None:
+    """A closed port is no HTTP status, and no error of the simulator."""
+    told = account(app_url="http://127.0.0.1:9102")
+    far_account = gateway.SimulatedAccount(
+        account=told, callback_url=f"http://127.0.0.1:{unused_tcp_port}", credentials=PSP.credentials(told)
+    )
+    far = FarSide(await aiohttp_client(simulator.make_app({"acme/psp": far_account})), told)
+    assert (await far.press(await far.page(), "pay"))["status"] is None
+
+
+async def test_the_token_tells_the_account(aiohttp_client: Any) -> None:
+    """One application serves every account, each with its own keys."""
+    accounts = {name: account(token=gateway.Secret(f"token of {name}"), merchant_id=name) for name in ("a", "b")}
+    app = simulator.make_app(
+        {
+            f"acme/{name}": gateway.SimulatedAccount(
+                account=told, callback_url="http://127.0.0.1:9", credentials=PSP.credentials(told)
+            )
+            for name, told in accounts.items()
+        }
+    )
+    client = await aiohttp_client(app)
+    for told in accounts.values():
+        assert (await FarSide(client, told).pay_url()).status == 200
+    assert [order["merchant_id"] for order in await FarSide(client, accounts["a"]).orders()] == ["a", "b"]
+
+
+# Faults
+
+
+@pytest.mark.parametrize("status", [400, 401, 429, 503])
+async def test_a_status_fault_refuses_in_the_envelope(start: Start, status: int) -> None:
+    """API-1 is refused with the wanted status and nothing happens."""
+    far = await start()
+    await far.faults(status=status)
+    answer = await far.pay_url()
+    assert (answer.status, gateway.loads(answer.body)["result"]) == (status, False)
+    assert await far.orders() == []
+
+
+async def test_a_result_fault_declines(start: Start) -> None:
+    """API-1 is answered with result false and nothing happens."""
+    far = await start()
+    await far.faults(result=False)
+    assert isinstance(PSP.parse(create(), await far.pay_url(), far.account), gateway.Declined)
+    assert await far.orders() == []
+
+
+@pytest.mark.parametrize(("moment", "orders"), [("before_effect", 0), ("after_effect", 1)])
+async def test_silence_closes_the_connection(start: Start, moment: str, orders: int) -> None:
+    """The caller hears nothing; the ledger knows whether it had its effect."""
+    far = await start()
+    await far.faults(silence=moment)
+    with pytest.raises(ClientConnectionError):
+        await far.pay_url()
+    assert len(await far.orders()) == orders
+
+
+async def test_malformed_answers_are_no_json(start: Start) -> None:
+    """The order exists, the answer cannot be read."""
+    far = await start()
+    await far.faults(malformed=True)
+    with pytest.raises(gateway.OutcomeUnknown):
+        PSP.parse(create(), await far.pay_url(), far.account)
+    assert len(await far.orders()) == 1
+
+
+async def test_an_early_callback_comes_before_the_answer(start: Start) -> None:
+    """API-2 has been sent and answered when API-1 is."""
+    far = await start()
+    await far.faults(early_callback=True)
+    await far.pay_url()
+    assert [event.observation.stage for event in far.events] == [gateway.Stage.CAPTURED]
+
+
+async def test_a_duplicate_callback_differs_in_time_and_sign_alone(start: Start) -> None:
+    """The second copy is the same event with a new time and sign."""
+    far = await start()
+    await far.faults(duplicate_callback=True)
+    await far.press(await far.page(), "pay")
+    first, second = (gateway.loads(body) for body in far.callbacks)
+    assert {name for name in first if first[name] != second[name]} == {"time", "sign"}
+    assert far.events[0].event_id == far.events[1].event_id
+
+
+async def test_a_delayed_answer_still_comes(start: Start) -> None:
+    """A delay changes nothing but the time."""
+    far = await start()
+    await far.faults(delay_ms=1)
+    assert (await far.pay_url()).status == 200
+
+
+async def test_a_fault_lasts_as_often_as_told(start: Start) -> None:
+    """times counts the calls it changes."""
+    far = await start()
+    await far.faults(status=503, times=2)
+    assert [(await far.pay_url()).status for _ in range(3)] == [503, 503, 200]
+
+
+async def test_a_duplicate_lasts_as_often_as_told(start: Start) -> None:
+    """For a fault of API-2 the presses count, not the API-1 calls before them."""
+    far = await start()
+    await far.faults(duplicate_callback=True, times=1)
+    page = await far.page()
+    await far.press(page, "pending")
+    await far.press(page, "pay")
+    assert len(far.callbacks) == 3
+
+
+async def test_faults_last_until_cleared(start: Start) -> None:
+    """An empty object ends them."""
+    far = await start()
+    await far.faults(status=503)
+    assert [(await far.pay_url()).status for _ in range(2)] == [503, 503]
+    await far.faults()
+    assert (await far.pay_url()).status == 200
+
+
+@pytest.mark.parametrize("faults", [{"sttaus": 503}, {"silence": "always"}, {"result": True}])
+async def test_unknown_faults_are_refused(start: Start, faults: dict[str, Any]) -> None:
+    """A misspelt fault is an error, not ignored."""
+    far = await start()
+    assert await far.faults(**faults) == 400
