@@ -23,7 +23,7 @@ from aiohttp import web
 
 from gateway.drivers.clock import Clock
 from gateway.drivers.registry import Registry, load_plugins
-from gateway.drivers.settings import Settings, load_settings
+from gateway.drivers.settings import AccountEntry, Settings, load_settings
 from gateway.flows.context import Gateway
 from gateway.provider import SimulatedAccount
 from gateway.web.server import running
@@ -121,8 +121,10 @@ class House:
     ports: Mapping[str, int]
     http: aiohttp.ClientSession
     hooks: list[tuple[Mapping[str, str], bytes]] = field(default_factory=list)
-    hook_answer: Callable[[web.Request], int] = lambda _: 204
+    hook_answer: Callable[[web.Request], int | web.Response] = lambda _: 204
     hook_arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
+    hook_tries: list[tuple[str, Mapping[str, str], bytes]] = field(default_factory=list)
+    """Every try that arrived: (tenant, headers, body), delivered or not."""
     gateway: Gateway = None  # type: ignore[assignment]  # set when the server runs
     url: str = ""
     admin_url: str = ""
@@ -161,6 +163,13 @@ class House:
 
     async def events(self, payment_id: str, *, tenant: str = "acme") -> list[Any]:
         return (await self.call("GET", f"/v1/payments/{payment_id}/events", tenant=tenant)).json["data"]
+
+    async def events_of_type(self, payment_id: str, kind: str) -> list[Any]:
+        return [event for event in await self.events(payment_id) if event["type"] == kind]
+
+    def entry(self, tenant: str, account: str) -> AccountEntry:
+        """One account of the settings."""
+        return self.settings.tenants[tenant].accounts[account]
 
     async def far(self, side: str, method: str, path: str, body: Any = None, **headers: str) -> Reply:
         """Call a simulator: ``side`` is ``psp`` or ``creditkey``."""
@@ -337,12 +346,14 @@ async def _serve(app: web.Application, bound: socket.socket, stack: contextlib.A
 def _webhook_endpoint(house: House) -> web.Application:
     async def receive(request: web.Request) -> web.Response:
         body = await request.read()
-        status = house.hook_answer(request)
+        chosen = house.hook_answer(request)
+        answer = web.Response(status=chosen) if isinstance(chosen, int) else chosen
         async with house.hook_arrived:
-            if status < 300:
+            house.hook_tries.append((request.match_info["tenant"], dict(request.headers), body))
+            if answer.status < 300:
                 house.hooks.append((dict(request.headers), body))
             house.hook_arrived.notify_all()
-        return web.Response(status=status)
+        return answer
 
     app = web.Application()
     app.router.add_post("/{tenant}", receive)

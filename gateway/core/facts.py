@@ -79,7 +79,30 @@ class Expired(msgspec.Struct, frozen=True, kw_only=True):
     """The expiry clock ran out; a soft end, which later proof may still move within grace."""
 
 
-Fact = Observation | Declined | Pending | Absent | NeverSent | Unknown | Expired
+class DeadlineNear(msgspec.Struct, frozen=True, kw_only=True):
+    """The capture deadline comes near; a warning, which says nothing about the provider."""
+
+
+class Resolved(msgspec.Struct, frozen=True, kw_only=True):
+    """A person looked: the review flag goes. ``state`` where they know better, ``reason`` and ``actor`` for the record.
+
+    ``state`` is a payment state; with ``captured`` the whole amount counts as captured.
+    """
+
+    actor: str
+    reason: str
+    state: str | None = None
+
+
+class Ruled(msgspec.Struct, frozen=True, kw_only=True):
+    """A person settles an unknown operation. ``outcome``: ``succeeded``, ``declined`` or ``written_off``."""
+
+    actor: str
+    reason: str
+    outcome: str
+
+
+Fact = Observation | Declined | Pending | Absent | NeverSent | Unknown | Expired | DeadlineNear | Resolved | Ruled
 
 
 class Cause(enum.StrEnum):

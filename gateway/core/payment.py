@@ -101,7 +101,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
     ``amount``: the new total (update), what to capture or refund, else the payment's total. ``order`` and ``reason``
     are the command's. ``contrary_since`` is when a lookup first showed that it had no effect. ``account`` is where
-    it was sent. ``note`` says why it is unknown.
+    it was sent. ``note`` says why it is unknown. ``answers_with`` is the payment whose request made it, where that is
+    another one (a successor's create answers with the payment it replaces).
     """
 
     id: str
@@ -115,6 +116,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     updated_at: datetime
     idempotency_key: str | None = None
+    answers_with: str | None = None
     order: Order | None = None
     reason: str | None = None
     failure: Failure | None = None
@@ -131,7 +133,7 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     """The truth about one payment. Amounts are major units of ``money.currency``.
 
     ``accepted_amount`` is what a rise is measured from. ``completed``: the provider needs no completion, or one
-    succeeded. ``notified_of`` are alert codes given once (deadline warnings).
+    succeeded. ``deadline_warnings`` counts those given since it was authorized.
     """
 
     id: str
@@ -158,6 +160,7 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     capture_by: datetime | None = None
     expires_at: datetime | None = None
     expired_at: datetime | None = None
+    deadline_warnings: int = 0
     version: int = 1
     deposit_method: str | None = None
     customer: Customer = Customer()

@@ -15,6 +15,7 @@ Nothing here reads a clock, a store or the network.
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, assert_never
@@ -27,12 +28,15 @@ from gateway.core.errors import Reason
 from gateway.core.facts import (
     Absent,
     Cause,
+    DeadlineNear,
     Declined,
     Expired,
     Fact,
     NeverSent,
     Observation,
     Pending,
+    Resolved,
+    Ruled,
     Stage,
     Unknown,
 )
@@ -203,9 +207,15 @@ def apply(
         case Expired():
             if payment.state in EXPIRES:
                 draft.set(state=State.EXPIRED, expired_at=at)
+        case DeadlineNear():
+            _warn(draft)
+        case Resolved():
+            _resolve(draft, fact, at)
+        case Ruled():
+            _rule(draft, fact)
         case _:
             assert_never(fact)
-    return _finish(payment, operation, draft, cause=cause, terms=terms, at=at)
+    return _finish(payment, operation, draft, cause=cause, messages=terms.rules.messages, at=at)
 
 
 # Observations
@@ -513,18 +523,84 @@ def _miss(draft: _Draft, terms: Terms, at: datetime) -> None:
             draft.set(state=State.FAILED, failure=failure)
 
 
+# The clock and people
+
+
+def _warn(draft: _Draft) -> None:
+    if draft.payment.state is State.AUTHORIZED:
+        draft.set(deadline_warnings=draft.payment.deadline_warnings + 1)
+        draft.alerts.append("capture_deadline_near")
+        draft.type = "payment.capture_deadline_near"
+
+
+def _resolve(draft: _Draft, decided: Resolved, at: datetime) -> None:
+    draft.set(review=None)
+    if decided.state is not None:
+        state = State(decided.state)
+        draft.set(state=state, expired_at=at if state is State.EXPIRED else draft.payment.expired_at)
+        if state is State.CAPTURED and not draft.payment.captured:
+            draft.set(captured=draft.payment.money.amount)
+    draft.details |= {"actor": decided.actor, "reason": decided.reason}
+    draft.type = "payment.updated"
+
+
+def _rule(draft: _Draft, decided: Ruled) -> None:
+    """Settle by a person's word. What the operation would have moved is moved only by proof; this frees the payment."""
+    operation = draft.operation
+    if operation is None or operation.status is not Status.UNKNOWN:
+        return
+    failure = None
+    if decided.outcome == Status.DECLINED:
+        failure = Failure(code=FailureCode.NOT_DONE, message=decided.reason)
+    draft.settle(Status(decided.outcome), failure=failure, note=f"{decided.actor}: {decided.reason}")
+    if operation.kind is Kind.CREATE and failure is not None and draft.payment.state is State.CREATED:
+        draft.set(state=State.FAILED, failure=failure)
+    if decided.outcome == Status.SUCCEEDED:
+        _succeed(draft, operation, Observation(stage=Stage.UNKNOWN))
+    draft.details |= {"actor": decided.actor, "reason": decided.reason, "outcome": decided.outcome}
+    draft.type = draft.type or "payment.updated"
+
+
+# Succession: a payment may be replaced by a successor for a higher total
+
+
+def replaced(payment: Payment, successor: str, *, rules: Rules, at: datetime) -> Change:
+    """The payment makes way for its successor: its capture and update stop, its cancel stays."""
+    draft = _Draft(payment=payment, operation=None, alerts=["new_checkout_started"], details={"successor": successor})
+    draft.set(replaced_by=successor)
+    return _finish(payment, None, draft, cause=Cause.TENANT, messages=rules.messages, at=at)
+
+
+def released(payment: Payment, operation: Operation | None, *, cause: Cause, at: datetime) -> Change:
+    """The successor came to nothing: the payment stands for itself again."""
+    draft = _Draft(payment=payment, operation=operation, alerts=[], details={"successor": payment.replaced_by or ""})
+    draft.set(replaced_by=None)
+    return _finish(payment, operation, draft, cause=cause, messages={}, at=at)
+
+
+def two_live_orders(payment: Payment, operation: Operation | None, *, cause: Cause, at: datetime) -> Change:
+    """Two orders for one reference may both stand: a person must look at both."""
+    draft = _Draft(payment=payment, operation=operation, alerts=[], details={})
+    draft.flag(ReviewReason.TWO_LIVE_ORDERS, at)
+    return _finish(payment, operation, draft, cause=cause, messages={}, at=at)
+
+
 # Versions
 
 
 def _finish(
-    before: Payment, operation: Operation | None, draft: _Draft, *, cause: Cause, terms: Terms, at: datetime
+    before: Payment,
+    operation: Operation | None,
+    draft: _Draft,
+    *,
+    cause: Cause,
+    messages: Mapping[str, str],
+    at: datetime,
 ) -> Change:
     if draft.operation is not None and draft.operation != operation:
         draft.operation = replace(draft.operation, updated_at=at)
         draft.details["operation_id"] = draft.operation.id
-    alerts = tuple(
-        Alert(code=code, message=terms.rules.messages[code]) for code in draft.alerts if code in terms.rules.messages
-    )
+    alerts = tuple(Alert(code=code, message=messages[code]) for code in draft.alerts if code in messages)
     changed = any(getattr(before, name) != getattr(draft.payment, name) for name in _VERSIONED)
     if not (changed or alerts or draft.type):
         return Change(payment=draft.payment, operation=draft.operation, refusal=draft.refusal)

@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from gateway.core.commands import Kind
+from gateway.core.ids import refund_id
 from gateway.core.money import Money
 from gateway.core.payment import Alert, Failure, Operation, Payment, PaymentEvent, Review
 
@@ -83,6 +85,25 @@ class PaymentWithOperation(PaymentView, frozen=True, kw_only=True):
     operation: OperationView
 
 
+class RefundView(msgspec.Struct, frozen=True, kw_only=True):
+    """A refund: an operation that returns money."""
+
+    id: str
+    payment_id: str
+    amount: str
+    currency: str
+    status: str
+    reason: str | None
+    failure: FailureView | None
+    created_at: str
+
+
+class RefundWithPayment(RefundView, frozen=True, kw_only=True):
+    """The answer of a refund."""
+
+    payment: PaymentView
+
+
 class EventView(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the timeline."""
 
@@ -97,9 +118,10 @@ class EventView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WebhookData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """``data`` of a webhook."""
+    """``data`` of a webhook; ``refund`` where the change is a refund's outcome."""
 
     payment: PaymentView | None = None
+    refund: RefundView | None = None
 
 
 class WebhookBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,9 +164,28 @@ def event_view(event_id: str, event: PaymentEvent) -> EventView:
     )
 
 
-def webhook_body(event: PaymentEvent, payment: Payment, pending: Operation | None) -> bytes:
+def refund_view(payment: Payment, refund: Operation) -> RefundView:
+    """Show a refund."""
+    return RefundView(**_refund_members(payment, refund))
+
+
+def refund_with_payment(payment: Payment, pending: Operation | None, refund: Operation) -> RefundWithPayment:
+    """Show a refund together with its payment."""
+    return RefundWithPayment(**_refund_members(payment, refund), payment=payment_view(payment, pending))
+
+
+def operation_answer(payment: Payment, pending: Operation | None, operation: Operation) -> bytes:
+    """The body a tenant's changing request is answered with."""
+    if operation.kind is Kind.REFUND:
+        return to_json(refund_with_payment(payment, pending, operation))
+    return to_json(payment_with_operation(payment, pending, operation))
+
+
+def webhook_body(
+    event: PaymentEvent, payment: Payment, pending: Operation | None, refund: RefundView | None = None
+) -> bytes:
     """Make the bytes of one webhook."""
-    data = WebhookData(payment=payment_view(payment, pending))
+    data = WebhookData(payment=payment_view(payment, pending), refund=refund)
     return to_json(WebhookBody(type=event.type, timestamp=rfc3339(event.at), data=data))
 
 
@@ -181,6 +222,19 @@ def _payment_members(payment: Payment, pending: Operation | None) -> dict[str, A
         "version": payment.version,
         "created_at": rfc3339(payment.created_at),
         "updated_at": rfc3339(payment.updated_at),
+    }
+
+
+def _refund_members(payment: Payment, refund: Operation) -> dict[str, Any]:
+    return {
+        "id": refund_id(refund.id),
+        "payment_id": payment.id,
+        "amount": _text(payment.money, refund.amount),
+        "currency": payment.money.currency,
+        "status": str(refund.status),
+        "reason": refund.reason,
+        "failure": _failure(refund.failure),
+        "created_at": rfc3339(refund.created_at),
     }
 
 

@@ -22,7 +22,7 @@ from gateway.drivers.store.queries import Loaded
 from gateway.drivers.store.statements import Statement
 from gateway.flows import lookup
 from gateway.flows.context import Gateway, log
-from gateway.flows.record import changed, commit
+from gateway.flows.record import record
 
 REFUSED_KEPT = 1000
 """How many refused callbacks of one account are kept."""
@@ -167,7 +167,7 @@ async def _commit(
     if judgement.change is None:
         await gw.store.commit([row])
     else:
-        await commit(gw, [row, *changed(gw, before, judgement.change)], judgement.change)
+        await record(gw, before, judgement.change, rows=[row])
 
 
 def _row(

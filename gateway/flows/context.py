@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from gateway.core.agenda import Schedules
 from gateway.core.commands import CompletePayment, FetchPayment
 from gateway.core.payment import Payment, PaymentEvent
 from gateway.core.rules import Terms
@@ -15,6 +16,9 @@ from gateway.core.wire import HttpRequest, HttpResponse
 from gateway.drivers.clock import Clock, Ids
 from gateway.drivers.settings import AccountEntry, Settings, Tenant
 from gateway.drivers.store.queries import Store
+
+SILENCE_MARGIN = 10.0
+"""Seconds beyond ``provider_total`` after which an operation nobody works on has an unknown outcome."""
 
 log = logging.getLogger("gateway")
 
@@ -47,6 +51,12 @@ class Gateway:
         self.observe = observe
         self.public_url = settings.server.public_url or ""
         self.webhooks_due = asyncio.Event()
+        self.agenda_due = asyncio.Event()
+        self.schedules = Schedules(
+            reconcile=settings.clocks.reconcile,
+            poll=settings.clocks.poll,
+            silence=timedelta(seconds=settings.timeouts.provider_total + SILENCE_MARGIN),
+        )
         self.is_stopping = False
         self.last_lookup: dict[str, datetime] = {}
         self._running: dict[str, asyncio.Task[Any]] = {}
@@ -79,6 +89,10 @@ class Gateway:
         self._running[name] = task
         task.add_done_callback(lambda done: self._ended(name, done))
         return task
+
+    def is_running(self, name: str) -> bool:
+        """Whether the named work runs in this process."""
+        return name in self._running
 
     async def wait_for(self, name: str, seconds: float) -> None:
         """Wait until the named work has ended, at most so long."""

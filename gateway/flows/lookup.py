@@ -22,7 +22,7 @@ from gateway.drivers.store import statements
 from gateway.drivers.store.queries import Loaded
 from gateway.flows import operation as operations
 from gateway.flows.context import Gateway, log, needs_completion
-from gateway.flows.record import changed, commit
+from gateway.flows.record import record
 
 MAY_COMPLETE = frozenset({State.CREATED, State.AWAITING_CUSTOMER, State.PROCESSING, State.EXPIRED})
 """States in which a customer may just have finished."""
@@ -103,7 +103,7 @@ async def see(gw: Gateway, looked: Looked) -> None:
     terms = gw.terms(gw.entry(payment))
     change = apply(payment, before.pending, looked.seen, cause=Cause.LOOKUP, terms=terms, at=gw.clock.now())
     try:
-        await commit(gw, changed(gw, before, change), change)
+        await record(gw, before, change)
     except Conflict:
         log.info("a lookup was overtaken", extra={"payment_id": payment.id, "tenant": payment.tenant})
 

@@ -18,14 +18,14 @@ from gateway.core.mapping import FieldProblem
 from gateway.core.outcome import outcome
 from gateway.core.payment import Operation, Status
 from gateway.core.states import Change, apply
-from gateway.core.views import payment_with_operation, to_json
+from gateway.core.views import operation_answer
 from gateway.core.wire import HttpRequest
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import statements
 from gateway.drivers.store.queries import KeyRow, Loaded
 from gateway.drivers.store.statements import Statement, milliseconds
 from gateway.flows.context import Gateway, log
-from gateway.flows.record import changed, commit
+from gateway.flows.record import record
 
 TRIES_WHEN_NOT_SENT = 2
 """The first submission and one more after a connection that was never made."""
@@ -143,11 +143,10 @@ async def follow(gw: Gateway, intent: Intent, fact: Fact) -> Intent | None:
     unsent = replace(before.pending, status=Status.NOT_SENT, updated_at=now, note=fact_message(fact))
     command = replace(intent.command, operation_id=operation.id)
     following = replace(intent, operation=operation, command=command, request=build(intent.entry, command))
-    unit = changed(gw, before, Change(payment=before.payment, operation=unsent), next_operation=operation)
-    if operation.idempotency_key is not None:
-        unit.append(statements.pass_key_on(operation))
+    rows = [statements.pass_key_on(operation)] if operation.idempotency_key is not None else []
+    change = Change(payment=before.payment, operation=unsent)
     try:
-        await gw.store.commit(unit)
+        await record(gw, before, change, rows=rows, next_operation=operation)
     except Unavailable:
         await settle(gw, intent.operation, fact)
         return None
@@ -169,8 +168,7 @@ async def settle(gw: Gateway, operation: Operation, fact: Fact, *, cause: Cause 
             entry = gw.entry(before.payment)
             now = gw.clock.now()
             change = apply(before.payment, before.pending, fact, cause=cause, terms=gw.terms(entry), at=now)
-            await commit(gw, changed(gw, before, change), change)
-            return change
+            return await record(gw, before, change)
         except Conflict:
             continue
         except Unavailable:
@@ -230,12 +228,12 @@ async def open_answer(gw: Gateway, tenant: str, row: KeyRow) -> Answer:
     operation = await gw.store.operation(tenant, row.operation_id)
     if loaded is None or operation is None:
         raise Unavailable("the operation of this key is gone")
-    return Answer(status=202, body=to_json(payment_with_operation(loaded.payment, loaded.pending, operation)))
+    return Answer(status=202, body=operation_answer(loaded.payment, loaded.pending, operation))
 
 
 async def recover(gw: Gateway) -> int:
     """At start: what was on its way when the last process ended has an unknown outcome. Returns how many."""
-    stranded = await gw.store.sending()
+    stranded = await gw.store.open_operations("sending")
     for operation in stranded:
         await settle(gw, operation, Unknown(message="the gateway stopped"))
     return len(stranded)

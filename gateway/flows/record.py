@@ -1,25 +1,85 @@
-"""A change as one unit of work: payment, operation, event, webhook and stored answer, in one transaction."""
+"""A change as one unit of work: payment, operation, event, webhook, stored answer and next look, in one transaction.
+
+Everything that moves a payment comes through ``record``: replies, callbacks, lookups, the clock, people.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from gateway.core.agenda import next_look
 from gateway.core.commands import Kind
 from gateway.core.payment import Operation, Payment, PaymentEvent
 from gateway.core.states import Change
-from gateway.core.views import payment_with_operation, to_json, webhook_body
+from gateway.core.views import operation_answer, refund_view, webhook_body
 from gateway.drivers.store import statements
 from gateway.drivers.store.queries import Loaded
 from gateway.drivers.store.statements import Statement
 from gateway.flows.context import Gateway
+from gateway.flows.succession import consequences
 
 SUCCESS_STATUS = {Kind.CREATE: 201, Kind.REFUND: 201}
 """The status of an answer to a settled operation; every other kind answers 200."""
 
 
-def changed(gw: Gateway, before: Loaded, change: Change, *, next_operation: Operation | None = None) -> list[Statement]:
-    """The statements of a change made on ``before``; nothing moved means no statement.
+async def record(
+    gw: Gateway,
+    before: Loaded,
+    change: Change,
+    *,
+    rows: Sequence[Statement] = (),
+    next_operation: Operation | None = None,
+) -> Change:
+    """Commit a change made on ``before`` together with ``rows``; then wake the workers and tell the observers.
 
-    ``next_operation`` is reserved in the same transaction as this one is settled.
+    ``next_operation`` is reserved in the transaction that settles this one. Returns the change as it was recorded:
+    a second payment of the same reference may add a review flag. Raises ``Conflict`` or ``Unavailable``.
     """
+    change, others = await consequences(gw, change)
+    unit = [*rows, *_changed(gw, before, change, next_operation)]
+    for other_before, other, hold in others:
+        unit += [*_changed(gw, other_before, other, None), *hold]
+    operation = change.operation
+    if next_operation is None and operation is not None and operation != before.pending and not operation.is_open:
+        unit += await _answered(gw, change, operation, [other for _, other, _ in others])
+    if unit:
+        await gw.store.commit(unit)
+        gw.agenda_due.set()
+    for made in (change, *(other for _, other, _ in others)):
+        if made.event is not None:
+            tell(gw, made.payment, made.event)
+    return change
+
+
+def tell(gw: Gateway, payment: Payment, event: PaymentEvent) -> None:
+    """After a commit: wake the webhooks and tell the plugins' observers."""
+    gw.webhooks_due.set()
+    gw.observe(payment, event)
+
+
+def told(
+    gw: Gateway, payment: Payment, event: PaymentEvent, pending: Operation | None, operation: Operation | None = None
+) -> list[Statement]:
+    """The event's row and, where the tenant listens, its webhook. ``operation`` is the one whose outcome this is."""
+    event_id = gw.new_id("evt")
+    unit = [statements.insert_event(event_id, payment, event)]
+    if gw.tenant(payment.tenant).webhook is not None:
+        is_refund = operation is not None and operation.kind is Kind.REFUND
+        refund = refund_view(payment, operation) if is_refund and operation is not None else None
+        body = webhook_body(event, payment, pending, refund)
+        unit.append(statements.insert_delivery(gw.new_id("dlv"), event_id, payment, event, body))
+    return unit
+
+
+def next_look_at(gw: Gateway, payment: Payment, pending: Operation | None) -> Statement:
+    """When the payment must be looked at next, now that it has just changed."""
+    terms = gw.terms(gw.entry(payment))
+    due = next_look(payment, pending, tries=0, terms=terms, schedules=gw.schedules, at=gw.clock.now())
+    return statements.set_agenda(payment, due)
+
+
+def _changed(gw: Gateway, before: Loaded, change: Change, next_operation: Operation | None) -> list[Statement]:
+    """The statements of one payment's change; nothing moved means no statement."""
     payment, operation = change.payment, change.operation
     pending = next_operation or (operation if operation is not None and operation.is_open else None)
     touched = operation != before.pending
@@ -29,38 +89,24 @@ def changed(gw: Gateway, before: Loaded, change: Change, *, next_operation: Oper
         unit.append(
             statements.update_payment(before.payment, payment, open_before=before.pending_id, open_after=open_after)
         )
+        unit.append(next_look_at(gw, payment, pending))
     if operation is not None and touched:
         unit.append(statements.update_operation(operation))
-        if not operation.is_open and operation.idempotency_key is not None and next_operation is None:
-            unit.append(answer_statement(payment, operation))
     if next_operation is not None:
         unit.append(statements.insert_operation(next_operation))
     if change.event is not None:
-        unit += told(gw, payment, change.event, pending)
+        unit += told(gw, payment, change.event, pending, operation if touched else None)
     return unit
 
 
-def told(gw: Gateway, payment: Payment, event: PaymentEvent, pending: Operation | None) -> list[Statement]:
-    """The event's row and, where the tenant listens, its webhook."""
-    event_id = gw.new_id("evt")
-    unit = [statements.insert_event(event_id, payment, event)]
-    if gw.tenant(payment.tenant).webhook is not None:
-        body = webhook_body(event, payment, pending)
-        unit.append(statements.insert_delivery(gw.new_id("dlv"), event_id, payment, event, body))
-    return unit
-
-
-def answer_statement(payment: Payment, operation: Operation) -> Statement:
+async def _answered(gw: Gateway, change: Change, operation: Operation, others: Sequence[Change]) -> list[Statement]:
     """Store what the request that made a settled operation is answered with, now and on every repetition."""
-    status = SUCCESS_STATUS.get(operation.kind, 200)
-    return statements.store_answer(operation, status, to_json(payment_with_operation(payment, None, operation)))
-
-
-async def commit(gw: Gateway, unit: list[Statement], change: Change) -> None:
-    """Commit a change, then wake the webhooks and tell the observers. Raises ``Conflict`` or ``Unavailable``."""
-    if not unit:
-        return
-    await gw.store.commit(unit)
-    if change.event is not None:
-        gw.webhooks_due.set()
-        gw.observe(change.payment, change.event)
+    if operation.idempotency_key is None:
+        return []
+    payment, pending, status = change.payment, None, SUCCESS_STATUS.get(operation.kind, 200)
+    if operation.answers_with is not None:
+        asked = await gw.store.payment(operation.tenant, operation.answers_with)
+        if asked is not None:
+            moved = {other.payment.id: other.payment for other in others}
+            payment, pending, status = moved.get(asked.payment.id, asked.payment), asked.pending, 200
+    return [statements.store_answer(operation, status, operation_answer(payment, pending, operation))]

@@ -55,9 +55,7 @@ def matching(body: object, token: gateway.Secret, *, sign_key: str = "sign", unf
     All candidates are computed and compared in constant time before anything is decided (S4, S10, S23).
     ``unfiltered`` adds the candidate that signs empty members. Raises ``Unsignable``.
     """
-    forms = [Form.LITERAL, Form.CANONICAL]
-    if unfiltered and not any(value in ([], {}) for value in _members(body).values()):
-        forms.append(Form.UNFILTERED)  # an empty container has no agreed text there, so it never takes part
+    forms = list(Form) if unfiltered else [Form.LITERAL, Form.CANONICAL]
     given = _given_sign(_members(body).get(sign_key))
     wanted = [sign(canonical(body, sign_key=sign_key, form=form), token) for form in forms]
     matches = [gateway.same(given, candidate) for candidate in wanted]
@@ -119,7 +117,10 @@ def _members(body: object) -> dict[str, Any]:
 
 
 def _printed(key: str, value: object, form: Form) -> str | None:
-    """The text of one value; None when it is empty and so takes no part. ``false``, 0 and blanks are not empty."""
+    """The text of one value; None when it is empty and so takes no part. ``false``, 0 and blanks are not empty.
+
+    Empty containers never take part: senders that print them print no text anyone agreed on.
+    """
     match value:
         case None:
             return "null" if form is Form.UNFILTERED else None

@@ -216,7 +216,7 @@ class Bridge:
         status, order.state = OUTCOMES[button]
         told: dict[str, Any] = {}
         for _ in range(2 if twice else 1):
-            told = await self._send(account, _api2(order, account, status, self._now()))
+            told = await self._send(account, _api2(order, account, status, self.now()))
             order.callbacks.append({"status_sent": status, "http_status": told["status"], "body": told["body"]})
         return told
 
@@ -230,7 +230,7 @@ class Bridge:
         except (ClientError, TimeoutError) as problem:
             return {"status": None, "body": type(problem).__name__}
 
-    def _now(self) -> int:
+    def now(self) -> int:
         """Unix milliseconds, never the same twice: a repeated callback carries a new time."""
         self.last_time = max(int(time.time() * 1000), self.last_time + 1)
         return self.last_time
@@ -301,8 +301,8 @@ def _api2(order: Order, account: gateway.SimulatedAccount, status: int, now: int
         "transaction_id": order.transaction_id,
         "amount": order.amount if order.amount_is_text else Number(order.amount),
         "currency": order.currency,
-        "time": Number(now),
-        "status": Number(status),
+        "time": now,
+        "status": status,
     }
     if order.user_id:
         members["user_id"] = order.user_id

@@ -62,6 +62,17 @@ class StrictConfig(msgspec.Struct, frozen=True, kw_only=True):
     public_key: gateway.Secret
 
 
+class EitherConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """A provider whose config judges what is absent."""
+
+    environment: str | None = None
+    base_url: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.environment is None) == (self.base_url is None):
+            raise ValueError("exactly one of environment and base_url must be given")
+
+
 class FakeProvider:
     """Only what loading asks of a provider; the rest of the protocol is never called here."""
 
@@ -93,6 +104,7 @@ class FakeProvider:
 PROVIDERS: dict[str, gateway.Provider] = {
     "psp_like": FakeProvider("psp_like", FakeConfig, gateway.Rules(deposit_method_required=True)),
     "plain": FakeProvider("plain", FakeConfig, gateway.Rules(currencies=frozenset({"USD"}))),
+    "either": FakeProvider("either", EitherConfig, gateway.Rules()),
     "strict": FakeProvider("strict", StrictConfig, gateway.Rules()),
 }
 

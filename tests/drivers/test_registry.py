@@ -225,7 +225,7 @@ class TestSimulators:
         asked: list[str] = []
         registry = load(offering("acme", FakeProvider("pay"), gateway_simulators=lambda: asked.append("x") or []))
         assert asked == []
-        assert registry.simulators == {}
+        assert (registry.simulators, registry.simulators) == ({}, {})
         assert asked == ["x"]
 
     @pytest.mark.parametrize("offered", [["other"], ["pay", "pay"]])

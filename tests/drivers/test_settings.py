@@ -7,15 +7,28 @@ import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
-from settings_kit import ENVIRON, GOOD, PROVIDERS, WHSEC, Tolerance, load, problems, sha, with_account, with_tenant
 
 from gateway.core.secret import Secret
 from gateway.core.signing import derive
 from gateway.drivers.settings import blocked_plugins, load_settings, origin_of
+from gateway.drivers.settings.reading import Raw
+from gateway.drivers.settings.shape import FileShape, ServerShape
+from tests.drivers.settings_kit import (
+    ENVIRON,
+    GOOD,
+    PROVIDERS,
+    WHSEC,
+    Tolerance,
+    load,
+    problems,
+    sha,
+    with_account,
+    with_tenant,
+)
 
 SHIPPED = Path(__file__).parents[2] / "settings.yaml"
 LEAST = "server: {secret: 'env:GATEWAY_SECRET'}\n"
@@ -183,7 +196,7 @@ def test_constant_stays_text(tmp_path: Path) -> None:
 
 ACCOUNT_MISTAKES = [
     ("{provider: plane}", 'main.provider: unknown provider "plane", did you mean "plain"'),
-    ("{provider: qqq}", 'main.provider: unknown provider "qqq", known are plain, psp_like, strict'),
+    ("{provider: qqq}", 'main.provider: unknown provider "qqq", known are either, plain, psp_like, strict'),
     ("{}", "main.provider: is missing"),
     ("[]", "main: must be a mapping of keys"),
     ("{provider: [plain]}", "main.provider: must be a single value, not a list or mapping"),
@@ -205,6 +218,7 @@ ACCOUNT_MISTAKES = [
     ("{provider: plain, config: {app_url: 'https://localhost'}}", "config.app_url: must not point to this machine"),
     ("{provider: plain, config: {app_url: 'https://u:p@psp.example'}}", "config.app_url: must not carry a user name"),
     ("{provider: plain, config: {app_url: psp.example}}", "config.app_url: must be an absolute URL"),
+    ("{provider: plain, config: {app_url: 'https://psp.example/a b'}}", "config.app_url: must be an absolute URL"),
     ("{provider: plain, config: {wait: 5}}", "config.wait: must be a duration such as 250ms, 5s, 2m, 6h or 30d"),
     ("{provider: plain, config: {wait: P1D}}", "config.wait: must be a duration"),
     ("{provider: plain, config: {wait: 3651d}}", "config.wait: must be at most 3650d"),
@@ -217,6 +231,7 @@ ACCOUNT_MISTAKES = [
     ("{provider: plain, config: {tries: 0}}", "config.tries: must be at least 1"),
     ("{provider: plain, config: {tries: null}}", "config.tries: must be a whole number"),
     ("{provider: plain, config: {strict: true, mode: redirect}}", "accounts.main.config.strict: needs mode link"),
+    ("{provider: either}", "accounts.main.config: exactly one of environment and base_url must be given"),
     ("{provider: plain, config: 5}", "config: must be a mapping of keys"),
     ("{provider: plain, fields: {amount: {enabled: false}}}", "fields.amount.enabled: is mandatory and cannot be"),
     ("{provider: plain, fields: {amount: {value: 1}}}", "fields.amount: is locked: only its key can be changed"),
@@ -364,6 +379,18 @@ def test_mistakes_of_one_config_are_all_named(tmp_path: Path) -> None:
     assert keys == [f"accounts.main.config.{key}" for key in ("shared_secret", "x", "public_key")]
 
 
+def test_judgement_beside_other_mistakes(tmp_path: Path) -> None:
+    """What a config says of a member that was read is reported beside another mistake in the same config."""
+    lines = problems(tmp_path, with_account("{provider: plain, config: {ap_url: x, tries: 0}}"))
+    assert [line.split(": ")[2] for line in lines] == [f"accounts.main.config.{key}" for key in ("ap_url", "tries")]
+
+
+def test_no_judgement_of_a_default(tmp_path: Path) -> None:
+    """A mistyped member is one line: the config does not also complain of what it got instead."""
+    lines = problems(tmp_path, with_account("{provider: either, config: {bas_url: 'https://x.example'}}"))
+    assert [line.split(": ")[2] for line in lines] == ["accounts.main.config.bas_url"]
+
+
 def test_account_without_config(tmp_path: Path) -> None:
     """An account that leaves out its whole config is told every member it needs."""
     lines = problems(tmp_path, with_account("{provider: strict}"))
@@ -429,25 +456,25 @@ def test_development_allows_local_targets(tmp_path: Path) -> None:
     assert tenant.return_origins == {"http://127.0.0.1:9110"}
 
 
-EIGHT_MISTAKES = f"""
-server: {{secret: env:GATEWAY_SECRET}}
+EIGHT_MISTAKES = """
+server: {secret: env:GATEWAY_SECRET}
 tenants:
   acme:
-    webhok: {{}}
-    keys: [{{id: k1, sha256: nothex}}]
+    webhok: {}
+    keys: [{id: k1, sha256: nothex}]
     accounts:
       main:
         provider: plain
-        config: {{token: env:MISSING, wait: soon}}
+        config: {token: env:MISSING, wait: soon}
         fields:
           amount:
             enabled: false
   globex:
-    webhook: {{url: "http://globex.example/hooks", secrets: ["env:ACME_WHSEC"]}}
+    webhook: {url: "http://globex.example/hooks", secrets: ["env:ACME_WHSEC"]}
     accounts:
-      psp: {{provider: psp_lik}}
+      psp: {provider: psp_lik}
     deposit_methods:
-      bank: {{account: nobody}}
+      bank: {account: nobody}
 """
 
 
@@ -544,6 +571,13 @@ def test_tenant_in_two_files(tmp_path: Path) -> None:
     (tmp_path / "t.yaml").write_text("# second\ntenants:\n  acme: {name: Second}\n")
     [line] = problems(tmp_path, LEAST + "include: [t.yaml]\ntenants: {acme: {}}")
     assert line == "t.yaml:3: tenant acme: tenants.acme: is written twice, first in settings.yaml:3"
+
+
+def test_tenant_written_twice_is_one_problem(tmp_path: Path) -> None:
+    """The first of two sections is the one that is checked further."""
+    text = "tenants:\n  acme: {accounts: {a: {provider: plain}}, deposit_methods: {m: {account: a}}}\n  acme: {}\n"
+    [line] = problems(tmp_path, LEAST + text)
+    assert line == "settings.yaml:4: tenant acme: tenants.acme: is written twice, first in line 3"
 
 
 @pytest.mark.parametrize(
@@ -647,3 +681,19 @@ def test_shipped_keys_stand_in_comments() -> None:
     known = {*settings.keys_by_sha256, settings.server.admin.key_sha256}
     assert {sha(key) for key in keys} == known
     assert len(keys) == 3
+
+
+def keys_of(hint: Any) -> set[str]:
+    """Every key name the loader takes below a type."""
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        fields = msgspec.structs.fields(hint)
+        return {field.encode_name for field in fields}.union(*(keys_of(field.type) for field in fields))
+    return set().union(*(keys_of(inner) for inner in get_args(hint)))
+
+
+def test_every_key_is_documented() -> None:
+    """docs/settings.md names every key the loader takes."""
+    text = (SHIPPED.parent / "docs" / "settings.md").read_text(encoding="utf-8")
+    keys = (keys_of(FileShape) | keys_of(ServerShape)) - keys_of(Raw)
+    assert len(keys) > 50
+    assert sorted(key for key in keys if f"`{key}`" not in text) == []

@@ -361,6 +361,12 @@ async def test_a_duplicate_callback_differs_in_time_and_sign_alone(start: Start)
     assert far.events[0].event_id == far.events[1].event_id
 
 
+def test_no_two_callbacks_have_the_same_time() -> None:
+    """Callbacks sent in the same millisecond still differ."""
+    bridge = simulator.Bridge({})
+    assert len({bridge.now() for _ in range(100)}) == 100
+
+
 async def test_a_delayed_answer_still_comes(start: Start) -> None:
     """A delay changes nothing but the time."""
     far = await start()

@@ -12,7 +12,7 @@ from gateway.core.rules import Rules
 from gateway.core.secret import Secret
 from gateway.drivers.settings.model import AccountEntry, Derivation
 from gateway.drivers.settings.problems import Path, unknown
-from gateway.drivers.settings.reader import config_reader
+from gateway.drivers.settings.reader import config_reader, note_judgement
 from gateway.drivers.settings.reading import BAD, Reading
 from gateway.drivers.settings.shape import AccountShape
 from gateway.drivers.settings.yaml_file import nothing, place
@@ -115,7 +115,8 @@ def _rules(seat: Seat, provider: Provider, account: Account, common: Common) -> 
     try:
         rules = provider.rules(account)
     except ValueError as problem:
-        common.reading.note(seat.path("config"), str(problem))
+        members = provider.account_type.__struct_encode_fields__
+        note_judgement(str(problem), members, seat.path("config"), common.reading)
         return None
     if common.rules.get(provider.name) != rules:
         common.rules[provider.name] = rules

@@ -6,7 +6,7 @@ and amounts are read too, at any depth; ``reading.py`` reads the single values.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -58,7 +58,6 @@ def _struct(wanted: type[msgspec.Struct], retyped: Mapping[str, Any]) -> Read:
     readers = {key: reader_of(retyped.get(field.name, field.type)) for key, field in fields.items()}
     names = {key: field.name for key, field in fields.items()}
     required = {key: field.name for key, field in fields.items() if field.required}
-    judges_itself = hasattr(wanted, "__post_init__")
 
     def read(node: Node, path: Path, reading: Reading) -> Any:
         values: dict[str, Any] = {}
@@ -73,19 +72,21 @@ def _struct(wanted: type[msgspec.Struct], retyped: Mapping[str, Any]) -> Read:
                 values[names[key]] = value
         for key in (key for key in required if key not in entries):
             reading.note((*path, key), "is missing")
-        # A Struct that compares its members would only repeat, in other words, what is already noted.
-        if required.values() - values.keys() or (judges_itself and len(reading.problems) > before):
+        if required.values() - values.keys():
             return BAD
         try:
             return wanted(**values)
         except (ValueError, TypeError) as problem:
-            return _note_judgement(str(problem), names, path, reading)
+            # Beside other problems it is believed only about a member that was read: else it may judge a default.
+            if len(reading.problems) == before or str(problem).partition(" ")[0] in values:
+                note_judgement(str(problem), names, path, reading)
+            return BAD
 
     return read
 
 
-def _note_judgement(message: str, members: Mapping[str, str], path: Path, reading: Reading) -> Bad:
-    """Note what a Struct said of itself; ``app_url must be …`` is said of that member."""
+def note_judgement(message: str, members: Collection[str], path: Path, reading: Reading) -> Bad:
+    """Note what a Struct (or its plugin) said of it; ``app_url must be …`` is said of that member."""
     member, _, rest = message.partition(" ")
     return reading.note((*path, member), rest) if member in members else reading.note(path, message)
 

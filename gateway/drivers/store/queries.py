@@ -67,6 +67,15 @@ class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
     attempts: list[dict[str, Any]]
 
 
+class AgendaRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A payment that must be looked at. ``due_at`` in Unix milliseconds, ``tries`` looks in a row changed nothing."""
+
+    tenant: str
+    payment_id: str
+    due_at: int
+    tries: int
+
+
 class PaymentFilter(msgspec.Struct, frozen=True, kw_only=True):
     """What a list shows: newest first, at most ``limit``, below ``cursor`` (a payment id)."""
 
@@ -160,13 +169,6 @@ class Store:
         )
         return str(rows[0][0]) if rows else None
 
-    async def sending(self) -> list[Operation]:
-        """Operations on their way; at start, those whose process has ended."""
-        rows = await self._engine.rows(
-            "SELECT doc FROM operations WHERE status IN ('sending', 'unknown') AND status = 'sending'", ()
-        )
-        return [documents.operation(doc) for (doc,) in rows]
-
     async def events(self, tenant: str, payment_id: str) -> list[tuple[str, PaymentEvent]]:
         """The timeline: (event id, event) in version order."""
         rows = await self._engine.rows(
@@ -181,6 +183,43 @@ class Store:
             (tenant, account, event_id),
         )
         return bool(rows)
+
+    async def due_agenda(self, now: datetime, limit: int) -> list[AgendaRow]:
+        """Payments whose next look is due, the longest due first."""
+        rows = await self._engine.rows(
+            "SELECT tenant, payment_id, due_at, tries FROM agenda WHERE due_at <= ? ORDER BY due_at LIMIT ?",
+            (milliseconds(now), limit),
+        )
+        return [AgendaRow(**dict(zip(AgendaRow.__struct_fields__, row, strict=True))) for row in rows]
+
+    async def next_agenda(self, now: datetime) -> int | None:
+        """When the next look after now is due, in Unix milliseconds."""
+        rows = await self._engine.rows("SELECT MIN(due_at) FROM agenda WHERE due_at > ?", (milliseconds(now),))
+        return None if rows[0][0] is None else int(rows[0][0])
+
+    async def due_hints(self, tenant: str, payment_id: str) -> list[tuple[str, int]]:
+        """Hints of a payment that were not followed up yet: (key they named, received_at), the newest first."""
+        rows = await self._engine.rows(
+            "SELECT provider_reference, received_at FROM hints WHERE tenant = ? AND payment_id = ? AND due = 1"
+            " ORDER BY received_at DESC",
+            (tenant, payment_id),
+        )
+        return [(key, received_at) for key, received_at in rows]
+
+    async def reviews(self, tenants: Sequence[str]) -> list[Loaded]:
+        """Payments that a person must look at, newest first."""
+        marks = ", ".join("?" for _ in tenants)
+        rows = await self._engine.rows(
+            f"{_LOADED} WHERE p.review IS NOT NULL AND p.tenant IN ({marks}) ORDER BY p.id DESC", tuple(tenants)
+        )
+        return [_loaded(row) for row in rows]
+
+    async def open_operations(self, status: str) -> list[Operation]:
+        """Operations without an outcome, oldest first."""
+        rows = await self._engine.rows(
+            "SELECT doc FROM operations WHERE status IN ('sending', 'unknown') AND status = ? ORDER BY id", (status,)
+        )
+        return [documents.operation(doc) for (doc,) in rows]
 
     async def due_deliveries(self, tenant: str, now: datetime, limit: int) -> list[DeliveryRow]:
         """Webhooks of one tenant whose next try is due, in the order they were made."""

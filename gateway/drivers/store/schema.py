@@ -10,11 +10,12 @@ TABLES = (
     CREATE TABLE IF NOT EXISTS payments (
         tenant TEXT NOT NULL, id TEXT NOT NULL, account TEXT NOT NULL, merchant_reference TEXT NOT NULL,
         provider_reference TEXT, state TEXT NOT NULL, version INTEGER NOT NULL, open_operation TEXT,
-        replaced_by TEXT, created_at BIGINT NOT NULL, expired_at BIGINT, doc TEXT NOT NULL,
+        replaced_by TEXT, review TEXT, created_at BIGINT NOT NULL, expired_at BIGINT, doc TEXT NOT NULL,
         PRIMARY KEY (tenant, id)
     )""",
     "CREATE INDEX IF NOT EXISTS payments_by_reference ON payments (tenant, merchant_reference)",
     "CREATE INDEX IF NOT EXISTS payments_by_key ON payments (tenant, account, provider_reference)",
+    "CREATE INDEX IF NOT EXISTS payments_in_review ON payments (tenant, id) WHERE review IS NOT NULL",
     """
     CREATE TABLE IF NOT EXISTS operations (
         tenant TEXT NOT NULL, id TEXT NOT NULL, payment_id TEXT NOT NULL, kind TEXT NOT NULL, status TEXT NOT NULL,
@@ -68,5 +69,11 @@ TABLES = (
         received_at BIGINT NOT NULL, due INTEGER NOT NULL,
         PRIMARY KEY (tenant, payment_id, provider_reference)
     )""",
+    """
+    CREATE TABLE IF NOT EXISTS agenda (
+        tenant TEXT NOT NULL, payment_id TEXT NOT NULL, due_at BIGINT NOT NULL, tries INTEGER NOT NULL,
+        PRIMARY KEY (tenant, payment_id)
+    )""",
+    "CREATE INDEX IF NOT EXISTS agenda_due ON agenda (due_at)",
     "CREATE TABLE IF NOT EXISTS heartbeat (id INTEGER PRIMARY KEY, at BIGINT NOT NULL)",
 )

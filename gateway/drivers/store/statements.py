@@ -39,11 +39,16 @@ def optional_milliseconds(at: datetime | None) -> int | None:
     return None if at is None else milliseconds(at)
 
 
+def _review(payment: Payment) -> str | None:
+    return None if payment.review is None else payment.review.reason
+
+
 def insert_payment(payment: Payment, open_operation: str) -> Statement:
     """A new payment, in version 1, with its create already open."""
     return Statement(
         "INSERT INTO payments (tenant, id, account, merchant_reference, provider_reference, state, version,"
-        " open_operation, replaced_by, created_at, expired_at, doc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " open_operation, replaced_by, review, created_at, expired_at, doc)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             payment.tenant,
             payment.id,
@@ -54,6 +59,7 @@ def insert_payment(payment: Payment, open_operation: str) -> Statement:
             payment.version,
             open_operation,
             payment.replaced_by,
+            _review(payment),
             milliseconds(payment.created_at),
             optional_milliseconds(payment.expired_at),
             documents.encode(payment),
@@ -66,7 +72,7 @@ def update_payment(before: Payment, after: Payment, *, open_before: str | None, 
     """A payment as it is now; only if nobody else moved it or opened or settled an operation since it was read."""
     return Statement(
         "UPDATE payments SET account = ?, provider_reference = ?, state = ?, version = ?, open_operation = ?,"
-        " replaced_by = ?, expired_at = ?, doc = ?"
+        " replaced_by = ?, review = ?, expired_at = ?, doc = ?"
         " WHERE tenant = ? AND id = ? AND version = ? AND COALESCE(open_operation, '') = ?",
         (
             after.account,
@@ -75,6 +81,7 @@ def update_payment(before: Payment, after: Payment, *, open_before: str | None, 
             after.version,
             open_after,
             after.replaced_by,
+            _review(after),
             optional_milliseconds(after.expired_at),
             documents.encode(after),
             before.tenant,
@@ -284,6 +291,47 @@ def close_hint(tenant: str, payment_id: str, provider_reference: str, received_a
     return Statement(
         "UPDATE hints SET due = 0 WHERE tenant = ? AND payment_id = ? AND provider_reference = ? AND received_at = ?",
         (tenant, payment_id, provider_reference, received_at),
+    )
+
+
+def set_agenda(payment: Payment, due_at: datetime | None) -> Statement:
+    """When a payment that has just changed must be looked at next; None: nothing will happen by itself."""
+    if due_at is None:
+        return Statement("DELETE FROM agenda WHERE tenant = ? AND payment_id = ?", (payment.tenant, payment.id))
+    return Statement(
+        "INSERT INTO agenda (tenant, payment_id, due_at, tries) VALUES (?, ?, ?, 0)"
+        " ON CONFLICT (tenant, payment_id) DO UPDATE SET due_at = excluded.due_at, tries = 0",
+        (payment.tenant, payment.id, milliseconds(due_at)),
+    )
+
+
+def hasten(tenant: str, payment_id: str, due_at: datetime) -> Statement:
+    """Bring a payment's next look forward; a nearer one stays."""
+    return Statement(
+        "INSERT INTO agenda (tenant, payment_id, due_at, tries) VALUES (?, ?, ?, 0)"
+        " ON CONFLICT (tenant, payment_id) DO UPDATE SET due_at = excluded.due_at WHERE agenda.due_at > excluded.due_at",
+        (tenant, payment_id, milliseconds(due_at)),
+    )
+
+
+def looked(tenant: str, payment_id: str, *, was_due: int, due_at: datetime | None, tries: int) -> Statement:
+    """A look that changed nothing: when the next one is due, unless a change has set another moment meanwhile."""
+    if due_at is None:
+        return Statement(
+            "DELETE FROM agenda WHERE tenant = ? AND payment_id = ? AND due_at = ?", (tenant, payment_id, was_due)
+        )
+    return Statement(
+        "UPDATE agenda SET due_at = ?, tries = ? WHERE tenant = ? AND payment_id = ? AND due_at = ?",
+        (milliseconds(due_at), tries, tenant, payment_id, was_due),
+    )
+
+
+def pass_reference(payment: Payment, *, holder: str) -> Statement:
+    """Give a payment the reference that ``holder`` holds now."""
+    return Statement(
+        "UPDATE reference_holders SET payment_id = ?"
+        " WHERE tenant = ? AND account = ? AND merchant_reference = ? AND payment_id = ?",
+        (payment.id, payment.tenant, payment.account, payment.merchant_reference, holder),
     )
 
 

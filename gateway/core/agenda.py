@@ -1,0 +1,81 @@
+"""When a payment must be looked at next, though nobody says anything: expiry, polls, warnings, unknown outcomes.
+
+One moment per payment; what is to be done then is decided by looking at the payment itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from gateway.core.payment import Operation, Payment, State, Status
+from gateway.core.rules import Terms
+from gateway.core.states import EXPIRES
+
+POLLED = frozenset({State.AWAITING_CUSTOMER, State.PROCESSING, State.AUTHORIZED})
+"""States in which something may happen that the provider does not push; an expired payment in grace counts too."""
+
+SECOND_WARNING_LEFT = 0.1
+"""The part of the capture deadline that is left at the second warning."""
+
+
+class Schedules(msgspec.Struct, frozen=True, kw_only=True):
+    """The gateway's own clocks. ``silence``: after which a ``sending`` operation of a dead process is unknown."""
+
+    reconcile: Sequence[timedelta]
+    poll: Sequence[timedelta]
+    silence: timedelta
+
+
+def next_look(
+    payment: Payment, pending: Operation | None, *, tries: int, terms: Terms, schedules: Schedules, at: datetime
+) -> datetime | None:
+    """The next moment, never before ``at``; None when nothing will happen by itself any more.
+
+    ``tries``: how many looks in a row changed nothing; the schedules' last value repeats.
+    """
+    moments = list(_moments(payment, pending, tries, terms, schedules, at))
+    return max(at, min(moments)) if moments else None
+
+
+def deadline_moments(payment: Payment, terms: Terms) -> list[datetime]:
+    """The two warnings ahead of the capture deadline, and the deadline itself (when one looks)."""
+    deadline, warning = terms.rules.capture_deadline, terms.rules.deadline_warning
+    if payment.state is not State.AUTHORIZED or payment.capture_by is None or deadline is None:
+        return []
+    authorized_at = payment.capture_by - deadline
+    first = authorized_at + warning if warning is not None and warning < deadline else payment.capture_by
+    second = payment.capture_by - deadline * SECOND_WARNING_LEFT
+    return [min(first, second), second, payment.capture_by]
+
+
+def in_grace(payment: Payment, terms: Terms, at: datetime) -> bool:
+    """Whether a late success still moves this expired payment."""
+    ended = payment.expired_at
+    return payment.state is State.EXPIRED and ended is not None and at <= ended + terms.grace
+
+
+def may_be_polled(payment: Payment, terms: Terms, at: datetime) -> bool:
+    """Whether the provider can be asked how the payment stands, and the answer could still change."""
+    return terms.lookups and (payment.state in POLLED or in_grace(payment, terms, at))
+
+
+def _moments(
+    payment: Payment, pending: Operation | None, tries: int, terms: Terms, schedules: Schedules, at: datetime
+) -> Iterator[datetime]:
+    if pending is not None and pending.status is Status.SENDING:
+        yield pending.created_at + schedules.silence
+    elif pending is not None and terms.lookups:
+        yield at + _nth(schedules.reconcile, tries)
+    elif may_be_polled(payment, terms, at):
+        yield at + _nth(schedules.poll, tries)
+    if payment.state in EXPIRES and payment.expires_at is not None:
+        yield payment.expires_at
+    given = payment.deadline_warnings
+    yield from (moment for moment in deadline_moments(payment, terms)[given : given + 1] if given < 2 or moment > at)
+
+
+def _nth(schedule: Sequence[timedelta], number: int) -> timedelta:
+    return schedule[min(number, len(schedule) - 1)]

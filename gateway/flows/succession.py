@@ -1,0 +1,75 @@
+"""Two payments under one reference: a successor for a higher total, or a late success beside a live payment.
+
+Worked out as part of whatever change brings it about, so that both payments move in one transaction.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from gateway.core.payment import Payment, State
+from gateway.core.states import Change, released, two_live_orders
+from gateway.drivers.store import statements
+from gateway.drivers.store.queries import Loaded
+from gateway.drivers.store.statements import Statement
+from gateway.flows.context import Gateway
+
+Other = tuple[Loaded, Change, list[Statement]]
+"""Another payment as it was, its change, and further rows."""
+
+ENDED = frozenset({State.FAILED, State.CANCELED})
+ACCEPTED = frozenset({State.AUTHORIZED, State.CAPTURED, State.PARTIALLY_REFUNDED, State.REFUNDED})
+
+
+async def consequences(gw: Gateway, change: Change) -> tuple[Change, list[Other]]:
+    """What a change of one payment means for another; most changes mean nothing."""
+    if change.event is None or change.event.state_before == change.event.state_after:
+        return change, []
+    if change.payment.replaces is not None:
+        return change, await _of_successor(gw, change)
+    if change.event.state_before is State.EXPIRED and change.payment.state in ACCEPTED:
+        return await _of_late_success(gw, change)
+    if change.payment.replaced_by is not None and change.payment.state in ACCEPTED - {State.AUTHORIZED}:
+        return await _of_two_accepted(gw, change, change.payment.replaced_by)
+    return change, []
+
+
+def has_ended(payment: Payment, pending_id: str | None) -> bool:
+    """Whether a successor came to nothing."""
+    return payment.state in ENDED or (payment.state is State.EXPIRED and pending_id is None)
+
+
+async def _of_successor(gw: Gateway, change: Change) -> list[Other]:
+    """A successor that ended gives its place back; one that was accepted has the replaced payment looked at now."""
+    successor = change.payment
+    old = await gw.store.payment(successor.tenant, successor.replaces or "")
+    if old is None or old.payment.replaced_by != successor.id or change.event is None:
+        return []
+    now = gw.clock.now()
+    pending_id = change.operation.id if change.operation is not None and change.operation.is_open else None
+    if has_ended(successor, pending_id):
+        freed = released(old.payment, old.pending, cause=change.event.cause, at=now)
+        return [(old, freed, [statements.pass_reference(old.payment, holder=successor.id)])]
+    if successor.state in ACCEPTED:
+        same = Change(payment=old.payment, operation=old.pending)
+        return [(old, same, [statements.hasten(old.payment.tenant, old.payment.id, now)])]
+    return []
+
+
+async def _of_late_success(gw: Gateway, change: Change) -> tuple[Change, list[Other]]:
+    payment = change.payment
+    holder = await gw.store.holder(payment.tenant, payment.account, payment.merchant_reference)
+    if holder is None or holder == payment.id:
+        return change, []
+    return await _of_two_accepted(gw, change, holder)
+
+
+async def _of_two_accepted(gw: Gateway, change: Change, other_id: str) -> tuple[Change, list[Other]]:
+    """Both orders may stand: flag both."""
+    other = await gw.store.payment(change.payment.tenant, other_id)
+    if other is None or change.event is None or has_ended(other.payment, other.pending_id):
+        return change, []
+    now, cause = gw.clock.now(), change.event.cause
+    flagged = two_live_orders(change.payment, change.operation, cause=cause, at=now).payment
+    mine = replace(change, payment=replace(flagged, version=change.payment.version, alerts=change.payment.alerts))
+    return mine, [(other, two_live_orders(other.payment, other.pending, cause=cause, at=now), [])]
