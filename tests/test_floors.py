@@ -25,16 +25,17 @@ FLOORS = {
     "web": 4,
     "cli": 5,  # and every module or package whose name begins with cli
     "__main__": 5,
+    "demo": 5,
 }
 
 LAYERS: dict[int, tuple[str, ...]] = {
     0: (
         "core.errors core.secret",
-        "core.money core.wire core.strictjson core.signing core.ids",
+        "core.money core.wire core.strictjson core.signing core.ids core.expressions",
         "core.commands core.facts core.rules",
         "core.payment core.mapping core.requests core.outcome",
         "core.states core.documents core.views core.validation",
-        "core.judgement",
+        "core.judgement core.agenda",
     ),
     1: ("provider", "hookspecs", "__init__"),
     2: (
@@ -43,10 +44,13 @@ LAYERS: dict[int, tuple[str, ...]] = {
     ),
     3: (
         "flows.context",
-        "flows.record flows.outbox",
+        "flows.succession flows.outbox",
+        "flows.record",
         "flows.operation",
         "flows.lookup flows.routing",
-        "flows.payments flows.callbacks flows.reconcile",
+        "flows.create flows.callbacks flows.reconcile",
+        "flows.successor",
+        "flows.change",
     ),
     4: (
         "web.limits",

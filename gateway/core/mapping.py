@@ -1,7 +1,8 @@
 """Field mapping: our names -> the wire keys one account wants. One engine for every provider.
 
 A provider declares its canonical fields (``FieldRule``); a tenant's account changes them (``FieldChange``): rename,
-switch off, require, constant, additional parameter. Own fields are merged last, so an extra can never replace one.
+switch off, require, rename values, constant, computed, additional parameter. Own fields are merged last, so an extra
+can never replace one.
 """
 
 from __future__ import annotations
@@ -9,10 +10,13 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.core.commands import CreatePayment
+from gateway.core.expressions import Expression, compile_expression
 
 WIRE_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 
@@ -31,13 +35,19 @@ class FieldRule(msgspec.Struct, frozen=True, kw_only=True):
     meaning: str = ""
 
 
-class FieldChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One entry under an account's ``fields`` in the settings."""
+class FieldChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"computed": "from"}):
+    """One entry under an account's ``fields`` in the settings.
+
+    ``value`` makes it a constant, ``computed`` (``from``) a JMESPath expression over the payment; ``values`` renames
+    values: ours on the left, the provider's on the right.
+    """
 
     key: str | None = None
     enabled: bool = True
     required: bool = False
     value: str | None = None
+    values: Mapping[str, str] = msgspec.field(default_factory=dict)
+    computed: str | None = None
     label: Mapping[str, str] = msgspec.field(default_factory=dict)
     max_length: int | None = None
     pattern: str | None = None
@@ -50,6 +60,7 @@ class Origin(enum.StrEnum):
     PAYMENT = "payment"
     CUSTOMER = "customer"
     CONSTANT = "constant"
+    COMPUTED = "computed"
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +72,8 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     source: str = ""
     required: bool = False
     value: str | None = None
+    values: Mapping[str, str] = msgspec.field(default_factory=dict)
+    computed: Expression | None = None
     label: Mapping[str, str] = msgspec.field(default_factory=dict)
     max_length: int = 255
     pattern: str | None = None
@@ -108,13 +121,13 @@ def compile_map(
         change = changes.get(name, FieldChange())
         problems += [(name, problem) for problem in _problems_of(rule, change)]
         if change.enabled:
-            fields.append(_own(name, rule, change))
+            fields.append(_own(name, rule, _compilable(change)))
         else:
             off.add(name)
     for name, change in changes.items():
         if name not in declared:
             if change.enabled:
-                fields.append(_additional(name, change))
+                fields.append(_additional(name, _compilable(change)))
             problems += [(name, problem) for problem in _problems_of_limits(change)]
     problems += _problems_of_keys(fields)
     return FieldMap(fields=tuple(fields), off=frozenset(off)), problems
@@ -133,6 +146,7 @@ def fill(fields: FieldMap, command: CreatePayment) -> list[Member]:
         if field.origin is Origin.PROVIDER:
             continue
         value = _value_of(field, command)
+        value = field.values.get(value, value)
         problem = _problem_of_value(field, value)
         if problem:
             problems.append((_path_of(field), problem))
@@ -153,11 +167,34 @@ def _value_of(field: Field, command: CreatePayment) -> str:
             return field.value or ""
         case Origin.CUSTOMER:
             return command.fields.get(field.name, "").strip()
+        case Origin.COMPUTED if field.computed is not None:
+            return _computed(field.computed, command)
         case _:
             found: object = command
             for step in field.source.split("."):
                 found = getattr(found, step, None)
             return "" if found is None else str(found)
+
+
+def _computed(expression: Expression, command: CreatePayment) -> str:
+    found = expression.search(document_of(command))
+    if found is None or isinstance(found, dict | list):
+        return ""
+    return str(found).lower() if isinstance(found, bool) else str(found)
+
+
+def document_of(command: CreatePayment) -> dict[str, Any]:
+    """The payment as expressions see it: the shape of the create body, amounts as text."""
+    return {
+        "id": command.payment_id,
+        "merchant_reference": command.merchant_reference,
+        "amount": command.money.text(),
+        "currency": command.money.currency,
+        **{
+            name: msgspec.to_builtins(getattr(command, name), enc_hook=str)
+            for name in ("customer", "order", "checkout", "fields", "metadata")
+        },
+    }
 
 
 def _problem_of_value(field: Field, value: str) -> str | None:
@@ -171,31 +208,30 @@ def _problem_of_value(field: Field, value: str) -> str | None:
 
 
 def _path_of(field: Field) -> str:
-    return f"$.fields.{field.name}" if field.origin is Origin.CUSTOMER else f"$.{field.source}"
+    return f"$.{field.source}" if field.source else f"$.fields.{field.name}"
 
 
 def _own(name: str, rule: FieldRule, change: FieldChange) -> Field:
     origin = Origin.PAYMENT if rule.source else Origin.PROVIDER
-    return Field(
-        name=name,
-        key=change.key or name,
-        origin=Origin.CONSTANT if change.value is not None else origin,
-        source=rule.source,
-        required=change.required or rule.mandatory,
-        value=change.value,
-        label=change.label,
-        max_length=change.max_length or 255,
-        pattern=change.pattern,
-    )
+    return _field(name, change, otherwise=origin, source=rule.source, required=change.required or rule.mandatory)
 
 
 def _additional(name: str, change: FieldChange) -> Field:
+    return _field(name, change, otherwise=Origin.CUSTOMER, source="", required=change.required)
+
+
+def _field(name: str, change: FieldChange, *, otherwise: Origin, source: str, required: bool) -> Field:
+    """A field as the account sends it. Its expression was compiled before, so it compiles."""
+    origin = Origin.CONSTANT if change.value is not None else otherwise
     return Field(
         name=name,
         key=change.key or name,
-        origin=Origin.CUSTOMER if change.value is None else Origin.CONSTANT,
-        required=change.required,
+        origin=Origin.COMPUTED if change.computed is not None else origin,
+        source=source,
+        required=required,
         value=change.value,
+        values=change.values,
+        computed=None if change.computed is None else compile_expression(change.computed),
         label=change.label,
         max_length=change.max_length or 255,
         pattern=change.pattern,
@@ -211,8 +247,28 @@ def _problems_of(rule: FieldRule, change: FieldChange) -> list[str]:
     return problems
 
 
+def _compilable(change: FieldChange) -> FieldChange:
+    """The change without an expression that does not compile (which is a problem of its own)."""
+    return replace(change, computed=None) if _expression_problem(change) else change
+
+
+def _expression_problem(change: FieldChange) -> str | None:
+    if change.computed is None:
+        return None
+    try:
+        compile_expression(change.computed)
+    except ValueError as problem:
+        return f"from: {problem}"
+    return None
+
+
 def _problems_of_limits(change: FieldChange) -> list[str]:
     problems = []
+    if change.value is not None and change.computed is not None:
+        problems.append("has both value and from")
+    expression = _expression_problem(change)
+    if expression is not None:
+        problems.append(expression)
     if change.max_length is not None and not 1 <= change.max_length <= 255:
         problems.append("max_length must be 1 to 255")
     if change.pattern is not None:

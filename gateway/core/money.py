@@ -17,6 +17,9 @@ import msgspec
 MAX_DIGITS = 15
 """Significant digits an amount may have: JavaScript, Python and PHP agree on these as numbers."""
 
+_PRECISION = 28
+"""Digits that decimal arithmetic keeps; an amount that needs more could be rounded."""
+
 _AMOUNT_TEXT = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?")
 
 
@@ -68,12 +71,11 @@ def quantized(amount: Decimal, digits: int) -> Decimal:
     """Give ``amount`` exactly ``digits`` decimals. Raises ``ValueError`` rather than round."""
     if not amount.is_finite():
         raise ValueError("must be a finite decimal")
-    if len(amount.as_tuple().digits) > 60 or abs(amount.adjusted()) > 60:
-        raise ValueError("has too many digits")
     exact = Decimal(amount)
-    unit = Decimal(1).scaleb(-digits)
-    rounded = exact.quantize(unit) if abs(exact.adjusted()) + digits < 27 else exact
-    if rounded != exact or rounded.as_tuple().exponent != -digits:
+    if len(exact.as_tuple().digits) > 60 or abs(exact.adjusted()) > 60 or exact.adjusted() + digits >= _PRECISION:
+        raise ValueError("has too many digits")
+    rounded = exact.quantize(Decimal(1).scaleb(-digits))
+    if rounded != exact:
         raise ValueError(f"has more than the {digits} decimals of its currency")
     return rounded
 

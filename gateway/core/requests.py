@@ -51,3 +51,19 @@ class CaptureBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 class EmptyBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A request that needs no members (``cancel``, ``sync``)."""
+
+
+class UpdateBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``PATCH /v1/payments/{id}``: at least one member. ``allow_new_checkout``: above the limit, begin a successor."""
+
+    amount: Amount | None = None
+    order: Order | None = None
+    merchant_status: Status | None = None
+    allow_new_checkout: bool = False
+
+
+class RefundBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``POST /v1/payments/{id}/refunds``; ``amount`` absent = all that is left."""
+
+    amount: Amount | None = None
+    reason: Annotated[str, msgspec.Meta(max_length=500)] | None = None

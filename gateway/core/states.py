@@ -195,7 +195,7 @@ def apply(
             _observe(draft, fact, cause, terms, at)
         case Pending(observation=observation):
             _leave_open(draft, "provider_pending")
-            _fill(draft, observation, terms)
+            _fill(draft, payment.state, observation, terms)
         case Declined():
             _decline(draft, fact, at)
         case NeverSent():
@@ -232,9 +232,11 @@ def _observe(draft: _Draft, seen: Observation, cause: Cause, terms: Terms, at: d
     elif cause is Cause.CALLBACK and _other_attempt(draft.payment, seen):
         draft.refusal = Reason.IN_PROGRESS
     else:
+        began = draft.payment.state
         _settle(draft, seen, cause, terms, at)
-        _fill(draft, seen, terms)
         _move(draft, seen, cause, terms, at)
+        if draft.refusal is None:
+            _fill(draft, began, seen, terms)
 
 
 def _in_digits(seen: Observation, digits: int) -> Observation:
@@ -284,8 +286,8 @@ def _other_attempt(payment: Payment, seen: Observation) -> bool:
     return both and payment.state is State.PROCESSING and seen.stage is Stage.PROCESSING
 
 
-def _fill(draft: _Draft, seen: Observation, terms: Terms) -> None:
-    """Learn what was not known; a reference that is no lookup key may still change with a later stage."""
+def _fill(draft: _Draft, began: State, seen: Observation, terms: Terms) -> None:
+    """Learn what was not known; a reference that is no lookup key may still change until the payment has ended."""
     payment = draft.payment
     if seen.redirect_url and payment.redirect_url is None:
         draft.set(redirect_url=seen.redirect_url)
@@ -295,7 +297,7 @@ def _fill(draft: _Draft, seen: Observation, terms: Terms) -> None:
     named, known = seen.provider_reference, payment.provider_reference
     if named and known is None:
         draft.set(provider_reference=named)
-    elif named and named != known and not terms.lookups and payment.state in EXPIRES:
+    elif named and named != known and not terms.lookups and began in EXPIRES:
         draft.set(provider_reference=named)
         draft.details["provider_reference_before"] = known or ""
 

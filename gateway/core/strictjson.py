@@ -70,7 +70,7 @@ def _read(data: bytes, decoder: json.JSONDecoder) -> Any:
         raise
     except json.JSONDecodeError as problem:
         raise NotStrictJson(f"{problem.msg.lower()} at line {problem.lineno} column {problem.colno}") from None
-    except ValueError:
+    except (ValueError, ArithmeticError):  # Decimal's word for an exponent beyond its own limits
         raise NotStrictJson("a number is too long") from None
     if "\\u" in text or "\\U" in text:
         _refuse_lone_surrogates(value)

@@ -16,7 +16,8 @@ from gateway.core.requests import CreateBody
 
 Problems = list[tuple[str, str]]
 
-_DIGIT_RUN = re.compile(r"(?<![0-9])[0-9](?:[ -]?[0-9]){12,18}(?![0-9])")
+_DIGIT_GROUPS = re.compile(r"[0-9]+(?:[ -][0-9]+)*")
+_MOST_GROUPS = 20
 
 
 def amount_problems(field: str, amount: Decimal, digits: int) -> Problems:
@@ -73,13 +74,21 @@ def card_fields(body: CreateBody) -> list[str]:
 
 
 def holds_card_number(text: str) -> bool:
-    """Whether a run of 13 to 19 digits looks like a card number: its first digit, its length, its Luhn sum."""
-    for run in _DIGIT_RUN.finditer(text):
-        digits = re.sub("[ -]", "", run.group())
-        begins = "4" if len(digits) == 13 else "23456"
-        if digits[0] in begins and _luhn(digits):
+    """Whether 13 to 19 digits look like a card number: the first digit, the length, the Luhn sum.
+
+    Groups of digits are tried together and apart: a security code or a date may stand beside the number.
+    """
+    for run in _DIGIT_GROUPS.finditer(text):
+        groups = re.split("[ -]", run.group())
+        starts = range(len(groups))
+        if any(_is_card("".join(groups[at:end])) for at in starts for end in range(at + 1, at + _MOST_GROUPS)):
             return True
     return False
+
+
+def _is_card(digits: str) -> bool:
+    begins = "4" if len(digits) == 13 else "23456"
+    return 13 <= len(digits) <= 19 and digits[0] in begins and _luhn(digits)
 
 
 def _luhn(digits: str) -> bool:

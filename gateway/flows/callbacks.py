@@ -7,13 +7,13 @@ whatever is refused is kept as evidence. What could not be stored is answered wi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from msgspec.structs import replace
 
-from gateway.core.errors import CallbackRejected, Conflict, ProviderError, Reason, Unavailable
+from gateway.core.errors import CallbackRejected, Conflict, Reason, Unavailable
 from gateway.core.facts import Busy, Event, Hint, Recorded, Refused, Repeated, Verdict
 from gateway.core.judgement import Judgement, judge
-from gateway.core.payment import Payment
 from gateway.core.signing import keyed_hash
 from gateway.core.wire import Callback, Headers, HttpResponse
 from gateway.drivers.settings import AccountEntry
@@ -27,8 +27,7 @@ from gateway.flows.record import record
 REFUSED_KEPT = 1000
 """How many refused callbacks of one account are kept."""
 
-HINT_WAIT = 3.0
-"""How long, in seconds, a browser waits for the lookup its return caused."""
+ONE_SECOND = timedelta(seconds=1)
 
 _NAMES = {Recorded: "recorded", Repeated: "repeated", Refused: "refused"}
 
@@ -92,47 +91,38 @@ async def apply_event(gw: Gateway, entry: AccountEntry, callback: Callback, even
 async def find_payment(gw: Gateway, entry: AccountEntry, event: Event) -> Loaded | None:
     """The payment an event is about: one of this account, whatever the callback names."""
     named = event.observation.payment_id
-    if named is None and event.observation.provider_reference is not None:
-        key = event.observation.provider_reference
+    key = event.observation.provider_reference
+    if named is None and key is not None and gw.terms(entry).lookups:  # without lookups it is no key of anything
         named = await gw.store.payment_with_key(entry.tenant, entry.name, key)
     loaded = await gw.store.payment(entry.tenant, named) if named else None
     return loaded if loaded is not None and loaded.payment.account == entry.name else None
 
 
 async def take_hint(gw: Gateway, entry: AccountEntry, callback: Callback, hint: Hint) -> Verdict:
-    """Store a hint, then follow it up in the background."""
+    """Store a hint, then follow it up in the background.
+
+    At most one lookup per payment in ``clocks.hint``, however many hints come; a later one waits on the agenda.
+    """
     loaded = await gw.store.payment(entry.tenant, callback.payment_id) if callback.payment_id else None
     if loaded is None or loaded.payment.account != entry.name:
         return await refuse(gw, entry, callback, Reason.NOT_FOUND, "no such payment")
     payment = loaded.payment
     named = hint.provider_reference or payment.provider_reference or ""
-    stored = statements.store_hint(payment.tenant, payment.id, named, callback.received_at)
-    await keep(gw, entry, callback, Recorded(), payment_id=payment.id, also=[stored])
-    if payment.provider_reference in (None, named) and may_look(gw, payment):
-        gw.start(hint_work(payment.id), follow_hint(gw, payment, named))
-    return Recorded()
-
-
-def hint_work(payment_id: str) -> str:
-    """The name under which a hint's lookup runs."""
-    return f"hint {payment_id}"
-
-
-def may_look(gw: Gateway, payment: Payment) -> bool:
-    """At most one lookup per payment in ``clocks.hint``, however many hints come."""
+    if payment.provider_reference not in (None, named):
+        return await keep(gw, entry, callback, Recorded(), payment_id=payment.id)  # a foreign key causes no lookup
+    now, window = gw.clock.now(), gw.settings.clocks.hint
     last = gw.last_lookup.get(payment.id)
-    return last is None or gw.clock.now() - last >= gw.settings.clocks.hint
-
-
-async def follow_hint(gw: Gateway, payment: Payment, key: str) -> None:
-    """Wait for an open operation, then look up, complete, look up. A failed lookup waits for the next hint."""
-    loaded = await gw.store.payment(payment.tenant, payment.id)
-    if loaded is not None and loaded.pending is not None:
-        await gw.wait_for(loaded.pending.id, gw.settings.timeouts.provider_total)
-    try:
-        await lookup.follow_up(gw, payment.tenant, payment.id, hint=key or None, hinted=True)
-    except ProviderError as problem:
-        log.warning("a hint's lookup failed", extra={"payment_id": payment.id, "problem": str(problem)})
+    is_free = (last is None or now >= last + window) and not gw.is_running(lookup.hint_work(payment.id))
+    next_look = now + window + ONE_SECOND if is_free or last is None else max(now, last + window)
+    stored = [
+        statements.store_hint(payment.tenant, payment.id, named, callback.received_at),
+        statements.hasten(payment.tenant, payment.id, next_look),
+    ]
+    await keep(gw, entry, callback, Recorded(), payment_id=payment.id, also=stored)
+    gw.agenda_due.set()
+    if is_free:
+        gw.start(lookup.hint_work(payment.id), lookup.follow_hints(gw, payment.tenant, payment.id))
+    return Recorded()
 
 
 async def refuse(gw: Gateway, entry: AccountEntry, callback: Callback, reason: Reason, detail: str) -> Verdict:

@@ -100,6 +100,15 @@ class Gateway:
         if task is not None:
             await asyncio.wait({task}, timeout=seconds)
 
+    async def until(self, told: asyncio.Event, seconds: float) -> None:
+        """Wait for an event, at most so long by the gateway's clock."""
+        waits = {asyncio.ensure_future(told.wait()), asyncio.ensure_future(self.clock.sleep(seconds))}
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
     async def drain(self, seconds: float) -> None:
         """Wait for what runs, and for what that starts, at most so long."""
         deadline = asyncio.get_running_loop().time() + seconds

@@ -6,15 +6,14 @@ hint says is never believed: it only chooses when to look.
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import msgspec
+from msgspec.structs import replace
 
 from gateway.core.commands import CompletePayment, FetchPayment, Kind
 from gateway.core.errors import Conflict, ProviderError
 from gateway.core.facts import Absent, Cause, Observation, Stage
 from gateway.core.outcome import DEFINITE_NO
-from gateway.core.payment import Before, Operation, Payment, State, Status
+from gateway.core.payment import Payment, State
 from gateway.core.states import apply
 from gateway.core.wire import HttpRequest
 from gateway.drivers.settings import AccountEntry
@@ -26,6 +25,9 @@ from gateway.flows.record import record
 
 MAY_COMPLETE = frozenset({State.CREATED, State.AWAITING_CUSTOMER, State.PROCESSING, State.EXPIRED})
 """States in which a customer may just have finished."""
+
+LOOKUPS_REMEMBERED = 50_000
+"""Payments whose last lookup is known in memory; forgetting them costs a lookup, no more."""
 
 ENDED = frozenset({Stage.FAILED, Stage.CANCELED})
 
@@ -55,6 +57,27 @@ async def follow_up(gw: Gateway, tenant: str, payment_id: str, *, hint: str | No
     return True
 
 
+def hint_work(payment_id: str) -> str:
+    """The name under which a hint's lookup runs."""
+    return f"hint {payment_id}"
+
+
+async def follow_hints(gw: Gateway, tenant: str, payment_id: str) -> None:
+    """Follow a payment's newest hint up, after an operation that runs. A failed lookup leaves the hint due."""
+    loaded = await gw.store.payment(tenant, payment_id)
+    if loaded is not None and loaded.pending is not None:
+        await gw.wait_for(loaded.pending.id, gw.settings.timeouts.provider_total)
+    hints = await gw.store.due_hints(tenant, payment_id)
+    key, received_at = hints[0] if hints else ("", 0)
+    try:
+        await follow_up(gw, tenant, payment_id, hint=key or None, hinted=bool(hints))
+    except ProviderError as problem:
+        log.warning("a hint's lookup failed", extra={"payment_id": payment_id, "problem": str(problem)})
+        return
+    if hints:
+        await gw.store.commit([statements.close_hint(tenant, payment_id, key, received_at)])
+
+
 async def look(gw: Gateway, tenant: str, payment_id: str, *, key: str | None) -> Looked | None:
     """Ask the provider once. None when what it shows is not this payment; that changes nothing and is counted."""
     before = await gw.store.payment(tenant, payment_id)
@@ -62,6 +85,8 @@ async def look(gw: Gateway, tenant: str, payment_id: str, *, key: str | None) ->
         return None
     payment = before.payment
     entry = gw.entry(payment)
+    if len(gw.last_lookup) > LOOKUPS_REMEMBERED:
+        gw.last_lookup.clear()
     gw.last_lookup[payment_id] = gw.clock.now()
     seen = await fetch(gw, entry, payment, key=payment.provider_reference or key)
     if isinstance(seen, Observation) and not await _is_this_payment(gw, payment, seen):
@@ -114,7 +139,7 @@ async def complete(gw: Gateway, tenant: str, payment_id: str, *, stage: Stage | 
     if before is None or before.pending is not None or before.payment.completed:
         return
     now, payment = gw.clock.now(), before.payment
-    operation = new_operation(gw, payment, Kind.COMPLETE, at=now, stage=stage)
+    operation = operations.new_operation(gw, payment, Kind.COMPLETE, at=now, stage=stage)
     command = CompletePayment(
         payment_id=payment.id,
         merchant_reference=payment.merchant_reference,
@@ -131,24 +156,14 @@ async def complete(gw: Gateway, tenant: str, payment_id: str, *, stage: Stage | 
         )
     except Conflict:
         return
-    intent = operations.Intent(entry=entry, command=command, request=request, operation=operation, rows=[])
-    await gw.start(operation.id, operations.submit(gw, intent))
-
-
-def new_operation(gw: Gateway, payment: Payment, kind: Kind, *, at: datetime, stage: Stage | None = None) -> Operation:
-    """An operation about to be reserved, with the facts before it."""
-    return Operation(
-        id=gw.new_id("op"),
-        tenant=payment.tenant,
-        payment_id=payment.id,
-        account=payment.account,
-        kind=kind,
-        status=Status.SENDING,
-        amount=payment.money.amount,
-        before=Before(amount=payment.money.amount, captured=payment.captured, refunded=payment.refunded, stage=stage),
-        created_at=at,
-        updated_at=at,
+    intent = operations.Intent(
+        entry=entry,
+        command=command,
+        request=request,
+        operation=operation,
+        remake=lambda _, following: replace(command, operation_id=following.id),
     )
+    await gw.start(operation.id, operations.submit(gw, intent))
 
 
 def _stage(seen: Observation | Absent) -> Stage | None:

@@ -6,17 +6,27 @@ operation twice: one that certainly did not leave is settled ``not_sent`` and fo
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 
 import msgspec
 from msgspec.structs import replace
 
-from gateway.core.commands import Command
-from gateway.core.errors import Conflict, NotSent, OutcomeUnknown, ProviderError, TenantError, Unavailable, invalid
-from gateway.core.facts import Cause, Fact, NeverSent, Unknown
+from gateway.core.commands import Command, Kind
+from gateway.core.errors import (
+    Conflict,
+    GatewayError,
+    NotSent,
+    OutcomeUnknown,
+    ProviderError,
+    TenantError,
+    Unavailable,
+    invalid,
+)
+from gateway.core.facts import Cause, Fact, NeverSent, Stage, Unknown
 from gateway.core.mapping import FieldProblem
 from gateway.core.outcome import outcome
-from gateway.core.payment import Operation, Status
+from gateway.core.payment import Before, Failure, FailureCode, Operation, Payment, Status
 from gateway.core.states import Change, apply
 from gateway.core.views import operation_answer
 from gateway.core.wire import HttpRequest
@@ -24,7 +34,7 @@ from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import statements
 from gateway.drivers.store.queries import KeyRow, Loaded
 from gateway.drivers.store.statements import Statement, milliseconds
-from gateway.flows.context import Gateway, log
+from gateway.flows.context import Gateway, log, needs_completion
 from gateway.flows.record import record
 
 TRIES_WHEN_NOT_SENT = 2
@@ -43,14 +53,19 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Intent(msgspec.Struct, frozen=True, kw_only=True):
-    """An operation ready to be reserved: what will be sent, and the rows that come with it."""
+    """An operation ready to be reserved: what will be sent, and the rows that come with it.
+
+    ``remake`` makes the command anew for a following operation, on ``fallback`` accounts too (create only).
+    """
 
     entry: AccountEntry
     command: Command
     request: HttpRequest
     operation: Operation
-    rows: list[Statement]
+    rows: Sequence[Statement] = ()
     after_commit: Callable[[], None] = lambda: None
+    remake: Callable[[AccountEntry, Operation], Command] | None = None
+    fallback: tuple[AccountEntry, ...] = ()
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +110,22 @@ async def once(gw: Gateway, claim: Claim, plan: Callable[[], Awaitable[Intent]])
         return await answer_now(gw, claim)
 
 
+def new_operation(gw: Gateway, payment: Payment, kind: Kind, *, at: datetime, stage: Stage | None = None) -> Operation:
+    """An operation about to be reserved, with the facts before it."""
+    return Operation(
+        id=gw.new_id("op"),
+        tenant=payment.tenant,
+        payment_id=payment.id,
+        account=payment.account,
+        kind=kind,
+        status=Status.SENDING,
+        amount=payment.money.amount,
+        before=Before(amount=payment.money.amount, captured=payment.captured, refunded=payment.refunded, stage=stage),
+        created_at=at,
+        updated_at=at,
+    )
+
+
 async def reserve(gw: Gateway, intent: Intent, fingerprint: str) -> None:
     """Commit the intent: the idempotency row, the operation, and what comes with it, in one transaction."""
     await gw.store.commit(
@@ -108,15 +139,24 @@ async def reserve(gw: Gateway, intent: Intent, fingerprint: str) -> None:
 
 
 async def submit(gw: Gateway, intent: Intent) -> None:
-    """Send a reserved operation and settle it; after a connection that was never made, one new operation follows."""
-    for attempt in range(1, TRIES_WHEN_NOT_SENT + 1):
+    """Send a reserved operation and settle it.
+
+    One that certainly was not sent is followed by a new one: once after a connection that was never made, then on
+    each fallback account. Nothing is ever sent twice under one operation.
+    """
+    tries = 1
+    while True:
         fact = await ask(gw, intent.entry, intent.command, intent.request)
-        follows = attempt < TRIES_WHEN_NOT_SENT and isinstance(fact, NeverSent) and fact.connection
-        if not follows:
-            await settle(gw, intent.operation, fact)
-            return
-        following = await follow(gw, intent, fact)
+        following: Intent | None = None
+        if isinstance(fact, NeverSent) and fact.connection and tries < TRIES_WHEN_NOT_SENT:
+            tries += 1
+            following = await follow(gw, intent, fact, intent.entry)
+        elif isinstance(fact, NeverSent) and intent.fallback:
+            tries = 1
+            entry, *rest = intent.fallback
+            following = await follow(gw, replace(intent, fallback=tuple(rest)), fact, entry)
         if following is None:
+            await settle(gw, intent.operation, fact)
             return
         intent = following
 
@@ -127,35 +167,54 @@ async def ask(gw: Gateway, entry: AccountEntry, command: Command, request: HttpR
     try:
         response = await gw.send(request, total=timeouts.provider_total, connect=timeouts.provider_connect)
     except NotSent as unsent:
-        return NeverSent(message=str(unsent), connection=unsent.connection)
+        log.warning("not sent", extra={"provider": entry.provider.name, "problem": str(unsent)})
+        return NeverSent(message="connect_failed", connection=unsent.connection)
     except OutcomeUnknown as silent:
         return Unknown(message=str(silent))
     return outcome(response, lambda answer: entry.provider.parse(command, answer, entry.account))
 
 
-async def follow(gw: Gateway, intent: Intent, fact: Fact) -> Intent | None:
-    """Settle an operation that was not sent and reserve the next one, in one transaction. None: it was settled else."""
-    now = gw.clock.now()
+async def follow(gw: Gateway, intent: Intent, unsent: NeverSent, entry: AccountEntry) -> Intent | None:
+    """Settle an operation that was not sent and reserve the next one, in one transaction. None: it cannot be."""
     before = await load(gw, intent.operation)
-    if before.pending is None or before.pending.id != intent.operation.id:
+    if before.pending is None or before.pending.id != intent.operation.id or intent.remake is None:
         return None
-    operation = replace(before.pending, id=gw.new_id("op"), created_at=now, updated_at=now)
-    unsent = replace(before.pending, status=Status.NOT_SENT, updated_at=now, note=fact_message(fact))
-    command = replace(intent.command, operation_id=operation.id)
-    following = replace(intent, operation=operation, command=command, request=build(intent.entry, command))
+    now = gw.clock.now()
+    payment = on_account(gw, before.payment, entry)
+    operation = replace(
+        before.pending, id=gw.new_id("op"), account=entry.name, created_at=now, updated_at=now, note=None
+    )
+    failure = Failure(code=FailureCode.NOT_SENT, message=unsent.message)
+    settled = replace(before.pending, status=Status.NOT_SENT, failure=failure, updated_at=now)
     rows = [statements.pass_key_on(operation)] if operation.idempotency_key is not None else []
-    change = Change(payment=before.payment, operation=unsent)
+    if payment.account != before.payment.account:
+        rows.append(statements.take_reference(payment, grace_began_before=grace_began(gw)))
     try:
+        command = intent.remake(entry, operation)
+        request = build(entry, command)
+        change = Change(payment=payment, operation=settled)
         await record(gw, before, change, rows=rows, next_operation=operation)
-    except Unavailable:
-        await settle(gw, intent.operation, fact)
+    except GatewayError as problem:
+        log.warning("no operation follows", extra={"operation_id": operation.id, "problem": str(problem)})
         return None
-    return following
+    return replace(intent, entry=entry, operation=operation, command=command, request=request)
 
 
-def fact_message(fact: Fact) -> str | None:
-    """What an operation's row notes of a fact."""
-    return fact.message if isinstance(fact, NeverSent | Unknown) else None
+def on_account(gw: Gateway, payment: Payment, entry: AccountEntry) -> Payment:
+    """The payment on an account: what of it the account's provider decides."""
+    lasts = entry.rules.expires_after or gw.settings.clocks.payment_expiry
+    return replace(
+        payment,
+        account=entry.name,
+        provider=entry.provider.name,
+        completed=not needs_completion(entry),
+        expires_at=payment.created_at + lasts,
+    )
+
+
+def grace_began(gw: Gateway) -> int:
+    """Unix milliseconds: what expired before that is past its grace."""
+    return milliseconds(gw.clock.now() - gw.settings.clocks.late_grace)
 
 
 async def settle(gw: Gateway, operation: Operation, fact: Fact, *, cause: Cause = Cause.REPLY) -> Change | None:
@@ -224,8 +283,9 @@ async def answer_now(gw: Gateway, claim: Claim) -> Answer:
 
 async def open_answer(gw: Gateway, tenant: str, row: KeyRow) -> Answer:
     """202 with the payment as it is now. Never stored."""
-    loaded = await gw.store.payment(tenant, row.payment_id)
     operation = await gw.store.operation(tenant, row.operation_id)
+    asked = (operation.answers_with if operation is not None else None) or row.payment_id
+    loaded = await gw.store.payment(tenant, asked)
     if loaded is None or operation is None:
         raise Unavailable("the operation of this key is gone")
     return Answer(status=202, body=operation_answer(loaded.payment, loaded.pending, operation))

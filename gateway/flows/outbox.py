@@ -52,7 +52,7 @@ async def run(gw: Gateway) -> None:
             except Unavailable as problem:
                 log.error("the outbox cannot read the store", extra={"problem": str(problem)})
                 pause = 1.0
-            await _wake_or(gw, pause)
+            await gw.until(gw.webhooks_due, pause)
 
 
 async def deliver_due(gw: Gateway, tenant: str) -> int:
@@ -126,14 +126,3 @@ async def _deliver_for(gw: Gateway, tenant: str) -> None:
         await gw.clock.sleep(1.0)
     finally:
         gw.webhooks_due.set()
-
-
-async def _wake_or(gw: Gateway, seconds: float) -> None:
-    """Wait until a webhook was made or the next try is due."""
-    told = asyncio.ensure_future(gw.webhooks_due.wait())
-    due = asyncio.ensure_future(gw.clock.sleep(seconds))
-    try:
-        await asyncio.wait({told, due}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        told.cancel()
-        due.cancel()

@@ -1,25 +1,45 @@
-"""Which account takes a new payment: the one named, else the deposit method's, else the tenant's only one."""
+"""Which account takes a new payment: the one named, else the deposit method's, else what the tenant's routing rules
+say, else its only one."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
+
 from gateway.core.errors import TenantError, invalid
+from gateway.core.expressions import Expression
 from gateway.core.money import Money
 from gateway.core.requests import CreateBody
-from gateway.drivers.settings import AccountEntry, DepositMethod, Tenant
+from gateway.drivers.settings import AccountEntry, DepositMethod, RoutingRule, Tenant
 
 
-def choose(tenant: Tenant, body: CreateBody) -> AccountEntry:
-    """Choose the account of a new payment. Raises ``TenantError`` that says which member is wrong."""
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """The account a payment begins with, and those that may follow if its create was not sent."""
+
+    entry: AccountEntry
+    fallback: tuple[AccountEntry, ...] = ()
+
+
+def choose(tenant: Tenant, body: CreateBody) -> Route:
+    """Choose the account of a new payment. Raises ``TenantError`` that says which member is wrong.
+
+    Only a routing rule has a fallback; it holds the accounts that take new payments of this currency. Where the
+    rule's own account is retired, the first of them stands in for it.
+    """
     method = _method(tenant, body)
     if method is not None and body.account not in (None, method.account):
         raise invalid(("$.account", f'is not the account of deposit method "{method.name}"'))
-    name = body.account or (method.account if method is not None else _only_account(tenant))
-    entry = tenant.accounts.get(name)
+    named = body.account or (method.account if method is not None else None)
+    rule = RoutingRule(account=named) if named is not None else _rule(tenant, body)
+    entry = tenant.accounts.get(rule.account)
     if entry is None:
-        raise TenantError("unknown_account", f'there is no account "{name}"')
-    if not entry.accepts_new:
-        raise TenantError("unknown_account", f'account "{name}" does not accept new payments')
-    return entry
+        raise TenantError("unknown_account", f'there is no account "{rule.account}"')
+    able = [tenant.accounts[name] for name in rule.fallback if _takes(tenant.accounts[name], body.currency)]
+    chain = (entry, *able) if entry.accepts_new else tuple(able)
+    if not chain:
+        raise TenantError("unknown_account", f'account "{entry.name}" does not accept new payments')
+    return Route(entry=chain[0], fallback=chain[1:])
 
 
 def check_limits(tenant: Tenant, entry: AccountEntry, body: CreateBody, money: Money) -> None:
@@ -47,7 +67,27 @@ def _method(tenant: Tenant, body: CreateBody) -> DepositMethod | None:
     return method
 
 
-def _only_account(tenant: Tenant) -> str:
+def _rule(tenant: Tenant, body: CreateBody) -> RoutingRule:
+    """The first rule that matches, else one to the tenant's only account."""
+    seen = msgspec.to_builtins(body, enc_hook=_amount_text)
+    for rule in tenant.routing:
+        if rule.when is None or _holds(rule.when, seen):
+            return rule
     if len(tenant.accounts) != 1:
         raise TenantError("no_route", "name an account or a deposit_method")
-    return next(iter(tenant.accounts))
+    return RoutingRule(account=next(iter(tenant.accounts)))
+
+
+def _holds(when: Expression, seen: dict[str, Any]) -> bool:
+    """Whether JMESPath calls the answer true: nothing, false and what is empty are not, zero is."""
+    found = when.search(seen)
+    return found is not False and found not in (None, "", [], {})
+
+
+def _takes(entry: AccountEntry, currency: str) -> bool:
+    return entry.accepts_new and (entry.rules.currencies is None or currency in entry.rules.currencies)
+
+
+def _amount_text(value: object) -> str:
+    """An amount as the tenant wrote it: ``str`` would give a small one an exponent."""
+    return f"{value:f}"

@@ -1,11 +1,89 @@
-"""The operators' own listener: whether this process lives, and whether it can do its work."""
+"""The operators' own listener: health for everyone who can reach it, the rest under the operators' key."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Literal, TypeVar
+
+import msgspec
 from aiohttp import web
 
-from gateway.core.errors import Unavailable
+from gateway.core.documents import amount_hook
+from gateway.core.errors import TenantError, Unavailable, invalid
+from gateway.core.facts import Resolved, Ruled
+from gateway.core.payment import Operation
+from gateway.core.signing import same, sha256_hex
+from gateway.core.views import OperationView, PaymentView, payment_view, rfc3339
+from gateway.flows import review
 from gateway.web.keys import GATEWAY
+from gateway.web.route import Reply, place_of, read_json, respond
+
+Sentence = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+Actor = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+
+T = TypeVar("T")
+
+
+class ResolveReview(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``state`` only where a person knows better than the records; refunded totals are never set by hand."""
+
+    reason: Sentence
+    actor: Actor = "operator"
+    state: (
+        Literal[
+            "awaiting_customer",
+            "processing",
+            "authorized",
+            "captured",
+            "canceled",
+            "failed",
+            "expired",
+        ]
+        | None
+    ) = None
+
+
+class ResolveOperation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How an operation without an outcome is settled, by whom and why."""
+
+    outcome: Literal["succeeded", "declined", "written_off"]
+    reason: Sentence
+    actor: Actor = "operator"
+
+
+class ReviewList(msgspec.Struct, frozen=True, kw_only=True):
+    """Payments that a person must look at."""
+
+    data: list[PaymentView]
+
+
+class OpenOperation(OperationView, frozen=True, kw_only=True):
+    """An operation without an outcome, and whose it is."""
+
+    tenant: str
+    payment_id: str
+    note: str | None
+    created_at: str
+
+
+def open_operation(operation: Operation) -> OpenOperation:
+    """Show an operation without an outcome."""
+    return OpenOperation(
+        id=operation.id,
+        kind=operation.kind,
+        status=operation.status,
+        failure=None,
+        tenant=operation.tenant,
+        payment_id=operation.payment_id,
+        note=operation.note,
+        created_at=rfc3339(operation.created_at),
+    )
+
+
+class OpenOperationList(msgspec.Struct, frozen=True, kw_only=True):
+    """Operations without an outcome, oldest first."""
+
+    data: list[OpenOperation]
 
 
 async def livez(_: web.Request) -> web.Response:
@@ -25,7 +103,67 @@ async def readyz(request: web.Request) -> web.Response:
     return web.json_response({"status": "ok"})
 
 
+async def reviews(request: web.Request) -> Reply:
+    """``GET /admin/v1/reviews``."""
+    found = await review.in_review(request.app[GATEWAY])
+    return Reply(view=ReviewList(data=[payment_view(one.payment, one.pending) for one in found]))
+
+
+async def resolve_review(request: web.Request) -> Reply:
+    """``POST /admin/v1/reviews/{payment_id}/resolve``."""
+    body = await _body(request, ResolveReview)
+    decided = Resolved(actor=body.actor, reason=body.reason, state=body.state)
+    payment = await review.resolve(request.app[GATEWAY], request.match_info["payment_id"], decided)
+    return Reply(view=payment_view(payment, None))
+
+
+async def operations(request: web.Request) -> Reply:
+    """``GET /admin/v1/operations?status=unknown``."""
+    if request.query.get("status", "unknown") != "unknown":
+        raise invalid(("status", "only unknown can be asked for"))
+    found = await review.unknown_operations(request.app[GATEWAY])
+    return Reply(view=OpenOperationList(data=[open_operation(one) for one in found]))
+
+
+async def resolve_operation(request: web.Request) -> Reply:
+    """``POST /admin/v1/operations/{id}/resolve``."""
+    body = await _body(request, ResolveOperation)
+    decided = Ruled(actor=body.actor, reason=body.reason, outcome=body.outcome)
+    payment = await review.rule(request.app[GATEWAY], request.match_info["id"], decided)
+    return Reply(view=payment_view(payment, None))
+
+
+ROUTES: tuple[tuple[str, str, Callable[[web.Request], Awaitable[Reply]]], ...] = (
+    ("GET", "/admin/v1/reviews", reviews),
+    ("POST", "/admin/v1/reviews/{payment_id}/resolve", resolve_review),
+    ("GET", "/admin/v1/operations", operations),
+    ("POST", "/admin/v1/operations/{id}/resolve", resolve_operation),
+)
+"""Every route under the operators' key."""
+
+
 def add_routes(app: web.Application) -> None:
     """Register the operators' routes."""
     app.router.add_get("/livez", livez)
     app.router.add_get("/readyz", readyz)
+    for method, path, handler in ROUTES:
+        app.router.add_route(method, path, _with_key(handler))
+
+
+def _with_key(handler: Callable[[web.Request], Awaitable[Reply]]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handle(request: web.Request) -> web.Response:
+        wanted = request.app[GATEWAY].settings.server.admin.key_sha256
+        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+        if wanted is None or scheme.lower() != "bearer" or not same(sha256_hex(key.strip()), wanted):
+            raise TenantError("unauthorized", "send Authorization: Bearer <operators' key>")
+        return respond(await handler(request))
+
+    return handle
+
+
+async def _body(request: web.Request, wanted: type[T]) -> T:
+    data = await read_json(request, request.app[GATEWAY].settings.timeouts.request_body)
+    try:
+        return msgspec.convert(data, wanted, dec_hook=amount_hook)
+    except msgspec.ValidationError as problem:
+        raise invalid(place_of(str(problem))) from None

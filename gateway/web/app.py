@@ -30,7 +30,7 @@ def make_app(gw: Gateway) -> web.Application:
 
 def make_admin_app(gw: Gateway) -> web.Application:
     """The operators' application."""
-    app = web.Application()
+    app = web.Application(middlewares=[answer_errors], client_max_size=BODY_LIMIT)
     app[GATEWAY] = gw
     admin.add_routes(app)
     return app

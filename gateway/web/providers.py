@@ -16,10 +16,14 @@ from gateway.core.wire import Callback, Headers
 from gateway.drivers.settings import AccountEntry
 from gateway.flows import callbacks
 from gateway.flows.context import Gateway
+from gateway.flows.lookup import hint_work
 from gateway.web.keys import GATEWAY, LIMITS
 
 BODY_LIMIT = 64 * 1024
 """Bytes of a callback's body."""
+
+BROWSER_WAIT = 3.0
+"""How long, in seconds, a browser waits for the lookup its return caused."""
 
 TOKENS = frozenset({"return", "cancel", "complete"})
 """First path parts that carry a token of ours."""
@@ -106,7 +110,7 @@ async def _send_browser_on(
         return web.Response(status=405, headers={"Allow": "GET"})
     if isinstance(verdict, Busy):
         return _page("We could not take your visit just now. Please reload this page.", status=503)
-    await gw.wait_for(callbacks.hint_work(payment_id), callbacks.HINT_WAIT)
+    await gw.wait_for(hint_work(payment_id), BROWSER_WAIT)
     loaded = await gw.store.payment(entry.tenant, payment_id)
     if loaded is None:
         return web.Response(status=404)

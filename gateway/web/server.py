@@ -14,7 +14,7 @@ from gateway.drivers.registry import Registry
 from gateway.drivers.sender import Sender
 from gateway.drivers.settings import Settings
 from gateway.drivers.store.sqlite import open_sqlite
-from gateway.flows import operation, outbox
+from gateway.flows import operation, outbox, reconcile
 from gateway.flows.context import Gateway
 from gateway.web.app import make_admin_app, make_app
 
@@ -49,8 +49,8 @@ async def running(settings: Settings, registry: Registry, clock: Clock | None = 
         admin = await _listen(make_admin_app(gw), settings.server.admin.host, settings.server.admin.port, stack)
         gw.public_url = settings.server.public_url or public.url
         stack.push_async_callback(_stop, gw, public.runner)
-        delivering = asyncio.create_task(outbox.run(gw), name="outbox")
-        stack.push_async_callback(_cancel, delivering)
+        for worker in (outbox.run(gw), reconcile.run(gw)):
+            stack.push_async_callback(_cancel, asyncio.create_task(worker))
         try:
             yield Running(gateway=gw, url=public.url, admin_url=admin.url)
         finally:

@@ -11,11 +11,19 @@ import msgspec
 from gateway.core.commands import FetchPayment
 from gateway.core.errors import TenantError, invalid
 from gateway.core.payment import State
-from gateway.core.requests import CaptureBody, CreateBody, EmptyBody
-from gateway.core.views import EventView, PaymentView, PaymentWithOperation, event_view, payment_view
+from gateway.core.requests import CaptureBody, CreateBody, EmptyBody, RefundBody, UpdateBody
+from gateway.core.views import (
+    EventView,
+    PaymentView,
+    PaymentWithOperation,
+    RefundWithPayment,
+    event_view,
+    payment_view,
+)
 from gateway.drivers.settings import Rate
 from gateway.drivers.store.queries import PaymentFilter
-from gateway.flows import lookup, payments
+from gateway.flows import change, lookup
+from gateway.flows import create as create_flow
 from gateway.flows.operation import Answer
 from gateway.web import catalogue
 from gateway.web.keys import LIMITS
@@ -34,6 +42,12 @@ class PaymentList(msgspec.Struct, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
+class RefundList(msgspec.Struct, frozen=True, kw_only=True):
+    """A payment's refunds, oldest first."""
+
+    data: list[RefundWithPayment]
+
+
 class EventList(msgspec.Struct, frozen=True, kw_only=True):
     """A payment's timeline, oldest first."""
 
@@ -43,18 +57,42 @@ class EventList(msgspec.Struct, frozen=True, kw_only=True):
 async def create(call: Call) -> Answer:
     """``POST /v1/payments``."""
     claim = call.claim()
-    return await payments.create(call.gw, call.tenant, claim, call.body(CreateBody))
+    return await create_flow.create(call.gw, call.tenant, claim, call.body(CreateBody))
 
 
 async def capture(call: Call) -> Answer:
     """``POST /v1/payments/{id}/capture``."""
     claim = call.claim()
-    return await payments.capture(call.gw, claim, call.payment_id, call.body(CaptureBody))
+    return await change.capture(call.gw, claim, call.payment_id, call.body(CaptureBody))
+
+
+async def update(call: Call) -> Answer:
+    """``PATCH /v1/payments/{id}``."""
+    claim = call.claim()
+    return await change.update(call.gw, claim, call.payment_id, call.body(UpdateBody))
+
+
+async def cancel(call: Call) -> Answer:
+    """``POST /v1/payments/{id}/cancel``."""
+    claim = call.claim()
+    call.body(EmptyBody)
+    return await change.cancel(call.gw, claim, call.payment_id)
+
+
+async def refund(call: Call) -> Answer:
+    """``POST /v1/payments/{id}/refunds``."""
+    claim = call.claim()
+    return await change.refund(call.gw, claim, call.payment_id, call.body(RefundBody))
+
+
+async def refunds(call: Call) -> Reply:
+    """``GET /v1/payments/{id}/refunds``."""
+    return Reply(view=RefundList(data=await change.refunds_of(call.gw, call.tenant.id, call.payment_id)))
 
 
 async def read(call: Call) -> Reply:
     """``GET /v1/payments/{id}``."""
-    loaded = await payments.find(call.gw, call.tenant.id, call.payment_id)
+    loaded = await change.find(call.gw, call.tenant.id, call.payment_id)
     return Reply(view=payment_view(loaded.payment, loaded.pending))
 
 
@@ -75,7 +113,7 @@ async def list_payments(call: Call) -> Reply:
 async def sync(call: Call) -> Reply:
     """``POST /v1/payments/{id}/sync``: ask the provider now."""
     call.body(EmptyBody)
-    loaded = await payments.find(call.gw, call.tenant.id, call.payment_id)
+    loaded = await change.find(call.gw, call.tenant.id, call.payment_id)
     entry = call.gw.entry(loaded.payment)
     if FetchPayment not in entry.provider.commands:
         raise TenantError("unsupported_by_provider", f"{entry.provider.name} answers no lookups")
@@ -88,7 +126,7 @@ async def sync(call: Call) -> Reply:
 
 async def events(call: Call) -> Reply:
     """``GET /v1/payments/{id}/events``."""
-    loaded = await payments.find(call.gw, call.tenant.id, call.payment_id)
+    loaded = await change.find(call.gw, call.tenant.id, call.payment_id)
     rows = await call.gw.store.events(call.tenant.id, loaded.payment.id)
     return Reply(view=EventList(data=[event_view(identifier, event) for identifier, event in rows]))
 
@@ -227,8 +265,46 @@ ROUTES: tuple[Route, ...] = (
         summary="Take the money of an authorized payment",
         body=CaptureBody,
         answers=_WITH_OPERATION,
+        codes=(*_COMMAND_CODES, "amount_too_large", "card_data_refused"),
+        is_idempotent=True,
+    ),
+    Route(
+        method="PATCH",
+        path="/v1/payments/{id}",
+        handler=update,
+        summary="Change amount or order before capture",
+        body=UpdateBody,
+        answers=_WITH_OPERATION,
+        codes=(*_COMMAND_CODES, "increase_over_limit", "card_data_refused"),
+        is_idempotent=True,
+    ),
+    Route(
+        method="POST",
+        path="/v1/payments/{id}/cancel",
+        handler=cancel,
+        summary="Give a payment up before capture",
+        body=EmptyBody,
+        answers=_WITH_OPERATION,
+        codes=_COMMAND_CODES,
+        is_idempotent=True,
+    ),
+    Route(
+        method="POST",
+        path="/v1/payments/{id}/refunds",
+        handler=refund,
+        summary="Return money after capture",
+        body=RefundBody,
+        answers={201: RefundWithPayment, 202: RefundWithPayment},
         codes=(*_COMMAND_CODES, "amount_too_large"),
         is_idempotent=True,
+    ),
+    Route(
+        method="GET",
+        path="/v1/payments/{id}/refunds",
+        handler=refunds,
+        summary="List a payment's refunds",
+        answers={200: RefundList},
+        codes=("not_found",),
     ),
     Route(
         method="POST",

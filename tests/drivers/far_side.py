@@ -46,9 +46,13 @@ async def far_side(script: Script) -> AsyncIterator[FarSide]:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far.connections += 1
-        with suppress(ConnectionError):
-            await script(far, reader, writer)
-        writer.close()
+        try:
+            with suppress(ConnectionError):
+                await script(far, reader, writer)
+        finally:
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         running.add(asyncio.get_running_loop().create_task(serve(reader, writer)))

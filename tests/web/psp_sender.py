@@ -15,7 +15,7 @@ from gateway.core.facts import Cause, Expired
 from gateway.core.payment import Payment, State
 from gateway.core.states import apply
 from gateway.drivers.store import statements
-from gateway.flows.record import changed, commit
+from gateway.flows.record import record
 from tests.house import House, Reply, psp_body
 
 ABSENT = object()
@@ -56,8 +56,8 @@ def signed_body(
         "status": 1,
         **changes,
     }
-    members = {key: value for key, value in members.items() if value is not ABSENT}
-    return json.dumps({"sign": sign(members, token), **members}, ensure_ascii=False).encode()
+    told = {"sign": sign({key: value for key, value in members.items() if value is not ABSENT}, token), **members}
+    return json.dumps({key: value for key, value in told.items() if value is not ABSENT}, ensure_ascii=False).encode()
 
 
 async def post(
@@ -102,7 +102,7 @@ async def expire(house: House, payment_id: str, *, ago: timedelta = timedelta(0)
     assert before is not None
     terms, at = gw.terms(gw.entry(before.payment)), gw.clock.now() - ago
     change = apply(before.payment, before.pending, Expired(), cause=Cause.CLOCK, terms=terms, at=at)
-    await commit(gw, changed(gw, before, change), change)
+    await record(gw, before, change)
 
 
 async def force(house: House, payment_id: str, state: State, *, expired_ago: timedelta | None = None) -> None:

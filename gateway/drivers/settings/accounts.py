@@ -18,7 +18,13 @@ from gateway.drivers.settings.shape import AccountShape
 from gateway.drivers.settings.yaml_file import nothing, place
 from gateway.provider import Account, Provider
 
-_MEMBER_MEANT = {"is mandatory": "enabled", "key ": "key", "max_length ": "max_length", "pattern ": "pattern"}
+_MEMBER_MEANT = {
+    "is mandatory": "enabled",
+    "key ": "key",
+    "max_length ": "max_length",
+    "pattern ": "pattern",
+    "from: ": "from",
+}
 """How the core's words about a field begin -> the member of the entry they are about."""
 
 
@@ -104,10 +110,10 @@ def _account(seat: Seat, shape: AccountShape, provider: Provider, common: Common
 def _fields(seat: Seat, shape: AccountShape, provider: Provider, common: Common) -> FieldMap:
     if not shape.fields and provider.name in common.unchanged:
         return common.unchanged[provider.name]
-    fields, problems = compile_map(provider.fields, {name: entry.change() for name, entry in shape.fields.items()})
+    fields, problems = compile_map(provider.fields, shape.fields)
     for name, problem in problems:
         meant = (member for start, member in _MEMBER_MEANT.items() if problem.startswith(start))
-        common.reading.note(seat.path("fields", name, *meant), problem)
+        common.reading.note(seat.path("fields", name, *meant), problem.removeprefix("from: "))
     return fields if shape.fields else common.unchanged.setdefault(provider.name, fields)
 
 

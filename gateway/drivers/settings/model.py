@@ -28,6 +28,7 @@ from gateway.drivers.settings.values import (
     Span,
     TargetUrl,
     WebhookSecrets,
+    When,
 )
 from gateway.provider import Account, Provider
 
@@ -166,8 +167,22 @@ class DepositMethod(msgspec.Struct, frozen=True, kw_only=True):
     fields: Mapping[str, Mapping[str, str]]
 
 
+class RoutingRule(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a new payment that names no account goes: ``account``, then those of ``fallback`` in turn.
+
+    ``when`` is searched in the create body and matches where JMESPath calls its answer true; None matches always.
+    """
+
+    when: When | None = None
+    account: str
+    fallback: tuple[str, ...] = ()
+
+
 class Tenant(msgspec.Struct, frozen=True, kw_only=True):
-    """Who calls our API. ``return_origins`` are normalised as ``origin_of`` does; ``rate_limit`` None = no limit."""
+    """Who calls our API. ``return_origins`` are normalised as ``origin_of`` does; ``rate_limit`` None = no limit.
+
+    The first rule of ``routing`` that matches chooses.
+    """
 
     id: str
     title: str
@@ -177,6 +192,7 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
     webhook: Webhook | None
     accounts: Mapping[str, AccountEntry]
     deposit_methods: Mapping[str, DepositMethod]
+    routing: tuple[RoutingRule, ...] = ()
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

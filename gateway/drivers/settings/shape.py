@@ -29,24 +29,6 @@ from gateway.drivers.settings.values import (
 )
 
 
-class FieldShape(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
-    """An entry under an account's ``fields``; what the core does not know yet stands last."""
-
-    key: str | None = None
-    enabled: bool = True
-    required: bool = False
-    value: str | None = None
-    label: Mapping[str, str] = msgspec.field(default_factory=dict)
-    max_length: int | None = None
-    pattern: str | None = None
-    values: NotYet | None = None
-    from_: NotYet | None = None
-
-    def change(self) -> FieldChange:
-        """The entry as the core takes it."""
-        return FieldChange(**{name: getattr(self, name) for name in FieldChange.__struct_fields__})
-
-
 class AccountShape(msgspec.Struct, frozen=True, kw_only=True):
     """An entry under a tenant's ``accounts``; ``config`` waits until its provider is known."""
 
@@ -56,7 +38,7 @@ class AccountShape(msgspec.Struct, frozen=True, kw_only=True):
     accept_previous: bool = False
     callback_id: CallbackId | None = None
     config: Raw | None = None
-    fields: Mapping[str, FieldShape] = msgspec.field(default_factory=dict)
+    fields: Mapping[str, FieldChange] = msgspec.field(default_factory=dict)
 
 
 class LimitsShape(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,7 +65,10 @@ class DepositShape(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TenantShape(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry under ``tenants``. An absent ``rate_limit`` is the default one, ``null`` is none."""
+    """An entry under ``tenants``. An absent ``rate_limit`` is the default one, ``null`` is none.
+
+    The rules of ``routing`` are read one by one later, so that each problem knows the number of its rule.
+    """
 
     name: SomeText | None = None
     keys: tuple[TenantKey, ...] = ()
@@ -91,7 +76,7 @@ class TenantShape(msgspec.Struct, frozen=True, kw_only=True):
     rate_limit: TenantRate | None = TenantRate()
     webhook: Webhook | None = None
     request_maps: NotYet | None = None
-    routing: NotYet | None = None
+    routing: tuple[Raw, ...] = ()
     accounts: Mapping[Name, AccountShape] = msgspec.field(default_factory=dict)
     deposit_methods: Mapping[MethodName, DepositShape] = msgspec.field(default_factory=dict)
     crm: NotYet | None = None

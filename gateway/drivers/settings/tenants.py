@@ -15,6 +15,7 @@ from gateway.drivers.settings.accounts import Common, Seat, previous_endpoint_id
 from gateway.drivers.settings.model import AccountEntry, DepositMethod, Tenant, TenantKey
 from gateway.drivers.settings.problems import Path, unknown
 from gateway.drivers.settings.reading import Reading
+from gateway.drivers.settings.routing import resolve_routing
 from gateway.drivers.settings.shape import DepositShape, LimitsShape, TenantShape
 from gateway.drivers.settings.yaml_file import names_at, pairs, text_at, value_at
 
@@ -40,6 +41,7 @@ def resolve_tenant(name: str, shape: TenantShape, node: Node, common: Common) ->
         webhook=shape.webhook,
         accounts=accounts,
         deposit_methods={method: _method(method, given) for method, given in shape.deposit_methods.items()},
+        routing=resolve_routing(("tenants", name, "routing"), shape.routing, known, common.reading),
     )
 
 

@@ -13,6 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
+from gateway.core.expressions import Expression, compile_expression
 from gateway.core.money import Amount
 from gateway.core.secret import Secret
 from gateway.drivers.settings.around import Around, FromText, Then
@@ -133,6 +134,7 @@ Origin = Annotated[str, FromText(origin)]
 TargetUrl = Annotated[str, FromText(target_url)]
 PublicUrl = Annotated[str, FromText(public_url)]
 PublicText = Annotated[str, FromText(public_text)]
+When = Annotated[Expression, FromText(lambda text, _: compile_expression(text))]
 StorePath = Annotated[Path, FromText(_store_path)]
 Moment = Annotated[datetime, FromText(_moment)]
 Seconds = Annotated[float, FromText(_seconds)]

@@ -146,10 +146,12 @@ async def open_sqlite(path: Path) -> Store:
         os.close(lock)
         raise AlreadyRunning(f"another gateway is using {path}") from None
     try:
-        writer = await _connect(path, "rwc")
-        for table in TABLES:
-            await writer.execute(table)
-        readers = [await _connect(path, "rw") for _ in range(READERS)]
+        async with contextlib.AsyncExitStack() as opened:
+            writer = await _connect(path, "rwc", opened)
+            for table in TABLES:
+                await writer.execute(table)
+            readers = [await _connect(path, "rw", opened) for _ in range(READERS)]
+            opened.pop_all()
     except sqlite3.Error as problem:
         os.close(lock)
         raise Unavailable(f"the store {path} cannot be opened: {problem}") from problem
@@ -167,20 +169,30 @@ class _ReadOnly:
         raise Unavailable("this store was opened to read only")
 
     async def rows(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
-        return [tuple(row) for row in await self._reader.execute_fetchall(sql, params)]
+        try:
+            return [tuple(row) for row in await self._reader.execute_fetchall(sql, params)]
+        except sqlite3.Error as problem:
+            raise Unavailable(f"the store cannot be read: {problem}") from problem
 
 
 async def open_sqlite_to_read(path: Path) -> Store:
     """Open an existing database beside a running server. Raises ``Unavailable`` when there is none."""
+    if not path.is_file():
+        raise Unavailable(f"there is no store {path}")
     try:
-        return Store(_ReadOnly(await _connect(path, "ro")))
+        async with contextlib.AsyncExitStack() as opened:
+            reader = await _connect(path, "ro", opened)
+            opened.pop_all()
+            return Store(_ReadOnly(reader))
     except sqlite3.Error as problem:
         raise Unavailable(f"the store {path} cannot be opened: {problem}") from problem
 
 
-async def _connect(path: Path, mode: str) -> aiosqlite.Connection:
+async def _connect(path: Path, mode: str, opened: contextlib.AsyncExitStack) -> aiosqlite.Connection:
+    """Connect, and leave the closing to ``opened``: the thread of a forgotten connection keeps the process alive."""
     location = f"file:{quote(str(path))}?mode={mode}"
     connection = await aiosqlite.connect(location, uri=True, isolation_level=None)
+    opened.push_async_callback(connection.close)
     await connection.execute("PRAGMA busy_timeout = 5000")
     if mode != "ro":
         await connection.execute("PRAGMA journal_mode = WAL")

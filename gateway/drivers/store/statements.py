@@ -309,7 +309,8 @@ def hasten(tenant: str, payment_id: str, due_at: datetime) -> Statement:
     """Bring a payment's next look forward; a nearer one stays."""
     return Statement(
         "INSERT INTO agenda (tenant, payment_id, due_at, tries) VALUES (?, ?, ?, 0)"
-        " ON CONFLICT (tenant, payment_id) DO UPDATE SET due_at = excluded.due_at WHERE agenda.due_at > excluded.due_at",
+        " ON CONFLICT (tenant, payment_id) DO UPDATE SET due_at = excluded.due_at"
+        " WHERE agenda.due_at > excluded.due_at",
         (tenant, payment_id, milliseconds(due_at)),
     )
 

@@ -1,0 +1,42 @@
+"""``gateway check``: are the settings usable?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gateway.cli.exits import BAD_SETTINGS
+from gateway.cli.loading import Loaded, config_option, json_option, load
+from gateway.cli.output import print_json
+from gateway.core.errors import SettingsError
+
+
+@click.command()
+@config_option
+@json_option
+@click.pass_context
+def check(context: click.Context, config: Path, as_json: bool) -> None:
+    """Check settings and plugins; print every problem."""
+    try:
+        loaded = load(config)
+    except SettingsError as wrong:
+        if not as_json:
+            raise
+        print_json({"problems": wrong.problems})
+        context.exit(BAD_SETTINGS)
+    counts = _counts(loaded)
+    if as_json:
+        print_json({"problems": [], **counts})
+        return
+    click.echo("ok")
+    click.echo(f"{config}: " + ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in counts.items()))
+
+
+def _counts(loaded: Loaded) -> dict[str, int]:
+    return {
+        "tenants": len(loaded.settings.tenants),
+        "accounts": len(loaded.entries),
+        "deposit_methods": sum(len(tenant.deposit_methods) for tenant in loaded.settings.tenants.values()),
+        "plugins": len(loaded.registry.plugins),
+    }

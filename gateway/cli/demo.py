@@ -1,0 +1,20 @@
+"""``gateway demo``: the whole product in a few seconds, with no account anywhere."""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+
+from gateway.cli.exits import FAILED
+
+
+@click.command()
+@click.pass_context
+def demo(context: click.Context) -> None:
+    """Play one payment through each provider, over real HTTP, and check every step."""
+    # Here and not above: the story stands on this package, whose parts must be there first.
+    from gateway.demo import play
+
+    if not asyncio.run(play()):
+        context.exit(FAILED)

@@ -1,0 +1,35 @@
+"""Errors become exit codes here and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from gateway.core.errors import GatewayError, SettingsError, Unavailable
+from gateway.drivers.store.sqlite import AlreadyRunning
+
+FAILED, BAD_SETTINGS, ALREADY_RUNNING, STORE_UNUSABLE = 1, 2, 3, 4
+
+EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
+    (SettingsError, BAD_SETTINGS),
+    (AlreadyRunning, ALREADY_RUNNING),
+    (Unavailable, STORE_UNUSABLE),
+    (GatewayError, FAILED),
+    (OSError, FAILED),  # such as an address that is in use
+)
+"""The first kind that fits decides. Bad usage is 2 as well; that is click's own."""
+
+
+class Commands(click.Group):
+    """A group whose commands' errors are printed on stderr and end the process with their code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # the reader of our output went away: click ends quietly
+        except tuple(kind for kind, _ in EXIT_CODES) as problem:
+            click.echo(str(problem), err=True)
+            ctx.exit(next(code for kind, code in EXIT_CODES if isinstance(problem, kind)))

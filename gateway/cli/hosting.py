@@ -1,0 +1,92 @@
+"""Small servers on loopback for development: the far sides of the providers, and whoever else plays along."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+
+import click
+from aiohttp import web
+
+from gateway.cli.loading import Loaded
+from gateway.drivers.settings import AccountEntry
+from gateway.provider import SimulatedAccount
+
+LOOPBACK = "127.0.0.1"
+Ports = dict[str, int]
+
+
+def bind(port: int) -> socket.socket:
+    """Take a port on loopback (0 = any free one). Raises ``OSError`` when it is taken."""
+    return socket.create_server((LOOPBACK, port))
+
+
+def url_of(bound: socket.socket) -> str:
+    """The address of a bound socket."""
+    return f"http://{LOOPBACK}:{bound.getsockname()[1]}"
+
+
+@contextlib.asynccontextmanager
+async def hosted(app: web.Application, bound: socket.socket) -> AsyncIterator[None]:
+    """Serve an application on a bound socket for the time of the block."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, bound).start()
+        yield
+    finally:
+        await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def simulating(
+    loaded: Loaded, sockets: Mapping[str, socket.socket], address: Callable[[AccountEntry], str]
+) -> AsyncIterator[None]:
+    """Run the far sides of these providers. ``address`` tells where an account is called back."""
+    async with contextlib.AsyncExitStack() as stack:
+        for provider, bound in sockets.items():
+            app = loaded.registry.simulators[provider].app(_simulated(loaded, provider, address))
+            await stack.enter_async_context(hosted(app, bound))
+        yield
+
+
+def bind_simulators(loaded: Loaded, providers: tuple[str, ...], ports: Ports) -> dict[str, socket.socket]:
+    """Take the ports of these providers' simulators, of all when none is named.
+
+    Raises click's usage error for a provider without one, ``OSError`` for a port that is taken.
+    """
+    known = loaded.registry.simulators
+    for provider in (*providers, *ports):
+        if provider not in known:
+            raise click.UsageError(f'there is no simulator for "{provider}", known are {", ".join(sorted(known))}')
+    return {name: bind(ports.get(name, known[name].port)) for name in providers or sorted(known)}
+
+
+def announce(sockets: Mapping[str, socket.socket]) -> None:
+    """Print one line per simulator."""
+    for provider, bound in sockets.items():
+        click.echo(f"simulator {provider} {url_of(bound)}")
+
+
+def read_ports(_context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> Ports:
+    """Read ``provider=PORT`` options."""
+    ports: Ports = {}
+    for text in given:
+        provider, _, port = text.partition("=")
+        if not (port.isascii() and port.isdigit() and int(port[:9]) <= 65535):
+            raise click.BadParameter(f'"{text}" must be PROVIDER=PORT', param=parameter)
+        ports[provider] = int(port)
+    return ports
+
+
+def _simulated(loaded: Loaded, provider: str, address: Callable[[AccountEntry], str]) -> dict[str, SimulatedAccount]:
+    return {
+        f"{entry.tenant}/{entry.name}": SimulatedAccount(
+            account=entry.account,
+            callback_url=address(entry),
+            credentials=entry.provider.credentials(entry.account),
+        )
+        for entry in loaded.entries
+        if entry.provider.name == provider
+    }

@@ -1,0 +1,38 @@
+"""``gateway keys``: bearer keys for tenants and operators. Settings hold only their hash."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+
+import click
+
+from gateway.cli.loading import json_option
+from gateway.cli.output import print_json, print_pairs
+
+ADMIN_ID = "admin"
+_KEY_ID = re.compile(r"[A-Za-z0-9-]{1,32}")
+
+
+@click.group()
+def keys() -> None:
+    """Make keys."""
+
+
+@keys.command()
+@click.option("--admin", is_flag=True, help="A key for the operators' listener.")
+@click.option("--id", "key_id", default="k1", show_default=True, help="The key's id among its tenant's keys.")
+@json_option
+def new(admin: bool, key_id: str, as_json: bool) -> None:
+    """Print a new key, shown this once, and the SHA-256 that belongs into the settings."""
+    if _KEY_ID.fullmatch(key_id) is None:
+        raise click.BadParameter(f"must match {_KEY_ID.pattern}", param_hint="--id")
+    made = new_key(ADMIN_ID if admin else key_id)
+    (print_json if as_json else print_pairs)(made)
+
+
+def new_key(key_id: str) -> dict[str, str]:
+    """Make a key of 256 random bits: ``gw_<key id>_<secret>`` and the hex SHA-256 of that whole text."""
+    key = f"gw_{key_id}_{secrets.token_urlsafe(32)}"
+    return {"id": key_id, "key": key, "sha256": hashlib.sha256(key.encode()).hexdigest()}

@@ -1,0 +1,65 @@
+"""What commands begin with: the options they share, the plugins and the settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+from gateway.drivers.registry import Registry, load_plugins
+from gateway.drivers.settings import AccountEntry, Settings, blocked_plugins, load_settings
+from gateway.drivers.store.queries import Store
+from gateway.drivers.store.sqlite import open_sqlite_to_read
+
+config_option = click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    default="settings.yaml",
+    envvar="GATEWAY_CONFIG",
+    show_default=True,
+    show_envvar=True,
+    metavar="PATH",
+    help="The settings file.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+
+class Loaded(NamedTuple):
+    """The settings and the plugins they were checked with."""
+
+    settings: Settings
+    registry: Registry
+
+    @property
+    def entries(self) -> list[AccountEntry]:
+        """All accounts of all tenants, in the order of the settings."""
+        return [entry for tenant in self.settings.tenants.values() for entry in tenant.accounts.values()]
+
+
+def load(config: Path) -> Loaded:
+    """Load plugins and settings. Raises ``SettingsError`` with a line per problem."""
+    registry = load_plugins(blocked=blocked_plugins(config))
+    return Loaded(load_settings(config, providers=registry.providers, environ=os.environ), registry)
+
+
+def callback_url(settings: Settings, entry: AccountEntry) -> str | None:
+    """The address a provider is told; None where only the running server knows its port."""
+    server = settings.server
+    if server.public_url is None and server.port == 0:
+        return None
+    host = f"[{server.host}]" if ":" in server.host else server.host
+    return f"{server.public_url or f'http://{host}:{server.port}'}/callbacks/{entry.endpoint_id}"
+
+
+@asynccontextmanager
+async def reading(settings: Settings) -> AsyncIterator[Store]:
+    """Open the store to read, beside a running server too. Raises ``Unavailable``."""
+    store = await open_sqlite_to_read(settings.store_path)
+    try:
+        yield store
+    finally:
+        await store.close()

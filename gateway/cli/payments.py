@@ -1,0 +1,109 @@
+"""``gateway payments``: read the store, also beside a running server. Nothing here changes anything."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from gateway.cli.loading import config_option, json_option, load, reading
+from gateway.cli.output import print_json, print_pairs, print_table
+from gateway.cli.timeline import Line, merge
+from gateway.core.payment import State
+from gateway.core.views import PaymentView, payment_view, rfc3339
+from gateway.drivers.settings import Settings
+from gateway.drivers.store.queries import Loaded, PaymentFilter
+
+COLUMNS = ("id", "tenant", "account", "merchant_reference", "state", "amount", "currency", "created_at")
+
+
+@click.group()
+def payments() -> None:
+    """Look at payments."""
+
+
+@payments.command("list")
+@click.option("--tenant", help="Only this tenant's.")
+@click.option("--state", type=click.Choice([str(state) for state in State]), help="Only in this state.")
+@click.option("--merchant-reference", help="Only with this reference.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At most so many.")
+@config_option
+@json_option
+def list_payments(
+    tenant: str | None, state: str | None, merchant_reference: str | None, limit: int, config: Path, as_json: bool
+) -> None:
+    """List payments, newest first, of all tenants in the settings."""
+    settings = load(config).settings
+    wanted = PaymentFilter(limit=limit, state=state, merchant_reference=merchant_reference)
+    found = asyncio.run(_found(settings, _tenants(settings, tenant), wanted))
+    if as_json:
+        print_json({"data": found})
+        return
+    print_table(COLUMNS, ([getattr(one, column) for column in COLUMNS] for one in found))
+
+
+@payments.command()
+@click.argument("payment_id", metavar="ID")
+@config_option
+@json_option
+def show(payment_id: str, config: Path, as_json: bool) -> None:
+    """Show one payment and everything that happened to it, by time."""
+    found = asyncio.run(_story(load(config).settings, payment_id))
+    if found is None:
+        raise click.ClickException(f"no tenant of the settings has a payment {payment_id}")
+    payment, lines = found
+    if as_json:
+        print_json({"payment": payment, "timeline": lines})
+        return
+    print_pairs({name: _text(getattr(payment, name)) for name in payment.__struct_fields__})
+    click.echo()
+    print_table(("at", "kind", "what", "id", "details"), (_row(line) for line in lines))
+
+
+def _tenants(settings: Settings, tenant: str | None) -> list[str]:
+    if tenant is not None and tenant not in settings.tenants:
+        raise click.BadParameter(f'there is no tenant "{tenant}"', param_hint="--tenant")
+    return [tenant] if tenant is not None else list(settings.tenants)
+
+
+async def _found(settings: Settings, tenants: Iterable[str], wanted: PaymentFilter) -> list[PaymentView]:
+    """The newest of all tenants: ids are time-ordered, so they sort across tenants as well."""
+    async with reading(settings) as store:
+        found = [loaded for tenant in tenants for loaded in await store.payments(tenant, wanted)]
+    found.sort(key=lambda loaded: loaded.payment.id, reverse=True)
+    return [_view(loaded) for loaded in found[: wanted.limit]]
+
+
+async def _story(settings: Settings, payment_id: str) -> tuple[PaymentView, list[Line]] | None:
+    async with reading(settings) as store:
+        for tenant in settings.tenants:
+            loaded = await store.payment(tenant, payment_id)
+            if loaded is not None:
+                lines = merge(
+                    events=await store.events(tenant, payment_id),
+                    operations=await store.operations(tenant, payment_id),
+                    callbacks=await store.callbacks(tenant, payment_id),
+                    deliveries=await store.deliveries(tenant, payment_id),
+                )
+                return _view(loaded), lines
+    return None
+
+
+def _view(loaded: Loaded) -> PaymentView:
+    return payment_view(loaded.payment, loaded.pending)
+
+
+def _row(line: Line) -> tuple[str, ...]:
+    details = ", ".join(f"{name}: {value}" for name, value in line.details.items())
+    return rfc3339(line.at), line.kind, line.what, line.id, details
+
+
+def _text(value: Any) -> object:
+    """A member as one line: what has members of its own as JSON."""
+    if value is None or isinstance(value, str | int):
+        return value
+    return msgspec.json.encode(value).decode() if value else None

@@ -1,0 +1,58 @@
+"""``gateway serve``: the server, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from gateway.cli.foreground import settle_memory, stop_signal
+from gateway.cli.hosting import Ports, announce, bind_simulators, read_ports, simulating
+from gateway.cli.loading import Loaded, config_option, load
+from gateway.drivers.telemetry import setup_logging
+from gateway.web.server import running
+
+DEVELOPMENT = "DEVELOPMENT MODE: secrets may be literal, http and private targets are allowed, never serve money so"
+
+_log = logging.getLogger("gateway")
+
+
+@click.command()
+@config_option
+@click.option("--with-simulators", is_flag=True, help="Run the providers' simulators too (development only).")
+@click.option(
+    "--simulator-port",
+    "ports",
+    multiple=True,
+    callback=read_ports,
+    metavar="PROVIDER=PORT",
+    help="Another port for one simulator; 0 = any free one.",
+)
+def serve(config: Path, with_simulators: bool, ports: Ports) -> None:
+    """Run the gateway. Prints "ready URL admin URL" when it listens; SIGTERM and SIGINT stop it cleanly."""
+    setup_logging()
+    loaded = load(config)
+    if with_simulators and not loaded.settings.server.development:
+        raise click.UsageError("--with-simulators needs server.development: true")
+    sockets = bind_simulators(loaded, (), ports) if with_simulators else {}
+    asyncio.run(_serve(loaded, sockets))
+
+
+async def _serve(loaded: Loaded, sockets: Mapping[str, socket.socket]) -> None:
+    if loaded.settings.server.development:
+        _log.warning(DEVELOPMENT)
+    with stop_signal() as stop:
+        # The outer stack ends last: operations that end while the gateway drains still reach the simulators.
+        async with contextlib.AsyncExitStack() as simulators, running(loaded.settings, loaded.registry) as server:
+            await simulators.enter_async_context(simulating(loaded, sockets, server.gateway.callback_url))
+            settle_memory()
+            click.echo(f"ready {server.url} admin {server.admin_url}")
+            announce(sockets)
+            await stop.wait()
+            _log.info("stopping")
+        _log.info("stopped")

@@ -1,0 +1,171 @@
+"""What the demo plays on: a real gateway, both simulators and a tenant's own server, in a folder that is thrown away.
+
+Nothing is faked between them: everything below speaks HTTP, and what is shown was read from the wire.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import secrets
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any, NamedTuple
+
+import aiohttp
+import standardwebhooks
+from aiohttp import web
+from rich.console import Console
+from rich.text import Text
+
+from gateway.cli.hosting import bind, hosted, simulating, url_of
+from gateway.cli.keys import new_key
+from gateway.cli.loading import load
+from gateway.web.server import running
+
+PROVIDERS = ("psp_open_api", "creditkey")
+
+WEBHOOK_WAIT = 10.0
+"""Seconds after which a webhook that has not arrived will not."""
+
+
+class StepFailed(Exception):
+    """Something is not as it must be. The message says what was expected."""
+
+
+class Answer(NamedTuple):
+    """A whole HTTP answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+    @property
+    def json(self) -> Any:
+        """The body, read as JSON."""
+        return json.loads(self.text)
+
+
+class Tenant:
+    """The tenant's side: a key for the gateway's API, and a server that takes webhooks."""
+
+    def __init__(self) -> None:
+        self.key = new_key("demo")
+        self.webhook_secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+        self._verifier = standardwebhooks.Webhook(self.webhook_secret)
+        self._received: list[dict[str, Any]] = []
+        self._arrived = asyncio.Condition()
+
+    def app(self) -> web.Application:
+        """The tenant's server."""
+        app = web.Application()
+        app.router.add_post("/hooks", self._receive)
+        return app
+
+    async def told(self, payment_id: str, kind: str) -> dict[str, Any]:
+        """Wait for a verified webhook of this payment and type. Raises ``TimeoutError``."""
+
+        def found() -> dict[str, Any] | None:
+            return next(
+                (b for b in self._received if (b["data"]["payment"]["id"], b["type"]) == (payment_id, kind)), None
+            )
+
+        async with self._arrived, asyncio.timeout(WEBHOOK_WAIT):
+            await self._arrived.wait_for(lambda: found() is not None)
+        return found() or {}
+
+    async def _receive(self, request: web.Request) -> web.Response:
+        """Believe a webhook only if the reference library verifies it."""
+        try:
+            body = self._verifier.verify(await request.read(), dict(request.headers))
+        except standardwebhooks.WebhookVerificationError:
+            return web.Response(status=400)
+        async with self._arrived:
+            self._received.append(body)
+            self._arrived.notify_all()
+        return web.Response(status=204)
+
+
+class Stage:
+    """What a step of the story works with. ``payments`` are the last answers, by a name the story gives them."""
+
+    def __init__(
+        self, console: Console, http: aiohttp.ClientSession, *, tenant: Tenant, urls: Mapping[str, str]
+    ) -> None:
+        self.console = console
+        self.tenant = tenant
+        self.urls = urls
+        self.payments: dict[str, Any] = {}
+        self._http = http
+
+    async def call(self, method: str, path: str, body: object = None) -> Answer:
+        """Call the gateway as the tenant does, with a fresh idempotency key where one is needed."""
+        headers = {"Authorization": f"Bearer {self.tenant.key['key']}"}
+        if method != "GET":
+            headers["Idempotency-Key"] = f"demo-{uuid.uuid4()}"
+        return await self.visit(method, self.urls["gateway"] + path, body, headers)
+
+    async def far(self, provider: str, method: str, path: str) -> Any:
+        """Call a provider's simulator; its JSON answer."""
+        return (await self.visit(method, self.urls[provider] + path)).json
+
+    async def visit(
+        self, method: str, url: str, body: object = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Send one request as a browser or program would, without following redirects."""
+        asked = {"Accept": "application/json", **(headers or {})}
+        async with self._http.request(method, url, json=body, headers=asked, allow_redirects=False) as answer:
+            return Answer(answer.status, answer.headers, await answer.text())
+
+    def check(self, what: str, holds: bool, seen: object = "") -> None:
+        """Go on only if it holds. Raises ``StepFailed``."""
+        if not holds:
+            raise StepFailed(f"expected: {what}" + (f", seen: {seen}" if seen != "" else ""))
+        self.console.print(Text.assemble("  ", ("✓ ", "green"), what))
+
+    def show(self, what: str, text: str) -> None:
+        """Print something as it was on the wire: every byte, no markup, no wrapping."""
+        self.console.print(Text(f"  {what}", style="dim"))
+        for line in text.splitlines():
+            self.console.print(Text(f"    {line}"), soft_wrap=True)
+
+
+@contextlib.asynccontextmanager
+async def open_stage(console: Console) -> AsyncIterator[Stage]:
+    """Run all servers for the time of the block, on free ports of this machine."""
+    tenant = Tenant()
+    sockets = {name: bind(0) for name in (*PROVIDERS, "tenant")}
+    async with contextlib.AsyncExitStack() as stack:
+        for bound in sockets.values():
+            stack.callback(bound.close)
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="gateway-demo-"))
+        urls = {name: url_of(bound) for name, bound in sockets.items()}
+        loaded = load(_write_settings(Path(folder), tenant, urls))
+        await stack.enter_async_context(hosted(tenant.app(), sockets["tenant"]))
+        server = await stack.enter_async_context(running(loaded.settings, loaded.registry))
+        far_sides = {name: sockets[name] for name in PROVIDERS}
+        await stack.enter_async_context(simulating(loaded, far_sides, server.gateway.callback_url))
+        http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)))
+        yield Stage(console, http, tenant=tenant, urls={**urls, "gateway": server.url})
+
+
+def _write_settings(folder: Path, tenant: Tenant, urls: Mapping[str, str]) -> Path:
+    """Fill in the demo's settings. Nothing of it is worth keeping, so every secret is made up on the spot."""
+    text = files("gateway.cli").joinpath("demo.yaml").read_text()
+    filled = Template(text).substitute(
+        urls,
+        server_secret=secrets.token_urlsafe(32),
+        shared_secret=secrets.token_urlsafe(32),
+        key_id=tenant.key["id"],
+        key_sha256=tenant.key["sha256"],
+        webhook_secret=tenant.webhook_secret,
+    )
+    path = folder / "settings.yaml"
+    path.write_text(filled)
+    return path

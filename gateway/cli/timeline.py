@@ -1,0 +1,85 @@
+"""Everything that happened to one payment as one list by time. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from gateway.core.payment import Operation, PaymentEvent, Status
+from gateway.drivers.store.queries import DeliveryRow
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that happened. ``kind`` is ``event``, ``operation``, ``callback`` or ``webhook``."""
+
+    at: datetime
+    kind: str
+    what: str
+    id: str
+    details: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+
+ORDER = ("operation", "callback", "event", "webhook")
+"""Within one millisecond: what was done or came in, what it changed, who was told."""
+
+
+def merge(
+    *,
+    events: Iterable[tuple[str, PaymentEvent]],
+    operations: Iterable[Operation],
+    callbacks: Iterable[Sequence[Any]],
+    deliveries: Iterable[DeliveryRow],
+) -> list[Line]:
+    """Merge what the store knows, oldest first. ``callbacks``: (id, Unix milliseconds, suffix, verdict, reason)."""
+    lines = [
+        *(line for operation in operations for line in _operation(operation)),
+        *(_callback(*row) for row in callbacks),
+        *(_event(event_id, event) for event_id, event in events),
+        *(line for row in deliveries for line in _delivery(row)),
+    ]
+    return sorted(lines, key=lambda line: (line.at, ORDER.index(line.kind)))
+
+
+def _event(event_id: str, event: PaymentEvent) -> Line:
+    moved = {"state": f"{event.state_before or '-'} -> {event.state_after}", "cause": str(event.cause)}
+    details = {"version": str(event.version), **moved, **event.details}
+    return Line(at=event.at, kind="event", what=event.type, id=event_id, details=details)
+
+
+def _operation(operation: Operation) -> Iterator[Line]:
+    """Its begin, and how it stands once that is known."""
+    amount = {"amount": f"{operation.amount:f}"}
+    yield _of(operation, operation.created_at, f"{operation.kind} {Status.SENDING}", amount)
+    if operation.status is not Status.SENDING:
+        failure = {"failure": operation.failure.message} if operation.failure else {}
+        note = {"note": operation.note} if operation.note else {}
+        yield _of(operation, operation.updated_at, f"{operation.kind} {operation.status}", failure | note)
+
+
+def _of(operation: Operation, at: datetime, what: str, details: Mapping[str, str]) -> Line:
+    return Line(at=at, kind="operation", what=what, id=operation.id, details=details)
+
+
+def _callback(inbox_id: str, received_at: int, suffix: str, verdict: str, reason: str | None) -> Line:
+    details = {"reason": reason} if reason else {}
+    return Line(at=_moment(received_at), kind="callback", what=f"{suffix} {verdict}", id=inbox_id, details=details)
+
+
+def _delivery(row: DeliveryRow) -> Iterator[Line]:
+    """Every try, and the next one where there will be one."""
+    for number, tried in enumerate(row.attempts, 1):
+        answer = str(tried["status_code"] or tried["error"])
+        yield _told(row, datetime.fromisoformat(tried["at"]), {"try": str(number), "answer": answer})
+    if row.next_attempt_at is not None:
+        yield _told(row, _moment(row.next_attempt_at), {"try": str(len(row.attempts) + 1), "answer": "due"})
+
+
+def _told(row: DeliveryRow, at: datetime, details: Mapping[str, str]) -> Line:
+    return Line(at=at, kind="webhook", what=row.type, id=row.id, details={"status": row.status, **details})
+
+
+def _moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -1,0 +1,104 @@
+"""Logs: one JSON object per line on stderr. What is not listed here never reaches a log.
+
+A record of ours is a fixed sentence plus fields of ``FIELDS``. Of a library's record only its place is told, of an
+exception only its type and its stack's places: their texts quote URLs, headers and what came over the wire.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import traceback
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any
+
+FIELDS = (
+    "request_id",
+    "method",
+    "route",
+    "status",
+    "milliseconds",
+    "tenant",
+    "account",
+    "provider",
+    "payment_id",
+    "operation_id",
+    "problem",
+    "error",
+    "kind",
+    "work",
+    "plugin",
+)
+"""The extra fields a record may carry, in the order they are written. All others are dropped."""
+
+LIBRARY_MESSAGE = "a library logged"
+"""Stands for the message of every logger that is not ours."""
+
+_OURS = "gateway"
+_LONGEST = 1000  # characters of one field: a log line is read by people
+_DEEPEST = 5  # causes of causes told of one exception
+
+_log = logging.getLogger(_OURS)
+
+
+class JsonLines(logging.Formatter):
+    """Write a record as one line of JSON: time, level, message, fields, exception."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format one record. Arguments of the message are never filled in: they are not on the list."""
+        is_ours = record.name == _OURS or record.name.startswith(f"{_OURS}.")
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "message": str(record.msg) if is_ours else LIBRARY_MESSAGE,
+        }
+        if not is_ours:
+            line |= {"logger": record.name, "place": f"{record.pathname}:{record.lineno}"}
+        line |= {name: _plain(vars(record)[name]) for name in FIELDS if name in vars(record)}
+        if record.exc_info and record.exc_info[1] is not None:
+            line["exception"] = exception_told(record.exc_info[1])
+        return json.dumps(line)
+
+
+def exception_told(error: BaseException, depth: int = 0) -> dict[str, Any]:
+    """Tell an exception without its text: type, ``file:line`` of its stack (outermost first), what it came from."""
+    told: dict[str, Any] = {
+        "type": type(error).__qualname__,
+        "stack": [f"{frame.f_code.co_filename}:{line}" for frame, line in traceback.walk_tb(error.__traceback__)],
+    }
+    origins = _origins(error) if depth < _DEEPEST else []
+    if origins:
+        told["from"] = [exception_told(origin, depth + 1) for origin in origins]
+    return told
+
+
+def setup_logging() -> None:
+    """Send every log of this process to stderr as JSON lines: ours from INFO, libraries' from WARNING."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    _log.setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    # Else a handler that fails prints the record with all it carries.
+    logging.raiseExceptions = False
+    sys.excepthook = _log_uncaught
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """The last line of a process that dies: Python's own would print the exception's text."""
+    _log.critical("the process ends by a fault", exc_info=(kind, error, trace))
+
+
+def _origins(error: BaseException) -> list[BaseException]:
+    members = list(error.exceptions) if isinstance(error, BaseExceptionGroup) else []
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return [*members, *([cause] if cause is not None else [])]
+
+
+def _plain(value: object) -> object:
+    """A scalar as it is; of anything else only its type, because nobody knows what its text would show."""
+    if isinstance(value, str):
+        return str(value)[:_LONGEST]
+    return value if value is None or isinstance(value, bool | int | float) else type(value).__name__

@@ -1,0 +1,264 @@
+"""Change a payment at its provider: capture, cancel, update, refund. Each plans; ``operation.once`` does the rest.
+
+Every plan reads the payment, judges the wish by state and rules, and builds the request; nothing is stored before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from typing import Any
+
+from msgspec.structs import replace
+
+from gateway.core.commands import (
+    CancelPayment,
+    CapturePayment,
+    Command,
+    FetchPayment,
+    Kind,
+    Order,
+    RefundPayment,
+    UpdatePayment,
+)
+from gateway.core.errors import ProviderError, TenantError, invalid
+from gateway.core.money import quantized
+from gateway.core.payment import Alert, Operation, Payment, State
+from gateway.core.requests import CaptureBody, RefundBody, UpdateBody
+from gateway.core.states import PAST_GRACE, row_of
+from gateway.core.validation import amount_problems, holds_card_number, order_problems
+from gateway.core.views import refund_with_payment
+from gateway.drivers.settings import AccountEntry
+from gateway.drivers.store import statements
+from gateway.drivers.store.queries import Loaded
+from gateway.flows import lookup, successor
+from gateway.flows.context import Gateway
+from gateway.flows.operation import Answer, Claim, Intent, build, new_operation, once
+
+UPDATABLE = frozenset({State.AWAITING_CUSTOMER, State.AUTHORIZED})
+REFUNDABLE = frozenset({State.CAPTURED, State.PARTIALLY_REFUNDED})
+
+Plan = Callable[[], Awaitable[Intent]]
+
+
+async def capture(gw: Gateway, claim: Claim, payment_id: str, body: CaptureBody) -> Answer:
+    """Take the money of an authorized payment: the order shipped. Once; what is not captured is released."""
+
+    async def plan() -> Intent:
+        payment, entry = await ready(gw, claim.tenant, payment_id, CapturePayment)
+        if payment.state is not State.AUTHORIZED:
+            raise wrong_state(payment, "captured")
+        not_replaced(payment)
+        amount = amount_of(payment, body.amount, payment.money.amount)
+        if amount > payment.money.amount:
+            raise TenantError("amount_too_large", f"at most {payment.money.text()} can be captured")
+        check_order(payment, body.order, amount)
+        if amount < payment.money.amount and not entry.rules.partial_capture:
+            raise TenantError("unsupported_by_provider", f"{payment.provider} captures the whole amount only")
+        order = merged(payment.order, body.order)
+        if order.charges is not None and order.charges.grand_total != amount:
+            order = replace(order, charges=None)  # charges of the whole order would contradict a part of it
+        operation = begin(gw, claim, payment, Kind.CAPTURE, amount)
+        command = CapturePayment(**members_of(payment, operation), order=order, merchant_status=body.merchant_status)
+        return intend(entry, payment, command, operation)
+
+    return await once(gw, claim, plan)
+
+
+async def cancel(gw: Gateway, claim: Claim, payment_id: str) -> Answer:
+    """Give a payment up before capture."""
+
+    async def plan() -> Intent:
+        payment, entry = await ready(gw, claim.tenant, payment_id, CancelPayment)
+        return plan_cancel(gw, claim, entry, payment)
+
+    return await once(gw, claim, plan)
+
+
+def plan_cancel(gw: Gateway, claim: Claim | None, entry: AccountEntry, payment: Payment) -> Intent:
+    """A cancel by its tenant, or (no claim) by the gateway itself. Raises ``TenantError`` when the rules forbid it."""
+    row = row_of(payment, gw.terms(entry), gw.clock.now())
+    allowed = payment.state in entry.rules.cancel_from or payment.state is State.EXPIRED
+    if not allowed or row == PAST_GRACE:
+        raise wrong_state(payment, "canceled")
+    operation = begin(gw, claim, payment, Kind.CANCEL, payment.money.amount)
+    return intend(entry, payment, CancelPayment(**members_of(payment, operation)), operation)
+
+
+async def refund(gw: Gateway, claim: Claim, payment_id: str, body: RefundBody) -> Answer:
+    """Return money after capture. Where the provider can be asked, the refunded total is read first."""
+
+    async def plan() -> Intent:
+        payment, entry = await ready(gw, claim.tenant, payment_id, RefundPayment)
+        if payment.state not in REFUNDABLE:
+            raise wrong_state(payment, "refunded")
+        if FetchPayment in entry.provider.commands:
+            if not await lookup.follow_up(gw, claim.tenant, payment_id, hinted=False):
+                raise ProviderError("the provider showed another payment")
+            payment, entry = await ready(gw, claim.tenant, payment_id, RefundPayment)
+        left = payment.captured - payment.refunded
+        amount = amount_of(payment, body.amount, left)
+        if left <= 0 or amount > left:
+            raise TenantError("amount_too_large", f"at most {left:f} can be refunded")
+        operation = replace(begin(gw, claim, payment, Kind.REFUND, amount), reason=body.reason)
+        return intend(entry, payment, RefundPayment(**members_of(payment, operation), reason=body.reason), operation)
+
+    return await once(gw, claim, plan)
+
+
+async def update(gw: Gateway, claim: Claim, payment_id: str, body: UpdateBody) -> Answer:
+    """Change amount or order before capture; above the limit, on request, begin a successor for the new total."""
+    check_update(body)
+
+    async def plan() -> Intent:
+        payment, entry = await ready(gw, claim.tenant, payment_id, UpdatePayment)
+        if payment.state not in UPDATABLE:
+            raise wrong_state(payment, "updated")
+        not_replaced(payment)
+        amount = amount_of(payment, body.amount, payment.money.amount)
+        check_order(payment, body.order, amount)
+        check_charges_given(payment, body, amount)
+        order = merged(payment.order, body.order)
+        limit = entry.rules.max_increase
+        if limit is not None and amount - payment.accepted_amount > limit.amount:
+            if not body.allow_new_checkout:
+                raise over_limit(entry, payment)
+            return successor.plan(gw, claim, entry, payment, money=payment.money.with_amount(amount), order=order)
+        operation = replace(begin(gw, claim, payment, Kind.UPDATE, amount), order=order)
+        command = UpdatePayment(**members_of(payment, operation), order=order, merchant_status=body.merchant_status)
+        return intend(entry, payment, command, operation)
+
+    return await once(gw, claim, plan)
+
+
+async def refunds_of(gw: Gateway, tenant: str, payment_id: str) -> list[Any]:
+    """All refunds of a payment, oldest first."""
+    loaded = await find(gw, tenant, payment_id)
+    operations = await gw.store.operations(tenant, payment_id)
+    return [
+        refund_with_payment(loaded.payment, loaded.pending, operation)
+        for operation in operations
+        if operation.kind is Kind.REFUND
+    ]
+
+
+async def find(gw: Gateway, tenant: str, payment_id: str) -> Loaded:
+    """A tenant's payment. Raises the same ``not_found`` for one that is missing and one that is another tenant's."""
+    loaded = await gw.store.payment(tenant, payment_id)
+    if loaded is None:
+        raise TenantError("not_found", "there is no such payment")
+    return loaded
+
+
+async def ready(gw: Gateway, tenant: str, payment_id: str, command: type[Command]) -> tuple[Payment, AccountEntry]:
+    """The payment a command is for, if its provider can do it and nothing stands in the way."""
+    loaded = await find(gw, tenant, payment_id)
+    payment, pending, entry = loaded.payment, loaded.pending, gw.entry(loaded.payment)
+    if command not in entry.provider.commands:
+        raise TenantError("unsupported_by_provider", f"{payment.provider} has no such command", payment_id=payment_id)
+    if pending is not None:
+        raise TenantError(
+            "operation_outcome_pending",
+            f"operation {pending.id} ({pending.kind}) has no outcome yet",
+            payment_id=payment_id,
+            operation_id=pending.id,
+        )
+    if payment.review is not None:
+        raise TenantError("under_review", f"under review: {payment.review.reason}", payment_id=payment_id)
+    return payment, entry
+
+
+def not_replaced(payment: Payment) -> None:
+    """While a successor lives, capture and update of the replaced payment stop. Raises ``invalid_state``."""
+    if payment.replaced_by is not None:
+        raise TenantError(
+            "invalid_state",
+            "the payment was replaced by a successor",
+            payment_id=payment.id,
+            replaced_by=payment.replaced_by,
+        )
+
+
+def amount_of(payment: Payment, given: Decimal | None, absent: Decimal) -> Decimal:
+    """The amount a command names, with the currency's digits; ``absent`` where it names none."""
+    if given is None:
+        return absent
+    problems = amount_problems("$.amount", given, payment.money.digits)
+    if problems:
+        raise invalid(*problems)
+    return quantized(Decimal(given), payment.money.digits)
+
+
+def check_order(payment: Payment, order: Order | None, amount: Decimal) -> None:
+    """The order of a command: amounts, charges that come to ``amount``, no card numbers, the same billing address."""
+    problems = order_problems(order, payment.money.digits, amount)
+    billing = order.billing_address if order is not None else None
+    if billing is not None and billing != payment.order.billing_address:
+        problems.append(("$.order.billing_address", "cannot change"))
+    if problems:
+        raise invalid(*problems)
+    if order is not None and any(holds_card_number(item.name) for item in order.items or ()):
+        raise TenantError("card_data_refused", "an item's name seems to hold a card number")
+
+
+def check_update(body: UpdateBody) -> None:
+    """An update says at least one thing. Raises ``validation_failed``."""
+    if not any((body.amount is not None, body.order is not None, body.merchant_status, body.allow_new_checkout)):
+        raise invalid(("$", "needs at least one of amount, order, merchant_status, allow_new_checkout"))
+
+
+def check_charges_given(payment: Payment, body: UpdateBody, amount: Decimal) -> None:
+    """Where the payment has charges, a new amount needs new charges that come to it."""
+    charges = body.order.charges if body.order is not None else None
+    if payment.order.charges is not None and charges is None and amount != payment.money.amount:
+        raise invalid(("$.order.charges", "is required with a new amount"))
+
+
+def over_limit(entry: AccountEntry, payment: Payment) -> TenantError:
+    """The refusal of a rise above the provider's limit, with its alert."""
+    message = entry.rules.messages.get("increase_over_limit", "the amount rises above the provider's limit")
+    alert = Alert(code="increase_over_limit", message=message)
+    return TenantError("increase_over_limit", message, payment_id=payment.id, alerts=[alert])
+
+
+def merged(stored: Order, given: Order | None) -> Order:
+    """The whole order: members that are given replace the stored ones whole."""
+    if given is None:
+        return stored
+    members = {name: getattr(given, name) for name in given.__struct_fields__}
+    return replace(stored, **{name: value for name, value in members.items() if value is not None})
+
+
+def begin(gw: Gateway, claim: Claim | None, payment: Payment, kind: Kind, amount: Decimal) -> Operation:
+    """The operation of a command; without a claim it is the gateway's own."""
+    operation = new_operation(gw, payment, kind, at=gw.clock.now())
+    return replace(operation, amount=amount, idempotency_key=claim.idempotency_key if claim else None)
+
+
+def members_of(payment: Payment, operation: Operation) -> dict[str, Any]:
+    """What every changing command carries."""
+    return {
+        "payment_id": payment.id,
+        "merchant_reference": payment.merchant_reference,
+        "provider_reference": payment.provider_reference,
+        "money": payment.money.with_amount(operation.amount),
+        "at": operation.created_at,
+        "operation_id": operation.id,
+    }
+
+
+def intend(entry: AccountEntry, payment: Payment, command: Command, operation: Operation) -> Intent:
+    """Build the request and open the operation on the payment as it was read."""
+    return Intent(
+        entry=entry,
+        command=command,
+        request=build(entry, command),
+        operation=operation,
+        rows=[statements.open_operation(payment, operation.id)],
+        remake=lambda _, following: replace(command, operation_id=following.id),
+    )
+
+
+def wrong_state(payment: Payment, wish: str) -> TenantError:
+    """A state rule refused a command."""
+    return TenantError("invalid_state", f"a payment that is {payment.state} cannot be {wish}", payment_id=payment.id)

@@ -1,0 +1,158 @@
+"""Create a payment: judge what the tenant sent, make the payment and its first operation, then ``operation.once``."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from gateway.core.commands import Checkout, CreatePayment, Customer, Kind, Order, Urls
+from gateway.core.errors import Conflict, TenantError, invalid
+from gateway.core.facts import Cause
+from gateway.core.ids import uuid_of
+from gateway.core.money import Money, currency_digits
+from gateway.core.payment import Operation, Payment, PaymentEvent, State
+from gateway.core.requests import CreateBody
+from gateway.core.signing import make_token
+from gateway.core.validation import amount_problems, card_fields, order_problems, url_problems
+from gateway.drivers.settings import AccountEntry, Tenant
+from gateway.drivers.store import statements
+from gateway.drivers.store.statements import Statement
+from gateway.flows import routing
+from gateway.flows.context import Gateway
+from gateway.flows.operation import Answer, Claim, Intent, build, grace_began, new_operation, on_account, once
+from gateway.flows.record import next_look_at, tell, told
+
+
+async def create(gw: Gateway, tenant: Tenant, claim: Claim, body: CreateBody) -> Answer:
+    """Create a payment. Raises ``TenantError``; afterwards the payment exists, whatever the provider says."""
+
+    async def plan() -> Intent:
+        route, money = judge_create(gw, tenant, body)
+        payment = new_payment(gw, route.entry, body, money)
+        operation = new_operation(gw, payment, Kind.CREATE, at=payment.created_at)
+        operation = replace(operation, idempotency_key=claim.idempotency_key)
+        taken = statements.take_reference(payment, grace_began_before=grace_began(gw))
+        intent = begin_create(gw, route.entry, payment, operation, rows=[taken])
+        return replace(intent, fallback=route.fallback)
+
+    try:
+        return await once(gw, claim, plan)
+    except Conflict:
+        route, _ = judge_create(gw, tenant, body)
+        holder = await gw.store.holder(tenant.id, route.entry.name, body.merchant_reference)
+        raise TenantError(
+            "duplicate_reference", "a live payment already has this merchant_reference", payment_id=holder
+        ) from None
+
+
+def judge_create(gw: Gateway, tenant: Tenant, body: CreateBody) -> tuple[routing.Route, Money]:
+    """Check everything a create says that does not need the store; all wrong members at once."""
+    digits = currency_digits(body.currency, gw.settings.currencies)
+    if digits is None:
+        raise TenantError("currency_not_supported", f"{body.currency} is no currency known here")
+    cards = card_fields(body)
+    if cards:
+        raise TenantError("card_data_refused", f"{', '.join(cards)} seems to hold a card number")
+    problems = [
+        *amount_problems("$.amount", body.amount, digits),
+        *order_problems(body.order, digits, body.amount),
+        *url_problems("$.return_url", body.return_url, tenant.return_origins),
+        *url_problems("$.cancel_url", body.cancel_url, tenant.return_origins),
+    ]
+    if problems:
+        raise invalid(*problems)
+    money = Money.of(Decimal(body.amount), body.currency, digits)
+    route = routing.choose(tenant, body)
+    routing.check_limits(tenant, route.entry, body, money)
+    return route, money
+
+
+def new_payment(gw: Gateway, entry: AccountEntry, body: CreateBody, money: Money) -> Payment:
+    """The payment in version 1."""
+    now = gw.clock.now()
+    payment = Payment(
+        id=gw.new_id("pay"),
+        tenant=entry.tenant,
+        account=entry.name,
+        provider=entry.provider.name,
+        merchant_reference=body.merchant_reference,
+        money=money,
+        accepted_amount=money.amount,
+        deposit_method=body.deposit_method,
+        customer=body.customer or Customer(),
+        order=body.order or Order(),
+        checkout=body.checkout or Checkout(),
+        fields=body.fields or {},
+        metadata=body.metadata or {},
+        return_url=body.return_url,
+        cancel_url=body.cancel_url,
+        created_at=now,
+        updated_at=now,
+    )
+    return on_account(gw, payment, entry)
+
+
+def begin_create(
+    gw: Gateway, entry: AccountEntry, payment: Payment, operation: Operation, *, rows: list[Statement]
+) -> Intent:
+    """A new payment's first operation, with the rows of its version 1."""
+    command = create_command(gw, entry, payment, operation)
+    event = PaymentEvent(
+        type="payment.created",
+        version=1,
+        cause=Cause.TENANT,
+        state_before=None,
+        state_after=State.CREATED,
+        at=payment.created_at,
+        details={"operation_id": operation.id},
+    )
+    return Intent(
+        entry=entry,
+        command=command,
+        request=build(entry, command),
+        operation=operation,
+        rows=[
+            *rows,
+            statements.insert_payment(payment, operation.id),
+            next_look_at(gw, payment, operation),
+            *told(gw, payment, event, operation),
+        ],
+        after_commit=lambda: tell(gw, payment, event),
+        remake=lambda account, following: create_command(gw, account, payment, following),
+    )
+
+
+def create_command(gw: Gateway, entry: AccountEntry, payment: Payment, operation: Operation) -> CreatePayment:
+    """The command of a payment's create, with the addresses the provider is told."""
+    return CreatePayment(
+        payment_id=payment.id,
+        merchant_reference=payment.merchant_reference,
+        provider_reference=None,
+        money=payment.money,
+        at=operation.created_at,
+        operation_id=operation.id,
+        customer=payment.customer,
+        order=payment.order,
+        checkout=payment.checkout,
+        fields=payment.fields,
+        metadata=payment.metadata,
+        urls=urls_of(gw, entry, payment.id),
+    )
+
+
+def urls_of(gw: Gateway, entry: AccountEntry, payment_id: str) -> Urls:
+    """Our addresses for one payment, each with its own unguessable token."""
+    base, identifier = gw.callback_url(entry), uuid_of(payment_id)
+    if identifier is None:
+        raise ValueError(f"{payment_id} is no payment id")
+    token = {
+        purpose: make_token(gw.settings.server.secret, entry.endpoint_id, identifier, purpose)
+        for purpose in ("return", "cancel", "complete")
+    }
+    return Urls(
+        callback=base,
+        return_=f"{base}/return/{token['return']}",
+        cancel=f"{base}/cancel/{token['cancel']}",
+        complete=f"{base}/complete/{token['complete']}",
+    )

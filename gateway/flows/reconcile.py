@@ -1,0 +1,171 @@
+"""What nobody tells us: settle the unknown by asking, poll, follow hints up, expire, warn, finish a succession.
+
+The agenda names one moment per payment; what is to be done then is decided by looking at the payment. Time alone
+never turns an unknown outcome into a failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from gateway.core.agenda import deadline_moments, may_be_polled, next_look
+from gateway.core.commands import CancelPayment, Kind
+from gateway.core.errors import Conflict, GatewayError, ProviderError, TenantError, Unavailable
+from gateway.core.facts import Cause, DeadlineNear, Expired, Fact, Unknown
+from gateway.core.payment import Payment, State, Status
+from gateway.core.states import EXPIRES, apply, two_live_orders
+from gateway.drivers.store import statements
+from gateway.drivers.store.queries import AgendaRow, Loaded
+from gateway.flows import change, lookup
+from gateway.flows import operation as operations
+from gateway.flows.context import Gateway, log
+from gateway.flows.record import record
+from gateway.flows.succession import ACCEPTED
+
+AT_ONCE = 16
+"""Payments looked at side by side."""
+
+LONGEST_PAUSE = 60.0
+"""Seconds after which the agenda is read again, whatever it said."""
+
+
+async def run(gw: Gateway) -> None:
+    """Work off the agenda until cancelled."""
+    while True:
+        gw.agenda_due.clear()
+        try:
+            pause = LONGEST_PAUSE
+            if not await run_due(gw):
+                now = gw.clock.now()
+                due = await gw.store.next_agenda(now)
+                if due is not None:
+                    pause = min(pause, max(0.0, due / 1000 - now.timestamp()))
+                await gw.until(gw.agenda_due, pause)
+        except Unavailable as problem:
+            log.error("the agenda cannot be worked off", extra={"problem": str(problem)})
+            await gw.clock.sleep(1.0)
+        except Exception:  # a worker's loop: one payment's fault must not stop the others
+            log.exception("the agenda failed")
+            await gw.clock.sleep(1.0)
+
+
+async def run_due(gw: Gateway) -> int:
+    """Look at every payment that is due now, once; return how many there were."""
+    rows = await gw.store.due_agenda(gw.clock.now(), AT_ONCE)
+    tasks = [gw.start(f"visit {row.payment_id}", visit(gw, row)) for row in rows]
+    if tasks:
+        await asyncio.wait(tasks)
+    return len(rows)
+
+
+async def visit(gw: Gateway, row: AgendaRow) -> None:
+    """Do for one payment what its moment asks for, then note when to look again."""
+    try:
+        await _settle_silent(gw, row)
+        await _give_way(gw, row)
+        await _look(gw, row)
+        await _by_the_clock(gw, row)
+    except (ProviderError, TenantError, Conflict) as problem:
+        log.warning("a look failed", extra={"payment_id": row.payment_id, "problem": str(problem)})
+    finally:
+        await _note(gw, row)
+
+
+async def _note(gw: Gateway, row: AgendaRow) -> None:
+    """The next look of a payment that did not change; one that did has its own moment already."""
+    loaded = await gw.store.payment(row.tenant, row.payment_id)
+    due = None
+    if loaded is not None:
+        terms = gw.terms(gw.entry(loaded.payment))
+        due = next_look(
+            loaded.payment, loaded.pending, tries=row.tries + 1, terms=terms, schedules=gw.schedules, at=gw.clock.now()
+        )
+    await gw.store.commit(
+        [statements.looked(row.tenant, row.payment_id, was_due=row.due_at, due_at=due, tries=row.tries + 1)]
+    )
+
+
+async def _settle_silent(gw: Gateway, row: AgendaRow) -> None:
+    """An operation on its way for longer than any call lasts, and by nobody here: its process is gone."""
+    loaded = await gw.store.payment(row.tenant, row.payment_id)
+    if loaded is None or loaded.pending is None or loaded.pending.status is not Status.SENDING:
+        return
+    silent_since = loaded.pending.created_at + gw.schedules.silence
+    if gw.clock.now() >= silent_since and not gw.is_running(loaded.pending.id):
+        await operations.settle(gw, loaded.pending, Unknown(message="silence"))
+
+
+async def _look(gw: Gateway, row: AgendaRow) -> None:
+    """Ask the provider, where it can be asked and the answer could change something; follow hints up."""
+    loaded = await gw.store.payment(row.tenant, row.payment_id)
+    if loaded is None:
+        return
+    terms = gw.terms(gw.entry(loaded.payment))
+    is_unknown = loaded.pending is not None and loaded.pending.status is Status.UNKNOWN
+    hints = await gw.store.due_hints(row.tenant, row.payment_id)
+    if not terms.lookups or not (is_unknown or hints or may_be_polled(loaded.payment, terms, gw.clock.now())):
+        return
+    await lookup.follow_hints(gw, row.tenant, row.payment_id)
+
+
+async def _by_the_clock(gw: Gateway, row: AgendaRow) -> None:
+    """Expiry, after the last look above, and the warnings ahead of the capture deadline."""
+    loaded = await gw.store.payment(row.tenant, row.payment_id)
+    fact = _due_fact(gw, loaded) if loaded is not None else None
+    if loaded is None or fact is None:
+        return
+    terms = gw.terms(gw.entry(loaded.payment))
+    made = apply(loaded.payment, loaded.pending, fact, cause=Cause.CLOCK, terms=terms, at=gw.clock.now())
+    await record(gw, loaded, made)
+
+
+def _due_fact(gw: Gateway, loaded: Loaded) -> Fact | None:
+    payment, now = loaded.payment, gw.clock.now()
+    if payment.state in EXPIRES and payment.expires_at is not None and now >= payment.expires_at:
+        return Expired()
+    warnings = deadline_moments(payment, gw.terms(gw.entry(payment)))[:2]
+    given = payment.deadline_warnings
+    return DeadlineNear() if given < len(warnings) and now >= warnings[given] else None
+
+
+async def _give_way(gw: Gateway, row: AgendaRow) -> None:
+    """Cancel a payment whose successor was accepted; if that cannot be had, a person must look at both."""
+    loaded = await gw.store.payment(row.tenant, row.payment_id)
+    if loaded is None or loaded.payment.replaced_by is None or loaded.payment.state in (State.CANCELED, State.FAILED):
+        return
+    successor = await gw.store.payment(row.tenant, loaded.payment.replaced_by)
+    if successor is None or successor.payment.state not in ACCEPTED:
+        return
+    if loaded.pending is None and await _may_cancel(gw, loaded.payment):
+        await _cancel(gw, loaded.payment)
+        loaded = await gw.store.payment(row.tenant, row.payment_id) or loaded
+    if loaded.payment.state is not State.CANCELED:
+        await _flag_both(gw, loaded.payment, successor.payment)
+
+
+async def _may_cancel(gw: Gateway, payment: Payment) -> bool:
+    """Whether no cancel was tried yet: one that was declined is not tried again."""
+    entry = gw.entry(payment)
+    if CancelPayment not in entry.provider.commands:
+        return False
+    tried = await gw.store.operations(payment.tenant, payment.id)
+    return not any(one.kind is Kind.CANCEL and one.status is not Status.NOT_SENT for one in tried)
+
+
+async def _cancel(gw: Gateway, payment: Payment) -> None:
+    """Cancel at the provider on the gateway's own account."""
+    try:
+        intent = change.plan_cancel(gw, None, gw.entry(payment), payment)
+        await gw.store.commit([*intent.rows, statements.insert_operation(intent.operation)])
+    except GatewayError as problem:
+        log.warning("a replaced payment is not canceled", extra={"payment_id": payment.id, "problem": str(problem)})
+        return
+    await gw.start(intent.operation.id, operations.submit(gw, intent))
+
+
+async def _flag_both(gw: Gateway, *payments: Payment) -> None:
+    for payment in payments:
+        loaded = await gw.store.payment(payment.tenant, payment.id)
+        if loaded is not None and loaded.payment.review is None:
+            made = two_live_orders(loaded.payment, loaded.pending, cause=Cause.CLOCK, at=gw.clock.now())
+            await record(gw, loaded, made)

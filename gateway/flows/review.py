@@ -1,0 +1,70 @@
+"""What a person decides: clear a review flag, settle an unknown operation. Version-checked and kept in the timeline."""
+
+from __future__ import annotations
+
+from gateway.core.errors import Conflict, TenantError
+from gateway.core.facts import Cause, Fact, Resolved, Ruled
+from gateway.core.payment import Operation, Payment, Status
+from gateway.core.states import apply
+from gateway.drivers.store.queries import Loaded
+from gateway.flows.context import Gateway
+from gateway.flows.record import record
+
+
+async def in_review(gw: Gateway) -> list[Loaded]:
+    """Every payment that a person must look at, newest first."""
+    return await gw.store.reviews(list(gw.settings.tenants))
+
+
+async def unknown_operations(gw: Gateway) -> list[Operation]:
+    """Every operation without an outcome, oldest first."""
+    return await gw.store.open_operations(Status.UNKNOWN)
+
+
+async def resolve(gw: Gateway, payment_id: str, decided: Resolved) -> Payment:
+    """Clear a payment's review flag, and set the state where a person knows better. Raises ``TenantError``."""
+    while True:
+        loaded = await _find(gw, payment_id)
+        if loaded.payment.review is None:
+            raise TenantError("invalid_state", "this payment is not under review", payment_id=payment_id)
+        if loaded.pending is not None:
+            raise TenantError(
+                "operation_outcome_pending",
+                f"settle operation {loaded.pending.id} first",
+                payment_id=payment_id,
+                operation_id=loaded.pending.id,
+            )
+        try:
+            return await _apply(gw, loaded, decided)
+        except Conflict:
+            continue
+
+
+async def rule(gw: Gateway, operation_id: str, decided: Ruled) -> Payment:
+    """Settle an unknown operation by a person's word. Raises ``TenantError``."""
+    while True:
+        found = [one for one in await unknown_operations(gw) if one.id == operation_id]
+        if not found:
+            raise TenantError("not_found", "there is no such operation without an outcome")
+        loaded = await gw.store.payment(found[0].tenant, found[0].payment_id)
+        if loaded is None or loaded.pending_id != operation_id:
+            continue
+        try:
+            return await _apply(gw, loaded, decided)
+        except Conflict:
+            continue
+
+
+async def _apply(gw: Gateway, loaded: Loaded, decided: Fact) -> Payment:
+    terms = gw.terms(gw.entry(loaded.payment))
+    made = apply(loaded.payment, loaded.pending, decided, cause=Cause.OPERATOR, terms=terms, at=gw.clock.now())
+    return (await record(gw, loaded, made)).payment
+
+
+async def _find(gw: Gateway, payment_id: str) -> Loaded:
+    """A payment of any tenant."""
+    for tenant in gw.settings.tenants:
+        loaded = await gw.store.payment(tenant, payment_id)
+        if loaded is not None:
+            return loaded
+    raise TenantError("not_found", "there is no such payment")

@@ -1,0 +1,217 @@
+"""What a request says for itself: amounts, charges, origins, card numbers."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from gateway.core.documents import amount_hook
+from gateway.core.money import Amount
+from gateway.core.requests import CreateBody
+from gateway.core.validation import amount_problems, card_fields, holds_card_number, order_problems, url_problems
+
+BRANDS = [
+    "4111111111111111",
+    "4222222222222",
+    "5555555555554444",
+    "2223003122003222",
+    "378282246310005",
+    "371449635398431",
+    "6011111111111117",
+    "30569309025904",
+    "38520000023237",
+    "3530111333300000",
+    "6759649826438453",
+    "6304000000000000000",
+]
+"""Test numbers that card brands publish: Visa (16 and 13 digits), Mastercard, Amex, Discover, Diners, JCB, Maestro."""
+
+
+def body(**members: Any) -> CreateBody:
+    """A create body as a tenant sends it."""
+    given = {"merchant_reference": "SO-1", "amount": "10.00", "currency": "USD", **members}
+    return msgspec.convert(given, CreateBody, dec_hook=amount_hook)
+
+
+def with_charges(**charges: str) -> list[tuple[str, str]]:
+    """The problems of an order with these charges, for an amount of 10.00 USD."""
+    return order_problems(body(order={"charges": charges}).order, 2, Decimal("10.00"))
+
+
+@pytest.mark.parametrize(
+    ("amount", "digits", "problem"),
+    [
+        ("0.01", 2, None),
+        ("1", 0, None),
+        ("9999999999999.99", 2, None),
+        ("999999999999999", 0, None),
+        ("10000000000000.00", 2, "has more than 15 digits"),
+        ("1000000000000000", 0, "has more than 15 digits"),
+        ("1" * 30, 2, "has too many digits"),
+        ("0", 2, "must be more than zero"),
+        ("0.00", 2, "must be more than zero"),
+        ("-0.01", 2, "must be more than zero"),
+        ("0.001", 2, "has more than the 2 decimals of its currency"),
+        ("1.5", 0, "has more than the 0 decimals of its currency"),
+    ],
+)
+def test_amounts(amount: str, digits: int, problem: str | None) -> None:
+    """An amount is more than zero, has at most 15 digits and no more decimals than its currency."""
+    expected = [] if problem is None else [("$.amount", problem)]
+    assert amount_problems("$.amount", Amount(amount), digits) == expected
+
+
+@pytest.mark.parametrize(
+    "charges",
+    [
+        {"total": "10.00", "grand_total": "10.00"},
+        {"total": "8", "shipping": "1.50", "tax": "1.50", "discount_amount": "1.00", "grand_total": "10"},
+        {"total": "0.00", "shipping": "10.00", "grand_total": "10.00"},
+    ],
+)
+def test_charges_that_add_up(charges: dict[str, str]) -> None:
+    """total + shipping + tax - discount_amount = grand_total = amount; absent members are zero."""
+    assert with_charges(**charges) == []
+
+
+@pytest.mark.parametrize(
+    ("charges", "field", "problem"),
+    [
+        ({"total": "9.99", "grand_total": "10.00"}, "grand_total", "is not total + shipping + tax - discount_amount"),
+        ({"total": "10.01", "grand_total": "10.01"}, "grand_total", "differs from amount"),
+        ({"total": "11.00", "tax": "-1.00", "grand_total": "10.00"}, "tax", "must not be negative"),
+        ({"total": "10.001", "grand_total": "10.001"}, "total", "has more than the 2 decimals of its currency"),
+        ({"total": "9.00", "discount_amount": "1.00", "grand_total": "10.00"}, "grand_total", "is not total"),
+    ],
+)
+def test_charges_that_do_not(charges: dict[str, str], field: str, problem: str) -> None:
+    """Each wrong member is named."""
+    found = with_charges(**charges)
+    assert found[0][0] == f"$.order.charges.{field}"
+    assert problem in found[0][1]
+
+
+def test_charges_without_an_amount_to_compare() -> None:
+    """Where no amount is given the charges must only add up by themselves."""
+    order = body(order={"charges": {"total": "5.00", "grand_total": "5.00"}}).order
+    assert order_problems(order, 2, None) == []
+
+
+def test_prices_of_items() -> None:
+    """Prices have the currency's decimals and are not negative; their sum is nobody's business."""
+    items = [{"merchant_id": "m", "name": "n", "price": price, "quantity": 1} for price in ("1", "0.001", "-1", "0")]
+    assert order_problems(body(order={"items": items}).order, 2, Decimal("10.00")) == [
+        ("$.order.items[1].price", "has more than the 2 decimals of its currency"),
+        ("$.order.items[2].price", "must not be negative"),
+    ]
+
+
+ORIGINS = frozenset({"https://shop.example", "http://127.0.0.1:3000"})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        None,
+        "https://shop.example",
+        "https://shop.example/paid?x=1#y",
+        "HTTPS://SHOP.example/",
+        "http://127.0.0.1:3000/",
+    ],
+)
+def test_urls_on_a_registered_origin(url: str | None) -> None:
+    """An origin is scheme, host and port; upper case is no difference."""
+    assert url_problems("$.return_url", url, ORIGINS) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://shop.example/",
+        "https://shop.example:444/",
+        "https://shop.example.evil.example/",
+        "https://evil.example/https://shop.example",
+        "https://shop.example@evil.example/",
+        "https://evil.example\\@shop.example/",
+        "https://shop.example\\.evil.example/",
+        "https://x:y@shop.example/",
+        "//shop.example/",
+        "/paid",
+        "javascript:alert(1)",
+        "https://shop.example/a b",
+        "https://shop.example/\n",
+        "https://shop.exämple/",
+        "https://[::1/",
+        "",
+    ],
+)
+def test_other_urls_are_refused(url: str) -> None:
+    """Nothing that a browser could read as another place passes."""
+    assert [field for field, _ in url_problems("$.return_url", url, ORIGINS)] == ["$.return_url"]
+
+
+@pytest.mark.parametrize("number", BRANDS)
+@pytest.mark.parametrize(
+    "written",
+    ["{}", "card {}!", "x{}x", "{} 123", "{} 12 27", "no 7 {}", "+1 {} 9", "a-{}-b"],
+)
+def test_card_numbers_are_found(number: str, written: str) -> None:
+    """Numbers of every brand are found, whatever stands around them."""
+    assert holds_card_number(written.format(number))
+
+
+@pytest.mark.parametrize("text", ["4111 1111 1111 1111", "4111-1111-1111-1111", "4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1"])
+def test_grouped_card_numbers_are_found(text: str) -> None:
+    """Blanks and dashes between the digits hide nothing."""
+    assert holds_card_number(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "4111111111111112",
+        "1111111111111117",
+        "7992739871300003",
+        "0000000000000000",
+        "5222222222228",
+        "411111111111",
+        "411111111111111100000",
+        "4111.1111.1111.1111",
+        "4111 1111 1111 111x",
+        "+1 253 555 0142",
+        "2026-01-02 03:04:05",
+        "1Z999AA10123456784",
+    ],
+)
+def test_other_digits_are_no_card_numbers(text: str) -> None:
+    """A wrong Luhn sum, first digit or length, or something between the digits: no card number."""
+    assert not holds_card_number(text)
+
+
+@pytest.mark.parametrize(
+    ("members", "field"),
+    [
+        ({"customer": {"name": "Dana 4111111111111111"}}, "$.customer.name"),
+        ({"fields": {"custom_1": "4111111111111111"}}, "$.fields.custom_1"),
+        ({"metadata": {"note": "4111111111111111"}}, "$.metadata.note"),
+        (
+            {"order": {"items": [{"merchant_id": "m", "name": "4111111111111111", "price": "1", "quantity": 1}]}},
+            "$.order.items[0].name",
+        ),
+    ],
+)
+def test_where_card_numbers_are_looked_for(members: dict[str, Any], field: str) -> None:
+    """Names, fields, metadata and item names are searched."""
+    assert card_fields(body(**members)) == [field]
+
+
+def test_where_they_are_not() -> None:
+    """Ids, references, SKUs and phones may look as they like."""
+    card = "4111111111111111"
+    item = {"merchant_id": card, "name": "n", "sku": card, "price": "1", "quantity": 1}
+    given = body(merchant_reference=card, customer={"id": card, "phone": card}, order={"items": [item]})
+    assert card_fields(given) == []

@@ -1,0 +1,208 @@
+"""What tenants read: every member of the API's payment, in its form."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from gateway.core.commands import Kind
+from gateway.core.facts import Cause
+from gateway.core.money import Money
+from gateway.core.payment import (
+    Alert,
+    Failure,
+    FailureCode,
+    PaymentEvent,
+    Review,
+    ReviewReason,
+    State,
+    Status,
+)
+from gateway.core.views import event_view, operation_answer, payment_view, refund_view, rfc3339, to_json, webhook_body
+from tests.core.core_parts import AT, LATER, make_operation, make_payment
+
+MEMBERS = [
+    "id",
+    "tenant",
+    "account",
+    "provider",
+    "merchant_reference",
+    "provider_reference",
+    "state",
+    "amount",
+    "currency",
+    "amount_captured",
+    "amount_refunded",
+    "redirect_url",
+    "customer_notified",
+    "pending_operation",
+    "review",
+    "failure",
+    "alerts",
+    "replaces",
+    "replaced_by",
+    "capture_by",
+    "expires_at",
+    "metadata",
+    "version",
+    "created_at",
+    "updated_at",
+]
+
+
+def shown(view: msgspec.Struct) -> dict[str, Any]:
+    """A view as a tenant decodes it."""
+    decoded: dict[str, Any] = msgspec.json.decode(to_json(view))
+    return decoded
+
+
+def test_a_payment_has_every_member_in_order() -> None:
+    """The payment's members are those of the API, absent ones as null."""
+    found = shown(payment_view(make_payment(), None))
+    assert list(found) == MEMBERS
+    assert {name for name, value in found.items() if value is None} == {
+        "provider_reference",
+        "redirect_url",
+        "pending_operation",
+        "review",
+        "failure",
+        "replaces",
+        "replaced_by",
+        "capture_by",
+        "expires_at",
+    }
+
+
+@pytest.mark.parametrize(
+    ("currency", "digits", "texts"),
+    [
+        ("USD", 2, ["100.00", "40.00", "0.00"]),
+        ("JPY", 0, ["100", "40", "0"]),
+        ("KWD", 3, ["100.000", "40.000", "0.000"]),
+    ],
+)
+def test_amounts_have_the_digits_of_the_currency(currency: str, digits: int, texts: list[str]) -> None:
+    """All three amounts are decimal text with the currency's digits, nothing captured included."""
+    money = Money.of(Decimal(100), currency, digits)
+    found = shown(payment_view(make_payment(money=money, captured=Decimal(40)), None))
+    assert [found[name] for name in ("amount", "amount_captured", "amount_refunded")] == texts
+
+
+def test_what_is_nested() -> None:
+    """Pending operation, review, failure and alerts have just their documented members."""
+    payment = make_payment(
+        State.FAILED,
+        review=Review(reason=ReviewReason.AMOUNT, since=AT),
+        failure=Failure(code=FailureCode.NOT_SENT, message="connect_failed"),
+        alerts=(Alert(code="c", message="m"),),
+    )
+    found = shown(payment_view(payment, make_operation(Kind.CAPTURE)))
+    assert found["pending_operation"] == {"id": "op_1", "kind": "capture", "status": "unknown"}
+    assert found["review"] == {"reason": "amount", "since": "2026-01-02T03:04:05.000Z"}
+    assert found["failure"] == {"code": "not_sent", "message": "connect_failed", "provider_code": None}
+    assert found["alerts"] == [{"code": "c", "message": "m"}]
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status not in (Status.SENDING, Status.UNKNOWN)])
+def test_a_settled_operation_is_not_pending(status: Status) -> None:
+    """Only what is sending or unknown is pending."""
+    assert payment_view(make_payment(), make_operation(Kind.CAPTURE, status)).pending_operation is None
+
+
+def test_an_answer_has_the_operation_beside_the_payment() -> None:
+    """Answers of create, capture, cancel and PATCH are the payment with one more member."""
+    failure = Failure(code=FailureCode.DECLINED, message="no", provider_code="D-1")
+    operation = make_operation(Kind.CAPTURE, Status.DECLINED, failure=failure)
+    found = msgspec.json.decode(operation_answer(make_payment(), None, operation))
+    assert list(found) == [*MEMBERS, "operation"]
+    assert found["operation"] == {
+        "id": "op_1",
+        "kind": "capture",
+        "status": "declined",
+        "failure": {"code": "declined", "message": "no", "provider_code": "D-1"},
+    }
+
+
+def test_a_refund_is_answered_with_its_payment() -> None:
+    """A refund has its own id, amount and status, and its payment inside."""
+    refund = make_operation(Kind.REFUND, Status.SUCCEEDED, amount=Decimal("40.00"), reason="damaged")
+    found = msgspec.json.decode(operation_answer(make_payment(State.CAPTURED), None, refund))
+    payment = found.pop("payment")
+    assert list(payment) == MEMBERS
+    assert found == {
+        "id": "ref_1",
+        "payment_id": "pay_1",
+        "amount": "40.00",
+        "currency": "USD",
+        "status": "succeeded",
+        "reason": "damaged",
+        "failure": None,
+        "created_at": "2026-01-02T03:04:05.000Z",
+    }
+
+
+def test_private_members_are_not_shown() -> None:
+    """Customer, order, fields and checkout are kept for later commands and not returned."""
+    found = shown(payment_view(replace(make_payment(), fields={"custom_1": "canary"}), None))
+    assert not {"customer", "order", "fields", "checkout", "accepted_amount", "completed"} & set(found)
+    assert "canary" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("at", "text"),
+    [
+        (AT, "2026-01-02T03:04:05.000Z"),
+        (datetime(2026, 1, 2, 3, 4, 5, 678999, tzinfo=UTC), "2026-01-02T03:04:05.678Z"),
+        (datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone(timedelta(hours=2))), "2026-01-02T01:04:05.000Z"),
+    ],
+)
+def test_times(at: datetime, text: str) -> None:
+    """Times are RFC 3339 in UTC with milliseconds."""
+    assert rfc3339(at) == text
+
+
+def test_an_event_is_one_line_of_the_timeline() -> None:
+    """An event shows cause, both states and its details."""
+    event = PaymentEvent(
+        type="payment.created", version=1, cause=Cause.TENANT, state_before=None, state_after=State.CREATED, at=AT
+    )
+    assert shown(event_view("evt_1", event)) == {
+        "id": "evt_1",
+        "type": "payment.created",
+        "version": 1,
+        "cause": "tenant",
+        "state_before": None,
+        "state_after": "created",
+        "at": "2026-01-02T03:04:05.000Z",
+        "details": {},
+    }
+
+
+EVENT = PaymentEvent(
+    type="payment.captured",
+    version=6,
+    cause=Cause.REPLY,
+    state_before=State.AUTHORIZED,
+    state_after=State.CAPTURED,
+    at=LATER,
+)
+
+
+def test_a_webhook_tells_the_payment() -> None:
+    """A webhook's body is type, timestamp and data.payment; without a refund there is no such member."""
+    found = msgspec.json.decode(webhook_body(EVENT, make_payment(State.CAPTURED), None))
+    assert (found["type"], found["timestamp"]) == ("payment.captured", "2026-01-02T03:04:06.000Z")
+    assert list(found["data"]) == ["payment"]
+    assert list(found["data"]["payment"]) == MEMBERS
+
+
+def test_a_webhook_of_a_refund_tells_the_refund() -> None:
+    """Where the change is a refund's outcome, the refund stands beside the payment."""
+    payment, refund = make_payment(State.PARTIALLY_REFUNDED), make_operation(Kind.REFUND, Status.SUCCEEDED)
+    found = msgspec.json.decode(webhook_body(EVENT, payment, None, refund_view(payment, refund)))
+    assert found["data"]["refund"]["id"] == "ref_1"
