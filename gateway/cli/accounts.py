@@ -28,7 +28,10 @@ def accounts() -> None:
 @config_option
 @json_option
 def show(tenant: str | None, account: str | None, reveal: bool, config: Path, as_json: bool) -> None:
-    """Show callback URL and credentials of all accounts, of TENANT's, or of one ACCOUNT."""
+    """Show callback URLs and credentials.
+
+    Of all accounts, of TENANT's, or of its one ACCOUNT.
+    """
     loaded = load(config)
     shown = [_shown(loaded, entry, reveal) for entry in _chosen(loaded, tenant, account)]
     if as_json:

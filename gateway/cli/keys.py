@@ -25,7 +25,10 @@ def keys() -> None:
 @click.option("--id", "key_id", default="k1", show_default=True, help="The key's id among its tenant's keys.")
 @json_option
 def new(admin: bool, key_id: str, as_json: bool) -> None:
-    """Print a new key, shown this once, and the SHA-256 that belongs into the settings."""
+    """Print a new key and its SHA-256.
+
+    The hash goes into the settings, the key to its owner: it is kept nowhere.
+    """
     if _KEY_ID.fullmatch(key_id) is None:
         raise click.BadParameter(f"must match {_KEY_ID.pattern}", param_hint="--id")
     made = new_key(ADMIN_ID if admin else key_id)

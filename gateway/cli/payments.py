@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
@@ -14,7 +13,7 @@ from gateway.cli.loading import config_option, json_option, load, reading
 from gateway.cli.output import print_json, print_pairs, print_table
 from gateway.cli.timeline import Line, merge
 from gateway.core.payment import State
-from gateway.core.views import PaymentView, payment_view, rfc3339
+from gateway.core.views import PaymentView, payment_view
 from gateway.drivers.settings import Settings
 from gateway.drivers.store.queries import Loaded, PaymentFilter
 
@@ -36,7 +35,7 @@ def payments() -> None:
 def list_payments(
     tenant: str | None, state: str | None, merchant_reference: str | None, limit: int, config: Path, as_json: bool
 ) -> None:
-    """List payments, newest first, of all tenants in the settings."""
+    """List payments, newest first."""
     settings = load(config).settings
     wanted = PaymentFilter(limit=limit, state=state, merchant_reference=merchant_reference)
     found = asyncio.run(_found(settings, _tenants(settings, tenant), wanted))
@@ -51,7 +50,7 @@ def list_payments(
 @config_option
 @json_option
 def show(payment_id: str, config: Path, as_json: bool) -> None:
-    """Show one payment and everything that happened to it, by time."""
+    """Show one payment and its timeline."""
     found = asyncio.run(_story(load(config).settings, payment_id))
     if found is None:
         raise click.ClickException(f"no tenant of the settings has a payment {payment_id}")
@@ -99,11 +98,9 @@ def _view(loaded: Loaded) -> PaymentView:
 
 def _row(line: Line) -> tuple[str, ...]:
     details = ", ".join(f"{name}: {value}" for name, value in line.details.items())
-    return rfc3339(line.at), line.kind, line.what, line.id, details
+    return line.at, line.kind, line.what, line.id, details
 
 
-def _text(value: Any) -> object:
-    """A member as one line: what has members of its own as JSON."""
-    if value is None or isinstance(value, str | int):
-        return value
-    return msgspec.json.encode(value).decode() if value else None
+def _text(value: object) -> str | None:
+    """A member as one line: what is no text as JSON."""
+    return value if value is None or isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -21,7 +21,7 @@ def plugins() -> None:
 @config_option
 @json_option
 def list_plugins(config: Path, as_json: bool) -> None:
-    """List the plugins, where each comes from and what it offers. Needs no settings but the blocked ones."""
+    """List what is installed and what it offers."""
     blocked = sorted(blocked_plugins(config))
     found = load_plugins(blocked=blocked).plugins
     if as_json:

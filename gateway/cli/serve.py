@@ -34,7 +34,10 @@ _log = logging.getLogger("gateway")
     help="Another port for one simulator; 0 = any free one.",
 )
 def serve(config: Path, with_simulators: bool, ports: Ports) -> None:
-    """Run the gateway. Prints "ready URL admin URL" when it listens; SIGTERM and SIGINT stop it cleanly."""
+    """Run the gateway.
+
+    Prints "ready URL admin URL" when it listens; SIGTERM and SIGINT stop it cleanly. Logs are JSON lines on stderr.
+    """
     setup_logging()
     loaded = load(config)
     if with_simulators and not loaded.settings.server.development:

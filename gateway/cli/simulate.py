@@ -27,7 +27,10 @@ from gateway.drivers.settings import AccountEntry
 )
 @config_option
 def simulate(providers: tuple[str, ...], ports: Ports, config: Path) -> None:
-    """Run the simulators of all providers, or of each PROVIDER, against the accounts of the settings."""
+    """Run the providers' simulators.
+
+    Of all providers, or of each PROVIDER, against the accounts of the settings.
+    """
     loaded = load(config)
     asyncio.run(_simulate(loaded, bind_simulators(loaded, providers, ports)))
 

@@ -9,13 +9,14 @@ from typing import Any
 import msgspec
 
 from gateway.core.payment import Operation, PaymentEvent, Status
+from gateway.core.views import rfc3339
 from gateway.drivers.store.queries import DeliveryRow
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that happened. ``kind`` is ``event``, ``operation``, ``callback`` or ``webhook``."""
+    """One thing that happened. ``at`` is RFC 3339 UTC; ``kind`` ``event``, ``operation``, ``callback``, ``webhook``."""
 
-    at: datetime
+    at: str
     kind: str
     what: str
     id: str
@@ -46,7 +47,7 @@ def merge(
 def _event(event_id: str, event: PaymentEvent) -> Line:
     moved = {"state": f"{event.state_before or '-'} -> {event.state_after}", "cause": str(event.cause)}
     details = {"version": str(event.version), **moved, **event.details}
-    return Line(at=event.at, kind="event", what=event.type, id=event_id, details=details)
+    return Line(at=rfc3339(event.at), kind="event", what=event.type, id=event_id, details=details)
 
 
 def _operation(operation: Operation) -> Iterator[Line]:
@@ -60,26 +61,28 @@ def _operation(operation: Operation) -> Iterator[Line]:
 
 
 def _of(operation: Operation, at: datetime, what: str, details: Mapping[str, str]) -> Line:
-    return Line(at=at, kind="operation", what=what, id=operation.id, details=details)
+    return Line(at=rfc3339(at), kind="operation", what=what, id=operation.id, details=details)
 
 
 def _callback(inbox_id: str, received_at: int, suffix: str, verdict: str, reason: str | None) -> Line:
     details = {"reason": reason} if reason else {}
-    return Line(at=_moment(received_at), kind="callback", what=f"{suffix} {verdict}", id=inbox_id, details=details)
+    return Line(
+        at=_moment(received_at), kind="callback", what=f"{suffix} {verdict}".strip(), id=inbox_id, details=details
+    )
 
 
 def _delivery(row: DeliveryRow) -> Iterator[Line]:
     """Every try, and the next one where there will be one."""
     for number, tried in enumerate(row.attempts, 1):
         answer = str(tried["status_code"] or tried["error"])
-        yield _told(row, datetime.fromisoformat(tried["at"]), {"try": str(number), "answer": answer})
+        yield _told(row, tried["at"], {"try": str(number), "answer": answer})
     if row.next_attempt_at is not None:
         yield _told(row, _moment(row.next_attempt_at), {"try": str(len(row.attempts) + 1), "answer": "due"})
 
 
-def _told(row: DeliveryRow, at: datetime, details: Mapping[str, str]) -> Line:
+def _told(row: DeliveryRow, at: str, details: Mapping[str, str]) -> Line:
     return Line(at=at, kind="webhook", what=row.type, id=row.id, details={"status": row.status, **details})
 
 
-def _moment(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+def _moment(milliseconds: int) -> str:
+    return rfc3339(datetime.fromtimestamp(milliseconds / 1000, UTC))

@@ -124,6 +124,11 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     contrary_since: datetime | None = None
 
     @property
+    def is_tenants(self) -> bool:
+        """Whether a tenant asked for it; completions and the like are the gateway's own."""
+        return self.idempotency_key is not None
+
+    @property
     def is_open(self) -> bool:
         """Whether its outcome is still to come."""
         return self.status in OPEN

@@ -451,7 +451,6 @@ def _succeed(draft: _Draft, operation: Operation, seen: Observation) -> None:
         case Kind.UPDATE:
             order = operation.order if operation.order is not None else draft.payment.order
             draft.set(money=draft.payment.money.with_amount(operation.amount), order=order)
-            draft.type = "payment.updated"
         case Kind.REFUND if seen.refunded is None:
             _total(draft, replace(seen, refunded=operation.before.refunded + operation.amount))
         case _:
@@ -473,7 +472,7 @@ def _not_done(draft: _Draft) -> None:
     operation = draft.operation
     failure = Failure(code=FailureCode.NOT_DONE, message="the provider shows that it was not done")
     draft.settle(Status.DECLINED, failure=failure, note=None)
-    if operation is not None and operation.kind is not Kind.COMPLETE:
+    if operation is not None and operation.is_tenants:
         draft.type = "operation.declined"
 
 
@@ -496,7 +495,7 @@ def _end_without_effect(draft: _Draft, failure: Failure, status: Status) -> None
     if operation.kind is Kind.CREATE:
         if draft.payment.state is State.CREATED:
             draft.set(state=State.FAILED, failure=failure)
-    elif operation.kind is not Kind.COMPLETE and status is Status.DECLINED:
+    elif operation.is_tenants and status is Status.DECLINED:
         draft.type = "operation.declined"
 
 

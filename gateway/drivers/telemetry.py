@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
+from gateway.core.views import rfc3339
+
 FIELDS = (
     "request_id",
     "method",
@@ -50,7 +52,7 @@ class JsonLines(logging.Formatter):
         """Format one record. Arguments of the message are never filled in: they are not on the list."""
         is_ours = record.name == _OURS or record.name.startswith(f"{_OURS}.")
         line: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": rfc3339(datetime.fromtimestamp(record.created, UTC)),
             "level": record.levelname.lower(),
             "message": str(record.msg) if is_ours else LIBRARY_MESSAGE,
         }

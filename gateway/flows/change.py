@@ -5,7 +5,7 @@ Every plan reads the payment, judges the wish by state and rules, and builds the
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from decimal import Decimal
 from typing import Any
 
@@ -29,12 +29,12 @@ from gateway.core.states import PAST_GRACE, row_of
 from gateway.core.validation import amount_problems, holds_card_number, order_problems
 from gateway.core.views import refund_with_payment
 from gateway.drivers.settings import AccountEntry
-from gateway.drivers.store import statements
 from gateway.drivers.store.queries import Loaded
 from gateway.flows import lookup, successor
 from gateway.flows.context import Gateway
-from gateway.flows.operation import Answer, Claim, Intent, build, new_operation, once
+from gateway.flows.operation import Answer, Claim, Intent, intend, members_of, new_operation, once
 
+AUTHORIZED = frozenset({State.AUTHORIZED})
 UPDATABLE = frozenset({State.AWAITING_CUSTOMER, State.AUTHORIZED})
 REFUNDABLE = frozenset({State.CAPTURED, State.PARTIALLY_REFUNDED})
 
@@ -46,9 +46,11 @@ async def capture(gw: Gateway, claim: Claim, payment_id: str, body: CaptureBody)
 
     async def plan() -> Intent:
         payment, entry = await ready(gw, claim.tenant, payment_id, CapturePayment)
-        if payment.state is not State.AUTHORIZED:
-            raise wrong_state(payment, "captured")
+        must_be(payment, AUTHORIZED, "captured")
         not_replaced(payment)
+        if payment.capture_by is not None and gw.clock.now() >= payment.capture_by and can_look(entry):
+            payment, entry = await read_first(gw, claim.tenant, payment_id, CapturePayment)
+            must_be(payment, AUTHORIZED, "captured")
         amount = amount_of(payment, body.amount, payment.money.amount)
         if amount > payment.money.amount:
             raise TenantError("amount_too_large", f"at most {payment.money.text()} can be captured")
@@ -70,19 +72,14 @@ async def cancel(gw: Gateway, claim: Claim, payment_id: str) -> Answer:
 
     async def plan() -> Intent:
         payment, entry = await ready(gw, claim.tenant, payment_id, CancelPayment)
-        return plan_cancel(gw, claim, entry, payment)
+        row = row_of(payment, gw.terms(entry), gw.clock.now())
+        allowed = payment.state in entry.rules.cancel_from or payment.state is State.EXPIRED
+        if not allowed or row == PAST_GRACE:
+            raise wrong_state(payment, "canceled")
+        operation = begin(gw, claim, payment, Kind.CANCEL, payment.money.amount)
+        return intend(entry, payment, CancelPayment(**members_of(payment, operation)), operation)
 
     return await once(gw, claim, plan)
-
-
-def plan_cancel(gw: Gateway, claim: Claim | None, entry: AccountEntry, payment: Payment) -> Intent:
-    """A cancel by its tenant, or (no claim) by the gateway itself. Raises ``TenantError`` when the rules forbid it."""
-    row = row_of(payment, gw.terms(entry), gw.clock.now())
-    allowed = payment.state in entry.rules.cancel_from or payment.state is State.EXPIRED
-    if not allowed or row == PAST_GRACE:
-        raise wrong_state(payment, "canceled")
-    operation = begin(gw, claim, payment, Kind.CANCEL, payment.money.amount)
-    return intend(entry, payment, CancelPayment(**members_of(payment, operation)), operation)
 
 
 async def refund(gw: Gateway, claim: Claim, payment_id: str, body: RefundBody) -> Answer:
@@ -90,12 +87,9 @@ async def refund(gw: Gateway, claim: Claim, payment_id: str, body: RefundBody) -
 
     async def plan() -> Intent:
         payment, entry = await ready(gw, claim.tenant, payment_id, RefundPayment)
-        if payment.state not in REFUNDABLE:
-            raise wrong_state(payment, "refunded")
-        if FetchPayment in entry.provider.commands:
-            if not await lookup.follow_up(gw, claim.tenant, payment_id, hinted=False):
-                raise ProviderError("the provider showed another payment")
-            payment, entry = await ready(gw, claim.tenant, payment_id, RefundPayment)
+        must_be(payment, REFUNDABLE, "refunded")
+        if can_look(entry):
+            payment, entry = await read_first(gw, claim.tenant, payment_id, RefundPayment)
         left = payment.captured - payment.refunded
         amount = amount_of(payment, body.amount, left)
         if left <= 0 or amount > left:
@@ -112,8 +106,7 @@ async def update(gw: Gateway, claim: Claim, payment_id: str, body: UpdateBody) -
 
     async def plan() -> Intent:
         payment, entry = await ready(gw, claim.tenant, payment_id, UpdatePayment)
-        if payment.state not in UPDATABLE:
-            raise wrong_state(payment, "updated")
+        must_be(payment, UPDATABLE, "updated")
         not_replaced(payment)
         amount = amount_of(payment, body.amount, payment.money.amount)
         check_order(payment, body.order, amount)
@@ -166,6 +159,18 @@ async def ready(gw: Gateway, tenant: str, payment_id: str, command: type[Command
     if payment.review is not None:
         raise TenantError("under_review", f"under review: {payment.review.reason}", payment_id=payment_id)
     return payment, entry
+
+
+def can_look(entry: AccountEntry) -> bool:
+    """Whether the provider answers lookups."""
+    return FetchPayment in entry.provider.commands
+
+
+async def read_first(gw: Gateway, tenant: str, payment_id: str, command: type[Command]) -> tuple[Payment, AccountEntry]:
+    """Ask the provider how the payment stands before a command. Raises ``ProviderError`` when it cannot be asked."""
+    if not await lookup.follow_up(gw, tenant, payment_id, hinted=False):
+        raise ProviderError("the provider showed another payment")
+    return await ready(gw, tenant, payment_id, command)
 
 
 def not_replaced(payment: Payment) -> None:
@@ -229,34 +234,16 @@ def merged(stored: Order, given: Order | None) -> Order:
     return replace(stored, **{name: value for name, value in members.items() if value is not None})
 
 
-def begin(gw: Gateway, claim: Claim | None, payment: Payment, kind: Kind, amount: Decimal) -> Operation:
-    """The operation of a command; without a claim it is the gateway's own."""
+def begin(gw: Gateway, claim: Claim, payment: Payment, kind: Kind, amount: Decimal) -> Operation:
+    """The operation of a tenant's command."""
     operation = new_operation(gw, payment, kind, at=gw.clock.now())
-    return replace(operation, amount=amount, idempotency_key=claim.idempotency_key if claim else None)
+    return replace(operation, amount=amount, idempotency_key=claim.idempotency_key)
 
 
-def members_of(payment: Payment, operation: Operation) -> dict[str, Any]:
-    """What every changing command carries."""
-    return {
-        "payment_id": payment.id,
-        "merchant_reference": payment.merchant_reference,
-        "provider_reference": payment.provider_reference,
-        "money": payment.money.with_amount(operation.amount),
-        "at": operation.created_at,
-        "operation_id": operation.id,
-    }
-
-
-def intend(entry: AccountEntry, payment: Payment, command: Command, operation: Operation) -> Intent:
-    """Build the request and open the operation on the payment as it was read."""
-    return Intent(
-        entry=entry,
-        command=command,
-        request=build(entry, command),
-        operation=operation,
-        rows=[statements.open_operation(payment, operation.id)],
-        remake=lambda _, following: replace(command, operation_id=following.id),
-    )
+def must_be(payment: Payment, states: Collection[State], wish: str) -> None:
+    """Raise ``invalid_state`` unless the payment stands in one of these states."""
+    if payment.state not in states:
+        raise wrong_state(payment, wish)
 
 
 def wrong_state(payment: Payment, wish: str) -> TenantError:

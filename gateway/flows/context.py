@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from gateway.core.agenda import Schedules
 from gateway.core.commands import CompletePayment, FetchPayment
+from gateway.core.errors import TenantError
 from gateway.core.payment import Payment, PaymentEvent
 from gateway.core.rules import Terms
 from gateway.core.wire import HttpRequest, HttpResponse
@@ -66,8 +67,12 @@ class Gateway:
         return self.settings.tenants[tenant]
 
     def entry(self, payment: Payment) -> AccountEntry:
-        """The account a payment belongs to."""
-        return self.settings.tenants[payment.tenant].accounts[payment.account]
+        """The account a payment belongs to. Raises ``unknown_account`` for one that left the settings."""
+        tenant = self.settings.tenants.get(payment.tenant)
+        entry = tenant.accounts.get(payment.account) if tenant is not None else None
+        if entry is None:
+            raise TenantError("unknown_account", f'account "{payment.account}" is no longer in the settings')
+        return entry
 
     def terms(self, entry: AccountEntry) -> Terms:
         """What facts about this account's payments are judged under."""

@@ -7,9 +7,8 @@ hint says is never believed: it only chooses when to look.
 from __future__ import annotations
 
 import msgspec
-from msgspec.structs import replace
 
-from gateway.core.commands import CompletePayment, FetchPayment, Kind
+from gateway.core.commands import CompletePayment, FetchPayment, Kind, UpdatePayment
 from gateway.core.errors import Conflict, ProviderError
 from gateway.core.facts import Absent, Cause, Observation, Stage
 from gateway.core.outcome import DEFINITE_NO
@@ -54,6 +53,7 @@ async def follow_up(gw: Gateway, tenant: str, payment_id: str, *, hint: str | No
     again = await look(gw, tenant, payment_id, key=hint)
     if again is not None:
         await see(gw, again)
+        await name_order(gw, again)
     return True
 
 
@@ -138,32 +138,24 @@ async def complete(gw: Gateway, tenant: str, payment_id: str, *, stage: Stage | 
     before = await gw.store.payment(tenant, payment_id)
     if before is None or before.pending is not None or before.payment.completed:
         return
-    now, payment = gw.clock.now(), before.payment
-    operation = operations.new_operation(gw, payment, Kind.COMPLETE, at=now, stage=stage)
-    command = CompletePayment(
-        payment_id=payment.id,
-        merchant_reference=payment.merchant_reference,
-        provider_reference=payment.provider_reference,
-        money=payment.money,
-        at=now,
-        operation_id=operation.id,
-    )
-    entry = gw.entry(payment)
-    request = operations.build(entry, command)
-    try:
-        await gw.store.commit(
-            [statements.open_operation(payment, operation.id), statements.insert_operation(operation)]
-        )
-    except Conflict:
+    payment, entry = before.payment, gw.entry(before.payment)
+    operation = operations.new_operation(gw, payment, Kind.COMPLETE, at=gw.clock.now(), stage=stage)
+    command = CompletePayment(**operations.members_of(payment, operation))
+    await operations.run_own(gw, entry, payment, command, operation)
+
+
+async def name_order(gw: Gateway, looked: Looked) -> None:
+    """Send our reference once, where the lookup after a completion shows that the provider has none."""
+    loaded = await gw.store.payment(looked.before.payment.tenant, looked.before.payment.id)
+    if loaded is None or loaded.pending is not None or loaded.payment.state is not State.AUTHORIZED:
         return
-    intent = operations.Intent(
-        entry=entry,
-        command=command,
-        request=request,
-        operation=operation,
-        remake=lambda _, following: replace(command, operation_id=following.id),
-    )
-    await gw.start(operation.id, operations.submit(gw, intent))
+    payment, entry = loaded.payment, gw.entry(loaded.payment)
+    is_named = isinstance(looked.seen, Absent) or looked.seen.merchant_reference is not None
+    if is_named or UpdatePayment not in entry.provider.commands:
+        return
+    operation = operations.new_operation(gw, payment, Kind.UPDATE, at=gw.clock.now())
+    command = UpdatePayment(**operations.members_of(payment, operation), order=payment.order, merchant_status=None)
+    await operations.run_own(gw, entry, payment, command, operation)
 
 
 def _stage(seen: Observation | Absent) -> Stage | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -42,6 +43,10 @@ TRIES_WHEN_NOT_SENT = 2
 
 REPLAY_WAIT = 2.0
 """How long, in seconds, a repeated request waits for the first one's outcome."""
+
+
+REPLAY_LOOKS = 10
+"""How often the store is read in that time when the first request's work does not run in this process."""
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,6 +131,40 @@ def new_operation(gw: Gateway, payment: Payment, kind: Kind, *, at: datetime, st
     )
 
 
+def members_of(payment: Payment, operation: Operation) -> dict[str, Any]:
+    """What every changing command carries."""
+    return {
+        "payment_id": payment.id,
+        "merchant_reference": payment.merchant_reference,
+        "provider_reference": payment.provider_reference,
+        "money": payment.money.with_amount(operation.amount),
+        "at": operation.created_at,
+        "operation_id": operation.id,
+    }
+
+
+def intend(entry: AccountEntry, payment: Payment, command: Command, operation: Operation) -> Intent:
+    """Build the request and open the operation on the payment as it was read."""
+    return Intent(
+        entry=entry,
+        command=command,
+        request=build(entry, command),
+        operation=operation,
+        rows=[statements.open_operation(payment, operation.id)],
+        remake=lambda _, following: replace(command, operation_id=following.id),
+    )
+
+
+async def run_own(gw: Gateway, entry: AccountEntry, payment: Payment, command: Command, operation: Operation) -> None:
+    """Reserve, send and settle an operation of the gateway's own, unless the payment moved meanwhile."""
+    intent = intend(entry, payment, command, operation)
+    try:
+        await gw.store.commit([*intent.rows, statements.insert_operation(operation)])
+    except Conflict:
+        return
+    await gw.start(operation.id, submit(gw, intent))
+
+
 async def reserve(gw: Gateway, intent: Intent, fingerprint: str) -> None:
     """Commit the intent: the idempotency row, the operation, and what comes with it, in one transaction."""
     await gw.store.commit(
@@ -180,14 +219,15 @@ async def follow(gw: Gateway, intent: Intent, unsent: NeverSent, entry: AccountE
     if before.pending is None or before.pending.id != intent.operation.id or intent.remake is None:
         return None
     now = gw.clock.now()
-    payment = on_account(gw, before.payment, entry)
+    moves = entry.name != before.payment.account
+    payment = on_account(gw, before.payment, entry) if moves else before.payment
     operation = replace(
         before.pending, id=gw.new_id("op"), account=entry.name, created_at=now, updated_at=now, note=None
     )
     failure = Failure(code=FailureCode.NOT_SENT, message=unsent.message)
     settled = replace(before.pending, status=Status.NOT_SENT, failure=failure, updated_at=now)
     rows = [statements.pass_key_on(operation)] if operation.idempotency_key is not None else []
-    if payment.account != before.payment.account:
+    if moves:
         rows.append(statements.take_reference(payment, grace_began_before=grace_began(gw)))
     try:
         command = intent.remake(entry, operation)
@@ -250,8 +290,7 @@ async def replay(gw: Gateway, claim: Claim, row: KeyRow) -> Answer:
     if row.fingerprint != claim.fingerprint:
         raise TenantError("idempotency_key_reused", "this Idempotency-Key was used for another request")
     if row.answer is None:
-        await wait_for_answer(gw, claim, row)
-        row = await gw.store.key(claim.tenant, claim.idempotency_key) or row
+        row = await wait_for_answer(gw, claim, row)
     if row.answer is not None and row.answer_status is not None:
         return Answer(status=row.answer_status, body=row.answer.encode(), is_replayed=True)
     age = milliseconds(gw.clock.now()) - row.created_at
@@ -260,15 +299,17 @@ async def replay(gw: Gateway, claim: Claim, row: KeyRow) -> Answer:
     return await open_answer(gw, claim.tenant, row)
 
 
-async def wait_for_answer(gw: Gateway, claim: Claim, row: KeyRow) -> None:
-    """Wait a little for the first request's outcome, wherever it comes from."""
-    waited = 0.0
-    while row.answer is None and waited < REPLAY_WAIT:
-        await gw.wait_for(row.operation_id, REPLAY_WAIT - waited)
+async def wait_for_answer(gw: Gateway, claim: Claim, row: KeyRow) -> KeyRow:
+    """Wait a little for the first request's outcome: for its work here, or else for whatever settles it."""
+    if gw.is_running(row.operation_id):
+        await gw.wait_for(row.operation_id, REPLAY_WAIT)
+        return await gw.store.key(claim.tenant, claim.idempotency_key) or row
+    for _ in range(REPLAY_LOOKS):
+        await gw.clock.sleep(REPLAY_WAIT / REPLAY_LOOKS)
         row = await gw.store.key(claim.tenant, claim.idempotency_key) or row
-        if row.answer is None:
-            await gw.clock.sleep(0.1)
-            waited += 0.1
+        if row.answer is not None:
+            break
+    return row
 
 
 async def answer_now(gw: Gateway, claim: Claim) -> Answer:

@@ -10,13 +10,13 @@ import asyncio
 
 from gateway.core.agenda import deadline_moments, may_be_polled, next_look
 from gateway.core.commands import CancelPayment, Kind
-from gateway.core.errors import Conflict, GatewayError, ProviderError, TenantError, Unavailable
+from gateway.core.errors import Conflict, ProviderError, TenantError, Unavailable
 from gateway.core.facts import Cause, DeadlineNear, Expired, Fact, Unknown
 from gateway.core.payment import Payment, State, Status
 from gateway.core.states import EXPIRES, apply, two_live_orders
 from gateway.drivers.store import statements
 from gateway.drivers.store.queries import AgendaRow, Loaded
-from gateway.flows import change, lookup
+from gateway.flows import lookup
 from gateway.flows import operation as operations
 from gateway.flows.context import Gateway, log
 from gateway.flows.record import record
@@ -154,13 +154,9 @@ async def _may_cancel(gw: Gateway, payment: Payment) -> bool:
 
 async def _cancel(gw: Gateway, payment: Payment) -> None:
     """Cancel at the provider on the gateway's own account."""
-    try:
-        intent = change.plan_cancel(gw, None, gw.entry(payment), payment)
-        await gw.store.commit([*intent.rows, statements.insert_operation(intent.operation)])
-    except GatewayError as problem:
-        log.warning("a replaced payment is not canceled", extra={"payment_id": payment.id, "problem": str(problem)})
-        return
-    await gw.start(intent.operation.id, operations.submit(gw, intent))
+    operation = operations.new_operation(gw, payment, Kind.CANCEL, at=gw.clock.now())
+    command = CancelPayment(**operations.members_of(payment, operation))
+    await operations.run_own(gw, gw.entry(payment), payment, command, operation)
 
 
 async def _flag_both(gw: Gateway, *payments: Payment) -> None:

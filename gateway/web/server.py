@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from aiohttp import web
 
+from gateway.core.errors import SettingsError
 from gateway.drivers.clock import Clock, SystemClock
 from gateway.drivers.registry import Registry
 from gateway.drivers.sender import Sender
@@ -44,6 +45,7 @@ async def running(settings: Settings, registry: Registry, clock: Clock | None = 
             clock=clock or SystemClock(),
             observe=registry.observe,
         )
+        await check_accounts(gw)
         await operation.recover(gw)
         public = await _listen(make_app(gw), settings.server.host, settings.server.port, stack)
         admin = await _listen(make_admin_app(gw), settings.server.admin.host, settings.server.admin.port, stack)
@@ -55,6 +57,18 @@ async def running(settings: Settings, registry: Registry, clock: Clock | None = 
             yield Running(gateway=gw, url=public.url, admin_url=admin.url)
         finally:
             gw.is_stopping = True
+
+
+async def check_accounts(gw: Gateway) -> None:
+    """Refuse to start without an account that payments still need. Raises ``SettingsError``."""
+    tenants = gw.settings.tenants
+    problems = [
+        f"{gw.settings.source.name}: tenant {tenant}: accounts.{account}: is gone, but payments of it are still open"
+        for tenant, account in await gw.store.accounts_in_use(operation.grace_began(gw))
+        if tenant not in tenants or account not in tenants[tenant].accounts
+    ]
+    if problems:
+        raise SettingsError(problems)
 
 
 class _Listening(NamedTuple):

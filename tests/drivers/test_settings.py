@@ -12,9 +12,11 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
+from gateway.core.expressions import compile_expression
+from gateway.core.mapping import Origin
 from gateway.core.secret import Secret
 from gateway.core.signing import derive
-from gateway.drivers.settings import blocked_plugins, load_settings, origin_of
+from gateway.drivers.settings import RoutingRule, blocked_plugins, load_settings, origin_of
 from gateway.drivers.settings.reading import Raw
 from gateway.drivers.settings.shape import FileShape, ServerShape
 from tests.drivers.settings_kit import (
@@ -108,6 +110,25 @@ def test_resolved_tenant(tmp_path: Path) -> None:
     assert bank.fields == {"vip": {"en": "Code"}}
     assert settings.keys_by_sha256 == {sha("acme"): ("acme", tenant.keys[0])}
     assert settings.endpoints == {entry.endpoint_id: entry for entry in tenant.accounts.values()}
+
+
+def test_routing_rules(tmp_path: Path) -> None:
+    """Rules become compiled expressions with their accounts, in order; without a section there are none."""
+    rules = "  - {when: \"currency == 'USD'\", account: main, fallback: [backup]}\n  - {account: backup}"
+    assert load(tmp_path, with_tenant(ROUTED + rules)).tenants["acme"].routing == (
+        RoutingRule(when=compile_expression("currency == 'USD'"), account="main", fallback=("backup",)),
+        RoutingRule(when=None, account="backup", fallback=()),
+    )
+    assert load(tmp_path, GOOD).tenants["acme"].routing == ()
+
+
+def test_renamed_values_and_computed_fields(tmp_path: Path) -> None:
+    """``values`` and ``from`` reach the account's field map; both sides of ``values`` stay text."""
+    text = "{provider: plain, fields: {email: {values: {no: 007}}, x: {from: metadata.y}}}"
+    fields = load(tmp_path, with_account(text)).tenants["acme"].accounts["main"].account.fields.fields
+    found = {field.name: field for field in fields}
+    assert found["email"].values == {"no": "007"}
+    assert (found["x"].origin, found["x"].computed) == (Origin.COMPUTED, compile_expression("metadata.y"))
 
 
 def test_config_of_every_kind(tmp_path: Path) -> None:
@@ -240,8 +261,14 @@ ACCOUNT_MISTAKES = [
     ("{provider: plain, fields: {x: {pattern: '['}}}", "fields.x.pattern: pattern is no regular expression"),
     ("{provider: plain, fields: {x: {max_length: 300}}}", "fields.x.max_length: max_length must be 1 to 255"),
     ("{provider: plain, fields: {x: {lable: {}}}}", 'fields.x.lable: unknown key "lable", did you mean "label"'),
-    ("{provider: plain, fields: {email: {values: {a: b}}}}", "fields.email.values: not supported yet"),
-    ("{provider: plain, fields: {x: {from: metadata.y}}}", "fields.x.from: not supported yet"),
+    ("{provider: plain, fields: {email: {values: [a]}}}", "fields.email.values: must be a mapping of keys"),
+    ("{provider: plain, fields: {email: {values: {a: [b]}}}}", "fields.email.values.a: must be a single value"),
+    ("{provider: plain, fields: {amount: {values: {a: b}}}}", "fields.amount: is locked: only its key can be changed"),
+    ("{provider: plain, fields: {amount: {from: id}}}", "fields.amount: is locked: only its key can be changed"),
+    ("{provider: plain, fields: {x: {from: 'a b'}}}", "fields.x.from: is no JMESPath expression: Unexpected token: b"),
+    ("{provider: plain, fields: {x: {from: nul(a)}}}", 'x.from: is no JMESPath expression: unknown function "nul"'),
+    ("{provider: plain, fields: {x: {from: a, value: b}}}", "fields.x: has both value and from"),
+    ("{provider: plain, fields: {x: {computed: a}}}", 'fields.x.computed: unknown key "computed"'),
     ("{provider: psp_like}", "accounts.main: must be named by a deposit method, or have accepts_new: false"),
 ]
 
@@ -282,7 +309,8 @@ TENANT_MISTAKES = [
     ("webhook: {url: 'https://x.example', secrets: ['env:TOKEN']}", "webhook.secrets[0]: must be whsec_ followed by"),
     ("webhook: {url: 'https://x.example', secrets: [abc]}", "webhook.secrets[0]: is a literal secret"),
     ("request_maps: {erp: {amount: total}}", "request_maps: not supported yet"),
-    ("routing: [{account: main}]", "routing: not supported yet"),
+    ("routing: {account: main}", "routing: must be a list"),
+    ("routing: [main]", "routing[0]: must be a mapping of keys"),
     ("crm: {bridge: {}}", "crm: not supported yet"),
     ("accounts: {Main: {provider: plain}}", "accounts.Main: must match [a-z0-9][a-z0-9_-]{0,63}"),
     ("deposit_methods: {'a b': {account: main}}\naccounts: {main: {provider: plain}}", "a b: must match"),
@@ -321,6 +349,68 @@ def test_mistake_in_a_deposit_method(tmp_path: Path, method: str, said: str) -> 
     [line] = problems(tmp_path, with_tenant(text))
     assert line.startswith("settings.yaml:7: tenant acme: deposit_methods.")
     assert said in line
+
+
+RULE_MISTAKES = [
+    ("{when: a, account: man}", 'routing[1].account: unknown account "man", did you mean "main"'),
+    ("{}", "routing[1].account: is missing"),
+    ("{when: a, account: null}", "routing[1].account: must not be empty"),
+    ("{when: a, account: main, fallback: [bakup]}", 'fallback[0]: unknown account "bakup", did you mean "backup"'),
+    ("{when: a, account: main, fallback: [main]}", 'routing[1].fallback[0]: "main" is listed twice in this rule'),
+    (
+        "{when: a, account: main, fallback: [backup, backup]}",
+        'routing[1].fallback[1]: "backup" is listed twice in this rule',
+    ),
+    ("{when: a, account: main, fallback: backup}", "routing[1].fallback: must be a list"),
+    ("{account: main, falback: [backup]}", 'routing[1].falback: unknown key "falback", did you mean "fallback"'),
+    ("{when: 'a b', account: main}", "routing[1].when: is no JMESPath expression: Unexpected token: b"),
+    ("{when: to_nmber(amount), account: main}", 'routing[1].when: is no JMESPath expression: unknown function "to_nm'),
+    ("{when: '', account: main}", "routing[1].when: is no JMESPath expression"),
+    ("{when: [a], account: main}", "routing[1].when: must be a single value"),
+]
+
+ROUTED = "accounts: {main: {provider: plain}, backup: {provider: plain}}\nrouting:\n"
+
+
+@pytest.mark.parametrize(("rule", "said"), RULE_MISTAKES)
+def test_mistake_in_a_routing_rule(tmp_path: Path, rule: str, said: str) -> None:
+    """One mistake in a rule is one line that names the rule; it accuses no rule after it."""
+    text = f"{ROUTED}  - {{when: account, account: main}}\n  - {rule}\n  - {{when: currency, account: main}}"
+    [line] = problems(tmp_path, with_tenant(text))
+    assert line.startswith("settings.yaml:8: tenant acme: routing[1]")
+    assert said in line
+
+
+def test_mistakes_of_one_rule_are_all_named(tmp_path: Path) -> None:
+    """A rule that cannot be read is still asked for its accounts, each under the number it has in the file."""
+    text = ROUTED + "  - {when: 'a b', account: man, fallback: [[x], backup, nobody]}"
+    assert [line.split(": ")[2] for line in problems(tmp_path, with_tenant(text))] == [
+        "routing[0].when",
+        "routing[0].fallback[0]",
+        "routing[0].account",
+        "routing[0].fallback[2]",
+    ]
+
+
+def test_rules_behind_one_that_always_matches(tmp_path: Path) -> None:
+    """Every rule behind one without ``when`` is refused: it would never be asked."""
+    rules = [
+        "{when: currency, account: main}",
+        "{account: main}",
+        "{when: currency, account: backup}",
+        "{account: main}",
+    ]
+    lines = problems(tmp_path, with_tenant(ROUTED + "".join(f"  - {rule}\n" for rule in rules)))
+    assert lines == [
+        f"settings.yaml:{7 + number}: tenant acme: routing[{number}]: can never match: rule [1] before it has no when"
+        for number in (2, 3)
+    ]
+
+
+def test_rule_for_an_account_that_could_not_be_read(tmp_path: Path) -> None:
+    """A mistake in an account does not also accuse the rule that names it."""
+    text = "accounts: {main: {provider: nobody}}\nrouting: [{account: main}]"
+    assert len(problems(tmp_path, with_tenant(text))) == 1
 
 
 TOP_MISTAKES = [
@@ -671,7 +761,9 @@ def test_shipped_settings_load() -> None:
     settings = shipped()
     used = {entry.provider.name for entry in settings.endpoints.values()}
     assert (set(settings.tenants), used) == ({"acme", "globex"}, {"creditkey", "psp_open_api"})
-    assert settings.tenants["acme"].accounts["psp-main"].account.fields.key("amount") == "sum"
+    acme = settings.tenants["acme"]
+    assert acme.accounts["psp-main"].account.fields.key("amount") == "sum"
+    assert [rule.account for rule in acme.routing] == ["creditkey-main", "psp-main"]
 
 
 def test_shipped_keys_stand_in_comments() -> None:
@@ -694,6 +786,6 @@ def keys_of(hint: Any) -> set[str]:
 def test_every_key_is_documented() -> None:
     """docs/settings.md names every key the loader takes."""
     text = (SHIPPED.parent / "docs" / "settings.md").read_text(encoding="utf-8")
-    keys = (keys_of(FileShape) | keys_of(ServerShape)) - keys_of(Raw)
+    keys = (keys_of(FileShape) | keys_of(ServerShape) | keys_of(RoutingRule)) - keys_of(Raw)
     assert len(keys) > 50
     assert sorted(key for key in keys if f"`{key}`" not in text) == []

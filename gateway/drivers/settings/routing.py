@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from yaml.nodes import Node, SequenceNode
+from yaml.nodes import Node, ScalarNode, SequenceNode
 
 from gateway.drivers.settings.model import RoutingRule
 from gateway.drivers.settings.problems import Path, unknown
 from gateway.drivers.settings.reader import reader_of
 from gateway.drivers.settings.reading import BAD, Raw, Reading
-from gateway.drivers.settings.yaml_file import text_at, value_at
+from gateway.drivers.settings.yaml_file import is_null, value_at
 
 
 def resolve_routing(
@@ -48,6 +48,6 @@ def _chain(rule: Node) -> Iterator[tuple[Path, str]]:
     fallback = value_at(rule, ("fallback",))
     count = len(fallback.value) if isinstance(fallback, SequenceNode) else 0
     for step in (("account",), *(("fallback", number) for number in range(count))):
-        name = text_at(rule, step)
-        if name is not None:
-            yield step, name
+        node = value_at(rule, step)
+        if isinstance(node, ScalarNode) and not is_null(node):
+            yield step, node.value

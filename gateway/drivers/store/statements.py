@@ -182,7 +182,8 @@ def take_reference(payment: Payment, *, grace_began_before: int) -> Statement:
         "INSERT INTO reference_holders (tenant, account, merchant_reference, payment_id) VALUES (?, ?, ?, ?)"
         " ON CONFLICT (tenant, account, merchant_reference) DO UPDATE SET payment_id = excluded.payment_id"
         " WHERE NOT EXISTS (SELECT 1 FROM payments p WHERE p.tenant = reference_holders.tenant"
-        " AND p.id = reference_holders.payment_id AND p.state NOT IN ('failed', 'canceled') AND p.replaced_by IS NULL"
+        " AND p.id = reference_holders.payment_id AND p.account = reference_holders.account"
+        " AND p.state NOT IN ('failed', 'canceled') AND p.replaced_by IS NULL"
         " AND (p.state <> 'expired' OR (p.open_operation IS NOT NULL AND p.expired_at >= ?)))",
         (payment.tenant, payment.account, payment.merchant_reference, payment.id, grace_began_before),
         "merchant_reference",

@@ -1,0 +1,66 @@
+"""For tests of the command line: settings on disk, commands in this process, servers in another."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+from click.testing import CliRunner, Result
+
+from gateway.cli import main
+from tests.house import basic_settings
+
+SHIPPED = Path(__file__).parents[1] / "settings.yaml"
+
+
+def run(*arguments: object) -> Result:
+    """Run a command that ends by itself."""
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def write(folder: Path, **server: Any) -> Path:
+    """Write usable settings with free ports; ``server`` replaces members of that section."""
+    settings = basic_settings({"psp": 1, "creditkey": 1, "hooks": 1})
+    settings["server"] |= server
+    path = folder / "settings.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    return path
+
+
+class Process(NamedTuple):
+    """A command that runs until it is stopped. ``lines`` are what it has printed when it was ready."""
+
+    popen: subprocess.Popen[str]
+    lines: list[str]
+
+    @property
+    def urls(self) -> list[str]:
+        """The addresses in its lines."""
+        return [word for line in self.lines for word in line.split() if word.startswith("http://")]
+
+    def ended(self) -> tuple[int, str]:
+        """Wait for the end; exit code and stderr."""
+        _, errors = self.popen.communicate(timeout=60)
+        return self.popen.returncode, errors
+
+
+@contextlib.contextmanager
+def running(*arguments: object, lines: int = 1) -> Iterator[Process]:
+    """Run a command in a process of its own for the time of the block; wait for so many lines on stdout."""
+    popen = subprocess.Popen(
+        [sys.executable, "-m", "gateway", *(str(argument) for argument in arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert popen.stdout is not None
+        yield Process(popen, [popen.stdout.readline().rstrip("\n") for _ in range(lines)])
+    finally:
+        popen.kill()
+        popen.communicate()

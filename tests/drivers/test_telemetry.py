@@ -1,0 +1,138 @@
+"""What reaches a log, and what never does."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from gateway.core.secret import Secret
+from gateway.drivers.telemetry import FIELDS, JsonLines, exception_told
+
+HIDDEN = "ss_live_canary"
+
+
+def line(name: str = "gateway", message: str = "request", *arguments: object, **extra: Any) -> dict[str, Any]:
+    """One record as it is written."""
+    error = extra.pop("exc_info", None)
+    record = logging.LogRecord(name, logging.INFO, "/src/place.py", 7, message, arguments, error)
+    vars(record).update(extra)
+    written = JsonLines().format(record)
+    assert "\n" not in written
+    return dict(json.loads(written))
+
+
+def raised(problem: Exception, cause: Exception | None = None) -> Exception:
+    """An exception with a stack."""
+    try:
+        raise problem from cause
+    except Exception as caught:
+        return caught
+
+
+def test_a_record_is_one_json_object() -> None:
+    """Time in UTC, level, message, and the fields that were given."""
+    written = line(payment_id="pay_1", status=201, milliseconds=1.5)
+    assert written.pop("time").endswith("Z")
+    assert written == {
+        "level": "info",
+        "message": "request",
+        "payment_id": "pay_1",
+        "status": 201,
+        "milliseconds": 1.5,
+    }
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_every_listed_field_is_written(name: str) -> None:
+    """What flows name beside their messages arrives."""
+    assert line(**{name: "value"})[name] == "value"
+
+
+@pytest.mark.parametrize("name", ["body", "headers", "url", "query", "token", "authorization", "customer"])
+def test_what_is_not_listed_is_dropped(name: str) -> None:
+    """A field nobody put on the list never reaches a log."""
+    assert HIDDEN not in json.dumps(line(**{name: HIDDEN}))
+
+
+@pytest.mark.parametrize("value", [Secret(HIDDEN), HIDDEN.encode(), [HIDDEN], {"a": HIDDEN}, ValueError(HIDDEN)])
+def test_only_plain_values_are_written(value: object) -> None:
+    """Of anything but text, numbers and truth only the type is told."""
+    assert line(problem=value)["problem"] == type(value).__name__
+
+
+def test_a_message_is_never_filled_in() -> None:
+    """Arguments of a message are not on the list."""
+    assert line("gateway", "cannot read %s", HIDDEN)["message"] == "cannot read %s"
+
+
+def test_of_a_library_only_the_place_is_told() -> None:
+    """A library's own words may quote anything: they are replaced by where they were said."""
+    written = line("aiohttp.server", f"Error handling request {HIDDEN}")
+    assert HIDDEN not in json.dumps(written)
+    assert (written["logger"], written["place"]) == ("aiohttp.server", "/src/place.py:7")
+
+
+def test_a_logger_below_ours_is_ours() -> None:
+    """``gateway.drivers.registry`` speaks for us, ``gateway_plugin`` does not."""
+    assert line("gateway.drivers.registry", "observer failed")["message"] == "observer failed"
+    assert line("gateway_plugin", "observer failed")["message"] != "observer failed"
+
+
+def test_of_an_exception_the_text_is_not_told() -> None:
+    """Type and stack are enough to find the fault; the text may quote a URL with its secret."""
+    error = raised(ValueError(HIDDEN), KeyError(HIDDEN))
+    written = line(exc_info=(type(error), error, error.__traceback__))
+    assert HIDDEN not in json.dumps(written)
+    assert written["exception"]["type"] == "ValueError"
+    assert written["exception"]["stack"][0].startswith(__file__)
+    assert written["exception"]["from"][0]["type"] == "KeyError"
+
+
+def test_members_of_a_group_are_told() -> None:
+    """A group without its members would say nothing."""
+    told = exception_told(ExceptionGroup(HIDDEN, [raised(OSError(HIDDEN))]))
+    assert [inner["type"] for inner in told["from"]] == ["OSError"]
+
+
+def test_a_circle_of_causes_ends() -> None:
+    """An exception that is its own cause is told a few times and no more."""
+    first, second = ValueError(), KeyError()
+    first.__cause__, second.__cause__ = second, first
+    assert len(json.dumps(exception_told(first))) < 1000
+
+
+def test_text_that_is_no_unicode_and_long_text_are_written() -> None:
+    """A lone surrogate is escaped, a huge text is cut."""
+    assert line(problem="\udcff\n")["problem"] == "\udcff\n"
+    assert len(line(problem="x" * 10_000)["problem"]) == 1000
+
+
+PROGRAM = f"""
+import asyncio, logging, sys
+from gateway.drivers.telemetry import setup_logging
+setup_logging()
+logging.getLogger("gateway").info("ours", extra={{"tenant": "acme"}})
+logging.getLogger("library").info("{HIDDEN}")
+logging.getLogger("library").warning("{HIDDEN}")
+async def main():
+    asyncio.get_running_loop().call_soon(lambda: int("{HIDDEN}"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+asyncio.run(main())
+raise ValueError("{HIDDEN}")
+"""
+
+
+def test_a_whole_process_writes_json_lines_only() -> None:
+    """Ours from info, libraries' from warning, faults in the loop, and the fault that ends the process."""
+    ended = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60, check=False)
+    written = [json.loads(one) for one in ended.stderr.splitlines()]
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert [one.get("logger", "gateway") for one in written] == ["gateway", "library", "asyncio", "gateway"]
+    assert written[-1]["message"] == "the process ends by a fault"
+    assert HIDDEN not in ended.stderr

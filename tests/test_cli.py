@@ -1,0 +1,489 @@
+"""The command line: what it prints, on which stream, and with which exit code it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+import signal
+import socket
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway import demo
+from gateway.cli import stage
+from gateway.cli.timeline import ORDER, merge
+from gateway.drivers.store.queries import DeliveryRow
+from tests.cli_kit import SHIPPED, run, running, write
+from tests.house import House, new_key, open_house, psp_body
+
+READY = re.compile(r"ready http://127\.0\.0\.1:[0-9]+ admin http://127\.0\.0\.1:[0-9]+")
+BAD = "server: {}\nbogus: 1\n"
+
+
+def get(url: str) -> Any:
+    """The JSON behind an address."""
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return json.load(answer)
+
+
+# check
+
+
+def test_check_says_ok_and_sums_up() -> None:
+    """The shipped settings are usable, and say so in two lines."""
+    result = run("check", "--config", SHIPPED)
+    assert result.exit_code == 0
+    first, second = result.stdout.splitlines()
+    assert first == "ok"
+    assert second.endswith("2 tenants, 3 accounts, 2 deposit methods, 2 plugins")
+
+
+def test_check_prints_every_problem_on_stderr(tmp_path: Path) -> None:
+    """Unusable settings end with 2 and one line per problem; stdout stays empty."""
+    (tmp_path / "bad.yaml").write_text(BAD)
+    result = run("check", "--config", tmp_path / "bad.yaml")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert [line.split(": ")[:2] for line in result.stderr.splitlines()] == [
+        ["bad.yaml:1", "server.secret"],
+        ["bad.yaml:2", "bogus"],
+    ]
+
+
+def test_check_as_json_lists_problems_on_stdout(tmp_path: Path) -> None:
+    """With --json the problems are a list for programs, and the exit code is the same."""
+    (tmp_path / "bad.yaml").write_text(BAD)
+    result = run("check", "--json", "--config", tmp_path / "bad.yaml")
+    assert result.exit_code == 2
+    assert len(json.loads(result.stdout)["problems"]) == 2
+
+
+def test_check_as_json_without_problems() -> None:
+    """Usable settings have an empty list of problems."""
+    result = run("check", "--json", "--config", SHIPPED)
+    assert (result.exit_code, json.loads(result.stdout)["problems"]) == (0, [])
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["serve", "check", "simulate", "accounts show", "payments list", "payments show pay_1"],
+)
+def test_a_missing_settings_file_is_bad_configuration(tmp_path: Path, command: str) -> None:
+    """Every command that needs settings ends with 2 and names the file that is not there."""
+    with running(*command.split(), "--config", tmp_path / "none.yaml", lines=0) as process:
+        code, errors = process.ended()
+    assert (code, errors) == (2, "none.yaml:1: cannot be read: No such file or directory\n")
+
+
+def test_the_environment_names_the_settings_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """GATEWAY_CONFIG stands for --config."""
+    (tmp_path / "other.yaml").write_text(BAD)
+    monkeypatch.setenv("GATEWAY_CONFIG", str(tmp_path / "other.yaml"))
+    assert "other.yaml:1" in run("check").stderr
+
+
+@pytest.mark.parametrize("arguments", [["nothing"], ["check", "--bogus"], ["keys", "new", "--id", "a b"]])
+def test_bad_usage_exits_2(arguments: list[str]) -> None:
+    """A command, option or value that is not known ends with 2."""
+    assert run(*arguments).exit_code == 2
+
+
+# keys
+
+
+@pytest.mark.parametrize(
+    ("options", "begins"), [([], "gw_k1_"), (["--id", "k2"], "gw_k2_"), (["--admin"], "gw_admin_")]
+)
+def test_keys_new_prints_a_key_and_its_hash(options: list[str], begins: str) -> None:
+    """The hash is that of the whole key's text."""
+    made = json.loads(run("keys", "new", "--json", *options).stdout)
+    assert made["key"].startswith(begins)
+    assert made["sha256"] == hashlib.sha256(made["key"].encode()).hexdigest()
+
+
+def test_keys_new_prints_lines_for_people() -> None:
+    """Without --json: id, key and sha256, one per line."""
+    lines = [line.split() for line in run("keys", "new").stdout.splitlines()]
+    assert [line[0] for line in lines] == ["id", "key", "sha256"]
+
+
+def test_no_two_keys_are_the_same() -> None:
+    """Keys are random."""
+    assert run("keys", "new").stdout != run("keys", "new").stdout
+
+
+# accounts
+
+
+def test_accounts_show_hides_the_token() -> None:
+    """Without --reveal the public credentials are shown and the secret ones are not."""
+    revealed = json.loads(run("accounts", "show", "acme", "psp-main", "--reveal", "--json", "--config", SHIPPED).stdout)
+    credentials = revealed["data"][0]["credentials"]
+    for options in ([], ["--json"]):
+        shown = run("accounts", "show", "--config", SHIPPED, *options).stdout
+        assert credentials["merchant_id"] in shown
+        assert credentials["token"] not in shown
+
+
+def test_accounts_show_reveals_the_token_on_request() -> None:
+    """With --reveal the token stands beside the merchant_id."""
+    shown = run("accounts", "show", "acme", "psp-main", "--reveal", "--config", SHIPPED).stdout
+    assert re.search(r"^  token +[A-Za-z0-9_-]{43}$", shown, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        ([], ["acme/creditkey-main", "acme/psp-main", "globex/psp-main"]),
+        (["acme"], ["acme/creditkey-main", "acme/psp-main"]),
+        (["acme", "psp-main"], ["acme/psp-main"]),
+    ],
+)
+def test_accounts_show_what_was_named(names: list[str], shown: list[str]) -> None:
+    """Nothing named is everything, a tenant is its accounts, an account is that one."""
+    found = json.loads(run("accounts", "show", *names, "--json", "--config", SHIPPED).stdout)["data"]
+    assert [f"{one['tenant']}/{one['account']}" for one in found] == shown
+
+
+@pytest.mark.parametrize("names", [["nobody"], ["globex", "creditkey-main"]])
+def test_accounts_show_refuses_unknown_names(names: list[str]) -> None:
+    """A name that is not in the settings is bad usage."""
+    result = run("accounts", "show", *names, "--config", SHIPPED)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert names[-1] in result.stderr
+
+
+async def test_accounts_show_the_address_that_the_server_listens_to(tmp_path: Path) -> None:
+    """The callback URL is the one the running gateway tells its providers."""
+
+    def change(settings: dict[str, Any]) -> None:
+        settings["server"]["public_url"] = "http://pay.example"
+
+    async with open_house(tmp_path, change=change) as house:
+        entry = house.settings.tenants["acme"].accounts["psp-main"]
+        result = run("accounts", "show", "acme", "psp-main", "--json", "--config", tmp_path / "settings.yaml")
+        assert json.loads(result.stdout)["data"][0]["callback_url"] == house.gateway.callback_url(entry)
+
+
+def test_accounts_show_no_address_while_the_port_is_open(tmp_path: Path) -> None:
+    """With port 0 and no public_url nobody knows the address before the server runs."""
+    result = run("accounts", "show", "acme", "psp-main", "--json", "--config", write(tmp_path))
+    assert json.loads(result.stdout)["data"][0]["callback_url"] is None
+
+
+# plugins
+
+
+def test_plugins_list_what_is_installed() -> None:
+    """Both bundled plugins, where they come from and what they offer; settings are not needed."""
+    found = json.loads(run("plugins", "list", "--json", "--config", "none.yaml").stdout)["data"]
+    assert [(one["name"], one["distribution"], one["providers"]) for one in found] == [
+        ("creditkey", "tenant-payment-gateway", ["creditkey"]),
+        ("psp_open_api", "tenant-payment-gateway", ["psp_open_api"]),
+    ]
+
+
+def test_plugins_list_leaves_out_blocked_ones(tmp_path: Path) -> None:
+    """A blocked plugin is not loaded and is named as blocked."""
+    (tmp_path / "settings.yaml").write_text("plugins: {blocked: [creditkey]}\n")
+    shown = run("plugins", "list", "--config", tmp_path / "settings.yaml").stdout
+    assert shown.splitlines()[-1] == "blocked: creditkey"
+    assert [line.split()[0] for line in shown.splitlines()[1:-1]] == ["psp_open_api"]
+
+
+# payments
+
+
+async def look(house: House, *arguments: str) -> Any:
+    """Run a reading command beside the running server; its JSON."""
+    result = await asyncio.to_thread(run, *arguments, "--json", "--config", house.folder / "settings.yaml")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+async def test_payments_list_goes_over_all_tenants(house: House) -> None:
+    """The newest payment of any tenant comes first, while the server runs."""
+    first = (await house.create(psp_body())).json["id"]
+    second = (await house.create(psp_body(), tenant="globex")).json["id"]
+    third = (await house.create(psp_body())).json["id"]
+    found = await look(house, "payments", "list")
+    assert [one["id"] for one in found["data"]] == [third, second, first]
+
+
+async def test_payments_list_filters(house: House) -> None:
+    """Each filter keeps what fits and drops the rest."""
+    mine = (await house.create(psp_body(merchant_reference="D-1"))).json
+    other = (await house.create(psp_body(merchant_reference="D-2"), tenant="globex")).json
+    await house.press(mine, "pay")
+    for options, expected in (
+        (["--tenant", "acme"], [mine]),
+        (["--state", "awaiting_customer"], [other]),
+        (["--merchant-reference", "D-1"], [mine]),
+        (["--limit", "1"], [other]),
+    ):
+        found = await look(house, "payments", "list", *options)
+        assert [one["id"] for one in found["data"]] == [one["id"] for one in expected], options
+
+
+async def test_payments_list_for_people_never_cuts_an_id(house: House) -> None:
+    """The table on a pipe holds whole ids and amounts."""
+    payment = (await house.create(psp_body())).json
+    result = await asyncio.to_thread(run, "payments", "list", "--config", house.folder / "settings.yaml")
+    header, row = result.stdout.splitlines()
+    assert header.split()[:2] == ["id", "tenant"]
+    assert {payment["id"], "acme", "awaiting_customer", "162.48", "USD"} <= set(row.split())
+
+
+async def test_payments_show_merges_everything_by_time(house: House) -> None:
+    """The timeline holds events, operations, callbacks and webhooks with their tries, oldest first."""
+    payment = (await house.create(psp_body())).json
+    await house.press(payment, "pay")
+    await house.webhook(payment["id"], "payment.captured")
+    shown = await look(house, "payments", "show", payment["id"])
+    lines = shown["timeline"]
+    assert shown["payment"] == await house.payment(payment["id"])
+    assert [line["at"] for line in lines] == sorted(line["at"] for line in lines)
+    told = {kind: [line["what"] for line in lines if line["kind"] == kind] for kind in ORDER}
+    assert told["operation"] == ["create sending", "create succeeded"]
+    assert told["callback"] == ["pay/callback recorded"]
+    assert told["event"] == ["payment.created", "payment.awaiting_customer", "payment.captured"]
+    assert {"payment.created", "payment.captured"} <= set(told["webhook"])
+
+
+def test_the_timeline_holds_every_try_of_a_webhook() -> None:
+    """Each try is a line with its answer; the one that will come is a line at its date."""
+    tries = [
+        {"at": "2026-01-02T03:04:05.000Z", "status_code": 500, "error": None},
+        {"at": "2026-01-02T03:04:10.000Z", "status_code": None, "error": "timeout"},
+    ]
+    row = DeliveryRow(
+        tenant="acme",
+        id="dlv_1",
+        event_id="evt_1",
+        payment_id="pay_1",
+        type="payment.created",
+        version=1,
+        body="{}",
+        status="pending",
+        next_attempt_at=1767323345000,
+        attempts=tries,
+    )
+    lines = merge(events=[], operations=[], callbacks=[], deliveries=[row])
+    assert [(line.at, line.details["try"], line.details["answer"]) for line in lines] == [
+        ("2026-01-02T03:04:05.000Z", "1", "500"),
+        ("2026-01-02T03:04:10.000Z", "2", "timeout"),
+        ("2026-01-02T03:09:05.000Z", "3", "due"),
+    ]
+
+
+async def test_payments_show_reads_like_a_story(house: House) -> None:
+    """For people: the payment's members, a blank line, then one line per thing that happened."""
+    payment = (await house.create(psp_body())).json
+    result = await asyncio.to_thread(run, "payments", "show", payment["id"], "--config", house.folder / "settings.yaml")
+    members, _, timeline = result.stdout.partition("\n\n")
+    assert re.search(r"^state +awaiting_customer$", members, re.MULTILINE)
+    assert "version: 1, state: - -> created, cause: tenant" in timeline
+
+
+async def test_payments_show_an_unknown_id_fails(house: House) -> None:
+    """A payment that no tenant has ends with 1."""
+    result = await asyncio.to_thread(run, "payments", "show", "pay_none", "--config", house.folder / "settings.yaml")
+    assert (result.exit_code, result.stdout) == (1, "")
+
+
+async def test_reading_changes_nothing(house: House) -> None:
+    """A reading command leaves the payment's version as it was, and the server working."""
+    payment = (await house.create(psp_body())).json
+    await look(house, "payments", "show", payment["id"])
+    assert (await house.payment(payment["id"]))["version"] == payment["version"]
+    assert (await house.create(psp_body(), key=new_key())).status == 201
+
+
+def test_payments_list_refuses_an_unknown_tenant(tmp_path: Path) -> None:
+    """A tenant that is not in the settings is bad usage."""
+    assert run("payments", "list", "--tenant", "nobody", "--config", write(tmp_path)).exit_code == 2
+
+
+def test_a_store_that_is_not_there_is_unusable(tmp_path: Path) -> None:
+    """Reading before the first start ends with 4 and makes no file."""
+    result = run("payments", "list", "--config", write(tmp_path))
+    assert (result.exit_code, result.stdout) == (4, "")
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("command", ["serve", "payments list"])
+def test_a_store_that_is_no_database_is_unusable(tmp_path: Path, command: str) -> None:
+    """A file that is something else ends with 4 and is left as it was."""
+    path = tmp_path / "data" / "gateway.db"
+    path.parent.mkdir()
+    path.write_bytes(b"something else " * 1000)
+    with running(*command.split(), "--config", write(tmp_path), lines=0) as process:
+        code, errors = process.ended()
+    assert code == 4
+    assert "Traceback" not in errors
+    assert path.read_bytes() == b"something else " * 1000
+
+
+# serve
+
+
+def test_serve_prints_exactly_one_ready_line(tmp_path: Path) -> None:
+    """The line names both listeners, and both answer."""
+    with running("serve", "--config", write(tmp_path)) as process:
+        assert READY.fullmatch(process.lines[0])
+        public, admin = process.urls
+        assert get(f"{public}/openapi.json")["openapi"].startswith("3.1")
+        assert get(f"{admin}/readyz") == {"status": "ok"}
+        process.popen.send_signal(signal.SIGTERM)
+        output, _ = process.popen.communicate(timeout=60)
+    assert output == ""
+
+
+@pytest.mark.parametrize(
+    "signals", [[signal.SIGTERM], [signal.SIGINT], [signal.SIGTERM] * 50, [signal.SIGINT, signal.SIGTERM]]
+)
+def test_serve_stops_cleanly(tmp_path: Path, signals: list[signal.Signals]) -> None:
+    """A stop signal, once or more often, ends with 0 and without a traceback; every log line is JSON."""
+    with running("serve", "--config", write(tmp_path)) as process:
+        for one in signals:
+            process.popen.send_signal(one)
+        code, errors = process.ended()
+    assert code == 0, errors
+    assert [json.loads(line)["message"] for line in errors.splitlines()][-2:] == ["stopping", "stopped"]
+
+
+def test_serve_warns_loudly_of_development(tmp_path: Path) -> None:
+    """Development mode is the first thing in the log, as a warning."""
+    with running("serve", "--config", write(tmp_path)) as process:
+        process.popen.send_signal(signal.SIGTERM)
+        _, errors = process.ended()
+    first = json.loads(errors.splitlines()[0])
+    assert (first["level"], first["message"].split(":")[0]) == ("warning", "DEVELOPMENT MODE")
+
+
+def test_a_second_server_on_the_same_store_is_refused(tmp_path: Path) -> None:
+    """It ends with 3, and the first goes on."""
+    path = write(tmp_path)
+    with running("serve", "--config", path) as first:
+        with running("serve", "--config", path, lines=0) as second:
+            code, errors = second.ended()
+        assert code == 3
+        assert errors.splitlines()[-1].startswith("another gateway is using ")
+        assert get(f"{first.urls[1]}/readyz") == {"status": "ok"}
+
+
+def test_serve_on_a_taken_port_fails(tmp_path: Path) -> None:
+    """An address in use ends with 1 and is named, without a traceback."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with running("serve", "--config", write(tmp_path, port=port), lines=0) as process:
+            code, errors = process.ended()
+    assert (code, str(port) in errors, "Traceback" in errors) == (1, True, False)
+
+
+def test_serve_with_simulators(tmp_path: Path) -> None:
+    """The far sides run in the same process, are announced one per line, and know the settings' accounts."""
+    ports = [f"--simulator-port={name}=0" for name in ("creditkey", "psp_open_api")]
+    with running("serve", "--with-simulators", *ports, "--config", write(tmp_path), lines=3) as process:
+        assert READY.fullmatch(process.lines[0])
+        assert [line.split()[:2] for line in process.lines[1:]] == [
+            ["simulator", "creditkey"],
+            ["simulator", "psp_open_api"],
+        ]
+        assert [get(f"{url}/_sim/orders") for url in process.urls[2:]] == [[], []]
+        process.popen.send_signal(signal.SIGTERM)
+        assert process.ended()[0] == 0
+
+
+def test_serve_with_simulators_is_for_development_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With development: false a fake far side is refused as bad usage."""
+    monkeypatch.setenv("MASTER", "m" * 40)
+    (tmp_path / "settings.yaml").write_text("server: {secret: env:MASTER}\n")
+    with running("serve", "--with-simulators", "--config", tmp_path / "settings.yaml", lines=0) as process:
+        code, errors = process.ended()
+    assert (code, "needs server.development: true" in errors) == (2, True)
+
+
+# simulate
+
+
+def test_simulate_runs_until_it_is_stopped(tmp_path: Path) -> None:
+    """One line per simulator; SIGTERM ends with 0."""
+    path = write(tmp_path, public_url="http://127.0.0.1:9")
+    with running("simulate", "--port", "creditkey=0", "creditkey", "--config", path) as process:
+        assert process.lines[0].startswith("simulator creditkey http://127.0.0.1:")
+        assert get(f"{process.urls[0]}/_sim/requests") == []
+        process.popen.send_signal(signal.SIGTERM)
+        assert process.ended() == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nobody"], 'there is no simulator for "nobody"'),
+        (["--port", "nobody=0"], 'there is no simulator for "nobody"'),
+        (["--port", "creditkey"], "must be PROVIDER=PORT"),
+        (["--port", "creditkey=70000"], "must be PROVIDER=PORT"),
+        (["--port", "creditkey=0", "creditkey"], "server.port is 0"),
+    ],
+)
+def test_simulate_refuses_bad_usage(tmp_path: Path, arguments: list[str], says: str) -> None:
+    """Unknown providers, unreadable ports and settings without an address end with 2."""
+    with running("simulate", *arguments, "--config", write(tmp_path), lines=0) as process:
+        code, errors = process.ended()
+    assert (code, says in errors) == (2, True), errors
+
+
+def test_simulate_on_a_taken_port_fails(tmp_path: Path) -> None:
+    """An address in use ends with 1."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = run("simulate", "--port", f"creditkey={port}", "creditkey", "--config", write(tmp_path))
+    assert (result.exit_code, str(port) in result.stderr) == (1, True)
+
+
+# demo
+
+
+def test_the_demo_plays_to_its_end() -> None:
+    """Every step holds; the story shows the wire body under the tenant's keys and both timelines."""
+    result = run("demo")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[-1] == f"all {len(demo.STEPS)} steps as expected"
+    assert '"sum":162.48' in result.stdout
+    assert result.stdout.count("arrived, verified by the reference library") == 2
+    assert result.stdout.count("payment.captured  ") == 2
+
+
+def test_the_demo_ends_with_1_at_the_step_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not as expected ends the story there, named, and later steps are not played."""
+
+    async def psp_pay(on: stage.Stage) -> None:
+        """the customer pays"""
+        on.check("state captured", False, "awaiting_customer")
+
+    monkeypatch.setattr(demo, "STEPS", (demo.psp_create, psp_pay, demo.psp_webhook))
+    result = run("demo")
+    assert result.exit_code == 1
+    assert "expected: state captured, seen: awaiting_customer" in result.stdout
+    assert result.stdout.splitlines()[-1] == "failed at step 2. the customer pays"
+
+
+# the command itself
+
+
+def test_the_version_is_the_package_s() -> None:
+    """--version prints one line."""
+    assert re.fullmatch(r"gateway, version [0-9.]+\n", run("--version").stdout)
+
+
+def test_help_names_every_command_and_the_exit_codes() -> None:
+    """The first page is enough to find the rest."""
+    shown = run("--help").stdout
+    commands = {"serve", "check", "demo", "simulate", "keys", "accounts", "plugins", "payments"}
+    assert commands <= {line.split()[0] for line in shown.splitlines() if line.strip()}
+    assert "3 already" in shown
