@@ -96,8 +96,9 @@ class OrderEdit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class FarSide:
     """The ledger and its operations: a merchant's message in, an answer's members out, else ``Refusal``."""
 
-    def __init__(self) -> None:
+    def __init__(self, first_key: int) -> None:
         self.orders: dict[str, FarOrder] = {}
+        self._first_key = first_key
 
     def begin(self, merchant: str, message: Message, knobs: Knobs) -> dict[str, Any]:
         """Open a checkout; in link mode the customer is told."""
@@ -110,7 +111,7 @@ class FarSide:
             raise Refusal(400, "return_url must contain %CKKEY%")
         told = _told(message) if mode == "link" else []
         _required(message, "billing_address", dict)
-        key = f"CK-TST{1001 + len(self.orders)}"
+        key = f"CK-TST{self._first_key + len(self.orders)}"
         remote_id = message.get("remote_id")
         self.orders[key] = FarOrder(
             id=key,

@@ -8,6 +8,7 @@ module loads aiohttp; only the plugin's simulator hook may import it.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from html import escape
 from typing import Any, Literal
@@ -56,12 +57,16 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 def creditkey_simulator() -> gateway.Simulator:
     """Offer the far side on its development port."""
-    return gateway.Simulator(provider="creditkey", port=PORT, app=make_app)
+    first_key = time.time_ns() // 1_000_000  # a gateway's store outlives this ledger: keys must not come again
+    return gateway.Simulator(provider="creditkey", port=PORT, app=lambda accounts: make_app(accounts, first_key))
 
 
-def make_app(accounts: Accounts) -> web.Application:
-    """Make the application; ``accounts`` are the merchants it knows, by their keys and secrets."""
-    site = _Site(accounts)
+def make_app(accounts: Accounts, first_key: int = 1001) -> web.Application:
+    """Make the application; ``accounts`` are the merchants it knows, by their keys and secrets.
+
+    Order keys count up from ``first_key``.
+    """
+    site = _Site(accounts, first_key)
     app = web.Application()
     app.cleanup_ctx.append(site.outgoing)
     app.add_routes(
@@ -81,9 +86,9 @@ def make_app(accounts: Accounts) -> web.Application:
 
 
 class _Site:
-    def __init__(self, accounts: Accounts) -> None:
+    def __init__(self, accounts: Accounts, first_key: int) -> None:
         self.accounts = accounts
-        self.far = FarSide()
+        self.far = FarSide(first_key)
         self.fault = Fault()
         self.calls_left: int | None = None
         self.requests: list[dict[str, Any]] = []

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from gateway_creditkey import CreditKey
-from gateway_creditkey.simulator import creditkey_simulator
+from gateway_creditkey.simulator import make_app
 from yarl import URL
 
 import gateway
@@ -33,7 +33,7 @@ async def client() -> AsyncIterator[Client]:
         name: gateway.SimulatedAccount(account=account, callback_url="https://pay.example/callbacks/e1", credentials={})
         for name, account in accounts.items()
     }
-    async with TestClient(TestServer(creditkey_simulator().app(simulated))) as client:
+    async with TestClient(TestServer(make_app(simulated))) as client:
         yield client
 
 
