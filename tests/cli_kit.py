@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +17,9 @@ from gateway.cli import main
 from tests.house import basic_settings
 
 SHIPPED = Path(__file__).parents[1] / "settings.yaml"
+
+LONGEST = 30.0
+"""Seconds that a process of a test may live."""
 
 
 def run(*arguments: object) -> Result:
@@ -58,9 +62,13 @@ def running(*arguments: object, lines: int = 1) -> Iterator[Process]:
         stderr=subprocess.PIPE,
         text=True,
     )
+    # A line that never comes must be a red test, not a hanging one.
+    watchdog = threading.Timer(LONGEST, popen.kill)
+    watchdog.start()
     try:
         assert popen.stdout is not None
         yield Process(popen, [popen.stdout.readline().rstrip("\n") for _ in range(lines)])
     finally:
+        watchdog.cancel()
         popen.kill()
         popen.communicate()

@@ -165,6 +165,7 @@ class House:
         return (await self.call("GET", f"/v1/payments/{payment_id}/events", tenant=tenant)).json["data"]
 
     async def events_of_type(self, payment_id: str, kind: str) -> list[Any]:
+        """The part of a payment's timeline that is of one type."""
         return [event for event in await self.events(payment_id) if event["type"] == kind]
 
     def entry(self, tenant: str, account: str) -> AccountEntry:
@@ -293,7 +294,7 @@ async def open_house(
     change(written)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "settings.yaml"
-    path.write_text(yaml.safe_dump(written))
+    path.write_text(yaml.safe_dump(written, sort_keys=False))
     registry = load_plugins(extra=extra_plugins)
     settings = load_settings(path, providers=registry.providers, environ={})
     async with contextlib.AsyncExitStack() as stack:

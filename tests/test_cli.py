@@ -8,6 +8,8 @@ import json
 import re
 import signal
 import socket
+import subprocess
+import sys
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -354,6 +356,25 @@ def test_serve_stops_cleanly(tmp_path: Path, signals: list[signal.Signals]) -> N
         code, errors = process.ended()
     assert code == 0, errors
     assert [json.loads(line)["message"] for line in errors.splitlines()][-2:] == ["stopping", "stopped"]
+
+
+STOPPED = """
+import asyncio, os, signal
+from gateway.cli.foreground import stop_signal
+async def main():
+    with stop_signal() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await stop.wait()
+asyncio.run(main())
+for number in (signal.SIGTERM, signal.SIGINT):
+    os.kill(os.getpid(), number)
+"""
+
+
+def test_a_signal_after_the_stop_is_harmless() -> None:
+    """Between the loop's end and the process's end a further signal still finds exit code 0."""
+    ended = subprocess.run([sys.executable, "-c", STOPPED], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_serve_warns_loudly_of_development(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from gateway.cli.payments import payments
 from gateway.cli.plugins import plugins
 from gateway.cli.serve import serve
 from gateway.cli.simulate import simulate
+from gateway.cli.states import states
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -24,5 +25,5 @@ def main() -> None:
     """
 
 
-for command in (serve, check, demo, simulate, keys, accounts, plugins, payments):
+for command in (serve, check, demo, simulate, keys, accounts, plugins, payments, states):
     main.add_command(command)

@@ -62,11 +62,11 @@ class Absent(msgspec.Struct, frozen=True, kw_only=True):
 class NeverSent(msgspec.Struct, frozen=True, kw_only=True):
     """Nothing reached the provider. ``message`` tells a tenant no more than e.g. ``connect_failed``.
 
-    ``connection``: no connection was made, so one new operation may follow at once.
+    ``may_follow``: one new operation may follow at once (no connection was made, or the session had ended).
     """
 
     message: str
-    connection: bool = False
+    may_follow: bool = False
 
 
 class Unknown(msgspec.Struct, frozen=True, kw_only=True):

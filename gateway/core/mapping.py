@@ -184,14 +184,14 @@ def _computed(expression: Expression, command: CreatePayment) -> str:
 
 
 def document_of(command: CreatePayment) -> dict[str, Any]:
-    """The payment as expressions see it: the shape of the create body, amounts as text."""
+    """The payment as expressions see it: the shape of the create body, amounts as text without exponent."""
     return {
         "id": command.payment_id,
         "merchant_reference": command.merchant_reference,
         "amount": command.money.text(),
         "currency": command.money.currency,
         **{
-            name: msgspec.to_builtins(getattr(command, name), enc_hook=str)
+            name: msgspec.to_builtins(getattr(command, name), enc_hook="{:f}".format)
             for name in ("customer", "order", "checkout", "fields", "metadata")
         },
     }

@@ -9,8 +9,9 @@ import msgspec
 from gateway.core.commands import Checkout, Customer, Order, Url
 from gateway.core.money import Amount
 
-Reference = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[ -~]+$")]
-CurrencyCode = Annotated[str, msgspec.Meta(min_length=2, max_length=12, pattern=r"^[A-Z0-9]+$")]
+# "$" alone would let a line break stand at the end.
+Reference = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[ -~]+$(?!\n)")]
+CurrencyCode = Annotated[str, msgspec.Meta(min_length=2, max_length=12, pattern=r"^[A-Z0-9]+$(?!\n)")]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Status = Annotated[str, msgspec.Meta(max_length=64)]
 

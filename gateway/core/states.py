@@ -255,11 +255,7 @@ def _misfit(payment: Payment, operation: Operation | None, seen: Observation, te
     """The first thing a proved observation says that cannot be this payment's."""
     if seen.currency is not None and seen.currency != payment.money.currency:
         return ReviewReason.CURRENCY
-    if any(amount is not None and amount.is_nan() for amount in (seen.amount, seen.captured, seen.refunded)):
-        return ReviewReason.AMOUNT
-    if seen.amount is not None and not _amount_fits(payment, operation, seen.amount, terms.rules):
-        return ReviewReason.AMOUNT
-    if seen.refunded is not None and seen.refunded > max(payment.captured, seen.captured or payment.money.amount):
+    if not _totals_fit(payment, operation, seen, terms):
         return ReviewReason.AMOUNT
     if seen.payment_id not in (None, payment.id):
         return ReviewReason.REFERENCE
@@ -271,13 +267,41 @@ def _misfit(payment: Payment, operation: Operation | None, seen: Observation, te
     return None
 
 
-def _amount_fits(payment: Payment, operation: Operation | None, amount: Decimal, rules: Rules) -> bool:
+def _totals_fit(payment: Payment, operation: Operation | None, seen: Observation, terms: Terms) -> bool:
+    """Whether the amounts can be this payment's: none negative, no more captured than agreed, or refunded than taken.
+
+    Under a known total a smaller one is old news; a larger captured one is not, since a payment is captured once.
+    """
+    if any(amount is not None and (amount.is_nan() or amount < 0) for amount in (seen.captured, seen.refunded)):
+        return False
+    expected = _expected(payment, operation)
+    if seen.amount is not None and not _one_fits(seen.amount, expected, terms.rules):
+        return False
+    if seen.captured is not None and not _captured_fits(payment, expected, seen, seen.captured, terms.rules):
+        return False
+    return seen.refunded is None or seen.refunded <= (payment.captured or _captured(payment, operation, seen, terms))
+
+
+def _expected(payment: Payment, operation: Operation | None) -> set[Decimal]:
+    """The amounts a provider may name: the payment's, what was captured, that of an open update or capture."""
     expected = {payment.money.amount}
     if payment.captured:
         expected.add(payment.captured)
     if operation is not None and operation.kind in (Kind.UPDATE, Kind.CAPTURE):
         expected.add(operation.amount)
-    return any(fits(rules.amount, amount, one) for one in expected)
+    return expected
+
+
+def _one_fits(amount: Decimal, expected: set[Decimal], rules: Rules) -> bool:
+    return not amount.is_nan() and any(fits(rules.amount, amount, one) for one in expected)
+
+
+def _captured_fits(payment: Payment, expected: set[Decimal], seen: Observation, total: Decimal, rules: Rules) -> bool:
+    if payment.captured:
+        return total <= payment.captured
+    if total == 0:
+        return seen.stage is not Stage.CAPTURED
+    return total <= max(expected) or _one_fits(total, expected, rules)
 
 
 def _other_attempt(payment: Payment, seen: Observation) -> bool:
@@ -289,6 +313,7 @@ def _other_attempt(payment: Payment, seen: Observation) -> bool:
 def _fill(draft: _Draft, began: State, seen: Observation, terms: Terms) -> None:
     """Learn what was not known; a reference that is no lookup key may still change until the payment has ended."""
     payment = draft.payment
+    revived = began is State.EXPIRED and payment.state is not State.EXPIRED
     if seen.redirect_url and payment.redirect_url is None:
         draft.set(redirect_url=seen.redirect_url)
     if seen.customer_notified and not payment.customer_notified:
@@ -297,7 +322,7 @@ def _fill(draft: _Draft, began: State, seen: Observation, terms: Terms) -> None:
     named, known = seen.provider_reference, payment.provider_reference
     if named and known is None:
         draft.set(provider_reference=named)
-    elif named and named != known and not terms.lookups and began in EXPIRES:
+    elif named and named != known and not terms.lookups and (began in EXPIRES or revived):
         draft.set(provider_reference=named)
         draft.details["provider_reference_before"] = known or ""
 
@@ -332,7 +357,8 @@ def _enter(draft: _Draft, state: State, seen: Observation, terms: Terms, at: dat
                 expires_at=None,
             )
         case State.CAPTURED:
-            draft.set(captured=_captured(payment, seen, terms), capture_by=None, expires_at=None)
+            taken = _captured(payment, draft.operation, seen, terms)
+            draft.set(captured=taken, capture_by=None, expires_at=None)
         case State.FAILED:
             draft.set(failure=Failure(code=FailureCode.DECLINED, message="failed", provider_code=seen.raw_status))
         case State.CANCELED:
@@ -342,12 +368,14 @@ def _enter(draft: _Draft, state: State, seen: Observation, terms: Terms, at: dat
             pass
 
 
-def _captured(payment: Payment, seen: Observation, terms: Terms) -> Decimal:
-    """What was taken: the provider's own total, else what was received (rule Actual), else the payment's amount."""
-    if seen.captured is not None:
+def _captured(payment: Payment, operation: Operation | None, seen: Observation, terms: Terms) -> Decimal:
+    """What was taken: the provider's total, else what was received (rule Actual), else the capture's, else all."""
+    if seen.captured:
         return seen.captured
     if isinstance(terms.rules.amount, Actual) and seen.amount is not None:
         return seen.amount
+    if operation is not None and operation.kind is Kind.CAPTURE:
+        return operation.amount
     return payment.money.amount
 
 
@@ -553,11 +581,11 @@ def _rule(draft: _Draft, decided: Ruled) -> None:
     failure = None
     if decided.outcome == Status.DECLINED:
         failure = Failure(code=FailureCode.NOT_DONE, message=decided.reason)
-    draft.settle(Status(decided.outcome), failure=failure, note=f"{decided.actor}: {decided.reason}")
     if operation.kind is Kind.CREATE and failure is not None and draft.payment.state is State.CREATED:
         draft.set(state=State.FAILED, failure=failure)
     if decided.outcome == Status.SUCCEEDED:
         _succeed(draft, operation, Observation(stage=Stage.UNKNOWN))
+    draft.settle(Status(decided.outcome), failure=failure, note=f"{decided.actor}: {decided.reason}")
     draft.details |= {"actor": decided.actor, "reason": decided.reason, "outcome": decided.outcome}
     draft.type = draft.type or "payment.updated"
 

@@ -5,7 +5,7 @@ Every plan reads the payment, judges the wish by state and rules, and builds the
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Collection
 from decimal import Decimal
 from typing import Any
 
@@ -32,13 +32,12 @@ from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store.queries import Loaded
 from gateway.flows import lookup, successor
 from gateway.flows.context import Gateway
-from gateway.flows.operation import Answer, Claim, Intent, intend, members_of, new_operation, once
+from gateway.flows.once import Answer, Claim, once
+from gateway.flows.operation import Intent, intend, members_of, new_operation
 
 AUTHORIZED = frozenset({State.AUTHORIZED})
 UPDATABLE = frozenset({State.AWAITING_CUSTOMER, State.AUTHORIZED})
 REFUNDABLE = frozenset({State.CAPTURED, State.PARTIALLY_REFUNDED})
-
-Plan = Callable[[], Awaitable[Intent]]
 
 
 async def capture(gw: Gateway, claim: Claim, payment_id: str, body: CaptureBody) -> Answer:
@@ -62,7 +61,7 @@ async def capture(gw: Gateway, claim: Claim, payment_id: str, body: CaptureBody)
             order = replace(order, charges=None)  # charges of the whole order would contradict a part of it
         operation = begin(gw, claim, payment, Kind.CAPTURE, amount)
         command = CapturePayment(**members_of(payment, operation), order=order, merchant_status=body.merchant_status)
-        return intend(entry, payment, command, operation)
+        return await intend(gw, entry, payment, command, operation)
 
     return await once(gw, claim, plan)
 
@@ -77,7 +76,7 @@ async def cancel(gw: Gateway, claim: Claim, payment_id: str) -> Answer:
         if not allowed or row == PAST_GRACE:
             raise wrong_state(payment, "canceled")
         operation = begin(gw, claim, payment, Kind.CANCEL, payment.money.amount)
-        return intend(entry, payment, CancelPayment(**members_of(payment, operation)), operation)
+        return await intend(gw, entry, payment, CancelPayment(**members_of(payment, operation)), operation)
 
     return await once(gw, claim, plan)
 
@@ -95,7 +94,9 @@ async def refund(gw: Gateway, claim: Claim, payment_id: str, body: RefundBody) -
         if left <= 0 or amount > left:
             raise TenantError("amount_too_large", f"at most {left:f} can be refunded")
         operation = replace(begin(gw, claim, payment, Kind.REFUND, amount), reason=body.reason)
-        return intend(entry, payment, RefundPayment(**members_of(payment, operation), reason=body.reason), operation)
+        return await intend(
+            gw, entry, payment, RefundPayment(**members_of(payment, operation), reason=body.reason), operation
+        )
 
     return await once(gw, claim, plan)
 
@@ -116,10 +117,10 @@ async def update(gw: Gateway, claim: Claim, payment_id: str, body: UpdateBody) -
         if limit is not None and amount - payment.accepted_amount > limit.amount:
             if not body.allow_new_checkout:
                 raise over_limit(entry, payment)
-            return successor.plan(gw, claim, entry, payment, money=payment.money.with_amount(amount), order=order)
+            return await successor.plan(gw, claim, entry, payment, money=payment.money.with_amount(amount), order=order)
         operation = replace(begin(gw, claim, payment, Kind.UPDATE, amount), order=order)
         command = UpdatePayment(**members_of(payment, operation), order=order, merchant_status=body.merchant_status)
-        return intend(entry, payment, command, operation)
+        return await intend(gw, entry, payment, command, operation)
 
     return await once(gw, claim, plan)
 

@@ -17,6 +17,7 @@ from gateway.core.wire import HttpRequest, HttpResponse
 from gateway.drivers.clock import Clock, Ids
 from gateway.drivers.settings import AccountEntry, Settings, Tenant
 from gateway.drivers.store.queries import Store
+from gateway.provider import Session
 
 SILENCE_MARGIN = 10.0
 """Seconds beyond ``provider_total`` after which an operation nobody works on has an unknown outcome."""
@@ -59,6 +60,7 @@ class Gateway:
             silence=timedelta(seconds=settings.timeouts.provider_total + SILENCE_MARGIN),
         )
         self.is_stopping = False
+        self.sessions: dict[tuple[str, str], tuple[Session, datetime]] = {}
         self.last_lookup: dict[str, datetime] = {}
         self._running: dict[str, asyncio.Task[Any]] = {}
 

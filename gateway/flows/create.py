@@ -20,7 +20,8 @@ from gateway.drivers.store import statements
 from gateway.drivers.store.statements import Statement
 from gateway.flows import routing
 from gateway.flows.context import Gateway
-from gateway.flows.operation import Answer, Claim, Intent, build, grace_began, new_operation, on_account, once
+from gateway.flows.once import Answer, Claim, once
+from gateway.flows.operation import Intent, build, grace_began, new_operation, on_account
 from gateway.flows.record import next_look_at, tell, told
 
 
@@ -33,7 +34,7 @@ async def create(gw: Gateway, tenant: Tenant, claim: Claim, body: CreateBody) ->
         operation = new_operation(gw, payment, Kind.CREATE, at=payment.created_at)
         operation = replace(operation, idempotency_key=claim.idempotency_key)
         taken = statements.take_reference(payment, grace_began_before=grace_began(gw))
-        intent = begin_create(gw, route.entry, payment, operation, rows=[taken])
+        intent = await begin_create(gw, route.entry, payment, operation, rows=[taken])
         return replace(intent, fallback=route.fallback)
 
     try:
@@ -93,7 +94,7 @@ def new_payment(gw: Gateway, entry: AccountEntry, body: CreateBody, money: Money
     return on_account(gw, payment, entry)
 
 
-def begin_create(
+async def begin_create(
     gw: Gateway, entry: AccountEntry, payment: Payment, operation: Operation, *, rows: list[Statement]
 ) -> Intent:
     """A new payment's first operation, with the rows of its version 1."""
@@ -110,7 +111,7 @@ def begin_create(
     return Intent(
         entry=entry,
         command=command,
-        request=build(entry, command),
+        request=await build(gw, entry, command),
         operation=operation,
         rows=[
             *rows,

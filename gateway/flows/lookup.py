@@ -14,7 +14,6 @@ from gateway.core.facts import Absent, Cause, Observation, Stage
 from gateway.core.outcome import DEFINITE_NO
 from gateway.core.payment import Payment, State
 from gateway.core.states import apply
-from gateway.core.wire import HttpRequest
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import statements
 from gateway.drivers.store.queries import Loaded
@@ -104,7 +103,7 @@ async def fetch(gw: Gateway, entry: AccountEntry, payment: Payment, *, key: str 
         money=payment.money,
         at=gw.clock.now(),
     )
-    request: HttpRequest = operations.build(entry, command)
+    request = await operations.build(gw, entry, command)
     timeouts = gw.settings.timeouts
     response = await gw.send(request, total=timeouts.provider_total, connect=timeouts.provider_connect)
     if not 200 <= response.status < 300 and response.status not in DEFINITE_NO:

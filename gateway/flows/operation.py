@@ -6,7 +6,7 @@ operation twice: one that certainly did not leave is settled ``not_sent`` and fo
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,37 +24,28 @@ from gateway.core.errors import (
     Unavailable,
     invalid,
 )
-from gateway.core.facts import Cause, Fact, NeverSent, Stage, Unknown
+from gateway.core.facts import Cause, Fact, NeverSent, Observation, Pending, Stage, Unknown
 from gateway.core.mapping import FieldProblem
 from gateway.core.outcome import outcome
 from gateway.core.payment import Before, Failure, FailureCode, Operation, Payment, Status
 from gateway.core.states import Change, apply
-from gateway.core.views import operation_answer
 from gateway.core.wire import HttpRequest
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import statements
-from gateway.drivers.store.queries import KeyRow, Loaded
+from gateway.drivers.store.queries import Loaded
 from gateway.drivers.store.statements import Statement, milliseconds
+from gateway.flows import session
 from gateway.flows.context import Gateway, log, needs_completion
 from gateway.flows.record import record
 
 TRIES_WHEN_NOT_SENT = 2
-"""The first submission and one more after a connection that was never made."""
+"""The first submission, and one more after a connection that was never made or a session that had ended."""
 
-REPLAY_WAIT = 2.0
-"""How long, in seconds, a repeated request waits for the first one's outcome."""
+SESSION_ENDED = 401
+"""From a provider that logs in this status is a definite no; from others it is a refusal of our credentials."""
 
-
-REPLAY_LOOKS = 10
-"""How often the store is read in that time when the first request's work does not run in this process."""
-
-
-class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """A tenant's request under its idempotency key. ``fingerprint`` is equal for equal requests."""
-
-    tenant: str
-    idempotency_key: str
-    fingerprint: str
+REFUSES_US = frozenset({401, 403})
+"""Statuses after which every operation of the account will end the same way until somebody looks at its credentials."""
 
 
 class Intent(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,18 +64,11 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     fallback: tuple[AccountEntry, ...] = ()
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a tenant's changing request is answered with: HTTP status and body bytes."""
-
-    status: int
-    body: bytes
-    is_replayed: bool = False
-
-
-def build(entry: AccountEntry, command: Command) -> HttpRequest:
+async def build(gw: Gateway, entry: AccountEntry, command: Command) -> HttpRequest:
     """Let the plugin turn a command into a request, before anything is stored. A refusal is the tenant's 422."""
+    account = await session.account_of(gw, entry)
     try:
-        return entry.provider.build(command, entry.account)
+        return entry.provider.build(command, account)
     except FieldProblem as problem:
         raise invalid(*problem.problems) from None
     except TenantError:
@@ -92,27 +76,6 @@ def build(entry: AccountEntry, command: Command) -> HttpRequest:
     except Exception as broken:
         log.error("plugin failed to build", extra={"provider": entry.provider.name, "kind": type(broken).__name__})
         raise ProviderError(f"{entry.provider.name} could not build the request") from None
-
-
-async def once(gw: Gateway, claim: Claim, plan: Callable[[], Awaitable[Intent]]) -> Answer:
-    """Do what a request asks for exactly once per idempotency key, however often it comes.
-
-    ``plan`` reads, judges and builds; it is called again when another writer was first. Raises what ``plan`` raises.
-    """
-    while True:
-        row = await gw.store.key(claim.tenant, claim.idempotency_key)
-        if row is not None:
-            return await replay(gw, claim, row)
-        intent = await plan()
-        try:
-            await reserve(gw, intent, claim.fingerprint)
-        except Conflict as conflict:
-            if conflict.on == "merchant_reference":
-                raise
-            continue
-        gw.start(intent.operation.id, submit(gw, intent))
-        await gw.wait_for(intent.operation.id, gw.settings.timeouts.tenant_answer)
-        return await answer_now(gw, claim)
 
 
 def new_operation(gw: Gateway, payment: Payment, kind: Kind, *, at: datetime, stage: Stage | None = None) -> Operation:
@@ -143,12 +106,12 @@ def members_of(payment: Payment, operation: Operation) -> dict[str, Any]:
     }
 
 
-def intend(entry: AccountEntry, payment: Payment, command: Command, operation: Operation) -> Intent:
+async def intend(gw: Gateway, entry: AccountEntry, payment: Payment, command: Command, operation: Operation) -> Intent:
     """Build the request and open the operation on the payment as it was read."""
     return Intent(
         entry=entry,
         command=command,
-        request=build(entry, command),
+        request=await build(gw, entry, command),
         operation=operation,
         rows=[statements.open_operation(payment, operation.id)],
         remake=lambda _, following: replace(command, operation_id=following.id),
@@ -157,24 +120,12 @@ def intend(entry: AccountEntry, payment: Payment, command: Command, operation: O
 
 async def run_own(gw: Gateway, entry: AccountEntry, payment: Payment, command: Command, operation: Operation) -> None:
     """Reserve, send and settle an operation of the gateway's own, unless the payment moved meanwhile."""
-    intent = intend(entry, payment, command, operation)
+    intent = await intend(gw, entry, payment, command, operation)
     try:
         await gw.store.commit([*intent.rows, statements.insert_operation(operation)])
     except Conflict:
         return
     await gw.start(operation.id, submit(gw, intent))
-
-
-async def reserve(gw: Gateway, intent: Intent, fingerprint: str) -> None:
-    """Commit the intent: the idempotency row, the operation, and what comes with it, in one transaction."""
-    await gw.store.commit(
-        [
-            statements.claim_key(intent.operation, fingerprint),
-            *intent.rows,
-            statements.insert_operation(intent.operation),
-        ]
-    )
-    intent.after_commit()
 
 
 async def submit(gw: Gateway, intent: Intent) -> None:
@@ -187,7 +138,7 @@ async def submit(gw: Gateway, intent: Intent) -> None:
     while True:
         fact = await ask(gw, intent.entry, intent.command, intent.request)
         following: Intent | None = None
-        if isinstance(fact, NeverSent) and fact.connection and tries < TRIES_WHEN_NOT_SENT:
+        if isinstance(fact, NeverSent) and fact.may_follow and tries < TRIES_WHEN_NOT_SENT:
             tries += 1
             following = await follow(gw, intent, fact, intent.entry)
         elif isinstance(fact, NeverSent) and intent.fallback:
@@ -207,9 +158,15 @@ async def ask(gw: Gateway, entry: AccountEntry, command: Command, request: HttpR
         response = await gw.send(request, total=timeouts.provider_total, connect=timeouts.provider_connect)
     except NotSent as unsent:
         log.warning("not sent", extra={"provider": entry.provider.name, "problem": str(unsent)})
-        return NeverSent(message="connect_failed", connection=unsent.connection)
+        return NeverSent(message="connect_failed", may_follow=unsent.connection)
     except OutcomeUnknown as silent:
         return Unknown(message=str(silent))
+    if response.status == SESSION_ENDED and session.logs_in(entry):
+        session.forget(gw, entry)
+        return NeverSent(message="session_ended", may_follow=True)
+    if response.status in REFUSES_US:
+        told = {"provider": entry.provider.name, "tenant": entry.tenant, "account": entry.name}
+        log.error("the provider refuses our credentials", extra={**told, "status": response.status})
     return outcome(response, lambda answer: entry.provider.parse(command, answer, entry.account))
 
 
@@ -231,7 +188,7 @@ async def follow(gw: Gateway, intent: Intent, unsent: NeverSent, entry: AccountE
         rows.append(statements.take_reference(payment, grace_began_before=grace_began(gw)))
     try:
         command = intent.remake(entry, operation)
-        request = build(entry, command)
+        request = await build(gw, entry, command)
         change = Change(payment=payment, operation=settled)
         await record(gw, before, change, rows=rows, next_operation=operation)
     except GatewayError as problem:
@@ -265,8 +222,8 @@ async def settle(gw: Gateway, operation: Operation, fact: Fact, *, cause: Cause 
             if before.pending is None or before.pending.id != operation.id:
                 return None
             entry = gw.entry(before.payment)
-            now = gw.clock.now()
-            change = apply(before.payment, before.pending, fact, cause=cause, terms=gw.terms(entry), at=now)
+            own, now = await of_this_payment(gw, before.payment, fact), gw.clock.now()
+            change = apply(before.payment, before.pending, own, cause=cause, terms=gw.terms(entry), at=now)
             return await record(gw, before, change)
         except Conflict:
             continue
@@ -277,59 +234,22 @@ async def settle(gw: Gateway, operation: Operation, fact: Fact, *, cause: Cause 
             await gw.clock.sleep(1.0)
 
 
+async def of_this_payment(gw: Gateway, payment: Payment, fact: Fact) -> Fact:
+    """What a reply shows, unless it brings a key that another payment holds: then it is not about this one."""
+    seen = fact.observation if isinstance(fact, Pending) else fact
+    key = seen.provider_reference if isinstance(seen, Observation) else None
+    if key is None or payment.provider_reference is not None or not gw.terms(gw.entry(payment)).lookups:
+        return fact  # nothing to learn, or no key of anything
+    holder = await gw.store.payment_with_key(payment.tenant, payment.account, key)
+    return fact if holder in (None, payment.id) else Unknown(message="the answer names another payment's key")
+
+
 async def load(gw: Gateway, operation: Operation) -> Loaded:
     """The payment of an operation, as it is now."""
     loaded = await gw.store.payment(operation.tenant, operation.payment_id)
     if loaded is None:
         raise Unavailable(f"operation {operation.id} has no payment")
     return loaded
-
-
-async def replay(gw: Gateway, claim: Claim, row: KeyRow) -> Answer:
-    """Answer a repeated request: the stored answer, or a 409 or 202 while its operation is open."""
-    if row.fingerprint != claim.fingerprint:
-        raise TenantError("idempotency_key_reused", "this Idempotency-Key was used for another request")
-    if row.answer is None:
-        row = await wait_for_answer(gw, claim, row)
-    if row.answer is not None and row.answer_status is not None:
-        return Answer(status=row.answer_status, body=row.answer.encode(), is_replayed=True)
-    age = milliseconds(gw.clock.now()) - row.created_at
-    if age < gw.settings.timeouts.tenant_answer * 1000:
-        raise TenantError("request_in_progress", "the first request under this key is still running", retry_after=1)
-    return await open_answer(gw, claim.tenant, row)
-
-
-async def wait_for_answer(gw: Gateway, claim: Claim, row: KeyRow) -> KeyRow:
-    """Wait a little for the first request's outcome: for its work here, or else for whatever settles it."""
-    if gw.is_running(row.operation_id):
-        await gw.wait_for(row.operation_id, REPLAY_WAIT)
-        return await gw.store.key(claim.tenant, claim.idempotency_key) or row
-    for _ in range(REPLAY_LOOKS):
-        await gw.clock.sleep(REPLAY_WAIT / REPLAY_LOOKS)
-        row = await gw.store.key(claim.tenant, claim.idempotency_key) or row
-        if row.answer is not None:
-            break
-    return row
-
-
-async def answer_now(gw: Gateway, claim: Claim) -> Answer:
-    """The stored answer of a request whose operation has just been submitted, or 202 while it is open."""
-    row = await gw.store.key(claim.tenant, claim.idempotency_key)
-    if row is None:
-        raise Unavailable("the idempotency row is gone")
-    if row.answer is not None and row.answer_status is not None:
-        return Answer(status=row.answer_status, body=row.answer.encode())
-    return await open_answer(gw, claim.tenant, row)
-
-
-async def open_answer(gw: Gateway, tenant: str, row: KeyRow) -> Answer:
-    """202 with the payment as it is now. Never stored."""
-    operation = await gw.store.operation(tenant, row.operation_id)
-    asked = (operation.answers_with if operation is not None else None) or row.payment_id
-    loaded = await gw.store.payment(tenant, asked)
-    if loaded is None or operation is None:
-        raise Unavailable("the operation of this key is gone")
-    return Answer(status=202, body=operation_answer(loaded.payment, loaded.pending, operation))
 
 
 async def recover(gw: Gateway) -> int:

@@ -136,20 +136,19 @@ async def _give_way(gw: Gateway, row: AgendaRow) -> None:
     successor = await gw.store.payment(row.tenant, loaded.payment.replaced_by)
     if successor is None or successor.payment.state not in ACCEPTED:
         return
-    if loaded.pending is None and await _may_cancel(gw, loaded.payment):
+    if loaded.pending is None and not await _cancel_was_decided(gw, loaded.payment):
         await _cancel(gw, loaded.payment)
         loaded = await gw.store.payment(row.tenant, row.payment_id) or loaded
-    if loaded.payment.state is not State.CANCELED:
+    if loaded.payment.state is not State.CANCELED and await _cancel_was_decided(gw, loaded.payment):
         await _flag_both(gw, loaded.payment, successor.payment)
 
 
-async def _may_cancel(gw: Gateway, payment: Payment) -> bool:
-    """Whether no cancel was tried yet: one that was declined is not tried again."""
-    entry = gw.entry(payment)
-    if CancelPayment not in entry.provider.commands:
-        return False
+async def _cancel_was_decided(gw: Gateway, payment: Payment) -> bool:
+    """Whether a cancel was tried and is not to be tried again; one that was never sent may be."""
+    if CancelPayment not in gw.entry(payment).provider.commands:
+        return True
     tried = await gw.store.operations(payment.tenant, payment.id)
-    return not any(one.kind is Kind.CANCEL and one.status is not Status.NOT_SENT for one in tried)
+    return any(one.kind is Kind.CANCEL and one.status not in (Status.NOT_SENT, Status.SENDING) for one in tried)
 
 
 async def _cancel(gw: Gateway, payment: Payment) -> None:

@@ -16,11 +16,12 @@ from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import statements
 from gateway.flows.context import Gateway
 from gateway.flows.create import begin_create
-from gateway.flows.operation import Claim, Intent, new_operation, on_account
+from gateway.flows.once import Claim
+from gateway.flows.operation import Intent, new_operation, on_account
 from gateway.flows.record import told
 
 
-def plan(gw: Gateway, claim: Claim, entry: AccountEntry, old: Payment, *, money: Money, order: Order) -> Intent:
+async def plan(gw: Gateway, claim: Claim, entry: AccountEntry, old: Payment, *, money: Money, order: Order) -> Intent:
     """The create of a successor for the new total. Its answer is the old payment's, so the PATCH is answered by it."""
     payment = successor_of(gw, entry, old, money=money, order=order)
     operation = new_operation(gw, payment, Kind.CREATE, at=payment.created_at)
@@ -32,7 +33,7 @@ def plan(gw: Gateway, claim: Claim, entry: AccountEntry, old: Payment, *, money:
     ]
     if made_way.event is not None:
         rows += told(gw, made_way.payment, made_way.event, None)
-    return begin_create(gw, entry, payment, operation, rows=rows)
+    return await begin_create(gw, entry, payment, operation, rows=rows)
 
 
 def successor_of(gw: Gateway, entry: AccountEntry, old: Payment, *, money: Money, order: Order) -> Payment:

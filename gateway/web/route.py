@@ -18,7 +18,7 @@ from gateway.core.signing import sha256_hex
 from gateway.core.views import to_json
 from gateway.drivers.settings import Tenant
 from gateway.flows.context import Gateway
-from gateway.flows.operation import Answer, Claim
+from gateway.flows.once import Answer, Claim
 from gateway.web.keys import GATEWAY, LIMITS
 
 BODY_LIMIT = 64 * 1024

@@ -24,7 +24,7 @@ from gateway.drivers.settings import Rate
 from gateway.drivers.store.queries import PaymentFilter
 from gateway.flows import change, lookup
 from gateway.flows import create as create_flow
-from gateway.flows.operation import Answer
+from gateway.flows.once import Answer
 from gateway.web import catalogue
 from gateway.web.keys import LIMITS
 from gateway.web.route import Call, Query, Reply, Route

@@ -61,7 +61,7 @@ def make_payment(state: State = State.AWAITING_CUSTOMER, **members: Any) -> Paym
 
 
 def make_operation(kind: Kind, status: Status = Status.UNKNOWN, **members: Any) -> Operation:
-    """An operation of that payment; its facts before are those of a payment before capture."""
+    """An operation of that payment, asked for by its tenant; its facts before are those of a payment before capture."""
     given: dict[str, Any] = {
         "id": "op_1",
         "tenant": "acme",
@@ -73,6 +73,7 @@ def make_operation(kind: Kind, status: Status = Status.UNKNOWN, **members: Any) 
         "before": Before(amount=TOTAL, captured=Decimal(0), refunded=Decimal(0)),
         "created_at": AT,
         "updated_at": AT,
+        "idempotency_key": None if kind is Kind.COMPLETE else "key-00000001",
     }
     return Operation(**{**given, **members})
 

@@ -18,6 +18,7 @@ DECLARED = {
     "user_id": FieldRule(mandatory=True, source="customer.id"),
 }
 ITEM = Item(merchant_id="P-1", name="Jack", price=Amount("1.10"), quantity=2)
+TINY = Item(merchant_id="P-2", name="Dust", price=Amount("0.0000001"), quantity=1)
 
 
 def compiled(**changes: FieldChange) -> FieldMap:
@@ -37,7 +38,7 @@ def command(language: str | None = "en-us", **fields: str) -> CreatePayment:
         at=AT,
         operation_id="op_1",
         customer=Customer(id="C-88", language=language),
-        order=Order(items=[ITEM]),
+        order=Order(items=[ITEM, TINY]),
         checkout=Checkout(mode="link"),
         fields=fields,
         metadata={"warehouse": "7", "empty": ""},
@@ -111,8 +112,9 @@ def test_limits_are_those_of_what_is_sent(change: FieldChange, given: dict[str, 
         ("merchant_reference", "SO-1"),
         ("amount", "1067.30"),
         ("order.items[0].price", "1.10"),
+        ("order.items[1].price", "0.0000001"),
         ("order.items[0].quantity", "2"),
-        ("length(order.items)", "1"),
+        ("length(order.items)", "2"),
         ("checkout.mode", "link"),
         ("fields.vip", "gold"),
         ("metadata.warehouse", "7"),

@@ -71,7 +71,7 @@ def test_the_plugin_does_not_see_what_it_cannot_judge(status: int) -> None:
 
 def test_rate_limited_did_nothing() -> None:
     """429 certainly did nothing, and no connection failure is claimed: it is not tried again by itself."""
-    assert outcome(HttpResponse(status=429), lambda _: NO) == NeverSent(message="provider_rate_limit", connection=False)
+    assert outcome(HttpResponse(status=429), lambda _: NO) == NeverSent(message="provider_rate_limit", may_follow=False)
 
 
 @pytest.mark.parametrize("status", [200, 404])

@@ -547,6 +547,12 @@ def test_a_declined_command_is_a_version_of_its_own_type(kind: Kind) -> None:
     assert change.operation.failure == Failure(code=FailureCode.DECLINED, message="no funds", provider_code="D-1")
 
 
+def test_a_declined_cancel_of_our_own_is_no_version() -> None:
+    """What no tenant asked for is not told as a declined command."""
+    cancel = replace(operation_of(Kind.CANCEL), idempotency_key=None)
+    assert tell(make_payment(State.AUTHORIZED), NO, operation=cancel, cause=Cause.REPLY).event is None
+
+
 @pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.CREATE])
 @pytest.mark.parametrize("fact", [Unknown(message="x"), NeverSent(message="x")])
 def test_unknown_and_not_sent_are_no_version(kind: Kind, fact: Fact) -> None:

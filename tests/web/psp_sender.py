@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
+import sqlite3
 import time
 from collections.abc import Mapping
 from datetime import timedelta
@@ -112,3 +114,14 @@ async def force(house: House, payment_id: str, state: State, *, expired_ago: tim
     captured = before.money.amount if state is State.CAPTURED else before.captured
     after = replace(before, state=state, captured=captured, expired_at=expired_at)
     await house.gateway.store.commit([statements.update_payment(before, after, open_before=None, open_after=None)])
+
+
+async def change_store(house: House, sql: str) -> None:
+    """Change the database behind the gateway's back; in a thread, because its writer needs our loop to finish."""
+
+    def change() -> None:
+        database = sqlite3.connect(house.settings.store_path)
+        database.execute(sql)
+        database.close()
+
+    await asyncio.to_thread(change)

@@ -111,7 +111,9 @@ def return_address(house: House, payment_id: str, key: str) -> str:
     return f"{tokened(house, payment_id, 'return')}?key={key}"
 
 
-def tokened(house: House, payment_id: str, path: str, *, purpose: str | None = None, endpoint: str | None = None) -> str:
+def tokened(
+    house: House, payment_id: str, path: str, *, purpose: str | None = None, endpoint: str | None = None
+) -> str:
     """A tokened address; ``purpose`` and ``endpoint`` are what its token was made for, where that differs."""
     entry, identifier = house.entry("acme", "creditkey-main"), uuid_of(payment_id)
     assert identifier is not None

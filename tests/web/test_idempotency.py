@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.flows import operation
+from gateway.flows import once
 from tests.house import House, Reply, creditkey_body, new_key, open_house, psp_body
 
 shared = pytest.mark.asyncio(loop_scope="module")
@@ -46,11 +46,11 @@ async def test_fifty_copies_at_once_have_one_effect(shared_house: House) -> None
 
 async def test_copies_of_a_slow_create_are_told_to_wait(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the first request runs, its copies are answered 409 with Retry-After; afterwards they get its bytes."""
-    monkeypatch.setattr(operation, "REPLAY_WAIT", 0.01)
+    monkeypatch.setattr(once, "REPLAY_WAIT", 0.01)
     await house.faults("psp", delay_ms=400, times=1)
     body, key = psp_body(), new_key()
     first = asyncio.create_task(house.create(body, key=key))
-    while not await house.far_requests("psp"):
+    while not await house.far_requests("psp"):  # noqa: ASYNC110  # the far side has no event to wait for
         await asyncio.sleep(0)
     copy = await house.create(body, key=key)
     assert (copy.status, copy.json["code"], copy.headers["Retry-After"]) == (409, "request_in_progress", "1")
@@ -224,7 +224,7 @@ def impatient(settings: dict[str, Any]) -> None:
 
 async def test_an_unknown_outcome_is_202_until_it_is_settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """202 while nobody knows, also on repetition; once the callback settled it, the answer that would have been."""
-    monkeypatch.setattr(operation, "REPLAY_WAIT", 0.01)
+    monkeypatch.setattr(once, "REPLAY_WAIT", 0.01)
     async with open_house(tmp_path, change=impatient) as house:
         await house.faults("psp", silence="after_effect", times=1)
         body, key = psp_body(), new_key()

@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
-import sqlite3
 import time
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -19,8 +20,18 @@ import pytest
 
 from gateway.core.payment import Payment, State
 from tests.house import House, Reply, open_house, psp_body
-from tests.web import psp_sender
-from tests.web.psp_sender import ABSENT, call_back, credentials, expire, force, new_payment, post, signed_body, stored
+from tests.web.psp_sender import (
+    ABSENT,
+    call_back,
+    change_store,
+    credentials,
+    expire,
+    force,
+    new_payment,
+    post,
+    signed_body,
+    stored,
+)
 
 shared = pytest.mark.asyncio(loop_scope="module")
 
@@ -125,7 +136,9 @@ async def test_a_new_callback_meets_a_state(shared_house: House, cell: Cell) -> 
 
 
 @shared
-@pytest.mark.parametrize("cell", [cell for cell in CELLS if cell.refusal], ids=lambda cell: f"{cell.place} {cell.status}")
+@pytest.mark.parametrize(
+    "cell", [cell for cell in CELLS if cell.refusal], ids=lambda cell: f"{cell.place} {cell.status}"
+)
 async def test_a_refused_callback_teaches_nothing(shared_house: House, cell: Cell) -> None:
     """A refused callback leaves nothing but the review flag: not even its transaction id is believed."""
     payment = await new_payment(shared_house)
@@ -223,8 +236,8 @@ class Wrong(NamedTuple):
     name: str
     type: str
     semantic: int
-    members: dict[str, Any] = {}
-    headers: dict[str, str] = {}
+    members: Mapping[str, Any] = MappingProxyType({})
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
 WRONG = (
@@ -288,12 +301,8 @@ async def test_a_wrong_callback_is_refused_by_its_type(shared_house: House, wron
 
 
 @shared
-@pytest.mark.parametrize(
-    ("member", "value", "reason"), [("amount", 162.47, "amount"), ("currency", "EUR", "currency")]
-)
-async def test_a_proved_misfit_is_flagged_once(
-    shared_house: House, member: str, value: Any, reason: str
-) -> None:
+@pytest.mark.parametrize(("member", "value", "reason"), [("amount", 162.47, "amount"), ("currency", "EUR", "currency")])
+async def test_a_proved_misfit_is_flagged_once(shared_house: House, member: str, value: Any, reason: str) -> None:
     """A proved callback with another amount or currency raises the review flag, once however often it comes."""
     payment = await new_payment(shared_house)
     for _ in range(2):
@@ -396,10 +405,9 @@ async def test_other_media_types_are_refused(shared_house: House, media_type: st
 
 
 @shared
-@pytest.mark.parametrize("size", [64 * 1024 + 1, 10 * 1024 * 1024])
-async def test_a_large_body_is_refused(shared_house: House, size: int) -> None:
+async def test_a_large_body_is_refused(shared_house: House) -> None:
     """A body over 64 KiB is refused, whoever signed it."""
-    reply = await post(shared_house, b" " * size)
+    reply = await post(shared_house, b" " * (64 * 1024 + 1))
     assert (reply.status, refusal_of(reply)) == (413, "body_too_large")
 
 
@@ -426,17 +434,6 @@ async def test_too_many_callbacks_are_put_off(tmp_path: Path) -> None:
         assert (reply.status, refusal_of(reply)) == (429, "rate_limited")
         assert int(reply.headers["Retry-After"]) > 0
         assert (await house.payment(payment["id"]))["state"] == "awaiting_customer"
-
-
-async def change_store(house: House, sql: str) -> None:
-    """Change the database behind the gateway's back; in a thread, because its writer needs our loop to finish."""
-
-    def change() -> None:
-        database = sqlite3.connect(house.settings.store_path)
-        database.execute(sql)
-        database.close()
-
-    await asyncio.to_thread(change)
 
 
 async def test_what_cannot_be_stored_is_never_acknowledged(house: House) -> None:

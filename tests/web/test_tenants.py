@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from gateway.web.route import Route
+from gateway.web.tenants import ROUTES
 from tests.house import House, key_of, new_key, psp_body
 from tests.web.psp_sender import call_back, credentials, sign
 
@@ -68,8 +70,8 @@ async def test_the_sign_of_each_account_verifies(shared_house: House, tenant: st
 
 
 @shared
-async def test_a_renamed_sign_is_no_part_of_what_it_signs(shared_house: House) -> None:
-    """A constant switched on by settings is signed like every other member: leaving it out does not verify."""
+async def test_a_constant_is_signed_like_any_member(shared_house: House) -> None:
+    """A constant that settings add is covered by the sign: without it the sign does not verify."""
     payment = (await shared_house.create(psp_body())).json
     _, body = await received(shared_house, payment["id"])
     _, token = credentials(shared_house)
@@ -119,24 +121,24 @@ async def test_a_value_that_would_sign_like_a_member_is_refused(shared_house: Ho
 # Nobody else's payment
 
 
-OTHERS_ROUTES = (
-    ("GET", "/v1/payments/{}", None),
-    ("POST", "/v1/payments/{}/capture", {}),
-    ("POST", "/v1/payments/{}/sync", {}),
-    ("GET", "/v1/payments/{}/events", None),
-)
+OF_ONE_PAYMENT = [route for route in ROUTES if route.path.startswith("/v1/payments/{id}")]
+BODIES = {"PATCH": {"amount": "1.00"}, "POST": {}}
 
 
 @shared
-@pytest.mark.parametrize(("method", "path", "body"), OTHERS_ROUTES, ids=lambda part: str(part))
-async def test_another_tenants_payment_is_not_there(shared_house: House, method: str, path: str, body: Any) -> None:
+@pytest.mark.parametrize("route", OF_ONE_PAYMENT, ids=lambda route: f"{route.method} {route.path}")
+async def test_another_tenants_payment_is_not_there(shared_house: House, route: Route) -> None:
     """Every route answers for another tenant's payment as for one that never was: the same 404 to the last byte."""
     payment = (await shared_house.create(psp_body())).json
     answers = []
     for payment_id in (payment["id"], "pay_00000000000070008000000000000000"):
-        sent = {"X-Request-Id": "one-id"}
         reply = await shared_house.call(
-            method, path.format(payment_id), body, tenant="globex", key=new_key(), headers=sent
+            route.method,
+            route.path.format(id=payment_id),
+            BODIES.get(route.method),
+            tenant="globex",
+            key=new_key(),
+            headers={"X-Request-Id": "one-id"},
         )
         answers.append((reply.status, reply.headers["Content-Type"], reply.text))
     assert answers[0] == answers[1]
@@ -154,7 +156,8 @@ async def test_a_list_shows_ones_own(shared_house: House) -> None:
         listed = (await shared_house.call("GET", f"/v1/payments{query}")).json["data"]
         assert theirs not in {one["id"] for one in listed}
         assert {one["tenant"] for one in listed} == {"acme"}
-    assert mine not in {one["id"] for one in (await shared_house.call("GET", "/v1/payments", tenant="globex")).json["data"]}
+    theirs_only = (await shared_house.call("GET", "/v1/payments", tenant="globex")).json["data"]
+    assert mine not in {one["id"] for one in theirs_only}
 
 
 @shared

@@ -1,0 +1,121 @@
+"""Do what a tenant asks exactly once per idempotency key, however often the request comes.
+
+The key's row is looked up first, before any rule about states, and is written by the transaction that reserves the
+operation, by nothing else: a request that was refused leaves no row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from gateway.core.errors import Conflict, TenantError, Unavailable
+from gateway.core.views import operation_answer
+from gateway.drivers.store import statements
+from gateway.drivers.store.queries import KeyRow
+from gateway.drivers.store.statements import milliseconds
+from gateway.flows.context import Gateway
+from gateway.flows.operation import Intent, submit
+
+REPLAY_WAIT = 2.0
+"""How long, in seconds, a repeated request waits for the first one's outcome."""
+
+REPLAY_LOOKS = 10
+"""How often the store is read in that time when the first request's work does not run in this process."""
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """A tenant's request under its idempotency key. ``fingerprint`` is equal for equal requests."""
+
+    tenant: str
+    idempotency_key: str
+    fingerprint: str
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a tenant's changing request is answered with: HTTP status and body bytes."""
+
+    status: int
+    body: bytes
+    is_replayed: bool = False
+
+
+async def once(gw: Gateway, claim: Claim, plan: Callable[[], Awaitable[Intent]]) -> Answer:
+    """Do what a request asks for exactly once per idempotency key, however often it comes.
+
+    ``plan`` reads, judges and builds; it is called again when another writer was first. Raises what ``plan`` raises.
+    """
+    while True:
+        row = await gw.store.key(claim.tenant, claim.idempotency_key)
+        if row is not None:
+            return await replay(gw, claim, row)
+        intent = await plan()
+        try:
+            await reserve(gw, intent, claim.fingerprint)
+        except Conflict as conflict:
+            if conflict.on == "merchant_reference":
+                raise
+            continue
+        gw.start(intent.operation.id, submit(gw, intent))
+        await gw.wait_for(intent.operation.id, gw.settings.timeouts.tenant_answer)
+        return await answer_now(gw, claim)
+
+
+async def reserve(gw: Gateway, intent: Intent, fingerprint: str) -> None:
+    """Commit the intent: the idempotency row, the operation, and what comes with it, in one transaction."""
+    await gw.store.commit(
+        [
+            statements.claim_key(intent.operation, fingerprint),
+            *intent.rows,
+            statements.insert_operation(intent.operation),
+        ]
+    )
+    intent.after_commit()
+
+
+async def replay(gw: Gateway, claim: Claim, row: KeyRow) -> Answer:
+    """Answer a repeated request: the stored answer, or a 409 or 202 while its operation is open."""
+    if row.fingerprint != claim.fingerprint:
+        raise TenantError("idempotency_key_reused", "this Idempotency-Key was used for another request")
+    if row.answer is None:
+        row = await wait_for_answer(gw, claim, row)
+    if row.answer is not None and row.answer_status is not None:
+        return Answer(status=row.answer_status, body=row.answer.encode(), is_replayed=True)
+    age = milliseconds(gw.clock.now()) - row.created_at
+    if age < gw.settings.timeouts.tenant_answer * 1000:
+        raise TenantError("request_in_progress", "the first request under this key is still running", retry_after=1)
+    return await open_answer(gw, claim.tenant, row)
+
+
+async def wait_for_answer(gw: Gateway, claim: Claim, row: KeyRow) -> KeyRow:
+    """Wait a little for the first request's outcome: for its work here, or else for whatever settles it."""
+    if gw.is_running(row.operation_id):
+        await gw.wait_for(row.operation_id, REPLAY_WAIT)
+        return await gw.store.key(claim.tenant, claim.idempotency_key) or row
+    for _ in range(REPLAY_LOOKS):
+        await gw.clock.sleep(REPLAY_WAIT / REPLAY_LOOKS)
+        row = await gw.store.key(claim.tenant, claim.idempotency_key) or row
+        if row.answer is not None:
+            break
+    return row
+
+
+async def answer_now(gw: Gateway, claim: Claim) -> Answer:
+    """The stored answer of a request whose operation has just been submitted, or 202 while it is open."""
+    row = await gw.store.key(claim.tenant, claim.idempotency_key)
+    if row is None:
+        raise Unavailable("the idempotency row is gone")
+    if row.answer is not None and row.answer_status is not None:
+        return Answer(status=row.answer_status, body=row.answer.encode())
+    return await open_answer(gw, claim.tenant, row)
+
+
+async def open_answer(gw: Gateway, tenant: str, row: KeyRow) -> Answer:
+    """202 with the payment as it is now. Never stored."""
+    operation = await gw.store.operation(tenant, row.operation_id)
+    asked = (operation.answers_with if operation is not None else None) or row.payment_id
+    loaded = await gw.store.payment(tenant, asked)
+    if loaded is None or operation is None:
+        raise Unavailable("the operation of this key is gone")
+    return Answer(status=202, body=operation_answer(loaded.payment, loaded.pending, operation))

@@ -1,0 +1,282 @@
+"""A Credit Key payment brought to where a test begins, and what both sides know of it afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from gateway.core.errors import OutcomeUnknown
+from gateway.core.payment import Payment
+from gateway.core.wire import HttpRequest, HttpResponse
+from gateway.drivers.store.queries import Loaded
+from gateway.flows import reconcile
+from gateway.flows.context import Send
+from tests.clocks import VirtualClock
+from tests.house import House, Reply, creditkey_body, new_key, open_house, order_of
+
+LOOKUPS = ("find_order", "find_order_by_merchant_order_id")
+DAY = timedelta(days=1)
+MOST_STEPS = 500
+
+VERBS: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
+    "update": ("PATCH", "", {"merchant_status": "processing"}),
+    "capture": ("POST", "/capture", {}),
+    "cancel": ("POST", "/cancel", {}),
+    "refund": ("POST", "/refunds", {}),
+    "sync": ("POST", "/sync", {}),
+}
+"""What a tenant can ask of a payment: method, path below the payment, the least body."""
+
+
+async def awaiting(house: House, **changes: Any) -> Any:
+    """A payment whose customer has the link."""
+    created = await house.create(creditkey_body(**changes))
+    assert (created.status, created.json["state"]) == (201, "awaiting_customer"), created.text
+    return created.json
+
+
+async def authorized(house: House, **changes: Any) -> Any:
+    """A payment whose customer accepted and came back."""
+    payment = await awaiting(house, **changes)
+    await accept(house, payment)
+    now = await house.payment(payment["id"])
+    assert now["state"] == "authorized"
+    return now
+
+
+async def accept(house: House, payment: Any) -> None:
+    """Let the customer accept and come back, and the gateway finish what that causes."""
+    assert (await house.visit(await house.approve(payment))).status == 303
+    await house.gateway.drain(10)
+
+
+async def captured(house: House, amount: str | None = None, **changes: Any) -> Any:
+    """A payment whose order shipped, in part where an amount is given."""
+    payment = await authorized(house, **changes)
+    reply = await act(house, payment, "capture", {"amount": amount} if amount else {})
+    assert (reply.status, reply.json["state"]) == (200, "captured"), reply.text
+    return reply.json
+
+
+BEGUN = {"awaiting_customer": awaiting, "authorized": authorized, "captured": captured}
+"""How a payment is brought into a state by real events."""
+
+
+async def act(
+    house: House, payment: Any, verb: str, body: Mapping[str, Any] | None = None, *, key: str | None = None
+) -> Reply:
+    """Ask something of a payment under a fresh idempotency key, or the one given."""
+    method, path, least = VERBS[verb]
+    sent = dict(least if body is None else body)
+    return await house.call(method, f"/v1/payments/{payment['id']}{path}", sent, key=key or new_key())
+
+
+def total_of(amount: str, **more: Any) -> dict[str, Any]:
+    """The body of an update (or capture) to a new total, with charges that come to it."""
+    return {"amount": amount, "order": {"charges": order_of(amount)["charges"]}, **more}
+
+
+# What the far side knows
+
+
+async def far_order(house: House, payment: Any) -> Any:
+    """The order of a payment in the far side's own ledger."""
+    [order] = [one for one in await house.far_orders("creditkey") if one["id"] == payment["provider_reference"]]
+    return order
+
+
+async def far_orders_of(house: House, payment: Any) -> list[Any]:
+    """Every order that was begun under the payment's reference, oldest first."""
+    return [one for one in await house.far_orders("creditkey") if one["remote_id"] == payment["merchant_reference"]]
+
+
+async def edit(house: House, payment: Any, **changes: Any) -> None:
+    """Change a payment's order at the far side by hand, as Credit Key's staff, portal or clock would."""
+    path = f"/_sim/orders/{payment['provider_reference']}"
+    assert (await house.far("creditkey", "PUT", path, changes)).status == 200
+
+
+async def calls(house: House, payment: Any, *operations: str) -> list[str]:
+    """The ecomm operations that named the payment's order or reference, in order; the changing ones unless named."""
+    named = (payment["merchant_reference"], payment["provider_reference"] or payment["merchant_reference"])
+    found = []
+    for request in await house.far_requests("creditkey"):
+        operation = request["path"].partition("/ecomm/")[2].partition("?")[0]
+        wanted = operation in operations if operations else operation not in LOOKUPS
+        if wanted and any(name in request["path"] + request["body"] for name in named):
+            found.append(operation)
+    return found
+
+
+async def lookups(house: House, payment: Any) -> int:
+    """How many lookups the far side has had for the payment."""
+    return len(await calls(house, payment, *LOOKUPS))
+
+
+# What the gateway knows
+
+
+async def loaded(house: House, payment: Any) -> Loaded:
+    """The payment and its open operation as they are stored."""
+    found = await house.gateway.store.payment("acme", payment["id"])
+    assert found is not None
+    return found
+
+
+async def stored(house: House, payment: Any) -> Payment:
+    """The payment as it is stored."""
+    return (await loaded(house, payment)).payment
+
+
+async def operations(house: House, payment: Any) -> list[tuple[str, str]]:
+    """Kind and status of the payment's operations, oldest first."""
+    found = await house.gateway.store.operations("acme", payment["id"])
+    return [(str(one.kind), str(one.status)) for one in found]
+
+
+async def timeline(house: House, payment: Any) -> list[str]:
+    """The payment's events; its versions have no gap and each made one webhook."""
+    events = await house.events(payment["id"])
+    now = await house.payment(payment["id"])
+    assert [event["version"] for event in events] == list(range(1, now["version"] + 1))
+    kinds = [str(event["type"]) for event in events]
+    made = await house.gateway.store.deliveries("acme", payment["id"])
+    assert [(one.type, one.version) for one in made] == [(kind, at) for at, kind in enumerate(kinds, 1)]
+    return kinds
+
+
+async def review_of(house: House, payment: Any) -> str | None:
+    """Why a person must look at the payment, None when nobody must."""
+    review = (await house.payment(payment["id"]))["review"]
+    return None if review is None else str(review["reason"])
+
+
+# Time that passes only when a test says so
+
+
+class Timed:
+    """A house whose clock and agenda the test turns by hand."""
+
+    def __init__(self, house: House, clock: VirtualClock) -> None:
+        self.house = house
+        self.clock = clock
+
+    async def work(self) -> None:
+        """Do what is due now."""
+        await reconcile.run_due(self.house.gateway)
+        await self.house.gateway.drain(10)
+
+    async def next_look(self, payment: Any) -> datetime | None:
+        """When the gateway will look at the payment by itself."""
+        far_away = self.clock.now() + 10_000 * DAY
+        rows = await self.house.gateway.store.due_agenda(far_away, 1000)
+        found = [row.due_at for row in rows if row.payment_id == payment["id"]]
+        return datetime.fromtimestamp(found[0] / 1000, self.clock.now().tzinfo) if found else None
+
+    async def step(self) -> None:
+        """Go to the next moment of the agenda and do what it asks for."""
+        due = await self._next_due()
+        assert due is not None, "nothing will happen by itself any more"
+        self.clock.set(max(self.clock.now(), due))
+        await self.work()
+
+    async def pass_by(self, span: timedelta) -> None:
+        """Let time pass, by way of every moment of the agenda."""
+        end = self.clock.now() + span
+        for _ in range(MOST_STEPS):
+            due = await self._next_due()
+            if due is None or due > end:
+                break
+            await self.step()
+        else:
+            raise AssertionError("the agenda comes to no end")
+        self.clock.set(end)
+
+    async def _next_due(self) -> datetime | None:
+        rows = await self.house.gateway.store.due_agenda(self.clock.now() + 10_000 * DAY, 1)
+        return datetime.fromtimestamp(rows[0].due_at / 1000, self.clock.now().tzinfo) if rows else None
+
+
+async def idle(_: object) -> None:
+    """Stand in for the worker where a test works the agenda off itself, so that nobody else does meanwhile."""
+    await asyncio.Event().wait()
+
+
+@asynccontextmanager
+async def open_timed(
+    folder: Path, start: datetime, change: Callable[[dict[str, Any]], None] = lambda _: None
+) -> AsyncIterator[Timed]:
+    """Run a house on a virtual clock; ``reconcile.run`` must have been replaced by ``idle``."""
+    clock = VirtualClock(start)
+    async with open_house(folder, change=change, clock=clock) as house:
+        yield Timed(house, clock)
+
+
+# A way out that a test can close
+
+
+class Wire:
+    """Stands before the real sender: holds the requests or the answers of one operation, or lets answers get lost.
+
+    ``hold_request``: the call has not left yet. ``hold_answer``: its effect has happened, the answer is on its way.
+    ``too_late``: the gateway stops waiting, the call leaves only on ``deliver``.
+    """
+
+    def __init__(self, house: House) -> None:
+        self._send: Send = house.gateway.send
+        self._gates: dict[tuple[str, str], asyncio.Event] = {}
+        self._reached: dict[str, asyncio.Event] = {}
+        self._lost: dict[str, list[tuple[HttpRequest, float, float]]] = {}
+        house.gateway.send = self
+
+    def hold_request(self, operation: str) -> Callable[[], None]:
+        """Keep calls of an operation from leaving until the function returned is called."""
+        return self._hold("request", operation)
+
+    def hold_answer(self, operation: str) -> Callable[[], None]:
+        """Keep answers to an operation until the function returned is called."""
+        return self._hold("answer", operation)
+
+    def too_late(self, operation: str) -> None:
+        """Let the gateway give up on the next call of an operation before it leaves."""
+        self._lost[operation] = []
+
+    async def deliver(self, operation: str) -> None:
+        """Let the calls that were given up reach the far side."""
+        for request, total, connect in self._lost.pop(operation):
+            await self._send(request, total=total, connect=connect)
+
+    async def reached(self, operation: str) -> None:
+        """Wait until a call of a held operation stands at its gate."""
+        async with asyncio.timeout(10):
+            await self._reached[operation].wait()
+
+    async def __call__(self, request: HttpRequest, *, total: float, connect: float) -> HttpResponse:
+        operation = request.url.partition("/ecomm/")[2].partition("?")[0]
+        if operation in self._lost and not self._lost[operation]:
+            self._lost[operation].append((request, total, connect))
+            raise OutcomeUnknown("timeout")
+        await self._pass("request", operation)
+        response = await self._send(request, total=total, connect=connect)
+        await self._pass("answer", operation)
+        return response
+
+    def _hold(self, what: str, operation: str) -> Callable[[], None]:
+        gate = self._gates[what, operation] = asyncio.Event()
+        self._reached[operation] = asyncio.Event()
+
+        def let_go() -> None:
+            self._gates.pop((what, operation), None)
+            gate.set()
+
+        return let_go
+
+    async def _pass(self, what: str, operation: str) -> None:
+        gate = self._gates.get((what, operation))
+        if gate is not None:
+            self._reached[operation].set()
+            await gate.wait()

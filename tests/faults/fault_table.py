@@ -1,0 +1,179 @@
+"""Every provider fault as data: its name, what its answer must be taken for, in which truths it can happen, and how.
+
+The verdicts are the outcome rule's (operations, outcome rule): nothing sent and 429 are ``not_sent``, a definite no in
+the provider's own shape is ``declined``, and everything that is no whole, readable answer is ``unknown``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from tests.drivers.far_side import reset
+from tests.faults.proxy import Said, Spoil, Truth
+
+BOTH = (Truth.BEFORE, Truth.AFTER)
+JSON = "application/json"
+HTML = b"<!doctype html><title>Sorry</title><h1>Please try again later</h1>"
+PADDING = gzip.compress(b" " * 32_000_000)  # 31 KB on the wire; blanks after a JSON value change nothing of it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """``spoil`` None: an address that leads nowhere. ``names_ids``: only where the answer carries an id to be wrong.
+
+    ``status`` is the answer's, where it is a whole one.
+    """
+
+    name: str
+    verdict: str
+    spoil: Spoil | None
+    truths: tuple[Truth, ...] = BOTH
+    status: int | None = None
+    names_ids: bool = False
+
+
+def message(body: bytes, *, status: int = 200, media: str = JSON, header: str = "X-Fault: yes") -> bytes:
+    """A whole HTTP answer."""
+    lines = [f"HTTP/1.1 {status} Said", f"Content-Type: {media}", f"Content-Length: {len(body)}", header]
+    return "\r\n".join([*lines, "Connection: close", "", ""]).encode() + body
+
+
+def as_it_is(said: Said) -> bytes:
+    """The answer's body, unspoilt."""
+    return said.body
+
+
+def whole(edit: Callable[[Said], bytes] = as_it_is, **head: Any) -> Spoil:
+    """Say a whole answer: the body that ``edit`` makes under a head of ``message``."""
+
+    async def spoil(said: Said) -> None:
+        said.writer.write(message(edit(said), **head))
+
+    return spoil
+
+
+def redirect(status: int, place: str | None = None) -> Spoil:
+    """Point to another ``place``, or back to the very request."""
+
+    async def spoil(said: Said) -> None:
+        said.writer.write(message(said.body, status=status, header=f"Location: {place or said.heard.target}"))
+
+    return spoil
+
+
+def cut(keep: Callable[[bytes, bytes], bytes], *, rudely: bool) -> Spoil:
+    """Say a part of the answer, ``keep(head, body)``, and hang up; ``rudely``: by a reset."""
+
+    async def spoil(said: Said) -> None:
+        head, _, body = message(said.body).partition(b"\r\n\r\n")
+        said.writer.write(keep(head + b"\r\n\r\n", body))
+        if rudely:
+            reset(said.writer)
+
+    return spoil
+
+
+async def silence(said: Said) -> None:
+    """Say nothing until the client hangs up."""
+    await said.reader.read()
+
+
+async def drip(said: Said) -> None:
+    """Say the answer, and then a blank every 20 ms, for ever."""
+    said.writer.write(message(said.body).replace(b"Content-Length: ", b"Content-Length: 9", 1))
+    while not said.reader.at_eof():
+        said.writer.write(b" ")
+        with suppress(TimeoutError):
+            await asyncio.wait_for(said.reader.read(1), 0.02)
+
+
+async def pour(said: Said) -> None:
+    """Say the answer, and then blanks without end, as fast as they are taken."""
+    blanks = b"8000\r\n" + b" " * 0x8000 + b"\r\n"
+    said.writer.write(f"HTTP/1.1 200 OK\r\nContent-Type: {JSON}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+    said.writer.write(f"{len(said.body):x}\r\n".encode() + said.body + b"\r\n")
+    while not said.writer.is_closing():
+        said.writer.write(blanks)
+        await said.writer.drain()
+
+
+def of_a_stranger(said: Said) -> bytes:
+    """The answer with the key of another order."""
+    own = json.loads(said.body)["id"]
+    return said.body.replace(json.dumps(own).encode(), json.dumps(said.stranger).encode())
+
+
+def refusal(said: Said) -> bytes:
+    """A no in the provider's own shape."""
+    return said.refusal
+
+
+def with_member(text: bytes) -> Callable[[Said], bytes]:
+    """The answer with further members ahead of its own."""
+    return lambda said: b"{" + text + b"," + said.body.lstrip()[1:]
+
+
+def truncated(said: Said) -> bytes:
+    """The first half of the answer's body, as if it were all."""
+    return said.body[: len(said.body) // 2]
+
+
+def _unknown(name: str, spoil: Spoil, status: int | None = None, *, names_ids: bool = False) -> Fault:
+    return Fault(name=name, verdict="unknown", spoil=spoil, status=status, names_ids=names_ids)
+
+
+FAULTS = (
+    *(
+        # Nothing was sent, so only one truth is possible.
+        Fault(name=name, verdict="not_sent", spoil=None, truths=(Truth.BEFORE,))
+        for name in ("refused", "dns", "tls", "connect_hang")
+    ),
+    _unknown("silence", silence),
+    _unknown("close_after_request", cut(lambda head, body: b"", rudely=False)),
+    _unknown("reset_after_request", cut(lambda head, body: b"", rudely=True)),
+    _unknown("reset_mid_headers", cut(lambda head, body: head[:30], rudely=True)),
+    _unknown("reset_mid_body", cut(lambda head, body: head + body[: len(body) // 2], rudely=True)),
+    _unknown("short_body", cut(lambda head, body: head + body[:-1], rudely=False)),
+    *(
+        # The claim of success in the body changes nothing: the status decides.
+        _unknown(f"status_{status}", whole(status=status), status)
+        for status in (402, 405, 408, 409, 410, 500, 502, 503, 504)
+    ),
+    *(
+        Fault(name=f"status_{status}", verdict="declined", spoil=whole(refusal, status=status), status=status)
+        for status in (400, 401, 403, 404, 422)
+    ),
+    *(
+        _unknown(f"html_{status}", whole(lambda said: HTML, status=status, media="text/html"), status)
+        for status in (200, 400, 401, 404)
+    ),
+    _unknown("html_called_json", whole(lambda said: HTML)),
+    Fault(
+        name="status_429",
+        verdict="not_sent",
+        spoil=whole(refusal, status=429, header="Retry-After: 1"),
+        status=429,
+    ),
+    _unknown("redirect_to_itself_307", redirect(307), 307),
+    _unknown("redirect_to_itself_302", redirect(302), 302),
+    _unknown("redirect_elsewhere_308", redirect(308, "/elsewhere"), 308),
+    _unknown("malformed_json", whole(lambda said: said.body.replace(b":", b"=", 1))),
+    _unknown("truncated_json", whole(truncated)),
+    _unknown("duplicate_key_json", whole(with_member(b'"twice":1,"twice":2'))),
+    _unknown("nan_json", whole(with_member(b'"score":NaN'))),
+    _unknown("wrong_shape_json", whole(lambda said: b"[" + said.body + b"]")),
+    _unknown("empty_object_json", whole(lambda said: b"{}")),
+    _unknown("wrong_ids", whole(of_a_stranger), names_ids=True),
+    _unknown("slow_drip", drip),
+    _unknown("endless_body", pour),
+    _unknown("gzip_bomb", whole(lambda said: gzip.compress(said.body) + PADDING, header="Content-Encoding: gzip")),
+)
+
+BELIEVED = Fault(name="no_fault", verdict="succeeded", spoil=whole())
+"""The answer unspoilt: a claim that would be believed, or every row above proves nothing."""

@@ -1,0 +1,201 @@
+"""A misbehaving TCP proxy on loopback between the gateway and a real simulator, and addresses that lead nowhere.
+
+The proxy hears every request and relays it, until a fault is set for one operation. Then it answers by itself: with
+truth ``before`` the request goes no further, with ``after`` the simulator gets it first and its answer is spoilt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+import json
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from msgspec.structs import replace
+
+from gateway.core.wire import HttpRequest, HttpResponse
+from gateway.flows.context import Send
+
+
+class Truth(enum.StrEnum):
+    """What really happened behind a fault: the request arrived ``after`` all, or it went lost ``before`` any effect."""
+
+    BEFORE = "before"
+    AFTER = "after"
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One request. ``operation`` is the last part of its path, ``members`` its JSON body, or its query."""
+
+    method: str
+    target: str
+    operation: str
+    members: Mapping[str, Any]
+    raw: bytes
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a fault has to work with: the connection, the request, and the answer's body that could have been.
+
+    ``body`` is the simulator's own, or (before any effect) one that claims success. ``refusal`` is a no in the
+    provider's own shape. ``stranger`` is the provider's key of another order.
+    """
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    heard: Heard
+    body: bytes
+    refusal: bytes
+    stranger: str
+
+
+Spoil = Callable[[Said], Awaitable[None]]
+
+
+class Proxy:
+    """Between the gateway and the simulator on ``target``. ``heard`` is every request since the last ``set``."""
+
+    def __init__(self, claim: Callable[[Heard], Mapping[str, Any]], refusal: Mapping[str, Any]) -> None:
+        self.heard: list[Heard] = []
+        self.target = 0
+        self.url = ""
+        self._claim = claim
+        self._refusal = json.dumps(refusal).encode()
+        self._operation = ""
+        self._spoil: Spoil | None = None
+        self._truth = Truth.BEFORE
+        self._stranger = ""
+
+    def set(self, operation: str, spoil: Spoil | None, truth: Truth, stranger: str) -> None:
+        """Spoil every answer to one operation from now on."""
+        self.heard.clear()
+        self._stranger = stranger
+        self._operation, self._spoil, self._truth = operation, spoil, truth
+
+    def heal(self) -> None:
+        """Only relay from now on."""
+        self._spoil = None
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection: one request."""
+        heard = await _hear(reader)
+        if heard is None:
+            return
+        self.heard.append(heard)
+        if self._spoil is None or heard.operation != self._operation:
+            writer.write(await self._forward(heard))
+            return
+        if self._truth is Truth.AFTER:
+            body = (await self._forward(heard)).partition(b"\r\n\r\n")[2]
+        else:
+            body = json.dumps(self._claim(heard)).encode()
+        await self._spoil(Said(reader, writer, heard, body, self._refusal, self._stranger))
+
+    async def _forward(self, heard: Heard) -> bytes:
+        """The simulator's whole answer, raw; it closes the connection behind it."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.target)
+        writer.write(heard.raw.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
+        answer = await reader.read()
+        writer.close()
+        return answer
+
+
+async def _hear(reader: asyncio.StreamReader) -> Heard | None:
+    """Read one request; None when the client went away before it was whole."""
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+        lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+        body = await reader.readexactly(int(lengths[0].partition(b":")[2])) if lengths else b""
+    except asyncio.IncompleteReadError:
+        return None
+    method, target, _ = head.decode().split(" ", 2)
+    parts = urlsplit(target)
+    members = json.loads(body) if body else dict(parse_qsl(parts.query))
+    return Heard(method, target, parts.path.rpartition("/")[2], members, head + body)
+
+
+@contextlib.asynccontextmanager
+async def serving(serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> AsyncIterator[int]:
+    """Serve connections on a free loopback port; each is closed when its turn is over."""
+    running: set[asyncio.Task[None]] = set()
+
+    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            with contextlib.suppress(ConnectionError):
+                await serve(reader, writer)
+                await writer.drain()
+        finally:
+            writer.close()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(one(reader, writer))
+        running.add(task)
+        task.add_done_callback(running.discard)
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+class Detour:
+    """The gateway's real way out, with one operation led to another address: nothing of it ever reaches a provider.
+
+    ``addresses`` are scheme and authority by the name of the fault.
+    """
+
+    def __init__(self, send: Send, addresses: Mapping[str, str]) -> None:
+        self.addresses = addresses
+        self._send = send
+        self._operation = ""
+        self._address: str | None = None
+
+    def set(self, operation: str, fault: str | None) -> None:
+        """Lead one operation astray from now on; None: no longer."""
+        self._operation, self._address = operation, self.addresses[fault] if fault is not None else None
+
+    async def __call__(self, request: HttpRequest, *, total: float, connect: float) -> HttpResponse:
+        """Send one request."""
+        parts = urlsplit(request.url)
+        if self._address is not None and parts.path.rpartition("/")[2] == self._operation:
+            request = replace(request, url=request.url.replace(f"{parts.scheme}://{parts.netloc}", self._address, 1))
+        return await self._send(request, total=total, connect=connect)
+
+
+@contextlib.asynccontextmanager
+async def nowhere() -> AsyncIterator[dict[str, str]]:
+    """Addresses at which no request can be handed over, by name."""
+    with contextlib.ExitStack() as stack:
+        closed = stack.enter_context(socket.socket())
+        closed.bind(("127.0.0.1", 0))  # taken and not listened on: refused, and nobody else can get it
+        full = stack.enter_context(socket.socket())
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(3):  # a full backlog: further connections are not even refused
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        async with serving(_plain) as plain:
+            yield {
+                "refused": f"http://127.0.0.1:{closed.getsockname()[1]}",
+                "dns": f"http://{'.'.join(['x' * 60] * 5)}",  # too long for the DNS: fails without asking a server
+                "tls": f"https://127.0.0.1:{plain}",
+                "connect_hang": f"http://127.0.0.1:{full.getsockname()[1]}",
+            }
+
+
+async def _plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer a TLS hello in plain text."""
+    await reader.read(1)
+    writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")

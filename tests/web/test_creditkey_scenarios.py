@@ -1,0 +1,571 @@
+"""Credit Key's documented scenarios and rules over HTTP: what each command does to both sides, and what it says.
+
+The far side's own ledger and requests are the witness. A successor of an order that rose too far has its own file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests import creditkey_story as story
+from tests.creditkey_story import BEGUN, act, authorized, awaiting, calls, captured, far_order, timeline, total_of
+from tests.house import House, creditkey_body, new_key, order_of, psp_body
+
+shared = pytest.mark.asyncio(loop_scope="module")
+
+ALERTS = {
+    "customer_will_be_notified": (
+        "You have selected Credit Key as the payment method. "
+        "A new notification will be sent to the customer to complete this order."
+    ),
+    "increase_over_limit": (
+        "Credit Key order amounts can only be increased by $100. "
+        "A new notification will be sent to the customer to complete this order."
+    ),
+    "customer_notified_of_cancel": "The Credit Key order is canceled. Credit Key tells the customer.",
+}
+"""The sentences for the tenant's own admin user, word for word."""
+
+AMOUNT, ELSEWHERE = "1067.33", {"city": "Elsewhere", "email": "other@reyes.example"}
+LINK = ["link"]
+
+
+@asynccontextmanager
+async def knobs(house: House, **chosen: Any) -> AsyncIterator[None]:
+    """Turn the simulator's knobs for the time of the block."""
+    await house.faults("creditkey", **chosen)
+    try:
+        yield
+    finally:
+        await house.faults("creditkey")
+
+
+def alerts_of(answer: Any) -> dict[str, str]:
+    """The alerts of an answer: code to sentence."""
+    return {alert["code"]: alert["message"] for alert in answer.get("alerts", ())}
+
+
+def worded(*codes: str) -> dict[str, str]:
+    """Those alerts, word for word."""
+    return {code: ALERTS[code] for code in codes}
+
+
+def told(order: Any) -> list[str]:
+    """What the far side told the customer and the representative, in order."""
+    return [one["kind"] for one in order["notifications"]]
+
+
+# A new order
+
+
+class NewOrder(NamedTuple):
+    """How the customer is to be told, and what the far side did then."""
+
+    checkout: Mapping[str, Any]
+    notifications: list[Mapping[str, Any]]
+    alerts: tuple[str, ...]
+
+
+NEW_ORDERS = {
+    "link by mail": NewOrder(
+        {"mode": "link", "contact_method": "email"},
+        [{"kind": "link", "via": "email", "to": "dana@reyes.example"}],
+        ("customer_will_be_notified",),
+    ),
+    "link by text": NewOrder(
+        {"mode": "link", "contact_method": "phone"},
+        [{"kind": "link", "via": "phone", "to": "253-555-0142"}],
+        ("customer_will_be_notified",),
+    ),
+    "link, with a copy for the representative": NewOrder(
+        {"mode": "link", "notify_rep": True, "rep_email": "rep@merchant.example"},
+        [
+            {"kind": "link", "via": "email", "to": "dana@reyes.example"},
+            {"kind": "link_copy", "via": "email", "to": "rep@merchant.example"},
+        ],
+        ("customer_will_be_notified",),
+    ),
+    "redirect": NewOrder({"mode": "redirect"}, [], ()),
+}
+
+
+@shared
+@pytest.mark.parametrize("name", NEW_ORDERS)
+async def test_a_new_order(shared_house: House, name: str) -> None:
+    """A new order is one checkout at Credit Key; in link mode the customer is told, and so is the tenant."""
+    row = NEW_ORDERS[name]
+    payment = await awaiting(shared_house, checkout=row.checkout)
+    order = await far_order(shared_house, payment)
+    assert (order["status"], order["amount"], order["notifications"]) == ("new", AMOUNT, row.notifications)
+    assert (payment["redirect_url"].rpartition("/")[2], payment["operation"]["status"]) == (order["id"], "succeeded")
+    assert payment["customer_notified"] is bool(row.notifications)
+    assert alerts_of(payment) == worded(*row.alerts)
+    webhook = await shared_house.webhook(payment["id"], "payment.awaiting_customer")
+    assert alerts_of(webhook["data"]["payment"]) == worded(*row.alerts)
+    assert await calls(shared_house, payment) == ["begin_standalone_checkout"]
+
+
+# One command on one payment
+
+
+class Done(NamedTuple):
+    """A command that is carried out: the one call it makes, the payment, the far side's order, alert and webhook.
+
+    ``webhook`` None: nothing of the payment changed, so no version is made.
+    """
+
+    state: str
+    verb: str
+    body: Mapping[str, Any]
+    call: str
+    payment: Mapping[str, Any]
+    order: Mapping[str, Any]
+    notifications: list[str] = LINK
+    alerts: tuple[str, ...] = ()
+    webhook: str | None = "payment.updated"
+
+
+def _changed(state: str, amount: str) -> Done:
+    return Done(
+        state,
+        "update",
+        total_of(amount),
+        "update_order",
+        {"state": state, "amount": amount},
+        {"amount": amount, "status": {"awaiting_customer": "new", "authorized": "placed"}[state]},
+    )
+
+
+def _canceled(state: str) -> Done:
+    return Done(
+        state,
+        "cancel",
+        {},
+        "cancel_order",
+        {"state": "canceled", "amount_captured": "0.00"},
+        {"status": "canceled"},
+        [*LINK, "order_canceled"],
+        ("customer_notified_of_cancel",),
+        "payment.canceled",
+    )
+
+
+def _captured(body: Mapping[str, Any], amount: str) -> Done:
+    return Done(
+        "authorized",
+        "capture",
+        body,
+        "confirm_order",
+        {"state": "captured", "amount": AMOUNT, "amount_captured": amount},
+        {"status": "shipped", "capture_status": "captured", "amount": amount},
+        webhook="payment.captured",
+    )
+
+
+def _refunded(body: Mapping[str, Any], amount: str, state: str, status: str) -> Done:
+    return Done(
+        "captured",
+        "refund",
+        body,
+        "refund",
+        {"state": state, "amount_refunded": amount, "amount_captured": AMOUNT},
+        {"refunded_amount": amount, "status": status},
+        webhook=f"payment.{state}",
+    )
+
+
+ITEM = {"merchant_id": "PJ-2", "name": "Stretch wrap", "price": "1067.33", "quantity": 1}
+
+DONE = {
+    "update, same amount, before the customer": Done(
+        "awaiting_customer",
+        "update",
+        {"merchant_status": "processing"},
+        "update_order",
+        {"state": "awaiting_customer", "amount": AMOUNT},
+        {"status": "new", "amount": AMOUNT, "merchant_status": "processing"},
+        webhook=None,
+    ),
+    "update, same amount, other items": Done(
+        "authorized",
+        "update",
+        {"order": {"items": [ITEM]}},
+        "update_order",
+        {"state": "authorized", "amount": AMOUNT},
+        {"status": "placed", "amount": AMOUNT},
+        webhook=None,
+    ),
+    "update, rise of 75.00, before the customer": _changed("awaiting_customer", "1142.33"),
+    "update, rise of 75.00, authorized": _changed("authorized", "1142.33"),
+    "update, rise of exactly 100.00": _changed("authorized", "1167.33"),
+    "update, fall": _changed("authorized", "500.00"),
+    "update, fall before the customer": _changed("awaiting_customer", "0.01"),
+    "cancel before the customer": _canceled("awaiting_customer"),
+    "cancel before shipment": _canceled("authorized"),
+    "capture": _captured({}, AMOUNT),
+    "capture, with its amount as text": _captured({"amount": AMOUNT}, AMOUNT),
+    "capture in part": _captured({"amount": "400.00"}, "400.00"),
+    "capture in part, with charges": _captured(total_of("400.00"), "400.00"),
+    "refund of all": _refunded({}, AMOUNT, "refunded", "returned"),
+    "refund of all, with its amount": _refunded({"amount": AMOUNT}, AMOUNT, "refunded", "returned"),
+    "refund in part": _refunded({"amount": "122.50", "reason": "scratched"}, "122.50", "partially_refunded", "shipped"),
+}
+
+
+@shared
+@pytest.mark.parametrize("name", DONE)
+async def test_a_command_is_carried_out(shared_house: House, name: str) -> None:
+    """A command makes its one call; both sides, the alert and the verified webhook say the same; a repeat does nothing."""
+    row, house, key = DONE[name], shared_house, new_key()
+    payment = await BEGUN[row.state](house)
+    before = await calls(house, payment)
+    reply = await act(house, payment, row.verb, row.body, key=key)
+    assert reply.status == (201 if row.verb == "refund" else 200), reply.text
+    assert [*before, row.call] == await calls(house, payment)
+    now = await house.payment(payment["id"])
+    assert {name: now[name] for name in row.payment} == row.payment
+    order = await far_order(house, payment)
+    assert {name: order[name] for name in row.order} == row.order
+    assert told(order) == row.notifications
+    answered = reply.json["payment"] if row.verb == "refund" else reply.json
+    status = reply.json["status"] if row.verb == "refund" else reply.json["operation"]["status"]
+    assert (status, answered["version"], now["pending_operation"]) == ("succeeded", now["version"], None)
+    assert now["version"] == payment["version"] + (row.webhook is not None)
+    if row.webhook is not None:
+        webhook = (await house.webhook(payment["id"], row.webhook))["data"]["payment"]
+        assert {name: webhook[name] for name in row.payment} == row.payment
+        assert webhook["version"] == now["version"]
+        assert alerts_of(webhook) == alerts_of(answered) == worded(*row.alerts)
+    assert (await timeline(house, payment))[payment["version"] :] == ([row.webhook] if row.webhook else [])
+    again = await act(house, payment, row.verb, row.body, key=key)
+    assert (again.status, again.text, again.headers["Idempotency-Replayed"]) == (reply.status, reply.text, "true")
+    assert [*before, row.call] == await calls(house, payment)
+
+
+class Refusal(NamedTuple):
+    """A command that is refused before any call. ``field``: the member it is refused for."""
+
+    state: str
+    verb: str
+    body: Mapping[str, Any]
+    status: int
+    code: str
+    field: str | None = None
+    alerts: tuple[str, ...] = ()
+
+
+def _invalid(state: str, verb: str, body: Mapping[str, Any], field: str) -> Refusal:
+    return Refusal(state, verb, body, 422, "validation_failed", field)
+
+
+def _too_early_or_late(state: str, verb: str, body: Mapping[str, Any] | None = None) -> Refusal:
+    return Refusal(state, verb, story.VERBS[verb][2] if body is None else body, 409, "invalid_state")
+
+
+def _over_limit(state: str, amount: str) -> Refusal:
+    return Refusal(state, "update", total_of(amount), 409, "increase_over_limit", None, ("increase_over_limit",))
+
+
+WRONG_SUM = {"charges": {"total": "900.00", "grand_total": "900.00"}}
+OTHER_CURRENCY = {"amount": "5.00", "currency": "EUR"}
+
+REFUSED = {
+    "update, rise of 100.01": _over_limit("authorized", "1167.34"),
+    "update, rise of 100.01 before the customer": _over_limit("awaiting_customer", "1167.34"),
+    "update, rise of 150.00": _over_limit("authorized", "1217.33"),
+    "update after capture": _too_early_or_late("captured", "update"),
+    "update after capture, new amount": _too_early_or_late("captured", "update", total_of("1100.00")),
+    "update of nothing": _invalid("authorized", "update", {}, "$"),
+    "update, amount without charges": _invalid("authorized", "update", {"amount": "1100.00"}, "$.order.charges"),
+    "update, charges of another sum": _invalid(
+        "authorized", "update", {"amount": "1100.00", "order": WRONG_SUM}, "$.order.charges.grand_total"
+    ),
+    "update, charges without the amount": _invalid(
+        "authorized", "update", {"order": WRONG_SUM}, "$.order.charges.grand_total"
+    ),
+    "update, another billing address": _invalid(
+        "authorized", "update", {"order": {"billing_address": ELSEWHERE}}, "$.order.billing_address"
+    ),
+    "update, too many digits": _invalid("authorized", "update", {"amount": "1.001"}, "$.amount"),
+    "update, nothing left": _invalid("authorized", "update", total_of("0.00"), "$.amount"),
+    "capture before the customer": _too_early_or_late("awaiting_customer", "capture"),
+    "capture again": _too_early_or_late("captured", "capture"),
+    "capture of more": Refusal("authorized", "capture", {"amount": "1067.34"}, 422, "amount_too_large"),
+    "capture, charges of another sum": _invalid(
+        "authorized", "capture", {"amount": "400.00", "order": WRONG_SUM}, "$.order.charges.grand_total"
+    ),
+    "capture of all, charges of a part": _invalid(
+        "authorized", "capture", {"order": WRONG_SUM}, "$.order.charges.grand_total"
+    ),
+    "cancel after capture": _too_early_or_late("captured", "cancel"),
+    "refund before the customer": _too_early_or_late("awaiting_customer", "refund"),
+    "refund before capture": _too_early_or_late("authorized", "refund"),
+    "refund of more": Refusal("captured", "refund", {"amount": "1067.34"}, 422, "amount_too_large"),
+    "refund of nothing": _invalid("captured", "refund", {"amount": "0.00"}, "$.amount"),
+    "refund below nothing": _invalid("captured", "refund", {"amount": "-5.00"}, "$.amount"),
+    "refund, too many digits": _invalid("captured", "refund", {"amount": "5.001"}, "$.amount"),
+}
+
+
+@shared
+@pytest.mark.parametrize("name", REFUSED)
+async def test_a_command_is_refused_before_any_call(shared_house: House, name: str) -> None:
+    """What a rule forbids is refused by name; nothing leaves the house, nothing is stored, the key stays free."""
+    row, house, key = REFUSED[name], shared_house, new_key()
+    payment = await BEGUN[row.state](house)
+    before, order = await calls(house, payment), await far_order(house, payment)
+    reply = await act(house, payment, row.verb, row.body, key=key)
+    assert (reply.status, reply.json["code"]) == (row.status, row.code), reply.text
+    assert [error["field"] for error in reply.json.get("errors", ())] == ([row.field] if row.field else [])
+    assert alerts_of(reply.json) == worded(*row.alerts)
+    assert (await calls(house, payment), await far_order(house, payment)) == (before, order)
+    now = await house.payment(payment["id"])
+    assert (now["version"], now["amount"], now["pending_operation"]) == (payment["version"], payment["amount"], None)
+    assert await house.gateway.store.key("acme", key) is None
+    assert len(await timeline(house, payment)) == payment["version"]
+
+
+@shared
+@pytest.mark.parametrize("currency", ["EUR", "JPY", "CAD"])
+async def test_credit_key_takes_dollars_only(shared_house: House, currency: str) -> None:
+    """A payment in another currency is refused before any call."""
+    amount = "500" if currency == "JPY" else "500.00"
+    body = creditkey_body(amount=amount, currency=currency, order=order_of(amount))
+    reply = await shared_house.create(body)
+    assert (reply.status, reply.json["code"]) == (422, "currency_not_supported")
+    orders = await shared_house.far_orders("creditkey")
+    assert body["merchant_reference"] not in [order["remote_id"] for order in orders]
+
+
+@shared
+@pytest.mark.parametrize("verb", story.VERBS)
+async def test_a_psp_payment_knows_no_further_command(shared_house: House, verb: str) -> None:
+    """At a provider without the command every verb is ``unsupported_by_provider``, before any call."""
+    payment = (await shared_house.create(psp_body())).json
+    heard = len(await shared_house.far_requests("psp"))
+    reply = await act(shared_house, payment, verb)
+    assert (reply.status, reply.json["code"]) == (422, "unsupported_by_provider")
+    assert len(await shared_house.far_requests("psp")) == heard
+    assert (await shared_house.payment(payment["id"]))["version"] == payment["version"]
+
+
+# The rise is measured from what the customer accepted
+
+
+class Rises(NamedTuple):
+    """Totals a payment is updated to in turn, ``accept`` where the customer accepts, and the answer to the last."""
+
+    steps: tuple[str, ...]
+    last: int
+
+
+RISES = {
+    "twice 60.00 before the customer": Rises(("1127.33", "1187.33"), 409),
+    "twice 60.00 after the customer": Rises(("accept", "1127.33", "1187.33"), 409),
+    "twice 50.00": Rises(("accept", "1117.33", "1167.33"), 200),
+    "a fall, then a rise to the limit": Rises(("accept", "900.00", "1167.33"), 200),
+    "a fall, then a rise over the limit": Rises(("accept", "900.00", "1167.34"), 409),
+    "a fall before the customer, then a rise from the first amount": Rises(("900.00", "1167.33"), 200),
+    "a rise that was accepted counts no more": Rises(("1127.33", "accept", "1227.33"), 200),
+    "a rise over what was accepted": Rises(("1127.33", "accept", "1227.34"), 409),
+    "a fall that was accepted": Rises(("900.00", "accept", "1000.01"), 409),
+}
+
+
+@shared
+@pytest.mark.parametrize("name", RISES)
+async def test_a_rise_is_measured_from_what_was_accepted(shared_house: House, name: str) -> None:
+    """The limit counts from the amount at create, and once the customer accepted from the amount at that moment."""
+    row, house = RISES[name], shared_house
+    payment = await awaiting(house)
+    *first, last = row.steps
+    for step in first:
+        if step == "accept":
+            await story.accept(house, payment)
+        else:
+            assert (await act(house, payment, "update", total_of(step))).status == 200
+    sent = await calls(house, payment)
+    reply = await act(house, payment, "update", total_of(last))
+    assert reply.status == row.last, reply.text
+    assert len(await calls(house, payment)) - len(sent) == (1 if row.last == 200 else 0)
+    if row.last == 409:
+        assert reply.json["code"] == "increase_over_limit"
+    assert (await far_order(house, payment))["amount"] == (await house.payment(payment["id"]))["amount"]
+
+
+# Cancel is believed when it shows
+
+
+class LateCancel(NamedTuple):
+    """How Credit Key answers a cancel of an order it has shipped already, and how the operation ends."""
+
+    status: int
+    code: str
+
+
+@shared
+@pytest.mark.parametrize("row", [LateCancel(400, "declined"), LateCancel(200, "not_done")], ids=lambda row: row.code)
+async def test_a_cancel_is_verified(shared_house: House, row: LateCancel) -> None:
+    """An order confirmed elsewhere is not canceled, whether Credit Key says no or answers with the shipped order."""
+    house = shared_house
+    payment = await authorized(house)
+    await story.edit(house, payment, status="shipped", capture_status="captured")
+    async with knobs(house, cancel_after_confirm_status=row.status):
+        reply = await act(house, payment, "cancel")
+    assert (reply.status, reply.json["operation"]["status"]) == (200, "declined")
+    assert reply.json["operation"]["failure"]["code"] == row.code
+    assert reply.json["state"] != "canceled"
+    assert alerts_of(reply.json) == {}
+    synced = await act(house, payment, "sync")
+    assert (synced.json["state"], synced.json["amount_captured"]) == ("captured", AMOUNT)
+
+
+@shared
+async def test_a_declined_command_is_told(shared_house: House) -> None:
+    """A command that Credit Key refuses makes a version and a webhook of its own; the payment stays as it is."""
+    house = shared_house
+    payment = await authorized(house)
+    async with knobs(house, operation="confirm_order", status=400, body={"result": "not today"}):
+        reply = await act(house, payment, "capture")
+    failure = {"code": "declined", "message": "not today", "provider_code": "not today"}
+    assert reply.json["operation"] == {**reply.json["operation"], "status": "declined", "failure": failure}
+    assert (reply.json["state"], reply.json["version"]) == ("authorized", payment["version"] + 1)
+    await house.webhook(payment["id"], "operation.declined")
+    assert (await act(house, payment, "capture")).json["state"] == "captured"
+
+
+# Refunds are judged by the refunded total
+
+
+@shared
+@pytest.mark.parametrize("status", ["shipped", "returned"])
+async def test_a_refund_is_judged_by_the_refunded_amount(shared_house: House, status: str) -> None:
+    """After part was given back Credit Key may say ``shipped`` or ``returned``: only the sum decides, then and later."""
+    house = shared_house
+    payment = await captured(house)
+    async with knobs(house, partial_refund_status=status):
+        part = await act(house, payment, "refund", {"amount": "122.50"})
+    assert (part.status, part.json["status"], part.json["payment"]["state"]) == (
+        201,
+        "succeeded",
+        "partially_refunded",
+    )
+    assert (await far_order(house, payment))["status"] == status
+    synced = await act(house, payment, "sync")
+    assert (synced.json["state"], synced.json["amount_refunded"], synced.json["review"]) == (
+        "partially_refunded",
+        "122.50",
+        None,
+    )
+    rest = await act(house, payment, "refund", {})
+    assert (rest.json["amount"], rest.json["payment"]["state"]) == ("944.83", "refunded")
+    assert (await far_order(house, payment))["refunded_amount"] == AMOUNT
+
+
+@shared
+async def test_refunds_add_up_and_are_listed(shared_house: House) -> None:
+    """Several refunds are several operations with ids of their own, listed in order, bounded by what is left."""
+    house = shared_house
+    payment = await captured(house)
+    first = await act(house, payment, "refund", {"amount": "100.00", "reason": "scratched"})
+    second = await act(house, payment, "refund", {"amount": 67.33})
+    over = await act(house, payment, "refund", {"amount": "900.01"})
+    assert (over.status, over.json["code"]) == (422, "amount_too_large")
+    listed = (await house.call("GET", f"/v1/payments/{payment['id']}/refunds")).json["data"]
+    assert [(one["id"], one["amount"], one["reason"], one["status"]) for one in listed] == [
+        (first.json["id"], "100.00", "scratched", "succeeded"),
+        (second.json["id"], "67.33", None, "succeeded"),
+    ]
+    assert all(one["id"].startswith("ref_") and one["payment_id"] == payment["id"] for one in listed)
+    assert {one["payment"]["amount_refunded"] for one in listed} == {"167.33"}
+    last = await act(house, payment, "refund", {})
+    assert (last.json["amount"], last.json["payment"]["state"]) == ("900.00", "refunded")
+    nothing = await act(house, payment, "refund", {})
+    assert (nothing.status, nothing.json["code"]) == (409, "invalid_state")
+    order = await far_order(house, payment)
+    amounts = [Decimal(one["amount"]) for one in order["history"] if one["event"] == "refunded"]
+    assert amounts == [Decimal("100.00"), Decimal("67.33"), Decimal("900.00")]
+
+
+@shared
+async def test_a_refunds_webhook_carries_the_refund(shared_house: House) -> None:
+    """The webhook of a refund says which refund it was and how it ended."""
+    payment = await captured(shared_house)
+    made = await act(shared_house, payment, "refund", {"amount": "10.00", "reason": "scratched"})
+    webhook = await shared_house.webhook(payment["id"], "payment.partially_refunded")
+    assert webhook["data"]["refund"] == {name: made.json[name] for name in webhook["data"]["refund"]}
+
+
+@shared
+async def test_a_refund_made_elsewhere_is_known_before_ours(shared_house: House) -> None:
+    """What the portal gave back is read first: it counts, it is noted, and it bounds what may still be refunded."""
+    house = shared_house
+    payment = await captured(house)
+    await story.edit(house, payment, refunded_amount="1000.00")
+    over = await act(house, payment, "refund", {"amount": "67.34"})
+    assert (over.status, over.json["code"]) == (422, "amount_too_large")
+    [noted] = await house.events_of_type(payment["id"], "payment.partially_refunded")
+    assert (noted["cause"], noted["details"]) == ("lookup", {"made_elsewhere": "true"})
+    rest = await act(house, payment, "refund", {})
+    assert (rest.json["amount"], rest.json["payment"]["state"]) == ("67.33", "refunded")
+    assert (await far_order(house, payment))["refunded_amount"] == AMOUNT
+
+
+@shared
+async def test_a_declined_refund_frees_its_amount(shared_house: House) -> None:
+    """A refund that Credit Key refuses is told as declined and can be asked for again."""
+    house = shared_house
+    payment = await captured(house)
+    async with knobs(house, operation="refund", status=400, body={"result": "no"}):
+        refused = await act(house, payment, "refund", {})
+    assert (refused.status, refused.json["status"], refused.json["failure"]["code"]) == (201, "declined", "declined")
+    assert refused.json["payment"]["state"] == "captured"
+    again = await act(house, payment, "refund", {})
+    assert (again.json["status"], again.json["payment"]["state"]) == ("succeeded", "refunded")
+
+
+@shared
+async def test_a_refund_without_a_readable_total_is_not_begun(shared_house: House) -> None:
+    """When the refunded total cannot be read first, the refund is 502, stores nothing and sends nothing."""
+    house, key = shared_house, new_key()
+    payment = await captured(house)
+    async with knobs(house, operation="find_order", html=True):
+        reply = await act(house, payment, "refund", {}, key=key)
+    assert (reply.status, reply.json["code"]) == (502, "provider_error")
+    assert "refund" not in await calls(house, payment)
+    assert (await act(house, payment, "refund", {}, key=key)).status == 201
+
+
+# What was captured is the measure afterwards
+
+
+@shared
+async def test_after_a_partial_capture_lookups_compare_with_what_was_captured(shared_house: House) -> None:
+    """Credit Key's order is then worth what was captured: no contradiction, and refunds are bounded by it."""
+    house = shared_house
+    payment = await captured(house, "400.00")
+    synced = await act(house, payment, "sync")
+    assert (synced.json["state"], synced.json["review"], synced.json["version"]) == (
+        "captured",
+        None,
+        payment["version"],
+    )
+    over = await act(house, payment, "refund", {"amount": "400.01"})
+    assert (over.status, over.json["code"]) == (422, "amount_too_large")
+    back = await act(house, payment, "refund", {})
+    assert (back.json["amount"], back.json["payment"]["state"]) == ("400.00", "refunded")
+
+
+@shared
+async def test_another_total_after_capture_is_reviewed(shared_house: House) -> None:
+    """An order that is worth neither its amount nor what was captured must be looked at by a person."""
+    house = shared_house
+    payment = await captured(house, "400.00")
+    await story.edit(house, payment, amount="399.99")
+    synced = await act(house, payment, "sync")
+    assert (synced.json["state"], synced.json["review"]["reason"]) == ("captured", "amount")
