@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check format serve clean
+.PHONY: demo test check format serve bench clean
 
 demo: $(READY)  ## the whole story on this machine: gateway, both simulators, one payment each
 	$(BIN)/gateway demo
@@ -22,6 +22,9 @@ format: $(READY)  ## put the layout right
 
 serve: $(READY)  ## the gateway with both simulators, until Ctrl-C
 	$(BIN)/gateway serve --with-simulators
+
+bench: $(READY)  ## the table of ratios against yardsticks of the same run
+	$(BIN)/python -m bench
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

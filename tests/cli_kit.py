@@ -18,7 +18,7 @@ from tests.house import basic_settings
 
 SHIPPED = Path(__file__).parents[1] / "settings.yaml"
 
-LONGEST = 30.0
+LONGEST = 60.0
 """Seconds that a process of a test may live."""
 
 

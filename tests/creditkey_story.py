@@ -207,11 +207,9 @@ async def idle(_: object) -> None:
 
 
 @asynccontextmanager
-async def open_timed(
-    folder: Path, start: datetime, change: Callable[[dict[str, Any]], None] = lambda _: None
-) -> AsyncIterator[Timed]:
+async def open_timed(folder: Path, change: Callable[[dict[str, Any]], None] = lambda _: None) -> AsyncIterator[Timed]:
     """Run a house on a virtual clock; ``reconcile.run`` must have been replaced by ``idle``."""
-    clock = VirtualClock(start)
+    clock = VirtualClock()
     async with open_house(folder, change=change, clock=clock) as house:
         yield Timed(house, clock)
 
@@ -219,64 +217,78 @@ async def open_timed(
 # A way out that a test can close
 
 
-class Wire:
-    """Stands before the real sender: holds the requests or the answers of one operation, or lets answers get lost.
+class Gate:
+    """Where calls of one operation wait. It opens by itself for ``crowd`` of them, else when told."""
 
-    ``hold_request``: the call has not left yet. ``hold_answer``: its effect has happened, the answer is on its way.
-    ``too_late``: the gateway stops waiting, the call leaves only on ``deliver``.
+    def __init__(self, crowd: int | None = None) -> None:
+        self.waiting = 0
+        self._crowd = crowd
+        self._opened = asyncio.Event()
+        self._arrived = asyncio.Condition()
+
+    async def wait(self) -> None:
+        """Stand at the gate until it opens."""
+        async with self._arrived:
+            self.waiting += 1
+            self._arrived.notify_all()
+        if self.waiting == self._crowd:
+            self.open()
+        async with asyncio.timeout(10):
+            await self._opened.wait()
+
+    async def reached(self, count: int = 1) -> None:
+        """Wait until so many stand at the gate."""
+        async with self._arrived, asyncio.timeout(10):
+            await self._arrived.wait_for(lambda: self.waiting >= count)
+
+    def open(self) -> None:
+        """Let everybody pass, now and later."""
+        self._opened.set()
+
+
+class Wire:
+    """Stands before the real sender: holds the requests or the answers of one operation, or lets calls come late.
+
+    An operation is the last part of the path. ``hold_request``: calls have not left yet. ``hold_answer``: their effect
+    has happened, the answers are on their way. ``too_late``: the gateway stops waiting, the call leaves on ``deliver``.
     """
 
     def __init__(self, house: House) -> None:
         self._send: Send = house.gateway.send
-        self._gates: dict[tuple[str, str], asyncio.Event] = {}
-        self._reached: dict[str, asyncio.Event] = {}
-        self._lost: dict[str, list[tuple[HttpRequest, float, float]]] = {}
+        self._gates: dict[tuple[str, str], Gate] = {}
+        self._late: dict[str, list[tuple[HttpRequest, float, float]]] = {}
         house.gateway.send = self
 
-    def hold_request(self, operation: str) -> Callable[[], None]:
-        """Keep calls of an operation from leaving until the function returned is called."""
-        return self._hold("request", operation)
+    def hold_request(self, operation: str, *, crowd: int | None = None) -> Gate:
+        """Keep calls of an operation from leaving until the gate opens."""
+        gate = self._gates["request", operation] = Gate(crowd)
+        return gate
 
-    def hold_answer(self, operation: str) -> Callable[[], None]:
-        """Keep answers to an operation until the function returned is called."""
-        return self._hold("answer", operation)
+    def hold_answer(self, operation: str, *, crowd: int | None = None) -> Gate:
+        """Keep answers to an operation until the gate opens."""
+        gate = self._gates["answer", operation] = Gate(crowd)
+        return gate
 
     def too_late(self, operation: str) -> None:
         """Let the gateway give up on the next call of an operation before it leaves."""
-        self._lost[operation] = []
+        self._late[operation] = []
 
     async def deliver(self, operation: str) -> None:
-        """Let the calls that were given up reach the far side."""
-        for request, total, connect in self._lost.pop(operation):
+        """Let the call that was given up reach the far side."""
+        for request, total, connect in self._late.pop(operation):
             await self._send(request, total=total, connect=connect)
 
-    async def reached(self, operation: str) -> None:
-        """Wait until a call of a held operation stands at its gate."""
-        async with asyncio.timeout(10):
-            await self._reached[operation].wait()
-
     async def __call__(self, request: HttpRequest, *, total: float, connect: float) -> HttpResponse:
-        operation = request.url.partition("/ecomm/")[2].partition("?")[0]
-        if operation in self._lost and not self._lost[operation]:
-            self._lost[operation].append((request, total, connect))
+        operation = request.url.partition("?")[0].rpartition("/")[2]
+        if self._late.get(operation) == []:
+            self._late[operation].append((request, total, connect))
             raise OutcomeUnknown("timeout")
         await self._pass("request", operation)
         response = await self._send(request, total=total, connect=connect)
         await self._pass("answer", operation)
         return response
 
-    def _hold(self, what: str, operation: str) -> Callable[[], None]:
-        gate = self._gates[what, operation] = asyncio.Event()
-        self._reached[operation] = asyncio.Event()
-
-        def let_go() -> None:
-            self._gates.pop((what, operation), None)
-            gate.set()
-
-        return let_go
-
     async def _pass(self, what: str, operation: str) -> None:
         gate = self._gates.get((what, operation))
         if gate is not None:
-            self._reached[operation].set()
             await gate.wait()

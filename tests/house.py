@@ -11,7 +11,7 @@ import hashlib
 import json
 import socket
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -121,7 +121,7 @@ class House:
     ports: Mapping[str, int]
     http: aiohttp.ClientSession
     hooks: list[tuple[Mapping[str, str], bytes]] = field(default_factory=list)
-    hook_answer: Callable[[web.Request], int | web.Response] = lambda _: 204
+    hook_answer: Callable[[web.Request], int | web.Response | Awaitable[int]] = lambda _: 204
     hook_arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
     hook_tries: list[tuple[str, Mapping[str, str], bytes]] = field(default_factory=list)
     """Every try that arrived: (tenant, headers, body), delivered or not."""
@@ -348,6 +348,7 @@ def _webhook_endpoint(house: House) -> web.Application:
     async def receive(request: web.Request) -> web.Response:
         body = await request.read()
         chosen = house.hook_answer(request)
+        chosen = await chosen if isinstance(chosen, Awaitable) else chosen
         answer = web.Response(status=chosen) if isinstance(chosen, int) else chosen
         async with house.hook_arrived:
             house.hook_tries.append((request.match_info["tenant"], dict(request.headers), body))

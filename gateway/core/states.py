@@ -393,6 +393,11 @@ def _total(draft: _Draft, seen: Observation) -> None:
 # Operations
 
 
+REPLY_KNOWS_MORE = frozenset({Kind.CREATE, Kind.COMPLETE})
+"""While these are on their way no lookup settles them: only the reply knows the address of the payment page, and
+whether the provider took the completion."""
+
+
 class Shown(enum.Enum):
     """What an observation says about an operation's effect."""
 
@@ -456,8 +461,9 @@ def _settle(draft: _Draft, seen: Observation, cause: Cause, terms: Terms, at: da
     operation = draft.operation
     if operation is None or not operation.is_open:
         return
-    if cause is Cause.CALLBACK and operation.status is Status.SENDING:
-        return  # its own reply is still to come and knows more (the address of the payment page)
+    own_reply_first = cause is Cause.CALLBACK or (cause is Cause.LOOKUP and operation.kind in REPLY_KNOWS_MORE)
+    if operation.status is Status.SENDING and own_reply_first:
+        return
     shown = shows(operation, seen, cause)
     if shown is Shown.DONE:
         _succeed(draft, operation, seen)

@@ -114,6 +114,8 @@ async def take_hint(gw: Gateway, entry: AccountEntry, callback: Callback, hint: 
     last = gw.last_lookup.get(payment.id)
     is_free = (last is None or now >= last + window) and not gw.is_running(lookup.hint_work(payment.id))
     next_look = now + window + ONE_SECOND if is_free or last is None else max(now, last + window)
+    if is_free:
+        gw.last_lookup[payment.id] = now  # before anything is awaited: hints of the same moment share one lookup
     stored = [
         statements.store_hint(payment.tenant, payment.id, named, callback.received_at),
         statements.hasten(payment.tenant, payment.id, next_look),

@@ -27,6 +27,9 @@ MAY_COMPLETE = frozenset({State.CREATED, State.AWAITING_CUSTOMER, State.PROCESSI
 LOOKUPS_REMEMBERED = 50_000
 """Payments whose last lookup is known in memory; forgetting them costs a lookup, no more."""
 
+LOOKS_WHEN_OVERTAKEN = 5
+"""The first look and those after an answer that was stale when it came."""
+
 ENDED = frozenset({Stage.FAILED, Stage.CANCELED})
 
 
@@ -42,18 +45,26 @@ async def follow_up(gw: Gateway, tenant: str, payment_id: str, *, hint: str | No
 
     Returns whether what was found was this payment. Raises ``ProviderError`` when the provider could not be asked.
     """
-    looked = await look(gw, tenant, payment_id, key=hint)
+    looked = await look_and_see(gw, tenant, payment_id, key=hint)
     if looked is None:
         return False
-    await see(gw, looked)
     if not _should_complete(gw, looked, hinted):
         return True
-    await complete(gw, tenant, payment_id, stage=_stage(looked.seen))
-    again = await look(gw, tenant, payment_id, key=hint)
+    if not await complete(gw, tenant, payment_id, stage=_stage(looked.seen)):
+        return True
+    again = await look_and_see(gw, tenant, payment_id, key=hint)
     if again is not None:
-        await see(gw, again)
         await name_order(gw, again)
     return True
+
+
+async def look_and_see(gw: Gateway, tenant: str, payment_id: str, *, key: str | None) -> Looked | None:
+    """Look up and apply; ask again when the payment moved meanwhile. None: what was found is not this payment."""
+    for _ in range(LOOKS_WHEN_OVERTAKEN):
+        looked = await look(gw, tenant, payment_id, key=key)
+        if looked is None or await see(gw, looked):
+            return looked
+    raise ProviderError("the payment moved with every lookup")
 
 
 def hint_work(payment_id: str) -> str:
@@ -62,18 +73,23 @@ def hint_work(payment_id: str) -> str:
 
 
 async def follow_hints(gw: Gateway, tenant: str, payment_id: str) -> None:
-    """Follow a payment's newest hint up, after an operation that runs. A failed lookup leaves the hint due."""
+    """Follow a payment's newest hint up, after an operation that runs.
+
+    A failed lookup leaves the hint due, and so does an operation without an outcome: a completion may be lost.
+    """
     loaded = await gw.store.payment(tenant, payment_id)
     if loaded is not None and loaded.pending is not None:
         await gw.wait_for(loaded.pending.id, gw.settings.timeouts.provider_total)
     hints = await gw.store.due_hints(tenant, payment_id)
     key, received_at = hints[0] if hints else ("", 0)
     try:
-        await follow_up(gw, tenant, payment_id, hint=key or None, hinted=bool(hints))
+        found = await follow_up(gw, tenant, payment_id, hint=key or None, hinted=bool(hints))
     except ProviderError as problem:
         log.warning("a hint's lookup failed", extra={"payment_id": payment_id, "problem": str(problem)})
         return
-    if hints:
+    now = await gw.store.payment(tenant, payment_id)
+    is_open = found and now is not None and now.pending is not None
+    if hints and not is_open:
         await gw.store.commit([statements.close_hint(tenant, payment_id, key, received_at)])
 
 
@@ -88,7 +104,7 @@ async def look(gw: Gateway, tenant: str, payment_id: str, *, key: str | None) ->
         gw.last_lookup.clear()
     gw.last_lookup[payment_id] = gw.clock.now()
     seen = await fetch(gw, entry, payment, key=payment.provider_reference or key)
-    if isinstance(seen, Observation) and not await _is_this_payment(gw, payment, seen):
+    if not await _is_this_payment(gw, payment, seen, key):
         log.warning("a lookup showed another payment", extra={"payment_id": payment_id, "tenant": tenant})
         return None
     return Looked(before=before, seen=seen)
@@ -120,8 +136,8 @@ async def fetch(gw: Gateway, entry: AccountEntry, payment: Payment, *, key: str 
     raise ProviderError("the provider refused a lookup")
 
 
-async def see(gw: Gateway, looked: Looked) -> None:
-    """Apply what a lookup saw; if the payment moved meanwhile, the answer is stale and thrown away."""
+async def see(gw: Gateway, looked: Looked) -> bool:
+    """Apply what a lookup saw. False: the payment moved meanwhile, so the answer was stale and is thrown away."""
     before = looked.before
     payment = before.payment
     terms = gw.terms(gw.entry(payment))
@@ -130,17 +146,20 @@ async def see(gw: Gateway, looked: Looked) -> None:
         await record(gw, before, change)
     except Conflict:
         log.info("a lookup was overtaken", extra={"payment_id": payment.id, "tenant": payment.tenant})
+        return False
+    return True
 
 
-async def complete(gw: Gateway, tenant: str, payment_id: str, *, stage: Stage | None) -> None:
-    """Reserve, send and settle one completion, unless another operation is open or one has succeeded."""
+async def complete(gw: Gateway, tenant: str, payment_id: str, *, stage: Stage | None) -> bool:
+    """Reserve, send and settle one completion. False: another operation is open, or one has succeeded."""
     before = await gw.store.payment(tenant, payment_id)
     if before is None or before.pending is not None or before.payment.completed:
-        return
+        return False
     payment, entry = before.payment, gw.entry(before.payment)
     operation = operations.new_operation(gw, payment, Kind.COMPLETE, at=gw.clock.now(), stage=stage)
     command = CompletePayment(**operations.members_of(payment, operation))
     await operations.run_own(gw, entry, payment, command, operation)
+    return True
 
 
 async def name_order(gw: Gateway, looked: Looked) -> None:
@@ -168,8 +187,13 @@ def _should_complete(gw: Gateway, looked: Looked, hinted: bool) -> bool:
     return stage is not None and stage not in ENDED and (hinted or stage is Stage.AUTHORIZED)
 
 
-async def _is_this_payment(gw: Gateway, payment: Payment, seen: Observation) -> bool:
-    """Key equal to the stored one, or, with none stored, reference, amount and currency all present and equal."""
+async def _is_this_payment(gw: Gateway, payment: Payment, seen: Observation | Absent, hint: str | None) -> bool:
+    """Key equal to the stored one, or, with none stored, reference, amount and currency all present and equal.
+
+    That the key a hint named is not known proves nothing of the payment: anybody can name one.
+    """
+    if isinstance(seen, Absent):
+        return payment.provider_reference is not None or hint is None
     named = seen.merchant_reference
     if payment.provider_reference is not None:
         same_key = seen.provider_reference in (None, payment.provider_reference)

@@ -29,6 +29,9 @@ AT_ONCE = 20
 LONGEST_PAUSE = 60.0
 """Seconds after which the outbox looks again, whatever it was told."""
 
+LONGEST_WISH = 86400.0
+"""Seconds a ``Retry-After`` is obeyed for: an absurd one must neither bury a webhook nor leave the calendar."""
+
 JITTER = 0.2
 """Each pause is longer or shorter by at most this part."""
 
@@ -43,7 +46,7 @@ async def run(gw: Gateway) -> None:
             try:
                 now = milliseconds(gw.clock.now())
                 for tenant, due in await gw.store.tenants_with_deliveries():
-                    if tenant in busy and not busy[tenant].done():
+                    if webhook_of(gw, tenant) is None or (tenant in busy and not busy[tenant].done()):
                         continue
                     if due <= now:
                         busy[tenant] = group.create_task(_deliver_for(gw, tenant))
@@ -57,12 +60,18 @@ async def run(gw: Gateway) -> None:
 
 async def deliver_due(gw: Gateway, tenant: str) -> int:
     """Send what is due for one tenant, once; return how many tries were made."""
-    webhook = gw.settings.tenants[tenant].webhook if tenant in gw.settings.tenants else None
-    rows = await gw.store.due_deliveries(tenant, gw.clock.now(), AT_ONCE) if webhook is not None else []
+    webhook = webhook_of(gw, tenant)
+    if webhook is None:
+        return 0
+    rows = await gw.store.due_deliveries(tenant, gw.clock.now(), AT_ONCE)
     for row in rows:
-        if webhook is not None:
-            await attempt(gw, webhook, row)
+        await attempt(gw, webhook, row)
     return len(rows)
+
+
+def webhook_of(gw: Gateway, tenant: str) -> Webhook | None:
+    """Where a tenant listens; what waits for one that does not (any more) is kept until it does."""
+    return gw.settings.tenants[tenant].webhook if tenant in gw.settings.tenants else None
 
 
 async def attempt(gw: Gateway, webhook: Webhook, row: DeliveryRow) -> None:
@@ -97,7 +106,7 @@ def outcome_of(gw: Gateway, response: HttpResponse | None, tries: int, now: date
         return "dead", None
     pause = schedule[tries].total_seconds() * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  # spreads load, hides nothing
     wished = retry_after(response) if response is not None else None
-    return "pending", now + timedelta(seconds=max(pause, wished or 0))
+    return "pending", now + timedelta(seconds=max(pause, min(wished or 0, LONGEST_WISH)))
 
 
 def signed(webhook: Webhook, row: DeliveryRow, at: datetime) -> HttpRequest:

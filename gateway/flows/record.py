@@ -67,7 +67,8 @@ def told(
         is_refund = operation is not None and operation.kind is Kind.REFUND
         refund = refund_view(payment, operation) if is_refund and operation is not None else None
         body = webhook_body(event, payment, pending, refund)
-        unit.append(statements.insert_delivery(gw.new_id("dlv"), event_id, payment, event, body))
+        due_at = event.at + gw.settings.clocks.webhook_retry[0]
+        unit.append(statements.insert_delivery(gw.new_id("dlv"), event_id, payment, event, body, due_at=due_at))
     return unit
 
 

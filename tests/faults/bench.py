@@ -1,4 +1,4 @@
-"""A house whose providers stand behind misbehaving proxies, on a clock that only the tests move; and what they do there.
+"""A house whose providers stand behind misbehaving proxies, on a clock that only the tests move; what they do there.
 
 Each command of the matrix is data: how its payment comes to the state ahead of it, how it is asked for, and by which
 word the far side's own ledger shows its effect.
@@ -20,7 +20,7 @@ from gateway.core.payment import Operation
 from gateway.flows import reconcile
 from tests.clocks import VirtualClock
 from tests.faults.fault_table import Fault
-from tests.faults.proxy import Detour, Heard, Proxy, Truth, nowhere, serving
+from tests.faults.proxy import Heard, Proxy, Truth, WayOut, nowhere, serving
 from tests.house import House, Reply, creditkey_body, new_key, open_house, order_of, psp_body
 
 QUIET = timedelta(seconds=1)
@@ -36,23 +36,24 @@ class Bench:
     house: House
     clock: VirtualClock
     proxies: Mapping[str, Proxy]
-    detour: Detour
+    out: WayOut
+    nowhere: Mapping[str, str]
+    """Addresses that lead nowhere, by the name of the fault."""
     strangers: dict[str, str]
     """By account: the order key of a payment that no row is about."""
 
     def arm(self, side: str, operation: str, fault: Fault, truth: Truth, account: str = "creditkey-main") -> None:
         """Let a fault act on every call of one operation, until ``heal``."""
         self.proxies[side].set(operation, fault.spoil, truth, self.strangers[account])
-        if fault.spoil is None:
-            self.detour.set(operation, fault.name)
+        self.out.set(operation, address=self.nowhere.get(fault.name), waits=fault.waits)
 
-    def heal(self) -> None:
+    async def heal(self) -> None:
         """End every fault."""
-        self.detour.set("", None)
+        self.out.set("")
         for proxy in self.proxies.values():
-            proxy.heal()
+            await proxy.heal()
 
-    async def settle(self, *, rounds: int = 3, each: timedelta = 2 * QUIET) -> None:
+    async def settle(self, *, rounds: int = 2, each: timedelta = 2 * QUIET) -> None:
         """Let time pass and the agenda be worked off, each time more than a quiet period later."""
         for _ in range(rounds):
             self.clock.set(self.clock.now() + each)
@@ -147,7 +148,7 @@ async def maybe_canceled(bench: Bench, command: Command, truth: Truth) -> Paymen
 
 
 async def _in_state(bench: Bench, payment: Payment, state: str) -> Payment:
-    now = await bench.house.payment(payment["id"])
+    now: Payment = await bench.house.payment(payment["id"])
     assert (now["state"], now["pending_operation"], now["review"]) == (state, None, None)
     return now
 
@@ -270,9 +271,9 @@ async def open_bench(folder: Path) -> AsyncIterator[Bench]:
         house = await stack.enter_async_context(
             open_house(folder, clock=clock, change=lambda written: _rewrite(written, proxies))
         )
-        detour = Detour(house.gateway.send, addresses)
-        house.gateway.send = detour
-        bench = Bench(house, clock, proxies, detour, {})
+        out = WayOut(house.gateway.send)
+        house.gateway.send = out
+        bench = Bench(house, clock, proxies, out, addresses, {})
         for command in (_CREATE, _PROVING):
             stranger = await begin(bench, await unborn(bench, command, Truth.AFTER))
             bench.strangers[command.account] = stranger.json["provider_reference"]
@@ -281,7 +282,7 @@ async def open_bench(folder: Path) -> AsyncIterator[Bench]:
 
 def _rewrite(written: dict[str, Any], proxies: Mapping[str, Proxy]) -> None:
     """Put the proxies between, and make everything short that a fault is waited for."""
-    written["timeouts"] = {"provider_total": "400ms", "provider_connect": "100ms", "tenant_answer": "10s"}
+    written["timeouts"] = {"provider_total": "200ms", "provider_connect": "100ms", "tenant_answer": "10s"}
     written["clocks"] |= {"reconcile": ["1s", "1s", "1s", "400d"], "poll": ["400d"], "quiet_period": "1s"}
     tenant = written["tenants"]["acme"]
     del tenant["webhook"]  # nobody listens: deliveries are told of elsewhere

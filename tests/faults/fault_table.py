@@ -27,7 +27,7 @@ PADDING = gzip.compress(b" " * 32_000_000)  # 31 KB on the wire; blanks after a 
 class Fault:
     """``spoil`` None: an address that leads nowhere. ``names_ids``: only where the answer carries an id to be wrong.
 
-    ``status`` is the answer's, where it is a whole one.
+    ``status`` is the answer's, where it is a whole one. ``waits``: only a deadline ends it.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Fault:
     truths: tuple[Truth, ...] = BOTH
     status: int | None = None
     names_ids: bool = False
+    waits: bool = False
 
 
 def message(body: bytes, *, status: int = 200, media: str = JSON, header: str = "X-Fault: yes") -> bytes:
@@ -124,20 +125,22 @@ def truncated(said: Said) -> bytes:
     return said.body[: len(said.body) // 2]
 
 
-def _unknown(name: str, spoil: Spoil, status: int | None = None, *, names_ids: bool = False) -> Fault:
-    return Fault(name=name, verdict="unknown", spoil=spoil, status=status, names_ids=names_ids)
+def _unknown(
+    name: str, spoil: Spoil, status: int | None = None, *, names_ids: bool = False, waits: bool = False
+) -> Fault:
+    return Fault(name=name, verdict="unknown", spoil=spoil, status=status, names_ids=names_ids, waits=waits)
 
 
 FAULTS = (
     *(
         # Nothing was sent, so only one truth is possible.
-        Fault(name=name, verdict="not_sent", spoil=None, truths=(Truth.BEFORE,))
+        Fault(name=name, verdict="not_sent", spoil=None, truths=(Truth.BEFORE,), waits=name == "connect_hang")
         for name in ("refused", "dns", "tls", "connect_hang")
     ),
-    _unknown("silence", silence),
-    _unknown("close_after_request", cut(lambda head, body: b"", rudely=False)),
-    _unknown("reset_after_request", cut(lambda head, body: b"", rudely=True)),
-    _unknown("reset_mid_headers", cut(lambda head, body: head[:30], rudely=True)),
+    _unknown("silence", silence, waits=True),
+    _unknown("close_after_request", cut(lambda *_: b"", rudely=False)),
+    _unknown("reset_after_request", cut(lambda *_: b"", rudely=True)),
+    _unknown("reset_mid_headers", cut(lambda head, _: head[:30], rudely=True)),
     _unknown("reset_mid_body", cut(lambda head, body: head + body[: len(body) // 2], rudely=True)),
     _unknown("short_body", cut(lambda head, body: head + body[:-1], rudely=False)),
     *(
@@ -150,10 +153,10 @@ FAULTS = (
         for status in (400, 401, 403, 404, 422)
     ),
     *(
-        _unknown(f"html_{status}", whole(lambda said: HTML, status=status, media="text/html"), status)
+        _unknown(f"html_{status}", whole(lambda _: HTML, status=status, media="text/html"), status)
         for status in (200, 400, 401, 404)
     ),
-    _unknown("html_called_json", whole(lambda said: HTML)),
+    _unknown("html_called_json", whole(lambda _: HTML)),
     Fault(
         name="status_429",
         verdict="not_sent",
@@ -168,9 +171,9 @@ FAULTS = (
     _unknown("duplicate_key_json", whole(with_member(b'"twice":1,"twice":2'))),
     _unknown("nan_json", whole(with_member(b'"score":NaN'))),
     _unknown("wrong_shape_json", whole(lambda said: b"[" + said.body + b"]")),
-    _unknown("empty_object_json", whole(lambda said: b"{}")),
+    _unknown("empty_object_json", whole(lambda _: b"{}")),
     _unknown("wrong_ids", whole(of_a_stranger), names_ids=True),
-    _unknown("slow_drip", drip),
+    _unknown("slow_drip", drip, waits=True),
     _unknown("endless_body", pour),
     _unknown("gzip_bomb", whole(lambda said: gzip.compress(said.body) + PADDING, header="Content-Encoding: gzip")),
 )

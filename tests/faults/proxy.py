@@ -21,6 +21,9 @@ from msgspec.structs import replace
 from gateway.core.wire import HttpRequest, HttpResponse
 from gateway.flows.context import Send
 
+PATIENCE = 30.0
+"""Seconds that a call may take which no fault delays."""
+
 
 class Truth(enum.StrEnum):
     """What really happened behind a fault: the request arrived ``after`` all, or it went lost ``before`` any effect."""
@@ -72,6 +75,8 @@ class Proxy:
         self._spoil: Spoil | None = None
         self._truth = Truth.BEFORE
         self._stranger = ""
+        self._busy = 0
+        self._quiet = asyncio.Condition()
 
     def set(self, operation: str, spoil: Spoil | None, truth: Truth, stranger: str) -> None:
         """Spoil every answer to one operation from now on."""
@@ -79,12 +84,23 @@ class Proxy:
         self._stranger = stranger
         self._operation, self._spoil, self._truth = operation, spoil, truth
 
-    def heal(self) -> None:
-        """Only relay from now on."""
+    async def heal(self) -> None:
+        """Only relay from now on. Returns once nothing of what was spoilt is under way any more."""
         self._spoil = None
+        async with self._quiet, asyncio.timeout(10):
+            await self._quiet.wait_for(lambda: not self._busy)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection: one request."""
+        self._busy += 1
+        try:
+            await self._exchange(reader, writer)
+        finally:
+            self._busy -= 1
+            async with self._quiet:
+                self._quiet.notify_all()
+
+    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         heard = await _hear(reader)
         if heard is None:
             return
@@ -149,28 +165,30 @@ async def serving(serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], 
         await asyncio.gather(*running, return_exceptions=True)
 
 
-class Detour:
-    """The gateway's real way out, with one operation led to another address: nothing of it ever reaches a provider.
+class WayOut:
+    """The gateway's real sender, in which one operation can be led astray: nothing of it then reaches a provider.
 
-    ``addresses`` are scheme and authority by the name of the fault.
+    The gateway's own deadlines hold where a fault ``waits`` for them. Every other call gets all the time it needs, so
+    that a busy machine never looks like a fault.
     """
 
-    def __init__(self, send: Send, addresses: Mapping[str, str]) -> None:
-        self.addresses = addresses
+    def __init__(self, send: Send) -> None:
         self._send = send
-        self._operation = ""
-        self._address: str | None = None
+        self.set("")
 
-    def set(self, operation: str, fault: str | None) -> None:
-        """Lead one operation astray from now on; None: no longer."""
-        self._operation, self._address = operation, self.addresses[fault] if fault is not None else None
+    def set(self, operation: str, *, address: str | None = None, waits: bool = False) -> None:
+        """Send one operation to another scheme and authority, or to its own, from now on."""
+        self._operation, self._address, self._waits = operation, address, waits
 
     async def __call__(self, request: HttpRequest, *, total: float, connect: float) -> HttpResponse:
         """Send one request."""
         parts = urlsplit(request.url)
-        if self._address is not None and parts.path.rpartition("/")[2] == self._operation:
+        is_it = parts.path.rpartition("/")[2] == self._operation
+        if is_it and self._address is not None:
             request = replace(request, url=request.url.replace(f"{parts.scheme}://{parts.netloc}", self._address, 1))
-        return await self._send(request, total=total, connect=connect)
+        if is_it and self._waits:
+            return await self._send(request, total=total, connect=connect)
+        return await self._send(request, total=PATIENCE, connect=PATIENCE)
 
 
 @contextlib.asynccontextmanager

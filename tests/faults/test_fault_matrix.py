@@ -55,7 +55,7 @@ async def test_a_change_ends_as_the_far_side_tells(bench: Bench, fault: Fault, c
     assert statuses(operations) == at_once(fault)
     assert_not_failed_too_soon(await bench.house.payment(payment_id), fault, command)
 
-    bench.heal()
+    await bench.heal()
     await bench.settle()
     assert (await bench.sync({"id": payment_id})).status == 200
     now = await bench.house.payment(payment_id)
@@ -82,7 +82,7 @@ async def test_a_lookup_that_fails_changes_nothing(bench: Bench, fault: Fault, c
     assert await bench.house.payment(payment["id"]) == payment
     assert len(bench.proxies["creditkey"].heard) == (fault.spoil is not None)
 
-    bench.heal()
+    await bench.heal()
     assert (await bench.sync(payment)).status == 200
     now = await bench.house.payment(payment["id"])
     assert telling(now) == truth_of(await bench.order("creditkey", now), fault, command)
@@ -110,7 +110,7 @@ async def test_a_psp_create_waits_for_its_callback(bench: Bench, fault: Fault, t
     assert statuses(operations) == at_once(fault)
     assert payment["state"] == ("created" if fault.verdict == "unknown" else "failed")
 
-    bench.heal()
+    await bench.heal()
     order = await bench.order("psp", payment)
     assert (order is not None) == (truth is Truth.AFTER)
     if order is None:
@@ -133,7 +133,7 @@ async def test_every_claim_would_be_believed(bench: Bench, command: Command) -> 
     reply = await command.ask(bench, payment)
     assert reply.status == command.done
     operations = await bench.operations(payment.get("id") or reply.json["id"], command.kind)
-    bench.heal()
+    await bench.heal()
     assert statuses(operations) == ["succeeded"]
 
 
@@ -142,7 +142,7 @@ async def test_the_psp_claim_would_be_believed(bench: Bench) -> None:
     """The answer that the faults spoil says success when it comes whole."""
     bench.arm("psp", PSP_OPERATION, BELIEVED, Truth.BEFORE)
     reply = await begin_psp(bench)
-    bench.heal()
+    await bench.heal()
     assert (reply.status, reply.json["state"]) == (201, "awaiting_customer")
 
 
@@ -158,7 +158,7 @@ async def test_a_huge_answer_costs_little_memory(bench: Bench, name: str) -> Non
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-        bench.heal()
+        await bench.heal()
     assert reply.status == 502
     assert peak < MOST_MEMORY
 
@@ -170,7 +170,7 @@ async def test_refused_credentials_alarm(bench: Bench, caplog: pytest.LogCapture
     bench.arm("psp", PSP_OPERATION, NAMED[name], Truth.BEFORE)
     with caplog.at_level(logging.ERROR, logger="gateway"):
         await begin_psp(bench)
-    bench.heal()
+    await bench.heal()
     (record,) = [one for one in caplog.records if one.msg == "the provider refuses our credentials"]
     assert (record.levelname, vars(record)["account"], vars(record)["provider"], vars(record)["status"]) == (
         "ERROR",

@@ -220,7 +220,7 @@ DONE = {
 @shared
 @pytest.mark.parametrize("name", DONE)
 async def test_a_command_is_carried_out(shared_house: House, name: str) -> None:
-    """A command makes its one call; both sides, the alert and the verified webhook say the same; a repeat does nothing."""
+    """A command makes its one call; both sides, alert and verified webhook say the same; a repeat does nothing."""
     row, house, key = DONE[name], shared_house, new_key()
     payment = await BEGUN[row.state](house)
     before = await calls(house, payment)
@@ -445,7 +445,7 @@ async def test_a_declined_command_is_told(shared_house: House) -> None:
 @shared
 @pytest.mark.parametrize("status", ["shipped", "returned"])
 async def test_a_refund_is_judged_by_the_refunded_amount(shared_house: House, status: str) -> None:
-    """After part was given back Credit Key may say ``shipped`` or ``returned``: only the sum decides, then and later."""
+    """After a part went back Credit Key may say ``shipped`` or ``returned``: only the sum decides, then and later."""
     house = shared_house
     payment = await captured(house)
     async with knobs(house, partial_refund_status=status):

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from gateway.drivers.store import statements
+from gateway.flows import reconcile
 from tests import creditkey_story as story
 from tests.creditkey_story import BEGUN, accept, act, authorized, far_order, far_orders_of, review_of, timeline
 from tests.house import House, Reply, creditkey_body, new_key
@@ -299,3 +301,15 @@ async def test_an_old_order_that_was_captured_is_reviewed(shared_house: House) -
     assert await review_of(house, old) == await review_of(house, successor) == "two_live_orders"
     await timeline(house, old)
     await timeline(house, successor)
+
+
+async def test_an_old_order_that_was_captured_is_not_canceled(house: House) -> None:
+    """When the successor is accepted as well, no cancel of the captured order is sent: both are for a person."""
+    old, _, successor = await replace(house)
+    await story.edit(house, old, status="shipped", capture_status="captured")
+    assert (await act(house, old, "sync")).json["state"] == "captured"
+    await accept(house, successor)
+    await house.gateway.store.commit([statements.hasten("acme", old["id"], house.gateway.clock.now())])
+    await reconcile.run_due(house.gateway)
+    assert await story.calls(house, old, "cancel_order") == []
+    assert await review_of(house, old) == await review_of(house, successor) == "two_live_orders"

@@ -27,6 +27,16 @@ from gateway.drivers.store.statements import Unit
 READERS = 2
 BATCH = 64
 
+_ITS_OWN_FAULT = (
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+    OverflowError,
+    UnicodeError,
+)
+"""What a unit's own values cause: a broken constraint, a value no column takes. The others' units are not harmed."""
+
 
 class AlreadyRunning(GatewayError):
     """Another server holds the lock of this data folder."""
@@ -99,8 +109,8 @@ class SqliteEngine:
                 if failure is not None:
                     failures[number] = failure
             await self._writer.execute("COMMIT")
-        except sqlite3.Error as problem:
-            with contextlib.suppress(sqlite3.Error):
+        except Exception as problem:  # the writer must outlive anything, or every caller waits for ever
+            with contextlib.suppress(sqlite3.Error, ValueError):
                 await self._writer.execute("ROLLBACK")
             lost = Unavailable(f"the store cannot be written: {type(problem).__name__}")
             failures = dict.fromkeys(range(len(batch)), lost)
@@ -122,7 +132,7 @@ class SqliteEngine:
                 if statement.otherwise is not None and cursor.rowcount != 1:
                     failure = Conflict(statement.otherwise)
                     break
-        except sqlite3.IntegrityError as problem:
+        except _ITS_OWN_FAULT as problem:
             failure = Unavailable(f"the store refused a row: {type(problem).__name__}")
         if failure is not None:
             await self._writer.execute("ROLLBACK TO unit")
@@ -148,8 +158,10 @@ async def open_sqlite(path: Path) -> Store:
     try:
         async with contextlib.AsyncExitStack() as opened:
             writer = await _connect(path, "rwc", opened)
+            await writer.execute("BEGIN IMMEDIATE")
             for table in TABLES:
                 await writer.execute(table)
+            await writer.execute("COMMIT")
             readers = [await _connect(path, "rw", opened) for _ in range(READERS)]
             opened.pop_all()
     except sqlite3.Error as problem:

@@ -199,13 +199,24 @@ def insert_event(event_id: str, payment: Payment, event: PaymentEvent) -> Statem
     )
 
 
-def insert_delivery(delivery_id: str, event_id: str, payment: Payment, event: PaymentEvent, body: bytes) -> Statement:
+def insert_delivery(
+    delivery_id: str, event_id: str, payment: Payment, event: PaymentEvent, body: bytes, *, due_at: datetime
+) -> Statement:
     """One webhook to be delivered, in the same transaction as the change it tells."""
-    at = milliseconds(event.at)
     return Statement(
         "INSERT INTO deliveries (tenant, id, event_id, payment_id, type, version, body, status, next_attempt_at,"
         " tries, attempts, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, 'pending', ?, 0, '[]', ?)",
-        (payment.tenant, delivery_id, event_id, payment.id, event.type, event.version, body.decode(), at, at),
+        (
+            payment.tenant,
+            delivery_id,
+            event_id,
+            payment.id,
+            event.type,
+            event.version,
+            body.decode(),
+            milliseconds(due_at),
+            milliseconds(event.at),
+        ),
         "delivery",
     )
 
