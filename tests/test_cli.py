@@ -70,15 +70,20 @@ def test_check_as_json_without_problems() -> None:
     assert (result.exit_code, json.loads(result.stdout)["problems"]) == (0, [])
 
 
-@pytest.mark.parametrize(
-    "command",
-    ["serve", "check", "simulate", "accounts show", "payments list", "payments show pay_1"],
-)
+MISSING = "none.yaml:1: cannot be read: No such file or directory\n"
+
+
+@pytest.mark.parametrize("command", ["check", "simulate", "accounts show", "payments list", "payments show pay_1"])
 def test_a_missing_settings_file_is_bad_configuration(tmp_path: Path, command: str) -> None:
     """Every command that needs settings ends with 2 and names the file that is not there."""
-    with running(*command.split(), "--config", tmp_path / "none.yaml", lines=0) as process:
-        code, errors = process.ended()
-    assert (code, errors) == (2, "none.yaml:1: cannot be read: No such file or directory\n")
+    result = run(*command.split(), "--config", tmp_path / "none.yaml")
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", MISSING)
+
+
+def test_serve_without_settings_is_bad_configuration(tmp_path: Path) -> None:
+    """The server does not start, and says why as plain lines."""
+    with running("serve", "--config", tmp_path / "none.yaml", lines=0) as process:
+        assert process.ended() == (2, MISSING)
 
 
 def test_the_environment_names_the_settings_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -454,9 +459,8 @@ def test_simulate_runs_until_it_is_stopped(tmp_path: Path) -> None:
 )
 def test_simulate_refuses_bad_usage(tmp_path: Path, arguments: list[str], says: str) -> None:
     """Unknown providers, unreadable ports and settings without an address end with 2."""
-    with running("simulate", *arguments, "--config", write(tmp_path), lines=0) as process:
-        code, errors = process.ended()
-    assert (code, says in errors) == (2, True), errors
+    result = run("simulate", *arguments, "--config", write(tmp_path))
+    assert (result.exit_code, says in result.stderr) == (2, True), result.stderr
 
 
 def test_simulate_on_a_taken_port_fails(tmp_path: Path) -> None:

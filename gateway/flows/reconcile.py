@@ -144,8 +144,9 @@ async def _give_way(gw: Gateway, row: AgendaRow) -> None:
 
 
 async def _cancel_was_decided(gw: Gateway, payment: Payment) -> bool:
-    """Whether a cancel was tried and is not to be tried again; one that was never sent may be."""
-    if CancelPayment not in gw.entry(payment).provider.commands:
+    """Whether a cancel cannot be had, or was tried and is not to be tried again; one that was never sent may be."""
+    entry = gw.entry(payment)
+    if CancelPayment not in entry.provider.commands or payment.state not in entry.rules.cancel_from:
         return True
     tried = await gw.store.operations(payment.tenant, payment.id)
     return any(one.kind is Kind.CANCEL and one.status not in (Status.NOT_SENT, Status.SENDING) for one in tried)

@@ -293,8 +293,7 @@ async def test_charges_must_come_to_the_amount(
     shared_house: House, charges: dict[str, str], amount: str, field: str
 ) -> None:
     """total + shipping + tax - discount_amount = grand_total = amount, to the cent."""
-    order = {**order_of("1.00"), "charges": charges}
-    reply = await shared_house.create(creditkey_body(amount=amount, order=order))
+    reply = await shared_house.create(psp_body(amount=amount, order={"charges": charges}))
     assert refused(reply) == (422, "validation_failed", [field])
 
 

@@ -70,18 +70,37 @@ async def test_the_key_of_a_cheaper_order_moves_nothing(house: House) -> None:
     assert (await calls(house, "find_order"), await calls(house, "complete_checkout")) == ([], [])
 
 
-@pytest.mark.parametrize("reference", ["its own", "that of the dear one"])
-async def test_the_key_of_a_cheaper_order_is_not_taken_for_an_unknown_create(house: House, reference: str) -> None:
+async def begun_elsewhere(house: House, **changes: Any) -> str:
+    """An approved order of one dollar that the merchant's account got without this gateway; its key."""
+    charges = {"total": 1.00, "grand_total": 1.00}
+    order = {
+        "public_key": "pk_test",
+        "shared_secret": "ss_test",
+        "mode": "redirect",
+        "cart_items": [{"merchant_id": "X-1", "name": "Sticker", "price": 1.00, "quantity": 1}],
+        "billing_address": {"email": "dana@reyes.example"},
+        "return_url": "https://shop.example/?key=%CKKEY%",
+        "charges": charges,
+        **changes,
+    }
+    key = str((await house.far("creditkey", "POST", "/ecomm/begin_standalone_checkout", order)).json["id"])
+    await house.far("creditkey", "POST", f"/checkout/{key}/approve")
+    return key
+
+
+@pytest.mark.parametrize("cheaper", ["another payment's", "of another reference", "of the same reference"])
+async def test_the_key_of_a_cheaper_order_is_not_taken_for_an_unknown_create(house: House, cheaper: str) -> None:
     """While a create's outcome is unknown, a named key is believed only for an order of its reference and amount."""
-    cheap = await begun(house, **CHEAP)
-    await house.approve(cheap)
+    other = await begun(house, **CHEAP)
+    await house.approve(other)
     await house.faults("creditkey", operation="begin_standalone_checkout", silence="before_effect", times=1)
     created = await house.create(creditkey_body())
     assert (created.status, created.json["operation"]["status"]) == (202, "unknown")
-    dear, key = created.json, cheap["provider_reference"]
-    if reference == "that of the dear one":
-        edit = {"merchant_order_id": dear["merchant_reference"]}
-        assert (await house.far("creditkey", "PUT", f"/_sim/orders/{key}", edit)).status == 200
+    dear = created.json
+    key = other["provider_reference"]
+    if cheaper != "another payment's":
+        is_same = cheaper == "of the same reference"
+        key = await begun_elsewhere(house, remote_id=dear["merchant_reference"] if is_same else "SO-elsewhere")
     reply = await house.visit(return_address(house, dear["id"], key))
     await settled(house)
     assert moved_on(reply)[1]["state"] == "created"
