@@ -5,6 +5,7 @@ Everything that moves a payment comes through ``record``: replies, callbacks, lo
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from gateway.core.agenda import next_look
@@ -52,9 +53,9 @@ async def record(
 
 
 def tell(gw: Gateway, payment: Payment, event: PaymentEvent) -> None:
-    """After a commit: wake the webhooks and tell the plugins' observers."""
+    """After a commit: wake the webhooks, and tell the plugins' observers once whoever waits has been answered."""
     gw.webhooks_due.set()
-    gw.observe(payment, event)
+    asyncio.get_running_loop().call_soon(gw.observe, payment, event)
 
 
 def told(

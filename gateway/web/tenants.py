@@ -56,6 +56,8 @@ class EventList(msgspec.Struct, frozen=True, kw_only=True):
 
 async def create(call: Call) -> Answer:
     """``POST /v1/payments``."""
+    if "map" in call.request.query:
+        raise invalid(("map", "names no request map of this tenant"))
     claim = call.claim()
     return await create_flow.create(call.gw, call.tenant, claim, call.body(CreateBody))
 

@@ -1,0 +1,592 @@
+"""What happens because time passes: polls, looks at the unknown, expiry, grace, warnings. No real time is spent.
+
+The agenda is worked off by the test, moment by moment, so that each look is known by its date.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from gateway.core.commands import Kind
+from gateway.core.payment import Operation
+from gateway.core.views import rfc3339
+from gateway.drivers.store import statements
+from gateway.flows import operation as operation_flow
+from gateway.flows import reconcile
+from tests import creditkey_story as story
+from tests.clocks import VirtualClock
+from tests.creditkey_story import (
+    DAY,
+    Timed,
+    Wire,
+    accept,
+    act,
+    authorized,
+    awaiting,
+    calls,
+    captured,
+    edit,
+    far_order,
+    lookups,
+    operations,
+    review_of,
+    timeline,
+    total_of,
+)
+from tests.house import House, creditkey_body, open_house, psp_body, run_gateway
+
+HOUR, MINUTE, SECOND = timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1)
+GRACE = timedelta(hours=72)
+WARNING = "This Credit Key order is not confirmed as shipped. Credit Key cancels orders that are not confirmed in time."
+BEGIN, COMPLETE = "begin_standalone_checkout", "complete_checkout"
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture
+async def timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Timed]:
+    """A house whose clock stands still until the test turns it."""
+    monkeypatch.setattr(reconcile, "run", story.idle)
+    async with story.open_timed(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def seldom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Timed]:
+    """The same house, which polls so seldom that every look has another cause."""
+
+    def change(settings: dict[str, Any]) -> None:
+        settings["clocks"] |= {"poll": ["300d"], "hint": "10s"}
+        settings["tenants"]["acme"]["accounts"]["creditkey-main"]["config"]["absence_proves"] = True
+
+    monkeypatch.setattr(reconcile, "run", story.idle)
+    async with story.open_timed(tmp_path, change) as opened:
+        yield opened
+
+
+async def psp_payment(house: House) -> Any:
+    """A PSP payment that waits for its customer."""
+    created = await house.create(psp_body())
+    assert created.json["state"] == "awaiting_customer"
+    return created.json
+
+
+async def moments_of_looks(timed: Timed, payment: Any, count: int) -> list[timedelta]:
+    """The pauses between the next looks at a payment, each of which asks the far side once."""
+    pauses = []
+    for _ in range(count):
+        before, asked = timed.clock.now(), await lookups(timed.house, payment)
+        await timed.step()
+        assert await lookups(timed.house, payment) == asked + 1
+        pauses.append(timed.clock.now() - before)
+    return pauses
+
+
+# Polls
+
+
+async def test_polls_follow_their_schedule_and_repeat_its_last_value(timed: Timed) -> None:
+    """A payment that waits for its customer is looked at after 5 and 15 minutes, an hour, then every six hours."""
+    payment = await awaiting(timed.house)
+    pauses = await moments_of_looks(timed, payment, 6)
+    assert pauses == [5 * MINUTE, 15 * MINUTE, HOUR, 6 * HOUR, 6 * HOUR, 6 * HOUR]
+    assert len(await timeline(timed.house, payment)) == payment["version"]
+
+
+async def test_a_change_begins_the_schedule_anew(timed: Timed) -> None:
+    """Once something has happened the looks come quickly again."""
+    payment = await awaiting(timed.house)
+    await timed.pass_by(DAY)
+    await accept(timed.house, payment)
+    await timed.pass_by(SECOND)
+    assert (await timed.house.payment(payment["id"]))["state"] == "authorized"
+    assert await moments_of_looks(timed, payment, 2) == [5 * MINUTE, 15 * MINUTE]
+
+
+class Found(NamedTuple):
+    """What a poll finds at the far side without any hint, and what becomes of the payment."""
+
+    begun: Callable[..., Any]
+    order: Mapping[str, Any]
+    state: str
+    captured: str = "0.00"
+
+
+POLLED = {
+    "an approval": Found(awaiting, {"status": "placed", "capture_status": "authorized"}, "authorized"),
+    "an order canceled before the customer": Found(awaiting, {"status": "canceled"}, "canceled"),
+    "an auto-cancel": Found(authorized, {"status": "canceled"}, "canceled"),
+    "an order confirmed elsewhere": Found(
+        authorized, {"status": "shipped", "capture_status": "captured"}, "captured", "1067.33"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", POLLED)
+async def test_a_poll_finds_what_nobody_tells(timed: Timed, name: str) -> None:
+    """Credit Key pushes nothing in link mode: the next poll finds it, both sides say the same, versions have no gap."""
+    row, house = POLLED[name], timed.house
+    payment = await row.begun(house)
+    await edit(house, payment, **row.order)
+    await timed.pass_by(5 * MINUTE)
+    now = await house.payment(payment["id"])
+    assert (now["state"], now["amount_captured"], now["review"]) == (row.state, row.captured, None)
+    [event] = await house.events_of_type(payment["id"], f"payment.{row.state}")
+    assert event["at"] == rfc3339(timed.clock.now())
+    assert len(await timeline(house, payment)) == payment["version"] + 1
+    assert (await far_order(house, payment))["completed"] is (row.state == "authorized" or row.begun is authorized)
+
+
+@pytest.mark.parametrize("state", ["captured", "canceled"])
+async def test_a_payment_at_rest_is_not_polled(timed: Timed, state: str) -> None:
+    """After its capture or its end nothing happens to a payment by itself."""
+    payment = await story.BEGUN["authorized"](timed.house)
+    assert (await act(timed.house, payment, {"captured": "capture", "canceled": "cancel"}[state])).status == 200
+    assert await timed.next_look(payment) is None
+
+
+# Looks at the unknown
+
+
+async def test_looks_at_the_unknown_follow_their_schedule(timed: Timed) -> None:
+    """While Credit Key cannot be asked, the pauses grow to a day and stay there."""
+    house = timed.house
+    payment = await captured(house)
+    await house.faults("creditkey", operation="refund", silence="before_effect", times=1)
+    assert (await act(house, payment, "refund", {"amount": "10.00"})).status == 202
+    await house.faults("creditkey", operation="find_order", html=True)
+    pauses = await moments_of_looks(timed, payment, 8)
+    assert pauses == [30 * SECOND, 2 * MINUTE, 10 * MINUTE, HOUR, 6 * HOUR, *[24 * HOUR] * 3]
+
+
+async def reserved(house: House, payment: Any, kind: Kind) -> Operation:
+    """An operation that a process reserved before it died: nobody works on it."""
+    whole = await story.stored(house, payment)
+    made = operation_flow.new_operation(house.gateway, whole, kind, at=house.gateway.clock.now())
+    rows = [statements.open_operation(whole, made.id), statements.insert_operation(made)]
+    await house.gateway.store.commit([*rows, statements.hasten(whole.tenant, whole.id, house.gateway.clock.now())])
+    return made
+
+
+async def test_an_operation_of_a_dead_process_becomes_unknown(timed: Timed) -> None:
+    """An operation nobody here works on is unknown 10 s after the provider's deadline, not before; then it is read."""
+    house = timed.house
+    payment = await authorized(house)
+    await reserved(house, payment, Kind.CAPTURE)
+    await timed.pass_by(29 * SECOND)
+    assert (await operations(house, payment))[-1] == ("capture", "sending")
+    await timed.pass_by(SECOND)
+    assert (await operations(house, payment))[-1] == ("capture", "unknown")
+    assert (await house.payment(payment["id"]))["version"] == payment["version"]
+    await timed.pass_by(5 * MINUTE)
+    assert (await operations(house, payment))[-1] == ("capture", "declined")
+    assert await calls(house, payment, "confirm_order") == []
+
+
+async def test_an_operation_that_runs_is_not_silent(timed: Timed) -> None:
+    """However late it is: while this process still waits for the answer, the clock does not judge."""
+    house = timed.house
+    payment = await captured(house)
+    gate = Wire(house).hold_answer("refund")
+    refunding = asyncio.create_task(act(house, payment, "refund", {"amount": "10.00"}))
+    await gate.reached()
+    timed.clock.set(timed.clock.now() + MINUTE)
+    await reconcile.run_due(house.gateway)
+    assert (await operations(house, payment))[-1] == ("refund", "sending")
+    gate.open()
+    assert (await refunding).json["status"] == "succeeded"
+
+
+async def test_a_start_makes_what_was_on_its_way_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One process owns an SQLite store: what it finds on its way at its start has an unknown outcome at once."""
+    monkeypatch.setattr(reconcile, "run", story.idle)
+    async with story.open_timed(tmp_path / "first") as timed:
+        payment = await authorized(timed.house)
+        await reserved(timed.house, payment, Kind.CAPTURE)
+        await timed.house.gateway.store.close()
+        async with run_gateway(timed.house, clock=timed.clock):
+            assert (await operations(timed.house, payment))[-1] == ("capture", "unknown")
+
+
+# Expiry
+
+
+async def test_a_psp_payment_expires_after_a_day(timed: Timed) -> None:
+    """Nobody pays: the payment is expired at its date, not before, and the PSP is not asked."""
+    house = timed.house
+    payment = await psp_payment(house)
+    assert payment["expires_at"] == rfc3339(timed.clock.now() + DAY)
+    heard = len(await house.far_requests("psp"))
+    await timed.pass_by(DAY - SECOND)
+    assert (await house.payment(payment["id"]))["state"] == "awaiting_customer"
+    await timed.pass_by(SECOND)
+    assert (await house.payment(payment["id"]))["state"] == "expired"
+    assert (await timeline(house, payment))[-1] == "payment.expired"
+    assert (len(await house.far_requests("psp")), await timed.next_look(payment)) == (heard, None)
+
+
+async def test_a_payment_in_progress_expires_too(timed: Timed) -> None:
+    """A payment that the PSP called pending once is not waited for longer."""
+    payment = await psp_payment(timed.house)
+    await timed.house.press(payment, "pending")
+    await timed.pass_by(DAY)
+    assert (await timed.house.payment(payment["id"]))["state"] == "expired"
+
+
+async def test_a_credit_key_payment_expires_after_one_last_look(seldom: Timed) -> None:
+    """At its date the provider is asked once more; nobody accepted, so the payment is expired."""
+    house = seldom.house
+    payment = await awaiting(house)
+    await seldom.pass_by(30 * DAY - SECOND)
+    assert ((await house.payment(payment["id"]))["state"], await lookups(house, payment)) == ("awaiting_customer", 0)
+    await seldom.pass_by(SECOND)
+    assert ((await house.payment(payment["id"]))["state"], await lookups(house, payment)) == ("expired", 1)
+
+
+async def test_the_last_look_finds_the_approval(seldom: Timed) -> None:
+    """A customer who accepted and never came back is found by the last look: authorized, not expired."""
+    house = seldom.house
+    payment = await awaiting(house)
+    await house.approve(payment)
+    await seldom.pass_by(30 * DAY)
+    assert (await house.payment(payment["id"]))["state"] == "authorized"
+    assert "payment.expired" not in await timeline(house, payment)
+
+
+async def silent_create(house: House, side: str) -> Any:
+    """A payment whose create got no answer."""
+    await house.faults(side, silence="before_effect", **({"operation": BEGIN} if side == "creditkey" else {}))
+    reply = await house.create(creditkey_body() if side == "creditkey" else psp_body())
+    assert (reply.status, reply.json["operation"]["status"]) == (202, "unknown")
+    await house.faults(side)
+    return reply.json
+
+
+@pytest.mark.parametrize(("side", "lasts"), [("psp", DAY), ("creditkey", 30 * DAY)])
+async def test_an_open_outcome_does_not_stop_expiry(timed: Timed, side: str, lasts: timedelta) -> None:
+    """A create whose outcome stays unknown expires like any other, and its expiry does not settle it."""
+    payment = await silent_create(timed.house, side)
+    await timed.pass_by(lasts)
+    now = await timed.house.payment(payment["id"])
+    assert (now["state"], now["pending_operation"]["status"], now["failure"]) == ("expired", "unknown", None)
+
+
+# Grace
+
+
+class Late(NamedTuple):
+    """A proof that comes after the expiry: how long after, what was proved, and what becomes of the payment."""
+
+    after: timedelta
+    button: str
+    state: str
+    review: str | None = None
+    late: bool = False
+
+
+LATE = {
+    "success at the end of grace": Late(GRACE, "pay", "captured", late=True),
+    "success after it": Late(GRACE + SECOND, "pay", "expired", "paid_late"),
+    "failure at the end of grace": Late(GRACE, "fail", "failed"),
+    "failure after it": Late(GRACE + SECOND, "fail", "expired"),
+    "in progress": Late(HOUR, "pending", "expired"),
+}
+
+
+@pytest.mark.parametrize("name", LATE)
+async def test_a_callback_after_expiry(timed: Timed, name: str) -> None:
+    """Expiry is soft: proof within grace moves the payment and is marked late, money after it is for a person."""
+    row, house = LATE[name], timed.house
+    payment = await psp_payment(house)
+    await timed.pass_by(DAY)
+    await timed.pass_by(row.after)
+    await house.press(payment, row.button)
+    now = await house.payment(payment["id"])
+    assert (now["state"], await review_of(house, payment)) == (row.state, row.review)
+    assert now["amount_captured"] == ("162.48" if row.state == "captured" else "0.00")
+    last = (await house.events(payment["id"]))[-1]
+    assert (last["details"].get("late") == "true") is row.late
+    await timeline(house, payment)
+
+
+async def expired(timed: Timed, **changes: Any) -> Any:
+    """A Credit Key payment whose customer did nothing for thirty days."""
+    payment = await awaiting(timed.house, **changes)
+    await timed.pass_by(30 * DAY)
+    now = await timed.house.payment(payment["id"])
+    assert now["state"] == "expired"
+    return now
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+async def test_a_customer_who_accepts_within_grace(timed: Timed, comes_back: bool) -> None:
+    """A late acceptance is completed, whether the customer comes back or a poll finds it, and is marked late."""
+    house = timed.house
+    payment = await expired(timed)
+    await timed.pass_by(MINUTE)
+    back = await house.approve(payment)
+    if comes_back:
+        await house.visit(back)
+        await house.gateway.drain(10)
+    else:
+        await timed.pass_by(6 * HOUR)
+    assert (await house.payment(payment["id"]))["state"] == "authorized"
+    [event] = await house.events_of_type(payment["id"], "payment.authorized")
+    assert event["details"]["late"] == "true"
+    assert (await act(house, payment, "capture")).json["state"] == "captured"
+
+
+async def test_a_customer_who_accepts_after_grace(timed: Timed) -> None:
+    """Nobody polls any more; a customer who comes back now is for a person, the payment stays expired."""
+    house = timed.house
+    payment = await expired(timed)
+    await timed.pass_by(GRACE + HOUR)
+    assert await timed.next_look(payment) is None
+    await accept(house, payment)
+    now = await house.payment(payment["id"])
+    assert (now["state"], await review_of(house, payment)) == ("expired", "paid_late")
+    assert (await timeline(house, payment))[-1] == "payment.review"
+
+
+async def test_an_order_canceled_within_grace(timed: Timed) -> None:
+    """A poll in grace finds the order canceled: so is the payment."""
+    payment = await expired(timed)
+    await edit(timed.house, payment, status="canceled")
+    await timed.pass_by(6 * HOUR)
+    assert (await timed.house.payment(payment["id"]))["state"] == "canceled"
+
+
+@pytest.mark.parametrize(("after", "status"), [(GRACE, 200), (GRACE + SECOND, 409)])
+async def test_an_expired_payment_may_be_canceled_within_grace(timed: Timed, after: timedelta, status: int) -> None:
+    """The tenant may close an expired order while it could still be accepted, not later."""
+    house = timed.house
+    payment = await expired(timed)
+    await timed.pass_by(after)
+    reply = await act(house, payment, "cancel")
+    assert (reply.status, (await house.payment(payment["id"]))["state"]) == (
+        status,
+        "canceled" if status == 200 else "expired",
+    )
+
+
+# A reference used again
+
+
+async def test_an_expired_payments_reference_is_free(timed: Timed) -> None:
+    """Another payment may take the reference of one that expired; a late success beside it is for a person, on both."""
+    house = timed.house
+    first = await expired(timed)
+    second = await awaiting(house, merchant_reference=first["merchant_reference"])
+    await timed.pass_by(MINUTE)
+    await accept(house, first)
+    assert (await house.payment(first["id"]))["state"] == "authorized"
+    assert await review_of(house, first) == await review_of(house, second) == "two_live_orders"
+    [event] = await house.events_of_type(first["id"], "payment.authorized")
+    assert event["details"]["late"] == "true"
+    await timeline(house, first)
+    await timeline(house, second)
+
+
+async def test_a_late_success_without_another_order_is_no_matter(timed: Timed) -> None:
+    """Where the second payment has ended, the late success of the first alarms nobody."""
+    house = timed.house
+    first = await expired(timed)
+    second = await awaiting(house, merchant_reference=first["merchant_reference"])
+    assert (await act(house, second, "cancel")).status == 200
+    await timed.pass_by(MINUTE)
+    await accept(house, first)
+    assert (await review_of(house, first), await review_of(house, second)) == (None, None)
+
+
+async def test_an_open_outcome_holds_the_reference_until_grace_ends(timed: Timed) -> None:
+    """An expired create that may still have begun an order keeps its reference for as long as its grace lasts."""
+    house = timed.house
+    payment = await silent_create(house, "creditkey")
+    body = creditkey_body(merchant_reference=payment["merchant_reference"])
+    await timed.pass_by(30 * DAY + GRACE - SECOND)
+    refused = await house.create(body)
+    assert (refused.status, refused.json["code"], refused.json["payment_id"]) == (
+        409,
+        "duplicate_reference",
+        payment["id"],
+    )
+    await timed.pass_by(2 * SECOND)
+    assert (await house.create(body)).status == 201
+
+
+# The capture deadline
+
+
+async def test_the_capture_deadline_is_warned_of_twice_and_then_looked_at(seldom: Timed) -> None:
+    """Three days after the authorization and when a tenth of thirty days is left; at the deadline one looks."""
+    house = seldom.house
+    payment = await authorized(house)
+    began, asked = seldom.clock.now(), await lookups(house, payment)
+    assert payment["capture_by"] == rfc3339(began + 30 * DAY)
+    await seldom.pass_by(30 * DAY - SECOND)
+    warned = await house.events_of_type(payment["id"], "payment.capture_deadline_near")
+    assert [event["at"] for event in warned] == [rfc3339(began + 3 * DAY), rfc3339(began + 27 * DAY)]
+    now = await house.payment(payment["id"])
+    assert now["alerts"] == [{"code": "capture_deadline_near", "message": WARNING}]
+    assert (now["state"], now["version"]) == ("authorized", payment["version"] + 2)
+    asked = await lookups(house, payment)
+    await edit(house, payment, status="canceled")
+    await seldom.pass_by(SECOND)
+    assert ((await house.payment(payment["id"]))["state"], await lookups(house, payment)) == ("canceled", asked + 1)
+    await timeline(house, payment)
+
+
+async def test_the_deadline_alone_cancels_nothing(seldom: Timed) -> None:
+    """An order that Credit Key has not canceled stays authorized after the deadline, and is still captured."""
+    house = seldom.house
+    payment = await authorized(house)
+    await seldom.pass_by(31 * DAY)
+    assert (await house.payment(payment["id"]))["state"] == "authorized"
+    assert len(await house.events_of_type(payment["id"], "payment.capture_deadline_near")) == 2
+    assert (await act(house, payment, "capture")).json["state"] == "captured"
+
+
+async def test_a_capture_after_the_deadline_looks_first(seldom: Timed) -> None:
+    """An order that was canceled since the last look is not shipped: the capture is refused, nothing is confirmed."""
+    house = seldom.house
+    payment = await authorized(house)
+    await seldom.pass_by(31 * DAY)
+    await edit(house, payment, status="canceled")
+    reply = await act(house, payment, "capture")
+    assert (reply.status, reply.json["code"]) == (409, "invalid_state")
+    assert await calls(house, payment, "confirm_order") == []
+    assert (await house.payment(payment["id"]))["state"] == "canceled"
+
+
+@pytest.mark.parametrize("verb", ["capture", "cancel"])
+async def test_a_captured_or_canceled_order_is_not_warned_of(seldom: Timed, verb: str) -> None:
+    """Nothing is near any more."""
+    payment = await authorized(seldom.house)
+    await act(seldom.house, payment, verb)
+    await seldom.pass_by(40 * DAY)
+    assert await seldom.house.events_of_type(payment["id"], "payment.capture_deadline_near") == []
+
+
+# Hints
+
+
+async def test_a_second_hint_is_followed_later(seldom: Timed) -> None:
+    """A visit within ten seconds of the last lookup causes none; it is followed up when they have passed."""
+    house = seldom.house
+    payment = await awaiting(house)
+    order = await far_order(house, payment)
+    back = order["return_url"].replace("%CKKEY%", order["id"])
+    await house.visit(back)
+    await house.gateway.drain(10)
+    asked = await lookups(house, payment)
+    await house.approve(payment)
+    seldom.clock.set(seldom.clock.now() + 9 * SECOND)
+    await house.visit(back)
+    await house.gateway.drain(10)
+    assert await lookups(house, payment) == asked
+    await seldom.pass_by(SECOND)
+    assert (await house.payment(payment["id"]))["state"] == "authorized"
+
+
+async def test_many_hints_at_once_share_one_lookup(seldom: Timed) -> None:
+    """Thirty visits at the same moment cause one lookup; the customer accepted nothing, so one completion is refused."""
+    house = seldom.house
+    payment = await awaiting(house)
+    order = await far_order(house, payment)
+    back = order["return_url"].replace("%CKKEY%", order["id"])
+    await asyncio.gather(*(house.visit(back) for _ in range(30)))
+    await house.gateway.drain(10)
+    assert await lookups(house, payment) == 2  # before and after the completion
+    assert await calls(house, payment, COMPLETE) == [COMPLETE]
+
+
+# A succession
+
+
+async def successor_of(timed: Timed, **fault: Any) -> tuple[Any, Any]:
+    """An authorized payment and the successor it was replaced by."""
+    house = timed.house
+    old = await authorized(house)
+    if fault:
+        await house.faults("creditkey", operation=BEGIN, **fault)
+    reply = await act(house, old, "update", total_of("1300.00", allow_new_checkout=True))
+    await house.faults("creditkey")
+    return old, await house.payment(reply.json["replaced_by"])
+
+
+async def stands_again(timed: Timed, old: Any) -> None:
+    """The old payment is nobody's predecessor and holds its reference."""
+    now = await timed.house.payment(old["id"])
+    assert now["replaced_by"] is None
+    reply = await timed.house.create(creditkey_body(merchant_reference=old["merchant_reference"]))
+    assert (reply.status, reply.json["payment_id"]) == (409, old["id"])
+
+
+async def test_an_expired_successor_gives_the_place_back(seldom: Timed) -> None:
+    """The customer never accepts the new total: the old payment stands for itself again."""
+    old, successor = await successor_of(seldom)
+    await seldom.pass_by(30 * DAY)
+    assert (await seldom.house.payment(successor["id"]))["state"] == "expired"
+    await stands_again(seldom, old)
+    await timeline(seldom.house, old)
+
+
+async def test_an_expired_successor_that_is_accepted_late(seldom: Timed) -> None:
+    """The old payment stands again when the customer accepts the new total after all: both are for a person."""
+    house = seldom.house
+    old, successor = await successor_of(seldom)
+    await seldom.pass_by(30 * DAY + MINUTE)
+    await accept(house, successor)
+    assert (await house.payment(successor["id"]))["state"] == "authorized"
+    assert await review_of(house, old) == await review_of(house, successor) == "two_live_orders"
+
+
+async def test_an_expired_successor_with_an_open_outcome_keeps_the_place(seldom: Timed) -> None:
+    """While its create may still have begun an order it lives; proved absent, it gives the place back."""
+    house = seldom.house
+    old, successor = await successor_of(seldom, silence="before_effect")
+    await edit(house, old, merchant_order_id=None)
+    await house.faults("creditkey", operation="find_order_by_merchant_order_id", status=500)
+    await seldom.pass_by(30 * DAY)
+    now = await house.payment(successor["id"])
+    assert (now["state"], now["pending_operation"]["status"]) == ("expired", "unknown")
+    assert (await house.payment(old["id"]))["replaced_by"] == successor["id"]
+    await house.faults("creditkey")
+    await seldom.pass_by(3 * DAY)
+    assert (await operations(house, successor))[-1] == ("create", "declined")
+    await stands_again(seldom, old)
+
+
+# The worker itself
+
+
+async def test_the_worker_wakes_when_the_time_has_come(tmp_path: Path) -> None:
+    """Nobody turns the agenda by hand: the server's own worker sleeps until the date and tells the tenant."""
+    clock = VirtualClock()
+    async with open_house(tmp_path, clock=clock) as house:
+        payment = await psp_payment(house)
+
+        def is_told() -> bool:
+            bodies = [json.loads(body) for _, _, body in house.hook_tries]
+            return ("payment.expired", payment["id"]) in [
+                (body["type"], body["data"]["payment"]["id"]) for body in bodies
+            ]
+
+        async with house.hook_arrived, asyncio.timeout(10):
+            turning = asyncio.create_task(turn(clock, 2 * DAY))
+            await house.hook_arrived.wait_for(is_told)
+        turning.cancel()
+
+
+async def turn(clock: VirtualClock, most: timedelta) -> None:
+    """Let time pass a minute at a time."""
+    end = clock.now() + most
+    while clock.now() < end:
+        await clock.advance(60)
