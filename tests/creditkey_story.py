@@ -15,7 +15,7 @@ from gateway.core.wire import HttpRequest, HttpResponse
 from gateway.drivers.store.queries import Loaded
 from gateway.flows import reconcile
 from gateway.flows.context import Send
-from tests.clocks import VirtualClock
+from tests.clocks import START, VirtualClock
 from tests.house import House, Reply, creditkey_body, new_key, open_house, order_of
 
 LOOKUPS = ("find_order", "find_order_by_merchant_order_id")
@@ -207,9 +207,11 @@ async def idle(_: object) -> None:
 
 
 @asynccontextmanager
-async def open_timed(folder: Path, change: Callable[[dict[str, Any]], None] = lambda _: None) -> AsyncIterator[Timed]:
+async def open_timed(
+    folder: Path, change: Callable[[dict[str, Any]], None] = lambda _: None, *, start: datetime = START
+) -> AsyncIterator[Timed]:
     """Run a house on a virtual clock; ``reconcile.run`` must have been replaced by ``idle``."""
-    clock = VirtualClock()
+    clock = VirtualClock(start)
     async with open_house(folder, change=change, clock=clock) as house:
         yield Timed(house, clock)
 

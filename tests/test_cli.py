@@ -475,13 +475,16 @@ def test_simulate_on_a_taken_port_fails(tmp_path: Path) -> None:
 
 
 def test_the_demo_plays_to_its_end() -> None:
-    """Every step holds; the story shows the wire body under the tenant's keys and both timelines."""
+    """Every step holds; the story shows the wire body under the tenant's keys, the alerts and all timelines."""
     result = run("demo")
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[-1] == f"all {len(demo.STEPS)} steps as expected"
     assert '"sum":162.48' in result.stdout
-    assert result.stdout.count("arrived, verified by the reference library") == 2
-    assert result.stdout.count("payment.captured  ") == 2
+    assert "order amounts can only be increased by $100" in result.stdout
+    assert result.stdout.count("arrived, verified by the reference library") == 7
+    assert result.stdout.count("the tenant was told each of them") == 4
+    for kind, times in {"captured": 2, "partially_refunded": 2, "canceled": 1}.items():
+        assert len(re.findall(rf"^ [0-9]+ +\S+Z +payment\.{kind} ", result.stdout, re.MULTILINE)) == times
 
 
 def test_the_demo_ends_with_1_at_the_step_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:

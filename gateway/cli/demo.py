@@ -12,9 +12,10 @@ from gateway.cli.exits import FAILED
 @click.command()
 @click.pass_context
 def demo(context: click.Context) -> None:
-    """Play one payment through each provider.
+    """Play payments through both providers.
 
-    Everything runs on this machine, over real HTTP, in a temporary folder; every step is checked.
+    From the customer's link to a refund whose answer is lost. Everything runs on this machine, over real HTTP, in a
+    temporary folder; every step is checked.
     """
     # Here and not above: the story stands on this package, whose parts must be there first.
     from gateway.demo import play

@@ -51,8 +51,12 @@ def callback_url(settings: Settings, entry: AccountEntry) -> str | None:
     server = settings.server
     if server.public_url is None and server.port == 0:
         return None
-    host = f"[{server.host}]" if ":" in server.host else server.host
-    return f"{server.public_url or f'http://{host}:{server.port}'}/callbacks/{entry.endpoint_id}"
+    return f"{server.public_url or http_url(server.host, server.port)}/callbacks/{entry.endpoint_id}"
+
+
+def http_url(host: str, port: int) -> str:
+    """The address of a listener; ``host`` may be an IPv6 address."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 @asynccontextmanager

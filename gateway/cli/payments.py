@@ -1,4 +1,4 @@
-"""``gateway payments``: read the store, also beside a running server. Nothing here changes anything."""
+"""``gateway payments``: read the store, also beside a running server. What changes something is in ``review.py``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import msgspec
 
 from gateway.cli.loading import config_option, json_option, load, reading
 from gateway.cli.output import print_json, print_pairs, print_table
+from gateway.cli.review import review
 from gateway.cli.timeline import Line, merge
 from gateway.core.payment import State
 from gateway.core.views import PaymentView, payment_view
@@ -22,7 +23,10 @@ COLUMNS = ("id", "tenant", "account", "merchant_reference", "state", "amount", "
 
 @click.group()
 def payments() -> None:
-    """Look at payments."""
+    """Look at payments, and decide what only a person can."""
+
+
+payments.add_command(review)
 
 
 @payments.command("list")

@@ -59,7 +59,7 @@ class Tenant:
         self.key = new_key("demo")
         self.webhook_secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
         self._verifier = standardwebhooks.Webhook(self.webhook_secret)
-        self._received: list[dict[str, Any]] = []
+        self._received: dict[tuple[str, int], dict[str, Any]] = {}
         self._arrived = asyncio.Condition()
 
     def app(self) -> web.Application:
@@ -68,17 +68,11 @@ class Tenant:
         app.router.add_post("/hooks", self._receive)
         return app
 
-    async def told(self, payment_id: str, kind: str) -> dict[str, Any]:
-        """Wait for a verified webhook of this payment and type. Raises ``TimeoutError``."""
-
-        def found() -> dict[str, Any] | None:
-            return next(
-                (b for b in self._received if (b["data"]["payment"]["id"], b["type"]) == (payment_id, kind)), None
-            )
-
+    async def told(self, payment_id: str, version: int) -> dict[str, Any]:
+        """Wait for the verified webhook of a payment's version. Raises ``TimeoutError``."""
         async with self._arrived, asyncio.timeout(WEBHOOK_WAIT):
-            await self._arrived.wait_for(lambda: found() is not None)
-        return found() or {}
+            await self._arrived.wait_for(lambda: (payment_id, version) in self._received)
+        return self._received[payment_id, version]
 
     async def _receive(self, request: web.Request) -> web.Response:
         """Believe a webhook only if the reference library verifies it."""
@@ -87,7 +81,8 @@ class Tenant:
         except standardwebhooks.WebhookVerificationError:
             return web.Response(status=400)
         async with self._arrived:
-            self._received.append(body)
+            payment = body["data"]["payment"]
+            self._received[payment["id"], payment["version"]] = body
             self._arrived.notify_all()
         return web.Response(status=204)
 
@@ -104,11 +99,11 @@ class Stage:
         self.payments: dict[str, Any] = {}
         self._http = http
 
-    async def call(self, method: str, path: str, body: object = None) -> Answer:
-        """Call the gateway as the tenant does, with a fresh idempotency key where one is needed."""
+    async def call(self, method: str, path: str, body: object = None, *, key: str | None = None) -> Answer:
+        """Call the gateway as the tenant does. ``key``: the idempotency key, else a fresh one where one is needed."""
         headers = {"Authorization": f"Bearer {self.tenant.key['key']}"}
         if method != "GET":
-            headers["Idempotency-Key"] = f"demo-{uuid.uuid4()}"
+            headers["Idempotency-Key"] = key or f"demo-{uuid.uuid4()}"
         return await self.visit(method, self.urls["gateway"] + path, body, headers)
 
     async def far(self, provider: str, method: str, path: str) -> Any:

@@ -171,6 +171,7 @@ class _Draft(msgspec.Struct, kw_only=True):
         """Raise the review flag; the first reason stands until a person clears it."""
         if self.payment.review is None:
             self.set(review=Review(reason=reason, since=at))
+            self.details["review"] = reason
 
 
 def row_of(payment: Payment, terms: Terms, at: datetime) -> str:
@@ -210,7 +211,7 @@ def apply(
         case DeadlineNear():
             _warn(draft)
         case Resolved():
-            _resolve(draft, fact, at)
+            _resolve(draft, fact, terms, at)
         case Ruled():
             _rule(draft, fact)
         case _:
@@ -553,8 +554,8 @@ def _miss(draft: _Draft, terms: Terms, at: datetime) -> None:
     if draft.operation is not None and draft.operation.status is Status.DECLINED:
         failure = Failure(code=FailureCode.NOT_CREATED, message="the provider knows no such payment")
         draft.settle(Status.DECLINED, failure=failure)
-        draft.type = None
         if draft.payment.state is State.CREATED:
+            draft.type = None
             draft.set(state=State.FAILED, failure=failure)
 
 
@@ -568,13 +569,14 @@ def _warn(draft: _Draft) -> None:
         draft.type = "payment.capture_deadline_near"
 
 
-def _resolve(draft: _Draft, decided: Resolved, at: datetime) -> None:
+def _resolve(draft: _Draft, decided: Resolved, terms: Terms, at: datetime) -> None:
     draft.set(review=None)
-    if decided.state is not None:
-        state = State(decided.state)
-        draft.set(state=state, expired_at=at if state is State.EXPIRED else draft.payment.expired_at)
-        if state is State.CAPTURED and not draft.payment.captured:
-            draft.set(captured=draft.payment.money.amount)
+    payment = draft.payment
+    state = State(decided.state) if decided.state is not None else payment.state
+    if state in (State.AUTHORIZED, State.CAPTURED) and state is not payment.state:
+        _enter(draft, state, Observation(stage=Stage.UNKNOWN, captured=payment.captured or None), terms, at)
+    elif state is not payment.state:
+        draft.set(state=state, expired_at=at if state is State.EXPIRED else payment.expired_at)
     draft.details |= {"actor": decided.actor, "reason": decided.reason}
     draft.type = "payment.updated"
 
@@ -593,7 +595,8 @@ def _rule(draft: _Draft, decided: Ruled) -> None:
         _succeed(draft, operation, Observation(stage=Stage.UNKNOWN))
     draft.settle(Status(decided.outcome), failure=failure, note=f"{decided.actor}: {decided.reason}")
     draft.details |= {"actor": decided.actor, "reason": decided.reason, "outcome": decided.outcome}
-    draft.type = draft.type or "payment.updated"
+    is_no = failure is not None and operation.is_tenants
+    draft.type = draft.type or ("operation.declined" if is_no else "payment.updated")
 
 
 # Succession: a payment may be replaced by a successor for a higher total

@@ -12,7 +12,7 @@ from gateway.core.agenda import deadline_moments, may_be_polled, next_look
 from gateway.core.commands import CancelPayment, Kind
 from gateway.core.errors import Conflict, ProviderError, TenantError, Unavailable
 from gateway.core.facts import Cause, DeadlineNear, Expired, Fact, Unknown
-from gateway.core.payment import Payment, State, Status
+from gateway.core.payment import Payment, ReviewReason, State, Status
 from gateway.core.states import EXPIRES, apply, two_live_orders
 from gateway.drivers.store import statements
 from gateway.drivers.store.queries import AgendaRow, Loaded
@@ -160,8 +160,17 @@ async def _cancel(gw: Gateway, payment: Payment) -> None:
 
 
 async def _flag_both(gw: Gateway, *payments: Payment) -> None:
+    """Raise both flags, each once: a person who cleared one has decided."""
     for payment in payments:
         loaded = await gw.store.payment(payment.tenant, payment.id)
-        if loaded is not None and loaded.payment.review is None:
+        if loaded is not None and not await _was_flagged(gw, loaded.payment):
             made = two_live_orders(loaded.payment, loaded.pending, cause=Cause.CLOCK, at=gw.clock.now())
             await record(gw, loaded, made)
+
+
+async def _was_flagged(gw: Gateway, payment: Payment) -> bool:
+    """Whether a person looks at this payment, or has looked at it for two live orders."""
+    told = await gw.store.events(payment.tenant, payment.id) if payment.review is None else []
+    return payment.review is not None or any(
+        event.details.get("review") == ReviewReason.TWO_LIVE_ORDERS for _, event in told
+    )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from gateway.core.payment import Payment, State
+from gateway.core.payment import Payment, PaymentEvent, State
 from gateway.core.states import Change, released, two_live_orders
 from gateway.drivers.store import statements
 from gateway.drivers.store.queries import Loaded
@@ -23,15 +23,16 @@ ACCEPTED = frozenset({State.AUTHORIZED, State.CAPTURED, State.PARTIALLY_REFUNDED
 
 async def consequences(gw: Gateway, change: Change) -> tuple[Change, list[Other]]:
     """What a change of one payment means for another; most changes mean nothing."""
-    if change.event is None or change.event.state_before == change.event.state_after:
+    event = change.event
+    # The end of an open operation ends an expired payment for good, though its state stays.
+    if event is None or (event.state_before == event.state_after and event.state_after is not State.EXPIRED):
         return change, []
-    if change.payment.replaces is not None:
-        return change, await _of_successor(gw, change)
-    if change.event.state_before is State.EXPIRED and change.payment.state in ACCEPTED:
-        return await _of_late_success(gw, change)
-    if change.payment.replaced_by is not None and change.payment.state in ACCEPTED - {State.AUTHORIZED}:
-        return await _of_two_accepted(gw, change, change.payment.replaced_by)
-    return change, []
+    others = await _of_successor(gw, change)
+    rival = await _rival(gw, change, event)
+    if rival is None:
+        return change, others
+    change, flagged = await _of_two_accepted(gw, change, rival)
+    return change, [*others, *flagged]
 
 
 def has_ended(payment: Payment, pending_id: str | None) -> bool:
@@ -42,7 +43,7 @@ def has_ended(payment: Payment, pending_id: str | None) -> bool:
 async def _of_successor(gw: Gateway, change: Change) -> list[Other]:
     """A successor that ended gives its place back; one that was accepted has the replaced payment looked at now."""
     successor = change.payment
-    old = await gw.store.payment(successor.tenant, successor.replaces or "")
+    old = await gw.store.payment(successor.tenant, successor.replaces) if successor.replaces is not None else None
     if old is None or old.payment.replaced_by != successor.id or change.event is None:
         return []
     now = gw.clock.now()
@@ -56,12 +57,13 @@ async def _of_successor(gw: Gateway, change: Change) -> list[Other]:
     return []
 
 
-async def _of_late_success(gw: Gateway, change: Change) -> tuple[Change, list[Other]]:
+async def _rival(gw: Gateway, change: Change, event: PaymentEvent) -> str | None:
+    """The payment whose order may stand beside this one's: a late success's reference holder, or a successor."""
     payment = change.payment
-    holder = await gw.store.holder(payment.tenant, payment.account, payment.merchant_reference)
-    if holder is None or holder == payment.id:
-        return change, []
-    return await _of_two_accepted(gw, change, holder)
+    if event.state_before is State.EXPIRED and payment.state in ACCEPTED:
+        holder = await gw.store.holder(payment.tenant, payment.account, payment.merchant_reference)
+        return holder if holder != payment.id else None
+    return payment.replaced_by if payment.state in ACCEPTED - {State.AUTHORIZED} else None
 
 
 async def _of_two_accepted(gw: Gateway, change: Change, other_id: str) -> tuple[Change, list[Other]]:
@@ -70,6 +72,8 @@ async def _of_two_accepted(gw: Gateway, change: Change, other_id: str) -> tuple[
     if other is None or change.event is None or has_ended(other.payment, other.pending_id):
         return change, []
     now, cause = gw.clock.now(), change.event.cause
-    flagged = two_live_orders(change.payment, change.operation, cause=cause, at=now).payment
-    mine = replace(change, payment=replace(flagged, version=change.payment.version, alerts=change.payment.alerts))
+    flagged = two_live_orders(change.payment, change.operation, cause=cause, at=now)
+    payment = replace(flagged.payment, version=change.payment.version, alerts=change.payment.alerts)
+    details = {**change.event.details, **(flagged.event.details if flagged.event is not None else {})}
+    mine = replace(change, payment=payment, event=replace(change.event, details=details))
     return mine, [(other, two_live_orders(other.payment, other.pending, cause=cause, at=now), [])]

@@ -42,18 +42,20 @@ class Bench:
     strangers: dict[str, str]
     """By account: the order key of a payment that no row is about."""
 
-    def arm(self, side: str, operation: str, fault: Fault, truth: Truth, account: str = "creditkey-main") -> None:
-        """Let a fault act on every call of one operation, until ``heal``."""
+    @contextlib.asynccontextmanager
+    async def suffering(
+        self, side: str, operation: str, fault: Fault, truth: Truth, account: str = "creditkey-main"
+    ) -> AsyncIterator[None]:
+        """Let a fault act on every call of one operation for the time of the block."""
         self.proxies[side].set(operation, fault.spoil, truth, self.strangers[account])
         self.out.set(operation, address=self.nowhere.get(fault.name), waits=fault.waits)
+        try:
+            yield
+        finally:
+            self.out.set("")
+            await self.proxies[side].heal()
 
-    async def heal(self) -> None:
-        """End every fault."""
-        self.out.set("")
-        for proxy in self.proxies.values():
-            await proxy.heal()
-
-    async def settle(self, *, rounds: int = 2, each: timedelta = 2 * QUIET) -> None:
+    async def settle(self, *, rounds: int, each: timedelta = 2 * QUIET) -> None:
         """Let time pass and the agenda be worked off, each time more than a quiet period later."""
         for _ in range(rounds):
             self.clock.set(self.clock.now() + each)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -105,7 +105,6 @@ async def test_a_change_begins_the_schedule_anew(timed: Timed) -> None:
     payment = await awaiting(timed.house)
     await timed.pass_by(DAY)
     await accept(timed.house, payment)
-    await timed.pass_by(SECOND)
     assert (await timed.house.payment(payment["id"]))["state"] == "authorized"
     assert await moments_of_looks(timed, payment, 2) == [5 * MINUTE, 15 * MINUTE]
 
@@ -207,12 +206,11 @@ async def test_an_operation_that_runs_is_not_silent(timed: Timed) -> None:
 async def test_a_start_makes_what_was_on_its_way_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One process owns an SQLite store: what it finds on its way at its start has an unknown outcome at once."""
     monkeypatch.setattr(reconcile, "run", story.idle)
-    async with story.open_timed(tmp_path / "first") as timed:
-        payment = await authorized(timed.house)
-        await reserved(timed.house, payment, Kind.CAPTURE)
-        await timed.house.gateway.store.close()
-        async with run_gateway(timed.house, clock=timed.clock):
-            assert (await operations(timed.house, payment))[-1] == ("capture", "unknown")
+    async with story.open_timed(tmp_path) as timed:
+        house, payment = timed.house, await authorized(timed.house)
+        await reserved(house, payment, Kind.CAPTURE)
+    async with run_gateway(house, clock=timed.clock):
+        assert (await operations(house, payment))[-1] == ("capture", "unknown")
 
 
 # Expiry
@@ -289,25 +287,35 @@ class Late(NamedTuple):
     state: str
     review: str | None = None
     late: bool = False
+    refused: bool = False
 
 
 LATE = {
     "success at the end of grace": Late(GRACE, "pay", "captured", late=True),
-    "success after it": Late(GRACE + SECOND, "pay", "expired", "paid_late"),
+    "success after it": Late(GRACE + SECOND, "pay", "expired", "paid_late", refused=True),
     "failure at the end of grace": Late(GRACE, "fail", "failed"),
-    "failure after it": Late(GRACE + SECOND, "fail", "expired"),
+    "failure after it": Late(GRACE + SECOND, "fail", "expired", refused=True),
     "in progress": Late(HOUR, "pending", "expired"),
 }
 
 
+@pytest.fixture
+async def today(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Timed]:
+    """A house whose clock begins now: the PSP's simulator writes the real time into its callbacks."""
+    monkeypatch.setattr(reconcile, "run", story.idle)
+    async with story.open_timed(tmp_path, start=datetime.now(UTC).replace(microsecond=0)) as opened:
+        yield opened
+
+
 @pytest.mark.parametrize("name", LATE)
-async def test_a_callback_after_expiry(timed: Timed, name: str) -> None:
+async def test_a_callback_after_expiry(today: Timed, name: str) -> None:
     """Expiry is soft: proof within grace moves the payment and is marked late, money after it is for a person."""
-    row, house = LATE[name], timed.house
+    row, house, timed = LATE[name], today.house, today
     payment = await psp_payment(house)
     await timed.pass_by(DAY)
     await timed.pass_by(row.after)
-    await house.press(payment, row.button)
+    told = await house.press(payment, row.button)
+    assert told.json["status"] == (400 if row.refused else 204)
     now = await house.payment(payment["id"])
     assert (now["state"], await review_of(house, payment)) == (row.state, row.review)
     assert now["amount_captured"] == ("162.48" if row.state == "captured" else "0.00")
@@ -347,8 +355,10 @@ async def test_a_customer_who_accepts_after_grace(timed: Timed) -> None:
     """Nobody polls any more; a customer who comes back now is for a person, the payment stays expired."""
     house = timed.house
     payment = await expired(timed)
-    await timed.pass_by(GRACE + HOUR)
-    assert await timed.next_look(payment) is None
+    await timed.pass_by(GRACE)
+    asked = await lookups(house, payment)
+    await timed.pass_by(DAY)
+    assert (await lookups(house, payment), await timed.next_look(payment)) == (asked, None)
     await accept(house, payment)
     now = await house.payment(payment["id"])
     assert (now["state"], await review_of(house, payment)) == ("expired", "paid_late")
@@ -496,7 +506,7 @@ async def test_a_second_hint_is_followed_later(seldom: Timed) -> None:
 
 
 async def test_many_hints_at_once_share_one_lookup(seldom: Timed) -> None:
-    """Thirty visits at the same moment cause one lookup; the customer accepted nothing, so one completion is refused."""
+    """Thirty visits at the same moment cause one lookup and one completion, which is refused: nobody accepted."""
     house = seldom.house
     payment = await awaiting(house)
     order = await far_order(house, payment)

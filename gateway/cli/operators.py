@@ -1,0 +1,111 @@
+"""Calls to the operators' listener of a running gateway: what a person decides is changed there and nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import aiohttp
+import click
+import msgspec
+from yarl import URL
+
+from gateway.cli.loading import http_url, load
+from gateway.core.secret import Secret
+from gateway.web.problems import MEDIA_TYPE
+
+KEY = "GATEWAY_ADMIN_KEY"
+"""The environment variable with the operators' key: an argument could be read by everybody on the machine."""
+
+ANSWERED_WITHIN = aiohttp.ClientTimeout(total=30, connect=5)
+
+T = TypeVar("T")
+
+admin_url_option = click.option(
+    "--admin-url", metavar="URL", help="The operators' listener; without it server.admin of the settings."
+)
+
+
+class Operators(NamedTuple):
+    """Where the operators' listener is, e.g. ``http://127.0.0.1:8081``, and the key that opens it."""
+
+    url: str
+    key: Secret
+
+
+class Answer(NamedTuple):
+    """A status and a whole body."""
+
+    status: int
+    media_type: str
+    body: bytes
+
+
+class _Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """What of ``application/problem+json`` is shown; ``detail`` names the fields too."""
+
+    detail: str
+
+
+def operators(config: Path, admin_url: str | None) -> Operators:
+    """Find listener and key. Settings are read only where no address is given.
+
+    Raises click's usage error for an address that cannot be one, and its exception when there is no key.
+    """
+    key = os.environ.get(KEY, "").strip()
+    if not (key and key.isascii() and key.isprintable()):
+        raise click.ClickException(f"set {KEY} to the operators' key (gateway keys new --admin makes one)")
+    return Operators(_given(admin_url) if admin_url is not None else _from_settings(config), Secret(key))
+
+
+def ask(listener: Operators, method: str, path: str, *, body: msgspec.Struct | None = None, wanted: type[T]) -> T:
+    """Send one request and read its answer. ``path`` is already encoded.
+
+    Raises click's exception, one line, for whatever is not that answer.
+    """
+    answer = asyncio.run(_exchange(listener, method, path, body))
+    try:
+        if answer.status == 200:
+            return msgspec.json.decode(answer.body, type=wanted)
+        if answer.media_type == MEDIA_TYPE:
+            raise click.ClickException(msgspec.json.decode(answer.body, type=_Problem).detail)
+    except msgspec.DecodeError:
+        pass  # somebody else is listening there
+    raise click.ClickException(f"{listener.url} did not answer as a gateway does (status {answer.status})")
+
+
+def _given(url: str) -> str:
+    """Check an address. Raises click's usage error."""
+    try:
+        parts = URL(url)
+        fits = parts.scheme in ("http", "https") and bool(parts.host and parts.port) and parts.user is None
+    except ValueError:
+        fits = False
+    if not fits:
+        raise click.BadParameter("must be such as http://127.0.0.1:8081", param_hint="--admin-url")
+    return url.rstrip("/")
+
+
+def _from_settings(config: Path) -> str:
+    admin = load(config).settings.server.admin
+    if admin.port == 0:
+        raise click.UsageError("server.admin.port is 0: give --admin-url, as the server's ready line names it")
+    return http_url(admin.host, admin.port)
+
+
+async def _exchange(listener: Operators, method: str, path: str, body: msgspec.Struct | None) -> Answer:
+    headers = {"Authorization": f"Bearer {listener.key.reveal()}", "Content-Type": "application/json"}
+    data = None if body is None else msgspec.json.encode(body)
+    url = URL(listener.url + path, encoded=True)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=ANSWERED_WITHIN) as http,
+            http.request(method, url, data=data, headers=headers, allow_redirects=False) as answer,
+        ):
+            return Answer(answer.status, answer.content_type, await answer.read())
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
+        raise click.ClickException(f"cannot connect to {listener.url}: does the gateway run there?") from None
+    except (aiohttp.ClientError, TimeoutError):
+        raise click.ClickException(f"{listener.url} gave no answer: look before you try again") from None

@@ -1,0 +1,137 @@
+"""``gateway payments review``: what a person must look at, and what they decide. The running gateway does it."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+from urllib.parse import quote
+
+import click
+import msgspec
+
+from gateway.cli.loading import config_option, json_option
+from gateway.cli.operators import admin_url_option, ask, operators
+from gateway.cli.output import print_json, print_pairs, print_table
+from gateway.core.views import PaymentView
+from gateway.web.admin import OpenOperationList, ResolveOperation, ResolveReview, ReviewList
+
+REVIEW_COLUMNS = ("id", "tenant", "account", "merchant_reference", "state", "amount", "currency", "reason", "since")
+OPERATION_COLUMNS = ("id", "tenant", "payment_id", "kind", "status", "note", "created_at")
+
+
+def _words(kind: object) -> Iterator[str]:
+    """The words a ``Literal`` allows, however deep in a type."""
+    for inner in get_args(kind):
+        if isinstance(inner, str):
+            yield inner
+        else:
+            yield from _words(inner)
+
+
+def _os_user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # as in a container with a number for a user
+        raise click.UsageError("your user has no name on this machine: give --actor") from None
+
+
+STATES = tuple(_words(get_type_hints(ResolveReview)["state"]))
+OUTCOMES = tuple(_words(get_type_hints(ResolveOperation)["outcome"]))
+
+reason_option = click.option("--reason", required=True, metavar="TEXT", help="Why; kept in the timeline.")
+actor_option = click.option(
+    "--actor",
+    default=_os_user,
+    show_default="your user name",
+    metavar="NAME",
+    help="Who decides; kept in the timeline.",
+)
+
+
+def _listener_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that every command here has."""
+    for option in (json_option, config_option, admin_url_option):
+        command = option(command)
+    return command
+
+
+@click.group()
+def review() -> None:
+    """Decide what only a person can.
+
+    Asks the operators' listener of the running gateway, with the key in the environment's GATEWAY_ADMIN_KEY.
+    """
+
+
+@review.command("list")
+@_listener_options
+def list_reviews(admin_url: str | None, config: Path, as_json: bool) -> None:
+    """List payments that a person must look at, newest first."""
+    found = ask(operators(config, admin_url), "GET", "/admin/v1/reviews", wanted=ReviewList)
+    if as_json:
+        print_json(found)
+        return
+    print_table(REVIEW_COLUMNS, (_row(payment) for payment in found.data))
+
+
+@review.command()
+@click.argument("payment_id")
+@reason_option
+@click.option("--state", type=click.Choice(STATES), help="Set this state; only where you know better.")
+@actor_option
+@_listener_options
+def resolve(
+    payment_id: str, reason: str, state: Any, actor: str, admin_url: str | None, config: Path, as_json: bool
+) -> None:
+    """Clear a payment's review flag.
+
+    The payment goes on as it stands; --state sets what the records got wrong.
+    """
+    body = ResolveReview(reason=reason, actor=actor, state=state)
+    path = f"/admin/v1/reviews/{quote(payment_id, safe='')}/resolve"
+    _print_payment(ask(operators(config, admin_url), "POST", path, body=body, wanted=PaymentView), as_json)
+
+
+@review.command()
+@_listener_options
+def operations(admin_url: str | None, config: Path, as_json: bool) -> None:
+    """List operations without an outcome, oldest first."""
+    path = "/admin/v1/operations?status=unknown"
+    found = ask(operators(config, admin_url), "GET", path, wanted=OpenOperationList)
+    if as_json:
+        print_json(found)
+        return
+    print_table(OPERATION_COLUMNS, ([getattr(one, column) for column in OPERATION_COLUMNS] for one in found.data))
+
+
+@review.command()
+@click.argument("operation_id")
+@click.option("--outcome", type=click.Choice(OUTCOMES), required=True, help="How it ended.")
+@reason_option
+@actor_option
+@_listener_options
+def settle(
+    operation_id: str, outcome: Any, reason: str, actor: str, admin_url: str | None, config: Path, as_json: bool
+) -> None:
+    """Settle an operation without an outcome.
+
+    Nothing is sent to the provider: look there first.
+    """
+    body = ResolveOperation(outcome=outcome, reason=reason, actor=actor)
+    path = f"/admin/v1/operations/{quote(operation_id, safe='')}/resolve"
+    _print_payment(ask(operators(config, admin_url), "POST", path, body=body, wanted=PaymentView), as_json)
+
+
+def _row(payment: PaymentView) -> list[object]:
+    flag = {} if payment.review is None else msgspec.structs.asdict(payment.review)
+    return [flag[column] if column in flag else getattr(payment, column, None) for column in REVIEW_COLUMNS]
+
+
+def _print_payment(payment: PaymentView, as_json: bool) -> None:
+    if as_json:
+        print_json(payment)
+        return
+    shown = ("id", "tenant", "state", "amount", "amount_captured", "amount_refunded", "currency", "version")
+    print_pairs({name: getattr(payment, name) for name in shown})
