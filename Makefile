@@ -5,7 +5,7 @@ READY := .venv/.ready
 
 .PHONY: demo test check format serve bench clean
 
-demo: $(READY)  ## the whole story on this machine: gateway, both simulators, one payment each
+demo: $(READY)  ## the whole story on this machine: gateway, both simulators, payments through both
 	$(BIN)/gateway demo
 
 test: $(READY)  ## all tests

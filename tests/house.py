@@ -292,7 +292,7 @@ async def open_house(
     ports = {name: bound.getsockname()[1] for name, bound in sockets.items()}
     written = basic_settings(ports)
     change(written)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240  # before anything runs
     path = folder / "settings.yaml"
     path.write_text(yaml.safe_dump(written, sort_keys=False))
     registry = load_plugins(extra=extra_plugins)

@@ -69,9 +69,12 @@ class Tenant:
         return app
 
     async def told(self, payment_id: str, version: int) -> dict[str, Any]:
-        """Wait for the verified webhook of a payment's version. Raises ``TimeoutError``."""
-        async with self._arrived, asyncio.timeout(WEBHOOK_WAIT):
-            await self._arrived.wait_for(lambda: (payment_id, version) in self._received)
+        """Wait for the verified webhook of a payment's version. Raises ``StepFailed``."""
+        try:
+            async with self._arrived, asyncio.timeout(WEBHOOK_WAIT):
+                await self._arrived.wait_for(lambda: (payment_id, version) in self._received)
+        except TimeoutError:
+            raise StepFailed(f"expected: a verified webhook of version {version} of {payment_id}") from None
         return self._received[payment_id, version]
 
     async def _receive(self, request: web.Request) -> web.Response:

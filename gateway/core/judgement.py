@@ -9,11 +9,12 @@ from datetime import datetime
 
 import msgspec
 
+from gateway.core.draft import Change
 from gateway.core.errors import Reason
 from gateway.core.facts import Cause, Event, Recorded, Refused, Repeated, Verdict
 from gateway.core.payment import Operation, Payment
 from gateway.core.rules import Terms
-from gateway.core.states import CLOSED_TO_CALLBACKS, Change, apply, row_of
+from gateway.core.states import CLOSED_TO_CALLBACKS, apply, row_of
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from gateway.core.commands import Command, Kind
+from gateway.core.draft import Change
 from gateway.core.errors import (
     Conflict,
     GatewayError,
@@ -28,7 +29,7 @@ from gateway.core.facts import Cause, Fact, NeverSent, Observation, Pending, Sta
 from gateway.core.mapping import FieldProblem
 from gateway.core.outcome import outcome
 from gateway.core.payment import Before, Failure, FailureCode, Operation, Payment, Status
-from gateway.core.states import Change, apply
+from gateway.core.states import apply
 from gateway.core.wire import HttpRequest
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import statements

@@ -13,7 +13,8 @@ from gateway.core.commands import CancelPayment, Kind
 from gateway.core.errors import Conflict, ProviderError, TenantError, Unavailable
 from gateway.core.facts import Cause, DeadlineNear, Expired, Fact, Unknown
 from gateway.core.payment import Payment, ReviewReason, State, Status
-from gateway.core.states import EXPIRES, apply, two_live_orders
+from gateway.core.states import EXPIRES, apply
+from gateway.core.succession import two_live_orders
 from gateway.drivers.store import statements
 from gateway.drivers.store.queries import AgendaRow, Loaded
 from gateway.flows import lookup

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from gateway.core.agenda import next_look
 from gateway.core.commands import Kind
+from gateway.core.draft import Change
 from gateway.core.payment import Operation, Payment, PaymentEvent
-from gateway.core.states import Change
 from gateway.core.views import operation_answer, refund_view, webhook_body
 from gateway.drivers.store import statements
 from gateway.drivers.store.queries import Loaded

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from gateway.core.draft import Change
 from gateway.core.payment import Payment, PaymentEvent, State
-from gateway.core.states import Change, released, two_live_orders
+from gateway.core.succession import released, two_live_orders
 from gateway.drivers.store import statements
 from gateway.drivers.store.queries import Loaded
 from gateway.drivers.store.statements import Statement

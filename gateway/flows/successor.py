@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from gateway.core.commands import Kind, Order
 from gateway.core.money import Money
 from gateway.core.payment import Payment, State
-from gateway.core.states import replaced
+from gateway.core.succession import replaced
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import statements
 from gateway.flows.context import Gateway

@@ -7,11 +7,12 @@ from decimal import Decimal
 from typing import Any
 
 from gateway.core.commands import Kind
+from gateway.core.draft import Change
 from gateway.core.facts import Cause, Fact, Observation, Stage
 from gateway.core.money import Money
 from gateway.core.payment import Before, Operation, Payment, State, Status
 from gateway.core.rules import Rules, Terms
-from gateway.core.states import Change, apply
+from gateway.core.states import apply
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 LATER = AT + timedelta(seconds=1)

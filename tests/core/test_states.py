@@ -14,6 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.core.commands import Charges, Kind, Order
+from gateway.core.draft import Change
 from gateway.core.errors import Reason
 from gateway.core.facts import (
     Absent,
@@ -33,7 +34,6 @@ from gateway.core.facts import (
 from gateway.core.money import Amount
 from gateway.core.payment import Before, Failure, FailureCode, Operation, Payment, Review, ReviewReason, State, Status
 from gateway.core.rules import Actual, Terms, Tolerance
-from gateway.core.states import Change
 from tests.core.core_parts import (
     AT,
     GRACE,

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from gateway.core import documents
 from gateway.core.commands import Kind
+from gateway.core.draft import Change
 from gateway.core.facts import (
     Absent,
     Cause,
@@ -31,7 +32,7 @@ from gateway.core.facts import (
 )
 from gateway.core.payment import Before, Operation, Payment, PaymentEvent, State, Status
 from gateway.core.rules import Actual, Terms
-from gateway.core.states import Change, apply
+from gateway.core.states import apply
 from tests.core.core_parts import AT, GRACE, TAKEN, make_operation, make_payment, make_terms, saw
 
 PAST_GRACE = AT + GRACE + timedelta(seconds=1)

@@ -1,0 +1,103 @@
+"""A change in the making: payment and operation being moved, then one version with its event, or none.
+
+Each versioned change is one version, one event, one webhook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from gateway.core.errors import Reason
+from gateway.core.facts import Cause
+from gateway.core.payment import Alert, Operation, Payment, PaymentEvent, Review, ReviewReason, Status
+
+_VERSIONED = (
+    "state",
+    "money",
+    "captured",
+    "refunded",
+    "provider_reference",
+    "redirect_url",
+    "failure",
+    "review",
+    "replaced_by",
+)
+"""Members whose change makes a new version; an alert and a declined tenant command make one too."""
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What a fact did: payment and operation as they are now, the event if a version was made, a callback's refusal."""
+
+    payment: Payment
+    operation: Operation | None
+    event: PaymentEvent | None = None
+    refusal: Reason | None = None
+
+
+class Draft(msgspec.Struct, kw_only=True):
+    """The change being made; ``finish`` turns it into a version, if it is one."""
+
+    payment: Payment
+    operation: Operation | None
+    alerts: list[str]
+    details: dict[str, str]
+    refusal: Reason | None = None
+    type: str | None = None
+
+    def set(self, **members: Any) -> None:
+        """Change members of the payment."""
+        self.payment = replace(self.payment, **members)
+
+    def settle(self, status: Status, **members: Any) -> None:
+        """Change the operation's status and members, if there is one."""
+        if self.operation is not None:
+            self.operation = replace(self.operation, status=status, **members)
+
+    def flag(self, reason: ReviewReason, at: datetime) -> None:
+        """Raise the review flag; the first reason stands until a person clears it."""
+        if self.payment.review is None:
+            self.set(review=Review(reason=reason, since=at))
+            self.details["review"] = reason
+
+
+def finish(
+    before: Payment,
+    operation: Operation | None,
+    draft: Draft,
+    *,
+    cause: Cause,
+    messages: Mapping[str, str],
+    at: datetime,
+) -> Change:
+    """Compare with what was before: one new version and its event, or none. ``messages``: alert texts by code."""
+    if draft.operation is not None and draft.operation != operation:
+        draft.operation = replace(draft.operation, updated_at=at)
+        draft.details["operation_id"] = draft.operation.id
+    alerts = tuple(Alert(code=code, message=messages[code]) for code in draft.alerts if code in messages)
+    changed = any(getattr(before, name) != getattr(draft.payment, name) for name in _VERSIONED)
+    if not (changed or alerts or draft.type):
+        return Change(payment=draft.payment, operation=draft.operation, refusal=draft.refusal)
+    after = replace(draft.payment, version=before.version + 1, updated_at=at, alerts=alerts)
+    event = PaymentEvent(
+        type=_type_of(before, after, draft.type),
+        version=after.version,
+        cause=cause,
+        state_before=before.state,
+        state_after=after.state,
+        at=at,
+        details=draft.details,
+    )
+    return Change(payment=after, operation=draft.operation, event=event, refusal=draft.refusal)
+
+
+def _type_of(before: Payment, after: Payment, named: str | None) -> str:
+    if after.state is not before.state or after.refunded != before.refunded:
+        return f"payment.{after.state}"
+    if after.review is not None and before.review is None:
+        return "payment.review"
+    return named or "payment.updated"

@@ -1,0 +1,89 @@
+"""Whether what a provider says can be about this payment: currency, totals, ids. Pure judgements over values."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from gateway.core.commands import Kind
+from gateway.core.facts import Observation, Stage
+from gateway.core.money import quantized
+from gateway.core.payment import Operation, Payment, ReviewReason
+from gateway.core.rules import Actual, Rules, Terms, fits
+
+
+def in_digits(seen: Observation, digits: int) -> Observation:
+    """Give the amounts the currency's digits; one that does not fit stays as it is and is a misfit."""
+
+    def exact(amount: Decimal | None) -> Decimal | None:
+        try:
+            return None if amount is None else quantized(amount, digits)
+        except ValueError:
+            return Decimal("NaN")
+
+    return replace(seen, amount=exact(seen.amount), captured=exact(seen.captured), refunded=exact(seen.refunded))
+
+
+def misfit_of(payment: Payment, operation: Operation | None, seen: Observation, terms: Terms) -> ReviewReason | None:
+    """The first thing a proved observation says that cannot be this payment's."""
+    if seen.currency is not None and seen.currency != payment.money.currency:
+        return ReviewReason.CURRENCY
+    if not _totals_fit(payment, operation, seen, terms):
+        return ReviewReason.AMOUNT
+    if seen.payment_id not in (None, payment.id):
+        return ReviewReason.REFERENCE
+    if seen.merchant_reference not in (None, payment.merchant_reference):
+        return ReviewReason.REFERENCE
+    known = payment.provider_reference
+    if terms.lookups and known is not None and seen.provider_reference not in (None, known):
+        return ReviewReason.REFERENCE
+    return None
+
+
+def _totals_fit(payment: Payment, operation: Operation | None, seen: Observation, terms: Terms) -> bool:
+    """Whether the amounts can be this payment's: none negative, no more captured than agreed, or refunded than taken.
+
+    Under a known total a smaller one is old news; a larger captured one is not, since a payment is captured once.
+    """
+    if any(amount is not None and (amount.is_nan() or amount < 0) for amount in (seen.captured, seen.refunded)):
+        return False
+    expected = _expected(payment, operation)
+    if seen.amount is not None and not _one_fits(seen.amount, expected, terms.rules):
+        return False
+    if seen.captured is not None and not _captured_fits(payment, expected, seen, seen.captured, terms.rules):
+        return False
+    return seen.refunded is None or seen.refunded <= (payment.captured or captured_by(payment, operation, seen, terms))
+
+
+def _expected(payment: Payment, operation: Operation | None) -> set[Decimal]:
+    """The amounts a provider may name: the payment's, what was captured, that of an open update or capture."""
+    expected = {payment.money.amount}
+    if payment.captured:
+        expected.add(payment.captured)
+    if operation is not None and operation.kind in (Kind.UPDATE, Kind.CAPTURE):
+        expected.add(operation.amount)
+    return expected
+
+
+def _one_fits(amount: Decimal, expected: set[Decimal], rules: Rules) -> bool:
+    return not amount.is_nan() and any(fits(rules.amount, amount, one) for one in expected)
+
+
+def _captured_fits(payment: Payment, expected: set[Decimal], seen: Observation, total: Decimal, rules: Rules) -> bool:
+    if payment.captured:
+        return total <= payment.captured
+    if total == 0:
+        return seen.stage is not Stage.CAPTURED
+    return total <= max(expected) or _one_fits(total, expected, rules)
+
+
+def captured_by(payment: Payment, operation: Operation | None, seen: Observation, terms: Terms) -> Decimal:
+    """What was taken: the provider's total, else what was received (rule Actual), else the capture's, else all."""
+    if seen.captured:
+        return seen.captured
+    if isinstance(terms.rules.amount, Actual) and seen.amount is not None:
+        return seen.amount
+    if operation is not None and operation.kind is Kind.CAPTURE:
+        return operation.amount
+    return payment.money.amount
