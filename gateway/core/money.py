@@ -80,6 +80,15 @@ def quantized(amount: Decimal, digits: int) -> Decimal:
     return rounded
 
 
+def as_written(amount: Decimal, digits: int) -> Decimal:
+    """Like ``quantized``, for what a tenant wrote: a further decimal is refused even if it is a zero."""
+    exact = quantized(amount, digits)
+    exponent = amount.as_tuple().exponent
+    if isinstance(exponent, int) and -exponent > digits:
+        raise ValueError(f"has more than the {digits} decimals of its currency")
+    return exact
+
+
 def currency_digits(code: str, extra: Mapping[str, int]) -> int | None:
     """Return how many decimals ``code`` has; None when it is no currency money can be paid in. ``extra`` wins."""
     return extra[code] if code in extra else _iso_digits(code)

@@ -11,7 +11,7 @@ from decimal import Decimal
 from urllib.parse import urlsplit
 
 from gateway.core.commands import Order
-from gateway.core.money import MAX_DIGITS, quantized
+from gateway.core.money import MAX_DIGITS, as_written
 from gateway.core.requests import CreateBody
 
 Problems = list[tuple[str, str]]
@@ -23,7 +23,7 @@ _MOST_GROUPS = 20
 def amount_problems(field: str, amount: Decimal, digits: int) -> Problems:
     """An amount to be paid: more than zero, at most 15 digits, no more decimals than its currency."""
     try:
-        exact = quantized(amount, digits)
+        exact = as_written(amount, digits)
     except ValueError as problem:
         return [(field, str(problem))]
     if exact <= 0:
@@ -98,7 +98,7 @@ def _luhn(digits: str) -> bool:
 
 def _part_problems(amount: Decimal, digits: int) -> list[str]:
     try:
-        exact = quantized(amount, digits)
+        exact = as_written(amount, digits)
     except ValueError as problem:
         return [str(problem)]
     return ["must not be negative"] if exact < 0 else []

@@ -21,7 +21,7 @@ from gateway.drivers.store import statements
 from gateway.drivers.store.queries import Loaded
 from gateway.drivers.store.statements import Statement
 from gateway.flows import lookup
-from gateway.flows.context import Gateway, log
+from gateway.flows.context import Gateway, Race, log
 from gateway.flows.record import record
 
 REFUSED_KEPT = 1000
@@ -66,6 +66,7 @@ def answer(entry: AccountEntry, verdict: Verdict, callback: Callback) -> HttpRes
 
 async def apply_event(gw: Gateway, entry: AccountEntry, callback: Callback, event: Event) -> Verdict:
     """Judge a proved event against its payment and commit row and effect together; read again if overtaken."""
+    race = Race()
     while True:
         loaded = await find_payment(gw, entry, event)
         if loaded is None:
@@ -84,6 +85,7 @@ async def apply_event(gw: Gateway, entry: AccountEntry, callback: Callback, even
         try:
             await _commit(gw, entry, callback, event, loaded, judgement)
         except Conflict:
+            race.lost()
             continue
         return judgement.verdict
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from gateway.core.agenda import Schedules
 from gateway.core.commands import CompletePayment, FetchPayment
-from gateway.core.errors import TenantError
+from gateway.core.errors import TenantError, Unavailable
 from gateway.core.payment import Payment, PaymentEvent
 from gateway.core.rules import Terms
 from gateway.core.wire import HttpRequest, HttpResponse
@@ -18,6 +18,9 @@ from gateway.drivers.clock import Clock, Ids
 from gateway.drivers.settings import AccountEntry, Settings, Tenant
 from gateway.drivers.store.queries import Store
 from gateway.provider import Session
+
+ATTEMPTS = 100
+"""Tries against other writers; each of them makes progress, so more than a few hint at a fault of ours."""
 
 SILENCE_MARGIN = 10.0
 """Seconds beyond ``provider_total`` after which an operation nobody works on has an unknown outcome."""
@@ -127,6 +130,19 @@ class Gateway:
             del self._running[name]
         if not task.cancelled() and task.exception() is not None:
             log.error("background work failed", extra={"work": name}, exc_info=task.exception())
+
+
+class Race:
+    """Counts how often another writer was first: the loser tries again, but not for ever."""
+
+    def __init__(self) -> None:
+        self._lost = 0
+
+    def lost(self) -> None:
+        """Try again. Raises ``Unavailable``, which is safe to retry, when that was once too often."""
+        self._lost += 1
+        if self._lost == ATTEMPTS:
+            raise Unavailable("other writers were first every time")
 
 
 def needs_completion(entry: AccountEntry) -> bool:

@@ -15,7 +15,7 @@ from gateway.core.views import operation_answer
 from gateway.drivers.store import statements
 from gateway.drivers.store.queries import KeyRow
 from gateway.drivers.store.statements import milliseconds
-from gateway.flows.context import Gateway
+from gateway.flows.context import Gateway, Race
 from gateway.flows.operation import Intent, submit
 
 REPLAY_WAIT = 2.0
@@ -46,6 +46,7 @@ async def once(gw: Gateway, claim: Claim, plan: Callable[[], Awaitable[Intent]])
 
     ``plan`` reads, judges and builds; it is called again when another writer was first. Raises what ``plan`` raises.
     """
+    race = Race()
     while True:
         row = await gw.store.key(claim.tenant, claim.idempotency_key)
         if row is not None:
@@ -56,6 +57,7 @@ async def once(gw: Gateway, claim: Claim, plan: Callable[[], Awaitable[Intent]])
         except Conflict as conflict:
             if conflict.on == "merchant_reference":
                 raise
+            race.lost()
             continue
         gw.start(intent.operation.id, submit(gw, intent))
         await gw.wait_for(intent.operation.id, gw.settings.timeouts.tenant_answer)

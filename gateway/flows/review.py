@@ -7,7 +7,7 @@ from gateway.core.facts import Cause, Fact, Resolved, Ruled
 from gateway.core.payment import Operation, Payment, Status
 from gateway.core.states import apply
 from gateway.drivers.store.queries import Loaded
-from gateway.flows.context import Gateway
+from gateway.flows.context import Gateway, Race
 from gateway.flows.record import record
 
 
@@ -23,6 +23,7 @@ async def unknown_operations(gw: Gateway) -> list[Operation]:
 
 async def resolve(gw: Gateway, payment_id: str, decided: Resolved) -> Payment:
     """Clear a payment's review flag, and set the state where a person knows better. Raises ``TenantError``."""
+    race = Race()
     while True:
         loaded = await _find(gw, payment_id)
         if loaded.payment.review is None:
@@ -37,22 +38,24 @@ async def resolve(gw: Gateway, payment_id: str, decided: Resolved) -> Payment:
         try:
             return await _apply(gw, loaded, decided)
         except Conflict:
-            continue
+            race.lost()
 
 
 async def rule(gw: Gateway, operation_id: str, decided: Ruled) -> Payment:
     """Settle an unknown operation by a person's word. Raises ``TenantError``."""
+    race = Race()
     while True:
         found = [one for one in await unknown_operations(gw) if one.id == operation_id]
         if not found:
             raise TenantError("not_found", "there is no such operation without an outcome")
         loaded = await gw.store.payment(found[0].tenant, found[0].payment_id)
         if loaded is None or loaded.pending_id != operation_id:
+            race.lost()
             continue
         try:
             return await _apply(gw, loaded, decided)
         except Conflict:
-            continue
+            race.lost()
 
 
 async def _apply(gw: Gateway, loaded: Loaded, decided: Fact) -> Payment:

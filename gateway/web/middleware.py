@@ -13,8 +13,8 @@ from gateway.flows.context import log
 from gateway.web.keys import GATEWAY, REQUEST_ID
 from gateway.web.problems import problem_of, problem_response
 
-HEALTH = frozenset({"/livez", "/readyz"})
-"""Paths that answer for themselves while the gateway stops."""
+ANSWER_FOR_THEMSELVES = ("/livez", "/readyz", "/callbacks/")
+"""Paths that answer in their own words while the gateway stops."""
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _HTTP_ERRORS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
@@ -44,7 +44,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
 
 async def _answer(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
     try:
-        if request.app[GATEWAY].is_stopping and request.path not in HEALTH:
+        if request.app[GATEWAY].is_stopping and not request.path.startswith(ANSWER_FOR_THEMSELVES):
             raise ShuttingDown("the gateway is stopping")
         return await handler(request)
     except GatewayError as error:

@@ -15,7 +15,7 @@ from gateway.core.signing import read_token
 from gateway.core.wire import Callback, Headers
 from gateway.drivers.settings import AccountEntry
 from gateway.flows import callbacks
-from gateway.flows.context import Gateway
+from gateway.flows.context import Gateway, log
 from gateway.flows.lookup import hint_work
 from gateway.web.keys import GATEWAY, LIMITS
 
@@ -47,11 +47,22 @@ async def receive(request: web.Request) -> web.StreamResponse:
     else:
         suffix = request.match_info.get("suffix", "")
     callback, early = await _read(request, gw, suffix, payment_id)
-    verdict = _limited(request, gw, entry) or early or await callbacks.accept(gw, entry, callback)
+    verdict = _limited(request, gw, entry) or early or await _accept(gw, entry, callback)
     if suffix in BROWSER and payment_id is not None:
         return await _send_browser_on(request, gw, entry, payment_id, suffix, verdict)
     answer = callbacks.answer(entry, verdict, callback)
     return web.Response(status=answer.status, body=answer.body or None, headers=list(answer.headers))
+
+
+async def _accept(gw: Gateway, entry: AccountEntry, callback: Callback) -> Verdict:
+    """Accept a callback; a stopping gateway and a fault of ours are said in the provider's own words."""
+    if gw.is_stopping:
+        return Busy()
+    try:
+        return await callbacks.accept(gw, entry, callback)
+    except Exception:  # the edge: nothing was acknowledged, so the sender tries again
+        log.exception("fault", extra={"account": entry.name, "tenant": entry.tenant})
+        return Busy()
 
 
 def _payment_of(gw: Gateway, endpoint_id: str, token: str, purpose: str) -> str | None:

@@ -23,6 +23,10 @@ STOP_WITHIN = 25.0
 """Seconds that accepted requests and running operations get when the server stops."""
 
 
+LINGER = 2.0
+"""Seconds a connection stays open to read what a refused request still sends."""
+
+
 class Running(NamedTuple):
     """A server that listens. Addresses are as bound, e.g. ``http://127.0.0.1:8080``."""
 
@@ -77,7 +81,9 @@ class _Listening(NamedTuple):
 
 
 async def _listen(app: web.Application, host: str, port: int, stack: contextlib.AsyncExitStack) -> _Listening:
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_WITHIN, handle_signals=False)
+    runner = web.AppRunner(
+        app, access_log=None, shutdown_timeout=STOP_WITHIN, handle_signals=False, lingering_time=LINGER
+    )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     site = web.TCPSite(runner, host, port)

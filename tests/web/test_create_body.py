@@ -70,6 +70,8 @@ async def test_amounts_that_are_taken(shared_house: House, literal: str, currenc
         ('"10.505"', "USD"),
         ("10.505", "USD"),
         ('"500.5"', "JPY"),
+        ('"500.0"', "JPY"),
+        ('"10.500"', "USD"),
         ('"1.2505"', "KWD"),
         ('"0"', "USD"),
         ('"0.00"', "USD"),

@@ -335,7 +335,9 @@ async def test_a_command_is_refused_before_any_call(shared_house: House, name: s
 async def test_credit_key_takes_dollars_only(shared_house: House, currency: str) -> None:
     """A payment in another currency is refused before any call."""
     amount = "500" if currency == "JPY" else "500.00"
-    body = creditkey_body(amount=amount, currency=currency, order=order_of(amount))
+    order = order_of(amount)
+    order["items"][0]["price"] = amount
+    body = creditkey_body(amount=amount, currency=currency, order=order)
     reply = await shared_house.create(body)
     assert (reply.status, reply.json["code"]) == (422, "currency_not_supported")
     orders = await shared_house.far_orders("creditkey")
