@@ -52,7 +52,7 @@ def _event(event_id: str, event: PaymentEvent) -> Line:
 
 def _operation(operation: Operation) -> Iterator[Line]:
     """Its begin, and how it stands once that is known."""
-    amount = {"amount": f"{operation.amount:f}"}
+    amount = {"amount": f"{operation.amount:f}", "account": operation.account}
     yield _of(operation, operation.created_at, f"{operation.kind} {Status.SENDING}", amount)
     if operation.status is not Status.SENDING:
         failure = {"failure": operation.failure.message} if operation.failure else {}

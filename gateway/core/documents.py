@@ -8,12 +8,13 @@ import msgspec
 
 from gateway.core.money import Amount
 from gateway.core.payment import Operation, Payment, PaymentEvent
+from gateway.core.strictjson import JsonNumber
 
 
 def amount_hook(wanted: type, given: Any) -> Any:
     """msgspec ``dec_hook``: read an ``Amount``; its ``ValueError`` becomes an error that names the member."""
     if wanted is Amount:
-        return Amount.read(given)
+        return Amount.read(given.text if isinstance(given, JsonNumber) else given)
     raise TypeError(f"no reader for {wanted.__name__}")
 
 

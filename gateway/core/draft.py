@@ -78,6 +78,9 @@ def finish(
     if draft.operation is not None and draft.operation != operation:
         draft.operation = replace(draft.operation, updated_at=at)
         draft.details["operation_id"] = draft.operation.id
+        if draft.operation.not_sent_before:
+            draft.details["account"] = draft.operation.account
+            draft.details["not_sent"] = ", ".join(draft.operation.not_sent_before)
     alerts = tuple(Alert(code=code, message=messages[code]) for code in draft.alerts if code in messages)
     changed = any(getattr(before, name) != getattr(draft.payment, name) for name in _VERSIONED)
     if not (changed or alerts or draft.type):

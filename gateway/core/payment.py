@@ -102,7 +102,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     ``amount``: the new total (update), what to capture or refund, else the payment's total. ``order`` and ``reason``
     are the command's. ``contrary_since`` is when a lookup first showed that it had no effect. ``account`` is where
     it was sent. ``note`` says why it is unknown. ``answers_with`` is the payment whose request made it, where that is
-    another one (a successor's create answers with the payment it replaces).
+    another one (a successor's create answers with the payment it replaces). ``not_sent_before`` are account and id of
+    the operations it follows, which were not sent.
     """
 
     id: str
@@ -117,6 +118,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: datetime
     idempotency_key: str | None = None
     answers_with: str | None = None
+    not_sent_before: tuple[str, ...] = ()
     order: Order | None = None
     reason: str | None = None
     failure: Failure | None = None

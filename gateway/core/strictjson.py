@@ -15,6 +15,9 @@ import msgspec
 
 MAX_NESTING = 64
 
+LONGEST_INT = 18
+"""Characters of an integer that is read as ``int``: each fits 64 bits."""
+
 
 class JsonNumber:
     """A JSON number by its literal text, e.g. ``432.980``. No Struct: msgspec would write that as an object."""
@@ -48,13 +51,25 @@ def loads(data: bytes) -> Any:
 
 
 def loads_exact(data: bytes) -> Any:
-    """Read JSON with integers as ``int`` and other numbers as exact ``Decimal``. Raises ``NotStrictJson``."""
+    """Read JSON with integers of up to 18 digits as ``int`` and other numbers as ``JsonNumber``.
+
+    Raises ``NotStrictJson``.
+    """
     return _read(data, _EXACT)
 
 
 def dumps(value: Any) -> bytes:
     """Write compact JSON; ``JsonNumber`` as its text, ``Decimal`` as a text member. Keeps the order of members."""
     return _ENCODER.encode(value)
+
+
+def canonical(value: Any) -> bytes:
+    """Write like ``dumps``, with the members of every object in the order of their names."""
+    return _SORTED.encode(value)
+
+
+def _integer(text: str) -> int | JsonNumber:
+    return int(text) if len(text) <= LONGEST_INT else JsonNumber(text)
 
 
 def _read(data: bytes, decoder: json.JSONDecoder) -> Any:
@@ -133,5 +148,8 @@ def _plain(value: object) -> object:
 _LITERAL = json.JSONDecoder(
     parse_int=JsonNumber, parse_float=JsonNumber, parse_constant=_no_constant, object_pairs_hook=_unique
 )
-_EXACT = json.JSONDecoder(parse_float=Decimal, parse_constant=_no_constant, object_pairs_hook=_unique)
+_EXACT = json.JSONDecoder(
+    parse_int=_integer, parse_float=JsonNumber, parse_constant=_no_constant, object_pairs_hook=_unique
+)
 _ENCODER = msgspec.json.Encoder(enc_hook=_plain)
+_SORTED = msgspec.json.Encoder(enc_hook=_plain, order="sorted")

@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from decimal import Decimal
-from urllib.parse import urlsplit
 
 from gateway.core.commands import Order
 from gateway.core.money import MAX_DIGITS, as_written
 from gateway.core.requests import CreateBody
+from gateway.core.wire import origin_of
 
 Problems = list[tuple[str, str]]
 
@@ -56,14 +56,7 @@ def url_problems(field: str, url: str | None, origins: Collection[str]) -> Probl
     """A browser is only sent to an origin the tenant registered (``return_origins``)."""
     if url is None:
         return []
-    if not url.isascii() or any(character <= " " for character in url):
-        return [(field, "must be an encoded URL")]
-    try:
-        parts = urlsplit(url)
-        origin = f"{parts.scheme}://{parts.netloc}".lower()
-    except ValueError:
-        return [(field, "is no URL")]
-    if "\\" in url or "@" in parts.netloc or origin not in origins:
+    if "\\" in url or origin_of(url) not in origins:
         return [(field, "is not on an origin registered for this tenant")]
     return []
 
@@ -119,6 +112,8 @@ def _free_texts(body: CreateBody) -> Iterator[tuple[str, str]]:
         yield "$.customer.name", body.customer.name
     for part in ("fields", "metadata"):
         for name, text in (getattr(body, part) or {}).items():
+            if holds_card_number(name):
+                yield f"$.{part} (a name)", name
             yield f"$.{part}.{name}", text
     for number, item in enumerate((body.order.items if body.order else None) or ()):
         yield f"$.order.items[{number}].name", item.name

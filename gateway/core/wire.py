@@ -5,9 +5,13 @@ Bodies are raw bytes and URLs already encoded text, so that a signature sees wha
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
+
+_VISIBLE = re.compile(r"[!-~]+")
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -27,6 +31,33 @@ def media_type(headers: Headers) -> str:
 def url_for_log(url: str) -> str:
     """An URL without query and fragment, which may carry secrets."""
     return url.partition("?")[0].partition("#")[0]
+
+
+def absolute_url(text: str) -> SplitResult:
+    """The parts of an absolute http(s) URL in visible ASCII, without user-info and fragment. Raises ``ValueError``."""
+    try:
+        parts = urlsplit(text)
+        usable = parts.port != 0 and bool(parts.hostname) and parts.scheme in ("http", "https")
+    except ValueError:
+        usable = False
+    if not usable or _VISIBLE.fullmatch(text) is None:
+        raise ValueError("must be an absolute URL such as https://shop.example/path")
+    if "@" in parts.netloc:
+        raise ValueError("must not carry a user name or password")
+    if "#" in text:
+        raise ValueError("must not have a fragment")
+    return parts
+
+
+def origin_of(url: str) -> str | None:
+    """The origin of an absolute http(s) URL in one form: lower case, no default port. None if it has none."""
+    try:
+        parts = absolute_url(url.partition("#")[0])
+    except ValueError:
+        return None
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    default = {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in (None, default) else "")
 
 
 class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):

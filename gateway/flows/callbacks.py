@@ -55,6 +55,18 @@ async def accept(gw: Gateway, entry: AccountEntry, callback: Callback) -> Verdic
         return Busy()
 
 
+def judge_unread(entry: AccountEntry, callback: Callback, too_large: Refused) -> Refused:
+    """Judge a callback whose body was too large to read: a wrong method or media type is said before its size."""
+    try:
+        entry.provider.verify(callback, entry.account)
+    except CallbackRejected as rejected:
+        if rejected.reason in (Reason.METHOD, Reason.MEDIA_TYPE):
+            return Refused(reason=rejected.reason)
+    except Exception as broken:
+        log.error("plugin failed to verify", extra={"provider": entry.provider.name, "kind": type(broken).__name__})
+    return too_large
+
+
 def answer(entry: AccountEntry, verdict: Verdict, callback: Callback) -> HttpResponse:
     """Let the plugin word the verdict; a plugin that fails makes it a plain 503 or 400, never a success."""
     try:

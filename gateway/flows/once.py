@@ -76,6 +76,13 @@ async def reserve(gw: Gateway, intent: Intent, fingerprint: str) -> None:
     intent.after_commit()
 
 
+async def refuse_other_request(gw: Gateway, claim: Claim) -> None:
+    """Say first that a key was used for another request, whatever else is wrong with this one."""
+    row = await gw.store.key(claim.tenant, claim.idempotency_key)
+    if row is not None and row.fingerprint != claim.fingerprint:
+        raise TenantError("idempotency_key_reused", "this Idempotency-Key was used for another request")
+
+
 async def replay(gw: Gateway, claim: Claim, row: KeyRow) -> Answer:
     """Answer a repeated request: the stored answer, or a 409 or 202 while its operation is open."""
     if row.fingerprint != claim.fingerprint:

@@ -108,13 +108,20 @@ def members_of(payment: Payment, operation: Operation) -> dict[str, Any]:
 
 
 async def intend(gw: Gateway, entry: AccountEntry, payment: Payment, command: Command, operation: Operation) -> Intent:
-    """Build the request and open the operation on the payment as it was read."""
+    """Build the request and open the operation on the payment as it was read.
+
+    Somebody looks when no call can last any longer, whatever becomes of this process.
+    """
+    silent_at = operation.created_at + gw.schedules.silence
     return Intent(
         entry=entry,
         command=command,
         request=await build(gw, entry, command),
         operation=operation,
-        rows=[statements.open_operation(payment, operation.id)],
+        rows=[
+            statements.open_operation(payment, operation.id),
+            statements.hasten(payment.tenant, payment.id, silent_at),
+        ],
         remake=lambda _, following: replace(command, operation_id=following.id),
     )
 
@@ -142,10 +149,11 @@ async def submit(gw: Gateway, intent: Intent) -> None:
         if isinstance(fact, NeverSent) and fact.may_follow and tries < TRIES_WHEN_NOT_SENT:
             tries += 1
             following = await follow(gw, intent, fact, intent.entry)
-        elif isinstance(fact, NeverSent) and intent.fallback:
+        while following is None and isinstance(fact, NeverSent) and intent.fallback:
             tries = 1
             entry, *rest = intent.fallback
-            following = await follow(gw, replace(intent, fallback=tuple(rest)), fact, entry)
+            intent = replace(intent, fallback=tuple(rest))
+            following = await follow(gw, intent, fact, entry)
         if following is None:
             await settle(gw, intent.operation, fact)
             return
@@ -180,7 +188,13 @@ async def follow(gw: Gateway, intent: Intent, unsent: NeverSent, entry: AccountE
     moves = entry.name != before.payment.account
     payment = on_account(gw, before.payment, entry) if moves else before.payment
     operation = replace(
-        before.pending, id=gw.new_id("op"), account=entry.name, created_at=now, updated_at=now, note=None
+        before.pending,
+        id=gw.new_id("op"),
+        account=entry.name,
+        created_at=now,
+        updated_at=now,
+        note=None,
+        not_sent_before=(*before.pending.not_sent_before, f"{before.pending.account} {before.pending.id}"),
     )
     failure = Failure(code=FailureCode.NOT_SENT, message=unsent.message)
     settled = replace(before.pending, status=Status.NOT_SENT, failure=failure, updated_at=now)

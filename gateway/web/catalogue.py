@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from decimal import Decimal
 
 import msgspec
@@ -13,6 +14,13 @@ from gateway.core.mapping import Field
 from gateway.core.money import Amount
 from gateway.drivers.settings import AccountEntry, DepositMethod, Tenant
 from gateway.flows.context import Gateway
+
+_UNITS = (
+    (timedelta(days=1), "d"),
+    (timedelta(hours=1), "h"),
+    (timedelta(minutes=1), "m"),
+    (timedelta(seconds=1), "s"),
+)
 
 
 class FieldView(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,6 +127,14 @@ def label_in(labels: Mapping[str, str], language: str | None, name: str) -> str:
     return name
 
 
+def duration_text(length: timedelta) -> str:
+    """A duration as the settings write it, in the largest unit that fits it exactly."""
+    for unit, text in _UNITS:
+        if length % unit == timedelta(0):
+            return f"{length // unit}{text}"
+    return f"{length // timedelta(milliseconds=1)}ms"
+
+
 def _takes(method: DepositMethod, tenant: Tenant, currency: str | None, amount: Decimal | None) -> bool:
     allowed = method.currencies
     rules = tenant.accounts[method.account].rules.currencies
@@ -138,7 +154,7 @@ def _method(method: DepositMethod, entry: AccountEntry, language: str | None) ->
         currencies=list(method.currencies) if method.currencies is not None else None,
         amount=AmountRange(min=_text(method.min), max=_text(method.max)),
         fields=[
-            _field(field, method.fields.get(field.name) or field.label, language)
+            _field(field, {**field.label, **method.fields.get(field.name, {})}, language)
             for field in entry.account.fields.asked()
         ],
     )
@@ -156,7 +172,7 @@ def _account(gw: Gateway, entry: AccountEntry) -> AccountView:
         currencies=sorted(entry.rules.currencies) if entry.rules.currencies is not None else None,
         limits=LimitsView(
             max_increase=AmountView(amount=increase.text(), currency=increase.currency) if increase else None,
-            capture_deadline=f"{deadline.days}d" if deadline is not None else None,
+            capture_deadline=duration_text(deadline) if deadline is not None else None,
         ),
         fields=[_field(field, field.label, "en") for field in entry.account.fields.asked()],
         public={name: text for name, text in public.items() if isinstance(text, str)},

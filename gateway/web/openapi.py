@@ -9,6 +9,7 @@ import msgspec
 
 from gateway.core.errors import PROBLEMS, FieldError
 from gateway.core.money import Amount
+from gateway.core.payment import Alert
 from gateway.core.states import EVENT_TYPES
 from gateway.core.views import WebhookBody
 from gateway.web.route import Route
@@ -34,6 +35,7 @@ class ProblemView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     payment_id: str | None = None
     operation_id: str | None = None
     replaced_by: str | None = None
+    alerts: list[Alert] | None = None
 
 
 def document() -> dict[str, Any]:

@@ -47,6 +47,8 @@ async def receive(request: web.Request) -> web.StreamResponse:
     else:
         suffix = request.match_info.get("suffix", "")
     callback, early = await _read(request, gw, suffix, payment_id)
+    if isinstance(early, Refused):
+        early = callbacks.judge_unread(entry, callback, early)
     verdict = _limited(request, gw, entry) or early or await _accept(gw, entry, callback)
     if suffix in BROWSER and payment_id is not None:
         return await _send_browser_on(request, gw, entry, payment_id, suffix, verdict)

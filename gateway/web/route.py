@@ -18,7 +18,7 @@ from gateway.core.signing import sha256_hex
 from gateway.core.views import to_json
 from gateway.drivers.settings import Tenant
 from gateway.flows.context import Gateway
-from gateway.flows.once import Answer, Claim
+from gateway.flows.once import Answer, Claim, refuse_other_request
 from gateway.web.keys import GATEWAY, LIMITS
 
 BODY_LIMIT = 64 * 1024
@@ -72,7 +72,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         """The request under its idempotency key; equal requests have equal fingerprints."""
         key = idempotency_key(self.request)
         parts = (self.request.method, self.route.path, sorted(self.request.match_info.items()), self.data)
-        said = msgspec.json.encode(parts, order="sorted", enc_hook=str)
+        said = strictjson.canonical(parts)
         return Claim(tenant=self.tenant.id, idempotency_key=key, fingerprint=hashlib.sha256(said).hexdigest())
 
 
@@ -101,8 +101,13 @@ def serve(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]
             if wait:
                 raise TenantError("rate_limited", "too many requests", retry_after=wait)
         data = await read_json(request, gw.settings.timeouts.request_body) if route.body is not None else {}
-        reply = await route.handler(Call(gw=gw, tenant=tenant, request=request, route=route, data=data))
-        return respond(reply)
+        call = Call(gw=gw, tenant=tenant, request=request, route=route, data=data)
+        try:
+            return respond(await route.handler(call))
+        except TenantError as refusal:
+            if route.is_idempotent and refusal.code == "validation_failed":
+                await refuse_other_request(gw, call.claim())
+            raise
 
     return handle
 
@@ -163,4 +168,6 @@ def place_of(message: str) -> tuple[str, str]:
         named = pattern.fullmatch(what)
         if named is not None:
             return f"{path}.{named[1]}", sentence
-    return path, what[:1].lower() + what[1:].replace("`", "")
+    if "matching regex" in what:
+        return path, "has characters that are not allowed here"
+    return path, what[:1].lower() + what[1:].replace("`", "").replace("JsonNumber", "number")

@@ -49,7 +49,7 @@ async def running(settings: Settings, registry: Registry, clock: Clock | None = 
             clock=clock or SystemClock(),
             observe=registry.observe,
         )
-        await check_accounts(gw)
+        await check_names(gw)
         await operation.recover(gw)
         public = await _listen(make_app(gw), settings.server.host, settings.server.port, stack)
         admin = await _listen(make_admin_app(gw), settings.server.admin.host, settings.server.admin.port, stack)
@@ -63,16 +63,18 @@ async def running(settings: Settings, registry: Registry, clock: Clock | None = 
             gw.is_stopping = True
 
 
-async def check_accounts(gw: Gateway) -> None:
-    """Refuse to start without an account that payments still need. Raises ``SettingsError``."""
-    tenants = gw.settings.tenants
-    problems = [
-        f"{gw.settings.source.name}: tenant {tenant}: accounts.{account}: is gone, but payments of it are still open"
-        for tenant, account in await gw.store.accounts_in_use(operation.grace_began(gw))
-        if tenant not in tenants or account not in tenants[tenant].accounts
-    ]
+async def check_names(gw: Gateway) -> None:
+    """Refuse to start without an account or deposit method that payments still need. Raises ``SettingsError``."""
+    problems: set[str] = set()
+    for tenant, account, method in await gw.store.named_in_use(operation.grace_began(gw)):
+        known = gw.settings.tenants.get(tenant)
+        place = f"{gw.settings.source.name}: tenant {tenant}"
+        if known is None or account not in known.accounts:
+            problems.add(f"{place}: accounts.{account}: is gone, but payments of it are still open")
+        if method is not None and (known is None or method not in known.deposit_methods):
+            problems.add(f"{place}: deposit_methods.{method}: is gone, but payments of it are still open")
     if problems:
-        raise SettingsError(problems)
+        raise SettingsError(sorted(problems))
 
 
 class _Listening(NamedTuple):

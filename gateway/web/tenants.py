@@ -10,6 +10,7 @@ import msgspec
 
 from gateway.core.commands import FetchPayment
 from gateway.core.errors import TenantError, invalid
+from gateway.core.ids import uuid_of
 from gateway.core.payment import State
 from gateway.core.requests import CaptureBody, CreateBody, EmptyBody, RefundBody, UpdateBody
 from gateway.core.views import (
@@ -140,7 +141,7 @@ async def accounts(call: Call) -> Reply:
 
 async def deposit_methods(call: Call) -> Reply:
     """``GET /v1/deposit-methods``."""
-    query = call.request.query
+    query = {name: value for name, value in call.request.query.items() if value}
     return Reply(
         view=catalogue.deposit_methods(
             call.tenant,
@@ -152,13 +153,16 @@ async def deposit_methods(call: Call) -> Reply:
 
 
 def filter_of(query: Mapping[str, str]) -> PaymentFilter:
-    """The list's query parameters. Raises ``validation_failed`` naming the parameter."""
-    state = query.get("state")
+    """The list's query parameters; an empty one says nothing. Raises ``validation_failed`` naming the parameter."""
+    query = {name: value for name, value in query.items() if value}
+    state, cursor = query.get("state"), query.get("cursor")
+    if cursor is not None and uuid_of(cursor) is None:
+        raise invalid(("cursor", "is no next_cursor of ours"))
     if state is not None and state not in {str(one) for one in State}:
         raise invalid(("state", "is no state of a payment"))
     return PaymentFilter(
         limit=_limit(query.get("limit")),
-        cursor=query.get("cursor"),
+        cursor=cursor,
         merchant_reference=query.get("merchant_reference"),
         state=state,
         account=query.get("account"),

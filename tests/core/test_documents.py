@@ -96,6 +96,7 @@ OPERATION = Operation(
     created_at=AT,
     updated_at=LATER,
     idempotency_key="key-0001",
+    not_sent_before=("psp-main op_0",),
     answers_with="pay_0",
     order=ORDER,
     reason="damaged",

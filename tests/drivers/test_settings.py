@@ -16,7 +16,8 @@ from gateway.core.expressions import compile_expression
 from gateway.core.mapping import Origin
 from gateway.core.secret import Secret
 from gateway.core.signing import derive
-from gateway.drivers.settings import RoutingRule, blocked_plugins, load_settings, origin_of
+from gateway.core.wire import origin_of
+from gateway.drivers.settings import RoutingRule, blocked_plugins, load_settings
 from gateway.drivers.settings.reading import Raw
 from gateway.drivers.settings.shape import FileShape, ServerShape
 from tests.drivers.settings_kit import (

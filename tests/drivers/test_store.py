@@ -565,7 +565,7 @@ async def test_accounts_in_use(store: Store) -> None:
     ]
     for number, state, members in rows:
         await settled(store, number, state, **members)
-    assert {account for _, account in await store.accounts_in_use(GRACE_BEGAN)} == {"waiting", "refunding", "in grace"}
+    assert {account for _, account, _ in await store.named_in_use(GRACE_BEGAN)} == {"waiting", "refunding", "in grace"}
 
 
 async def test_a_payment_is_found_by_its_provider_reference(store: Store) -> None:

@@ -189,6 +189,25 @@ async def test_an_operation_of_a_dead_process_becomes_unknown(timed: Timed) -> N
     assert await calls(house, payment, "confirm_order") == []
 
 
+async def test_an_operation_whose_work_broke_off_becomes_unknown(timed: Timed) -> None:
+    """The work on a refund ended without an outcome; nobody looks at a captured payment, but silence is noticed."""
+    house = timed.house
+    payment = await captured(house)
+    assert await timed.next_look(payment) is None
+    gate = Wire(house).hold_answer("refund")
+    refunding = asyncio.create_task(act(house, payment, "refund", {"amount": "10.00"}))
+    await gate.reached()
+    [work] = [task for task in asyncio.all_tasks() if task.get_name().startswith("op_")]
+    work.cancel()
+    assert (await refunding).status == 202
+    await timed.pass_by(29 * SECOND)
+    assert (await operations(house, payment))[-1] == ("refund", "sending")
+    await timed.pass_by(SECOND)
+    assert (await operations(house, payment))[-1] == ("refund", "succeeded")
+    assert (await house.payment(payment["id"]))["amount_refunded"] == "10.00"
+    assert await calls(house, payment, "refund") == ["refund"]
+
+
 async def test_an_operation_that_runs_is_not_silent(timed: Timed) -> None:
     """However late it is: while this process still waits for the answer, the clock does not judge."""
     house = timed.house
@@ -197,7 +216,7 @@ async def test_an_operation_that_runs_is_not_silent(timed: Timed) -> None:
     refunding = asyncio.create_task(act(house, payment, "refund", {"amount": "10.00"}))
     await gate.reached()
     timed.clock.set(timed.clock.now() + MINUTE)
-    await reconcile.run_due(house.gateway)
+    assert await reconcile.run_due(house.gateway) == 1
     assert (await operations(house, payment))[-1] == ("refund", "sending")
     gate.open()
     assert (await refunding).json["status"] == "succeeded"

@@ -17,6 +17,7 @@ from gateway.drivers.store.statements import Statement, Unit
 from gateway.flows import reconcile
 from tests import creditkey_story as story
 from tests.creditkey_story import (
+    Gate,
     Timed,
     Wire,
     accept,
@@ -80,6 +81,20 @@ class Reservations:
                 self._first_done.set()
 
 
+class HeldReservation:
+    """Holds the next reservation of an operation; later ones pass."""
+
+    def __init__(self, house: House) -> None:
+        self.gate = Gate()
+        self._commit = house.gateway.store.commit
+        house.gateway.store.commit = self._hold
+
+    async def _hold(self, unit: Unit) -> None:
+        if not self.gate.waiting and any(one.sql.startswith("INSERT INTO operations") for one in unit):
+            await self.gate.wait()
+        await self._commit(unit)
+
+
 def statuses(*replies: Reply) -> list[int]:
     """The statuses of answers, sorted."""
     return sorted(reply.status for reply in replies)
@@ -132,6 +147,18 @@ async def test_two_refunds_at_once(house: House) -> None:
     assert (await far_order(house, payment))["refunded_amount"] == "600.00"
     assert await calls(house, payment, "refund") == ["refund"]
     assert (await house.payment(payment["id"]))["amount_refunded"] == "600.00"
+
+
+async def test_a_refund_judged_before_another_was_made(house: House) -> None:
+    """One refund was judged, another was made and answered before it was stored: it is judged anew, and refused."""
+    payment = await captured(house)
+    held = HeldReservation(house)
+    judged = asyncio.create_task(act(house, payment, "refund", {"amount": "600.00"}))
+    await held.gate.reached()
+    assert (await act(house, payment, "refund", {"amount": "600.00"})).status == 201
+    held.gate.open()
+    assert ((await judged).status, (await judged).json["code"]) == (422, "amount_too_large")
+    assert await calls(house, payment, "refund") == ["refund"]
 
 
 async def test_two_captures_at_once(house: House) -> None:

@@ -488,7 +488,6 @@ async def test_the_only_account_need_not_be_named(shared_house: House) -> None:
         b"\xef\xbb\xbf{}",
         b'{"amount": NaN}',
         b'{"amount": Infinity}',
-        b'{"amount": 1e999999999999999999999}',
         b'{"customer": {"name": "\\ud800"}}',
         b'{"amount": "1", "amount": "2"}',
         b'{"amount": "1", "\\u0061mount": "2"}',

@@ -87,17 +87,16 @@ async def test_filters_of_a_list(house: House) -> None:
         "limit=201",
         "limit=-1",
         "limit=ten",
-        "limit=",
         "limit=1e2",
         "limit=%C2%B2",
         f"limit={'9' * 5000}",
         "state=paid",
-        "state=",
         "created_after=yesterday",
         "created_after=2020-01-01",
         "created_after=2020-01-01T00:00:00",
         "created_before=0",
-        "created_before=",
+        "cursor=nonsense",
+        "cursor=%00",
     ],
 )
 async def test_a_query_that_cannot_be_used_is_named(shared_house: House, query: str) -> None:
@@ -108,7 +107,9 @@ async def test_a_query_that_cannot_be_used_is_named(shared_house: House, query: 
 
 
 @shared
-@pytest.mark.parametrize("query", ["cursor=nonsense", "cursor=%00", "merchant_reference='%20OR%201=1", "account=none"])
+@pytest.mark.parametrize(
+    "query", ["limit=", "state=", "created_before=", "merchant_reference='%20OR%201=1", "account=none"]
+)
 async def test_a_query_that_finds_nothing_special(shared_house: House, query: str) -> None:
     """Values nobody uses are searched for as they stand and break nothing."""
     assert isinstance((await get(shared_house, f"/v1/payments?{query}"))["data"], list)
@@ -378,14 +379,16 @@ async def test_deposit_methods_show_limits_and_fields(tmp_path: Path) -> None:
     """A method shows its limits and all additional parameters of its account, under its own labels where it has any."""
     async with open_house(tmp_path, change=many_labels) as house:
         shown = {one["name"]: one for one in (await get(house, "/v1/deposit-methods?lang=de"))["data"]}
+        english = {one["name"]: one for one in (await get(house, "/v1/deposit-methods?lang=en"))["data"]}
     field = {"name": "custom_1", "required": False, "max_length": 40, "pattern": "[A-Z]+"}
     assert shown["bank"] == {
         "name": "bank",
         "label": "Bank (de)",
         "currencies": ["USD", "EUR"],
         "amount": {"min": "10.00", "max": "1000"},
-        "fields": [{**field, "label": "Lounge code"}],
+        "fields": [{**field, "label": "VIP-Code"}],
     }
+    assert english["bank"]["fields"] == [{**field, "label": "Lounge code"}]
     assert shown["plain"]["amount"] == {"min": None, "max": None}
     assert shown["plain"]["fields"] == [{**field, "label": "VIP-Code"}]
     assert shown["trade"]["fields"] == []
@@ -412,7 +415,7 @@ async def test_deposit_methods_by_currency_and_amount(tmp_path: Path, query: str
 
 
 @shared
-@pytest.mark.parametrize("query", ["amount=much", "amount=", "amount=1e3"])
+@pytest.mark.parametrize("query", ["amount=much", "amount=1e3"])
 async def test_a_deposit_amount_that_is_none(shared_house: House, query: str) -> None:
     """An amount that cannot be read is 422 and named."""
     reply = await shared_house.call("GET", f"/v1/deposit-methods?{query}")

@@ -16,7 +16,6 @@ from gateway.drivers.settings.model import (
     Timeouts,
     Webhook,
 )
-from gateway.drivers.settings.urls import origin_of
 
 __all__ = [
     "AccountEntry",
@@ -34,5 +33,4 @@ __all__ = [
     "Webhook",
     "blocked_plugins",
     "load_settings",
-    "origin_of",
 ]

@@ -3,27 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-import re
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
+from gateway.core.wire import absolute_url, origin_of
 from gateway.drivers.settings.around import Around
-
-_VISIBLE = re.compile(r"[!-~]+")
-
-
-def _url(text: str) -> SplitResult:
-    try:
-        parts = urlsplit(text)
-        usable = parts.port != 0 and bool(parts.hostname) and parts.scheme in ("http", "https")
-    except ValueError:
-        usable = False
-    if not usable or _VISIBLE.fullmatch(text) is None:
-        raise ValueError("must be an absolute URL such as https://shop.example/path")
-    if "@" in parts.netloc:
-        raise ValueError("must not carry a user name or password")
-    if "#" in text:
-        raise ValueError("must not have a fragment")
-    return parts
 
 
 def _is_local(host: str) -> bool:
@@ -36,7 +19,7 @@ def _is_local(host: str) -> bool:
 
 def target_url(text: str, around: Around) -> str:
     """Check where we send to: absolute; outside development https and not this machine or a private network."""
-    parts = _url(text)
+    parts = absolute_url(text)
     if around.development:
         return text
     if parts.scheme != "https":
@@ -48,20 +31,9 @@ def target_url(text: str, around: Around) -> str:
 
 def public_url(text: str, _: Around) -> str:
     """Check what providers and browsers are told we are; a path in front of ours is allowed."""
-    if _url(text).query:
+    if absolute_url(text).query:
         raise ValueError("must not have a query")
     return text.rstrip("/")
-
-
-def origin_of(url: str) -> str | None:
-    """The origin of an absolute http(s) URL as settings keep it: lower case, no default port. None if it has none."""
-    try:
-        parts = _url(url.partition("#")[0])
-    except ValueError:
-        return None
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    default = {"http": 80, "https": 443}[parts.scheme]
-    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in (None, default) else "")
 
 
 def origin(text: str, around: Around) -> str:

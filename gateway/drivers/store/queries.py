@@ -206,15 +206,18 @@ class Store:
         )
         return [(key, received_at) for key, received_at in rows]
 
-    async def accounts_in_use(self, grace_began_before: int) -> list[tuple[str, str]]:
-        """(tenant, account) of every payment that may still move; Unix milliseconds when grace began at the latest."""
+    async def named_in_use(self, grace_began_before: int) -> list[tuple[str, str, str | None]]:
+        """(tenant, account, deposit method) of the payments that may still move.
+
+        ``grace_began_before``: Unix milliseconds; what expired before that moves no more.
+        """
         rows = await self._engine.rows(
-            "SELECT DISTINCT tenant, account FROM payments WHERE open_operation IS NOT NULL"
+            "SELECT DISTINCT tenant, account, deposit_method FROM payments WHERE open_operation IS NOT NULL"
             " OR state IN ('created', 'awaiting_customer', 'processing', 'authorized')"
             " OR (state = 'expired' AND expired_at >= ?)",
             (grace_began_before,),
         )
-        return [(tenant, account) for tenant, account in rows]
+        return [(tenant, account, method) for tenant, account, method in rows]
 
     async def reviews(self, tenants: Sequence[str]) -> list[Loaded]:
         """Payments that a person must look at, newest first."""

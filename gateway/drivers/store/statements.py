@@ -7,7 +7,7 @@ A unit of work is a list of these; an engine runs it whole or not at all. An exp
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
@@ -28,10 +28,12 @@ class Statement(NamedTuple):
 
 Unit = Sequence[Statement]
 
+EPOCH = datetime.fromtimestamp(0, UTC)
+
 
 def milliseconds(at: datetime) -> int:
     """Unix milliseconds, as every time column holds them."""
-    return round(at.timestamp() * 1000)
+    return (at - EPOCH) // timedelta(milliseconds=1)
 
 
 def optional_milliseconds(at: datetime | None) -> int | None:
@@ -46,13 +48,14 @@ def _review(payment: Payment) -> str | None:
 def insert_payment(payment: Payment, open_operation: str) -> Statement:
     """A new payment, in version 1, with its create already open."""
     return Statement(
-        "INSERT INTO payments (tenant, id, account, merchant_reference, provider_reference, state, version,"
-        " open_operation, replaced_by, review, created_at, expired_at, doc)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO payments (tenant, id, account, deposit_method, merchant_reference, provider_reference, state,"
+        " version, open_operation, replaced_by, review, created_at, expired_at, doc)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             payment.tenant,
             payment.id,
             payment.account,
+            payment.deposit_method,
             payment.merchant_reference,
             payment.provider_reference,
             payment.state,
