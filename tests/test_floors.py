@@ -55,7 +55,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
         "flows.change",
     ),
     4: (
-        "web.limits",
+        "web.limits web.connections",
         "web.keys",
         "web.problems",
         "web.route web.middleware web.providers web.catalogue",

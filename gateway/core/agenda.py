@@ -14,11 +14,14 @@ from gateway.core.payment import Operation, Payment, State, Status
 from gateway.core.rules import Terms
 from gateway.core.states import EXPIRES
 
-POLLED = frozenset({State.AWAITING_CUSTOMER, State.PROCESSING, State.AUTHORIZED})
+POLLED = frozenset({State.CREATED, State.AWAITING_CUSTOMER, State.PROCESSING, State.AUTHORIZED})
 """States in which something may happen that the provider does not push; an expired payment in grace counts too."""
 
 SECOND_WARNING_LEFT = 0.1
 """The part of the capture deadline that is left at the second warning."""
+
+
+_JUST_AFTER = timedelta(milliseconds=1)
 
 
 class Schedules(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +76,8 @@ def _moments(
         yield at + _nth(schedules.poll, tries)
     if payment.state in EXPIRES and payment.expires_at is not None:
         yield payment.expires_at
+    if payment.replaces is not None and payment.state is State.EXPIRED and payment.expired_at is not None:
+        yield from (moment for moment in (payment.expired_at + terms.grace + _JUST_AFTER,) if moment > at)
     given = payment.deadline_warnings
     yield from (moment for moment in deadline_moments(payment, terms)[given : given + 1] if given < 2 or moment > at)
 

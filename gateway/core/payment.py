@@ -140,7 +140,8 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     """The truth about one payment. Amounts are major units of ``money.currency``.
 
     ``accepted_amount`` is what a rise is measured from. ``completed``: the provider needs no completion, or one
-    succeeded. ``deadline_warnings`` counts those given since it was authorized.
+    succeeded. ``deadline_warnings`` counts those given since it was authorized. ``revision`` counts every write of the
+    row, versioned or not: a writer that read an older one is refused.
     """
 
     id: str
@@ -169,6 +170,7 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     expired_at: datetime | None = None
     deadline_warnings: int = 0
     version: int = 1
+    revision: int = 0
     deposit_method: str | None = None
     customer: Customer = Customer()
     order: Order = Order()

@@ -38,19 +38,19 @@ def urlsafe(data: bytes) -> str:
 
 def same(left: str | bytes, right: str | bytes) -> bool:
     """Compare without telling by time where the difference is."""
-    a = left.encode() if isinstance(left, str) else left
-    b = right.encode() if isinstance(right, str) else right
+    a = _bytes(left) if isinstance(left, str) else left
+    b = _bytes(right) if isinstance(right, str) else right
     return hmac.compare_digest(a, b)
 
 
 def sha256_hex(text: str) -> str:
     """Hex SHA-256 of a text, as the settings keep bearer keys."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_bytes(text)).hexdigest()
 
 
 def keyed_hash(key: Secret, text: str) -> str:
     """Hex HMAC-SHA-256: what is stored of a secret header, to be compared but not read."""
-    return hmac.new(key.reveal().encode(), text.encode("utf-8", "surrogateescape"), "sha256").hexdigest()
+    return hmac.new(key.reveal().encode(), _bytes(text), "sha256").hexdigest()
 
 
 def make_token(key: Secret, endpoint_id: str, payment: uuid.UUID, purpose: str) -> str:
@@ -68,6 +68,11 @@ def read_token(key: Secret, endpoint_id: str, token: str, purpose: str) -> uuid.
         return None
     payment = uuid.UUID(bytes=data[:16])
     return payment if same(data[16:], _tag(key, endpoint_id, payment, purpose)) else None
+
+
+def _bytes(text: str) -> bytes:
+    """The bytes a header had on the wire: what was no UTF-8 there came to us as lone surrogates."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _tag(key: Secret, endpoint_id: str, payment: uuid.UUID, purpose: str) -> bytes:

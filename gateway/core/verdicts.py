@@ -58,12 +58,15 @@ def shows(operation: Operation, seen: Observation, cause: Cause) -> Shown:
         case Kind.COMPLETE:
             if cause is Cause.REPLY and seen.stage is Stage.UNKNOWN:
                 return Shown.DONE
-            if cause is not Cause.REPLY and seen.stage is operation.before.stage is Stage.AUTHORIZED:
+            # The customer's acceptance makes the stage, with or without a completion: it shows nothing.
+            if cause is not Cause.REPLY and seen.stage is Stage.AUTHORIZED:
                 return Shown.NOT_YET
     return _SHOWN_BY_STAGE[operation.kind].get(seen.stage, Shown.UNCLEAR)
 
 
 def _shown_by_total(seen: Decimal | None, after: Decimal, before: Decimal, cause: Cause) -> Shown:
+    if cause is not Cause.REPLY and after == before:
+        return Shown.NOT_YET  # the total cannot show it; said to be not done, it may safely be asked for again
     if seen == after or (seen is None and cause is Cause.REPLY):
         return Shown.DONE
     return Shown.NOT_YET if seen == before else Shown.UNCLEAR

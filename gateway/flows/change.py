@@ -34,6 +34,7 @@ from gateway.flows import lookup, successor
 from gateway.flows.context import Gateway
 from gateway.flows.once import Answer, Claim, once
 from gateway.flows.operation import Intent, intend, members_of, new_operation
+from gateway.flows.succession import ENDED
 
 AUTHORIZED = frozenset({State.AUTHORIZED})
 UPDATABLE = frozenset({State.AWAITING_CUSTOMER, State.AUTHORIZED})
@@ -117,6 +118,7 @@ async def update(gw: Gateway, claim: Claim, payment_id: str, body: UpdateBody) -
         if limit is not None and amount - payment.accepted_amount > limit.amount:
             if not body.allow_new_checkout:
                 raise over_limit(entry, payment)
+            await not_a_living_successor(gw, payment)
             return await successor.plan(gw, claim, entry, payment, money=payment.money.with_amount(amount), order=order)
         operation = replace(begin(gw, claim, payment, Kind.UPDATE, amount), order=order)
         command = UpdatePayment(**members_of(payment, operation), order=order, merchant_status=body.merchant_status)
@@ -182,6 +184,18 @@ def not_replaced(payment: Payment) -> None:
             "the payment was replaced by a successor",
             payment_id=payment.id,
             replaced_by=payment.replaced_by,
+        )
+
+
+async def not_a_living_successor(gw: Gateway, payment: Payment) -> None:
+    """One succession at a time: while the payment that this one replaces may still be paid, no third order begins.
+
+    Raises ``invalid_state``.
+    """
+    replaced = await gw.store.payment(payment.tenant, payment.replaces) if payment.replaces is not None else None
+    if replaced is not None and replaced.payment.replaced_by == payment.id and replaced.payment.state not in ENDED:
+        raise TenantError(
+            "invalid_state", f"{replaced.payment.id}, which it replaces, is not canceled yet", payment_id=payment.id
         )
 
 

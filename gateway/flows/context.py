@@ -71,6 +71,11 @@ class Gateway:
         """One tenant's part of the settings."""
         return self.settings.tenants[tenant]
 
+    def has_account(self, payment: Payment) -> bool:
+        """Whether the settings still have the payment's account."""
+        tenant = self.settings.tenants.get(payment.tenant)
+        return tenant is not None and payment.account in tenant.accounts
+
     def entry(self, payment: Payment) -> AccountEntry:
         """The account a payment belongs to. Raises ``unknown_account`` for one that left the settings."""
         tenant = self.settings.tenants.get(payment.tenant)

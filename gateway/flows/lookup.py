@@ -18,6 +18,7 @@ from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import statements
 from gateway.drivers.store.queries import Loaded
 from gateway.flows import operation as operations
+from gateway.flows import session
 from gateway.flows.context import Gateway, log, needs_completion
 from gateway.flows.record import record
 
@@ -104,7 +105,9 @@ async def look(gw: Gateway, tenant: str, payment_id: str, *, key: str | None) ->
         gw.last_lookup.clear()
     gw.last_lookup[payment_id] = gw.clock.now()
     seen = await fetch(gw, entry, payment, key=payment.provider_reference or key)
-    if not await _is_this_payment(gw, payment, seen, key):
+    if key is None and await _is_anothers(gw, payment, seen):
+        seen = Absent()  # an order that another payment holds is not this one's: there is none
+    if await _is_anothers(gw, payment, seen) or not _is_this_payment(payment, seen, key):
         log.warning("a lookup showed another payment", extra={"payment_id": payment_id, "tenant": tenant})
         return None
     return Looked(before=before, seen=seen)
@@ -122,6 +125,9 @@ async def fetch(gw: Gateway, entry: AccountEntry, payment: Payment, *, key: str 
     request = await operations.build(gw, entry, command)
     timeouts = gw.settings.timeouts
     response = await gw.send(request, total=timeouts.provider_total, connect=timeouts.provider_connect)
+    if response.status == operations.SESSION_ENDED and session.logs_in(entry):
+        session.forget(gw, entry)
+        raise ProviderError("the session at the provider had ended")
     if not 200 <= response.status < 300 and response.status not in DEFINITE_NO:
         raise ProviderError(f"the provider answered a lookup with {response.status}")
     try:
@@ -187,7 +193,7 @@ def _should_complete(gw: Gateway, looked: Looked, hinted: bool) -> bool:
     return stage is not None and stage not in ENDED and (hinted or stage is Stage.AUTHORIZED)
 
 
-async def _is_this_payment(gw: Gateway, payment: Payment, seen: Observation | Absent, hint: str | None) -> bool:
+def _is_this_payment(payment: Payment, seen: Observation | Absent, hint: str | None) -> bool:
     """Key equal to the stored one, or, with none stored, reference, amount and currency all present and equal.
 
     That the key a hint named is not known proves nothing of the payment: anybody can name one.
@@ -198,12 +204,13 @@ async def _is_this_payment(gw: Gateway, payment: Payment, seen: Observation | Ab
     if payment.provider_reference is not None:
         same_key = seen.provider_reference in (None, payment.provider_reference)
         return same_key and named in (None, payment.merchant_reference)
-    same = (named, seen.amount, seen.currency) == (
-        payment.merchant_reference,
-        payment.money.amount,
-        payment.money.currency,
-    )
-    if not same or seen.provider_reference is None:
+    wanted = (payment.merchant_reference, payment.money.amount, payment.money.currency)
+    return seen.provider_reference is not None and (named, seen.amount, seen.currency) == wanted
+
+
+async def _is_anothers(gw: Gateway, payment: Payment, seen: Observation | Absent) -> bool:
+    """Whether the order that was found, while we know no key yet, is one that another payment holds."""
+    if isinstance(seen, Absent) or payment.provider_reference is not None or seen.provider_reference is None:
         return False
     holder = await gw.store.payment_with_key(payment.tenant, payment.account, seen.provider_reference)
-    return holder in (None, payment.id)
+    return holder not in (None, payment.id)

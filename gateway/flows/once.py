@@ -61,7 +61,10 @@ async def once(gw: Gateway, claim: Claim, plan: Callable[[], Awaitable[Intent]])
             continue
         gw.start(intent.operation.id, submit(gw, intent))
         await gw.wait_for(intent.operation.id, gw.settings.timeouts.tenant_answer)
-        return await answer_now(gw, claim)
+        try:
+            return await answer_now(gw, claim)
+        except Unavailable:  # it was done, or is being done: "nothing was done" would be a lie
+            raise in_progress() from None
 
 
 async def reserve(gw: Gateway, intent: Intent, fingerprint: str) -> None:
@@ -93,7 +96,7 @@ async def replay(gw: Gateway, claim: Claim, row: KeyRow) -> Answer:
         return Answer(status=row.answer_status, body=row.answer.encode(), is_replayed=True)
     age = milliseconds(gw.clock.now()) - row.created_at
     if age < gw.settings.timeouts.tenant_answer * 1000:
-        raise TenantError("request_in_progress", "the first request under this key is still running", retry_after=1)
+        raise in_progress()
     return await open_answer(gw, claim.tenant, row)
 
 
@@ -108,6 +111,11 @@ async def wait_for_answer(gw: Gateway, claim: Claim, row: KeyRow) -> KeyRow:
         if row.answer is not None:
             break
     return row
+
+
+def in_progress() -> TenantError:
+    """Repeat the request under the same key: it runs, or its answer cannot be read just now."""
+    return TenantError("request_in_progress", "the first request under this key is still running", retry_after=1)
 
 
 async def answer_now(gw: Gateway, claim: Claim) -> Answer:

@@ -28,7 +28,7 @@ from gateway.core.errors import (
 from gateway.core.facts import Cause, Fact, NeverSent, Observation, Pending, Stage, Unknown
 from gateway.core.mapping import FieldProblem
 from gateway.core.outcome import outcome
-from gateway.core.payment import Before, Failure, FailureCode, Operation, Payment, Status
+from gateway.core.payment import Before, Failure, FailureCode, Operation, Payment, State, Status
 from gateway.core.states import apply
 from gateway.core.wire import HttpRequest
 from gateway.drivers.settings import AccountEntry
@@ -184,6 +184,8 @@ async def follow(gw: Gateway, intent: Intent, unsent: NeverSent, entry: AccountE
     before = await load(gw, intent.operation)
     if before.pending is None or before.pending.id != intent.operation.id or intent.remake is None:
         return None
+    if intent.operation.kind is Kind.CREATE and before.payment.state is not State.CREATED:
+        return None  # a callback proved that it was begun, whatever the answer says
     now = gw.clock.now()
     moves = entry.name != before.payment.account
     payment = on_account(gw, before.payment, entry) if moves else before.payment

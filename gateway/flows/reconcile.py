@@ -7,13 +7,16 @@ never turns an unknown outcome into a failure.
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 
 from gateway.core.agenda import deadline_moments, may_be_polled, next_look
 from gateway.core.commands import CancelPayment, Kind
+from gateway.core.draft import Change
 from gateway.core.errors import Conflict, ProviderError, TenantError, Unavailable
 from gateway.core.facts import Cause, DeadlineNear, Expired, Fact, Unknown
 from gateway.core.payment import Payment, ReviewReason, State, Status
-from gateway.core.states import EXPIRES, apply
+from gateway.core.rules import Terms
+from gateway.core.states import EXPIRES, PAST_GRACE, apply, row_of
 from gateway.core.succession import two_live_orders
 from gateway.drivers.store import statements
 from gateway.drivers.store.queries import AgendaRow, Loaded
@@ -21,27 +24,26 @@ from gateway.flows import lookup
 from gateway.flows import operation as operations
 from gateway.flows.context import Gateway, log
 from gateway.flows.record import record
-from gateway.flows.succession import ACCEPTED
+from gateway.flows.succession import ACCEPTED, ENDED
 
 AT_ONCE = 16
-"""Payments looked at side by side."""
+"""Payments of one tenant looked at side by side: a slow provider delays nobody else."""
 
 LONGEST_PAUSE = 60.0
 """Seconds after which the agenda is read again, whatever it said."""
 
 
 async def run(gw: Gateway) -> None:
-    """Work off the agenda until cancelled."""
+    """Work off the agenda until cancelled. Nobody waits for another payment's provider."""
     while True:
         gw.agenda_due.clear()
         try:
-            pause = LONGEST_PAUSE
-            if not await run_due(gw):
-                now = gw.clock.now()
-                due = await gw.store.next_agenda(now)
-                if due is not None:
-                    pause = min(pause, max(0.0, due / 1000 - now.timestamp()))
-                await gw.until(gw.agenda_due, pause)
+            for task in await start_due(gw):
+                task.add_done_callback(lambda _: gw.agenda_due.set())
+            now = gw.clock.now()
+            due = await gw.store.next_agenda(now)
+            pause = LONGEST_PAUSE if due is None else min(LONGEST_PAUSE, max(0.0, due / 1000 - now.timestamp()))
+            await gw.until(gw.agenda_due, pause)
         except Unavailable as problem:
             log.error("the agenda cannot be worked off", extra={"problem": str(problem)})
             await gw.clock.sleep(1.0)
@@ -51,39 +53,68 @@ async def run(gw: Gateway) -> None:
 
 
 async def run_due(gw: Gateway) -> int:
-    """Look at every payment that is due now, once; return how many there were."""
-    rows = await gw.store.due_agenda(gw.clock.now(), AT_ONCE)
-    tasks = [gw.start(f"visit {row.payment_id}", visit(gw, row)) for row in rows]
+    """Look at the payments that are due now, once, and wait for it; return how many there were."""
+    tasks = await start_due(gw)
     if tasks:
         await asyncio.wait(tasks)
-    return len(rows)
+    return len(tasks)
+
+
+async def start_due(gw: Gateway) -> list[asyncio.Task[None]]:
+    """Start a visit at each payment that is due and not being visited, so many of one tenant's at a time."""
+    rows = await gw.store.due_agenda(gw.clock.now(), AT_ONCE)
+    return [gw.start(visit_work(row), visit(gw, row)) for row in rows if not gw.is_running(visit_work(row))]
+
+
+def visit_work(row: AgendaRow) -> str:
+    """The name under which a visit runs."""
+    return f"visit {row.payment_id}"
 
 
 async def visit(gw: Gateway, row: AgendaRow) -> None:
-    """Do for one payment what its moment asks for, then note when to look again."""
+    """Do for one payment what its moment asks for, then note when to look again.
+
+    A store that takes no writes is found out first: no provider is asked what could not be kept.
+    """
     try:
-        await _settle_silent(gw, row)
-        await _give_way(gw, row)
-        await _look(gw, row)
-        await _by_the_clock(gw, row)
-    except (ProviderError, TenantError, Conflict) as problem:
-        log.warning("a look failed", extra={"payment_id": row.payment_id, "problem": str(problem)})
-    finally:
+        await gw.store.prove_writable(gw.clock.now())
+        try:
+            await _settle_silent(gw, row)
+            await _give_way(gw, row)
+            await _look(gw, row)
+            await _by_the_clock(gw, row)
+        except (ProviderError, TenantError, Conflict) as problem:
+            log.warning("a look failed", extra={"payment_id": row.payment_id, "problem": str(problem)})
         await _note(gw, row)
+    except Exception as fault:  # a worker's loop: what failed is tried again, after a pause
+        log.error("a visit failed", extra={"payment_id": row.payment_id, "kind": type(fault).__name__})
+        await gw.clock.sleep(1.0)
 
 
 async def _note(gw: Gateway, row: AgendaRow) -> None:
     """The next look of a payment that did not change; one that did has its own moment already."""
+    tries = row.tries + 1
+    due = await _next_look(gw, row, tries)
+    await gw.store.commit([statements.looked(row.tenant, row.payment_id, was_due=row.due_at, due_at=due, tries=tries)])
+
+
+async def _next_look(gw: Gateway, row: AgendaRow, tries: int) -> datetime | None:
+    """When to look again: as the agenda says, and as long as a hint or a succession is not followed to its end."""
     loaded = await gw.store.payment(row.tenant, row.payment_id)
-    due = None
-    if loaded is not None:
-        terms = gw.terms(gw.entry(loaded.payment))
-        due = next_look(
-            loaded.payment, loaded.pending, tries=row.tries + 1, terms=terms, schedules=gw.schedules, at=gw.clock.now()
-        )
-    await gw.store.commit(
-        [statements.looked(row.tenant, row.payment_id, was_due=row.due_at, due_at=due, tries=row.tries + 1)]
-    )
+    if loaded is None or not gw.has_account(loaded.payment):
+        return None
+    now = gw.clock.now()
+    terms = gw.terms(gw.entry(loaded.payment))
+    due = next_look(loaded.payment, loaded.pending, tries=tries, terms=terms, schedules=gw.schedules, at=now)
+    if due is None and await _is_unfinished(gw, loaded.payment, terms):
+        return now + gw.schedules.reconcile[min(tries, len(gw.schedules.reconcile) - 1)]
+    return due
+
+
+async def _is_unfinished(gw: Gateway, payment: Payment, terms: Terms) -> bool:
+    if terms.lookups and await gw.store.due_hints(payment.tenant, payment.id):
+        return True
+    return await _accepted_successor(gw, payment) is not None and not await _cancel_was_decided(gw, payment)
 
 
 async def _settle_silent(gw: Gateway, row: AgendaRow) -> None:
@@ -112,10 +143,14 @@ async def _look(gw: Gateway, row: AgendaRow) -> None:
 async def _by_the_clock(gw: Gateway, row: AgendaRow) -> None:
     """Expiry, after the last look above, and the warnings ahead of the capture deadline."""
     loaded = await gw.store.payment(row.tenant, row.payment_id)
-    fact = _due_fact(gw, loaded) if loaded is not None else None
-    if loaded is None or fact is None:
+    if loaded is None:
         return
     terms = gw.terms(gw.entry(loaded.payment))
+    if loaded.payment.replaces is not None and row_of(loaded.payment, terms, gw.clock.now()) == PAST_GRACE:
+        await record(gw, loaded, Change(payment=loaded.payment, operation=loaded.pending))  # gives its place back
+    fact = _due_fact(gw, loaded)
+    if fact is None:
+        return
     made = apply(loaded.payment, loaded.pending, fact, cause=Cause.CLOCK, terms=terms, at=gw.clock.now())
     await record(gw, loaded, made)
 
@@ -132,16 +167,22 @@ def _due_fact(gw: Gateway, loaded: Loaded) -> Fact | None:
 async def _give_way(gw: Gateway, row: AgendaRow) -> None:
     """Cancel a payment whose successor was accepted; if that cannot be had, a person must look at both."""
     loaded = await gw.store.payment(row.tenant, row.payment_id)
-    if loaded is None or loaded.payment.replaced_by is None or loaded.payment.state in (State.CANCELED, State.FAILED):
-        return
-    successor = await gw.store.payment(row.tenant, loaded.payment.replaced_by)
-    if successor is None or successor.payment.state not in ACCEPTED:
+    successor = await _accepted_successor(gw, loaded.payment) if loaded is not None else None
+    if loaded is None or successor is None:
         return
     if loaded.pending is None and not await _cancel_was_decided(gw, loaded.payment):
         await _cancel(gw, loaded.payment)
         loaded = await gw.store.payment(row.tenant, row.payment_id) or loaded
     if loaded.payment.state is not State.CANCELED and await _cancel_was_decided(gw, loaded.payment):
-        await _flag_both(gw, loaded.payment, successor.payment)
+        await _flag_both(gw, loaded.payment, successor)
+
+
+async def _accepted_successor(gw: Gateway, payment: Payment) -> Payment | None:
+    """The successor that was accepted while this payment may still be paid."""
+    if payment.replaced_by is None or payment.state in ENDED:
+        return None
+    found = await gw.store.payment(payment.tenant, payment.replaced_by)
+    return found.payment if found is not None and found.payment.state in ACCEPTED else None
 
 
 async def _cancel_was_decided(gw: Gateway, payment: Payment) -> bool:

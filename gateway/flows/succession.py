@@ -8,7 +8,9 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from gateway.core.draft import Change
+from gateway.core.facts import Cause
 from gateway.core.payment import Payment, PaymentEvent, State
+from gateway.core.states import PAST_GRACE, row_of
 from gateway.core.succession import released, two_live_orders
 from gateway.drivers.store import statements
 from gateway.drivers.store.queries import Loaded
@@ -25,32 +27,36 @@ ACCEPTED = frozenset({State.AUTHORIZED, State.CAPTURED, State.PARTIALLY_REFUNDED
 async def consequences(gw: Gateway, change: Change) -> tuple[Change, list[Other]]:
     """What a change of one payment means for another; most changes mean nothing."""
     event = change.event
-    # The end of an open operation ends an expired payment for good, though its state stays.
-    if event is None or (event.state_before == event.state_after and event.state_after is not State.EXPIRED):
+    moved = event is not None and event.state_before != event.state_after
+    # The end of an open operation, or of grace, ends an expired payment for good, though its state stays.
+    if not moved and change.payment.state is not State.EXPIRED:
         return change, []
     others = await _of_successor(gw, change)
-    rival = await _rival(gw, change, event)
+    rival = await _rival(gw, change, event) if event is not None else None
     if rival is None:
         return change, others
     change, flagged = await _of_two_accepted(gw, change, rival)
     return change, [*others, *flagged]
 
 
-def has_ended(payment: Payment, pending_id: str | None) -> bool:
-    """Whether a successor came to nothing."""
-    return payment.state in ENDED or (payment.state is State.EXPIRED and pending_id is None)
+def has_ended(gw: Gateway, payment: Payment, pending_id: str | None) -> bool:
+    """Whether a successor came to nothing: failed, canceled, or expired with nothing open or past its grace."""
+    if payment.state is not State.EXPIRED:
+        return payment.state in ENDED
+    return pending_id is None or row_of(payment, gw.terms(gw.entry(payment)), gw.clock.now()) == PAST_GRACE
 
 
 async def _of_successor(gw: Gateway, change: Change) -> list[Other]:
     """A successor that ended gives its place back; one that was accepted has the replaced payment looked at now."""
     successor = change.payment
     old = await gw.store.payment(successor.tenant, successor.replaces) if successor.replaces is not None else None
-    if old is None or old.payment.replaced_by != successor.id or change.event is None:
+    if old is None or old.payment.replaced_by != successor.id or old.payment.state in ENDED:
         return []
     now = gw.clock.now()
     pending_id = change.operation.id if change.operation is not None and change.operation.is_open else None
-    if has_ended(successor, pending_id):
-        freed = released(old.payment, old.pending, cause=change.event.cause, at=now)
+    if has_ended(gw, successor, pending_id):
+        cause = change.event.cause if change.event is not None else Cause.CLOCK
+        freed = released(old.payment, old.pending, cause=cause, at=now)
         return [(old, freed, [statements.pass_reference(old.payment, holder=successor.id)])]
     if successor.state in ACCEPTED:
         same = Change(payment=old.payment, operation=old.pending)
@@ -70,7 +76,7 @@ async def _rival(gw: Gateway, change: Change, event: PaymentEvent) -> str | None
 async def _of_two_accepted(gw: Gateway, change: Change, other_id: str) -> tuple[Change, list[Other]]:
     """Both orders may stand: flag both."""
     other = await gw.store.payment(change.payment.tenant, other_id)
-    if other is None or change.event is None or has_ended(other.payment, other.pending_id):
+    if other is None or change.event is None or has_ended(gw, other.payment, other.pending_id):
         return change, []
     now, cause = gw.clock.now(), change.event.cause
     flagged = two_live_orders(change.payment, change.operation, cause=cause, at=now)

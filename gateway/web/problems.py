@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from gateway.core import strictjson
-from gateway.core.errors import PROBLEMS, GatewayError, ProviderError, TenantError, Unavailable
+from gateway.core.errors import PROBLEMS, GatewayError, NotSent, ProviderError, TenantError, Unavailable
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -21,6 +21,8 @@ def problem_of(error: GatewayError) -> TenantError:
             return error
         case Unavailable():
             return TenantError(error.code, PROBLEMS[error.code].title.lower())
+        case NotSent():  # why it was not, is about the operators' network and settings
+            return TenantError("provider_error", "connect_failed")
         case ProviderError():
             return TenantError("provider_error", str(error))
         case _:

@@ -80,14 +80,14 @@ def _limited(request: web.Request, gw: Gateway, entry: AccountEntry) -> Verdict 
 async def _read(
     request: web.Request, gw: Gateway, suffix: str, payment_id: str | None
 ) -> tuple[Callback, Verdict | None]:
-    """The callback as it came, and the verdict that already follows from a body too large or too slow."""
+    """The callback as it came, and the verdict that already follows from a body too large, too slow or broken off."""
     body = b""
     early: Verdict | None = None
     try:
         async with asyncio.timeout(gw.settings.timeouts.request_body):
             while len(body) <= BODY_LIMIT and (chunk := await request.content.readany()):
                 body += chunk
-    except TimeoutError:
+    except (TimeoutError, ConnectionError, web.RequestPayloadError):
         early = Busy()
     if len(body) > BODY_LIMIT:
         body, early = b"", Refused(reason=Reason.TOO_LARGE)

@@ -145,11 +145,15 @@ def idempotency_key(request: web.Request) -> str:
 
 async def read_json(request: web.Request, seconds: float) -> Any:
     """The parsed body: {} for none. Raises the problem that fits; a body that drips too long is cut off."""
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise TenantError("unsupported_media_type", "the body must not be compressed")
     try:
         async with asyncio.timeout(seconds):
             data = await request.read()
     except TimeoutError:
         raise TenantError("malformed_json", "the body did not arrive in time") from None
+    except (ConnectionError, web.RequestPayloadError):
+        raise TenantError("malformed_json", "the body broke off") from None
     if not data:
         return {}
     if request.content_type != "application/json":

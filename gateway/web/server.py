@@ -13,15 +13,19 @@ from gateway.core.errors import SettingsError
 from gateway.drivers.clock import Clock, SystemClock
 from gateway.drivers.registry import Registry
 from gateway.drivers.sender import Sender
-from gateway.drivers.settings import Settings
+from gateway.drivers.settings import Admin, Server, Settings
 from gateway.drivers.store.sqlite import open_sqlite
 from gateway.flows import operation, outbox, reconcile
 from gateway.flows.context import Gateway
 from gateway.web.app import make_admin_app, make_app
+from gateway.web.connections import Runner
+from gateway.web.keys import GATEWAY
 
 STOP_WITHIN = 25.0
-"""Seconds that accepted requests and running operations get when the server stops."""
+"""Seconds that accepted requests and running operations get together when the server stops."""
 
+OPERATORS_PART = 0.1
+"""The part of it that is kept for the operators' listener, which tells ``stopping`` until the public one is done."""
 
 LINGER = 2.0
 """Seconds a connection stays open to read what a refused request still sends."""
@@ -36,8 +40,13 @@ class Running(NamedTuple):
 
 
 @contextlib.asynccontextmanager
-async def running(settings: Settings, registry: Registry, clock: Clock | None = None) -> AsyncIterator[Running]:
-    """Run a server for the time of the block. Raises ``AlreadyRunning`` or ``Unavailable`` when it cannot start."""
+async def running(
+    settings: Settings, registry: Registry, clock: Clock | None = None, *, stop_within: float = STOP_WITHIN
+) -> AsyncIterator[Running]:
+    """Run a server for the time of the block. Raises ``AlreadyRunning`` or ``Unavailable`` when it cannot start.
+
+    ``stop_within``: seconds until the stores are closed, whatever still runs.
+    """
     async with contextlib.AsyncExitStack() as stack:
         store = await open_sqlite(settings.store_path)
         stack.push_async_callback(store.close)
@@ -51,10 +60,11 @@ async def running(settings: Settings, registry: Registry, clock: Clock | None = 
         )
         await check_names(gw)
         await operation.recover(gw)
-        public = await _listen(make_app(gw), settings.server.host, settings.server.port, stack)
-        admin = await _listen(make_admin_app(gw), settings.server.admin.host, settings.server.admin.port, stack)
+        operators = stop_within * OPERATORS_PART
+        public = await _listen(make_app(gw), settings.server, stop_within - operators, stack)
+        admin = await _listen(make_admin_app(gw), settings.server.admin, operators, stack)
         gw.public_url = settings.server.public_url or public.url
-        stack.push_async_callback(_stop, gw, public.runner)
+        stack.push_async_callback(_stop, gw, public.runner, stop_within - operators)
         for worker in (outbox.run(gw), reconcile.run(gw)):
             stack.push_async_callback(_cancel, asyncio.create_task(worker))
         try:
@@ -66,11 +76,13 @@ async def running(settings: Settings, registry: Registry, clock: Clock | None = 
 async def check_names(gw: Gateway) -> None:
     """Refuse to start without an account or deposit method that payments still need. Raises ``SettingsError``."""
     problems: set[str] = set()
-    for tenant, account, method in await gw.store.named_in_use(operation.grace_began(gw)):
+    for tenant, account, provider, method in await gw.store.named_in_use(operation.grace_began(gw)):
         known = gw.settings.tenants.get(tenant)
         place = f"{gw.settings.source.name}: tenant {tenant}"
         if known is None or account not in known.accounts:
             problems.add(f"{place}: accounts.{account}: is gone, but payments of it are still open")
+        elif known.accounts[account].provider.name != provider:
+            problems.add(f'{place}: accounts.{account}.provider: was "{provider}" for payments that are still open')
         if method is not None and (known is None or method not in known.deposit_methods):
             problems.add(f"{place}: deposit_methods.{method}: is gone, but payments of it are still open")
     if problems:
@@ -82,23 +94,31 @@ class _Listening(NamedTuple):
     url: str
 
 
-async def _listen(app: web.Application, host: str, port: int, stack: contextlib.AsyncExitStack) -> _Listening:
-    runner = web.AppRunner(
-        app, access_log=None, shutdown_timeout=STOP_WITHIN, handle_signals=False, lingering_time=LINGER
+async def _listen(
+    app: web.Application, at: Server | Admin, stop_within: float, stack: contextlib.AsyncExitStack
+) -> _Listening:
+    # aiohttp waits so long twice: for a request's answer, then for its connection.
+    runner = Runner(
+        app,
+        head_within=app[GATEWAY].settings.timeouts.request_body,
+        shutdown_timeout=stop_within / 2,
+        lingering_time=LINGER,
     )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    site = web.TCPSite(runner, host, port)
+    site = web.TCPSite(runner, at.host, at.port)
     await site.start()
     bound = runner.addresses[0][1]
-    shown = f"[{host}]" if ":" in host else host
+    shown = f"[{at.host}]" if ":" in at.host else at.host
     return _Listening(runner, f"http://{shown}:{bound}")
 
 
-async def _stop(gw: Gateway, runner: web.AppRunner) -> None:
-    """Stop listening, let accepted requests answer, then let operations settle."""
+async def _stop(gw: Gateway, runner: web.AppRunner, within: float) -> None:
+    """Stop listening, let accepted requests answer, then let operations settle: both before one deadline."""
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + within
     await runner.cleanup()
-    await gw.drain(STOP_WITHIN)
+    await gw.drain(deadline - clock())
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

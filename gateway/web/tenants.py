@@ -174,7 +174,7 @@ def filter_of(query: Mapping[str, str]) -> PaymentFilter:
 def _limit(given: str | None) -> int:
     if given is None:
         return DEFAULT_LIMIT
-    if not (given.isascii() and given.isdigit()) or not 1 <= int(given[:9]) <= MOST:
+    if not (given.isascii() and given.isdigit() and len(given) <= len(str(MOST)) and 1 <= int(given) <= MOST):
         raise invalid(("limit", f"must be 1 to {MOST}"))
     return int(given)
 

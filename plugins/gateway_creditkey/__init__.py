@@ -108,14 +108,14 @@ class CreditKey:
     ) -> gateway.Observation | gateway.Declined | gateway.Absent:
         """Read an answer; success is status 200 alone. Raises ``OutcomeUnknown`` for what is not Credit Key's JSON."""
         if response.status != 200:
-            return answers.refused(command, response)
+            return answers.refused(command, response, account.config)
         match command:
             case gateway.CreatePayment():
-                return answers.begun(response, is_link=mode_of(command, account.config) == "link")
+                return answers.begun(response, account.config, is_link=mode_of(command, account.config) == "link")
             case gateway.CompletePayment():
-                return answers.completed(command, response)
+                return answers.completed(command, response, account.config)
             case _:
-                return answers.order(command, response)
+                return answers.order(command, response, account.config)
 
     def verify(
         self,

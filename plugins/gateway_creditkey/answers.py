@@ -9,15 +9,17 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, quote_plus, urlsplit
 
 import msgspec
 
 import gateway
+from gateway_creditkey.account import CreditKeyConfig
 
 ORDER_KEY = re.compile(r"[!-~]{1,64}")
 MAX_URL = 2048
 MAX_MESSAGE = 500
+MAX_CODE = 64
 
 STAGES = {
     "new": gateway.Stage.AWAITING_CUSTOMER,
@@ -68,20 +70,23 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 Answer = TypeVar("Answer", Begun, Completed, Order)
 
 
-def refused(command: gateway.Command, response: gateway.HttpResponse) -> gateway.Declined | gateway.Absent:
+def refused(
+    command: gateway.Command, response: gateway.HttpResponse, config: CreditKeyConfig
+) -> gateway.Declined | gateway.Absent:
     """Read a definite no: a client error with a JSON object. The status decides; its text is only shown."""
     if response.status not in (400, 401, 403, 404, 422):
         raise gateway.OutcomeUnknown(f"credit key answered {response.status}")
     result = _json_object(response).get("result")
     if response.status == 404 and isinstance(command, gateway.FetchPayment):
         return gateway.Absent()
-    said = _one_line(result) if isinstance(result, str) else ""
-    return gateway.Declined(code=said or str(response.status), message=said or f"credit key answered {response.status}")
+    said = _shown(result, config) if isinstance(result, str) else ""
+    code, message = said[:MAX_CODE].strip(), said or f"credit key answered {response.status}"
+    return gateway.Declined(code=code or str(response.status), message=message)
 
 
-def begun(response: gateway.HttpResponse, *, is_link: bool) -> gateway.Observation:
+def begun(response: gateway.HttpResponse, config: CreditKeyConfig, *, is_link: bool) -> gateway.Observation:
     """Read a checkout that waits for the customer; in link mode Credit Key has written to them."""
-    answer = _read(response, Begun)
+    answer = _read(response, Begun, config)
     return gateway.Observation(
         stage=gateway.Stage.AWAITING_CUSTOMER,
         provider_reference=answer.id,
@@ -91,17 +96,17 @@ def begun(response: gateway.HttpResponse, *, is_link: bool) -> gateway.Observati
 
 
 def completed(
-    command: gateway.CompletePayment, response: gateway.HttpResponse
+    command: gateway.CompletePayment, response: gateway.HttpResponse, config: CreditKeyConfig
 ) -> gateway.Observation | gateway.Declined:
     """Read whether the checkout is completed; where the order stands then, only a lookup shows."""
-    if _read(response, Completed).success in (True, "true"):
+    if _read(response, Completed, config).success in (True, "true"):
         return gateway.Observation(stage=gateway.Stage.UNKNOWN, provider_reference=command.provider_reference)
     return gateway.Declined(code="not_completed", message="the customer has not completed the checkout")
 
 
-def order(command: gateway.Command, response: gateway.HttpResponse) -> gateway.Observation:
+def order(command: gateway.Command, response: gateway.HttpResponse, config: CreditKeyConfig) -> gateway.Observation:
     """Read an order. Whether it shows that the command was done is judged elsewhere."""
-    answer = _read(response, Order)
+    answer = _read(response, Order, config)
     amount = _amount(answer.amount, "amount")
     if amount is None and answer.charges is not None:
         amount = _amount(answer.charges.grand_total, "charges.grand_total")
@@ -117,7 +122,7 @@ def order(command: gateway.Command, response: gateway.HttpResponse) -> gateway.O
         amount=amount,
         captured=_captured(stage, amount),
         refunded=refunded,
-        raw_status=_one_line(answer.status or "") or None,
+        raw_status=_shown(answer.status or "", config)[:MAX_CODE].strip() or None,
     )
 
 
@@ -140,11 +145,11 @@ def _captured(stage: gateway.Stage, amount: Decimal | None) -> Decimal | None:
     return amount if stage is gateway.Stage.CAPTURED else Decimal("0.00")
 
 
-def _read(response: gateway.HttpResponse, kind: type[Answer]) -> Answer:
+def _read(response: gateway.HttpResponse, kind: type[Answer], config: CreditKeyConfig) -> Answer:
     try:
         return msgspec.convert(_json_object(response), kind)
     except msgspec.ValidationError as problem:
-        raise _unreadable(_one_line(str(problem))) from None
+        raise _unreadable(_shown(str(problem), config)) from None
 
 
 def _json_object(response: gateway.HttpResponse) -> dict[str, Any]:
@@ -195,8 +200,14 @@ def _page_url(given: str) -> str:
     return given
 
 
-def _one_line(text: str) -> str:
-    return "".join(character if character.isprintable() else " " for character in text)[:MAX_MESSAGE].strip()
+def _shown(text: str, config: CreditKeyConfig) -> str:
+    """Return a provider's text as one short line; a key it quotes back, as it is or as in a query, is masked."""
+    line = "".join(character if character.isprintable() else " " for character in text)
+    keys = {key.reveal() for key in (config.public_key, config.shared_secret)}
+    forms = {form for key in keys for form in (key, quote(key, safe=""), quote_plus(key)) if form}
+    for form in sorted(forms, key=len, reverse=True):  # a key may be part of the other
+        line = line.replace(form, "***")
+    return line[:MAX_MESSAGE].strip()
 
 
 def _unreadable(what: str) -> gateway.OutcomeUnknown:

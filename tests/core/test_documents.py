@@ -72,6 +72,7 @@ PAYMENT = Payment(
     expires_at=AT,
     expired_at=AT,
     deadline_warnings=2,
+    revision=7,
     version=7,
     deposit_method="bank",
     customer=Customer(**{name: name for name in Customer.__struct_fields__}),

@@ -618,7 +618,7 @@ def test_update_without_an_order_keeps_the_order() -> None:
 SHOWN: list[tuple[Kind, State, Stage | None, Observation, str]] = [
     (Kind.CREATE, State.CREATED, None, saw(Stage.AWAITING_CUSTOMER), "done"),
     (Kind.CREATE, State.CREATED, None, saw(Stage.FAILED), "done"),
-    (Kind.COMPLETE, State.AWAITING_CUSTOMER, Stage.AWAITING_CUSTOMER, saw(Stage.AUTHORIZED), "done"),
+    (Kind.COMPLETE, State.AWAITING_CUSTOMER, Stage.AWAITING_CUSTOMER, saw(Stage.AUTHORIZED), "not yet"),
     (Kind.COMPLETE, State.AWAITING_CUSTOMER, Stage.AWAITING_CUSTOMER, saw(Stage.CAPTURED), "done"),
     (Kind.COMPLETE, State.AWAITING_CUSTOMER, Stage.AWAITING_CUSTOMER, saw(Stage.AWAITING_CUSTOMER), "not yet"),
     (Kind.COMPLETE, State.AWAITING_CUSTOMER, Stage.AWAITING_CUSTOMER, saw(Stage.PROCESSING), "not yet"),

@@ -85,7 +85,7 @@ async def settled(store: Store, number: int, state: State, *, is_open: bool = Fa
             statements.update_operation(replace(operation, status=status)),
         ]
     )
-    return after
+    return replace(after, revision=payment.revision + 1)
 
 
 async def conflict(store: Store, unit: Unit) -> str:

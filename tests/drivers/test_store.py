@@ -138,26 +138,26 @@ async def test_a_settled_operation_makes_room(store: Store) -> None:
 async def test_an_operation_opens_only_on_the_version_that_was_read(store: Store) -> None:
     """A payment that moved since it was read takes no operation."""
     payment = await settled(store, 1, State.AUTHORIZED)
-    assert await conflict(store, [statements.open_operation(replace(payment, version=1), "op_002")]) == "version"
+    assert await conflict(store, [statements.open_operation(replace(payment, revision=0), "op_002")]) == "version"
 
 
 @pytest.mark.parametrize(
-    ("version", "open_before", "on"),
+    ("ahead", "open_before", "on"),
     [
-        (1, "op_001", ""),
-        (2, "op_001", "version"),
-        (0, "op_001", "version"),
-        (1, None, "version"),
-        (1, "op_9", "version"),
+        (0, "op_001", ""),
+        (1, "op_001", "version"),
+        (-1, "op_001", "version"),
+        (0, None, "version"),
+        (0, "op_9", "version"),
     ],
 )
 async def test_a_payment_moves_only_from_where_it_was_read(
-    store: Store, version: int, open_before: str | None, on: str
+    store: Store, ahead: int, open_before: str | None, on: str
 ) -> None:
-    """Another version, or another open operation than was read, is a conflict."""
+    """Another revision, or another open operation than was read, is a conflict."""
     payment, _ = await stored(store, 1)
-    before = replace(payment, version=version)
-    after = replace(payment, version=version + 1, state=State.AWAITING_CUSTOMER)
+    before = replace(payment, revision=payment.revision + ahead)
+    after = replace(payment, version=2, state=State.AWAITING_CUSTOMER)
     update = statements.update_payment(before, after, open_before=open_before, open_after=None)
     assert await conflict(store, [update]) == on
 
@@ -565,7 +565,11 @@ async def test_accounts_in_use(store: Store) -> None:
     ]
     for number, state, members in rows:
         await settled(store, number, state, **members)
-    assert {account for _, account, _ in await store.named_in_use(GRACE_BEGAN)} == {"waiting", "refunding", "in grace"}
+    assert {account for _, account, _, _ in await store.named_in_use(GRACE_BEGAN)} == {
+        "waiting",
+        "refunding",
+        "in grace",
+    }
 
 
 async def test_a_payment_is_found_by_its_provider_reference(store: Store) -> None:

@@ -355,7 +355,8 @@ async def test_two_workers_look_at_once(timed: Timed) -> None:
     await house.approve(payment)
     timed.clock.set(await timed.next_look(payment))
     Wire(house).hold_answer("find_order", crowd=2)
-    await asyncio.gather(reconcile.run_due(house.gateway), reconcile.run_due(house.gateway))
+    (row,) = await house.gateway.store.due_agenda(house.gateway.clock.now(), 1)
+    await asyncio.gather(reconcile.visit(house.gateway, row), reconcile.visit(house.gateway, row))
     assert (await house.payment(payment["id"]))["state"] == "authorized"
     assert await calls(house, payment, COMPLETE) == [COMPLETE]
     assert len(await timeline(house, payment)) == payment["version"] + 1

@@ -760,3 +760,30 @@ def test_the_plugin_loads_no_web_framework():
     """Importing the plugin does not import aiohttp."""
     code = "import sys, gateway_creditkey; sys.exit('aiohttp' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("quoted", ["s s+&", "s%20s%2B%26", "s+s%2B%26"])
+@pytest.mark.parametrize("status", [200, 401])
+def test_no_answer_quotes_a_secret(quoted: str, status: int):
+    """A secret that comes back, as text or as in a query, is masked wherever an answer's words are kept."""
+    account = make_account(shared_secret=gateway.Secret("s s+&"))
+    body = {"id": "CK-1", "status": f"for {quoted}!", "result": f"for {quoted}!"}
+    result = CK.parse(command(gateway.CancelPayment), answer(body, status=status), account)
+    assert quoted not in repr(result)
+    assert "for ***!" in repr(result)
+
+
+def test_what_cannot_be_read_quotes_no_secret():
+    """A secret in a member that has a wrong word is not repeated in the error."""
+    with pytest.raises(gateway.OutcomeUnknown) as unread:
+        CK.parse(command(gateway.CompletePayment), answer({"success": "ss_test"}), ACCOUNT)
+    assert "ss_test" not in str(unread.value)
+
+
+def test_a_code_is_short():
+    """A decline's code and a raw status are at most 64 characters."""
+    declined = CK.parse(create(), answer({"result": "c" * 900}, status=400), ACCOUNT)
+    order = CK.parse(command(gateway.CancelPayment), answer({"id": "CK-1", "status": "s" * 900}), ACCOUNT)
+    assert isinstance(declined, gateway.Declined)
+    assert isinstance(order, gateway.Observation)
+    assert (len(declined.code), len(order.raw_status or "")) == (64, 64)

@@ -185,9 +185,11 @@ class Store:
         return bool(rows)
 
     async def due_agenda(self, now: datetime, limit: int) -> list[AgendaRow]:
-        """Payments whose next look is due, the longest due first."""
+        """Payments whose next look is due: of each tenant at most ``limit``, the longest due first."""
         rows = await self._engine.rows(
-            "SELECT tenant, payment_id, due_at, tries FROM agenda WHERE due_at <= ? ORDER BY due_at LIMIT ?",
+            "SELECT tenant, payment_id, due_at, tries FROM (SELECT tenant, payment_id, due_at, tries,"
+            " ROW_NUMBER() OVER (PARTITION BY tenant ORDER BY due_at) AS place FROM agenda WHERE due_at <= ?) due"
+            " WHERE place <= ? ORDER BY due_at",
             (milliseconds(now), limit),
         )
         return [AgendaRow(**dict(zip(AgendaRow.__struct_fields__, row, strict=True))) for row in rows]
@@ -206,18 +208,18 @@ class Store:
         )
         return [(key, received_at) for key, received_at in rows]
 
-    async def named_in_use(self, grace_began_before: int) -> list[tuple[str, str, str | None]]:
-        """(tenant, account, deposit method) of the payments that may still move.
+    async def named_in_use(self, grace_began_before: int) -> list[tuple[str, str, str, str | None]]:
+        """(tenant, account, provider, deposit method) of the payments that may still move.
 
         ``grace_began_before``: Unix milliseconds; what expired before that moves no more.
         """
         rows = await self._engine.rows(
-            "SELECT DISTINCT tenant, account, deposit_method FROM payments WHERE open_operation IS NOT NULL"
+            "SELECT DISTINCT tenant, account, provider, deposit_method FROM payments WHERE open_operation IS NOT NULL"
             " OR state IN ('created', 'awaiting_customer', 'processing', 'authorized')"
             " OR (state = 'expired' AND expired_at >= ?)",
             (grace_began_before,),
         )
-        return [(tenant, account, method) for tenant, account, method in rows]
+        return [(tenant, account, provider, method) for tenant, account, provider, method in rows]
 
     async def reviews(self, tenants: Sequence[str]) -> list[Loaded]:
         """Payments that a person must look at, newest first."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 TABLES = (
     """
     CREATE TABLE IF NOT EXISTS payments (
-        tenant TEXT NOT NULL, id TEXT NOT NULL, account TEXT NOT NULL, deposit_method TEXT,
-        merchant_reference TEXT NOT NULL, provider_reference TEXT, state TEXT NOT NULL, version INTEGER NOT NULL,
-        open_operation TEXT, replaced_by TEXT, review TEXT, created_at BIGINT NOT NULL, expired_at BIGINT,
-        doc TEXT NOT NULL,
+        tenant TEXT NOT NULL, id TEXT NOT NULL, account TEXT NOT NULL, provider TEXT NOT NULL,
+        deposit_method TEXT, merchant_reference TEXT NOT NULL, provider_reference TEXT, state TEXT NOT NULL,
+        version INTEGER NOT NULL, revision INTEGER NOT NULL, open_operation TEXT, replaced_by TEXT, review TEXT,
+        created_at BIGINT NOT NULL, expired_at BIGINT, doc TEXT NOT NULL,
         PRIMARY KEY (tenant, id)
     )""",
     "CREATE INDEX IF NOT EXISTS payments_by_reference ON payments (tenant, merchant_reference)",

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.core import documents
 from gateway.core.errors import Reason
@@ -48,18 +49,20 @@ def _review(payment: Payment) -> str | None:
 def insert_payment(payment: Payment, open_operation: str) -> Statement:
     """A new payment, in version 1, with its create already open."""
     return Statement(
-        "INSERT INTO payments (tenant, id, account, deposit_method, merchant_reference, provider_reference, state,"
-        " version, open_operation, replaced_by, review, created_at, expired_at, doc)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO payments (tenant, id, account, provider, deposit_method, merchant_reference, provider_reference,"
+        " state, version, revision, open_operation, replaced_by, review, created_at, expired_at, doc)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             payment.tenant,
             payment.id,
             payment.account,
+            payment.provider,
             payment.deposit_method,
             payment.merchant_reference,
             payment.provider_reference,
             payment.state,
             payment.version,
+            payment.revision,
             open_operation,
             payment.replaced_by,
             _review(payment),
@@ -73,23 +76,26 @@ def insert_payment(payment: Payment, open_operation: str) -> Statement:
 
 def update_payment(before: Payment, after: Payment, *, open_before: str | None, open_after: str | None) -> Statement:
     """A payment as it is now; only if nobody else moved it or opened or settled an operation since it was read."""
+    written = replace(after, revision=before.revision + 1)
     return Statement(
-        "UPDATE payments SET account = ?, provider_reference = ?, state = ?, version = ?, open_operation = ?,"
-        " replaced_by = ?, review = ?, expired_at = ?, doc = ?"
-        " WHERE tenant = ? AND id = ? AND version = ? AND COALESCE(open_operation, '') = ?",
+        "UPDATE payments SET account = ?, provider = ?, provider_reference = ?, state = ?, version = ?,"
+        " revision = ?, open_operation = ?, replaced_by = ?, review = ?, expired_at = ?, doc = ?"
+        " WHERE tenant = ? AND id = ? AND revision = ? AND COALESCE(open_operation, '') = ?",
         (
             after.account,
+            after.provider,
             after.provider_reference,
             after.state,
             after.version,
+            written.revision,
             open_after,
             after.replaced_by,
             _review(after),
             optional_milliseconds(after.expired_at),
-            documents.encode(after),
+            documents.encode(written),
             before.tenant,
             before.id,
-            before.version,
+            before.revision,
             open_before or "",
         ),
         "version",
@@ -99,8 +105,9 @@ def update_payment(before: Payment, after: Payment, *, open_before: str | None, 
 def open_operation(payment: Payment, operation_id: str) -> Statement:
     """Open an operation on a payment that is still as it was read and has none open."""
     return Statement(
-        "UPDATE payments SET open_operation = ? WHERE tenant = ? AND id = ? AND version = ? AND open_operation IS NULL",
-        (operation_id, payment.tenant, payment.id, payment.version),
+        "UPDATE payments SET open_operation = ?"
+        " WHERE tenant = ? AND id = ? AND revision = ? AND open_operation IS NULL",
+        (operation_id, payment.tenant, payment.id, payment.revision),
         "version",
     )
 
