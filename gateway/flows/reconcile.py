@@ -7,7 +7,6 @@ never turns an unknown outcome into a failure.
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
 
 from gateway.core.agenda import deadline_moments, may_be_polled, next_look
 from gateway.core.commands import CancelPayment, Kind
@@ -92,23 +91,19 @@ async def visit(gw: Gateway, row: AgendaRow) -> None:
 
 
 async def _note(gw: Gateway, row: AgendaRow) -> None:
-    """The next look of a payment that did not change; one that did has its own moment already."""
-    tries = row.tries + 1
-    due = await _next_look(gw, row, tries)
-    await gw.store.commit([statements.looked(row.tenant, row.payment_id, was_due=row.due_at, due_at=due, tries=tries)])
-
-
-async def _next_look(gw: Gateway, row: AgendaRow, tries: int) -> datetime | None:
-    """When to look again: as the agenda says, and as long as a hint or a succession is not followed to its end."""
+    """When to look again: as the agenda says (a payment that changed has its own moment already), and in any case as
+    long as a hint or a succession is not followed to its end."""
+    tries, now = row.tries + 1, gw.clock.now()
     loaded = await gw.store.payment(row.tenant, row.payment_id)
-    if loaded is None or not gw.has_account(loaded.payment):
-        return None
-    now = gw.clock.now()
-    terms = gw.terms(gw.entry(loaded.payment))
-    due = next_look(loaded.payment, loaded.pending, tries=tries, terms=terms, schedules=gw.schedules, at=now)
-    if due is None and await _is_unfinished(gw, loaded.payment, terms):
-        return now + gw.schedules.reconcile[min(tries, len(gw.schedules.reconcile) - 1)]
-    return due
+    due, rows = None, []
+    if loaded is not None and gw.has_account(loaded.payment):
+        terms = gw.terms(gw.entry(loaded.payment))
+        due = next_look(loaded.payment, loaded.pending, tries=tries, terms=terms, schedules=gw.schedules, at=now)
+        if await _is_unfinished(gw, loaded.payment, terms):
+            again = now + gw.schedules.reconcile[min(tries, len(gw.schedules.reconcile) - 1)]
+            rows.append(statements.hasten(row.tenant, row.payment_id, again))
+    noted = statements.looked(row.tenant, row.payment_id, was_due=row.due_at, due_at=due, tries=tries)
+    await gw.store.commit([noted, *rows])
 
 
 async def _is_unfinished(gw: Gateway, payment: Payment, terms: Terms) -> bool:
