@@ -139,4 +139,4 @@ def _ref(view: Any) -> dict[str, str]:
 def _schema_of(kind: type) -> dict[str, Any]:
     if kind is Amount:
         return {"anyOf": [_DECIMAL, {"type": "number"}]}
-    raise NotImplementedError(kind.__name__)
+    raise TypeError(f"no schema for {kind.__name__}")
