@@ -55,8 +55,8 @@ async def pragma(store: Store, text: str) -> Any:
     """Set or read a pragma of the writing connection, which belongs to no other."""
     engine = store._engine
     assert isinstance(engine, SqliteEngine)
-    cursor = await engine._writer.execute(f"PRAGMA {text}")
-    row = await cursor.fetchone()
+    cursor = engine._writer.execute(f"PRAGMA {text}")
+    row = cursor.fetchone()
     return None if row is None else row[0]
 
 
@@ -94,7 +94,7 @@ async def test_units_share_a_transaction_but_not_a_fate(store: Store) -> None:
     begun: list[str] = []
     engine = store._engine
     assert isinstance(engine, SqliteEngine)
-    await engine._writer.set_trace_callback(begun.append)
+    engine._writer.set_trace_callback(begun.append)
     clash = reserving(*create_of(2, merchant_reference="SO-1"))
     outcomes = await asyncio.gather(*(store.commit(one) for one in (unit(1), clash, unit(3))), return_exceptions=True)
     assert [str(outcome) for outcome in outcomes] == ["None", "conflict on merchant_reference", "None"]

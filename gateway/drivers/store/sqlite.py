@@ -1,8 +1,9 @@
-"""SQLite through aiosqlite: one process, one writer, separate readers, durable before anyone is answered.
+"""SQLite: one process, one writer, separate readers (aiosqlite), durable before anyone is answered.
 
 WAL with ``synchronous=FULL``. Units that wait while a commit runs share the next transaction, each in its own
 savepoint: one that conflicts or fails harms no other. Callers wait on a future, so a cancelled one leaves no
-transaction open. A lock on the data folder keeps a second server away.
+transaction open. The writer is a plain connection on a thread of its own: a whole transaction is one hop, where
+aiosqlite would hop for every statement. A lock on the data folder keeps a second server away.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -50,8 +52,9 @@ class _Waiting(NamedTuple):
 class SqliteEngine:
     """The embedded engine. ``open_sqlite`` makes one."""
 
-    def __init__(self, writer: aiosqlite.Connection, readers: Sequence[aiosqlite.Connection], lock: int) -> None:
+    def __init__(self, writer: sqlite3.Connection, readers: Sequence[aiosqlite.Connection], lock: int) -> None:
         self._writer = writer
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite writer")
         self._readers = readers
         self._lock = lock
         self._turn = 0
@@ -82,8 +85,10 @@ class SqliteEngine:
             late = self._queue.get_nowait()
             if late is not None and not late.done.done():
                 late.done.set_exception(Unavailable("the store is closed"))
-        for connection in (*self._readers, self._writer):
+        for connection in self._readers:
             await connection.close()
+        self._thread.shutdown()
+        self._writer.close()
         os.close(self._lock)
 
     async def _write(self) -> None:
@@ -101,43 +106,47 @@ class SqliteEngine:
                 return
 
     async def _commit_together(self, batch: list[_Waiting]) -> None:
-        failures: dict[int, GatewayError] = {}
-        try:
-            await self._writer.execute("BEGIN IMMEDIATE")
-            for number, waiting in enumerate(batch):
-                failure = await self._run(waiting.unit)
-                if failure is not None:
-                    failures[number] = failure
-            await self._writer.execute("COMMIT")
-        except Exception as problem:  # the writer must outlive anything, or every caller waits for ever
-            with contextlib.suppress(sqlite3.Error, ValueError):
-                await self._writer.execute("ROLLBACK")
-            lost = Unavailable(f"the store cannot be written: {type(problem).__name__}")
-            failures = dict.fromkeys(range(len(batch)), lost)
-        for number, waiting in enumerate(batch):
+        units = [waiting.unit for waiting in batch]
+        loop = asyncio.get_running_loop()
+        failures = await loop.run_in_executor(self._thread, _commit, self._writer, units)
+        for waiting, failure in zip(batch, failures, strict=True):
             if waiting.done.done():
                 continue
-            if number in failures:
-                waiting.done.set_exception(failures[number])
+            if failure is not None:
+                waiting.done.set_exception(failure)
             else:
                 waiting.done.set_result(None)
 
-    async def _run(self, unit: Unit) -> GatewayError | None:
-        """Run one unit in its savepoint; return what went wrong with this unit alone."""
-        await self._writer.execute("SAVEPOINT unit")
-        failure: GatewayError | None = None
-        try:
-            for statement in unit:
-                cursor = await self._writer.execute(statement.sql, statement.params)
-                if statement.otherwise is not None and cursor.rowcount != 1:
-                    failure = Conflict(statement.otherwise)
-                    break
-        except _ITS_OWN_FAULT as problem:
-            failure = Unavailable(f"the store refused a row: {type(problem).__name__}")
-        if failure is not None:
-            await self._writer.execute("ROLLBACK TO unit")
-        await self._writer.execute("RELEASE unit")
-        return failure
+
+def _commit(writer: sqlite3.Connection, units: Sequence[Unit]) -> list[GatewayError | None]:
+    """Run units in one transaction, on the writer's thread; return what went wrong with each."""
+    try:
+        writer.execute("BEGIN IMMEDIATE")
+        failures = [_run(writer, unit) for unit in units]
+        writer.execute("COMMIT")
+    except Exception as problem:  # the writer must outlive anything, or every caller waits for ever
+        with contextlib.suppress(sqlite3.Error):
+            writer.execute("ROLLBACK")
+        return [Unavailable(f"the store cannot be written: {type(problem).__name__}") for _ in units]
+    return failures
+
+
+def _run(writer: sqlite3.Connection, unit: Unit) -> GatewayError | None:
+    """Run one unit in its savepoint; return what went wrong with this unit alone."""
+    writer.execute("SAVEPOINT unit")
+    failure: GatewayError | None = None
+    try:
+        for statement in unit:
+            cursor = writer.execute(statement.sql, statement.params)
+            if statement.otherwise is not None and cursor.rowcount != 1:
+                failure = Conflict(statement.otherwise)
+                break
+    except _ITS_OWN_FAULT as problem:
+        failure = Unavailable(f"the store refused a row: {type(problem).__name__}")
+    if failure is not None:
+        writer.execute("ROLLBACK TO unit")
+    writer.execute("RELEASE unit")
+    return failure
 
 
 async def open_sqlite(path: Path) -> Store:
@@ -157,11 +166,11 @@ async def open_sqlite(path: Path) -> Store:
         raise AlreadyRunning(f"another gateway is using {path}") from None
     try:
         async with contextlib.AsyncExitStack() as opened:
-            writer = await _connect(path, "rwc", opened)
-            await writer.execute("BEGIN IMMEDIATE")
+            writer = opened.enter_context(contextlib.closing(_connect_writer(path)))
+            writer.execute("BEGIN IMMEDIATE")
             for table in TABLES:
-                await writer.execute(table)
-            await writer.execute("COMMIT")
+                writer.execute(table)
+            writer.execute("COMMIT")
             readers = [await _connect(path, "rw", opened) for _ in range(READERS)]
             opened.pop_all()
     except sqlite3.Error as problem:
@@ -200,13 +209,21 @@ async def open_sqlite_to_read(path: Path) -> Store:
         raise Unavailable(f"the store {path} cannot be opened: {problem}") from problem
 
 
+def _connect_writer(path: Path) -> sqlite3.Connection:
+    """The one connection that writes. Used by one thread at a time: this one at the start, then the writer's."""
+    writer = sqlite3.connect(_location(path, "rwc"), uri=True, isolation_level=None, check_same_thread=False)
+    for pragma in ("busy_timeout = 5000", "journal_mode = WAL", "synchronous = FULL"):
+        writer.execute(f"PRAGMA {pragma}")
+    return writer
+
+
 async def _connect(path: Path, mode: str, opened: contextlib.AsyncExitStack) -> aiosqlite.Connection:
     """Connect, and leave the closing to ``opened``: the thread of a forgotten connection keeps the process alive."""
-    location = f"file:{quote(str(path))}?mode={mode}"
-    connection = await aiosqlite.connect(location, uri=True, isolation_level=None)
+    connection = await aiosqlite.connect(_location(path, mode), uri=True, isolation_level=None)
     opened.push_async_callback(connection.close)
     await connection.execute("PRAGMA busy_timeout = 5000")
-    if mode != "ro":
-        await connection.execute("PRAGMA journal_mode = WAL")
-        await connection.execute("PRAGMA synchronous = FULL")
     return connection
+
+
+def _location(path: Path, mode: str) -> str:
+    return f"file:{quote(str(path))}?mode={mode}"
