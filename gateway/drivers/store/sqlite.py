@@ -108,7 +108,7 @@ class SqliteEngine:
     async def _commit_together(self, batch: list[_Waiting]) -> None:
         units = [waiting.unit for waiting in batch]
         loop = asyncio.get_running_loop()
-        failures = await loop.run_in_executor(self._thread, _commit, self._writer, units)
+        failures = await loop.run_in_executor(self._thread, commit_units, self._writer, units)
         for waiting, failure in zip(batch, failures, strict=True):
             if waiting.done.done():
                 continue
@@ -118,8 +118,8 @@ class SqliteEngine:
                 waiting.done.set_result(None)
 
 
-def _commit(writer: sqlite3.Connection, units: Sequence[Unit]) -> list[GatewayError | None]:
-    """Run units in one transaction, on the writer's thread; return what went wrong with each."""
+def commit_units(writer: sqlite3.Connection, units: Sequence[Unit]) -> list[GatewayError | None]:
+    """Run units in one transaction, each in its own savepoint; return what went wrong with each."""
     try:
         writer.execute("BEGIN IMMEDIATE")
         failures = [_run(writer, unit) for unit in units]
@@ -167,10 +167,7 @@ async def open_sqlite(path: Path) -> Store:
     try:
         async with contextlib.AsyncExitStack() as opened:
             writer = opened.enter_context(contextlib.closing(_connect_writer(path)))
-            writer.execute("BEGIN IMMEDIATE")
-            for table in TABLES:
-                writer.execute(table)
-            writer.execute("COMMIT")
+            make_tables(writer)
             readers = [await _connect(path, "rw", opened) for _ in range(READERS)]
             opened.pop_all()
     except sqlite3.Error as problem:
@@ -215,6 +212,14 @@ def _connect_writer(path: Path) -> sqlite3.Connection:
     for pragma in ("busy_timeout = 5000", "journal_mode = WAL", "synchronous = FULL"):
         writer.execute(f"PRAGMA {pragma}")
     return writer
+
+
+def make_tables(writer: sqlite3.Connection) -> None:
+    """Make the tables that are not there yet."""
+    writer.execute("BEGIN IMMEDIATE")
+    for table in TABLES:
+        writer.execute(table)
+    writer.execute("COMMIT")
 
 
 async def _connect(path: Path, mode: str, opened: contextlib.AsyncExitStack) -> aiosqlite.Connection:
