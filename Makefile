@@ -1,9 +1,11 @@
 # Everything happens in .venv, which is made again whenever pyproject.toml changes.
 PYTHON ?= python3
+KILLS ?= 200
+SEEDS ?= 1000
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check format serve bench clean
+.PHONY: demo test check format serve bench crashes simulation clean
 
 demo: $(READY)  ## the whole story on this machine: gateway, both simulators, payments through both
 	$(BIN)/gateway demo
@@ -25,6 +27,12 @@ serve: $(READY)  ## the gateway with both simulators, until Ctrl-C
 
 bench: $(READY)  ## the table of ratios against yardsticks of the same run
 	$(BIN)/python -m bench
+
+crashes: $(READY)  ## kill the real server under load, KILLS times, and hold all ledgers against each other
+	$(BIN)/python -m tests.crash --kills $(KILLS)
+
+simulation: $(READY)  ## SEEDS whole histories under a virtual clock, each judged by the far sides' ledgers
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

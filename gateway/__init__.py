@@ -44,7 +44,7 @@ from gateway.core.signing import same
 from gateway.core.strictjson import JsonNumber, NotStrictJson, dumps, loads
 from gateway.core.wire import Callback, Headers, HttpRequest, HttpResponse, header, media_type
 from gateway.hookspecs import hookimpl
-from gateway.provider import Account, Derive, Provider, Session, SimulatedAccount, Simulator
+from gateway.provider import Account, Check, Derive, Explanation, Provider, Session, SimulatedAccount, Simulator
 
 __all__ = [
     "Absent",
@@ -59,6 +59,7 @@ __all__ = [
     "CancelPayment",
     "CapturePayment",
     "Charges",
+    "Check",
     "Checkout",
     "Command",
     "CompletePayment",
@@ -68,6 +69,7 @@ __all__ = [
     "Derive",
     "Event",
     "Exact",
+    "Explanation",
     "FetchPayment",
     "Field",
     "FieldMap",

@@ -82,6 +82,35 @@ class Provider(Protocol):
         ...
 
 
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """One check of a callback: its name, whether it passed (None: not reached), and why, without any secret."""
+
+    name: str
+    passed: bool | None
+    detail: str = ""
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """How a plugin proves a callback, for operators; nothing in it is a secret or an expected signature.
+
+    ``checks`` in the order ``verify`` makes them; ``signed``: the text that is signed, by the name of its form, secrets
+    masked; ``notes``: what else helps.
+    """
+
+    checks: tuple[Check, ...]
+    signed: Mapping[str, str] = msgspec.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """What a provider may have besides."""
+
+    def explain(self, callback: Callback, account: Account) -> Explanation:
+        """Say how ``verify`` comes to its answer."""
+        ...
+
+
 class SimulatedAccount(msgspec.Struct, frozen=True, kw_only=True):
     """An account as the far side knows it: where to call back, and what it was told."""
 

@@ -144,7 +144,7 @@ async def timeline(house: House, payment: Any) -> list[str]:
     now = await house.payment(payment["id"])
     assert [event["version"] for event in events] == list(range(1, now["version"] + 1))
     kinds = [str(event["type"]) for event in events]
-    made = await house.gateway.store.deliveries("acme", payment["id"])
+    made = await house.gateway.store.webhooks.of_payment("acme", payment["id"])
     assert [(one.type, one.version) for one in made] == [(kind, at) for at, kind in enumerate(kinds, 1)]
     return kinds
 

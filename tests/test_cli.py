@@ -19,7 +19,7 @@ import pytest
 from gateway import demo
 from gateway.cli import stage
 from gateway.cli.timeline import ORDER, merge
-from gateway.drivers.store.queries import DeliveryRow
+from gateway.drivers.store.webhooks import DeliveryRow
 from tests.cli_kit import SHIPPED, run, running, write
 from tests.house import House, new_key, open_house, psp_body
 
@@ -278,6 +278,7 @@ def test_the_timeline_holds_every_try_of_a_webhook() -> None:
         status="pending",
         next_attempt_at=1767323345000,
         attempts=tries,
+        created_at=1767323045000,
     )
     lines = merge(events=[], operations=[], callbacks=[], deliveries=[row])
     assert [(line.at, line.details["try"], line.details["answer"]) for line in lines] == [

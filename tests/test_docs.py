@@ -34,6 +34,7 @@ from gateway.drivers.settings.shape import FileShape, ServerShape
 from gateway.web.admin import ResolveOperation, ResolveReview
 from gateway.web.app import make_admin_app, make_app
 from gateway.web.catalogue import AccountList, DepositMethodList
+from gateway.web.webhooks import DeliveryList, EnableBody, EnabledEndpoint, RedeliverBody, Redelivered
 from tests.docs_text import (
     DOCS,
     PAGES,
@@ -77,7 +78,10 @@ def members_of(*kinds: Any) -> set[str]:
 def commands_in(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
     """Every command below one, by what one types."""
     if isinstance(command, click.Group):
-        for name, below in command.commands.items():
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None
             yield from commands_in(below, f"{path} {name}")
     else:
         yield path, command
@@ -96,6 +100,7 @@ NAMES: list[tuple[str, Iterable[object], tuple[str, ...]]] = [
     ("request members", members_of(CreateBody, CaptureBody, UpdateBody, RefundBody), (API,)),
     ("answer members", members_of(PaymentWithOperation, RefundWithPayment, EventView, WebhookBody), (API,)),
     ("catalogue members", members_of(AccountList, DepositMethodList), (API,)),
+    ("webhook members", members_of(DeliveryList, RedeliverBody, Redelivered, EnableBody, EnabledEndpoint), (API,)),
     ("operators' members", members_of(ResolveReview, ResolveOperation), (API,)),
     ("settings keys", members_of(FileShape, ServerShape, RoutingRule), (SETTINGS,)),
     ("hooks", [name for name in vars(hookspecs) if name.startswith("gateway_")], (PROVIDERS,)),

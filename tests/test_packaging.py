@@ -14,12 +14,13 @@ import gateway
 
 ROOT = Path(__file__).resolve().parent.parent
 PUBLIC = """
-    Absent Account Actual Address Amount AmountRule Busy Callback CallbackRejected CancelPayment CapturePayment Charges
-    Checkout Command CompletePayment CreatePayment Customer Declined Derive Event Exact FetchPayment Field FieldMap
-    FieldProblem FieldRule GatewayError Headers Hint HttpRequest HttpResponse Item JsonNumber Member Money
-    NotStrictJson Observation Order OutcomeUnknown Pending Provider ProviderError Reason Recorded RefundPayment Refused
-    Repeated Rules Secret Session SimulatedAccount Simulator Stage State Tolerance UpdatePayment Urls Verdict dumps
-    fill header hookimpl loads media_type same
+    Absent Account Actual Address Amount AmountRule Busy Callback CallbackRejected CancelPayment
+    CapturePayment Charges Check Checkout Command CompletePayment CreatePayment Customer Declined Derive Event
+    Exact Explanation FetchPayment Field FieldMap FieldProblem FieldRule GatewayError Headers Hint HttpRequest
+    HttpResponse Item JsonNumber Member Money NotStrictJson Observation Order OutcomeUnknown Pending Provider
+    ProviderError Reason Recorded RefundPayment Refused Repeated Rules Secret Session SimulatedAccount
+    Simulator Stage State Tolerance UpdatePayment Urls Verdict dumps fill header hookimpl loads media_type
+    same
 """
 
 

@@ -89,8 +89,8 @@ async def _story(settings: Settings, payment_id: str) -> tuple[PaymentView, list
                 lines = merge(
                     events=await store.events(tenant, payment_id),
                     operations=await store.operations(tenant, payment_id),
-                    callbacks=await store.callbacks(tenant, payment_id),
-                    deliveries=await store.deliveries(tenant, payment_id),
+                    callbacks=await store.inbox.of_payment(tenant, payment_id),
+                    deliveries=await store.webhooks.of_payment(tenant, payment_id),
                 )
                 return _view(loaded), lines
     return None

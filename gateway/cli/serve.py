@@ -15,7 +15,7 @@ from gateway.cli.foreground import settle_memory, stop_signal
 from gateway.cli.hosting import Ports, announce, bind_simulators, read_ports, simulating
 from gateway.cli.loading import Loaded, config_option, load
 from gateway.drivers.telemetry import setup_logging
-from gateway.web.server import running
+from gateway.web.server import GRACE, running
 
 DEVELOPMENT = "DEVELOPMENT MODE: secrets may be literal, http and private targets are allowed, never serve money so"
 
@@ -51,7 +51,10 @@ async def _serve(loaded: Loaded, sockets: Mapping[str, socket.socket]) -> None:
         _log.warning(DEVELOPMENT)
     with stop_signal() as stop:
         # The outer stack ends last: operations that end while the gateway drains still reach the simulators.
-        async with contextlib.AsyncExitStack() as simulators, running(loaded.settings, loaded.registry) as server:
+        async with (
+            contextlib.AsyncExitStack() as simulators,
+            running(loaded.settings, loaded.registry, grace=GRACE) as server,
+        ):
             await simulators.enter_async_context(simulating(loaded, sockets, server.gateway.callback_url))
             settle_memory()
             click.echo(f"ready {server.url} admin {server.admin_url}")

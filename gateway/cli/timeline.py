@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.core.payment import Operation, PaymentEvent, Status
 from gateway.core.views import rfc3339
-from gateway.drivers.store.queries import DeliveryRow
+from gateway.drivers.store.webhooks import DeliveryRow
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):

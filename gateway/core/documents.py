@@ -1,4 +1,4 @@
-"""Stored documents: the Structs of ``payment.py`` as JSON text and back, exact to the last digit."""
+"""Stored documents: the Structs of ``payment.py``, and proved callbacks, as JSON text and back, exact to the digit."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.core.facts import Event
 from gateway.core.money import Amount
 from gateway.core.payment import Operation, Payment, PaymentEvent
 from gateway.core.strictjson import JsonNumber
@@ -28,9 +29,10 @@ _encoder = msgspec.json.Encoder(enc_hook=_write_amount)
 _payment = msgspec.json.Decoder(Payment, dec_hook=amount_hook)
 _operation = msgspec.json.Decoder(Operation, dec_hook=amount_hook)
 _event = msgspec.json.Decoder(PaymentEvent, dec_hook=amount_hook)
+_proved = msgspec.json.Decoder(Event)
 
 
-def encode(document: Payment | Operation | PaymentEvent) -> str:
+def encode(document: Payment | Operation | PaymentEvent | Event) -> str:
     """Write a document for the store."""
     return _encoder.encode(document).decode()
 
@@ -48,3 +50,8 @@ def operation(document: str | bytes) -> Operation:
 def event(document: str | bytes) -> PaymentEvent:
     """Read an event from the store."""
     return _event.decode(document)
+
+
+def proved(document: str | bytes) -> Event:
+    """Read what a proved callback told from the store."""
+    return _proved.decode(document)

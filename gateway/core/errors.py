@@ -50,7 +50,7 @@ PROBLEMS: dict[str, Problem] = {
     "request_in_progress": Problem(409, "The same request is still running"),
     "duplicate_reference": Problem(409, "A live payment already has this merchant_reference"),
     "operation_outcome_pending": Problem(409, "An earlier operation of this payment has no outcome yet"),
-    "invalid_state": Problem(409, "The payment's state does not allow this"),
+    "invalid_state": Problem(409, "The present state does not allow this"),
     "increase_over_limit": Problem(409, "The amount would rise above the provider's limit"),
     "under_review": Problem(409, "A person must look at this payment first"),
     "body_too_large": Problem(413, "The body is larger than 64 KiB"),

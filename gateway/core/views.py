@@ -132,9 +132,39 @@ class WebhookBody(msgspec.Struct, frozen=True, kw_only=True):
     data: WebhookData
 
 
+class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
+    """One try of a webhook: its answer's status, or why there was none."""
+
+    at: str
+    status_code: int | None
+    error: str | None
+
+
+class DeliveryView(msgspec.Struct, frozen=True, kw_only=True):
+    """A webhook on its way; ``attempts`` oldest first. A test of the endpoint has no payment."""
+
+    id: str
+    type: str
+    payment_id: str | None
+    status: str
+    next_attempt_at: str | None
+    attempts: list[AttemptView]
+
+
+class EndpointView(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a tenant's webhooks go. ``failing_since``: no success since then; ``reason`` it is disabled for."""
+
+    url: str
+    enabled: bool
+    failing_since: str | None
+    disabled_at: str | None
+    reason: str | None
+
+
 def rfc3339(at: datetime) -> str:
     """UTC with milliseconds and ``Z``."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    utc = at if at.tzinfo is UTC else at.astimezone(UTC)  # converting costs more than writing
+    return utc.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def payment_view(payment: Payment, pending: Operation | None) -> PaymentView:
@@ -187,6 +217,11 @@ def webhook_body(
     """Make the bytes of one webhook."""
     data = WebhookData(payment=payment_view(payment, pending), refund=refund)
     return to_json(WebhookBody(type=event.type, timestamp=rfc3339(event.at), data=data))
+
+
+def webhook_test_body(kind: str, at: datetime) -> bytes:
+    """Make the bytes of a webhook that tells of nothing."""
+    return to_json(WebhookBody(type=kind, timestamp=rfc3339(at), data=WebhookData()))
 
 
 def to_json(view: msgspec.Struct) -> bytes:

@@ -10,6 +10,8 @@ from typing import Protocol
 from gateway.core import ids
 
 _COUNTER_LIMIT = 0x1000
+_RANDOM_BYTES = 10
+_IDS_PER_DRAW = 64  # the system is asked for randomness once for so many: each question lets go of the interpreter
 
 
 class Clock(Protocol):
@@ -47,12 +49,19 @@ class Ids:
         self._clock = clock
         self._milliseconds = 0
         self._counter = 0
+        self._drawn: list[bytes] = []
 
     def new(self, prefix: str) -> str:
         """Make the next id under a prefix such as ``pay``: the prefix, ``_``, 32 hex digits."""
-        random = os.urandom(10)
+        random = self._random()
         self._step(int(self._clock.now().timestamp() * 1000), start=int.from_bytes(random[:2], "big") & 0x7FF)
         return ids.with_prefix(prefix, ids.uuid7(self._milliseconds, self._counter.to_bytes(2, "big") + random[2:]))
+
+    def _random(self) -> bytes:
+        if not self._drawn:
+            drawn = os.urandom(_RANDOM_BYTES * _IDS_PER_DRAW)
+            self._drawn = [drawn[at : at + _RANDOM_BYTES] for at in range(0, len(drawn), _RANDOM_BYTES)]
+        return self._drawn.pop()
 
     def _step(self, milliseconds: int, *, start: int) -> None:
         if milliseconds > self._milliseconds:

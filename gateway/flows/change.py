@@ -30,7 +30,7 @@ from gateway.core.validation import amount_problems, holds_card_number, order_pr
 from gateway.core.views import refund_with_payment
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store.queries import Loaded
-from gateway.flows import lookup, successor
+from gateway.flows import lookup, restored, successor
 from gateway.flows.context import Gateway
 from gateway.flows.once import Answer, Claim, once
 from gateway.flows.operation import Intent, intend, members_of, new_operation
@@ -147,7 +147,10 @@ async def find(gw: Gateway, tenant: str, payment_id: str) -> Loaded:
 
 
 async def ready(gw: Gateway, tenant: str, payment_id: str, command: type[Command]) -> tuple[Payment, AccountEntry]:
-    """The payment a command is for, if its provider can do it and nothing stands in the way."""
+    """The payment a command is for, if its provider can do it and nothing stands in the way.
+
+    Where the store was restored from a backup, the provider is asked first what has happened since.
+    """
     loaded = await find(gw, tenant, payment_id)
     payment, pending, entry = loaded.payment, loaded.pending, gw.entry(loaded.payment)
     if command not in entry.provider.commands:
@@ -161,6 +164,8 @@ async def ready(gw: Gateway, tenant: str, payment_id: str, command: type[Command
         )
     if payment.review is not None:
         raise TenantError("under_review", f"under review: {payment.review.reason}", payment_id=payment_id)
+    if restored.is_behind(gw, payment):
+        return await read_first(gw, tenant, payment_id, command)
     return payment, entry
 
 
@@ -170,7 +175,11 @@ def can_look(entry: AccountEntry) -> bool:
 
 
 async def read_first(gw: Gateway, tenant: str, payment_id: str, command: type[Command]) -> tuple[Payment, AccountEntry]:
-    """Ask the provider how the payment stands before a command. Raises ``ProviderError`` when it cannot be asked."""
+    """Ask the provider how the payment stands before a command. Raises ``ProviderError`` when it cannot be asked.
+
+    A store that takes no writes is found out first: what was seen could not be kept.
+    """
+    await gw.store.prove_writable(gw.clock.now())
     if not await lookup.follow_up(gw, tenant, payment_id, hinted=False):
         raise ProviderError("the provider showed another payment")
     return await ready(gw, tenant, payment_id, command)

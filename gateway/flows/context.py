@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -36,6 +37,20 @@ class Send(Protocol):
         ...
 
 
+class Alarm:
+    """When a worker will look next, in Unix milliseconds. To tell it of what it will see anyway costs nothing."""
+
+    def __init__(self) -> None:
+        self.at = 0
+        self.moved = asyncio.Event()
+
+    def no_later_than(self, at: int) -> None:
+        """Bring the look forward; a nearer one stays."""
+        if at < self.at:
+            self.at = at
+            self.moved.set()
+
+
 class Gateway:
     """One running gateway. ``observe`` tells plugins of a committed change and never raises."""
 
@@ -55,14 +70,17 @@ class Gateway:
         self.new_id = Ids(clock).new
         self.observe = observe
         self.public_url = settings.server.public_url or ""
-        self.webhooks_due = asyncio.Event()
+        self.webhook_alarms: defaultdict[str, Alarm] = defaultdict(Alarm)
         self.agenda_due = asyncio.Event()
+        self.inbox_due = asyncio.Event()
         self.schedules = Schedules(
             reconcile=settings.clocks.reconcile,
             poll=settings.clocks.poll,
             silence=timedelta(seconds=settings.timeouts.provider_total + SILENCE_MARGIN),
         )
         self.is_stopping = False
+        self.restored_at: datetime | None = None
+        self.seen_since_restored: set[str] = set()
         self.sessions: dict[tuple[str, str], tuple[Session, datetime]] = {}
         self.last_lookup: dict[str, datetime] = {}
         self._running: dict[str, asyncio.Task[Any]] = {}

@@ -6,19 +6,19 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from gateway.core.commands import Checkout, CreatePayment, Customer, Kind, Order, Urls
+from gateway.core.commands import Checkout, CreatePayment, Customer, FetchPayment, Kind, Order, Urls
 from gateway.core.errors import Conflict, TenantError, invalid
 from gateway.core.facts import Cause
 from gateway.core.ids import uuid_of
 from gateway.core.money import Money, currency_digits
-from gateway.core.payment import Operation, Payment, PaymentEvent, State
+from gateway.core.payment import Operation, Payment, PaymentEvent, State, Status
 from gateway.core.requests import CreateBody
 from gateway.core.signing import make_token
 from gateway.core.validation import amount_problems, card_fields, order_problems, url_problems
 from gateway.drivers.settings import AccountEntry, Tenant
 from gateway.drivers.store import statements
 from gateway.drivers.store.statements import Statement
-from gateway.flows import routing
+from gateway.flows import lookup, restored, routing
 from gateway.flows.context import Gateway
 from gateway.flows.once import Answer, Claim, once
 from gateway.flows.operation import Intent, build, grace_began, new_operation, on_account
@@ -31,11 +31,14 @@ async def create(gw: Gateway, tenant: Tenant, claim: Claim, body: CreateBody) ->
     async def plan() -> Intent:
         route, money = judge_create(gw, tenant, body)
         payment = new_payment(gw, route.entry, body, money)
+        forgotten = await find_forgotten(gw, payment, route.entry, *route.fallback)
+        entry = forgotten or route.entry
+        payment = payment if forgotten is None else on_account(gw, payment, forgotten)
         operation = new_operation(gw, payment, Kind.CREATE, at=payment.created_at)
         operation = replace(operation, idempotency_key=claim.idempotency_key)
         taken = statements.take_reference(payment, grace_began_before=grace_began(gw))
-        intent = await begin_create(gw, route.entry, payment, operation, rows=[taken])
-        return replace(intent, fallback=route.fallback)
+        intent = await begin_create(gw, entry, payment, operation, rows=[taken])
+        return hold(gw, intent) if forgotten else replace(intent, fallback=route.fallback)
 
     try:
         return await once(gw, claim, plan)
@@ -92,6 +95,27 @@ def new_payment(gw: Gateway, entry: AccountEntry, body: CreateBody, money: Money
         updated_at=now,
     )
     return on_account(gw, payment, entry)
+
+
+async def find_forgotten(gw: Gateway, payment: Payment, *entries: AccountEntry) -> AccountEntry | None:
+    """After a restore: the account on which the payment's order exists already, by a request the store has forgotten.
+
+    Raises ``ProviderError`` when a provider that answers lookups could not be asked.
+    """
+    if not restored.keys_may_be_lost(gw):
+        return None
+    for entry in entries:
+        asked = on_account(gw, payment, entry)
+        if FetchPayment in entry.provider.commands and await lookup.finds_forgotten(gw, entry, asked):
+            return entry
+    return None
+
+
+def hold(gw: Gateway, intent: Intent) -> Intent:
+    """A create that is not sent: its order exists. Its outcome is unknown, and a lookup takes the order over."""
+    operation = replace(intent.operation, status=Status.UNKNOWN, note="the order existed before the store was restored")
+    due = statements.hasten(operation.tenant, operation.payment_id, gw.clock.now())
+    return replace(intent, operation=operation, rows=[*intent.rows, due])
 
 
 async def begin_create(

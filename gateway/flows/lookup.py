@@ -18,9 +18,9 @@ from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import statements
 from gateway.drivers.store.queries import Loaded
 from gateway.flows import operation as operations
-from gateway.flows import session
+from gateway.flows import restored, session
 from gateway.flows.context import Gateway, log, needs_completion
-from gateway.flows.record import record
+from gateway.flows.record import first_look, record
 
 MAY_COMPLETE = frozenset({State.CREATED, State.AWAITING_CUSTOMER, State.PROCESSING, State.EXPIRED})
 """States in which a customer may just have finished."""
@@ -89,9 +89,10 @@ async def follow_hints(gw: Gateway, tenant: str, payment_id: str) -> None:
         log.warning("a hint's lookup failed", extra={"payment_id": payment_id, "problem": str(problem)})
         return
     now = await gw.store.payment(tenant, payment_id)
-    is_open = found and now is not None and now.pending is not None
-    if hints and not is_open:
-        await gw.store.commit([statements.close_hint(tenant, payment_id, key, received_at)])
+    if not hints or now is None or (found and now.pending is not None):
+        return
+    relaxed = statements.relax_agenda(now.payment, first_look(gw, now.payment, None))
+    await gw.store.commit([statements.close_hint(tenant, payment_id, key, received_at), relaxed])
 
 
 async def look(gw: Gateway, tenant: str, payment_id: str, *, key: str | None) -> Looked | None:
@@ -153,7 +154,21 @@ async def see(gw: Gateway, looked: Looked) -> bool:
     except Conflict:
         log.info("a lookup was overtaken", extra={"payment_id": payment.id, "tenant": payment.tenant})
         return False
+    restored.has_been_seen(gw, payment)
     return True
+
+
+async def finds_forgotten(gw: Gateway, entry: AccountEntry, payment: Payment) -> bool:
+    """Whether the provider has an order under the reference of a payment still to be made, and nobody here holds it.
+
+    Raises ``ProviderError`` when it could not be asked.
+    """
+    await gw.store.prove_writable(gw.clock.now())  # no provider is asked what could not be kept
+    seen = await fetch(gw, entry, payment, key=None)
+    if isinstance(seen, Absent):
+        return False
+    key = seen.provider_reference
+    return key is None or await gw.store.payment_with_key(payment.tenant, payment.account, key) is None
 
 
 async def complete(gw: Gateway, tenant: str, payment_id: str, *, stage: Stage | None) -> bool:

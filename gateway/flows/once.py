@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from gateway.core.errors import Conflict, TenantError, Unavailable
+from gateway.core.payment import Status
 from gateway.core.views import operation_answer
 from gateway.drivers.store import statements
 from gateway.drivers.store.queries import KeyRow
@@ -59,8 +60,11 @@ async def once(gw: Gateway, claim: Claim, plan: Callable[[], Awaitable[Intent]])
                 raise
             race.lost()
             continue
-        gw.start(intent.operation.id, submit(gw, intent))
-        await gw.wait_for(intent.operation.id, gw.settings.timeouts.tenant_answer)
+        if intent.operation.status is Status.SENDING:
+            gw.start(intent.operation.id, submit(gw, intent))
+            await gw.wait_for(intent.operation.id, gw.settings.timeouts.tenant_answer)
+        else:  # it was done before the store was restored: the agenda finds out how it stands
+            gw.agenda_due.set()
         try:
             return await answer_now(gw, claim)
         except Unavailable:  # it was done, or is being done: "nothing was done" would be a lie

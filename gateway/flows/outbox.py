@@ -1,72 +1,60 @@
-"""Deliver webhooks to tenants: Standard Webhooks 1.0, the same bytes and id on every try, until delivered or dead.
+"""Deliver webhooks to tenants: which go out when, until each is delivered or a dead letter.
 
-A webhook was made in the transaction of the change it tells, so none is lost. Each tenant's are sent in the order
-they were made, apart from every other tenant's: a dead endpoint delays nobody else.
+A webhook was made in the transaction of the change it tells, so none is lost. Tenants are served side by side, each
+by a task of its own: a dead endpoint delays nobody else. The store keeps the order: what may not go out yet does not
+stand in the line it shows.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
 
-import standardwebhooks
-
-from gateway.core.errors import NotSent, OutcomeUnknown, Unavailable
-from gateway.core.outcome import retry_after
-from gateway.core.views import rfc3339
-from gateway.core.wire import HttpRequest, HttpResponse
+from gateway.core.errors import Unavailable
+from gateway.core.signing import sha256_hex
 from gateway.drivers.settings import Webhook
-from gateway.drivers.store import statements
-from gateway.drivers.store.queries import DeliveryRow
-from gateway.drivers.store.statements import milliseconds
+from gateway.drivers.store import webhooks
+from gateway.drivers.store.statements import Statement, milliseconds
+from gateway.drivers.store.webhooks import DeliveryRow
+from gateway.flows import housekeeping
 from gateway.flows.context import Gateway, log
+from gateway.flows.delivery import attempt
 
-AT_ONCE = 20
-"""Rows of one tenant read at a time."""
+AT_ONCE = 8
+"""Tries under way at one endpoint."""
 
-LONGEST_PAUSE = 60.0
-"""Seconds after which the outbox looks again, whatever it was told."""
+LONGEST_PAUSE = 300.0
+"""Seconds after which a tenant's line is looked at again, whatever was told."""
 
-LONGEST_WISH = 86400.0
-"""Seconds a ``Retry-After`` is obeyed for: an absurd one must neither bury a webhook nor leave the calendar."""
+SICK_PAUSE = 60.0
+"""The most seconds between tries to reach a store that fails; what failed for a fault of ours waits so long."""
 
-JITTER = 0.2
-"""Each pause is longer or shorter by at most this part."""
+NEWCOMERS = 60.0
+"""Seconds after which a tenant that came with new settings is served."""
+
+BURIED_AT_ONCE = 500
+"""Dead letters made in one transaction, which others wait for."""
+
+
+class Outbox:
+    """What the tenants' tasks share. ``is_store_doubted``: its last write failed, or none was seen to succeed yet."""
+
+    def __init__(self, gw: Gateway) -> None:
+        self.gw = gw
+        self.is_store_doubted = True
 
 
 async def run(gw: Gateway) -> None:
-    """Deliver for all tenants until cancelled."""
-    busy: dict[str, asyncio.Task[None]] = {}
+    """Deliver for all tenants until cancelled; also for one that comes with new settings."""
+    outbox = Outbox(gw)
+    served: set[str] = set()
     async with asyncio.TaskGroup() as group:
+        group.create_task(housekeeping.run(gw))
         while True:
-            gw.webhooks_due.clear()
-            pause = LONGEST_PAUSE
-            try:
-                now = milliseconds(gw.clock.now())
-                for tenant, due in await gw.store.tenants_with_deliveries():
-                    if webhook_of(gw, tenant) is None or (tenant in busy and not busy[tenant].done()):
-                        continue
-                    if due <= now:
-                        busy[tenant] = group.create_task(_deliver_for(gw, tenant))
-                    else:
-                        pause = min(pause, (due - now) / 1000)
-            except Unavailable as problem:
-                log.error("the outbox cannot read the store", extra={"problem": str(problem)})
-                pause = 1.0
-            await gw.until(gw.webhooks_due, pause)
-
-
-async def deliver_due(gw: Gateway, tenant: str) -> int:
-    """Send what is due for one tenant, once; return how many tries were made."""
-    webhook = webhook_of(gw, tenant)
-    if webhook is None:
-        return 0
-    rows = await gw.store.due_deliveries(tenant, gw.clock.now(), AT_ONCE)
-    for row in rows:
-        await attempt(gw, webhook, row)
-    return len(rows)
+            for tenant in sorted(set(gw.settings.tenants) - served):
+                served.add(tenant)
+                group.create_task(Line(outbox, tenant).serve(group), name=f"webhooks of {tenant}")
+            await gw.clock.sleep(NEWCOMERS)
 
 
 def webhook_of(gw: Gateway, tenant: str) -> Webhook | None:
@@ -74,64 +62,101 @@ def webhook_of(gw: Gateway, tenant: str) -> Webhook | None:
     return gw.settings.tenants[tenant].webhook if tenant in gw.settings.tenants else None
 
 
-async def attempt(gw: Gateway, webhook: Webhook, row: DeliveryRow) -> None:
-    """Make one try and store its outcome."""
-    request = signed(webhook, row, gw.clock.now())
-    timeouts = gw.settings.timeouts
-    response: HttpResponse | None = None
-    error: str | None = None
-    try:
-        response = await gw.send(request, total=timeouts.webhook_total, connect=timeouts.provider_connect)
-    except (NotSent, OutcomeUnknown) as problem:
-        error = str(problem)
-    now = gw.clock.now()
-    tried = {
-        "at": rfc3339(now),
-        "status_code": response.status if response is not None else None,
-        "error": error,
-    }
-    attempts = [*row.attempts, tried]
-    status, due = outcome_of(gw, response, len(attempts), now)
-    await gw.store.commit(
-        [statements.update_delivery(row.tenant, row.id, status=status, next_attempt_at=due, attempts=attempts)]
-    )
+class Line:
+    """One tenant's webhooks. ``under_way``: ids of those being tried, until their outcomes are stored."""
+
+    def __init__(self, outbox: Outbox, tenant: str) -> None:
+        self.outbox, self.gw, self.tenant = outbox, outbox.gw, tenant
+        self.alarm = outbox.gw.webhook_alarms[tenant]
+        self.under_way: set[str] = set()
+
+    async def serve(self, group: asyncio.TaskGroup) -> None:
+        """Look, start what is due, wait until something is; forever."""
+        pauses = _pauses()
+        while True:
+            self.alarm.moved.clear()
+            self.alarm.at = self._now() + int(LONGEST_PAUSE * 1000)
+            try:
+                due, later = await self.look()
+                for webhook, row in due:
+                    self.under_way.add(row.id)
+                    group.create_task(self._try(webhook, row))
+                pauses = _pauses()
+            except Exception as fault:  # a worker's loop: one tenant's fault must not stop the others' deliveries
+                trace = None if isinstance(fault, Unavailable) else fault
+                log.error(
+                    "a tenant's webhooks wait",
+                    extra={"tenant": self.tenant, "kind": type(fault).__name__},
+                    exc_info=trace,
+                )
+                await self.gw.clock.sleep(next(pauses))
+            else:
+                self.alarm.at = min(self.alarm.at, later)
+                await self.gw.until(self.alarm.moved, max(0, self.alarm.at - self._now()) / 1000)
+
+    async def look(self) -> tuple[list[tuple[Webhook, DeliveryRow]], int]:
+        """What goes out now, as much as there is room for, and when the next will be due (Unix milliseconds)."""
+        webhook, far = webhook_of(self.gw, self.tenant), self.alarm.at
+        room = AT_ONCE - len(self.under_way)
+        if webhook is None or room == 0:
+            return [], far
+        before = frozenset(self.under_way)  # one that ends while we read is shown as it was
+        endpoint = sha256_hex(webhook.url)
+        rows = await self.gw.store.webhooks.line(self.tenant, endpoint, AT_ONCE + 1)
+        if not rows:
+            await self._bury(endpoint)
+        now = self._now()
+        moments = [(row.next_attempt_at or 0, row) for row in rows if row.id not in before]
+        due = [row for at, row in moments if at <= now][:room]
+        await self._prove_store(due)
+        return [(webhook, row) for row in due], min((at for at, _ in moments if at > now), default=far)
+
+    async def _prove_store(self, due: Sequence[DeliveryRow]) -> None:
+        """Send nothing whose outcome could not be kept. A first try follows a write that has just succeeded."""
+        if due and (self.outbox.is_store_doubted or any(row.attempts for row in due)):
+            await self.gw.store.prove_writable(self.gw.clock.now())
+            self.outbox.is_store_doubted = False
+
+    async def _try(self, webhook: Webhook, row: DeliveryRow) -> None:
+        try:
+            await self._keep(await attempt(self.gw, webhook, row))
+        except Exception:  # a fault of ours in one webhook: it waits, the others go on
+            log.exception("a delivery failed", extra={"tenant": self.tenant, "payment_id": row.payment_id})
+            await self.gw.clock.sleep(SICK_PAUSE)
+        finally:
+            self.under_way.discard(row.id)
+            self.alarm.no_later_than(0)
+
+    async def _keep(self, outcome: list[Statement]) -> None:
+        """Store an outcome however long that takes: what was sent is not sent again because the store is sick."""
+        for pause in _pauses():
+            try:
+                await self.gw.store.commit(outcome)
+            except Unavailable as problem:
+                self.outbox.is_store_doubted = True
+                log.error("an outcome cannot be stored", extra={"tenant": self.tenant, "problem": str(problem)})
+                await self.gw.clock.sleep(pause)
+            else:
+                return
+
+    async def _bury(self, endpoint: str) -> None:
+        """Make dead letters of what waits for an endpoint that was disabled, also of what a stop left waiting."""
+        while await self._is_disabled(endpoint) and await self.gw.store.webhooks.are_waiting(self.tenant):
+            log.warning("a webhook endpoint is disabled", extra={"tenant": self.tenant})
+            await self.gw.store.commit([webhooks.bury(self.tenant, endpoint, BURIED_AT_ONCE)])
+
+    async def _is_disabled(self, endpoint: str) -> bool:
+        """Asked before every step: it may be enabled meanwhile."""
+        known = await self.gw.store.webhooks.endpoint(self.tenant, endpoint)
+        return known is not None and known.disabled_at is not None
+
+    def _now(self) -> int:
+        return milliseconds(self.gw.clock.now())
 
 
-def outcome_of(gw: Gateway, response: HttpResponse | None, tries: int, now: datetime) -> tuple[str, datetime | None]:
-    """What a try means: delivered on any 2xx, the next try by the schedule, dead after the last one."""
-    if response is not None and 200 <= response.status < 300:
-        return "delivered", None
-    schedule = gw.settings.clocks.webhook_retry
-    if tries >= len(schedule):
-        return "dead", None
-    pause = schedule[tries].total_seconds() * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  # spreads load, hides nothing
-    wished = retry_after(response) if response is not None else None
-    return "pending", now + timedelta(seconds=max(pause, min(wished or 0, LONGEST_WISH)))
-
-
-def signed(webhook: Webhook, row: DeliveryRow, at: datetime) -> HttpRequest:
-    """The request of one try: stored bytes, the event's id, this moment, one signature per active secret."""
-    signatures = " ".join(
-        standardwebhooks.Webhook(secret.reveal()).sign(row.event_id, at, row.body) for secret in webhook.secrets
-    )
-    headers: Mapping[str, str] = {
-        "content-type": "application/json",
-        "webhook-id": row.event_id,
-        "webhook-timestamp": str(int(at.timestamp())),
-        "webhook-signature": signatures,
-    }
-    return HttpRequest(method="POST", url=webhook.url, headers=tuple(headers.items()), body=row.body.encode())
-
-
-async def _deliver_for(gw: Gateway, tenant: str) -> None:
-    try:
-        while await deliver_due(gw, tenant):
-            pass
-    except Unavailable as problem:
-        log.error("a delivery's outcome could not be stored", extra={"tenant": tenant, "problem": str(problem)})
-        await gw.clock.sleep(1.0)
-    except Exception:  # a worker's loop: one tenant's fault must not stop the others' deliveries
-        log.exception("delivering failed", extra={"tenant": tenant})
-        await gw.clock.sleep(1.0)
-    finally:
-        gw.webhooks_due.set()
+def _pauses() -> Iterator[float]:
+    """Seconds between tries at a store that fails: each twice the last, up to the longest."""
+    pause = 1.0
+    while True:
+        yield pause
+        pause = min(2 * pause, SICK_PAUSE)

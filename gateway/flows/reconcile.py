@@ -19,7 +19,7 @@ from gateway.core.states import EXPIRES, PAST_GRACE, apply, row_of
 from gateway.core.succession import two_live_orders
 from gateway.drivers.store import statements
 from gateway.drivers.store.queries import AgendaRow, Loaded
-from gateway.flows import lookup
+from gateway.flows import lookup, restored
 from gateway.flows import operation as operations
 from gateway.flows.context import Gateway, log
 from gateway.flows.record import record
@@ -164,6 +164,11 @@ async def _give_way(gw: Gateway, row: AgendaRow) -> None:
     loaded = await gw.store.payment(row.tenant, row.payment_id)
     successor = await _accepted_successor(gw, loaded.payment) if loaded is not None else None
     if loaded is None or successor is None:
+        return
+    if restored.is_behind(gw, loaded.payment):  # it may be canceled already
+        await lookup.follow_up(gw, row.tenant, row.payment_id, hinted=False)
+        loaded = await gw.store.payment(row.tenant, row.payment_id) or loaded
+    if loaded.payment.state in ENDED:
         return
     if loaded.pending is None and not await _cancel_was_decided(gw, loaded.payment):
         await _cancel(gw, loaded.payment)

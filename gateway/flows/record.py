@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 
 from gateway.core.agenda import next_look
 from gateway.core.commands import Kind
 from gateway.core.draft import Change
 from gateway.core.payment import Operation, Payment, PaymentEvent
+from gateway.core.signing import sha256_hex
 from gateway.core.views import operation_answer, refund_view, webhook_body
-from gateway.drivers.store import statements
+from gateway.drivers.store import statements, webhooks
 from gateway.drivers.store.queries import Loaded
-from gateway.drivers.store.statements import Statement
+from gateway.drivers.store.statements import Statement, milliseconds
+from gateway.drivers.store.webhooks import DeliveryRow
 from gateway.flows.context import Gateway
+from gateway.flows.restored import judged
 from gateway.flows.succession import consequences
 
 SUCCESS_STATUS = {Kind.CREATE: 201, Kind.REFUND: 201}
@@ -34,9 +38,9 @@ async def record(
     """Commit a change made on ``before`` together with ``rows``; then wake the workers and tell the observers.
 
     ``next_operation`` is reserved in the transaction that settles this one. Returns the change as it was recorded:
-    a second payment of the same reference may add a review flag. Raises ``Conflict`` or ``Unavailable``.
+    a second payment of the same reference, or a restore, may add a review flag. Raises ``Conflict`` or ``Unavailable``.
     """
-    change, others = await consequences(gw, change)
+    change, others = await consequences(gw, judged(gw, before, change))
     unit = [*rows, *_changed(gw, before, change, next_operation)]
     for other_before, other, hold in others:
         unit += [*_changed(gw, other_before, other, None), *hold]
@@ -53,8 +57,8 @@ async def record(
 
 
 def tell(gw: Gateway, payment: Payment, event: PaymentEvent) -> None:
-    """After a commit: wake the webhooks, and tell the plugins' observers once whoever waits has been answered."""
-    gw.webhooks_due.set()
+    """After a commit: the tenant's webhooks, and the plugins' observers once whoever waits has been answered."""
+    gw.webhook_alarms[payment.tenant].no_later_than(milliseconds(_due_at(gw, event)))
     asyncio.get_running_loop().call_soon(gw.observe, payment, event)
 
 
@@ -64,20 +68,39 @@ def told(
     """The event's row and, where the tenant listens, its webhook. ``operation`` is the one whose outcome this is."""
     event_id = gw.new_id("evt")
     unit = [statements.insert_event(event_id, payment, event)]
-    if gw.tenant(payment.tenant).webhook is not None:
+    webhook = gw.tenant(payment.tenant).webhook
+    if webhook is not None:
         is_refund = operation is not None and operation.kind is Kind.REFUND
         refund = refund_view(payment, operation) if is_refund and operation is not None else None
-        body = webhook_body(event, payment, pending, refund)
-        due_at = event.at + gw.settings.clocks.webhook_retry[0]
-        unit.append(statements.insert_delivery(gw.new_id("dlv"), event_id, payment, event, body, due_at=due_at))
+        row = DeliveryRow(
+            tenant=payment.tenant,
+            id=gw.new_id("dlv"),
+            event_id=event_id,
+            payment_id=payment.id,
+            type=event.type,
+            version=event.version,
+            body=webhook_body(event, payment, pending, refund).decode(),
+            next_attempt_at=milliseconds(_due_at(gw, event)),
+            created_at=milliseconds(event.at),
+        )
+        unit.append(webhooks.insert(row, sha256_hex(webhook.url)))
     return unit
+
+
+def _due_at(gw: Gateway, event: PaymentEvent) -> datetime:
+    """When an event's webhook is tried first."""
+    return event.at + gw.settings.clocks.webhook_retry[0]
 
 
 def next_look_at(gw: Gateway, payment: Payment, pending: Operation | None) -> Statement:
     """When the payment must be looked at next, now that it has just changed."""
+    return statements.set_agenda(payment, first_look(gw, payment, pending))
+
+
+def first_look(gw: Gateway, payment: Payment, pending: Operation | None) -> datetime | None:
+    """The first moment of a payment's schedule, counted from now."""
     terms = gw.terms(gw.entry(payment))
-    due = next_look(payment, pending, tries=0, terms=terms, schedules=gw.schedules, at=gw.clock.now())
-    return statements.set_agenda(payment, due)
+    return next_look(payment, pending, tries=0, terms=terms, schedules=gw.schedules, at=gw.clock.now())
 
 
 def _changed(gw: Gateway, before: Loaded, change: Change, next_operation: Operation | None) -> list[Statement]:

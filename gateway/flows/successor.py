@@ -15,7 +15,7 @@ from gateway.core.succession import replaced
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import statements
 from gateway.flows.context import Gateway
-from gateway.flows.create import begin_create
+from gateway.flows.create import begin_create, find_forgotten, hold
 from gateway.flows.once import Claim
 from gateway.flows.operation import Intent, new_operation, on_account
 from gateway.flows.record import told
@@ -33,7 +33,8 @@ async def plan(gw: Gateway, claim: Claim, entry: AccountEntry, old: Payment, *, 
     ]
     if made_way.event is not None:
         rows += told(gw, made_way.payment, made_way.event, None)
-    return await begin_create(gw, entry, payment, operation, rows=rows)
+    intent = await begin_create(gw, entry, payment, operation, rows=rows)
+    return hold(gw, intent) if await find_forgotten(gw, payment, entry) else intent
 
 
 def successor_of(gw: Gateway, entry: AccountEntry, old: Payment, *, money: Money, order: Order) -> Payment:

@@ -15,6 +15,8 @@ from gateway.core.payment import Operation
 from gateway.core.signing import same, sha256_hex
 from gateway.core.views import OperationView, PaymentView, payment_view, rfc3339
 from gateway.flows import review
+from gateway.web import deliveries
+from gateway.web.inbox import INBOX_ROUTES
 from gateway.web.keys import GATEWAY
 from gateway.web.route import Reply, place_of, read_json, respond
 
@@ -138,6 +140,8 @@ ROUTES: tuple[tuple[str, str, Callable[[web.Request], Awaitable[Reply]]], ...] =
     ("POST", "/admin/v1/reviews/{payment_id}/resolve", resolve_review),
     ("GET", "/admin/v1/operations", operations),
     ("POST", "/admin/v1/operations/{id}/resolve", resolve_operation),
+    *INBOX_ROUTES,
+    *deliveries.ROUTES,
 )
 """Every route under the operators' key."""
 

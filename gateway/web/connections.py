@@ -1,7 +1,9 @@
 """Connections whose request head does not arrive in time are closed: aiohttp itself waits for it for ever.
 
-Here is all that leans on aiohttp's insides: ``_waiter`` (its sign that a connection waits for a head) and
-``_make_server``. An idle connection between two requests is aiohttp's own ``keepalive_timeout``.
+And connections at the end: aiohttp closes idle ones at once, and resets a client that is just sending its next
+request; ``drain`` gives them time. Here is all that leans on aiohttp's insides: ``_waiter`` (its sign that a
+connection waits for a head), ``_make_server``, and the listening sockets behind a site. An idle connection between
+two requests is aiohttp's own ``keepalive_timeout``.
 """
 
 from __future__ import annotations
@@ -10,6 +12,14 @@ import asyncio
 from typing import Any
 
 from aiohttp import web
+
+from gateway.web.listening import refuse_new
+
+HANDSHAKE = 0.1
+"""Seconds for connections that were just being made when listening ends."""
+
+LOOKS = 0.02
+"""Seconds between two looks at the connections that are left."""
 
 
 class Runner(web.AppRunner):
@@ -20,6 +30,34 @@ class Runner(web.AppRunner):
         self._head_within = head_within
         # Compressed bodies stay as they came: a signature sees raw bytes, and nothing small can grow large.
         self._settings = {**settings, "access_log": None, "auto_decompress": False}
+
+    async def drain(self, *, grace: float, within: float) -> None:
+        """Stop listening, then wait until every connection has ended; the requests that still come must end them.
+
+        After ``grace`` seconds nobody waits for idle ones, after ``within`` for none. ``cleanup`` closes what is left,
+        in what is left of that time.
+        """
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        await self._stop_listening()
+        while (left := self._connections()) and clock() < began + within:
+            if clock() >= began + grace and all(one.is_idle for one in left):
+                break
+            await asyncio.sleep(LOOKS)
+        # aiohttp waits so long twice: for a request's answer, then for its connection.
+        self._shutdown_timeout = max(LOOKS, (began + within - clock()) / 2)
+
+    async def _stop_listening(self) -> None:
+        for site in self.sites:
+            for listening in getattr(site._server, "sockets", ()):
+                refuse_new(listening)
+        await asyncio.sleep(HANDSHAKE)
+        for site in self.sites:
+            await site.stop()
+
+    def _connections(self) -> list[_Connection]:
+        made = self.server.connections if self.server is not None else []
+        return [one for one in made if isinstance(one, _Connection)]
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
@@ -41,6 +79,11 @@ class _Connection(web.RequestHandler):
         super().__init__(manager, **settings)
         self._head_within = head_within
         self._deadline: asyncio.TimerHandle | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is being read or answered on it."""
+        return self._waits_for_head()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)

@@ -28,6 +28,8 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     request[REQUEST_ID] = request_id
     began = perf_counter()
     response = await _answer(request, handler, request_id)
+    if request.app[GATEWAY].is_stopping:
+        response.force_close()  # says Connection: close, so that nothing more is sent on it
     response.headers["X-Request-Id"] = request_id
     log.info(
         "request",

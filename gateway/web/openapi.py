@@ -99,7 +99,8 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
 
 
 def _successes(route: Route) -> dict[str, Any]:
-    texts = {200: "Done", 201: "Done", 202: "The outcome is not known yet: repeat with the same key, read, or wait"}
+    later = "The outcome is not known yet: repeat with the same key, read, or wait"
+    texts = {200: "Done", 201: "Done", 202: later if route.is_idempotent else "Accepted; it goes out like any webhook"}
     return {
         str(status): {"description": texts[status], "content": {"application/json": {"schema": _ref(view)}}}
         for status, view in route.answers.items()

@@ -15,17 +15,22 @@ from gateway.drivers.registry import Registry
 from gateway.drivers.sender import Sender
 from gateway.drivers.settings import Admin, Server, Settings
 from gateway.drivers.store.sqlite import open_sqlite
-from gateway.flows import operation, outbox, reconcile
+from gateway.flows import operation, recovery
 from gateway.flows.context import Gateway
+from gateway.flows.workers import workers
 from gateway.web.app import make_admin_app, make_app
 from gateway.web.connections import Runner
 from gateway.web.keys import GATEWAY
 
-STOP_WITHIN = 25.0
-"""Seconds that accepted requests and running operations get together when the server stops."""
+STOP_WITHIN = 24.0
+"""Seconds that accepted requests and running operations get together when the server stops. A store that somebody
+else holds may take five more to close: it all fits into thirty."""
 
 OPERATORS_PART = 0.1
 """The part of it that is kept for the operators' listener, which tells ``stopping`` until the public one is done."""
+
+GRACE = 3.0
+"""Seconds in which a request on a kept connection is still answered (that the gateway stops) when serving ends."""
 
 LINGER = 2.0
 """Seconds a connection stays open to read what a refused request still sends."""
@@ -41,11 +46,17 @@ class Running(NamedTuple):
 
 @contextlib.asynccontextmanager
 async def running(
-    settings: Settings, registry: Registry, clock: Clock | None = None, *, stop_within: float = STOP_WITHIN
+    settings: Settings,
+    registry: Registry,
+    clock: Clock | None = None,
+    *,
+    stop_within: float = STOP_WITHIN,
+    grace: float | None = None,
 ) -> AsyncIterator[Running]:
     """Run a server for the time of the block. Raises ``AlreadyRunning`` or ``Unavailable`` when it cannot start.
 
-    ``stop_within``: seconds until the stores are closed, whatever still runs.
+    ``stop_within``: seconds until the stores are closed, whatever still runs. ``grace``: seconds for which connections
+    without a request are kept at the end, so that no client is reset; None where every client is known to be done.
     """
     async with contextlib.AsyncExitStack() as stack:
         store = await open_sqlite(settings.store_path)
@@ -59,13 +70,13 @@ async def running(
             observe=registry.observe,
         )
         await check_names(gw)
-        await operation.recover(gw)
+        await recovery.begin(gw)
         operators = stop_within * OPERATORS_PART
         public = await _listen(make_app(gw), settings.server, stop_within - operators, stack)
         admin = await _listen(make_admin_app(gw), settings.server.admin, operators, stack)
         gw.public_url = settings.server.public_url or public.url
-        stack.push_async_callback(_stop, gw, public.runner, stop_within - operators)
-        for worker in (outbox.run(gw), reconcile.run(gw)):
+        stack.push_async_callback(_stop, gw, public.runner, stop_within - operators, grace)
+        for worker in workers(gw):
             stack.push_async_callback(_cancel, asyncio.create_task(worker))
         try:
             yield Running(gateway=gw, url=public.url, admin_url=admin.url)
@@ -90,7 +101,7 @@ async def check_names(gw: Gateway) -> None:
 
 
 class _Listening(NamedTuple):
-    runner: web.AppRunner
+    runner: Runner
     url: str
 
 
@@ -113,10 +124,12 @@ async def _listen(
     return _Listening(runner, f"http://{shown}:{bound}")
 
 
-async def _stop(gw: Gateway, runner: web.AppRunner, within: float) -> None:
-    """Stop listening, let accepted requests answer, then let operations settle: both before one deadline."""
+async def _stop(gw: Gateway, runner: Runner, within: float, grace: float | None) -> None:
+    """Stop listening, let accepted requests answer, then let operations settle: all before one deadline."""
     clock = asyncio.get_running_loop().time
     deadline = clock() + within
+    if grace is not None:
+        await runner.drain(grace=grace, within=within)
     await runner.cleanup()
     await gw.drain(deadline - clock())
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any
 
 import msgspec
 
 from gateway.core.commands import FetchPayment
 from gateway.core.errors import TenantError, invalid
-from gateway.core.ids import uuid_of
 from gateway.core.payment import State
 from gateway.core.requests import CaptureBody, CreateBody, EmptyBody, RefundBody, UpdateBody
 from gateway.core.views import (
@@ -26,14 +23,13 @@ from gateway.drivers.store.queries import PaymentFilter
 from gateway.flows import change, lookup
 from gateway.flows import create as create_flow
 from gateway.flows.once import Answer
-from gateway.web import catalogue
+from gateway.web import catalogue, webhooks
 from gateway.web.keys import LIMITS
-from gateway.web.route import Call, Query, Reply, Route
+from gateway.web.listing import CURSOR, LIMIT, TIME, cursor_of, described, given, limit_of, time_of
+from gateway.web.route import Call, Reply, Route
 
 SYNC_RATE = Rate(per_second=1, burst=5)
 """How often one payment may be synced."""
-
-DEFAULT_LIMIT, MOST = 50, 200
 
 
 class PaymentList(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,7 +137,7 @@ async def accounts(call: Call) -> Reply:
 
 async def deposit_methods(call: Call) -> Reply:
     """``GET /v1/deposit-methods``."""
-    query = {name: value for name, value in call.request.query.items() if value}
+    query = given(call.request.query)
     return Reply(
         view=catalogue.deposit_methods(
             call.tenant,
@@ -154,49 +150,18 @@ async def deposit_methods(call: Call) -> Reply:
 
 def filter_of(query: Mapping[str, str]) -> PaymentFilter:
     """The list's query parameters; an empty one says nothing. Raises ``validation_failed`` naming the parameter."""
-    query = {name: value for name, value in query.items() if value}
-    state, cursor = query.get("state"), query.get("cursor")
-    if cursor is not None and uuid_of(cursor) is None:
-        raise invalid(("cursor", "is no next_cursor of ours"))
+    query = given(query)
+    state = query.get("state")
     if state is not None and state not in {str(one) for one in State}:
         raise invalid(("state", "is no state of a payment"))
     return PaymentFilter(
-        limit=_limit(query.get("limit")),
-        cursor=cursor,
+        limit=limit_of(query),
+        cursor=cursor_of(query),
         merchant_reference=query.get("merchant_reference"),
         state=state,
         account=query.get("account"),
-        created_after=_time("created_after", query.get("created_after")),
-        created_before=_time("created_before", query.get("created_before")),
-    )
-
-
-def _limit(given: str | None) -> int:
-    if given is None:
-        return DEFAULT_LIMIT
-    if not (given.isascii() and given.isdigit() and len(given) <= len(str(MOST)) and 1 <= int(given) <= MOST):
-        raise invalid(("limit", f"must be 1 to {MOST}"))
-    return int(given)
-
-
-def _time(name: str, given: str | None) -> datetime | None:
-    if given is None:
-        return None
-    try:
-        at = msgspec.convert(given.replace(" ", "+"), datetime)
-    except msgspec.ValidationError:
-        at = None
-    if at is None or at.tzinfo is None:
-        raise invalid((name, "must be a time such as 2026-01-31T12:00:00Z"))
-    return at
-
-
-def _query(**described: str | tuple[str, Mapping[str, Any]]) -> tuple[Query, ...]:
-    return tuple(
-        Query(name=name, description=text)
-        if isinstance(text, str)
-        else Query(name=name, description=text[0], schema=text[1])
-        for name, text in described.items()
+        created_after=time_of("created_after", query),
+        created_before=time_of("created_before", query),
     )
 
 
@@ -226,7 +191,6 @@ _CREATE_CODES = (
     "card_data_refused",
 )
 _WITH_OPERATION = {200: PaymentWithOperation, 202: PaymentWithOperation}
-_TIME = {"type": "string", "format": "date-time"}
 
 ROUTES: tuple[Route, ...] = (
     Route(
@@ -245,14 +209,14 @@ ROUTES: tuple[Route, ...] = (
         handler=list_payments,
         summary="List payments, newest first",
         answers={200: PaymentList},
-        query=_query(
+        query=described(
             merchant_reference="only this reference",
             state=("only this state", {"type": "string", "enum": [str(state) for state in State]}),
             account="only this account",
-            created_after=("created later than this", _TIME),
-            created_before=("created earlier than this", _TIME),
-            limit=("how many", {"type": "integer", "minimum": 1, "maximum": MOST, "default": DEFAULT_LIMIT}),
-            cursor="next_cursor of the page before",
+            created_after=("created later than this", TIME),
+            created_before=("created earlier than this", TIME),
+            limit=LIMIT,
+            cursor=CURSOR,
         ),
         codes=("validation_failed",),
     ),
@@ -350,12 +314,13 @@ ROUTES: tuple[Route, ...] = (
         handler=deposit_methods,
         summary="List what a customer can pay with",
         answers={200: catalogue.DepositMethodList},
-        query=_query(
+        query=described(
             currency="only methods that take this currency",
             amount="only methods that take this amount",
             lang="language of the labels, such as de or de-at",
         ),
         codes=("validation_failed",),
     ),
+    *webhooks.ROUTES,
 )
 """Every route for tenants."""

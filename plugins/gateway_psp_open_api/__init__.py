@@ -17,6 +17,7 @@ import msgspec
 import gateway
 from gateway_psp_open_api import api2, signature
 from gateway_psp_open_api.account import JSON, TOKEN_HEADER, PspConfig, merchant_ids, tokens
+from gateway_psp_open_api.explain import explain
 
 DECLINING = frozenset({400, 401, 403, 404, 422})
 
@@ -102,6 +103,10 @@ class PspOpenApi:
     def verify(self, callback: gateway.Callback, account: gateway.Account) -> gateway.Event:
         """Prove API-2 and read it. Raises ``CallbackRejected``; a sender without token and sign learns nothing more."""
         return api2.read(api2.prove(callback, account), account)
+
+    def explain(self, callback: gateway.Callback, account: gateway.Account) -> gateway.Explanation:
+        """Say for operators how ``verify`` proves a callback, check by check."""
+        return explain(callback, account)
 
     def answer(self, verdict: gateway.Verdict, callback: gateway.Callback) -> gateway.HttpResponse:
         """Word a verdict: 204 without body, or ``{"error": true, "code": HTTP status, "type": …}``."""

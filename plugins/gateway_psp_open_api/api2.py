@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, DecimalException
 from typing import Any
@@ -37,6 +37,49 @@ class Proved(msgspec.Struct, frozen=True, kw_only=True):
 
     body: Mapping[str, Any]
     form: Form
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """Something that must hold before the token is looked at. The size was checked when the body was read."""
+
+    name: str
+    reason: gateway.Reason
+    failure: str
+    holds: Callable[[gateway.Callback, PspConfig], bool]
+
+    def check(self, callback: gateway.Callback, config: PspConfig) -> None:
+        """Raise ``CallbackRejected`` when it does not hold."""
+        if not self.holds(callback, config):
+            raise gateway.CallbackRejected(self.reason, self.failure)
+
+
+ENVELOPE = (
+    Condition(
+        "method",
+        gateway.Reason.METHOD,
+        "method is not POST",
+        lambda callback, _: callback.method == "POST",
+    ),
+    Condition(
+        "media type",
+        gateway.Reason.MEDIA_TYPE,
+        "media type is not application/json",
+        lambda callback, _: gateway.media_type(callback.headers) == "application/json",
+    ),
+    Condition(
+        "path",
+        gateway.Reason.UNAUTHENTIC,
+        "path below the endpoint is not pay/callback",
+        lambda callback, _: callback.suffix.strip("/") in SUFFIXES,
+    ),
+    Condition(
+        "source address",
+        gateway.Reason.UNAUTHENTIC,
+        "source address is not on the account's list",
+        lambda callback, config: config.may_call(callback.remote),
+    ),
+)
+"""In the order in which they are checked."""
 
 
 class Wording(msgspec.Struct, frozen=True):
@@ -84,11 +127,11 @@ class Api2(msgspec.Struct, frozen=True, kw_only=True):
 def prove(callback: gateway.Callback, account: gateway.Account) -> Proved:
     """Return the body once everything that proves it has passed. Raises ``CallbackRejected``."""
     config: PspConfig = account.config
-    _check_envelope(callback, config)
-    token = _check_token(callback, tokens(account))
-    proved = _check_sign(callback.body, token, config)
-    if proved.body.get("merchant_id") not in merchant_ids(account):
-        raise gateway.CallbackRejected(gateway.Reason.WRONG_ACCOUNT, "merchant_id is not this account's")
+    for condition in ENVELOPE:
+        condition.check(callback, config)
+    token = check_token(callback, tokens(account))
+    proved = check_sign(callback.body, token, config)
+    check_merchant(proved, account)
     return proved
 
 
@@ -118,19 +161,7 @@ def answer(verdict: gateway.Verdict, config: PspConfig | None) -> gateway.HttpRe
             return _refusal(BUSY[limited], config, ("Retry-After", str(seconds)))
 
 
-def _check_envelope(callback: gateway.Callback, config: PspConfig) -> None:
-    """Check all that comes before the token. The size was checked when the body was read."""
-    if callback.method != "POST":
-        raise gateway.CallbackRejected(gateway.Reason.METHOD, "method is not POST")
-    if gateway.media_type(callback.headers) != "application/json":
-        raise gateway.CallbackRejected(gateway.Reason.MEDIA_TYPE, "media type is not application/json")
-    if callback.suffix.strip("/") not in SUFFIXES:
-        raise gateway.CallbackRejected(gateway.Reason.UNAUTHENTIC, "path below the endpoint is not pay/callback")
-    if not config.may_call(callback.remote):
-        raise gateway.CallbackRejected(gateway.Reason.UNAUTHENTIC, "source address is not on the account's list")
-
-
-def _check_token(callback: gateway.Callback, accepted: Sequence[gateway.Secret]) -> gateway.Secret:
+def check_token(callback: gateway.Callback, accepted: Sequence[gateway.Secret]) -> gateway.Secret:
     """Return the token of the one header; the sign must be made with the same one (S24)."""
     given = gateway.header(callback.headers, TOKEN_HEADER)
     if len(given) != 1:
@@ -142,7 +173,7 @@ def _check_token(callback: gateway.Callback, accepted: Sequence[gateway.Secret])
     return accepted[matches.index(True)]
 
 
-def _check_sign(data: bytes, token: gateway.Secret, config: PspConfig) -> Proved:
+def check_sign(data: bytes, token: gateway.Secret, config: PspConfig) -> Proved:
     """Parse the body and prove it by its sign; what signs ambiguously is refused all the same (S21)."""
     try:
         body = gateway.loads(data)
@@ -154,6 +185,12 @@ def _check_sign(data: bytes, token: gateway.Secret, config: PspConfig) -> Proved
     if any(map(signature.ambiguous, body.values())):
         raise gateway.CallbackRejected(gateway.Reason.UNAUTHENTIC, "a text could be read as several members")
     return Proved(body=body, form=form)
+
+
+def check_merchant(proved: Proved, account: gateway.Account) -> None:
+    """Check that a proved body is about this account."""
+    if proved.body.get("merchant_id") not in merchant_ids(account):
+        raise gateway.CallbackRejected(gateway.Reason.WRONG_ACCOUNT, "merchant_id is not this account's")
 
 
 def _read(body: Mapping[str, Any], form: Form) -> Api2:

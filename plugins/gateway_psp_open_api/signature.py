@@ -35,8 +35,13 @@ class Form(enum.StrEnum):
 
 def sign(text: str, token: gateway.Secret) -> str:
     """Return the 40 upper-case hex digits that ``sign`` holds: SHA-1 of StringA followed by the token, as UTF-8."""
+    return sha1_hex(text + token.reveal())
+
+
+def sha1_hex(text: str) -> str:
+    """Return the SHA-1 of a text as UTF-8, in 40 upper-case hex digits."""
     # The protocol fixes SHA-1; saying "not for security" keeps this working on hosts where policy disables it.
-    return hashlib.sha1((text + token.reveal()).encode(), usedforsecurity=False).hexdigest().upper()
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest().upper()
 
 
 def canonical(body: object, *, sign_key: str = "sign", form: Form = Form.CANONICAL) -> str:
@@ -56,7 +61,7 @@ def matching(body: object, token: gateway.Secret, *, sign_key: str = "sign", unf
     ``unfiltered`` adds the candidate that signs empty members. Raises ``Unsignable``.
     """
     forms = list(Form) if unfiltered else [Form.LITERAL, Form.CANONICAL]
-    given = _given_sign(_members(body).get(sign_key))
+    given = given_sign(_members(body).get(sign_key))
     wanted = [sign(canonical(body, sign_key=sign_key, form=form), token) for form in forms]
     matches = [gateway.same(given, candidate) for candidate in wanted]
     return next((form for form, matched in zip(forms, matches, strict=True) if matched), None)
@@ -140,6 +145,6 @@ def _utf16(key: str) -> bytes:
     return key.encode("utf-16-be")
 
 
-def _given_sign(value: object) -> str:
+def given_sign(value: object) -> str:
     """The received sign in upper case; empty, which matches nothing, when it is not 40 ASCII hex digits (S23)."""
     return value.upper() if isinstance(value, str) and _SIGN.fullmatch(value) else ""

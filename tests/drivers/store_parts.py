@@ -13,13 +13,15 @@ from gateway.core.errors import Conflict
 from gateway.core.facts import Cause
 from gateway.core.payment import Operation, Payment, PaymentEvent, State, Status
 from gateway.core.wire import Callback
-from gateway.drivers.store import statements
+from gateway.drivers.store import statements, webhooks
 from gateway.drivers.store.queries import Store
 from gateway.drivers.store.statements import Statement, Unit, milliseconds
+from gateway.drivers.store.webhooks import DeliveryRow
 from tests.core.core_parts import AT, GRACE, make_operation, make_payment
 
 GRACE_BEGAN = milliseconds(AT - GRACE)
 FINGERPRINT = "f" * 64
+ENDPOINT = "e" * 64
 
 
 def database(folder: Path) -> Path:
@@ -50,6 +52,21 @@ def first_event(payment: Payment) -> PaymentEvent:
     )
 
 
+def first_delivery(payment: Payment) -> DeliveryRow:
+    """The webhook of version 1, due at once."""
+    return DeliveryRow(
+        tenant=payment.tenant,
+        id=f"dlv_{payment.id}",
+        event_id=f"evt_{payment.id}",
+        payment_id=payment.id,
+        type="payment.created",
+        version=1,
+        body="{}",
+        next_attempt_at=milliseconds(payment.created_at),
+        created_at=milliseconds(payment.created_at),
+    )
+
+
 def reserving(payment: Payment, operation: Operation) -> list[Statement]:
     """What reserves a create."""
     event_id = f"evt_{payment.id}"
@@ -58,9 +75,7 @@ def reserving(payment: Payment, operation: Operation) -> list[Statement]:
         statements.take_reference(payment, grace_began_before=GRACE_BEGAN),
         statements.insert_payment(payment, operation.id),
         statements.insert_event(event_id, payment, first_event(payment)),
-        statements.insert_delivery(
-            f"dlv_{payment.id}", event_id, payment, first_event(payment), b"{}", due_at=payment.created_at
-        ),
+        webhooks.insert(first_delivery(payment), ENDPOINT),
         statements.insert_operation(operation),
     ]
 

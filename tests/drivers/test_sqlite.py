@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import shutil
-import sqlite3
 import threading
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -18,56 +14,11 @@ from msgspec.structs import replace
 from gateway.core.errors import Conflict, Unavailable
 from gateway.drivers.store import statements
 from gateway.drivers.store.queries import Store
-from gateway.drivers.store.sqlite import BATCH, AlreadyRunning, SqliteEngine, open_sqlite, open_sqlite_to_read
+from gateway.drivers.store.sqlite import BATCH, AlreadyRunning, open_sqlite, open_sqlite_to_read
 from gateway.drivers.store.statements import Statement
 from tests.core.core_parts import AT
-from tests.drivers.store_parts import conflict, create_of, database, reserving, stored
-
-WRITE_LOCK = "BEGIN IMMEDIATE"
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Where the database is; its folder does not exist yet."""
-    return database(tmp_path)
-
-
-@pytest.fixture
-async def store(path: Path) -> AsyncIterator[Store]:
-    """An empty store."""
-    opened = await open_sqlite(path)
-    yield opened
-    with contextlib.suppress(OSError):  # a test may have closed it
-        await opened.close()
-
-
-@contextlib.contextmanager
-def beside(path: Path) -> Iterator[sqlite3.Connection]:
-    """Another connection that does not wait for locks."""
-    connection = sqlite3.connect(path, timeout=0, isolation_level=None)
-    try:
-        yield connection
-    finally:
-        connection.close()
-
-
-async def pragma(store: Store, text: str) -> Any:
-    """Set or read a pragma of the writing connection, which belongs to no other."""
-    engine = store._engine
-    assert isinstance(engine, SqliteEngine)
-    cursor = engine._writer.execute(f"PRAGMA {text}")
-    row = cursor.fetchone()
-    return None if row is None else row[0]
-
-
-def unit(number: int) -> list[Statement]:
-    """A unit of work that succeeds."""
-    return reserving(*create_of(number))
-
-
-async def found(store: Store, *numbers: int) -> list[int]:
-    """Which of these payments are stored."""
-    return [number for number in numbers if await store.payment("acme", f"pay_{number:03}") is not None]
+from tests.drivers.sqlite_parts import WRITE_LOCK, beside, engine_of, found, pragma, unit
+from tests.drivers.store_parts import conflict, create_of, reserving, stored
 
 
 async def test_commits_are_durable(store: Store, path: Path) -> None:
@@ -92,9 +43,7 @@ async def test_a_unit_that_conflicts_in_the_middle_leaves_nothing(store: Store) 
 async def test_units_share_a_transaction_but_not_a_fate(store: Store) -> None:
     """Of units that are committed together, one that conflicts fails alone."""
     begun: list[str] = []
-    engine = store._engine
-    assert isinstance(engine, SqliteEngine)
-    engine._writer.set_trace_callback(begun.append)
+    engine_of(store)._writer.set_trace_callback(begun.append)
     clash = reserving(*create_of(2, merchant_reference="SO-1"))
     outcomes = await asyncio.gather(*(store.commit(one) for one in (unit(1), clash, unit(3))), return_exceptions=True)
     assert [str(outcome) for outcome in outcomes] == ["None", "conflict on merchant_reference", "None"]

@@ -12,8 +12,9 @@ from msgspec.structs import replace
 
 from gateway.core.commands import Kind
 from gateway.core.errors import Reason
+from gateway.core.facts import Event, Observation, Stage
 from gateway.core.payment import Review, ReviewReason, State, Status
-from gateway.drivers.store import statements
+from gateway.drivers.store import inbox, statements
 from gateway.drivers.store.queries import Loaded, PaymentFilter, Store
 from gateway.drivers.store.sqlite import open_sqlite
 from gateway.drivers.store.statements import milliseconds
@@ -30,6 +31,8 @@ from tests.drivers.store_parts import (
     settled,
     stored,
 )
+
+EVENT = Event(event_id="e-1", observation=Observation(stage=Stage.CAPTURED))
 
 
 @pytest.fixture
@@ -58,7 +61,7 @@ async def test_what_is_reserved_is_read_back(store: Store) -> None:
         None,
     )
     assert await store.events("acme", "pay_001") == [("evt_pay_001", first_event(payment))]
-    assert [row.id for row in await store.deliveries("acme", "pay_001")] == ["dlv_pay_001"]
+    assert [row.id for row in await store.webhooks.of_payment("acme", "pay_001")] == ["dlv_pay_001"]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +85,7 @@ async def test_a_second_create_conflicts_on_what_it_shares(store: Store, same: d
     assert await conflict(store, reserving(payment, operation)) == on
     assert await store.payment("acme", "pay_002") is None
     assert await store.events("acme", "pay_002") == []
-    assert await store.deliveries("acme", "pay_002") == []
+    assert await store.webhooks.of_payment("acme", "pay_002") == []
     assert await store.holder("acme", "main", "SO-2") is None
     if on != "idempotency_key":
         assert await store.key("acme", "key-00000002") is None
@@ -298,21 +301,21 @@ async def test_an_event_is_applied_once_per_account(store: Store) -> None:
 
     def row(number: int, account: str = "main", verdict: str = "recorded") -> list[statements.Statement]:
         return [
-            statements.insert_callback(
+            inbox.insert_callback(
                 f"cb_{number}",
                 tenant="acme",
                 account=account,
                 callback=a_callback(),
                 verdict=verdict,
-                event_id="e-1",
+                event=EVENT,
                 payment_id="pay_001",
             )
         ]
 
-    assert not await store.was_applied("acme", "main", "e-1")
+    assert not await store.inbox.was_applied("acme", "main", "e-1")
     assert await conflict(store, row(1)) == ""
-    assert await store.was_applied("acme", "main", "e-1")
-    assert not await store.was_applied("acme", "other", "e-1")
+    assert await store.inbox.was_applied("acme", "main", "e-1")
+    assert not await store.inbox.was_applied("acme", "other", "e-1")
     assert await conflict(store, row(2)) == "event"
     assert await conflict(store, row(3, account="other")) == ""
     assert await conflict(store, row(4, verdict="repeated")) == ""
@@ -321,19 +324,20 @@ async def test_an_event_is_applied_once_per_account(store: Store) -> None:
 
 async def test_a_refused_event_was_not_applied(store: Store) -> None:
     """A refused row is evidence: the same event is judged anew."""
-    refused = statements.insert_callback(
+    refused = inbox.insert_callback(
         "cb_1",
         tenant="acme",
         account="main",
         callback=a_callback(),
         verdict="refused",
         reason=Reason.AMOUNT,
-        event_id="e-1",
+        event=EVENT,
         payment_id="pay_001",
     )
     await store.commit([refused])
-    assert not await store.was_applied("acme", "main", "e-1")
-    assert [row[2:] for row in await store.callbacks("acme", "pay_001")] == [("pay/callback", "refused", "amount")]
+    assert not await store.inbox.was_applied("acme", "main", "e-1")
+    found = await store.inbox.of_payment("acme", "pay_001")
+    assert [row[2:] for row in found] == [("pay/callback", "refused", "amount")]
 
 
 async def test_refused_callbacks_are_trimmed(store: Store) -> None:
@@ -342,7 +346,7 @@ async def test_refused_callbacks_are_trimmed(store: Store) -> None:
     async def insert(name: str, account: str, verdict: str) -> None:
         await store.commit(
             [
-                statements.insert_callback(
+                inbox.insert_callback(
                     name, tenant="acme", account=account, callback=a_callback(), verdict=verdict, payment_id="pay_1"
                 )
             ]
@@ -352,8 +356,8 @@ async def test_refused_callbacks_are_trimmed(store: Store) -> None:
         await insert(f"cb_{number}_refused", "main", "refused")
         await insert(f"cb_{number}_recorded", "main", "recorded")
         await insert(f"cb_{number}_other", "other", "refused")
-    await store.commit([statements.trim_refused("acme", "main", 2)])
-    left = [row[0] for row in await store.callbacks("acme", "pay_1")]
+    await store.commit([inbox.trim_refused("acme", "main", 2)])
+    left = [row[0] for row in await store.inbox.of_payment("acme", "pay_1")]
     assert [name for name in left if "refused" in name] == ["cb_3_refused", "cb_4_refused"]
     assert len(left) == 2 + 5 + 5
 
@@ -364,7 +368,7 @@ async def test_few_refused_callbacks_stay(store: Store, keep: int) -> None:
     for number in range(5):
         await store.commit(
             [
-                statements.insert_callback(
+                inbox.insert_callback(
                     f"cb_{number}",
                     tenant="acme",
                     account="main",
@@ -374,8 +378,8 @@ async def test_few_refused_callbacks_stay(store: Store, keep: int) -> None:
                 )
             ]
         )
-    await store.commit([statements.trim_refused("acme", "main", keep)])
-    assert len(await store.callbacks("acme", "pay_1")) == 5
+    await store.commit([inbox.trim_refused("acme", "main", keep)])
+    assert len(await store.inbox.of_payment("acme", "pay_1")) == 5
 
 
 async def test_one_hint_per_payment_and_key(store: Store) -> None:
@@ -456,39 +460,6 @@ async def test_what_is_due_first_comes_first(store: Store) -> None:
     assert [row.payment_id for row in await store.due_agenda(seconds(20), 1)] == ["pay_002"]
     assert await store.next_agenda(seconds(20)) == milliseconds(seconds(40))
     assert await store.next_agenda(seconds(40)) is None
-
-
-# Webhooks
-
-
-async def test_due_webhooks(store: Store) -> None:
-    """Only pending ones whose moment has come, of one tenant, in the order they were made."""
-    for number in (2, 1, 3):
-        await stored(store, number)
-    await stored(store, 4, tenant="globex")
-    later = {"status": "pending", "next_attempt_at": AT + timedelta(seconds=5)}
-    await store.commit([statements.update_delivery("acme", "dlv_pay_003", attempts=[{"at": "x"}], **later)])
-    assert [row.id for row in await store.due_deliveries("acme", AT, 9)] == ["dlv_pay_001", "dlv_pay_002"]
-    assert [row.id for row in await store.due_deliveries("acme", AT, 1)] == ["dlv_pay_001"]
-    assert len(await store.due_deliveries("acme", AT + timedelta(seconds=5), 9)) == 3
-    assert dict(await store.tenants_with_deliveries()) == {"acme": milliseconds(AT), "globex": milliseconds(AT)}
-
-
-async def test_a_webhook_keeps_its_tries(store: Store) -> None:
-    """Each try is kept; a delivered one is due no more."""
-    await stored(store, 1)
-    tries = [{"at": "2026", "status_code": 500, "error": None}, {"at": "2027", "status_code": 204, "error": None}]
-    done = statements.update_delivery("acme", "dlv_pay_001", status="delivered", next_attempt_at=None, attempts=tries)
-    await store.commit([done])
-    assert [row.attempts for row in await store.deliveries("acme", "pay_001")] == [tries]
-    assert await store.due_deliveries("acme", AT + timedelta(days=9), 9) == []
-    assert await store.tenants_with_deliveries() == []
-
-
-async def test_a_webhook_that_is_not_there_is_a_conflict(store: Store) -> None:
-    """The outcome of a try belongs to a webhook; the same webhook is not made twice."""
-    gone = statements.update_delivery("acme", "dlv_9", status="dead", next_attempt_at=None, attempts=[])
-    assert await conflict(store, [gone]) == "delivery"
 
 
 # Lists

@@ -228,7 +228,7 @@ async def check_store(gw: Gateway) -> list[Operation]:
     events = [event for _, event in await gw.store.events("acme", payment.id)]
     assert [event.version for event in events] == list(range(1, payment.version + 1))
     assert events[-1].state_after is payment.state
-    webhooks = await gw.store.deliveries("acme", payment.id)
+    webhooks = await gw.store.webhooks.of_payment("acme", payment.id)
     assert [row.version for row in webhooks] == [event.version for event in events]
     return operations
 

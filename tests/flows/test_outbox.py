@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,67 +11,27 @@ from typing import Any
 import pytest
 import standardwebhooks
 from aiohttp import web
+from msgspec.structs import replace
 
-from gateway.drivers.settings import Clocks
-from gateway.drivers.store.queries import DeliveryRow
+from gateway.flows import delivery, outbox
 from tests.clocks import VirtualClock
+from tests.flows.outbox_parts import (
+    LATE,
+    SCHEDULE,
+    Held,
+    a_clock,
+    created,
+    first_tried,
+    look,
+    pause_of,
+    rows_when,
+    seconds_until,
+    tries_of,
+    until,
+)
 from tests.house import WEBHOOK_SECRET, House, open_house, psp_body
 
-SCHEDULE = [pause.total_seconds() for pause in Clocks().webhook_retry]
 OTHER_SECRET = "whsec_b3RoZXItZGV2ZWxvcG1lbnQtd2ViaG9vay1rZXktMDI="
-LATE = 1.21
-"""The part of a pause after which the next try is due, however it was spread."""
-
-
-def a_clock() -> VirtualClock:
-    """A clock that starts now, as the reference library compares with the real time."""
-    return VirtualClock(datetime.now(UTC))
-
-
-async def rows_when(house: House, payment_id: str, holds: Callable[[list[DeliveryRow]], bool]) -> list[DeliveryRow]:
-    """The payment's webhooks, as soon as they are so."""
-    async with asyncio.timeout(10):
-        while True:
-            rows = await house.gateway.store.deliveries("acme", payment_id)
-            if holds(rows):
-                return rows
-            await look(house)
-
-
-async def look(house: House) -> None:
-    """Let the worker look at the clock, which a test may have moved while it was reading, and do what is due."""
-    house.gateway.webhooks_due.set()
-    for _ in range(3):
-        await house.gateway.store.prove_writable(datetime.now(UTC))  # a write waits for those before it
-
-
-async def first_tried(house: House, payment_id: str, times: int = 1) -> DeliveryRow:
-    """The webhook of the payment's creation, once it was tried so often."""
-    rows = await rows_when(house, payment_id, lambda rows: bool(rows) and len(rows[0].attempts) >= times)
-    assert len(rows[0].attempts) == times
-    return rows[0]
-
-
-def tries_of(house: House, event_id: str) -> list[tuple[str, bytes]]:
-    """(webhook-id, body) of every try of one event that arrived."""
-    return [(headers["webhook-id"], body) for _, headers, body in house.hook_tries if headers["webhook-id"] == event_id]
-
-
-def pause_of(row: DeliveryRow) -> float:
-    """Seconds between the last try and the next."""
-    assert row.next_attempt_at is not None
-    last = datetime.fromisoformat(row.attempts[-1]["at"])
-    return row.next_attempt_at / 1000 - last.timestamp()
-
-
-def seconds_until(clock: VirtualClock, row: DeliveryRow) -> float:
-    """How long it is until the next try is due."""
-    assert row.next_attempt_at is not None
-    return row.next_attempt_at / 1000 - clock.now().timestamp()
-
-
-async def created(house: House) -> Any:
-    return (await house.create(psp_body())).json
 
 
 # The schedule
@@ -96,7 +55,8 @@ async def test_a_failing_webhook_is_tried_on_schedule_and_ends_as_dead_letter(tm
         assert (row.status, row.next_attempt_at) == ("dead", None)
         assert [one["status_code"] for one in row.attempts] == [500] * len(SCHEDULE)
         assert tries_of(house, row.event_id) == [(row.event_id, row.body.encode())] * len(SCHEDULE)
-        await clock.advance(10 * 86400)
+        clock.set(clock.now() + timedelta(days=10))
+        await clock.advance(600)
         await look(house)
         assert len(tries_of(house, row.event_id)) == len(SCHEDULE)
 
@@ -196,6 +156,41 @@ async def test_a_redirect_is_a_failure_and_is_not_followed(tmp_path: Path, statu
         assert {tenant for tenant, _, _ in house.hook_tries} == {"acme"}
 
 
+async def test_429_waits_as_long_as_it_asks(tmp_path: Path) -> None:
+    """An endpoint that asks for time gets it."""
+    async with open_house(tmp_path, clock=a_clock()) as house:
+        house.hook_answer = lambda _: web.Response(status=429, headers={"Retry-After": "7200"})
+        row = await first_tried(house, (await created(house))["id"])
+        assert (row.status, row.attempts[0]["status_code"]) == ("pending", 429)
+        assert 7200 - 0.002 <= pause_of(row) <= 7200 + 0.002
+
+
+@pytest.mark.parametrize("sends", [b"", b"1"], ids=["nothing", "a byte of the body"])
+async def test_an_answer_that_does_not_end_is_a_failure(tmp_path: Path, sends: bytes) -> None:
+    """An endpoint that hangs, or begins its answer and never ends it, has had its try when the time is over."""
+    released = asyncio.Event()
+
+    async def begin(request: web.Request) -> Any:
+        response = web.StreamResponse()
+        if sends:
+            await response.prepare(request)
+            await response.write(sends)
+        await released.wait()
+        return 204 if not sends else response
+
+    def hurry(settings: dict[str, Any]) -> None:
+        settings["timeouts"] = {"webhook_total": "200ms"}
+
+    async with open_house(tmp_path, change=hurry, clock=a_clock()) as house:
+        house.hook_answer = begin
+        row = await first_tried(house, (await created(house))["id"])
+        released.set()
+        assert (row.status, row.attempts) == (
+            "pending",
+            [{"at": row.attempts[0]["at"], "status_code": None, "error": "timeout"}],
+        )
+
+
 async def test_a_refused_connection_is_a_failure(tmp_path: Path) -> None:
     """An endpoint that is not there is tried again; the tenant is told no more than ``connect_failed``."""
 
@@ -259,6 +254,19 @@ async def test_the_body_is_the_payment_of_its_version(house: House) -> None:
     assert told[-1] == await house.payment(payment["id"])
 
 
+async def test_the_log_of_tries_is_bounded(house: House) -> None:
+    """A webhook that is sent again and again remembers its newest fifty tries."""
+    payment = await created(house)
+    [row, *_] = await rows_when(house, payment["id"], lambda rows: all(row.status == "delivered" for row in rows))
+    many = replace(row, attempts=[{"at": str(number), "status_code": 500, "error": None} for number in range(50)])
+    webhook = house.settings.tenants["acme"].webhook
+    assert webhook is not None
+    await house.gateway.store.commit(await delivery.attempt(house.gateway, webhook, many))
+    [row, *_] = await rows_when(house, payment["id"], lambda _: True)
+    assert [one["at"] for one in row.attempts[:-1]] == [str(number) for number in range(1, 50)]
+    assert row.attempts[-1]["status_code"] == 204
+
+
 async def test_webhook_ids_are_the_events_ids(house: House) -> None:
     """The id of a webhook is that of its line in the timeline."""
     payment = await created(house)
@@ -316,6 +324,51 @@ async def test_first_tries_go_out_in_version_order(tmp_path: Path) -> None:
             assert [one["version"] for one in told if one["id"] == payment["id"]] == [1, 2, 3]
 
 
+async def test_a_first_try_waits_for_the_one_before_it(tmp_path: Path) -> None:
+    """While version 1 has no answer no later version is tried, whatever other payments do; then they go in order."""
+    async with open_house(tmp_path, clock=a_clock()) as house:
+        held = Held(lambda payment: (payment["id"], payment["version"]) == held.arrived[0])
+        house.hook_answer = held.answer
+        slow = await created(house)
+        await until(house, lambda: held.arrived == [(slow["id"], 1)])
+        quick = await created(house)
+        await house.press(slow, "pay")
+        await house.press(quick, "pay")
+        await house.webhook(quick["id"], "payment.captured")
+        await look(house)
+        assert [one for one in held.arrived if one[0] == slow["id"]] == [(slow["id"], 1)]
+        held.release()
+        await house.webhook(slow["id"], "payment.captured")
+        assert [one for one in held.arrived if one[0] == slow["id"]] == [(slow["id"], version) for version in (1, 2, 3)]
+
+
+async def test_a_retry_holds_nobody_back(tmp_path: Path) -> None:
+    """Though version 1 failed and waits for its second try, the later ones are delivered."""
+    async with open_house(tmp_path, clock=a_clock()) as house:
+        answers = iter([500])
+        house.hook_answer = lambda _: next(answers, 204)
+        payment = await created(house)
+        await house.press(payment, "pay")
+        await house.webhook(payment["id"], "payment.captured")
+        rows = await rows_when(house, payment["id"], lambda rows: len(rows[-1].attempts) == 1)
+        assert [row.status for row in rows] == ["pending", "delivered", "delivered"]
+
+
+async def test_an_endpoint_gets_so_many_at_once(tmp_path: Path) -> None:
+    """Payments of one tenant are told side by side, eight at a time; the rest follows."""
+    async with open_house(tmp_path, clock=a_clock()) as house:
+        held = Held()
+        house.hook_answer = held.answer
+        payments = [await created(house) for _ in range(12)]
+        await until(house, lambda: len(held.arrived) == outbox.AT_ONCE)
+        await look(house)
+        assert len(set(held.arrived)) == len(held.arrived) == outbox.AT_ONCE == 8
+        held.release()
+        for payment in payments:
+            await rows_when(house, payment["id"], lambda rows: all(row.status == "delivered" for row in rows))
+        assert (held.most_at_once, len(held.arrived)) == (8, 24)
+
+
 async def test_a_dead_endpoint_delays_nobody_else(house: House) -> None:
     """While one tenant's endpoint keeps its connections open without an answer, another's webhooks arrive."""
     released = asyncio.Event()
@@ -346,17 +399,15 @@ async def test_a_tenant_that_stopped_listening_keeps_nobody_busy(tmp_path: Path)
 
     later = VirtualClock(datetime.now(UTC) + timedelta(hours=1))
     async with open_house(tmp_path, change=deaf, clock=later) as house:
-        store = house.gateway.store
-        looks, look = [], store.tenants_with_deliveries
+        looked = []
+        line = house.gateway.store.webhooks.line
 
-        async def counted() -> list[tuple[str, int]]:
-            looks.append(later.now())
-            return await look()
+        async def counted(*arguments: Any) -> Any:
+            looked.append(arguments)
+            return await line(*arguments)
 
-        store.tenants_with_deliveries = counted  # type: ignore[method-assign]  # counts, and asks the real one
-        house.gateway.webhooks_due.set()
-        for _ in range(50):  # each read gives the worker time for one of its own
-            await store.deliveries("acme", payment["id"])
-        assert len(looks) <= 2
+        house.gateway.store.webhooks.line = counted  # type: ignore[method-assign]  # counts, and asks the real one
+        await look(house)
+        assert looked == []
     async with open_house(tmp_path, clock=later) as house:
         assert (await first_tried(house, payment["id"], 2)).status == "delivered"

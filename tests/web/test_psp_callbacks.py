@@ -57,7 +57,7 @@ def earlier() -> int:
 
 async def webhooks_made(house: House, payment_id: str) -> list[str]:
     """Types of the webhooks that were made, in version order."""
-    return [row.type for row in await house.gateway.store.deliveries("acme", payment_id)]
+    return [row.type for row in await house.gateway.store.webhooks.of_payment("acme", payment_id)]
 
 
 # Order state x status, for callbacks that were not seen before

@@ -4,29 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from gateway.core import documents
 from gateway.core.payment import Operation, Payment, PaymentEvent
-from gateway.drivers.store.statements import Unit, heartbeat, milliseconds
-
-
-class Engine(Protocol):
-    """What a database must do. Both raise ``Unavailable`` when it cannot, ``commit`` also ``Conflict``."""
-
-    async def commit(self, unit: Unit) -> None:
-        """Write a unit of work, whole or not at all; return only when it is durable."""
-        ...
-
-    async def rows(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Read committed rows."""
-        ...
-
-    async def close(self) -> None:
-        """Finish what was begun and let go of the database."""
-        ...
+from gateway.drivers.store.engine import Engine
+from gateway.drivers.store.inbox import Inbox
+from gateway.drivers.store.moments import Moments
+from gateway.drivers.store.statements import heartbeat, milliseconds
+from gateway.drivers.store.webhooks import Webhooks
 
 
 class Loaded(msgspec.Struct, frozen=True):
@@ -50,21 +38,6 @@ class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     answer_status: int | None
     answer: str | None
-
-
-class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A webhook on its way. ``next_attempt_at`` in Unix milliseconds."""
-
-    tenant: str
-    id: str
-    event_id: str
-    payment_id: str
-    type: str
-    version: int
-    body: str
-    status: str
-    next_attempt_at: int | None
-    attempts: list[dict[str, Any]]
 
 
 class AgendaRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,7 +64,6 @@ class PaymentFilter(msgspec.Struct, frozen=True, kw_only=True):
 _LOADED = (
     "SELECT p.doc, o.doc FROM payments p LEFT JOIN operations o ON o.tenant = p.tenant AND o.id = p.open_operation"
 )
-_DELIVERY = "SELECT tenant, id, event_id, payment_id, type, version, body, status, next_attempt_at, attempts"
 
 
 class Store:
@@ -99,6 +71,9 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.inbox = Inbox(engine)
+        self.moments = Moments(engine)
+        self.webhooks = Webhooks(engine)
         self.commit = engine.commit
         self.close = engine.close
 
@@ -153,6 +128,15 @@ class Store:
         )
         return KeyRow(**dict(zip(KeyRow.__struct_fields__, rows[0], strict=True))) if rows else None
 
+    async def answered_keys(self, tenant: str, before: datetime, limit: int) -> list[str]:
+        """Idempotency keys that were made before a date and have their answer, oldest first."""
+        rows = await self._engine.rows(
+            "SELECT idempotency_key FROM idempotency_keys WHERE tenant = ? AND answer_status IS NOT NULL"
+            " AND created_at < ? ORDER BY created_at LIMIT ?",
+            (tenant, milliseconds(before), limit),
+        )
+        return [key for (key,) in rows]
+
     async def holder(self, tenant: str, account: str, merchant_reference: str) -> str | None:
         """The payment that holds a reference."""
         rows = await self._engine.rows(
@@ -175,14 +159,6 @@ class Store:
             "SELECT id, doc FROM events WHERE tenant = ? AND payment_id = ? ORDER BY version", (tenant, payment_id)
         )
         return [(identifier, documents.event(doc)) for identifier, doc in rows]
-
-    async def was_applied(self, tenant: str, account: str, event_id: str) -> bool:
-        """Whether a callback's event was applied before."""
-        rows = await self._engine.rows(
-            "SELECT 1 FROM inbox WHERE tenant = ? AND account = ? AND event_id = ? AND verdict = 'recorded'",
-            (tenant, account, event_id),
-        )
-        return bool(rows)
 
     async def due_agenda(self, now: datetime, limit: int) -> list[AgendaRow]:
         """Payments whose next look is due: of each tenant at most ``limit``, the longest due first."""
@@ -236,43 +212,7 @@ class Store:
         )
         return [documents.operation(doc) for (doc,) in rows]
 
-    async def due_deliveries(self, tenant: str, now: datetime, limit: int) -> list[DeliveryRow]:
-        """Webhooks of one tenant whose next try is due, in the order they were made."""
-        rows = await self._engine.rows(
-            f"{_DELIVERY} FROM deliveries WHERE tenant = ? AND status = 'pending' AND next_attempt_at <= ?"
-            " ORDER BY id LIMIT ?",
-            (tenant, milliseconds(now), limit),
-        )
-        return [_delivery(row) for row in rows]
-
-    async def tenants_with_deliveries(self) -> list[tuple[str, int]]:
-        """Every tenant with webhooks on their way, and when its next try is due (Unix milliseconds)."""
-        rows = await self._engine.rows(
-            "SELECT tenant, MIN(next_attempt_at) FROM deliveries WHERE status = 'pending' GROUP BY tenant", ()
-        )
-        return [(tenant, due) for tenant, due in rows]
-
-    async def callbacks(self, tenant: str, payment_id: str) -> list[tuple[Any, ...]]:
-        """Stored callbacks of a payment: (id, received_at, suffix, verdict, reason), oldest first."""
-        return await self._engine.rows(
-            "SELECT id, received_at, suffix, verdict, reason FROM inbox WHERE tenant = ? AND payment_id = ?"
-            " ORDER BY id",
-            (tenant, payment_id),
-        )
-
-    async def deliveries(self, tenant: str, payment_id: str) -> list[DeliveryRow]:
-        """Webhooks of a payment, in the order they were made."""
-        rows = await self._engine.rows(
-            f"{_DELIVERY} FROM deliveries WHERE tenant = ? AND payment_id = ? ORDER BY id", (tenant, payment_id)
-        )
-        return [_delivery(row) for row in rows]
-
 
 def _loaded(row: tuple[Any, ...]) -> Loaded:
     payment, operation = row
     return Loaded(documents.payment(payment), None if operation is None else documents.operation(operation))
-
-
-def _delivery(row: tuple[Any, ...]) -> DeliveryRow:
-    members = dict(zip(DeliveryRow.__struct_fields__, row, strict=True))
-    return DeliveryRow(**{**members, "attempts": msgspec.json.decode(members["attempts"])})

@@ -5,6 +5,8 @@ A ``doc`` holds the whole Struct as JSON; the columns beside it are what SQL its
 
 from __future__ import annotations
 
+MOMENTS = "CREATE TABLE IF NOT EXISTS moments (name TEXT PRIMARY KEY, at BIGINT NOT NULL)"
+
 TABLES = (
     """
     CREATE TABLE IF NOT EXISTS payments (
@@ -34,6 +36,9 @@ TABLES = (
         PRIMARY KEY (tenant, idempotency_key)
     )""",
     """
+    CREATE INDEX IF NOT EXISTS answered_keys ON idempotency_keys (tenant, created_at)
+    WHERE answer_status IS NOT NULL""",
+    """
     CREATE TABLE IF NOT EXISTS reference_holders (
         tenant TEXT NOT NULL, account TEXT NOT NULL, merchant_reference TEXT NOT NULL, payment_id TEXT NOT NULL,
         PRIMARY KEY (tenant, account, merchant_reference)
@@ -45,25 +50,39 @@ TABLES = (
     )""",
     """
     CREATE TABLE IF NOT EXISTS deliveries (
-        tenant TEXT NOT NULL, id TEXT NOT NULL, event_id TEXT NOT NULL, payment_id TEXT NOT NULL,
-        type TEXT NOT NULL, version INTEGER NOT NULL, body TEXT NOT NULL, status TEXT NOT NULL,
-        next_attempt_at BIGINT, tries INTEGER NOT NULL, attempts TEXT NOT NULL, created_at BIGINT NOT NULL,
+        tenant TEXT NOT NULL, id TEXT NOT NULL, event_id TEXT NOT NULL, payment_id TEXT,
+        type TEXT NOT NULL, version INTEGER NOT NULL, status TEXT NOT NULL, died_of TEXT, next_attempt_at BIGINT,
+        tries INTEGER NOT NULL, attempts TEXT NOT NULL, created_at BIGINT NOT NULL, body TEXT NOT NULL,
         PRIMARY KEY (tenant, id)
     )""",
     """
     CREATE INDEX IF NOT EXISTS deliveries_due ON deliveries (tenant, next_attempt_at, id)
     WHERE status = 'pending'""",
+    "CREATE INDEX IF NOT EXISTS deliveries_by_payment ON deliveries (tenant, payment_id, version)",
+    "CREATE INDEX IF NOT EXISTS dead_deliveries ON deliveries (tenant, id) WHERE status = 'dead'",
+    """
+    CREATE TABLE IF NOT EXISTS webhook_endpoints (
+        tenant TEXT NOT NULL, url_sha256 TEXT NOT NULL, failing_since BIGINT, disabled_at BIGINT, reason TEXT,
+        PRIMARY KEY (tenant)
+    )""",
     """
     CREATE TABLE IF NOT EXISTS inbox (
         tenant TEXT NOT NULL, id TEXT NOT NULL, account TEXT NOT NULL, received_at BIGINT NOT NULL,
         method TEXT NOT NULL, suffix TEXT NOT NULL, query TEXT NOT NULL, headers TEXT NOT NULL, body BLOB NOT NULL,
-        remote TEXT NOT NULL, verdict TEXT NOT NULL, reason TEXT, detail TEXT, event_id TEXT, payment_id TEXT,
+        size INTEGER NOT NULL, remote TEXT NOT NULL, verdict TEXT NOT NULL, reason TEXT, detail TEXT, event_id TEXT,
+        event TEXT, payment_id TEXT, tries INTEGER NOT NULL, next_attempt_at BIGINT, history TEXT NOT NULL,
         PRIMARY KEY (tenant, id)
     )""",
     """
     CREATE UNIQUE INDEX IF NOT EXISTS applied_once ON inbox (tenant, account, event_id)
-    WHERE verdict = 'recorded'""",
-    "CREATE INDEX IF NOT EXISTS inbox_by_verdict ON inbox (tenant, account, verdict, id)",
+    WHERE verdict = 'recorded' AND event_id IS NOT NULL""",
+    """
+    CREATE INDEX IF NOT EXISTS inbox_unproved ON inbox (tenant, account, payment_id, id)
+    WHERE verdict = 'recorded' AND event_id IS NULL""",
+    "CREATE INDEX IF NOT EXISTS inbox_by_payment ON inbox (tenant, payment_id, id)",
+    "CREATE INDEX IF NOT EXISTS inbox_refused ON inbox (tenant, account, id) WHERE verdict = 'refused'",
+    "CREATE INDEX IF NOT EXISTS inbox_refused_since ON inbox (received_at) WHERE verdict = 'refused'",
+    "CREATE INDEX IF NOT EXISTS inbox_pending ON inbox (next_attempt_at) WHERE verdict = 'pending'",
     """
     CREATE TABLE IF NOT EXISTS hints (
         tenant TEXT NOT NULL, payment_id TEXT NOT NULL, provider_reference TEXT NOT NULL,
@@ -77,4 +96,11 @@ TABLES = (
     )""",
     "CREATE INDEX IF NOT EXISTS agenda_due ON agenda (due_at)",
     "CREATE TABLE IF NOT EXISTS heartbeat (id INTEGER PRIMARY KEY, at BIGINT NOT NULL)",
+    MOMENTS,
 )
+
+VERSION = 1
+"""The version of these tables. Whoever changes a table that a released gateway has made adds one, and a migration."""
+
+MIGRATIONS: dict[int, tuple[str, ...]] = {}
+"""Version -> the statements that lead to the next one. They run before ``TABLES``, which add what is wholly new."""

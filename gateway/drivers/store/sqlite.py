@@ -2,8 +2,9 @@
 
 WAL with ``synchronous=FULL``. Units that wait while a commit runs share the next transaction, each in its own
 savepoint: one that conflicts or fails harms no other. Callers wait on a future, so a cancelled one leaves no
-transaction open. The writer is a plain connection on a thread of its own: a whole transaction is one hop, where
-aiosqlite would hop for every statement. A lock on the data folder keeps a second server away.
+transaction open and its unit is written or not, whole. The writer is a plain connection on a thread of its own: a
+whole transaction is one hop, where aiosqlite would hop for every statement. It never copies the log back; that is
+``checkpoint.py``. A lock on the data folder keeps a second server away.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import contextlib
 import fcntl
 import os
 import sqlite3
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,12 +24,24 @@ from urllib.parse import quote
 import aiosqlite
 
 from gateway.core.errors import Conflict, GatewayError, Unavailable
+from gateway.drivers.store.checkpoint import LogKeeper
 from gateway.drivers.store.queries import Store
-from gateway.drivers.store.schema import TABLES
+from gateway.drivers.store.schema import MIGRATIONS, TABLES, VERSION
 from gateway.drivers.store.statements import Unit
 
 READERS = 2
 BATCH = 64
+
+BUSY = 5000
+"""Milliseconds that the writer waits for a lock of somebody else's (there should be nobody else)."""
+
+WRITERS_OWN = (
+    f"busy_timeout = {BUSY}",
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "wal_autocheckpoint = 0",
+    f"journal_size_limit = {64 * 1024 * 1024}",  # what a long reader made it grow to, it gives back
+)
 
 _ITS_OWN_FAULT = (
     sqlite3.IntegrityError,
@@ -39,9 +53,19 @@ _ITS_OWN_FAULT = (
 )
 """What a unit's own values cause: a broken constraint, a value no column takes. The others' units are not harmed."""
 
+READ_VERSION, KEEPS_NO_LOG = 19, b"\x01"
+"""Where a database's header says how it is to be read, and what stands there without a write-ahead log."""
+
+_PRIMARY = 0xFF
+"""The part of SQLite's error codes that names the kind."""
+
 
 class AlreadyRunning(GatewayError):
     """Another server holds the lock of this data folder."""
+
+
+class Locked(Unavailable):
+    """Somebody else held the database for longer than ``BUSY``."""
 
 
 class _Waiting(NamedTuple):
@@ -52,21 +76,32 @@ class _Waiting(NamedTuple):
 class SqliteEngine:
     """The embedded engine. ``open_sqlite`` makes one."""
 
-    def __init__(self, writer: sqlite3.Connection, readers: Sequence[aiosqlite.Connection], lock: int) -> None:
+    def __init__(
+        self,
+        writer: sqlite3.Connection,
+        readers: Sequence[aiosqlite.Connection],
+        checkpoints: sqlite3.Connection,
+        lock: int,
+    ) -> None:
         self._writer = writer
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite writer")
         self._readers = readers
         self._lock = lock
         self._turn = 0
-        self._queue: asyncio.Queue[_Waiting | None] = asyncio.Queue()
+        self._waiting: deque[_Waiting] = deque()
+        self._told = asyncio.Event()
+        self._closing: asyncio.Task[None] | None = None
         self._writing = asyncio.create_task(self._write(), name="sqlite writer")
+        self._log = LogKeeper(checkpoints, self._thread)
+        self._keeping = asyncio.create_task(self._log.run(), name="sqlite checkpoints")
 
     async def commit(self, unit: Unit) -> None:
         """Write a unit in the next shared transaction; return when it is on disk."""
-        if self._writing.done():
+        if self._closing is not None:
             raise Unavailable("the store is closed")
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.put_nowait(_Waiting(unit, done))
+        self._waiting.append(_Waiting(unit, done))
+        self._told.set()
         await done
 
     async def rows(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
@@ -78,44 +113,52 @@ class SqliteEngine:
             raise Unavailable(f"the store cannot be read: {type(problem).__name__}") from problem
 
     async def close(self) -> None:
-        """Write what waits, then close."""
-        self._queue.put_nowait(None)
+        """Write what waits, then close; what comes meanwhile is refused. Again: wait for the same end."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(), name="sqlite close")
+        await asyncio.shield(self._closing)  # whoever gives up waiting must not leave it half closed
+
+    async def _close(self) -> None:
+        self._told.set()
         await self._writing
-        while not self._queue.empty():
-            late = self._queue.get_nowait()
-            if late is not None and not late.done.done():
-                late.done.set_exception(Unavailable("the store is closed"))
+        self._log.stop()
+        await self._keeping
         for connection in self._readers:
             await connection.close()
         self._thread.shutdown()
-        self._writer.close()
+        self._writer.close()  # the last one out copies the log into the database and removes it
         os.close(self._lock)
 
     async def _write(self) -> None:
-        while (first := await self._queue.get()) is not None:
-            batch = [first]
-            closing = False
-            while len(batch) < BATCH and not self._queue.empty():
-                waiting = self._queue.get_nowait()
-                if waiting is None:
-                    closing = True
-                    break
-                batch.append(waiting)
-            await self._commit_together(batch)
-            if closing:
-                return
+        while self._waiting or self._closing is None:
+            if self._waiting:
+                await self._commit_together([self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))])
+            else:
+                self._told.clear()
+                await self._told.wait()
 
-    async def _commit_together(self, batch: list[_Waiting]) -> None:
+    async def _commit_together(self, batch: Sequence[_Waiting]) -> None:
         units = [waiting.unit for waiting in batch]
         loop = asyncio.get_running_loop()
         failures = await loop.run_in_executor(self._thread, commit_units, self._writer, units)
-        for waiting, failure in zip(batch, failures, strict=True):
-            if waiting.done.done():
-                continue
-            if failure is not None:
-                waiting.done.set_exception(failure)
-            else:
-                waiting.done.set_result(None)
+        _answer(batch, failures)
+        if isinstance(failures[0], Locked):
+            # Who waits behind them has waited as long: batch after batch it would become minutes.
+            behind = list(self._waiting)
+            self._waiting.clear()
+            _answer(behind, [Locked(str(failures[0])) for _ in behind])
+        self._log.changed(self._writer.total_changes)
+
+
+def _answer(batch: Sequence[_Waiting], failures: Sequence[GatewayError | None]) -> None:
+    """Tell each caller what became of its unit; one that was cancelled waits no more."""
+    for waiting, failure in zip(batch, failures, strict=True):
+        if waiting.done.done():
+            continue
+        if failure is not None:
+            waiting.done.set_exception(failure)
+        else:
+            waiting.done.set_result(None)
 
 
 def commit_units(writer: sqlite3.Connection, units: Sequence[Unit]) -> list[GatewayError | None]:
@@ -127,7 +170,8 @@ def commit_units(writer: sqlite3.Connection, units: Sequence[Unit]) -> list[Gate
     except Exception as problem:  # the writer must outlive anything, or every caller waits for ever
         with contextlib.suppress(sqlite3.Error):
             writer.execute("ROLLBACK")
-        return [Unavailable(f"the store cannot be written: {type(problem).__name__}") for _ in units]
+        kind = Locked if _kind(problem) == sqlite3.SQLITE_BUSY else Unavailable
+        return [kind(f"the store cannot be written: {type(problem).__name__}") for _ in units]
     return failures
 
 
@@ -142,11 +186,25 @@ def _run(writer: sqlite3.Connection, unit: Unit) -> GatewayError | None:
                 failure = Conflict(statement.otherwise)
                 break
     except _ITS_OWN_FAULT as problem:
-        failure = Unavailable(f"the store refused a row: {type(problem).__name__}")
+        failure = _refused(problem)
+    except sqlite3.OperationalError as problem:
+        if _kind(problem) != sqlite3.SQLITE_ERROR:  # the disk's fault, or a lock: it meets everybody
+            raise
+        failure = _refused(problem)
     if failure is not None:
         writer.execute("ROLLBACK TO unit")
     writer.execute("RELEASE unit")
     return failure
+
+
+def _refused(problem: Exception) -> Unavailable:
+    return Unavailable(f"the store refused a row: {type(problem).__name__}")
+
+
+def _kind(problem: Exception) -> int | None:
+    """SQLite's primary error code; ``SQLITE_ERROR`` is a mistake in the SQL itself."""
+    code = getattr(problem, "sqlite_errorcode", None)
+    return None if code is None else code & _PRIMARY
 
 
 async def open_sqlite(path: Path) -> Store:
@@ -154,6 +212,22 @@ async def open_sqlite(path: Path) -> Store:
 
     Raises ``AlreadyRunning`` or ``Unavailable``.
     """
+    async with contextlib.AsyncExitStack() as opened:
+        lock = _take_lock(path)
+        opened.callback(os.close, lock)
+        _refuse_foreign_log(path)
+        try:
+            writer = opened.enter_context(contextlib.closing(_connect_writer(path)))
+            make_tables(writer)
+            readers = [await _connect(path, "rw", opened) for _ in range(READERS)]
+            checkpoints = opened.enter_context(contextlib.closing(_connect_plainly(path, "rw")))
+        except sqlite3.Error as problem:
+            raise Unavailable(f"the store {path} cannot be opened: {problem}") from problem
+        opened.pop_all()
+    return Store(SqliteEngine(writer, readers, checkpoints, lock))
+
+
+def _take_lock(path: Path) -> int:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
@@ -164,16 +238,23 @@ async def open_sqlite(path: Path) -> Store:
     except OSError:
         os.close(lock)
         raise AlreadyRunning(f"another gateway is using {path}") from None
+    return lock
+
+
+def _refuse_foreign_log(path: Path) -> None:
+    """Refuse a log beside a database that was closed without one, as every backup is: it is another database's.
+
+    SQLite would take its pages in and ruin the database. Raises ``Unavailable``.
+    """
+    log = path.with_name(path.name + "-wal")
     try:
-        async with contextlib.AsyncExitStack() as opened:
-            writer = opened.enter_context(contextlib.closing(_connect_writer(path)))
-            make_tables(writer)
-            readers = [await _connect(path, "rw", opened) for _ in range(READERS)]
-            opened.pop_all()
-    except sqlite3.Error as problem:
-        os.close(lock)
-        raise Unavailable(f"the store {path} cannot be opened: {problem}") from problem
-    return Store(SqliteEngine(writer, readers, lock))
+        with path.open("rb") as file:
+            version = file.read(READ_VERSION + 1)[READ_VERSION:]
+        is_empty = log.stat().st_size == 0  # as a reader leaves it
+    except OSError:
+        return  # one of them is not there, or opening says what is wrong
+    if version == KEEPS_NO_LOG and not is_empty:
+        raise Unavailable(f"{log} is of another database than {path.name}: move it away, and the -shm file too")
 
 
 class _ReadOnly:
@@ -194,12 +275,16 @@ class _ReadOnly:
 
 
 async def open_sqlite_to_read(path: Path) -> Store:
-    """Open an existing database beside a running server. Raises ``Unavailable`` when there is none."""
+    """Open an existing database beside a running server. Raises ``Unavailable`` when there is none to be read."""
     if not path.is_file():  # noqa: ASYNC240  # one look, before anything else runs
         raise Unavailable(f"there is no store {path}")
     try:
         async with contextlib.AsyncExitStack() as opened:
             reader = await _connect(path, "ro", opened)
+            ((version,),) = await reader.execute_fetchall("PRAGMA user_version")
+            check_version(version)
+            if version < VERSION:
+                raise Unavailable(f"the store {path} is of an older version: start the gateway once")
             opened.pop_all()
             return Store(_ReadOnly(reader))
     except sqlite3.Error as problem:
@@ -208,26 +293,54 @@ async def open_sqlite_to_read(path: Path) -> Store:
 
 def _connect_writer(path: Path) -> sqlite3.Connection:
     """The one connection that writes. Used by one thread at a time: this one at the start, then the writer's."""
-    writer = sqlite3.connect(_location(path, "rwc"), uri=True, isolation_level=None, check_same_thread=False)
-    for pragma in ("busy_timeout = 5000", "journal_mode = WAL", "synchronous = FULL"):
+    writer = _connect_plainly(path, "rwc")
+    for pragma in WRITERS_OWN:
         writer.execute(f"PRAGMA {pragma}")
     return writer
 
 
 def make_tables(writer: sqlite3.Connection) -> None:
-    """Make the tables that are not there yet."""
+    """Make the tables that are not there yet and bring older ones up to date, in one transaction.
+
+    Raises ``Unavailable`` for tables of a newer version, or from before versions were kept; they are left as they are.
+    """
     writer.execute("BEGIN IMMEDIATE")
-    for table in TABLES:
-        writer.execute(table)
+    try:
+        _bring_up_to_date(writer)
+    except BaseException:
+        writer.execute("ROLLBACK")
+        raise
     writer.execute("COMMIT")
+
+
+def _bring_up_to_date(writer: sqlite3.Connection) -> None:
+    (version,) = writer.execute("PRAGMA user_version").fetchone()
+    is_new = writer.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
+    if not is_new:
+        check_version(version)
+    steps = [] if is_new else [step for of in range(version, VERSION) for step in MIGRATIONS[of]]
+    for statement in (*steps, *TABLES, f"PRAGMA user_version = {VERSION}"):
+        writer.execute(statement)
+
+
+def check_version(version: int) -> None:
+    """Refuse tables that nothing here knows. Raises ``Unavailable``."""
+    if version == 0:
+        raise Unavailable("the store was made before the first release and cannot be used any more: move it away")
+    if version > VERSION:
+        raise Unavailable(f"the store is of version {version}, made by a newer gateway; this one knows {VERSION}")
 
 
 async def _connect(path: Path, mode: str, opened: contextlib.AsyncExitStack) -> aiosqlite.Connection:
     """Connect, and leave the closing to ``opened``: the thread of a forgotten connection keeps the process alive."""
     connection = await aiosqlite.connect(_location(path, mode), uri=True, isolation_level=None)
     opened.push_async_callback(connection.close)
-    await connection.execute("PRAGMA busy_timeout = 5000")
+    await connection.execute(f"PRAGMA busy_timeout = {BUSY}")
     return connection
+
+
+def _connect_plainly(path: Path, mode: str) -> sqlite3.Connection:
+    return sqlite3.connect(_location(path, mode), uri=True, isolation_level=None, check_same_thread=False)
 
 
 def _location(path: Path, mode: str) -> str:

@@ -10,13 +10,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-import msgspec
 from msgspec.structs import replace
 
 from gateway.core import documents
-from gateway.core.errors import Reason
 from gateway.core.payment import Operation, Payment, PaymentEvent
-from gateway.core.wire import Callback
 
 
 class Statement(NamedTuple):
@@ -30,11 +27,12 @@ class Statement(NamedTuple):
 Unit = Sequence[Statement]
 
 EPOCH = datetime.fromtimestamp(0, UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 def milliseconds(at: datetime) -> int:
     """Unix milliseconds, as every time column holds them."""
-    return (at - EPOCH) // timedelta(milliseconds=1)
+    return (at - EPOCH) // _MILLISECOND
 
 
 def optional_milliseconds(at: datetime | None) -> int | None:
@@ -183,6 +181,16 @@ def store_answer(operation: Operation, status: int, answer: bytes) -> Statement:
     )
 
 
+def drop_keys(tenant: str, idempotency_keys: Sequence[str]) -> Statement:
+    """Forget idempotency rows that have their answer."""
+    marks = ", ".join("?" for _ in idempotency_keys)
+    return Statement(
+        "DELETE FROM idempotency_keys WHERE tenant = ? AND answer_status IS NOT NULL"  # noqa: S608  # question marks
+        f" AND idempotency_key IN ({marks})",
+        (tenant, *idempotency_keys),
+    )
+
+
 def take_reference(payment: Payment, *, grace_began_before: int) -> Statement:
     """Make this payment the holder of its reference, unless a payment that still counts holds it.
 
@@ -209,94 +217,6 @@ def insert_event(event_id: str, payment: Payment, event: PaymentEvent) -> Statem
     )
 
 
-def insert_delivery(
-    delivery_id: str, event_id: str, payment: Payment, event: PaymentEvent, body: bytes, *, due_at: datetime
-) -> Statement:
-    """One webhook to be delivered, in the same transaction as the change it tells."""
-    return Statement(
-        "INSERT INTO deliveries (tenant, id, event_id, payment_id, type, version, body, status, next_attempt_at,"
-        " tries, attempts, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, 'pending', ?, 0, '[]', ?)",
-        (
-            payment.tenant,
-            delivery_id,
-            event_id,
-            payment.id,
-            event.type,
-            event.version,
-            body.decode(),
-            milliseconds(due_at),
-            milliseconds(event.at),
-        ),
-        "delivery",
-    )
-
-
-def update_delivery(
-    tenant: str, delivery_id: str, *, status: str, next_attempt_at: datetime | None, attempts: Sequence[Any]
-) -> Statement:
-    """The outcome of one try."""
-    return Statement(
-        "UPDATE deliveries SET status = ?, next_attempt_at = ?, tries = ?, attempts = ? WHERE tenant = ? AND id = ?",
-        (
-            status,
-            optional_milliseconds(next_attempt_at),
-            len(attempts),
-            msgspec.json.encode(attempts).decode(),
-            tenant,
-            delivery_id,
-        ),
-        "delivery",
-    )
-
-
-def insert_callback(
-    inbox_id: str,
-    *,
-    tenant: str,
-    account: str,
-    callback: Callback,
-    verdict: str,
-    reason: Reason | None = None,
-    detail: str | None = None,
-    event_id: str | None = None,
-    payment_id: str | None = None,
-) -> Statement:
-    """A callback as it came and what was made of it. One event is applied once per account."""
-    return Statement(
-        "INSERT INTO inbox (tenant, id, account, received_at, method, suffix, query, headers, body, remote, verdict,"
-        " reason, detail, event_id, payment_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT DO NOTHING",
-        (
-            tenant,
-            inbox_id,
-            account,
-            milliseconds(callback.received_at),
-            callback.method,
-            callback.suffix,
-            callback.query,
-            msgspec.json.encode(callback.headers).decode(),
-            callback.body,
-            callback.remote,
-            verdict,
-            reason,
-            detail,
-            event_id,
-            payment_id,
-        ),
-        "event",
-    )
-
-
-def trim_refused(tenant: str, account: str, keep: int) -> Statement:
-    """Keep only the newest refused callbacks of an account: whoever knows an endpoint must not fill the disk."""
-    return Statement(
-        "DELETE FROM inbox WHERE tenant = ? AND account = ? AND verdict = 'refused' AND id <= ("
-        "SELECT id FROM inbox WHERE tenant = ? AND account = ? AND verdict = 'refused'"
-        " ORDER BY id DESC LIMIT 1 OFFSET ?)",
-        (tenant, account, tenant, account, keep),
-    )
-
-
 def store_hint(tenant: str, payment_id: str, provider_reference: str, at: datetime) -> Statement:
     """One row per payment and key; a later hit makes it due again."""
     return Statement(
@@ -317,14 +237,39 @@ def close_hint(tenant: str, payment_id: str, provider_reference: str, received_a
 
 
 def set_agenda(payment: Payment, due_at: datetime | None) -> Statement:
-    """When a payment that has just changed must be looked at next; None: nothing will happen by itself."""
+    """When a payment that has just changed must be looked at next; None: nothing will happen by itself.
+
+    A nearer moment stays as long as a hint is due: whoever follows it up may die or fail on the way.
+    """
     if due_at is None:
-        return Statement("DELETE FROM agenda WHERE tenant = ? AND payment_id = ?", (payment.tenant, payment.id))
-    return Statement(
-        "INSERT INTO agenda (tenant, payment_id, due_at, tries) VALUES (?, ?, ?, 0)"
-        " ON CONFLICT (tenant, payment_id) DO UPDATE SET due_at = excluded.due_at, tries = 0",
-        (payment.tenant, payment.id, milliseconds(due_at)),
-    )
+        return Statement(_FORGET + _UNLESS_HINTED, (payment.tenant, payment.id))
+    return Statement(_SET, (payment.tenant, payment.id, milliseconds(due_at)))
+
+
+def relax_agenda(payment: Payment, due_at: datetime | None) -> Statement:
+    """Give up a moment that was kept for a hint, unless the payment moved or another hint came."""
+    guard = _UNLESS_HINTED + _UNLESS_MOVED
+    found = (payment.tenant, payment.id, payment.revision)
+    if due_at is None:
+        return Statement(_FORGET + guard, found)
+    return Statement(_PUT_OFF + guard, (milliseconds(due_at), *found))
+
+
+_HINTED = (
+    "EXISTS (SELECT 1 FROM hints h WHERE h.tenant = agenda.tenant AND h.payment_id = agenda.payment_id AND h.due = 1)"
+)
+_UNLESS_HINTED = f" AND NOT {_HINTED}"
+_UNLESS_MOVED = (
+    " AND EXISTS (SELECT 1 FROM payments p WHERE p.tenant = agenda.tenant AND p.id = agenda.payment_id"
+    " AND p.revision = ? AND p.open_operation IS NULL)"
+)
+_FORGET = "DELETE FROM agenda WHERE tenant = ? AND payment_id = ?"
+_PUT_OFF = "UPDATE agenda SET due_at = ? WHERE tenant = ? AND payment_id = ?"
+_INSERT = "INSERT INTO agenda (tenant, payment_id, due_at, tries) VALUES (?, ?, ?, 0)"
+_SET = (
+    f"{_INSERT} ON CONFLICT (tenant, payment_id) DO UPDATE SET tries = 0, due_at = CASE"
+    f" WHEN agenda.due_at < excluded.due_at AND {_HINTED} THEN agenda.due_at ELSE excluded.due_at END"
+)
 
 
 def hasten(tenant: str, payment_id: str, due_at: datetime) -> Statement:

@@ -1,0 +1,75 @@
+"""``gateway backup`` and ``gateway recover``: a copy of the store beside a running server, and the way back."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Never
+
+import click
+import msgspec
+
+from gateway.cli.loading import Loaded, config_option, json_option, load
+from gateway.cli.output import print_json, print_pairs
+from gateway.core.errors import Unavailable
+from gateway.core.wire import HttpRequest
+from gateway.drivers.clock import SystemClock
+from gateway.drivers.store.backup import back_up, check_whole
+from gateway.drivers.store.sqlite import open_sqlite
+from gateway.flows import recovery
+from gateway.flows.context import Gateway
+from gateway.flows.recovery import Recovered
+from gateway.web.server import check_names
+
+
+@click.command()
+@click.argument("target", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--force", is_flag=True, help="Replace a file that is there already.")
+@config_option
+@json_option
+def backup(target: Path, force: bool, config: Path, as_json: bool) -> None:
+    """Copy the store to TARGET, also beside a running server.
+
+    The copy is checked, durable and marked as a backup: the gateway starts on it only after gateway recover --restored.
+    """
+    at = SystemClock().now()
+    made = back_up(load(config).settings.store_path, target, at=at, overwrite=force)
+    _show(made, as_json)
+
+
+@click.command()
+@click.option("--restored", is_flag=True, help="The store was put back from a backup: it is older than the world.")
+@config_option
+@json_option
+def recover(restored: bool, config: Path, as_json: bool) -> None:
+    """Check the store and settle what an interrupted gateway left, without starting one.
+
+    Operations on their way become unknown, and nothing is sent to anybody. With --restored every payment that may
+    still move is looked up at the next start, before all else.
+    """
+    _show(asyncio.run(_recover(load(config), restored=restored)), as_json)
+
+
+async def _recover(loaded: Loaded, *, restored: bool) -> Recovered:
+    path = loaded.settings.store_path
+    if not path.is_file():  # nothing else runs; opening it would make one
+        raise Unavailable(f"there is no store {path}")
+    store = await open_sqlite(path)
+    try:
+        check_whole(path)
+        gw = Gateway(settings=loaded.settings, store=store, send=_refuse_to_send, clock=SystemClock())
+        await check_names(gw)
+        return await (recovery.begin_restored(gw) if restored else recovery.begin(gw))
+    finally:
+        await store.close()
+
+
+async def _refuse_to_send(request: HttpRequest, *, total: float, connect: float) -> Never:  # noqa: ARG001  # the form
+    raise AssertionError("a recovery sends nothing")
+
+
+def _show(done: msgspec.Struct, as_json: bool) -> None:
+    if as_json:
+        print_json(done)
+    else:
+        print_pairs(msgspec.structs.asdict(done))

@@ -1,0 +1,144 @@
+"""``gateway callback explain``: why a callback was believed or refused, without showing a secret. Reads only."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from gateway.cli.loading import config_option, json_option, load, reading
+from gateway.cli.output import print_json, print_pairs, print_table
+from gateway.core.wire import Headers, HttpRequest, HttpResponse
+from gateway.drivers.clock import SystemClock
+from gateway.drivers.settings import AccountEntry, Settings
+from gateway.drivers.store.inbox import StoredCallback
+from gateway.flows import inbox
+from gateway.flows.context import Gateway
+from gateway.flows.explain import Explained, explain
+from gateway.flows.senders import hidden
+from gateway.provider import Check
+
+PASSED = {True: "ok", False: "failed", None: "not reached"}
+
+
+@click.group()
+def callback() -> None:
+    """Look into callbacks."""
+
+
+@callback.command("explain")
+@click.argument("inbox_id", metavar="[ID]", required=False)
+@click.option("--file", "body", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A body instead.")
+@click.option(
+    "--headers", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Its headers, a line each."
+)
+@click.option("--tenant", help="Whose callback it is.")
+@click.option("--account", help="Which account it is for.")
+@click.option("--method", default="POST", show_default=True, help="Its HTTP method.")
+@click.option("--suffix", default="", help="The path below the endpoint.")
+@click.option("--remote", default="127.0.0.1", show_default=True, help="Where it comes from.")
+@config_option
+@json_option
+def explain_callback(
+    inbox_id: str | None,
+    body: Path | None,
+    headers: Path | None,
+    tenant: str | None,
+    account: str | None,
+    method: str,
+    suffix: str,
+    remote: str,
+    config: Path,
+    as_json: bool,
+) -> None:
+    """Say check by check how a callback is proved and judged.
+
+    A stored one by its ID; one that never arrived as --file, --headers, --tenant and --account. Judged by the settings
+    and the store as they are now. Secrets and expected signatures are never shown.
+    """
+    settings = load(config).settings
+    given = None
+    if body is not None and inbox_id is None:
+        entry = _entry(settings, tenant, account)
+        given = _unsent(settings, entry, body, headers, (method, suffix, remote))
+    elif inbox_id is None or body is not None:
+        raise click.UsageError("give an ID, or --file with --tenant and --account")
+    found = asyncio.run(_explained(settings, inbox_id or "", given))
+    if as_json:
+        print_json(found)
+    else:
+        _print(found)
+
+
+def _entry(settings: Settings, tenant: str | None, account: str | None) -> AccountEntry:
+    owner = settings.tenants.get(tenant or "")
+    entry = owner.accounts.get(account or "") if owner is not None else None
+    if entry is None:
+        raise click.UsageError("--file needs --tenant and --account of the settings")
+    return entry
+
+
+def _unsent(
+    settings: Settings, entry: AccountEntry, body: Path, headers: Path | None, envelope: tuple[str, str, str]
+) -> StoredCallback:
+    """A callback from files, as the store would have it."""
+    content = body.read_bytes()
+    method, suffix, remote = envelope
+    lines = headers.read_text(encoding="utf-8").splitlines() if headers is not None else []
+    return StoredCallback(
+        tenant=entry.tenant,
+        id="",
+        account=entry.name,
+        received_at=datetime.now(UTC),
+        method=method,
+        suffix=suffix,
+        remote=remote,
+        size=len(content),
+        verdict="",
+        reason=None,
+        detail=None,
+        event_id=None,
+        payment_id=None,
+        tries=0,
+        next_attempt_at=None,
+        query="",
+        headers=hidden(settings.server.secret, _headers(lines), entry.provider.secret_headers),
+        body=content,
+        event=None,
+        history=(),
+    )
+
+
+def _headers(lines: list[str]) -> Headers:
+    """Lines such as ``Content-Type: application/json``; ``curl -v``'s ``>`` before them is passed over."""
+    pairs = (line.lstrip("> ").partition(":") for line in lines)
+    return tuple((name.strip(), value.strip()) for name, colon, value in pairs if colon)
+
+
+async def _explained(settings: Settings, inbox_id: str, given: StoredCallback | None) -> Explained:
+    async with reading(settings) as store:
+        gw = Gateway(settings=settings, store=store, send=_nobody, clock=SystemClock())
+        return await explain(gw, given or await inbox.find(gw, inbox_id))
+
+
+async def _nobody(request: HttpRequest, *, total: float, connect: float) -> HttpResponse:  # noqa: ARG001  # Send's form
+    raise RuntimeError("an explanation asks no provider")
+
+
+def _print(found: Explained) -> None:
+    print_pairs({"verdict now": found.verdict, "reason": found.reason, "detail": found.detail})
+    if found.tried:
+        click.echo()
+        print_table(("secret header", "holds"), ((one.header, one.credential or "none of ours") for one in found.tried))
+    click.echo()
+    print_table(("check", "", ""), (_row(check) for check in (*found.proof.checks, *found.judgement)))
+    for form, text in found.proof.signed.items():
+        click.echo(f"\nsigned ({form} form), the secret follows directly:\n{text}")
+    for note in found.proof.notes:
+        click.echo(f"\n{note}")
+
+
+def _row(check: Check) -> tuple[str, str, str]:
+    return check.name, PASSED[check.passed], check.detail

@@ -1,0 +1,205 @@
+"""``gateway inbox``: look at stored callbacks beside a running server; have it judge some of them again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import click
+import msgspec
+
+from gateway.cli.loading import config_option, json_option, load, reading
+from gateway.cli.operators import Operators, admin_url_option, ask, operators
+from gateway.cli.output import print_json, print_pairs, print_table
+from gateway.cli.review import actor_option
+from gateway.core.views import rfc3339
+from gateway.drivers.settings import Settings
+from gateway.drivers.store.inbox import VERDICTS, InboxFilter, InboxRow, StoredCallback
+from gateway.web.inbox import CallbackList, JudgeAgain, RejudgedView, callback_detail, callback_view
+
+COLUMNS = ("id", "received_at", "tenant", "account", "verdict", "reason", "detail", "payment_id")
+RESULTS = ("id", "verdict", "reason", "detail", "changed", "payment_id", "state_before", "state_after")
+PAGE = 200
+"""Rows asked for at a time."""
+
+
+@click.group()
+def inbox() -> None:
+    """Look at stored callbacks, and have them judged again."""
+
+
+def _filters(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that choose callbacks."""
+    for option in (
+        click.option("--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%z"]), help="Received since (UTC)."),
+        click.option("--account", help="Only of this account."),
+        click.option("--tenant", help="Only of this tenant."),
+    ):
+        command = option(command)
+    return command
+
+
+@inbox.command("list")
+@_filters
+@click.option("--verdict", type=click.Choice(VERDICTS), help="Only with this verdict.")
+@click.option("--payment-id", help="Only of this payment.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At most so many.")
+@config_option
+@json_option
+def list_callbacks(
+    tenant: str | None,
+    account: str | None,
+    since: datetime | None,
+    verdict: str | None,
+    payment_id: str | None,
+    limit: int,
+    config: Path,
+    as_json: bool,
+) -> None:
+    """List stored callbacks, newest first."""
+    settings = load(config).settings
+    if tenant is not None and tenant not in settings.tenants:
+        raise click.BadParameter(f'there is no tenant "{tenant}"', param_hint="--tenant")
+    wanted = InboxFilter(limit=limit, account=account, verdict=verdict, payment_id=payment_id, since=_utc(since))
+    tenants = [name for name in settings.tenants if tenant in (None, name)]
+    found = [callback_view(row) for row in asyncio.run(_newest(settings, tenants, wanted))]
+    if as_json:
+        print_json({"data": found})
+        return
+    print_table(COLUMNS, ([getattr(one, column) for column in COLUMNS] for one in found))
+
+
+@inbox.command()
+@click.argument("inbox_id", metavar="ID")
+@config_option
+@json_option
+def show(inbox_id: str, config: Path, as_json: bool) -> None:
+    """Show one stored callback as it came. Secret headers hold a keyed hash."""
+    settings = load(config).settings
+    row = asyncio.run(_found(settings, inbox_id))
+    if row is None:
+        raise click.ClickException(f"no tenant of the settings has a callback {inbox_id}")
+    shown = callback_detail(row, settings)
+    if as_json:
+        print_json(shown)
+        return
+    print_pairs({name: _text(getattr(shown, name)) for name in shown.__struct_fields__})
+
+
+def _changing(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of commands that have callbacks judged again."""
+    for option in (
+        json_option,
+        config_option,
+        admin_url_option,
+        actor_option,
+        click.option("--apply", "in_earnest", is_flag=True, help="Do it. Without it only say what it would come to."),
+    ):
+        command = option(command)
+    return command
+
+
+@inbox.command()
+@click.argument("inbox_ids", metavar="ID...", nargs=-1, required=True)
+@_changing
+def replay(
+    inbox_ids: tuple[str, ...], in_earnest: bool, actor: str, admin_url: str | None, config: Path, as_json: bool
+) -> None:
+    """Apply the events of stored callbacks again, through the running gateway.
+
+    What was applied before changes nothing.
+    """
+    _judge_again(operators(config, admin_url), "replay", inbox_ids, _order(in_earnest, actor), as_json)
+
+
+@inbox.command()
+@click.argument("inbox_ids", metavar="[ID]...", nargs=-1)
+@_filters
+@_changing
+def reverify(
+    inbox_ids: tuple[str, ...],
+    tenant: str | None,
+    account: str | None,
+    since: datetime | None,
+    in_earnest: bool,
+    actor: str,
+    admin_url: str | None,
+    config: Path,
+    as_json: bool,
+) -> None:
+    """Prove refused callbacks anew under the settings of the running gateway.
+
+    Those named, or all refused ones of an account, the oldest first. One whose sender had not the account's secret
+    stays refused.
+    """
+    listener = operators(config, admin_url)
+    if bool(inbox_ids) == bool(account or since or tenant):
+        raise click.UsageError("give IDs, or --account and --since")
+    begin = _utc(since)
+    wanted = {"tenant": tenant, "account": account, "since": None if begin is None else rfc3339(begin)}
+    chosen = inbox_ids or _refused(listener, {name: value for name, value in wanted.items() if value is not None})
+    _judge_again(listener, "reverify", chosen, _order(in_earnest, actor), as_json)
+
+
+def _order(in_earnest: bool, actor: str) -> JudgeAgain:
+    return JudgeAgain(dry_run=not in_earnest, actor=actor)
+
+
+def _judge_again(listener: Operators, how: str, ids: Iterable[str], order: JudgeAgain, as_json: bool) -> None:
+    """Ask for each callback by itself: what cannot be judged again is said, and the others go on."""
+    done: list[RejudgedView] = []
+    refused: list[str] = []
+    for one in ids:
+        path = f"/admin/v1/inbox/{quote(one, safe='')}/{how}"
+        try:
+            done.append(ask(listener, "POST", path, body=order, wanted=RejudgedView))
+        except click.ClickException as problem:
+            refused.append(f"{one}: {problem.message}")
+    if as_json:
+        print_json({"data": done})
+    else:
+        print_table(RESULTS, ([getattr(one, column) for column in RESULTS] for one in done))
+    if order.dry_run:
+        click.echo("nothing was changed: --apply does it", err=True)
+    if refused:
+        raise click.ClickException("\n".join(refused))
+
+
+def _refused(listener: Operators, wanted: dict[str, str]) -> list[str]:
+    """The ids of refused callbacks, the oldest first, as they would have been judged."""
+    found: list[str] = []
+    cursor: dict[str, str] = {}
+    while True:
+        query = urlencode({**wanted, "verdict": "refused", "limit": str(PAGE), **cursor})
+        page = ask(listener, "GET", f"/admin/v1/inbox?{query}", wanted=CallbackList)
+        found += [row.id for row in page.data]
+        if page.next_cursor is None:
+            return found[::-1]
+        cursor = {"cursor": page.next_cursor}
+
+
+async def _newest(settings: Settings, tenants: list[str], wanted: InboxFilter) -> list[InboxRow]:
+    async with reading(settings) as store:
+        found = [row for tenant in tenants for row in await store.inbox.newest(tenant, wanted)]
+    return sorted(found, key=lambda row: row.id, reverse=True)[: wanted.limit]
+
+
+async def _found(settings: Settings, inbox_id: str) -> StoredCallback | None:
+    async with reading(settings) as store:
+        return await store.inbox.find(list(settings.tenants), inbox_id)
+
+
+def _utc(given: datetime | None) -> datetime | None:
+    """A date without a zone is UTC."""
+    if given is None or given.tzinfo is not None:
+        return given
+    return given.replace(tzinfo=UTC)
+
+
+def _text(value: Any) -> str | None:
+    """A member as one line: what is no text as JSON."""
+    return value if value is None or isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -1,0 +1,24 @@
+"""What a database must do for the store. The reads of every table are written over this, whatever is below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from gateway.drivers.store.statements import Unit
+
+
+class Engine(Protocol):
+    """What a database must do. Both raise ``Unavailable`` when it cannot, ``commit`` also ``Conflict``."""
+
+    async def commit(self, unit: Unit) -> None:
+        """Write a unit of work, whole or not at all; return only when it is durable."""
+        ...
+
+    async def rows(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Read committed rows."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what was begun and let go of the database."""
+        ...

@@ -1,0 +1,303 @@
+"""The callback inbox: every callback of a known endpoint as it came, what was made of it, and its proved event.
+
+Verdicts: ``recorded`` (its effect, if any, was applied), ``repeated``, ``refused`` (evidence), ``pending`` (proved, but
+its effect failed for a reason of ours: it is applied later). An event is recorded once per account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from gateway.core import documents
+from gateway.core.errors import Reason
+from gateway.core.facts import Event
+from gateway.core.wire import Callback, Headers
+from gateway.drivers.store.engine import Engine
+from gateway.drivers.store.statements import EPOCH, Statement, milliseconds, optional_milliseconds
+
+VERDICTS = ("recorded", "repeated", "refused", "pending")
+
+ROW = "inbox"
+"""The conflict of a stored row that somebody else judged first."""
+
+EARLIER_KEPT = 20
+"""How many earlier verdicts a row remembers."""
+
+
+class Earlier(msgspec.Struct, frozen=True, kw_only=True):
+    """A verdict that a stored callback had before: who replaced it, when (RFC 3339), and by which way."""
+
+    verdict: str
+    reason: str | None
+    detail: str | None
+    until: str
+    by: str
+    how: str
+
+
+class InboxRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored callback without its contents. ``size``: bytes of the body as it came, kept or not."""
+
+    tenant: str
+    id: str
+    account: str
+    received_at: datetime
+    method: str
+    suffix: str
+    remote: str
+    size: int
+    verdict: str
+    reason: str | None
+    detail: str | None
+    event_id: str | None
+    payment_id: str | None
+    tries: int
+    next_attempt_at: datetime | None
+
+
+class StoredCallback(InboxRow, frozen=True, kw_only=True):
+    """A stored callback, whole. Secret headers hold a keyed hash; ``event`` is a document, None when unproved."""
+
+    query: str
+    headers: Headers
+    body: bytes
+    event: str | None
+    history: tuple[Earlier, ...]
+
+
+class InboxFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list shows: newest first, at most ``limit``, below ``cursor`` (a row's id), received since ``since``."""
+
+    limit: int
+    cursor: str | None = None
+    account: str | None = None
+    verdict: str | None = None
+    payment_id: str | None = None
+    since: datetime | None = None
+
+
+def insert_callback(
+    inbox_id: str,
+    *,
+    tenant: str,
+    account: str,
+    callback: Callback,
+    verdict: str,
+    reason: Reason | None = None,
+    detail: str | None = None,
+    event: Event | None = None,
+    payment_id: str | None = None,
+    size: int | None = None,
+    next_attempt_at: datetime | None = None,
+) -> Statement:
+    """A callback and what was made of it. ``size``: bytes of its body where that is not what is kept."""
+    return Statement(
+        "INSERT INTO inbox (tenant, id, account, received_at, method, suffix, query, headers, body, size, remote,"
+        " verdict, reason, detail, event_id, event, payment_id, tries, next_attempt_at, history)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, '[]') ON CONFLICT DO NOTHING",
+        (
+            tenant,
+            inbox_id,
+            account,
+            milliseconds(callback.received_at),
+            callback.method,
+            callback.suffix,
+            callback.query,
+            msgspec.json.encode(callback.headers).decode(),
+            callback.body,
+            len(callback.body) if size is None else size,
+            callback.remote,
+            verdict,
+            reason,
+            detail,
+            None if event is None else event.event_id,
+            None if event is None else documents.encode(event),
+            payment_id,
+            optional_milliseconds(next_attempt_at),
+        ),
+        "event",
+    )
+
+
+def judge_again(
+    row: StoredCallback,
+    earlier: Earlier,
+    *,
+    verdict: str,
+    reason: Reason | None,
+    detail: str | None,
+    event: Event | None,
+    payment_id: str | None,
+) -> Statement:
+    """A stored callback's new verdict; only while it is as it was read, and while its event was not recorded."""
+    event_id = None if event is None else event.event_id
+    return Statement(
+        "UPDATE inbox SET verdict = ?, reason = ?, detail = ?, event_id = ?, event = ?, payment_id = ?, history = ?,"
+        " next_attempt_at = NULL WHERE tenant = ? AND id = ? AND verdict = ? AND history = ?"
+        " AND (? <> 'recorded' OR NOT EXISTS (SELECT 1 FROM inbox applied WHERE applied.tenant = inbox.tenant"
+        " AND applied.account = inbox.account AND applied.event_id = ? AND applied.verdict = 'recorded'))",
+        (
+            verdict,
+            reason,
+            detail,
+            event_id,
+            None if event is None else documents.encode(event),
+            payment_id,
+            _history((*row.history, earlier)[-EARLIER_KEPT:]),
+            row.tenant,
+            row.id,
+            row.verdict,
+            _history(row.history),
+            verdict,
+            event_id,
+        ),
+        ROW,
+    )
+
+
+def postpone(row: InboxRow, next_attempt_at: datetime) -> Statement:
+    """A pending callback whose effect failed again, unless it was judged meanwhile."""
+    return Statement(
+        "UPDATE inbox SET tries = tries + 1, next_attempt_at = ? WHERE tenant = ? AND id = ? AND verdict = 'pending'",
+        (milliseconds(next_attempt_at), row.tenant, row.id),
+    )
+
+
+def trim_refused(tenant: str, account: str, keep: int) -> Statement:
+    """Keep only the newest refused callbacks of an account: whoever knows an endpoint must not fill the disk."""
+    return Statement(
+        "DELETE FROM inbox WHERE tenant = ? AND account = ? AND verdict = 'refused' AND id <= ("
+        "SELECT id FROM inbox WHERE tenant = ? AND account = ? AND verdict = 'refused'"
+        " ORDER BY id DESC LIMIT 1 OFFSET ?)",
+        (tenant, account, tenant, account, keep),
+    )
+
+
+def trim_unproved(tenant: str, account: str, payment_id: str | None, keep: int) -> Statement:
+    """Keep only the newest accepted callbacks without an event (hints) of a payment, or of none."""
+    of_payment = "payment_id IS NULL" if payment_id is None else "payment_id = ?"
+    rows = f"tenant = ? AND account = ? AND {of_payment} AND verdict = 'recorded' AND event_id IS NULL"
+    named = (tenant, account) if payment_id is None else (tenant, account, payment_id)
+    newest = f"{rows} ORDER BY id DESC LIMIT 1 OFFSET ?"
+    return Statement(
+        f"DELETE FROM inbox WHERE {rows} AND id <= (SELECT id FROM inbox WHERE {newest})",  # noqa: S608  # as above
+        (*named, *named, keep),
+    )
+
+
+def forget_refused(before: datetime, limit: int) -> Statement:
+    """Remove refused callbacks that came before a date, at most so many, the oldest first."""
+    return Statement(
+        "DELETE FROM inbox WHERE verdict = 'refused' AND (tenant, id) IN (SELECT tenant, id FROM inbox"
+        " WHERE verdict = 'refused' AND received_at < ? ORDER BY received_at LIMIT ?)",
+        (milliseconds(before), limit),
+    )
+
+
+class Inbox:
+    """The reads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def was_applied(self, tenant: str, account: str, event_id: str) -> bool:
+        """Whether a callback's event was applied before."""
+        rows = await self._engine.rows(
+            "SELECT 1 FROM inbox WHERE tenant = ? AND account = ? AND event_id = ? AND verdict = 'recorded'",
+            (tenant, account, event_id),
+        )
+        return bool(rows)
+
+    async def of_payment(self, tenant: str, payment_id: str) -> list[tuple[Any, ...]]:
+        """Stored callbacks of a payment: (id, received_at, suffix, verdict, reason), oldest first."""
+        return await self._engine.rows(
+            "SELECT id, received_at, suffix, verdict, reason FROM inbox WHERE tenant = ? AND payment_id = ?"
+            " ORDER BY id",
+            (tenant, payment_id),
+        )
+
+    async def find(self, tenants: Sequence[str], inbox_id: str) -> StoredCallback | None:
+        """One stored callback of any of these tenants."""
+        marks = ", ".join("?" for _ in tenants)
+        rows = await self._engine.rows(f"{_WHOLE} WHERE tenant IN ({marks}) AND id = ?", (*tenants, inbox_id))
+        return _stored(rows[0]) if rows else None
+
+    async def newest(self, tenant: str, wanted: InboxFilter) -> list[InboxRow]:
+        """Stored callbacks of one tenant, newest first (ids are time-ordered). Raises ``KeyError`` for no verdict."""
+        conditions: list[tuple[str, Any]] = [("tenant = ?", tenant)]
+        conditions += [
+            (sql, value)
+            for sql, value in (
+                ("id < ?", wanted.cursor),
+                ("account = ?", wanted.account),
+                ("payment_id = ?", wanted.payment_id),
+                ("received_at >= ?", optional_milliseconds(wanted.since)),
+            )
+            if value is not None
+        ]
+        where = [sql for sql, _ in conditions]
+        if wanted.verdict is not None:
+            where.append(_WITH_VERDICT[wanted.verdict])
+        rows = await self._engine.rows(
+            f"{_OUTSIDE} WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ?",
+            (*(value for _, value in conditions), wanted.limit),
+        )
+        return [InboxRow(**_members(InboxRow, row)) for row in rows]
+
+    async def due(self, now: datetime, limit: int) -> list[StoredCallback]:
+        """Pending callbacks whose next try is due, of all tenants, the longest due first."""
+        rows = await self._engine.rows(
+            f"{_WHOLE} WHERE verdict = 'pending' AND next_attempt_at <= ? ORDER BY next_attempt_at LIMIT ?",
+            (milliseconds(now), limit),
+        )
+        return [_stored(row) for row in rows]
+
+    async def has_refused(self, before: datetime) -> bool:
+        """Whether there are refused callbacks that came before a date."""
+        rows = await self._engine.rows(
+            "SELECT 1 FROM inbox WHERE verdict = 'refused' AND received_at < ? LIMIT 1", (milliseconds(before),)
+        )
+        return bool(rows)
+
+    async def next_due(self) -> datetime | None:
+        """When the next try of a pending callback is due; None while nothing is pending."""
+        rows = await self._engine.rows("SELECT MIN(next_attempt_at) FROM inbox WHERE verdict = 'pending'", ())
+        return _moment(rows[0][0])
+
+
+_OUTSIDE, _WHOLE = (
+    f"SELECT {', '.join(kind.__struct_fields__)} FROM inbox"  # noqa: S608  # the names of our own members
+    for kind in (InboxRow, StoredCallback)
+)
+# Written out, not a parameter: only so does a database see that an index of these rows will do.
+_WITH_VERDICT = {verdict: f"verdict = '{verdict}'" for verdict in VERDICTS}
+_headers = msgspec.json.Decoder(Headers)
+_earlier = msgspec.json.Decoder(tuple[Earlier, ...])
+
+
+def _members(kind: type[InboxRow], row: Sequence[Any]) -> dict[str, Any]:
+    members = dict(zip(kind.__struct_fields__, row, strict=True))
+    moments = {name: _moment(members[name]) for name in ("received_at", "next_attempt_at")}
+    return {**members, **moments}
+
+
+def _stored(row: Sequence[Any]) -> StoredCallback:
+    members: Mapping[str, Any] = _members(StoredCallback, row)
+    read = {
+        "headers": _headers.decode(members["headers"]),
+        "body": bytes(members["body"]),
+        "history": _earlier.decode(members["history"]),
+    }
+    return StoredCallback(**{**members, **read})
+
+
+def _history(earlier: Sequence[Earlier]) -> str:
+    return msgspec.json.encode(earlier).decode()
+
+
+def _moment(at: int | None) -> datetime | None:
+    return None if at is None else EPOCH + timedelta(milliseconds=at)

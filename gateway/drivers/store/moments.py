@@ -1,0 +1,55 @@
+"""Moments in the life of the store itself: when it was copied, when a copy took its place, and what follows then."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from gateway.drivers.store.engine import Engine
+from gateway.drivers.store.statements import EPOCH, Statement, milliseconds
+
+COPIED = "copied"
+"""Stands in a backup alone: nothing may work with it before it was recovered."""
+
+RESTORED = "restored"
+"""When a backup took the place of a store that knew more."""
+
+
+def note_moment(name: str, at: datetime) -> Statement:
+    """Keep a moment; a later one replaces it."""
+    return Statement(
+        "INSERT INTO moments (name, at) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET at = excluded.at",
+        (name, milliseconds(at)),
+    )
+
+
+def forget_moment(name: str) -> Statement:
+    """Keep it no longer."""
+    return Statement("DELETE FROM moments WHERE name = ?", (name,))
+
+
+def look_at_all(due_at: datetime, *, grace_began_before: int) -> Statement:
+    """Make every payment that may still move due at once. ``grace_began_before``: Unix milliseconds."""
+    return Statement(
+        "INSERT INTO agenda (tenant, payment_id, due_at, tries) SELECT tenant, id, ?, 0 FROM payments"
+        " WHERE open_operation IS NOT NULL OR state IN ('created', 'awaiting_customer', 'processing', 'authorized')"
+        " OR (state = 'expired' AND expired_at >= ?)"
+        " ON CONFLICT (tenant, payment_id) DO UPDATE SET due_at = excluded.due_at, tries = 0",
+        (milliseconds(due_at), grace_began_before),
+    )
+
+
+class Moments:
+    """Reads them."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def find(self, name: str) -> datetime | None:
+        """One moment; None when it never was."""
+        rows = await self._engine.rows("SELECT at FROM moments WHERE name = ?", (name,))
+        return EPOCH + timedelta(milliseconds=rows[0][0]) if rows else None
+
+    async def agenda_due(self, now: datetime) -> int:
+        """How many payments are due to be looked at."""
+        rows = await self._engine.rows("SELECT COUNT(*) FROM agenda WHERE due_at <= ?", (milliseconds(now),))
+        return int(rows[0][0])

@@ -1,0 +1,59 @@
+"""Forget what nobody needs any more: delivered webhooks and idempotency keys that are old. Small steps, at leisure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from gateway.drivers.store import statements, webhooks
+from gateway.flows.context import Gateway, log
+
+DELIVERED_KEPT = timedelta(days=30)
+"""How long a delivered webhook is shown. Dead letters and the timeline are kept."""
+
+KEYS_KEPT = timedelta(days=8)
+"""How long an idempotency key answers repetitions; the API promises seven days. An open operation keeps its key."""
+
+EVERY = 3600.0
+"""Seconds between two rounds."""
+
+AT_ONCE = 200
+"""Rows in one transaction."""
+
+BREATH = 0.1
+"""Seconds between two steps of a round: payments go first."""
+
+
+async def run(gw: Gateway) -> None:
+    """Make a round every hour until cancelled."""
+    walked: dict[str, str] = {}
+    while True:
+        await gw.clock.sleep(EVERY)
+        try:
+            for tenant in gw.settings.tenants:
+                await forget_keys(gw, tenant)
+                walked[tenant] = await forget_delivered(gw, tenant, after=walked.get(tenant, ""))
+        except Exception as fault:  # a worker's loop: what failed is done in the next round
+            log.error("housekeeping failed", extra={"kind": type(fault).__name__})
+
+
+async def forget_keys(gw: Gateway, tenant: str) -> None:
+    """Drop one tenant's old idempotency keys that have an answer."""
+    before = gw.clock.now() - KEYS_KEPT
+    while old := await gw.store.answered_keys(tenant, before, AT_ONCE):
+        await gw.store.commit([statements.drop_keys(tenant, old)])
+        await gw.clock.sleep(BREATH)
+
+
+async def forget_delivered(gw: Gateway, tenant: str, *, after: str) -> str:
+    """Drop one tenant's old delivered webhooks above a delivery id; return the id up to which it was looked.
+
+    What stays (dead letters) is passed over once per start, not once per round.
+    """
+    before = gw.clock.now() - DELIVERED_KEPT
+    while page := await gw.store.webhooks.walk(tenant, after=after, before=before, limit=AT_ONCE):
+        old = [identifier for identifier, status in page if status == "delivered"]
+        if old:
+            await gw.store.commit([webhooks.drop_deliveries(tenant, old)])
+        after = page[-1][0]
+        await gw.clock.sleep(BREATH)
+    return after

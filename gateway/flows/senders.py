@@ -1,0 +1,124 @@
+"""Which of an account's secrets a stored callback was sent with: values compared by keyed hash, never shown.
+
+The store holds of a secret header only ``hmac-sha256:`` and a keyed hash. The secret among the account's own whose
+hash is the same is the one that was sent; put back in place it lets the plugin prove the callback anew. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+from msgspec.structs import replace
+
+from gateway.core.secret import Secret
+from gateway.core.signing import keyed_hash, same
+from gateway.core.wire import Callback, Headers
+from gateway.drivers.settings import AccountEntry
+from gateway.drivers.store.inbox import StoredCallback
+
+HASHED = "hmac-sha256:"
+"""What the stored value of a secret header begins with."""
+
+
+class Tried(msgspec.Struct, frozen=True, kw_only=True):
+    """A secret header of a callback, and the name of the account's secret it held; None: it held none of them."""
+
+    header: str
+    credential: str | None
+
+
+class Restored(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored callback as it came, as far as the account's secrets of today tell; its repr shows no header."""
+
+    callback: Callback
+    tried: tuple[Tried, ...]
+    needs_secret: bool
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the sender had the account's secret, where the provider sends one. Else nothing may be applied."""
+        return (bool(self.tried) or not self.needs_secret) and all(one.credential is not None for one in self.tried)
+
+
+def restore(key: Secret, entry: AccountEntry, row: StoredCallback) -> Restored:
+    """Put the account's secrets of today back where their hashes stand. ``key`` is the server's secret."""
+    held = secrets_of(entry)
+    named = {name.lower() for name in entry.provider.secret_headers}
+    headers: list[tuple[str, str]] = []
+    tried: list[Tried] = []
+    for header, value in row.headers:
+        if header.lower() in named:
+            hashes = ((name, f"{HASHED}{keyed_hash(key, secret.reveal())}") for name, secret in held.items())
+            credential = next((name for name, hashed in hashes if same(hashed, value)), None)
+            tried.append(Tried(header=header, credential=credential))
+            value = held[credential].reveal() if credential is not None else value
+        headers.append((header, value))
+    callback = _callback(entry, row, tuple(headers))
+    return Restored(callback=callback, tried=tuple(tried), needs_secret=bool(named))
+
+
+def hidden(key: Secret, headers: Headers, secret_headers: frozenset[str]) -> Headers:
+    """Headers as they may be stored: of each secret one a keyed hash, enough to compare, nothing to steal."""
+    secret = {name.lower() for name in secret_headers} | {"authorization", "cookie"}
+    return tuple(
+        (name, f"{HASHED}{keyed_hash(key, value)}" if name.lower() in secret else value) for name, value in headers
+    )
+
+
+def secrets_of(entry: AccountEntry) -> dict[str, Secret]:
+    """Every secret of an account by name: what the other side was told, and what its ``config`` holds.
+
+    The generation before is among them while it is accepted.
+    """
+    found = _secret(entry.provider.credentials(entry.account))
+    found |= {f"config.{name}": secret for name, secret in _in_config(entry.account.config)}
+    if entry.accept_previous and entry.generation > 1:
+        before = replace(entry.account, derive=lambda purpose, previous=False: _previous(entry, purpose, previous))
+        told = _secret(entry.provider.credentials(before))
+        found |= {f"{name} (generation before)": secret for name, secret in told.items()}
+    return found
+
+
+def masked(text: str, entry: AccountEntry) -> str:
+    """A text without the account's secrets, wherever they stand in it."""
+    for secret in secrets_of(entry).values():
+        text = text.replace(secret.reveal(), "***") if secret.reveal() else text
+    return text
+
+
+def _previous(entry: AccountEntry, purpose: str, previous: bool) -> Secret | None:
+    return None if previous else entry.account.derive(purpose, previous=True)
+
+
+def _secret(told: Mapping[str, str | Secret]) -> dict[str, Secret]:
+    return {name: value for name, value in told.items() if isinstance(value, Secret)}
+
+
+def _in_config(value: object, *path: str) -> Iterator[tuple[str, Secret]]:
+    """The secrets in a config, however deep, each with its path."""
+    if isinstance(value, Secret):
+        yield ".".join(path), value
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            yield from _in_config(getattr(value, name), *path, name)
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _in_config(inner, *path, str(name))
+    elif isinstance(value, list | tuple):
+        for number, inner in enumerate(value):
+            yield from _in_config(inner, *path, str(number))
+
+
+def _callback(entry: AccountEntry, row: StoredCallback, headers: Headers) -> Callback:
+    return Callback(
+        method=row.method,
+        suffix=row.suffix,
+        query=row.query,
+        headers=headers,
+        body=row.body,
+        remote=row.remote,
+        received_at=row.received_at,
+        # No payment_id: whether a token of ours proved it is not kept, and a plugin would believe it.
+        config=entry.account.config,
+    )

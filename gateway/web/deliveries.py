@@ -1,0 +1,75 @@
+"""Operators' routes over webhooks on their way, of every tenant: list, send again."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from heapq import nlargest
+
+import msgspec
+from aiohttp import web
+
+from gateway.core.errors import TenantError, invalid
+from gateway.core.views import DeliveryView
+from gateway.drivers.store.webhooks import DeliveryRow
+from gateway.flows import redelivery
+from gateway.flows.context import Gateway
+from gateway.web.keys import GATEWAY
+from gateway.web.route import Reply
+from gateway.web.webhooks import delivery_members, filter_of
+
+
+class TenantsDelivery(DeliveryView, frozen=True, kw_only=True):
+    """A webhook, and whose it is."""
+
+    tenant: str
+
+
+class TenantsDeliveryList(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of webhooks of all tenants; ``next_cursor`` is null on the last."""
+
+    data: list[TenantsDelivery]
+    next_cursor: str | None
+
+
+async def deliveries(request: web.Request) -> Reply:
+    """``GET /admin/v1/deliveries``: newest first, a page at a time."""
+    gw, wanted = request.app[GATEWAY], filter_of(request.query)
+    one_more = msgspec.structs.replace(wanted, limit=wanted.limit + 1)
+    # Tenant by tenant: ids are ordered within a tenant only, as far as an index goes.
+    found = [row for tenant in _asked(request) for row in await gw.store.webhooks.newest(tenant, one_more)]
+    first = nlargest(one_more.limit, found, key=lambda row: row.id)
+    page = first[: wanted.limit]
+    cursor = page[-1].id if len(first) > wanted.limit else None
+    return Reply(view=TenantsDeliveryList(data=[_view(row) for row in page], next_cursor=cursor))
+
+
+async def redeliver(request: web.Request) -> Reply:
+    """``POST /admin/v1/deliveries/{id}/redeliver``."""
+    gw, delivery_id = request.app[GATEWAY], request.match_info["id"]
+    tenant = await _owner(gw, delivery_id)
+    return Reply(view=_view(await redelivery.send_one_again(gw, tenant, delivery_id)), status=202)
+
+
+def _asked(request: web.Request) -> Iterable[str]:
+    tenants, wanted = request.app[GATEWAY].settings.tenants, request.query.get("tenant")
+    if wanted and wanted not in tenants:
+        raise invalid(("tenant", "is not in the settings"))
+    return [wanted] if wanted else tenants
+
+
+async def _owner(gw: Gateway, delivery_id: str) -> str:
+    for tenant in gw.settings.tenants:
+        if await gw.store.webhooks.find(tenant, delivery_id) is not None:
+            return tenant
+    raise TenantError("not_found", "there is no such delivery")
+
+
+def _view(row: DeliveryRow) -> TenantsDelivery:
+    return TenantsDelivery(**delivery_members(row), tenant=row.tenant)
+
+
+ROUTES: tuple[tuple[str, str, Callable[[web.Request], Awaitable[Reply]]], ...] = (
+    ("GET", "/admin/v1/deliveries", deliveries),
+    ("POST", "/admin/v1/deliveries/{id}/redeliver", redeliver),
+)
+"""The routes under the operators' key."""

@@ -1,0 +1,212 @@
+"""Operators' routes over stored callbacks: list, show, apply again (``replay``), prove anew (``reverify``).
+
+Nothing shown here holds a secret: the store has only keyed hashes of secret headers, and the account's own secrets are
+blotted out of what a sender may have put elsewhere.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from gateway.core.errors import invalid
+from gateway.core.facts import Refused
+from gateway.core.views import rfc3339
+from gateway.drivers.settings import AccountEntry, Settings
+from gateway.drivers.store.inbox import Earlier, InboxFilter, InboxRow, StoredCallback
+from gateway.flows import inbox
+from gateway.flows.effects import NAMES
+from gateway.flows.inbox import Order, Rejudged
+from gateway.flows.senders import masked
+from gateway.web.keys import GATEWAY
+from gateway.web.route import Reply, place_of, read_json
+
+Actor = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+
+T = TypeVar("T")
+
+
+class InboxQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What can be asked of the list. ``since``: received then or later, RFC 3339; ``cursor``: a callback's id."""
+
+    tenant: str | None = None
+    account: str | None = None
+    verdict: Literal["recorded", "repeated", "refused", "pending"] | None = None
+    payment_id: str | None = None
+    since: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=200)] = 50
+    cursor: str | None = None
+
+
+class JudgeAgain(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of ``replay`` and ``reverify``. ``dry_run``: say what it would come to, change nothing."""
+
+    dry_run: bool = False
+    actor: Actor = "operator"
+
+
+class CallbackView(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored callback without its contents. ``size``: bytes of the body as it came."""
+
+    id: str
+    tenant: str
+    account: str
+    received_at: str
+    method: str
+    suffix: str
+    remote: str
+    size: int
+    verdict: str
+    reason: str | None
+    detail: str | None
+    event_id: str | None
+    payment_id: str | None
+    tries: int
+    next_attempt_at: str | None
+
+
+class CallbackDetail(CallbackView, frozen=True, kw_only=True):
+    """A stored callback, whole. ``body`` is text, or ``body_base64`` where it is no UTF-8; both null: not kept."""
+
+    query: str
+    headers: list[tuple[str, str]]
+    body: str | None
+    body_base64: str | None
+    event: Any
+    history: tuple[Earlier, ...]
+
+
+class CallbackList(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of stored callbacks, newest first; ``next_cursor`` is null on the last."""
+
+    data: list[CallbackView]
+    next_cursor: str | None
+
+
+class RejudgedView(msgspec.Struct, frozen=True, kw_only=True):
+    """What judging a stored callback again came to, or in a dry run would. States are null: no such payment."""
+
+    id: str
+    verdict: str
+    reason: str | None
+    detail: str | None
+    dry_run: bool
+    changed: bool
+    payment_id: str | None
+    state_before: str | None
+    state_after: str | None
+
+
+def callback_view(row: InboxRow) -> CallbackView:
+    """Show a stored callback in a list."""
+    return CallbackView(**_outside(row))
+
+
+def callback_detail(row: StoredCallback, settings: Settings) -> CallbackDetail:
+    """Show a stored callback whole, without the secrets of its account."""
+    tenant = settings.tenants.get(row.tenant)
+    entry = tenant.accounts.get(row.account) if tenant is not None else None
+    body = _clean(row.body.decode("utf-8", "surrogateescape"), entry)
+    is_text = not any("\udc80" <= character <= "\udcff" for character in body)
+    is_kept = row.size == len(row.body)
+    return CallbackDetail(
+        **_outside(row),
+        query=_clean(row.query, entry),
+        headers=[(name, _clean(value, entry)) for name, value in row.headers],
+        body=body if is_kept and is_text else None,
+        body_base64=None if is_text else base64.b64encode(body.encode("utf-8", "surrogateescape")).decode(),
+        event=None if row.event is None else msgspec.json.decode(_clean(row.event, entry)),
+        history=row.history,
+    )
+
+
+def rejudged_view(made: Rejudged, *, dry_run: bool) -> RejudgedView:
+    """Show what judging again came to."""
+    return RejudgedView(
+        id=made.row.id,
+        verdict=NAMES[type(made.verdict)],
+        reason=made.verdict.reason if isinstance(made.verdict, Refused) else None,
+        detail=made.detail,
+        dry_run=dry_run,
+        changed=made.changed,
+        payment_id=made.before.id if made.before is not None else None,
+        state_before=made.before.state if made.before is not None else None,
+        state_after=made.after.state if made.after is not None else None,
+    )
+
+
+async def list_callbacks(request: web.Request) -> Reply:
+    """``GET /admin/v1/inbox``."""
+    asked = _read(dict(request.query), InboxQuery, strict=False)
+    wanted = InboxFilter(
+        limit=asked.limit + 1,
+        cursor=asked.cursor,
+        account=asked.account,
+        verdict=asked.verdict,
+        payment_id=asked.payment_id,
+        since=asked.since,
+    )
+    found = await inbox.newest(request.app[GATEWAY], wanted, asked.tenant)
+    page = [callback_view(row) for row in found[: asked.limit]]
+    return Reply(view=CallbackList(data=page, next_cursor=page[-1].id if len(found) > asked.limit else None))
+
+
+async def show_callback(request: web.Request) -> Reply:
+    """``GET /admin/v1/inbox/{id}``."""
+    gw = request.app[GATEWAY]
+    row = await inbox.find(gw, request.match_info["id"])
+    return Reply(view=callback_detail(row, gw.settings))
+
+
+async def replay(request: web.Request) -> Reply:
+    """``POST /admin/v1/inbox/{id}/replay``."""
+    order = await _order(request, "replay")
+    made = await inbox.replay(request.app[GATEWAY], request.match_info["id"], order)
+    return Reply(view=rejudged_view(made, dry_run=order.dry_run))
+
+
+async def reverify(request: web.Request) -> Reply:
+    """``POST /admin/v1/inbox/{id}/reverify``."""
+    order = await _order(request, "reverify")
+    made = await inbox.reverify(request.app[GATEWAY], request.match_info["id"], order)
+    return Reply(view=rejudged_view(made, dry_run=order.dry_run))
+
+
+INBOX_ROUTES: tuple[tuple[str, str, Callable[[web.Request], Awaitable[Reply]]], ...] = (
+    ("GET", "/admin/v1/inbox", list_callbacks),
+    ("GET", "/admin/v1/inbox/{id}", show_callback),
+    ("POST", "/admin/v1/inbox/{id}/replay", replay),
+    ("POST", "/admin/v1/inbox/{id}/reverify", reverify),
+)
+
+
+async def _order(request: web.Request, how: str) -> Order:
+    data = await read_json(request, request.app[GATEWAY].settings.timeouts.request_body)
+    asked = _read(data, JudgeAgain)
+    return Order(by=asked.actor, how=how, dry_run=asked.dry_run)
+
+
+def _read(data: object, wanted: type[T], *, strict: bool = True) -> T:
+    try:
+        return msgspec.convert(data, wanted, strict=strict)
+    except msgspec.ValidationError as problem:
+        raise invalid(place_of(str(problem))) from None
+
+
+def _outside(row: InboxRow) -> dict[str, Any]:
+    members = {name: getattr(row, name) for name in CallbackView.__struct_fields__}
+    due = row.next_attempt_at
+    return {
+        **members,
+        "received_at": rfc3339(row.received_at),
+        "next_attempt_at": None if due is None else rfc3339(due),
+    }
+
+
+def _clean(text: str, entry: AccountEntry | None) -> str:
+    return text if entry is None else masked(text, entry)

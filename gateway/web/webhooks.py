@@ -1,0 +1,203 @@
+"""A tenant's outgoing webhooks: what became of them, and how to have them again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from gateway.core.errors import invalid
+from gateway.core.requests import EmptyBody
+from gateway.core.views import AttemptView, DeliveryView, EndpointView, rfc3339
+from gateway.drivers.store.webhooks import STATUSES, DeliveryFilter, DeliveryRow, Wanted, moment
+from gateway.flows import redelivery
+from gateway.flows.redelivery import Listening
+from gateway.web.listing import CURSOR, LIMIT, cursor_of, described, given, limit_of
+from gateway.web.route import Call, Reply, Route
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class DeliveryList(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of webhooks; ``next_cursor`` is null on the last."""
+
+    data: list[DeliveryView]
+    next_cursor: str | None
+
+
+class RedeliverBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which webhooks to send again: those made in this time, both ends included; the dead letters unless told else."""
+
+    created_after: Moment
+    created_before: Moment | None = None
+    status: Literal["dead", "delivered"] = "dead"
+
+
+class Redelivered(msgspec.Struct, frozen=True, kw_only=True):
+    """How many webhooks are sent again."""
+
+    count: int
+
+
+class EnableBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``redeliver``: also send what became a dead letter because the endpoint was disabled."""
+
+    redeliver: bool = False
+
+
+class EnabledEndpoint(EndpointView, frozen=True, kw_only=True):
+    """The endpoint, and how many webhooks are sent again."""
+
+    redelivered: int
+
+
+async def list_deliveries(call: Call) -> Reply:
+    """``GET /v1/webhooks/deliveries``: newest first, a page at a time."""
+    wanted = filter_of(call.request.query)
+    one_more = msgspec.structs.replace(wanted, limit=wanted.limit + 1)
+    found = await call.gw.store.webhooks.newest(call.tenant.id, one_more)
+    page = found[: wanted.limit]
+    cursor = page[-1].id if len(found) > wanted.limit else None
+    return Reply(view=DeliveryList(data=[DeliveryView(**delivery_members(row)) for row in page], next_cursor=cursor))
+
+
+async def redeliver(call: Call) -> Reply:
+    """``POST /v1/webhooks/deliveries/{id}/redeliver``."""
+    call.body(EmptyBody)
+    row = await redelivery.send_one_again(call.gw, call.tenant.id, call.request.match_info["id"])
+    return Reply(view=DeliveryView(**delivery_members(row)), status=202)
+
+
+async def redeliver_many(call: Call) -> Reply:
+    """``POST /v1/webhooks/redeliver``."""
+    body = call.body(RedeliverBody)
+    wanted = Wanted(status=body.status, created_after=body.created_after, created_before=body.created_before)
+    count = await redelivery.send_many_again(call.gw, call.tenant.id, wanted)
+    return Reply(view=Redelivered(count=count), status=202)
+
+
+async def send_test(call: Call) -> Reply:
+    """``POST /v1/webhooks/test``."""
+    call.body(EmptyBody)
+    row = await redelivery.send_test(call.gw, call.tenant.id)
+    return Reply(view=DeliveryView(**delivery_members(row)), status=202)
+
+
+async def read_endpoint(call: Call) -> Reply:
+    """``GET /v1/webhooks``."""
+    found = await redelivery.endpoint_of(call.gw, call.tenant.id)
+    return Reply(view=EndpointView(**_endpoint_members(found)))
+
+
+async def enable(call: Call) -> Reply:
+    """``POST /v1/webhooks/enable``."""
+    body = call.body(EnableBody)
+    count = await redelivery.enable(call.gw, call.tenant.id, redeliver=body.redeliver)
+    found = await redelivery.endpoint_of(call.gw, call.tenant.id)
+    return Reply(view=EnabledEndpoint(**_endpoint_members(found), redelivered=count))
+
+
+def filter_of(query: Mapping[str, str]) -> DeliveryFilter:
+    """The list's query parameters. Raises ``validation_failed`` naming the parameter."""
+    query = given(query)
+    status = query.get("status")
+    if status is not None and status not in STATUSES:
+        raise invalid(("status", f"must be one of {', '.join(STATUSES)}"))
+    return DeliveryFilter(
+        limit=limit_of(query), cursor=cursor_of(query), status=status, payment_id=query.get("payment_id")
+    )
+
+
+def delivery_members(row: DeliveryRow) -> dict[str, Any]:
+    """The members of a delivery's view."""
+    return {
+        "id": row.id,
+        "type": row.type,
+        "payment_id": row.payment_id,
+        "status": row.status,
+        "next_attempt_at": _time(row.next_attempt_at),
+        "attempts": msgspec.convert(row.attempts, list[AttemptView]),
+    }
+
+
+def _endpoint_members(found: Listening) -> dict[str, Any]:
+    return {
+        "url": found.webhook.url,
+        "enabled": found.state.disabled_at is None,
+        "failing_since": _time(found.state.failing_since),
+        "disabled_at": _time(found.state.disabled_at),
+        "reason": found.state.reason,
+    }
+
+
+def _time(at: int | None) -> str | None:
+    return None if at is None else rfc3339(moment(at))
+
+
+FILTER = described(
+    status=("only this status", {"type": "string", "enum": list(STATUSES)}),
+    payment_id="only webhooks of this payment",
+    limit=LIMIT,
+    cursor=CURSOR,
+)
+_BODY_CODES = ("malformed_json", "body_too_large", "unsupported_media_type", "validation_failed")
+_SENDING_CODES = ("not_found", "invalid_state", *_BODY_CODES)
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        method="GET",
+        path="/v1/webhooks",
+        handler=read_endpoint,
+        summary="Read where webhooks go, and whether they do",
+        answers={200: EndpointView},
+        codes=("not_found",),
+    ),
+    Route(
+        method="GET",
+        path="/v1/webhooks/deliveries",
+        handler=list_deliveries,
+        summary="List webhooks and their tries, newest first",
+        answers={200: DeliveryList},
+        query=FILTER,
+        codes=("validation_failed",),
+    ),
+    Route(
+        method="POST",
+        path="/v1/webhooks/deliveries/{id}/redeliver",
+        handler=redeliver,
+        summary="Send a webhook again",
+        body=EmptyBody,
+        answers={202: DeliveryView},
+        codes=_SENDING_CODES,
+    ),
+    Route(
+        method="POST",
+        path="/v1/webhooks/redeliver",
+        handler=redeliver_many,
+        summary="Send the webhooks of a time again",
+        body=RedeliverBody,
+        answers={202: Redelivered},
+        codes=_SENDING_CODES,
+    ),
+    Route(
+        method="POST",
+        path="/v1/webhooks/test",
+        handler=send_test,
+        summary="Send a webhook that tells of nothing",
+        body=EmptyBody,
+        answers={202: DeliveryView},
+        codes=_SENDING_CODES,
+    ),
+    Route(
+        method="POST",
+        path="/v1/webhooks/enable",
+        handler=enable,
+        summary="Send to a disabled endpoint again",
+        body=EnableBody,
+        answers={200: EnabledEndpoint},
+        codes=_SENDING_CODES,
+    ),
+)
+"""The routes for webhooks."""

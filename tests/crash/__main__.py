@@ -1,0 +1,32 @@
+"""``python -m tests.crash --kills 200``: a storm as long as one likes; the figures, and 1 for every promise broken."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.crash.audit import sentences
+from tests.crash.storm import Figures, storm
+
+
+def main() -> int:
+    """Run one storm; keep its folder when something was found."""
+    parser = argparse.ArgumentParser(prog="python -m tests.crash", description="Kill the gateway while it works.")
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--stops", type=int, default=None, help="SIGSTOP and SIGCONT; one in ten lives when absent")
+    parser.add_argument("--seed", default="1", help="chooses moments, faults and stories; not the machine's own timing")
+    given = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="crashes-"))
+    stops = given.kills // 10 if given.stops is None else given.stops
+    figures: Figures = asyncio.run(storm(folder, seed=given.seed, kills=given.kills, stops=stops))
+    print(figures)
+    if not any(figures.findings.values()):
+        return 0
+    print(sentences(figures.findings), f"kept: {folder}", sep="\n", file=sys.stderr)
+    return 1
+
+
+sys.exit(main())

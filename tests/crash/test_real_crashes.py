@@ -1,0 +1,22 @@
+"""The real server, killed and stopped while it works: nothing acknowledged is lost, nothing is done twice, all settles.
+
+``python -m tests.crash --kills 200`` (or ``make crashes``) runs the same storm for longer.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.crash.audit import sentences
+from tests.crash.storm import storm
+
+KILLS, STOPS = 20, 1
+
+
+async def test_nothing_is_lost_or_doubled_by_crashes(tmp_path: Path) -> None:
+    """Records, ledgers and journals agree after SIGKILL at random moments, SIGSTOP and SIGCONT, and provider faults."""
+    figures = await storm(tmp_path, seed="1", kills=KILLS, stops=STOPS)
+    print(figures)
+    assert not any(figures.findings.values()), sentences(figures.findings)
+    assert (figures.kills, figures.stops) == (KILLS, STOPS)
+    assert figures.stranded > 0, "no operation was on its way at any death: this storm shows nothing"

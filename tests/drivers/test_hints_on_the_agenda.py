@@ -1,0 +1,81 @@
+"""A hint that is due keeps its moment on the agenda, whatever else changes the payment, until it is followed up."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from gateway.core.payment import Payment, State
+from gateway.drivers.store import statements
+from gateway.drivers.store.queries import Store
+from gateway.drivers.store.sqlite import open_sqlite
+from gateway.drivers.store.statements import milliseconds
+from tests.core.core_parts import AT
+from tests.drivers.store_parts import database, settled
+
+SOON, LATE = AT + timedelta(seconds=1), AT + timedelta(hours=1)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    """A fresh database."""
+    opened = await open_sqlite(database(tmp_path))
+    yield opened
+    await opened.close()
+
+
+async def hinted(store: Store) -> Payment:
+    """A payment with a hint that will be followed up soon."""
+    payment = await settled(store, 1, State.AWAITING_CUSTOMER)
+    await store.commit(
+        [statements.store_hint("acme", payment.id, "CK-1", AT), statements.hasten("acme", payment.id, SOON)]
+    )
+    return payment
+
+
+async def next_moment(store: Store) -> int | None:
+    """When the store is looked at next."""
+    return await store.next_agenda(AT)
+
+
+@pytest.mark.parametrize("due_at", [LATE, None])
+async def test_a_change_does_not_put_a_due_hint_off(store: Store, due_at: object) -> None:
+    """A payment that changes before its hint is followed up is looked at at the hint's moment."""
+    payment = await hinted(store)
+    await store.commit([statements.set_agenda(payment, due_at)])  # type: ignore[arg-type]
+    assert await next_moment(store) == milliseconds(SOON)
+
+
+async def test_a_change_brings_a_hint_forward(store: Store) -> None:
+    """A moment nearer than the hint's is kept as it is."""
+    payment = await hinted(store)
+    await store.commit([statements.set_agenda(payment, SOON - timedelta(milliseconds=500))])
+    assert await next_moment(store) == milliseconds(SOON) - 500
+
+
+async def test_a_followed_hint_gives_its_moment_up(store: Store) -> None:
+    """Once the hint is closed the payment's own schedule counts."""
+    payment = await hinted(store)
+    await store.commit(
+        [statements.close_hint("acme", payment.id, "CK-1", milliseconds(AT)), statements.relax_agenda(payment, LATE)]
+    )
+    assert await next_moment(store) == milliseconds(LATE)
+
+
+async def test_a_hint_that_came_again_keeps_its_moment(store: Store) -> None:
+    """Closing an older hit gives nothing up."""
+    payment = await hinted(store)
+    await store.commit([statements.close_hint("acme", payment.id, "CK-1", 1), statements.relax_agenda(payment, LATE)])
+    assert await next_moment(store) == milliseconds(SOON)
+
+
+async def test_a_payment_that_moved_keeps_its_moment(store: Store) -> None:
+    """What was decided on an older revision puts nothing off."""
+    payment = await hinted(store)
+    moved = statements.update_payment(payment, payment, open_before=None, open_after=None)
+    await store.commit([moved, statements.close_hint("acme", payment.id, "CK-1", milliseconds(AT))])
+    await store.commit([statements.relax_agenda(payment, LATE)])
+    assert await next_moment(store) == milliseconds(SOON)

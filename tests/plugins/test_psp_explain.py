@@ -1,0 +1,129 @@
+"""gateway_psp_open_api.explain: every check of ``verify`` in its order, and nothing that must stay secret."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gateway_psp_open_api as plugin
+import pytest
+from gateway_psp_open_api.signature import canonical, sha1_hex, sign
+
+import gateway
+from tests.plugins.psp_accounts import MERCHANT, TOKEN, TOLD, account, callback, signed
+
+PSP = plugin.PspOpenApi()
+NAMES = ["method", "media type", "path", "source address", "crm-pay-token", "sign", "merchant_id"]
+TEXT = canonical(TOLD)
+OLD = gateway.Secret("the token before this one")
+
+
+def explained(call: gateway.Callback, **settings: Any) -> gateway.Explanation:
+    """An explanation, which tells neither token nor the sign that was expected."""
+    found = PSP.explain(call, account(**settings))
+    for secret in (TOKEN, OLD):
+        assert secret.reveal() not in repr(found)
+        assert sign(TEXT, secret) not in repr(found)
+    return found
+
+
+def body(sign_: object) -> bytes:
+    """API-2 with some sign."""
+    return gateway.dumps({**TOLD, "sign": sign_})
+
+
+def test_the_checks_of_a_right_callback_all_pass() -> None:
+    """In the order of ``verify``, with the form that matched and the text that was signed."""
+    found = explained(callback())
+    assert [(one.name, one.passed) for one in found.checks] == [(name, True) for name in NAMES]
+    assert found.checks[5].detail == "match, in the literal form"
+    assert found.signed == {"literal": TEXT}
+
+
+@pytest.mark.parametrize(
+    ("call", "settings", "name"),
+    [
+        (callback(method="PUT"), {}, "method"),
+        (callback(headers=(("Crm-Pay-Token", TOKEN.reveal()),)), {}, "media type"),
+        (callback(suffix="elsewhere"), {}, "path"),
+        (callback(), {"source_addresses": ("198.51.100.1",)}, "source address"),
+        (callback(header=None), {}, "crm-pay-token"),
+        (callback(header="another"), {}, "crm-pay-token"),
+        (callback(body(sign("x", TOKEN))), {}, "sign"),
+        (callback(b"{}{"), {}, "sign"),
+        (callback(signed(merchant_id="other")), {}, "merchant_id"),
+    ],
+)
+def test_the_first_check_that_fails_is_why_it_is_refused(
+    call: gateway.Callback, settings: dict[str, Any], name: str
+) -> None:
+    """The explanation and ``verify`` say the same words."""
+    first = next(one for one in explained(call, **settings).checks if one.passed is False)
+    with pytest.raises(gateway.CallbackRejected) as refused:
+        PSP.verify(call, account(**settings))
+    assert (first.name, first.detail) == (name, refused.value.detail)
+
+
+def test_the_previous_token_is_called_so() -> None:
+    """Only its name is told."""
+    found = explained(callback(signed(OLD), header=OLD.reveal()), previous_token=OLD)
+    assert found.checks[4].detail == "it is the account's previous token"
+
+
+@pytest.mark.parametrize("place", [1, 17, 40])
+def test_the_first_difference_is_told_by_its_place(place: int) -> None:
+    """Of the given sign and the right one."""
+    right = sign(TEXT, TOKEN)
+    other = "0" if right[place - 1] != "0" else "1"
+    found = explained(callback(body(right[: place - 1] + other + right[place:])))
+    assert f"sign, literal form, token: differ at position {place}" in found.notes
+
+
+def test_a_sign_of_the_other_token_is_found() -> None:
+    """Where the header holds none of the account's tokens, the sign is compared with all of them."""
+    found = explained(callback(body(sign(TEXT, OLD)), header="another"), previous_token=OLD)
+    assert "sign, literal form, previous token: match" in found.notes
+
+
+@pytest.mark.parametrize(
+    ("mistake", "told"),
+    [
+        (lambda text: sha1_hex(text), "no token"),
+        (lambda text: sha1_hex(TOKEN.reveal() + text), "the token before the text"),
+        (lambda text: sha1_hex(f"{text}&{TOKEN.reveal()}"), "an & before the token"),
+        (
+            lambda _: sha1_hex("&".join(f"{key}={value}" for key, value in members().items()) + TOKEN.reveal()),
+            "the members in the order of the body",
+        ),
+    ],
+)
+def test_known_mistakes_are_recognised(mistake: Callable[[str], str], told: str) -> None:
+    """What senders sign instead."""
+    assert f"the sender signs with {told}" in explained(callback(body(mistake(TEXT)))).notes
+
+
+def members() -> dict[str, str]:
+    """The members as texts, in the order of the body."""
+    return {key: value.text if isinstance(value, gateway.JsonNumber) else str(value) for key, value in TOLD.items()}
+
+
+def test_each_form_that_differs_is_shown() -> None:
+    """Literal and canonical numbers, and empty members for senders that sign them."""
+    data = gateway.dumps({**TOLD, "amount": gateway.JsonNumber("432.980"), "note": "", "sign": "0" * 40})
+    signed_texts = explained(callback(data)).signed
+    assert "amount=432.980&" in signed_texts["literal"]
+    assert "amount=432.98&" in signed_texts["canonical"]
+    assert "&note=&" in signed_texts["unfiltered"]
+
+
+def test_a_token_in_the_body_is_masked() -> None:
+    """What a sender puts where it does not belong is not repeated."""
+    found = explained(callback(signed(note=f"my token: {TOKEN.reveal()}")))
+    assert "note=my token: ***" in found.signed["literal"]
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{", b'{"a":1,"a":1}', b'{"sign":{}}', b"\xff"])
+def test_what_is_no_body_is_explained_too(data: bytes) -> None:
+    """No text was signed, and nothing is raised."""
+    found = explained(callback(data))
+    assert ([one.passed for one in found.checks][-2:], MERCHANT in repr(found)) == ([False, None], False)

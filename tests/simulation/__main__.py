@@ -1,0 +1,76 @@
+"""``python -m tests.simulation --seeds 10000``: many histories; ``--seed 123 --trace``: one of them, told whole."""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import sys
+import time
+from collections import Counter
+
+from tests.simulation.history import Outcome, run_history
+from tests.simulation.keep import keep, kept_seeds
+
+SHOWN = 40
+"""Lines of the trace that are printed with a violation."""
+
+FIGURES = ("operations", "events", "answers", "starts", "crashes", "stops", "faults")
+
+
+def main() -> int:
+    """Run what was asked for; 1 when a promise was broken."""
+    options = _options()
+    if options.seed is not None:
+        outcome = run_history(options.seed)
+        print("\n".join(outcome.trace if options.trace else outcome.trace[-SHOWN:]))
+        print(_figures([options.seed], outcome.figures, len(outcome.violations)))
+        return 1 if outcome.violations else 0
+    seeds = [*kept_seeds(), *range(options.first, options.first + options.seeds)]
+    figures, failed = _run(seeds, options.jobs)
+    keep(failed)
+    print(_figures(seeds, figures, len(failed)))
+    return 1 if failed else 0
+
+
+def _run(seeds: list[int], jobs: int) -> tuple[Counter[str], list[int]]:
+    figures: Counter[str] = Counter()
+    failed: list[int] = []
+    began, told = time.monotonic(), time.monotonic()
+    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+        for number, outcome in enumerate(pool.imap_unordered(run_history, seeds, chunksize=4), start=1):
+            figures.update(outcome.figures)
+            if outcome.violations:
+                failed.append(outcome.seed)
+                print(explained(outcome), flush=True)
+            if time.monotonic() - told > 30:
+                told = time.monotonic()
+                print(f"{number} of {len(seeds)} histories, {told - began:.0f} s", file=sys.stderr, flush=True)
+    return figures, failed
+
+
+def explained(outcome: Outcome) -> str:
+    """A violation with the end of its trace, and how to see the rest."""
+    first = next((at for at, line in enumerate(outcome.trace) if "VIOLATION" in line), 0)
+    shown = outcome.trace[max(0, first - SHOWN) : first]
+    again = f"python -m tests.simulation --seed {outcome.seed} --trace"
+    return "\n".join((f"seed {outcome.seed}:", *shown, *outcome.violations, f"the whole history: {again}"))
+
+
+def _figures(seeds: list[int], figures: dict[str, int], violations: int) -> str:
+    told = ", ".join(f"{figures.get(name, 0)} {name}" for name in FIGURES)
+    return f"{len(seeds)} histories, {told}, {violations} violations"
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=1000, help="how many histories, beside the seeds that were kept")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes side by side")
+    parser.add_argument("--seed", type=int, help="one history only")
+    parser.add_argument("--trace", action="store_true", help="print the whole history of --seed")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

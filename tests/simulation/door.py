@@ -1,0 +1,149 @@
+"""The gateway's front door without HTTP: what ``web/`` does around each flow, and nothing more."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from gateway.core import strictjson
+from gateway.core.documents import amount_hook
+from gateway.core.errors import PROBLEMS, GatewayError, ShuttingDown, TenantError, invalid
+from gateway.core.facts import Verdict
+from gateway.core.ids import with_prefix
+from gateway.core.requests import CaptureBody, CreateBody, EmptyBody, RefundBody, UpdateBody
+from gateway.core.signing import read_token
+from gateway.core.views import payment_view, to_json
+from gateway.core.wire import Callback, HttpResponse
+from gateway.flows import callbacks, change, create, lookup
+from gateway.flows.context import Gateway
+from gateway.flows.lookup import hint_work
+from gateway.flows.once import Answer, Claim, refuse_other_request
+from gateway.web.problems import problem_of
+from gateway.web.providers import BROWSER, BROWSER_WAIT, TOKENS
+
+T = TypeVar("T")
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """A tenant's request. ``kind``: a key of ``HANDLERS``; ``body``: JSON bytes; ``key``: the idempotency key."""
+
+    tenant: str
+    kind: str
+    payment_id: str = ""
+    body: bytes = b"{}"
+    key: str = ""
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer to a tenant. ``code``: the problem's, empty on success."""
+
+    status: int
+    body: bytes = b""
+    code: str = ""
+    replayed: bool = False
+
+
+class _Call(msgspec.Struct, frozen=True, kw_only=True):
+    gw: Gateway
+    request: Request
+    data: Any
+
+    def body(self, wanted: type[T]) -> T:
+        try:
+            return msgspec.convert(self.data, wanted, dec_hook=amount_hook)
+        except msgspec.ValidationError as problem:
+            raise invalid(("$", str(problem))) from None
+
+    def claim(self) -> Claim:
+        request = self.request
+        said = strictjson.canonical((request.kind, request.payment_id, self.data))
+        fingerprint = hashlib.sha256(said).hexdigest()
+        return Claim(tenant=request.tenant, idempotency_key=request.key, fingerprint=fingerprint)
+
+
+async def _create(call: _Call) -> Answer:
+    return await create.create(call.gw, call.gw.tenant(call.request.tenant), call.claim(), call.body(CreateBody))
+
+
+async def _capture(call: _Call) -> Answer:
+    return await change.capture(call.gw, call.claim(), call.request.payment_id, call.body(CaptureBody))
+
+
+async def _update(call: _Call) -> Answer:
+    return await change.update(call.gw, call.claim(), call.request.payment_id, call.body(UpdateBody))
+
+
+async def _cancel(call: _Call) -> Answer:
+    call.body(EmptyBody)
+    return await change.cancel(call.gw, call.claim(), call.request.payment_id)
+
+
+async def _refund(call: _Call) -> Answer:
+    return await change.refund(call.gw, call.claim(), call.request.payment_id, call.body(RefundBody))
+
+
+async def _sync(call: _Call) -> Answer:
+    await lookup.follow_up(call.gw, call.request.tenant, call.request.payment_id, hinted=False)
+    return await _read(call)
+
+
+async def _read(call: _Call) -> Answer:
+    loaded = await change.find(call.gw, call.request.tenant, call.request.payment_id)
+    return Answer(status=200, body=to_json(payment_view(loaded.payment, loaded.pending)))
+
+
+HANDLERS: Mapping[str, Callable[[_Call], Awaitable[Answer]]] = {
+    "create": _create,
+    "capture": _capture,
+    "update": _update,
+    "cancel": _cancel,
+    "refund": _refund,
+    "sync": _sync,
+    "read": _read,
+}
+
+
+async def serve(gw: Gateway, request: Request) -> Reply:
+    """Answer a tenant as ``web/tenants.py`` and its middleware do. Any other exception is a fault, and raised."""
+    try:
+        if gw.is_stopping:
+            raise ShuttingDown("the gateway is stopping")
+        answer = await _handle(_Call(gw=gw, request=request, data=strictjson.loads_exact(request.body)))
+    except GatewayError as error:
+        problem = problem_of(error)
+        return Reply(status=PROBLEMS[problem.code].status, code=problem.code)
+    return Reply(status=answer.status, body=answer.body, replayed=answer.is_replayed)
+
+
+async def _handle(call: _Call) -> Answer:
+    try:
+        return await HANDLERS[call.request.kind](call)
+    except TenantError as refusal:
+        if call.request.key and refusal.code == "validation_failed":
+            await refuse_other_request(call.gw, call.claim())
+        raise
+
+
+async def receive(gw: Gateway, path: str, callback: Callback) -> HttpResponse:
+    """Answer a provider or a browser as ``web/providers.py`` does. ``path`` begins below ``/callbacks/``."""
+    endpoint, _, below = path.partition("/")
+    entry = gw.settings.endpoints[endpoint]
+    suffix, _, token = below.partition("/")
+    payment_id = None
+    if suffix in TOKENS and token:
+        identifier = read_token(gw.settings.server.secret, endpoint, token, suffix)
+        if identifier is None:
+            return HttpResponse(status=404)
+        payment_id = with_prefix("pay", identifier)
+    else:
+        suffix = below
+    callback = msgspec.structs.replace(callback, suffix=suffix, payment_id=payment_id, received_at=gw.clock.now())
+    if gw.is_stopping:
+        return HttpResponse(status=503)
+    verdict: Verdict = await callbacks.accept(gw, entry, callback)
+    if suffix in BROWSER and payment_id is not None:
+        await gw.wait_for(hint_work(payment_id), BROWSER_WAIT)
+    return callbacks.answer(entry, verdict, callback)

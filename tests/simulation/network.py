@@ -1,0 +1,167 @@
+"""The way from the gateway to everybody else: what becomes of one request, by seeded fate.
+
+A request that has left arrives by its fate even when the process that sent it is dead. A network never doubles a
+request, but a proxy may; then both arrivals count as the proxy's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from gateway.core.errors import NotSent, OutcomeUnknown
+from gateway.core.wire import HttpRequest, HttpResponse, url_for_log
+from tests.simulation.process import Process
+from tests.simulation.world import World
+
+LATEST = 14.0
+"""Seconds after which no request arrives any more. The settings' ``quiet_period`` is longer."""
+
+HTML = (("Content-Type", "text/html"),)
+JSON = (("Content-Type", "application/json"),)
+GARBLED: dict[str, Callable[[HttpResponse], HttpResponse]] = {
+    "truncated": lambda answer: msgspec.structs.replace(answer, body=answer.body[: len(answer.body) // 2]),
+    "html": lambda _: HttpResponse(status=200, headers=HTML, body=b"<html>one moment</html>"),
+    "bad gateway": lambda _: HttpResponse(status=502, headers=HTML, body=b"<html>bad gateway</html>"),
+    "error": lambda _: HttpResponse(status=500, headers=JSON, body=b'{"result":"internal error"}'),
+    "elsewhere": lambda _: HttpResponse(status=302, headers=(("Location", "https://elsewhere.example/"),)),
+    "conflict": lambda _: HttpResponse(status=409, headers=JSON, body=b'{"result":"conflict"}'),
+    "html not found": lambda _: HttpResponse(status=404, headers=HTML, body=b"<html>not found</html>"),
+}
+"""Answers nobody can believe, made from the real one."""
+
+
+class Fate(msgspec.Struct, frozen=True, kw_only=True):
+    """``arrives``: how often. ``late``: only after the sender gave up. ``answer``: ``whole``, ``silence``, ``reset``,
+    ``refused`` (no connection), ``limited`` (429), or one of ``GARBLED``. ``changing``: for changing calls too."""
+
+    arrives: int = 1
+    late: bool = False
+    answer: str = "whole"
+    changing: bool = True
+
+
+DELIVERED = Fate()
+FATES = (
+    (4, Fate(arrives=0, answer="refused")),
+    (2, Fate(arrives=0, answer="limited")),
+    (3, Fate(arrives=0, answer="silence")),
+    (2, Fate(arrives=0, answer="reset")),
+    (4, Fate(answer="silence")),
+    (3, Fate(answer="reset")),
+    (4, Fate(late=True, answer="silence")),
+    (2, Fate(late=True, answer="reset")),
+    *((1, Fate(answer=kind)) for kind in GARBLED),
+    *((1, Fate(arrives=0, answer=kind)) for kind in GARBLED if kind != "truncated"),
+    (1, Fate(arrives=2)),
+)
+"""(weight, fate) of what goes wrong."""
+
+LIE = "html"
+"""A success that somebody on the way made up: no provider's answer, but all that is asked of a tenant's."""
+
+NEVER_TWICE = ("begin_standalone_checkout", "refund")
+"""Calls whose far side cannot tell a proxy's copy: there a proxy that doubles makes a second order or refund."""
+
+
+class Far(Protocol):
+    """A far side. ``admit`` is told of each try, ``handle`` serves what arrives, with the tag ``admit`` gave it."""
+
+    def admit(self, request: HttpRequest, *, leaves: bool) -> str:
+        """Judge a request; one that does not leave finds no connection. Return a tag for its effects."""
+        ...
+
+    def handle(self, request: HttpRequest, tag: str) -> HttpResponse:
+        """Serve a request."""
+        ...
+
+
+class Network:
+    """Carries requests by the host they are for. ``trouble`` names the weather's rate for that host."""
+
+    def __init__(self, world: World, hosts: dict[str, tuple[Far, str]]) -> None:
+        self._world = world
+        self._hosts = hosts
+        self._dice = world.dice("network")
+
+    def send_of(self, process: Process) -> Callable[..., object]:
+        """The way out of one process."""
+
+        async def send(request: HttpRequest, *, total: float, connect: float) -> HttpResponse:
+            process.boundary("send")
+            answered = self._carry(request, total, connect)
+            answer = await answered
+            process.boundary("sent")
+            return answer
+
+        return send
+
+    def _carry(self, request: HttpRequest, total: float, connect: float) -> asyncio.Future[HttpResponse]:
+        host = request.url.split("/")[2]
+        far, trouble = self._hosts[host]
+        fate = self._fate(request, trouble)
+        tag = far.admit(request, leaves=fate.answer != "refused")
+        self._world.note(f"-> {url_for_log(request.url)} {tag} {msgspec.json.encode(fate).decode()}")
+        answered: asyncio.Future[HttpResponse] = self._world.loop.create_future()
+        self._world.spawn(self._travel(request, tag, far, fate, answered, total=total, connect=connect))
+        return answered
+
+    def _fate(self, request: HttpRequest, trouble: str) -> Fate:
+        if self._dice.random() >= getattr(self._world.weather, trouble):
+            return DELIVERED
+        fate = self._dice.choices([fate for _, fate in FATES], [weight for weight, _ in FATES])[0]
+        self._world.figures["faults"] += 1
+        cannot_tell = fate.arrives == 2 and request.url.endswith(NEVER_TWICE)
+        is_believed = trouble == "webhook" and fate.answer == LIE
+        return DELIVERED if cannot_tell or is_believed else fate
+
+    async def _travel(
+        self,
+        request: HttpRequest,
+        tag: str,
+        far: Far,
+        fate: Fate,
+        answered: asyncio.Future[HttpResponse],
+        *,
+        total: float,
+        connect: float,
+    ) -> None:
+        latency = self._latency(total)
+        given_up = total if fate.answer == "silence" else self._dice.uniform(0.01, connect)
+        real: HttpResponse | None = None
+        if fate.answer in ("silence", "reset", "refused"):
+            self._world.spawn(self._give_up(fate, answered, given_up))
+        if fate.arrives:
+            await asyncio.sleep(self._dice.uniform(given_up, LATEST) if fate.late else latency)
+            real, *_ = [far.handle(request, tag) for _ in range(fate.arrives)]
+            await asyncio.sleep(self._dice.uniform(0.001, 0.02))
+        else:
+            await asyncio.sleep(latency)
+        answer = self._answer(fate, real)
+        if answer is not None and not answered.done():
+            answered.set_result(answer)
+
+    async def _give_up(self, fate: Fate, answered: asyncio.Future[HttpResponse], seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        if answered.done():
+            return
+        if fate.answer == "refused":
+            answered.set_exception(NotSent("connect_failed", connection=True))
+        else:
+            answered.set_exception(OutcomeUnknown("timeout" if fate.answer == "silence" else "connection_lost"))
+
+    def _answer(self, fate: Fate, real: HttpResponse | None) -> HttpResponse | None:
+        if fate.answer == "whole":
+            return real
+        if fate.answer == "limited":
+            return HttpResponse(status=429, headers=(*JSON, ("Retry-After", "2")), body=b'{"result":"slow down"}')
+        garble = GARBLED.get(fate.answer)
+        return garble(real or HttpResponse(status=200)) if garble is not None else None
+
+    def _latency(self, total: float) -> float:
+        """Seconds until it arrives: mostly quick, now and then just in time."""
+        slow = self._dice.random() < self._world.weather.slow
+        return self._dice.uniform(total / 2, total * 0.9) if slow else self._dice.uniform(0.005, 0.2)

@@ -1,0 +1,122 @@
+"""One life of the gateway's process: what it started dies with it, and nothing dead passes a boundary."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Coroutine
+from datetime import datetime, timedelta
+from typing import Any
+
+from gateway.core import ids
+from tests.simulation.world import World
+
+_RUNS_IN: contextvars.ContextVar[Process | None] = contextvars.ContextVar("process", default=None)
+
+LAG: contextvars.ContextVar[float] = contextvars.ContextVar("lag", default=0.0)
+"""Seconds that every read may take whoever runs in this context: some requests are unlucky from beginning to end."""
+
+WEIGHT = {"commit": 2.0, "committed": 3.0, "send": 1.0, "sent": 3.0, "sleep": 0.2, "answer": 2.0, "read": 0.1}
+"""How likely a crash is at each boundary: at those where something was just done, most."""
+
+
+STEPS = (0, 0, 0, 0, 2, -2)
+"""Seconds by which a process's clock may be wrong; twice that is less than what ``quiet_period`` has to spare."""
+
+
+class Process:
+    """Alive until ``crash``. ``died`` is done from then on."""
+
+    def __init__(self, world: World, number: int) -> None:
+        self.world = world
+        self.number = number
+        self.alive = True
+        self.died: asyncio.Future[None] = world.loop.create_future()
+        self._dice = world.dice(f"process {number}")
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._context = contextvars.Context()
+        self._context.run(_RUNS_IN.set, self)
+
+    def spawn(self, work: Coroutine[Any, Any, Any], *, lag: float = 0.0) -> asyncio.Task[Any]:
+        """Run something in this process; it and what it starts die with the process. ``lag`` as in ``LAG``."""
+        context = self._context.copy()
+        context.run(LAG.set, lag)
+        return self.world.loop.create_task(work, context=context)
+
+    def adopt(self, task: asyncio.Task[Any]) -> None:
+        """Remember a task of this process."""
+        self._tasks.append(task)
+
+    def boundary(self, name: str) -> None:
+        """Pass, or die here. Whoever is dead goes no further."""
+        weather = self.world.weather
+        may_crash = self.alive and self.world.figures["crashes"] < weather.crashes
+        if may_crash and self._dice.random() < weather.crash * WEIGHT[name]:
+            self.crash(f"at {name}")
+        if not self.alive:
+            raise asyncio.CancelledError
+
+    def crash(self, why: str) -> None:
+        """End at once: no task of this process does anything any more."""
+        if not self.alive:
+            return
+        self.world.note(f"p{self.number} dies {why}")
+        self.world.figures["crashes"] += 1
+        self.end()
+
+    def end(self) -> None:
+        """Be dead."""
+        self.alive = False
+        if not self.died.done():
+            self.died.set_result(None)
+        for task in self._tasks:
+            task.cancel()
+        self._tasks.clear()
+
+
+def run_tasks_in_processes(world: World) -> None:
+    """Have every task know the process it was started in."""
+
+    def factory(loop: Any, work: Coroutine[Any, Any, Any], context: Any = None) -> asyncio.Task[Any]:
+        task = asyncio.Task(work, loop=loop, context=context)
+        process = _RUNS_IN.get() if context is None else context.get(_RUNS_IN)
+        if process is not None:
+            process.adopt(task)
+            if not process.alive:
+                task.cancel()
+        return task
+
+    world.loop.set_task_factory(factory)  # type: ignore[arg-type]  # the context is given since 3.11
+
+
+class Clock:
+    """The clock of one process: between two processes the machine's clock may have been set, also backwards."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._ahead = timedelta(seconds=process.world.dice(f"clock {process.number}").choice(STEPS))
+
+    def now(self) -> datetime:
+        """Virtual time, as this process sees it."""
+        return self._process.world.now() + self._ahead
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait in virtual time."""
+        await asyncio.sleep(seconds)
+        self._process.boundary("sleep")
+
+
+class Ids:
+    """Ids of one process: time-ordered as the real ones, their randomness from the seed."""
+
+    def __init__(self, clock: Clock, process: Process) -> None:
+        self._clock = clock
+        self._dice = process.world.dice(f"ids {process.number}")
+        self._last = 0
+
+    def new(self, prefix: str) -> str:
+        """The next id."""
+        milliseconds = int(self._clock.now().timestamp() * 1000)
+        self._last = max(self._last + 1, milliseconds << 12)
+        counter = (self._last & 0xFFF).to_bytes(2, "big")
+        return ids.with_prefix(prefix, ids.uuid7(self._last >> 12, counter + self._dice.randbytes(8)))

@@ -1,0 +1,163 @@
+"""Where the gateway runs: one process at a time on one file, started, cut off, stopped and started again."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from gateway.core.wire import Callback, HttpResponse
+from gateway.drivers.settings import Settings
+from gateway.drivers.store.queries import Store
+from gateway.flows import recovery
+from gateway.flows.context import Gateway
+from gateway.flows.workers import workers
+from tests.simulation import door
+from tests.simulation.engine import Engine
+from tests.simulation.network import Network
+from tests.simulation.process import Clock, Ids, Process
+from tests.simulation.witness import Witness
+from tests.simulation.world import World
+
+T = TypeVar("T")
+
+PATIENCE = 12.0
+"""Seconds a caller waits for an answer."""
+
+
+class Site:
+    """The gateway as the world sees it. A call returns None when no answer came."""
+
+    def __init__(
+        self,
+        world: World,
+        path: Path,
+        settings: Settings,
+        network: Network,
+        witness: Witness,
+    ) -> None:
+        self._world = world
+        self._path = path
+        self._settings = settings
+        self._network = network
+        self._witness = witness
+        self._dice = world.dice("site")
+        self._listening: Gateway | None = None
+        self._answering: dict[asyncio.Task[Any], None] = {}
+        self.process = Process(world, 0)
+        self.engine: Engine | None = None
+        self.outage: Mapping[str, float] = {}
+        """How likely the store refuses now, by ``read`` and ``write``."""
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The store as the living process has it open."""
+        assert self.engine is not None
+        return self.engine.connection
+
+    async def live(self) -> None:
+        """Run one process after the other until ``finish``: a crash is followed by a start."""
+        number = 0
+        while True:
+            number += 1
+            self.process = Process(self._world, number)
+            self.process.spawn(self._run(self.process))
+            await self.process.died
+            self._listening = None
+            if self.engine is not None:
+                self.engine.release()
+            if self._world.figures["finished"]:
+                return
+            await asyncio.sleep(self._dice.choice((0.01, 0.5, 5.0, 30.0)))
+
+    async def stop(self) -> None:
+        """Stop as SIGTERM does: refuse, drain, close."""
+        gw, process = self._listening, self.process
+        if gw is None:
+            return
+        self._world.note(f"p{process.number} stops")
+        self._world.figures["stops"] += 1
+        gw.is_stopping = True
+        work = process.spawn(self._wind_down(gw))
+        await asyncio.wait({work, process.died}, return_when=asyncio.FIRST_COMPLETED)
+
+    def cut(self) -> None:
+        """Pull the plug."""
+        self.process.crash("without power")
+
+    async def ask(self, request: door.Request) -> door.Reply | None:
+        """A tenant's request."""
+
+        async def handle(gw: Gateway) -> door.Reply:
+            reply = await door.serve(gw, request)
+            self._witness.answered(self.connection, request, reply)
+            return reply
+
+        return await self._call(handle, f"{request.kind} {request.key}")
+
+    async def tell(self, path: str, callback: Callback) -> HttpResponse | None:
+        """A provider's callback or a browser's visit; ``path`` begins below ``/callbacks/``."""
+
+        async def handle(gw: Gateway) -> HttpResponse:
+            answer = await door.receive(gw, path, callback)
+            self._witness.told(self.connection, callback, answer)
+            return answer
+
+        return await self._call(handle, "callback")
+
+    async def _call(self, handle: Callable[[Gateway], Coroutine[Any, Any, T]], name: str) -> T | None:
+        weather = self._world.weather
+        await asyncio.sleep(self._dice.choice((0.001, 0.001, 0.003, 0.05)))
+        gw, process = self._listening, self.process
+        if gw is None or not process.alive or self._dice.random() < weather.door:
+            return None
+        lag = self._dice.uniform(0.05, 0.6) if self._dice.random() < weather.lag else 0.0
+        task = process.spawn(self._guarded(process, gw, handle, name), lag=lag)
+        self._answering[task] = None
+        task.add_done_callback(lambda done: self._answering.pop(done, None))
+        await asyncio.wait({task, process.died}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done() or task.cancelled() or self._dice.random() < weather.door:
+            return None
+        answer: T | None = task.result()
+        return answer
+
+    async def _guarded(
+        self, process: Process, gw: Gateway, handle: Callable[[Gateway], Coroutine[Any, Any, T]], name: str
+    ) -> T | None:
+        try:
+            answer = await handle(gw)
+        except Exception as fault:
+            self._world.violated(f"{name} failed with {type(fault).__name__}: {fault}")
+            return None
+        process.boundary("answer")
+        return answer
+
+    async def _run(self, process: Process) -> None:
+        """As ``web/server.py``: open, recover, listen, work."""
+        self._world.note(f"p{process.number} starts")
+        self._world.figures["starts"] += 1
+        self.engine = Engine(process, self._path, refuses=self._refuses, committed=self._witness.committed)
+        clock = Clock(process)
+        send: Any = self._network.send_of(process)
+        gw = Gateway(settings=self._settings, store=Store(self.engine), send=send, clock=clock)
+        gw.new_id = Ids(clock, process).new
+        if self.outage:
+            process.crash("without a store")
+        await recovery.begin(gw)
+        self._listening = gw
+        self._workers = [process.spawn(worker) for worker in workers(gw)]
+
+    def _refuses(self, verb: str) -> bool:
+        return verb in self.outage and self._dice.random() < self.outage[verb]
+
+    async def _wind_down(self, gw: Gateway) -> None:
+        for worker in self._workers:
+            worker.cancel()
+        if self._answering:
+            await asyncio.wait(set(self._answering), timeout=5.0)
+        await gw.drain(10.0)
+        await gw.store.close()
+        self._world.note("stopped")
+        self.process.end()

@@ -1,0 +1,60 @@
+"""Histories of the whole gateway under a virtual clock, judged by the far sides' ledgers and the tenants' journals."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from gateway.core.facts import Declined
+from gateway.flows import operation
+from tests.simulation.__main__ import explained
+from tests.simulation.history import run_history
+from tests.simulation.keep import kept_seeds
+
+BLOCK = 25
+FIRST_SEEDS = range(0, 200, BLOCK)
+TELL = "from tests.simulation.history import run_history; print(run_history({seed}).fingerprint)"
+
+
+@pytest.mark.parametrize("seed", kept_seeds())
+def test_a_history_that_once_failed_keeps_every_promise(seed: int) -> None:
+    """What was found once is not lost again."""
+    outcome = run_history(seed)
+    assert not outcome.violations, explained(outcome)
+
+
+@pytest.mark.parametrize("first", FIRST_SEEDS)
+def test_every_promise_is_kept(first: int) -> None:
+    """Nothing lost, nothing twice, nothing unsettled, whatever fails and whenever the process dies."""
+    figures: Counter[str] = Counter()
+    for seed in range(first, first + BLOCK):
+        outcome = run_history(seed)
+        assert not outcome.violations, explained(outcome)
+        figures.update(outcome.figures)
+    assert min(figures[name] for name in ("operations", "crashes", "faults", "stops", "answers")) > 0
+
+
+def test_a_seed_is_a_history() -> None:
+    """The same seed gives the same history, to the last line."""
+    assert run_history(7).trace == run_history(7).trace
+
+
+@pytest.mark.parametrize("hash_seed", ["1", "2"])
+def test_a_seed_is_the_same_history_everywhere(hash_seed: str) -> None:
+    """Another process, which orders its sets in another way, tells the same history."""
+    root = Path(__file__).resolve().parents[2]
+    command = [sys.executable, "-c", TELL.format(seed=7)]
+    environ = {**os.environ, "PYTHONHASHSEED": hash_seed}
+    told = subprocess.run(command, cwd=root, env=environ, capture_output=True, text=True, check=True, timeout=60)
+    assert told.stdout.strip() == run_history(7).fingerprint
+
+
+def test_the_judge_can_say_no(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gateway that takes silence for a refusal is found out."""
+    monkeypatch.setattr(operation, "Unknown", lambda message: Declined(code="silent", message=message))
+    assert any(run_history(seed).violations for seed in range(10))

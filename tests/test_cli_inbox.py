@@ -1,0 +1,275 @@
+"""``gateway inbox`` and ``gateway callback explain``: beside a running gateway, and through it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from gateway.flows import pending
+from tests import creditkey_story as story
+from tests.cli_kit import run
+from tests.house import House
+from tests.inbox_kit import ADMIN_KEY, RIGHT, WRONG, api2, balked, deliver, inbox_house, state_of, verdicts
+from tests.web.psp_sender import credentials, new_payment, post, sign, signed_body
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The operators' key in the environment; nobody works off the inbox by itself."""
+    monkeypatch.setenv("GATEWAY_ADMIN_KEY", ADMIN_KEY)
+    monkeypatch.setattr(pending, "run", story.idle)
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    """A running house."""
+    async with inbox_house(tmp_path) as (opened, _):
+        yield opened
+
+
+async def command(house: House, *arguments: object) -> Result:
+    """Run a command on the house's settings; it must show no secret."""
+    result = await asyncio.to_thread(run, *arguments, "--config", house.folder / "settings.yaml")
+    for secret in (RIGHT, WRONG, ADMIN_KEY):
+        assert secret not in result.output
+    return result
+
+
+async def through(house: House, *arguments: object) -> Result:
+    """Run a command that asks the running gateway."""
+    return await command(house, *arguments, "--admin-url", house.admin_url)
+
+
+async def answered(house: House, *arguments: object) -> Any:
+    """What a command that goes well prints as JSON."""
+    result = await command(house, *arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+async def newest(house: House) -> str:
+    """The id of the newest callback."""
+    found = await answered(house, "inbox", "list", "--limit", "1")
+    return str(found["data"][0]["id"])
+
+
+async def explained(house: House, *arguments: object) -> Any:
+    """The checks of an explanation by name, and the explanation."""
+    found = await answered(house, "callback", "explain", *arguments)
+    checks = {one["name"]: one for one in found["proof"]["checks"] + found["judgement"]}
+    return checks, found
+
+
+# List and show
+
+
+async def test_list_shows_what_came_and_what_was_made_of_it(house: House) -> None:
+    """A line per callback, newest first, with whole ids."""
+    payment = await new_payment(house)
+    await deliver(house, payment, WRONG)
+    await deliver(house, payment)
+    header, recorded, refused = (await command(house, "inbox", "list")).stdout.splitlines()
+    assert header.split()[:2] == ["id", "received_at"]
+    assert {"recorded", payment["id"], "psp-main"} <= set(recorded.split())
+    assert {"refused", "unauthentic"} <= set(refused.split())
+
+
+async def test_list_takes_filters(house: House) -> None:
+    """Verdict, account, tenant, payment and date choose."""
+    payment = await new_payment(house)
+    await deliver(house, payment, WRONG)
+    await deliver(house, payment)
+    counts = [
+        len((await answered(house, "inbox", "list", *options))["data"])
+        for options in (
+            ("--verdict", "refused"),
+            ("--tenant", "globex"),
+            ("--account", "psp-main"),
+            ("--payment-id", payment["id"]),
+            ("--since", "2999-01-01"),
+        )
+    ]
+    assert counts == [1, 0, 2, 1, 0]
+
+
+async def test_show_prints_one_callback_without_its_secret(house: House) -> None:
+    """Headers and body are there; the token's header holds a hash."""
+    payment = await new_payment(house)
+    await post(house, signed_body(house, payment, note=RIGHT))
+    result = await command(house, "inbox", "show", await newest(house))
+    assert result.exit_code == 0
+    assert payment["id"] in result.stdout
+    assert "hmac-sha256:" in result.stdout
+
+
+async def test_show_of_an_unknown_id_fails(house: House) -> None:
+    """It ends with 1 and names the id."""
+    result = await command(house, "inbox", "show", "cb_none")
+    assert (result.exit_code, "cb_none" in result.output) == (1, True)
+
+
+# Replay and reverify
+
+
+async def test_replay_changes_nothing_unless_told(house: House) -> None:
+    """Without --apply it is a dry run."""
+    payment = await new_payment(house)
+    await balked(house, payment)
+    callback = await newest(house)
+    dry = await through(house, "inbox", "replay", callback)
+    assert (dry.exit_code, "captured" in dry.stdout, "nothing was changed" in dry.stderr) == (0, True, True)
+    assert await verdicts(house) == ["pending"]
+    assert (await through(house, "inbox", "replay", callback, "--apply")).exit_code == 0
+    assert (await verdicts(house), await state_of(house, payment)) == (["recorded"], "captured")
+
+
+async def test_reverify_repairs_an_account_once_its_token_is_right(tmp_path: Path) -> None:
+    """Refused under a mistyped token: dry run, then all of the account at once, oldest first."""
+    async with inbox_house(tmp_path, WRONG) as (house, _):
+        payments = [await new_payment(house) for _ in range(3)]
+        await deliver(house, payments[0], status=2)
+        for payment in payments:
+            await deliver(house, payment)
+        assert set(await verdicts(house)) == {"refused"}
+    async with inbox_house(tmp_path, RIGHT) as (house, _):
+        chosen = ("inbox", "reverify", "--account", "psp-main", "--since", "2020-01-01")
+        assert (await through(house, *chosen)).exit_code == 0
+        assert set(await verdicts(house)) == {"refused"}
+        assert (await through(house, *chosen, "--apply", "--actor", "dana")).exit_code == 0
+        assert set(await verdicts(house)) == {"recorded"}
+        assert [await state_of(house, payment) for payment in payments] == ["captured"] * 3
+        assert await house.events_of_type(payments[0]["id"], "payment.processing")
+
+
+async def test_what_cannot_be_judged_again_does_not_stop_the_others(house: House) -> None:
+    """The one is said and ends with 1, the other is applied."""
+    payment = await new_payment(house)
+    await balked(house, payment)
+    result = await through(house, "inbox", "replay", "cb_none", await newest(house), "--apply")
+    assert (result.exit_code, "cb_none" in result.stderr) == (1, True)
+    assert await verdicts(house) == ["recorded"]
+
+
+@pytest.mark.parametrize("arguments", [(), ("cb_1", "--account", "psp-main")])
+async def test_reverify_wants_ids_or_an_account(house: House, arguments: tuple[str, ...]) -> None:
+    """Never everything by accident."""
+    assert (await through(house, "inbox", "reverify", *arguments)).exit_code == 2
+
+
+# Explain
+
+
+async def test_explain_names_the_token_and_every_check(house: House) -> None:
+    """A recorded callback: all checks of the proof passed, the token by its name, the text that was signed."""
+    payment = await new_payment(house)
+    await deliver(house, payment)
+    checks, found = await explained(house, await newest(house))
+    assert found["tried"] == [{"header": "crm-pay-token", "credential": "token"}]
+    proof = [one["name"] for one in found["proof"]["checks"]]
+    assert proof == ["method", "media type", "path", "source address", "crm-pay-token", "sign", "merchant_id"]
+    assert all(one["passed"] for one in found["proof"]["checks"])
+    assert f"order_no={payment['id']}" in found["proof"]["signed"]["literal"]
+    assert (found["verdict"], checks["seen before"]["detail"]) == ("repeated", "applied before: nothing changes")
+
+
+async def test_explain_of_a_wrong_token_says_that_it_is_none_of_ours(house: House) -> None:
+    """The check that failed is the token's, and the core's are not reached."""
+    await deliver(house, await new_payment(house), WRONG)
+    checks, found = await explained(house, await newest(house))
+    assert found["tried"] == [{"header": "crm-pay-token", "credential": None}]
+    assert (checks["crm-pay-token"]["passed"], checks["payment"]["passed"]) == (False, None)
+    assert (found["verdict"], found["reason"]) == ("refused", "unauthentic")
+
+
+async def test_explain_of_a_wrong_sign_tells_where_it_differs_and_not_what_it_should_be(house: House) -> None:
+    """Positions, never the expected sign."""
+    payment = await new_payment(house)
+    body = json.loads(api2(house, payment))
+    right = body["sign"]
+    body["sign"] = right[:4] + ("0" if right[4] != "0" else "1") + right[5:]
+    await post(house, json.dumps(body).encode(), headers={"crm-pay-token": RIGHT})
+    checks, found = await explained(house, await newest(house))
+    assert (checks["crm-pay-token"]["passed"], checks["sign"]["passed"]) == (True, False)
+    assert any("differ at position 5" in note for note in found["proof"]["notes"])
+    assert right not in json.dumps(found)
+
+
+async def test_explain_recognises_a_known_mistake(house: House) -> None:
+    """A sender that signs without the token is told so."""
+    payment = await new_payment(house)
+    body = json.loads(api2(house, payment))
+    await post(house, json.dumps({**body, "sign": sign(body, "")}).encode(), headers={"crm-pay-token": RIGHT})
+    _, found = await explained(house, await newest(house))
+    assert "the sender signs with no token" in found["proof"]["notes"]
+
+
+async def test_explain_shows_which_of_the_core_s_checks_refused(house: House) -> None:
+    """A wrong amount: what comes before it passed, what comes after it was not reached."""
+    payment = await new_payment(house)
+    await deliver(house, payment, amount=1.5)
+    checks, found = await explained(house, await newest(house))
+    passed = [checks[name]["passed"] for name in ("payment", "status", "currency", "amount", "time", "state")]
+    assert passed == [True, True, True, False, None, None]
+    assert (found["reason"], checks["amount"]["detail"]) == ("amount", "1.5, the payment's is 162.48")
+
+
+async def test_explain_for_people(house: House) -> None:
+    """Lines with ok and failed, and the signed text."""
+    payment = await new_payment(house)
+    await deliver(house, payment, WRONG)
+    result = await command(house, "callback", "explain", await newest(house))
+    assert result.exit_code == 0
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert ["method", "ok"] in lines
+    assert any(line[:2] == ["crm-pay-token", "failed"] for line in lines)
+    assert f"order_no={payment['id']}" in result.stdout
+
+
+async def test_explain_of_a_callback_that_never_arrived(house: House) -> None:
+    """Body and headers from files, the headers as curl prints them."""
+    payment = await new_payment(house)
+    body, headers = house.folder / "body.json", house.folder / "headers.txt"
+    body.write_bytes(api2(house, payment))
+    headers.write_text(f"> Content-Type: application/json\n> crm-pay-token: {RIGHT}\n>\n")
+    given = ("--file", body, "--headers", headers, "--tenant", "acme", "--account", "psp-main")
+    _, found = await explained(house, *given, "--suffix", "pay/callback")
+    assert (found["verdict"], found["tried"][0]["credential"]) == ("recorded", "token")
+    assert await verdicts(house) == []
+
+
+async def test_explain_masks_a_token_in_the_body(house: House) -> None:
+    """What a sender puts where it does not belong is not printed."""
+    payment = await new_payment(house)
+    await post(house, signed_body(house, payment, note=f"my token is {RIGHT}"))
+    _, found = await explained(house, await newest(house))
+    assert "my token is ***" in found["proof"]["signed"]["literal"]
+
+
+async def test_explain_of_a_provider_that_does_not_explain(house: House) -> None:
+    """The generic part: one check, and what it said."""
+    endpoint = house.entry("acme", "creditkey-main").endpoint_id
+    await house.call("GET", f"/callbacks/{endpoint}/whatever", tenant=None)
+    checks, found = await explained(house, await newest(house))
+    assert (checks["verify"]["passed"], found["reason"]) == (False, "not_found")
+
+
+@pytest.mark.parametrize("arguments", [(), ("--file", "settings.yaml"), ("cb_1", "--file", "settings.yaml")])
+async def test_explain_wants_an_id_or_a_file(house: House, arguments: tuple[str, ...]) -> None:
+    """One or the other, and whose it is."""
+    assert (await command(house, "callback", "explain", *arguments)).exit_code == 2
+
+
+async def test_the_previous_token_is_named(tmp_path: Path) -> None:
+    """During a rotation it shows that the sender still has the old one."""
+    async with inbox_house(tmp_path, RIGHT, previous_token=WRONG) as (house, _):
+        await deliver(house, await new_payment(house), WRONG)
+        checks, found = await explained(house, await newest(house))
+        assert found["tried"][0]["credential"] == "config.previous_token"
+        assert checks["crm-pay-token"]["detail"] == "it is the account's previous token"
+        assert credentials(house)[1] == RIGHT

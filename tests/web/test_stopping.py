@@ -1,0 +1,160 @@
+"""SIGTERM under load: whoever sent a request gets a whole answer, what was accepted is done, and the end is clean."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gateway.drivers.store.sqlite import open_sqlite_to_read
+from gateway.web.listening import refuse_new
+from tests.house import creditkey_body, key_of, new_key
+from tests.served import Served, open_served
+from tests.web.kept_connection import Connection, Reply, Reset, connected
+
+CYCLES = 10
+KEEPING, HASTY = 8, 4
+"""Clients that keep their connection, and clients that make a new one for every request."""
+
+ENOUGH = 30
+"""Answers after which a cycle is stopped."""
+
+ACME = {"Authorization": f"Bearer {key_of('acme')}"}
+
+
+class Journal:
+    """What all clients of a test saw."""
+
+    def __init__(self) -> None:
+        self.answers: Counter[int] = Counter()
+        self.resets = 0
+        self.created: list[str] = []
+        self.is_enough = asyncio.Event()
+
+    def note(self, reply: Reply | Reset) -> None:
+        """One request's end."""
+        if isinstance(reply, Reset):
+            self.resets += 1
+            return
+        self.answers[reply.status] += 1
+        if reply.status == 201:
+            self.created.append(reply.json["id"])
+            if len(self.created) % ENOUGH == 0:
+                self.is_enough.set()
+
+
+async def client(url: str, journal: Journal, *, keeps: bool) -> None:
+    """Create payments until the server lets nobody in."""
+    while True:
+        async with connected(url) as connection:
+            if connection is None:
+                return
+            while True:
+                reply = await create(connection)
+                journal.note(reply)
+                if not keeps or isinstance(reply, Reset) or reply.is_last:
+                    break
+
+
+async def create(connection: Connection) -> Reply | Reset:
+    """Ask for one payment."""
+    headers = {**ACME, "Idempotency-Key": new_key()}
+    return await connection.ask("POST", "/v1/payments", headers, creditkey_body())
+
+
+@pytest.fixture
+async def served(tmp_path: Path) -> AsyncIterator[Served]:
+    """A process that is not started yet."""
+    async with open_served(tmp_path) as opened:
+        yield opened
+
+
+async def missing(served: Served, created: list[str]) -> list[str]:
+    """Which of these payments the store does not have."""
+    store = await open_sqlite_to_read(served.house.settings.store_path)
+    found = [identifier for identifier in created if await store.payment("acme", identifier) is not None]
+    await store.close()
+    return sorted(set(created) - set(found))
+
+
+async def test_ten_stops_under_load_reset_nobody(served: Served) -> None:
+    """Ten times a gateway with twelve busy clients is stopped: no request is reset, none lost, exit code 0."""
+    await served.house.faults("creditkey", delay_ms=20)  # so that requests are under way when it stops
+    journal, codes = Journal(), []
+    for _ in range(CYCLES):
+        await served.start()
+        journal.is_enough.clear()
+        async with asyncio.TaskGroup() as clients:
+            for number in range(KEEPING + HASTY):
+                clients.create_task(client(served.house.url, journal, keeps=number < KEEPING))
+            await journal.is_enough.wait()
+            codes.append(await served.end(signal.SIGTERM, signal.SIGTERM))
+    print(f"\n{CYCLES} stops, {dict(journal.answers)} answers, {journal.resets} reset, exit codes {set(codes)}")
+    assert codes == [0] * CYCLES
+    assert journal.resets == 0
+    assert set(journal.answers) == {201, 503}
+    assert len(journal.created) >= CYCLES * ENOUGH
+    assert await missing(served, journal.created) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can judge packets for a socket")
+def test_what_has_connected_is_still_accepted() -> None:
+    """Once nothing new is let in, a connection that was made before, with its request, is there to be accepted."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = listening.getsockname()
+        with socket.create_connection(address, timeout=10) as early:
+            early.sendall(b"request")
+            refuse_new(listening)
+            with pytest.raises(TimeoutError):
+                socket.create_connection(address, timeout=0.2)
+            accepted, _ = listening.accept()
+            with accepted:
+                assert accepted.recv(100) == b"request"
+
+
+async def test_an_idle_connection_gets_its_last_answer(served: Served) -> None:
+    """A request on a connection that was idle when the stop began is told so, and that the connection ends."""
+    await served.start()
+    async with connected(served.house.url) as idle, connected(served.house.admin_url) as admin:
+        assert idle is not None
+        assert admin is not None
+        assert isinstance(await create(idle), Reply)
+        ending = asyncio.create_task(served.end())
+        while (ready := await admin.ask("GET", "/readyz", {})) == Reset.RESET or ready.status == 200:
+            pass
+        last = await create(idle)
+        assert isinstance(last, Reply)
+        assert (last.status, last.json["code"], last.is_last) == (503, "shutting_down", True)
+        assert await ending == 0
+
+
+async def test_what_was_accepted_is_answered_though_the_gateway_stops(served: Served) -> None:
+    """A create that waits for its provider when the stop begins is answered 201, and its connection ends."""
+    await served.house.faults("creditkey", delay_ms=1500)
+    await served.start()
+    async with connected(served.house.url) as connection:
+        assert connection is not None
+        running = asyncio.create_task(create(connection))
+        while not await served.house.far_requests("creditkey"):  # noqa: ASYNC110  # another process asks there
+            await asyncio.sleep(0)
+        assert await served.end() == 0
+        reply = await running
+    assert isinstance(reply, Reply)
+    assert (reply.status, reply.is_last) == (201, True)
+    assert await missing(served, [reply.json["id"]]) == []
+
+
+async def test_a_client_that_never_asks_again_holds_nobody_up(served: Served) -> None:
+    """Connections without a request are closed after their grace, and the gateway ends with 0."""
+    await served.start()
+    async with contextlib.AsyncExitStack() as stack:
+        idle = [await stack.enter_async_context(connected(served.house.url)) for _ in range(5)]
+        assert all(idle)
+        assert await served.end() == 0
