@@ -38,6 +38,11 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     event: PaymentEvent | None = None
     refusal: Reason | None = None
 
+    @property
+    def pending(self) -> Operation | None:
+        """The operation, if it is open."""
+        return self.operation if self.operation is not None and self.operation.is_open else None
+
 
 class Draft(msgspec.Struct, kw_only=True):
     """The change being made; ``finish`` turns it into a version, if it is one."""

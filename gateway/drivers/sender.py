@@ -75,17 +75,23 @@ class _Progress:
 
 
 class Sender:
-    """One client session, used as ``async with``. ``allow_private`` is for development: any address, plain http."""
+    """One client session, used as ``async with``. ``allow_private`` is for development: any address, plain http.
 
-    def __init__(self, *, allow_private: bool = False, resolver: AbstractResolver | None = None) -> None:
+    ``is_bounded`` False: whoever calls bounds how many requests one host gets at a time.
+    """
+
+    def __init__(
+        self, *, allow_private: bool = False, is_bounded: bool = True, resolver: AbstractResolver | None = None
+    ) -> None:
         self._allow_private = allow_private
+        self._per_host = CONNECTIONS_PER_HOST if is_bounded else 0
         self._resolver = resolver
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=0,
-                limit_per_host=CONNECTIONS_PER_HOST,
+                limit_per_host=self._per_host,
                 keepalive_timeout=KEEPALIVE,
                 resolver=self._resolver,
                 socket_factory=None if self._allow_private else _guarded_socket,

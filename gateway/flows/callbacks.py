@@ -16,7 +16,7 @@ from gateway.core.facts import Busy, Event, Hint, Recorded, Refused, Verdict
 from gateway.core.wire import Callback, Headers, HttpResponse
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import inbox, statements
-from gateway.drivers.store.statements import Statement
+from gateway.drivers.store.statements import Statement, milliseconds
 from gateway.flows import lookup
 from gateway.flows.context import Gateway, log
 from gateway.flows.effects import NAMES, Keep, apply_event
@@ -135,7 +135,7 @@ async def take_hint(gw: Gateway, entry: AccountEntry, callback: Callback, hint: 
         statements.hasten(payment.tenant, payment.id, next_look),
     ]
     await gw.store.commit([*row, *stored])
-    gw.agenda_due.set()
+    gw.agenda.no_later_than(milliseconds(next_look))
     if is_free:
         gw.start(lookup.hint_work(payment.id), lookup.follow_hints(gw, payment.tenant, payment.id))
     return Recorded()

@@ -18,6 +18,7 @@ from gateway.core.wire import HttpRequest, HttpResponse
 from gateway.drivers.clock import Clock, Ids
 from gateway.drivers.settings import AccountEntry, Settings, Tenant
 from gateway.drivers.store.queries import Store
+from gateway.drivers.store.statements import milliseconds
 from gateway.provider import Session
 
 ATTEMPTS = 100
@@ -44,6 +45,11 @@ class Alarm:
         self.at = 0
         self.moved = asyncio.Event()
 
+    def set(self, at: int) -> None:
+        """Begin anew, before a look: what is told from now on may not be seen by it."""
+        self.moved.clear()
+        self.at = at
+
     def no_later_than(self, at: int) -> None:
         """Bring the look forward; a nearer one stays."""
         if at < self.at:
@@ -52,7 +58,10 @@ class Alarm:
 
 
 class Gateway:
-    """One running gateway. ``observe`` tells plugins of a committed change and never raises."""
+    """One running gateway. ``send`` asks providers, ``deliver`` takes webhooks to tenants (by default the same way).
+
+    ``observe`` tells plugins of a committed change and never raises.
+    """
 
     def __init__(
         self,
@@ -61,17 +70,19 @@ class Gateway:
         store: Store,
         send: Send,
         clock: Clock,
+        deliver: Send | None = None,
         observe: Callable[[Payment, PaymentEvent], None] = lambda _payment, _event: None,
     ) -> None:
         self.settings = settings
         self.store = store
         self.send = send
+        self.deliver = deliver or send
         self.clock = clock
         self.new_id = Ids(clock).new
         self.observe = observe
         self.public_url = settings.server.public_url or ""
         self.webhook_alarms: defaultdict[str, Alarm] = defaultdict(Alarm)
-        self.agenda_due = asyncio.Event()
+        self.agenda = Alarm()
         self.inbox_due = asyncio.Event()
         self.schedules = Schedules(
             reconcile=settings.clocks.reconcile,
@@ -141,6 +152,11 @@ class Gateway:
         finally:
             for wait in waits:
                 wait.cancel()
+
+    async def rest(self, alarm: Alarm, at: int | None) -> None:
+        """Wait until what an alarm was set to, or ``at`` (Unix milliseconds) if that is sooner, or what it is told."""
+        alarm.at = alarm.at if at is None else min(alarm.at, at)
+        await self.until(alarm.moved, max(0, alarm.at - milliseconds(self.clock.now())) / 1000)
 
     async def drain(self, seconds: float) -> None:
         """Wait for what runs, and for what that starts, at most so long."""

@@ -45,7 +45,7 @@ async def attempt(gw: Gateway, webhook: Webhook, row: DeliveryRow) -> list[State
     error: str | None = None
     try:
         request = signed(webhook, row, gw.clock.now())
-        response = await gw.send(request, total=timeouts.webhook_total, connect=timeouts.provider_connect)
+        response = await gw.deliver(request, total=timeouts.webhook_total, connect=timeouts.provider_connect)
     except (NotSent, OutcomeUnknown) as problem:
         error = str(problem)
     at = gw.clock.now()

@@ -74,8 +74,7 @@ class Line:
         """Look, start what is due, wait until something is; forever."""
         pauses = _pauses()
         while True:
-            self.alarm.moved.clear()
-            self.alarm.at = self._now() + int(LONGEST_PAUSE * 1000)
+            self.alarm.set(self._now() + int(LONGEST_PAUSE * 1000))
             try:
                 due, later = await self.look()
                 for webhook, row in due:
@@ -91,8 +90,7 @@ class Line:
                 )
                 await self.gw.clock.sleep(next(pauses))
             else:
-                self.alarm.at = min(self.alarm.at, later)
-                await self.gw.until(self.alarm.moved, max(0, self.alarm.at - self._now()) / 1000)
+                await self.gw.rest(self.alarm, later)
 
     async def look(self) -> tuple[list[tuple[Webhook, DeliveryRow]], int]:
         """What goes out now, as much as there is room for, and when the next will be due (Unix milliseconds)."""

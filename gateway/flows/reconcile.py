@@ -7,6 +7,7 @@ never turns an unknown outcome into a failure.
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 from gateway.core.agenda import deadline_moments, may_be_polled, next_look
 from gateway.core.commands import CancelPayment, Kind
@@ -19,6 +20,7 @@ from gateway.core.states import EXPIRES, PAST_GRACE, apply, row_of
 from gateway.core.succession import two_live_orders
 from gateway.drivers.store import statements
 from gateway.drivers.store.queries import AgendaRow, Loaded
+from gateway.drivers.store.statements import milliseconds
 from gateway.flows import lookup, restored
 from gateway.flows import operation as operations
 from gateway.flows.context import Gateway, log
@@ -28,21 +30,19 @@ from gateway.flows.succession import ACCEPTED, ENDED
 AT_ONCE = 16
 """Payments of one tenant looked at side by side: a slow provider delays nobody else."""
 
-LONGEST_PAUSE = 60.0
-"""Seconds after which the agenda is read again, whatever it said."""
+LONGEST_PAUSE = timedelta(minutes=1)
+"""The time after which the agenda is read again, whatever it said."""
 
 
 async def run(gw: Gateway) -> None:
     """Work off the agenda until cancelled. Nobody waits for another payment's provider."""
     while True:
-        gw.agenda_due.clear()
+        now = gw.clock.now()
+        gw.agenda.set(milliseconds(now + LONGEST_PAUSE))
         try:
             for task in await start_due(gw):
-                task.add_done_callback(lambda _: gw.agenda_due.set())
-            now = gw.clock.now()
-            due = await gw.store.next_agenda(now)
-            pause = LONGEST_PAUSE if due is None else min(LONGEST_PAUSE, max(0.0, due / 1000 - now.timestamp()))
-            await gw.until(gw.agenda_due, pause)
+                task.add_done_callback(lambda _: gw.agenda.no_later_than(0))
+            await gw.rest(gw.agenda, await gw.store.next_agenda(now))
         except Unavailable as problem:
             log.error("the agenda cannot be worked off", extra={"problem": str(problem)})
             await gw.clock.sleep(1.0)

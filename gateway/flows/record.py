@@ -49,11 +49,18 @@ async def record(
         unit += await _answered(gw, change, operation, [other for _, other, _ in others])
     if unit:
         await gw.store.commit(unit)
-        gw.agenda_due.set()
+        _wake_agenda(gw, change, next_operation, has_others=bool(others))
     for made in (change, *(other for _, other, _ in others)):
         if made.event is not None:
             tell(gw, made.payment, made.event)
     return change
+
+
+def _wake_agenda(gw: Gateway, change: Change, next_operation: Operation | None, *, has_others: bool) -> None:
+    """Tell the agenda's worker of the payment's next moment; what else was moved with it may be due at once."""
+    due = None if has_others else first_look(gw, change.payment, next_operation or change.pending)
+    if has_others or due is not None:
+        gw.agenda.no_later_than(0 if due is None else milliseconds(due))
 
 
 def tell(gw: Gateway, payment: Payment, event: PaymentEvent) -> None:
@@ -106,7 +113,7 @@ def first_look(gw: Gateway, payment: Payment, pending: Operation | None) -> date
 def _changed(gw: Gateway, before: Loaded, change: Change, next_operation: Operation | None) -> list[Statement]:
     """The statements of one payment's change; nothing moved means no statement."""
     payment, operation = change.payment, change.operation
-    pending = next_operation or (operation if operation is not None and operation.is_open else None)
+    pending = next_operation or change.pending
     touched = operation != before.pending
     unit: list[Statement] = []
     if touched or payment != before.payment or next_operation is not None:

@@ -53,7 +53,7 @@ async def _of_successor(gw: Gateway, change: Change) -> list[Other]:
     if old is None or old.payment.replaced_by != successor.id or old.payment.state in ENDED:
         return []
     now = gw.clock.now()
-    pending_id = change.operation.id if change.operation is not None and change.operation.is_open else None
+    pending_id = change.pending.id if change.pending is not None else None
     if has_ended(gw, successor, pending_id):
         cause = change.event.cause if change.event is not None else Cause.CLOCK
         freed = released(old.payment, old.pending, cause=cause, at=now)

@@ -6,6 +6,7 @@ request it may carry already. So first nothing new is let in, while what has beg
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import socket
 import struct
@@ -30,9 +31,13 @@ NO_FIRST_PACKETS = (
 
 
 def refuse_new(listening: TransportSocket | socket.socket) -> None:
-    """Let no new connection begin; who tries is refused once the socket is closed. Elsewhere than on Linux: nothing."""
+    """Let no new connection begin; who tries is refused once the socket is closed.
+
+    Elsewhere than on Linux, or where filters are forbidden, nothing happens and a short window stays open.
+    """
     if sys.platform != "linux":
         return
     program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in NO_FIRST_PACKETS))
     pointer = struct.pack("HP", len(NO_FIRST_PACKETS), ctypes.addressof(program))
-    listening.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, pointer)
+    with contextlib.suppress(OSError):
+        listening.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, pointer)

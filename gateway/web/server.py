@@ -61,11 +61,15 @@ async def running(
     async with contextlib.AsyncExitStack() as stack:
         store = await open_sqlite(settings.store_path)
         stack.push_async_callback(store.close)
-        sender = await stack.enter_async_context(Sender(allow_private=settings.server.development))
+        is_private = settings.server.development
+        sender = await stack.enter_async_context(Sender(allow_private=is_private))
+        # Many tenants may listen at one host: hanging ones must not take the connections of the others.
+        messenger = await stack.enter_async_context(Sender(allow_private=is_private, is_bounded=False))
         gw = Gateway(
             settings=settings,
             store=store,
             send=sender.send,
+            deliver=messenger.send,
             clock=clock or SystemClock(),
             observe=registry.observe,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -24,6 +25,7 @@ def main() -> int:
     figures: Figures = asyncio.run(storm(folder, seed=given.seed, kills=given.kills, stops=stops))
     print(figures)
     if not any(figures.findings.values()):
+        shutil.rmtree(folder)
         return 0
     print(sentences(figures.findings), f"kept: {folder}", sep="\n", file=sys.stderr)
     return 1

@@ -21,6 +21,10 @@ BATCHES = (1, 1, 2, 4, 64)
 """How many units share a transaction, at most."""
 
 
+HELD = 1.5
+"""Seconds for which a reader is held back at most."""
+
+
 class _Waiting(NamedTuple):
     unit: Unit
     done: asyncio.Future[None]
@@ -56,6 +60,8 @@ class Engine:
         self._committed = committed
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
         self._closed = False
+        self._transactions = 0
+        self._held: list[tuple[int, asyncio.Future[None]]] = []
         self.connection = connect(path)
         self._writing = process.spawn(self._write())
 
@@ -77,9 +83,11 @@ class Engine:
         if self._closed or self._refuses("read"):
             raise Unavailable("the store cannot be read")
         found = self.connection.execute(sql, params).fetchall()
-        if is_old_news:
+        if self._dice.random() < self._world.weather.stale:
+            await self._others_write(self._dice.choice((1, 2, 2, 3)))
+        elif is_old_news:
             await self._delay()
-            self._process.boundary("read")
+        self._process.boundary("read")
         return found
 
     async def close(self) -> None:
@@ -112,6 +120,19 @@ class Engine:
             for _ in batch:
                 self._queue.task_done()
 
+    async def _others_write(self, transactions: int) -> None:
+        """Hold a reader back until so many transactions were committed, but not for long."""
+        passed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._held.append((self._transactions + transactions, passed))
+        await asyncio.wait({passed}, timeout=HELD)
+
+    def _let_readers_go(self) -> None:
+        self._transactions += 1
+        for number, passed in self._held:
+            if number <= self._transactions and not passed.done():
+                passed.set_result(None)
+        self._held = [held for held in self._held if not held[1].done()]
+
     def _commit(self, units: list[Unit]) -> Sequence[GatewayError | None]:
         if self._refuses("write"):
             self._world.note(f"p{self._process.number} store refuses {len(units)} units")
@@ -119,6 +140,7 @@ class Engine:
         failures = commit_units(self.connection, units)
         for unit, failure in zip(units, failures, strict=True):
             self._world.note(f"p{self._process.number} commits {_named(unit)}{f': {failure}' if failure else ''}")
+        self._let_readers_go()
         done = [unit for unit, failure in zip(units, failures, strict=True) if failure is None]
         self._committed(self.connection, done)
         return failures
@@ -130,9 +152,9 @@ class Engine:
             await asyncio.sleep(self._dice.uniform(0, lag))
         elif throw < self._world.weather.slow:
             await asyncio.sleep(self._dice.uniform(0.05, 2.0))
-        elif throw < 0.5:
+        elif throw < 0.4:
             await asyncio.sleep(self._dice.uniform(0.0001, 0.003))
-        else:
+        elif throw < 0.6:
             await asyncio.sleep(0)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from gateway.core.errors import Unavailable
 from gateway.core.wire import Callback, HttpResponse
 from gateway.drivers.settings import Settings
 from gateway.drivers.store.queries import Store
@@ -63,7 +64,7 @@ class Site:
         while True:
             number += 1
             self.process = Process(self._world, number)
-            self.process.spawn(self._run(self.process))
+            self.process.spawn(self._start(self.process))
             await self.process.died
             self._listening = None
             if self.engine is not None:
@@ -134,6 +135,14 @@ class Site:
         process.boundary("answer")
         return answer
 
+    async def _start(self, process: Process) -> None:
+        try:
+            await self._run(process)
+        except Unavailable:
+            process.crash("without a store")
+        except Exception as fault:
+            self._world.violated(f"a start failed with {type(fault).__name__}: {fault}")
+
     async def _run(self, process: Process) -> None:
         """As ``web/server.py``: open, recover, listen, work."""
         self._world.note(f"p{process.number} starts")
@@ -143,8 +152,6 @@ class Site:
         send: Any = self._network.send_of(process)
         gw = Gateway(settings=self._settings, store=Store(self.engine), send=send, clock=clock)
         gw.new_id = Ids(clock, process).new
-        if self.outage:
-            process.crash("without a store")
         await recovery.begin(gw)
         self._listening = gw
         self._workers = [process.spawn(worker) for worker in workers(gw)]

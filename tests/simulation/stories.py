@@ -162,7 +162,7 @@ class Stories:
                 return shown
             if not until_url and dice.random() < 0.1:
                 await self._tenants.sync(payment["tenant"], payment["id"])
-            await asyncio.sleep(dice.uniform(1, 40))
+            await asyncio.sleep(dice.uniform(1, 60))
         return shown
 
 

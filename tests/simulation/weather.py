@@ -20,6 +20,7 @@ class Weather(msgspec.Struct, frozen=True, kw_only=True):
     door: float = 0.0
     slow: float = 0.0
     lag: float = 0.0
+    stale: float = 0.0
     copies: float = 0.0
     mischief: float = 0.0
 
@@ -40,6 +41,7 @@ def forecast(dice: Random) -> Weather:
         door=dice.choice((0.0, 0.05, 0.2)),
         slow=dice.choice((0.0, 0.02, 0.1, 0.25)),
         lag=dice.choice((0.0, 0.2, 0.5)),
+        stale=dice.choice((0.0, 0.02, 0.1)),
         copies=dice.choice((0.0, 0.2, 0.6)),
         mischief=dice.choice((0.0, 0.2, 0.6)),
     )
