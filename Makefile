@@ -5,7 +5,7 @@ SEEDS ?= 1000
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check format serve bench crashes simulation clean
+.PHONY: demo test check format serve bench crashes simulation sabotage clean
 
 demo: $(READY)  ## the whole story on this machine: gateway, both simulators, payments through both
 	$(BIN)/gateway demo
@@ -33,6 +33,9 @@ crashes: $(READY)  ## kill the real server under load, KILLS times, and hold all
 
 simulation: $(READY)  ## SEEDS whole histories under a virtual clock, each judged by the far sides' ledgers
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
+sabotage: $(READY)  ## plant faults in a copy of the code, one at a time: each must turn a harness red
+	$(BIN)/python -m tests.sabotage
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

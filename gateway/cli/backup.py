@@ -11,11 +11,10 @@ import msgspec
 
 from gateway.cli.loading import Loaded, config_option, json_option, load
 from gateway.cli.output import print_json, print_pairs
-from gateway.core.errors import Unavailable
 from gateway.core.wire import HttpRequest
 from gateway.drivers.clock import SystemClock
 from gateway.drivers.store.backup import back_up, check_whole
-from gateway.drivers.store.sqlite import open_sqlite
+from gateway.drivers.store.sqlite import open_sqlite, require_store
 from gateway.flows import recovery
 from gateway.flows.context import Gateway
 from gateway.flows.recovery import Recovered
@@ -52,8 +51,7 @@ def recover(restored: bool, config: Path, as_json: bool) -> None:
 
 async def _recover(loaded: Loaded, *, restored: bool) -> Recovered:
     path = loaded.settings.store_path
-    if not path.is_file():  # nothing else runs; opening it would make one
-        raise Unavailable(f"there is no store {path}")
+    require_store(path)  # opening it would make one
     store = await open_sqlite(path)
     try:
         check_whole(path)

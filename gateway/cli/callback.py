@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from gateway.cli.loading import config_option, json_option, load, reading
-from gateway.cli.output import print_json, print_pairs, print_table
-from gateway.core.wire import Headers, HttpRequest, HttpResponse
+from gateway.cli.output import harmless, print_json, print_pairs, print_table
+from gateway.core.wire import Headers, HttpRequest, HttpResponse, header_text
 from gateway.drivers.clock import SystemClock
 from gateway.drivers.settings import AccountEntry, Settings
 from gateway.drivers.store.inbox import StoredCallback
@@ -86,7 +86,7 @@ def _unsent(
     """A callback from files, as the store would have it."""
     content = body.read_bytes()
     method, suffix, remote = envelope
-    lines = headers.read_text(encoding="utf-8").splitlines() if headers is not None else []
+    lines = [header_text(line) for line in headers.read_bytes().splitlines()] if headers is not None else []
     return StoredCallback(
         tenant=entry.tenant,
         id="",
@@ -135,9 +135,9 @@ def _print(found: Explained) -> None:
     click.echo()
     print_table(("check", "", ""), (_row(check) for check in (*found.proof.checks, *found.judgement)))
     for form, text in found.proof.signed.items():
-        click.echo(f"\nsigned ({form} form), the secret follows directly:\n{text}")
+        click.echo(f"\nsigned ({form} form), the secret follows directly:\n{harmless(text)}")
     for note in found.proof.notes:
-        click.echo(f"\n{note}")
+        click.echo(f"\n{harmless(note)}")
 
 
 def _row(check: Check) -> tuple[str, str, str]:

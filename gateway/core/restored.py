@@ -14,13 +14,13 @@ from gateway.core.payment import Payment, Review, ReviewReason
 def doubted(before: Payment, change: Change, *, at: datetime) -> Change:
     """Raise the review flag where more was refunded than the store knew of: by whom, its record may have told.
 
-    A tenant may repeat the very refund that was forgotten; nothing tells it from a new one. What a person rules is
-    not doubted.
+    A tenant may repeat the very refund that was forgotten; nothing tells it from a new one. So it takes the place of
+    another flag: who clears that one, perhaps for the second time, would not know. What a person rules is not doubted.
     """
     payment, event = change.payment, change.event
     if event is None or event.cause is Cause.OPERATOR:
         return change
-    if payment.refunded <= before.refunded or payment.review is not None:
+    if payment.refunded <= before.refunded:
         return change
     review = Review(reason=ReviewReason.REFUND_UNCLEAR, since=at)
     details = {**event.details, "review": review.reason, "restored": "true"}

@@ -22,6 +22,14 @@ def header(headers: Headers, name: str) -> list[str]:
     return [value for key, value in headers if key.lower() == wanted]
 
 
+def header_text(raw: bytes) -> str:
+    """A header's bytes as text: UTF-8, else one character per byte."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
 def media_type(headers: Headers) -> str:
     """The media type in lower case without parameters; empty when absent or given twice."""
     given = header(headers, "content-type")

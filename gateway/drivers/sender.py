@@ -77,13 +77,20 @@ class _Progress:
 class Sender:
     """One client session, used as ``async with``. ``allow_private`` is for development: any address, plain http.
 
-    ``is_bounded`` False: whoever calls bounds how many requests one host gets at a time.
+    ``is_bounded`` False: whoever calls bounds how many requests one host gets at a time. ``cuts_bodies``: of a body
+    over the limit its beginning is returned, for who only wants the status; else such an answer is none.
     """
 
     def __init__(
-        self, *, allow_private: bool = False, is_bounded: bool = True, resolver: AbstractResolver | None = None
+        self,
+        *,
+        allow_private: bool = False,
+        is_bounded: bool = True,
+        cuts_bodies: bool = False,
+        resolver: AbstractResolver | None = None,
     ) -> None:
         self._allow_private = allow_private
+        self._cuts_bodies = cuts_bodies
         self._per_host = CONNECTIONS_PER_HOST if is_bounded else 0
         self._resolver = resolver
 
@@ -136,7 +143,7 @@ class Sender:
             trace_request_ctx=progress,
         )
         try:
-            body = await _read(response)
+            body = await _read(response, cuts=self._cuts_bodies)
         except BaseException:
             response.close()
             raise
@@ -151,13 +158,16 @@ def _parsed(url: str) -> URL:
         raise NotSent("connect_failed", connection=True) from None
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
+async def _read(response: aiohttp.ClientResponse, *, cuts: bool) -> bytes:
     """Read the body, stopping at the first chunk over the limit."""
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk
         if len(body) > BODY_LIMIT:
-            raise _TooLarge
+            if not cuts:
+                raise _TooLarge
+            response.close()  # what else comes is not wanted, and the connection cannot be kept
+            return bytes(body[:BODY_LIMIT])
     return bytes(body)
 
 

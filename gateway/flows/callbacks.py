@@ -11,8 +11,8 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
-from gateway.core.errors import CallbackRejected, Conflict, Reason, Unavailable
-from gateway.core.facts import Busy, Event, Hint, Recorded, Refused, Verdict
+from gateway.core.errors import CallbackRejected, Reason, Unavailable
+from gateway.core.facts import Busy, Event, Hint, Recorded, Refused, Repeated, Verdict
 from gateway.core.wire import Callback, Headers, HttpResponse
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import inbox, statements
@@ -27,6 +27,12 @@ REFUSED_KEPT = 1000
 
 HINTS_KEPT = 20
 """How many accepted callbacks without proof are kept of one payment: its customer can make any number."""
+
+REPEATED_KEPT = 20
+"""How many repetitions are kept of one payment: a sender that is not content with its answer may go on for ever."""
+
+KEYS_TRIED = 100
+"""How many keys that hints named are remembered of one payment; its reference is looked up without any."""
 
 BODY_KEPT = 8 * 1024
 """Bytes of a refused callback's body that are kept; a longer one is left out, as are as many bytes of headers."""
@@ -62,16 +68,21 @@ async def accept(gw: Gateway, entry: AccountEntry, callback: Callback) -> Verdic
         return Busy()
 
 
-def judge_unread(entry: AccountEntry, callback: Callback, too_large: Refused) -> Refused:
-    """Judge a callback whose body was too large to read: a wrong method or media type is said before its size."""
+async def refuse_unread(gw: Gateway, entry: AccountEntry, callback: Callback, *, size: int) -> Verdict:
+    """Refuse a callback whose body was too large to read, after ``size`` bytes of it.
+
+    A wrong method or media type is said before its size.
+    """
+    callback = replace(callback, config=entry.account.config)
+    reason, detail = Reason.TOO_LARGE, "the body is too large to be read"
     try:
         entry.provider.verify(callback, entry.account)
     except CallbackRejected as rejected:
         if rejected.reason in (Reason.METHOD, Reason.MEDIA_TYPE):
-            return Refused(reason=rejected.reason)
+            reason, detail = rejected.reason, rejected.detail
     except Exception as broken:
         log.error("plugin failed to verify", extra={"provider": entry.provider.name, "kind": type(broken).__name__})
-    return too_large
+    return await refuse(gw, arrived(gw, entry, callback, size=size), reason, detail)
 
 
 def answer(entry: AccountEntry, verdict: Verdict, callback: Callback) -> HttpResponse:
@@ -132,6 +143,7 @@ async def take_hint(gw: Gateway, entry: AccountEntry, callback: Callback, hint: 
         gw.last_lookup[payment.id] = now  # before anything is awaited: hints of the same moment share one lookup
     stored = [
         statements.store_hint(payment.tenant, payment.id, named, callback.received_at),
+        statements.trim_hints(payment.tenant, payment.id, KEYS_TRIED),
         statements.hasten(payment.tenant, payment.id, next_look),
     ]
     await gw.store.commit([*row, *stored])
@@ -146,15 +158,16 @@ async def refuse(gw: Gateway, keep: Keep, reason: Reason, detail: str) -> Verdic
     verdict = Refused(reason=reason)
     try:
         await gw.store.commit(keep(verdict, detail=detail))
-    except Conflict:
-        raise  # a row that somebody else judged first
     except Unavailable:
         log.warning("a refused callback could not be kept")
     return verdict
 
 
-def arrived(gw: Gateway, entry: AccountEntry, callback: Callback) -> Keep:
-    """How a callback that has just come is kept: a new row, and the bounds of what nobody proved."""
+def arrived(gw: Gateway, entry: AccountEntry, callback: Callback, *, size: int | None = None) -> Keep:
+    """How a callback that has just come is kept: a new row, and the bounds of what nobody proved.
+
+    ``size``: bytes of its body where it was not read to its end.
+    """
 
     def keep(
         verdict: Verdict, *, detail: str | None = None, event: Event | None = None, payment_id: str | None = None
@@ -166,6 +179,8 @@ def arrived(gw: Gateway, entry: AccountEntry, callback: Callback) -> Keep:
         elif event is None:
             kept = replace(kept, body=b"")
             trims.append(inbox.trim_unproved(entry.tenant, entry.name, payment_id, HINTS_KEPT))
+        elif isinstance(verdict, Repeated) and payment_id is not None:
+            trims.append(inbox.trim_repeated(entry.tenant, payment_id, REPEATED_KEPT))
         row = inbox.insert_callback(
             gw.new_id("cb"),
             tenant=entry.tenant,
@@ -176,7 +191,7 @@ def arrived(gw: Gateway, entry: AccountEntry, callback: Callback) -> Keep:
             detail=detail,
             event=event,
             payment_id=payment_id,
-            size=len(callback.body),
+            size=len(callback.body) if size is None else size,
         )
         return [row, *trims]
 

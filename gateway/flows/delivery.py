@@ -25,6 +25,9 @@ from gateway.flows.context import Gateway, log
 GONE = 410
 """The status by which an endpoint asks to be left alone."""
 
+CONNECT_FAILED = "connect_failed"
+"""What a tenant reads of a try that never left, whatever kept it: which addresses we refuse is not told."""
+
 DISABLED_AFTER = timedelta(days=5)
 """An endpoint that only failed for so long is disabled."""
 
@@ -46,8 +49,11 @@ async def attempt(gw: Gateway, webhook: Webhook, row: DeliveryRow) -> list[State
     try:
         request = signed(webhook, row, gw.clock.now())
         response = await gw.deliver(request, total=timeouts.webhook_total, connect=timeouts.provider_connect)
-    except (NotSent, OutcomeUnknown) as problem:
-        error = str(problem)
+    except NotSent as unsent:
+        log.warning("a webhook was not sent", extra={"tenant": row.tenant, "problem": str(unsent)})
+        error = CONNECT_FAILED
+    except OutcomeUnknown as silent:
+        error = str(silent)
     at = gw.clock.now()
     status = response.status if response is not None else None
     if status == GONE:

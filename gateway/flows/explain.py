@@ -49,6 +49,7 @@ async def explain(gw: Gateway, row: StoredCallback) -> Explained:
     entry = entry_of(gw, row)
     found = restore(gw.settings.server.secret, entry, row)
     proof, said = _proof(entry, found)
+    proof = msgspec.structs.replace(proof, notes=(*_not_kept(row), *proof.notes))
     if not isinstance(said, Event):
         refused = said.reason if isinstance(said, CallbackRejected) else None
         return Explained(
@@ -87,6 +88,12 @@ def _proof(entry: AccountEntry, found: Restored) -> tuple[Explanation, Event | C
     check = Check(name="verify", passed=not isinstance(said, CallbackRejected), detail=masked(detail, entry))
     note = () if found.is_known else (UNKNOWN_SENDER,)
     return Explanation(checks=(check,), notes=note), said
+
+
+def _not_kept(row: StoredCallback) -> tuple[str, ...]:
+    """What the store has not of a callback: what the checks say of it, they say of nothing."""
+    body = ("the body was not kept",) if row.size != len(row.body) else ()
+    return body if row.headers else (*body, "the headers were not kept")
 
 
 def _masked(proof: Explanation, entry: AccountEntry) -> Explanation:

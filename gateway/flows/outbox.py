@@ -16,7 +16,6 @@ from gateway.drivers.settings import Webhook
 from gateway.drivers.store import webhooks
 from gateway.drivers.store.statements import Statement, milliseconds
 from gateway.drivers.store.webhooks import DeliveryRow
-from gateway.flows import housekeeping
 from gateway.flows.context import Gateway, log
 from gateway.flows.delivery import attempt
 
@@ -49,7 +48,6 @@ async def run(gw: Gateway) -> None:
     outbox = Outbox(gw)
     served: set[str] = set()
     async with asyncio.TaskGroup() as group:
-        group.create_task(housekeeping.run(gw))
         while True:
             for tenant in sorted(set(gw.settings.tenants) - served):
                 served.add(tenant)

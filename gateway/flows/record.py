@@ -20,7 +20,7 @@ from gateway.drivers.store.queries import Loaded
 from gateway.drivers.store.statements import Statement, milliseconds
 from gateway.drivers.store.webhooks import DeliveryRow
 from gateway.flows.context import Gateway
-from gateway.flows.restored import judged
+from gateway.flows.restored import with_doubt
 from gateway.flows.succession import consequences
 
 SUCCESS_STATUS = {Kind.CREATE: 201, Kind.REFUND: 201}
@@ -40,7 +40,7 @@ async def record(
     ``next_operation`` is reserved in the transaction that settles this one. Returns the change as it was recorded:
     a second payment of the same reference, or a restore, may add a review flag. Raises ``Conflict`` or ``Unavailable``.
     """
-    change, others = await consequences(gw, judged(gw, before, change))
+    change, others = await consequences(gw, with_doubt(gw, before, change))
     unit = [*rows, *_changed(gw, before, change, next_operation)]
     for other_before, other, hold in others:
         unit += [*_changed(gw, other_before, other, None), *hold]

@@ -16,13 +16,13 @@ from gateway.core.restored import doubted
 from gateway.drivers.store.queries import Loaded
 from gateway.flows.context import Gateway
 
-KEYS_KEPT = timedelta(days=7)
-"""How long a tenant may repeat a request under its key."""
+REPEATED_FOR = timedelta(days=7)
+"""How long a tenant may repeat a request under its key, by what the API promises."""
 
 
 def keys_may_be_lost(gw: Gateway) -> bool:
     """Whether a request that looks new may be the repetition of one that the store has forgotten."""
-    return gw.restored_at is not None and gw.clock.now() < gw.restored_at + KEYS_KEPT
+    return gw.restored_at is not None and gw.clock.now() < gw.restored_at + REPEATED_FOR
 
 
 def is_behind(gw: Gateway, payment: Payment) -> bool:
@@ -34,12 +34,12 @@ def is_behind(gw: Gateway, payment: Payment) -> bool:
 
 
 def has_been_seen(gw: Gateway, payment: Payment) -> None:
-    """Note that what a lookup showed is on record."""
-    if gw.restored_at is not None:
+    """Note that what a lookup showed is on record; only where it matters, or the list would only grow."""
+    if is_behind(gw, payment):
         gw.seen_since_restored.add(payment.id)
 
 
-def judged(gw: Gateway, before: Loaded, change: Change) -> Change:
+def with_doubt(gw: Gateway, before: Loaded, change: Change) -> Change:
     """A change as it is recorded: doubted, where it tells of a payment, or of an order found, what was forgotten."""
     is_found = before.pending is not None and before.pending.kind is Kind.CREATE and keys_may_be_lost(gw)
     if is_found or is_behind(gw, before.payment):

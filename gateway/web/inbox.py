@@ -24,6 +24,7 @@ from gateway.flows.effects import NAMES
 from gateway.flows.inbox import Order, Rejudged
 from gateway.flows.senders import masked
 from gateway.web.keys import GATEWAY
+from gateway.web.listing import cursor_of
 from gateway.web.route import Reply, place_of, read_json
 
 Actor = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
@@ -145,7 +146,7 @@ async def list_callbacks(request: web.Request) -> Reply:
     asked = _read(dict(request.query), InboxQuery, strict=False)
     wanted = InboxFilter(
         limit=asked.limit + 1,
-        cursor=asked.cursor,
+        cursor=cursor_of(request.query),
         account=asked.account,
         verdict=asked.verdict,
         payment_id=asked.payment_id,

@@ -8,11 +8,10 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from gateway.core.errors import Reason
-from gateway.core.facts import Busy, Refused, Verdict
+from gateway.core.facts import Busy, Verdict
 from gateway.core.ids import with_prefix
 from gateway.core.signing import read_token
-from gateway.core.wire import Callback, Headers
+from gateway.core.wire import Callback, Headers, header_text
 from gateway.drivers.settings import AccountEntry
 from gateway.flows import callbacks
 from gateway.flows.context import Gateway, log
@@ -46,21 +45,21 @@ async def receive(request: web.Request) -> web.StreamResponse:
             return web.Response(status=404)
     else:
         suffix = request.match_info.get("suffix", "")
-    callback, early = await _read(request, gw, suffix, payment_id)
-    if isinstance(early, Refused):
-        early = callbacks.judge_unread(entry, callback, early)
-    verdict = _limited(request, gw, entry) or early or await _accept(gw, entry, callback)
+    callback, size = await _read(request, gw, suffix, payment_id)
+    verdict = _limited(request, gw, entry) or await _accept(gw, entry, callback, size)
     if suffix in BROWSER and payment_id is not None:
         return await _send_browser_on(request, gw, entry, payment_id, suffix, verdict)
     answer = callbacks.answer(entry, verdict, callback)
     return web.Response(status=answer.status, body=answer.body or None, headers=list(answer.headers))
 
 
-async def _accept(gw: Gateway, entry: AccountEntry, callback: Callback) -> Verdict:
+async def _accept(gw: Gateway, entry: AccountEntry, callback: Callback, size: int | None) -> Verdict:
     """Accept a callback; a stopping gateway and a fault of ours are said in the provider's own words."""
-    if gw.is_stopping:
+    if gw.is_stopping or size is None:
         return Busy()
     try:
+        if size > BODY_LIMIT:
+            return await callbacks.refuse_unread(gw, entry, callback, size=size)
         return await callbacks.accept(gw, entry, callback)
     except Exception:  # the edge: nothing was acknowledged, so the sender tries again
         log.exception("fault", extra={"account": entry.name, "tenant": entry.tenant})
@@ -77,42 +76,34 @@ def _limited(request: web.Request, gw: Gateway, entry: AccountEntry) -> Verdict 
     return Busy(limited=True, retry_after=int(wait) + 1) if wait else None
 
 
-async def _read(
-    request: web.Request, gw: Gateway, suffix: str, payment_id: str | None
-) -> tuple[Callback, Verdict | None]:
-    """The callback as it came, and the verdict that already follows from a body too large, too slow or broken off."""
-    body = b""
-    early: Verdict | None = None
+async def _read(request: web.Request, gw: Gateway, suffix: str, payment_id: str | None) -> tuple[Callback, int | None]:
+    """The callback as it came, and how many bytes of its body were read; None: it came too slowly or broke off.
+
+    One above ``BODY_LIMIT`` is not read on, and has no body.
+    """
+    body, is_whole = b"", True
     try:
         async with asyncio.timeout(gw.settings.timeouts.request_body):
             while len(body) <= BODY_LIMIT and (chunk := await request.content.readany()):
                 body += chunk
     except (TimeoutError, ConnectionError, web.RequestPayloadError):
-        early = Busy()
-    if len(body) > BODY_LIMIT:
-        body, early = b"", Refused(reason=Reason.TOO_LARGE)
+        is_whole = False
+    size = len(body)
     callback = Callback(
         method=request.method,
         suffix=suffix,
         query=request.raw_path.partition("?")[2],
         headers=_headers(request),
-        body=body,
+        body=body if size <= BODY_LIMIT else b"",
         remote=request.remote or "",
         received_at=gw.clock.now(),
         payment_id=payment_id,
     )
-    return callback, early
+    return callback, size if is_whole else None
 
 
 def _headers(request: web.Request) -> Headers:
-    return tuple((_text(name), _text(value)) for name, value in request.raw_headers)
-
-
-def _text(raw: bytes) -> str:
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")
+    return tuple((header_text(name), header_text(value)) for name, value in request.raw_headers)
 
 
 async def _send_browser_on(

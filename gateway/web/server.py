@@ -64,7 +64,10 @@ async def running(
         is_private = settings.server.development
         sender = await stack.enter_async_context(Sender(allow_private=is_private))
         # Many tenants may listen at one host: hanging ones must not take the connections of the others.
-        messenger = await stack.enter_async_context(Sender(allow_private=is_private, is_bounded=False))
+        # And a webhook is delivered by the status of its answer, whatever the body.
+        messenger = await stack.enter_async_context(
+            Sender(allow_private=is_private, is_bounded=False, cuts_bodies=True)
+        )
         gw = Gateway(
             settings=settings,
             store=store,

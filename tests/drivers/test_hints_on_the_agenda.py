@@ -79,3 +79,14 @@ async def test_a_payment_that_moved_keeps_its_moment(store: Store) -> None:
     await store.commit([moved, statements.close_hint("acme", payment.id, "CK-1", milliseconds(AT))])
     await store.commit([statements.relax_agenda(payment, LATE)])
     assert await next_moment(store) == milliseconds(SOON)
+
+
+async def test_only_the_newest_hints_of_a_payment_are_kept(store: Store) -> None:
+    """Another payment's are left alone."""
+    for payment_id in ("pay_1", "pay_2"):
+        for second in range(4):
+            at = AT + timedelta(seconds=second)
+            await store.commit([statements.store_hint("acme", payment_id, f"CK-{second}", at)])
+    await store.commit([statements.trim_hints("acme", "pay_1", 2)])
+    assert [key for key, _ in await store.due_hints("acme", "pay_1")] == ["CK-3", "CK-2"]
+    assert len(await store.due_hints("acme", "pay_2")) == 4

@@ -145,7 +145,7 @@ async def test_a_webhook_keeps_its_tries(store: Store) -> None:
 
 async def test_sent_again_is_a_new_schedule(store: Store) -> None:
     """Pending, due now, no try counted; the log stays."""
-    row = a_row(1, status="dead", died_of="exhausted", next_attempt_at=None, tries=10, attempts=TRIED)
+    row = a_row(1, status="dead", died_of="exhausted", next_attempt_at=None, tries=1, attempts=TRIED)
     await insert(store, row)
     await store.commit([webhooks.send_again("acme", [row.id], AT)])
     again = replace(row, status="pending", died_of=None, next_attempt_at=milliseconds(AT), tries=0)

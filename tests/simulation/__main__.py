@@ -27,13 +27,13 @@ def main() -> int:
         print(_figures([options.seed], outcome.figures, len(outcome.violations)))
         return 1 if outcome.violations else 0
     seeds = [*kept_seeds(), *range(options.first, options.first + options.seeds)]
-    figures, failed = _run(seeds, options.jobs)
+    figures, failed = _run(seeds, options.jobs, until_red=options.until_red)
     keep(failed)
     print(_figures(seeds, figures, len(failed)))
     return 1 if failed else 0
 
 
-def _run(seeds: list[int], jobs: int) -> tuple[Counter[str], list[int]]:
+def _run(seeds: list[int], jobs: int, *, until_red: bool) -> tuple[Counter[str], list[int]]:
     figures: Counter[str] = Counter()
     failed: list[int] = []
     began, told = time.monotonic(), time.monotonic()
@@ -43,6 +43,8 @@ def _run(seeds: list[int], jobs: int) -> tuple[Counter[str], list[int]]:
             if outcome.violations:
                 failed.append(outcome.seed)
                 print(explained(outcome), flush=True)
+                if until_red:
+                    break
             if time.monotonic() - told > 30:
                 told = time.monotonic()
                 print(f"{number} of {len(seeds)} histories, {told - began:.0f} s", file=sys.stderr, flush=True)
@@ -54,7 +56,8 @@ def explained(outcome: Outcome) -> str:
     first = next((at for at, line in enumerate(outcome.trace) if "VIOLATION" in line), 0)
     shown = outcome.trace[max(0, first - SHOWN) : first]
     again = f"python -m tests.simulation --seed {outcome.seed} --trace"
-    return "\n".join((f"seed {outcome.seed}:", *shown, *outcome.violations, f"the whole history: {again}"))
+    violated = (f"violated at {violation}" for violation in outcome.violations)
+    return "\n".join((f"seed {outcome.seed}:", *shown, *violated, f"the whole history: {again}"))
 
 
 def _figures(seeds: list[int], figures: dict[str, int], violations: int) -> str:
@@ -67,6 +70,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=1000, help="how many histories, beside the seeds that were kept")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes side by side")
+    parser.add_argument("--until-red", action="store_true", help="stop at the first violation")
     parser.add_argument("--seed", type=int, help="one history only")
     parser.add_argument("--trace", action="store_true", help="print the whole history of --seed")
     return parser.parse_args()

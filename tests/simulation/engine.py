@@ -42,7 +42,8 @@ def connect(path: Path) -> sqlite3.Connection:
 class Engine:
     """An engine as ``Store`` wants it.
 
-    ``committed`` is told of every transaction; ``refuses`` says whether a ``read`` or ``write`` fails now.
+    ``committed`` is told of every transaction; ``refuses`` says whether a ``read`` or ``write`` fails now, or a
+    ``move``: a unit of work that changes a payment, while all others are taken.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class Engine:
             raise Unavailable("the store cannot be read")
         found = self.connection.execute(sql, params).fetchall()
         if self._dice.random() < self._world.weather.stale:
-            await self._others_write(self._dice.choice((1, 2, 2, 3)))
+            await self._others_write(self._dice.choice((1, 2, 4, 8)))
         elif is_old_news:
             await self._delay()
         self._process.boundary("read")
@@ -120,6 +121,9 @@ class Engine:
             for _ in batch:
                 self._queue.task_done()
 
+    def _moves_money(self, unit: Unit) -> bool:
+        return any(statement.sql.startswith("UPDATE payments") for statement in unit)
+
     async def _others_write(self, transactions: int) -> None:
         """Hold a reader back until so many transactions were committed, but not for long."""
         passed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -137,7 +141,12 @@ class Engine:
         if self._refuses("write"):
             self._world.note(f"p{self._process.number} store refuses {len(units)} units")
             return [Unavailable("the store cannot be written: full") for _ in units]
-        failures = commit_units(self.connection, units)
+        refused = [self._moves_money(unit) and self._refuses("move") for unit in units]
+        taken = [unit for unit, is_refused in zip(units, refused, strict=True) if not is_refused]
+        written = iter(commit_units(self.connection, taken))
+        failures = [
+            Unavailable("the store refused a row: busy") if is_refused else next(written) for is_refused in refused
+        ]
         for unit, failure in zip(units, failures, strict=True):
             self._world.note(f"p{self._process.number} commits {_named(unit)}{f': {failure}' if failure else ''}")
         self._let_readers_go()

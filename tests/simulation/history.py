@@ -37,7 +37,12 @@ from tests.simulation.world import World
 SETTLED = 1500.0
 """Seconds after the last fault by which everything has come to rest."""
 
-OUTAGES = {"full": {"write": 1.0}, "gone": {"read": 1.0, "write": 1.0}, "flaky": {"read": 0.1, "write": 0.5}}
+OUTAGES = {
+    "full": {"write": 1.0},
+    "gone": {"read": 1.0, "write": 1.0},
+    "flaky": {"read": 0.1, "write": 0.5},
+    "rusty": {"move": 0.8},
+}
 """What a store may refuse for a while, and how likely."""
 
 EXPECTED = {"Unavailable", "Conflict", "TenantError", "ProviderError", "NotSent", "OutcomeUnknown"}
@@ -155,7 +160,7 @@ async def _troubles(world: World, site: Site, active: float) -> None:
     moments += [(dice.uniform(1, active), "stop") for _ in range(weather.stops)]
     for _ in range(weather.outages):
         began = dice.uniform(1, active)
-        moments += [(began, dice.choice(tuple(OUTAGES))), (began + dice.choice((0.1, 2, 20, 90)), "free")]
+        moments += [(began, dice.choice((*OUTAGES, "rusty"))), (began + dice.choice((0.1, 5, 40, 150)), "free")]
     for at, what in sorted([*moments, (active + 120, "end")]):
         await asyncio.sleep(max(0.0, at - world.loop.time()))
         world.note(f"trouble: {what}")

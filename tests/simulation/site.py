@@ -50,7 +50,7 @@ class Site:
         self.process = Process(world, 0)
         self.engine: Engine | None = None
         self.outage: Mapping[str, float] = {}
-        """How likely the store refuses now, by ``read`` and ``write``."""
+        """How likely the store refuses now, by ``read``, ``write`` and ``move``."""
 
     @property
     def connection(self) -> sqlite3.Connection:

@@ -35,7 +35,7 @@ def forecast(dice: Random) -> Weather:
         crashes=dice.choice((2, 4, 10)),
         power_cuts=dice.choice((0, 0, 1, 3)),
         stops=dice.choice((0, 0, 1, 2)),
-        outages=dice.choice((0, 0, 1, 3)),
+        outages=dice.choice((0, 1, 1, 3)),
         provider=dice.choice((0.0, 0.05, 0.2, 0.5)),
         webhook=dice.choice((0.0, 0.1, 0.3, 0.7)),
         door=dice.choice((0.0, 0.05, 0.2)),

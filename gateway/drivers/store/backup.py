@@ -18,9 +18,16 @@ import msgspec
 from gateway.core.errors import GatewayError, Unavailable
 from gateway.drivers.store.moments import COPIED, note_moment
 from gateway.drivers.store.schema import MOMENTS
+from gateway.drivers.store.sqlite import itself, refuse_foreign_log, require_store
 
 PAGES = 1000
 """Pages copied in one step."""
+
+COMPANIONS = ("-wal", "-shm", "-journal", ".lock")
+"""What the names of a store's other files end with: to replace one of them would ruin the store."""
+
+NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC})
+"""Codes that can only be of the copy: the store is read."""
 
 
 class NotCopied(GatewayError):
@@ -41,12 +48,10 @@ def back_up(source: Path, target: Path, *, at: datetime, overwrite: bool = False
 
     Raises ``Unavailable`` for a source that cannot be read, else ``NotCopied``.
     """
-    if not source.is_file():
-        raise Unavailable(f"there is no store {source}")
-    if target.exists() and target.samefile(source):
-        raise NotCopied(f"{target} is the store itself")
-    if target.exists() and not overwrite:
-        raise NotCopied(f"{target} exists already")
+    source = itself(source)
+    require_store(source)
+    refuse_foreign_log(source)
+    _check_target(source, target, overwrite=overwrite)
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
         os.close(descriptor)
@@ -59,6 +64,18 @@ def back_up(source: Path, target: Path, *, at: datetime, overwrite: bool = False
     except OSError as problem:
         raise NotCopied(f"{target} cannot be written: {problem.strerror}") from problem
     return msgspec.structs.replace(copy, path=str(target))
+
+
+def _check_target(source: Path, target: Path, *, overwrite: bool) -> None:
+    """Refuse a target that must not be replaced. Raises ``NotCopied``."""
+    if target.exists() and target.samefile(source):
+        raise NotCopied(f"{target} is the store itself")
+    if itself(target.parent) / target.name in {source.with_name(source.name + suffix) for suffix in COMPANIONS}:
+        raise NotCopied(f"{target} is a file of the store")
+    if target.exists() and not overwrite:
+        raise NotCopied(f"{target} exists already")
+    if target.exists() and not target.is_file():
+        raise NotCopied(f"{target} is no file")
 
 
 def check_whole(path: Path) -> None:
@@ -97,6 +114,8 @@ def _copy(source: Path, copy: sqlite3.Connection) -> None:
             reader.execute("SELECT 1 FROM sqlite_master").fetchone()
             reader.backup(copy, pages=PAGES, sleep=0)
     except sqlite3.Error as problem:
+        if getattr(problem, "sqlite_errorcode", None) in NO_ROOM:
+            raise NotCopied(f"the copy cannot be written: {problem}") from problem
         raise Unavailable(f"the store {source} cannot be copied: {problem}") from problem
 
 

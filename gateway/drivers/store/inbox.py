@@ -189,6 +189,16 @@ def trim_unproved(tenant: str, account: str, payment_id: str | None, keep: int) 
     )
 
 
+def trim_repeated(tenant: str, payment_id: str, keep: int) -> Statement:
+    """Keep only the newest repeated callbacks of a payment: a sender may repeat itself for ever."""
+    rows = "tenant = ? AND payment_id = ? AND verdict = 'repeated'"
+    return Statement(
+        f"DELETE FROM inbox WHERE {rows} AND id <= ("  # noqa: S608  # as above
+        f"SELECT id FROM inbox WHERE {rows} ORDER BY id DESC LIMIT 1 OFFSET ?)",
+        (tenant, payment_id, tenant, payment_id, keep),
+    )
+
+
 def forget_refused(before: datetime, limit: int) -> Statement:
     """Remove refused callbacks that came before a date, at most so many, the oldest first."""
     return Statement(

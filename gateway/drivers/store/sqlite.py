@@ -212,10 +212,11 @@ async def open_sqlite(path: Path) -> Store:
 
     Raises ``AlreadyRunning`` or ``Unavailable``.
     """
+    path = itself(path)
     async with contextlib.AsyncExitStack() as opened:
         lock = _take_lock(path)
         opened.callback(os.close, lock)
-        _refuse_foreign_log(path)
+        refuse_foreign_log(path)
         try:
             writer = opened.enter_context(contextlib.closing(_connect_writer(path)))
             make_tables(writer)
@@ -241,7 +242,20 @@ def _take_lock(path: Path) -> int:
     return lock
 
 
-def _refuse_foreign_log(path: Path) -> None:
+def itself(path: Path) -> Path:
+    """The database behind links: its log is there, and whoever opens it by another name must meet our lock."""
+    return Path(os.path.realpath(path))
+
+
+def require_store(path: Path) -> None:
+    """Raises ``Unavailable`` where no database is; SQLite would take an empty file for a new one."""
+    if not path.is_file():
+        raise Unavailable(f"there is no store {path}")
+    if path.stat().st_size == 0:
+        raise Unavailable(f"the store {path} is an empty file")
+
+
+def refuse_foreign_log(path: Path) -> None:
     """Refuse a log beside a database that was closed without one, as every backup is: it is another database's.
 
     SQLite would take its pages in and ruin the database. Raises ``Unavailable``.
@@ -276,8 +290,9 @@ class _ReadOnly:
 
 async def open_sqlite_to_read(path: Path) -> Store:
     """Open an existing database beside a running server. Raises ``Unavailable`` when there is none to be read."""
-    if not path.is_file():  # noqa: ASYNC240  # one look, before anything else runs
-        raise Unavailable(f"there is no store {path}")
+    path = itself(path)
+    require_store(path)
+    refuse_foreign_log(path)
     try:
         async with contextlib.AsyncExitStack() as opened:
             reader = await _connect(path, "ro", opened)

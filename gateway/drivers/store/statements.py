@@ -228,6 +228,16 @@ def store_hint(tenant: str, payment_id: str, provider_reference: str, at: dateti
     )
 
 
+def trim_hints(tenant: str, payment_id: str, keep: int) -> Statement:
+    """Keep only the newest hints of a payment: whoever has its link can name any number of keys."""
+    rows = "tenant = ? AND payment_id = ?"
+    newest = f"SELECT received_at FROM hints WHERE {rows} ORDER BY received_at DESC LIMIT 1 OFFSET ?"  # noqa: S608  # ours
+    return Statement(
+        f"DELETE FROM hints WHERE {rows} AND received_at <= ({newest})",  # noqa: S608  # our own words
+        (tenant, payment_id, tenant, payment_id, keep),
+    )
+
+
 def close_hint(tenant: str, payment_id: str, provider_reference: str, received_at: int) -> Statement:
     """A hint that was followed up, unless it came again meanwhile."""
     return Statement(

@@ -98,10 +98,10 @@ def insert(row: DeliveryRow, endpoint: str) -> Statement:
 
 
 def store_outcome(row: DeliveryRow) -> Statement:
-    """A delivery as one try left it."""
+    """A delivery as one try left it, unless it was ordered again during the try: then the new schedule stands."""
     return Statement(
         "UPDATE deliveries SET status = ?, died_of = ?, next_attempt_at = ?, tries = ?, attempts = ?"
-        " WHERE tenant = ? AND id = ?",
+        " WHERE tenant = ? AND id = ? AND tries >= ?",
         (
             row.status,
             row.died_of,
@@ -110,6 +110,7 @@ def store_outcome(row: DeliveryRow) -> Statement:
             msgspec.json.encode(row.attempts).decode(),
             row.tenant,
             row.id,
+            row.tries - 1,
         ),
     )
 

@@ -1,0 +1,323 @@
+"""The faults that ``make sabotage`` plants, each with the harness that must catch it.
+
+A fault is a mistake somebody could make: exact texts and what stands in their place. A test holds every text against
+the code, so that no fault rots.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+HARNESSES = {
+    "simulation": ("-m", "tests.simulation", "--seeds", "250", "--until-red"),
+    "crashes": ("-m", "tests.crash", "--kills", "22", "--stops", "1"),
+    "model": (
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        "--hypothesis-profile",
+        "unshrunk",
+        "tests/web/test_api_model.py",
+    ),
+}
+"""How each harness is run; it must end with 0 on the code as it stands, and not with 0 on a fault."""
+
+
+class Edit(NamedTuple):
+    """One text of a file, which stands there exactly once, and what is put in its place."""
+
+    file: str
+    before: str
+    after: str
+
+
+class Fault(NamedTuple):
+    """One mistake. ``name`` says what it does."""
+
+    name: str
+    harness: str
+    edits: tuple[Edit, ...]
+
+    def plant(self, root: Path) -> None:
+        """Change the files below ``root``. Raises ``ValueError`` for a text that is not there exactly once."""
+        for edit in self.edits:
+            path = root / edit.file
+            text = path.read_text()
+            if text.count(edit.before) != 1:
+                raise ValueError(f"{self.name}: {edit.file} has the text {text.count(edit.before)} times")
+            path.write_text(text.replace(edit.before, edit.after))
+
+
+def _simple(name: str, harness: str, file: str, before: str, after: str) -> Fault:
+    return Fault(name, harness, (Edit(file, before, after),))
+
+
+_STRANDED = """        await settle(gw, operation, Unknown(message="the gateway stopped"))
+"""
+_SILENT = """        return Unknown(message=str(silent))
+"""
+_REVISION = "\" WHERE tenant = ? AND id = ? AND revision = ? AND COALESCE(open_operation, '') = ?\","
+
+FAULTS = (
+    _simple(
+        "resend a sending operation",
+        "simulation",
+        "gateway/flows/operation.py",
+        _STRANDED,
+        """        from gateway.core.commands import CancelPayment, CompletePayment, RefundPayment
+
+        again = {Kind.CANCEL: CancelPayment, Kind.COMPLETE: CompletePayment, Kind.REFUND: RefundPayment}
+        if operation.kind in again:
+            loaded = await load(gw, operation)
+            more = {"reason": None} if operation.kind is Kind.REFUND else {}
+            command = again[operation.kind](**members_of(loaded.payment, operation), **more)
+            await submit(gw, await intend(gw, gw.entry(loaded.payment), loaded.payment, command, operation))
+        else:
+            await settle(gw, operation, Unknown(message="the gateway stopped"))
+""",
+    ),
+    _simple(
+        "take a stranded operation for declined",
+        "simulation",
+        "gateway/flows/operation.py",
+        _STRANDED,
+        """        from gateway.core.facts import Declined
+
+        await settle(gw, operation, Declined(code="stopped", message="the gateway stopped"))
+""",
+    ),
+    _simple(
+        "commit the webhook separately",
+        "simulation",
+        "gateway/flows/record.py",
+        """        await gw.store.commit(unit)
+""",
+        """        await gw.store.commit([one for one in unit if "INTO deliveries" not in one.sql])
+        await gw.store.commit([one for one in unit if "INTO deliveries" in one.sql])
+""",
+    ),
+    _simple(
+        "acknowledge a callback before commit",
+        "simulation",
+        "gateway/flows/effects.py",
+        """                await record(gw, found.before, found.change, rows=rows)
+""",
+        """                gw.start("later", record(gw, found.before, found.change, rows=rows))
+""",
+    ),
+    _simple(
+        "acknowledge what the store refused",
+        "simulation",
+        "gateway/flows/callbacks.py",
+        """        log.error("a callback could not be stored", extra={"account": entry.name, "problem": str(problem)})
+        return Busy()
+""",
+        """        return Recorded()
+""",
+    ),
+    Fault(
+        "drop the version check",
+        "simulation",
+        (
+            Edit("gateway/drivers/store/statements.py", _REVISION, _REVISION.replace("revision = ?", "? >= 0")),
+            Edit(
+                "gateway/drivers/store/statements.py",
+                """        (payment.tenant, payment.id, event.version, event_id, documents.encode(event)),
+        "version",
+""",
+                """        (payment.tenant, payment.id, event.version, event_id, documents.encode(event)),
+""",
+            ),
+        ),
+    ),
+    _simple(
+        "trust a hint",
+        "simulation",
+        "gateway/flows/lookup.py",
+        """    hints = await gw.store.due_hints(tenant, payment_id)
+    key, received_at""",
+        """    hints = await gw.store.due_hints(tenant, payment_id)
+    if loaded is not None and hints and loaded.payment.state in MAY_COMPLETE:
+        from msgspec.structs import replace
+
+        paid = replace(loaded.payment, completed=True)
+        seen = Observation(stage=Stage.AUTHORIZED)
+        terms = gw.terms(gw.entry(paid))
+        made = apply(paid, loaded.pending, seen, cause=Cause.CALLBACK, terms=terms, at=gw.clock.now())
+        await record(gw, loaded, made)
+    key, received_at""",
+    ),
+    _simple(
+        "authorize without a completion",
+        "simulation",
+        "gateway/core/states.py",
+        """    if seen.stage is Stage.AUTHORIZED and not draft.payment.completed:
+        step = STAY
+""",
+        "",
+    ),
+    _simple(
+        "forget the idempotency row",
+        "simulation",
+        "gateway/flows/once.py",
+        """            statements.claim_key(intent.operation, fingerprint),
+""",
+        "",
+    ),
+    _simple(
+        "check a refund outside the transaction",
+        "simulation",
+        "gateway/drivers/store/statements.py",
+        """        " WHERE tenant = ? AND id = ? AND revision = ? AND open_operation IS NULL",
+""",
+        """        " WHERE tenant = ? AND id = ? AND ? >= 0 AND open_operation IS NULL",
+""",
+    ),
+    _simple(
+        "send before the intent is committed",
+        "simulation",
+        "gateway/flows/once.py",
+        """        try:
+            await reserve(gw, intent, claim.fingerprint)
+""",
+        """        try:
+            reserving = gw.start("reserve", reserve(gw, intent, claim.fingerprint))
+            gw.start(intent.operation.id, submit(gw, intent))
+            await reserving
+""",
+    ),
+    _simple(
+        "take silence for a no",
+        "simulation",
+        "gateway/flows/operation.py",
+        _SILENT,
+        """        from gateway.core.facts import Declined
+
+        return Declined(code="silent", message=str(silent))
+""",
+    ),
+    _simple(
+        "send again after silence",
+        "simulation",
+        "gateway/flows/operation.py",
+        _SILENT,
+        """        return NeverSent(message=str(silent), may_follow=True)
+""",
+    ),
+    _simple(
+        "take a 5xx for a no",
+        "simulation",
+        "gateway/core/outcome.py",
+        """        return Unknown(message=f"http_{response.status}")
+""",
+        """        return Declined(code=str(response.status), message="http")
+""",
+    ),
+    _simple(
+        "believe one contrary lookup",
+        "simulation",
+        "gateway/core/settling.py",
+        """    if operation.contrary_since is None:
+        draft.operation = replace(operation, contrary_since=at)
+    elif at - operation.contrary_since >= terms.quiet_period:
+        _not_done(draft)
+""",
+        """    _not_done(draft)
+""",
+    ),
+    _simple(
+        "apply an event twice",
+        "simulation",
+        "gateway/flows/effects.py",
+        """    seen_before = await gw.store.inbox.was_applied(entry.tenant, entry.name, event.event_id)
+""",
+        """    seen_before = False
+""",
+    ),
+    _simple(
+        "note a delivery before its answer",
+        "simulation",
+        "gateway/flows/outbox.py",
+        """            await self._keep(await attempt(self.gw, webhook, row))
+""",
+        """            from msgspec.structs import replace
+
+            await self._keep([webhooks.store_outcome(replace(row, status="delivered", next_attempt_at=None))])
+            await self._keep(await attempt(self.gw, webhook, row))
+""",
+    ),
+    _simple(
+        "make a webhook's bytes anew",
+        "simulation",
+        "gateway/flows/delivery.py",
+        "body=row.body.encode())",
+        'body=row.body.replace(":", ": " if row.attempts else ":", 1).encode())',
+    ),
+    _simple(
+        "let nobody look at an intent",
+        "simulation",
+        "gateway/flows/operation.py",
+        """            statements.hasten(payment.tenant, payment.id, silent_at),
+""",
+        "",
+    ),
+    _simple(
+        "say that what stopped was never sent",
+        "crashes",
+        "gateway/flows/operation.py",
+        _STRANDED,
+        """        await settle(gw, operation, NeverSent(message="the gateway stopped"))
+""",
+    ),
+    _simple(
+        "answer a provider before the commit",
+        "crashes",
+        "gateway/web/providers.py",
+        """        return await callbacks.accept(gw, entry, callback)
+""",
+        """        from gateway.core.facts import Recorded
+
+        gw.start(f"callback {id(callback)}", callbacks.accept(gw, entry, callback))
+        return Recorded()
+""",
+    ),
+    _simple(
+        "forget the key, for real",
+        "crashes",
+        "gateway/flows/once.py",
+        """            statements.claim_key(intent.operation, fingerprint),
+""",
+        "",
+    ),
+    _simple(
+        "call every try delivered",
+        "crashes",
+        "gateway/flows/delivery.py",
+        """    if response is not None and 200 <= response.status < 300:
+""",
+        """    if True:
+""",
+    ),
+    _simple(
+        "replay whatever the request says",
+        "model",
+        "gateway/flows/once.py",
+        """    if row.fingerprint != claim.fingerprint:
+        raise TenantError("idempotency_key_reused", "this Idempotency-Key was used for another request")
+    if row.answer is None:
+""",
+        """    if row.answer is None:
+""",
+    ),
+    _simple(
+        "refund more than is left",
+        "model",
+        "gateway/flows/change.py",
+        " or amount > left",
+        "",
+    ),
+)
