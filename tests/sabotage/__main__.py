@@ -101,7 +101,7 @@ def _run(command: tuple[str, ...], folder: Path) -> Run:
 def _last_words(said: str) -> str:
     """The first line that says what was found, without ids."""
     lines = [line.strip() for line in said.splitlines()]
-    found = [_IDS.sub("", line).replace("  ", " ") for line in lines if _FOUND.match(line)]
+    found = [_IDS.sub("… ", line).replace("  ", " ") for line in lines if _FOUND.match(line)]
     return (found[0] if found else (lines or [""])[-1])[:120].replace("|", "/")
 
 
