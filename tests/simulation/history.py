@@ -204,6 +204,7 @@ class _Faults(logging.Handler):
 
 def _sweep(loop: VirtualLoop) -> None:
     """End what still runs, so that nothing outlives its history."""
+    loop.count_anew()
     tasks = asyncio.all_tasks(loop)
     for task in tasks:
         task.cancel()

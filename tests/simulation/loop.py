@@ -9,6 +9,9 @@ from typing import Any
 STILL = 50_000
 """Turns without time moving on after which something runs in circles."""
 
+MOST = 300_000
+"""Turns of a whole history, which takes some ten thousand: beyond them something is busy for nothing."""
+
 
 class Stuck(Exception):
     """Nothing can happen any more although somebody waits, or much happens and time stands still."""
@@ -27,6 +30,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Virtual seconds."""
         return self._seconds
 
+    def count_anew(self) -> None:
+        """Forget how much happened, so that what got stuck can be ended."""
+        self._selector.count_anew()
+
     def jump(self) -> None:
         """Move to the next timer, exactly."""
         timers: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]  # the base class's heap
@@ -44,7 +51,12 @@ class _Jump:
 
     def __init__(self, loop: VirtualLoop) -> None:
         self._loop = loop
+        self.count_anew()
+
+    def count_anew(self) -> None:
+        """Begin to count at none."""
         self._turns = 0
+        self._all_turns = 0
 
     def select(self, timeout: float | None) -> list[selectors.SelectorKey]:
         """Wait ``timeout`` seconds, which takes no time."""
@@ -54,8 +66,9 @@ class _Jump:
             self._turns = 0
             self._loop.jump()
         self._turns += 1
-        if self._turns > STILL:
-            raise Stuck(f"time stands still at {self._loop.time():.3f}")
+        self._all_turns += 1
+        if self._turns > STILL or self._all_turns > MOST:
+            raise Stuck(f"much happens and nothing comes of it at {self._loop.time():.3f}")
         return []
 
     def close(self) -> None:
