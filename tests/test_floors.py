@@ -46,7 +46,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
     ),
     3: (
         "flows.context",
-        "flows.senders",
+        "flows.redaction",
         "flows.session flows.succession flows.housekeeping flows.delivery flows.restored",
         "flows.outbox",
         "flows.record",
@@ -66,6 +66,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
         "web.problems",
         "web.route web.middleware web.providers web.catalogue",
         "web.listing",
+        "web.operators",
         "web.webhooks",
         "web.tenants web.inbox web.deliveries",
         "web.openapi",

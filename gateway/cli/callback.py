@@ -17,7 +17,7 @@ from gateway.drivers.store.inbox import StoredCallback
 from gateway.flows import inbox
 from gateway.flows.context import Gateway
 from gateway.flows.explain import Explained, explain
-from gateway.flows.senders import hidden
+from gateway.flows.redaction import hidden
 from gateway.provider import Check
 
 PASSED = {True: "ok", False: "failed", None: "not reached"}

@@ -6,19 +6,18 @@ import asyncio
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, urlencode
 
 import click
-import msgspec
 
-from gateway.cli.loading import config_option, json_option, load, reading
+from gateway.cli.loading import config_option, json_option, load, reading, tenants_of
 from gateway.cli.operators import Operators, admin_url_option, ask, operators
-from gateway.cli.output import print_json, print_pairs, print_table
+from gateway.cli.output import as_line, print_json, print_pairs, print_table
 from gateway.cli.review import actor_option
 from gateway.core.views import rfc3339
 from gateway.drivers.settings import Settings
 from gateway.drivers.store.inbox import VERDICTS, InboxFilter, InboxRow, StoredCallback
+from gateway.flows import inbox as callbacks
 from gateway.web.inbox import CallbackList, JudgeAgain, RejudgedView, callback_detail, callback_view
 
 COLUMNS = ("id", "received_at", "tenant", "account", "verdict", "reason", "detail", "payment_id")
@@ -62,10 +61,8 @@ def list_callbacks(
 ) -> None:
     """List stored callbacks, newest first."""
     settings = load(config).settings
-    if tenant is not None and tenant not in settings.tenants:
-        raise click.BadParameter(f'there is no tenant "{tenant}"', param_hint="--tenant")
+    tenants = tenants_of(settings, tenant)
     wanted = InboxFilter(limit=limit, account=account, verdict=verdict, payment_id=payment_id, since=_utc(since))
-    tenants = [name for name in settings.tenants if tenant in (None, name)]
     found = [callback_view(row) for row in asyncio.run(_newest(settings, tenants, wanted))]
     if as_json:
         print_json({"data": found})
@@ -87,7 +84,7 @@ def show(inbox_id: str, config: Path, as_json: bool) -> None:
     if as_json:
         print_json(shown)
         return
-    print_pairs({name: _text(getattr(shown, name)) for name in shown.__struct_fields__})
+    print_pairs({name: as_line(getattr(shown, name)) for name in shown.__struct_fields__})
 
 
 def _changing(command: Callable[..., None]) -> Callable[..., None]:
@@ -184,8 +181,7 @@ def _refused(listener: Operators, wanted: dict[str, str]) -> list[str]:
 
 async def _newest(settings: Settings, tenants: list[str], wanted: InboxFilter) -> list[InboxRow]:
     async with reading(settings) as store:
-        found = [row for tenant in tenants for row in await store.inbox.newest(tenant, wanted)]
-    return sorted(found, key=lambda row: row.id, reverse=True)[: wanted.limit]
+        return await callbacks.newest(store, tenants, wanted)
 
 
 async def _found(settings: Settings, inbox_id: str) -> StoredCallback | None:
@@ -198,8 +194,3 @@ def _utc(given: datetime | None) -> datetime | None:
     if given is None or given.tzinfo is not None:
         return given
     return given.replace(tzinfo=UTC)
-
-
-def _text(value: Any) -> str | None:
-    """A member as one line: what is no text as JSON."""
-    return value if value is None or isinstance(value, str) else msgspec.json.encode(value).decode()

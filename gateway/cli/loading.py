@@ -46,6 +46,13 @@ def load(config: Path) -> Loaded:
     return Loaded(load_settings(config, providers=registry.providers, environ=os.environ), registry)
 
 
+def tenants_of(settings: Settings, tenant: str | None) -> list[str]:
+    """The tenant that was named, or all. Raises click's usage error for one that is not in the settings."""
+    if tenant is not None and tenant not in settings.tenants:
+        raise click.BadParameter(f'there is no tenant "{tenant}"', param_hint="--tenant")
+    return [tenant] if tenant is not None else list(settings.tenants)
+
+
 def callback_url(settings: Settings, entry: AccountEntry) -> str | None:
     """The address a provider is told; None where only the running server knows its port."""
     server = settings.server

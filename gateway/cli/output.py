@@ -26,6 +26,11 @@ def harmless(text: str) -> str:
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
+def as_line(value: object) -> str | None:
+    """A member as one line: what is no text as JSON."""
+    return value if value is None or isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
 def print_json(data: Any) -> None:
     """Print one JSON document; a ``Secret`` does not encode and must have been revealed or masked before."""
     click.echo(msgspec.json.format(msgspec.json.encode(data), indent=2))

@@ -7,10 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import click
-import msgspec
 
-from gateway.cli.loading import config_option, json_option, load, reading
-from gateway.cli.output import print_json, print_pairs, print_table
+from gateway.cli.loading import config_option, json_option, load, reading, tenants_of
+from gateway.cli.output import as_line, print_json, print_pairs, print_table
 from gateway.cli.review import review
 from gateway.cli.timeline import Line, merge
 from gateway.core.payment import State
@@ -42,7 +41,7 @@ def list_payments(
     """List payments, newest first."""
     settings = load(config).settings
     wanted = PaymentFilter(limit=limit, state=state, merchant_reference=merchant_reference)
-    found = asyncio.run(_found(settings, _tenants(settings, tenant), wanted))
+    found = asyncio.run(_found(settings, tenants_of(settings, tenant), wanted))
     if as_json:
         print_json({"data": found})
         return
@@ -62,15 +61,9 @@ def show(payment_id: str, config: Path, as_json: bool) -> None:
     if as_json:
         print_json({"payment": payment, "timeline": lines})
         return
-    print_pairs({name: _text(getattr(payment, name)) for name in payment.__struct_fields__})
+    print_pairs({name: as_line(getattr(payment, name)) for name in payment.__struct_fields__})
     click.echo()
     print_table(("at", "kind", "what", "id", "details"), (_row(line) for line in lines))
-
-
-def _tenants(settings: Settings, tenant: str | None) -> list[str]:
-    if tenant is not None and tenant not in settings.tenants:
-        raise click.BadParameter(f'there is no tenant "{tenant}"', param_hint="--tenant")
-    return [tenant] if tenant is not None else list(settings.tenants)
 
 
 async def _found(settings: Settings, tenants: Iterable[str], wanted: PaymentFilter) -> list[PaymentView]:
@@ -103,8 +96,3 @@ def _view(loaded: Loaded) -> PaymentView:
 def _row(line: Line) -> tuple[str, ...]:
     details = ", ".join(f"{name}: {value}" for name, value in line.details.items())
     return line.at, line.kind, line.what, line.id, details
-
-
-def _text(value: object) -> str | None:
-    """A member as one line: what is no text as JSON."""
-    return value if value is None or isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from gateway.core.payment import Operation, PaymentEvent, Status
 from gateway.core.views import rfc3339
+from gateway.drivers.store.reading import moment
 from gateway.drivers.store.webhooks import DeliveryRow
 
 
@@ -66,9 +67,8 @@ def _of(operation: Operation, at: datetime, what: str, details: Mapping[str, str
 
 def _callback(inbox_id: str, received_at: int, suffix: str, verdict: str, reason: str | None) -> Line:
     details = {"reason": reason} if reason else {}
-    return Line(
-        at=_moment(received_at), kind="callback", what=f"{suffix} {verdict}".strip(), id=inbox_id, details=details
-    )
+    what = f"{suffix} {verdict}".strip()
+    return Line(at=rfc3339(moment(received_at)), kind="callback", what=what, id=inbox_id, details=details)
 
 
 def _delivery(row: DeliveryRow) -> Iterator[Line]:
@@ -77,12 +77,8 @@ def _delivery(row: DeliveryRow) -> Iterator[Line]:
         answer = str(tried["status_code"] or tried["error"])
         yield _told(row, tried["at"], {"try": str(number), "answer": answer})
     if row.next_attempt_at is not None:
-        yield _told(row, _moment(row.next_attempt_at), {"try": str(len(row.attempts) + 1), "answer": "due"})
+        yield _told(row, rfc3339(moment(row.next_attempt_at)), {"try": str(len(row.attempts) + 1), "answer": "due"})
 
 
 def _told(row: DeliveryRow, at: str, details: Mapping[str, str]) -> Line:
     return Line(at=at, kind="webhook", what=row.type, id=row.id, details={"status": row.status, **details})
-
-
-def _moment(milliseconds: int) -> str:
-    return rfc3339(datetime.fromtimestamp(milliseconds / 1000, UTC))

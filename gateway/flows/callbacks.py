@@ -20,7 +20,7 @@ from gateway.drivers.store.statements import Statement, milliseconds
 from gateway.flows import lookup
 from gateway.flows.context import Gateway, log
 from gateway.flows.effects import NAMES, Keep, apply_event
-from gateway.flows.senders import hidden
+from gateway.flows.redaction import hidden
 
 REFUSED_KEPT = 1000
 """How many refused callbacks of one account are kept."""
@@ -107,6 +107,7 @@ async def take_event(gw: Gateway, entry: AccountEntry, callback: Callback, event
         return found.verdict
     except Exception as fault:  # the sender is not at fault, whatever this was, a mistake of ours included
         log.error("a proved callback could not be applied", extra={**place, "kind": type(fault).__name__})
+    retried_at = gw.clock.now() + FIRST_RETRY
     pending = inbox.insert_callback(
         gw.new_id("cb"),
         tenant=entry.tenant,
@@ -114,10 +115,10 @@ async def take_event(gw: Gateway, entry: AccountEntry, callback: Callback, event
         callback=for_the_store(gw, entry, callback),
         verdict="pending",
         event=event,
-        next_attempt_at=gw.clock.now() + FIRST_RETRY,
+        next_attempt_at=retried_at,
     )
     await gw.store.commit([pending])
-    gw.inbox_due.set()
+    gw.inbox_alarm.no_later_than(milliseconds(retried_at))
     return Recorded()
 
 
@@ -147,7 +148,7 @@ async def take_hint(gw: Gateway, entry: AccountEntry, callback: Callback, hint: 
         statements.hasten(payment.tenant, payment.id, next_look),
     ]
     await gw.store.commit([*row, *stored])
-    gw.agenda.no_later_than(milliseconds(next_look))
+    gw.agenda_alarm.no_later_than(milliseconds(next_look))
     if is_free:
         gw.start(lookup.hint_work(payment.id), lookup.follow_hints(gw, payment.tenant, payment.id))
     return Recorded()

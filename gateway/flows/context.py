@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -82,8 +82,8 @@ class Gateway:
         self.observe = observe
         self.public_url = settings.server.public_url or ""
         self.webhook_alarms: defaultdict[str, Alarm] = defaultdict(Alarm)
-        self.agenda = Alarm()
-        self.inbox_due = asyncio.Event()
+        self.agenda_alarm = Alarm()
+        self.inbox_alarm = Alarm()
         self.schedules = Schedules(
             reconcile=settings.clocks.reconcile,
             poll=settings.clocks.poll,
@@ -169,6 +169,14 @@ class Gateway:
             del self._running[name]
         if not task.cancelled() and task.exception() is not None:
             log.error("background work failed", extra={"work": name}, exc_info=task.exception())
+
+
+def doubling(longest: float) -> Iterator[float]:
+    """Seconds between tries at something that fails: from one on each twice the last, up to the longest."""
+    pause = 1.0
+    while True:
+        yield pause
+        pause = min(2 * pause, longest)
 
 
 class Race:

@@ -18,7 +18,7 @@ from gateway.drivers.store.inbox import StoredCallback
 from gateway.flows.context import Gateway
 from gateway.flows.effects import NAMES, Judged, judged
 from gateway.flows.inbox import UNKNOWN_SENDER, entry_of
-from gateway.flows.senders import Restored, Tried, masked, restore
+from gateway.flows.redaction import Restored, Tried, masked, restore
 from gateway.provider import Check, Explains, Explanation
 
 ORDER: tuple[tuple[str, frozenset[Reason]], ...] = (

@@ -1,10 +1,10 @@
-"""Forget what nobody needs any more: delivered webhooks and idempotency keys that are old. Small steps, at leisure."""
+"""Forget what nobody needs any more: old webhooks, idempotency keys, refused callbacks. Small steps, at leisure."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-from gateway.drivers.store import statements, webhooks
+from gateway.drivers.store import inbox, statements, webhooks
 from gateway.flows.context import Gateway, log
 
 DELIVERED_KEPT = timedelta(days=30)
@@ -12,6 +12,9 @@ DELIVERED_KEPT = timedelta(days=30)
 
 KEYS_KEPT = timedelta(days=8)
 """How long an idempotency key answers repetitions; the API promises seven days. An open operation keeps its key."""
+
+REFUSED_KEPT = timedelta(days=7)
+"""How long a refused callback is kept as evidence."""
 
 EVERY = 3600.0
 """Seconds between two rounds."""
@@ -32,6 +35,7 @@ async def run(gw: Gateway) -> None:
             for tenant in gw.settings.tenants:
                 await forget_keys(gw, tenant)
                 walked[tenant] = await forget_delivered(gw, tenant, after=walked.get(tenant, ""))
+            await forget_refused(gw)
         except Exception as fault:  # a worker's loop: what failed is done in the next round
             log.error("housekeeping failed", extra={"kind": type(fault).__name__})
 
@@ -57,3 +61,11 @@ async def forget_delivered(gw: Gateway, tenant: str, *, after: str) -> str:
         after = page[-1][0]
         await gw.clock.sleep(BREATH)
     return after
+
+
+async def forget_refused(gw: Gateway) -> None:
+    """Drop all tenants' old refused callbacks, the oldest first."""
+    before = gw.clock.now() - REFUSED_KEPT
+    while await gw.store.inbox.has_refused(before):
+        await gw.store.commit([inbox.forget_refused(before, AT_ONCE)])
+        await gw.clock.sleep(BREATH)

@@ -6,7 +6,7 @@ go the way every callback goes, so what was applied before is only repeated, and
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
@@ -18,10 +18,11 @@ from gateway.core.payment import Payment
 from gateway.core.views import rfc3339
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store.inbox import Earlier, InboxFilter, InboxRow, StoredCallback, judge_again
+from gateway.drivers.store.queries import Store
 from gateway.drivers.store.statements import Statement
 from gateway.flows.context import Gateway, Race, log
 from gateway.flows.effects import NAMES, Judged, Keep, apply_event, judged
-from gateway.flows.senders import restore
+from gateway.flows.redaction import restore
 from gateway.flows.succession import consequences
 
 JUDGED = frozenset({"recorded", "repeated"})
@@ -52,10 +53,9 @@ class Rejudged(msgspec.Struct, frozen=True, kw_only=True):
     after: Payment | None = None
 
 
-async def newest(gw: Gateway, wanted: InboxFilter, tenant: str | None) -> list[InboxRow]:
-    """Stored callbacks of one tenant or of all, newest first. A tenant that is not in the settings has none."""
-    tenants = [name for name in gw.settings.tenants if tenant in (None, name)]
-    found = [row for name in tenants for row in await gw.store.inbox.newest(name, wanted)]
+async def newest(store: Store, tenants: Sequence[str], wanted: InboxFilter) -> list[InboxRow]:
+    """Stored callbacks of these tenants, newest first."""
+    found = [row for name in tenants for row in await store.inbox.newest(name, wanted)]
     return sorted(found, key=lambda row: row.id, reverse=True)[: wanted.limit]
 
 

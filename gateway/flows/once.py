@@ -64,7 +64,7 @@ async def once(gw: Gateway, claim: Claim, plan: Callable[[], Awaitable[Intent]])
             gw.start(intent.operation.id, submit(gw, intent))
             await gw.wait_for(intent.operation.id, gw.settings.timeouts.tenant_answer)
         else:  # it was done before the store was restored: the agenda finds out how it stands
-            gw.agenda.no_later_than(0)
+            gw.agenda_alarm.no_later_than(0)
         try:
             return await answer_now(gw, claim)
         except Unavailable:  # it was done, or is being done: "nothing was done" would be a lie

@@ -8,7 +8,7 @@ stand in the line it shows.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from gateway.core.errors import Unavailable
 from gateway.core.signing import sha256_hex
@@ -16,7 +16,7 @@ from gateway.drivers.settings import Webhook
 from gateway.drivers.store import webhooks
 from gateway.drivers.store.statements import Statement, milliseconds
 from gateway.drivers.store.webhooks import DeliveryRow
-from gateway.flows.context import Gateway, log
+from gateway.flows.context import Gateway, doubling, log
 from gateway.flows.delivery import attempt
 
 AT_ONCE = 8
@@ -70,7 +70,7 @@ class Line:
 
     async def serve(self, group: asyncio.TaskGroup) -> None:
         """Look, start what is due, wait until something is; forever."""
-        pauses = _pauses()
+        pauses = doubling(SICK_PAUSE)
         while True:
             self.alarm.set(self._now() + int(LONGEST_PAUSE * 1000))
             try:
@@ -78,7 +78,7 @@ class Line:
                 for webhook, row in due:
                     self.under_way.add(row.id)
                     group.create_task(self._try(webhook, row))
-                pauses = _pauses()
+                pauses = doubling(SICK_PAUSE)
             except Exception as fault:  # a worker's loop: one tenant's fault must not stop the others' deliveries
                 trace = None if isinstance(fault, Unavailable) else fault
                 log.error(
@@ -125,7 +125,7 @@ class Line:
 
     async def _keep(self, outcome: list[Statement]) -> None:
         """Store an outcome however long that takes: what was sent is not sent again because the store is sick."""
-        for pause in _pauses():
+        for pause in doubling(SICK_PAUSE):
             try:
                 await self.gw.store.commit(outcome)
             except Unavailable as problem:
@@ -148,11 +148,3 @@ class Line:
 
     def _now(self) -> int:
         return milliseconds(self.gw.clock.now())
-
-
-def _pauses() -> Iterator[float]:
-    """Seconds between tries at a store that fails: each twice the last, up to the longest."""
-    pause = 1.0
-    while True:
-        yield pause
-        pause = min(2 * pause, SICK_PAUSE)

@@ -38,11 +38,11 @@ async def run(gw: Gateway) -> None:
     """Work off the agenda until cancelled. Nobody waits for another payment's provider."""
     while True:
         now = gw.clock.now()
-        gw.agenda.set(milliseconds(now + LONGEST_PAUSE))
+        gw.agenda_alarm.set(milliseconds(now + LONGEST_PAUSE))
         try:
             for task in await start_due(gw):
-                task.add_done_callback(lambda _: gw.agenda.no_later_than(0))
-            await gw.rest(gw.agenda, await gw.store.next_agenda(now))
+                task.add_done_callback(lambda _: gw.agenda_alarm.no_later_than(0))
+            await gw.rest(gw.agenda_alarm, await gw.store.next_agenda(now))
         except Unavailable as problem:
             log.error("the agenda cannot be worked off", extra={"problem": str(problem)})
             await gw.clock.sleep(1.0)

@@ -60,7 +60,7 @@ def _wake_agenda(gw: Gateway, change: Change, next_operation: Operation | None, 
     """Tell the agenda's worker of the payment's next moment; what else was moved with it may be due at once."""
     due = None if has_others else first_look(gw, change.payment, next_operation or change.pending)
     if has_others or due is not None:
-        gw.agenda.no_later_than(0 if due is None else milliseconds(due))
+        gw.agenda_alarm.no_later_than(0 if due is None else milliseconds(due))
 
 
 def tell(gw: Gateway, payment: Payment, event: PaymentEvent) -> None:

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
 import msgspec
 from aiohttp import web
 
-from gateway.core.documents import amount_hook
 from gateway.core.errors import TenantError, Unavailable, invalid
 from gateway.core.facts import Resolved, Ruled
 from gateway.core.payment import Operation
 from gateway.core.signing import same, sha256_hex
 from gateway.core.views import OperationView, PaymentView, payment_view, rfc3339
 from gateway.flows import review
-from gateway.web import deliveries
-from gateway.web.inbox import INBOX_ROUTES
+from gateway.web import deliveries, inbox
 from gateway.web.keys import GATEWAY
-from gateway.web.route import Reply, place_of, read_json, respond
+from gateway.web.operators import Actor, OperatorsRoute, body_of
+from gateway.web.route import Reply, respond
 
 Sentence = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
-Actor = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
-
-T = TypeVar("T")
 
 
 class ResolveReview(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -113,7 +109,7 @@ async def reviews(request: web.Request) -> Reply:
 
 async def resolve_review(request: web.Request) -> Reply:
     """``POST /admin/v1/reviews/{payment_id}/resolve``."""
-    body = await _body(request, ResolveReview)
+    body = await body_of(request, ResolveReview)
     decided = Resolved(actor=body.actor, reason=body.reason, state=body.state)
     payment = await review.resolve(request.app[GATEWAY], request.match_info["payment_id"], decided)
     return Reply(view=payment_view(payment, None))
@@ -129,18 +125,18 @@ async def operations(request: web.Request) -> Reply:
 
 async def resolve_operation(request: web.Request) -> Reply:
     """``POST /admin/v1/operations/{id}/resolve``."""
-    body = await _body(request, ResolveOperation)
+    body = await body_of(request, ResolveOperation)
     decided = Ruled(actor=body.actor, reason=body.reason, outcome=body.outcome)
     payment = await review.rule(request.app[GATEWAY], request.match_info["id"], decided)
     return Reply(view=payment_view(payment, None))
 
 
-ROUTES: tuple[tuple[str, str, Callable[[web.Request], Awaitable[Reply]]], ...] = (
+ROUTES: tuple[OperatorsRoute, ...] = (
     ("GET", "/admin/v1/reviews", reviews),
     ("POST", "/admin/v1/reviews/{payment_id}/resolve", resolve_review),
     ("GET", "/admin/v1/operations", operations),
     ("POST", "/admin/v1/operations/{id}/resolve", resolve_operation),
-    *INBOX_ROUTES,
+    *inbox.ROUTES,
     *deliveries.ROUTES,
 )
 """Every route under the operators' key."""
@@ -163,11 +159,3 @@ def _with_key(handler: Callable[[web.Request], Awaitable[Reply]]) -> Callable[[w
         return respond(await handler(request))
 
     return handle
-
-
-async def _body(request: web.Request, wanted: type[T]) -> T:
-    data = await read_json(request, request.app[GATEWAY].settings.timeouts.request_body)
-    try:
-        return msgspec.convert(data, wanted, dec_hook=amount_hook)
-    except msgspec.ValidationError as problem:
-        raise invalid(place_of(str(problem))) from None

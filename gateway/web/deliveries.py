@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
 from heapq import nlargest
 
 import msgspec
 from aiohttp import web
 
-from gateway.core.errors import TenantError, invalid
+from gateway.core.errors import TenantError
 from gateway.core.views import DeliveryView
 from gateway.drivers.store.webhooks import DeliveryRow
 from gateway.flows import redelivery
 from gateway.flows.context import Gateway
 from gateway.web.keys import GATEWAY
+from gateway.web.listing import page_of
+from gateway.web.operators import OperatorsRoute, asked, tenants_of
 from gateway.web.route import Reply
 from gateway.web.webhooks import delivery_members, filter_of
+
+FILTERS = ("tenant", "status", "payment_id", "limit", "cursor")
+"""What the list can be asked for."""
 
 
 class TenantsDelivery(DeliveryView, frozen=True, kw_only=True):
@@ -33,13 +37,13 @@ class TenantsDeliveryList(msgspec.Struct, frozen=True, kw_only=True):
 
 async def deliveries(request: web.Request) -> Reply:
     """``GET /admin/v1/deliveries``: newest first, a page at a time."""
-    gw, wanted = request.app[GATEWAY], filter_of(request.query)
+    gw, query = request.app[GATEWAY], asked(request, FILTERS)
+    wanted = filter_of(query)
     one_more = msgspec.structs.replace(wanted, limit=wanted.limit + 1)
     # Tenant by tenant: ids are ordered within a tenant only, as far as an index goes.
-    found = [row for tenant in _asked(request) for row in await gw.store.webhooks.newest(tenant, one_more)]
+    found = [row for tenant in tenants_of(request, query) for row in await gw.store.webhooks.newest(tenant, one_more)]
     first = nlargest(one_more.limit, found, key=lambda row: row.id)
-    page = first[: wanted.limit]
-    cursor = page[-1].id if len(first) > wanted.limit else None
+    page, cursor = page_of(first, wanted.limit, lambda row: row.id)
     return Reply(view=TenantsDeliveryList(data=[_view(row) for row in page], next_cursor=cursor))
 
 
@@ -48,13 +52,6 @@ async def redeliver(request: web.Request) -> Reply:
     gw, delivery_id = request.app[GATEWAY], request.match_info["id"]
     tenant = await _owner(gw, delivery_id)
     return Reply(view=_view(await redelivery.send_one_again(gw, tenant, delivery_id)), status=202)
-
-
-def _asked(request: web.Request) -> Iterable[str]:
-    tenants, wanted = request.app[GATEWAY].settings.tenants, request.query.get("tenant")
-    if wanted and wanted not in tenants:
-        raise invalid(("tenant", "is not in the settings"))
-    return [wanted] if wanted else tenants
 
 
 async def _owner(gw: Gateway, delivery_id: str) -> str:
@@ -68,7 +65,7 @@ def _view(row: DeliveryRow) -> TenantsDelivery:
     return TenantsDelivery(**delivery_members(row), tenant=row.tenant)
 
 
-ROUTES: tuple[tuple[str, str, Callable[[web.Request], Awaitable[Reply]]], ...] = (
+ROUTES: tuple[OperatorsRoute, ...] = (
     ("GET", "/admin/v1/deliveries", deliveries),
     ("POST", "/admin/v1/deliveries/{id}/redeliver", redeliver),
 )

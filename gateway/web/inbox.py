@@ -7,41 +7,26 @@ blotted out of what a sender may have put elsewhere.
 from __future__ import annotations
 
 import base64
-from collections.abc import Awaitable, Callable
-from datetime import datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any
 
 import msgspec
 from aiohttp import web
 
-from gateway.core.errors import invalid
 from gateway.core.facts import Refused
 from gateway.core.views import rfc3339
 from gateway.drivers.settings import AccountEntry, Settings
-from gateway.drivers.store.inbox import Earlier, InboxFilter, InboxRow, StoredCallback
+from gateway.drivers.store.inbox import VERDICTS, Earlier, InboxFilter, InboxRow, StoredCallback
 from gateway.flows import inbox
 from gateway.flows.effects import NAMES
 from gateway.flows.inbox import Order, Rejudged
-from gateway.flows.senders import masked
+from gateway.flows.redaction import masked
 from gateway.web.keys import GATEWAY
-from gateway.web.listing import cursor_of
-from gateway.web.route import Reply, place_of, read_json
+from gateway.web.listing import cursor_of, limit_of, one_of, page_of, time_of
+from gateway.web.operators import Actor, OperatorsRoute, asked, body_of, tenants_of
+from gateway.web.route import Reply
 
-Actor = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
-
-T = TypeVar("T")
-
-
-class InboxQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What can be asked of the list. ``since``: received then or later, RFC 3339; ``cursor``: a callback's id."""
-
-    tenant: str | None = None
-    account: str | None = None
-    verdict: Literal["recorded", "repeated", "refused", "pending"] | None = None
-    payment_id: str | None = None
-    since: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
-    limit: Annotated[int, msgspec.Meta(ge=1, le=200)] = 50
-    cursor: str | None = None
+FILTERS = ("tenant", "account", "verdict", "payment_id", "since", "limit", "cursor")
+"""What the list can be asked for."""
 
 
 class JudgeAgain(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -143,18 +128,19 @@ def rejudged_view(made: Rejudged, *, dry_run: bool) -> RejudgedView:
 
 async def list_callbacks(request: web.Request) -> Reply:
     """``GET /admin/v1/inbox``."""
-    asked = _read(dict(request.query), InboxQuery, strict=False)
+    query = asked(request, FILTERS)
+    limit = limit_of(query)
     wanted = InboxFilter(
-        limit=asked.limit + 1,
-        cursor=cursor_of(request.query),
-        account=asked.account,
-        verdict=asked.verdict,
-        payment_id=asked.payment_id,
-        since=asked.since,
+        limit=limit + 1,
+        cursor=cursor_of(query),
+        account=query.get("account"),
+        verdict=one_of("verdict", query, VERDICTS),
+        payment_id=query.get("payment_id"),
+        since=time_of("since", query),
     )
-    found = await inbox.newest(request.app[GATEWAY], wanted, asked.tenant)
-    page = [callback_view(row) for row in found[: asked.limit]]
-    return Reply(view=CallbackList(data=page, next_cursor=page[-1].id if len(found) > asked.limit else None))
+    found = await inbox.newest(request.app[GATEWAY].store, tenants_of(request, query), wanted)
+    page, cursor = page_of(found, limit, lambda row: row.id)
+    return Reply(view=CallbackList(data=[callback_view(row) for row in page], next_cursor=cursor))
 
 
 async def show_callback(request: web.Request) -> Reply:
@@ -178,25 +164,18 @@ async def reverify(request: web.Request) -> Reply:
     return Reply(view=rejudged_view(made, dry_run=order.dry_run))
 
 
-INBOX_ROUTES: tuple[tuple[str, str, Callable[[web.Request], Awaitable[Reply]]], ...] = (
+ROUTES: tuple[OperatorsRoute, ...] = (
     ("GET", "/admin/v1/inbox", list_callbacks),
     ("GET", "/admin/v1/inbox/{id}", show_callback),
     ("POST", "/admin/v1/inbox/{id}/replay", replay),
     ("POST", "/admin/v1/inbox/{id}/reverify", reverify),
 )
+"""The routes under the operators' key."""
 
 
 async def _order(request: web.Request, how: str) -> Order:
-    data = await read_json(request, request.app[GATEWAY].settings.timeouts.request_body)
-    asked = _read(data, JudgeAgain)
-    return Order(by=asked.actor, how=how, dry_run=asked.dry_run)
-
-
-def _read(data: object, wanted: type[T], *, strict: bool = True) -> T:
-    try:
-        return msgspec.convert(data, wanted, strict=strict)
-    except msgspec.ValidationError as problem:
-        raise invalid(place_of(str(problem))) from None
+    body = await body_of(request, JudgeAgain)
+    return Order(by=body.actor, how=how, dry_run=body.dry_run)
 
 
 def _outside(row: InboxRow) -> dict[str, Any]:

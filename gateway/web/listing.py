@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -12,10 +12,20 @@ from gateway.core.errors import invalid
 from gateway.core.ids import uuid_of
 from gateway.web.route import Query
 
+T = TypeVar("T")
+
 DEFAULT_LIMIT, MOST = 50, 200
 TIME = {"type": "string", "format": "date-time"}
 LIMIT = ("how many", {"type": "integer", "minimum": 1, "maximum": MOST, "default": DEFAULT_LIMIT})
 CURSOR = "next_cursor of the page before"
+
+
+def one_of(name: str, query: Mapping[str, str], allowed: Sequence[str]) -> str | None:
+    """A parameter that is one of these. Raises ``validation_failed``."""
+    value = query.get(name)
+    if value is not None and value not in allowed:
+        raise invalid((name, f"must be one of {', '.join(allowed)}"))
+    return value
 
 
 def given(query: Mapping[str, str]) -> dict[str, str]:
@@ -39,6 +49,12 @@ def cursor_of(query: Mapping[str, str]) -> str | None:
     if cursor is not None and uuid_of(cursor) is None:
         raise invalid(("cursor", "is no next_cursor of ours"))
     return cursor
+
+
+def page_of(found: Sequence[T], limit: int, id_of: Callable[[T], str]) -> tuple[Sequence[T], str | None]:
+    """The page of rows of which one more than ``limit`` was asked for, and the cursor of the next; None on the last."""
+    page = found[:limit]
+    return page, id_of(page[-1]) if len(found) > limit else None
 
 
 def time_of(name: str, query: Mapping[str, str]) -> datetime | None:

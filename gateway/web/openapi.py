@@ -18,6 +18,17 @@ from gateway.web.tenants import ROUTES
 ALWAYS = ("unauthorized", "rate_limited", "internal_error", "store_unavailable", "shutting_down")
 """Error codes every route for tenants can answer."""
 
+WITH_BODY = ("malformed_json", "body_too_large", "unsupported_media_type", "validation_failed")
+"""Those of a route that takes a body."""
+
+UNDER_A_KEY = (
+    "request_in_progress",
+    "idempotency_key_required",
+    "invalid_idempotency_key",
+    "idempotency_key_reused",
+)
+"""Those of a route under an idempotency key."""
+
 _REF = "#/components/schemas/{name}"
 _DECIMAL = {"type": "string", "pattern": r"^-?[0-9]{1,30}(\.[0-9]{1,30})?$", "examples": ["1067.33"]}
 
@@ -109,7 +120,8 @@ def _successes(route: Route) -> dict[str, Any]:
 
 def _errors(route: Route) -> dict[str, Any]:
     by_status: dict[str, list[str]] = {}
-    for code in (*route.codes, *ALWAYS):
+    codes = (*route.codes, *(WITH_BODY if route.body else ()), *(UNDER_A_KEY if route.is_idempotent else ()), *ALWAYS)
+    for code in codes:
         by_status.setdefault(str(PROBLEMS[code].status), []).append(code)
     content = {"application/problem+json": {"schema": _ref(ProblemView)}}
     return {

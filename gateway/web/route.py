@@ -63,10 +63,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
     def body(self, wanted: type[T]) -> T:
         """The body as one of our types. Raises ``validation_failed`` naming the member."""
-        try:
-            return msgspec.convert(self.data, wanted, dec_hook=amount_hook)
-        except msgspec.ValidationError as problem:
-            raise invalid(place_of(str(problem))) from None
+        return read_as(self.data, wanted)
 
     def claim(self) -> Claim:
         """The request under its idempotency key; equal requests have equal fingerprints."""
@@ -162,6 +159,14 @@ async def read_json(request: web.Request, seconds: float) -> Any:
         return strictjson.loads_exact(data)
     except strictjson.NotStrictJson as problem:
         raise TenantError("malformed_json", str(problem)) from None
+
+
+def read_as(data: object, wanted: type[T]) -> T:
+    """Parsed JSON as one of our types. Raises ``validation_failed`` naming the member."""
+    try:
+        return msgspec.convert(data, wanted, dec_hook=amount_hook)
+    except msgspec.ValidationError as problem:
+        raise invalid(place_of(str(problem))) from None
 
 
 def place_of(message: str) -> tuple[str, str]:

@@ -8,13 +8,13 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from gateway.core.errors import invalid
 from gateway.core.requests import EmptyBody
 from gateway.core.views import AttemptView, DeliveryView, EndpointView, rfc3339
-from gateway.drivers.store.webhooks import STATUSES, DeliveryFilter, DeliveryRow, Wanted, moment
+from gateway.drivers.store.reading import moment
+from gateway.drivers.store.webhooks import STATUSES, DeliveryFilter, DeliveryRow, Wanted
 from gateway.flows import redelivery
 from gateway.flows.redelivery import Listening
-from gateway.web.listing import CURSOR, LIMIT, cursor_of, described, given, limit_of
+from gateway.web.listing import CURSOR, LIMIT, cursor_of, described, given, limit_of, one_of, page_of
 from gateway.web.route import Call, Reply, Route
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -58,8 +58,7 @@ async def list_deliveries(call: Call) -> Reply:
     wanted = filter_of(call.request.query)
     one_more = msgspec.structs.replace(wanted, limit=wanted.limit + 1)
     found = await call.gw.store.webhooks.newest(call.tenant.id, one_more)
-    page = found[: wanted.limit]
-    cursor = page[-1].id if len(found) > wanted.limit else None
+    page, cursor = page_of(found, wanted.limit, lambda row: row.id)
     return Reply(view=DeliveryList(data=[DeliveryView(**delivery_members(row)) for row in page], next_cursor=cursor))
 
 
@@ -102,11 +101,11 @@ async def enable(call: Call) -> Reply:
 def filter_of(query: Mapping[str, str]) -> DeliveryFilter:
     """The list's query parameters. Raises ``validation_failed`` naming the parameter."""
     query = given(query)
-    status = query.get("status")
-    if status is not None and status not in STATUSES:
-        raise invalid(("status", f"must be one of {', '.join(STATUSES)}"))
     return DeliveryFilter(
-        limit=limit_of(query), cursor=cursor_of(query), status=status, payment_id=query.get("payment_id")
+        limit=limit_of(query),
+        cursor=cursor_of(query),
+        status=one_of("status", query, STATUSES),
+        payment_id=query.get("payment_id"),
     )
 
 
@@ -142,8 +141,7 @@ FILTER = described(
     limit=LIMIT,
     cursor=CURSOR,
 )
-_BODY_CODES = ("malformed_json", "body_too_large", "unsupported_media_type", "validation_failed")
-_SENDING_CODES = ("not_found", "invalid_state", *_BODY_CODES)
+_SENDING_CODES = ("not_found", "invalid_state")
 
 ROUTES: tuple[Route, ...] = (
     Route(

@@ -14,7 +14,7 @@ from gateway.core.errors import Reason, TenantError, Unavailable
 from gateway.core.facts import Recorded, Refused, Repeated
 from gateway.core.wire import Callback
 from gateway.drivers.store.inbox import StoredCallback
-from gateway.flows import callbacks, inbox, pending
+from gateway.flows import callbacks, housekeeping, inbox, pending
 from gateway.flows.inbox import Order, Rejudged
 from tests import creditkey_story as story
 from tests.house import House, open_house
@@ -317,8 +317,11 @@ async def test_refused_callbacks_are_forgotten_after_a_week(tmp_path: Path) -> N
         await deliver(house, payment, WRONG)
         await deliver(house, payment)
         clock.set(clock.now() + timedelta(days=6, hours=23))
-        await pending.sweep(house.gateway)
+        await housekeeping.forget_refused(house.gateway)
         assert await verdicts(house) == ["refused", "recorded"]
         clock.set(clock.now() + timedelta(hours=2))
-        assert await pending.sweep(house.gateway)
+        async with asyncio.timeout(10):
+            forgetting = asyncio.create_task(housekeeping.forget_refused(house.gateway))
+            while not forgetting.done():
+                await clock.advance(1)
         assert await verdicts(house) == ["recorded"]

@@ -73,7 +73,6 @@ async def test_the_list_tells_verdict_and_reason(house: House) -> None:
         ("tenant=globex", 1),
         ("tenant=acme&verdict=recorded", 1),
         ("account=creditkey-main", 0),
-        ("tenant=nobody", 0),
         ("since=2999-01-01T00:00:00Z", 0),
         ("since=2020-01-01T00:00:00Z", 4),
         ("limit=2", 2),
@@ -102,7 +101,9 @@ async def test_the_list_goes_on_at_the_cursor(house: House) -> None:
     assert second["next_cursor"] is None
 
 
-@pytest.mark.parametrize("query", ["verdict=odd", "limit=0", "limit=x", "since=yesterday", "colour=red"])
+@pytest.mark.parametrize(
+    "query", ["verdict=odd", "limit=0", "limit=x", "since=yesterday", "colour=red", "tenant=nobody"]
+)
 async def test_a_filter_that_means_nothing_is_named(house: House, query: str) -> None:
     """A misspelt filter must not look like an empty inbox."""
     reply = await admin(house, "GET", f"{INBOX}?{query}")

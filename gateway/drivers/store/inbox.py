@@ -6,8 +6,8 @@ its effect failed for a reason of ours: it is applied later). An event is record
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -17,7 +17,8 @@ from gateway.core.errors import Reason
 from gateway.core.facts import Event
 from gateway.core.wire import Callback, Headers
 from gateway.drivers.store.engine import Engine
-from gateway.drivers.store.statements import EPOCH, Statement, milliseconds, optional_milliseconds
+from gateway.drivers.store.reading import columns, members, optional_moment, where
+from gateway.drivers.store.statements import Statement, marks, milliseconds, optional_milliseconds
 
 VERDICTS = ("recorded", "repeated", "refused", "pending")
 
@@ -232,29 +233,21 @@ class Inbox:
 
     async def find(self, tenants: Sequence[str], inbox_id: str) -> StoredCallback | None:
         """One stored callback of any of these tenants."""
-        marks = ", ".join("?" for _ in tenants)
-        rows = await self._engine.rows(f"{_WHOLE} WHERE tenant IN ({marks}) AND id = ?", (*tenants, inbox_id))
+        rows = await self._engine.rows(f"{_WHOLE} WHERE tenant IN ({marks(tenants)}) AND id = ?", (*tenants, inbox_id))
         return _stored(rows[0]) if rows else None
 
     async def newest(self, tenant: str, wanted: InboxFilter) -> list[InboxRow]:
         """Stored callbacks of one tenant, newest first (ids are time-ordered). Raises ``KeyError`` for no verdict."""
-        conditions: list[tuple[str, Any]] = [("tenant = ?", tenant)]
-        conditions += [
-            (sql, value)
-            for sql, value in (
-                ("id < ?", wanted.cursor),
-                ("account = ?", wanted.account),
-                ("payment_id = ?", wanted.payment_id),
-                ("received_at >= ?", optional_milliseconds(wanted.since)),
-            )
-            if value is not None
-        ]
-        where = [sql for sql, _ in conditions]
-        if wanted.verdict is not None:
-            where.append(_WITH_VERDICT[wanted.verdict])
+        conditions, values = where(
+            ("tenant = ?", tenant),
+            ("id < ?", wanted.cursor),
+            ("account = ?", wanted.account),
+            ("payment_id = ?", wanted.payment_id),
+            ("received_at >= ?", optional_milliseconds(wanted.since)),
+        )
+        with_verdict = "" if wanted.verdict is None else f" AND {_WITH_VERDICT[wanted.verdict]}"
         rows = await self._engine.rows(
-            f"{_OUTSIDE} WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ?",
-            (*(value for _, value in conditions), wanted.limit),
+            f"{_OUTSIDE} WHERE {conditions}{with_verdict} ORDER BY id DESC LIMIT ?", (*values, wanted.limit)
         )
         return [InboxRow(**_members(InboxRow, row)) for row in rows]
 
@@ -276,11 +269,11 @@ class Inbox:
     async def next_due(self) -> datetime | None:
         """When the next try of a pending callback is due; None while nothing is pending."""
         rows = await self._engine.rows("SELECT MIN(next_attempt_at) FROM inbox WHERE verdict = 'pending'", ())
-        return _moment(rows[0][0])
+        return optional_moment(rows[0][0])
 
 
 _OUTSIDE, _WHOLE = (
-    f"SELECT {', '.join(kind.__struct_fields__)} FROM inbox"  # noqa: S608  # the names of our own members
+    f"SELECT {columns(kind)} FROM inbox"  # noqa: S608  # the names of our own members
     for kind in (InboxRow, StoredCallback)
 )
 # Written out, not a parameter: only so does a database see that an index of these rows will do.
@@ -290,24 +283,20 @@ _earlier = msgspec.json.Decoder(tuple[Earlier, ...])
 
 
 def _members(kind: type[InboxRow], row: Sequence[Any]) -> dict[str, Any]:
-    members = dict(zip(kind.__struct_fields__, row, strict=True))
-    moments = {name: _moment(members[name]) for name in ("received_at", "next_attempt_at")}
-    return {**members, **moments}
+    named = members(kind, row)
+    moments = {name: optional_moment(named[name]) for name in ("received_at", "next_attempt_at")}
+    return {**named, **moments}
 
 
 def _stored(row: Sequence[Any]) -> StoredCallback:
-    members: Mapping[str, Any] = _members(StoredCallback, row)
+    named = _members(StoredCallback, row)
     read = {
-        "headers": _headers.decode(members["headers"]),
-        "body": bytes(members["body"]),
-        "history": _earlier.decode(members["history"]),
+        "headers": _headers.decode(named["headers"]),
+        "body": bytes(named["body"]),
+        "history": _earlier.decode(named["history"]),
     }
-    return StoredCallback(**{**members, **read})
+    return StoredCallback(**{**named, **read})
 
 
 def _history(earlier: Sequence[Earlier]) -> str:
     return msgspec.json.encode(earlier).decode()
-
-
-def _moment(at: int | None) -> datetime | None:
-    return None if at is None else EPOCH + timedelta(milliseconds=at)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from gateway.drivers.store.engine import Engine
-from gateway.drivers.store.statements import EPOCH, Statement, milliseconds
+from gateway.drivers.store.reading import moment
+from gateway.drivers.store.statements import Statement, milliseconds
 
 COPIED = "copied"
 """Stands in a backup alone: nothing may work with it before it was recovered."""
@@ -47,7 +48,7 @@ class Moments:
     async def find(self, name: str) -> datetime | None:
         """One moment; None when it never was."""
         rows = await self._engine.rows("SELECT at FROM moments WHERE name = ?", (name,))
-        return EPOCH + timedelta(milliseconds=rows[0][0]) if rows else None
+        return moment(rows[0][0]) if rows else None
 
     async def agenda_due(self, now: datetime) -> int:
         """How many payments are due to be looked at."""

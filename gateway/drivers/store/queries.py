@@ -13,7 +13,8 @@ from gateway.core.payment import Operation, Payment, PaymentEvent
 from gateway.drivers.store.engine import Engine
 from gateway.drivers.store.inbox import Inbox
 from gateway.drivers.store.moments import Moments
-from gateway.drivers.store.statements import heartbeat, milliseconds
+from gateway.drivers.store.reading import made_of, where
+from gateway.drivers.store.statements import heartbeat, marks, milliseconds, optional_milliseconds
 from gateway.drivers.store.webhooks import Webhooks
 
 
@@ -88,22 +89,17 @@ class Store:
 
     async def payments(self, tenant: str, wanted: PaymentFilter) -> list[Loaded]:
         """Payments of one tenant, newest first (ids are time-ordered)."""
-        conditions: list[tuple[str, Any]] = [("p.tenant = ?", tenant)]
-        conditions += [
-            (sql, value)
-            for sql, value in (
-                ("p.id < ?", wanted.cursor),
-                ("p.merchant_reference = ?", wanted.merchant_reference),
-                ("p.state = ?", wanted.state),
-                ("p.account = ?", wanted.account),
-                ("p.created_at > ?", wanted.created_after and milliseconds(wanted.created_after)),
-                ("p.created_at < ?", wanted.created_before and milliseconds(wanted.created_before)),
-            )
-            if value is not None
-        ]
-        where = " AND ".join(sql for sql, _ in conditions)
+        conditions, values = where(
+            ("p.tenant = ?", tenant),
+            ("p.id < ?", wanted.cursor),
+            ("p.merchant_reference = ?", wanted.merchant_reference),
+            ("p.state = ?", wanted.state),
+            ("p.account = ?", wanted.account),
+            ("p.created_at > ?", optional_milliseconds(wanted.created_after)),
+            ("p.created_at < ?", optional_milliseconds(wanted.created_before)),
+        )
         rows = await self._engine.rows(
-            f"{_LOADED} WHERE {where} ORDER BY p.id DESC LIMIT ?", (*(value for _, value in conditions), wanted.limit)
+            f"{_LOADED} WHERE {conditions} ORDER BY p.id DESC LIMIT ?", (*values, wanted.limit)
         )
         return [_loaded(row) for row in rows]
 
@@ -126,7 +122,7 @@ class Store:
             " FROM idempotency_keys WHERE tenant = ? AND idempotency_key = ?",
             (tenant, idempotency_key),
         )
-        return KeyRow(**dict(zip(KeyRow.__struct_fields__, rows[0], strict=True))) if rows else None
+        return made_of(KeyRow, rows[0]) if rows else None
 
     async def answered_keys(self, tenant: str, before: datetime, limit: int) -> list[str]:
         """Idempotency keys that were made before a date and have their answer, oldest first."""
@@ -168,7 +164,7 @@ class Store:
             " WHERE place <= ? ORDER BY due_at",
             (milliseconds(now), limit),
         )
-        return [AgendaRow(**dict(zip(AgendaRow.__struct_fields__, row, strict=True))) for row in rows]
+        return [made_of(AgendaRow, row) for row in rows]
 
     async def next_agenda(self, now: datetime) -> int | None:
         """When the next look after now is due, in Unix milliseconds."""
@@ -199,10 +195,8 @@ class Store:
 
     async def reviews(self, tenants: Sequence[str]) -> list[Loaded]:
         """Payments that a person must look at, newest first."""
-        marks = ", ".join("?" for _ in tenants)
-        rows = await self._engine.rows(
-            f"{_LOADED} WHERE p.review IS NOT NULL AND p.tenant IN ({marks}) ORDER BY p.id DESC", tuple(tenants)
-        )
+        theirs = f"p.review IS NOT NULL AND p.tenant IN ({marks(tenants)})"
+        rows = await self._engine.rows(f"{_LOADED} WHERE {theirs} ORDER BY p.id DESC", tuple(tenants))
         return [_loaded(row) for row in rows]
 
     async def open_operations(self, status: str) -> list[Operation]:

@@ -40,6 +40,11 @@ def optional_milliseconds(at: datetime | None) -> int | None:
     return None if at is None else milliseconds(at)
 
 
+def marks(values: Sequence[str]) -> str:
+    """A question mark for each value."""
+    return ", ".join("?" for _ in values)
+
+
 def _review(payment: Payment) -> str | None:
     return None if payment.review is None else payment.review.reason
 
@@ -183,10 +188,9 @@ def store_answer(operation: Operation, status: int, answer: bytes) -> Statement:
 
 def drop_keys(tenant: str, idempotency_keys: Sequence[str]) -> Statement:
     """Forget idempotency rows that have their answer."""
-    marks = ", ".join("?" for _ in idempotency_keys)
     return Statement(
         "DELETE FROM idempotency_keys WHERE tenant = ? AND answer_status IS NOT NULL"  # noqa: S608  # question marks
-        f" AND idempotency_key IN ({marks})",
+        f" AND idempotency_key IN ({marks(idempotency_keys)})",
         (tenant, *idempotency_keys),
     )
 

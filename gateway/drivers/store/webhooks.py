@@ -8,14 +8,15 @@ SHA-256 of the endpoint's URL: what was learnt of one address is not held agains
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from gateway.core import ids
 from gateway.drivers.store.engine import Engine
-from gateway.drivers.store.statements import EPOCH, Statement, milliseconds, optional_milliseconds
+from gateway.drivers.store.reading import columns, made_of, members, where
+from gateway.drivers.store.statements import Statement, marks, milliseconds, optional_milliseconds
 
 STATUSES = ("pending", "delivered", "dead")
 
@@ -119,7 +120,7 @@ def send_again(tenant: str, delivery_ids: Sequence[str], at: datetime) -> Statem
     """Begin a whole new schedule for deliveries, now; their earlier tries stay in the log."""
     return Statement(
         "UPDATE deliveries SET status = 'pending', died_of = NULL, next_attempt_at = ?, tries = 0"  # noqa: S608  # question marks
-        f" WHERE tenant = ? AND id IN ({_marks(delivery_ids)})",
+        f" WHERE tenant = ? AND id IN ({marks(delivery_ids)})",
         (milliseconds(at), tenant, *delivery_ids),
     )
 
@@ -181,7 +182,7 @@ def drop_deliveries(tenant: str, delivery_ids: Sequence[str]) -> Statement:
     """Forget deliveries, unless one is being sent again."""
     return Statement(
         "DELETE FROM deliveries WHERE tenant = ? AND status = 'delivered'"  # noqa: S608  # question marks
-        f" AND id IN ({_marks(delivery_ids)})",
+        f" AND id IN ({marks(delivery_ids)})",
         (tenant, *delivery_ids),
     )
 
@@ -215,7 +216,7 @@ class Webhooks:
             "SELECT failing_since, disabled_at, reason FROM webhook_endpoints WHERE tenant = ? AND url_sha256 = ?",
             (tenant, endpoint),
         )
-        return Endpoint(**dict(zip(Endpoint.__struct_fields__, rows[0], strict=True))) if rows else None
+        return made_of(Endpoint, rows[0]) if rows else None
 
     async def are_waiting(self, tenant: str) -> bool:
         """Whether a tenant has webhooks on their way."""
@@ -231,16 +232,12 @@ class Webhooks:
 
     async def newest(self, tenant: str, wanted: DeliveryFilter) -> list[DeliveryRow]:
         """Webhooks of one tenant, newest first (ids are time-ordered). Raises ``KeyError`` for no status."""
-        conditions: list[tuple[str, Any]] = [("tenant = ?", tenant)]
-        conditions += [
-            (sql, value)
-            for sql, value in (("id < ?", wanted.cursor), ("payment_id = ?", wanted.payment_id))
-            if value is not None
-        ]
-        where = [sql for sql, _ in conditions] + ([_WITH_STATUS[wanted.status]] if wanted.status is not None else [])
+        conditions, values = where(
+            ("tenant = ?", tenant), ("id < ?", wanted.cursor), ("payment_id = ?", wanted.payment_id)
+        )
+        with_status = "" if wanted.status is None else f" AND {_WITH_STATUS[wanted.status]}"
         rows = await self._engine.rows(
-            f"{_DELIVERY} WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ?",
-            (*(value for _, value in conditions), wanted.limit),
+            f"{_DELIVERY} WHERE {conditions}{with_status} ORDER BY id DESC LIMIT ?", (*values, wanted.limit)
         )
         return [_delivery(row) for row in rows]
 
@@ -251,20 +248,16 @@ class Webhooks:
 
     async def ids_of(self, tenant: str, wanted: Wanted, *, after: str, limit: int) -> list[str]:
         """Ids of a tenant's deliveries above ``after``, oldest first. Raises ``KeyError`` for no status."""
-        conditions: list[tuple[str, Any]] = [("tenant = ?", tenant), ("id > ?", after)]
-        conditions += [
-            (sql, value)
-            for sql, value in (
-                ("created_at >= ?", optional_milliseconds(wanted.created_after)),
-                ("created_at <= ?", optional_milliseconds(wanted.created_before)),
-                ("died_of = ?", wanted.died_of),
-            )
-            if value is not None
-        ]
-        where = " AND ".join([*(sql for sql, _ in conditions), _WITH_STATUS[wanted.status]])
+        conditions, values = where(
+            ("tenant = ?", tenant),
+            ("id > ?", after),
+            ("created_at >= ?", optional_milliseconds(wanted.created_after)),
+            ("created_at <= ?", optional_milliseconds(wanted.created_before)),
+            ("died_of = ?", wanted.died_of),
+        )
         rows = await self._engine.rows(
-            f"SELECT id FROM deliveries WHERE {where} ORDER BY id LIMIT ?",  # noqa: S608  # our own words
-            (*(value for _, value in conditions), limit),
+            f"SELECT id FROM deliveries WHERE {conditions} AND {_WITH_STATUS[wanted.status]} ORDER BY id LIMIT ?",  # noqa: S608  # our own words
+            (*values, limit),
         )
         return [identifier for (identifier,) in rows]
 
@@ -278,12 +271,7 @@ class Webhooks:
         return [(identifier, status) for identifier, status in rows]
 
 
-def moment(at: int) -> datetime:
-    """A time column as a time."""
-    return EPOCH + timedelta(milliseconds=at)
-
-
-_DELIVERY = f"SELECT {', '.join(DeliveryRow.__struct_fields__)} FROM deliveries"  # noqa: S608  # our own members
+_DELIVERY = f"SELECT {columns(DeliveryRow)} FROM deliveries"  # noqa: S608  # our own members
 _DISABLED = "SELECT 1 FROM webhook_endpoints w WHERE w.tenant = ? AND w.url_sha256 = ? AND w.disabled_at IS NOT NULL"
 # Written out, not a parameter: only so does a database see that an index of these rows will do.
 _WITH_STATUS = {status: f"status = '{status}'" for status in STATUSES}
@@ -291,9 +279,5 @@ _attempts = msgspec.json.Decoder(list[dict[str, Any]])
 
 
 def _delivery(row: tuple[Any, ...]) -> DeliveryRow:
-    members = dict(zip(DeliveryRow.__struct_fields__, row, strict=True))
-    return DeliveryRow(**{**members, "attempts": _attempts.decode(members["attempts"])})
-
-
-def _marks(values: Sequence[str]) -> str:
-    return ", ".join("?" for _ in values)
+    named = members(DeliveryRow, row)
+    return DeliveryRow(**{**named, "attempts": _attempts.decode(named["attempts"])})

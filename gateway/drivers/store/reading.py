@@ -1,0 +1,44 @@
+"""What reads have in common: conditions, lists of values, rows as Structs, times."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+import msgspec
+
+from gateway.drivers.store.statements import EPOCH
+
+Row = TypeVar("Row", bound=msgspec.Struct)
+
+
+def where(*conditions: tuple[str, Any]) -> tuple[str, tuple[Any, ...]]:
+    """Join the conditions whose value is given with AND; return them and these values."""
+    given = [(sql, value) for sql, value in conditions if value is not None]
+    return " AND ".join(sql for sql, _ in given), tuple(value for _, value in given)
+
+
+def columns(kind: type[msgspec.Struct]) -> str:
+    """The columns that make a Struct, as ``members`` reads them."""
+    return ", ".join(kind.__struct_fields__)
+
+
+def members(kind: type[msgspec.Struct], row: Sequence[Any]) -> dict[str, Any]:
+    """A row of the columns of a Struct, by name."""
+    return dict(zip(kind.__struct_fields__, row, strict=True))
+
+
+def made_of(kind: type[Row], row: Sequence[Any]) -> Row:
+    """A row of the columns of a Struct as that Struct."""
+    return kind(**members(kind, row))
+
+
+def moment(at: int) -> datetime:
+    """A time column as a time."""
+    return EPOCH + timedelta(milliseconds=at)
+
+
+def optional_moment(at: int | None) -> datetime | None:
+    """The same for a time that may be absent."""
+    return None if at is None else moment(at)
