@@ -3,9 +3,10 @@ PYTHON ?= python3
 KILLS ?= 200
 SEEDS ?= 1000
 BIN := .venv/bin
+ATTACKS := $(basename $(notdir $(wildcard tests/attacks/[a-z]*.py)))
 READY := .venv/.ready
 
-.PHONY: demo test check format serve bench crashes simulation sabotage clean
+.PHONY: demo test check format serve bench crashes simulation sabotage attacks clean
 
 demo: $(READY)  ## the whole story on this machine: gateway, both simulators, payments through both
 	$(BIN)/gateway demo
@@ -36,6 +37,9 @@ simulation: $(READY)  ## SEEDS whole histories under a virtual clock, each judge
 
 sabotage: $(READY)  ## plant faults in a copy of the code, one at a time: each must turn a harness red
 	$(BIN)/python -m tests.sabotage
+
+attacks: $(READY)  ## hostile strangers, neighbours and far sides against a running gateway, with figures
+	for attack in $(ATTACKS); do $(BIN)/python -m tests.attacks.$$attack || exit 1; done
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

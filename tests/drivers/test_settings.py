@@ -75,7 +75,8 @@ def test_clock_defaults(tmp_path: Path) -> None:
 def test_other_defaults(tmp_path: Path) -> None:
     """Timeouts are seconds; the store lies beside the settings file; nothing is blocked."""
     settings = load(tmp_path, LEAST)
-    assert list(msgspec.structs.asdict(settings.timeouts).values()) == [5.0, 20.0, 10.0, 15.0, 10.0]
+    assert list(msgspec.structs.asdict(settings.timeouts).values()) == [5.0, 20.0, 10.0, 15.0, 10.0, 10.0, 60.0, 20.0]
+    assert list(msgspec.structs.asdict(settings.limits).values()) == [None, None, 16384, 10**6, 10**10, 10**8]
     assert settings.store_path == tmp_path / "var/gateway.db"
     assert (settings.blocked, settings.currencies, settings.tenants) == (frozenset(), {}, {})
     assert settings.source == tmp_path / "settings.yaml"

@@ -18,8 +18,10 @@ import gateway.core.signing as signing
 from gateway.core.rules import Rules
 from gateway.core.secret import Secret
 from gateway.drivers.settings.values import (
+    Connections,
     KeyId,
     Moment,
+    PublicUrl,
     Repeating,
     Schedule,
     Seconds,
@@ -83,6 +85,31 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     tenant_answer: Seconds = 10.0
     webhook_total: Seconds = 15.0
     request_body: Seconds = 10.0
+    request_head: Seconds = 10.0
+    idle_connection: Seconds = 60.0
+    write: Seconds = 20.0
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What strangers and neighbours may hold. Bytes are whole numbers.
+
+    ``connections``: open ones from callers; None (``auto``) counts them from the process's limit of descriptors.
+    ``tenant_bytes``: what one tenant's payments may occupy in the store. ``low_disk``: free bytes on the store's disk
+    below which no new payment is taken.
+    """
+
+    connections: Connections = None
+    connections_per_address: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None
+    head_bytes: Annotated[int, msgspec.Meta(ge=4096, le=65_536)] = 16_384
+    page_bytes: Annotated[int, msgspec.Meta(ge=65_536, le=5_000_000)] = 1_000_000
+    tenant_bytes: Annotated[int, msgspec.Meta(ge=1_000_000)] | None = 10_000_000_000
+    low_disk: Annotated[int, msgspec.Meta(ge=0)] = 100_000_000
+
+
+class Egress(msgspec.Struct, frozen=True, kw_only=True):
+    """How calls to providers and webhook receivers leave. ``proxy``: an HTTP proxy that every one of them takes."""
+
+    proxy: PublicUrl | None = None
 
 
 class Clocks(msgspec.Struct, frozen=True, kw_only=True):
@@ -205,8 +232,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     server: Server
     store_path: Path
     timeouts: Timeouts
+    limits: Limits
+    egress: Egress
     clocks: Clocks
     blocked: frozenset[str]
+    allowed: frozenset[str] | None
     currencies: Mapping[str, int]
     tenants: Mapping[str, Tenant]
     endpoints: Mapping[str, AccountEntry]

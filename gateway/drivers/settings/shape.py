@@ -13,7 +13,18 @@ import msgspec
 
 from gateway.core.mapping import FieldChange
 from gateway.core.money import Amount
-from gateway.drivers.settings.model import Admin, Clocks, Port, Rate, TenantKey, TenantRate, Timeouts, Webhook
+from gateway.drivers.settings.model import (
+    Admin,
+    Clocks,
+    Egress,
+    Limits,
+    Port,
+    Rate,
+    TenantKey,
+    TenantRate,
+    Timeouts,
+    Webhook,
+)
 from gateway.drivers.settings.reading import NotYet, Raw
 from gateway.drivers.settings.values import (
     CallbackId,
@@ -102,9 +113,10 @@ class StoreShape(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PluginsShape(msgspec.Struct, frozen=True, kw_only=True):
-    """``plugins``; entry-point names that must not be loaded."""
+    """``plugins``; entry-point names: those that must not be loaded, and the only ones that may be (None = any)."""
 
     blocked: frozenset[str] = frozenset()
+    allowed: frozenset[str] | None = None
 
 
 class FileShape(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,6 +126,8 @@ class FileShape(msgspec.Struct, frozen=True, kw_only=True):
     include: tuple[SomeText, ...] = ()
     store: StoreShape = StoreShape()
     timeouts: Timeouts = Timeouts()
+    limits: Limits = Limits()
+    egress: Egress = Egress()
     clocks: Clocks = Clocks()
     plugins: PluginsShape = PluginsShape()
     currencies: Mapping[Currency, Annotated[int, msgspec.Meta(ge=0, le=18)]] = msgspec.field(default_factory=dict)

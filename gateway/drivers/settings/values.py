@@ -108,6 +108,14 @@ def _seconds(text: str, around: Around) -> float:
     return _more_than_zero(duration(text, around), around).total_seconds()
 
 
+def _connections(text: str, _: Around) -> int | None:
+    if text == "auto":
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 7 and int(text) >= 8):
+        raise ValueError("must be auto or a whole number, at least 8")
+    return int(text)
+
+
 def _some_text(text: str, _: Around) -> str:
     if not text:
         raise ValueError("must not be empty")
@@ -130,6 +138,7 @@ KeyId = Annotated[str, _matching(_KEY_ID, f"must match {_KEY_ID.pattern}")]
 Sha256 = Annotated[str, _matching(_SHA256, "must be 64 lower-case hex digits: the SHA-256 of the whole key")]
 CallbackId = Annotated[str, _matching(_CALLBACK_ID, "must be 22 to 128 URL-safe characters (A-Z a-z 0-9 _ -)")]
 Currency = Annotated[str, _matching(_CURRENCY, "must be a currency code: 2 to 12 of A-Z and 0-9")]
+Connections = Annotated[int | None, FromText(_connections)]
 Origin = Annotated[str, FromText(origin)]
 TargetUrl = Annotated[str, FromText(target_url)]
 PublicUrl = Annotated[str, FromText(public_url)]
