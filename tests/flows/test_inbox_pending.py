@@ -170,7 +170,7 @@ async def test_a_store_that_is_down_is_asked_less_and_less_often(slow: Slow, mon
     async def down(*_: Any) -> Any:
         raise Unavailable("down")
 
-    async def until(_: Any, seconds: float) -> None:
+    async def sleep(seconds: float) -> None:
         pauses.append(seconds)
         if len(pauses) == 8:
             raise Enough
@@ -178,7 +178,7 @@ async def test_a_store_that_is_down_is_asked_less_and_less_often(slow: Slow, mon
     gw = slow.house.gateway
     monkeypatch.undo()
     monkeypatch.setattr(gw.store.inbox, "due", down)
-    monkeypatch.setattr(gw, "until", until)
+    monkeypatch.setattr(gw.clock, "sleep", sleep)
     with pytest.raises(Enough):
         await pending.run(gw)
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60]
