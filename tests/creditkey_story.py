@@ -258,7 +258,7 @@ class Wire:
     def __init__(self, house: House) -> None:
         self._send: Send = house.gateway.send
         self._gates: dict[tuple[str, str], Gate] = {}
-        self._late: dict[str, list[tuple[HttpRequest, float, float]]] = {}
+        self._late: dict[str, list[tuple[HttpRequest, dict[str, Any]]]] = {}
         house.gateway.send = self
 
     def hold_request(self, operation: str, *, crowd: int | None = None) -> Gate:
@@ -277,16 +277,16 @@ class Wire:
 
     async def deliver(self, operation: str) -> None:
         """Let the call that was given up reach the far side."""
-        for request, total, connect in self._late.pop(operation):
-            await self._send(request, total=total, connect=connect)
+        for request, limits in self._late.pop(operation):
+            await self._send(request, **limits)
 
-    async def __call__(self, request: HttpRequest, *, total: float, connect: float) -> HttpResponse:
+    async def __call__(self, request: HttpRequest, *, total: float, connect: float, owner: str) -> HttpResponse:
         operation = request.url.partition("?")[0].rpartition("/")[2]
         if self._late.get(operation) == []:
-            self._late[operation].append((request, total, connect))
+            self._late[operation].append((request, {"total": total, "connect": connect, "owner": owner}))
             raise OutcomeUnknown("timeout")
         await self._pass("request", operation)
-        response = await self._send(request, total=total, connect=connect)
+        response = await self._send(request, total=total, connect=connect, owner=owner)
         await self._pass("answer", operation)
         return response
 

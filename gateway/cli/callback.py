@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Never
 
 import click
 
 from gateway.cli.loading import config_option, json_option, load, reading
 from gateway.cli.output import harmless, print_json, print_pairs, print_table
-from gateway.core.wire import Headers, HttpRequest, HttpResponse, header_text
+from gateway.core.wire import Headers, header_text
 from gateway.drivers.clock import SystemClock
 from gateway.drivers.settings import AccountEntry, Settings
 from gateway.drivers.store.inbox import StoredCallback
@@ -123,7 +124,7 @@ async def _explained(settings: Settings, inbox_id: str, given: StoredCallback | 
         return await explain(gw, given or await inbox.find(gw, inbox_id))
 
 
-async def _nobody(request: HttpRequest, *, total: float, connect: float) -> HttpResponse:  # noqa: ARG001  # Send's form
+async def _nobody(*_: object, **__: object) -> Never:
     raise RuntimeError("an explanation asks no provider")
 
 

@@ -116,7 +116,7 @@ class Sender:
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
 
-    async def send(self, request: HttpRequest, *, total: float, connect: float) -> HttpResponse:
+    async def send(self, request: HttpRequest, *, total: float, connect: float, owner: str) -> HttpResponse:  # noqa: ARG002  # pools per owner follow
         """Send a request and read the answer, all within ``total`` seconds, ``connect`` of them for a connection.
 
         Raises ``NotSent`` when no byte of the request left, ``OutcomeUnknown`` in every other case without a whole

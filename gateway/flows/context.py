@@ -31,9 +31,12 @@ log = logging.getLogger("gateway")
 
 
 class Send(Protocol):
-    """The way out: one request, one whole answer. Raises ``NotSent`` or ``OutcomeUnknown``; times in seconds."""
+    """The way out: one request, one whole answer. Raises ``NotSent`` or ``OutcomeUnknown``; times in seconds.
 
-    async def __call__(self, request: HttpRequest, *, total: float, connect: float) -> HttpResponse:
+    ``owner`` names whose call it is, an account's or a webhook endpoint's: owners never wait for each other.
+    """
+
+    async def __call__(self, request: HttpRequest, *, total: float, connect: float, owner: str) -> HttpResponse:
         """Send one request."""
         ...
 
@@ -126,6 +129,12 @@ class Gateway:
     def callback_url(self, entry: AccountEntry) -> str:
         """The address a provider is told for this account."""
         return f"{self.public_url}/callbacks/{entry.endpoint_id}"
+
+    async def call(self, entry: AccountEntry, request: HttpRequest) -> HttpResponse:
+        """Send one request of an account to its provider. Raises ``NotSent`` or ``OutcomeUnknown``."""
+        timeouts = self.settings.timeouts
+        owner = f"{entry.tenant}/{entry.name}"
+        return await self.send(request, total=timeouts.provider_total, connect=timeouts.provider_connect, owner=owner)
 
     def start(self, name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run something that must end even when its caller goes away; ``drain`` waits for it."""

@@ -48,7 +48,12 @@ async def attempt(gw: Gateway, webhook: Webhook, row: DeliveryRow) -> list[State
     error: str | None = None
     try:
         request = signed(webhook, row, gw.clock.now())
-        response = await gw.deliver(request, total=timeouts.webhook_total, connect=timeouts.provider_connect)
+        response = await gw.deliver(
+            request,
+            total=timeouts.webhook_total,
+            connect=timeouts.provider_connect,
+            owner=f"{row.tenant} {webhook.url}",
+        )
     except NotSent as unsent:
         log.warning("a webhook was not sent", extra={"tenant": row.tenant, "problem": str(unsent)})
         error = CONNECT_FAILED

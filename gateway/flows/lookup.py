@@ -124,8 +124,7 @@ async def fetch(gw: Gateway, entry: AccountEntry, payment: Payment, *, key: str 
         at=gw.clock.now(),
     )
     request = await operations.build(gw, entry, command)
-    timeouts = gw.settings.timeouts
-    response = await gw.send(request, total=timeouts.provider_total, connect=timeouts.provider_connect)
+    response = await gw.call(entry, request)
     if response.status == operations.SESSION_ENDED and session.logs_in(entry):
         session.forget(gw, entry)
         raise ProviderError("the session at the provider had ended")

@@ -162,9 +162,8 @@ async def submit(gw: Gateway, intent: Intent) -> None:
 
 async def ask(gw: Gateway, entry: AccountEntry, command: Command, request: HttpRequest) -> Fact:
     """Send one request and read the answer by the outcome rule. Never raises for what the far side does."""
-    timeouts = gw.settings.timeouts
     try:
-        response = await gw.send(request, total=timeouts.provider_total, connect=timeouts.provider_connect)
+        response = await gw.call(entry, request)
     except NotSent as unsent:
         log.warning("not sent", extra={"provider": entry.provider.name, "problem": str(unsent)})
         return NeverSent(message="connect_failed", may_follow=unsent.connection)

@@ -42,10 +42,9 @@ def forget(gw: Gateway, entry: AccountEntry) -> None:
 
 
 async def _log_in(gw: Gateway, entry: AccountEntry) -> tuple[Session, datetime]:
-    timeouts = gw.settings.timeouts
     try:
         request = entry.provider.login(entry.account)  # type: ignore[attr-defined]  # asked for by logs_in
-        response = await gw.send(request, total=timeouts.provider_total, connect=timeouts.provider_connect)
+        response = await gw.call(entry, request)
         session: Session = entry.provider.parse_login(response, entry.account)  # type: ignore[attr-defined]
     except (NotSent, OutcomeUnknown, ProviderError) as problem:
         raise ProviderError(f"the login at {entry.provider.name} failed") from problem

@@ -63,7 +63,9 @@ async def send(
     """Send one small request with a sender of its own."""
     body = b'{"amount":"10.00"}' if method in {"POST", "PUT"} else b""
     async with Sender(**({"allow_private": True} | sender)) as own:
-        return await own.send(HttpRequest(method=method, url=url, body=body), total=total, connect=connect)
+        return await own.send(
+            HttpRequest(method=method, url=url, body=body), total=total, connect=connect, owner="acme/psp"
+        )
 
 
 async def failure(*args: object, **kwargs: object) -> ProviderError:
@@ -99,7 +101,7 @@ class TestAnswers:
         """Headers and body are the given ones; no media type is invented and no compression asked for."""
         request = {"method": "POST", "headers": (("X-Sign", "AB"), ("X-Sign", "CD")), "body": b'{"a":1}'}
         async with far_side(saying(OK)) as far, Sender(allow_private=True) as sender:
-            await sender.send(HttpRequest(url=far.url, **request), total=5, connect=5)
+            await sender.send(HttpRequest(url=far.url, **request), total=5, connect=5, owner="acme/psp")
         head, _, body = far.requests[0].partition(b"\r\n\r\n")
         assert b"X-Sign: AB\r\nX-Sign: CD" in head
         assert b"Accept-Encoding: identity" in head
@@ -133,7 +135,7 @@ class TestAnswers:
         reply = OK.replace(b"\r\n", b"\r\nSet-Cookie: a=b\r\nConnection: close\r\n", 1)
         async with far_side(saying(reply)) as far, Sender(allow_private=True) as sender:
             for _ in range(2):
-                await sender.send(HttpRequest(method="GET", url=far.url), total=5, connect=5)
+                await sender.send(HttpRequest(method="GET", url=far.url), total=5, connect=5, owner="acme/psp")
         assert b"cookie" not in far.requests[1].lower()
 
     async def test_no_proxy_of_the_environment_is_used(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,9 +258,9 @@ class TestOutcomeUnknown:
 
         async with far_side(one_answer) as far, Sender(allow_private=True) as sender:
             request = HttpRequest(method=method, url=far.url)
-            await sender.send(request, total=5, connect=5)
+            await sender.send(request, total=5, connect=5, owner="acme/psp")
             with pytest.raises(OutcomeUnknown):
-                await sender.send(request, total=5, connect=5)
+                await sender.send(request, total=5, connect=5, owner="acme/psp")
         assert (len(far.requests), far.connections) == (2, 1)
 
     async def test_a_cancelled_call_is_no_error_of_the_provider(self) -> None:
@@ -283,7 +285,9 @@ class TestConnections:
         """Calls in quick succession share a connection."""
         async with far_side(keep_alive) as far, Sender(allow_private=True) as sender:
             for _ in range(3):
-                await sender.send(HttpRequest(method="POST", url=far.url, body=b"x"), total=5, connect=5)
+                await sender.send(
+                    HttpRequest(method="POST", url=far.url, body=b"x"), total=5, connect=5, owner="acme/psp"
+                )
         assert (len(far.requests), far.connections) == (3, 1)
 
     async def test_an_idle_connection_is_not_used_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,7 +295,9 @@ class TestConnections:
         monkeypatch.setattr(module, "KEEPALIVE", 0.0)
         async with far_side(keep_alive) as far, Sender(allow_private=True) as sender:
             for _ in range(3):
-                await sender.send(HttpRequest(method="POST", url=far.url, body=b"x"), total=5, connect=5)
+                await sender.send(
+                    HttpRequest(method="POST", url=far.url, body=b"x"), total=5, connect=5, owner="acme/psp"
+                )
         assert (len(far.requests), far.connections) == (3, 3)
 
     async def test_a_call_that_waits_for_a_connection_was_not_sent(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -306,10 +312,10 @@ class TestConnections:
 
         async with far_side(script) as far, Sender(allow_private=True) as sender:
             request = HttpRequest(method="POST", url=far.url, body=b"x")
-            first = asyncio.create_task(sender.send(request, total=5, connect=5))
+            first = asyncio.create_task(sender.send(request, total=5, connect=5, owner="acme/psp"))
             await heard.wait()
             with pytest.raises(NotSent):
-                await sender.send(request, total=5, connect=SOON)
+                await sender.send(request, total=5, connect=SOON, owner="acme/psp")
             first.cancel()
             await asyncio.gather(first, return_exceptions=True)
         assert len(far.requests) == 1

@@ -180,15 +180,15 @@ class WayOut:
         """Send one operation to another scheme and authority, or to its own, from now on."""
         self._operation, self._address, self._waits = operation, address, waits
 
-    async def __call__(self, request: HttpRequest, *, total: float, connect: float) -> HttpResponse:
+    async def __call__(self, request: HttpRequest, *, total: float, connect: float, owner: str) -> HttpResponse:
         """Send one request."""
         parts = urlsplit(request.url)
         is_it = parts.path.rpartition("/")[2] == self._operation
         if is_it and self._address is not None:
             request = replace(request, url=request.url.replace(f"{parts.scheme}://{parts.netloc}", self._address, 1))
         if is_it and self._waits:
-            return await self._send(request, total=total, connect=connect)
-        return await self._send(request, total=PATIENCE, connect=PATIENCE)
+            return await self._send(request, total=total, connect=connect, owner=owner)
+        return await self._send(request, total=PATIENCE, connect=PATIENCE, owner=owner)
 
 
 @contextlib.asynccontextmanager

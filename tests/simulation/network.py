@@ -90,7 +90,7 @@ class Network:
     def send_of(self, process: Process) -> Callable[..., object]:
         """The way out of one process."""
 
-        async def send(request: HttpRequest, *, total: float, connect: float) -> HttpResponse:
+        async def send(request: HttpRequest, *, total: float, connect: float, owner: str) -> HttpResponse:
             process.boundary("send")
             answered = self._carry(request, total, connect)
             answer = await answered
