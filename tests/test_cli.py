@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from gateway import demo
 from gateway.cli import stage
+from gateway.cli.loading import load
 from gateway.cli.timeline import ORDER, merge
 from gateway.drivers.store.webhooks import DeliveryRow
 from tests.cli_kit import SHIPPED, run, running, write
@@ -116,6 +118,16 @@ def test_keys_new_prints_lines_for_people() -> None:
     """Without --json: id, key and sha256, one per line."""
     lines = [line.split() for line in run("keys", "new").stdout.splitlines()]
     assert [line[0] for line in lines] == ["id", "key", "sha256"]
+
+
+@pytest.mark.parametrize("options", [[], ["--id", "dana"]])
+def test_a_new_operators_key_is_printed_as_settings(tmp_path: Path, options: list[str]) -> None:
+    """What is printed goes into the settings as it stands, and its id is who will have acted."""
+    made = json.loads(run("keys", "new", "--admin", "--json", *options).stdout)
+    path, _, entry = made["settings"].partition(": ")
+    assert path == "server.admin.keys"
+    settings = load(write(tmp_path, admin={"port": 0, "keys": yaml.safe_load(entry)})).settings
+    assert settings.operators_by_sha256[made["sha256"]].id == made["id"] == (options or ["", "admin"])[1]
 
 
 def test_no_two_keys_are_the_same() -> None:

@@ -125,7 +125,7 @@ async def test_resolve_clears_the_flag(staffed: House) -> None:
     assert shown == await staffed.payment(payment["id"])
     assert (shown["review"], shown["state"], shown["version"]) == (None, "captured", payment["version"] + 1)
     event = (await staffed.events(payment["id"]))[-1]
-    assert (event["cause"], event["details"]["actor"]) == ("operator", "kim")
+    assert (event["cause"], event["details"]["actor"]) == ("operator", "operator (kim)")
     assert event["details"]["reason"] == "canceled in the portal"
 
 
@@ -153,7 +153,7 @@ async def test_the_actor_is_the_user_unless_named(staffed: House) -> None:
     payment = await uncertain(staffed)
     arguments = ("settle", payment["operation"]["id"], "--outcome", "declined", "--reason", "looked it up")
     assert (await review(staffed, *arguments)).exit_code == 0
-    assert (await staffed.events(payment["id"]))[-1]["details"]["actor"] == getpass.getuser()
+    assert (await staffed.events(payment["id"]))[-1]["details"]["actor"] == f"operator ({getpass.getuser()})"
 
 
 def test_a_user_without_a_name_must_give_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,7 +63,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
         "web.limits web.listening",
         "web.connections",
         "web.keys",
-        "web.problems",
+        "web.problems web.bearer",
         "web.route web.middleware web.providers web.catalogue",
         "web.listing",
         "web.operators",

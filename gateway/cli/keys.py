@@ -11,7 +11,7 @@ import click
 from gateway.cli.loading import json_option
 from gateway.cli.output import print_json, print_pairs
 
-ADMIN_ID = "admin"
+TENANT_ID, ADMIN_ID = "k1", "admin"
 _KEY_ID = re.compile(r"[A-Za-z0-9-]{1,32}")
 
 
@@ -22,16 +22,24 @@ def keys() -> None:
 
 @keys.command()
 @click.option("--admin", is_flag=True, help="A key for the operators' listener.")
-@click.option("--id", "key_id", default="k1", show_default=True, help="The key's id among its tenant's keys.")
+@click.option(
+    "--id",
+    "key_id",
+    show_default=f"{TENANT_ID}, with --admin {ADMIN_ID}",
+    help="The key's id: what an operator's decisions are signed with, what tells a tenant's keys apart.",
+)
 @json_option
-def new(admin: bool, key_id: str, as_json: bool) -> None:
-    """Print a new key and its SHA-256.
+def new(admin: bool, key_id: str | None, as_json: bool) -> None:
+    """Print a new key and its SHA-256, with --admin also what goes into the settings.
 
     The hash goes into the settings, the key to its owner: it is kept nowhere.
     """
-    if _KEY_ID.fullmatch(key_id) is None:
+    chosen = key_id or (ADMIN_ID if admin else TENANT_ID)
+    if _KEY_ID.fullmatch(chosen) is None:
         raise click.BadParameter(f"must match {_KEY_ID.pattern}", param_hint="--id")
-    made = new_key(ADMIN_ID if admin else key_id)
+    made = new_key(chosen)
+    if admin:
+        made["settings"] = f"server.admin.keys: [{{id: {chosen}, sha256: {made['sha256']}}}]"
     (print_json if as_json else print_pairs)(made)
 
 

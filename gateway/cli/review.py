@@ -46,7 +46,7 @@ actor_option = click.option(
     default=_os_user,
     show_default="your user name",
     metavar="NAME",
-    help="Who decides; kept in the timeline.",
+    help="Who decides; kept in the timeline beside the id of the key.",
 )
 
 

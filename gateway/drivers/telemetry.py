@@ -32,6 +32,8 @@ FIELDS = (
     "kind",
     "work",
     "plugin",
+    "operator",
+    "target",
 )
 """The extra fields a record may carry, in the order they are written. All others are dropped."""
 

@@ -1,23 +1,21 @@
-"""The operators' own listener: health for everyone who can reach it, the rest under the operators' key."""
+"""The operators' own listener: health for everyone who can reach it, the rest under an operator's key."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal
 
 import msgspec
 from aiohttp import web
 
-from gateway.core.errors import TenantError, Unavailable, invalid
+from gateway.core.errors import Unavailable, invalid
 from gateway.core.facts import Resolved, Ruled
 from gateway.core.payment import Operation
-from gateway.core.signing import same, sha256_hex
 from gateway.core.views import OperationView, PaymentView, payment_view, rfc3339
 from gateway.flows import review
 from gateway.web import deliveries, inbox
 from gateway.web.keys import GATEWAY
-from gateway.web.operators import Actor, OperatorsRoute, body_of
-from gateway.web.route import Reply, respond
+from gateway.web.operators import Actor, OperatorsRoute, actor_of, body_of, with_key
+from gateway.web.route import Reply
 
 Sentence = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 
@@ -26,7 +24,7 @@ class ResolveReview(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """``state`` only where a person knows better than the records; refunded totals are never set by hand."""
 
     reason: Sentence
-    actor: Actor = "operator"
+    actor: Actor = None
     state: (
         Literal[
             "awaiting_customer",
@@ -46,7 +44,7 @@ class ResolveOperation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     outcome: Literal["succeeded", "declined", "written_off"]
     reason: Sentence
-    actor: Actor = "operator"
+    actor: Actor = None
 
 
 class ReviewList(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,7 +108,7 @@ async def reviews(request: web.Request) -> Reply:
 async def resolve_review(request: web.Request) -> Reply:
     """``POST /admin/v1/reviews/{payment_id}/resolve``."""
     body = await body_of(request, ResolveReview)
-    decided = Resolved(actor=body.actor, reason=body.reason, state=body.state)
+    decided = Resolved(actor=actor_of(request, body.actor), reason=body.reason, state=body.state)
     payment = await review.resolve(request.app[GATEWAY], request.match_info["payment_id"], decided)
     return Reply(view=payment_view(payment, None))
 
@@ -126,7 +124,7 @@ async def operations(request: web.Request) -> Reply:
 async def resolve_operation(request: web.Request) -> Reply:
     """``POST /admin/v1/operations/{id}/resolve``."""
     body = await body_of(request, ResolveOperation)
-    decided = Ruled(actor=body.actor, reason=body.reason, outcome=body.outcome)
+    decided = Ruled(actor=actor_of(request, body.actor), reason=body.reason, outcome=body.outcome)
     payment = await review.rule(request.app[GATEWAY], request.match_info["id"], decided)
     return Reply(view=payment_view(payment, None))
 
@@ -139,7 +137,7 @@ ROUTES: tuple[OperatorsRoute, ...] = (
     *inbox.ROUTES,
     *deliveries.ROUTES,
 )
-"""Every route under the operators' key."""
+"""Every route under an operator's key."""
 
 
 def add_routes(app: web.Application) -> None:
@@ -147,15 +145,4 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get("/livez", livez)
     app.router.add_get("/readyz", readyz)
     for method, path, handler in ROUTES:
-        app.router.add_route(method, path, _with_key(handler))
-
-
-def _with_key(handler: Callable[[web.Request], Awaitable[Reply]]) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def handle(request: web.Request) -> web.Response:
-        wanted = request.app[GATEWAY].settings.server.admin.key_sha256
-        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-        if wanted is None or scheme.lower() != "bearer" or not same(sha256_hex(key.strip()), wanted):
-            raise TenantError("unauthorized", "send Authorization: Bearer <operators' key>")
-        return respond(await handler(request))
-
-    return handle
+        app.router.add_route(method, path, with_key(handler))

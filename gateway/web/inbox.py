@@ -22,7 +22,7 @@ from gateway.flows.inbox import Order, Rejudged
 from gateway.flows.redaction import masked
 from gateway.web.keys import GATEWAY
 from gateway.web.listing import cursor_of, limit_of, one_of, page_of, time_of
-from gateway.web.operators import Actor, OperatorsRoute, asked, body_of, tenants_of
+from gateway.web.operators import Actor, OperatorsRoute, actor_of, asked, body_of, tenants_of
 from gateway.web.route import Reply
 
 FILTERS = ("tenant", "account", "verdict", "payment_id", "since", "limit", "cursor")
@@ -33,7 +33,7 @@ class JudgeAgain(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """The body of ``replay`` and ``reverify``. ``dry_run``: say what it would come to, change nothing."""
 
     dry_run: bool = False
-    actor: Actor = "operator"
+    actor: Actor = None
 
 
 class CallbackView(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,7 +175,7 @@ ROUTES: tuple[OperatorsRoute, ...] = (
 
 async def _order(request: web.Request, how: str) -> Order:
     body = await body_of(request, JudgeAgain)
-    return Order(by=body.actor, how=how, dry_run=body.dry_run)
+    return Order(by=actor_of(request, body.actor), how=how, dry_run=body.dry_run)
 
 
 def _outside(row: InboxRow) -> dict[str, Any]:

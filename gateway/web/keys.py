@@ -10,3 +10,5 @@ from gateway.web.limits import Limits
 GATEWAY = web.AppKey("gateway", Gateway)
 LIMITS = web.AppKey("limits", Limits)
 REQUEST_ID = web.RequestKey("request_id", str)
+OPERATOR = web.RequestKey("operator", str)
+"""The id of the operators' key that was sent."""

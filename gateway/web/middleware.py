@@ -10,7 +10,7 @@ from aiohttp.typedefs import Handler
 
 from gateway.core.errors import GatewayError, ShuttingDown, TenantError, Unavailable
 from gateway.flows.context import log
-from gateway.web.keys import GATEWAY, REQUEST_ID
+from gateway.web.keys import GATEWAY, OPERATOR, REQUEST_ID
 from gateway.web.problems import problem_of, problem_response
 
 ANSWER_FOR_THEMSELVES = ("/livez", "/readyz", "/callbacks/")
@@ -31,16 +31,16 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     if request.app[GATEWAY].is_stopping:
         response.force_close()  # says Connection: close, so that nothing more is sent on it
     response.headers["X-Request-Id"] = request_id
-    log.info(
-        "request",
-        extra={
-            "request_id": request_id,
-            "method": request.method,
-            "route": _route_of(request),
-            "status": response.status,
-            "milliseconds": round((perf_counter() - began) * 1000, 1),
-        },
-    )
+    said = {
+        "request_id": request_id,
+        "method": request.method,
+        "route": route_of(request),
+        "status": response.status,
+        "milliseconds": round((perf_counter() - began) * 1000, 1),
+    }
+    if OPERATOR in request:
+        said["operator"] = request[OPERATOR]
+    log.info("request", extra=said)
     return response
 
 
@@ -66,7 +66,7 @@ async def _answer(request: web.Request, handler: Handler, request_id: str) -> we
         return problem_response(TenantError("internal_error", type(fault).__name__), request_id)
 
 
-def _route_of(request: web.Request) -> str:
+def route_of(request: web.Request) -> str:
     """The route's pattern: a path itself may hold a token."""
     resource = request.match_info.route.resource
     return resource.canonical if resource is not None else "unknown"

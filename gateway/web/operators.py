@@ -1,4 +1,4 @@
-"""What the operators' routes have in common: their form, their bodies, and which tenants a list is about."""
+"""What the operators' routes have in common: the key and who it names, their bodies, which tenants a list is about."""
 
 from __future__ import annotations
 
@@ -8,18 +8,56 @@ from typing import Annotated, TypeVar
 import msgspec
 from aiohttp import web
 
-from gateway.core.errors import invalid
-from gateway.web.keys import GATEWAY
+from gateway.core.errors import TenantError, invalid
+from gateway.flows.context import log
+from gateway.web.bearer import refuse_expired, sent_key_hash
+from gateway.web.keys import GATEWAY, OPERATOR, REQUEST_ID
 from gateway.web.listing import given
-from gateway.web.route import Reply, read_as, read_json
+from gateway.web.middleware import route_of
+from gateway.web.route import Reply, read_as, read_json, respond
 
-Actor = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
-"""Who decides; kept with the decision."""
+Actor = Annotated[str, msgspec.Meta(min_length=1, max_length=100)] | None
+"""Whom the caller names; kept with the decision beside the id of the key, which is what is proved."""
 
 OperatorsRoute = tuple[str, str, Callable[[web.Request], Awaitable[Reply]]]
 """Method, path and handler of a route under the operators' key."""
 
+_READING = ("GET", "HEAD")
+
 T = TypeVar("T")
+
+
+def with_key(handler: Callable[[web.Request], Awaitable[Reply]]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Make the aiohttp handler of a route: authenticate the operator, note a changing call in the log, answer."""
+
+    async def handle(request: web.Request) -> web.Response:
+        gw = request.app[GATEWAY]
+        key = gw.settings.operators_by_sha256.get(sent_key_hash(request))
+        if key is None:
+            raise TenantError("unauthorized", "send Authorization: Bearer <operators' key>")
+        refuse_expired(key, gw.clock.now())
+        request[OPERATOR] = key.id
+        if request.method not in _READING:
+            log.info("operators' call", extra=_audited(request))
+        return respond(await handler(request))
+
+    return handle
+
+
+def actor_of(request: web.Request, named: Actor) -> str:
+    """Who acts: the id of the key, followed by whom the caller names: ``k1 (dana@example)``."""
+    return request[OPERATOR] if named is None else f"{request[OPERATOR]} ({named})"
+
+
+def _audited(request: web.Request) -> dict[str, str]:
+    """What the log says of a changing call: whose key, which route, what it is about."""
+    return {
+        "request_id": request[REQUEST_ID],
+        "operator": request[OPERATOR],
+        "method": request.method,
+        "route": route_of(request),
+        "target": " ".join(request.match_info.values()),
+    }
 
 
 async def body_of(request: web.Request, wanted: type[T]) -> T:

@@ -14,11 +14,11 @@ from aiohttp import web
 from gateway.core import strictjson
 from gateway.core.documents import amount_hook
 from gateway.core.errors import TenantError, invalid
-from gateway.core.signing import sha256_hex
 from gateway.core.views import to_json
 from gateway.drivers.settings import Tenant
 from gateway.flows.context import Gateway
 from gateway.flows.once import Answer, Claim, refuse_other_request
+from gateway.web.bearer import refuse_expired, sent_key_hash
 from gateway.web.keys import GATEWAY, LIMITS
 
 BODY_LIMIT = 64 * 1024
@@ -119,13 +119,11 @@ def respond(reply: Reply | Answer) -> web.Response:
 
 def authenticate(gw: Gateway, request: web.Request) -> Tenant:
     """The tenant comes only from the credential. Raises ``unauthorized``."""
-    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-    found = gw.settings.keys_by_sha256.get(sha256_hex(key.strip())) if scheme.lower() == "bearer" and key else None
+    found = gw.settings.keys_by_sha256.get(sent_key_hash(request))
     if found is None:
         raise TenantError("unauthorized", "send Authorization: Bearer <tenant key>")
-    tenant, row = found
-    if row.expires is not None and gw.clock.now() >= row.expires:
-        raise TenantError("unauthorized", "this key has expired")
+    tenant, key = found
+    refuse_expired(key, gw.clock.now())
     return gw.settings.tenants[tenant]
 
 

@@ -114,6 +114,36 @@ def test_resolved_tenant(tmp_path: Path) -> None:
     assert settings.endpoints == {entry.endpoint_id: entry for entry in tenant.accounts.values()}
 
 
+def test_operators_keys(tmp_path: Path) -> None:
+    """Operators have keys as tenants have; the one of ``key_sha256`` is called operator."""
+    keys = f"key_sha256: {sha('old')}, keys: [{{id: dana, sha256: {sha('dana')}, expires: 2027-01-31T00:00:00Z}}]"
+    found = load(tmp_path, f"server: {{secret: 'env:GATEWAY_SECRET', admin: {{{keys}}}}}").operators_by_sha256
+    assert {sha256: (key.id, key.expires) for sha256, key in found.items()} == {
+        sha("old"): ("operator", None),
+        sha("dana"): ("dana", datetime(2027, 1, 31, tzinfo=UTC)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("admin", "said"),
+    [
+        ("keys: [{id: dana, sha256: A}, {id: dana, sha256: B}]", 'keys[1].id: "dana" is already the id of another key'),
+        ("keys: [{id: dana, sha256: A}, {id: kim, sha256: A}]", 'keys[1].sha256: is already key "dana" of operators'),
+        ("key_sha256: A, keys: [{id: kim, sha256: A}]", 'keys[0].sha256: is already key "operator" of operators'),
+        ("key_sha256: A, keys: [{id: operator, sha256: B}]", 'keys[0].id: "operator" is already the id of another key'),
+        ("keys: [{id: dana}]", "keys[0].sha256: is missing"),
+        ("keys: [{id: da na, sha256: A}]", "keys[0].id: must match"),
+        ("kyes: []", 'kyes: unknown key "kyes", did you mean "keys"'),
+    ],
+)
+def test_mistake_in_operators_keys(tmp_path: Path, admin: str, said: str) -> None:
+    """Every operators' key has an id of its own and a hash of its own: the id is who acted."""
+    hashed = admin.replace("sha256: A", f"sha256: {sha('a')}").replace("sha256: B", f"sha256: {sha('b')}")
+    [line] = problems(tmp_path, f"server: {{secret: 'env:GATEWAY_SECRET', admin: {{{hashed}}}}}\n")
+    assert line.startswith("settings.yaml:1: server.admin.")
+    assert said in line
+
+
 def test_routing_rules(tmp_path: Path) -> None:
     """Rules become compiled expressions with their accounts, in order; without a section there are none."""
     rules = "  - {when: \"currency == 'USD'\", account: main, fallback: [backup]}\n  - {account: backup}"

@@ -166,7 +166,7 @@ async def test_a_replay_applies_unless_it_is_a_dry_run(house: House) -> None:
     made = (await admin(house, "POST", f"{path}/replay", {"actor": "dana"})).json
     assert made == {**dry, "dry_run": False}
     assert (await verdicts(house), await state_of(house, payment)) == (["recorded"], "captured")
-    assert (await admin(house, "GET", path)).json["history"][0]["by"] == "dana"
+    assert (await admin(house, "GET", path)).json["history"][0]["by"] == "operator (dana)"
 
 
 async def test_a_reverify_says_when_the_sender_is_unknown(house: House) -> None:

@@ -125,7 +125,7 @@ async def test_a_review_stops_neither_reading_nor_facts(office: House) -> None:
 
 @shared
 async def test_resolving_is_one_version_with_name_and_reason(office: House) -> None:
-    """The resolution is a line of the timeline and a webhook; without a name it is the operator's."""
+    """The resolution is a line of the timeline and a webhook; without a name it is the key's alone."""
     payment = await suspicious(office)
     reply = await resolve(office, payment, actor="dana")
     assert (reply.status, reply.json["review"], reply.json["version"]) == (200, None, payment["version"] + 1)
@@ -133,7 +133,7 @@ async def test_resolving_is_one_version_with_name_and_reason(office: House) -> N
     assert (last["type"], last["cause"], last["details"]) == (
         "payment.updated",
         "operator",
-        {"actor": "dana", "reason": REASON},
+        {"actor": "operator (dana)", "reason": REASON},
     )
     webhook = (await office.webhook(payment["id"], "payment.updated"))["data"]["payment"]
     assert (webhook["review"], webhook["version"]) == (None, reply.json["version"])
@@ -347,7 +347,7 @@ async def test_a_person_settles_an_operation(office: House, name: str) -> None:
     assert (await operations(office, payment))[-1] == (row.verb, row.outcome)
     last = (await office.events(payment["id"]))[-1]
     assert (last["type"], last["cause"]) == (row.event, "operator")
-    audit = {"actor": "dana", "reason": REASON, "outcome": row.outcome, "operation_id": operation_id}
+    audit = {"actor": "operator (dana)", "reason": REASON, "outcome": row.outcome, "operation_id": operation_id}
     assert last["details"] == audit
     await office.webhook(payment["id"], row.event)
     again = await act(office, payment, row.verb, row.body, key=key)

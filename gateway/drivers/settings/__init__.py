@@ -4,6 +4,7 @@ from gateway.drivers.settings.load import blocked_plugins, load_settings
 from gateway.drivers.settings.model import (
     AccountEntry,
     Admin,
+    BearerKey,
     Clocks,
     DepositMethod,
     Derivation,
@@ -12,7 +13,6 @@ from gateway.drivers.settings.model import (
     Server,
     Settings,
     Tenant,
-    TenantKey,
     Timeouts,
     Webhook,
 )
@@ -20,6 +20,7 @@ from gateway.drivers.settings.model import (
 __all__ = [
     "AccountEntry",
     "Admin",
+    "BearerKey",
     "Clocks",
     "DepositMethod",
     "Derivation",
@@ -28,7 +29,6 @@ __all__ = [
     "Server",
     "Settings",
     "Tenant",
-    "TenantKey",
     "Timeouts",
     "Webhook",
     "blocked_plugins",

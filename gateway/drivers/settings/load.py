@@ -15,12 +15,13 @@ from gateway.core.secret import Secret
 from gateway.drivers.settings.accounts import Common
 from gateway.drivers.settings.around import Around
 from gateway.drivers.settings.files import SettingsFiles
+from gateway.drivers.settings.keys import operators_keys, tenants_keys
 from gateway.drivers.settings.model import Server, Settings, Tenant
 from gateway.drivers.settings.problems import Problem
 from gateway.drivers.settings.reader import reader_of
 from gateway.drivers.settings.reading import BAD, Bad, Reading
 from gateway.drivers.settings.shape import FileShape, ServerShape
-from gateway.drivers.settings.tenants import find_endpoints, find_keys, resolve_tenant
+from gateway.drivers.settings.tenants import find_endpoints, resolve_tenant
 from gateway.drivers.settings.yaml_file import nothing, pairs, text_at, value_at
 from gateway.provider import Provider
 
@@ -68,7 +69,7 @@ def _resolve(files: SettingsFiles, providers: Mapping[str, Provider], environ: M
     # Without a master secret the tenants are still checked; what is derived here is never used.
     master = Secret("") if server is BAD else server.secret
     tenants = _tenants(shape, Common(reading=reading, providers=providers, currencies=shape.currencies, master=master))
-    keys, endpoints = find_keys(tenants.values(), reading), find_endpoints(tenants.values(), reading)
+    keys, endpoints = tenants_keys(tenants.values(), reading), find_endpoints(tenants.values(), reading)
     if server is BAD:
         return None
     return Settings(
@@ -84,6 +85,7 @@ def _resolve(files: SettingsFiles, providers: Mapping[str, Provider], environ: M
         tenants=tenants,
         endpoints=endpoints,
         keys_by_sha256=keys,
+        operators_by_sha256=operators_keys(server.admin, reading),
         source=files.path,
         digest=files.digest,
     )

@@ -57,12 +57,21 @@ class TenantRate(Rate, frozen=True, kw_only=True):
     burst: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 100
 
 
+class BearerKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A bearer key, known by the hex SHA-256 of its whole text."""
+
+    id: KeyId
+    sha256: Sha256
+    expires: Moment | None = None
+
+
 class Admin(msgspec.Struct, frozen=True, kw_only=True):
-    """The operators' listener. Without ``key_sha256`` no key opens it."""
+    """The operators' listener. Without ``keys`` and ``key_sha256``, which is one key more, no key opens it."""
 
     host: SomeText = "127.0.0.1"
     port: Port = 8081
     key_sha256: Sha256 | None = None
+    keys: tuple[BearerKey, ...] = ()
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,14 +134,6 @@ class Clocks(msgspec.Struct, frozen=True, kw_only=True):
     payment_expiry: Span = timedelta(hours=24)
     late_grace: timedelta = timedelta(hours=72)
     crm_retry: Schedule = _seconds(0, 10, _MINUTE, 5 * _MINUTE, 30 * _MINUTE, 2 * _HOUR, 6 * _HOUR, 24 * _HOUR)
-
-
-class TenantKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A bearer key, known by the hex SHA-256 of its whole text."""
-
-    id: KeyId
-    sha256: Sha256
-    expires: Moment | None = None
 
 
 class Webhook(msgspec.Struct, frozen=True, kw_only=True):
@@ -213,7 +214,7 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     title: str
-    keys: tuple[TenantKey, ...]
+    keys: tuple[BearerKey, ...]
     return_origins: frozenset[str]
     rate_limit: TenantRate | None
     webhook: Webhook | None
@@ -225,8 +226,8 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything, resolved. ``endpoints`` finds an account by endpoint id, previous ones that are accepted included.
 
-    ``keys_by_sha256`` finds (tenant id, key) by the hex SHA-256 of a bearer key; whether it has expired is the
-    caller's to judge. ``digest`` is the hex SHA-256 of the files.
+    ``keys_by_sha256`` finds (tenant id, key) by the hex SHA-256 of a tenant's bearer key, ``operators_by_sha256`` finds
+    an operator's key; whether it has expired is the caller's to judge. ``digest`` is the hex SHA-256 of the files.
     """
 
     server: Server
@@ -240,6 +241,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     currencies: Mapping[str, int]
     tenants: Mapping[str, Tenant]
     endpoints: Mapping[str, AccountEntry]
-    keys_by_sha256: Mapping[str, tuple[str, TenantKey]]
+    keys_by_sha256: Mapping[str, tuple[str, BearerKey]]
+    operators_by_sha256: Mapping[str, BearerKey]
     source: Path
     digest: str

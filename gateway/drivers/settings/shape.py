@@ -15,12 +15,12 @@ from gateway.core.mapping import FieldChange
 from gateway.core.money import Amount
 from gateway.drivers.settings.model import (
     Admin,
+    BearerKey,
     Clocks,
     Egress,
     Limits,
     Port,
     Rate,
-    TenantKey,
     TenantRate,
     Timeouts,
     Webhook,
@@ -82,7 +82,7 @@ class TenantShape(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     name: SomeText | None = None
-    keys: tuple[TenantKey, ...] = ()
+    keys: tuple[BearerKey, ...] = ()
     return_origins: frozenset[Origin] = frozenset()
     rate_limit: TenantRate | None = TenantRate()
     webhook: Webhook | None = None

@@ -12,7 +12,7 @@ from yaml.nodes import Node
 
 from gateway.core.money import currency_digits
 from gateway.drivers.settings.accounts import Common, Seat, previous_endpoint_id, resolve_account
-from gateway.drivers.settings.model import AccountEntry, DepositMethod, Tenant, TenantKey
+from gateway.drivers.settings.model import AccountEntry, DepositMethod, Tenant
 from gateway.drivers.settings.problems import Path, unknown
 from gateway.drivers.settings.reading import Reading
 from gateway.drivers.settings.routing import resolve_routing
@@ -43,23 +43,6 @@ def resolve_tenant(name: str, shape: TenantShape, node: Node, common: Common) ->
         deposit_methods={method: _method(method, given) for method, given in shape.deposit_methods.items()},
         routing=resolve_routing(("tenants", name, "routing"), shape.routing, known, common.reading),
     )
-
-
-def find_keys(tenants: Iterable[Tenant], reading: Reading) -> Mapping[str, tuple[str, TenantKey]]:
-    """Index every bearer key by its hash; a hash used twice, or an id twice in one tenant, is noted."""
-    found: dict[str, tuple[str, TenantKey]] = {}
-    for tenant in tenants:
-        ids: set[str] = set()
-        for number, key in enumerate(tenant.keys):
-            path: Path = ("tenants", tenant.id, "keys", number)
-            if key.id in ids:
-                reading.note((*path, "id"), f'"{key.id}" is already the id of another key of this tenant')
-            if key.sha256 in found:
-                owner, other = found[key.sha256]
-                reading.note((*path, "sha256"), f'is already key "{other.id}" of tenant {owner}')
-            ids.add(key.id)
-            found.setdefault(key.sha256, (tenant.id, key))
-    return found
 
 
 def find_endpoints(tenants: Iterable[Tenant], reading: Reading) -> Mapping[str, AccountEntry]:

@@ -1,0 +1,187 @@
+"""Bearer keys at both listeners: read exactly, ended by their date, and an operator's key names who acted."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from gateway.core.signing import sha256_hex
+from gateway.core.views import rfc3339
+from tests.clocks import START, VirtualClock
+from tests.creditkey_story import BEGUN, act, edit
+from tests.house import House, Reply, key_of, open_house, psp_body
+
+shared = pytest.mark.asyncio(loop_scope="module")
+
+DANA, KIM, OLD = (
+    "gw_dana_test-key-of-one-operator",
+    "gw_kim_test-key-of-another",
+    "made-before-keys-had-a-form",
+)
+PATHS = {"tenant": "/v1/accounts", "operator": "/admin/v1/reviews"}
+KEYS = {"tenant": key_of("acme"), "operator": DANA}
+
+
+def with_keys(settings: dict[str, Any]) -> None:
+    """Give the operators three keys, and both listeners the hash of nothing and of one blank."""
+    blank = [{"id": f"x{number}", "sha256": sha256_hex(text)} for number, text in enumerate(("", " ", "\u00a0"))]
+    settings["tenants"]["acme"]["keys"] += blank
+    settings["server"]["admin"] |= {
+        "key_sha256": sha256_hex(OLD),
+        "keys": [
+            {"id": "dana", "sha256": sha256_hex(DANA)},
+            {"id": "kim", "sha256": sha256_hex(KIM), "expires": rfc3339(START + timedelta(hours=1))},
+            *blank,
+        ],
+    }
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def office(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+    """A running house whose operators have keys of their own."""
+    async with open_house(tmp_path_factory.mktemp("office"), change=with_keys) as opened:
+        yield opened
+
+
+async def ask(house: House, who: str, *authorization: str) -> int:
+    """The status of a reading call with these ``Authorization`` headers."""
+    url = (house.url if who == "tenant" else house.admin_url) + PATHS[who]
+    async with house.http.get(url, headers=[("Authorization", value) for value in authorization]) as response:
+        return response.status
+
+
+async def operate(house: House, method: str, path: str, body: Any = None, *, key: str = DANA) -> Reply:
+    """Call the operators' listener."""
+    headers = {"Authorization": f"Bearer {key}"}
+    async with house.http.request(method, house.admin_url + path, json=body, headers=headers) as response:
+        return Reply(response.status, response.headers, await response.text())
+
+
+# What is a key
+
+
+@shared
+@pytest.mark.parametrize("who", PATHS)
+@pytest.mark.parametrize("form", ["Bearer {}", "bearer {}", "BEARER  {}"])
+async def test_a_key_opens_its_listener(office: House, who: str, form: str) -> None:
+    """The scheme's case is free, and blanks between scheme and key are only a separator."""
+    assert await ask(office, who, form.format(KEYS[who])) == 200
+
+
+@shared
+@pytest.mark.parametrize("who", PATHS)
+@pytest.mark.parametrize(
+    "form",
+    [
+        "Bearer",
+        "Bearer ",
+        "Bearer  ",
+        "Bearer \u00a0",
+        "Bearer \u2003",
+        "Bearer \u00a0{}",
+        "Bearer {}\u00a0",
+        "Bearer {}\u2003",
+        "Bearer {} {}",
+        "Bearer\u00a0{}",
+        "Bearer,{}",
+        'Bearer "{}"',
+        "Basic {}",
+        "{}",
+    ],
+)
+async def test_what_is_not_exactly_a_key_is_refused(office: House, who: str, form: str) -> None:
+    """Nothing, blanks of any kind and a key beside something else open nothing, even where their hash is listed."""
+    assert await ask(office, who, form.format(KEYS[who], KEYS[who])) == 401
+
+
+@shared
+@pytest.mark.parametrize("who", PATHS)
+async def test_two_authorization_headers_are_refused(office: House, who: str) -> None:
+    """A proxy and the gateway could believe different ones, so neither counts, in any order and also when equal."""
+    right, wrong = f"Bearer {KEYS[who]}", "Bearer gw_k1_nobody"
+    for sent in ((right, wrong), (wrong, right), (right, right)):
+        assert await ask(office, who, *sent) == 401
+
+
+@shared
+async def test_no_key_opens_the_other_listener(office: House) -> None:
+    """A tenant's key is nothing to operators, nor an operator's to tenants."""
+    assert await ask(office, "tenant", f"Bearer {KEYS['operator']}") == 401
+    assert await ask(office, "operator", f"Bearer {KEYS['tenant']}") == 401
+
+
+async def test_an_operators_key_ends(tmp_path: Path) -> None:
+    """From its date on a key opens nothing; the others do."""
+    clock = VirtualClock()
+    async with open_house(tmp_path, change=with_keys, clock=clock) as house:
+        before = await ask(house, "operator", f"Bearer {KIM}")
+        clock.set(START + timedelta(hours=1))
+        assert (before, await ask(house, "operator", f"Bearer {KIM}")) == (200, 401)
+        assert await ask(house, "operator", f"Bearer {DANA}") == 200
+
+
+# Who acted
+
+
+async def suspicious(house: House) -> Any:
+    """A payment under review."""
+    payment = await BEGUN["authorized"](house)
+    await edit(house, payment, amount="1.00")
+    await act(house, payment, "sync")
+    return payment
+
+
+@shared
+@pytest.mark.parametrize(
+    ("key", "named", "kept"),
+    [
+        (DANA, None, "dana"),
+        (DANA, "kim@example", "dana (kim@example)"),
+        (OLD, "kim", "operator (kim)"),
+    ],
+)
+async def test_the_key_is_the_actor(office: House, key: str, named: str | None, kept: str) -> None:
+    """What is stored begins with the key's id; whom a body names stands behind it and never alone."""
+    payment = await suspicious(office)
+    body = {"reason": "looked", **({"actor": named} if named else {})}
+    assert (await operate(office, "POST", f"/admin/v1/reviews/{payment['id']}/resolve", body, key=key)).status == 200
+    assert (await office.events(payment["id"]))[-1]["details"]["actor"] == kept
+
+
+@shared
+async def test_changing_calls_are_audited(office: House, caplog: pytest.LogCaptureFixture) -> None:
+    """Each changing call, refused ones too, is one line with key, route and target; others have a request line."""
+    caplog.set_level(logging.INFO, logger="gateway")
+    calls = {
+        "/admin/v1/reviews/{payment_id}/resolve": {"reason": "looked"},
+        "/admin/v1/operations/{id}/resolve": {"reason": "looked", "outcome": "declined"},
+        "/admin/v1/inbox/{id}/replay": {},
+        "/admin/v1/inbox/{id}/reverify": {},
+        "/admin/v1/deliveries/{id}/redeliver": None,
+    }
+    for number, (route, body) in enumerate(calls.items()):
+        path = route.replace("{payment_id}", "{id}").replace("{id}", f"one_{number}")
+        assert (await operate(office, "POST", path, body)).status == 404
+    await operate(office, "GET", "/admin/v1/inbox")
+    lines = [vars(record) for record in caplog.records if record.message == "operators' call"]
+    assert [(line["operator"], line["route"], line["target"]) for line in lines] == [
+        ("dana", route, f"one_{number}") for number, route in enumerate(calls)
+    ]
+    requests = [vars(record) for record in caplog.records if record.message == "request"]
+    assert {line["operator"] for line in requests} == {"dana"}
+    assert [line["request_id"] for line in requests[:-1]] == [line["request_id"] for line in lines]
+    assert DANA not in caplog.text
+
+
+@shared
+async def test_a_tenants_request_names_no_operator(office: House, caplog: pytest.LogCaptureFixture) -> None:
+    """The field belongs to the operators' listener."""
+    caplog.set_level(logging.INFO, logger="gateway")
+    await office.create(psp_body())
+    assert not [record for record in caplog.records if hasattr(record, "operator")]
