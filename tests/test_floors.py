@@ -30,8 +30,8 @@ FLOORS = {
 
 LAYERS: dict[int, tuple[str, ...]] = {
     0: (
-        "core.errors core.secret",
-        "core.money core.wire core.strictjson core.signing core.ids core.expressions",
+        "core.errors core.secret core.encodings",
+        "core.money core.wire core.strictjson core.signing core.ids core.expressions core.masking",
         "core.commands core.facts core.rules",
         "core.payment core.mapping core.requests core.outcome",
         "core.draft core.fitting core.verdicts core.documents core.views core.validation",
@@ -45,8 +45,8 @@ LAYERS: dict[int, tuple[str, ...]] = {
         "drivers.sender drivers.registry",
     ),
     3: (
-        "flows.context",
         "flows.redaction",
+        "flows.context",
         "flows.session flows.succession flows.housekeeping flows.delivery flows.restored",
         "flows.outbox",
         "flows.record",

@@ -18,6 +18,7 @@ from gateway.core.views import rfc3339
 from gateway.drivers.settings import Settings
 from gateway.drivers.store.inbox import VERDICTS, InboxFilter, InboxRow, StoredCallback
 from gateway.flows import inbox as callbacks
+from gateway.flows.redaction import Masks
 from gateway.web.inbox import CallbackList, JudgeAgain, RejudgedView, callback_detail, callback_view
 
 COLUMNS = ("id", "received_at", "tenant", "account", "verdict", "reason", "detail", "payment_id")
@@ -80,7 +81,7 @@ def show(inbox_id: str, config: Path, as_json: bool) -> None:
     row = asyncio.run(_found(settings, inbox_id))
     if row is None:
         raise click.ClickException(f"no tenant of the settings has a callback {inbox_id}")
-    shown = callback_detail(row, settings)
+    shown = callback_detail(row, Masks(settings))
     if as_json:
         print_json(shown)
         return

@@ -19,6 +19,7 @@ from gateway.drivers.clock import Clock, Ids
 from gateway.drivers.settings import AccountEntry, Settings, Tenant
 from gateway.drivers.store.queries import Store
 from gateway.drivers.store.statements import milliseconds
+from gateway.flows.redaction import Masks
 from gateway.provider import Session
 
 ATTEMPTS = 100
@@ -95,6 +96,7 @@ class Gateway:
         self.is_stopping = False
         self.restored_at: datetime | None = None
         self.seen_since_restored: set[str] = set()
+        self.masks = Masks(settings)
         self.sessions: dict[tuple[str, str], tuple[Session, datetime]] = {}
         self.last_lookup: dict[str, datetime] = {}
         self._running: dict[str, asyncio.Task[Any]] = {}

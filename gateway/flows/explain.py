@@ -11,6 +11,7 @@ import msgspec
 
 from gateway.core.errors import CallbackRejected, Reason
 from gateway.core.facts import Event, Refused, Repeated
+from gateway.core.masking import Mask
 from gateway.core.payment import Payment
 from gateway.core.views import rfc3339
 from gateway.drivers.settings import AccountEntry
@@ -18,7 +19,7 @@ from gateway.drivers.store.inbox import StoredCallback
 from gateway.flows.context import Gateway
 from gateway.flows.effects import NAMES, Judged, judged
 from gateway.flows.inbox import UNKNOWN_SENDER, entry_of
-from gateway.flows.redaction import Restored, Tried, masked, restore
+from gateway.flows.redaction import Restored, Tried, restore
 from gateway.provider import Check, Explains, Explanation
 
 ORDER: tuple[tuple[str, frozenset[Reason]], ...] = (
@@ -49,6 +50,7 @@ async def explain(gw: Gateway, row: StoredCallback) -> Explained:
     entry = entry_of(gw, row)
     found = restore(gw.settings.server.secret, entry, row)
     proof, said = _proof(entry, found)
+    proof = _masked(proof, gw.masks.of(entry.tenant))
     proof = msgspec.structs.replace(proof, notes=(*_not_kept(row), *proof.notes))
     if not isinstance(said, Event):
         refused = said.reason if isinstance(said, CallbackRejected) else None
@@ -83,9 +85,9 @@ def _proof(entry: AccountEntry, found: Restored) -> tuple[Explanation, Event | C
     except Exception as broken:  # a plugin's mistake is an explanation too
         said = CallbackRejected(Reason.UNAUTHENTIC, f"the plugin failed to verify: {type(broken).__name__}")
     if isinstance(entry.provider, Explains):
-        return _masked(entry.provider.explain(found.callback, entry.account), entry), said
+        return entry.provider.explain(found.callback, entry.account), said
     detail = said.detail if isinstance(said, CallbackRejected) else ""
-    check = Check(name="verify", passed=not isinstance(said, CallbackRejected), detail=masked(detail, entry))
+    check = Check(name="verify", passed=not isinstance(said, CallbackRejected), detail=detail)
     note = () if found.is_known else (UNKNOWN_SENDER,)
     return Explanation(checks=(check,), notes=note), said
 
@@ -96,12 +98,12 @@ def _not_kept(row: StoredCallback) -> tuple[str, ...]:
     return body if row.headers else (*body, "the headers were not kept")
 
 
-def _masked(proof: Explanation, entry: AccountEntry) -> Explanation:
-    """What a plugin told, with the account's secrets blotted out should it have forgotten one."""
+def _masked(proof: Explanation, mask: Mask) -> Explanation:
+    """What a plugin told, without secrets should it have forgotten one."""
     return Explanation(
-        checks=tuple(Check(name=one.name, passed=one.passed, detail=masked(one.detail, entry)) for one in proof.checks),
-        signed={form: masked(text, entry) for form, text in proof.signed.items()},
-        notes=tuple(masked(note, entry) for note in proof.notes),
+        checks=tuple(Check(name=one.name, passed=one.passed, detail=mask.over(one.detail)) for one in proof.checks),
+        signed={form: mask.over(text) for form, text in proof.signed.items()},
+        notes=tuple(mask.over(note) for note in proof.notes),
     )
 
 

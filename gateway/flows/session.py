@@ -32,6 +32,7 @@ async def account_of(gw: Gateway, entry: AccountEntry) -> Account:
     held = gw.sessions.get(name)
     if held is None or gw.clock.now() >= held[1]:
         held = await _log_in(gw, entry)
+        gw.masks.learn(entry, held[0].token)
         gw.sessions[name] = held
     return replace(entry.account, session=held[0])
 

@@ -14,12 +14,11 @@ from aiohttp import web
 
 from gateway.core.facts import Refused
 from gateway.core.views import rfc3339
-from gateway.drivers.settings import AccountEntry, Settings
 from gateway.drivers.store.inbox import VERDICTS, Earlier, InboxFilter, InboxRow, StoredCallback
 from gateway.flows import inbox
 from gateway.flows.effects import NAMES
 from gateway.flows.inbox import Order, Rejudged
-from gateway.flows.redaction import masked
+from gateway.flows.redaction import Masks
 from gateway.web.keys import GATEWAY
 from gateway.web.listing import cursor_of, limit_of, one_of, page_of, time_of
 from gateway.web.operators import Actor, OperatorsRoute, actor_of, asked, body_of, tenants_of
@@ -93,20 +92,19 @@ def callback_view(row: InboxRow) -> CallbackView:
     return CallbackView(**_outside(row))
 
 
-def callback_detail(row: StoredCallback, settings: Settings) -> CallbackDetail:
-    """Show a stored callback whole, without the secrets of its account."""
-    tenant = settings.tenants.get(row.tenant)
-    entry = tenant.accounts.get(row.account) if tenant is not None else None
-    body = _clean(row.body.decode("utf-8", "surrogateescape"), entry)
+def callback_detail(row: StoredCallback, masks: Masks) -> CallbackDetail:
+    """Show a stored callback whole, without the secrets of its tenant."""
+    clean = masks.of(row.tenant).over
+    body = clean(row.body.decode("utf-8", "surrogateescape"))
     is_text = not any("\udc80" <= character <= "\udcff" for character in body)
     is_kept = row.size == len(row.body)
     return CallbackDetail(
         **_outside(row),
-        query=_clean(row.query, entry),
-        headers=[(name, _clean(value, entry)) for name, value in row.headers],
+        query=clean(row.query),
+        headers=[(name, clean(value)) for name, value in row.headers],
         body=body if is_kept and is_text else None,
         body_base64=None if is_text else base64.b64encode(body.encode("utf-8", "surrogateescape")).decode(),
-        event=None if row.event is None else msgspec.json.decode(_clean(row.event, entry)),
+        event=None if row.event is None else msgspec.json.decode(clean(row.event)),
         history=row.history,
     )
 
@@ -147,7 +145,7 @@ async def show_callback(request: web.Request) -> Reply:
     """``GET /admin/v1/inbox/{id}``."""
     gw = request.app[GATEWAY]
     row = await inbox.find(gw, request.match_info["id"])
-    return Reply(view=callback_detail(row, gw.settings))
+    return Reply(view=callback_detail(row, gw.masks))
 
 
 async def replay(request: web.Request) -> Reply:
@@ -186,7 +184,3 @@ def _outside(row: InboxRow) -> dict[str, Any]:
         "received_at": rfc3339(row.received_at),
         "next_attempt_at": None if due is None else rfc3339(due),
     }
-
-
-def _clean(text: str, entry: AccountEntry | None) -> str:
-    return text if entry is None else masked(text, entry)

@@ -1,0 +1,132 @@
+"""Take secrets out of texts that others wrote, in whatever form they stand there.
+
+``Mask`` knows a set of secrets; ``line`` makes a provider's text fit to be stored and shown. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from gateway.core.encodings import base64_cores, decoded, hex_form, without_control, written_forms
+
+SHORT = 6
+"""A secret with fewer characters is found only where it stands alone: it may be a part of any word."""
+
+_BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=")
+
+
+class _Form(NamedTuple):
+    """One form of a secret, in lower case. ``alone``: only as a whole word; ``within``: a part of a base64 text."""
+
+    text: str
+    alone: bool = False
+    within: bool = False
+
+
+def stars(_: str) -> str:
+    """What is shown instead of a secret."""
+    return "***"
+
+
+class Mask:
+    """A set of secrets, to be found as they are, in any case, percent-encoded, escaped, in base64 or in hex.
+
+    Finding nothing is cheap. A text that holds a secret only below an encoding is given back decoded: what matters
+    is that the secret is gone.
+    """
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._forms = tuple({form for secret in secrets if secret for form in _forms(secret)})
+        self._needles = tuple({form.text for form in self._forms})
+
+    def holds(self, text: str) -> bool:
+        """Whether a secret stands in a text."""
+        return self.over(text) != text
+
+    def over(self, text: str, instead: Callable[[str], str] = stars) -> str:
+        """The text with ``instead(what stood there)`` where a secret stood; the same text where there is none."""
+        masked = self._replaced(text, instead)
+        plain = decoded(masked)
+        if plain == masked:
+            return masked
+        cleaned = self._replaced(plain, instead)
+        return masked if cleaned == plain else cleaned
+
+    def _replaced(self, text: str, instead: Callable[[str], str]) -> str:
+        lowered = _lowered(text)
+        if not any(needle in lowered for needle in self._needles):
+            return text
+        parts, done = [], 0
+        for begin, end in _joined(span for form in self._forms for span in _places(form, lowered, text)):
+            parts += [text[done:begin], instead(text[begin:end])]
+            done = end
+        return "".join([*parts, text[done:]])
+
+
+def line(text: str, mask: Mask, longest: int) -> str:
+    """A provider's text as one line of at most ``longest`` characters, without control characters and secrets.
+
+    Control characters go first: a secret must not come together when somebody else removes them later.
+    """
+    joined = without_control(text)
+    masked = mask.over(joined)
+    shown = masked if masked != joined else mask.over(without_control(text, " "))
+    return re.sub(" {2,}", " ", shown).strip()[:longest].rstrip()
+
+
+def _forms(secret: str) -> Iterator[_Form]:
+    alone = len(secret) < SHORT
+    for written in written_forms(secret):
+        yield _Form(written.lower(), alone=alone)
+    if not alone:
+        yield _Form(hex_form(secret))
+        for core in base64_cores(secret):
+            yield _Form(core.lower(), within=True)
+
+
+def _lowered(text: str) -> str:
+    """The text in lower case, each character where it was."""
+    lowered = text.lower()
+    return lowered if len(lowered) == len(text) else "".join(map(_lowered_character, text))
+
+
+def _lowered_character(character: str) -> str:
+    return character.lower()[:1] or character
+
+
+def _places(form: _Form, lowered: str, text: str) -> Iterator[tuple[int, int]]:
+    """Where a form stands, each as (begin, end)."""
+    begin = lowered.find(form.text)
+    while begin >= 0:
+        end = begin + len(form.text)
+        if form.within:
+            begin, end = _whole_base64(text, begin, end)
+        if not form.alone or _stands_alone(text, begin, end):
+            yield begin, end
+        begin = lowered.find(form.text, end)
+
+
+def _stands_alone(text: str, begin: int, end: int) -> bool:
+    return not (text[max(begin - 1, 0) : begin].isalnum() or text[end : end + 1].isalnum())
+
+
+def _whole_base64(text: str, begin: int, end: int) -> tuple[int, int]:
+    """The whole base64 text around a part of it: with a secret its neighbours, such as a user's name, go too."""
+    while begin > 0 and text[begin - 1] in _BASE64:
+        begin -= 1
+    while end < len(text) and text[end] in _BASE64:
+        end += 1
+    return begin, end
+
+
+def _joined(places: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The places in order, those that overlap as one."""
+    joined: list[tuple[int, int]] = []
+    for begin, end in sorted(places):
+        if joined and begin < joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((begin, end))
+    return joined
