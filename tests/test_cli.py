@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 import re
 import signal
 import socket
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -19,6 +22,7 @@ import yaml
 
 from gateway import demo
 from gateway.cli import stage
+from gateway.cli.foreground import ENDING, IGNORED
 from gateway.cli.loading import load
 from gateway.cli.timeline import ORDER, merge
 from gateway.drivers.store.webhooks import DeliveryRow
@@ -364,7 +368,15 @@ def test_serve_prints_exactly_one_ready_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "signals", [[signal.SIGTERM], [signal.SIGINT], [signal.SIGTERM] * 50, [signal.SIGINT, signal.SIGTERM]]
+    "signals",
+    [
+        [signal.SIGTERM],
+        [signal.SIGINT],
+        [signal.SIGHUP, signal.SIGQUIT],
+        [signal.SIGQUIT, signal.SIGHUP],
+        [signal.SIGTERM] * 50,
+        [*IGNORED, signal.SIGINT, *IGNORED, signal.SIGTERM],
+    ],
 )
 def test_serve_stops_cleanly(tmp_path: Path, signals: list[signal.Signals]) -> None:
     """A stop signal, once or more often, ends with 0 and without a traceback; every log line is JSON."""
@@ -384,7 +396,7 @@ async def main():
         os.kill(os.getpid(), signal.SIGTERM)
         await stop.wait()
 asyncio.run(main())
-for number in (signal.SIGTERM, signal.SIGINT):
+for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1):
     os.kill(os.getpid(), number)
 """
 
@@ -393,6 +405,40 @@ def test_a_signal_after_the_stop_is_harmless() -> None:
     """Between the loop's end and the process's end a further signal still finds exit code 0."""
     ended = subprocess.run([sys.executable, "-c", STOPPED], capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_nohup_is_obeyed() -> None:
+    """A process that was started to survive its terminal does."""
+    survivor = """
+import asyncio, os, signal
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+from gateway.cli.foreground import stop_signal
+async def main():
+    with stop_signal() as stop:
+        os.kill(os.getpid(), signal.SIGHUP)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert not stop.is_set()
+asyncio.run(main())
+"""
+    ended = subprocess.run([sys.executable, "-c", survivor], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_stopped_demo_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
+    """A signal in the middle of the demo ends it with 1, and its folder is gone."""
+    command = [sys.executable, "-m", "gateway", "demo"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        while "1." not in process.stdout.readline():
+            pass
+        assert list(tmp_path.iterdir())
+        process.send_signal(number)
+        process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_serve_warns_loudly_of_development(tmp_path: Path) -> None:
@@ -487,6 +533,16 @@ def test_simulate_on_a_taken_port_fails(tmp_path: Path) -> None:
 # demo
 
 
+@pytest.fixture
+def own_signals() -> Iterator[None]:
+    """Give the test process its signals back after a command that ran in it."""
+    kept = {number: signal.getsignal(number) for number in (*ENDING, *IGNORED)}
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("own_signals")
 def test_the_demo_plays_to_its_end() -> None:
     """Every step holds; the story shows the wire body under the tenant's keys, the alerts and all timelines."""
     result = run("demo")
@@ -500,6 +556,7 @@ def test_the_demo_plays_to_its_end() -> None:
         assert len(re.findall(rf"^ [0-9]+ +\S+Z +payment\.{kind} ", result.stdout, re.MULTILINE)) == times
 
 
+@pytest.mark.usefixtures("own_signals")
 def test_the_demo_ends_with_1_at_the_step_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not as expected ends the story there, named, and later steps are not played."""
 

@@ -7,6 +7,7 @@ import asyncio
 import click
 
 from gateway.cli.exits import FAILED
+from gateway.cli.foreground import until_stopped
 
 
 @click.command()
@@ -20,5 +21,5 @@ def demo(context: click.Context) -> None:
     # Here and not above: the story stands on this package, whose parts must be there first.
     from gateway.demo import play
 
-    if not asyncio.run(play()):
+    if not asyncio.run(until_stopped(play())):
         context.exit(FAILED)

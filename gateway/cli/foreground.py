@@ -6,34 +6,56 @@ import asyncio
 import contextlib
 import gc
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from types import FrameType
+from typing import Any, TypeVar
 
 COLLECT_AFTER = 20_000
 """Allocations between two young collections: a request makes thousands of objects and leaves none behind."""
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+"""Each of them ends the process cleanly."""
+
+IGNORED = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO)
+"""They mean nothing here, and would end the process at once if nobody took them."""
+
+T = TypeVar("T")
 
 
 @contextlib.contextmanager
 def stop_signal() -> Iterator[asyncio.Event]:
-    """Give an event that SIGTERM and SIGINT set, for the time of the block. A second one during the stop is harmless.
+    """Give an event that the signals of ``ENDING`` set, for the time of the block. A second one changes nothing.
 
-    Plain handlers, not the loop's: those are gone before the process is. Once the block has ended well both signals
-    are ignored to the very end; after an error they end the process again.
+    Plain handlers, not the loop's: those are gone before the process is. Once the block has ended well these signals
+    are ignored to the very end; after an error they end the process again. SIGHUP stays ignored under ``nohup``.
     """
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
 
     def told(_number: int, _frame: FrameType | None) -> None:
         loop.call_soon_threadsafe(stop.set)
 
-    _handle(told)
+    ending = [one for one in ENDING if one != signal.SIGHUP or signal.getsignal(one) != signal.SIG_IGN]
+    _handle(ending, told)
+    _handle(IGNORED, signal.SIG_IGN)
     try:
         yield stop
     except BaseException:
-        _handle(signal.SIG_DFL)
+        _handle(ending, signal.SIG_DFL)
         raise
-    _handle(signal.SIG_IGN)
+    _handle(ending, signal.SIG_IGN)
+
+
+async def until_stopped(work: Coroutine[Any, Any, T]) -> T | None:
+    """Do ``work``; None when a signal ended it first."""
+    with stop_signal() as stop:
+        working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            stopping.cancel()
+            return working.result()
+        working.cancel()
+        await asyncio.wait((working,))
+        return None
 
 
 def settle_memory() -> None:
@@ -43,6 +65,9 @@ def settle_memory() -> None:
     gc.set_threshold(COLLECT_AFTER)
 
 
-def _handle(action: Callable[[int, FrameType | None], object] | signal.Handlers) -> None:
-    for number in _SIGNALS:
+def _handle(
+    numbers: tuple[signal.Signals, ...] | list[signal.Signals],
+    action: Callable[[int, FrameType | None], object] | signal.Handlers,
+) -> None:
+    for number in numbers:
         signal.signal(number, action)

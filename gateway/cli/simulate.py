@@ -42,7 +42,7 @@ async def _simulate(loaded: Loaded, sockets: Mapping[str, socket.socket]) -> Non
             raise click.UsageError("server.port is 0: give server.public_url, so that simulators know where to call")
         return url
 
-    async with simulating(loaded, sockets, address):
-        with stop_signal() as stop:
+    with stop_signal() as stop:
+        async with simulating(loaded, sockets, address):
             announce(sockets)
             await stop.wait()
