@@ -1,7 +1,8 @@
 """Logs: one JSON object per line on stderr. What is not listed here never reaches a log.
 
 A record of ours is a fixed sentence plus fields of ``FIELDS``. Of a library's record only its place is told, of an
-exception only its type and its stack's places: their texts quote URLs, headers and what came over the wire.
+exception only its type and its stack's places: their texts quote URLs, headers and what came over the wire. What a
+library repeats is one line a minute (``repeats.py``).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from gateway.core.views import rfc3339
+from gateway.drivers.repeats import OURS, OncePerMinute, is_ours
 
 FIELDS = (
     "request_id",
@@ -34,17 +36,17 @@ FIELDS = (
     "plugin",
     "operator",
     "target",
+    "repeated",
 )
 """The extra fields a record may carry, in the order they are written. All others are dropped."""
 
 LIBRARY_MESSAGE = "a library logged"
 """Stands for the message of every logger that is not ours."""
 
-_OURS = "gateway"
 _LONGEST = 1000  # characters of one field: a log line is read by people
 _DEEPEST = 5  # causes of causes told of one exception
 
-_log = logging.getLogger(_OURS)
+_log = logging.getLogger(OURS)
 
 
 class JsonLines(logging.Formatter):
@@ -52,16 +54,15 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Format one record. Arguments of the message are never filled in: they are not on the list."""
-        is_ours = record.name == _OURS or record.name.startswith(f"{_OURS}.")
         line: dict[str, Any] = {
             "time": rfc3339(datetime.fromtimestamp(record.created, UTC)),
             "level": record.levelname.lower(),
-            "message": str(record.msg) if is_ours else LIBRARY_MESSAGE,
+            "message": str(record.msg) if is_ours(record) else LIBRARY_MESSAGE,
         }
-        if not is_ours:
+        if not is_ours(record):
             line |= {"logger": record.name, "place": f"{record.pathname}:{record.lineno}"}
         line |= {name: _plain(vars(record)[name]) for name in FIELDS if name in vars(record)}
-        if record.exc_info and record.exc_info[1] is not None:
+        if record.exc_info and record.exc_info[1] is not None and "repeated" not in line:
             line["exception"] = exception_told(record.exc_info[1])
         return json.dumps(line)
 
@@ -82,6 +83,7 @@ def setup_logging() -> None:
     """Send every log of this process to stderr as JSON lines: ours from INFO, libraries' from WARNING."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
+    handler.addFilter(OncePerMinute())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     _log.setLevel(logging.INFO)
     logging.captureWarnings(True)

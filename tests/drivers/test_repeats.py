@@ -1,0 +1,66 @@
+"""A library that repeats itself fills no disk."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+
+from gateway.drivers import repeats
+from gateway.drivers.repeats import OncePerMinute
+from gateway.drivers.telemetry import JsonLines
+
+
+def record(at: float, *, name: str = "asyncio", line: int = 7, error: Exception | None = None) -> logging.LogRecord:
+    """One record at this second."""
+    exc_info = None if error is None else (type(error), error, error.__traceback__)
+    made = logging.LogRecord(name, logging.ERROR, "/lib/place.py", line, "socket.accept()", (), exc_info)
+    made.created = at
+    return made
+
+
+def failed(kind: type[Exception]) -> Exception:
+    """An exception that was raised here."""
+    try:
+        raise kind
+    except kind as error:
+        return error
+
+
+def written(records: list[logging.LogRecord]) -> list[dict[str, object]]:
+    """The lines that these records make."""
+    once = OncePerMinute()
+    return [json.loads(JsonLines().format(one)) for one in records if once.filter(one)]
+
+
+def test_a_repeated_error_is_one_line_a_minute() -> None:
+    """A thousand equal errors in 100 s are two lines: the first with its stack, the second with a count."""
+    lines = written([record(number / 10, error=failed(OSError)) for number in range(1001)])
+    assert [line.get("repeated") for line in lines] == [None, 600]
+    assert ["exception" in line for line in lines] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        record(1, name="aiohttp.server"),
+        record(1, line=8),
+        record(1, error=failed(OSError)),
+        record(1, error=failed(ValueError)),
+    ],
+)
+def test_another_error_is_written_at_once(other: logging.LogRecord) -> None:
+    """Another logger, place or kind of exception is something new."""
+    assert len(written([record(0), other])) == 2
+
+
+def test_our_own_lines_are_never_held_back() -> None:
+    """Each says something of its own."""
+    assert len(written([record(0, name="gateway") for _ in range(5)])) == 5
+
+
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Places beyond the limit push out the oldest, which is then new again."""
+    monkeypatch.setattr(repeats, "MOST_PLACES", 2)
+    assert len(written([record(0, line=line) for line in (1, 2, 3, 1, 1)])) == 4
