@@ -31,7 +31,7 @@ FLOORS = {
 LAYERS: dict[int, tuple[str, ...]] = {
     0: (
         "core.errors core.secret core.encodings",
-        "core.money core.wire core.strictjson core.signing core.ids core.expressions core.masking",
+        "core.money core.wire core.strictjson core.signing core.ids core.expressions core.patterns core.masking",
         "core.commands core.facts core.rules",
         "core.payment core.mapping core.requests core.outcome",
         "core.draft core.fitting core.verdicts core.documents core.views core.validation",
@@ -80,7 +80,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
 it may import every named part, no named part may import it, and neither may its equals."""
 
 LIBRARIES: dict[str, frozenset[str]] = {
-    "core": frozenset({"msgspec", "iso4217", "jmespath"}),
+    "core": frozenset({"msgspec", "iso4217", "jmespath", "re2"}),
     "provider": frozenset({"msgspec"}),
     "hookspecs": frozenset({"pluggy"}),
     "__init__": frozenset(),

@@ -1,46 +1,70 @@
-"""JMESPath, for computed fields and routing: compiled at load, searched over plain values."""
+"""JMESPath, for computed fields and routing: compiled at load, searched in a bounded number of steps."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 import jmespath
 from jmespath.exceptions import JMESPathError
-from jmespath.functions import Functions
+from jmespath.functions import Functions, signature
+from jmespath.visitor import Options, TreeInterpreter
 
-_UNFIT = (JMESPathError, TypeError, ValueError, ArithmeticError, RecursionError)
+STEPS = 20_000
+"""How much one search may do: parts of the expression that are evaluated, once for each element they are evaluated for,
+and the elements of what is made, compared or handed to a function (of a text, each 64 characters)."""
+
+DEEPEST = 300
+"""How deeply the parts of one expression may be nested; a search goes down as far within one stack."""
+
+_UNFIT = (JMESPathError, TypeError, ValueError, ArithmeticError)
 """What a search raises over a value its expression does not fit. The library lets Python's own errors through:
 ``amount < `1` `` over a text amount is a ``TypeError``, ``ceil`` of the text "inf" an ``OverflowError``."""
+
+_MAKES = frozenset({"multi_select_list", "multi_select_dict", "flatten", "slice", "function_expression"})
+"""Parts that make lists, mappings and texts."""
+
+_SKIM = frozenset({"keys", "length", "map", "merge", "not_null", "reverse", "to_array", "type", "values"})
+"""Functions that do not look into the elements of what they are given."""
+
+
+class TooManySteps(Exception):  # not a fault: the expression and the value do not go together
+    """A search would take more than ``STEPS``. What it finds is not known, so nothing may be built on it."""
+
+    def __init__(self) -> None:
+        super().__init__(f"takes more than {STEPS} steps over this payment")
 
 
 class Expression(Protocol):
     """A compiled expression."""
 
     def search(self, value: Any) -> Any:
-        """What the expression finds in a value; None for nothing."""
+        """What the expression finds in a value; None for nothing. Raises ``TooManySteps``."""
         ...
 
 
 class _Compiled:
     """An expression that finds nothing where it does not fit, and equals another of the same text."""
 
-    __slots__ = ("_parsed", "text")
+    __slots__ = ("_measures", "_root", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._parsed = jmespath.compile(text)
+        self._root: Mapping[str, Any] = jmespath.compile(text).parsed
+        self._measures = _measures(self._root)
 
     def search(self, value: Any) -> Any:
         """Search, with nothing as the answer to everything that does not fit."""
         try:
-            return self._parsed.search(value)
+            return _Interpreter(self._measures).visit(self._root, value)
         except _UNFIT:
             return None
+        except RecursionError:
+            raise TooManySteps from None
 
-    def calls(self) -> Iterator[tuple[str, int]]:
-        """The functions it calls, each with the number of arguments."""
-        return _calls_in(self._parsed.parsed)
+    def nodes(self) -> Iterator[tuple[Mapping[str, Any], int]]:
+        """Its parts, each with how deeply it is nested."""
+        return _nodes(self._root)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Compiled) and self.text == other.text
@@ -52,12 +76,76 @@ class _Compiled:
         return f"Expression({self.text!r})"
 
 
+Measure = Callable[[object, int], int]
+"""Say how many steps it takes to go through a value; where it is more than the given number, how many more does not
+matter."""
+
+
+class _Functions(Functions):
+    @signature({"types": ["string"]}, {"types": ["array-string"]})
+    def _func_join(self, separator: str, texts: list[str]) -> str:
+        """Join as the library does, unless the separators alone are too long: no other function multiplies."""
+        if len(separator) * len(texts) > STEPS * 64:
+            raise TooManySteps
+        return separator.join(texts)
+
+
+_OPTIONS = Options(custom_functions=_Functions())
+
+
+class _Interpreter(TreeInterpreter):
+    """The library's interpreter, for one search, counting its steps. ``measures`` are by ``id`` of a part."""
+
+    def __init__(self, measures: Mapping[int, Measure]) -> None:
+        super().__init__(_OPTIONS)
+        self._measure_of = measures.get
+        self._methods: dict[str, Callable[..., Any]] = {}
+        self._left = STEPS
+
+    def visit(self, node: Any, *args: Any, **kwargs: Any) -> Any:
+        """Evaluate one part. Not by ``super()``, which would need half as much stack again."""
+        kind = node["type"]
+        method = self._methods.get(kind)
+        if method is None:
+            method = self._methods[kind] = getattr(self, f"visit_{kind}")
+        found = method(node, *args, **kwargs)
+        measure = self._measure_of(id(node))
+        self._left -= 1 if measure is None else measure(found, self._left)
+        if self._left < 0:
+            raise TooManySteps
+        return found
+
+
+def _length(value: object, _most: int = 0) -> int:
+    """The steps to make a value: it and its elements, or 64 characters each."""
+    if isinstance(value, str):
+        return 1 + (len(value) >> 6)
+    return 1 + len(value) if isinstance(value, list | dict) else 1
+
+
+def _size(value: object, most: int) -> int:
+    """The steps to go through all that a value holds, as often as it holds it."""
+    total, waiting = 0, [value]
+    while waiting and total <= most:
+        one = waiting.pop()
+        total += _length(one)
+        if isinstance(one, dict):
+            waiting.extend(one)
+            waiting.extend(one.values())
+        elif isinstance(one, list):
+            waiting.extend(one)
+    return total
+
+
 def compile_expression(text: str) -> Expression:
     """Compile JMESPath. Raises ``ValueError`` that says what does not parse, or which function is called wrongly."""
     try:
         compiled = _Compiled(text)
-        for name, given in compiled.calls():
-            _check_call(name, given)
+        for node, depth in compiled.nodes():
+            if depth > DEEPEST:
+                raise RecursionError
+            if node["type"] == "function_expression":
+                _check_call(node["value"], len(node["children"]))
     except RecursionError:
         raise ValueError("is no JMESPath expression: nested too deeply") from None
     except ValueError as problem:  # a JMESPathError is one
@@ -76,9 +164,25 @@ def _check_call(name: str, given: int) -> None:
         raise ValueError(f'function "{name}" takes {wanted} argument(s), not {given}')
 
 
-def _calls_in(node: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
-    if node["type"] == "function_expression":
-        yield node["value"], len(node["children"])
-    for child in node["children"]:
-        if isinstance(child, Mapping):  # a slice has plain numbers
-            yield from _calls_in(child)
+def _nodes(root: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], int]]:
+    waiting = [(root, 1)]
+    while waiting:
+        node, depth = waiting.pop()
+        yield node, depth
+        waiting += [(child, depth + 1) for child in _children(node)]
+
+
+def _measures(root: Mapping[str, Any]) -> dict[int, Measure]:
+    """How to measure what each part finds, where making it or going through it may take more than one step."""
+    made = {id(node): _length for node, _ in _nodes(root) if node["type"] in _MAKES}
+    used = {id(child): _size for node, _ in _nodes(root) if _looks_into(node) for child in _children(node)}
+    return {**made, **used}
+
+
+def _looks_into(node: Mapping[str, Any]) -> bool:
+    """Whether a part goes through the whole of what the parts below it find."""
+    return node["type"] == "comparator" or (node["type"] == "function_expression" and node["value"] not in _SKIM)
+
+
+def _children(node: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [child for child in node["children"] if isinstance(child, Mapping)]  # a slice has plain numbers

@@ -16,7 +16,8 @@ import msgspec
 from msgspec.structs import replace
 
 from gateway.core.commands import CreatePayment
-from gateway.core.expressions import Expression, compile_expression
+from gateway.core.expressions import Expression, TooManySteps, compile_expression
+from gateway.core.patterns import compile_pattern
 
 WIRE_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 
@@ -145,7 +146,11 @@ def fill(fields: FieldMap, command: CreatePayment) -> list[Member]:
     for field in sorted(fields.fields, key=_own_last):
         if field.origin is Origin.PROVIDER:
             continue
-        value = _value_of(field, command)
+        try:
+            value = _value_of(field, command)
+        except TooManySteps as stopped:
+            problems.append((_path_of(field), f"from: {stopped}"))
+            continue
         value = field.values.get(value, value)
         problem = _problem_of_value(field, value)
         if problem:
@@ -202,7 +207,7 @@ def _problem_of_value(field: Field, value: str) -> str | None:
         return "is required by this account" if field.required else None
     if len(value) > field.max_length:
         return f"is longer than {field.max_length} characters"
-    if field.pattern is not None and re.fullmatch(field.pattern, value) is None:
+    if field.pattern is not None and not compile_pattern(field.pattern).fits(value):
         return f"does not match {field.pattern}"
     return None
 
@@ -273,9 +278,9 @@ def _problems_of_limits(change: FieldChange) -> list[str]:
         problems.append("max_length must be 1 to 255")
     if change.pattern is not None:
         try:
-            re.compile(change.pattern)
-        except re.error as problem:
-            problems.append(f"pattern is no regular expression: {problem}")
+            compile_pattern(change.pattern)
+        except ValueError as problem:
+            problems.append(str(problem))
     return problems
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from gateway.core.errors import TenantError, invalid
-from gateway.core.expressions import Expression
+from gateway.core.expressions import Expression, TooManySteps
 from gateway.core.money import Money
 from gateway.core.requests import CreateBody
 from gateway.drivers.settings import AccountEntry, DepositMethod, RoutingRule, Tenant
@@ -68,11 +68,17 @@ def _method(tenant: Tenant, body: CreateBody) -> DepositMethod | None:
 
 
 def _rule(tenant: Tenant, body: CreateBody) -> RoutingRule:
-    """The first rule that matches, else one to the tenant's only account."""
+    """The first rule that matches, else one to the tenant's only account.
+
+    A rule whose expression cannot be searched to its end may be the one that matches: the payment is refused.
+    """
     seen = msgspec.to_builtins(body, enc_hook=_amount_text)
-    for rule in tenant.routing:
-        if rule.when is None or _holds(rule.when, seen):
-            return rule
+    for number, rule in enumerate(tenant.routing):
+        try:
+            if rule.when is None or _holds(rule.when, seen):
+                return rule
+        except TooManySteps as stopped:
+            raise TenantError("no_route", f"routing rule [{number}]: when {stopped}") from None
     if len(tenant.accounts) != 1:
         raise TenantError("no_route", "name an account or a deposit_method")
     return RoutingRule(account=next(iter(tenant.accounts)))

@@ -105,6 +105,16 @@ def test_limits_are_those_of_what_is_sent(change: FieldChange, given: dict[str, 
     assert refusals(compiled(x=change), command(**given)) == [("$.fields.x", problem)]
 
 
+def test_expression_that_takes_too_many_steps() -> None:
+    """A computed value that cannot be found within the steps is a problem of its field; the others are still judged."""
+    endless = " | ".join(["metadata", *["[@, @][]"] * 20])
+    fields = compiled(x=FieldChange(computed=endless), y=FieldChange(max_length=2))
+    assert refusals(fields, command(y="long")) == [
+        ("$.fields.x", "from: takes more than 20000 steps over this payment"),
+        ("$.fields.y", "is longer than 2 characters"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("expression", "value"),
     [

@@ -110,6 +110,20 @@ def test_no_route(tmp_path: Path, rules: tuple[str, ...]) -> None:
     assert refused(tenant(tmp_path, *rules), body()).code == "no_route"
 
 
+def test_rule_that_cannot_be_searched_to_its_end(tmp_path: Path) -> None:
+    """A rule that takes too many steps over an order refuses it, by its number: it may be the one that matches."""
+    endless = " | ".join(["metadata.list", *["[@, @][]"] * 20])
+    owner = tenant(
+        tmp_path, "{when: currency == 'EUR', account: any}", f"{{when: '{endless}', account: any}}", "{account: more}"
+    )
+    error = refused(owner, body(metadata={"list": [1, 2]}))
+    assert (error.code, error.detail) == (
+        "no_route",
+        "routing rule [1]: when takes more than 20000 steps over this payment",
+    )
+    assert chain(owner, body(metadata={})) == ["more"]
+
+
 def test_unknown_account(tmp_path: Path) -> None:
     """An account that does not exist is refused and not replaced by what a rule says."""
     assert refused(tenant(tmp_path, "{account: any}"), body(account="anny")).code == "unknown_account"
