@@ -42,7 +42,8 @@ LAYERS: dict[int, tuple[str, ...]] = {
     1: ("provider", "hookspecs", "__init__"),
     2: (
         "drivers.repeats",
-        "drivers.addresses drivers.clock drivers.telemetry drivers.settings drivers.store",
+        "drivers.addresses drivers.clock drivers.telemetry",
+        "drivers.settings drivers.store",
         "drivers.sender drivers.registry",
     ),
     3: (

@@ -56,6 +56,6 @@ def is_forbidden(address: str) -> bool:
         found = ipaddress.ip_address(address)
     except ValueError:
         return True
-    if found.version == 6 and found not in _GLOBAL_IPV6:
-        return True
+    if found.version == 6 and (found not in _GLOBAL_IPV6 or found.scope_id is not None):
+        return True  # a zone is for link-local addresses; on another one it only chooses the way out
     return any(found in network for network in _NETWORKS)

@@ -3,23 +3,44 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from urllib.parse import urlsplit
 
 from gateway.core.wire import absolute_url, origin_of
+from gateway.drivers.addresses import is_forbidden
 from gateway.drivers.settings.around import Around
+
+_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
+_ENDS_IN_A_NUMBER = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)\.?")
+"""What browsers and resolvers read as an IPv4 address, in any of its spellings: ``127.1``, ``0x7f000001``."""
 
 
 def _is_local(host: str) -> bool:
     """A courtesy at load, by the text alone; the sender judges the real address at every connect."""
+    name = host.rstrip(".")
+    return name == "localhost" or name.endswith(".localhost") or (_is_address(host) and is_forbidden(host))
+
+
+def _is_address(host: str) -> bool:
+    return ":" in host or _ENDS_IN_A_NUMBER.fullmatch(host) is not None
+
+
+def _is_plain(host: str) -> bool:
+    """Whether a host in lower case is a name, or an address in the one form that all programs read alike."""
+    if not _is_address(host):
+        return _NAME.fullmatch(host) is not None
     try:
-        return not ipaddress.ip_address(host).is_global
+        ipaddress.ip_address(host)
     except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+        return False
+    return "%" not in host
 
 
 def target_url(text: str, around: Around) -> str:
-    """Check where we send to: absolute; outside development https and not this machine or a private network."""
+    """Check where we send to: absolute, with a plain host; outside development https and no private address."""
     parts = absolute_url(text)
+    if not _is_plain(parts.hostname or ""):
+        raise ValueError("must have a host name such as shop.example or an IP address in its usual form")
     if around.development:
         return text
     if parts.scheme != "https":
