@@ -31,14 +31,16 @@ def misfit_of(payment: Payment, operation: Operation | None, seen: Observation, 
         return ReviewReason.CURRENCY
     if not _totals_fit(payment, operation, seen, terms):
         return ReviewReason.AMOUNT
-    if seen.payment_id not in (None, payment.id):
-        return ReviewReason.REFERENCE
-    if seen.merchant_reference not in (None, payment.merchant_reference):
-        return ReviewReason.REFERENCE
     known = payment.provider_reference
-    if terms.lookups and known is not None and seen.provider_reference not in (None, known):
+    if names_another(payment, seen) or (terms.lookups and known and seen.provider_reference not in (None, known)):
         return ReviewReason.REFERENCE
     return None
+
+
+def names_another(payment: Payment, seen: Observation) -> bool:
+    """Whether it names a payment id or a merchant reference of ours that is not this payment's."""
+    is_same_id = seen.payment_id in (None, payment.id)
+    return not (is_same_id and seen.merchant_reference in (None, payment.merchant_reference))
 
 
 def _totals_fit(payment: Payment, operation: Operation | None, seen: Observation, terms: Terms) -> bool:

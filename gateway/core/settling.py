@@ -1,4 +1,4 @@
-"""Settle an operation: by its own reply, by what a lookup or a proved callback shows, never by the clock.
+"""Settle an operation: by its own reply, by what a lookup or a proved callback shows, by a person, never by the clock.
 
 An absent effect is proved by two reads a quiet period apart.
 """
@@ -11,14 +11,26 @@ from msgspec.structs import replace
 
 from gateway.core.commands import Kind
 from gateway.core.draft import Draft
-from gateway.core.facts import Cause, Declined, Observation
-from gateway.core.payment import Failure, FailureCode, Operation, ReviewReason, State, Status
+from gateway.core.facts import Cause, Declined, Observation, Ruled, Stage
+from gateway.core.payment import Failure, FailureCode, Operation, Payment, ReviewReason, State, Status
 from gateway.core.rules import Terms
 from gateway.core.verdicts import Shown, shows
 
 REPLY_KNOWS_MORE = frozenset({Kind.CREATE, Kind.COMPLETE})
 """While these are on their way no lookup settles them: only the reply knows the address of the payment page, and
 whether the provider took the completion."""
+
+_STAGE_OF = {
+    State.AWAITING_CUSTOMER: Stage.AWAITING_CUSTOMER,
+    State.PROCESSING: Stage.PROCESSING,
+    State.AUTHORIZED: Stage.AUTHORIZED,
+    State.CAPTURED: Stage.CAPTURED,
+    State.PARTIALLY_REFUNDED: Stage.CAPTURED,
+    State.REFUNDED: Stage.CAPTURED,
+    State.CANCELED: Stage.CANCELED,
+    State.FAILED: Stage.FAILED,
+}
+"""What a state says of the stage at the provider; the states that are not listed say nothing."""
 
 
 def settle(draft: Draft, seen: Observation, cause: Cause, terms: Terms, at: datetime) -> None:
@@ -27,15 +39,16 @@ def settle(draft: Draft, seen: Observation, cause: Cause, terms: Terms, at: date
     if operation is None or not operation.is_open:
         return
     own_reply_first = cause is Cause.CALLBACK or (cause is Cause.LOOKUP and operation.kind in REPLY_KNOWS_MORE)
-    if operation.status is Status.SENDING and own_reply_first:
-        return
     shown = shows(operation, seen, cause)
-    if shown is Shown.DONE:
+    if operation.status is Status.SENDING and own_reply_first:
+        if operation.kind is Kind.UPDATE and shown is Shown.DONE:
+            _take_total(draft, operation)
+    elif shown is Shown.DONE:
         succeed(draft, operation, seen)
     elif shown is Shown.EXCLUDED:
         _not_done(draft)
     elif cause is Cause.REPLY:
-        leave_open(draft, "the answer does not show the effect")
+        settle_as_known(draft, "the answer does not show the effect")
     elif cause is Cause.LOOKUP and shown is Shown.NOT_YET:
         _read_contrary(draft, terms, at)
     elif cause is Cause.LOOKUP and operation.kind is Kind.REFUND and seen.refunded is not None:
@@ -49,12 +62,17 @@ def succeed(draft: Draft, operation: Operation, seen: Observation) -> None:
         case Kind.COMPLETE:
             draft.set(completed=True)
         case Kind.UPDATE:
-            order = operation.order if operation.order is not None else draft.payment.order
-            draft.set(money=draft.payment.money.with_amount(operation.amount), order=order)
+            _take_total(draft, operation)
         case Kind.REFUND if seen.refunded is None:
             follow_total(draft, replace(seen, refunded=operation.before.refunded + operation.amount))
         case _:
             pass
+
+
+def _take_total(draft: Draft, operation: Operation) -> None:
+    """An update had its effect: the payment has the new total and, where one was given, the new order."""
+    order = operation.order if operation.order is not None else draft.payment.order
+    draft.set(money=draft.payment.money.with_amount(operation.amount), order=order)
 
 
 def _read_contrary(draft: Draft, terms: Terms, at: datetime) -> None:
@@ -101,6 +119,22 @@ def end_without_effect(draft: Draft, failure: Failure, status: Status) -> None:
         draft.type = "operation.declined"
 
 
+def settle_as_known(draft: Draft, why: str) -> None:
+    """Judge an operation whose reply leaves it open by the payment as it is now: a callback may have come first."""
+    operation = draft.operation
+    if operation is None or not operation.is_open or operation.kind is Kind.CREATE:
+        leave_open(draft, why)
+        return
+    known = _as_known(draft.payment)
+    shown = shows(operation, known, Cause.CALLBACK)
+    if shown is Shown.DONE:
+        succeed(draft, operation, known)
+    elif shown is Shown.EXCLUDED:
+        _not_done(draft)
+    else:
+        leave_open(draft, why)
+
+
 def leave_open(draft: Draft, why: str) -> None:
     """Keep the outcome open, unless a proved fact already showed that a create had its effect."""
     operation = draft.operation
@@ -110,6 +144,16 @@ def leave_open(draft: Draft, why: str) -> None:
         draft.settle(Status.SUCCEEDED, note=why)
     else:
         draft.settle(Status.UNKNOWN, note=why)
+
+
+def _as_known(payment: Payment) -> Observation:
+    """The payment as it is now, in the words of an observation."""
+    return Observation(
+        stage=_STAGE_OF.get(payment.state, Stage.UNKNOWN),
+        amount=payment.money.amount,
+        captured=payment.captured,
+        refunded=payment.refunded,
+    )
 
 
 def miss(draft: Draft, terms: Terms, at: datetime) -> None:
@@ -135,3 +179,21 @@ def follow_total(draft: Draft, seen: Observation) -> None:
     draft.set(refunded=seen.refunded, state=State.REFUNDED if whole else State.PARTIALLY_REFUNDED)
     if draft.operation is None or draft.operation.kind is not Kind.REFUND:
         draft.details["made_elsewhere"] = "true"
+
+
+def rule(draft: Draft, decided: Ruled) -> None:
+    """Settle by a person's word. What the operation would have moved is moved only by proof; this frees the payment."""
+    operation = draft.operation
+    if operation is None or operation.status is not Status.UNKNOWN:
+        return
+    failure = None
+    if decided.outcome == Status.DECLINED:
+        failure = Failure(code=FailureCode.NOT_DONE, message=decided.reason)
+    if operation.kind is Kind.CREATE and failure is not None and draft.payment.state is State.CREATED:
+        draft.set(state=State.FAILED, failure=failure)
+    if decided.outcome == Status.SUCCEEDED:
+        succeed(draft, operation, Observation(stage=Stage.UNKNOWN))
+    draft.settle(Status(decided.outcome), failure=failure, note=f"{decided.actor}: {decided.reason}")
+    draft.details |= {"actor": decided.actor, "reason": decided.reason, "outcome": decided.outcome}
+    is_no = failure is not None and operation.is_tenants
+    draft.type = draft.type or ("operation.declined" if is_no else "payment.updated")

@@ -19,7 +19,6 @@ from typing import assert_never
 
 import msgspec
 
-from gateway.core.commands import Kind
 from gateway.core.draft import Change, Draft, finish
 from gateway.core.errors import Reason
 from gateway.core.facts import (
@@ -37,10 +36,19 @@ from gateway.core.facts import (
     Stage,
     Unknown,
 )
-from gateway.core.fitting import captured_by, in_digits, misfit_of
+from gateway.core.fitting import captured_by, in_digits, misfit_of, names_another
 from gateway.core.payment import Failure, FailureCode, Operation, Payment, ReviewReason, State, Status
 from gateway.core.rules import Terms
-from gateway.core.settling import decline, end_without_effect, follow_total, leave_open, miss, settle, succeed
+from gateway.core.settling import (
+    decline,
+    end_without_effect,
+    follow_total,
+    leave_open,
+    miss,
+    rule,
+    settle,
+    settle_as_known,
+)
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,11 +116,8 @@ CLOSED_TO_CALLBACKS = frozenset(
 EXPIRES = frozenset({State.CREATED, State.AWAITING_CUSTOMER, State.PROCESSING})
 """States the expiry clock may end."""
 
-_REFUSED_AS = {
-    ReviewReason.CURRENCY: Reason.CURRENCY,
-    ReviewReason.AMOUNT: Reason.AMOUNT,
-    ReviewReason.REFERENCE: Reason.NOT_FOUND,
-}
+_REFUSED_AS = {ReviewReason.CURRENCY: Reason.CURRENCY, ReviewReason.AMOUNT: Reason.AMOUNT}
+"""How a callback that does not fit is refused; one of another reference as not found, or as another attempt's."""
 
 
 def row_of(payment: Payment, terms: Terms, at: datetime) -> str:
@@ -136,14 +141,13 @@ def apply(
         case Observation():
             _observe(draft, fact, cause, terms, at)
         case Pending(observation=observation):
-            leave_open(draft, "provider_pending")
-            _fill(draft, payment.state, observation, terms)
+            _accept_pending(draft, observation, terms)
         case Declined():
             decline(draft, fact, at)
         case NeverSent():
             end_without_effect(draft, Failure(code=FailureCode.NOT_SENT, message=fact.message), Status.NOT_SENT)
         case Unknown():
-            leave_open(draft, fact.message)
+            settle_as_known(draft, fact.message)
         case Absent():
             miss(draft, terms, at)
         case Expired():
@@ -154,10 +158,22 @@ def apply(
         case Resolved():
             _resolve(draft, fact, terms, at)
         case Ruled():
-            _rule(draft, fact)
+            rule(draft, fact)
         case _:
             assert_never(fact)
     return finish(payment, operation, draft, cause=cause, messages=terms.rules.messages, at=at)
+
+
+def _accept_pending(draft: Draft, seen: Observation, terms: Terms) -> None:
+    """Accepted, not done: learn what the answer names, and judge the operation by the payment as it is now."""
+    seen = in_digits(seen, draft.payment.money.digits)
+    misfit = misfit_of(draft.payment, draft.operation, seen, terms)
+    if misfit is not None:
+        leave_open(draft, f"the answer names another {misfit}")
+        return
+    began = draft.payment.state
+    settle_as_known(draft, "provider_pending")
+    _fill(draft, began, seen, terms)
 
 
 def _observe(draft: Draft, seen: Observation, cause: Cause, terms: Terms, at: datetime) -> None:
@@ -166,7 +182,8 @@ def _observe(draft: Draft, seen: Observation, cause: Cause, terms: Terms, at: da
     if misfit is not None and cause is Cause.REPLY:
         leave_open(draft, f"the answer names another {misfit}")
     elif misfit is not None:
-        draft.refusal = _REFUSED_AS[misfit]
+        another = Reason.NOT_FOUND if names_another(draft.payment, seen) else Reason.IN_PROGRESS
+        draft.refusal = _REFUSED_AS.get(misfit, another)
         draft.flag(misfit, at)
     elif cause is Cause.CALLBACK and _other_attempt(draft.payment, seen):
         draft.refusal = Reason.IN_PROGRESS
@@ -259,24 +276,6 @@ def _resolve(draft: Draft, decided: Resolved, terms: Terms, at: datetime) -> Non
         draft.set(state=state, expired_at=at if state is State.EXPIRED else payment.expired_at)
     draft.details |= {"actor": decided.actor, "reason": decided.reason}
     draft.type = "payment.updated"
-
-
-def _rule(draft: Draft, decided: Ruled) -> None:
-    """Settle by a person's word. What the operation would have moved is moved only by proof; this frees the payment."""
-    operation = draft.operation
-    if operation is None or operation.status is not Status.UNKNOWN:
-        return
-    failure = None
-    if decided.outcome == Status.DECLINED:
-        failure = Failure(code=FailureCode.NOT_DONE, message=decided.reason)
-    if operation.kind is Kind.CREATE and failure is not None and draft.payment.state is State.CREATED:
-        draft.set(state=State.FAILED, failure=failure)
-    if decided.outcome == Status.SUCCEEDED:
-        succeed(draft, operation, Observation(stage=Stage.UNKNOWN))
-    draft.settle(Status(decided.outcome), failure=failure, note=f"{decided.actor}: {decided.reason}")
-    draft.details |= {"actor": decided.actor, "reason": decided.reason, "outcome": decided.outcome}
-    is_no = failure is not None and operation.is_tenants
-    draft.type = draft.type or ("operation.declined" if is_no else "payment.updated")
 
 
 EVENT_TYPES = (

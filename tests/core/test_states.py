@@ -250,7 +250,7 @@ MISFITS: list[tuple[str, dict[str, Any], Observation, ReviewReason, Reason]] = [
         {"provider_reference": "CK-1"},
         saw(Stage.CAPTURED, provider_reference="CK-2"),
         ReviewReason.REFERENCE,
-        Reason.NOT_FOUND,
+        Reason.IN_PROGRESS,
     ),
 ]
 
