@@ -30,8 +30,9 @@ FLOORS = {
 
 LAYERS: dict[int, tuple[str, ...]] = {
     0: (
-        "core.errors core.secret core.encodings",
-        "core.money core.wire core.strictjson core.signing core.ids core.expressions core.patterns core.masking",
+        "core.errors core.secret core.encodings core.cards",
+        "core.money core.wire core.strictjson core.signing core.ids core.expressions core.patterns core.masking"
+        " core.card_data",
         "core.commands core.facts core.rules",
         "core.payment core.mapping core.requests core.outcome",
         "core.draft core.fitting core.verdicts core.documents core.views core.validation",

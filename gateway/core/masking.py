@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from gateway.core.cards import without_card_numbers
 from gateway.core.encodings import base64_cores, decoded, hex_form, without_control, written_forms
 
 SHORT = 6
@@ -66,14 +67,14 @@ class Mask:
 
 
 def line(text: str, mask: Mask, longest: int) -> str:
-    """A provider's text as one line of at most ``longest`` characters, without control characters and secrets.
+    """A provider's text as one line of at most ``longest`` characters, without secrets and card numbers.
 
     Control characters go first: a secret must not come together when somebody else removes them later.
     """
     joined = without_control(text)
     masked = mask.over(joined)
     shown = masked if masked != joined else mask.over(without_control(text, " "))
-    return re.sub(" {2,}", " ", shown).strip()[:longest].rstrip()
+    return re.sub(" {2,}", " ", without_card_numbers(shown)).strip()[:longest].rstrip()
 
 
 def _forms(secret: str) -> Iterator[_Form]:

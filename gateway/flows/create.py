@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
+from gateway.core.card_data import refuse_card_data
 from gateway.core.commands import Checkout, CreatePayment, Customer, FetchPayment, Kind, Order, Urls
 from gateway.core.errors import Conflict, TenantError, invalid
 from gateway.core.facts import Cause
@@ -14,7 +15,7 @@ from gateway.core.money import Money, currency_digits
 from gateway.core.payment import Operation, Payment, PaymentEvent, State, Status
 from gateway.core.requests import CreateBody
 from gateway.core.signing import make_token
-from gateway.core.validation import amount_problems, card_fields, order_problems, url_problems
+from gateway.core.validation import amount_problems, order_problems, url_problems
 from gateway.drivers.settings import AccountEntry, Tenant
 from gateway.drivers.store import statements
 from gateway.drivers.store.statements import Statement
@@ -29,7 +30,7 @@ async def create(gw: Gateway, tenant: Tenant, claim: Claim, body: CreateBody) ->
     """Create a payment. Raises ``TenantError``; afterwards the payment exists, whatever the provider says."""
 
     async def plan() -> Intent:
-        route, money = judge_create(gw, tenant, body)
+        route, money = judge_create(gw, tenant, body, claim.idempotency_key)
         payment = new_payment(gw, route.entry, body, money)
         forgotten = await find_forgotten(gw, payment, route.entry, *route.fallback)
         entry = forgotten or route.entry
@@ -43,21 +44,19 @@ async def create(gw: Gateway, tenant: Tenant, claim: Claim, body: CreateBody) ->
     try:
         return await once(gw, claim, plan)
     except Conflict:
-        route, _ = judge_create(gw, tenant, body)
+        route, _ = judge_create(gw, tenant, body, claim.idempotency_key)
         holder = await gw.store.holder(tenant.id, route.entry.name, body.merchant_reference)
         raise TenantError(
             "duplicate_reference", "a live payment already has this merchant_reference", payment_id=holder
         ) from None
 
 
-def judge_create(gw: Gateway, tenant: Tenant, body: CreateBody) -> tuple[routing.Route, Money]:
-    """Check everything a create says that does not need the store; all wrong members at once."""
+def judge_create(gw: Gateway, tenant: Tenant, body: CreateBody, idempotency_key: str) -> tuple[routing.Route, Money]:
+    """Check everything a create says that does not need the store; all wrong members of a kind at once."""
     digits = currency_digits(body.currency, gw.settings.currencies)
     if digits is None:
         raise TenantError("currency_not_supported", f"{body.currency} is no currency known here")
-    cards = card_fields(body)
-    if cards:
-        raise TenantError("card_data_refused", f"{', '.join(cards)} seems to hold a card number")
+    refuse_card_data(body, idempotency_key)
     problems = [
         *amount_problems("$.amount", body.amount, digits),
         *order_problems(body.order, digits, body.amount),

@@ -102,7 +102,7 @@ class Masks:
         return mask
 
     def line(self, tenant: str, text: str, longest: int) -> str:
-        """A provider's text as it may be stored and shown: one clean line without secrets."""
+        """A provider's text as it may be stored and shown: one clean line without secrets and card numbers."""
         return line(text, self.of(tenant), longest)
 
     def learn(self, entry: AccountEntry, session: Secret) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, TypeVar
 import msgspec
 from aiohttp import web
 
+from gateway.core.card_data import refuse_card_data
 from gateway.core.errors import TenantError, invalid
 from gateway.flows.context import log
 from gateway.web.bearer import refuse_expired, sent_key_hash
@@ -24,7 +25,7 @@ OperatorsRoute = tuple[str, str, Callable[[web.Request], Awaitable[Reply]]]
 
 _READING = ("GET", "HEAD")
 
-T = TypeVar("T")
+T = TypeVar("T", bound=msgspec.Struct)
 
 
 def with_key(handler: Callable[[web.Request], Awaitable[Reply]]) -> Callable[[web.Request], Awaitable[web.Response]]:
@@ -61,8 +62,10 @@ def _audited(request: web.Request) -> dict[str, str]:
 
 
 async def body_of(request: web.Request, wanted: type[T]) -> T:
-    """The body as one of our types. Raises the problem that fits."""
-    return read_as(await read_json(request, request.app[GATEWAY].settings.timeouts.request_body), wanted)
+    """The body as one of our types, without card numbers. Raises the problem that fits."""
+    body = read_as(await read_json(request, request.app[GATEWAY].settings.timeouts.request_body), wanted)
+    refuse_card_data(body)
+    return body
 
 
 def asked(request: web.Request, known: Collection[str]) -> dict[str, str]:

@@ -12,6 +12,7 @@ import msgspec
 from aiohttp import web
 
 from gateway.core import strictjson
+from gateway.core.cards import without_card_numbers
 from gateway.core.documents import amount_hook
 from gateway.core.errors import TenantError, invalid
 from gateway.core.views import to_json
@@ -174,7 +175,7 @@ def place_of(message: str) -> tuple[str, str]:
     for pattern, sentence in ((_UNKNOWN, "is not known"), (_MISSING, "is required")):
         named = pattern.fullmatch(what)
         if named is not None:
-            return f"{path}.{named[1]}", sentence
+            return without_card_numbers(f"{path}.{named[1]}"), sentence
     if "matching regex" in what:
         return path, "has characters that are not allowed here"
     return path, what[:1].lower() + what[1:].replace("`", "").replace("JsonNumber", "number")

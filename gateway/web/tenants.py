@@ -163,6 +163,7 @@ _COMMAND_CODES = (
     "invalid_state",
     "under_review",
     "provider_error",
+    "card_data_refused",
 )
 _CREATE_CODES = (
     *(code for code in _COMMAND_CODES if code not in ("not_found", "invalid_state", "under_review")),
@@ -171,7 +172,6 @@ _CREATE_CODES = (
     "no_route",
     "currency_not_supported",
     "deposit_method_not_found",
-    "card_data_refused",
 )
 _WITH_OPERATION = {200: PaymentWithOperation, 202: PaymentWithOperation}
 
@@ -218,7 +218,7 @@ ROUTES: tuple[Route, ...] = (
         summary="Take the money of an authorized payment",
         body=CaptureBody,
         answers=_WITH_OPERATION,
-        codes=(*_COMMAND_CODES, "amount_too_large", "card_data_refused"),
+        codes=(*_COMMAND_CODES, "amount_too_large"),
         is_idempotent=True,
     ),
     Route(
@@ -228,7 +228,7 @@ ROUTES: tuple[Route, ...] = (
         summary="Change amount or order before capture",
         body=UpdateBody,
         answers=_WITH_OPERATION,
-        codes=(*_COMMAND_CODES, "increase_over_limit", "card_data_refused"),
+        codes=(*_COMMAND_CODES, "increase_over_limit"),
         is_idempotent=True,
     ),
     Route(

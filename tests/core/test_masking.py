@@ -86,6 +86,7 @@ def test_letters_that_grow_in_lower_case_move_nothing() -> None:
         ("declined\r\nsee\tbelow ", "declined see below"),
         (f"token {SECRET[:4]}\0{SECRET[4:]} is wrong", "token *** is wrong"),
         (f"{SECRET[:9]}\u2028{SECRET[9:]}", "***"),
+        ("card 4111 1111\t1111 1111 declined", "card ****1111 declined"),
         ("x" * 20, "x" * 12),
         (" \0 ", ""),
     ],

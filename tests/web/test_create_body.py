@@ -408,11 +408,18 @@ async def test_credit_key_needs_an_order(shared_house: House, member: str) -> No
         {"metadata": {"note": "378282246310005"}},
         {"metadata": {"note": "4222222222222"}},
         {"order": item(name=f"Gift {VISA}")},
+        {"metadata": {"note": "4111.1111/1111_1111"}},
+        {"metadata": {"first": "41111111", "other": "x", "second": "11111111"}},
+        {"customer": {"id": VISA}},
+        {"customer": {"phone": VISA}},
+        {"customer": {"email": f"{VISA}@shop.example"}},
+        {"merchant_reference": "4111-1111-1111-1111"},
+        {"return_url": f"https://shop.example/paid?card={VISA}"},
     ],
     ids=str,
 )
 async def test_card_numbers_are_refused(shared_house: House, change: dict[str, Any]) -> None:
-    """A card number in a free text is refused, and the answer does not repeat it."""
+    """A card number anywhere in a body is refused, and the answer does not repeat it."""
     reply = await shared_house.create(psp_body(**change))
     assert (reply.status, reply.json["code"]) == (422, "card_data_refused")
     assert not any(number in reply.text for number in (VISA, "5555", "378282246310005", "4222222222222"))
@@ -423,8 +430,8 @@ async def test_card_numbers_are_refused(shared_house: House, change: dict[str, A
     "change",
     [
         {"merchant_reference": VISA},
-        {"customer": {"id": VISA}},
-        {"customer": {"phone": VISA}},
+        {"customer": {"id": "4111111111"}},
+        {"customer": {"phone": "+44 1632 960961"}},
         {"order": item(sku=VISA)},
         {"order": item(merchant_id=VISA)},
         {"metadata": {"note": "4111111111111112"}},
@@ -434,8 +441,25 @@ async def test_card_numbers_are_refused(shared_house: House, change: dict[str, A
     ids=str,
 )
 async def test_numbers_that_are_no_card_numbers_pass(shared_house: House, change: dict[str, Any]) -> None:
-    """Ids, references, SKUs and phones are not looked at, and digits without the right sum are no card."""
+    """References and SKUs may be long numbers, and digits without the right sum are no card."""
     assert (await shared_house.create(psp_body(**change))).status == 201
+
+
+@shared
+async def test_a_card_number_as_idempotency_key_is_refused(shared_house: House) -> None:
+    """A key is stored like everything else."""
+    reply = await shared_house.create(psp_body(), key=VISA)
+    assert (reply.status, reply.json["code"]) == (422, "card_data_refused")
+    assert "Idempotency-Key" in reply.json["detail"]
+    assert VISA not in reply.text
+
+
+@shared
+async def test_an_unknown_member_that_is_a_card_number_is_not_quoted(shared_house: House) -> None:
+    """What is wrong is said without it."""
+    reply = await shared_house.create(psp_body(**{VISA: "x"}))
+    assert reply.status == 422
+    assert VISA not in reply.text
 
 
 # Accounts, methods, routes

@@ -1,0 +1,111 @@
+"""Which members of a body hold a card number. Every text of every body is tested; how, stands in one table.
+
+docs/adr/0023 weighs what is refused by mistake against what would be kept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from gateway.core.cards import (
+    holds_card_number,
+    holds_issued_number,
+    is_written_as_on_a_card,
+    may_hold_card_number,
+    split_number,
+)
+from gateway.core.encodings import decoded
+from gateway.core.errors import TenantError
+
+Test = Callable[[str], bool]
+
+TESTS: dict[str, Test] = {
+    "merchant_reference": is_written_as_on_a_card,
+    "merchant_id": is_written_as_on_a_card,
+    "sku": is_written_as_on_a_card,
+    "id": holds_issued_number,
+    "phone": holds_issued_number,
+    "phone_number": holds_issued_number,
+    "zip": holds_issued_number,
+    "email": holds_issued_number,
+    "rep_email": holds_issued_number,
+    "return_url": holds_issued_number,
+    "cancel_url": holds_issued_number,
+}
+"""How members that honestly hold long numbers are tested, by their name; all others are free texts."""
+
+IDEMPOTENCY_KEY = "Idempotency-Key"
+
+_ONLY_DIGITS = re.compile(r"(?:[\W_]*\d){4,15}[\W_]*")
+
+
+class _Text(NamedTuple):
+    """One text of a body, and how it is tested."""
+
+    field: str
+    text: str
+    test: Test = holds_card_number
+
+
+def refuse_card_data(body: msgspec.Struct | None, idempotency_key: str = "") -> None:
+    """Refuse a request that holds a card number anywhere. Raises ``card_data_refused``, which names the members."""
+    found = card_fields(body, idempotency_key)
+    if found:
+        raise TenantError("card_data_refused", f"{', '.join(found)} seems to hold a card number")
+
+
+def card_fields(body: msgspec.Struct | None, idempotency_key: str = "") -> list[str]:
+    """The members of a request that seem to hold a card number, or a part of one."""
+    texts = list(_texts(body, "$"))
+    if may_hold_card_number(idempotency_key):
+        texts.append(_Text(IDEMPOTENCY_KEY, idempotency_key, holds_issued_number))
+    reference = getattr(body, "merchant_reference", None)
+    found = [one.field for one in texts if _holds(one, reference)]
+    return found or _fields_of_split_number([one for one in texts if one.test is holds_card_number])
+
+
+def _holds(one: _Text, reference: str | None) -> bool:
+    """Whether a text holds a card number, as it is or below percent and other escapes.
+
+    Ids and addresses are tested without the order's own reference, which may be a long number by itself.
+    """
+    text = decoded(one.text)
+    if reference is not None and one.test is holds_issued_number:
+        text = text.replace(reference, "")
+    return one.test(text)
+
+
+def _fields_of_split_number(texts: list[_Text]) -> list[str]:
+    parts = [one for one in texts if _ONLY_DIGITS.fullmatch(one.text)]
+    place = split_number([one.text for one in parts])
+    return [one.field for one in parts[slice(*place)]] if place is not None else []
+
+
+def _texts(value: object, path: str) -> Iterator[_Text]:
+    """The texts of a body that have digits enough, with their paths; names that the tenant chose are texts too."""
+    if isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            member = getattr(value, name)
+            if isinstance(member, str):
+                if _matters(member):
+                    yield _Text(f"{path}.{name}", member, TESTS.get(name, holds_card_number))
+            elif isinstance(member, msgspec.Struct | dict | list):
+                yield from _texts(member, f"{path}.{name}")
+    elif isinstance(value, dict):
+        for name, member in value.items():
+            if may_hold_card_number(name) and holds_card_number(name):
+                yield _Text(f"{path} (a name)", name)
+            elif _matters(member):
+                yield _Text(f"{path}.{name}", member)
+    elif isinstance(value, list):
+        for number, member in enumerate(value):
+            yield from _texts(member, f"{path}[{number}]")
+
+
+def _matters(text: str) -> bool:
+    """Whether a text may hold a card number or be a part of one: a quick look that most texts do not pass."""
+    return may_hold_card_number(text) or _ONLY_DIGITS.fullmatch(text) is not None

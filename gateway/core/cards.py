@@ -1,0 +1,179 @@
+"""Card numbers within texts: found however they are written, and masked. Pure, in linear time.
+
+Digits are any that Unicode has. What stands between two of them without being a letter or a digit, up to three
+characters, only separates groups. Which neighbouring groups may be a number: docs/adr/0023 says why.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate, pairwise
+from typing import NamedTuple
+
+SHORTEST, LONGEST = 13, 19
+"""Digits of a card number."""
+
+SHORTEST_PART = 4
+"""Digits of each part of a number that was split over several texts."""
+
+WITH_SURPLUS = (16, 17)
+"""Digits of a group that may be a number of 15 or 16 and one more, written without a gap."""
+
+_ENOUGH = re.compile(rf"(?:\D*\d){{{SHORTEST}}}")
+_GROUP = re.compile(r"\d+")
+_ISSUED = re.compile(
+    r"4(?:\d{12}|\d{15}|\d{18})"  # Visa
+    r"|(?:5[1-5]\d\d|222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720)\d{12}"  # Mastercard
+    r"|3[47]\d{13}"  # American Express
+    r"|(?:6011|64[4-9]\d|65\d\d|352[89]|35[3-8]\d|62\d\d|81\d\d|220[0-4])\d{12,15}"  # Discover, JCB, UnionPay, Mir
+    r"|(?:60\d\d|82\d\d|508\d)\d{12}"  # RuPay
+    r"|3(?:0[0-5]\d|095|[689]\d\d)\d{10,15}"  # Diners
+    r"|(?:5018|5020|5038|5893|6304|6759|676[1-3])\d{9,15}"  # Maestro
+)
+
+
+class _Kind(NamedTuple):
+    """What may be a card number: how its groups are separated, and which digits it has."""
+
+    run: re.Pattern[str]
+    digits: re.Pattern[str]
+
+
+_PROMISED = _Kind(re.compile(r"\d(?:[ -]?\d){12,}"), re.compile(r"[2-6]\d{13,18}|4\d{12}"))
+"""What api.md promises to refuse: groups of any width, whoever issued the number."""
+
+_AS_ISSUED = _Kind(re.compile(r"\d(?:[\W_]{0,3}\d){12,}"), _ISSUED)
+"""Numbers with the prefixes and lengths that issuers use, however their groups are separated."""
+
+_WIDTHS = frozenset({(4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3), (4, 3, 3, 3), (8, 8), (6, 13)})
+"""How the digits are grouped on cards and in forms."""
+
+
+class Window(NamedTuple):
+    """Neighbouring groups of digits that may be a card number: where they stand, and what separates them.
+
+    ``surplus``: of one long group the first or the last digit is left out.
+    """
+
+    begin: int
+    end: int
+    digits: str
+    widths: tuple[int, ...]
+    between: frozenset[str]
+    surplus: bool = False
+
+    @property
+    def belongs_together(self) -> bool:
+        """Whether the groups are separated alike, or are as long as those on a card."""
+        return len(self.between) <= 1 or self.widths in _WIDTHS
+
+
+def may_hold_card_number(text: str) -> bool:
+    """Whether a text has as many digits as a card number; a quick look, also at one that is percent-encoded."""
+    return len(text) >= SHORTEST and _ENOUGH.match(text) is not None
+
+
+def holds_card_number(text: str) -> bool:
+    """Whether a free text holds what may be a card number, alone or beside other digits."""
+    promised = any(not one.surplus for one in _windows(text, _PROMISED))
+    return promised or any(one.belongs_together for one in _windows(text, _AS_ISSUED))
+
+
+def holds_issued_number(text: str) -> bool:
+    """Whether a text such as an id or an address holds a whole number of 15 digits or more as issuers make them."""
+    windows = _windows(text, _AS_ISSUED)
+    return any(len(one.digits) >= 15 and one.belongs_together and not one.surplus for one in windows)
+
+
+def is_written_as_on_a_card(text: str) -> bool:
+    """Whether a text holds a card number in groups as on a card: hardly any reference is written so."""
+    return any(one.widths in _WIDTHS for one in _windows(text, _AS_ISSUED))
+
+
+def without_card_numbers(text: str, instead: Callable[[str], str] = lambda last: f"****{last}") -> str:
+    """The text with ``instead(last four digits)`` for every card number."""
+    parts, done = [], 0
+    for window in _windows(text, _AS_ISSUED):
+        if window.begin >= done and window.belongs_together:
+            parts += [text[done : window.begin], instead(window.digits[-4:])]
+            done = window.end
+    return "".join([*parts, text[done:]])
+
+
+def split_number(parts: Sequence[str]) -> tuple[int, int] | None:
+    """Find neighbouring texts that together are a number of 15 or 16 digits: the first, and the one after the last."""
+    digits = ["".join(filter(str.isdigit, _plain(part))) for part in parts]
+    for first in range(len(digits)):
+        joined = ""
+        for after, part in enumerate(digits[first:], first + 1):
+            joined += part
+            if len(part) < SHORTEST_PART or len(joined) > 16:
+                break
+            if len(joined) >= 15 and _ISSUED.fullmatch(joined) and _luhn(joined)(0, len(joined)):
+                return first, after
+    return None
+
+
+def _windows(text: str, kind: _Kind) -> Iterator[Window]:
+    """The windows that match and pass Luhn, by their beginning; of those with one beginning the longest first."""
+    plain = _plain(text)
+    for run in kind.run.finditer(plain):
+        yield from _windows_of(plain, list(_GROUP.finditer(plain, *run.span())), kind.digits)
+
+
+def _windows_of(text: str, groups: list[re.Match[str]], pattern: re.Pattern[str]) -> Iterator[Window]:
+    """The windows of one run of groups. Luhn sums come from running totals, so hostile texts cost little more."""
+    digits = "".join(group[0] for group in groups)
+    ends = list(accumulate(len(group[0]) for group in groups))
+    passes = _luhn(digits)
+    for first, group in enumerate(groups):
+        begin = ends[first] - len(group[0])
+        last = bisect_left(ends, begin + LONGEST + 1) - 1  # before the first where the first is too long
+        while last >= first and ends[last] - begin >= SHORTEST:
+            if passes(begin, ends[last]) and pattern.fullmatch(digits, begin, ends[last]):
+                yield _window(text, groups[first : last + 1])
+            last -= 1
+        if len(group[0]) in WITH_SURPLUS:
+            for start, end in ((begin, ends[first] - 1), (begin + 1, ends[first])):
+                if passes(start, end) and pattern.fullmatch(digits, start, end):
+                    yield _window(text, [group])._replace(digits=digits[start:end], surplus=True)
+
+
+def _window(text: str, groups: list[re.Match[str]]) -> Window:
+    return Window(
+        begin=groups[0].start(),
+        end=groups[-1].end(),
+        digits="".join(group[0] for group in groups),
+        widths=tuple(len(group[0]) for group in groups),
+        between=frozenset(text[one.end() : two.start()] for one, two in pairwise(groups)),
+    )
+
+
+def _luhn(digits: str) -> Callable[[int, int], bool]:
+    """Return the test whether the digits from one place up to another pass Luhn."""
+    codes = digits.encode()
+    doubled = codes.translate(_DOUBLED)
+    totals = []
+    for parity in (0, 1):  # of the places that are doubled: those before the last, the last but two, …
+        mixed = bytearray(codes.translate(_SINGLE))
+        mixed[parity::2] = doubled[parity::2]
+        totals.append(list(accumulate(mixed, initial=0)))
+    return lambda begin, end: (totals[end % 2][end] - totals[end % 2][begin]) % 10 == 0
+
+
+_SINGLE = bytes(code - 48 if 48 <= code <= 57 else 0 for code in range(256))
+_DOUBLED = bytes(sum(divmod(2 * (code - 48), 10)) if 48 <= code <= 57 else 0 for code in range(256))
+
+
+def _plain(text: str) -> str:
+    """The text with its digits in ASCII, each character where it was."""
+    return text if text.isascii() else "".join(map(_digit, text))
+
+
+def _digit(character: str) -> str:
+    """Any digit as an ASCII digit, any other character as it is."""
+    value = unicodedata.digit(character, None)
+    return character if value is None else str(value)
