@@ -43,14 +43,14 @@ LAYERS: dict[int, tuple[str, ...]] = {
     1: ("provider", "hookspecs", "__init__"),
     2: (
         "drivers.repeats",
-        "drivers.addresses drivers.clock drivers.telemetry",
+        "drivers.addresses drivers.clock drivers.disk drivers.telemetry",
         "drivers.settings drivers.store",
         "drivers.sender drivers.registry",
     ),
     3: (
         "flows.redaction",
         "flows.context",
-        "flows.session flows.succession flows.housekeeping flows.delivery flows.restored",
+        "flows.session flows.succession flows.housekeeping flows.delivery flows.restored flows.room",
         "flows.outbox",
         "flows.record",
         "flows.effects",

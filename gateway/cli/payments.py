@@ -15,7 +15,7 @@ from gateway.cli.timeline import Line, merge
 from gateway.core.payment import State
 from gateway.core.views import PaymentView, payment_view
 from gateway.drivers.settings import Settings
-from gateway.drivers.store.queries import Loaded, PaymentFilter
+from gateway.drivers.store.queries import Listed, Loaded, PaymentFilter
 
 COLUMNS = ("id", "tenant", "account", "merchant_reference", "state", "amount", "currency", "created_at")
 
@@ -89,7 +89,7 @@ async def _story(settings: Settings, payment_id: str) -> tuple[PaymentView, list
     return None
 
 
-def _view(loaded: Loaded) -> PaymentView:
+def _view(loaded: Loaded | Listed) -> PaymentView:
     return payment_view(loaded.payment, loaded.pending)
 
 

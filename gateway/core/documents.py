@@ -1,14 +1,18 @@
-"""Stored documents: the Structs of ``payment.py``, and proved callbacks, as JSON text and back, exact to the digit."""
+"""Stored documents: the Structs of ``payment.py``, and proved callbacks, as JSON text and back, exact to the digit.
+
+A payment is two documents, its summary and its purchase, so that whoever needs the summary alone reads no more.
+"""
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 
 from gateway.core.facts import Event
 from gateway.core.money import Amount
-from gateway.core.payment import Operation, Payment, PaymentEvent
+from gateway.core.payment import Operation, Payment, PaymentEvent, PaymentSummary
 from gateway.core.strictjson import JsonNumber
 
 
@@ -27,9 +31,15 @@ def _write_amount(value: Any) -> Any:
 
 _encoder = msgspec.json.Encoder(enc_hook=_write_amount)
 _payment = msgspec.json.Decoder(Payment, dec_hook=amount_hook)
+_payment_summary = msgspec.json.Decoder(PaymentSummary, dec_hook=amount_hook)
 _operation = msgspec.json.Decoder(Operation, dec_hook=amount_hook)
 _event = msgspec.json.Decoder(PaymentEvent, dec_hook=amount_hook)
 _proved = msgspec.json.Decoder(Event)
+
+
+SUMMARY = PaymentSummary.__struct_fields__
+PURCHASE = tuple(name for name in Payment.__struct_fields__ if name not in SUMMARY)
+_summary_of, purchase_of = attrgetter(*SUMMARY), attrgetter(*PURCHASE)
 
 
 def encode(document: Payment | Operation | PaymentEvent | Event) -> str:
@@ -37,9 +47,29 @@ def encode(document: Payment | Operation | PaymentEvent | Event) -> str:
     return _encoder.encode(document).decode()
 
 
+def encode_summary(payment: Payment) -> str:
+    """Write what lists show of a payment."""
+    return _encoder.encode(dict(zip(SUMMARY, _summary_of(payment), strict=True))).decode()
+
+
+def encode_purchase(payment: Payment) -> str:
+    """Write the rest of it."""
+    return _encoder.encode(dict(zip(PURCHASE, purchase_of(payment), strict=True))).decode()
+
+
+def joined(summary: str, purchase: str) -> str:
+    """The whole payment's document, from its two parts."""
+    return f"{summary[:-1]},{purchase[1:]}"
+
+
 def payment(document: str | bytes) -> Payment:
     """Read a payment from the store."""
     return _payment.decode(document)
+
+
+def payment_summary(summary: str) -> PaymentSummary:
+    """Read what lists show of a payment."""
+    return _payment_summary.decode(summary)
 
 
 def operation(document: str | bytes) -> Operation:

@@ -1,7 +1,7 @@
 """Every error of the gateway, whose fault it is, and whether trying again is safe.
 
 GatewayError
-├── TenantError         their request; 4xx; do not retry unchanged
+├── TenantError         their request; 4xx (507: no room for it); do not retry unchanged
 ├── Unavailable         ours; 503; safe to retry, nothing was done
 │   └── Conflict        another writer was first; the flow reads again and decides again
 ├── ProviderError       a login or lookup ahead of the operation failed; 502
@@ -68,7 +68,9 @@ PROBLEMS: dict[str, Problem] = {
     "internal_error": Problem(500, "A fault of the gateway; the operators have been told"),
     "provider_error": Problem(502, "The provider did not answer a question that comes first; nothing was stored"),
     "store_unavailable": Problem(503, "The store cannot be written; nothing was done"),
+    "low_disk": Problem(503, "The store's disk is almost full; nothing was done"),
     "shutting_down": Problem(503, "The gateway is stopping"),
+    "storage_budget_exceeded": Problem(507, "The tenant's payments occupy all the space it was given"),
 }
 """Every ``code`` a tenant can receive (HTTP API, errors)."""
 
@@ -102,6 +104,12 @@ class Conflict(Unavailable):
     def __init__(self, on: str) -> None:
         super().__init__(f"conflict on {on}")
         self.on = on
+
+
+class LowDisk(Unavailable):
+    """The store's disk is almost full: nothing new is begun, so that what was begun can be finished."""
+
+    code = "low_disk"
 
 
 class ShuttingDown(Unavailable):

@@ -96,7 +96,20 @@ class Before(msgspec.Struct, frozen=True, kw_only=True):
     stage: Stage | None = None
 
 
-class Operation(msgspec.Struct, frozen=True, kw_only=True):
+class OperationSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What a payment's list shows of its open operation."""
+
+    id: str
+    kind: Kind
+    status: Status
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its outcome is still to come."""
+        return self.status in OPEN
+
+
+class Operation(OperationSummary, frozen=True, kw_only=True):
     """One changing call to a provider, stored before its first byte leaves.
 
     ``amount``: the new total (update), what to capture or refund, else the payment's total. ``order`` and ``reason``
@@ -106,12 +119,9 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     the operations it follows, which were not sent.
     """
 
-    id: str
     tenant: str
     payment_id: str
     account: str
-    kind: Kind
-    status: Status
     amount: Decimal
     before: Before
     created_at: datetime
@@ -130,18 +140,13 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         """Whether a tenant asked for it; completions and the like are the gateway's own."""
         return self.idempotency_key is not None
 
-    @property
-    def is_open(self) -> bool:
-        """Whether its outcome is still to come."""
-        return self.status in OPEN
 
+class PaymentSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A payment without what was bought: all that is shown of it, and what decides how it moves.
 
-class Payment(msgspec.Struct, frozen=True, kw_only=True):
-    """The truth about one payment. Amounts are major units of ``money.currency``.
-
-    ``accepted_amount`` is what a rise is measured from. ``completed``: the provider needs no completion, or one
-    succeeded. ``deadline_warnings`` counts those given since it was authorized. ``revision`` counts every write of the
-    row, versioned or not: a writer that read an older one is refused.
+    Amounts are major units of ``money.currency``; ``accepted_amount`` is what a rise is measured from. ``completed``:
+    the provider needs no completion, or one succeeded. ``deadline_warnings`` counts those given since it was
+    authorized. ``revision`` counts every write of the row, versioned or not: whoever read an older one is refused.
     """
 
     id: str
@@ -172,11 +177,19 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 1
     revision: int = 0
     deposit_method: str | None = None
+    metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+
+class Payment(PaymentSummary, frozen=True, kw_only=True):
+    """The truth about one payment: its summary, and the purchase, which is kept for later commands and shown nowhere.
+
+    The purchase is written once and may be large; lists do not read it.
+    """
+
     customer: Customer = Customer()
     order: Order = Order()
     checkout: Checkout = Checkout()
     fields: Mapping[str, str] = msgspec.field(default_factory=dict)
-    metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
     return_url: str | None = None
     cancel_url: str | None = None
 

@@ -14,7 +14,16 @@ import msgspec
 from gateway.core.commands import Kind
 from gateway.core.ids import refund_id
 from gateway.core.money import Money
-from gateway.core.payment import Alert, Failure, Operation, Payment, PaymentEvent, Review
+from gateway.core.payment import (
+    Alert,
+    Failure,
+    Operation,
+    OperationSummary,
+    Payment,
+    PaymentEvent,
+    PaymentSummary,
+    Review,
+)
 
 
 class FailureView(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,7 +176,7 @@ def rfc3339(at: datetime) -> str:
     return utc.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
-def payment_view(payment: Payment, pending: Operation | None) -> PaymentView:
+def payment_view(payment: PaymentSummary, pending: OperationSummary | None) -> PaymentView:
     """Show a payment; ``pending`` is its open operation, if it has one."""
     return PaymentView(**_payment_members(payment, pending))
 
@@ -194,12 +203,14 @@ def event_view(event_id: str, event: PaymentEvent) -> EventView:
     )
 
 
-def refund_view(payment: Payment, refund: Operation) -> RefundView:
+def refund_view(payment: PaymentSummary, refund: Operation) -> RefundView:
     """Show a refund."""
     return RefundView(**_refund_members(payment, refund))
 
 
-def refund_with_payment(payment: Payment, pending: Operation | None, refund: Operation) -> RefundWithPayment:
+def refund_with_payment(
+    payment: PaymentSummary, pending: OperationSummary | None, refund: Operation
+) -> RefundWithPayment:
     """Show a refund together with its payment."""
     return RefundWithPayment(**_refund_members(payment, refund), payment=payment_view(payment, pending))
 
@@ -229,7 +240,7 @@ def to_json(view: msgspec.Struct) -> bytes:
     return msgspec.json.encode(view)
 
 
-def _payment_members(payment: Payment, pending: Operation | None) -> dict[str, Any]:
+def _payment_members(payment: PaymentSummary, pending: OperationSummary | None) -> dict[str, Any]:
     money = payment.money
     return {
         "id": payment.id,
@@ -260,7 +271,7 @@ def _payment_members(payment: Payment, pending: Operation | None) -> dict[str, A
     }
 
 
-def _refund_members(payment: Payment, refund: Operation) -> dict[str, Any]:
+def _refund_members(payment: PaymentSummary, refund: Operation) -> dict[str, Any]:
     return {
         "id": refund_id(refund.id),
         "payment_id": payment.id,
@@ -281,7 +292,7 @@ def _time(at: datetime | None) -> str | None:
     return None if at is None else rfc3339(at)
 
 
-def _pending(operation: Operation | None) -> PendingView | None:
+def _pending(operation: OperationSummary | None) -> PendingView | None:
     if operation is None or not operation.is_open:
         return None
     return PendingView(id=operation.id, kind=operation.kind, status=operation.status)

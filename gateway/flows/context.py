@@ -16,6 +16,7 @@ from gateway.core.payment import Payment, PaymentEvent
 from gateway.core.rules import Terms
 from gateway.core.wire import HttpRequest, HttpResponse
 from gateway.drivers.clock import Clock, Ids
+from gateway.drivers.disk import Disk
 from gateway.drivers.settings import AccountEntry, Settings, Tenant
 from gateway.drivers.store.queries import Store
 from gateway.drivers.store.statements import milliseconds
@@ -75,6 +76,7 @@ class Gateway:
         send: Send,
         clock: Clock,
         deliver: Send | None = None,
+        disk: Disk | None = None,
         observe: Callable[[Payment, PaymentEvent], None] = lambda _payment, _event: None,
     ) -> None:
         self.settings = settings
@@ -82,6 +84,8 @@ class Gateway:
         self.send = send
         self.deliver = deliver or send
         self.clock = clock
+        self.disk = disk or Disk(settings.store_path.parent, settings.limits.low_disk)
+        self.budget_levels: dict[str, int] = {}
         self.new_id = Ids(clock).new
         self.observe = observe
         self.public_url = settings.server.public_url or ""

@@ -24,12 +24,14 @@ from gateway.flows.context import Gateway
 from gateway.flows.once import Answer, Claim, once
 from gateway.flows.operation import Intent, build, grace_began, new_operation, on_account
 from gateway.flows.record import next_look_at, tell, told
+from gateway.flows.room import require_disk
 
 
 async def create(gw: Gateway, tenant: Tenant, claim: Claim, body: CreateBody) -> Answer:
     """Create a payment. Raises ``TenantError``; afterwards the payment exists, whatever the provider says."""
 
     async def plan() -> Intent:
+        require_disk(gw)
         route, money = judge_create(gw, tenant, body, claim.idempotency_key)
         payment = new_payment(gw, route.entry, body, money)
         forgotten = await find_forgotten(gw, payment, route.entry, *route.fallback)
@@ -138,7 +140,7 @@ async def begin_create(
         operation=operation,
         rows=[
             *rows,
-            statements.insert_payment(payment, operation.id),
+            statements.insert_payment(payment, operation.id, budget=gw.settings.limits.tenant_bytes),
             next_look_at(gw, payment, operation),
             *told(gw, payment, event, operation),
         ],

@@ -66,7 +66,7 @@ async def attempt(gw: Gateway, webhook: Webhook, row: DeliveryRow) -> list[State
     tried = {"at": rfc3339(at), "status_code": status, "error": error}
     logged = replace(row, tries=row.tries + 1, attempts=[*row.attempts, tried][-LOGGED:])
     ended = judged(logged, response, at, gw.settings.clocks.webhook_retry)
-    return [webhooks.store_outcome(ended), *_said_of_endpoint(ended, status, sha256_hex(webhook.url), at)]
+    return [webhooks.store_outcome(ended, row), *_said_of_endpoint(ended, status, sha256_hex(webhook.url), at)]
 
 
 def judged(

@@ -58,6 +58,8 @@ async def once(gw: Gateway, claim: Claim, plan: Callable[[], Awaitable[Intent]])
         except Conflict as conflict:
             if conflict.on == "merchant_reference":
                 raise
+            if conflict.on == statements.BUDGET:
+                raise TenantError("storage_budget_exceeded", "ask the operators of this gateway for more") from None
             race.lost()
             continue
         if intent.operation.status is Status.SENDING:

@@ -19,10 +19,12 @@ from gateway.flows.create import begin_create, find_forgotten, hold
 from gateway.flows.once import Claim
 from gateway.flows.operation import Intent, new_operation, on_account
 from gateway.flows.record import told
+from gateway.flows.room import require_disk
 
 
 async def plan(gw: Gateway, claim: Claim, entry: AccountEntry, old: Payment, *, money: Money, order: Order) -> Intent:
     """The create of a successor for the new total. Its answer is the old payment's, so the PATCH is answered by it."""
+    require_disk(gw)
     payment = successor_of(gw, entry, old, money=money, order=order)
     operation = new_operation(gw, payment, Kind.CREATE, at=payment.created_at)
     operation = replace(operation, idempotency_key=claim.idempotency_key, answers_with=old.id)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any
 
-from gateway.flows import housekeeping, outbox, pending, reconcile
+from gateway.flows import housekeeping, outbox, pending, reconcile, room
 from gateway.flows.context import Gateway
 
 
 def workers(gw: Gateway) -> tuple[Coroutine[Any, Any, None], ...]:
     """Every worker of one gateway. Each runs until cancelled."""
-    return outbox.run(gw), reconcile.run(gw), pending.run(gw), housekeeping.run(gw)
+    return outbox.run(gw), reconcile.run(gw), pending.run(gw), housekeeping.run(gw), room.run(gw)

@@ -11,7 +11,7 @@ from gateway.core.errors import Unavailable, invalid
 from gateway.core.facts import Resolved, Ruled
 from gateway.core.payment import Operation
 from gateway.core.views import OperationView, PaymentView, payment_view, rfc3339
-from gateway.flows import review
+from gateway.flows import review, room
 from gateway.web import deliveries, inbox
 from gateway.web.keys import GATEWAY
 from gateway.web.operators import Actor, OperatorsRoute, actor_of, body_of, with_key
@@ -88,7 +88,7 @@ async def livez(_: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """The store takes a write and nothing is stopping."""
+    """The store takes a write and nothing is stopping. Without room for new payments, callbacks still come: ready."""
     gw = request.app[GATEWAY]
     if gw.is_stopping:
         return web.json_response({"status": "stopping"}, status=503)
@@ -96,7 +96,8 @@ async def readyz(request: web.Request) -> web.Response:
         await gw.store.prove_writable(gw.clock.now())
     except Unavailable:
         return web.json_response({"status": "store unavailable"}, status=503)
-    return web.json_response({"status": "ok"})
+    warnings = room.warnings(gw)
+    return web.json_response({"status": "ok", "warnings": warnings} if warnings else {"status": "ok"})
 
 
 async def reviews(request: web.Request) -> Reply:

@@ -165,6 +165,7 @@ _COMMAND_CODES = (
     "provider_error",
     "card_data_refused",
 )
+_NEW_PAYMENT = ("low_disk", "storage_budget_exceeded")
 _CREATE_CODES = (
     *(code for code in _COMMAND_CODES if code not in ("not_found", "invalid_state", "under_review")),
     "duplicate_reference",
@@ -172,6 +173,7 @@ _CREATE_CODES = (
     "no_route",
     "currency_not_supported",
     "deposit_method_not_found",
+    *_NEW_PAYMENT,
 )
 _WITH_OPERATION = {200: PaymentWithOperation, 202: PaymentWithOperation}
 
@@ -228,7 +230,7 @@ ROUTES: tuple[Route, ...] = (
         summary="Change amount or order before capture",
         body=UpdateBody,
         answers=_WITH_OPERATION,
-        codes=(*_COMMAND_CODES, "increase_over_limit"),
+        codes=(*_COMMAND_CODES, "increase_over_limit", *_NEW_PAYMENT),
         is_idempotent=True,
     ),
     Route(

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.core import documents
 from gateway.core.errors import Unavailable
 from gateway.drivers.store import sqlite
 from gateway.drivers.store.queries import Store
 from gateway.drivers.store.schema import VERSION
 from gateway.drivers.store.sqlite import open_sqlite, open_sqlite_to_read
+from gateway.drivers.store.usage import RECOUNT
 from tests.core.core_parts import AT
 from tests.drivers.sqlite_parts import beside, pragma
+
+FIRST_RELEASE = Path(__file__).with_name("store_v1.sql")
 
 NEXT = {VERSION: ("ALTER TABLE heartbeat ADD COLUMN note TEXT", "UPDATE heartbeat SET note = 'migrated'")}
 """A migration as the next release may bring one."""
@@ -99,3 +104,46 @@ async def test_reading_an_older_database_says_what_to_do(old: Path) -> None:
     """A reading command changes nothing, so it cannot bring a store up to date."""
     with pytest.raises(Unavailable, match="older version"):
         await open_sqlite_to_read(old)
+
+
+@pytest.fixture
+def first_release(path: Path) -> Path:
+    """A store of version 1, as a gateway of the first release left it."""
+    path.parent.mkdir(parents=True)
+    with beside(path) as store:
+        store.executescript(FIRST_RELEASE.read_text(encoding="utf-8"))
+    return path
+
+
+async def test_a_store_of_the_first_release_is_brought_up_to_date(first_release: Path, tmp_path: Path) -> None:
+    """Afterwards it has the shape of a new one, and its payments read as they were written."""
+    fresh = tmp_path / "fresh.db"
+    await (await open_sqlite(fresh)).close()
+    store = await open_sqlite(first_release)
+    loaded = await store.payment("acme", "pay_001")
+    await store.close()
+    assert shape(first_release) == shape(fresh)
+    assert loaded is not None
+    assert loaded.payment.metadata == {"warehouse": "7"}
+    assert loaded.payment.return_url == "https://shop.example/paid"
+    (item,) = loaded.payment.order.items or ()
+    assert (item.name, str(item.price)) == ('Jäck "4×"', "410.10")
+
+
+async def test_a_store_of_the_first_release_is_counted(first_release: Path) -> None:
+    """Every tenant's rows are counted once, when the store is brought up to date."""
+    store = await open_sqlite(first_release)
+    counted = await store.stored_bytes()
+    await store.close()
+    with beside(first_release) as look:
+        assert counted == dict(look.execute(RECOUNT).fetchall())
+    assert counted.keys() == {"acme", "globex"}
+
+
+async def test_what_lists_show_of_the_first_release_holds_no_purchase(first_release: Path) -> None:
+    """Old payments are listed as fast as new ones."""
+    await (await open_sqlite(first_release)).close()
+    with beside(first_release) as look:
+        for doc, purchase in look.execute("SELECT doc, purchase FROM payments"):
+            assert set(json.loads(doc)) == set(documents.SUMMARY)
+            assert set(json.loads(purchase)) == set(documents.PURCHASE)

@@ -14,10 +14,11 @@ from gateway.core.commands import Kind
 from gateway.core.errors import Reason
 from gateway.core.facts import Event, Observation, Stage
 from gateway.core.payment import Review, ReviewReason, State, Status
+from gateway.core.views import payment_view
 from gateway.drivers.store import inbox, statements
 from gateway.drivers.store.queries import Loaded, PaymentFilter, Store
 from gateway.drivers.store.sqlite import open_sqlite
-from gateway.drivers.store.statements import milliseconds
+from gateway.drivers.store.statements import Statement, milliseconds
 from tests.core.core_parts import AT, LATER, make_operation
 from tests.drivers.store_parts import (
     FINGERPRINT,
@@ -511,7 +512,18 @@ async def test_list_filters(store: Store) -> None:
 async def test_lists_show_the_open_operation(store: Store) -> None:
     """Each row comes with its open operation, as one read shows it."""
     payment, operation = await stored(store, 1)
-    assert await store.payments("acme", wanted()) == [Loaded(payment, operation)]
+    (listed,) = await store.payments("acme", wanted())
+    assert payment_view(listed.payment, listed.pending) == payment_view(payment, operation)
+
+
+async def test_lists_do_not_read_what_was_bought(store: Store) -> None:
+    """A list, and a payment that is only shown, read neither the purchase nor the open operation's document."""
+    await stored(store, 1)
+    await store.commit([Statement("UPDATE payments SET purchase = 'no JSON'", ())])
+    await store.commit([Statement("UPDATE operations SET doc = 'no JSON'", ())])
+    (listed,) = await store.payments("acme", wanted())
+    assert listed.payment.id == "pay_001"
+    assert listed == await store.summary("acme", "pay_001")
 
 
 async def test_reviews(store: Store) -> None:

@@ -19,11 +19,15 @@ from gateway.core.wire import Callback, Headers
 from gateway.drivers.store.engine import Engine
 from gateway.drivers.store.reading import columns, members, optional_moment, where
 from gateway.drivers.store.statements import Statement, marks, milliseconds, optional_milliseconds
+from gateway.drivers.store.usage import octets, size_of_row
 
 VERDICTS = ("recorded", "repeated", "refused", "pending")
 
 ROW = "inbox"
 """The conflict of a stored row that somebody else judged first."""
+
+NO_HISTORY = "[]"
+"""The history of a row that was judged once."""
 
 EARLIER_KEPT = 20
 """How many earlier verdicts a row remembers."""
@@ -96,10 +100,12 @@ def insert_callback(
     next_attempt_at: datetime | None = None,
 ) -> Statement:
     """A callback and what was made of it. ``size``: bytes of its body where that is not what is kept."""
+    headers = msgspec.json.encode(callback.headers).decode()
+    document = None if event is None else documents.encode(event)
     return Statement(
         "INSERT INTO inbox (tenant, id, account, received_at, method, suffix, query, headers, body, size, remote,"
         " verdict, reason, detail, event_id, event, payment_id, tries, next_attempt_at, history)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, '[]') ON CONFLICT DO NOTHING",
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?) ON CONFLICT DO NOTHING",
         (
             tenant,
             inbox_id,
@@ -108,7 +114,7 @@ def insert_callback(
             callback.method,
             callback.suffix,
             callback.query,
-            msgspec.json.encode(callback.headers).decode(),
+            headers,
             callback.body,
             len(callback.body) if size is None else size,
             callback.remote,
@@ -116,11 +122,13 @@ def insert_callback(
             reason,
             detail,
             None if event is None else event.event_id,
-            None if event is None else documents.encode(event),
+            document,
             payment_id,
             optional_milliseconds(next_attempt_at),
+            NO_HISTORY,
         ),
         "event",
+        grows=(tenant, size_of_row("inbox", callback.query, headers, callback.body, detail, document, NO_HISTORY)),
     )
 
 
@@ -136,6 +144,8 @@ def judge_again(
 ) -> Statement:
     """A stored callback's new verdict; only while it is as it was read, and while its event was not recorded."""
     event_id = None if event is None else event.event_id
+    document = None if event is None else documents.encode(event)
+    earlier_before, earlier_now = _history(row.history), _history((*row.history, earlier)[-EARLIER_KEPT:])
     return Statement(
         "UPDATE inbox SET verdict = ?, reason = ?, detail = ?, event_id = ?, event = ?, payment_id = ?, history = ?,"
         " next_attempt_at = NULL WHERE tenant = ? AND id = ? AND verdict = ? AND history = ?"
@@ -146,17 +156,18 @@ def judge_again(
             reason,
             detail,
             event_id,
-            None if event is None else documents.encode(event),
+            document,
             payment_id,
-            _history((*row.history, earlier)[-EARLIER_KEPT:]),
+            earlier_now,
             row.tenant,
             row.id,
             row.verdict,
-            _history(row.history),
+            earlier_before,
             verdict,
             event_id,
         ),
         ROW,
+        grows=(row.tenant, octets(detail, document, earlier_now) - octets(row.detail, row.event, earlier_before)),
     )
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from gateway.core import documents
-from gateway.core.payment import Operation, Payment, PaymentEvent
+from gateway.core.commands import Kind
+from gateway.core.payment import Operation, OperationSummary, Payment, PaymentEvent, PaymentSummary, Status
 from gateway.drivers.store.engine import Engine
 from gateway.drivers.store.inbox import Inbox
 from gateway.drivers.store.moments import Moments
@@ -28,6 +29,13 @@ class Loaded(msgspec.Struct, frozen=True):
     def pending_id(self) -> str | None:
         """The open operation's id."""
         return None if self.pending is None else self.pending.id
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """What is shown of a payment and its open operation, as of one moment."""
+
+    payment: PaymentSummary
+    pending: OperationSummary | None
 
 
 class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,9 +70,9 @@ class PaymentFilter(msgspec.Struct, frozen=True, kw_only=True):
     created_before: datetime | None = None
 
 
-_LOADED = (
-    "SELECT p.doc, o.doc FROM payments p LEFT JOIN operations o ON o.tenant = p.tenant AND o.id = p.open_operation"
-)
+_WITH_OPERATION = "FROM payments p LEFT JOIN operations o ON o.tenant = p.tenant AND o.id = p.open_operation"
+_LOADED = f"SELECT p.doc, p.purchase, o.doc {_WITH_OPERATION}"
+_LISTED = f"SELECT p.doc, o.id, o.kind, o.status {_WITH_OPERATION}"
 
 
 class Store:
@@ -87,7 +95,12 @@ class Store:
         rows = await self._engine.rows(f"{_LOADED} WHERE p.tenant = ? AND p.id = ?", (tenant, payment_id))
         return _loaded(rows[0]) if rows else None
 
-    async def payments(self, tenant: str, wanted: PaymentFilter) -> list[Loaded]:
+    async def summary(self, tenant: str, payment_id: str) -> Listed | None:
+        """What is shown of one payment."""
+        rows = await self._engine.rows(f"{_LISTED} WHERE p.tenant = ? AND p.id = ?", (tenant, payment_id))
+        return _listed(rows[0]) if rows else None
+
+    async def payments(self, tenant: str, wanted: PaymentFilter) -> list[Listed]:
         """Payments of one tenant, newest first (ids are time-ordered)."""
         conditions, values = where(
             ("p.tenant = ?", tenant),
@@ -99,9 +112,9 @@ class Store:
             ("p.created_at < ?", optional_milliseconds(wanted.created_before)),
         )
         rows = await self._engine.rows(
-            f"{_LOADED} WHERE {conditions} ORDER BY p.id DESC LIMIT ?", (*values, wanted.limit)
+            f"{_LISTED} WHERE {conditions} ORDER BY p.id DESC LIMIT ?", (*values, wanted.limit)
         )
-        return [_loaded(row) for row in rows]
+        return [_listed(row) for row in rows]
 
     async def operation(self, tenant: str, operation_id: str) -> Operation | None:
         """One operation."""
@@ -156,6 +169,10 @@ class Store:
         )
         return [(identifier, documents.event(doc)) for identifier, doc in rows]
 
+    async def stored_bytes(self) -> dict[str, int]:
+        """How many bytes each tenant occupies."""
+        return dict(await self._engine.rows("SELECT tenant, bytes FROM stored_bytes", ()))
+
     async def due_agenda(self, now: datetime, limit: int) -> list[AgendaRow]:
         """Payments whose next look is due: of each tenant at most ``limit``, the longest due first."""
         rows = await self._engine.rows(
@@ -208,5 +225,12 @@ class Store:
 
 
 def _loaded(row: tuple[Any, ...]) -> Loaded:
-    payment, operation = row
-    return Loaded(documents.payment(payment), None if operation is None else documents.operation(operation))
+    summary, purchase, operation = row
+    payment = documents.payment(documents.joined(summary, purchase))
+    return Loaded(payment, None if operation is None else documents.operation(operation))
+
+
+def _listed(row: tuple[Any, ...]) -> Listed:
+    summary, operation, kind, status = row
+    pending = operation and OperationSummary(id=operation, kind=Kind(kind), status=Status(status))
+    return Listed(documents.payment_summary(summary), pending)

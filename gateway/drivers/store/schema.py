@@ -1,9 +1,12 @@
 """The tables, in a dialect every engine understands. ``tenant`` leads every key, times are Unix milliseconds.
 
-A ``doc`` holds the whole Struct as JSON; the columns beside it are what SQL itself must see.
+A ``doc`` holds a Struct as JSON; the columns beside it are what SQL itself must see. What was bought with a payment
+stands in ``purchase``, the last column: lists, which do not show it, do not read it.
 """
 
 from __future__ import annotations
+
+from gateway.drivers.store import usage
 
 MOMENTS = "CREATE TABLE IF NOT EXISTS moments (name TEXT PRIMARY KEY, at BIGINT NOT NULL)"
 
@@ -13,7 +16,7 @@ TABLES = (
         tenant TEXT NOT NULL, id TEXT NOT NULL, account TEXT NOT NULL, provider TEXT NOT NULL,
         deposit_method TEXT, merchant_reference TEXT NOT NULL, provider_reference TEXT, state TEXT NOT NULL,
         version INTEGER NOT NULL, revision INTEGER NOT NULL, open_operation TEXT, replaced_by TEXT, review TEXT,
-        created_at BIGINT NOT NULL, expired_at BIGINT, doc TEXT NOT NULL,
+        created_at BIGINT NOT NULL, expired_at BIGINT, doc TEXT NOT NULL, purchase TEXT NOT NULL,
         PRIMARY KEY (tenant, id)
     )""",
     "CREATE INDEX IF NOT EXISTS payments_by_reference ON payments (tenant, merchant_reference)",
@@ -97,10 +100,31 @@ TABLES = (
     "CREATE INDEX IF NOT EXISTS agenda_due ON agenda (due_at)",
     "CREATE TABLE IF NOT EXISTS heartbeat (id INTEGER PRIMARY KEY, at BIGINT NOT NULL)",
     MOMENTS,
+    usage.TABLE,
+    *usage.TRIGGERS,
 )
 
-VERSION = 1
+VERSION = 2
 """The version of these tables. Whoever changes a table that a released gateway has made adds one, and a migration."""
 
-MIGRATIONS: dict[int, tuple[str, ...]] = {}
+_SUMMARY = (
+    "id tenant account provider merchant_reference money accepted_amount created_at updated_at state"
+    " provider_reference captured refunded redirect_url customer_notified completed review failure alerts replaces"
+    " replaced_by capture_by expires_at expired_at deadline_warnings version revision deposit_method metadata"
+)
+_PURCHASE = "customer order checkout fields return_url cancel_url"
+
+
+def _without(members: str) -> str:
+    return "json_remove(doc, {})".format(", ".join(f"'$.{member}'" for member in members.split()))
+
+
+MIGRATIONS: dict[int, tuple[str, ...]] = {
+    1: (
+        "ALTER TABLE payments ADD COLUMN purchase TEXT NOT NULL DEFAULT '{}'",
+        f"UPDATE payments SET doc = {_without(_PURCHASE)}, purchase = {_without(_SUMMARY)}",  # noqa: S608  # as above
+        usage.TABLE,
+        f"INSERT INTO stored_bytes (tenant, bytes) {usage.RECOUNT}",
+    ),
+}
 """Version -> the statements that lead to the next one. They run before ``TABLES``, which add what is wholly new."""

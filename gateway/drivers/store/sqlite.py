@@ -28,6 +28,7 @@ from gateway.drivers.store.checkpoint import LogKeeper
 from gateway.drivers.store.queries import Store
 from gateway.drivers.store.schema import MIGRATIONS, TABLES, VERSION
 from gateway.drivers.store.statements import Unit
+from gateway.drivers.store.usage import ADD, added_up
 
 READERS = 2
 BATCH = 64
@@ -40,6 +41,7 @@ WRITERS_OWN = (
     "journal_mode = WAL",
     "synchronous = FULL",
     "wal_autocheckpoint = 0",
+    "temp_store = MEMORY",  # what a savepoint may have to undo would go to files, and a full /tmp would stop payments
     f"journal_size_limit = {64 * 1024 * 1024}",  # what a long reader made it grow to, it gives back
 )
 
@@ -163,9 +165,12 @@ def _answer(batch: Sequence[_Waiting], failures: Sequence[GatewayError | None]) 
 
 def commit_units(writer: sqlite3.Connection, units: Sequence[Unit]) -> list[GatewayError | None]:
     """Run units in one transaction, each in its own savepoint; return what went wrong with each."""
+    grown: list[tuple[str, int]] = []
     try:
         writer.execute("BEGIN IMMEDIATE")
-        failures = [_run(writer, unit) for unit in units]
+        failures = [_run(writer, unit, grown) for unit in units]
+        for tenant_and_bytes in added_up(grown).items():
+            writer.execute(ADD, tenant_and_bytes)
         writer.execute("COMMIT")
     except Exception as problem:  # the writer must outlive anything, or every caller waits for ever
         with contextlib.suppress(sqlite3.Error):
@@ -175,16 +180,19 @@ def commit_units(writer: sqlite3.Connection, units: Sequence[Unit]) -> list[Gate
     return failures
 
 
-def _run(writer: sqlite3.Connection, unit: Unit) -> GatewayError | None:
-    """Run one unit in its savepoint; return what went wrong with this unit alone."""
+def _run(writer: sqlite3.Connection, unit: Unit, grown: list[tuple[str, int]]) -> GatewayError | None:
+    """Run one unit in its savepoint; return what went wrong with this unit alone. ``grown`` takes what it added."""
     writer.execute("SAVEPOINT unit")
     failure: GatewayError | None = None
+    counted = len(grown)
     try:
         for statement in unit:
             cursor = writer.execute(statement.sql, statement.params)
             if statement.otherwise is not None and cursor.rowcount != 1:
                 failure = Conflict(statement.otherwise)
                 break
+            if statement.grows is not None and cursor.rowcount:
+                grown.append(statement.grows)
     except _ITS_OWN_FAULT as problem:
         failure = _refused(problem)
     except sqlite3.OperationalError as problem:
@@ -193,6 +201,7 @@ def _run(writer: sqlite3.Connection, unit: Unit) -> GatewayError | None:
         failure = _refused(problem)
     if failure is not None:
         writer.execute("ROLLBACK TO unit")
+        del grown[counted:]
     writer.execute("RELEASE unit")
     return failure
 

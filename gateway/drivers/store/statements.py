@@ -14,14 +14,19 @@ from msgspec.structs import replace
 
 from gateway.core import documents
 from gateway.core.payment import Operation, Payment, PaymentEvent
+from gateway.drivers.store.usage import octets, size_of_row
 
 
 class Statement(NamedTuple):
-    """One write. ``otherwise`` names the conflict when not exactly one row was touched; None: any number is fine."""
+    """One write. ``otherwise`` names the conflict when not exactly one row was touched; None: any number is fine.
+
+    ``grows``: where it takes room, the tenant and by how many bytes; counted when a row was touched.
+    """
 
     sql: str
     params: tuple[Any, ...]
     otherwise: str | None = None
+    grows: tuple[str, int] | None = None
 
 
 Unit = Sequence[Statement]
@@ -49,12 +54,23 @@ def _review(payment: Payment) -> str | None:
     return None if payment.review is None else payment.review.reason
 
 
-def insert_payment(payment: Payment, open_operation: str) -> Statement:
-    """A new payment, in version 1, with its create already open."""
+BUDGET = "storage_budget"
+"""The conflict of a new payment whose tenant occupies its whole budget."""
+
+NO_BUDGET = 2**63 - 1
+
+
+def insert_payment(payment: Payment, open_operation: str, *, budget: int | None = None) -> Statement:
+    """A new payment, in version 1, with its create already open.
+
+    Only while its tenant occupies less than ``budget`` bytes; None: however much.
+    """
+    summary, purchase = documents.encode_summary(payment), documents.encode_purchase(payment)
     return Statement(
         "INSERT INTO payments (tenant, id, account, provider, deposit_method, merchant_reference, provider_reference,"
-        " state, version, revision, open_operation, replaced_by, review, created_at, expired_at, doc)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " state, version, revision, open_operation, replaced_by, review, created_at, expired_at, doc, purchase)"
+        " SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
+        " WHERE NOT EXISTS (SELECT 1 FROM stored_bytes WHERE tenant = ? AND bytes >= ?)",
         (
             payment.tenant,
             payment.id,
@@ -71,18 +87,24 @@ def insert_payment(payment: Payment, open_operation: str) -> Statement:
             _review(payment),
             milliseconds(payment.created_at),
             optional_milliseconds(payment.expired_at),
-            documents.encode(payment),
+            summary,
+            purchase,
+            payment.tenant,
+            NO_BUDGET if budget is None else budget,
         ),
-        "payment",
+        BUDGET,
+        grows=(payment.tenant, size_of_row("payments", summary, purchase)),
     )
 
 
 def update_payment(before: Payment, after: Payment, *, open_before: str | None, open_after: str | None) -> Statement:
     """A payment as it is now; only if nobody else moved it or opened or settled an operation since it was read."""
     written = replace(after, revision=before.revision + 1)
+    purchase, growth = _new_purchase(before, after)
     return Statement(
         "UPDATE payments SET account = ?, provider = ?, provider_reference = ?, state = ?, version = ?,"
-        " revision = ?, open_operation = ?, replaced_by = ?, review = ?, expired_at = ?, doc = ?"
+        " revision = ?, open_operation = ?, replaced_by = ?, review = ?, expired_at = ?, doc = ?,"
+        " purchase = COALESCE(?, purchase)"
         " WHERE tenant = ? AND id = ? AND revision = ? AND COALESCE(open_operation, '') = ?",
         (
             after.account,
@@ -95,14 +117,24 @@ def update_payment(before: Payment, after: Payment, *, open_before: str | None, 
             after.replaced_by,
             _review(after),
             optional_milliseconds(after.expired_at),
-            documents.encode(written),
+            documents.encode_summary(written),
+            purchase,
             before.tenant,
             before.id,
             before.revision,
             open_before or "",
         ),
         "version",
+        grows=(before.tenant, growth) if growth else None,
     )
+
+
+def _new_purchase(before: Payment, after: Payment) -> tuple[str | None, int]:
+    """The purchase where it changed, and by how many bytes it grew."""
+    if documents.purchase_of(before) == documents.purchase_of(after):
+        return None, 0
+    purchase = documents.encode_purchase(after)
+    return purchase, octets(purchase) - octets(documents.encode_purchase(before))
 
 
 def open_operation(payment: Payment, operation_id: str) -> Statement:
@@ -117,6 +149,7 @@ def open_operation(payment: Payment, operation_id: str) -> Statement:
 
 def insert_operation(operation: Operation) -> Statement:
     """The intent, before the first byte leaves. The unique index keeps a payment to one open operation."""
+    document = documents.encode(operation)
     return Statement(
         "INSERT INTO operations (tenant, id, payment_id, kind, status, created_at, updated_at, doc)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -128,26 +161,34 @@ def insert_operation(operation: Operation) -> Statement:
             operation.status,
             milliseconds(operation.created_at),
             milliseconds(operation.updated_at),
-            documents.encode(operation),
+            document,
         ),
         "operation",
+        grows=(operation.tenant, size_of_row("operations", document)),
     )
 
 
 def update_operation(operation: Operation) -> Statement:
-    """An operation's outcome, or what was learnt of it; only while it is open, and never back to ``sending``."""
+    """An operation's outcome, or what was learnt of it; only while it is open, and never back to ``sending``.
+
+    One that has ended keeps no order: where it counts, the payment has it.
+    """
+    kept = operation if operation.is_open or operation.order is None else replace(operation, order=None)
+    document = documents.encode(kept)
+    freed = 0 if kept is operation else octets(document) - octets(documents.encode(operation))
     return Statement(
         "UPDATE operations SET status = ?, updated_at = ?, doc = ?"
         " WHERE tenant = ? AND id = ? AND status IN ('sending', 'unknown') AND ? <> 'sending'",
         (
             operation.status,
             milliseconds(operation.updated_at),
-            documents.encode(operation),
+            document,
             operation.tenant,
             operation.id,
             operation.status,
         ),
         "operation",
+        grows=(operation.tenant, freed) if freed else None,
     )
 
 
@@ -165,6 +206,7 @@ def claim_key(operation: Operation, fingerprint: str) -> Statement:
             milliseconds(operation.created_at),
         ),
         "idempotency_key",
+        grows=(operation.tenant, size_of_row("idempotency_keys")),
     )
 
 
@@ -183,6 +225,7 @@ def store_answer(operation: Operation, status: int, answer: bytes) -> Statement:
         "UPDATE idempotency_keys SET answer_status = ?, answer = ?"
         " WHERE tenant = ? AND idempotency_key = ? AND operation_id = ? AND answer_status IS NULL",
         (status, answer.decode(), operation.tenant, operation.idempotency_key, operation.id),
+        grows=(operation.tenant, len(answer)),
     )
 
 
@@ -214,10 +257,12 @@ def take_reference(payment: Payment, *, grace_began_before: int) -> Statement:
 
 def insert_event(event_id: str, payment: Payment, event: PaymentEvent) -> Statement:
     """One version of a payment; a version exists once."""
+    document = documents.encode(event)
     return Statement(
         "INSERT INTO events (tenant, payment_id, version, id, doc) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        (payment.tenant, payment.id, event.version, event_id, documents.encode(event)),
+        (payment.tenant, payment.id, event.version, event_id, document),
         "version",
+        grows=(payment.tenant, size_of_row("events", document)),
     )
 
 

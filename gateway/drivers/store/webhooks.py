@@ -17,6 +17,7 @@ from gateway.core import ids
 from gateway.drivers.store.engine import Engine
 from gateway.drivers.store.reading import columns, made_of, members, where
 from gateway.drivers.store.statements import Statement, marks, milliseconds, optional_milliseconds
+from gateway.drivers.store.usage import octets, size_of_row
 
 STATUSES = ("pending", "delivered", "dead")
 
@@ -95,11 +96,16 @@ def insert(row: DeliveryRow, endpoint: str) -> Statement:
             endpoint,
         ),
         "delivery",
+        grows=(row.tenant, size_of_row("deliveries", row.body, "[]")),
     )
 
 
-def store_outcome(row: DeliveryRow) -> Statement:
-    """A delivery as one try left it, unless it was ordered again during the try: then the new schedule stands."""
+def store_outcome(row: DeliveryRow, before: DeliveryRow | None = None) -> Statement:
+    """A delivery as one try left it, unless it was ordered again during the try: then the new schedule stands.
+
+    ``before``: as it was read; None where it had no tries.
+    """
+    log, log_before = _log(row), "[]" if before is None else _log(before)
     return Statement(
         "UPDATE deliveries SET status = ?, died_of = ?, next_attempt_at = ?, tries = ?, attempts = ?"
         " WHERE tenant = ? AND id = ? AND tries >= ?",
@@ -108,11 +114,12 @@ def store_outcome(row: DeliveryRow) -> Statement:
             row.died_of,
             row.next_attempt_at,
             row.tries,
-            msgspec.json.encode(row.attempts).decode(),
+            log,
             row.tenant,
             row.id,
             row.tries - 1,
         ),
+        grows=(row.tenant, octets(log) - octets(log_before)),
     )
 
 
@@ -276,6 +283,10 @@ _DISABLED = "SELECT 1 FROM webhook_endpoints w WHERE w.tenant = ? AND w.url_sha2
 # Written out, not a parameter: only so does a database see that an index of these rows will do.
 _WITH_STATUS = {status: f"status = '{status}'" for status in STATUSES}
 _attempts = msgspec.json.Decoder(list[dict[str, Any]])
+
+
+def _log(row: DeliveryRow) -> str:
+    return msgspec.json.encode(row.attempts).decode()
 
 
 def _delivery(row: tuple[Any, ...]) -> DeliveryRow:
