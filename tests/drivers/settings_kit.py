@@ -19,7 +19,7 @@ from gateway.core.errors import SettingsError
 from gateway.drivers.settings import Settings, load_settings
 
 WHSEC = "whsec_" + base64.b64encode(b"k" * 32).decode()
-ENVIRON = {"GATEWAY_SECRET": "a master secret for tests, long enough", "ACME_WHSEC": WHSEC, "TOKEN": "t0ken"}
+ENVIRON = {"GATEWAY_SECRET": "a master secret for tests, long enough", "ACME_WHSEC": WHSEC, "TOKEN": "t0ken-of-a-test"}
 
 
 def sha(text: str) -> str:

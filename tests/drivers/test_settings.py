@@ -168,7 +168,7 @@ def test_config_of_every_kind(tmp_path: Path) -> None:
     text = """{provider: plain, config: {app_url: 'https://x.example', token: 'env:TOKEN', wait: 250ms, limit: 10.50,
         share: 0.1, mode: redirect, amount_rule: {tolerance: 0.50}, hosts: [a.example], tries: 5}}"""
     config: Any = load(tmp_path, with_account(text)).tenants["acme"].accounts["main"].account.config
-    assert config.token == Secret("t0ken")
+    assert config.token == Secret("t0ken-of-a-test")
     assert config.wait == timedelta(milliseconds=250)
     assert (str(config.limit), str(config.share)) == ("10.50", "0.1")
     assert (config.mode, config.amount_rule, config.hosts, config.tries) == (
@@ -633,7 +633,7 @@ def test_settings_show_no_secret(tmp_path: Path) -> None:
 
 def test_secret_from_a_file(tmp_path: Path) -> None:
     """A secret file is relative to the settings file; the line break at its end does not belong to it."""
-    (tmp_path / "token").write_text("s3cret\n")
+    (tmp_path / "token").write_text("s3cret-in-a-file\n")
     (tmp_path / "token").chmod(0o600)
     config: Any = (
         load(tmp_path, with_account("{provider: plain, config: {token: 'file:token'}}"))
@@ -641,7 +641,7 @@ def test_secret_from_a_file(tmp_path: Path) -> None:
         .accounts["main"]
         .account.config
     )
-    assert config.token == Secret("s3cret")
+    assert config.token == Secret("s3cret-in-a-file")
 
 
 @pytest.mark.parametrize(

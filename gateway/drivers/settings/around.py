@@ -10,9 +10,10 @@ import msgspec
 
 
 class Around(msgspec.Struct, frozen=True, kw_only=True):
-    """What a value may depend on: the settings file's folder, the environment, and ``server.development``."""
+    """What a value may depend on: folder and owner (a user id) of the settings file, environment, development mode."""
 
     folder: Path
+    owner: int
     environ: Mapping[str, str]
     development: bool
 

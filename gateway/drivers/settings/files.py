@@ -8,16 +8,27 @@ from pathlib import Path
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from gateway.drivers.settings.own_file import Found, read_regular
 from gateway.drivers.settings.problems import Problem, unknown
 from gateway.drivers.settings.yaml_file import compose, is_null, nothing, pairs, place_of, value_at
 
+LARGEST = 256 * 1024 * 1024
+"""Bytes of one file: far more than the tenants of one gateway need."""
+
+WRITABLE_BY_OTHERS = 0o022
+
 
 class SettingsFiles:
-    """The settings file with the tenants of its includes put into one tree; problems of reading them."""
+    """The settings file with the tenants of its includes put into one tree; problems of reading them.
+
+    ``owner`` of the settings file is a user id. ``open_to_others`` are problems outside development only.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         self.problems: list[Problem] = []
+        self.open_to_others: list[Problem] = []
+        self.owner = -1
         self._digest = hashlib.sha256()
         self.root = self._compose(self.path) or nothing(self.path.name)
         self.usable = not self.problems
@@ -34,18 +45,32 @@ class SettingsFiles:
 
     def _compose(self, path: Path) -> MappingNode | None:
         name = self._name(path)
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            self.problems.append(Problem(name, 1, (), f"cannot be read: {error.strerror}"))
+        file = self._read(path, name)
+        if file is None:
             return None
-        for part in (name.encode(), data):
+        for part in (name.encode(), file.data):
             self._digest.update(len(part).to_bytes(8, "big") + part)
-        found = compose(data, name)
+        found = compose(file.data, name)
         if isinstance(found, Problem):
             self.problems.append(found)
             return None
         return found
+
+    def _read(self, path: Path, name: str) -> Found | None:
+        try:
+            file = read_regular(path, most=LARGEST)
+        except OSError as error:
+            self.problems.append(Problem(name, 1, (), f"cannot be read: {error.strerror}"))
+            return None
+        except ValueError as error:
+            self.problems.append(Problem(name, 1, (), str(error)))
+            return None
+        if path == self.path:
+            self.owner = file.owner
+        if file.mode & WRITABLE_BY_OTHERS:
+            said = f"has mode {file.mode:04o}, so others can change it: chmod go-w (development: true allows it)"
+            self.open_to_others.append(Problem(name, 1, (), said))
+        return file
 
     def _name(self, path: Path) -> str:
         folder = self.path.parent

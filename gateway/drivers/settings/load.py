@@ -21,6 +21,7 @@ from gateway.drivers.settings.problems import Problem
 from gateway.drivers.settings.reader import reader_of
 from gateway.drivers.settings.reading import BAD, Bad, Reading
 from gateway.drivers.settings.shape import FileShape, ServerShape
+from gateway.drivers.settings.sharing import note_shared
 from gateway.drivers.settings.tenants import find_endpoints, resolve_tenant
 from gateway.drivers.settings.yaml_file import nothing, pairs, text_at, value_at
 from gateway.provider import Provider
@@ -59,7 +60,9 @@ def _load(path: Path, providers: Mapping[str, Provider], environ: Mapping[str, s
 def _resolve(files: SettingsFiles, providers: Mapping[str, Provider], environ: Mapping[str, str]) -> Settings | None:
     """Resolve all that can be; None when a part is missing without which there are no Settings at all."""
     development = (text_at(files.root, ("server", "development")) or "").lower() == "true"
-    around = Around(folder=files.path.parent, environ=environ, development=development)
+    around = Around(folder=files.path.parent, owner=files.owner, environ=environ, development=development)
+    if not development:
+        files.problems += files.open_to_others
     reading = Reading(files.root, around, files.problems)
     shape: FileShape = reader_of(FileShape)(files.root, (), reading)
     server: ServerShape | Bad = reader_of(ServerShape)(
@@ -72,6 +75,8 @@ def _resolve(files: SettingsFiles, providers: Mapping[str, Provider], environ: M
     keys, endpoints = tenants_keys(tenants.values(), reading), find_endpoints(tenants.values(), reading)
     if server is BAD:
         return None
+    operators = operators_keys(server.admin, reading)
+    note_shared(reading, tenants, server.admin)
     return Settings(
         server=_server(server),
         store_path=around.folder / shape.store.url,
@@ -85,7 +90,7 @@ def _resolve(files: SettingsFiles, providers: Mapping[str, Provider], environ: M
         tenants=tenants,
         endpoints=endpoints,
         keys_by_sha256=keys,
-        operators_by_sha256=operators_keys(server.admin, reading),
+        operators_by_sha256=operators,
         source=files.path,
         digest=files.digest,
     )

@@ -19,13 +19,13 @@ from gateway.core.rules import Rules
 from gateway.core.secret import Secret
 from gateway.drivers.settings.values import (
     Connections,
+    KeyHash,
     KeyId,
     Moment,
     PublicUrl,
     Repeating,
     Schedule,
     Seconds,
-    Sha256,
     SomeText,
     Span,
     TargetUrl,
@@ -61,7 +61,7 @@ class BearerKey(msgspec.Struct, frozen=True, kw_only=True):
     """A bearer key, known by the hex SHA-256 of its whole text."""
 
     id: KeyId
-    sha256: Sha256
+    sha256: KeyHash
     expires: Moment | None = None
 
 
@@ -70,7 +70,7 @@ class Admin(msgspec.Struct, frozen=True, kw_only=True):
 
     host: SomeText = "127.0.0.1"
     port: Port = 8081
-    key_sha256: Sha256 | None = None
+    key_sha256: KeyHash | None = None
     keys: tuple[BearerKey, ...] = ()
 
 

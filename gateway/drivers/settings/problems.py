@@ -21,7 +21,7 @@ class Problem(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         """``settings.yaml:41: tenant acme: accounts.psp-main.provider: is missing``."""
-        return ": ".join(part for part in (f"{self.file}:{self.line}", *_where(self.path), self.message) if part)
+        return ": ".join(part for part in (f"{self.file}:{self.line}", named(self.path), self.message) if part)
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
@@ -32,10 +32,11 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
     return f'unknown {what} "{name}", {hint}' if names else f'unknown {what} "{name}"'
 
 
-def _where(path: Path) -> tuple[str, str]:
+def named(path: Path) -> str:
+    """Name a place: ``server.secret`` or ``tenant acme: keys[0].sha256``."""
     if path[:1] == ("tenants",) and len(path) > 1:
-        return f"tenant {path[1]}", dotted(path[2:] or path)
-    return "", dotted(path)
+        return f"tenant {path[1]}: {dotted(path[2:] or path)}"
+    return dotted(path)
 
 
 def dotted(path: Path) -> str:

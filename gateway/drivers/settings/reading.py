@@ -10,6 +10,7 @@ from typing import Any, Literal, get_origin
 import msgspec
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from gateway.core.secret import Secret
 from gateway.drivers.settings.around import Around
 from gateway.drivers.settings.problems import Path, Problem
 from gateway.drivers.settings.values import LEAVES
@@ -36,12 +37,13 @@ class NotYet:
 
 
 class Reading:
-    """One load: the tree, what values depend on, and the problems found so far."""
+    """One load: the tree, what values depend on, the problems found so far, and every secret by its path."""
 
     def __init__(self, root: Node, around: Around, problems: list[Problem]) -> None:
         self.root = root
         self.around = around
         self.problems = problems
+        self.secrets: dict[Path, Secret] = {}
 
     def note(self, path: Path, message: str) -> Bad:
         """Add a problem at a path of the tree (or at the nearest thing above it that exists)."""
@@ -81,9 +83,12 @@ def from_text(make: Callable[[str, Around], Any]) -> Read:
         if text is BAD:
             return BAD
         try:
-            return make(text, reading.around)
+            value = make(text, reading.around)
         except ValueError as problem:
             return reading.note(path, str(problem))
+        if isinstance(value, Secret):
+            reading.secrets[path] = value
+        return value
 
     return read
 

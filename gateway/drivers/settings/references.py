@@ -1,52 +1,80 @@
-"""Secrets of the settings: references to the environment or to a file, and the forms some of them must have.
+"""Secrets of the settings: references to the environment or to a file, and what each role asks of its secret.
 
 No message here ever holds a secret or a part of one.
 """
 
 from __future__ import annotations
 
-import base64
-import stat
+import os
 from collections.abc import Callable
 
 from gateway.core.secret import Secret
 from gateway.drivers.settings.around import Around
+from gateway.drivers.settings.credentials import marks_of_secret, signing_bytes, weakness
+from gateway.drivers.settings.own_file import read_regular
 
 _MIN_SERVER_SECRET = 32
-_WEBHOOK_PREFIX = "whsec_"
+_MIN_SECRET = 8
+_LARGEST = 64 * 1024
 
 
 def secret(text: str, around: Around) -> Secret:
-    """Follow ``env:NAME`` or ``file:PATH``; a literal is taken in development only."""
+    """Read a secret of an account or any other of a plugin's: 8 characters outside development."""
+    return _long_enough(_secret(text, around), _MIN_SECRET, around)
+
+
+def server_secret(text: str, around: Around) -> Secret:
+    """Read the master secret: 32 characters outside development."""
+    return _long_enough(_secret(text, around), _MIN_SERVER_SECRET, around)
+
+
+def webhook_secret(text: str, around: Around) -> Secret:
+    """Read a secret of the form that Standard Webhooks 1.0 gives its secrets."""
+    given = _secret(text, around)
+    if not 24 <= len(signing_bytes(given.reveal())) <= 64:
+        raise ValueError("must be whsec_ followed by the base64 of 24 to 64 bytes")
+    return given
+
+
+def _secret(text: str, around: Around) -> Secret:
+    """Follow ``env:NAME`` or ``file:PATH``; a literal, or one that is known to everybody, is for development only."""
     kind, colon, rest = text.partition(":")
-    if colon and kind in _REFERENCES:
-        return Secret(_REFERENCES[kind](rest, around))
-    if not around.development:
-        raise ValueError("is a literal secret: write env:NAME or file:PATH (literals need server.development: true)")
-    if not text:
+    is_reference = bool(colon) and kind in _REFERENCES
+    found = _REFERENCES[kind](rest, around) if is_reference else text
+    if not found.strip():
         raise ValueError("must not be empty")
-    return Secret(text)
+    if around.development:
+        return Secret(found)
+    weak = weakness(marks_of_secret(found))
+    if weak:
+        raise ValueError(weak)
+    if not is_reference:
+        raise ValueError("is a literal secret: write env:NAME or file:PATH (literals need server.development: true)")
+    return Secret(found)
 
 
 def _from_environment(name: str, around: Around) -> str:
     text = around.environ.get(name)
-    if not text:
+    if not (text and text.strip()):
         raise ValueError(f"environment variable {name} is {'not set' if text is None else 'empty'}")
     return text
 
 
 def _from_file(name: str, around: Around) -> str:
-    path = around.folder / name
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        if mode & ~0o600:
-            raise ValueError(f"file {name} has mode {mode:04o}, it must be 0600 or less")
-        text = path.read_text(encoding="utf-8").rstrip("\r\n")
+        found = read_regular(around.folder / name, most=_LARGEST)
+        text = found.data.decode().rstrip("\r\n")
     except OSError as error:
         raise ValueError(f"file {name} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ValueError(f"file {name} is not UTF-8 text") from None
-    if not text:
+    except ValueError as error:
+        raise ValueError(f"file {name} {error}") from None
+    if found.mode & ~0o600:
+        raise ValueError(f"file {name} has mode {found.mode:04o}, it must be 0600 or less")
+    if found.owner not in (around.owner, os.geteuid()):
+        raise ValueError(f"file {name} belongs to neither the owner of the settings file nor the gateway's own user")
+    if not text.strip():
         raise ValueError(f"file {name} is empty")
     return text
 
@@ -54,20 +82,7 @@ def _from_file(name: str, around: Around) -> str:
 _REFERENCES: dict[str, Callable[[str, Around], str]] = {"env": _from_environment, "file": _from_file}
 
 
-def long_enough(given: Secret, around: Around) -> Secret:
-    """Check the master secret: 32 characters outside development."""
-    if len(given.reveal()) < _MIN_SERVER_SECRET and not around.development:
-        raise ValueError(f"must have at least {_MIN_SERVER_SECRET} characters")
-    return given
-
-
-def webhook_secret(given: Secret, _: Around) -> Secret:
-    """Check the form that Standard Webhooks 1.0 gives its secrets."""
-    prefix, coded = given.reveal()[: len(_WEBHOOK_PREFIX)], given.reveal()[len(_WEBHOOK_PREFIX) :]
-    try:
-        size = len(base64.b64decode(coded, validate=True))
-    except ValueError:
-        size = 0
-    if prefix != _WEBHOOK_PREFIX or not 24 <= size <= 64:
-        raise ValueError("must be whsec_ followed by the base64 of 24 to 64 bytes")
+def _long_enough(given: Secret, least: int, around: Around) -> Secret:
+    if len(given.reveal().strip()) < least and not around.development:
+        raise ValueError(f"must have at least {least} characters")
     return given

@@ -17,7 +17,8 @@ from gateway.core.expressions import Expression, compile_expression
 from gateway.core.money import Amount
 from gateway.core.secret import Secret
 from gateway.drivers.settings.around import Around, FromText, Then
-from gateway.drivers.settings.references import long_enough, secret, webhook_secret
+from gateway.drivers.settings.credentials import marks_of_hash, weakness
+from gateway.drivers.settings.references import secret, server_secret, webhook_secret
 from gateway.drivers.settings.urls import origin, public_url, target_url
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -38,6 +39,16 @@ def _matching(pattern: re.Pattern[str], said: str) -> FromText:
         return text
 
     return FromText(make)
+
+
+def key_hash(text: str, around: Around) -> str:
+    """Take the SHA-256 of a bearer key; that of a key everybody has is for development only."""
+    if _SHA256.fullmatch(text) is None:
+        raise ValueError("must be 64 lower-case hex digits: the SHA-256 of the whole key")
+    weak = None if around.development else weakness(marks_of_hash(text))
+    if weak:
+        raise ValueError(weak)
+    return text
 
 
 def duration(text: str, _: Around) -> timedelta:
@@ -135,7 +146,7 @@ SomeText = Annotated[str, FromText(_some_text)]
 Name = Annotated[str, _matching(_NAME, f"must match {_NAME.pattern}")]
 MethodName = Annotated[str, _matching(_METHOD_NAME, f"must match {_METHOD_NAME.pattern}")]
 KeyId = Annotated[str, _matching(_KEY_ID, f"must match {_KEY_ID.pattern}")]
-Sha256 = Annotated[str, _matching(_SHA256, "must be 64 lower-case hex digits: the SHA-256 of the whole key")]
+KeyHash = Annotated[str, FromText(key_hash)]
 CallbackId = Annotated[str, _matching(_CALLBACK_ID, "must be 22 to 128 URL-safe characters (A-Z a-z 0-9 _ -)")]
 Currency = Annotated[str, _matching(_CURRENCY, "must be a currency code: 2 to 12 of A-Z and 0-9")]
 Connections = Annotated[int | None, FromText(_connections)]
@@ -151,6 +162,6 @@ Span = Annotated[timedelta, Then(_more_than_zero)]
 Schedule = Annotated[tuple[timedelta, ...], Then(_not_empty)]
 Repeating = Annotated[tuple[timedelta, ...], Then(_repeating)]
 NotYetTrue = Annotated[bool, Then(_not_yet)]
-ServerSecret = Annotated[Secret, Then(long_enough)]
-WebhookSecret = Annotated[Secret, Then(webhook_secret)]
+ServerSecret = Annotated[Secret, FromText(server_secret)]
+WebhookSecret = Annotated[Secret, FromText(webhook_secret)]
 WebhookSecrets = Annotated[tuple[WebhookSecret, ...], Then(_not_empty)]
