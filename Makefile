@@ -2,11 +2,12 @@
 PYTHON ?= python3
 KILLS ?= 200
 SEEDS ?= 1000
+CASES ?= 100000
 BIN := .venv/bin
 ATTACKS := $(basename $(notdir $(wildcard tests/attacks/[a-z]*.py)))
 READY := .venv/.ready
 
-.PHONY: demo test check format serve bench crashes simulation sabotage attacks clean
+.PHONY: demo test check format serve bench crashes simulation sabotage fuzz attacks clean
 
 demo: $(READY)  ## the whole story on this machine: gateway, both simulators, payments through both
 	$(BIN)/gateway demo
@@ -37,6 +38,9 @@ simulation: $(READY)  ## SEEDS whole histories under a virtual clock, each judge
 
 sabotage: $(READY)  ## plant faults in a copy of the code, one at a time: each must turn a harness red
 	$(BIN)/python -m tests.sabotage
+
+fuzz: $(READY)  ## CASES spoilt callbacks, each judged by a second verifier that shares no code with the plugin
+	$(BIN)/python -m tests.promises.callback_fuzz --cases $(CASES)
 
 attacks: $(READY)  ## hostile strangers, neighbours and far sides against a running gateway, with figures
 	for attack in $(ATTACKS); do $(BIN)/python -m tests.attacks.$$attack || exit 1; done

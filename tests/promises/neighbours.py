@@ -148,7 +148,7 @@ class Neighbours:
                 tenant: [
                     [table, *row]
                     for table in owned
-                    for row in database.execute(f"SELECT * FROM {table} WHERE tenant = ? ORDER BY 1, 2, 3", (tenant,))  # noqa: S608
+                    for row in database.execute(f"SELECT * FROM {table} WHERE tenant = ?", (tenant,))  # noqa: S608
                 ]
                 for tenant in TENANTS
             }
