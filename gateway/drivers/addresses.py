@@ -6,7 +6,9 @@ Source: the IANA special-purpose address registries for IPv4 and IPv6, plus one 
 
 from __future__ import annotations
 
+import functools
 import ipaddress
+import socket
 
 _FORBIDDEN = {
     "0.0.0.0/8": "this network, unspecified",
@@ -50,6 +52,7 @@ _GLOBAL_IPV6 = ipaddress.IPv6Network("2000::/3")  # all that is assigned for hos
 _NETWORKS = tuple(ipaddress.ip_network(network) for network in _FORBIDDEN)
 
 
+@functools.lru_cache(1024)
 def is_forbidden(address: str) -> bool:
     """Tell whether an address, as a socket is given it, lies in the table. What is no address is forbidden."""
     try:
@@ -59,3 +62,15 @@ def is_forbidden(address: str) -> bool:
     if found.version == 6 and (found not in _GLOBAL_IPV6 or found.scope_id is not None):
         return True  # a zone is for link-local addresses; on another one it only chooses the way out
     return any(found in network for network in _NETWORKS)
+
+
+def literal(host: str) -> str | None:
+    """The address that a host is by its text alone, in every spelling a resolver takes (``127.1``, ``0x7f000001``)."""
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        pass
+    try:
+        return socket.inet_ntoa(socket.inet_aton(host))
+    except (OSError, ValueError):
+        return None

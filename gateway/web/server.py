@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from aiohttp import web
 from gateway.core.errors import SettingsError
 from gateway.drivers.clock import Clock, SystemClock
 from gateway.drivers.registry import Registry
-from gateway.drivers.sender import Sender
+from gateway.drivers.sender import Places, make_sender
 from gateway.drivers.settings import Admin, Server, Settings
 from gateway.drivers.store.sqlite import open_sqlite
 from gateway.flows import operation, recovery
@@ -61,13 +62,15 @@ async def running(
     async with contextlib.AsyncExitStack() as stack:
         store = await open_sqlite(settings.store_path)
         stack.push_async_callback(store.close)
-        is_private = settings.server.development
-        sender = await stack.enter_async_context(Sender(allow_private=is_private))
-        # Many tenants may listen at one host: hanging ones must not take the connections of the others.
-        # And a webhook is delivered by the status of its answer, whatever the body.
-        messenger = await stack.enter_async_context(
-            Sender(allow_private=is_private, is_bounded=False, cuts_bodies=True)
+        make = functools.partial(
+            make_sender,
+            proxy=settings.egress.proxy,
+            allow_private=settings.server.development,
+            places=Places(),
         )
+        sender = await stack.enter_async_context(make())
+        # A webhook is delivered by the status of its answer, whatever the body.
+        messenger = await stack.enter_async_context(make(cuts_bodies=True))
         gw = Gateway(
             settings=settings,
             store=store,

@@ -1,0 +1,19 @@
+"""Which way calls take: directly, or through a proxy where the settings name one."""
+
+from __future__ import annotations
+
+from gateway.drivers.sender.direct import Direct
+from gateway.drivers.sender.places import Places
+from gateway.drivers.sender.sender import Sender, Way
+
+
+def make_sender(*, proxy: str | None, allow_private: bool, places: Places, cuts_bodies: bool = False) -> Sender:
+    """Make a sender. ``cuts_bodies``: of a body over the limit its beginning is returned, for who wants the status."""
+    way: Way
+    if proxy is None:
+        way = Direct(allow_private=allow_private, cuts_bodies=cuts_bodies)
+    else:
+        from gateway.drivers.sender.proxied import Proxied  # aiohttp's client only where it is used
+
+        way = Proxied(proxy, allow_private=allow_private, cuts_bodies=cuts_bodies)
+    return Sender(way, allow_private=allow_private, places=places)

@@ -1,0 +1,95 @@
+"""Our own way to a far side: resolve, judge each address, connect, TLS; write once, read one answer, never reuse.
+
+Everything before the write is ``NotSent``, everything after it depends on the answer. Nothing is logged here,
+followed, retried, unpacked or kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import ssl
+from typing import Any
+
+from aiohappyeyeballs import start_connection
+
+from gateway.core.errors import NotSent
+from gateway.core.wire import HttpRequest, HttpResponse
+from gateway.drivers.addresses import is_forbidden
+from gateway.drivers.sender.answer import Answer
+from gateway.drivers.sender.connection import Connection, Leaving
+from gateway.drivers.sender.names import LookUp, Names
+from gateway.drivers.sender.request import Target, encoded
+from gateway.drivers.sender.sender import Progress
+
+HEAD_START = 0.25
+"""Seconds an address has before the next one is tried beside it (RFC 8305); families take turns, the first wins."""
+
+LEAVING_MOST, LEAVING_SECONDS = 32, 1.0
+
+
+class Direct:
+    """Exchanges over connections of their own. ``look_up`` and ``tls`` are for tests: other names, other roots."""
+
+    def __init__(
+        self,
+        *,
+        allow_private: bool = False,
+        cuts_bodies: bool = False,
+        look_up: LookUp | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._allow_private = allow_private
+        self._cuts_bodies = cuts_bodies
+        self._names = Names(look_up)
+        self._leaving = Leaving(most=LEAVING_MOST, seconds=LEAVING_SECONDS)
+        self._given_tls = tls
+
+    async def exchange(self, request: HttpRequest, target: Target, progress: Progress) -> HttpResponse:
+        """Make a connection, send the request, return the whole answer. Raises ``NotSent`` and ``OutcomeUnknown``."""
+        message = encoded(request, target)
+        connection = await self._connect(target)
+        try:
+            await asyncio.sleep(0)  # what came already is read now, before the request: it cannot be the answer
+            answered = connection.ask(message, Answer(request.method, cuts=self._cuts_bodies))
+            progress.written()
+            return await answered
+        finally:
+            connection.drop()
+
+    async def close(self) -> None:
+        """Close what is only waited for."""
+        self._names.close()
+        self._leaving.close()
+
+    async def _connect(self, target: Target) -> Connection:
+        try:
+            found = await self._names.addresses(target.host, target.port)
+            allowed = found if self._allow_private else [one for one in found if not is_forbidden(str(one[4][0]))]
+            if found and not allowed:
+                raise NotSent("address_not_allowed", connection=True)
+            sock = await start_connection(allowed, happy_eyeballs_delay=HEAD_START)
+            try:
+                loop = asyncio.get_running_loop()
+                make = functools.partial(Connection, self._leaving)
+                _, connection = await loop.create_connection(make, sock=sock, **self._tls(target))
+            except BaseException:
+                sock.close()
+                raise
+        except (OSError, ValueError):
+            raise NotSent("connect_failed", connection=True) from None
+        return connection
+
+    def _tls(self, target: Target) -> dict[str, Any]:
+        if target.scheme != "https":
+            return {}
+        return {"ssl": self._given_tls or system_tls(), "server_hostname": target.host.rstrip(".")}
+
+
+@functools.cache
+def system_tls() -> ssl.SSLContext:
+    """Verify name and chain against the system's certificates; TLS 1.2 at least. Made once: it reads them all."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    return context

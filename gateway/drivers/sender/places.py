@@ -1,0 +1,83 @@
+"""How many connections may be open to others at a time, and whose they are.
+
+Shared by all owners (accounts and webhook endpoints) so that one whose far side is slow holds its own calls only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+from collections import deque
+
+MOST_PER_OWNER = 100
+LEAST, MOST = 16, 1024
+PART_OF_DESCRIPTORS = 4
+
+
+def most_connections(descriptors: int) -> int:
+    """How many connections a process with so many descriptors may open to others: a quarter of them, within bounds."""
+    return MOST if descriptors < 0 else max(LEAST, min(MOST, descriptors // PART_OF_DESCRIPTORS))
+
+
+def descriptors() -> int:
+    """How many descriptors this process may have; -1 without a limit."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+class Places:
+    """``most`` places for connections. An owner may take one while it holds fewer than are free.
+
+    So one busy owner gets half of all places, and with n busy owners as many are free as each of them holds: who comes
+    anew finds one at once, however slow the far sides of all others are.
+    """
+
+    def __init__(self, most: int | None = None) -> None:
+        self._free = most_connections(descriptors()) if most is None else most
+        self._held: dict[str, int] = {}
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+
+    async def take(self, owner: str) -> None:
+        """Take a place, or wait for one behind the owner's other calls."""
+        if owner not in self._waiting and self._may_take(owner):
+            self._grant(owner)
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(owner, deque()).append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.cancelled():
+                self._stop_waiting(owner, turn)
+            else:  # granted and cancelled in the same moment
+                self.give_back(owner)
+            raise
+
+    def give_back(self, owner: str) -> None:
+        """Give a place back; the waiting owner that holds fewest goes next."""
+        self._free += 1
+        self._held[owner] -= 1
+        if not self._held[owner]:
+            del self._held[owner]
+        self._serve()
+
+    def _serve(self) -> None:
+        while self._waiting:
+            owner = min(self._waiting, key=lambda name: self._held.get(name, 0))
+            if not self._may_take(owner):
+                return  # nor may any other: they hold as many or more
+            turn = self._waiting[owner][0]
+            self._stop_waiting(owner, turn)
+            self._grant(owner)
+            turn.set_result(None)
+
+    def _may_take(self, owner: str) -> bool:
+        return self._held.get(owner, 0) < min(self._free, MOST_PER_OWNER)
+
+    def _grant(self, owner: str) -> None:
+        self._free -= 1
+        self._held[owner] = self._held.get(owner, 0) + 1
+
+    def _stop_waiting(self, owner: str, turn: asyncio.Future[None]) -> None:
+        self._waiting[owner].remove(turn)
+        if not self._waiting[owner]:
+            del self._waiting[owner]

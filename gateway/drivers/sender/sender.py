@@ -1,0 +1,82 @@
+"""What every call has, whichever way it takes: an owner, a place, and two deadlines."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol, Self
+
+from gateway.core.errors import NotSent, OutcomeUnknown
+from gateway.core.wire import HttpRequest, HttpResponse
+from gateway.drivers.sender.places import Places
+from gateway.drivers.sender.request import Target, target_of
+
+
+class Progress:
+    """How far one call has come. ``is_written``: it may have arrived."""
+
+    def __init__(self, limit: asyncio.Timeout, until: float) -> None:
+        self._limit, self._until = limit, until
+        self.is_written = False
+
+    def written(self) -> None:
+        """Note that the request goes out now: from here on the whole time is left, and no error means "not sent"."""
+        self.is_written = True
+        self._limit.reschedule(self._until)
+
+
+class Way(Protocol):
+    """How requests get to the far side: over connections of our own, or through a proxy."""
+
+    async def exchange(self, request: HttpRequest, target: Target, progress: Progress) -> HttpResponse:
+        """Send one request on a connection that nobody else uses; tell ``progress`` before the first byte leaves.
+
+        Raises ``NotSent`` while nothing was written, ``OutcomeUnknown`` after that.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
+        ...
+
+
+class Sender:
+    """The only way out, used as ``async with``. ``allow_private`` is for development: any address, plain http."""
+
+    def __init__(self, way: Way, *, allow_private: bool = False, places: Places | None = None) -> None:
+        self._way = way
+        self._allow_private = allow_private
+        self._places = places or Places()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._way.close()
+
+    async def send(self, request: HttpRequest, *, total: float, connect: float, owner: str) -> HttpResponse:
+        """Send a request and read the answer, all within ``total`` seconds, ``connect`` of them for a connection.
+
+        To wait for a place among the ``owner``'s connections is part of connecting. Any status is an answer, a
+        redirect too. Raises ``NotSent`` when no byte of the request left, ``OutcomeUnknown`` in every other case
+        without a whole answer. Their messages are fixed words, never what came back.
+        """
+        target = target_of(request.url)
+        if not (self._allow_private or target.scheme == "https"):
+            raise NotSent("https_required", connection=True)
+        until = asyncio.get_running_loop().time() + total
+        progress: Progress | None = None
+        try:
+            async with asyncio.timeout(min(total, connect)) as limit:
+                progress = Progress(limit, until)
+                return await self._at_a_place(owner, request, target, progress)
+        except TimeoutError:
+            if progress is not None and progress.is_written:
+                raise OutcomeUnknown("timeout") from None
+            raise NotSent("connect_failed", connection=True) from None
+
+    async def _at_a_place(self, owner: str, request: HttpRequest, target: Target, progress: Progress) -> HttpResponse:
+        await self._places.take(owner)
+        try:
+            return await self._way.exchange(request, target, progress)
+        finally:
+            self._places.give_back(owner)

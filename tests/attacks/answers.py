@@ -1,0 +1,154 @@
+"""A far side that answers twice: is the second answer ever taken for the answer to something else?
+
+``python -m tests.attacks.answers [ROUNDS]``. One request of a tenant is answered twice, the second time at once or 10,
+50, 500 ms later. Then another tenant, or the same one, calls the same host: in even rounds once the second answer is
+there, in odd ones without waiting for it. The result of this call must be what the far side answered to it: the request
+arrived, and nothing of the answer too many is in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.hostile_host import NO, PAGE, PATIENCE, POISON, TAKEN, Host, hostile_host, lead_all_to
+from tests.house import House, creditkey_body, new_key, psp_body
+from tests.served import open_served
+
+PAUSES = (0.0, 0.01, 0.05, 0.5)
+ROUNDS = 5
+VICTIM = "acme"
+NEIGHBOURS = {"across tenants": "globex", "within one": VICTIM}
+
+Call = Callable[[], Awaitable[str]]
+"""A call of the victim's; returns what it was told."""
+
+
+async def create(house: House) -> Call:
+    """A payment at the PSP."""
+
+    async def call() -> str:
+        return (await house.create(psp_body())).text
+
+    return call
+
+
+async def change(house: House, verb: str) -> Call:
+    """Something asked of a Credit Key payment that its customer has accepted."""
+    payment = (await house.create(creditkey_body())).json
+    await house.visit(await house.approve(payment))
+    await _until(lambda: house.payment(payment["id"]), lambda now: now["state"] == "authorized")
+    if verb == "refunds":
+        await house.call("POST", f"/v1/payments/{payment['id']}/capture", {}, key=new_key())
+
+    async def call() -> str:
+        reply = await house.call("POST", f"/v1/payments/{payment['id']}/{verb}", {}, key=new_key())
+        return reply.text
+
+    return call
+
+
+async def webhook(house: House) -> Call:
+    """A webhook, tried once."""
+
+    async def call() -> str:
+        sent = (await house.call("POST", "/v1/webhooks/test", {}, key=new_key())).json
+
+        async def read() -> Any:
+            listed = (await house.call("GET", "/v1/webhooks/deliveries")).json["data"]
+            return next(one for one in listed if one["id"] == sent["id"])
+
+        return str(await _until(read, lambda one: bool(one["attempts"])))
+
+    return call
+
+
+async def _until(read: Callable[[], Awaitable[Any]], holds: Callable[[Any], bool]) -> Any:
+    async with asyncio.timeout(PATIENCE):
+        while not holds(found := await read()):  # noqa: ASYNC110  # it is the gateway that is waited for, over HTTP
+            await asyncio.sleep(0.01)
+        return found
+
+
+KINDS: dict[str, tuple[Callable[[House], Awaitable[Call]], str, bytes, str]] = {
+    "create": (create, "/psp/", PAGE, "awaiting_customer"),
+    "capture": (lambda house: change(house, "capture"), "/creditkey/", NO, "'state': 'captured'"),
+    "refund": (lambda house: change(house, "refunds"), "/creditkey/", NO, "succeeded"),
+    "lookup": (lambda house: change(house, "sync"), "/creditkey/", NO, "authorized"),
+    "webhook": (webhook, "/hooks/acme", TAKEN, "'status_code': 500"),
+}
+"""What the victim does; the path by which its call arrives; what is said too much; a word of the true answer."""
+
+
+async def is_deceived(host: Host, house: House, kind: str, neighbour: str, pause: float, *, waits: bool) -> bool:
+    """Let a neighbour's call be answered twice, make the victim's, and judge what the victim was told.
+
+    A call that never arrives, or whose answer makes no sense, was deceived as well: by an older answer.
+    """
+    try:
+        return await _is_deceived(host, house, kind, neighbour, pause, waits=waits)
+    except (TimeoutError, LookupError, ValueError):
+        return True
+
+
+async def _is_deceived(host: Host, house: House, kind: str, neighbour: str, pause: float, *, waits: bool) -> bool:
+    prepare, path, surplus, truth = KINDS[kind]
+    call = await prepare(house)
+    host.receivers = dict.fromkeys(NEIGHBOURS.values(), 200)
+    if kind == "webhook":
+        host.answer_twice(f"/hooks/{neighbour}", pause, surplus)
+        await house.call("POST", "/v1/webhooks/test", {}, tenant=neighbour, key=new_key())
+        await host.has_been_asked()
+        host.receivers[VICTIM] = 500
+    else:
+        host.answer_twice("/psp/", pause, surplus)
+        await house.create(psp_body(), tenant=neighbour)
+    if waits:
+        await host.has_said_too_much()
+    before = host.count(path)
+    told = await call()
+    await host.has_said_too_much()
+    return POISON in told or host.count(path) == before or truth not in told.replace('"', "'").replace("':'", "': '")
+
+
+@asynccontextmanager
+async def scene(folder: Path) -> AsyncIterator[tuple[Host, House]]:
+    """A gateway process whose far sides are all at the hostile host."""
+    async with hostile_host() as host, open_served(folder, change=lead_all_to(host)) as served:
+        host.ports = {side: served.house.ports[side] for side in ("psp", "creditkey")}
+        await served.start()
+        yield host, served.house
+
+
+async def attack(rounds: int) -> int:
+    """Run all rounds and print the table; the number of calls that were deceived."""
+    table = Table("call", *(f"{where}, {pause * 1000:.0f} ms" for where in NEIGHBOURS for pause in PAUSES))
+    deceived = 0
+    with tempfile.TemporaryDirectory() as folder:
+        async with scene(Path(folder)) as (host, house):
+            for kind in KINDS:
+                cells = []
+                for neighbour in NEIGHBOURS.values():
+                    for pause in PAUSES:
+                        taken = [
+                            await is_deceived(host, house, kind, neighbour, pause, waits=number % 2 == 0)
+                            for number in range(rounds)
+                        ]
+                        cells.append(f"{sum(taken)} of {rounds}")
+                        deceived += sum(taken)
+                table.add_row(kind, *cells)
+    Console(width=160).print(table)
+    print(f"taken for an answer: {deceived} of {rounds * len(KINDS) * len(PAUSES) * len(NEIGHBOURS)}")
+    return deceived
+
+
+if __name__ == "__main__":
+    sys.exit(bool(asyncio.run(attack(int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS))))
