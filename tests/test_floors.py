@@ -48,8 +48,8 @@ LAYERS: dict[int, tuple[str, ...]] = {
         "drivers.sender drivers.registry",
     ),
     3: (
-        "flows.redaction",
-        "flows.context",
+        "flows.masks",
+        "flows.context flows.redaction",
         "flows.session flows.succession flows.housekeeping flows.delivery flows.restored flows.room",
         "flows.outbox",
         "flows.record",

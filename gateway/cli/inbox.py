@@ -18,7 +18,7 @@ from gateway.core.views import rfc3339
 from gateway.drivers.settings import Settings
 from gateway.drivers.store.inbox import VERDICTS, InboxFilter, InboxRow, StoredCallback
 from gateway.flows import inbox as callbacks
-from gateway.flows.redaction import Masks
+from gateway.flows.masks import Masks
 from gateway.web.inbox import CallbackList, JudgeAgain, RejudgedView, callback_detail, callback_view
 
 COLUMNS = ("id", "received_at", "tenant", "account", "verdict", "reason", "detail", "payment_id")

@@ -48,14 +48,15 @@ class Mask:
 
     def over(self, text: str, instead: Callable[[str], str] = stars) -> str:
         """The text with ``instead(what stood there)`` where a secret stood; the same text where there is none."""
-        masked = self._replaced(text, instead)
+        masked = self.over_plain(text, instead)
         plain = decoded(masked)
         if plain == masked:
             return masked
-        cleaned = self._replaced(plain, instead)
+        cleaned = self.over_plain(plain, instead)
         return masked if cleaned == plain else cleaned
 
-    def _replaced(self, text: str, instead: Callable[[str], str]) -> str:
+    def over_plain(self, text: str, instead: Callable[[str], str] = stars) -> str:
+        """The same, for a text that the caller decodes itself."""
         lowered = _lowered(text)
         if not any(needle in lowered for needle in self._needles):
             return text

@@ -20,7 +20,7 @@ from gateway.drivers.store.statements import Statement, milliseconds
 from gateway.flows import lookup
 from gateway.flows.context import Gateway, log
 from gateway.flows.effects import NAMES, Keep, apply_event
-from gateway.flows.redaction import hidden
+from gateway.flows.redaction import stored
 
 REFUSED_KEPT = 1000
 """How many refused callbacks of one account are kept."""
@@ -36,6 +36,9 @@ KEYS_TRIED = 100
 
 BODY_KEPT = 8 * 1024
 """Bytes of a refused callback's body that are kept; a longer one is left out, as are as many bytes of headers."""
+
+DETAIL_KEPT = 500
+"""Characters of what a plugin says about a refused callback."""
 
 FIRST_RETRY = timedelta(seconds=1)
 """How long after it came a proved callback whose effect failed is tried again."""
@@ -132,7 +135,10 @@ async def take_hint(gw: Gateway, entry: AccountEntry, callback: Callback, hint: 
         return await refuse(gw, keep, Reason.NOT_FOUND, "no such payment")
     payment = loaded.payment
     row = keep(Recorded(), payment_id=payment.id)
-    named = hint.provider_reference or payment.provider_reference or ""
+    given = hint.provider_reference
+    if given is not None and not gw.masks.may_keep(entry.tenant, given):
+        given = None
+    named = given or payment.provider_reference or ""
     if payment.provider_reference not in (None, named):
         await gw.store.commit(row)  # a foreign key causes no lookup
         return Recorded()
@@ -142,12 +148,13 @@ async def take_hint(gw: Gateway, entry: AccountEntry, callback: Callback, hint: 
     next_look = now + window + ONE_SECOND if is_free or last is None else max(now, last + window)
     if is_free:
         gw.last_lookup[payment.id] = now  # before anything is awaited: hints of the same moment share one lookup
-    stored = [
+    unit = [
+        *row,
         statements.store_hint(payment.tenant, payment.id, named, callback.received_at),
         statements.trim_hints(payment.tenant, payment.id, KEYS_TRIED),
         statements.hasten(payment.tenant, payment.id, next_look),
     ]
-    await gw.store.commit([*row, *stored])
+    await gw.store.commit(unit)
     gw.agenda_alarm.no_later_than(milliseconds(next_look))
     if is_free:
         gw.start(lookup.hint_work(payment.id), lookup.follow_hints(gw, payment.tenant, payment.id))
@@ -173,7 +180,7 @@ def arrived(gw: Gateway, entry: AccountEntry, callback: Callback, *, size: int |
     def keep(
         verdict: Verdict, *, detail: str | None = None, event: Event | None = None, payment_id: str | None = None
     ) -> list[Statement]:
-        kept, trims = for_the_store(gw, entry, callback), list[Statement]()
+        kept, trims = callback, list[Statement]()
         if isinstance(verdict, Refused):
             kept = _bounded(kept)
             trims.append(inbox.trim_refused(entry.tenant, entry.name, REFUSED_KEPT))
@@ -186,10 +193,10 @@ def arrived(gw: Gateway, entry: AccountEntry, callback: Callback, *, size: int |
             gw.new_id("cb"),
             tenant=entry.tenant,
             account=entry.name,
-            callback=kept,
+            callback=for_the_store(gw, entry, kept),
             verdict=NAMES[type(verdict)],
             reason=verdict.reason if isinstance(verdict, Refused) else None,
-            detail=detail,
+            detail=None if detail is None else gw.masks.line(entry.tenant, detail, DETAIL_KEPT),
             event=event,
             payment_id=payment_id,
             size=len(callback.body) if size is None else size,
@@ -201,8 +208,9 @@ def arrived(gw: Gateway, entry: AccountEntry, callback: Callback, *, size: int |
 
 def for_the_store(gw: Gateway, entry: AccountEntry, callback: Callback) -> Callback:
     """The callback as it may be stored."""
-    headers = hidden(gw.settings.server.secret, callback.headers, entry.provider.secret_headers)
-    return replace(callback, headers=headers, config=None)
+    secret_headers = entry.provider.secret_headers
+    mask = gw.masks.of(entry.tenant)
+    return stored(callback, key=gw.settings.server.secret, mask=mask, secret_headers=secret_headers)
 
 
 def _bounded(callback: Callback) -> Callback:

@@ -20,7 +20,7 @@ from gateway.drivers.disk import Disk
 from gateway.drivers.settings import AccountEntry, Settings, Tenant
 from gateway.drivers.store.queries import Store
 from gateway.drivers.store.statements import milliseconds
-from gateway.flows.redaction import Masks
+from gateway.flows.masks import Masks
 from gateway.provider import Session
 
 ATTEMPTS = 100

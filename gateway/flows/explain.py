@@ -18,7 +18,7 @@ from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store.inbox import StoredCallback
 from gateway.flows.context import Gateway
 from gateway.flows.effects import NAMES, Judged, judged
-from gateway.flows.inbox import UNKNOWN_SENDER, entry_of
+from gateway.flows.inbox import MASKED_PART, UNKNOWN_SENDER, entry_of
 from gateway.flows.redaction import Restored, Tried, restore
 from gateway.provider import Check, Explains, Explanation
 
@@ -51,7 +51,7 @@ async def explain(gw: Gateway, row: StoredCallback) -> Explained:
     found = restore(gw.settings.server.secret, entry, row)
     proof, said = _proof(entry, found)
     proof = _masked(proof, gw.masks.of(entry.tenant))
-    proof = msgspec.structs.replace(proof, notes=(*_not_kept(row), *proof.notes))
+    proof = msgspec.structs.replace(proof, notes=(*_not_kept(row, found), *proof.notes))
     if not isinstance(said, Event):
         refused = said.reason if isinstance(said, CallbackRejected) else None
         return Explained(
@@ -92,10 +92,14 @@ def _proof(entry: AccountEntry, found: Restored) -> tuple[Explanation, Event | C
     return Explanation(checks=(check,), notes=note), said
 
 
-def _not_kept(row: StoredCallback) -> tuple[str, ...]:
+def _not_kept(row: StoredCallback, found: Restored) -> tuple[str, ...]:
     """What the store has not of a callback: what the checks say of it, they say of nothing."""
-    body = ("the body was not kept",) if row.size != len(row.body) else ()
-    return body if row.headers else (*body, "the headers were not kept")
+    missing = {
+        "the body was not kept": not row.is_whole,
+        "the headers were not kept": not row.headers,
+        MASKED_PART: found.is_masked,
+    }
+    return tuple(note for note, is_missing in missing.items() if is_missing)
 
 
 def _masked(proof: Explanation, mask: Mask) -> Explanation:

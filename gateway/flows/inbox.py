@@ -30,6 +30,8 @@ JUDGED = frozenset({"recorded", "repeated"})
 
 UNKNOWN_SENDER = "the sender's token is none of the account's"
 
+MASKED_PART = "a part of it was masked when it was stored: no signature over it can be proved"
+
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """Who judges a stored callback again, and by which way: ``retry``, ``replay`` or ``reverify``."""
@@ -93,7 +95,7 @@ async def reverify(gw: Gateway, inbox_id: str, order: Order) -> Rejudged:
     async def once(row: StoredCallback) -> Rejudged:
         if row.verdict != "refused":
             raise TenantError("invalid_state", f"only a refused callback is verified anew; this one is {row.verdict}")
-        if row.size != len(row.body):
+        if not row.is_whole:
             raise TenantError("invalid_state", "the body was too large to be kept")
         said = prove_again(gw, row)
         if isinstance(said, Event):
@@ -112,7 +114,7 @@ def prove_again(gw: Gateway, row: StoredCallback) -> Event | CallbackRejected:
     try:
         said = entry.provider.verify(found.callback, entry.account)
     except CallbackRejected as rejected:
-        return rejected
+        return CallbackRejected(rejected.reason, f"{rejected.detail}; {MASKED_PART}") if found.is_masked else rejected
     except Exception as broken:
         log.error("plugin failed to verify", extra={"provider": entry.provider.name, "kind": type(broken).__name__})
         return CallbackRejected(Reason.UNAUTHENTIC, "the plugin failed to verify")

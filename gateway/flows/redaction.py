@@ -1,26 +1,53 @@
-"""Which of an account's secrets a stored callback was sent with: values compared by keyed hash, never shown.
+"""What is stored of a callback: never a secret, never a card number, and yet enough to prove it anew.
 
-The store holds of a secret header only ``hmac-sha256:`` and a keyed hash. The secret among the account's own whose
-hash is the same is the one that was sent; put back in place it lets the plugin prove the callback anew. Pure.
+Of a secret the store holds a keyed hash. The one among the account's own secrets that has this hash is the one that was
+sent; put back in its place it lets the plugin prove the callback. What has no such secret stays masked. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection
+from functools import lru_cache
 
 import msgspec
 from msgspec.structs import replace
 
-from gateway.core.masking import Mask, line
+from gateway.core.cards import without_card_numbers
+from gateway.core.encodings import decoded, written_forms
+from gateway.core.masking import Mask
 from gateway.core.secret import Secret
-from gateway.core.signing import keyed_hash, same
+from gateway.core.signing import keyed_hash
 from gateway.core.wire import Callback, Headers
-from gateway.drivers.settings import AccountEntry, Settings
+from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store.inbox import StoredCallback
-from gateway.provider import Account
+from gateway.flows.masks import secrets_of
 
 HASHED = "hmac-sha256:"
-"""What the stored value of a secret header begins with."""
+"""What the stored value of a secret header begins with, after its scheme if it has one."""
+
+SECRET_NAME = re.compile(r"token|secret|passw|pwd|credential|cookie|session", re.IGNORECASE)
+"""Headers whose names say that they hold a secret."""
+
+KEY_NAME = re.compile(r"auth|api-?key|(^|[-_])key$", re.IGNORECASE)
+ABOUT_A_KEY = re.compile(r"sign|digest|time|date|nonce|algorithm|type|version|[-_]id$", re.IGNORECASE)
+"""Headers whose names say the same, unless they say that they hold something made with it or about it."""
+
+_BETWEEN = " ~~~ "
+"""Keeps texts apart that are looked through together: no number and no secret reaches over it."""
+
+_SCHEME = re.compile(r"(?:(Bearer|Basic|Token) +)?(.*)", re.IGNORECASE | re.DOTALL)
+_HASH = re.compile(rf"{HASHED}([0-9a-f]{{64}})")
+_PLACE = re.compile(rf"\{{{_HASH.pattern}\}}")
+_MASKED = re.compile(r"\{(?:masked|hmac-sha256:[0-9a-f]{64}|card \*{4}[0-9]{4})\}")
+_OURS = {
+    "gw_": re.compile(r"gw_[A-Za-z0-9-]{1,32}_[A-Za-z0-9_-]{20,}"),
+    "whsec_": re.compile(r"whsec_[A-Za-z0-9+/=_-]{24,}"),
+    "return/": re.compile(r"(?<=return/)[A-Za-z0-9_-]{43}"),
+    "cancel/": re.compile(r"(?<=cancel/)[A-Za-z0-9_-]{43}"),
+    "complete/": re.compile(r"(?<=complete/)[A-Za-z0-9_-]{43}"),
+}
+"""What is secret by its form alone, whoever it belongs to: keys, webhook secrets, the links of payments."""
 
 
 class Tried(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,11 +58,15 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Restored(msgspec.Struct, frozen=True, kw_only=True):
-    """A stored callback as it came, as far as the account's secrets of today tell; its repr shows no header."""
+    """A stored callback as it came, as far as the account's secrets of today tell; its repr shows no header.
+
+    ``is_masked``: something that was masked in path, query, headers or body could not be put back.
+    """
 
     callback: Callback
     tried: tuple[Tried, ...]
     needs_secret: bool
+    is_masked: bool
 
     @property
     def is_known(self) -> bool:
@@ -43,123 +74,122 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
         return (bool(self.tried) or not self.needs_secret) and all(one.credential is not None for one in self.tried)
 
 
-def restore(key: Secret, entry: AccountEntry, row: StoredCallback) -> Restored:
-    """Put the account's secrets of today back where their hashes stand. ``key`` is the server's secret."""
-    held = secrets_of(entry)
-    named = {name.lower() for name in entry.provider.secret_headers}
-    headers: list[tuple[str, str]] = []
-    tried: list[Tried] = []
-    for header, value in row.headers:
-        if header.lower() in named:
-            hashes = ((name, f"{HASHED}{keyed_hash(key, secret.reveal())}") for name, secret in held.items())
-            credential = next((name for name, hashed in hashes if same(hashed, value)), None)
-            tried.append(Tried(header=header, credential=credential))
-            value = held[credential].reveal() if credential is not None else value
-        headers.append((header, value))
-    callback = _callback(entry, row, tuple(headers))
-    return Restored(callback=callback, tried=tuple(tried), needs_secret=bool(named))
+def stored(callback: Callback, *, key: Secret, mask: Mask, secret_headers: frozenset[str]) -> Callback:
+    """The callback as it may be stored. ``key`` is the server's secret, ``mask`` knows whatever must not be kept."""
+    headers = hidden(key, callback.headers, secret_headers)
+    callback = replace(callback, headers=headers, config=None)
+    body = callback.body.decode("utf-8", "surrogateescape")
+    together = _BETWEEN.join([callback.suffix, callback.query, *(text for pair in headers for text in pair), body])
+    if _clean(together, key, mask) == together:
+        return callback
+    return replace(
+        callback,
+        suffix=_clean(callback.suffix, key, mask),
+        query=_clean(callback.query, key, mask),
+        headers=tuple((_clean(name, key, mask), _clean(value, key, mask)) for name, value in headers),
+        body=_clean(body, key, mask).encode("utf-8", "surrogateescape"),
+    )
 
 
 def hidden(key: Secret, headers: Headers, secret_headers: frozenset[str]) -> Headers:
     """Headers as they may be stored: of each secret one a keyed hash, enough to compare, nothing to steal."""
-    secret = {name.lower() for name in secret_headers} | {"authorization", "cookie"}
-    return tuple(
-        (name, f"{HASHED}{keyed_hash(key, value)}" if name.lower() in secret else value) for name, value in headers
+    named = {name.lower() for name in secret_headers}
+    return tuple((name, _hashed(key, value) if _is_secret(name, named) else value) for name, value in headers)
+
+
+def restore(key: Secret, entry: AccountEntry, row: StoredCallback) -> Restored:
+    """Put the account's secrets of today back where their hashes stand. ``key`` is the server's secret."""
+    known = _known(key, entry)
+
+    def back(text: str) -> str:
+        return _PLACE.sub(lambda place: known[place[1]][1] if place[1] in known else place[0], text)
+
+    named = {name.lower() for name in entry.provider.secret_headers}
+    headers = tuple(
+        (back(name), _unhidden(value, known) if _is_secret(name, named) else back(value)) for name, value in row.headers
     )
-
-
-def secrets_of(entry: AccountEntry) -> dict[str, Secret]:
-    """Every secret of an account by name: what the other side was told, and what its ``config`` holds.
-
-    The generation before is among them while it is accepted.
-    """
-    found = _told(entry, entry.account)
-    found |= {f"config.{name}": secret for name, secret in _in_config(entry.account.config)}
-    if entry.accept_previous and entry.generation > 1:
-        before = replace(entry.account, derive=lambda purpose, previous=False: _previous(entry, purpose, previous))
-        told = _told(entry, before)
-        found |= {f"{name} (generation before)": secret for name, secret in told.items()}
-    return found
-
-
-class Masks:
-    """The masks of all tenants, each made when it is first needed: who writes to one account may mean another.
-
-    A mask knows the secrets of all accounts of the tenant, the sessions that their providers gave us, the tenant's
-    webhook secrets and the server's secret.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._sessions: dict[tuple[str, str], tuple[Secret, ...]] = {}
-        self._made: dict[str, Mask] = {}
-
-    def of(self, tenant: str) -> Mask:
-        """The mask for whatever the providers and callers of this tenant's accounts say."""
-        mask = self._made.get(tenant)
-        if mask is None:
-            mask = self._made[tenant] = Mask(secret.reveal() for secret in self._secrets(tenant))
-        return mask
-
-    def line(self, tenant: str, text: str, longest: int) -> str:
-        """A provider's text as it may be stored and shown: one clean line without secrets and card numbers."""
-        return line(text, self.of(tenant), longest)
-
-    def learn(self, entry: AccountEntry, session: Secret) -> None:
-        """A provider gave us a session: it is masked from now on, and so is the one before."""
-        name = (entry.tenant, entry.name)
-        self._sessions[name] = (session, *self._sessions.get(name, ())[:1])
-        self._made.pop(entry.tenant, None)
-
-    def _secrets(self, tenant: str) -> Iterator[Secret]:
-        yield self._settings.server.secret
-        for (owner, _), sessions in self._sessions.items():
-            yield from sessions if owner == tenant else ()
-        held = self._settings.tenants.get(tenant)
-        if held is None:
-            return
-        for entry in held.accounts.values():
-            yield from secrets_of(entry).values()
-        yield from held.webhook.secrets if held.webhook is not None else ()
-
-
-def _previous(entry: AccountEntry, purpose: str, previous: bool) -> Secret | None:
-    return None if previous else entry.account.derive(purpose, previous=True)
-
-
-def _told(entry: AccountEntry, account: Account) -> dict[str, Secret]:
-    """The secrets that the other side was told; none where the plugin breaks: its config is masked all the same."""
-    try:
-        told = entry.provider.credentials(account)
-    except Exception:
-        return {}
-    return {name: value for name, value in told.items() if isinstance(value, Secret)}
-
-
-def _in_config(value: object, *path: str) -> Iterator[tuple[str, Secret]]:
-    """The secrets in a config, however deep, each with its path."""
-    if isinstance(value, Secret):
-        yield ".".join(path), value
-    elif isinstance(value, msgspec.Struct):
-        for name in value.__struct_fields__:
-            yield from _in_config(getattr(value, name), *path, name)
-    elif isinstance(value, Mapping):
-        for name, inner in value.items():
-            yield from _in_config(inner, *path, str(name))
-    elif isinstance(value, list | tuple):
-        for number, inner in enumerate(value):
-            yield from _in_config(inner, *path, str(number))
-
-
-def _callback(entry: AccountEntry, row: StoredCallback, headers: Headers) -> Callback:
-    return Callback(
+    body = back(row.body.decode("utf-8", "surrogateescape"))
+    callback = Callback(
         method=row.method,
-        suffix=row.suffix,
-        query=row.query,
+        suffix=back(row.suffix),
+        query=back(row.query),
         headers=headers,
-        body=row.body,
+        body=body.encode("utf-8", "surrogateescape"),
         remote=row.remote,
         received_at=row.received_at,
         # No payment_id: whether a token of ours proved it is not kept, and a plugin would believe it.
         config=entry.account.config,
     )
+    left = _BETWEEN.join([callback.suffix, callback.query, *(value for _, value in headers), body])
+    return Restored(
+        callback=callback,
+        tried=tuple(_tried(name, value, known) for name, value in row.headers if name.lower() in named),
+        needs_secret=bool(named),
+        is_masked=_MASKED.search(left) is not None,
+    )
+
+
+_Known = dict[str, tuple[str, str]]
+"""Name and text of each form of the account's secrets, by its keyed hash."""
+
+
+def _known(key: Secret, entry: AccountEntry) -> _Known:
+    known: _Known = {}
+    for name, secret in secrets_of(entry).items():
+        for form in written_forms(secret.reveal()):
+            known.setdefault(keyed_hash(key, form), (name, form))
+    return known
+
+
+def _clean(text: str, key: Secret, mask: Mask) -> str:
+    """A text without secrets and card numbers; below an encoding they are found too, and then it is kept decoded."""
+    plain = decoded(text)
+    if _PLACE.search(plain) is not None:  # nobody but us says where a secret is put back
+        text = plain = _PLACE.sub("{masked}", plain)
+    cleaned = _clean_plain(text, key, mask)
+    if cleaned != text:
+        plain = decoded(cleaned)
+    if plain == cleaned:
+        return cleaned
+    again = _clean_plain(plain, key, mask)
+    return cleaned if again == plain else again
+
+
+def _clean_plain(text: str, key: Secret, mask: Mask) -> str:
+    for mark, pattern in _OURS.items():
+        text = pattern.sub("{masked}", text) if mark in text else text
+    text = mask.over_plain(text, lambda found: f"{{{HASHED}{keyed_hash(key, found)}}}")
+    return without_card_numbers(text, "{{card ****{}}}".format)
+
+
+def _hashed(key: Secret, value: str) -> str:
+    """The hash of a header's value; its scheme stays, and what follows is hashed by itself."""
+    scheme, credential = _parts(value)
+    return f"{scheme}{HASHED}{keyed_hash(key, credential)}"
+
+
+def _unhidden(value: str, known: _Known) -> str:
+    found = _HASH.search(value)
+    return value.replace(found[0], known[found[1]][1]) if found is not None and found[1] in known else value
+
+
+def _tried(header: str, value: str, known: _Known) -> Tried:
+    found = _HASH.search(value)
+    return Tried(header=header, credential=known[found[1]][0] if found is not None and found[1] in known else None)
+
+
+def _parts(value: str) -> tuple[str, str]:
+    found = _SCHEME.fullmatch(value)
+    scheme, credential = found.groups() if found is not None else (None, value)
+    return (f"{scheme} " if scheme else "", credential)
+
+
+def _is_secret(header: str, named: Collection[str]) -> bool:
+    return header.lower() in named or _says_secret(header)
+
+
+@lru_cache(maxsize=1024)
+def _says_secret(header: str) -> bool:
+    if SECRET_NAME.search(header) is not None:
+        return True
+    return KEY_NAME.search(header) is not None and ABOUT_A_KEY.search(header) is None

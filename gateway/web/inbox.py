@@ -1,7 +1,6 @@
 """Operators' routes over stored callbacks: list, show, apply again (``replay``), prove anew (``reverify``).
 
-Nothing shown here holds a secret: the store has only keyed hashes of secret headers, and the account's own secrets are
-blotted out of what a sender may have put elsewhere.
+Nothing shown here holds a secret: the store has only keyed hashes of them, and older rows are masked here.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from gateway.drivers.store.inbox import VERDICTS, Earlier, InboxFilter, InboxRow
 from gateway.flows import inbox
 from gateway.flows.effects import NAMES
 from gateway.flows.inbox import Order, Rejudged
-from gateway.flows.redaction import Masks
+from gateway.flows.masks import Masks
 from gateway.web.keys import GATEWAY
 from gateway.web.listing import cursor_of, limit_of, one_of, page_of, time_of
 from gateway.web.operators import Actor, OperatorsRoute, actor_of, asked, body_of, tenants_of
@@ -97,12 +96,11 @@ def callback_detail(row: StoredCallback, masks: Masks) -> CallbackDetail:
     clean = masks.of(row.tenant).over
     body = clean(row.body.decode("utf-8", "surrogateescape"))
     is_text = not any("\udc80" <= character <= "\udcff" for character in body)
-    is_kept = row.size == len(row.body)
     return CallbackDetail(
         **_outside(row),
         query=clean(row.query),
         headers=[(name, clean(value)) for name, value in row.headers],
-        body=body if is_kept and is_text else None,
+        body=body if row.is_whole and is_text else None,
         body_base64=None if is_text else base64.b64encode(body.encode("utf-8", "surrogateescape")).decode(),
         event=None if row.event is None else msgspec.json.decode(clean(row.event)),
         history=row.history,

@@ -73,6 +73,11 @@ class StoredCallback(InboxRow, frozen=True, kw_only=True):
     event: str | None
     history: tuple[Earlier, ...]
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the body was kept, though it may have been masked; one that was too long was not."""
+        return bool(self.body) or self.size == 0
+
 
 class InboxFilter(msgspec.Struct, frozen=True, kw_only=True):
     """What a list shows: newest first, at most ``limit``, below ``cursor`` (a row's id), received since ``since``."""
