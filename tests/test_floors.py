@@ -64,6 +64,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
     ),
     4: (
         "web.limits web.listening",
+        "web.admission web.strangers",
         "web.connections",
         "web.keys",
         "web.problems web.bearer",

@@ -36,6 +36,7 @@ FIELDS = (
     "plugin",
     "operator",
     "target",
+    "address",
     "repeated",
 )
 """The extra fields a record may carry, in the order they are written. All others are dropped."""

@@ -7,6 +7,7 @@ whatever is refused is kept as evidence. What could not be stored is answered wi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from msgspec.structs import replace
@@ -45,18 +46,27 @@ FIRST_RETRY = timedelta(seconds=1)
 
 ONE_SECOND = timedelta(seconds=1)
 
+Admit = Callable[[bool], Busy | None]
+"""Asked once, when it is known whether a callback is proved, and before anything is stored; ``Busy`` puts it off."""
 
-async def accept(gw: Gateway, entry: AccountEntry, callback: Callback) -> Verdict:
+
+async def accept(gw: Gateway, entry: AccountEntry, callback: Callback, admit: Admit = lambda _: None) -> Verdict:
     """Judge one callback and make the judgement durable. Never raises for what a caller sends."""
     callback = replace(callback, config=entry.account.config)
     keep = arrived(gw, entry, callback)
     try:
         said = entry.provider.verify(callback, entry.account)
     except CallbackRejected as rejected:
-        return await refuse(gw, keep, rejected.reason, rejected.detail)
+        return admit(False) or await refuse(gw, keep, rejected.reason, rejected.detail)
     except Exception as broken:
+        busy = admit(False)
+        if busy is not None:
+            return busy
         log.error("plugin failed to verify", extra={"provider": entry.provider.name, "kind": type(broken).__name__})
         return await refuse(gw, keep, Reason.UNAUTHENTIC, "the plugin failed to verify")
+    busy = admit(not isinstance(said, Hint))
+    if busy is not None:
+        return busy
     try:
         match said:
             case Event():

@@ -6,11 +6,13 @@ from aiohttp import web
 
 from gateway.flows.context import Gateway
 from gateway.web import admin, pages, providers
-from gateway.web.keys import GATEWAY, LIMITS
+from gateway.web.admission import Admission
+from gateway.web.keys import ADMISSION, GATEWAY, LIMITS, STRANGERS
 from gateway.web.limits import Limits
 from gateway.web.middleware import answer_errors
 from gateway.web.problems import problem_page
 from gateway.web.route import BODY_LIMIT, serve
+from gateway.web.strangers import Strangers
 from gateway.web.tenants import ROUTES
 
 
@@ -19,6 +21,8 @@ def make_app(gw: Gateway) -> web.Application:
     app = web.Application(middlewares=[answer_errors], client_max_size=BODY_LIMIT)
     app[GATEWAY] = gw
     app[LIMITS] = Limits()
+    app[ADMISSION] = Admission(gw.settings.server.callback_rate)
+    app[STRANGERS] = Strangers()
     for route in ROUTES:
         app.router.add_route(route.method, route.path, serve(route))
     app.router.add_route("*", "/callbacks/{endpoint_id}", providers.receive)
@@ -32,5 +36,6 @@ def make_admin_app(gw: Gateway) -> web.Application:
     """The operators' application."""
     app = web.Application(middlewares=[answer_errors], client_max_size=BODY_LIMIT)
     app[GATEWAY] = gw
+    app[STRANGERS] = Strangers()
     admin.add_routes(app)
     return app

@@ -5,10 +5,16 @@ from __future__ import annotations
 from aiohttp import web
 
 from gateway.flows.context import Gateway
+from gateway.web.admission import Admission
 from gateway.web.limits import Limits
+from gateway.web.strangers import Strangers
 
 GATEWAY = web.AppKey("gateway", Gateway)
 LIMITS = web.AppKey("limits", Limits)
+ADMISSION = web.AppKey("admission", Admission)
+STRANGERS = web.AppKey("strangers", Strangers)
 REQUEST_ID = web.RequestKey("request_id", str)
 OPERATOR = web.RequestKey("operator", str)
 """The id of the operators' key that was sent."""
+IS_PROVED = web.RequestKey("is_proved", bool)
+"""Whether the caller has shown a good key, a proved callback or a link of ours. Absent: no."""

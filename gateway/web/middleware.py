@@ -10,7 +10,7 @@ from aiohttp.typedefs import Handler
 
 from gateway.core.errors import GatewayError, ShuttingDown, TenantError, Unavailable
 from gateway.flows.context import log
-from gateway.web.keys import GATEWAY, OPERATOR, REQUEST_ID
+from gateway.web.keys import GATEWAY, IS_PROVED, OPERATOR, REQUEST_ID, STRANGERS
 from gateway.web.problems import problem_of, problem_response
 
 ANSWER_FOR_THEMSELVES = ("/livez", "/readyz", "/callbacks/")
@@ -28,11 +28,29 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     request[REQUEST_ID] = request_id
     began = perf_counter()
     response = await _answer(request, handler, request_id)
+    wait = _too_many_failures(request, response)
+    if wait and response.status == 401:
+        refusal = TenantError("rate_limited", "too many requests without a valid key", retry_after=wait)
+        response = problem_response(refusal, request_id)
     if request.app[GATEWAY].is_stopping:
         response.force_close()  # says Connection: close, so that nothing more is sent on it
     response.headers["X-Request-Id"] = request_id
-    said = {
-        "request_id": request_id,
+    if not wait:
+        log.info("request", extra=_said(request, response, began))
+    return response
+
+
+def _too_many_failures(request: web.Request, response: web.StreamResponse) -> float:
+    """How many seconds a caller who proved nothing and failed should wait; 0.0 for everybody else."""
+    if not 400 <= response.status < 500 or IS_PROVED in request:
+        return 0.0
+    return request.app[STRANGERS].failed(request.remote, response.status)
+
+
+def _said(request: web.Request, response: web.StreamResponse, began: float) -> dict[str, object]:
+    """What the log says of a request; its caller's address only where it failed and proved nothing."""
+    said: dict[str, object] = {
+        "request_id": request[REQUEST_ID],
         "method": request.method,
         "route": route_of(request),
         "status": response.status,
@@ -40,8 +58,9 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     }
     if OPERATOR in request:
         said["operator"] = request[OPERATOR]
-    log.info("request", extra=said)
-    return response
+    if 400 <= response.status < 500 and IS_PROVED not in request:
+        said["address"] = request.remote
+    return said
 
 
 async def _answer(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:

@@ -12,7 +12,7 @@ from gateway.core.card_data import refuse_card_data
 from gateway.core.errors import TenantError, invalid
 from gateway.flows.context import log
 from gateway.web.bearer import refuse_expired, sent_key_hash
-from gateway.web.keys import GATEWAY, OPERATOR, REQUEST_ID
+from gateway.web.keys import GATEWAY, IS_PROVED, OPERATOR, REQUEST_ID
 from gateway.web.listing import given
 from gateway.web.middleware import route_of
 from gateway.web.route import Reply, read_as, read_json, respond
@@ -37,7 +37,7 @@ def with_key(handler: Callable[[web.Request], Awaitable[Reply]]) -> Callable[[we
         if key is None:
             raise TenantError("unauthorized", "send Authorization: Bearer <operators' key>")
         refuse_expired(key, gw.clock.now())
-        request[OPERATOR] = key.id
+        request[OPERATOR], request[IS_PROVED] = key.id, True
         if request.method not in _READING:
             log.info("operators' call", extra=_audited(request))
         return respond(await handler(request))

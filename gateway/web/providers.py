@@ -1,4 +1,4 @@
-"""What providers and returning browsers call. Decides nothing: size, deadline, rate, then one flow and its answer."""
+"""What providers and returning browsers call. Decides nothing: takes a callback in, calls one flow, answers."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ import html
 from urllib.parse import urlencode
 
 from aiohttp import web
+from msgspec.structs import replace
 
 from gateway.core.facts import Busy, Verdict
 from gateway.core.ids import with_prefix
 from gateway.core.signing import read_token
-from gateway.core.wire import Callback, Headers, header_text
+from gateway.core.wire import Callback, header_text
 from gateway.drivers.settings import AccountEntry
 from gateway.flows import callbacks
+from gateway.flows.callbacks import Admit
 from gateway.flows.context import Gateway, log
 from gateway.flows.lookup import hint_work
-from gateway.web.keys import GATEWAY, LIMITS
+from gateway.web.admission import Visit
+from gateway.web.keys import ADMISSION, GATEWAY, IS_PROVED
 
 BODY_LIMIT = 64 * 1024
 """Bytes of a callback's body."""
@@ -35,35 +38,38 @@ async def receive(request: web.Request) -> web.StreamResponse:
     """``ANY /callbacks/{endpoint_id}`` and below it."""
     gw = request.app[GATEWAY]
     entry = gw.settings.endpoints.get(request.match_info["endpoint_id"])
-    if entry is None:
+    head = _head(request, gw) if entry is not None else None
+    if entry is None or head is None:
         return web.Response(status=404)
-    suffix, _, token = request.match_info.get("suffix", "").partition("/")
-    payment_id = None
-    if suffix in TOKENS and token:
-        payment_id = _payment_of(gw, request.match_info["endpoint_id"], token, suffix)
-        if payment_id is None:
-            return web.Response(status=404)
-    else:
-        suffix = request.match_info.get("suffix", "")
-    callback, size = await _read(request, gw, suffix, payment_id)
-    verdict = _limited(request, gw, entry) or await _accept(gw, entry, callback, size)
-    if suffix in BROWSER and payment_id is not None:
-        return await _send_browser_on(request, gw, entry, payment_id, suffix, verdict)
+    visit = request.app[ADMISSION].of(entry, head)
+    verdict, callback = await _take(request, gw, entry, visit, head)
+    if visit.is_known:
+        request[IS_PROVED] = True
+    if head.suffix in BROWSER and head.payment_id is not None:
+        return await _send_browser_on(request, gw, entry, head.payment_id, head.suffix, verdict)
     answer = callbacks.answer(entry, verdict, callback)
     return web.Response(status=answer.status, body=answer.body or None, headers=list(answer.headers))
 
 
-async def _accept(gw: Gateway, entry: AccountEntry, callback: Callback, size: int | None) -> Verdict:
-    """Accept a callback; a stopping gateway and a fault of ours are said in the provider's own words."""
-    if gw.is_stopping or size is None:
-        return Busy()
-    try:
-        if size > BODY_LIMIT:
-            return await callbacks.refuse_unread(gw, entry, callback, size=size)
-        return await callbacks.accept(gw, entry, callback)
-    except Exception:  # the edge: nothing was acknowledged, so the sender tries again
-        log.exception("fault", extra={"account": entry.name, "tenant": entry.tenant})
-        return Busy()
+def _head(request: web.Request, gw: Gateway) -> Callback | None:
+    """The callback without its body; None for a token that is not ours."""
+    below = request.match_info.get("suffix", "")
+    suffix, _, token = below.partition("/")
+    payment_id = None
+    if suffix in TOKENS and token:
+        payment_id = _payment_of(gw, request.match_info["endpoint_id"], token, suffix)
+        if payment_id is None:
+            return None
+    return Callback(
+        method=request.method,
+        suffix=suffix if payment_id is not None else below,
+        query=request.raw_path.partition("?")[2],
+        headers=tuple((header_text(name), header_text(value)) for name, value in request.raw_headers),
+        body=b"",
+        remote=request.remote or "",
+        received_at=gw.clock.now(),
+        payment_id=payment_id,
+    )
 
 
 def _payment_of(gw: Gateway, endpoint_id: str, token: str, purpose: str) -> str | None:
@@ -71,39 +77,47 @@ def _payment_of(gw: Gateway, endpoint_id: str, token: str, purpose: str) -> str 
     return with_prefix("pay", payment) if payment is not None else None
 
 
-def _limited(request: web.Request, gw: Gateway, entry: AccountEntry) -> Verdict | None:
-    wait = request.app[LIMITS].seconds_until_free(f"endpoint {entry.endpoint_id}", gw.settings.server.callback_rate)
-    return Busy(limited=True, retry_after=int(wait) + 1) if wait else None
+async def _take(
+    request: web.Request, gw: Gateway, entry: AccountEntry, visit: Visit, head: Callback
+) -> tuple[Verdict, Callback]:
+    """Read the body and accept the callback, unless there are too many of its kind; the callback as far as read."""
+    busy = visit.before_body()
+    if busy is not None:
+        return busy, head
+    body, size = await _read(request, gw.settings.timeouts.request_body)
+    callback = replace(head, body=body, received_at=gw.clock.now())
+    return await _accept(gw, entry, callback, size, visit.after_body()), callback
 
 
-async def _read(request: web.Request, gw: Gateway, suffix: str, payment_id: str | None) -> tuple[Callback, int | None]:
-    """The callback as it came, and how many bytes of its body were read; None: it came too slowly or broke off.
-
-    One above ``BODY_LIMIT`` is not read on, and has no body.
-    """
-    body, is_whole = b"", True
+async def _accept(gw: Gateway, entry: AccountEntry, callback: Callback, size: int | None, admit: Admit) -> Verdict:
+    """Accept a callback; a stopping gateway and a fault of ours are said in the provider's own words."""
+    if gw.is_stopping or size is None:
+        return Busy()
     try:
-        async with asyncio.timeout(gw.settings.timeouts.request_body):
+        if size > BODY_LIMIT:
+            return admit(False) or await callbacks.refuse_unread(gw, entry, callback, size=size)
+        return await callbacks.accept(gw, entry, callback, admit)
+    except Exception:  # the edge: nothing was acknowledged, so the sender tries again
+        log.exception("fault", extra={"account": entry.name, "tenant": entry.tenant})
+        return Busy()
+
+
+async def _read(request: web.Request, seconds: float) -> tuple[bytes, int | None]:
+    """The body and its length; None: it came too slowly or broke off.
+
+    One above ``BODY_LIMIT`` is empty here: where it says so itself it is not read at all, else no further.
+    """
+    announced = request.content_length or 0
+    if announced > BODY_LIMIT:
+        return b"", announced
+    body = b""
+    try:
+        async with asyncio.timeout(seconds):
             while len(body) <= BODY_LIMIT and (chunk := await request.content.readany()):
                 body += chunk
     except (TimeoutError, ConnectionError, web.RequestPayloadError):
-        is_whole = False
-    size = len(body)
-    callback = Callback(
-        method=request.method,
-        suffix=suffix,
-        query=request.raw_path.partition("?")[2],
-        headers=_headers(request),
-        body=body if size <= BODY_LIMIT else b"",
-        remote=request.remote or "",
-        received_at=gw.clock.now(),
-        payment_id=payment_id,
-    )
-    return callback, size if is_whole else None
-
-
-def _headers(request: web.Request) -> Headers:
-    return tuple((header_text(name), header_text(value)) for name, value in request.raw_headers)
+        return body, None
+    return body if len(body) <= BODY_LIMIT else b"", len(body)
 
 
 async def _send_browser_on(
@@ -113,7 +127,7 @@ async def _send_browser_on(
     if request.method != "GET":
         return web.Response(status=405, headers={"Allow": "GET"})
     if isinstance(verdict, Busy):
-        return _page("We could not take your visit just now. Please reload this page.", status=503)
+        return _page("We could not take your visit just now. Please reload this page.", busy=verdict)
     await gw.wait_for(hint_work(payment_id), BROWSER_WAIT)
     loaded = await gw.store.payment(entry.tenant, payment_id)
     if loaded is None:
@@ -127,6 +141,7 @@ async def _send_browser_on(
     return web.Response(status=303, headers={"Location": f"{address}{joint}{known}{hash_mark}{fragment}"})
 
 
-def _page(text: str, *, status: int = 200) -> web.Response:
+def _page(text: str, *, busy: Busy | None = None) -> web.Response:
     body = f"<!doctype html><html lang=en><meta charset=utf-8><title>Payment</title><p>{html.escape(text)}</p>"
-    return web.Response(status=status, text=body, content_type="text/html")
+    headers = {} if busy is None else {"Retry-After": str(busy.retry_after)}
+    return web.Response(status=200 if busy is None else 503, text=body, content_type="text/html", headers=headers)

@@ -20,7 +20,7 @@ from gateway.drivers.settings import Tenant
 from gateway.flows.context import Gateway
 from gateway.flows.once import Answer, Claim, refuse_other_request
 from gateway.web.bearer import refuse_expired, sent_key_hash
-from gateway.web.keys import GATEWAY, LIMITS
+from gateway.web.keys import GATEWAY, IS_PROVED, LIMITS
 
 BODY_LIMIT = 64 * 1024
 """Bytes of a tenant's request body."""
@@ -94,8 +94,9 @@ def serve(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]
     async def handle(request: web.Request) -> web.StreamResponse:
         gw = request.app[GATEWAY]
         tenant = authenticate(gw, request)
+        request[IS_PROVED] = True
         if tenant.rate_limit is not None:
-            wait = request.app[LIMITS].seconds_until_free(f"tenant {tenant.id}", tenant.rate_limit)
+            wait = request.app[LIMITS].tenants.take(tenant.id, tenant.rate_limit)
             if wait:
                 raise TenantError("rate_limited", "too many requests", retry_after=wait)
         data = await read_json(request, gw.settings.timeouts.request_body) if route.body is not None else {}

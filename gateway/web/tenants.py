@@ -110,7 +110,7 @@ async def sync(call: Call) -> Reply:
     entry = call.gw.entry(loaded.payment)
     if FetchPayment not in entry.provider.commands:
         raise TenantError("unsupported_by_provider", f"{entry.provider.name} answers no lookups")
-    wait = call.request.app[LIMITS].seconds_until_free(f"sync {call.payment_id}", SYNC_RATE)
+    wait = call.request.app[LIMITS].syncs.take(call.payment_id, SYNC_RATE)
     if wait:
         raise TenantError("rate_limited", "this payment was synced too often", retry_after=wait)
     await lookup.follow_up(call.gw, call.tenant.id, call.payment_id, hinted=False)

@@ -1,0 +1,112 @@
+"""Callers without a good key who fail again and again: they are limited, others at the same address are not."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.drivers.settings import Rate
+from gateway.web import strangers
+from gateway.web.strangers import MOST_LINES, OTHERS, Strangers
+from tests.house import House, Reply, open_house, psp_body
+from tests.web.test_limits import Clock
+
+OPERATORS_KEY = "gw_k1_test-key-of-the-operators"
+BURST = 5
+TOO_MANY = "too many failing requests without key or proof"
+
+
+def with_operator(settings: dict[str, Any]) -> None:
+    settings["server"]["admin"]["key_sha256"] = hashlib.sha256(OPERATORS_KEY.encode()).hexdigest()
+
+
+@pytest.fixture
+async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
+    """A house in which few failures are too many."""
+    monkeypatch.setattr(strangers, "FAILURES", Rate(per_second=0.001, burst=BURST))
+    async with open_house(tmp_path, change=with_operator) as opened:
+        yield opened
+
+
+async def ask(house: House, listener: str, key: str | None) -> Reply:
+    """Ask one of the listeners for something under a key."""
+    url = {"tenants": f"{house.url}/v1/payments", "operators": f"{house.admin_url}/admin/v1/reviews"}[listener]
+    headers = {"Authorization": f"Bearer {key}"} if key is not None else {}
+    async with house.http.get(url, headers=headers) as answer:
+        return Reply(answer.status, answer.headers, await answer.text())
+
+
+GOOD = {"tenants": "gw_k1_test-key-of-acme", "operators": OPERATORS_KEY}
+
+
+@pytest.mark.parametrize("listener", GOOD)
+@pytest.mark.parametrize("key", [None, "gw_k1_wrong"])
+async def test_failures_are_limited_and_good_keys_are_not(house: House, listener: str, key: str | None) -> None:
+    """Too many requests without a good key are 429 with Retry-After; a good key from the same address always passes."""
+    replies = []
+    for _ in range(20):
+        replies.append(await ask(house, listener, key))
+        assert (await ask(house, listener, GOOD[listener])).status == 200
+    assert Counter(reply.status for reply in replies) == {401: BURST, 429: 20 - BURST}
+    last = replies[-1]
+    assert (last.json["code"], last.json["detail"]) == ("rate_limited", "too many requests without a valid key")
+    assert int(last.headers["Retry-After"]) > 0
+    assert "WWW-Authenticate" not in last.headers
+
+
+async def test_listeners_are_counted_apart(house: House) -> None:
+    """A flood on the public listener changes nothing for whoever mistypes an operators' key."""
+    for _ in range(20):
+        await ask(house, "tenants", None)
+    assert (await ask(house, "operators", None)).status == 401
+
+
+async def test_a_tenants_own_mistakes_are_not_counted(house: House) -> None:
+    """A tenant with a good key may be refused as often as it likes, and each time is told why."""
+    for _ in range(20):
+        assert (await house.create(psp_body(amount="0"))).json["code"] == "validation_failed"
+        assert (await house.call("GET", "/v1/payments/pay_unknown")).json["code"] == "not_found"
+
+
+async def test_log_of_a_flood(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    """The log tells the address of each failure, and when there are too many no more than one line."""
+    with caplog.at_level(logging.INFO, logger="gateway"):
+        for _ in range(50):
+            await ask(house, "tenants", "gw_k1_wrong")
+            await house.call("GET", "/nothing/here", tenant=None)
+        await ask(house, "tenants", GOOD["tenants"])
+    seen = Counter(
+        (one.msg, one.status, getattr(one, "address", None)) for one in caplog.records if one.name == "gateway"
+    )
+    assert seen == {
+        ("request", 401, "127.0.0.1"): BURST,
+        (TOO_MANY, 401, "127.0.0.1"): 1,
+        ("request", 404, "127.0.0.1"): BURST,
+        (TOO_MANY, 404, "127.0.0.1"): 1,
+        ("request", 200, None): 1,
+    }
+
+
+def test_lines_are_bounded(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many addresses there are, a minute has a bounded number of lines; the next tells how many there were."""
+    monkeypatch.setattr(strangers, "FAILURES", Rate(per_second=0.001, burst=1))
+    clock = Clock()
+    counted = Strangers(clock)
+    with caplog.at_level(logging.WARNING, logger="gateway"):
+        for _ in range(4):
+            for number in range(2 * MOST_LINES):
+                counted.failed(f"192.0.2.{number}", 401)
+        assert len(caplog.records) == MOST_LINES + 1
+        caplog.clear()
+        clock.now += 61
+        counted.failed("192.0.2.0", 401)
+    told = {(one.address, one.repeated) for one in caplog.records}  # type: ignore[attr-defined]
+    assert ("192.0.2.1", 2) in told
+    assert (OTHERS, 3 * MOST_LINES - 1) in told
+    assert len(caplog.records) == MOST_LINES + 2
