@@ -218,6 +218,24 @@ def test_plugins_list_leaves_out_blocked_ones(tmp_path: Path) -> None:
     assert [line.split()[0] for line in shown.splitlines()[1:-1]] == ["psp_open_api"]
 
 
+@pytest.mark.parametrize("command", ["check", "plugins list", "accounts show"])
+def test_a_misspelt_plugin_is_bad_configuration(tmp_path: Path, command: str) -> None:
+    """The line has place and the right name, and nothing was loaded."""
+    path = write(tmp_path)
+    path.write_text(path.read_text() + "plugins: {blocked: [Creditkey]}\n")
+    result = run(*command.split(), "--config", path)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.endswith(': plugins.blocked[0]: unknown plugin "Creditkey", did you mean "creditkey"\n')
+
+
+def test_plugins_list_names_those_that_are_not_allowed(tmp_path: Path) -> None:
+    """With a list of allowed plugins the others are named and not loaded."""
+    (tmp_path / "settings.yaml").write_text("plugins: {allowed: [psp_open_api]}\n")
+    shown = run("plugins", "list", "--config", tmp_path / "settings.yaml").stdout
+    assert [line.split()[0] for line in shown.splitlines()[1:-1]] == ["psp_open_api"]
+    assert shown.splitlines()[-1] == "not allowed: creditkey"
+
+
 # payments
 
 
@@ -442,12 +460,14 @@ def test_a_stopped_demo_leaves_nothing_behind(tmp_path: Path, number: signal.Sig
 
 
 def test_serve_warns_loudly_of_development(tmp_path: Path) -> None:
-    """Development mode is the first thing in the log, as a warning."""
+    """Development mode is the first thing in the log, as a warning; what was loaded from where follows."""
     with running("serve", "--config", write(tmp_path)) as process:
         process.popen.send_signal(signal.SIGTERM)
         _, errors = process.ended()
-    first = json.loads(errors.splitlines()[0])
+    first, *others = [json.loads(line) for line in errors.splitlines()]
     assert (first["level"], first["message"].split(":")[0]) == ("warning", "DEVELOPMENT MODE")
+    plugins = [(line["plugin"], line["distribution"]) for line in others if line["message"] == "plugin loaded"]
+    assert plugins == [("creditkey", "tenant-payment-gateway"), ("psp_open_api", "tenant-payment-gateway")]
 
 
 def test_a_second_server_on_the_same_store_is_refused(tmp_path: Path) -> None:
@@ -484,11 +504,12 @@ def test_serve_with_simulators(tmp_path: Path) -> None:
         assert process.ended()[0] == 0
 
 
-def test_serve_with_simulators_is_for_development_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With development: false a fake far side is refused as bad usage."""
+@pytest.mark.parametrize("command", ["serve --with-simulators", "simulate", "simulate creditkey"])
+def test_simulators_are_for_development_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    """With development: false a fake far side is refused as bad usage: it signs with what opens the real account."""
     monkeypatch.setenv("MASTER", "m" * 40)
     (tmp_path / "settings.yaml").write_text("server: {secret: env:MASTER}\n")
-    with running("serve", "--with-simulators", "--config", tmp_path / "settings.yaml", lines=0) as process:
+    with running(*command.split(), "--config", tmp_path / "settings.yaml", lines=0) as process:
         code, errors = process.ended()
     assert (code, "needs server.development: true" in errors) == (2, True)
 

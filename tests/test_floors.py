@@ -43,7 +43,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
     1: ("provider", "hookspecs", "__init__"),
     2: (
         "drivers.repeats",
-        "drivers.addresses drivers.clock drivers.disk drivers.telemetry",
+        "drivers.addresses drivers.clock drivers.installed drivers.disk drivers.telemetry",
         "drivers.settings drivers.store",
         "drivers.sender drivers.registry",
     ),

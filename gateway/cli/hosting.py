@@ -14,6 +14,7 @@ from gateway.drivers.settings import AccountEntry
 from gateway.provider import SimulatedAccount
 
 LOOPBACK = "127.0.0.1"
+DEVELOPMENT_ONLY = "a simulator signs with the accounts' own secrets: it needs server.development: true"
 Ports = dict[str, int]
 
 
@@ -54,8 +55,10 @@ async def simulating(
 def bind_simulators(loaded: Loaded, providers: tuple[str, ...], ports: Ports) -> dict[str, socket.socket]:
     """Take the ports of these providers' simulators, of all when none is named.
 
-    Raises click's usage error for a provider without one, ``OSError`` for a port that is taken.
+    Raises click's usage error outside development and for a provider without one, ``OSError`` for a port that is taken.
     """
+    if not loaded.settings.server.development:
+        raise click.UsageError(DEVELOPMENT_ONLY)
     known = loaded.registry.simulators
     for provider in (*providers, *ports):
         if provider not in known:

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import click
 
+from gateway.drivers.installed import installed
 from gateway.drivers.registry import Registry, load_plugins
-from gateway.drivers.settings import AccountEntry, Settings, blocked_plugins, load_settings
+from gateway.drivers.settings import AccountEntry, Settings, load_settings, plugin_names
 from gateway.drivers.store.queries import Store
 from gateway.drivers.store.sqlite import open_sqlite_to_read
 
@@ -42,7 +43,8 @@ class Loaded(NamedTuple):
 
 def load(config: Path) -> Loaded:
     """Load plugins and settings. Raises ``SettingsError`` with a line per problem."""
-    registry = load_plugins(blocked=blocked_plugins(config))
+    names = plugin_names(config, [point.name for point in installed()])
+    registry = load_plugins(blocked=names.blocked, allowed=names.allowed)
     return Loaded(load_settings(config, providers=registry.providers, environ=os.environ), registry)
 
 

@@ -8,8 +8,9 @@ import click
 
 from gateway.cli.loading import config_option, json_option
 from gateway.cli.output import print_json, print_table
+from gateway.drivers.installed import chosen, installed
 from gateway.drivers.registry import load_plugins
-from gateway.drivers.settings import blocked_plugins
+from gateway.drivers.settings import plugin_names
 
 
 @click.group()
@@ -22,12 +23,19 @@ def plugins() -> None:
 @json_option
 def list_plugins(config: Path, as_json: bool) -> None:
     """List what is installed and what it offers."""
-    blocked = sorted(blocked_plugins(config))
-    found = load_plugins(blocked=blocked).plugins
+    points = installed()
+    names = plugin_names(config, [point.name for point in points])
+    found = load_plugins(blocked=names.blocked, allowed=names.allowed).plugins
+    allowed = {point.name for point in chosen(points, (), names.allowed)}
+    left_out = {
+        "blocked": sorted(names.blocked),
+        "not_allowed": sorted({point.name for point in points} - allowed - names.blocked),
+    }
     if as_json:
-        print_json({"data": found, "blocked": blocked})
+        print_json({"data": found, **left_out})
         return
     rows = [(one.name, one.distribution, one.version, ", ".join(one.providers)) for one in found]
     print_table(("plugin", "distribution", "version", "providers"), rows)
-    if blocked:
-        click.echo(f"blocked: {', '.join(blocked)}")
+    for why, which in left_out.items():
+        if which:
+            click.echo(f"{why.replace('_', ' ')}: {', '.join(which)}")

@@ -40,8 +40,6 @@ def serve(config: Path, with_simulators: bool, ports: Ports) -> None:
     """
     setup_logging()
     loaded = load(config)
-    if with_simulators and not loaded.settings.server.development:
-        raise click.UsageError("--with-simulators needs server.development: true")
     sockets = bind_simulators(loaded, (), ports) if with_simulators else {}
     asyncio.run(_serve(loaded, sockets))
 
@@ -49,6 +47,8 @@ def serve(config: Path, with_simulators: bool, ports: Ports) -> None:
 async def _serve(loaded: Loaded, sockets: Mapping[str, socket.socket]) -> None:
     if loaded.settings.server.development:
         _log.warning(DEVELOPMENT)
+    for one in loaded.registry.plugins:
+        _log.info("plugin loaded", extra={"plugin": one.name, "distribution": one.distribution, "version": one.version})
     with stop_signal() as stop:
         # The outer stack ends last: operations that end while the gateway drains still reach the simulators.
         async with (

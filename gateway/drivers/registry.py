@@ -11,7 +11,7 @@ import logging
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any
 
 import msgspec
@@ -20,9 +20,9 @@ import pluggy
 from gateway import hookspecs
 from gateway.core.errors import SettingsError
 from gateway.core.payment import Payment, PaymentEvent
+from gateway.drivers.installed import chosen, clashes, installed, origin_of
 from gateway.provider import Provider, Simulator
 
-GROUP = "gateway.providers"
 PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 _log = logging.getLogger(__name__)
@@ -78,17 +78,22 @@ class Registry:
                 _log.error("observer failed", extra=fields)
 
 
-def load_plugins(*, blocked: Collection[str] = (), extra: Iterable[object] = ()) -> Registry:
-    """Import every plugin that is not blocked, once, and collect what it offers.
+def load_plugins(
+    *, blocked: Collection[str] = (), allowed: Collection[str] | None = None, extra: Iterable[object] = ()
+) -> Registry:
+    """Import every plugin that is allowed and not blocked, once, and collect what it offers.
 
-    ``blocked`` are entry-point names; ``extra`` are plugin objects or modules that have no entry point. Raises
-    ``SettingsError`` with a line per problem.
+    ``blocked`` and ``allowed`` (None: all) are entry-point names; ``extra`` are plugin objects or modules that have no
+    entry point. Raises ``SettingsError`` with a line per problem; where two have one name no code of any has run.
     """
-    problems: list[str] = []
+    points = chosen(installed(), blocked, allowed)
+    problems = clashes(points)
+    if problems:
+        raise SettingsError(problems)
     hooks = pluggy.PluginManager(hookspecs.PROJECT)
     hooks.add_hookspecs(hookspecs)
     origins: dict[str, object] = {}
-    for name, origin in _candidates(blocked, extra):
+    for name, origin in _candidates(points, extra):
         plugin = _imported(name, origin, problems)
         if plugin is not None and _registered(hooks, name, plugin, problems):
             origins[name] = origin
@@ -99,11 +104,10 @@ def load_plugins(*, blocked: Collection[str] = (), extra: Iterable[object] = ())
     return Registry(hooks, {name: provider for name, (_, provider) in owners.items()}, plugins)
 
 
-def _candidates(blocked: Collection[str], extra: Iterable[object]) -> Iterator[tuple[str, object]]:
+def _candidates(points: Iterable[EntryPoint], extra: Iterable[object]) -> Iterator[tuple[str, object]]:
     """Each plugin's name and where it comes from: its entry point, or the object itself."""
-    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
-        if point.name not in blocked:
-            yield point.name, point
+    for point in points:
+        yield point.name, point
     for plugin in extra:
         yield getattr(plugin, "__name__", type(plugin).__name__), plugin
 
@@ -196,11 +200,11 @@ def _wrong_provider(provider: object) -> str | None:
 
 
 def _info(name: str, origin: object, owners: Mapping[str, tuple[str, Provider]]) -> PluginInfo:
-    distribution = origin.dist if isinstance(origin, EntryPoint) else None
+    distribution, version = origin_of(origin) if isinstance(origin, EntryPoint) else (None, None)
     return PluginInfo(
         name=name,
-        distribution=distribution.name if distribution else None,
-        version=distribution.version if distribution else None,
+        distribution=distribution,
+        version=version,
         providers=tuple(provider for provider, (plugin, _) in owners.items() if plugin == name),
     )
 

@@ -34,6 +34,8 @@ FIELDS = (
     "kind",
     "work",
     "plugin",
+    "distribution",
+    "version",
     "operator",
     "target",
     "address",

@@ -76,16 +76,17 @@ def problems(*extra: object, blocked: tuple[str, ...] = ()) -> tuple[str, ...]:
 
 
 @pytest.fixture
-def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Install a distribution ``NAME`` 1.2 with one module and an entry point of the same name."""
     monkeypatch.syspath_prepend(tmp_path)
 
-    def make(name: str, source: str) -> None:
+    def make(name: str, source: str, *, point: str = "", distribution: str = "") -> None:
         (tmp_path / f"{name}.py").write_text(source)
-        metadata = tmp_path / f"{name}-1.2.dist-info"
+        distribution = distribution or f"dist-of-{name}"
+        metadata = tmp_path / f"{distribution.replace('-', '_')}-1.2.dist-info"
         metadata.mkdir()
-        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: dist-of-{name}\nVersion: 1.2\n")
-        (metadata / "entry_points.txt").write_text(f"[gateway.providers]\n{name} = {name}\n")
+        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n")
+        (metadata / "entry_points.txt").write_text(f"[gateway.providers]\n{point or name} = {name}\n")
 
     return make
 
@@ -100,7 +101,7 @@ def gateway_providers():
 
 
 class TestEntryPoints:
-    def test_an_installed_plugin_is_found(self, publish: Callable[[str, str], None]) -> None:
+    def test_an_installed_plugin_is_found(self, publish: Callable[..., None]) -> None:
         """A distribution with an entry point is all it takes, and the registry tells where a provider comes from."""
         publish("acmepay_plugin", PUBLISHED.format(provider="acmepay"))
         registry = load()
@@ -111,12 +112,38 @@ class TestEntryPoints:
             ),
         )
 
-    def test_a_blocked_plugin_is_not_even_imported(self, publish: Callable[[str, str], None]) -> None:
+    def test_a_blocked_plugin_is_not_even_imported(self, publish: Callable[..., None]) -> None:
         """Blocking works against a plugin whose import breaks."""
         publish("broken_plugin_1", "raise RuntimeError('must not run')")
         assert load(blocked=("broken_plugin_1",)).plugins == ()
 
-    def test_a_plugin_that_cannot_be_imported_is_named(self, publish: Callable[[str, str], None]) -> None:
+    def test_only_allowed_plugins_are_imported(self, publish: Callable[..., None]) -> None:
+        """Where there is a list, whatever else is installed never runs, and a blocked one not even when listed."""
+        publish("allowed_plugin", PUBLISHED.format(provider="allowed"))
+        publish("installed_besides", "raise RuntimeError('must not run')")
+        assert list(load_plugins(allowed=("allowed_plugin",)).providers) == ["allowed"]
+        assert load_plugins(allowed=()).plugins == ()
+        assert load_plugins(allowed=("installed_besides",), blocked=("installed_besides",)).plugins == ()
+
+    def test_two_distributions_with_one_plugin_name(self, publish: Callable[..., None], tmp_path: Path) -> None:
+        """Both are named, and the code of neither runs, nor that of any other; blocked they harm nobody."""
+        for number in (1, 2):
+            publish(f"twin_{number}", f"open({str(tmp_path / 'ran')!r}, 'w')", point="acmepay")
+        assert problems() == ("plugin acmepay: is offered by dist-of-twin_1 1.2 and by dist-of-twin_2 1.2",)
+        assert not (tmp_path / "ran").exists()
+        assert load(blocked=("acmepay",)).plugins == ()
+
+    def test_two_names_for_one_module(self, publish: Callable[..., None], tmp_path: Path) -> None:
+        """Which distribution's file would run is chance; none does."""
+        source = f"open({str(tmp_path / 'ran')!r}, 'w')"
+        publish("one_module", source, point="honest", distribution="honest-pay")
+        publish("one_module", source, point="other", distribution="other-pay")
+        assert problems() == (
+            "plugins honest and other: are one module, one_module, of honest-pay 1.2 and by other-pay 1.2",
+        )
+        assert not (tmp_path / "ran").exists()
+
+    def test_a_plugin_that_cannot_be_imported_is_named(self, publish: Callable[..., None]) -> None:
         """Its error is one line, not a traceback."""
         publish("broken_plugin_2", "import no_such_module_anywhere")
         assert problems() == (
@@ -124,7 +151,7 @@ class TestEntryPoints:
             "ModuleNotFoundError: No module named 'no_such_module_anywhere'",
         )
 
-    def test_a_plugin_is_imported_once(self, publish: Callable[[str, str], None], tmp_path: Path) -> None:
+    def test_a_plugin_is_imported_once(self, publish: Callable[..., None], tmp_path: Path) -> None:
         """Its module runs once and its hook is asked once."""
         counting = f"open({str(tmp_path / 'count')!r}, 'a').write('x')\n"
         publish(

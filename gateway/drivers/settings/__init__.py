@@ -1,6 +1,6 @@
 """``settings.yaml`` -> frozen ``Settings``. What other floors need is named here."""
 
-from gateway.drivers.settings.load import blocked_plugins, load_settings
+from gateway.drivers.settings.load import load_settings
 from gateway.drivers.settings.model import (
     AccountEntry,
     Admin,
@@ -16,6 +16,7 @@ from gateway.drivers.settings.model import (
     Timeouts,
     Webhook,
 )
+from gateway.drivers.settings.plugins import plugin_names
 
 __all__ = [
     "AccountEntry",
@@ -31,6 +32,6 @@ __all__ = [
     "Tenant",
     "Timeouts",
     "Webhook",
-    "blocked_plugins",
     "load_settings",
+    "plugin_names",
 ]

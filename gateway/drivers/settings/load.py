@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from yaml.nodes import ScalarNode, SequenceNode
-
 from gateway.core.errors import SettingsError
 from gateway.core.money import currency_digits
 from gateway.core.secret import Secret
@@ -37,17 +35,6 @@ def load_settings(path: Path, *, providers: Mapping[str, Provider], environ: Map
     if isinstance(found, Settings):
         return found
     raise SettingsError([str(problem) for problem in found])
-
-
-def blocked_plugins(path: Path) -> frozenset[str]:
-    """Read ``plugins.blocked`` alone: it is needed before there are providers to load the rest with.
-
-    Whatever is wrong with the file is left for ``load_settings`` to report.
-    """
-    files = SettingsFiles(path)
-    node = value_at(files.root, ("plugins", "blocked"))
-    items = node.value if isinstance(node, SequenceNode) else []
-    return frozenset(item.value for item in items if isinstance(item, ScalarNode))
 
 
 def _load(path: Path, providers: Mapping[str, Provider], environ: Mapping[str, str]) -> Settings | Sequence[Problem]:

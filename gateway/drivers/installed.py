@@ -1,0 +1,44 @@
+"""Which plugins are installed, from the metadata of distributions alone: none of their code runs here."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from importlib.metadata import EntryPoint, entry_points
+
+GROUP = "gateway.providers"
+
+
+def installed() -> list[EntryPoint]:
+    """Every plugin's entry point, by its name and its distribution's."""
+    return sorted(entry_points(group=GROUP), key=lambda point: (point.name, origin_of(point)[0] or ""))
+
+
+def chosen(points: Iterable[EntryPoint], blocked: Collection[str], allowed: Collection[str] | None) -> list[EntryPoint]:
+    """Those that may be loaded: not blocked, and allowed where there is a list of allowed ones."""
+    return [point for point in points if point.name not in blocked and (allowed is None or point.name in allowed)]
+
+
+def origin_of(point: EntryPoint) -> tuple[str | None, str | None]:
+    """The distribution a plugin came with, and its version."""
+    return (point.dist.name, point.dist.version) if point.dist is not None else (None, None)
+
+
+def clashes(points: Iterable[EntryPoint]) -> list[str]:
+    """A line for each name, and for each module, of more than one plugin: which code would run were chance."""
+    by_name, by_module = defaultdict(list), defaultdict(list)
+    for point in points:
+        by_name[point.name].append(point)
+        by_module[point.module].append(point)
+    return [
+        *(f"plugin {name}: is offered by {_named(found)}" for name, found in by_name.items() if len(found) > 1),
+        *(
+            f"plugins {' and '.join(names)}: are one module, {module}, of {_named(found)}"
+            for module, found in by_module.items()
+            if len(names := sorted({point.name for point in found})) > 1
+        ),
+    ]
+
+
+def _named(points: Iterable[EntryPoint]) -> str:
+    return " and by ".join(" ".join(part or "?" for part in origin_of(point)) for point in points)
