@@ -7,6 +7,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from ssl import SSLContext
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -39,7 +40,7 @@ Script = Callable[[FarSide, asyncio.StreamReader, asyncio.StreamWriter], Awaitab
 
 
 @asynccontextmanager
-async def far_side(script: Script) -> AsyncIterator[FarSide]:
+async def far_side(script: Script, *, ssl: SSLContext | None = None) -> AsyncIterator[FarSide]:
     """Serve on a free loopback port; a script that is over closes its connection."""
     far = FarSide()
     running: set[asyncio.Task[None]] = set()
@@ -57,7 +58,7 @@ async def far_side(script: Script) -> AsyncIterator[FarSide]:
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         running.add(asyncio.get_running_loop().create_task(serve(reader, writer)))
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=ssl)
     far.port = server.sockets[0].getsockname()[1]
     try:
         yield far

@@ -96,7 +96,9 @@ class Connection(asyncio.Protocol):
 
     def reset(self) -> None:
         """Close by RST."""
-        self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        sock = self._transport.get_extra_info("socket")
+        if sock is not None:  # over TLS it is gone a moment before we are told
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._transport.abort()
 
     # What asyncio calls

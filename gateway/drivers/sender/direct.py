@@ -25,6 +25,9 @@ from gateway.drivers.sender.sender import Progress
 HEAD_START = 0.25
 """Seconds an address has before the next one is tried beside it (RFC 8305); families take turns, the first wins."""
 
+MOST_ADDRESSES = 8
+"""Of a host, so that a name with very many addresses that hang cannot take as many sockets."""
+
 LEAVING_MOST, LEAVING_SECONDS = 32, 1.0
 
 
@@ -68,7 +71,7 @@ class Direct:
             allowed = found if self._allow_private else [one for one in found if not is_forbidden(str(one[4][0]))]
             if found and not allowed:
                 raise NotSent("address_not_allowed", connection=True)
-            sock = await start_connection(allowed, happy_eyeballs_delay=HEAD_START)
+            sock = await start_connection(allowed[:MOST_ADDRESSES], happy_eyeballs_delay=HEAD_START)
             try:
                 loop = asyncio.get_running_loop()
                 make = functools.partial(Connection, self._leaving)

@@ -12,6 +12,7 @@ from collections import deque
 MOST_PER_OWNER = 100
 LEAST, MOST = 16, 1024
 PART_OF_DESCRIPTORS = 4
+PART_FOR_NEWCOMERS = 4
 
 
 def most_connections(descriptors: int) -> int:
@@ -25,14 +26,15 @@ def descriptors() -> int:
 
 
 class Places:
-    """``most`` places for connections. An owner may take one while it holds fewer than are free.
+    """``most`` places for connections, a quarter of them for owners that hold none.
 
-    So one busy owner gets half of all places, and with n busy owners as many are free as each of them holds: who comes
-    anew finds one at once, however slow the far sides of all others are.
+    Of the others an owner may take one while it holds fewer of them than are free: a single busy one gets half. So who
+    comes anew finds a place at once, however slow the far sides of all others are, until the newcomers' part is taken.
     """
 
     def __init__(self, most: int | None = None) -> None:
         self._free = most_connections(descriptors()) if most is None else most
+        self._for_newcomers = self._free // PART_FOR_NEWCOMERS
         self._held: dict[str, int] = {}
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
 
@@ -71,7 +73,10 @@ class Places:
             turn.set_result(None)
 
     def _may_take(self, owner: str) -> bool:
-        return self._held.get(owner, 0) < min(self._free, MOST_PER_OWNER)
+        held = self._held.get(owner, 0)
+        if held == 0:
+            return self._free > 0
+        return held < min(self._free - self._for_newcomers, MOST_PER_OWNER)
 
     def _grant(self, owner: str) -> None:
         self._free -= 1

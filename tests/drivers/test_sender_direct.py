@@ -1,0 +1,271 @@
+"""Our own connections: nothing unasked is an answer, the far side closes, every address is judged and tried."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import struct
+from typing import Any
+
+import pytest
+
+from gateway.core.errors import NotSent, OutcomeUnknown
+from gateway.drivers.sender import direct as module
+from gateway.drivers.sender.answer import Answer
+from gateway.drivers.sender.connection import Connection, Leaving
+from tests.drivers.far_side import OK, FarSide, far_side, keep_alive, saying, saying_then_silence
+from tests.drivers.sender_kit import ask, assert_not_sent, direct, failure, free_port, never, resolving_to, send
+
+SOON = 0.2
+HANGS = 3
+LOOPBACK = "127.0.0.1"
+
+
+class Wire(asyncio.Transport):
+    """A transport that only notes what was done to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.is_aborted = False
+
+    def write(self, data: Any) -> None:
+        self.written += data
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+    def is_closing(self) -> bool:
+        return self.is_aborted
+
+
+@pytest.fixture
+def connection() -> Connection:
+    """A connection that stands, on a wire of its own."""
+    made = Connection(Leaving(most=1, seconds=1))
+    made.connection_made(Wire())
+    return made
+
+
+def wire_of(connection: Connection) -> Wire:
+    return connection._transport  # type: ignore[return-value]  # the fixture's
+
+
+class TestUnasked:
+    @pytest.mark.parametrize(
+        "early", [OK, b"H", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 408 Request Timeout\r\n\r\n"]
+    )
+    async def test_what_comes_before_the_request_is_no_answer(self, connection: Connection, early: bytes) -> None:
+        """One byte is enough: the connection is given up and nothing is written."""
+        connection.data_received(early)
+        with pytest.raises(NotSent):
+            connection.ask(b"request", Answer("GET"))
+        assert wire_of(connection).is_aborted
+        assert wire_of(connection).written == b""
+
+    @pytest.mark.parametrize("end", [Connection.eof_received, lambda one: one.connection_lost(None)])
+    async def test_a_connection_that_ended_before_the_request_is_not_used(
+        self, connection: Connection, end: Any
+    ) -> None:
+        """What has ended is not written to."""
+        end(connection)
+        with pytest.raises(NotSent):
+            connection.ask(b"request", Answer("GET"))
+        assert wire_of(connection).written == b""
+
+    async def test_what_comes_after_the_answer_ends_the_connection(self, connection: Connection) -> None:
+        """The first answer stands; the second is not even read."""
+        answered = connection.ask(b"request", Answer("GET"))
+        connection.data_received(OK)
+        connection.data_received(OK.replace(b"200", b"500"))
+        assert (await answered).status == 200
+        assert wire_of(connection).is_aborted
+
+    async def test_a_far_side_that_speaks_first_was_not_asked(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """On a real connection: an answer that is there before the request was written is not its outcome."""
+        loop = asyncio.get_running_loop()
+        connect, said = loop.sock_connect, asyncio.Event()
+
+        async def script(far: FarSide, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(OK)
+            said.set()
+            await far.hear(reader)
+
+        async def connect_slowly(sock: socket.socket, address: Any) -> None:
+            await connect(sock, address)
+            await said.wait()
+
+        monkeypatch.setattr(loop, "sock_connect", connect_slowly)
+        async with far_side(script) as far:
+            assert_not_sent(await failure(far.url), "connect_failed")
+        assert far.requests == []
+
+
+class TestLeaving:
+    async def test_the_far_side_closes_first(self) -> None:
+        """After the answer nothing is closed until the far side did: the minute of TIME_WAIT is its own."""
+        answered, closed = asyncio.Event(), asyncio.Event()
+        seen: list[str] = []
+
+        async def script(far: FarSide, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await far.hear(reader)
+            writer.write(OK)
+            await answered.wait()
+            seen.append("eof" if reader.at_eof() else "open")
+            writer.write_eof()
+            seen.append("closed" if await reader.read() == b"" else "more")
+            closed.set()
+
+        async with far_side(script) as far, direct() as sender:
+            await ask(sender, far.url)
+            answered.set()
+            async with asyncio.timeout(HANGS):
+                await closed.wait()
+        assert seen == ["open", "closed"]
+
+    async def test_a_far_side_that_does_not_close_is_reset(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Once its time is up the connection ends by RST, and leaves no TIME_WAIT here."""
+        monkeypatch.setattr(module, "LEAVING_SECONDS", 0.01)
+        assert await self._ends() == [errno.ECONNRESET]
+
+    async def test_of_too_many_the_oldest_is_reset(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Far sides that never close hold a few descriptors, however many calls there are."""
+        monkeypatch.setattr(module, "LEAVING_MOST", 1)
+        assert await self._ends(calls=3, wanted=2) == [errno.ECONNRESET] * 2
+
+    async def _ends(self, calls: int = 1, wanted: int = 1) -> list[int | None]:
+        ends: asyncio.Queue[int | None] = asyncio.Queue()
+
+        async def script(far: FarSide, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await far.hear(reader)
+            writer.write(OK)
+            try:
+                await reader.read()
+                ends.put_nowait(None)
+            except OSError as problem:
+                ends.put_nowait(problem.errno)
+
+        async with far_side(script) as far, direct() as sender, asyncio.timeout(HANGS):
+            for _ in range(calls):
+                await ask(sender, far.url)
+            return [await ends.get() for _ in range(wanted)]
+
+    async def test_waiting_for_the_close_delays_nobody(self) -> None:
+        """The caller has the answer while the connection is still open."""
+        async with far_side(saying_then_silence(OK)) as far, asyncio.timeout(HANGS):
+            assert (await send(far.url)).status == 200
+
+    @pytest.mark.parametrize("ending", ["reset", "close"])
+    async def test_only_a_proper_close_ends_an_open_body(self, ending: str) -> None:
+        """A body that only the connection ends is whole after a close, and no answer after a reset."""
+
+        async def script(far: FarSide, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await far.hear(reader)
+            writer.write(b"HTTP/1.1 200 OK\r\n\r\nhalf")
+            if ending == "reset":
+                sock = writer.get_extra_info("socket")
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                writer.transport.abort()
+
+        async with far_side(script) as far:
+            if ending == "close":
+                assert (await send(far.url)).body == b"half"
+            else:
+                error = await failure(far.url)
+                assert (type(error), str(error)) == (OutcomeUnknown, "connection_lost")
+
+
+class TestAddresses:
+    async def test_a_refused_connection(self) -> None:
+        """Where nobody listens nothing was sent."""
+        assert_not_sent(await failure(f"http://127.0.0.1:{free_port()}/?secret=1"), "connect_failed")
+
+    async def test_a_name_that_does_not_resolve(self) -> None:
+        """Without an address nothing was sent."""
+        assert_not_sent(await failure("http://shop.example/", look_up=resolving_to()), "connect_failed")
+
+    @pytest.mark.parametrize("host", ["x" * 64 + ".example", "." * 3, "a..b"])
+    async def test_a_name_that_cannot_be_one(self, host: str) -> None:
+        """The system's resolver refuses it; nothing was sent."""
+        assert_not_sent(await failure(f"https://{host}/"), "connect_failed")
+
+    @pytest.mark.parametrize("limits", [{"connect": SOON}, {"total": SOON}])
+    async def test_a_resolver_that_never_answers(self, limits: dict[str, float]) -> None:
+        """Either deadline that ends while the name is looked up ends before anything was sent."""
+        async with asyncio.timeout(HANGS):
+            error = await failure("http://shop.example/", look_up=never, **limits)
+        assert_not_sent(error, "connect_failed")
+
+    async def test_a_name_that_leads_to_a_private_address(self) -> None:
+        """The address is judged, not the name: a resolver that answers 127.0.0.1 opens no connection."""
+        async with far_side(keep_alive) as far:
+            url = f"https://shop.example:{far.port}/"
+            error = await failure(url, allow_private=False, look_up=resolving_to(LOOPBACK, "10.0.0.1"))
+        assert_not_sent(error, "address_not_allowed")
+        assert far.connections == 0
+
+    async def test_a_private_address_among_others_is_passed_over(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of several addresses only the allowed ones are tried."""
+        monkeypatch.setattr(module, "is_forbidden", lambda address: address == LOOPBACK)
+        async with far_side(keep_alive) as far:
+            url = f"https://shop.example:{far.port}/"
+            error = await failure(url, allow_private=False, look_up=resolving_to(LOOPBACK, "127.0.0.2"))
+        assert_not_sent(error, "connect_failed")  # at 127.0.0.2 nobody listens
+        assert far.connections == 0
+
+    async def test_a_name_that_leads_elsewhere_later_is_judged_again(self) -> None:
+        """Each connect judges the address it uses: public when it was looked up first says nothing."""
+        answers = iter((["192.0.2.1"], [LOOPBACK]))
+        asked: list[str] = []
+
+        async def look_up(host: str, port: int) -> Any:
+            asked.append(host)
+            return await resolving_to(*next(answers))(host, port)
+
+        async with far_side(keep_alive) as far, direct(allow_private=False, look_up=look_up) as sender:
+            for port in (far.port, far.port + 1):  # another port is looked up anew
+                with pytest.raises(NotSent) as caught:
+                    await ask(sender, f"https://shop.example:{port}/")
+                assert_not_sent(caught.value, "address_not_allowed")
+        assert (len(asked), far.connections) == (2, 0)
+
+    async def test_every_address_is_tried(self) -> None:
+        """One that refuses costs nothing, the next one answers."""
+        async with far_side(saying(OK)) as far:
+            addresses = resolving_to("127.0.0.3", "127.0.0.2", LOOPBACK)
+            assert (await send(f"http://shop.example:{far.port}/", look_up=addresses)).status == 200
+
+    async def test_an_address_that_hangs_is_overtaken(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """One that never answers has a head start only."""
+        monkeypatch.setattr(module, "HEAD_START", 0.01)
+        loop = asyncio.get_running_loop()
+        connect = loop.sock_connect
+
+        async def connect_or_hang(sock: socket.socket, address: Any) -> None:
+            if address[0] == "127.0.0.2":
+                await loop.create_future()
+            await connect(sock, address)
+
+        monkeypatch.setattr(loop, "sock_connect", connect_or_hang)
+        async with far_side(saying(OK)) as far, asyncio.timeout(HANGS):
+            addresses = resolving_to("127.0.0.2", LOOPBACK)
+            assert (await send(f"http://shop.example:{far.port}/", look_up=addresses)).status == 200
+
+    async def test_ipv6_stands_in_brackets(self) -> None:
+        """The Host header of an IPv6 address has brackets and the port."""
+        heard: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            heard.set_result(await reader.readuntil(b"\r\n\r\n"))
+            writer.write(OK)
+            writer.close()
+
+        try:
+            server = await asyncio.start_server(serve, "::1", 0)
+        except OSError:
+            pytest.skip("this machine has no IPv6 loopback")
+        port = server.sockets[0].getsockname()[1]
+        assert (await send(f"http://[::1]:{port}/")).status == 200
+        assert f"\r\nHost: [::1]:{port}\r\n".encode() in await heard
+        server.close()

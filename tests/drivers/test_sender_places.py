@@ -1,0 +1,114 @@
+"""Places for connections: nobody's slow far side takes those of another, whatever address they share."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from gateway.core.errors import NotSent
+from gateway.drivers.sender import places as module
+from gateway.drivers.sender.places import Places, most_connections
+from tests.drivers.far_side import OK, FarSide, far_side
+from tests.drivers.sender_kit import ask, direct
+
+SOON = 0.2
+
+
+async def fill(places: Places, owner: str) -> int:
+    """Take places until one would have to be waited for; how many there were."""
+    taken = 0
+    while True:
+        turn = asyncio.create_task(places.take(owner))
+        await asyncio.sleep(0)
+        if not turn.done():
+            turn.cancel()
+            await asyncio.gather(turn, return_exceptions=True)
+            return taken
+        taken += 1
+
+
+async def test_an_owner_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many places are free."""
+    monkeypatch.setattr(module, "MOST_PER_OWNER", 3)
+    places = Places(100)
+    assert [await fill(places, owner) for owner in ("a", "b")] == [3, 3]
+
+
+@pytest.mark.parametrize("most", [16, 64, 256])
+async def test_greedy_owners_leave_a_place_for_each_that_comes_anew(most: int) -> None:
+    """However many owners take all they can, the next one finds a place at once."""
+    places = Places(most)
+    taken = [await fill(places, f"owner {number}") for number in range(most // 4)]
+    assert all(taken)
+    assert sum(taken) < most
+
+
+async def test_whoever_holds_fewest_goes_next() -> None:
+    """A place that is given back goes to the waiting owner with the fewest, not to the longest queue."""
+    places = Places(4)
+    assert [await fill(places, owner) for owner in ("greedy", "other", "third")] == [2, 1, 1]
+    order: list[str] = []
+
+    async def wait(owner: str) -> None:
+        await places.take(owner)
+        order.append(owner)
+
+    waiting = [asyncio.create_task(wait(owner)) for owner in ("greedy", "greedy", "new")]
+    await asyncio.sleep(0)
+    places.give_back("third")
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert order == ["new"]
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_one_who_gives_up_loses_no_place() -> None:
+    """Neither while waiting nor in the moment the place is granted."""
+    places = Places(2)
+    assert await fill(places, "a") == 1
+    assert await fill(places, "b") == 1
+    for give_first in (False, True):
+        turn = asyncio.create_task(places.take("a"))
+        await asyncio.sleep(0)
+        if give_first:
+            places.give_back("b")
+        turn.cancel()
+        await asyncio.gather(turn, return_exceptions=True)
+        if not give_first:
+            places.give_back("b")
+        assert await fill(places, "b") == 1
+
+
+@pytest.mark.parametrize(
+    ("descriptors", "most"), [(-1, 1024), (64, 16), (256, 64), (1024, 256), (1_000_000, 1024), (0, 16)]
+)
+def test_how_many_there_are(descriptors: int, most: int) -> None:
+    """A quarter of the descriptors, within bounds; without a limit the upper one."""
+    assert most_connections(descriptors) == most
+
+
+async def test_a_full_owner_waits_and_another_at_the_same_host_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls of an account whose connections all hang are not sent; another account's at the same host go through."""
+    monkeypatch.setattr(module, "MOST_PER_OWNER", 1)
+    heard = asyncio.Event()
+
+    async def script(far: FarSide, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if b"slow" not in await far.hear(reader):
+            writer.write(OK)
+            return
+        heard.set()
+        await reader.read()
+
+    async with far_side(script) as far, direct(places=Places(100)) as sender:
+        hanging = asyncio.create_task(ask(sender, far.url + "/slow", owner="acme/psp"))
+        await heard.wait()
+        with pytest.raises(NotSent, match="connect_failed"):
+            await ask(sender, far.url, owner="acme/psp", connect=SOON)
+        assert (await ask(sender, far.url, owner="globex/psp", connect=SOON)).status == 200
+        hanging.cancel()
+        await asyncio.gather(hanging, return_exceptions=True)
+        assert (await ask(sender, far.url, owner="acme/psp")).status == 200
+    assert far.connections == 3
