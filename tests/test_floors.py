@@ -30,12 +30,12 @@ FLOORS = {
 
 LAYERS: dict[int, tuple[str, ...]] = {
     0: (
-        "core.errors core.secret core.encodings core.cards",
+        "core.errors core.secret core.encodings core.cards core.checks",
         "core.money core.wire core.strictjson core.signing core.ids core.expressions core.patterns core.masking"
         " core.card_data",
         "core.commands core.facts core.rules",
         "core.payment core.mapping core.requests core.outcome",
-        "core.draft core.fitting core.verdicts core.documents core.views core.validation",
+        "core.returned core.draft core.fitting core.verdicts core.documents core.views core.validation",
         "core.settling core.succession core.restored",
         "core.states",
         "core.judgement core.agenda",
@@ -50,6 +50,8 @@ LAYERS: dict[int, tuple[str, ...]] = {
     3: (
         "flows.masks",
         "flows.context flows.redaction",
+        "flows.cleaning",
+        "flows.plugin",
         "flows.session flows.succession flows.housekeeping flows.delivery flows.restored flows.room",
         "flows.outbox",
         "flows.record",

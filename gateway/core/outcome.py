@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gateway.core.errors import OutcomeUnknown
-from gateway.core.facts import Declined, Fact, NeverSent, Observation, Pending, Unknown
-from gateway.core.wire import HttpResponse, header
+from gateway.core.errors import OutcomeUnknown, ProviderError
+from gateway.core.facts import Absent, Declined, Fact, NeverSent, Observation, Pending, Unknown
+from gateway.core.wire import HttpResponse, header, media_type
 
 DEFINITE_NO = frozenset({400, 401, 403, 404, 422})
 """Statuses that decline, when the body is in the shape of the provider's protocol."""
 
 RATE_LIMITED = 429
+
+NO_SUCH_PAYMENT = frozenset({404, 410})
+"""Statuses with which a lookup's answer may say that there is no such payment, beside 2xx. A refusal of our
+credentials, of the request, or of its rate says nothing of any payment."""
+
+
+_PAGES = frozenset({"text/html", "application/xhtml+xml"})
 
 
 def outcome(response: HttpResponse, parse: Callable[[HttpResponse], object]) -> Fact:
@@ -37,6 +44,29 @@ def outcome(response: HttpResponse, parse: Callable[[HttpResponse], object]) -> 
             return fact
         case _:
             return Unknown(message="unreadable")
+
+
+def shown(response: HttpResponse, parse: Callable[[HttpResponse], object]) -> Observation | Absent:
+    """Judge the answer to a lookup. Raises ``ProviderError`` for one that proves nothing, whatever is read in it.
+
+    A payment is shown by a 2xx only. That there is none, a 2xx, 404 or 410 may say, but no page of HTML: a proxy or a
+    mistyped address answers so.
+    """
+    success = 200 <= response.status < 300
+    if not success and response.status not in NO_SUCH_PAYMENT:
+        raise ProviderError(f"the provider answered a lookup with {response.status}")
+    match parse(response):
+        case Observation() as seen if success:
+            return seen
+        case Absent() as absent if not _is_page(response):
+            return absent
+        case _:
+            raise ProviderError("the provider refused a lookup")
+
+
+def _is_page(response: HttpResponse) -> bool:
+    begins = response.body[:200].lstrip().lower()
+    return media_type(response.headers) in _PAGES or begins.startswith((b"<!doctype html", b"<html"))
 
 
 def retry_after(response: HttpResponse) -> float | None:

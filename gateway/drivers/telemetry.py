@@ -36,6 +36,8 @@ FIELDS = (
     "plugin",
     "distribution",
     "version",
+    "member",
+    "place",
     "operator",
     "target",
     "address",

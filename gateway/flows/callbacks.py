@@ -14,11 +14,11 @@ from msgspec.structs import replace
 
 from gateway.core.errors import CallbackRejected, Reason, Unavailable
 from gateway.core.facts import Busy, Event, Hint, Recorded, Refused, Repeated, Verdict
-from gateway.core.wire import Callback, Headers, HttpResponse
+from gateway.core.wire import Callback, Headers
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import inbox, statements
 from gateway.drivers.store.statements import Statement, milliseconds
-from gateway.flows import lookup
+from gateway.flows import lookup, plugin
 from gateway.flows.context import Gateway, log
 from gateway.flows.effects import NAMES, Keep, apply_event
 from gateway.flows.redaction import stored
@@ -55,15 +55,9 @@ async def accept(gw: Gateway, entry: AccountEntry, callback: Callback, admit: Ad
     callback = replace(callback, config=entry.account.config)
     keep = arrived(gw, entry, callback)
     try:
-        said = entry.provider.verify(callback, entry.account)
+        said = plugin.verify(gw, entry, callback)
     except CallbackRejected as rejected:
         return admit(False) or await refuse(gw, keep, rejected.reason, rejected.detail)
-    except Exception as broken:
-        busy = admit(False)
-        if busy is not None:
-            return busy
-        log.error("plugin failed to verify", extra={"provider": entry.provider.name, "kind": type(broken).__name__})
-        return await refuse(gw, keep, Reason.UNAUTHENTIC, "the plugin failed to verify")
     busy = admit(not isinstance(said, Hint))
     if busy is not None:
         return busy
@@ -89,22 +83,11 @@ async def refuse_unread(gw: Gateway, entry: AccountEntry, callback: Callback, *,
     callback = replace(callback, config=entry.account.config)
     reason, detail = Reason.TOO_LARGE, "the body is too large to be read"
     try:
-        entry.provider.verify(callback, entry.account)
+        plugin.verify(gw, entry, callback)
     except CallbackRejected as rejected:
         if rejected.reason in (Reason.METHOD, Reason.MEDIA_TYPE):
             reason, detail = rejected.reason, rejected.detail
-    except Exception as broken:
-        log.error("plugin failed to verify", extra={"provider": entry.provider.name, "kind": type(broken).__name__})
     return await refuse(gw, arrived(gw, entry, callback, size=size), reason, detail)
-
-
-def answer(entry: AccountEntry, verdict: Verdict, callback: Callback) -> HttpResponse:
-    """Let the plugin word the verdict; a plugin that fails makes it a plain 503 or 400, never a success."""
-    try:
-        return entry.provider.answer(verdict, replace(callback, config=entry.account.config))
-    except Exception as broken:
-        log.error("plugin failed to answer", extra={"provider": entry.provider.name, "kind": type(broken).__name__})
-        return HttpResponse(status=400 if isinstance(verdict, Refused) else 503)
 
 
 async def take_event(gw: Gateway, entry: AccountEntry, callback: Callback, event: Event) -> Verdict:

@@ -8,19 +8,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.core.errors import CallbackRejected, Reason
-from gateway.core.facts import Event, Refused, Repeated
-from gateway.core.masking import Mask
+from gateway.core.facts import Event, Hint, Refused, Repeated
 from gateway.core.payment import Payment
 from gateway.core.views import rfc3339
+from gateway.core.wire import Callback
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store.inbox import StoredCallback
+from gateway.flows import plugin
 from gateway.flows.context import Gateway
 from gateway.flows.effects import NAMES, Judged, judged
 from gateway.flows.inbox import MASKED_PART, UNKNOWN_SENDER, entry_of
 from gateway.flows.redaction import Restored, Tried, restore
-from gateway.provider import Check, Explains, Explanation
+from gateway.provider import Check, Explanation
 
 ORDER: tuple[tuple[str, frozenset[Reason]], ...] = (
     ("payment", frozenset({Reason.NOT_FOUND, Reason.NO_DEPOSIT_METHOD})),
@@ -49,18 +51,19 @@ async def explain(gw: Gateway, row: StoredCallback) -> Explained:
     """Explain a callback. Raises ``unknown_account`` when its account left the settings."""
     entry = entry_of(gw, row)
     found = restore(gw.settings.server.secret, entry, row)
-    proof, said = _proof(entry, found)
-    proof = _masked(proof, gw.masks.of(entry.tenant))
-    proof = msgspec.structs.replace(proof, notes=(*_not_kept(row, found), *proof.notes))
+    callback = replace(found.callback, payment_id=_proved_by_token(row))
+    said = _verified(gw, entry, callback)
+    proof = plugin.explain(gw, entry, callback) or _plain(said, found)
+    proof = replace(proof, notes=(*_not_kept(row, found), *proof.notes))
     if not isinstance(said, Event):
-        refused = said.reason if isinstance(said, CallbackRejected) else None
+        reason, detail = _unproved(said, callback)
         return Explained(
             tried=found.tried,
             proof=proof,
             judgement=tuple(Check(name=name, passed=None) for name, _ in ORDER),
-            verdict="refused" if refused is not None else "recorded",
-            reason=refused,
-            detail=said.detail if isinstance(said, CallbackRejected) else "no event: it moves no payment by itself",
+            verdict="refused" if reason is not None else "recorded",
+            reason=reason,
+            detail=detail,
         )
     made = await judged(gw, entry, said, received_at=row.received_at)
     reason = made.verdict.reason if isinstance(made.verdict, Refused) else None
@@ -74,22 +77,37 @@ async def explain(gw: Gateway, row: StoredCallback) -> Explained:
     )
 
 
-def _proof(entry: AccountEntry, found: Restored) -> tuple[Explanation, Event | CallbackRejected | None]:
-    """How the plugin proves it, and what it makes of it. A hint is no event."""
-    said: Event | CallbackRejected | None = None
+def _proved_by_token(row: StoredCallback) -> str | None:
+    """The payment that our own token in the address proved: that of an accepted callback without an event."""
+    return row.payment_id if row.verdict == "recorded" and row.event is None else None
+
+
+def _verified(gw: Gateway, entry: AccountEntry, callback: Callback) -> Event | Hint | CallbackRejected | None:
+    """What the plugin makes of it."""
     try:
-        read = entry.provider.verify(found.callback, entry.account)
-        said = read if isinstance(read, Event) else None
+        return plugin.verify(gw, entry, callback)
     except CallbackRejected as rejected:
-        said = rejected
-    except Exception as broken:  # a plugin's mistake is an explanation too
-        said = CallbackRejected(Reason.UNAUTHENTIC, f"the plugin failed to verify: {type(broken).__name__}")
-    if isinstance(entry.provider, Explains):
-        return entry.provider.explain(found.callback, entry.account), said
+        return rejected
+
+
+def _unproved(said: Hint | CallbackRejected | None, callback: Callback) -> tuple[Reason | None, str]:
+    """Why the inbox refuses what proves no event (None: it does not), and what it says of it."""
+    match said:
+        case CallbackRejected(reason=reason, detail=detail):
+            return reason, detail
+        case Hint() if callback.payment_id is None:
+            return Reason.NOT_FOUND, "a hint that no token of ours in the address gives a payment"
+        case Hint():
+            return None, "a hint: it may cause a lookup and moves no payment by itself"
+        case None:
+            return None, "authentic, but nothing for us: it moves no payment"
+
+
+def _plain(said: object, found: Restored) -> Explanation:
+    """How it is proved, as far as a plugin without ``explain`` tells."""
     detail = said.detail if isinstance(said, CallbackRejected) else ""
     check = Check(name="verify", passed=not isinstance(said, CallbackRejected), detail=detail)
-    note = () if found.is_known else (UNKNOWN_SENDER,)
-    return Explanation(checks=(check,), notes=note), said
+    return Explanation(checks=(check,), notes=() if found.is_known else (UNKNOWN_SENDER,))
 
 
 def _not_kept(row: StoredCallback, found: Restored) -> tuple[str, ...]:
@@ -100,15 +118,6 @@ def _not_kept(row: StoredCallback, found: Restored) -> tuple[str, ...]:
         MASKED_PART: found.is_masked,
     }
     return tuple(note for note, is_missing in missing.items() if is_missing)
-
-
-def _masked(proof: Explanation, mask: Mask) -> Explanation:
-    """What a plugin told, without secrets should it have forgotten one."""
-    return Explanation(
-        checks=tuple(Check(name=one.name, passed=one.passed, detail=mask.over(one.detail)) for one in proof.checks),
-        signed={form: mask.over(text) for form, text in proof.signed.items()},
-        notes=tuple(mask.over(note) for note in proof.notes),
-    )
 
 
 def _judgement(gw: Gateway, entry: AccountEntry, row: StoredCallback, event: Event, made: Judged) -> tuple[Check, ...]:

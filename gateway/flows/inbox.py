@@ -20,6 +20,7 @@ from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store.inbox import Earlier, InboxFilter, InboxRow, StoredCallback, judge_again
 from gateway.drivers.store.queries import Store
 from gateway.drivers.store.statements import Statement
+from gateway.flows import plugin
 from gateway.flows.context import Gateway, Race, log
 from gateway.flows.effects import NAMES, Judged, Keep, apply_event, judged
 from gateway.flows.redaction import restore
@@ -112,12 +113,9 @@ def prove_again(gw: Gateway, row: StoredCallback) -> Event | CallbackRejected:
     if not found.is_known:
         return CallbackRejected(Reason.UNAUTHENTIC, UNKNOWN_SENDER)
     try:
-        said = entry.provider.verify(found.callback, entry.account)
+        said = plugin.verify(gw, entry, found.callback)
     except CallbackRejected as rejected:
         return CallbackRejected(rejected.reason, f"{rejected.detail}; {MASKED_PART}") if found.is_masked else rejected
-    except Exception as broken:
-        log.error("plugin failed to verify", extra={"provider": entry.provider.name, "kind": type(broken).__name__})
-        return CallbackRejected(Reason.UNAUTHENTIC, "the plugin failed to verify")
     match said:
         case Event():
             return said

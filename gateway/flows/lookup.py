@@ -7,18 +7,20 @@ hint says is never believed: it only chooses when to look.
 from __future__ import annotations
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.core.commands import CompletePayment, FetchPayment, Kind, UpdatePayment
 from gateway.core.errors import Conflict, ProviderError
 from gateway.core.facts import Absent, Cause, Observation, Stage
-from gateway.core.outcome import DEFINITE_NO
+from gateway.core.outcome import shown
 from gateway.core.payment import Payment, State
 from gateway.core.states import apply
+from gateway.core.wire import HttpResponse
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import statements
 from gateway.drivers.store.queries import Loaded
 from gateway.flows import operation as operations
-from gateway.flows import restored, session
+from gateway.flows import plugin, restored, session
 from gateway.flows.context import Gateway, log, needs_completion
 from gateway.flows.record import first_look, record
 
@@ -86,7 +88,8 @@ async def follow_hints(gw: Gateway, tenant: str, payment_id: str) -> None:
     try:
         found = await follow_up(gw, tenant, payment_id, hint=key or None, hinted=bool(hints))
     except ProviderError as problem:
-        log.warning("a hint's lookup failed", extra={"payment_id": payment_id, "problem": str(problem)})
+        message = "a hint's lookup failed" if hints else "a poll failed"
+        log.warning(message, extra={"payment_id": payment_id, "tenant": tenant, "problem": str(problem)})
         return
     now = await gw.store.payment(tenant, payment_id)
     if not hints or now is None or (found and now.pending is not None):
@@ -106,9 +109,12 @@ async def look(gw: Gateway, tenant: str, payment_id: str, *, key: str | None) ->
         gw.last_lookup.clear()
     gw.last_lookup[payment_id] = gw.clock.now()
     seen = await fetch(gw, entry, payment, key=payment.provider_reference or key)
-    if key is None and await _is_anothers(gw, payment, seen):
+    holder = await _other_holder(gw, payment, seen)
+    if holder is not None and isinstance(seen, Observation) and seen.payment_id == payment.id:
+        seen = replace(seen, payment_id=holder)  # two of ours claim one order: a person must look
+    elif holder is not None and key is None:
         seen = Absent()  # an order that another payment holds is not this one's: there is none
-    if await _is_anothers(gw, payment, seen) or not _is_this_payment(payment, seen, key):
+    elif holder is not None or not _is_this_payment(payment, seen, key):
         log.warning("a lookup showed another payment", extra={"payment_id": payment_id, "tenant": tenant})
         return None
     return Looked(before=before, seen=seen)
@@ -123,23 +129,18 @@ async def fetch(gw: Gateway, entry: AccountEntry, payment: Payment, *, key: str 
         money=payment.money,
         at=gw.clock.now(),
     )
-    request = await operations.build(gw, entry, command)
-    response = await gw.call(entry, request)
-    if response.status == operations.SESSION_ENDED and session.logs_in(entry):
-        session.forget(gw, entry)
-        raise ProviderError("the session at the provider had ended")
-    if not 200 <= response.status < 300 and response.status not in DEFINITE_NO:
-        raise ProviderError(f"the provider answered a lookup with {response.status}")
-    try:
-        seen = entry.provider.parse(command, response, entry.account)
-    except ProviderError:
-        raise
-    except Exception as broken:
-        log.error("plugin failed to parse", extra={"provider": entry.provider.name, "kind": type(broken).__name__})
-        raise ProviderError("the provider's answer to a lookup could not be read") from None
-    if isinstance(seen, Observation | Absent):
-        return seen
-    raise ProviderError("the provider refused a lookup")
+    response = await _asked(gw, entry, command)
+    session.note_refusal(entry, response)
+    return shown(response, lambda answer: plugin.parse(gw, entry, command, answer))
+
+
+async def _asked(gw: Gateway, entry: AccountEntry, command: FetchPayment) -> HttpResponse:
+    """The answer to a lookup. It changes nothing, so where the session had ended it is asked once more in a new one."""
+    response = await gw.call(entry, await operations.build(gw, entry, command))
+    if session.has_ended(gw, entry, response):
+        response = await gw.call(entry, await operations.build(gw, entry, command))
+        session.has_ended(gw, entry, response)
+    return response
 
 
 async def see(gw: Gateway, looked: Looked) -> bool:
@@ -188,7 +189,8 @@ async def name_order(gw: Gateway, looked: Looked) -> None:
     if loaded is None or loaded.pending is not None or loaded.payment.state is not State.AUTHORIZED:
         return
     payment, entry = loaded.payment, gw.entry(loaded.payment)
-    is_named = isinstance(looked.seen, Absent) or looked.seen.merchant_reference is not None
+    seen = looked.seen
+    is_named = isinstance(seen, Absent) or seen.merchant_reference is not None or seen.payment_id is not None
     if is_named or UpdatePayment not in entry.provider.commands:
         return
     operation = operations.new_operation(gw, payment, Kind.UPDATE, at=gw.clock.now())
@@ -208,23 +210,28 @@ def _should_complete(gw: Gateway, looked: Looked, hinted: bool) -> bool:
 
 
 def _is_this_payment(payment: Payment, seen: Observation | Absent, hint: str | None) -> bool:
-    """Key equal to the stored one, or, with none stored, reference, amount and currency all present and equal.
+    """Whether what was found is this payment; what it then shows is judged like every fact.
 
-    That the key a hint named is not known proves nothing of the payment: anybody can name one.
+    Our payment id decides alone, where the provider says one; else the stored key; else, with none stored, a key
+    beside our reference, amount and currency. That the key a hint named is not known proves nothing of the payment:
+    anybody can name one.
     """
     if isinstance(seen, Absent):
         return payment.provider_reference is not None or hint is None
+    if seen.payment_id == payment.id:
+        return True
     named = seen.merchant_reference
     if payment.provider_reference is not None:
         same_key = seen.provider_reference in (None, payment.provider_reference)
         return same_key and named in (None, payment.merchant_reference)
     wanted = (payment.merchant_reference, payment.money.amount, payment.money.currency)
-    return seen.provider_reference is not None and (named, seen.amount, seen.currency) == wanted
+    is_alike = (named, seen.amount, seen.currency) == wanted
+    return seen.payment_id is None and seen.provider_reference is not None and is_alike
 
 
-async def _is_anothers(gw: Gateway, payment: Payment, seen: Observation | Absent) -> bool:
-    """Whether the order that was found, while we know no key yet, is one that another payment holds."""
+async def _other_holder(gw: Gateway, payment: Payment, seen: Observation | Absent) -> str | None:
+    """Another payment that holds the order that was found, while we know no key yet."""
     if isinstance(seen, Absent) or payment.provider_reference is not None or seen.provider_reference is None:
-        return False
+        return None
     holder = await gw.store.payment_with_key(payment.tenant, payment.account, seen.provider_reference)
-    return holder not in (None, payment.id)
+    return holder if holder != payment.id else None

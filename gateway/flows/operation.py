@@ -20,13 +20,9 @@ from gateway.core.errors import (
     GatewayError,
     NotSent,
     OutcomeUnknown,
-    ProviderError,
-    TenantError,
     Unavailable,
-    invalid,
 )
 from gateway.core.facts import Cause, Fact, NeverSent, Observation, Pending, Stage, Unknown
-from gateway.core.mapping import FieldProblem
 from gateway.core.outcome import outcome
 from gateway.core.payment import Before, Failure, FailureCode, Operation, Payment, State, Status
 from gateway.core.states import apply
@@ -35,18 +31,12 @@ from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import statements
 from gateway.drivers.store.queries import Loaded
 from gateway.drivers.store.statements import Statement, milliseconds
-from gateway.flows import session
+from gateway.flows import plugin, session
 from gateway.flows.context import Gateway, log, needs_completion
 from gateway.flows.record import record
 
 TRIES_WHEN_NOT_SENT = 2
 """The first submission, and one more after a connection that was never made or a session that had ended."""
-
-SESSION_ENDED = 401
-"""From a provider that logs in this status is a definite no; from others it is a refusal of our credentials."""
-
-REFUSES_US = frozenset({401, 403})
-"""Statuses after which every operation of the account will end the same way until somebody looks at its credentials."""
 
 
 class Intent(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,16 +57,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
 
 async def build(gw: Gateway, entry: AccountEntry, command: Command) -> HttpRequest:
     """Let the plugin turn a command into a request, before anything is stored. A refusal is the tenant's 422."""
-    account = await session.account_of(gw, entry)
-    try:
-        return entry.provider.build(command, account)
-    except FieldProblem as problem:
-        raise invalid(*problem.problems) from None
-    except TenantError:
-        raise
-    except Exception as broken:
-        log.error("plugin failed to build", extra={"provider": entry.provider.name, "kind": type(broken).__name__})
-        raise ProviderError(f"{entry.provider.name} could not build the request") from None
+    return plugin.build(gw, entry, await session.account_of(gw, entry), command)
 
 
 def new_operation(gw: Gateway, payment: Payment, kind: Kind, *, at: datetime, stage: Stage | None = None) -> Operation:
@@ -169,13 +150,10 @@ async def ask(gw: Gateway, entry: AccountEntry, command: Command, request: HttpR
         return NeverSent(message="connect_failed", may_follow=unsent.connection)
     except OutcomeUnknown as silent:
         return Unknown(message=str(silent))
-    if response.status == SESSION_ENDED and session.logs_in(entry):
-        session.forget(gw, entry)
+    if session.has_ended(gw, entry, response):
         return NeverSent(message="session_ended", may_follow=True)
-    if response.status in REFUSES_US:
-        told = {"provider": entry.provider.name, "tenant": entry.tenant, "account": entry.name}
-        log.error("the provider refuses our credentials", extra={**told, "status": response.status})
-    return outcome(response, lambda answer: entry.provider.parse(command, answer, entry.account))
+    session.note_refusal(entry, response)
+    return outcome(response, lambda answer: plugin.parse(gw, entry, command, answer))
 
 
 async def follow(gw: Gateway, intent: Intent, unsent: NeverSent, entry: AccountEntry) -> Intent | None:

@@ -8,7 +8,7 @@ from time import perf_counter
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from gateway.core.errors import GatewayError, ShuttingDown, TenantError, Unavailable
+from gateway.core.errors import GatewayError, ProviderError, ShuttingDown, TenantError, Unavailable
 from gateway.flows.context import log
 from gateway.web.keys import GATEWAY, IS_PROVED, OPERATOR, REQUEST_ID, STRANGERS
 from gateway.web.problems import problem_of, problem_response
@@ -71,6 +71,9 @@ async def _answer(request: web.Request, handler: Handler, request_id: str) -> we
     except GatewayError as error:
         if isinstance(error, Unavailable):
             log.error("unavailable", extra={"request_id": request_id, "problem": str(error)})
+        if isinstance(error, ProviderError):
+            why = {"request_id": request_id, "route": route_of(request), "problem": str(error)}
+            log.warning("a provider could not be asked", extra=why)
         return problem_response(problem_of(error), request_id)
     except web.HTTPException as error:
         code = _HTTP_ERRORS.get(error.status)

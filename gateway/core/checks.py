@@ -1,0 +1,125 @@
+"""Checks of single values, to be put together: a check says what is wrong with a value, None if nothing is.
+
+The words are made to stand behind the name of what is checked (``Observation.captured must be Decimal, not float``);
+they name types and never show a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+Check = Callable[[Any], str | None]
+
+LARGEST_EXPONENT = 60
+"""Powers of ten within which an amount must lie; the core judges its digits by the currency."""
+
+COLLECTIONS = (frozenset, set, tuple, list)
+
+
+def type_name(value: Any) -> str:
+    """What a value is, for people."""
+    return "None" if value is None else type(value).__name__
+
+
+def instance(*kinds: type[Any]) -> Check:
+    """Of one of these kinds."""
+    wanted = " or ".join(kind.__name__ for kind in kinds)
+    return lambda value: None if isinstance(value, kinds) else f"must be {wanted}, not {type_name(value)}"
+
+
+def optional(check: Check) -> Check:
+    """None, or what passes."""
+    return lambda value: None if value is None else check(value)
+
+
+def text(longest: int, *, least: int = 0) -> Check:
+    """Text that can be stored: within its length, without half of a surrogate pair."""
+
+    def check(value: Any) -> str | None:
+        if not isinstance(value, str):
+            return f"must be str, not {type_name(value)}"
+        if not least <= len(value) <= longest:
+            return f"must have {least} to {longest} characters"
+        return None if is_unicode(value) else "has a lone surrogate"
+
+    return check
+
+
+def struct(kind: type[Any], members: Mapping[str, Check]) -> Check:
+    """A Struct of this kind whose members all pass."""
+
+    def check(value: Any) -> str | None:
+        if not isinstance(value, kind):
+            return f"must be {kind.__name__}, not {type_name(value)}"
+        problems = ((name, member(getattr(value, name))) for name, member in members.items())
+        return next((f"{name} {problem}" for name, problem in problems if problem is not None), None)
+
+    return check
+
+
+def union(*options: tuple[type[Any], Check]) -> Check:
+    """Of one of these kinds, and passing the check of its kind."""
+    is_one = instance(*(kind for kind, _ in options))
+
+    def check(value: Any) -> str | None:
+        found = next((check for kind, check in options if isinstance(value, kind)), is_one)
+        return found(value)
+
+    return check
+
+
+def mapping(key: Check, item: Check) -> Check:
+    """A mapping whose keys and items all pass."""
+
+    def check(value: Any) -> str | None:
+        if not isinstance(value, Mapping):
+            return f"must be a mapping, not {type_name(value)}"
+        return first((*map(key, value), *map(item, value.values())))
+
+    return check
+
+
+def every(item: Check, kinds: tuple[type[Collection[Any]], ...] = COLLECTIONS) -> Check:
+    """A collection whose items all pass."""
+    is_kind = instance(*kinds)
+    return lambda value: is_kind(value) or first(map(item, value))
+
+
+def amount(value: Any) -> str | None:
+    """An exact amount that is not negative."""
+    if not isinstance(value, Decimal):
+        return f"must be Decimal, not {type_name(value)}"
+    if not value.is_finite() or value < 0:
+        return "must be finite and not negative"
+    return "is out of range" if abs(value.adjusted()) > LARGEST_EXPONENT else None
+
+
+def moment(value: Any) -> str | None:
+    """A point in time."""
+    is_aware = isinstance(value, datetime) and value.utcoffset() is not None
+    return None if is_aware else "must be a datetime with its time zone"
+
+
+def span(value: Any) -> str | None:
+    """A length of time."""
+    is_span = isinstance(value, timedelta) and value >= timedelta(0)
+    return None if is_span else "must be a timedelta that is not negative"
+
+
+def first(problems: Iterable[str | None]) -> str | None:
+    """The first problem, None if there is none."""
+    return next((problem for problem in problems if problem is not None), None)
+
+
+def is_unicode(value: str) -> bool:
+    """Whether a text can be encoded."""
+    if value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

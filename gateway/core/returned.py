@@ -1,0 +1,214 @@
+"""What a plugin returned, judged member by member: types, sizes, and what may go over the wire.
+
+A type annotation holds nobody to it, and a mistake found later would be found with an operation already stored. Each
+value has a table: its members, and the check of each (``checks.py``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from gateway.core.checks import (
+    Check,
+    amount,
+    every,
+    first,
+    instance,
+    is_unicode,
+    mapping,
+    moment,
+    optional,
+    span,
+    struct,
+    text,
+    type_name,
+    union,
+)
+from gateway.core.errors import Reason
+from gateway.core.facts import Absent, Declined, Event, Hint, Observation, Pending, Stage
+from gateway.core.money import Money
+from gateway.core.payment import State
+from gateway.core.rules import Actual, Exact, Rules, Tolerance
+from gateway.core.secret import Secret
+from gateway.core.wire import HttpRequest, HttpResponse, absolute_url
+
+LONGEST_ID = 1024
+"""Characters of an id that is stored or compared."""
+
+LONGEST_TEXT = 64 * 1024
+"""Characters of a provider's text before it is cut: no answer and no callback is longer."""
+
+LONGEST_URL = 8192
+LONGEST_PAGE = 2048
+LARGEST_BODY = 1024 * 1024
+"""Bytes of a request to a provider, and of our answer to a callback."""
+
+MOST_HEADERS = 100
+FRAMING = frozenset(
+    ["connection", "content-length", "expect", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"]
+)
+"""Headers that say where a message ends or what becomes of its connection: they are ours to write."""
+
+_VISIBLE = re.compile(r"[!-~]+")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
+_HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]{0,8192}")
+
+
+class Unusable(ValueError):
+    """A plugin returned what cannot be used. The text names the member and never shows its value."""
+
+
+def judged(value: Any, check: Check) -> Any:
+    """Return what passes its check. Raises ``Unusable``."""
+    wrong = check(value)
+    if wrong is not None:
+        raise Unusable(f"{type_name(value)}: {wrong}")
+    return value
+
+
+def request(value: Any, *, development: bool) -> HttpRequest:
+    """Return a request that can be sent as it stands; plain http is for development. Raises ``Unusable``."""
+    made: HttpRequest = judged(value, REQUEST)
+    if not development and not made.url.lower().startswith("https:"):
+        raise Unusable("HttpRequest: url must be https (http needs server.development: true)")
+    return made
+
+
+def page_problem(url: str, *, development: bool) -> str | None:
+    """What is wrong with the address of a page that customers are sent to. A fragment is allowed."""
+    try:
+        parts = absolute_url(url.partition("#")[0])
+    except ValueError as problem:
+        return str(problem)
+    if len(url) > LONGEST_PAGE or _VISIBLE.fullmatch(url) is None or "\\" in url:
+        return f"must be visible ASCII without a backslash, at most {LONGEST_PAGE} characters"
+    return None if development or parts.scheme == "https" else "must be https (http needs server.development: true)"
+
+
+def _method(value: Any) -> str | None:
+    is_token = isinstance(value, str) and _TOKEN.fullmatch(value) is not None
+    return None if is_token else "must be an HTTP method such as POST"
+
+
+def _url(value: Any) -> str | None:
+    if not isinstance(value, str):
+        return f"must be str, not {type_name(value)}"
+    if len(value) > LONGEST_URL:
+        return f"has more than {LONGEST_URL} characters"
+    try:
+        absolute_url(value)
+    except ValueError as problem:
+        return str(problem)
+    return None
+
+
+def _header(pair: Any) -> str | None:
+    if not (isinstance(pair, tuple | list) and len(pair) == 2):
+        return "must be pairs of name and value"
+    name, value = pair
+    if not isinstance(name, str) or _TOKEN.fullmatch(name) is None:
+        return "has a name that is no token"
+    if name.lower() in FRAMING:
+        return f"has {name.lower()}, which the gateway writes itself"
+    if not isinstance(value, str):
+        return f"has a value of {type_name(value)}; it must be str"
+    is_line = _HEADER_VALUE.fullmatch(value) is not None and is_unicode(value)
+    return None if is_line else "has a value with a line break or another control character, or too long a one"
+
+
+def _headers(value: Any) -> str | None:
+    if isinstance(value, tuple | list) and len(value) > MOST_HEADERS:
+        return f"has more than {MOST_HEADERS}"
+    return every(_header, (tuple, list))(value)
+
+
+def _body(value: Any) -> str | None:
+    if not isinstance(value, bytes):
+        return f"must be bytes, not {type_name(value)}"
+    return f"has more than {LARGEST_BODY} bytes" if len(value) > LARGEST_BODY else None
+
+
+def _status(value: Any) -> str | None:
+    is_status = isinstance(value, int) and not isinstance(value, bool) and 200 <= value <= 599
+    return None if is_status else "must be an HTTP status of 200 to 599"
+
+
+def _window(value: Any) -> str | None:
+    is_pair = isinstance(value, tuple) and len(value) == 2
+    return first(map(span, value)) if is_pair else "must be a pair of timedelta"
+
+
+def _money(value: Any) -> str | None:
+    return instance(Money)(value) or amount(value.amount)
+
+
+def _state(value: Any) -> str | None:
+    return None if isinstance(value, str) and value in set(State) else "must hold payment states only"
+
+
+def _amount_rule(value: Any) -> str | None:
+    if isinstance(value, Tolerance):
+        return first(map(optional(amount), (value.absolute, value.permille)))
+    return instance(Exact, Actual)(value)
+
+
+_OBSERVATION = {
+    "stage": instance(Stage),
+    "payment_id": optional(text(LONGEST_TEXT)),
+    "provider_reference": optional(text(LONGEST_ID)),
+    "merchant_reference": optional(text(LONGEST_TEXT)),
+    "currency": optional(text(LONGEST_TEXT)),
+    "amount": optional(amount),
+    "captured": optional(amount),
+    "refunded": optional(amount),
+    "redirect_url": optional(text(LONGEST_TEXT)),  # where it leads is judged by ``page_problem``
+    "customer_notified": optional(instance(bool)),
+    "raw_status": optional(text(LONGEST_TEXT)),
+}
+MEMBERS: Mapping[type[msgspec.Struct], Mapping[str, Check]] = {
+    Observation: _OBSERVATION,
+    Declined: {"code": text(LONGEST_TEXT), "message": text(LONGEST_TEXT)},
+    Pending: {"observation": struct(Observation, _OBSERVATION)},
+    Absent: {},
+    Hint: {"provider_reference": optional(text(LONGEST_ID))},
+    Event: {
+        "event_id": text(LONGEST_ID, least=1),
+        "observation": struct(Observation, _OBSERVATION),
+        "occurred_at": optional(moment),
+        "problem": optional(instance(Reason)),
+    },
+    HttpRequest: {"method": _method, "url": _url, "headers": _headers, "body": _body},
+    HttpResponse: {"status": _status, "headers": _headers, "body": _body},
+    Rules: {
+        "currencies": optional(every(text(12, least=1))),
+        "max_increase": optional(_money),
+        "capture_deadline": optional(span),
+        "deadline_warning": optional(span),
+        "expires_after": optional(span),
+        "cancel_from": every(_state),
+        "partial_capture": instance(bool),
+        "absence_proves": instance(bool),
+        "amount": _amount_rule,
+        "time_window": optional(_window),
+        "deposit_method_required": instance(bool),
+        "messages": mapping(text(LONGEST_ID), text(LONGEST_TEXT)),
+    },
+}
+"""Every member of every Struct that a plugin returns; a test keeps the table complete."""
+
+
+def _one_of(*kinds: type[msgspec.Struct]) -> Check:
+    return union(*((kind, struct(kind, MEMBERS[kind])) for kind in kinds))
+
+
+REQUEST = _one_of(HttpRequest)
+ANSWER = _one_of(HttpResponse)
+FACT = _one_of(Observation, Declined, Pending, Absent)
+PROOF = optional(_one_of(Event, Hint))
+RULES = _one_of(Rules)
+CREDENTIALS = mapping(text(LONGEST_ID, least=1), instance(str, Secret))
+"""What ``build`` and ``login``, ``answer``, ``parse``, ``verify``, ``rules`` and ``credentials`` may return."""

@@ -1,0 +1,101 @@
+"""What a plugin said, made fit to be stored and shown: clean texts without secrets, no id or address that holds one.
+
+A page address that no customer may be sent to is never kept. In a reply it leaves the outcome open; in a callback or a
+lookup the rest of what was said stands. Raises ``Unusable`` for what cannot be mended.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from gateway.core.errors import OutcomeUnknown, TenantError, invalid
+from gateway.core.facts import Absent, Declined, Event, Hint, Observation, Pending
+from gateway.core.mapping import FieldProblem
+from gateway.core.returned import Unusable, page_problem
+from gateway.drivers.settings import AccountEntry
+from gateway.flows.context import Gateway, log
+from gateway.provider import Check, Explanation
+
+LONGEST_SENTENCE = 500
+LONGEST_WORD = 64
+"""Characters of a provider's sentence, and of one of its words, that are kept."""
+
+_IDS = ("payment_id", "provider_reference", "merchant_reference", "redirect_url")
+
+Read = Observation | Declined | Pending | Absent
+"""What may be read in an answer."""
+
+
+def sentence(gw: Gateway, entry: AccountEntry, said: object, longest: int = LONGEST_SENTENCE) -> str:
+    """A plugin's text as one clean line; empty for what is no text."""
+    return gw.masks.line(entry.tenant, said, longest) if isinstance(said, str) else ""
+
+
+def replied(gw: Gateway, entry: AccountEntry, fact: Read) -> Read:
+    """What a reply says. Raises ``OutcomeUnknown`` where it sends customers to an address that they must not open."""
+    seen = fact.observation if isinstance(fact, Pending) else fact
+    problem = _page_problem(gw, seen.redirect_url) if isinstance(seen, Observation) else None
+    if problem is not None:
+        raise OutcomeUnknown(f"redirect_url {problem}")
+    return shown(gw, entry, fact)
+
+
+def shown(gw: Gateway, entry: AccountEntry, fact: Read) -> Read:
+    """What a lookup shows."""
+    match fact:
+        case Observation():
+            return _observation(gw, entry, fact)
+        case Pending(observation=seen):
+            return replace(fact, observation=_observation(gw, entry, seen))
+        case Declined(code=code, message=message):
+            code, message = sentence(gw, entry, code, LONGEST_WORD), sentence(gw, entry, message)
+            return Declined(code=code, message=message)
+        case Absent():
+            return fact
+
+
+def proved(gw: Gateway, entry: AccountEntry, said: Event | Hint | None) -> Event | Hint | None:
+    """What a callback says."""
+    if not isinstance(said, Event):
+        return said
+    _refuse_secrets(gw, entry, said.event_id)
+    return replace(said, observation=_observation(gw, entry, said.observation))
+
+
+def explanation(gw: Gateway, entry: AccountEntry, said: Explanation) -> Explanation:
+    """What ``explain`` says; the text that is signed keeps its line breaks."""
+    mask = gw.masks.of(entry.tenant).over
+    return Explanation(
+        checks=tuple(Check(name=mask(one.name), passed=one.passed, detail=mask(one.detail)) for one in said.checks),
+        signed={mask(form): mask(signed) for form, signed in said.signed.items()},
+        notes=tuple(map(mask, said.notes)),
+    )
+
+
+def field_errors(gw: Gateway, entry: AccountEntry, problem: FieldProblem) -> TenantError:
+    """The tenant's 422 for what a plugin refuses to build."""
+    pairs: list[Any] = list(problem.problems)
+    return invalid(*((sentence(gw, entry, path), sentence(gw, entry, message)) for path, message in pairs))
+
+
+def _observation(gw: Gateway, entry: AccountEntry, seen: Observation) -> Observation:
+    _refuse_secrets(gw, entry, *(getattr(seen, name) for name in _IDS))
+    problem = _page_problem(gw, seen.redirect_url)
+    if problem is not None:
+        where = {"provider": entry.provider.name, "tenant": entry.tenant, "account": entry.name}
+        log.warning("a page address was left out", extra={**where, "problem": problem})
+        seen = replace(seen, redirect_url=None)
+    if seen.raw_status is None:
+        return seen
+    return replace(seen, raw_status=sentence(gw, entry, seen.raw_status, LONGEST_WORD) or None)
+
+
+def _page_problem(gw: Gateway, url: str | None) -> str | None:
+    return page_problem(url, development=gw.settings.server.development) if url else None
+
+
+def _refuse_secrets(gw: Gateway, entry: AccountEntry, *ids: str | None) -> None:
+    if gw.masks.of(entry.tenant).holds("\n".join(filter(None, ids))):
+        raise Unusable("an id or address holds a secret")
