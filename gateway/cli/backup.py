@@ -13,7 +13,8 @@ from gateway.cli.loading import Loaded, config_option, json_option, load
 from gateway.cli.output import print_json, print_pairs
 from gateway.drivers.clock import SystemClock
 from gateway.drivers.store.backup import back_up, check_whole
-from gateway.drivers.store.sqlite import open_sqlite, require_store
+from gateway.drivers.store.files import require_store
+from gateway.drivers.store.sqlite import open_sqlite
 from gateway.flows import recovery
 from gateway.flows.context import Gateway
 from gateway.flows.recovery import Recovered
@@ -51,7 +52,7 @@ def recover(restored: bool, config: Path, as_json: bool) -> None:
 async def _recover(loaded: Loaded, *, restored: bool) -> Recovered:
     path = loaded.settings.store_path
     require_store(path)  # opening it would make one
-    store = await open_sqlite(path)
+    store = await open_sqlite(path, strict=not loaded.settings.server.development)
     try:
         check_whole(path)
         gw = Gateway(settings=loaded.settings, store=store, send=_refuse_to_send, clock=SystemClock())

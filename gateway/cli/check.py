@@ -10,6 +10,7 @@ from gateway.cli.exits import BAD_SETTINGS
 from gateway.cli.loading import Loaded, config_option, json_option, load
 from gateway.cli.output import print_json
 from gateway.core.errors import SettingsError
+from gateway.drivers.store.files import exposed
 
 
 @click.command()
@@ -17,9 +18,10 @@ from gateway.core.errors import SettingsError
 @json_option
 @click.pass_context
 def check(context: click.Context, config: Path, as_json: bool) -> None:
-    """Check settings and plugins; print every problem."""
+    """Check settings, plugins and who may open the store; print every problem."""
     try:
         loaded = load(config)
+        _refuse_exposed(loaded)
     except SettingsError as wrong:
         if not as_json:
             raise
@@ -31,6 +33,13 @@ def check(context: click.Context, config: Path, as_json: bool) -> None:
         return
     click.echo("ok")
     click.echo(f"{config}: " + ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in counts.items()))
+
+
+def _refuse_exposed(loaded: Loaded) -> None:
+    """Outside development a store that other users may open is a mistake. Raises ``SettingsError``."""
+    problems = [] if loaded.settings.server.development else exposed(loaded.settings.store_path)
+    if problems:
+        raise SettingsError(problems)
 
 
 def _counts(loaded: Loaded) -> dict[str, int]:

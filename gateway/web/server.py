@@ -60,7 +60,7 @@ async def running(
     without a request are kept at the end, so that no client is reset; None where every client is known to be done.
     """
     async with contextlib.AsyncExitStack() as stack:
-        store = await open_sqlite(settings.store_path)
+        store = await open_sqlite(settings.store_path, strict=not settings.server.development)
         stack.push_async_callback(store.close)
         make = functools.partial(
             make_sender,

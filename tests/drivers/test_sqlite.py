@@ -13,8 +13,9 @@ from msgspec.structs import replace
 
 from gateway.core.errors import Conflict, Unavailable
 from gateway.drivers.store import statements
+from gateway.drivers.store.files import AlreadyRunning
 from gateway.drivers.store.queries import Store
-from gateway.drivers.store.sqlite import BATCH, AlreadyRunning, open_sqlite, open_sqlite_to_read
+from gateway.drivers.store.sqlite import BATCH, open_sqlite, open_sqlite_to_read
 from gateway.drivers.store.statements import Statement
 from tests.core.core_parts import AT
 from tests.drivers.sqlite_parts import WRITE_LOCK, beside, engine_of, found, pragma, unit

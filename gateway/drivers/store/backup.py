@@ -16,15 +16,12 @@ from urllib.parse import quote
 import msgspec
 
 from gateway.core.errors import GatewayError, Unavailable
+from gateway.drivers.store.files import COMPANIONS, itself, open_to_others, refuse_foreign_log, require_store
 from gateway.drivers.store.moments import COPIED, note_moment
 from gateway.drivers.store.schema import MOMENTS
-from gateway.drivers.store.sqlite import itself, refuse_foreign_log, require_store
 
 PAGES = 1000
 """Pages copied in one step."""
-
-COMPANIONS = ("-wal", "-shm", "-journal", ".lock")
-"""What the names of a store's other files end with: to replace one of them would ruin the store."""
 
 NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC})
 """Codes that can only be of the copy: the store is read."""
@@ -68,6 +65,8 @@ def back_up(source: Path, target: Path, *, at: datetime, overwrite: bool = False
 
 def _check_target(source: Path, target: Path, *, overwrite: bool) -> None:
     """Refuse a target that must not be replaced. Raises ``NotCopied``."""
+    if target.parent.is_dir() and open_to_others(target.parent):
+        raise NotCopied(f"everybody may replace files in {target.parent}: chmod o-w {target.parent}, or choose another")
     if target.exists() and target.samefile(source):
         raise NotCopied(f"{target} is the store itself")
     if itself(target.parent) / target.name in {source.with_name(source.name + suffix) for suffix in COMPANIONS}:

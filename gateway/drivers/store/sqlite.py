@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import sqlite3
 from collections import deque
@@ -25,6 +24,7 @@ import aiosqlite
 
 from gateway.core.errors import Conflict, GatewayError, Unavailable
 from gateway.drivers.store.checkpoint import LogKeeper
+from gateway.drivers.store.files import itself, make_private, refuse_foreign_log, require_store, take_lock
 from gateway.drivers.store.queries import Store
 from gateway.drivers.store.schema import MIGRATIONS, TABLES, VERSION
 from gateway.drivers.store.statements import Unit
@@ -55,15 +55,8 @@ _ITS_OWN_FAULT = (
 )
 """What a unit's own values cause: a broken constraint, a value no column takes. The others' units are not harmed."""
 
-READ_VERSION, KEEPS_NO_LOG = 19, b"\x01"
-"""Where a database's header says how it is to be read, and what stands there without a write-ahead log."""
-
 _PRIMARY = 0xFF
 """The part of SQLite's error codes that names the kind."""
-
-
-class AlreadyRunning(GatewayError):
-    """Another server holds the lock of this data folder."""
 
 
 class Locked(Unavailable):
@@ -216,14 +209,15 @@ def _kind(problem: Exception) -> int | None:
     return None if code is None else code & _PRIMARY
 
 
-async def open_sqlite(path: Path) -> Store:
+async def open_sqlite(path: Path, *, strict: bool = False) -> Store:
     """Open (or make) the database and take the lock of its folder.
 
-    Raises ``AlreadyRunning`` or ``Unavailable``.
+    ``strict``: one that other users may open is refused, not narrowed. Raises ``AlreadyRunning`` or ``Unavailable``.
     """
     path = itself(path)
     async with contextlib.AsyncExitStack() as opened:
-        lock = _take_lock(path)
+        make_private(path, strict=strict)
+        lock = take_lock(path)
         opened.callback(os.close, lock)
         refuse_foreign_log(path)
         try:
@@ -235,49 +229,6 @@ async def open_sqlite(path: Path) -> Store:
             raise Unavailable(f"the store {path} cannot be opened: {problem}") from problem
         opened.pop_all()
     return Store(SqliteEngine(writer, readers, checkpoints, lock))
-
-
-def _take_lock(path: Path) -> int:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as problem:
-        raise Unavailable(f"the data folder {path.parent} cannot be used: {problem.strerror}") from problem
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(lock)
-        raise AlreadyRunning(f"another gateway is using {path}") from None
-    return lock
-
-
-def itself(path: Path) -> Path:
-    """The database behind links: its log is there, and whoever opens it by another name must meet our lock."""
-    return Path(os.path.realpath(path))
-
-
-def require_store(path: Path) -> None:
-    """Raises ``Unavailable`` where no database is; SQLite would take an empty file for a new one."""
-    if not path.is_file():
-        raise Unavailable(f"there is no store {path}")
-    if path.stat().st_size == 0:
-        raise Unavailable(f"the store {path} is an empty file")
-
-
-def refuse_foreign_log(path: Path) -> None:
-    """Refuse a log beside a database that was closed without one, as every backup is: it is another database's.
-
-    SQLite would take its pages in and ruin the database. Raises ``Unavailable``.
-    """
-    log = path.with_name(path.name + "-wal")
-    try:
-        with path.open("rb") as file:
-            version = file.read(READ_VERSION + 1)[READ_VERSION:]
-        is_empty = log.stat().st_size == 0  # as a reader leaves it
-    except OSError:
-        return  # one of them is not there, or opening says what is wrong
-    if version == KEEPS_NO_LOG and not is_empty:
-        raise Unavailable(f"{log} is of another database than {path.name}: move it away, and the -shm file too")
 
 
 class _ReadOnly:
