@@ -74,14 +74,17 @@ class Provider(asyncio.Protocol):
             if len(self.buffer) < end + 4 + length:
                 return
             self.buffer = self.buffer[end + 4 + length :]
+            closes = b"\r\nconnection: close" in head
             if self.delay:
-                asyncio.get_running_loop().call_later(self.delay, self._answer)
+                asyncio.get_running_loop().call_later(self.delay, self._answer, closes)
             else:
-                self._answer()
+                self._answer(closes)
 
-    def _answer(self) -> None:
+    def _answer(self, closes: bool) -> None:
         if not self.transport.is_closing():
             self.transport.write(self.answer)  # type: ignore[attr-defined]
+        if closes:
+            self.transport.close()
 
 
 async def provide(port: int, milliseconds: float) -> None:
