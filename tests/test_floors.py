@@ -34,7 +34,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
         "core.money core.wire core.strictjson core.signing core.ids core.expressions core.patterns core.masking"
         " core.card_data",
         "core.commands core.facts core.rules",
-        "core.payment core.mapping core.requests core.outcome",
+        "core.payment core.mapping core.requests core.outcome core.sources",
         "core.returned core.draft core.fitting core.verdicts core.documents core.views core.validation",
         "core.settling core.succession core.restored",
         "core.states",
@@ -45,6 +45,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
         "drivers.repeats",
         "drivers.addresses drivers.clock drivers.installed drivers.disk drivers.telemetry",
         "drivers.settings drivers.store",
+        "drivers.declared",
         "drivers.sender drivers.registry",
     ),
     3: (

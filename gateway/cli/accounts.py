@@ -59,9 +59,7 @@ def _shown(loaded: Loaded, entry: AccountEntry, reveal: bool) -> dict[str, Any]:
         "provider": entry.provider.name,
         "accepts_new": entry.accepts_new,
         "callback_url": callback_url(loaded.settings, entry),
-        "credentials": {
-            name: _credential(value, reveal) for name, value in entry.provider.credentials(entry.account).items()
-        },
+        "credentials": {name: _credential(value, reveal) for name, value in entry.credentials.items()},
     }
 
 

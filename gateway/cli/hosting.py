@@ -10,6 +10,7 @@ import click
 from aiohttp import web
 
 from gateway.cli.loading import Loaded
+from gateway.core.errors import SettingsError
 from gateway.drivers.settings import AccountEntry
 from gateway.provider import SimulatedAccount
 
@@ -47,9 +48,21 @@ async def simulating(
     """Run the far sides of these providers. ``address`` tells where an account is called back."""
     async with contextlib.AsyncExitStack() as stack:
         for provider, bound in sockets.items():
-            app = loaded.registry.simulators[provider].app(_simulated(loaded, provider, address))
+            app = _far_side(loaded, provider, address)
             await stack.enter_async_context(hosted(app, bound))
         yield
+
+
+def _far_side(loaded: Loaded, provider: str, address: Callable[[AccountEntry], str]) -> web.Application:
+    """Make a simulator's application. Raises ``SettingsError`` where the plugin fails."""
+    make, accounts = loaded.registry.simulators[provider].app, _simulated(loaded, provider, address)
+    try:
+        app = make(accounts)
+    except Exception as broken:  # foreign code: a line, not a traceback
+        raise SettingsError([f"the simulator of {provider} failed: {type(broken).__name__}"]) from None
+    if not isinstance(app, web.Application):
+        raise SettingsError([f"the simulator of {provider} must make an aiohttp Application"])
+    return app
 
 
 def bind_simulators(loaded: Loaded, providers: tuple[str, ...], ports: Ports) -> dict[str, socket.socket]:
@@ -88,7 +101,7 @@ def _simulated(loaded: Loaded, provider: str, address: Callable[[AccountEntry], 
         f"{entry.tenant}/{entry.name}": SimulatedAccount(
             account=entry.account,
             callback_url=address(entry),
-            credentials=entry.provider.credentials(entry.account),
+            credentials=entry.credentials,
         )
         for entry in loaded.entries
         if entry.provider.name == provider

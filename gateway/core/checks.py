@@ -54,8 +54,11 @@ def struct(kind: type[Any], members: Mapping[str, Check]) -> Check:
     def check(value: Any) -> str | None:
         if not isinstance(value, kind):
             return f"must be {kind.__name__}, not {type_name(value)}"
-        problems = ((name, member(getattr(value, name))) for name, member in members.items())
-        return next((f"{name} {problem}" for name, problem in problems if problem is not None), None)
+        for name, member in members.items():
+            problem = member(getattr(value, name))
+            if problem is not None:
+                return f"{name} {problem}"
+        return None
 
     return check
 

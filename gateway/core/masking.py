@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
+
+import msgspec
 
 from gateway.core.cards import without_card_numbers
 from gateway.core.encodings import base64_cores, decoded, hex_form, without_control, written_forms
+from gateway.core.secret import Secret
 
 SHORT = 6
 """A secret with fewer characters is found only where it stands alone: it may be a part of any word."""
@@ -132,3 +135,18 @@ def _joined(places: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
         else:
             joined.append((begin, end))
     return joined
+
+
+def secrets_in(value: object, *path: str) -> Iterator[tuple[str, Secret]]:
+    """The secrets in a value, however deep, each with its path."""
+    if isinstance(value, Secret):
+        yield ".".join(path), value
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            yield from secrets_in(getattr(value, name), *path, name)
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from secrets_in(inner, *path, str(name))
+    elif isinstance(value, list | tuple | set | frozenset):
+        for number, inner in enumerate(value):
+            yield from secrets_in(inner, *path, str(number))

@@ -8,7 +8,6 @@ from __future__ import annotations
 import difflib
 import inspect
 import logging
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from importlib.metadata import EntryPoint
@@ -20,16 +19,12 @@ import pluggy
 from gateway import hookspecs
 from gateway.core.errors import SettingsError
 from gateway.core.payment import Payment, PaymentEvent
+from gateway.drivers.declared import mistakes_of, simulator_mistake
 from gateway.drivers.installed import chosen, clashes, installed, origin_of
 from gateway.provider import Provider, Simulator
 
-PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
-
 _log = logging.getLogger(__name__)
 _HOOKS = frozenset(name for name in vars(hookspecs) if name.startswith("gateway_"))
-_MEMBERS = frozenset(Provider.__annotations__) | {
-    name for name, member in vars(Provider).items() if inspect.isfunction(member) and not name.startswith("_")
-}
 
 
 class PluginInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +54,10 @@ class Registry:
         found: dict[str, Simulator] = {}
         for plugin, offered in _offers(self._hooks.hook.gateway_simulators, problems):
             for simulator in offered:
+                wrong = simulator_mistake(simulator)
+                if wrong is not None:
+                    problems.append(f"plugin {plugin}: simulator {wrong}")
+                    continue
                 if simulator.provider not in self.providers or simulator.provider in found:
                     problems.append(f'plugin {plugin}: no provider, or a second simulator: "{simulator.provider}"')
                 found.setdefault(simulator.provider, simulator)
@@ -179,24 +178,20 @@ def _owners(hooks: pluggy.PluginManager, problems: list[str]) -> dict[str, tuple
     owners: dict[str, tuple[str, Provider]] = {}
     for plugin, offered in _offers(hooks.hook.gateway_providers, problems):
         for provider in offered:
-            wrong = _wrong_provider(provider)
+            wrong = _mistakes(provider)
             if not wrong and provider.name in owners:
-                wrong = f'provider "{provider.name}" is already offered by plugin {owners[provider.name][0]}'
-            if wrong:
-                problems.append(f"plugin {plugin}: {wrong}")
-            else:
+                wrong = [f'provider "{provider.name}" is already offered by plugin {owners[provider.name][0]}']
+            problems += [f"plugin {plugin}: {line}" for line in wrong]
+            if not wrong:
                 owners[provider.name] = (plugin, provider)
     return owners
 
 
-def _wrong_provider(provider: object) -> str | None:
-    missing = sorted(member for member in _MEMBERS if not hasattr(provider, member))
-    if missing:
-        return f"provider {type(provider).__name__} lacks {', '.join(missing)}"
-    name = getattr(provider, "name", None)
-    if not isinstance(name, str) or PROVIDER_NAME.fullmatch(name) is None:
-        return f"provider {type(provider).__name__}: name must match {PROVIDER_NAME.pattern}"
-    return None
+def _mistakes(provider: object) -> list[str]:
+    try:
+        return mistakes_of(provider)
+    except Exception as problem:  # foreign code: a member may be a property that fails
+        return [f"provider {type(provider).__name__} cannot be read: {type(problem).__name__}"]
 
 
 def _info(name: str, origin: object, owners: Mapping[str, tuple[str, Provider]]) -> PluginInfo:

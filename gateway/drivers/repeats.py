@@ -1,4 +1,4 @@
-"""A library that logs the same error again and again gets one line a minute: a full disk helps nobody."""
+"""A library or a plugin that fails in the same way again and again gets one line a minute: a full disk helps nobody."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ def is_ours(record: logging.LogRecord) -> bool:
 
 
 class OncePerMinute(logging.Filter):
-    """Lets the first of equal records of a library through, then one a minute, with ``repeated``: how many since.
+    """Lets the first of equal records of a library or about a plugin through, then one a minute.
 
-    Equal are records of one logger and place, with the same kind of exception from the same place.
+    ``repeated`` says how many came since. Equal are records of one logger and place, with the same kind of exception
+    from the same place; about plugins (with a ``member``) those of one account, member and mistake.
     """
 
     def __init__(self) -> None:
@@ -32,7 +33,7 @@ class OncePerMinute(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether this record is written."""
-        if is_ours(record):
+        if is_ours(record) and "member" not in vars(record):
             return True
         key = _key(record)
         last = self._written.get(key)
@@ -55,7 +56,8 @@ class OncePerMinute(logging.Filter):
 
 def _key(record: logging.LogRecord) -> Hashable:
     kind, _, trace = record.exc_info or (None, None, None)
-    return record.name, record.pathname, record.lineno, kind, _raised_at(trace)
+    plugin = tuple(vars(record).get(name) for name in ("tenant", "account", "member", "kind"))
+    return record.name, record.pathname, record.lineno, kind, _raised_at(trace), plugin
 
 
 def _raised_at(trace: TracebackType | None) -> tuple[str, int] | None:

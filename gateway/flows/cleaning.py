@@ -6,6 +6,7 @@ lookup the rest of what was said stands. Raises ``Unusable`` for what cannot be 
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from msgspec.structs import replace
@@ -21,6 +22,9 @@ from gateway.provider import Check, Explanation
 LONGEST_SENTENCE = 500
 LONGEST_WORD = 64
 """Characters of a provider's sentence, and of one of its words, that are kept."""
+
+_WORD = re.compile(r"[A-Za-z_. -]{1,64}|[0-9]{1,12}")
+"""A status word that is kept as it is, as nearly all are."""
 
 _IDS = ("payment_id", "provider_reference", "merchant_reference", "redirect_url")
 
@@ -60,7 +64,8 @@ def proved(gw: Gateway, entry: AccountEntry, said: Event | Hint | None) -> Event
     """What a callback says."""
     if not isinstance(said, Event):
         return said
-    _refuse_secrets(gw, entry, said.event_id)
+    if _holds_secret(gw, entry, said.event_id):
+        raise Unusable("event_id holds a secret")
     return replace(said, observation=_observation(gw, entry, said.observation))
 
 
@@ -81,21 +86,23 @@ def field_errors(gw: Gateway, entry: AccountEntry, problem: FieldProblem) -> Ten
 
 
 def _observation(gw: Gateway, entry: AccountEntry, seen: Observation) -> Observation:
-    _refuse_secrets(gw, entry, *(getattr(seen, name) for name in _IDS))
+    ids, word = [getattr(seen, name) for name in _IDS], seen.raw_status
+    is_clean = not _holds_secret(gw, entry, *ids, word)
+    if not is_clean and _holds_secret(gw, entry, *ids):
+        raise Unusable("an id or address holds a secret")
     problem = _page_problem(gw, seen.redirect_url)
     if problem is not None:
         where = {"provider": entry.provider.name, "tenant": entry.tenant, "account": entry.name}
         log.warning("a page address was left out", extra={**where, "problem": problem})
         seen = replace(seen, redirect_url=None)
-    if seen.raw_status is None:
+    if word is None or (is_clean and _WORD.fullmatch(word) is not None):
         return seen
-    return replace(seen, raw_status=sentence(gw, entry, seen.raw_status, LONGEST_WORD) or None)
+    return replace(seen, raw_status=sentence(gw, entry, word, LONGEST_WORD) or None)
 
 
 def _page_problem(gw: Gateway, url: str | None) -> str | None:
     return page_problem(url, development=gw.settings.server.development) if url else None
 
 
-def _refuse_secrets(gw: Gateway, entry: AccountEntry, *ids: str | None) -> None:
-    if gw.masks.of(entry.tenant).holds("\n".join(filter(None, ids))):
-        raise Unusable("an id or address holds a secret")
+def _holds_secret(gw: Gateway, entry: AccountEntry, *texts: str | None) -> bool:
+    return gw.masks.of(entry.tenant).holds("\n".join(filter(None, texts)))

@@ -1,20 +1,16 @@
 """The secrets of accounts, and the masks that take them out of what others wrote.
 
-Plugins are asked for what they told the other side; a mask is made once per tenant, when it is first needed.
+A mask is made once per tenant, when it is first needed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-
-import msgspec
-from msgspec.structs import replace
+from collections.abc import Iterator
 
 from gateway.core.cards import holds_issued_number
-from gateway.core.masking import Mask, line
+from gateway.core.masking import Mask, line, secrets_in
 from gateway.core.secret import Secret
 from gateway.drivers.settings import AccountEntry, Settings
-from gateway.provider import Account
 
 
 class Masks:
@@ -67,38 +63,6 @@ def secrets_of(entry: AccountEntry) -> dict[str, Secret]:
 
     The generation before is among them while it is accepted.
     """
-    found = _told(entry, entry.account)
-    found |= {f"config.{name}": secret for name, secret in _in_config(entry.account.config)}
-    if entry.accept_previous and entry.generation > 1:
-        before = replace(entry.account, derive=lambda purpose, previous=False: _previous(entry, purpose, previous))
-        told = _told(entry, before)
-        found |= {f"{name} (generation before)": secret for name, secret in told.items()}
-    return found
-
-
-def _previous(entry: AccountEntry, purpose: str, previous: bool) -> Secret | None:
-    return None if previous else entry.account.derive(purpose, previous=True)
-
-
-def _told(entry: AccountEntry, account: Account) -> dict[str, Secret]:
-    """The secrets that the other side was told; none where the plugin breaks: its config is masked all the same."""
-    try:
-        told = entry.provider.credentials(account)
-    except Exception:
-        return {}
-    return {name: value for name, value in told.items() if isinstance(value, Secret)}
-
-
-def _in_config(value: object, *path: str) -> Iterator[tuple[str, Secret]]:
-    """The secrets in a config, however deep, each with its path."""
-    if isinstance(value, Secret):
-        yield ".".join(path), value
-    elif isinstance(value, msgspec.Struct):
-        for name in value.__struct_fields__:
-            yield from _in_config(getattr(value, name), *path, name)
-    elif isinstance(value, Mapping):
-        for name, inner in value.items():
-            yield from _in_config(inner, *path, str(name))
-    elif isinstance(value, list | tuple):
-        for number, inner in enumerate(value):
-            yield from _in_config(inner, *path, str(number))
+    found = dict(secrets_in(entry.credentials))
+    found |= {f"config.{name}": secret for name, secret in secrets_in(entry.account.config)}
+    return found | {f"{name} (generation before)": secret for name, secret in secrets_in(entry.credentials_before)}

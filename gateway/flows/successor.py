@@ -18,7 +18,7 @@ from gateway.flows.context import Gateway
 from gateway.flows.create import begin_create, find_forgotten, hold
 from gateway.flows.once import Claim
 from gateway.flows.operation import Intent, new_operation, on_account
-from gateway.flows.record import told
+from gateway.flows.record import tell, told
 from gateway.flows.room import require_disk
 
 
@@ -36,7 +36,14 @@ async def plan(gw: Gateway, claim: Claim, entry: AccountEntry, old: Payment, *, 
     if made_way.event is not None:
         rows += told(gw, made_way.payment, made_way.event, None)
     intent = await begin_create(gw, entry, payment, operation, rows=rows)
-    return hold(gw, intent) if await find_forgotten(gw, payment, entry) else intent
+
+    def tell_both() -> None:
+        if made_way.event is not None:
+            tell(gw, made_way.payment, made_way.event)
+        intent.after_commit()
+
+    both = replace(intent, after_commit=tell_both)
+    return hold(gw, both) if await find_forgotten(gw, payment, entry) else both
 
 
 def successor_of(gw: Gateway, entry: AccountEntry, old: Payment, *, money: Money, order: Order) -> Payment:

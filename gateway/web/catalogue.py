@@ -163,7 +163,6 @@ def _method(method: DepositMethod, entry: AccountEntry, language: str | None) ->
 def _account(gw: Gateway, entry: AccountEntry) -> AccountView:
     commands = entry.provider.commands
     increase, deadline = entry.rules.max_increase, entry.rules.capture_deadline
-    public = entry.provider.credentials(entry.account)
     return AccountView(
         name=entry.name,
         provider=entry.provider.name,
@@ -175,7 +174,7 @@ def _account(gw: Gateway, entry: AccountEntry) -> AccountView:
             capture_deadline=duration_text(deadline) if deadline is not None else None,
         ),
         fields=[_field(field, field.label, "en") for field in entry.account.fields.asked()],
-        public={name: text for name, text in public.items() if isinstance(text, str)},
+        public={name: text for name, text in entry.credentials.items() if isinstance(text, str)},
         callback_url=gw.callback_url(entry),
         accepts_new=entry.accepts_new,
     )

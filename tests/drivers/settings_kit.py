@@ -95,10 +95,13 @@ class FakeProvider:
             raise ValueError("merchant_id must be another")
         return self._rules
 
+    def credentials(self, account: gateway.Account) -> Mapping[str, str | gateway.Secret]:  # noqa: ARG002  # the protocol
+        return {}
+
     def _never(self, *_: Any) -> Any:
         raise AssertionError("not called while loading")
 
-    build = credentials = parse = verify = answer = _never
+    build = parse = verify = answer = _never
 
 
 PROVIDERS: dict[str, gateway.Provider] = {

@@ -255,6 +255,22 @@ class TestSimulators:
         assert (registry.simulators, registry.simulators) == ({}, {})
         assert asked == ["x"]
 
+    @pytest.mark.parametrize(
+        "offered",
+        [
+            None,
+            "pay",
+            gateway.Simulator(provider="pay", port="9101", app=lambda _: None),  # type: ignore[arg-type]
+            gateway.Simulator(provider="pay", port=70_000, app=lambda _: None),
+            gateway.Simulator(provider="pay", port=1, app=None),  # type: ignore[arg-type]
+        ],
+    )
+    def test_a_simulator_that_is_none(self, offered: object) -> None:
+        """What is offered as a far side is judged member by member."""
+        made = offering("acme", FakeProvider("pay"), gateway_simulators=lambda: [offered])
+        with pytest.raises(SettingsError, match="plugin acme: simulator "):
+            _ = load(made).simulators
+
     @pytest.mark.parametrize("offered", [["other"], ["pay", "pay"]])
     def test_a_simulator_that_fits_no_provider(self, offered: list[str]) -> None:
         """A far side of an unknown provider, and a second one of the same, are refused."""

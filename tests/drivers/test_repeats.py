@@ -64,3 +64,13 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Places beyond the limit push out the oldest, which is then new again."""
     monkeypatch.setattr(repeats, "MOST_PLACES", 2)
     assert len(written([record(0, line=line) for line in (1, 2, 3, 1, 1)])) == 4
+
+
+def test_what_is_said_of_a_plugin_is_bounded_too() -> None:
+    """Whoever calls may make a plugin fail: the same failure of one account is one line a minute."""
+    records = []
+    for number in range(100):
+        made = record(number / 10, name="gateway")
+        vars(made).update(account=f"account-{number % 2}", member="verify", kind="KeyError")
+        records.append(made)
+    assert [line["account"] for line in written(records)] == ["account-0", "account-1"]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 from yaml.nodes import Node
 
 from gateway.core.mapping import FieldMap, compile_map
+from gateway.core.returned import CREDENTIALS, RULES, Unusable, judged
 from gateway.core.rules import Rules
 from gateway.core.secret import Secret
 from gateway.drivers.settings.model import AccountEntry, Derivation
 from gateway.drivers.settings.problems import Path, unknown
-from gateway.drivers.settings.reader import config_reader, note_judgement
+from gateway.drivers.settings.reader import clean_judgement, config_reader, note_judgement
 from gateway.drivers.settings.reading import BAD, Reading
 from gateway.drivers.settings.shape import AccountShape
 from gateway.drivers.settings.yaml_file import nothing, place
@@ -60,7 +63,8 @@ def resolve_account(seat: Seat, shape: AccountShape, common: Common) -> AccountE
         return None
     account = _account(seat, shape, provider, common)
     rules = _rules(seat, provider, account, common) if account else None
-    if account is None or rules is None:
+    told = _credentials(seat, provider, account, common) if account else None
+    if account is None or rules is None or told is None:
         return None
     if rules.deposit_method_required and shape.accepts_new and not seat.methods:
         common.reading.note(seat.path(), "must be named by a deposit method, or have accepts_new: false")
@@ -74,6 +78,8 @@ def resolve_account(seat: Seat, shape: AccountShape, common: Common) -> AccountE
         accepts_new=shape.accepts_new,
         generation=shape.generation,
         accept_previous=shape.accept_previous,
+        credentials=told,
+        credentials_before=_credentials_before(seat, provider, account, common),
         deposit_methods=seat.methods,
         field_places=_field_places(seat, shape),
     )
@@ -93,7 +99,7 @@ def previous_endpoint_id(entry: AccountEntry) -> str | None:
 
 def _account(seat: Seat, shape: AccountShape, provider: Provider, common: Common) -> Account | None:
     node = shape.config.node if shape.config else nothing("")
-    config = config_reader(provider.account_type)(node, seat.path("config"), common.reading)
+    config = _config(seat, node, provider, common)
     fields = _fields(seat, shape, provider, common)
     derive = Derivation(
         master=common.master,
@@ -107,6 +113,14 @@ def _account(seat: Seat, shape: AccountShape, provider: Provider, common: Common
     return Account(tenant=seat.tenant, name=seat.name, config=config, fields=fields, derive=derive)
 
 
+def _config(seat: Seat, node: Node, provider: Provider, common: Common) -> Any:
+    try:
+        return config_reader(provider.account_type)(node, seat.path("config"), common.reading)
+    except Exception as broken:  # a member of a type that settings cannot have, or a plugin's own fault
+        problem = f"provider {provider.name}: account_type failed: {type(broken).__name__}"
+        return common.reading.note(seat.path("config"), problem)
+
+
 def _fields(seat: Seat, shape: AccountShape, provider: Provider, common: Common) -> FieldMap:
     if not shape.fields and provider.name in common.unchanged:
         return common.unchanged[provider.name]
@@ -118,15 +132,47 @@ def _fields(seat: Seat, shape: AccountShape, provider: Provider, common: Common)
 
 
 def _rules(seat: Seat, provider: Provider, account: Account, common: Common) -> Rules | None:
-    try:
-        rules = provider.rules(account)
-    except ValueError as problem:
-        members = provider.account_type.__struct_encode_fields__
-        note_judgement(str(problem), members, seat.path("config"), common.reading)
-        return None
-    if common.rules.get(provider.name) != rules:
+    rules: Rules | None = _asked(seat, provider, "rules", account, common)
+    if rules is not None and common.rules.get(provider.name) != rules:
         common.rules[provider.name] = rules
-    return common.rules[provider.name]
+    return None if rules is None else common.rules[provider.name]
+
+
+def _credentials(seat: Seat, provider: Provider, account: Account, common: Common) -> Mapping[str, str | Secret] | None:
+    told: Mapping[str, str | Secret] | None = _asked(seat, provider, "credentials", account, common)
+    return told
+
+
+def _credentials_before(seat: Seat, provider: Provider, account: Account, common: Common) -> Mapping[str, str | Secret]:
+    """What the other side was told in the generation before, while that is accepted."""
+    derive = account.derive
+    if not isinstance(derive, Derivation) or not (derive.accept_previous and derive.generation > 1):
+        return {}
+    earlier = replace(derive, generation=derive.generation - 1, accept_previous=False)
+    return _credentials(seat, provider, replace(account, derive=earlier), common) or {}
+
+
+_MAY_RETURN = {"rules": RULES, "credentials": CREDENTIALS}
+
+
+def _asked(seat: Seat, provider: Provider, member: str, account: Account, common: Common) -> Any:
+    """What a plugin says of an account. None after noting why it cannot be used, with its name and the account's.
+
+    A ``ValueError`` is the plugin's judgement of the account's ``config``; anything else is a fault of the plugin.
+    """
+    problem = f"provider {provider.name}: {member}"
+    try:
+        return judged(getattr(provider, member)(account), _MAY_RETURN[member])
+    except Unusable as wrong:
+        common.reading.note(seat.path(), f"{problem} returned {wrong}")
+    except ValueError as judgement:
+        members = provider.account_type.__struct_encode_fields__
+        note_judgement(clean_judgement(judgement, account.config), members, seat.path("config"), common.reading)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as broken:  # foreign code at start: a line, not a traceback, and not the end of the process
+        common.reading.note(seat.path(), f"{problem} failed: {type(broken).__name__}")
+    return None
 
 
 def _field_places(seat: Seat, shape: AccountShape) -> dict[str, str]:

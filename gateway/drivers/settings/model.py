@@ -163,8 +163,9 @@ class Derivation(msgspec.Struct, frozen=True, kw_only=True):
 class AccountEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One account of a tenant, checked and complete.
 
-    ``deposit_methods`` are the names of those that name this account. ``field_places`` tells file and line of every
-    entry under ``fields``, as ``settings.yaml:41``.
+    ``credentials`` are what the other side is told, ``credentials_before`` those of the generation before while it is
+    accepted: the plugin is asked once. ``deposit_methods`` are the names of those that name this account.
+    ``field_places`` tells file and line of every entry under ``fields``, as ``settings.yaml:41``.
     """
 
     tenant: str
@@ -176,6 +177,8 @@ class AccountEntry(msgspec.Struct, frozen=True, kw_only=True):
     accepts_new: bool
     generation: int
     accept_previous: bool
+    credentials: Mapping[str, str | Secret] = msgspec.field(default_factory=dict)
+    credentials_before: Mapping[str, str | Secret] = msgspec.field(default_factory=dict)
     deposit_methods: tuple[str, ...] = ()
     field_places: Mapping[str, str] = msgspec.field(default_factory=dict)
 

@@ -14,11 +14,15 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import msgspec
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from gateway.core.masking import Mask, line, secrets_in
 from gateway.drivers.settings.around import FromText, Then
 from gateway.drivers.settings.problems import Path, Problem, unknown
 from gateway.drivers.settings.reading import BAD, Bad, NotYet, Raw, Read, Reading, choice, choices_of, from_text, leaf
 from gateway.drivers.settings.values import PublicText, TargetUrl
 from gateway.drivers.settings.yaml_file import TEXT, is_null, place, place_of
+
+LONGEST_JUDGEMENT = 500
+"""Characters of what a Struct says of itself."""
 
 
 @cache
@@ -79,10 +83,15 @@ def _struct(wanted: type[msgspec.Struct], retyped: Mapping[str, Any]) -> Read:
         except (ValueError, TypeError) as problem:
             # Beside other problems it is believed only about a member that was read: else it may judge a default.
             if len(reading.problems) == before or str(problem).partition(" ")[0] in values:
-                note_judgement(str(problem), names, path, reading)
+                note_judgement(clean_judgement(problem, values), names, path, reading)
             return BAD
 
     return read
+
+
+def clean_judgement(problem: Exception, judged: object) -> str:
+    """What is said of values, without the secrets among them."""
+    return line(str(problem), Mask(secret.reveal() for _, secret in secrets_in(judged)), LONGEST_JUDGEMENT)
 
 
 def note_judgement(message: str, members: Collection[str], path: Path, reading: Reading) -> Bad:
