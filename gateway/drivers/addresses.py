@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-import socket
+import re
 
 _FORBIDDEN = {
     "0.0.0.0/8": "this network, unspecified",
@@ -49,6 +49,7 @@ _FORBIDDEN = {
     "ff00::/8": "multicast",
 }
 _GLOBAL_IPV6 = ipaddress.IPv6Network("2000::/3")  # all that is assigned for hosts; the rest of IPv6 is reserved
+_ENDS_IN_A_NUMBER = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)\.?")
 _NETWORKS = tuple(ipaddress.ip_network(network) for network in _FORBIDDEN)
 
 
@@ -64,13 +65,6 @@ def is_forbidden(address: str) -> bool:
     return any(found in network for network in _NETWORKS)
 
 
-def literal(host: str) -> str | None:
-    """The address that a host is by its text alone, in every spelling a resolver takes (``127.1``, ``0x7f000001``)."""
-    try:
-        return str(ipaddress.ip_address(host))
-    except ValueError:
-        pass
-    try:
-        return socket.inet_ntoa(socket.inet_aton(host))
-    except (OSError, ValueError):
-        return None
+def is_address(host: str) -> bool:
+    """Whether any program reads a host (in lower case) as an address, in whatever spelling: ``0x7f.1``, ``::1``."""
+    return ":" in host or _ENDS_IN_A_NUMBER.fullmatch(host) is not None

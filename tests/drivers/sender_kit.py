@@ -36,7 +36,7 @@ async def direct(*, allow_private: bool = True, places: Places | None = None, **
 async def proxied(*, allow_private: bool = True, places: Places | None = None, **way: Any) -> AsyncIterator[Sender]:
     """A sender that goes through a proxy."""
     async with forward_proxy() as proxy:
-        made = Proxied(proxy.url, allow_private=allow_private, **way)
+        made = Proxied(proxy.url, **way)
         async with Sender(made, allow_private=allow_private, places=places) as sender:
             yield sender
 

@@ -66,17 +66,9 @@ async def test_a_failure_is_not_remembered() -> None:
     assert await names.addresses("shop.example", 443)
 
 
-async def test_an_address_is_not_looked_up() -> None:
-    """An address that is written out, in any spelling, asks nobody."""
-    resolver = Resolver()
-    names = Names(resolver)
-    found = [(await names.addresses(host, 443))[0][4][0] for host in ("192.0.2.1", "2001:db8::1", "127.1")]
-    assert found == ["192.0.2.1", "2001:db8::1", "127.0.0.1"]
-    assert resolver.asked == 0
-
-
 async def test_the_systems_resolver_is_asked() -> None:
-    """A name of this machine, and what cannot be a name."""
+    """A name of this machine, an address, and what cannot be a name."""
+    assert [one[4][0] for one in await look_up("192.0.2.1", 80)] == ["192.0.2.1"]
     assert {one[4][0] for one in await look_up("localhost", 80)} <= {"127.0.0.1", "::1"}
     with pytest.raises((OSError, ValueError)):
         await look_up("x" * 64 + ".example", 80)

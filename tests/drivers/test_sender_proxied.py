@@ -27,7 +27,7 @@ URL = "https://psp.example/pay"
 
 async def refused(proxy: str, url: str, *, allow_private: bool = True) -> ProviderError:
     """Send through a proxy and return the error it must end with."""
-    async with Sender(Proxied(proxy, allow_private=allow_private), allow_private=allow_private) as sender:
+    async with Sender(Proxied(proxy), allow_private=allow_private) as sender:
         with pytest.raises(ProviderError) as caught:
             await ask(sender, url)
     return caught.value

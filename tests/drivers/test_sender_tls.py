@@ -166,6 +166,29 @@ class TestEnds:
         async with abrupt_far_side(server_context(authority.issue_cert(HOST)), OK, is_proper=False) as port:
             assert (await send(f"https://{HOST}:{port}/", tls=trusting(authority))).body == b"ok"
 
+    async def test_a_goodbye_without_an_end_is_not_waited_for(
+        self, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A far side that ends TLS and keeps TCP holds our connection no longer than any other."""
+        monkeypatch.setattr(module, "LEAVING_SECONDS", 0.01)
+        gone = asyncio.Event()
+
+        async def wait_for_the_end(reader: asyncio.StreamReader) -> None:
+            with suppress(OSError):
+                while await reader.read(65536):
+                    pass
+            gone.set()
+
+        context = server_context(authority.issue_cert(HOST))
+        raw = b"HTTP/1.1 200 OK\r\n\r\nwhole"
+        async with (
+            abrupt_far_side(context, raw, is_proper=True, after=wait_for_the_end) as port,
+            direct(tls=trusting(authority)) as sender,
+        ):
+            assert (await ask(sender, f"https://{HOST}:{port}/")).body == b"whole"
+            async with asyncio.timeout(HANGS):
+                await gone.wait()
+
     async def test_many_connections_may_leave_at_once(
         self, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -201,8 +224,10 @@ class TestEnds:
 
 
 @asynccontextmanager
-async def abrupt_far_side(context: ssl.SSLContext, raw: bytes, *, is_proper: bool) -> AsyncIterator[int]:
-    """A far side that ends each connection after ``raw``: with TLS's goodbye, or by TCP's alone."""
+async def abrupt_far_side(
+    context: ssl.SSLContext, raw: bytes, *, is_proper: bool, after: Callable[[asyncio.StreamReader], Any] | None = None
+) -> AsyncIterator[int]:
+    """A far side that ends each connection after ``raw``: with TLS's goodbye, or by TCP's alone; maybe not at once."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -225,6 +250,8 @@ async def abrupt_far_side(context: ssl.SSLContext, raw: bytes, *, is_proper: boo
             with suppress(ssl.SSLWantReadError):
                 tls.unwrap()
             writer.write(outgoing.read())
+        if after is not None:
+            await after(reader)
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)

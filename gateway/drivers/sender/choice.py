@@ -15,5 +15,5 @@ def make_sender(*, proxy: str | None, allow_private: bool, places: Places, cuts_
     else:
         from gateway.drivers.sender.proxied import Proxied  # aiohttp's client only where it is used
 
-        way = Proxied(proxy, allow_private=allow_private, cuts_bodies=cuts_bodies)
+        way = Proxied(proxy, cuts_bodies=cuts_bodies)
     return Sender(way, allow_private=allow_private, places=places)

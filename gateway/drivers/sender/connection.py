@@ -66,7 +66,7 @@ class Leaving:
 
 
 class Connection(asyncio.Protocol):
-    """Asked once. ``is_asked``: the request was written, so from here on its outcome depends on the answer."""
+    """A connection that stands. It is asked once."""
 
     def __init__(self, leaving: Leaving) -> None:
         self._leaving = leaving
@@ -74,11 +74,6 @@ class Connection(asyncio.Protocol):
         self._answer: Answer | None = None
         self._answered: asyncio.Future[HttpResponse] | None = None
         self._is_spoilt = False
-
-    @property
-    def is_asked(self) -> bool:
-        """Whether the request was written."""
-        return self._answered is not None
 
     def ask(self, message: bytes, answer: Answer) -> asyncio.Future[HttpResponse]:
         """Write the request; the future has the answer or ``OutcomeUnknown``. Raises ``NotSent``."""
@@ -90,7 +85,7 @@ class Connection(asyncio.Protocol):
         return self._answered
 
     def drop(self) -> None:
-        """Close without ado, unless the answer is whole: then the far side closes."""
+        """Close at once, unless the answer is whole: then the far side is to close."""
         if self._answer is not None or self._answered is None:
             self._transport.abort()
 
@@ -120,7 +115,6 @@ class Connection(asyncio.Protocol):
         else:
             if response is not None:
                 self._succeed(response)
-                self._leaving.enter(self)
 
     def eof_received(self) -> None:
         """The far side closes. Returning nothing closes our side too."""
@@ -152,6 +146,7 @@ class Connection(asyncio.Protocol):
         self._answer = None
         if self._answered is not None and not self._answered.done():
             self._answered.set_result(response)
+        self._leaving.enter(self)
 
     def _fail(self, problem: OutcomeUnknown) -> None:
         if self._answer is None:

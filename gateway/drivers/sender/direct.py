@@ -29,6 +29,7 @@ MOST_ADDRESSES = 8
 """Of a host, so that a name with very many addresses that hang cannot take as many sockets."""
 
 LEAVING_MOST, LEAVING_SECONDS = 32, 1.0
+"""Connections that wait for the far side to close, beside those that hold a place."""
 
 
 class Direct:
@@ -54,9 +55,8 @@ class Direct:
         connection = await self._connect(target)
         try:
             await asyncio.sleep(0)  # what came already is read now, before the request: it cannot be the answer
-            answered = connection.ask(message, Answer(request.method, cuts=self._cuts_bodies))
             progress.written()
-            return await answered
+            return await connection.ask(message, Answer(request.method, cuts=self._cuts_bodies))
         finally:
             connection.drop()
 
@@ -79,7 +79,7 @@ class Direct:
             except BaseException:
                 sock.close()
                 raise
-        except (OSError, ValueError):
+        except (OSError, ValueError, RuntimeError):  # RuntimeError: no thread could be had for the look-up
             raise NotSent("connect_failed", connection=True) from None
         return connection
 

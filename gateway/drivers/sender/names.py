@@ -1,4 +1,4 @@
-"""The addresses of a host. A name's are remembered for a moment, and one look-up serves all who ask meanwhile.
+"""The addresses of a host. They are remembered for a moment, and one look-up serves all who ask meanwhile.
 
 Every look-up has a thread of its own that nobody waits for in the end: a name server that never answers can delay
 neither the look-ups of other names nor the end of the process, as it could in asyncio's few shared threads.
@@ -17,8 +17,6 @@ from typing import Any
 
 from aiohappyeyeballs import AddrInfoType as Address
 
-from gateway.drivers.addresses import literal
-
 LookUp = Callable[[str, int], Coroutine[Any, Any, list[Address]]]
 
 REMEMBERED = 10.0
@@ -35,7 +33,7 @@ class Names:
         self._known: dict[tuple[str, int], tuple[float, asyncio.Future[list[Address]]]] = {}
 
     async def addresses(self, host: str, port: int) -> list[Address]:
-        """Look a host up, unless its text is an address or it is remembered. Raises ``OSError``, ``ValueError``."""
+        """Look a host up, unless it is remembered. Raises ``OSError``, or ``ValueError`` for what cannot be a name."""
         now = asyncio.get_running_loop().time()
         until, found = self._known.get((host, port), (-math.inf, None))
         if found is None or until <= now:
@@ -50,9 +48,7 @@ class Names:
     def _begin(self, host: str, port: int, now: float) -> asyncio.Future[list[Address]]:
         if len(self._known) >= MOST_REMEMBERED:
             self._known.clear()
-        address = literal(host)
-        ask = _given(address, port) if address is not None else self._ask(host, port)
-        found = asyncio.ensure_future(ask)
+        found = asyncio.ensure_future(self._ask(host, port))
         self._known[host, port] = (now + REMEMBERED, found)
         found.add_done_callback(functools.partial(self._forget_failure, (host, port)))
         return found
@@ -63,12 +59,6 @@ class Names:
             del self._known[key]
 
 
-async def _given(address: str, port: int) -> list[Address]:
-    if ":" in address:
-        return [(socket.AF_INET6, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port, 0, 0))]
-    return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port))]
-
-
 async def look_up(host: str, port: int) -> list[Address]:
     """Ask the system's resolver. Raises ``OSError``, or ``ValueError`` for what cannot be a name."""
     found: concurrent.futures.Future[list[Address]] = concurrent.futures.Future()
@@ -76,7 +66,7 @@ async def look_up(host: str, port: int) -> list[Address]:
     def ask() -> None:
         try:
             found.set_result(list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
-        except (OSError, ValueError) as problem:
+        except Exception as problem:  # whoever waits must hear of it, whatever it is
             found.set_exception(problem)
 
     found.set_running_or_notify_cancel()

@@ -10,7 +10,10 @@ import resource
 from collections import deque
 
 MOST_PER_OWNER = 100
+
 LEAST, MOST = 16, 1024
+"""Places in all, whatever the limit of descriptors."""
+
 PART_OF_DESCRIPTORS = 4
 PART_FOR_NEWCOMERS = 4
 

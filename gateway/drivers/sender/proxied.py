@@ -14,7 +14,6 @@ from yarl import URL
 
 from gateway.core.errors import NotSent, OutcomeUnknown, ProviderError
 from gateway.core.wire import HttpRequest, HttpResponse
-from gateway.drivers.addresses import is_forbidden, literal
 from gateway.drivers.sender.answer import BODY_LIMIT
 from gateway.drivers.sender.request import Target, headers_of
 from gateway.drivers.sender.sender import Progress
@@ -66,11 +65,8 @@ class _Call:
 class Proxied:
     """Exchanges through the proxy at a URL, each over a connection of its own. ``tls`` is for tests: other roots."""
 
-    def __init__(
-        self, proxy: str, *, allow_private: bool = False, cuts_bodies: bool = False, tls: ssl.SSLContext | None = None
-    ) -> None:
+    def __init__(self, proxy: str, *, cuts_bodies: bool = False, tls: ssl.SSLContext | None = None) -> None:
         self._proxy = URL(proxy)
-        self._allow_private = allow_private
         self._cuts_bodies = cuts_bodies
         self._tls = tls
         self._session: aiohttp.ClientSession | None = None
@@ -78,14 +74,11 @@ class Proxied:
     async def exchange(self, request: HttpRequest, target: Target, progress: Progress) -> HttpResponse:
         """Send one request through the proxy and return the whole answer. Raises ``NotSent``, ``OutcomeUnknown``."""
         headers = headers_of(request)
-        address = literal(target.host)
-        if address is not None and is_forbidden(address) and not self._allow_private:
-            raise NotSent("address_not_allowed", connection=True)
         call = _Call(progress)
         try:
             response = await self._opened().request(
                 request.method,
-                URL(request.url, encoded=True),  # its escapes stay, so that ``%CKKEY%`` does
+                URL(f"{target.scheme}://{target.authority}{target.path}", encoded=True),  # ``%CKKEY%`` stays
                 headers=headers,
                 data=request.body or None,
                 proxy=self._proxy,

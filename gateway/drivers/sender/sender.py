@@ -7,6 +7,7 @@ from typing import Protocol, Self
 
 from gateway.core.errors import NotSent, OutcomeUnknown
 from gateway.core.wire import HttpRequest, HttpResponse
+from gateway.drivers.addresses import is_address, is_forbidden
 from gateway.drivers.sender.places import Places
 from gateway.drivers.sender.request import Target, target_of
 
@@ -19,7 +20,7 @@ class Progress:
         self.is_written = False
 
     def written(self) -> None:
-        """Note that the request goes out now: from here on the whole time is left, and no error means "not sent"."""
+        """Note that the request goes out now: from here on the whole time is left, and silence is "unknown"."""
         self.is_written = True
         self._limit.reschedule(self._until)
 
@@ -61,16 +62,15 @@ class Sender:
         without a whole answer. Their messages are fixed words, never what came back.
         """
         target = target_of(request.url)
-        if not (self._allow_private or target.scheme == "https"):
-            raise NotSent("https_required", connection=True)
-        until = asyncio.get_running_loop().time() + total
-        progress: Progress | None = None
+        if not self._allow_private:
+            _judge(target)
+        limit = asyncio.timeout(min(total, connect))
+        progress = Progress(limit, asyncio.get_running_loop().time() + total)
         try:
-            async with asyncio.timeout(min(total, connect)) as limit:
-                progress = Progress(limit, until)
+            async with limit:
                 return await self._at_a_place(owner, request, target, progress)
         except TimeoutError:
-            if progress is not None and progress.is_written:
+            if progress.is_written:
                 raise OutcomeUnknown("timeout") from None
             raise NotSent("connect_failed", connection=True) from None
 
@@ -80,3 +80,11 @@ class Sender:
             return await self._way.exchange(request, target, progress)
         finally:
             self._places.give_back(owner)
+
+
+def _judge(target: Target) -> None:
+    """Refuse what the text alone shows: plain http, and an address of the table or one in an unusual spelling."""
+    if target.scheme != "https":
+        raise NotSent("https_required", connection=True)
+    if is_address(target.host) and is_forbidden(target.host):
+        raise NotSent("address_not_allowed", connection=True)

@@ -7,27 +7,21 @@ import re
 from urllib.parse import urlsplit
 
 from gateway.core.wire import absolute_url, origin_of
-from gateway.drivers.addresses import is_forbidden
+from gateway.drivers.addresses import is_address, is_forbidden
 from gateway.drivers.settings.around import Around
 
 _NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
-_ENDS_IN_A_NUMBER = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)\.?")
-"""What browsers and resolvers read as an IPv4 address, in any of its spellings: ``127.1``, ``0x7f000001``."""
 
 
 def _is_local(host: str) -> bool:
     """A courtesy at load, by the text alone; the sender judges the real address at every connect."""
     name = host.rstrip(".")
-    return name == "localhost" or name.endswith(".localhost") or (_is_address(host) and is_forbidden(host))
-
-
-def _is_address(host: str) -> bool:
-    return ":" in host or _ENDS_IN_A_NUMBER.fullmatch(host) is not None
+    return name == "localhost" or name.endswith(".localhost") or (is_address(host) and is_forbidden(host))
 
 
 def _is_plain(host: str) -> bool:
     """Whether a host in lower case is a name, or an address in the one form that all programs read alike."""
-    if not _is_address(host):
+    if not is_address(host):
         return _NAME.fullmatch(host) is not None
     try:
         ipaddress.ip_address(host)
