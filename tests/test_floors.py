@@ -66,7 +66,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
         "flows.reconcile flows.pending",
     ),
     4: (
-        "web.limits web.listening",
+        "web.limits web.listening web.paging",
         "web.admission web.strangers",
         "web.connections",
         "web.keys",

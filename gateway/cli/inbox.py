@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 import click
 
 from gateway.cli.loading import config_option, json_option, load, reading, tenants_of
-from gateway.cli.operators import Operators, admin_url_option, ask, operators
+from gateway.cli.operators import Operators, admin_url_option, ask, ask_all, operators
 from gateway.cli.output import as_line, print_json, print_pairs, print_table
 from gateway.cli.review import actor_option
 from gateway.core.views import rfc3339
@@ -169,15 +169,8 @@ def _judge_again(listener: Operators, how: str, ids: Iterable[str], order: Judge
 
 def _refused(listener: Operators, wanted: dict[str, str]) -> list[str]:
     """The ids of refused callbacks, the oldest first, as they would have been judged."""
-    found: list[str] = []
-    cursor: dict[str, str] = {}
-    while True:
-        query = urlencode({**wanted, "verdict": "refused", "limit": str(PAGE), **cursor})
-        page = ask(listener, "GET", f"/admin/v1/inbox?{query}", wanted=CallbackList)
-        found += [row.id for row in page.data]
-        if page.next_cursor is None:
-            return found[::-1]
-        cursor = {"cursor": page.next_cursor}
+    query = urlencode({**wanted, "verdict": "refused", "limit": str(PAGE)})
+    return [row.id for row in ask_all(listener, f"/admin/v1/inbox?{query}", wanted=CallbackList)][::-1]
 
 
 async def _newest(settings: Settings, tenants: list[str], wanted: InboxFilter) -> list[InboxRow]:

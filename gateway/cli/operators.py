@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import aiohttp
 import click
@@ -22,6 +22,19 @@ KEY = "GATEWAY_ADMIN_KEY"
 ANSWERED_WITHIN = aiohttp.ClientTimeout(total=30, connect=5)
 
 T = TypeVar("T")
+
+
+class Page(Protocol):
+    """A page of a list; ``next_cursor`` is None on the last."""
+
+    @property
+    def data(self) -> list[Any]: ...
+
+    @property
+    def next_cursor(self) -> str | None: ...
+
+
+P = TypeVar("P", bound=Page)
 
 admin_url_option = click.option(
     "--admin-url", metavar="URL", help="The operators' listener; without it server.admin of the settings."
@@ -74,6 +87,17 @@ def ask(listener: Operators, method: str, path: str, *, body: msgspec.Struct | N
     except msgspec.DecodeError:
         pass  # somebody else is listening there
     raise click.ClickException(f"{listener.url} did not answer as a gateway does (status {answer.status})")
+
+
+def ask_all(listener: Operators, path: str, *, wanted: type[P]) -> list[Any]:
+    """Read every page of a list. Raises as ``ask``."""
+    rows: list[Any] = []
+    page = ask(listener, "GET", path, wanted=wanted)
+    while page.next_cursor is not None:
+        rows += page.data
+        joint = "&" if "?" in path else "?"
+        page = ask(listener, "GET", f"{path}{joint}cursor={page.next_cursor}", wanted=wanted)
+    return [*rows, *page.data]
 
 
 def _given(url: str) -> str:

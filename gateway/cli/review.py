@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from gateway.cli.loading import config_option, json_option
-from gateway.cli.operators import admin_url_option, ask, operators
+from gateway.cli.operators import admin_url_option, ask, ask_all, operators
 from gateway.cli.output import print_json, print_pairs, print_table
 from gateway.core.views import PaymentView
 from gateway.web.admin import OpenOperationList, ResolveOperation, ResolveReview, ReviewList
@@ -69,11 +69,11 @@ def review() -> None:
 @_listener_options
 def list_reviews(admin_url: str | None, config: Path, as_json: bool) -> None:
     """List payments that a person must look at, newest first."""
-    found = ask(operators(config, admin_url), "GET", "/admin/v1/reviews", wanted=ReviewList)
+    found = ask_all(operators(config, admin_url), "/admin/v1/reviews", wanted=ReviewList)
     if as_json:
-        print_json(found)
+        print_json({"data": found})
         return
-    print_table(REVIEW_COLUMNS, (_row(payment) for payment in found.data))
+    print_table(REVIEW_COLUMNS, (_row(payment) for payment in found))
 
 
 @review.command()
@@ -98,12 +98,11 @@ def resolve(
 @_listener_options
 def operations(admin_url: str | None, config: Path, as_json: bool) -> None:
     """List operations without an outcome, oldest first."""
-    path = "/admin/v1/operations?status=unknown"
-    found = ask(operators(config, admin_url), "GET", path, wanted=OpenOperationList)
+    found = ask_all(operators(config, admin_url), "/admin/v1/operations?status=unknown", wanted=OpenOperationList)
     if as_json:
-        print_json(found)
+        print_json({"data": found})
         return
-    print_table(OPERATION_COLUMNS, ([getattr(one, column) for column in OPERATION_COLUMNS] for one in found.data))
+    print_table(OPERATION_COLUMNS, ([getattr(one, column) for column in OPERATION_COLUMNS] for one in found))
 
 
 @review.command()

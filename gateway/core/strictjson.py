@@ -8,12 +8,19 @@ and lose the text of numbers, so callbacks and requests come through here.
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
+from itertools import accumulate
 from typing import Any, NoReturn
 
 import msgspec
 
 MAX_NESTING = 64
+
+# Possessive, and a string without an end reaches to the end of the text: no character is looked at twice.
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+_NO_BRACKET = re.compile(r"[^][{}]++")
+_DEEPER = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 LONGEST_INT = 18
 """Characters of an integer that is read as ``int``: each fits 64 bits."""
@@ -93,27 +100,11 @@ def _read(data: bytes, decoder: json.JSONDecoder) -> Any:
 
 
 def _nesting_over(text: str, limit: int) -> bool:
-    """Cheap upper bound first: only a text with many brackets is walked."""
+    """Cheap upper bound first: only in a text with many brackets are those outside of strings counted."""
     if text.count("[") + text.count("{") <= limit:
         return False
-    depth = deepest = 0
-    in_string = escaped = False
-    for character in text:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif character == "\\":
-                escaped = True
-            elif character == '"':
-                in_string = False
-        elif character == '"':
-            in_string = True
-        elif character in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif character in "]}":
-            depth -= 1
-    return deepest > limit
+    brackets = _NO_BRACKET.sub("", _STRING.sub("", text))
+    return any(depth > limit for depth in accumulate(map(_DEEPER.__getitem__, brackets)))
 
 
 def _refuse_lone_surrogates(value: Any) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from decimal import Decimal
-from typing import Any
 
 from msgspec.structs import replace
 
@@ -28,9 +27,8 @@ from gateway.core.payment import Alert, Operation, Payment, State
 from gateway.core.requests import CaptureBody, RefundBody, UpdateBody
 from gateway.core.states import PAST_GRACE, row_of
 from gateway.core.validation import amount_problems, order_problems
-from gateway.core.views import refund_with_payment
 from gateway.drivers.settings import AccountEntry
-from gateway.drivers.store.queries import Loaded
+from gateway.drivers.store.queries import Listed, Loaded
 from gateway.flows import lookup, restored, successor
 from gateway.flows.context import Gateway
 from gateway.flows.once import Answer, Claim, once
@@ -132,23 +130,25 @@ async def update(gw: Gateway, claim: Claim, payment_id: str, body: UpdateBody) -
     return await once(gw, claim, plan)
 
 
-async def refunds_of(gw: Gateway, tenant: str, payment_id: str) -> list[Any]:
-    """All refunds of a payment, oldest first."""
-    loaded = await find(gw, tenant, payment_id)
-    operations = await gw.store.operations(tenant, payment_id)
-    return [
-        refund_with_payment(loaded.payment, loaded.pending, operation)
-        for operation in operations
-        if operation.kind is Kind.REFUND
-    ]
-
-
 async def find(gw: Gateway, tenant: str, payment_id: str) -> Loaded:
     """A tenant's payment. Raises the same ``not_found`` for one that is missing and one that is another tenant's."""
     loaded = await gw.store.payment(tenant, payment_id)
     if loaded is None:
-        raise TenantError("not_found", "there is no such payment")
+        raise not_found()
     return loaded
+
+
+async def find_summary(gw: Gateway, tenant: str, payment_id: str) -> Listed:
+    """What is shown of a tenant's payment. Raises as ``find``."""
+    listed = await gw.store.summary(tenant, payment_id)
+    if listed is None:
+        raise not_found()
+    return listed
+
+
+def not_found() -> TenantError:
+    """Says nothing of other tenants' payments."""
+    return TenantError("not_found", "there is no such payment")
 
 
 async def ready(gw: Gateway, tenant: str, payment_id: str, command: type[Command]) -> tuple[Payment, AccountEntry]:

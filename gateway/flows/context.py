@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from gateway.core.agenda import Schedules
 from gateway.core.commands import CompletePayment, FetchPayment
 from gateway.core.errors import TenantError, Unavailable
-from gateway.core.payment import Payment, PaymentEvent
+from gateway.core.payment import Payment, PaymentEvent, PaymentSummary
 from gateway.core.rules import Terms
 from gateway.core.wire import HttpRequest, HttpResponse
 from gateway.drivers.clock import Clock, Ids
@@ -114,7 +114,7 @@ class Gateway:
         tenant = self.settings.tenants.get(payment.tenant)
         return tenant is not None and payment.account in tenant.accounts
 
-    def entry(self, payment: Payment) -> AccountEntry:
+    def entry(self, payment: PaymentSummary) -> AccountEntry:
         """The account a payment belongs to. Raises ``unknown_account`` for one that left the settings."""
         tenant = self.settings.tenants.get(payment.tenant)
         entry = tenant.accounts.get(payment.account) if tenant is not None else None

@@ -19,6 +19,7 @@ from gateway.core.views import rfc3339
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store.inbox import Earlier, InboxFilter, InboxRow, StoredCallback, judge_again
 from gateway.drivers.store.queries import Store
+from gateway.drivers.store.reading import newest_of
 from gateway.drivers.store.statements import Statement
 from gateway.flows import plugin
 from gateway.flows.context import Gateway, Race, log
@@ -58,8 +59,7 @@ class Rejudged(msgspec.Struct, frozen=True, kw_only=True):
 
 async def newest(store: Store, tenants: Sequence[str], wanted: InboxFilter) -> list[InboxRow]:
     """Stored callbacks of these tenants, newest first."""
-    found = [row for name in tenants for row in await store.inbox.newest(name, wanted)]
-    return sorted(found, key=lambda row: row.id, reverse=True)[: wanted.limit]
+    return await newest_of(tenants, store.inbox.newest, wanted)
 
 
 async def find(gw: Gateway, inbox_id: str) -> StoredCallback:

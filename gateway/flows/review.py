@@ -4,21 +4,11 @@ from __future__ import annotations
 
 from gateway.core.errors import Conflict, TenantError
 from gateway.core.facts import Cause, Fact, Resolved, Ruled
-from gateway.core.payment import Operation, Payment, Status
+from gateway.core.payment import Payment, Status
 from gateway.core.states import apply
 from gateway.drivers.store.queries import Loaded
 from gateway.flows.context import Gateway, Race
 from gateway.flows.record import record
-
-
-async def in_review(gw: Gateway) -> list[Loaded]:
-    """Every payment that a person must look at, newest first."""
-    return await gw.store.reviews(list(gw.settings.tenants))
-
-
-async def unknown_operations(gw: Gateway) -> list[Operation]:
-    """Every operation without an outcome, oldest first."""
-    return await gw.store.open_operations(Status.UNKNOWN)
 
 
 async def resolve(gw: Gateway, payment_id: str, decided: Resolved) -> Payment:
@@ -45,10 +35,10 @@ async def rule(gw: Gateway, operation_id: str, decided: Ruled) -> Payment:
     """Settle an unknown operation by a person's word. Raises ``TenantError``."""
     race = Race()
     while True:
-        found = [one for one in await unknown_operations(gw) if one.id == operation_id]
-        if not found:
+        found = await gw.store.open_operation(Status.UNKNOWN, operation_id)
+        if found is None:
             raise TenantError("not_found", "there is no such operation without an outcome")
-        loaded = await gw.store.payment(found[0].tenant, found[0].payment_id)
+        loaded = await gw.store.payment(found.tenant, found.payment_id)
         if loaded is None or loaded.pending_id != operation_id:
             race.lost()
             continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from operator import attrgetter
 from typing import Annotated, Literal
 
 import msgspec
@@ -9,13 +11,18 @@ from aiohttp import web
 
 from gateway.core.errors import Unavailable, invalid
 from gateway.core.facts import Resolved, Ruled
-from gateway.core.payment import Operation
+from gateway.core.payment import Status
 from gateway.core.views import OperationView, PaymentView, payment_view, rfc3339
+from gateway.drivers.store import queries
 from gateway.flows import review, room
 from gateway.web import deliveries, inbox
 from gateway.web.keys import GATEWAY
-from gateway.web.operators import Actor, OperatorsRoute, actor_of, body_of, with_key
+from gateway.web.listing import listed_payment, section_of
+from gateway.web.operators import Actor, OperatorsRoute, actor_of, asked, body_of, page, with_key
 from gateway.web.route import Reply
+
+SECTION = ("limit", "cursor")
+"""What a list without filters can be asked for."""
 
 Sentence = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 
@@ -48,9 +55,10 @@ class ResolveOperation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 
 class ReviewList(msgspec.Struct, frozen=True, kw_only=True):
-    """Payments that a person must look at."""
+    """One page of the payments that a person must look at, newest first; ``next_cursor`` is null on the last."""
 
     data: list[PaymentView]
+    next_cursor: str | None = None
 
 
 class OpenOperation(OperationView, frozen=True, kw_only=True):
@@ -62,7 +70,7 @@ class OpenOperation(OperationView, frozen=True, kw_only=True):
     created_at: str
 
 
-def open_operation(operation: Operation) -> OpenOperation:
+def open_operation(operation: queries.OpenOperation) -> OpenOperation:
     """Show an operation without an outcome."""
     return OpenOperation(
         id=operation.id,
@@ -77,9 +85,10 @@ def open_operation(operation: Operation) -> OpenOperation:
 
 
 class OpenOperationList(msgspec.Struct, frozen=True, kw_only=True):
-    """Operations without an outcome, oldest first."""
+    """One page of the operations without an outcome, oldest first; ``next_cursor`` is null on the last."""
 
     data: list[OpenOperation]
+    next_cursor: str | None = None
 
 
 async def livez(_: web.Request) -> web.Response:
@@ -102,8 +111,10 @@ async def readyz(request: web.Request) -> web.Response:
 
 async def reviews(request: web.Request) -> Reply:
     """``GET /admin/v1/reviews``."""
-    found = await review.in_review(request.app[GATEWAY])
-    return Reply(view=ReviewList(data=[payment_view(one.payment, one.pending) for one in found]))
+    gw = request.app[GATEWAY]
+    read = partial(gw.store.reviews, list(gw.settings.tenants))
+    wanted = section_of(asked(request, SECTION))
+    return await page(request, read, wanted, listed_payment, id_of=attrgetter("payment.id"))
 
 
 async def resolve_review(request: web.Request) -> Reply:
@@ -116,10 +127,11 @@ async def resolve_review(request: web.Request) -> Reply:
 
 async def operations(request: web.Request) -> Reply:
     """``GET /admin/v1/operations?status=unknown``."""
-    if request.query.get("status", "unknown") != "unknown":
+    query = asked(request, (*SECTION, "status"))
+    if query.get("status", "unknown") != "unknown":
         raise invalid(("status", "only unknown can be asked for"))
-    found = await review.unknown_operations(request.app[GATEWAY])
-    return Reply(view=OpenOperationList(data=[open_operation(one) for one in found]))
+    read = partial(request.app[GATEWAY].store.list_open_operations, Status.UNKNOWN)
+    return await page(request, read, section_of(query), open_operation)
 
 
 async def resolve_operation(request: web.Request) -> Reply:

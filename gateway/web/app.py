@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import defaultdict
+
 from aiohttp import web
 
 from gateway.flows.context import Gateway
 from gateway.web import admin, pages, providers
 from gateway.web.admission import Admission
-from gateway.web.keys import ADMISSION, GATEWAY, LIMITS, STRANGERS
+from gateway.web.keys import ADMISSION, GATEWAY, LIMITS, STRANGERS, TURNS
 from gateway.web.limits import Limits
 from gateway.web.middleware import answer_errors
 from gateway.web.problems import problem_page
@@ -23,6 +26,7 @@ def make_app(gw: Gateway) -> web.Application:
     app[LIMITS] = Limits()
     app[ADMISSION] = Admission(gw.settings.server.callback_rate)
     app[STRANGERS] = Strangers()
+    app[TURNS] = defaultdict(asyncio.Lock)
     for route in ROUTES:
         app.router.add_route(route.method, route.path, serve(route))
     app.router.add_route("*", "/callbacks/{endpoint_id}", providers.receive)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from heapq import nlargest
+from functools import partial
+from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from gateway.core.errors import TenantError
 from gateway.core.views import DeliveryView
-from gateway.drivers.store.webhooks import DeliveryRow
+from gateway.drivers.store.reading import newest_of
+from gateway.drivers.store.webhooks import DeliveryRow, ListedDelivery
 from gateway.flows import redelivery
 from gateway.flows.context import Gateway
 from gateway.web.keys import GATEWAY
-from gateway.web.listing import page_of
-from gateway.web.operators import OperatorsRoute, asked, tenants_of
+from gateway.web.operators import OperatorsRoute, asked, page, tenants_of
 from gateway.web.route import Reply
 from gateway.web.webhooks import delivery_members, filter_of
 
@@ -37,14 +38,10 @@ class TenantsDeliveryList(msgspec.Struct, frozen=True, kw_only=True):
 
 async def deliveries(request: web.Request) -> Reply:
     """``GET /admin/v1/deliveries``: newest first, a page at a time."""
-    gw, query = request.app[GATEWAY], asked(request, FILTERS)
+    query = asked(request, FILTERS)
     wanted = filter_of(query)
-    one_more = msgspec.structs.replace(wanted, limit=wanted.limit + 1)
-    # Tenant by tenant: ids are ordered within a tenant only, as far as an index goes.
-    found = [row for tenant in tenants_of(request, query) for row in await gw.store.webhooks.newest(tenant, one_more)]
-    first = nlargest(one_more.limit, found, key=lambda row: row.id)
-    page, cursor = page_of(first, wanted.limit, lambda row: row.id)
-    return Reply(view=TenantsDeliveryList(data=[_view(row) for row in page], next_cursor=cursor))
+    read = partial(newest_of, tenants_of(request, query), request.app[GATEWAY].store.webhooks.newest)
+    return await page(request, read, wanted, _view, slice_of=wanted.limit + 1)
 
 
 async def redeliver(request: web.Request) -> Reply:
@@ -61,8 +58,8 @@ async def _owner(gw: Gateway, delivery_id: str) -> str:
     raise TenantError("not_found", "there is no such delivery")
 
 
-def _view(row: DeliveryRow) -> TenantsDelivery:
-    return TenantsDelivery(**delivery_members(row), tenant=row.tenant)
+def _view(row: DeliveryRow | ListedDelivery) -> dict[str, Any]:
+    return {**delivery_members(row), "tenant": row.tenant}
 
 
 ROUTES: tuple[OperatorsRoute, ...] = (

@@ -6,6 +6,7 @@ Nothing shown here holds a secret: the store has only keyed hashes of them, and 
 from __future__ import annotations
 
 import base64
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -19,8 +20,8 @@ from gateway.flows.effects import NAMES
 from gateway.flows.inbox import Order, Rejudged
 from gateway.flows.masks import Masks
 from gateway.web.keys import GATEWAY
-from gateway.web.listing import cursor_of, limit_of, one_of, page_of, time_of
-from gateway.web.operators import Actor, OperatorsRoute, actor_of, asked, body_of, tenants_of
+from gateway.web.listing import cursor_of, limit_of, one_of, time_of
+from gateway.web.operators import Actor, OperatorsRoute, actor_of, asked, body_of, page, tenants_of
 from gateway.web.route import Reply
 
 FILTERS = ("tenant", "account", "verdict", "payment_id", "since", "limit", "cursor")
@@ -125,18 +126,16 @@ def rejudged_view(made: Rejudged, *, dry_run: bool) -> RejudgedView:
 async def list_callbacks(request: web.Request) -> Reply:
     """``GET /admin/v1/inbox``."""
     query = asked(request, FILTERS)
-    limit = limit_of(query)
     wanted = InboxFilter(
-        limit=limit + 1,
+        limit=limit_of(query),
         cursor=cursor_of(query),
         account=query.get("account"),
         verdict=one_of("verdict", query, VERDICTS),
         payment_id=query.get("payment_id"),
         since=time_of("since", query),
     )
-    found = await inbox.newest(request.app[GATEWAY].store, tenants_of(request, query), wanted)
-    page, cursor = page_of(found, limit, lambda row: row.id)
-    return Reply(view=CallbackList(data=[callback_view(row) for row in page], next_cursor=cursor))
+    read = partial(inbox.newest, request.app[GATEWAY].store, tenants_of(request, query))
+    return await page(request, read, wanted, callback_view, slice_of=wanted.limit + 1)
 
 
 async def show_callback(request: web.Request) -> Reply:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import defaultdict
+
 from aiohttp import web
 
 from gateway.flows.context import Gateway
@@ -13,6 +16,8 @@ GATEWAY = web.AppKey("gateway", Gateway)
 LIMITS = web.AppKey("limits", Limits)
 ADMISSION = web.AppKey("admission", Admission)
 STRANGERS = web.AppKey("strangers", Strangers)
+TURNS = web.AppKey("turns", defaultdict[str, asyncio.Lock])
+"""By tenant: whoever makes one of its long lists holds it, and its others wait."""
 REQUEST_ID = web.RequestKey("request_id", str)
 OPERATOR = web.RequestKey("operator", str)
 """The id of the operators' key that was sent."""

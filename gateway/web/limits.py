@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import time
 from collections.abc import Callable
 
@@ -40,10 +41,10 @@ class Buckets:
         """How many seconds until so many tokens are there, when nobody else takes any; takes none."""
         return max(0.0, (cost - self._tokens(self._place(name), rate, self._clock())) / rate.per_second)
 
-    def charge(self, name: str, rate: Rate, cost: float = 1.0) -> None:
-        """Take tokens, also ones that are not there: they are missing later."""
+    def charge(self, name: str, rate: Rate, cost: float = 1.0, *, debt: float = math.inf) -> None:
+        """Take tokens, also ones that are not there: they are missing later, at most ``debt`` of them."""
         now, name = self._clock(), self._place(name)
-        tokens = self._tokens(name, rate, now) - cost
+        tokens = max(self._tokens(name, rate, now) - cost, -debt)
         self._buckets[name] = (tokens, now, now + (rate.burst - tokens) / rate.per_second)
 
     def _tokens(self, name: str, rate: Rate, now: float) -> float:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from gateway.core.errors import invalid
 from gateway.core.ids import uuid_of
+from gateway.core.views import PaymentView, payment_view
+from gateway.drivers.store.queries import Listed
+from gateway.drivers.store.reading import Section
 from gateway.web.route import Query
-
-T = TypeVar("T")
 
 DEFAULT_LIMIT, MOST = 50, 200
 TIME = {"type": "string", "format": "date-time"}
 LIMIT = ("how many", {"type": "integer", "minimum": 1, "maximum": MOST, "default": DEFAULT_LIMIT})
 CURSOR = "next_cursor of the page before"
+MOST_AT_ONCE = ("how many", {"type": "integer", "minimum": 1, "maximum": MOST, "default": MOST})
 
 
 def one_of(name: str, query: Mapping[str, str], allowed: Sequence[str]) -> str | None:
@@ -51,10 +53,18 @@ def cursor_of(query: Mapping[str, str]) -> str | None:
     return cursor
 
 
-def page_of(found: Sequence[T], limit: int, id_of: Callable[[T], str]) -> tuple[Sequence[T], str | None]:
-    """The page of rows of which one more than ``limit`` was asked for, and the cursor of the next; None on the last."""
-    page = found[:limit]
-    return page, id_of(page[-1]) if len(found) > limit else None
+def section_of(query: Mapping[str, str]) -> Section:
+    """``limit`` and ``cursor`` of a list that is short as a rule: without a limit the longest page.
+
+    Raises ``validation_failed``.
+    """
+    query = {"limit": str(MOST), **given(query)}
+    return Section(limit=limit_of(query), cursor=cursor_of(query))
+
+
+def listed_payment(listed: Listed) -> PaymentView:
+    """Show a payment in a list."""
+    return payment_view(listed.payment, listed.pending)
 
 
 def time_of(name: str, query: Mapping[str, str]) -> datetime | None:

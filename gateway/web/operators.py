@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
-from typing import Annotated, TypeVar
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from operator import attrgetter
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from aiohttp import web
 
 from gateway.core.card_data import refuse_card_data
 from gateway.core.errors import TenantError, invalid
+from gateway.drivers.store.reading import Section
 from gateway.flows.context import log
 from gateway.web.bearer import refuse_expired, sent_key_hash
 from gateway.web.keys import GATEWAY, IS_PROVED, OPERATOR, REQUEST_ID
 from gateway.web.listing import given
 from gateway.web.middleware import route_of
+from gateway.web.paging import SLICE, page_of
 from gateway.web.route import Reply, read_as, read_json, respond
 
 Actor = Annotated[str, msgspec.Meta(min_length=1, max_length=100)] | None
@@ -26,6 +29,8 @@ OperatorsRoute = tuple[str, str, Callable[[web.Request], Awaitable[Reply]]]
 _READING = ("GET", "HEAD")
 
 T = TypeVar("T", bound=msgspec.Struct)
+R = TypeVar("R")
+S = TypeVar("S", bound=Section)
 
 
 def with_key(handler: Callable[[web.Request], Awaitable[Reply]]) -> Callable[[web.Request], Awaitable[web.Response]]:
@@ -75,6 +80,20 @@ def asked(request: web.Request, known: Collection[str]) -> dict[str, str]:
         if name not in known:
             raise invalid((name, f"is not known; known are {', '.join(known)}"))
     return query
+
+
+async def page(
+    request: web.Request,
+    read: Callable[[S], Awaitable[Sequence[R]]],
+    wanted: S,
+    show: Callable[[R], Any],
+    *,
+    id_of: Callable[[R], str] = attrgetter("id"),
+    slice_of: int = SLICE,
+) -> Reply:
+    """One page of a list."""
+    most_bytes = request.app[GATEWAY].settings.limits.page_bytes
+    return Reply(view=await page_of(read, wanted, show, id_of=id_of, most_bytes=most_bytes, slice_of=slice_of))
 
 
 def tenants_of(request: web.Request, query: dict[str, str]) -> list[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,13 +18,18 @@ from gateway.core.documents import amount_hook
 from gateway.core.errors import TenantError, invalid
 from gateway.core.views import to_json
 from gateway.drivers.settings import Tenant
+from gateway.drivers.store.reading import Section
 from gateway.flows.context import Gateway
 from gateway.flows.once import Answer, Claim, refuse_other_request
 from gateway.web.bearer import refuse_expired, sent_key_hash
-from gateway.web.keys import GATEWAY, IS_PROVED, LIMITS
+from gateway.web.keys import GATEWAY, IS_PROVED, LIMITS, TURNS
+from gateway.web.paging import page_of
 
 BODY_LIMIT = 64 * 1024
 """Bytes of a tenant's request body."""
+
+ROWS_OF_ONE_REQUEST, BYTES_OF_ONE_REQUEST = 20, 8 * 1024
+"""What weighs as much as a request itself in a tenant's rate: rows shown or sent again, bytes of a body."""
 
 _KEY = re.compile(r'"?([A-Za-z0-9_-]{8,128})"?')
 _PLACE = re.compile(r"^(?P<what>.*?)(?: - at (?P<key>`key` in )?`(?P<path>\$[^`]*)`)?$", re.DOTALL)
@@ -31,6 +37,8 @@ _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(.*)`", re.DOTALL)
 
 T = TypeVar("T")
+R = TypeVar("R")
+S = TypeVar("S", bound=Section)
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +69,29 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     def payment_id(self) -> str:
         """The payment the path names."""
         return self.request.match_info["id"]
+
+    @property
+    def turn(self) -> asyncio.Lock:
+        """Held while something long is read or written for a tenant: one at a time, so that it delays no other."""
+        return self.request.app[TURNS][self.tenant.id]
+
+    def charge(self, rows: int) -> None:
+        """Weigh the request by the rows it has read or written."""
+        _charge(self.request, self.tenant, rows // ROWS_OF_ONE_REQUEST)
+
+    async def page(
+        self,
+        read: Callable[[S], Awaitable[Sequence[R]]],
+        wanted: S,
+        show: Callable[[R], Any],
+        *,
+        id_of: Callable[[R], str] = attrgetter("id"),
+    ) -> Reply:
+        """One page of a list, in the tenant's turn and weighed by what it shows."""
+        async with self.turn:
+            page = await page_of(read, wanted, show, id_of=id_of, most_bytes=self.gw.settings.limits.page_bytes)
+        self.charge(len(page.data))
+        return Reply(view=page)
 
     def body(self, wanted: type[T]) -> T:
         """The body as one of our types. Raises ``validation_failed`` naming the member."""
@@ -100,6 +131,7 @@ def serve(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]
             if wait:
                 raise TenantError("rate_limited", "too many requests", retry_after=wait)
         data = await read_json(request, gw.settings.timeouts.request_body) if route.body is not None else {}
+        _charge(request, tenant, request.content.total_bytes // BYTES_OF_ONE_REQUEST)
         call = Call(gw=gw, tenant=tenant, request=request, route=route, data=data)
         try:
             return respond(await route.handler(call))
@@ -109,6 +141,12 @@ def serve(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]
             raise
 
     return handle
+
+
+def _charge(request: web.Request, tenant: Tenant, tokens: int) -> None:
+    if tokens and tenant.rate_limit is not None:
+        rate = tenant.rate_limit
+        request.app[LIMITS].tenants.charge(tenant.id, rate, tokens, debt=rate.burst)
 
 
 def respond(reply: Reply | Answer) -> web.Response:

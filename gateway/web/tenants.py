@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
+from operator import attrgetter, itemgetter
 
 import msgspec
 
@@ -17,6 +19,7 @@ from gateway.core.views import (
     RefundWithPayment,
     event_view,
     payment_view,
+    refund_with_payment,
 )
 from gateway.drivers.settings import Rate
 from gateway.drivers.store.queries import PaymentFilter
@@ -25,7 +28,20 @@ from gateway.flows import create as create_flow
 from gateway.flows.once import Answer
 from gateway.web import catalogue, webhooks
 from gateway.web.keys import LIMITS
-from gateway.web.listing import CURSOR, LIMIT, TIME, cursor_of, described, given, limit_of, one_of, page_of, time_of
+from gateway.web.listing import (
+    CURSOR,
+    LIMIT,
+    MOST_AT_ONCE,
+    TIME,
+    cursor_of,
+    described,
+    given,
+    limit_of,
+    listed_payment,
+    one_of,
+    section_of,
+    time_of,
+)
 from gateway.web.route import Call, Reply, Route
 
 SYNC_RATE = Rate(per_second=1, burst=5)
@@ -40,15 +56,17 @@ class PaymentList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RefundList(msgspec.Struct, frozen=True, kw_only=True):
-    """A payment's refunds, oldest first."""
+    """One page of a payment's refunds, oldest first; ``next_cursor`` is null on the last."""
 
     data: list[RefundWithPayment]
+    next_cursor: str | None
 
 
 class EventList(msgspec.Struct, frozen=True, kw_only=True):
-    """A payment's timeline, oldest first."""
+    """One page of a payment's timeline, oldest first; ``next_cursor`` is null on the last."""
 
     data: list[EventView]
+    next_cursor: str | None
 
 
 async def create(call: Call) -> Answer:
@@ -86,28 +104,35 @@ async def refund(call: Call) -> Answer:
 
 async def refunds(call: Call) -> Reply:
     """``GET /v1/payments/{id}/refunds``."""
-    return Reply(view=RefundList(data=await change.refunds_of(call.gw, call.tenant.id, call.payment_id)))
+    listed = await change.find_summary(call.gw, call.tenant.id, call.payment_id)
+    return await call.page(
+        partial(call.gw.store.refunds, call.tenant.id, call.payment_id),
+        section_of(call.request.query),
+        partial(refund_with_payment, listed.payment, listed.pending),
+    )
 
 
 async def read(call: Call) -> Reply:
     """``GET /v1/payments/{id}``."""
-    loaded = await change.find(call.gw, call.tenant.id, call.payment_id)
-    return Reply(view=payment_view(loaded.payment, loaded.pending))
+    listed = await change.find_summary(call.gw, call.tenant.id, call.payment_id)
+    return Reply(view=payment_view(listed.payment, listed.pending))
 
 
 async def list_payments(call: Call) -> Reply:
     """``GET /v1/payments``: newest first, a page at a time."""
-    wanted = filter_of(call.request.query)
-    found = await call.gw.store.payments(call.tenant.id, msgspec.structs.replace(wanted, limit=wanted.limit + 1))
-    page, cursor = page_of(found, wanted.limit, lambda one: one.payment.id)
-    return Reply(view=PaymentList(data=[payment_view(one.payment, one.pending) for one in page], next_cursor=cursor))
+    return await call.page(
+        partial(call.gw.store.payments, call.tenant.id),
+        filter_of(call.request.query),
+        listed_payment,
+        id_of=attrgetter("payment.id"),
+    )
 
 
 async def sync(call: Call) -> Reply:
     """``POST /v1/payments/{id}/sync``: ask the provider now."""
     call.body(EmptyBody)
-    loaded = await change.find(call.gw, call.tenant.id, call.payment_id)
-    entry = call.gw.entry(loaded.payment)
+    listed = await change.find_summary(call.gw, call.tenant.id, call.payment_id)
+    entry = call.gw.entry(listed.payment)
     if FetchPayment not in entry.provider.commands:
         raise TenantError("unsupported_by_provider", f"{entry.provider.name} answers no lookups")
     wait = call.request.app[LIMITS].syncs.take(call.payment_id, SYNC_RATE)
@@ -119,9 +144,13 @@ async def sync(call: Call) -> Reply:
 
 async def events(call: Call) -> Reply:
     """``GET /v1/payments/{id}/events``."""
-    loaded = await change.find(call.gw, call.tenant.id, call.payment_id)
-    rows = await call.gw.store.events(call.tenant.id, loaded.payment.id)
-    return Reply(view=EventList(data=[event_view(identifier, event) for identifier, event in rows]))
+    await change.find_summary(call.gw, call.tenant.id, call.payment_id)
+    return await call.page(
+        partial(call.gw.store.events, call.tenant.id, call.payment_id),
+        section_of(call.request.query),
+        lambda row: event_view(*row),
+        id_of=itemgetter(0),
+    )
 
 
 async def accounts(call: Call) -> Reply:
@@ -156,6 +185,7 @@ def filter_of(query: Mapping[str, str]) -> PaymentFilter:
     )
 
 
+_SECTION = described(limit=MOST_AT_ONCE, cursor=CURSOR)
 _COMMAND_CODES = (
     "not_found",
     "unsupported_by_provider",
@@ -259,7 +289,8 @@ ROUTES: tuple[Route, ...] = (
         handler=refunds,
         summary="List a payment's refunds",
         answers={200: RefundList},
-        codes=("not_found",),
+        query=_SECTION,
+        codes=("not_found", "validation_failed"),
     ),
     Route(
         method="POST",
@@ -276,7 +307,8 @@ ROUTES: tuple[Route, ...] = (
         handler=events,
         summary="Read a payment's timeline",
         answers={200: EventList},
-        codes=("not_found",),
+        query=_SECTION,
+        codes=("not_found", "validation_failed"),
     ),
     Route(
         method="GET",

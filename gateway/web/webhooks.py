@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 from gateway.core.requests import EmptyBody
-from gateway.core.views import AttemptView, DeliveryView, EndpointView, rfc3339
+from gateway.core.views import DeliveryView, EndpointView, rfc3339
 from gateway.drivers.store.reading import moment
-from gateway.drivers.store.webhooks import STATUSES, DeliveryFilter, DeliveryRow, Wanted
+from gateway.drivers.store.webhooks import STATUSES, DeliveryFilter, DeliveryRow, ListedDelivery, Wanted
 from gateway.flows import redelivery
 from gateway.flows.redelivery import Listening
-from gateway.web.listing import CURSOR, LIMIT, cursor_of, described, given, limit_of, one_of, page_of
+from gateway.web.listing import CURSOR, LIMIT, cursor_of, described, given, limit_of, one_of
 from gateway.web.route import Call, Reply, Route
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -55,25 +56,24 @@ class EnabledEndpoint(EndpointView, frozen=True, kw_only=True):
 
 async def list_deliveries(call: Call) -> Reply:
     """``GET /v1/webhooks/deliveries``: newest first, a page at a time."""
-    wanted = filter_of(call.request.query)
-    one_more = msgspec.structs.replace(wanted, limit=wanted.limit + 1)
-    found = await call.gw.store.webhooks.newest(call.tenant.id, one_more)
-    page, cursor = page_of(found, wanted.limit, lambda row: row.id)
-    return Reply(view=DeliveryList(data=[DeliveryView(**delivery_members(row)) for row in page], next_cursor=cursor))
+    read = partial(call.gw.store.webhooks.newest, call.tenant.id)
+    return await call.page(read, filter_of(call.request.query), delivery_members)
 
 
 async def redeliver(call: Call) -> Reply:
     """``POST /v1/webhooks/deliveries/{id}/redeliver``."""
     call.body(EmptyBody)
     row = await redelivery.send_one_again(call.gw, call.tenant.id, call.request.match_info["id"])
-    return Reply(view=DeliveryView(**delivery_members(row)), status=202)
+    return Reply(view=delivery_members(row), status=202)
 
 
 async def redeliver_many(call: Call) -> Reply:
     """``POST /v1/webhooks/redeliver``."""
     body = call.body(RedeliverBody)
     wanted = Wanted(status=body.status, created_after=body.created_after, created_before=body.created_before)
-    count = await redelivery.send_many_again(call.gw, call.tenant.id, wanted)
+    async with call.turn:
+        count = await redelivery.send_many_again(call.gw, call.tenant.id, wanted)
+    call.charge(count)
     return Reply(view=Redelivered(count=count), status=202)
 
 
@@ -81,7 +81,7 @@ async def send_test(call: Call) -> Reply:
     """``POST /v1/webhooks/test``."""
     call.body(EmptyBody)
     row = await redelivery.send_test(call.gw, call.tenant.id)
-    return Reply(view=DeliveryView(**delivery_members(row)), status=202)
+    return Reply(view=delivery_members(row), status=202)
 
 
 async def read_endpoint(call: Call) -> Reply:
@@ -93,7 +93,9 @@ async def read_endpoint(call: Call) -> Reply:
 async def enable(call: Call) -> Reply:
     """``POST /v1/webhooks/enable``."""
     body = call.body(EnableBody)
-    count = await redelivery.enable(call.gw, call.tenant.id, redeliver=body.redeliver)
+    async with call.turn:
+        count = await redelivery.enable(call.gw, call.tenant.id, redeliver=body.redeliver)
+    call.charge(count)
     found = await redelivery.endpoint_of(call.gw, call.tenant.id)
     return Reply(view=EnabledEndpoint(**_endpoint_members(found), redelivered=count))
 
@@ -109,15 +111,15 @@ def filter_of(query: Mapping[str, str]) -> DeliveryFilter:
     )
 
 
-def delivery_members(row: DeliveryRow) -> dict[str, Any]:
-    """The members of a delivery's view."""
+def delivery_members(row: DeliveryRow | ListedDelivery) -> dict[str, Any]:
+    """What is shown of a delivery: the members of ``DeliveryView``."""
     return {
         "id": row.id,
         "type": row.type,
         "payment_id": row.payment_id,
         "status": row.status,
         "next_attempt_at": _time(row.next_attempt_at),
-        "attempts": msgspec.convert(row.attempts, list[AttemptView]),
+        "attempts": row.attempts,
     }
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.money import Amount
-from gateway.core.strictjson import MAX_NESTING, JsonNumber, NotStrictJson, dumps, loads, loads_exact
+from gateway.core.strictjson import MAX_NESTING, JsonNumber, NotStrictJson, _nesting_over, dumps, loads, loads_exact
 
 BOTH = pytest.mark.parametrize("read", [loads, loads_exact])
 
@@ -77,6 +77,27 @@ def test_brackets_that_do_not_nest_are_no_depth(read: Callable[[bytes], Any]) ->
     assert read(b'"' + b"[" * 200 + b'"') == "[" * 200
     assert read(b'"\\"' + b"{" * 200 + b'"') == '"' + "{" * 200
     assert len(read(b"[" + b",".join([b"[]"] * 200) + b"]")) == 200
+
+
+def deepest(text: str) -> int:
+    """How deep brackets nest outside of strings, character by character."""
+    depth = most = 0
+    in_string = is_escaped = False
+    for character in text:
+        if in_string:
+            is_escaped, in_string = character == "\\" and not is_escaped, character != '"' or is_escaped
+        elif character == '"':
+            in_string = True
+        else:
+            depth += (character in "[{") - (character in "]}")
+            most = max(most, depth)
+    return most
+
+
+@given(st.text(alphabet='[]{}"\\a\n', max_size=60), st.integers(0, 5))
+def test_depth_is_counted_outside_of_strings(text: str, limit: int) -> None:
+    """Whatever stands in strings, ended or not, escaped or not, the depth is what a walk finds."""
+    assert _nesting_over(text, limit) == (deepest(text) > limit)
 
 
 def test_escaped_pairs_are_text() -> None:

@@ -17,6 +17,7 @@ from gateway.core.payment import Review, ReviewReason, State, Status
 from gateway.core.views import payment_view
 from gateway.drivers.store import inbox, statements
 from gateway.drivers.store.queries import Loaded, PaymentFilter, Store
+from gateway.drivers.store.reading import Section
 from gateway.drivers.store.sqlite import open_sqlite
 from gateway.drivers.store.statements import Statement, milliseconds
 from tests.core.core_parts import AT, LATER, make_operation
@@ -532,8 +533,11 @@ async def test_reviews(store: Store) -> None:
     flag = Review(reason=ReviewReason.AMOUNT, since=AT)
     await settled(store, 2, State.AUTHORIZED, review=flag)
     await settled(store, 3, State.AUTHORIZED, review=flag)
-    assert [loaded.payment.id for loaded in await store.reviews(["acme", "globex"])] == ["pay_003", "pay_002"]
-    assert await store.reviews(["globex"]) == []
+    assert [loaded.payment.id for loaded in await store.reviews(["acme", "globex"], Section(limit=9))] == [
+        "pay_003",
+        "pay_002",
+    ]
+    assert await store.reviews(["globex"], Section(limit=9)) == []
 
 
 async def test_accounts_in_use(store: Store) -> None:

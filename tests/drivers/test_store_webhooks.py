@@ -205,7 +205,8 @@ async def test_a_disabled_endpoint_has_no_line(store: Store) -> None:
     await store.commit([webhooks.bury("acme", ENDPOINT, 9)])
     assert not await store.webhooks.are_waiting("acme")
     dead = await store.webhooks.newest("acme", DeliveryFilter(limit=9, status="dead"))
-    assert [(row.event_id, row.died_of, row.next_attempt_at) for row in dead] == [
+    found = [await store.webhooks.find("acme", row.id) for row in dead]
+    assert [row and (row.event_id, row.died_of, row.next_attempt_at) for row in found] == [
         (f"evt_{number}", "disabled", None) for number in (3, 2, 1)
     ]
 

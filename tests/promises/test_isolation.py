@@ -119,13 +119,14 @@ async def test_a_foreign_name_in_a_query_finds_what_a_missing_one_finds(
     beside: Neighbours, key: tuple[str, str], row: Row, tenant: str
 ) -> None:
     """A filter or a cursor that names something of another tenant answers as one that names nothing."""
+    path = filled(key[1], beside.things[tenant][row.path_names][0]) if row.path_names else key[1]
     for parameter, kind in row.query.items():
         for other in TENANTS:
             if kind is None or other == tenant:
                 continue
             for name in beside.things[other][kind]:
                 answers = [
-                    shown(await beside.ask(key[0], f"{key[1]}?{parameter}={one}", tenant=tenant))
+                    shown(await beside.ask(key[0], f"{path}?{parameter}={one}", tenant=tenant))
                     for one in (name, neighbour_of(name))
                 ]
                 assert answers[0] == answers[1], (parameter, name)

@@ -17,7 +17,7 @@ from gateway.core.errors import Reason
 from gateway.core.facts import Event
 from gateway.core.wire import Callback, Headers
 from gateway.drivers.store.engine import Engine
-from gateway.drivers.store.reading import columns, members, optional_moment, where
+from gateway.drivers.store.reading import Section, columns, members, optional_moment, where
 from gateway.drivers.store.statements import Statement, marks, milliseconds, optional_milliseconds
 from gateway.drivers.store.usage import octets, size_of_row
 
@@ -79,11 +79,9 @@ class StoredCallback(InboxRow, frozen=True, kw_only=True):
         return bool(self.body) or self.size == 0
 
 
-class InboxFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """What a list shows: newest first, at most ``limit``, below ``cursor`` (a row's id), received since ``since``."""
+class InboxFilter(Section, frozen=True, kw_only=True):
+    """Which stored callbacks a list shows, newest first, received since ``since``."""
 
-    limit: int
-    cursor: str | None = None
     account: str | None = None
     verdict: str | None = None
     payment_id: str | None = None

@@ -14,7 +14,7 @@ from gateway.core.payment import Operation, OperationSummary, Payment, PaymentEv
 from gateway.drivers.store.engine import Engine
 from gateway.drivers.store.inbox import Inbox
 from gateway.drivers.store.moments import Moments
-from gateway.drivers.store.reading import made_of, where
+from gateway.drivers.store.reading import Section, made_of, where
 from gateway.drivers.store.statements import heartbeat, marks, milliseconds, optional_milliseconds
 from gateway.drivers.store.webhooks import Webhooks
 
@@ -38,6 +38,15 @@ class Listed(msgspec.Struct, frozen=True):
     pending: OperationSummary | None
 
 
+class OpenOperation(OperationSummary, frozen=True, kw_only=True):
+    """What operators are shown of an operation without an outcome."""
+
+    tenant: str
+    payment_id: str
+    note: str | None = None
+    created_at: datetime
+
+
 class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
     """An idempotency row. ``answer`` is None while its operation is open; ``created_at`` in Unix milliseconds."""
 
@@ -58,11 +67,9 @@ class AgendaRow(msgspec.Struct, frozen=True, kw_only=True):
     tries: int
 
 
-class PaymentFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """What a list shows: newest first, at most ``limit``, below ``cursor`` (a payment id)."""
+class PaymentFilter(Section, frozen=True, kw_only=True):
+    """Which payments a list shows, newest first."""
 
-    limit: int
-    cursor: str | None = None
     merchant_reference: str | None = None
     state: str | None = None
     account: str | None = None
@@ -70,6 +77,10 @@ class PaymentFilter(msgspec.Struct, frozen=True, kw_only=True):
     created_before: datetime | None = None
 
 
+NO_LIMIT = 2**31
+
+_OPEN = "SELECT doc FROM operations WHERE status IN ('sending', 'unknown') AND status = ?"
+_open_operation = msgspec.json.Decoder(OpenOperation)
 _WITH_OPERATION = "FROM payments p LEFT JOIN operations o ON o.tenant = p.tenant AND o.id = p.open_operation"
 _LOADED = f"SELECT p.doc, p.purchase, o.doc {_WITH_OPERATION}"
 _LISTED = f"SELECT p.doc, o.id, o.kind, o.status {_WITH_OPERATION}"
@@ -128,6 +139,15 @@ class Store:
         )
         return [documents.operation(doc) for (doc,) in rows]
 
+    async def refunds(self, tenant: str, payment_id: str, wanted: Section) -> list[Operation]:
+        """Refunds of a payment, oldest first."""
+        conditions, values = where(("tenant = ?", tenant), ("payment_id = ?", payment_id), ("id > ?", wanted.cursor))
+        rows = await self._engine.rows(
+            f"SELECT doc FROM operations WHERE {conditions} AND kind = 'refund' ORDER BY id LIMIT ?",  # noqa: S608  # our own words
+            (*values, wanted.limit),
+        )
+        return [documents.operation(doc) for (doc,) in rows]
+
     async def key(self, tenant: str, idempotency_key: str) -> KeyRow | None:
         """The row of an idempotency key."""
         rows = await self._engine.rows(
@@ -162,10 +182,18 @@ class Store:
         )
         return str(rows[0][0]) if rows else None
 
-    async def events(self, tenant: str, payment_id: str) -> list[tuple[str, PaymentEvent]]:
-        """The timeline: (event id, event) in version order."""
+    async def events(
+        self, tenant: str, payment_id: str, wanted: Section | None = None
+    ) -> list[tuple[str, PaymentEvent]]:
+        """The timeline, or a part of it: (event id, event) in version order."""
+        wanted = wanted or Section(limit=NO_LIMIT)
+        beyond = "version > (SELECT version FROM events WHERE tenant = ? AND payment_id = ? AND id = ?)"
+        conditions, values = (
+            ("", ()) if wanted.cursor is None else (f" AND {beyond}", (tenant, payment_id, wanted.cursor))
+        )
         rows = await self._engine.rows(
-            "SELECT id, doc FROM events WHERE tenant = ? AND payment_id = ? ORDER BY version", (tenant, payment_id)
+            f"SELECT id, doc FROM events WHERE tenant = ? AND payment_id = ?{conditions} ORDER BY version LIMIT ?",  # noqa: S608  # our own words
+            (tenant, payment_id, *values, wanted.limit),
         )
         return [(identifier, documents.event(doc)) for identifier, doc in rows]
 
@@ -210,18 +238,31 @@ class Store:
         )
         return [(tenant, account, provider, method) for tenant, account, provider, method in rows]
 
-    async def reviews(self, tenants: Sequence[str]) -> list[Loaded]:
+    async def reviews(self, tenants: Sequence[str], wanted: Section) -> list[Listed]:
         """Payments that a person must look at, newest first."""
-        theirs = f"p.review IS NOT NULL AND p.tenant IN ({marks(tenants)})"
-        rows = await self._engine.rows(f"{_LOADED} WHERE {theirs} ORDER BY p.id DESC", tuple(tenants))
-        return [_loaded(row) for row in rows]
+        conditions, values = where(("p.id < ?", wanted.cursor))
+        theirs = f"p.review IS NOT NULL AND p.tenant IN ({marks(tenants)}){conditions and ' AND '}{conditions}"
+        rows = await self._engine.rows(
+            f"{_LISTED} WHERE {theirs} ORDER BY p.id DESC LIMIT ?", (*tenants, *values, wanted.limit)
+        )
+        return [_listed(row) for row in rows]
 
     async def open_operations(self, status: str) -> list[Operation]:
         """Operations without an outcome, oldest first."""
-        rows = await self._engine.rows(
-            "SELECT doc FROM operations WHERE status IN ('sending', 'unknown') AND status = ? ORDER BY id", (status,)
-        )
+        rows = await self._engine.rows(f"{_OPEN} ORDER BY id", (status,))
         return [documents.operation(doc) for (doc,) in rows]
+
+    async def list_open_operations(self, status: str, wanted: Section) -> list[OpenOperation]:
+        """What is shown of operations without an outcome, oldest first."""
+        rows = await self._engine.rows(
+            f"{_OPEN} AND id > ? ORDER BY id LIMIT ?", (status, wanted.cursor or "", wanted.limit)
+        )
+        return [_open_operation.decode(doc) for (doc,) in rows]
+
+    async def open_operation(self, status: str, operation_id: str) -> Operation | None:
+        """One operation without an outcome, of any tenant."""
+        rows = await self._engine.rows(f"{_OPEN} AND id = ?", (status, operation_id))
+        return documents.operation(rows[0][0]) if rows else None
 
 
 def _loaded(row: tuple[Any, ...]) -> Loaded:

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from heapq import nlargest
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from gateway.drivers.store.statements import EPOCH
 
 Row = TypeVar("Row", bound=msgspec.Struct)
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True):
+    """The part of a list that is read: at most ``limit`` rows beyond ``cursor``, the id of the last row before them."""
+
+    limit: int
+    cursor: str | None = None
+
+
+class _WithId(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+S = TypeVar("S", bound=Section)
+Listed = TypeVar("Listed", bound=_WithId)
 
 
 def where(*conditions: tuple[str, Any]) -> tuple[str, tuple[Any, ...]]:
@@ -32,6 +49,17 @@ def members(kind: type[msgspec.Struct], row: Sequence[Any]) -> dict[str, Any]:
 def made_of(kind: type[Row], row: Sequence[Any]) -> Row:
     """A row of the columns of a Struct as that Struct."""
     return kind(**members(kind, row))
+
+
+async def newest_of(
+    tenants: Sequence[str], newest: Callable[[str, S], Awaitable[Sequence[Listed]]], wanted: S
+) -> list[Listed]:
+    """The newest rows of several tenants: ids are time-ordered, also across tenants.
+
+    Each tenant is read by itself, as an index has its rows.
+    """
+    found = [row for tenant in tenants for row in await newest(tenant, wanted)]
+    return nlargest(wanted.limit, found, key=lambda row: row.id)
 
 
 def moment(at: int) -> datetime:

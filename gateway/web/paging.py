@@ -1,0 +1,56 @@
+"""Pages of lists: read in slices, each row encoded at once, until page or bytes are full, or nothing is left.
+
+So a page costs what it shows, and between two slices the loop serves others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from operator import attrgetter
+from typing import Any, TypeVar
+
+import msgspec
+
+from gateway.drivers.store.reading import Section
+
+SLICE = 20
+"""Rows that are read and encoded without a pause."""
+
+ENVELOPE = 100
+"""Bytes of a page beside its rows, at most."""
+
+T = TypeVar("T")
+S = TypeVar("S", bound=Section)
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows as they are sent, and the cursor of the next page; None on the last."""
+
+    data: list[msgspec.Raw]
+    next_cursor: str | None
+
+
+async def page_of(
+    read: Callable[[S], Awaitable[Sequence[T]]],
+    wanted: S,
+    show: Callable[[T], Any],
+    *,
+    id_of: Callable[[T], str] = attrgetter("id"),
+    most_bytes: int,
+    slice_of: int = SLICE,
+) -> Page:
+    """Read one page; every page has a row if there is one, however large."""
+    data: list[msgspec.Raw] = []
+    size, last = ENVELOPE, wanted.cursor
+    while True:
+        asked = min(slice_of, wanted.limit + 1 - len(data))  # one more than is shown tells whether there are more
+        found = await read(msgspec.structs.replace(wanted, cursor=last, limit=asked))
+        for row in found:
+            shown = msgspec.json.encode(show(row))
+            size += len(shown) + 1
+            if len(data) == wanted.limit or (data and size > most_bytes):
+                return Page(data=data, next_cursor=last)
+            data.append(msgspec.Raw(shown))
+            last = id_of(row)
+        if len(found) < asked:
+            return Page(data=data, next_cursor=None)
