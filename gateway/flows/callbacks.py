@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from gateway.core.errors import CallbackRejected, Reason, Unavailable
 from gateway.core.facts import Busy, Event, Hint, Recorded, Refused, Repeated, Verdict
-from gateway.core.wire import Callback, Headers
+from gateway.core.wire import Callback, Headers, HttpResponse
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import inbox, statements
 from gateway.drivers.store.statements import Statement, milliseconds
@@ -88,6 +88,11 @@ async def refuse_unread(gw: Gateway, entry: AccountEntry, callback: Callback, *,
         if rejected.reason in (Reason.METHOD, Reason.MEDIA_TYPE):
             reason, detail = rejected.reason, rejected.detail
     return await refuse(gw, arrived(gw, entry, callback, size=size), reason, detail)
+
+
+def answer(entry: AccountEntry, verdict: Verdict, callback: Callback) -> HttpResponse:
+    """Let the plugin word the verdict, after the commit."""
+    return plugin.answer(entry, verdict, replace(callback, config=entry.account.config))
 
 
 async def take_event(gw: Gateway, entry: AccountEntry, callback: Callback, event: Event) -> Verdict:

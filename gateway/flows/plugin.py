@@ -13,8 +13,6 @@ from functools import partial
 from pathlib import PurePath
 from typing import Any, TypeVar
 
-from msgspec.structs import replace
-
 from gateway.core.checks import every, instance, mapping, optional, struct, text, type_name
 from gateway.core.commands import Command, FetchPayment
 from gateway.core.errors import CallbackRejected, GatewayError, OutcomeUnknown, ProviderError, Reason
@@ -57,7 +55,7 @@ def parse(gw: Gateway, entry: AccountEntry, command: Command, response: HttpResp
     try:
         return _called(entry, "parse", judge, command, response, entry.account, expected=ProviderError)
     except ProviderError as unread:
-        raise OutcomeUnknown(cleaning.sentence(gw, entry, str(unread)) or "unreadable") from None
+        raise OutcomeUnknown(_said(gw, entry, unread) or "unreadable") from None
     except _Fault as fault:
         raise OutcomeUnknown(f"plugin_error {fault}") from None
 
@@ -71,8 +69,7 @@ def verify(gw: Gateway, entry: AccountEntry, callback: Callback) -> Event | Hint
     try:
         return _called(entry, "verify", judge, callback, entry.account, expected=CallbackRejected)
     except CallbackRejected as rejected:
-        is_known = isinstance(rejected.reason, Reason)
-        reason = rejected.reason if is_known else Reason.UNAUTHENTIC
+        reason = rejected.reason if isinstance(rejected.reason, Reason) else Reason.UNAUTHENTIC
         raise CallbackRejected(reason, cleaning.sentence(gw, entry, rejected.detail)) from None
     except _Fault as fault:
         raise CallbackRejected(Reason.UNAUTHENTIC, f"the plugin failed to verify: {fault}") from None
@@ -88,7 +85,7 @@ def answer(entry: AccountEntry, verdict: Verdict, callback: Callback) -> HttpRes
         return made
 
     try:
-        return _called(entry, "answer", judge, verdict, replace(callback, config=entry.account.config))
+        return _called(entry, "answer", judge, verdict, callback)
     except _Fault:
         return HttpResponse(status=400 if isinstance(verdict, Refused) else 503)
 
@@ -143,9 +140,14 @@ def _ahead(gw: Gateway, entry: AccountEntry, member: str, judge: Callable[[Any],
     try:
         return _called(entry, member, judge, *given, expected=ProviderError)
     except ProviderError as problem:
-        raise ProviderError(cleaning.sentence(gw, entry, str(problem))) from None
+        raise ProviderError(_said(gw, entry, problem)) from None
     except _Fault as fault:
         raise ProviderError(f"the plugin failed: {fault}") from None
+
+
+def _said(gw: Gateway, entry: AccountEntry, problem: ProviderError) -> str:
+    """What an error of a plugin says: its argument, since its ``__str__`` may be the plugin's own code."""
+    return cleaning.sentence(gw, entry, problem.args[0] if problem.args else "")
 
 
 def _place(broken: BaseException) -> str:

@@ -14,7 +14,7 @@ from gateway.core.ids import with_prefix
 from gateway.core.signing import read_token
 from gateway.core.wire import Callback, header_text
 from gateway.drivers.settings import AccountEntry
-from gateway.flows import callbacks, plugin
+from gateway.flows import callbacks
 from gateway.flows.callbacks import Admit
 from gateway.flows.context import Gateway, log
 from gateway.flows.lookup import hint_work
@@ -47,7 +47,7 @@ async def receive(request: web.Request) -> web.StreamResponse:
         request[IS_PROVED] = True
     if head.suffix in BROWSER and head.payment_id is not None:
         return await _send_browser_on(request, gw, entry, head.payment_id, head.suffix, verdict)
-    answer = plugin.answer(entry, verdict, callback)
+    answer = callbacks.answer(entry, verdict, callback)
     return web.Response(status=answer.status, body=answer.body or None, headers=list(answer.headers))
 
 
