@@ -6,14 +6,23 @@ CASES ?= 100000
 BIN := .venv/bin
 ATTACKS := $(basename $(notdir $(wildcard tests/attacks/[a-z]*.py)))
 READY := .venv/.ready
+FLOORS := .venv-floors
+AUDIT := .venv-audit
 
-.PHONY: demo test check format serve bench crashes simulation sabotage fuzz attacks clean
+.PHONY: demo test test-floors audit check format serve bench crashes simulation sabotage fuzz attacks clean
 
 demo: $(READY)  ## the whole story on this machine: gateway, both simulators, payments through both
 	$(BIN)/gateway demo
 
 test: $(READY)  ## all tests
 	$(BIN)/python -m pytest -n 2
+
+test-floors: $(FLOORS)/.ready  ## all tests on exactly the minimum versions that pyproject.toml declares
+	$(FLOORS)/bin/python -m pytest -n 2
+
+audit: $(READY)  ## known weaknesses of what is installed; ends with 2 where PyPI's advisories cannot be asked
+	test -x $(AUDIT)/bin/pip-audit || { $(PYTHON) -m venv $(AUDIT) && $(AUDIT)/bin/python -m pip install --quiet pip-audit; }
+	$(BIN)/python -m tests.audit $(AUDIT)/bin/pip-audit
 
 check: $(READY)  ## layout, lint and types; changes nothing
 	$(BIN)/ruff format --check .
@@ -46,10 +55,16 @@ attacks: $(READY)  ## hostile strangers, neighbours and far sides against a runn
 	for attack in $(ATTACKS); do $(BIN)/python -m tests.attacks.$$attack || exit 1; done
 
 clean:
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv $(FLOORS) $(AUDIT) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	touch $@
+
+$(FLOORS)/.ready: pyproject.toml tests/minimums.py
+	test -x $(FLOORS)/bin/python || $(PYTHON) -m venv $(FLOORS)
+	$(PYTHON) -m tests.minimums > $(FLOORS)/constraints.txt
+	$(FLOORS)/bin/python -m pip install --quiet --constraint $(FLOORS)/constraints.txt -e '.[test]'
 	touch $@

@@ -40,12 +40,16 @@ class Faults(msgspec.Struct, forbid_unknown_fields=True):
 
     delay_ms: int = 0
     status: int | None = None
-    result: Literal[False] | None = None
+    result: bool | None = None
     silence: Literal["before_effect", "after_effect"] | None = None
     malformed: bool = False
     early_callback: bool = False
     duplicate_callback: bool = False
     times: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.result:
+            raise ValueError("result can only be false")
 
     def changes_api1(self) -> bool:
         """Whether answers to API-1 are changed."""
