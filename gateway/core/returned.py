@@ -34,7 +34,7 @@ from gateway.core.money import Money
 from gateway.core.payment import State
 from gateway.core.rules import Actual, Exact, Rules, Tolerance
 from gateway.core.secret import Secret
-from gateway.core.wire import HttpRequest, HttpResponse, absolute_url
+from gateway.core.wire import HttpRequest, HttpResponse, absolute_url, page_url
 
 LONGEST_ID = 1024
 """Characters of an id that is stored or compared."""
@@ -53,7 +53,6 @@ FRAMING = frozenset(
 )
 """Headers that say where a message ends or what becomes of its connection: they are ours to write."""
 
-_VISIBLE = re.compile(r"[!-~]+")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
 _HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]{0,8192}")
 
@@ -81,11 +80,11 @@ def request(value: Any, *, development: bool) -> HttpRequest:
 def page_problem(url: str, *, development: bool) -> str | None:
     """What is wrong with the address of a page that customers are sent to. A fragment is allowed."""
     try:
-        parts = absolute_url(url.partition("#")[0])
+        parts = page_url(url)
     except ValueError as problem:
         return str(problem)
-    if len(url) > LONGEST_PAGE or _VISIBLE.fullmatch(url) is None or "\\" in url:
-        return f"must be visible ASCII without a backslash, at most {LONGEST_PAGE} characters"
+    if len(url) > LONGEST_PAGE:
+        return f"must have at most {LONGEST_PAGE} characters"
     return None if development or parts.scheme == "https" else "must be https (http needs server.development: true)"
 
 

@@ -51,7 +51,7 @@ def url_problems(field: str, url: str | None, origins: Collection[str]) -> Probl
     """A browser is only sent to an origin the tenant registered (``return_origins``)."""
     if url is None:
         return []
-    if "\\" in url or origin_of(url) not in origins:
+    if origin_of(url) not in origins:
         return [(field, "is not on an origin registered for this tenant")]
     return []
 

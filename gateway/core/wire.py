@@ -11,7 +11,8 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
-_VISIBLE = re.compile(r"[!-~]+")
+_URL_TEXT = re.compile(r"[!-\[\]-~]+")
+"""Visible ASCII without the backslash, which browsers take for a slash."""
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -41,26 +42,35 @@ def url_for_log(url: str) -> str:
     return url.partition("?")[0].partition("#")[0]
 
 
-def absolute_url(text: str) -> SplitResult:
-    """The parts of an absolute http(s) URL in visible ASCII, without user-info and fragment. Raises ``ValueError``."""
+def page_url(text: str) -> SplitResult:
+    """The parts of an absolute http(s) URL without user-info; all of it, a fragment too, is visible ASCII.
+
+    The whole will stand in a header some day. Raises ``ValueError``.
+    """
     try:
         parts = urlsplit(text)
         usable = parts.port != 0 and bool(parts.hostname) and parts.scheme in ("http", "https")
     except ValueError:
         usable = False
-    if not usable or _VISIBLE.fullmatch(text) is None:
+    if not usable or _URL_TEXT.fullmatch(text) is None:
         raise ValueError("must be an absolute URL such as https://shop.example/path")
     if "@" in parts.netloc:
         raise ValueError("must not carry a user name or password")
+    return parts
+
+
+def absolute_url(text: str) -> SplitResult:
+    """The parts of a URL that we send to: as ``page_url``, without a fragment. Raises ``ValueError``."""
+    parts = page_url(text)
     if "#" in text:
         raise ValueError("must not have a fragment")
     return parts
 
 
 def origin_of(url: str) -> str | None:
-    """The origin of an absolute http(s) URL in one form: lower case, no default port. None if it has none."""
+    """The origin of a page's URL in one form: lower case, no default port. None if it has none."""
     try:
-        parts = absolute_url(url.partition("#")[0])
+        parts = page_url(url)
     except ValueError:
         return None
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname

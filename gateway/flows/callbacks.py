@@ -38,9 +38,6 @@ KEYS_TRIED = 100
 BODY_KEPT = 8 * 1024
 """Bytes of a refused callback's body that are kept; a longer one is left out, as are as many bytes of headers."""
 
-DETAIL_KEPT = 500
-"""Characters of what a plugin says about a refused callback."""
-
 FIRST_RETRY = timedelta(seconds=1)
 """How long after it came a proved callback whose effect failed is tried again."""
 
@@ -194,7 +191,7 @@ def arrived(gw: Gateway, entry: AccountEntry, callback: Callback, *, size: int |
             callback=for_the_store(gw, entry, kept),
             verdict=NAMES[type(verdict)],
             reason=verdict.reason if isinstance(verdict, Refused) else None,
-            detail=None if detail is None else gw.masks.line(entry.tenant, detail, DETAIL_KEPT),
+            detail=detail,
             event=event,
             payment_id=payment_id,
             size=len(callback.body) if size is None else size,

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from gateway.core.facts import Busy, Verdict
 from gateway.core.ids import with_prefix
 from gateway.core.signing import read_token
-from gateway.core.wire import Callback, header_text
+from gateway.core.wire import Callback, header_text, origin_of
 from gateway.drivers.settings import AccountEntry
 from gateway.flows import callbacks
 from gateway.flows.callbacks import Admit
@@ -133,7 +133,7 @@ async def _send_browser_on(
     if loaded is None:
         return web.Response(status=404)
     target = getattr(loaded.payment, BROWSER[suffix])
-    if target is None:
+    if target is None or origin_of(target) is None:  # older stores may hold what no header can carry
         return _page("Thank you. You can close this page.")
     known = urlencode({"payment_id": payment_id, "state": loaded.payment.state})
     address, hash_mark, fragment = target.partition("#")

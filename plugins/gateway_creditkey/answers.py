@@ -202,12 +202,19 @@ def _page_url(given: str) -> str:
 
 def _shown(text: str, config: CreditKeyConfig) -> str:
     """Return a provider's text as one short line; a key it quotes back, as it is or as in a query, is masked."""
-    line = "".join(character if character.isprintable() else " " for character in text)
+    joined = "".join(filter(str.isprintable, text))
+    masked = _without_keys(joined, config)  # first: a key must not come together when somebody drops what is unseen
+    if masked == joined:
+        masked = _without_keys("".join(one if one.isprintable() else " " for one in text), config)
+    return masked[:MAX_MESSAGE].strip()
+
+
+def _without_keys(text: str, config: CreditKeyConfig) -> str:
     keys = {key.reveal() for key in (config.public_key, config.shared_secret)}
     forms = {form for key in keys for form in (key, quote(key, safe=""), quote_plus(key)) if form}
     for form in sorted(forms, key=len, reverse=True):  # a key may be part of the other
-        line = line.replace(form, "***")
-    return line[:MAX_MESSAGE].strip()
+        text = text.replace(form, "***")
+    return text
 
 
 def _unreadable(what: str) -> gateway.OutcomeUnknown:

@@ -163,10 +163,11 @@ def _message(answer: Mapping[str, Any], secrets: Sequence[gateway.Secret]) -> st
     """The ``msg`` of a refusal: at most 500 characters, no control characters, no token quoted back at us."""
     said = answer.get("msg")
     text = said if isinstance(said, str) else ""
+    # Control characters go first: a token must not come together when they do.
+    text = "".join(character for character in text if unicodedata.category(character) != "Cc")
     for secret in secrets:
         text = text.replace(secret.reveal(), "***")
-    clean = "".join(character for character in text if unicodedata.category(character) != "Cc")
-    return clean[:500] or "no reason given"
+    return text[:500] or "no reason given"
 
 
 @gateway.hookimpl

@@ -762,7 +762,7 @@ def test_the_plugin_loads_no_web_framework():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("quoted", ["s s+&", "s%20s%2B%26", "s+s%2B%26"])
+@pytest.mark.parametrize("quoted", ["s s+&", "s%20s%2B%26", "s+s%2B%26", "s s\0+\n&"])
 @pytest.mark.parametrize("status", [200, 401])
 def test_no_answer_quotes_a_secret(quoted: str, status: int):
     """A secret that comes back, as text or as in a query, is masked wherever an answer's words are kept."""

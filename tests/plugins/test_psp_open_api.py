@@ -344,6 +344,7 @@ def test_refusals_in_the_envelope_are_declined(status: int) -> None:
         (b'"' + b"x" * 600 + b'"', "x" * 500),
         (b"12", "no reason given"),
         (b'"token tkn_test_5b1f0c7e2a9d4836 is wrong"', "token *** is wrong"),
+        (b'"token tkn_test\\u0000_5b1f0c7e\\t2a9d4836 is wrong"', "token *** is wrong"),
     ],
 )
 def test_a_refusals_message_is_made_harmless(msg: bytes, kept: str) -> None:

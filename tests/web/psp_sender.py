@@ -120,7 +120,7 @@ async def change_store(house: House, sql: str) -> None:
     """Change the database behind the gateway's back; in a thread, because its writer needs our loop to finish."""
 
     def change() -> None:
-        database = sqlite3.connect(house.settings.store_path)
+        database = sqlite3.connect(house.settings.store_path, isolation_level=None)
         database.execute(sql)
         database.close()
 

@@ -18,6 +18,7 @@ from gateway.core.ids import uuid_of
 from gateway.core.signing import make_token
 from gateway.core.strictjson import loads
 from tests.house import House, Reply, creditkey_body, new_key, order_of
+from tests.web.psp_sender import change_store
 
 CHEAP = {"amount": "1.00", "order": order_of("1.00")}
 
@@ -412,3 +413,13 @@ async def test_a_capture_waits_for_the_completion(house: House) -> None:
     reply = await house.call("POST", f"/v1/payments/{payment['id']}/capture", {}, key=new_key())
     assert (reply.status, reply.json["code"]) == (409, "invalid_state")
     assert await calls(house, "confirm_order") == []
+
+
+async def test_an_address_that_no_header_can_carry_gets_an_answer(house: House) -> None:
+    """An older gateway took line breaks behind ``#``; each return then ended without any answer."""
+    payment = await begun(house, return_url="https://shop.example/paid#old")
+    for change in ("doc = replace(doc, '#old', '#\\r\\n')", "purchase = replace(purchase, '#old', '#\\r\\n')"):
+        await change_store(house, f"UPDATE payments SET {change}")  # noqa: S608  # our own two texts
+    back = (await addresses(house, payment["provider_reference"]))["return"]
+    reply = await house.visit(back)
+    assert (reply.status, "You can close this page" in reply.text) == (200, True)
