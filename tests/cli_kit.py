@@ -54,10 +54,13 @@ class Process(NamedTuple):
 
 
 @contextlib.contextmanager
-def running(*arguments: object, lines: int = 1) -> Iterator[Process]:
-    """Run a command in a process of its own for the time of the block; wait for so many lines on stdout."""
+def running(*arguments: object, lines: int = 1, before: tuple[str, ...] = ()) -> Iterator[Process]:
+    """Run a command in a process of its own for the time of the block; wait for so many lines on stdout.
+
+    ``before`` stands before the command, as ``nice`` would.
+    """
     popen = subprocess.Popen(
-        [sys.executable, "-m", "gateway", *(str(argument) for argument in arguments)],
+        [*before, sys.executable, "-m", "gateway", *(str(argument) for argument in arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

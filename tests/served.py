@@ -29,7 +29,9 @@ NOWHERE = "http://127.0.0.1:9"
 
 
 class Served:
-    """A house and the process behind it. ``process`` is None while none runs."""
+    """A house and the process behind it. ``process`` is None while none runs; ``before`` stands before its command."""
+
+    before: tuple[str, ...] = ()
 
     def __init__(self, house: House) -> None:
         self.house = house
@@ -69,7 +71,7 @@ class Served:
 
     async def run_beside(self, *arguments: str) -> Process:
         """Begin another command with the same settings."""
-        command = [sys.executable, "-m", "gateway", *arguments, "--config", str(self.config)]
+        command = [*self.before, sys.executable, "-m", "gateway", *arguments, "--config", str(self.config)]
         return await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE)
 
     async def _read_errors(self, process: Process) -> None:

@@ -470,6 +470,27 @@ def test_serve_warns_loudly_of_development(tmp_path: Path) -> None:
     assert plugins == [("creditkey", "tenant-payment-gateway"), ("psp_open_api", "tenant-payment-gateway")]
 
 
+def with_descriptors(soft: int, hard: int) -> tuple[str, ...]:
+    """What stands before a command so that it may have so many files open."""
+    return ("sh", "-c", f'ulimit -Sn {soft} && ulimit -Hn {hard} && exec "$@"', "sh")
+
+
+def test_serve_raises_the_limit_of_open_files_and_says_so(tmp_path: Path) -> None:
+    """The soft limit becomes the hard one, and the log tells who gets how many."""
+    with running("serve", "--config", write(tmp_path), before=with_descriptors(200, 300)) as process:
+        process.popen.send_signal(signal.SIGTERM)
+        _, errors = process.ended()
+    said = next(line for line in map(json.loads, errors.splitlines()) if line["message"] == "listening")
+    assert (said["descriptors"], said["callers"], said["operators"], said["outgoing"]) == (300, 135, 16, 75)
+
+
+def test_serve_needs_descriptors(tmp_path: Path) -> None:
+    """A limit that leaves callers nothing is named, and nothing starts."""
+    with running("serve", "--config", write(tmp_path), lines=0, before=with_descriptors(64, 64)) as process:
+        code, errors = process.ended()
+    assert (code, errors.splitlines()[-1].startswith("the process may open 64 files only")) == (2, True)
+
+
 def test_a_second_server_on_the_same_store_is_refused(tmp_path: Path) -> None:
     """It ends with 3, and the first goes on."""
     path = write(tmp_path)

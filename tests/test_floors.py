@@ -42,7 +42,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
     ),
     1: ("provider", "hookspecs", "__init__"),
     2: (
-        "drivers.repeats",
+        "drivers.repeats drivers.descriptors",
         "drivers.addresses drivers.clock drivers.installed drivers.disk drivers.telemetry",
         "drivers.settings drivers.store",
         "drivers.declared",
@@ -66,9 +66,10 @@ LAYERS: dict[int, tuple[str, ...]] = {
         "flows.reconcile flows.pending",
     ),
     4: (
-        "web.limits web.listening web.paging",
+        "web.limits web.listening web.paging web.capacity web.headers web.bodies",
         "web.admission web.strangers",
         "web.connections",
+        "web.runner",
         "web.keys",
         "web.problems web.bearer",
         "web.route web.middleware web.providers web.catalogue",

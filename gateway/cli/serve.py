@@ -14,6 +14,7 @@ import click
 from gateway.cli.foreground import settle_memory, stop_signal
 from gateway.cli.hosting import Ports, announce, bind_simulators, read_ports, simulating
 from gateway.cli.loading import Loaded, config_option, load
+from gateway.drivers.descriptors import raised_limit
 from gateway.drivers.telemetry import setup_logging
 from gateway.web.server import GRACE, running
 
@@ -39,6 +40,7 @@ def serve(config: Path, with_simulators: bool, ports: Ports) -> None:
     Prints "ready URL admin URL" when it listens; SIGTERM and SIGINT stop it cleanly. Logs are JSON lines on stderr.
     """
     setup_logging()
+    raised_limit()
     loaded = load(config)
     sockets = bind_simulators(loaded, (), ports) if with_simulators else {}
     asyncio.run(_serve(loaded, sockets))

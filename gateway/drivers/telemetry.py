@@ -42,6 +42,11 @@ FIELDS = (
     "target",
     "address",
     "repeated",
+    "descriptors",
+    "callers",
+    "operators",
+    "outgoing",
+    "leaving",
 )
 """The extra fields a record may carry, in the order they are written. All others are dropped."""
 

@@ -1,117 +1,306 @@
-"""Connections whose request head does not arrive in time are closed: aiohttp itself waits for it for ever.
+"""One connection of a caller: what it may take, for how long, and what ends it.
 
-And connections at the end: aiohttp closes idle ones at once, and resets a client that is just sending its next
-request; ``drain`` gives them time. Here is all that leans on aiohttp's insides: ``_waiter`` (its sign that a
-connection waits for a head), ``_make_server``, and the listening sockets behind a site. An idle connection between
-two requests is aiohttp's own ``keepalive_timeout``.
+aiohttp reads and answers the requests. It waits for ever for a head and for a client that does not read, keeps an
+idle connection for an hour, and takes a megabyte of head; here every phase of a connection has its deadline, and
+what it may hold is bounded. All that leans on aiohttp's insides is here and in ``runner.py``: ``_handle_request``,
+``finish_response`` and ``handle_error`` are what a request passes through, ``_messages`` are requests that are read
+and wait for their turn.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import contextlib
+import fcntl
+import math
+import socket
+import struct
+import termios
+from asyncio.trsock import TransportSocket
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, cast
 
-from aiohttp import web
+import msgspec
+from aiohttp import StreamReader, web
+from aiohttp.http_exceptions import LineTooLong
+from aiohttp.streams import EMPTY_PAYLOAD
 
-from gateway.web.listening import refuse_new
+from gateway.flows.context import log
+from gateway.web.capacity import Capacity, Phase
+from gateway.web.headers import EVERY_ANSWER, add_headers
 
-HANDSHAKE = 0.1
-"""Seconds for connections that were just being made when listening ends."""
+MOST_HEADERS = 64
+"""Headers of one request."""
 
-LOOKS = 0.02
-"""Seconds between two looks at the connections that are left."""
+ROOM_FOR_NAMES = 4
+"""Bytes around one header on the wire: a colon, a blank and a line's end."""
 
+BAD_REQUEST = "this is not a valid HTTP request\n"
+HEAD_TOO_LARGE = "the head of this request is too large\n"
+FAULT = "a fault of the gateway\n"
 
-class Runner(web.AppRunner):
-    """An ``AppRunner`` that gives each request head ``head_within`` seconds and never decompresses a body."""
+_RAW_HEAD_TOO_LARGE = (
+    f"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n"
+    f"Content-Length: {len(HEAD_TOO_LARGE)}\r\n"
+    + "".join(f"{name}: {value}\r\n" for name, value in EVERY_ANSWER.items())
+    + f"\r\n{HEAD_TOO_LARGE}"
+).encode()
+"""For a head that has not even ended: aiohttp has nothing to answer yet."""
 
-    def __init__(self, app: web.Application, *, head_within: float, shutdown_timeout: float, **settings: Any) -> None:
-        super().__init__(app, shutdown_timeout=shutdown_timeout)
-        self._head_within = head_within
-        # Compressed bodies stay as they came: a signature sees raw bytes, and nothing small can grow large.
-        self._settings = {**settings, "access_log": None, "auto_decompress": False}
+AT_ONCE = struct.pack("ii", 1, 0)
+"""How long the kernel goes on sending after the socket is closed (``SO_LINGER``): not at all."""
 
-    async def drain(self, *, grace: float, within: float) -> None:
-        """Stop listening, then wait until every connection has ended; the requests that still come must end them.
+NOBODY = "::"
+"""The address of a caller that has gone before it was looked at."""
 
-        After ``grace`` seconds nobody waits for idle ones, after ``within`` for none. ``cleanup`` closes what is left,
-        in what is left of that time.
-        """
-        clock = asyncio.get_running_loop().time
-        began = clock()
-        await self._stop_listening()
-        while (left := self._connections()) and clock() < began + within:
-            if clock() >= began + grace and all(one.is_idle for one in left):
-                break
-            await asyncio.sleep(LOOKS)
-        # aiohttp waits so long twice: for a request's answer, then for its connection.
-        self._shutdown_timeout = max(LOOKS, (began + within - clock()) / 2)
-
-    async def _stop_listening(self) -> None:
-        for site in self.sites:
-            for listening in getattr(site._server, "sockets", ()):
-                refuse_new(listening)
-        await asyncio.sleep(HANDSHAKE)
-        for site in self.sites:
-            await site.stop()
-
-    def _connections(self) -> list[_Connection]:
-        made = self.server.connections if self.server is not None else []
-        return [one for one in made if isinstance(one, _Connection)]
-
-    async def _make_server(self) -> web.Server:
-        made = await super()._make_server()
-        return _Server(made, self._head_within, self._settings)
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
-class _Server(web.Server):
-    def __init__(self, made: web.Server, head_within: float, settings: dict[str, Any]) -> None:
-        super().__init__(made.request_handler, request_factory=made.request_factory)
-        self._head_within = head_within
-        self._settings = settings
+class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    """What one connection may take. ``seconds``: how long it may stay in a phase; work is not listed."""
 
-    def __call__(self) -> web.RequestHandler:
-        return _Connection(self, loop=asyncio.get_running_loop(), head_within=self._head_within, **self._settings)
+    head_bytes: int
+    seconds: Mapping[Phase, float]
 
 
-class _Connection(web.RequestHandler):
-    def __init__(self, manager: web.Server, *, head_within: float, **settings: Any) -> None:
+class Connection(web.RequestHandler):
+    """A connection that knows its phase. ``deadline``: when it ends if it is still in it, by the loop's clock."""
+
+    __slots__ = (
+        "_answer_by", "_body", "_bounds", "_capacity", "_head", "_is_held", "_is_long", "_is_proved", "_is_refused",
+        "_is_working", "_link", "_phase", "deadline",
+    )  # fmt: skip
+
+    def __init__(self, manager: web.Server, capacity: Capacity[Connection], bounds: Bounds, **settings: Any) -> None:
         super().__init__(manager, **settings)
-        self._head_within = head_within
-        self._deadline: asyncio.TimerHandle | None = None
+        self._capacity = capacity
+        self._bounds = bounds
+        self._link: asyncio.Transport | None = None  # aiohttp forgets its own before everything is written
+        self._phase: Phase | None = None
+        self._head = 0  # bytes that came and are not part of a whole head or of a body
+        self._is_long = False  # whether a head that was read may be longer than it may be
+        self._is_working = False
+        self._is_held = False
+        self._is_proved = False
+        self._is_refused = False
+        self._body: StreamReader = EMPTY_PAYLOAD
+        self._answer_by: float | None = None  # when the present answer must have been taken
+        self.deadline = math.inf
 
     @property
     def is_idle(self) -> bool:
         """Whether no request is being read or answered on it."""
-        return self._waits_for_head()
+        return self._phase in (Phase.IDLE, Phase.HEAD)
+
+    def prove(self) -> None:
+        """A request on it carried a valid credential."""
+        if not self._is_proved:
+            self._is_proved = True
+            if self._phase is not None:
+                self._capacity.move(self, self._phase, is_proved=True)
+
+    def end(self) -> None:
+        """Close it now, whatever is not written. The kernel too forgets what a client does not take."""
+        self._capacity.leave(self)
+        self.deadline = math.inf
+        self.force_close()
+        if self._link is not None:
+            forget_unread(self._link.get_extra_info("socket"))
+            self._link.abort()
+
+    # What asyncio says
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self._expect_head()
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if not self._waits_for_head():
-            self._stop_expecting()
-        elif self._deadline is None:  # the first bytes of a head on a kept connection
-            self._expect_head()
+        """Count it, or close it at once where there is no place for it."""
+        link = cast("asyncio.Transport", transport)
+        self._link = link
+        link.set_write_buffer_limits(high=0)  # pause_writing says that the client does not take all at once
+        super().connection_made(link)
+        peer = link.get_extra_info("peername")
+        if self._is_admitted(peer[0] if peer else NOBODY):
+            self._begin(Phase.HEAD)
+        else:
+            self.end()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._stop_expecting()
+        """Count it no longer."""
+        self._capacity.leave(self)
+        self.deadline = math.inf
         super().connection_lost(exc)
 
-    def _waits_for_head(self) -> bool:
-        return self._waiter is not None and not self._waiter.done()
+    def pause_writing(self) -> None:
+        """The client does not take what is written."""
+        super().pause_writing()
+        if self._answer_by is None:
+            self._answer_by = self._loop.time() + self._bounds.seconds[Phase.UNREAD]
+        self._follow()
 
-    def _expect_head(self) -> None:
-        self._deadline = asyncio.get_running_loop().call_later(self._head_within, self._give_up)
+    def resume_writing(self) -> None:
+        """It has taken what was written so far, maybe only a part of its answer."""
+        super().resume_writing()
+        self._follow()
 
-    def _stop_expecting(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+    def data_received(self, data: bytes) -> None:
+        """Read on, and stop reading where more comes than may be held."""
+        if self._is_refused:
+            return
+        was, body_before = self._phase, self._body.total_bytes
+        super().data_received(data)
+        if was is Phase.BODY:
+            self._count_around_body(0 if self._body.total_bytes > body_before else len(data))
+        elif was is not Phase.IDLE and was is not Phase.HEAD:
+            self._hold(len(data))
+        elif self._messages:
+            self._is_long = self._head + len(data) > self._bounds.head_bytes
+            self._head, self._is_working = 0, True
+            self._body = self._messages[0][1]
+        else:
+            self._count_head(len(data))
+        self._follow()
 
-    def _give_up(self) -> None:
-        self._deadline = None
-        if self._waits_for_head():
-            self.force_close()
+    # What aiohttp does with a request
+
+    async def _handle_request(
+        self, request: web.BaseRequest, start_time: float | None, request_handler: Handler
+    ) -> tuple[web.StreamResponse, bool]:
+        self._body = request.content
+        if self._is_held and not self._body.is_eof():
+            self._let_go()
+        self._follow()
+        if self._is_long and head_size(request) > self._bounds.head_bytes:
+            request_handler = refuse_head
+        try:
+            return await super()._handle_request(request, start_time, request_handler)
+        finally:
+            self._is_working = bool(self._messages)
+            if not self.writing_paused:
+                self._answer_by = None
+            if self._is_held and not self._is_working:
+                self._let_go()
+            self._follow()
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send an answer, of a handler or of aiohttp's own, with the headers that all have."""
+        if isinstance(resp, web.HTTPException):
+            resp.text = f"{resp.reason}\n"  # aiohttp's own text quotes the request
+        add_headers(resp)
+        return await super().finish_response(request, resp, start_time)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002  # aiohttp's message quotes the request
+    ) -> web.StreamResponse:
+        """Answer what is not HTTP, and a fault that nobody caught, in fixed words."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer has begun already")
+        if status >= 500:
+            log.error("fault", exc_info=exc)
+            return _last_words(status, FAULT)
+        if isinstance(exc, LineTooLong):
+            return _last_words(431, HEAD_TOO_LARGE)
+        return _last_words(status, BAD_REQUEST)
+
+    # What follows from it
+
+    def _present_phase(self) -> Phase:
+        if self.writing_paused:
+            return Phase.UNREAD
+        if not self._body.is_eof():
+            return Phase.BODY
+        if self._is_working:
+            return Phase.WORK
+        return Phase.HEAD if self._head else Phase.IDLE
+
+    def _follow(self) -> None:
+        phase = self._present_phase()
+        if phase is not self._phase and self._link is not None and not self._link.is_closing():
+            self._begin(phase)
+
+    def _begin(self, phase: Phase) -> None:
+        self._phase = phase
+        self._capacity.move(self, phase, is_proved=self._is_proved)
+        if phase is Phase.WORK:
+            self.deadline = math.inf
+        elif phase is Phase.UNREAD and self._answer_by is not None:
+            self.deadline = self._answer_by
+        else:
+            self.deadline = self._loop.time() + self._bounds.seconds[phase]
+
+    def _is_admitted(self, address: str) -> bool:
+        """Whether there is a place for it. Where there is none, another connection makes room."""
+        capacity = self._capacity
+        if capacity.is_full or not capacity.takes_from(address):
+            capacity.turned_away += 1
+            least = capacity.next_to_go() if capacity.takes_from(address) else None
+            if least is None:
+                return False
+            least.end()
+        capacity.enter(self, address)
+        return True
+
+    def _count_head(self, more: int) -> None:
+        """Refuse a head that is too long already. What still comes is not read, so that the answer arrives."""
+        self._head += more
+        if self._head > self._bounds.head_bytes and self._link is not None:
+            self._is_refused = True
+            self._link.write(_RAW_HEAD_TOO_LARGE)
+            self._link.write_eof()
+            self.close()
+
+    def _count_around_body(self, more: int) -> None:
+        """Bound what is sent beside the bytes of a body: trailers, and extensions of chunks."""
+        self._head = self._head + more if more and not self._body.is_eof() else 0
+        if self._head > self._bounds.head_bytes:
+            self.end()
+
+    def _hold(self, more: int) -> None:
+        """Read what comes during work when the work is done."""
+        if self._link is None or not more:
+            return
+        self._head = 0 if self._messages else self._head + more
+        self._is_held = self._is_long = True
+        self._link.pause_reading()
+
+    def _let_go(self) -> None:
+        self._is_held = False
+        if self._link is not None:
+            self._link.resume_reading()
+
+
+def forget_unread(sock: TransportSocket) -> None:
+    """Let the kernel reset a connection when it is closed, if it still holds bytes that the client does not take.
+
+    Else it would go on offering them, in memory of its own, for minutes.
+    """
+    with contextlib.suppress(OSError, ValueError):  # closed already
+        (unread,) = struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)))
+        if unread:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+
+
+def head_size(request: web.BaseRequest) -> int:
+    """Bytes of a request's head as it came, blanks around values aside."""
+    line = len(request.method) + len(request.raw_path)
+    return line + sum(len(name) + len(value) + ROOM_FOR_NAMES for name, value in request.raw_headers)
+
+
+async def refuse_head(_: web.BaseRequest) -> web.StreamResponse:
+    """Answer a request whose head is too large."""
+    return _last_words(431, HEAD_TOO_LARGE)
+
+
+def note_proof(request: web.BaseRequest) -> None:
+    """Say that a request carried a valid credential: its connection then makes room after those of strangers."""
+    if isinstance(request.protocol, Connection):
+        request.protocol.prove()
+
+
+def _last_words(status: int, text: str) -> web.Response:
+    response = web.Response(status=status, text=text)
+    response.force_close()
+    return response

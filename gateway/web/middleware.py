@@ -69,7 +69,7 @@ async def _answer(request: web.Request, handler: Handler, request_id: str) -> we
             raise ShuttingDown("the gateway is stopping")
         return await handler(request)
     except GatewayError as error:
-        if isinstance(error, Unavailable):
+        if isinstance(error, Unavailable) and not isinstance(error, ShuttingDown):
             log.error("unavailable", extra={"request_id": request_id, "problem": str(error)})
         if isinstance(error, ProviderError):
             why = {"request_id": request_id, "route": route_of(request), "problem": str(error)}

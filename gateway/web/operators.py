@@ -14,6 +14,7 @@ from gateway.core.errors import TenantError, invalid
 from gateway.drivers.store.reading import Section
 from gateway.flows.context import log
 from gateway.web.bearer import refuse_expired, sent_key_hash
+from gateway.web.connections import note_proof
 from gateway.web.keys import GATEWAY, IS_PROVED, OPERATOR, REQUEST_ID
 from gateway.web.listing import given
 from gateway.web.middleware import route_of
@@ -43,6 +44,7 @@ def with_key(handler: Callable[[web.Request], Awaitable[Reply]]) -> Callable[[we
             raise TenantError("unauthorized", "send Authorization: Bearer <operators' key>")
         refuse_expired(key, gw.clock.now())
         request[OPERATOR], request[IS_PROVED] = key.id, True
+        note_proof(request)
         if request.method not in _READING:
             log.info("operators' call", extra=_audited(request))
         return respond(await handler(request))

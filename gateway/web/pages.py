@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from importlib.resources import files
 
 import msgspec
 from aiohttp import web
 
 from gateway.web import openapi
+from gateway.web.bodies import body_response
 
 _ASSETS = {
     "swagger-ui.css": "text/css",
@@ -24,12 +26,26 @@ _PAGE = """<!doctype html>
 </html>
 """
 _START = 'SwaggerUIBundle({url: "/openapi.json", dom_id: "#api", deepLinking: true, validatorUrl: null});\n'
-_POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
+_POLICY = (
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""Scripts and the document come from here only; Swagger UI styles its elements in place."""
+
+
+@functools.cache
+def _document() -> bytes:
+    return msgspec.json.encode(openapi.document())
+
+
+@functools.cache
+def _file(name: str) -> bytes:
+    return files("swagger_ui").joinpath("static", name).read_bytes()
 
 
 async def document(_: web.Request) -> web.Response:
-    """``GET /openapi.json``."""
-    return web.Response(body=msgspec.json.encode(openapi.document()), content_type="application/json")
+    """``GET /openapi.json``: made once, for everybody."""
+    return body_response(_document(), "application/json")
 
 
 async def docs(_: web.Request) -> web.Response:
@@ -43,12 +59,12 @@ async def start_script(_: web.Request) -> web.Response:
 
 
 async def asset(request: web.Request) -> web.StreamResponse:
-    """``GET /docs/{asset}``: only the files the page needs."""
-    kind = _ASSETS.get(request.match_info["asset"])
+    """``GET /docs/{asset}``: only the files the page needs, each read once."""
+    name = request.match_info["asset"]
+    kind = _ASSETS.get(name)
     if kind is None:
         raise web.HTTPNotFound
-    file = files("swagger_ui").joinpath("static", request.match_info["asset"])
-    return web.Response(body=file.read_bytes(), content_type=kind)
+    return body_response(_file(name), kind)
 
 
 def add_routes(app: web.Application) -> None:

@@ -19,6 +19,7 @@ from gateway.flows.callbacks import Admit
 from gateway.flows.context import Gateway, log
 from gateway.flows.lookup import hint_work
 from gateway.web.admission import Visit
+from gateway.web.connections import note_proof
 from gateway.web.keys import ADMISSION, GATEWAY, IS_PROVED
 
 BODY_LIMIT = 64 * 1024
@@ -45,6 +46,7 @@ async def receive(request: web.Request) -> web.StreamResponse:
     verdict, callback = await _take(request, gw, entry, visit, head)
     if visit.is_known:
         request[IS_PROVED] = True
+        note_proof(request)
     if head.suffix in BROWSER and head.payment_id is not None:
         return await _send_browser_on(request, gw, entry, head.payment_id, head.suffix, verdict)
     answer = callbacks.answer(entry, verdict, callback)

@@ -22,6 +22,8 @@ from gateway.drivers.store.reading import Section
 from gateway.flows.context import Gateway
 from gateway.flows.once import Answer, Claim, refuse_other_request
 from gateway.web.bearer import refuse_expired, sent_key_hash
+from gateway.web.bodies import body_response
+from gateway.web.connections import note_proof
 from gateway.web.keys import GATEWAY, IS_PROVED, LIMITS, TURNS
 from gateway.web.paging import page_of
 
@@ -30,6 +32,8 @@ BODY_LIMIT = 64 * 1024
 
 ROWS_OF_ONE_REQUEST, BYTES_OF_ONE_REQUEST = 20, 8 * 1024
 """What weighs as much as a request itself in a tenant's rate: rows shown or sent again, bytes of a body."""
+
+JSON = "application/json"
 
 _KEY = re.compile(r'"?([A-Za-z0-9_-]{8,128})"?')
 _PLACE = re.compile(r"^(?P<what>.*?)(?: - at (?P<key>`key` in )?`(?P<path>\$[^`]*)`)?$", re.DOTALL)
@@ -130,6 +134,7 @@ def serve(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]
             wait = request.app[LIMITS].tenants.take(tenant.id, tenant.rate_limit)
             if wait:
                 raise TenantError("rate_limited", "too many requests", retry_after=wait)
+        note_proof(request)
         data = await read_json(request, gw.settings.timeouts.request_body) if route.body is not None else {}
         _charge(request, tenant, request.content.total_bytes // BYTES_OF_ONE_REQUEST)
         call = Call(gw=gw, tenant=tenant, request=request, route=route, data=data)
@@ -153,8 +158,8 @@ def respond(reply: Reply | Answer) -> web.Response:
     """A handler's reply as HTTP."""
     if isinstance(reply, Answer):
         headers = {"Idempotency-Replayed": "true"} if reply.is_replayed else {}
-        return web.Response(status=reply.status, body=reply.body, content_type="application/json", headers=headers)
-    return web.Response(status=reply.status, body=to_json(reply.view), content_type="application/json")
+        return body_response(reply.body, JSON, status=reply.status, headers=headers)
+    return body_response(to_json(reply.view), JSON, status=reply.status)
 
 
 def authenticate(gw: Gateway, request: web.Request) -> Tenant:
@@ -191,7 +196,7 @@ async def read_json(request: web.Request, seconds: float) -> Any:
         raise TenantError("malformed_json", "the body broke off") from None
     if not data:
         return {}
-    if request.content_type != "application/json":
+    if request.content_type != JSON:
         raise TenantError("unsupported_media_type", "the body must be application/json")
     try:
         return strictjson.loads_exact(data)

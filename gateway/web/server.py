@@ -8,20 +8,24 @@ import functools
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
+import msgspec
 from aiohttp import web
 
 from gateway.core.errors import SettingsError
 from gateway.drivers.clock import Clock, SystemClock
+from gateway.drivers.descriptors import limit, shared_out
 from gateway.drivers.registry import Registry
 from gateway.drivers.sender import Places, make_sender
 from gateway.drivers.settings import Admin, Server, Settings
 from gateway.drivers.store.sqlite import open_sqlite
 from gateway.flows import operation, recovery
-from gateway.flows.context import Gateway
+from gateway.flows.context import Gateway, log
 from gateway.flows.workers import workers
 from gateway.web.app import make_admin_app, make_app
-from gateway.web.connections import Runner
+from gateway.web.capacity import Capacity, Phase
+from gateway.web.connections import Bounds, Connection
 from gateway.web.keys import GATEWAY
+from gateway.web.runner import Runner
 
 STOP_WITHIN = 24.0
 """Seconds that accepted requests and running operations get together when the server stops. A store that somebody
@@ -34,7 +38,7 @@ GRACE = 3.0
 """Seconds in which a request on a kept connection is still answered (that the gateway stops) when serving ends."""
 
 LINGER = 2.0
-"""Seconds a connection stays open to read what a refused request still sends."""
+"""Seconds a connection stays open at most to read what a refused request still sends."""
 
 
 class Running(NamedTuple):
@@ -59,6 +63,7 @@ async def running(
     ``stop_within``: seconds until the stores are closed, whatever still runs. ``grace``: seconds for which connections
     without a request are kept at the end, so that no client is reset; None where every client is known to be done.
     """
+    shares = shared_out(limit(), settings.limits.connections)
     async with contextlib.AsyncExitStack() as stack:
         store = await open_sqlite(settings.store_path, strict=not settings.server.development)
         stack.push_async_callback(store.close)
@@ -66,7 +71,7 @@ async def running(
             make_sender,
             proxy=settings.egress.proxy,
             allow_private=settings.server.development,
-            places=Places(),
+            places=Places(shares.outgoing),
         )
         sender = await stack.enter_async_context(make())
         # A webhook is delivered by the status of its answer, whatever the body.
@@ -82,12 +87,14 @@ async def running(
         await check_names(gw)
         await recovery.begin(gw)
         operators = stop_within * OPERATORS_PART
-        public = await _listen(make_app(gw), settings.server, stop_within - operators, stack)
-        admin = await _listen(make_admin_app(gw), settings.server.admin, operators, stack)
+        callers: Capacity[Connection] = Capacity(shares.callers, settings.limits.connections_per_address)
+        public = await _listen(make_app(gw), settings.server, callers, stop_within - operators, stack)
+        admin = await _listen(make_admin_app(gw), settings.server.admin, Capacity(shares.operators), operators, stack)
         gw.public_url = settings.server.public_url or public.url
         stack.push_async_callback(_stop, gw, public.runner, stop_within - operators, grace)
         for worker in workers(gw):
             stack.push_async_callback(_cancel, asyncio.create_task(worker))
+        log.info("listening", extra=msgspec.structs.asdict(shares))
         try:
             yield Running(gateway=gw, url=public.url, admin_url=admin.url)
         finally:
@@ -116,22 +123,37 @@ class _Listening(NamedTuple):
 
 
 async def _listen(
-    app: web.Application, at: Server | Admin, stop_within: float, stack: contextlib.AsyncExitStack
+    app: web.Application,
+    at: Server | Admin,
+    capacity: Capacity[Connection],
+    stop_within: float,
+    stack: contextlib.AsyncExitStack,
 ) -> _Listening:
-    # aiohttp waits so long twice: for a request's answer, then for its connection.
+    settings = app[GATEWAY].settings
     runner = Runner(
         app,
-        head_within=app[GATEWAY].settings.timeouts.request_body,
+        capacity=capacity,
+        bounds=_bounds(settings),
+        # aiohttp waits so long twice: for a request's answer, then for its connection.
         shutdown_timeout=stop_within / 2,
-        lingering_time=LINGER,
+        lingering_time=min(LINGER, settings.timeouts.request_body),
     )
-    await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    site = web.TCPSite(runner, at.host, at.port)
-    await site.start()
-    bound = runner.addresses[0][1]
+    bound = await runner.listen(at.host, at.port)
     shown = f"[{at.host}]" if ":" in at.host else at.host
     return _Listening(runner, f"http://{shown}:{bound}")
+
+
+def _bounds(settings: Settings) -> Bounds:
+    timeouts = settings.timeouts
+    seconds = {
+        Phase.IDLE: timeouts.idle_connection,
+        Phase.HEAD: timeouts.request_head,
+        Phase.UNREAD: timeouts.write,
+        # Its handler waits so long and refuses it; what it still sends then is read for a while.
+        Phase.BODY: timeouts.request_body + 2 * LINGER,
+    }
+    return Bounds(head_bytes=settings.limits.head_bytes, seconds=seconds)
 
 
 async def _stop(gw: Gateway, runner: Runner, within: float, grace: float | None) -> None:

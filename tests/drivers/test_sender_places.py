@@ -8,7 +8,7 @@ import pytest
 
 from gateway.core.errors import NotSent
 from gateway.drivers.sender import places as module
-from gateway.drivers.sender.places import Places, most_connections
+from gateway.drivers.sender.places import Places
 from tests.drivers.far_side import OK, FarSide, far_side
 from tests.drivers.sender_kit import ask, direct
 
@@ -80,14 +80,6 @@ async def test_one_who_gives_up_loses_no_place() -> None:
         if not give_first:
             places.give_back("b")
         assert await fill(places, "b") == 1
-
-
-@pytest.mark.parametrize(
-    ("descriptors", "most"), [(-1, 1024), (64, 16), (256, 64), (1024, 256), (1_000_000, 1024), (0, 16)]
-)
-def test_how_many_there_are(descriptors: int, most: int) -> None:
-    """A quarter of the descriptors, within bounds; without a limit the upper one."""
-    assert most_connections(descriptors) == most
 
 
 async def test_a_full_owner_waits_and_another_at_the_same_host_does_not(monkeypatch: pytest.MonkeyPatch) -> None:

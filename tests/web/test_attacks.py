@@ -133,8 +133,8 @@ async def test_a_body_that_breaks_off_is_no_fault(house: House, log_lines: LogLi
 
 
 def impatient(house: House) -> None:
-    """Let a house give a request's head and body a twentieth of a second."""
-    house.settings = replace(house.settings, timeouts=replace(house.settings.timeouts, request_body=0.05))
+    """Let a house give a request's head a twentieth of a second."""
+    house.settings = replace(house.settings, timeouts=replace(house.settings.timeouts, request_head=0.05))
 
 
 @pytest.mark.parametrize("begun", [b"", b"GET /v1/payments HTTP/1.1\r\nHost: x\r\n"])

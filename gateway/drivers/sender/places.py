@@ -6,26 +6,12 @@ Shared by all owners (accounts and webhook endpoints) so that one whose far side
 from __future__ import annotations
 
 import asyncio
-import resource
 from collections import deque
 
+from gateway.drivers.descriptors import limit, shared_out
+
 MOST_PER_OWNER = 100
-
-LEAST, MOST = 16, 1024
-"""Places in all, whatever the limit of descriptors."""
-
-PART_OF_DESCRIPTORS = 4
 PART_FOR_NEWCOMERS = 4
-
-
-def most_connections(descriptors: int) -> int:
-    """How many connections a process with so many descriptors may open to others: a quarter of them, within bounds."""
-    return MOST if descriptors < 0 else max(LEAST, min(MOST, descriptors // PART_OF_DESCRIPTORS))
-
-
-def descriptors() -> int:
-    """How many descriptors this process may have; -1 without a limit."""
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 class Places:
@@ -36,7 +22,7 @@ class Places:
     """
 
     def __init__(self, most: int | None = None) -> None:
-        self._free = most_connections(descriptors()) if most is None else most
+        self._free = shared_out(limit()).outgoing if most is None else most
         self._for_newcomers = self._free // PART_FOR_NEWCOMERS
         self._held: dict[str, int] = {}
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}

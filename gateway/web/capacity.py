@@ -1,0 +1,114 @@
+"""Which connection has to go when there are too many: bookkeeping only, without sockets, clock or waiting.
+
+A connection is *proved* once a request on it carried a valid credential. Strangers make room before proved ones do, so
+nobody without a credential can push a caller out. Proved ones make room first while they hold more than half of all
+places, so no caller with a credential can keep newcomers out either. Within each group the oldest connection of the
+phase that holds most places goes: what a flood does is the fullest phase, so its own connections make room.
+"""
+
+from __future__ import annotations
+
+import enum
+import ipaddress
+from collections import Counter
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+NETWORK_OF_A_HOST = 64
+"""Bits of an IPv6 address that one host has for itself alone: it can use all addresses below them."""
+
+
+class Phase(enum.IntEnum):
+    """What a connection is doing. Where two phases hold equally many places, the lower one makes room."""
+
+    IDLE = 0
+    """It is kept, without a request."""
+    HEAD = 1
+    """It is still sending a request's head."""
+    UNREAD = 2
+    """It does not take its answer."""
+    BODY = 3
+    """It is still sending a request's body."""
+    WORK = 4
+    """Its request is being worked on: it never makes room."""
+
+
+class Capacity(Generic[T]):
+    """At most ``most`` connections, and at most ``per_address`` from one address (None: any number)."""
+
+    def __init__(self, most: int, per_address: int | None = None) -> None:
+        self.most = most
+        self.turned_away = 0  # connections that made room or found no place; whoever says so begins anew
+        self._per_address = per_address
+        self._addresses: dict[T, str] = {}
+        self._of_address: Counter[str] = Counter()
+        # A dict keeps the order in which its keys came: the first one has been in its phase for longest.
+        self._queues: dict[bool, list[dict[T, None]]] = {is_proved: [{} for _ in Phase] for is_proved in (False, True)}
+        self._queue_of: dict[T, dict[T, None]] = {}
+
+    def __len__(self) -> int:
+        return len(self._queue_of)
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(tuple(self._queue_of))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether somebody has to go before the next one may come."""
+        return len(self._queue_of) >= self.most
+
+    def takes_from(self, address: str) -> bool:
+        """Whether this address may have one more connection."""
+        return self._per_address is None or self._of_address[_host_of(address)] < self._per_address
+
+    def enter(self, one: T, address: str) -> None:
+        """Count a new connection."""
+        if self._per_address is not None:
+            self._addresses[one] = _host_of(address)
+            self._of_address[self._addresses[one]] += 1
+        self._put(one, Phase.HEAD, is_proved=False)
+
+    def move(self, one: T, phase: Phase, *, is_proved: bool) -> None:
+        """A connection began another phase. One that has left is not counted again."""
+        if one in self._queue_of:
+            del self._queue_of[one][one]
+            self._put(one, phase, is_proved=is_proved)
+
+    def leave(self, one: T) -> None:
+        """Count a connection no longer; once is enough."""
+        queue = self._queue_of.pop(one, None)
+        if queue is None:
+            return
+        del queue[one]
+        host = self._addresses.pop(one, None)
+        if host is not None:
+            self._of_address[host] -= 1
+            if not self._of_address[host]:
+                del self._of_address[host]
+
+    def next_to_go(self) -> T | None:
+        """The connection that deserves its place least; None where every request is being worked on."""
+        proved = sum(map(len, self._queues[True]))
+        proved_first = 2 * proved > self.most
+        for is_proved in (proved_first, not proved_first):
+            fullest = max(self._queues[is_proved][: Phase.WORK], key=len)
+            if fullest:
+                return next(iter(fullest))
+        return None
+
+    def _put(self, one: T, phase: Phase, *, is_proved: bool) -> None:
+        queue = self._queues[is_proved][phase]
+        queue[one] = None
+        self._queue_of[one] = queue
+
+
+def _host_of(address: str) -> str:
+    """What counts as one address: an IPv4 address, also one written as IPv6, or a host's IPv6 network."""
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    if parsed.version == 4:
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed, NETWORK_OF_A_HOST), strict=False))
