@@ -126,10 +126,10 @@ FAULTS = (
             Edit("gateway/drivers/store/statements.py", _REVISION, _REVISION.replace("revision = ?", "? >= 0")),
             Edit(
                 "gateway/drivers/store/statements.py",
-                """        (payment.tenant, payment.id, event.version, event_id, documents.encode(event)),
+                """        (payment.tenant, payment.id, event.version, event_id, document),
         "version",
 """,
-                """        (payment.tenant, payment.id, event.version, event_id, documents.encode(event)),
+                """        (payment.tenant, payment.id, event.version, event_id, document),
 """,
             ),
         ),
