@@ -79,12 +79,12 @@ def request(value: Any, *, development: bool) -> HttpRequest:
 
 def page_problem(url: str, *, development: bool) -> str | None:
     """What is wrong with the address of a page that customers are sent to. A fragment is allowed."""
+    if len(url) > LONGEST_PAGE:
+        return f"must have at most {LONGEST_PAGE} characters"
     try:
         parts = page_url(url)
     except ValueError as problem:
         return str(problem)
-    if len(url) > LONGEST_PAGE:
-        return f"must have at most {LONGEST_PAGE} characters"
     return None if development or parts.scheme == "https" else "must be https (http needs server.development: true)"
 
 
@@ -119,10 +119,13 @@ def _header(pair: Any) -> str | None:
     return None if is_line else "has a value with a line break or another control character, or too long a one"
 
 
+_pairs = every(_header, (tuple, list))
+
+
 def _headers(value: Any) -> str | None:
     if isinstance(value, tuple | list) and len(value) > MOST_HEADERS:
         return f"has more than {MOST_HEADERS}"
-    return every(_header, (tuple, list))(value)
+    return _pairs(value)
 
 
 def _body(value: Any) -> str | None:
