@@ -1,4 +1,4 @@
-"""Every credential that stands in a file of this repository which people read or copy from: all of them are burnt.
+"""Every credential in the files of this repository that people copy from, which everybody therefore has.
 
 ``python -m tests.published`` writes their hashes into the table that production settings are held against.
 """
@@ -39,7 +39,11 @@ NAME = re.compile(r"[A-Za-z_.$]+|(env|file):.*")
 
 def published() -> frozenset[str]:
     """The hashes of every published text; a published hash is there as it stands and hashed once more."""
-    texts = {text for path in sorted(_files()) for text in _credentials_in(path.read_text(encoding="utf-8"))}
+    texts = {
+        text
+        for path in sorted(_files())
+        for text in _credentials_in(path.read_text(encoding="utf-8", errors="replace"))
+    }
     hashes = {text for text in texts if HASH.fullmatch(text)}
     return frozenset({sha256_hex(text) for text in {*texts, *_derived()}} | hashes)
 

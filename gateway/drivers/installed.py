@@ -41,4 +41,4 @@ def clashes(points: Iterable[EntryPoint]) -> list[str]:
 
 
 def _named(points: Iterable[EntryPoint]) -> str:
-    return " and by ".join(" ".join(part or "?" for part in origin_of(point)) for point in points)
+    return " and ".join(" ".join(part or "?" for part in origin_of(point)) for point in points)

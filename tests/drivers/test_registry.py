@@ -129,7 +129,7 @@ class TestEntryPoints:
         """Both are named, and the code of neither runs, nor that of any other; blocked they harm nobody."""
         for number in (1, 2):
             publish(f"twin_{number}", f"open({str(tmp_path / 'ran')!r}, 'w')", point="acmepay")
-        assert problems() == ("plugin acmepay: is offered by dist-of-twin_1 1.2 and by dist-of-twin_2 1.2",)
+        assert problems() == ("plugin acmepay: is offered by dist-of-twin_1 1.2 and dist-of-twin_2 1.2",)
         assert not (tmp_path / "ran").exists()
         assert load(blocked=("acmepay",)).plugins == ()
 
@@ -139,7 +139,7 @@ class TestEntryPoints:
         publish("one_module", source, point="honest", distribution="honest-pay")
         publish("one_module", source, point="other", distribution="other-pay")
         assert problems() == (
-            "plugins honest and other: are one module, one_module, of honest-pay 1.2 and by other-pay 1.2",
+            "plugins honest and other: are one module, one_module, of honest-pay 1.2 and other-pay 1.2",
         )
         assert not (tmp_path / "ran").exists()
 

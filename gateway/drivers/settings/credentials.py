@@ -14,25 +14,11 @@ from gateway.drivers.settings.published import PUBLISHED
 
 WEBHOOK_PREFIX = "whsec_"
 
-_OBVIOUS = frozenset(
-    sha256_hex(text)
-    for text in (
-        *("", " ", "\n", '""', "null", "none", "undefined", "key", "api-key", "apikey", "bearer", "token", "test"),
-        *(
-            "secret",
-            "secrets",
-            "password",
-            "passw0rd",
-            "admin",
-            "operator",
-            "root",
-            "changeme",
-            "change-me",
-            "change_me",
-        ),
-        *("default", "example", "development", "12345678", "123456789", "1234567890", "qwertyui", "deadbeef"),
-    )
-)
+_PLACEHOLDERS = """
+    null none undefined default example development test key apikey api-key bearer token secret secrets password
+    passw0rd admin operator root changeme change-me change_me 12345678 123456789 1234567890 qwertyui deadbeef
+"""
+_OBVIOUS = frozenset(map(sha256_hex, ["", " ", "\n", '""', *_PLACEHOLDERS.split()]))
 
 
 def marks_of_secret(text: str) -> frozenset[str]:
