@@ -31,6 +31,7 @@ FLOORS = {
 LAYERS: dict[int, tuple[str, ...]] = {
     0: (
         "core.errors core.secret core.encodings core.cards core.checks",
+        "core.credentials",
         "core.money core.wire core.strictjson core.signing core.ids core.expressions core.patterns core.masking"
         " core.card_data",
         "core.commands core.facts core.rules",
@@ -72,6 +73,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
         "web.runner",
         "web.keys",
         "web.problems web.bearer",
+        "web.misplaced",
         "web.route web.middleware web.providers web.catalogue",
         "web.listing",
         "web.operators",

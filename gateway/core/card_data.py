@@ -97,7 +97,7 @@ def _texts(value: object, path: str) -> Iterator[_Text]:
                 yield from _texts(member, f"{path}.{name}")
     elif isinstance(value, dict):
         for name, member in value.items():
-            if may_hold_card_number(name) and holds_card_number(name):
+            if may_hold_card_number(name) and holds_card_number(decoded(name)):
                 yield _Text(f"{path} (a name)", name)
             elif _matters(member):
                 yield _Text(f"{path}.{name}", member)

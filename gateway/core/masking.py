@@ -12,11 +12,15 @@ from typing import NamedTuple
 import msgspec
 
 from gateway.core.cards import without_card_numbers
+from gateway.core.credentials import without_credentials
 from gateway.core.encodings import base64_cores, decoded, hex_form, without_control, written_forms
 from gateway.core.secret import Secret
 
 SHORT = 6
 """A secret with fewer characters is found only where it stands alone: it may be a part of any word."""
+
+LONG = 16
+"""A secret of so many characters stands in no honest text by chance."""
 
 _BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=")
 
@@ -42,8 +46,14 @@ class Mask:
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._forms = tuple({form for secret in secrets if secret for form in _forms(secret)})
+        known = {secret for secret in secrets if secret}
+        self._long = tuple(secret for secret in known if len(secret) >= LONG)
+        self._forms = tuple({form for secret in known for form in _forms(secret)})
         self._needles = tuple({form.text for form in self._forms})
+
+    def is_plainly_in(self, text: str) -> bool:
+        """Whether a long secret stands in a text as it is: a quick look at what a tenant wrote."""
+        return any(secret in text for secret in self._long)
 
     def holds(self, text: str) -> bool:
         """Whether a secret stands in a text."""
@@ -71,14 +81,24 @@ class Mask:
 
 
 def line(text: str, mask: Mask, longest: int) -> str:
-    """A provider's text as one line of at most ``longest`` characters, without secrets and card numbers.
+    """A provider's text as one line of at most ``longest`` characters, without secrets, keys and card numbers.
 
     Control characters go first: a secret must not come together when somebody else removes them later.
     """
     joined = without_control(text)
     masked = mask.over(joined)
     shown = masked if masked != joined else mask.over(without_control(text, " "))
-    return re.sub(" {2,}", " ", without_card_numbers(shown)).strip()[:longest].rstrip()
+    return re.sub(" {2,}", " ", without_numbers_and_keys(shown)).strip()[:longest].rstrip()
+
+
+def without_numbers_and_keys(text: str) -> str:
+    """The text without card numbers and keys of ours; one that holds them below an escape is given back decoded."""
+    cleaned = without_card_numbers(without_credentials(text))
+    plain = decoded(cleaned)
+    if plain == cleaned:
+        return cleaned
+    again = without_card_numbers(without_credentials(plain))
+    return cleaned if again == plain else again
 
 
 def _forms(secret: str) -> Iterator[_Form]:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from gateway.core.errors import OutcomeUnknown, TenantError, invalid
 from gateway.core.facts import Absent, Declined, Event, Hint, Observation, Pending
 from gateway.core.mapping import FieldProblem
+from gateway.core.masking import without_numbers_and_keys
 from gateway.core.returned import Unusable, page_problem
 from gateway.drivers.settings import AccountEntry
 from gateway.flows.context import Gateway, log
@@ -71,7 +72,11 @@ def proved(gw: Gateway, entry: AccountEntry, said: Event | Hint | None) -> Event
 
 def explanation(gw: Gateway, entry: AccountEntry, said: Explanation) -> Explanation:
     """What ``explain`` says; the text that is signed keeps its line breaks."""
-    mask = gw.masks.of(entry.tenant).over
+    secrets = gw.masks.of(entry.tenant)
+
+    def mask(text: str) -> str:
+        return without_numbers_and_keys(secrets.over(text))
+
     return Explanation(
         checks=tuple(Check(name=mask(one.name), passed=one.passed, detail=mask(one.detail)) for one in said.checks),
         signed={mask(form): mask(signed) for form, signed in said.signed.items()},
@@ -105,4 +110,4 @@ def _page_problem(gw: Gateway, url: str | None) -> str | None:
 
 
 def _holds_secret(gw: Gateway, entry: AccountEntry, *texts: str | None) -> bool:
-    return gw.masks.of(entry.tenant).holds("\n".join(filter(None, texts)))
+    return gw.masks.quote(entry.tenant, list(filter(None, texts)))

@@ -5,12 +5,18 @@ A mask is made once per tenant, when it is first needed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
-from gateway.core.cards import holds_issued_number
+from gateway.core.cards import holds_issued_number, is_written_as_on_a_card, may_hold_card_number
+from gateway.core.credentials import holds_credential, without_credentials
+from gateway.core.encodings import decoded
 from gateway.core.masking import Mask, line, secrets_in
 from gateway.core.secret import Secret
 from gateway.drivers.settings import AccountEntry, Settings
+
+SESSIONS_KNOWN = 4
+"""Sessions of one account that are masked: older ones have ended."""
 
 
 class Masks:
@@ -24,6 +30,7 @@ class Masks:
         self._settings = settings
         self._sessions: dict[tuple[str, str], tuple[Secret, ...]] = {}
         self._made: dict[str, Mask] = {}
+        self._all: frozenset[str] | None = None
 
     def of(self, tenant: str) -> Mask:
         """The mask for whatever the providers and callers of this tenant's accounts say."""
@@ -38,12 +45,27 @@ class Masks:
 
     def may_keep(self, tenant: str, identifier: str) -> bool:
         """Whether an id that a stranger named quotes no secret and is no card number."""
-        return not self.of(tenant).holds(identifier) and not holds_issued_number(identifier)
+        return not self.quote(tenant, [identifier]) and not holds_issued_number(identifier)
+
+    def quote(self, tenant: str, identifiers: Sequence[str]) -> bool:
+        """Whether ids or addresses of a provider quote a key, a secret, or a card number written as on a card.
+
+        A plain number may be an honest id: masked it would lose the payment.
+        """
+        return self.of(tenant).holds("\n".join(identifiers)) or any(map(_quotes_key_or_card, identifiers))
+
+    def is_secret(self, text: str) -> bool:
+        """Whether a text is a key, or one of the secrets in the settings, of whatever tenant."""
+        if self._all is None:
+            secrets = (secret for tenant in self._settings.tenants for secret in self._secrets(tenant))
+            self._all = frozenset(secret.reveal() for secret in secrets)
+        return holds_credential(text) or text in self._all
 
     def learn(self, entry: AccountEntry, session: Secret) -> None:
-        """A provider gave us a session: it is masked from now on, and so is the one before."""
+        """A provider gave us a session: it is masked from now on, and so are those before."""
         name = (entry.tenant, entry.name)
-        self._sessions[name] = (session, *self._sessions.get(name, ())[:1])
+        before = (one for one in self._sessions.get(name, ()) if one.reveal() != session.reveal())
+        self._sessions[name] = (session, *islice(before, SESSIONS_KNOWN - 1))
         self._made.pop(entry.tenant, None)
 
     def _secrets(self, tenant: str) -> Iterator[Secret]:
@@ -66,3 +88,9 @@ def secrets_of(entry: AccountEntry) -> dict[str, Secret]:
     found = dict(secrets_in(entry.credentials))
     found |= {f"config.{name}": secret for name, secret in secrets_in(entry.account.config)}
     return found | {f"{name} (generation before)": secret for name, secret in secrets_in(entry.credentials_before)}
+
+
+def _quotes_key_or_card(identifier: str) -> bool:
+    return without_credentials(identifier) != identifier or (
+        may_hold_card_number(identifier) and is_written_as_on_a_card(decoded(identifier))
+    )

@@ -14,6 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from gateway.core.cards import without_card_numbers
+from gateway.core.credentials import without_credentials
 from gateway.core.encodings import decoded, written_forms
 from gateway.core.masking import Mask
 from gateway.core.secret import Secret
@@ -40,14 +41,6 @@ _SCHEME = re.compile(r"(?:(Bearer|Basic|Token) +)?(.*)", re.IGNORECASE | re.DOTA
 _HASH = re.compile(rf"{HASHED}([0-9a-f]{{64}})")
 _PLACE = re.compile(rf"\{{{_HASH.pattern}\}}")
 _MASKED = re.compile(r"\{(?:masked|hmac-sha256:[0-9a-f]{64}|card \*{4}[0-9]{4})\}")
-_OURS = {
-    "gw_": re.compile(r"gw_[A-Za-z0-9-]{1,32}_[A-Za-z0-9_-]{20,}"),
-    "whsec_": re.compile(r"whsec_[A-Za-z0-9+/=_-]{24,}"),
-    "return/": re.compile(r"(?<=return/)[A-Za-z0-9_-]{43}"),
-    "cancel/": re.compile(r"(?<=cancel/)[A-Za-z0-9_-]{43}"),
-    "complete/": re.compile(r"(?<=complete/)[A-Za-z0-9_-]{43}"),
-}
-"""What is secret by its form alone, whoever it belongs to: keys, webhook secrets, the links of payments."""
 
 
 class Tried(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,9 +149,7 @@ def _clean(text: str, key: Secret, mask: Mask) -> str:
 
 
 def _clean_plain(text: str, key: Secret, mask: Mask) -> str:
-    for mark, pattern in _OURS.items():
-        text = pattern.sub("{masked}", text) if mark in text else text
-    text = mask.over_plain(text, lambda found: f"{{{HASHED}{keyed_hash(key, found)}}}")
+    text = mask.over_plain(without_credentials(text, "{masked}"), lambda found: f"{{{HASHED}{keyed_hash(key, found)}}}")
     return without_card_numbers(text, "{{card ****{}}}".format)
 
 

@@ -11,6 +11,7 @@ from aiohttp.typedefs import Handler
 from gateway.core.errors import GatewayError, ProviderError, ShuttingDown, TenantError, Unavailable
 from gateway.flows.context import log
 from gateway.web.keys import GATEWAY, IS_PROVED, OPERATOR, REQUEST_ID, STRANGERS
+from gateway.web.misplaced import may_be_an_id
 from gateway.web.problems import problem_of, problem_response
 
 ANSWER_FOR_THEMSELVES = ("/livez", "/readyz", "/callbacks/")
@@ -23,9 +24,7 @@ _HTTP_ERRORS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_larg
 @web.middleware
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give the request an id, turn every error into its problem, log one line without bodies, headers or query."""
-    given = request.headers.get("X-Request-Id", "")
-    request_id = given if _SANE_ID.fullmatch(given) else request.app[GATEWAY].new_id("req")
-    request[REQUEST_ID] = request_id
+    request_id = request[REQUEST_ID] = _given_id(request) or request.app[GATEWAY].new_id("req")
     began = perf_counter()
     response = await _answer(request, handler, request_id)
     wait = _too_many_failures(request, response)
@@ -38,6 +37,13 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     if not wait:
         log.info("request", extra=_said(request, response, began))
     return response
+
+
+def _given_id(request: web.Request) -> str | None:
+    """The caller's own id of the request, if it may stand in logs and answers."""
+    given = request.headers.get("X-Request-Id", "")
+    is_usable = _SANE_ID.fullmatch(given) and may_be_an_id(given, request.app[GATEWAY].masks)
+    return given if is_usable else None
 
 
 def _too_many_failures(request: web.Request, response: web.StreamResponse) -> float:

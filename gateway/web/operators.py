@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from operator import attrgetter
 from typing import Annotated, Any, TypeVar
@@ -18,6 +19,7 @@ from gateway.web.connections import note_proof
 from gateway.web.keys import GATEWAY, IS_PROVED, OPERATOR, REQUEST_ID
 from gateway.web.listing import given
 from gateway.web.middleware import route_of
+from gateway.web.misplaced import may_be_an_id
 from gateway.web.paging import SLICE, page_of
 from gateway.web.route import Reply, read_as, read_json, respond
 
@@ -26,6 +28,9 @@ Actor = Annotated[str, msgspec.Meta(min_length=1, max_length=100)] | None
 
 OperatorsRoute = tuple[str, str, Callable[[web.Request], Awaitable[Reply]]]
 """Method, path and handler of a route under the operators' key."""
+
+_PLAIN_NAME = re.compile(r"[a-z_]{1,30}")
+"""Names that are quoted: what else somebody may write there could be a secret."""
 
 _READING = ("GET", "HEAD")
 
@@ -59,18 +64,20 @@ def actor_of(request: web.Request, named: Actor) -> str:
 
 def _audited(request: web.Request) -> dict[str, str]:
     """What the log says of a changing call: whose key, which route, what it is about."""
+    masks = request.app[GATEWAY].masks
     return {
         "request_id": request[REQUEST_ID],
         "operator": request[OPERATOR],
         "method": request.method,
         "route": route_of(request),
-        "target": " ".join(request.match_info.values()),
+        "target": " ".join(one for one in request.match_info.values() if may_be_an_id(one, masks)),
     }
 
 
 async def body_of(request: web.Request, wanted: type[T]) -> T:
     """The body as one of our types, without card numbers. Raises the problem that fits."""
-    body = read_as(await read_json(request, request.app[GATEWAY].settings.timeouts.request_body), wanted)
+    gw = request.app[GATEWAY]
+    body = read_as(await read_json(request, [gw.masks.of(tenant) for tenant in gw.settings.tenants]), wanted)
     refuse_card_data(body)
     return body
 
@@ -80,7 +87,8 @@ def asked(request: web.Request, known: Collection[str]) -> dict[str, str]:
     query = given(request.query)
     for name in query:
         if name not in known:
-            raise invalid((name, f"is not known; known are {', '.join(known)}"))
+            shown = name if _PLAIN_NAME.fullmatch(name) else "a query parameter"
+            raise invalid((shown, f"is not known; known are {', '.join(known)}"))
     return query
 
 

@@ -16,15 +16,18 @@ from gateway.core import strictjson
 from gateway.core.cards import without_card_numbers
 from gateway.core.documents import amount_hook
 from gateway.core.errors import TenantError, invalid
+from gateway.core.masking import Mask
 from gateway.core.views import to_json
 from gateway.drivers.settings import Tenant
 from gateway.drivers.store.reading import Section
 from gateway.flows.context import Gateway
+from gateway.flows.masks import Masks
 from gateway.flows.once import Answer, Claim, refuse_other_request
 from gateway.web.bearer import refuse_expired, sent_key_hash
 from gateway.web.bodies import body_response
 from gateway.web.connections import note_proof
 from gateway.web.keys import GATEWAY, IS_PROVED, LIMITS, TURNS
+from gateway.web.misplaced import refuse_secrets
 from gateway.web.paging import page_of
 
 BODY_LIMIT = 64 * 1024
@@ -103,7 +106,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
     def claim(self) -> Claim:
         """The request under its idempotency key; equal requests have equal fingerprints."""
-        key = idempotency_key(self.request)
+        key = idempotency_key(self.request, self.gw.masks)
         parts = (self.request.method, self.route.path, sorted(self.request.match_info.items()), self.data)
         said = strictjson.canonical(parts)
         return Claim(tenant=self.tenant.id, idempotency_key=key, fingerprint=hashlib.sha256(said).hexdigest())
@@ -135,7 +138,7 @@ def serve(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]
             if wait:
                 raise TenantError("rate_limited", "too many requests", retry_after=wait)
         note_proof(request)
-        data = await read_json(request, gw.settings.timeouts.request_body) if route.body is not None else {}
+        data = await read_json(request, [gw.masks.of(tenant.id)]) if route.body is not None else {}
         _charge(request, tenant, request.content.total_bytes // BYTES_OF_ONE_REQUEST)
         call = Call(gw=gw, tenant=tenant, request=request, route=route, data=data)
         try:
@@ -172,23 +175,28 @@ def authenticate(gw: Gateway, request: web.Request) -> Tenant:
     return gw.settings.tenants[tenant]
 
 
-def idempotency_key(request: web.Request) -> str:
-    """The ``Idempotency-Key``. Raises when it is missing or is none."""
+def idempotency_key(request: web.Request, masks: Masks) -> str:
+    """The ``Idempotency-Key``. Raises when it is missing or is none: it is stored, so it must not be a secret."""
     given = request.headers.getall("Idempotency-Key", [])
     if not given:
         raise TenantError("idempotency_key_required", "send an Idempotency-Key header")
     found = _KEY.fullmatch(given[0].strip()) if len(given) == 1 else None
     if found is None or given[0].strip().startswith('"') != given[0].strip().endswith('"'):
         raise TenantError("invalid_idempotency_key", "an Idempotency-Key is 8 to 128 of A-Z a-z 0-9 _ -")
+    if masks.is_secret(found.group(1)):
+        raise TenantError("invalid_idempotency_key", "an Idempotency-Key must not be a key or a secret")
     return found.group(1)
 
 
-async def read_json(request: web.Request, seconds: float) -> Any:
-    """The parsed body: {} for none. Raises the problem that fits; a body that drips too long is cut off."""
+async def read_json(request: web.Request, masks: Sequence[Mask]) -> Any:
+    """The parsed body: {} for none. Raises the problem that fits; a body that drips too long is cut off.
+
+    One that holds a key, or a secret that one of ``masks`` knows, is refused.
+    """
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise TenantError("unsupported_media_type", "the body must not be compressed")
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(request.app[GATEWAY].settings.timeouts.request_body):
             data = await request.read()
     except TimeoutError:
         raise TenantError("malformed_json", "the body did not arrive in time") from None
@@ -198,10 +206,11 @@ async def read_json(request: web.Request, seconds: float) -> Any:
         return {}
     if request.content_type != JSON:
         raise TenantError("unsupported_media_type", "the body must be application/json")
+    refuse_secrets(data, masks)
     try:
         return strictjson.loads_exact(data)
     except strictjson.NotStrictJson as problem:
-        raise TenantError("malformed_json", str(problem)) from None
+        raise TenantError("malformed_json", without_card_numbers(str(problem))) from None
 
 
 def read_as(data: object, wanted: type[T]) -> T:
