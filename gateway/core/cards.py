@@ -25,6 +25,12 @@ WITH_SURPLUS = (16, 17)
 _CLOSE = re.compile(r"\d[\d\W_]{11,}\d")
 """Digits with no letter between them: a quick look that leaves out most of a text."""
 
+_HEX_ID = re.compile(
+    r"(?<![0-9A-Za-z])(?:[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+    r"|[0-9A-Fa-f]{24}|[0-9A-Fa-f]{32}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})(?![0-9A-Za-z])"
+)
+"""UUIDs, object ids and hashes: one in a thousand has digits like a card number."""
+
 _ENOUGH = re.compile(rf"(?:\D*\d){{{SHORTEST}}}")
 _GROUP = re.compile(r"\d+")
 _ISSUED = re.compile(
@@ -183,8 +189,14 @@ _DOUBLED = bytes(sum(divmod(2 * (code - 48), 10)) if 48 <= code <= 57 else 0 for
 
 
 def _plain(text: str) -> str:
-    """The text with its digits in ASCII, each character where it was."""
-    return text if text.isascii() else "".join(map(_digit, text))
+    """The text with its digits in ASCII and without hex ids, each character where it was."""
+    digits = text if text.isascii() else "".join(map(_digit, text))
+    return _HEX_ID.sub(_crossed_out, digits)
+
+
+def _crossed_out(found: re.Match[str]) -> str:
+    """Crosses for an id; what has no letter at all may be a number."""
+    return found[0] if found[0].replace("-", "").isdigit() else "x" * len(found[0])
 
 
 def _digit(character: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
+from random import Random
 
 import pytest
 
@@ -152,3 +154,21 @@ def test_a_number_in_parts(parts: list[str], place: tuple[int, int] | None) -> N
 def test_a_hostile_text_is_looked_through(text: str) -> None:
     """Digits without end that almost are numbers, as many as a body may hold."""
     assert without_card_numbers(text) == text
+
+
+def test_ids_in_hex_are_no_card_numbers() -> None:
+    """Of a hundred thousand UUIDs, hashes and ids of ours a hundred would be refused or masked by their digits."""
+    random = Random(8)
+    for _ in range(10_000):
+        one = uuid.UUID(int=random.getrandbits(128), version=4)
+        digest = random.randbytes(20).hex()
+        for text in (str(one), one.hex, f"pay_{one.hex}", f"key-{one}", f"see {digest}", one.hex[:24]):
+            assert not holds_card_number(text), text
+            assert not holds_issued_number(text), text
+            assert without_card_numbers(f'"{text}"') == f'"{text}"'
+
+
+@pytest.mark.parametrize("text", [f"{VISA}-0000", f"{VISA}abcdef", f"{VISA[:8]}-{VISA[8:12]}-{VISA[12:]}"])
+def test_a_number_that_looks_a_little_like_an_id_is_found(text: str) -> None:
+    """Only the whole form of an id is left alone."""
+    assert holds_card_number(text) or without_card_numbers(text) != text
