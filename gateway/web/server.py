@@ -15,7 +15,7 @@ from gateway.core.errors import SettingsError
 from gateway.drivers.clock import Clock, SystemClock
 from gateway.drivers.descriptors import limit, shared_out
 from gateway.drivers.registry import Registry
-from gateway.drivers.sender import Places, make_sender
+from gateway.drivers.sender import Leaving, Places, make_sender
 from gateway.drivers.settings import Admin, Server, Settings
 from gateway.drivers.store.sqlite import open_sqlite
 from gateway.flows import operation, recovery
@@ -72,6 +72,7 @@ async def running(
             proxy=settings.egress.proxy,
             allow_private=settings.server.development,
             places=Places(shares.outgoing),
+            leaving=Leaving(shares.leaving),
         )
         sender = await stack.enter_async_context(make())
         # A webhook is delivered by the status of its answer, whatever the body.

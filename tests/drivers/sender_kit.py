@@ -13,6 +13,7 @@ import pytest
 
 from gateway.core.errors import NotSent, ProviderError
 from gateway.core.wire import HttpRequest, HttpResponse
+from gateway.drivers.sender.connection import Leaving
 from gateway.drivers.sender.direct import Direct
 from gateway.drivers.sender.names import Address
 from gateway.drivers.sender.places import Places
@@ -25,10 +26,12 @@ WAYS = ("direct", "proxied")
 
 
 @asynccontextmanager
-async def direct(*, allow_private: bool = True, places: Places | None = None, **way: Any) -> AsyncIterator[Sender]:
+async def direct(
+    *, allow_private: bool = True, places: Places | None = None, leaving: Leaving | None = None, **way: Any
+) -> AsyncIterator[Sender]:
     """A sender with connections of its own."""
-    made = Direct(allow_private=allow_private, **way)
-    async with Sender(made, allow_private=allow_private, places=places) as sender:
+    made = Direct(leaving or Leaving(100), allow_private=allow_private, **way)
+    async with Sender(made, places or Places(100), allow_private=allow_private) as sender:
         yield sender
 
 
@@ -37,7 +40,7 @@ async def proxied(*, allow_private: bool = True, places: Places | None = None, *
     """A sender that goes through a proxy."""
     async with forward_proxy() as proxy:
         made = Proxied(proxy.url, **way)
-        async with Sender(made, allow_private=allow_private, places=places) as sender:
+        async with Sender(made, places or Places(100), allow_private=allow_private) as sender:
             yield sender
 
 

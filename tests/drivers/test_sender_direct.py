@@ -43,7 +43,7 @@ class Wire(asyncio.Transport):
 @pytest.fixture
 def connection() -> Connection:
     """A connection that stands, on a wire of its own."""
-    made = Connection(Leaving(most=1, seconds=1))
+    made = Connection(Leaving(1))
     made.connection_made(Wire())
     return made
 
@@ -124,17 +124,20 @@ class TestLeaving:
                 await closed.wait()
         assert seen == ["open", "closed"]
 
-    async def test_a_far_side_that_does_not_close_is_reset(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_a_far_side_that_does_not_close_is_reset(self) -> None:
         """Once its time is up the connection ends by RST, and leaves no TIME_WAIT here."""
-        monkeypatch.setattr(module, "LEAVING_SECONDS", 0.01)
-        assert await self._ends() == [errno.ECONNRESET]
+        assert await self._ends(Leaving(9, seconds=0.01)) == [errno.ECONNRESET]
 
-    async def test_of_too_many_the_oldest_is_reset(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_of_too_many_the_oldest_is_reset(self) -> None:
         """Far sides that never close hold a few descriptors, however many calls there are."""
-        monkeypatch.setattr(module, "LEAVING_MOST", 1)
-        assert await self._ends(calls=3, wanted=2) == [errno.ECONNRESET] * 2
+        assert await self._ends(Leaving(1), calls=3, wanted=2) == [errno.ECONNRESET] * 2
 
-    async def _ends(self, calls: int = 1, wanted: int = 1) -> list[int | None]:
+    async def test_several_senders_share_the_room(self) -> None:
+        """Who leaves one sender makes room for who leaves another."""
+        leaving = Leaving(1)
+        assert [await self._ends(leaving, calls=2) for _ in range(2)] == [[errno.ECONNRESET]] * 2
+
+    async def _ends(self, leaving: Leaving, *, calls: int = 1, wanted: int = 1) -> list[int | None]:
         ends: asyncio.Queue[int | None] = asyncio.Queue()
 
         async def script(far: FarSide, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -146,7 +149,7 @@ class TestLeaving:
             except OSError as problem:
                 ends.put_nowait(problem.errno)
 
-        async with far_side(script) as far, direct() as sender, asyncio.timeout(HANGS):
+        async with far_side(script) as far, direct(leaving=leaving) as sender, asyncio.timeout(HANGS):
             for _ in range(calls):
                 await ask(sender, far.url)
             return [await ends.get() for _ in range(wanted)]

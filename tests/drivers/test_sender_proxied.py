@@ -13,6 +13,7 @@ from aioresponses import aioresponses
 
 from gateway.core.errors import NotSent, OutcomeUnknown, ProviderError
 from gateway.core.wire import HttpResponse
+from gateway.drivers.sender.places import Places
 from gateway.drivers.sender.proxied import Proxied
 from gateway.drivers.sender.sender import Sender
 from tests.drivers.far_side import OK, far_side, saying
@@ -27,7 +28,7 @@ URL = "https://psp.example/pay"
 
 async def refused(proxy: str, url: str, *, allow_private: bool = True) -> ProviderError:
     """Send through a proxy and return the error it must end with."""
-    async with Sender(Proxied(proxy), allow_private=allow_private) as sender:
+    async with Sender(Proxied(proxy), Places(1), allow_private=allow_private) as sender:
         with pytest.raises(ProviderError) as caught:
             await ask(sender, url)
     return caught.value
@@ -40,7 +41,7 @@ async def test_https_goes_through_a_tunnel() -> None:
     async with (
         forward_proxy() as proxy,
         far_side(saying(OK), ssl=context) as far,
-        Sender(Proxied(proxy.url, tls=trusting(authority))) as sender,
+        Sender(Proxied(proxy.url, tls=trusting(authority)), Places(1)) as sender,
     ):
         response = await ask(sender, f"https://localhost:{far.port}/pay?secret=1")
     assert response.status == 200
@@ -89,8 +90,8 @@ def test_without_a_proxy_this_client_is_not_imported() -> None:
     """What not everybody needs costs nothing."""
     code = """
 import sys
-from gateway.drivers.sender import Places, make_sender
-make_sender(proxy=None, allow_private=False, places=Places(1))
+from gateway.drivers.sender import Leaving, Places, make_sender
+make_sender(proxy=None, allow_private=False, places=Places(1), leaving=Leaving(1))
 assert "gateway.drivers.sender.proxied" not in sys.modules
 assert "aiohttp" not in sys.modules
 """
@@ -102,7 +103,7 @@ class TestMocked:
         """The parts of an answer are taken over one by one."""
         with aioresponses() as provider:
             provider.post(URL, status=201, body=b"{}", response_class=MockedResponse)
-            async with Sender(Proxied("http://proxy.example:3128")) as sender:
+            async with Sender(Proxied("http://proxy.example:3128"), Places(1)) as sender:
                 response = await ask(sender, URL)
         assert response == HttpResponse(status=201, headers=(("Content-Type", "application/json"),), body=b"{}")
 

@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from gateway.core.errors import OutcomeUnknown
-from gateway.drivers.sender import direct as module
+from gateway.drivers.sender.connection import Leaving
 from gateway.drivers.sender.direct import system_tls
 from tests.drivers.far_side import OK, FarSide, far_side, saying
 from tests.drivers.sender_kit import WAYS, ask, assert_not_sent, direct, failure, opening, resolving_to, send, trusting
@@ -166,11 +166,8 @@ class TestEnds:
         async with abrupt_far_side(server_context(authority.issue_cert(HOST)), OK, is_proper=False) as port:
             assert (await send(f"https://{HOST}:{port}/", tls=trusting(authority))).body == b"ok"
 
-    async def test_a_goodbye_without_an_end_is_not_waited_for(
-        self, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    async def test_a_goodbye_without_an_end_is_not_waited_for(self, authority: trustme.CA) -> None:
         """A far side that ends TLS and keeps TCP holds our connection no longer than any other."""
-        monkeypatch.setattr(module, "LEAVING_SECONDS", 0.01)
         gone = asyncio.Event()
 
         async def wait_for_the_end(reader: asyncio.StreamReader) -> None:
@@ -183,22 +180,19 @@ class TestEnds:
         raw = b"HTTP/1.1 200 OK\r\n\r\nwhole"
         async with (
             abrupt_far_side(context, raw, is_proper=True, after=wait_for_the_end) as port,
-            direct(tls=trusting(authority)) as sender,
+            direct(tls=trusting(authority), leaving=Leaving(9, seconds=0.01)) as sender,
         ):
             assert (await ask(sender, f"https://{HOST}:{port}/")).body == b"whole"
             async with asyncio.timeout(HANGS):
                 await gone.wait()
 
-    async def test_many_connections_may_leave_at_once(
-        self, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    async def test_many_connections_may_leave_at_once(self, authority: trustme.CA) -> None:
         """However their ends and the limit of waiting ones meet, nothing fails on the way."""
-        monkeypatch.setattr(module, "LEAVING_MOST", 1)
         failed: list[Any] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context))
         async with (
             tls_far_side(server_context(authority.issue_cert(HOST))) as far,
-            direct(tls=trusting(authority)) as sender,
+            direct(tls=trusting(authority), leaving=Leaving(1)) as sender,
         ):
             url = f"https://{HOST}:{far.port}/"
             answers = await asyncio.gather(*(ask(sender, url) for _ in range(20)))

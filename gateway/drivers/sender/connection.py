@@ -19,14 +19,17 @@ from gateway.drivers.sender.answer import Answer
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, for no time: the socket ends by RST
 
 
+LEAVING_SECONDS = 1.0
+
+
 class Leaving:
-    """Connections whose answer is whole, until the far side closes them: at most ``most``, each for ``seconds``.
+    """Connections whose answer is whole, until the far side closes them: ``most`` of all senders, each for ``seconds``.
 
     Who closes first keeps the port for a minute (TIME_WAIT). ``Connection: close`` asks the far side to do it. One that
     does not is reset, which leaves no such trace; so is the oldest when there are too many.
     """
 
-    def __init__(self, *, most: int, seconds: float) -> None:
+    def __init__(self, most: int, *, seconds: float = LEAVING_SECONDS) -> None:
         self._most, self._seconds = most, seconds
         self._until: dict[Connection, float] = {}  # in the order of time
         self._timer: asyncio.TimerHandle | None = None

@@ -28,15 +28,13 @@ HEAD_START = 0.25
 MOST_ADDRESSES = 8
 """Of a host, so that a name with very many addresses that hang cannot take as many sockets."""
 
-LEAVING_MOST, LEAVING_SECONDS = 32, 1.0
-"""Connections that wait for the far side to close, beside those that hold a place."""
-
 
 class Direct:
     """Exchanges over connections of their own. ``look_up`` and ``tls`` are for tests: other names, other roots."""
 
     def __init__(
         self,
+        leaving: Leaving,
         *,
         allow_private: bool = False,
         cuts_bodies: bool = False,
@@ -46,7 +44,7 @@ class Direct:
         self._allow_private = allow_private
         self._cuts_bodies = cuts_bodies
         self._names = Names(look_up)
-        self._leaving = Leaving(most=LEAVING_MOST, seconds=LEAVING_SECONDS)
+        self._leaving = leaving
         self._given_tls = tls
 
     async def exchange(self, request: HttpRequest, target: Target, progress: Progress) -> HttpResponse:

@@ -8,8 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from gateway.drivers.descriptors import limit, shared_out
-
 MOST_PER_OWNER = 100
 PART_FOR_NEWCOMERS = 4
 
@@ -21,8 +19,8 @@ class Places:
     comes anew finds a place at once, however slow the far sides of all others are, until the newcomers' part is taken.
     """
 
-    def __init__(self, most: int | None = None) -> None:
-        self._free = shared_out(limit()).outgoing if most is None else most
+    def __init__(self, most: int) -> None:
+        self._free = most
         self._for_newcomers = self._free // PART_FOR_NEWCOMERS
         self._held: dict[str, int] = {}
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}

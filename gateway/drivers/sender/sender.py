@@ -43,10 +43,10 @@ class Way(Protocol):
 class Sender:
     """The only way out, used as ``async with``. ``allow_private`` is for development: any address, plain http."""
 
-    def __init__(self, way: Way, *, allow_private: bool = False, places: Places | None = None) -> None:
+    def __init__(self, way: Way, places: Places, *, allow_private: bool = False) -> None:
         self._way = way
         self._allow_private = allow_private
-        self._places = places or Places()
+        self._places = places
 
     async def __aenter__(self) -> Self:
         return self
