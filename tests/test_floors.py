@@ -54,7 +54,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
         "flows.context flows.redaction",
         "flows.cleaning",
         "flows.plugin",
-        "flows.session flows.succession flows.housekeeping flows.delivery flows.restored flows.room",
+        "flows.bounds flows.session flows.succession flows.housekeeping flows.delivery flows.restored flows.room",
         "flows.outbox",
         "flows.record",
         "flows.effects",

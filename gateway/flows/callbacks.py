@@ -14,17 +14,18 @@ from msgspec.structs import replace
 
 from gateway.core.errors import CallbackRejected, Reason, Unavailable
 from gateway.core.facts import Busy, Event, Hint, Recorded, Refused, Repeated, Verdict
-from gateway.core.wire import Callback, Headers, HttpResponse
+from gateway.core.wire import Callback, HttpResponse
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import inbox, statements
 from gateway.drivers.store.statements import Statement, milliseconds
-from gateway.flows import lookup, plugin
+from gateway.flows import bounds, lookup, plugin
+from gateway.flows.bounds import bounded
 from gateway.flows.context import Gateway, log
 from gateway.flows.effects import NAMES, Keep, apply_event
 from gateway.flows.redaction import stored
 
-REFUSED_KEPT = 1000
-"""How many refused callbacks of one account are kept."""
+REFUSED_KEPT = 500
+"""How many refused callbacks of one account are kept: with what is kept of each, less than 8 MB."""
 
 HINTS_KEPT = 20
 """How many accepted callbacks without proof are kept of one payment: its customer can make any number."""
@@ -35,8 +36,8 @@ REPEATED_KEPT = 20
 KEYS_TRIED = 100
 """How many keys that hints named are remembered of one payment; its reference is looked up without any."""
 
-BODY_KEPT = 8 * 1024
-"""Bytes of a refused callback's body that are kept; a longer one is left out, as are as many bytes of headers."""
+LONGEST_KEY = 255
+"""Characters of a key that a hint names; a longer one is the key of nothing."""
 
 FIRST_RETRY = timedelta(seconds=1)
 """How long after it came a proved callback whose effect failed is tried again."""
@@ -110,7 +111,7 @@ async def take_event(gw: Gateway, entry: AccountEntry, callback: Callback, event
         gw.new_id("cb"),
         tenant=entry.tenant,
         account=entry.name,
-        callback=for_the_store(gw, entry, callback),
+        callback=for_the_store(gw, entry, bounded(callback, bounds.PROVED)),
         verdict="pending",
         event=event,
         next_attempt_at=retried_at,
@@ -131,7 +132,7 @@ async def take_hint(gw: Gateway, entry: AccountEntry, callback: Callback, hint: 
     payment = loaded.payment
     row = keep(Recorded(), payment_id=payment.id)
     given = hint.provider_reference
-    if given is not None and not gw.masks.may_keep(entry.tenant, given):
+    if given is not None and (len(given) > LONGEST_KEY or not gw.masks.may_keep(entry.tenant, given)):
         given = None
     named = given or payment.provider_reference or ""
     if payment.provider_reference not in (None, named):
@@ -175,20 +176,21 @@ def arrived(gw: Gateway, entry: AccountEntry, callback: Callback, *, size: int |
     def keep(
         verdict: Verdict, *, detail: str | None = None, event: Event | None = None, payment_id: str | None = None
     ) -> list[Statement]:
-        kept, trims = callback, list[Statement]()
+        bound, trims = bounds.PROVED, list[Statement]()
         if isinstance(verdict, Refused):
-            kept = _bounded(kept)
+            bound = bounds.REFUSED
             trims.append(inbox.trim_refused(entry.tenant, entry.name, REFUSED_KEPT))
         elif event is None:
-            kept = replace(kept, body=b"")
+            bound = bounds.HINT
             trims.append(inbox.trim_unproved(entry.tenant, entry.name, payment_id, HINTS_KEPT))
         elif isinstance(verdict, Repeated) and payment_id is not None:
+            bound = bounds.REPEATED
             trims.append(inbox.trim_repeated(entry.tenant, payment_id, REPEATED_KEPT))
         row = inbox.insert_callback(
             gw.new_id("cb"),
             tenant=entry.tenant,
             account=entry.name,
-            callback=for_the_store(gw, entry, kept),
+            callback=for_the_store(gw, entry, bounded(callback, bound)),
             verdict=NAMES[type(verdict)],
             reason=verdict.reason if isinstance(verdict, Refused) else None,
             detail=detail,
@@ -206,14 +208,3 @@ def for_the_store(gw: Gateway, entry: AccountEntry, callback: Callback) -> Callb
     secret_headers = entry.provider.secret_headers
     mask = gw.masks.of(entry.tenant)
     return stored(callback, key=gw.settings.server.secret, mask=mask, secret_headers=secret_headers)
-
-
-def _bounded(callback: Callback) -> Callback:
-    """A callback of bounded size; nobody may fill the disk with what was refused."""
-    body = callback.body if len(callback.body) <= BODY_KEPT else b""
-    headers = callback.headers if _length(callback.headers) <= BODY_KEPT else ()
-    return replace(callback, body=body, headers=headers)
-
-
-def _length(headers: Headers) -> int:
-    return sum(len(name) + len(value) for name, value in headers)

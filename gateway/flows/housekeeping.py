@@ -1,20 +1,23 @@
-"""Forget what nobody needs any more: old webhooks, idempotency keys, refused callbacks. Small steps, at leisure."""
+"""Forget what nobody needs any more: old webhooks, keys, callbacks nobody proved. Small steps, at leisure."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from gateway.drivers.store import inbox, statements, webhooks
 from gateway.flows.context import Gateway, log
 
 DELIVERED_KEPT = timedelta(days=30)
-"""How long a delivered webhook is shown. Dead letters and the timeline are kept."""
+"""How long a delivered webhook is shown. Dead letters and the timeline are kept, within the tenant's budget."""
 
 KEYS_KEPT = timedelta(days=8)
 """How long an idempotency key answers repetitions; the API promises seven days. An open operation keeps its key."""
 
 REFUSED_KEPT = timedelta(days=7)
 """How long a refused callback is kept as evidence."""
+
+HINTS_KEPT = timedelta(days=30)
+"""How long an accepted callback without proof is kept, and which keys of a payment were asked for."""
 
 EVERY = 3600.0
 """Seconds between two rounds."""
@@ -36,6 +39,7 @@ async def run(gw: Gateway) -> None:
                 await forget_keys(gw, tenant)
                 walked[tenant] = await forget_delivered(gw, tenant, after=walked.get(tenant, ""))
             await forget_refused(gw)
+            await forget_hints(gw)
         except Exception as fault:  # a worker's loop: what failed is done in the next round
             log.error("housekeeping failed", extra={"kind": type(fault).__name__})
 
@@ -65,7 +69,17 @@ async def forget_delivered(gw: Gateway, tenant: str, *, after: str) -> str:
 
 async def forget_refused(gw: Gateway) -> None:
     """Drop all tenants' old refused callbacks, the oldest first."""
-    before = gw.clock.now() - REFUSED_KEPT
-    while await gw.store.inbox.has_refused(before):
-        await gw.store.commit([inbox.forget_refused(before, AT_ONCE)])
+    await _forget_callbacks(gw, inbox.REFUSED, gw.clock.now() - REFUSED_KEPT)
+
+
+async def forget_hints(gw: Gateway) -> None:
+    """Drop all tenants' old callbacks without proof, the oldest first, and which keys they named."""
+    before = gw.clock.now() - HINTS_KEPT
+    await _forget_callbacks(gw, inbox.UNPROVED, before)
+    await gw.store.commit([statements.forget_followed_hints(before, AT_ONCE)])
+
+
+async def _forget_callbacks(gw: Gateway, rows: str, before: datetime) -> None:
+    while await gw.store.inbox.has_any(rows, before):
+        await gw.store.commit([inbox.forget(rows, before, AT_ONCE)])
         await gw.clock.sleep(BREATH)

@@ -150,12 +150,12 @@ async def test_old_refusals_are_forgotten_the_oldest_first(store: Store) -> None
     for number in (3, 1, 2):
         await insert(store, f"cb_{number}", "refused", second=number)
     await insert(store, "cb_0", "recorded")
-    await store.commit([inbox.forget_refused(AT + 3 * SECOND, 1)])
+    await store.commit([inbox.forget(inbox.REFUSED, AT + 3 * SECOND, 1)])
     assert await names(store) == ["cb_3", "cb_2", "cb_0"]
-    assert await store.inbox.has_refused(AT + 3 * SECOND)
-    await store.commit([inbox.forget_refused(AT + 3 * SECOND, 10)])
+    assert await store.inbox.has_any(inbox.REFUSED, AT + 3 * SECOND)
+    await store.commit([inbox.forget(inbox.REFUSED, AT + 3 * SECOND, 10)])
     assert await names(store) == ["cb_3", "cb_0"]
-    assert not await store.inbox.has_refused(AT + 3 * SECOND)
+    assert not await store.inbox.has_any(inbox.REFUSED, AT + 3 * SECOND)
 
 
 async def test_a_list_takes_its_filters_together(store: Store) -> None:
@@ -172,7 +172,8 @@ async def test_a_list_takes_its_filters_together(store: Store) -> None:
     [
         ("SELECT id FROM inbox WHERE verdict = 'pending' AND next_attempt_at <= 1 ORDER BY next_attempt_at", "pending"),
         ("SELECT MIN(next_attempt_at) FROM inbox WHERE verdict = 'pending'", "pending"),
-        (inbox.forget_refused(AT, 1).sql, "refused_since"),
+        (inbox.forget(inbox.REFUSED, AT, 1).sql, "refused_since"),
+        (inbox.forget(inbox.UNPROVED, AT, 1).sql, "unproved_since"),
         (inbox.trim_refused("t", "a", 1).sql, "refused"),
         (inbox.trim_unproved("t", "a", "p", 1).sql, "unproved"),
         (inbox.trim_unproved("t", "a", None, 1).sql, "unproved"),

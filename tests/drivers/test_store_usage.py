@@ -115,7 +115,7 @@ async def test_what_is_forgotten_counts_no_more(store: Store) -> None:
             statements.drop_keys("acme", ["key-00000001"]),
             webhooks.drop_deliveries("acme", ["dlv_pay_001"]),
             inbox.trim_refused("acme", "main", 2),
-            inbox.forget_refused(AT + timedelta(seconds=3), 9),
+            inbox.forget(inbox.REFUSED, AT + timedelta(seconds=3), 9),
         ]
     )
     assert await bytes_of(store) < full - 6000

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from gateway.flows import pending
-from gateway.flows.callbacks import BODY_KEPT, REPEATED_KEPT
+from gateway.flows.bounds import REFUSED
+from gateway.flows.callbacks import REPEATED_KEPT
 from gateway.flows.explain import explain
 from tests import creditkey_story as story
 from tests.house import House
@@ -45,7 +46,7 @@ async def test_a_cursor_that_is_none_of_ours_is_refused(house: House, query: str
 
 async def test_an_explanation_says_that_a_body_was_not_kept(house: House) -> None:
     """Nobody is told that a sender sent nothing when the store has left it out."""
-    big = b'{"x": "' + b"y" * BODY_KEPT + b'"}'
+    big = b'{"x": "' + b"y" * REFUSED.body + b'"}'
     await post(house, big, headers={"crm-pay-token": WRONG})
     await post(house, b"{}", headers={"crm-pay-token": WRONG})
     told = [(await explain(house.gateway, row)).proof.notes for row in await rows(house)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -53,8 +55,10 @@ async def until_all(house: House, payment_id: str, status: str, tenant: str = "a
         seen[:] = reply.json["data"]
         return len(seen) >= 2 and all(one["status"] == status for one in seen)
 
-    for _ in range(1000):
-        if await look():
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(20):
+            while not await look():
+                pass
             return seen
     raise AssertionError(seen)
 

@@ -214,11 +214,17 @@ def trim_repeated(tenant: str, payment_id: str, keep: int) -> Statement:
     )
 
 
-def forget_refused(before: datetime, limit: int) -> Statement:
-    """Remove refused callbacks that came before a date, at most so many, the oldest first."""
+# Written out, not parameters: only so does a database see that an index of these rows will do.
+REFUSED = "verdict = 'refused'"
+UNPROVED = "verdict = 'recorded' AND event_id IS NULL"
+"""Callbacks that are forgotten some day, as a condition."""
+
+
+def forget(rows: str, before: datetime, limit: int) -> Statement:
+    """Remove callbacks (``REFUSED`` or ``UNPROVED``) that came before a date, at most so many, the oldest first."""
+    old = f"SELECT tenant, id FROM inbox WHERE {rows} AND received_at < ? ORDER BY received_at LIMIT ?"  # noqa: S608  # above
     return Statement(
-        "DELETE FROM inbox WHERE verdict = 'refused' AND (tenant, id) IN (SELECT tenant, id FROM inbox"
-        " WHERE verdict = 'refused' AND received_at < ? ORDER BY received_at LIMIT ?)",
+        f"DELETE FROM inbox WHERE {rows} AND (tenant, id) IN ({old})",  # noqa: S608  # above
         (milliseconds(before), limit),
     )
 
@@ -273,12 +279,10 @@ class Inbox:
         )
         return [_stored(row) for row in rows]
 
-    async def has_refused(self, before: datetime) -> bool:
-        """Whether there are refused callbacks that came before a date."""
-        rows = await self._engine.rows(
-            "SELECT 1 FROM inbox WHERE verdict = 'refused' AND received_at < ? LIMIT 1", (milliseconds(before),)
-        )
-        return bool(rows)
+    async def has_any(self, rows: str, before: datetime) -> bool:
+        """Whether there are callbacks (``REFUSED`` or ``UNPROVED``) that came before a date."""
+        sql = f"SELECT 1 FROM inbox WHERE {rows} AND received_at < ? LIMIT 1"  # noqa: S608  # above
+        return bool(await self._engine.rows(sql, (milliseconds(before),)))
 
     async def next_due(self) -> datetime | None:
         """When the next try of a pending callback is due; None while nothing is pending."""

@@ -85,6 +85,9 @@ TABLES = (
     "CREATE INDEX IF NOT EXISTS inbox_by_payment ON inbox (tenant, payment_id, id)",
     "CREATE INDEX IF NOT EXISTS inbox_refused ON inbox (tenant, account, id) WHERE verdict = 'refused'",
     "CREATE INDEX IF NOT EXISTS inbox_refused_since ON inbox (received_at) WHERE verdict = 'refused'",
+    """
+    CREATE INDEX IF NOT EXISTS inbox_unproved_since ON inbox (received_at)
+    WHERE verdict = 'recorded' AND event_id IS NULL""",
     "CREATE INDEX IF NOT EXISTS inbox_pending ON inbox (next_attempt_at) WHERE verdict = 'pending'",
     """
     CREATE TABLE IF NOT EXISTS hints (
@@ -92,6 +95,7 @@ TABLES = (
         received_at BIGINT NOT NULL, due INTEGER NOT NULL,
         PRIMARY KEY (tenant, payment_id, provider_reference)
     )""",
+    "CREATE INDEX IF NOT EXISTS followed_hints ON hints (received_at) WHERE due = 0",
     """
     CREATE TABLE IF NOT EXISTS agenda (
         tenant TEXT NOT NULL, payment_id TEXT NOT NULL, due_at BIGINT NOT NULL, tries INTEGER NOT NULL,

@@ -295,6 +295,16 @@ def close_hint(tenant: str, payment_id: str, provider_reference: str, received_a
     )
 
 
+def forget_followed_hints(before: datetime, limit: int) -> Statement:
+    """Forget which keys were asked for when that was before a date, at most so many; one that is due stays."""
+    key = "tenant, payment_id, provider_reference"
+    old = f"SELECT {key} FROM hints WHERE due = 0 AND received_at < ? ORDER BY received_at LIMIT ?"  # noqa: S608  # ours
+    return Statement(
+        f"DELETE FROM hints WHERE due = 0 AND ({key}) IN ({old})",  # noqa: S608  # our own words
+        (milliseconds(before), limit),
+    )
+
+
 def set_agenda(payment: Payment, due_at: datetime | None) -> Statement:
     """When a payment that has just changed must be looked at next; None: nothing will happen by itself.
 

@@ -1,0 +1,133 @@
+"""Who can fill the disk? A tenant with a small budget at its full rate, and a customer with one link.
+
+First acme, which may occupy 5 MB, creates payments of 64 KiB at the default rate until the window is over: the store's
+files stay below a small multiple of its budget, and other tenants are served. Then one customer of Credit Key calls its
+own link, and any path below the endpoint it knows from it, with as large a head as the gateway takes: 1,000 times each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import aiohttp
+
+from gateway.core.ids import uuid_of
+from gateway.core.signing import make_token
+from tests.attacks.lists import RATE, large_body
+from tests.house import House, creditkey_body, psp_body
+from tests.served import Served, open_served
+
+BUDGET = 5_000_000
+WINDOW = 20.0
+"""Seconds for which acme creates."""
+
+LOG = 20_000_000
+"""What the write-ahead log may take beside the rows: it is everybody's, and begins anew by itself."""
+
+LINK = 8_000_000
+"""Bytes that one customer's link may leave in the store."""
+
+VISITS = 1000
+HEADERS = {f"X-{number}": "x" * 150 for number in range(60)}
+"""Almost the largest head that is taken by default, so that each request reaches the store."""
+
+
+def with_small_budget(settings: dict[str, Any]) -> None:
+    settings["limits"] = {"tenant_bytes": BUDGET}
+    settings["tenants"]["acme"]["rate_limit"] = RATE
+
+
+async def main() -> int:
+    """Run both attacks; 1 when one of them left more than it may."""
+    kept = []
+    with tempfile.TemporaryDirectory() as folder:
+        async with open_served(Path(folder), with_small_budget) as served:
+            await served.start()
+            kept.append(await a_tenant(served.house))
+            await served.end()
+    with tempfile.TemporaryDirectory() as folder:
+        async with open_served(Path(folder)) as served:
+            await served.start()
+            kept += [await a_link(served, has_token=True), await a_link(served, has_token=False)]
+            await served.end()
+    print("kept" if all(kept) else "BROKEN")
+    return 0 if all(kept) else 1
+
+
+async def a_tenant(house: House) -> bool:
+    """Create at the full rate; measure the files."""
+    answers: Counter[str] = Counter()
+    before, end = on_disk(house), perf_counter() + WINDOW
+    while perf_counter() < end:
+        reply = await house.create(large_body())
+        answers[reply.json.get("code", str(reply.status))] += 1
+    grown = on_disk(house) - before
+    neighbour = (await house.create(psp_body(), tenant="globex")).status
+    print(
+        f"a tenant with a budget of {mb(BUDGET)}: creates {dict(sorted(answers.items()))} in {WINDOW:.0f} s,"
+        f" files grew by {mb(grown)} of which the log may be {mb(LOG)}; another tenant's create: {neighbour}",
+        flush=True,
+    )
+    return grown < 2 * BUDGET + LOG and answers["storage_budget_exceeded"] > 0 and neighbour == 201
+
+
+async def a_link(served: Served, *, has_token: bool) -> bool:
+    """Call one customer's link, or its endpoint, again and again; measure what is left when the gateway has ended."""
+    house = served.house
+    payment = (await house.create(creditkey_body())).json
+    entry = house.entry("acme", "creditkey-main")
+    link = f"/callbacks/{entry.endpoint_id}"
+    if has_token:
+        digits = uuid_of(payment["id"])
+        assert digits is not None
+        link += f"/complete/{make_token(house.settings.server.secret, entry.endpoint_id, digits, 'complete')}"
+    before = await at_rest(served)
+    answers = await visit(house.url + link)
+    log = on_disk(house)
+    left = await at_rest(served) - before
+    print(
+        f"one customer's link ({'its token' if has_token else 'no token'}): answers {dict(sorted(answers.items()))},"
+        f" left {mb(left)} (with the log while it ran: {mb(log - before)})",
+        flush=True,
+    )
+    return left < LINK
+
+
+async def visit(link: str) -> Counter[int]:
+    """Call a link as often as told, each time with another key."""
+    answers: Counter[int] = Counter()
+    async with aiohttp.ClientSession() as http:
+        for number in range(VISITS):
+            url = f"{link}?key={number}{'k' * 4000}" if number % 2 else f"{link}?key=k{number}"
+            async with http.post(url, headers=HEADERS, data=b"x" * 60_000) as answer:
+                answers[answer.status] += 1
+    return answers
+
+
+async def at_rest(served: Served) -> int:
+    """Bytes of the store when no gateway works on it; it runs again afterwards."""
+    await served.end()
+    size = on_disk(served.house)
+    await served.start()
+    return size
+
+
+def on_disk(house: House) -> int:
+    """Bytes of the store's files."""
+    path = house.settings.store_path
+    return sum(file.stat().st_size for file in path.parent.glob(f"{path.name}*"))
+
+
+def mb(size: int) -> str:
+    """Bytes for people."""
+    return f"{size / 1_000_000:.1f} MB"
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))
