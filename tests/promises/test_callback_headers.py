@@ -59,8 +59,8 @@ WRONG = (
 class Bridge:
     """A sender that writes bytes: one signed callback, with any header lines."""
 
-    def __init__(self, house: House, body: bytes) -> None:
-        self.house, self.body = house, body
+    def __init__(self, house: House, payment_id: str, body: bytes) -> None:
+        self.house, self.payment_id, self.body = house, payment_id, body
         self.token = credentials(house)[1].encode()
 
     async def send(self, lines: bytes, query: bytes = b"") -> int:
@@ -92,9 +92,7 @@ async def bridge(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Brid
     """One callback that would capture one payment; nothing wrong must ever do so."""
     async with open_house(tmp_path_factory.mktemp("headers")) as house:
         payment = await new_payment(house)
-        opened = Bridge(house, signed_body(house, payment))
-        yield opened
-        assert (await stored(house, payment["id"])).state == "captured"  # by the right ones
+        yield Bridge(house, payment["id"], signed_body(house, payment))
 
 
 @pytest.mark.parametrize("lines", WRONG, ids=repr)
@@ -113,3 +111,4 @@ async def test_a_token_in_the_address_is_none(bridge: Bridge, query: bytes) -> N
 async def test_the_token_in_its_header_is_taken(bridge: Bridge, lines: bytes) -> None:
     """The cases above mean something: the same callback with one right header is recorded."""
     assert await bridge.send(lines) == 204
+    assert (await stored(bridge.house, bridge.payment_id)).state == "captured"

@@ -259,8 +259,12 @@ async def test_the_operators_key_opens_nothing_for_tenants(beside: Neighbours, k
 
 
 @each_tenant
-async def test_no_answer_and_no_webhook_held_a_word_of_others(beside: Neighbours, tenant: str) -> None:
-    """Of all that a tenant was ever answered and sent, nothing names another tenant, its texts or its ids."""
+async def test_no_answer_and_no_webhook_holds_a_word_of_others(beside: Neighbours, tenant: str) -> None:
+    """Of all that a tenant is answered and sent, nothing names another tenant, its texts or its ids."""
+    for (method, path), row in TENANTS_ROWS.items():
+        named = beside.things[tenant][row.path_names] if row.path_names else [""]
+        for one in (*named, *(foreign(beside.things, row.path_names, tenant) if row.path_names else ())):
+            await beside.ask(method, filled(path, one) if one else path, row.body, tenant=tenant)
     await quiet(beside.house)
     words = beside.words_of_others(tenant)
     answers = [(asked, text) for to, asked, text in beside.answers if to == tenant]

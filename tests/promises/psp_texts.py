@@ -1,0 +1,111 @@
+"""Raw JSON texts, keys, headers and other parts of callbacks: right ones, odd ones and wrong ones."""
+
+from __future__ import annotations
+
+AMOUNTS = (
+    *("162.48", "162.480", "16248e-2", "1.6248E+2", "0.16248e3", '"162.48"', '"162.480"', "162.480000000000000001"),
+    *("162.49", "162.47", "162", "1624.8", "16248", "-162.48", "0", "-0", "0.0", "1e400", "-1e400", "1e-400", "NaN"),
+    *("Infinity", "-Infinity", "0162.48", "+162.48", "162.", ".48", "162.48e", "0x10", "1_62.48", '"1.6248e2"'),
+    *('"162,48"', '"１６２.48"', '" 162.48"', '"162.48 "', '"+162.48"', '"0162.48"', "true", "null", '""', "[]", "{}"),
+    *("[162.48]", '{"value":162.48}', "162.48" + "0" * 70, "9" * 400, '"NaN"', '"Infinity"', "162.47999999999999999"),
+)
+NUMBERS = (
+    "0",
+    "1",
+    "2",
+    "3",
+    "-1",
+    "1.0",
+    "1e0",
+    "10e-1",
+    "1.5",
+    '"1"',
+    '"0"',
+    "true",
+    "null",
+    "[]",
+    "01",
+    "1e400",
+    "-0",
+)
+TEXTS = (
+    *(
+        '"x"',
+        '""',
+        "null",
+        "0",
+        "false",
+        '" "',
+        '"\\u0000"',
+        '"\\ud800"',
+        '"\\ud83d\\ude00"',
+        '"x&amount=1"',
+        '"x&1=2"',
+    ),
+    *(
+        '"a=b"',
+        '"\\\\"',
+        '"\\/"',
+        '"é"',
+        '"e\u0301"',
+        '"😀"',
+        '"\\u202e"',
+        "12345678901234567890",
+        "1e22",
+        "1e21",
+        "1e-7",
+    ),
+    *(
+        "0.1",
+        "[]",
+        "{}",
+        "[1]",
+        '{"a":1}',
+        '"null"',
+        '"' + "x" * 3000 + '"',
+        "[" * 70 + "]" * 70,
+        '"line\\nbreak"',
+        '"\t"',
+    ),
+)
+KEYS = (
+    "note",
+    "Sign",
+    "amount ",
+    "Amount",
+    "a=b",
+    "a&b",
+    "\\u0061mount",
+    "amoun\\u0074",
+    "\\u0000",
+    "\\u007f",
+    "\\u0085",
+    "",
+    "😀",
+    "\\uffff",
+    "a.b",
+    "constructor",
+    "__proto__",
+    "toString",
+    "order_no\\u200b",
+    "sıgn",
+)
+HEADERS = ("crm-pay-token", "CRM-Pay-Token", "crm-pay-token ", "crm_pay_token", "Authorization", "x-crm-pay-token")
+MEDIA_TYPES = (
+    *("application/json", "application/json; charset=utf-8", "Application/JSON", "application/json;", "text/json"),
+    *("application/json, text/plain", "application/problem+json", "", "text/plain", " application/json ", "json"),
+)
+SUFFIXES = (
+    "",
+    "pay/callback",
+    "pay/callback/",
+    "/pay/callback",
+    "pay",
+    "pay/callbackx",
+    "Pay/Callback",
+    "return",
+    "pay//callback",
+    "../pay/callback",
+    "pay/callback?x=1",
+)
+METHODS = ("POST", "GET", "PUT", "post", "HEAD", "PATCH", "DELETE", "OPTIONS", "POST ")
