@@ -103,6 +103,27 @@ def test_other_digits_are_no_card_numbers(text: str) -> None:
     assert without_card_numbers(text) == text
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pay_019b7caca6b4700083838525b2e8a7ff",
+        "019b7cac-a6b4-7000-8383-8525b2e8a7ff",
+        "D96B9A4111111111111111BD1A57405A66E5BF4D",
+    ],
+)
+def test_ids_and_hashes_stay(text: str) -> None:
+    """Digits between the letters of a long hex text are no card number."""
+    assert not holds_card_number(f"id {text}!")
+    assert without_card_numbers(text) == text
+
+
+@pytest.mark.parametrize("text", [f"B{VISA}^DOE", f"card{VISA}", f"face-{VISA}-bad", f"cafe-cafe-cafe-{VISA}-x"])
+def test_letters_beside_a_number_hide_nothing(text: str) -> None:
+    """Short words, and a number by itself between hyphens."""
+    assert holds_card_number(text)
+    assert VISA not in without_card_numbers(text)
+
+
 def test_every_number_of_a_text_is_masked() -> None:
     """The last four digits stay, and so does everything else."""
     said = 'old {"pan": "4111 1111 1111 1111"}, new 5555555555554444; 12345'
