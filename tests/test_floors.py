@@ -67,7 +67,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
         "flows.reconcile flows.pending",
     ),
     4: (
-        "web.limits web.listening web.paging web.capacity web.headers web.bodies",
+        "web.limits web.listening web.paging web.capacity web.headers web.bodies web.work",
         "web.admission web.strangers",
         "web.connections",
         "web.runner",

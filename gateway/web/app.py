@@ -7,25 +7,28 @@ from collections import defaultdict
 
 from aiohttp import web
 
+from gateway.drivers.descriptors import MOST_CALLERS
 from gateway.flows.context import Gateway
 from gateway.web import admin, pages, providers
 from gateway.web.admission import Admission
-from gateway.web.keys import ADMISSION, GATEWAY, LIMITS, STRANGERS, TURNS
+from gateway.web.keys import ADMISSION, GATEWAY, LIMITS, STRANGERS, TURNS, WORK
 from gateway.web.limits import Limits
 from gateway.web.middleware import answer_errors
 from gateway.web.problems import problem_page
 from gateway.web.route import BODY_LIMIT, serve
 from gateway.web.strangers import Strangers
 from gateway.web.tenants import ROUTES
+from gateway.web.work import Work
 
 
-def make_app(gw: Gateway) -> web.Application:
-    """The public application."""
+def make_app(gw: Gateway, places: int = MOST_CALLERS) -> web.Application:
+    """The public application. ``places``: how many connections callers may have."""
     app = web.Application(middlewares=[answer_errors], client_max_size=BODY_LIMIT)
     app[GATEWAY] = gw
     app[LIMITS] = Limits()
     app[ADMISSION] = Admission(gw.settings.server.callback_rate)
     app[STRANGERS] = Strangers()
+    app[WORK] = Work(places)
     app[TURNS] = defaultdict(asyncio.Lock)
     for route in ROUTES:
         app.router.add_route(route.method, route.path, serve(route))

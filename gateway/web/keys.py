@@ -11,11 +11,13 @@ from gateway.flows.context import Gateway
 from gateway.web.admission import Admission
 from gateway.web.limits import Limits
 from gateway.web.strangers import Strangers
+from gateway.web.work import Work
 
 GATEWAY = web.AppKey("gateway", Gateway)
 LIMITS = web.AppKey("limits", Limits)
 ADMISSION = web.AppKey("admission", Admission)
 STRANGERS = web.AppKey("strangers", Strangers)
+WORK = web.AppKey("work", Work)
 TURNS = web.AppKey("turns", defaultdict[str, asyncio.Lock])
 """By tenant: whoever makes one of its long lists holds it, and its others wait."""
 REQUEST_ID = web.RequestKey("request_id", str)

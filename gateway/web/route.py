@@ -26,7 +26,7 @@ from gateway.flows.once import Answer, Claim, refuse_other_request
 from gateway.web.bearer import refuse_expired, sent_key_hash
 from gateway.web.bodies import body_response
 from gateway.web.connections import note_proof
-from gateway.web.keys import GATEWAY, IS_PROVED, LIMITS, TURNS
+from gateway.web.keys import GATEWAY, IS_PROVED, LIMITS, TURNS, WORK
 from gateway.web.misplaced import refuse_secrets
 from gateway.web.paging import page_of
 
@@ -138,17 +138,23 @@ def serve(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]
             if wait:
                 raise TenantError("rate_limited", "too many requests", retry_after=wait)
         note_proof(request)
-        data = await read_json(request, [gw.masks.of(tenant.id)]) if route.body is not None else {}
-        _charge(request, tenant, request.content.total_bytes // BYTES_OF_ONE_REQUEST)
-        call = Call(gw=gw, tenant=tenant, request=request, route=route, data=data)
-        try:
-            return respond(await route.handler(call))
-        except TenantError as refusal:
-            if route.is_idempotent and refusal.code == "validation_failed":
-                await refuse_other_request(gw, call.claim())
-            raise
+        with request.app[WORK].of(tenant.id):
+            return respond(await _reply(route, request, tenant))
 
     return handle
+
+
+async def _reply(route: Route, request: web.Request, tenant: Tenant) -> Reply | Answer:
+    gw = request.app[GATEWAY]
+    data = await read_json(request, [gw.masks.of(tenant.id)]) if route.body is not None else {}
+    _charge(request, tenant, request.content.total_bytes // BYTES_OF_ONE_REQUEST)
+    call = Call(gw=gw, tenant=tenant, request=request, route=route, data=data)
+    try:
+        return await route.handler(call)
+    except TenantError as refusal:
+        if route.is_idempotent and refusal.code == "validation_failed":
+            await refuse_other_request(gw, call.claim())
+        raise
 
 
 def _charge(request: web.Request, tenant: Tenant, tokens: int) -> None:

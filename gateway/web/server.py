@@ -89,7 +89,7 @@ async def running(
         await recovery.begin(gw)
         operators = stop_within * OPERATORS_PART
         callers: Capacity[Connection] = Capacity(shares.callers, settings.limits.connections_per_address)
-        public = await _listen(make_app(gw), settings.server, callers, stop_within - operators, stack)
+        public = await _listen(make_app(gw, shares.callers), settings.server, callers, stop_within - operators, stack)
         admin = await _listen(make_admin_app(gw), settings.server.admin, Capacity(shares.operators), operators, stack)
         gw.public_url = settings.server.public_url or public.url
         stack.push_async_callback(_stop, gw, public.runner, stop_within - operators, grace)

@@ -24,6 +24,7 @@ MANY_BYTES = get("/", *(f"X-{number}: {'x' * 600}" for number in range(50)))
 
 KEY = f"Authorization: Bearer {key_of('acme')}"
 
+KEY_OF_ANOTHER = f"Authorization: Bearer {key_of('globex')}"
 JSON = b"Host: x\r\nContent-Type: application/json"
 HALF_A_BODY_OF_ACME = HALF_A_BODY.replace(b"Host: x", f"Host: x\r\n{KEY}".encode())
 
@@ -139,12 +140,12 @@ async def held(url: str, hold: Callable[[Client], Awaitable[None]], count: int) 
 async def test_who_comes_finds_a_place(tmp_path: Path, hold: Callable[[Client], Awaitable[None]]) -> None:
     """However the places are held, the next callers are answered at once; a proved connection stays through it all."""
     async with bounded_house(tmp_path, connections=8) as house, client(house.url) as known:
-        assert await known.ask(get("/v1/accounts", KEY)) == 200
+        assert await known.ask(get("/v1/accounts", KEY_OF_ANOTHER)) == 200
         async with held(house.url, hold, 20) as clients:
             for _ in range(5):
                 async with client(house.url) as newcomer:
                     assert await newcomer.ask() == 200
-            assert await known.ask(get("/v1/accounts", KEY)) == 200
+            assert await known.ask(get("/v1/accounts", KEY_OF_ANOTHER)) == 200
             for one in clients[:12]:
                 await one.closed()
 
@@ -160,14 +161,37 @@ async def test_a_request_in_work_is_never_cut_off(tmp_path: Path) -> None:
 
     async with bounded_house(tmp_path, connections=8) as house:
         house.gateway.send = hang
-        async with held(house.url, create, 8) as clients:
-            for _ in clients:
+        async with held(house.url, create, 4) as some, held(house.url, create_of_globex, 4) as others:
+            for _ in (*some, *others):
                 await asked.acquire()
             async with client(house.url) as newcomer:
                 await newcomer.closed()
             let_go.set()
-            assert [(await one.answer()).split()[1] for one in clients] == [b"201"] * 8
-            assert await clients[0].ask() == 200
+            assert [(await one.answer()).split()[1] for one in (*some, *others)] == [b"201"] * 8
+            assert await some[0].ask() == 200
+
+
+async def test_one_tenants_work_leaves_places_to_others(tmp_path: Path) -> None:
+    """Of eight places a tenant's slow requests take four: its next one may come again, another tenant's is taken."""
+    let_go, asked = asyncio.Event(), asyncio.Semaphore(0)
+
+    async def hang(*_: object, **__: object) -> Any:
+        asked.release()
+        await let_go.wait()
+        raise NotSent("connect_failed", connection=True)
+
+    async with bounded_house(tmp_path, connections=8) as house:
+        house.gateway.send = hang
+        async with held(house.url, create, 4) as clients, client(house.url) as one:
+            for _ in clients:
+                await asked.acquire()
+            await create(one)
+            refused = await one.answer()
+            assert (refused.split()[1], b"Retry-After: 1" in refused) == (b"429", True)
+            await create_of_globex(one)
+            await asked.acquire()
+            let_go.set()
+            assert [(await other.answer()).split()[1] for other in (*clients, one)] == [b"201"] * 5
 
 
 async def test_operators_have_places_of_their_own(tmp_path: Path) -> None:
@@ -309,8 +333,14 @@ async def test_requests_behind_work_are_not_read(tmp_path: Path) -> None:
             assert (await one.answer()).split()[1] == b"200"
 
 
-async def create(one: Client) -> None:
+async def create(one: Client, tenant: str = "acme") -> None:
     """Begin a payment."""
     body = json.dumps(psp_body()).encode()
-    head = get("/v1/payments", KEY, f"Idempotency-Key: {new_key()}", f"Content-Length: {len(body)}")
+    key = f"Authorization: Bearer {key_of(tenant)}"
+    head = get("/v1/payments", key, f"Idempotency-Key: {new_key()}", f"Content-Length: {len(body)}")
     await one.send(head.replace(b"GET", b"POST").replace(b"Host: x", JSON) + body)
+
+
+async def create_of_globex(one: Client) -> None:
+    """Begin another tenant's payment."""
+    await create(one, "globex")
