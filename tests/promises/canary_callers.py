@@ -62,18 +62,18 @@ FREE: dict[str, Place] = {
 """Texts of a create body in which a card number is found in any spelling."""
 
 IDS: dict[str, Place] = {
-    "customer.id": _set("customer", "id"),
     "customer.email": _set("customer", "email"),
-    "customer.phone": _set("customer", "phone"),
     "zip": _set("order", "billing_address", "zip"),
-    "phone_number": _set("order", "billing_address", "phone_number"),
     "rep_email": _set("checkout", "rep_email"),
     "return_url": lambda body, text: body.update(return_url=f"https://shop.example/{quote(text)}"),
     "cancel_url": lambda body, text: body.update(cancel_url=f"https://shop.example/?a={quote(text)}"),
 }
-"""Ids, phones and addresses: whole numbers as issuers make them."""
+"""Postal codes and addresses: whole numbers as issuers make them."""
 
 REFERENCES: dict[str, Place] = {
+    "customer.id": _set("customer", "id"),
+    "customer.phone": _set("customer", "phone"),
+    "phone_number": _set("order", "billing_address", "phone_number"),
     "merchant_reference": _set("merchant_reference"),
     "sku": _set("order", "items", 0, "sku"),
     "merchant_id": _set("order", "items", 0, "merchant_id"),
