@@ -17,6 +17,9 @@ from tests.promises.json_scanner import Number, Unreadable, Value, scan
 DAY = 86_400_000
 """Milliseconds."""
 
+LONGEST_ID = 1024
+"""Characters of a ``transaction_id``."""
+
 _STAGES = {0: "failed", 1: "captured", 2: "processing"}
 _KEY = re.compile("[=&\x00-\x1f\x7f-\x9f]")
 _LIKE_A_MEMBER = re.compile("&[A-Za-z_][A-Za-z0-9_.-]*=")
@@ -74,6 +77,8 @@ def judge(sent: Sent, orders: Mapping[str, Order]) -> Order:
     stage = _STAGES.get(_number(body, texts, "status"))  # type: ignore[call-overload]  # a fraction equals its integer
     if stage is None:
         raise Refusal("status")
+    if len(texts.get("transaction_id", "")) > LONGEST_ID:
+        raise Refusal("transaction_id")
     amount, currency = _amount(body, texts), _currency(body)
     event = (stage, texts.get("transaction_id") or None, amount, currency)
     if event in order.applied:

@@ -75,7 +75,7 @@ def finished(draft: Draft, random: Random) -> Sent:
         random.shuffle(members)
         body = _written(members, random)
     for spoil in draft.on_bytes:
-        body = spoil(body)
+        body = spoil(body) if body else body
     return Sent(draft.seat, draft.method, draft.suffix, tuple(draft.headers), body, draft.at)
 
 
