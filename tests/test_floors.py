@@ -67,8 +67,9 @@ LAYERS: dict[int, tuple[str, ...]] = {
         "flows.reconcile flows.pending",
     ),
     4: (
-        "web.limits web.listening web.paging web.capacity web.headers web.bodies web.work",
+        "web.limits web.listening web.paging web.headers web.bodies web.work",
         "web.admission web.strangers",
+        "web.capacity web.refusals",
         "web.connections",
         "web.runner",
         "web.keys",

@@ -9,15 +9,13 @@ phase that holds most places goes: what a flood does is the fullest phase, so it
 from __future__ import annotations
 
 import enum
-import ipaddress
 from collections import Counter
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
-T = TypeVar("T")
+from gateway.web.limits import network_of
 
-NETWORK_OF_A_HOST = 64
-"""Bits of an IPv6 address that one host has for itself alone: it can use all addresses below them."""
+T = TypeVar("T")
 
 
 class Phase(enum.IntEnum):
@@ -59,14 +57,14 @@ class Capacity(Generic[T]):
         """Whether somebody has to go before the next one may come."""
         return len(self._queue_of) >= self.most
 
-    def takes_from(self, address: str) -> bool:
+    def takes_from(self, address: str | None) -> bool:
         """Whether this address may have one more connection."""
-        return self._per_address is None or self._of_address[_host_of(address)] < self._per_address
+        return self._per_address is None or self._of_address[network_of(address)] < self._per_address
 
-    def enter(self, one: T, address: str) -> None:
+    def enter(self, one: T, address: str | None) -> None:
         """Count a new connection."""
         if self._per_address is not None:
-            self._addresses[one] = _host_of(address)
+            self._addresses[one] = network_of(address)
             self._of_address[self._addresses[one]] += 1
         self._put(one, Phase.HEAD, is_proved=False)
 
@@ -102,13 +100,3 @@ class Capacity(Generic[T]):
         queue = self._queues[is_proved][phase]
         queue[one] = None
         self._queue_of[one] = queue
-
-
-def _host_of(address: str) -> str:
-    """What counts as one address: an IPv4 address, also one written as IPv6, or a host's IPv6 network."""
-    parsed = ipaddress.ip_address(address.partition("%")[0])
-    if parsed.version == 4:
-        return str(parsed)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.ip_network((parsed, NETWORK_OF_A_HOST), strict=False))

@@ -17,43 +17,20 @@ import socket
 import struct
 import termios
 from asyncio.trsock import TransportSocket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
 import msgspec
 from aiohttp import StreamReader, web
-from aiohttp.http_exceptions import LineTooLong
 from aiohttp.streams import EMPTY_PAYLOAD
 
 from gateway.flows.context import log
 from gateway.web.capacity import Capacity, Phase
-from gateway.web.headers import EVERY_ANSWER, add_headers
-
-MOST_HEADERS = 64
-"""Headers of one request."""
-
-ROOM_FOR_NAMES = 4
-"""Bytes around one header on the wire: a colon, a blank and a line's end."""
-
-BAD_REQUEST = "this is not a valid HTTP request\n"
-HEAD_TOO_LARGE = "the head of this request is too large\n"
-FAULT = "a fault of the gateway\n"
-
-_RAW_HEAD_TOO_LARGE = (
-    f"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n"
-    f"Content-Length: {len(HEAD_TOO_LARGE)}\r\n"
-    + "".join(f"{name}: {value}\r\n" for name, value in EVERY_ANSWER.items())
-    + f"\r\n{HEAD_TOO_LARGE}"
-).encode()
-"""For a head that has not even ended: aiohttp has nothing to answer yet."""
+from gateway.web.headers import add_headers
+from gateway.web.refusals import FAULTS, RAW_HEAD_TOO_LARGE, Handler, head_size, refusal, refuse_head
 
 AT_ONCE = struct.pack("ii", 1, 0)
 """How long the kernel goes on sending after the socket is closed (``SO_LINGER``): not at all."""
-
-NOBODY = "::"
-"""The address of a caller that has gone before it was looked at."""
-
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,7 +94,7 @@ class Connection(web.RequestHandler):
         link.set_write_buffer_limits(high=0)  # pause_writing says that the client does not take all at once
         super().connection_made(link)
         peer = link.get_extra_info("peername")
-        if self._is_admitted(peer[0] if peer else NOBODY):
+        if self._is_admitted(peer[0] if peer else None):
             self._begin(Phase.HEAD)
         else:
             self.end()
@@ -198,12 +175,9 @@ class Connection(web.RequestHandler):
         """Answer what is not HTTP, and a fault that nobody caught, in fixed words."""
         if request.writer.output_size > 0:
             raise ConnectionError("an answer has begun already")
-        if status >= 500:
+        if status >= FAULTS:
             log.error("fault", exc_info=exc)
-            return _last_words(status, FAULT)
-        if isinstance(exc, LineTooLong):
-            return _last_words(431, HEAD_TOO_LARGE)
-        return _last_words(status, BAD_REQUEST)
+        return refusal(status, exc)
 
     # What follows from it
 
@@ -231,7 +205,7 @@ class Connection(web.RequestHandler):
         else:
             self.deadline = self._loop.time() + self._bounds.seconds[phase]
 
-    def _is_admitted(self, address: str) -> bool:
+    def _is_admitted(self, address: str | None) -> bool:
         """Whether there is a place for it. Where there is none, another connection makes room."""
         capacity = self._capacity
         if capacity.is_full or not capacity.takes_from(address):
@@ -248,7 +222,7 @@ class Connection(web.RequestHandler):
         self._head += more
         if self._head > self._bounds.head_bytes and self._link is not None:
             self._is_refused = True
-            self._link.write(_RAW_HEAD_TOO_LARGE)
+            self._link.write(RAW_HEAD_TOO_LARGE)
             self._link.write_eof()
             self.close()
 
@@ -283,24 +257,7 @@ def forget_unread(sock: TransportSocket) -> None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
 
 
-def head_size(request: web.BaseRequest) -> int:
-    """Bytes of a request's head as it came, blanks around values aside."""
-    line = len(request.method) + len(request.raw_path)
-    return line + sum(len(name) + len(value) + ROOM_FOR_NAMES for name, value in request.raw_headers)
-
-
-async def refuse_head(_: web.BaseRequest) -> web.StreamResponse:
-    """Answer a request whose head is too large."""
-    return _last_words(431, HEAD_TOO_LARGE)
-
-
 def note_proof(request: web.BaseRequest) -> None:
     """Say that a request carried a valid credential: its connection then makes room after those of strangers."""
     if isinstance(request.protocol, Connection):
         request.protocol.prove()
-
-
-def _last_words(status: int, text: str) -> web.Response:
-    response = web.Response(status=status, text=text)
-    response.force_close()
-    return response

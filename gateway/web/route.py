@@ -138,23 +138,18 @@ def serve(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]
             if wait:
                 raise TenantError("rate_limited", "too many requests", retry_after=wait)
         note_proof(request)
+        data = await read_json(request, [gw.masks.of(tenant.id)]) if route.body is not None else {}
+        _charge(request, tenant, request.content.total_bytes // BYTES_OF_ONE_REQUEST)
+        call = Call(gw=gw, tenant=tenant, request=request, route=route, data=data)
         with request.app[WORK].of(tenant.id):
-            return respond(await _reply(route, request, tenant))
+            try:
+                return respond(await route.handler(call))
+            except TenantError as refusal:
+                if route.is_idempotent and refusal.code == "validation_failed":
+                    await refuse_other_request(gw, call.claim())
+                raise
 
     return handle
-
-
-async def _reply(route: Route, request: web.Request, tenant: Tenant) -> Reply | Answer:
-    gw = request.app[GATEWAY]
-    data = await read_json(request, [gw.masks.of(tenant.id)]) if route.body is not None else {}
-    _charge(request, tenant, request.content.total_bytes // BYTES_OF_ONE_REQUEST)
-    call = Call(gw=gw, tenant=tenant, request=request, route=route, data=data)
-    try:
-        return await route.handler(call)
-    except TenantError as refusal:
-        if route.is_idempotent and refusal.code == "validation_failed":
-            await refuse_other_request(gw, call.claim())
-        raise
 
 
 def _charge(request: web.Request, tenant: Tenant, tokens: int) -> None:

@@ -17,8 +17,9 @@ from aiohttp import web
 
 from gateway.flows.context import log
 from gateway.web.capacity import Capacity
-from gateway.web.connections import MOST_HEADERS, Bounds, Connection
+from gateway.web.connections import Bounds, Connection
 from gateway.web.listening import refuse_new
+from gateway.web.refusals import MOST_HEADERS
 
 HANDSHAKE = 0.1
 """Seconds for connections that were just being made when listening ends."""

@@ -1,4 +1,7 @@
-"""How many requests of one tenant are worked on at a time: requests in work never make room for others."""
+"""How many requests of one tenant are worked on at a time: requests in work never make room for others.
+
+One whose body is still coming is not counted: it does make room.
+"""
 
 from __future__ import annotations
 
