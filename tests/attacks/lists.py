@@ -60,7 +60,7 @@ async def main() -> int:
                 sys.executable, "-m", __spec__.name, served.house.url, stdin=PIPE, stdout=PIPE
             )
             kept = [await measure(served.house, watched, acme, name) for name in ATTACKS]
-            await acme.communicate()
+            await acme.communicate(b"")  # its stdin ends, and so does it
             await served.end()
     print("kept" if kept[0] else "BROKEN")
     return 0 if kept[0] else 1
