@@ -16,7 +16,7 @@ from gateway.core.errors import CallbackRejected, Reason, Unavailable
 from gateway.core.facts import Busy, Event, Hint, Recorded, Refused, Repeated, Verdict
 from gateway.core.wire import Callback, HttpResponse
 from gateway.drivers.settings import AccountEntry
-from gateway.drivers.store import inbox, statements
+from gateway.drivers.store import agenda, inbox
 from gateway.drivers.store.statements import Statement, milliseconds
 from gateway.flows import bounds, lookup, plugin
 from gateway.flows.bounds import bounded
@@ -146,9 +146,9 @@ async def take_hint(gw: Gateway, entry: AccountEntry, callback: Callback, hint: 
         gw.last_lookup[payment.id] = now  # before anything is awaited: hints of the same moment share one lookup
     unit = [
         *row,
-        statements.store_hint(payment.tenant, payment.id, named, callback.received_at),
-        statements.trim_hints(payment.tenant, payment.id, KEYS_TRIED),
-        statements.hasten(payment.tenant, payment.id, next_look),
+        agenda.store_hint(payment.tenant, payment.id, named, callback.received_at),
+        agenda.trim_hints(payment.tenant, payment.id, KEYS_TRIED),
+        agenda.hasten(payment.tenant, payment.id, next_look),
     ]
     await gw.store.commit(unit)
     gw.agenda_alarm.no_later_than(milliseconds(next_look))

@@ -17,7 +17,7 @@ from gateway.core.requests import CreateBody
 from gateway.core.signing import make_token
 from gateway.core.validation import amount_problems, order_problems, url_problems
 from gateway.drivers.settings import AccountEntry, Tenant
-from gateway.drivers.store import statements
+from gateway.drivers.store import agenda, statements
 from gateway.drivers.store.statements import Statement
 from gateway.flows import lookup, restored, routing
 from gateway.flows.context import Gateway
@@ -115,7 +115,7 @@ async def find_forgotten(gw: Gateway, payment: Payment, *entries: AccountEntry) 
 def hold(gw: Gateway, intent: Intent) -> Intent:
     """A create that is not sent: its order exists. Its outcome is unknown, and a lookup takes the order over."""
     operation = replace(intent.operation, status=Status.UNKNOWN, note="the order existed before the store was restored")
-    due = statements.hasten(operation.tenant, operation.payment_id, gw.clock.now())
+    due = agenda.hasten(operation.tenant, operation.payment_id, gw.clock.now())
     return replace(intent, operation=operation, rows=[*intent.rows, due])
 
 

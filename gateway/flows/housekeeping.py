@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from gateway.drivers.store import inbox, statements, webhooks
+from gateway.drivers.store import agenda, inbox, statements, webhooks
 from gateway.flows.context import Gateway, log
 
 DELIVERED_KEPT = timedelta(days=30)
@@ -76,7 +76,7 @@ async def forget_hints(gw: Gateway) -> None:
     """Drop all tenants' old callbacks without proof, the oldest first, and which keys they named."""
     before = gw.clock.now() - HINTS_KEPT
     await _forget_callbacks(gw, inbox.UNPROVED, before)
-    await gw.store.commit([statements.forget_followed_hints(before, AT_ONCE)])
+    await gw.store.commit([agenda.forget_followed_hints(before, AT_ONCE)])
 
 
 async def _forget_callbacks(gw: Gateway, rows: str, before: datetime) -> None:

@@ -17,7 +17,7 @@ from gateway.core.payment import Payment, State
 from gateway.core.states import apply
 from gateway.core.wire import HttpResponse
 from gateway.drivers.settings import AccountEntry
-from gateway.drivers.store import statements
+from gateway.drivers.store import agenda
 from gateway.drivers.store.queries import Loaded
 from gateway.flows import operation as operations
 from gateway.flows import plugin, restored, session
@@ -94,8 +94,8 @@ async def follow_hints(gw: Gateway, tenant: str, payment_id: str) -> None:
     now = await gw.store.payment(tenant, payment_id)
     if not hints or now is None or (found and now.pending is not None):
         return
-    relaxed = statements.relax_agenda(now.payment, first_look(gw, now.payment, None))
-    await gw.store.commit([statements.close_hint(tenant, payment_id, key, received_at), relaxed])
+    relaxed = agenda.relax_agenda(now.payment, first_look(gw, now.payment, None))
+    await gw.store.commit([agenda.close_hint(tenant, payment_id, key, received_at), relaxed])
 
 
 async def look(gw: Gateway, tenant: str, payment_id: str, *, key: str | None) -> Looked | None:

@@ -28,7 +28,7 @@ from gateway.core.payment import Before, Failure, FailureCode, Operation, Paymen
 from gateway.core.states import apply
 from gateway.core.wire import HttpRequest
 from gateway.drivers.settings import AccountEntry
-from gateway.drivers.store import statements
+from gateway.drivers.store import agenda, statements
 from gateway.drivers.store.queries import Loaded
 from gateway.drivers.store.statements import Statement, milliseconds
 from gateway.flows import plugin, session
@@ -101,7 +101,7 @@ async def intend(gw: Gateway, entry: AccountEntry, payment: Payment, command: Co
         operation=operation,
         rows=[
             statements.open_operation(payment, operation.id),
-            statements.hasten(payment.tenant, payment.id, silent_at),
+            agenda.hasten(payment.tenant, payment.id, silent_at),
         ],
         remake=lambda _, following: replace(command, operation_id=following.id),
     )

@@ -18,7 +18,7 @@ from gateway.core.payment import Payment, ReviewReason, State, Status
 from gateway.core.rules import Terms
 from gateway.core.states import EXPIRES, PAST_GRACE, apply, row_of
 from gateway.core.succession import two_live_orders
-from gateway.drivers.store import statements
+from gateway.drivers.store import agenda
 from gateway.drivers.store.queries import AgendaRow, Loaded
 from gateway.drivers.store.statements import milliseconds
 from gateway.flows import lookup, restored
@@ -101,8 +101,8 @@ async def _note(gw: Gateway, row: AgendaRow) -> None:
         due = next_look(loaded.payment, loaded.pending, tries=tries, terms=terms, schedules=gw.schedules, at=now)
         if await _is_unfinished(gw, loaded.payment, terms):
             again = now + gw.schedules.reconcile[min(tries, len(gw.schedules.reconcile) - 1)]
-            rows.append(statements.hasten(row.tenant, row.payment_id, again))
-    noted = statements.looked(row.tenant, row.payment_id, was_due=row.due_at, due_at=due, tries=tries)
+            rows.append(agenda.hasten(row.tenant, row.payment_id, again))
+    noted = agenda.looked(row.tenant, row.payment_id, was_due=row.due_at, due_at=due, tries=tries)
     await gw.store.commit([noted, *rows])
 
 

@@ -15,7 +15,7 @@ from gateway.core.draft import Change
 from gateway.core.payment import Operation, Payment, PaymentEvent
 from gateway.core.signing import sha256_hex
 from gateway.core.views import operation_answer, refund_view, webhook_body
-from gateway.drivers.store import statements, webhooks
+from gateway.drivers.store import agenda, statements, webhooks
 from gateway.drivers.store.queries import Loaded
 from gateway.drivers.store.statements import Statement, milliseconds
 from gateway.drivers.store.webhooks import DeliveryRow
@@ -101,7 +101,7 @@ def _due_at(gw: Gateway, event: PaymentEvent) -> datetime:
 
 def next_look_at(gw: Gateway, payment: Payment, pending: Operation | None) -> Statement:
     """When the payment must be looked at next, now that it has just changed."""
-    return statements.set_agenda(payment, first_look(gw, payment, pending))
+    return agenda.set_agenda(payment, first_look(gw, payment, pending))
 
 
 def first_look(gw: Gateway, payment: Payment, pending: Operation | None) -> datetime | None:

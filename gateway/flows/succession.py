@@ -12,7 +12,7 @@ from gateway.core.facts import Cause
 from gateway.core.payment import Payment, PaymentEvent, State
 from gateway.core.states import PAST_GRACE, row_of
 from gateway.core.succession import released, two_live_orders
-from gateway.drivers.store import statements
+from gateway.drivers.store import agenda, statements
 from gateway.drivers.store.queries import Loaded
 from gateway.drivers.store.statements import Statement
 from gateway.flows.context import Gateway
@@ -60,7 +60,7 @@ async def _of_successor(gw: Gateway, change: Change) -> list[Other]:
         return [(old, freed, [statements.pass_reference(old.payment, holder=successor.id)])]
     if successor.state in ACCEPTED:
         same = Change(payment=old.payment, operation=old.pending)
-        return [(old, same, [statements.hasten(old.payment.tenant, old.payment.id, now)])]
+        return [(old, same, [agenda.hasten(old.payment.tenant, old.payment.id, now)])]
     return []
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.core.payment import Payment, State
-from gateway.drivers.store import statements
+from gateway.drivers.store import agenda, statements
 from gateway.drivers.store.queries import Store
 from gateway.drivers.store.sqlite import open_sqlite
 from gateway.drivers.store.statements import milliseconds
@@ -30,9 +30,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 async def hinted(store: Store) -> Payment:
     """A payment with a hint that will be followed up soon."""
     payment = await settled(store, 1, State.AWAITING_CUSTOMER)
-    await store.commit(
-        [statements.store_hint("acme", payment.id, "CK-1", AT), statements.hasten("acme", payment.id, SOON)]
-    )
+    await store.commit([agenda.store_hint("acme", payment.id, "CK-1", AT), agenda.hasten("acme", payment.id, SOON)])
     return payment
 
 
@@ -45,14 +43,14 @@ async def next_moment(store: Store) -> int | None:
 async def test_a_change_does_not_put_a_due_hint_off(store: Store, due_at: object) -> None:
     """A payment that changes before its hint is followed up is looked at at the hint's moment."""
     payment = await hinted(store)
-    await store.commit([statements.set_agenda(payment, due_at)])  # type: ignore[arg-type]
+    await store.commit([agenda.set_agenda(payment, due_at)])  # type: ignore[arg-type]
     assert await next_moment(store) == milliseconds(SOON)
 
 
 async def test_a_change_brings_a_hint_forward(store: Store) -> None:
     """A moment nearer than the hint's is kept as it is."""
     payment = await hinted(store)
-    await store.commit([statements.set_agenda(payment, SOON - timedelta(milliseconds=500))])
+    await store.commit([agenda.set_agenda(payment, SOON - timedelta(milliseconds=500))])
     assert await next_moment(store) == milliseconds(SOON) - 500
 
 
@@ -60,7 +58,7 @@ async def test_a_followed_hint_gives_its_moment_up(store: Store) -> None:
     """Once the hint is closed the payment's own schedule counts."""
     payment = await hinted(store)
     await store.commit(
-        [statements.close_hint("acme", payment.id, "CK-1", milliseconds(AT)), statements.relax_agenda(payment, LATE)]
+        [agenda.close_hint("acme", payment.id, "CK-1", milliseconds(AT)), agenda.relax_agenda(payment, LATE)]
     )
     assert await next_moment(store) == milliseconds(LATE)
 
@@ -68,7 +66,7 @@ async def test_a_followed_hint_gives_its_moment_up(store: Store) -> None:
 async def test_a_hint_that_came_again_keeps_its_moment(store: Store) -> None:
     """Closing an older hit gives nothing up."""
     payment = await hinted(store)
-    await store.commit([statements.close_hint("acme", payment.id, "CK-1", 1), statements.relax_agenda(payment, LATE)])
+    await store.commit([agenda.close_hint("acme", payment.id, "CK-1", 1), agenda.relax_agenda(payment, LATE)])
     assert await next_moment(store) == milliseconds(SOON)
 
 
@@ -76,8 +74,8 @@ async def test_a_payment_that_moved_keeps_its_moment(store: Store) -> None:
     """What was decided on an older revision puts nothing off."""
     payment = await hinted(store)
     moved = statements.update_payment(payment, payment, open_before=None, open_after=None)
-    await store.commit([moved, statements.close_hint("acme", payment.id, "CK-1", milliseconds(AT))])
-    await store.commit([statements.relax_agenda(payment, LATE)])
+    await store.commit([moved, agenda.close_hint("acme", payment.id, "CK-1", milliseconds(AT))])
+    await store.commit([agenda.relax_agenda(payment, LATE)])
     assert await next_moment(store) == milliseconds(SOON)
 
 
@@ -86,7 +84,7 @@ async def test_only_the_newest_hints_of_a_payment_are_kept(store: Store) -> None
     for payment_id in ("pay_1", "pay_2"):
         for second in range(4):
             at = AT + timedelta(seconds=second)
-            await store.commit([statements.store_hint("acme", payment_id, f"CK-{second}", at)])
-    await store.commit([statements.trim_hints("acme", "pay_1", 2)])
+            await store.commit([agenda.store_hint("acme", payment_id, f"CK-{second}", at)])
+    await store.commit([agenda.trim_hints("acme", "pay_1", 2)])
     assert [key for key, _ in await store.due_hints("acme", "pay_1")] == ["CK-3", "CK-2"]
     assert len(await store.due_hints("acme", "pay_2")) == 4

@@ -15,7 +15,7 @@ from gateway.core.errors import Reason
 from gateway.core.facts import Event, Observation, Stage
 from gateway.core.payment import Review, ReviewReason, State, Status
 from gateway.core.views import payment_view
-from gateway.drivers.store import inbox, statements
+from gateway.drivers.store import agenda, inbox, statements
 from gateway.drivers.store.queries import Loaded, PaymentFilter, Store
 from gateway.drivers.store.reading import Section
 from gateway.drivers.store.sqlite import open_sqlite
@@ -387,28 +387,28 @@ async def test_few_refused_callbacks_stay(store: Store, keep: int) -> None:
 async def test_one_hint_per_payment_and_key(store: Store) -> None:
     """A second hit of the same key makes the hint due again; closing an older hit leaves the newer one due."""
     hit, again = milliseconds(AT), milliseconds(LATER)
-    await store.commit([statements.store_hint("acme", "pay_1", "CK-1", AT)])
-    await store.commit([statements.store_hint("acme", "pay_1", "CK-1", LATER)])
+    await store.commit([agenda.store_hint("acme", "pay_1", "CK-1", AT)])
+    await store.commit([agenda.store_hint("acme", "pay_1", "CK-1", LATER)])
     assert await store.due_hints("acme", "pay_1") == [("CK-1", again)]
-    await store.commit([statements.close_hint("acme", "pay_1", "CK-1", hit)])
+    await store.commit([agenda.close_hint("acme", "pay_1", "CK-1", hit)])
     assert await store.due_hints("acme", "pay_1") == [("CK-1", again)]
-    await store.commit([statements.close_hint("acme", "pay_1", "CK-1", again)])
+    await store.commit([agenda.close_hint("acme", "pay_1", "CK-1", again)])
     assert await store.due_hints("acme", "pay_1") == []
-    await store.commit([statements.store_hint("acme", "pay_1", "CK-1", AT)])
+    await store.commit([agenda.store_hint("acme", "pay_1", "CK-1", AT)])
     assert await store.due_hints("acme", "pay_1") == [("CK-1", hit)]
 
 
 async def test_hints_of_other_keys_are_others(store: Store) -> None:
     """Each key that was named is a hint of its own, the newest first."""
-    await store.commit([statements.store_hint("acme", "pay_1", "CK-1", AT)])
-    await store.commit([statements.store_hint("acme", "pay_1", "CK-2", LATER)])
+    await store.commit([agenda.store_hint("acme", "pay_1", "CK-1", AT)])
+    await store.commit([agenda.store_hint("acme", "pay_1", "CK-2", LATER)])
     assert [key for key, _ in await store.due_hints("acme", "pay_1")] == ["CK-2", "CK-1"]
 
 
 # The agenda
 
 
-async def agenda(store: Store) -> list[tuple[str, int, int]]:
+async def agenda_rows(store: Store) -> list[tuple[str, int, int]]:
     """The whole agenda as (payment, seconds from the start, tries)."""
     rows = await store.due_agenda(AT + timedelta(days=9), 100)
     return [(row.payment_id, (row.due_at - milliseconds(AT)) // 1000, row.tries) for row in rows]
@@ -422,42 +422,42 @@ def seconds(number: int) -> Any:
 async def test_a_change_sets_the_next_look(store: Store) -> None:
     """Setting replaces the moment and begins to count anew; no moment removes the row."""
     payment, _ = create_of(1)
-    await store.commit([statements.set_agenda(payment, seconds(30))])
+    await store.commit([agenda.set_agenda(payment, seconds(30))])
     await store.commit(
-        [statements.looked("acme", "pay_001", was_due=milliseconds(seconds(30)), due_at=seconds(60), tries=3)]
+        [agenda.looked("acme", "pay_001", was_due=milliseconds(seconds(30)), due_at=seconds(60), tries=3)]
     )
-    assert await agenda(store) == [("pay_001", 60, 3)]
-    await store.commit([statements.set_agenda(payment, seconds(90))])
-    assert await agenda(store) == [("pay_001", 90, 0)]
-    await store.commit([statements.set_agenda(payment, None)])
-    assert await agenda(store) == []
+    assert await agenda_rows(store) == [("pay_001", 60, 3)]
+    await store.commit([agenda.set_agenda(payment, seconds(90))])
+    assert await agenda_rows(store) == [("pay_001", 90, 0)]
+    await store.commit([agenda.set_agenda(payment, None)])
+    assert await agenda_rows(store) == []
 
 
 async def test_a_look_can_be_hastened_but_not_put_off(store: Store) -> None:
     """A nearer moment wins, whichever came first."""
-    await store.commit([statements.hasten("acme", "pay_001", seconds(30))])
-    await store.commit([statements.hasten("acme", "pay_001", seconds(60))])
-    assert await agenda(store) == [("pay_001", 30, 0)]
-    await store.commit([statements.hasten("acme", "pay_001", seconds(10))])
-    assert await agenda(store) == [("pay_001", 10, 0)]
+    await store.commit([agenda.hasten("acme", "pay_001", seconds(30))])
+    await store.commit([agenda.hasten("acme", "pay_001", seconds(60))])
+    assert await agenda_rows(store) == [("pay_001", 30, 0)]
+    await store.commit([agenda.hasten("acme", "pay_001", seconds(10))])
+    assert await agenda_rows(store) == [("pay_001", 10, 0)]
 
 
 @pytest.mark.parametrize("due", [None, 99])
 async def test_a_look_that_was_overtaken_sets_nothing(store: Store, due: int | None) -> None:
     """When a change has set another moment meanwhile, the look's own next moment is not taken."""
-    await store.commit([statements.set_agenda(create_of(1)[0], seconds(30))])
+    await store.commit([agenda.set_agenda(create_of(1)[0], seconds(30))])
     next_due = None if due is None else seconds(due)
-    await store.commit([statements.looked("acme", "pay_001", was_due=milliseconds(AT), due_at=next_due, tries=1)])
-    assert await agenda(store) == [("pay_001", 30, 0)]
+    await store.commit([agenda.looked("acme", "pay_001", was_due=milliseconds(AT), due_at=next_due, tries=1)])
+    assert await agenda_rows(store) == [("pay_001", 30, 0)]
     was = milliseconds(seconds(30))
-    await store.commit([statements.looked("acme", "pay_001", was_due=was, due_at=next_due, tries=1)])
-    assert await agenda(store) == ([] if due is None else [("pay_001", 99, 1)])
+    await store.commit([agenda.looked("acme", "pay_001", was_due=was, due_at=next_due, tries=1)])
+    assert await agenda_rows(store) == ([] if due is None else [("pay_001", 99, 1)])
 
 
 async def test_what_is_due_first_comes_first(store: Store) -> None:
     """Due looks come in the order of their moments, at most as many as wanted; the next one after them is known."""
     for number, due in ((1, 20), (2, 10), (3, 40)):
-        await store.commit([statements.set_agenda(create_of(number)[0], seconds(due))])
+        await store.commit([agenda.set_agenda(create_of(number)[0], seconds(due))])
     assert [row.payment_id for row in await store.due_agenda(seconds(20), 9)] == ["pay_002", "pay_001"]
     assert [row.payment_id for row in await store.due_agenda(seconds(20), 1)] == ["pay_002"]
     assert await store.next_agenda(seconds(20)) == milliseconds(seconds(40))

@@ -17,7 +17,7 @@ import pytest
 from gateway.core.commands import Kind
 from gateway.core.payment import Operation
 from gateway.core.views import rfc3339
-from gateway.drivers.store import statements
+from gateway.drivers.store import agenda, statements
 from gateway.flows import operation as operation_flow
 from gateway.flows import reconcile
 from tests import creditkey_story as story
@@ -170,7 +170,7 @@ async def reserved(house: House, payment: Any, kind: Kind) -> Operation:
     whole = await story.stored(house, payment)
     made = operation_flow.new_operation(house.gateway, whole, kind, at=house.gateway.clock.now())
     rows = [statements.open_operation(whole, made.id), statements.insert_operation(made)]
-    await house.gateway.store.commit([*rows, statements.hasten(whole.tenant, whole.id, house.gateway.clock.now())])
+    await house.gateway.store.commit([*rows, agenda.hasten(whole.tenant, whole.id, house.gateway.clock.now())])
     return made
 
 

@@ -261,7 +261,7 @@ FAULTS = (
         "let nobody look at an intent",
         "simulation",
         "gateway/flows/operation.py",
-        """            statements.hasten(payment.tenant, payment.id, silent_at),
+        """            agenda.hasten(payment.tenant, payment.id, silent_at),
 """,
         "",
     ),

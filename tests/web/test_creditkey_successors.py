@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from gateway.drivers.store import statements
+from gateway.drivers.store import agenda
 from gateway.flows import reconcile
 from tests import creditkey_story as story
 from tests.creditkey_story import BEGUN, accept, act, authorized, far_order, far_orders_of, review_of, timeline
@@ -320,7 +320,7 @@ async def test_an_old_order_that_was_captured_is_not_canceled(house: House) -> N
     await story.edit(house, old, status="shipped", capture_status="captured")
     assert (await act(house, old, "sync")).json["state"] == "captured"
     await accept(house, successor)
-    await house.gateway.store.commit([statements.hasten("acme", old["id"], house.gateway.clock.now())])
+    await house.gateway.store.commit([agenda.hasten("acme", old["id"], house.gateway.clock.now())])
     await reconcile.run_due(house.gateway)
     assert await story.calls(house, old, "cancel_order") == []
     assert await review_of(house, old) == await review_of(house, successor) == "two_live_orders"

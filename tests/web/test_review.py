@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 import pytest_asyncio
 
-from gateway.drivers.store import statements
+from gateway.drivers.store import agenda
 from gateway.flows import reconcile
 from tests import creditkey_story as story
 from tests.creditkey_story import BEGUN, accept, act, authorized, edit, operations, review_of, timeline
@@ -423,6 +423,6 @@ async def test_two_live_orders_that_a_person_allowed_stay_allowed(office: House)
     await office.faults("creditkey")
     for payment in (old, successor):
         assert (await resolve(office, payment)).status == 200
-        await office.gateway.store.commit([statements.hasten("acme", payment["id"], office.gateway.clock.now())])
+        await office.gateway.store.commit([agenda.hasten("acme", payment["id"], office.gateway.clock.now())])
     await reconcile.run_due(office.gateway)
     assert (await review_of(office, old), await review_of(office, successor)) == (None, None)
