@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import NamedTuple
@@ -32,31 +31,53 @@ _HEX_ID = re.compile(
 
 _ENOUGH = re.compile(rf"(?:\D*\d){{{SHORTEST}}}")
 _GROUP = re.compile(r"\d+")
-_ISSUED = re.compile(
-    r"4(?:\d{12}|\d{15}|\d{18})"  # Visa
-    r"|(?:5[1-5]\d\d|222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720)\d{12}"  # Mastercard
-    r"|3[47]\d{13}"  # American Express
-    r"|(?:6011|64[4-9]\d|65\d\d|352[89]|35[3-8]\d|62\d\d|81\d\d|220[0-4])\d{12,15}"  # Discover, JCB, UnionPay, Mir
-    r"|(?:60\d\d|82\d\d|508\d)\d{12}"  # RuPay
-    r"|3(?:0[0-5]\d|095|[689]\d\d)\d{10,15}"  # Diners
-    r"|(?:5018|5020|5038|5893|6304|6759|676[1-3])\d{9,15}"  # Maestro
-)
 
 
 class _Kind(NamedTuple):
-    """What may be a card number: how its groups are separated, and which digits it has.
+    """What may be a card number: how its groups are separated, how it begins, and how many digits it then has.
 
-    Every number begins with one of 2 to 6 and 8; that alone leaves out most dates.
+    ``lengths`` belong to the groups of ``prefix``, longest first. Every number begins with one of 2 to 6 and 8; that
+    alone leaves out most dates.
     """
 
     run: re.Pattern[str]
-    digits: re.Pattern[str]
+    prefix: re.Pattern[str]
+    lengths: tuple[range, ...]
+
+    def lengths_at(self, digits: str, place: int) -> range:
+        """How many digits a number that begins at this place may have."""
+        found = self.prefix.match(digits, place)
+        return self.lengths[found.lastindex - 1] if found is not None and found.lastindex else range(0)
 
 
-_PROMISED = _Kind(re.compile(r"[2-68](?:[ -]?\d){12,}"), re.compile(r"[2-6]\d{13,18}|4\d{12}"))
+_PROMISED = _Kind(
+    re.compile(r"[2-68](?:[ -]?\d){12,}"),
+    re.compile(r"(4)|([2356])"),
+    (range(19, 12, -1), range(19, 13, -1)),
+)
 """What api.md promises to refuse: groups of any width, whoever issued the number."""
 
-_AS_ISSUED = _Kind(re.compile(r"[2-68](?:[\W_]{0,3}\d){12,}"), _ISSUED)
+_AS_ISSUED = _Kind(
+    re.compile(r"[2-68](?:[\W_]{0,3}\d){12,}"),
+    re.compile(
+        r"(4)"  # Visa
+        r"|(5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720)"  # Mastercard
+        r"|(3[47])"  # American Express
+        r"|(6011|64[4-9]|65|352[89]|35[3-8]|62|81|220[0-4])"  # Discover, JCB, UnionPay, Mir
+        r"|(60|82|508)"  # RuPay
+        r"|(30[0-5]|3095|3[689])"  # Diners
+        r"|(5018|5020|5038|5893|6304|6759|676[1-3])"  # Maestro
+    ),
+    (
+        range(19, 12, -3),
+        range(16, 15, -1),
+        range(15, 14, -1),
+        range(19, 15, -1),
+        range(16, 15, -1),
+        range(19, 13, -1),
+        range(19, 12, -1),
+    ),
+)
 """Numbers with the prefixes and lengths that issuers use, however their groups are separated."""
 
 _WIDTHS = frozenset({(4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3), (4, 3, 3, 3), (8, 8), (6, 13)})
@@ -64,22 +85,36 @@ _WIDTHS = frozenset({(4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3), (4, 3,
 
 
 class Window(NamedTuple):
-    """Neighbouring groups of digits that may be a card number: where they stand, and what separates them.
+    """Neighbouring groups of digits that may be a card number.
 
-    ``surplus``: of one long group the first or the last digit is left out.
+    ``surplus``: of one long group the first or the last digit is left out of ``digits``.
     """
 
-    begin: int
-    end: int
+    text: str
+    groups: Sequence[re.Match[str]]
     digits: str
-    widths: tuple[int, ...]
-    between: frozenset[str]
     surplus: bool = False
+
+    @property
+    def begin(self) -> int:
+        """Where it begins in its text."""
+        return self.groups[0].start()
+
+    @property
+    def end(self) -> int:
+        """Where it ends."""
+        return self.groups[-1].end()
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """How many digits each group has."""
+        return tuple(len(group[0]) for group in self.groups)
 
     @property
     def belongs_together(self) -> bool:
         """Whether the groups are separated alike, or are as long as those on a card."""
-        return len(self.between) <= 1 or self.widths in _WIDTHS
+        between = {self.text[one.end() : two.start()] for one, two in pairwise(self.groups)}
+        return len(between) <= 1 or self.widths in _WIDTHS
 
 
 def may_hold_card_number(text: str) -> bool:
@@ -123,7 +158,7 @@ def split_number(parts: Sequence[str]) -> tuple[int, int] | None:
             joined += part
             if len(part) < SHORTEST_PART or len(joined) > 16:
                 break
-            if len(joined) >= 15 and _ISSUED.fullmatch(joined) and _luhn(joined)(0, len(joined)):
+            if len(joined) >= 15 and len(joined) in _AS_ISSUED.lengths_at(joined, 0) and _luhn(joined)(0, len(joined)):
                 return first, after
     return None
 
@@ -134,7 +169,7 @@ def _windows(text: str, kind: _Kind) -> Iterator[Window]:
     for close in _CLOSE.finditer(plain):
         for run in kind.run.finditer(plain, *close.span()):
             groups = list(_GROUP.finditer(plain, _begin_of_group(plain, run.start()), run.end()))
-            yield from _windows_of(plain, groups, kind.digits)
+            yield from _windows_of(plain, groups, kind)
 
 
 def _begin_of_group(text: str, place: int) -> int:
@@ -143,32 +178,22 @@ def _begin_of_group(text: str, place: int) -> int:
     return place
 
 
-def _windows_of(text: str, groups: list[re.Match[str]], pattern: re.Pattern[str]) -> Iterator[Window]:
+def _windows_of(text: str, groups: list[re.Match[str]], kind: _Kind) -> Iterator[Window]:
     """The windows of one run of groups. Luhn sums come from running totals, so hostile texts cost little more."""
     digits = "".join(group[0] for group in groups)
-    ends = list(accumulate(len(group[0]) for group in groups))
+    group_at = {end: number for number, end in enumerate(accumulate(len(group[0]) for group in groups), start=1)}
     passes = _luhn(digits)
-    for first, group in enumerate(groups):
-        begin = ends[first] - len(group[0])
-        last = bisect_left(ends, begin + LONGEST + 1) - 1  # before the first where the first is too long
-        while last >= first and ends[last] - begin >= SHORTEST:
-            if passes(begin, ends[last]) and pattern.fullmatch(digits, begin, ends[last]):
-                yield _window(text, groups[first : last + 1])
-            last -= 1
-        if len(group[0]) in WITH_SURPLUS:
-            for start, end in ((begin, ends[first] - 1), (begin + 1, ends[first])):
-                if passes(start, end) and pattern.fullmatch(digits, start, end):
-                    yield _window(text, [group])._replace(digits=digits[start:end], surplus=True)
-
-
-def _window(text: str, groups: list[re.Match[str]]) -> Window:
-    return Window(
-        begin=groups[0].start(),
-        end=groups[-1].end(),
-        digits="".join(group[0] for group in groups),
-        widths=tuple(len(group[0]) for group in groups),
-        between=frozenset(text[one.end() : two.start()] for one, two in pairwise(groups)),
-    )
+    begin = 0
+    for after, number in group_at.items():
+        for length in kind.lengths_at(digits, begin):
+            last = group_at.get(begin + length)
+            if last is not None and passes(begin, begin + length):
+                yield Window(text, groups[number - 1 : last], digits[begin : begin + length])
+        if after - begin in WITH_SURPLUS:
+            for start, end in ((begin, after - 1), (begin + 1, after)):
+                if end - start in kind.lengths_at(digits, start) and passes(start, end):
+                    yield Window(text, groups[number - 1 : number], digits[start:end], surplus=True)
+        begin = after
 
 
 def _luhn(digits: str) -> Callable[[int, int], bool]:

@@ -15,6 +15,8 @@ ROUNDS = 4
 _UNSEEN = "\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
 _CONTROL = re.compile(f"[{_UNSEEN}]")
 _ENCODED = re.compile(rf"[%\\&{_UNSEEN}]")
+_ZEROS_AHEAD = re.compile(r"(&#[xX]?)0+(?=[0-9A-Fa-f])")
+_NO_CHARACTER = re.compile(r"&#(?:[0-9]{8,}|[xX][0-9A-Fa-f]{7,});?")
 _JSON_ESCAPE = re.compile(r'\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|(["/\\]))')
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _HALF = re.compile("[\ud800-\udfff]")
@@ -31,7 +33,7 @@ def decoded(text: str) -> str:
         if _ENCODED.search(text) is None:
             break
         before = text
-        text = without_control(html.unescape(_without_json_escapes(unquote(text))))
+        text = without_control(_without_html_escapes(_without_json_escapes(unquote(text))))
         if text == before:
             break
     return text
@@ -60,6 +62,13 @@ def hex_form(text: str) -> str:
 
 
 _URL_SAFE = str.maketrans("+/", "-_")
+
+
+def _without_html_escapes(text: str) -> str:
+    """The text without character references. Python refuses to read very long numbers, which no character has."""
+    if "&" not in text:
+        return text
+    return html.unescape(_NO_CHARACTER.sub("\ufffd", _ZEROS_AHEAD.sub(r"\1", text)))
 
 
 def _without_json_escapes(text: str) -> str:
