@@ -30,11 +30,11 @@ FLOORS = {
 
 LAYERS: dict[int, tuple[str, ...]] = {
     0: (
-        "core.errors core.secret core.encodings core.cards core.checks",
+        "core.errors core.secret core.encodings core.cards",
         "core.credentials",
         "core.money core.wire core.strictjson core.signing core.ids core.expressions core.patterns core.masking"
         " core.card_data",
-        "core.commands core.facts core.rules",
+        "core.commands core.facts core.rules core.checks",
         "core.payment core.mapping core.requests core.outcome core.sources",
         "core.returned core.draft core.fitting core.verdicts core.documents core.views core.validation",
         "core.settling core.succession core.restored",

@@ -11,7 +11,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from gateway.core.money import Amount
+
 Check = Callable[[Any], str | None]
+
+LONGEST_SPAN = timedelta(days=3650)
+"""As in the settings, so that dates stay in the calendar."""
 
 LARGEST_EXPONENT = 60
 """Powers of ten within which an amount must lie; the core judges its digits by the currency."""
@@ -52,7 +57,7 @@ def struct(kind: type[Any], members: Mapping[str, Check]) -> Check:
     """A Struct of this kind whose members all pass."""
 
     def check(value: Any) -> str | None:
-        if not isinstance(value, kind):
+        if type(value) is not kind:  # a member of a subclass would be stored unseen
             return f"must be {kind.__name__}, not {type_name(value)}"
         for name, member in members.items():
             problem = member(getattr(value, name))
@@ -93,7 +98,7 @@ def every(item: Check, kinds: tuple[type[Collection[Any]], ...] = COLLECTIONS) -
 
 def amount(value: Any) -> str | None:
     """An exact amount that is not negative."""
-    if not isinstance(value, Decimal):
+    if type(value) not in (Decimal, Amount):  # another subclass may say of itself what it likes
         return f"must be Decimal, not {type_name(value)}"
     if not value.is_finite() or value < 0:
         return "must be finite and not negative"
@@ -108,8 +113,8 @@ def moment(value: Any) -> str | None:
 
 def span(value: Any) -> str | None:
     """A length of time."""
-    is_span = isinstance(value, timedelta) and value >= timedelta(0)
-    return None if is_span else "must be a timedelta that is not negative"
+    is_span = isinstance(value, timedelta) and timedelta(0) <= value <= LONGEST_SPAN
+    return None if is_span else "must be a timedelta of 0 to 3650 days"
 
 
 def first(problems: Iterable[str | None]) -> str | None:

@@ -26,6 +26,9 @@ from gateway.web.limits import Buckets, Clock, network_of, part_of
 WORK = Rate(per_second=0.2, burst=2)
 """Seconds of processor time that refusing unknown callbacks of one account may take, per second."""
 
+PROVED_BYTES, UNPROVED_BYTES = 8192, 1024
+"""So many bytes of a body count as one callback more: to look for secrets and card numbers takes work by the byte."""
+
 
 class Admission:
     """The buckets of all callbacks. ``rate`` is ``server.callback_rate``; ``cpu`` counts seconds of processor time."""
@@ -60,28 +63,32 @@ class Visit:
         """Put it off without reading on, where even refusing such callbacks has become too much work."""
         return _busy(self._limits.work.wait(self._account, WORK, 0.0))
 
-    def after_body(self) -> Admit:
-        """Begin to count the work on it, and judge it once it is proved or refused."""
+    def after_body(self, size: int) -> Admit:
+        """Begin to count the work on it, and judge it once it is proved or refused. ``size``: bytes of its body."""
         began = self._limits.cpu()
 
         def admit(is_proved: bool) -> Busy | None:
             if is_proved:
-                return self._take_proved()
+                return self._take_proved(size)
             self._limits.work.charge(self._account, WORK, self._limits.cpu() - began)
-            return self._take_refused()
+            return self._take_refused(size)
 
         return admit
 
-    def _take_proved(self) -> Busy | None:
+    def _take_proved(self, size: int) -> Busy | None:
         self.is_known = True
-        return _busy(self._limits.proved.take(self._account, self._limits.rate))
+        wait = self._limits.proved.take(self._account, self._limits.rate)
+        if not wait:
+            self._limits.proved.charge(self._account, self._limits.rate, size // PROVED_BYTES)
+        return _busy(wait)
 
-    def _take_refused(self) -> Busy | None:
-        """One of the address's and one of the account's, or none: an address takes half of what the account has."""
+    def _take_refused(self, size: int) -> Busy | None:
+        """From the address's and from the account's, or none: an address takes half of what the account has."""
         limits, place = self._limits, f"{self._account} {network_of(self._head.remote)}"
         wait = limits.refused_from.wait(place, limits.half) or limits.refused.take(self._account, limits.rate)
         if not wait:
-            limits.refused_from.charge(place, limits.half)
+            limits.refused.charge(self._account, limits.rate, size // UNPROVED_BYTES)
+            limits.refused_from.charge(place, limits.half, 1 + size // UNPROVED_BYTES)
         return _busy(wait)
 
 
@@ -94,9 +101,9 @@ class Known(Visit):
         """Put it off where its account has too many proved ones already."""
         return _busy(self._limits.proved.wait(self._account, self._limits.rate))
 
-    def after_body(self) -> Admit:
+    def after_body(self, size: int) -> Admit:
         """Count it among the proved ones only when it is proved."""
-        return lambda is_proved: self._take_proved() if is_proved else self._take_refused()
+        return lambda is_proved: self._take_proved(size) if is_proved else self._take_refused(size)
 
 
 class OwnLink(Visit):
@@ -106,12 +113,16 @@ class OwnLink(Visit):
 
     def before_body(self) -> Busy | None:
         """Put it off where this address of this payment was called too often."""
-        name = f"{self._head.suffix} {self._head.payment_id}"
-        return _busy(self._limits.links.take(name, self._limits.half))
+        return _busy(self._limits.links.take(self._link, self._limits.half))
 
-    def after_body(self) -> Admit:
-        """Whatever it proves: it was counted."""
+    def after_body(self, size: int) -> Admit:
+        """Whatever it proves: it was counted, and its body is."""
+        self._limits.links.charge(self._link, self._limits.half, size // UNPROVED_BYTES)
         return lambda _: None
+
+    @property
+    def _link(self) -> str:
+        return f"{self._head.suffix} {self._head.payment_id}"
 
 
 def _knows_sender(entry: AccountEntry) -> Callable[[Callback], bool]:

@@ -11,7 +11,7 @@ from gateway.drivers.descriptors import MOST_CALLERS
 from gateway.flows.context import Gateway
 from gateway.web import admin, pages, providers
 from gateway.web.admission import Admission
-from gateway.web.keys import ADMISSION, GATEWAY, LIMITS, STRANGERS, TURNS, WORK
+from gateway.web.keys import ADMISSION, GATEWAY, LIMITS, STRANGERS, TURNS, VISITS, WORK
 from gateway.web.limits import Limits
 from gateway.web.middleware import answer_errors
 from gateway.web.problems import problem_page
@@ -29,6 +29,7 @@ def make_app(gw: Gateway, places: int = MOST_CALLERS) -> web.Application:
     app[ADMISSION] = Admission(gw.settings.server.callback_rate)
     app[STRANGERS] = Strangers()
     app[WORK] = Work(places)
+    app[VISITS] = set()
     app[TURNS] = defaultdict(asyncio.Lock)
     for route in ROUTES:
         app.router.add_route(route.method, route.path, serve(route))

@@ -20,6 +20,8 @@ STRANGERS = web.AppKey("strangers", Strangers)
 WORK = web.AppKey("work", Work)
 TURNS = web.AppKey("turns", defaultdict[str, asyncio.Lock])
 """By tenant: whoever makes one of its long lists holds it, and its others wait."""
+VISITS = web.AppKey("visits", set[str])
+"""Payments whose lookup a browser waits for."""
 REQUEST_ID = web.RequestKey("request_id", str)
 OPERATOR = web.RequestKey("operator", str)
 """The id of the operators' key that was sent."""

@@ -20,7 +20,7 @@ from gateway.flows.context import Gateway, log
 from gateway.flows.lookup import hint_work
 from gateway.web.admission import Visit
 from gateway.web.connections import note_proof
-from gateway.web.keys import ADMISSION, GATEWAY, IS_PROVED
+from gateway.web.keys import ADMISSION, GATEWAY, IS_PROVED, VISITS
 
 BODY_LIMIT = 64 * 1024
 """Bytes of a callback's body."""
@@ -88,7 +88,7 @@ async def _take(
         return busy, head
     body, size = await _read(request, gw.settings.timeouts.request_body)
     callback = replace(head, body=body, received_at=gw.clock.now())
-    return await _accept(gw, entry, callback, size, visit.after_body()), callback
+    return await _accept(gw, entry, callback, size, visit.after_body(len(body))), callback
 
 
 async def _accept(gw: Gateway, entry: AccountEntry, callback: Callback, size: int | None, admit: Admit) -> Verdict:
@@ -130,7 +130,7 @@ async def _send_browser_on(
         return web.Response(status=405, headers={"Allow": "GET"})
     if isinstance(verdict, Busy):
         return _page("We could not take your visit just now. Please reload this page.", busy=verdict)
-    await gw.wait_for(hint_work(payment_id), BROWSER_WAIT)
+    await _wait_for_lookup(request, gw, payment_id)
     loaded = await gw.store.payment(entry.tenant, payment_id)
     if loaded is None:
         return web.Response(status=404)
@@ -141,6 +141,18 @@ async def _send_browser_on(
     address, hash_mark, fragment = target.partition("#")
     joint = "&" if "?" in address else "?"
     return web.Response(status=303, headers={"Location": f"{address}{joint}{known}{hash_mark}{fragment}"})
+
+
+async def _wait_for_lookup(request: web.Request, gw: Gateway, payment_id: str) -> None:
+    """Wait shortly for the lookup of a payment. One visit waits, others do not: each that waits holds a place."""
+    waiting = request.app[VISITS]
+    if payment_id in waiting:
+        return
+    waiting.add(payment_id)
+    try:
+        await gw.wait_for(hint_work(payment_id), BROWSER_WAIT)
+    finally:
+        waiting.discard(payment_id)
 
 
 def _page(text: str, *, busy: Busy | None = None) -> web.Response:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from gateway_psp_open_api import PspOpenApi
+from msgspec.structs import replace
 
 from gateway.core.facts import Busy
 from gateway.core.wire import Callback
@@ -197,7 +198,7 @@ async def test_refusing_costs_a_part_of_the_processor_only(house: House) -> None
     entry = house.entry("acme", "psp-main")
     unknown = callback_from(house, "192.0.2.1")
     for _ in range(3):
-        admit = admission.of(entry, unknown).after_body()
+        admit = admission.of(entry, unknown).after_body(0)
         work.done += 1.0
         assert admit(False) is None
     assert admission.of(entry, unknown).before_body() == Busy(limited=True, retry_after=5)
@@ -207,6 +208,19 @@ async def test_refusing_costs_a_part_of_the_processor_only(house: House) -> None
     assert admission.of(house.entry("globex", "psp-main"), unknown).before_body() is None
 
 
+async def test_a_large_body_counts_as_many(house: House) -> None:
+    """Looking for secrets and card numbers takes work by the byte, so a bucket is charged by the byte."""
+    admission = Admission(Rate(per_second=1, burst=16), clock=lambda: 0.0)
+    entry, head = house.entry("acme", "psp-main"), callback_from(house, "192.0.2.1")
+    link = replace(head, suffix="return", payment_id="pay_1")
+    assert admission.of(entry, head).after_body(8192)(False) is None
+    assert admission.of(entry, head).after_body(0)(False) == Busy(limited=True, retry_after=4)
+    assert admission.of(entry, head).after_body(65536)(True) is None
+    admission.of(entry, link).after_body(16384)
+    assert admission.of(entry, link).before_body() is not None
+    assert admission.of(entry, head).after_body(0)(True) is None
+
+
 async def test_one_address_leaves_room_for_evidence_of_others(house: House) -> None:
     """One address may leave half of the evidence of an account: a misconfigured bridge elsewhere is still seen."""
     admission = Admission(Rate(per_second=0.001, burst=BURST), clock=lambda: 0.0)
@@ -214,7 +228,7 @@ async def test_one_address_leaves_room_for_evidence_of_others(house: House) -> N
 
     def kept(address: str) -> int:
         visits = [admission.of(entry, callback_from(house, address)) for _ in range(20)]
-        return sum(visit.after_body()(False) is None for visit in visits)
+        return sum(visit.after_body(0)(False) is None for visit in visits)
 
     assert [kept(address) for address in ("192.0.2.1", "192.0.2.2", "192.0.2.3")] == [HALF, HALF, 0]
 
