@@ -104,6 +104,8 @@ class Connection(web.RequestHandler):
         self._capacity.leave(self)
         self.deadline = math.inf
         super().connection_lost(exc)
+        if not self._is_working:
+            self._body.feed_eof()  # aiohttp would wait for the rest of a refused body as if it could still come
 
     def pause_writing(self) -> None:
         """The client does not take what is written."""

@@ -121,6 +121,21 @@ async def test_a_kept_connection_is_kept_while_it_is_used(tmp_path: Path) -> Non
             assert await one.ask() == 200
 
 
+async def test_nobody_waits_for_the_body_of_a_client_that_left(house: House) -> None:
+    """A request that was refused before its body had come leaves nothing behind when its client goes."""
+
+    def serving() -> int:
+        return sum("RequestHandler" in repr(task.get_coro()) for task in asyncio.all_tasks())
+
+    before = serving()
+    async with client(house.url) as one:
+        assert await one.ask(HALF_A_BODY) == 401
+        assert serving() == before + 1
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert serving() == before
+
+
 # Too many connections
 
 
