@@ -159,7 +159,7 @@ async def test_the_sums_are_about_what_the_file_grows_by(store: Store, path: Pat
     assert 0.7 < counted / size_of(path) < 1.5
 
 
-@pytest.mark.parametrize(("budget", "expected"), [(None, ""), (10**12, ""), (1, statements.BUDGET)])
+@pytest.mark.parametrize(("budget", "expected"), [(None, ""), (10**30, ""), (1, statements.BUDGET)])
 async def test_a_budget_refuses_new_payments_alone(store: Store, budget: int | None, expected: str) -> None:
     """A tenant that occupies its budget makes no new payment; what it has goes on, and so do other tenants."""
     payment, operation = await stored(store, 1)

@@ -57,7 +57,7 @@ def _review(payment: Payment) -> str | None:
 BUDGET = "storage_budget"
 """The conflict of a new payment whose tenant occupies its whole budget."""
 
-NO_BUDGET = 2**63 - 1
+_ENDLESS = 2**63 - 1
 
 
 def insert_payment(payment: Payment, open_operation: str, *, budget: int | None = None) -> Statement:
@@ -90,7 +90,7 @@ def insert_payment(payment: Payment, open_operation: str, *, budget: int | None 
             summary,
             purchase,
             payment.tenant,
-            NO_BUDGET if budget is None else budget,
+            _ENDLESS if budget is None else min(budget, _ENDLESS),
         ),
         BUDGET,
         grows=(payment.tenant, size_of_row("payments", summary, purchase)),
