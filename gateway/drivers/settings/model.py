@@ -109,9 +109,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     connections: Connections = None
     connections_per_address: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None
-    head_bytes: Annotated[int, msgspec.Meta(ge=4096, le=65_536)] = 16_384
-    page_bytes: Annotated[int, msgspec.Meta(ge=65_536, le=5_000_000)] = 1_000_000
-    tenant_bytes: Annotated[int, msgspec.Meta(ge=1_000_000)] | None = 10_000_000_000
+    head_bytes: Annotated[int, msgspec.Meta(ge=1024, le=65_536)] = 16_384
+    page_bytes: Annotated[int, msgspec.Meta(ge=1000, le=5_000_000)] = 1_000_000
+    tenant_bytes: Annotated[int, msgspec.Meta(ge=1)] | None = 10_000_000_000
     low_disk: Annotated[int, msgspec.Meta(ge=0)] = 100_000_000
 
 
