@@ -34,7 +34,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
         "core.credentials",
         "core.money core.wire core.strictjson core.signing core.ids core.expressions core.patterns core.masking"
         " core.card_data",
-        "core.commands core.facts core.rules core.checks",
+        "core.commands core.facts core.rules core.checks core.retry_after",
         "core.payment core.mapping core.requests core.outcome core.sources",
         "core.returned core.draft core.fitting core.verdicts core.documents core.views core.validation",
         "core.settling core.succession core.restored",

@@ -31,6 +31,11 @@ class Schedules(msgspec.Struct, frozen=True, kw_only=True):
     poll: Sequence[timedelta]
     silence: timedelta
 
+    def not_within(self, pause: timedelta) -> Schedules:
+        """The same clocks for a provider that wants to be asked no sooner than after ``pause``."""
+        later = {name: [max(pause, one) for one in getattr(self, name)] for name in ("reconcile", "poll")}
+        return msgspec.structs.replace(self, **later) if pause else self
+
 
 def next_look(
     payment: Payment, pending: Operation | None, *, tries: int, terms: Terms, schedules: Schedules, at: datetime

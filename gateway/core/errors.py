@@ -119,16 +119,22 @@ class ShuttingDown(Unavailable):
 
 
 class ProviderError(GatewayError):
-    """The provider could not be asked, or its answer could not be used."""
+    """The provider could not be asked, or its answer could not be used.
+
+    ``retry_after``: how many seconds it asked us to wait, if it did.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class NotSent(ProviderError):
-    """The provider certainly did nothing. ``retry_after`` is in seconds; ``connection`` = no connection was made."""
+    """The provider certainly did nothing. ``connection``: no connection was made."""
 
-    def __init__(self, message: str, *, connection: bool, retry_after: float | None = None) -> None:
+    def __init__(self, message: str, *, connection: bool) -> None:
         super().__init__(message)
         self.connection = connection
-        self.retry_after = retry_after
 
 
 class OutcomeUnknown(ProviderError):

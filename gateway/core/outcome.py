@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 from gateway.core.errors import OutcomeUnknown, ProviderError
 from gateway.core.facts import Absent, Declined, Fact, NeverSent, Observation, Pending, Unknown
-from gateway.core.wire import HttpResponse, header, media_type
+from gateway.core.retry_after import retry_after
+from gateway.core.wire import HttpResponse, media_type
 
 DEFINITE_NO = frozenset({400, 401, 403, 404, 422})
 """Statuses that decline, when the body is in the shape of the provider's protocol."""
 
 RATE_LIMITED = 429
+
+LONGEST_WAIT = 3600.0
+"""Seconds for which a provider's ``Retry-After`` puts a lookup off at most: what is unknown is asked for."""
 
 NO_SUCH_PAYMENT = frozenset({404, 410})
 """Statuses with which a lookup's answer may say that there is no such payment, beside 2xx. A refusal of our
@@ -46,15 +51,16 @@ def outcome(response: HttpResponse, parse: Callable[[HttpResponse], object]) -> 
             return Unknown(message="unreadable")
 
 
-def shown(response: HttpResponse, parse: Callable[[HttpResponse], object]) -> Observation | Absent:
-    """Judge the answer to a lookup. Raises ``ProviderError`` for one that proves nothing, whatever is read in it.
+def shown(response: HttpResponse, parse: Callable[[HttpResponse], object], at: datetime) -> Observation | Absent:
+    """Judge the answer to a lookup, which came ``at``.
 
     A payment is shown by a 2xx only. That there is none, a 2xx, 404 or 410 may say, but no page of HTML: a proxy or a
-    mistyped address answers so.
+    mistyped address answers so. Raises ``ProviderError`` for one that proves nothing, whatever is read in it.
     """
     success = 200 <= response.status < 300
     if not success and response.status not in NO_SUCH_PAYMENT:
-        raise ProviderError(f"the provider answered a lookup with {response.status}")
+        wait = retry_after(response, at, most=LONGEST_WAIT)
+        raise ProviderError(f"the provider answered a lookup with {response.status}", retry_after=wait)
     match parse(response):
         case Observation() as seen if success:
             return seen
@@ -67,9 +73,3 @@ def shown(response: HttpResponse, parse: Callable[[HttpResponse], object]) -> Ob
 def _is_page(response: HttpResponse) -> bool:
     begins = response.body[:200].lstrip().lower()
     return media_type(response.headers) in _PAGES or begins.startswith((b"<!doctype html", b"<html"))
-
-
-def retry_after(response: HttpResponse) -> float | None:
-    """Seconds of a ``Retry-After`` header; None when absent or not a number."""
-    given = header(response.headers, "retry-after")
-    return float(given[0]) if len(given) == 1 and given[0].isascii() and given[0].isdigit() else None

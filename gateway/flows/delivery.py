@@ -12,7 +12,7 @@ import standardwebhooks
 from msgspec.structs import replace
 
 from gateway.core.errors import NotSent, OutcomeUnknown
-from gateway.core.outcome import retry_after
+from gateway.core.retry_after import retry_after
 from gateway.core.signing import sha256_hex
 from gateway.core.views import rfc3339
 from gateway.core.wire import HttpRequest, HttpResponse
@@ -80,8 +80,8 @@ def judged(
     if row.tries >= len(schedule):
         return replace(row, status="dead", died_of="exhausted", next_attempt_at=None)
     pause = schedule[row.tries].total_seconds() * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  # spreads load, hides nothing
-    wished = retry_after(response) if response is not None else None
-    due = at + timedelta(seconds=max(pause, min(wished or 0, LONGEST_WISH)))
+    wished = retry_after(response, at, most=LONGEST_WISH) if response is not None else None
+    due = at + timedelta(seconds=max(pause, wished or 0.0))
     return replace(row, next_attempt_at=milliseconds(due))
 
 

@@ -75,10 +75,11 @@ def hint_work(payment_id: str) -> str:
     return f"hint {payment_id}"
 
 
-async def follow_hints(gw: Gateway, tenant: str, payment_id: str) -> None:
+async def follow_hints(gw: Gateway, tenant: str, payment_id: str) -> float | None:
     """Follow a payment's newest hint up, after an operation that runs.
 
     A failed lookup leaves the hint due, and so does an operation without an outcome: a completion may be lost.
+    Returns the seconds after which the provider wants to be asked again, if it said so.
     """
     loaded = await gw.store.payment(tenant, payment_id)
     if loaded is not None and loaded.pending is not None:
@@ -90,12 +91,13 @@ async def follow_hints(gw: Gateway, tenant: str, payment_id: str) -> None:
     except ProviderError as problem:
         message = "a hint's lookup failed" if hints else "a poll failed"
         log.warning(message, extra={"payment_id": payment_id, "tenant": tenant, "problem": str(problem)})
-        return
+        return problem.retry_after
     now = await gw.store.payment(tenant, payment_id)
     if not hints or now is None or (found and now.pending is not None):
-        return
+        return None
     relaxed = agenda.relax_agenda(now.payment, first_look(gw, now.payment, None))
     await gw.store.commit([agenda.close_hint(tenant, payment_id, key, received_at), relaxed])
+    return None
 
 
 async def look(gw: Gateway, tenant: str, payment_id: str, *, key: str | None) -> Looked | None:
@@ -131,7 +133,7 @@ async def fetch(gw: Gateway, entry: AccountEntry, payment: Payment, *, key: str 
     )
     response = await _asked(gw, entry, command)
     session.note_refusal(entry, response)
-    return shown(response, lambda answer: plugin.parse(gw, entry, command, answer))
+    return shown(response, lambda answer: plugin.parse(gw, entry, command, answer), gw.clock.now())
 
 
 async def _asked(gw: Gateway, entry: AccountEntry, command: FetchPayment) -> HttpResponse:

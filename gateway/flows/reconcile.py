@@ -75,32 +75,38 @@ async def visit(gw: Gateway, row: AgendaRow) -> None:
 
     A store that takes no writes is found out first: no provider is asked what could not be kept.
     """
+    wait: float | None = None
     try:
         await gw.store.prove_writable(gw.clock.now())
         try:
             await _settle_silent(gw, row)
             await _give_way(gw, row)
-            await _look(gw, row)
+            wait = await _look(gw, row)
             await _by_the_clock(gw, row)
         except (ProviderError, TenantError, Conflict) as problem:
             log.warning("a look failed", extra={"payment_id": row.payment_id, "problem": str(problem)})
-        await _note(gw, row)
+        await _note(gw, row, wait or 0.0)
     except Exception as fault:  # a worker's loop: what failed is tried again, after a pause
         log.error("a visit failed", extra={"payment_id": row.payment_id, "kind": type(fault).__name__})
         await gw.clock.sleep(1.0)
 
 
-async def _note(gw: Gateway, row: AgendaRow) -> None:
+async def _note(gw: Gateway, row: AgendaRow, wait: float) -> None:
     """When to look again: as the agenda says (a payment that changed has its own moment already), and in any case as
-    long as a hint or a succession is not followed to its end."""
+    long as a hint or a succession is not followed to its end.
+
+    The provider is not asked again within ``wait`` seconds.
+    """
     tries, now = row.tries + 1, gw.clock.now()
     loaded = await gw.store.payment(row.tenant, row.payment_id)
     due, rows = None, []
     if loaded is not None and gw.has_account(loaded.payment):
         terms = gw.terms(gw.entry(loaded.payment))
-        due = next_look(loaded.payment, loaded.pending, tries=tries, terms=terms, schedules=gw.schedules, at=now)
+        pause = timedelta(seconds=wait)
+        schedules = gw.schedules.not_within(pause)
+        due = next_look(loaded.payment, loaded.pending, tries=tries, terms=terms, schedules=schedules, at=now)
         if await _is_unfinished(gw, loaded.payment, terms):
-            again = now + gw.schedules.reconcile[min(tries, len(gw.schedules.reconcile) - 1)]
+            again = now + schedules.reconcile[min(tries, len(schedules.reconcile) - 1)]
             rows.append(agenda.hasten(row.tenant, row.payment_id, again))
     noted = agenda.looked(row.tenant, row.payment_id, was_due=row.due_at, due_at=due, tries=tries)
     await gw.store.commit([noted, *rows])
@@ -122,17 +128,20 @@ async def _settle_silent(gw: Gateway, row: AgendaRow) -> None:
         await operations.settle(gw, loaded.pending, Unknown(message="silence"))
 
 
-async def _look(gw: Gateway, row: AgendaRow) -> None:
-    """Ask the provider, where it can be asked and the answer could change something; follow hints up."""
+async def _look(gw: Gateway, row: AgendaRow) -> float | None:
+    """Ask the provider, where it can be asked and the answer could change something; follow hints up.
+
+    Returns the seconds after which the provider wants to be asked again, if it said so.
+    """
     loaded = await gw.store.payment(row.tenant, row.payment_id)
     if loaded is None:
-        return
+        return None
     terms = gw.terms(gw.entry(loaded.payment))
     is_unknown = loaded.pending is not None and loaded.pending.status is Status.UNKNOWN
     hints = await gw.store.due_hints(row.tenant, row.payment_id)
     if not terms.lookups or not (is_unknown or hints or may_be_polled(loaded.payment, terms, gw.clock.now())):
-        return
-    await lookup.follow_hints(gw, row.tenant, row.payment_id)
+        return None
+    return await lookup.follow_hints(gw, row.tenant, row.payment_id)
 
 
 async def _by_the_clock(gw: Gateway, row: AgendaRow) -> None:

@@ -24,7 +24,7 @@ def problem_of(error: GatewayError) -> TenantError:
         case NotSent():  # why it was not, is about the operators' network and settings
             return TenantError("provider_error", "connect_failed")
         case ProviderError():
-            return TenantError("provider_error", str(error))
+            return TenantError("provider_error", str(error), retry_after=error.retry_after)
         case _:
             raise error
 

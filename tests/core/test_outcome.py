@@ -8,7 +8,7 @@ import pytest
 
 from gateway.core.errors import CallbackRejected, OutcomeUnknown
 from gateway.core.facts import Absent, Declined, NeverSent, Pending, Unknown
-from gateway.core.outcome import outcome, retry_after
+from gateway.core.outcome import outcome
 from gateway.core.wire import HttpResponse
 from tests.core.core_parts import saw
 
@@ -88,26 +88,3 @@ def test_rate_limited_did_nothing() -> None:
 def test_a_plugin_that_cannot_read_leaves_it_open(status: int, error: Exception, message: str) -> None:
     """Unreadable answers and a plugin's own mistakes are unknown; the mistake's text is not repeated."""
     assert outcome(HttpResponse(status=status), raising(error)) == Unknown(message=message)
-
-
-@pytest.mark.parametrize(
-    ("given", "seconds"),
-    [
-        ("30", 30.0),
-        ("0", 0.0),
-        ("-1", None),
-        ("1.5", None),
-        ("Wed, 21 Oct 2026 07:28:00 GMT", None),
-        ("²", None),
-        ("", None),
-    ],
-)
-def test_retry_after(given: str, seconds: float | None) -> None:
-    """Retry-After counts when it is whole seconds."""
-    assert retry_after(HttpResponse(status=429, headers=(("retry-after", given),))) == seconds
-
-
-def test_retry_after_twice_or_never() -> None:
-    """An absent or ambiguous Retry-After is none."""
-    assert retry_after(HttpResponse(status=429)) is None
-    assert retry_after(HttpResponse(status=429, headers=(("Retry-After", "1"), ("retry-after", "2")))) is None

@@ -156,6 +156,17 @@ async def test_a_redirect_is_a_failure_and_is_not_followed(tmp_path: Path, statu
         assert {tenant for tenant, _, _ in house.hook_tries} == {"acme"}
 
 
+@pytest.mark.parametrize("form", ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S gmt", "%a %b %d %H:%M:%S %Y"])
+async def test_retry_after_may_be_a_date(tmp_path: Path, form: str) -> None:
+    """An endpoint that names a moment instead of a number is left alone until then."""
+    clock = a_clock()
+    async with open_house(tmp_path, clock=clock) as house:
+        wish = (clock.now() + timedelta(hours=1)).strftime(form)
+        house.hook_answer = lambda _: web.Response(status=503, headers={"Retry-After": wish})
+        row = await first_tried(house, (await created(house))["id"])
+        assert 3598 <= pause_of(row) <= 3600
+
+
 async def test_429_waits_as_long_as_it_asks(tmp_path: Path) -> None:
     """An endpoint that asks for time gets it."""
     async with open_house(tmp_path, clock=a_clock()) as house:

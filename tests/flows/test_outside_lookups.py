@@ -15,6 +15,7 @@ from gateway.core.facts import Absent
 from gateway.core.payment import Status
 from gateway.core.secret import Secret
 from gateway.core.wire import HttpRequest, HttpResponse
+from gateway.drivers.store.queries import AgendaRow
 from gateway.flows import reconcile
 from gateway.provider import Session
 from tests import creditkey_story as story
@@ -163,6 +164,38 @@ async def test_no_error_shows_a_payment(trial: Trial, status: int) -> None:
     trial.answers(proof_of(payment), status=status)
     assert (await trial.act(payment, "sync")).status == 502
     assert (await trial.now(payment))["state"] == "awaiting_customer"
+
+
+@pytest.mark.parametrize(
+    ("wish", "pause", "told"),
+    [
+        ("1200", 1200, "1200"),
+        ("Fri, 02 Jan 2026 03:24:05 GMT", 1200, "1200"),
+        ("Friday, 02-Jan-26 03:24:05 GMT", 1200, "1200"),
+        ("Fri Jan  2 03:24:05 2026", 1200, "1200"),
+        ("999999", 3600, "3600"),
+        ("0", 120, "1"),
+        ("Fri, 02 Jan 2026 03:00:00 GMT", 120, "1"),
+        ("soon", 120, None),
+    ],
+)
+async def test_a_provider_that_asks_for_time_gets_it(
+    trial: Trial, clock: VirtualClock, wish: str, pause: int, told: str | None
+) -> None:
+    """A lookup refused with Retry-After is repeated no sooner, and within the hour; a tenant that syncs reads it."""
+    clock.set(START)
+    payment = await trial.lose()
+    trial.far = lambda _: HttpResponse(status=503, headers=(("Retry-After", wish),))
+    await reconcile.visit(trial.house.gateway, await visit_of(trial, payment))
+    assert (await visit_of(trial, payment)).due_at / 1000 == START.timestamp() + pause
+    synced = await trial.act(payment, "sync")
+    assert (synced.status, synced.headers.get("Retry-After")) == (502, told)
+
+
+async def visit_of(trial: Trial, payment: Any) -> AgendaRow:
+    """The payment's row on the agenda, however far ahead."""
+    rows = await trial.house.gateway.store.due_agenda(START + timedelta(days=1), 1000)
+    return next(row for row in rows if row.payment_id == payment["id"])
 
 
 async def test_a_lookup_tells_of_refused_credentials(trial: Trial, caplog: pytest.LogCaptureFixture) -> None:
