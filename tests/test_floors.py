@@ -31,7 +31,7 @@ FLOORS = {
 LAYERS: dict[int, tuple[str, ...]] = {
     0: (
         "core.errors core.secret core.encodings core.cards",
-        "core.credentials",
+        "core.credentials core.guides",
         "core.money core.wire core.strictjson core.signing core.ids core.expressions core.patterns core.masking"
         " core.card_data",
         "core.commands core.facts core.rules core.checks core.retry_after",
@@ -73,7 +73,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
         "web.connections",
         "web.runner",
         "web.keys",
-        "web.problems web.bearer",
+        "web.problems web.problem_pages web.bearer",
         "web.misplaced",
         "web.route web.middleware web.providers web.catalogue",
         "web.listing",

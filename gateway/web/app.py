@@ -14,7 +14,7 @@ from gateway.web.admission import Admission
 from gateway.web.keys import ADMISSION, GATEWAY, LIMITS, STRANGERS, TURNS, VISITS, WORK
 from gateway.web.limits import Limits
 from gateway.web.middleware import answer_errors
-from gateway.web.problems import problem_page
+from gateway.web.problem_pages import problem_page
 from gateway.web.route import BODY_LIMIT, serve
 from gateway.web.strangers import Strangers
 from gateway.web.tenants import ROUTES

@@ -1,8 +1,7 @@
-"""Errors as RFC 9457 ``application/problem+json``, and the page each ``type`` leads to."""
+"""Errors as RFC 9457 ``application/problem+json``."""
 
 from __future__ import annotations
 
-import html
 import math
 from typing import Any
 
@@ -51,16 +50,3 @@ def problem_response(error: TenantError, request_id: str) -> web.Response:
         headers["WWW-Authenticate"] = "Bearer"
     body = strictjson.dumps({**members, **extra})
     return web.Response(status=problem.status, body=body, content_type=MEDIA_TYPE, headers=headers)
-
-
-async def problem_page(request: web.Request) -> web.Response:
-    """``GET /problems/{code}``: what an error code means, for people."""
-    code = request.match_info["code"]
-    problem = PROBLEMS.get(code)
-    if problem is None:
-        raise TenantError("not_found", "there is no such problem")
-    text = (
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(code)}</title>"
-        f"<h1>{html.escape(code)}</h1><p>HTTP {problem.status}. {html.escape(problem.title)}.</p>"
-    )
-    return web.Response(text=text, content_type="text/html")

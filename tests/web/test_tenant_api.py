@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 
 from gateway.core.errors import PROBLEMS
+from gateway.core.guides import GUIDES, example
 from gateway.web.tenants import ROUTES
 from tests.house import House, creditkey_body, new_key, open_house, psp_body
 from tests.web.psp_sender import change_store
@@ -265,11 +268,24 @@ async def test_a_sane_request_id_is_kept(shared_house: House, given: str, is_kep
 @shared
 @pytest.mark.parametrize("code", PROBLEMS)
 async def test_each_problem_has_its_page(shared_house: House, code: str) -> None:
-    """The ``type`` of a problem is a page that anyone can read."""
+    """The ``type`` of a problem is a page for anyone: what happened, why, what to do, and an example."""
     reply = await shared_house.call("GET", f"/problems/{code}", tenant=None)
     assert (reply.status, reply.headers["Content-Type"].partition(";")[0]) == (200, "text/html")
-    assert code in reply.text
-    assert str(PROBLEMS[code].status) in reply.text
+    said = html.unescape(re.sub("<[^>]*>", "", reply.text))
+    guide = GUIDES[code]
+    for text in (code, f"HTTP {PROBLEMS[code].status}", PROBLEMS[code].title, guide.why, guide.remedy):
+        assert text.replace("`", "") in said
+    [shown] = re.findall("<pre>(.*)</pre>", reply.text, re.DOTALL)
+    assert json.loads(html.unescape(shown)) == example(code)
+    assert re.findall('(?:href|src)="([^"]*)"', reply.text) == ["../docs"]
+
+
+@shared
+async def test_a_page_for_an_unknown_code_lists_the_codes(shared_house: House) -> None:
+    """Whoever mistypes a code sees those there are."""
+    reply = await shared_house.call("GET", "/problems/nothing", tenant=None)
+    assert (reply.status, reply.json["code"]) == (404, "not_found")
+    assert all(code in reply.json["detail"] for code in PROBLEMS)
 
 
 async def test_a_tenants_rate_is_limited_alone(tmp_path: Path) -> None:
