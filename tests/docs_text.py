@@ -26,9 +26,14 @@ def text_of(page: str) -> str:
     return (ROOT / page).read_text(encoding="utf-8")
 
 
+def fenced(text: str) -> list[tuple[str, str]]:
+    """The fenced blocks of a page with their languages, in order."""
+    return _FENCE.findall(text)
+
+
 def blocks(text: str, language: str) -> list[str]:
     """The fenced blocks of one language, in order."""
-    return [body for kind, body in _FENCE.findall(text) if kind == language]
+    return [body for kind, body in fenced(text) if kind == language]
 
 
 def block_named(text: str, title: str) -> str:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import importlib
-import json
-import os
-import re
 import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -18,9 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from gateway.cli.hosting import bind, hosted, simulating
-from gateway.cli.loading import load
-from gateway.web.server import Running, running
+from gateway.cli.hosting import bind, hosted
+from tests.docs_run import documents_in, perform, shipped_settings_running, steps
 from tests.docs_text import block_named, blocks, text_of
 from tests.house import WEBHOOK_SECRET, House, open_house, psp_body, simulated
 
@@ -42,64 +37,14 @@ async def test_the_webhook_example_verifies(house: House) -> None:
 # The first payment of the README
 
 
-@contextlib.asynccontextmanager
-async def shipped_settings_running(folder: Path) -> AsyncIterator[Running]:
-    """The gateway and both simulators with the settings of the repository, on free ports."""
-    sockets = {"creditkey": bind(0), "psp_open_api": bind(0)}
-    ports = {"8080": 0, "8081": 0, "9110": 1, "9101": sockets["creditkey"].getsockname()[1]}
-    ports["9102"] = sockets["psp_open_api"].getsockname()[1]
-    text = re.sub(r"\b(8080|8081|9101|9102|9110)\b", lambda found: str(ports[found[0]]), text_of("settings.yaml"))
-    path = folder / "settings.yaml"
-    path.write_text(text)
-    loaded = load(path)
-    async with (
-        running(loaded.settings, loaded.registry) as server,
-        simulating(loaded, sockets, server.gateway.callback_url),
-    ):
-        yield server
-
-
-async def perform(server: Running, folder: Path) -> list[Any]:
-    """Run the README's lines as they stand, but for the port; the JSON documents they print."""
-    script = blocks(text_of("README.md"), "sh")[1].replace("http://127.0.0.1:8080", server.url)
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    shell = await asyncio.create_subprocess_exec(
-        "sh", "-eu", "-c", script, cwd=folder, env={**os.environ, "PATH": path}, stdout=asyncio.subprocess.PIPE
-    )
-    printed, _ = await shell.communicate()
-    assert shell.returncode == 0
-    return documents_in(printed.decode())
-
-
-def documents_in(text: str) -> list[Any]:
-    """JSON documents that follow each other."""
-    found, decoder = [], json.JSONDecoder()
-    while text := text.strip():
-        document, end = decoder.raw_decode(text)
-        found.append(document)
-        text = text[end:]
-    return found
-
-
-@pytest.mark.skipif(shutil.which("curl") is None, reason="the README's lines are for curl")
-async def test_the_first_payment_of_the_readme_works(tmp_path: Path) -> None:
-    """Created, paid at the page, proved by the callback, read as captured: with the lines as printed."""
-    async with shipped_settings_running(tmp_path) as server:
-        created, told, listed = await perform(server, tmp_path)
-    assert created["state"] == "awaiting_customer"
-    assert told["status"] == 204
-    (payment,) = listed["data"]
-    assert (payment["id"], payment["state"], payment["amount_captured"]) == (created["id"], "captured", "162.48")
-
-
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the README's lines are for curl")
 async def test_the_first_payment_may_be_repeated(tmp_path: Path) -> None:
     """The same lines again give the stored answer and make no second payment, as the README says."""
-    async with shipped_settings_running(tmp_path) as server:
-        first = await perform(server, tmp_path)
-        second = await perform(server, tmp_path)
-    assert second[0] == first[0]
-    assert second[2] == first[2]
+    scripts = [step.script for step in steps("README.md")]
+    async with shipped_settings_running(tmp_path) as (_, ports):
+        first, second = [await perform(scripts, ports, tmp_path) for _ in range(2)]
+    assert documents_in(second[0])[0] == documents_in(first[0])[0]
+    assert documents_in(second[0])[-1] == documents_in(first[0])[-1]
 
 
 # The plugin of providers.md

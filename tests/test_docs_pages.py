@@ -1,0 +1,54 @@
+"""Pages of the documentation that are run: what they type works, and what they show is what is printed."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from gateway.web.app import make_admin_app, make_app
+from tests.docs_run import run_page, steps
+from tests.house import House
+
+REQUESTS = "docs/requests.md"
+PAGES = (
+    "README.md",
+    "docs/how-to.md",
+    REQUESTS,
+    "docs/tutorials/erp.md",
+    "docs/tutorials/broker.md",
+    "docs/tutorials/psp.md",
+)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the pages type curl")
+@pytest.mark.parametrize("page", PAGES)
+async def test_a_page_runs_as_it_stands(page: str, tmp_path: Path) -> None:
+    """Every shell block ends well, and every answer shown is the answer given."""
+    assert await run_page(page, tmp_path) == []
+
+
+async def test_every_route_has_a_request(house: House) -> None:
+    """Both listeners, read from the applications: each route is typed by curl, with its method."""
+    calls = [line for step in steps(REQUESTS) for line in re.findall(r"curl[^|]*", step.script)]
+    routes = {
+        (route.method, route.resource.canonical)
+        for app in (make_app(house.gateway), make_admin_app(house.gateway))
+        for route in app.router.routes()
+        if route.resource is not None and not route.resource.canonical.startswith(("/docs/", "/callbacks/"))
+    }
+    missing = [route for route in routes if route[0] not in ("HEAD", "OPTIONS", "*") and not _called(*route, calls)]
+    assert sorted(missing) == []
+
+
+def _called(method: str, path: str, calls: list[str]) -> bool:
+    """Whether one of some curl lines calls a route; a body without a method posts."""
+    target = re.sub(r"\\{\w+\\}", r"[$\\w]+", re.escape(path)) + r"""["'?\s]"""
+    return any(re.search(target, call) and _method(call) == method for call in calls)
+
+
+def _method(call: str) -> str:
+    given = re.search(r"-X (\w+)", call)
+    return given[1] if given else "POST" if re.search(r" -d\b", call) else "GET"
