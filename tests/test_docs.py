@@ -23,9 +23,8 @@ from gateway.core.commands import KIND_OF, FetchPayment, Kind
 from gateway.core.diagram import mermaid
 from gateway.core.documents import amount_hook
 from gateway.core.errors import PROBLEMS, Reason
-from gateway.core.payment import FailureCode, ReviewReason, State, Status
+from gateway.core.payment import WEBHOOK_TYPES, AlertCode, FailureCode, ReviewReason, State, Status
 from gateway.core.requests import CaptureBody, CreateBody, RefundBody, UpdateBody
-from gateway.core.states import EVENT_TYPES
 from gateway.core.views import EventView, PaymentView, PaymentWithOperation, RefundWithPayment, WebhookBody
 from gateway.drivers.registry import load_plugins
 from gateway.drivers.settings.model import RoutingRule
@@ -90,9 +89,10 @@ def commands_in(command: click.Command, path: str) -> Iterator[tuple[str, click.
 COMMANDS = dict(commands_in(main, "gateway"))
 NAMES: list[tuple[str, Iterable[object], tuple[str, ...]]] = [
     ("error codes", PROBLEMS, (API,)),
-    ("event types", EVENT_TYPES, (API,)),
+    ("webhook types", WEBHOOK_TYPES, (API,)),
     ("states", State, (API, "docs/states.md")),
     ("review reasons", ReviewReason, (API,)),
+    ("alert codes", AlertCode, (API,)),
     ("failure codes", FailureCode, (API,)),
     ("operation statuses", Status, (API,)),
     ("operation kinds", Kind, (API,)),

@@ -11,79 +11,87 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from gateway.core.money import Amount, Money
 
-Text = Annotated[str, msgspec.Meta(max_length=255)]
-NonEmpty = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
-Url = Annotated[str, msgspec.Meta(min_length=1, max_length=2048)]
+Text = Annotated[str, Meta(max_length=255)]
+NonEmpty = Annotated[str, Meta(min_length=1, max_length=255)]
+Email = Annotated[str, Meta(max_length=255, extra_json_schema={"format": "email"})]
+Url = Annotated[str, Meta(min_length=1, max_length=2048, extra_json_schema={"format": "uri"})]
+Mode = Literal["link", "redirect"]
+Contact = Literal["email", "phone"]
+Quantity = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 
 
 class Customer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Who pays. ``nationality`` is ISO 3166 alpha-2, ``language`` like ``en-us``, ``device`` ``mobile`` or ``pc``."""
+    """Who pays. A provider says which members it needs."""
 
-    id: Text | None = None
-    name: Text | None = None
-    email: Text | None = None
-    phone: Text | None = None
-    nationality: Text | None = None
-    language: Text | None = None
-    device: Text | None = None
+    id: Annotated[Text | None, Meta(description="The tenant's own id of the customer.")] = None
+    name: Annotated[Text | None, Meta(description="First and last name.")] = None
+    email: Annotated[Email | None, Meta(description="Where the provider may write to.")] = None
+    phone: Annotated[Text | None, Meta(description="With or without the country's prefix.")] = None
+    nationality: Annotated[Text | None, Meta(description="ISO 3166 alpha-2, such as `us`.")] = None
+    language: Annotated[Text | None, Meta(description="Such as `en-us`.")] = None
+    device: Annotated[Text | None, Meta(description="`mobile` or `pc`.")] = None
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One line of an order; ``price`` is for one unit, in the payment's currency."""
+    """One line of an order."""
 
-    merchant_id: NonEmpty
-    name: NonEmpty
-    price: Amount
-    quantity: Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
-    sku: Text | None = None
-    size: Text | None = None
-    color: Text | None = None
+    merchant_id: Annotated[NonEmpty, Meta(description="The tenant's own id of the article.")]
+    name: Annotated[NonEmpty, Meta(description="What the customer reads.")]
+    price: Annotated[Amount, Meta(description="For one unit, in the payment's currency.")]
+    quantity: Annotated[Quantity, Meta(description="How many units; a whole number.")]
+    sku: Annotated[Text | None, Meta(description="The stock-keeping unit.")] = None
+    size: Annotated[Text | None, Meta(description="The size, where there are several.")] = None
+    color: Annotated[Text | None, Meta(description="The color, where there are several.")] = None
+
+
+Items = Annotated[list[Item], Meta(max_length=500)]
 
 
 class Charges(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """``total + shipping + tax - discount_amount = grand_total``; absent members are zero."""
 
-    total: Amount
-    grand_total: Amount
-    shipping: Amount | None = None
-    tax: Amount | None = None
-    discount_amount: Amount | None = None
+    total: Annotated[Amount, Meta(description="The sum of the items.")]
+    grand_total: Annotated[Amount, Meta(description="The payment's `amount`.")]
+    shipping: Annotated[Amount | None, Meta(description="The cost of shipping.")] = None
+    tax: Annotated[Amount | None, Meta(description="The tax.")] = None
+    discount_amount: Annotated[Amount | None, Meta(description="What is taken off; not negative.")] = None
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A postal address; ``state`` is the two-letter code where the country has one."""
+    """A postal address. A provider says which members it needs."""
 
-    first_name: Text | None = None
-    last_name: Text | None = None
-    company_name: Text | None = None
-    email: Text | None = None
-    address1: Text | None = None
-    address2: Text | None = None
-    city: Text | None = None
-    state: Text | None = None
-    zip: Text | None = None
-    phone_number: Text | None = None
+    first_name: Annotated[Text | None, Meta(description="First name.")] = None
+    last_name: Annotated[Text | None, Meta(description="Last name.")] = None
+    company_name: Annotated[Text | None, Meta(description="The company.")] = None
+    email: Annotated[Email | None, Meta(description="The address a payment link is sent to.")] = None
+    address1: Annotated[Text | None, Meta(description="Street and number.")] = None
+    address2: Annotated[Text | None, Meta(description="What else the street's line needs.")] = None
+    city: Annotated[Text | None, Meta(description="City.")] = None
+    state: Annotated[Text | None, Meta(description="The two-letter code, where the country has one.")] = None
+    zip: Annotated[Text | None, Meta(description="Postal code.")] = None
+    phone_number: Annotated[Text | None, Meta(description="The number a payment link is sent to.")] = None
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What is bought. Every member may be absent; a provider says which it needs."""
 
-    items: Annotated[list[Item], msgspec.Meta(max_length=500)] | None = None
-    charges: Charges | None = None
-    billing_address: Address | None = None
-    shipping_address: Address | None = None
+    items: Annotated[Items | None, Meta(description="The lines of the order.")] = None
+    charges: Annotated[Charges | None, Meta(description="How the total comes about.")] = None
+    billing_address: Annotated[Address | None, Meta(description="Who is billed; it cannot change later.")] = None
+    shipping_address: Annotated[Address | None, Meta(description="Where the goods go.")] = None
 
 
 class Checkout(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """How the customer reaches the provider's page; absent members are the account's defaults."""
 
-    mode: Literal["link", "redirect"] | None = None
-    contact_method: Literal["email", "phone"] | None = None
-    notify_rep: bool | None = None
-    rep_email: Text | None = None
+    mode: Annotated[Mode | None, Meta(description="With `link` the provider writes to the customer.")] = None
+    contact_method: Annotated[Contact | None, Meta(description="Where the link goes, in the billing address.")] = None
+    notify_rep: Annotated[bool | None, Meta(description="Whether a sales representative is written to as well.")] = None
+    rep_email: Annotated[Email | None, Meta(description="The representative's address.")] = None
 
 
 class Urls(msgspec.Struct, frozen=True, kw_only=True):

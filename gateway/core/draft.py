@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from gateway.core.errors import Reason
 from gateway.core.facts import Cause
-from gateway.core.payment import Alert, Operation, Payment, PaymentEvent, Review, ReviewReason, Status
+from gateway.core.payment import Alert, AlertCode, Operation, Payment, PaymentEvent, Review, ReviewReason, Status
 
 _VERSIONED = (
     "state",
@@ -86,7 +86,7 @@ def finish(
         if draft.operation.not_sent_before:
             draft.details["account"] = draft.operation.account
             draft.details["not_sent"] = ", ".join(draft.operation.not_sent_before)
-    alerts = tuple(Alert(code=code, message=messages[code]) for code in draft.alerts if code in messages)
+    alerts = tuple(Alert(code=AlertCode(code), message=messages[code]) for code in draft.alerts if code in messages)
     changed = any(getattr(before, name) != getattr(draft.payment, name) for name in _VERSIONED)
     if not (changed or alerts or draft.type):
         return Change(payment=draft.payment, operation=draft.operation, refusal=draft.refusal)

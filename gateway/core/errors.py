@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 
 class GatewayError(Exception):
@@ -27,10 +28,12 @@ class GatewayError(Exception):
 
 
 class FieldError(msgspec.Struct, frozen=True, kw_only=True):
-    """One member of a request that cannot be used. ``field`` is a JSON path such as ``$.order.items[0].price``."""
+    """One member of a request that cannot be used."""
 
-    field: str
-    message: str
+    field: Annotated[
+        str, Meta(description="A JSON path such as `$.order.items[0].price`, or the name of a query parameter.")
+    ]
+    message: Annotated[str, Meta(description="What is wrong with it.")]
 
 
 class Problem(msgspec.Struct, frozen=True):

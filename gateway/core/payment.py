@@ -6,8 +6,10 @@ import enum
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from gateway.core.commands import Checkout, Customer, Kind, Order
 from gateway.core.facts import Cause, Stage
@@ -80,11 +82,21 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime
 
 
+class AlertCode(enum.StrEnum):
+    """What an alert is about."""
+
+    CUSTOMER_WILL_BE_NOTIFIED = "customer_will_be_notified"
+    INCREASE_OVER_LIMIT = "increase_over_limit"
+    NEW_CHECKOUT_STARTED = "new_checkout_started"
+    CUSTOMER_NOTIFIED_OF_CANCEL = "customer_notified_of_cancel"
+    CAPTURE_DEADLINE_NEAR = "capture_deadline_near"
+
+
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """A sentence for the tenant's own admin user."""
 
-    code: str
-    message: str
+    code: Annotated[AlertCode, Meta(description="What it is about.")]
+    message: Annotated[str, Meta(description="The provider's sentence, to be shown as it stands.")]
 
 
 class Before(msgspec.Struct, frozen=True, kw_only=True):
@@ -192,6 +204,32 @@ class Payment(PaymentSummary, frozen=True, kw_only=True):
     fields: Mapping[str, str] = msgspec.field(default_factory=dict)
     return_url: str | None = None
     cancel_url: str | None = None
+
+
+class EventType(enum.StrEnum):
+    """What happened to a payment; also the type of the webhook that says so."""
+
+    CREATED = "payment.created"
+    AWAITING_CUSTOMER = "payment.awaiting_customer"
+    PROCESSING = "payment.processing"
+    AUTHORIZED = "payment.authorized"
+    CAPTURED = "payment.captured"
+    PARTIALLY_REFUNDED = "payment.partially_refunded"
+    REFUNDED = "payment.refunded"
+    CANCELED = "payment.canceled"
+    FAILED = "payment.failed"
+    EXPIRED = "payment.expired"
+    UPDATED = "payment.updated"
+    CAPTURE_DEADLINE_NEAR = "payment.capture_deadline_near"
+    REVIEW = "payment.review"
+    DECLINED = "operation.declined"
+
+
+WEBHOOK_TEST = "webhook.test"
+"""The type of a webhook that a tenant asked for to try its endpoint; it belongs to no payment."""
+
+WEBHOOK_TYPES = (*EventType, WEBHOOK_TEST)
+"""Every ``type`` a webhook can have (Standard Webhooks body)."""
 
 
 class PaymentEvent(msgspec.Struct, frozen=True, kw_only=True):

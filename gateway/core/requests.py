@@ -5,66 +5,76 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from gateway.core.commands import Checkout, Customer, Order, Url
 from gateway.core.money import Amount
 
-# "$" alone would let a line break stand at the end.
-Reference = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[ -~]+$(?!\n)")]
-CurrencyCode = Annotated[str, msgspec.Meta(min_length=2, max_length=12, pattern=r"^[A-Z0-9]+$(?!\n)")]
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-Status = Annotated[str, msgspec.Meta(max_length=64)]
+# "$" would let a line break stand at the end; the document says "$", which has no such meaning in JSON Schema.
+Reference = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[ -~]+\Z")]
+CurrencyCode = Annotated[str, Meta(min_length=2, max_length=12, pattern=r"^[A-Z0-9]+\Z")]
+Name = Annotated[str, Meta(min_length=1, max_length=64)]
+MerchantStatus = Annotated[
+    Annotated[str, Meta(max_length=64)] | None, Meta(description="The tenant's own word, passed on to the provider.")
+]
+Reason = Annotated[str, Meta(max_length=500)]
+FieldText = Annotated[str, Meta(max_length=255)]
+MetadataName = Annotated[str, Meta(min_length=1, max_length=40)]
+MetadataText = Annotated[str, Meta(max_length=500)]
+Metadata = Annotated[dict[MetadataName, MetadataText], Meta(max_length=20)]
 
 
 class CreateBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``POST /v1/payments``."""
+    """A payment to be created. Which members a provider needs beside the required ones is its own matter."""
 
-    merchant_reference: Reference
-    amount: Amount
-    currency: CurrencyCode
-    account: Name | None = None
-    deposit_method: Name | None = None
-    customer: Customer | None = None
-    order: Order | None = None
-    checkout: Checkout | None = None
-    fields: dict[str, Annotated[str, msgspec.Meta(max_length=255)]] | None = None
-    return_url: Url | None = None
-    cancel_url: Url | None = None
-    metadata: (
-        Annotated[
-            dict[
-                Annotated[str, msgspec.Meta(min_length=1, max_length=40)],
-                Annotated[str, msgspec.Meta(max_length=500)],
-            ],
-            msgspec.Meta(max_length=20),
-        ]
-        | None
-    ) = None
+    merchant_reference: Annotated[
+        Reference, Meta(description="The tenant's own name of the payment; one live payment per account may have it.")
+    ]
+    amount: Annotated[Amount, Meta(description="What the customer is to pay, in major units.")]
+    currency: Annotated[
+        CurrencyCode, Meta(description="An ISO 4217 code in upper case, or a currency of the gateway's settings.")
+    ]
+    account: Annotated[Name | None, Meta(description="Which account takes it; see `GET /v1/accounts`.")] = None
+    deposit_method: Annotated[
+        Name | None, Meta(description="What the customer pays with; see `GET /v1/deposit-methods`.")
+    ] = None
+    customer: Annotated[Customer | None, Meta(description="Who pays.")] = None
+    order: Annotated[Order | None, Meta(description="What is bought.")] = None
+    checkout: Annotated[Checkout | None, Meta(description="How the customer reaches the provider's page.")] = None
+    fields: Annotated[dict[str, FieldText] | None, Meta(description="The account's additional parameters.")] = None
+    return_url: Annotated[
+        Url | None, Meta(description="Where the customer comes back to; on an origin registered for the tenant.")
+    ] = None
+    cancel_url: Annotated[Url | None, Meta(description="The same for a customer who gave up.")] = None
+    metadata: Annotated[Metadata | None, Meta(description="The tenant's own pairs; at most 20.")] = None
 
 
 class CaptureBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``POST /v1/payments/{id}/capture``; ``amount`` absent = all."""
+    """What to capture; nothing means all of it."""
 
-    amount: Amount | None = None
-    order: Order | None = None
-    merchant_status: Status | None = None
+    amount: Annotated[Amount | None, Meta(description="How much to take; all unless given.")] = None
+    order: Annotated[Order | None, Meta(description="The order as it shipped.")] = None
+    merchant_status: MerchantStatus = None
 
 
 class EmptyBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A request that needs no members (``cancel``, ``sync``)."""
+    """A request without members."""
 
 
 class UpdateBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``PATCH /v1/payments/{id}``: at least one member. ``allow_new_checkout``: above the limit, begin a successor."""
+    """What to change before capture; at least one member."""
 
-    amount: Amount | None = None
-    order: Order | None = None
-    merchant_status: Status | None = None
-    allow_new_checkout: bool = False
+    amount: Annotated[Amount | None, Meta(description="The new total.")] = None
+    order: Annotated[Order | None, Meta(description="The members that change; each replaces a whole one.")] = None
+    merchant_status: MerchantStatus = None
+    allow_new_checkout: Annotated[
+        bool,
+        Meta(description="Above the provider's limit, begin a new checkout for the new total; false unless given."),
+    ] = False
 
 
 class RefundBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``POST /v1/payments/{id}/refunds``; ``amount`` absent = all that is left."""
+    """What to return; nothing means all that is left."""
 
-    amount: Amount | None = None
-    reason: Annotated[str, msgspec.Meta(max_length=500)] | None = None
+    amount: Annotated[Amount | None, Meta(description="How much to return; all that is left unless given.")] = None
+    reason: Annotated[Reason | None, Meta(description="Why, for the record and the provider.")] = None

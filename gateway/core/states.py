@@ -276,14 +276,3 @@ def _resolve(draft: Draft, decided: Resolved, terms: Terms, at: datetime) -> Non
         draft.set(state=state, expired_at=at if state is State.EXPIRED else payment.expired_at)
     draft.details |= {"actor": decided.actor, "reason": decided.reason}
     draft.type = "payment.updated"
-
-
-EVENT_TYPES = (
-    *(f"payment.{state}" for state in State),
-    "payment.updated",
-    "payment.capture_deadline_near",
-    "payment.review",
-    "operation.declined",
-    "webhook.test",
-)
-"""Every ``type`` a webhook can have (Standard Webhooks body)."""

@@ -23,7 +23,7 @@ from gateway.core.commands import (
 )
 from gateway.core.errors import ProviderError, TenantError, invalid
 from gateway.core.money import quantized
-from gateway.core.payment import Alert, Operation, Payment, State
+from gateway.core.payment import Alert, AlertCode, Operation, Payment, State
 from gateway.core.requests import CaptureBody, RefundBody, UpdateBody
 from gateway.core.states import PAST_GRACE, row_of
 from gateway.core.validation import amount_problems, order_problems
@@ -249,7 +249,7 @@ def check_charges_given(payment: Payment, body: UpdateBody, amount: Decimal) -> 
 def over_limit(entry: AccountEntry, payment: Payment) -> TenantError:
     """The refusal of a rise above the provider's limit, with its alert."""
     message = entry.rules.messages.get("increase_over_limit", "the amount rises above the provider's limit")
-    alert = Alert(code="increase_over_limit", message=message)
+    alert = Alert(code=AlertCode.INCREASE_OVER_LIMIT, message=message)
     return TenantError("increase_over_limit", message, payment_id=payment.id, alerts=[alert])
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from gateway.core.errors import TenantError
+from gateway.core.payment import WEBHOOK_TEST
 from gateway.core.signing import sha256_hex
 from gateway.core.views import webhook_test_body
 from gateway.drivers.settings import Webhook
@@ -20,9 +21,6 @@ from gateway.flows.context import Gateway
 
 AT_ONCE = 200
 """Deliveries in one transaction."""
-
-TEST = "webhook.test"
-"""The type of a webhook that tells of nothing."""
 
 HEALTHY = Endpoint(failing_since=None, disabled_at=None, reason=None)
 
@@ -76,9 +74,9 @@ async def send_test(gw: Gateway, tenant: str) -> DeliveryRow:
         id=gw.new_id("dlv"),
         event_id=gw.new_id("evt"),
         payment_id=None,
-        type=TEST,
+        type=WEBHOOK_TEST,
         version=0,
-        body=webhook_test_body(TEST, at).decode(),
+        body=webhook_test_body(WEBHOOK_TEST, at).decode(),
         next_attempt_at=milliseconds(at),
         created_at=milliseconds(at),
     )

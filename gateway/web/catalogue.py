@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
-from gateway.core.commands import KIND_OF, FetchPayment
+from gateway.core.commands import KIND_OF, FetchPayment, Kind
 from gateway.core.errors import invalid
 from gateway.core.mapping import Field
 from gateway.core.money import Amount
+from gateway.core.views import AmountText, Link
 from gateway.drivers.settings import AccountEntry, DepositMethod, Tenant
 from gateway.flows.context import Gateway
+
+CommandName = Annotated[str, Meta(extra_json_schema={"enum": [*Kind, "fetch"]})]
 
 _UNITS = (
     (timedelta(days=1), "d"),
@@ -26,68 +31,75 @@ _UNITS = (
 class FieldView(msgspec.Struct, frozen=True, kw_only=True):
     """An additional parameter asked of the customer."""
 
-    name: str
-    label: str
-    required: bool
-    max_length: int
-    pattern: str | None
+    name: Annotated[str, Meta(description="The member of `fields` when a payment is created.")]
+    label: Annotated[str, Meta(description="What the customer reads.")]
+    required: Annotated[bool, Meta(description="Whether it must be given.")]
+    max_length: Annotated[int, Meta(description="The most characters it may have.")]
+    pattern: Annotated[
+        str | None, Meta(description="A regular expression it must match as a whole (RE2); null for none.")
+    ]
 
 
 class AmountView(msgspec.Struct, frozen=True, kw_only=True):
     """Decimal text and its currency."""
 
-    amount: str
-    currency: str
+    amount: Annotated[AmountText, Meta(description="Decimal text in major units.")]
+    currency: Annotated[str, Meta(description="Its currency.")]
 
 
 class LimitsView(msgspec.Struct, frozen=True, kw_only=True):
-    """The provider's limits; ``capture_deadline`` such as ``30d``."""
+    """The provider's limits."""
 
-    max_increase: AmountView | None
-    capture_deadline: str | None
+    max_increase: Annotated[
+        AmountView | None, Meta(description="How far an update may raise the amount; null for no limit.")
+    ]
+    capture_deadline: Annotated[
+        str | None,
+        Meta(description="How long after the authorization a capture is possible, such as `30d`; null for no limit."),
+    ]
 
 
 class AccountView(msgspec.Struct, frozen=True, kw_only=True):
     """One account of the tenant."""
 
-    name: str
-    provider: str
-    commands: list[str]
-    currencies: list[str] | None
-    limits: LimitsView
-    fields: list[FieldView]
-    public: Mapping[str, str]
-    callback_url: str
-    accepts_new: bool
+    name: Annotated[str, Meta(description="The account.")]
+    provider: Annotated[str, Meta(description="The provider it is at.")]
+    commands: Annotated[list[CommandName], Meta(description="What the provider can do.")]
+    currencies: Annotated[list[str] | None, Meta(description="The currencies it takes; null for every one.")]
+    limits: Annotated[LimitsView, Meta(description="The provider's limits.")]
+    fields: Annotated[list[FieldView], Meta(description="The additional parameters asked of the customer.")]
+    public: Annotated[Mapping[str, str], Meta(description="The credentials the provider declares public.")]
+    callback_url: Annotated[Link, Meta(description="Where the provider sends its callbacks.")]
+    accepts_new: Annotated[bool, Meta(description="Whether it takes new payments.")]
 
 
 class AccountList(msgspec.Struct, frozen=True, kw_only=True):
     """All accounts of the tenant."""
 
-    data: list[AccountView]
+    data: Annotated[list[AccountView], Meta(description="The accounts.")]
 
 
 class AmountRange(msgspec.Struct, frozen=True, kw_only=True):
-    """Limits in major units; null = none."""
+    """The least and the largest amount, in major units."""
 
-    min: str | None
-    max: str | None
+    min: Annotated[AmountText | None, Meta(description="The least amount; null for none.")]
+    max: Annotated[AmountText | None, Meta(description="The largest amount; null for none.")]
 
 
 class DepositMethodView(msgspec.Struct, frozen=True, kw_only=True):
     """One thing a customer can pay with."""
 
-    name: str
-    label: str
-    currencies: list[str] | None
-    amount: AmountRange
-    fields: list[FieldView]
+    name: Annotated[str, Meta(description="The `deposit_method` when a payment is created.")]
+    label: Annotated[str, Meta(description="What the customer reads.")]
+    currencies: Annotated[list[str] | None, Meta(description="The currencies it takes; null for every one.")]
+    amount: Annotated[AmountRange, Meta(description="The amounts it takes.")]
+    fields: Annotated[list[FieldView], Meta(description="What else is asked of the customer.")]
 
 
 class DepositMethodList(msgspec.Struct, frozen=True, kw_only=True):
     """What a customer can pay with, in the order of the settings."""
 
-    data: list[DepositMethodView]
+    data: Annotated[list[DepositMethodView], Meta(description="The deposit methods.")]
 
 
 def accounts(gw: Gateway, tenant: Tenant) -> AccountList:

@@ -9,8 +9,7 @@ import msgspec
 
 from gateway.core.errors import PROBLEMS, FieldError
 from gateway.core.money import Amount
-from gateway.core.payment import Alert
-from gateway.core.states import EVENT_TYPES
+from gateway.core.payment import WEBHOOK_TYPES, Alert
 from gateway.core.views import WebhookBody
 from gateway.web.route import Route
 from gateway.web.tenants import ROUTES
@@ -141,7 +140,7 @@ def _webhooks() -> dict[str, Any]:
                 "security": [],
             }
         }
-        for kind in EVENT_TYPES
+        for kind in WEBHOOK_TYPES
     }
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from operator import attrgetter, itemgetter
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from gateway.core.commands import FetchPayment
 from gateway.core.errors import TenantError, invalid
@@ -49,24 +51,24 @@ SYNC_RATE = Rate(per_second=1, burst=5)
 
 
 class PaymentList(msgspec.Struct, frozen=True, kw_only=True):
-    """One page of payments; ``next_cursor`` is null on the last."""
+    """One page of payments."""
 
-    data: list[PaymentView]
-    next_cursor: str | None
+    data: Annotated[list[PaymentView], Meta(description="The payments, newest first.")]
+    next_cursor: Annotated[str | None, Meta(description="Where the next page begins; null on the last.")]
 
 
 class RefundList(msgspec.Struct, frozen=True, kw_only=True):
-    """One page of a payment's refunds, oldest first; ``next_cursor`` is null on the last."""
+    """One page of a payment's refunds."""
 
-    data: list[RefundWithPayment]
-    next_cursor: str | None
+    data: Annotated[list[RefundWithPayment], Meta(description="The refunds, oldest first.")]
+    next_cursor: Annotated[str | None, Meta(description="Where the next page begins; null on the last.")]
 
 
 class EventList(msgspec.Struct, frozen=True, kw_only=True):
-    """One page of a payment's timeline, oldest first; ``next_cursor`` is null on the last."""
+    """One page of a payment's timeline."""
 
-    data: list[EventView]
-    next_cursor: str | None
+    data: Annotated[list[EventView], Meta(description="The events, oldest first.")]
+    next_cursor: Annotated[str | None, Meta(description="Where the next page begins; null on the last.")]
 
 
 async def create(call: Call) -> Answer:

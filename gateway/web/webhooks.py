@@ -8,6 +8,7 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
 from gateway.core.requests import EmptyBody
 from gateway.core.views import DeliveryView, EndpointView, rfc3339
@@ -18,40 +19,44 @@ from gateway.flows.redelivery import Listening
 from gateway.web.listing import CURSOR, LIMIT, cursor_of, described, given, limit_of, one_of
 from gateway.web.route import Call, Reply, Route
 
-Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+Moment = Annotated[datetime, Meta(tz=True)]
+Again = Literal["dead", "delivered"]
 
 
 class DeliveryList(msgspec.Struct, frozen=True, kw_only=True):
-    """One page of webhooks; ``next_cursor`` is null on the last."""
+    """One page of webhooks."""
 
-    data: list[DeliveryView]
-    next_cursor: str | None
+    data: Annotated[list[DeliveryView], Meta(description="The webhooks, newest first.")]
+    next_cursor: Annotated[str | None, Meta(description="Where the next page begins; null on the last.")]
 
 
 class RedeliverBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which webhooks to send again: those made in this time, both ends included; the dead letters unless told else."""
+    """Which webhooks to send again; both ends of the time are included."""
 
-    created_after: Moment
-    created_before: Moment | None = None
-    status: Literal["dead", "delivered"] = "dead"
+    created_after: Annotated[Moment, Meta(description="Only webhooks made then or later.")]
+    created_before: Annotated[Moment | None, Meta(description="Only webhooks made then or earlier.")] = None
+    status: Annotated[Again, Meta(description="Which ones; the dead letters unless given.")] = "dead"
 
 
 class Redelivered(msgspec.Struct, frozen=True, kw_only=True):
     """How many webhooks are sent again."""
 
-    count: int
+    count: Annotated[int, Meta(description="How many webhooks are sent again.")]
 
 
 class EnableBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``redeliver``: also send what became a dead letter because the endpoint was disabled."""
+    """How to enable the endpoint."""
 
-    redeliver: bool = False
+    redeliver: Annotated[
+        bool,
+        Meta(description="Also send what became a dead letter because the endpoint was disabled; false unless given."),
+    ] = False
 
 
 class EnabledEndpoint(EndpointView, frozen=True, kw_only=True):
-    """The endpoint, and how many webhooks are sent again."""
+    """The endpoint as it is now, and how many webhooks are sent again."""
 
-    redelivered: int
+    redelivered: Annotated[int, Meta(description="How many webhooks are sent again.")]
 
 
 async def list_deliveries(call: Call) -> Reply:

@@ -17,6 +17,7 @@ from gateway.core.facts import Cause, Stage
 from gateway.core.money import Amount, Money
 from gateway.core.payment import (
     Alert,
+    AlertCode,
     Before,
     Failure,
     FailureCode,
@@ -65,7 +66,10 @@ PAYMENT = Payment(
     completed=False,
     review=Review(reason=ReviewReason.AMOUNT, since=AT),
     failure=FAILURE,
-    alerts=(Alert(code="a", message="b"), Alert(code="c", message="d")),
+    alerts=(
+        Alert(code=AlertCode.CAPTURE_DEADLINE_NEAR, message="b"),
+        Alert(code=AlertCode.NEW_CHECKOUT_STARTED, message="d"),
+    ),
     replaces="pay_0",
     replaced_by="pay_2",
     capture_by=AT,
