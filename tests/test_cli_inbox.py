@@ -216,7 +216,7 @@ async def test_explain_shows_which_of_the_core_s_checks_refused(house: House) ->
     checks, found = await explained(house, await newest(house))
     passed = [checks[name]["passed"] for name in ("payment", "status", "currency", "amount", "time", "state")]
     assert passed == [True, True, True, False, None, None]
-    assert (found["reason"], checks["amount"]["detail"]) == ("amount", "1.5, the payment's is 162.48")
+    assert (found["reason"], checks["amount"]["detail"]) == ("amount", "1.5 was sent, the payment's is 162.48")
 
 
 async def test_explain_for_people(house: House) -> None:

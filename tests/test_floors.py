@@ -39,7 +39,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
         "core.returned core.draft core.fitting core.verdicts core.documents core.views core.validation",
         "core.settling core.succession core.restored",
         "core.states",
-        "core.judgement core.agenda",
+        "core.judgement core.agenda core.refused",
     ),
     1: ("provider", "hookspecs", "__init__"),
     2: (
@@ -56,7 +56,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
         "flows.plugin",
         "flows.bounds flows.session flows.succession flows.housekeeping flows.delivery flows.restored flows.room",
         "flows.outbox",
-        "flows.record",
+        "flows.record flows.mistaken",
         "flows.effects",
         "flows.inbox",
         "flows.operation",

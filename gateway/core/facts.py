@@ -119,13 +119,15 @@ class Cause(enum.StrEnum):
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """A proved callback. ``event_id`` is the provider's identity of it (equal for honest repeats).
 
-    ``problem`` is the first thing of it the plugin could not read, in the order status, currency, amount, time.
+    ``problem`` is the first thing of it the plugin could not read, in the order status, currency, amount, time;
+    ``detail`` says for people what stood there and what belongs there.
     """
 
     event_id: str
     observation: Observation
     occurred_at: datetime | None = None
     problem: Reason | None = None
+    detail: str | None = None
 
 
 class Hint(msgspec.Struct, frozen=True, kw_only=True):

@@ -182,6 +182,7 @@ MEMBERS: Mapping[type[msgspec.Struct], Mapping[str, Check]] = {
         "observation": struct(Observation, _OBSERVATION),
         "occurred_at": optional(moment),
         "problem": optional(instance(Reason)),
+        "detail": optional(text(LONGEST_TEXT)),
     },
     HttpRequest: {"method": _method, "url": _url, "headers": _headers, "body": _body},
     HttpResponse: {"status": _status, "headers": _headers, "body": _body},

@@ -1,4 +1,4 @@
-"""A library or a plugin that fails in the same way again and again gets one line a minute: a full disk helps nobody."""
+"""What fails in the same way again and again gets few lines a minute: a full disk helps nobody."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from types import TracebackType
 
 EVERY = 60.0
 """Seconds between two lines about the same thing."""
+
+REFUSALS = 20
+"""Lines a minute about callbacks of one account that are refused for the same reason: anybody can send them."""
 
 MOST_PLACES = 1000
 """Places that are remembered; the one that came first is forgotten first."""
@@ -24,39 +27,38 @@ class OncePerMinute(logging.Filter):
     """Lets the first of equal records of a library or about a plugin through, then one a minute.
 
     ``repeated`` says how many came since. Equal are records of one logger and place, with the same kind of exception
-    from the same place; about plugins (with a ``member``) those of one account, member and mistake.
+    from the same place; about plugins (with a ``member``) those of one account, member and mistake. Of refused
+    callbacks (with a ``callback_id``) those of one account and reason are equal, and ``REFUSALS`` a minute go through.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._written: dict[Hashable, tuple[float, int]] = {}
+        self._written: dict[Hashable, tuple[float, int]] = {}  # the minute's beginning, records in it
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether this record is written."""
-        if is_ours(record) and "member" not in vars(record):
+        is_refusal = "callback_id" in vars(record)
+        if is_ours(record) and "member" not in vars(record) and not is_refusal:
             return True
-        key = _key(record)
-        last = self._written.get(key)
-        if last is None:
-            self._remember(key, record)
-            return True
-        since, unwritten = last
+        key, most = _key(record), REFUSALS if is_refusal else 1
+        since, came = self._written.get(key, (record.created, 0))
         if record.created - since < EVERY:
-            self._written[key] = since, unwritten + 1
-            return False
-        vars(record)["repeated"] = unwritten + 1
-        self._written[key] = record.created, 0
+            self._remember(key, since, came + 1)
+            return came < most
+        if came >= most:
+            vars(record)["repeated"] = came - most + 1
+        self._remember(key, record.created, 1)
         return True
 
-    def _remember(self, key: Hashable, record: logging.LogRecord) -> None:
-        if len(self._written) >= MOST_PLACES:
+    def _remember(self, key: Hashable, since: float, came: int) -> None:
+        if key not in self._written and len(self._written) >= MOST_PLACES:
             del self._written[next(iter(self._written))]
-        self._written[key] = record.created, 0
+        self._written[key] = since, came
 
 
 def _key(record: logging.LogRecord) -> Hashable:
     kind, _, trace = record.exc_info or (None, None, None)
-    plugin = tuple(vars(record).get(name) for name in ("tenant", "account", "member", "kind"))
+    plugin = tuple(vars(record).get(name) for name in ("tenant", "account", "member", "kind", "reason"))
     return record.name, record.pathname, record.lineno, kind, _raised_at(trace), plugin
 
 

@@ -21,7 +21,7 @@ from gateway.drivers.store.statements import Statement, milliseconds
 from gateway.flows import bounds, lookup, plugin
 from gateway.flows.bounds import bounded
 from gateway.flows.context import Gateway, log
-from gateway.flows.effects import NAMES, Keep, apply_event
+from gateway.flows.effects import NAMES, apply_event
 from gateway.flows.redaction import stored
 
 REFUSED_KEPT = 500
@@ -51,7 +51,7 @@ Admit = Callable[[bool], Busy | None]
 async def accept(gw: Gateway, entry: AccountEntry, callback: Callback, admit: Admit = lambda _: None) -> Verdict:
     """Judge one callback and make the judgement durable. Never raises for what a caller sends."""
     callback = replace(callback, config=entry.account.config)
-    keep = arrived(gw, entry, callback)
+    keep = Arrived(gw, entry, callback)
     try:
         said = plugin.verify(gw, entry, callback)
     except CallbackRejected as rejected:
@@ -62,7 +62,7 @@ async def accept(gw: Gateway, entry: AccountEntry, callback: Callback, admit: Ad
     try:
         match said:
             case Event():
-                return await take_event(gw, entry, callback, said)
+                return await take_event(gw, entry, callback, said, keep)
             case Hint():
                 return await take_hint(gw, entry, callback, said, keep)
             case None:
@@ -85,7 +85,7 @@ async def refuse_unread(gw: Gateway, entry: AccountEntry, callback: Callback, *,
     except CallbackRejected as rejected:
         if rejected.reason in (Reason.METHOD, Reason.MEDIA_TYPE):
             reason, detail = rejected.reason, rejected.detail
-    return await refuse(gw, arrived(gw, entry, callback, size=size), reason, detail)
+    return await refuse(gw, Arrived(gw, entry, callback, size=size), reason, detail)
 
 
 def answer(entry: AccountEntry, verdict: Verdict, callback: Callback) -> HttpResponse:
@@ -93,16 +93,17 @@ def answer(entry: AccountEntry, verdict: Verdict, callback: Callback) -> HttpRes
     return plugin.answer(entry, verdict, replace(callback, config=entry.account.config))
 
 
-async def take_event(gw: Gateway, entry: AccountEntry, callback: Callback, event: Event) -> Verdict:
+async def take_event(gw: Gateway, entry: AccountEntry, callback: Callback, event: Event, keep: Arrived) -> Verdict:
     """Apply a proved event. Where that fails its row is stored alone: what was proved is not asked for again.
 
     Raises ``Unavailable`` when the store does not take the row either.
     """
     place = {"tenant": entry.tenant, "account": entry.name}
     try:
-        found = await apply_event(gw, entry, event, arrived(gw, entry, callback))
-        if found.before is None:
-            log.warning("a proved callback names no payment", extra=place)
+        found = await apply_event(gw, entry, event, keep)
+        if isinstance(found.verdict, Refused):
+            payment_id = None if found.before is None else found.before.payment.id
+            keep.log_refusal(found.verdict.reason, found.detail or "", payment_id)
         return found.verdict
     except Exception as fault:  # the sender is not at fault, whatever this was, a mistake of ours included
         log.error("a proved callback could not be applied", extra={**place, "kind": type(fault).__name__})
@@ -121,7 +122,7 @@ async def take_event(gw: Gateway, entry: AccountEntry, callback: Callback, event
     return Recorded()
 
 
-async def take_hint(gw: Gateway, entry: AccountEntry, callback: Callback, hint: Hint, keep: Keep) -> Verdict:
+async def take_hint(gw: Gateway, entry: AccountEntry, callback: Callback, hint: Hint, keep: Arrived) -> Verdict:
     """Store a hint, then follow it up in the background.
 
     At most one lookup per payment in ``clocks.hint``, however many hints come; a later one waits on the agenda.
@@ -157,9 +158,10 @@ async def take_hint(gw: Gateway, entry: AccountEntry, callback: Callback, hint: 
     return Recorded()
 
 
-async def refuse(gw: Gateway, keep: Keep, reason: Reason, detail: str) -> Verdict:
+async def refuse(gw: Gateway, keep: Arrived, reason: Reason, detail: str) -> Verdict:
     """Keep a refused callback as evidence, if the store takes it; it is refused either way."""
     verdict = Refused(reason=reason)
+    keep.log_refusal(reason, detail)
     try:
         await gw.store.commit(keep(verdict, detail=detail))
     except Unavailable:
@@ -167,15 +169,22 @@ async def refuse(gw: Gateway, keep: Keep, reason: Reason, detail: str) -> Verdic
     return verdict
 
 
-def arrived(gw: Gateway, entry: AccountEntry, callback: Callback, *, size: int | None = None) -> Keep:
-    """How a callback that has just come is kept: a new row, and the bounds of what nobody proved.
+class Arrived:
+    """How a callback that has just come is kept (``Keep``): a new row, and the bounds of what nobody proved.
 
     ``size``: bytes of its body where it was not read to its end.
     """
 
-    def keep(
-        verdict: Verdict, *, detail: str | None = None, event: Event | None = None, payment_id: str | None = None
+    def __init__(self, gw: Gateway, entry: AccountEntry, callback: Callback, *, size: int | None = None) -> None:
+        self._gw, self._entry, self._callback = gw, entry, callback
+        self._size = len(callback.body) if size is None else size
+        self._id = gw.new_id("cb")
+
+    def __call__(
+        self, verdict: Verdict, *, detail: str | None = None, event: Event | None = None, payment_id: str | None = None
     ) -> list[Statement]:
+        """The statements that keep it under a verdict."""
+        entry = self._entry
         bound, trims = bounds.PROVED, list[Statement]()
         if isinstance(verdict, Refused):
             bound = bounds.REFUSED
@@ -187,20 +196,24 @@ def arrived(gw: Gateway, entry: AccountEntry, callback: Callback, *, size: int |
             bound = bounds.REPEATED
             trims.append(inbox.trim_repeated(entry.tenant, payment_id, REPEATED_KEPT))
         row = inbox.insert_callback(
-            gw.new_id("cb"),
+            self._id,
             tenant=entry.tenant,
             account=entry.name,
-            callback=for_the_store(gw, entry, bounded(callback, bound)),
+            callback=for_the_store(self._gw, entry, bounded(self._callback, bound)),
             verdict=NAMES[type(verdict)],
             reason=verdict.reason if isinstance(verdict, Refused) else None,
             detail=detail,
             event=event,
             payment_id=payment_id,
-            size=len(callback.body) if size is None else size,
+            size=self._size,
         )
         return [row, *trims]
 
-    return keep
+    def log_refusal(self, reason: Reason, detail: str, payment_id: str | None = None) -> None:
+        """Say in the log why it is refused. Equal lines of one account are counted, not repeated (``repeats.py``)."""
+        known = {} if payment_id is None else {"payment_id": payment_id}
+        place = {"tenant": self._entry.tenant, "account": self._entry.name, "callback_id": self._id, **known}
+        log.warning("callback refused", extra={**place, "reason": str(reason), "detail": detail})
 
 
 def for_the_store(gw: Gateway, entry: AccountEntry, callback: Callback) -> Callback:

@@ -67,7 +67,8 @@ def proved(gw: Gateway, entry: AccountEntry, said: Event | Hint | None) -> Event
         return said
     if _holds_secret(gw, entry, said.event_id):
         raise Unusable("event_id holds a secret")
-    return replace(said, observation=_observation(gw, entry, said.observation))
+    detail = None if said.detail is None else sentence(gw, entry, said.detail)
+    return replace(said, observation=_observation(gw, entry, said.observation), detail=detail)
 
 
 def explanation(gw: Gateway, entry: AccountEntry, said: Explanation) -> Explanation:

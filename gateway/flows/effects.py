@@ -16,10 +16,12 @@ from gateway.core.draft import Change
 from gateway.core.errors import Conflict, Reason
 from gateway.core.facts import Event, Recorded, Refused, Repeated, Verdict
 from gateway.core.judgement import judge
+from gateway.core.refused import Case
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store.inbox import ROW
 from gateway.drivers.store.queries import Loaded
 from gateway.drivers.store.statements import Statement
+from gateway.flows import mistaken
 from gateway.flows.context import Gateway, Race
 from gateway.flows.record import record
 
@@ -78,7 +80,7 @@ async def judged(gw: Gateway, entry: AccountEntry, event: Event, *, received_at:
     loaded = await find_payment(gw, entry, event)
     if loaded is None:
         reason = Reason.NOT_FOUND if entry.deposit_methods else _without_method(entry)
-        return Judged(verdict=Refused(reason=reason), detail="no such payment")
+        return Judged(verdict=Refused(reason=reason), detail=await mistaken.unknown(gw, entry, event, reason))
     seen_before = await gw.store.inbox.was_applied(entry.tenant, entry.name, event.event_id)
     now = gw.clock.now()
     terms, at = gw.terms(entry), received_at or now
@@ -86,7 +88,11 @@ async def judged(gw: Gateway, entry: AccountEntry, event: Event, *, received_at:
     change = judgement.change
     if change is not None and received_at is not None:
         change = _told_at(change, loaded, now)
-    return Judged(verdict=judgement.verdict, before=loaded, change=change)
+    detail = None
+    if isinstance(judgement.verdict, Refused):
+        case = Case(loaded.payment, event, terms, at)
+        detail = await mistaken.refused(gw, entry, case, judgement.verdict.reason)
+    return Judged(verdict=judgement.verdict, detail=detail, before=loaded, change=change)
 
 
 async def find_payment(gw: Gateway, entry: AccountEntry, event: Event) -> Loaded | None:

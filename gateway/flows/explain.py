@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from gateway.core.errors import CallbackRejected, Reason
 from gateway.core.facts import Event, Hint, Refused, Repeated
 from gateway.core.payment import Payment
+from gateway.core.refused import Case, window
 from gateway.core.views import rfc3339
 from gateway.core.wire import Callback
 from gateway.drivers.settings import AccountEntry
@@ -129,7 +130,9 @@ def _judgement(gw: Gateway, entry: AccountEntry, row: StoredCallback, event: Eve
     for name, reasons in ORDER:
         passed = None if is_decided else reason not in reasons
         is_decided = is_decided or not passed
-        detail = told.get(name, "") if passed is not None else ""
+        detail = told.get(name, "") if passed else ""
+        if passed is False:
+            detail = made.detail or ""
         if name == "seen before" and isinstance(made.verdict, Repeated):
             is_decided, detail = True, "applied before: nothing changes"
         checks.append(Check(name=name, passed=passed, detail=detail))
@@ -139,15 +142,14 @@ def _judgement(gw: Gateway, entry: AccountEntry, row: StoredCallback, event: Eve
 def _details(
     gw: Gateway, entry: AccountEntry, row: StoredCallback, event: Event, payment: Payment | None
 ) -> Mapping[str, str]:
-    """What each check compares."""
+    """What each check that passed compared."""
     seen = event.observation
     if payment is None:
-        return {"payment": "this account has no payment of that name"}
-    window = gw.terms(entry).rules.time_window
+        return {}
+    allowed = window(Case(payment, event, gw.terms(entry), row.received_at))
     at = "none" if event.occurred_at is None else rfc3339(event.occurred_at)
-    if window is not None:
-        earliest, latest = payment.created_at - window[0], row.received_at + window[1]
-        at += f", may be {rfc3339(earliest)} to {rfc3339(latest)}"
+    if allowed is not None:
+        at += f", may be {rfc3339(allowed[0])} to {rfc3339(allowed[1])}"
     return {
         "payment": payment.id,
         "status": f"{seen.raw_status} is {seen.stage}",

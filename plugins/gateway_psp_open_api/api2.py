@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 import gateway
-from gateway_psp_open_api import signature
+from gateway_psp_open_api import guesses, signature
 from gateway_psp_open_api.account import JSON, TOKEN_HEADER, PspConfig, merchant_ids, tokens
 from gateway_psp_open_api.signature import Form
 
@@ -138,11 +138,13 @@ def prove(callback: gateway.Callback, account: gateway.Account) -> Proved:
 def read(proved: Proved, account: gateway.Account) -> gateway.Event:
     """Say what a proved callback tells; the first unreadable member, in the core's order, is its ``problem``."""
     told = _read(proved.body, proved.form)
+    problem = _first_problem(told)
     return gateway.Event(
         event_id=_fingerprint(told, account),
         observation=_observation(told),
         occurred_at=told.time,
-        problem=_first_problem(told),
+        problem=problem,
+        detail=None if problem is None else guesses.about(problem, proved.body.get(problem)),
     )
 
 

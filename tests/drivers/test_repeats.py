@@ -66,6 +66,21 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(written([record(0, line=line) for line in (1, 2, 3, 1, 1)])) == 4
 
 
+def test_refused_callbacks_are_some_lines_a_minute() -> None:
+    """Of one account and reason 20 a minute with their ids, then a count; another reason has its own."""
+    records = []
+    for number in range(1000):
+        made = record(number / 10, name="gateway")
+        vars(made).update(account="a", callback_id=f"cb_{number}", reason="amount" if number % 100 else "time")
+        records.append(made)
+    lines = written(records)
+    assert [line["callback_id"] for line in lines if line["reason"] == "time"] == [
+        f"cb_{n}" for n in range(0, 1000, 100)
+    ]
+    of_amount = [line.get("repeated") for line in lines if line["reason"] == "amount"]
+    assert of_amount == [None] * 20 + [575] + [None] * 19
+
+
 def test_what_is_said_of_a_plugin_is_bounded_too() -> None:
     """Whoever calls may make a plugin fail: the same failure of one account is one line a minute."""
     records = []

@@ -79,6 +79,9 @@ class PaymentFilter(Section, frozen=True, kw_only=True):
 
 NO_LIMIT = 2**31
 
+NEWEST_LOOKED_AT = 200
+"""How many of a tenant's payments are searched for one that a sender may have mistaken for another."""
+
 _OPEN = "SELECT doc FROM operations WHERE status IN ('sending', 'unknown') AND status = ?"
 _open_operation = msgspec.json.Decoder(OpenOperation)
 _WITH_OPERATION = "FROM payments p LEFT JOIN operations o ON o.tenant = p.tenant AND o.id = p.open_operation"
@@ -181,6 +184,21 @@ class Store:
             (tenant, account, provider_reference),
         )
         return str(rows[0][0]) if rows else None
+
+    async def same_amount(self, payment: Payment, amount: str) -> list[str]:
+        """Other payments of this one's account and customer that wait for this amount, newest first.
+
+        Looked for among the tenant's newest payments only: the store keeps no index of customers.
+        """
+        rows = await self._engine.rows(
+            "SELECT id FROM (SELECT id, account, state, doc, purchase FROM payments WHERE tenant = ?"
+            " ORDER BY id DESC LIMIT ?) WHERE account = ? AND id <> ?"
+            " AND state IN ('created', 'awaiting_customer', 'processing')"
+            " AND json_extract(doc, '$.money.amount') = ? AND json_extract(purchase, '$.customer.id') = ?"
+            " ORDER BY id DESC LIMIT 3",
+            (payment.tenant, NEWEST_LOOKED_AT, payment.account, payment.id, amount, payment.customer.id),
+        )
+        return [str(row[0]) for row in rows]
 
     async def events(
         self, tenant: str, payment_id: str, wanted: Section | None = None

@@ -1,0 +1,127 @@
+"""Why a proved callback is refused, as one sentence for people: what was sent, what is right, what it looks like.
+
+What is quoted may be a sender's text: whoever keeps or shows the sentence masks it first. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import msgspec
+
+from gateway.core.errors import Reason
+from gateway.core.facts import Event, Stage
+from gateway.core.money import Money
+from gateway.core.payment import Payment
+from gateway.core.rules import Terms
+from gateway.core.views import rfc3339
+
+LARGEST_OFFSET = timedelta(hours=14)
+"""How far local time lies from UTC, at most."""
+
+_HALF_HOUR, _A_FEW_MINUTES = timedelta(minutes=30), timedelta(minutes=3)
+
+
+class Case(msgspec.Struct, frozen=True):
+    """A proved callback, the payment it is about, what it was judged under, and when it came."""
+
+    payment: Payment
+    event: Event
+    terms: Terms
+    at: datetime
+
+
+def sentence(reason: Reason, case: Case) -> str:
+    """Say why a callback is refused. What its plugin says of an unreadable member goes first."""
+    if case.event.problem is reason and case.event.detail:
+        return case.event.detail
+    return _SENTENCES[reason](case)
+
+
+def window(case: Case) -> tuple[datetime, datetime] | None:
+    """The earliest and latest time that a callback about this payment may name; None: any."""
+    allowed = case.terms.rules.time_window
+    return None if allowed is None else (case.payment.created_at - allowed[0], case.at + allowed[1])
+
+
+def _status(case: Case) -> str:
+    return f"the status {case.event.observation.raw_status or 'that was sent'} is not known"
+
+
+def _currency(case: Case) -> str:
+    sent = case.event.observation.currency
+    return f"{sent or 'no currency'} was sent, the payment is in {case.payment.money.currency}; nothing is converted"
+
+
+def _amount(case: Case) -> str:
+    sent, wanted = case.event.observation.amount, case.payment.money
+    if sent is None:
+        return f"no amount was sent, the payment's is {wanted.text()}"
+    guess = _guess_of_amount(sent, wanted)
+    return f"{sent:f} was sent, the payment's is {wanted.text()}" + (f": {guess}" if guess else "")
+
+
+def _guess_of_amount(sent: Decimal, wanted: Money) -> str | None:
+    if wanted.digits and sent == wanted.minor_units():
+        return f"looks like the smallest unit of {wanted.currency}; send {wanted.shortest()}"
+    if sent == -wanted.amount:
+        return "the minus does not belong there"
+    ratio = sent / wanted.amount if wanted.amount else Decimal(0)
+    if ratio > 0 and ratio != 1 and ratio.normalize().as_tuple().digits == (1,):
+        return "the decimal point is in the wrong place"
+    if abs(sent - wanted.amount) * 2 < Decimal(1).scaleb(-wanted.digits):
+        return f"{wanted.currency} has {wanted.digits} decimals; send {wanted.shortest()}"
+    return None
+
+
+def _time(case: Case) -> str:
+    sent, allowed = case.event.occurred_at, window(case)
+    if sent is None:
+        return "no time was sent"
+    if allowed is None:
+        return f"the time {rfc3339(sent)} cannot be used"
+    guess = _guess_of_time(sent - case.at)
+    between = f"{rfc3339(sent)} was sent, it may be {rfc3339(allowed[0])} to {rfc3339(allowed[1])}"
+    return between + (f": {guess}" if guess else "")
+
+
+def _guess_of_time(ahead: timedelta) -> str | None:
+    """What a time that lies so far ahead of the callback's arrival looks like."""
+    steps = round(ahead / _HALF_HOUR)
+    is_offset = steps != 0 and abs(ahead) <= LARGEST_OFFSET and abs(ahead - steps * _HALF_HOUR) <= _A_FEW_MINUTES
+    if not is_offset:
+        return None
+    hours = f"{'+' if steps > 0 else '-'}{abs(steps) // 2:02d}:{abs(steps) % 2 * 30:02d}"
+    return f"looks like local time of UTC{hours} sent as if it were UTC"
+
+
+def _final(case: Case) -> str:
+    state, stage = case.payment.state, case.event.observation.stage
+    return (
+        f"the payment is {state} already; {_MEETS.get(stage, 'this callback')} was not applied before and is too late"
+    )
+
+
+_MEETS = {Stage.CAPTURED: "this success", Stage.FAILED: "this failure", Stage.PROCESSING: '"processing"'}
+
+
+def _in_progress(case: Case) -> str:
+    known, sent = case.payment.provider_reference, case.event.observation.provider_reference
+    return f"the payment is processing under {_named(known)}, this callback names {_named(sent)}"
+
+
+def _named(reference: str | None) -> str:
+    return "no transaction" if reference is None else f"transaction {reference[:64]}"
+
+
+_SENTENCES: Mapping[Reason, Callable[[Case], str]] = {
+    Reason.STATUS: _status,
+    Reason.CURRENCY: _currency,
+    Reason.AMOUNT: _amount,
+    Reason.TIME: _time,
+    Reason.REPEATED_FINAL: _final,
+    Reason.IN_PROGRESS: _in_progress,
+    Reason.NOT_FOUND: lambda case: f"it does not fit payment {case.payment.id}",
+}

@@ -1,0 +1,144 @@
+"""What a member of API-2 looks like that cannot be used: its value, a guess, and what belongs there instead.
+
+Used where a callback is refused (the reason in log and inbox) and where it is explained. Values are quoted as JSON
+writes them and cut short. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal, DecimalException
+
+import gateway
+
+LONGEST = 40
+"""Characters of a value that are quoted."""
+
+SECONDS = (10**8, 10**11)
+"""What a Unix time in seconds lies between; the units below follow in steps of a thousand."""
+
+UNITS = {"seconds": 1, "milliseconds": 1000, "microseconds": 10**6, "nanoseconds": 10**9}
+
+WORDS: Mapping[str, tuple[str, ...]] = {
+    "0": ("fail", "failed", "failure", "error", "declined", "rejected", "canceled", "cancelled", "expired"),
+    "1": ("success", "succeeded", "successful", "ok", "paid", "completed", "complete", "approved", "captured"),
+    "2": ("processing", "pending", "in_progress", "waiting", "created"),
+}
+"""What senders call the three statuses."""
+
+STATUSES = "a number: 0 failed, 1 succeeded, 2 processing"
+
+_COMPACT = re.compile(r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])[0-3][0-9](?:[0-9]{6})?")
+_MONEY_SIGNS = re.compile(r"[A-Za-z$\u20ac\u00a3\u00a5 ]")
+
+
+def quoted(value: object) -> str:
+    """A value as JSON writes it, cut short."""
+    text = gateway.dumps(value).decode("utf-8", "replace")
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def about(name: str, value: object) -> str:
+    """Say what stands in a member and what belongs there. ``value`` None: it is missing or null."""
+    belongs, guess_of = EXPECTED[name]
+    if value is None:
+        return f"{name} is missing; it must be {belongs}"
+    guess = guess_of(value)
+    return f"{name} is {quoted(value)}{': ' + guess if guess else ''}; it must be {belongs}"
+
+
+def of_time(value: object) -> str | None:
+    """What a time looks like that is not whole milliseconds."""
+    if isinstance(value, gateway.JsonNumber):
+        return _of_number(value.text)
+    if not isinstance(value, str):
+        return "that is not a number"
+    text = value.strip()
+    if re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text):
+        guess = _of_number(text)
+        return f"that is text{', and ' + guess if guess else ''}: send the number without quotes"
+    moment = _date(text)
+    if moment is None:
+        return "that is text"
+    zone = "" if moment.tzinfo is not None else ", without its zone"
+    meant = _example(moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC))
+    return f"that is a date as text{zone}: send {meant}{' if it is UTC' if zone else ''}"
+
+
+def _of_number(text: str) -> str | None:
+    """The unit that a number of the present time looks to be in."""
+    if _COMPACT.fullmatch(text):
+        return "looks like a date written in digits"
+    number = _decimal(text)
+    for unit, factor in UNITS.items():
+        if SECONDS[0] * factor <= number < SECONDS[1] * factor and (unit != "milliseconds" or number % 1):
+            fraction = " with a fraction" if number % 1 else ""
+            return f"looks like {unit}{fraction}; send {int(number * 1000 / factor)}"
+    return None
+
+
+def _decimal(text: str) -> Decimal:
+    """A number by its text; zero for an exponent beyond what a Decimal holds."""
+    try:
+        return Decimal(text)
+    except DecimalException:
+        return Decimal(0)
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _example(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+def of_status(value: object) -> str | None:
+    """What a status looks like that is none of the three."""
+    match value:
+        case bool():
+            return "that is not a number"
+        case str() if value.strip() in WORDS:
+            return f"that is text; send {value.strip()} without quotes"
+        case str():
+            word = value.strip().lower()
+            meant = next((number for number, words in WORDS.items() if word in words), None)
+            return "that is text" if meant is None else f"looks like {meant}; send the number {meant}"
+        case gateway.JsonNumber() if value.text in ("200", "201", "204"):
+            return "looks like an HTTP status"
+        case _:
+            return None
+
+
+def of_amount(value: object) -> str | None:
+    """What an amount looks like that cannot be read."""
+    if isinstance(value, gateway.JsonNumber):
+        return "that is not more than zero" if _decimal(value.text) <= 0 else "that has too many digits"
+    if not isinstance(value, str):
+        return "that is not a number"
+    if "," in value:
+        return "the comma does not belong there"
+    if _MONEY_SIGNS.search(value):
+        return "currency signs, letters and blanks do not belong there"
+    return None
+
+
+def of_currency(value: object) -> str | None:
+    """What a currency looks like that cannot be read."""
+    if isinstance(value, gateway.JsonNumber) or (isinstance(value, str) and value.strip().isdigit()):
+        return "looks like a numeric code"
+    return "blanks and signs do not belong there" if isinstance(value, str) else "that is not text"
+
+
+EXPECTED: Mapping[str, tuple[str, Callable[[object], str | None]]] = {
+    "status": (STATUSES, of_status),
+    "currency": ("a code such as USD", of_currency),
+    "amount": ("a positive number in major units such as 25.5", of_amount),
+    "time": ("a number: whole Unix milliseconds such as 1764333600000", of_time),
+}
+"""Member -> what belongs there, and what guesses at a value that does not."""
