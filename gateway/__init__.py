@@ -42,6 +42,7 @@ from gateway.core.rules import Actual, AmountRule, Exact, Rules, Tolerance
 from gateway.core.secret import Secret
 from gateway.core.signing import same
 from gateway.core.strictjson import JsonNumber, NotStrictJson, dumps, loads
+from gateway.core.urls import one_host, page_url
 from gateway.core.wire import Callback, Headers, HttpRequest, HttpResponse, header, media_type
 from gateway.hookspecs import hookimpl
 from gateway.provider import Account, Check, Derive, Explanation, Provider, Session, SimulatedAccount, Simulator
@@ -113,5 +114,7 @@ __all__ = [
     "hookimpl",
     "loads",
     "media_type",
+    "one_host",
+    "page_url",
     "same",
 ]

@@ -503,12 +503,52 @@ def test_a_second_server_on_the_same_store_is_refused(tmp_path: Path) -> None:
 
 
 def test_serve_on_a_taken_port_fails(tmp_path: Path) -> None:
-    """An address in use ends with 1 and is named, without a traceback."""
+    """An address in use ends with 1; file, key, host and port are named, without a traceback."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with running("serve", "--config", write(tmp_path, port=port), lines=0) as process:
             code, errors = process.ended()
-    assert (code, str(port) in errors, "Traceback" in errors) == (1, True, False)
+    said = rf"settings\.yaml:\d+: server\.port: cannot listen on host 127\.0\.0\.1, port {port}: Address already in use"
+    assert code == 1
+    assert re.fullmatch(said, errors.splitlines()[-1])
+
+
+@pytest.mark.parametrize(
+    ("server", "key", "host"),
+    [
+        ({"host": "gateway.invalid"}, "host", "gateway.invalid"),
+        ({"host": "203.0.113.9"}, "host", "203.0.113.9"),
+        ({"admin": {"host": "gateway.invalid", "port": 0}}, "admin.host", "gateway.invalid"),
+    ],
+)
+def test_serve_on_a_host_that_is_not_here_fails(tmp_path: Path, server: dict[str, Any], key: str, host: str) -> None:
+    """A name without an address and an address of another machine are mistakes of the settings: 2, with the line."""
+    with running("serve", "--config", write(tmp_path, **server), lines=0) as process:
+        code, errors = process.ended()
+    assert code == 2
+    port = {"host": r"\d+", "admin.host": "0"}[key]
+    assert re.fullmatch(
+        rf"settings\.yaml:\d+: server\.{key}: cannot listen on host {host}, port {port}: \S.+", errors.splitlines()[-1]
+    )
+
+
+def test_check_looks_the_hosts_up(tmp_path: Path) -> None:
+    """A name that ``serve`` could not listen on is a line of ``check``, for both listeners."""
+    path = write(tmp_path, host="gateway.invalid", admin={"host": "admin.invalid", "port": 0})
+    result = run("check", "--config", path)
+    assert result.exit_code == 2
+    assert [line.split(": ")[1:3] for line in result.stderr.splitlines()] == [
+        ["server.host", "cannot listen on host gateway.invalid, port 0"],
+        ["server.admin.host", "cannot listen on host admin.invalid, port 0"],
+    ]
+
+
+def test_an_ipv6_host_may_be_copied_from_a_url(tmp_path: Path) -> None:
+    """In brackets it is the same address."""
+    path = write(tmp_path, host="[::1]")
+    assert run("check", "--config", path).exit_code == 0
+    with running("serve", "--config", path) as process:
+        assert process.lines[0].startswith("ready http://[::1]:")
 
 
 def test_serve_with_simulators(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ FLOORS = {
 
 LAYERS: dict[int, tuple[str, ...]] = {
     0: (
-        "core.errors core.secret core.encodings core.cards",
+        "core.errors core.secret core.encodings core.cards core.urls",
         "core.credentials core.guides",
         "core.money core.wire core.strictjson core.signing core.ids core.expressions core.patterns core.masking"
         " core.card_data",
@@ -90,7 +90,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
 it may import every named part, no named part may import it, and neither may its equals."""
 
 LIBRARIES: dict[str, frozenset[str]] = {
-    "core": frozenset({"msgspec", "iso4217", "jmespath", "re2"}),
+    "core": frozenset({"msgspec", "iso4217", "jmespath", "re2", "idna"}),
     "provider": frozenset({"msgspec"}),
     "hookspecs": frozenset({"pluggy"}),
     "__init__": frozenset(),

@@ -10,6 +10,7 @@ from gateway.cli.exits import BAD_SETTINGS
 from gateway.cli.loading import Loaded, config_option, json_option, load
 from gateway.cli.output import print_json
 from gateway.core.errors import SettingsError
+from gateway.drivers.settings import unknown_hosts
 from gateway.drivers.store.files import exposed
 
 
@@ -18,10 +19,10 @@ from gateway.drivers.store.files import exposed
 @json_option
 @click.pass_context
 def check(context: click.Context, config: Path, as_json: bool) -> None:
-    """Check settings, plugins and who may open the store; print every problem."""
+    """Check settings, plugins, the hosts to listen on and who may open the store; print every problem."""
     try:
         loaded = load(config)
-        _refuse_exposed(loaded)
+        _refuse(loaded)
     except SettingsError as wrong:
         if not as_json:
             raise
@@ -35,9 +36,11 @@ def check(context: click.Context, config: Path, as_json: bool) -> None:
     click.echo(f"{config}: " + ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in counts.items()))
 
 
-def _refuse_exposed(loaded: Loaded) -> None:
-    """Outside development a store that other users may open is a mistake. Raises ``SettingsError``."""
-    problems = [] if loaded.settings.server.development else exposed(loaded.settings.store_path)
+def _refuse(loaded: Loaded) -> None:
+    """Refuse hosts without an address and, outside development, an open store. Raises ``SettingsError``."""
+    problems = unknown_hosts(loaded.settings)
+    if not loaded.settings.server.development:
+        problems += exposed(loaded.settings.store_path)
     if problems:
         raise SettingsError(problems)
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import click
 
+from gateway.core.urls import bracketed
 from gateway.drivers.installed import installed
 from gateway.drivers.registry import Registry, load_plugins
 from gateway.drivers.settings import AccountEntry, Settings, load_settings, plugin_names
@@ -65,7 +66,7 @@ def callback_url(settings: Settings, entry: AccountEntry) -> str | None:
 
 def http_url(host: str, port: int) -> str:
     """The address of a listener; ``host`` may be an IPv6 address."""
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"http://{bracketed(host)}:{port}"
 
 
 @asynccontextmanager

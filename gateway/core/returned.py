@@ -34,7 +34,8 @@ from gateway.core.money import Money
 from gateway.core.payment import State
 from gateway.core.rules import Actual, Exact, Rules, Tolerance
 from gateway.core.secret import Secret
-from gateway.core.wire import HttpRequest, HttpResponse, absolute_url, page_url
+from gateway.core.urls import absolute_url, page_url
+from gateway.core.wire import HttpRequest, HttpResponse
 
 LONGEST_ID = 1024
 """Characters of an id that is stored or compared."""

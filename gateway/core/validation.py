@@ -10,9 +10,12 @@ from decimal import Decimal
 
 from gateway.core.commands import Order
 from gateway.core.money import MAX_DIGITS, as_written
-from gateway.core.wire import origin_of
+from gateway.core.urls import origin_of, page_url
 
 Problems = list[tuple[str, str]]
+
+MOST_ORIGINS = 20
+"""Registered origins that an error lists."""
 
 
 def amount_problems(field: str, amount: Decimal, digits: int) -> Problems:
@@ -49,11 +52,22 @@ def order_problems(order: Order | None, digits: int, amount: Decimal | None) -> 
 
 def url_problems(field: str, url: str | None, origins: Collection[str]) -> Problems:
     """A browser is only sent to an origin the tenant registered (``return_origins``)."""
-    if url is None:
+    if url is None or origin_of(url) in origins:
         return []
-    if origin_of(url) not in origins:
-        return [(field, "is not on an origin registered for this tenant")]
-    return []
+    try:
+        page_url(url)
+    except ValueError as wrong:
+        return [(field, str(wrong))]
+    return [(field, f"is not on an origin registered for this tenant; {_registered(origins)}")]
+
+
+def _registered(origins: Collection[str]) -> str:
+    """The origins a tenant may use, as far as they fit on a line."""
+    if not origins:
+        return "there are none: the gateway's operator adds them to return_origins"
+    shown = sorted(origins)[:MOST_ORIGINS]
+    more = len(origins) - len(shown)
+    return "registered origins: " + ", ".join(shown) + (f" and {more} more" if more else "")
 
 
 def _part_problems(amount: Decimal, digits: int) -> list[str]:

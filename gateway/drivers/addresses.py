@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-import re
 
 _FORBIDDEN = {
     "0.0.0.0/8": "this network, unspecified",
@@ -49,7 +48,6 @@ _FORBIDDEN = {
     "ff00::/8": "multicast",
 }
 _GLOBAL_IPV6 = ipaddress.IPv6Network("2000::/3")  # all that is assigned for hosts; the rest of IPv6 is reserved
-_ENDS_IN_A_NUMBER = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)\.?")
 _NETWORKS = tuple(ipaddress.ip_network(network) for network in _FORBIDDEN)
 
 
@@ -63,8 +61,3 @@ def is_forbidden(address: str) -> bool:
     if found.version == 6 and (found not in _GLOBAL_IPV6 or found.scope_id is not None):
         return True  # a zone is for link-local addresses; on another one it only chooses the way out
     return any(found in network for network in _NETWORKS)
-
-
-def is_address(host: str) -> bool:
-    """Whether any program reads a host (in lower case) as an address, in whatever spelling: ``0x7f.1``, ``::1``."""
-    return ":" in host or _ENDS_IN_A_NUMBER.fullmatch(host) is not None

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from gateway.core.facts import Busy, Verdict
 from gateway.core.ids import with_prefix
 from gateway.core.signing import read_token
-from gateway.core.wire import Callback, header_text, origin_of
+from gateway.core.urls import origin_of
+from gateway.core.wire import Callback, header_text
 from gateway.drivers.settings import AccountEntry
 from gateway.flows import callbacks
 from gateway.flows.callbacks import Admit

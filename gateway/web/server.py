@@ -12,11 +12,12 @@ import msgspec
 from aiohttp import web
 
 from gateway.core.errors import SettingsError
+from gateway.core.urls import bracketed
 from gateway.drivers.clock import Clock, SystemClock
 from gateway.drivers.descriptors import limit, shared_out
 from gateway.drivers.registry import Registry
 from gateway.drivers.sender import Leaving, Places, make_sender
-from gateway.drivers.settings import Admin, Server, Settings
+from gateway.drivers.settings import Admin, Server, Settings, cannot_listen
 from gateway.drivers.store.sqlite import open_sqlite
 from gateway.flows import operation, recovery
 from gateway.flows.context import Gateway, log
@@ -58,7 +59,8 @@ async def running(
     stop_within: float = STOP_WITHIN,
     grace: float | None = None,
 ) -> AsyncIterator[Running]:
-    """Run a server for the time of the block. Raises ``AlreadyRunning`` or ``Unavailable`` when it cannot start.
+    """Run a server for the time of the block. Raises ``AlreadyRunning``, ``Unavailable``, ``SettingsError`` or
+    ``OSError`` (a port that is taken) when it cannot start.
 
     ``stop_within``: seconds until the stores are closed, whatever still runs. ``grace``: seconds for which connections
     without a request are kept at the end, so that no client is reset; None where every client is known to be done.
@@ -140,9 +142,11 @@ async def _listen(
         lingering_time=min(LINGER, settings.timeouts.request_body),
     )
     stack.push_async_callback(runner.cleanup)
-    bound = await runner.listen(at.host, at.port)
-    shown = f"[{at.host}]" if ":" in at.host else at.host
-    return _Listening(runner, f"http://{shown}:{bound}")
+    try:
+        bound = await runner.listen(at.host, at.port)
+    except OSError as problem:
+        raise cannot_listen(settings, at, problem) from None
+    return _Listening(runner, f"http://{bracketed(at.host)}:{bound}")
 
 
 def _bounds(settings: Settings) -> Bounds:

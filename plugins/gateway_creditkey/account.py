@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Literal
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -53,8 +52,7 @@ class CreditKeyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 def _is_base(url: str) -> bool:
     try:
-        parts = urlsplit(url)
-        complete = parts.scheme in ("http", "https") and bool(parts.hostname)
+        path = gateway.page_url(url).path
     except ValueError:
         return False
-    return complete and not {"@", "?", "#"} & set(url) and not parts.path.rstrip("/").endswith("/ecomm")
+    return not {"?", "#"} & set(url) and not path.rstrip("/").endswith("/ecomm")

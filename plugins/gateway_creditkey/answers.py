@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeVar
-from urllib.parse import quote, quote_plus, urlsplit
+from urllib.parse import quote, quote_plus
 
 import msgspec
 
@@ -17,7 +17,6 @@ import gateway
 from gateway_creditkey.account import CreditKeyConfig
 
 ORDER_KEY = re.compile(r"[!-~]{1,64}")
-MAX_URL = 2048
 MAX_MESSAGE = 500
 MAX_CODE = 64
 
@@ -90,7 +89,7 @@ def begun(response: gateway.HttpResponse, config: CreditKeyConfig, *, is_link: b
     return gateway.Observation(
         stage=gateway.Stage.AWAITING_CUSTOMER,
         provider_reference=answer.id,
-        redirect_url=_page_url(answer.checkout_url),
+        redirect_url=answer.checkout_url,
         customer_notified=is_link,
     )
 
@@ -185,19 +184,6 @@ def _reference(given: object) -> str | None:
     if given is None or isinstance(given, str):
         return given or None
     raise _unreadable("merchant_order_id is no text")
-
-
-def _page_url(given: str) -> str:
-    """Return ``checkout_url`` where a browser may be sent there."""
-    try:
-        parts = urlsplit(given)
-        is_absolute = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.username is None
-    except ValueError:
-        is_absolute = False
-    # urlsplit drops line breaks and browsers mend blanks and backslashes, each in its own way: refuse them all.
-    if not is_absolute or len(given) > MAX_URL or not given.isprintable() or {" ", "\\"} & set(given):
-        raise _unreadable("checkout_url is no usable url")
-    return given
 
 
 def _shown(text: str, config: CreditKeyConfig) -> str:

@@ -12,7 +12,6 @@ import uuid
 from datetime import timedelta
 from decimal import Decimal
 from typing import Literal
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -23,8 +22,6 @@ TOKEN_HEADER = "crm-pay-token"  # noqa: S105  # the header's name, not a token
 JSON = ("Content-Type", "application/json")
 DAY = timedelta(hours=24)
 _TOLERANCE = re.compile(r"(?P<number>[0-9]{1,12}(\.[0-9]{1,12})?)(?P<permille> permille)?")
-_HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}")
-_URL_TEXT = re.compile(r"[\x21-\x5b\x5d-\x7e]+")
 
 
 class ToleranceRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -97,11 +94,12 @@ class PspConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         """
         if not isinstance(url, str) or len(url) > 2048 or _is_unreadable(url):
             return False
-        host, scheme = urlsplit(url).hostname or "", urlsplit(url).scheme
+        parts = gateway.page_url(url)
+        host = gateway.one_host(parts.hostname or "") or ""
         is_local = self.app_url.lower().startswith("http://") and _is_loopback(host)
-        if scheme != "https" and not is_local:
+        if parts.scheme != "https" and not is_local:
             return False
-        return not self.allow_hosts or host in {allowed.lower() for allowed in self.allow_hosts}
+        return not self.allow_hosts or host in map(gateway.one_host, self.allow_hosts)
 
 
 def merchant_ids(account: gateway.Account) -> tuple[str, ...]:
@@ -133,10 +131,9 @@ def _uuid_form(secret: gateway.Secret) -> str:
 
 
 def _problems(config: PspConfig) -> dict[str, bool]:
-    parts = None if _is_unreadable(config.app_url) else urlsplit(config.app_url)
     return {
         "app_url must be an absolute http or https address without user-info, query and fragment": (
-            parts is None or "?" in config.app_url or "#" in config.app_url
+            _is_unreadable(config.app_url) or "?" in config.app_url or "#" in config.app_url
         ),
         "merchant_id must be 1 to 255 printable characters that cannot be read as members": (
             config.merchant_id is not None and not _is_opaque(config.merchant_id, 255)
@@ -145,9 +142,7 @@ def _problems(config: PspConfig) -> dict[str, bool]:
         "previous_token must be 1 to 1024 printable characters without a blank at either end": (
             not _is_header(config.previous_token)
         ),
-        "allow_hosts must be host names such as pay.example": (
-            any(_HOST.fullmatch(host) is None for host in config.allow_hosts)
-        ),
+        "allow_hosts must be host names such as pay.example": (None in map(gateway.one_host, config.allow_hosts)),
         "source_addresses must be ip addresses or networks such as 192.0.2.0/24": (
             not all(map(_is_network, config.source_addresses))
         ),
@@ -157,19 +152,11 @@ def _problems(config: PspConfig) -> dict[str, bool]:
 
 
 def _is_unreadable(url: str) -> bool:
-    """Whether an address is not plainly http(s)://host…: programs must not disagree about where it leads.
-
-    Only visible ASCII without a backslash is taken; other characters belong percent-encoded, names in punycode.
-    """
-    if _URL_TEXT.fullmatch(url) is None:
-        return True
     try:
-        parts = urlsplit(url)
-        has_place = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        gateway.page_url(url)
     except ValueError:
         return True
-    is_host = _HOST.fullmatch(parts.hostname or "") is not None
-    return parts.scheme not in ("http", "https") or not has_place or not is_host or "@" in parts.netloc
+    return False
 
 
 def _is_loopback(host: str) -> bool:

@@ -250,13 +250,17 @@ class TestNotSent:
         assert far.connections == 0
 
     @pytest.mark.parametrize(
-        "host", ["127.0.0.1", "127.1", "2130706433", "0x7f.0.0.1", "0177.0.0.1", "[::1]", "[::ffff:127.0.0.1]"]
+        ("host", "word"),
+        [
+            *((host, "address_not_allowed") for host in ("127.0.0.1", "[::1]", "[::ffff:127.0.0.1]")),
+            *((host, "invalid_url") for host in ("127.1", "2130706433", "0x7f.0.0.1", "0177.0.0.1", "127.0.0.1.")),
+        ],
     )
-    async def test_a_private_address(self, way: str, host: str) -> None:
+    async def test_a_private_address(self, way: str, host: str, word: str) -> None:
         """Outside development a loopback address is judged at the socket, in whatever spelling, before a connection."""
         async with far_side(keep_alive) as far:
             error = await failure(f"https://{host}:{far.port}/", way=way, allow_private=False)
-        assert_not_sent(error, "address_not_allowed")
+        assert_not_sent(error, word, connection=word != "invalid_url")
         assert far.connections == 0
 
     async def test_plain_http(self, way: str) -> None:

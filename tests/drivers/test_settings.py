@@ -17,7 +17,7 @@ from gateway.core.expressions import compile_expression
 from gateway.core.mapping import Origin
 from gateway.core.secret import Secret
 from gateway.core.signing import derive
-from gateway.core.wire import origin_of
+from gateway.core.urls import origin_of
 from gateway.drivers.settings import RoutingRule, load_settings, plugin_names
 from gateway.drivers.settings.reading import Raw
 from gateway.drivers.settings.shape import FileShape, ServerShape
@@ -272,7 +272,7 @@ ACCOUNT_MISTAKES = [
     ("{provider: plain, config: {app_url: 'https://localhost'}}", "config.app_url: must not point to this machine"),
     ("{provider: plain, config: {app_url: 'https://u:p@psp.example'}}", "config.app_url: must not carry a user name"),
     ("{provider: plain, config: {app_url: psp.example}}", "config.app_url: must be an absolute URL"),
-    ("{provider: plain, config: {app_url: 'https://psp.example/a b'}}", "config.app_url: must be an absolute URL"),
+    ("{provider: plain, config: {app_url: 'https://psp.example/a b'}}", "config.app_url: must be visible ASCII"),
     ("{provider: plain, config: {wait: 5}}", "config.wait: must be a duration such as 250ms, 5s, 2m, 6h or 30d"),
     ("{provider: plain, config: {wait: P1D}}", "config.wait: must be a duration"),
     ("{provider: plain, config: {wait: 3651d}}", "config.wait: must be at most 3650d"),

@@ -215,6 +215,9 @@ BAD_PAGES = [
     "//p.example/",
     "https://u:p@p.example/",
     "https://p.example/ a",
+    "https://päge.example/",
+    "https://*.p.example/",
+    "https://127.1/",
 ]
 
 

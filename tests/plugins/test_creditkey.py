@@ -396,13 +396,6 @@ def test_a_begun_checkout_waits_for_the_customer(mode: Any, is_told: bool):
         {"id": "CK 1", "checkout_url": "https://a/b"},
         {"id": "CK-1\n", "checkout_url": "https://a/b"},
         {"id": "x" * 65, "checkout_url": "https://a/b"},
-        {"id": "CK-1", "checkout_url": "/checkout"},
-        {"id": "CK-1", "checkout_url": "javascript:alert(1)"},
-        {"id": "CK-1", "checkout_url": "https://u:p@a/b"},
-        {"id": "CK-1", "checkout_url": "https://a/\n"},
-        {"id": "CK-1", "checkout_url": "https://a\\@b/"},
-        {"id": "CK-1", "checkout_url": "https://[a/"},
-        {"id": "CK-1", "checkout_url": "https://a/" + "b" * 2048},
     ],
 )
 def test_an_unusable_beginning_is_unknown(body: dict[str, Any]):

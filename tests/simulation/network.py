@@ -13,7 +13,8 @@ from typing import Protocol
 import msgspec
 
 from gateway.core.errors import NotSent, OutcomeUnknown
-from gateway.core.wire import HttpRequest, HttpResponse, url_for_log
+from gateway.core.urls import url_for_log
+from gateway.core.wire import HttpRequest, HttpResponse
 from tests.simulation.process import Process
 from tests.simulation.world import World
 

@@ -10,12 +10,12 @@ import re
 from typing import NamedTuple
 
 from gateway.core.errors import NotSent
-from gateway.core.wire import Headers, HttpRequest, absolute_url
+from gateway.core.urls import PORTS, absolute_url, bracketed
+from gateway.core.wire import Headers, HttpRequest
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
-_PORTS = {"http": 80, "https": 443}
 _DEFAULTS = (("User-Agent", "payment-gateway"), ("Accept", "*/*"), ("Accept-Encoding", "identity"))
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
@@ -53,9 +53,9 @@ def target_of(url: str) -> Target:
         parts = absolute_url(text)
     except ValueError:
         raise NotSent("invalid_url", connection=False) from None
-    host, port = str(parts.hostname), parts.port or _PORTS[parts.scheme]
-    authority = f"[{host}]" if ":" in host else host
-    if port != _PORTS[parts.scheme]:
+    host, port = str(parts.hostname), parts.port or PORTS[parts.scheme]
+    authority = bracketed(host)
+    if port != PORTS[parts.scheme]:
         authority += f":{port}"
     path = text[len(parts.scheme) + len("://") + len(parts.netloc) :]
     return Target(parts.scheme, host, port, authority, path if path.startswith("/") else "/" + path)

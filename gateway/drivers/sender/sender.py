@@ -6,8 +6,9 @@ import asyncio
 from typing import Protocol, Self
 
 from gateway.core.errors import NotSent, OutcomeUnknown
+from gateway.core.urls import is_address
 from gateway.core.wire import HttpRequest, HttpResponse
-from gateway.drivers.addresses import is_address, is_forbidden
+from gateway.drivers.addresses import is_forbidden
 from gateway.drivers.sender.places import Places
 from gateway.drivers.sender.request import Target, target_of
 

@@ -21,12 +21,12 @@ from gateway.drivers.settings.values import (
     Connections,
     KeyHash,
     KeyId,
+    ListenHost,
     Moment,
     PublicUrl,
     Repeating,
     Schedule,
     Seconds,
-    SomeText,
     Span,
     TargetUrl,
     WebhookSecrets,
@@ -68,7 +68,7 @@ class BearerKey(msgspec.Struct, frozen=True, kw_only=True):
 class Admin(msgspec.Struct, frozen=True, kw_only=True):
     """The operators' listener. Without ``keys`` and ``key_sha256``, which is one key more, no key opens it."""
 
-    host: SomeText = "127.0.0.1"
+    host: ListenHost = "127.0.0.1"
     port: Port = 8081
     key_sha256: KeyHash | None = None
     keys: tuple[BearerKey, ...] = ()

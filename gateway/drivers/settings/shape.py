@@ -29,6 +29,7 @@ from gateway.drivers.settings.reading import NotYet, Raw
 from gateway.drivers.settings.values import (
     CallbackId,
     Currency,
+    ListenHost,
     MethodName,
     Name,
     NotYetTrue,
@@ -97,7 +98,7 @@ class ServerShape(msgspec.Struct, frozen=True, kw_only=True):
     """``server``; only the secret has no default."""
 
     secret: ServerSecret
-    host: SomeText = "127.0.0.1"
+    host: ListenHost = "127.0.0.1"
     port: Port = 8080
     public_url: PublicUrl | None = None
     admin: Admin = Admin()

@@ -1,40 +1,26 @@
-"""Addresses in the settings: where we send to, where browsers may return, what we are called. Text only, no lookup."""
+"""Addresses in the settings: where we listen and send to, where browsers may return, what we are called. No lookup."""
 
 from __future__ import annotations
 
-import ipaddress
-import re
-from urllib.parse import urlsplit
-
-from gateway.core.wire import absolute_url, origin_of
-from gateway.drivers.addresses import is_address, is_forbidden
+from gateway.core.urls import absolute_url, is_address, one_host, origin_of, page_url
+from gateway.drivers.addresses import is_forbidden
 from gateway.drivers.settings.around import Around
 
-_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
 
-
-def _is_local(host: str) -> bool:
-    """A courtesy at load, by the text alone; the sender judges the real address at every connect."""
-    name = host.rstrip(".")
-    return name == "localhost" or name.endswith(".localhost") or (is_address(host) and is_forbidden(host))
-
-
-def _is_plain(host: str) -> bool:
-    """Whether a host in lower case is a name, or an address in the one form that all programs read alike."""
-    if not is_address(host):
-        return _NAME.fullmatch(host) is not None
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return "%" not in host
+def listen_host(text: str, _: Around) -> str:
+    """Check what we listen on: a host name or an IP address, an IPv6 address with or without its brackets."""
+    bare = text[1:-1] if text.startswith("[") and text.endswith("]") and ":" in text else text
+    if one_host(bare) is None:
+        raise ValueError(
+            "must be an IP address or a host name such as 127.0.0.1, 0.0.0.0, ::1 or localhost,"
+            " without scheme, port, path and zone"
+        )
+    return bare
 
 
 def target_url(text: str, around: Around) -> str:
-    """Check where we send to: absolute, with a plain host; outside development https and no private address."""
+    """Check where we send to: an absolute URL; outside development https and no private address."""
     parts = absolute_url(text)
-    if not _is_plain(parts.hostname or ""):
-        raise ValueError("must have a host name such as shop.example or an IP address in its usual form")
     if around.development:
         return text
     if parts.scheme != "https":
@@ -46,16 +32,23 @@ def target_url(text: str, around: Around) -> str:
 
 def public_url(text: str, _: Around) -> str:
     """Check what providers and browsers are told we are; a path in front of ours is allowed."""
-    if absolute_url(text).query:
+    absolute_url(text)
+    if "?" in text:
         raise ValueError("must not have a query")
     return text.rstrip("/")
 
 
 def origin(text: str, around: Around) -> str:
     """Check and normalise an origin that customers may be sent back to."""
-    found = origin_of(text)
-    if found is None or "#" in text or urlsplit(text).path or urlsplit(text).query:
+    parts = page_url(text)
+    if parts.path or {"?", "#"} & set(text):
         raise ValueError("must be an origin such as https://shop.example or https://shop.example:8443, without path")
-    if not around.development and not found.startswith("https:"):
+    if not around.development and parts.scheme != "https":
         raise ValueError("must be https (http needs server.development: true)")
-    return found
+    return origin_of(text) or ""
+
+
+def _is_local(host: str) -> bool:
+    """A courtesy at load, by the text alone; the sender judges the real address at every connect."""
+    name = host.rstrip(".")
+    return name == "localhost" or name.endswith(".localhost") or (is_address(host) and is_forbidden(host))

@@ -19,7 +19,7 @@ from gateway.core.secret import Secret
 from gateway.drivers.settings.around import Around, FromText, Then
 from gateway.drivers.settings.credentials import marks_of_hash, weakness
 from gateway.drivers.settings.references import secret, server_secret, webhook_secret
-from gateway.drivers.settings.urls import origin, public_url, target_url
+from gateway.drivers.settings.urls import listen_host, origin, public_url, target_url
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _METHOD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -152,6 +152,7 @@ Currency = Annotated[str, _matching(_CURRENCY, "must be a currency code: 2 to 12
 Connections = Annotated[int | None, FromText(_connections)]
 Origin = Annotated[str, FromText(origin)]
 TargetUrl = Annotated[str, FromText(target_url)]
+ListenHost = Annotated[str, FromText(listen_host)]
 PublicUrl = Annotated[str, FromText(public_url)]
 PublicText = Annotated[str, FromText(public_text)]
 When = Annotated[Expression, FromText(lambda text, _: compile_expression(text))]
