@@ -12,7 +12,7 @@ import msgspec
 
 from gateway.core.payment import Operation, Payment, State, Status
 from gateway.core.rules import Terms
-from gateway.core.states import EXPIRES
+from gateway.core.truth import EXPIRES
 
 POLLED = frozenset({State.CREATED, State.AWAITING_CUSTOMER, State.PROCESSING, State.AUTHORIZED})
 """States in which something may happen that the provider does not push; an expired payment in grace counts too."""

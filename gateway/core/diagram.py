@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from gateway.core.facts import Stage
 from gateway.core.payment import State
-from gateway.core.states import EXPIRES, PAST_GRACE, STEPS, Step
+from gateway.core.states import PAST_GRACE, STEPS, Step
+from gateway.core.truth import EXPIRES
 
 START = "[*]"
 """Mermaid's name for the time before a payment exists."""

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from gateway.core.errors import Reason
 from gateway.core.facts import Cause
 from gateway.core.payment import Alert, AlertCode, Operation, Payment, PaymentEvent, Review, ReviewReason, Status
+from gateway.core.truth import true_in_its_state
 
 _VERSIONED = (
     "state",
@@ -90,7 +91,8 @@ def finish(
     changed = any(getattr(before, name) != getattr(draft.payment, name) for name in _VERSIONED)
     if not (changed or alerts or draft.type):
         return Change(payment=draft.payment, operation=draft.operation, refusal=draft.refusal)
-    after = replace(draft.payment, version=before.version + 1, updated_at=at, alerts=alerts)
+    after = true_in_its_state(before, draft.payment, at)
+    after = replace(after, version=before.version + 1, updated_at=at, alerts=alerts)
     event = PaymentEvent(
         type=_type_of(before, after, draft.type),
         version=after.version,

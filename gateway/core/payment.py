@@ -159,6 +159,8 @@ class PaymentSummary(msgspec.Struct, frozen=True, kw_only=True):
     Amounts are major units of ``money.currency``; ``accepted_amount`` is what a rise is measured from. ``completed``:
     the provider needs no completion, or one succeeded. ``deadline_warnings`` counts those given since it was
     authorized. ``revision`` counts every write of the row, versioned or not: whoever read an older one is refused.
+    ``authorized_at``, ``captured_at`` and ``canceled_at`` are the moments of the versions that reached it, by the
+    gateway's clock; a payment that was stored before they existed has none.
     """
 
     id: str
@@ -185,6 +187,9 @@ class PaymentSummary(msgspec.Struct, frozen=True, kw_only=True):
     capture_by: datetime | None = None
     expires_at: datetime | None = None
     expired_at: datetime | None = None
+    authorized_at: datetime | None = None
+    captured_at: datetime | None = None
+    canceled_at: datetime | None = None
     deadline_warnings: int = 0
     version: int = 1
     revision: int = 0

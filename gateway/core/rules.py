@@ -73,10 +73,12 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """What a fact is judged under: the provider's rules and the gateway's own clocks.
 
     ``lookups``: the provider answers lookups, so its reference is a key that never changes. ``grace`` counts from the
-    change to expired. ``quiet_period`` lies between the two reads that prove an absence.
+    change to expired. ``quiet_period`` lies between the two reads that prove an absence. ``expiry`` is how long a
+    payment waits for its customer; None: as long as it likes.
     """
 
     rules: Rules
     lookups: bool
     grace: timedelta
     quiet_period: timedelta
+    expiry: timedelta | None = None

@@ -15,6 +15,7 @@ Nothing here reads a clock, a store or the network.
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import assert_never
 
 import msgspec
@@ -49,6 +50,7 @@ from gateway.core.settling import (
     settle,
     settle_as_known,
 )
+from gateway.core.truth import EXPIRES, TAKEN
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,9 +114,6 @@ CLOSED_TO_CALLBACKS = frozenset(
     {State.CAPTURED, State.PARTIALLY_REFUNDED, State.REFUNDED, State.CANCELED, State.FAILED, PAST_GRACE}
 )
 """Rows in which a callback that was not applied before and moves nothing is refused ``repeated_final``."""
-
-EXPIRES = frozenset({State.CREATED, State.AWAITING_CUSTOMER, State.PROCESSING})
-"""States the expiry clock may end."""
 
 _REFUSED_AS = {ReviewReason.CURRENCY: Reason.CURRENCY, ReviewReason.AMOUNT: Reason.AMOUNT}
 """How a callback that does not fit is refused; one of another reference as not found, or as another attempt's."""
@@ -270,9 +269,25 @@ def _resolve(draft: Draft, decided: Resolved, terms: Terms, at: datetime) -> Non
     draft.set(review=None)
     payment = draft.payment
     state = State(decided.state) if decided.state is not None else payment.state
-    if state in (State.AUTHORIZED, State.CAPTURED) and state is not payment.state:
-        _enter(draft, state, Observation(stage=Stage.UNKNOWN, captured=payment.captured or None), terms, at)
-    elif state is not payment.state:
-        draft.set(state=state, expired_at=at if state is State.EXPIRED else payment.expired_at)
+    is_same = state is payment.state or (state is State.CAPTURED and payment.state in TAKEN)
+    if not is_same:
+        _set_by_hand(draft, state, decided.reason, terms, at)
     draft.details |= {"actor": decided.actor, "reason": decided.reason}
     draft.type = "payment.updated"
+
+
+def _set_by_hand(draft: Draft, state: State, why: str, terms: Terms, at: datetime) -> None:
+    """Enter a state by a person's word, with what belongs to it; outside of the captured states nothing is captured."""
+    payment = draft.payment
+    draft.set(state=state, captured=Decimal(0))
+    match state:
+        case State.AUTHORIZED | State.CAPTURED:
+            _enter(draft, state, Observation(stage=Stage.UNKNOWN), terms, at)
+        case State.FAILED:
+            draft.set(failure=Failure(code=FailureCode.NOT_DONE, message=why))
+        case State.EXPIRED:
+            draft.set(expired_at=at)
+        case _ if state in EXPIRES and payment.expires_at is None and terms.expiry is not None:
+            draft.set(expires_at=at + terms.expiry)
+        case _:
+            pass

@@ -33,6 +33,7 @@ from gateway.core.payment import (
     State,
     Status,
 )
+from gateway.core.truth import DEAD
 
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time", "examples": ["2026-01-02T03:04:05.678Z"]})]
 Link = Annotated[str, Meta(extra_json_schema={"format": "uri"})]
@@ -87,7 +88,9 @@ class PaymentView(msgspec.Struct, frozen=True, kw_only=True):
     currency: Annotated[str, Meta(description="ISO 4217, or a currency of the gateway's settings.")]
     amount_captured: Annotated[AmountText, Meta(description="The total taken so far.")]
     amount_refunded: Annotated[AmountText, Meta(description="The total returned so far.")]
-    redirect_url: Annotated[Link | None, Meta(description="Where the customer pays; null until it is known.")]
+    redirect_url: Annotated[
+        Link | None, Meta(description="Where the customer pays; null until it is known, and once nothing can be paid.")
+    ]
     customer_notified: Annotated[bool, Meta(description="Whether the provider writes to the customer itself.")]
     pending_operation: Annotated[PendingView | None, Meta(description="The operation whose outcome is still open.")]
     review: Annotated[ReviewView | None, Meta(description="Set while a person must look at the payment.")]
@@ -95,8 +98,11 @@ class PaymentView(msgspec.Struct, frozen=True, kw_only=True):
     alerts: Annotated[tuple[Alert, ...], Meta(description="Sentences to show to the tenant's own staff.")]
     replaces: Annotated[str | None, Meta(description="The payment that this one was begun for, at a higher total.")]
     replaced_by: Annotated[str | None, Meta(description="The payment that takes the place of this one.")]
-    capture_by: Annotated[Time | None, Meta(description="From when on the provider may give up what is not captured.")]
+    capture_by: Annotated[Time | None, Meta(description="From when on the provider may give an authorized payment up.")]
     expires_at: Annotated[Time | None, Meta(description="When the payment expires, if nothing happens.")]
+    authorized_at: Annotated[Time | None, Meta(description="When it was authorized, by the gateway's clock.")]
+    captured_at: Annotated[Time | None, Meta(description="When the money was taken, by the gateway's clock.")]
+    canceled_at: Annotated[Time | None, Meta(description="When it was canceled, by the gateway's clock.")]
     metadata: Annotated[Mapping[str, str], Meta(description="The tenant's own pairs, as given.")]
     version: Annotated[int, Meta(description="Grows by one with every change; each version is one webhook.")]
     created_at: Annotated[Time, Meta(description="When the payment was created.")]
@@ -275,7 +281,7 @@ def _payment_members(payment: PaymentSummary, pending: OperationSummary | None) 
         "currency": money.currency,
         "amount_captured": _text(money, payment.captured),
         "amount_refunded": _text(money, payment.refunded),
-        "redirect_url": payment.redirect_url,
+        "redirect_url": None if payment.state in DEAD else payment.redirect_url,
         "customer_notified": payment.customer_notified,
         "pending_operation": _pending(pending),
         "review": _review(payment.review),
@@ -285,6 +291,9 @@ def _payment_members(payment: PaymentSummary, pending: OperationSummary | None) 
         "replaced_by": payment.replaced_by,
         "capture_by": _time(payment.capture_by),
         "expires_at": _time(payment.expires_at),
+        "authorized_at": _time(payment.authorized_at),
+        "captured_at": _time(payment.captured_at),
+        "canceled_at": _time(payment.canceled_at),
         "metadata": payment.metadata,
         "version": payment.version,
         "created_at": rfc3339(payment.created_at),

@@ -130,6 +130,7 @@ class Gateway:
             lookups=FetchPayment in entry.provider.commands,
             grace=clocks.late_grace,
             quiet_period=clocks.quiet_period,
+            expiry=entry.rules.expires_after or clocks.payment_expiry,
         )
 
     def callback_url(self, entry: AccountEntry) -> str:

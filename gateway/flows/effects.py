@@ -17,6 +17,7 @@ from gateway.core.errors import Conflict, Reason
 from gateway.core.facts import Event, Recorded, Refused, Repeated, Verdict
 from gateway.core.judgement import judge
 from gateway.core.refused import Case
+from gateway.core.truth import redated
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store.inbox import ROW
 from gateway.drivers.store.queries import Loaded
@@ -112,7 +113,8 @@ def _told_at(change: Change, before: Loaded, now: datetime) -> Change:
         change = replace(change, operation=replace(operation, updated_at=now))
     if change.event is None:
         return change
-    return replace(change, payment=replace(change.payment, updated_at=now), event=replace(change.event, at=now))
+    payment = redated(change.payment, change.event.at, now)
+    return replace(change, payment=payment, event=replace(change.event, at=now))
 
 
 def _without_method(entry: AccountEntry) -> Reason:

@@ -16,8 +16,9 @@ from gateway.core.errors import Conflict, ProviderError, TenantError, Unavailabl
 from gateway.core.facts import Cause, DeadlineNear, Expired, Fact, Unknown
 from gateway.core.payment import Payment, ReviewReason, State, Status
 from gateway.core.rules import Terms
-from gateway.core.states import EXPIRES, PAST_GRACE, apply, row_of
+from gateway.core.states import PAST_GRACE, apply, row_of
 from gateway.core.succession import two_live_orders
+from gateway.core.truth import EXPIRES
 from gateway.drivers.store import agenda
 from gateway.drivers.store.queries import AgendaRow, Loaded
 from gateway.drivers.store.statements import milliseconds

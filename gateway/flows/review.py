@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from gateway.core.errors import Conflict, TenantError
 from gateway.core.facts import Cause, Fact, Resolved, Ruled
-from gateway.core.payment import Payment, Status
+from gateway.core.payment import Payment, State, Status
 from gateway.core.states import apply
+from gateway.core.truth import TAKEN
 from gateway.drivers.store.queries import Loaded
 from gateway.flows.context import Gateway, Race
 from gateway.flows.record import record
@@ -25,10 +26,18 @@ async def resolve(gw: Gateway, payment_id: str, decided: Resolved) -> Payment:
                 payment_id=payment_id,
                 operation_id=loaded.pending.id,
             )
+        refuse_to_unrefund(loaded.payment, decided)
         try:
             return await _apply(gw, loaded, decided)
         except Conflict:
             race.lost()
+
+
+def refuse_to_unrefund(payment: Payment, decided: Resolved) -> None:
+    """Money that went back was taken before: no such payment leaves the captured states. Raises ``invalid_state``."""
+    if payment.refunded and decided.state is not None and State(decided.state) not in TAKEN:
+        went_back = f"{payment.refunded:f} {payment.money.currency} of this payment were refunded"
+        raise TenantError("invalid_state", f"{went_back}: it cannot be {decided.state}", payment_id=payment.id)
 
 
 async def rule(gw: Gateway, operation_id: str, decided: Ruled) -> Payment:

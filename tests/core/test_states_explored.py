@@ -106,7 +106,8 @@ def grace_ends(node: Node) -> Node | None:
 def plain(payment: Payment) -> Payment:
     """The payment without what every version changes."""
     review = payment.review and replace(payment.review, since=AT)
-    return replace(payment, version=5, updated_at=AT, alerts=(), review=review, capture_by=None)
+    dates = dict.fromkeys(("capture_by", "authorized_at", "captured_at", "canceled_at"))
+    return replace(payment, version=5, updated_at=AT, alerts=(), review=review, **dates)
 
 
 def plain_operation(operation: Operation | None) -> Operation | None:

@@ -48,6 +48,9 @@ MEMBERS = [
     "replaced_by",
     "capture_by",
     "expires_at",
+    "authorized_at",
+    "captured_at",
+    "canceled_at",
     "metadata",
     "version",
     "created_at",
@@ -75,6 +78,9 @@ def test_a_payment_has_every_member_in_order() -> None:
         "replaced_by",
         "capture_by",
         "expires_at",
+        "authorized_at",
+        "captured_at",
+        "canceled_at",
     }
 
 

@@ -184,8 +184,25 @@ async def test_a_contradiction_is_resolved(office: House) -> None:
     await call_back(office, payment, status=0, transaction_id="T-1")
     await call_back(office, payment, status=1, transaction_id="T-2")
     assert (await office.payment(payment["id"]))["review"]["reason"] == "contradiction"
-    told = await resolve(office, payment, state="captured")
-    assert (told.json["state"], told.json["amount_captured"]) == ("captured", "162.48")
+    told = (await resolve(office, payment, state="captured")).json
+    assert (told["state"], told["amount_captured"], told["failure"]) == ("captured", "162.48", None)
+    webhook = (await office.webhook(payment["id"], "payment.captured"))["data"]["payment"]
+    assert (webhook["failure"], webhook["captured_at"]) == (None, webhook["updated_at"])
+    assert await office.payment(payment["id"]) == told
+
+
+@shared
+async def test_a_payment_with_refunds_was_captured_whatever_a_person_says(office: House) -> None:
+    """Money that went back was taken before: 409, the flag stays; ``captured`` leaves the state to the totals."""
+    payment = await BEGUN["captured"](office)
+    assert (await act(office, payment, "refund", {"amount": "10.00"})).status == 201
+    await edit(office, payment, amount="1.00")
+    assert (await act(office, payment, "sync")).json["review"]["reason"] == "amount"
+    refused = await resolve(office, payment, state="canceled")
+    assert (refused.status, refused.json["code"]) == (409, "invalid_state")
+    assert "10.00 USD of this payment were refunded" in refused.json["detail"]
+    told = (await resolve(office, payment, state="captured")).json
+    assert (told["state"], told["amount_refunded"], told["review"]) == ("partially_refunded", "10.00", None)
 
 
 # What an operator may not

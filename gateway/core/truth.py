@@ -1,0 +1,54 @@
+"""What is true of a payment in each state: the members that may be set there, and when it reached a state. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from gateway.core.payment import Payment, State
+
+EXPIRES = frozenset({State.CREATED, State.AWAITING_CUSTOMER, State.PROCESSING})
+"""States that the expiry clock may end."""
+
+TAKEN = frozenset({State.CAPTURED, State.PARTIALLY_REFUNDED, State.REFUNDED})
+"""States in which money was taken, and these only."""
+
+DEAD = frozenset({State.FAILED, State.CANCELED})
+"""States in which the customer cannot pay any more: the address of the page is kept, and shown no longer."""
+
+MAY_BE_SET: Mapping[str, frozenset[State]] = {
+    "failure": frozenset({State.FAILED}),
+    "capture_by": frozenset({State.AUTHORIZED}),
+    "expires_at": EXPIRES | {State.EXPIRED},
+    "expired_at": frozenset({State.EXPIRED}),
+    "authorized_at": frozenset(State) - EXPIRES,
+    "captured_at": TAKEN,
+    "canceled_at": frozenset({State.CANCELED}),
+}
+"""Member -> the states in which it may have a value; in every other state it is None. Members not listed may always."""
+
+
+def true_in_its_state(before: Payment, after: Payment, at: datetime) -> Payment:
+    """The payment of a new version: without members that its state makes untrue, and with the dates of what it reached.
+
+    ``at`` is the moment of the version, by the gateway's clock. A date that is known already stays.
+    """
+    state = after.state
+    untrue: dict[str, datetime | None] = {
+        name: None for name, states in MAY_BE_SET.items() if state not in states and getattr(after, name) is not None
+    }
+    if state is State.AUTHORIZED and before.state is not state:
+        untrue["authorized_at"] = at
+    elif state is State.CANCELED and before.state is not state:
+        untrue["canceled_at"] = at
+    elif after.captured and not before.captured:
+        untrue["captured_at"] = at
+    return replace(after, **untrue) if untrue else after
+
+
+def redated(payment: Payment, was: datetime, now: datetime) -> Payment:
+    """Give the dates of a version that was worked out as of an earlier moment the moment at which it is recorded."""
+    moved = {name: now for name in ("authorized_at", "captured_at", "canceled_at") if getattr(payment, name) == was}
+    return replace(payment, updated_at=now, **moved)
