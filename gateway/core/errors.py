@@ -50,6 +50,7 @@ PROBLEMS: dict[str, Problem] = {
     "unauthorized": Problem(401, "The bearer key is missing, unknown or expired"),
     "not_found": Problem(404, "There is nothing here under this tenant"),
     "method_not_allowed": Problem(405, "This path exists, but not with this method"),
+    "request_timeout": Problem(408, "The body did not arrive completely and in time; nothing was done"),
     "request_in_progress": Problem(409, "The same request is still running"),
     "duplicate_reference": Problem(409, "A live payment already has this merchant_reference"),
     "operation_outcome_pending": Problem(409, "An earlier operation of this payment has no outcome yet"),

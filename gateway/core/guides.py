@@ -43,7 +43,7 @@ def _of_field(field: str, message: str, **more: Any) -> dict[str, Any]:
 GUIDES: dict[str, Guide] = {
     "malformed_json": Guide(
         "The body is not strict JSON: a comma too many, a member twice, NaN, half of a surrogate pair, nested too"
-        " deeply. Or it did not arrive completely and in time.",
+        " deeply.",
         "Correct the place that the detail names; write the body with a JSON library rather than by hand.",
         {"detail": "expecting property name enclosed in double quotes at line 1 column 20"},
     ),
@@ -73,6 +73,11 @@ GUIDES: dict[str, Guide] = {
         "The path exists, but not with this method.",
         "Use one of the methods in the `Allow` header.",
         {"detail": "/v1/payments takes GET, HEAD, POST"},
+    ),
+    "request_timeout": Guide(
+        "The body came too slowly, or ended before the length that was announced. Nothing was done.",
+        "Repeat the request, under the same `Idempotency-Key` where it has one.",
+        {"detail": "the body did not arrive in time"},
     ),
     "request_in_progress": Guide(
         "The first request under this `Idempotency-Key` still runs, or has no outcome yet.",

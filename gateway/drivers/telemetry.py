@@ -33,6 +33,7 @@ FIELDS = (
     "reason",
     "detail",
     "problem",
+    "fields",
     "error",
     "kind",
     "work",

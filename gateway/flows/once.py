@@ -35,10 +35,11 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a tenant's changing request is answered with: HTTP status and body bytes."""
+    """What a tenant's changing request is answered with: HTTP status and body bytes, and which payment it is about."""
 
     status: int
     body: bytes
+    payment_id: str
     is_replayed: bool = False
 
 
@@ -99,7 +100,7 @@ async def replay(gw: Gateway, claim: Claim, row: KeyRow) -> Answer:
     if row.answer is None:
         row = await wait_for_answer(gw, claim, row)
     if row.answer is not None and row.answer_status is not None:
-        return Answer(status=row.answer_status, body=row.answer.encode(), is_replayed=True)
+        return Answer(status=row.answer_status, body=row.answer.encode(), payment_id=row.payment_id, is_replayed=True)
     age = milliseconds(gw.clock.now()) - row.created_at
     if age < gw.settings.timeouts.tenant_answer * 1000:
         raise in_progress()
@@ -130,7 +131,7 @@ async def answer_now(gw: Gateway, claim: Claim) -> Answer:
     if row is None:
         raise Unavailable("the idempotency row is gone")
     if row.answer is not None and row.answer_status is not None:
-        return Answer(status=row.answer_status, body=row.answer.encode())
+        return Answer(status=row.answer_status, body=row.answer.encode(), payment_id=row.payment_id)
     return await open_answer(gw, claim.tenant, row)
 
 
@@ -141,4 +142,5 @@ async def open_answer(gw: Gateway, tenant: str, row: KeyRow) -> Answer:
     loaded = await gw.store.payment(tenant, asked)
     if loaded is None or operation is None:
         raise Unavailable("the operation of this key is gone")
-    return Answer(status=202, body=operation_answer(loaded.payment, loaded.pending, operation))
+    body = operation_answer(loaded.payment, loaded.pending, operation)
+    return Answer(status=202, body=body, payment_id=row.payment_id)

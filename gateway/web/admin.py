@@ -18,6 +18,7 @@ from gateway.flows import review, room
 from gateway.web import deliveries, inbox
 from gateway.web.keys import GATEWAY
 from gateway.web.listing import listed_payment, section_of
+from gateway.web.methods import add_route
 from gateway.web.operators import Actor, OperatorsRoute, actor_of, asked, body_of, page, with_key
 from gateway.web.route import Reply
 
@@ -158,4 +159,4 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get("/livez", livez)
     app.router.add_get("/readyz", readyz)
     for method, path, handler in ROUTES:
-        app.router.add_route(method, path, with_key(handler))
+        add_route(app, method, path, with_key(handler))

@@ -13,6 +13,7 @@ from gateway.web import admin, pages, providers
 from gateway.web.admission import Admission
 from gateway.web.keys import ADMISSION, GATEWAY, LIMITS, STRANGERS, TURNS, VISITS, WORK
 from gateway.web.limits import Limits
+from gateway.web.methods import add_route
 from gateway.web.middleware import answer_errors
 from gateway.web.problem_pages import problem_page
 from gateway.web.route import BODY_LIMIT, serve
@@ -32,7 +33,7 @@ def make_app(gw: Gateway, places: int = MOST_CALLERS) -> web.Application:
     app[VISITS] = set()
     app[TURNS] = defaultdict(asyncio.Lock)
     for route in ROUTES:
-        app.router.add_route(route.method, route.path, serve(route))
+        add_route(app, route.method, route.path, serve(route))
     app.router.add_route("*", "/callbacks/{endpoint_id}", providers.receive)
     app.router.add_route("*", "/callbacks/{endpoint_id}/{suffix:.*}", providers.receive)
     app.router.add_get("/problems/{code}", problem_page)

@@ -17,17 +17,26 @@ import socket
 import struct
 import termios
 from asyncio.trsock import TransportSocket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import msgspec
-from aiohttp import StreamReader, web
+from aiohttp import HttpVersion10, HttpVersion11, StreamReader, web
 from aiohttp.streams import EMPTY_PAYLOAD
 
 from gateway.flows.context import log
 from gateway.web.capacity import Capacity, Phase
-from gateway.web.headers import add_headers
-from gateway.web.refusals import FAULTS, RAW_HEAD_TOO_LARGE, Handler, head_size, refusal, refuse_head
+from gateway.web.headers import REQUEST_ID_HEADER, add_headers
+from gateway.web.refusals import (
+    FAULTS,
+    TOO_LARGE,
+    Handler,
+    head_size,
+    raw_head_too_large,
+    refusal,
+    refuse_head,
+    refuse_version,
+)
 
 AT_ONCE = struct.pack("ii", 1, 0)
 """How long the kernel goes on sending after the socket is closed (``SO_LINGER``): not at all."""
@@ -40,18 +49,31 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     seconds: Mapping[Phase, float]
 
 
+NoteUnread = Callable[[str | None, int], str]
+"""Notes in the log that an address was answered a status without a handler; returns the id that the answer carries."""
+
+
 class Connection(web.RequestHandler):
     """A connection that knows its phase. ``deadline``: when it ends if it is still in it, by the loop's clock."""
 
     __slots__ = (
         "_answer_by", "_body", "_bounds", "_capacity", "_head", "_is_held", "_is_long", "_is_proved", "_is_refused",
-        "_is_working", "_link", "_phase", "deadline",
+        "_is_working", "_link", "_note_unread", "_phase", "deadline",
     )  # fmt: skip
 
-    def __init__(self, manager: web.Server, capacity: Capacity[Connection], bounds: Bounds, **settings: Any) -> None:
+    def __init__(
+        self,
+        manager: web.Server,
+        *,
+        capacity: Capacity[Connection],
+        bounds: Bounds,
+        note_unread: NoteUnread,
+        **settings: Any,
+    ) -> None:
         super().__init__(manager, **settings)
         self._capacity = capacity
         self._bounds = bounds
+        self._note_unread = note_unread
         self._link: asyncio.Transport | None = None  # aiohttp forgets its own before everything is written
         self._phase: Phase | None = None
         self._head = 0  # bytes that came and are not part of a whole head or of a body
@@ -93,8 +115,7 @@ class Connection(web.RequestHandler):
         self._link = link
         link.set_write_buffer_limits(high=0)  # pause_writing says that the client does not take all at once
         super().connection_made(link)
-        peer = link.get_extra_info("peername")
-        if self._is_admitted(peer[0] if peer else None):
+        if self._is_admitted(self._address):
             self._begin(Phase.HEAD)
         else:
             self.end()
@@ -148,6 +169,8 @@ class Connection(web.RequestHandler):
         self._follow()
         if self._is_long and head_size(request) > self._bounds.head_bytes:
             request_handler = refuse_head
+        elif not HttpVersion10 <= request.version <= HttpVersion11:
+            request_handler = refuse_version
         try:
             return await super()._handle_request(request, start_time, request_handler)
         finally:
@@ -165,6 +188,8 @@ class Connection(web.RequestHandler):
         if isinstance(resp, web.HTTPException):
             resp.text = f"{resp.reason}\n"  # aiohttp's own text quotes the request
         add_headers(resp)
+        if REQUEST_ID_HEADER not in resp.headers:
+            resp.headers[REQUEST_ID_HEADER] = self._note_unread(self._address, resp.status)
         return await super().finish_response(request, resp, start_time)
 
     def handle_error(
@@ -207,6 +232,11 @@ class Connection(web.RequestHandler):
         else:
             self.deadline = self._loop.time() + self._bounds.seconds[phase]
 
+    @property
+    def _address(self) -> str | None:
+        peer = self._link.get_extra_info("peername") if self._link is not None else None
+        return peer[0] if peer else None
+
     def _is_admitted(self, address: str | None) -> bool:
         """Whether there is a place for it. Where there is none, another connection makes room."""
         capacity = self._capacity
@@ -224,7 +254,7 @@ class Connection(web.RequestHandler):
         self._head += more
         if self._head > self._bounds.head_bytes and self._link is not None:
             self._is_refused = True
-            self._link.write(RAW_HEAD_TOO_LARGE)
+            self._link.write(raw_head_too_large(self._note_unread(self._address, TOO_LARGE)))
             self._link.write_eof()
             self.close()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
+REQUEST_ID_HEADER = "X-Request-Id"
+
 EVERY_ANSWER = {
     "Server": "payment-gateway",
     "X-Content-Type-Options": "nosniff",

@@ -23,6 +23,8 @@ TURNS = web.AppKey("turns", defaultdict[str, asyncio.Lock])
 VISITS = web.AppKey("visits", set[str])
 """Payments whose lookup a browser waits for."""
 REQUEST_ID = web.RequestKey("request_id", str)
+ABOUT = web.RequestKey("about", dict[str, object])
+"""What the log says of a request beside how it ended: tenant, account, payment_id, operator, problem, fields."""
 OPERATOR = web.RequestKey("operator", str)
 """The id of the operators' key that was sent."""
 IS_PROVED = web.RequestKey("is_proved", bool)

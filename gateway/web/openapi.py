@@ -17,7 +17,7 @@ from gateway.web.tenants import ROUTES
 ALWAYS = ("unauthorized", "rate_limited", "internal_error", "store_unavailable", "shutting_down")
 """Error codes every route for tenants can answer."""
 
-WITH_BODY = ("malformed_json", "body_too_large", "unsupported_media_type", "validation_failed")
+WITH_BODY = ("malformed_json", "request_timeout", "body_too_large", "unsupported_media_type", "validation_failed")
 """Those of a route that takes a body."""
 
 UNDER_A_KEY = (

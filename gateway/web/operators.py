@@ -16,11 +16,11 @@ from gateway.drivers.store.reading import Section
 from gateway.flows.context import log
 from gateway.web.bearer import refuse_expired, sent_key_hash
 from gateway.web.connections import note_proof
-from gateway.web.keys import GATEWAY, IS_PROVED, OPERATOR, REQUEST_ID
+from gateway.web.keys import ABOUT, GATEWAY, IS_PROVED, OPERATOR, REQUEST_ID
 from gateway.web.listing import given
-from gateway.web.middleware import route_of
 from gateway.web.misplaced import may_be_an_id
 from gateway.web.paging import SLICE, page_of
+from gateway.web.request_line import route_of
 from gateway.web.route import Reply, read_as, read_json, respond
 
 Actor = Annotated[str, msgspec.Meta(min_length=1, max_length=100)] | None
@@ -48,7 +48,8 @@ def with_key(handler: Callable[[web.Request], Awaitable[Reply]]) -> Callable[[we
         if key is None:
             raise TenantError("unauthorized", "send Authorization: Bearer <operators' key>")
         refuse_expired(key, gw.clock.now())
-        request[OPERATOR], request[IS_PROVED] = key.id, True
+        request[OPERATOR] = request[ABOUT]["operator"] = key.id
+        request[IS_PROVED] = True
         note_proof(request)
         if request.method not in _READING:
             log.info("operators' call", extra=_audited(request))

@@ -49,4 +49,7 @@ def problem_response(error: TenantError, request_id: str) -> web.Response:
     if problem.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     body = strictjson.dumps({**members, **extra})
-    return web.Response(status=problem.status, body=body, content_type=MEDIA_TYPE, headers=headers)
+    response = web.Response(status=problem.status, body=body, content_type=MEDIA_TYPE, headers=headers)
+    if problem.status == 408:
+        response.force_close()  # the rest of its body may still come
+    return response

@@ -9,11 +9,12 @@ from urllib.parse import urlencode
 from aiohttp import web
 from msgspec.structs import replace
 
-from gateway.core.facts import Busy, Verdict
+from gateway.core.errors import Reason, TenantError
+from gateway.core.facts import Busy, Refused, Verdict
 from gateway.core.ids import with_prefix
 from gateway.core.signing import read_token
 from gateway.core.urls import origin_of
-from gateway.core.wire import Callback, header_text
+from gateway.core.wire import Callback, header, header_text
 from gateway.drivers.settings import AccountEntry
 from gateway.flows import callbacks
 from gateway.flows.callbacks import Admit
@@ -21,7 +22,8 @@ from gateway.flows.context import Gateway, log
 from gateway.flows.lookup import hint_work
 from gateway.web.admission import Visit
 from gateway.web.connections import note_proof
-from gateway.web.keys import ADMISSION, GATEWAY, IS_PROVED, VISITS
+from gateway.web.keys import ABOUT, ADMISSION, GATEWAY, IS_PROVED, VISITS
+from gateway.web.methods import OPTIONS, allow
 
 BODY_LIMIT = 64 * 1024
 """Bytes of a callback's body."""
@@ -43,6 +45,11 @@ async def receive(request: web.Request) -> web.StreamResponse:
     head = _head(request, gw) if entry is not None else None
     if entry is None or head is None:
         return web.Response(status=404)
+    request[ABOUT].update(tenant=entry.tenant, account=entry.name)
+    if head.payment_id is not None:
+        request[ABOUT]["payment_id"] = head.payment_id
+    if request.method == OPTIONS:
+        return _options(entry, head)
     visit = request.app[ADMISSION].of(entry, head)
     verdict, callback = await _take(request, gw, entry, visit, head)
     if visit.is_known:
@@ -54,6 +61,12 @@ async def receive(request: web.Request) -> web.StreamResponse:
     return web.Response(status=answer.status, body=answer.body or None, headers=list(answer.headers))
 
 
+def _options(entry: AccountEntry, head: Callback) -> web.Response:
+    """The methods that an address takes, as its plugin names them where it refuses another one."""
+    refused = callbacks.answer(entry, Refused(reason=Reason.METHOD), head)
+    return web.Response(status=204, headers=allow(*header(refused.headers, "Allow")))
+
+
 def _head(request: web.Request, gw: Gateway) -> Callback | None:
     """The callback without its body; None for a token that is not ours."""
     below = request.match_info.get("suffix", "")
@@ -63,8 +76,9 @@ def _head(request: web.Request, gw: Gateway) -> Callback | None:
         payment_id = _payment_of(gw, request.match_info["endpoint_id"], token, suffix)
         if payment_id is None:
             return None
+    is_visit = payment_id is not None and suffix in BROWSER
     return Callback(
-        method=request.method,
+        method="GET" if is_visit and request.method == "HEAD" else request.method,
         suffix=suffix if payment_id is not None else below,
         query=request.raw_path.partition("?")[2],
         headers=tuple((header_text(name), header_text(value)) for name, value in request.raw_headers),
@@ -92,9 +106,9 @@ async def _take(
     return await _accept(gw, entry, callback, size, visit.after_body(len(body))), callback
 
 
-async def _accept(gw: Gateway, entry: AccountEntry, callback: Callback, size: int | None, admit: Admit) -> Verdict:
+async def _accept(gw: Gateway, entry: AccountEntry, callback: Callback, size: int, admit: Admit) -> Verdict:
     """Accept a callback; a stopping gateway and a fault of ours are said in the provider's own words."""
-    if gw.is_stopping or size is None:
+    if gw.is_stopping:
         return Busy()
     try:
         if size > BODY_LIMIT:
@@ -105,8 +119,8 @@ async def _accept(gw: Gateway, entry: AccountEntry, callback: Callback, size: in
         return Busy()
 
 
-async def _read(request: web.Request, seconds: float) -> tuple[bytes, int | None]:
-    """The body and its length; None: it came too slowly or broke off.
+async def _read(request: web.Request, seconds: float) -> tuple[bytes, int]:
+    """The body and its length. Raises ``request_timeout`` for one that came too slowly or broke off.
 
     One above ``BODY_LIMIT`` is empty here: where it says so itself it is not read at all, else no further.
     """
@@ -119,7 +133,7 @@ async def _read(request: web.Request, seconds: float) -> tuple[bytes, int | None
             while len(body) <= BODY_LIMIT and (chunk := await request.content.readany()):
                 body += chunk
     except (TimeoutError, ConnectionError, web.RequestPayloadError):
-        return body, None
+        raise TenantError("request_timeout", "the body did not arrive completely and in time; send it again") from None
     return body if len(body) <= BODY_LIMIT else b"", len(body)
 
 
@@ -127,8 +141,8 @@ async def _send_browser_on(
     request: web.Request, gw: Gateway, entry: AccountEntry, payment_id: str, suffix: str, verdict: Verdict
 ) -> web.StreamResponse:
     """Wait shortly for the lookup, then send the customer back to the tenant with what is known now."""
-    if request.method != "GET":
-        return web.Response(status=405, headers={"Allow": "GET"})
+    if request.method not in ("GET", "HEAD"):
+        return web.Response(status=405, headers=allow("GET,HEAD"))
     if isinstance(verdict, Busy):
         return _page("We could not take your visit just now. Please reload this page.", busy=verdict)
     await _wait_for_lookup(request, gw, payment_id)

@@ -26,7 +26,7 @@ from gateway.flows.once import Answer, Claim, refuse_other_request
 from gateway.web.bearer import refuse_expired, sent_key_hash
 from gateway.web.bodies import body_response
 from gateway.web.connections import note_proof
-from gateway.web.keys import GATEWAY, IS_PROVED, LIMITS, TURNS, WORK
+from gateway.web.keys import ABOUT, GATEWAY, IS_PROVED, LIMITS, TURNS, WORK
 from gateway.web.misplaced import refuse_secrets
 from gateway.web.paging import page_of
 
@@ -37,6 +37,8 @@ ROWS_OF_ONE_REQUEST, BYTES_OF_ONE_REQUEST = 20, 8 * 1024
 """What weighs as much as a request itself in a tenant's rate: rows shown or sent again, bytes of a body."""
 
 JSON = "application/json"
+
+TOO_SLOW = "the body did not arrive in time"
 
 _KEY = re.compile(r'"?([A-Za-z0-9_-]{8,128})"?')
 _PLACE = re.compile(r"^(?P<what>.*?)(?: - at (?P<key>`key` in )?`(?P<path>\$[^`]*)`)?$", re.DOTALL)
@@ -100,6 +102,12 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         self.charge(len(page.data))
         return Reply(view=page)
 
+    def noted(self, reply: Reply | Answer) -> Reply | Answer:
+        """A reply as it is, after noting for the log which payment it is about."""
+        if isinstance(reply, Answer):
+            self.request[ABOUT]["payment_id"] = reply.payment_id
+        return reply
+
     def body(self, wanted: type[T]) -> T:
         """The body as one of our types. Raises ``validation_failed`` naming the member."""
         return read_as(self.data, wanted)
@@ -132,7 +140,7 @@ def serve(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]
     async def handle(request: web.Request) -> web.StreamResponse:
         gw = request.app[GATEWAY]
         tenant = authenticate(gw, request)
-        request[IS_PROVED] = True
+        request[IS_PROVED], request[ABOUT]["tenant"] = True, tenant.id
         if tenant.rate_limit is not None:
             wait = request.app[LIMITS].tenants.take(tenant.id, tenant.rate_limit)
             if wait:
@@ -143,7 +151,7 @@ def serve(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]
         call = Call(gw=gw, tenant=tenant, request=request, route=route, data=data)
         with request.app[WORK].of(tenant.id):
             try:
-                return respond(await route.handler(call))
+                return respond(call.noted(await route.handler(call)))
             except TenantError as refusal:
                 if route.is_idempotent and refusal.code == "validation_failed":
                     await refuse_other_request(gw, call.claim())
@@ -200,9 +208,9 @@ async def read_json(request: web.Request, masks: Sequence[Mask]) -> Any:
         async with asyncio.timeout(request.app[GATEWAY].settings.timeouts.request_body):
             data = await request.read()
     except TimeoutError:
-        raise TenantError("malformed_json", "the body did not arrive in time") from None
+        raise TenantError("request_timeout", TOO_SLOW) from None
     except (ConnectionError, web.RequestPayloadError):
-        raise TenantError("malformed_json", "the body broke off") from None
+        raise TenantError("request_timeout", "the body broke off before its end") from None
     if not data:
         return {}
     if request.content_type != JSON:

@@ -10,14 +10,14 @@ import asyncio
 import contextlib
 import socket
 from asyncio.trsock import TransportSocket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from aiohttp import web
 
 from gateway.flows.context import log
 from gateway.web.capacity import Capacity
-from gateway.web.connections import Bounds, Connection
+from gateway.web.connections import Bounds, Connection, NoteUnread
 from gateway.web.listening import refuse_new
 from gateway.web.refusals import MOST_HEADERS
 
@@ -59,13 +59,26 @@ class Runner(web.AppRunner):
         *,
         capacity: Capacity[Connection],
         bounds: Bounds,
+        note_unread: NoteUnread,
         shutdown_timeout: float,
         lingering_time: float,
     ) -> None:
         super().__init__(app, shutdown_timeout=shutdown_timeout)
         self._capacity = capacity
         self._bounds = bounds
-        self._lingering_time = lingering_time
+        self._of_each: dict[str, Any] = {
+            "capacity": capacity,
+            "bounds": bounds,
+            "note_unread": note_unread,
+            "lingering_time": lingering_time,
+            "max_headers": MOST_HEADERS,
+            "max_line_size": bounds.head_bytes,
+            "max_field_size": bounds.head_bytes,
+            "read_bufsize": READ_AT_ONCE,
+            "access_log": None,
+            # Compressed bodies stay as they came: a signature sees raw bytes, and nothing small can grow large.
+            "auto_decompress": False,
+        }
         self._sweeping: asyncio.Task[None] | None = None
 
     async def listen(self, host: str, port: int) -> int:
@@ -132,27 +145,18 @@ class Runner(web.AppRunner):
                 self._capacity.turned_away = 0
 
     async def _make_server(self) -> web.Server:
-        return _Server(await super()._make_server(), self._capacity, self._bounds, self._lingering_time)
+        return _Server(await super()._make_server(), self._of_each)
 
 
 class _Server(web.Server):
-    def __init__(self, made: web.Server, capacity: Capacity[Connection], bounds: Bounds, lingering_time: float) -> None:
+    """Makes a ``Connection`` of each connection. ``of_each``: what all of them get."""
+
+    def __init__(self, made: web.Server, of_each: Mapping[str, Any]) -> None:
         super().__init__(made.request_handler, request_factory=made.request_factory)
-        self._capacity = capacity
-        self._bounds = bounds
-        self._settings: dict[str, Any] = {
-            "lingering_time": lingering_time,
-            "max_headers": MOST_HEADERS,
-            "max_line_size": bounds.head_bytes,
-            "max_field_size": bounds.head_bytes,
-            "read_bufsize": READ_AT_ONCE,
-            "access_log": None,
-            # Compressed bodies stay as they came: a signature sees raw bytes, and nothing small can grow large.
-            "auto_decompress": False,
-        }
+        self._of_each = of_each
 
     def __call__(self) -> web.RequestHandler:
-        return Connection(self, self._capacity, self._bounds, loop=asyncio.get_running_loop(), **self._settings)
+        return Connection(self, loop=asyncio.get_running_loop(), **self._of_each)
 
 
 def _widen(listening: TransportSocket) -> None:

@@ -26,6 +26,7 @@ from gateway.web.app import make_admin_app, make_app
 from gateway.web.capacity import Capacity, Phase
 from gateway.web.connections import Bounds, Connection
 from gateway.web.keys import GATEWAY
+from gateway.web.request_line import write_unread
 from gateway.web.runner import Runner
 
 STOP_WITHIN = 24.0
@@ -137,6 +138,7 @@ async def _listen(
         app,
         capacity=capacity,
         bounds=_bounds(settings),
+        note_unread=functools.partial(write_unread, app),
         # aiohttp waits so long twice: for a request's answer, then for its connection.
         shutdown_timeout=stop_within / 2,
         lingering_time=min(LINGER, settings.timeouts.request_body),

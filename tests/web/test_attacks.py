@@ -156,7 +156,7 @@ async def test_a_slow_head_on_a_kept_connection_ends_it(tmp_path: Path) -> None:
         async with asyncio.timeout(PATIENCE):
             writer.write(whole)
             assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
-            await reader.readuntil(b"</p>")
+            await reader.readuntil(b"</html>\n")
             writer.write(b"GET /")
             assert await reader.read() == b""
         writer.close()

@@ -307,11 +307,11 @@ async def test_the_redirect_keeps_query_and_fragment(house: House, given: str, s
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 async def test_a_browser_only_visits(house: House, method: str) -> None:
-    """Return and cancel are visited by GET and nothing else."""
+    """Return and cancel are visited by GET (or HEAD) and nothing else."""
     payment = await begun(house)
     address = (await addresses(house, payment["provider_reference"]))["return"]
     async with house.http.request(method, address, allow_redirects=False) as response:
-        assert (response.status, response.headers["Allow"]) == (405, "GET")
+        assert (response.status, response.headers["Allow"]) == (405, "GET,HEAD,OPTIONS")
     await settled(house)
     assert await calls(house, "find_order") == []
 

@@ -61,6 +61,7 @@ async def test_every_answer_carries_them(house: House, name: str) -> None:
     headers = headers_of(answer)
     assert int(answer.split()[1]) == status
     assert {wanted: headers.get(wanted) for wanted in WANTED} == WANTED
+    assert re.fullmatch("req_[0-9a-f]{32}", headers["x-request-id"])
     sources = "'self'" if name == "its page" else "'none'"
     assert re.match(f"default-src {sources};.* frame-ancestors 'none'", headers["content-security-policy"])
     assert SAID.encode() not in answer
