@@ -3,6 +3,7 @@
 A plugin writes ``import gateway`` and nothing deeper. Importing this starts no web framework and opens no database.
 """
 
+from gateway.core.answers import json_of, unusual
 from gateway.core.commands import (
     Address,
     CancelPayment,
@@ -112,9 +113,11 @@ __all__ = [
     "fill",
     "header",
     "hookimpl",
+    "json_of",
     "loads",
     "media_type",
     "one_host",
     "page_url",
     "same",
+    "unusual",
 ]

@@ -5,7 +5,7 @@ No ``await``, no server, no SQL, no clock: values in, values out. See ``docs/pro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import msgspec
@@ -108,6 +108,14 @@ class Explains(Protocol):
 
     def explain(self, callback: Callback, account: Account) -> Explanation:
         """Say how ``verify`` comes to its answer."""
+        ...
+
+
+class Notices(Protocol):
+    """What a provider may have besides."""
+
+    def unusual(self, response: HttpResponse) -> Sequence[str]:
+        """Say what an answer that was read has that the protocol does not promise; operators are told once of each."""
         ...
 
 

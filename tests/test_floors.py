@@ -34,7 +34,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
         "core.credentials core.guides",
         "core.money core.wire core.strictjson core.signing core.ids core.expressions core.patterns core.masking"
         " core.card_data",
-        "core.commands core.facts core.rules core.checks core.retry_after",
+        "core.answers core.commands core.facts core.rules core.checks core.retry_after",
         "core.payment core.mapping core.requests core.outcome core.sources",
         "core.returned core.truth core.fitting core.verdicts core.documents core.validation",
         "core.draft core.views",

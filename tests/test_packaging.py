@@ -19,8 +19,8 @@ PUBLIC = """
     Exact Explanation FetchPayment Field FieldMap FieldProblem FieldRule GatewayError Headers Hint HttpRequest
     HttpResponse Item JsonNumber Member Money NotStrictJson Observation Order OutcomeUnknown Pending Provider
     ProviderError Reason Recorded RefundPayment Refused Repeated Rules Secret Session SimulatedAccount
-    Simulator Stage State Tolerance UpdatePayment Urls Verdict dumps fill header hookimpl loads media_type
-    one_host page_url same
+    Simulator Stage State Tolerance UpdatePayment Urls Verdict dumps fill header hookimpl json_of loads
+    media_type one_host page_url same unusual
 """
 
 

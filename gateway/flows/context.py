@@ -102,6 +102,7 @@ class Gateway:
         self.seen_since_restored: set[str] = set()
         self.masks = Masks(settings)
         self.sessions: dict[tuple[str, str], tuple[Session, datetime]] = {}
+        self.noted: set[tuple[str, str, str]] = set()
         self.last_lookup: dict[str, datetime] = {}
         self._running: dict[str, asyncio.Task[Any]] = {}
 

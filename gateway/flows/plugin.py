@@ -29,6 +29,9 @@ from gateway.provider import Account, Check, Explains, Explanation, Session
 
 T = TypeVar("T")
 
+MOST_NOTED = 10_000
+"""Kinds of unusual answers that are remembered, of all accounts: what providers write may differ every time."""
+
 
 class _Fault(GatewayError):
     """A plugin broke, or returned what cannot be used. The text is ours: a kind of error, or what was wrong."""
@@ -53,11 +56,31 @@ def parse(gw: Gateway, entry: AccountEntry, command: Command, response: HttpResp
         return clean(gw, entry, judged(value, FACT))
 
     try:
-        return _called(entry, "parse", judge, command, response, entry.account, expected=ProviderError)
+        read = _called(entry, "parse", judge, command, response, entry.account, expected=ProviderError)
     except ProviderError as unread:
         raise OutcomeUnknown(_said(gw, entry, unread) or "unreadable") from None
     except _Fault as fault:
         raise OutcomeUnknown(f"plugin_error {fault}") from None
+    _note_unusual(gw, entry, response)
+    return read
+
+
+def _note_unusual(gw: Gateway, entry: AccountEntry, response: HttpResponse) -> None:
+    """Tell operators once per account of each way in which its answers are not what the protocol promises."""
+    if not hasattr(entry.provider, "unusual"):
+        return
+    try:
+        found = _called(entry, "unusual", partial(judged, check=_LINES), response)
+    except _Fault:
+        return  # logged; what was read of the answer stands
+    for what in found:
+        noted = (entry.tenant, entry.name, what)
+        if noted not in gw.noted and len(gw.noted) < MOST_NOTED:
+            gw.noted.add(noted)
+            where = {"provider": entry.provider.name, "tenant": entry.tenant, "account": entry.name}
+            log.warning(
+                "an answer is unusual but was read", extra={**where, "kind": cleaning.sentence(gw, entry, what)}
+            )
 
 
 def verify(gw: Gateway, entry: AccountEntry, callback: Callback) -> Event | Hint | None:
@@ -171,6 +194,7 @@ def _token(value: Any) -> str | None:
 
 
 _LINE = text(LONGEST_TEXT)
+_LINES = every(_LINE, (tuple, list))
 _SESSION = struct(Session, {"token": _token, "expires_in": _seconds})
 _CHECK = struct(Check, {"name": _LINE, "passed": optional(instance(bool)), "detail": _LINE})
 _EXPLANATION = struct(Explanation, {"checks": every(_CHECK), "signed": mapping(_LINE, _LINE), "notes": every(_LINE)})

@@ -117,6 +117,10 @@ class CreditKey:
             case _:
                 return answers.order(command, response, account.config)
 
+    def unusual(self, response: gateway.HttpResponse) -> tuple[str, ...]:
+        """Name a media type that Credit Key does not document, and a byte order mark."""
+        return gateway.unusual(response)
+
     def verify(
         self,
         callback: gateway.Callback,

@@ -72,9 +72,14 @@ Answer = TypeVar("Answer", Begun, Completed, Order)
 def refused(
     command: gateway.Command, response: gateway.HttpResponse, config: CreditKeyConfig
 ) -> gateway.Declined | gateway.Absent:
-    """Read a definite no: a client error with a JSON object. The status decides; its text is only shown."""
+    """Read a definite no: a client error with a JSON object under its media type. Its text is only shown.
+
+    Any object is enough for a no, so the media type has to show that the object is Credit Key's, not a proxy's.
+    """
     if response.status not in (400, 401, 403, 404, 422):
         raise gateway.OutcomeUnknown(f"credit key answered {response.status}")
+    if gateway.media_type(response.headers) != "application/json":
+        raise _unreadable(f"status {response.status} without json")
     result = _json_object(response).get("result")
     if response.status == 404 and isinstance(command, gateway.FetchPayment):
         return gateway.Absent()
@@ -153,10 +158,8 @@ def _read(response: gateway.HttpResponse, kind: type[Answer], config: CreditKeyC
 
 def _json_object(response: gateway.HttpResponse) -> dict[str, Any]:
     """Members of a JSON body; HTML, broken JSON and other values say nothing about what was done."""
-    if gateway.media_type(response.headers) != "application/json":
-        raise _unreadable(f"status {response.status} without json")
     try:
-        body = gateway.loads(response.body)
+        body = gateway.json_of(response)
     except gateway.NotStrictJson as problem:
         raise _unreadable(f"status {response.status}, {problem}") from None
     if not isinstance(body, dict):

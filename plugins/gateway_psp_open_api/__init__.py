@@ -19,6 +19,9 @@ from gateway_psp_open_api import api2, signature
 from gateway_psp_open_api.account import JSON, TOKEN_HEADER, PspConfig, merchant_ids, tokens
 from gateway_psp_open_api.explain import explain
 
+SUCCESS = range(200, 300)
+"""The description promises 200; bridges answer 201 as well, for a page they made."""
+
 DECLINING = frozenset({400, 401, 403, 404, 422})
 
 FIELDS: Mapping[str, gateway.FieldRule] = {
@@ -87,18 +90,23 @@ class PspOpenApi:
         config: PspConfig = account.config
         answer = _envelope(response)
         match response.status, answer["result"]:
-            case 200, True:
+            case status, True if status in SUCCESS:
                 return gateway.Observation(
                     stage=gateway.Stage.AWAITING_CUSTOMER,
                     payment_id=command.payment_id,
                     redirect_url=_redirect_url(answer, config),
                 )
-            case 200, False:
+            case status, False if status in SUCCESS:
                 return gateway.Declined(code="result_false", message=_message(answer, tokens(account)))
             case status, False if status in DECLINING:
                 return gateway.Declined(code=str(status), message=_message(answer, tokens(account)))
             case _:
                 raise gateway.OutcomeUnknown("status and result of the answer contradict each other")
+
+    def unusual(self, response: gateway.HttpResponse) -> tuple[str, ...]:
+        """Name what bridges do otherwise than the description: the status, the media type, a byte order mark."""
+        status = (f"status {response.status}",) if response.status in SUCCESS and response.status != 200 else ()
+        return (*status, *gateway.unusual(response))
 
     def verify(self, callback: gateway.Callback, account: gateway.Account) -> gateway.Event:
         """Prove API-2 and read it. Raises ``CallbackRejected``; a sender without token and sign learns nothing more."""
@@ -139,11 +147,9 @@ def _wire_amount(money: gateway.Money, *, as_text: bool) -> gateway.JsonNumber |
 
 
 def _envelope(response: gateway.HttpResponse) -> dict[str, Any]:
-    """The answer with a boolean ``result``, as JSON under its media type. Raises ``OutcomeUnknown``."""
-    if gateway.media_type(response.headers) != "application/json":
-        raise gateway.OutcomeUnknown("the answer is not application/json")
+    """The answer with a boolean ``result``, as JSON under whatever media type. Raises ``OutcomeUnknown``."""
     try:
-        answer = gateway.loads(response.body)
+        answer = gateway.json_of(response)
     except gateway.NotStrictJson as problem:
         raise gateway.OutcomeUnknown(f"the answer is not readable: {problem}") from None
     if not isinstance(answer, dict) or not isinstance(answer.get("result"), bool):

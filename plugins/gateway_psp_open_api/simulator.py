@@ -43,6 +43,9 @@ class Faults(msgspec.Struct, forbid_unknown_fields=True):
     result: bool | None = None
     silence: Literal["before_effect", "after_effect"] | None = None
     malformed: bool = False
+    success_status: int | None = None
+    media_type: str | None = None
+    byte_order_mark: bool = False
     early_callback: bool = False
     duplicate_callback: bool = False
     times: int | None = None
@@ -53,9 +56,14 @@ class Faults(msgspec.Struct, forbid_unknown_fields=True):
 
     def changes_api1(self) -> bool:
         """Whether answers to API-1 are changed."""
-        return any(
-            (self.delay_ms, self.status, self.result is False, self.silence, self.malformed, self.early_callback)
+        return (
+            any((self.delay_ms, self.status, self.result is False, self.silence, self.malformed, self.early_callback))
+            or self.changes_form()
         )
+
+    def changes_form(self) -> bool:
+        """Whether a success is written as some bridges do, and not as the description says."""
+        return self.success_status is not None or self.media_type is not None or self.byte_order_mark
 
 
 class Order(msgspec.Struct, kw_only=True):
@@ -137,7 +145,7 @@ class Bridge:
         if faults.malformed:
             return web.Response(text='{"data":{"url":', content_type="application/json")
         url = f"{request.scheme}://{request.host}/pay/{order.id}"
-        return _envelope(200, {"url": url}, True, "success")
+        return _written(_envelope(200, {"url": url}, True, "success"), faults)
 
     async def page(self, request: web.Request) -> web.Response:
         """Show the hosted payment page."""
@@ -320,6 +328,15 @@ def _token(account: gateway.SimulatedAccount) -> str:
 
 def _envelope(status: int, data: dict[str, str], result: bool, message: str) -> web.Response:
     return web.json_response({"data": data, "result": result, "msg": message}, status=status)
+
+
+def _written(answer: web.Response, faults: Faults) -> web.Response:
+    """A success in the form that the faults choose."""
+    if not faults.changes_form():
+        return answer
+    body = (answer.text or "").encode("utf-8-sig" if faults.byte_order_mark else "utf-8")
+    kind = "application/json" if faults.media_type is None else faults.media_type
+    return web.Response(body=body, status=faults.success_status or 200, headers={"Content-Type": kind})
 
 
 def _hang_up(request: web.Request) -> web.Response:

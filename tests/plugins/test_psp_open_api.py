@@ -369,8 +369,13 @@ def test_a_refusals_message_is_made_harmless(msg: bytes, kept: str) -> None:
         (200, b'{"result":true}'),
         (200, b'{"result":true,"data":null}'),
         (200, b'{"result":true,"data":{"url":5}}'),
-        (201, b'{"result":true,"data":{"url":"https://pay.example"}}'),
-        (202, b'{"result":false}'),
+        (200, b'\xef\xbb\xbf\xef\xbb\xbf{"result":false}'),
+        (200, b'\xff\xfe{\x00"\x00r\x00"\x00'),
+        (200, b'callback({"result":false})'),
+        (200, b'{"result":false}<!-- 3 ms -->'),
+        (204, b""),
+        (301, b'{"result":true,"data":{"url":"https://pay.example"}}'),
+        (304, b'{"result":false}'),
         (400, b'{"result":true,"data":{"url":"https://pay.example"}}'),
         (404, b"<html>not found</html>"),
         (422, b'{"error":"bad"}'),
@@ -384,11 +389,62 @@ def test_whatever_else_is_answered_is_unknown(status: int, body: bytes) -> None:
         read(body, status)
 
 
-@pytest.mark.parametrize("status", [200, 404])
-def test_another_media_type_is_unknown(status: int) -> None:
-    """The envelope counts only under its own media type."""
-    with pytest.raises(gateway.OutcomeUnknown, match="application/json"):
-        PSP.parse(create(), reply(b'{"result":false}', status, "text/html"), account())
+TRUE = b'{"data":{"url":"https://pay.example/1"},"result":true,"msg":""}'
+FALSE = b'{"result":false,"msg":"no"}'
+MARK = b"\xef\xbb\xbf"
+AS_BRIDGES_ANSWER: list[tuple[int, str | None, bytes, tuple[str, ...]]] = [
+    (200, "application/json", b"", ()),
+    (200, "application/json; charset=UTF-8", b"", ()),
+    (200, "Application/JSON", b"", ()),
+    (200, "text/html; charset=utf-8", b"", ("media type text/html; charset=utf-8",)),
+    (200, "text/plain", b"", ("media type text/plain",)),
+    (200, "text/json", b"", ("media type text/json",)),
+    (200, "application/octet-stream", b"", ("media type application/octet-stream",)),
+    (200, "", b"", ("no media type",)),
+    (200, None, b"", ("no media type",)),
+    (200, "application/json", MARK, ("a byte order mark",)),
+    (201, "application/json", b"", ("status 201",)),
+    (202, "application/json", b"", ("status 202",)),
+    (203, "application/json", b"", ("status 203",)),
+    (201, "text/html", MARK, ("status 201", "media type text/html", "a byte order mark")),
+]
+
+
+@pytest.mark.parametrize(("status", "kind", "mark", "unusual"), AS_BRIDGES_ANSWER)
+def test_exact_json_is_read_as_bridges_send_it(
+    status: int, kind: str | None, mark: bytes, unusual: tuple[str, ...]
+) -> None:
+    """Whatever its media type, with a byte order mark, under any 2xx: a yes is a yes, a no a no, and both are named."""
+    headers = () if kind is None else (("Content-Type", kind),)
+    yes, no = (gateway.HttpResponse(status=status, headers=headers, body=mark + body) for body in (TRUE, FALSE))
+    taken = PSP.parse(create(), yes, account())
+    assert isinstance(taken, gateway.Observation)
+    assert taken.redirect_url == "https://pay.example/1"
+    assert PSP.parse(create(), no, account()) == gateway.Declined(code="result_false", message="no")
+    assert PSP.unusual(yes) == PSP.unusual(no) == unusual
+
+
+@pytest.mark.parametrize("status", [200, 201, 400, 404, 500])
+@pytest.mark.parametrize("body", [b"<!doctype html><title>Login</title>", b"<html>{}</html>", MARK + b"<html>", b"ok"])
+def test_a_page_proves_nothing(status: int, body: bytes) -> None:
+    """A page of the bridge's, or of a proxy before it, is neither a yes nor a no."""
+    for kind in ("text/html", "application/json"):
+        with pytest.raises(gateway.OutcomeUnknown):
+            PSP.parse(create(), reply(body, status, kind), account())
+
+
+def test_a_refusal_under_another_media_type_is_read() -> None:
+    """The boolean ``result`` shows whose answer it is."""
+    refused = PSP.parse(create(), reply(b'{"result":false,"msg":"token"}', 401, "text/html"), account())
+    assert refused == gateway.Declined(code="401", message="token")
+
+
+def test_the_sample_address_without_a_path_is_taken_unchanged() -> None:
+    """The published sample has host and query alone."""
+    url = "https://pay.example.com?amount=100&currency=USD&order=a%2Fb"
+    taken = read(url_reply(url))
+    assert isinstance(taken, gateway.Observation)
+    assert taken.redirect_url == url
 
 
 @pytest.mark.parametrize(
