@@ -77,7 +77,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
         "web.problems web.problem_pages web.bearer",
         "web.request_line web.misplaced",
         "web.route web.middleware web.providers web.catalogue",
-        "web.listing",
+        "web.listing web.examples",
         "web.operators",
         "web.webhooks",
         "web.tenants web.inbox web.deliveries",

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import datetime, timedelta
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from gateway.core.agenda import Schedules
 from gateway.core.commands import CompletePayment, FetchPayment
@@ -105,6 +106,11 @@ class Gateway:
         self.noted: set[tuple[str, str, str]] = set()
         self.last_lookup: dict[str, datetime] = {}
         self._running: dict[str, asyncio.Task[Any]] = {}
+
+    @property
+    def public_path(self) -> str:
+        """The path of the public address, such as ``/gw``; "" for none."""
+        return urlsplit(self.public_url).path
 
     def tenant(self, tenant: str) -> Tenant:
         """One tenant's part of the settings."""

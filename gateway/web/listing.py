@@ -17,9 +17,9 @@ from gateway.web.route import Query
 
 DEFAULT_LIMIT, MOST = 50, 200
 TIME = {"type": "string", "format": "date-time"}
-LIMIT = ("how many", {"type": "integer", "minimum": 1, "maximum": MOST, "default": DEFAULT_LIMIT})
-CURSOR = "next_cursor of the page before"
-MOST_AT_ONCE = ("how many", {"type": "integer", "minimum": 1, "maximum": MOST, "default": MOST})
+LIMIT = ("How many, at most.", {"type": "integer", "minimum": 1, "maximum": MOST, "default": DEFAULT_LIMIT})
+CURSOR = "The `next_cursor` of the page before."
+MOST_AT_ONCE = ("How many, at most.", {"type": "integer", "minimum": 1, "maximum": MOST, "default": MOST})
 
 
 def one_of(name: str, query: Mapping[str, str], allowed: Sequence[str]) -> str | None:
@@ -81,7 +81,7 @@ def time_of(name: str, query: Mapping[str, str]) -> datetime | None:
     return at
 
 
-def described(**parameters: str | tuple[str, Mapping[str, Any]]) -> tuple[Query, ...]:
+def described(**parameters: str | tuple[str, Mapping[str, Any] | type]) -> tuple[Query, ...]:
     """Query parameters for the document: a sentence, or a sentence and a schema."""
     return tuple(
         Query(name=name, description=text)

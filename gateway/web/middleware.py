@@ -91,4 +91,4 @@ def _http_error(request: web.Request, error: web.HTTPException) -> web.StreamRes
 
 def _refuse(request: web.Request, problem: TenantError) -> web.Response:
     request_line.note_problem(request, problem)
-    return problem_response(problem, request[REQUEST_ID])
+    return problem_response(problem, request[REQUEST_ID], request.app[GATEWAY].public_path)

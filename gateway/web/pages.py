@@ -1,4 +1,7 @@
-"""``/openapi.json`` and ``/docs``: the document, and Swagger UI with assets served by us (package swagger-ui-py)."""
+"""``/openapi.json`` and ``/docs``: the document, and Swagger UI with assets served by us (package swagger-ui-py).
+
+All references of the page are relative, so that it works below a path too.
+"""
 
 from __future__ import annotations
 
@@ -8,68 +11,68 @@ from importlib.resources import files
 import msgspec
 from aiohttp import web
 
+from gateway.core.signing import sha256_hex
+from gateway.flows.context import Gateway
 from gateway.web import openapi
 from gateway.web.bodies import body_response
+from gateway.web.keys import GATEWAY
 
 _ASSETS = {
-    "swagger-ui.css": "text/css",
-    "swagger-ui-bundle.js": "text/javascript",
+    "swagger-ui.css": ("swagger_ui", "static", "text/css"),
+    "swagger-ui-bundle.js": ("swagger_ui", "static", "text/javascript"),
+    "start.js": ("gateway.web", "docs_page", "text/javascript"),
 }
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8"><title>Payment gateway API</title><link rel="stylesheet" href="/docs/swagger-ui.css">
-</head>
-<body>
-<div id="api"></div><script src="/docs/swagger-ui-bundle.js"></script><script src="/docs/start.js"></script>
-</body>
-</html>
-"""
-_START = 'SwaggerUIBundle({url: "/openapi.json", dom_id: "#api", deepLinking: true, validatorUrl: null});\n'
+"""Where each file is, and its type."""
+
 _POLICY = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """Scripts and the document come from here only; Swagger UI styles its elements in place."""
 
-
-@functools.cache
-def _document() -> bytes:
-    return msgspec.json.encode(openapi.document())
+_SHIPPED_KEY = "gw_k1_dev-only-acme-key-0123456789"
+"""The first tenant's key in the shipped settings, which are for development."""
 
 
 @functools.cache
-def _file(name: str) -> bytes:
-    return files("swagger_ui").joinpath("static", name).read_bytes()
+def _document(public_url: str, hint: str) -> bytes:
+    return msgspec.json.encode(openapi.document(public_url, hint=hint))
 
 
-async def document(_: web.Request) -> web.Response:
+@functools.cache
+def _file(package: str, folder: str, name: str) -> bytes:
+    return files(package).joinpath(folder, name).read_bytes()
+
+
+async def document(request: web.Request) -> web.Response:
     """``GET /openapi.json``: made once, for everybody."""
-    return body_response(_document(), "application/json")
+    gw = request.app[GATEWAY]
+    return body_response(_document(gw.public_url, _hint(gw)), "application/json")
 
 
 async def docs(_: web.Request) -> web.Response:
     """``GET /docs``."""
-    return web.Response(text=_PAGE, content_type="text/html", headers={"Content-Security-Policy": _POLICY})
-
-
-async def start_script(_: web.Request) -> web.Response:
-    """``GET /docs/start.js``."""
-    return web.Response(text=_START, content_type="text/javascript")
+    page = _file("gateway.web", "docs_page", "index.html").decode()
+    return web.Response(text=page, content_type="text/html", headers={"Content-Security-Policy": _POLICY})
 
 
 async def asset(request: web.Request) -> web.StreamResponse:
     """``GET /docs/{asset}``: only the files the page needs, each read once."""
     name = request.match_info["asset"]
-    kind = _ASSETS.get(name)
-    if kind is None:
+    if name not in _ASSETS:
         raise web.HTTPNotFound
-    return body_response(_file(name), kind)
+    package, folder, kind = _ASSETS[name]
+    return body_response(_file(package, folder, name), kind)
 
 
 def add_routes(app: web.Application) -> None:
     """Register the document and its page."""
     app.router.add_get("/openapi.json", document)
     app.router.add_get("/docs", docs)
-    app.router.add_get("/docs/start.js", start_script)
     app.router.add_get("/docs/{asset}", asset)
+
+
+def _hint(gw: Gateway) -> str:
+    """The shipped settings' key, where it is good for anything."""
+    is_shipped = gw.settings.server.development and sha256_hex(_SHIPPED_KEY) in gw.settings.keys_by_sha256
+    return f"The shipped settings have `{_SHIPPED_KEY}`." if is_shipped else ""

@@ -28,11 +28,11 @@ def problem_of(error: GatewayError) -> TenantError:
             raise error
 
 
-def problem_response(error: TenantError, request_id: str) -> web.Response:
-    """Make the answer of one problem."""
+def problem_response(error: TenantError, request_id: str, folder: str = "") -> web.Response:
+    """Make the answer of one problem. ``folder`` is the path of the gateway's public address, "" for none."""
     problem = PROBLEMS[error.code]
     members: dict[str, Any] = {
-        "type": f"/problems/{error.code}",
+        "type": f"{folder}/problems/{error.code}",
         "title": problem.title,
         "status": problem.status,
         "detail": error.detail,

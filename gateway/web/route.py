@@ -51,11 +51,11 @@ S = TypeVar("S", bound=Section)
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
-    """One query parameter, for the document."""
+    """One query parameter, for the document. ``schema`` may be an enumeration."""
 
     name: str
     description: str
-    schema: Mapping[str, Any] = msgspec.field(default_factory=lambda: {"type": "string"})
+    schema: Mapping[str, Any] | type = msgspec.field(default_factory=lambda: {"type": "string"})
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,14 +121,23 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """One route for tenants. ``answers`` maps each success status to its view; ``codes`` are its own error codes."""
+    """One route for tenants, with what the document says of it.
+
+    ``name`` is what clients call it, ``tag`` the group it stands in, ``summary`` a title, ``text`` a sentence or two.
+    ``answers`` has an example for each success status, a value of the type that is answered; ``sends`` is an example of
+    the body. ``codes`` are its own error codes.
+    """
 
     method: str
     path: str
     handler: Callable[[Call], Awaitable[Reply | Answer]]
+    name: str
+    tag: str
     summary: str
-    answers: Mapping[int, Any]
+    text: str
+    answers: Mapping[int, msgspec.Struct]
     body: type | None = None
+    sends: Mapping[str, Any] = msgspec.field(default_factory=dict)
     query: tuple[Query, ...] = ()
     codes: tuple[str, ...] = ()
     is_idempotent: bool = False

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import asdict
 
 from gateway.core.requests import EmptyBody
 from gateway.core.views import DeliveryView, EndpointView, rfc3339
@@ -16,6 +17,7 @@ from gateway.drivers.store.reading import moment
 from gateway.drivers.store.webhooks import STATUSES, DeliveryFilter, DeliveryRow, ListedDelivery, Wanted
 from gateway.flows import redelivery
 from gateway.flows.redelivery import Listening
+from gateway.web import examples
 from gateway.web.listing import CURSOR, LIMIT, cursor_of, described, given, limit_of, one_of
 from gateway.web.route import Call, Reply, Route
 
@@ -143,28 +145,37 @@ def _time(at: int | None) -> str | None:
 
 
 FILTER = described(
-    status=("only this status", {"type": "string", "enum": list(STATUSES)}),
-    payment_id="only webhooks of this payment",
+    status=("Only this status.", {"type": "string", "enum": list(STATUSES)}),
+    payment_id="Only webhooks of this payment.",
     limit=LIMIT,
     cursor=CURSOR,
 )
 _SENDING_CODES = ("not_found", "invalid_state")
+
+ENABLED = EnabledEndpoint(**asdict(examples.ENDPOINT), redelivered=3)
 
 ROUTES: tuple[Route, ...] = (
     Route(
         method="GET",
         path="/v1/webhooks",
         handler=read_endpoint,
-        summary="Read where webhooks go, and whether they do",
-        answers={200: EndpointView},
+        name="getWebhookEndpoint",
+        tag="Webhooks",
+        summary="Read the webhook endpoint",
+        text="Where webhooks go, whether they are sent, and since when they fail.",
+        answers={200: examples.ENDPOINT},
         codes=("not_found",),
     ),
     Route(
         method="GET",
         path="/v1/webhooks/deliveries",
         handler=list_deliveries,
-        summary="List webhooks and their tries, newest first",
-        answers={200: DeliveryList},
+        name="listDeliveries",
+        tag="Webhooks",
+        summary="List webhooks",
+        text="The webhooks and their tries, newest first, a page at a time: pass `next_cursor` as `cursor` until it is"
+        " null.",
+        answers={200: DeliveryList(data=[examples.DELIVERED], next_cursor=None)},
         query=FILTER,
         codes=("validation_failed",),
     ),
@@ -172,36 +183,50 @@ ROUTES: tuple[Route, ...] = (
         method="POST",
         path="/v1/webhooks/deliveries/{id}/redeliver",
         handler=redeliver,
+        name="redeliverWebhook",
+        tag="Webhooks",
         summary="Send a webhook again",
+        text="The same id and the same bytes, with a whole new schedule of tries, whatever became of it before.",
         body=EmptyBody,
-        answers={202: DeliveryView},
+        answers={202: examples.SENT_AGAIN},
         codes=_SENDING_CODES,
     ),
     Route(
         method="POST",
         path="/v1/webhooks/redeliver",
         handler=redeliver_many,
+        name="redeliverWebhooks",
+        tag="Webhooks",
         summary="Send the webhooks of a time again",
+        text="All dead letters since a time, or between two; or those that were delivered.",
         body=RedeliverBody,
-        answers={202: Redelivered},
+        sends=examples.REDELIVER,
+        answers={202: Redelivered(count=3)},
         codes=_SENDING_CODES,
     ),
     Route(
         method="POST",
         path="/v1/webhooks/test",
         handler=send_test,
-        summary="Send a webhook that tells of nothing",
+        name="sendTestWebhook",
+        tag="Webhooks",
+        summary="Send a test webhook",
+        text="A webhook of type `webhook.test`, which is about no payment, to try the endpoint.",
         body=EmptyBody,
-        answers={202: DeliveryView},
+        answers={202: examples.TEST},
         codes=_SENDING_CODES,
     ),
     Route(
         method="POST",
         path="/v1/webhooks/enable",
         handler=enable,
-        summary="Send to a disabled endpoint again",
+        name="enableWebhookEndpoint",
+        tag="Webhooks",
+        summary="Enable the webhook endpoint",
+        text="Send to an endpoint again that was disabled because it answered 410 or only failed for five days.",
         body=EnableBody,
-        answers={200: EnabledEndpoint},
+        sends=examples.ENABLE,
+        answers={200: ENABLED},
         codes=_SENDING_CODES,
     ),
 )

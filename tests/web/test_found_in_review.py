@@ -120,6 +120,6 @@ async def test_the_rise_limit_is_documented_with_its_alerts(house: House) -> Non
     order = {"charges": {"total": "1267.33", "grand_total": "1267.33"}}
     body = {"amount": "1267.33", "order": order}
     reply = await house.call("PATCH", f"/v1/payments/{payment['id']}", body, key=new_key())
-    problem = (await house.call("GET", "/openapi.json")).json["components"]["schemas"]["ProblemView"]
+    problem = (await house.call("GET", "/openapi.json")).json["components"]["schemas"]["Problem"]
     assert reply.json["alerts"][0]["code"] == "increase_over_limit"
     assert set(reply.json) <= set(problem["properties"])

@@ -1,0 +1,83 @@
+"""The operations, one for each route."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from gateway.core.guides import PAYMENT
+from gateway.web.examples import DELIVERY_ID, REFERENCE
+from gateway.web.openapi.headers import idempotency_key, named
+from gateway.web.openapi.problems import errors
+from gateway.web.openapi.schemas import ref
+from gateway.web.route import Query, Route
+
+IDS = {
+    "/v1/payments/{id}": ("The payment's id.", PAYMENT),
+    "/v1/webhooks/deliveries/{id}": ("The delivery's id.", DELIVERY_ID),
+}
+"""What ``{id}`` is, and an example, by how a path begins."""
+
+_UNDER_A_KEY = {
+    200: "The operation has an outcome: read `operation.status`, it may be `declined`.",
+    201: "The operation has an outcome: read its status, it may be `declined`.",
+    202: "The outcome is not known yet, which is not a failure: repeat the request with the same key, read the payment,"
+    " or wait for the webhook.",
+}
+_OTHERS = {200: "What was asked for.", 202: "Accepted; it goes out like any webhook."}
+
+
+def paths(routes: Iterable[Route]) -> dict[str, Any]:
+    """All operations by path and method."""
+    found: dict[str, Any] = {}
+    for route in routes:
+        found.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    return found
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": route.name,
+        "tags": [route.tag],
+        "summary": route.summary,
+        "description": route.text,
+        "parameters": _parameters(route),
+        "responses": {**_successes(route), **errors(route)},
+    }
+    if route.body is not None:
+        needs_body = any(field.required for field in msgspec.structs.fields(route.body))
+        content = {"schema": ref(route.body), "example": route.sends}
+        operation["requestBody"] = {"required": needs_body, "content": {"application/json": content}}
+    return operation
+
+
+def _parameters(route: Route) -> list[dict[str, Any]]:
+    parameters = [_query(query) for query in route.query]
+    parameters += [_id(*about) for begin, about in IDS.items() if route.path.startswith(begin)]
+    if route.is_idempotent:
+        parameters.append(idempotency_key(f"{route.name}-{REFERENCE}"))
+    return parameters
+
+
+def _query(query: Query) -> dict[str, Any]:
+    schema = dict(query.schema) if isinstance(query.schema, Mapping) else ref(query.schema)
+    return {"name": query.name, "in": "query", "description": query.description, "schema": schema}
+
+
+def _id(text: str, example: str) -> dict[str, Any]:
+    schema = {"type": "string"}
+    return {"name": "id", "in": "path", "required": True, "description": text, "schema": schema, "example": example}
+
+
+def _successes(route: Route) -> dict[str, Any]:
+    texts = _UNDER_A_KEY if route.is_idempotent else _OTHERS
+    return {
+        str(status): {
+            "description": texts[status],
+            "headers": named(*(["Idempotency-Replayed"] if route.is_idempotent and status != 202 else [])),
+            "content": {"application/json": {"schema": ref(type(shown)), "example": msgspec.to_builtins(shown)}},
+        }
+        for status, shown in route.answers.items()
+    }

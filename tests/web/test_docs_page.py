@@ -1,0 +1,112 @@
+"""``/docs`` and the types of errors, behind a proxy that serves the gateway below a path and takes the path away."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from msgspec.structs import replace
+
+from gateway.drivers.settings import Settings
+from gateway.web import pages
+from tests.house import House, open_house
+
+ADDRESSES = [
+    "https://pay.example",
+    "https://pay.example/",
+    "https://pay.example/gw",
+    "https://pay.example/gw/",
+    "https://pay.example:8443/gw",
+    "http://127.0.0.1:8088/payments/eu/",
+    "https://pay.example/a-b_c.d",
+    "https://[2001:db8::1]/gw",
+]
+"""Public addresses, with and without a path."""
+
+
+@contextlib.asynccontextmanager
+async def proxied(house: House, path: str) -> AsyncIterator[str]:
+    """A proxy that serves the gateway below ``path``; its address, with the path."""
+
+    async def forward(request: web.Request) -> web.Response:
+        if not request.path.startswith(f"{path}/"):
+            raise web.HTTPNotFound
+        url = house.url + request.raw_path.removeprefix(path)
+        async with house.http.request(
+            request.method, url, headers=request.headers, data=await request.read()
+        ) as answer:
+            kept = {
+                name: text for name, text in answer.headers.items() if name not in ("Content-Length", "Content-Type")
+            }
+            kind = {"Content-Type": answer.headers["Content-Type"]}
+            return web.Response(status=answer.status, headers=kept | kind, body=await answer.read())
+
+    app = web.Application()
+    app.router.add_route("*", "/{rest:.*}", forward)
+    async with TestServer(app) as server:
+        yield str(server.make_url(path)).rstrip("/")
+
+
+async def get(house: House, url: str) -> str:
+    """Read an address that must be there."""
+    async with house.http.get(url) as answer:
+        assert answer.status == 200, url
+        return await answer.text()
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+async def test_the_page_works_below_a_path(tmp_path: Path, address: str) -> None:
+    """Style, scripts and document are found below the path; servers and the types of errors name it."""
+    path = urlsplit(address).path.rstrip("/")
+    async with (
+        open_house(tmp_path, change=lambda written: written["server"].update(public_url=address)) as house,
+        proxied(house, path) as front,
+    ):
+        page = await get(house, f"{front}/docs")
+        links = re.findall(r'(?:src|href)="([^"]+)"', page)
+        assert len(links) == 3
+        for link in links:
+            assert urljoin(f"{front}/docs", link).startswith(f"{front}/docs/")
+            assert await get(house, urljoin(f"{front}/docs", link))
+        named = re.search(r'url: "([^"]+)"', await get(house, f"{front}/docs/start.js"))
+        assert named
+        assert urljoin(f"{front}/docs", named[1]) == f"{front}/openapi.json"
+        assert f'"url":"{address.rstrip("/")}"' in await get(house, f"{front}/openapi.json")
+        async with house.http.get(f"{front}/v1/payments") as answer:
+            kind = (await answer.json())["type"]
+        assert kind == f"{path}/problems/unauthorized"
+        assert "unauthorized" in await get(house, urljoin(front, kind))
+
+
+async def test_without_a_public_address_the_bound_one_is_named(house: House) -> None:
+    """And types of errors are the plain path."""
+    document = (await house.call("GET", "/openapi.json", tenant=None)).json
+    assert [server["url"] for server in document["servers"]] == [house.url]
+    problem = (await house.call("GET", "/v1/payments", tenant=None)).json
+    assert problem["type"] == "/problems/unauthorized"
+
+
+async def test_the_shipped_key_is_shown_where_it_is_good(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In development, with the shipped settings; never where nobody has that key."""
+
+    async def told() -> str:
+        document = (await house.call("GET", "/openapi.json", tenant=None)).json
+        return str(document["components"]["securitySchemes"]["tenant"]["description"])
+
+    assert pages._SHIPPED_KEY not in await told()
+    monkeypatch.setattr(pages, "_SHIPPED_KEY", "gw_k1_test-key-of-acme")
+    assert "gw_k1_test-key-of-acme" in await told()
+    monkeypatch.setattr(house.gateway, "settings", without_development(house))
+    assert "gw_k1_test-key-of-acme" not in await told()
+
+
+def without_development(house: House) -> Settings:
+    """The settings of a house as they would be in production."""
+    settings = house.gateway.settings
+    return replace(settings, server=replace(settings.server, development=False))
