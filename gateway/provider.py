@@ -35,7 +35,11 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """A tenant's credentials at one provider. ``config`` is the plugin's own ``account_type``, checked at load."""
+    """A tenant's credentials at one provider. ``config`` is the plugin's own ``account_type``, checked at load.
+
+    ``related`` is filled for ``explain`` alone: what a sender may have taken for this account, by name (the tenant's
+    other accounts at this provider, and earlier generations of this one).
+    """
 
     tenant: str
     name: str
@@ -43,6 +47,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     fields: FieldMap
     derive: Derive
     session: Session | None = None
+    related: Mapping[str, Account] = msgspec.field(default_factory=dict)
 
 
 @runtime_checkable

@@ -57,7 +57,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
         "flows.plugin",
         "flows.bounds flows.session flows.succession flows.housekeeping flows.delivery flows.restored flows.room",
         "flows.outbox",
-        "flows.record flows.mistaken",
+        "flows.record flows.mistaken flows.relations",
         "flows.effects",
         "flows.inbox",
         "flows.operation",

@@ -15,10 +15,10 @@ from gateway.core.facts import Event, Hint, Refused, Repeated
 from gateway.core.payment import Payment
 from gateway.core.refused import Case, window
 from gateway.core.views import rfc3339
-from gateway.core.wire import Callback
+from gateway.core.wire import Callback, header
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store.inbox import StoredCallback
-from gateway.flows import plugin
+from gateway.flows import plugin, relations
 from gateway.flows.context import Gateway
 from gateway.flows.effects import NAMES, Judged, judged
 from gateway.flows.inbox import MASKED_PART, UNKNOWN_SENDER, entry_of
@@ -51,11 +51,13 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
 async def explain(gw: Gateway, row: StoredCallback) -> Explained:
     """Explain a callback. Raises ``unknown_account`` when its account left the settings."""
     entry = entry_of(gw, row)
-    found = restore(gw.settings.server.secret, entry, row)
+    others = relations.related(gw, entry)
+    mistaken = relations.texts(entry, others)
+    found = restore(gw.settings.server.secret, entry, row, mistaken)
     callback = replace(found.callback, payment_id=_proved_by_token(row))
     said = _verified(gw, entry, callback)
-    proof = plugin.explain(gw, entry, callback) or _plain(said, found)
-    proof = replace(proof, notes=(*_not_kept(row, found), *proof.notes))
+    proof = plugin.explain(gw, _with(entry, others), callback) or _plain(said, found)
+    proof = replace(proof, notes=(*_not_kept(row, found), *_held(found, mistaken), *proof.notes))
     if not isinstance(said, Event):
         reason, detail = _unproved(said, callback)
         return Explained(
@@ -76,6 +78,23 @@ async def explain(gw: Gateway, row: StoredCallback) -> Explained:
         reason=reason,
         detail=made.detail,
     )
+
+
+def _with(entry: AccountEntry, others: Mapping[str, AccountEntry]) -> AccountEntry:
+    """The account as its plugin explains it: with what may have been taken for it."""
+    return replace(entry, account=replace(entry.account, related={name: one.account for name, one in others.items()}))
+
+
+def _held(found: Restored, mistaken: Mapping[str, str]) -> tuple[str, ...]:
+    """What a secret header holds that is not the secret as it should be sent."""
+    notes = []
+    for one in found.tried:
+        sent = header(found.callback.headers, one.header)
+        if one.credential in mistaken.values():
+            notes.append(f"{one.header} holds the {one.credential}: send this account's own, as it is")
+        elif one.credential is not None and any(" " in value for value in sent):
+            notes.append(f"{one.header} holds the {one.credential} behind another word: send it alone")
+    return tuple(notes)
 
 
 def _proved_by_token(row: StoredCallback) -> str | None:

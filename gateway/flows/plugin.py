@@ -8,7 +8,7 @@ and its place, never its text. ``rules`` and ``credentials`` are called once, wh
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import PurePath
 from typing import Any, TypeVar
@@ -18,7 +18,7 @@ from gateway.core.commands import Command, FetchPayment
 from gateway.core.errors import CallbackRejected, GatewayError, OutcomeUnknown, ProviderError, Reason
 from gateway.core.facts import Busy, Event, Hint, Refused, Verdict
 from gateway.core.mapping import FieldProblem
-from gateway.core.returned import ANSWER, FACT, LONGEST_TEXT, PROOF, Unusable, judged, request
+from gateway.core.returned import ANSWER, CREDENTIALS, FACT, LONGEST_TEXT, PROOF, Unusable, judged, request
 from gateway.core.secret import Secret
 from gateway.core.wire import Callback, HttpRequest, HttpResponse
 from gateway.drivers.settings import AccountEntry
@@ -111,6 +111,17 @@ def answer(entry: AccountEntry, verdict: Verdict, callback: Callback) -> HttpRes
         return _called(entry, "answer", judge, verdict, callback)
     except _Fault:
         return HttpResponse(status=400 if isinstance(verdict, Refused) else 503)
+
+
+def credentials(entry: AccountEntry) -> Mapping[str, str | Secret]:
+    """What the other side of an account is told; nothing where the plugin fails."""
+    try:
+        made: Mapping[str, str | Secret] = _called(
+            entry, "credentials", partial(judged, check=CREDENTIALS), entry.account
+        )
+    except _Fault:
+        return {}
+    return made
 
 
 def login(gw: Gateway, entry: AccountEntry) -> HttpRequest:

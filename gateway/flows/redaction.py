@@ -7,7 +7,7 @@ sent; put back in its place it lets the plugin prove the callback. What has no s
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 
 import msgspec
@@ -33,6 +33,8 @@ SECRET_NAME = re.compile(r"token|secret|passw|pwd|credential|cookie|session", re
 KEY_NAME = re.compile(r"auth|api-?key|(^|[-_])key$", re.IGNORECASE)
 ABOUT_A_KEY = re.compile(r"sign|digest|time|date|nonce|algorithm|type|version|[-_]id$", re.IGNORECASE)
 """Headers whose names say the same, unless they say that they hold something made with it or about it."""
+
+NOTHING: Mapping[str, str] = {}
 
 _BETWEEN = " ~~~ "
 """Keeps texts apart that are looked through together: no number and no secret reaches over it."""
@@ -90,9 +92,14 @@ def hidden(key: Secret, headers: Headers, secret_headers: frozenset[str]) -> Hea
     return tuple((name, _hashed(key, value) if _is_secret(name, named) else value) for name, value in headers)
 
 
-def restore(key: Secret, entry: AccountEntry, row: StoredCallback) -> Restored:
-    """Put the account's secrets of today back where their hashes stand. ``key`` is the server's secret."""
+def restore(key: Secret, entry: AccountEntry, row: StoredCallback, mistaken: Mapping[str, str] = NOTHING) -> Restored:
+    """Put the account's secrets of today back where their hashes stand. ``key`` is the server's secret.
+
+    ``mistaken``: other texts that may have stood there, each with its name; to explain a callback, never to apply it.
+    """
     known = _known(key, entry)
+    for form, name in mistaken.items():
+        known.setdefault(keyed_hash(key, form), (name, form))
 
     def back(text: str) -> str:
         return _PLACE.sub(lambda place: known[place[1]][1] if place[1] in known else place[0], text)

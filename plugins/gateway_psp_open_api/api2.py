@@ -195,6 +195,21 @@ def check_merchant(proved: Proved, account: gateway.Account) -> None:
         raise gateway.CallbackRejected(gateway.Reason.WRONG_ACCOUNT, "merchant_id is not this account's")
 
 
+def is_readable(name: str, value: object) -> bool:
+    """Whether a member of an unproved body could be used: ``status``, ``currency``, ``amount`` or ``time``."""
+    try:
+        problem = _first_problem(_read({**_USABLE, name: value}, Form.CANONICAL))
+    except signature.Unsignable:
+        return False
+    return problem is None
+
+
+_USABLE = {name: gateway.JsonNumber("1") for name in ("status", "amount")} | {
+    "currency": "USD",
+    "time": gateway.JsonNumber(str(_EARLIEST)),
+}
+
+
 def _read(body: Mapping[str, Any], form: Form) -> Api2:
     """Read the members under their fixed names (renaming is for API-1 only), numbers by their proved text."""
     status = _number(body.get("status"), form)

@@ -1,7 +1,7 @@
-"""Explain how API-2 is proved: the checks of ``api2.prove`` one by one, what was signed, and where the sign differs.
+"""Explain how API-2 is proved: the checks of ``api2.prove`` one by one, what was signed, and what the sender does.
 
-For operators. The very functions that prove a callback are called here, so that an explanation cannot say something
-else. Never told: a token, or the sign that was expected.
+For operators, and for the tenant whose bridge sends it. The very functions that prove a callback are called here, so
+that an explanation cannot say something else. Never shown: a token, or any part of the sign that was expected.
 """
 
 from __future__ import annotations
@@ -11,26 +11,29 @@ from functools import partial
 from typing import Any, TypeVar
 
 import gateway
-from gateway_psp_open_api import api2, signature
-from gateway_psp_open_api.account import TOKEN_HEADER, tokens
+from gateway_psp_open_api import api2, findings, given, lenient, signature
+from gateway_psp_open_api.account import TOKEN_HEADER, merchant_ids, tokens
+from gateway_psp_open_api.search import Found, search
 from gateway_psp_open_api.signature import Form
 
 TOKENS = ("token", "previous token")
 """What the accepted tokens are called, in the order of ``tokens``."""
 
-MISTAKES: Mapping[str, Callable[[str, str, str], str]] = {
-    "the members in the order of the body": lambda _, unsorted, token: unsorted + token,
-    "no token": lambda text, _, __: text,
-    "the token before the text": lambda text, _, token: token + text,
-    "an & before the token": lambda text, _, token: f"{text}&{token}",
-}
-"""What senders are known to sign instead, made of StringA, the members as they stand in the body, and the token."""
+SIGNED_RIGHT = "the sign itself is right"
+
+NOTHING_FOUND = (
+    "sign is made in no way that is known here. Checked were: how numbers, booleans, empty members and special"
+    " characters are printed, which members are signed, in which order, how they are joined, where the token stands,"
+    " SHA-1, SHA-2, MD5 and HMAC, the whole body instead of its members, and the tokens of the tenant's other accounts"
+)
+
+REMEDY = "sign the text shown here, followed directly by the account's token: SHA-1 of its UTF-8 bytes, 40 hex digits"
 
 T = TypeVar("T")
 
 
 def explain(callback: gateway.Callback, account: gateway.Account) -> gateway.Explanation:
-    """Make every check in its order, also those behind the first that fails."""
+    """Make every check in its order, also those behind the first that fails; then look for what the sender does."""
     accepted = tokens(account)
     envelope = [_tried(one.name, partial(one.check, callback, account.config))[0] for one in api2.ENVELOPE]
     sender, token = _tried(TOKEN_HEADER, partial(api2.check_token, callback, accepted), partial(_name, accepted))
@@ -38,11 +41,20 @@ def explain(callback: gateway.Callback, account: gateway.Account) -> gateway.Exp
     merchant = gateway.Check(name="merchant_id", passed=None)
     if proved is not None:
         merchant, _ = _tried("merchant_id", partial(api2.check_merchant, proved, account))
-    body = _members(callback.body)
-    notes = [] if proved is not None or body is None else _compared(body, accepted, token)
-    signed = {} if body is None else {str(form): text for form, text in _signed(body, accepted).items()}
-    checks = (*envelope, sender, sign, merchant)
-    return gateway.Explanation(checks=checks, signed=signed, notes=tuple(notes))
+    seen = findings.Seen(
+        callback=callback,
+        config=account.config,
+        reading=_reading(callback, is_proved=proved is not None),
+        tokens=tuple(secret.reveal() for secret in accepted),
+        merchant_ids=merchant_ids(account),
+        others=findings.of_account(account),
+    )
+    notes = [*findings.of(seen), *([] if proved is not None else _about_sign(seen.members, account))]
+    return gateway.Explanation(
+        checks=(*envelope, sender, sign, merchant),
+        signed={str(form): text for form, text in _signed(seen.members, _every_token(account)).items()},
+        notes=tuple(notes),
+    )
 
 
 def _tried(
@@ -64,57 +76,71 @@ def _form(proved: api2.Proved) -> str:
     return f"match, in the {proved.form} form"
 
 
-def _members(data: bytes) -> dict[str, Any] | None:
-    """The body, where it can be signed at all."""
-    try:
-        body = gateway.loads(data)
-        signature.canonical(body)
-    except (gateway.NotStrictJson, signature.Unsignable):
-        return None
-    return body if isinstance(body, dict) else None
+def _reading(callback: gateway.Callback, *, is_proved: bool) -> lenient.Reading:
+    """The members: as they are where the body is proved, else however it is wrapped."""
+    if is_proved:
+        return lenient.Reading(gateway.loads(callback.body))
+    return lenient.read(callback.body, callback.query)
 
 
-def _signed(body: dict[str, Any], accepted: Sequence[gateway.Secret]) -> dict[Form, str]:
+def _every_token(account: gateway.Account) -> dict[str, str]:
+    """Every token that a sender may have signed with, by whose it is; the account's own first."""
+    own = dict(zip(TOKENS, (secret.reveal() for secret in tokens(account)), strict=False))
+    others = {f"the token of {name}": tokens(other)[0].reveal() for name, other in account.related.items()}
+    return {**own, **{name: token for name, token in others.items() if token not in own.values()}}
+
+
+def _signed(body: Mapping[str, Any], known: Mapping[str, str]) -> dict[Form, str]:
     """StringA in each form that differs from those before; the token follows it directly and is not shown."""
     texts: dict[Form, str] = {}
-    for form in Form:
-        text = signature.canonical(body, form=form)
-        for secret in accepted:
-            text = text.replace(secret.reveal(), "***")
-        if text not in texts.values():
-            texts[form] = text
+    try:
+        for form in Form if body else ():
+            text = signature.canonical(body, form=form)
+            for token in known.values():
+                text = text.replace(token, "***")
+            if text not in texts.values():
+                texts[form] = text
+    except signature.Unsignable:
+        return {}
     return texts
 
 
-def _compared(body: dict[str, Any], accepted: Sequence[gateway.Secret], token: gateway.Secret | None) -> list[str]:
-    """How the given sign compares with each that would be right, and with known mistakes."""
-    given = signature.given_sign(body.get("sign"))
-    if not given:
-        return ["sign is not 40 hex digits"]
-    notes, forms = [], list(_signed(body, accepted))
-    for name, secret in zip(TOKENS, accepted, strict=False):
-        if token is None or secret == token:
-            notes += [f"sign, {form} form, {name}: {_difference(given, _right(body, secret, form))}" for form in forms]
-            notes += [f"the sender signs with {made}" for made in _mistaken(body, secret, given)]
-    return notes
+def _about_sign(body: Mapping[str, Any], account: gateway.Account) -> list[str]:
+    """How a sign was made that did not prove its body."""
+    if body.get("sign") is None:
+        return []
+    sign, known = given.read(body["sign"]), _every_token(account)
+    if not _texts(body):
+        return [*sign.faults, "no text can be signed of such a body"]
+    if sign.digest is None:
+        return [*sign.faults, REMEDY]
+    own = {name: token for name, token in known.items() if name in TOKENS}
+    found = search(body, sign.digest, own) or _with_foreign_token(body, sign.digest, known)
+    if found == Found((), TOKENS[0]):
+        return [*sign.faults, SIGNED_RIGHT]
+    return [*sign.faults, NOTHING_FOUND if found is None else _told(found), REMEDY]
 
 
-def _right(body: dict[str, Any], secret: gateway.Secret, form: Form) -> str:
-    return signature.sign(signature.canonical(body, form=form), secret)
+def _with_foreign_token(body: Mapping[str, Any], digest: bytes, known: Mapping[str, str]) -> Found | None:
+    """Whether all is right but the token, or it is signed with the merchant_id in its place."""
+    foreign = {name: token for name, token in known.items() if name not in TOKENS}
+    merchant = body.get("merchant_id")
+    if isinstance(merchant, str) and merchant:
+        foreign["the merchant_id in the place of the token"] = merchant
+    for name, token in foreign.items():
+        if digest.hex().upper() in {signature.sha1_hex(text + token) for text in _texts(body)}:
+            return Found((), name)
+    return None
 
 
-def _difference(given: str, wanted: str) -> str:
-    """Tell where two signs of one length part; what was wanted is not shown."""
-    found = next((place for place, pair in enumerate(zip(given, wanted, strict=True), 1) if pair[0] != pair[1]), None)
-    return "match" if found is None else f"differ at position {found}"
+def _texts(body: Mapping[str, Any]) -> list[str]:
+    try:
+        return [signature.canonical(body, form=form) for form in (Form.LITERAL, Form.CANONICAL)]
+    except signature.Unsignable:
+        return []
 
 
-def _mistaken(body: dict[str, Any], secret: gateway.Secret, given: str) -> list[str]:
-    text = signature.canonical(body)
-    places = {key: place for place, key in enumerate(body)}
-    unsorted = "&".join(sorted(text.split("&"), key=lambda member: places.get(member.partition("=")[0], 0)))
-    return [
-        name
-        for name, mistake in MISTAKES.items()
-        if given == signature.sha1_hex(mistake(text, unsorted, secret.reveal()))
-    ]
+def _told(found: Found) -> str:
+    """Say what the search found."""
+    token = () if found.token == TOKENS[0] else (f"the {found.token}" if found.token in TOKENS else found.token,)
+    return f"the sender signs with {' and '.join((*found.steps, *token))}"

@@ -1,7 +1,7 @@
 """What a member of API-2 looks like that cannot be used: its value, a guess, and what belongs there instead.
 
-Used where a callback is refused (the reason in log and inbox) and where it is explained. Values are quoted as JSON
-writes them and cut short. Pure.
+Used where a callback is refused (the reason in log and inbox) and where it is explained. Short values are quoted as
+JSON writes them. Pure.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from decimal import Decimal, DecimalException
 import gateway
 
 LONGEST = 40
-"""Characters of a value that are quoted."""
+"""Characters of a value that is quoted: a longer one is only described, since half a secret is not masked."""
 
 SECONDS = (10**8, 10**11)
 """What a Unix time in seconds lies between; the units below follow in steps of a thousand."""
@@ -35,9 +35,13 @@ _MONEY_SIGNS = re.compile(r"[A-Za-z$\u20ac\u00a3\u00a5 ]")
 
 
 def quoted(value: object) -> str:
-    """A value as JSON writes it, cut short."""
+    """A value as JSON writes it, or its kind and length."""
     text = gateway.dumps(value).decode("utf-8", "replace")
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    return text if len(text) <= LONGEST else f"{_kind(value)} of {len(text)} characters"
+
+
+def _kind(value: object) -> str:
+    return "a text" if isinstance(value, str) else "a number" if isinstance(value, gateway.JsonNumber) else "JSON"
 
 
 def about(name: str, value: object) -> str:

@@ -49,7 +49,7 @@ def canonical(body: object, *, sign_key: str = "sign", form: Form = Form.CANONIC
 
     Empty members are left out, except under ``Form.UNFILTERED`` (S10). Raises ``Unsignable`` (S7, S11, S20).
     """
-    texts = {key: _printed(key, value, form) for key, value in _members(body).items() if key != sign_key}
+    texts = {key: printed(key, value, form) for key, value in _members(body).items() if key != sign_key}
     kept = {key: text for key, text in texts.items() if text is not None}
     return "&".join(f"{key}={kept[key]}" for key in sorted(kept, key=_utf16))
 
@@ -121,8 +121,8 @@ def _members(body: object) -> dict[str, Any]:
     return body
 
 
-def _printed(key: str, value: object, form: Form) -> str | None:
-    """The text of one value; None when it is empty and so takes no part. ``false``, 0 and blanks are not empty.
+def printed(key: str, value: object, form: Form) -> str | None:
+    """Return the text of one value; None when it is empty and so takes no part. ``false``, 0 and blanks are not empty.
 
     Empty containers never take part: senders that print them print no text anyone agreed on.
     """

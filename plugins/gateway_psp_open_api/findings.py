@@ -1,0 +1,226 @@
+"""What is wrong with a callback besides how it is signed: plain looks, each saying what it saw and what to do.
+
+Every look is a function of one ``Seen`` that gives sentences, or none where all is well. None of them quotes a token.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import unquote_plus
+
+import msgspec
+
+import gateway
+from gateway_psp_open_api import guesses
+from gateway_psp_open_api.account import TOKEN_HEADER, PspConfig, merchant_ids
+from gateway_psp_open_api.api2 import SUFFIXES, is_readable
+from gateway_psp_open_api.lenient import Reading
+
+REQUIRED = ("merchant_id", "order_no", "amount", "currency", "time", "status")
+
+SIGN_NAMES = ("signature", "sig", "hash", "signed", "checksum", "sign_value", "md5", "hmac")
+"""What senders call ``sign``."""
+
+OTHER_HEADERS = ("crmpaytoken", "paytoken", "xcrmpaytoken", "xpaytoken", "crmtoken", "xtoken", "token")
+"""What senders call the token's header, without dashes and underscores."""
+
+PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,40}")
+"""Names of members and headers that are quoted."""
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """A callback as far as it can be read. ``tokens`` are the account's, ``others`` merchant ids by whose they are."""
+
+    callback: gateway.Callback
+    config: PspConfig
+    reading: Reading
+    tokens: tuple[str, ...]
+    merchant_ids: tuple[str, ...]
+    others: Mapping[str, str]
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """The body's members; empty where there are none."""
+        return self.reading.members or {}
+
+
+def of(seen: Seen) -> list[str]:
+    """Everything that is wrong, in the order in which a sender should put it right."""
+    return [sentence for look in LOOKS for sentence in look(seen)]
+
+
+def of_account(account: gateway.Account) -> dict[str, str]:
+    """The merchant ids of the account's relations, with whose they are."""
+    return {one: name for name, other in account.related.items() for one in merchant_ids(other)}
+
+
+def _method(seen: Seen) -> Iterator[str]:
+    if seen.callback.method != "POST":
+        yield f"it was sent with {seen.callback.method}: send it with POST"
+
+
+def _media_type(seen: Seen) -> Iterator[str]:
+    given = gateway.media_type(seen.callback.headers)
+    if given == "application/json":
+        return
+    is_json = seen.callback.body.lstrip()[:1] == b"{"
+    only = "the body is JSON already, only the header is wrong: " if is_json else ""
+    said = f'its Content-Type is "{given[:60]}"' if given else "it has no Content-Type, or more than one"
+    yield f"{said}; {only}send Content-Type: application/json"
+
+
+def _path(seen: Seen) -> Iterator[str]:
+    suffix = seen.callback.suffix.strip("/")
+    if suffix not in SUFFIXES:
+        guess = next((guess for guess, is_it in PATHS.items() if is_it(suffix)), "")
+        where = f'"/{suffix}"' if len(suffix) <= 60 else f"{len(suffix)} characters"
+        yield f"behind the callback address stands {where}{': ' + guess if guess else ''}; {RIGHT_PATH}"
+
+
+RIGHT_PATH = "post to the callback address as it was given, or with /pay/callback behind it"
+
+PATHS: Mapping[str, Callable[[str], bool]] = {
+    "the braces of a placeholder are still in it": lambda path: "{" in path or "%7b" in path.lower(),
+    "a slash is doubled": lambda path: "//" in path and re.sub("/+", "/", path) in SUFFIXES,
+    "capital letters count": lambda path: path.lower() in SUFFIXES,
+    "/pay/callback was put behind an address that ends in it already": lambda path: (
+        re.fullmatch(r"(pay/callback/?)+", path) is not None
+    ),
+    "that is the path of API-1": lambda path: path == "pay/url",
+    "the whole address stands in it once more": lambda path: "callbacks/" in path or "http" in path,
+    "a part of the path is missing": lambda path: path in ("pay", "callback"),
+    "pay/callback is meant": lambda path: bool(difflib.get_close_matches(path, ["pay/callback"], cutoff=0.7)),
+}
+"""What a mistyped path looks like."""
+
+
+def _address(seen: Seen) -> Iterator[str]:
+    remote = seen.callback.remote
+    if seen.config.may_call(remote):
+        return
+    allowed = ", ".join(seen.config.source_addresses)
+    yield f"it came from {remote}, source_addresses allows {allowed}"
+    try:
+        is_near = ip_address(remote).is_private
+    except ValueError:
+        is_near = False
+    if is_near:
+        yield f"{remote} looks like your own proxy: name it in server.trusted_proxies, so that the caller is seen"
+
+
+def _token(seen: Seen) -> Iterator[str]:
+    given = gateway.header(seen.callback.headers, TOKEN_HEADER)
+    if len(given) > 1:
+        yield f"{TOKEN_HEADER} was sent {len(given)} times: send it once"
+    if given:
+        return
+    yield f"the header {TOKEN_HEADER} is missing"
+    yield from (f"{place}: send it in the header {TOKEN_HEADER}" for place in _elsewhere(seen))
+
+
+def _elsewhere(seen: Seen) -> Iterator[str]:
+    """Where a token stands instead of in its header."""
+    for name, value in seen.callback.headers:
+        known = re.sub("[-_]", "", name.lower()) in OTHER_HEADERS
+        if any(token in value for token in seen.tokens) or known:
+            yield f"the token stands in the header {name}" if PLAIN.fullmatch(name) else "the token stands in a header"
+    if any(token in unquote_plus(seen.callback.query) for token in seen.tokens):
+        yield "the token stands in the query string"
+    for name, value in seen.members.items():
+        if isinstance(value, str) and any(token in value for token in seen.tokens):
+            yield (
+                f'the token stands in the body, in "{name}"'
+                if PLAIN.fullmatch(name)
+                else "the token stands in the body"
+            )
+
+
+def _body(seen: Seen) -> Iterator[str]:
+    yield from seen.reading.faults
+    if seen.reading.members is None and not seen.reading.faults:
+        yield "the body is not a JSON object"
+
+
+def _shape(seen: Seen) -> Iterator[str]:
+    for name, value in seen.members.items():
+        if isinstance(value, dict | list) and value:
+            kind = "an object" if isinstance(value, dict) else "a list"
+            yield f"member {name[:64]!r} is {kind}: send texts, numbers and booleans only, at the top level"
+        elif isinstance(value, str) and re.search(r"&[A-Za-z_][A-Za-z0-9_.-]*=", value):
+            yield f'member {name[:64]!r} holds "&name=": it would be read as a member of its own'
+
+
+def _sign(seen: Seen) -> Iterator[str]:
+    if seen.reading.members is None or seen.members.get("sign") is not None:
+        return
+    alike = _alike("sign", seen.members) or next((name for name in SIGN_NAMES if name in _lower(seen.members)), None)
+    if alike is not None:
+        yield f'no member "sign": "{alike}" is there; the signature\'s member is called "sign"'
+    elif not seen.members.keys() & {"merchant_id", "order_no"}:
+        yield 'no member "sign", no "merchant_id", no "order_no": this is not PSP Open API'
+    else:
+        yield 'no member "sign": an unsigned callback is not PSP Open API; sign it as the documentation says'
+
+
+def _names(seen: Seen) -> Iterator[str]:
+    if seen.reading.members is None:
+        return
+    for name in REQUIRED:
+        if name not in seen.members:
+            alike = _alike(name, seen.members)
+            yield f'"{name}" is missing' + (f': is "{alike}" meant? Names are as written here' if alike else "")
+
+
+def _alike(name: str, members: Mapping[str, Any]) -> str | None:
+    """A member that looks like another name of one that is missing."""
+    plain = {re.sub("[^a-z]", "", key.lower()): key for key in members if PLAIN.fullmatch(key)}
+    wanted = name.replace("_", "")
+    free = {word: key for word, key in plain.items() if key not in (*REQUIRED, "sign")}
+    close = [wanted] if wanted in free else difflib.get_close_matches(wanted, [*free], n=1, cutoff=0.75)
+    return free[close[0]] if close else None
+
+
+def _lower(members: Mapping[str, Any]) -> set[str]:
+    return {key.lower() for key in members}
+
+
+def _values(seen: Seen) -> Iterator[str]:
+    for name in guesses.EXPECTED:
+        if name in seen.members and not is_readable(name, seen.members[name]):
+            yield guesses.about(name, seen.members[name])
+
+
+def _merchant(seen: Seen) -> Iterator[str]:
+    given = seen.members.get("merchant_id")
+    if given is None or given in seen.merchant_ids:
+        return
+    wanted = seen.merchant_ids[0]
+    if isinstance(given, str) and given in seen.others:
+        yield f"merchant_id is that of {seen.others[given]}: send {wanted}"
+    elif isinstance(given, str) and _bare(given) == _bare(wanted):
+        yield f"merchant_id is written in another way: send {wanted}"
+    else:
+        yield f"merchant_id is {guesses.quoted(given)}: send {wanted}"
+
+
+def _bare(text: str) -> str:
+    return re.sub("[^0-9a-z]", "", text.lower())
+
+
+LOOKS: tuple[Callable[[Seen], Iterator[str]], ...] = (
+    _method,
+    _media_type,
+    _path,
+    _address,
+    _token,
+    _body,
+    _shape,
+    _sign,
+    _names,
+    _merchant,
+    _values,
+)

@@ -1,0 +1,164 @@
+"""How senders print values when they sign: the two right ways, and a table of the known wrong ones. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from decimal import Decimal, DecimalException
+from typing import Any, NamedTuple
+from urllib.parse import quote, quote_plus
+
+import gateway
+from gateway_psp_open_api import signature
+from gateway_psp_open_api.signature import Form
+
+Printed = Callable[[str, Any], str | None]
+"""Prints the value of a member; None: it is empty and takes no part."""
+
+
+class Step(NamedTuple):
+    """One wrong way of one step of signing. ``is_common``: it is also looked for together with another."""
+
+    name: str
+    make: Callable[..., Any]
+    is_common: bool = False
+
+
+def canonical(key: str, value: Any) -> str | None:
+    return signature.printed(key, value, Form.CANONICAL)
+
+
+def literal(key: str, value: Any) -> str | None:
+    return signature.printed(key, value, Form.LITERAL)
+
+
+def _numbers(write: Callable[[Decimal], str], *, only: str | None = None) -> Printed:
+    """Print numbers (or the one of a member, also where it is text) in another way."""
+
+    def show(key: str, value: Any) -> str | None:
+        is_meant = key == only if only else isinstance(value, gateway.JsonNumber)
+        number = decimal_of(value) if is_meant else None
+        return write(number) if number is not None else canonical(key, value)
+
+    return show
+
+
+def decimal_of(value: Any) -> Decimal | None:
+    try:
+        number = Decimal(value.text if isinstance(value, gateway.JsonNumber) else value)
+    except (DecimalException, TypeError, ValueError):
+        return None
+    return number if number.is_finite() and abs(number.adjusted()) < 25 else None
+
+
+def _values(kind: type | tuple[type, ...], write: Callable[[Any], str | None]) -> Printed:
+    """Print values of one kind in another way."""
+    return lambda key, value: write(value) if isinstance(value, kind) else canonical(key, value)
+
+
+def _scientific(number: Decimal) -> tuple[str, int]:
+    """Digits as ``1.5`` and the exponent of ten."""
+    sign, digits, _ = number.normalize().as_tuple()
+    first, rest = str(digits[0]), "".join(map(str, digits[1:]))
+    return f"{'-' if sign else ''}{first}.{rest or '0'}", number.adjusted() if number else 0
+
+
+def _java(number: Decimal) -> str:
+    """As Java prints a double: ``25.0``, ``1.795851349123E12``."""
+    digits, exponent = _scientific(number)
+    return f"{digits}E{exponent}" if not -4 < exponent < 7 else _float(number)
+
+
+def _go(number: Decimal) -> str:
+    """As Go prints a float64: ``25``, ``1.795851349123e+12``."""
+    digits, exponent = _scientific(number)
+    return f"{digits.removesuffix('.0')}e{exponent:+03d}" if not -5 < exponent < 21 or exponent >= 6 else _short(number)
+
+
+def _float(number: Decimal) -> str:
+    text = _short(number)
+    return text if "." in text else f"{text}.0"
+
+
+def _short(number: Decimal) -> str:
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _powers(style: str) -> Callable[[Decimal], str]:
+    """Write a number with an exponent of ten, as ``1.5e2``."""
+
+    def write(number: Decimal) -> str:
+        digits, exponent = _scientific(number)
+        return style.format(digits.removesuffix(".0"), exponent)
+
+    return write
+
+
+def _fixed(decimals: int) -> Printed:
+    return _numbers(lambda number: f"{number:.{decimals}f}", only="amount")
+
+
+def _instead_of_empty(text: str) -> Printed:
+    """Sign null under a word, and empty text as nothing: ``key=``."""
+    return _values((str, type(None)), lambda value: text if value is None else value)
+
+
+PRINTING = (
+    Step("the amount printed with two decimals (25.50 for 25.5)", _fixed(2), is_common=True),
+    Step("the amount printed with one decimal (25.0 for 25)", _fixed(1)),
+    Step("the amount printed without decimals", _fixed(0)),
+    *(Step(f"the amount printed with {decimals} decimals", _fixed(decimals)) for decimals in (3, 4, 6, 8)),
+    Step("the amount printed in cents", _numbers(lambda number: f"{number * 100:.0f}", only="amount"), is_common=True),
+    Step(
+        "the amount printed with a comma (25,50)",
+        _numbers(lambda number: f"{number:.2f}".replace(".", ","), only="amount"),
+    ),
+    Step("the amount printed with a comma between thousands", _numbers(lambda number: f"{number:,.2f}", only="amount")),
+    *(
+        Step(f"the amount printed with an exponent ({style.format(1, 2)})", _numbers(_powers(style), only="amount"))
+        for style in ("{}e{}", "{}E{}", "{}e{:+03d}", "{}E{:+d}")
+    ),
+    Step("every number printed as a float (1.0 for 1)", _numbers(_float), is_common=True),
+    Step("every number printed as Java prints a double (1.795851349123E12)", _numbers(_java), is_common=True),
+    Step("every number printed as Go prints a float64 (1.795851349123e+12)", _numbers(_go), is_common=True),
+    Step("booleans printed as True and False", _values(bool, str), is_common=True),
+    Step("booleans printed as 1 and 0", _values(bool, lambda value: str(int(value)))),
+    Step("true printed as 1 and false as nothing", _values(bool, lambda value: "1" if value else "")),
+    Step("empty members signed too (key=)", _instead_of_empty(""), is_common=True),
+    Step("empty members signed too, null as null", _instead_of_empty("null"), is_common=True),
+    Step("empty members signed too, null as None", _instead_of_empty("None")),
+    Step("empty members signed too, null as undefined", _instead_of_empty("undefined")),
+    Step("the values url-encoded (%20)", lambda key, value: _each(canonical(key, value), _quoted), is_common=True),
+    Step("the values url-encoded (+ for a blank)", lambda key, value: _each(canonical(key, value), quote_plus)),
+    Step("characters beyond ASCII signed as \\u escapes", _values(str, lambda value: _escaped(value)), is_common=True),
+    Step(
+        "characters beyond ASCII and slashes signed as PHP's json_encode writes them",
+        _values(str, lambda value: _php(value)),
+    ),
+    Step("texts signed in their quotes", _values(str, lambda value: json.dumps(value, ensure_ascii=False))),
+    Step("texts signed without the blanks around them", _values(str, lambda value: value.strip() or None)),
+    Step("the currency signed in lower case", lambda key, value: _cased(key, value, str.lower)),
+    Step("the currency signed in upper case", lambda key, value: _cased(key, value, str.upper)),
+)
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _each(text: str | None, write: Callable[[str], str]) -> str | None:
+    return None if text is None else write(text)
+
+
+def _escaped(text: str) -> str | None:
+    return json.dumps(text)[1:-1] or None
+
+
+def _php(text: str) -> str | None:
+    return json.dumps(text)[1:-1].replace("/", "\\/") or None
+
+
+def _cased(key: str, value: Any, case: Callable[[str], str]) -> str | None:
+    text = canonical(key, value)
+    return case(text) if key == "currency" and text is not None else text

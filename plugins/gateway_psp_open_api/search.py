@@ -1,0 +1,141 @@
+"""Find out how a sender signs, by the digest alone: what is found does give the sign that was sent, and cannot mislead.
+
+Looked for are every single wrong step, every two common ones, the whole body as JSON, and the token as a member. Pure;
+the work is bounded by the tables and by the size of a body.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, combinations
+from typing import Any, NamedTuple
+
+import gateway
+from gateway_psp_open_api import signature
+from gateway_psp_open_api.printing import Printed, Step, canonical, literal
+from gateway_psp_open_api.steps import ADD, CHOOSE, HASH, JOIN, LENGTHS, ORDER, PRINT, RIGHT, TABLES, TOKEN_KEYS
+
+MOST_MEMBERS, LONGEST_TEXT = 24, 2048
+"""Beyond so many members, or characters of StringA, nothing is searched for: no honest callback is as large."""
+
+FEW_MEMBERS = 12
+"""Up to so many members two wrong steps are looked for together."""
+
+Recipe = Mapping[int, Step]
+"""The wrong steps, by the number of their table. Empty: all is right."""
+
+
+class Found(NamedTuple):
+    """What a sender does: the wrong steps by name, and the name of the token it signs with."""
+
+    steps: tuple[str, ...]
+    token: str
+
+
+def search(body: Mapping[str, Any], given: bytes, tokens: Mapping[str, str]) -> Found | None:
+    """Find how a digest was made. ``tokens`` by name; None: in no way known here, or the body is too large for it."""
+    members = {key: value for key, value in body.items() if key != "sign"}
+    try:
+        if len(members) > MOST_MEMBERS or len(signature.canonical(members)) > LONGEST_TEXT:
+            return None
+        texts = chain(_of_steps(members, len(given)), _of_bodies(members, len(given)))
+        found = next((found for text, found in _signed(texts, tokens) if text == given), None)
+        return found or _with_token_as_member(members, given, tokens)
+    except (signature.Unsignable, UnicodeEncodeError):
+        return None
+
+
+Text = tuple[str, Recipe, tuple[str, ...]]
+"""A text in place of StringA, how it is signed, and the names of all that is wrong with it."""
+
+
+def _signed(texts: Iterable[Text], tokens: Mapping[str, str]) -> Iterator[tuple[bytes, Found]]:
+    """Each text signed with each token."""
+    for text, recipe, names in texts:
+        add, make = _way(recipe, ADD), _way(recipe, HASH)
+        for token_name, token in tokens.items():
+            yield make(add(text, token), text, token), Found(names, token_name)
+
+
+def _of_steps(members: Mapping[str, Any], length: int) -> Iterator[Text]:
+    """StringA under every recipe that gives a digest of this length, the simplest first."""
+    left_out = tuple(Step(f"{key[:64]} left out", lambda name, *_, key=key: name != key) for key in members)
+    tables = {**TABLES, CHOOSE: (*TABLES[CHOOSE], *left_out)}
+    made: dict[tuple[Any, ...], str] = {}
+    for recipe in _recipes(tables, length, in_pairs=len(members) <= FEW_MEMBERS):
+        for right in (canonical, literal):
+            key = (right, *(recipe.get(place) for place in (PRINT, CHOOSE, ORDER, JOIN)))
+            text = made.get(key)
+            if text is None:
+                text = made[key] = _text(members, recipe, right)
+            yield text, recipe, _names(recipe)
+
+
+def _of_bodies(members: Mapping[str, Any], length: int) -> Iterator[Text]:
+    """The whole body as JSON in place of StringA, with at most one step wrong behind it."""
+    recipes = [*_recipes({ADD: TABLES[ADD], HASH: TABLES[HASH]}, length)]
+    for name, text in _bodies(members):
+        yield from ((text, recipe, (name, *_names(recipe))) for recipe in recipes)
+
+
+def _with_token_as_member(members: Mapping[str, Any], given: bytes, tokens: Mapping[str, str]) -> Found | None:
+    """The token signed as one of the members, and not behind them."""
+    for token_name, token in tokens.items():
+        for key in TOKEN_KEYS:
+            text = _text({**members, key: token}, {}, canonical)
+            for recipe in _recipes({HASH: TABLES[HASH]}, len(given)):
+                if _way(recipe, HASH)(text, text, token) == given:
+                    return Found((f"the token as a member {key}", *_names(recipe)), token_name)
+    return None
+
+
+def _recipes(tables: Mapping[int, Sequence[Step]], length: int, *, in_pairs: bool = False) -> Iterator[Recipe]:
+    """Nothing wrong, one step wrong, two common ones wrong; only those whose digest is of this length."""
+    singles = [(place, step) for place, table in tables.items() for step in table]
+    common = [single for single in singles if single[1].is_common and in_pairs]
+    pairs = (pair for pair in combinations(common, 2) if pair[0][0] != pair[1][0])
+    for steps in chain([()], ((single,) for single in singles), pairs):
+        recipe = dict(steps)
+        if LENGTHS.get(recipe[HASH].name if HASH in recipe else "") == length:
+            yield recipe
+
+
+def _text(members: Mapping[str, Any], recipe: Recipe, right: Printed) -> str:
+    show, takes_part = recipe[PRINT].make if PRINT in recipe else right, _way(recipe, CHOOSE)
+    printed = ((key, value, show(key, value)) for key, value in members.items())
+    pairs = [(key, text) for key, value, text in printed if text is not None and takes_part(key, value, text)]
+    joined: str = _way(recipe, JOIN)(_way(recipe, ORDER)(pairs))
+    return joined
+
+
+def _way(recipe: Recipe, place: int) -> Callable[..., Any]:
+    return recipe[place].make if place in recipe else RIGHT[place]
+
+
+def _names(recipe: Recipe) -> tuple[str, ...]:
+    return tuple(step.name for step in recipe.values())
+
+
+def _bodies(members: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The body as JSON instead of StringA, as encoders write it, with and without ``sign``."""
+    for sign_name, kept in (("", members), (" with an empty sign", {**members, "sign": ""})):
+        for order, ordered in (("", kept), (", sorted by key", dict(sorted(kept.items())))):
+            plain = gateway.dumps(ordered).decode()
+            spaced = json.dumps(json.loads(plain, parse_float=_Text, parse_int=int), ensure_ascii=False, default=str)
+            yield f"the JSON body instead of key=value{sign_name}{order}", plain
+            yield f"the JSON body with blanks instead of key=value{sign_name}{order}", spaced
+
+
+class _Text(float):
+    """A float that is printed as it was written."""
+
+    def __new__(cls, text: str) -> _Text:
+        made = super().__new__(cls, text)
+        made.text = text
+        return made
+
+    text: str
+
+    def __repr__(self) -> str:
+        return self.text

@@ -1,0 +1,190 @@
+"""What senders do wrong in the other steps of signing: choose, order and join the members, add the token, hash. Pure.
+
+A table for each step; ``RIGHT`` holds the right way of every one.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import gateway
+from gateway_psp_open_api.printing import PRINTING, Step, canonical, decimal_of
+
+MEMBERS = ("merchant_id", "order_no", "transaction_id", "amount", "currency", "time", "status", "user_id")
+"""The documented members of API-2, in the order of its description."""
+
+TOKEN_KEYS = ("key", "token", "secret", "crm-pay-token", "crm_pay_token", "secret_key", "apiKey", "merchant_key")
+"""What senders call the token where they give it a name in the text."""
+
+# 2. Choose the members: (key, value, printed) -> whether it takes part
+
+
+def _documented(key: str, *_: Any) -> bool:
+    return key in MEMBERS
+
+
+def _is_truthy(_: str, value: Any, printed: str) -> bool:
+    return (
+        value is not False
+        and (decimal_of(value) if isinstance(value, gateway.JsonNumber) else 1) != 0
+        and printed != "0"
+    )
+
+
+CHOOSING = (
+    Step("only the documented members", _documented, is_common=True),
+    Step("members that are 0 or false left out", _is_truthy, is_common=True),
+)
+"""Beside these, each single member is looked for as the one that was left out."""
+
+
+# 3. Order them: a sort of (key, printed) pairs; the right one is by UTF-16 code units of the key
+
+ORDERING = (
+    Step("the members in the order of the body", lambda pairs: pairs, is_common=True),
+    Step("the members sorted without regard to case", lambda pairs: sorted(pairs, key=lambda one: one[0].lower())),
+    Step("the members sorted by value", lambda pairs: sorted(pairs, key=lambda one: one[1])),
+    Step("the members sorted backwards", lambda pairs: sorted(pairs, reverse=True)),
+    Step(
+        "the members in the order of the API's description", lambda pairs: sorted(pairs, key=lambda one: _rank(one[0]))
+    ),
+)
+
+
+def _rank(key: str) -> int:
+    return MEMBERS.index(key) if key in MEMBERS else len(MEMBERS)
+
+
+# 4. Join them
+
+
+def _joined(between: str, *, format_: str = "{}={}") -> Callable[[Sequence[tuple[str, str]]], str]:
+    return lambda pairs: between.join(format_.format(key, text) for key, text in pairs)
+
+
+JOINING = (
+    Step("nothing between the members", _joined("")),
+    Step("a comma between the members", _joined(",")),
+    Step("a semicolon between the members", _joined(";")),
+    Step("a line break between the members", _joined("\n")),
+    Step("a | between the members", _joined("|")),
+    Step("a blank between the members", _joined(" ")),
+    Step("the values alone, without the keys", _joined("", format_="{1}")),
+    Step("the values alone, joined by &", _joined("&", format_="{1}")),
+    Step("the values alone, joined by |", _joined("|", format_="{1}")),
+    Step("keys and values without =", _joined("", format_="{}{}")),
+    Step("a colon between key and value", _joined("&", format_="{}:{}")),
+    Step("the keys in upper case", lambda pairs: "&".join(f"{key.upper()}={text}" for key, text in pairs)),
+    Step("the keys in lower case", lambda pairs: "&".join(f"{key.lower()}={text}" for key, text in pairs)),
+    Step("the keys in camel case (orderNo)", lambda pairs: "&".join(f"{_camel(key)}={text}" for key, text in pairs)),
+    Step(
+        "an empty sign among the members", lambda pairs: "&".join(f"{k}={t}" for k, t in sorted([*pairs, ("sign", "")]))
+    ),
+    Step("an empty sign behind the members", lambda pairs: "&".join(f"{k}={t}" for k, t in [*pairs, ("sign", "")])),
+    Step(
+        "the whole text url-encoded", lambda pairs: quote("&".join(f"{key}={text}" for key, text in pairs), safe="&=")
+    ),
+)
+
+
+def _camel(key: str) -> str:
+    return re.sub("_([a-z])", lambda found: found[1].upper(), key)
+
+
+# 5. Add the token: (text, token) -> StringB
+
+ADDING = (
+    Step("no token", lambda text, _: text, is_common=True),
+    Step("the token before the text", lambda text, token: token + text, is_common=True),
+    Step("an & before the token", lambda text, token: f"{text}&{token}", is_common=True),
+    *(
+        Step(
+            f"&{name}= before the token",
+            lambda text, token, name=name: f"{text}&{name}={token}",
+            is_common=name == "key",
+        )
+        for name in TOKEN_KEYS
+    ),
+    Step("key= before the token", lambda text, token: f"{text}key={token}"),
+    Step("the token twice", lambda text, token: text + token + token),
+    Step("the token before and behind the text", lambda text, token: token + text + token),
+    Step("a line break behind the token", lambda text, token: f"{text}{token}\n", is_common=True),
+    Step("a line break before the token", lambda text, token: f"{text}\n{token}"),
+    Step("a blank before the token", lambda text, token: f"{text} {token}"),
+    Step("a comma before the token", lambda text, token: f"{text},{token}"),
+    Step("a colon before the token", lambda text, token: f"{text}:{token}"),
+    Step("a | before the token", lambda text, token: f"{text}|{token}"),
+    Step("the token in lower case", lambda text, token: text + token.lower()),
+    Step("the token in upper case", lambda text, token: text + token.upper()),
+    Step("the token in quotes", lambda text, token: f'{text}"{token}"'),
+    Step("the token url-encoded", lambda text, token: text + quote(token, safe="")),
+)
+
+
+# 6. Hash: (StringB, StringA, token) -> digest
+
+
+def _hash(name: str) -> Callable[[str, str, str], bytes]:
+    return lambda both, *_: hashlib.new(name, both.encode(), usedforsecurity=False).digest()
+
+
+def _hmac(name: str) -> Callable[[str, str, str], bytes]:
+    return lambda _, text, token: hmac.new(token.encode(), text.encode(), name).digest()
+
+
+def _hmac_of_both(name: str) -> Callable[[str, str, str], bytes]:
+    return lambda both, _, token: hmac.new(token.encode(), both.encode(), name).digest()
+
+
+def _sha1(data: bytes) -> bytes:
+    return hashlib.sha1(data, usedforsecurity=False).digest()
+
+
+HASHING = (
+    Step("SHA-256 instead of SHA-1", _hash("sha256"), is_common=True),
+    Step("MD5 instead of SHA-1", _hash("md5"), is_common=True),
+    Step("SHA-512 instead of SHA-1", _hash("sha512"), is_common=True),
+    Step("SHA-384 instead of SHA-1", _hash("sha384")),
+    Step("SHA-224 instead of SHA-1", _hash("sha224")),
+    Step("SHA3-256 instead of SHA-1", _hash("sha3_256")),
+    *(
+        Step(f"HMAC-{label} keyed by the token instead of SHA-1 over text and token", _hmac(name), is_common=True)
+        for label, name in (("SHA1", "sha1"), ("SHA256", "sha256"), ("SHA512", "sha512"), ("MD5", "md5"))
+    ),
+    *(
+        Step(f"HMAC-{label} over text and token instead of SHA-1", _hmac_of_both(name))
+        for label, name in (("SHA1", "sha1"), ("SHA256", "sha256"), ("SHA512", "sha512"))
+    ),
+    Step("SHA-1 twice", lambda both, *_: _sha1(_sha1(both.encode()).hex().encode())),
+    Step("SHA-1 twice, the first in capitals", lambda both, *_: _sha1(_sha1(both.encode()).hex().upper().encode())),
+    Step("SHA-1 of the MD5", lambda both, *_: _sha1(_hash("md5")(both, "", "").hex().encode())),
+    Step("the text in lower case", lambda both, *_: _sha1(both.lower().encode())),
+    Step("the text in upper case", lambda both, *_: _sha1(both.upper().encode())),
+    Step("the text as Latin-1 instead of UTF-8", lambda both, *_: _sha1(both.encode("latin-1", "replace"))),
+    Step("the text as UTF-16 instead of UTF-8", lambda both, *_: _sha1(both.encode("utf-16-le"))),
+    Step("the text in base64", lambda both, *_: _sha1(base64.b64encode(both.encode()))),
+)
+
+
+PRINT, CHOOSE, ORDER, JOIN, ADD, HASH = range(6)
+"""The steps of signing, in their order."""
+
+TABLES: Mapping[int, Sequence[Step]] = dict(enumerate((PRINTING, CHOOSING, ORDERING, JOINING, ADDING, HASHING)))
+RIGHT: tuple[Callable[..., Any], ...] = (
+    canonical,
+    lambda *_: True,
+    lambda pairs: sorted(pairs, key=lambda one: one[0].encode("utf-16-be", "surrogatepass")),
+    _joined("&"),
+    lambda text, token: text + token,
+    lambda both, *_: _sha1(both.encode()),
+)
+"""The right way of each step."""
+
+LENGTHS = {"": 20, **{step.name: len(step.make("", "", "")) for step in HASHING}}
+"""Bytes of each digest; "" the right one."""

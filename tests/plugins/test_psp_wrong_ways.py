@@ -1,0 +1,117 @@
+"""Every wrong way of ``psp_wrong_ways``: sent over HTTP to a running gateway, explained rightly from the stored row."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import yarl
+
+from gateway.core.signing import derive
+from gateway.drivers.store.inbox import InboxFilter
+from gateway.flows.explain import Explained, explain
+from tests.house import House, open_house
+from tests.plugins.psp_wrong_ways import WAYS, Sent, Way, World, joined, pairs, sha1
+from tests.web.psp_sender import credentials, new_payment
+
+shared = pytest.mark.asyncio(loop_scope="module")
+
+
+def _settings(settings: dict[str, Any]) -> None:
+    """A second account of the same bridge, and a first one in its second generation."""
+    acme = settings["tenants"]["acme"]
+    acme["accounts"]["psp-main"]["generation"] = 2
+    acme["accounts"]["psp-two"] = {"provider": "psp_open_api", "config": dict(acme["accounts"]["psp-main"]["config"])}
+    acme["deposit_methods"]["two"] = {"account": "psp-two"}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+    """One house for all ways."""
+    async with open_house(tmp_path_factory.mktemp("house"), change=_settings) as opened:
+        yield opened
+
+
+async def world_of(house: House, way: Way) -> World:
+    """A new payment of 162.48 USD, or of the amount that the way is about, and what its bridge was told."""
+    amount = f"{way.changes.get('amount', 162.48):.2f}"
+    payment = await new_payment(house, amount=amount)
+    merchant_id, token = credentials(house)
+    other_merchant, other_token = credentials(house, account="psp-two")
+    members = {
+        "merchant_id": merchant_id,
+        "order_no": payment["id"],
+        "transaction_id": "T-1",
+        "amount": 162.48,
+        "currency": "USD",
+        "time": int(time.time() * 1000),
+        "status": 1,
+        **way.changes,
+    }
+    old = derive(house.settings.server.secret, "acme", "psp-main", "psp.token", "1").reveal()
+    kept = {key: value for key, value in members.items() if value is not ...}
+    return World(kept, token, other_token, other_merchant, old)
+
+
+async def sent(house: House, call: Sent) -> int:
+    """Send a call as it is; its status."""
+    address = f"{house.url}/callbacks/{house.entry('acme', 'psp-main').endpoint_id}{call.path}"
+    url = yarl.URL(address, encoded=True)
+    skip = ["Content-Type"]
+    async with house.http.request(
+        call.method, url, data=call.body, headers=call.headers, skip_auto_headers=skip
+    ) as answer:
+        return answer.status
+
+
+async def newest(house: House) -> Explained:
+    """The explanation of the newest stored callback."""
+    store = house.gateway.store
+    (row,) = await store.inbox.newest("acme", InboxFilter(limit=1))
+    whole = await store.inbox.find(["acme"], row.id)
+    assert whole is not None
+    return await explain(house.gateway, whole)
+
+
+@shared
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
+async def test_a_wrong_way_is_explained_rightly(house: House, way: Way) -> None:
+    """It is refused; the notes say what is wrong, nothing that is not, no token, and no expected sign."""
+    world = await world_of(house, way)
+    call = way.send(world)
+    assert await sent(house, call) >= 400
+    found = await newest(house)
+    assert found.verdict == "refused"
+    said = " | ".join((*found.proof.notes, found.detail or ""))
+    for phrase in way.told:
+        assert phrase in said
+    for note in found.proof.notes:
+        is_about_the_sign = note.startswith("the sender signs with")
+        assert not is_about_the_sign or any(phrase in note for phrase in way.told), note
+    assert "in no way that is known" not in said
+    shown = repr(found)
+    for secret in (world.token, world.other_token, world.old_token):
+        assert secret not in shown
+    right = sha1(joined(pairs(world.members)) + world.token)
+    assert right not in shown.upper() or right.encode() in call.body.upper()
+
+
+def test_there_are_enough_ways() -> None:
+    """A bridge's author goes wrong in more than forty ways."""
+    assert len({way.name for way in WAYS}) == len(WAYS) >= 100
+
+
+@shared
+@pytest.mark.parametrize("make", [str.lower, str])
+async def test_a_right_callback_in_any_case_has_no_note(house: House, make: Any) -> None:
+    """The sign may be in lower case; nothing is made up where nothing is wrong."""
+    world = await world_of(house, Way("right", lambda _: Sent(b"", {}), ()))
+    body = {**world.members, "sign": make(sha1(joined(pairs(world.members)) + world.token))}
+    headers = {"crm-pay-token": world.token, "Content-Type": "application/json"}
+    assert await sent(house, Sent(json.dumps(body).encode(), headers)) == 204
+    found = await newest(house)
+    assert (found.verdict, found.proof.notes) == ("repeated", ())
