@@ -13,6 +13,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from subprocess import PIPE
 from typing import Any
@@ -24,6 +25,7 @@ from gateway import demo
 from gateway.cli import stage
 from gateway.cli.foreground import ENDING, IGNORED
 from gateway.cli.loading import load
+from gateway.cli.serve import NO_RELOAD
 from gateway.cli.timeline import ORDER, merge
 from gateway.drivers.store.webhooks import DeliveryRow
 from tests.cli_kit import SHIPPED, run, running, write
@@ -390,7 +392,6 @@ def test_serve_prints_exactly_one_ready_line(tmp_path: Path) -> None:
     [
         [signal.SIGTERM],
         [signal.SIGINT],
-        [signal.SIGHUP, signal.SIGQUIT],
         [signal.SIGQUIT, signal.SIGHUP],
         [signal.SIGTERM] * 50,
         [*IGNORED, signal.SIGINT, *IGNORED, signal.SIGTERM],
@@ -403,7 +404,22 @@ def test_serve_stops_cleanly(tmp_path: Path, signals: list[signal.Signals]) -> N
             process.popen.send_signal(one)
         code, errors = process.ended()
     assert code == 0, errors
-    assert [json.loads(line)["message"] for line in errors.splitlines()][-2:] == ["stopping", "stopped"]
+    last = [json.loads(line) for line in errors.splitlines()][-2:]
+    assert [line["message"] for line in last] == ["stopping", "stopped"]
+    assert last[-1]["version"] == metadata.version("tenant-payment-gateway")
+
+
+def test_serve_outlives_a_hangup_and_says_what_to_do(tmp_path: Path) -> None:
+    """SIGHUP, the usual reload, kills nothing: each is a line that names the restart, and SIGTERM still stops."""
+    with running("serve", "--config", write(tmp_path)) as process:
+        for _ in range(2):
+            process.popen.send_signal(signal.SIGHUP)
+            assert get(f"{process.urls[1]}/readyz") == {"status": "ok"}
+        process.popen.send_signal(signal.SIGTERM)
+        code, errors = process.ended()
+    messages = [json.loads(line)["message"] for line in errors.splitlines()]
+    assert (code, messages.count(NO_RELOAD)) == (0, 2)
+    assert "restart the gateway" in NO_RELOAD
 
 
 STOPPED = """
@@ -466,6 +482,8 @@ def test_serve_warns_loudly_of_development(tmp_path: Path) -> None:
         _, errors = process.ended()
     first, *others = [json.loads(line) for line in errors.splitlines()]
     assert (first["level"], first["message"].split(":")[0]) == ("warning", "DEVELOPMENT MODE")
+    (start,) = [line for line in others if line["message"] == "starting"]
+    assert start["version"] == metadata.version("tenant-payment-gateway")
     plugins = [(line["plugin"], line["distribution"]) for line in others if line["message"] == "plugin loaded"]
     assert plugins == [("creditkey", "tenant-payment-gateway"), ("psp_open_api", "tenant-payment-gateway")]
 

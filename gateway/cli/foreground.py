@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import gc
 import signal
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -14,7 +14,7 @@ COLLECT_AFTER = 20_000
 """Allocations between two young collections: a request makes thousands of objects and leaves none behind."""
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
-"""Each of them ends the process cleanly."""
+"""Each of them ends the process cleanly; SIGHUP only where it has no other meaning."""
 
 IGNORED = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO)
 """They mean nothing here, and would end the process at once if nobody took them."""
@@ -23,26 +23,32 @@ T = TypeVar("T")
 
 
 @contextlib.contextmanager
-def stop_signal() -> Iterator[asyncio.Event]:
+def stop_signal(*, on_hangup: Callable[[], None] | None = None) -> Iterator[asyncio.Event]:
     """Give an event that the signals of ``ENDING`` set, for the time of the block. A second one changes nothing.
 
     Plain handlers, not the loop's: those are gone before the process is. Once the block has ended well these signals
-    are ignored to the very end; after an error they end the process again. SIGHUP stays ignored under ``nohup``.
+    are ignored to the very end; after an error they end the process again. With ``on_hangup`` SIGHUP calls that and
+    ends nothing; without it SIGHUP stays ignored under ``nohup``.
     """
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    is_nohup = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    actions = dict.fromkeys(ENDING, stop.set)
+    if on_hangup is not None:
+        actions[signal.SIGHUP] = on_hangup
+    elif is_nohup:
+        del actions[signal.SIGHUP]
 
-    def told(_number: int, _frame: FrameType | None) -> None:
-        loop.call_soon_threadsafe(stop.set)
+    def take(number: int, _frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(actions[signal.Signals(number)])
 
-    ending = [one for one in ENDING if one != signal.SIGHUP or signal.getsignal(one) != signal.SIG_IGN]
-    _handle(ending, told)
+    _handle(actions, take)
     _handle(IGNORED, signal.SIG_IGN)
     try:
         yield stop
     except BaseException:
-        _handle(ending, signal.SIG_DFL)
+        _handle(actions, signal.SIG_DFL)
         raise
-    _handle(ending, signal.SIG_IGN)
+    _handle(actions, signal.SIG_IGN)
 
 
 async def until_stopped(work: Coroutine[Any, Any, T]) -> T | None:
@@ -66,8 +72,7 @@ def settle_memory() -> None:
 
 
 def _handle(
-    numbers: tuple[signal.Signals, ...] | list[signal.Signals],
-    action: Callable[[int, FrameType | None], object] | signal.Handlers,
+    numbers: Iterable[signal.Signals], action: Callable[[int, FrameType | None], object] | signal.Handlers
 ) -> None:
     for number in numbers:
         signal.signal(number, action)

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import socket
 from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
 
 import click
@@ -19,6 +20,9 @@ from gateway.drivers.telemetry import setup_logging
 from gateway.web.server import GRACE, running
 
 DEVELOPMENT = "DEVELOPMENT MODE: secrets may be literal, http and private targets are allowed, never serve money so"
+NO_RELOAD = (
+    "SIGHUP changes nothing: settings are read at the start, so restart the gateway for new ones (SIGTERM stops it)"
+)
 
 _log = logging.getLogger("gateway")
 
@@ -49,9 +53,11 @@ def serve(config: Path, with_simulators: bool, ports: Ports) -> None:
 async def _serve(loaded: Loaded, sockets: Mapping[str, socket.socket]) -> None:
     if loaded.settings.server.development:
         _log.warning(DEVELOPMENT)
+    version = {"version": metadata.version("tenant-payment-gateway")}
+    _log.info("starting", extra=version)
     for one in loaded.registry.plugins:
         _log.info("plugin loaded", extra={"plugin": one.name, "distribution": one.distribution, "version": one.version})
-    with stop_signal() as stop:
+    with stop_signal(on_hangup=lambda: _log.warning(NO_RELOAD)) as stop:
         # The outer stack ends last: operations that end while the gateway drains still reach the simulators.
         async with (
             contextlib.AsyncExitStack() as simulators,
@@ -63,4 +69,4 @@ async def _serve(loaded: Loaded, sockets: Mapping[str, socket.socket]) -> None:
             announce(sockets)
             await stop.wait()
             _log.info("stopping")
-        _log.info("stopped")
+        _log.info("stopped", extra=version)
