@@ -134,7 +134,7 @@ def _print(found: Explained) -> None:
         click.echo()
         print_table(("secret header", "holds"), ((one.header, one.credential or "none of ours") for one in found.tried))
     click.echo()
-    print_table(("check", "", ""), (_row(check) for check in (*found.proof.checks, *found.judgement)))
+    print_table(("check", "", "details"), (_row(check) for check in (*found.proof.checks, *found.judgement)))
     for form, text in found.proof.signed.items():
         click.echo(f"\nsigned ({form} form), the secret follows directly:\n{harmless(text)}")
     for note in found.proof.notes:

@@ -12,7 +12,7 @@ import click
 
 from gateway.cli.loading import config_option, json_option, load, reading, tenants_of
 from gateway.cli.operators import Operators, admin_url_option, ask, ask_all, operators
-from gateway.cli.output import as_line, print_json, print_pairs, print_table
+from gateway.cli.output import as_line, print_json, print_pairs, print_table, wide_option
 from gateway.cli.review import actor_option
 from gateway.core.views import rfc3339
 from gateway.drivers.settings import Settings
@@ -48,6 +48,7 @@ def _filters(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--verdict", type=click.Choice(VERDICTS), help="Only with this verdict.")
 @click.option("--payment-id", help="Only of this payment.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At most so many.")
+@wide_option
 @config_option
 @json_option
 def list_callbacks(
@@ -57,6 +58,7 @@ def list_callbacks(
     verdict: str | None,
     payment_id: str | None,
     limit: int,
+    wide: bool,
     config: Path,
     as_json: bool,
 ) -> None:
@@ -68,7 +70,7 @@ def list_callbacks(
     if as_json:
         print_json({"data": found})
         return
-    print_table(COLUMNS, ([getattr(one, column) for column in COLUMNS] for one in found))
+    print_table(COLUMNS, ([getattr(one, column) for column in COLUMNS] for one in found), wide=wide)
 
 
 @inbox.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 import click
 import msgspec
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+
+from gateway.cli.table import Table, lay_out
 
 PIPED_WIDTH = 240
-"""Columns when nobody looks: a file or another program must not get cut ids."""
+"""Columns of the demo's story when nobody looks."""
+
+wide_option = click.option("--wide", is_flag=True, help="Print every column in full, however narrow the window.")
 
 
 def console() -> Console:
@@ -43,9 +46,10 @@ def print_pairs(pairs: Mapping[str, object], *, indent: str = "") -> None:
         click.echo(f"{indent}{name:<{width}}  {'-' if value is None else harmless(str(value))}")
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table without frame. Cells are text, never markup."""
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
-    for row in rows:
-        table.add_row(*(Text("-" if cell is None else harmless(str(cell)), overflow="fold") for cell in row))
-    console().print(table)
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, wide: bool = False) -> None:
+    """Print a table that fits the window: see ``table.py``. ``wide``, and a pipe: all of it, a line for each row."""
+    texts = [["-" if cell is None else harmless(str(cell)) for cell in row] for row in rows]
+    is_bounded = sys.stdout.isatty() and not wide
+    width = shutil.get_terminal_size().columns if is_bounded else None
+    for line in lay_out(Table(columns, texts), width):
+        click.echo(line)

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from gateway.cli.loading import config_option, json_option, load, reading, tenants_of
-from gateway.cli.output import as_line, print_json, print_pairs, print_table
+from gateway.cli.output import as_line, print_json, print_pairs, print_table, wide_option
 from gateway.cli.review import review
 from gateway.cli.timeline import Line, merge
 from gateway.core.payment import State
@@ -18,6 +18,7 @@ from gateway.drivers.settings import Settings
 from gateway.drivers.store.queries import Listed, Loaded, PaymentFilter
 
 COLUMNS = ("id", "tenant", "account", "merchant_reference", "state", "amount", "currency", "created_at")
+TIMELINE = ("at", "kind", "what", "id", "details")
 
 
 @click.group()
@@ -33,10 +34,17 @@ payments.add_command(review)
 @click.option("--state", type=click.Choice([str(state) for state in State]), help="Only in this state.")
 @click.option("--merchant-reference", help="Only with this reference.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At most so many.")
+@wide_option
 @config_option
 @json_option
 def list_payments(
-    tenant: str | None, state: str | None, merchant_reference: str | None, limit: int, config: Path, as_json: bool
+    tenant: str | None,
+    state: str | None,
+    merchant_reference: str | None,
+    limit: int,
+    wide: bool,
+    config: Path,
+    as_json: bool,
 ) -> None:
     """List payments, newest first."""
     settings = load(config).settings
@@ -45,14 +53,15 @@ def list_payments(
     if as_json:
         print_json({"data": found})
         return
-    print_table(COLUMNS, ([getattr(one, column) for column in COLUMNS] for one in found))
+    print_table(COLUMNS, ([getattr(one, column) for column in COLUMNS] for one in found), wide=wide)
 
 
 @payments.command()
 @click.argument("payment_id", metavar="ID")
+@wide_option
 @config_option
 @json_option
-def show(payment_id: str, config: Path, as_json: bool) -> None:
+def show(payment_id: str, wide: bool, config: Path, as_json: bool) -> None:
     """Show one payment and its timeline."""
     found = asyncio.run(_story(load(config).settings, payment_id))
     if found is None:
@@ -63,7 +72,7 @@ def show(payment_id: str, config: Path, as_json: bool) -> None:
         return
     print_pairs({name: as_line(getattr(payment, name)) for name in payment.__struct_fields__})
     click.echo()
-    print_table(("at", "kind", "what", "id", "details"), (_row(line) for line in lines))
+    print_table(TIMELINE, (_row(line) for line in lines), wide=wide)
 
 
 async def _found(settings: Settings, tenants: Iterable[str], wanted: PaymentFilter) -> list[PaymentView]:

@@ -13,7 +13,7 @@ import msgspec
 
 from gateway.cli.loading import config_option, json_option
 from gateway.cli.operators import admin_url_option, ask, ask_all, operators
-from gateway.cli.output import print_json, print_pairs, print_table
+from gateway.cli.output import print_json, print_pairs, print_table, wide_option
 from gateway.core.views import PaymentView
 from gateway.web.admin import OpenOperationList, ResolveOperation, ResolveReview, ReviewList
 
@@ -67,13 +67,14 @@ def review() -> None:
 
 @review.command("list")
 @_listener_options
-def list_reviews(admin_url: str | None, config: Path, as_json: bool) -> None:
+@wide_option
+def list_reviews(wide: bool, admin_url: str | None, config: Path, as_json: bool) -> None:
     """List payments that a person must look at, newest first."""
     found = ask_all(operators(config, admin_url), "/admin/v1/reviews", wanted=ReviewList)
     if as_json:
         print_json({"data": found})
         return
-    print_table(REVIEW_COLUMNS, (_row(payment) for payment in found))
+    print_table(REVIEW_COLUMNS, (_row(payment) for payment in found), wide=wide)
 
 
 @review.command()
@@ -96,13 +97,14 @@ def resolve(
 
 @review.command()
 @_listener_options
-def operations(admin_url: str | None, config: Path, as_json: bool) -> None:
+@wide_option
+def operations(wide: bool, admin_url: str | None, config: Path, as_json: bool) -> None:
     """List operations without an outcome, oldest first."""
     found = ask_all(operators(config, admin_url), "/admin/v1/operations?status=unknown", wanted=OpenOperationList)
     if as_json:
         print_json({"data": found})
         return
-    print_table(OPERATION_COLUMNS, ([getattr(one, column) for column in OPERATION_COLUMNS] for one in found))
+    print_table(OPERATION_COLUMNS, ([getattr(one, column) for column in OPERATION_COLUMNS] for one in found), wide=wide)
 
 
 @review.command()
