@@ -31,14 +31,14 @@ FLOORS = {
 LAYERS: dict[int, tuple[str, ...]] = {
     0: (
         "core.errors core.secret core.encodings core.cards core.urls",
-        "core.credentials core.guides",
+        "core.credentials core.guides core.naming core.texts",
         "core.money core.wire core.strictjson core.signing core.ids core.expressions core.patterns core.masking"
         " core.card_data",
         "core.answers core.commands core.facts core.rules core.checks core.retry_after",
         "core.payment core.mapping core.requests core.outcome core.sources",
         "core.returned core.truth core.fitting core.verdicts core.documents core.validation",
         "core.draft core.views",
-        "core.settling core.succession core.restored",
+        "core.settling core.succession core.restored core.shape",
         "core.states",
         "core.judgement core.agenda core.refused",
     ),
@@ -62,6 +62,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
         "flows.inbox",
         "flows.operation",
         "flows.once flows.lookup flows.routing",
+        "flows.content",
         "flows.create",
         "flows.successor",
         "flows.change",

@@ -19,7 +19,8 @@ from gateway.core.cards import (
     split_number,
 )
 from gateway.core.encodings import decoded
-from gateway.core.errors import TenantError
+from gateway.core.errors import invalid
+from gateway.core.naming import below
 
 Test = Callable[[str], bool]
 
@@ -40,6 +41,8 @@ TESTS: dict[str, Test] = {
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 
+REFUSED = "seems to hold a card number: remove it, card data is never sent here"
+
 _ONLY_DIGITS = re.compile(r"(?:[\W_]*\d){4,15}[\W_]*")
 
 
@@ -55,7 +58,7 @@ def refuse_card_data(body: msgspec.Struct | None, idempotency_key: str = "") -> 
     """Refuse a request that holds a card number anywhere. Raises ``card_data_refused``, which names the members."""
     found = card_fields(body, idempotency_key)
     if found:
-        raise TenantError("card_data_refused", f"{', '.join(found)} seems to hold a card number")
+        raise invalid(*((field, REFUSED) for field in found), code="card_data_refused")
 
 
 def card_fields(body: msgspec.Struct | None, idempotency_key: str = "") -> list[str]:
@@ -99,8 +102,8 @@ def _texts(value: object, path: str) -> Iterator[_Text]:
         for name, member in value.items():
             if may_hold_card_number(name) and holds_card_number(decoded(name)):
                 yield _Text(f"{path} (a name)", name)
-            elif _matters(member):
-                yield _Text(f"{path}.{name}", member)
+            elif member is not None and _matters(member):
+                yield _Text(below(path, name), member)
     elif isinstance(value, list):
         for number, member in enumerate(value):
             yield from _texts(member, f"{path}[{number}]")

@@ -15,13 +15,18 @@ from msgspec import Meta
 
 from gateway.core.money import Amount, Money
 
+MUST = "must"
+"""Key of ``Meta(extra=…)``: the sentence for a value of the right kind whose form is wrong."""
+
+WHOLE_QUANTITY = "must be a whole number: for part of a unit write 1 and fold the part into price and name"
+
 Text = Annotated[str, Meta(max_length=255)]
 NonEmpty = Annotated[str, Meta(min_length=1, max_length=255)]
 Email = Annotated[str, Meta(max_length=255, extra_json_schema={"format": "email"})]
 Url = Annotated[str, Meta(min_length=1, max_length=2048, extra_json_schema={"format": "uri"})]
 Mode = Literal["link", "redirect"]
 Contact = Literal["email", "phone"]
-Quantity = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+Quantity = Annotated[int, Meta(ge=1, le=1_000_000_000, extra={MUST: WHOLE_QUANTITY})]
 
 
 class Customer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

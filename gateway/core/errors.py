@@ -16,11 +16,17 @@ Nothing here may be imported from a higher floor.
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
+
+MOST_NAMED = 50
+"""Members that one error names."""
+
+_STEP = re.compile(r"[.\[]")
 
 
 class GatewayError(Exception):
@@ -37,10 +43,14 @@ class FieldError(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """What one error code means to a tenant: HTTP status and a title that never changes."""
+    """What one error code means to a tenant: HTTP status and a title.
+
+    ``field``: the member that an error with this code is about, where it names none itself; every 422 has one.
+    """
 
     status: int
     title: str
+    field: str | None = None
 
 
 PROBLEMS: dict[str, Problem] = {
@@ -48,10 +58,10 @@ PROBLEMS: dict[str, Problem] = {
     "idempotency_key_required": Problem(400, "This request needs an Idempotency-Key header"),
     "invalid_idempotency_key": Problem(400, "The Idempotency-Key is not 8 to 128 of A-Z a-z 0-9 _ -"),
     "unauthorized": Problem(401, "The bearer key is missing, unknown or expired"),
-    "not_found": Problem(404, "There is nothing here under this tenant"),
+    "not_found": Problem(404, "There is no such route, or no such thing under this tenant"),
     "method_not_allowed": Problem(405, "This path exists, but not with this method"),
     "request_timeout": Problem(408, "The body did not arrive completely and in time; nothing was done"),
-    "request_in_progress": Problem(409, "The same request is still running"),
+    "request_in_progress": Problem(409, "The first request under this key has no answer yet"),
     "duplicate_reference": Problem(409, "A live payment already has this merchant_reference"),
     "operation_outcome_pending": Problem(409, "An earlier operation of this payment has no outcome yet"),
     "invalid_state": Problem(409, "The present state does not allow this"),
@@ -59,15 +69,15 @@ PROBLEMS: dict[str, Problem] = {
     "under_review": Problem(409, "A person must look at this payment first"),
     "body_too_large": Problem(413, "The body is larger than 64 KiB"),
     "unsupported_media_type": Problem(415, "The body must be application/json"),
-    "validation_failed": Problem(422, "The request has members that cannot be used"),
-    "idempotency_key_reused": Problem(422, "The Idempotency-Key was used for another request"),
-    "unsupported_by_provider": Problem(422, "The provider of this payment cannot do this"),
-    "unknown_account": Problem(422, "The tenant has no such account"),
-    "no_route": Problem(422, "No account was named and none can be chosen"),
-    "amount_too_large": Problem(422, "The amount is more than is left"),
-    "currency_not_supported": Problem(422, "The currency is not supported here"),
-    "deposit_method_not_found": Problem(422, "The tenant has no such deposit method"),
-    "card_data_refused": Problem(422, "The request seems to hold a card number"),
+    "validation_failed": Problem(422, "The request has members that cannot be used", "$"),
+    "idempotency_key_reused": Problem(422, "The Idempotency-Key was used for another request", "Idempotency-Key"),
+    "unsupported_by_provider": Problem(422, "The provider of this payment cannot do this", "$"),
+    "unknown_account": Problem(422, "The tenant has no such account", "$.account"),
+    "no_route": Problem(422, "No account was named and none can be chosen", "$.account"),
+    "amount_too_large": Problem(422, "The amount is more than is left", "$.amount"),
+    "currency_not_supported": Problem(422, "The currency is not supported here", "$.currency"),
+    "deposit_method_not_found": Problem(422, "The tenant has no such deposit method", "$.deposit_method"),
+    "card_data_refused": Problem(422, "The request seems to hold a card number", "$"),
     "rate_limited": Problem(429, "Too many requests"),
     "internal_error": Problem(500, "A fault of the gateway; the operators have been told"),
     "provider_error": Problem(502, "The provider did not answer a question that comes first; nothing was stored"),
@@ -84,16 +94,56 @@ class TenantError(GatewayError):
 
     def __init__(self, code: str, detail: str, *, errors: Sequence[FieldError] = (), **extra: Any) -> None:
         super().__init__(detail)
+        field = PROBLEMS[code].field
         self.code = code
         self.detail = detail
-        self.errors = tuple(errors)
+        self.errors = tuple(errors) or ((FieldError(field=field, message=detail),) if field is not None else ())
         self.extra = extra
 
 
-def invalid(*errors: tuple[str, str]) -> TenantError:
-    """Make a ``validation_failed`` from (field, message) pairs."""
-    found = tuple(FieldError(field=field, message=message) for field, message in errors)
-    return TenantError("validation_failed", "; ".join(f"{e.field}: {e.message}" for e in found), errors=found)
+def invalid(*problems: tuple[str, str], code: str = "validation_failed") -> TenantError:
+    """Make an error that names members of a request, from (field, message) pairs. Of very many only the first."""
+    found = [FieldError(field=field, message=message) for field, message in problems[:MOST_NAMED]]
+    if len(problems) > MOST_NAMED:
+        found.append(FieldError(field="$", message=f"and {len(problems) - MOST_NAMED} more problems"))
+    return TenantError(code, "; ".join(f"{e.field}: {e.message}" for e in found), errors=found)
+
+
+def together(*refusals: TenantError) -> TenantError:
+    """Make one error of several: their common code, else ``validation_failed``. Of each member the first is said.
+
+    An earlier problem of a part of a member, or of what holds it, makes a later one doubtful: that is left out.
+    """
+    first, *others = refusals
+    if not others:
+        return first
+    problems: list[tuple[str, str]] = []
+    said: set[str] = set()
+    around: set[str] = set()
+    codes: set[str] = set()
+    for refusal in refusals:
+        new = [one for one in refusal.errors if one.field not in around and said.isdisjoint(_steps(one.field))]
+        problems += [(one.field, one.message) for one in new]
+        codes.update(refusal.code for _ in new)
+        said.update(one.field for one in new)
+        around.update(*(_steps(one.field) for one in new))
+    return invalid(*problems, code=codes.pop() if len(codes) == 1 else "validation_failed")
+
+
+def refusals_of(*judgements: Callable[[], object]) -> list[TenantError]:
+    """What some judgements refuse, each asked whatever the others say."""
+    found = []
+    for judge in judgements:
+        try:
+            judge()
+        except TenantError as refusal:
+            found.append(refusal)
+    return found
+
+
+def _steps(path: str) -> list[str]:
+    """A path and those of what holds it, without the whole: ``$.order.items[0]``, ``$.order.items``, ``$.order``."""
+    return [path, *(path[: step.start()] for step in _STEP.finditer(path) if step.start() > 1)]
 
 
 class Unavailable(GatewayError):

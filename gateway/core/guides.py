@@ -166,14 +166,14 @@ GUIDES: dict[str, Guide] = {
     "unknown_account": Guide(
         "The tenant has no such account, or it takes no new payments.",
         "Name one of the accounts that the detail lists, or none where the gateway is to choose.",
-        _of_field("$.account", 'there is no account "sepa"; there are creditkey-main, psp-main'),
+        _of_field("$.account", 'there is no account "sepa"; known are creditkey-main, psp-main'),
     ),
     "no_route": Guide(
         "No account was named, and the tenant's routing rules choose none; or a rule took too many steps.",
         "Name an account or a `deposit_method`.",
         _of_field(
             "$.account",
-            "name an account (creditkey-main, psp-main) or a deposit_method (bank): no routing rule chooses one",
+            "no routing rule fits: name an account (creditkey-main, psp-main) or a deposit_method (bank)",
         ),
     ),
     "amount_too_large": Guide(
@@ -184,12 +184,12 @@ GUIDES: dict[str, Guide] = {
     "currency_not_supported": Guide(
         "The currency is unknown, or the account or deposit method does not take it.",
         "Use one of the currencies that the detail lists, or another account or deposit method.",
-        _of_field("$.currency", 'account "creditkey-main" takes USD only, not EUR'),
+        _of_field("$.currency", 'account "creditkey-main" does not take EUR; it takes USD only'),
     ),
     "deposit_method_not_found": Guide(
         "The tenant has no such deposit method.",
         "Use one that the detail lists; `GET /v1/deposit-methods` shows them with their labels.",
-        _of_field("$.deposit_method", 'there is no deposit method "sepa"; there are bank'),
+        _of_field("$.deposit_method", 'there is no deposit method "sepa"; known are bank'),
     ),
     "card_data_refused": Guide(
         "A text of the body, or the `Idempotency-Key`, seems to hold a card number. Nothing of it was stored.",

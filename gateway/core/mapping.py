@@ -17,7 +17,9 @@ from msgspec.structs import replace
 
 from gateway.core.commands import CreatePayment
 from gateway.core.expressions import Expression, TooManySteps, compile_expression
+from gateway.core.naming import below, unknown
 from gateway.core.patterns import compile_pattern
+from gateway.core.texts import is_blank, trimmed
 
 WIRE_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 
@@ -140,8 +142,8 @@ def fill(fields: FieldMap, command: CreatePayment) -> list[Member]:
     Fields the plugin fills itself (no source) are not in the result. Raises ``FieldProblem`` with every problem.
     """
     problems: list[tuple[str, str]] = []
-    known = {field.name for field in fields.asked()}
-    problems += [(f"$.fields.{name}", "is not a field of this account") for name in command.fields if name not in known]
+    known = [field.name for field in fields.asked()]
+    problems += [(below("$.fields", name), _foreign(name, known)) for name in command.fields if name not in known]
     members: list[Member] = []
     for field in sorted(fields.fields, key=_own_last):
         if field.origin is Origin.PROVIDER:
@@ -162,6 +164,10 @@ def fill(fields: FieldMap, command: CreatePayment) -> list[Member]:
     return members
 
 
+def _foreign(name: str, known: Sequence[str]) -> str:
+    return unknown(name, known, "is not a field of this account")
+
+
 def _own_last(field: Field) -> bool:
     return field.origin is Origin.PAYMENT
 
@@ -171,14 +177,14 @@ def _value_of(field: Field, command: CreatePayment) -> str:
         case Origin.CONSTANT:
             return field.value or ""
         case Origin.CUSTOMER:
-            return command.fields.get(field.name, "").strip()
+            return trimmed(command.fields.get(field.name, ""))
         case Origin.COMPUTED if field.computed is not None:
             return _computed(field.computed, command)
         case _:
             found: object = command
             for step in field.source.split("."):
                 found = getattr(found, step, None)
-            return "" if found is None else str(found)
+            return "" if found is None or is_blank(str(found)) else str(found)
 
 
 def _computed(expression: Expression, command: CreatePayment) -> str:

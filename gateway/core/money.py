@@ -15,7 +15,7 @@ import iso4217
 import msgspec
 
 MAX_DIGITS = 15
-"""Significant digits an amount may have: JavaScript, Python and PHP agree on these as numbers."""
+"""Digits an amount may be written with: JavaScript, Python and PHP agree on these as numbers."""
 
 _PRECISION = 28
 """Digits that decimal arithmetic keeps; an amount that needs more could be rounded."""

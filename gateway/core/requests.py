@@ -7,12 +7,15 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from gateway.core.commands import Checkout, Customer, Order, Url
+from gateway.core.commands import MUST, Checkout, Customer, Order, Url
 from gateway.core.money import Amount
 
+IN_ASCII = "must be printable ASCII: letters, digits, blanks and signs such as - _ /, in one line"
+IN_UPPER_CASE = "must be a currency code in upper case, such as USD"
+
 # "$" would let a line break stand at the end; the document says "$", which has no such meaning in JSON Schema.
-Reference = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[ -~]+\Z")]
-CurrencyCode = Annotated[str, Meta(min_length=2, max_length=12, pattern=r"^[A-Z0-9]+\Z")]
+Reference = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[ -~]+\Z", extra={MUST: IN_ASCII})]
+CurrencyCode = Annotated[str, Meta(min_length=2, max_length=12, pattern=r"^[A-Z0-9]+\Z", extra={MUST: IN_UPPER_CASE})]
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
 MerchantStatus = Annotated[
     Annotated[str, Meta(max_length=64)] | None, Meta(description="The tenant's own word, passed on to the provider.")

@@ -1,6 +1,7 @@
 """Rules about a request's own content, whatever the provider: amounts, charges, origins.
 
-Each function returns (field, message) pairs; an empty list means nothing is wrong.
+Each function returns (field, message) pairs; an empty list means nothing is wrong. A mandatory member that is None
+could not be read: that is known already, and what depends on it is not judged.
 """
 
 from __future__ import annotations
@@ -18,28 +19,36 @@ MOST_ORIGINS = 20
 """Registered origins that an error lists."""
 
 
-def amount_problems(field: str, amount: Decimal, digits: int) -> Problems:
-    """An amount to be paid: more than zero, at most 15 digits, no more decimals than its currency."""
-    try:
-        exact = as_written(amount, digits)
-    except ValueError as problem:
-        return [(field, str(problem))]
-    if exact <= 0:
-        return [(field, "must be more than zero")]
-    if len(exact.as_tuple().digits) > MAX_DIGITS:
-        return [(field, f"has more than {MAX_DIGITS} digits")]
-    return []
+def amount_problems(field: str, amount: Decimal | None, digits: int | None) -> Problems:
+    """An amount to be paid: more than zero, no more decimals than its currency; without one, any number."""
+    if amount is None:
+        return []
+    problem = _misfit(amount, digits)
+    if problem is not None:
+        return [(field, problem)]
+    return [(field, "must be more than zero")] if amount <= 0 else []
 
 
-def order_problems(order: Order | None, digits: int, amount: Decimal | None) -> Problems:
+def total_problems(field: str, amount: Decimal | None, digits: int | None) -> Problems:
+    """The amount of a payment, which besides is written with at most 15 digits; zeros at its beginning do not count.
+
+    What is captured or refunded later is shown with all decimals of the currency, so it may be longer.
+    """
+    problems = amount_problems(field, amount, digits)
+    is_long = not problems and amount is not None and len(amount.as_tuple().digits) > MAX_DIGITS
+    return [(field, f"has more than {MAX_DIGITS} digits")] if is_long else problems
+
+
+def order_problems(order: Order | None, digits: int | None, amount: Decimal | None) -> Problems:
     """The amounts inside an order, and that its charges add up to ``amount`` (where one is given)."""
     if order is None:
         return []
     problems: Problems = []
     for field, part in _amounts_of(order):
-        problems += [(field, message) for message in _part_problems(part, digits)]
+        problem = _misfit(part, digits) or ("must not be negative" if part.is_signed() else None)
+        problems += [(field, problem)] if problem is not None else []
     charges = order.charges
-    if charges is None or problems:
+    if charges is None or problems or None in (charges.total, charges.grand_total):
         return problems
     zero = Decimal(0)
     total = charges.total + (charges.shipping or zero) + (charges.tax or zero) - (charges.discount_amount or zero)
@@ -70,17 +79,20 @@ def _registered(origins: Collection[str]) -> str:
     return "registered origins: " + ", ".join(shown) + (f" and {more} more" if more else "")
 
 
-def _part_problems(amount: Decimal, digits: int) -> list[str]:
+def _misfit(amount: Decimal, digits: int | None) -> str | None:
+    """Why an amount is not one of a currency with so many decimals; None where it is, or where they are not known."""
     try:
-        exact = as_written(amount, digits)
+        if digits is not None:
+            as_written(amount, digits)
     except ValueError as problem:
-        return [str(problem)]
-    return ["must not be negative"] if exact < 0 else []
+        return str(problem)
+    return None
 
 
 def _amounts_of(order: Order) -> Iterator[tuple[str, Decimal]]:
     for number, item in enumerate(order.items or ()):
-        yield f"$.order.items[{number}].price", item.price
+        if item is not None and item.price is not None:
+            yield f"$.order.items[{number}].price", item.price
     if order.charges is not None:
         for name in order.charges.__struct_fields__:
             value = getattr(order.charges, name)

@@ -5,7 +5,6 @@ A plugin is a module behind an entry point of the group ``gateway.providers``; t
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -18,6 +17,7 @@ import pluggy
 
 from gateway import hookspecs
 from gateway.core.errors import SettingsError
+from gateway.core.naming import nearest
 from gateway.core.payment import Payment, PaymentEvent
 from gateway.drivers.declared import mistakes_of, simulator_mistake
 from gateway.drivers.installed import chosen, clashes, installed, origin_of
@@ -154,8 +154,8 @@ def _wrong_hooks(hooks: pluggy.PluginManager, plugin: object) -> list[str]:
 
 
 def _meant(hook: str) -> str:
-    close = difflib.get_close_matches(hook, _HOOKS, n=1)
-    return f', did you mean "{close[0]}"' if close else ""
+    meant = nearest(hook, _HOOKS)
+    return f', did you mean "{meant}"' if meant else ""
 
 
 def _offers(hook: pluggy.HookCaller, problems: list[str]) -> Iterator[tuple[str, list[Any]]]:

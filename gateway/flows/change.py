@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from decimal import Decimal
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -21,12 +22,12 @@ from gateway.core.commands import (
     RefundPayment,
     UpdatePayment,
 )
-from gateway.core.errors import ProviderError, TenantError, invalid
+from gateway.core.errors import ProviderError, TenantError, invalid, refusals_of
 from gateway.core.money import quantized
 from gateway.core.payment import Alert, AlertCode, Operation, Payment, State
 from gateway.core.requests import CaptureBody, RefundBody, UpdateBody
 from gateway.core.states import PAST_GRACE, row_of
-from gateway.core.validation import amount_problems, order_problems
+from gateway.core.validation import Problems, amount_problems, order_problems, total_problems
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store.queries import Listed, Loaded
 from gateway.flows import lookup, restored, successor
@@ -34,6 +35,8 @@ from gateway.flows.context import Gateway
 from gateway.flows.once import Answer, Claim, once
 from gateway.flows.operation import Intent, intend, members_of, new_operation
 from gateway.flows.succession import ENDED
+
+Body = CaptureBody | UpdateBody | RefundBody
 
 AUTHORIZED = frozenset({State.AUTHORIZED})
 UPDATABLE = frozenset({State.AWAITING_CUSTOMER, State.AUTHORIZED})
@@ -51,12 +54,13 @@ async def capture(gw: Gateway, claim: Claim, payment_id: str, body: CaptureBody)
         if payment.capture_by is not None and gw.clock.now() >= payment.capture_by and can_look(entry):
             payment, entry = await read_first(gw, claim.tenant, payment_id, CapturePayment)
             must_be(payment, AUTHORIZED, "captured")
+        check_content(payment, body)
         amount = amount_of(payment, body.amount, payment.money.amount)
         if amount > payment.money.amount:
-            raise TenantError("amount_too_large", f"at most {payment.money.text()} can be captured")
-        check_order(payment, body.order, amount)
+            raise too_large(payment, payment.money.amount, "captured")
         if amount < payment.money.amount and not entry.rules.partial_capture:
-            raise TenantError("unsupported_by_provider", f"{payment.provider} captures the whole amount only")
+            whole = f"{payment.provider} captures the whole amount only: leave it out, or send {payment.money.text()}"
+            raise invalid(("$.amount", whole), code="unsupported_by_provider")
         order = merged(payment.order, body.order)
         if order.charges is not None and order.charges.grand_total != amount:
             order = replace(order, charges=None)  # charges of the whole order would contradict a part of it
@@ -92,10 +96,11 @@ async def refund(gw: Gateway, claim: Claim, payment_id: str, body: RefundBody) -
         must_be(payment, REFUNDABLE, "refunded")
         if can_look(entry):
             payment, entry = await read_first(gw, claim.tenant, payment_id, RefundPayment)
+        check_content(payment, body)
         left = payment.captured - payment.refunded
         amount = amount_of(payment, body.amount, left)
         if left <= 0 or amount > left:
-            raise TenantError("amount_too_large", f"at most {left:f} can be refunded")
+            raise too_large(payment, left, "refunded")
         operation = replace(begin(gw, claim, payment, Kind.REFUND, amount), reason=body.reason)
         return await intend(
             gw, entry, payment, RefundPayment(**members_of(payment, operation), reason=body.reason), operation
@@ -113,9 +118,8 @@ async def update(gw: Gateway, claim: Claim, payment_id: str, body: UpdateBody) -
         payment, entry = await ready(gw, claim.tenant, payment_id, UpdatePayment)
         must_be(payment, UPDATABLE, "updated")
         not_replaced(payment)
+        check_content(payment, body)
         amount = amount_of(payment, body.amount, payment.money.amount)
-        check_order(payment, body.order, amount)
-        check_charges_given(payment, body, amount)
         order = merged(payment.order, body.order)
         limit = entry.rules.max_increase
         if limit is not None and amount - payment.accepted_amount > limit.amount:
@@ -215,22 +219,35 @@ async def not_a_living_successor(gw: Gateway, payment: Payment) -> None:
 
 def amount_of(payment: Payment, given: Decimal | None, absent: Decimal) -> Decimal:
     """The amount a command names, with the currency's digits; ``absent`` where it names none."""
-    if given is None:
-        return absent
-    problems = amount_problems("$.amount", given, payment.money.digits)
-    if problems:
-        raise invalid(*problems)
-    return quantized(Decimal(given), payment.money.digits)
+    return absent if given is None else quantized(Decimal(given), payment.money.digits)
 
 
-def check_order(payment: Payment, order: Order | None, amount: Decimal) -> None:
-    """The order of a command: amounts, charges that come to ``amount``, the same billing address."""
-    problems = order_problems(order, payment.money.digits, amount)
-    billing = order.billing_address if order is not None else None
-    if billing is not None and billing != payment.order.billing_address:
-        problems.append(("$.order.billing_address", "cannot change"))
+def check_content(payment: Payment, body: Body) -> None:
+    """Check what a command says against its payment: amounts, charges, addresses. Raises ``validation_failed``."""
+    digits, order = payment.money.digits, getattr(body, "order", None)
+    total = payment.money.amount if body.amount is None else body.amount
+    if isinstance(body, UpdateBody):
+        problems = total_problems("$.amount", body.amount, digits)
+        problems += charges_problems(payment, order, total)
+    else:
+        problems = amount_problems("$.amount", body.amount, digits)
+    problems += order_problems(order, digits, total)
+    if order is not None and order.billing_address not in (None, payment.order.billing_address):
+        problems.append(("$.order.billing_address", "cannot change: leave it out"))
     if problems:
         raise invalid(*problems)
+
+
+def content_refusals(body: Body) -> list[TenantError]:
+    """What is wrong with the content of a command whatever its payment is; members that are None are not judged."""
+    problems = amount_problems("$.amount", body.amount, None)
+    problems += order_problems(getattr(body, "order", None), None, body.amount)
+    return [*refusals_of(partial(refuse_card_data, body)), *([invalid(*problems)] if problems else [])]
+
+
+def too_large(payment: Payment, most: Decimal, done: str) -> TenantError:
+    """More than is left to capture or refund."""
+    return TenantError("amount_too_large", f"at most {most:f} {payment.money.currency} can be {done}")
 
 
 def check_update(body: UpdateBody) -> None:
@@ -239,11 +256,12 @@ def check_update(body: UpdateBody) -> None:
         raise invalid(("$", "needs at least one of amount, order, merchant_status, allow_new_checkout"))
 
 
-def check_charges_given(payment: Payment, body: UpdateBody, amount: Decimal) -> None:
+def charges_problems(payment: Payment, order: Order | None, total: Decimal) -> Problems:
     """Where the payment has charges, a new amount needs new charges that come to it."""
-    charges = body.order.charges if body.order is not None else None
-    if payment.order.charges is not None and charges is None and amount != payment.money.amount:
-        raise invalid(("$.order.charges", "is required with a new amount"))
+    is_given = order is not None and order.charges is not None
+    if payment.order.charges is None or is_given or total == payment.money.amount:
+        return []
+    return [("$.order.charges", f"is required with a new amount: charges whose grand_total is {total:f}")]
 
 
 def over_limit(entry: AccountEntry, payment: Payment) -> TenantError:

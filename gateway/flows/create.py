@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from msgspec.structs import replace
 
-from gateway.core.card_data import refuse_card_data
 from gateway.core.commands import Checkout, CreatePayment, Customer, FetchPayment, Kind, Order, Urls
-from gateway.core.errors import Conflict, TenantError, invalid
+from gateway.core.errors import Conflict, TenantError
 from gateway.core.facts import Cause
 from gateway.core.ids import uuid_of
-from gateway.core.money import Money, currency_digits
+from gateway.core.money import Money
 from gateway.core.payment import Operation, Payment, PaymentEvent, State, Status
 from gateway.core.requests import CreateBody
 from gateway.core.signing import make_token
-from gateway.core.validation import amount_problems, order_problems, url_problems
 from gateway.drivers.settings import AccountEntry, Tenant
 from gateway.drivers.store import agenda, statements
 from gateway.drivers.store.statements import Statement
-from gateway.flows import lookup, restored, routing
+from gateway.flows import lookup, restored
+from gateway.flows.content import judge_create
 from gateway.flows.context import Gateway
 from gateway.flows.once import Answer, Claim, once
 from gateway.flows.operation import Intent, build, grace_began, new_operation, on_account
 from gateway.flows.record import next_look_at, tell, told
 from gateway.flows.room import require_disk
+
+HOW_TO_GO_ON = "go on with it, cancel it, or choose another merchant_reference"
 
 
 async def create(gw: Gateway, tenant: Tenant, claim: Claim, body: CreateBody) -> Answer:
@@ -48,29 +47,8 @@ async def create(gw: Gateway, tenant: Tenant, claim: Claim, body: CreateBody) ->
     except Conflict:
         route, _ = judge_create(gw, tenant, body, claim.idempotency_key)
         holder = await gw.store.holder(tenant.id, route.entry.name, body.merchant_reference)
-        raise TenantError(
-            "duplicate_reference", "a live payment already has this merchant_reference", payment_id=holder
-        ) from None
-
-
-def judge_create(gw: Gateway, tenant: Tenant, body: CreateBody, idempotency_key: str) -> tuple[routing.Route, Money]:
-    """Check everything a create says that does not need the store; all wrong members of a kind at once."""
-    digits = currency_digits(body.currency, gw.settings.currencies)
-    if digits is None:
-        raise TenantError("currency_not_supported", f"{body.currency} is no currency known here")
-    refuse_card_data(body, idempotency_key)
-    problems = [
-        *amount_problems("$.amount", body.amount, digits),
-        *order_problems(body.order, digits, body.amount),
-        *url_problems("$.return_url", body.return_url, tenant.return_origins),
-        *url_problems("$.cancel_url", body.cancel_url, tenant.return_origins),
-    ]
-    if problems:
-        raise invalid(*problems)
-    money = Money.of(Decimal(body.amount), body.currency, digits)
-    route = routing.choose(tenant, body)
-    routing.check_limits(tenant, route.entry, body, money)
-    return route, money
+        detail = f"payment {holder or ''} has this merchant_reference and is still alive: {HOW_TO_GO_ON}"
+        raise TenantError("duplicate_reference", detail, payment_id=holder) from None
 
 
 def new_payment(gw: Gateway, entry: AccountEntry, body: CreateBody, money: Money) -> Payment:

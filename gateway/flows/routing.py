@@ -3,13 +3,13 @@ say, else its only one."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
 
-from gateway.core.errors import TenantError, invalid
+from gateway.core.errors import FieldError, TenantError, invalid
 from gateway.core.expressions import Expression, TooManySteps
-from gateway.core.money import Money
 from gateway.core.requests import CreateBody
 from gateway.drivers.settings import AccountEntry, DepositMethod, RoutingRule, Tenant
 
@@ -25,37 +25,51 @@ def choose(tenant: Tenant, body: CreateBody) -> Route:
     """Choose the account of a new payment. Raises ``TenantError`` that says which member is wrong.
 
     Only a routing rule has a fallback; it holds the accounts that take new payments of this currency. Where the
-    rule's own account is retired, the first of them stands in for it.
+    rule's own account is retired, the first of them takes its place.
     """
     method = _method(tenant, body)
     if method is not None and body.account not in (None, method.account):
-        raise invalid(("$.account", f'is not the account of deposit method "{method.name}"'))
+        raise invalid(("$.account", f'is not the account of deposit method "{method.name}": leave one of them out'))
     named = body.account or (method.account if method is not None else None)
     rule = RoutingRule(account=named) if named is not None else _rule(tenant, body)
     entry = tenant.accounts.get(rule.account)
     if entry is None:
-        raise TenantError("unknown_account", f'there is no account "{rule.account}"')
+        known = _open_accounts(tenant)
+        raise TenantError("unknown_account", f'there is no account "{rule.account}"; known are {known}')
     able = [tenant.accounts[name] for name in rule.fallback if _takes(tenant.accounts[name], body.currency)]
     chain = (entry, *able) if entry.accepts_new else tuple(able)
     if not chain:
-        raise TenantError("unknown_account", f'account "{entry.name}" does not accept new payments')
+        others = f"these do: {_open_accounts(tenant)}"
+        detail = f'account "{entry.name}" does not accept new payments; {others}'
+        by_method = method is not None and body.account is None
+        culprit = FieldError(field="$.deposit_method" if by_method else "$.account", message=detail)
+        raise TenantError("unknown_account", detail, errors=[culprit])
     return Route(entry=chain[0], fallback=chain[1:])
 
 
-def check_limits(tenant: Tenant, entry: AccountEntry, body: CreateBody, money: Money) -> None:
-    """Check currency and amount against the account's rules and the deposit method. Raises ``TenantError``."""
-    allowed = entry.rules.currencies
-    if allowed is not None and money.currency not in allowed:
-        raise TenantError("currency_not_supported", f'account "{entry.name}" takes {", ".join(sorted(allowed))} only')
+def check_limits(tenant: Tenant, entry: AccountEntry, body: CreateBody) -> None:
+    """Check currency and amount against the account's rules and the deposit method. Raises ``TenantError``.
+
+    A currency or amount that is None could not be read, and is not judged.
+    """
     method = _method(tenant, body)
-    if method is None:
+    takers: list[tuple[str, Collection[str] | None]] = [(f'account "{entry.name}"', entry.rules.currencies)]
+    takers += [(f'deposit method "{method.name}"', method.currencies)] if method is not None else []
+    for taker, allowed in takers:
+        if allowed is not None and body.currency is not None and body.currency not in allowed:
+            only = ", ".join(sorted(allowed))
+            raise TenantError("currency_not_supported", f"{taker} does not take {body.currency}; it takes {only} only")
+    if method is None or body.amount is None:
         return
-    if method.currencies is not None and money.currency not in method.currencies:
-        raise TenantError("currency_not_supported", f'deposit method "{method.name}" does not take {money.currency}')
-    if method.min is not None and money.amount < method.min:
+    if method.min is not None and body.amount < method.min:
         raise invalid(("$.amount", f'deposit method "{method.name}" takes at least {method.min}'))
-    if method.max is not None and money.amount > method.max:
+    if method.max is not None and body.amount > method.max:
         raise invalid(("$.amount", f'deposit method "{method.name}" takes at most {method.max}'))
+
+
+def _open_accounts(tenant: Tenant) -> str:
+    """The accounts that take new payments, as a sentence lists them."""
+    return ", ".join(entry.name for entry in tenant.accounts.values() if entry.accepts_new) or "none"
 
 
 def _method(tenant: Tenant, body: CreateBody) -> DepositMethod | None:
@@ -63,7 +77,9 @@ def _method(tenant: Tenant, body: CreateBody) -> DepositMethod | None:
         return None
     method = tenant.deposit_methods.get(body.deposit_method)
     if method is None:
-        raise TenantError("deposit_method_not_found", f'there is no deposit method "{body.deposit_method}"')
+        known = ", ".join(tenant.deposit_methods) or "none"
+        detail = f'there is no deposit method "{body.deposit_method}"; known are {known}'
+        raise TenantError("deposit_method_not_found", detail)
     return method
 
 
@@ -80,7 +96,8 @@ def _rule(tenant: Tenant, body: CreateBody) -> RoutingRule:
         except TooManySteps as stopped:
             raise TenantError("no_route", f"routing rule [{number}]: when {stopped}") from None
     if len(tenant.accounts) != 1:
-        raise TenantError("no_route", "name an account or a deposit_method")
+        methods = f" or a deposit_method ({', '.join(tenant.deposit_methods)})" if tenant.deposit_methods else ""
+        raise TenantError("no_route", f"no routing rule fits: name an account ({_open_accounts(tenant)}){methods}")
     return RoutingRule(account=next(iter(tenant.accounts)))
 
 

@@ -11,6 +11,7 @@ from gateway.core.credentials import holds_credential
 from gateway.core.encodings import decoded
 from gateway.core.errors import invalid
 from gateway.core.masking import Mask
+from gateway.core.naming import below
 from gateway.flows.masks import Masks
 
 
@@ -51,9 +52,9 @@ def _place(value: Any, path: str, holds: Callable[[str], bool]) -> str | None:
     if isinstance(value, dict):
         if any(map(holds, value)):
             return path
-        inner = ((f"{path}.{name}", member) for name, member in value.items())
+        inner = ((below(path, name), member) for name, member in value.items())
     elif isinstance(value, list):
-        inner = ((f"{path}[{number}]", member) for number, member in enumerate(value))
+        inner = ((below(path, number), member) for number, member in enumerate(value))
     else:
         return None
     return next((found for place, member in inner if (found := _place(member, place, holds)) is not None), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import partial
 from operator import attrgetter
 from typing import Annotated, Any, TypeVar
 
@@ -11,7 +12,7 @@ import msgspec
 from aiohttp import web
 
 from gateway.core.card_data import refuse_card_data
-from gateway.core.errors import TenantError, invalid
+from gateway.core.errors import TenantError, invalid, refusals_of
 from gateway.drivers.store.reading import Section
 from gateway.flows.context import log
 from gateway.web.bearer import refuse_expired, sent_key_hash
@@ -78,7 +79,8 @@ def _audited(request: web.Request) -> dict[str, str]:
 async def body_of(request: web.Request, wanted: type[T]) -> T:
     """The body as one of our types, without card numbers. Raises the problem that fits."""
     gw = request.app[GATEWAY]
-    body = read_as(await read_json(request, [gw.masks.of(tenant) for tenant in gw.settings.tenants]), wanted)
+    read = await read_json(request, [gw.masks.of(tenant) for tenant in gw.settings.tenants])
+    body = read_as(read, wanted, lambda body: refusals_of(partial(refuse_card_data, body)))
     refuse_card_data(body)
     return body
 

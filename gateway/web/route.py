@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from aiohttp import web
 
-from gateway.core import strictjson
+from gateway.core import shape, strictjson
 from gateway.core.cards import without_card_numbers
 from gateway.core.documents import amount_hook
-from gateway.core.errors import TenantError, invalid
+from gateway.core.errors import TenantError, invalid, together
 from gateway.core.masking import Mask
+from gateway.core.texts import may_be_odd
 from gateway.core.views import to_json
 from gateway.drivers.settings import Tenant
 from gateway.drivers.store.reading import Section
@@ -41,13 +43,24 @@ JSON = "application/json"
 TOO_SLOW = "the body did not arrive in time"
 
 _KEY = re.compile(r'"?([A-Za-z0-9_-]{8,128})"?')
-_PLACE = re.compile(r"^(?P<what>.*?)(?: - at (?P<key>`key` in )?`(?P<path>\$[^`]*)`)?$", re.DOTALL)
-_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
-_MISSING = re.compile(r"Object missing required field `(.*)`", re.DOTALL)
 
-T = TypeVar("T")
+T = TypeVar("T", bound=msgspec.Struct)
 R = TypeVar("R")
 S = TypeVar("S", bound=Section)
+
+
+Judge = Callable[[T], Sequence[TenantError]]
+"""What content rules say of a body of which some members may be None because they could not be read."""
+
+
+class Read(NamedTuple):
+    """A parsed body, {} for none. ``is_plain``: no text in it is blank or holds a control character."""
+
+    data: Any
+    is_plain: bool = True
+
+
+NO_BODY = Read({})
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,13 +79,13 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """An authenticated tenant's request. ``data`` is its parsed body, {} when it has none."""
+    """An authenticated tenant's request."""
 
     gw: Gateway
     tenant: Tenant
     request: web.Request
     route: Route
-    data: Any
+    read: Read
 
     @property
     def payment_id(self) -> str:
@@ -108,14 +121,14 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
             self.request[ABOUT]["payment_id"] = reply.payment_id
         return reply
 
-    def body(self, wanted: type[T]) -> T:
-        """The body as one of our types. Raises ``validation_failed`` naming the member."""
-        return read_as(self.data, wanted)
+    def body(self, wanted: type[T], judge: Judge[T] | None = None) -> T:
+        """The body as one of our types; see ``read_as``."""
+        return read_as(self.read, wanted, judge)
 
     def claim(self) -> Claim:
         """The request under its idempotency key; equal requests have equal fingerprints."""
         key = idempotency_key(self.request, self.gw.masks)
-        parts = (self.request.method, self.route.path, sorted(self.request.match_info.items()), self.data)
+        parts = (self.request.method, self.route.path, sorted(self.request.match_info.items()), self.read.data)
         said = strictjson.canonical(parts)
         return Claim(tenant=self.tenant.id, idempotency_key=key, fingerprint=hashlib.sha256(said).hexdigest())
 
@@ -155,9 +168,9 @@ def serve(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]
             if wait:
                 raise TenantError("rate_limited", "too many requests", retry_after=wait)
         note_proof(request)
-        data = await read_json(request, [gw.masks.of(tenant.id)]) if route.body is not None else {}
+        read = await read_json(request, [gw.masks.of(tenant.id)]) if route.body is not None else NO_BODY
         _charge(request, tenant, request.content.total_bytes // BYTES_OF_ONE_REQUEST)
-        call = Call(gw=gw, tenant=tenant, request=request, route=route, data=data)
+        call = Call(gw=gw, tenant=tenant, request=request, route=route, read=read)
         with request.app[WORK].of(tenant.id):
             try:
                 return respond(call.noted(await route.handler(call)))
@@ -206,8 +219,8 @@ def idempotency_key(request: web.Request, masks: Masks) -> str:
     return found.group(1)
 
 
-async def read_json(request: web.Request, masks: Sequence[Mask]) -> Any:
-    """The parsed body: {} for none. Raises the problem that fits; a body that drips too long is cut off.
+async def read_json(request: web.Request, masks: Sequence[Mask]) -> Read:
+    """The parsed body. Raises the problem that fits; a body that drips too long is cut off.
 
     One that holds a key, or a secret that one of ``masks`` knows, is refused.
     """
@@ -221,32 +234,25 @@ async def read_json(request: web.Request, masks: Sequence[Mask]) -> Any:
     except (ConnectionError, web.RequestPayloadError):
         raise TenantError("request_timeout", "the body broke off before its end") from None
     if not data:
-        return {}
+        return NO_BODY
     if request.content_type != JSON:
         raise TenantError("unsupported_media_type", "the body must be application/json")
     refuse_secrets(data, masks)
     try:
-        return strictjson.loads_exact(data)
+        return Read(strictjson.loads_exact(data), is_plain=not may_be_odd(data))
     except strictjson.NotStrictJson as problem:
         raise TenantError("malformed_json", without_card_numbers(str(problem))) from None
 
 
-def read_as(data: object, wanted: type[T]) -> T:
-    """Parsed JSON as one of our types. Raises ``validation_failed`` naming the member."""
-    try:
-        return msgspec.convert(data, wanted, dec_hook=amount_hook)
-    except msgspec.ValidationError as problem:
-        raise invalid(place_of(str(problem))) from None
+def read_as(read: Read, wanted: type[T], judge: Judge[T] | None = None) -> T:
+    """A body as one of our types. Raises ``validation_failed`` naming every member that cannot be used.
 
-
-def place_of(message: str) -> tuple[str, str]:
-    """Turn msgspec's message into (field, sentence): ``$.order.items[0].price`` rather than prose."""
-    found = _PLACE.match(message)
-    what, path = (found["what"], found["path"] or "$") if found else (message, "$")
-    for pattern, sentence in ((_UNKNOWN, "is not known"), (_MISSING, "is required")):
-        named = pattern.fullmatch(what)
-        if named is not None:
-            return without_card_numbers(f"{path}.{named[1]}"), sentence
-    if "matching regex" in what:
-        return path, "has characters that are not allowed here"
-    return path, what[:1].lower() + what[1:].replace("`", "").replace("JsonNumber", "number")
+    Where the shape is wrong already, ``judge`` says what else is, so that one answer names everything.
+    """
+    if read.is_plain:
+        with contextlib.suppress(msgspec.ValidationError):
+            return msgspec.convert(read.data, wanted, dec_hook=amount_hook)
+    body, problems = shape.read(read.data, wanted)
+    if body is not None and not problems:
+        return body
+    raise together(invalid(*problems), *(judge(body) if judge is not None and body is not None else ()))

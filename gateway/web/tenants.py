@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from gateway.core.commands import FetchPayment
-from gateway.core.errors import TenantError, invalid
+from gateway.core.errors import TenantError
 from gateway.core.payment import State
 from gateway.core.requests import CaptureBody, CreateBody, EmptyBody, RefundBody, UpdateBody
 from gateway.core.views import (
@@ -26,6 +26,7 @@ from gateway.drivers.settings import Rate
 from gateway.drivers.store.queries import PaymentFilter
 from gateway.flows import change, lookup
 from gateway.flows import create as create_flow
+from gateway.flows.content import content_refusals
 from gateway.flows.once import Answer
 from gateway.web import catalogue, examples, webhooks
 from gateway.web.keys import LIMITS
@@ -72,22 +73,21 @@ class EventList(msgspec.Struct, frozen=True, kw_only=True):
 
 async def create(call: Call) -> Answer:
     """``POST /v1/payments``."""
-    if "map" in call.request.query:
-        raise invalid(("map", "names no request map of this tenant"))
     claim = call.claim()
-    return await create_flow.create(call.gw, call.tenant, claim, call.body(CreateBody))
+    judge = partial(content_refusals, call.gw, call.tenant, idempotency_key=claim.idempotency_key)
+    return await create_flow.create(call.gw, call.tenant, claim, call.body(CreateBody, judge))
 
 
 async def capture(call: Call) -> Answer:
     """``POST /v1/payments/{id}/capture``."""
     claim = call.claim()
-    return await change.capture(call.gw, claim, call.payment_id, call.body(CaptureBody))
+    return await change.capture(call.gw, claim, call.payment_id, call.body(CaptureBody, change.content_refusals))
 
 
 async def update(call: Call) -> Answer:
     """``PATCH /v1/payments/{id}``."""
     claim = call.claim()
-    return await change.update(call.gw, claim, call.payment_id, call.body(UpdateBody))
+    return await change.update(call.gw, claim, call.payment_id, call.body(UpdateBody, change.content_refusals))
 
 
 async def cancel(call: Call) -> Answer:
@@ -100,7 +100,7 @@ async def cancel(call: Call) -> Answer:
 async def refund(call: Call) -> Answer:
     """``POST /v1/payments/{id}/refunds``."""
     claim = call.claim()
-    return await change.refund(call.gw, claim, call.payment_id, call.body(RefundBody))
+    return await change.refund(call.gw, claim, call.payment_id, call.body(RefundBody, change.content_refusals))
 
 
 async def refunds(call: Call) -> Reply:
@@ -135,10 +135,12 @@ async def sync(call: Call) -> Reply:
     listed = await change.find_summary(call.gw, call.tenant.id, call.payment_id)
     entry = call.gw.entry(listed.payment)
     if FetchPayment not in entry.provider.commands:
-        raise TenantError("unsupported_by_provider", f"{entry.provider.name} answers no lookups")
+        detail = f"{entry.provider.name} answers no lookups: its callbacks and the clock move this payment"
+        raise TenantError("unsupported_by_provider", detail)
     wait = call.request.app[LIMITS].syncs.take(call.payment_id, SYNC_RATE)
     if wait:
-        raise TenantError("rate_limited", "this payment was synced too often", retry_after=wait)
+        limit = f"one payment may be synced {SYNC_RATE.per_second:g} time per second ({SYNC_RATE.burst} at once)"
+        raise TenantError("rate_limited", f"{limit}: repeat after Retry-After", retry_after=wait)
     await lookup.follow_up(call.gw, call.tenant.id, call.payment_id, hinted=False)
     return await read(call)
 

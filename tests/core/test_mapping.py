@@ -134,9 +134,9 @@ def test_empty_values_are_left_out() -> None:
 def test_unknown_field_names() -> None:
     """Each name that the account does not ask for is refused, a declared one too."""
     assert refusals(compiled(custom_1=FieldChange()), command({"custom_2": "x", "name": "Eve", "amount": "1"})) == [
-        ("$.fields.custom_2", "is not a field of this account"),
-        ("$.fields.name", "is not a field of this account"),
-        ("$.fields.amount", "is not a field of this account"),
+        ("$.fields.custom_2", 'is not a field of this account; did you mean "custom_1"?'),
+        ("$.fields.name", "is not a field of this account; known are custom_1"),
+        ("$.fields.amount", "is not a field of this account; known are custom_1"),
     ]
 
 

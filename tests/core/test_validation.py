@@ -11,7 +11,7 @@ import pytest
 from gateway.core.documents import amount_hook
 from gateway.core.money import Amount
 from gateway.core.requests import CreateBody
-from gateway.core.validation import amount_problems, order_problems, url_problems
+from gateway.core.validation import order_problems, total_problems, url_problems
 
 
 def body(**members: Any) -> CreateBody:
@@ -31,6 +31,12 @@ def with_charges(**charges: str) -> list[tuple[str, str]]:
         ("0.01", 2, None),
         ("1", 0, None),
         ("9999999999999.99", 2, None),
+        ("99999999999999.9", 2, None),
+        ("999999999999999", 2, None),
+        ("0000000000000010.00", 2, None),
+        ("99999999999999.90", 2, "has more than 15 digits"),
+        ("-0", 2, "must be more than zero"),
+        ("-0.00", 2, "must be more than zero"),
         ("999999999999999", 0, None),
         ("10000000000000.00", 2, "has more than 15 digits"),
         ("1000000000000000", 0, "has more than 15 digits"),
@@ -43,9 +49,9 @@ def with_charges(**charges: str) -> list[tuple[str, str]]:
     ],
 )
 def test_amounts(amount: str, digits: int, problem: str | None) -> None:
-    """An amount is more than zero, has at most 15 digits and no more decimals than its currency."""
+    """An amount is more than zero, is written with at most 15 digits and has no more decimals than its currency."""
     expected = [] if problem is None else [("$.amount", problem)]
-    assert amount_problems("$.amount", Amount(amount), digits) == expected
+    assert total_problems("$.amount", Amount(amount), digits) == expected
 
 
 @pytest.mark.parametrize(
@@ -86,10 +92,13 @@ def test_charges_without_an_amount_to_compare() -> None:
 
 def test_prices_of_items() -> None:
     """Prices have the currency's decimals and are not negative; their sum is nobody's business."""
-    items = [{"merchant_id": "m", "name": "n", "price": price, "quantity": 1} for price in ("1", "0.001", "-1", "0")]
+    items = [
+        {"merchant_id": "m", "name": "n", "price": price, "quantity": 1} for price in ("1", "0.001", "-1", "0", "-0.00")
+    ]
     assert order_problems(body(order={"items": items}).order, 2, Decimal("10.00")) == [
         ("$.order.items[1].price", "has more than the 2 decimals of its currency"),
         ("$.order.items[2].price", "must not be negative"),
+        ("$.order.items[4].price", "must not be negative"),
     ]
 
 

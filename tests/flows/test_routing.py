@@ -10,7 +10,7 @@ import pytest
 
 from gateway.core.documents import amount_hook
 from gateway.core.errors import TenantError
-from gateway.core.money import Amount, Money
+from gateway.core.money import Amount
 from gateway.core.requests import CreateBody
 from gateway.drivers.settings import Tenant
 from gateway.flows import routing
@@ -239,7 +239,8 @@ def test_stand_in_takes_the_currency(tmp_path: Path) -> None:
 def test_retired_without_a_stand_in(tmp_path: Path, rule: str) -> None:
     """A retired account of a rule that nobody can stand in for is refused by its name; no later rule is asked."""
     error = refused(tenant(tmp_path, rule.replace("}", ", when: '@'}"), "{account: any}"), body(currency="EUR"))
-    assert (error.code, error.detail) == ("unknown_account", 'account "retired" does not accept new payments')
+    detail = 'account "retired" does not accept new payments; these do: dollars, any, more'
+    assert (error.code, error.detail) == ("unknown_account", detail)
 
 
 @pytest.mark.parametrize("named", [{"account": "retired"}, {"deposit_method": "old"}])
@@ -268,9 +269,8 @@ def test_the_rules_account_is_not_skipped_for_its_currency(tmp_path: Path) -> No
 
 def limit_problem(owner: Tenant, order: CreateBody, account: str = "any") -> str | None:
     """The code ``check_limits`` refuses with, if it does."""
-    money = Money.of(order.amount, order.currency, 2)
     try:
-        routing.check_limits(owner, owner.accounts[account], order, money)
+        routing.check_limits(owner, owner.accounts[account], order)
     except TenantError as problem:
         return problem.code
     return None

@@ -469,9 +469,9 @@ async def test_an_unknown_member_that_is_a_card_number_is_not_quoted(shared_hous
 @pytest.mark.parametrize(
     ("change", "code", "fields"),
     [
-        ({"account": "nowhere"}, "unknown_account", []),
-        ({"account": None}, "no_route", []),
-        ({"account": None, "deposit_method": "cash"}, "deposit_method_not_found", []),
+        ({"account": "nowhere"}, "unknown_account", ["$.account"]),
+        ({"account": None}, "no_route", ["$.account"]),
+        ({"account": None, "deposit_method": "cash"}, "deposit_method_not_found", ["$.deposit_method"]),
         ({"deposit_method": "bank", "account": "creditkey-main"}, "validation_failed", ["$.account"]),
     ],
     ids=str,

@@ -93,10 +93,10 @@ async def test_the_amount_is_a_number_without_trailing_zeros(shared_house: House
     [
         ({"custom_1": "vip"}, "does not match [A-Z]+"),
         ({"custom_1": "V" * 41}, "is longer than 40 characters"),
-        ({"custom_2": "VIP"}, "is not a field of this account"),
-        ({"nationality": "us"}, "is not a field of this account"),
-        ({"amount": "1"}, "is not a field of this account"),
-        ({"channel": "app"}, "is not a field of this account"),
+        ({"custom_2": "VIP"}, 'is not a field of this account; did you mean "custom_1"?'),
+        ({"nationality": "us"}, "is not a field of this account; known are custom_1"),
+        ({"amount": "1"}, "is not a field of this account; known are custom_1"),
+        ({"channel": "app"}, "is not a field of this account; known are custom_1"),
     ],
     ids=str,
 )

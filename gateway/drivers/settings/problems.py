@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 import msgspec
+
+from gateway.core.naming import nearest
 
 Path = tuple[str | int, ...]
 """Where a value stands: ``("tenants", "acme", "keys", 0, "sha256")``."""
@@ -27,8 +28,8 @@ class Problem(msgspec.Struct, frozen=True):
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
     """Say that a name is not known, and which known one was probably meant."""
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1)
-    hint = f'did you mean "{near[0]}"' if near else "known are " + ", ".join(names)
+    meant = nearest(name, names)
+    hint = f'did you mean "{meant}"' if meant else "known are " + ", ".join(names)
     return f'unknown {what} "{name}", {hint}' if names else f'unknown {what} "{name}"'
 
 
