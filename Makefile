@@ -8,8 +8,9 @@ ATTACKS := $(basename $(notdir $(wildcard tests/attacks/[a-z]*.py)))
 READY := .venv/.ready
 FLOORS := .venv-floors
 AUDIT := .venv-audit
+CLIENTS := .venv-clients
 
-.PHONY: demo test test-floors audit check format serve bench crashes simulation sabotage fuzz attacks clean
+.PHONY: demo test test-floors audit check clients format serve bench crashes simulation sabotage fuzz attacks clean
 
 demo: $(READY)  ## the whole story on this machine: gateway, both simulators, payments through both
 	$(BIN)/gateway demo
@@ -28,6 +29,9 @@ check: $(READY)  ## layout, lint and types; changes nothing
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+clients: $(READY) $(CLIENTS)/.ready  ## linters, generated clients and a browser over the OpenAPI document; needs node and npm
+	$(BIN)/python -m tests.clients $(CLIENTS)/bin/python
 
 format: $(READY)  ## put the layout right
 	$(BIN)/ruff format .
@@ -55,7 +59,7 @@ attacks: $(READY)  ## hostile strangers, neighbours and far sides against a runn
 	for attack in $(ATTACKS); do $(BIN)/python -m tests.attacks.$$attack || exit 1; done
 
 clean:
-	rm -rf .venv $(FLOORS) $(AUDIT) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv $(FLOORS) $(AUDIT) $(CLIENTS) tests/clients/node_modules tests/clients/build build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml
@@ -67,4 +71,11 @@ $(FLOORS)/.ready: pyproject.toml tests/minimums.py
 	test -x $(FLOORS)/bin/python || $(PYTHON) -m venv $(FLOORS)
 	$(PYTHON) -m tests.minimums > $(FLOORS)/constraints.txt
 	$(FLOORS)/bin/python -m pip install --quiet --constraint $(FLOORS)/constraints.txt -e '.[test]'
+	touch $@
+
+$(CLIENTS)/.ready: tests/clients/package-lock.json tests/clients/requirements.txt
+	command -v npm > /dev/null || { echo "make clients: npm is not installed; it comes with Node.js 20 or newer"; exit 1; }
+	npm ci --prefix tests/clients --ignore-scripts --no-audit --no-fund --silent
+	test -x $(CLIENTS)/bin/python || $(PYTHON) -m venv $(CLIENTS)
+	$(CLIENTS)/bin/python -m pip install --quiet -r tests/clients/requirements.txt
 	touch $@

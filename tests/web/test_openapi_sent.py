@@ -5,37 +5,19 @@ The order of the examples lives through its whole life; each answer, and each we
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import pytest_asyncio
-import yaml
 
 from gateway.core.errors import PROBLEMS
-from tests.cli_kit import SHIPPED
 from tests.house import House, Reply, open_house
 from tests.openapi_parts import Operation, faults, operations, webhooks
-
-KEY = "gw_k1_dev-only-acme-key-0123456789"
+from tests.shipped import KEY, shipped
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-def shipped(settings: dict[str, Any]) -> None:
-    """Put the shipped settings in place of those written, with this house's addresses and store."""
-    here, text = settings.copy(), SHIPPED.read_text()
-    accounts = here["tenants"]["acme"]["accounts"]
-    for published, own in {
-        "http://127.0.0.1:9101": accounts["creditkey-main"]["config"]["base_url"],
-        "http://127.0.0.1:9102": accounts["psp-main"]["config"]["app_url"],
-        "http://127.0.0.1:9110/hooks": here["tenants"]["acme"]["webhook"]["url"].removesuffix("/acme"),
-    }.items():
-        text = text.replace(published, own)
-    settings.clear()
-    settings |= yaml.safe_load(text)
-    settings["server"] |= {"port": 0, "admin": {**settings["server"]["admin"], "port": 0}}
-    settings["store"], settings["clocks"]["hint"] = here["store"], "1ms"
 
 
 class Reader:
@@ -139,7 +121,7 @@ async def test_every_webhook_fits_the_schema_of_its_type(reader: Reader) -> None
     }
     async with reader.house.hook_arrived:
         bodies = [body for _, body in reader.house.hooks]
-    parsed = [yaml.safe_load(body) for body in bodies]
+    parsed = [json.loads(body) for body in bodies]
     assert {one["type"] for one in parsed} >= {"payment.created", "payment.captured", "payment.partially_refunded"}
     assert [
         (one["type"], found) for one in parsed if (found := faults(reader.document, schemas[one["type"]], one))
