@@ -131,7 +131,13 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FetchPayment(Command, frozen=True, kw_only=True):
-    """Ask how the payment stands. Changes nothing; without a provider_reference it asks by merchant_reference."""
+    """Ask how the payment stands. Changes nothing; without a provider_reference it asks by merchant_reference.
+
+    ``checkout`` is the create's: whether the customer was notified follows from it where a provider's order does not
+    say so, and the answer to the create may have been lost.
+    """
+
+    checkout: Checkout | None = None
 
 
 class CreatePayment(Command, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from gateway.core.commands import Kind
 from gateway.core.errors import Reason
 from gateway.core.facts import Cause
 from gateway.core.payment import Alert, AlertCode, Operation, Payment, PaymentEvent, Review, ReviewReason, Status
@@ -90,7 +91,8 @@ def finish(
     alerts = tuple(Alert(code=AlertCode(code), message=messages[code]) for code in draft.alerts if code in messages)
     changed = any(getattr(before, name) != getattr(draft.payment, name) for name in _VERSIONED)
     if not (changed or alerts or draft.type):
-        return Change(payment=draft.payment, operation=draft.operation, refusal=draft.refusal)
+        payment = _without_alerts(draft.payment) if _ended_quietly(operation, draft.operation) else draft.payment
+        return Change(payment=payment, operation=draft.operation, refusal=draft.refusal)
     after = true_in_its_state(before, draft.payment, at)
     after = replace(after, version=before.version + 1, updated_at=at, alerts=alerts)
     event = PaymentEvent(
@@ -103,6 +105,20 @@ def finish(
         details=draft.details,
     )
     return Change(payment=after, operation=draft.operation, event=event, refusal=draft.refusal)
+
+
+def _without_alerts(payment: Payment) -> Payment:
+    return replace(payment, alerts=()) if payment.alerts else payment
+
+
+def _ended_quietly(before: Operation | None, after: Operation | None) -> bool:
+    """Whether a command of the tenant ended just now and was its own effect: the newest change, and one without alerts.
+
+    What another command did may have been shown before its reply came, with the alerts of that version.
+    """
+    if before is None or after is None or not after.is_tenants or not before.is_open or after.is_open:
+        return False
+    return after.kind is Kind.UPDATE or after.status is not Status.SUCCEEDED
 
 
 def _type_of(before: Payment, after: Payment, named: str | None) -> str:

@@ -115,6 +115,9 @@ CLOSED_TO_CALLBACKS = frozenset(
 )
 """Rows in which a callback that was not applied before and moves nothing is refused ``repeated_final``."""
 
+_CUSTOMER_STILL_ACTS = frozenset({Stage.AWAITING_CUSTOMER, Stage.UNKNOWN})
+"""Stages in which a notification of the customer is news to the tenant; later on the customer has answered it."""
+
 _REFUSED_AS = {ReviewReason.CURRENCY: Reason.CURRENCY, ReviewReason.AMOUNT: Reason.AMOUNT}
 """How a callback that does not fit is refused; one of another reference as not found, or as another attempt's."""
 
@@ -208,7 +211,8 @@ def _fill(draft: Draft, began: State, seen: Observation, terms: Terms) -> None:
         draft.set(redirect_url=seen.redirect_url)
     if seen.customer_notified and not payment.customer_notified:
         draft.set(customer_notified=True)
-        draft.alerts.append("customer_will_be_notified")
+        if seen.stage in _CUSTOMER_STILL_ACTS:
+            draft.alerts.append("customer_will_be_notified")
     named, known = seen.provider_reference, payment.provider_reference
     if named and known is None:
         draft.set(provider_reference=named)

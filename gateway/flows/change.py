@@ -23,7 +23,7 @@ from gateway.core.commands import (
     UpdatePayment,
 )
 from gateway.core.errors import ProviderError, TenantError, invalid, refusals_of
-from gateway.core.money import quantized
+from gateway.core.money import Money, quantized
 from gateway.core.payment import Alert, AlertCode, Operation, Payment, State
 from gateway.core.requests import CaptureBody, RefundBody, UpdateBody
 from gateway.core.states import PAST_GRACE, row_of
@@ -124,7 +124,7 @@ async def update(gw: Gateway, claim: Claim, payment_id: str, body: UpdateBody) -
         limit = entry.rules.max_increase
         if limit is not None and amount - payment.accepted_amount > limit.amount:
             if not body.allow_new_checkout:
-                raise over_limit(entry, payment)
+                raise over_limit(entry, payment, limit, amount)
             await not_a_living_successor(gw, payment)
             return await successor.plan(gw, claim, entry, payment, money=payment.money.with_amount(amount), order=order)
         operation = replace(begin(gw, claim, payment, Kind.UPDATE, amount), order=order)
@@ -264,11 +264,18 @@ def charges_problems(payment: Payment, order: Order | None, total: Decimal) -> P
     return [("$.order.charges", f"is required with a new amount: charges whose grand_total is {total:f}")]
 
 
-def over_limit(entry: AccountEntry, payment: Payment) -> TenantError:
-    """The refusal of a rise above the provider's limit, with its alert."""
+def over_limit(entry: AccountEntry, payment: Payment, limit: Money, amount: Decimal) -> TenantError:
+    """The refusal of a rise above the provider's limit. Its alert is the provider's own sentence, word for word, about
+    what the tenant may ask for next; the detail says that nothing of it has been done."""
+    rise = payment.money.with_amount(amount - payment.accepted_amount)
+    detail = (
+        f"nothing was changed and nobody was notified: {rise.text()} {rise.currency} above what the customer accepted,"
+        f" at most {limit.text()} is allowed; repeat with allow_new_checkout: true to begin a new checkout for the new"
+        " total, of which the customer is notified then"
+    )
     message = entry.rules.messages.get("increase_over_limit", "the amount rises above the provider's limit")
     alert = Alert(code=AlertCode.INCREASE_OVER_LIMIT, message=message)
-    return TenantError("increase_over_limit", message, payment_id=payment.id, alerts=[alert])
+    return TenantError("increase_over_limit", detail, payment_id=payment.id, alerts=[alert])
 
 
 def merged(stored: Order, given: Order | None) -> Order:

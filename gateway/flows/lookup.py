@@ -130,6 +130,7 @@ async def fetch(gw: Gateway, entry: AccountEntry, payment: Payment, *, key: str 
         provider_reference=key,
         money=payment.money,
         at=gw.clock.now(),
+        checkout=payment.checkout,
     )
     response = await _asked(gw, entry, command)
     session.note_refusal(entry, response)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.core.errors import Conflict, TenantError, Unavailable
 from gateway.core.payment import Status
@@ -136,11 +137,15 @@ async def answer_now(gw: Gateway, claim: Claim) -> Answer:
 
 
 async def open_answer(gw: Gateway, tenant: str, row: KeyRow) -> Answer:
-    """202 with the payment as it is now. Never stored."""
+    """202 with the payment as it is now. Never stored. What the request asks for has changed nothing: no alerts.
+
+    A successor was begun by a change of the payment that was asked for, which has one.
+    """
     operation = await gw.store.operation(tenant, row.operation_id)
     asked = (operation.answers_with if operation is not None else None) or row.payment_id
     loaded = await gw.store.payment(tenant, asked)
     if loaded is None or operation is None:
         raise Unavailable("the operation of this key is gone")
-    body = operation_answer(loaded.payment, loaded.pending, operation)
+    payment = loaded.payment if operation.answers_with is not None else replace(loaded.payment, alerts=())
+    body = operation_answer(payment, loaded.pending, operation)
     return Answer(status=202, body=body, payment_id=row.payment_id)

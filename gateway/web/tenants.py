@@ -9,6 +9,7 @@ from typing import Annotated
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import replace
 
 from gateway.core.commands import FetchPayment
 from gateway.core.errors import TenantError
@@ -130,7 +131,7 @@ async def list_payments(call: Call) -> Reply:
 
 
 async def sync(call: Call) -> Reply:
-    """``POST /v1/payments/{id}/sync``: ask the provider now."""
+    """``POST /v1/payments/{id}/sync``: ask the provider now. Alerts are those of what the lookup changed."""
     call.body(EmptyBody)
     listed = await change.find_summary(call.gw, call.tenant.id, call.payment_id)
     entry = call.gw.entry(listed.payment)
@@ -142,7 +143,10 @@ async def sync(call: Call) -> Reply:
         limit = f"one payment may be synced {SYNC_RATE.per_second:g} time per second ({SYNC_RATE.burst} at once)"
         raise TenantError("rate_limited", f"{limit}: repeat after Retry-After", retry_after=wait)
     await lookup.follow_up(call.gw, call.tenant.id, call.payment_id, hinted=False)
-    return await read(call)
+    now = await change.find_summary(call.gw, call.tenant.id, call.payment_id)
+    is_changed = now.payment.version != listed.payment.version
+    payment = now.payment if is_changed else replace(now.payment, alerts=())
+    return Reply(view=payment_view(payment, now.pending))
 
 
 async def events(call: Call) -> Reply:

@@ -13,6 +13,7 @@ from typing import assert_never
 from urllib.parse import parse_qs, quote, urlencode
 
 import msgspec
+from msgspec.structs import replace
 
 import gateway
 from gateway_creditkey import answers
@@ -111,9 +112,13 @@ class CreditKey:
             return answers.refused(command, response, account.config)
         match command:
             case gateway.CreatePayment():
-                return answers.begun(response, account.config, is_link=mode_of(command, account.config) == "link")
+                return answers.begun(response, account.config, is_link=_is_link(command.checkout, account.config))
             case gateway.CompletePayment():
                 return answers.completed(command, response, account.config)
+            case gateway.FetchPayment(checkout=checkout) if checkout is not None:
+                seen = answers.order(command, response, account.config)
+                # The order exists: whoever was to be written to has been, though the answer to the create was lost.
+                return replace(seen, customer_notified=_is_link(checkout, account.config))
             case _:
                 return answers.order(command, response, account.config)
 
@@ -172,6 +177,10 @@ def _find(command: gateway.FetchPayment, config: CreditKeyConfig) -> gateway.Htt
     return gateway.HttpRequest(
         method="GET", url=f"{config.base}/ecomm/{operation}?{query}", headers=(("Accept", "application/json"),)
     )
+
+
+def _is_link(checkout: gateway.Checkout, config: CreditKeyConfig) -> bool:
+    return mode_of(checkout, config) == "link"
 
 
 def _credentials(config: CreditKeyConfig) -> dict[str, str]:

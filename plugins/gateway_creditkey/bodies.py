@@ -44,7 +44,7 @@ def _begin(command: gateway.CreatePayment, account: gateway.Account) -> Members:
     if not items or charges is None or billing is None:
         missing = [name for name in NEEDED if not getattr(order, name)]
         raise gateway.FieldProblem([(f"$.order.{name}", "is required by Credit Key") for name in missing])
-    mode = mode_of(command, account.config)
+    mode = mode_of(command.checkout, account.config)
     if mode == "link":
         _check_contact(billing, _contact_method(command, account.config))
     return _given(
@@ -64,9 +64,9 @@ def _begin(command: gateway.CreatePayment, account: gateway.Account) -> Members:
     )
 
 
-def mode_of(command: gateway.CreatePayment, config: CreditKeyConfig) -> str:
+def mode_of(checkout: gateway.Checkout, config: CreditKeyConfig) -> str:
     """``link``: Credit Key writes to the customer; ``redirect``: the merchant's page sends the browser there."""
-    return command.checkout.mode or config.mode
+    return checkout.mode or config.mode
 
 
 def _contact_method(command: gateway.CreatePayment, config: CreditKeyConfig) -> str:
@@ -89,7 +89,7 @@ def _with_placeholder(url: str) -> str:
 def _merchant_data(command: gateway.CreatePayment, account: gateway.Account) -> Members:
     """Additional parameters of the account; in link mode who is told, merged last so that nothing replaces it."""
     data: Members = {member.key: member.value for member in gateway.fill(account.fields, command)}
-    if mode_of(command, account.config) == "link":
+    if mode_of(command.checkout, account.config) == "link":
         told = _notification(command, account.config)
         data |= {account.fields.key(name): value for name, value in told.items()}
     return data
