@@ -80,7 +80,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
         "web.route web.middleware web.providers web.catalogue",
         "web.listing web.examples",
         "web.operators",
-        "web.webhooks",
+        "web.webhooks web.callbacks",
         "web.tenants web.inbox web.deliveries",
         "web.openapi",
         "web.pages web.admin",

@@ -62,9 +62,9 @@ async def newest(store: Store, tenants: Sequence[str], wanted: InboxFilter) -> l
     return await newest_of(tenants, store.inbox.newest, wanted)
 
 
-async def find(gw: Gateway, inbox_id: str) -> StoredCallback:
-    """A stored callback of any tenant. Raises ``not_found``."""
-    row = await gw.store.inbox.find(list(gw.settings.tenants), inbox_id)
+async def find(gw: Gateway, inbox_id: str, tenants: Sequence[str] | None = None) -> StoredCallback:
+    """A stored callback of one of these tenants, or of any. Raises ``not_found``."""
+    row = await gw.store.inbox.find(list(gw.settings.tenants if tenants is None else tenants), inbox_id)
     if row is None:
         raise TenantError("not_found", "there is no such callback")
     return row

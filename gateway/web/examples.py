@@ -43,6 +43,7 @@ from gateway.web.catalogue import (
 REFERENCE = "SO-7001"
 """The order's reference. Every text that must be new for a new payment holds it: ``/docs`` puts a fresh one there."""
 
+CALLBACK_ID = "cb_01a2dd2a5f0c7e3b9d1f4a6b8c0e2d54"
 DELIVERY_ID, EVENT_ID = "dlv_01a2dd2a5f0c7e3b9d1f4a6b8c0e2d53", "evt_01a2dd2a5f0c7e3b9d1f4a6b8c0e2d52"
 
 CREATE: Mapping[str, Any] = {

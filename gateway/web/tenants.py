@@ -29,7 +29,7 @@ from gateway.flows import change, lookup
 from gateway.flows import create as create_flow
 from gateway.flows.content import content_refusals
 from gateway.flows.once import Answer
-from gateway.web import catalogue, examples, webhooks
+from gateway.web import callbacks, catalogue, examples, webhooks
 from gateway.web.keys import LIMITS
 from gateway.web.listing import (
     CURSOR,
@@ -382,6 +382,7 @@ ROUTES: tuple[Route, ...] = (
         ),
         codes=("validation_failed",),
     ),
+    *callbacks.ROUTES,
     *webhooks.ROUTES,
 )
 """Every route for tenants."""

@@ -160,16 +160,19 @@ def _sign(seen: Seen) -> Iterator[str]:
     alike = _alike("sign", seen.members) or next((name for name in SIGN_NAMES if name in _lower(seen.members)), None)
     if alike is not None:
         yield f'no member "sign": "{alike}" is there; the signature\'s member is called "sign"'
-    elif not seen.members.keys() & {"merchant_id", "order_no"}:
+    elif not _is_psp(seen):
         yield 'no member "sign", no "merchant_id", no "order_no": this is not PSP Open API'
     else:
         yield 'no member "sign": an unsigned callback is not PSP Open API; sign it as the documentation says'
 
 
+def _is_psp(seen: Seen) -> bool:
+    """Whether the members look like those of API-2 at all."""
+    return bool(seen.members.keys() & {"merchant_id", "order_no", "sign"})
+
+
 def _names(seen: Seen) -> Iterator[str]:
-    if seen.reading.members is None:
-        return
-    for name in REQUIRED:
+    for name in REQUIRED if _is_psp(seen) else ():
         if name not in seen.members:
             alike = _alike(name, seen.members)
             yield f'"{name}" is missing' + (f': is "{alike}" meant? Names are as written here' if alike else "")

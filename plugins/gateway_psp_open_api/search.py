@@ -63,8 +63,9 @@ def _of_steps(members: Mapping[str, Any], length: int) -> Iterator[Text]:
     left_out = tuple(Step(f"{key[:64]} left out", lambda name, *_, key=key: name != key) for key in members)
     tables = {**TABLES, CHOOSE: (*TABLES[CHOOSE], *left_out)}
     made: dict[tuple[Any, ...], str] = {}
+    same = _text(members, {}, canonical) == _text(members, {}, literal)
     for recipe in _recipes(tables, length, in_pairs=len(members) <= FEW_MEMBERS):
-        for right in (canonical, literal):
+        for right in (canonical,) if same or PRINT in recipe else (canonical, literal):
             key = (right, *(recipe.get(place) for place in (PRINT, CHOOSE, ORDER, JOIN)))
             text = made.get(key)
             if text is None:

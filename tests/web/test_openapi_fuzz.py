@@ -60,6 +60,8 @@ SEEDS: dict[str, Seed] = {
     "GET /v1/payments/{id}/events": Seed("captured"),
     "GET /v1/accounts": Seed(),
     "GET /v1/deposit-methods": Seed(query={"currency": "USD", "amount": "10.00", "lang": "de-at"}),
+    "GET /v1/callbacks": Seed(query={"verdict": "recorded", "account": "creditkey-main", "limit": 5}),
+    "GET /v1/callbacks/{id}/explanation": Seed("callback"),
     "GET /v1/webhooks": Seed(),
     "GET /v1/webhooks/deliveries": Seed(query={"status": "delivered"}),
     "POST /v1/webhooks/deliveries/{id}/redeliver": Seed("delivery", {}),
@@ -69,7 +71,7 @@ SEEDS: dict[str, Seed] = {
 }
 
 
-PLACES = ("awaiting", "authorized", "captured", "canceled", "delivery")
+PLACES = ("awaiting", "authorized", "captured", "canceled", "delivery", "callback")
 """What the house has an id of."""
 
 COMMANDS = {"captured": "capture", "canceled": "cancel"}
@@ -145,9 +147,12 @@ async def _open(stack: contextlib.AsyncExitStack, folder: Path, loop: asyncio.Ab
 
 
 async def make(house: House, place: str) -> str:
-    """The id of a new payment that stands in a state; or of a webhook that was delivered."""
+    """The id of a new payment that stands in a state; or of a webhook that was delivered, or a callback."""
     if place == "delivery":
         return await a_delivery(house, await make(house, "awaiting"))
+    if place == "callback":
+        paid = await make(house, "authorized")
+        return str((await house.call("GET", f"/v1/callbacks?payment_id={paid}")).json["data"][0]["id"])
     payment = (await house.create(creditkey_body())).json
     if place in ("authorized", "captured"):
         await house.visit(await house.approve(payment))

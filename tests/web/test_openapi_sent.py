@@ -77,6 +77,8 @@ async def live(reader: Reader) -> None:
     await house.webhook(other["id"], "payment.canceled")
     deliveries = await reader.try_out("listDeliveries")
     await reader.try_out("redeliverWebhook", deliveries["data"][-1]["id"])
+    callbacks = await reader.try_out("listCallbacks")
+    await reader.try_out("explainCallback", callbacks["data"][-1]["id"])
     for name in reader.by_name.keys() - reader.done.keys():
         await reader.try_out(name)
 

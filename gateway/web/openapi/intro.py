@@ -33,6 +33,7 @@ TAGS = {
     "Payments": "Create a payment and follow it until its money is captured, or it is given up.",
     "Refunds": "Return money after the capture.",
     "Accounts": "What a front end reads before a payment: accounts, and what customers can pay with.",
+    "Callbacks": "What providers sent to your accounts, what was made of it, and why.",
     "Webhooks": "What the gateway sends to your endpoint, what became of it, and how to have it again.",
 }
 """The groups of operations, in the order of the page."""

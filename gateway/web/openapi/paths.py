@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from gateway.core.guides import PAYMENT
-from gateway.web.examples import DELIVERY_ID, REFERENCE
+from gateway.web.examples import CALLBACK_ID, DELIVERY_ID, REFERENCE
 from gateway.web.openapi.headers import idempotency_key, named
 from gateway.web.openapi.problems import errors
 from gateway.web.openapi.schemas import ref
@@ -16,6 +16,7 @@ from gateway.web.route import Query, Route
 
 IDS = {
     "/v1/payments/{id}": ("The payment's id.", PAYMENT),
+    "/v1/callbacks/{id}": ("The callback's id.", CALLBACK_ID),
     "/v1/webhooks/deliveries/{id}": ("The delivery's id.", DELIVERY_ID),
 }
 """What ``{id}`` is, and an example, by how a path begins."""
