@@ -68,6 +68,14 @@ def faults(document: dict[str, Any], schema: dict[str, Any], value: Any) -> list
     return [f"{'/'.join(map(str, one.instance_path))}: {one.message}" for one in validator.iter_errors(value)]
 
 
+def nodes(value: Any) -> Iterator[dict[str, Any]]:
+    """Every object of a JSON document."""
+    if isinstance(value, dict):
+        yield value
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from nodes(part)
+
+
 def schemas(node: Any, place: str = "#") -> Iterator[tuple[str, dict[str, Any]]]:
     """Every schema inside a JSON value, with its place; examples are not schemas."""
     if isinstance(node, dict):

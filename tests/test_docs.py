@@ -25,7 +25,7 @@ from gateway.core.documents import amount_hook
 from gateway.core.errors import PROBLEMS, Reason
 from gateway.core.payment import WEBHOOK_TYPES, AlertCode, FailureCode, ReviewReason, State, Status
 from gateway.core.requests import CaptureBody, CreateBody, RefundBody, UpdateBody
-from gateway.core.views import EventView, PaymentView, PaymentWithOperation, RefundWithPayment, WebhookBody
+from gateway.core.view_types import EventView, PaymentView, PaymentWithOperation, RefundWithPayment, WebhookBody
 from gateway.drivers.registry import load_plugins
 from gateway.drivers.settings.model import RoutingRule
 from gateway.drivers.settings.reading import Raw

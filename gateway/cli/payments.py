@@ -13,7 +13,8 @@ from gateway.cli.output import as_line, print_json, print_pairs, print_table, wi
 from gateway.cli.review import review
 from gateway.cli.timeline import Line, merge
 from gateway.core.payment import State
-from gateway.core.views import PaymentView, payment_view
+from gateway.core.view_types import PaymentView
+from gateway.core.views import payment_view
 from gateway.drivers.settings import Settings
 from gateway.drivers.store.queries import Listed, Loaded, PaymentFilter
 

@@ -14,7 +14,7 @@ import msgspec
 from gateway.cli.loading import config_option, json_option
 from gateway.cli.operators import admin_url_option, ask, ask_all, operators
 from gateway.cli.output import print_json, print_pairs, print_table, wide_option
-from gateway.core.views import PaymentView
+from gateway.core.view_types import PaymentView
 from gateway.web.admin import OpenOperationList, ResolveOperation, ResolveReview, ReviewList
 
 REVIEW_COLUMNS = ("id", "tenant", "account", "merchant_reference", "state", "amount", "currency", "reason", "since")

@@ -12,7 +12,8 @@ from aiohttp import web
 from gateway.core.errors import Unavailable, invalid
 from gateway.core.facts import Resolved, Ruled
 from gateway.core.payment import Status
-from gateway.core.views import OperationView, PaymentView, payment_view, rfc3339
+from gateway.core.view_types import OperationView, PaymentView
+from gateway.core.views import payment_view, rfc3339
 from gateway.drivers.store import queries
 from gateway.flows import review, room
 from gateway.web import deliveries, inbox

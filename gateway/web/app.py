@@ -17,8 +17,8 @@ from gateway.web.methods import add_route
 from gateway.web.middleware import answer_errors
 from gateway.web.problem_pages import problem_page
 from gateway.web.route import BODY_LIMIT, serve
+from gateway.web.routes import ROUTES
 from gateway.web.strangers import Strangers
-from gateway.web.tenants import ROUTES
 from gateway.web.work import Work
 
 

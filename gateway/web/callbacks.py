@@ -15,7 +15,8 @@ from msgspec import Meta
 
 from gateway.core.errors import Reason
 from gateway.core.guides import PAYMENT as PAYMENT_ID
-from gateway.core.views import Time, rfc3339
+from gateway.core.view_types import Time
+from gateway.core.views import rfc3339
 from gateway.drivers.store.inbox import VERDICTS, InboxFilter, InboxRow
 from gateway.flows import inbox
 from gateway.flows.explain import explain

@@ -14,7 +14,7 @@ from gateway.core.commands import KIND_OF, FetchPayment, Kind
 from gateway.core.errors import invalid
 from gateway.core.mapping import Field
 from gateway.core.money import Amount
-from gateway.core.views import AmountText, Link
+from gateway.core.view_types import AmountText, Link
 from gateway.drivers.settings import AccountEntry, DepositMethod, Tenant
 from gateway.flows.context import Gateway
 

@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from gateway.core.errors import TenantError
-from gateway.core.views import DeliveryView
+from gateway.core.view_types import DeliveryView
 from gateway.drivers.store.reading import newest_of
 from gateway.drivers.store.webhooks import DeliveryRow, ListedDelivery
 from gateway.flows import redelivery

@@ -16,7 +16,7 @@ from gateway.core.facts import Cause
 from gateway.core.guides import OPERATION
 from gateway.core.guides import PAYMENT as PAYMENT_ID
 from gateway.core.payment import WEBHOOK_TEST, Alert, AlertCode, EventType, FailureCode, State, Status
-from gateway.core.views import (
+from gateway.core.view_types import (
     AttemptView,
     DeliveryView,
     EndpointView,
@@ -122,6 +122,7 @@ _NOTIFIED = Alert(
 _LATER = "2026-01-03T08:00:00.000Z"
 _UNKNOWN_YET = {"provider_reference": None, "redirect_url": None, "customer_notified": False}
 _ENDED = {"expires_at": None, "updated_at": _LATER}
+_DEAD = {**_ENDED, "redirect_url": None}
 _AUTHORIZED = replace(
     PAYMENT,
     state=State.AUTHORIZED,
@@ -149,8 +150,8 @@ AT: Mapping[State, PaymentView] = {
     State.CAPTURED: _CAPTURED,
     State.PARTIALLY_REFUNDED: replace(_CAPTURED, state=State.PARTIALLY_REFUNDED, amount_refunded="25.00", version=5),
     State.REFUNDED: replace(_CAPTURED, state=State.REFUNDED, amount_refunded="1067.33", version=5),
-    State.CANCELED: replace(PAYMENT, state=State.CANCELED, canceled_at=_LATER, version=3, **_ENDED),
-    State.FAILED: replace(PAYMENT, state=State.FAILED, failure=_DECLINED, version=3, **_ENDED),
+    State.CANCELED: replace(PAYMENT, state=State.CANCELED, canceled_at=_LATER, version=3, **_DEAD),
+    State.FAILED: replace(PAYMENT, state=State.FAILED, failure=_DECLINED, version=3, **_DEAD),
     State.EXPIRED: replace(PAYMENT, state=State.EXPIRED, version=3, updated_at=PAYMENT.expires_at),
 }
 """The payment in every state."""

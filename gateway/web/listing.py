@@ -10,7 +10,8 @@ import msgspec
 
 from gateway.core.errors import invalid
 from gateway.core.ids import uuid_of
-from gateway.core.views import PaymentView, payment_view
+from gateway.core.view_types import PaymentView
+from gateway.core.views import payment_view
 from gateway.drivers.store.queries import Listed
 from gateway.drivers.store.reading import Section
 from gateway.web.route import Query

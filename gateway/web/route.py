@@ -1,4 +1,4 @@
-"""A tenant's route as data: the server registers it and ``openapi.py`` documents it from the same line."""
+"""A tenant's route as data: the server registers it and ``openapi`` documents it from the same line."""
 
 from __future__ import annotations
 

@@ -12,7 +12,8 @@ from msgspec import Meta
 from msgspec.structs import asdict
 
 from gateway.core.requests import EmptyBody
-from gateway.core.views import DeliveryView, EndpointView, rfc3339
+from gateway.core.view_types import DeliveryView, EndpointView
+from gateway.core.views import rfc3339
 from gateway.drivers.store.reading import moment
 from gateway.drivers.store.webhooks import STATUSES, DeliveryFilter, DeliveryRow, ListedDelivery, Wanted
 from gateway.flows import redelivery

@@ -17,7 +17,7 @@ from gateway.core import shape, strictjson
 from gateway.core.documents import amount_hook
 from gateway.core.naming import unknown
 from gateway.core.requests import CreateBody, EmptyBody
-from gateway.web.tenants import ROUTES
+from gateway.web.routes import ROUTES
 from gateway.web.webhooks import RedeliverBody
 
 ITEM = {"merchant_id": "PJ-1", "name": "Pallet jack", "price": "1.00", "quantity": 1}

@@ -71,7 +71,7 @@ def _try(harness: str, fault: Fault | None) -> Run:
         copy = Path(folder)
         for name in COPIED:
             source = ROOT / name
-            ignored = shutil.ignore_patterns("__pycache__")
+            ignored = shutil.ignore_patterns("__pycache__", "node_modules")
             shutil.copytree(source, copy / name, ignore=ignored) if source.is_dir() else shutil.copy(source, copy)
         if fault is not None:
             fault.plant(copy)

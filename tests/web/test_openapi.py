@@ -13,8 +13,9 @@ import re2
 
 from gateway.core.errors import PROBLEMS
 from gateway.core.payment import WEBHOOK_TYPES, AlertCode, EventType, FailureCode, ReviewReason, State, Status
+from gateway.core.truth import DEAD, MAY_BE_SET
 from gateway.web.openapi import document
-from tests.openapi_parts import Operation, examples, faults, operations, resolved, schemas, webhooks
+from tests.openapi_parts import Operation, examples, faults, nodes, operations, resolved, schemas, webhooks
 
 DOCUMENT = document("https://pay.example/gw")
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
@@ -184,6 +185,20 @@ def test_every_example_fits(operation: Operation) -> None:
     """Bodies, answers and errors are shown with a value of their own schema."""
     shown = list(examples(DOCUMENT, operation))
     assert {one.place: found for one in shown if (found := faults(DOCUMENT, one.schema, one.value))} == {}
+
+
+def test_every_payment_shown_is_true_in_its_state() -> None:
+    """No example has a member that its state excludes: no deadline of a captured payment, no page of a dead one."""
+    shown = [one.value for operation in (*OPERATIONS, *WEBHOOKS) for one in examples(DOCUMENT, operation)]
+    payments = [one for one in nodes(shown) if "redirect_url" in one]
+    assert {one["state"] for one in payments} == set(State)
+    untrue = [
+        (one["state"], name)
+        for one in payments
+        for name, states in {**MAY_BE_SET, "redirect_url": set(State) - DEAD}.items()
+        if one.get(name) is not None and one["state"] not in states
+    ]
+    assert untrue == []
 
 
 @each_operation

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,9 @@ import pytest
 
 from gateway.core.errors import PROBLEMS
 from gateway.core.guides import GUIDES, example
-from gateway.web.tenants import ROUTES
+from gateway.web.routes import ROUTES
 from tests.house import House, creditkey_body, new_key, open_house, psp_body
+from tests.openapi_parts import nodes
 from tests.web.psp_sender import change_store
 
 shared = pytest.mark.asyncio(loop_scope="module")
@@ -491,17 +491,6 @@ async def test_the_document_is_whole(shared_house: House) -> None:
             assert response["description"]
             if not status.startswith("2"):
                 assert set(response["content"]) == {"application/problem+json"}
-
-
-def nodes(value: Any) -> Iterator[dict[str, Any]]:
-    """Every object of a JSON document."""
-    if isinstance(value, dict):
-        yield value
-        for part in value.values():
-            yield from nodes(part)
-    elif isinstance(value, list):
-        for part in value:
-            yield from nodes(part)
 
 
 @shared

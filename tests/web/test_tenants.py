@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.web.route import Route
-from gateway.web.tenants import ROUTES
+from gateway.web.routes import ROUTES
 from tests.house import House, key_of, new_key, psp_body
 from tests.web.psp_sender import call_back, credentials, sign
 

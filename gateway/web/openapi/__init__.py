@@ -14,7 +14,7 @@ from gateway.web.openapi.headers import COMPONENTS
 from gateway.web.openapi.intro import CONTACT, DESCRIPTION, LICENSE, SECURITY, TAGS
 from gateway.web.openapi.schemas import components
 from gateway.web.route import Route
-from gateway.web.tenants import ROUTES
+from gateway.web.routes import ROUTES
 
 
 def document(public_url: str = "", *, hint: str = "") -> dict[str, Any]:

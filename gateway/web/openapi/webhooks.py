@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from gateway.core.payment import WEBHOOK_TEST, EventType, ReviewReason, State
-from gateway.core.views import PaymentView, RefundView, ReviewView
+from gateway.core.view_types import PaymentView, RefundView, ReviewView
 from gateway.web.examples import AT, EVENT_ID, PAYMENT, REFUND_VIEW, UPDATED_PAYMENT
 from gateway.web.openapi.schemas import ref
 
