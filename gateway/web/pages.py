@@ -20,6 +20,7 @@ from gateway.web.keys import GATEWAY
 _ASSETS = {
     "swagger-ui.css": ("swagger_ui", "static", "text/css"),
     "swagger-ui-bundle.js": ("swagger_ui", "static", "text/javascript"),
+    "icon.svg": ("gateway.web", "docs_page", "image/svg+xml"),
     "start.js": ("gateway.web", "docs_page", "text/javascript"),
 }
 """Where each file is, and its type."""
