@@ -1,18 +1,20 @@
-# Everything happens in .venv, which is made again whenever pyproject.toml changes.
+# Everything happens in .venv, which is brought up to date whenever pyproject.toml changes.
 PYTHON ?= python3
 KILLS ?= 200
 SEEDS ?= 1000
 CASES ?= 100000
 BIN := .venv/bin
 ATTACKS := $(basename $(notdir $(wildcard tests/attacks/[a-z]*.py)))
+INSTALLED := .venv/.installed
 READY := .venv/.ready
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --prefer-binary --no-compile
 FLOORS := .venv-floors
 AUDIT := .venv-audit
 CLIENTS := .venv-clients
 
 .PHONY: demo test test-floors audit check clients format serve bench crashes simulation sabotage fuzz attacks clean
 
-demo: $(READY)  ## the whole story on this machine: gateway, both simulators, payments through both
+demo: $(INSTALLED)  ## the whole story on this machine: gateway, both simulators, payments through both
 	$(BIN)/gateway demo
 
 test: $(READY)  ## all tests
@@ -37,8 +39,8 @@ format: $(READY)  ## put the layout right
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-serve: $(READY)  ## the gateway with both simulators, until Ctrl-C
-	$(BIN)/gateway serve --with-simulators
+serve: $(INSTALLED)  ## the gateway with both simulators and a viewer of webhooks, until Ctrl-C
+	$(BIN)/gateway serve --with-simulators --listen
 
 bench: $(READY)  ## the table of ratios against yardsticks of the same run
 	$(BIN)/python -m bench
@@ -62,10 +64,20 @@ clean:
 	rm -rf .venv $(FLOORS) $(AUDIT) $(CLIENTS) tests/clients/node_modules tests/clients/build build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# What the gateway runs on, and no more: enough for demo and serve.
+$(INSTALLED): pyproject.toml
+	@echo "making .venv and installing the libraries that the gateway runs on; this happens once"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo ".venv is made; now the libraries"
+	@$(PIP) -e .
+	@touch $@
+
+# The tools of tests and checks too.
 $(READY): pyproject.toml
+	@echo "installing what tests and checks need into .venv; this happens once"
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet -e '.[dev]'
-	touch $@
+	$(PIP) --quiet -e '.[dev]'
+	touch $(INSTALLED) $@
 
 $(FLOORS)/.ready: pyproject.toml tests/minimums.py
 	test -x $(FLOORS)/bin/python || $(PYTHON) -m venv $(FLOORS)

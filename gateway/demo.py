@@ -51,6 +51,7 @@ STEPS: tuple[Step, ...] = (
 async def play() -> bool:
     """Play all steps; False after printing the one that failed."""
     console = make_console()
+    console.print("starting a gateway, both simulators and a tenant's own server on free ports of this machine")
     async with open_stage(console) as stage:
         for number, step in enumerate(STEPS, 1):
             title = f"{number}. {step.__doc__}"

@@ -13,6 +13,7 @@ MODULES = {
     "check": "check",
     "demo": "demo",
     "simulate": "simulate",
+    "listen": "listen",
     "keys": "keys",
     "accounts": "accounts",
     "plugins": "plugins",

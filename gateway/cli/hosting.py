@@ -19,9 +19,9 @@ DEVELOPMENT_ONLY = "a simulator signs with the accounts' own secrets: it needs s
 Ports = dict[str, int]
 
 
-def bind(port: int) -> socket.socket:
+def bind(port: int, host: str = LOOPBACK) -> socket.socket:
     """Take a port on loopback (0 = any free one). Raises ``OSError`` when it is taken."""
-    return socket.create_server((LOOPBACK, port))
+    return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
 
 
 def url_of(bound: socket.socket) -> str:

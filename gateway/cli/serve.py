@@ -9,6 +9,7 @@ import socket
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,6 +19,9 @@ from gateway.cli.loading import Loaded, config_option, load
 from gateway.drivers.descriptors import raised_limit
 from gateway.drivers.telemetry import setup_logging
 from gateway.web.server import GRACE, running
+
+if TYPE_CHECKING:
+    from gateway.cli.listen import Viewer
 
 DEVELOPMENT = "DEVELOPMENT MODE: secrets may be literal, http and private targets are allowed, never serve money so"
 NO_RELOAD = (
@@ -38,7 +42,8 @@ _log = logging.getLogger("gateway")
     metavar="PROVIDER=PORT",
     help="Another port for one simulator; 0 = any free one.",
 )
-def serve(config: Path, with_simulators: bool, ports: Ports) -> None:
+@click.option("--listen", "listens", is_flag=True, help="Show the webhooks that go to this machine (development only).")
+def serve(config: Path, with_simulators: bool, ports: Ports, listens: bool) -> None:
     """Run the gateway.
 
     Prints "ready URL admin URL" when it listens; SIGTERM and SIGINT stop it cleanly. Logs are JSON lines on stderr.
@@ -47,10 +52,16 @@ def serve(config: Path, with_simulators: bool, ports: Ports) -> None:
     raised_limit()
     loaded = load(config)
     sockets = bind_simulators(loaded, (), ports) if with_simulators else {}
-    asyncio.run(_serve(loaded, sockets))
+    asyncio.run(_serve(loaded, sockets, _viewer(loaded) if listens else None))
 
 
-async def _serve(loaded: Loaded, sockets: Mapping[str, socket.socket]) -> None:
+def _viewer(loaded: Loaded) -> Viewer:
+    from gateway.cli.listen import beside_a_gateway  # here: a gateway in production needs nothing of it
+
+    return beside_a_gateway(loaded)
+
+
+async def _serve(loaded: Loaded, sockets: Mapping[str, socket.socket], viewer: Viewer | None) -> None:
     if loaded.settings.server.development:
         _log.warning(DEVELOPMENT)
     version = {"version": metadata.version("tenant-payment-gateway")}
@@ -60,13 +71,16 @@ async def _serve(loaded: Loaded, sockets: Mapping[str, socket.socket]) -> None:
     with stop_signal(on_hangup=lambda: _log.warning(NO_RELOAD)) as stop:
         # The outer stack ends last: operations that end while the gateway drains still reach the simulators.
         async with (
-            contextlib.AsyncExitStack() as simulators,
+            contextlib.AsyncExitStack() as beside,
             running(loaded.settings, loaded.registry, grace=GRACE) as server,
         ):
-            await simulators.enter_async_context(simulating(loaded, sockets, server.gateway.callback_url))
+            await beside.enter_async_context(simulating(loaded, sockets, server.gateway.callback_url))
             settle_memory()
             click.echo(f"ready {server.url} admin {server.admin_url}")
             announce(sockets)
+            if viewer is not None:
+                await beside.enter_async_context(viewer.running())
+                viewer.announce()
             await stop.wait()
             _log.info("stopping")
         _log.info("stopped", extra=version)

@@ -19,7 +19,6 @@ from string import Template
 from typing import Any, NamedTuple
 
 import aiohttp
-import standardwebhooks
 from aiohttp import web
 from rich.console import Console
 from rich.text import Text
@@ -27,6 +26,7 @@ from rich.text import Text
 from gateway.cli.hosting import bind, hosted, simulating, url_of
 from gateway.cli.keys import new_key
 from gateway.cli.loading import load
+from gateway.cli.received import NotVerified, verified
 from gateway.web.server import running
 
 PROVIDERS = ("psp_open_api", "creditkey")
@@ -58,7 +58,6 @@ class Tenant:
     def __init__(self) -> None:
         self.key = new_key("demo")
         self.webhook_secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
-        self._verifier = standardwebhooks.Webhook(self.webhook_secret)
         self._received: dict[tuple[str, int], dict[str, Any]] = {}
         self._arrived = asyncio.Condition()
 
@@ -80,9 +79,9 @@ class Tenant:
     async def _receive(self, request: web.Request) -> web.Response:
         """Believe a webhook only if the reference library verifies it."""
         try:
-            body = self._verifier.verify(await request.read(), dict(request.headers))
-        except standardwebhooks.WebhookVerificationError:
-            return web.Response(status=400)
+            body = verified([self.webhook_secret], request.headers, await request.read())
+        except NotVerified as problem:
+            return web.Response(status=400, text=str(problem))
         async with self._arrived:
             payment = body["data"]["payment"]
             self._received[payment["id"], payment["version"]] = body

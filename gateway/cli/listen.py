@@ -1,0 +1,219 @@
+"""``gateway listen``: receive webhooks where the settings send them on this machine, verify them and show them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import ipaddress
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import click
+import msgspec
+from aiohttp import web
+
+from gateway.cli.foreground import stop_signal
+from gateway.cli.hosting import bind, hosted
+from gateway.cli.loading import Loaded, config_option, json_option, load, tenants_of
+from gateway.cli.output import harmless
+from gateway.cli.received import NotVerified, verified
+
+DEVELOPMENT_ONLY = "this shows what tenants are told: it needs server.development: true, or --outside-development"
+
+ANSWERED, REFUSED = 204, 400
+"""What a verified webhook is answered by default, and what another one always is."""
+
+Address = tuple[str, int]
+
+
+class Endpoint(NamedTuple):
+    """Where one tenant's webhooks go, on this machine."""
+
+    tenant: str
+    url: str
+    secrets: Sequence[str]
+
+    @property
+    def address(self) -> Address:
+        """Host and port to listen on; ``localhost`` is the IPv4 one."""
+        parts = urlsplit(self.url)
+        host = parts.hostname or ""
+        return ("127.0.0.1" if host == "localhost" else host), parts.port or 80
+
+
+class Received(msgspec.Struct, frozen=True, kw_only=True):
+    """One request that came. ``why`` is None where it was verified, and ``body`` is its JSON then."""
+
+    at: str
+    tenant: str | None
+    why: str | None
+    answer: int
+    body: Any = None
+
+
+Show = Callable[[Received], None]
+
+
+@click.command()
+@click.option("--tenant", help="Only this tenant's webhooks.")
+@click.option(
+    "--answer",
+    type=click.IntRange(200, 599),
+    default=ANSWERED,
+    show_default=True,
+    metavar="STATUS",
+    help="Answer verified webhooks so: 503 shows how they are tried again.",
+)
+@click.option("--full", is_flag=True, help="Print each body too.")
+@click.option("--outside-development", is_flag=True, help="Listen although server.development is false.")
+@config_option
+@json_option
+def listen(tenant: str | None, answer: int, full: bool, outside_development: bool, config: Path, as_json: bool) -> None:
+    """Receive, verify and show webhooks on this machine.
+
+    Listens where the settings send them, if that is on loopback, until a signal stops it. One that cannot be verified
+    is answered 400 and explained.
+    """
+    loaded = load(config)
+    if not (loaded.settings.server.development or outside_development):
+        raise click.UsageError(DEVELOPMENT_ONLY)
+    endpoints = endpoints_of(loaded, tenant)
+    sockets = {address: bind(address[1], address[0]) for address in {one.address for one in endpoints}}
+    show = _print_json if as_json else _print_full if full else print_lines
+    asyncio.run(_listen(Viewer(endpoints, sockets), show, answer))
+
+
+def endpoints_of(loaded: Loaded, tenant: str | None) -> list[Endpoint]:
+    """The endpoints on this machine, of one tenant or of all. Raises click's usage error where there is none."""
+    tenants = {name: loaded.settings.tenants[name].webhook for name in tenants_of(loaded.settings, tenant)}
+    found = [
+        Endpoint(name, webhook.url, [secret.reveal() for secret in webhook.secrets])
+        for name, webhook in tenants.items()
+        if webhook is not None and _is_here(webhook.url)
+    ]
+    if not found:
+        raise click.UsageError(f"no webhook url of {tenant or 'any tenant'} is http:// on this machine (127.0.0.1)")
+    return found
+
+
+def print_lines(received: Received) -> None:
+    """Print what came in two lines: what it is and whether it is believed, then what it says."""
+    name = "-" if received.tenant is None else received.tenant
+    if received.why is not None:
+        click.echo(f"{received.at} {name} refused, answered {received.answer}")
+        click.echo(f"         {harmless(received.why)}")
+        return
+    click.echo(f"{received.at} {name} {received.body['type']} verified, answered {received.answer}")
+    click.echo(f"         {harmless(_said(received.body))}")
+
+
+class Viewer(NamedTuple):
+    """Endpoints that are shown, and the sockets they come in on.
+
+    An address without a socket belongs to another program.
+    """
+
+    endpoints: Sequence[Endpoint]
+    sockets: Mapping[Address, socket.socket]
+
+    def announce(self) -> None:
+        """Print one line per tenant."""
+        for one in self.endpoints:
+            taken = "" if one.address in self.sockets else " (another program listens there)"
+            click.echo(f"webhooks {one.tenant} {one.url}{taken}")
+
+    @contextlib.asynccontextmanager
+    async def running(self, show: Show = print_lines, answer: int = ANSWERED) -> AsyncIterator[None]:
+        """Receive webhooks for the time of the block."""
+        async with contextlib.AsyncExitStack() as stack:
+            for address, bound in self.sockets.items():
+                here = [one for one in self.endpoints if one.address == address]
+                await stack.enter_async_context(hosted(_app(here, show, answer), bound))
+            yield
+
+
+def beside_a_gateway(loaded: Loaded) -> Viewer:
+    """A viewer for ``serve``: of all tenants, on the addresses that are free. Raises click's usage error."""
+    if not loaded.settings.server.development:
+        raise click.UsageError("--listen needs server.development: true")
+    endpoints = endpoints_of(loaded, None)
+    sockets = {}
+    for host, port in {one.address for one in endpoints}:
+        try:
+            sockets[host, port] = bind(port, host)
+        except OSError as problem:
+            if problem.errno != errno.EADDRINUSE:
+                raise
+    return Viewer(endpoints, sockets)
+
+
+def _print_full(received: Received) -> None:
+    print_lines(received)
+    if received.body is not None:
+        for line in msgspec.json.format(msgspec.json.encode(received.body), indent=2).decode().splitlines():
+            click.echo(f"         {harmless(line)}")
+
+
+def _print_json(received: Received) -> None:
+    click.echo(msgspec.json.encode(received))
+
+
+def _said(body: Any) -> str:
+    """What a webhook says, for people."""
+    payment = body["data"].get("payment")
+    if payment is None:
+        return "a test, about no payment"
+    parts = (payment["id"], payment["state"], payment["amount"], payment["currency"], payment["merchant_reference"])
+    return " ".join((*parts, f"version {payment['version']}"))
+
+
+def _is_here(url: str) -> bool:
+    """Whether a URL is plain http on loopback."""
+    parts = urlsplit(url)
+    try:
+        is_loopback = parts.hostname == "localhost" or ipaddress.ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        is_loopback = False
+    return parts.scheme == "http" and is_loopback
+
+
+def _app(endpoints: Sequence[Endpoint], show: Show, answer: int) -> web.Application:
+    async def receive(request: web.Request) -> web.Response:
+        received = _judged(endpoints, request, await request.read(), answer)
+        show(received)
+        return web.Response(status=received.answer, text=received.why)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", receive)
+    return app
+
+
+def _judged(endpoints: Sequence[Endpoint], request: web.Request, body: bytes, answer: int) -> Received:
+    """Verify one request with the secrets of the tenants whose address it came to."""
+    at = datetime.now().astimezone().strftime("%H:%M:%S")
+    here = [one for one in endpoints if urlsplit(one.url).path in (request.path, request.path.rstrip("/"))]
+    if not here or request.method != "POST":
+        known = ", ".join(one.url for one in endpoints)
+        why = f"{request.method} {request.path} is not where a tenant's webhooks go: POST to {known}"
+        return Received(at=at, tenant=None, why=why, answer=404)
+    why = ""
+    for one in here:
+        try:
+            said = verified(one.secrets, request.headers, body)
+        except NotVerified as problem:
+            why = str(problem)
+        else:
+            return Received(at=at, tenant=one.tenant, why=None, answer=answer, body=said)
+    return Received(at=at, tenant=here[0].tenant, why=why, answer=REFUSED)
+
+
+async def _listen(viewer: Viewer, show: Show, answer: int) -> None:
+    with stop_signal() as stop:
+        async with viewer.running(show, answer):
+            viewer.announce()
+            await stop.wait()
