@@ -220,16 +220,22 @@ async def open_timed(
 
 
 class Gate:
-    """Where calls of one operation wait. It opens by itself for ``crowd`` of them, else when told."""
+    """Where calls of one operation wait. It opens by itself for ``crowd`` of them, else when told.
 
-    def __init__(self, crowd: int | None = None) -> None:
+    ``most``: of further ones none waits.
+    """
+
+    def __init__(self, crowd: int | None = None, most: int | None = None) -> None:
         self.waiting = 0
         self._crowd = crowd
+        self._most = most
         self._opened = asyncio.Event()
         self._arrived = asyncio.Condition()
 
     async def wait(self) -> None:
         """Stand at the gate until it opens."""
+        if self.waiting == self._most:
+            return
         async with self._arrived:
             self.waiting += 1
             self._arrived.notify_all()
@@ -266,9 +272,9 @@ class Wire:
         gate = self._gates["request", operation] = Gate(crowd)
         return gate
 
-    def hold_answer(self, operation: str, *, crowd: int | None = None) -> Gate:
-        """Keep answers to an operation until the gate opens."""
-        gate = self._gates["answer", operation] = Gate(crowd)
+    def hold_answer(self, operation: str, *, crowd: int | None = None, most: int | None = None) -> Gate:
+        """Keep answers to an operation, at most so many of them, until the gate opens."""
+        gate = self._gates["answer", operation] = Gate(crowd, most)
         return gate
 
     def too_late(self, operation: str) -> None:

@@ -199,6 +199,8 @@ MEMBERS: Mapping[type[msgspec.Struct], Mapping[str, Check]] = {
         "amount": _amount_rule,
         "time_window": optional(_window),
         "deposit_method_required": instance(bool),
+        "charges_identity": instance(bool),
+        "read_before_capture": instance(bool),
         "messages": mapping(text(LONGEST_ID), text(LONGEST_TEXT)),
     },
 }

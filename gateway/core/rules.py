@@ -36,6 +36,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     ``cancel_from`` are payment states. ``time_window`` is how far a callback's own time may lie (before the payment's
     creation, after now). ``absence_proves``: a lookup's Absent may prove that a create had no effect.
     ``deposit_method_required``: an account that accepts new payments must be named by a deposit method.
+    ``charges_identity``: charges must add up to their grand total; else those that do not are passed on and logged.
+    ``read_before_capture``: the amount may be changed at the provider itself, so it is looked at before a capture.
     ``messages``: the text of each alert code for the tenant's own admin user.
     """
 
@@ -50,6 +52,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     amount: AmountRule = Exact()
     time_window: tuple[timedelta, timedelta] | None = None
     deposit_method_required: bool = False
+    charges_identity: bool = True
+    read_before_capture: bool = False
     messages: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 

@@ -47,12 +47,21 @@ def settle(draft: Draft, seen: Observation, cause: Cause, terms: Terms, at: date
         succeed(draft, operation, seen)
     elif shown is Shown.EXCLUDED:
         _not_done(draft)
+    elif _word_against_total(operation, seen) and (cause is Cause.REPLY or operation.status is Status.UNKNOWN):
+        draft.settle(Status.UNKNOWN, note="the status says that it is over, the refunded total does not")
+        draft.flag(ReviewReason.REFUND_UNCLEAR, at)
     elif cause is Cause.REPLY:
         settle_as_known(draft, "the answer does not show the effect")
     elif cause is Cause.LOOKUP and shown is Shown.NOT_YET:
         _read_contrary(draft, terms, at)
     elif cause is Cause.LOOKUP and operation.kind is Kind.REFUND and seen.refunded is not None:
         draft.flag(ReviewReason.REFUND_UNCLEAR, at)
+
+
+def _word_against_total(operation: Operation, seen: Observation) -> bool:
+    """Whether a refund's total did not move although the order is no longer simply captured: nobody can tell."""
+    is_total = operation.kind is Kind.REFUND and seen.refunded is not None
+    return is_total and seen.stage in (Stage.CANCELED, Stage.UNKNOWN)
 
 
 def succeed(draft: Draft, operation: Operation, seen: Observation) -> None:

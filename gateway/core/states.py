@@ -226,6 +226,8 @@ def _move(draft: Draft, seen: Observation, cause: Cause, terms: Terms, at: datet
     step = STEPS[row][seen.stage]
     if seen.stage is Stage.AUTHORIZED and not draft.payment.completed:
         step = STAY
+    if seen.stage is Stage.CANCELED and _is_all_returned(draft.payment, seen):
+        step = STAY  # some providers call an order canceled whose whole amount went back
     before = draft.payment
     if step.review is not None:
         draft.flag(step.review, at)
@@ -237,6 +239,10 @@ def _move(draft: Draft, seen: Observation, cause: Cause, terms: Terms, at: datet
     stayed = draft.payment.state == before.state and draft.payment.refunded == before.refunded
     if cause is Cause.CALLBACK and stayed and (row in CLOSED_TO_CALLBACKS or step.review is not None):
         draft.refusal = Reason.REPEATED_FINAL
+
+
+def _is_all_returned(payment: Payment, seen: Observation) -> bool:
+    return bool(payment.captured) and seen.refunded is not None and seen.refunded >= payment.captured
 
 
 def _enter(draft: Draft, state: State, seen: Observation, terms: Terms, at: datetime) -> None:

@@ -9,11 +9,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from decimal import Decimal
 
-from gateway.core.commands import Order
+from gateway.core.commands import Charges, Order
 from gateway.core.money import MAX_DIGITS, as_written
 from gateway.core.urls import origin_of, page_url
 
 Problems = list[tuple[str, str]]
+
+UNBALANCED = (
+    "is not total + shipping + tax - discount_amount: store credit and gift cards belong in discount_amount,"
+    " fees in shipping or in an item of their own"
+)
 
 MOST_ORIGINS = 20
 """Registered origins that an error lists."""
@@ -39,8 +44,13 @@ def total_problems(field: str, amount: Decimal | None, digits: int | None) -> Pr
     return [(field, f"has more than {MAX_DIGITS} digits")] if is_long else problems
 
 
-def order_problems(order: Order | None, digits: int | None, amount: Decimal | None) -> Problems:
-    """The amounts inside an order, and that its charges add up to ``amount`` (where one is given)."""
+def order_problems(
+    order: Order | None, digits: int | None, amount: Decimal | None, *, identity: bool = True
+) -> Problems:
+    """The amounts inside an order, and that its charges come to ``amount`` (where one is given).
+
+    ``identity``: the charges must also add up to their own grand total.
+    """
     if order is None:
         return []
     problems: Problems = []
@@ -50,13 +60,20 @@ def order_problems(order: Order | None, digits: int | None, amount: Decimal | No
     charges = order.charges
     if charges is None or problems or None in (charges.total, charges.grand_total):
         return problems
-    zero = Decimal(0)
-    total = charges.total + (charges.shipping or zero) + (charges.tax or zero) - (charges.discount_amount or zero)
-    if total != charges.grand_total:
-        problems.append(("$.order.charges.grand_total", "is not total + shipping + tax - discount_amount"))
+    if identity and not add_up(charges):
+        problems.append(("$.order.charges.grand_total", UNBALANCED))
     elif amount is not None and charges.grand_total != amount:
         problems.append(("$.order.charges.grand_total", "differs from amount"))
     return problems
+
+
+def add_up(charges: Charges | None) -> bool:
+    """Whether ``total + shipping + tax - discount_amount = grand_total``; charges that are absent do."""
+    if charges is None:
+        return True
+    zero = Decimal(0)
+    total = charges.total + (charges.shipping or zero) + (charges.tax or zero) - (charges.discount_amount or zero)
+    return total == charges.grand_total
 
 
 def url_problems(field: str, url: str | None, origins: Collection[str]) -> Problems:

@@ -23,15 +23,17 @@ from gateway.core.commands import (
     UpdatePayment,
 )
 from gateway.core.errors import ProviderError, TenantError, invalid, refusals_of
+from gateway.core.facts import Observation, Stage
 from gateway.core.money import Money, quantized
-from gateway.core.payment import Alert, AlertCode, Operation, Payment, State
+from gateway.core.payment import Alert, AlertCode, Operation, Payment, State, Status
 from gateway.core.requests import CaptureBody, RefundBody, UpdateBody
 from gateway.core.states import PAST_GRACE, row_of
 from gateway.core.validation import Problems, amount_problems, order_problems, total_problems
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store.queries import Listed, Loaded
 from gateway.flows import lookup, restored, successor
-from gateway.flows.context import Gateway
+from gateway.flows.content import note_charges
+from gateway.flows.context import Gateway, needs_completion
 from gateway.flows.once import Answer, Claim, once
 from gateway.flows.operation import Intent, intend, members_of, new_operation
 from gateway.flows.succession import ENDED
@@ -39,6 +41,8 @@ from gateway.flows.succession import ENDED
 Body = CaptureBody | UpdateBody | RefundBody
 
 AUTHORIZED = frozenset({State.AUTHORIZED})
+WAITING = frozenset({State.AWAITING_CUSTOMER, State.PROCESSING})
+ACCEPTED = AUTHORIZED | WAITING
 UPDATABLE = frozenset({State.AWAITING_CUSTOMER, State.AUTHORIZED})
 REFUNDABLE = frozenset({State.CAPTURED, State.PARTIALLY_REFUNDED})
 
@@ -49,12 +53,13 @@ async def capture(gw: Gateway, claim: Claim, payment_id: str, body: CaptureBody)
     async def plan() -> Intent:
         refuse_card_data(body, claim.idempotency_key)
         payment, entry = await ready(gw, claim.tenant, payment_id, CapturePayment)
-        must_be(payment, AUTHORIZED, "captured")
+        is_accepted = await accepted_but_not_completed(gw, payment, entry)
+        must_be(payment, ACCEPTED if is_accepted else AUTHORIZED, "captured")
         not_replaced(payment)
-        if payment.capture_by is not None and gw.clock.now() >= payment.capture_by and can_look(entry):
+        if can_look(entry) and (entry.rules.read_before_capture or is_past_deadline(gw, payment)):
             payment, entry = await read_first(gw, claim.tenant, payment_id, CapturePayment)
-            must_be(payment, AUTHORIZED, "captured")
-        check_content(payment, body)
+            must_be(payment, ACCEPTED if is_accepted else AUTHORIZED, "captured")
+        check_content(entry, payment, body)
         amount = amount_of(payment, body.amount, payment.money.amount)
         if amount > payment.money.amount:
             raise too_large(payment, payment.money.amount, "captured")
@@ -96,7 +101,7 @@ async def refund(gw: Gateway, claim: Claim, payment_id: str, body: RefundBody) -
         must_be(payment, REFUNDABLE, "refunded")
         if can_look(entry):
             payment, entry = await read_first(gw, claim.tenant, payment_id, RefundPayment)
-        check_content(payment, body)
+        check_content(entry, payment, body)
         left = payment.captured - payment.refunded
         amount = amount_of(payment, body.amount, left)
         if left <= 0 or amount > left:
@@ -118,7 +123,7 @@ async def update(gw: Gateway, claim: Claim, payment_id: str, body: UpdateBody) -
         payment, entry = await ready(gw, claim.tenant, payment_id, UpdatePayment)
         must_be(payment, UPDATABLE, "updated")
         not_replaced(payment)
-        check_content(payment, body)
+        check_content(entry, payment, body)
         amount = amount_of(payment, body.amount, payment.money.amount)
         order = merged(payment.order, body.order)
         limit = entry.rules.max_increase
@@ -178,6 +183,25 @@ async def ready(gw: Gateway, tenant: str, payment_id: str, command: type[Command
     return payment, entry
 
 
+async def accepted_but_not_completed(gw: Gateway, payment: Payment, entry: AccountEntry) -> bool:
+    """Whether the provider shows that the customer accepted, though it has declined to complete the checkout.
+
+    Providers are known to confirm such an order all the same; what the capture comes to is theirs to say.
+    """
+    if payment.state not in WAITING or not needs_completion(entry) or not can_look(entry):
+        return False
+    done = await gw.store.operations(payment.tenant, payment.id)
+    if not any(one.kind is Kind.COMPLETE and one.status is Status.DECLINED for one in done):
+        return False
+    looked = await lookup.look_and_see(gw, payment.tenant, payment.id, key=None)
+    return looked is not None and isinstance(looked.seen, Observation) and looked.seen.stage is Stage.AUTHORIZED
+
+
+def is_past_deadline(gw: Gateway, payment: Payment) -> bool:
+    """Whether the provider may have canceled by itself what was not captured in time."""
+    return payment.capture_by is not None and gw.clock.now() >= payment.capture_by
+
+
 def can_look(entry: AccountEntry) -> bool:
     """Whether the provider answers lookups."""
     return FetchPayment in entry.provider.commands
@@ -222,7 +246,7 @@ def amount_of(payment: Payment, given: Decimal | None, absent: Decimal) -> Decim
     return absent if given is None else quantized(Decimal(given), payment.money.digits)
 
 
-def check_content(payment: Payment, body: Body) -> None:
+def check_content(entry: AccountEntry, payment: Payment, body: Body) -> None:
     """Check what a command says against its payment: amounts, charges, addresses. Raises ``validation_failed``."""
     digits, order = payment.money.digits, getattr(body, "order", None)
     total = payment.money.amount if body.amount is None else body.amount
@@ -231,11 +255,12 @@ def check_content(payment: Payment, body: Body) -> None:
         problems += charges_problems(payment, order, total)
     else:
         problems = amount_problems("$.amount", body.amount, digits)
-    problems += order_problems(order, digits, total)
+    problems += order_problems(order, digits, total, identity=entry.rules.charges_identity)
     if order is not None and order.billing_address not in (None, payment.order.billing_address):
         problems.append(("$.order.billing_address", "cannot change: leave it out"))
     if problems:
         raise invalid(*problems)
+    note_charges(entry, order, payment.merchant_reference)
 
 
 def content_refusals(body: Body) -> list[TenantError]:

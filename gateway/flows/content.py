@@ -17,10 +17,10 @@ from gateway.core.commands import Checkout, CreatePayment, Customer, Item, Order
 from gateway.core.errors import ProviderError, TenantError, invalid, refusals_of, together
 from gateway.core.money import Money, currency_digits
 from gateway.core.requests import CreateBody
-from gateway.core.validation import order_problems, total_problems, url_problems
+from gateway.core.validation import add_up, order_problems, total_problems, url_problems
 from gateway.drivers.settings import AccountEntry, Tenant
 from gateway.flows import plugin, routing, session
-from gateway.flows.context import Gateway
+from gateway.flows.context import Gateway, log
 
 STAND_IN = Money(Decimal("1.00"), "USD", 2)
 """What a payment is of while its own amount or currency cannot be used."""
@@ -34,9 +34,10 @@ def judge_create(gw: Gateway, tenant: Tenant, body: CreateBody, idempotency_key:
     with contextlib.suppress(TenantError):
         refuse_card_data(body, idempotency_key)
         digits = digits_of(gw, body.currency)
-        check_members(tenant, body, digits)
         route = routing.choose(tenant, body)
+        check_members(tenant, route.entry, body, digits)
         routing.check_limits(tenant, route.entry, body)
+        note_charges(route.entry, body.order, body.merchant_reference)
         return route, Money.of(Decimal(body.amount), body.currency, digits)
     raise together(*content_refusals(gw, tenant, body, idempotency_key))
 
@@ -52,7 +53,7 @@ def content_refusals(gw: Gateway, tenant: Tenant, body: CreateBody, idempotency_
         *refusals_of(
             partial(refuse_card_data, body, idempotency_key),
             partial(check_currency, gw, body.currency),
-            partial(check_members, tenant, body, known),
+            partial(check_members, tenant, entry, body, known),
             partial(check_names, tenant, body),
             *([partial(routing.check_limits, tenant, entry, body)] if entry is not None else []),
         ),
@@ -74,16 +75,24 @@ def check_currency(gw: Gateway, currency: str | None) -> None:
         digits_of(gw, currency)
 
 
-def check_members(tenant: Tenant, body: CreateBody, digits: int | None) -> None:
+def check_members(tenant: Tenant, entry: AccountEntry | None, body: CreateBody, digits: int | None) -> None:
     """Check amounts and addresses; ``digits`` is None where the currency is not known. Raises ``TenantError``."""
+    identity = entry is None or entry.rules.charges_identity
     problems = [
         *total_problems("$.amount", body.amount, digits),
-        *order_problems(body.order, digits, body.amount),
+        *order_problems(body.order, digits, body.amount, identity=identity),
         *url_problems("$.return_url", body.return_url, tenant.return_origins),
         *url_problems("$.cancel_url", body.cancel_url, tenant.return_origins),
     ]
     if problems:
         raise invalid(*problems)
+
+
+def note_charges(entry: AccountEntry, order: Order | None, merchant_reference: str) -> None:
+    """Tell operators of charges that do not add up and are passed on all the same, since the account says so."""
+    if order is not None and not add_up(order.charges):
+        where = {"provider": entry.provider.name, "tenant": entry.tenant, "account": entry.name}
+        log.warning("charges do not add up", extra={**where, "merchant_reference": merchant_reference})
 
 
 def check_names(tenant: Tenant, body: CreateBody) -> None:

@@ -85,6 +85,8 @@ class CreditKey:
             partial_capture=True,
             absence_proves=config.absence_proves,
             amount=gateway.Exact(),
+            charges_identity=config.charges_identity == "enforce",
+            read_before_capture=True,
             messages=MESSAGES,
         )
 

@@ -23,6 +23,7 @@ class CreditKeyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     environment: Literal["staging", "production"] | None = None
     base_url: str | None = None
     auth_in: Literal["body", "query"] = "body"
+    charges_identity: Literal["enforce", "warn"] = "enforce"
     confirm_items_key: Literal["cart_items", "cart_contents"] = "cart_items"
     confirm_deadline: timedelta = timedelta(days=30)
     deadline_warning: timedelta = timedelta(days=3)

@@ -115,9 +115,9 @@ def order(command: gateway.Command, response: gateway.HttpResponse, config: Cred
     if amount is None and answer.charges is not None:
         amount = _amount(answer.charges.grand_total, "charges.grand_total")
     refunded = _amount(answer.refunded_amount, "refunded_amount")
-    # After part of an order went back "shipped" and "returned" have both been seen: the sum is the evidence.
-    is_refund = isinstance(command, gateway.RefundPayment) and bool(refunded)
-    stage = gateway.Stage.CAPTURED if is_refund else _stage(answer)
+    stage = _stage(answer)
+    if isinstance(command, gateway.RefundPayment):
+        stage = _stage_of_refund(answer, refunded)
     return gateway.Observation(
         stage=stage,
         provider_reference=answer.id,
@@ -141,6 +141,13 @@ def _stage(answer: Order) -> gateway.Stage:
     if answer.capture_status != "captured" or stage is gateway.Stage.UNKNOWN:
         return stage
     return gateway.Stage.UNKNOWN if stage is gateway.Stage.CANCELED else gateway.Stage.CAPTURED
+
+
+def _stage_of_refund(answer: Order, refunded: Decimal | None) -> gateway.Stage:
+    """Read a refund's answer by its sum: ``shipped``, ``returned`` and ``canceled`` have all been seen in it."""
+    if answer.status == "canceled":
+        return gateway.Stage.UNKNOWN
+    return gateway.Stage.CAPTURED if refunded else _stage(answer)
 
 
 def _captured(stage: gateway.Stage, amount: Decimal | None) -> Decimal | None:

@@ -55,7 +55,7 @@ def _begin(command: gateway.CreatePayment, account: gateway.Account) -> Members:
             "cart_items": _cart_items(items),
             "billing_address": _address(billing),
             "shipping_address": _address(order.shipping_address),
-            "charges": _charges(charges, command.money),
+            "charges": _charges(charges, command.money, account.config),
             "return_url": _with_placeholder(command.urls.return_),
             "order_complete_url": _with_placeholder(command.urls.complete),
             "cancel_url": _with_placeholder(command.urls.cancel),
@@ -116,15 +116,17 @@ def _complete(command: gateway.CompletePayment, _account: gateway.Account) -> Me
 
 def _confirm(command: gateway.CapturePayment, account: gateway.Account) -> Members:
     """Members of ``confirm_order``. ``charges.grand_total`` is what is captured; an order is confirmed once."""
-    changes = _changes(command, account.config.confirm_items_key)
+    changes = _changes(command, account.config.confirm_items_key, account.config)
     return {**changes, "merchant_status": command.merchant_status or "shipped"}
 
 
-def _update(command: gateway.UpdatePayment, _account: gateway.Account) -> Members:
-    return _changes(command, "cart_items")
+def _update(command: gateway.UpdatePayment, account: gateway.Account) -> Members:
+    return _changes(command, "cart_items", account.config)
 
 
-def _changes(command: gateway.CapturePayment | gateway.UpdatePayment, items_key: str) -> Members:
+def _changes(
+    command: gateway.CapturePayment | gateway.UpdatePayment, items_key: str, config: CreditKeyConfig
+) -> Members:
     order = command.order or gateway.Order()
     return _given(
         {
@@ -132,7 +134,7 @@ def _changes(command: gateway.CapturePayment | gateway.UpdatePayment, items_key:
             "merchant_order_id": command.merchant_reference,
             "merchant_status": command.merchant_status,
             items_key: _cart_items(order.items or ()),
-            "charges": _charges_or_total(order.charges, command.money),
+            "charges": _charges_or_total(order.charges, command.money, config),
             "shipping_address": _address(order.shipping_address),
         }
     )
@@ -186,25 +188,31 @@ def _address(given: gateway.Address | None) -> Members | None:
     return None if given is None else {name: getattr(given, name) for name in ADDRESS}
 
 
-def _charges(given: gateway.Charges, money: gateway.Money) -> Mapping[str, gateway.JsonNumber]:
-    """Charges that add up to ``money``, else ``FieldProblem``: whether Credit Key checks the sum is not documented."""
+def _charges(given: gateway.Charges, money: gateway.Money, config: CreditKeyConfig) -> Mapping[str, gateway.JsonNumber]:
+    """Charges that come to ``money`` and, unless the account only warns, add up; else ``FieldProblem``.
+
+    Whether Credit Key checks the sum is not documented. Its own Magento module sends sums that do not add up.
+    """
     amounts = {name: getattr(given, name) or Decimal(0) for name in CHARGES}
     total, shipping, tax, discount, grand_total = amounts.values()
     if discount < 0:
         raise gateway.FieldProblem([("$.order.charges.discount_amount", "must not be negative")])
-    if not total + shipping + tax - discount == grand_total == money.amount:
+    adds_up = total + shipping + tax - discount == grand_total or config.charges_identity == "warn"
+    if not adds_up or grand_total != money.amount:
         problem = "must be total + shipping + tax - discount_amount, and the amount"
         raise gateway.FieldProblem([("$.order.charges.grand_total", problem)])
     return {name: _number(amount, f"$.order.charges.{name}") for name, amount in amounts.items()}
 
 
-def _charges_or_total(given: gateway.Charges | None, money: gateway.Money) -> Mapping[str, gateway.JsonNumber]:
+def _charges_or_total(
+    given: gateway.Charges | None, money: gateway.Money, config: CreditKeyConfig
+) -> Mapping[str, gateway.JsonNumber]:
     """Charges that are of this amount, else the amount alone.
 
     Part of an order may be captured with nobody saying which part of its tax and shipping that is.
     """
     if given is not None and given.grand_total == money.amount:
-        return _charges(given, money)
+        return _charges(given, money, config)
     amount = _number(money.amount, "$.amount")
     return {"total": amount, "grand_total": amount}
 

@@ -32,7 +32,10 @@ class Knobs(msgspec.Struct, frozen=True, kw_only=True):
     """Where Credit Key's behaviour is not documented: which way the simulator goes."""
 
     cancel_after_confirm_status: int = 400
+    confirm_needs_completion: bool = False
     partial_refund_status: str = "shipped"
+    refund_cancels: bool = False
+    refund_moves_sum: bool = True
     string_booleans: bool = False
     seed_merchant_order_id: bool = True
 
@@ -143,13 +146,13 @@ class FarSide:
             order.history.append({"event": "completed"})
         return {"success": str(success).lower() if knobs.string_booleans else success}
 
-    def confirm(self, merchant: str, message: Message, _knobs: Knobs) -> dict[str, Any]:
+    def confirm(self, merchant: str, message: Message, knobs: Knobs) -> dict[str, Any]:
         """Capture ``charges.grand_total``, once."""
         order = self._of(merchant, message)
         reference = _reference(message)
         if order.capture_status == "captured":
             raise Refusal(400, "order already confirmed")
-        if order.status != "placed" or not order.completed:
+        if order.status != "placed" or (knobs.confirm_needs_completion and not order.completed):
             raise Refusal(400, "order is not ready to be confirmed")
         self._change(order, message, reference, message.get("cart_items") or message.get("cart_contents"))
         order.status, order.capture_status = "shipped", "captured"
@@ -181,15 +184,18 @@ class FarSide:
         return order.wire()
 
     def refund(self, merchant: str, message: Message, knobs: Knobs) -> dict[str, Any]:
-        """Give ``amount`` back, after the order was confirmed."""
+        """Give ``amount`` back, after the order was confirmed; where a refund cancels, before it too."""
         order = self._of(merchant, message)
         amount = _amount(message, "amount")
-        if order.capture_status != "captured":
+        if order.capture_status != "captured" and not (knobs.refund_cancels and order.status == "placed"):
             raise Refusal(400, "order is not confirmed")
         if order.refunded_amount + amount > order.amount:
             raise Refusal(400, "amount is more than is left")
-        order.refunded_amount += amount
+        if knobs.refund_moves_sum:
+            order.refunded_amount += amount
         order.status = "returned" if order.refunded_amount == order.amount else knobs.partial_refund_status
+        if knobs.refund_cancels:
+            order.status = "canceled"
         order.history.append({"event": "refunded", "amount": amount})
         return order.wire()
 

@@ -32,7 +32,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ``operation``: for one ecomm operation, else for all. ``times``: for so many ecomm calls, else until replaced.
     ``status`` (with ``body``) and ``html`` refuse before any effect; ``malformed`` cuts the answer after the effect;
     ``silence`` closes the connection without an answer. ``duplicate_return``: the return URL is called once more by the
-    simulator itself. ``pended``: an approval waits for Credit Key's staff. The last four are ``Knobs``.
+    simulator itself. ``pended``: an approval waits for Credit Key's staff. ``complete_method`` calls the complete
+    address. The rest are ``Knobs``.
     """
 
     operation: str | None = None
@@ -45,8 +46,12 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     silence: Literal["before_effect", "after_effect"] | None = None
     duplicate_return: bool = False
     pended: bool = False
+    complete_method: Literal["GET", "POST"] = "GET"
     cancel_after_confirm_status: Literal[200, 400] = 400
+    confirm_needs_completion: bool = False
     partial_refund_status: Literal["shipped", "returned"] = "shipped"
+    refund_cancels: bool = False
+    refund_moves_sum: bool = True
     string_booleans: bool = False
     seed_merchant_order_id: bool = True
 
@@ -201,11 +206,11 @@ class _Site:
         order = self.far.approve(key)
         return order, order.return_url
 
-    async def _call(self, order: FarOrder, url: str) -> int | None:
+    async def _call(self, order: FarOrder, url: str, method: str = "GET") -> int | None:
         """Visit one of the merchant's addresses without a browser; note the answer's status, None for none."""
         url = _filled(url, order)
         try:
-            async with self.client.get(URL(url, encoded=True), allow_redirects=False) as answer:
+            async with self.client.request(method, URL(url, encoded=True), allow_redirects=False) as answer:
                 status: int | None = answer.status
         except (aiohttp.ClientError, TimeoutError):
             status = None
@@ -219,7 +224,7 @@ class _Site:
         except Refusal as refusal:
             return _json(gateway.dumps({"result": refusal.result}), refusal.status)
         url = order.order_complete_url
-        status = None if url is None else await self._call(order, url)
+        status = None if url is None else await self._call(order, url, self.fault.complete_method)
         return _json(gateway.dumps({"called": url and _filled(url, order), "status": status}))
 
     async def show_requests(self, _request: web.Request) -> web.Response:

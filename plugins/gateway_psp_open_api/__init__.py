@@ -96,7 +96,7 @@ class PspOpenApi:
                     payment_id=command.payment_id,
                     redirect_url=_redirect_url(answer, config),
                 )
-            case status, False if status in SUCCESS:
+            case 200, False:
                 return gateway.Declined(code="result_false", message=_message(answer, tokens(account)))
             case status, False if status in DECLINING:
                 return gateway.Declined(code=str(status), message=_message(answer, tokens(account)))

@@ -195,6 +195,8 @@ BAD_RULES: dict[str, Any] = {
     "amount": Tolerance(absolute=0.5),  # type: ignore[arg-type]
     "time_window": timedelta(days=1),
     "deposit_method_required": 1,
+    "charges_identity": "warn",
+    "read_before_capture": None,
     "messages": {"code": None},
 }
 

@@ -383,7 +383,7 @@ async def test_a_capture_while_a_poll_is_answered(timed: Timed) -> None:
     house = timed.house
     payment = await authorized(house)
     timed.clock.set(await timed.next_look(payment))
-    gate = Wire(house).hold_answer("find_order")
+    gate = Wire(house).hold_answer("find_order", most=1)
     polling = asyncio.create_task(reconcile.run_due(house.gateway))
     await gate.reached()
     assert (await act(house, payment, "capture")).status == 200

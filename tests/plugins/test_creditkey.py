@@ -308,11 +308,14 @@ def test_a_contradictory_account_is_refused(config: dict[str, Any]):
         make_account(**config)
 
 
-def test_a_base_may_end_with_a_slash():
-    """A trailing slash of the base is not doubled."""
-    assert CK.build(fetch(), make_account(base_url="http://127.0.0.1:9101/")).url.startswith(
-        "http://127.0.0.1:9101/ecomm/find_order?"
-    )
+@pytest.mark.parametrize("slash", ["", "/", "//"])
+@pytest.mark.parametrize("base", ["https://ck.example", "https://ck.example/app", "https://ck.example/a/b.c"])
+@pytest.mark.parametrize("given", [create(), fetch(), *(command(kind) for kind in CHANGING)])
+def test_a_base_may_end_with_a_slash(given: gateway.Command, base: str, slash: str):
+    """Production's address has none and staging's has one: the path is the same, and no part of it is lost."""
+    path = CK.build(given, make_account(base_url=base + slash)).url.partition("?")[0]
+    assert path == CK.build(given, make_account(base_url=base)).url.partition("?")[0]
+    assert path.rpartition("/")[0] == f"{base}/ecomm"
 
 
 def test_unknown_settings_are_refused():

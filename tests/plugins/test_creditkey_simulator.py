@@ -325,10 +325,20 @@ async def test_an_order_is_confirmed_once(client: Client):
         assert (await call(client, operation, sample("confirm_request.json")))[0] == 400
 
 
-async def test_an_order_that_is_not_completed_is_not_confirmed(client: Client):
-    """Without completion the payment is not made."""
+@pytest.mark.parametrize(("needs", "status"), [(True, 400), (False, 200)])
+async def test_an_order_that_is_not_completed_is_confirmed_by_knob(client: Client, needs: bool, status: int):
+    """The documents ask for the completion; Credit Key's own Magento module confirms link orders without it."""
     await choose(client, await begin(client))
-    assert (await call(client, "confirm_order", sample("confirm_request.json")))[0] == 400
+    await fault(client, confirm_needs_completion=needs)
+    assert (await call(client, "confirm_order", sample("confirm_request.json")))[0] == status
+
+
+async def test_a_refund_may_cancel_a_placed_order(client: Client):
+    """Seen in the Odoo module: a refund before the confirmation is answered ``canceled``."""
+    await choose(client, await begin(client))
+    await fault(client, refund_cancels=True, refund_moves_sum=False)
+    status, order = await call(client, "refund", {"id": "CK-TST1001", "amount": 10})
+    assert (status, order["status"], order["refunded_amount"]) == (200, "canceled", 0)
 
 
 async def test_a_cancel_before_shipment(client: Client):

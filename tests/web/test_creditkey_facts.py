@@ -1,0 +1,254 @@
+"""Credit Key as its production clients meet it, over HTTP: facts that its documents miss or state differently."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.creditkey_story import (
+    act,
+    authorized,
+    awaiting,
+    calls,
+    captured,
+    edit,
+    far_order,
+    operations,
+    review_of,
+    timeline,
+    total_of,
+)
+from tests.house import House, creditkey_body, open_house, order_of
+from tests.web.test_creditkey_scenarios import knobs
+
+shared = pytest.mark.asyncio(loop_scope="module")
+AMOUNT = "1067.33"
+
+
+# A refund that is answered "canceled"
+
+
+class Canceled(NamedTuple):
+    """A refund that Credit Key answers with ``canceled``: what goes back, what has before, whether the sum moves."""
+
+    amount: str
+    before: str | None
+    moves: bool
+    state: str
+    refunded: str
+    status: str
+    review: str | None
+
+
+CANCELED = {
+    "whole": Canceled(AMOUNT, None, True, "refunded", AMOUNT, "succeeded", None),
+    "part": Canceled("67.33", None, True, "partially_refunded", "67.33", "succeeded", None),
+    "rest": Canceled("1000.00", "67.33", True, "refunded", AMOUNT, "succeeded", None),
+    "whole, sum unmoved": Canceled(AMOUNT, None, False, "captured", "0.00", "unknown", "refund_unclear"),
+    "part, sum unmoved": Canceled("67.33", None, False, "captured", "0.00", "unknown", "refund_unclear"),
+    "rest, sum unmoved": Canceled(
+        "1000.00", "67.33", False, "partially_refunded", "67.33", "unknown", "refund_unclear"
+    ),
+}
+
+
+@shared
+@pytest.mark.parametrize("capture_status", ["captured", "canceled", None])
+@pytest.mark.parametrize("name", CANCELED)
+async def test_a_refund_answered_canceled_is_what_the_sum_shows(
+    shared_house: House, name: str, capture_status: str | None
+) -> None:
+    """Where the sum moved the refund is done, whatever the word; else a person looks and nothing is sent again."""
+    house, row = shared_house, CANCELED[name]
+    payment = await captured(house)
+    if row.before is not None:
+        assert (await act(house, payment, "refund", {"amount": row.before})).json["status"] == "succeeded"
+    async with knobs(house, refund_cancels=True, refund_moves_sum=row.moves):
+        reply = await act(house, payment, "refund", {"amount": row.amount})
+    assert (await far_order(house, payment))["status"] == "canceled"
+    assert (await operations(house, payment))[-1] == ("refund", row.status)
+    if row.state == "refunded" or not row.moves:
+        await edit(house, payment, capture_status=capture_status)
+    assert reply.status == (201 if row.moves else 202)
+    now = (await act(house, payment, "sync")).json
+    assert (now["state"], now["amount_refunded"], await review_of(house, payment)) == (
+        row.state,
+        row.refunded,
+        row.review,
+    )
+    assert len(await calls(house, payment, "refund")) == (1 if row.before is None else 2)
+    await timeline(house, payment)
+
+
+@shared
+async def test_a_lost_refund_of_an_order_that_is_canceled_since_is_never_called_not_done(shared_house: House) -> None:
+    """Called not done, the tenant would refund again; the word says that something went on."""
+    house = shared_house
+    payment = await captured(house)
+    async with knobs(house, operation="refund", silence="before_effect"):
+        await act(house, payment, "refund", {"amount": "10.00"})
+    await edit(house, payment, status="canceled", capture_status="canceled")
+    for _ in range(3):
+        await act(house, payment, "sync")
+    assert (await operations(house, payment))[-1] == ("refund", "unknown")
+    assert await review_of(house, payment) == "refund_unclear"
+
+
+# An accepted order that Credit Key does not complete
+
+REFUSALS: dict[str, Mapping[str, Any]] = {
+    "false": {"status": 200, "body": {"success": False}},
+    "false as text": {"status": 200, "body": {"success": "false"}},
+    "404": {"status": 404, "body": {"result": "not found"}},
+    "400": {"status": 400, "body": {"result": "order is already complete"}},
+    "401": {"status": 401, "body": {"result": "unauthorized"}},
+    "422": {"status": 422, "body": {}},
+}
+
+
+@shared
+@pytest.mark.parametrize("amount", [None, "500.00"])
+@pytest.mark.parametrize("name", REFUSALS)
+async def test_an_accepted_order_whose_completion_is_declined_can_be_captured(
+    shared_house: House, name: str, amount: str | None
+) -> None:
+    """It is not called authorized, but the tenant may capture it: Credit Key confirms a placed order all the same."""
+    house = shared_house
+    payment = await awaiting(house)
+    async with knobs(house, operation="complete_checkout", **REFUSALS[name]):
+        await house.visit(await house.approve(payment))
+        await house.gateway.drain(10)
+        assert (await house.payment(payment["id"]))["state"] == "awaiting_customer"
+        reply = await act(house, payment, "capture", {"amount": amount} if amount else {})
+    assert (reply.status, reply.json["state"], reply.json["amount_captured"]) == (200, "captured", amount or AMOUNT)
+    assert (await far_order(house, payment))["capture_status"] == "captured"
+    assert await calls(house, payment, "confirm_order") == ["confirm_order"]
+
+
+@shared
+async def test_an_order_that_nobody_accepted_cannot_be_captured(shared_house: House) -> None:
+    """A declined completion alone is no acceptance: the provider must show one."""
+    house = shared_house
+    payment = await awaiting(house)
+    back = (await far_order(house, payment))["return_url"].replace("%CKKEY%", payment["provider_reference"])
+    await house.visit(back)
+    await house.gateway.drain(10)
+    assert (await operations(house, payment))[-1] == ("complete", "declined")
+    reply = await act(house, payment, "capture")
+    assert (reply.status, reply.json["code"]) == (409, "invalid_state")
+    assert await calls(house, payment, "confirm_order") == []
+
+
+# An amount that was changed at Credit Key
+
+
+@shared
+@pytest.mark.parametrize("looked", [True, False], ids=["after a poll", "without a poll"])
+@pytest.mark.parametrize("amount", ["967.33", "1067.32", "1067.34", "1167.33", "9999.99", "0.01"])
+async def test_an_amount_changed_in_the_portal_is_reviewed_before_capture(
+    shared_house: House, amount: str, looked: bool
+) -> None:
+    """Up or down, polled or not: the old sum is never captured; a person compares first."""
+    house = shared_house
+    payment = await authorized(house)
+    await edit(house, payment, amount=amount)
+    if looked:
+        await act(house, payment, "sync")
+    reply = await act(house, payment, "capture")
+    assert (reply.status, reply.json["code"], await review_of(house, payment)) == (409, "under_review", "amount")
+    assert await calls(house, payment, "confirm_order") == []
+
+
+@shared
+async def test_a_capture_does_not_begin_where_the_order_cannot_be_looked_at(shared_house: House) -> None:
+    """Nothing is sent; the tenant may ask again."""
+    house = shared_house
+    payment = await authorized(house)
+    async with knobs(house, operation="find_order", status=500):
+        reply = await act(house, payment, "capture")
+    assert (reply.status, reply.json["code"]) == (502, "provider_error")
+    assert await calls(house, payment, "confirm_order") == []
+    assert (await act(house, payment, "capture")).json["state"] == "captured"
+
+
+# Addresses and calls
+
+
+@shared
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_the_complete_address_is_called_by_get_or_post(shared_house: House, method: str) -> None:
+    """A pended application that staff clear is authorized by the call, whose answer's body nobody needs."""
+    house = shared_house
+    payment = await awaiting(house)
+    async with knobs(house, pended=True, complete_method=method):
+        await house.far("creditkey", "POST", f"/checkout/{payment['provider_reference']}/approve")
+        cleared = await house.far("creditkey", "POST", f"/_sim/orders/{payment['provider_reference']}/clear")
+        assert cleared.json["status"] == 200
+    await house.gateway.drain(10)
+    assert (await house.payment(payment["id"]))["state"] == "authorized"
+
+
+# Charges that do not add up
+
+UNBALANCED = {
+    "store credit": {"total": "942.50", "shipping": "60.00", "tax": "84.83", "grand_total": AMOUNT},
+    "gift card": {"total": "1167.33", "grand_total": AMOUNT},
+    "fee": {"total": "1057.33", "grand_total": AMOUNT},
+    "discount twice": {"total": AMOUNT, "discount_amount": "20.00", "grand_total": AMOUNT},
+    "tax missing": {"total": "982.50", "grand_total": AMOUNT},
+}
+
+
+def warns(settings: dict[str, Any]) -> None:
+    """Let the account pass such charges on."""
+    settings["tenants"]["acme"]["accounts"]["creditkey-main"]["config"]["charges_identity"] = "warn"
+
+
+@shared
+@pytest.mark.parametrize("name", UNBALANCED)
+async def test_charges_that_do_not_add_up_are_refused(shared_house: House, name: str) -> None:
+    """The answer says where store credit, gift cards and fees belong."""
+    reply = await shared_house.create(creditkey_body(order={**order_of(AMOUNT), "charges": UNBALANCED[name]}))
+    assert (reply.status, reply.json["code"]) == (422, "validation_failed")
+    [error] = reply.json["errors"]
+    assert error["field"] == "$.order.charges.grand_total"
+    for words in ("store credit and gift cards belong in discount_amount", "fees in shipping or in an item"):
+        assert words in error["message"]
+
+
+async def test_an_account_may_pass_them_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """With ``charges_identity: warn`` create, update and capture send them as given, and the log names each."""
+    async with open_house(tmp_path, change=warns) as house:
+        for name, charges in UNBALANCED.items():
+            caplog.clear()
+            payment = await authorized(house, order={**order_of(AMOUNT), "charges": charges})
+            order = await far_order(house, payment)
+            assert order["amount"] == AMOUNT, name
+            body = {"amount": "1100.00", "order": {"charges": {**charges, "grand_total": "1100.00"}}}
+            assert (await act(house, payment, "update", body)).json["amount"] == "1100.00"
+            assert (await act(house, payment, "capture")).json["amount_captured"] == "1100.00"
+            told = [vars(one) for one in caplog.records if one.msg == "charges do not add up"]
+            assert [one["merchant_reference"] for one in told] == [payment["merchant_reference"]] * 2
+        reply = await house.create(creditkey_body(order=order_of("1.00")))
+        assert reply.json["errors"] == [{"field": "$.order.charges.grand_total", "message": "differs from amount"}]
+
+
+async def test_other_accounts_of_the_tenant_still_refuse(tmp_path: Path) -> None:
+    """The setting is the account's own; an order for another account is judged as ever."""
+    async with open_house(tmp_path, change=warns) as house:
+        order = {**order_of(AMOUNT), "charges": UNBALANCED["fee"]}
+        reply = await house.create(creditkey_body(order=order, account="psp-main"))
+        assert (reply.status, reply.json["errors"][0]["field"]) == (422, "$.order.charges.grand_total")
+
+
+@shared
+async def test_an_update_after_capture_is_refused(shared_house: House) -> None:
+    """Shop modules send updates with every save, also after the capture; here that is a 409 and no call."""
+    payment = await captured(shared_house)
+    for body in ({"merchant_status": "packed"}, total_of("1000.00")):
+        reply = await act(shared_house, payment, "update", body)
+        assert (reply.status, reply.json["code"]) == (409, "invalid_state")
+    assert await calls(shared_house, payment, "update_order") == []
