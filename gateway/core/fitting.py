@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 
 from msgspec.structs import replace
 
 from gateway.core.commands import Kind
 from gateway.core.facts import Observation, Stage
-from gateway.core.money import quantized
+from gateway.core.money import quantized, rounded_down
 from gateway.core.payment import Operation, Payment, ReviewReason
-from gateway.core.rules import Actual, Rules, Terms, fits
+from gateway.core.rules import Actual, AmountRule, Rules, Terms, fits
 
 
-def in_digits(seen: Observation, digits: int) -> Observation:
-    """Give the amounts the currency's digits; one that does not fit stays as it is and is a misfit."""
+def in_digits(seen: Observation, digits: int, rule: AmountRule) -> Observation:
+    """Give the amounts the currency's digits; one that does not fit becomes NaN, which is a misfit."""
+    received = rounded_down if isinstance(rule, Actual) and rule.round_down else quantized
+    return replace(
+        seen,
+        amount=_exact(seen.amount, digits, received),
+        captured=_exact(seen.captured, digits, quantized),
+        refunded=_exact(seen.refunded, digits, quantized),
+    )
 
-    def exact(amount: Decimal | None) -> Decimal | None:
-        try:
-            return None if amount is None else quantized(amount, digits)
-        except ValueError:
-            return Decimal("NaN")
 
-    return replace(seen, amount=exact(seen.amount), captured=exact(seen.captured), refunded=exact(seen.refunded))
+def _exact(amount: Decimal | None, digits: int, made: Callable[[Decimal, int], Decimal]) -> Decimal | None:
+    try:
+        return None if amount is None else made(amount, digits)
+    except ValueError:
+        return Decimal("NaN")
 
 
 def misfit_of(payment: Payment, operation: Operation | None, seen: Observation, terms: Terms) -> ReviewReason | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from functools import lru_cache
 from typing import Self
 
@@ -78,6 +78,13 @@ def quantized(amount: Decimal, digits: int) -> Decimal:
     if rounded != exact:
         raise ValueError(f"has more than the {digits} decimals of its currency")
     return rounded
+
+
+def rounded_down(amount: Decimal, digits: int) -> Decimal:
+    """Give ``amount`` ``digits`` decimals, what lies beyond them cut off. Raises ``ValueError`` as ``quantized``."""
+    if not amount.is_finite() or abs(amount.adjusted()) > 60 or amount.adjusted() + digits >= _PRECISION:
+        raise ValueError("has too many digits")
+    return quantized(amount.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_DOWN), digits)
 
 
 def as_written(amount: Decimal, digits: int) -> Decimal:

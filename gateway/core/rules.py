@@ -23,7 +23,12 @@ class Tolerance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Actual(msgspec.Struct, frozen=True, kw_only=True):
-    """Any positive proved amount fits, and it is what was captured."""
+    """Any positive proved amount fits, and it is what was captured.
+
+    ``round_down``: decimals beyond the currency's are cut off and noted; else such an amount is a misfit.
+    """
+
+    round_down: bool = False
 
 
 AmountRule = Exact | Tolerance | Actual

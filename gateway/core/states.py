@@ -168,7 +168,7 @@ def apply(
 
 def _accept_pending(draft: Draft, seen: Observation, terms: Terms) -> None:
     """Accepted, not done: learn what the answer names, and judge the operation by the payment as it is now."""
-    seen = in_digits(seen, draft.payment.money.digits)
+    seen = in_digits(seen, draft.payment.money.digits, terms.rules.amount)
     misfit = misfit_of(draft.payment, draft.operation, seen, terms)
     if misfit is not None:
         leave_open(draft, f"the answer names another {misfit}")
@@ -179,7 +179,8 @@ def _accept_pending(draft: Draft, seen: Observation, terms: Terms) -> None:
 
 
 def _observe(draft: Draft, seen: Observation, cause: Cause, terms: Terms, at: datetime) -> None:
-    seen = in_digits(seen, draft.payment.money.digits)
+    said, seen = seen, in_digits(seen, draft.payment.money.digits, terms.rules.amount)
+    _note_rest(draft, said, seen)
     misfit = misfit_of(draft.payment, draft.operation, seen, terms)
     if misfit is not None and cause is Cause.REPLY:
         leave_open(draft, f"the answer names another {misfit}")
@@ -195,6 +196,12 @@ def _observe(draft: Draft, seen: Observation, cause: Cause, terms: Terms, at: da
         _move(draft, seen, cause, terms, at)
         if draft.refusal is None:
             _fill(draft, began, seen, terms)
+
+
+def _note_rest(draft: Draft, said: Observation, seen: Observation) -> None:
+    """Keep the amount as it was received where decimals beyond the currency's were cut off."""
+    if said.amount is not None and seen.amount is not None and not seen.amount.is_nan() and said.amount != seen.amount:
+        draft.details["amount_received"] = f"{said.amount:f}"
 
 
 def _other_attempt(payment: Payment, seen: Observation) -> bool:

@@ -96,7 +96,7 @@ class Gateway:
         self.schedules = Schedules(
             reconcile=settings.clocks.reconcile,
             poll=settings.clocks.poll,
-            silence=timedelta(seconds=settings.timeouts.provider_total + SILENCE_MARGIN),
+            silence=timedelta(seconds=longest_call(settings) + SILENCE_MARGIN),
         )
         self.is_stopping = False
         self.restored_at: datetime | None = None
@@ -140,15 +140,19 @@ class Gateway:
             expiry=entry.rules.expires_after or clocks.payment_expiry,
         )
 
+    def provider_total(self, entry: AccountEntry) -> float:
+        """Seconds for a provider's whole answer: the account's own, else everybody's."""
+        return entry.provider_total or self.settings.timeouts.provider_total
+
     def callback_url(self, entry: AccountEntry) -> str:
         """The address a provider is told for this account."""
         return f"{self.public_url}/callbacks/{entry.endpoint_id}"
 
     async def call(self, entry: AccountEntry, request: HttpRequest) -> HttpResponse:
         """Send one request of an account to its provider. Raises ``NotSent`` or ``OutcomeUnknown``."""
-        timeouts = self.settings.timeouts
+        connect = self.settings.timeouts.provider_connect
         owner = f"{entry.tenant}/{entry.name}"
-        return await self.send(request, total=timeouts.provider_total, connect=timeouts.provider_connect, owner=owner)
+        return await self.send(request, total=self.provider_total(entry), connect=connect, owner=owner)
 
     def start(self, name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run something that must end even when its caller goes away; ``drain`` waits for it."""
@@ -192,6 +196,12 @@ class Gateway:
             del self._running[name]
         if not task.cancelled() and task.exception() is not None:
             log.error("background work failed", extra={"work": name}, exc_info=task.exception())
+
+
+def longest_call(settings: Settings) -> float:
+    """Seconds after which no call to any provider lasts any longer."""
+    own = (entry.provider_total or 0 for tenant in settings.tenants.values() for entry in tenant.accounts.values())
+    return max(settings.timeouts.provider_total, *own, 0)
 
 
 def doubling(longest: float) -> Iterator[float]:

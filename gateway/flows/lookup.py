@@ -83,7 +83,7 @@ async def follow_hints(gw: Gateway, tenant: str, payment_id: str) -> float | Non
     """
     loaded = await gw.store.payment(tenant, payment_id)
     if loaded is not None and loaded.pending is not None:
-        await gw.wait_for(loaded.pending.id, gw.settings.timeouts.provider_total)
+        await gw.wait_for(loaded.pending.id, gw.provider_total(gw.entry(loaded.payment)))
     hints = await gw.store.due_hints(tenant, payment_id)
     key, received_at = hints[0] if hints else ("", 0)
     try:

@@ -54,6 +54,7 @@ class PspConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     token: gateway.Secret | None = None
     previous_token: gateway.Secret | None = None
     amount_rule: Literal["exact", "actual"] | ToleranceRule = "exact"
+    round: Literal["down"] | None = None
     allow_hosts: tuple[str, ...] = ()
     source_addresses: tuple[str, ...] = ()
     error_status: Literal["400", 400, "semantic"] = "400"
@@ -73,7 +74,7 @@ class PspConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         """How a proved amount is compared with the payment's."""
         if isinstance(self.amount_rule, ToleranceRule):
             return self.amount_rule.rule()
-        return gateway.Actual() if self.amount_rule == "actual" else gateway.Exact()
+        return gateway.Actual(round_down=self.round == "down") if self.amount_rule == "actual" else gateway.Exact()
 
     def may_call(self, remote: str) -> bool:
         """Tell whether an address may send callbacks: any one while the list is empty."""
@@ -135,6 +136,7 @@ def _problems(config: PspConfig) -> dict[str, bool]:
         "app_url must be an absolute http or https address without user-info, query and fragment": (
             _is_unreadable(config.app_url) or "?" in config.app_url or "#" in config.app_url
         ),
+        "round goes together with amount_rule actual": config.round is not None and config.amount_rule != "actual",
         "merchant_id must be 1 to 255 printable characters that cannot be read as members": (
             config.merchant_id is not None and not _is_opaque(config.merchant_id, 255)
         ),

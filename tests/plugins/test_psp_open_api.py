@@ -417,7 +417,7 @@ AS_BRIDGES_ANSWER: list[tuple[int, str | None, bytes, tuple[str, ...]]] = [
 def test_exact_json_is_read_as_bridges_send_it(
     status: int, kind: str | None, mark: bytes, unusual: tuple[str, ...]
 ) -> None:
-    """Whatever its media type, with a byte order mark, a yes under any 2xx, a no under 200; what is unusual is named."""
+    """Whatever its media type, with a byte order mark; a yes under any 2xx, a no under 200. The unusual is named."""
     headers = () if kind is None else (("Content-Type", kind),)
     yes, no = (gateway.HttpResponse(status=status, headers=headers, body=mark + body) for body in (TRUE, FALSE))
     taken = PSP.parse(create(), yes, account())

@@ -78,6 +78,7 @@ def resolve_account(seat: Seat, shape: AccountShape, common: Common) -> AccountE
         accepts_new=shape.accepts_new,
         generation=shape.generation,
         accept_previous=shape.accept_previous,
+        provider_total=shape.provider_total,
         credentials=told,
         credentials_before=_credentials_before(seat, provider, account, common),
         deposit_methods=seat.methods,

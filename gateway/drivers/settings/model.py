@@ -165,6 +165,7 @@ class AccountEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     ``credentials`` are what the other side is told, ``credentials_before`` those of the generation before while it is
     accepted: the plugin is asked once. ``deposit_methods`` are the names of those that name this account.
+    ``provider_total``: seconds for a whole answer, None = that of ``timeouts``.
     ``field_places`` tells file and line of every entry under ``fields``, as ``settings.yaml:41``.
     """
 
@@ -177,6 +178,7 @@ class AccountEntry(msgspec.Struct, frozen=True, kw_only=True):
     accepts_new: bool
     generation: int
     accept_previous: bool
+    provider_total: float | None = None
     credentials: Mapping[str, str | Secret] = msgspec.field(default_factory=dict)
     credentials_before: Mapping[str, str | Secret] = msgspec.field(default_factory=dict)
     deposit_methods: tuple[str, ...] = ()

@@ -35,6 +35,7 @@ from gateway.drivers.settings.values import (
     NotYetTrue,
     Origin,
     PublicUrl,
+    Seconds,
     ServerSecret,
     SomeText,
     StorePath,
@@ -48,6 +49,7 @@ class AccountShape(msgspec.Struct, frozen=True, kw_only=True):
     accepts_new: bool = True
     generation: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1
     accept_previous: bool = False
+    provider_total: Seconds | None = None
     callback_id: CallbackId | None = None
     config: Raw | None = None
     fields: Mapping[str, FieldChange] = msgspec.field(default_factory=dict)
