@@ -46,7 +46,17 @@ from gateway.core.strictjson import JsonNumber, NotStrictJson, dumps, loads
 from gateway.core.urls import one_host, page_url
 from gateway.core.wire import Callback, Headers, HttpRequest, HttpResponse, header, media_type
 from gateway.hookspecs import hookimpl
-from gateway.provider import Account, Check, Derive, Explanation, Provider, Session, SimulatedAccount, Simulator
+from gateway.provider import (
+    Account,
+    CallbackDraft,
+    Check,
+    Derive,
+    Explanation,
+    Provider,
+    Session,
+    SimulatedAccount,
+    Simulator,
+)
 
 __all__ = [
     "Absent",
@@ -57,6 +67,7 @@ __all__ = [
     "AmountRule",
     "Busy",
     "Callback",
+    "CallbackDraft",
     "CallbackRejected",
     "CancelPayment",
     "CapturePayment",

@@ -6,13 +6,15 @@ No ``await``, no server, no SQL, no clock: values in, values out. See ``docs/pro
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import msgspec
 
 from gateway.core.commands import Command
-from gateway.core.facts import Absent, Declined, Event, Hint, Observation, Pending, Verdict
+from gateway.core.facts import Absent, Declined, Event, Hint, Observation, Pending, Stage, Verdict
 from gateway.core.mapping import FieldMap, FieldRule
+from gateway.core.money import Money
 from gateway.core.rules import Rules
 from gateway.core.secret import Secret
 from gateway.core.wire import Callback, HttpRequest, HttpResponse
@@ -105,6 +107,28 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     checks: tuple[Check, ...]
     signed: Mapping[str, str] = msgspec.field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+
+class CallbackDraft(msgspec.Struct, frozen=True, kw_only=True):
+    """What a callback that is made to try things with should report, and when it says that this happened (UTC).
+
+    ``stage`` is ``CAPTURED``, ``FAILED`` or ``PROCESSING``; ``provider_reference`` the provider's own id, if any.
+    """
+
+    payment_id: str
+    money: Money
+    stage: Stage
+    at: datetime
+    provider_reference: str | None = None
+
+
+@runtime_checkable
+class Signs(Protocol):
+    """What a provider may have besides: callbacks that can be made by whoever has the account's secrets."""
+
+    def sign_callback(self, draft: CallbackDraft, account: Account, url: str) -> HttpRequest:
+        """Make the valid callback that reports ``draft``; ``url`` is the account's callback address."""
+        ...
 
 
 @runtime_checkable

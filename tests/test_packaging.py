@@ -14,7 +14,7 @@ import gateway
 
 ROOT = Path(__file__).resolve().parent.parent
 PUBLIC = """
-    Absent Account Actual Address Amount AmountRule Busy Callback CallbackRejected CancelPayment
+    Absent Account Actual Address Amount AmountRule Busy Callback CallbackDraft CallbackRejected CancelPayment
     CapturePayment Charges Check Checkout Command CompletePayment CreatePayment Customer Declined Derive Event
     Exact Explanation FetchPayment Field FieldMap FieldProblem FieldRule GatewayError Headers Hint HttpRequest
     HttpResponse Item JsonNumber Member Money NotStrictJson Observation Order OutcomeUnknown Pending Provider

@@ -11,6 +11,7 @@ import click
 
 from gateway.cli.loading import config_option, json_option, load, reading
 from gateway.cli.output import harmless, print_json, print_pairs, print_table
+from gateway.cli.sign import sign_callback
 from gateway.core.wire import Headers, header_text
 from gateway.drivers.clock import SystemClock
 from gateway.drivers.settings import AccountEntry, Settings
@@ -26,7 +27,10 @@ PASSED = {True: "ok", False: "failed", None: "not reached"}
 
 @click.group()
 def callback() -> None:
-    """Look into callbacks."""
+    """Look into callbacks, and make one."""
+
+
+callback.add_command(sign_callback)
 
 
 @callback.command("explain")

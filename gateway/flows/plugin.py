@@ -21,11 +21,11 @@ from gateway.core.mapping import FieldProblem
 from gateway.core.returned import ANSWER, CREDENTIALS, FACT, LONGEST_TEXT, PROOF, Unusable, judged, request
 from gateway.core.secret import Secret
 from gateway.core.wire import Callback, HttpRequest, HttpResponse
-from gateway.drivers.settings import AccountEntry
+from gateway.drivers.settings import AccountEntry, Settings
 from gateway.flows import cleaning
 from gateway.flows.cleaning import Read
 from gateway.flows.context import Gateway, log
-from gateway.provider import Account, Check, Explains, Explanation, Session
+from gateway.provider import Account, CallbackDraft, Check, Explains, Explanation, Session
 
 T = TypeVar("T")
 
@@ -134,6 +134,16 @@ def parse_login(gw: Gateway, entry: AccountEntry, response: HttpResponse) -> Ses
     """Read the answer to a login. Raises ``ProviderError``, worded for operators."""
     session: Session = _ahead(gw, entry, "parse_login", partial(judged, check=_SESSION), response, entry.account)
     return session
+
+
+def sign_callback(settings: Settings, entry: AccountEntry, draft: CallbackDraft, url: str) -> HttpRequest:
+    """Make a valid callback of an account that can. Raises ``ProviderError`` where the plugin fails."""
+    judge = partial(request, development=settings.server.development)
+    try:
+        made: HttpRequest = _called(entry, "sign_callback", judge, draft, entry.account, url)
+    except _Fault as fault:
+        raise ProviderError(f"the plugin failed: {fault}") from None
+    return made
 
 
 def explain(gw: Gateway, entry: AccountEntry, callback: Callback) -> Explanation | None:

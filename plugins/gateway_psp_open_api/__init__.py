@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 import gateway
-from gateway_psp_open_api import api2, signature
+from gateway_psp_open_api import api2, sending, signature
 from gateway_psp_open_api.account import JSON, TOKEN_HEADER, PspConfig, merchant_ids, tokens
 from gateway_psp_open_api.explain import explain
 
@@ -115,6 +115,10 @@ class PspOpenApi:
     def explain(self, callback: gateway.Callback, account: gateway.Account) -> gateway.Explanation:
         """Say for operators how ``verify`` proves a callback, check by check."""
         return explain(callback, account)
+
+    def sign_callback(self, draft: gateway.CallbackDraft, account: gateway.Account, url: str) -> gateway.HttpRequest:
+        """Write API-2 as a bridge would."""
+        return sending.callback(draft, account, url)
 
     def answer(self, verdict: gateway.Verdict, callback: gateway.Callback) -> gateway.HttpResponse:
         """Word a verdict: 204 without body, or ``{"error": true, "code": HTTP status, "type": …}``."""

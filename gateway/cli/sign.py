@@ -1,0 +1,131 @@
+"""``gateway callback sign``: a valid callback of an account, and its curl line, to try an integration with."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+
+import click
+
+from gateway.cli.loading import Loaded, callback_url, config_option, json_option, load, reading
+from gateway.cli.output import print_json
+from gateway.core.facts import Stage
+from gateway.core.money import Amount, Money, currency_digits
+from gateway.core.wire import HttpRequest
+from gateway.drivers.clock import SystemClock
+from gateway.drivers.settings import AccountEntry, Settings
+from gateway.flows import plugin
+from gateway.provider import CallbackDraft, Signs
+
+STATUSES: Mapping[str, Stage] = {
+    "succeeded": Stage.CAPTURED,
+    "failed": Stage.FAILED,
+    "processing": Stage.PROCESSING,
+}
+
+
+@click.command("sign")
+@click.argument("account")
+@click.option("--order", "payment_id", required=True, help="The payment, pay_….")
+@click.option("--amount", help="In major units, such as 25.50; without it the payment's.")
+@click.option("--currency", help="Without it the payment's.")
+@click.option("--status", type=click.Choice([*STATUSES]), default="succeeded", show_default=True, help="The outcome.")
+@click.option("--transaction", help="The provider's own id of the payment.")
+@click.option("--tenant", help="Whose account it is, where several tenants have one of this name.")
+@click.option("--url", help="The account's callback address, where it is known only to the running server.")
+@click.option("--reveal", is_flag=True, help="Print it outside development too: it holds the account's secret.")
+@config_option
+@json_option
+def sign_callback(
+    account: str,
+    payment_id: str,
+    amount: str | None,
+    currency: str | None,
+    status: str,
+    transaction: str | None,
+    tenant: str | None,
+    url: str | None,
+    reveal: bool,
+    config: Path,
+    as_json: bool,
+) -> None:
+    """Make a valid callback of ACCOUNT, as its provider would send it, and print it with its curl line.
+
+    Nothing is sent. What is printed holds the account's secret, so it is for development, or for --reveal.
+    """
+    loaded = load(config)
+    entry = _entry(loaded, tenant, account)
+    _refuse_secret(loaded.settings, reveal)
+    draft = CallbackDraft(
+        payment_id=payment_id,
+        money=_money(loaded.settings, entry, payment_id, amount, currency),
+        stage=STATUSES[status],
+        at=SystemClock().now(),
+        provider_reference=transaction,
+    )
+    made = plugin.sign_callback(loaded.settings, entry, draft, url or _address(loaded.settings, entry))
+    _print(made, as_json)
+
+
+def _entry(loaded: Loaded, tenant: str | None, account: str) -> AccountEntry:
+    """The account that was named and can sign callbacks. Raises click's usage error, or that it has none."""
+    found = [one for one in loaded.entries if one.name == account and tenant in (None, one.tenant)]
+    if len(found) > 1:
+        owners = ", ".join(one.tenant for one in found)
+        raise click.UsageError(f'several tenants have an account "{account}": name one by --tenant ({owners})')
+    if not found:
+        known = ", ".join(f"{one.tenant}/{one.name}" for one in loaded.entries)
+        raise click.BadParameter(f'there is no account "{account}"; there are {known}', param_hint="ACCOUNT")
+    if not isinstance(found[0].provider, Signs):
+        name = found[0].provider.name
+        raise click.ClickException(f"{name} has no signed callbacks: what it sends proves nothing, so none can be made")
+    return found[0]
+
+
+def _refuse_secret(settings: Settings, reveal: bool) -> None:
+    if not (settings.server.development or reveal):
+        raise click.UsageError("a signed callback holds the account's secret: outside development say --reveal")
+
+
+def _money(settings: Settings, entry: AccountEntry, payment_id: str, amount: str | None, currency: str | None) -> Money:
+    """What the callback names: as given, else as the payment has it."""
+    if amount is None or currency is None:
+        known = asyncio.run(_of_payment(settings, entry, payment_id))
+        amount, currency = amount or known.text(), currency or known.currency
+    digits = currency_digits(currency.upper(), settings.currencies)
+    try:
+        given = Decimal(Amount.read(amount))
+    except ValueError as problem:
+        raise click.BadParameter(str(problem), param_hint="--amount") from None
+    # More decimals than the currency has are the caller's to try: the gateway refuses them.
+    return Money(given, currency, digits or 0)
+
+
+async def _of_payment(settings: Settings, entry: AccountEntry, payment_id: str) -> Money:
+    async with reading(settings) as store:
+        found = await store.summary(entry.tenant, payment_id)
+    if found is None:
+        raise click.UsageError(f"{entry.tenant} has no payment {payment_id}: give --amount and --currency")
+    return found.payment.money
+
+
+def _address(settings: Settings, entry: AccountEntry) -> str:
+    found = callback_url(settings, entry)
+    if found is None:
+        raise click.UsageError("the callback address is known when the server runs: give it as --url")
+    return found
+
+
+def _print(made: HttpRequest, as_json: bool) -> None:
+    body = made.body.decode()
+    parts = ["curl", "-i", "-X", made.method, made.url]
+    for name, value in made.headers:
+        parts += ["-H", f"{name}: {value}"]
+    line = shlex.join([*parts, "--data-raw", body])
+    if as_json:
+        print_json({"method": made.method, "url": made.url, "headers": dict(made.headers), "body": body, "curl": line})
+        return
+    click.echo(f"{body}\n\n{line}")

@@ -1,0 +1,124 @@
+"""``gateway callback sign``: a valid callback of an account, which the gateway believes when it is sent as printed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shlex
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.cli_kit import run, write
+from tests.house import House
+from tests.inbox_kit import RIGHT, inbox_house
+from tests.web.psp_sender import new_payment
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    """A running house."""
+    async with inbox_house(tmp_path) as (opened, _):
+        yield opened
+
+
+def sign(folder: Path, *arguments: object) -> Any:
+    """Run the command on the settings of a folder."""
+    return run("callback", "sign", *arguments, "--config", folder / "settings.yaml")
+
+
+async def signed(house: House, payment: Any, *arguments: object) -> Any:
+    """What it prints as JSON for an account of acme; the port is the running server's."""
+    url = house.gateway.callback_url(house.entry("acme", "psp-main"))
+    given = ("psp-main", "--tenant", "acme", "--order", payment["id"], "--url", url, "--json", *arguments)
+    result = await asyncio.to_thread(sign, house.folder, *given)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+async def send(house: House, made: Any) -> int:
+    """Send it as printed; its status."""
+    async with house.http.request(
+        made["method"], made["url"], data=made["body"].encode(), headers=made["headers"]
+    ) as answer:
+        return answer.status
+
+
+@pytest.mark.parametrize(
+    ("status", "state"), [("succeeded", "captured"), ("failed", "failed"), ("processing", "processing")]
+)
+async def test_what_is_printed_is_believed(house: House, status: str, state: str) -> None:
+    """Amount and currency are the payment's unless given; the payment goes where the status says."""
+    payment = await new_payment(house, amount="25.50")
+    made = await signed(house, payment, "--status", status, "--transaction", "T-77")
+    assert '"amount":25.5,' in made["body"]
+    assert await send(house, made) == 204
+    now = await house.payment(payment["id"])
+    assert (now["state"], now["provider_reference"]) == (state, "T-77")
+
+
+async def test_another_amount_is_signed_as_given(house: House) -> None:
+    """The sign is right, the amount is not: the gateway refuses it for that."""
+    made = await signed(house, await new_payment(house), "--amount", "1.5", "--currency", "EUR")
+    assert json.loads(made["body"])["currency"] == "EUR"
+    assert await send(house, made) == 400
+
+
+async def test_the_curl_line_holds_all_of_it(house: House) -> None:
+    """URL, headers and body, quoted for a shell."""
+    made = await signed(house, await new_payment(house))
+    words = shlex.split(made["curl"])
+    assert words[:5] == ["curl", "-i", "-X", "POST", made["url"]]
+    assert f"crm-pay-token: {RIGHT}" in words
+    assert words[-1] == made["body"]
+
+
+ORDER = ("--order", "pay_1", "--amount", "25.50", "--currency", "USD", "--url", "http://127.0.0.1:1/callbacks/x")
+MISUSES: list[tuple[tuple[str, ...], int, str]] = [
+    (("creditkey-main", *ORDER), 1, "creditkey has no signed callbacks"),
+    (("psp-main", *ORDER), 2, "--tenant (acme, globex)"),
+    (("nobody", *ORDER), 2, "there are acme/creditkey-main, acme/psp-main"),
+    (("psp-main", "--tenant", "acme", *ORDER[:-2]), 2, "give it as --url"),
+    (("psp-main", "--tenant", "acme", *ORDER, "--amount", "1,00"), 2, "--amount"),
+    (("psp-main", "--tenant", "acme"), 2, "--order"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "code", "told"), MISUSES)
+def test_a_misuse_says_what_to_do(tmp_path: Path, arguments: tuple[str, ...], code: int, told: str) -> None:
+    """Each with the exit code of its kind."""
+    write(tmp_path)
+    result = sign(tmp_path, *arguments)
+    assert (result.exit_code, told in result.output) == (code, True), result.output
+
+
+def test_outside_development_it_needs_reveal(tmp_path: Path) -> None:
+    """It prints the account's secret."""
+    path = write(tmp_path, development=False)
+    settings = yaml.safe_load(path.read_text())
+    del settings["tenants"]["acme"]["accounts"]["creditkey-main"]
+    for tenant in settings["tenants"].values():
+        del tenant["webhook"]
+        for one in tenant["accounts"].values():
+            one["config"]["app_url"] = "https://psp.example"
+    secret = tmp_path / "secret"
+    secret.write_text("kD8vR2nQ5xW9yB3mT6jL1pF4hS7gC0zA8eU2iO5")
+    secret.chmod(0o600)
+    settings["server"]["secret"] = f"file:{secret}"
+    path.write_text(yaml.safe_dump(settings))
+    given = ("psp-main", "--tenant", "acme", *ORDER[:-1], "https://pay.example/callbacks/x")
+    hidden, shown = sign(tmp_path, *given), sign(tmp_path, *given, "--reveal")
+    assert (hidden.exit_code, "--reveal" in hidden.output, "crm-pay-token" in hidden.output) == (2, True, False), (
+        hidden.output
+    )
+    assert (shown.exit_code, "crm-pay-token: " in shown.output) == (0, True), shown.output
+
+
+def test_a_payment_that_is_not_there_needs_an_amount(tmp_path: Path) -> None:
+    """Without a store nothing is known of it."""
+    write(tmp_path)
+    result = sign(tmp_path, "psp-main", "--tenant", "acme", "--order", "pay_none", *ORDER[-2:])
+    assert result.exit_code != 0
