@@ -237,10 +237,10 @@ GUIDES: dict[str, Guide] = {
 """For every key of ``PROBLEMS``."""
 
 
-def example(code: str) -> dict[str, Any]:
-    """A whole answer with this code, as the gateway gives it."""
+def example(code: str, folder: str = "") -> dict[str, Any]:
+    """A whole answer with this code, as the gateway gives it. ``folder`` is the path of its public address."""
     problem = PROBLEMS[code]
-    members = {"type": f"/problems/{code}", "title": problem.title, "status": problem.status}
+    members = {"type": f"{folder}/problems/{code}", "title": problem.title, "status": problem.status}
     return {**members, "code": code, "request_id": REQUEST_ID, **GUIDES[code].shown}
 
 

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from gateway.core.errors import PROBLEMS, TenantError
 from gateway.core.guides import GUIDES, example
+from gateway.web.keys import GATEWAY
 
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:44rem;margin:2rem auto;padding:0 1rem;color:#1c2733}"
@@ -47,11 +48,12 @@ async def problem_page(request: web.Request) -> web.Response:
     code = request.match_info["code"]
     if code not in PROBLEMS:
         raise TenantError("not_found", f"there is no such error code; there are {', '.join(PROBLEMS)}")
-    return web.Response(text=_page(code), content_type="text/html", headers={"Content-Security-Policy": _POLICY})
+    page = _page(code, request.app[GATEWAY].public_path)
+    return web.Response(text=page, content_type="text/html", headers={"Content-Security-Policy": _POLICY})
 
 
 @functools.cache
-def _page(code: str) -> str:
+def _page(code: str, folder: str) -> str:
     problem, guide = PROBLEMS[code], GUIDES[code]
     return _PAGE.format(
         code=code,
@@ -60,7 +62,7 @@ def _page(code: str) -> str:
         title=html.escape(problem.title),
         why=_as_html(guide.why),
         remedy=_as_html(guide.remedy),
-        example=html.escape(json.dumps(example(code), indent=2)),
+        example=html.escape(json.dumps(example(code, folder), indent=2)),
     )
 
 

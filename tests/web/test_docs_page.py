@@ -44,7 +44,7 @@ async def test_the_page_works_below_a_path(tmp_path: Path, address: str) -> None
     ):
         page = await get(house, f"{front}/docs")
         links = re.findall(r'(?:src|href)="(docs/[^"]+)"', page)
-        assert len(links) == 3
+        assert len(links) == 4
         for link in links:
             assert urljoin(f"{front}/docs", link).startswith(f"{front}/docs/")
             assert await get(house, urljoin(f"{front}/docs", link))
@@ -55,7 +55,7 @@ async def test_the_page_works_below_a_path(tmp_path: Path, address: str) -> None
         async with house.http.get(f"{front}/v1/payments") as answer:
             kind = (await answer.json())["type"]
         assert kind == f"{path}/problems/unauthorized"
-        assert "unauthorized" in await get(house, urljoin(front, kind))
+        assert f"{path}/problems/unauthorized" in await get(house, urljoin(front, kind))
 
 
 async def test_without_a_public_address_the_bound_one_is_named(house: House) -> None:

@@ -13,7 +13,6 @@ SwaggerUIBundle({
   dom_id: "#api",
   deepLinking: true,
   validatorUrl: null,
-  persistAuthorization: false,
   responseInterceptor(answer) {
     if (answer.url === here + "/openapi.json") answer.text = fresh(answer.text);
     return answer;

@@ -18,7 +18,7 @@ send the same request with the same key again: it is done once, and the stored a
 **Amounts** are decimal text in major units, such as `"1067.33"`. A JSON number is taken too; answers always hold text.
 
 **Errors** are `application/problem+json`. Each has a `code` for programs, a `detail` for people, and a page behind its
-`type` with what to do.
+`type` that says what to do: [`duplicate_reference`](problems/duplicate_reference).
 
 **New values.** Take a state, type or code that you do not know yet as a reason to read the payment, not as an error.
 

@@ -36,7 +36,14 @@ UNDER_A_KEY = (
 )
 """Those of a route under an idempotency key."""
 
-HEADERS = {401: "WWW-Authenticate", 405: "Allow", 409: "Retry-After", 429: "Retry-After", 503: "Retry-After"}
+HEADERS = {
+    401: "WWW-Authenticate",
+    405: "Allow",
+    409: "Retry-After",
+    429: "Retry-After",
+    502: "Retry-After",
+    503: "Retry-After",
+}
 """By status, the header an error may have beside its id."""
 
 _CODES = Annotated[str, Meta(extra_json_schema={"enum": list(PROBLEMS)})]
@@ -76,10 +83,7 @@ def errors(route: Route) -> dict[str, Any]:
 def examples(public_url: str) -> dict[str, Any]:
     """One example per code."""
     folder = urlsplit(public_url).path.rstrip("/")
-    return {
-        code: {"summary": problem.title, "value": {**example(code), "type": f"{folder}/problems/{code}"}}
-        for code, problem in PROBLEMS.items()
-    }
+    return {code: {"summary": problem.title, "value": example(code, folder)} for code, problem in PROBLEMS.items()}
 
 
 def _answer(status: int, codes: list[str]) -> dict[str, Any]:

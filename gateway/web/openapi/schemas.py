@@ -19,6 +19,7 @@ NAMES = {
     "EndpointView": "WebhookEndpoint",
     "Kind": "OperationKind",
     "PendingView": "PendingOperation",
+    "Reason": "CallbackReason",
     "RedeliverBody": "WebhookRedeliver",
     "RefundBody": "RefundCreate",
     "State": "PaymentState",
