@@ -13,18 +13,22 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from subprocess import PIPE
 from typing import Any
 
+import click
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from gateway import demo
-from gateway.cli import stage
+from gateway.cli import main, stage
 from gateway.cli.foreground import ENDING, IGNORED
 from gateway.cli.loading import load
+from gateway.cli.moments import moment
 from gateway.cli.serve import NO_RELOAD
 from gateway.cli.timeline import ORDER, merge
 from gateway.drivers.store.webhooks import DeliveryRow
@@ -677,6 +681,54 @@ def test_the_demo_ends_with_1_at_the_step_that_fails(monkeypatch: pytest.MonkeyP
 def test_the_version_is_the_package_s() -> None:
     """--version prints one line."""
     assert re.fullmatch(r"gateway, version [0-9.]+\n", run("--version").stdout)
+
+
+def every_command(group: click.Group = main, *path: str) -> Iterator[tuple[str, ...]]:
+    """All commands and groups, as they are typed."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        one = group.get_command(context, name)
+        yield (*path, name)
+        if isinstance(one, click.Group):
+            yield from every_command(one, *path, name)
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_no_help_is_cut_or_shows_codes(columns: int) -> None:
+    """Sentences are whole in any window, lists of words are wrapped, and dates are shown by example."""
+    found = [(), *every_command()]
+    assert ("payments", "review", "settle") in found
+    for path in found:
+        shown = CliRunner().invoke(main, [*path, "--help"], terminal_width=columns).stdout
+        assert "..." not in shown.replace("]...", "").replace("ID...", ""), path
+        assert "%" not in shown, path
+        assert max(map(len, shown.splitlines())) <= columns, path
+
+
+def test_gateway_alone_shows_the_way() -> None:
+    """Without a command it names what to run first, and that is no mistake."""
+    result = run()
+    assert result.exit_code == 0
+    for command in ("gateway demo", "gateway check", "gateway serve", "gateway keys new", "gateway --help", "docs/"):
+        assert command in result.stdout
+    assert all(len(line) <= 100 for line in result.stdout.splitlines())
+
+
+@pytest.mark.parametrize("text", ["31.1.2026", "yesterday", "2026-13-01", "2026-01-31T25:00:00Z", ""])
+def test_a_date_that_is_none_is_explained_by_example(text: str) -> None:
+    """The message shows dates, not how they are parsed."""
+    result = run("inbox", "list", "--since", text, "--config", SHIPPED)
+    assert result.exit_code == 2
+    assert "2026-01-31T12:00:00Z" in result.stderr
+    assert "%" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-01-31T12:00:00Z", "2026-01-31T12:00:00+0000", "2026-01-31 12:00", "2026-01-31T13:00:00.000+01:00"]
+)
+def test_a_moment_without_a_zone_is_utc(text: str) -> None:
+    """All forms of one moment are the same."""
+    assert moment(text) == datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
 def test_help_names_every_command_and_the_exit_codes() -> None:

@@ -42,10 +42,24 @@ class _OnDemand(Commands):
         return found
 
 
-@click.group(cls=_OnDemand, context_settings={"help_option_names": ["-h", "--help"]})
+FIRST_STEPS = """A payment gateway: many tenants, any provider.
+
+  gateway demo       see it work: payments through both providers, on this machine alone
+  gateway check      say whether the settings can be used (settings.yaml, or --config PATH)
+  gateway serve      run it; with --with-simulators --listen nobody's account is needed
+  gateway keys new   make a key for a tenant, or with --admin for an operator
+
+gateway --help lists all commands, gateway COMMAND --help explains one. The documentation begins
+in docs/index.md; a running gateway shows its API at /docs."""
+
+
+@click.group(cls=_OnDemand, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="tenant-payment-gateway", prog_name="gateway")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """A payment gateway: many tenants, any provider.
 
     Exit codes: 0 done, 1 failed, 2 bad configuration or usage, 3 already running, 4 store unusable.
     """
+    if context.invoked_subcommand is None:
+        click.echo(FIRST_STEPS)

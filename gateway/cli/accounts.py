@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from gateway.cli.exits import Group
 from gateway.cli.loading import Loaded, callback_url, config_option, json_option, load
 from gateway.cli.output import print_json, print_pairs
 from gateway.core.secret import Secret
@@ -16,7 +17,7 @@ from gateway.drivers.settings import AccountEntry
 HIDDEN = "(hidden, see --reveal)"
 
 
-@click.group()
+@click.group(cls=Group)
 def accounts() -> None:
     """Look at tenants' accounts."""
 

@@ -9,6 +9,7 @@ from typing import Never
 
 import click
 
+from gateway.cli.exits import Group
 from gateway.cli.loading import config_option, json_option, load, reading
 from gateway.cli.output import harmless, print_json, print_pairs, print_table
 from gateway.cli.sign import sign_callback
@@ -25,7 +26,7 @@ from gateway.provider import Check
 PASSED = {True: "ok", False: "failed", None: "not reached"}
 
 
-@click.group()
+@click.group(cls=Group)
 def callback() -> None:
     """Look into callbacks, and make one."""
 

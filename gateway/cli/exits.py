@@ -20,8 +20,21 @@ EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
 )
 """The first kind that fits decides. Bad usage is 2 as well; that is click's own."""
 
+WHOLE = 1000
+"""Characters that no command's first sentence has."""
 
-class Commands(click.Group):
+
+class Group(click.Group):
+    """A group whose help shows the first sentence of each command whole, however narrow the window."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands; a long sentence goes on in the next line."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, one.get_short_help_str(WHOLE)) for name, one in commands if one is not None])
+
+
+class Commands(Group):
     """A group whose commands' errors are printed on stderr and end the process with their code."""
 
     def invoke(self, ctx: click.Context) -> Any:

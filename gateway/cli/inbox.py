@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import click
 
+from gateway.cli.exits import Group
 from gateway.cli.loading import config_option, json_option, load, reading, tenants_of
+from gateway.cli.moments import moment
 from gateway.cli.operators import Operators, admin_url_option, ask, ask_all, operators
 from gateway.cli.output import as_line, print_json, print_pairs, print_table, wide_option
 from gateway.cli.review import actor_option
@@ -27,7 +29,7 @@ PAGE = 200
 """Rows asked for at a time."""
 
 
-@click.group()
+@click.group(cls=Group)
 def inbox() -> None:
     """Look at stored callbacks, and have them judged again."""
 
@@ -35,7 +37,12 @@ def inbox() -> None:
 def _filters(command: Callable[..., None]) -> Callable[..., None]:
     """The options that choose callbacks."""
     for option in (
-        click.option("--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%z"]), help="Received since (UTC)."),
+        click.option(
+            "--since",
+            type=moment,
+            metavar="DATE",
+            help="Received since, such as 2026-01-31 (UTC) or 2026-01-31T12:00:00Z.",
+        ),
         click.option("--account", help="Only of this account."),
         click.option("--tenant", help="Only of this tenant."),
     ):
@@ -45,9 +52,13 @@ def _filters(command: Callable[..., None]) -> Callable[..., None]:
 
 @inbox.command("list")
 @_filters
-@click.option("--verdict", type=click.Choice(VERDICTS), help="Only with this verdict.")
+@click.option(
+    "--verdict", type=click.Choice(VERDICTS), metavar="VERDICT", help=f"Only with this verdict: {', '.join(VERDICTS)}."
+)
 @click.option("--payment-id", help="Only of this payment.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At most so many.")
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, metavar="N", help="At most this many."
+)
 @wide_option
 @config_option
 @json_option
@@ -65,7 +76,7 @@ def list_callbacks(
     """List stored callbacks, newest first."""
     settings = load(config).settings
     tenants = tenants_of(settings, tenant)
-    wanted = InboxFilter(limit=limit, account=account, verdict=verdict, payment_id=payment_id, since=_utc(since))
+    wanted = InboxFilter(limit=limit, account=account, verdict=verdict, payment_id=payment_id, since=since)
     found = [callback_view(row) for row in asyncio.run(_newest(settings, tenants, wanted))]
     if as_json:
         print_json({"data": found})
@@ -139,8 +150,7 @@ def reverify(
     listener = operators(config, admin_url)
     if bool(inbox_ids) == bool(account or since or tenant):
         raise click.UsageError("give IDs, or --account and --since")
-    begin = _utc(since)
-    wanted = {"tenant": tenant, "account": account, "since": None if begin is None else rfc3339(begin)}
+    wanted = {"tenant": tenant, "account": account, "since": None if since is None else rfc3339(since)}
     chosen = inbox_ids or _refused(listener, {name: value for name, value in wanted.items() if value is not None})
     _judge_again(listener, "reverify", chosen, _order(in_earnest, actor), as_json)
 
@@ -183,10 +193,3 @@ async def _newest(settings: Settings, tenants: list[str], wanted: InboxFilter) -
 async def _found(settings: Settings, inbox_id: str) -> StoredCallback | None:
     async with reading(settings) as store:
         return await store.inbox.find(list(settings.tenants), inbox_id)
-
-
-def _utc(given: datetime | None) -> datetime | None:
-    """A date without a zone is UTC."""
-    if given is None or given.tzinfo is not None:
-        return given
-    return given.replace(tzinfo=UTC)

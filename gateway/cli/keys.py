@@ -8,6 +8,7 @@ import secrets
 
 import click
 
+from gateway.cli.exits import Group
 from gateway.cli.loading import json_option
 from gateway.cli.output import print_json, print_pairs
 
@@ -15,7 +16,7 @@ TENANT_ID, ADMIN_ID = "k1", "admin"
 _KEY_ID = re.compile(r"[A-Za-z0-9-]{1,32}")
 
 
-@click.group()
+@click.group(cls=Group)
 def keys() -> None:
     """Make keys."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from gateway.cli.exits import Group
 from gateway.cli.loading import config_option, json_option, load, reading, tenants_of
 from gateway.cli.output import as_line, print_json, print_pairs, print_table, wide_option
 from gateway.cli.review import review
@@ -19,10 +20,11 @@ from gateway.drivers.settings import Settings
 from gateway.drivers.store.queries import Listed, Loaded, PaymentFilter
 
 COLUMNS = ("id", "tenant", "account", "merchant_reference", "state", "amount", "currency", "created_at")
+STATES = tuple(map(str, State))
 TIMELINE = ("at", "kind", "what", "id", "details")
 
 
-@click.group()
+@click.group(cls=Group)
 def payments() -> None:
     """Look at payments, and decide what only a person can."""
 
@@ -32,9 +34,11 @@ payments.add_command(review)
 
 @payments.command("list")
 @click.option("--tenant", help="Only this tenant's.")
-@click.option("--state", type=click.Choice([str(state) for state in State]), help="Only in this state.")
+@click.option("--state", type=click.Choice(STATES), metavar="STATE", help=f"Only in this state: {', '.join(STATES)}.")
 @click.option("--merchant-reference", help="Only with this reference.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At most so many.")
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, metavar="N", help="At most this many."
+)
 @wide_option
 @config_option
 @json_option

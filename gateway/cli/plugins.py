@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from gateway.cli.exits import Group
 from gateway.cli.loading import config_option, json_option
 from gateway.cli.output import print_json, print_table
 from gateway.drivers.installed import chosen, installed
@@ -13,7 +14,7 @@ from gateway.drivers.registry import load_plugins
 from gateway.drivers.settings import plugin_names
 
 
-@click.group()
+@click.group(cls=Group)
 def plugins() -> None:
     """Look at plugins."""
 

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import click
 import msgspec
 
+from gateway.cli.exits import Group
 from gateway.cli.loading import config_option, json_option
 from gateway.cli.operators import admin_url_option, ask, ask_all, operators
 from gateway.cli.output import print_json, print_pairs, print_table, wide_option
@@ -57,7 +58,7 @@ def _listener_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@click.group()
+@click.group(cls=Group)
 def review() -> None:
     """Decide what only a person can.
 
@@ -80,7 +81,12 @@ def list_reviews(wide: bool, admin_url: str | None, config: Path, as_json: bool)
 @review.command()
 @click.argument("payment_id")
 @reason_option
-@click.option("--state", type=click.Choice(STATES), help="Set this state; only where you know better.")
+@click.option(
+    "--state",
+    type=click.Choice(STATES),
+    metavar="STATE",
+    help=f"Set this state, only where you know better: {', '.join(STATES)}.",
+)
 @actor_option
 @_listener_options
 def resolve(
@@ -109,7 +115,13 @@ def operations(wide: bool, admin_url: str | None, config: Path, as_json: bool) -
 
 @review.command()
 @click.argument("operation_id")
-@click.option("--outcome", type=click.Choice(OUTCOMES), required=True, help="How it ended.")
+@click.option(
+    "--outcome",
+    type=click.Choice(OUTCOMES),
+    metavar="OUTCOME",
+    required=True,
+    help=f"How it ended: {', '.join(OUTCOMES)}.",
+)
 @reason_option
 @actor_option
 @_listener_options
