@@ -70,7 +70,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
         "flows.reconcile flows.pending",
     ),
     4: (
-        "web.limits web.listening web.paging web.headers web.bodies web.methods web.work",
+        "web.limits web.listening web.paging web.headers web.bodies web.methods web.work web.proxies",
         "web.admission web.strangers",
         "web.capacity web.refusals",
         "web.connections",

@@ -16,6 +16,7 @@ from gateway.web.limits import Limits
 from gateway.web.methods import add_route
 from gateway.web.middleware import answer_errors
 from gateway.web.problem_pages import problem_page
+from gateway.web.proxies import PROXIES, Proxies
 from gateway.web.route import BODY_LIMIT, serve
 from gateway.web.routes import ROUTES
 from gateway.web.strangers import Strangers
@@ -29,6 +30,7 @@ def make_app(gw: Gateway, places: int = MOST_CALLERS) -> web.Application:
     app[LIMITS] = Limits()
     app[ADMISSION] = Admission(gw.settings.server.callback_rate)
     app[STRANGERS] = Strangers()
+    app[PROXIES] = Proxies(gw.settings.server.trusted_proxies)
     app[WORK] = Work(places)
     app[VISITS] = set()
     app[TURNS] = defaultdict(asyncio.Lock)
@@ -46,5 +48,6 @@ def make_admin_app(gw: Gateway) -> web.Application:
     app = web.Application(middlewares=[answer_errors], client_max_size=BODY_LIMIT)
     app[GATEWAY] = gw
     app[STRANGERS] = Strangers()
+    app[PROXIES] = Proxies(gw.settings.server.trusted_proxies)
     admin.add_routes(app)
     return app

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 from gateway.web.limits import network_of
@@ -34,12 +34,18 @@ class Phase(enum.IntEnum):
 
 
 class Capacity(Generic[T]):
-    """At most ``most`` connections, and at most ``per_address`` from one address (None: any number)."""
+    """At most ``most`` connections, and at most ``per_address`` from one address (None: any number).
 
-    def __init__(self, most: int, per_address: int | None = None) -> None:
+    ``is_shared`` knows the addresses of trusted proxies: the connections from there are those of many callers.
+    """
+
+    def __init__(
+        self, most: int, per_address: int | None = None, is_shared: Callable[[str | None], bool] = lambda _: False
+    ) -> None:
         self.most = most
         self.turned_away = 0  # connections that made room or found no place; whoever says so begins anew
         self._per_address = per_address
+        self._is_shared = is_shared
         self._addresses: dict[T, str] = {}
         self._of_address: Counter[str] = Counter()
         # A dict keeps the order in which its keys came: the first one has been in its phase for longest.
@@ -59,7 +65,9 @@ class Capacity(Generic[T]):
 
     def takes_from(self, address: str | None) -> bool:
         """Whether this address may have one more connection."""
-        return self._per_address is None or self._of_address[network_of(address)] < self._per_address
+        if self._per_address is None or self._is_shared(address):
+            return True
+        return self._of_address[network_of(address)] < self._per_address
 
     def enter(self, one: T, address: str | None) -> None:
         """Count a new connection."""

@@ -16,6 +16,7 @@ from gateway.web.keys import ABOUT, GATEWAY, IS_PROVED, REQUEST_ID, STRANGERS
 from gateway.web.methods import OPTIONS, allow
 from gateway.web.misplaced import may_be_an_id
 from gateway.web.problems import problem_of, problem_response
+from gateway.web.proxies import caller_of
 
 ANSWER_FOR_THEMSELVES = ("/livez", "/readyz", "/callbacks/")
 """Paths that answer in their own words while the gateway stops."""
@@ -54,7 +55,7 @@ def _too_many_failures(request: web.Request, response: web.StreamResponse) -> fl
     """How many seconds a caller who proved nothing and failed should wait; 0.0 for everybody else."""
     if not 400 <= response.status < 500 or IS_PROVED in request:
         return 0.0
-    return request.app[STRANGERS].failed(request.remote, response.status)
+    return request.app[STRANGERS].failed(caller_of(request), response.status)
 
 
 async def _answer(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:

@@ -24,6 +24,7 @@ from gateway.web.admission import Visit
 from gateway.web.connections import note_proof
 from gateway.web.keys import ABOUT, ADMISSION, GATEWAY, IS_PROVED, VISITS
 from gateway.web.methods import OPTIONS, allow
+from gateway.web.proxies import caller_of
 
 BODY_LIMIT = 64 * 1024
 """Bytes of a callback's body."""
@@ -83,7 +84,7 @@ def _head(request: web.Request, gw: Gateway) -> Callback | None:
         query=request.raw_path.partition("?")[2],
         headers=tuple((header_text(name), header_text(value)) for name, value in request.raw_headers),
         body=b"",
-        remote=request.remote or "",
+        remote=caller_of(request) or "",
         received_at=gw.clock.now(),
         payment_id=payment_id,
     )

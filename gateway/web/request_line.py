@@ -16,6 +16,7 @@ from gateway.core.errors import FieldError, TenantError
 from gateway.core.ids import uuid_of
 from gateway.flows.context import log
 from gateway.web.keys import ABOUT, GATEWAY, IS_PROVED, REQUEST_ID, STRANGERS
+from gateway.web.proxies import caller_of
 
 PATH_NAMES = ("id", "payment_id")
 """What a route calls a payment in its path."""
@@ -51,7 +52,7 @@ def write(request: web.Request, status: int, began: float) -> None:
     if payment_id is not None:
         about.setdefault("payment_id", payment_id)
     if status < 500 and not is_proved:
-        about["address"] = request.remote
+        about["address"] = caller_of(request)
     log.info(
         "request",
         extra={

@@ -26,6 +26,7 @@ from gateway.web.app import make_admin_app, make_app
 from gateway.web.capacity import Capacity, Phase
 from gateway.web.connections import Bounds, Connection
 from gateway.web.keys import GATEWAY
+from gateway.web.proxies import Proxies
 from gateway.web.request_line import write_unread
 from gateway.web.runner import Runner
 
@@ -91,7 +92,8 @@ async def running(
         await check_names(gw)
         await recovery.begin(gw)
         operators = stop_within * OPERATORS_PART
-        callers: Capacity[Connection] = Capacity(shares.callers, settings.limits.connections_per_address)
+        proxies = Proxies(settings.server.trusted_proxies)
+        callers: Capacity[Connection] = Capacity(shares.callers, settings.limits.connections_per_address, proxies.has)
         public = await _listen(make_app(gw, shares.callers), settings.server, callers, stop_within - operators, stack)
         admin = await _listen(make_admin_app(gw), settings.server.admin, Capacity(shares.operators), operators, stack)
         gw.public_url = settings.server.public_url or public.url

@@ -862,3 +862,41 @@ def test_every_key_is_documented() -> None:
     keys = (keys_of(FileShape) | keys_of(ServerShape) | keys_of(RoutingRule)) - keys_of(Raw)
     assert len(keys) > 50
     assert sorted(key for key in keys if f"`{key}`" not in text) == []
+
+
+@pytest.mark.parametrize(
+    ("written", "network"),
+    [
+        ("127.0.0.1", "127.0.0.1/32"),
+        ("10.0.0.0/8", "10.0.0.0/8"),
+        ("'::1'", "::1/128"),
+        ("'2001:db8::/32'", "2001:db8::/32"),
+        ("'::ffff:10.0.0.0/104'", "10.0.0.0/8"),
+    ],
+)
+def test_trusted_proxies_are_addresses_and_networks(tmp_path: Path, written: str, network: str) -> None:
+    """One address is a network of its own; IPv4 within IPv6 is IPv4."""
+    text = f"server: {{secret: 'env:GATEWAY_SECRET', trusted_proxies: [{written}]}}\n"
+    assert [str(one) for one in load(tmp_path, text).server.trusted_proxies] == [network]
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("proxy.internal", "must be an IP address"),
+        ("10.0.0.1/8", "without bits behind its mask"),
+        ("10.0.0.0/33", "must be an IP address"),
+        ("'10.0.0.1:80'", "must be an IP address"),
+        ("'*'", "must be an IP address"),
+        ("''", "must be an IP address"),
+        ("0.0.0.0/0", "must not be every address"),
+        ("'::/0'", "must not be every address"),
+        ("'::ffff:0:0/96'", "must not be every address"),
+    ],
+)
+def test_mistake_in_trusted_proxies(tmp_path: Path, written: str, said: str) -> None:
+    """The line names the key and says what is right."""
+    text = f"server: {{secret: 'env:GATEWAY_SECRET', trusted_proxies: [{written}]}}\n"
+    [line] = problems(tmp_path, text)
+    assert line.startswith("settings.yaml:1: server.trusted_proxies[0]: ")
+    assert said in line

@@ -23,6 +23,7 @@ from gateway.drivers.settings.values import (
     KeyId,
     ListenHost,
     Moment,
+    Network,
     PublicUrl,
     Repeating,
     Schedule,
@@ -75,7 +76,10 @@ class Admin(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True):
-    """How the gateway listens and what it is called outside; ``public_url`` has no slash at its end."""
+    """How the gateway listens and what it is called outside; ``public_url`` has no slash at its end.
+
+    ``trusted_proxies``: whose ``X-Forwarded-For`` is believed; from anybody else it is not read.
+    """
 
     host: str
     port: int
@@ -84,6 +88,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     admin: Admin
     callback_rate: Rate
     development: bool
+    trusted_proxies: tuple[Network, ...] = ()
 
 
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True):

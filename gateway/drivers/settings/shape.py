@@ -39,6 +39,7 @@ from gateway.drivers.settings.values import (
     ServerSecret,
     SomeText,
     StorePath,
+    TrustedNetwork,
 )
 
 
@@ -105,6 +106,7 @@ class ServerShape(msgspec.Struct, frozen=True, kw_only=True):
     public_url: PublicUrl | None = None
     admin: Admin = Admin()
     callback_rate: Rate = Rate()
+    trusted_proxies: tuple[TrustedNetwork, ...] = ()
     watch: NotYetTrue = False
     development: bool = False
 

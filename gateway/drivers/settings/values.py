@@ -6,6 +6,7 @@ Messages never hold the text itself: it may be a secret in the wrong place.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -133,6 +134,25 @@ def _some_text(text: str, _: Around) -> str:
     return text
 
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def _network(text: str, _: Around) -> Network:
+    """Read one address or a network in CIDR form; an IPv4 one that is written within IPv6 as what it is."""
+    try:
+        found = ipaddress.ip_network(text)
+    except ValueError:
+        raise ValueError(
+            "must be an IP address such as 10.0.0.7 or a network such as 10.0.0.0/8, without bits behind its mask"
+        ) from None
+    mapped = found.network_address.ipv4_mapped if isinstance(found, ipaddress.IPv6Network) else None
+    if mapped is not None:
+        found = ipaddress.IPv4Network((mapped, max(found.prefixlen - 96, 0)))
+    if not found.prefixlen:
+        raise ValueError("must not be every address: then any caller could name the address it comes from")
+    return found
+
+
 LEAVES: dict[Any, Callable[[str, Around], Any]] = {
     Secret: secret,
     timedelta: duration,
@@ -149,6 +169,7 @@ KeyId = Annotated[str, _matching(_KEY_ID, f"must match {_KEY_ID.pattern}")]
 KeyHash = Annotated[str, FromText(key_hash)]
 CallbackId = Annotated[str, _matching(_CALLBACK_ID, "must be 22 to 128 URL-safe characters (A-Z a-z 0-9 _ -)")]
 Currency = Annotated[str, _matching(_CURRENCY, "must be a currency code: 2 to 12 of A-Z and 0-9")]
+TrustedNetwork = Annotated[Network, FromText(_network)]
 Connections = Annotated[int | None, FromText(_connections)]
 Origin = Annotated[str, FromText(origin)]
 TargetUrl = Annotated[str, FromText(target_url)]
