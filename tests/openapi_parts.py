@@ -14,7 +14,7 @@ class Operation(NamedTuple):
     label: str
     path: str
     method: str
-    told: dict[str, Any]
+    spec: dict[str, Any]
 
 
 class Example(NamedTuple):
@@ -28,9 +28,9 @@ class Example(NamedTuple):
 def operations(document: dict[str, Any]) -> list[Operation]:
     """Every operation of a tenant."""
     return [
-        Operation(f"{method.upper()} {path}", path, method.upper(), told)
+        Operation(f"{method.upper()} {path}", path, method.upper(), spec)
         for path, methods in document["paths"].items()
-        for method, told in methods.items()
+        for method, spec in methods.items()
     ]
 
 
@@ -49,11 +49,11 @@ def resolved(document: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
 
 def examples(document: dict[str, Any], operation: Operation) -> Iterator[Example]:
     """Every example of an operation: parameters, body, answers."""
-    told = operation.told
-    for parameter in told["parameters"]:
+    spec = operation.spec
+    for parameter in spec["parameters"]:
         if "example" in parameter:
             yield Example(f"{operation.label} {parameter['name']}", parameter["schema"], parameter["example"])
-    bodies = {"body": told.get("requestBody", {}), **told["responses"]}
+    bodies = {"body": spec.get("requestBody", {}), **spec["responses"]}
     for place, body in bodies.items():
         for content in body.get("content", {}).values():
             shown = [resolved(document, one)["value"] for one in content.get("examples", {}).values()]

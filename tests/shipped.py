@@ -13,7 +13,7 @@ KEY = "gw_k1_dev-only-acme-key-0123456789"
 
 
 def shipped(settings: dict[str, Any]) -> None:
-    """Put the shipped settings in place of those written, with this house's addresses and store."""
+    """Put the shipped settings in place of those written, with the addresses and the store that were written."""
     here, text = settings.copy(), SHIPPED.read_text()
     accounts = here["tenants"]["acme"]["accounts"]
     for published, own in {

@@ -106,7 +106,7 @@ Fact = Observation | Declined | Pending | Absent | NeverSent | Unknown | Expired
 
 
 class Cause(enum.StrEnum):
-    """Who told us a fact. Replies, callbacks and lookups prove it; the clock proves nothing about money."""
+    """Who reported a change. Replies, callbacks and lookups prove it; the clock proves nothing about money."""
 
     TENANT = "tenant"
     REPLY = "reply"

@@ -32,7 +32,7 @@ class State(enum.StrEnum):
 
 
 class Status(enum.StrEnum):
-    """How an operation ended. There is no edge back to ``sending``."""
+    """How an operation stands; ``sending`` and ``unknown`` have no outcome yet. There is no way back to ``sending``."""
 
     SENDING = "sending"
     SUCCEEDED = "succeeded"

@@ -28,7 +28,7 @@ Metadata = Annotated[dict[MetadataName, MetadataText], Meta(max_length=20)]
 
 
 class CreateBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A payment to be created. Which members a provider needs beside the required ones is its own matter."""
+    """A payment to be created. A provider may need more members than the required ones."""
 
     merchant_reference: Annotated[
         Reference, Meta(description="The tenant's own name of the payment; one live payment per account may have it.")

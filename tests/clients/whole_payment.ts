@@ -36,7 +36,7 @@ export function mistakes(payment: Schemas["Payment"], webhook: Webhook, problem:
 }
 
 // A webhook's type narrows its body, and all types of a state can be listed: `never` says that none was forgotten.
-export function told(webhook: Webhook): string {
+export function sentence(webhook: Webhook): string {
   if (webhook.type === "webhook.test") return "a test";
   const { state, amount_captured } = webhook.data.payment;
   switch (state) {

@@ -69,18 +69,18 @@ async def test_without_a_public_address_the_bound_one_is_named(house: House) -> 
 async def test_the_shipped_key_is_shown_where_it_is_good(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """In development, with the shipped settings; never where nobody has that key."""
 
-    async def told() -> str:
+    async def description() -> str:
         document = (await house.call("GET", "/openapi.json", tenant=None)).json
         return str(document["components"]["securitySchemes"]["tenant"]["description"])
 
-    assert pages._SHIPPED_KEY not in await told()
+    assert pages._SHIPPED_KEY not in await description()
     monkeypatch.setattr(pages, "_SHIPPED_KEY", "gw_k1_test-key-of-acme")
-    assert "gw_k1_test-key-of-acme" in await told()
+    assert "gw_k1_test-key-of-acme" in await description()
     monkeypatch.setattr(house.gateway, "settings", without_development(house))
-    assert "gw_k1_test-key-of-acme" not in await told()
+    assert "gw_k1_test-key-of-acme" not in await description()
 
 
 def without_development(house: House) -> Settings:
-    """The settings of a house as they would be in production."""
+    """The settings as they would be in production."""
     settings = house.gateway.settings
     return replace(settings, server=replace(settings.server, development=False))

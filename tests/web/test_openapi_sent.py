@@ -26,13 +26,13 @@ class Reader:
     def __init__(self, house: House, document: dict[str, Any]) -> None:
         self.house = house
         self.document = document
-        self.by_name = {one.told["operationId"]: one for one in operations(document)}
+        self.by_name = {one.spec["operationId"]: one for one in operations(document)}
         self.done: dict[str, Reply] = {}
 
     async def try_out(self, name: str, identifier: str = "", **body: Any) -> Any:
         """Send an operation's example and hold the answer against the document; ``body`` changes members."""
         operation = self.by_name[name]
-        shown = operation.told.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
+        shown = operation.spec.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
         reply = self.done[name] = await self.house.call(
             operation.method,
             operation.path.replace("{id}", identifier),
@@ -41,18 +41,18 @@ class Reader:
             headers={"Authorization": f"Bearer {KEY}", **self.headers(operation)},
         )
         assert 200 <= reply.status < 300, (name, reply.text)
-        schema = operation.told["responses"][str(reply.status)]["content"]["application/json"]["schema"]
+        schema = operation.spec["responses"][str(reply.status)]["content"]["application/json"]["schema"]
         assert faults(self.document, schema, reply.json) == [], name
         return reply.json
 
     def headers(self, operation: Operation) -> dict[str, str]:
         """The headers of the example."""
-        return {one["name"]: one["example"] for one in operation.told["parameters"] if one["in"] == "header"}
+        return {one["name"]: one["example"] for one in operation.spec["parameters"] if one["in"] == "header"}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def reader(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Reader]:
-    """The whole story, told once by the examples of the document."""
+    """Every operation, tried out once with the examples of the document."""
     async with open_house(tmp_path_factory.mktemp("shipped"), change=shipped) as house:
         document = (await house.call("GET", "/openapi.json", tenant=None)).json
         reader = Reader(house, document)
@@ -70,7 +70,7 @@ async def live(reader: Reader) -> None:
     await reader.try_out("createRefund", payment["id"])
     for name in ("getPayment", "syncPayment", "listRefunds", "listPaymentEvents"):
         await reader.try_out(name, payment["id"])
-    reader.by_name["createPayment"].told["parameters"][0]["example"] = "another-key-of-SO-7002"
+    reader.by_name["createPayment"].spec["parameters"][0]["example"] = "another-key-of-SO-7002"
     other = await reader.try_out("createPayment", merchant_reference="SO-7002")
     await reader.try_out("cancelPayment", other["id"])
     await house.webhook(payment["id"], "payment.partially_refunded")
@@ -101,15 +101,15 @@ async def test_every_operation_was_tried_out(reader: Reader) -> None:
 async def test_what_is_shown_is_done(reader: Reader, name: str, status: int) -> None:
     """The examples of the commands succeed at the provider, and their answers have the members that are shown."""
     reply = reader.done[name]
-    told = reader.by_name[name].told["responses"][str(status)]["content"]["application/json"]["example"]
+    shown = reader.by_name[name].spec["responses"][str(status)]["content"]["application/json"]["example"]
     assert reply.status == status
     assert reply.json.get("operation", reply.json)["status"] == "succeeded"
-    assert set(reply.json) == set(told)
-    assert reply.json["amount"] == told["amount"] or name in ("capturePayment", "cancelPayment")
+    assert set(reply.json) == set(shown)
+    assert reply.json["amount"] == shown["amount"] or name in ("capturePayment", "cancelPayment")
 
 
 async def test_tried_out_again_it_is_the_same_payment(reader: Reader) -> None:
-    """Whoever presses Execute twice gets the stored answer, not an error."""
+    """Executing the example twice gives the stored answer, not an error."""
     first = reader.done["createPayment"].json
     again = await reader.try_out("createPayment", merchant_reference="SO-7002")
     assert again == first
@@ -119,7 +119,7 @@ async def test_tried_out_again_it_is_the_same_payment(reader: Reader) -> None:
 async def test_every_webhook_fits_the_schema_of_its_type(reader: Reader) -> None:
     """The bodies that arrived, each against the schema whose constant ``type`` it has, and a test of the endpoint."""
     schemas = {
-        one.label: one.told["requestBody"]["content"]["application/json"]["schema"] for one in webhooks(reader.document)
+        one.label: one.spec["requestBody"]["content"]["application/json"]["schema"] for one in webhooks(reader.document)
     }
     async with reader.house.hook_arrived:
         bodies = [body for _, body in reader.house.hooks]
