@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
+import gateway_creditkey.simulator as creditkey_simulator
+import gateway_psp_open_api.simulator as psp_simulator
 import msgspec
 import pytest
 
@@ -143,6 +145,23 @@ def test_every_config_key_of_a_provider_is_documented(name: str) -> None:
     """A bundled provider's own settings stand on its own page."""
     keys = {field.encode_name for field in msgspec.structs.fields(REGISTRY.providers[name].account_type)}
     assert missing(keys, f"docs/providers/{name}.md") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        ("creditkey", (creditkey_simulator.Fault, creditkey_simulator.OrderEdit)),
+        ("psp_open_api", (psp_simulator.Faults,)),
+    ],
+)
+def test_every_switch_of_a_simulator_is_documented(name: str, kinds: tuple[type[msgspec.Struct], ...]) -> None:
+    """A simulator's routes, with their methods, and all that can be set there stand on its provider's page."""
+    page = f"docs/providers/{name}.md"
+    routes = REGISTRY.simulators[name].app({}).router.routes()
+    found = {(route.method, route.resource.canonical) for route in routes if route.resource is not None}
+    wanted = {f"`{'ANY' if method == '*' else method} {path}`" for method, path in found if method != "HEAD"}
+    assert sorted(one for one in wanted if one not in text_of(page)) == []
+    assert missing({member for kind in kinds for member in kind.__struct_fields__}, page) == []
 
 
 def test_every_alert_code_is_documented(tmp_path: Path) -> None:

@@ -354,6 +354,5 @@ def _page(order: Order, told: Mapping[str, Any] | None = None) -> str:
         for button, name in names.items()
     )
     answered = "" if told is None else f"<p>callback answered {told['status']} {html.escape(told['body'])}</p>"
-    title = html.escape(f"{order.amount} {order.currency}")
-    facts = html.escape(f"order {order.order_no}, {order.state}")
-    return f"<!doctype html><title>{title}</title><h1>{title}</h1><p>{facts}</p>{answered}{buttons}"
+    facts = html.escape(f"order {order.order_no}: {order.amount} {order.currency}, {order.state}")
+    return f"<!doctype html><title>PSP simulator</title><h1>PSP simulator</h1><p>{facts}</p>{answered}{buttons}"

@@ -134,11 +134,12 @@ async def test_each_button_has_its_status(start: Start, button: str, stage: gate
 
 
 async def test_the_page_has_its_buttons(start: Start) -> None:
-    """A person finds the amount and three forms."""
+    """A person finds the amount and three forms, and reads that this is a simulator."""
     far = await start()
     page = await far.page()
     text = await (await far.client.get(page)).text()
     assert "162.48 USD" in text
+    assert "<h1>PSP simulator</h1>" in text
     assert all(f'action="{page}/{button}"' in text for button in ("pay", "fail", "pending"))
 
 
