@@ -42,6 +42,7 @@ from gateway.core.payment import State
 from gateway.core.rules import Actual, AmountRule, Exact, Rules, Tolerance
 from gateway.core.secret import Secret
 from gateway.core.signing import same
+from gateway.core.status_word import status_word
 from gateway.core.strictjson import JsonNumber, NotStrictJson, dumps, loads
 from gateway.core.urls import one_host, page_url
 from gateway.core.wire import Callback, Headers, HttpRequest, HttpResponse, header, media_type
@@ -130,5 +131,6 @@ __all__ = [
     "one_host",
     "page_url",
     "same",
+    "status_word",
     "unusual",
 ]

@@ -34,9 +34,9 @@ LAYERS: dict[int, tuple[str, ...]] = {
         "core.credentials core.guides core.naming core.texts",
         "core.money core.wire core.strictjson core.signing core.ids core.expressions core.patterns core.masking"
         " core.card_data",
-        "core.answers core.commands core.facts core.rules core.checks core.retry_after",
+        "core.answers core.commands core.facts core.rules core.checks core.status_word core.retry_after",
         "core.payment core.mapping core.requests core.outcome core.sources",
-        "core.returned core.truth core.fitting core.verdicts core.documents core.validation",
+        "core.returned core.truth core.details core.fitting core.verdicts core.documents core.validation",
         "core.view_types",
         "core.draft core.views",
         "core.settling core.succession core.restored core.shape",

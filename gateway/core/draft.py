@@ -13,8 +13,9 @@ import msgspec
 from msgspec.structs import replace
 
 from gateway.core.commands import Kind
+from gateway.core.details import of_change
 from gateway.core.errors import Reason
-from gateway.core.facts import Cause
+from gateway.core.facts import Cause, Observation
 from gateway.core.payment import Alert, AlertCode, Operation, Payment, PaymentEvent, Review, ReviewReason, Status
 from gateway.core.truth import true_in_its_state
 
@@ -32,6 +33,10 @@ _VERSIONED = (
 """Members whose change makes a new version; an alert and a declined tenant command make one too."""
 
 
+MOST_UNKNOWN_STATUSES = 10
+"""Unknown status words of one payment that are noted: a provider may invent a new one with every look."""
+
+
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """What a fact did: payment and operation as they are now, the event if a version was made, a callback's refusal."""
 
@@ -47,12 +52,13 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Draft(msgspec.Struct, kw_only=True):
-    """The change being made; ``finish`` turns it into a version, if it is one."""
+    """The change being made; ``finish`` turns it into a version, if it is one. ``seen`` is what brought it about."""
 
     payment: Payment
     operation: Operation | None
     alerts: list[str]
     details: dict[str, str]
+    seen: Observation | None = None
     refusal: Reason | None = None
     type: str | None = None
 
@@ -64,6 +70,14 @@ class Draft(msgspec.Struct, kw_only=True):
         """Change the operation's status and members, if there is one."""
         if self.operation is not None:
             self.operation = replace(self.operation, status=status, **members)
+
+    def note_status(self, word: str | None) -> None:
+        """Make a version for a status word that is not known here: once per word, and only for the first few."""
+        known = self.payment.unknown_statuses
+        if word is not None and word not in known and len(known) < MOST_UNKNOWN_STATUSES:
+            self.set(unknown_statuses=(*known, word))
+            self.details["unknown_status"] = word
+            self.type = self.type or "payment.updated"
 
     def flag(self, reason: ReviewReason, at: datetime) -> None:
         """Raise the review flag; the first reason stands until a person clears it."""
@@ -82,7 +96,8 @@ def finish(
     at: datetime,
 ) -> Change:
     """Compare with what was before: one new version and its event, or none. ``messages``: alert texts by code."""
-    if draft.operation is not None and draft.operation != operation:
+    touched = draft.operation is not None and draft.operation != operation
+    if draft.operation is not None and touched:
         draft.operation = replace(draft.operation, updated_at=at)
         draft.details["operation_id"] = draft.operation.id
         if draft.operation.not_sent_before:
@@ -102,7 +117,7 @@ def finish(
         state_before=before.state,
         state_after=after.state,
         at=at,
-        details=draft.details,
+        details=of_change(before, after, draft.operation if touched else None, draft.seen, cause) | draft.details,
     )
     return Change(payment=after, operation=draft.operation, event=event, refusal=draft.refusal)
 

@@ -26,7 +26,9 @@ class Stage(enum.StrEnum):
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """Facts of one answer or callback. None = the provider did not say.
 
-    ``captured`` and ``refunded`` are cumulative totals in major units; ``currency`` is upper case.
+    ``captured`` and ``refunded`` are cumulative totals in major units; ``currency`` is upper case. ``raw_status`` is
+    the provider's own word; ``unknown_status`` is set, in words for people, where nobody here knows it, and is empty
+    where a known word shows no stage.
     """
 
     stage: Stage
@@ -40,6 +42,14 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     redirect_url: str | None = None
     customer_notified: bool | None = None
     raw_status: str | None = None
+    unknown_status: str | None = None
+
+    @property
+    def word_nobody_knows(self) -> str | None:
+        """The status to alert people of. One that the plugin left without a stage is unknown, too."""
+        if self.unknown_status is not None:
+            return self.unknown_status or None
+        return self.raw_status if self.stage is Stage.UNKNOWN else None
 
 
 class Declined(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from gateway.core.errors import Reason
 from gateway.core.facts import Cause, Event, Recorded, Refused, Repeated, Verdict
 from gateway.core.payment import Operation, Payment
 from gateway.core.rules import Terms
-from gateway.core.states import CLOSED_TO_CALLBACKS, apply, row_of
+from gateway.core.states import CLOSED_TO_CALLBACKS, apply, note_unknown_status, row_of
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,7 +29,8 @@ def judge(
 ) -> Judgement:
     """Judge an event of a payment that was found. The first thing that is wrong is the answer."""
     if event.problem is Reason.STATUS:
-        return _refuse(Reason.STATUS)
+        noted = note_unknown_status(payment, operation, event.observation, cause=Cause.CALLBACK, terms=terms, at=at)
+        return Judgement(verdict=Refused(reason=Reason.STATUS), change=noted)
     if seen_before:
         return Judgement(verdict=Repeated(is_final=row_of(payment, terms, at) in CLOSED_TO_CALLBACKS))
     if event.problem is Reason.CURRENCY:

@@ -160,7 +160,8 @@ class PaymentSummary(msgspec.Struct, frozen=True, kw_only=True):
     the provider needs no completion, or one succeeded. ``deadline_warnings`` counts those given since it was
     authorized. ``revision`` counts every write of the row, versioned or not: whoever read an older one is refused.
     ``authorized_at``, ``captured_at`` and ``canceled_at`` are the moments of the versions that reached it, by the
-    gateway's clock; a payment that was stored before they existed has none.
+    gateway's clock; a payment that was stored before they existed has none. ``unknown_statuses`` are words of the
+    provider that nobody here knows, each of which was told once.
     """
 
     id: str
@@ -190,6 +191,7 @@ class PaymentSummary(msgspec.Struct, frozen=True, kw_only=True):
     authorized_at: datetime | None = None
     captured_at: datetime | None = None
     canceled_at: datetime | None = None
+    unknown_statuses: tuple[str, ...] = ()
     deadline_warnings: int = 0
     version: int = 1
     revision: int = 0

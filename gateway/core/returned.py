@@ -171,6 +171,7 @@ _OBSERVATION = {
     "redirect_url": optional(text(LONGEST_TEXT)),  # where it leads is judged by ``page_problem``
     "customer_notified": optional(instance(bool)),
     "raw_status": optional(text(LONGEST_TEXT)),
+    "unknown_status": optional(text(LONGEST_TEXT)),
 }
 MEMBERS: Mapping[type[msgspec.Struct], Mapping[str, Check]] = {
     Observation: _OBSERVATION,

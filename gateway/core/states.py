@@ -141,8 +141,10 @@ def apply(
     draft = Draft(payment=payment, operation=operation, alerts=[], details={})
     match fact:
         case Observation():
+            draft.seen = fact
             _observe(draft, fact, cause, terms, at)
         case Pending(observation=observation):
+            draft.seen = observation
             _accept_pending(draft, observation, terms)
         case Declined():
             decline(draft, fact, at)
@@ -166,6 +168,16 @@ def apply(
     return finish(payment, operation, draft, cause=cause, messages=terms.rules.messages, at=at)
 
 
+def note_unknown_status(
+    payment: Payment, operation: Operation | None, seen: Observation, *, cause: Cause, terms: Terms, at: datetime
+) -> Change | None:
+    """Note the status word of a proved callback that is refused for it, once; nothing else of the payment changes."""
+    draft = Draft(payment=payment, operation=operation, alerts=[], details={}, seen=seen)
+    draft.note_status(seen.word_nobody_knows)
+    made = finish(payment, operation, draft, cause=cause, messages=terms.rules.messages, at=at)
+    return made if made.event is not None else None
+
+
 def _accept_pending(draft: Draft, seen: Observation, terms: Terms) -> None:
     """Accepted, not done: learn what the answer names, and judge the operation by the payment as it is now."""
     seen = in_digits(seen, draft.payment.money.digits, terms.rules.amount)
@@ -174,6 +186,7 @@ def _accept_pending(draft: Draft, seen: Observation, terms: Terms) -> None:
         leave_open(draft, f"the answer names another {misfit}")
         return
     began = draft.payment.state
+    draft.note_status(seen.word_nobody_knows)
     settle_as_known(draft, "provider_pending")
     _fill(draft, began, seen, terms)
 
@@ -192,6 +205,7 @@ def _observe(draft: Draft, seen: Observation, cause: Cause, terms: Terms, at: da
         draft.refusal = Reason.IN_PROGRESS
     else:
         began = draft.payment.state
+        draft.note_status(seen.word_nobody_knows)
         settle(draft, seen, cause, terms, at)
         _move(draft, seen, cause, terms, at)
         if draft.refusal is None:

@@ -27,6 +27,7 @@ FIELDS = (
     "tenant",
     "account",
     "provider",
+    "provider_status",
     "payment_id",
     "operation_id",
     "callback_id",

@@ -24,6 +24,9 @@ LONGEST_SENTENCE = 500
 LONGEST_WORD = 64
 """Characters of a provider's sentence, and of one of its words, that are kept."""
 
+LONGEST_WORDS = 100
+"""Characters of an unknown status in words for people."""
+
 _WORD = re.compile(r"[A-Za-z_. -]{1,64}|[0-9]{1,12}")
 """A status word that is kept as it is, as nearly all are."""
 
@@ -101,6 +104,8 @@ def _observation(gw: Gateway, entry: AccountEntry, seen: Observation) -> Observa
         where = {"provider": entry.provider.name, "tenant": entry.tenant, "account": entry.name}
         log.warning("a page address was left out", extra={**where, "problem": problem})
         seen = replace(seen, redirect_url=None)
+    if seen.unknown_status:
+        seen = replace(seen, unknown_status=sentence(gw, entry, seen.unknown_status, LONGEST_WORDS))
     if word is None or (is_clean and _WORD.fullmatch(word) is not None):
         return seen
     return replace(seen, raw_status=sentence(gw, entry, word, LONGEST_WORD) or None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from gateway.core.commands import Checkout, CreatePayment, Customer, FetchPayment, Kind, Order, Urls
+from gateway.core.details import of_create
 from gateway.core.errors import Conflict, TenantError
 from gateway.core.facts import Cause
 from gateway.core.ids import uuid_of
@@ -109,7 +110,7 @@ async def begin_create(
         state_before=None,
         state_after=State.CREATED,
         at=payment.created_at,
-        details={"operation_id": operation.id},
+        details=of_create(payment, operation),
     )
     return Intent(
         entry=entry,

@@ -19,7 +19,7 @@ from gateway.drivers.store import agenda, statements, webhooks
 from gateway.drivers.store.queries import Loaded
 from gateway.drivers.store.statements import Statement, milliseconds
 from gateway.drivers.store.webhooks import DeliveryRow
-from gateway.flows.context import Gateway
+from gateway.flows.context import Gateway, log
 from gateway.flows.restored import with_doubt
 from gateway.flows.succession import consequences
 
@@ -64,7 +64,14 @@ def _wake_agenda(gw: Gateway, change: Change, next_operation: Operation | None, 
 
 
 def tell(gw: Gateway, payment: Payment, event: PaymentEvent) -> None:
-    """After a commit: the tenant's webhooks, and the plugins' observers once whoever waits has been answered."""
+    """After a commit: the tenant's webhooks, and the plugins' observers once whoever waits has been answered.
+
+    A status that is not known here is an alert to the operators, too.
+    """
+    if "unknown_status" in event.details:
+        where = {"payment_id": payment.id, "tenant": payment.tenant, "account": payment.account}
+        said = {"provider": payment.provider, "provider_status": event.details["unknown_status"]}
+        log.warning("the provider named a status that is not known", extra={**where, **said})
     gw.webhook_alarms[payment.tenant].no_later_than(milliseconds(_due_at(gw, event)))
     asyncio.get_running_loop().call_soon(gw.observe, payment, event)
 

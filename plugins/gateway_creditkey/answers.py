@@ -58,8 +58,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """Answer of ``find_order*``, ``confirm_order``, ``update_order``, ``cancel_order`` and ``refund``."""
 
     id: OrderKey
-    status: str | None = None
-    capture_status: str | None = None
+    status: Any = None
+    capture_status: Any = None
     amount: Any = None
     refunded_amount: Any = None
     merchant_order_id: Any = None
@@ -126,7 +126,8 @@ def order(command: gateway.Command, response: gateway.HttpResponse, config: Cred
         amount=amount,
         captured=_captured(stage, amount),
         refunded=refunded,
-        raw_status=_shown(answer.status or "", config)[:MAX_CODE].strip() or None,
+        raw_status=_raw_status(command, answer, config),
+        unknown_status=_unknown_status(answer, config),
     )
 
 
@@ -137,7 +138,7 @@ def usable_key(given: object) -> str | None:
 
 def _stage(answer: Order) -> gateway.Stage:
     """Combine both statuses; words that are new or contradict each other move nothing."""
-    stage = STAGES.get(answer.status or "", gateway.Stage.UNKNOWN)
+    stage = _named(answer.status)
     if answer.capture_status != "captured" or stage is gateway.Stage.UNKNOWN:
         return stage
     return gateway.Stage.UNKNOWN if stage is gateway.Stage.CANCELED else gateway.Stage.CAPTURED
@@ -148,6 +149,30 @@ def _stage_of_refund(answer: Order, refunded: Decimal | None) -> gateway.Stage:
     if answer.status == "canceled":
         return gateway.Stage.UNKNOWN
     return gateway.Stage.CAPTURED if refunded else _stage(answer)
+
+
+def _named(status: object) -> gateway.Stage:
+    return STAGES.get(status, gateway.Stage.UNKNOWN) if isinstance(status, str) else gateway.Stage.UNKNOWN
+
+
+def _raw_status(command: gateway.Command, answer: Order, config: CreditKeyConfig) -> str | None:
+    """The status as one short line. One that is no text makes an answer to a command unreadable; a lookup notes it."""
+    if isinstance(answer.status, str):
+        return _shown(answer.status, config)[:MAX_CODE].strip() or None
+    if answer.status is not None and not isinstance(command, gateway.FetchPayment):
+        raise _unreadable("status is not a text")
+    return None
+
+
+def _unknown_status(answer: Order, config: CreditKeyConfig) -> str | None:
+    """The status that moves nothing, for people; both, where only together they say what is wrong."""
+    if _named(answer.status) is gateway.Stage.UNKNOWN:
+        given = answer.status
+        return gateway.status_word(_masked(given, config) if isinstance(given, str) else given)
+    if answer.status != "canceled":
+        return None
+    # A refund's answer may say so: a word that is known, although it shows no stage.
+    return "canceled, but captured" if answer.capture_status == "captured" else ""
 
 
 def _captured(stage: gateway.Stage, amount: Decimal | None) -> Decimal | None:
@@ -198,11 +223,15 @@ def _reference(given: object) -> str | None:
 
 def _shown(text: str, config: CreditKeyConfig) -> str:
     """Return a provider's text as one short line; a key it quotes back, as it is or as in a query, is masked."""
+    masked = _masked(text, config)
+    return "".join(one if one.isprintable() else " " for one in masked)[:MAX_MESSAGE].strip()
+
+
+def _masked(text: str, config: CreditKeyConfig) -> str:
+    """Mask keys. Where one comes together when somebody drops what is unseen, it is dropped here, and masked."""
     joined = "".join(filter(str.isprintable, text))
-    masked = _without_keys(joined, config)  # first: a key must not come together when somebody drops what is unseen
-    if masked == joined:
-        masked = _without_keys("".join(one if one.isprintable() else " " for one in text), config)
-    return masked[:MAX_MESSAGE].strip()
+    masked = _without_keys(joined, config)
+    return masked if masked != joined else _without_keys(text, config)
 
 
 def _without_keys(text: str, config: CreditKeyConfig) -> str:

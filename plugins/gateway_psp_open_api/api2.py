@@ -118,6 +118,7 @@ class Api2(msgspec.Struct, frozen=True, kw_only=True):
     order_no: str | None
     transaction_id: str | None
     status: str | None
+    unknown_status: str | None
     stage: gateway.Stage
     currency: str | None
     amount: Decimal | None
@@ -213,12 +214,14 @@ _USABLE = {name: gateway.JsonNumber("1") for name in ("status", "amount")} | {
 def _read(body: Mapping[str, Any], form: Form) -> Api2:
     """Read the members under their fixed names (renaming is for API-1 only), numbers by their proved text."""
     status = _number(body.get("status"), form)
+    stage = gateway.Stage.UNKNOWN if status is None else STAGES.get(status, gateway.Stage.UNKNOWN)
     currency = body.get("currency")
     return Api2(
         order_no=_text(body.get("order_no")),
         transaction_id=signature.text_of(body.get("transaction_id"), form) or None,
         status=signature.text_of(body.get("status"), form),
-        stage=gateway.Stage.UNKNOWN if status is None else STAGES.get(status, gateway.Stage.UNKNOWN),
+        unknown_status=gateway.status_word(body.get("status")) if stage is gateway.Stage.UNKNOWN else None,
+        stage=stage,
         currency=currency.upper() if isinstance(currency, str) and _CURRENCY.fullmatch(currency) else None,
         amount=_amount(body.get("amount"), form),
         time=_time(_number(body.get("time"), form)),
@@ -264,6 +267,7 @@ def _observation(told: Api2) -> gateway.Observation:
         currency=told.currency,
         amount=told.amount,
         raw_status=None if told.status is None else told.status[:64],
+        unknown_status=told.unknown_status,
     )
 
 

@@ -78,6 +78,7 @@ PAYMENT = Payment(
     authorized_at=AT,
     captured_at=AT,
     canceled_at=AT,
+    unknown_statuses=("Placed",),
     deadline_warnings=2,
     revision=7,
     version=7,

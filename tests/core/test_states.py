@@ -198,7 +198,8 @@ def test_refund_made_elsewhere_is_noted() -> None:
     """A total that grows without an open refund is a fact whose event says so."""
     event = tell(make_payment(State.CAPTURED), saw(Stage.CAPTURED, refunded="40.00")).event
     assert event is not None
-    assert (event.type, event.details) == ("payment.partially_refunded", {"made_elsewhere": "true"})
+    amounts = {"amount": "40.00", "amount_refunded": "40.00", "currency": "USD"}
+    assert (event.type, event.details) == ("payment.partially_refunded", {"made_elsewhere": "true", **amounts})
 
 
 def test_refund_of_a_partial_capture_is_whole_at_what_was_captured() -> None:

@@ -92,7 +92,8 @@ async def _sync(call: _Call) -> Answer:
 
 async def _read(call: _Call) -> Answer:
     loaded = await change.find(call.gw, call.request.tenant, call.request.payment_id)
-    return Answer(status=200, body=to_json(payment_view(loaded.payment, loaded.pending)))
+    body = to_json(payment_view(loaded.payment, loaded.pending))
+    return Answer(status=200, body=body, payment_id=loaded.payment.id)
 
 
 HANDLERS: Mapping[str, Callable[[_Call], Awaitable[Answer]]] = {

@@ -1,0 +1,31 @@
+"""A provider's status as one short word for people, whatever JSON it was. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from gateway.core.strictjson import JsonNumber
+
+LONGEST = 64
+"""Characters of a status that are kept."""
+
+_PLAIN = re.compile(r"[A-Za-z0-9_.-](?:[A-Za-z0-9_. -]*[A-Za-z0-9_.-])?")
+
+
+def status_word(value: object) -> str:
+    """Return the status in at most 64 of its characters; null and a missing one are ``none``.
+
+    A text is quoted where it would be misread without: with blanks around it, or of digits alone, which is not the
+    status that the number is. Control characters are left out, and it says so.
+    """
+    if isinstance(value, JsonNumber):
+        return value.text[:LONGEST]
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, str):
+        return "none" if value is None else f"a {type(value).__name__}"
+    head = value[:LONGEST]
+    printable = "".join(filter(str.isprintable, head))
+    is_plain = _PLAIN.fullmatch(printable) is not None and not printable.isdigit() and printable != "none"
+    word = printable if is_plain else f'"{printable}"'
+    return word if printable == head else f"{word}, without its control characters"
