@@ -140,6 +140,14 @@ class Explains(Protocol):
         ...
 
 
+class Advises(Protocol):
+    """What a provider may have besides."""
+
+    def advice(self, account: Account) -> Mapping[str, str]:
+        """Say what could be better in an account that can be used: a sentence by key, such as ``fields.user_id``."""
+        ...
+
+
 class Notices(Protocol):
     """What a provider may have besides."""
 

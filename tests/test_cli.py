@@ -565,6 +565,33 @@ def test_check_looks_the_hosts_up(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, "is not required: some bridges refuse payments without it "),
+        ({"enabled": False}, "is switched off: some bridges refuse payments without it"),
+        ({"required": True}, None),
+        ({"value": "shop-1"}, None),
+    ],
+)
+def test_check_advises_without_refusing(tmp_path: Path, change: dict[str, Any], said: str | None) -> None:
+    """What could be better is a line on stderr, or a list for programs; the settings are usable all the same."""
+    path = write(tmp_path)
+    settings = yaml.safe_load(path.read_text())
+    for tenant in settings["tenants"].values():
+        tenant["accounts"]["psp-main"].setdefault("fields", {})["user_id"] = change
+    path.write_text(yaml.safe_dump(settings))
+    result = run("check", "--config", path)
+    assert (result.exit_code, result.stdout.splitlines()[0]) == (0, "ok")
+    wanted = [] if said is None else ["acme", "globex"]
+    lines = result.stderr.splitlines()
+    for line, tenant in zip(lines, wanted, strict=True):
+        key = rf"tenant {tenant}: accounts\.psp-main\.fields\.user_id"
+        assert re.match(rf"advice: settings\.yaml:\d+: {key}: {re.escape(said or '')}", line)
+    told = json.loads(run("check", "--json", "--config", path).stdout)
+    assert [f"advice: {line}" for line in told["advice"]] == lines
+
+
 def test_an_ipv6_host_may_be_copied_from_a_url(tmp_path: Path) -> None:
     """In brackets it is the same address."""
     path = write(tmp_path, host="[::1]")

@@ -10,7 +10,7 @@ from gateway.cli.exits import BAD_SETTINGS
 from gateway.cli.loading import Loaded, config_option, json_option, load
 from gateway.cli.output import print_json
 from gateway.core.errors import SettingsError
-from gateway.drivers.settings import unknown_hosts
+from gateway.drivers.settings import advice, unknown_hosts
 from gateway.drivers.store.files import exposed
 
 
@@ -28,10 +28,12 @@ def check(context: click.Context, config: Path, as_json: bool) -> None:
             raise
         print_json({"problems": wrong.problems})
         context.exit(BAD_SETTINGS)
-    counts = _counts(loaded)
+    counts, advised = _counts(loaded), advice(loaded.settings)
     if as_json:
-        print_json({"problems": [], **counts})
+        print_json({"problems": [], "advice": advised, **counts})
         return
+    for line in advised:
+        click.echo(f"advice: {line}", err=True)
     click.echo("ok")
     click.echo(f"{config}: " + ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in counts.items()))
 

@@ -23,9 +23,8 @@ from gateway.core.commands import (
     UpdatePayment,
 )
 from gateway.core.errors import ProviderError, TenantError, invalid, refusals_of
-from gateway.core.facts import Observation, Stage
 from gateway.core.money import Money, quantized
-from gateway.core.payment import Alert, AlertCode, Operation, Payment, State, Status
+from gateway.core.payment import Alert, AlertCode, Operation, Payment, State
 from gateway.core.requests import CaptureBody, RefundBody, UpdateBody
 from gateway.core.states import PAST_GRACE, row_of
 from gateway.core.validation import Problems, amount_problems, order_problems, total_problems
@@ -33,7 +32,7 @@ from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store.queries import Listed, Loaded
 from gateway.flows import lookup, restored, successor
 from gateway.flows.content import note_charges
-from gateway.flows.context import Gateway, needs_completion
+from gateway.flows.context import Gateway
 from gateway.flows.once import Answer, Claim, once
 from gateway.flows.operation import Intent, intend, members_of, new_operation
 from gateway.flows.succession import ENDED
@@ -41,8 +40,7 @@ from gateway.flows.succession import ENDED
 Body = CaptureBody | UpdateBody | RefundBody
 
 AUTHORIZED = frozenset({State.AUTHORIZED})
-WAITING = frozenset({State.AWAITING_CUSTOMER, State.PROCESSING})
-ACCEPTED = AUTHORIZED | WAITING
+ACCEPTED = AUTHORIZED | lookup.WAITING
 UPDATABLE = frozenset({State.AWAITING_CUSTOMER, State.AUTHORIZED})
 REFUNDABLE = frozenset({State.CAPTURED, State.PARTIALLY_REFUNDED})
 
@@ -53,7 +51,7 @@ async def capture(gw: Gateway, claim: Claim, payment_id: str, body: CaptureBody)
     async def plan() -> Intent:
         refuse_card_data(body, claim.idempotency_key)
         payment, entry = await ready(gw, claim.tenant, payment_id, CapturePayment)
-        is_accepted = await accepted_but_not_completed(gw, payment, entry)
+        is_accepted = await lookup.is_accepted_uncompleted(gw, payment, entry)
         must_be(payment, ACCEPTED if is_accepted else AUTHORIZED, "captured")
         not_replaced(payment)
         if can_look(entry) and (entry.rules.read_before_capture or is_past_deadline(gw, payment)):
@@ -181,20 +179,6 @@ async def ready(gw: Gateway, tenant: str, payment_id: str, command: type[Command
     if restored.is_behind(gw, payment):
         return await read_first(gw, tenant, payment_id, command)
     return payment, entry
-
-
-async def accepted_but_not_completed(gw: Gateway, payment: Payment, entry: AccountEntry) -> bool:
-    """Whether the provider shows that the customer accepted, though it has declined to complete the checkout.
-
-    Providers are known to confirm such an order all the same; what the capture comes to is theirs to say.
-    """
-    if payment.state not in WAITING or not needs_completion(entry) or not can_look(entry):
-        return False
-    done = await gw.store.operations(payment.tenant, payment.id)
-    if not any(one.kind is Kind.COMPLETE and one.status is Status.DECLINED for one in done):
-        return False
-    looked = await lookup.look_and_see(gw, payment.tenant, payment.id, key=None)
-    return looked is not None and isinstance(looked.seen, Observation) and looked.seen.stage is Stage.AUTHORIZED
 
 
 def is_past_deadline(gw: Gateway, payment: Payment) -> bool:

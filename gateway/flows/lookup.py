@@ -13,7 +13,7 @@ from gateway.core.commands import CompletePayment, FetchPayment, Kind, UpdatePay
 from gateway.core.errors import Conflict, ProviderError
 from gateway.core.facts import Absent, Cause, Observation, Stage
 from gateway.core.outcome import shown
-from gateway.core.payment import Payment, State
+from gateway.core.payment import Payment, State, Status
 from gateway.core.states import apply
 from gateway.core.wire import HttpResponse
 from gateway.drivers.settings import AccountEntry
@@ -26,6 +26,9 @@ from gateway.flows.record import first_look, record
 
 MAY_COMPLETE = frozenset({State.CREATED, State.AWAITING_CUSTOMER, State.PROCESSING, State.EXPIRED})
 """States in which a customer may just have finished."""
+
+WAITING = frozenset({State.AWAITING_CUSTOMER, State.PROCESSING})
+"""States in which the provider may show an acceptance that is not believed yet."""
 
 LOOKUPS_REMEMBERED = 50_000
 """Payments whose last lookup is known in memory; forgetting them costs a lookup, no more."""
@@ -199,6 +202,20 @@ async def name_order(gw: Gateway, looked: Looked) -> None:
     operation = operations.new_operation(gw, payment, Kind.UPDATE, at=gw.clock.now())
     command = UpdatePayment(**operations.members_of(payment, operation), order=payment.order, merchant_status=None)
     await operations.run_own(gw, entry, payment, command, operation)
+
+
+async def is_accepted_uncompleted(gw: Gateway, payment: Payment, entry: AccountEntry) -> bool:
+    """Whether the provider shows that the customer accepted, though it has declined to complete the checkout.
+
+    Providers are known to confirm such an order all the same; what a capture of it comes to is theirs to say.
+    """
+    if payment.state not in WAITING or not needs_completion(entry):
+        return False
+    done = await gw.store.operations(payment.tenant, payment.id)
+    if not any(one.kind is Kind.COMPLETE and one.status is Status.DECLINED for one in done):
+        return False
+    looked = await look_and_see(gw, payment.tenant, payment.id, key=None)
+    return looked is not None and _stage(looked.seen) is Stage.AUTHORIZED
 
 
 def _stage(seen: Observation | Absent) -> Stage | None:

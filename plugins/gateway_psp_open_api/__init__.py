@@ -15,12 +15,15 @@ from typing import Any
 import msgspec
 
 import gateway
-from gateway_psp_open_api import api2, sending, signature
+from gateway_psp_open_api import api2, sending, signature, user_id
 from gateway_psp_open_api.account import JSON, TOKEN_HEADER, PspConfig, merchant_ids, tokens
 from gateway_psp_open_api.explain import explain
 
 SUCCESS = range(200, 300)
 """The description promises 200; bridges answer 201 as well, for a page they made."""
+
+LONGEST_MESSAGE = 500
+"""Characters of a refusal's message that are kept."""
 
 DECLINING = frozenset({400, 401, 403, 404, 422})
 
@@ -58,6 +61,10 @@ class PspOpenApi:
             expires_after=config.expires_after,
             deposit_method_required=True,
         )
+
+    def advice(self, account: gateway.Account) -> Mapping[str, str]:
+        """Warn of an account whose payments may lack the customer's id: a bridge is known that refuses those."""
+        return user_id.advice(account.fields)
 
     def credentials(self, account: gateway.Account) -> Mapping[str, str | gateway.Secret]:
         """What the tenant's bridge must be told besides the callback address."""
@@ -97,9 +104,9 @@ class PspOpenApi:
                     redirect_url=_redirect_url(answer, config),
                 )
             case 200, False:
-                return gateway.Declined(code="result_false", message=_message(answer, tokens(account)))
+                return _declined("result_false", command, answer, account)
             case status, False if status in DECLINING:
-                return gateway.Declined(code=str(status), message=_message(answer, tokens(account)))
+                return _declined(str(status), command, answer, account)
             case _:
                 raise gateway.OutcomeUnknown("status and result of the answer contradict each other")
 
@@ -169,15 +176,24 @@ def _redirect_url(answer: Mapping[str, Any], config: PspConfig) -> str:
     return url
 
 
+def _declined(
+    code: str, command: gateway.Command, answer: Mapping[str, Any], account: gateway.Account
+) -> gateway.Declined:
+    """A refusal in the bridge's words, with a hint where they seem to speak of what the request lacked."""
+    said = _message(answer, tokens(account))
+    hint = user_id.hint(account.fields, command, said)
+    return gateway.Declined(code=code, message=said[: LONGEST_MESSAGE - len(hint)] + hint)
+
+
 def _message(answer: Mapping[str, Any], secrets: Sequence[gateway.Secret]) -> str:
-    """The ``msg`` of a refusal: at most 500 characters, no control characters, no token quoted back at us."""
+    """The ``msg`` of a refusal: no control characters, no token quoted back at us."""
     said = answer.get("msg")
     text = said if isinstance(said, str) else ""
     # Control characters go first: a token must not come together when they do.
     text = "".join(character for character in text if unicodedata.category(character) != "Cc")
     for secret in secrets:
         text = text.replace(secret.reveal(), "***")
-    return text[:500] or "no reason given"
+    return text or "no reason given"
 
 
 @gateway.hookimpl

@@ -443,6 +443,34 @@ def test_a_refusal_under_another_media_type_is_read() -> None:
     assert refused == gateway.Declined(code="401", message="token")
 
 
+NO_ID = " (the request had no user_id, which some bridges require: give customer.id)"
+OFF = " (the request had no user_id, which some bridges require: it is switched off for this account)"
+
+
+@pytest.mark.parametrize(
+    ("customer", "change", "hint"),
+    [
+        (gateway.Customer(id="u1"), FieldChange(), ""),
+        (gateway.Customer(), FieldChange(), NO_ID),
+        (gateway.Customer(email="dana@reyes.example"), FieldChange(key="client"), NO_ID),
+        (gateway.Customer(), FieldChange(value="shop-1"), ""),
+        (gateway.Customer(id="u1"), FieldChange(enabled=False), OFF),
+    ],
+)
+@pytest.mark.parametrize(("status", "code"), [(200, "result_false"), (400, "400"), (422, "422")])
+def test_a_refusal_without_the_customers_id_says_so(
+    customer: gateway.Customer, change: FieldChange, hint: str, status: int, code: str
+) -> None:
+    """Only where the request had none and the bridge speaks of a user; all of it is at most 500 characters."""
+    told = account(fields={"user_id": change})
+    for said in ("user_id is required", "Customer unknown", "invalid client " + "x" * 900):
+        answer = reply(gateway.dumps({"result": False, "msg": said}), status)
+        refused = PSP.parse(create(customer=customer), answer, told)
+        assert refused == gateway.Declined(code=code, message=said[: 500 - len(hint)] + hint)
+    other = PSP.parse(create(customer=customer), reply(b'{"result":false,"msg":"no card"}', status), told)
+    assert other == gateway.Declined(code=code, message="no card")
+
+
 def test_the_sample_address_without_a_path_is_taken_unchanged() -> None:
     """The published sample has host and query alone."""
     url = "https://pay.example.com?amount=100&currency=USD&order=a%2Fb"

@@ -1,5 +1,6 @@
 """``settings.yaml`` -> frozen ``Settings``. What other floors need is named here."""
 
+from gateway.drivers.settings.advice import advice
 from gateway.drivers.settings.listening import cannot_listen, unknown_hosts
 from gateway.drivers.settings.load import load_settings
 from gateway.drivers.settings.model import (
@@ -33,6 +34,7 @@ __all__ = [
     "Tenant",
     "Timeouts",
     "Webhook",
+    "advice",
     "cannot_listen",
     "load_settings",
     "plugin_names",

@@ -7,10 +7,9 @@ import os
 import socket
 
 from gateway.core.errors import SettingsError
-from gateway.drivers.settings.files import SettingsFiles
+from gateway.drivers.settings.lines import Lines
 from gateway.drivers.settings.model import Admin, Server, Settings
-from gateway.drivers.settings.problems import Path, Problem
-from gateway.drivers.settings.yaml_file import place
+from gateway.drivers.settings.problems import Path
 
 
 def unknown_hosts(settings: Settings) -> list[str]:
@@ -35,4 +34,4 @@ def _line(settings: Settings, at: Server | Admin, key: str, problem: OSError) ->
     path: Path = ("server", key) if at is settings.server else ("server", "admin", key)
     why = problem.strerror if isinstance(problem, socket.gaierror) else os.strerror(problem.errno or 0)
     said = f"cannot listen on host {at.host}, port {at.port}: {why}"
-    return str(Problem(*place(SettingsFiles(settings.source).root, path), path, said))
+    return Lines(settings.source).at(path, said)
