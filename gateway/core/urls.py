@@ -14,7 +14,6 @@ from urllib.parse import SplitResult, quote, urlsplit
 PORTS = {"http": 80, "https": 443}
 """The schemes a URL may have, and the port of each that need not be written."""
 
-LONGEST_NAME = 253
 _URL_TEXT = re.compile(r"[!-\[\]-~]+")
 """Visible ASCII without the backslash, which browsers take for a slash."""
 
@@ -93,8 +92,7 @@ def one_host(host: str) -> str | None:
     if is_address(name):
         return _one_address(name)
     name = name.removesuffix(".")
-    is_name = len(name) <= LONGEST_NAME and all(map(_LABEL.fullmatch, name.split(".")))
-    return name if is_name else None
+    return name if all(map(_LABEL.fullmatch, name.split("."))) else None
 
 
 def is_address(host: str) -> bool:

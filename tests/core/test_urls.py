@@ -86,7 +86,6 @@ REFUSED = [
     ("https://erp,shop.example", NO_HOST),
     ("https://shop.example;x", NO_HOST),
     ("https://" + "a" * 64 + ".example", NO_HOST),
-    ("https://" + "a." * 127 + "example", NO_HOST),
     ("https://127.1/", NO_HOST),
     ("https://2130706433/", NO_HOST),
     ("https://0x7f.0.0.1/", NO_HOST),
