@@ -61,7 +61,6 @@ _PAYMENTS: dict[str, PaymentView] = {
 }
 """The payment that the example of a type shows."""
 
-
 _DATA = {
     "description": "A payment as one change left it.",
     "type": "object",
@@ -71,6 +70,7 @@ _DATA = {
     },
     "required": ["payment"],
 }
+_SOME_DATA = {"description": "What changed.", "$ref": "#/components/schemas/WebhookData"}
 _NO_DATA = {"description": "Empty.", "type": "object"}
 
 
@@ -109,15 +109,10 @@ def _header(name: str, text: str, example: str) -> dict[str, Any]:
 
 
 def _schema(kind: str, summary: str) -> dict[str, Any]:
-    data = (
-        _NO_DATA
-        if kind == WEBHOOK_TEST
-        else {"description": "What changed.", "$ref": "#/components/schemas/WebhookData"}
-    )
     members = {
         "type": {"type": "string", "const": kind, "description": "What happened."},
         "timestamp": {"type": "string", "format": "date-time", "description": "When it happened."},
-        "data": data,
+        "data": _NO_DATA if kind == WEBHOOK_TEST else _SOME_DATA,
     }
     return {"description": f"{summary}.", "type": "object", "properties": members, "required": list(members)}
 
