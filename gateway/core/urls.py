@@ -43,14 +43,15 @@ def page_url(text: str) -> SplitResult:
         raise ValueError(_not_plain(text) if text else NOT_ABSOLUTE)
     try:
         parts = urlsplit(text)
-        is_absolute = parts.scheme in PORTS and bool(parts.hostname) and parts.port != 0
+        host = parts.hostname
+        is_absolute = parts.scheme in PORTS and bool(host) and parts.port != 0
     except ValueError:
         is_absolute = False
     if not is_absolute:
         raise ValueError(NOT_ABSOLUTE)
     if "@" in parts.netloc:
         raise ValueError("must not carry a user name or password")
-    if one_host(parts.hostname or "") is None:
+    if one_host(host or "") is None:
         raise ValueError(NO_HOST)
     return parts
 
