@@ -140,6 +140,7 @@ class Explains(Protocol):
         ...
 
 
+@runtime_checkable
 class Advises(Protocol):
     """What a provider may have besides."""
 
@@ -148,6 +149,7 @@ class Advises(Protocol):
         ...
 
 
+@runtime_checkable
 class Notices(Protocol):
     """What a provider may have besides."""
 

@@ -32,6 +32,18 @@ def _exact(amount: Decimal | None, digits: int, made: Callable[[Decimal, int], D
         return Decimal("NaN")
 
 
+def rest_cut_off(said: Observation, seen: Observation) -> dict[str, str]:
+    """The amount as it was received, for the event, where decimals beyond the currency's were cut off."""
+    if said.amount is None or seen.amount is None or seen.amount.is_nan() or said.amount == seen.amount:
+        return {}
+    return {"amount_received": f"{said.amount:f}"}
+
+
+def is_all_returned(payment: Payment, seen: Observation) -> bool:
+    """Whether all that was captured has gone back."""
+    return bool(payment.captured) and seen.refunded is not None and seen.refunded >= payment.captured
+
+
 def misfit_of(payment: Payment, operation: Operation | None, seen: Observation, terms: Terms) -> ReviewReason | None:
     """The first thing a proved observation says that cannot be this payment's."""
     if seen.currency is not None and seen.currency != payment.money.currency:

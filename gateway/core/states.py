@@ -37,7 +37,7 @@ from gateway.core.facts import (
     Stage,
     Unknown,
 )
-from gateway.core.fitting import captured_by, in_digits, misfit_of, names_another
+from gateway.core.fitting import captured_by, in_digits, is_all_returned, misfit_of, names_another, rest_cut_off
 from gateway.core.payment import Failure, FailureCode, Operation, Payment, ReviewReason, State, Status
 from gateway.core.rules import Terms
 from gateway.core.settling import (
@@ -193,7 +193,7 @@ def _accept_pending(draft: Draft, seen: Observation, terms: Terms) -> None:
 
 def _observe(draft: Draft, seen: Observation, cause: Cause, terms: Terms, at: datetime) -> None:
     said, seen = seen, in_digits(seen, draft.payment.money.digits, terms.rules.amount)
-    _note_rest(draft, said, seen)
+    draft.details |= rest_cut_off(said, seen)
     misfit = misfit_of(draft.payment, draft.operation, seen, terms)
     if misfit is not None and cause is Cause.REPLY:
         leave_open(draft, f"the answer names another {misfit}")
@@ -210,12 +210,6 @@ def _observe(draft: Draft, seen: Observation, cause: Cause, terms: Terms, at: da
         _move(draft, seen, cause, terms, at)
         if draft.refusal is None:
             _fill(draft, began, seen, terms)
-
-
-def _note_rest(draft: Draft, said: Observation, seen: Observation) -> None:
-    """Keep the amount as it was received where decimals beyond the currency's were cut off."""
-    if said.amount is not None and seen.amount is not None and not seen.amount.is_nan() and said.amount != seen.amount:
-        draft.details["amount_received"] = f"{said.amount:f}"
 
 
 def _other_attempt(payment: Payment, seen: Observation) -> bool:
@@ -247,7 +241,7 @@ def _move(draft: Draft, seen: Observation, cause: Cause, terms: Terms, at: datet
     step = STEPS[row][seen.stage]
     if seen.stage is Stage.AUTHORIZED and not draft.payment.completed:
         step = STAY
-    if seen.stage is Stage.CANCELED and _is_all_returned(draft.payment, seen):
+    if seen.stage is Stage.CANCELED and is_all_returned(draft.payment, seen):
         step = STAY  # some providers call an order canceled whose whole amount went back
     before = draft.payment
     if step.review is not None:
@@ -260,10 +254,6 @@ def _move(draft: Draft, seen: Observation, cause: Cause, terms: Terms, at: datet
     stayed = draft.payment.state == before.state and draft.payment.refunded == before.refunded
     if cause is Cause.CALLBACK and stayed and (row in CLOSED_TO_CALLBACKS or step.review is not None):
         draft.refusal = Reason.REPEATED_FINAL
-
-
-def _is_all_returned(payment: Payment, seen: Observation) -> bool:
-    return bool(payment.captured) and seen.refunded is not None and seen.refunded >= payment.captured
 
 
 def _enter(draft: Draft, state: State, seen: Observation, terms: Terms, at: datetime) -> None:

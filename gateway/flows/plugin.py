@@ -25,7 +25,7 @@ from gateway.drivers.settings import AccountEntry, Settings
 from gateway.flows import cleaning
 from gateway.flows.cleaning import Read
 from gateway.flows.context import Gateway, log
-from gateway.provider import Account, CallbackDraft, Check, Explains, Explanation, Session
+from gateway.provider import Account, CallbackDraft, Check, Explains, Explanation, Notices, Session
 
 T = TypeVar("T")
 
@@ -67,7 +67,7 @@ def parse(gw: Gateway, entry: AccountEntry, command: Command, response: HttpResp
 
 def _note_unusual(gw: Gateway, entry: AccountEntry, response: HttpResponse) -> None:
     """Tell operators once per account of each way in which its answers are not what the protocol promises."""
-    if not hasattr(entry.provider, "unusual"):
+    if not isinstance(entry.provider, Notices):
         return
     try:
         found = _called(entry, "unusual", partial(judged, check=_LINES), response)

@@ -171,8 +171,14 @@ def _envelope(response: gateway.HttpResponse) -> dict[str, Any]:
 def _redirect_url(answer: Mapping[str, Any], config: PspConfig) -> str:
     data = answer.get("data")
     url = data.get("url") if isinstance(data, dict) else None
-    if not isinstance(url, str) or not config.may_redirect(url):
-        raise gateway.OutcomeUnknown("data.url is not an address a customer may be sent to")
+    if not isinstance(url, str):
+        raise gateway.OutcomeUnknown("data.url is missing")
+    try:
+        gateway.page_url(url)
+    except ValueError as problem:
+        raise gateway.OutcomeUnknown(f"data.url {problem}") from None
+    if not config.may_redirect(url):
+        raise gateway.OutcomeUnknown("data.url must be https, on one of allow_hosts and at most 2048 characters")
     return url
 
 

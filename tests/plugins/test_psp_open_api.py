@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -502,6 +503,22 @@ def test_the_sample_address_without_a_path_is_taken_unchanged() -> None:
 def test_addresses_a_customer_must_not_be_sent_to(url: str) -> None:
     """result true with an unusable address leaves the outcome open."""
     with pytest.raises(gateway.OutcomeUnknown, match=r"data\.url"):
+        read(url_reply(url))
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("https://pay.exämple/1", "must be ASCII: write its host as pay.xn--exmple-cua"),
+        ("https://pay.example/ä", 'must be ASCII: percent-encode other characters, such as "ä" as %C3%A4'),
+        ("https://*.pay.example/1", "must have a host name"),
+        ("pay.example", "must be an absolute URL"),
+        ("http://pay.example/1", "must be https, on one of allow_hosts"),
+    ],
+)
+def test_an_address_that_is_not_taken_says_why(url: str, said: str) -> None:
+    """In the words of the one rule for URLs, for the operators who tell the bridge's author."""
+    with pytest.raises(gateway.OutcomeUnknown, match=re.escape(f"data.url {said}")):
         read(url_reply(url))
 
 

@@ -8,6 +8,7 @@ from gateway.core.checks import mapping, text
 from gateway.core.returned import LONGEST_ID, LONGEST_TEXT, Unusable, judged
 from gateway.drivers.settings.lines import Lines
 from gateway.drivers.settings.model import AccountEntry, Settings
+from gateway.provider import Advises
 
 _ADVICE = mapping(text(LONGEST_ID, least=1), text(LONGEST_TEXT, least=1))
 
@@ -25,7 +26,7 @@ def advice(settings: Settings) -> list[str]:
 
 def _advice_of(entry: AccountEntry) -> Mapping[str, str]:
     """What an account's provider advises, by key of the account. Where the plugin fails, that is the advice."""
-    if not hasattr(entry.provider, "advice"):
+    if not isinstance(entry.provider, Advises):
         return {}
     try:
         said: Mapping[str, str] = judged(entry.provider.advice(entry.account), _ADVICE)
