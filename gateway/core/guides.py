@@ -67,12 +67,12 @@ GUIDES: dict[str, Guide] = {
     "not_found": Guide(
         "There is no such route, or no such thing under this tenant. What belongs to another tenant is answered alike.",
         "The detail says which: compare method and path with the list of routes, or the id and the key you used.",
-        {"detail": f"there is no payment {PAYMENT} under this tenant"},
+        {"detail": 'there is no payment with this id under this tenant; payment ids begin with "pay_"'},
     ),
     "method_not_allowed": Guide(
         "The path exists, but not with this method.",
         "Use one of the methods in the `Allow` header.",
-        {"detail": "/v1/payments takes GET, HEAD, POST"},
+        {"detail": "this path takes GET, HEAD and POST, not PUT"},
     ),
     "request_timeout": Guide(
         "The body came too slowly, or ended before the length that was announced. Nothing was done.",
@@ -83,7 +83,7 @@ GUIDES: dict[str, Guide] = {
         "The first request under this `Idempotency-Key` still runs, or has no outcome yet.",
         "Repeat the same request with the same key after `Retry-After` seconds, until it is answered otherwise.",
         {
-            "detail": "the first request under this Idempotency-Key is still running: repeat it with the same key",
+            "detail": "the first request under this Idempotency-Key is still running; repeat it with the same key",
         },
     ),
     "duplicate_reference": Guide(
@@ -120,8 +120,9 @@ GUIDES: dict[str, Guide] = {
         'Show the `alerts` to your staff; then repeat the request with `"allow_new_checkout": true` to begin a new'
         " checkout for the new total.",
         {
-            "detail": "the amount may rise to 1167.33 USD at most; nothing was changed. To begin a new checkout for the"
-            ' new total, repeat this request with "allow_new_checkout": true',
+            "detail": "nothing was changed and nobody was notified: 150.00 USD above what the customer accepted, at"
+            ' most 100.00 is allowed; repeat with "allow_new_checkout": true to begin a new checkout for the new total,'
+            " of which the customer is notified then",
             "payment_id": PAYMENT,
             "alerts": [{"code": "increase_over_limit", "message": "The amount rises above the provider's limit."}],
         },

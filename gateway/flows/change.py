@@ -23,14 +23,14 @@ from gateway.core.commands import (
     UpdatePayment,
 )
 from gateway.core.errors import ProviderError, TenantError, invalid, refusals_of
-from gateway.core.money import Money, quantized
-from gateway.core.payment import Alert, AlertCode, Operation, Payment, State
+from gateway.core.money import quantized
+from gateway.core.payment import Operation, Payment, State
 from gateway.core.requests import CaptureBody, RefundBody, UpdateBody
 from gateway.core.states import PAST_GRACE, row_of
 from gateway.core.validation import Problems, amount_problems, order_problems, total_problems
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store.queries import Listed, Loaded
-from gateway.flows import lookup, restored, successor
+from gateway.flows import lookup, objections, restored, successor
 from gateway.flows.content import note_charges
 from gateway.flows.context import Gateway
 from gateway.flows.once import Answer, Claim, once
@@ -38,11 +38,6 @@ from gateway.flows.operation import Intent, intend, members_of, new_operation
 from gateway.flows.succession import ENDED
 
 Body = CaptureBody | UpdateBody | RefundBody
-
-AUTHORIZED = frozenset({State.AUTHORIZED})
-ACCEPTED = AUTHORIZED | lookup.WAITING
-UPDATABLE = frozenset({State.AWAITING_CUSTOMER, State.AUTHORIZED})
-REFUNDABLE = frozenset({State.CAPTURED, State.PARTIALLY_REFUNDED})
 
 
 async def capture(gw: Gateway, claim: Claim, payment_id: str, body: CaptureBody) -> Answer:
@@ -52,18 +47,17 @@ async def capture(gw: Gateway, claim: Claim, payment_id: str, body: CaptureBody)
         refuse_card_data(body, claim.idempotency_key)
         payment, entry = await ready(gw, claim.tenant, payment_id, CapturePayment)
         is_accepted = await lookup.is_accepted_uncompleted(gw, payment, entry)
-        must_be(payment, ACCEPTED if is_accepted else AUTHORIZED, "captured")
+        must_allow(entry, payment, CapturePayment, also=lookup.WAITING if is_accepted else ())
         not_replaced(payment)
         if can_look(entry) and (entry.rules.read_before_capture or is_past_deadline(gw, payment)):
             payment, entry = await read_first(gw, claim.tenant, payment_id, CapturePayment)
-            must_be(payment, ACCEPTED if is_accepted else AUTHORIZED, "captured")
+            must_allow(entry, payment, CapturePayment, also=lookup.WAITING if is_accepted else ())
         check_content(entry, payment, body)
         amount = amount_of(payment, body.amount, payment.money.amount)
         if amount > payment.money.amount:
-            raise too_large(payment, payment.money.amount, "captured")
+            raise objections.too_large(payment, payment.money.amount, "captured")
         if amount < payment.money.amount and not entry.rules.partial_capture:
-            whole = f"{payment.provider} captures the whole amount only: leave it out, or send {payment.money.text()}"
-            raise invalid(("$.amount", whole), code="unsupported_by_provider")
+            raise objections.captures_all(payment)
         order = merged(payment.order, body.order)
         if order.charges is not None and order.charges.grand_total != amount:
             order = replace(order, charges=None)  # charges of the whole order would contradict a part of it
@@ -80,10 +74,9 @@ async def cancel(gw: Gateway, claim: Claim, payment_id: str) -> Answer:
     async def plan() -> Intent:
         refuse_card_data(None, claim.idempotency_key)
         payment, entry = await ready(gw, claim.tenant, payment_id, CancelPayment)
-        row = row_of(payment, gw.terms(entry), gw.clock.now())
-        allowed = payment.state in entry.rules.cancel_from or payment.state is State.EXPIRED
-        if not allowed or row == PAST_GRACE:
-            raise wrong_state(payment, "canceled")
+        must_allow(entry, payment, CancelPayment)
+        if row_of(payment, gw.terms(entry), gw.clock.now()) == PAST_GRACE:
+            raise objections.past_grace(payment)
         operation = begin(gw, claim, payment, Kind.CANCEL, payment.money.amount)
         return await intend(gw, entry, payment, CancelPayment(**members_of(payment, operation)), operation)
 
@@ -96,14 +89,14 @@ async def refund(gw: Gateway, claim: Claim, payment_id: str, body: RefundBody) -
     async def plan() -> Intent:
         refuse_card_data(body, claim.idempotency_key)
         payment, entry = await ready(gw, claim.tenant, payment_id, RefundPayment)
-        must_be(payment, REFUNDABLE, "refunded")
+        must_allow(entry, payment, RefundPayment)
         if can_look(entry):
             payment, entry = await read_first(gw, claim.tenant, payment_id, RefundPayment)
         check_content(entry, payment, body)
         left = payment.captured - payment.refunded
         amount = amount_of(payment, body.amount, left)
         if left <= 0 or amount > left:
-            raise too_large(payment, left, "refunded")
+            raise objections.too_large(payment, left, "refunded")
         operation = replace(begin(gw, claim, payment, Kind.REFUND, amount), reason=body.reason)
         return await intend(
             gw, entry, payment, RefundPayment(**members_of(payment, operation), reason=body.reason), operation
@@ -119,7 +112,7 @@ async def update(gw: Gateway, claim: Claim, payment_id: str, body: UpdateBody) -
     async def plan() -> Intent:
         refuse_card_data(body, claim.idempotency_key)
         payment, entry = await ready(gw, claim.tenant, payment_id, UpdatePayment)
-        must_be(payment, UPDATABLE, "updated")
+        must_allow(entry, payment, UpdatePayment)
         not_replaced(payment)
         check_content(entry, payment, body)
         amount = amount_of(payment, body.amount, payment.money.amount)
@@ -127,7 +120,7 @@ async def update(gw: Gateway, claim: Claim, payment_id: str, body: UpdateBody) -
         limit = entry.rules.max_increase
         if limit is not None and amount - payment.accepted_amount > limit.amount:
             if not body.allow_new_checkout:
-                raise over_limit(entry, payment, limit, amount)
+                raise objections.over_limit(entry, payment, limit, amount)
             await not_a_living_successor(gw, payment)
             return await successor.plan(gw, claim, entry, payment, money=payment.money.with_amount(amount), order=order)
         operation = replace(begin(gw, claim, payment, Kind.UPDATE, amount), order=order)
@@ -141,7 +134,7 @@ async def find(gw: Gateway, tenant: str, payment_id: str) -> Loaded:
     """A tenant's payment. Raises the same ``not_found`` for one that is missing and one that is another tenant's."""
     loaded = await gw.store.payment(tenant, payment_id)
     if loaded is None:
-        raise not_found()
+        raise objections.not_found()
     return loaded
 
 
@@ -149,13 +142,8 @@ async def find_summary(gw: Gateway, tenant: str, payment_id: str) -> Listed:
     """What is shown of a tenant's payment. Raises as ``find``."""
     listed = await gw.store.summary(tenant, payment_id)
     if listed is None:
-        raise not_found()
+        raise objections.not_found()
     return listed
-
-
-def not_found() -> TenantError:
-    """Says nothing of other tenants' payments."""
-    return TenantError("not_found", "there is no such payment")
 
 
 async def ready(gw: Gateway, tenant: str, payment_id: str, command: type[Command]) -> tuple[Payment, AccountEntry]:
@@ -166,16 +154,11 @@ async def ready(gw: Gateway, tenant: str, payment_id: str, command: type[Command
     loaded = await find(gw, tenant, payment_id)
     payment, pending, entry = loaded.payment, loaded.pending, gw.entry(loaded.payment)
     if command not in entry.provider.commands:
-        raise TenantError("unsupported_by_provider", f"{payment.provider} has no such command", payment_id=payment_id)
+        raise objections.unsupported(entry, payment_id, command)
     if pending is not None:
-        raise TenantError(
-            "operation_outcome_pending",
-            f"operation {pending.id} ({pending.kind}) has no outcome yet",
-            payment_id=payment_id,
-            operation_id=pending.id,
-        )
+        raise objections.pending(payment_id, pending)
     if payment.review is not None:
-        raise TenantError("under_review", f"under review: {payment.review.reason}", payment_id=payment_id)
+        raise objections.under_review(payment_id, payment.review.reason)
     if restored.is_behind(gw, payment):
         return await read_first(gw, tenant, payment_id, command)
     return payment, entry
@@ -205,12 +188,7 @@ async def read_first(gw: Gateway, tenant: str, payment_id: str, command: type[Co
 def not_replaced(payment: Payment) -> None:
     """While a successor lives, capture and update of the replaced payment stop. Raises ``invalid_state``."""
     if payment.replaced_by is not None:
-        raise TenantError(
-            "invalid_state",
-            "the payment was replaced by a successor",
-            payment_id=payment.id,
-            replaced_by=payment.replaced_by,
-        )
+        raise objections.replaced(payment)
 
 
 async def not_a_living_successor(gw: Gateway, payment: Payment) -> None:
@@ -220,9 +198,7 @@ async def not_a_living_successor(gw: Gateway, payment: Payment) -> None:
     """
     replaced = await gw.store.payment(payment.tenant, payment.replaces) if payment.replaces is not None else None
     if replaced is not None and replaced.payment.replaced_by == payment.id and replaced.payment.state not in ENDED:
-        raise TenantError(
-            "invalid_state", f"{replaced.payment.id}, which it replaces, is not canceled yet", payment_id=payment.id
-        )
+        raise objections.still_replacing(payment)
 
 
 def amount_of(payment: Payment, given: Decimal | None, absent: Decimal) -> Decimal:
@@ -235,8 +211,7 @@ def check_content(entry: AccountEntry, payment: Payment, body: Body) -> None:
     digits, order = payment.money.digits, getattr(body, "order", None)
     total = payment.money.amount if body.amount is None else body.amount
     if isinstance(body, UpdateBody):
-        problems = total_problems("$.amount", body.amount, digits)
-        problems += charges_problems(payment, order, total)
+        problems = total_problems("$.amount", body.amount, digits) or charges_problems(payment, order, total)
     else:
         problems = amount_problems("$.amount", body.amount, digits)
     problems += order_problems(order, digits, total, identity=entry.rules.charges_identity)
@@ -254,11 +229,6 @@ def content_refusals(body: Body) -> list[TenantError]:
     return [*refusals_of(partial(refuse_card_data, body)), *([invalid(*problems)] if problems else [])]
 
 
-def too_large(payment: Payment, most: Decimal, done: str) -> TenantError:
-    """More than is left to capture or refund."""
-    return TenantError("amount_too_large", f"at most {most:f} {payment.money.currency} can be {done}")
-
-
 def check_update(body: UpdateBody) -> None:
     """An update says at least one thing. Raises ``validation_failed``."""
     if not any((body.amount is not None, body.order is not None, body.merchant_status, body.allow_new_checkout)):
@@ -271,20 +241,6 @@ def charges_problems(payment: Payment, order: Order | None, total: Decimal) -> P
     if payment.order.charges is None or is_given or total == payment.money.amount:
         return []
     return [("$.order.charges", f"is required with a new amount: charges whose grand_total is {total:f}")]
-
-
-def over_limit(entry: AccountEntry, payment: Payment, limit: Money, amount: Decimal) -> TenantError:
-    """The refusal of a rise above the provider's limit. Its alert is the provider's own sentence, word for word, about
-    what the tenant may ask for next; the detail says that nothing of it has been done."""
-    rise = payment.money.with_amount(amount - payment.accepted_amount)
-    detail = (
-        f"nothing was changed and nobody was notified: {rise.text()} {rise.currency} above what the customer accepted,"
-        f" at most {limit.text()} is allowed; repeat with allow_new_checkout: true to begin a new checkout for the new"
-        " total, of which the customer is notified then"
-    )
-    message = entry.rules.messages.get("increase_over_limit", "the amount rises above the provider's limit")
-    alert = Alert(code=AlertCode.INCREASE_OVER_LIMIT, message=message)
-    return TenantError("increase_over_limit", detail, payment_id=payment.id, alerts=[alert])
 
 
 def merged(stored: Order, given: Order | None) -> Order:
@@ -301,12 +257,7 @@ def begin(gw: Gateway, claim: Claim, payment: Payment, kind: Kind, amount: Decim
     return replace(operation, amount=amount, idempotency_key=claim.idempotency_key)
 
 
-def must_be(payment: Payment, states: Collection[State], wish: str) -> None:
-    """Raise ``invalid_state`` unless the payment stands in one of these states."""
-    if payment.state not in states:
-        raise wrong_state(payment, wish)
-
-
-def wrong_state(payment: Payment, wish: str) -> TenantError:
-    """A state rule refused a command."""
-    return TenantError("invalid_state", f"a payment that is {payment.state} cannot be {wish}", payment_id=payment.id)
+def must_allow(entry: AccountEntry, payment: Payment, command: type[Command], *, also: Collection[State] = ()) -> None:
+    """Raise ``invalid_state`` unless the payment's state allows a command, or is one of ``also``."""
+    if payment.state not in objections.allowed_in(entry)[command] and payment.state not in also:
+        raise objections.wrong_state(entry, payment, command)

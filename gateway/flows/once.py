@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from msgspec.structs import replace
 
-from gateway.core.errors import Conflict, TenantError, Unavailable
+from gateway.core.errors import Conflict, ProviderError, TenantError, Unavailable
 from gateway.core.payment import Status
 from gateway.core.views import operation_answer
 from gateway.drivers.store import statements
@@ -19,6 +19,8 @@ from gateway.drivers.store.queries import KeyRow
 from gateway.drivers.store.statements import milliseconds
 from gateway.flows.context import Gateway, Race
 from gateway.flows.operation import Intent, submit
+
+REUSED = "was used for another request: use a new key, or repeat that request unchanged"
 
 REPLAY_WAIT = 2.0
 """How long, in seconds, a repeated request waits for the first one's outcome."""
@@ -54,7 +56,13 @@ async def once(gw: Gateway, claim: Claim, plan: Callable[[], Awaitable[Intent]])
         row = await gw.store.key(claim.tenant, claim.idempotency_key)
         if row is not None:
             return await replay(gw, claim, row)
-        intent = await plan()
+        try:
+            intent = await plan()
+        except (TenantError, ProviderError):
+            row = await gw.store.key(claim.tenant, claim.idempotency_key)
+            if row is not None:  # the same request was first, and what refuses this one may be its own operation
+                return await replay(gw, claim, row)
+            raise
         try:
             await reserve(gw, intent, claim.fingerprint)
         except Conflict as conflict:
@@ -72,7 +80,7 @@ async def once(gw: Gateway, claim: Claim, plan: Callable[[], Awaitable[Intent]])
         try:
             return await answer_now(gw, claim)
         except Unavailable:  # it was done, or is being done: "nothing was done" would be a lie
-            raise in_progress() from None
+            raise in_progress("is still running") from None
 
 
 async def reserve(gw: Gateway, intent: Intent, fingerprint: str) -> None:
@@ -91,20 +99,22 @@ async def refuse_other_request(gw: Gateway, claim: Claim) -> None:
     """Say first that a key was used for another request, whatever else is wrong with this one."""
     row = await gw.store.key(claim.tenant, claim.idempotency_key)
     if row is not None and row.fingerprint != claim.fingerprint:
-        raise TenantError("idempotency_key_reused", "this Idempotency-Key was used for another request")
+        raise TenantError("idempotency_key_reused", REUSED)
 
 
 async def replay(gw: Gateway, claim: Claim, row: KeyRow) -> Answer:
     """Answer a repeated request: the stored answer, or a 409 or 202 while its operation is open."""
     if row.fingerprint != claim.fingerprint:
-        raise TenantError("idempotency_key_reused", "this Idempotency-Key was used for another request")
+        raise TenantError("idempotency_key_reused", REUSED)
     if row.answer is None:
         row = await wait_for_answer(gw, claim, row)
     if row.answer is not None and row.answer_status is not None:
         return Answer(status=row.answer_status, body=row.answer.encode(), payment_id=row.payment_id, is_replayed=True)
     age = milliseconds(gw.clock.now()) - row.created_at
     if age < gw.settings.timeouts.tenant_answer * 1000:
-        raise in_progress()
+        operation = await gw.store.operation(claim.tenant, row.operation_id)
+        is_sent = operation is not None and operation.status is Status.UNKNOWN
+        raise in_progress("has no outcome yet: the provider is being asked" if is_sent else "is still running")
     return await open_answer(gw, claim.tenant, row)
 
 
@@ -121,9 +131,10 @@ async def wait_for_answer(gw: Gateway, claim: Claim, row: KeyRow) -> KeyRow:
     return row
 
 
-def in_progress() -> TenantError:
-    """Repeat the request under the same key: it runs, or its answer cannot be read just now."""
-    return TenantError("request_in_progress", "the first request under this key is still running", retry_after=1)
+def in_progress(how_it_stands: str) -> TenantError:
+    """Repeat the request under the same key: it has no answer yet, or its answer cannot be read just now."""
+    detail = f"the first request under this Idempotency-Key {how_it_stands}; repeat it with the same key"
+    return TenantError("request_in_progress", detail, retry_after=1)
 
 
 async def answer_now(gw: Gateway, claim: Claim) -> Answer:

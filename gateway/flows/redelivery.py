@@ -41,7 +41,7 @@ async def endpoint_of(gw: Gateway, tenant: str) -> Listening:
     """A tenant's endpoint. Raises ``not_found`` when the settings name none."""
     webhook = gw.tenant(tenant).webhook
     if webhook is None:
-        raise TenantError("not_found", "this tenant has no webhook endpoint")
+        raise TenantError("not_found", "this tenant has no webhook endpoint: the operators add one to its settings")
     return Listening(
         webhook=webhook, state=await gw.store.webhooks.endpoint(tenant, sha256_hex(webhook.url)) or HEALTHY
     )
@@ -111,5 +111,5 @@ async def _find(gw: Gateway, tenant: str, delivery_id: str) -> DeliveryRow:
 async def _open_endpoint(gw: Gateway, tenant: str) -> Listening:
     endpoint = await endpoint_of(gw, tenant)
     if endpoint.state.disabled_at is not None:
-        raise TenantError("invalid_state", "the webhook endpoint is disabled; enable it first")
+        raise TenantError("invalid_state", "the webhook endpoint is disabled: POST /v1/webhooks/enable first")
     return endpoint

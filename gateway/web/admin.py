@@ -93,6 +93,11 @@ class OpenOperationList(msgspec.Struct, frozen=True, kw_only=True):
     next_cursor: str | None = None
 
 
+async def root(request: web.Request) -> web.Response:
+    """``GET /``: the way to the documentation, which the public listener has."""
+    raise web.HTTPFound(f"{request.app[GATEWAY].public_url}/docs")
+
+
 async def livez(_: web.Request) -> web.Response:
     """The process answers."""
     return web.json_response({"status": "ok"})
@@ -157,6 +162,7 @@ ROUTES: tuple[OperatorsRoute, ...] = (
 
 def add_routes(app: web.Application) -> None:
     """Register the operators' routes."""
+    app.router.add_get("/", root)
     app.router.add_get("/livez", livez)
     app.router.add_get("/readyz", readyz)
     for method, path, handler in ROUTES:

@@ -124,9 +124,12 @@ def amount_of(given: str | None) -> Decimal | None:
     if given is None:
         return None
     try:
-        return Amount.read(given)
+        amount = Amount.read(given)
     except ValueError as problem:
         raise invalid(("amount", str(problem))) from None
+    if amount.is_signed():
+        raise invalid(("amount", "must not be negative"))
+    return amount
 
 
 def label_in(labels: Mapping[str, str], language: str | None, name: str) -> str:

@@ -141,6 +141,7 @@ async def list_callbacks(request: web.Request) -> Reply:
 async def show_callback(request: web.Request) -> Reply:
     """``GET /admin/v1/inbox/{id}``."""
     gw = request.app[GATEWAY]
+    asked(request, ())
     row = await inbox.find(gw, request.match_info["id"])
     return Reply(view=callback_detail(row, gw.masks))
 

@@ -10,6 +10,7 @@ import msgspec
 
 from gateway.core.errors import invalid
 from gateway.core.ids import uuid_of
+from gateway.core.naming import either
 from gateway.core.view_types import PaymentView
 from gateway.core.views import payment_view
 from gateway.drivers.store.queries import Listed
@@ -27,7 +28,7 @@ def one_of(name: str, query: Mapping[str, str], allowed: Sequence[str]) -> str |
     """A parameter that is one of these. Raises ``validation_failed``."""
     value = query.get(name)
     if value is not None and value not in allowed:
-        raise invalid((name, f"must be one of {', '.join(allowed)}"))
+        raise invalid((name, f"must be {either(allowed)}"))
     return value
 
 
@@ -42,7 +43,7 @@ def limit_of(query: Mapping[str, str]) -> int:
     if text is None:
         return DEFAULT_LIMIT
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(MOST)) and 1 <= int(text) <= MOST):
-        raise invalid(("limit", f"must be 1 to {MOST}"))
+        raise invalid(("limit", f"must be a whole number from 1 to {MOST}"))
     return int(text)
 
 
@@ -50,7 +51,7 @@ def cursor_of(query: Mapping[str, str]) -> str | None:
     """``cursor``: an id of ours. Raises ``validation_failed``."""
     cursor = query.get("cursor")
     if cursor is not None and uuid_of(cursor) is None:
-        raise invalid(("cursor", "is no next_cursor of ours"))
+        raise invalid(("cursor", "is not a valid cursor: send the next_cursor of the page before"))
     return cursor
 
 

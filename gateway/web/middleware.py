@@ -10,16 +10,21 @@ from aiohttp.typedefs import Handler
 
 from gateway.core.errors import GatewayError, ProviderError, ShuttingDown, TenantError, Unavailable
 from gateway.flows.context import log
-from gateway.web import request_line
+from gateway.web import nowhere, request_line
 from gateway.web.headers import REQUEST_ID_HEADER
 from gateway.web.keys import ABOUT, GATEWAY, IS_PROVED, REQUEST_ID, STRANGERS
 from gateway.web.methods import OPTIONS, allow
 from gateway.web.misplaced import may_be_an_id
 from gateway.web.problems import problem_of, problem_response
 from gateway.web.proxies import caller_of
+from gateway.web.strangers import FAILURES
 
 ANSWER_FOR_THEMSELVES = ("/livez", "/readyz", "/callbacks/")
 """Paths that answer in their own words while the gateway stops."""
+
+TOO_MANY_FAILURES = (
+    f"too many requests without a valid key: {FAILURES.per_second:g} a second from one address are answered"
+)
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _HTTP_ERRORS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
@@ -34,7 +39,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     response = await _answer(request, handler, request_id)
     wait = _too_many_failures(request, response)
     if wait and response.status == 401:
-        refusal = TenantError("rate_limited", "too many requests without a valid key", retry_after=wait)
+        refusal = TenantError("rate_limited", TOO_MANY_FAILURES, retry_after=wait)
         response = _refuse(request, refusal)
     if request.app[GATEWAY].is_stopping:
         response.force_close()  # says Connection: close, so that nothing more is sent on it
@@ -71,13 +76,13 @@ async def _answer(request: web.Request, handler: Handler, request_id: str) -> we
             log.warning("a provider could not be asked", extra=why)
         return _refuse(request, problem_of(error))
     except web.HTTPException as error:
-        return _http_error(request, error)
+        return await _http_error(request, error)
     except Exception as fault:  # the edge: a fault of ours must not show its text to a caller
         log.exception("fault", extra={"request_id": request_id})
         return _refuse(request, TenantError("internal_error", type(fault).__name__))
 
 
-def _http_error(request: web.Request, error: web.HTTPException) -> web.StreamResponse:
+async def _http_error(request: web.Request, error: web.HTTPException) -> web.StreamResponse:
     """What aiohttp refuses, as a problem. OPTIONS is answered with what it asks for: the methods there are."""
     code = _HTTP_ERRORS.get(error.status)
     if code is None:
@@ -85,7 +90,7 @@ def _http_error(request: web.Request, error: web.HTTPException) -> web.StreamRes
     headers = allow(error.headers["Allow"]) if isinstance(error, web.HTTPMethodNotAllowed) else {}
     if headers and request.method == OPTIONS:
         return web.Response(status=204, headers=headers)
-    response = _refuse(request, TenantError(code, error.reason.lower()))
+    response = _refuse(request, TenantError(code, await nowhere.sentence(request, error)))
     response.headers.update(headers)
     return response
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from operator import attrgetter
@@ -21,6 +20,7 @@ from gateway.web.keys import ABOUT, GATEWAY, IS_PROVED, OPERATOR, REQUEST_ID
 from gateway.web.listing import given
 from gateway.web.misplaced import may_be_an_id
 from gateway.web.paging import SLICE, page_of
+from gateway.web.parameters import refuse_unknown
 from gateway.web.request_line import route_of
 from gateway.web.route import Reply, read_as, read_json, respond
 
@@ -29,9 +29,6 @@ Actor = Annotated[str, msgspec.Meta(min_length=1, max_length=100)] | None
 
 OperatorsRoute = tuple[str, str, Callable[[web.Request], Awaitable[Reply]]]
 """Method, path and handler of a route under the operators' key."""
-
-_PLAIN_NAME = re.compile(r"[a-z_]{1,30}")
-"""Names that are quoted: what else somebody may write there could be a secret."""
 
 _READING = ("GET", "HEAD")
 
@@ -53,6 +50,7 @@ def with_key(handler: Callable[[web.Request], Awaitable[Reply]]) -> Callable[[we
         request[IS_PROVED] = True
         note_proof(request)
         if request.method not in _READING:
+            refuse_unknown(request.query, ())
             log.info("operators' call", extra=_audited(request))
         return respond(await handler(request))
 
@@ -87,12 +85,8 @@ async def body_of(request: web.Request, wanted: type[T]) -> T:
 
 def asked(request: web.Request, known: Collection[str]) -> dict[str, str]:
     """The query parameters that say something. Raises ``validation_failed`` for a name that is none of ``known``."""
-    query = given(request.query)
-    for name in query:
-        if name not in known:
-            shown = name if _PLAIN_NAME.fullmatch(name) else "a query parameter"
-            raise invalid((shown, f"is not known; known are {', '.join(known)}"))
-    return query
+    refuse_unknown(request.query, known)
+    return given(request.query)
 
 
 async def page(
@@ -113,5 +107,5 @@ def tenants_of(request: web.Request, query: dict[str, str]) -> list[str]:
     """The tenant that is asked for, or all. Raises ``validation_failed`` for one that is not in the settings."""
     tenants, tenant = request.app[GATEWAY].settings.tenants, query.get("tenant")
     if tenant is not None and tenant not in tenants:
-        raise invalid(("tenant", "is not in the settings"))
+        raise invalid(("tenant", f"is not in the settings; known are {', '.join(tenants)}"))
     return [tenant] if tenant is not None else list(tenants)

@@ -51,6 +51,11 @@ async def document(request: web.Request) -> web.Response:
     return body_response(_document(gw.public_url, _hint(gw)), "application/json")
 
 
+async def root(_: web.Request) -> web.Response:
+    """``GET /``: the way to ``/docs``, relative because a proxy may have taken a path away."""
+    raise web.HTTPFound("docs")
+
+
 async def docs(_: web.Request) -> web.Response:
     """``GET /docs``."""
     page = _file("gateway.web", "docs_page", "index.html").decode()
@@ -69,6 +74,7 @@ async def asset(request: web.Request) -> web.StreamResponse:
 def add_routes(app: web.Application) -> None:
     """Register the document and its page."""
     app.router.add_get("/openapi.json", document)
+    app.router.add_get("/", root)
     app.router.add_get("/docs", docs)
     app.router.add_get("/docs/{asset}", asset)
 

@@ -20,7 +20,7 @@ from gateway.core.errors import TenantError, invalid, together
 from gateway.core.masking import Mask
 from gateway.core.texts import may_be_odd
 from gateway.core.views import to_json
-from gateway.drivers.settings import Tenant
+from gateway.drivers.settings import Rate, Tenant
 from gateway.drivers.store.reading import Section
 from gateway.flows.context import Gateway
 from gateway.flows.masks import Masks
@@ -31,6 +31,7 @@ from gateway.web.connections import note_proof
 from gateway.web.keys import ABOUT, GATEWAY, IS_PROVED, LIMITS, TURNS, WORK
 from gateway.web.misplaced import refuse_secrets
 from gateway.web.paging import page_of
+from gateway.web.parameters import refuse_unknown
 
 BODY_LIMIT = 64 * 1024
 """Bytes of a tenant's request body."""
@@ -41,6 +42,9 @@ ROWS_OF_ONE_REQUEST, BYTES_OF_ONE_REQUEST = 20, 8 * 1024
 JSON = "application/json"
 
 TOO_SLOW = "the body did not arrive in time"
+
+NO_KEY = "send an Idempotency-Key header: a new value such as a UUID for each thing you want done"
+BAD_KEY = "an Idempotency-Key is 8 to 128 of A-Z a-z 0-9 _ -, such as a UUID"
 
 _KEY = re.compile(r'"?([A-Za-z0-9_-]{8,128})"?')
 
@@ -159,6 +163,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 def serve(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """Make the aiohttp handler of a route: authenticate, read, call, answer."""
 
+    parameters = [query.name for query in route.query]
+
     async def handle(request: web.Request) -> web.StreamResponse:
         gw = request.app[GATEWAY]
         tenant = authenticate(gw, request)
@@ -166,8 +172,10 @@ def serve(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]
         if tenant.rate_limit is not None:
             wait = request.app[LIMITS].tenants.take(tenant.id, tenant.rate_limit)
             if wait:
-                raise TenantError("rate_limited", "too many requests", retry_after=wait)
+                raise TenantError("rate_limited", _rate_text(tenant.rate_limit), retry_after=wait)
         note_proof(request)
+        if request.query_string:
+            refuse_unknown(request.query, parameters)
         read = await read_json(request, [gw.masks.of(tenant.id)]) if route.body is not None else NO_BODY
         _charge(request, tenant, request.content.total_bytes // BYTES_OF_ONE_REQUEST)
         call = Call(gw=gw, tenant=tenant, request=request, route=route, read=read)
@@ -180,6 +188,10 @@ def serve(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]
                 raise
 
     return handle
+
+
+def _rate_text(rate: Rate) -> str:
+    return f"at most {rate.per_second:g} requests per second ({rate.burst} at once) for this tenant"
 
 
 def _charge(request: web.Request, tenant: Tenant, tokens: int) -> None:
@@ -210,10 +222,10 @@ def idempotency_key(request: web.Request, masks: Masks) -> str:
     """The ``Idempotency-Key``. Raises when it is missing or is none: it is stored, so it must not be a secret."""
     given = request.headers.getall("Idempotency-Key", [])
     if not given:
-        raise TenantError("idempotency_key_required", "send an Idempotency-Key header")
+        raise TenantError("idempotency_key_required", NO_KEY)
     found = _KEY.fullmatch(given[0].strip()) if len(given) == 1 else None
     if found is None or given[0].strip().startswith('"') != given[0].strip().endswith('"'):
-        raise TenantError("invalid_idempotency_key", "an Idempotency-Key is 8 to 128 of A-Z a-z 0-9 _ -")
+        raise TenantError("invalid_idempotency_key", BAD_KEY)
     if masks.is_secret(found.group(1)):
         raise TenantError("invalid_idempotency_key", "an Idempotency-Key must not be a key or a secret")
     return found.group(1)
@@ -236,7 +248,7 @@ async def read_json(request: web.Request, masks: Sequence[Mask]) -> Read:
     if not data:
         return NO_BODY
     if request.content_type != JSON:
-        raise TenantError("unsupported_media_type", "the body must be application/json")
+        raise TenantError("unsupported_media_type", "send the body as application/json, with that Content-Type")
     refuse_secrets(data, masks)
     try:
         return Read(strictjson.loads_exact(data), is_plain=not may_be_odd(data))

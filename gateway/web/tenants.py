@@ -160,7 +160,7 @@ async def deposit_methods(call: Call) -> Reply:
     return Reply(
         view=catalogue.deposit_methods(
             call.tenant,
-            currency=query.get("currency"),
+            currency=query["currency"].upper() if "currency" in query else None,
             amount=catalogue.amount_of(query.get("amount")),
             language=query.get("lang"),
         )

@@ -26,7 +26,8 @@ class Work:
     def of(self, tenant: str) -> Iterator[None]:
         """Count a request for the time of the block. Raises ``rate_limited`` when there are too many."""
         if self._under_way[tenant] >= self._most:
-            raise TenantError("rate_limited", "too many requests at the same time", retry_after=RETRY_AFTER)
+            limit = f"at most {self._most} requests of one tenant are worked on at the same time"
+            raise TenantError("rate_limited", limit, retry_after=RETRY_AFTER)
         self._under_way[tenant] += 1
         try:
             yield

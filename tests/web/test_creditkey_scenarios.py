@@ -295,7 +295,7 @@ REFUSED = {
     "update, nothing left": _invalid("authorized", "update", total_of("0.00"), "$.amount"),
     "capture before the customer": _too_early_or_late("awaiting_customer", "capture"),
     "capture again": _too_early_or_late("captured", "capture"),
-    "capture of more": Refusal("authorized", "capture", {"amount": "1067.34"}, 422, "amount_too_large"),
+    "capture of more": Refusal("authorized", "capture", {"amount": "1067.34"}, 422, "amount_too_large", "$.amount"),
     "capture, charges of another sum": _invalid(
         "authorized", "capture", {"amount": "400.00", "order": WRONG_SUM}, "$.order.charges.grand_total"
     ),
@@ -305,7 +305,7 @@ REFUSED = {
     "cancel after capture": _too_early_or_late("captured", "cancel"),
     "refund before the customer": _too_early_or_late("awaiting_customer", "refund"),
     "refund before capture": _too_early_or_late("authorized", "refund"),
-    "refund of more": Refusal("captured", "refund", {"amount": "1067.34"}, 422, "amount_too_large"),
+    "refund of more": Refusal("captured", "refund", {"amount": "1067.34"}, 422, "amount_too_large", "$.amount"),
     "refund of nothing": _invalid("captured", "refund", {"amount": "0.00"}, "$.amount"),
     "refund below nothing": _invalid("captured", "refund", {"amount": "-5.00"}, "$.amount"),
     "refund, too many digits": _invalid("captured", "refund", {"amount": "5.001"}, "$.amount"),

@@ -245,6 +245,20 @@ async def test_an_unknown_outcome_is_202_until_it_is_settled(tmp_path: Path, mon
         assert len(await house.far_requests("psp")) == 1
 
 
+async def test_a_repetition_of_a_lost_request_says_what_it_waits_for(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first request ended without an outcome after milliseconds: it is not "still running"."""
+    monkeypatch.setattr(once, "REPLAY_WAIT", 0.01)
+    await house.faults("psp", silence="after_effect", times=1)
+    body, key = psp_body(), new_key()
+    assert (await house.create(body, key=key)).status == 202
+    again = await house.create(body, key=key)
+    assert (again.status, again.json["code"], again.headers["Retry-After"]) == (409, "request_in_progress", "1")
+    assert "has no outcome yet" in again.json["detail"]
+    assert "running" not in again.json["detail"]
+
+
 async def test_an_unknown_payment_holds_its_reference(house: House) -> None:
     """While a create is unknown no other payment of its reference may begin: it might be a second one."""
     await house.faults("psp", silence="after_effect", times=1)

@@ -55,7 +55,8 @@ async def test_failures_are_limited_and_good_keys_are_not(house: House, listener
         assert (await ask(house, listener, GOOD[listener])).status == 200
     assert Counter(reply.status for reply in replies) == {401: BURST, 429: 20 - BURST}
     last = replies[-1]
-    assert (last.json["code"], last.json["detail"]) == ("rate_limited", "too many requests without a valid key")
+    assert last.json["code"] == "rate_limited"
+    assert last.json["detail"].startswith("too many requests without a valid key: ")
     assert int(last.headers["Retry-After"]) > 0
     assert "WWW-Authenticate" not in last.headers
 

@@ -212,7 +212,6 @@ async def test_sync_is_rate_limited(shared_house: House) -> None:
     [
         ("GET", "/v1/payments/pay_none", None, 404, "not_found"),
         ("GET", "/v1/nothing", None, 404, "not_found"),
-        ("GET", "/", None, 404, "not_found"),
         ("PUT", "/v1/payments", {}, 405, "method_not_allowed"),
         ("DELETE", "/v1/accounts", None, 405, "method_not_allowed"),
         ("POST", "/v1/payments", {}, 422, "validation_failed"),
@@ -232,6 +231,50 @@ async def test_errors_are_problems(
 
 
 @shared
+@pytest.mark.parametrize(
+    ("method", "path", "said"),
+    [
+        ("GET", "/nope", "there is no route GET /nope; "),
+        ("GET", "/v2/payments", "there is no route GET /v2/payments; "),
+        ("GET", "/v1/payment", "there is no route GET /v1/payment; "),
+        (
+            "GET",
+            "/v1/payments/",
+            "there is no route GET /v1/payments/; write it without the slash at the end: /v1/payments",
+        ),
+        ("POST", "/v1/payments/", "without the slash at the end: /v1/payments"),
+        ("GET", "/v1/accounts//", "without the slash at the end: /v1/accounts"),
+        (
+            "GET",
+            f"/v1/payments/pay_{'0' * 32}/events/",
+            "there is no such route; write it without the slash at the end",
+        ),
+        ("GET", "/docs/nothing", "there is no route GET /docs/nothing"),
+        ("GET", "/gw_k1_test-key-of-acme", "there is no such route"),
+        ("GET", f"/v1/{'x' * 60}", "there is no such route"),
+        ("GET", "/4111111111111111", "there is no such route"),
+        ("GET", f"/v1/payments/pay_{'0' * 32}", "there is no payment with this id under this tenant"),
+        ("GET", "/v1/payments/SO-7001", 'payment ids begin with "pay_"'),
+        ("POST", f"/v1/payments/pay_{'0' * 32}/capture", "there is no payment with this id under this tenant"),
+    ],
+)
+async def test_no_such_route_is_not_no_such_thing(shared_house: House, method: str, path: str, said: str) -> None:
+    """Who mistyped an address learns that, and who looks for a payment is not sent to the list of routes."""
+    reply = await shared_house.call(method, path, {} if method == "POST" else None, key=new_key())
+    assert (reply.status, reply.json["code"]) == (404, "not_found")
+    assert said in reply.json["detail"]
+    assert "acme" not in reply.text
+
+
+async def test_the_root_leads_to_the_documentation(house: House) -> None:
+    """On both listeners; the operators' has no page of its own."""
+    reply = await house.call("GET", "/", tenant=None)
+    assert (reply.status, reply.headers["Location"]) == (302, "docs")
+    at_operators = await house.visit(f"{house.admin_url}/")
+    assert (at_operators.status, at_operators.headers["Location"]) == (302, f"{house.url}/docs")
+
+
+@shared
 async def test_a_problem_names_each_wrong_member(shared_house: House) -> None:
     """``errors`` holds a path and a sentence for each member."""
     reply = await shared_house.create(psp_body(amount="1.001"))
@@ -245,6 +288,7 @@ async def test_a_wrong_method_says_which_are_right(shared_house: House) -> None:
     """405 names the methods the path has."""
     reply = await shared_house.call("PUT", "/v1/payments", {})
     assert {"GET", "POST"} <= set(reply.headers["Allow"].split(","))
+    assert reply.json["detail"] == "this path takes GET, HEAD and POST, not PUT"
 
 
 @shared

@@ -1,0 +1,92 @@
+"""Query parameters: what a route does not have is refused by its name, on both listeners."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.web import admin
+from gateway.web.routes import ROUTES
+from tests.house import House
+from tests.inbox_kit import admin as ask_as_operator
+from tests.inbox_kit import inbox_house
+
+shared = pytest.mark.asyncio(loop_scope="module")
+
+ID = f"pay_{'0' * 32}"
+OF_TENANTS = [(route.method, route.path.replace("{id}", ID)) for route in ROUTES]
+OF_OPERATORS = [(method, path.replace("{payment_id}", ID).replace("{id}", ID)) for method, path, _ in admin.ROUTES]
+
+
+@shared
+@pytest.mark.parametrize(("method", "path"), OF_TENANTS)
+async def test_no_route_for_tenants_passes_a_parameter_over(shared_house: House, method: str, path: str) -> None:
+    """A name that is not known would be ignored, and a list be whole where a part was wanted."""
+    reply = await shared_house.call(method, f"{path}?nobody_knows=1", {} if method != "GET" else None)
+    assert (reply.status, reply.json["code"]) == (422, "validation_failed")
+    assert [error["field"] for error in reply.json["errors"]] == ["nobody_knows"]
+    assert reply.json["errors"][0]["message"].startswith("is not known; ")
+
+
+async def test_no_route_for_operators_passes_a_parameter_over(tmp_path: Path) -> None:
+    """The same for everything under the operators' key."""
+    async with inbox_house(tmp_path) as (house, _):
+        for method, path in OF_OPERATORS:
+            reply = await ask_as_operator(house, method, f"{path}?nobody_knows=1", {} if method != "GET" else None)
+            assert (path, reply.status) == (path, 422)
+            assert [error["field"] for error in reply.json["errors"]] == ["nobody_knows"]
+
+
+@shared
+@pytest.mark.parametrize(
+    ("query", "field", "said"),
+    [
+        ("status=captured", "status", 'did you mean "state"?'),
+        ("provider_reference=nope", "provider_reference", 'did you mean "merchant_reference"?'),
+        ("updated_after=2026-01-01T00:00:00Z", "updated_after", 'did you mean "created_after"?'),
+        ("offset=50", "offset", "known are merchant_reference, state, account"),
+        ("Limit=5", "a query parameter", 'did you mean "limit"?'),
+        ("gw_k1_secret-of-somebody=1", "a query parameter", "known are"),
+        ("foo=", "foo", "is not known"),
+        ("state=captured&state=failed", "state", "is given twice"),
+        ("limit=1&limit=1", "limit", "is given twice"),
+        ("merchant_reference=a%00b", "merchant_reference", "control characters such as U+0000"),
+        ("state=paid", "state", "must be created, awaiting_customer, "),
+        ("limit=0", "limit", "must be a whole number from 1 to 200"),
+        ("limit=2.0", "limit", "must be a whole number from 1 to 200"),
+        ("cursor=xyz", "cursor", "send the next_cursor of the page before"),
+        ("created_after=yesterday", "created_after", "such as 2026-01-31T12:00:00Z"),
+    ],
+)
+async def test_a_wrong_parameter_is_named(shared_house: House, query: str, field: str, said: str) -> None:
+    """By its name, with what was meant or what there is."""
+    reply = await shared_house.call("GET", f"/v1/payments?{query}")
+    assert (reply.status, reply.json["code"]) == (422, "validation_failed")
+    [error] = reply.json["errors"]
+    assert error["field"] == field
+    assert said in error["message"]
+    assert "secret" not in reply.text
+
+
+@shared
+async def test_all_unknown_parameters_are_named_at_once(shared_house: House) -> None:
+    """Not one after the other."""
+    reply = await shared_house.call("GET", "/v1/payments?stat=captured&limit=5&page=2")
+    assert [error["field"] for error in reply.json["errors"]] == ["stat", "page"]
+
+
+@shared
+@pytest.mark.parametrize("currency", ["USD", "usd", "Usd"])
+async def test_a_currency_may_be_lower_case(shared_house: House, currency: str) -> None:
+    """In a query, where people type it."""
+    reply = await shared_house.call("GET", f"/v1/deposit-methods?currency={currency}")
+    assert [method["name"] for method in reply.json["data"]] == ["bank"]
+
+
+@shared
+@pytest.mark.parametrize("amount", ["-1", "-0.00", "1e2", "x"])
+async def test_an_amount_that_is_none_is_named(shared_house: House, amount: str) -> None:
+    """As in a body."""
+    reply = await shared_house.call("GET", f"/v1/deposit-methods?amount={amount}")
+    assert (reply.status, [error["field"] for error in reply.json["errors"]]) == (422, ["amount"])
