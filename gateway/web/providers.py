@@ -53,6 +53,8 @@ async def receive(request: web.Request) -> web.StreamResponse:
         return _options(entry, head)
     visit = request.app[ADMISSION].of(entry, head)
     verdict, callback = await _take(request, gw, entry, visit, head)
+    if isinstance(verdict, Refused):
+        request[ABOUT]["reason"] = str(verdict.reason)
     if visit.is_known:
         request[IS_PROVED] = True
         note_proof(request)

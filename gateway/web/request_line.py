@@ -1,7 +1,7 @@
 """The line that the log has of a request: who asked, about which payment, and why it was refused.
 
-Nothing that a caller wrote reaches it as it came: of the paths of members only names of the API are kept, and an id
-only where it has the form of a payment's.
+Nothing that a caller wrote reaches it as it came: of the paths of members only names of the API are kept, and of the
+path of a request only ids.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from gateway.flows.context import log
 from gateway.web.keys import ABOUT, GATEWAY, IS_PROVED, REQUEST_ID, STRANGERS
 from gateway.web.proxies import caller_of
 
-PATH_NAMES = ("id", "payment_id")
-"""What a route calls a payment in its path."""
+NAMED = {"pay": "payment_id", "op": "operation_id", "cb": "callback_id"}
+"""What the log calls an id in a path, by its prefix."""
 
 FREE = ("metadata", "fields")
 """Members whose own members are named by tenants."""
@@ -48,9 +48,6 @@ def write(request: web.Request, status: int, began: float) -> None:
     about, is_proved = request[ABOUT], IS_PROVED in request
     if status < 400 and not is_proved and not about:
         return
-    payment_id = next((one for name in PATH_NAMES if is_payment_id(one := request.match_info.get(name, ""))), None)
-    if payment_id is not None:
-        about.setdefault("payment_id", payment_id)
     if status < 500 and not is_proved:
         about["address"] = caller_of(request)
     log.info(
@@ -61,6 +58,7 @@ def write(request: web.Request, status: int, began: float) -> None:
             "route": route_of(request),
             "status": status,
             "milliseconds": round((perf_counter() - began) * 1000, 1),
+            **_ids_in_path(request),
             **about,
         },
     )
@@ -81,9 +79,10 @@ def route_of(request: web.Request) -> str:
     return resource.canonical if resource is not None else "unknown"
 
 
-def is_payment_id(text: str) -> bool:
-    """Whether a text has the form of our payments' ids, and so is nothing that a caller made up."""
-    return text.startswith("pay_") and uuid_of(text) is not None
+def _ids_in_path(request: web.Request) -> dict[str, str]:
+    """The ids that a path names; what has not the form of one may be anything and is left out."""
+    named = ((NAMED.get(one.partition("_")[0]), one) for one in request.match_info.values())
+    return {name: one for name, one in named if name is not None and uuid_of(one) is not None}
 
 
 def _path_of(field: str) -> str:

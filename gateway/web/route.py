@@ -19,6 +19,7 @@ from gateway.core.documents import amount_hook
 from gateway.core.errors import TenantError, invalid, together
 from gateway.core.masking import Mask
 from gateway.core.texts import may_be_odd
+from gateway.core.view_types import PaymentView
 from gateway.core.views import to_json
 from gateway.drivers.settings import Rate, Tenant
 from gateway.drivers.store.reading import Section
@@ -119,10 +120,17 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         self.charge(len(page.data))
         return Reply(view=page)
 
+    def note_account(self, name: str | None) -> None:
+        """Note for the log which account the request is about, if the tenant has it."""
+        if name in self.tenant.accounts:
+            self.request[ABOUT]["account"] = name
+
     def noted(self, reply: Reply | Answer) -> Reply | Answer:
-        """A reply as it is, after noting for the log which payment it is about."""
+        """A reply as it is, after noting for the log which payment and account it is about."""
         if isinstance(reply, Answer):
             self.request[ABOUT]["payment_id"] = reply.payment_id
+        elif isinstance(reply.view, PaymentView):
+            self.note_account(reply.view.account)
         return reply
 
     def body(self, wanted: type[T], judge: Judge[T] | None = None) -> T:

@@ -65,7 +65,9 @@ async def create(call: Call) -> Answer:
     """``POST /v1/payments``."""
     claim = call.claim()
     judge = partial(content_refusals, call.gw, call.tenant, idempotency_key=claim.idempotency_key)
-    return await create_flow.create(call.gw, call.tenant, claim, call.body(CreateBody, judge))
+    body = call.body(CreateBody, judge)
+    call.note_account(body.account)
+    return await create_flow.create(call.gw, call.tenant, claim, body)
 
 
 async def capture(call: Call) -> Answer:

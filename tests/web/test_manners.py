@@ -14,7 +14,7 @@ from gateway.core.errors import FieldError
 from gateway.drivers.store.inbox import InboxFilter
 from gateway.drivers.store.queries import PaymentFilter
 from gateway.web.app import make_admin_app, make_app
-from gateway.web.request_line import fields_of
+from gateway.web.request_line import NAMED, fields_of
 from tests.house import House, creditkey_body, key_of, new_key, psp_body
 from tests.web.raw_clients import bounded_house, client, get
 from tests.web.test_headers import headers_of
@@ -245,7 +245,7 @@ async def ids_and_lines(
             request_id = reply.headers["X-Request-Id"]
             found = [vars(one) for one in caplog.records if one.msg == "request" and one.request_id == request_id]  # type: ignore[attr-defined]
             lines += [
-                {name: line.get(name) for name in ("status", "tenant", "payment_id", "problem", "fields")}
+                {name: line.get(name) for name in ("status", "tenant", "account", "payment_id", "problem", "fields")}
                 for line in found
             ]
     return lines
@@ -286,6 +286,7 @@ async def test_a_create_names_the_payment_it_made(shared_house: House, caplog: p
     """The line of a create leads to the payment."""
     body = psp_body()
     (line,) = await ids_and_lines(shared_house, caplog, ("POST", "/v1/payments", body))
+    assert line["account"] == "psp-main"
     found = (await shared_house.call("GET", f"/v1/payments?merchant_reference={body['merchant_reference']}")).json
     assert line["payment_id"] == found["data"][0]["id"]
 
@@ -299,6 +300,28 @@ async def test_a_callbacks_line_names_its_account(shared_house: House, caplog: p
             request_id = reply.headers["X-Request-Id"]
     (line,) = [vars(one) for one in caplog.records if getattr(one, "request_id", None) == request_id]
     assert (line["tenant"], line["account"], line["status"]) == ("acme", "psp-main", reply.status)
+    assert line["reason"] == "unauthentic"
+
+
+@shared
+async def test_an_operators_line_names_what_it_was_about(shared_house: House, caplog: pytest.LogCaptureFixture) -> None:
+    """An id in the path is in the line, under the name of its kind; what only looks like one is not."""
+    ids = {name: f"{prefix}_{'0' * 32}" for prefix, name in NAMED.items()}
+    paths = (
+        f"reviews/{ids['payment_id']}/resolve",
+        f"operations/{ids['operation_id']}/resolve",
+        f"inbox/{ids['callback_id']}/replay",
+        "inbox/cb_dana.reyes/replay",
+    )
+    with caplog.at_level(logging.INFO, logger="gateway"):
+        for path in paths:
+            async with shared_house.http.post(f"{shared_house.admin_url}/admin/v1/{path}", json={}) as reply:
+                assert reply.status == 401
+    lines = [vars(one) for one in caplog.records if one.msg == "request"]
+    assert [{name: line[name] for name in ids if name in line} for line in lines] == [
+        *({name: ids[name]} for name in ("payment_id", "operation_id", "callback_id")),
+        {},
+    ]
 
 
 @pytest.mark.parametrize(
