@@ -2,7 +2,8 @@
 
 What a plugin raises is caught; what it returns is judged (``core/returned.py``) before anything of it is stored; its
 texts are cleaned and masked (``cleaning.py``). What went wrong is one line in the log: account, member, kind of error
-and its place, never its text. ``rules`` and ``credentials`` are called once, when the settings are loaded.
+and its place, never its text. ``rules`` and ``credentials`` are called once, when the settings are loaded
+(``credentials`` of earlier generations when a callback is explained).
 """
 
 from __future__ import annotations

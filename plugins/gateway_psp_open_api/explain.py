@@ -48,6 +48,7 @@ def explain(callback: gateway.Callback, account: gateway.Account) -> gateway.Exp
         tokens=tuple(secret.reveal() for secret in accepted),
         merchant_ids=merchant_ids(account),
         others=findings.of_account(account),
+        renamed=_renamed(account),
     )
     notes = [*findings.of(seen), *([] if proved is not None else _about_sign(seen.members, account))]
     return gateway.Explanation(
@@ -115,7 +116,7 @@ def _about_sign(body: Mapping[str, Any], account: gateway.Account) -> list[str]:
     if sign.digest is None:
         return [*sign.faults, REMEDY]
     own = {name: token for name, token in known.items() if name in TOKENS}
-    found = search(body, sign.digest, own) or _with_foreign_token(body, sign.digest, known)
+    found = search(body, sign.digest, own, _renamed(account)) or _with_foreign_token(body, sign.digest, known)
     if found == Found((), TOKENS[0]):
         return [*sign.faults, SIGNED_RIGHT]
     return [*sign.faults, NOTHING_FOUND if found is None else _told(found), REMEDY]
@@ -131,6 +132,11 @@ def _with_foreign_token(body: Mapping[str, Any], digest: bytes, known: Mapping[s
         if digest.hex().upper() in {signature.sha1_hex(text + token) for text in _texts(body)}:
             return Found((), name)
     return None
+
+
+def _renamed(account: gateway.Account) -> dict[str, str]:
+    """What API-1 calls the fields that the account renames."""
+    return {field.name: field.key for field in account.fields.fields if field.key != field.name}
 
 
 def _texts(body: Mapping[str, Any]) -> list[str]:

@@ -33,7 +33,10 @@ PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,40}")
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """A callback as far as it can be read. ``tokens`` are the account's, ``others`` merchant ids by whose they are."""
+    """A callback as far as it can be read. ``tokens`` are the account's, ``others`` merchant ids by whose they are.
+
+    ``renamed``: what API-1 calls the fields that the account renames, by their own names.
+    """
 
     callback: gateway.Callback
     config: PspConfig
@@ -41,6 +44,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     tokens: tuple[str, ...]
     merchant_ids: tuple[str, ...]
     others: Mapping[str, str]
+    renamed: Mapping[str, str]
 
     @property
     def members(self) -> Mapping[str, Any]:
@@ -125,9 +129,11 @@ def _token(seen: Seen) -> Iterator[str]:
 def _elsewhere(seen: Seen) -> Iterator[str]:
     """Where a token stands instead of in its header."""
     for name, value in seen.callback.headers:
-        known = re.sub("[-_]", "", name.lower()) in OTHER_HEADERS
-        if any(token in value for token in seen.tokens) or known:
-            yield f"the token stands in the header {name}" if PLAIN.fullmatch(name) else "the token stands in a header"
+        shown = f"the header {name}" if PLAIN.fullmatch(name) else "another header"
+        if any(token in value for token in seen.tokens):
+            yield f"the token stands in {shown}"
+        elif re.sub("[-_]", "", name.lower()) in OTHER_HEADERS:
+            yield f"{shown} was sent in its place, and holds another token"
     if any(token in unquote_plus(seen.callback.query) for token in seen.tokens):
         yield "the token stands in the query string"
     for name, value in seen.members.items():
@@ -173,8 +179,12 @@ def _is_psp(seen: Seen) -> bool:
 
 def _names(seen: Seen) -> Iterator[str]:
     for name in REQUIRED if _is_psp(seen) else ():
-        if name not in seen.members:
-            alike = _alike(name, seen.members)
+        if name in seen.members:
+            continue
+        alike = _alike(name, seen.members)
+        if seen.renamed.get(name) in seen.members:
+            yield f'"{name}" is missing: "{seen.renamed[name]}" is its name in API-1 only, names in API-2 are fixed'
+        else:
             yield f'"{name}" is missing' + (f': is "{alike}" meant? Names are as written here' if alike else "")
 
 

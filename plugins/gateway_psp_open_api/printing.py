@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Callable
 from decimal import Decimal, DecimalException
-from typing import Any, NamedTuple
-from urllib.parse import quote, quote_plus
+from typing import Any, Literal, NamedTuple
+from urllib.parse import quote, quote_plus, unquote_plus
 
 import gateway
 from gateway_psp_open_api import signature
@@ -125,7 +126,11 @@ PRINTING = (
     Step("booleans printed as True and False", _values(bool, str), is_common=True),
     Step("booleans printed as 1 and 0", _values(bool, lambda value: str(int(value)))),
     Step("true printed as 1 and false as nothing", _values(bool, lambda value: "1" if value else "")),
-    Step("empty members signed too (key=)", _instead_of_empty(""), is_common=True),
+    Step(
+        "empty members signed too (key=), as the vendor's older REST signature does",
+        _instead_of_empty(""),
+        is_common=True,
+    ),
     Step("empty members signed too, null as null", _instead_of_empty("null"), is_common=True),
     Step("empty members signed too, null as None", _instead_of_empty("None")),
     Step("empty members signed too, null as undefined", _instead_of_empty("undefined")),
@@ -136,6 +141,9 @@ PRINTING = (
         "characters beyond ASCII and slashes signed as PHP's json_encode writes them",
         _values(str, lambda value: _php(value)),
     ),
+    Step("the values url-decoded (+ as a blank)", _values(str, lambda value: unquote_plus(value) or None)),
+    Step("texts signed in another form of Unicode (NFC)", _values(str, lambda value: _normal("NFC", value))),
+    Step("texts signed in another form of Unicode (NFD)", _values(str, lambda value: _normal("NFD", value))),
     Step("texts signed in their quotes", _values(str, lambda value: json.dumps(value, ensure_ascii=False))),
     Step("texts signed without the blanks around them", _values(str, lambda value: value.strip() or None)),
     Step("the currency signed in lower case", lambda key, value: _cased(key, value, str.lower)),
@@ -157,6 +165,10 @@ def _escaped(text: str) -> str | None:
 
 def _php(text: str) -> str | None:
     return json.dumps(text)[1:-1].replace("/", "\\/") or None
+
+
+def _normal(form: Literal["NFC", "NFD"], text: str) -> str | None:
+    return unicodedata.normalize(form, text) or None
 
 
 def _cased(key: str, value: Any, case: Callable[[str], str]) -> str | None:

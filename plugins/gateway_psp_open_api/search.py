@@ -22,6 +22,8 @@ MOST_MEMBERS, LONGEST_TEXT = 24, 2048
 FEW_MEMBERS = 12
 """Up to so many members two wrong steps are looked for together."""
 
+NOTHING: Mapping[str, str] = {}
+
 Recipe = Mapping[int, Step]
 """The wrong steps, by the number of their table. Empty: all is right."""
 
@@ -33,14 +35,19 @@ class Found(NamedTuple):
     token: str
 
 
-def search(body: Mapping[str, Any], given: bytes, tokens: Mapping[str, str]) -> Found | None:
-    """Find how a digest was made. ``tokens`` by name; None: in no way known here, or the body is too large for it."""
+def search(
+    body: Mapping[str, Any], given: bytes, tokens: Mapping[str, str], renamed: Mapping[str, str] = NOTHING
+) -> Found | None:
+    """Find how a digest was made; None: in no way known here, or the body is too large for it.
+
+    ``tokens`` by their names; ``renamed``: what API-1 calls members, by their own names.
+    """
     members = {key: value for key, value in body.items() if key != "sign"}
     try:
         if len(members) > MOST_MEMBERS or len(signature.canonical(members)) > LONGEST_TEXT:
             return None
-        texts = chain(_of_steps(members, len(given)), _of_bodies(members, len(given)))
-        found = next((found for text, found in _signed(texts, tokens) if text == given), None)
+        texts = chain(_of_steps(members, renamed, len(given)), _of_bodies(members, len(given)))
+        found = next((found for digest, found in _signed(texts, tokens) if digest == given), None)
         return found or _with_token_as_member(members, given, tokens)
     except (signature.Unsignable, UnicodeEncodeError):
         return None
@@ -58,10 +65,10 @@ def _signed(texts: Iterable[Text], tokens: Mapping[str, str]) -> Iterator[tuple[
             yield make(add(text, token), text, token), Found(names, token_name)
 
 
-def _of_steps(members: Mapping[str, Any], length: int) -> Iterator[Text]:
+def _of_steps(members: Mapping[str, Any], renamed: Mapping[str, str], length: int) -> Iterator[Text]:
     """StringA under every recipe that gives a digest of this length, the simplest first."""
     left_out = tuple(Step(f"{key[:64]} left out", lambda name, *_, key=key: name != key) for key in members)
-    tables = {**TABLES, CHOOSE: (*TABLES[CHOOSE], *left_out)}
+    tables = {**TABLES, CHOOSE: (*TABLES[CHOOSE], *left_out), JOIN: (*TABLES[JOIN], *_api1_names(renamed))}
     made: dict[tuple[Any, ...], str] = {}
     same = _text(members, {}, canonical) == _text(members, {}, literal)
     for recipe in _recipes(tables, length, in_pairs=len(members) <= FEW_MEMBERS):
@@ -71,6 +78,18 @@ def _of_steps(members: Mapping[str, Any], length: int) -> Iterator[Text]:
             if text is None:
                 text = made[key] = _text(members, recipe, right)
             yield text, recipe, _names(recipe)
+
+
+def _api1_names(renamed: Mapping[str, str]) -> Iterator[Step]:
+    """Sign the members under the names that the account's API-1 has for them."""
+
+    def make(pairs: Sequence[tuple[str, str]]) -> str:
+        joined: str = RIGHT[JOIN](sorted((renamed.get(key, key), text) for key, text in pairs))
+        return joined
+
+    if renamed:
+        names = ", ".join(f"{key} for {name}" for name, key in renamed.items())
+        yield Step(f"the names of API-1 ({names})", make)
 
 
 def _of_bodies(members: Mapping[str, Any], length: int) -> Iterator[Text]:
@@ -119,24 +138,15 @@ def _names(recipe: Recipe) -> tuple[str, ...]:
 
 
 def _bodies(members: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The body as JSON instead of StringA, as encoders write it, with and without ``sign``."""
-    for sign_name, kept in (("", members), (" with an empty sign", {**members, "sign": ""})):
+    """The body as JSON instead of StringA, as encoders write it: each variant with its name."""
+    for sign, kept in (("", members), (", with an empty sign", {**members, "sign": ""})):
         for order, ordered in (("", kept), (", sorted by key", dict(sorted(kept.items())))):
             plain = gateway.dumps(ordered).decode()
-            spaced = json.dumps(json.loads(plain, parse_float=_Text, parse_int=int), ensure_ascii=False, default=str)
-            yield f"the JSON body instead of key=value{sign_name}{order}", plain
-            yield f"the JSON body with blanks instead of key=value{sign_name}{order}", spaced
+            for blanks, text in (("", plain), (" with blanks", json.dumps(json.loads(plain), ensure_ascii=False))):
+                yield f"the JSON body{blanks} instead of key=value{order}{sign}", text
+                if not text.isascii():
+                    yield f"the JSON body in ASCII{blanks} instead of key=value{order}{sign}", _in_ascii(text)
 
 
-class _Text(float):
-    """A float that is printed as it was written."""
-
-    def __new__(cls, text: str) -> _Text:
-        made = super().__new__(cls, text)
-        made.text = text
-        return made
-
-    text: str
-
-    def __repr__(self) -> str:
-        return self.text
+def _in_ascii(text: str) -> str:
+    return "".join(one if one.isascii() else json.dumps(one)[1:-1] for one in text)

@@ -122,6 +122,8 @@ ADDING = (
     Step("a | before the token", lambda text, token: f"{text}|{token}"),
     Step("the token in lower case", lambda text, token: text + token.lower()),
     Step("the token in upper case", lambda text, token: text + token.upper()),
+    Step("the MD5 of the token in its place", lambda text, token: text + _hash("md5")(token, "", "").hex()),
+    Step("the SHA-1 of the token in its place", lambda text, token: text + _sha1(token.encode()).hex()),
     Step("the token in quotes", lambda text, token: f'{text}"{token}"'),
     Step("the token url-encoded", lambda text, token: text + quote(token, safe="")),
 )

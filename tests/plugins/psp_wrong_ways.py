@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import hmac
 import json
+import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote, quote_plus, urlencode
@@ -510,6 +511,48 @@ ENVELOPES = (
     Way("capitals in the path", right(path="/Pay/Callback"), ("capital letters count",)),
 )
 
+MORE = (
+    Way(
+        "other header, other token",
+        right(headers={"crm-pay-token": None, "X-Token": "guessed-0123456789"}),
+        ("the header X-Token was sent in its place, and holds another token",),
+    ),
+    Way(
+        "API-1's name",
+        lambda w: right()(w._replace(members={("sum" if k == "amount" else k): v for k, v in w.members.items()})),
+        ('"amount" is missing: "sum" is its name in API-1 only',),
+    ),
+    Way(
+        "API-1's name signed",
+        by_text(lambda w: joined(sorted(("sum" if k == "amount" else k, t) for k, t in pairs(w.members))) + w.token),
+        ("the names of API-1 (sum for amount)",),
+    ),
+    Way(
+        "MD5 of the token",
+        by_text(lambda w: joined(pairs(w.members)) + hashlib.md5(w.token.encode()).hexdigest()),
+        signs_with("the MD5 of the token in its place"),
+    ),
+    Way(
+        "plus as a blank",
+        printed(lambda _, v: v.replace("+", " ") if isinstance(v, str) else shown(v)),
+        signs_with("the values url-decoded"),
+        {"phone": "+1 123456"},
+    ),
+    Way(
+        "decomposed Unicode",
+        printed(lambda _, v: unicodedata.normalize("NFD", v) if isinstance(v, str) else shown(v)),
+        signs_with("texts signed in another form of Unicode (NFD)"),
+        DRINK,
+    ),
+    Way(
+        "REST, older",
+        printed(lambda _, v: "" if v is None else shown(v), empties=True),
+        ("as the vendor's older REST signature does",),
+        {"user_id": ""},
+    ),
+    Way("escaped JSON", of_body(lambda m: json.dumps(m, separators=(",", ":"))), ("the JSON body in ASCII",), DRINK),
+)
+
 MEMBERS = (
     Way("no sign", right(body=lambda w, _: json.dumps(w.members).encode()), ('no member "sign"', "not PSP Open API")),
     Way("signature", right(body=lambda _, data: data.replace(b'"sign"', b'"signature"')), ('"signature" is there',)),
@@ -537,4 +580,4 @@ MEMBERS = (
     Way("hidden members", right(), ('holds "&name="',), {"note": "x&amount=1"}),
 )
 
-WAYS = (*PRINTING, *STEPS, *HASHES, *ENVELOPES, *MEMBERS)
+WAYS = (*PRINTING, *STEPS, *HASHES, *ENVELOPES, *MEMBERS, *MORE)

@@ -52,6 +52,10 @@ TENANTS_ROWS: Mapping[tuple[str, str], Row] = {
     ("GET", "/v1/payments/{id}/events"): Row(**_OF_PAYMENT, query={"limit": None, "cursor": "event"}),
     ("GET", "/v1/accounts"): Row(),
     ("GET", "/v1/deposit-methods"): Row(query={"currency": None, "amount": None, "lang": None}),
+    ("GET", "/v1/callbacks"): Row(
+        query={"verdict": None, "limit": None, "account": "account", "payment_id": "payment", "cursor": "callback"}
+    ),
+    ("GET", "/v1/callbacks/{id}/explanation"): Row(path_names="callback"),
     ("GET", "/v1/webhooks"): Row(),
     ("GET", "/v1/webhooks/deliveries"): Row(
         query={"status": None, "limit": None, "payment_id": "payment", "cursor": "delivery"}
