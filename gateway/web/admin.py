@@ -95,7 +95,7 @@ class OpenOperationList(msgspec.Struct, frozen=True, kw_only=True):
 
 async def root(request: web.Request) -> web.Response:
     """``GET /``: the way to the documentation, which the public listener has."""
-    raise web.HTTPFound(f"{request.app[GATEWAY].public_url}/docs")
+    return web.Response(status=302, headers={"Location": f"{request.app[GATEWAY].public_url}/docs"})
 
 
 async def livez(_: web.Request) -> web.Response:

@@ -53,7 +53,7 @@ async def document(request: web.Request) -> web.Response:
 
 async def root(_: web.Request) -> web.Response:
     """``GET /``: the way to ``/docs``, relative because a proxy may have taken a path away."""
-    raise web.HTTPFound("docs")
+    return web.Response(status=302, headers={"Location": "docs"})
 
 
 async def docs(_: web.Request) -> web.Response:
