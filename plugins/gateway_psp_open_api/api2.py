@@ -205,10 +205,8 @@ def is_readable(name: str, value: object) -> bool:
     return problem is None
 
 
-_USABLE = {name: gateway.JsonNumber("1") for name in ("status", "amount")} | {
-    "currency": "USD",
-    "time": gateway.JsonNumber(str(_EARLIEST)),
-}
+_ONE = gateway.JsonNumber("1")
+_USABLE = {"status": _ONE, "amount": _ONE, "currency": "USD", "time": gateway.JsonNumber(str(_EARLIEST))}
 
 
 def _read(body: Mapping[str, Any], form: Form) -> Api2:
