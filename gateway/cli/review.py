@@ -15,6 +15,7 @@ from gateway.cli.exits import Group
 from gateway.cli.loading import config_option, json_option
 from gateway.cli.operators import admin_url_option, ask, ask_all, operators
 from gateway.cli.output import print_json, print_pairs, print_table, wide_option
+from gateway.cli.what_next import what_next
 from gateway.core.view_types import PaymentView
 from gateway.web.admin import OpenOperationList, ResolveOperation, ResolveReview, ReviewList
 
@@ -48,6 +49,11 @@ actor_option = click.option(
     show_default="your user name",
     metavar="NAME",
     help="Who decides; kept in the timeline beside the id of the key.",
+)
+
+
+page_option = click.option(
+    "--redirect-url", metavar="URL", help="The customer's page at the provider, of a payment that waits for them."
 )
 
 
@@ -87,16 +93,25 @@ def list_reviews(wide: bool, admin_url: str | None, config: Path, as_json: bool)
     metavar="STATE",
     help=f"Set this state, only where you know better: {', '.join(STATES)}.",
 )
+@page_option
 @actor_option
 @_listener_options
 def resolve(
-    payment_id: str, reason: str, state: Any, actor: str, admin_url: str | None, config: Path, as_json: bool
+    payment_id: str,
+    reason: str,
+    state: Any,
+    redirect_url: str | None,
+    actor: str,
+    admin_url: str | None,
+    config: Path,
+    as_json: bool,
 ) -> None:
     """Clear a payment's review flag.
 
-    The payment goes on as it stands; --state sets what the records got wrong.
+    The payment goes on as it stands; --state sets what the records got wrong. Without a flag, a payment that waits for
+    its customer can be ended (--state expired, canceled or failed) where no cancel can, and its page can be named.
     """
-    body = ResolveReview(reason=reason, actor=actor, state=state)
+    body = ResolveReview(reason=reason, actor=actor, state=state, redirect_url=redirect_url)
     path = f"/admin/v1/reviews/{quote(payment_id, safe='')}/resolve"
     _print_payment(ask(operators(config, admin_url), "POST", path, body=body, wanted=PaymentView), as_json)
 
@@ -123,16 +138,25 @@ def operations(wide: bool, admin_url: str | None, config: Path, as_json: bool) -
     help=f"How it ended: {', '.join(OUTCOMES)}.",
 )
 @reason_option
+@page_option
 @actor_option
 @_listener_options
 def settle(
-    operation_id: str, outcome: Any, reason: str, actor: str, admin_url: str | None, config: Path, as_json: bool
+    operation_id: str,
+    outcome: Any,
+    reason: str,
+    redirect_url: str | None,
+    actor: str,
+    admin_url: str | None,
+    config: Path,
+    as_json: bool,
 ) -> None:
     """Settle an operation without an outcome.
 
-    Nothing is sent to the provider: look there first.
+    Nothing is sent to the provider: look there first. A create that succeeded waits for its customer: give their page
+    with --redirect-url if the provider can tell it.
     """
-    body = ResolveOperation(outcome=outcome, reason=reason, actor=actor)
+    body = ResolveOperation(outcome=outcome, reason=reason, actor=actor, redirect_url=redirect_url)
     path = f"/admin/v1/operations/{quote(operation_id, safe='')}/resolve"
     _print_payment(ask(operators(config, admin_url), "POST", path, body=body, wanted=PaymentView), as_json)
 
@@ -148,3 +172,6 @@ def _print_payment(payment: PaymentView, as_json: bool) -> None:
         return
     shown = ("id", "tenant", "state", "amount", "amount_captured", "amount_refunded", "currency", "version")
     print_pairs({name: getattr(payment, name) for name in shown})
+    following = what_next(payment)
+    if following is not None:
+        click.echo(f"next: {following}")

@@ -96,20 +96,26 @@ class DeadlineNear(msgspec.Struct, frozen=True, kw_only=True):
 class Resolved(msgspec.Struct, frozen=True, kw_only=True):
     """A person looked: the review flag goes. ``state`` where they know better, ``reason`` and ``actor`` for the record.
 
-    ``state`` is a payment state; with ``captured`` the whole amount counts as captured.
+    ``state`` is a payment state; with ``captured`` the whole amount counts as captured. ``redirect_url`` is the
+    customer's page, where a person found it out.
     """
 
     actor: str
     reason: str
     state: str | None = None
+    redirect_url: str | None = None
 
 
 class Ruled(msgspec.Struct, frozen=True, kw_only=True):
-    """A person settles an unknown operation. ``outcome``: ``succeeded``, ``declined`` or ``written_off``."""
+    """A person settles an unknown operation. ``outcome``: ``succeeded``, ``declined`` or ``written_off``.
+
+    ``redirect_url``: the customer's page of a create that succeeded, where the person knows it.
+    """
 
     actor: str
     reason: str
     outcome: str
+    redirect_url: str | None = None
 
 
 Fact = Observation | Declined | Pending | Absent | NeverSent | Unknown | Expired | DeadlineNear | Resolved | Ruled

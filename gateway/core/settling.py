@@ -190,16 +190,34 @@ def follow_total(draft: Draft, seen: Observation) -> None:
         draft.details["made_elsewhere"] = "true"
 
 
-def rule(draft: Draft, decided: Ruled) -> None:
-    """Settle by a person's word. What the operation would have moved is moved only by proof; this frees the payment."""
+PAGE_UNKNOWN = "nobody here knows the customer's page: the payment waits for its callback, or for a person to end it"
+"""Told with a create that succeeded by a person's word alone."""
+
+
+def _rule_create(draft: Draft, decided: Ruled, failure: Failure | None, terms: Terms) -> None:
+    """Where the provider can be asked, a lookup finds the order and moves the payment, with all that it shows."""
+    if failure is not None:
+        draft.set(state=State.FAILED, failure=failure)
+    elif decided.outcome == Status.SUCCEEDED and (decided.redirect_url is not None or not terms.lookups):
+        draft.set(state=State.AWAITING_CUSTOMER, redirect_url=decided.redirect_url)
+        if decided.redirect_url is None:
+            draft.details["note"] = PAGE_UNKNOWN
+
+
+def rule(draft: Draft, decided: Ruled, terms: Terms) -> None:
+    """Settle by a person's word. What the operation would have moved is moved only by proof; this frees the payment.
+
+    A create is the exception, since it moves no money: its order exists and waits for the customer, or it does not.
+    """
     operation = draft.operation
     if operation is None or operation.status is not Status.UNKNOWN:
         return
     failure = None
     if decided.outcome == Status.DECLINED:
-        failure = Failure(code=FailureCode.NOT_DONE, message=decided.reason)
-    if operation.kind is Kind.CREATE and failure is not None and draft.payment.state is State.CREATED:
-        draft.set(state=State.FAILED, failure=failure)
+        code = FailureCode.NOT_CREATED if operation.kind is Kind.CREATE else FailureCode.NOT_DONE
+        failure = Failure(code=code, message=decided.reason)
+    if operation.kind is Kind.CREATE and draft.payment.state is State.CREATED:
+        _rule_create(draft, decided, failure, terms)
     if decided.outcome == Status.SUCCEEDED:
         succeed(draft, operation, Observation(stage=Stage.UNKNOWN))
     draft.settle(Status(decided.outcome), failure=failure, note=f"{decided.actor}: {decided.reason}")

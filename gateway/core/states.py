@@ -162,7 +162,7 @@ def apply(
         case Resolved():
             _resolve(draft, fact, terms, at)
         case Ruled():
-            rule(draft, fact)
+            rule(draft, fact, terms)
         case _:
             assert_never(fact)
     return finish(payment, operation, draft, cause=cause, messages=terms.rules.messages, at=at)
@@ -290,6 +290,9 @@ def _resolve(draft: Draft, decided: Resolved, terms: Terms, at: datetime) -> Non
     draft.set(review=None)
     payment = draft.payment
     state = State(decided.state) if decided.state is not None else payment.state
+    if decided.redirect_url is not None:
+        draft.set(redirect_url=decided.redirect_url)
+        state = State.AWAITING_CUSTOMER if state is State.CREATED else state
     is_same = state is payment.state or (state is State.CAPTURED and payment.state in TAKEN)
     if not is_same:
         _set_by_hand(draft, state, decided.reason, terms, at)

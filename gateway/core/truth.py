@@ -18,6 +18,9 @@ TAKEN = frozenset({State.CAPTURED, State.PARTIALLY_REFUNDED, State.REFUNDED})
 DEAD = frozenset({State.FAILED, State.CANCELED})
 """States in which the customer cannot pay any more: the address of the page is kept, and shown no longer."""
 
+GIVEN_UP = DEAD | {State.EXPIRED}
+"""States that end a payment whose customer has paid nothing, as far as anybody knows."""
+
 MAY_BE_SET: Mapping[str, frozenset[State]] = {
     "failure": frozenset({State.FAILED}),
     "capture_by": frozenset({State.AUTHORIZED}),

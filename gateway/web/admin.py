@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 from aiohttp import web
 
+from gateway.core.commands import Url
 from gateway.core.errors import Unavailable, invalid
 from gateway.core.facts import Resolved, Ruled
 from gateway.core.payment import Status
@@ -46,14 +47,16 @@ class ResolveReview(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         ]
         | None
     ) = None
+    redirect_url: Url | None = None
 
 
 class ResolveOperation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How an operation without an outcome is settled, by whom and why."""
+    """How an operation without an outcome is settled, by whom and why; with the customer's page of a create."""
 
     outcome: Literal["succeeded", "declined", "written_off"]
     reason: Sentence
     actor: Actor = None
+    redirect_url: Url | None = None
 
 
 class ReviewList(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,7 +130,8 @@ async def reviews(request: web.Request) -> Reply:
 async def resolve_review(request: web.Request) -> Reply:
     """``POST /admin/v1/reviews/{payment_id}/resolve``."""
     body = await body_of(request, ResolveReview)
-    decided = Resolved(actor=actor_of(request, body.actor), reason=body.reason, state=body.state)
+    actor = actor_of(request, body.actor)
+    decided = Resolved(actor=actor, reason=body.reason, state=body.state, redirect_url=body.redirect_url)
     payment = await review.resolve(request.app[GATEWAY], request.match_info["payment_id"], decided)
     return Reply(view=payment_view(payment, None))
 
@@ -144,7 +148,8 @@ async def operations(request: web.Request) -> Reply:
 async def resolve_operation(request: web.Request) -> Reply:
     """``POST /admin/v1/operations/{id}/resolve``."""
     body = await body_of(request, ResolveOperation)
-    decided = Ruled(actor=actor_of(request, body.actor), reason=body.reason, outcome=body.outcome)
+    actor = actor_of(request, body.actor)
+    decided = Ruled(actor=actor, reason=body.reason, outcome=body.outcome, redirect_url=body.redirect_url)
     payment = await review.rule(request.app[GATEWAY], request.match_info["id"], decided)
     return Reply(view=payment_view(payment, None))
 

@@ -389,7 +389,7 @@ async def test_a_create_that_was_ruled_declined_has_failed(office: House) -> Non
     await office.faults("creditkey", operation="begin_standalone_checkout", silence="before_effect", times=1)
     payment = (await office.create(story.creditkey_body())).json
     told = await rule(office, payment["pending_operation"]["id"], outcome="declined")
-    assert (told.json["state"], told.json["failure"]["code"]) == ("failed", "not_done")
+    assert (told.json["state"], told.json["failure"]["code"]) == ("failed", "not_created")
     again = await office.create(story.creditkey_body(merchant_reference=payment["merchant_reference"]))
     assert again.status == 201
 
