@@ -69,11 +69,12 @@ async def test_head_options_and_allow_of_every_path(shared_house: House) -> None
         assert ("GET" in one.methods) == ("HEAD" in one.methods), url
         if "GET" in one.methods:
             async with (
-                shared_house.http.get(url, headers=sent) as whole,
+                shared_house.http.get(url, headers=sent, allow_redirects=False) as whole,
                 shared_house.http.head(url, headers=sent) as head,
             ):
                 assert (head.status, head.content_type) == (whole.status, whole.content_type), url
-                assert int(head.headers["Content-Length"]) == len(await whole.read()), url
+                length = str(len(await whole.read()))
+                assert head.headers.get("Content-Length", length if head.status == 302 else None) == length, url
                 assert await head.read() == b""
 
 
