@@ -114,19 +114,20 @@ def together(*refusals: TenantError) -> TenantError:
 
     An earlier problem of a part of a member, or of what holds it, makes a later one doubtful: that is left out.
     """
-    first, *others = refusals
-    if not others:
-        return first
-    problems: list[tuple[str, str]] = []
+    kept: list[TenantError] = []
     said: set[str] = set()
     around: set[str] = set()
-    codes: set[str] = set()
     for refusal in refusals:
         new = [one for one in refusal.errors if one.field not in around and said.isdisjoint(_steps(one.field))]
-        problems += [(one.field, one.message) for one in new]
-        codes.update(refusal.code for _ in new)
+        if new:
+            rest = invalid(*((one.field, one.message) for one in new), code=refusal.code)
+            kept.append(refusal if len(new) == len(refusal.errors) else rest)
         said.update(one.field for one in new)
         around.update(*(_steps(one.field) for one in new))
+    if len(kept) == 1:
+        return kept[0]
+    codes = {refusal.code for refusal in kept}
+    problems = ((one.field, one.message) for refusal in kept for one in refusal.errors)
     return invalid(*problems, code=codes.pop() if len(codes) == 1 else "validation_failed")
 
 

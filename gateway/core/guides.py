@@ -180,7 +180,7 @@ GUIDES: dict[str, Guide] = {
     "amount_too_large": Guide(
         "The amount is more than what is left to capture or to refund.",
         "Ask for at most what the detail says, or leave the amount out to take all of it.",
-        _of_field("$.amount", "at most 1042.33 USD can be refunded"),
+        _of_field("$.amount", "at most 1067.33 USD can be refunded"),
     ),
     "currency_not_supported": Guide(
         "The currency is unknown, or the account or deposit method does not take it.",
@@ -240,9 +240,9 @@ GUIDES: dict[str, Guide] = {
 
 def example(code: str, folder: str = "") -> dict[str, Any]:
     """A whole answer with this code, as the gateway gives it. ``folder`` is the path of its public address."""
-    problem = PROBLEMS[code]
+    problem, shown = PROBLEMS[code], GUIDES[code].shown
     members = {"type": f"{folder}/problems/{code}", "title": problem.title, "status": problem.status}
-    return {**members, "code": code, "request_id": REQUEST_ID, **GUIDES[code].shown}
+    return {**members, "detail": shown["detail"], "code": code, "request_id": REQUEST_ID, **shown}
 
 
 def table() -> Sequence[tuple[int, str, str, str]]:

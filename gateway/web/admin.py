@@ -22,6 +22,7 @@ from gateway.web.keys import GATEWAY
 from gateway.web.listing import listed_payment, section_of
 from gateway.web.methods import add_route
 from gateway.web.operators import Actor, OperatorsRoute, actor_of, asked, body_of, page, with_key
+from gateway.web.pages import way_to
 from gateway.web.route import Reply
 
 SECTION = ("limit", "cursor")
@@ -98,7 +99,7 @@ class OpenOperationList(msgspec.Struct, frozen=True, kw_only=True):
 
 async def root(request: web.Request) -> web.Response:
     """``GET /``: the way to the documentation, which the public listener has."""
-    return web.Response(status=302, headers={"Location": f"{request.app[GATEWAY].public_url}/docs"})
+    return way_to(f"{request.app[GATEWAY].public_url}/docs")
 
 
 async def livez(_: web.Request) -> web.Response:

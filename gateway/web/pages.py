@@ -6,6 +6,7 @@ All references of the page are relative, so that it works below a path too.
 from __future__ import annotations
 
 import functools
+import html
 from importlib.resources import files
 
 import msgspec
@@ -25,6 +26,12 @@ _ASSETS = {
 }
 """Where each file is, and its type."""
 
+_ROOT = """<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>Payment gateway</title></head>
+<body><p>This is a payment gateway. What it answers to: <a href="{docs}">/docs</a></p></body>
+</html>
+"""
 _POLICY = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -53,7 +60,12 @@ async def document(request: web.Request) -> web.Response:
 
 async def root(_: web.Request) -> web.Response:
     """``GET /``: the way to ``/docs``, relative because a proxy may have taken a path away."""
-    return web.Response(status=302, headers={"Location": "docs"})
+    return way_to("docs")
+
+
+def way_to(docs: str) -> web.Response:
+    """A page that leads to the documentation."""
+    return web.Response(text=_ROOT.format(docs=html.escape(docs)), content_type="text/html")
 
 
 async def docs(_: web.Request) -> web.Response:

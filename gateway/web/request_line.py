@@ -25,7 +25,7 @@ FREE = ("metadata", "fields")
 """Members whose own members are named by tenants."""
 
 _PARTS = re.compile(r"\[[^\]]*\]|[^.\[]+")
-_OURS = re.compile(r"\$|[a-z]+(_[a-z0-9]+){0,5}|\[\d+\]")
+_OURS = re.compile(r"\$|[a-z]+(_[a-z0-9]+){0,5}|\[\d+\]|Idempotency-Key")
 
 
 def note_problem(request: web.Request, problem: TenantError) -> None:

@@ -22,7 +22,7 @@ def test_a_guide_is_whole(code: str) -> None:
         assert text.endswith(".")
         assert text[0].isupper() or text[0] == "`"
     shown = example(code)
-    assert list(shown)[:6] == ["type", "title", "status", "code", "request_id", "detail"]
+    assert list(shown)[:6] == ["type", "title", "status", "detail", "code", "request_id"]
     assert bool(shown.get("errors")) == (shown["status"] == 422)
 
 

@@ -131,6 +131,13 @@ def test_empty_values_are_left_out() -> None:
     assert dict(filled(fields, command({"custom_1": "  "}))) == {"order_no": "pay_1", "name": "Dana"}
 
 
+@pytest.mark.parametrize("blank", ["", "  ", "\t", "\u00a0", "\u200b", " \ufeff\u3000"])
+def test_a_required_field_of_blanks_is_not_given(blank: str) -> None:
+    """Blanks of any kind are no value, whoever fills the field in."""
+    fields = compiled(custom_1=FieldChange(required=True))
+    assert refusals(fields, command({"custom_1": blank})) == [("$.fields.custom_1", "is required by this account")]
+
+
 def test_unknown_field_names() -> None:
     """Each name that the account does not ask for is refused, a declared one too."""
     assert refusals(compiled(custom_1=FieldChange()), command({"custom_2": "x", "name": "Eve", "amount": "1"})) == [

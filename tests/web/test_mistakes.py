@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 import pytest_asyncio
 
+from gateway.core.guides import example
 from tests.creditkey_story import authorized, awaiting, captured
 from tests.house import House, Reply, creditkey_body, key_of, new_key, order_of, psp_body
 
@@ -549,6 +550,38 @@ async def test_a_mistake_is_answered_usefully(shared_house: House, payments: dic
     said = " ".join([reply.json["detail"], *(error["message"] for error in errors)])
     assert [words for words in row.words if words not in said] == [], said
     assert re.findall(r"`|JsonNumber|NoneType|\bint\b|\bstr\b|\bdict\b", said) == []
+
+
+AS_EXPLAINED = {
+    "idempotency_key_required": "no idempotency key",
+    "invalid_idempotency_key": "a short one",
+    "unauthorized": "Basic",
+    "not_found": "a payment of nobody",
+    "method_not_allowed": "PUT",
+    "invalid_state": "cancel after capture",
+    "increase_over_limit": "update over the limit",
+    "unsupported_media_type": "a form",
+    "unsupported_by_provider": "cancel of a PSP payment",
+    "unknown_account": "no account",
+    "no_route": "neither",
+    "amount_too_large": "refund of more",
+    "currency_not_supported": "not the provider's",
+    "deposit_method_not_found": "no method",
+    "card_data_refused": "a card number",
+}
+"""Rows that are answered just as the example of their code says, ids aside."""
+
+
+@shared
+@pytest.mark.parametrize("code", AS_EXPLAINED)
+async def test_the_example_of_a_code_is_what_is_answered(
+    shared_house: House, payments: dict[str, str], code: str
+) -> None:
+    """Whoever reads the page of an error finds there what was answered."""
+    row = ROWS[AS_EXPLAINED[code]]
+    answer, shown = (await sent(shared_house, row, row.path.format(**payments))).json, example(code)
+    assert (answer["detail"], answer.get("errors")) == (shown["detail"], shown.get("errors"))
+    assert list(answer) == list(shown)
 
 
 @shared
