@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import urllib.request
@@ -16,10 +17,20 @@ import standardwebhooks
 import yaml
 
 from gateway.cli.hosting import bind
-from gateway.cli.listen import Endpoint, Received, Viewer, endpoints_of, print_lines
+from gateway.cli.listen import (
+    Endpoint,
+    Received,
+    beside_a_gateway,
+    endpoints_of,
+    print_lines,
+    receiving,
+    shown_where_nobody_listens,
+)
 from gateway.cli.loading import load
+from gateway.core.errors import NotSent
+from gateway.core.wire import HttpRequest, HttpResponse
 from tests.cli_kit import SHIPPED, run, running
-from tests.house import WEBHOOK_SECRET, basic_settings, key_of, psp_body
+from tests.house import WEBHOOK_SECRET, House, basic_settings, key_of, psp_body
 
 OTHER_SECRET = "whsec_b3RoZXItc2VjcmV0LW90aGVyLXNlY3JldC1vdGhlci0="
 PAYMENT = {
@@ -63,7 +74,7 @@ async def viewer() -> AsyncIterator[Open]:
         Endpoint("globex", f"{url}/globex", [OTHER_SECRET]),
     ]
     shown: list[Received] = []
-    async with Viewer(endpoints, {("127.0.0.1", port): bound}).running(shown.append):
+    async with receiving(endpoints, {("127.0.0.1", port): bound}, shown.append):
         yield Open(url, shown)
 
 
@@ -197,16 +208,47 @@ def test_serve_shows_a_payments_webhooks(tmp_path: Path) -> None:
     assert "a webhook was not sent" not in errors
 
 
-def test_serve_goes_on_where_another_program_listens(tmp_path: Path) -> None:
-    """A tenant's own server keeps its port: the gateway starts and says so."""
+async def test_a_tenants_own_server_comes_first(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a tenant's own server takes is not shown; while nobody listens it is, and counts as delivered."""
+    loaded = load(house.folder / "settings.yaml")
+    beside_a_gateway(loaded)(house.gateway)
+    first = (await house.create(psp_body())).json
+    await house.webhook(first["id"], "payment.created")
+    assert "payment.created" not in capsys.readouterr().out
+
+    async def nobody(*_: object, **__: object) -> HttpResponse:
+        raise NotSent("connect_failed", connection=True)
+
+    shown: asyncio.Queue[Received] = asyncio.Queue()
+    house.gateway.deliver = shown_where_nobody_listens(nobody, endpoints_of(loaded, "acme"), shown.put_nowait)
+    second = (await house.create(psp_body())).json
+    async with asyncio.timeout(10):
+        received = await shown.get()
+        while received.body["data"]["payment"]["id"] != second["id"]:
+            received = await shown.get()
+    assert (received.tenant, received.why, received.answer) == ("acme", None, 204)
+    other = HttpRequest(method="POST", url="http://127.0.0.1:9/elsewhere")
+    with pytest.raises(NotSent):
+        await house.gateway.deliver(other, total=1, connect=1, owner="acme")
+
+
+def test_listen_on_a_taken_port_fails(tmp_path: Path) -> None:
+    """Where a tenant's own server listens already there is nothing to show."""
     path, url = write(tmp_path)
-    with bind(int(url.rpartition(":")[2])), running("serve", "--listen", "--config", path, lines=3) as process:
-        assert process.lines[1] == f"webhooks acme {url}/acme (another program listens there)"
-        process.popen.send_signal(signal.SIGTERM)
-        assert process.ended()[0] == 0
     with bind(int(url.rpartition(":")[2])):
         taken = run("listen", "--config", path)
     assert (taken.exit_code, "Address already in use" in taken.stderr) == (1, True)
+
+
+def test_serve_leaves_the_port_free(tmp_path: Path) -> None:
+    """A tenant's own server can start beside ``make serve`` at any time."""
+    path, url = write(tmp_path)
+    with running("serve", "--listen", "--config", path, lines=3) as process:
+        assert process.lines[1:] == [f"webhooks acme {url}/acme", f"webhooks globex {url}/globex"]
+        with bind(int(url.rpartition(":")[2])):
+            pass
+        process.popen.send_signal(signal.SIGTERM)
+        assert process.ended()[0] == 0
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import ipaddress
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -22,11 +21,14 @@ from gateway.cli.hosting import bind, hosted
 from gateway.cli.loading import Loaded, config_option, json_option, load, tenants_of
 from gateway.cli.output import harmless
 from gateway.cli.received import NotVerified, verified
+from gateway.core.errors import NotSent
+from gateway.core.wire import HttpRequest, HttpResponse
+from gateway.flows.context import Gateway, Send
 
 DEVELOPMENT_ONLY = "this shows what tenants are told: it needs server.development: true, or --outside-development"
 
-ANSWERED, REFUSED = 204, 400
-"""What a verified webhook is answered by default, and what another one always is."""
+ANSWERED, REFUSED, NOT_FOUND = 204, 400, 404
+"""What a verified webhook is answered by default, one that cannot be verified, and what comes elsewhere."""
 
 Address = tuple[str, int]
 
@@ -85,7 +87,7 @@ def listen(tenant: str | None, answer: int, full: bool, outside_development: boo
     endpoints = endpoints_of(loaded, tenant)
     sockets = {address: bind(address[1], address[0]) for address in {one.address for one in endpoints}}
     show = _print_json if as_json else _print_full if full else print_lines
-    asyncio.run(_listen(Viewer(endpoints, sockets), show, answer))
+    asyncio.run(_listen(endpoints, sockets, show, answer))
 
 
 def endpoints_of(loaded: Loaded, tenant: str | None) -> list[Endpoint]:
@@ -112,44 +114,55 @@ def print_lines(received: Received) -> None:
     click.echo(f"         {harmless(_said(received.body))}")
 
 
-class Viewer(NamedTuple):
-    """Endpoints that are shown, and the sockets they come in on.
+def beside_a_gateway(loaded: Loaded) -> Callable[[Gateway], None]:
+    """Make a viewer for ``serve``: it shows what a gateway delivers to this machine while nobody listens there.
 
-    An address without a socket belongs to another program.
+    It takes no port: a tenant's own server gets its webhooks as soon as it listens. Raises click's usage error.
     """
-
-    endpoints: Sequence[Endpoint]
-    sockets: Mapping[Address, socket.socket]
-
-    def announce(self) -> None:
-        """Print one line per tenant."""
-        for one in self.endpoints:
-            taken = "" if one.address in self.sockets else " (another program listens there)"
-            click.echo(f"webhooks {one.tenant} {one.url}{taken}")
-
-    @contextlib.asynccontextmanager
-    async def running(self, show: Show = print_lines, answer: int = ANSWERED) -> AsyncIterator[None]:
-        """Receive webhooks for the time of the block."""
-        async with contextlib.AsyncExitStack() as stack:
-            for address, bound in self.sockets.items():
-                here = [one for one in self.endpoints if one.address == address]
-                await stack.enter_async_context(hosted(_app(here, show, answer), bound))
-            yield
-
-
-def beside_a_gateway(loaded: Loaded) -> Viewer:
-    """A viewer for ``serve``: of all tenants, on the addresses that are free. Raises click's usage error."""
     if not loaded.settings.server.development:
         raise click.UsageError("--listen needs server.development: true")
     endpoints = endpoints_of(loaded, None)
-    sockets = {}
-    for host, port in {one.address for one in endpoints}:
+
+    def begin(gw: Gateway) -> None:
+        gw.deliver = shown_where_nobody_listens(gw.deliver, endpoints, print_lines)
+        announce(endpoints)
+
+    return begin
+
+
+def shown_where_nobody_listens(deliver: Send, endpoints: Sequence[Endpoint], show: Show) -> Send:
+    """The same way out, except that a webhook to one of ``endpoints`` that finds nobody is received here."""
+    urls = {one.url for one in endpoints}
+
+    async def send(request: HttpRequest, *, total: float, connect: float, owner: str) -> HttpResponse:
         try:
-            sockets[host, port] = bind(port, host)
-        except OSError as problem:
-            if problem.errno != errno.EADDRINUSE:
+            return await deliver(request, total=total, connect=connect, owner=owner)
+        except NotSent:
+            if request.url not in urls:
                 raise
-    return Viewer(endpoints, sockets)
+        received = judged(endpoints, request, ANSWERED)
+        show(received)
+        return HttpResponse(status=received.answer)
+
+    return send
+
+
+def announce(endpoints: Sequence[Endpoint]) -> None:
+    """Print one line per tenant: where its webhooks go."""
+    for one in endpoints:
+        click.echo(f"webhooks {one.tenant} {one.url}")
+
+
+@contextlib.asynccontextmanager
+async def receiving(
+    endpoints: Sequence[Endpoint], sockets: Mapping[Address, socket.socket], show: Show, answer: int = ANSWERED
+) -> AsyncIterator[None]:
+    """Receive webhooks on these sockets for the time of the block."""
+    async with contextlib.AsyncExitStack() as stack:
+        for address, bound in sockets.items():
+            here = [one for one in endpoints if one.address == address]
+            await stack.enter_async_context(hosted(_app(here, show, answer), bound))
+        yield
 
 
 def _print_full(received: Received) -> None:
@@ -182,9 +195,31 @@ def _is_here(url: str) -> bool:
     return parts.scheme == "http" and is_loopback
 
 
+def judged(endpoints: Sequence[Endpoint], request: HttpRequest, answer: int) -> Received:
+    """Verify one request with the secrets of the tenants whose address it came to."""
+    at = datetime.now().astimezone().strftime("%H:%M:%S")
+    path = urlsplit(request.url).path
+    here = [one for one in endpoints if urlsplit(one.url).path in (path, path.rstrip("/"))]
+    if not here or request.method != "POST":
+        known = ", ".join(one.url for one in endpoints)
+        why = f"{request.method} {path} is not where a tenant's webhooks go: POST to {known}"
+        return Received(at=at, tenant=None, why=why, answer=NOT_FOUND)
+    why = ""
+    for one in here:
+        try:
+            said = verified(one.secrets, dict(request.headers), request.body)
+        except NotVerified as problem:
+            why = str(problem)
+        else:
+            return Received(at=at, tenant=one.tenant, why=None, answer=answer, body=said)
+    return Received(at=at, tenant=here[0].tenant, why=why, answer=REFUSED)
+
+
 def _app(endpoints: Sequence[Endpoint], show: Show, answer: int) -> web.Application:
     async def receive(request: web.Request) -> web.Response:
-        received = _judged(endpoints, request, await request.read(), answer)
+        headers, body = tuple(request.headers.items()), await request.read()
+        came = HttpRequest(method=request.method, url=str(request.url), headers=headers, body=body)
+        received = judged(endpoints, came, answer)
         show(received)
         return web.Response(status=received.answer, text=received.why)
 
@@ -193,27 +228,10 @@ def _app(endpoints: Sequence[Endpoint], show: Show, answer: int) -> web.Applicat
     return app
 
 
-def _judged(endpoints: Sequence[Endpoint], request: web.Request, body: bytes, answer: int) -> Received:
-    """Verify one request with the secrets of the tenants whose address it came to."""
-    at = datetime.now().astimezone().strftime("%H:%M:%S")
-    here = [one for one in endpoints if urlsplit(one.url).path in (request.path, request.path.rstrip("/"))]
-    if not here or request.method != "POST":
-        known = ", ".join(one.url for one in endpoints)
-        why = f"{request.method} {request.path} is not where a tenant's webhooks go: POST to {known}"
-        return Received(at=at, tenant=None, why=why, answer=404)
-    why = ""
-    for one in here:
-        try:
-            said = verified(one.secrets, request.headers, body)
-        except NotVerified as problem:
-            why = str(problem)
-        else:
-            return Received(at=at, tenant=one.tenant, why=None, answer=answer, body=said)
-    return Received(at=at, tenant=here[0].tenant, why=why, answer=REFUSED)
-
-
-async def _listen(viewer: Viewer, show: Show, answer: int) -> None:
+async def _listen(
+    endpoints: Sequence[Endpoint], sockets: Mapping[Address, socket.socket], show: Show, answer: int
+) -> None:
     with stop_signal() as stop:
-        async with viewer.running(show, answer):
-            viewer.announce()
+        async with receiving(endpoints, sockets, show, answer):
+            announce(endpoints)
             await stop.wait()

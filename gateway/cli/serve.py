@@ -6,10 +6,9 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -18,10 +17,8 @@ from gateway.cli.hosting import Ports, announce, bind_simulators, read_ports, si
 from gateway.cli.loading import Loaded, config_option, load
 from gateway.drivers.descriptors import raised_limit
 from gateway.drivers.telemetry import setup_logging
+from gateway.flows.context import Gateway
 from gateway.web.server import GRACE, running
-
-if TYPE_CHECKING:
-    from gateway.cli.listen import Viewer
 
 DEVELOPMENT = "DEVELOPMENT MODE: secrets may be literal, http and private targets are allowed, never serve money so"
 NO_RELOAD = (
@@ -52,16 +49,16 @@ def serve(config: Path, with_simulators: bool, ports: Ports, listens: bool) -> N
     raised_limit()
     loaded = load(config)
     sockets = bind_simulators(loaded, (), ports) if with_simulators else {}
-    asyncio.run(_serve(loaded, sockets, _viewer(loaded) if listens else None))
+    asyncio.run(_serve(loaded, sockets, _viewer(loaded) if listens else lambda _: None))
 
 
-def _viewer(loaded: Loaded) -> Viewer:
+def _viewer(loaded: Loaded) -> Callable[[Gateway], None]:
     from gateway.cli.listen import beside_a_gateway  # here: a gateway in production needs nothing of it
 
     return beside_a_gateway(loaded)
 
 
-async def _serve(loaded: Loaded, sockets: Mapping[str, socket.socket], viewer: Viewer | None) -> None:
+async def _serve(loaded: Loaded, sockets: Mapping[str, socket.socket], view: Callable[[Gateway], None]) -> None:
     if loaded.settings.server.development:
         _log.warning(DEVELOPMENT)
     version = {"version": metadata.version("tenant-payment-gateway")}
@@ -78,9 +75,7 @@ async def _serve(loaded: Loaded, sockets: Mapping[str, socket.socket], viewer: V
             settle_memory()
             click.echo(f"ready {server.url} admin {server.admin_url}")
             announce(sockets)
-            if viewer is not None:
-                await beside.enter_async_context(viewer.running())
-                viewer.announce()
+            view(server.gateway)
             await stop.wait()
             _log.info("stopping")
         _log.info("stopped", extra=version)
