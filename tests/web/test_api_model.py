@@ -81,6 +81,8 @@ class Conversation(RuleBasedStateMachine):
         self.keys: list[str] = []
         """Keys of requests that were refused: they are as good as new."""
         self.keys_made = 0
+        self.created: dict[str, Any] = {}
+        """First answers by payment: a page may be used again when its payment shows it no longer."""
         self.touched: Paid | None = None
 
     def teardown(self) -> None:
@@ -122,6 +124,7 @@ class Conversation(RuleBasedStateMachine):
         assert paid is not None
         if expected.is_taken:
             paid.id = reply.json["id"]
+            self.created[paid.id] = reply.json
             self.check_view(paid, reply.json)
         else:
             assert reply.json["payment_id"] == paid.id
@@ -226,8 +229,7 @@ class Conversation(RuleBasedStateMachine):
     def customer_pays(self, which: int, button: str) -> None:
         """Pay, fail or wait at the PSP's page, as often as one likes; each time there is a callback."""
         paid = self.one(which, self.of("psp_open_api"))
-        url = self.do(self.house.payment(paid.id))
-        told = self.do(self.house.press(url, button)).json
+        told = self.do(self.house.press(self.created[paid.id], button)).json
         assert told["status"] == self.model.pressed(paid, button), told
 
     # what must always hold
