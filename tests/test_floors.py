@@ -39,7 +39,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
         "core.returned core.truth core.details core.fitting core.verdicts core.documents core.validation",
         "core.view_types",
         "core.draft core.views",
-        "core.settling core.succession core.restored core.shape",
+        "core.settling core.entering core.succession core.restored core.shape",
         "core.states",
         "core.judgement core.agenda core.refused",
     ),

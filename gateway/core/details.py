@@ -6,35 +6,39 @@ decided) is noted by that rule.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
 
 from gateway.core.commands import Kind
 from gateway.core.facts import Cause, Observation
 from gateway.core.ids import refund_id
 from gateway.core.money import Money
-from gateway.core.payment import Operation, Payment, State, Status
+from gateway.core.payment import Failure, Operation, Payment, State, Status
 
 _MADE_BY = {State.CAPTURED: Kind.CAPTURE, State.CANCELED: Kind.CANCEL}
 """State -> the command that leads to it from here; a lookup that shows it without one shows somebody else's work."""
 
-Pairs = Iterator[tuple[str, str]]
+Details = dict[str, str]
 
 
 def of_change(
     before: Payment, after: Payment, operation: Operation | None, seen: Observation | None, cause: Cause
-) -> dict[str, str]:
+) -> Details:
     """The details of one version. ``operation``: the one whose outcome this is, if any; ``seen``: what was proved."""
-    found = {**dict(_amounts(before, after)), **dict(_outcome(operation))}
+    found: Details = {}
+    _add_amounts(found, before, after)
+    if operation is not None and not operation.is_open and operation.kind is not Kind.CREATE:
+        _add_outcome(found, operation)
     if found:
         found["currency"] = after.money.currency
     if after.failure is not None and after.failure != before.failure:
-        found |= _failure(after.failure.code, after.failure.provider_code)
+        _add_failure(found, after.failure)
     if seen is not None:
-        found |= dict(_shown(before, after, operation, seen, cause))
+        _add_shown(found, before, after, seen)
     is_moved = found or after.state is not before.state or after.provider_reference != before.provider_reference
     if is_moved and after.provider_reference is not None:
         found["provider_reference"] = after.provider_reference
+    if cause is Cause.LOOKUP and after.state is not before.state and after.state in _MADE_BY:
+        _add_maker(found, after.state, operation)
     return found
 
 
@@ -44,56 +48,53 @@ def of_create(payment: Payment, operation: Operation) -> dict[str, str]:
     return {"operation_id": operation.id, "amount": money.text(), "currency": money.currency}
 
 
-def _amounts(before: Payment, after: Payment) -> Pairs:
+def _add_amounts(found: Details, before: Payment, after: Payment) -> None:
     money = after.money
     if after.captured != before.captured:
-        yield "amount_captured", _text(money, after.captured)
+        found["amount_captured"] = _text(money, after.captured)
     if after.refunded != before.refunded:
-        yield "amount", _text(money, after.refunded - before.refunded)
-        yield "amount_refunded", _text(money, after.refunded)
-    elif money != before.money:
-        yield "amount", money.text()
-        yield "amount_before", before.money.text()
+        found["amount"] = _text(money, after.refunded - before.refunded)
+        found["amount_refunded"] = _text(money, after.refunded)
+    elif money is not before.money and money != before.money:
+        found["amount"], found["amount_before"] = money.text(), before.money.text()
 
 
-def _outcome(operation: Operation | None) -> Pairs:
+def _add_outcome(found: Details, operation: Operation) -> None:
     """Which refund this is, or what it was that did not succeed; of anything else the payment's own amounts tell."""
-    if operation is None or operation.is_open or operation.kind is Kind.CREATE:
-        return
     if operation.kind is Kind.REFUND:
-        yield "refund_id", refund_id(operation.id)
+        found["refund_id"] = refund_id(operation.id)
     if operation.kind is Kind.REFUND or operation.status is not Status.SUCCEEDED:
-        yield "kind", operation.kind
-        yield "amount", f"{operation.amount:f}"
+        found["kind"], found["amount"] = operation.kind, f"{operation.amount:f}"
     if operation.failure is not None:
-        yield from _failure(operation.failure.code, operation.failure.provider_code).items()
+        _add_failure(found, operation.failure)
 
 
-def _failure(code: str, provider_code: str | None) -> dict[str, str]:
-    said = {"provider_code": provider_code} if provider_code else {}
-    return {"failure": code, **said}
+def _add_failure(found: Details, failure: Failure) -> None:
+    found["failure"] = failure.code
+    if failure.provider_code:
+        found["provider_code"] = failure.provider_code
 
 
-def _shown(before: Payment, after: Payment, operation: Operation | None, seen: Observation, cause: Cause) -> Pairs:
+def _add_shown(found: Details, before: Payment, after: Payment, seen: Observation) -> None:
+    """The provider's word, and what it named where a person must look because of it."""
     if seen.raw_status is not None:
-        yield "provider_status", seen.raw_status
-    if after.review is not None and before.review is None:
-        yield from _misfit(after, seen)
-    makes = _MADE_BY.get(after.state)
-    is_ours = operation is not None and operation.kind is makes
-    if cause is Cause.LOOKUP and after.state is not before.state and makes is not None and not is_ours:
-        yield "made_elsewhere", "true"
-        yield "note", f"{after.state} at the provider; no {makes} was sent from here"
+        found["provider_status"] = seen.raw_status
+    if after.review is None or before.review is not None:
+        return
+    if seen.amount is not None and seen.amount != after.money.amount:
+        found["provider_amount"] = f"{seen.amount:f}"
+    if seen.currency is not None and seen.currency != after.money.currency:
+        found["provider_currency"] = seen.currency
+    if seen.provider_reference is not None and seen.provider_reference != after.provider_reference:
+        found["provider_named"] = seen.provider_reference
 
 
-def _misfit(payment: Payment, seen: Observation) -> Pairs:
-    """What the provider named, where a person must look because of it."""
-    if seen.amount is not None and seen.amount != payment.money.amount:
-        yield "provider_amount", f"{seen.amount:f}"
-    if seen.currency is not None and seen.currency != payment.money.currency:
-        yield "provider_currency", seen.currency
-    if seen.provider_reference not in (None, payment.provider_reference):
-        yield "provider_named", seen.provider_reference or ""
+def _add_maker(found: Details, state: State, operation: Operation | None) -> None:
+    """Nobody here asked for what a lookup shows, as when a provider gives a payment up."""
+    made_by = _MADE_BY[state]
+    if operation is None or operation.kind is not made_by:
+        found["made_elsewhere"] = "true"
+        found["note"] = f"{state} at the provider; no {made_by} from here was under way"
 
 
 def _text(money: Money, amount: Decimal) -> str:

@@ -17,7 +17,7 @@ from gateway.core.details import of_change
 from gateway.core.errors import Reason
 from gateway.core.facts import Cause, Observation
 from gateway.core.payment import Alert, AlertCode, Operation, Payment, PaymentEvent, Review, ReviewReason, Status
-from gateway.core.truth import true_in_its_state
+from gateway.core.truth import made_true
 
 _VERSIONED = (
     "state",
@@ -108,8 +108,8 @@ def finish(
     if not (changed or alerts or draft.type):
         payment = _without_alerts(draft.payment) if _ended_quietly(operation, draft.operation) else draft.payment
         return Change(payment=payment, operation=draft.operation, refusal=draft.refusal)
-    after = true_in_its_state(before, draft.payment, at)
-    after = replace(after, version=before.version + 1, updated_at=at, alerts=alerts)
+    versioned = {"version": before.version + 1, "updated_at": at, "alerts": alerts}
+    after = replace(draft.payment, **versioned, **made_true(before, draft.payment, at))
     event = PaymentEvent(
         type=_type_of(before, after, draft.type),
         version=after.version,

@@ -15,12 +15,12 @@ Nothing here reads a clock, a store or the network.
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
 from typing import assert_never
 
 import msgspec
 
 from gateway.core.draft import Change, Draft, finish
+from gateway.core.entering import enter, resolve
 from gateway.core.errors import Reason
 from gateway.core.facts import (
     Absent,
@@ -37,7 +37,7 @@ from gateway.core.facts import (
     Stage,
     Unknown,
 )
-from gateway.core.fitting import captured_by, in_digits, is_all_returned, misfit_of, names_another, rest_cut_off
+from gateway.core.fitting import in_digits, is_all_returned, misfit_of, names_another, rest_cut_off
 from gateway.core.payment import Failure, FailureCode, Operation, Payment, ReviewReason, State, Status
 from gateway.core.rules import Terms
 from gateway.core.settling import (
@@ -50,7 +50,7 @@ from gateway.core.settling import (
     settle,
     settle_as_known,
 )
-from gateway.core.truth import EXPIRES, TAKEN
+from gateway.core.truth import EXPIRES
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,7 +160,7 @@ def apply(
         case DeadlineNear():
             _warn(draft)
         case Resolved():
-            _resolve(draft, fact, terms, at)
+            resolve(draft, fact, terms, at)
         case Ruled():
             rule(draft, fact, terms)
         case _:
@@ -224,7 +224,8 @@ def _fill(draft: Draft, began: State, seen: Observation, terms: Terms) -> None:
     revived = began is State.EXPIRED and payment.state is not State.EXPIRED
     if seen.redirect_url and payment.redirect_url is None:
         draft.set(redirect_url=seen.redirect_url)
-    if seen.customer_notified and not payment.customer_notified:
+    awaits_reply = draft.operation is not None and draft.operation.status is Status.SENDING
+    if seen.customer_notified and not payment.customer_notified and not awaits_reply:  # the reply says it, too
         draft.set(customer_notified=True)
         if seen.stage in _CUSTOMER_STILL_ACTS:
             draft.alerts.append("customer_will_be_notified")
@@ -247,7 +248,7 @@ def _move(draft: Draft, seen: Observation, cause: Cause, terms: Terms, at: datet
     if step.review is not None:
         draft.flag(step.review, at)
     if step.to is not None:
-        _enter(draft, step.to, seen, terms, at)
+        enter(draft, step.to, seen, terms, at)
         if step.late:
             draft.details["late"] = "true"
     follow_total(draft, seen)
@@ -256,62 +257,8 @@ def _move(draft: Draft, seen: Observation, cause: Cause, terms: Terms, at: datet
         draft.refusal = Reason.REPEATED_FINAL
 
 
-def _enter(draft: Draft, state: State, seen: Observation, terms: Terms, at: datetime) -> None:
-    payment = draft.payment
-    draft.set(state=state)
-    match state:
-        case State.AUTHORIZED:
-            deadline = terms.rules.capture_deadline
-            draft.set(
-                accepted_amount=payment.money.amount,
-                capture_by=at + deadline if deadline is not None else None,
-                expires_at=None,
-            )
-        case State.CAPTURED:
-            taken = captured_by(payment, draft.operation, seen, terms)
-            draft.set(captured=taken, capture_by=None, expires_at=None)
-        case State.FAILED:
-            draft.set(failure=Failure(code=FailureCode.DECLINED, message="failed", provider_code=seen.raw_status))
-        case State.CANCELED:
-            draft.set(capture_by=None)
-            draft.alerts.append("customer_notified_of_cancel")
-        case _:
-            pass
-
-
 def _warn(draft: Draft) -> None:
     if draft.payment.state is State.AUTHORIZED:
         draft.set(deadline_warnings=draft.payment.deadline_warnings + 1)
         draft.alerts.append("capture_deadline_near")
         draft.type = "payment.capture_deadline_near"
-
-
-def _resolve(draft: Draft, decided: Resolved, terms: Terms, at: datetime) -> None:
-    draft.set(review=None)
-    payment = draft.payment
-    state = State(decided.state) if decided.state is not None else payment.state
-    if decided.redirect_url is not None:
-        draft.set(redirect_url=decided.redirect_url)
-        state = State.AWAITING_CUSTOMER if state is State.CREATED else state
-    is_same = state is payment.state or (state is State.CAPTURED and payment.state in TAKEN)
-    if not is_same:
-        _set_by_hand(draft, state, decided.reason, terms, at)
-    draft.details |= {"actor": decided.actor, "reason": decided.reason}
-    draft.type = "payment.updated"
-
-
-def _set_by_hand(draft: Draft, state: State, why: str, terms: Terms, at: datetime) -> None:
-    """Enter a state by a person's word, with what belongs to it; outside of the captured states nothing is captured."""
-    payment = draft.payment
-    draft.set(state=state, captured=Decimal(0))
-    match state:
-        case State.AUTHORIZED | State.CAPTURED:
-            _enter(draft, state, Observation(stage=Stage.UNKNOWN), terms, at)
-        case State.FAILED:
-            draft.set(failure=Failure(code=FailureCode.NOT_DONE, message=why))
-        case State.EXPIRED:
-            draft.set(expired_at=at)
-        case _ if state in EXPIRES and payment.expires_at is None and terms.expiry is not None:
-            draft.set(expires_at=at + terms.expiry)
-        case _:
-            pass

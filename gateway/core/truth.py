@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from operator import attrgetter
 
 from msgspec.structs import replace
 
@@ -32,23 +33,28 @@ MAY_BE_SET: Mapping[str, frozenset[State]] = {
 }
 """Member -> the states in which it may have a value; in every other state it is None. Members not listed may always."""
 
+_REACHED = {State.AUTHORIZED: "authorized_at", State.CANCELED: "canceled_at"}
 
-def true_in_its_state(before: Payment, after: Payment, at: datetime) -> Payment:
-    """The payment of a new version: without members that its state makes untrue, and with the dates of what it reached.
+
+_UNTRUE = {state: tuple(name for name, states in MAY_BE_SET.items() if state not in states) for state in State}
+_VALUES = {state: attrgetter(*names) for state, names in _UNTRUE.items()}
+"""State -> the members that are None there, and what reads them in one go: every version is held to it."""
+
+
+def made_true(before: Payment, after: Payment, at: datetime) -> dict[str, datetime | None]:
+    """What a new version changes besides: members that its state makes untrue, and the date of what it reached.
 
     ``at`` is the moment of the version, by the gateway's clock. A date that is known already stays.
     """
     state = after.state
-    untrue: dict[str, datetime | None] = {
-        name: None for name, states in MAY_BE_SET.items() if state not in states and getattr(after, name) is not None
-    }
-    if state is State.AUTHORIZED and before.state is not state:
-        untrue["authorized_at"] = at
-    elif state is State.CANCELED and before.state is not state:
-        untrue["canceled_at"] = at
-    elif after.captured and not before.captured:
-        untrue["captured_at"] = at
-    return replace(after, **untrue) if untrue else after
+    changed: dict[str, datetime | None] = {}
+    if any(value is not None for value in _VALUES[state](after)):
+        changed = dict.fromkeys(_UNTRUE[state])
+    if after.captured and not before.captured:
+        changed["captured_at"] = at
+    elif state is not before.state and state in _REACHED:
+        changed[_REACHED[state]] = at
+    return changed
 
 
 def redated(payment: Payment, was: datetime, now: datetime) -> Payment:

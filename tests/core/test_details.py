@@ -49,7 +49,7 @@ ROWS = {
         None,
         SHIPPED,
         Cause.LOOKUP,
-        {**CAPTURED, **ELSEWHERE, "note": "captured at the provider; no capture was sent from here"},
+        {**CAPTURED, **ELSEWHERE, "note": "captured at the provider; no capture from here was under way"},
     ),
     "canceled by a lookup of a lost cancel": Row(State.AUTHORIZED, Kind.CANCEL, GONE, Cause.LOOKUP, CANCELED),
     "given up by the provider": Row(
@@ -57,7 +57,7 @@ ROWS = {
         None,
         GONE,
         Cause.LOOKUP,
-        {**CANCELED, **ELSEWHERE, "note": "canceled at the provider; no cancel was sent from here"},
+        {**CANCELED, **ELSEWHERE, "note": "canceled at the provider; no cancel from here was under way"},
     ),
     "a refund": Row(
         State.PARTIALLY_REFUNDED,

@@ -307,7 +307,7 @@ FAULTS = (
         "model",
         "gateway/flows/once.py",
         """    if row.fingerprint != claim.fingerprint:
-        raise TenantError("idempotency_key_reused", "this Idempotency-Key was used for another request")
+        raise TenantError("idempotency_key_reused", REUSED)
     if row.answer is None:
 """,
         """    if row.answer is None:
