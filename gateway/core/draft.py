@@ -37,6 +37,10 @@ MOST_UNKNOWN_STATUSES = 10
 """Unknown status words of one payment that are noted: a provider may invent a new one with every look."""
 
 
+MOST_SECOND_PAYMENTS = 10
+"""Transactions of one payment that are remembered as second ones; each further one is told whenever it comes."""
+
+
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """What a fact did: payment and operation as they are now, the event if a version was made, a callback's refusal."""
 
@@ -77,6 +81,15 @@ class Draft(msgspec.Struct, kw_only=True):
         if word is not None and word not in known and len(known) < MOST_UNKNOWN_STATUSES:
             self.set(unknown_statuses=(*known, word))
             self.details["unknown_status"] = word
+            self.type = self.type or "payment.updated"
+
+    def note_second_payment(self, transaction: str, at: datetime) -> None:
+        """Raise the review flag for a transaction that pays once more: once per transaction, for the first few."""
+        known = self.payment.paid_again_by
+        if transaction not in known:
+            self.flag(ReviewReason.CONTRADICTION, at)
+            self.details["paid_again_by"] = transaction
+            self.set(paid_again_by=(*known, transaction)[:MOST_SECOND_PAYMENTS])
             self.type = self.type or "payment.updated"
 
     def flag(self, reason: ReviewReason, at: datetime) -> None:

@@ -12,6 +12,7 @@ from gateway.core.facts import Observation, Stage
 from gateway.core.money import quantized, rounded_down
 from gateway.core.payment import Operation, Payment, ReviewReason
 from gateway.core.rules import Actual, AmountRule, Rules, Terms, fits
+from gateway.core.truth import TAKEN
 
 
 def in_digits(seen: Observation, digits: int, rule: AmountRule) -> Observation:
@@ -60,6 +61,13 @@ def names_another(payment: Payment, seen: Observation) -> bool:
     """Whether it names a payment id or a merchant reference of ours that is not this payment's."""
     is_same_id = seen.payment_id in (None, payment.id)
     return not (is_same_id and seen.merchant_reference in (None, payment.merchant_reference))
+
+
+def paid_again_by(payment: Payment, seen: Observation) -> str | None:
+    """The transaction of a success that is not the one by which the payment was captured: money may have come twice."""
+    known, named = payment.provider_reference, seen.provider_reference
+    is_second = payment.state in TAKEN and seen.stage is Stage.CAPTURED
+    return named if is_second and known is not None and named != known else None
 
 
 def _totals_fit(payment: Payment, operation: Operation | None, seen: Observation, terms: Terms) -> bool:

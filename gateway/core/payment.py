@@ -161,7 +161,8 @@ class PaymentSummary(msgspec.Struct, frozen=True, kw_only=True):
     authorized. ``revision`` counts every write of the row, versioned or not: whoever read an older one is refused.
     ``authorized_at``, ``captured_at`` and ``canceled_at`` are the moments of the versions that reached it, by the
     gateway's clock; a payment that was stored before they existed has none. ``unknown_statuses`` are words of the
-    provider that nobody here knows, each of which was told once.
+    provider that nobody here knows, each of which was told once; ``paid_again_by`` are transactions that were proved to
+    succeed after another one had captured it, each told once.
     """
 
     id: str
@@ -192,6 +193,7 @@ class PaymentSummary(msgspec.Struct, frozen=True, kw_only=True):
     captured_at: datetime | None = None
     canceled_at: datetime | None = None
     unknown_statuses: tuple[str, ...] = ()
+    paid_again_by: tuple[str, ...] = ()
     deadline_warnings: int = 0
     version: int = 1
     revision: int = 0

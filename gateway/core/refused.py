@@ -13,6 +13,7 @@ import msgspec
 
 from gateway.core.errors import Reason
 from gateway.core.facts import Event, Stage
+from gateway.core.fitting import paid_again_by
 from gateway.core.money import Money
 from gateway.core.payment import Payment
 from gateway.core.rules import Terms
@@ -99,6 +100,12 @@ def _guess_of_time(ahead: timedelta) -> str | None:
 
 def _final(case: Case) -> str:
     state, stage = case.payment.state, case.event.observation.stage
+    second = paid_again_by(case.payment, case.event.observation)
+    if second is not None:
+        return (
+            f"the payment is {state} by {_named(case.payment.provider_reference)}; this success names {_named(second)}:"
+            " the customer may have paid twice. This money is not booked: look, and refund it at the provider"
+        )
     return (
         f"the payment is {state} already; {_MEETS.get(stage, 'this callback')} was not applied before and is too late"
     )

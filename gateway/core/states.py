@@ -4,6 +4,8 @@ A provider reports facts; this module decides what they move. Rules in prose:
 
 - Observations are monotone: an earlier stage or a smaller total than known moves nothing and contradicts nothing.
 - ``failed`` and the states after money moved never turn back; what contradicts them raises the review flag.
+- A success under another transaction than the one that captured is no repetition: the customer may have paid twice. It
+  is refused, nothing is booked, and the review flag is raised once for each such transaction.
 - ``expired`` is soft: proof within grace still moves it, proof of money after grace raises the review flag.
 - At providers that wait for a completion, ``authorized`` is believed only after a completion succeeded.
 - An operation is settled by its own reply, or by what a lookup or a proved callback shows; never by the clock.
@@ -37,7 +39,7 @@ from gateway.core.facts import (
     Stage,
     Unknown,
 )
-from gateway.core.fitting import in_digits, is_all_returned, misfit_of, names_another, rest_cut_off
+from gateway.core.fitting import in_digits, is_all_returned, misfit_of, names_another, paid_again_by, rest_cut_off
 from gateway.core.payment import Failure, FailureCode, Operation, Payment, ReviewReason, State, Status
 from gateway.core.rules import Terms
 from gateway.core.settling import (
@@ -247,6 +249,9 @@ def _move(draft: Draft, seen: Observation, cause: Cause, terms: Terms, at: datet
     before = draft.payment
     if step.review is not None:
         draft.flag(step.review, at)
+    second = paid_again_by(before, seen) if cause is Cause.CALLBACK else None
+    if second is not None:
+        draft.note_second_payment(second, at)
     if step.to is not None:
         enter(draft, step.to, seen, terms, at)
         if step.late:

@@ -79,6 +79,7 @@ PAYMENT = Payment(
     captured_at=AT,
     canceled_at=AT,
     unknown_statuses=("Placed",),
+    paid_again_by=("T-2",),
     deadline_warnings=2,
     revision=7,
     version=7,

@@ -36,7 +36,7 @@ def case(**said: Any) -> Case:
         accepted_amount=Decimal("162.48"),
         created_at=NOW,
         updated_at=NOW,
-        state=State.PROCESSING,
+        state=said.pop("state", State.PROCESSING),
         provider_reference="T-1",
     )
     own = {name: said.pop(name) for name in ("problem", "detail", "occurred_at") if name in said}
@@ -97,6 +97,17 @@ OTHERS: list[tuple[Reason, dict[str, Any], str]] = [
         Reason.REPEATED_FINAL,
         {"stage": Stage.FAILED},
         "the payment is processing already; this failure was not applied before and is too late",
+    ),
+    (
+        Reason.REPEATED_FINAL,
+        {"state": State.CAPTURED, "provider_reference": "T-2"},
+        "the payment is captured by transaction T-1; this success names transaction T-2: the customer may have paid"
+        " twice. This money is not booked: look, and refund it at the provider",
+    ),
+    (
+        Reason.REPEATED_FINAL,
+        {"state": State.CAPTURED, "provider_reference": "T-1"},
+        "the payment is captured already; this success was not applied before and is too late",
     ),
     (
         Reason.IN_PROGRESS,

@@ -134,6 +134,52 @@ def test_lookups_are_never_refused(row: str, stage: str, cell: str) -> None:
     assert tell(payment, saw(Stage(stage)), at=at).refusal is None
 
 
+# A second payment
+
+
+def second(known: str | None, named: str | None, state: State = State.CAPTURED, **facts: Any) -> Change:
+    """What a callback does that tells a success under ``named`` of a payment captured under ``known``."""
+    paid = make_payment(state, provider_reference=known, **facts)
+    return tell(paid, saw(Stage.CAPTURED, provider_reference=named), cause=Cause.CALLBACK, terms=ONE_STEP)
+
+
+@pytest.mark.parametrize("state", sorted(TAKEN))
+def test_a_success_under_another_transaction_needs_a_person(state: State) -> None:
+    """The customer may have paid twice: the answer is as before, nothing is booked, and a person must look."""
+    change = second("T-1", "T-2", state)
+    assert change.refusal is Reason.REPEATED_FINAL
+    assert change.event is not None
+    assert (change.event.type, change.event.details["paid_again_by"]) == ("payment.review", "T-2")
+    after = change.payment
+    assert (after.state, after.captured, after.provider_reference) == (state, TOTAL, "T-1")
+    assert after.review is not None
+    assert after.review.reason is ReviewReason.CONTRADICTION
+
+
+@pytest.mark.parametrize(("known", "named"), [("T-1", "T-1"), ("T-1", None), (None, "T-2"), (None, None)])
+def test_a_success_that_names_no_other_transaction_is_quiet(known: str | None, named: str | None) -> None:
+    """It is the same one, or nobody can tell that it is another."""
+    assert second(known, named).event is None
+
+
+@pytest.mark.parametrize("review", [None, Review(reason=ReviewReason.AMOUNT, since=AT)])
+def test_each_second_transaction_is_told_once(review: Review | None) -> None:
+    """Also after a person cleared the review; a third transaction is told beside a review that stands."""
+    assert second("T-1", "T-2", review=review, paid_again_by=("T-2",)).event is None
+    told = second("T-1", "T-3", review=review, paid_again_by=("T-2",))
+    assert told.event is not None
+    assert told.event.type == ("payment.review" if review is None else "payment.updated")
+    assert told.event.details["paid_again_by"] == "T-3"
+    assert told.payment.paid_again_by == ("T-2", "T-3")
+
+
+def test_the_remembered_second_transactions_are_bounded() -> None:
+    """Beyond the bound one is told again: rather twice than not at all."""
+    full = tuple(f"T-{number}" for number in range(2, 12))
+    told = second("T-1", "T-99", paid_again_by=full)
+    assert (told.payment.paid_again_by, told.event is not None) == (full, True)
+
+
 # Money
 
 

@@ -199,6 +199,25 @@ async def test_another_transaction_in_the_final_callback_is_applied_and_noted(sh
     assert (await shared_house.events(payment["id"]))[-1]["details"]["provider_reference_before"] == "T-1"
 
 
+@shared
+async def test_a_second_success_under_another_transaction_is_told_once(shared_house: House) -> None:
+    """The customer may have paid twice: the wire's answer is as before, the tenant is told once per transaction."""
+    payment = await new_payment(shared_house)
+    await call_back(shared_house, payment, status=SUCCESS, transaction_id="PHP-1")
+    for transaction in ("PHP-2", "PHP-2", "PHP-3", "PHP-2"):
+        reply = await call_back(shared_house, payment, status=SUCCESS, transaction_id=transaction)
+        assert (reply.status, refusal_of(reply)) == (400, NOT_PENDING)
+    now = await shared_house.payment(payment["id"])
+    assert (now["state"], now["amount_captured"], now["provider_reference"]) == ("captured", "162.48", "PHP-1")
+    assert now["review"]["reason"] == "contradiction"
+    told = (await shared_house.events(payment["id"]))[3:]
+    assert [(one["type"], one["details"]["paid_again_by"]) for one in told] == [
+        ("payment.review", "PHP-2"),
+        ("payment.updated", "PHP-3"),
+    ]
+    assert len(await webhooks_made(shared_house, payment["id"])) == now["version"] == 5
+
+
 async def test_strict_duplicates_refuses_every_callback_of_a_terminal_order(tmp_path: Path) -> None:
     """Under ``strict_duplicates`` the repetition of an applied callback is refused as the real CRM does."""
 
