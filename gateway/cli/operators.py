@@ -80,6 +80,8 @@ def ask(listener: Operators, method: str, path: str, *, body: msgspec.Struct | N
     """
     answer = asyncio.run(_exchange(listener, method, path, body))
     try:
+        if answer.status == 401:
+            raise click.ClickException(f"{KEY} is not a key of this gateway, or it has expired")
         if answer.status == 200:
             return msgspec.json.decode(answer.body, type=wanted)
         if answer.media_type == MEDIA_TYPE:

@@ -185,11 +185,17 @@ class ProviderError(GatewayError):
 
 
 class NotSent(ProviderError):
-    """The provider certainly did nothing. ``connection``: no connection was made."""
+    """The provider certainly did nothing. ``connection``: no connection was made; ``why``: the cause, for the log."""
 
-    def __init__(self, message: str, *, connection: bool) -> None:
+    def __init__(self, message: str, *, connection: bool, why: str = "") -> None:
         super().__init__(message)
         self.connection = connection
+        self.why = why
+
+    @property
+    def for_tenants(self) -> str:
+        """What a tenant reads: nothing of the operators' network and settings."""
+        return "no connection to the provider could be made" if self.connection else "the request could not be sent"
 
 
 class OutcomeUnknown(ProviderError):

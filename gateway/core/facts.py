@@ -70,7 +70,7 @@ class Absent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NeverSent(msgspec.Struct, frozen=True, kw_only=True):
-    """Nothing reached the provider. ``message`` tells a tenant no more than e.g. ``connect_failed``.
+    """Nothing reached the provider. ``message`` is a sentence for the tenant.
 
     ``may_follow``: one new operation may follow at once (no connection was made, or the session had ended).
     """

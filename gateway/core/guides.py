@@ -61,7 +61,7 @@ GUIDES: dict[str, Guide] = {
     "unauthorized": Guide(
         "There is no Authorization header, it is not of the form Bearer KEY, or the key is unknown or has expired.",
         "Send `Authorization: Bearer` and the whole key, once. Ask the operators of this gateway for a new key where"
-        " yours has expired.",
+        " yours is not known or has expired.",
         {"detail": "send Authorization: Bearer <tenant key>"},
     ),
     "not_found": Guide(
@@ -88,8 +88,8 @@ GUIDES: dict[str, Guide] = {
     ),
     "duplicate_reference": Guide(
         "A live payment of this account has the same `merchant_reference`. It is named in `payment_id`.",
-        "Read that payment and go on with it; or cancel it, or choose another `merchant_reference`, if you want a"
-        " second one.",
+        "Read that payment and go on with it. If you want a second one, choose another `merchant_reference`, or cancel"
+        " the first where its provider can cancel.",
         {
             "detail": f'payment {PAYMENT} has the merchant_reference "SO-7001" and is still alive: go on with it,'
             " cancel it, or choose another reference",
@@ -212,7 +212,7 @@ GUIDES: dict[str, Guide] = {
     "provider_error": Guide(
         "A login or a lookup at the provider, which had to come first, failed. Nothing was done and nothing stored.",
         "Repeat the request later, under the same `Idempotency-Key`.",
-        {"detail": "connect_failed"},
+        {"detail": "no connection to the provider could be made"},
     ),
     "store_unavailable": Guide(
         "The gateway's store cannot be written just now. Nothing was done.",

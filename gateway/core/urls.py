@@ -34,6 +34,16 @@ def url_for_log(url: str) -> str:
     return url.partition("?")[0].partition("#")[0]
 
 
+def place_of(url: str) -> str:
+    """Host and port of a URL, for the log; "" where they cannot be read."""
+    try:
+        parts = urlsplit(url)
+        host, port = bracketed(parts.hostname or ""), parts.port
+    except ValueError:
+        return ""
+    return host if port is None else f"{host}:{port}"
+
+
 def page_url(text: str) -> SplitResult:
     """The parts of an absolute http(s) URL that browsers may be sent to, with a fragment if it has one.
 

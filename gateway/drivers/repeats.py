@@ -15,6 +15,9 @@ REFUSALS = 20
 MOST_PLACES = 1000
 """Places that are remembered; the one that came first is forgotten first."""
 
+REPEATING = frozenset({"member", "callback_id", "delivery_id"})
+"""Fields by which a line of the gateway itself is known to be one of many."""
+
 OURS = "gateway"
 
 
@@ -29,6 +32,7 @@ class OncePerMinute(logging.Filter):
     ``repeated`` says how many came since. Equal are records of one logger and place, with the same kind of exception
     from the same place; about plugins (with a ``member``) those of one account, member and mistake. Of refused
     callbacks (with a ``callback_id``) those of one account and reason are equal, and ``REFUSALS`` a minute go through.
+    Of webhooks that were not sent (with a ``delivery_id``) those of one tenant, host and reason are equal.
     """
 
     def __init__(self) -> None:
@@ -38,7 +42,7 @@ class OncePerMinute(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether this record is written."""
         is_refusal = "callback_id" in vars(record)
-        if is_ours(record) and "member" not in vars(record) and not is_refusal:
+        if is_ours(record) and not vars(record).keys() & REPEATING:
             return True
         key, most = _key(record), REFUSALS if is_refusal else 1
         since, came = self._written.get(key, (record.created, 0))
@@ -58,8 +62,8 @@ class OncePerMinute(logging.Filter):
 
 def _key(record: logging.LogRecord) -> Hashable:
     kind, _, trace = record.exc_info or (None, None, None)
-    plugin = tuple(vars(record).get(name) for name in ("tenant", "account", "member", "kind", "reason"))
-    return record.name, record.pathname, record.lineno, kind, _raised_at(trace), plugin
+    about = tuple(vars(record).get(name) for name in ("tenant", "account", "host", "member", "kind", "reason"))
+    return record.name, record.pathname, record.lineno, kind, _raised_at(trace), about
 
 
 def _raised_at(trace: TracebackType | None) -> tuple[str, int] | None:

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from gateway.core.commands import Checkout, CreatePayment, Customer, FetchPayment, Kind, Order, Urls
 from gateway.core.details import of_create
-from gateway.core.errors import Conflict, TenantError
+from gateway.core.errors import Conflict
 from gateway.core.facts import Cause
 from gateway.core.ids import uuid_of
 from gateway.core.money import Money
@@ -19,12 +19,11 @@ from gateway.drivers.store.statements import Statement
 from gateway.flows import lookup, restored
 from gateway.flows.content import judge_create
 from gateway.flows.context import Gateway
+from gateway.flows.objections import duplicate_reference
 from gateway.flows.once import Answer, Claim, once
 from gateway.flows.operation import Intent, build, grace_began, new_operation, on_account
 from gateway.flows.record import next_look_at, tell, told
 from gateway.flows.room import require_disk
-
-HOW_TO_GO_ON = "go on with it, cancel it, or choose another merchant_reference"
 
 
 async def create(gw: Gateway, tenant: Tenant, claim: Claim, body: CreateBody) -> Answer:
@@ -48,8 +47,7 @@ async def create(gw: Gateway, tenant: Tenant, claim: Claim, body: CreateBody) ->
     except Conflict:
         route, _ = judge_create(gw, tenant, body, claim.idempotency_key)
         holder = await gw.store.holder(tenant.id, route.entry.name, body.merchant_reference)
-        detail = f"payment {holder or ''} has this merchant_reference and is still alive: {HOW_TO_GO_ON}"
-        raise TenantError("duplicate_reference", detail, payment_id=holder) from None
+        raise duplicate_reference(route.entry, holder) from None
 
 
 def new_payment(gw: Gateway, entry: AccountEntry, body: CreateBody, money: Money) -> Payment:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from gateway.core.errors import NotSent, OutcomeUnknown
 from gateway.core.retry_after import retry_after
 from gateway.core.signing import sha256_hex
+from gateway.core.urls import place_of
 from gateway.core.views import rfc3339
 from gateway.core.wire import HttpRequest, HttpResponse
 from gateway.drivers.settings import Webhook
@@ -55,7 +56,7 @@ async def attempt(gw: Gateway, webhook: Webhook, row: DeliveryRow) -> list[State
             owner=f"{row.tenant} {webhook.url}",
         )
     except NotSent as unsent:
-        log.warning("a webhook was not sent", extra={"tenant": row.tenant, "problem": str(unsent)})
+        log.warning("a webhook was not sent", extra=_not_sent(webhook, row, unsent))
         error = CONNECT_FAILED
     except OutcomeUnknown as silent:
         error = str(silent)
@@ -67,6 +68,18 @@ async def attempt(gw: Gateway, webhook: Webhook, row: DeliveryRow) -> list[State
     logged = replace(row, tries=row.tries + 1, attempts=[*row.attempts, tried][-LOGGED:])
     ended = judged(logged, response, at, gw.settings.clocks.webhook_retry)
     return [webhooks.store_outcome(ended, row), *_said_of_endpoint(ended, status, sha256_hex(webhook.url), at)]
+
+
+def _not_sent(webhook: Webhook, row: DeliveryRow, unsent: NotSent) -> dict[str, str | None]:
+    """What an operator needs to act; with a ``delivery_id`` the log has one line a minute of each tenant and host."""
+    return {
+        "tenant": row.tenant,
+        "payment_id": row.payment_id,
+        "delivery_id": row.id,
+        "host": place_of(webhook.url),
+        "problem": str(unsent),
+        "reason": unsent.why,
+    }
 
 
 def judged(

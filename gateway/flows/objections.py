@@ -37,6 +37,14 @@ def unsupported(entry: AccountEntry, payment_id: str, command: type[Command]) ->
     return TenantError("unsupported_by_provider", detail, payment_id=payment_id)
 
 
+def duplicate_reference(entry: AccountEntry, holder: str | None) -> TenantError:
+    """A live payment of the account has the merchant reference already."""
+    ways = ["go on with it", *(["cancel it"] if CancelPayment in entry.provider.commands else [])]
+    detail = f"payment {holder or ''} has this merchant_reference and is still alive: "
+    detail += either([*ways, "choose another merchant_reference"])
+    return TenantError("duplicate_reference", detail, payment_id=holder)
+
+
 def captures_all(payment: Payment) -> TenantError:
     """The provider captures the whole amount only."""
     detail = f"{payment.provider} captures the whole amount only: leave it out, or send {payment.money.text()}"

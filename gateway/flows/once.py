@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from gateway.core.errors import Conflict, ProviderError, TenantError, Unavailable
-from gateway.core.payment import Status
+from gateway.core.payment import Operation, Status
 from gateway.core.views import operation_answer
 from gateway.drivers.store import statements
 from gateway.drivers.store.queries import KeyRow
@@ -113,8 +113,7 @@ async def replay(gw: Gateway, claim: Claim, row: KeyRow) -> Answer:
     age = milliseconds(gw.clock.now()) - row.created_at
     if age < gw.settings.timeouts.tenant_answer * 1000:
         operation = await gw.store.operation(claim.tenant, row.operation_id)
-        is_sent = operation is not None and operation.status is Status.UNKNOWN
-        raise in_progress("has no outcome yet: the provider is being asked" if is_sent else "is still running")
+        raise in_progress(how_it_stands(gw, operation))
     return await open_answer(gw, claim.tenant, row)
 
 
@@ -131,9 +130,20 @@ async def wait_for_answer(gw: Gateway, claim: Claim, row: KeyRow) -> KeyRow:
     return row
 
 
-def in_progress(how_it_stands: str) -> TenantError:
+def how_it_stands(gw: Gateway, operation: Operation | None) -> str:
+    """What is known of the first request, and who can settle it once it has been sent."""
+    if operation is None or operation.status is not Status.UNKNOWN:
+        return "is still running"
+    tenant = gw.settings.tenants.get(operation.tenant)
+    entry = tenant.accounts.get(operation.account) if tenant is not None else None
+    if entry is not None and gw.terms(entry).lookups:
+        return "has no outcome yet: the provider is being asked"
+    return "has no outcome yet, which only the provider's callback or an operator can settle"
+
+
+def in_progress(standing: str) -> TenantError:
     """Repeat the request under the same key: it has no answer yet, or its answer cannot be read just now."""
-    detail = f"the first request under this Idempotency-Key {how_it_stands}; repeat it with the same key"
+    detail = f"the first request under this Idempotency-Key {standing}; repeat it with the same key"
     return TenantError("request_in_progress", detail, retry_after=1)
 
 

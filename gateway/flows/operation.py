@@ -26,6 +26,7 @@ from gateway.core.facts import Cause, Fact, NeverSent, Observation, Pending, Sta
 from gateway.core.outcome import outcome
 from gateway.core.payment import Before, Failure, FailureCode, Operation, Payment, State, Status
 from gateway.core.states import apply
+from gateway.core.urls import place_of
 from gateway.core.wire import HttpRequest
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import agenda, statements
@@ -146,14 +147,27 @@ async def ask(gw: Gateway, entry: AccountEntry, command: Command, request: HttpR
     try:
         response = await gw.call(entry, request)
     except NotSent as unsent:
-        log.warning("not sent", extra={"provider": entry.provider.name, "problem": str(unsent)})
-        return NeverSent(message="connect_failed", may_follow=unsent.connection)
+        log.warning("not sent", extra=_not_sent(entry, command, request, unsent))
+        return NeverSent(message=unsent.for_tenants, may_follow=unsent.connection)
     except OutcomeUnknown as silent:
         return Unknown(message=str(silent))
     if session.has_ended(gw, entry, response):
         return NeverSent(message="session_ended", may_follow=True)
     session.note_refusal(entry, response)
     return outcome(response, lambda answer: plugin.parse(gw, entry, command, answer))
+
+
+def _not_sent(entry: AccountEntry, command: Command, request: HttpRequest, unsent: NotSent) -> dict[str, str]:
+    """What an operator needs to act: whose request it was, where it should have gone, and what kept it."""
+    return {
+        "tenant": entry.tenant,
+        "account": entry.name,
+        "provider": entry.provider.name,
+        "payment_id": command.payment_id,
+        "host": place_of(request.url),
+        "problem": str(unsent),
+        "reason": unsent.why,
+    }
 
 
 async def follow(gw: Gateway, intent: Intent, unsent: NeverSent, entry: AccountEntry) -> Intent | None:

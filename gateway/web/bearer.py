@@ -11,6 +11,9 @@ from gateway.core.errors import TenantError
 from gateway.core.signing import sha256_hex
 from gateway.drivers.settings import BearerKey
 
+NOT_KNOWN = "this key is not known or has expired"
+"""Said of an unknown key and of an expired one, so that nobody learns which keys there were."""
+
 _BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([!-~]+)")
 
 
@@ -21,7 +24,13 @@ def sent_key_hash(request: web.Request) -> str:
     return sha256_hex(found[1]) if found is not None else ""
 
 
-def refuse_expired(key: BearerKey, at: datetime) -> None:
-    """Raise ``unauthorized`` for a key whose time is over."""
+def unknown_key(sent: str, whose: str) -> TenantError:
+    """Say what is wrong with the key whose hash was ``sent``: it is not known, or none could be read ("")."""
+    return TenantError("unauthorized", NOT_KNOWN if sent else f"send Authorization: Bearer <{whose} key>")
+
+
+def refuse_expired(key: BearerKey, at: datetime, about: dict[str, object]) -> None:
+    """Raise ``unauthorized`` for a key whose time is over; ``about`` is what the log says of the request."""
     if key.expires is not None and at >= key.expires:
-        raise TenantError("unauthorized", "this key has expired")
+        about.update(key=key.id, reason="expired")
+        raise TenantError("unauthorized", NOT_KNOWN)

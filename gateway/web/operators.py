@@ -11,10 +11,10 @@ import msgspec
 from aiohttp import web
 
 from gateway.core.card_data import refuse_card_data
-from gateway.core.errors import TenantError, invalid, refusals_of
+from gateway.core.errors import invalid, refusals_of
 from gateway.drivers.store.reading import Section
 from gateway.flows.context import log
-from gateway.web.bearer import refuse_expired, sent_key_hash
+from gateway.web.bearer import refuse_expired, sent_key_hash, unknown_key
 from gateway.web.connections import note_proof
 from gateway.web.keys import ABOUT, GATEWAY, IS_PROVED, OPERATOR, REQUEST_ID
 from gateway.web.listing import given
@@ -42,11 +42,12 @@ def with_key(handler: Callable[[web.Request], Awaitable[Reply]]) -> Callable[[we
 
     async def handle(request: web.Request) -> web.Response:
         gw = request.app[GATEWAY]
-        key = gw.settings.operators_by_sha256.get(sent_key_hash(request))
+        sent = sent_key_hash(request)
+        key = gw.settings.operators_by_sha256.get(sent)
         if key is None:
-            raise TenantError("unauthorized", "send Authorization: Bearer <operators' key>")
-        refuse_expired(key, gw.clock.now())
+            raise unknown_key(sent, "operators'")
         request[OPERATOR] = request[ABOUT]["operator"] = key.id
+        refuse_expired(key, gw.clock.now(), request[ABOUT])
         request[IS_PROVED] = True
         note_proof(request)
         if request.method not in _READING:

@@ -21,7 +21,7 @@ def problem_of(error: GatewayError) -> TenantError:
         case Unavailable():
             return TenantError(error.code, PROBLEMS[error.code].title.lower())
         case NotSent():  # why it was not, is about the operators' network and settings
-            return TenantError("provider_error", "connect_failed")
+            return TenantError("provider_error", error.for_tenants)
         case ProviderError():
             return TenantError("provider_error", str(error), retry_after=error.retry_after)
         case _:

@@ -26,7 +26,7 @@ from gateway.drivers.store.reading import Section
 from gateway.flows.context import Gateway
 from gateway.flows.masks import Masks
 from gateway.flows.once import Answer, Claim, refuse_other_request
-from gateway.web.bearer import refuse_expired, sent_key_hash
+from gateway.web.bearer import refuse_expired, sent_key_hash, unknown_key
 from gateway.web.bodies import body_response
 from gateway.web.connections import note_proof
 from gateway.web.keys import ABOUT, GATEWAY, IS_PROVED, LIMITS, TURNS, WORK
@@ -176,7 +176,7 @@ def serve(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]
     async def handle(request: web.Request) -> web.StreamResponse:
         gw = request.app[GATEWAY]
         tenant = authenticate(gw, request)
-        request[IS_PROVED], request[ABOUT]["tenant"] = True, tenant.id
+        request[IS_PROVED] = True
         if tenant.rate_limit is not None:
             wait = request.app[LIMITS].tenants.take(tenant.id, tenant.rate_limit)
             if wait:
@@ -218,11 +218,13 @@ def respond(reply: Reply | Answer) -> web.Response:
 
 def authenticate(gw: Gateway, request: web.Request) -> Tenant:
     """The tenant comes only from the credential. Raises ``unauthorized``."""
-    found = gw.settings.keys_by_sha256.get(sent_key_hash(request))
+    sent = sent_key_hash(request)
+    found = gw.settings.keys_by_sha256.get(sent)
     if found is None:
-        raise TenantError("unauthorized", "send Authorization: Bearer <tenant key>")
+        raise unknown_key(sent, "tenant")
     tenant, key = found
-    refuse_expired(key, gw.clock.now())
+    request[ABOUT]["tenant"] = tenant
+    refuse_expired(key, gw.clock.now(), request[ABOUT])
     return gw.settings.tenants[tenant]
 
 

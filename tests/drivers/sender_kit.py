@@ -96,11 +96,12 @@ async def failure(*args: Any, **kwargs: Any) -> ProviderError:
     return caught.value
 
 
-def assert_not_sent(error: ProviderError, word: str, *, connection: bool = True) -> None:
-    """The error is ``NotSent``, in one fixed word; by default for want of a connection."""
+def assert_not_sent(error: ProviderError, word: str, *, connection: bool = True, why: str = "") -> None:
+    """The error is ``NotSent``, in one fixed word; by default for want of a connection. ``why``: part of the reason."""
     assert type(error) is NotSent
     assert error.connection is connection
     assert str(error) == word
+    assert why in error.why
 
 
 def free_port() -> int:

@@ -60,6 +60,19 @@ def test_our_own_lines_are_never_held_back() -> None:
     assert len(written([record(0, name="gateway") for _ in range(5)])) == 5
 
 
+def test_webhooks_that_are_not_sent_are_one_line_a_minute() -> None:
+    """For each tenant and host: an endpoint that is away has one line with a payment, then a count."""
+    records = []
+    for number in range(100):
+        for host in ("erp.acme.example", "shop.globex.example"):
+            one = record(number, name="gateway")
+            vars(one).update(tenant=host, host=host, delivery_id=f"dlv_{number}", reason="the connection was refused")
+            records.append(one)
+    lines = written(records)
+    assert [line.get("repeated") for line in lines] == [None, None, 60, 60]
+    assert [line["delivery_id"] for line in lines] == ["dlv_0", "dlv_0", "dlv_60", "dlv_60"]
+
+
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Places beyond the limit push out the oldest, which is then new again."""
     monkeypatch.setattr(repeats, "MOST_PLACES", 2)

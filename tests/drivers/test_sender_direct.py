@@ -22,6 +22,11 @@ HANGS = 3
 LOOPBACK = "127.0.0.1"
 
 
+async def unknown_name(*_: object) -> Any:
+    """A resolver that does not know the name."""
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
 class Wire(asyncio.Transport):
     """A transport that only notes what was done to it."""
 
@@ -182,11 +187,13 @@ class TestLeaving:
 class TestAddresses:
     async def test_a_refused_connection(self) -> None:
         """Where nobody listens nothing was sent."""
-        assert_not_sent(await failure(f"http://127.0.0.1:{free_port()}/?secret=1"), "connect_failed")
+        assert_not_sent(await failure(f"http://127.0.0.1:{free_port()}/?secret=1"), "connect_failed", why="refused")
 
     async def test_a_name_that_does_not_resolve(self) -> None:
         """Without an address nothing was sent."""
         assert_not_sent(await failure("http://shop.example/", look_up=resolving_to()), "connect_failed")
+        error = await failure("http://shop.example/", look_up=unknown_name)
+        assert_not_sent(error, "connect_failed", why="the host name was not found")
 
     @pytest.mark.parametrize("host", ["x" * 64 + ".example", "." * 3, "a..b"])
     async def test_a_name_that_cannot_be_one(self, host: str) -> None:
@@ -198,7 +205,7 @@ class TestAddresses:
         """Either deadline that ends while the name is looked up ends before anything was sent."""
         async with asyncio.timeout(HANGS):
             error = await failure("http://shop.example/", look_up=never, **limits)
-        assert_not_sent(error, "connect_failed")
+        assert_not_sent(error, "connect_failed", why="timed out")
 
     async def test_a_name_that_leads_to_a_private_address(self) -> None:
         """The address is judged, not the name: a resolver that answers 127.0.0.1 opens no connection."""

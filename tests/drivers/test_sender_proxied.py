@@ -52,14 +52,14 @@ async def test_https_goes_through_a_tunnel() -> None:
 async def test_a_proxy_that_refuses() -> None:
     """Where the proxy makes no tunnel nothing was sent."""
     async with forward_proxy(refuses=True) as proxy:
-        assert_not_sent(await refused(proxy.url, URL), "connect_failed")
+        assert_not_sent(await refused(proxy.url, URL), "connect_failed", why="by egress.proxy: the proxy answered 4")
 
 
 async def test_a_proxy_that_is_not_there() -> None:
     """Nothing was sent, and nothing goes around it."""
     async with far_side(saying(OK)) as far:
         error = await refused(f"http://127.0.0.1:{free_port()}", f"http://127.0.0.1:{far.port}/")
-    assert_not_sent(error, "connect_failed")
+    assert_not_sent(error, "connect_failed", why="by egress.proxy: the connection was refused")
     assert far.connections == 0
 
 

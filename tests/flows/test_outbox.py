@@ -202,7 +202,7 @@ async def test_an_answer_that_does_not_end_is_a_failure(tmp_path: Path, sends: b
         )
 
 
-async def test_a_refused_connection_is_a_failure(tmp_path: Path) -> None:
+async def test_a_refused_connection_is_a_failure(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """An endpoint that is not there is tried again; the tenant is told no more than ``connect_failed``."""
 
     def nowhere(settings: dict[str, Any]) -> None:
@@ -215,6 +215,9 @@ async def test_a_refused_connection_is_a_failure(tmp_path: Path) -> None:
             None,
             "connect_failed",
         )
+        line = next(vars(record) for record in caplog.records if record.message == "a webhook was not sent")
+        assert (line["tenant"], line["payment_id"], line["delivery_id"]) == ("acme", row.payment_id, row.id)
+        assert (line["host"], line["reason"]) == ("127.0.0.1:1", "the connection was refused")
 
 
 async def test_silence_is_a_failure(tmp_path: Path) -> None:

@@ -153,13 +153,28 @@ def closed(settings: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("side", BODIES)
-async def test_a_refused_connection_is_tried_once_more(tmp_path: Path, side: str) -> None:
+async def test_a_refused_connection_is_tried_once_more(
+    tmp_path: Path, side: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """Where no connection was made one new operation follows, and then the payment failed: certainly not sent."""
     async with open_house(tmp_path, change=closed) as house:
         created = await house.create(BODIES[side]())
         answer = created.json
         assert (created.status, answer["state"], answer["operation"]["status"]) == (201, "failed", "not_sent")
-        assert answer["failure"] == {"code": "not_sent", "message": "connect_failed", "provider_code": None}
+        said = "no connection to the provider could be made"
+        assert answer["failure"] == {"code": "not_sent", "message": said, "provider_code": None}
+        account = {"psp": "psp-main", "creditkey": "creditkey-main"}[side]
+        assert (
+            next(one for one in map(vars, caplog.records) if one["msg"] == "not sent").items()
+            >= {
+                "tenant": "acme",
+                "account": account,
+                "payment_id": answer["id"],
+                "host": "127.0.0.1:1",
+                "problem": "connect_failed",
+                "reason": "the connection was refused",
+            }.items()
+        )
         operations = await house.gateway.store.operations("acme", answer["id"])
         assert [str(one.status) for one in operations] == ["not_sent", "not_sent"]
         assert answer["operation"]["id"] == operations[-1].id

@@ -24,6 +24,7 @@ DANA, KIM, OLD = (
     "gw_kim_test-key-of-another",
     "made-before-keys-had-a-form",
 )
+NOT_KNOWN = "this key is not known or has expired"
 PATHS = {"tenant": "/v1/accounts", "operator": "/admin/v1/reviews"}
 KEYS = {"tenant": key_of("acme"), "operator": DANA}
 
@@ -114,6 +115,31 @@ async def test_no_key_opens_the_other_listener(office: House) -> None:
     """A tenant's key is nothing to operators, nor an operator's to tenants."""
     assert await ask(office, "tenant", f"Bearer {KEYS['operator']}") == 401
     assert await ask(office, "operator", f"Bearer {KEYS['tenant']}") == 401
+
+
+@shared
+async def test_an_unknown_key_is_not_taken_for_a_missing_one(office: House) -> None:
+    """Whoever sent a key is not advised to send one; what is no key is shown the header."""
+    for header, said in (("Bearer gw_k1_nobody", NOT_KNOWN), ("Basic YTpi", "send Authorization: Bearer <tenant key>")):
+        async with office.http.get(f"{office.url}/v1/accounts", headers={"Authorization": header}) as response:
+            assert (response.status, (await response.json())["detail"]) == (401, said)
+
+
+async def test_a_tenants_key_that_has_expired_is_named_in_the_log_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its caller reads the words of an unknown key; the operators read whose key it was."""
+    caplog.set_level(logging.INFO, logger="gateway")
+
+    def ended(settings: dict[str, Any]) -> None:
+        settings["tenants"]["acme"]["keys"][0]["expires"] = "2020-01-01T00:00:00Z"
+        settings["tenants"]["acme"]["keys"][0]["id"] = "k7"
+
+    async with open_house(tmp_path, change=ended) as house:
+        reply = await house.call("GET", "/v1/accounts")
+    assert (reply.status, reply.json["detail"]) == (401, NOT_KNOWN)
+    [line] = [vars(record) for record in caplog.records if record.message == "request"]
+    assert (line["tenant"], line["key"], line["reason"]) == ("acme", "k7", "expired")
 
 
 async def test_an_operators_key_ends(tmp_path: Path) -> None:

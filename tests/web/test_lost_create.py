@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from gateway.drivers.store import statements
 from tests.cli_kit import run
 from tests.creditkey_story import awaiting, timeline
-from tests.house import House, Reply, creditkey_body, open_house, psp_body
+from tests.house import House, Reply, creditkey_body, new_key, open_house, psp_body
 from tests.web.psp_sender import call_back
 
 shared = pytest.mark.asyncio(loop_scope="module")
@@ -75,6 +75,18 @@ async def resolve(house: House, payment: Any, **body: Any) -> Reply:
 async def begin_again(house: House, payment: Any) -> Reply:
     """Create another payment under the same reference."""
     return await house.create(psp_body(merchant_reference=payment["merchant_reference"]))
+
+
+@shared
+async def test_a_repeat_says_who_can_settle_it(office: House) -> None:
+    """A provider that cannot be asked is not being asked: its callback or an operator settles the create."""
+    body, key = psp_body(), new_key()
+    await office.faults("psp", silence="after_effect", times=1)
+    assert (await office.create(body, key=key)).status == 202
+    await office.faults("psp")
+    repeat = await office.create(body, key=key)
+    assert (repeat.status, repeat.json["code"]) == (409, "request_in_progress")
+    assert "only the provider's callback or an operator can settle" in repeat.json["detail"]
 
 
 # It exists

@@ -21,6 +21,7 @@ from gateway.drivers.sender.connection import Connection, Leaving
 from gateway.drivers.sender.names import LookUp, Names
 from gateway.drivers.sender.request import Target, encoded
 from gateway.drivers.sender.sender import Progress
+from gateway.drivers.sender.why import why
 
 HEAD_START = 0.25
 """Seconds an address has before the next one is tried beside it (RFC 8305); families take turns, the first wins."""
@@ -77,8 +78,8 @@ class Direct:
             except BaseException:
                 sock.close()
                 raise
-        except (OSError, ValueError, RuntimeError):  # RuntimeError: no thread could be had for the look-up
-            raise NotSent("connect_failed", connection=True) from None
+        except (OSError, ValueError, RuntimeError) as problem:  # RuntimeError: no thread could be had for the look-up
+            raise NotSent("connect_failed", connection=True, why=why(problem)) from None
         return connection
 
     def _tls(self, target: Target) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from gateway.core.wire import HttpRequest, HttpResponse
 from gateway.drivers.sender.answer import BODY_LIMIT
 from gateway.drivers.sender.request import Target, headers_of
 from gateway.drivers.sender.sender import Progress
+from gateway.drivers.sender.why import why
 
 if TYPE_CHECKING:
     import ssl
@@ -129,8 +130,15 @@ async def _read(response: aiohttp.ClientResponse, *, cuts: bool) -> bytes:
 
 def _translated(problem: Exception, call: _Call) -> ProviderError:
     if call.is_untouched or isinstance(problem, _NEVER_CONNECTED):
-        return NotSent("connect_failed", connection=True)
+        return NotSent("connect_failed", connection=True, why=f"by egress.proxy: {_why(problem)}")
     return OutcomeUnknown(next(word for kind, word in _WORDS if isinstance(problem, kind)))
+
+
+def _why(problem: Exception) -> str:
+    """What kept the proxy from being reached, or that the proxy reached nobody."""
+    if isinstance(problem, aiohttp.ClientHttpProxyError):
+        return f"the proxy answered {problem.status}"
+    return why(problem.os_error if isinstance(problem, aiohttp.ClientConnectorError) else problem)
 
 
 async def _only_once(request: aiohttp.ClientRequest, handler: ClientHandlerType) -> aiohttp.ClientResponse:

@@ -11,6 +11,7 @@ from gateway.core.wire import HttpRequest, HttpResponse
 from gateway.drivers.addresses import is_forbidden
 from gateway.drivers.sender.places import Places
 from gateway.drivers.sender.request import Target, target_of
+from gateway.drivers.sender.why import TIMED_OUT
 
 
 class Progress:
@@ -73,7 +74,7 @@ class Sender:
         except TimeoutError:
             if progress.is_written:
                 raise OutcomeUnknown("timeout") from None
-            raise NotSent("connect_failed", connection=True) from None
+            raise NotSent("connect_failed", connection=True, why=TIMED_OUT) from None
 
     async def _at_a_place(self, owner: str, request: HttpRequest, target: Target, progress: Progress) -> HttpResponse:
         await self._places.take(owner)
