@@ -19,6 +19,8 @@ from gateway.drivers.store.statements import milliseconds
 from gateway.drivers.store.webhooks import DeliveryRow, Endpoint, Wanted
 from gateway.flows.context import Gateway
 
+DISABLED = "the webhook endpoint is disabled; enable it first: POST /v1/webhooks/enable"
+
 AT_ONCE = 200
 """Deliveries in one transaction."""
 
@@ -111,5 +113,5 @@ async def _find(gw: Gateway, tenant: str, delivery_id: str) -> DeliveryRow:
 async def _open_endpoint(gw: Gateway, tenant: str) -> Listening:
     endpoint = await endpoint_of(gw, tenant)
     if endpoint.state.disabled_at is not None:
-        raise TenantError("invalid_state", "the webhook endpoint is disabled: POST /v1/webhooks/enable first")
+        raise TenantError("invalid_state", DISABLED)
     return endpoint
