@@ -25,6 +25,18 @@ LARGEST_OFFSET = timedelta(hours=14)
 _HALF_HOUR, _A_FEW_MINUTES = timedelta(minutes=30), timedelta(minutes=3)
 
 
+REMEDIES: Mapping[Reason, str] = {
+    Reason.CURRENCY: "send the payment's own currency",
+    Reason.AMOUNT: "send the payment's amount; which others are accepted is a setting of the account (amount_rule)",
+    Reason.TIME: "send when the payment ended, in UTC",
+    Reason.NOT_FOUND: "send the id of the payment exactly as you were given it",
+    Reason.NO_DEPOSIT_METHOD: "the operator lets a deposit method of the tenant name the account",
+    Reason.REPEATED_FINAL: "send nothing more about this payment",
+    Reason.IN_PROGRESS: "let that transaction end first",
+}
+"""What the sender of a proved callback does about a refusal."""
+
+
 class Case(msgspec.Struct, frozen=True):
     """A proved callback, the payment it is about, what it was judged under, and when it came."""
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from gateway.core.errors import CallbackRejected, Reason
 from gateway.core.facts import Event, Hint, Refused, Repeated
 from gateway.core.payment import Payment
-from gateway.core.refused import Case, window
+from gateway.core.refused import REMEDIES, Case, window
 from gateway.core.views import rfc3339
 from gateway.core.wire import Callback, header
 from gateway.drivers.settings import AccountEntry
@@ -60,12 +60,13 @@ async def explain(gw: Gateway, row: StoredCallback) -> Explained:
     # In a thread: the search for what a sender does wrong takes milliseconds of work.
     shown = await asyncio.to_thread(plugin.explain, gw, _with(entry, others), callback)
     proof = shown or _plain(said, found)
-    proof = replace(proof, notes=(*_not_kept(row, found), *_held(found, mistaken), *proof.notes))
+    proof = replace(proof, notes=(*_not_kept(row, found), *_held(entry, found, mistaken), *proof.notes))
+    tried = (*found.tried, *found.elsewhere)
     if not isinstance(said, Event):
         reason, detail = _unproved(said, callback)
         return Explained(
-            tried=found.tried,
-            proof=proof,
+            tried=tried,
+            proof=_with_reason(proof, reason, detail),
             judgement=tuple(Check(name=name, passed=None) for name, _ in ORDER),
             verdict="refused" if reason is not None else "recorded",
             reason=reason,
@@ -74,8 +75,8 @@ async def explain(gw: Gateway, row: StoredCallback) -> Explained:
     made = await judged(gw, entry, said, received_at=row.received_at)
     reason = made.verdict.reason if isinstance(made.verdict, Refused) else None
     return Explained(
-        tried=found.tried,
-        proof=proof,
+        tried=tried,
+        proof=_with_reason(proof, reason, made.detail),
         judgement=_judgement(gw, entry, row, said, made),
         verdict=NAMES[type(made.verdict)],
         reason=reason,
@@ -88,14 +89,27 @@ def _with(entry: AccountEntry, others: Mapping[str, AccountEntry]) -> AccountEnt
     return replace(entry, account=replace(entry.account, related={name: one.account for name, one in others.items()}))
 
 
-def _held(found: Restored, mistaken: Mapping[str, str]) -> tuple[str, ...]:
+def _with_reason(proof: Explanation, reason: Reason | None, detail: str | None) -> Explanation:
+    """The proof with a note of why the callback is refused and what to do, unless a note says that already."""
+    if reason is None or detail is None or detail in proof.notes or (reason not in REMEDIES and proof.notes):
+        return proof
+    remedy = f"; {REMEDIES[reason]}" if reason in REMEDIES else ""
+    return replace(proof, notes=(*proof.notes, f"{detail}{remedy}"))
+
+
+def _held(entry: AccountEntry, found: Restored, mistaken: Mapping[str, str]) -> tuple[str, ...]:
     """What a secret header holds that is not the secret as it should be sent."""
     notes = []
     for one in found.tried:
         sent = header(found.callback.headers, one.header)
-        if one.credential in mistaken.values():
+        if one.credential is None:
+            notes.append(
+                f"{one.header} holds a value that is none of this account's secrets: compare it with what"
+                f" `gateway accounts show {entry.tenant} {entry.name} --reveal` prints"
+            )
+        elif one.credential in mistaken.values():
             notes.append(f"{one.header} holds the {one.credential}: send this account's own, as it is")
-        elif one.credential is not None and any(" " in value for value in sent):
+        elif any(" " in value for value in sent):
             notes.append(f"{one.header} holds the {one.credential} behind another word: send it alone")
     return tuple(notes)
 

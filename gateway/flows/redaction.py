@@ -55,11 +55,13 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
 class Restored(msgspec.Struct, frozen=True, kw_only=True):
     """A stored callback as it came, as far as the account's secrets of today tell; its repr shows no header.
 
-    ``is_masked``: something that was masked in path, query, headers or body could not be put back.
+    ``is_masked``: something that was masked in path, query, headers or body could not be put back. ``elsewhere``: other
+    headers that held a secret of the account; they prove nothing.
     """
 
     callback: Callback
     tried: tuple[Tried, ...]
+    elsewhere: tuple[Tried, ...]
     needs_secret: bool
     is_masked: bool
 
@@ -120,10 +122,12 @@ def restore(key: Secret, entry: AccountEntry, row: StoredCallback, mistaken: Map
         # No payment_id: whether a token of ours proved it is not kept, and a plugin would believe it.
         config=entry.account.config,
     )
+    held = [_tried(name, value, known) for name, value in row.headers]
     left = _BETWEEN.join([callback.suffix, callback.query, *(value for _, value in headers), body])
     return Restored(
         callback=callback,
-        tried=tuple(_tried(name, value, known) for name, value in row.headers if name.lower() in named),
+        tried=tuple(one for one in held if one.header.lower() in named),
+        elsewhere=tuple(one for one in held if one.credential is not None and one.header.lower() not in named),
         needs_secret=bool(named),
         is_masked=_MASKED.search(left) is not None,
     )

@@ -184,10 +184,17 @@ def check_sign(data: bytes, token: gateway.Secret, config: PspConfig) -> Proved:
     except (gateway.NotStrictJson, signature.Unsignable) as problem:
         raise gateway.CallbackRejected(gateway.Reason.UNAUTHENTIC, f"body: {problem}") from None
     if form is None:
-        raise gateway.CallbackRejected(gateway.Reason.UNAUTHENTIC, "sign is absent, malformed or wrong")
+        raise gateway.CallbackRejected(gateway.Reason.UNAUTHENTIC, _why_unproved(body.get("sign")))
     if any(map(signature.ambiguous, body.values())):
         raise gateway.CallbackRejected(gateway.Reason.UNAUTHENTIC, "a text could be read as several members")
     return Proved(body=body, form=form)
+
+
+def _why_unproved(sign: object) -> str:
+    """What is wrong with a sign that matches nothing."""
+    if sign is None:
+        return "sign is absent"
+    return "sign is wrong" if signature.given_sign(sign) else "sign is malformed: it must be a text of 40 hex digits"
 
 
 def check_merchant(proved: Proved, account: gateway.Account) -> None:

@@ -22,10 +22,17 @@ TOKENS = ("token", "previous token")
 SIGNED_RIGHT = "the sign itself is right"
 
 NOTHING_FOUND = (
-    "sign is made in no way that is known here. Checked were: how numbers, booleans, empty members and special"
-    " characters are printed, which members are signed, in which order, how they are joined, where the token stands,"
-    " SHA-1, SHA-2, MD5 and HMAC, the whole body instead of its members, and the tokens of the tenant's other accounts"
+    "sign is made in no way that is known here. Checked were, one at a time and the common ones in pairs: how numbers,"
+    " booleans, empty members and special characters are printed, which members are signed, in which order, how they"
+    " are joined, where the token stands, SHA-1, SHA-2, MD5 and HMAC, the whole body instead of its members, and the"
+    " tokens of the tenant's other accounts"
 )
+
+TOKEN_FIRST = (
+    f"whether sign is right is seen when {TOKEN_HEADER} is: it must be made with the same token, and with the token in"
+    " the header it was not found to be"
+)
+BODY_FIRST = "whether sign is right is seen when the body is: no sign proves a body of this form"
 
 REMEDY = "sign the text shown here, followed directly by the account's token: SHA-1 of its UTF-8 bytes, 40 hex digits"
 
@@ -50,11 +57,14 @@ def explain(callback: gateway.Callback, account: gateway.Account) -> gateway.Exp
         others=findings.of_account(account),
         renamed=_renamed(account),
     )
-    notes = [*findings.of(seen), *([] if proved is not None else _about_sign(seen.members, account))]
+    if proved is None:
+        about_sign = _about_sign(seen, account, is_known=token is not None)
+    else:
+        about_sign = [SIGNED_RIGHT] if token is None else []
     return gateway.Explanation(
         checks=(*envelope, sender, sign, merchant),
         signed={str(form): text for form, text in _signed(seen.members, _every_token(account)).items()},
-        notes=tuple(notes),
+        notes=(*findings.of(seen), *about_sign),
     )
 
 
@@ -106,8 +116,9 @@ def _signed(body: Mapping[str, Any], known: Mapping[str, str]) -> dict[Form, str
     return texts
 
 
-def _about_sign(body: Mapping[str, Any], account: gateway.Account) -> list[str]:
-    """How a sign was made that did not prove its body."""
+def _about_sign(seen: findings.Seen, account: gateway.Account, *, is_known: bool) -> list[str]:
+    """How a sign was made that did not prove its body. ``is_known``: the header holds a token of the account."""
+    body = seen.members
     if body.get("sign") is None:
         return []
     sign, known = given.read(body["sign"]), _every_token(account)
@@ -116,9 +127,15 @@ def _about_sign(body: Mapping[str, Any], account: gateway.Account) -> list[str]:
     if sign.digest is None:
         return [*sign.faults, REMEDY]
     own = {name: token for name, token in known.items() if name in TOKENS}
-    found = search(body, sign.digest, own, _renamed(account)) or _with_foreign_token(body, sign.digest, known)
+    in_header = gateway.header(seen.callback.headers, TOKEN_HEADER)
+    foreign = {"the token in the header": in_header[0]} if in_header and not is_known else {}
+    found = search(body, sign.digest, own, seen.renamed) or _with_foreign_token(body, sign.digest, {**known, **foreign})
     if found == Found((), TOKENS[0]):
         return [*sign.faults, SIGNED_RIGHT]
+    if found is None and foreign:
+        return [*sign.faults, TOKEN_FIRST]
+    if found is None and seen.reading.faults:
+        return [*sign.faults, BODY_FIRST]
     return [*sign.faults, NOTHING_FOUND if found is None else _told(found), REMEDY]
 
 

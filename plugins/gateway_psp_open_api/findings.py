@@ -28,6 +28,9 @@ SIGN_NAMES = ("signature", "sig", "hash", "signed", "checksum", "sign_value", "m
 OTHER_HEADERS = ("crmpaytoken", "paytoken", "xcrmpaytoken", "xpaytoken", "crmtoken", "xtoken", "token")
 """What senders call the token's header, without dashes and underscores."""
 
+NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,20})(?:\.[0-9]{1,10})?")
+"""A text that JSON would take for a number."""
+
 PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,40}")
 """Names of members and headers that are quoted."""
 
@@ -203,8 +206,11 @@ def _lower(members: Mapping[str, Any]) -> set[str]:
 
 def _values(seen: Seen) -> Iterator[str]:
     for name in guesses.EXPECTED:
-        if name in seen.members and not is_readable(name, seen.members[name]):
-            yield guesses.about(name, seen.members[name])
+        value = seen.members.get(name)
+        if seen.reading.is_form and isinstance(value, str) and NUMBER.fullmatch(value):
+            value = gateway.JsonNumber(value)  # a form has no numbers: what is one in it is not text by mistake
+        if name in seen.members and not is_readable(name, value):
+            yield guesses.about(name, value)
 
 
 def _merchant(seen: Seen) -> Iterator[str]:

@@ -28,6 +28,8 @@ WORDS: Mapping[str, tuple[str, ...]] = {
 }
 """What senders call the three statuses."""
 
+NOT_POSITIVE = "that is not more than zero; also with status 0 send the amount that was asked"
+
 STATUSES = "a number: 0 failed, 1 succeeded, 2 processing"
 
 _COMPACT = re.compile(r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])[0-3][0-9](?:[0-9]{6})?")
@@ -122,7 +124,7 @@ def of_status(value: object) -> str | None:
 def of_amount(value: object) -> str | None:
     """What an amount looks like that cannot be read."""
     if isinstance(value, gateway.JsonNumber):
-        return "that is not more than zero" if _decimal(value.text) <= 0 else "that has too many digits"
+        return NOT_POSITIVE if _decimal(value.text) <= 0 else "that has too many digits"
     if not isinstance(value, str):
         return "that is not a number"
     if "," in value:

@@ -22,6 +22,8 @@ LONGEST = 64 * 1024
 WRAPPERS = ("data", "payload", "body", "json", "params", "notification")
 """Members in which senders put the whole object."""
 
+FORM = "the body is a form (key=value&...): send a JSON object"
+
 _number = gateway.JsonNumber
 _UTF16 = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _TRAILING_COMMA = re.compile(r",\s*(?=[}\]])")
@@ -32,6 +34,8 @@ class Reading(NamedTuple):
 
     members: Mapping[str, Any] | None
     faults: tuple[str, ...] = ()
+    is_form: bool = False
+    """Whether they came as a form or in the query, where every value is text."""
 
 
 def read(data: bytes, query: str) -> Reading:
@@ -42,10 +46,11 @@ def read(data: bytes, query: str) -> Reading:
         fault = "the body is empty"
         members = _pairs(query)
         if members:
-            return Reading(members, (f"{fault}; the members stand in the query string: send them as a JSON body",))
+            fault += "; the members stand in the query string: send them as a JSON body"
+            return Reading(members, (fault,), is_form=True)
         return Reading(None, (f"{fault}: send the members as a JSON object",))
     value = _value(text.strip(), faults)
-    return Reading(_object(value, faults), tuple(faults))
+    return Reading(_object(value, faults), tuple(faults), is_form=FORM in faults)
 
 
 def _text(data: bytes, faults: list[str]) -> str:
@@ -93,7 +98,7 @@ def _value(text: str, faults: list[str]) -> Any:
             return value
     form = _pairs(text) if text[:1] not in "{[<\"'" else {}
     if form:
-        faults.append("the body is a form (key=value&...): send a JSON object")
+        faults.append(FORM)
     elif text.startswith("<"):
         faults.append("the body is XML or HTML: send a JSON object")
     return form or None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import json
 import unicodedata
 from collections.abc import Callable
 from decimal import Decimal, DecimalException
+from itertools import combinations
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote, quote_plus, unquote_plus
 
@@ -86,6 +88,12 @@ def _short(number: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def _php_float(number: Decimal) -> str:
+    """As PHP prints a float of few digits: ``25.5``, ``1.795851349123E+12``."""
+    digits, exponent = _scientific(number)
+    return f"{digits}E+{exponent}" if exponent >= 7 else _short(number)
+
+
 def _powers(style: str) -> Callable[[Decimal], str]:
     """Write a number with an exponent of ten, as ``1.5e2``."""
 
@@ -100,12 +108,21 @@ def _fixed(decimals: int) -> Printed:
     return _numbers(lambda number: f"{number:.{decimals}f}", only="amount")
 
 
+def _word(name: str, word: str) -> Printed:
+    """Print another value in the place of a member's."""
+    return lambda key, value: word if key == name else canonical(key, value)
+
+
+def _php_html(text: str) -> str:
+    return html.escape(text).replace("&#x27;", "&#039;")
+
+
 def _instead_of_empty(text: str) -> Printed:
     """Sign null under a word, and empty text as nothing: ``key=``."""
     return _values((str, type(None)), lambda value: text if value is None else value)
 
 
-PRINTING = (
+SINGLE = (
     Step("the amount printed with two decimals (25.50 for 25.5)", _fixed(2), is_common=True),
     Step("the amount printed with one decimal (25.0 for 25)", _fixed(1)),
     Step("the amount printed without decimals", _fixed(0)),
@@ -123,6 +140,17 @@ PRINTING = (
     Step("every number printed as a float (1.0 for 1)", _numbers(_float), is_common=True),
     Step("every number printed as Java prints a double (1.795851349123E12)", _numbers(_java), is_common=True),
     Step("every number printed as Go prints a float64 (1.795851349123e+12)", _numbers(_go), is_common=True),
+    Step("every number printed as PHP prints a float (1.795851349123E+12)", _numbers(_php_float), is_common=True),
+    Step("the time printed in seconds", _numbers(lambda number: f"{number / 1000:.0f}", only="time"), is_common=True),
+    Step("the time printed in seconds, rounded down", _numbers(lambda number: f"{number // 1000:f}", only="time")),
+    Step(
+        "the time printed in seconds with a fraction",
+        _numbers(lambda number: _short(number / 1000), only="time"),
+    ),
+    *(
+        Step(f"status={word}: it was changed after it was signed", _word("status", word))
+        for word in ("0", "1", "2", "success", "failed", "processing")
+    ),
     Step("booleans printed as True and False", _values(bool, str), is_common=True),
     Step("booleans printed as 1 and 0", _values(bool, lambda value: str(int(value)))),
     Step("true printed as 1 and false as nothing", _values(bool, lambda value: "1" if value else "")),
@@ -136,6 +164,8 @@ PRINTING = (
     Step("empty members signed too, null as undefined", _instead_of_empty("undefined")),
     Step("the values url-encoded (%20)", lambda key, value: _each(canonical(key, value), _quoted), is_common=True),
     Step("the values url-encoded (+ for a blank)", lambda key, value: _each(canonical(key, value), quote_plus)),
+    Step("the values HTML-escaped (&amp;)", lambda key, value: _each(canonical(key, value), html.escape)),
+    Step("the values HTML-escaped, as PHP does (&#039;)", lambda key, value: _each(canonical(key, value), _php_html)),
     Step("characters beyond ASCII signed as \\u escapes", _values(str, lambda value: _escaped(value)), is_common=True),
     Step(
         "characters beyond ASCII and slashes signed as PHP's json_encode writes them",
@@ -149,6 +179,26 @@ PRINTING = (
     Step("the currency signed in lower case", lambda key, value: _cased(key, value, str.lower)),
     Step("the currency signed in upper case", lambda key, value: _cased(key, value, str.upper)),
 )
+
+
+def _both(one: Printed, other: Printed) -> Printed:
+    """Print values in two wrong ways: in the first that differs from the right one."""
+
+    def show(key: str, value: Any) -> str | None:
+        text = one(key, value)
+        return text if text != canonical(key, value) else other(key, value)
+
+    return show
+
+
+PRINTING = (
+    *SINGLE,
+    *(
+        Step(f"{one.name} and {other.name}", _both(one.make, other.make))
+        for one, other in combinations([step for step in SINGLE if step.is_common], 2)
+    ),
+)
+"""Every single way, and every two common ones together."""
 
 
 def _quoted(text: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import gateway
 from gateway_psp_open_api import signature
 from gateway_psp_open_api.printing import Printed, Step, canonical, literal
-from gateway_psp_open_api.steps import ADD, CHOOSE, HASH, JOIN, LENGTHS, ORDER, PRINT, RIGHT, TABLES, TOKEN_KEYS
+from gateway_psp_open_api.steps import ADD, CHOOSE, HASH, JOIN, LENGTHS, ORDER, PRINT, RIGHT, TABLES, TOKEN_KEYS, absent
 
 MOST_MEMBERS, LONGEST_TEXT = 24, 2048
 """Beyond so many members, or characters of StringA, nothing is searched for: no honest callback is as large."""
@@ -68,7 +68,12 @@ def _signed(texts: Iterable[Text], tokens: Mapping[str, str]) -> Iterator[tuple[
 def _of_steps(members: Mapping[str, Any], renamed: Mapping[str, str], length: int) -> Iterator[Text]:
     """StringA under every recipe that gives a digest of this length, the simplest first."""
     left_out = tuple(Step(f"{key[:64]} left out", lambda name, *_, key=key: name != key) for key in members)
-    tables = {**TABLES, CHOOSE: (*TABLES[CHOOSE], *left_out), JOIN: (*TABLES[JOIN], *_api1_names(renamed))}
+    tables = {
+        **TABLES,
+        CHOOSE: (*TABLES[CHOOSE], *left_out),
+        ORDER: (*TABLES[ORDER], *absent(members)),
+        JOIN: (*TABLES[JOIN], *_api1_names(renamed)),
+    }
     made: dict[tuple[Any, ...], str] = {}
     same = _text(members, {}, canonical) == _text(members, {}, literal)
     for recipe in _recipes(tables, length, in_pairs=len(members) <= FEW_MEMBERS):

@@ -5,10 +5,10 @@ A table for each step; ``RIGHT`` holds the right way of every one.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import re
+from base64 import b64encode, urlsafe_b64decode
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +18,12 @@ from gateway_psp_open_api.printing import PRINTING, Step, canonical, decimal_of
 
 MEMBERS = ("merchant_id", "order_no", "transaction_id", "amount", "currency", "time", "status", "user_id")
 """The documented members of API-2, in the order of its description."""
+
+OPTIONAL = ("transaction_id", "user_id")
+"""Those of them that may be absent."""
+
+ABSENT = ("undefined", "null", "None", "")
+"""What senders print where a member is absent."""
 
 TOKEN_KEYS = ("key", "token", "secret", "crm-pay-token", "crm_pay_token", "secret_key", "apiKey", "merchant_key")
 """What senders call the token where they give it a name in the text."""
@@ -61,6 +67,20 @@ def _rank(key: str) -> int:
     return MEMBERS.index(key) if key in MEMBERS else len(MEMBERS)
 
 
+def absent(members: Mapping[str, Any]) -> list[Step]:
+    """Sign members that are not in the body."""
+    return [
+        Step(f"{key}={word}, which the body does not have: leave out what is absent", _with(key, word))
+        for key in OPTIONAL
+        if key not in members
+        for word in ABSENT
+    ]
+
+
+def _with(key: str, word: str) -> Callable[[Sequence[tuple[str, str]]], list[tuple[str, str]]]:
+    return lambda pairs: sorted([*pairs, (key, word)])
+
+
 # 4. Join them
 
 
@@ -80,6 +100,8 @@ JOINING = (
     Step("the values alone, joined by |", _joined("|", format_="{1}")),
     Step("keys and values without =", _joined("", format_="{}{}")),
     Step("a colon between key and value", _joined("&", format_="{}:{}")),
+    Step("the text in upper case, the token as it is", lambda pairs: _joined("&")(pairs).upper()),
+    Step("the text in lower case, the token as it is", lambda pairs: _joined("&")(pairs).lower()),
     Step("the keys in upper case", lambda pairs: "&".join(f"{key.upper()}={text}" for key, text in pairs)),
     Step("the keys in lower case", lambda pairs: "&".join(f"{key.lower()}={text}" for key, text in pairs)),
     Step("the keys in camel case (orderNo)", lambda pairs: "&".join(f"{_camel(key)}={text}" for key, text in pairs)),
@@ -115,6 +137,8 @@ ADDING = (
     Step("the token twice", lambda text, token: text + token + token),
     Step("the token before and behind the text", lambda text, token: token + text + token),
     Step("a line break behind the token", lambda text, token: f"{text}{token}\n", is_common=True),
+    Step("a line break (CRLF) behind the token", lambda text, token: f"{text}{token}\r\n", is_common=True),
+    Step("a blank behind the token", lambda text, token: f"{text}{token} "),
     Step("a line break before the token", lambda text, token: f"{text}\n{token}"),
     Step("a blank before the token", lambda text, token: f"{text} {token}"),
     Step("a comma before the token", lambda text, token: f"{text},{token}"),
@@ -148,6 +172,18 @@ def _sha1(data: bytes) -> bytes:
     return hashlib.sha1(data, usedforsecurity=False).digest()
 
 
+def _from_base64(token: str) -> bytes:
+    return urlsafe_b64decode(token.replace("+", "-").replace("/", "_") + "=" * (-len(token) % 4))
+
+
+def _unpacked(token: str, decode: Callable[[str], bytes]) -> bytes:
+    """The bytes that a token stands for in another notation; none where it is not in that."""
+    try:
+        return decode(token)
+    except ValueError:
+        return b""
+
+
 HASHING = (
     Step("SHA-256 instead of SHA-1", _hash("sha256"), is_common=True),
     Step("MD5 instead of SHA-1", _hash("md5"), is_common=True),
@@ -163,6 +199,8 @@ HASHING = (
         Step(f"HMAC-{label} over text and token instead of SHA-1", _hmac_of_both(name))
         for label, name in (("SHA1", "sha1"), ("SHA256", "sha256"), ("SHA512", "sha512"))
     ),
+    Step("the token decoded from base64", lambda _, text, token: _sha1(text.encode() + _unpacked(token, _from_base64))),
+    Step("the token decoded from hex", lambda _, text, token: _sha1(text.encode() + _unpacked(token, bytes.fromhex))),
     Step("SHA-1 twice", lambda both, *_: _sha1(_sha1(both.encode()).hex().encode())),
     Step("SHA-1 twice, the first in capitals", lambda both, *_: _sha1(_sha1(both.encode()).hex().upper().encode())),
     Step("SHA-1 of the MD5", lambda both, *_: _sha1(_hash("md5")(both, "", "").hex().encode())),
@@ -170,7 +208,7 @@ HASHING = (
     Step("the text in upper case", lambda both, *_: _sha1(both.upper().encode())),
     Step("the text as Latin-1 instead of UTF-8", lambda both, *_: _sha1(both.encode("latin-1", "replace"))),
     Step("the text as UTF-16 instead of UTF-8", lambda both, *_: _sha1(both.encode("utf-16-le"))),
-    Step("the text in base64", lambda both, *_: _sha1(base64.b64encode(both.encode()))),
+    Step("the text in base64", lambda both, *_: _sha1(b64encode(both.encode()))),
 )
 
 

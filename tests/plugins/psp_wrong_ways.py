@@ -6,6 +6,7 @@ import base64
 import gzip
 import hashlib
 import hmac
+import html
 import json
 import unicodedata
 from collections.abc import Callable, Mapping
@@ -580,4 +581,153 @@ MEMBERS = (
     Way("hidden members", right(), ('holds "&name="',), {"note": "x&amount=1"}),
 )
 
-WAYS = (*PRINTING, *STEPS, *HASHES, *ENVELOPES, *MEMBERS, *MORE)
+
+def in_time(write: Callable[[int], str]) -> Callable[[World], Sent]:
+    """Sign the time in another form."""
+    return printed(lambda key, value: write(value) if key == "time" else shown(value))
+
+
+def with_member(name: str, word: str) -> Callable[[World], Sent]:
+    """Sign a member that the body does not have."""
+    return by_text(lambda w: joined(sorted([*pairs(w.members), (name, word)])) + w.token)
+
+
+def two_printed(first: str, empty: str) -> Callable[[World], Sent]:
+    """Sign the amount in another form, and empty members as a word."""
+    return printed(
+        lambda key, value: format(value, first) if key == "amount" else empty if value is None else shown(value),
+        empties=True,
+    )
+
+
+def decoded(decode: Callable[[str], bytes]) -> Callable[[World], Sent]:
+    """Sign with the bytes that the token stands for in another notation."""
+    return hashed(lambda text, token: hashlib.sha1(text.encode() + decode(token)).hexdigest())
+
+
+def other_token(make: Callable[[World], str]) -> Callable[[World], Sent]:
+    """A header and a sign, both made with another token."""
+    return lambda w: call(w, w.members, sha1(joined(pairs(w.members)) + make(w)), headers={"crm-pay-token": make(w)})
+
+
+UNKNOWN_HEADER = "crm-pay-token holds a value that is none of this account's secrets: compare it with what"
+SAME = "the sender signs with the token in the header"
+
+TWO_AT_ONCE = (
+    Way(
+        "25.50 and key=",
+        two_printed(".2f", ""),
+        ("two decimals", "and empty members signed too"),
+        {"amount": 25.5, **EMPTY},
+    ),
+    Way("25.50 and null", two_printed(".2f", "null"), ("two decimals", "null as null"), {"amount": 25.5, **EMPTY}),
+    Way(
+        "cents and True",
+        printed(lambda k, v: f"{v * 100:.0f}" if k == "amount" else str(v) if isinstance(v, bool) else shown(v)),
+        ("printed in cents and booleans printed as True",),
+        {"amount": 25.5, "promo": True},
+    ),
+    Way(
+        "seconds and 25.50",
+        printed(lambda k, v: str(v // 1000) if k == "time" else f"{v:.2f}" if k == "amount" else shown(v)),
+        ("two decimals", "the time printed in seconds"),
+        {"amount": 25.5, "time": 1795851349000},
+    ),
+    Way(
+        "url-encoded and 25.50",
+        printed(lambda k, v: f"{v:.2f}" if k == "amount" else quote(shown(v), safe="")),
+        ("two decimals", "url-encoded"),
+        {"amount": 25.5, **DRINK},
+    ),
+    Way(
+        "seconds and HMAC",
+        lambda w: call(
+            w,
+            w.members,
+            hmac.new(
+                w.token.encode(),
+                joined(pairs(w.members, show=lambda k, v: str(v // 1000) if k == "time" else shown(v))).encode(),
+                "sha1",
+            ).hexdigest(),
+        ),
+        ("the time printed in seconds", "HMAC-SHA1"),
+        {"time": 1795851349000},
+    ),
+)
+
+FURTHER = (
+    Way("undefined", with_member("user_id", "undefined"), ("user_id=undefined, which the body does not have",)),
+    Way("None absent", with_member("user_id", "None"), ("user_id=None, which the body does not have",)),
+    Way("empty absent", with_member("user_id", ""), ("user_id=, which the body does not have",)),
+    Way(
+        "undefined transaction",
+        with_member("transaction_id", "undefined"),
+        ("transaction_id=undefined, which the body does not have",),
+        {"transaction_id": ...},
+    ),
+    Way(
+        "PHP float",
+        in_time(lambda v: f"{v / 1e12:.12f}".rstrip("0") + "E+12"),
+        signs_with("every number printed as PHP prints a float"),
+    ),
+    Way("seconds signed", in_time(lambda v: str(v // 1000)), ("the time printed in seconds",)),
+    Way("fraction of seconds", in_time(lambda v: f"{v / 1000:.3f}".rstrip("0")), ("the time printed in seconds",)),
+    Way("CRLF", by_text(lambda w: joined(pairs(w.members)) + w.token + "\r\n"), ("a line break (CRLF) behind",)),
+    Way(
+        "HTML escapes",
+        printed(lambda _, v: html.escape(v) if isinstance(v, str) else shown(v)),
+        signs_with("the values HTML-escaped"),
+        {"note": "Café & 'Bar'"},
+    ),
+    Way(
+        "PHP's HTML escapes",
+        printed(lambda _, v: html.escape(v).replace("&#x27;", "&#039;") if isinstance(v, str) else shown(v)),
+        signs_with("the values HTML-escaped, as PHP does"),
+        {"note": "Café & 'Bar'"},
+    ),
+    Way(
+        "base64 token",
+        decoded(lambda token: base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))),
+        signs_with("the token decoded from base64"),
+    ),
+    Way(
+        "changed status",
+        by_text(lambda w: joined(pairs({**w.members, "status": 2})) + w.token),
+        ("status=2: it was changed",),
+    ),
+    Way(
+        "status word signed",
+        by_text(lambda w: joined(pairs({**w.members, "status": "success"})) + w.token),
+        ("status=success: it was changed",),
+    ),
+    Way(
+        "text in capitals",
+        by_text(lambda w: joined(pairs(w.members)).upper() + w.token),
+        signs_with("the text in upper case, the token as it is"),
+    ),
+    Way("strange token", right(headers={"crm-pay-token": "tkn_example_1"}), (UNKNOWN_HEADER, RIGHT_SIGN)),
+    Way(
+        "strange token twice",
+        other_token(lambda _: "tkn_example_1"),
+        (UNKNOWN_HEADER, "whether sign is right is seen when"),
+    ),
+    Way("short token", right(headers={"crm-pay-token": "x"}), (UNKNOWN_HEADER, RIGHT_SIGN)),
+    Way("token with a space inside", right(headers={"crm-pay-token": "tkn example"}), (UNKNOWN_HEADER, RIGHT_SIGN)),
+    Way("Bearer strange", right(headers={"crm-pay-token": "Bearer tkn_example_1"}), (UNKNOWN_HEADER, RIGHT_SIGN)),
+    Way("cut token twice", other_token(lambda w: w.token[:-1]), ("without its last character", SAME)),
+    Way(
+        "upper token twice",
+        other_token(lambda w: w.token.swapcase()),
+        ("crm-pay-token holds", "sign is right is seen when"),
+    ),
+    Way("doubled token twice", other_token(lambda w: w.token * 2), ("the token, twice", "the token twice")),
+    Way(
+        "double member, other sign",
+        lambda w: call(
+            w, w.members, "", body=json.dumps({**w.members, "sign": sha1("x")})[:-1].encode() + b',"status":1}'
+        ),
+        ('member "status" stands twice', "whether sign is right is seen when the body is"),
+    ),
+)
+
+WAYS = (*PRINTING, *STEPS, *HASHES, *ENVELOPES, *MEMBERS, *MORE, *TWO_AT_ONCE, *FURTHER)

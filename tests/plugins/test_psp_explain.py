@@ -100,6 +100,38 @@ def test_known_mistakes_are_recognised(mistake: Callable[[str], str], told: str)
     assert f"the sender signs with {told}" in explained(callback(body(mistake(TEXT)))).notes
 
 
+@pytest.mark.parametrize("member", ["status=1", "amount=432.98", "time=1795851349000"])
+def test_a_form_has_no_quotes_to_leave_out(member: str) -> None:
+    """Numbers are text in a form: only that it is a form is said."""
+    found = explained(callback(member.encode()))
+    assert any("the body is a form" in note for note in found.notes)
+    assert not any("quotes" in note or "must be" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("member", ["status=success", "amount=1,5", "time=1795851349"])
+def test_what_is_wrong_in_a_form_too_is_said(member: str) -> None:
+    """A word, a comma, seconds."""
+    assert any("must be" in note for note in explained(callback(member.encode())).notes)
+
+
+SIGNS = [
+    (None, "sign is absent"),
+    ("", "sign is malformed: it must be a text of 40 hex digits"),
+    (gateway.JsonNumber("7"), "sign is malformed: it must be a text of 40 hex digits"),
+    ("0" * 39, "sign is malformed: it must be a text of 40 hex digits"),
+    ("0" * 40, "sign is wrong"),
+    ("g" * 40, "sign is malformed: it must be a text of 40 hex digits"),
+]
+
+
+@pytest.mark.parametrize(("given", "told"), SIGNS)
+def test_an_absent_a_malformed_and_a_wrong_sign_are_told_apart(given: object, told: str) -> None:
+    """In the reason that is stored, logged and listed; the sender's answer is one for all three."""
+    with pytest.raises(gateway.CallbackRejected) as refused:
+        PSP.verify(callback(body(given)), account())
+    assert (refused.value.reason, refused.value.detail) == (gateway.Reason.UNAUTHENTIC, told)
+
+
 def members() -> dict[str, str]:
     """The members as texts, in the order of the body."""
     return {key: value.text if isinstance(value, gateway.JsonNumber) else str(value) for key, value in TOLD.items()}
