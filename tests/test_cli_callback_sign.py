@@ -67,6 +67,39 @@ async def test_another_amount_is_signed_as_given(house: House) -> None:
     assert await send(house, made) == 400
 
 
+async def test_the_tenant_is_found_by_the_payment(house: House) -> None:
+    """Where several tenants have an account of this name."""
+    payment = await new_payment(house)
+    url = house.gateway.callback_url(house.entry("acme", "psp-main"))
+    result = await asyncio.to_thread(sign, house.folder, "psp-main", "--order", payment["id"], "--url", url)
+    assert (result.exit_code, payment["id"] in result.stdout, result.stderr) == (0, True, ""), result.output
+
+
+DOUBTS = [
+    (("--amount", "25.555"), "USD has 2 decimals, 25.555 has more: the gateway will refuse the callback"),
+    (("--amount", "1.5"), "the payment is of 162.48 USD"),
+    (("--currency", "EUR"), "the payment is of 162.48 USD"),
+    (("--currency", "XQX"), "XQX is not a known currency: the gateway will refuse the callback"),
+    (("--order", "pay_none", "--amount", "1", "--currency", "USD"), "acme has no payment pay_none"),
+    (("--tenant", "globex", "--amount", "1", "--currency", "USD"), "globex has no payment pay_"),
+    ((), None),
+    (("--amount", "162.480"), None),
+]
+
+
+@pytest.mark.parametrize(("changed", "told"), DOUBTS)
+async def test_a_callback_that_will_be_refused_is_signed_with_a_warning(
+    house: House, changed: tuple[str, ...], told: str | None
+) -> None:
+    """On stderr, so that what is printed stays what is sent."""
+    payment = await new_payment(house)
+    given = ("psp-main", "--tenant", "acme", "--order", payment["id"], "--url", "http://127.0.0.1:1/callbacks/x")
+    result = await asyncio.to_thread(sign, house.folder, *given, *changed)
+    assert result.exit_code == 0, result.output
+    assert f"warning: {told}" in result.stderr if told else result.stderr == ""
+    assert "warning" not in result.stdout
+
+
 async def test_the_curl_line_holds_all_of_it(house: House) -> None:
     """URL, headers and body, quoted for a shell."""
     made = await signed(house, await new_payment(house))

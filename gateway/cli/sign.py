@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,11 +12,13 @@ import click
 
 from gateway.cli.loading import Loaded, callback_url, config_option, json_option, load, reading
 from gateway.cli.output import print_json
+from gateway.core.errors import Unavailable
 from gateway.core.facts import Stage
 from gateway.core.money import Amount, Money, currency_digits
 from gateway.core.wire import HttpRequest
 from gateway.drivers.clock import SystemClock
 from gateway.drivers.settings import AccountEntry, Settings
+from gateway.drivers.store.queries import Listed
 from gateway.flows import plugin
 from gateway.provider import CallbackDraft, Signs
 
@@ -57,7 +59,7 @@ def sign_callback(
     Nothing is sent. What is printed holds the account's secret, so it is for development, or for --reveal.
     """
     loaded = load(config)
-    entry = _entry(loaded, tenant, account)
+    entry = _entry(loaded, tenant, account, payment_id)
     _refuse_secret(loaded.settings, reveal)
     draft = CallbackDraft(
         payment_id=payment_id,
@@ -66,13 +68,21 @@ def sign_callback(
         at=SystemClock().now(),
         provider_reference=transaction,
     )
+    for doubt in _doubts(loaded.settings, entry, draft):
+        click.echo(f"warning: {doubt}", err=True)
     made = plugin.sign_callback(loaded.settings, entry, draft, url or _address(loaded.settings, entry))
     _print(made, as_json)
 
 
-def _entry(loaded: Loaded, tenant: str | None, account: str) -> AccountEntry:
-    """The account that was named and can sign callbacks. Raises click's usage error, or that it has none."""
+def _entry(loaded: Loaded, tenant: str | None, account: str, payment_id: str) -> AccountEntry:
+    """The account that was named and can sign callbacks. Raises click's usage error, or that it has none.
+
+    Of several tenants with one of this name it is that of the payment's.
+    """
     found = [one for one in loaded.entries if one.name == account and tenant in (None, one.tenant)]
+    if len(found) > 1:
+        theirs = [one for one in found if _is_theirs(loaded.settings, one, payment_id)]
+        found = theirs if len(theirs) == 1 else found
     if len(found) > 1:
         owners = ", ".join(one.tenant for one in found)
         raise click.UsageError(f'several tenants have an account "{account}": name one by --tenant ({owners})')
@@ -93,8 +103,11 @@ def _refuse_secret(settings: Settings, reveal: bool) -> None:
 def _money(settings: Settings, entry: AccountEntry, payment_id: str, amount: str | None, currency: str | None) -> Money:
     """What the callback names: as given, else as the payment has it."""
     if amount is None or currency is None:
-        known = asyncio.run(_of_payment(settings, entry, payment_id))
-        amount, currency = amount or known.text(), currency or known.currency
+        known = _listed(settings, entry, payment_id)
+        if known is None:
+            raise click.UsageError(f"{entry.tenant} has no payment {payment_id}: give --amount and --currency")
+        money = known.payment.money
+        amount, currency = amount or money.text(), currency or money.currency
     digits = currency_digits(currency.upper(), settings.currencies)
     try:
         given = Decimal(Amount.read(amount))
@@ -104,12 +117,41 @@ def _money(settings: Settings, entry: AccountEntry, payment_id: str, amount: str
     return Money(given, currency, digits or 0)
 
 
-async def _of_payment(settings: Settings, entry: AccountEntry, payment_id: str) -> Money:
-    async with reading(settings) as store:
-        found = await store.summary(entry.tenant, payment_id)
-    if found is None:
-        raise click.UsageError(f"{entry.tenant} has no payment {payment_id}: give --amount and --currency")
-    return found.payment.money
+def _doubts(settings: Settings, entry: AccountEntry, draft: CallbackDraft) -> Iterator[str]:
+    """Why the gateway will refuse what is signed, as far as it is seen here."""
+    currency = draft.money.currency.upper()
+    digits = currency_digits(currency, settings.currencies)
+    if digits is None:
+        yield f"{currency} is not a known currency: the gateway will refuse the callback"
+    elif -int(draft.money.amount.normalize().as_tuple().exponent) > digits:
+        yield f"{currency} has {digits} decimals, {draft.money.amount} has more: the gateway will refuse the callback"
+    try:
+        known = _listed(settings, entry, draft.payment_id)
+    except Unavailable:  # no store: nothing can be said of the payment
+        return
+    if known is None:
+        yield f"{entry.tenant} has no payment {draft.payment_id}: the gateway will refuse the callback"
+    elif known.payment.account != entry.name:
+        yield f'the payment is one of account "{known.payment.account}": the gateway will refuse the callback'
+    elif (currency, draft.money.amount) != (known.payment.money.currency, known.payment.money.amount):
+        yield f"the payment is of {known.payment.money.text()} {known.payment.money.currency}"
+
+
+def _listed(settings: Settings, entry: AccountEntry, payment_id: str) -> Listed | None:
+    """The payment, if it is one of the account's tenant. Raises ``Unavailable`` where there is no store."""
+
+    async def read() -> Listed | None:
+        async with reading(settings) as store:
+            return await store.summary(entry.tenant, payment_id)
+
+    return asyncio.run(read())
+
+
+def _is_theirs(settings: Settings, entry: AccountEntry, payment_id: str) -> bool:
+    try:
+        return _listed(settings, entry, payment_id) is not None
+    except Unavailable:
+        return False
 
 
 def _address(settings: Settings, entry: AccountEntry) -> str:

@@ -15,6 +15,12 @@ _QUOTED = re.compile(r"(?:/(?:v[0-9]{1,2}|[A-Za-z_-]{1,40})){1,2}/*")
 """Paths that are quoted: of one or two words. Longer ones hold ids, and what else stands there could be a secret."""
 
 
+CALLBACKS = frozenset({"callback", "callbacks", "pay", "pay/callback"})
+"""What is left of a callback's address where the account's part is missing."""
+
+CALLBACK_ADDRESS = "a callback goes to its account's own address, /callbacks/…, as `gateway accounts show` prints it"
+
+
 async def sentence(request: web.Request, error: web.HTTPException) -> str:
     """Say what is wrong with the request's address, method or size, and what would be right."""
     match error:
@@ -30,6 +36,8 @@ async def _no_route(request: web.Request) -> str:
     path, bare = request.path, request.path.rstrip("/")
     is_quoted = _QUOTED.fullmatch(path) is not None and may_be_an_id(path, request.app[GATEWAY].masks)
     said = f"there is no route {request.method} {path}" if is_quoted else "there is no such route"
+    if path.strip("/").lower() in CALLBACKS:
+        return f"{said}; {CALLBACK_ADDRESS}"
     if bare not in ("", path) and await _exists(request, bare):
         return f"{said}; write it without the slash at the end{f': {bare}' if is_quoted else ''}"
     return f"{said}; GET /docs on the public listener shows all"

@@ -53,6 +53,27 @@ def test_the_vector_is_what_the_plugin_signs() -> None:
     assert (event.observation.payment_id, event.problem) == (MEMBERS["order_no"], None)
 
 
+ABSENT = {
+    "python": ('"user_id": ""', '"user_id": None'),
+    "php": ("'user_id' => ''", "'user_id' => null"),
+    "javascript": ('user_id: ""', "user_id: undefined"),
+}
+"""By language: a member that is empty, and the same one absent."""
+
+
+@pytest.mark.parametrize("language", LANGUAGES[:3], ids=lambda language: language.name)
+def test_a_sample_signs_no_absent_member(tmp_path: Path, language: Language) -> None:
+    """Neither ``undefined`` nor null takes part in the text."""
+    if language.command is None:
+        pytest.skip(f"{language.name} is not installed")
+    empty, absent = ABSENT[language.name]
+    assert language.program.count(empty) == 1
+    file = tmp_path / language.file
+    file.write_text(language.program.replace(empty, absent), encoding="utf-8")
+    done = subprocess.run([language.command, str(file)], capture_output=True, text=True, timeout=60, check=True)
+    assert json.loads(done.stdout)["sign"] == ROWS["sign"]
+
+
 @pytest.mark.parametrize("language", LANGUAGES, ids=lambda language: language.name)
 def test_a_sample_makes_the_callback_of_the_vector(tmp_path: Path, language: Language) -> None:
     """As it stands on the page, where the interpreter is installed."""

@@ -237,6 +237,14 @@ async def test_errors_are_problems(
         ("GET", "/nope", "there is no route GET /nope; "),
         ("GET", "/v2/payments", "there is no route GET /v2/payments; "),
         ("GET", "/v1/payment", "there is no route GET /v1/payment; "),
+        ("POST", "/pay/callback", "there is no route POST /pay/callback; a callback goes to its account's own address"),
+        (
+            "POST",
+            "/callbacks/",
+            "a callback goes to its account's own address, /callbacks/…, as `gateway accounts show`",
+        ),
+        ("POST", "/callbacks", "a callback goes to its account's own address"),
+        ("GET", "/pay", "a callback goes to its account's own address"),
         (
             "GET",
             "/v1/payments/",
