@@ -1,14 +1,28 @@
-"""A provider's answer in JSON, as providers really send it: under any media type, with or without a byte order mark."""
+"""A provider's answer as it really comes: JSON under any media type, or something else, described for people."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from gateway.core.strictjson import loads
+from gateway.core.urls import url_for_log
 from gateway.core.wire import HttpResponse, header, media_type
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 LONGEST_MEDIA_TYPE = 100
+LONGEST_LOCATION = 200
+
+_PAGES = frozenset({"text/html", "application/xhtml+xml"})
+_BEGINS_AS_PAGE = (b"<!doctype html", b"<html")
+_FIRST_WORD = re.compile(rb"<?[!/]?[A-Za-z]{1,16}(?![A-Za-z])")
+"""How a body begins, as far as it is shown: a tag's name or one word. More might be a customer's data or a secret."""
+
+_PAGE_ADVICE = {
+    401: "an HTML page, perhaps of a firewall or a login in front of the API",
+    403: "an HTML page, perhaps of a firewall in front of the API",
+    404: "an HTML page: check the address in the settings",
+}
 
 
 def json_of(response: HttpResponse) -> Any:
@@ -25,3 +39,30 @@ def unusual(response: HttpResponse) -> tuple[str, ...]:
     if response.body.startswith(BYTE_ORDER_MARK):
         found.append("a byte order mark")
     return tuple(found)
+
+
+def is_page(response: HttpResponse) -> bool:
+    """Whether an answer is a page for people, as proxies, firewalls and mistyped addresses give it."""
+    return media_type(response.headers) in _PAGES or response.body[:200].lstrip().lower().startswith(_BEGINS_AS_PAGE)
+
+
+def described(response: HttpResponse) -> str:
+    """What came, for people who look for the cause: status, media type, size, how it begins; nothing of its content.
+
+    Mask it before it is shown: a redirect's address is the provider's own text.
+    """
+    parts = [f"HTTP {response.status}", media_type(response.headers)[:LONGEST_MEDIA_TYPE] or "no media type"]
+    parts.append(f"{len(response.body)} bytes" if response.body else "no body")
+    parts += [f"to {url_for_log(place)[:LONGEST_LOCATION]}" for place in header(response.headers, "location")[:1]]
+    return ", ".join([*parts, *_nature(response)])
+
+
+def _nature(response: HttpResponse) -> tuple[str, ...]:
+    """What kind of body it is, where that says what to do, or else how it begins."""
+    encodings = [one.lower() for one in header(response.headers, "content-encoding")]
+    if encodings not in ([], ["identity"]):
+        return (f"compressed ({encodings[0][:20]}) although identity was asked for",)
+    if is_page(response):
+        return (_PAGE_ADVICE.get(response.status, "an HTML page"),)
+    word = _FIRST_WORD.match(response.body.removeprefix(BYTE_ORDER_MARK).lstrip())
+    return () if word is None else (f'begins with "{word[0].decode()}"',)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+from gateway.core.answers import is_page
 from gateway.core.errors import OutcomeUnknown, ProviderError
 from gateway.core.facts import Absent, Declined, Fact, NeverSent, Observation, Pending, Unknown
 from gateway.core.retry_after import retry_after
-from gateway.core.wire import HttpResponse, media_type
+from gateway.core.wire import HttpResponse
 
 DEFINITE_NO = frozenset({400, 401, 403, 404, 422})
 """Statuses that decline, when the body is in the shape of the provider's protocol."""
@@ -21,9 +22,6 @@ LONGEST_WAIT = 3600.0
 NO_SUCH_PAYMENT = frozenset({404, 410})
 """Statuses with which a lookup's answer may say that there is no such payment, beside 2xx. A refusal of our
 credentials, of the request, or of its rate says nothing of any payment."""
-
-
-_PAGES = frozenset({"text/html", "application/xhtml+xml"})
 
 
 def outcome(response: HttpResponse, parse: Callable[[HttpResponse], object]) -> Fact:
@@ -64,12 +62,7 @@ def shown(response: HttpResponse, parse: Callable[[HttpResponse], object], at: d
     match parse(response):
         case Observation() as seen if success:
             return seen
-        case Absent() as absent if not _is_page(response):
+        case Absent() as absent if not is_page(response):
             return absent
         case _:
             raise ProviderError("the provider refused a lookup")
-
-
-def _is_page(response: HttpResponse) -> bool:
-    begins = response.body[:200].lstrip().lower()
-    return media_type(response.headers) in _PAGES or begins.startswith((b"<!doctype html", b"<html"))

@@ -109,11 +109,12 @@ class Before(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OperationSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """What a payment's list shows of its open operation."""
+    """What a payment's list shows of its open operation. ``note`` says why it is unknown."""
 
     id: str
     kind: Kind
     status: Status
+    note: str | None = None
 
     @property
     def is_open(self) -> bool:
@@ -126,7 +127,7 @@ class Operation(OperationSummary, frozen=True, kw_only=True):
 
     ``amount``: the new total (update), what to capture or refund, else the payment's total. ``order`` and ``reason``
     are the command's. ``contrary_since`` is when a lookup first showed that it had no effect. ``account`` is where
-    it was sent. ``note`` says why it is unknown. ``answers_with`` is the payment whose request made it, where that is
+    it was sent. ``answers_with`` is the payment whose request made it, where that is
     another one (a successor's create answers with the payment it replaces). ``not_sent_before`` are account and id of
     the operations it follows, which were not sent.
     """
@@ -144,7 +145,6 @@ class Operation(OperationSummary, frozen=True, kw_only=True):
     order: Order | None = None
     reason: str | None = None
     failure: Failure | None = None
-    note: str | None = None
     contrary_since: datetime | None = None
 
     @property

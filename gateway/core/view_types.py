@@ -44,6 +44,10 @@ class PendingView(msgspec.Struct, frozen=True, kw_only=True):
     id: Annotated[str, Meta(description="The operation, `op_…`.")]
     kind: Annotated[Kind, Meta(description="What it does.")]
     status: Annotated[Status, Meta(description="`sending` or `unknown`.")]
+    note: Annotated[
+        str | None,
+        Meta(description="Why its outcome is unknown, for whoever runs the provider's side; null otherwise."),
+    ]
 
 
 class OperationView(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +56,10 @@ class OperationView(msgspec.Struct, frozen=True, kw_only=True):
     id: Annotated[str, Meta(description="The operation, `op_…`.")]
     kind: Annotated[Kind, Meta(description="What it does.")]
     status: Annotated[Status, Meta(description="How it ended; `sending` or `unknown` while the outcome is open.")]
+    note: Annotated[
+        str | None,
+        Meta(description="Why its outcome is unknown, for whoever runs the provider's side; null otherwise."),
+    ]
     failure: Annotated[FailureView | None, Meta(description="Why it failed; null when it did not.")]
 
 
@@ -105,6 +113,10 @@ class RefundView(msgspec.Struct, frozen=True, kw_only=True):
     currency: Annotated[str, Meta(description="The payment's currency.")]
     status: Annotated[Status, Meta(description="How it ended; one that is declined or not sent frees its amount.")]
     reason: Annotated[str | None, Meta(description="The tenant's reason, as given.")]
+    note: Annotated[
+        str | None,
+        Meta(description="Why its outcome is unknown, for whoever runs the provider's side; null otherwise."),
+    ]
     failure: Annotated[FailureView | None, Meta(description="Why it failed; null when it did not.")]
     created_at: Annotated[Time, Meta(description="When it was asked for.")]
 

@@ -50,7 +50,11 @@ def payment_view(payment: PaymentSummary, pending: OperationSummary | None) -> P
 def payment_with_operation(payment: Payment, pending: Operation | None, operation: Operation) -> PaymentWithOperation:
     """Show a payment together with the operation a request made."""
     shown = OperationView(
-        id=operation.id, kind=operation.kind, status=operation.status, failure=_failure(operation.failure)
+        id=operation.id,
+        kind=operation.kind,
+        status=operation.status,
+        note=_note(operation),
+        failure=_failure(operation.failure),
     )
     return PaymentWithOperation(**_payment_members(payment, pending), operation=shown)
 
@@ -148,6 +152,7 @@ def _refund_members(payment: PaymentSummary, refund: Operation) -> dict[str, Any
         "currency": payment.money.currency,
         "status": str(refund.status),
         "reason": refund.reason,
+        "note": _note(refund),
         "failure": _failure(refund.failure),
         "created_at": rfc3339(refund.created_at),
     }
@@ -164,7 +169,12 @@ def _time(at: datetime | None) -> str | None:
 def _pending(operation: OperationSummary | None) -> PendingView | None:
     if operation is None or not operation.is_open:
         return None
-    return PendingView(id=operation.id, kind=operation.kind, status=operation.status)
+    return PendingView(id=operation.id, kind=operation.kind, status=operation.status, note=_note(operation))
+
+
+def _note(operation: OperationSummary) -> str | None:
+    """Why an outcome is unknown; once it is known, the note is for operators only."""
+    return operation.note if operation.is_open else None
 
 
 def _review(review: Review | None) -> ReviewView | None:

@@ -9,13 +9,17 @@ from types import TracebackType
 EVERY = 60.0
 """Seconds between two lines about the same thing."""
 
-REFUSALS = 20
-"""Lines a minute about callbacks of one account that are refused for the same reason: anybody can send them."""
+SEVERAL = 20
+"""Lines a minute about one account's callbacks that are refused for the same reason, since anybody can send them, or
+about its operations of one kind whose outcome is unknown, since a broken bridge makes one with every payment."""
+
+OF_SEVERAL = frozenset({"callback_id", "note"})
+"""Members that such lines have."""
 
 MOST_PLACES = 1000
 """Places that are remembered; the one that came first is forgotten first."""
 
-REPEATING = frozenset({"member", "callback_id", "delivery_id"})
+REPEATING = frozenset({"member", "delivery_id", *OF_SEVERAL})
 """Fields by which a line of the gateway itself is known to be one of many."""
 
 OURS = "gateway"
@@ -31,7 +35,8 @@ class OncePerMinute(logging.Filter):
 
     ``repeated`` says how many came since. Equal are records of one logger and place, with the same kind of exception
     from the same place; about plugins (with a ``member``) those of one account, member and mistake. Of refused
-    callbacks (with a ``callback_id``) those of one account and reason are equal, and ``REFUSALS`` a minute go through.
+    callbacks (with a ``callback_id``) those of one account and reason are equal, of operations with unknown outcomes
+    (with a ``note``) those of one account and kind; ``SEVERAL`` a minute of these go through.
     Of webhooks that were not sent (with a ``delivery_id``) those of one tenant, host and reason are equal.
     """
 
@@ -41,10 +46,10 @@ class OncePerMinute(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether this record is written."""
-        is_refusal = "callback_id" in vars(record)
+        is_several = not OF_SEVERAL.isdisjoint(vars(record))
         if is_ours(record) and not vars(record).keys() & REPEATING:
             return True
-        key, most = _key(record), REFUSALS if is_refusal else 1
+        key, most = _key(record), SEVERAL if is_several else 1
         since, came = self._written.get(key, (record.created, 0))
         if record.created - since < EVERY:
             self._remember(key, since, came + 1)

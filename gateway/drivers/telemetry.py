@@ -33,6 +33,7 @@ FIELDS = (
     "callback_id",
     "reason",
     "detail",
+    "note",
     "problem",
     "fields",
     "error",

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from gateway.core.answers import described
 from gateway.core.commands import Command, Kind
 from gateway.core.draft import Change
 from gateway.core.errors import (
@@ -22,7 +23,7 @@ from gateway.core.errors import (
     OutcomeUnknown,
     Unavailable,
 )
-from gateway.core.facts import Cause, Fact, NeverSent, Observation, Pending, Stage, Unknown
+from gateway.core.facts import Cause, Declined, Fact, NeverSent, Observation, Pending, Stage, Unknown
 from gateway.core.outcome import outcome
 from gateway.core.payment import Before, Failure, FailureCode, Operation, Payment, State, Status
 from gateway.core.states import apply
@@ -32,7 +33,7 @@ from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import agenda, statements
 from gateway.drivers.store.queries import Loaded
 from gateway.drivers.store.statements import Statement, milliseconds
-from gateway.flows import plugin, session
+from gateway.flows import cleaning, plugin, session
 from gateway.flows.context import Gateway, log, needs_completion
 from gateway.flows.record import record
 
@@ -153,8 +154,12 @@ async def ask(gw: Gateway, entry: AccountEntry, command: Command, request: HttpR
         return Unknown(message=str(silent))
     if session.has_ended(gw, entry, response):
         return NeverSent(message="session_ended", may_follow=True)
-    session.note_refusal(entry, response)
-    return outcome(response, lambda answer: plugin.parse(gw, entry, command, answer))
+    fact = outcome(response, lambda answer: plugin.parse(gw, entry, command, answer))
+    if isinstance(fact, Declined):
+        session.note_refusal(entry, response)
+    if isinstance(fact, Unknown):
+        return Unknown(message=cleaning.sentence(gw, entry, f"{fact.message} ({described(response)})"))
+    return fact
 
 
 def _not_sent(entry: AccountEntry, command: Command, request: HttpRequest, unsent: NotSent) -> dict[str, str]:
@@ -232,7 +237,7 @@ async def settle(gw: Gateway, operation: Operation, fact: Fact, *, cause: Cause 
             entry = gw.entry(before.payment)
             own, now = await of_this_payment(gw, before.payment, fact), gw.clock.now()
             change = apply(before.payment, before.pending, own, cause=cause, terms=gw.terms(entry), at=now)
-            return await record(gw, before, change)
+            recorded = await record(gw, before, change)
         except Conflict:
             continue
         except Unavailable:
@@ -240,6 +245,20 @@ async def settle(gw: Gateway, operation: Operation, fact: Fact, *, cause: Cause 
                 raise
             log.warning("an outcome waits for the store", extra={"operation_id": operation.id})
             await gw.clock.sleep(1.0)
+        else:
+            if not isinstance(fact, Pending):  # of that the provider said itself that it will follow
+                warn_of_unknown(recorded)
+            return recorded
+
+
+def warn_of_unknown(recorded: Change) -> None:
+    """Tell the operators of an operation that ends unknown: the payment waits, and so does whoever wants to pay."""
+    operation = recorded.operation
+    if operation is None or operation.status is not Status.UNKNOWN:
+        return
+    where = {"tenant": operation.tenant, "account": operation.account, "provider": recorded.payment.provider}
+    what = {"payment_id": operation.payment_id, "operation_id": operation.id, "kind": str(operation.kind)}
+    log.warning("the outcome of an operation is unknown", extra={**where, **what, "note": operation.note})
 
 
 async def of_this_payment(gw: Gateway, payment: Payment, fact: Fact) -> Fact:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
+from gateway.core.answers import is_page
 from gateway.core.errors import NotSent, OutcomeUnknown, ProviderError
 from gateway.core.wire import HttpResponse
 from gateway.drivers.settings import AccountEntry
@@ -57,8 +58,11 @@ def has_ended(gw: Gateway, entry: AccountEntry, response: HttpResponse) -> bool:
 
 
 def note_refusal(entry: AccountEntry, response: HttpResponse) -> None:
-    """Tell the operators of an answer that refuses our credentials: it will be the same until somebody looks."""
-    if response.status in REFUSES_US:
+    """Tell the operators of an answer that refuses our credentials: it will be the same until somebody looks.
+
+    A page for people is not the provider's word: a firewall answers so.
+    """
+    if response.status in REFUSES_US and not is_page(response):
         where = {"provider": entry.provider.name, "tenant": entry.tenant, "account": entry.name}
         log.error("the provider refuses our credentials", extra={**where, "status": response.status})
 

@@ -159,20 +159,23 @@ AT: Mapping[State, PaymentView] = {
 UPDATED_PAYMENT = replace(PAYMENT, amount="1100.00", version=3)
 
 
+_NOTE = "http_502 (HTTP 502, text/html, 1204 bytes, an HTML page)"
+
+
 def _ended(payment: PaymentView, kind: Kind) -> PaymentWithOperation:
     """The answer of a request whose operation succeeded."""
-    operation = OperationView(id=OPERATION, kind=kind, status=Status.SUCCEEDED, failure=None)
+    operation = OperationView(id=OPERATION, kind=kind, status=Status.SUCCEEDED, note=None, failure=None)
     return PaymentWithOperation(**asdict(payment), operation=operation)
 
 
 def _open(payment: PaymentView, kind: Kind) -> PaymentWithOperation:
     """The answer of a request whose operation has no outcome yet."""
-    operation = OperationView(id=OPERATION, kind=kind, status=Status.UNKNOWN, failure=None)
+    operation = OperationView(id=OPERATION, kind=kind, status=Status.UNKNOWN, note=_NOTE, failure=None)
     return PaymentWithOperation(**asdict(_pending(payment, kind)), operation=operation)
 
 
 def _pending(payment: PaymentView, kind: Kind) -> PaymentView:
-    return replace(payment, pending_operation=PendingView(id=OPERATION, kind=kind, status=Status.UNKNOWN))
+    return replace(payment, pending_operation=PendingView(id=OPERATION, kind=kind, status=Status.UNKNOWN, note=_NOTE))
 
 
 CREATED = {
@@ -190,13 +193,14 @@ REFUND_VIEW = RefundView(
     currency="USD",
     status=Status.SUCCEEDED,
     reason="one carton was damaged",
+    note=None,
     failure=None,
     created_at="2026-01-05T10:00:00.000Z",
 )
 REFUND_WITH_PAYMENT = RefundWithPayment(**asdict(REFUND_VIEW), payment=AT[State.PARTIALLY_REFUNDED])
 REFUNDED = {
     201: REFUND_WITH_PAYMENT,
-    202: replace(REFUND_WITH_PAYMENT, status=Status.UNKNOWN, payment=_pending(_CAPTURED, Kind.REFUND)),
+    202: replace(REFUND_WITH_PAYMENT, status=Status.UNKNOWN, note=_NOTE, payment=_pending(_CAPTURED, Kind.REFUND)),
 }
 
 EVENT = EventView(

@@ -25,6 +25,9 @@ SUCCESS = range(200, 300)
 LONGEST_MESSAGE = 500
 """Characters of a refusal's message that are kept."""
 
+LONGEST_SHOWN = 12
+"""Characters of what stands in place of a boolean that are shown."""
+
 DECLINING = frozenset({400, 401, 403, 404, 422})
 
 FIELDS: Mapping[str, gateway.FieldRule] = {
@@ -163,22 +166,35 @@ def _envelope(response: gateway.HttpResponse) -> dict[str, Any]:
         answer = gateway.json_of(response)
     except gateway.NotStrictJson as problem:
         raise gateway.OutcomeUnknown(f"the answer is not readable: {problem}") from None
-    if not isinstance(answer, dict) or not isinstance(answer.get("result"), bool):
-        raise gateway.OutcomeUnknown("the answer has no boolean result")
+    if not isinstance(answer, dict):
+        raise gateway.OutcomeUnknown("the answer is JSON, but no object with a boolean result")
+    if not isinstance(answer.get("result"), bool):
+        raise gateway.OutcomeUnknown(f"the answer has no boolean result: {_not_boolean(answer)}")
     return answer
+
+
+def _not_boolean(answer: Mapping[str, Any]) -> str:
+    """What stands in place of ``result``, as far as it is a plain word or number."""
+    match answer.get("result"):
+        case None:
+            return "it is null" if "result" in answer else "it is absent"
+        case gateway.JsonNumber() as number if len(number.text) <= LONGEST_SHOWN:
+            return f"it is the number {number.text}; send true or false"
+        case str() as word if word.isascii() and word.isalnum() and len(word) <= LONGEST_SHOWN:
+            return f'it is the text "{word}"; send true or false without quotes'
+        case _:
+            return "it is something else; send true or false"
 
 
 def _redirect_url(answer: Mapping[str, Any], config: PspConfig) -> str:
     data = answer.get("data")
     url = data.get("url") if isinstance(data, dict) else None
     if not isinstance(url, str):
-        raise gateway.OutcomeUnknown("data.url is missing")
-    try:
-        gateway.page_url(url)
-    except ValueError as problem:
-        raise gateway.OutcomeUnknown(f"data.url {problem}") from None
-    if not config.may_redirect(url):
-        raise gateway.OutcomeUnknown("data.url must be https, on one of allow_hosts and at most 2048 characters")
+        at_top = "; it stands at the top: put it into data" if isinstance(answer.get("url"), str) else ""
+        raise gateway.OutcomeUnknown(f"data.url is missing{at_top}")
+    problem = config.page_problem(url)
+    if problem is not None:
+        raise gateway.OutcomeUnknown(f"data.url {problem}")
     return url
 
 

@@ -20,6 +20,7 @@ from gateway_psp_open_api import signature
 
 TOKEN_HEADER = "crm-pay-token"  # noqa: S105  # the header's name, not a token
 JSON = ("Content-Type", "application/json")
+LONGEST_PAGE = 2048
 DAY = timedelta(hours=24)
 _TOLERANCE = re.compile(r"(?P<number>[0-9]{1,12}(\.[0-9]{1,12})?)(?P<permille> permille)?")
 
@@ -88,19 +89,24 @@ class PspConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             address = address.ipv4_mapped or address
         return any(address in ipaddress.ip_network(network) for network in self.source_addresses)
 
-    def may_redirect(self, url: object) -> bool:
-        """Tell whether a customer may be sent to ``url``: absolute https, at most 2048 characters, no user-info.
+    def page_problem(self, url: str) -> str | None:
+        """Say why a customer may not be sent to ``url``: it must be absolute https, at most 2048 characters long.
 
         http only to this machine, and only when ``app_url`` is http itself: a development set-up.
         """
-        if not isinstance(url, str) or len(url) > 2048 or _is_unreadable(url):
-            return False
-        parts = gateway.page_url(url)
+        if len(url) > LONGEST_PAGE:
+            return f"must have at most {LONGEST_PAGE} characters"
+        try:
+            parts = gateway.page_url(url)
+        except ValueError as problem:
+            return str(problem) if url else "is empty"
         host = gateway.one_host(parts.hostname or "") or ""
         is_local = self.app_url.lower().startswith("http://") and _is_loopback(host)
         if parts.scheme != "https" and not is_local:
-            return False
-        return not self.allow_hosts or host in map(gateway.one_host, self.allow_hosts)
+            return f"must be https; it is http on {host}"
+        if self.allow_hosts and host not in map(gateway.one_host, self.allow_hosts):
+            return f"is on {host}, which is not among allow_hosts"
+        return None
 
 
 def merchant_ids(account: gateway.Account) -> tuple[str, ...]:

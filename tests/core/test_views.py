@@ -107,8 +107,8 @@ def test_what_is_nested() -> None:
         failure=Failure(code=FailureCode.NOT_SENT, message="connect_failed"),
         alerts=(Alert(code="c", message="m"),),
     )
-    found = shown(payment_view(payment, make_operation(Kind.CAPTURE)))
-    assert found["pending_operation"] == {"id": "op_1", "kind": "capture", "status": "unknown"}
+    found = shown(payment_view(payment, make_operation(Kind.CAPTURE, note="timeout")))
+    assert found["pending_operation"] == {"id": "op_1", "kind": "capture", "status": "unknown", "note": "timeout"}
     assert found["review"] == {"reason": "amount", "since": "2026-01-02T03:04:05.000Z"}
     assert found["failure"] == {"code": "not_sent", "message": "connect_failed", "provider_code": None}
     assert found["alerts"] == [{"code": "c", "message": "m"}]
@@ -130,6 +130,7 @@ def test_an_answer_has_the_operation_beside_the_payment() -> None:
         "id": "op_1",
         "kind": "capture",
         "status": "declined",
+        "note": None,
         "failure": {"code": "declined", "message": "no", "provider_code": "D-1"},
     }
 
@@ -147,6 +148,7 @@ def test_a_refund_is_answered_with_its_payment() -> None:
         "currency": "USD",
         "status": "succeeded",
         "reason": "damaged",
+        "note": None,
         "failure": None,
         "created_at": "2026-01-02T03:04:05.000Z",
     }

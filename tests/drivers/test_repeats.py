@@ -94,6 +94,16 @@ def test_refused_callbacks_are_some_lines_a_minute() -> None:
     assert of_amount == [None] * 20 + [575] + [None] * 19
 
 
+def test_unknown_outcomes_are_some_lines_a_minute() -> None:
+    """Of one account and kind 20 a minute, whatever their notes say."""
+    records = []
+    for number in range(100):
+        made = record(number / 10, name="gateway")
+        vars(made).update(account=f"account-{number % 2}", kind="create", note=f"http_500 ({number} bytes)")
+        records.append(made)
+    assert [line["account"] for line in written(records)] == ["account-0", "account-1"] * 20
+
+
 def test_what_is_said_of_a_plugin_is_bounded_too() -> None:
     """Whoever calls may make a plugin fail: the same failure of one account is one line a minute."""
     records = []

@@ -513,7 +513,11 @@ def test_addresses_a_customer_must_not_be_sent_to(url: str) -> None:
         ("https://pay.example/ä", 'must be ASCII: percent-encode other characters, such as "ä" as %C3%A4'),
         ("https://*.pay.example/1", "must have a host name"),
         ("pay.example", "must be an absolute URL"),
-        ("http://pay.example/1", "must be https, on one of allow_hosts"),
+        ("http://pay.example/1", "must be https; it is http on pay.example"),
+        ("", "is empty"),
+        (" ", "must be visible ASCII"),
+        ("/pay/1", "must be an absolute URL"),
+        ("https://pay.example/" + "x" * 2029, "must have at most 2048 characters"),
     ],
 )
 def test_an_address_that_is_not_taken_says_why(url: str, said: str) -> None:
@@ -545,7 +549,32 @@ def test_a_development_bridge_may_not_use_http_elsewhere() -> None:
 def test_allow_hosts_names_exact_hosts(host: str, is_allowed: bool) -> None:
     """With a list, only its very hosts are followed."""
     allowed = account(allow_hosts=("Pay.Example",)).config
-    assert allowed.may_redirect(f"https://{host}/1") is is_allowed
+    assert (allowed.page_problem(f"https://{host}/1") is None) is is_allowed
+
+
+def test_a_host_that_is_not_listed_is_named() -> None:
+    """The operator sees which host the bridge named."""
+    with pytest.raises(gateway.OutcomeUnknown, match=r"is on pay\.example, which is not among allow_hosts"):
+        read(url_reply("https://pay.example/1"), allow_hosts=("other.example",))
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"result":"false"}', 'the text "false"; send true or false without quotes'),
+        (b'{"result":1}', "the number 1; send true or false"),
+        (b'{"result":null}', "it is null"),
+        (b'{"success":true}', "it is absent"),
+        (b'{"result":"a customer named Dana"}', "it is something else"),
+        (b"[true]", "no object"),
+        (b'{"result":true,"url":"https://pay.example/1"}', "data.url is missing; it stands at the top"),
+        (b'{"result":true}', "data.url is missing"),
+    ],
+)
+def test_an_envelope_that_is_not_taken_says_what_stood_there(body: bytes, said: str) -> None:
+    """A plain word or number is shown; other texts might be a customer's."""
+    with pytest.raises(gateway.OutcomeUnknown, match=re.escape(said)):
+        read(body)
 
 
 # API-2: what is believed

@@ -86,7 +86,8 @@ _OPEN = "SELECT doc FROM operations WHERE status IN ('sending', 'unknown') AND s
 _open_operation = msgspec.json.Decoder(OpenOperation)
 _WITH_OPERATION = "FROM payments p LEFT JOIN operations o ON o.tenant = p.tenant AND o.id = p.open_operation"
 _LOADED = f"SELECT p.doc, p.purchase, o.doc {_WITH_OPERATION}"
-_LISTED = f"SELECT p.doc, o.id, o.kind, o.status {_WITH_OPERATION}"
+_NOTE = "CASE o.status WHEN 'unknown' THEN json_extract(o.doc, '$.note') END"
+_LISTED = f"SELECT p.doc, o.id, o.kind, o.status, {_NOTE} {_WITH_OPERATION}"
 
 
 class Store:
@@ -290,6 +291,6 @@ def _loaded(row: tuple[Any, ...]) -> Loaded:
 
 
 def _listed(row: tuple[Any, ...]) -> Listed:
-    summary, operation, kind, status = row
-    pending = operation and OperationSummary(id=operation, kind=Kind(kind), status=Status(status))
+    summary, operation, kind, status, note = row
+    pending = operation and OperationSummary(id=operation, kind=Kind(kind), status=Status(status), note=note)
     return Listed(documents.payment_summary(summary), pending)
