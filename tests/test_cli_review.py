@@ -94,7 +94,7 @@ async def test_review_list_for_people_tells_reason_and_date(staffed: House) -> N
     """A line per payment with whole ids, the reason, and since when."""
     payment = await flagged(staffed)
     header, row = (await review(staffed, "list")).stdout.splitlines()
-    assert header.split()[-2:] == ["reason", "since"]
+    assert header.split()[-3:] == ["reason", "since", "detail"]
     assert {payment["id"], "acme", "captured", "contradiction", payment["review"]["since"]} <= set(row.split())
 
 

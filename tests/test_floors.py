@@ -38,7 +38,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
         "core.payment core.mapping core.requests core.outcome core.sources",
         "core.returned core.truth core.details",
         "core.fitting core.verdicts core.documents core.validation",
-        "core.view_types",
+        "core.view_types core.reviewed",
         "core.draft core.views",
         "core.settling core.entering core.succession core.restored core.shape",
         "core.states",

@@ -19,7 +19,18 @@ from gateway.cli.what_next import what_next
 from gateway.core.view_types import PaymentView
 from gateway.web.admin import OpenOperationList, ResolveOperation, ResolveReview, ReviewList
 
-REVIEW_COLUMNS = ("id", "tenant", "account", "merchant_reference", "state", "amount", "currency", "reason", "since")
+REVIEW_COLUMNS = (
+    "id",
+    "tenant",
+    "account",
+    "merchant_reference",
+    "state",
+    "amount",
+    "currency",
+    "reason",
+    "since",
+    "detail",
+)
 OPERATION_COLUMNS = ("id", "tenant", "payment_id", "kind", "status", "note", "created_at")
 
 

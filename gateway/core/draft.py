@@ -17,6 +17,7 @@ from gateway.core.details import of_change
 from gateway.core.errors import Reason
 from gateway.core.facts import Cause, Observation
 from gateway.core.payment import Alert, AlertCode, Operation, Payment, PaymentEvent, Review, ReviewReason, Status
+from gateway.core.reviewed import review_detail
 from gateway.core.truth import made_true
 
 _VERSIONED = (
@@ -95,8 +96,9 @@ class Draft(msgspec.Struct, kw_only=True):
     def flag(self, reason: ReviewReason, at: datetime) -> None:
         """Raise the review flag; the first reason stands until a person clears it."""
         if self.payment.review is None:
-            self.set(review=Review(reason=reason, since=at))
-            self.details["review"] = reason
+            detail = review_detail(reason, self.payment, self.seen)
+            self.set(review=Review(reason=reason, since=at, detail=detail))
+            self.details |= {"review": reason, "detail": detail}
 
 
 def finish(

@@ -131,7 +131,8 @@ GUIDES: dict[str, Guide] = {
         "The provider proved something that does not fit this payment, so a person must look at it first.",
         "Ask the operators of this gateway to resolve the review. Reading and `sync` still work.",
         {
-            "detail": "the payment is under review (amount): the operators of this gateway must resolve that first",
+            "detail": "the payment is under review (amount: the provider shows 90.00 USD; this payment is of 120.00"
+            " USD); the operators of this gateway must resolve that first",
             "payment_id": PAYMENT,
         },
     ),

@@ -76,10 +76,14 @@ class ReviewReason(enum.StrEnum):
 
 
 class Review(msgspec.Struct, frozen=True, kw_only=True):
-    """A flag, not a state: it stops tenants' commands, never facts."""
+    """A flag, not a state: it stops tenants' commands, never facts.
+
+    ``detail`` says what was seen and what was expected; a review that was stored before it existed has none.
+    """
 
     reason: ReviewReason
     since: datetime
+    detail: str | None = None
 
 
 class AlertCode(enum.StrEnum):

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from gateway.core.draft import Change
 from gateway.core.facts import Cause
 from gateway.core.payment import Payment, Review, ReviewReason
+from gateway.core.reviewed import FORGOTTEN_REFUND
 
 
 def doubted(before: Payment, change: Change, *, at: datetime) -> Change:
@@ -22,6 +23,6 @@ def doubted(before: Payment, change: Change, *, at: datetime) -> Change:
         return change
     if payment.refunded <= before.refunded:
         return change
-    review = Review(reason=ReviewReason.REFUND_UNCLEAR, since=at)
-    details = {**event.details, "review": review.reason, "restored": "true"}
+    review = Review(reason=ReviewReason.REFUND_UNCLEAR, since=at, detail=FORGOTTEN_REFUND)
+    details = {**event.details, "review": review.reason, "detail": FORGOTTEN_REFUND, "restored": "true"}
     return replace(change, payment=replace(payment, review=review), event=replace(event, details=details))

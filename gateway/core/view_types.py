@@ -36,6 +36,9 @@ class ReviewView(msgspec.Struct, frozen=True, kw_only=True):
 
     reason: Annotated[ReviewReason, Meta(description="What the person must look at.")]
     since: Annotated[Time, Meta(description="When the review began.")]
+    detail: Annotated[
+        str | None, Meta(description="What was seen, and what was expected; null for a review of an older gateway.")
+    ]
 
 
 class PendingView(msgspec.Struct, frozen=True, kw_only=True):

@@ -178,7 +178,9 @@ def _note(operation: OperationSummary) -> str | None:
 
 
 def _review(review: Review | None) -> ReviewView | None:
-    return None if review is None else ReviewView(reason=review.reason, since=rfc3339(review.since))
+    if review is None:
+        return None
+    return ReviewView(reason=review.reason, since=rfc3339(review.since), detail=review.detail)
 
 
 def _failure(failure: Failure | None) -> FailureView | None:

@@ -158,7 +158,7 @@ async def ready(gw: Gateway, tenant: str, payment_id: str, command: type[Command
     if pending is not None:
         raise objections.pending(payment_id, pending)
     if payment.review is not None:
-        raise objections.under_review(payment_id, payment.review.reason)
+        raise objections.under_review(payment_id, payment.review)
     if restored.is_behind(gw, payment):
         return await read_first(gw, tenant, payment_id, command)
     return payment, entry

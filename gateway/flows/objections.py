@@ -9,7 +9,7 @@ from gateway.core.commands import KIND_OF, CancelPayment, CapturePayment, Comman
 from gateway.core.errors import TenantError, invalid
 from gateway.core.money import Money
 from gateway.core.naming import either
-from gateway.core.payment import Alert, AlertCode, Operation, Payment, State
+from gateway.core.payment import Alert, AlertCode, Operation, Payment, Review, State
 from gateway.drivers.settings import AccountEntry
 
 AUTHORIZED = frozenset({State.AUTHORIZED})
@@ -67,9 +67,10 @@ def pending(payment_id: str, operation: Operation) -> TenantError:
     )
 
 
-def under_review(payment_id: str, reason: str) -> TenantError:
+def under_review(payment_id: str, review: Review) -> TenantError:
     """A person must look first."""
-    detail = f"the payment is under review ({reason}): the operators of this gateway must resolve that first"
+    why = f"{review.reason}: {review.detail}" if review.detail else review.reason
+    detail = f"the payment is under review ({why}); the operators of this gateway must resolve that first"
     return TenantError("under_review", detail, payment_id=payment_id)
 
 

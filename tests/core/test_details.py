@@ -126,7 +126,12 @@ ROWS = {
         None,
         saw(Stage.AUTHORIZED, amount="99.00", raw_status="placed"),
         Cause.LOOKUP,
-        {"review": "amount", "provider_amount": "99.00", "provider_status": "placed"},
+        {
+            "review": "amount",
+            "detail": "the provider shows 99.00 USD; this payment is of 100.00 USD",
+            "provider_amount": "99.00",
+            "provider_status": "placed",
+        },
     ),
 }
 

@@ -64,7 +64,7 @@ PAYMENT = Payment(
     redirect_url="https://pay.example/a?b=%C3%A4",
     customer_notified=True,
     completed=False,
-    review=Review(reason=ReviewReason.AMOUNT, since=AT),
+    review=Review(reason=ReviewReason.AMOUNT, since=AT, detail="90 of 100"),
     failure=FAILURE,
     alerts=(
         Alert(code=AlertCode.CAPTURE_DEADLINE_NEAR, message="b"),

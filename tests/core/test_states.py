@@ -33,6 +33,7 @@ from gateway.core.facts import (
 )
 from gateway.core.money import Amount
 from gateway.core.payment import Before, Failure, FailureCode, Operation, Payment, Review, ReviewReason, State, Status
+from gateway.core.reviewed import review_detail
 from gateway.core.rules import Actual, Terms, Tolerance
 from tests.core.core_parts import (
     AT,
@@ -307,7 +308,7 @@ def test_misfit(what: str, members: dict[str, Any], seen: Observation, review: R
     """A proved fact that cannot be this payment's moves nothing but the review flag, and its callback is refused."""
     payment = make_payment(**members)
     change = tell(payment, seen, cause=Cause.CALLBACK)
-    flagged = replace(payment, review=Review(reason=review, since=LATER))
+    flagged = replace(payment, review=Review(reason=review, since=LATER, detail=review_detail(review, payment, seen)))
     assert change.payment == replace(flagged, version=payment.version + 1, updated_at=LATER)
     assert change.refusal is refusal
     assert change.event is not None

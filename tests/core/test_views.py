@@ -109,7 +109,7 @@ def test_what_is_nested() -> None:
     )
     found = shown(payment_view(payment, make_operation(Kind.CAPTURE, note="timeout")))
     assert found["pending_operation"] == {"id": "op_1", "kind": "capture", "status": "unknown", "note": "timeout"}
-    assert found["review"] == {"reason": "amount", "since": "2026-01-02T03:04:05.000Z"}
+    assert found["review"] == {"reason": "amount", "since": "2026-01-02T03:04:05.000Z", "detail": None}
     assert found["failure"] == {"code": "not_sent", "message": "connect_failed", "provider_code": None}
     assert found["alerts"] == [{"code": "c", "message": "m"}]
 

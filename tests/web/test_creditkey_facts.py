@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from gateway.core.facts import Resolved
+from gateway.flows.review import resolve
 from tests.creditkey_story import (
     act,
     authorized,
@@ -159,7 +161,25 @@ async def test_an_amount_changed_in_the_portal_is_reviewed_before_capture(
         await act(house, payment, "sync")
     reply = await act(house, payment, "capture")
     assert (reply.status, reply.json["code"], await review_of(house, payment)) == (409, "under_review", "amount")
+    said = f"the provider shows {amount} USD; this payment is of 1067.33 USD"
+    assert said in reply.json["detail"]
+    assert (await house.payment(payment["id"]))["review"]["detail"] == said
+    (event,) = await house.events_of_type(payment["id"], "payment.review")
+    assert (event["details"]["detail"], event["details"]["provider_amount"]) == (said, amount)
     assert await calls(house, payment, "confirm_order") == []
+
+
+@shared
+async def test_an_amount_that_a_person_accepts_is_taken_over_by_an_update(shared_house: House) -> None:
+    """The flag is cleared without a state; then the tenant names the new amount and captures it."""
+    house = shared_house
+    payment = await authorized(house)
+    await edit(house, payment, amount="967.33")
+    assert (await act(house, payment, "capture")).json["code"] == "under_review"
+    await resolve(house.gateway, payment["id"], Resolved(actor="ops", reason="agreed with the customer"))
+    updated = await act(house, payment, "update", total_of("967.33"))
+    assert (updated.status, updated.json["amount"]) == (200, "967.33"), updated.text
+    assert (await act(house, payment, "capture")).json["amount_captured"] == "967.33"
 
 
 @shared

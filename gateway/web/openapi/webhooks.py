@@ -51,7 +51,11 @@ HEADERS = {
 }
 """What a receiver verifies a webhook with."""
 
-_REVIEWED = ReviewView(reason=ReviewReason.AMOUNT, since="2026-01-03T08:00:00.000Z")
+_REVIEWED = ReviewView(
+    reason=ReviewReason.AMOUNT,
+    since="2026-01-03T08:00:00.000Z",
+    detail="the provider shows 967.33 USD; this payment is of 1067.33 USD",
+)
 _PAYMENTS: dict[str, PaymentView] = {
     **{f"payment.{state}": payment for state, payment in AT.items()},
     EventType.UPDATED: UPDATED_PAYMENT,
