@@ -38,6 +38,7 @@ from gateway.core.facts import (
 )
 from gateway.core.mapping import Field, FieldMap, FieldProblem, FieldRule, Member, fill
 from gateway.core.money import Amount, Money
+from gateway.core.networks import network
 from gateway.core.payment import State
 from gateway.core.rules import Actual, AmountRule, Exact, Rules, Tolerance
 from gateway.core.secret import Secret
@@ -128,6 +129,7 @@ __all__ = [
     "json_of",
     "loads",
     "media_type",
+    "network",
     "one_host",
     "page_url",
     "same",

@@ -592,6 +592,43 @@ def test_check_advises_without_refusing(tmp_path: Path, change: dict[str, Any], 
     assert [f"advice: {line}" for line in told["advice"]] == lines
 
 
+PROXY = "192.0.2.7/32"
+
+
+@pytest.mark.parametrize(
+    ("server", "addresses", "key", "said"),
+    [
+        ({}, [], "server.public_url", "is not given, so providers and browsers are sent to http://127.0.0.1:PORT"),
+        ({"port": 8080}, [], "server.public_url", "sent to http://127.0.0.1:8080: write the https address"),
+        ({"host": "::1", "port": 80}, [], "server.public_url", "sent to http://[::1]:80"),
+        ({"public_url": "https://pay.example"}, [], None, ""),
+        (
+            {"public_url": "https://pay.example"},
+            [PROXY],
+            "config.source_addresses",
+            "name it in server.trusted_proxies",
+        ),
+        ({"public_url": "https://pay.example", "trusted_proxies": [PROXY]}, [PROXY], None, ""),
+    ],
+)
+def test_check_advises_how_the_world_reaches_the_gateway(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: dict[str, Any], addresses: list[str], key: str, said: str
+) -> None:
+    """Outside development, where a callback address that only this machine can call loses every payment's outcome."""
+    monkeypatch.setenv("MASTER", "a master secret that is long enough")
+    config = {"app_url": "https://psp.example", "source_addresses": addresses}
+    account = {"provider": "psp_open_api", "config": config, "fields": {"user_id": {"required": True}}}
+    whole = {"secret": "env:MASTER", "port": 0, "admin": {"port": 0}, **server}
+    path = tmp_path / "settings.yaml"
+    acme = {"accounts": {"main": account}, "deposit_methods": {"bank": {"account": "main"}}}
+    path.write_text(yaml.safe_dump({"server": whole, "tenants": {"acme": acme}}))
+    result = run("check", "--config", path)
+    assert (result.exit_code, result.stdout.splitlines()[:1]) == (0, ["ok"])
+    lines = result.stderr.splitlines()
+    assert len(lines) == (key is not None)
+    assert all(key in line and said in line for line in lines)
+
+
 def test_an_ipv6_host_may_be_copied_from_a_url(tmp_path: Path) -> None:
     """In brackets it is the same address."""
     path = write(tmp_path, host="[::1]")

@@ -30,7 +30,7 @@ FLOORS = {
 
 LAYERS: dict[int, tuple[str, ...]] = {
     0: (
-        "core.errors core.secret core.encodings core.cards core.urls",
+        "core.errors core.secret core.encodings core.cards core.urls core.networks",
         "core.credentials core.guides core.naming core.texts",
         "core.money core.wire core.strictjson core.signing core.ids core.expressions core.patterns core.masking"
         " core.card_data",

@@ -20,7 +20,7 @@ PUBLIC = """
     HttpResponse Item JsonNumber Member Money NotStrictJson Observation Order OutcomeUnknown Pending Provider
     ProviderError Reason Recorded RefundPayment Refused Repeated Rules Secret Session SimulatedAccount
     Simulator Stage State Tolerance UpdatePayment Urls Verdict dumps fill header hookimpl json_of loads
-    media_type one_host page_url same status_word unusual
+    media_type network one_host page_url same status_word unusual
 """
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from msgspec.structs import replace
@@ -38,6 +38,10 @@ class FieldRule(msgspec.Struct, frozen=True, kw_only=True):
     meaning: str = ""
 
 
+Labels = Annotated[Mapping[str, str], msgspec.Meta(title="languages", examples=["{en: Card}"])]
+"""A text by language."""
+
+
 class FieldChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"computed": "from"}):
     """One entry under an account's ``fields`` in the settings.
 
@@ -51,7 +55,7 @@ class FieldChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     value: str | None = None
     values: Mapping[str, str] = msgspec.field(default_factory=dict)
     computed: str | None = None
-    label: Mapping[str, str] = msgspec.field(default_factory=dict)
+    label: Labels = msgspec.field(default_factory=dict)
     max_length: int | None = None
     pattern: str | None = None
 

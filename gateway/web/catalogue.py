@@ -133,13 +133,17 @@ def amount_of(given: str | None) -> Decimal | None:
 
 
 def label_in(labels: Mapping[str, str], language: str | None, name: str) -> str:
-    """A label in a language, falling back to it without region, then English, then the name."""
-    wanted = (language or "").lower()
-    by_language = {key.lower(): text for key, text in labels.items()}
+    """A label in a language, falling back to it without region, then English, then the name; ``de_AT`` is ``de-at``."""
+    wanted = _tag(language or "")
+    by_language = {_tag(key): text for key, text in labels.items()}
     for choice in (wanted, wanted.partition("-")[0], "en"):
         if choice in by_language:
             return by_language[choice]
     return name
+
+
+def _tag(language: str) -> str:
+    return language.lower().replace("_", "-")
 
 
 def duration_text(length: timedelta) -> str:

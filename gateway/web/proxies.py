@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 
 from aiohttp import web
 
-from gateway.drivers.settings.values import Network
+from gateway.core.networks import Network
 
 HEADER = "X-Forwarded-For"
 

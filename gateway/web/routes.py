@@ -196,7 +196,7 @@ ROUTES: tuple[Route, ...] = (
             amount="Only methods that take this amount.",
             lang="Language of the labels, such as `de` or `de-at`.",
         ),
-        codes=("validation_failed",),
+        codes=("validation_failed", "currency_not_supported"),
     ),
     *webhooks.ROUTES,
     *callbacks.ROUTES,

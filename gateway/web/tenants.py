@@ -21,7 +21,7 @@ from gateway.drivers.settings import Rate
 from gateway.drivers.store.queries import PaymentFilter
 from gateway.flows import change, lookup
 from gateway.flows import create as create_flow
-from gateway.flows.content import content_refusals
+from gateway.flows.content import check_currency, content_refusals
 from gateway.flows.once import Answer
 from gateway.web import catalogue
 from gateway.web.keys import LIMITS
@@ -159,10 +159,12 @@ async def accounts(call: Call) -> Reply:
 async def deposit_methods(call: Call) -> Reply:
     """``GET /v1/deposit-methods``."""
     query = given(call.request.query)
+    currency = query["currency"].upper() if "currency" in query else None
+    check_currency(call.gw, currency)
     return Reply(
         view=catalogue.deposit_methods(
             call.tenant,
-            currency=query["currency"].upper() if "currency" in query else None,
+            currency=currency,
             amount=catalogue.amount_of(query.get("amount")),
             language=query.get("lang"),
         )

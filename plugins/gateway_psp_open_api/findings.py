@@ -116,7 +116,20 @@ def _address(seen: Seen) -> Iterator[str]:
     except ValueError:
         is_near = False
     if is_near:
-        yield f"{remote} looks like your own proxy: name it in server.trusted_proxies, so that the caller is seen"
+        yield f"{remote} looks like your own proxy: {_what_its_proxy_needs(seen)}"
+
+
+def _what_its_proxy_needs(seen: Seen) -> str:
+    """What to change where a proxy's address hides the caller's."""
+    hops = ",".join(gateway.header(seen.callback.headers, "X-Forwarded-For")).split(",")
+    try:
+        ip_address(hops[-1].strip())
+    except ValueError:
+        return (
+            "it sent no usable X-Forwarded-For: add proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for"
+            " (nginx), and name it in server.trusted_proxies if it is not there yet"
+        )
+    return "name it in server.trusted_proxies, so that the caller is seen"
 
 
 def _token(seen: Seen) -> Iterator[str]:

@@ -35,6 +35,7 @@ from tests.drivers.settings_kit import (
 )
 
 SHIPPED = Path(__file__).parents[2] / "settings.yaml"
+LANGUAGES = "must be a mapping of languages, such as {en: Card}"
 LEAST = "server: {secret: 'env:GATEWAY_SECRET'}\n"
 
 
@@ -344,6 +345,18 @@ TENANT_MISTAKES = [
     ("request_maps: {erp: {amount: total}}", "request_maps: not supported yet"),
     ("routing: {account: main}", "routing: must be a list"),
     ("routing: [main]", "routing[0]: must be a mapping of keys"),
+    (
+        "deposit_methods: {x: {account: a, label: Crypto}}\naccounts: {a: {provider: plain}}",
+        f"deposit_methods.x.label: {LANGUAGES}",
+    ),
+    (
+        "deposit_methods: {x: {account: a, label: [en]}}\naccounts: {a: {provider: plain}}",
+        f"deposit_methods.x.label: {LANGUAGES}",
+    ),
+    (
+        "accounts: {main: {provider: plain, fields: {vip: {label: VIP}}}}",
+        f"accounts.main.fields.vip.label: {LANGUAGES}",
+    ),
     ("crm: {bridge: {}}", "crm: not supported yet"),
     ("accounts: {Main: {provider: plain}}", "accounts.Main: must match [a-z0-9][a-z0-9_-]{0,63}"),
     ("deposit_methods: {'a b': {account: main}}\naccounts: {main: {provider: plain}}", "a b: must match"),
@@ -456,6 +469,12 @@ TOP_MISTAKES = [
     ("server: {secret: 'env:GATEWAY_SECRET', port: 70000}", "server.port: must be a whole number <= 65535"),
     ("server: {secret: 'env:GATEWAY_SECRET', public_url: pay.example}", "server.public_url: must be an absolute URL"),
     ("server: {secret: 'env:GATEWAY_SECRET', public_url: 'https://x/?a'}", "server.public_url: must not have a query"),
+    ("server: {secret: 'env:GATEWAY_SECRET', public_url: 'http://pay.example'}", "server.public_url: must be https"),
+    (
+        "server: {secret: 'env:GATEWAY_SECRET', public_url: 'http://127.0.0.1:8080'}",
+        "public_url: must be https outside",
+    ),
+    ("server: {secret: 'env:GATEWAY_SECRET', public_url: 'http://[::1]'}", "public_url: must be https outside"),
     ("server: {secret: 'env:GATEWAY_SECRET', watch: true}", "server.watch: not supported yet"),
     ("server: {secret: 'env:GATEWAY_SECRET', admin: {key_sha256: x}}", "server.admin.key_sha256: must be 64"),
     ("server: {secret: 'env:GATEWAY_SECRET', development: yes}", "server.development: must be true or false"),
@@ -884,7 +903,7 @@ def test_trusted_proxies_are_addresses_and_networks(tmp_path: Path, written: str
     ("written", "said"),
     [
         ("proxy.internal", "must be an IP address"),
-        ("10.0.0.1/8", "without bits behind its mask"),
+        ("10.0.0.1/8", "without bits behind its mask: write 10.0.0.0/8"),
         ("10.0.0.0/33", "must be an IP address"),
         ("'10.0.0.1:80'", "must be an IP address"),
         ("'*'", "must be an IP address"),

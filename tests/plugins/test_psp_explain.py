@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import gateway_psp_open_api as plugin
+import msgspec
 import pytest
 from gateway_psp_open_api.signature import canonical, sha1_hex, sign
 
@@ -157,3 +158,23 @@ def test_what_is_no_body_is_explained_too(data: bytes) -> None:
     """No text was signed, and nothing is raised."""
     found = explained(callback(data))
     assert ([one.passed for one in found.checks][-2:], MERCHANT in repr(found)) == ([False, None], False)
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "needs"),
+    [
+        ((), "add proxy_set_header X-Forwarded-For"),
+        (("",), "add proxy_set_header X-Forwarded-For"),
+        (("unknown",), "add proxy_set_header X-Forwarded-For"),
+        (("203.0.113.9, unknown",), "add proxy_set_header X-Forwarded-For"),
+        (("203.0.113.9",), "name it in server.trusted_proxies, so"),
+        (("unknown", "2001:db8::1"), "name it in server.trusted_proxies, so"),
+    ],
+)
+def test_what_a_proxy_in_front_needs(forwarded: tuple[str, ...], needs: str) -> None:
+    """To be named, where it says who called; to say so, where it does not: naming it alone changes nothing then."""
+    call = callback()
+    headers = (*call.headers, *(("X-Forwarded-For", line) for line in forwarded))
+    call = msgspec.structs.replace(call, headers=headers, remote="127.0.0.1")
+    [found] = [one for one in explained(call, source_addresses=("198.51.100.1",)).notes if "your own proxy" in one]
+    assert needs in found

@@ -85,6 +85,15 @@ async def test_a_currency_may_be_lower_case(shared_house: House, currency: str) 
 
 
 @shared
+@pytest.mark.parametrize("currency", ["XXQ", "EURO", "12", "%E2%82%AC"])
+async def test_an_unknown_currency_is_refused_as_in_a_create(shared_house: House, currency: str) -> None:
+    """Rather than an empty list, which looks like a shop without ways to pay."""
+    reply = await shared_house.call("GET", f"/v1/deposit-methods?currency={currency}")
+    assert (reply.status, reply.json["code"]) == (422, "currency_not_supported")
+    assert "is not a currency known here" in reply.json["detail"]
+
+
+@shared
 @pytest.mark.parametrize("amount", ["-1", "-0.00", "1e2", "x"])
 async def test_an_amount_that_is_none_is_named(shared_house: House, amount: str) -> None:
     """As in a body."""

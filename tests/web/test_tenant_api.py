@@ -433,6 +433,8 @@ async def test_deposit_methods_speak_the_customers_language(tmp_path: Path) -> N
         "en": ["Bank", "plain", "german", "Trade credit"],
         "de": ["Bank (de)", "plain", "Nur deutsch", "Trade credit"],
         "de-at": ["Bank (de)", "plain", "Nur deutsch", "Trade credit"],
+        "de_AT": ["Bank (de)", "plain", "Nur deutsch", "Trade credit"],
+        "pt_BR": ["Banco", "plain", "german", "Trade credit"],
         "DE": ["Bank (de)", "plain", "Nur deutsch", "Trade credit"],
         "pt-br": ["Banco", "plain", "german", "Trade credit"],
         "pt": ["Bank", "plain", "german", "Trade credit"],

@@ -1,4 +1,7 @@
-"""What providers advise about accounts that are usable as they are, as lines that name the file's line and key."""
+"""What could be better in settings that are usable as they are, as lines that name the file's line and key.
+
+Of the server, and of accounts what their providers advise.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,47 @@ from collections.abc import Mapping
 
 from gateway.core.checks import mapping, text
 from gateway.core.returned import LONGEST_ID, LONGEST_TEXT, Unusable, judged
+from gateway.core.urls import bracketed
 from gateway.drivers.settings.lines import Lines
-from gateway.drivers.settings.model import AccountEntry, Settings
+from gateway.drivers.settings.model import AccountEntry, Server, Settings
 from gateway.provider import Advises
 
 _ADVICE = mapping(text(LONGEST_ID, least=1), text(LONGEST_TEXT, least=1))
 
 
 def advice(settings: Settings) -> list[str]:
-    """A line for each piece of advice, in the order of the accounts."""
+    """A line for each piece of advice: the server's, then in the order of the accounts."""
     lines = Lines(settings.source)
     return [
-        lines.at(("tenants", entry.tenant, "accounts", entry.name, *key.split(".")), said)
-        for tenant in settings.tenants.values()
-        for entry in tenant.accounts.values()
-        for key, said in _advice_of(entry).items()
+        *(lines.at(("server", key), said) for key, said in _of_server(settings.server).items()),
+        *(
+            lines.at(("tenants", entry.tenant, "accounts", entry.name, *key.split(".")), said)
+            for tenant in settings.tenants.values()
+            for entry in tenant.accounts.values()
+            for key, said in {**_of_proxies(settings.server, entry), **_advice_of(entry)}.items()
+        ),
     ]
+
+
+def _of_server(server: Server) -> Mapping[str, str]:
+    if server.development or server.public_url is not None:
+        return {}
+    told = f"http://{bracketed(server.host)}:{server.port or 'PORT'}"
+    return {
+        "public_url": f"is not given, so providers and browsers are sent to {told}: write the https address that the"
+        " world reaches this gateway at"
+    }
+
+
+def _of_proxies(server: Server, entry: AccountEntry) -> Mapping[str, str]:
+    """Behind a proxy that is not named every callback has the proxy's address."""
+    is_limited = getattr(entry.account.config, "source_addresses", ())
+    if not is_limited or server.public_url is None or server.trusted_proxies:
+        return {}
+    return {
+        "config.source_addresses": "is compared with the address that connects: if a proxy stands in front of the"
+        " gateway, name it in server.trusted_proxies, or every callback is refused"
+    }
 
 
 def _advice_of(entry: AccountEntry) -> Mapping[str, str]:

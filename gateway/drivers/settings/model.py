@@ -15,6 +15,7 @@ from typing import Annotated
 import msgspec
 
 import gateway.core.signing as signing
+from gateway.core.networks import Network
 from gateway.core.rules import Rules
 from gateway.core.secret import Secret
 from gateway.drivers.settings.values import (
@@ -23,7 +24,6 @@ from gateway.drivers.settings.values import (
     KeyId,
     ListenHost,
     Moment,
-    Network,
     PublicUrl,
     Repeating,
     Schedule,

@@ -21,6 +21,8 @@ from gateway.drivers.settings.reading import BAD, Bad, NotYet, Raw, Read, Readin
 from gateway.drivers.settings.values import PublicText, TargetUrl
 from gateway.drivers.settings.yaml_file import TEXT, is_null, place, place_of
 
+A_MAPPING = "must be a mapping of keys"
+
 LONGEST_JUDGEMENT = 500
 """Characters of what a Struct says of itself."""
 
@@ -100,12 +102,12 @@ def note_judgement(message: str, members: Collection[str], path: Path, reading: 
     return reading.note((*path, member), rest) if member in members else reading.note(path, message)
 
 
-def _entries(node: Node, path: Path, reading: Reading) -> dict[str, Node] | None:
+def _entries(node: Node, path: Path, reading: Reading, wanted: str = A_MAPPING) -> dict[str, Node] | None:
     """The members of a mapping by key, doubles noted. Nothing is an empty mapping; None when it is no mapping."""
     if is_null(node):
         return {}
     if not isinstance(node, MappingNode):
-        reading.note(path, "must be a mapping of keys")
+        reading.note(path, wanted)
         return None
     found: dict[str, Node] = {}
     for key, value in node.value:
@@ -124,9 +126,9 @@ def _note_double(second: ScalarNode, node: MappingNode, path: Path, reading: Rea
     reading.problems.append(Problem(file, line, (*path, second.value), f"is written twice, first {first}"))
 
 
-def _table(key_reader: Read, value_reader: Read) -> Read:
+def _table(key_reader: Read, value_reader: Read, wanted: str = A_MAPPING) -> Read:
     def read(node: Node, path: Path, reading: Reading) -> Any:
-        entries = _entries(node, path, reading)
+        entries = _entries(node, path, reading, wanted)
         if entries is None:
             return BAD
         found = {}
@@ -171,6 +173,9 @@ def _annotated(wanted: Any, arguments: tuple[Any, ...]) -> Read:
     then = next((note for note in notes if isinstance(note, Then)), None)
     if made is not None:
         return from_text(made.make)
+    if get_origin(base) is Mapping:
+        key_reader, value_reader = map(reader_of, get_args(base))
+        return _table(key_reader, value_reader, _titled(notes))
     if then is None:
         return leaf(wanted)
     read_base, check = reader_of(base), then.check
@@ -186,6 +191,12 @@ def _annotated(wanted: Any, arguments: tuple[Any, ...]) -> Read:
             return reading.note(path, str(problem))
 
     return read
+
+
+def _titled(notes: Sequence[Any]) -> str:
+    """What a mapping must be, in the words of its annotation."""
+    [meta] = notes
+    return f"must be a mapping of {meta.title}, such as {meta.examples[0]}"
 
 
 def _union(arguments: tuple[Any, ...]) -> Read:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import msgspec
 
-from gateway.core.mapping import FieldChange
+from gateway.core.mapping import FieldChange, Labels
 from gateway.core.money import Amount
 from gateway.drivers.settings.model import (
     Admin,
@@ -34,7 +34,7 @@ from gateway.drivers.settings.values import (
     Name,
     NotYetTrue,
     Origin,
-    PublicUrl,
+    OwnUrl,
     Seconds,
     ServerSecret,
     SomeText,
@@ -66,14 +66,14 @@ class LimitsShape(msgspec.Struct, frozen=True, kw_only=True):
 class LabelShape(msgspec.Struct, frozen=True, kw_only=True):
     """Other labels for one additional parameter."""
 
-    label: Mapping[str, str] = msgspec.field(default_factory=dict)
+    label: Labels = msgspec.field(default_factory=dict)
 
 
 class DepositShape(msgspec.Struct, frozen=True, kw_only=True):
     """An entry under a tenant's ``deposit_methods``."""
 
     account: str
-    label: Mapping[str, str] = msgspec.field(default_factory=dict)
+    label: Labels = msgspec.field(default_factory=dict)
     currencies: tuple[str, ...] | None = None
     amount: LimitsShape = LimitsShape()
     fields: Mapping[str, LabelShape] = msgspec.field(default_factory=dict)
@@ -103,7 +103,7 @@ class ServerShape(msgspec.Struct, frozen=True, kw_only=True):
     secret: ServerSecret
     host: ListenHost = "127.0.0.1"
     port: Port = 8080
-    public_url: PublicUrl | None = None
+    public_url: OwnUrl | None = None
     admin: Admin = Admin()
     callback_rate: Rate = Rate()
     trusted_proxies: tuple[TrustedNetwork, ...] = ()

@@ -31,11 +31,19 @@ def target_url(text: str, around: Around) -> str:
 
 
 def public_url(text: str, _: Around) -> str:
-    """Check what providers and browsers are told we are; a path in front of ours is allowed."""
+    """Check an address that may have a path, which others are put behind."""
     absolute_url(text)
     if "?" in text:
         raise ValueError("must not have a query")
     return text.rstrip("/")
+
+
+def own_url(text: str, around: Around) -> str:
+    """Check what we are called outside: as ``public_url``, and https outside development, for browsers carry tokens."""
+    url = public_url(text, around)
+    if not (around.development or url.lower().startswith("https:")):
+        raise ValueError("must be https outside development (http needs server.development: true)")
+    return url
 
 
 def origin(text: str, around: Around) -> str:

@@ -6,7 +6,6 @@ Messages never hold the text itself: it may be a secret in the wrong place.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -16,11 +15,12 @@ from typing import Annotated, Any
 
 from gateway.core.expressions import Expression, compile_expression
 from gateway.core.money import Amount
+from gateway.core.networks import Network, network
 from gateway.core.secret import Secret
 from gateway.drivers.settings.around import Around, FromText, Then
 from gateway.drivers.settings.credentials import marks_of_hash, weakness
 from gateway.drivers.settings.references import secret, server_secret, webhook_secret
-from gateway.drivers.settings.urls import listen_host, origin, public_url, target_url
+from gateway.drivers.settings.urls import listen_host, origin, own_url, public_url, target_url
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _METHOD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -134,20 +134,8 @@ def _some_text(text: str, _: Around) -> str:
     return text
 
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-def _network(text: str, _: Around) -> Network:
-    """Read one address or a network in CIDR form; an IPv4 one that is written within IPv6 as what it is."""
-    try:
-        found = ipaddress.ip_network(text)
-    except ValueError:
-        raise ValueError(
-            "must be an IP address such as 10.0.0.7 or a network such as 10.0.0.0/8, without bits behind its mask"
-        ) from None
-    mapped = found.network_address.ipv4_mapped if isinstance(found, ipaddress.IPv6Network) else None
-    if mapped is not None:
-        found = ipaddress.IPv4Network((mapped, max(found.prefixlen - 96, 0)))
+def _trusted_network(text: str, _: Around) -> Network:
+    found = network(text)
     if not found.prefixlen:
         raise ValueError("must not be every address: then any caller could name the address it comes from")
     return found
@@ -169,12 +157,13 @@ KeyId = Annotated[str, _matching(_KEY_ID, f"must match {_KEY_ID.pattern}")]
 KeyHash = Annotated[str, FromText(key_hash)]
 CallbackId = Annotated[str, _matching(_CALLBACK_ID, "must be 22 to 128 URL-safe characters (A-Z a-z 0-9 _ -)")]
 Currency = Annotated[str, _matching(_CURRENCY, "must be a currency code: 2 to 12 of A-Z and 0-9")]
-TrustedNetwork = Annotated[Network, FromText(_network)]
+TrustedNetwork = Annotated[Network, FromText(_trusted_network)]
 Connections = Annotated[int | None, FromText(_connections)]
 Origin = Annotated[str, FromText(origin)]
 TargetUrl = Annotated[str, FromText(target_url)]
 ListenHost = Annotated[str, FromText(listen_host)]
 PublicUrl = Annotated[str, FromText(public_url)]
+OwnUrl = Annotated[str, FromText(own_url)]
 PublicText = Annotated[str, FromText(public_text)]
 When = Annotated[Expression, FromText(lambda text, _: compile_expression(text))]
 StorePath = Annotated[Path, FromText(_store_path)]
