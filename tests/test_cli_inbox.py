@@ -266,6 +266,50 @@ async def test_explain_wants_an_id_or_a_file(house: House, arguments: tuple[str,
     assert (await command(house, "callback", "explain", *arguments)).exit_code == 2
 
 
+WRONG_PLACES = [
+    (("--tenant", "nope", "--account", "psp-main"), 'there is no tenant "nope"; there are acme, globex'),
+    (("--tenant", "acme", "--account", "nope"), 'acme has no account "nope"; it has'),
+    (("--tenant", "acme"), "--file needs --tenant and --account"),
+]
+
+
+@pytest.mark.parametrize(("place", "told"), WRONG_PLACES)
+async def test_explain_names_the_accounts_there_are(house: House, place: tuple[str, ...], told: str) -> None:
+    """Where the one that was named does not exist."""
+    result = await command(house, "callback", "explain", "--file", house.folder / "settings.yaml", *place)
+    said = " ".join(result.output.replace("│", " ").split())
+    assert (result.exit_code, told in said) == (2, True), said
+
+
+async def test_what_the_sender_does_wrong_stands_first(house: House) -> None:
+    """Above the tables, under a heading."""
+    await deliver(house, await new_payment(house), WRONG)
+    result = await command(house, "callback", "explain", await newest(house))
+    heading, checks = result.output.index("What the sender does wrong:"), result.output.index("check")
+    assert heading < result.output.index("- crm-pay-token holds a value") < checks
+
+
+MISFITS = [
+    ({"amount": 1.5}, "1.5 was sent", "(amount_rule)"),
+    ({"currency": "EUR"}, "EUR was sent", "send the payment's own currency"),
+    ({"order_no": "pay_00000000000070008000000000000000"}, "this account has no payment", "send the id of the payment"),
+    ({"time": 1_631_696_419_516}, "it may be", "send when the payment ended"),
+    ({"status": 9}, "status is 9", "0 failed, 1 succeeded, 2 processing"),
+]
+
+
+@pytest.mark.parametrize(("members", "why", "remedy"), MISFITS)
+async def test_every_refusal_of_the_core_has_a_note(
+    house: House, members: dict[str, Any], why: str, remedy: str
+) -> None:
+    """What was sent, what is right, and what to do: notes are what people read."""
+    await post(house, signed_body(house, await new_payment(house), **members))
+    _, found = await explained(house, await newest(house))
+    (note,) = found["proof"]["notes"]
+    assert why in note
+    assert remedy in note
+
+
 async def test_the_previous_token_is_named(tmp_path: Path) -> None:
     """During a rotation it shows that the sender still has the old one."""
     async with inbox_house(tmp_path, RIGHT, previous_token=WRONG) as (house, _):

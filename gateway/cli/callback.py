@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Never
@@ -79,11 +80,21 @@ def explain_callback(
 
 
 def _entry(settings: Settings, tenant: str | None, account: str | None) -> AccountEntry:
-    owner = settings.tenants.get(tenant or "")
-    entry = owner.accounts.get(account or "") if owner is not None else None
-    if entry is None:
+    if tenant is None or account is None:
         raise click.UsageError("--file needs --tenant and --account of the settings")
-    return entry
+    owner = settings.tenants.get(tenant)
+    if owner is None:
+        raise click.BadParameter(
+            f'there is no tenant "{tenant}"; there are {_listed(settings.tenants)}', param_hint="--tenant"
+        )
+    if account not in owner.accounts:
+        known = _listed(owner.accounts)
+        raise click.BadParameter(f'{tenant} has no account "{account}"; it has {known}', param_hint="--account")
+    return owner.accounts[account]
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"
 
 
 def _unsent(
@@ -135,6 +146,10 @@ async def _nobody(*_: object, **__: object) -> Never:
 
 def _print(found: Explained) -> None:
     print_pairs({"verdict now": found.verdict, "reason": found.reason, "detail": found.detail})
+    if found.proof.notes:
+        click.echo("\nWhat the sender does wrong:")
+    for note in found.proof.notes:
+        click.echo(f"- {harmless(note)}")
     if found.tried:
         click.echo()
         print_table(("secret header", "holds"), ((one.header, one.credential or "none of ours") for one in found.tried))
@@ -142,8 +157,6 @@ def _print(found: Explained) -> None:
     print_table(("check", "", "details"), (_row(check) for check in (*found.proof.checks, *found.judgement)))
     for form, text in found.proof.signed.items():
         click.echo(f"\nsigned ({form} form), the secret follows directly:\n{harmless(text)}")
-    for note in found.proof.notes:
-        click.echo(f"\n{harmless(note)}")
 
 
 def _row(check: Check) -> tuple[str, str, str]:

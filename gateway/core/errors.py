@@ -221,12 +221,16 @@ class Reason(enum.StrEnum):
 
 
 class CallbackRejected(GatewayError):
-    """A callback is not believed. ``detail`` is for operators and names no secret and no expected signature."""
+    """A callback is not believed. ``detail`` is for operators and names no secret and no expected signature.
 
-    def __init__(self, reason: Reason, detail: str = "") -> None:
+    ``claims``: the payment that it names, for people who look for it; nothing is believed of it.
+    """
+
+    def __init__(self, reason: Reason, detail: str = "", *, claims: str | None = None) -> None:
         super().__init__(detail or reason)
         self.reason = reason
         self.detail = detail
+        self.claims = claims
 
 
 class SettingsError(GatewayError):

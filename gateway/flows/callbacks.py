@@ -55,7 +55,7 @@ async def accept(gw: Gateway, entry: AccountEntry, callback: Callback, admit: Ad
     try:
         said = plugin.verify(gw, entry, callback)
     except CallbackRejected as rejected:
-        return admit(False) or await refuse(gw, keep, rejected.reason, rejected.detail)
+        return admit(False) or await refuse(gw, keep, rejected.reason, rejected.detail, rejected.claims)
     busy = admit(not isinstance(said, Hint))
     if busy is not None:
         return busy
@@ -158,10 +158,15 @@ async def take_hint(gw: Gateway, entry: AccountEntry, callback: Callback, hint: 
     return Recorded()
 
 
-async def refuse(gw: Gateway, keep: Arrived, reason: Reason, detail: str) -> Verdict:
-    """Keep a refused callback as evidence, if the store takes it; it is refused either way."""
+async def refuse(gw: Gateway, keep: Arrived, reason: Reason, detail: str, claims: str | None = None) -> Verdict:
+    """Keep a refused callback as evidence, if the store takes it; it is refused either way.
+
+    ``claims``: the payment that it names. It is kept as text, where people look for it, and never as its payment.
+    """
     verdict = Refused(reason=reason)
     keep.log_refusal(reason, detail)
+    if claims is not None:
+        detail = f'{detail}; it claims to be about "{claims}", which is not proved'
     try:
         await gw.store.commit(keep(verdict, detail=detail))
     except Unavailable:

@@ -94,7 +94,8 @@ def verify(gw: Gateway, entry: AccountEntry, callback: Callback) -> Event | Hint
         return _called(entry, "verify", judge, callback, entry.account, expected=CallbackRejected)
     except CallbackRejected as rejected:
         reason = rejected.reason if isinstance(rejected.reason, Reason) else Reason.UNAUTHENTIC
-        raise CallbackRejected(reason, cleaning.sentence(gw, entry, rejected.detail)) from None
+        claims = cleaning.sentence(gw, entry, rejected.claims, LONGEST_CLAIM) or None
+        raise CallbackRejected(reason, cleaning.sentence(gw, entry, rejected.detail), claims=claims) from None
     except _Fault as fault:
         raise CallbackRejected(Reason.UNAUTHENTIC, f"the plugin failed to verify: {fault}") from None
 
@@ -214,6 +215,9 @@ def _token(value: Any) -> str | None:
         return f"must be Secret, not {type_name(value)}"
     return text(LONGEST_TEXT, least=1)(value.reveal())
 
+
+LONGEST_CLAIM = 64
+"""Characters of what an unproved callback says that it is about."""
 
 _LINE = text(LONGEST_TEXT)
 _LINES = every(_LINE, (tuple, list))

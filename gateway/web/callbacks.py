@@ -13,7 +13,7 @@ from typing import Annotated, Literal, cast
 import msgspec
 from msgspec import Meta
 
-from gateway.core.errors import Reason
+from gateway.core.errors import Reason, invalid
 from gateway.core.guides import PAYMENT as PAYMENT_ID
 from gateway.core.view_types import Time
 from gateway.core.views import rfc3339
@@ -49,8 +49,13 @@ class ReceivedCallback(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ]
     reason: Annotated[Reason | None, Meta(description="Why it was refused; null unless it was.")]
-    detail: Annotated[str | None, Meta(description="The reason as a sentence for people.")]
-    payment_id: Annotated[str | None, Meta(description="The payment it is about, where that is known.")]
+    detail: Annotated[
+        str | None,
+        Meta(
+            description="The reason as a sentence for people, with the payment that an unproved one claims to be about."
+        ),
+    ]
+    payment_id: Annotated[str | None, Meta(description="The payment it is about, where that is proved.")]
 
 
 class CallbackList(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,7 +112,11 @@ async def list_callbacks(call: Call) -> Reply:
         verdict=one_of("verdict", query, VERDICTS),
         payment_id=query.get("payment_id"),
     )
-    return await call.page(partial(call.gw.store.inbox.newest, call.tenant.id), wanted, received_callback)
+    reply = await call.page(partial(call.gw.store.inbox.newest, call.tenant.id), wanted, received_callback)
+    # One that left the settings may still have callbacks.
+    if wanted.account is not None and wanted.account not in call.tenant.accounts and not reply.view.data:
+        raise invalid(("account", f"is not one of your accounts: {', '.join(call.tenant.accounts)}"))
+    return reply
 
 
 async def explain_callback(call: Call) -> Reply:

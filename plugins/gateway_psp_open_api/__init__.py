@@ -120,7 +120,12 @@ class PspOpenApi:
 
     def verify(self, callback: gateway.Callback, account: gateway.Account) -> gateway.Event:
         """Prove API-2 and read it. Raises ``CallbackRejected``; a sender without token and sign learns nothing more."""
-        return api2.read(api2.prove(callback, account), account)
+        try:
+            proved = api2.prove(callback, account)
+        except gateway.CallbackRejected as rejected:
+            rejected.claims = api2.claimed(callback.body)
+            raise
+        return api2.read(proved, account)
 
     def explain(self, callback: gateway.Callback, account: gateway.Account) -> gateway.Explanation:
         """Say for operators how ``verify`` proves a callback, check by check."""

@@ -58,12 +58,51 @@ async def test_the_filters_choose(shared_house: House) -> None:
 
 
 @shared
-@pytest.mark.parametrize("query", ["verdict=wrong", "limit=0", "cursor=x"])
+@pytest.mark.parametrize(
+    "query", ["verdict=wrong", "limit=0", "cursor=x", "account=zzz", "account=psp-main%20", "account=acme/psp-main"]
+)
 async def test_a_wrong_query_is_refused(shared_house: House, query: str) -> None:
     """By the parameter's name."""
     reply = await shared_house.call("GET", f"/v1/callbacks?{query}")
     assert (reply.status, reply.json["code"]) == (422, "validation_failed")
     assert query.partition("=")[0] in reply.text
+
+
+CLAIMS: list[tuple[dict[str, Any], dict[str, str], bool]] = [
+    ({"sign": "0" * 40}, {}, True),
+    ({"sign": 7}, {}, True),
+    ({}, {"crm-pay-token": "guessed"}, True),
+    ({}, {"Content-Type": "text/plain"}, True),
+    ({"merchant_id": "somebody-else"}, {}, True),
+    ({"sign": "0" * 40, "order_no": 'x", "order_no": "y z'}, {}, False),
+    ({"sign": "0" * 40, "order_no": "x" * 65}, {}, False),
+    ({"sign": "0" * 40, "order_no": 7}, {}, False),
+]
+
+
+@shared
+@pytest.mark.parametrize(("members", "headers", "is_told"), CLAIMS)
+async def test_what_an_unproved_callback_claims_is_shown_as_text(
+    shared_house: House, members: dict[str, Any], headers: dict[str, str], is_told: bool
+) -> None:
+    """It is found where one looks for it; its payment stays unknown, and the filter finds only what is proved."""
+    payment = await new_payment(shared_house)
+    await post(shared_house, signed_body(shared_house, payment, **members), headers=headers)
+    (one,) = (await listed(shared_house, "?limit=1"))["data"]
+    claim = f'; it claims to be about "{payment["id"]}", which is not proved'
+    assert (one["payment_id"], one["detail"].endswith(claim), "claims" in one["detail"]) == (None, is_told, is_told)
+    assert (await listed(shared_house, f"?payment_id={payment['id']}"))["data"] == []
+    assert (await explanation(shared_house, one["id"])).json["callback"]["detail"] == one["detail"]
+
+
+@shared
+async def test_a_claim_that_holds_a_secret_is_masked(shared_house: House) -> None:
+    """A sender that puts its token there is not quoted."""
+    _, token = credentials(shared_house)
+    payment = await new_payment(shared_house)
+    await post(shared_house, signed_body(shared_house, payment, order_no=token, sign="0" * 40))
+    (one,) = (await listed(shared_house, "?limit=1"))["data"]
+    assert token not in one["detail"]
 
 
 @shared
