@@ -535,6 +535,27 @@ def test_serve_on_a_taken_port_fails(tmp_path: Path) -> None:
     assert re.fullmatch(said, errors.splitlines()[-1])
 
 
+@pytest.mark.parametrize("command", ["serve", "simulate"])
+def test_a_simulator_on_a_taken_port_fails(tmp_path: Path, command: str) -> None:
+    """Provider, host, port and the option that names another are in the line."""
+    option = ("--with-simulators", "--simulator-port") if command == "serve" else ("--port",)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        path = write(tmp_path, port=0, public_url="http://127.0.0.1:1")
+        ended = run(command, *option, f"creditkey={port}", "--config", path)
+    assert ended.exit_code == 1
+    assert f"the simulator of creditkey cannot listen on host 127.0.0.1, port {port}: Address already in use" in (
+        ended.stderr
+    )
+
+
+def test_a_port_of_a_simulator_that_does_not_run_is_refused(tmp_path: Path) -> None:
+    """A typo must not pass in silence."""
+    ended = run("serve", "--simulator-port", "foo=1", "--config", write(tmp_path))
+    assert ended.exit_code == 2
+    assert "--simulator-port needs --with-simulators" in ended.stderr
+
+
 @pytest.mark.parametrize(
     ("server", "key", "host"),
     [

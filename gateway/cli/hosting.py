@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 
@@ -76,7 +77,16 @@ def bind_simulators(loaded: Loaded, providers: tuple[str, ...], ports: Ports) ->
     for provider in (*providers, *ports):
         if provider not in known:
             raise click.UsageError(f'there is no simulator for "{provider}", known are {", ".join(sorted(known))}')
-    return {name: bind(ports.get(name, known[name].port)) for name in providers or sorted(known)}
+    return {name: _bind_for(name, ports.get(name, known[name].port)) for name in providers or sorted(known)}
+
+
+def _bind_for(provider: str, port: int) -> socket.socket:
+    try:
+        return bind(port)
+    except OSError as problem:
+        why = os.strerror(problem.errno or 0)
+        said = f"the simulator of {provider} cannot listen on host {LOOPBACK}, port {port}: {why}"
+        raise OSError(f"{said}; name another by {provider}=PORT") from None
 
 
 def announce(sockets: Mapping[str, socket.socket]) -> None:

@@ -45,6 +45,8 @@ def serve(config: Path, with_simulators: bool, ports: Ports, listens: bool) -> N
 
     Prints "ready URL admin URL" when it listens; SIGTERM and SIGINT stop it cleanly. Logs are JSON lines on stderr.
     """
+    if ports and not with_simulators:
+        raise click.UsageError("--simulator-port needs --with-simulators")
     setup_logging()
     raised_limit()
     loaded = load(config)

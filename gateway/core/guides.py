@@ -56,7 +56,7 @@ GUIDES: dict[str, Guide] = {
     "invalid_idempotency_key": Guide(
         "The key is not 8 to 128 of A-Z a-z 0-9 _ -, was sent twice, or is itself a key or a secret.",
         "Use a UUID, or your own name for this request without other characters.",
-        {"detail": "an Idempotency-Key is 8 to 128 of A-Z a-z 0-9 _ -, such as a UUID"},
+        {"detail": "an Idempotency-Key is 8 to 128 of A-Z a-z 0-9 _ -, such as a UUID; yours has 4 characters"},
     ),
     "unauthorized": Guide(
         "There is no Authorization header, it is not of the form Bearer KEY, or the key is unknown or has expired.",

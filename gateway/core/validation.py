@@ -16,9 +16,13 @@ from gateway.core.urls import origin_of, page_url
 Problems = list[tuple[str, str]]
 
 UNBALANCED = (
-    "is not total + shipping + tax - discount_amount: store credit and gift cards belong in discount_amount,"
-    " fees in shipping or in an item of their own"
+    "{given:f} is not total + shipping + tax - discount_amount, which is {sum:f}: store credit and gift cards belong in"
+    " discount_amount, fees in shipping or in an item of their own"
 )
+
+DIFFERS = "{given:f} differs from amount {amount:f}"
+DIFFERS_FROM_STORED = "{given:f} differs from the payment's amount {amount:f}: send amount too"
+"""How charges do not come to the amount that a request names, or to the payment's where it names none."""
 
 MOST_ORIGINS = 20
 """Registered origins that an error lists."""
@@ -45,11 +49,11 @@ def total_problems(field: str, amount: Decimal | None, digits: int | None) -> Pr
 
 
 def order_problems(
-    order: Order | None, digits: int | None, amount: Decimal | None, *, identity: bool = True
+    order: Order | None, digits: int | None, amount: Decimal | None, *, identity: bool = True, differs: str = DIFFERS
 ) -> Problems:
     """The amounts inside an order, and that its charges come to ``amount`` (where one is given).
 
-    ``identity``: the charges must also add up to their own grand total.
+    ``identity``: the charges must also add up to their own grand total. ``differs``: how a difference is said.
     """
     if order is None:
         return []
@@ -61,19 +65,22 @@ def order_problems(
     if charges is None or problems or None in (charges.total, charges.grand_total):
         return problems
     if identity and not add_up(charges):
-        problems.append(("$.order.charges.grand_total", UNBALANCED))
+        unbalanced = UNBALANCED.format(given=charges.grand_total, sum=sum_of(charges))
+        problems.append(("$.order.charges.grand_total", unbalanced))
     elif amount is not None and charges.grand_total != amount:
-        problems.append(("$.order.charges.grand_total", "differs from amount"))
+        problems.append(("$.order.charges.grand_total", differs.format(given=charges.grand_total, amount=amount)))
     return problems
 
 
 def add_up(charges: Charges | None) -> bool:
     """Whether ``total + shipping + tax - discount_amount = grand_total``; charges that are absent do."""
-    if charges is None:
-        return True
+    return charges is None or sum_of(charges) == charges.grand_total
+
+
+def sum_of(charges: Charges) -> Decimal:
+    """What the parts of charges come to."""
     zero = Decimal(0)
-    total = charges.total + (charges.shipping or zero) + (charges.tax or zero) - (charges.discount_amount or zero)
-    return total == charges.grand_total
+    return charges.total + (charges.shipping or zero) + (charges.tax or zero) - (charges.discount_amount or zero)
 
 
 def url_problems(field: str, url: str | None, origins: Collection[str]) -> Problems:

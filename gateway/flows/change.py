@@ -27,7 +27,14 @@ from gateway.core.money import quantized
 from gateway.core.payment import Operation, Payment, State
 from gateway.core.requests import CaptureBody, RefundBody, UpdateBody
 from gateway.core.states import PAST_GRACE, row_of
-from gateway.core.validation import Problems, amount_problems, order_problems, total_problems
+from gateway.core.validation import (
+    DIFFERS,
+    DIFFERS_FROM_STORED,
+    Problems,
+    amount_problems,
+    order_problems,
+    total_problems,
+)
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store.queries import Listed, Loaded
 from gateway.flows import lookup, objections, restored, successor
@@ -214,7 +221,8 @@ def check_content(entry: AccountEntry, payment: Payment, body: Body) -> None:
         problems = total_problems("$.amount", body.amount, digits) or charges_problems(payment, order, total)
     else:
         problems = amount_problems("$.amount", body.amount, digits)
-    problems += order_problems(order, digits, total, identity=entry.rules.charges_identity)
+    differs = DIFFERS_FROM_STORED if body.amount is None else DIFFERS
+    problems += order_problems(order, digits, total, identity=entry.rules.charges_identity, differs=differs)
     if order is not None and order.billing_address not in (None, payment.order.billing_address):
         problems.append(("$.order.billing_address", "cannot change: leave it out"))
     if problems:

@@ -48,6 +48,7 @@ NO_KEY = "send an Idempotency-Key header: a new value such as a UUID for each th
 BAD_KEY = "an Idempotency-Key is 8 to 128 of A-Z a-z 0-9 _ -, such as a UUID"
 
 _KEY = re.compile(r'"?([A-Za-z0-9_-]{8,128})"?')
+_NOT_OF_A_KEY = re.compile(r"[^A-Za-z0-9_-]")
 
 T = TypeVar("T", bound=msgspec.Struct)
 R = TypeVar("R")
@@ -235,10 +236,22 @@ def idempotency_key(request: web.Request, masks: Masks) -> str:
         raise TenantError("idempotency_key_required", NO_KEY)
     found = _KEY.fullmatch(given[0].strip()) if len(given) == 1 else None
     if found is None or given[0].strip().startswith('"') != given[0].strip().endswith('"'):
-        raise TenantError("invalid_idempotency_key", BAD_KEY)
+        raise TenantError("invalid_idempotency_key", f"{BAD_KEY}; {_what_is_wrong(given)}")
     if masks.is_secret(found.group(1)):
         raise TenantError("invalid_idempotency_key", "an Idempotency-Key must not be a key or a secret")
     return found.group(1)
+
+
+def _what_is_wrong(given: Sequence[str]) -> str:
+    """What a key has that it must not have: its number, a character, or its length. Nothing else of it is shown."""
+    if len(given) > 1:
+        return f"{len(given)} were sent"
+    key = given[0].strip().removeprefix('"').removesuffix('"')
+    wrong = _NOT_OF_A_KEY.search(key)
+    if wrong is None:
+        return f"yours has {len(key)} characters" if not 8 <= len(key) <= 128 else "yours has one quote"
+    character = wrong[0]
+    return f'yours holds "{character}"' if " " < character <= "~" else "yours holds a blank or another such character"
 
 
 async def read_json(request: web.Request, masks: Sequence[Mask]) -> Read:

@@ -6,6 +6,7 @@ Source: Credit Key's ecomm reference (v1.2, v1.3), its PHP SDK, its Magento and 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -18,6 +19,11 @@ PLACEHOLDER = "%CKKEY%"
 
 CONTACTS = {"email": "email", "phone": "phone_number"}
 """``contact_method`` and the member of the billing address that Credit Key writes to."""
+
+EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+"""What may be an e-mail address; whether somebody reads it, nobody can tell."""
+
+NO_EMAIL = "must be an e-mail address such as buyer@example.com"
 
 ADDRESS = (
     "first_name",
@@ -47,6 +53,7 @@ def _begin(command: gateway.CreatePayment, account: gateway.Account) -> Members:
     mode = mode_of(command.checkout, account.config)
     if mode == "link":
         _check_contact(billing, _contact_method(command, account.config))
+        _check_rep(command.checkout, account.config)
     return _given(
         {
             "remote_id": command.merchant_reference,
@@ -77,6 +84,16 @@ def _check_contact(billing: gateway.Address, method: str) -> None:
     name = CONTACTS[method]
     if not getattr(billing, name):
         raise gateway.FieldProblem([(f"$.order.billing_address.{name}", "is required: the link is sent there")])
+    if method == "email" and not EMAIL.fullmatch(billing.email or ""):
+        raise gateway.FieldProblem([("$.order.billing_address.email", f"{NO_EMAIL}: the link is sent there")])
+
+
+def _check_rep(checkout: gateway.Checkout, config: CreditKeyConfig) -> None:
+    """Refuse a copy for a representative whom nobody names: Credit Key would write to nobody."""
+    if checkout.rep_email is not None and not EMAIL.fullmatch(checkout.rep_email):
+        raise gateway.FieldProblem([("$.checkout.rep_email", NO_EMAIL)])
+    if checkout.notify_rep and not (checkout.rep_email or config.rep_email):
+        raise gateway.FieldProblem([("$.checkout.rep_email", "is required with notify_rep: the copy is sent there")])
 
 
 def _with_placeholder(url: str) -> str:

@@ -70,11 +70,19 @@ def test_charges_that_add_up(charges: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("charges", "field", "problem"),
     [
-        ({"total": "9.99", "grand_total": "10.00"}, "grand_total", "is not total + shipping + tax - discount_amount"),
-        ({"total": "10.01", "grand_total": "10.01"}, "grand_total", "differs from amount"),
+        (
+            {"total": "9.99", "grand_total": "10.00"},
+            "grand_total",
+            "10.00 is not total + shipping + tax - discount_amount, which is 9.99",
+        ),
+        ({"total": "10.01", "grand_total": "10.01"}, "grand_total", "10.01 differs from amount 10.00"),
         ({"total": "11.00", "tax": "-1.00", "grand_total": "10.00"}, "tax", "must not be negative"),
         ({"total": "10.001", "grand_total": "10.001"}, "total", "has more than the 2 decimals of its currency"),
-        ({"total": "9.00", "discount_amount": "1.00", "grand_total": "10.00"}, "grand_total", "is not total"),
+        (
+            {"total": "9.00", "discount_amount": "1.00", "grand_total": "10.00"},
+            "grand_total",
+            "10.00 is not total + shipping + tax - discount_amount, which is 8.00",
+        ),
     ],
 )
 def test_charges_that_do_not(charges: dict[str, str], field: str, problem: str) -> None:

@@ -253,7 +253,9 @@ async def test_an_account_may_pass_them_on(tmp_path: Path, caplog: pytest.LogCap
             told = [vars(one) for one in caplog.records if one.msg == "charges do not add up"]
             assert [one["merchant_reference"] for one in told] == [payment["merchant_reference"]] * 2
         reply = await house.create(creditkey_body(order=order_of("1.00")))
-        assert reply.json["errors"] == [{"field": "$.order.charges.grand_total", "message": "differs from amount"}]
+        assert reply.json["errors"] == [
+            {"field": "$.order.charges.grand_total", "message": "1.00 differs from amount 1067.33"}
+        ]
 
 
 async def test_other_accounts_of_the_tenant_still_refuse(tmp_path: Path) -> None:

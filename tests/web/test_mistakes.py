@@ -236,11 +236,28 @@ CREATES = {
         "total + shipping + tax - discount_amount",
         order={"charges": {**CHARGES, "tax": "1.00"}},
     ),
-    "charges of another amount": credit("$.order.charges.grand_total", "differs from amount", amount="1067.34"),
+    "charges of another amount": credit(
+        "$.order.charges.grand_total", "1067.33 differs from amount 1067.34", amount="1067.34"
+    ),
     "no charges": credit("$.order.charges", "is required by Credit Key", order={"charges": None}),
     "no items": credit("$.order.items", "is required by Credit Key", order={"items": None}),
     "a mode of its own": credit("$.checkout.mode", "must be link or redirect", checkout={"mode": "email"}),
     "fax": credit("$.checkout.contact_method", "must be email or phone", checkout={"contact_method": "fax"}),
+    "an e-mail without @": credit(
+        "$.order.billing_address.email", "must be an e-mail address", order=billing(email="dana")
+    ),
+    "an e-mail with a blank": credit(
+        "$.order.billing_address.email", "must be an e-mail address", order=billing(email="dana @shop.example")
+    ),
+    "two e-mails": credit("$.order.billing_address.email", "must be an e-mail", order=billing(email="a@x.example@y")),
+    "a copy for nobody": credit(
+        "$.checkout.rep_email", "is required with notify_rep", checkout={"mode": "link", "notify_rep": True}
+    ),
+    "a copy for no address": credit(
+        "$.checkout.rep_email",
+        "must be an e-mail address",
+        checkout={"mode": "link", "notify_rep": True, "rep_email": "rep"},
+    ),
     "yes": credit("$.checkout.notify_rep", "must be true or false, not a text", checkout={"notify_rep": "yes"}),
     "f03: an e-mail of blanks": credit(
         "$.order.billing_address.email", "is required: the link is sent there", order=billing(email="  ")
@@ -259,8 +276,13 @@ CREATES = {
 
 HEADERS = {
     "no idempotency key": headed("idempotency_key_required", 400, "such as a UUID", Idempotency_Key=""),
-    "a dot in it": headed("invalid_idempotency_key", 400, "A-Z a-z 0-9 _ -", Idempotency_Key="order:1001.v1"),
-    "a short one": headed("invalid_idempotency_key", 400, "8 to 128", Idempotency_Key="1001"),
+    "a dot in it": headed("invalid_idempotency_key", 400, 'yours holds ":"', Idempotency_Key="order:1001.v1"),
+    "a slash in it": headed("invalid_idempotency_key", 400, 'yours holds "/"', Idempotency_Key="SO/7001-pay"),
+    "a blank in it": headed("invalid_idempotency_key", 400, "yours holds a blank", Idempotency_Key="SO 7001 pay"),
+    "a short one": headed("invalid_idempotency_key", 400, "yours has 4 characters", Idempotency_Key="1001"),
+    "a short one of an order": headed("invalid_idempotency_key", 400, "yours has 6", Idempotency_Key="A1-p40"),
+    "a long one": headed("invalid_idempotency_key", 400, "yours has 129 characters", Idempotency_Key="x" * 129),
+    "half a quote": headed("invalid_idempotency_key", 400, "yours has one quote", Idempotency_Key='"order-1001'),
     "no key": headed("unauthorized", 401, "Authorization: Bearer", Authorization=""),
     "Basic": headed("unauthorized", 401, "Authorization: Bearer", Authorization="Basic YTpi"),
     "a key without Bearer": headed("unauthorized", 401, "Authorization: Bearer", Authorization=key_of("acme")),
