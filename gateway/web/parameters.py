@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
-
-from multidict import MultiMapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 
 from gateway.core.errors import invalid
 from gateway.core.naming import unknown
@@ -15,14 +14,17 @@ _PLAIN_NAME = re.compile(r"[a-z_]{1,30}")
 """Names that are quoted: what else somebody may write there could be a secret."""
 
 
-def refuse_unknown(query: MultiMapping[str], known: Collection[str]) -> None:
-    """Refuse parameters that the route does not have, and those given twice. Raises ``validation_failed``."""
+def refuse_unknown(query: Mapping[str, str], known: Collection[str]) -> None:
+    """Refuse parameters that the route does not have, and those given twice. Raises ``validation_failed``.
+
+    ``query`` is aiohttp's: a name that was given twice is twice among its items.
+    """
     problems = []
-    for name in dict.fromkeys(query):
+    for name, times in Counter(name for name, _ in query.items()).items():
         if name not in known:
             shown = name if _PLAIN_NAME.fullmatch(name) else "a query parameter"
             problems.append((shown, unknown(name, known, otherwise="this route has no query parameters")))
-        elif len(query.getall(name)) > 1:
+        elif times > 1:
             problems.append((name, "is given twice: send it once"))
         elif control_in(query[name]) is not None:
             problems.append((name, f"must not hold control characters such as {control_in(query[name])}"))
