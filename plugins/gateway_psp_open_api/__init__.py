@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 import gateway
-from gateway_psp_open_api import api2, sending, signature, user_id
+from gateway_psp_open_api import answers, api2, sending, signature, user_id
 from gateway_psp_open_api.account import JSON, TOKEN_HEADER, PspConfig, merchant_ids, tokens
 from gateway_psp_open_api.explain import explain
 
@@ -137,7 +137,7 @@ class PspOpenApi:
 
     def answer(self, verdict: gateway.Verdict, callback: gateway.Callback) -> gateway.HttpResponse:
         """Word a verdict: 204 without body, or ``{"error": true, "code": HTTP status, "type": …}``."""
-        return api2.answer(verdict, callback.config if isinstance(callback.config, PspConfig) else None)
+        return answers.answer(verdict, callback.config if isinstance(callback.config, PspConfig) else None)
 
 
 def _unambiguous(fields: gateway.FieldMap, command: gateway.CreatePayment) -> list[gateway.Member]:

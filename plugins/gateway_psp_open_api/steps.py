@@ -70,7 +70,11 @@ def _rank(key: str) -> int:
 def absent(members: Mapping[str, Any]) -> list[Step]:
     """Sign members that are not in the body."""
     return [
-        Step(f"{key}={word}, which the body does not have: leave out what is absent", _with(key, word))
+        Step(
+            f"{key}={word}, which the body does not have: leave out what is absent",
+            _with(key, word),
+            word == "undefined",
+        )
         for key in OPTIONAL
         if key not in members
         for word in ABSENT
@@ -89,13 +93,13 @@ def _joined(between: str, *, format_: str = "{}={}") -> Callable[[Sequence[tuple
 
 
 JOINING = (
-    Step("nothing between the members", _joined("")),
+    Step("nothing between the members", _joined(""), is_common=True),
     Step("a comma between the members", _joined(",")),
     Step("a semicolon between the members", _joined(";")),
     Step("a line break between the members", _joined("\n")),
     Step("a | between the members", _joined("|")),
     Step("a blank between the members", _joined(" ")),
-    Step("the values alone, without the keys", _joined("", format_="{1}")),
+    Step("the values alone, without the keys", _joined("", format_="{1}"), is_common=True),
     Step("the values alone, joined by &", _joined("&", format_="{1}")),
     Step("the values alone, joined by |", _joined("|", format_="{1}")),
     Step("keys and values without =", _joined("", format_="{}{}")),

@@ -640,6 +640,29 @@ TWO_AT_ONCE = (
         {"amount": 25.5, **DRINK},
     ),
     Way(
+        "25.50 and undefined",
+        by_text(
+            lambda w: joined(sorted([*pairs({**w.members, "amount": "25.50"}), ("user_id", "undefined")])) + w.token
+        ),
+        ("two decimals", "user_id=undefined, which the body does not have"),
+        {"amount": 25.5},
+    ),
+    Way(
+        "25.50 and values alone",
+        by_text(lambda w: "".join(text for _, text in pairs({**w.members, "amount": "25.50"})) + w.token),
+        ("two decimals", "the values alone"),
+        {"amount": 25.5},
+    ),
+    Way(
+        "undefined and MD5",
+        lambda w: call(
+            w,
+            w.members,
+            hashlib.md5((joined([*pairs(w.members), ("user_id", "undefined")]) + w.token).encode()).hexdigest(),
+        ),
+        ("user_id=undefined, which the body does not have", "MD5 instead of SHA-1"),
+    ),
+    Way(
         "seconds and HMAC",
         lambda w: call(
             w,

@@ -12,7 +12,7 @@ from typing import Any
 import gateway_psp_open_api as plugin
 import msgspec
 import pytest
-from gateway_psp_open_api import api2
+from gateway_psp_open_api import answers
 from gateway_psp_open_api.account import PspConfig, ToleranceRule
 from gateway_psp_open_api.signature import Form, canonical, sign
 
@@ -985,7 +985,7 @@ def test_our_own_errors_have_their_own_status(reason: Reason, type_: str, status
 
 def test_every_reason_has_words() -> None:
     """No refusal of the core is left without an answer."""
-    assert set(api2.REFUSALS) == set(Reason) == {reason for reason, _, _ in WORDS + OURS}
+    assert set(answers.REFUSALS) == set(Reason) == {reason for reason, _, _ in WORDS + OURS}
 
 
 def test_a_wrong_method_is_told_the_right_one() -> None:
