@@ -16,6 +16,17 @@ DEFINITE_NO = frozenset({400, 401, 403, 404, 422})
 
 RATE_LIMITED = 429
 
+OVER_RATE = "the provider answered 429 (too many requests), so nothing was done"
+SESSION_ENDED = "the provider had ended our session, so nothing was done"
+"""What a tenant reads of an operation that did nothing."""
+
+SILENCE = {
+    "timeout": "it was sent, and no answer came in time",
+    "connection_lost": "it was sent, and the connection broke before the answer was whole",
+    "bad_http": "it was sent, and the answer was not valid HTTP",
+}
+"""The sender's word for an answer that did not come -> what it means."""
+
 LONGEST_WAIT = 3600.0
 """Seconds for which a provider's ``Retry-After`` puts a lookup off at most: what is unknown is asked for."""
 
@@ -30,7 +41,7 @@ def outcome(response: HttpResponse, parse: Callable[[HttpResponse], object]) -> 
     A plugin that cannot read the answer, or breaks over it, leaves the outcome unknown: it may have happened.
     """
     if response.status == RATE_LIMITED:
-        return NeverSent(message="provider_rate_limit")
+        return NeverSent(message=OVER_RATE)
     success = 200 <= response.status < 300
     if not success and response.status not in DEFINITE_NO:
         return Unknown(message=f"http_{response.status}")
@@ -47,6 +58,12 @@ def outcome(response: HttpResponse, parse: Callable[[HttpResponse], object]) -> 
             return fact
         case _:
             return Unknown(message="unreadable")
+
+
+def silence(word: str) -> Unknown:
+    """An operation that was sent and got no whole answer; ``word`` is the sender's."""
+    meaning = SILENCE.get(word)
+    return Unknown(message=f"{word}: {meaning}" if meaning else word)
 
 
 def shown(response: HttpResponse, parse: Callable[[HttpResponse], object], at: datetime) -> Observation | Absent:

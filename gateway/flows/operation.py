@@ -24,7 +24,7 @@ from gateway.core.errors import (
     Unavailable,
 )
 from gateway.core.facts import Cause, Declined, Fact, NeverSent, Observation, Pending, Stage, Unknown
-from gateway.core.outcome import outcome
+from gateway.core.outcome import SESSION_ENDED, outcome, silence
 from gateway.core.payment import Before, Failure, FailureCode, Operation, Payment, State, Status
 from gateway.core.states import apply
 from gateway.core.urls import place_of
@@ -151,9 +151,9 @@ async def ask(gw: Gateway, entry: AccountEntry, command: Command, request: HttpR
         log.warning("not sent", extra=_not_sent(entry, command, request, unsent))
         return NeverSent(message=unsent.for_tenants, may_follow=unsent.connection)
     except OutcomeUnknown as silent:
-        return Unknown(message=str(silent))
+        return silence(str(silent))
     if session.has_ended(gw, entry, response):
-        return NeverSent(message="session_ended", may_follow=True)
+        return NeverSent(message=SESSION_ENDED, may_follow=True)
     fact = outcome(response, lambda answer: plugin.parse(gw, entry, command, answer))
     if isinstance(fact, Declined):
         session.note_refusal(entry, response)

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.core.errors import CallbackRejected, OutcomeUnknown
 from gateway.core.facts import Absent, Declined, NeverSent, Pending, Unknown
-from gateway.core.outcome import outcome
+from gateway.core.outcome import OVER_RATE, SILENCE, outcome, silence
 from gateway.core.wire import HttpResponse
 from tests.core.core_parts import saw
 
@@ -71,7 +71,7 @@ def test_the_plugin_does_not_see_what_it_cannot_judge(status: int) -> None:
 
 def test_rate_limited_did_nothing() -> None:
     """429 certainly did nothing, and no connection failure is claimed: it is not tried again by itself."""
-    assert outcome(HttpResponse(status=429), lambda _: NO) == NeverSent(message="provider_rate_limit", may_follow=False)
+    assert outcome(HttpResponse(status=429), lambda _: NO) == NeverSent(message=OVER_RATE, may_follow=False)
 
 
 @pytest.mark.parametrize("status", [200, 404])
@@ -88,3 +88,14 @@ def test_rate_limited_did_nothing() -> None:
 def test_a_plugin_that_cannot_read_leaves_it_open(status: int, error: Exception, message: str) -> None:
     """Unreadable answers and a plugin's own mistakes are unknown; the mistake's text is not repeated."""
     assert outcome(HttpResponse(status=status), raising(error)) == Unknown(message=message)
+
+
+@pytest.mark.parametrize("word", SILENCE)
+def test_silence_says_what_it_means(word: str) -> None:
+    """The sender's word stays at the beginning, for those who search the log."""
+    assert silence(word).message == f"{word}: {SILENCE[word]}"
+
+
+def test_another_word_for_silence_stands_for_itself() -> None:
+    """A sender may know more words."""
+    assert silence("no idea") == Unknown(message="no idea")

@@ -71,6 +71,25 @@ async def test_why_an_outcome_is_unknown_is_told(
 
 
 @shared
+@pytest.mark.parametrize("silence", ["before_effect", "after_effect"])
+async def test_silence_is_told_too(shared_house: House, caplog: pytest.LogCaptureFixture, silence: str) -> None:
+    """With what it means: it was sent."""
+    await shared_house.faults("psp", silence=silence, times=1)
+    reply = await shared_house.create(psp_body())
+    note = reply.json["operation"]["note"]
+    assert note == "connection_lost: it was sent, and the connection broke before the answer was whole"
+    assert [vars(one)["note"] for one in caplog.records if one.msg == UNKNOWN] == [note]
+
+
+@shared
+async def test_a_rate_limit_is_a_sentence(shared_house: House) -> None:
+    """Of a create that certainly did nothing."""
+    failure = (await answered(shared_house, HttpResponse(status=429))).json["failure"]
+    assert failure["code"] == "not_sent"
+    assert failure["message"] == "the provider answered 429 (too many requests), so nothing was done"
+
+
+@shared
 async def test_a_note_quotes_no_secret(shared_house: House) -> None:
     """Not even where the bridge redirects to an address that holds the token."""
     token = shared_house.entry("acme", "psp-main").credentials["token"].reveal()
