@@ -11,7 +11,6 @@ from gateway.core.wire import HttpResponse, header, media_type
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 LONGEST_MEDIA_TYPE = 100
-LONGEST_LOCATION = 200
 
 _PAGES = frozenset({"text/html", "application/xhtml+xml"})
 _BEGINS_AS_PAGE = (b"<!doctype html", b"<html")
@@ -43,17 +42,21 @@ def unusual(response: HttpResponse) -> tuple[str, ...]:
 
 def is_page(response: HttpResponse) -> bool:
     """Whether an answer is a page for people, as proxies, firewalls and mistyped addresses give it."""
-    return media_type(response.headers) in _PAGES or response.body[:200].lstrip().lower().startswith(_BEGINS_AS_PAGE)
+    return media_type(response.headers) in _PAGES or _begins_as_page(response.body)
+
+
+def _begins_as_page(body: bytes) -> bool:
+    return body[:200].lstrip().lower().startswith(_BEGINS_AS_PAGE)
 
 
 def described(response: HttpResponse) -> str:
     """What came, for people who look for the cause: status, media type, size, how it begins; nothing of its content.
 
-    Mask it before it is shown: a redirect's address is the provider's own text.
+    Mask it before it is cut and shown: media type and address are the provider's own texts.
     """
-    parts = [f"HTTP {response.status}", media_type(response.headers)[:LONGEST_MEDIA_TYPE] or "no media type"]
+    parts = [f"HTTP {response.status}", media_type(response.headers) or "no media type"]
     parts.append(f"{len(response.body)} bytes" if response.body else "no body")
-    parts += [f"to {url_for_log(place)[:LONGEST_LOCATION]}" for place in header(response.headers, "location")[:1]]
+    parts += [f"to {url_for_log(place)}" for place in header(response.headers, "location")[:1]]
     return ", ".join([*parts, *_nature(response)])
 
 
@@ -62,7 +65,8 @@ def _nature(response: HttpResponse) -> tuple[str, ...]:
     encodings = [one.lower() for one in header(response.headers, "content-encoding")]
     if encodings not in ([], ["identity"]):
         return (f"compressed ({encodings[0][:20]}) although identity was asked for",)
-    if is_page(response):
+    is_advised = response.status in _PAGE_ADVICE and is_page(response)
+    if is_advised or _begins_as_page(response.body):  # PHP calls whatever it writes text/html
         return (_PAGE_ADVICE.get(response.status, "an HTML page"),)
     word = _FIRST_WORD.match(response.body.removeprefix(BYTE_ORDER_MARK).lstrip())
     return () if word is None else (f'begins with "{word[0].decode()}"',)

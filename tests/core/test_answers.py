@@ -28,6 +28,8 @@ JSON = ("Content-Type", "application/json")
         (200, (JSON,), b"<br />\n<b>Notice</b>: x", 'HTTP 200, application/json, 23 bytes, begins with "<br"'),
         (200, (JSON,), b"Notice: Undefined index", 'HTTP 200, application/json, 23 bytes, begins with "Notice"'),
         (200, (JSON,), b"\xef\xbb\xbfWarning: x", 'HTTP 200, application/json, 13 bytes, begins with "Warning"'),
+        (200, (HTML,), b"Fatal error: x", 'HTTP 200, text/html, 14 bytes, begins with "Fatal"'),
+        (502, (HTML,), b"<html><h1>", "HTTP 502, text/html, 10 bytes, an HTML page"),
         (500, (), b"abcdefghijklmnopqrstuvwxyz", "HTTP 500, no media type, 26 bytes"),
         (
             200,

@@ -97,6 +97,9 @@ async def test_a_note_quotes_no_secret(shared_house: House) -> None:
         shared_house, HttpResponse(status=302, headers=(("Location", f"https://x.example/{token}"),))
     )
     assert "https://x.example/***" in reply.json["operation"]["note"]
+    where = f"https://x.example/{'a' * 470}{token}"
+    reply = await answered(shared_house, HttpResponse(status=302, headers=(("Location", where),)))
+    assert token[:6] not in reply.text  # masked before it is cut
     assert token not in reply.text
 
 
