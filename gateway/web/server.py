@@ -14,7 +14,7 @@ from aiohttp import web
 from gateway.core.errors import SettingsError
 from gateway.core.urls import bracketed
 from gateway.drivers.clock import Clock, SystemClock
-from gateway.drivers.descriptors import limit, shared_out
+from gateway.drivers.descriptors import Shares, limit, shared_out
 from gateway.drivers.registry import Registry
 from gateway.drivers.sender import Leaving, Places, make_sender
 from gateway.drivers.settings import Admin, Server, Settings, cannot_listen
@@ -69,26 +69,7 @@ async def running(
     """
     shares = shared_out(limit(), settings.limits.connections)
     async with contextlib.AsyncExitStack() as stack:
-        store = await open_sqlite(settings.store_path, strict=not settings.server.development)
-        stack.push_async_callback(store.close)
-        make = functools.partial(
-            make_sender,
-            proxy=settings.egress.proxy,
-            allow_private=settings.server.development,
-            places=Places(shares.outgoing),
-            leaving=Leaving(shares.leaving),
-        )
-        sender = await stack.enter_async_context(make())
-        # A webhook is delivered by the status of its answer, whatever the body.
-        messenger = await stack.enter_async_context(make(cuts_bodies=True))
-        gw = Gateway(
-            settings=settings,
-            store=store,
-            send=sender.send,
-            deliver=messenger.send,
-            clock=clock or SystemClock(),
-            observe=registry.observe,
-        )
+        gw = await _gateway(settings, registry, clock or SystemClock(), shares, stack)
         await check_names(gw)
         await recovery.begin(gw)
         operators = stop_within * OPERATORS_PART
@@ -105,6 +86,32 @@ async def running(
             yield Running(gateway=gw, url=public.url, admin_url=admin.url)
         finally:
             gw.is_stopping = True
+
+
+async def _gateway(
+    settings: Settings, registry: Registry, clock: Clock, shares: Shares, stack: contextlib.AsyncExitStack
+) -> Gateway:
+    """The gateway with its store and its two senders, which ``stack`` closes."""
+    store = await open_sqlite(settings.store_path, strict=not settings.server.development)
+    stack.push_async_callback(store.close)
+    make = functools.partial(
+        make_sender,
+        proxy=settings.egress.proxy,
+        allow_private=settings.server.development,
+        places=Places(shares.outgoing),
+        leaving=Leaving(shares.leaving),
+    )
+    sender = await stack.enter_async_context(make())
+    # A webhook is delivered by the status of its answer, whatever the body.
+    messenger = await stack.enter_async_context(make(cuts_bodies=True))
+    return Gateway(
+        settings=settings,
+        store=store,
+        send=sender.send,
+        deliver=messenger.send,
+        clock=clock,
+        observe=registry.observe,
+    )
 
 
 async def check_names(gw: Gateway) -> None:

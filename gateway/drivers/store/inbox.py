@@ -104,7 +104,9 @@ def insert_callback(
 ) -> Statement:
     """A callback and what was made of it. ``size``: bytes of its body where that is not what is kept."""
     headers = msgspec.json.encode(callback.headers).decode()
-    document = None if event is None else documents.encode(event)
+    event_id, document = (None, None) if event is None else (event.event_id, documents.encode(event))
+    came = (callback.method, callback.suffix, callback.query, headers, callback.body)
+    made = (verdict, reason, detail, event_id, document, payment_id)
     return Statement(
         "INSERT INTO inbox (tenant, id, account, received_at, method, suffix, query, headers, body, size, remote,"
         " verdict, reason, detail, event_id, event, payment_id, tries, next_attempt_at, history)"
@@ -114,19 +116,10 @@ def insert_callback(
             inbox_id,
             account,
             milliseconds(callback.received_at),
-            callback.method,
-            callback.suffix,
-            callback.query,
-            headers,
-            callback.body,
+            *came,
             len(callback.body) if size is None else size,
             callback.remote,
-            verdict,
-            reason,
-            detail,
-            None if event is None else event.event_id,
-            document,
-            payment_id,
+            *made,
             optional_milliseconds(next_attempt_at),
             NO_HISTORY,
         ),
