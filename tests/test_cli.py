@@ -33,6 +33,7 @@ from gateway.cli.serve import NO_RELOAD
 from gateway.cli.timeline import ORDER, merge
 from gateway.drivers.store.webhooks import DeliveryRow
 from tests.cli_kit import SHIPPED, run, running, write
+from tests.drivers.sender_kit import free_port
 from tests.house import House, new_key, open_house, psp_body
 
 READY = re.compile(r"ready http://127\.0\.0\.1:[0-9]+ admin http://127\.0\.0\.1:[0-9]+")
@@ -670,6 +671,24 @@ def test_serve_with_simulators(tmp_path: Path) -> None:
         assert [get(f"{url}/_sim/orders") for url in process.urls[2:]] == [[], []]
         process.popen.send_signal(signal.SIGTERM)
         assert process.ended()[0] == 0
+
+
+@pytest.mark.parametrize("command", ["serve --with-simulators", "simulate"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.0.0.2", "[::1]"])
+def test_simulators_are_where_the_accounts_look_for_them(tmp_path: Path, command: str, host: str) -> None:
+    """With the ports of the settings moved nothing has to be repeated on the command line."""
+    path = write(tmp_path, public_url="http://127.0.0.1:9")
+    settings = yaml.safe_load(path.read_text())
+    moved = {name: free_port() for name in ("creditkey", "psp_open_api")}
+    for tenant in settings["tenants"].values():
+        for account in tenant["accounts"].values():
+            member = "base_url" if account["provider"] == "creditkey" else "app_url"
+            account["config"][member] = f"http://{host}:{moved[account['provider']]}"
+    path.write_text(yaml.safe_dump(settings))
+    with running(*command.split(), "--config", path, lines=3 if "serve" in command else 2) as process:
+        where = host.replace("localhost", "127.0.0.1")
+        told = [line for line in process.lines if line.startswith("simulator")]
+        assert told == [f"simulator {name} http://{where}:{port}" for name, port in moved.items()]
 
 
 @pytest.mark.parametrize("command", ["serve --with-simulators", "simulate", "simulate creditkey"])

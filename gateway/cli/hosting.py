@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
+from urllib.parse import urlsplit
 
 import click
 from aiohttp import web
 
-from gateway.cli.loading import Loaded
+from gateway.cli.loading import Loaded, http_url
 from gateway.core.errors import SettingsError
 from gateway.drivers.settings import AccountEntry
 from gateway.provider import SimulatedAccount
@@ -18,6 +20,7 @@ from gateway.provider import SimulatedAccount
 LOOPBACK = "127.0.0.1"
 DEVELOPMENT_ONLY = "a simulator signs with the accounts' own secrets: it needs server.development: true"
 Ports = dict[str, int]
+Address = tuple[str, int]
 
 
 def bind(port: int, host: str = LOOPBACK) -> socket.socket:
@@ -27,7 +30,24 @@ def bind(port: int, host: str = LOOPBACK) -> socket.socket:
 
 def url_of(bound: socket.socket) -> str:
     """The address of a bound socket."""
-    return f"http://{LOOPBACK}:{bound.getsockname()[1]}"
+    return http_url(*bound.getsockname()[:2])
+
+
+def is_here(url: str) -> bool:
+    """Whether a URL is plain http on loopback."""
+    parts = urlsplit(url)
+    try:
+        is_loopback = parts.hostname == "localhost" or ipaddress.ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        is_loopback = False
+    return parts.scheme == "http" and is_loopback
+
+
+def address_of(url: str) -> Address:
+    """Host and port to listen on for a URL on this machine; ``localhost`` is the IPv4 one."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return (LOOPBACK if host == "localhost" else host), parts.port or 80
 
 
 @contextlib.asynccontextmanager
@@ -77,16 +97,27 @@ def bind_simulators(loaded: Loaded, providers: tuple[str, ...], ports: Ports) ->
     for provider in (*providers, *ports):
         if provider not in known:
             raise click.UsageError(f'there is no simulator for "{provider}", known are {", ".join(sorted(known))}')
-    return {name: _bind_for(name, ports.get(name, known[name].port)) for name in providers or sorted(known)}
+    return {name: _bind_for(name, *_place(loaded, name, ports)) for name in providers or sorted(known)}
 
 
-def _bind_for(provider: str, port: int) -> socket.socket:
+def _bind_for(provider: str, port: int, host: str) -> socket.socket:
     try:
-        return bind(port)
+        return bind(port, host)
     except OSError as problem:
         why = os.strerror(problem.errno or 0)
-        said = f"the simulator of {provider} cannot listen on host {LOOPBACK}, port {port}: {why}"
+        said = f"the simulator of {provider} cannot listen on host {host}, port {port}: {why}"
         raise OSError(f"{said}; name another by {provider}=PORT") from None
+
+
+def _place(loaded: Loaded, provider: str, ports: Ports) -> tuple[int, str]:
+    """Port and host of a simulator: the one that was asked for, else where an account looks for it, else its own."""
+    if provider in ports:
+        return ports[provider], LOOPBACK
+    configs = [entry.account.config for entry in loaded.entries if entry.provider.name == provider]
+    urls = (getattr(one, name) for one in configs for name in one.__struct_fields__ if name.endswith("url"))
+    found = next((address_of(url) for url in urls if isinstance(url, str) and is_here(url)), None)
+    host, port = found or (LOOPBACK, loaded.registry.simulators[provider].port)
+    return port, host
 
 
 def announce(sockets: Mapping[str, socket.socket]) -> None:

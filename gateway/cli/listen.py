@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
@@ -17,7 +16,7 @@ import msgspec
 from aiohttp import web
 
 from gateway.cli.foreground import stop_signal
-from gateway.cli.hosting import bind, hosted
+from gateway.cli.hosting import Address, address_of, bind, hosted, is_here
 from gateway.cli.loading import Loaded, config_option, json_option, load, tenants_of
 from gateway.cli.output import harmless
 from gateway.cli.received import NotVerified, verified
@@ -30,8 +29,6 @@ DEVELOPMENT_ONLY = "this shows what tenants are told: it needs server.developmen
 ANSWERED, REFUSED, NOT_FOUND = 204, 400, 404
 """What a verified webhook is answered by default, one that cannot be verified, and what comes elsewhere."""
 
-Address = tuple[str, int]
-
 
 class Endpoint(NamedTuple):
     """Where one tenant's webhooks go, on this machine."""
@@ -42,10 +39,8 @@ class Endpoint(NamedTuple):
 
     @property
     def address(self) -> Address:
-        """Host and port to listen on; ``localhost`` is the IPv4 one."""
-        parts = urlsplit(self.url)
-        host = parts.hostname or ""
-        return ("127.0.0.1" if host == "localhost" else host), parts.port or 80
+        """Host and port to listen on."""
+        return address_of(self.url)
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,7 +91,7 @@ def endpoints_of(loaded: Loaded, tenant: str | None) -> list[Endpoint]:
     found = [
         Endpoint(name, webhook.url, [secret.reveal() for secret in webhook.secrets])
         for name, webhook in tenants.items()
-        if webhook is not None and _is_here(webhook.url)
+        if webhook is not None and is_here(webhook.url)
     ]
     if not found:
         raise click.UsageError(f"no webhook url of {tenant or 'any tenant'} is http:// on this machine (127.0.0.1)")
@@ -183,16 +178,6 @@ def _said(body: Any) -> str:
         return "a test, about no payment"
     parts = (payment["id"], payment["state"], payment["amount"], payment["currency"], payment["merchant_reference"])
     return " ".join((*parts, f"version {payment['version']}"))
-
-
-def _is_here(url: str) -> bool:
-    """Whether a URL is plain http on loopback."""
-    parts = urlsplit(url)
-    try:
-        is_loopback = parts.hostname == "localhost" or ipaddress.ip_address(parts.hostname or "").is_loopback
-    except ValueError:
-        is_loopback = False
-    return parts.scheme == "http" and is_loopback
 
 
 def judged(endpoints: Sequence[Endpoint], request: HttpRequest, answer: int) -> Received:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import msgspec
 
 from gateway.core.errors import Unavailable
+from gateway.core.signing import derive
 from gateway.drivers.store.moments import COPIED, RESTORED, forget_moment, look_at_all, note_moment
+from gateway.drivers.store.moments import note_secret as store_secret
 from gateway.flows import operation
-from gateway.flows.context import Gateway
+from gateway.flows.context import Gateway, log
+
+USED_WITH_ANOTHER = (
+    "server.secret is not the one this store was last used with: callback addresses, tokens in addresses and derived"
+    " credentials are others now, and providers' callbacks to the old ones are refused; put the old secret back, or"
+    " tell the providers the new ones"
+)
 
 
 class Recovered(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +36,21 @@ async def begin(gw: Gateway) -> Recovered:
         raise Unavailable("the store is a backup: run gateway recover --restored first")
     gw.restored_at = await gw.store.moments.find(RESTORED)
     return await _recovered(gw, await operation.recover(gw))
+
+
+async def note_secret(gw: Gateway) -> None:
+    """Warn where the store was last used with another ``server.secret``, and remember this one from now on.
+
+    Only a fingerprint is kept, derived as credentials are: it shows nothing of the secret.
+    """
+    fingerprint = derive(gw.settings.server.secret, "fingerprint of the store's secret").reveal()
+    before = await gw.store.moments.secret()
+    if before == fingerprint:
+        return
+    if before is not None:
+        log.error(USED_WITH_ANOTHER)
+    with suppress(Unavailable):  # nothing depends on it: it is said, or kept, at the next start
+        await gw.store.commit([*store_secret(fingerprint, gw.clock.now())])
 
 
 async def begin_restored(gw: Gateway) -> Recovered:

@@ -78,6 +78,7 @@ async def running(
         public = await _listen(make_app(gw, shares.callers), settings.server, callers, stop_within - operators, stack)
         admin = await _listen(make_admin_app(gw), settings.server.admin, Capacity(shares.operators), operators, stack)
         gw.public_url = settings.server.public_url or public.url
+        await recovery.note_secret(gw)
         stack.push_async_callback(_stop, gw, public.runner, stop_within - operators, grace)
         for worker in workers(gw):
             stack.push_async_callback(_cancel, asyncio.create_task(worker))

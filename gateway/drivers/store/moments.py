@@ -15,6 +15,10 @@ RESTORED = "restored"
 """When a backup took the place of a store that knew more."""
 
 
+USED_WITH = "used with secret "
+"""Begins the name of the moment since which the store is used with a secret; its fingerprint follows."""
+
+
 def note_moment(name: str, at: datetime) -> Statement:
     """Keep a moment; a later one replaces it."""
     return Statement(
@@ -26,6 +30,13 @@ def note_moment(name: str, at: datetime) -> Statement:
 def forget_moment(name: str) -> Statement:
     """Keep it no longer."""
     return Statement("DELETE FROM moments WHERE name = ?", (name,))
+
+
+def note_secret(fingerprint: str, at: datetime) -> tuple[Statement, Statement]:
+    """Keep the fingerprint of the secret that the store is used with, instead of any other."""
+    return Statement("DELETE FROM moments WHERE name LIKE ?", (f"{USED_WITH}%",)), note_moment(
+        USED_WITH + fingerprint, at
+    )
 
 
 def look_at_all(due_at: datetime, *, grace_began_before: int) -> Statement:
@@ -49,6 +60,11 @@ class Moments:
         """One moment; None when it never was."""
         rows = await self._engine.rows("SELECT at FROM moments WHERE name = ?", (name,))
         return moment(rows[0][0]) if rows else None
+
+    async def secret(self) -> str | None:
+        """The fingerprint of the secret that the store was last used with; None where none was kept yet."""
+        rows = await self._engine.rows("SELECT name FROM moments WHERE name LIKE ?", (f"{USED_WITH}%",))
+        return str(rows[0][0]).removeprefix(USED_WITH) if rows else None
 
     async def agenda_due(self, now: datetime) -> int:
         """How many payments are due to be looked at."""
