@@ -1,7 +1,7 @@
 """What the OpenAPI document shows: one order of the shipped settings, from its creation to its refund.
 
-``CREATE`` can be sent as it stands to a gateway with the shipped settings. The answers are values of the types that are
-answered with, so an example cannot lack a member.
+``CREATES`` can be sent as they stand to a gateway with the shipped settings. The answers are values of the types that
+are answered with, so an example cannot lack a member.
 """
 
 from __future__ import annotations
@@ -77,6 +77,19 @@ CREATE: Mapping[str, Any] = {
     "return_url": "https://erp.acme.example/paid",
     "cancel_url": "https://erp.acme.example/gave-up",
     "metadata": {"warehouse": "7"},
+}
+CREATE_BY_METHOD: Mapping[str, Any] = {
+    "merchant_reference": REFERENCE,
+    "amount": "162.48",
+    "currency": "USD",
+    "deposit_method": "bank",
+    "customer": {"id": "C-88", "name": "Dana Reyes", "email": "dana@reyes.example", "nationality": "us"},
+    "fields": {"custom_1": "VIP"},
+    "return_url": "https://erp.acme.example/paid",
+}
+CREATES = {
+    "An order": CREATE,
+    "A deposit method (under an Idempotency-Key of its own)": CREATE_BY_METHOD,
 }
 UPDATE = {"amount": "1100.00", "order": {"charges": {"total": "1100.00", "grand_total": "1100.00"}}}
 CAPTURE = {"merchant_status": "shipped"}

@@ -151,7 +151,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
     ``name`` is what clients call it, ``tag`` the group it stands in, ``summary`` a title, ``text`` a sentence or two.
     ``answers`` has an example for each success status, a value of the type that is answered; ``sends`` is an example of
-    the body. ``codes`` are its own error codes.
+    the body, ``sends_any`` are several by what they are about. ``codes`` are its own error codes.
     """
 
     method: str
@@ -164,6 +164,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     answers: Mapping[int, msgspec.Struct]
     body: type | None = None
     sends: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    sends_any: Mapping[str, Mapping[str, Any]] = msgspec.field(default_factory=dict)
     query: tuple[Query, ...] = ()
     codes: tuple[str, ...] = ()
     is_idempotent: bool = False

@@ -41,7 +41,7 @@ ROUTES: tuple[Route, ...] = (
         " read `operation.status` and `state`. Then send the customer to `redirect_url`, unless the provider"
         " writes to the customer itself.",
         body=CreateBody,
-        sends=examples.CREATE,
+        sends_any=examples.CREATES,
         answers=examples.CREATED,
         codes=_CREATE_CODES,
         is_idempotent=True,

@@ -29,10 +29,15 @@ class Reader:
         self.by_name = {one.spec["operationId"]: one for one in operations(document)}
         self.done: dict[str, Reply] = {}
 
-    async def try_out(self, name: str, identifier: str = "", **body: Any) -> Any:
-        """Send an operation's example and hold the answer against the document; ``body`` changes members."""
+    async def try_out(self, name: str, identifier: str = "", *, which: int = 0, **body: Any) -> Any:
+        """Send an operation's example, of several ``which``, and hold the answer against the document.
+
+        ``body`` changes members.
+        """
         operation = self.by_name[name]
-        shown = operation.spec.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
+        content = operation.spec.get("requestBody", {}).get("content", {}).get("application/json", {})
+        several = [one["value"] for one in content.get("examples", {}).values()]
+        shown = several[which] if several else content.get("example")
         reply = self.done[name] = await self.house.call(
             operation.method,
             operation.path.replace("{id}", identifier),
@@ -63,6 +68,11 @@ async def reader(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Read
 async def live(reader: Reader) -> None:
     """Each operation once, in an order in which it can succeed."""
     house = reader.house
+    key = reader.by_name["createPayment"].spec["parameters"][0]
+    published, key["example"] = key["example"], "a-key-for-another-example"
+    by_method = await reader.try_out("createPayment", which=1)
+    assert (by_method["account"], by_method["state"]) == ("psp-main", "awaiting_customer")
+    key["example"] = published
     payment = await reader.try_out("createPayment")
     await reader.try_out("updatePayment", payment["id"])
     await house.visit(await house.approve(payment))

@@ -49,9 +49,17 @@ def _operation(route: Route) -> dict[str, Any]:
     }
     if route.body is not None:
         needs_body = any(field.required for field in msgspec.structs.fields(route.body))
-        content = {"schema": ref(route.body), "example": route.sends}
+        content = {"schema": ref(route.body), **_shown(route)}
         operation["requestBody"] = {"required": needs_body, "content": {"application/json": content}}
     return operation
+
+
+def _shown(route: Route) -> dict[str, Any]:
+    """The example of a body, or several to choose from."""
+    if not route.sends_any:
+        return {"example": route.sends}
+    named = enumerate(route.sends_any.items(), start=1)
+    return {"examples": {f"example_{number}": {"summary": text, "value": value} for number, (text, value) in named}}
 
 
 def _parameters(route: Route) -> list[dict[str, Any]]:
