@@ -239,6 +239,16 @@ async def test_charges_that_do_not_add_up_are_refused(shared_house: House, name:
         assert words in error["message"]
 
 
+@shared
+@pytest.mark.parametrize("verb", ["update", "capture"])
+async def test_charges_without_an_amount_are_compared_with_the_payments(shared_house: House, verb: str) -> None:
+    """Nobody sent an amount: the sentence names the payment's, and says what to do."""
+    payment = await authorized(shared_house)
+    reply = await act(shared_house, payment, verb, {"order": {"charges": order_of("170.00")["charges"]}})
+    said = "170.00 differs from the payment's amount 1067.33: send amount too"
+    assert (reply.status, reply.json["errors"]) == (422, [{"field": "$.order.charges.grand_total", "message": said}])
+
+
 async def test_an_account_may_pass_them_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """With ``charges_identity: warn`` create, update and capture send them as given, and the log names each."""
     async with open_house(tmp_path, change=warns) as house:
