@@ -58,7 +58,7 @@ def _simple(name: str, harness: str, file: str, before: str, after: str) -> Faul
 
 _STRANDED = """        await settle(gw, operation, Unknown(message="the gateway stopped"))
 """
-_SILENT = """        return Unknown(message=str(silent))
+_SILENT = """        return silence(str(silent))
 """
 _REVISION = "\" WHERE tenant = ? AND id = ? AND revision = ? AND COALESCE(open_operation, '') = ?\","
 
