@@ -23,7 +23,7 @@ def clone(tmp_path: Path) -> Path:
 
 def would_run(folder: Path, *targets: str) -> str:
     """What make would do, without doing it."""
-    command = ["make", "--dry-run", *targets]
+    command = ["make", "--dry-run", "--no-print-directory", *targets]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=60).stdout
 
 

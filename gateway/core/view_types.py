@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from gateway.core.commands import Kind
 from gateway.core.facts import Cause
@@ -47,10 +47,7 @@ class PendingView(msgspec.Struct, frozen=True, kw_only=True):
     id: Annotated[str, Meta(description="The operation, `op_…`.")]
     kind: Annotated[Kind, Meta(description="What it does.")]
     status: Annotated[Status, Meta(description="`sending` or `unknown`.")]
-    note: Annotated[
-        str | None,
-        Meta(description="Why its outcome is unknown, for whoever runs the provider's side; null otherwise."),
-    ]
+    note: Annotated[str, Meta(description="Why its outcome is unknown; absent otherwise.")] | UnsetType = UNSET
 
 
 class OperationView(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,10 +56,7 @@ class OperationView(msgspec.Struct, frozen=True, kw_only=True):
     id: Annotated[str, Meta(description="The operation, `op_…`.")]
     kind: Annotated[Kind, Meta(description="What it does.")]
     status: Annotated[Status, Meta(description="How it ended; `sending` or `unknown` while the outcome is open.")]
-    note: Annotated[
-        str | None,
-        Meta(description="Why its outcome is unknown, for whoever runs the provider's side; null otherwise."),
-    ]
+    note: Annotated[str, Meta(description="Why its outcome is unknown; absent otherwise.")] | UnsetType = UNSET
     failure: Annotated[FailureView | None, Meta(description="Why it failed; null when it did not.")]
 
 
@@ -116,10 +110,7 @@ class RefundView(msgspec.Struct, frozen=True, kw_only=True):
     currency: Annotated[str, Meta(description="The payment's currency.")]
     status: Annotated[Status, Meta(description="How it ended; one that is declined or not sent frees its amount.")]
     reason: Annotated[str | None, Meta(description="The tenant's reason, as given.")]
-    note: Annotated[
-        str | None,
-        Meta(description="Why its outcome is unknown, for whoever runs the provider's side; null otherwise."),
-    ]
+    note: Annotated[str, Meta(description="Why its outcome is unknown; absent otherwise.")] | UnsetType = UNSET
     failure: Annotated[FailureView | None, Meta(description="Why it failed; null when it did not.")]
     created_at: Annotated[Time, Meta(description="When it was asked for.")]
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from gateway.core.commands import Kind
 from gateway.core.ids import refund_id
@@ -172,9 +173,9 @@ def _pending(operation: OperationSummary | None) -> PendingView | None:
     return PendingView(id=operation.id, kind=operation.kind, status=operation.status, note=_note(operation))
 
 
-def _note(operation: OperationSummary) -> str | None:
-    """Why an outcome is unknown; once it is known, the note is for operators only."""
-    return operation.note if operation.is_open else None
+def _note(operation: OperationSummary) -> str | UnsetType:
+    """Why an outcome is unknown, where that can be said; once it is known, the note is for operators only."""
+    return operation.note if operation.is_open and operation.note is not None else UNSET
 
 
 def _review(review: Review | None) -> ReviewView | None:

@@ -72,7 +72,7 @@ class OpenOperation(OperationView, frozen=True, kw_only=True):
 
     tenant: str
     payment_id: str
-    note: str | None
+    note: str | None  # type: ignore[assignment]  # operators have it always, null where there is none
     created_at: str
 
 

@@ -177,7 +177,7 @@ _NOTE = "http_502 (HTTP 502, text/html, 1204 bytes, an HTML page)"
 
 def _ended(payment: PaymentView, kind: Kind) -> PaymentWithOperation:
     """The answer of a request whose operation succeeded."""
-    operation = OperationView(id=OPERATION, kind=kind, status=Status.SUCCEEDED, note=None, failure=None)
+    operation = OperationView(id=OPERATION, kind=kind, status=Status.SUCCEEDED, failure=None)
     return PaymentWithOperation(**asdict(payment), operation=operation)
 
 
@@ -206,7 +206,6 @@ REFUND_VIEW = RefundView(
     currency="USD",
     status=Status.SUCCEEDED,
     reason="one carton was damaged",
-    note=None,
     failure=None,
     created_at="2026-01-05T10:00:00.000Z",
 )

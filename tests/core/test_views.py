@@ -130,7 +130,6 @@ def test_an_answer_has_the_operation_beside_the_payment() -> None:
         "id": "op_1",
         "kind": "capture",
         "status": "declined",
-        "note": None,
         "failure": {"code": "declined", "message": "no", "provider_code": "D-1"},
     }
 
@@ -148,7 +147,6 @@ def test_a_refund_is_answered_with_its_payment() -> None:
         "currency": "USD",
         "status": "succeeded",
         "reason": "damaged",
-        "note": None,
         "failure": None,
         "created_at": "2026-01-02T03:04:05.000Z",
     }
