@@ -31,15 +31,16 @@ OF_MONEY = ("$.amount", "$.currency", "$.order.charges")
 
 def judge_create(gw: Gateway, tenant: Tenant, body: CreateBody, idempotency_key: str) -> tuple[routing.Route, Money]:
     """Check everything a create says, and choose its account. Raises ``TenantError``."""
-    with contextlib.suppress(TenantError):
+    try:
         refuse_card_data(body, idempotency_key)
         digits = digits_of(gw, body.currency)
         route = routing.choose(tenant, body)
         check_members(tenant, route.entry, body, digits)
         routing.check_limits(tenant, route.entry, body)
-        note_charges(route.entry, body.order, body.merchant_reference)
-        return route, Money.of(Decimal(body.amount), body.currency, digits)
-    raise together(*content_refusals(gw, tenant, body, idempotency_key))
+    except TenantError as first:
+        raise together(*content_refusals(gw, tenant, body, idempotency_key), first) from None
+    note_charges(route.entry, body.order, body.merchant_reference)
+    return route, Money.of(Decimal(body.amount), body.currency, digits)
 
 
 def content_refusals(gw: Gateway, tenant: Tenant, body: CreateBody, idempotency_key: str) -> list[TenantError]:
