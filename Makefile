@@ -87,7 +87,7 @@ $(FLOORS)/.ready: pyproject.toml tests/minimums.py
 
 $(CLIENTS)/.ready: tests/clients/package-lock.json tests/clients/requirements.txt
 	command -v npm > /dev/null || { echo "make clients: npm is not installed; it comes with Node.js 20 or newer"; exit 1; }
-	npm ci --prefix tests/clients --ignore-scripts --no-audit --no-fund --silent
+	cd tests/clients && npm ci --ignore-scripts --no-audit --no-fund --silent
 	test -x $(CLIENTS)/bin/python || $(PYTHON) -m venv $(CLIENTS)
 	$(CLIENTS)/bin/python -m pip install --quiet -r tests/clients/requirements.txt
 	touch $@
