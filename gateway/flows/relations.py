@@ -32,12 +32,6 @@ SPELLINGS: Mapping[str, Callable[[str], tuple[str, ...]]] = {
     "in base64": lambda text: (base64.b64encode(text.encode()).decode(),),
     "without its last character": lambda text: (text[:-1],),
     "without its first character": lambda text: (text[1:],),
-    "behind a name": lambda text: (
-        f"token={text}",
-        f"token: {text}",
-        f"crm-pay-token: {text}",
-        f"crm-pay-token={text}",
-    ),
     "in braces": lambda text: (f"{{{text}}}", f"<{text}>", f"{{{{{text}}}}}"),
 }
 """How a secret is misspelt in a header."""
@@ -58,8 +52,14 @@ def texts(entry: AccountEntry, relations: Mapping[str, AccountEntry]) -> dict[st
     for secret, name in own.items():
         for spelling, write in SPELLINGS.items():
             found |= dict.fromkeys(write(secret), f"{name}, {spelling}")
+        found |= dict.fromkeys(_behind_a_name(entry, secret), f"{name}, behind a name")
     found |= {value: f"{name}, which is public" for name, value in entry.credentials.items() if isinstance(value, str)}
     return {text: name for text, name in found.items() if text and text not in own}
+
+
+def _behind_a_name(entry: AccountEntry, secret: str) -> list[str]:
+    """A secret written after the name of its header once more, or after ``token``."""
+    return [f"{name}{sign}{secret}" for name in ("token", *entry.provider.secret_headers) for sign in ("=", ": ")]
 
 
 def _by_text(entry: AccountEntry) -> dict[str, str]:

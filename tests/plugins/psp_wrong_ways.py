@@ -434,6 +434,11 @@ ENVELOPES = (
         ("crm-pay-token holds the token of generation 1",),
     ),
     Way(
+        "header's name in its value",
+        right(headers=lambda w, _: {"crm-pay-token": f"crm-pay-token: {w.token}"}),
+        ("token, behind a name",),
+    ),
+    Way(
         "doubled token",
         right(headers=lambda w, _: {"crm-pay-token": w.token * 2}),
         ("crm-pay-token holds the token, twice",),
