@@ -13,36 +13,12 @@ from gateway.cli.story.expect import (
     expect_webhook,
     messages_to_customer,
 )
+from gateway.web.examples import CREATE
 
-ITEMS = [{"merchant_id": "PJ-1", "name": "Pallet jack", "price": "471.25", "quantity": 2}]
-CHARGES = {
-    "total": "942.50",
-    "shipping": "60.00",
-    "tax": "84.83",
-    "discount_amount": "20.00",
-    "grand_total": "1067.33",
-}
-ORDER = {
-    "amount": "1067.33",
-    "currency": "USD",
-    "account": "creditkey-main",
-    "order": {
-        "items": ITEMS,
-        "charges": CHARGES,
-        "billing_address": {
-            "first_name": "Dana",
-            "last_name": "Reyes",
-            "company_name": "Reyes Supply",
-            "email": "dana@reyes.example",
-            "address1": "12 Dock Rd",
-            "city": "Tacoma",
-            "state": "WA",
-            "zip": "98421",
-            "phone_number": "253-555-0142",
-        },
-    },
-    "checkout": {"mode": "link", "contact_method": "email"},
-}
+ORDER = {name: CREATE[name] for name in ("amount", "currency", "account", "order", "checkout")}
+"""The order that the API's own documentation shows."""
+
+ITEMS, CHARGES = CREATE["order"]["items"], CREATE["order"]["charges"]
 UPDATE = {
     "amount": "1142.33",
     "order": {
