@@ -13,8 +13,8 @@ from gateway.core.errors import OutcomeUnknown
 from gateway.core.payment import Payment
 from gateway.core.wire import HttpRequest, HttpResponse
 from gateway.drivers.store.queries import Loaded
-from gateway.flows import reconcile
-from gateway.flows.context import Send
+from gateway.flows.background import reconcile
+from gateway.flows.runtime import Send
 from tests.clocks import START, VirtualClock
 from tests.house import House, Reply, creditkey_body, new_key, open_house, order_of
 

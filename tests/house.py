@@ -24,7 +24,7 @@ from aiohttp import web
 from gateway.drivers.clock import Clock
 from gateway.drivers.registry import Registry, load_plugins
 from gateway.drivers.settings import AccountEntry, Settings, load_settings
-from gateway.flows.context import Gateway
+from gateway.flows.runtime import Gateway
 from gateway.provider import SimulatedAccount
 from gateway.web.server import running
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from gateway.flows import pending
+from gateway.flows.background import inbox_retry
 from tests import creditkey_story as story
 from tests.cli_kit import run
 from tests.house import House
@@ -23,7 +23,7 @@ from tests.web.psp_sender import credentials, new_payment, post, sign, signed_bo
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """The operators' key in the environment; nobody works off the inbox by itself."""
     monkeypatch.setenv("GATEWAY_ADMIN_KEY", ADMIN_KEY)
-    monkeypatch.setattr(pending, "run", story.idle)
+    monkeypatch.setattr(inbox_retry, "run", story.idle)
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from gateway.drivers.clock import SystemClock
 from gateway.drivers.store.backup import back_up, check_whole
 from gateway.drivers.store.files import require_store
 from gateway.drivers.store.sqlite import open_sqlite
-from gateway.flows import recovery
-from gateway.flows.context import Gateway
-from gateway.flows.recovery import Recovered
+from gateway.flows.background import startup
+from gateway.flows.background.startup import Recovered
+from gateway.flows.runtime import Gateway
 from gateway.web.server import check_names
 
 
@@ -57,7 +57,7 @@ async def _recover(loaded: Loaded, *, restored: bool) -> Recovered:
         check_whole(path)
         gw = Gateway(settings=loaded.settings, store=store, send=_refuse_to_send, clock=SystemClock())
         await check_names(gw)
-        return await (recovery.begin_restored(gw) if restored else recovery.begin(gw))
+        return await (startup.begin_restored(gw) if restored else startup.begin(gw))
     finally:
         await store.close()
 

@@ -18,10 +18,10 @@ from gateway.core.wire import Headers, header_text
 from gateway.drivers.clock import SystemClock
 from gateway.drivers.settings import AccountEntry, Settings
 from gateway.drivers.store.inbox import StoredCallback
-from gateway.flows import inbox
-from gateway.flows.context import Gateway
-from gateway.flows.explain import Explained, explain
-from gateway.flows.redaction import hidden
+from gateway.flows.callbacks import reprocess
+from gateway.flows.callbacks.explain import Explained, explain
+from gateway.flows.callbacks.redaction import hidden
+from gateway.flows.runtime import Gateway
 from gateway.provider import Check
 
 PASSED = {True: "ok", False: "failed", None: "not reached"}
@@ -137,7 +137,7 @@ def _headers(lines: list[str]) -> Headers:
 async def _explained(settings: Settings, inbox_id: str, given: StoredCallback | None) -> Explained:
     async with reading(settings) as store:
         gw = Gateway(settings=settings, store=store, send=_nobody, clock=SystemClock())
-        return await explain(gw, given or await inbox.find(gw, inbox_id))
+        return await explain(gw, given or await reprocess.find(gw, inbox_id))
 
 
 async def _nobody(*_: object, **__: object) -> Never:

@@ -19,7 +19,7 @@ from gateway.cli.review import actor_option
 from gateway.core.views import rfc3339
 from gateway.drivers.settings import Settings
 from gateway.drivers.store.inbox import VERDICTS, InboxFilter, InboxRow, StoredCallback
-from gateway.flows import inbox as callbacks
+from gateway.flows.callbacks import reprocess as callbacks
 from gateway.flows.masks import Masks
 from gateway.web.inbox import CallbackList, JudgeAgain, RejudgedView, callback_detail, callback_view
 

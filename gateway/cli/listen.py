@@ -22,7 +22,7 @@ from gateway.cli.output import harmless
 from gateway.cli.received import NotVerified, verified
 from gateway.core.errors import NotSent
 from gateway.core.wire import HttpRequest, HttpResponse
-from gateway.flows.context import Gateway, Send
+from gateway.flows.runtime import Gateway, Send
 
 DEVELOPMENT_ONLY = "this shows what tenants are told: it needs server.development: true, or --outside-development"
 

@@ -17,7 +17,7 @@ from gateway.cli.hosting import Ports, announce, bind_simulators, read_ports, si
 from gateway.cli.loading import Loaded, config_option, load
 from gateway.drivers.descriptors import raised_limit
 from gateway.drivers.telemetry import setup_logging
-from gateway.flows.context import Gateway
+from gateway.flows.runtime import Gateway
 from gateway.web.server import GRACE, running
 
 DEVELOPMENT = "DEVELOPMENT MODE: secrets may be literal, http and private targets are allowed, never serve money so"

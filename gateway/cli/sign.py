@@ -19,7 +19,7 @@ from gateway.core.wire import HttpRequest
 from gateway.drivers.clock import SystemClock
 from gateway.drivers.settings import AccountEntry, Settings
 from gateway.drivers.store.queries import Listed
-from gateway.flows import plugin
+from gateway.flows.plugin import calls
 from gateway.provider import CallbackDraft, Signs
 
 STATUSES: Mapping[str, Stage] = {
@@ -70,7 +70,7 @@ def sign_callback(
     )
     for doubt in _doubts(loaded.settings, entry, draft):
         click.echo(f"warning: {doubt}", err=True)
-    made = plugin.sign_callback(loaded.settings, entry, draft, url or _address(loaded.settings, entry))
+    made = calls.sign_callback(loaded.settings, entry, draft, url or _address(loaded.settings, entry))
     _print(made, as_json)
 
 

@@ -1,7 +1,7 @@
 """What a provider declares about itself, judged when its plugin is loaded: a mistake is a line, found before any money.
 
 What its methods return is judged where they are called: ``rules`` and ``credentials`` with the settings, the rest by
-``flows/plugin.py``.
+``flows/plugin/calls.py``.
 """
 
 from __future__ import annotations

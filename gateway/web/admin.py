@@ -16,7 +16,8 @@ from gateway.core.payment import Status
 from gateway.core.view_types import OperationView, PaymentView
 from gateway.core.views import payment_view, rfc3339
 from gateway.drivers.store import queries
-from gateway.flows import review, room
+from gateway.flows import storage_limits
+from gateway.flows.payments import review
 from gateway.web import deliveries, inbox
 from gateway.web.keys import GATEWAY
 from gateway.web.listing import listed_payment, section_of
@@ -116,7 +117,7 @@ async def readyz(request: web.Request) -> web.Response:
         await gw.store.prove_writable(gw.clock.now())
     except Unavailable:
         return web.json_response({"status": "store unavailable"}, status=503)
-    warnings = room.warnings(gw)
+    warnings = storage_limits.warnings(gw)
     return web.json_response({"status": "ok", "warnings": warnings} if warnings else {"status": "ok"})
 
 

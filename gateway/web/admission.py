@@ -19,7 +19,7 @@ from gateway.core.facts import Busy
 from gateway.core.signing import same
 from gateway.core.wire import Callback
 from gateway.drivers.settings import AccountEntry, Rate
-from gateway.flows.callbacks import Admit
+from gateway.flows.callbacks.receive import Admit
 from gateway.flows.masks import secrets_of
 from gateway.web.limits import Buckets, Clock, network_of, part_of
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 from aiohttp import web
 
 from gateway.drivers.descriptors import MOST_CALLERS
-from gateway.flows.context import Gateway
+from gateway.flows.runtime import Gateway
 from gateway.web import admin, pages, providers
 from gateway.web.admission import Admission
 from gateway.web.keys import ADMISSION, GATEWAY, LIMITS, STRANGERS, TURNS, VISITS, WORK
@@ -36,8 +36,8 @@ def make_app(gw: Gateway, places: int = MOST_CALLERS) -> web.Application:
     app[TURNS] = defaultdict(asyncio.Lock)
     for route in ROUTES:
         add_route(app, route.method, route.path, serve(route))
-    app.router.add_route("*", "/callbacks/{endpoint_id}", providers.receive)
-    app.router.add_route("*", "/callbacks/{endpoint_id}/{suffix:.*}", providers.receive)
+    app.router.add_route("*", "/callbacks/{endpoint_id}", providers.handle_callback)
+    app.router.add_route("*", "/callbacks/{endpoint_id}/{suffix:.*}", providers.handle_callback)
     app.router.add_get("/problems/{code}", problem_page)
     pages.add_routes(app)
     return app

@@ -18,8 +18,8 @@ from gateway.core.guides import PAYMENT as PAYMENT_ID
 from gateway.core.view_types import Time
 from gateway.core.views import rfc3339
 from gateway.drivers.store.inbox import VERDICTS, InboxFilter, InboxRow
-from gateway.flows import inbox
-from gateway.flows.explain import explain
+from gateway.flows.callbacks import reprocess
+from gateway.flows.callbacks.explain import explain
 from gateway.provider import Check
 from gateway.web.examples import CALLBACK_ID
 from gateway.web.listing import CURSOR, LIMIT, cursor_of, described, given, limit_of, one_of
@@ -121,7 +121,7 @@ async def list_callbacks(call: Call) -> Reply:
 
 async def explain_callback(call: Call) -> Reply:
     """``GET /v1/callbacks/{id}/explanation``."""
-    row = await inbox.find(call.gw, call.request.match_info["id"], [call.tenant.id])
+    row = await reprocess.find(call.gw, call.request.match_info["id"], [call.tenant.id])
     call.charge(REQUESTS_OF_AN_EXPLANATION * ROWS_OF_ONE_REQUEST)
     async with call.turn:
         found = await explain(call.gw, row)

@@ -16,7 +16,7 @@ from gateway.core.mapping import Field
 from gateway.core.money import Amount
 from gateway.core.view_types import AmountText, Link
 from gateway.drivers.settings import AccountEntry, DepositMethod, Tenant
-from gateway.flows.context import Gateway
+from gateway.flows.runtime import Gateway
 
 CommandName = Annotated[str, Meta(extra_json_schema={"enum": [*Kind, "fetch"]})]
 

@@ -24,7 +24,7 @@ import msgspec
 from aiohttp import HttpVersion10, HttpVersion11, StreamReader, web
 from aiohttp.streams import EMPTY_PAYLOAD
 
-from gateway.flows.context import log
+from gateway.flows.runtime import log
 from gateway.web.capacity import Capacity, Phase
 from gateway.web.headers import REQUEST_ID_HEADER, add_headers
 from gateway.web.refusals import (

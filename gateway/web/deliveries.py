@@ -12,8 +12,8 @@ from gateway.core.errors import TenantError
 from gateway.core.view_types import DeliveryView
 from gateway.drivers.store.reading import newest_of
 from gateway.drivers.store.webhooks import DeliveryRow, ListedDelivery
-from gateway.flows import redelivery
-from gateway.flows.context import Gateway
+from gateway.flows.runtime import Gateway
+from gateway.flows.webhooks import redelivery
 from gateway.web.keys import GATEWAY
 from gateway.web.operators import OperatorsRoute, asked, page, tenants_of
 from gateway.web.route import Reply

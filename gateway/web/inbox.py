@@ -15,9 +15,9 @@ from aiohttp import web
 from gateway.core.facts import Refused
 from gateway.core.views import rfc3339
 from gateway.drivers.store.inbox import VERDICTS, Earlier, InboxFilter, InboxRow, StoredCallback
-from gateway.flows import inbox
-from gateway.flows.effects import NAMES
-from gateway.flows.inbox import Order, Rejudged
+from gateway.flows.callbacks import reprocess
+from gateway.flows.callbacks.apply import NAMES
+from gateway.flows.callbacks.reprocess import Order, Rejudged
 from gateway.flows.masks import Masks
 from gateway.web.keys import GATEWAY
 from gateway.web.listing import cursor_of, limit_of, one_of, time_of
@@ -134,7 +134,7 @@ async def list_callbacks(request: web.Request) -> Reply:
         payment_id=query.get("payment_id"),
         since=time_of("since", query),
     )
-    read = partial(inbox.newest, request.app[GATEWAY].store, tenants_of(request, query))
+    read = partial(reprocess.newest, request.app[GATEWAY].store, tenants_of(request, query))
     return await page(request, read, wanted, callback_view, slice_of=wanted.limit + 1)
 
 
@@ -142,21 +142,21 @@ async def show_callback(request: web.Request) -> Reply:
     """``GET /admin/v1/inbox/{id}``."""
     gw = request.app[GATEWAY]
     asked(request, ())
-    row = await inbox.find(gw, request.match_info["id"])
+    row = await reprocess.find(gw, request.match_info["id"])
     return Reply(view=callback_detail(row, gw.masks))
 
 
 async def replay(request: web.Request) -> Reply:
     """``POST /admin/v1/inbox/{id}/replay``."""
     order = await _order(request, "replay")
-    made = await inbox.replay(request.app[GATEWAY], request.match_info["id"], order)
+    made = await reprocess.replay(request.app[GATEWAY], request.match_info["id"], order)
     return Reply(view=rejudged_view(made, dry_run=order.dry_run))
 
 
 async def reverify(request: web.Request) -> Reply:
     """``POST /admin/v1/inbox/{id}/reverify``."""
     order = await _order(request, "reverify")
-    made = await inbox.reverify(request.app[GATEWAY], request.match_info["id"], order)
+    made = await reprocess.reverify(request.app[GATEWAY], request.match_info["id"], order)
     return Reply(view=rejudged_view(made, dry_run=order.dry_run))
 
 

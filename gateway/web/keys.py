@@ -7,7 +7,7 @@ from collections import defaultdict
 
 from aiohttp import web
 
-from gateway.flows.context import Gateway
+from gateway.flows.runtime import Gateway
 from gateway.web.admission import Admission
 from gateway.web.limits import Limits
 from gateway.web.strangers import Strangers

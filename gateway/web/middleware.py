@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.core.errors import GatewayError, ProviderError, ShuttingDown, TenantError, Unavailable
-from gateway.flows.context import log
+from gateway.flows.runtime import log
 from gateway.web import nowhere, request_line
 from gateway.web.headers import REQUEST_ID_HEADER
 from gateway.web.keys import ABOUT, GATEWAY, IS_PROVED, REQUEST_ID, STRANGERS

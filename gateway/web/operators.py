@@ -13,7 +13,7 @@ from aiohttp import web
 from gateway.core.card_data import refuse_card_data
 from gateway.core.errors import invalid, refusals_of
 from gateway.drivers.store.reading import Section
-from gateway.flows.context import log
+from gateway.flows.runtime import log
 from gateway.web.bearer import refuse_expired, sent_key_hash, unknown_key
 from gateway.web.connections import note_proof
 from gateway.web.keys import ABOUT, GATEWAY, IS_PROVED, OPERATOR, REQUEST_ID

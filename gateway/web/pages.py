@@ -13,7 +13,7 @@ import msgspec
 from aiohttp import web
 
 from gateway.core.signing import sha256_hex
-from gateway.flows.context import Gateway
+from gateway.flows.runtime import Gateway
 from gateway.web import openapi
 from gateway.web.bodies import body_response
 from gateway.web.keys import GATEWAY

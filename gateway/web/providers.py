@@ -16,10 +16,10 @@ from gateway.core.signing import read_token
 from gateway.core.urls import origin_of
 from gateway.core.wire import Callback, header, header_text
 from gateway.drivers.settings import AccountEntry
-from gateway.flows import callbacks
-from gateway.flows.callbacks import Admit
-from gateway.flows.context import Gateway, log
-from gateway.flows.lookup import hint_work
+from gateway.flows.callbacks import receive
+from gateway.flows.callbacks.receive import Admit
+from gateway.flows.payments.lookup import hint_work
+from gateway.flows.runtime import Gateway, log
 from gateway.web.admission import Visit
 from gateway.web.connections import note_proof
 from gateway.web.keys import ABOUT, ADMISSION, GATEWAY, IS_PROVED, VISITS
@@ -39,7 +39,7 @@ BROWSER = {"return": "return_url", "cancel": "cancel_url"}
 """Suffixes a browser comes back on, and where it is sent on to."""
 
 
-async def receive(request: web.Request) -> web.StreamResponse:
+async def handle_callback(request: web.Request) -> web.StreamResponse:
     """``ANY /callbacks/{endpoint_id}`` and below it."""
     gw = request.app[GATEWAY]
     entry = gw.settings.endpoints.get(request.match_info["endpoint_id"])
@@ -60,13 +60,13 @@ async def receive(request: web.Request) -> web.StreamResponse:
         note_proof(request)
     if head.suffix in BROWSER and head.payment_id is not None:
         return await _send_browser_on(request, gw, entry, head.payment_id, head.suffix, verdict)
-    answer = callbacks.answer(entry, verdict, callback)
+    answer = receive.answer(entry, verdict, callback)
     return web.Response(status=answer.status, body=answer.body or None, headers=list(answer.headers))
 
 
 def _options(entry: AccountEntry, head: Callback) -> web.Response:
     """The methods that an address takes, as its plugin names them where it refuses another one."""
-    refused = callbacks.answer(entry, Refused(reason=Reason.METHOD), head)
+    refused = receive.answer(entry, Refused(reason=Reason.METHOD), head)
     return web.Response(status=204, headers=allow(*header(refused.headers, "Allow")))
 
 
@@ -115,8 +115,8 @@ async def _accept(gw: Gateway, entry: AccountEntry, callback: Callback, size: in
         return Busy()
     try:
         if size > BODY_LIMIT:
-            return admit(False) or await callbacks.refuse_unread(gw, entry, callback, size=size)
-        return await callbacks.accept(gw, entry, callback, admit)
+            return admit(False) or await receive.refuse_unread(gw, entry, callback, size=size)
+        return await receive.accept(gw, entry, callback, admit)
     except Exception:  # the edge: nothing was acknowledged, so the sender tries again
         log.exception("fault", extra={"account": entry.name, "tenant": entry.tenant})
         return Busy()

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from gateway.core.errors import FieldError, TenantError
 from gateway.core.ids import uuid_of
-from gateway.flows.context import log
+from gateway.flows.runtime import log
 from gateway.web.keys import ABOUT, GATEWAY, IS_PROVED, REQUEST_ID, STRANGERS
 from gateway.web.proxies import caller_of
 

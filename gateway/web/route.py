@@ -23,9 +23,9 @@ from gateway.core.view_types import PaymentView
 from gateway.core.views import to_json
 from gateway.drivers.settings import Rate, Tenant
 from gateway.drivers.store.reading import Section
-from gateway.flows.context import Gateway
 from gateway.flows.masks import Masks
-from gateway.flows.once import Answer, Claim, refuse_other_request
+from gateway.flows.payments.idempotency import Answer, Claim, refuse_other_request
+from gateway.flows.runtime import Gateway
 from gateway.web.bearer import refuse_expired, sent_key_hash, unknown_key
 from gateway.web.bodies import body_response
 from gateway.web.connections import note_proof

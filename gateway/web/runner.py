@@ -15,7 +15,7 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.flows.context import log
+from gateway.flows.runtime import log
 from gateway.web.capacity import Capacity
 from gateway.web.connections import Bounds, Connection, NoteUnread
 from gateway.web.listening import refuse_new

@@ -19,9 +19,10 @@ from gateway.drivers.registry import Registry
 from gateway.drivers.sender import Leaving, Places, make_sender
 from gateway.drivers.settings import Admin, Server, Settings, cannot_listen
 from gateway.drivers.store.sqlite import open_sqlite
-from gateway.flows import operation, recovery
-from gateway.flows.context import Gateway, log
-from gateway.flows.workers import workers
+from gateway.flows.background import startup
+from gateway.flows.background.workers import workers
+from gateway.flows.payments import submit
+from gateway.flows.runtime import Gateway, log
 from gateway.web.app import make_admin_app, make_app
 from gateway.web.capacity import Capacity, Phase
 from gateway.web.connections import Bounds, Connection
@@ -71,14 +72,14 @@ async def running(
     async with contextlib.AsyncExitStack() as stack:
         gw = await _gateway(settings, registry, clock or SystemClock(), shares, stack)
         await check_names(gw)
-        await recovery.begin(gw)
+        await startup.begin(gw)
         operators = stop_within * OPERATORS_PART
         proxies = Proxies(settings.server.trusted_proxies)
         callers: Capacity[Connection] = Capacity(shares.callers, settings.limits.connections_per_address, proxies.has)
         public = await _listen(make_app(gw, shares.callers), settings.server, callers, stop_within - operators, stack)
         admin = await _listen(make_admin_app(gw), settings.server.admin, Capacity(shares.operators), operators, stack)
         gw.public_url = settings.server.public_url or public.url
-        await recovery.note_secret(gw)
+        await startup.note_secret(gw)
         stack.push_async_callback(_stop, gw, public.runner, stop_within - operators, grace)
         for worker in workers(gw):
             stack.push_async_callback(_cancel, asyncio.create_task(worker))
@@ -118,7 +119,7 @@ async def _gateway(
 async def check_names(gw: Gateway) -> None:
     """Refuse to start without an account or deposit method that payments still need. Raises ``SettingsError``."""
     problems: set[str] = set()
-    for tenant, account, provider, method in await gw.store.named_in_use(operation.grace_began(gw)):
+    for tenant, account, provider, method in await gw.store.named_in_use(submit.grace_began(gw)):
         known = gw.settings.tenants.get(tenant)
         place = f"{gw.settings.source.name}: tenant {tenant}"
         if known is None or account not in known.accounts:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 
 from gateway.drivers.settings import Rate
-from gateway.flows.context import log
+from gateway.flows.runtime import log
 from gateway.web.limits import Buckets, Clock, network_of
 
 FAILURES = Rate(per_second=10, burst=1000)

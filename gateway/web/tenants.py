@@ -19,10 +19,10 @@ from gateway.core.view_types import EventView, PaymentView, RefundWithPayment
 from gateway.core.views import event_view, payment_view, refund_with_payment
 from gateway.drivers.settings import Rate
 from gateway.drivers.store.queries import PaymentFilter
-from gateway.flows import change, lookup
-from gateway.flows import create as create_flow
-from gateway.flows.content import check_currency, content_refusals
-from gateway.flows.once import Answer
+from gateway.flows.payments import create as create_flow
+from gateway.flows.payments import lookup, modify
+from gateway.flows.payments.create_validation import check_currency, content_refusals
+from gateway.flows.payments.idempotency import Answer
 from gateway.web import catalogue
 from gateway.web.keys import LIMITS
 from gateway.web.listing import (
@@ -73,31 +73,31 @@ async def create(call: Call) -> Answer:
 async def capture(call: Call) -> Answer:
     """``POST /v1/payments/{id}/capture``."""
     claim = call.claim()
-    return await change.capture(call.gw, claim, call.payment_id, call.body(CaptureBody, change.content_refusals))
+    return await modify.capture(call.gw, claim, call.payment_id, call.body(CaptureBody, modify.content_refusals))
 
 
 async def update(call: Call) -> Answer:
     """``PATCH /v1/payments/{id}``."""
     claim = call.claim()
-    return await change.update(call.gw, claim, call.payment_id, call.body(UpdateBody, change.content_refusals))
+    return await modify.update(call.gw, claim, call.payment_id, call.body(UpdateBody, modify.content_refusals))
 
 
 async def cancel(call: Call) -> Answer:
     """``POST /v1/payments/{id}/cancel``."""
     claim = call.claim()
     call.body(EmptyBody)
-    return await change.cancel(call.gw, claim, call.payment_id)
+    return await modify.cancel(call.gw, claim, call.payment_id)
 
 
 async def refund(call: Call) -> Answer:
     """``POST /v1/payments/{id}/refunds``."""
     claim = call.claim()
-    return await change.refund(call.gw, claim, call.payment_id, call.body(RefundBody, change.content_refusals))
+    return await modify.refund(call.gw, claim, call.payment_id, call.body(RefundBody, modify.content_refusals))
 
 
 async def refunds(call: Call) -> Reply:
     """``GET /v1/payments/{id}/refunds``."""
-    listed = await change.find_summary(call.gw, call.tenant.id, call.payment_id)
+    listed = await modify.find_summary(call.gw, call.tenant.id, call.payment_id)
     return await call.page(
         partial(call.gw.store.refunds, call.tenant.id, call.payment_id),
         section_of(call.request.query),
@@ -107,7 +107,7 @@ async def refunds(call: Call) -> Reply:
 
 async def read(call: Call) -> Reply:
     """``GET /v1/payments/{id}``."""
-    listed = await change.find_summary(call.gw, call.tenant.id, call.payment_id)
+    listed = await modify.find_summary(call.gw, call.tenant.id, call.payment_id)
     return Reply(view=payment_view(listed.payment, listed.pending))
 
 
@@ -124,7 +124,7 @@ async def list_payments(call: Call) -> Reply:
 async def sync(call: Call) -> Reply:
     """``POST /v1/payments/{id}/sync``: ask the provider now. Alerts are those of what the lookup changed."""
     call.body(EmptyBody)
-    listed = await change.find_summary(call.gw, call.tenant.id, call.payment_id)
+    listed = await modify.find_summary(call.gw, call.tenant.id, call.payment_id)
     entry = call.gw.entry(listed.payment)
     if FetchPayment not in entry.provider.commands:
         detail = f"{entry.provider.name} answers no lookups: its callbacks and the clock move this payment"
@@ -134,7 +134,7 @@ async def sync(call: Call) -> Reply:
         limit = f"one payment may be synced {SYNC_RATE.per_second:g} time per second ({SYNC_RATE.burst} at once)"
         raise TenantError("rate_limited", f"{limit}: repeat after Retry-After", retry_after=wait)
     await lookup.follow_up(call.gw, call.tenant.id, call.payment_id, hinted=False)
-    now = await change.find_summary(call.gw, call.tenant.id, call.payment_id)
+    now = await modify.find_summary(call.gw, call.tenant.id, call.payment_id)
     is_changed = now.payment.version != listed.payment.version
     payment = now.payment if is_changed else replace(now.payment, alerts=())
     return Reply(view=payment_view(payment, now.pending))
@@ -142,7 +142,7 @@ async def sync(call: Call) -> Reply:
 
 async def events(call: Call) -> Reply:
     """``GET /v1/payments/{id}/events``."""
-    await change.find_summary(call.gw, call.tenant.id, call.payment_id)
+    await modify.find_summary(call.gw, call.tenant.id, call.payment_id)
     return await call.page(
         partial(call.gw.store.events, call.tenant.id, call.payment_id),
         section_of(call.request.query),

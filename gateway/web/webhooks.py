@@ -16,8 +16,8 @@ from gateway.core.view_types import DeliveryView, EndpointView
 from gateway.core.views import rfc3339
 from gateway.drivers.store.reading import moment
 from gateway.drivers.store.webhooks import STATUSES, DeliveryFilter, DeliveryRow, ListedDelivery, Wanted
-from gateway.flows import redelivery
-from gateway.flows.redelivery import Listening
+from gateway.flows.webhooks import redelivery
+from gateway.flows.webhooks.redelivery import Listening
 from gateway.web import examples
 from gateway.web.listing import CURSOR, LIMIT, cursor_of, described, given, limit_of, one_of
 from gateway.web.route import Call, Reply, Route

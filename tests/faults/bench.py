@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from gateway.core.commands import Kind
 from gateway.core.payment import Operation
-from gateway.flows import reconcile
+from gateway.flows.background import reconcile
 from tests.clocks import VirtualClock
 from tests.faults.fault_table import Fault
 from tests.faults.proxy import Heard, Proxy, Truth, WayOut, nowhere, serving

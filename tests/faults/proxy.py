@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, urlsplit
 from msgspec.structs import replace
 
 from gateway.core.wire import HttpRequest, HttpResponse
-from gateway.flows.context import Send
+from gateway.flows.runtime import Send
 
 PATIENCE = 30.0
 """Seconds that a call may take which no fault delays."""

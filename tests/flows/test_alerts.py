@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 import pytest_asyncio
 
-from gateway.flows import reconcile
+from gateway.flows.background import reconcile
 from tests import creditkey_story as story
 from tests.creditkey_story import DAY, Timed, accept, act, awaiting, calls, far_orders_of, timeline, total_of
 from tests.house import House, Reply, creditkey_body, new_key

@@ -18,8 +18,8 @@ from gateway.core.commands import Kind
 from gateway.core.payment import Operation
 from gateway.core.views import rfc3339
 from gateway.drivers.store import agenda, statements
-from gateway.flows import operation as operation_flow
-from gateway.flows import reconcile
+from gateway.flows.background import reconcile
+from gateway.flows.payments import submit as operation_flow
 from tests import creditkey_story as story
 from tests.clocks import VirtualClock
 from tests.creditkey_story import (

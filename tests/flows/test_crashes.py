@@ -25,9 +25,10 @@ from gateway.core.requests import CaptureBody, CreateBody
 from gateway.core.wire import Callback
 from gateway.drivers.store.queries import PaymentFilter
 from gateway.drivers.store.sqlite import open_sqlite
-from gateway.flows import callbacks, change, create, lookup, operation
-from gateway.flows.context import Gateway
-from gateway.flows.once import Answer, Claim
+from gateway.flows.callbacks import receive
+from gateway.flows.payments import create, lookup, modify, submit
+from gateway.flows.payments.idempotency import Answer, Claim
+from gateway.flows.runtime import Gateway
 from tests.clocks import START
 from tests.house import House, creditkey_body, psp_body
 from tests.web.psp_sender import credentials, signed_body
@@ -122,7 +123,7 @@ async def process(world: World, fuse: Fuse) -> AsyncIterator[Gateway]:
             clock=world.clock,
         )
         gw.public_url = world.house.url
-        await operation.recover(gw)
+        await submit.recover(gw)
         yield gw
     finally:
         await store.close()
@@ -171,13 +172,13 @@ async def customer_returns(world: World, gw: Gateway) -> None:
         received_at=gw.clock.now(),
         payment_id=payment.id,
     )
-    assert await callbacks.accept(gw, gw.entry(payment), hit) == Recorded()
+    assert await receive.accept(gw, gw.entry(payment), hit) == Recorded()
 
 
 async def goods_ship(world: World, gw: Gateway) -> None:
     """The tenant captures."""
     payment = await payment_of(gw)
-    await change.capture(gw, world.claim("capture"), payment.id, CaptureBody())
+    await modify.capture(gw, world.claim("capture"), payment.id, CaptureBody())
 
 
 async def customer_pays(world: World, gw: Gateway) -> None:
@@ -194,7 +195,7 @@ async def customer_pays(world: World, gw: Gateway) -> None:
         remote="127.0.0.1",
         received_at=gw.clock.now(),
     )
-    assert isinstance(await callbacks.accept(gw, gw.entry(payment), said), Recorded | Repeated)
+    assert isinstance(await receive.accept(gw, gw.entry(payment), said), Recorded | Repeated)
 
 
 STORIES: dict[str, tuple[Step, ...]] = {
@@ -263,7 +264,7 @@ async def check_restart(world: World, gw: Gateway, body: Callable[..., dict[str,
     payment = await only_payment(gw)
     if payment is not None:
         claim, shipped = world.claim("capture"), payment.id
-        await check_repetition(world, gw, claim, lambda: change.capture(gw, claim, shipped, CaptureBody()))
+        await check_repetition(world, gw, claim, lambda: modify.capture(gw, claim, shipped, CaptureBody()))
 
 
 async def lives_until(world: World, at: int, story: str) -> bool:
@@ -331,7 +332,7 @@ async def bring_to_the_end(world: World, gw: Gateway) -> None:
     await ask_until_settled(gw)
     payment = await payment_of(gw)
     if payment.state is State.AUTHORIZED:
-        answer = await change.capture(gw, world.claim("capture-again"), payment.id, CaptureBody())
+        answer = await modify.capture(gw, world.claim("capture-again"), payment.id, CaptureBody())
         assert answer.status == 200
 
 

@@ -14,7 +14,8 @@ from aiohttp import web
 from gateway.core.errors import NotSent
 from gateway.drivers.store.inbox import StoredCallback
 from gateway.drivers.store.statements import Statement
-from gateway.flows import redelivery, restored
+from gateway.flows import restore
+from gateway.flows.webhooks import redelivery
 from tests.creditkey_story import captured
 from tests.flows.outbox_parts import LATE, SCHEDULE, a_clock, created, first_tried, rows_when, until
 from tests.flows.test_restored import Disaster, path_of
@@ -96,7 +97,7 @@ async def test_what_was_seen_since_a_restore_is_remembered_only_as_long_as_it_ma
     loaded = await house.gateway.store.payment("acme", payment["id"])
     assert loaded is not None
     house.gateway.restored_at = loaded.payment.created_at - timedelta(days=8)
-    restored.has_been_seen(house.gateway, loaded.payment)
+    restore.has_been_seen(house.gateway, loaded.payment)
     assert house.gateway.seen_since_restored == set()
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from gateway.core.errors import Unavailable
-from gateway.flows import housekeeping
+from gateway.flows.background import retention
 from tests.flows.outbox_parts import a_clock, created, rows_when, until
 from tests.house import new_key, open_house, psp_body
 
@@ -58,5 +58,5 @@ async def test_housekeeping_outlives_a_sick_store(tmp_path: Path) -> None:
 
         house.gateway.store.answered_keys = refuse  # type: ignore[method-assign]
         for round_ in (1, 2):
-            await clock.advance(housekeeping.EVERY)
+            await clock.advance(retention.EVERY)
             await until(house, lambda wanted=round_: len(asked) == wanted)  # type: ignore[misc]

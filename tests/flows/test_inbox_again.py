@@ -14,8 +14,9 @@ from gateway.core.errors import Reason, TenantError, Unavailable
 from gateway.core.facts import Recorded, Refused, Repeated
 from gateway.core.wire import Callback
 from gateway.drivers.store.inbox import StoredCallback
-from gateway.flows import callbacks, housekeeping, inbox, pending
-from gateway.flows.inbox import Order, Rejudged
+from gateway.flows.background import inbox_retry, retention
+from gateway.flows.callbacks import receive, reprocess
+from gateway.flows.callbacks.reprocess import Order, Rejudged
 from tests import creditkey_story as story
 from tests.house import House, open_house
 from tests.inbox_kit import (
@@ -39,7 +40,7 @@ FAR_OFF = int(timedelta(days=3).total_seconds() * 1000)
 @pytest.fixture(autouse=True)
 def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody works off the inbox by itself."""
-    monkeypatch.setattr(pending, "run", story.idle)
+    monkeypatch.setattr(inbox_retry, "run", story.idle)
 
 
 async def last(house: House, tenant: str = "acme") -> StoredCallback:
@@ -47,11 +48,11 @@ async def last(house: House, tenant: str = "acme") -> StoredCallback:
 
 
 async def replayed(house: House, order: Order = REPLAY) -> Rejudged:
-    return await inbox.replay(house.gateway, (await last(house)).id, order)
+    return await reprocess.replay(house.gateway, (await last(house)).id, order)
 
 
 async def reverified(house: House, order: Order = REVERIFY) -> Rejudged:
-    return await inbox.reverify(house.gateway, (await last(house)).id, order)
+    return await reprocess.reverify(house.gateway, (await last(house)).id, order)
 
 
 async def too_early(house: House) -> Any:
@@ -143,7 +144,7 @@ async def test_a_replay_never_leaves_its_tenant(tmp_path: Path) -> None:
         payment = await new_payment(house)
         assert (await post(house, signed_body(house, payment, tenant="globex"), tenant="globex")).status == 400
         row = await last(house, "globex")
-        made = await inbox.replay(house.gateway, row.id, REPLAY)
+        made = await reprocess.replay(house.gateway, row.id, REPLAY)
         assert made.verdict == Refused(reason=Reason.NOT_FOUND)
         assert made.before is None
         assert await state_of(house, payment) == "awaiting_customer"
@@ -157,7 +158,7 @@ async def test_an_account_that_is_gone_is_said(tmp_path: Path, monkeypatch: pyte
         without = replace(house.settings.tenants["acme"], accounts={})
         monkeypatch.setattr(house.gateway, "settings", replace(house.settings, tenants={"acme": without}))
         with pytest.raises(TenantError) as caught:
-            await inbox.replay(house.gateway, row.id, REPLAY)
+            await reprocess.replay(house.gateway, row.id, REPLAY)
         assert caught.value.code == "unknown_account"
 
 
@@ -198,7 +199,7 @@ async def test_a_token_that_is_not_the_account_s_is_never_believed(tmp_path: Pat
     async with inbox_house(tmp_path, WRONG) as (house, _):
         before = await rows(house)
         made = await reverified(house)
-        assert (made.verdict, made.detail) == (Refused(reason=Reason.UNAUTHENTIC), inbox.UNKNOWN_SENDER)
+        assert (made.verdict, made.detail) == (Refused(reason=Reason.UNAUTHENTIC), reprocess.UNKNOWN_SENDER)
         assert not made.changed
         assert (await rows(house), await state_of(house, payment)) == (before, "awaiting_customer")
 
@@ -304,7 +305,7 @@ async def test_hints_keep_no_body_and_only_the_newest(tmp_path: Path) -> None:
             payment_id=payment["id"],
         )
         for _ in range(25):
-            assert await callbacks.accept(house.gateway, house.entry("acme", "creditkey-main"), hint) == Recorded()
+            assert await receive.accept(house.gateway, house.entry("acme", "creditkey-main"), hint) == Recorded()
         found = [row for row in await rows(house) if row.verdict == "recorded"]
         assert len(found) == 20
         assert {(row.body, row.size) for row in found} == {(b"", 1000)}
@@ -317,11 +318,11 @@ async def test_refused_callbacks_are_forgotten_after_a_week(tmp_path: Path) -> N
         await deliver(house, payment, WRONG)
         await deliver(house, payment)
         clock.set(clock.now() + timedelta(days=6, hours=23))
-        await housekeeping.forget_refused(house.gateway)
+        await retention.forget_refused(house.gateway)
         assert await verdicts(house) == ["refused", "recorded"]
         clock.set(clock.now() + timedelta(hours=2))
         async with asyncio.timeout(10):
-            forgetting = asyncio.create_task(housekeeping.forget_refused(house.gateway))
+            forgetting = asyncio.create_task(retention.forget_refused(house.gateway))
             while not forgetting.done():
                 await clock.advance(1)
         assert await verdicts(house) == ["recorded"]

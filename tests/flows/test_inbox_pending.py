@@ -12,7 +12,8 @@ import pytest
 from gateway.core.errors import Unavailable
 from gateway.core.views import rfc3339
 from gateway.drivers.store.statements import Statement
-from gateway.flows import effects, pending
+from gateway.flows.background import inbox_retry
+from gateway.flows.callbacks import apply
 from tests import creditkey_story as story
 from tests.clocks import VirtualClock
 from tests.house import House
@@ -31,13 +32,13 @@ class Slow(NamedTuple):
     async def retry(self, after: timedelta = SECOND) -> int:
         """Let so much time pass, then try what is due."""
         self.clock.set(self.clock.now() + after)
-        return await pending.retry_due(self.house.gateway)
+        return await inbox_retry.retry_due(self.house.gateway)
 
 
 @pytest.fixture
 async def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Slow]:
     """A house whose inbox nobody works off by itself."""
-    monkeypatch.setattr(pending, "run", story.idle)
+    monkeypatch.setattr(inbox_retry, "run", story.idle)
     async with inbox_house(tmp_path) as (house, clock):
         yield Slow(house, clock)
 
@@ -76,7 +77,7 @@ async def test_a_mistake_of_ours_while_judging_keeps_the_callback(slow: Slow, mo
 
     payment = await new_payment(slow.house)
     with monkeypatch.context() as patched:
-        patched.setattr(effects, "judge", broken)
+        patched.setattr(apply, "judge", broken)
         assert (await deliver(slow.house, payment)).status == 204
     assert await state_of(slow.house, payment) == "awaiting_customer"
     assert await slow.retry() == 1
@@ -180,5 +181,5 @@ async def test_a_store_that_is_down_is_asked_less_and_less_often(slow: Slow, mon
     monkeypatch.setattr(gw.store.inbox, "due", down)
     monkeypatch.setattr(gw.clock, "sleep", sleep)
     with pytest.raises(Enough):
-        await pending.run(gw)
+        await inbox_retry.run(gw)
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60]

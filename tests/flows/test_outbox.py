@@ -13,7 +13,7 @@ import standardwebhooks
 from aiohttp import web
 from msgspec.structs import replace
 
-from gateway.flows import delivery, outbox
+from gateway.flows.webhooks import attempt, dispatch
 from tests.clocks import VirtualClock
 from tests.flows.outbox_parts import (
     LATE,
@@ -275,7 +275,7 @@ async def test_the_log_of_tries_is_bounded(house: House) -> None:
     many = replace(row, attempts=[{"at": str(number), "status_code": 500, "error": None} for number in range(50)])
     webhook = house.settings.tenants["acme"].webhook
     assert webhook is not None
-    await house.gateway.store.commit(await delivery.attempt(house.gateway, webhook, many))
+    await house.gateway.store.commit(await attempt.attempt(house.gateway, webhook, many))
     [row, *_] = await rows_when(house, payment["id"], lambda _: True)
     assert [one["at"] for one in row.attempts[:-1]] == [str(number) for number in range(1, 50)]
     assert row.attempts[-1]["status_code"] == 204
@@ -374,9 +374,9 @@ async def test_an_endpoint_gets_so_many_at_once(tmp_path: Path) -> None:
         held = Held()
         house.hook_answer = held.answer
         payments = [await created(house) for _ in range(12)]
-        await until(house, lambda: len(held.arrived) == outbox.AT_ONCE)
+        await until(house, lambda: len(held.arrived) == dispatch.AT_ONCE)
         await look(house)
-        assert len(set(held.arrived)) == len(held.arrived) == outbox.AT_ONCE == 8
+        assert len(set(held.arrived)) == len(held.arrived) == dispatch.AT_ONCE == 8
         held.release()
         for payment in payments:
             await rows_when(house, payment["id"], lambda rows: all(row.status == "delivered" for row in rows))

@@ -13,7 +13,7 @@ from gateway.core.signing import sha256_hex
 from gateway.drivers.store import webhooks
 from gateway.drivers.store.statements import Unit
 from gateway.drivers.store.webhooks import DeliveryRow, Endpoint
-from gateway.flows import redelivery
+from gateway.flows.webhooks import redelivery
 from tests.clocks import VirtualClock
 from tests.flows.outbox_parts import (
     DAY,

@@ -16,8 +16,8 @@ import gateway
 from gateway.core.facts import Absent, Declined, Event, Observation, Stage
 from gateway.core.payment import Status
 from gateway.core.wire import HttpRequest, HttpResponse
-from gateway.flows.explain import explain
-from gateway.flows.inbox import find
+from gateway.flows.callbacks.explain import explain
+from gateway.flows.callbacks.reprocess import find
 from tests.flows.outside import KEY, Trial, open_trial
 
 SEEN = Observation(stage=Stage.CAPTURED)

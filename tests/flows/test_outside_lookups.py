@@ -16,7 +16,7 @@ from gateway.core.payment import Status
 from gateway.core.secret import Secret
 from gateway.core.wire import HttpRequest, HttpResponse
 from gateway.drivers.store.queries import AgendaRow
-from gateway.flows import reconcile
+from gateway.flows.background import reconcile
 from gateway.provider import Session
 from tests import creditkey_story as story
 from tests.clocks import START, VirtualClock

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from gateway.drivers.store.queries import KeyRow
-from gateway.flows import once
+from gateway.flows.payments import idempotency
 from tests.creditkey_story import BEGUN, act, awaiting, calls, operations, total_of
 from tests.house import House, Reply, creditkey_body, new_key
 
@@ -70,7 +70,7 @@ async def test_a_copy_waits_where_the_first_has_no_outcome(
     house: House, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """The first was lost: the copy is told so, and is not refused by an operation that it does not know."""
-    monkeypatch.setattr(once, "REPLAY_WAIT", 0.01)
+    monkeypatch.setattr(idempotency, "REPLAY_WAIT", 0.01)
     case, key = CASES[name], new_key()
     payment = await BEGUN[case.state](house)
     await house.faults("creditkey", operation=CALLS[case.verb], silence="before_effect", times=1)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from gateway.drivers.store.statements import Statement, Unit
-from gateway.flows import reconcile
+from gateway.flows.background import reconcile
 from tests import creditkey_story as story
 from tests.creditkey_story import (
     Gate,

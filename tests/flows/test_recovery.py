@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.flows.recovery import USED_WITH_ANOTHER
+from gateway.flows.background.startup import USED_WITH_ANOTHER
 from tests.house import open_house
 
 FIRST, SECOND = "the first secret of this store, long enough", "another secret of this store, long enough"

@@ -13,9 +13,10 @@ import pytest
 
 from gateway.core.wire import Callback
 from gateway.drivers.store.inbox import StoredCallback
-from gateway.flows import explain, inbox, pending
-from gateway.flows.inbox import MASKED_PART, Order
-from gateway.flows.redaction import Restored, restore, stored
+from gateway.flows.background import inbox_retry
+from gateway.flows.callbacks import explain, reprocess
+from gateway.flows.callbacks.redaction import Restored, restore, stored
+from gateway.flows.callbacks.reprocess import MASKED_PART, Order
 from tests import creditkey_story as story
 from tests.house import House
 from tests.inbox_kit import RIGHT, api2, inbox_house, rows, state_of
@@ -27,7 +28,7 @@ VISA = "4111111111111111"
 @pytest.fixture
 async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
     """A house whose inbox nobody works off by itself."""
-    monkeypatch.setattr(pending, "run", story.idle)
+    monkeypatch.setattr(inbox_retry, "run", story.idle)
     async with inbox_house(tmp_path) as (opened, _):
         yield opened
 
@@ -188,7 +189,7 @@ async def test_an_explanation_says_that_a_part_was_masked(house: House) -> None:
     await post(house, api2(house, payment, note=VISA), headers={"crm-pay-token": RIGHT, "Content-Type": "text/plain"})
     (row,) = await rows(house)
     assert MASKED_PART in (await explain.explain(house.gateway, row)).proof.notes
-    made = await inbox.reverify(house.gateway, row.id, Order(by="dana", how="reverify"))
+    made = await reprocess.reverify(house.gateway, row.id, Order(by="dana", how="reverify"))
     assert made.detail is not None
     assert MASKED_PART in made.detail
     assert await state_of(house, payment) == "awaiting_customer"
@@ -199,7 +200,7 @@ async def test_what_a_plugin_says_of_a_refusal_is_cleaned(house: House, monkeypa
     provider = house.settings.tenants["acme"].accounts["psp-main"].provider
 
     def refuse(*_: object) -> None:
-        raise inbox.CallbackRejected(inbox.Reason.UNAUTHENTIC, f"not {RIGHT[:5]}\0{RIGHT[5:]} for {VISA}")
+        raise reprocess.CallbackRejected(reprocess.Reason.UNAUTHENTIC, f"not {RIGHT[:5]}\0{RIGHT[5:]} for {VISA}")
 
     monkeypatch.setattr(provider, "verify", refuse)
     await post(house, b"{}")

@@ -13,7 +13,7 @@ from gateway.core.errors import TenantError
 from gateway.core.money import Amount
 from gateway.core.requests import CreateBody
 from gateway.drivers.settings import Tenant
-from gateway.flows import routing
+from gateway.flows.payments import routing
 from tests.drivers.settings_kit import load, with_tenant
 
 ANY = "provider: either, config: {environment: test}"

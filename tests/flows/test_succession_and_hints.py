@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.core.errors import Unavailable
-from gateway.flows import reconcile
+from gateway.flows.background import reconcile
 from tests.creditkey_story import (
     Timed,
     accept,

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 from msgspec.structs import replace
 
-from gateway.flows import reconcile
+from gateway.flows.background import reconcile
 from tests import creditkey_story as story
 from tests.creditkey_story import (
     BEGUN,

@@ -13,7 +13,7 @@ import yarl
 
 from gateway.core.signing import derive
 from gateway.drivers.store.inbox import InboxFilter
-from gateway.flows.explain import Explained, explain
+from gateway.flows.callbacks.explain import Explained, explain
 from tests.house import House, open_house
 from tests.plugins.psp_wrong_ways import WAYS, Sent, Way, World, joined, pairs, sha1
 from tests.web.psp_sender import credentials, new_payment

@@ -18,7 +18,7 @@ from random import Random
 
 from gateway.core.facts import Busy, Recorded, Repeated
 from gateway.core.wire import Callback
-from gateway.flows import callbacks
+from gateway.flows.callbacks import receive
 from tests.house import House, open_house, psp_body
 from tests.promises.psp_judge import Order, Refusal, Seat, Sent, judge
 from tests.promises.psp_mutations import spoilt
@@ -107,8 +107,8 @@ class Fuzz:
             remote="127.0.0.1",
             received_at=datetime.fromtimestamp(sent.at / 1000, UTC),
         )
-        verdict = await callbacks.accept(self.house.gateway, entry, callback)
-        answer = callbacks.answer(entry, verdict, callback)
+        verdict = await receive.accept(self.house.gateway, entry, callback)
+        answer = receive.answer(entry, verdict, callback)
         is_success = isinstance(verdict, Recorded | Repeated)
         self.figures.verdicts[type(verdict).__name__] += 1
         if isinstance(verdict, Busy) or answer.status >= 500 or (answer.status < 300) != is_success:

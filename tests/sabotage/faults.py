@@ -66,7 +66,7 @@ FAULTS = (
     _simple(
         "resend a sending operation",
         "simulation",
-        "gateway/flows/operation.py",
+        "gateway/flows/payments/submit.py",
         _STRANDED,
         """        from gateway.core.commands import CancelPayment, CompletePayment, RefundPayment
 
@@ -83,7 +83,7 @@ FAULTS = (
     _simple(
         "take a stranded operation for declined",
         "simulation",
-        "gateway/flows/operation.py",
+        "gateway/flows/payments/submit.py",
         _STRANDED,
         """        from gateway.core.facts import Declined
 
@@ -93,7 +93,7 @@ FAULTS = (
     _simple(
         "commit the webhook separately",
         "simulation",
-        "gateway/flows/record.py",
+        "gateway/flows/commit.py",
         """        await gw.store.commit(unit)
 """,
         """        await gw.store.commit([one for one in unit if "INTO deliveries" not in one.sql])
@@ -103,7 +103,7 @@ FAULTS = (
     _simple(
         "acknowledge a callback before commit",
         "simulation",
-        "gateway/flows/effects.py",
+        "gateway/flows/callbacks/apply.py",
         """                await record(gw, found.before, found.change, rows=rows)
 """,
         """                gw.start("later", record(gw, found.before, found.change, rows=rows))
@@ -112,7 +112,7 @@ FAULTS = (
     _simple(
         "acknowledge what the store refused",
         "simulation",
-        "gateway/flows/callbacks.py",
+        "gateway/flows/callbacks/receive.py",
         """        log.error("a callback could not be stored", extra={"account": entry.name, "problem": str(problem)})
         return Busy()
 """,
@@ -137,7 +137,7 @@ FAULTS = (
     _simple(
         "trust a hint",
         "simulation",
-        "gateway/flows/lookup.py",
+        "gateway/flows/payments/lookup.py",
         """    hints = await gw.store.due_hints(tenant, payment_id)
     key, received_at""",
         """    hints = await gw.store.due_hints(tenant, payment_id)
@@ -163,7 +163,7 @@ FAULTS = (
     _simple(
         "forget the idempotency row",
         "simulation",
-        "gateway/flows/once.py",
+        "gateway/flows/payments/idempotency.py",
         """            statements.claim_key(intent.operation, fingerprint),
 """,
         "",
@@ -180,7 +180,7 @@ FAULTS = (
     _simple(
         "send before the intent is committed",
         "simulation",
-        "gateway/flows/once.py",
+        "gateway/flows/payments/idempotency.py",
         """        try:
             await reserve(gw, intent, claim.fingerprint)
 """,
@@ -193,7 +193,7 @@ FAULTS = (
     _simple(
         "take silence for a no",
         "simulation",
-        "gateway/flows/operation.py",
+        "gateway/flows/payments/submit.py",
         _SILENT,
         """        from gateway.core.facts import Declined
 
@@ -203,7 +203,7 @@ FAULTS = (
     _simple(
         "send again after silence",
         "simulation",
-        "gateway/flows/operation.py",
+        "gateway/flows/payments/submit.py",
         _SILENT,
         """        return NeverSent(message=str(silent), may_follow=True)
 """,
@@ -232,7 +232,7 @@ FAULTS = (
     _simple(
         "apply an event twice",
         "simulation",
-        "gateway/flows/effects.py",
+        "gateway/flows/callbacks/apply.py",
         """    seen_before = await gw.store.inbox.was_applied(entry.tenant, entry.name, event.event_id)
 """,
         """    seen_before = False
@@ -241,7 +241,7 @@ FAULTS = (
     _simple(
         "note a delivery before its answer",
         "simulation",
-        "gateway/flows/outbox.py",
+        "gateway/flows/webhooks/dispatch.py",
         """            await self._keep(await attempt(self.gw, webhook, row))
 """,
         """            from msgspec.structs import replace
@@ -253,14 +253,14 @@ FAULTS = (
     _simple(
         "make a webhook's bytes anew",
         "simulation",
-        "gateway/flows/delivery.py",
+        "gateway/flows/webhooks/attempt.py",
         "body=row.body.encode())",
         'body=row.body.replace(":", ": " if row.attempts else ":", 1).encode())',
     ),
     _simple(
         "let nobody look at an intent",
         "simulation",
-        "gateway/flows/operation.py",
+        "gateway/flows/payments/submit.py",
         """            agenda.hasten(payment.tenant, payment.id, silent_at),
 """,
         "",
@@ -268,7 +268,7 @@ FAULTS = (
     _simple(
         "say that what stopped was never sent",
         "crashes",
-        "gateway/flows/operation.py",
+        "gateway/flows/payments/submit.py",
         _STRANDED,
         """        await settle(gw, operation, NeverSent(message="the gateway stopped"))
 """,
@@ -288,7 +288,7 @@ FAULTS = (
     _simple(
         "forget the key, for real",
         "crashes",
-        "gateway/flows/once.py",
+        "gateway/flows/payments/idempotency.py",
         """            statements.claim_key(intent.operation, fingerprint),
 """,
         "",
@@ -296,7 +296,7 @@ FAULTS = (
     _simple(
         "call every try delivered",
         "crashes",
-        "gateway/flows/delivery.py",
+        "gateway/flows/webhooks/attempt.py",
         """    if response is not None and 200 <= response.status < 300:
 """,
         """    if True:
@@ -305,7 +305,7 @@ FAULTS = (
     _simple(
         "replay whatever the request says",
         "model",
-        "gateway/flows/once.py",
+        "gateway/flows/payments/idempotency.py",
         """    if row.fingerprint != claim.fingerprint:
         raise TenantError("idempotency_key_reused", REUSED)
     if row.answer is None:
@@ -316,7 +316,7 @@ FAULTS = (
     _simple(
         "refund more than is left",
         "model",
-        "gateway/flows/change.py",
+        "gateway/flows/payments/modify.py",
         " or amount > left",
         "",
     ),

@@ -17,10 +17,11 @@ from gateway.core.requests import CaptureBody, CreateBody, EmptyBody, RefundBody
 from gateway.core.signing import read_token
 from gateway.core.views import payment_view, to_json
 from gateway.core.wire import Callback, HttpResponse
-from gateway.flows import callbacks, change, create, lookup
-from gateway.flows.context import Gateway
-from gateway.flows.lookup import hint_work
-from gateway.flows.once import Answer, Claim, refuse_other_request
+from gateway.flows.callbacks import receive
+from gateway.flows.payments import create, lookup, modify
+from gateway.flows.payments.idempotency import Answer, Claim, refuse_other_request
+from gateway.flows.payments.lookup import hint_work
+from gateway.flows.runtime import Gateway
 from gateway.web.problems import problem_of
 from gateway.web.providers import BROWSER, BROWSER_WAIT, TOKENS
 
@@ -69,20 +70,20 @@ async def _create(call: _Call) -> Answer:
 
 
 async def _capture(call: _Call) -> Answer:
-    return await change.capture(call.gw, call.claim(), call.request.payment_id, call.body(CaptureBody))
+    return await modify.capture(call.gw, call.claim(), call.request.payment_id, call.body(CaptureBody))
 
 
 async def _update(call: _Call) -> Answer:
-    return await change.update(call.gw, call.claim(), call.request.payment_id, call.body(UpdateBody))
+    return await modify.update(call.gw, call.claim(), call.request.payment_id, call.body(UpdateBody))
 
 
 async def _cancel(call: _Call) -> Answer:
     call.body(EmptyBody)
-    return await change.cancel(call.gw, call.claim(), call.request.payment_id)
+    return await modify.cancel(call.gw, call.claim(), call.request.payment_id)
 
 
 async def _refund(call: _Call) -> Answer:
-    return await change.refund(call.gw, call.claim(), call.request.payment_id, call.body(RefundBody))
+    return await modify.refund(call.gw, call.claim(), call.request.payment_id, call.body(RefundBody))
 
 
 async def _sync(call: _Call) -> Answer:
@@ -91,7 +92,7 @@ async def _sync(call: _Call) -> Answer:
 
 
 async def _read(call: _Call) -> Answer:
-    loaded = await change.find(call.gw, call.request.tenant, call.request.payment_id)
+    loaded = await modify.find(call.gw, call.request.tenant, call.request.payment_id)
     body = to_json(payment_view(loaded.payment, loaded.pending))
     return Answer(status=200, body=body, payment_id=loaded.payment.id)
 
@@ -128,7 +129,7 @@ async def _handle(call: _Call) -> Answer:
         raise
 
 
-async def receive(gw: Gateway, path: str, callback: Callback) -> HttpResponse:
+async def handle_callback(gw: Gateway, path: str, callback: Callback) -> HttpResponse:
     """Answer a provider or a browser as ``web/providers.py`` does. ``path`` begins below ``/callbacks/``."""
     endpoint, _, below = path.partition("/")
     entry = gw.settings.endpoints[endpoint]
@@ -144,7 +145,7 @@ async def receive(gw: Gateway, path: str, callback: Callback) -> HttpResponse:
     callback = msgspec.structs.replace(callback, suffix=suffix, payment_id=payment_id, received_at=gw.clock.now())
     if gw.is_stopping:
         return HttpResponse(status=503)
-    verdict: Verdict = await callbacks.accept(gw, entry, callback)
+    verdict: Verdict = await receive.accept(gw, entry, callback)
     if suffix in BROWSER and payment_id is not None:
         await gw.wait_for(hint_work(payment_id), BROWSER_WAIT)
-    return callbacks.answer(entry, verdict, callback)
+    return receive.answer(entry, verdict, callback)

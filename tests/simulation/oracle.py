@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import msgspec
 
 from gateway.core.payment import OPEN, Status
-from gateway.flows.lookup import MAY_COMPLETE
+from gateway.flows.payments.lookup import MAY_COMPLETE
 from tests.simulation.books import Books
 from tests.simulation.creditkey_rules import creditkey_problems, operation_problems
 from tests.simulation.far_hooks import Endpoints

@@ -12,9 +12,9 @@ from gateway.core.errors import Unavailable
 from gateway.core.wire import Callback, HttpResponse
 from gateway.drivers.settings import Settings
 from gateway.drivers.store.queries import Store
-from gateway.flows import recovery
-from gateway.flows.context import Gateway
-from gateway.flows.workers import workers
+from gateway.flows.background import startup
+from gateway.flows.background.workers import workers
+from gateway.flows.runtime import Gateway
 from tests.simulation import door
 from tests.simulation.engine import Engine
 from tests.simulation.network import Network
@@ -102,7 +102,7 @@ class Site:
         """A provider's callback or a browser's visit; ``path`` begins below ``/callbacks/``."""
 
         async def handle(gw: Gateway) -> HttpResponse:
-            answer = await door.receive(gw, path, callback)
+            answer = await door.handle_callback(gw, path, callback)
             self._witness.told(self.connection, callback, answer)
             return answer
 
@@ -152,7 +152,7 @@ class Site:
         send: Any = self._network.send_of(process)
         gw = Gateway(settings=self._settings, store=Store(self.engine), send=send, clock=clock)
         gw.new_id = Ids(clock, process).new
-        await recovery.begin(gw)
+        await startup.begin(gw)
         self._listening = gw
         self._workers = [process.spawn(worker) for worker in workers(gw)]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gateway.core.facts import Declined
-from gateway.flows import operation
+from gateway.flows.payments import submit
 from tests.simulation.__main__ import explained
 from tests.simulation.history import run_history
 from tests.simulation.keep import kept_seeds
@@ -56,5 +56,5 @@ def test_a_seed_is_the_same_history_everywhere(hash_seed: str) -> None:
 
 def test_the_judge_can_say_no(monkeypatch: pytest.MonkeyPatch) -> None:
     """A gateway that takes silence for a refusal is found out."""
-    monkeypatch.setattr(operation, "Unknown", lambda message: Declined(code="silent", message=message))
+    monkeypatch.setattr(submit, "Unknown", lambda message: Declined(code="silent", message=message))
     assert any(run_history(seed).violations for seed in range(10))

@@ -17,7 +17,7 @@ from gateway.core.facts import Cause, Expired
 from gateway.core.payment import Payment, State
 from gateway.core.states import apply
 from gateway.drivers.store import statements
-from gateway.flows.record import record
+from gateway.flows.commit import record
 from tests.house import House, Reply, psp_body
 
 ABSENT = object()

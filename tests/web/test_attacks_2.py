@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.flows import pending
-from gateway.flows.bounds import REFUSED
-from gateway.flows.callbacks import REPEATED_KEPT
-from gateway.flows.explain import explain
+from gateway.flows.background import inbox_retry
+from gateway.flows.callbacks.explain import explain
+from gateway.flows.callbacks.receive import REPEATED_KEPT
+from gateway.flows.callbacks.size_limits import REFUSED
 from tests import creditkey_story as story
 from tests.house import House
 from tests.inbox_kit import WRONG, admin, deliver, inbox_house, rows, verdicts
@@ -22,7 +22,7 @@ INBOX = "/admin/v1/inbox"
 @pytest.fixture
 async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
     """A house with an operators' key whose inbox nobody works off by itself."""
-    monkeypatch.setattr(pending, "run", story.idle)
+    monkeypatch.setattr(inbox_retry, "run", story.idle)
     async with inbox_house(tmp_path) as (opened, _):
         yield opened
 

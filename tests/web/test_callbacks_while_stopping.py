@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.flows import callbacks
+from gateway.flows.callbacks import receive
 from tests.house import House
 from tests.web.psp_sender import call_back, new_payment
 
@@ -26,6 +26,6 @@ async def test_a_fault_of_ours_is_never_a_success(house: House, monkeypatch: pyt
     async def broken(*_: object) -> None:
         raise RuntimeError("planted")
 
-    monkeypatch.setattr(callbacks, "accept", broken)
+    monkeypatch.setattr(receive, "accept", broken)
     reply = await call_back(house, payment)
     assert (reply.status, reply.json["type"]) == (503, "temporarily_unavailable")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from gateway.core.facts import Resolved
-from gateway.flows.review import resolve
+from gateway.flows.payments.review import resolve
 from tests.creditkey_story import (
     act,
     authorized,

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from gateway.drivers.store import agenda
-from gateway.flows import reconcile
+from gateway.flows.background import reconcile
 from tests import creditkey_story as story
 from tests.creditkey_story import BEGUN, accept, act, authorized, far_order, far_orders_of, review_of, timeline
 from tests.house import House, Reply, creditkey_body, new_key

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.flows import pending
+from gateway.flows.background import inbox_retry
 from tests import creditkey_story as story
 from tests.house import House
 from tests.inbox_kit import ADMIN_KEY, RIGHT, WRONG, admin, balked, deliver, inbox_house, state_of, verdicts
@@ -27,7 +27,7 @@ ROUTES = [
 @pytest.fixture
 async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
     """A house with an operators' key whose inbox nobody works off by itself."""
-    monkeypatch.setattr(pending, "run", story.idle)
+    monkeypatch.setattr(inbox_retry, "run", story.idle)
     async with inbox_house(tmp_path) as (opened, _):
         yield opened
 

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from gateway.drivers.store import agenda
-from gateway.flows import reconcile
+from gateway.flows.background import reconcile
 from tests import creditkey_story as story
 from tests.creditkey_story import BEGUN, accept, act, authorized, edit, operations, review_of, timeline
 from tests.house import House, Reply, key_of, new_key, open_house, psp_body

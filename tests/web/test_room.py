@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from gateway.drivers.disk import Disk
 from gateway.drivers.store.statements import Statement
-from gateway.flows import room
+from gateway.flows import storage_limits
 from tests.house import House, Reply, creditkey_body, new_key, open_house, order_of, psp_body
 from tests.web.psp_sender import call_back
 
@@ -134,7 +134,7 @@ async def test_operators_are_told_of_a_budget_that_runs_out(house: House, caplog
         for part in (0.79, 0.8, 0.9, 1.0, 1.1, 0.5):
             occupied = (await house.gateway.store.stored_bytes()).get("acme", 0)
             await house.gateway.store.commit(room_taken("acme", int(budget * part) - occupied))
-            await room.look(house.gateway)
+            await storage_limits.look(house.gateway)
             warns = part >= 0.8
             expected = {"status": "ok", "warnings": ["storage_budget"]} if warns else {"status": "ok"}
             assert await ready(house) == (200, expected), part
@@ -150,5 +150,5 @@ def room_taken(tenant: str, size: int) -> list[Any]:
 @pytest.mark.parametrize(("stored", "level"), [(0, 0), (799, 0), (800, 80), (999, 80), (1000, 100), (5000, 100)])
 def test_levels(stored: int, level: int) -> None:
     """The levels that operators are told of."""
-    assert room.level_of(stored, 1000) == level
-    assert room.level_of(stored, None) == 0
+    assert storage_limits.level_of(stored, 1000) == level
+    assert storage_limits.level_of(stored, None) == 0

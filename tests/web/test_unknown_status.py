@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.flows import lookup
+from gateway.flows.payments import lookup
 from tests.creditkey_story import BEGUN, accept, act, edit, stored, timeline
 from tests.house import House, psp_body
 from tests.web.psp_sender import call_back

@@ -1,0 +1,1 @@
+"""What runs beside the requests: start-up, schedule checks, retries of callbacks, retention."""

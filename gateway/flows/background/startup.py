@@ -1,0 +1,70 @@
+"""Begin on a store: what an interrupted process left open, and what follows when a backup took the store's place."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import msgspec
+
+from gateway.core.errors import Unavailable
+from gateway.core.signing import derive
+from gateway.drivers.store.moments import COPIED, RESTORED, forget_moment, look_at_all, note_moment
+from gateway.drivers.store.moments import note_secret as store_secret
+from gateway.flows.payments import submit
+from gateway.flows.runtime import Gateway, log
+
+USED_WITH_ANOTHER = (
+    "server.secret is not the one this store was last used with: callback addresses, tokens in addresses and derived"
+    " credentials are others now, and providers' callbacks to the old ones are refused; put the old secret back, or"
+    " tell the providers the new ones"
+)
+
+
+class Recovered(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done. ``unknown``: operations found on their way; ``due``: payments that are looked at next."""
+
+    unknown: int
+    due: int
+
+
+async def begin(gw: Gateway) -> Recovered:
+    """Make a store ready to work with. What was on its way when the last process ended has an unknown outcome.
+
+    Raises ``Unavailable`` for a backup: it is older than the world, and only ``recover --restored`` may use it.
+    """
+    if await gw.store.moments.find(COPIED) is not None:
+        raise Unavailable("the store is a backup: run gateway recover --restored first")
+    gw.restored_at = await gw.store.moments.find(RESTORED)
+    return await _recovered(gw, await submit.recover(gw))
+
+
+async def note_secret(gw: Gateway) -> None:
+    """Warn where the store was last used with another ``server.secret``, and remember this one from now on.
+
+    Only a fingerprint is kept, derived as credentials are: it shows nothing of the secret.
+    """
+    fingerprint = derive(gw.settings.server.secret, "fingerprint of the store's secret").reveal()
+    before = await gw.store.moments.secret()
+    if before == fingerprint:
+        return
+    if before is not None:
+        log.error(USED_WITH_ANOTHER)
+    with suppress(Unavailable):  # nothing depends on it: it is said, or kept, at the next start
+        await gw.store.commit([*store_secret(fingerprint, gw.clock.now())])
+
+
+async def begin_restored(gw: Gateway) -> Recovered:
+    """Make a backup the store: as ``begin``, and every payment that may still move is looked up before all else.
+
+    Pending webhooks stay: one that was delivered already comes with the same id and version, and is dropped by them.
+    """
+    unknown = await submit.recover(gw)  # before: it gives those payments later dates of their own
+    now = gw.clock.now()
+    marks = [note_moment(RESTORED, now), forget_moment(COPIED)]
+    await gw.store.commit([*marks, look_at_all(now, grace_began_before=submit.grace_began(gw))])
+    gw.restored_at = now
+    return await _recovered(gw, unknown)
+
+
+async def _recovered(gw: Gateway, unknown: int) -> Recovered:
+    return Recovered(unknown=unknown, due=await gw.store.moments.agenda_due(gw.clock.now()))

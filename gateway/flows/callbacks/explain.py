@@ -1,0 +1,197 @@
+"""Explain a stored callback: which secret it was sent with, check by check how it is proved, and how the core judges.
+
+Reads only. Everything is judged by today's settings and by what is stored now; nothing told here is a secret.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import msgspec
+from msgspec.structs import replace
+
+from gateway.core.errors import CallbackRejected, Reason
+from gateway.core.facts import Event, Hint, Refused, Repeated
+from gateway.core.payment import Payment
+from gateway.core.refused import REMEDIES, Case, window
+from gateway.core.views import rfc3339
+from gateway.core.wire import Callback, header
+from gateway.drivers.settings import AccountEntry
+from gateway.drivers.store.inbox import StoredCallback
+from gateway.flows.callbacks import candidates
+from gateway.flows.callbacks.apply import NAMES, Judged, judged
+from gateway.flows.callbacks.redaction import Restored, Tried, restore
+from gateway.flows.callbacks.reprocess import MASKED_PART, UNKNOWN_SENDER, entry_of
+from gateway.flows.plugin import calls
+from gateway.flows.runtime import Gateway
+from gateway.provider import Check, Explanation
+
+ORDER: tuple[tuple[str, frozenset[Reason]], ...] = (
+    ("payment", frozenset({Reason.NOT_FOUND, Reason.NO_DEPOSIT_METHOD})),
+    ("status", frozenset({Reason.STATUS})),
+    ("seen before", frozenset()),
+    ("currency", frozenset({Reason.CURRENCY})),
+    ("amount", frozenset({Reason.AMOUNT})),
+    ("time", frozenset({Reason.TIME})),
+    ("state", frozenset({Reason.REPEATED_FINAL, Reason.IN_PROGRESS})),
+)
+"""The core's checks in their order, and the reasons each refuses with."""
+
+
+class Explained(msgspec.Struct, frozen=True, kw_only=True):
+    """All that can be said about one callback. ``verdict`` is what it would come to now."""
+
+    tried: tuple[Tried, ...]
+    proof: Explanation
+    judgement: tuple[Check, ...]
+    verdict: str
+    reason: str | None
+    detail: str | None
+
+
+async def explain(gw: Gateway, row: StoredCallback) -> Explained:
+    """Explain a callback. Raises ``unknown_account`` when its account left the settings."""
+    entry = entry_of(gw, row)
+    others = candidates.related(gw, entry)
+    mistaken = candidates.texts(entry, others)
+    found = restore(gw.settings.server.secret, entry, row, mistaken)
+    callback = replace(found.callback, payment_id=_proved_by_token(row))
+    said = _verified(gw, entry, callback)
+    # In a thread: the search for what a sender does wrong takes milliseconds of work.
+    shown = await asyncio.to_thread(calls.explain, gw, _with(entry, others), callback)
+    proof = shown or _plain(said, found)
+    proof = replace(proof, notes=(*_not_kept(row, found), *_held(entry, found, mistaken), *proof.notes))
+    tried = (*found.tried, *found.elsewhere)
+    if not isinstance(said, Event):
+        reason, detail = _unproved(said, callback)
+        return Explained(
+            tried=tried,
+            proof=_with_reason(proof, reason, detail),
+            judgement=tuple(Check(name=name, passed=None) for name, _ in ORDER),
+            verdict="refused" if reason is not None else "recorded",
+            reason=reason,
+            detail=detail,
+        )
+    made = await judged(gw, entry, said, received_at=row.received_at)
+    reason = made.verdict.reason if isinstance(made.verdict, Refused) else None
+    return Explained(
+        tried=tried,
+        proof=_with_reason(proof, reason, made.detail),
+        judgement=_judgement(gw, entry, row, said, made),
+        verdict=NAMES[type(made.verdict)],
+        reason=reason,
+        detail=made.detail,
+    )
+
+
+def _with(entry: AccountEntry, others: Mapping[str, AccountEntry]) -> AccountEntry:
+    """The account as its plugin explains it: with what may have been taken for it."""
+    return replace(entry, account=replace(entry.account, related={name: one.account for name, one in others.items()}))
+
+
+def _with_reason(proof: Explanation, reason: Reason | None, detail: str | None) -> Explanation:
+    """The proof with a note of why the callback is refused and what to do, unless a note says that already."""
+    if reason is None or detail is None or detail in proof.notes or (reason not in REMEDIES and proof.notes):
+        return proof
+    remedy = f"; {REMEDIES[reason]}" if reason in REMEDIES else ""
+    return replace(proof, notes=(*proof.notes, f"{detail}{remedy}"))
+
+
+def _held(entry: AccountEntry, found: Restored, mistaken: Mapping[str, str]) -> tuple[str, ...]:
+    """What a secret header holds that is not the secret as it should be sent."""
+    notes = []
+    for one in found.tried:
+        sent = header(found.callback.headers, one.header)
+        if one.credential is None:
+            notes.append(
+                f"{one.header} holds a value that is none of this account's secrets: compare it with what"
+                f" `gateway accounts show {entry.tenant} {entry.name} --reveal` prints"
+            )
+        elif one.credential in mistaken.values():
+            notes.append(f"{one.header} holds the {one.credential}: send this account's own, as it is")
+        elif any(" " in value for value in sent):
+            notes.append(f"{one.header} holds the {one.credential} behind another word: send it alone")
+    return tuple(notes)
+
+
+def _proved_by_token(row: StoredCallback) -> str | None:
+    """The payment that our own token in the address proved: that of an accepted callback without an event."""
+    return row.payment_id if row.verdict == "recorded" and row.event is None else None
+
+
+def _verified(gw: Gateway, entry: AccountEntry, callback: Callback) -> Event | Hint | CallbackRejected | None:
+    """What the plugin makes of it."""
+    try:
+        return calls.verify(gw, entry, callback)
+    except CallbackRejected as rejected:
+        return rejected
+
+
+def _unproved(said: Hint | CallbackRejected | None, callback: Callback) -> tuple[Reason | None, str]:
+    """Why the inbox refuses what proves no event (None: it does not), and what it says of it."""
+    match said:
+        case CallbackRejected(reason=reason, detail=detail):
+            return reason, detail
+        case Hint() if callback.payment_id is None:
+            return Reason.NOT_FOUND, "a hint that no token of ours in the address gives a payment"
+        case Hint():
+            return None, "a hint: it may cause a lookup and moves no payment by itself"
+        case None:
+            return None, "authentic, but nothing for us: it moves no payment"
+
+
+def _plain(said: object, found: Restored) -> Explanation:
+    """How it is proved, as far as a plugin without ``explain`` tells."""
+    detail = said.detail if isinstance(said, CallbackRejected) else ""
+    check = Check(name="verify", passed=not isinstance(said, CallbackRejected), detail=detail)
+    return Explanation(checks=(check,), notes=() if found.is_known else (UNKNOWN_SENDER,))
+
+
+def _not_kept(row: StoredCallback, found: Restored) -> tuple[str, ...]:
+    """What the store has not of a callback: what the checks say of it, they say of nothing."""
+    missing = {
+        "the body was not kept": not row.is_whole,
+        "the headers were not kept": not row.headers,
+        MASKED_PART: found.is_masked,
+    }
+    return tuple(note for note, is_missing in missing.items() if is_missing)
+
+
+def _judgement(gw: Gateway, entry: AccountEntry, row: StoredCallback, event: Event, made: Judged) -> tuple[Check, ...]:
+    """The core's checks: passed up to the one that decided, then not reached."""
+    reason = made.verdict.reason if isinstance(made.verdict, Refused) else None
+    told = _details(gw, entry, row, event, made.before.payment if made.before is not None else None)
+    checks: list[Check] = []
+    is_decided = False
+    for name, reasons in ORDER:
+        passed = None if is_decided else reason not in reasons
+        is_decided = is_decided or not passed
+        detail = told.get(name, "") if passed else ""
+        if passed is False:
+            detail = made.detail or ""
+        if name == "seen before" and isinstance(made.verdict, Repeated):
+            is_decided, detail = True, "applied before: nothing changes"
+        checks.append(Check(name=name, passed=passed, detail=detail))
+    return tuple(checks)
+
+
+def _details(
+    gw: Gateway, entry: AccountEntry, row: StoredCallback, event: Event, payment: Payment | None
+) -> Mapping[str, str]:
+    """What each check that passed compared."""
+    seen = event.observation
+    if payment is None:
+        return {}
+    allowed = window(Case(payment, event, gw.terms(entry), row.received_at))
+    at = "none" if event.occurred_at is None else rfc3339(event.occurred_at)
+    if allowed is not None:
+        at += f", may be {rfc3339(allowed[0])} to {rfc3339(allowed[1])}"
+    return {
+        "payment": payment.id,
+        "status": f"{seen.raw_status} is {seen.stage}",
+        "currency": f"{seen.currency}, the payment's is {payment.money.currency}",
+        "amount": f"{seen.amount}, the payment's is {payment.money.text()}",
+        "time": at,
+        "state": f"{payment.state} meets {seen.stage}",
+    }

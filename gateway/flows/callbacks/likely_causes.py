@@ -1,0 +1,70 @@
+"""What a proved callback that is refused may mean instead: the payment under another of its names, or another payment.
+
+Read only when a callback is refused, and of its own tenant only. What is said is one clean line without secrets.
+"""
+
+from __future__ import annotations
+
+from gateway.core.errors import Reason
+from gateway.core.facts import Event
+from gateway.core.refused import Case, sentence
+from gateway.drivers.settings import AccountEntry
+from gateway.drivers.store.queries import PaymentFilter
+from gateway.flows.runtime import Gateway
+
+LONGEST = 500
+"""Characters of what is said."""
+
+LONGEST_NAME = 255
+"""Characters of a name that is looked up."""
+
+
+async def unknown(gw: Gateway, entry: AccountEntry, event: Event, reason: Reason) -> str:
+    """Why a callback is refused whose payment was not found."""
+    named = event.observation.payment_id
+    if reason is Reason.NO_DEPOSIT_METHOD:
+        return "no deposit method names this account"
+    if not named:
+        return "it names no payment"
+    guess = await _who(gw, entry, named) if len(named) <= LONGEST_NAME else None
+    said = f'this account has no payment "{named[:64]}"' + (f": {guess}" if guess else "")
+    return gw.masks.line(entry.tenant, said, LONGEST)
+
+
+async def refused(gw: Gateway, entry: AccountEntry, case: Case, reason: Reason) -> str:
+    """Why a callback about a payment is refused."""
+    said = sentence(reason, case)
+    others = await _of_that_amount(gw, case) if reason is Reason.AMOUNT else []
+    if others:
+        said += (
+            f"; it is the amount of {' and '.join(others)} of the same customer, this callback names {case.payment.id}"
+        )
+    return gw.masks.line(entry.tenant, said, LONGEST)
+
+
+async def _of_that_amount(gw: Gateway, case: Case) -> list[str]:
+    """The customer's other payments that wait for the amount that was sent."""
+    sent = case.event.observation.amount
+    if sent is None or case.payment.customer.id is None:
+        return []
+    try:
+        return await gw.store.same_amount(case.payment, case.payment.money.with_amount(sent).text())
+    except ValueError:  # more decimals than the currency has
+        return []
+
+
+async def _who(gw: Gateway, entry: AccountEntry, named: str) -> str | None:
+    """What a name is that is not the id of one of the account's payments."""
+    other = await gw.store.summary(entry.tenant, named)
+    if other is not None:
+        return f'it is a payment of account "{other.payment.account}", whose callback address and token are others'
+    meant = named.strip().lower()
+    if meant != named and await gw.store.summary(entry.tenant, meant) is not None:
+        return f"{meant} is meant; send the id exactly as it was given"
+    listed = await gw.store.payments(entry.tenant, PaymentFilter(limit=1, merchant_reference=named))
+    if listed:
+        return f"it is the merchant_reference of payment {listed[0].payment.id}; send the payment id"
+    by_provider = await gw.store.payment_with_key(entry.tenant, entry.name, named)
+    if by_provider is not None:
+        return f"it is the provider_reference of payment {by_provider}; send the payment id"
+    return None

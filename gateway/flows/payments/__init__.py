@@ -1,0 +1,1 @@
+"""One payment on its way: created, changed, submitted to its provider, looked up, read, reviewed."""

@@ -1,0 +1,172 @@
+"""Do what a tenant asks exactly once per idempotency key, however often the request comes.
+
+The key's row is looked up first, before any rule about states, and is written by the transaction that reserves the
+operation, by nothing else: a request that was refused leaves no row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from msgspec.structs import replace
+
+from gateway.core.errors import Conflict, ProviderError, TenantError, Unavailable
+from gateway.core.payment import Operation, Status
+from gateway.core.views import operation_answer
+from gateway.drivers.store import statements
+from gateway.drivers.store.queries import KeyRow
+from gateway.drivers.store.statements import milliseconds
+from gateway.flows.payments.submit import Intent, submit
+from gateway.flows.runtime import Gateway, Race
+
+REUSED = "was used for another request: use a new key, or repeat that request unchanged"
+
+REPLAY_WAIT = 2.0
+"""How long, in seconds, a repeated request waits for the first one's outcome."""
+
+REPLAY_LOOKS = 10
+"""How often the store is read in that time when the first request's work does not run in this process."""
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """A tenant's request under its idempotency key. ``fingerprint`` is equal for equal requests."""
+
+    tenant: str
+    idempotency_key: str
+    fingerprint: str
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a tenant's changing request is answered with: HTTP status and body bytes, and which payment it is about."""
+
+    status: int
+    body: bytes
+    payment_id: str
+    is_replayed: bool = False
+
+
+async def once(gw: Gateway, claim: Claim, plan: Callable[[], Awaitable[Intent]]) -> Answer:
+    """Do what a request asks for exactly once per idempotency key, however often it comes.
+
+    ``plan`` reads, judges and builds; it is called again when another writer was first. Raises what ``plan`` raises.
+    """
+    race = Race()
+    while True:
+        row = await gw.store.key(claim.tenant, claim.idempotency_key)
+        if row is not None:
+            return await replay(gw, claim, row)
+        try:
+            intent = await plan()
+        except (TenantError, ProviderError):
+            row = await gw.store.key(claim.tenant, claim.idempotency_key)
+            if row is not None:  # the same request was first, and what refuses this one may be its own operation
+                return await replay(gw, claim, row)
+            raise
+        try:
+            await reserve(gw, intent, claim.fingerprint)
+        except Conflict as conflict:
+            if conflict.on == "merchant_reference":
+                raise
+            if conflict.on == statements.BUDGET:
+                raise TenantError("storage_budget_exceeded", "ask the operators of this gateway for more") from None
+            race.lost()
+            continue
+        if intent.operation.status is Status.SENDING:
+            gw.start(intent.operation.id, submit(gw, intent))
+            await gw.wait_for(intent.operation.id, gw.settings.timeouts.tenant_answer)
+        else:  # it was done before the store was restored: the agenda finds out how it stands
+            gw.agenda_alarm.no_later_than(0)
+        try:
+            return await answer_now(gw, claim)
+        except Unavailable:  # it was done, or is being done: "nothing was done" would be a lie
+            raise in_progress("is still running") from None
+
+
+async def reserve(gw: Gateway, intent: Intent, fingerprint: str) -> None:
+    """Commit the intent: the idempotency row, the operation, and what comes with it, in one transaction."""
+    await gw.store.commit(
+        [
+            statements.claim_key(intent.operation, fingerprint),
+            *intent.rows,
+            statements.insert_operation(intent.operation),
+        ]
+    )
+    intent.after_commit()
+
+
+async def refuse_other_request(gw: Gateway, claim: Claim) -> None:
+    """Say first that a key was used for another request, whatever else is wrong with this one."""
+    row = await gw.store.key(claim.tenant, claim.idempotency_key)
+    if row is not None and row.fingerprint != claim.fingerprint:
+        raise TenantError("idempotency_key_reused", REUSED)
+
+
+async def replay(gw: Gateway, claim: Claim, row: KeyRow) -> Answer:
+    """Answer a repeated request: the stored answer, or a 409 or 202 while its operation is open."""
+    if row.fingerprint != claim.fingerprint:
+        raise TenantError("idempotency_key_reused", REUSED)
+    if row.answer is None:
+        row = await wait_for_answer(gw, claim, row)
+    if row.answer is not None and row.answer_status is not None:
+        return Answer(status=row.answer_status, body=row.answer.encode(), payment_id=row.payment_id, is_replayed=True)
+    age = milliseconds(gw.clock.now()) - row.created_at
+    if age < gw.settings.timeouts.tenant_answer * 1000:
+        operation = await gw.store.operation(claim.tenant, row.operation_id)
+        raise in_progress(how_it_stands(gw, operation))
+    return await open_answer(gw, claim.tenant, row)
+
+
+async def wait_for_answer(gw: Gateway, claim: Claim, row: KeyRow) -> KeyRow:
+    """Wait a little for the first request's outcome: for its work here, or else for whatever settles it."""
+    if gw.is_running(row.operation_id):
+        await gw.wait_for(row.operation_id, REPLAY_WAIT)
+        return await gw.store.key(claim.tenant, claim.idempotency_key) or row
+    for _ in range(REPLAY_LOOKS):
+        await gw.clock.sleep(REPLAY_WAIT / REPLAY_LOOKS)
+        row = await gw.store.key(claim.tenant, claim.idempotency_key) or row
+        if row.answer is not None:
+            break
+    return row
+
+
+def how_it_stands(gw: Gateway, operation: Operation | None) -> str:
+    """What is known of the first request, and who can settle it once it has been sent."""
+    if operation is None or operation.status is not Status.UNKNOWN:
+        return "is still running"
+    tenant = gw.settings.tenants.get(operation.tenant)
+    entry = tenant.accounts.get(operation.account) if tenant is not None else None
+    if entry is not None and gw.terms(entry).lookups:
+        return "has no outcome yet: the provider is being asked"
+    return "has no outcome yet, which only the provider's callback or an operator can settle"
+
+
+def in_progress(standing: str) -> TenantError:
+    """Repeat the request under the same key: it has no answer yet, or its answer cannot be read just now."""
+    detail = f"the first request under this Idempotency-Key {standing}; repeat it with the same key"
+    return TenantError("request_in_progress", detail, retry_after=1)
+
+
+async def answer_now(gw: Gateway, claim: Claim) -> Answer:
+    """The stored answer of a request whose operation has just been submitted, or 202 while it is open."""
+    row = await gw.store.key(claim.tenant, claim.idempotency_key)
+    if row is None:
+        raise Unavailable("the idempotency row is gone")
+    if row.answer is not None and row.answer_status is not None:
+        return Answer(status=row.answer_status, body=row.answer.encode(), payment_id=row.payment_id)
+    return await open_answer(gw, claim.tenant, row)
+
+
+async def open_answer(gw: Gateway, tenant: str, row: KeyRow) -> Answer:
+    """202 with the payment as it is now. Never stored. What the request asks for has changed nothing: no alerts.
+
+    A successor was begun by a change of the payment that was asked for, which has one.
+    """
+    operation = await gw.store.operation(tenant, row.operation_id)
+    asked = (operation.answers_with if operation is not None else None) or row.payment_id
+    loaded = await gw.store.payment(tenant, asked)
+    if loaded is None or operation is None:
+        raise Unavailable("the operation of this key is gone")
+    payment = loaded.payment if operation.answers_with is not None else replace(loaded.payment, alerts=())
+    body = operation_answer(payment, loaded.pending, operation)
+    return Answer(status=202, body=body, payment_id=row.payment_id)

@@ -1,0 +1,258 @@
+"""Ask the provider how a payment stands: one story for hints, polls and ``sync``.
+
+Look up; what is found must be this payment; where the provider waits for it, complete; look up again; apply. What a
+hint says is never believed: it only chooses when to look.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec.structs import replace
+
+from gateway.core.commands import CompletePayment, FetchPayment, Kind, UpdatePayment
+from gateway.core.errors import Conflict, ProviderError
+from gateway.core.facts import Absent, Cause, Observation, Stage
+from gateway.core.outcome import shown
+from gateway.core.payment import Payment, State, Status
+from gateway.core.states import apply
+from gateway.core.wire import HttpResponse
+from gateway.drivers.settings import AccountEntry
+from gateway.drivers.store import agenda
+from gateway.drivers.store.queries import Loaded
+from gateway.flows import restore
+from gateway.flows.commit import first_look, record
+from gateway.flows.payments import submit as operations
+from gateway.flows.plugin import calls, login
+from gateway.flows.runtime import Gateway, log, needs_completion
+
+MAY_COMPLETE = frozenset({State.CREATED, State.AWAITING_CUSTOMER, State.PROCESSING, State.EXPIRED})
+"""States in which a customer may just have finished."""
+
+WAITING = frozenset({State.AWAITING_CUSTOMER, State.PROCESSING})
+"""States in which the provider may show an acceptance that is not believed yet."""
+
+LOOKUPS_REMEMBERED = 50_000
+"""Payments whose last lookup is known in memory; forgetting them costs a lookup, no more."""
+
+LOOKS_WHEN_OVERTAKEN = 5
+"""The first look and those after an answer that was stale when it came."""
+
+ENDED = frozenset({Stage.FAILED, Stage.CANCELED})
+
+
+class Looked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a lookup saw, and the payment and open operation it began with."""
+
+    before: Loaded
+    seen: Observation | Absent
+
+
+async def follow_up(gw: Gateway, tenant: str, payment_id: str, *, hint: str | None = None, hinted: bool) -> bool:
+    """Look up, complete, look up. ``hint`` is the key a hint named, tried where none is stored.
+
+    Returns whether what was found was this payment. Raises ``ProviderError`` when the provider could not be asked.
+    """
+    looked = await look_and_see(gw, tenant, payment_id, key=hint)
+    if looked is None:
+        return False
+    if not _should_complete(gw, looked, hinted):
+        return True
+    if not await complete(gw, tenant, payment_id, stage=_stage(looked.seen)):
+        return True
+    again = await look_and_see(gw, tenant, payment_id, key=hint)
+    if again is not None:
+        await name_order(gw, again)
+    return True
+
+
+async def look_and_see(gw: Gateway, tenant: str, payment_id: str, *, key: str | None) -> Looked | None:
+    """Look up and apply; ask again when the payment moved meanwhile. None: what was found is not this payment."""
+    for _ in range(LOOKS_WHEN_OVERTAKEN):
+        looked = await look(gw, tenant, payment_id, key=key)
+        if looked is None or await see(gw, looked):
+            return looked
+    raise ProviderError("the payment moved with every lookup")
+
+
+def hint_work(payment_id: str) -> str:
+    """The name under which a hint's lookup runs."""
+    return f"hint {payment_id}"
+
+
+async def follow_hints(gw: Gateway, tenant: str, payment_id: str) -> float | None:
+    """Follow a payment's newest hint up, after an operation that runs.
+
+    A failed lookup leaves the hint due, and so does an operation without an outcome: a completion may be lost.
+    Returns the seconds after which the provider wants to be asked again, if it said so.
+    """
+    loaded = await gw.store.payment(tenant, payment_id)
+    if loaded is not None and loaded.pending is not None:
+        await gw.wait_for(loaded.pending.id, gw.provider_total(gw.entry(loaded.payment)))
+    hints = await gw.store.due_hints(tenant, payment_id)
+    key, received_at = hints[0] if hints else ("", 0)
+    try:
+        found = await follow_up(gw, tenant, payment_id, hint=key or None, hinted=bool(hints))
+    except ProviderError as problem:
+        message = "a hint's lookup failed" if hints else "a poll failed"
+        log.warning(message, extra={"payment_id": payment_id, "tenant": tenant, "problem": str(problem)})
+        return problem.retry_after
+    now = await gw.store.payment(tenant, payment_id)
+    if not hints or now is None or (found and now.pending is not None):
+        return None
+    relaxed = agenda.relax_agenda(now.payment, first_look(gw, now.payment, None))
+    await gw.store.commit([agenda.close_hint(tenant, payment_id, key, received_at), relaxed])
+    return None
+
+
+async def look(gw: Gateway, tenant: str, payment_id: str, *, key: str | None) -> Looked | None:
+    """Ask the provider once. None when what it shows is not this payment; that changes nothing and is counted."""
+    before = await gw.store.payment(tenant, payment_id)
+    if before is None:
+        return None
+    payment = before.payment
+    entry = gw.entry(payment)
+    if len(gw.last_lookup) > LOOKUPS_REMEMBERED:
+        gw.last_lookup.clear()
+    gw.last_lookup[payment_id] = gw.clock.now()
+    seen = await fetch(gw, entry, payment, key=payment.provider_reference or key)
+    holder = await _other_holder(gw, payment, seen)
+    if holder is not None and isinstance(seen, Observation) and seen.payment_id == payment.id:
+        seen = replace(seen, payment_id=holder)  # two of ours claim one order: a person must look
+    elif holder is not None and key is None:
+        seen = Absent()  # an order that another payment holds is not this one's: there is none
+    elif holder is not None or not _is_this_payment(payment, seen, key):
+        log.warning("a lookup showed another payment", extra={"payment_id": payment_id, "tenant": tenant})
+        return None
+    return Looked(before=before, seen=seen)
+
+
+async def fetch(gw: Gateway, entry: AccountEntry, payment: Payment, *, key: str | None) -> Observation | Absent:
+    """One lookup. Raises ``ProviderError`` when it failed; a failed lookup proves nothing."""
+    command = FetchPayment(
+        payment_id=payment.id,
+        merchant_reference=payment.merchant_reference,
+        provider_reference=key,
+        money=payment.money,
+        at=gw.clock.now(),
+        checkout=payment.checkout,
+    )
+    response = await _asked(gw, entry, command)
+    login.note_refusal(entry, response)
+    return shown(response, lambda answer: calls.parse(gw, entry, command, answer), gw.clock.now())
+
+
+async def _asked(gw: Gateway, entry: AccountEntry, command: FetchPayment) -> HttpResponse:
+    """The answer to a lookup. It changes nothing, so where the session had ended it is asked once more in a new one."""
+    response = await gw.call(entry, await operations.build(gw, entry, command))
+    if login.has_ended(gw, entry, response):
+        response = await gw.call(entry, await operations.build(gw, entry, command))
+        login.has_ended(gw, entry, response)
+    return response
+
+
+async def see(gw: Gateway, looked: Looked) -> bool:
+    """Apply what a lookup saw. False: the payment moved meanwhile, so the answer was stale and is thrown away."""
+    before = looked.before
+    payment = before.payment
+    terms = gw.terms(gw.entry(payment))
+    change = apply(payment, before.pending, looked.seen, cause=Cause.LOOKUP, terms=terms, at=gw.clock.now())
+    try:
+        await record(gw, before, change)
+    except Conflict:
+        log.info("a lookup was overtaken", extra={"payment_id": payment.id, "tenant": payment.tenant})
+        return False
+    restore.has_been_seen(gw, payment)
+    return True
+
+
+async def finds_forgotten(gw: Gateway, entry: AccountEntry, payment: Payment) -> bool:
+    """Whether the provider has an order under the reference of a payment still to be made, and nobody here holds it.
+
+    Raises ``ProviderError`` when it could not be asked.
+    """
+    await gw.store.prove_writable(gw.clock.now())  # no provider is asked what could not be kept
+    seen = await fetch(gw, entry, payment, key=None)
+    if isinstance(seen, Absent):
+        return False
+    key = seen.provider_reference
+    return key is None or await gw.store.payment_with_key(payment.tenant, payment.account, key) is None
+
+
+async def complete(gw: Gateway, tenant: str, payment_id: str, *, stage: Stage | None) -> bool:
+    """Reserve, send and settle one completion. False: another operation is open, or one has succeeded."""
+    before = await gw.store.payment(tenant, payment_id)
+    if before is None or before.pending is not None or before.payment.completed:
+        return False
+    payment, entry = before.payment, gw.entry(before.payment)
+    operation = operations.new_operation(gw, payment, Kind.COMPLETE, at=gw.clock.now(), stage=stage)
+    command = CompletePayment(**operations.members_of(payment, operation))
+    await operations.run_own(gw, entry, payment, command, operation)
+    return True
+
+
+async def name_order(gw: Gateway, looked: Looked) -> None:
+    """Send our reference once, where the lookup after a completion shows that the provider has none."""
+    loaded = await gw.store.payment(looked.before.payment.tenant, looked.before.payment.id)
+    if loaded is None or loaded.pending is not None or loaded.payment.state is not State.AUTHORIZED:
+        return
+    payment, entry = loaded.payment, gw.entry(loaded.payment)
+    seen = looked.seen
+    is_named = isinstance(seen, Absent) or seen.merchant_reference is not None or seen.payment_id is not None
+    if is_named or UpdatePayment not in entry.provider.commands:
+        return
+    operation = operations.new_operation(gw, payment, Kind.UPDATE, at=gw.clock.now())
+    command = UpdatePayment(**operations.members_of(payment, operation), order=payment.order, merchant_status=None)
+    await operations.run_own(gw, entry, payment, command, operation)
+
+
+async def is_accepted_uncompleted(gw: Gateway, payment: Payment, entry: AccountEntry) -> bool:
+    """Whether the provider shows that the customer accepted, though it has declined to complete the checkout.
+
+    Providers are known to confirm such an order all the same; what a capture of it comes to is theirs to say.
+    """
+    if payment.state not in WAITING or not needs_completion(entry):
+        return False
+    done = await gw.store.operations(payment.tenant, payment.id)
+    if not any(one.kind is Kind.COMPLETE and one.status is Status.DECLINED for one in done):
+        return False
+    looked = await look_and_see(gw, payment.tenant, payment.id, key=None)
+    return looked is not None and _stage(looked.seen) is Stage.AUTHORIZED
+
+
+def _stage(seen: Observation | Absent) -> Stage | None:
+    return seen.stage if isinstance(seen, Observation) else None
+
+
+def _should_complete(gw: Gateway, looked: Looked, hinted: bool) -> bool:
+    payment, stage = looked.before.payment, _stage(looked.seen)
+    if not needs_completion(gw.entry(payment)) or payment.completed or payment.state not in MAY_COMPLETE:
+        return False
+    return stage is not None and stage not in ENDED and (hinted or stage is Stage.AUTHORIZED)
+
+
+def _is_this_payment(payment: Payment, seen: Observation | Absent, hint: str | None) -> bool:
+    """Whether what was found is this payment; what it then shows is judged like every fact.
+
+    Our payment id decides alone, where the provider says one; else the stored key; else, with none stored, a key
+    beside our reference, amount and currency. That the key a hint named is not known proves nothing of the payment:
+    anybody can name one.
+    """
+    if isinstance(seen, Absent):
+        return payment.provider_reference is not None or hint is None
+    if seen.payment_id == payment.id:
+        return True
+    named = seen.merchant_reference
+    if payment.provider_reference is not None:
+        same_key = seen.provider_reference in (None, payment.provider_reference)
+        return same_key and named in (None, payment.merchant_reference)
+    wanted = (payment.merchant_reference, payment.money.amount, payment.money.currency)
+    is_alike = (named, seen.amount, seen.currency) == wanted
+    return seen.payment_id is None and seen.provider_reference is not None and is_alike
+
+
+async def _other_holder(gw: Gateway, payment: Payment, seen: Observation | Absent) -> str | None:
+    """Another payment that holds the order that was found, while we know no key yet."""
+    if isinstance(seen, Absent) or payment.provider_reference is not None or seen.provider_reference is None:
+        return None
+    holder = await gw.store.payment_with_key(payment.tenant, payment.account, seen.provider_reference)
+    return holder if holder != payment.id else None

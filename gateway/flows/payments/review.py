@@ -1,0 +1,110 @@
+"""What a person decides: clear a review flag, settle an unknown operation, end a payment that nothing else can end.
+
+Version-checked, and kept in the timeline.
+"""
+
+from __future__ import annotations
+
+from gateway.core.commands import CancelPayment, Kind
+from gateway.core.errors import Conflict, TenantError, invalid
+from gateway.core.facts import Cause, Fact, Resolved, Ruled
+from gateway.core.payment import Payment, State, Status
+from gateway.core.returned import page_problem
+from gateway.core.states import apply
+from gateway.core.truth import EXPIRES, GIVEN_UP, TAKEN
+from gateway.drivers.store.queries import Loaded
+from gateway.flows.commit import record
+from gateway.flows.runtime import Gateway, Race
+
+
+async def resolve(gw: Gateway, payment_id: str, decided: Resolved) -> Payment:
+    """Clear a payment's review flag, and set the state where a person knows better. Raises ``TenantError``."""
+    race = Race()
+    while True:
+        loaded = await _find(gw, payment_id)
+        if loaded.payment.review is None:
+            refuse_without_a_flag(gw, loaded.payment, decided)
+        if loaded.pending is not None:
+            raise TenantError(
+                "operation_outcome_pending",
+                f"settle operation {loaded.pending.id} first",
+                payment_id=payment_id,
+                operation_id=loaded.pending.id,
+            )
+        refuse_to_unrefund(loaded.payment, decided)
+        check_page(gw, decided.redirect_url, waits=State(decided.state or loaded.payment.state) in EXPIRES)
+        try:
+            return await _apply(gw, loaded, decided)
+        except Conflict:
+            race.lost()
+
+
+def refuse_without_a_flag(gw: Gateway, payment: Payment, decided: Resolved) -> None:
+    """Without a flag a person may do two things to a payment that waits: name its page, and end it where no cancel can.
+
+    Whatever is proved of it later counts as ever. Raises ``invalid_state``.
+    """
+    ends = decided.state in GIVEN_UP
+    names_page = decided.redirect_url is not None and decided.state is None
+    if payment.state not in EXPIRES or not (ends or names_page):
+        raise TenantError("invalid_state", "this payment is not under review", payment_id=payment.id)
+    entry = gw.entry(payment)
+    can_be_canceled = CancelPayment in entry.provider.commands and payment.provider_reference is not None
+    if ends and can_be_canceled and payment.state in entry.rules.cancel_from:
+        detail = f"this payment is not under review, and it can be canceled: POST /v1/payments/{payment.id}/cancel"
+        raise TenantError("invalid_state", detail, payment_id=payment.id)
+
+
+def check_page(gw: Gateway, url: str | None, *, waits: bool) -> None:
+    """The customer's page that a person names: one that customers may be sent to, of a payment that waits for them.
+
+    Raises ``validation_failed``.
+    """
+    if url is None:
+        return
+    problem = page_problem(url, development=gw.settings.server.development)
+    if problem is None and not waits:
+        problem = "is only for a payment that exists at the provider and waits for its customer"
+    if problem is not None:
+        raise invalid(("$.redirect_url", problem))
+
+
+def refuse_to_unrefund(payment: Payment, decided: Resolved) -> None:
+    """Money that went back was taken before: no such payment leaves the captured states. Raises ``invalid_state``."""
+    if payment.refunded and decided.state is not None and State(decided.state) not in TAKEN:
+        went_back = f"{payment.refunded:f} {payment.money.currency} of this payment were refunded"
+        raise TenantError("invalid_state", f"{went_back}: it cannot be {decided.state}", payment_id=payment.id)
+
+
+async def rule(gw: Gateway, operation_id: str, decided: Ruled) -> Payment:
+    """Settle an unknown operation by a person's word. Raises ``TenantError``."""
+    race = Race()
+    while True:
+        found = await gw.store.open_operation(Status.UNKNOWN, operation_id)
+        if found is None:
+            raise TenantError("not_found", "there is no such operation without an outcome")
+        loaded = await gw.store.payment(found.tenant, found.payment_id)
+        if loaded is None or loaded.pending_id != operation_id:
+            race.lost()
+            continue
+        exists = found.kind is Kind.CREATE and decided.outcome == Status.SUCCEEDED
+        check_page(gw, decided.redirect_url, waits=exists and loaded.payment.state in EXPIRES)
+        try:
+            return await _apply(gw, loaded, decided)
+        except Conflict:
+            race.lost()
+
+
+async def _apply(gw: Gateway, loaded: Loaded, decided: Fact) -> Payment:
+    terms = gw.terms(gw.entry(loaded.payment))
+    made = apply(loaded.payment, loaded.pending, decided, cause=Cause.OPERATOR, terms=terms, at=gw.clock.now())
+    return (await record(gw, loaded, made)).payment
+
+
+async def _find(gw: Gateway, payment_id: str) -> Loaded:
+    """A payment of any tenant."""
+    for tenant in gw.settings.tenants:
+        loaded = await gw.store.payment(tenant, payment_id)
+        if loaded is not None:
+            return loaded
+    raise TenantError("not_found", "there is no such payment")

@@ -1,0 +1,96 @@
+"""Logins: where a provider's calls need a session, keep one per account in memory and renew it before it ends.
+
+A provider that logs in has two more members: ``login(account) -> HttpRequest`` and
+``parse_login(response, account) -> Session``.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from gateway.core.answers import is_page
+from gateway.core.errors import NotSent, OutcomeUnknown, ProviderError
+from gateway.core.wire import HttpResponse
+from gateway.drivers.settings import AccountEntry
+from gateway.flows.plugin import calls
+from gateway.flows.runtime import Gateway, log
+from gateway.provider import Account, Session
+
+SESSION_ENDED = 401
+"""From a provider that logs in this status ends the session; from others it is a refusal of our credentials."""
+
+REFUSES_US = frozenset({401, 403})
+"""Statuses after which every call of the account will end the same way until somebody looks at its credentials."""
+
+LONGEST_SESSION = 365 * 24 * 3600.0
+"""Seconds after which a session is renewed, however long the provider says it lasts."""
+
+RENEW_AHEAD = 0.1
+"""The part of its life at whose beginning a session is renewed."""
+
+
+def logs_in(entry: AccountEntry) -> bool:
+    """Whether the account's provider needs a session."""
+    return hasattr(entry.provider, "login")
+
+
+async def account_of(gw: Gateway, entry: AccountEntry) -> Account:
+    """The account as the plugin needs it, with a session where there must be one. Raises ``ProviderError``."""
+    if not logs_in(entry):
+        return entry.account
+    name = (entry.tenant, entry.name)
+    held = gw.sessions.get(name)
+    if held is None or gw.clock.now() >= held[1]:
+        held = await _log_in(gw, entry)
+        gw.masks.learn(entry, held[0].token)
+        gw.sessions[name] = held
+    return replace(entry.account, session=held[0])
+
+
+def has_ended(gw: Gateway, entry: AccountEntry, response: HttpResponse) -> bool:
+    """Whether an answer says that the provider no longer takes the session; it is forgotten then."""
+    ended = response.status == SESSION_ENDED and logs_in(entry)
+    if ended:
+        gw.sessions.pop((entry.tenant, entry.name), None)
+    return ended
+
+
+def note_refusal(entry: AccountEntry, response: HttpResponse) -> None:
+    """Tell the operators of an answer that refuses our credentials: it will be the same until somebody looks.
+
+    A page for people is not the provider's word: a firewall answers so.
+    """
+    if response.status in REFUSES_US and not is_page(response):
+        where = {"provider": entry.provider.name, "tenant": entry.tenant, "account": entry.name}
+        log.error("the provider refuses our credentials", extra={**where, "status": response.status})
+
+
+async def _log_in(gw: Gateway, entry: AccountEntry) -> tuple[Session, datetime]:
+    """Log in. Why it failed is for the operators: the tenant learns no more than that it did."""
+    response: HttpResponse | None = None
+    try:
+        response = await gw.call(entry, calls.login(gw, entry))
+        session = calls.parse_login(gw, entry, response)
+    except ProviderError as problem:
+        where = {"provider": entry.provider.name, "tenant": entry.tenant, "account": entry.name}
+        status = response.status if response is not None else None
+        why = {"kind": _what_failed(problem, status), "status": status, "problem": str(problem)}
+        log.error("a login failed", extra={**where, **why})
+        raise ProviderError(f"the login at {entry.provider.name} failed") from None
+    lasts = timedelta(seconds=min(session.expires_in, LONGEST_SESSION) * (1 - RENEW_AHEAD))
+    return session, gw.clock.now() + lasts
+
+
+def _what_failed(problem: ProviderError, status: int | None) -> str:
+    """What a failed login came to, in a word; ``status``: of the answer, None where there was none."""
+    if status is not None:
+        return "unreadable" if 200 <= status < 300 else "refused"
+    match problem:
+        case NotSent():
+            return "no_connection"
+        case OutcomeUnknown():
+            return "no_answer"
+        case _:
+            return "not_built"

@@ -1,0 +1,47 @@
+"""After a backup was restored: what happened since it was taken is asked for before anything is done again.
+
+The rows of those days are gone, tenants' idempotency keys among them, so a repeated request looks like a new one. For
+as long as keys are kept: a payment older than the restore is looked up before it is changed, a create looks for an
+order under its reference, and a refund nobody here made needs a person. Without a restore all this is one ``None``.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from gateway.core.commands import FetchPayment, Kind
+from gateway.core.draft import Change
+from gateway.core.payment import Payment
+from gateway.core.restored import doubted
+from gateway.drivers.store.queries import Loaded
+from gateway.flows.runtime import Gateway
+
+REPEATED_FOR = timedelta(days=7)
+"""How long a tenant may repeat a request under its key, by what the API promises."""
+
+
+def keys_may_be_lost(gw: Gateway) -> bool:
+    """Whether a request that looks new may be the repetition of one that the store has forgotten."""
+    return gw.restored_at is not None and gw.clock.now() < gw.restored_at + REPEATED_FOR
+
+
+def is_behind(gw: Gateway, payment: Payment) -> bool:
+    """Whether the provider may know more of a payment than the store, and has not been asked since the restore."""
+    if gw.restored_at is None:
+        return False
+    is_old = payment.created_at <= gw.restored_at and keys_may_be_lost(gw)
+    return is_old and payment.id not in gw.seen_since_restored and FetchPayment in gw.entry(payment).provider.commands
+
+
+def has_been_seen(gw: Gateway, payment: Payment) -> None:
+    """Note that what a lookup showed is on record; only where it matters, or the list would only grow."""
+    if is_behind(gw, payment):
+        gw.seen_since_restored.add(payment.id)
+
+
+def with_doubt(gw: Gateway, before: Loaded, change: Change) -> Change:
+    """A change as it is recorded: doubted, where it tells of a payment, or of an order found, what was forgotten."""
+    is_found = before.pending is not None and before.pending.kind is Kind.CREATE and keys_may_be_lost(gw)
+    if is_found or is_behind(gw, before.payment):
+        return doubted(before.payment, change, at=gw.clock.now())
+    return change

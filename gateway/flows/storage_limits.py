@@ -1,0 +1,56 @@
+"""Room for new payments: on the store's disk, and in each tenant's budget of stored bytes.
+
+Without room nothing new is begun; callbacks and operations of the payments that exist go on. Operators are told early.
+"""
+
+from __future__ import annotations
+
+from gateway.core.errors import LowDisk
+from gateway.flows.runtime import Gateway, log
+
+EVERY = 60.0
+"""Seconds between two looks."""
+
+LEVELS = (100, 80)
+"""Percent of a budget at which operators are told, the highest first."""
+
+
+def require_disk(gw: Gateway) -> None:
+    """Raise ``LowDisk`` unless the disk has room for a new payment and for what may still come of the others."""
+    if gw.disk.is_low():
+        raise LowDisk("the disk is almost full")
+
+
+async def run(gw: Gateway) -> None:
+    """Look now and again until cancelled."""
+    while True:
+        try:
+            await look(gw)
+        except Exception as fault:  # a worker's loop: it looks again
+            log.error("the room for new payments is not known", extra={"kind": type(fault).__name__})
+        await gw.clock.sleep(EVERY)
+
+
+async def look(gw: Gateway) -> None:
+    """Say once in the log which tenants have come near the end of their budget, and keep it for ``warnings``."""
+    gw.disk.is_low()
+    budget = gw.settings.limits.tenant_bytes
+    stored = await gw.store.stored_bytes() if budget is not None else {}
+    for tenant in gw.settings.tenants:
+        level = level_of(stored.get(tenant, 0), budget)
+        if level > gw.budget_levels.get(tenant, 0):
+            log.warning("a tenant's storage budget runs out", extra={"tenant": tenant, "kind": f"{level} percent"})
+        gw.budget_levels[tenant] = level
+
+
+def level_of(stored: int, budget: int | None) -> int:
+    """The highest of ``LEVELS`` that a tenant has reached, else 0."""
+    if budget is None:
+        return 0
+    return next((level for level in LEVELS if stored * 100 >= budget * level), 0)
+
+
+def warnings(gw: Gateway) -> list[str]:
+    """What an operator should see to soon, as of the last look."""
+    found = {"low_disk": gw.disk.is_low(), "storage_budget": any(gw.budget_levels.values())}
+    return [name for name, holds in found.items() if holds]

@@ -1,0 +1,1 @@
+"""What tenants are sent: dispatched, attempted, redelivered."""

@@ -1,0 +1,123 @@
+"""One try of one webhook: what is sent, what the answer means, and what it says of the endpoint.
+
+Standard Webhooks 1.0. Every try sends the stored bytes under the event's id.
+"""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime, timedelta
+
+import standardwebhooks
+from msgspec.structs import replace
+
+from gateway.core.errors import NotSent, OutcomeUnknown
+from gateway.core.retry_after import retry_after
+from gateway.core.signing import sha256_hex
+from gateway.core.urls import place_of
+from gateway.core.views import rfc3339
+from gateway.core.wire import HttpRequest, HttpResponse
+from gateway.drivers.settings import Webhook
+from gateway.drivers.store import webhooks
+from gateway.drivers.store.statements import Statement, milliseconds
+from gateway.drivers.store.webhooks import DeliveryRow
+from gateway.flows.runtime import Gateway, log
+
+GONE = 410
+"""The status by which an endpoint asks to be left alone."""
+
+CONNECT_FAILED = "connect_failed"
+"""What a tenant reads of a try that never left, whatever kept it: which addresses we refuse is not told."""
+
+DISABLED_AFTER = timedelta(days=5)
+"""An endpoint that only failed for so long is disabled."""
+
+LONGEST_WISH = 86400.0
+"""Seconds a ``Retry-After`` is obeyed for: an absurd one must neither bury a webhook nor leave the calendar."""
+
+JITTER = 0.2
+"""Each pause is longer or shorter by at most this part."""
+
+LOGGED = 50
+"""Tries a webhook remembers, the newest: it may be sent again as often as its tenant likes."""
+
+
+async def attempt(gw: Gateway, webhook: Webhook, row: DeliveryRow) -> list[Statement]:
+    """Make one try; return what is to be stored of it."""
+    timeouts = gw.settings.timeouts
+    response: HttpResponse | None = None
+    error: str | None = None
+    try:
+        request = signed(webhook, row, gw.clock.now())
+        response = await gw.deliver(
+            request,
+            total=timeouts.webhook_total,
+            connect=timeouts.provider_connect,
+            owner=f"{row.tenant} {webhook.url}",
+        )
+    except NotSent as unsent:
+        log.warning("a webhook was not sent", extra=_not_sent(webhook, row, unsent))
+        error = CONNECT_FAILED
+    except OutcomeUnknown as silent:
+        error = str(silent)
+    at = gw.clock.now()
+    status = response.status if response is not None else None
+    if status == GONE:
+        log.warning("a webhook endpoint asked to be left alone", extra={"tenant": row.tenant})
+    tried = {"at": rfc3339(at), "status_code": status, "error": error}
+    logged = replace(row, tries=row.tries + 1, attempts=[*row.attempts, tried][-LOGGED:])
+    ended = judged(logged, response, at, gw.settings.clocks.webhook_retry)
+    return [webhooks.store_outcome(ended, row), *_said_of_endpoint(ended, status, sha256_hex(webhook.url), at)]
+
+
+def _not_sent(webhook: Webhook, row: DeliveryRow, unsent: NotSent) -> dict[str, str | None]:
+    """What an operator needs to act; with a ``delivery_id`` the log has one line a minute of each tenant and host."""
+    return {
+        "tenant": row.tenant,
+        "payment_id": row.payment_id,
+        "delivery_id": row.id,
+        "host": place_of(webhook.url),
+        "problem": str(unsent),
+        "reason": unsent.why,
+    }
+
+
+def judged(
+    row: DeliveryRow, response: HttpResponse | None, at: datetime, schedule: tuple[timedelta, ...]
+) -> DeliveryRow:
+    """What a try means: delivered on any 2xx, dead on 410 or after the last pause, else another try."""
+    if response is not None and 200 <= response.status < 300:
+        return replace(row, status="delivered", next_attempt_at=None)
+    if response is not None and response.status == GONE:
+        return replace(row, status="dead", died_of="disabled", next_attempt_at=None)
+    if row.tries >= len(schedule):
+        return replace(row, status="dead", died_of="exhausted", next_attempt_at=None)
+    pause = schedule[row.tries].total_seconds() * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  # spreads load, hides nothing
+    wished = retry_after(response, at, most=LONGEST_WISH) if response is not None else None
+    due = at + timedelta(seconds=max(pause, wished or 0.0))
+    return replace(row, next_attempt_at=milliseconds(due))
+
+
+def signed(webhook: Webhook, row: DeliveryRow, at: datetime) -> HttpRequest:
+    """The request of one try: stored bytes, the event's id, this moment, one signature per active secret."""
+    signatures = " ".join(
+        standardwebhooks.Webhook(secret.reveal()).sign(row.event_id, at, row.body) for secret in webhook.secrets
+    )
+    headers = {
+        "content-type": "application/json",
+        "webhook-id": row.event_id,
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": signatures,
+    }
+    return HttpRequest(method="POST", url=webhook.url, headers=tuple(headers.items()), body=row.body.encode())
+
+
+def _said_of_endpoint(ended: DeliveryRow, status: int | None, endpoint: str, at: datetime) -> list[Statement]:
+    """A success clears the endpoint; failures are counted from the first; 410, or five days of them, disable it."""
+    if ended.status == "delivered":
+        return [webhooks.note_success(ended.tenant, endpoint)]
+    since, reason = (at, "gone") if status == GONE else (at - DISABLED_AFTER, "failing")
+    return [
+        webhooks.note_failure(ended.tenant, endpoint, at),
+        webhooks.disable(ended.tenant, endpoint, at, reason=reason, failing_before=since),
+    ]

@@ -1,0 +1,117 @@
+"""What tenants and operators ask of the outbox: send again, test the endpoint, listen to it once more.
+
+A webhook that is sent again keeps its id, its bytes and the log of its tries, and begins a whole new schedule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from gateway.core.errors import TenantError
+from gateway.core.payment import WEBHOOK_TEST
+from gateway.core.signing import sha256_hex
+from gateway.core.views import webhook_test_body
+from gateway.drivers.settings import Webhook
+from gateway.drivers.store import webhooks
+from gateway.drivers.store.statements import milliseconds
+from gateway.drivers.store.webhooks import DeliveryRow, Endpoint, Wanted
+from gateway.flows.runtime import Gateway
+
+DISABLED = "the webhook endpoint is disabled; enable it first: POST /v1/webhooks/enable"
+
+AT_ONCE = 200
+"""Deliveries in one transaction."""
+
+HEALTHY = Endpoint(failing_since=None, disabled_at=None, reason=None)
+
+
+class Listening(msgspec.Struct, frozen=True, kw_only=True):
+    """A tenant's endpoint: where it is and how it stands."""
+
+    webhook: Webhook
+    state: Endpoint
+
+    @property
+    def key(self) -> str:
+        """What the store knows it by."""
+        return sha256_hex(self.webhook.url)
+
+
+async def endpoint_of(gw: Gateway, tenant: str) -> Listening:
+    """A tenant's endpoint. Raises ``not_found`` when the settings name none."""
+    webhook = gw.tenant(tenant).webhook
+    if webhook is None:
+        raise TenantError("not_found", "this tenant has no webhook endpoint: the operators add one to its settings")
+    return Listening(
+        webhook=webhook, state=await gw.store.webhooks.endpoint(tenant, sha256_hex(webhook.url)) or HEALTHY
+    )
+
+
+async def send_one_again(gw: Gateway, tenant: str, delivery_id: str) -> DeliveryRow:
+    """Send one webhook again, whatever became of it. Raises ``not_found`` and ``invalid_state``."""
+    await _find(gw, tenant, delivery_id)
+    await _open_endpoint(gw, tenant)
+    await _send(gw, tenant, [delivery_id])
+    return await _find(gw, tenant, delivery_id)
+
+
+async def send_many_again(gw: Gateway, tenant: str, wanted: Wanted) -> int:
+    """Send all wanted webhooks again; return how many. Raises ``not_found`` and ``invalid_state``."""
+    await _open_endpoint(gw, tenant)
+    count, after = 0, ""
+    while page := await gw.store.webhooks.ids_of(tenant, wanted, after=after, limit=AT_ONCE):
+        await _send(gw, tenant, page)
+        count, after = count + len(page), page[-1]
+    return count
+
+
+async def send_test(gw: Gateway, tenant: str) -> DeliveryRow:
+    """Send a webhook that tells of nothing, the way all go. Raises ``not_found`` and ``invalid_state``."""
+    endpoint = await _open_endpoint(gw, tenant)
+    at = gw.clock.now()
+    row = DeliveryRow(
+        tenant=tenant,
+        id=gw.new_id("dlv"),
+        event_id=gw.new_id("evt"),
+        payment_id=None,
+        type=WEBHOOK_TEST,
+        version=0,
+        body=webhook_test_body(WEBHOOK_TEST, at).decode(),
+        next_attempt_at=milliseconds(at),
+        created_at=milliseconds(at),
+    )
+    await gw.store.commit([webhooks.insert(row, endpoint.key)])
+    gw.webhook_alarms[tenant].no_later_than(0)
+    return row
+
+
+async def enable(gw: Gateway, tenant: str, *, redeliver: bool) -> int:
+    """Listen to a disabled endpoint once more; ``redeliver``: send what it missed meanwhile, too, and return how much.
+
+    Raises ``not_found``.
+    """
+    endpoint = await endpoint_of(gw, tenant)
+    await gw.store.commit([webhooks.enable(tenant, endpoint.key)])
+    gw.webhook_alarms[tenant].no_later_than(0)
+    return await send_many_again(gw, tenant, Wanted(status="dead", died_of="disabled")) if redeliver else 0
+
+
+async def _send(gw: Gateway, tenant: str, delivery_ids: Sequence[str]) -> None:
+    await gw.store.commit([webhooks.send_again(tenant, delivery_ids, gw.clock.now())])
+    gw.webhook_alarms[tenant].no_later_than(0)
+
+
+async def _find(gw: Gateway, tenant: str, delivery_id: str) -> DeliveryRow:
+    found = await gw.store.webhooks.find(tenant, delivery_id)
+    if found is None:
+        raise TenantError("not_found", "there is no such delivery")
+    return found
+
+
+async def _open_endpoint(gw: Gateway, tenant: str) -> Listening:
+    endpoint = await endpoint_of(gw, tenant)
+    if endpoint.state.disabled_at is not None:
+        raise TenantError("invalid_state", DISABLED)
+    return endpoint
