@@ -14,7 +14,7 @@ CLIENTS := .venv-clients
 
 .PHONY: demo test test-floors audit check clients format serve bench crashes simulation sabotage fuzz attacks clean
 
-demo: $(INSTALLED)  ## the whole story on this machine: gateway, both simulators, payments through both
+demo: $(INSTALLED)  ## everything on this machine: a gateway, both simulators, payments through both
 	$(BIN)/gateway demo
 
 test: $(READY)  ## all tests
@@ -48,7 +48,7 @@ bench: $(READY)  ## the table of ratios against yardsticks of the same run
 crashes: $(READY)  ## kill the real server under load, KILLS times, and hold all ledgers against each other
 	$(BIN)/python -m tests.crash --kills $(KILLS)
 
-simulation: $(READY)  ## SEEDS whole histories under a virtual clock, each judged by the far sides' ledgers
+simulation: $(READY)  ## SEEDS whole histories under a virtual clock, each checked against independent ledgers
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
 sabotage: $(READY)  ## plant faults in a copy of the code, one at a time: each must turn a harness red
@@ -57,7 +57,7 @@ sabotage: $(READY)  ## plant faults in a copy of the code, one at a time: each m
 fuzz: $(READY)  ## CASES spoilt callbacks, each judged by a second verifier that shares no code with the plugin
 	$(BIN)/python -m tests.promises.callback_fuzz --cases $(CASES)
 
-attacks: $(READY)  ## hostile strangers, neighbours and far sides against a running gateway, with figures
+attacks: $(READY)  ## hostile clients, tenants and providers against a running gateway, with figures
 	for attack in $(ATTACKS); do $(BIN)/python -m tests.attacks.$$attack || exit 1; done
 
 clean:
