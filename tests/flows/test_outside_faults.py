@@ -13,7 +13,7 @@ import pytest_asyncio
 from msgspec.structs import replace
 
 import gateway
-from gateway.core.facts import Absent, Declined, Event, Observation, Stage
+from gateway.core.facts import Absent, Declined, Event, Observation, Pending, Stage
 from gateway.core.payment import Status
 from gateway.core.wire import HttpRequest, HttpResponse
 from gateway.flows.callbacks.explain import explain
@@ -218,6 +218,17 @@ BAD_PAGES = [
     "https://päge.example/",
     "https://*.p.example/",
     "https://127.1/",
+    "https://p.example/\x00",
+    "https://p.example/\nX: y",
+    "\thttps://p.example/",
+    "https://p.example\\@evil.example/",
+    "https:p.example/",
+    "https:///pay",
+    "https://p.example:0/",
+    "https://p.example:65536/",
+    "/pay/1",
+    "data:text/html,hello",
+    "https://p.example/" + "a" * 2048,
 ]
 
 
@@ -239,6 +250,8 @@ async def test_a_page_nobody_is_sent_to(production: Trial, url: str) -> None:
     (operation,) = await trial.operations(lost.json)
     assert (lost.status, operation.status) == (202, Status.UNKNOWN)
     assert operation.note.startswith("redirect_url must")
+    assert (lost.json["state"], lost.json["redirect_url"]) == ("created", None)
+    assert (await trial.now(lost.json))["redirect_url"] is None
     for told in ("callback", "lookup"):
         payment = await trial.begin()
         members = {"payment_id": payment["id"], "stage": "captured", "redirect_url": url}
@@ -249,6 +262,23 @@ async def test_a_page_nobody_is_sent_to(production: Trial, url: str) -> None:
             await trial.act(payment, "sync")
         now = await trial.now(payment)
         assert (now["state"], now["redirect_url"]) == ("captured", None)
+
+
+async def test_a_page_with_a_port_a_query_and_a_fragment(production: Trial) -> None:
+    """It is shown as the provider wrote it: many checkouts route by the fragment."""
+    url = "https://p.example:8443/pay?id=1&a=%20#/step/2"
+    payment = await production.begin(redirect_url=url)
+    assert payment["redirect_url"] == url
+
+
+async def test_a_bad_page_of_what_is_only_accepted(production: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that says no more than "accepted" may not bring one either."""
+    seen = Observation(stage=Stage.AWAITING_CUSTOMER, redirect_url="javascript:alert(1)")
+    monkeypatch.setattr(production.provider, "parse", returning(Pending(observation=seen)))
+    lost = await production.create()
+    (operation,) = await production.operations(lost.json)
+    assert (lost.status, operation.status, lost.json["redirect_url"]) == (202, Status.UNKNOWN, None)
+    assert operation.note.startswith("redirect_url must")
 
 
 async def test_plain_pages_are_for_development(trial: Trial) -> None:
