@@ -3,7 +3,7 @@
 A plugin writes ``import gateway`` and nothing deeper. Importing this starts no web framework and opens no database.
 """
 
-from gateway.core.answers import json_of, unusual
+from gateway.core.answers import decimal_of, json_object, json_of, unusual
 from gateway.core.commands import (
     Address,
     CancelPayment,
@@ -37,6 +37,7 @@ from gateway.core.facts import (
     Verdict,
 )
 from gateway.core.mapping import Field, FieldMap, FieldProblem, FieldRule, Member, fill
+from gateway.core.masking import clean_message
 from gateway.core.money import Amount, Money
 from gateway.core.networks import network
 from gateway.core.payment import State
@@ -45,7 +46,7 @@ from gateway.core.secret import Secret
 from gateway.core.signing import same
 from gateway.core.status_word import status_word
 from gateway.core.strictjson import JsonNumber, NotStrictJson, dumps, loads
-from gateway.core.urls import one_host, page_url
+from gateway.core.urls import base_url, one_host, page_url, redirect_problem
 from gateway.core.wire import Callback, Headers, HttpRequest, HttpResponse, header, media_type
 from gateway.hookspecs import hookimpl
 from gateway.provider import (
@@ -122,16 +123,21 @@ __all__ = [
     "UpdatePayment",
     "Urls",
     "Verdict",
+    "base_url",
+    "clean_message",
+    "decimal_of",
     "dumps",
     "fill",
     "header",
     "hookimpl",
+    "json_object",
     "json_of",
     "loads",
     "media_type",
     "network",
     "one_host",
     "page_url",
+    "redirect_problem",
     "same",
     "status_word",
     "unusual",

@@ -5,8 +5,10 @@ No ``await``, no server, no SQL, no clock: values in, values out. See ``docs/pro
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import msgspec
@@ -54,36 +56,43 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
 @runtime_checkable
 class Provider(Protocol):
-    """What the gateway asks of a plugin."""
+    """What the gateway asks of a plugin. A class that names this as its base inherits what is defined here.
+
+    Any other class with these members will do as well. How a callback is proved has no default.
+    """
 
     name: str
     account_type: type[msgspec.Struct]
     commands: frozenset[type[Command]]
-    fields: Mapping[str, FieldRule]
-    secret_headers: frozenset[str]
+    fields: Mapping[str, FieldRule] = MappingProxyType({})
+    secret_headers: frozenset[str] = frozenset()
 
-    def rules(self, account: Account) -> Rules:
-        """Declare what the provider allows under this account."""
-        ...
+    def rules(self, account: Account) -> Rules:  # noqa: ARG002  # the default is the same for every account
+        """Declare what the provider allows under this account; by default all that the gateway allows."""
+        return Rules()
 
+    @abstractmethod
     def build(self, command: Command, account: Account) -> HttpRequest:
         """Turn a command into a request. Deterministic; may refuse with ``FieldProblem`` (a 422)."""
         ...
 
-    def credentials(self, account: Account) -> Mapping[str, str | Secret]:
-        """What the other side must be told: text is public, a Secret is shown only on ``--reveal``."""
-        ...
+    def credentials(self, account: Account) -> Mapping[str, str | Secret]:  # noqa: ARG002  # as above
+        """Name what the provider must be given: text is public, a Secret is shown only on ``--reveal``."""
+        return {}
 
+    @abstractmethod
     def parse(
         self, command: Command, response: HttpResponse, account: Account
     ) -> Observation | Declined | Pending | Absent:
         """Read an answer with a status the protocol uses. Raises ``OutcomeUnknown`` for what cannot be read."""
         ...
 
+    @abstractmethod
     def verify(self, callback: Callback, account: Account) -> Event | Hint | None:
         """Prove a callback and read it. Raises ``CallbackRejected``; None is authentic but nothing for us."""
         ...
 
+    @abstractmethod
     def answer(self, verdict: Verdict, callback: Callback) -> HttpResponse:
         """Word the verdict as the protocol wants it. ``callback.config`` is the account's config."""
         ...

@@ -19,8 +19,9 @@ PUBLIC = """
     Exact Explanation FetchPayment Field FieldMap FieldProblem FieldRule GatewayError Headers Hint HttpRequest
     HttpResponse Item JsonNumber Member Money NotStrictJson Observation Order OutcomeUnknown Pending Provider
     ProviderError Reason Recorded RefundPayment Refused Repeated Rules Secret Session SimulatedAccount
-    Simulator Stage State Tolerance UpdatePayment Urls Verdict dumps fill header hookimpl json_of loads
-    media_type network one_host page_url same status_word unusual
+    Simulator Stage State Tolerance UpdatePayment Urls Verdict base_url clean_message decimal_of dumps fill
+    header hookimpl json_object json_of loads media_type network one_host page_url redirect_problem same status_word
+    unusual
 """
 
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal, DecimalException
 from typing import Any
 
-from gateway.core.strictjson import loads
+from gateway.core.errors import OutcomeUnknown
+from gateway.core.money import Amount
+from gateway.core.strictjson import JsonNumber, NotStrictJson, loads
 from gateway.core.urls import url_for_log
 from gateway.core.wire import HttpResponse, header, media_type
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 LONGEST_MEDIA_TYPE = 100
+LARGEST_EXPONENT = 30
+MOST_DIGITS = 60
+"""Sizes of a JSON number that is read: an amount needs far less, and a larger one costs time."""
 
 _PAGES = frozenset({"text/html", "application/xhtml+xml"})
 _BEGINS_AS_PAGE = (b"<!doctype html", b"<html")
@@ -27,6 +33,33 @@ _PAGE_ADVICE = {
 def json_of(response: HttpResponse) -> Any:
     """What an answer's body says, read as strictly as ``loads``. Raises ``NotStrictJson`` for what is not JSON."""
     return loads(response.body.removeprefix(BYTE_ORDER_MARK))
+
+
+def json_object(response: HttpResponse) -> dict[str, Any]:
+    """Return the members of an answer in JSON. Raises ``OutcomeUnknown`` for everything else."""
+    try:
+        body = json_of(response)
+    except NotStrictJson as problem:
+        raise OutcomeUnknown(f"the answer is not readable: {problem}") from None
+    if not isinstance(body, dict):
+        raise OutcomeUnknown("the answer is JSON, but not an object")
+    return body
+
+
+def decimal_of(value: object) -> Decimal:
+    """Return the exact value of a JSON number or a decimal text such as ``"10.50"``. Raises ``ValueError``.
+
+    A number may have an exponent of up to 30 and 60 digits; a text has neither exponent nor blank.
+    """
+    if not isinstance(value, JsonNumber):
+        return Decimal(Amount.read(value))
+    try:
+        number = value.decimal()
+    except DecimalException:  # an exponent beyond what a Decimal holds
+        raise ValueError("must be a number of a sane size") from None
+    if abs(number.adjusted()) > LARGEST_EXPONENT or len(number.as_tuple().digits) > MOST_DIGITS:
+        raise ValueError("must be a number of a sane size")
+    return number
 
 
 def unusual(response: HttpResponse) -> tuple[str, ...]:

@@ -22,6 +22,9 @@ SHORT = 6
 LONG = 16
 """A secret of so many characters stands in no honest text by chance."""
 
+LONGEST_MESSAGE = 500
+"""Characters of a provider's sentence that are kept."""
+
 _BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=")
 
 
@@ -89,6 +92,11 @@ def line(text: str, mask: Mask, longest: int) -> str:
     masked = mask.over(joined)
     shown = masked if masked != joined else mask.over(without_control(text, " "))
     return re.sub(" {2,}", " ", without_numbers_and_keys(shown)).strip()[:longest].rstrip()
+
+
+def clean_message(text: object, secrets: Iterable[Secret], longest: int = LONGEST_MESSAGE) -> str:
+    """Return a provider's text as ``line`` does, with the given secrets masked; empty for what is not a text."""
+    return line(text, Mask(secret.reveal() for secret in secrets), longest) if isinstance(text, str) else ""
 
 
 def without_numbers_and_keys(text: str) -> str:

@@ -34,7 +34,7 @@ from gateway.core.money import Money
 from gateway.core.payment import State
 from gateway.core.rules import Actual, Exact, Rules, Tolerance
 from gateway.core.secret import Secret
-from gateway.core.urls import absolute_url, page_url
+from gateway.core.urls import absolute_url, redirect_problem
 from gateway.core.wire import HttpRequest, HttpResponse
 
 LONGEST_ID = 1024
@@ -44,7 +44,6 @@ LONGEST_TEXT = 64 * 1024
 """Characters of a provider's text before it is cut: no answer and no callback is longer."""
 
 LONGEST_URL = 8192
-LONGEST_PAGE = 2048
 LARGEST_BODY = 1024 * 1024
 """Bytes of a request to a provider, and of our answer to a callback."""
 
@@ -80,13 +79,7 @@ def request(value: Any, *, development: bool) -> HttpRequest:
 
 def page_problem(url: str, *, development: bool) -> str | None:
     """What is wrong with the address of a page that customers are sent to. A fragment is allowed."""
-    if len(url) > LONGEST_PAGE:
-        return f"must have at most {LONGEST_PAGE} characters"
-    try:
-        parts = page_url(url)
-    except ValueError as problem:
-        return str(problem)
-    return None if development or parts.scheme == "https" else "must be https (http needs server.development: true)"
+    return redirect_problem(url, http="allowed" if development else "refused")
 
 
 def _method(value: Any) -> str | None:

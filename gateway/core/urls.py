@@ -9,10 +9,15 @@ from __future__ import annotations
 import functools
 import ipaddress
 import re
+from collections.abc import Iterable
+from typing import Literal
 from urllib.parse import SplitResult, quote, urlsplit
 
 PORTS = {"http": 80, "https": 443}
 """The schemes a URL may have, and the port of each that need not be written."""
+
+LONGEST_PAGE = 2048
+"""Characters of the address of a page that customers are sent to."""
 
 _URL_TEXT = re.compile(r"[!-\[\]-~]+")
 """Visible ASCII without the backslash, which browsers take for a slash."""
@@ -72,6 +77,43 @@ def absolute_url(text: str) -> SplitResult:
     if "#" in text:
         raise ValueError("must not have a fragment")
     return parts
+
+
+def base_url(text: str) -> str:
+    """Return the URL that paths are appended to, without a slash at its end. Raises ``ValueError`` as ``page_url``."""
+    absolute_url(text)
+    if "?" in text:
+        raise ValueError("must not have a query")
+    return text.rstrip("/")
+
+
+def redirect_problem(
+    url: str, *, hosts: Iterable[str] = (), http: Literal["refused", "loopback", "allowed"] = "refused"
+) -> str | None:
+    """Say why a customer may not be sent to a page; None when they may.
+
+    The page must be absolute https, of at most 2048 characters; a fragment is allowed. ``http`` says where plain http
+    is accepted as well, ``hosts`` (if any) which hosts are accepted.
+    """
+    if len(url) > LONGEST_PAGE:
+        return f"must have at most {LONGEST_PAGE} characters"
+    try:
+        parts = page_url(url)
+    except ValueError as problem:
+        return str(problem) if url else "is empty"
+    host = one_host(parts.hostname or "") or ""
+    if parts.scheme != "https" and not (http == "allowed" or (http == "loopback" and is_loopback(host))):
+        return f"must be https; it is http on {host}"
+    accepted = set(map(one_host, hosts))
+    return f"is on {host}, which is not among the allowed hosts" if accepted and host not in accepted else None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, as ``one_host`` writes it, is this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def origin_of(url: str) -> str | None:

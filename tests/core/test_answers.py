@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
+from typing import Any
+
 import pytest
 
-from gateway.core.answers import described
+from gateway.core.answers import decimal_of, described, json_object
+from gateway.core.errors import OutcomeUnknown
+from gateway.core.strictjson import JsonNumber
 from gateway.core.wire import HttpResponse
 
 HTML = ("Content-Type", "text/html; charset=utf-8")
@@ -48,3 +54,63 @@ JSON = ("Content-Type", "application/json")
 def test_an_answer_is_described(status: int, headers: tuple[tuple[str, str], ...], body: bytes, said: str) -> None:
     """Status, media type and size; then what says most about the cause."""
     assert described(HttpResponse(status=status, headers=headers, body=body)) == said
+
+
+@pytest.mark.parametrize("body", [b'{"id":"a"}', b'\xef\xbb\xbf{"id": "a"}'])
+def test_an_object_is_read_under_any_media_type(body: bytes) -> None:
+    """What the members say counts, not how the provider labels them."""
+    assert json_object(HttpResponse(status=200, headers=(HTML,), body=body)) == {"id": "a"}
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "the answer is not readable: "),
+        (b"<html>", "the answer is not readable: expecting value at line 1 column 1"),
+        (b'{"a":1,"a":2}', "the answer is not readable: "),
+        (b"[]", "the answer is JSON, but not an object"),
+        (b"null", "the answer is JSON, but not an object"),
+    ],
+)
+def test_what_is_not_an_object_leaves_the_outcome_open(body: bytes, said: str) -> None:
+    """Such an answer proves neither success nor failure."""
+    with pytest.raises(OutcomeUnknown, match=f"^{re.escape(said)}"):
+        json_object(HttpResponse(status=200, headers=(JSON,), body=body))
+
+
+@pytest.mark.parametrize(
+    ("value", "exact"),
+    [
+        (JsonNumber("432.980"), "432.980"),
+        (JsonNumber("1.5e3"), "1500"),
+        (JsonNumber("-0.5"), "-0.5"),
+        ("10.50", "10.50"),
+        (JsonNumber("1e30"), "1e30"),
+    ],
+)
+def test_a_number_is_read_exactly(value: object, exact: str) -> None:
+    """A JSON number or a decimal text keeps every digit."""
+    assert decimal_of(value) == Decimal(exact)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        True,
+        "",
+        "1e3",
+        " 1",
+        "1,000.00",
+        [],
+        1.5,
+        JsonNumber("1e31"),
+        JsonNumber("1e-31"),
+        JsonNumber("1" * 61),
+        JsonNumber("1e99999999999999999999"),
+    ],
+)
+def test_what_is_not_a_number_is_refused(value: Any) -> None:
+    """So is a number whose size would cost time."""
+    with pytest.raises(ValueError, match="must be"):
+        decimal_of(value)

@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 import pytest
 
-from gateway.core.masking import Mask, line
+from gateway.core.masking import Mask, clean_message, line
+from gateway.core.secret import Secret
 
 SECRET = "a+Secret/token==of 1 acc&unt"
 MASK = Mask([SECRET, "pin42", "tóken-with-accents"])
@@ -99,3 +100,23 @@ def test_a_providers_text_becomes_one_clean_line(text: str, shown: str) -> None:
 def test_a_secret_is_masked_before_the_text_is_cut() -> None:
     """No half of it stays at the end."""
     assert line(f"{'x' * 10}{SECRET}", MASK, 20) == f"{'x' * 10}***"
+
+
+def test_a_message_is_cleaned_for_a_plugin() -> None:
+    """It is one line without the given secrets, cut, as the gateway itself would store it."""
+    text = f"key {SECRET}\nis\x00 wrong {'!' * 600}"
+    made = clean_message(text, [Secret("other"), Secret(SECRET)])
+    assert made == line(text, Mask([SECRET, "other"]), 500)
+    assert made.startswith("key ***")
+    assert len(made) == 500
+
+
+@pytest.mark.parametrize("value", [None, 7, ["text"], ""])
+def test_what_is_not_a_message_is_empty(value: object) -> None:
+    """A provider may put anything where a sentence is expected."""
+    assert clean_message(value, [Secret(SECRET)]) == ""
+
+
+def test_a_message_is_cut_to_a_given_length() -> None:
+    """A code is shorter than a sentence."""
+    assert clean_message("not allowed at all", [], 11) == "not allowed"

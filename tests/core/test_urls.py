@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.core.returned import page_problem
-from gateway.core.urls import NO_HOST, NOT_ABSOLUTE, NOT_PLAIN, is_address, origin_of, page_url
+from gateway.core.urls import (
+    NO_HOST,
+    NOT_ABSOLUTE,
+    NOT_PLAIN,
+    base_url,
+    is_address,
+    origin_of,
+    page_url,
+    redirect_problem,
+)
 from gateway.core.validation import MOST_ORIGINS, url_problems
 from tests.drivers.settings_kit import load, problems, with_account, with_tenant
 
@@ -116,6 +126,47 @@ def test_everybody_says_the_same(url: str, said: str) -> None:
     """Tenants and providers hear the sentence that the settings would show."""
     assert url_problems("$.return_url", url, {"https://shop.example"}) == [("$.return_url", said)]
     assert page_problem(url, development=True) == said
+
+
+@pytest.mark.parametrize(("url", "said"), [row for row in REFUSED if row[0]], ids=lambda value: ascii(value)[:40])
+def test_an_address_that_paths_are_appended_to_says_the_same(url: str, said: str) -> None:
+    """A plugin's ``base_url`` hears the sentence that the settings would show."""
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+        base_url(url)
+
+
+@pytest.mark.parametrize("end", ["?", "?a=1", "#", "#x"])
+def test_an_address_that_paths_are_appended_to_ends_with_its_path(end: str) -> None:
+    """A query or a fragment would swallow the path behind it; slashes at the end are taken off."""
+    assert base_url("https://api.example/v1//") == "https://api.example/v1"
+    with pytest.raises(ValueError, match=r"^must not have a"):
+        base_url(f"https://api.example/v1{end}")
+
+
+@pytest.mark.parametrize(
+    ("url", "given", "said"),
+    [
+        ("https://pay.example/1#step", {}, None),
+        ("", {}, "is empty"),
+        ("https://pay.example/" + "a" * 2029, {}, "must have at most 2048 characters"),
+        ("http://pay.example/1", {}, "must be https; it is http on pay.example"),
+        ("http://127.0.0.1/1", {}, "must be https; it is http on 127.0.0.1"),
+        ("http://localhost/1", {"http": "loopback"}, None),
+        ("http://[::1]/1", {"http": "loopback"}, None),
+        ("http://pay.example/1", {"http": "loopback"}, "must be https; it is http on pay.example"),
+        ("http://pay.example/1", {"http": "allowed"}, None),
+        ("https://PAY.example./1", {"hosts": ["pay.example"]}, None),
+        ("https://pay.example/1", {"hosts": ["Pay.Example."]}, None),
+        (
+            "https://evil.example/1",
+            {"hosts": ["pay.example"]},
+            "is on evil.example, which is not among the allowed hosts",
+        ),
+    ],
+)
+def test_a_page_is_checked_for_a_plugin(url: str, given: dict[str, Any], said: str | None) -> None:
+    """The gateway's own rule; a plugin may accept plain http in addition, or name the hosts."""
+    assert redirect_problem(url, **given) == said
 
 
 KEYS = {

@@ -20,7 +20,7 @@ from gateway.core.errors import SettingsError
 from gateway.core.sources import source_paths
 from gateway.drivers.registry import load_plugins
 from gateway.drivers.settings import Settings, load_settings
-from tests.flows.outside import KEY, Outside, plugin_of
+from tests.flows.outside import KEY, Outside, OutsideConfig, plugin_of
 from tests.house import basic_settings
 
 
@@ -273,3 +273,52 @@ def test_a_command_ends_with_two_and_a_line(tmp_path: Path, command: str) -> Non
     assert "tenant acme: accounts.broken-main: provider broken: credentials failed: RuntimeError" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert account["config"]["shared_secret"] not in ended.stderr
+
+
+class Smallest(gateway.Provider):
+    """What a provider must have when it inherits the rest."""
+
+    name = "smallest"
+    account_type = OutsideConfig
+    commands = frozenset({gateway.CreatePayment})
+
+    def build(self, command: gateway.Command, account: gateway.Account) -> gateway.HttpRequest:
+        """Nothing is sent in these tests."""
+        raise NotImplementedError
+
+    def parse(
+        self, command: gateway.Command, response: gateway.HttpResponse, account: gateway.Account
+    ) -> gateway.Observation:
+        """Nothing is answered in these tests."""
+        raise NotImplementedError
+
+    def verify(self, callback: gateway.Callback, account: gateway.Account) -> None:
+        """Nothing is called back in these tests."""
+        raise NotImplementedError
+
+    def answer(self, verdict: gateway.Verdict, callback: gateway.Callback) -> gateway.HttpResponse:
+        """Nothing is called back in these tests."""
+        raise NotImplementedError
+
+
+def test_a_provider_inherits_what_it_does_not_say() -> None:
+    """No fields, no secret headers, no credentials, and everything is allowed."""
+    (provider,) = load_plugins(extra=(plugin_of(Smallest()),), allowed=()).providers.values()
+    account: Any = None
+    assert (dict(provider.fields), provider.secret_headers) == ({}, frozenset())
+    assert (dict(provider.credentials(account)), provider.rules(account)) == ({}, gateway.Rules())
+
+
+@pytest.mark.parametrize("member", ["build", "parse", "verify", "answer"])
+def test_the_rest_has_no_default(member: str) -> None:
+    """A forgotten ``verify`` must not accept callbacks: the plugin is refused when it is loaded."""
+    rest = {name: value for name, value in vars(Smallest).items() if name in {"name", "account_type", "commands"}}
+    kept = {name: vars(Smallest)[name] for name in ("build", "parse", "verify", "answer") if name != member}
+
+    class Plugin:
+        @gateway.hookimpl
+        def gateway_providers(self) -> list[gateway.Provider]:
+            return [type("Forgetful", (gateway.Provider,), {**rest, **kept})()]
+
+    with pytest.raises(SettingsError, match=rf"^plugin Plugin: gateway_providers failed: TypeError: .*{member}"):
+        load_plugins(extra=(Plugin(),), allowed=())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.core.urls import absolute_url, is_address, one_host, origin_of, page_url
+from gateway.core.urls import absolute_url, base_url, is_address, one_host, origin_of, page_url
 from gateway.drivers.addresses import is_forbidden
 from gateway.drivers.settings.around import Around
 
@@ -32,10 +32,7 @@ def target_url(text: str, around: Around) -> str:
 
 def public_url(text: str, _: Around) -> str:
     """Check an address that may have a path, which others are put behind."""
-    absolute_url(text)
-    if "?" in text:
-        raise ValueError("must not have a query")
-    return text.rstrip("/")
+    return base_url(text)
 
 
 def own_url(text: str, around: Around) -> str:
