@@ -146,7 +146,7 @@ FAULTS = (
 
         paid = replace(loaded.payment, completed=True)
         seen = Observation(stage=Stage.AUTHORIZED)
-        terms = gw.terms(gw.entry(paid))
+        terms = gw.entry(paid).policy
         made = apply(paid, loaded.pending, seen, cause=Cause.CALLBACK, terms=terms, at=gw.clock.now())
         await record(gw, loaded, made)
     key, received_at""",

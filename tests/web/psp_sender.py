@@ -102,7 +102,7 @@ async def expire(house: House, payment_id: str, *, ago: timedelta = timedelta(0)
     gw = house.gateway
     before = await gw.store.payment("acme", payment_id)
     assert before is not None
-    terms, at = gw.terms(gw.entry(before.payment)), gw.clock.now() - ago
+    terms, at = gw.entry(before.payment).policy, gw.clock.now() - ago
     change = apply(before.payment, before.pending, Expired(), cause=Cause.CLOCK, terms=terms, at=at)
     await record(gw, before, change)
 

@@ -66,17 +66,6 @@ async def stands_again(house: House, old: Any) -> None:
 # Told first, then begun
 
 
-async def test_observers_see_every_version_of_both(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plugins that observe see what the timelines hold: of the payment that makes way and of its successor."""
-    seen: list[tuple[str, int]] = []
-    monkeypatch.setattr(house.gateway, "observe", lambda payment, event: seen.append((payment.id, event.version)))
-    pair = await replace(house)
-    await house.gateway.drain(10)
-    for payment in (pair.old, pair.successor):
-        versions = [number for name, number in seen if name == payment["id"]]
-        assert versions == list(range(1, len(await timeline(house, payment)) + 1))
-
-
 @shared
 async def test_a_rise_over_the_limit_is_told_before_anything_is_sent(shared_house: House) -> None:
     """The first PATCH only says what would happen; repeated with the flag, under the same key, it happens."""

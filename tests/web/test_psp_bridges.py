@@ -122,8 +122,8 @@ async def test_nobody_takes_a_long_call_for_a_dead_one(tmp_path: Path) -> None:
     """The longest time any account has decides after which silence an operation counts as left alone."""
     async with open_house(tmp_path, change=patient) as house:
         assert house.gateway.schedules.silence.total_seconds() > 65
-        assert house.gateway.provider_total(house.entry("acme", "psp-main")) == 65
-        assert house.gateway.provider_total(house.entry("acme", "creditkey-main")) == 20
+        assert house.entry("acme", "psp-main").provider_total == 65
+        assert house.entry("acme", "creditkey-main").provider_total == 20
 
 
 # Amounts as they arrive
