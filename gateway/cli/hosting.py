@@ -139,7 +139,7 @@ def read_ports(_context: click.Context, parameter: click.Parameter, given: tuple
 
 def _simulated(loaded: Loaded, provider: str, address: Callable[[AccountEntry], str]) -> dict[str, SimulatedAccount]:
     return {
-        f"{entry.tenant}/{entry.name}": SimulatedAccount(
+        entry.owner: SimulatedAccount(
             account=entry.account,
             callback_url=address(entry),
             credentials=entry.credentials,

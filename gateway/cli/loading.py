@@ -61,7 +61,7 @@ def callback_url(settings: Settings, entry: AccountEntry) -> str | None:
     server = settings.server
     if server.public_url is None and server.port == 0:
         return None
-    return f"{server.public_url or http_url(server.host, server.port)}/callbacks/{entry.endpoint_id}"
+    return (server.public_url or http_url(server.host, server.port)) + entry.callback_path
 
 
 def http_url(host: str, port: int) -> str:

@@ -43,7 +43,7 @@ def has_ended(gw: Gateway, payment: Payment, pending_id: str | None) -> bool:
     """Whether a successor came to nothing: failed, canceled, or expired with nothing open or past its grace."""
     if payment.state is not State.EXPIRED:
         return payment.state in ENDED
-    return pending_id is None or row_of(payment, gw.terms(gw.entry(payment)), gw.clock.now()) == PAST_GRACE
+    return pending_id is None or row_of(payment, gw.entry(payment).policy, gw.clock.now()) == PAST_GRACE
 
 
 async def _of_successor(gw: Gateway, change: Change) -> list[Other]:

@@ -113,7 +113,7 @@ def next_look_at(gw: Gateway, payment: Payment, pending: Operation | None) -> St
 
 def first_look(gw: Gateway, payment: Payment, pending: Operation | None) -> datetime | None:
     """The first moment of a payment's schedule, counted from now."""
-    terms = gw.terms(gw.entry(payment))
+    terms = gw.entry(payment).policy
     return next_look(payment, pending, tries=0, terms=terms, schedules=gw.schedules, at=gw.clock.now())
 
 

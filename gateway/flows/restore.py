@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from gateway.core.commands import FetchPayment, Kind
+from gateway.core.commands import Kind
 from gateway.core.draft import Change
 from gateway.core.payment import Payment
 from gateway.core.restored import doubted
@@ -30,7 +30,7 @@ def is_behind(gw: Gateway, payment: Payment) -> bool:
     if gw.restored_at is None:
         return False
     is_old = payment.created_at <= gw.restored_at and keys_may_be_lost(gw)
-    return is_old and payment.id not in gw.seen_since_restored and FetchPayment in gw.entry(payment).provider.commands
+    return is_old and payment.id not in gw.seen_since_restored and gw.entry(payment).can_look_up
 
 
 def has_been_seen(gw: Gateway, payment: Payment) -> None:

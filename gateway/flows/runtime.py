@@ -11,10 +11,8 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from gateway.core.agenda import Schedules
-from gateway.core.commands import CompletePayment, FetchPayment
 from gateway.core.errors import TenantError, Unavailable
 from gateway.core.payment import Payment, PaymentEvent, PaymentSummary
-from gateway.core.rules import Terms
 from gateway.core.wire import HttpRequest, HttpResponse
 from gateway.drivers.clock import Clock, Ids
 from gateway.drivers.disk import Disk
@@ -129,30 +127,14 @@ class Gateway:
             raise TenantError("unknown_account", f'account "{payment.account}" is no longer in the settings')
         return entry
 
-    def terms(self, entry: AccountEntry) -> Terms:
-        """What facts about this account's payments are judged under."""
-        clocks = self.settings.clocks
-        return Terms(
-            rules=entry.rules,
-            lookups=FetchPayment in entry.provider.commands,
-            grace=clocks.late_grace,
-            quiet_period=clocks.quiet_period,
-            expiry=entry.rules.expires_after or clocks.payment_expiry,
-        )
-
-    def provider_total(self, entry: AccountEntry) -> float:
-        """Seconds for a provider's whole answer: the account's own, else everybody's."""
-        return entry.provider_total or self.settings.timeouts.provider_total
-
     def callback_url(self, entry: AccountEntry) -> str:
         """The address a provider is told for this account."""
-        return f"{self.public_url}/callbacks/{entry.endpoint_id}"
+        return self.public_url + entry.callback_path
 
     async def call(self, entry: AccountEntry, request: HttpRequest) -> HttpResponse:
         """Send one request of an account to its provider. Raises ``NotSent`` or ``OutcomeUnknown``."""
         connect = self.settings.timeouts.provider_connect
-        owner = f"{entry.tenant}/{entry.name}"
-        return await self.send(request, total=self.provider_total(entry), connect=connect, owner=owner)
+        return await self.send(request, total=entry.provider_total, connect=connect, owner=entry.owner)
 
     def start(self, name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run something that must end even when its caller goes away; ``drain`` waits for it."""
@@ -200,8 +182,8 @@ class Gateway:
 
 def longest_call(settings: Settings) -> float:
     """Seconds after which no call to any provider lasts any longer."""
-    own = (entry.provider_total or 0 for tenant in settings.tenants.values() for entry in tenant.accounts.values())
-    return max(settings.timeouts.provider_total, *own, 0)
+    own = (entry.provider_total for tenant in settings.tenants.values() for entry in tenant.accounts.values())
+    return max(settings.timeouts.provider_total, *own)
 
 
 def doubling(longest: float) -> Iterator[float]:
@@ -223,8 +205,3 @@ class Race:
         self._lost += 1
         if self._lost == ATTEMPTS:
             raise Unavailable("other writers were first every time")
-
-
-def needs_completion(entry: AccountEntry) -> bool:
-    """Whether the provider waits for a completion after the customer is done."""
-    return CompletePayment in entry.provider.commands

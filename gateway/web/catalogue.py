@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from gateway.core.commands import KIND_OF, FetchPayment, Kind
+from gateway.core.commands import KIND_OF, Kind
 from gateway.core.errors import invalid
 from gateway.core.mapping import Field
 from gateway.core.money import Amount
@@ -186,7 +186,7 @@ def _account(gw: Gateway, entry: AccountEntry) -> AccountView:
         name=entry.name,
         provider=entry.provider.name,
         commands=[str(kind) for command, kind in KIND_OF.items() if command in commands]
-        + (["fetch"] if FetchPayment in commands else []),
+        + (["fetch"] if entry.can_look_up else []),
         currencies=sorted(entry.rules.currencies) if entry.rules.currencies is not None else None,
         limits=LimitsView(
             max_increase=AmountView(amount=increase.text(), currency=increase.currency) if increase else None,

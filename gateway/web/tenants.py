@@ -11,7 +11,6 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
-from gateway.core.commands import FetchPayment
 from gateway.core.errors import TenantError
 from gateway.core.payment import State
 from gateway.core.requests import CaptureBody, CreateBody, EmptyBody, RefundBody, UpdateBody
@@ -126,7 +125,7 @@ async def sync(call: Call) -> Reply:
     call.body(EmptyBody)
     listed = await modify.find_summary(call.gw, call.tenant.id, call.payment_id)
     entry = call.gw.entry(listed.payment)
-    if FetchPayment not in entry.provider.commands:
+    if not entry.can_look_up:
         detail = f"{entry.provider.name} answers no lookups: its callbacks and the clock move this payment"
         raise TenantError("unsupported_by_provider", detail)
     wait = call.request.app[LIMITS].syncs.take(call.payment_id, SYNC_RATE)

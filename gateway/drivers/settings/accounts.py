@@ -9,11 +9,12 @@ import msgspec
 from msgspec.structs import replace
 from yaml.nodes import Node
 
+from gateway.core.commands import FetchPayment
 from gateway.core.mapping import FieldMap, compile_map
 from gateway.core.returned import CREDENTIALS, RULES, Unusable, judged
-from gateway.core.rules import Rules
+from gateway.core.rules import Rules, Terms
 from gateway.core.secret import Secret
-from gateway.drivers.settings.model import AccountEntry, Derivation
+from gateway.drivers.settings.model import AccountEntry, Clocks, Derivation, Timeouts
 from gateway.drivers.settings.problems import Path, unknown
 from gateway.drivers.settings.reader import clean_judgement, config_reader, note_judgement
 from gateway.drivers.settings.reading import BAD, Reading
@@ -37,6 +38,8 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     reading: Reading
     providers: Mapping[str, Provider]
     currencies: Mapping[str, int]
+    clocks: Clocks
+    timeouts: Timeouts
     master: Secret
     unchanged: dict[str, FieldMap] = msgspec.field(default_factory=dict)
     rules: dict[str, Rules] = msgspec.field(default_factory=dict)
@@ -74,15 +77,26 @@ def resolve_account(seat: Seat, shape: AccountShape, common: Common) -> AccountE
         provider=provider,
         account=account,
         rules=rules,
+        policy=_policy(provider, rules, common.clocks),
         endpoint_id=shape.callback_id or endpoint_id(account),
         accepts_new=shape.accepts_new,
         generation=shape.generation,
         accept_previous=shape.accept_previous,
-        provider_total=shape.provider_total,
+        provider_total=shape.provider_total or common.timeouts.provider_total,
         credentials=told,
         credentials_before=_credentials_before(seat, provider, account, common),
         deposit_methods=seat.methods,
         field_places=_field_places(seat, shape),
+    )
+
+
+def _policy(provider: Provider, rules: Rules, clocks: Clocks) -> Terms:
+    return Terms(
+        rules=rules,
+        lookups=FetchPayment in provider.commands,
+        grace=clocks.late_grace,
+        quiet_period=clocks.quiet_period,
+        expiry=rules.expires_after or clocks.payment_expiry,
     )
 
 

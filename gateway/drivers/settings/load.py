@@ -58,7 +58,15 @@ def _resolve(files: SettingsFiles, providers: Mapping[str, Provider], environ: M
     _check_currencies(shape, reading)
     # Without a master secret the tenants are still checked; what is derived here is never used.
     master = Secret("") if server is BAD else server.secret
-    tenants = _tenants(shape, Common(reading=reading, providers=providers, currencies=shape.currencies, master=master))
+    common = Common(
+        reading=reading,
+        providers=providers,
+        currencies=shape.currencies,
+        clocks=shape.clocks,
+        timeouts=shape.timeouts,
+        master=master,
+    )
+    tenants = _tenants(shape, common)
     keys, endpoints = tenants_keys(tenants.values(), reading), find_endpoints(tenants.values(), reading)
     if server is BAD:
         return None

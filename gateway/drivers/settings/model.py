@@ -15,8 +15,9 @@ from typing import Annotated
 import msgspec
 
 import gateway.core.signing as signing
+from gateway.core.commands import CompletePayment
 from gateway.core.networks import Network
-from gateway.core.rules import Rules
+from gateway.core.rules import Rules, Terms
 from gateway.core.secret import Secret
 from gateway.drivers.settings.values import (
     Connections,
@@ -168,10 +169,11 @@ class Derivation(msgspec.Struct, frozen=True, kw_only=True):
 class AccountEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One account of a tenant, checked and complete.
 
+    ``policy`` has the rules and clocks that facts about its payments are evaluated under. ``provider_total``: seconds
+    for a provider's whole answer, the account's own or that of ``timeouts``.
     ``credentials`` are what the other side is told, ``credentials_before`` those of the generation before while it is
     accepted: the plugin is asked once. ``deposit_methods`` are the names of those that name this account.
-    ``provider_total``: seconds for a whole answer, None = that of ``timeouts``.
-    ``field_places`` tells file and line of every entry under ``fields``, as ``settings.yaml:41``.
+    ``field_places`` has file and line of every entry under ``fields``, as ``settings.yaml:41``.
     """
 
     tenant: str
@@ -179,15 +181,36 @@ class AccountEntry(msgspec.Struct, frozen=True, kw_only=True):
     provider: Provider
     account: Account
     rules: Rules
+    policy: Terms
     endpoint_id: str
     accepts_new: bool
     generation: int
     accept_previous: bool
-    provider_total: float | None = None
+    provider_total: float
     credentials: Mapping[str, str | Secret] = msgspec.field(default_factory=dict)
     credentials_before: Mapping[str, str | Secret] = msgspec.field(default_factory=dict)
     deposit_methods: tuple[str, ...] = ()
     field_places: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+    @property
+    def owner(self) -> str:
+        """The account's name among all tenants' accounts."""
+        return f"{self.tenant}/{self.name}"
+
+    @property
+    def callback_path(self) -> str:
+        """The path of the address its provider calls back, below the public address."""
+        return f"/callbacks/{self.endpoint_id}"
+
+    @property
+    def can_look_up(self) -> bool:
+        """Whether the provider answers lookups."""
+        return self.policy.lookups
+
+    @property
+    def needs_completion(self) -> bool:
+        """Whether the provider waits for a completion after the customer is done."""
+        return CompletePayment in self.provider.commands
 
 
 class DepositMethod(msgspec.Struct, frozen=True, kw_only=True):

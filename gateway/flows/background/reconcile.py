@@ -103,7 +103,7 @@ async def _note(gw: Gateway, row: AgendaRow, wait: float) -> None:
     loaded = await gw.store.payment(row.tenant, row.payment_id)
     due, rows = None, []
     if loaded is not None and gw.has_account(loaded.payment):
-        terms = gw.terms(gw.entry(loaded.payment))
+        terms = gw.entry(loaded.payment).policy
         pause = timedelta(seconds=wait)
         schedules = gw.schedules.not_within(pause)
         due = next_look(loaded.payment, loaded.pending, tries=tries, terms=terms, schedules=schedules, at=now)
@@ -138,7 +138,7 @@ async def _look(gw: Gateway, row: AgendaRow) -> float | None:
     loaded = await gw.store.payment(row.tenant, row.payment_id)
     if loaded is None:
         return None
-    terms = gw.terms(gw.entry(loaded.payment))
+    terms = gw.entry(loaded.payment).policy
     is_unknown = loaded.pending is not None and loaded.pending.status is Status.UNKNOWN
     hints = await gw.store.due_hints(row.tenant, row.payment_id)
     if not terms.lookups or not (is_unknown or hints or may_be_polled(loaded.payment, terms, gw.clock.now())):
@@ -151,7 +151,7 @@ async def _by_the_clock(gw: Gateway, row: AgendaRow) -> None:
     loaded = await gw.store.payment(row.tenant, row.payment_id)
     if loaded is None:
         return
-    terms = gw.terms(gw.entry(loaded.payment))
+    terms = gw.entry(loaded.payment).policy
     if loaded.payment.replaces is not None and row_of(loaded.payment, terms, gw.clock.now()) == PAST_GRACE:
         await record(gw, loaded, Change(payment=loaded.payment, operation=loaded.pending))  # gives its place back
     fact = _due_fact(gw, loaded)
@@ -165,7 +165,7 @@ def _due_fact(gw: Gateway, loaded: Loaded) -> Fact | None:
     payment, now = loaded.payment, gw.clock.now()
     if payment.state in EXPIRES and payment.expires_at is not None and now >= payment.expires_at:
         return Expired()
-    warnings = deadline_moments(payment, gw.terms(gw.entry(payment)))[:2]
+    warnings = deadline_moments(payment, gw.entry(payment).policy)[:2]
     given = payment.deadline_warnings
     return DeadlineNear() if given < len(warnings) and now >= warnings[given] else None
 

@@ -84,7 +84,7 @@ async def judged(gw: Gateway, entry: AccountEntry, event: Event, *, received_at:
         return Judged(verdict=Refused(reason=reason), detail=await likely_causes.unknown(gw, entry, event, reason))
     seen_before = await gw.store.inbox.was_applied(entry.tenant, entry.name, event.event_id)
     now = gw.clock.now()
-    terms, at = gw.terms(entry), received_at or now
+    terms, at = entry.policy, received_at or now
     judgement = judge(loaded.payment, loaded.pending, event, seen_before=seen_before, terms=terms, at=at)
     change = judgement.change
     if change is not None and received_at is not None:
@@ -100,7 +100,7 @@ async def find_payment(gw: Gateway, entry: AccountEntry, event: Event) -> Loaded
     """The payment an event is about: one of this account, whatever the callback names."""
     named = event.observation.payment_id
     key = event.observation.provider_reference
-    if named is None and key is not None and gw.terms(entry).lookups:  # without lookups it is no key of anything
+    if named is None and key is not None and entry.can_look_up:  # without lookups it is no key of anything
         named = await gw.store.payment_with_key(entry.tenant, entry.name, key)
     loaded = await gw.store.payment(entry.tenant, named) if named else None
     return loaded if loaded is not None and loaded.payment.account == entry.name else None

@@ -78,7 +78,7 @@ async def explain(gw: Gateway, row: StoredCallback) -> Explained:
     return Explained(
         tried=tried,
         proof=_with_reason(proof, reason, made.detail),
-        judgement=_judgement(gw, entry, row, said, made),
+        judgement=_judgement(entry, row, said, made),
         verdict=NAMES[type(made.verdict)],
         reason=reason,
         detail=made.detail,
@@ -158,10 +158,10 @@ def _not_kept(row: StoredCallback, found: Restored) -> tuple[str, ...]:
     return tuple(note for note, is_missing in missing.items() if is_missing)
 
 
-def _judgement(gw: Gateway, entry: AccountEntry, row: StoredCallback, event: Event, made: Judged) -> tuple[Check, ...]:
+def _judgement(entry: AccountEntry, row: StoredCallback, event: Event, made: Judged) -> tuple[Check, ...]:
     """The core's checks: passed up to the one that decided, then not reached."""
     reason = made.verdict.reason if isinstance(made.verdict, Refused) else None
-    told = _details(gw, entry, row, event, made.before.payment if made.before is not None else None)
+    told = _details(entry, row, event, made.before.payment if made.before is not None else None)
     checks: list[Check] = []
     is_decided = False
     for name, reasons in ORDER:
@@ -176,14 +176,12 @@ def _judgement(gw: Gateway, entry: AccountEntry, row: StoredCallback, event: Eve
     return tuple(checks)
 
 
-def _details(
-    gw: Gateway, entry: AccountEntry, row: StoredCallback, event: Event, payment: Payment | None
-) -> Mapping[str, str]:
+def _details(entry: AccountEntry, row: StoredCallback, event: Event, payment: Payment | None) -> Mapping[str, str]:
     """What each check that passed compared."""
     seen = event.observation
     if payment is None:
         return {}
-    allowed = window(Case(payment, event, gw.terms(entry), row.received_at))
+    allowed = window(Case(payment, event, entry.policy, row.received_at))
     at = "none" if event.occurred_at is None else rfc3339(event.occurred_at)
     if allowed is not None:
         at += f", may be {rfc3339(allowed[0])} to {rfc3339(allowed[1])}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from gateway.core.commands import Checkout, CreatePayment, Customer, FetchPayment, Kind, Order, Urls
+from gateway.core.commands import Checkout, CreatePayment, Customer, Kind, Order, Urls
 from gateway.core.details import of_create
 from gateway.core.errors import Conflict
 from gateway.core.facts import Cause
@@ -85,7 +85,7 @@ async def find_forgotten(gw: Gateway, payment: Payment, *entries: AccountEntry) 
         return None
     for entry in entries:
         asked = on_account(gw, payment, entry)
-        if FetchPayment in entry.provider.commands and await lookup.finds_forgotten(gw, entry, asked):
+        if entry.can_look_up and await lookup.finds_forgotten(gw, entry, asked):
             return entry
     return None
 

@@ -136,7 +136,7 @@ def how_it_stands(gw: Gateway, operation: Operation | None) -> str:
         return "is still running"
     tenant = gw.settings.tenants.get(operation.tenant)
     entry = tenant.accounts.get(operation.account) if tenant is not None else None
-    if entry is not None and gw.terms(entry).lookups:
+    if entry is not None and entry.can_look_up:
         return "has no outcome yet: the provider is being asked"
     return "has no outcome yet, which only the provider's callback or an operator can settle"
 

@@ -23,7 +23,7 @@ from gateway.flows import restore
 from gateway.flows.commit import first_look, record
 from gateway.flows.payments import submit as operations
 from gateway.flows.plugin import calls, login
-from gateway.flows.runtime import Gateway, log, needs_completion
+from gateway.flows.runtime import Gateway, log
 
 MAY_COMPLETE = frozenset({State.CREATED, State.AWAITING_CUSTOMER, State.PROCESSING, State.EXPIRED})
 """States in which a customer may just have finished."""
@@ -87,7 +87,7 @@ async def follow_hints(gw: Gateway, tenant: str, payment_id: str) -> float | Non
     """
     loaded = await gw.store.payment(tenant, payment_id)
     if loaded is not None and loaded.pending is not None:
-        await gw.wait_for(loaded.pending.id, gw.provider_total(gw.entry(loaded.payment)))
+        await gw.wait_for(loaded.pending.id, gw.entry(loaded.payment).provider_total)
     hints = await gw.store.due_hints(tenant, payment_id)
     key, received_at = hints[0] if hints else ("", 0)
     try:
@@ -154,7 +154,7 @@ async def see(gw: Gateway, looked: Looked) -> bool:
     """Apply what a lookup saw. False: the payment moved meanwhile, so the answer was stale and is thrown away."""
     before = looked.before
     payment = before.payment
-    terms = gw.terms(gw.entry(payment))
+    terms = gw.entry(payment).policy
     change = apply(payment, before.pending, looked.seen, cause=Cause.LOOKUP, terms=terms, at=gw.clock.now())
     try:
         await record(gw, before, change)
@@ -210,7 +210,7 @@ async def is_accepted_uncompleted(gw: Gateway, payment: Payment, entry: AccountE
 
     Providers are known to confirm such an order all the same; what a capture of it comes to is theirs to say.
     """
-    if payment.state not in WAITING or not needs_completion(entry):
+    if payment.state not in WAITING or not entry.needs_completion:
         return False
     done = await gw.store.operations(payment.tenant, payment.id)
     if not any(one.kind is Kind.COMPLETE and one.status is Status.DECLINED for one in done):
@@ -225,7 +225,7 @@ def _stage(seen: Observation | Absent) -> Stage | None:
 
 def _should_complete(gw: Gateway, looked: Looked, hinted: bool) -> bool:
     payment, stage = looked.before.payment, _stage(looked.seen)
-    if not needs_completion(gw.entry(payment)) or payment.completed or payment.state not in MAY_COMPLETE:
+    if not gw.entry(payment).needs_completion or payment.completed or payment.state not in MAY_COMPLETE:
         return False
     return stage is not None and stage not in ENDED and (hinted or stage is Stage.AUTHORIZED)
 

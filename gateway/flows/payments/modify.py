@@ -16,7 +16,6 @@ from gateway.core.commands import (
     CancelPayment,
     CapturePayment,
     Command,
-    FetchPayment,
     Kind,
     Order,
     RefundPayment,
@@ -57,7 +56,7 @@ async def capture(gw: Gateway, claim: Claim, payment_id: str, body: CaptureBody)
         is_accepted = await lookup.is_accepted_uncompleted(gw, payment, entry)
         must_allow(entry, payment, CapturePayment, also=lookup.WAITING if is_accepted else ())
         not_replaced(payment)
-        if can_look(entry) and (entry.rules.read_before_capture or is_past_deadline(gw, payment)):
+        if entry.can_look_up and (entry.rules.read_before_capture or is_past_deadline(gw, payment)):
             payment, entry = await read_first(gw, claim.tenant, payment_id, CapturePayment)
             must_allow(entry, payment, CapturePayment, also=lookup.WAITING if is_accepted else ())
         check_content(entry, payment, body)
@@ -83,7 +82,7 @@ async def cancel(gw: Gateway, claim: Claim, payment_id: str) -> Answer:
         refuse_card_data(None, claim.idempotency_key)
         payment, entry = await ready(gw, claim.tenant, payment_id, CancelPayment)
         must_allow(entry, payment, CancelPayment)
-        if row_of(payment, gw.terms(entry), gw.clock.now()) == PAST_GRACE:
+        if row_of(payment, entry.policy, gw.clock.now()) == PAST_GRACE:
             raise rejections.past_grace(payment)
         operation = begin(gw, claim, payment, Kind.CANCEL, payment.money.amount)
         return await intend(gw, entry, payment, CancelPayment(**members_of(payment, operation)), operation)
@@ -98,7 +97,7 @@ async def refund(gw: Gateway, claim: Claim, payment_id: str, body: RefundBody) -
         refuse_card_data(body, claim.idempotency_key)
         payment, entry = await ready(gw, claim.tenant, payment_id, RefundPayment)
         must_allow(entry, payment, RefundPayment)
-        if can_look(entry):
+        if entry.can_look_up:
             payment, entry = await read_first(gw, claim.tenant, payment_id, RefundPayment)
         check_content(entry, payment, body)
         left = payment.captured - payment.refunded
@@ -177,11 +176,6 @@ async def ready(gw: Gateway, tenant: str, payment_id: str, command: type[Command
 def is_past_deadline(gw: Gateway, payment: Payment) -> bool:
     """Whether the provider may have canceled by itself what was not captured in time."""
     return payment.capture_by is not None and gw.clock.now() >= payment.capture_by
-
-
-def can_look(entry: AccountEntry) -> bool:
-    """Whether the provider answers lookups."""
-    return FetchPayment in entry.provider.commands
 
 
 async def read_first(gw: Gateway, tenant: str, payment_id: str, command: type[Command]) -> tuple[Payment, AccountEntry]:

@@ -96,7 +96,7 @@ async def rule(gw: Gateway, operation_id: str, decided: Ruled) -> Payment:
 
 
 async def _apply(gw: Gateway, loaded: Loaded, decided: Fact) -> Payment:
-    terms = gw.terms(gw.entry(loaded.payment))
+    terms = gw.entry(loaded.payment).policy
     made = apply(loaded.payment, loaded.pending, decided, cause=Cause.OPERATOR, terms=terms, at=gw.clock.now())
     return (await record(gw, loaded, made)).payment
 

@@ -35,7 +35,7 @@ from gateway.drivers.store.queries import Loaded
 from gateway.drivers.store.statements import Statement, milliseconds
 from gateway.flows.commit import record
 from gateway.flows.plugin import calls, cleaning, login
-from gateway.flows.runtime import Gateway, log, needs_completion
+from gateway.flows.runtime import Gateway, log
 
 TRIES_WHEN_NOT_SENT = 2
 """The first submission, and one more after a connection that was never made or a session that had ended."""
@@ -217,7 +217,7 @@ def on_account(gw: Gateway, payment: Payment, entry: AccountEntry) -> Payment:
         payment,
         account=entry.name,
         provider=entry.provider.name,
-        completed=not needs_completion(entry),
+        completed=not entry.needs_completion,
         expires_at=payment.created_at + lasts,
     )
 
@@ -236,7 +236,7 @@ async def settle(gw: Gateway, operation: Operation, fact: Fact, *, cause: Cause 
                 return None
             entry = gw.entry(before.payment)
             own, now = await of_this_payment(gw, before.payment, fact), gw.clock.now()
-            change = apply(before.payment, before.pending, own, cause=cause, terms=gw.terms(entry), at=now)
+            change = apply(before.payment, before.pending, own, cause=cause, terms=entry.policy, at=now)
             recorded = await record(gw, before, change)
         except Conflict:
             continue
@@ -265,7 +265,7 @@ async def of_this_payment(gw: Gateway, payment: Payment, fact: Fact) -> Fact:
     """What a reply shows, unless it brings a key that another payment holds: then it is not about this one."""
     seen = fact.observation if isinstance(fact, Pending) else fact
     key = seen.provider_reference if isinstance(seen, Observation) else None
-    if key is None or payment.provider_reference is not None or not gw.terms(gw.entry(payment)).lookups:
+    if key is None or payment.provider_reference is not None or not gw.entry(payment).can_look_up:
         return fact  # nothing to learn, or no key of anything
     holder = await gw.store.payment_with_key(payment.tenant, payment.account, key)
     return fact if holder in (None, payment.id) else Unknown(message="the answer names another payment's key")
