@@ -55,7 +55,7 @@ sabotage: $(READY)  ## plant faults in a copy of the code, one at a time: each m
 	$(BIN)/python -m tests.sabotage
 
 fuzz: $(READY)  ## CASES spoilt callbacks, each judged by a second verifier that shares no code with the plugin
-	$(BIN)/python -m tests.promises.callback_fuzz --cases $(CASES)
+	$(BIN)/python -m tests.security.callback_fuzz --cases $(CASES)
 
 attacks: $(READY)  ## hostile clients, tenants and providers against a running gateway, with figures
 	for attack in $(ATTACKS); do $(BIN)/python -m tests.attacks.$$attack || exit 1; done

@@ -9,8 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.crash.audit import sentences
-from tests.crash.storm import Figures, storm
+from tests.crash.checks import sentences
+from tests.crash.runner import Figures, run_crashes
 
 
 def main() -> int:
@@ -22,7 +22,7 @@ def main() -> int:
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="crashes-"))
     stops = given.kills // 10 if given.stops is None else given.stops
-    figures: Figures = asyncio.run(storm(folder, seed=given.seed, kills=given.kills, stops=stops))
+    figures: Figures = asyncio.run(run_crashes(folder, seed=given.seed, kills=given.kills, stops=stops))
     print(figures)
     if not any(figures.findings.values()):
         shutil.rmtree(folder)

@@ -14,8 +14,8 @@ from typing import Any
 
 import aiohttp
 
-from tests.crash.pulse import Beat
-from tests.crash.world import World
+from tests.crash.crash_points import CrashPoint
+from tests.crash.testbed import Testbed
 from tests.house import Reply, key_of
 
 PATIENCE = 3.0
@@ -31,7 +31,7 @@ TRY_AGAIN = frozenset(
 
 
 @dataclass
-class Asked:
+class JournalEntry:
     """One changing request of a tenant and every whole answer it ever had."""
 
     tenant: str
@@ -42,73 +42,73 @@ class Asked:
     answers: list[Reply] = field(default_factory=list)
 
     @property
-    def settled(self) -> list[Reply]:
+    def final_answers(self) -> list[Reply]:
         """Answers that say how it ended."""
         return [answer for answer in self.answers if answer.status in (200, 201)]
 
     @property
-    def is_taken(self) -> bool:
+    def was_accepted(self) -> bool:
         """Whether the gateway ever said that it took the request."""
         return any(answer.status < 300 for answer in self.answers)
 
     @property
     def outcome(self) -> Any:
         """The settled answer's body, None while there is none."""
-        return self.settled[-1].json if self.settled else None
+        return self.final_answers[-1].json if self.final_answers else None
 
 
 @dataclass
 class Client:
-    """One of the tenants' programs. ``views``: payments it read, which are promises as well."""
+    """One of the tenants' programs. ``shown_payments``: payments it read, which are promises as well."""
 
     name: str
-    world: World
+    testbed: Testbed
     dice: random.Random
-    journal: list[Asked] = field(default_factory=list)
-    views: list[Any] = field(default_factory=list)
-    surprises: list[str] = field(default_factory=list)
+    journal: list[JournalEntry] = field(default_factory=list)
+    shown_payments: list[Any] = field(default_factory=list)
+    unexpected: list[str] = field(default_factory=list)
     unanswered: int = 0
     """Requests without a whole answer, each asked again."""
-    stories: int = 0
+    workloads_started: int = 0
     doing: str = ""
 
     async def ask(
         self, method: str, path: str, body: Any, *, tenant: str = "acme", takes_open: bool = False
     ) -> Any | None:
         """Ask for a change until it is settled; None for a refusal. ``takes_open``: a 202 is enough."""
-        key = f"key-{self.name}-{self.stories}-{len(self.journal)}"
-        asked = Asked(tenant, method, path, key, body)
-        self.journal.append(asked)
+        key = f"key-{self.name}-{self.workloads_started}-{len(self.journal)}"
+        entry = JournalEntry(tenant, method, path, key, body)
+        self.journal.append(entry)
         while True:
             self.doing = f"{method} {path} under {key}"
-            reply = await self.send(asked)
+            reply = await self.send(entry)
             if reply.status in (200, 201) or (reply.status == 202 and takes_open):
                 return reply.json
             if reply.status >= 300 and reply.json["code"] not in TRY_AGAIN:
-                self.surprises.append(f"{self.doing}: {reply.text}")
+                self.unexpected.append(f"{self.doing}: {reply.text}")
                 return None
             await asyncio.sleep(PAUSE)
 
-    async def send(self, asked: Asked) -> Reply:
+    async def send(self, entry: JournalEntry) -> Reply:
         """Send a journaled request until there is a whole answer, and journal it."""
-        headers = {"Idempotency-Key": asked.key, "Content-Type": "application/json"}
-        data = json.dumps(asked.body).encode()
-        reply = await self.call(asked.method, asked.path, tenant=asked.tenant, headers=headers, data=data)
-        asked.answers.append(reply)
+        headers = {"Idempotency-Key": entry.key, "Content-Type": "application/json"}
+        data = json.dumps(entry.body).encode()
+        reply = await self.call(entry.method, entry.path, tenant=entry.tenant, headers=headers, data=data)
+        entry.answers.append(reply)
         return reply
 
     async def read(self, path: str, *, tenant: str = "acme") -> Any:
         """Read something until there is a whole answer."""
         reply = await self.call("GET", path, tenant=tenant)
         if reply.status != 200:
-            self.surprises.append(f"GET {path}: {reply.text}")
+            self.unexpected.append(f"GET {path}: {reply.text}")
         return reply.json
 
     async def call(self, method: str, path: str, *, tenant: str, **request: Any) -> Reply:
         """One whole answer of the gateway, however often that takes."""
         headers = {"Authorization": f"Bearer {key_of(tenant)}", **request.pop("headers", {})}
         while True:
-            reply = await self.visit(method, self.world.url + path, headers=headers, **request)
+            reply = await self.visit(method, self.testbed.url + path, headers=headers, **request)
             if reply is not None:
                 return reply
             self.unanswered += 1
@@ -116,24 +116,24 @@ class Client:
 
     async def visit(self, method: str, url: str, **request: Any) -> Reply | None:
         """One try at an address of the gateway's; None when no whole answer came."""
-        await self.world.up.wait()
+        await self.testbed.up.wait()
         limit = aiohttp.ClientTimeout(total=PATIENCE)
         try:
-            async with self.world.http.request(
+            async with self.testbed.http.request(
                 method, url, timeout=limit, allow_redirects=False, **request
             ) as response:
                 return Reply(response.status, response.headers, await response.text())
         except (aiohttp.ClientError, TimeoutError, OSError):
             return None
         finally:
-            self.world.pulse.beat(Beat.ANSWERED)
+            self.testbed.crash_points.reached(CrashPoint.CLIENT_ANSWERED)
 
     async def until(self, payment: Any, states: Collection[str]) -> Any:
         """Read a payment until it stands in one of these states."""
         while True:
             self.doing = f"waiting for {payment['id']} to be {' or '.join(states)}"
             seen = await self.read(f"/v1/payments/{payment['id']}", tenant=payment["tenant"])
-            self.views.append(seen)
+            self.shown_payments.append(seen)
             if seen["state"] in states and seen["pending_operation"] is None:
                 return seen
             await asyncio.sleep(PAUSE)

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.crash.audit import sentences
-from tests.crash.storm import storm
+from tests.crash.checks import sentences
+from tests.crash.runner import run_crashes
 
 KILLS, STOPS = 20, 1
 
 
 async def test_nothing_is_lost_or_doubled_by_crashes(tmp_path: Path) -> None:
     """Records, ledgers and journals agree after SIGKILL at random moments, SIGSTOP and SIGCONT, and provider faults."""
-    figures = await storm(tmp_path, seed="1", kills=KILLS, stops=STOPS)
+    figures = await run_crashes(tmp_path, seed="1", kills=KILLS, stops=STOPS)
     print(figures)
     assert not any(figures.findings.values()), sentences(figures.findings)
     assert (figures.kills, figures.stops) == (KILLS, STOPS)
-    assert figures.stranded > 0, "no operation was on its way at any death: this storm shows nothing"
+    assert figures.in_flight > 0, "no operation was on its way at any death: this storm shows nothing"

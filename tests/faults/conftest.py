@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.faults.bench import Bench, open_bench
+from tests.faults.faulty_stack import FaultyStack, running_faulty_stack
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def bench(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench]:
+async def faulty(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[FaultyStack]:
     """A running bench for tests marked ``asyncio(loop_scope="module")``."""
-    async with open_bench(tmp_path_factory.mktemp("bench")) as opened:
+    async with running_faulty_stack(tmp_path_factory.mktemp("bench")) as opened:
         yield opened

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.drivers.far_side import reset
-from tests.faults.proxy import Said, Spoil, Truth
+from tests.faults.proxy import Arrival, Corruption, Exchange
 
-BOTH = (Truth.BEFORE, Truth.AFTER)
+BOTH = (Arrival.LOST, Arrival.ARRIVED)
 JSON = "application/json"
 HTML = b"<!doctype html><title>Sorry</title><h1>Please try again later</h1>"
 PADDING = gzip.compress(b" " * 32_000_000)  # 31 KB on the wire; blanks after a JSON value change nothing of it
@@ -25,15 +25,15 @@ PADDING = gzip.compress(b" " * 32_000_000)  # 31 KB on the wire; blanks after a 
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """``spoil`` None: an address that leads nowhere. ``names_ids``: only where the answer carries an id to be wrong.
+    """``corrupt`` is None for an unreachable address. ``names_ids``: only for answers that carry an id.
 
     ``status`` is the answer's, where it is a whole one. ``waits``: only a deadline ends it.
     """
 
     name: str
     verdict: str
-    spoil: Spoil | None
-    truths: tuple[Truth, ...] = BOTH
+    corrupt: Corruption | None
+    arrivals: tuple[Arrival, ...] = BOTH
     status: int | None = None
     names_ids: bool = False
     waits: bool = False
@@ -45,96 +45,103 @@ def message(body: bytes, *, status: int = 200, media: str = JSON, header: str = 
     return "\r\n".join([*lines, "Connection: close", "", ""]).encode() + body
 
 
-def as_it_is(said: Said) -> bytes:
+def unchanged(exchange: Exchange) -> bytes:
     """The answer's body, unspoilt."""
-    return said.body
+    return exchange.body
 
 
-def whole(edit: Callable[[Said], bytes] = as_it_is, **head: Any) -> Spoil:
+def whole(edit: Callable[[Exchange], bytes] = unchanged, **head: Any) -> Corruption:
     """Say a whole answer: the body that ``edit`` makes under a head of ``message``."""
 
-    async def spoil(said: Said) -> None:
-        said.writer.write(message(edit(said), **head))
+    async def corrupt(exchange: Exchange) -> None:
+        exchange.writer.write(message(edit(exchange), **head))
 
-    return spoil
+    return corrupt
 
 
-def redirect(status: int, place: str | None = None) -> Spoil:
+def redirect(status: int, place: str | None = None) -> Corruption:
     """Point to another ``place``, or back to the very request."""
 
-    async def spoil(said: Said) -> None:
-        said.writer.write(message(said.body, status=status, header=f"Location: {place or said.heard.target}"))
+    async def corrupt(exchange: Exchange) -> None:
+        exchange.writer.write(
+            message(exchange.body, status=status, header=f"Location: {place or exchange.request.target}")
+        )
 
-    return spoil
+    return corrupt
 
 
-def cut(keep: Callable[[bytes, bytes], bytes], *, rudely: bool) -> Spoil:
+def cut(keep: Callable[[bytes, bytes], bytes], *, rudely: bool) -> Corruption:
     """Say a part of the answer, ``keep(head, body)``, and hang up; ``rudely``: by a reset."""
 
-    async def spoil(said: Said) -> None:
-        head, _, body = message(said.body).partition(b"\r\n\r\n")
-        said.writer.write(keep(head + b"\r\n\r\n", body))
+    async def corrupt(exchange: Exchange) -> None:
+        head, _, body = message(exchange.body).partition(b"\r\n\r\n")
+        exchange.writer.write(keep(head + b"\r\n\r\n", body))
         if rudely:
-            reset(said.writer)
+            reset(exchange.writer)
 
-    return spoil
+    return corrupt
 
 
-async def silence(said: Said) -> None:
+async def silence(exchange: Exchange) -> None:
     """Say nothing until the client hangs up."""
-    await said.reader.read()
+    await exchange.reader.read()
 
 
-async def drip(said: Said) -> None:
+async def drip(exchange: Exchange) -> None:
     """Say the answer, and then a blank every 20 ms, for ever."""
-    said.writer.write(message(said.body).replace(b"Content-Length: ", b"Content-Length: 9", 1))
-    while not said.reader.at_eof():
-        said.writer.write(b" ")
+    exchange.writer.write(message(exchange.body).replace(b"Content-Length: ", b"Content-Length: 9", 1))
+    while not exchange.reader.at_eof():
+        exchange.writer.write(b" ")
         with suppress(TimeoutError):
-            await asyncio.wait_for(said.reader.read(1), 0.02)
+            await asyncio.wait_for(exchange.reader.read(1), 0.02)
 
 
-async def pour(said: Said) -> None:
+async def pour(exchange: Exchange) -> None:
     """Say the answer, and then blanks without end, as fast as they are taken."""
     blanks = b"8000\r\n" + b" " * 0x8000 + b"\r\n"
-    said.writer.write(f"HTTP/1.1 200 OK\r\nContent-Type: {JSON}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
-    said.writer.write(f"{len(said.body):x}\r\n".encode() + said.body + b"\r\n")
-    while not said.writer.is_closing():
-        said.writer.write(blanks)
-        await said.writer.drain()
+    exchange.writer.write(f"HTTP/1.1 200 OK\r\nContent-Type: {JSON}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+    exchange.writer.write(f"{len(exchange.body):x}\r\n".encode() + exchange.body + b"\r\n")
+    while not exchange.writer.is_closing():
+        exchange.writer.write(blanks)
+        await exchange.writer.drain()
 
 
-def of_a_stranger(said: Said) -> bytes:
+def with_other_id(exchange: Exchange) -> bytes:
     """The answer with the key of another order."""
-    own = json.loads(said.body)["id"]
-    return said.body.replace(json.dumps(own).encode(), json.dumps(said.stranger).encode())
+    own = json.loads(exchange.body)["id"]
+    return exchange.body.replace(json.dumps(own).encode(), json.dumps(exchange.other_order).encode())
 
 
-def refusal(said: Said) -> bytes:
+def refusal(exchange: Exchange) -> bytes:
     """A no in the provider's own shape."""
-    return said.refusal
+    return exchange.refusal
 
 
-def with_member(text: bytes) -> Callable[[Said], bytes]:
+def with_member(text: bytes) -> Callable[[Exchange], bytes]:
     """The answer with further members ahead of its own."""
-    return lambda said: b"{" + text + b"," + said.body.lstrip()[1:]
+    return lambda exchange: b"{" + text + b"," + exchange.body.lstrip()[1:]
 
 
-def truncated(said: Said) -> bytes:
+def gzip_bomb(exchange: Exchange) -> bytes:
+    """The answer, compressed, with 32 MB of blanks behind it."""
+    return gzip.compress(exchange.body) + PADDING
+
+
+def truncated(exchange: Exchange) -> bytes:
     """The first half of the answer's body, as if it were all."""
-    return said.body[: len(said.body) // 2]
+    return exchange.body[: len(exchange.body) // 2]
 
 
 def _unknown(
-    name: str, spoil: Spoil, status: int | None = None, *, names_ids: bool = False, waits: bool = False
+    name: str, corrupt: Corruption, status: int | None = None, *, names_ids: bool = False, waits: bool = False
 ) -> Fault:
-    return Fault(name=name, verdict="unknown", spoil=spoil, status=status, names_ids=names_ids, waits=waits)
+    return Fault(name=name, verdict="unknown", corrupt=corrupt, status=status, names_ids=names_ids, waits=waits)
 
 
 FAULTS = (
     *(
         # Nothing was sent, so only one truth is possible.
-        Fault(name=name, verdict="not_sent", spoil=None, truths=(Truth.BEFORE,), waits=name == "connect_hang")
+        Fault(name=name, verdict="not_sent", corrupt=None, arrivals=(Arrival.LOST,), waits=name == "connect_hang")
         for name in ("refused", "dns", "tls", "connect_hang")
     ),
     _unknown("silence", silence, waits=True),
@@ -149,7 +156,7 @@ FAULTS = (
         for status in (402, 405, 408, 409, 410, 500, 502, 503, 504)
     ),
     *(
-        Fault(name=f"status_{status}", verdict="declined", spoil=whole(refusal, status=status), status=status)
+        Fault(name=f"status_{status}", verdict="declined", corrupt=whole(refusal, status=status), status=status)
         for status in (400, 401, 403, 404, 422)
     ),
     *(
@@ -160,23 +167,23 @@ FAULTS = (
     Fault(
         name="status_429",
         verdict="not_sent",
-        spoil=whole(refusal, status=429, header="Retry-After: 1"),
+        corrupt=whole(refusal, status=429, header="Retry-After: 1"),
         status=429,
     ),
     _unknown("redirect_to_itself_307", redirect(307), 307),
     _unknown("redirect_to_itself_302", redirect(302), 302),
     _unknown("redirect_elsewhere_308", redirect(308, "/elsewhere"), 308),
-    _unknown("malformed_json", whole(lambda said: said.body.replace(b":", b"=", 1))),
+    _unknown("malformed_json", whole(lambda exchange: exchange.body.replace(b":", b"=", 1))),
     _unknown("truncated_json", whole(truncated)),
     _unknown("duplicate_key_json", whole(with_member(b'"twice":1,"twice":2'))),
     _unknown("nan_json", whole(with_member(b'"score":NaN'))),
-    _unknown("wrong_shape_json", whole(lambda said: b"[" + said.body + b"]")),
+    _unknown("wrong_shape_json", whole(lambda exchange: b"[" + exchange.body + b"]")),
     _unknown("empty_object_json", whole(lambda _: b"{}")),
-    _unknown("wrong_ids", whole(of_a_stranger), names_ids=True),
+    _unknown("wrong_ids", whole(with_other_id), names_ids=True),
     _unknown("slow_drip", drip, waits=True),
     _unknown("endless_body", pour),
-    _unknown("gzip_bomb", whole(lambda said: gzip.compress(said.body) + PADDING, header="Content-Encoding: gzip")),
+    _unknown("gzip_bomb", whole(gzip_bomb, header="Content-Encoding: gzip")),
 )
 
-BELIEVED = Fault(name="no_fault", verdict="succeeded", spoil=whole())
+NO_FAULT = Fault(name="no_fault", verdict="succeeded", corrupt=whole())
 """The answer unspoilt: a claim that would be believed, or every row above proves nothing."""

@@ -25,15 +25,15 @@ PATIENCE = 30.0
 """Seconds that a call may take which no fault delays."""
 
 
-class Truth(enum.StrEnum):
+class Arrival(enum.StrEnum):
     """What really happened behind a fault: the request arrived ``after`` all, or it went lost ``before`` any effect."""
 
-    BEFORE = "before"
-    AFTER = "after"
+    LOST = "before"
+    ARRIVED = "after"
 
 
 @dataclass(frozen=True)
-class Heard:
+class ProxiedRequest:
     """One request. ``operation`` is the last part of its path, ``members`` its JSON body, or its query."""
 
     method: str
@@ -44,49 +44,49 @@ class Heard:
 
 
 @dataclass(frozen=True)
-class Said:
+class Exchange:
     """What a fault has to work with: the connection, the request, and the answer's body that could have been.
 
     ``body`` is the simulator's own, or (before any effect) one that claims success. ``refusal`` is a no in the
-    provider's own shape. ``stranger`` is the provider's key of another order.
+    provider's own shape. ``other_order`` is the provider's key of another order.
     """
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
-    heard: Heard
+    request: ProxiedRequest
     body: bytes
     refusal: bytes
-    stranger: str
+    other_order: str
 
 
-Spoil = Callable[[Said], Awaitable[None]]
+Corruption = Callable[[Exchange], Awaitable[None]]
 
 
 class Proxy:
-    """Between the gateway and the simulator on ``target``. ``heard`` is every request since the last ``set``."""
+    """Between the gateway and the simulator on ``target``. ``request`` is every request since the last ``set``."""
 
-    def __init__(self, claim: Callable[[Heard], Mapping[str, Any]], refusal: Mapping[str, Any]) -> None:
-        self.heard: list[Heard] = []
+    def __init__(self, claim: Callable[[ProxiedRequest], Mapping[str, Any]], refusal: Mapping[str, Any]) -> None:
+        self.requests: list[ProxiedRequest] = []
         self.target = 0
         self.url = ""
         self._claim = claim
         self._refusal = json.dumps(refusal).encode()
         self._operation = ""
-        self._spoil: Spoil | None = None
-        self._truth = Truth.BEFORE
-        self._stranger = ""
+        self._corrupt: Corruption | None = None
+        self._arrival = Arrival.LOST
+        self._other_order = ""
         self._busy = 0
         self._quiet = asyncio.Condition()
 
-    def set(self, operation: str, spoil: Spoil | None, truth: Truth, stranger: str) -> None:
+    def set(self, operation: str, corrupt: Corruption | None, arrival: Arrival, other_order: str) -> None:
         """Spoil every answer to one operation from now on."""
-        self.heard.clear()
-        self._stranger = stranger
-        self._operation, self._spoil, self._truth = operation, spoil, truth
+        self.requests.clear()
+        self._other_order = other_order
+        self._operation, self._corrupt, self._arrival = operation, corrupt, arrival
 
-    async def heal(self) -> None:
+    async def clear(self) -> None:
         """Only relay from now on. Returns once nothing of what was spoilt is under way any more."""
-        self._spoil = None
+        self._corrupt = None
         async with self._quiet, asyncio.timeout(10):
             await self._quiet.wait_for(lambda: not self._busy)
 
@@ -101,29 +101,29 @@ class Proxy:
                 self._quiet.notify_all()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        heard = await _hear(reader)
-        if heard is None:
+        request = await _read_request(reader)
+        if request is None:
             return
-        self.heard.append(heard)
-        if self._spoil is None or heard.operation != self._operation:
-            writer.write(await self._forward(heard))
+        self.requests.append(request)
+        if self._corrupt is None or request.operation != self._operation:
+            writer.write(await self._forward(request))
             return
-        if self._truth is Truth.AFTER:
-            body = (await self._forward(heard)).partition(b"\r\n\r\n")[2]
+        if self._arrival is Arrival.ARRIVED:
+            body = (await self._forward(request)).partition(b"\r\n\r\n")[2]
         else:
-            body = json.dumps(self._claim(heard)).encode()
-        await self._spoil(Said(reader, writer, heard, body, self._refusal, self._stranger))
+            body = json.dumps(self._claim(request)).encode()
+        await self._corrupt(Exchange(reader, writer, request, body, self._refusal, self._other_order))
 
-    async def _forward(self, heard: Heard) -> bytes:
+    async def _forward(self, request: ProxiedRequest) -> bytes:
         """The simulator's whole answer, raw; it closes the connection behind it."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.target)
-        writer.write(heard.raw.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
+        writer.write(request.raw.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
         answer = await reader.read()
         writer.close()
         return answer
 
 
-async def _hear(reader: asyncio.StreamReader) -> Heard | None:
+async def _read_request(reader: asyncio.StreamReader) -> ProxiedRequest | None:
     """Read one request; None when the client went away before it was whole."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -134,7 +134,7 @@ async def _hear(reader: asyncio.StreamReader) -> Heard | None:
     method, target, _ = head.decode().split(" ", 2)
     parts = urlsplit(target)
     members = json.loads(body) if body else dict(parse_qsl(parts.query))
-    return Heard(method, target, parts.path.rpartition("/")[2], members, head + body)
+    return ProxiedRequest(method, target, parts.path.rpartition("/")[2], members, head + body)
 
 
 @contextlib.asynccontextmanager
@@ -165,7 +165,7 @@ async def serving(serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], 
         await asyncio.gather(*running, return_exceptions=True)
 
 
-class WayOut:
+class FaultySender:
     """The gateway's real sender, in which one operation can be led astray: nothing of it then reaches a provider.
 
     The gateway's own deadlines hold where a fault ``waits`` for them. Every other call gets all the time it needs, so
@@ -192,7 +192,7 @@ class WayOut:
 
 
 @contextlib.asynccontextmanager
-async def nowhere() -> AsyncIterator[dict[str, str]]:
+async def unreachable() -> AsyncIterator[dict[str, str]]:
     """Addresses at which no request can be handed over, by name."""
     with contextlib.ExitStack() as stack:
         closed = stack.enter_context(socket.socket())

@@ -15,9 +15,9 @@ import pytest
 
 from gateway.core.commands import Kind
 from gateway.core.payment import Operation
-from tests.faults.bench import COMMANDS, Bench, Command, begin_psp, press
-from tests.faults.fault_table import BELIEVED, FAULTS, Fault
-from tests.faults.proxy import Truth
+from tests.faults.fault_table import FAULTS, NO_FAULT, Fault
+from tests.faults.faulty_stack import COMMANDS, Command, FaultyStack, begin_psp, pay_page
+from tests.faults.proxy import Arrival
 
 shared = pytest.mark.asyncio(loop_scope="module")
 
@@ -28,188 +28,194 @@ EXPIRED = timedelta(minutes=11)
 """Longer than a PSP payment of the bench waits for its customer."""
 
 NAMED = {fault.name: fault for fault in FAULTS}
-SETTLED: Mapping[tuple[str, Truth], tuple[str, str | None]] = {
-    **{(command.name, Truth.AFTER): ("succeeded", None) for command in CHANGING},
-    **{(command.name, Truth.BEFORE): ("declined", "not_done") for command in CHANGING},
-    ("create", Truth.BEFORE): ("unknown", None),  # that it finds nothing proves nothing there
-    ("create_where_absence_proves", Truth.BEFORE): ("declined", "not_created"),
-    ("complete", Truth.AFTER): ("declined", "not_done"),  # its effect cannot be seen in the stage
+RESOLVED_AS: Mapping[tuple[str, Arrival], tuple[str, str | None]] = {
+    **{(command.name, Arrival.ARRIVED): ("succeeded", None) for command in CHANGING},
+    **{(command.name, Arrival.LOST): ("declined", "not_done") for command in CHANGING},
+    ("create", Arrival.LOST): ("unknown", None),  # that it finds nothing proves nothing there
+    ("create_where_absence_proves", Arrival.LOST): ("declined", "not_created"),
+    ("complete", Arrival.ARRIVED): ("declined", "not_done"),  # its effect cannot be seen in the stage
 }
 """What an unknown operation ends as, and its failure code."""
 
-MOST_MEMORY = 4_000_000
+MAX_MEMORY_BYTES = 4_000_000
 """Bytes that one exchange may take at its peak, both ends of it counted."""
 
 
 def rows(*commands: Command) -> list[Any]:
     """Every fault, command and truth that can be."""
     return [
-        pytest.param(fault, command, truth, id=f"{command.name}-{fault.name}-{truth}")
+        pytest.param(fault, command, arrival, id=f"{command.name}-{fault.name}-{arrival}")
         for command in commands
         for fault in FAULTS
-        for truth in fault.truths
+        for arrival in fault.arrivals
         if command.names_ids or not fault.names_ids
     ]
 
 
 @shared
-@pytest.mark.parametrize(("fault", "command", "truth"), rows(*CHANGING))
-async def test_a_change_ends_as_the_far_side_tells(bench: Bench, fault: Fault, command: Command, truth: Truth) -> None:
+@pytest.mark.parametrize(("fault", "command", "arrival"), rows(*CHANGING))
+async def test_a_change_ends_as_the_provider_has_it(
+    faulty: FaultyStack, fault: Fault, command: Command, arrival: Arrival
+) -> None:
     """A fault is judged by the outcome rule, and afterwards the gateway tells what the far side's ledger holds."""
-    payment = await command.ahead(bench, command, truth)
-    async with bench.suffering("creditkey", command.operation, fault, truth, command.account):
-        reply = await command.ask(bench, payment)
+    payment = await command.prepare(faulty, command, arrival)
+    async with faulty.with_fault("creditkey", command.operation, fault, arrival, command.account):
+        reply = await command.execute(faulty, payment)
         payment_id = payment.get("id") or reply.json["id"]
-        assert reply.status == answered(fault, command), reply.text
-        assert statuses(await bench.operations(payment_id, command.kind)) == at_once(fault)
-        assert_not_failed_too_soon(await bench.house.payment(payment_id), fault, command)
+        assert reply.status == expected_status(fault, command), reply.text
+        assert statuses(await faulty.operations(payment_id, command.kind)) == expected_at_first(fault)
+        assert_not_failed_too_soon(await faulty.house.payment(payment_id), fault, command)
 
-    await bench.settle(rounds=1)
+    await faulty.run_schedule(rounds=1)
     if command.name != "complete":  # which was read once already, right after it
-        read_once = await bench.operations(payment_id, command.kind)
+        read_once = await faulty.operations(payment_id, command.kind)
         assert fault.verdict == "declined" or "declined" not in statuses(read_once)  # one read proves no absence
-    await bench.settle(rounds=1)
-    assert (await bench.sync({"id": payment_id})).status == 200
-    now = await bench.house.payment(payment_id)
-    order = await bench.order("creditkey", now)
-    operations = await bench.operations(payment_id, command.kind)
-    assert (statuses(operations), operations[0].failure and operations[0].failure.code) == at_last(
-        fault, command, truth
+    await faulty.run_schedule(rounds=1)
+    assert (await faulty.sync({"id": payment_id})).status == 200
+    now = await faulty.house.payment(payment_id)
+    order = await faulty.order("creditkey", now)
+    operations = await faulty.operations(payment_id, command.kind)
+    assert (statuses(operations), operations[0].failure and operations[0].failure.code) == expected_at_last(
+        fault, command, arrival
     )
-    assert telling(now) == truth_of(order, fault, command)
-    assert effects(order, command.mark) == (1 if truth is Truth.AFTER or command.name == "complete" else 0)
-    assert_sent_once(bench, "creditkey", command.operation, fault, operations)
-    await assert_no_gap(bench, now)
+    assert shown(now) == expected_payment(order, fault, command)
+    assert effects(order, command.ledger_event) == (
+        1 if arrival is Arrival.ARRIVED or command.name == "complete" else 0
+    )
+    assert_sent_once(faulty, "creditkey", command.operation, fault, operations)
+    await assert_no_gap(faulty, now)
 
 
 @shared
-@pytest.mark.parametrize(("fault", "command", "truth"), rows(LOOKUP))
-async def test_a_lookup_that_fails_changes_nothing(bench: Bench, fault: Fault, command: Command, truth: Truth) -> None:
+@pytest.mark.parametrize(("fault", "command", "arrival"), rows(LOOKUP))
+async def test_a_lookup_that_fails_changes_nothing(
+    faulty: FaultyStack, fault: Fault, command: Command, arrival: Arrival
+) -> None:
     """What a spoilt lookup says moves nothing, whatever happened meanwhile; the next one sees it."""
-    payment = await command.ahead(bench, command, truth)
-    async with bench.suffering("creditkey", command.operation, fault, truth):
-        reply = await command.ask(bench, payment)
+    payment = await command.prepare(faulty, command, arrival)
+    async with faulty.with_fault("creditkey", command.operation, fault, arrival):
+        reply = await command.execute(faulty, payment)
         proves_nothing = fault.status == 404 and fault.verdict == "declined"
         assert reply.status == (200 if proves_nothing or fault.names_ids else 502), reply.text
-        assert await bench.house.payment(payment["id"]) == payment
-        assert len(bench.proxies["creditkey"].heard) == (fault.spoil is not None)
+        assert await faulty.house.payment(payment["id"]) == payment
+        assert len(faulty.proxies["creditkey"].requests) == (fault.corrupt is not None)
 
-    assert (await bench.sync(payment)).status == 200
-    now = await bench.house.payment(payment["id"])
-    assert telling(now) == truth_of(await bench.order("creditkey", now), fault, command)
-    assert now["state"] == ("canceled" if truth is Truth.AFTER else "authorized")
-    await assert_no_gap(bench, now)
+    assert (await faulty.sync(payment)).status == 200
+    now = await faulty.house.payment(payment["id"])
+    assert shown(now) == expected_payment(await faulty.order("creditkey", now), fault, command)
+    assert now["state"] == ("canceled" if arrival is Arrival.ARRIVED else "authorized")
+    await assert_no_gap(faulty, now)
 
 
 @shared
 @pytest.mark.parametrize(
-    ("fault", "truth"),
+    ("fault", "arrival"),
     [
-        pytest.param(fault, truth, id=f"{fault.name}-{truth}")
+        pytest.param(fault, arrival, id=f"{fault.name}-{arrival}")
         for fault in FAULTS
         if not fault.names_ids
-        for truth in fault.truths
+        for arrival in fault.arrivals
     ],
 )
-async def test_a_psp_create_waits_for_its_callback(bench: Bench, fault: Fault, truth: Truth) -> None:
+async def test_a_psp_create_waits_for_its_callback(faulty: FaultyStack, fault: Fault, arrival: Arrival) -> None:
     """Without lookups only the callback settles an unknown create; without one it expires and stays unknown."""
-    async with bench.suffering("psp", PSP_OPERATION, fault, truth):
-        reply = await begin_psp(bench)
+    async with faulty.with_fault("psp", PSP_OPERATION, fault, arrival):
+        reply = await begin_psp(faulty)
         assert reply.status == (202 if fault.verdict == "unknown" else 201), reply.text
         payment = reply.json
-        assert statuses(await bench.operations(payment["id"], Kind.CREATE)) == at_once(fault)
+        assert statuses(await faulty.operations(payment["id"], Kind.CREATE)) == expected_at_first(fault)
         assert payment["state"] == ("created" if fault.verdict == "unknown" else "failed")
 
-    order = await bench.order("psp", payment)
-    assert (order is not None) == (truth is Truth.AFTER)
+    order = await faulty.order("psp", payment)
+    assert (order is not None) == (arrival is Arrival.ARRIVED)
     if order is None:
-        await bench.settle(rounds=1, each=EXPIRED)
+        await faulty.run_schedule(rounds=1, each=EXPIRED)
     else:
-        await press(bench, order)
-    now = await bench.house.payment(payment["id"])
-    operations = await bench.operations(payment["id"], Kind.CREATE)
+        await pay_page(faulty, order)
+    now = await faulty.house.payment(payment["id"])
+    operations = await faulty.operations(payment["id"], Kind.CREATE)
     review = now["review"] and now["review"]["reason"]
-    assert (now["state"], operations[-1].status, review) == psp_end(fault, truth)
-    assert_sent_once(bench, "psp", PSP_OPERATION, fault, operations)
-    await assert_no_gap(bench, now)
+    assert (now["state"], operations[-1].status, review) == psp_end(fault, arrival)
+    assert_sent_once(faulty, "psp", PSP_OPERATION, fault, operations)
+    await assert_no_gap(faulty, now)
 
 
 @shared
 @pytest.mark.parametrize("command", CHANGING, ids=lambda command: command.name)
-async def test_every_claim_would_be_believed(bench: Bench, command: Command) -> None:
+async def test_every_claim_would_be_believed(faulty: FaultyStack, command: Command) -> None:
     """The answer that the faults spoil says success when it comes whole: it is the fault that is refused."""
-    payment = await command.ahead(bench, command, Truth.BEFORE)
-    async with bench.suffering("creditkey", command.operation, BELIEVED, Truth.BEFORE):
-        reply = await command.ask(bench, payment)
-    assert reply.status == command.done
-    operations = await bench.operations(payment.get("id") or reply.json["id"], command.kind)
+    payment = await command.prepare(faulty, command, Arrival.LOST)
+    async with faulty.with_fault("creditkey", command.operation, NO_FAULT, Arrival.LOST):
+        reply = await command.execute(faulty, payment)
+    assert reply.status == command.success_status
+    operations = await faulty.operations(payment.get("id") or reply.json["id"], command.kind)
     assert statuses(operations) == ["succeeded"]
 
 
 @shared
-async def test_the_psp_claim_would_be_believed(bench: Bench) -> None:
+async def test_the_psp_claim_would_be_believed(faulty: FaultyStack) -> None:
     """The answer that the faults spoil says success when it comes whole."""
-    async with bench.suffering("psp", PSP_OPERATION, BELIEVED, Truth.BEFORE):
-        reply = await begin_psp(bench)
+    async with faulty.with_fault("psp", PSP_OPERATION, NO_FAULT, Arrival.LOST):
+        reply = await begin_psp(faulty)
     assert (reply.status, reply.json["state"]) == (201, "awaiting_customer")
 
 
 @shared
 @pytest.mark.parametrize("name", ["endless_body", "gzip_bomb", "slow_drip"])
-async def test_a_huge_answer_costs_little_memory(bench: Bench, name: str) -> None:
+async def test_a_huge_answer_costs_little_memory(faulty: FaultyStack, name: str) -> None:
     """What never ends, or would grow when unpacked, is given up at the cap or the deadline."""
-    payment = await LOOKUP.ahead(bench, LOOKUP, Truth.BEFORE)
-    async with bench.suffering("creditkey", LOOKUP.operation, NAMED[name], Truth.AFTER):
+    payment = await LOOKUP.prepare(faulty, LOOKUP, Arrival.LOST)
+    async with faulty.with_fault("creditkey", LOOKUP.operation, NAMED[name], Arrival.ARRIVED):
         tracemalloc.start()
         try:
-            reply = await LOOKUP.ask(bench, payment)
+            reply = await LOOKUP.execute(faulty, payment)
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
     assert reply.status == 502
-    assert peak < MOST_MEMORY
+    assert peak < MAX_MEMORY_BYTES
 
 
 @shared
 @pytest.mark.parametrize("name", ["status_401", "status_403"])
-async def test_refused_credentials_alarm(bench: Bench, caplog: pytest.LogCaptureFixture, name: str) -> None:
+async def test_refused_credentials_alarm(faulty: FaultyStack, caplog: pytest.LogCaptureFixture, name: str) -> None:
     """A provider that refuses our credentials is told to the operators as an error, with the account and no secret."""
-    async with bench.suffering("psp", PSP_OPERATION, NAMED[name], Truth.BEFORE):
+    async with faulty.with_fault("psp", PSP_OPERATION, NAMED[name], Arrival.LOST):
         with caplog.at_level(logging.ERROR, logger="gateway"):
-            await begin_psp(bench)
+            await begin_psp(faulty)
     (record,) = [one for one in caplog.records if one.msg == "the provider refuses our credentials"]
     told = [vars(record)[field] for field in ("levelname", "provider", "account", "status")]
     assert told == ["ERROR", "psp_open_api", "psp-main", NAMED[name].status]
 
 
-def answered(fault: Fault, command: Command) -> int:
+def expected_status(fault: Fault, command: Command) -> int:
     """The HTTP status of the tenant's answer: no outcome is an error; a browser is sent on whatever happens."""
-    return 202 if fault.verdict == "unknown" and command.name != "complete" else command.done
+    return 202 if fault.verdict == "unknown" and command.name != "complete" else command.success_status
 
 
-def at_once(fault: Fault) -> list[str]:
+def expected_at_first(fault: Fault) -> list[str]:
     """The operations' statuses right after the answer: a connection that was never made is tried once more."""
-    return [fault.verdict] * (2 if fault.spoil is None else 1)
+    return [fault.verdict] * (2 if fault.corrupt is None else 1)
 
 
-def at_last(fault: Fault, command: Command, truth: Truth) -> tuple[list[str], str | None]:
+def expected_at_last(fault: Fault, command: Command, arrival: Arrival) -> tuple[list[str], str | None]:
     """The operations' statuses once the far side was asked, and why the first of them failed."""
-    ended, code = SETTLED[command.name, truth] if fault.verdict == "unknown" else (fault.verdict, fault.verdict)
+    ended, code = RESOLVED_AS[command.name, arrival] if fault.verdict == "unknown" else (fault.verdict, fault.verdict)
     # To ask for a completion moves no money: once it was not done, it is asked for again.
-    return [ended] * len(at_once(fault)) + ["succeeded"] * (command.name == "complete"), code
+    return [ended] * len(expected_at_first(fault)) + ["succeeded"] * (command.name == "complete"), code
 
 
-def truth_of(order: Any, fault: Fault, command: Command) -> tuple[str, str, str, str, str | None]:
+def expected_payment(order: Any, fault: Fault, command: Command) -> tuple[str, str, str, str, str | None]:
     """What the gateway must tell: what the ledger holds, except where the provider itself said a definite no.
 
     A no that was a lie cannot be seen through by a create, which has failed; a changed amount asks for a person.
     """
     said_no = fault.verdict != "unknown"
-    if order is None or (command.mark == "begun" and said_no):
+    if order is None or (command.ledger_event == "begun" and said_no):
         is_open = command.name == "create" and not said_no
         return ("created" if is_open else "failed", "1067.33", "0.00", "0.00", None)
     told = (_state_of(order), order["amount"], _captured(order), order["refunded_amount"])
-    if command.name == "update" and said_no and effects(order, command.mark):
+    if command.name == "update" and said_no and effects(order, command.ledger_event):
         return ("authorized", "1067.33", "0.00", "0.00", "amount")
     return (*told, None)
 
@@ -226,17 +232,17 @@ def _captured(order: Any) -> str:
     return str(order["amount"]) if order["capture_status"] == "captured" else "0.00"
 
 
-def telling(payment: Any) -> tuple[str, str, str, str, str | None]:
+def shown(payment: Any) -> tuple[str, str, str, str, str | None]:
     """What a payment tells: state, amount, captured, refunded, why a person must look."""
     review = payment["review"] and payment["review"]["reason"]
     return (*(payment[name] for name in ("state", "amount", "amount_captured", "amount_refunded")), review)
 
 
-def psp_end(fault: Fault, truth: Truth) -> tuple[str, str, str | None]:
+def psp_end(fault: Fault, arrival: Arrival) -> tuple[str, str, str | None]:
     """State, operation and review of a PSP payment after its customer paid, or (nobody could) after its time."""
     if fault.verdict != "unknown":
-        return ("failed", fault.verdict, "contradiction" if truth is Truth.AFTER else None)
-    return ("captured", "succeeded", None) if truth is Truth.AFTER else ("expired", "unknown", None)
+        return ("failed", fault.verdict, "contradiction" if arrival is Arrival.ARRIVED else None)
+    return ("captured", "succeeded", None) if arrival is Arrival.ARRIVED else ("expired", "unknown", None)
 
 
 def statuses(operations: list[Operation]) -> list[str]:
@@ -251,20 +257,20 @@ def effects(order: Any, mark: str) -> int:
 
 def assert_not_failed_too_soon(payment: Any, fault: Fault, command: Command) -> None:
     """Only a create that certainly did not happen fails its payment; what may have happened is said to be open."""
-    assert (payment["state"] == "failed") == (command.mark == "begun" and fault.verdict != "unknown")
+    assert (payment["state"] == "failed") == (command.ledger_event == "begun" and fault.verdict != "unknown")
     pending = payment["pending_operation"]
     assert (pending and pending["status"]) == ("unknown" if fault.verdict == "unknown" else None)
 
 
-def assert_sent_once(bench: Bench, side: str, operation: str, fault: Fault, made: list[Operation]) -> None:
+def assert_sent_once(faulty: FaultyStack, provider: str, operation: str, fault: Fault, made: list[Operation]) -> None:
     """No operation was sent twice, nothing else was sent, and no redirect was followed."""
-    changing = [heard.operation for heard in bench.proxies[side].heard if heard.method == "POST"]
-    never_left = 2 if fault.spoil is None else 0
+    changing = [request.operation for request in faulty.proxies[provider].requests if request.method == "POST"]
+    never_left = 2 if fault.corrupt is None else 0
     assert changing == [operation] * (len(made) - never_left)
-    assert not [heard for heard in bench.proxies[side].heard if heard.operation == "elsewhere"]
+    assert not [request for request in faulty.proxies[provider].requests if request.operation == "elsewhere"]
 
 
-async def assert_no_gap(bench: Bench, payment: Any) -> None:
+async def assert_no_gap(faulty: FaultyStack, payment: Any) -> None:
     """Each version of the payment is one event."""
-    versions = [event["version"] for event in await bench.house.events(payment["id"])]
+    versions = [event["version"] for event in await faulty.house.events(payment["id"])]
     assert versions == list(range(1, payment["version"] + 1))

@@ -277,11 +277,11 @@ FAULTS = (
         "answer a provider before the commit",
         "crashes",
         "gateway/web/providers.py",
-        """        return await callbacks.accept(gw, entry, callback, admit)
+        """        return await receive.accept(gw, entry, callback, admit)
 """,
         """        from gateway.core.facts import Recorded
 
-        gw.start(f"callback {id(callback)}", callbacks.accept(gw, entry, callback, admit))
+        gw.start(f"callback {id(callback)}", receive.accept(gw, entry, callback, admit))
         return Recorded()
 """,
     ),

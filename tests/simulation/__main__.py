@@ -10,7 +10,7 @@ import time
 from collections import Counter
 
 from tests.simulation.history import Outcome, run_history
-from tests.simulation.keep import keep, kept_seeds
+from tests.simulation.seed_corpus import add_failing_seeds, failing_seeds
 
 SHOWN = 40
 """Lines of the trace that are printed with a violation."""
@@ -26,9 +26,9 @@ def main() -> int:
         print("\n".join(outcome.trace if options.trace else outcome.trace[-SHOWN:]))
         print(_figures([options.seed], outcome.figures, len(outcome.violations)))
         return 1 if outcome.violations else 0
-    seeds = [*kept_seeds(), *range(options.first, options.first + options.seeds)]
+    seeds = [*failing_seeds(), *range(options.first, options.first + options.seeds)]
     figures, failed = _run(seeds, options.jobs, until_red=options.until_red)
-    keep(failed)
+    add_failing_seeds(failed)
     print(_figures(seeds, figures, len(failed)))
     return 1 if failed else 0
 

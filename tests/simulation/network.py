@@ -15,10 +15,10 @@ import msgspec
 from gateway.core.errors import NotSent, OutcomeUnknown
 from gateway.core.urls import url_for_log
 from gateway.core.wire import HttpRequest, HttpResponse
+from tests.simulation.environment import Environment
 from tests.simulation.process import Process
-from tests.simulation.world import World
 
-LATEST = 14.0
+LATEST_ARRIVAL = 14.0
 """Seconds after which no request arrives any more. The settings' ``quiet_period`` is longer."""
 
 HTML = (("Content-Type", "text/html"),)
@@ -35,7 +35,7 @@ GARBLED: dict[str, Callable[[HttpResponse], HttpResponse]] = {
 """Answers nobody can believe, made from the real one."""
 
 
-class Fate(msgspec.Struct, frozen=True, kw_only=True):
+class RequestFault(msgspec.Struct, frozen=True, kw_only=True):
     """``arrives``: how often. ``late``: only after the sender gave up. ``answer``: ``whole``, ``silence``, ``reset``,
     ``refused`` (no connection), ``limited`` (429), or one of ``GARBLED``. ``changing``: for changing calls too."""
 
@@ -45,30 +45,30 @@ class Fate(msgspec.Struct, frozen=True, kw_only=True):
     changing: bool = True
 
 
-DELIVERED = Fate()
-FATES = (
-    (4, Fate(arrives=0, answer="refused")),
-    (2, Fate(arrives=0, answer="limited")),
-    (3, Fate(arrives=0, answer="silence")),
-    (2, Fate(arrives=0, answer="reset")),
-    (4, Fate(answer="silence")),
-    (3, Fate(answer="reset")),
-    (4, Fate(late=True, answer="silence")),
-    (2, Fate(late=True, answer="reset")),
-    *((1, Fate(answer=kind)) for kind in GARBLED),
-    *((1, Fate(arrives=0, answer=kind)) for kind in GARBLED if kind != "truncated"),
-    (1, Fate(arrives=2)),
+NO_FAULT = RequestFault()
+REQUEST_FAULTS = (
+    (4, RequestFault(arrives=0, answer="refused")),
+    (2, RequestFault(arrives=0, answer="limited")),
+    (3, RequestFault(arrives=0, answer="silence")),
+    (2, RequestFault(arrives=0, answer="reset")),
+    (4, RequestFault(answer="silence")),
+    (3, RequestFault(answer="reset")),
+    (4, RequestFault(late=True, answer="silence")),
+    (2, RequestFault(late=True, answer="reset")),
+    *((1, RequestFault(answer=kind)) for kind in GARBLED),
+    *((1, RequestFault(arrives=0, answer=kind)) for kind in GARBLED if kind != "truncated"),
+    (1, RequestFault(arrives=2)),
 )
 """(weight, fate) of what goes wrong."""
 
-LIE = "html"
+FALSE_SUCCESS = "html"
 """A success that somebody on the way made up: no provider's answer, but all that is asked of a tenant's."""
 
-NEVER_TWICE = ("begin_standalone_checkout", "refund")
+NOT_IDEMPOTENT = ("begin_standalone_checkout", "refund")
 """Calls whose far side cannot tell a proxy's copy: there a proxy that doubles makes a second order or refund."""
 
 
-class Far(Protocol):
+class Server(Protocol):
     """A far side. ``admit`` is told of each try, ``handle`` serves what arrives, with the tag ``admit`` gave it."""
 
     def admit(self, request: HttpRequest, *, leaves: bool) -> str:
@@ -81,12 +81,12 @@ class Far(Protocol):
 
 
 class Network:
-    """Carries requests by the host they are for. ``trouble`` names the weather's rate for that host."""
+    """Carries requests by the host they are for. ``rate`` names the weather's rate for that host."""
 
-    def __init__(self, world: World, hosts: dict[str, tuple[Far, str]]) -> None:
-        self._world = world
+    def __init__(self, env: Environment, hosts: dict[str, tuple[Server, str]]) -> None:
+        self._env = env
         self._hosts = hosts
-        self._dice = world.dice("network")
+        self._dice = env.dice("network")
 
     def send_of(self, process: Process) -> Callable[..., object]:
         """The way out of one process."""
@@ -102,67 +102,67 @@ class Network:
 
     def _carry(self, request: HttpRequest, total: float, connect: float) -> asyncio.Future[HttpResponse]:
         host = request.url.split("/")[2]
-        far, trouble = self._hosts[host]
-        fate = self._fate(request, trouble)
-        tag = far.admit(request, leaves=fate.answer != "refused")
-        self._world.note(f"-> {url_for_log(request.url)} {tag} {msgspec.json.encode(fate).decode()}")
-        answered: asyncio.Future[HttpResponse] = self._world.loop.create_future()
-        self._world.spawn(self._travel(request, tag, far, fate, answered, total=total, connect=connect))
+        server, rate = self._hosts[host]
+        fault = self._draw_fault(request, rate)
+        tag = server.admit(request, leaves=fault.answer != "refused")
+        self._env.note(f"-> {url_for_log(request.url)} {tag} {msgspec.json.encode(fault).decode()}")
+        answered: asyncio.Future[HttpResponse] = self._env.loop.create_future()
+        self._env.spawn(self._travel(request, tag, server, fault, answered, total=total, connect=connect))
         return answered
 
-    def _fate(self, request: HttpRequest, trouble: str) -> Fate:
-        if self._dice.random() >= getattr(self._world.weather, trouble):
-            return DELIVERED
-        fate = self._dice.choices([fate for _, fate in FATES], [weight for weight, _ in FATES])[0]
-        self._world.figures["faults"] += 1
-        cannot_tell = fate.arrives == 2 and request.url.endswith(NEVER_TWICE)
-        is_believed = trouble == "webhook" and fate.answer == LIE
-        return DELIVERED if cannot_tell or is_believed else fate
+    def _draw_fault(self, request: HttpRequest, rate: str) -> RequestFault:
+        if self._dice.random() >= getattr(self._env.rates, rate):
+            return NO_FAULT
+        fault = self._dice.choices([fault for _, fault in REQUEST_FAULTS], [weight for weight, _ in REQUEST_FAULTS])[0]
+        self._env.figures["faults"] += 1
+        cannot_tell = fault.arrives == 2 and request.url.endswith(NOT_IDEMPOTENT)
+        is_believed = rate == "webhook" and fault.answer == FALSE_SUCCESS
+        return NO_FAULT if cannot_tell or is_believed else fault
 
     async def _travel(
         self,
         request: HttpRequest,
         tag: str,
-        far: Far,
-        fate: Fate,
+        server: Server,
+        fault: RequestFault,
         answered: asyncio.Future[HttpResponse],
         *,
         total: float,
         connect: float,
     ) -> None:
         latency = self._latency(total)
-        given_up = total if fate.answer == "silence" else self._dice.uniform(0.01, connect)
+        gives_up_after = total if fault.answer == "silence" else self._dice.uniform(0.01, connect)
         real: HttpResponse | None = None
-        if fate.answer in ("silence", "reset", "refused"):
-            self._world.spawn(self._give_up(fate, answered, given_up))
-        if fate.arrives:
-            await asyncio.sleep(self._dice.uniform(given_up, LATEST) if fate.late else latency)
-            real, *_ = [far.handle(request, tag) for _ in range(fate.arrives)]
+        if fault.answer in ("silence", "reset", "refused"):
+            self._env.spawn(self._give_up(fault, answered, gives_up_after))
+        if fault.arrives:
+            await asyncio.sleep(self._dice.uniform(gives_up_after, LATEST_ARRIVAL) if fault.late else latency)
+            real, *_ = [server.handle(request, tag) for _ in range(fault.arrives)]
             await asyncio.sleep(self._dice.uniform(0.001, 0.02))
         else:
             await asyncio.sleep(latency)
-        answer = self._answer(fate, real)
+        answer = self._answer(fault, real)
         if answer is not None and not answered.done():
             answered.set_result(answer)
 
-    async def _give_up(self, fate: Fate, answered: asyncio.Future[HttpResponse], seconds: float) -> None:
+    async def _give_up(self, fault: RequestFault, answered: asyncio.Future[HttpResponse], seconds: float) -> None:
         await asyncio.sleep(seconds)
         if answered.done():
             return
-        if fate.answer == "refused":
+        if fault.answer == "refused":
             answered.set_exception(NotSent("connect_failed", connection=True))
         else:
-            answered.set_exception(OutcomeUnknown("timeout" if fate.answer == "silence" else "connection_lost"))
+            answered.set_exception(OutcomeUnknown("timeout" if fault.answer == "silence" else "connection_lost"))
 
-    def _answer(self, fate: Fate, real: HttpResponse | None) -> HttpResponse | None:
-        if fate.answer == "whole":
+    def _answer(self, fault: RequestFault, real: HttpResponse | None) -> HttpResponse | None:
+        if fault.answer == "whole":
             return real
-        if fate.answer == "limited":
+        if fault.answer == "limited":
             return HttpResponse(status=429, headers=(*JSON, ("Retry-After", "2")), body=b'{"result":"slow down"}')
-        garble = GARBLED.get(fate.answer)
+        garble = GARBLED.get(fault.answer)
         return garble(real or HttpResponse(status=200)) if garble is not None else None
 
     def _latency(self, total: float) -> float:
         """Seconds until it arrives: mostly quick, now and then just in time."""
-        slow = self._dice.random() < self._world.weather.slow
+        slow = self._dice.random() < self._env.rates.slow
         return self._dice.uniform(total / 2, total * 0.9) if slow else self._dice.uniform(0.005, 0.2)

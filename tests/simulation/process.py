@@ -9,30 +9,30 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gateway.core import ids
-from tests.simulation.world import World
+from tests.simulation.environment import Environment
 
 _RUNS_IN: contextvars.ContextVar[Process | None] = contextvars.ContextVar("process", default=None)
 
 LAG: contextvars.ContextVar[float] = contextvars.ContextVar("lag", default=0.0)
 """Seconds that every read may take whoever runs in this context: some requests are unlucky from beginning to end."""
 
-WEIGHT = {"commit": 2.0, "committed": 3.0, "send": 1.0, "sent": 3.0, "sleep": 0.2, "answer": 2.0, "read": 0.1}
+CRASH_WEIGHTS = {"commit": 2.0, "committed": 3.0, "send": 1.0, "sent": 3.0, "sleep": 0.2, "answer": 2.0, "read": 0.1}
 """How likely a crash is at each boundary: at those where something was just done, most."""
 
 
-STEPS = (0, 0, 0, 0, 2, -2)
+CLOCK_ERRORS = (0, 0, 0, 0, 2, -2)
 """Seconds by which a process's clock may be wrong; twice that is less than what ``quiet_period`` has to spare."""
 
 
 class Process:
     """Alive until ``crash``. ``died`` is done from then on."""
 
-    def __init__(self, world: World, number: int) -> None:
-        self.world = world
+    def __init__(self, env: Environment, number: int) -> None:
+        self.env = env
         self.number = number
         self.alive = True
-        self.died: asyncio.Future[None] = world.loop.create_future()
-        self._dice = world.dice(f"process {number}")
+        self.died: asyncio.Future[None] = env.loop.create_future()
+        self._dice = env.dice(f"process {number}")
         self._tasks: list[asyncio.Task[Any]] = []
         self._context = contextvars.Context()
         self._context.run(_RUNS_IN.set, self)
@@ -41,7 +41,7 @@ class Process:
         """Run something in this process; it and what it starts die with the process. ``lag`` as in ``LAG``."""
         context = self._context.copy()
         context.run(LAG.set, lag)
-        return self.world.loop.create_task(work, context=context)
+        return self.env.loop.create_task(work, context=context)
 
     def adopt(self, task: asyncio.Task[Any]) -> None:
         """Remember a task of this process."""
@@ -49,9 +49,9 @@ class Process:
 
     def boundary(self, name: str) -> None:
         """Pass, or die here. Whoever is dead goes no further."""
-        weather = self.world.weather
-        may_crash = self.alive and self.world.figures["crashes"] < weather.crashes
-        if may_crash and self._dice.random() < weather.crash * WEIGHT[name]:
+        rates = self.env.rates
+        may_crash = self.alive and self.env.figures["crashes"] < rates.crashes
+        if may_crash and self._dice.random() < rates.crash * CRASH_WEIGHTS[name]:
             self.crash(f"at {name}")
         if not self.alive:
             raise asyncio.CancelledError
@@ -60,8 +60,8 @@ class Process:
         """End at once: no task of this process does anything any more."""
         if not self.alive:
             return
-        self.world.note(f"p{self.number} dies {why}")
-        self.world.figures["crashes"] += 1
+        self.env.note(f"p{self.number} dies {why}")
+        self.env.figures["crashes"] += 1
         self.end()
 
     def end(self) -> None:
@@ -74,7 +74,7 @@ class Process:
         self._tasks.clear()
 
 
-def run_tasks_in_processes(world: World) -> None:
+def run_tasks_in_processes(env: Environment) -> None:
     """Have every task know the process it was started in."""
 
     def factory(loop: Any, work: Coroutine[Any, Any, Any], context: Any = None) -> asyncio.Task[Any]:
@@ -86,7 +86,7 @@ def run_tasks_in_processes(world: World) -> None:
                 task.cancel()
         return task
 
-    world.loop.set_task_factory(factory)  # type: ignore[arg-type]  # the context is given since 3.11
+    env.loop.set_task_factory(factory)  # type: ignore[arg-type]  # the context is given since 3.11
 
 
 class Clock:
@@ -94,11 +94,11 @@ class Clock:
 
     def __init__(self, process: Process) -> None:
         self._process = process
-        self._ahead = timedelta(seconds=process.world.dice(f"clock {process.number}").choice(STEPS))
+        self._ahead = timedelta(seconds=process.env.dice(f"clock {process.number}").choice(CLOCK_ERRORS))
 
     def now(self) -> datetime:
         """Virtual time, as this process sees it."""
-        return self._process.world.now() + self._ahead
+        return self._process.env.now() + self._ahead
 
     async def sleep(self, seconds: float) -> None:
         """Wait in virtual time."""
@@ -111,7 +111,7 @@ class Ids:
 
     def __init__(self, clock: Clock, process: Process) -> None:
         self._clock = clock
-        self._dice = process.world.dice(f"ids {process.number}")
+        self._dice = process.env.dice(f"ids {process.number}")
         self._last = 0
 
     def new(self, prefix: str) -> str:

@@ -12,7 +12,7 @@ import yaml
 
 from gateway.drivers.registry import load_plugins
 from gateway.drivers.settings import Settings, load_settings
-from tests.simulation.far_hooks import SECRET
+from tests.simulation.fake_endpoints import SECRET
 
 QUIET = 20
 """Seconds of ``quiet_period``: longer than anything arrives late."""

@@ -14,14 +14,14 @@ from gateway.core.facts import Declined
 from gateway.flows.payments import submit
 from tests.simulation.__main__ import explained
 from tests.simulation.history import run_history
-from tests.simulation.keep import kept_seeds
+from tests.simulation.seed_corpus import failing_seeds
 
 BLOCK = 25
 FIRST_SEEDS = range(0, 200, BLOCK)
-TELL = "from tests.simulation.history import run_history; print(run_history({seed}).fingerprint)"
+PRINT_FINGERPRINT = "from tests.simulation.history import run_history; print(run_history({seed}).fingerprint)"
 
 
-@pytest.mark.parametrize("seed", kept_seeds())
+@pytest.mark.parametrize("seed", failing_seeds())
 def test_a_history_that_once_failed_keeps_every_promise(seed: int) -> None:
     """What was found once is not lost again."""
     outcome = run_history(seed)
@@ -48,7 +48,7 @@ def test_a_seed_is_a_history() -> None:
 def test_a_seed_is_the_same_history_everywhere(hash_seed: str) -> None:
     """Another process, which orders its sets in another way, tells the same history."""
     root = Path(__file__).resolve().parents[2]
-    command = [sys.executable, "-c", TELL.format(seed=7)]
+    command = [sys.executable, "-c", PRINT_FINGERPRINT.format(seed=7)]
     environ = {**os.environ, "PYTHONHASHSEED": hash_seed}
     told = subprocess.run(command, cwd=root, env=environ, capture_output=True, text=True, check=True, timeout=60)
     assert told.stdout.strip() == run_history(7).fingerprint

@@ -1,0 +1,125 @@
+"""What each side remembers when all is quiet: the gateway's database, opened read-only, and the far sides' ledgers.
+
+Plain rows and dicts, read without the gateway's own code, so that a mistake there is not repeated here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.crash.testbed import Testbed
+
+WAITING = "sending", "unknown"
+"""Statuses of an operation without an outcome."""
+
+READS = {
+    "payments": "SELECT doc FROM payments ORDER BY tenant, id",
+    "operations": "SELECT doc FROM operations ORDER BY tenant, id",
+    "events": "SELECT json_object('payment_id', payment_id, 'id', id, 'doc', doc) FROM events ORDER BY version",
+    "deliveries": "SELECT json_object('tenant', tenant, 'payment_id', payment_id, 'event_id', event_id, 'type', type,"
+    " 'version', version, 'status', status, 'body', body, 'attempts', attempts) FROM deliveries ORDER BY id",
+    "callbacks": "SELECT json_object('payment_id', payment_id, 'verdict', verdict, 'event_id', event_id) FROM inbox",
+    "hints": "SELECT json_object('payment_id', payment_id) FROM hints WHERE due = 1",
+}
+
+
+@dataclass(frozen=True)
+class Records:
+    """Everything, once. ``told``: the PSP's orders whose callback was answered with success, by payment id."""
+
+    payments: Mapping[str, Any]
+    operations: Mapping[str, list[Any]] = field(repr=False)
+    """By payment."""
+    events: Mapping[str, list[Any]] = field(repr=False)
+    """By payment, in order of their versions."""
+    deliveries: list[Any] = field(repr=False)
+    callbacks: Mapping[str, list[Any]] = field(repr=False)
+    hints: list[Any] = field(repr=False)
+    orders: Mapping[str, list[Any]] = field(repr=False)
+    """By far side."""
+    requests: Mapping[str, list[Any]] = field(repr=False)
+    """By far side."""
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """The PSP's orders whose callback was answered with success, by payment."""
+        return {order["order_no"]: order for order in self.orders["psp"] if acknowledged(order)}
+
+    def open_operations(self) -> list[Any]:
+        """Operations without an outcome that somebody could know: a lookup, or a callback that was sent."""
+        waiting = [one for several in self.operations.values() for one in several if one["status"] in WAITING]
+        told = self.told
+        return [
+            one
+            for one in waiting
+            if self.payments[one["payment_id"]]["provider"] == "creditkey" or one["payment_id"] in told
+        ]
+
+    def unresolved(self) -> list[str]:
+        """What is not at rest yet."""
+        return [
+            *(f"{one['kind']} {one['id']} of {one['payment_id']} is {one['status']}" for one in self.open_operations()),
+            *(
+                f"a callback of {payment_id} is stored and not applied"
+                for payment_id, several in self.callbacks.items()
+                for one in several
+                if one["verdict"] == "pending"
+            ),
+            *(f"a hint of {one['payment_id']} is due" for one in self.hints),
+            *(f"webhook {one['event_id']} is pending" for one in self.deliveries if one["status"] == "pending"),
+        ]
+
+
+def acknowledged(order: Mapping[str, Any]) -> list[int]:
+    """The statuses an order's callbacks told, of those that were answered with success."""
+    return [
+        one["status_sent"] for one in order["callbacks"] if one["http_status"] is not None and one["http_status"] < 300
+    ]
+
+
+async def read(testbed: Testbed) -> Records:
+    """Read every memory."""
+    found = await asyncio.to_thread(_database, testbed.settings.store_path)
+    return Records(
+        payments={one["id"]: one for one in found["payments"]},
+        operations=_by_payment(found["operations"]),
+        events=_by_payment([{**one, "doc": json.loads(one["doc"])} for one in found["events"]]),
+        deliveries=[{**one, "attempts": json.loads(one["attempts"])} for one in found["deliveries"]],
+        callbacks=_by_payment(found["callbacks"]),
+        hints=found["hints"],
+        orders={side: (await testbed.call_provider(side, "GET", "/_sim/orders")).json for side in ("creditkey", "psp")},
+        requests={
+            side: (await testbed.call_provider(side, "GET", "/_sim/requests")).json for side in ("creditkey", "psp")
+        },
+    )
+
+
+def in_flight(path: Path) -> int:
+    """How many operations were on their way when the process died."""
+    with contextlib.closing(_connect(path)) as database:
+        return int(database.execute("SELECT COUNT(*) FROM operations WHERE status = 'sending'").fetchone()[0])
+
+
+def _database(path: Path) -> dict[str, list[Any]]:
+    with contextlib.closing(_connect(path)) as database:
+        database.execute("BEGIN")  # one moment for all tables
+        return {name: [json.loads(doc) for (doc,) in database.execute(sql)] for name, sql in READS.items()}
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
+
+
+def _by_payment(rows: list[Any]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = defaultdict(list)
+    for row in rows:
+        found[row["payment_id"]].append(row)
+    return found

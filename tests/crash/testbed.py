@@ -1,0 +1,161 @@
+"""What outlives the gateway's process: the far sides, the tenants' webhook endpoint, the settings and the data folder.
+
+All of it lives in the test's process on loopback and has its own memory of what happened, so that it can be held
+against the gateway's afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import socket
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import yaml
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from gateway.cli.hosting import bind, hosted, url_of
+from gateway.drivers.registry import load_plugins
+from gateway.drivers.settings import AccountEntry, Settings, load_settings
+from gateway.provider import SimulatedAccount
+from tests.crash.crash_points import CrashPoint, CrashPoints
+from tests.crash.webhook_endpoint import WebhookEndpoint
+from tests.house import Reply, basic_settings
+
+PROVIDERS = {"creditkey": "creditkey", "psp": "psp_open_api"}
+"""Far side and the provider it plays."""
+
+TIMEOUTS = {"provider_connect": "1s", "provider_total": "1500ms", "tenant_answer": "500ms", "webhook_total": "1s"}
+CLOCKS = {
+    "reconcile": ["50ms", "100ms", "200ms"],
+    "quiet_period": "200ms",
+    "hint": "10ms",
+    # Nobody polls: a hint that was acknowledged and forgotten must not be made good by chance.
+    "poll": ["1h"],
+    "webhook_retry": ["0s"] + ["30ms"] * 29,
+}
+
+
+@dataclass
+class Testbed:
+    """What a storm plays in."""
+
+    folder: Path
+    url: str
+    settings: Settings
+    provider_urls: Mapping[str, str]
+    """Address of each far side."""
+    http: aiohttp.ClientSession
+    dice: random.Random
+    crash_points: CrashPoints
+    endpoint: WebhookEndpoint
+    up: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set while the gateway is meant to run."""
+    faults_ended: bool = False
+    """Faults have stopped for good."""
+
+    @property
+    def config(self) -> Path:
+        """The settings file."""
+        return self.folder / "settings.yaml"
+
+    async def call_provider(self, side: str, method: str, path: str, body: Any = None) -> Reply:
+        """Call a far side's page or window."""
+        return await self.fetch(method, self.provider_urls[side] + path, body)
+
+    async def fetch(self, method: str, url: str, body: Any = None) -> Reply:
+        """Call something that does not die."""
+        accept = {"Accept": "application/json"}
+        async with self.http.request(method, url, json=body, headers=accept, allow_redirects=False) as response:
+            return Reply(response.status, response.headers, await response.text())
+
+    async def faults(self, side: str, faults: Mapping[str, Any]) -> None:
+        """Replace the faults of a far side."""
+        reply = await self.call_provider(side, "PUT", "/_sim/faults", dict(faults))
+        assert reply.status == 200, reply.text
+
+
+@contextlib.asynccontextmanager
+async def running_testbed(folder: Path, seed: str) -> AsyncIterator[Testbed]:
+    """Host everything but the gateway for the time of the block."""
+    dice = random.Random(f"{seed}/world")
+    sockets = {side: bind(0) for side in (*PROVIDERS, "hooks")}
+    settings = _write_settings(folder, sockets)
+    registry = load_plugins()
+    loaded = load_settings(folder / "settings.yaml", providers=registry.providers, environ={})
+    async with contextlib.AsyncExitStack() as stack:
+        connector = aiohttp.TCPConnector(limit=0)
+        http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
+        provider_urls = {side: url_of(bound) for side, bound in sockets.items()}
+        crash_points = CrashPoints()
+        endpoint = WebhookEndpoint(random.Random(f"{seed}/endpoint"), crash_points)
+        testbed = Testbed(
+            folder, settings["server"]["public_url"], loaded, provider_urls, http, dice, crash_points, endpoint
+        )
+        apps = {side: registry.simulators[name].app(_known(testbed, name)) for side, name in PROVIDERS.items()}
+        for app in apps.values():
+            app.middlewares.append(_marking(crash_points))
+        apps["hooks"] = endpoint.app()
+        for side, app in apps.items():
+            await stack.enter_async_context(hosted(app, sockets[side]))
+        yield testbed
+
+
+def _write_settings(folder: Path, sockets: Mapping[str, socket.socket]) -> dict[str, Any]:
+    settings = basic_settings({side: bound.getsockname()[1] for side, bound in sockets.items()})
+    port = _free_port()
+    settings["server"] |= {"port": port, "public_url": f"http://127.0.0.1:{port}"}
+    settings["timeouts"], settings["clocks"] = TIMEOUTS, CLOCKS
+    for tenant in settings["tenants"].values():
+        for account in tenant["accounts"].values():
+            if account["provider"] == "creditkey":
+                account["config"]["absence_proves"] = True
+    (folder / "settings.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
+    return settings
+
+
+def _free_port() -> int:
+    """A port below those the system gives out, where nobody takes it while the gateway is dead. Not by the seed: two
+    storms may rage at once."""
+    dice = random.Random()
+    while True:
+        port = dice.randrange(20000, 32000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+
+
+def _known(testbed: Testbed, provider: str) -> dict[str, SimulatedAccount]:
+    return {
+        f"{entry.tenant}/{entry.name}": SimulatedAccount(
+            account=entry.account,
+            callback_url=f"{testbed.url}/callbacks/{entry.endpoint_id}",
+            credentials=entry.provider.credentials(entry.account),
+        )
+        for entry in entries(testbed.settings)
+        if entry.provider.name == provider
+    }
+
+
+def entries(settings: Settings) -> list[AccountEntry]:
+    """Every account of every tenant."""
+    return [entry for tenant in settings.tenants.values() for entry in tenant.accounts.values()]
+
+
+def _marking(crash_points: CrashPoints) -> Any:
+    @web.middleware
+    async def reached(request: web.Request, handler: Handler) -> web.StreamResponse:
+        """A beat before the effect and one behind it, so that the gateway may die at either moment."""
+        is_button = request.path.startswith("/pay/") and not request.path.endswith("/url")
+        crash_points.reached(CrashPoint.PROVIDER_RECEIVED)
+        try:
+            return await handler(request)
+        finally:
+            crash_points.reached(CrashPoint.CALLBACK_ANSWERED if is_button else CrashPoint.PROVIDER_EXECUTED)
+
+    return reached

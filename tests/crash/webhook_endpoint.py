@@ -1,0 +1,64 @@
+"""The tenants' webhook endpoint: it refuses some, hangs up on some, and remembers every try that arrived."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import standardwebhooks
+from aiohttp import web
+
+from tests.crash.crash_points import CrashPoint, CrashPoints
+from tests.house import WEBHOOK_SECRET
+
+REFUSES, HANGS_UP = 0.1, 0.05
+"""How often it answers 500, and how often it takes a webhook and says nothing."""
+
+
+class ReceivedWebhook(NamedTuple):
+    """One try of a webhook as it arrived. ``was_accepted``: it was answered with success."""
+
+    id: str
+    tenant: str
+    body: bytes
+    is_signed: bool
+    was_accepted: bool
+
+
+@dataclass
+class WebhookEndpoint:
+    """The endpoint of every tenant."""
+
+    dice: random.Random
+    crash_points: CrashPoints
+    arrived: list[ReceivedWebhook] = field(default_factory=list)
+    faults_ended: bool = False
+    """It takes everything now."""
+
+    def app(self) -> web.Application:
+        """What is served."""
+        app = web.Application()
+        app.router.add_post("/{tenant}", self._receive)
+        return app
+
+    async def _receive(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        fate = 1.0 if self.faults_ended else self.dice.random()
+        was_accepted = fate >= REFUSES + HANGS_UP
+        self.crash_points.reached(CrashPoint.WEBHOOK_RECEIVED)
+        hook_id, tenant = request.headers["webhook-id"], request.match_info["tenant"]
+        self.arrived.append(ReceivedWebhook(hook_id, tenant, body, _is_signed(request.headers, body), was_accepted))
+        if fate < HANGS_UP and request.transport is not None:
+            request.transport.abort()
+        return web.Response(status=204 if was_accepted else 500)
+
+
+def _is_signed(headers: Mapping[str, str], body: bytes) -> bool:
+    """Whether the reference library takes it, at the time it came."""
+    try:
+        standardwebhooks.Webhook(WEBHOOK_SECRET).verify(body, {name.lower(): text for name, text in headers.items()})
+    except standardwebhooks.WebhookVerificationError:
+        return False
+    return True

@@ -1,0 +1,298 @@
+"""A house whose providers stand behind misbehaving proxies, on a clock that only the tests move; what they do there.
+
+Each command of the matrix is data: how its payment comes to the state ahead of it, how it is asked for, and by which
+word the far side's own ledger shows its effect.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from gateway.core.commands import Kind
+from gateway.core.payment import Operation
+from gateway.flows.background import reconcile
+from tests.clocks import VirtualClock
+from tests.faults.fault_table import Fault
+from tests.faults.proxy import Arrival, FaultySender, ProxiedRequest, Proxy, serving, unreachable
+from tests.house import House, Reply, creditkey_body, new_key, open_house, order_of, psp_body
+
+QUIET = timedelta(seconds=1)
+"""The quiet period here; the clock is virtual, so its length costs nothing."""
+
+CREATED, UPDATED, REFUNDED = "1067.33", "1100.00", "100.00"
+
+
+@dataclass
+class FaultyStack:
+    """What a row of the matrix works with."""
+
+    house: House
+    clock: VirtualClock
+    proxies: Mapping[str, Proxy]
+    sender: FaultySender
+    unreachable: Mapping[str, str]
+    """Addresses that lead nowhere, by the name of the fault."""
+    other_orders: dict[str, str]
+    """By account: the order key of a payment that no row is about."""
+
+    @contextlib.asynccontextmanager
+    async def with_fault(
+        self, provider: str, operation: str, fault: Fault, arrival: Arrival, account: str = "creditkey-main"
+    ) -> AsyncIterator[None]:
+        """Let a fault act on every call of one operation for the time of the block."""
+        self.proxies[provider].set(operation, fault.corrupt, arrival, self.other_orders[account])
+        self.sender.set(operation, address=self.unreachable.get(fault.name), waits=fault.waits)
+        try:
+            yield
+        finally:
+            self.sender.set("")
+            await self.proxies[provider].clear()
+
+    async def run_schedule(self, *, rounds: int, each: timedelta = 2 * QUIET) -> None:
+        """Let time pass and the agenda be worked off, each time more than a quiet period later."""
+        for _ in range(rounds):
+            self.clock.set(self.clock.now() + each)
+            while await reconcile.run_due(self.house.gateway):
+                pass
+            await self.house.gateway.drain(10)
+
+    async def order(self, provider: str, payment: Mapping[str, Any]) -> Any:
+        """The far side's one order of a payment, None when it has none."""
+        name, wanted = {
+            "creditkey": ("remote_id", payment["merchant_reference"]),
+            "psp": ("order_no", payment["id"]),
+        }[provider]
+        found = [order for order in await self.house.far_orders(provider) if order[name] == wanted]
+        assert len(found) <= 1, f"{len(found)} orders of one payment"
+        return found[0] if found else None
+
+    async def operations(self, payment_id: str, kind: Kind | None) -> list[Operation]:
+        """The payment's operations of one kind, oldest first."""
+        every = await self.house.gateway.store.operations("acme", payment_id)
+        return [operation for operation in every if operation.kind is kind]
+
+    async def change(self, payment: Mapping[str, Any], path: str, body: Any, method: str = "POST") -> Reply:
+        """Ask for a change as the tenant."""
+        return await self.house.call(method, f"/v1/payments/{payment['id']}{path}", body, key=new_key())
+
+    async def sync(self, payment: Mapping[str, Any]) -> Reply:
+        """Ask the gateway to look now."""
+        return await self.house.call("POST", f"/v1/payments/{payment['id']}/sync", {})
+
+
+Payment = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """One command at Credit Key. ``operation`` is its path there, ``ledger_event`` the effect in the ledger.
+
+    ``prepare`` brings a payment to the state before it, ``execute`` sends the request, and ``success_status`` is the
+    HTTP status of the answer once the outcome is known.
+    """
+
+    name: str
+    operation: str
+    kind: Kind | None
+    ledger_event: str
+    prepare: Callable[[FaultyStack, Command, Arrival], Awaitable[Payment]]
+    execute: Callable[[FaultyStack, Payment], Awaitable[Reply]]
+    success_status: int = 200
+    names_ids: bool = True
+    account: str = "creditkey-main"
+
+
+async def not_created(faulty: FaultyStack, command: Command, arrival: Arrival) -> Payment:
+    """No payment yet, only its reference."""
+    return {"merchant_reference": f"SO-{uuid.uuid4().hex[:12]}", "account": command.account}
+
+
+async def begin(faulty: FaultyStack, payment: Payment) -> Reply:
+    return await faulty.house.create(creditkey_body(**payment))
+
+
+async def approved(faulty: FaultyStack, command: Command, arrival: Arrival) -> Payment:
+    """A payment whose customer has just accepted, and comes back next."""
+    created = (await begin(faulty, await not_created(faulty, command, arrival))).json
+    return {**created, "back": await faulty.house.approve(created)}
+
+
+async def come_back(faulty: FaultyStack, payment: Payment) -> Reply:
+    return await faulty.house.visit(payment["back"])
+
+
+async def authorized(faulty: FaultyStack, command: Command, arrival: Arrival) -> Payment:
+    payment = await approved(faulty, command, arrival)
+    await come_back(faulty, payment)
+    return await _in_state(faulty, payment, "authorized")
+
+
+async def captured(faulty: FaultyStack, command: Command, arrival: Arrival) -> Payment:
+    payment = await authorized(faulty, command, arrival)
+    await faulty.change(payment, "/capture", {})
+    return await _in_state(faulty, payment, "captured")
+
+
+async def maybe_canceled(faulty: FaultyStack, command: Command, arrival: Arrival) -> Payment:
+    """An authorized payment; in the truth ``after`` Credit Key has canceled its order since, and nobody told us."""
+    payment = await authorized(faulty, command, arrival)
+    if arrival is Arrival.ARRIVED:
+        path = f"/_sim/orders/{payment['provider_reference']}"
+        assert (await faulty.house.far("creditkey", "PUT", path, {"status": "canceled"})).status == 200
+    return payment
+
+
+async def _in_state(faulty: FaultyStack, payment: Payment, state: str) -> Payment:
+    now: Payment = await faulty.house.payment(payment["id"])
+    assert (now["state"], now["pending_operation"], now["review"]) == (state, None, None)
+    return now
+
+
+async def begin_psp(faulty: FaultyStack) -> Reply:
+    """Create a payment at the PSP."""
+    return await faulty.house.create(psp_body())
+
+
+async def pay_page(faulty: FaultyStack, order: Any) -> None:
+    """Let the PSP's customer pay; the callback comes as it may."""
+    assert (await faulty.house.far("psp", "POST", f"/pay/{order['id']}/pay")).status == 200
+
+
+_UPDATE = {"amount": UPDATED, "order": {"charges": order_of(UPDATED)["charges"]}}
+
+_CREATE = Command(
+    name="create",
+    operation="begin_standalone_checkout",
+    kind=Kind.CREATE,
+    ledger_event="begun",
+    prepare=not_created,
+    execute=begin,
+    success_status=201,
+)
+_PROVING = replace(_CREATE, name="create_where_absence_proves", account="creditkey-proving")
+COMMANDS = (
+    _CREATE,
+    _PROVING,
+    Command(
+        name="complete",
+        operation="complete_checkout",
+        kind=Kind.COMPLETE,
+        ledger_event="completed",
+        prepare=approved,
+        execute=come_back,
+        success_status=303,
+        names_ids=False,
+    ),
+    Command(
+        name="capture",
+        operation="confirm_order",
+        kind=Kind.CAPTURE,
+        ledger_event="confirmed",
+        prepare=authorized,
+        execute=lambda faulty, payment: faulty.change(payment, "/capture", {}),
+    ),
+    Command(
+        name="cancel",
+        operation="cancel_order",
+        kind=Kind.CANCEL,
+        ledger_event="canceled",
+        prepare=authorized,
+        execute=lambda faulty, payment: faulty.change(payment, "/cancel", {}),
+    ),
+    Command(
+        name="update",
+        operation="update_order",
+        kind=Kind.UPDATE,
+        ledger_event="updated",
+        prepare=authorized,
+        execute=lambda faulty, payment: faulty.change(payment, "", _UPDATE, "PATCH"),
+    ),
+    Command(
+        name="refund",
+        operation="refund",
+        kind=Kind.REFUND,
+        ledger_event="refunded",
+        prepare=captured,
+        execute=lambda faulty, payment: faulty.change(payment, "/refunds", {"amount": REFUNDED}),
+        success_status=201,
+    ),
+    Command(
+        name="lookup",
+        operation="find_order",
+        kind=None,
+        ledger_event="edited",
+        prepare=maybe_canceled,
+        execute=lambda faulty, payment: faulty.sync(payment),
+    ),
+)
+"""Everything that is asked of Credit Key."""
+
+_CLAIMED: dict[str, dict[str, str]] = {
+    "confirm_order": {"status": "shipped", "capture_status": "captured", "amount": CREATED},
+    "update_order": {"status": "placed", "capture_status": "authorized", "amount": UPDATED},
+    "cancel_order": {"status": "canceled", "capture_status": "authorized", "amount": CREATED},
+    "refund": {"status": "shipped", "capture_status": "captured", "amount": CREATED, "refunded_amount": REFUNDED},
+    "find_order": {"status": "shipped", "capture_status": "captured", "amount": CREATED},
+}
+
+
+def creditkey_claim(request: ProxiedRequest) -> dict[str, Any]:
+    """The answer of a Credit Key that says it was done."""
+    if request.operation == "begin_standalone_checkout":
+        return {"id": f"CK-{uuid.uuid4().hex[:12]}", "checkout_url": "https://pay.example/checkout"}
+    if request.operation == "complete_checkout":
+        return {"success": True}
+    return {"id": request.members["id"], **_CLAIMED[request.operation]}
+
+
+def psp_claim(request: ProxiedRequest) -> dict[str, Any]:
+    """The answer of a PSP that says it was done."""
+    return {"data": {"url": "https://pay.example/page"}, "result": True, "msg": "success"}
+
+
+@contextlib.asynccontextmanager
+async def running_faulty_stack(folder: Path) -> AsyncIterator[FaultyStack]:
+    """Run a house with both providers behind proxies, a Credit Key account of either kind, and short patience."""
+    clock = VirtualClock(datetime.now(UTC))  # the PSP's simulator signs with the real time
+    proxies = {
+        "creditkey": Proxy(creditkey_claim, {"result": "no"}),
+        "psp": Proxy(psp_claim, {"data": {}, "result": False, "msg": "no"}),
+    }
+    async with contextlib.AsyncExitStack() as stack:
+        for proxy in proxies.values():
+            port = await stack.enter_async_context(serving(proxy.serve))
+            proxy.url = f"http://127.0.0.1:{port}"
+        addresses = await stack.enter_async_context(unreachable())
+        house = await stack.enter_async_context(
+            open_house(folder, clock=clock, change=lambda written: _rewrite(written, proxies))
+        )
+        sender = FaultySender(house.gateway.send)
+        house.gateway.send = sender
+        faulty = FaultyStack(house, clock, proxies, sender, addresses, {})
+        for command in (_CREATE, _PROVING):
+            other_order = await begin(faulty, await not_created(faulty, command, Arrival.ARRIVED))
+            faulty.other_orders[command.account] = other_order.json["provider_reference"]
+        yield faulty
+
+
+def _rewrite(written: dict[str, Any], proxies: Mapping[str, Proxy]) -> None:
+    """Put the proxies between, and make everything short that a fault is waited for."""
+    written["timeouts"] = {"provider_total": "200ms", "provider_connect": "100ms", "tenant_answer": "10s"}
+    written["clocks"] |= {"reconcile": ["1s", "1s", "1s", "400d"], "poll": ["400d"], "quiet_period": "1s"}
+    tenant = written["tenants"]["acme"]
+    del tenant["webhook"]  # nobody listens: deliveries are told of elsewhere
+    accounts = tenant["accounts"]
+    for provider, name, key in (("creditkey", "creditkey-main", "base_url"), ("psp", "psp-main", "app_url")):
+        config = accounts[name]["config"]
+        proxies[provider].target = urlsplit(config[key]).port or 0
+        config[key] = proxies[provider].url
+    proving = {**accounts["creditkey-main"]["config"], "public_key": "pk_proving", "absence_proves": True}
+    accounts["creditkey-proving"] = {"provider": "creditkey", "config": proving}
+    accounts["psp-main"]["config"] |= {"expires_after": "10m", "time_window": "30d"}

@@ -1,0 +1,137 @@
+"""How each operation of ``/openapi.json`` and each operators' route is filled, and the ids it is filled with.
+
+Whoever adds an operation adds its row here; the test that reads this table fails until then.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.house import order_of, psp_body
+from tests.security.three_tenants import TENANTS, adjacent_id
+
+NOBODYS = "0192f0c4a5b87c3d9e1f2a3b4c5d6e7f"
+"""The digits of an id that nobody has."""
+
+PREFIXES = {"payment": "pay", "delivery": "dlv", "open operation": "op", "callback": "cb"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One operation: what ``{…}`` in its path names, its least body, and what each query parameter names.
+
+    A parameter that names nothing of a tenant's has None. ``names``: members of the body that name something.
+    """
+
+    path_names: str | None = None
+    body: Any = None
+    query: Mapping[str, str | None] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
+_OF_PAYMENT = {"path_names": "payment"}
+_LIST = {"limit": None, "state": None, "created_after": None, "created_before": None}
+
+TENANTS_ROWS: Mapping[tuple[str, str], Row] = {
+    ("POST", "/v1/payments"): Row(body=psp_body(), names={"account": "account", "deposit_method": "deposit_method"}),
+    ("GET", "/v1/payments"): Row(
+        query={**_LIST, "merchant_reference": "reference", "account": "account", "cursor": "payment"}
+    ),
+    ("GET", "/v1/payments/{id}"): Row(**_OF_PAYMENT),
+    ("PATCH", "/v1/payments/{id}"): Row(
+        **_OF_PAYMENT, body={"amount": "900.00", "order": {"charges": order_of("900.00")["charges"]}}
+    ),
+    ("POST", "/v1/payments/{id}/capture"): Row(**_OF_PAYMENT, body={}),
+    ("POST", "/v1/payments/{id}/cancel"): Row(**_OF_PAYMENT, body={}),
+    ("GET", "/v1/payments/{id}/refunds"): Row(**_OF_PAYMENT, query={"limit": None, "cursor": "operation"}),
+    ("POST", "/v1/payments/{id}/refunds"): Row(**_OF_PAYMENT, body={"amount": "1.00"}),
+    ("POST", "/v1/payments/{id}/sync"): Row(**_OF_PAYMENT, body={}),
+    ("GET", "/v1/payments/{id}/events"): Row(**_OF_PAYMENT, query={"limit": None, "cursor": "event"}),
+    ("GET", "/v1/accounts"): Row(),
+    ("GET", "/v1/deposit-methods"): Row(query={"currency": None, "amount": None, "lang": None}),
+    ("GET", "/v1/callbacks"): Row(
+        query={"verdict": None, "limit": None, "account": "account", "payment_id": "payment", "cursor": "callback"}
+    ),
+    ("GET", "/v1/callbacks/{id}/explanation"): Row(path_names="callback"),
+    ("GET", "/v1/webhooks"): Row(),
+    ("GET", "/v1/webhooks/deliveries"): Row(
+        query={"status": None, "limit": None, "payment_id": "payment", "cursor": "delivery"}
+    ),
+    ("POST", "/v1/webhooks/deliveries/{id}/redeliver"): Row(path_names="delivery", body={}),
+    ("POST", "/v1/webhooks/redeliver"): Row(body={"created_after": "2026-01-01T00:00:00Z"}),
+    ("POST", "/v1/webhooks/test"): Row(body={}),
+    ("POST", "/v1/webhooks/enable"): Row(body={}),
+}
+
+_RULED = {"outcome": "written_off", "reason": "looked into it"}
+
+OPERATORS_ROWS: Mapping[tuple[str, str], Row] = {
+    ("GET", "/admin/v1/reviews"): Row(),
+    ("POST", "/admin/v1/reviews/{payment_id}/resolve"): Row(path_names="payment", body={"reason": "looked into it"}),
+    ("GET", "/admin/v1/operations"): Row(),
+    ("POST", "/admin/v1/operations/{id}/resolve"): Row(path_names="open operation", body=_RULED),
+    ("GET", "/admin/v1/inbox"): Row(),
+    ("GET", "/admin/v1/inbox/{id}"): Row(path_names="callback"),
+    ("POST", "/admin/v1/inbox/{id}/replay"): Row(path_names="callback", body={"dry_run": True}),
+    ("POST", "/admin/v1/inbox/{id}/reverify"): Row(path_names="callback", body={"dry_run": True}),
+    ("GET", "/admin/v1/deliveries"): Row(),
+    ("POST", "/admin/v1/deliveries/{id}/redeliver"): Row(path_names="delivery", body={}),
+}
+
+
+def filled(path: str, identifier: str) -> str:
+    """A path with its one placeholder filled."""
+    before, _, rest = path.partition("{")
+    return before + identifier + rest.partition("}")[2]
+
+
+def nobodys(kind: str) -> str:
+    """A well-formed id of a kind that nobody has."""
+    return f"{PREFIXES[kind]}_{NOBODYS}"
+
+
+def foreign(ids_by_kind: Mapping[str, Mapping[str, list[str]]], kind: str, tenant: str) -> Iterator[str]:
+    """Ids of a kind that other tenants have or had, and for each the id beside it that nobody has."""
+    for other in TENANTS:
+        if other != tenant:
+            for identifier in (*ids_by_kind[other][kind], *ids_by_kind[other].get(f"forgotten {kind}", ())):
+                yield identifier
+                yield adjacent_id(identifier)
+
+
+def misfits(ids_by_kind: Mapping[str, Mapping[str, list[str]]], kind: str, tenant: str) -> Iterator[str]:
+    """Well-formed ids that cannot be of the kind: what this and other tenants have of other kinds; what is forgotten.
+
+    Also the tenant's own id of the kind under other prefixes, and in spellings that are not the id.
+    """
+    for owner in TENANTS:
+        for other, identifiers in ids_by_kind[owner].items():
+            if other != kind and "_" in identifiers[0]:
+                yield from identifiers
+    yield from ids_by_kind[tenant].get(f"forgotten {kind}", ())
+    own = ids_by_kind[tenant][kind][0]
+    digits = own.partition("_")[2]
+    yield from (
+        f"{prefix}_{digits}"
+        for prefix in ("pay", "op", "ref", "evt", "dlv", "cb", "req", "")
+        if prefix != own.partition("_")[0]
+    )
+    yield from (own.upper(), own[:-1], own + "0", f"{own}x", digits, str(uuid.UUID(digits)), own.replace("_", "-"))
+    yield from (
+        "x",
+        "pay_",
+        "null",
+        "0",
+        "*",
+        "%25",
+        "%20" + own,
+        own + "%20",
+        own + "%00",
+        own + "%0a",
+        "%ff",
+        own + "'",
+    )
+    yield from ("a" * 300, "%F0%9F%92%B3", "$ne", "%3Bselect", f"{own};v=1", f"{own}%3Fx=1", f"{own}%23")

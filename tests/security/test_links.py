@@ -1,0 +1,139 @@
+"""Our own links, which Credit Key and its customers are given: one payment, purpose and account each, unforgeable."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from itertools import permutations
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from yarl import URL
+
+from tests import creditkey_story as story
+from tests.house import House, creditkey_body, open_house
+from tests.security.three_tenants import ThreeTenants, quiet, three_tenants
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+LINK = re.compile(r"/callbacks/([A-Za-z0-9_-]+)/(return|cancel|complete)/([A-Za-z0-9_-]+)")
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+PURPOSES = ("return", "cancel", "complete")
+
+
+class Links:
+    """A payment of acme's, its links by purpose as (endpoint id, token), and everybody's endpoint ids."""
+
+    def __init__(self, house: House, payment: Any, links: dict[str, tuple[str, str]]) -> None:
+        self.house, self.payment, self.links = house, payment, links
+        self.endpoint = links["return"][0]
+        self.others = [one for one in house.settings.endpoints if one != self.endpoint]
+
+    async def nothing_behind(self, paths: list[str], method: str = "GET") -> None:
+        """Each address is one that leads nowhere: the same answer, no lookup, no stored row, nothing moved."""
+        before, asked = ThreeTenants(self.house).rows(), await story.lookups(self.house, self.payment)
+        answers = {path: await self._status(method, path) for path in paths}
+        assert {path: status for path, status in answers.items() if status != 404} == {}
+        await self.house.gateway.drain(10)
+        assert ThreeTenants(self.house).rows() == before
+        assert await story.lookups(self.house, self.payment) == asked
+
+    async def _status(self, method: str, path: str) -> int:
+        url = URL(self.house.url + path, encoded=True)
+        async with self.house.http.request(method, url, allow_redirects=False) as answer:
+            return answer.status
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def links(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Links]:
+    """A payment whose customer has the link."""
+    async with open_house(tmp_path_factory.mktemp("links"), change=three_tenants) as house:
+        payment = (await house.create(creditkey_body())).json
+        told = json.dumps(await house.far_requests("creditkey")).replace("\\/", "/")
+        found = {purpose: (endpoint, token) for endpoint, purpose, token in LINK.findall(told)}
+        assert set(found) == set(PURPOSES)
+        await quiet(house)
+        yield Links(house, payment, found)
+
+
+def bits_flipped(token: str) -> Iterator[str]:
+    """The token with each bit of its bytes flipped."""
+    data = base64.urlsafe_b64decode(token + "=")
+    for bit in range(8 * len(data)):
+        changed = (int.from_bytes(data) ^ 1 << bit).to_bytes(len(data))
+        yield base64.urlsafe_b64encode(changed).rstrip(b"=").decode()
+
+
+def misspelt(token: str) -> Iterator[str]:
+    """The token with each character replaced by its neighbour in the alphabet, and in other spellings."""
+    for place, character in enumerate(token):
+        yield token[:place] + ALPHABET[ALPHABET.index(character) ^ 1] + token[place + 1 :]
+    yield from (token[:-1], token[1:], token[:-2], token + "A", "A" + token, token + "=", token + "==", token + "%3D")
+    yield from (
+        token.lower(),
+        token.upper(),
+        token.swapcase(),
+        token[::-1],
+        token + "/",
+        f"{token}/{token}",
+        token + "%2f",
+    )
+    yield from (
+        token + "%00",
+        token + "%20",
+        "%20" + token,
+        token + "%0a",
+        token + ".",
+        token + ";x=1",
+        "A" * 43,
+        "-" * 43,
+    )
+
+
+@pytest.mark.parametrize("purpose", PURPOSES)
+async def test_a_token_with_any_bit_flipped_opens_nothing(links: Links, purpose: str) -> None:
+    """Each of its 256 bits counts."""
+    endpoint, token = links.links[purpose]
+    await links.nothing_behind([f"/callbacks/{endpoint}/{purpose}/{one}" for one in bits_flipped(token)])
+
+
+@pytest.mark.parametrize("purpose", PURPOSES)
+async def test_a_token_has_one_spelling(links: Links, purpose: str) -> None:
+    """Other characters, paddings, cases and lengths open nothing, also where they would decode to the same bytes."""
+    endpoint, token = links.links[purpose]
+    await links.nothing_behind([f"/callbacks/{endpoint}/{purpose}/{one}" for one in misspelt(token)])
+
+
+async def test_a_token_is_for_its_purpose_alone(links: Links) -> None:
+    """A customer's way back cannot be used to complete, nor the other way round."""
+    swapped = [f"/callbacks/{links.endpoint}/{to}/{links.links[of][1]}" for of, to in permutations(PURPOSES, 2)]
+    bent = [
+        f"/callbacks/{links.endpoint}/{name}/{links.links['return'][1]}" for name in ("Complete", "complete%2f..", "")
+    ]
+    await links.nothing_behind(swapped)
+    for path in bent:  # not a link of ours at all: the provider's own word for that
+        async with links.house.http.get(URL(links.house.url + path, encoded=True)) as answer:
+            assert 400 <= answer.status < 500
+    assert (await links.house.payment(links.payment["id"]))["state"] == "awaiting_customer"
+
+
+@pytest.mark.parametrize("purpose", PURPOSES)
+async def test_a_token_is_for_its_account_alone(links: Links, purpose: str) -> None:
+    """At the address of another account or tenant, or of nobody, it opens nothing."""
+    _, token = links.links[purpose]
+    nobodys = [links.endpoint[:-1], links.endpoint + "A", links.endpoint.swapcase(), "A" * 43]
+    await links.nothing_behind([f"/callbacks/{one}/{purpose}/{token}" for one in (*links.others, *nobodys)])
+
+
+async def test_the_links_work_as_they_are(links: Links) -> None:
+    """The cases above mean something: each link as it was given is answered, under its own methods only."""
+    for purpose, (endpoint, token) in links.links.items():
+        path = f"{links.house.url}/callbacks/{endpoint}/{purpose}/{token}"
+        async with links.house.http.get(path, allow_redirects=False) as answer:
+            assert answer.status == (200 if purpose == "complete" else 303)
+        async with links.house.http.request("DELETE", path, allow_redirects=False) as answer:
+            assert answer.status == 405
+    await links.house.gateway.drain(10)

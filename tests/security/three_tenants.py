@@ -1,0 +1,207 @@
+"""Three tenants side by side in one house, each with one thing of every kind that has an id, and words of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import hashlib
+import json
+import sqlite3
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import Any
+
+from yarl import URL
+
+from tests.house import House, Reply, creditkey_body, key_of, open_house, psp_body
+from tests.web.psp_sender import post, signed_body
+
+TENANTS = ("acme", "globex", "initech")
+OPERATORS_KEY = "gw_admin_test-key-of-the-operators"
+REQUEST_ID = "one-id-for-all"
+"""Sent with every request, so that two answers can be equal to the last byte."""
+
+VARYING = frozenset({"date"})
+"""Headers that may differ between two equal answers."""
+
+
+def word_of(tenant: str) -> str:
+    """A word that stands in every text of this tenant, and in no other's."""
+    return f"secret{hashlib.sha256(tenant.encode()).hexdigest()[:12]}word"
+
+
+def three_tenants(settings: dict[str, Any]) -> None:
+    """Make a third tenant; give each an account, a deposit method and a reference that nobody else has."""
+    server, tenants = settings["server"], settings["tenants"]
+    server["admin"]["key_sha256"] = hashlib.sha256(OPERATORS_KEY.encode()).hexdigest()
+    hooks = tenants["acme"]["webhook"]["url"].removesuffix("/acme")
+    creditkey = tenants["acme"]["accounts"]["creditkey-main"]
+    tenants["initech"] = copy.deepcopy(tenants["globex"])
+    for name in TENANTS:
+        tenant, word = tenants[name], word_of(name)
+        tenant["name"] = f"{name} {word}"
+        tenant["keys"] = [{"id": "k1", "sha256": hashlib.sha256(key_of(name).encode()).hexdigest()}]
+        tenant["webhook"]["url"] = f"{hooks}/{name}"
+        tenant["accounts"]["creditkey-main"] = copy.deepcopy(creditkey)
+        tenant["accounts"]["creditkey-main"]["config"]["public_key"] = f"pk_{name}"
+        tenant["accounts"][word] = copy.deepcopy(tenants["globex"]["accounts"]["psp-main"])
+        tenant["deposit_methods"][f"by-{word}"] = {"label": {"en": f"Pay {word}"}, "account": word}
+    settings["clocks"]["webhook_retry"] = ["0s", "1h"]
+
+
+class ThreeTenants:
+    """The house, what each tenant has, and every answer that a tenant was given.
+
+    ``ids_by_kind``: of a tenant, by kind, the ids of that kind. ``answers``: (tenant, what it asked, the whole answer).
+    """
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.ids_by_kind: dict[str, dict[str, list[str]]] = {}
+        self.answers: list[tuple[str, str, str]] = []
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        tenant: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        admin: bool = False,
+    ) -> Reply:
+        """Call a listener with the path as it stands; ``tenant`` sends its key under a fresh idempotency key."""
+        sent = {"X-Request-Id": REQUEST_ID, "Idempotency-Key": f"key-{uuid.uuid4().hex}", **(headers or {})}
+        if tenant is not None:
+            sent["Authorization"] = f"Bearer {key_of(tenant)}"
+        url = URL((self.house.admin_url if admin else self.house.url) + path, encoded=True)
+        async with self.house.http.request(method, url, json=body, headers=sent, allow_redirects=False) as answer:
+            reply = Reply(answer.status, answer.headers, await answer.text())
+        if tenant is not None:
+            self.answers.append((tenant, f"{path}{body}", f"{sorted(reply.headers.items())}{reply.text}"))
+        return reply
+
+    async def populate(self, tenant: str) -> None:
+        """Give a tenant one thing of every kind: payments in several states, webhooks, operations, callbacks."""
+        word = word_of(tenant)
+        customer = {"id": f"C {word}", "name": f"Dana {word}"}
+        texts = {"customer": customer, "metadata": {"note": word}}
+        waiting = await self._new(tenant, creditkey_body(merchant_reference=f"W-{word}", **texts))
+        held = await self._new(tenant, creditkey_body(merchant_reference=f"H-{word}", **texts))
+        await self.house.visit(await self.house.approve(held))
+        await self.house.gateway.drain(10)
+        await self.ask("POST", f"/v1/payments/{held['id']}/capture", {}, tenant=tenant)
+        refund = await self.ask("POST", f"/v1/payments/{held['id']}/refunds", {"amount": "1.00"}, tenant=tenant)
+        ended = await self._new(tenant, psp_body(merchant_reference=f"E-{word}", account=word, **texts))
+        await self._call_back(tenant, ended)
+        await self.house.faults("psp", silence="after_effect", times=1)
+        lost = await self.ask("POST", "/v1/payments", psp_body(account=word, **texts), tenant=tenant)
+        self.ids_by_kind[tenant] = {
+            "payment": [waiting["id"], held["id"], ended["id"]],
+            "refund": [refund.json["id"]],
+            "open operation": [lost.json["operation"]["id"]],
+            "reference": [f"W-{word}", f"E-{word}"],
+            "account": [word],
+            "deposit_method": [f"by-{word}"],
+            **await asyncio.to_thread(self._stored_ids, tenant),
+        }
+
+    async def _new(self, tenant: str, body: dict[str, Any]) -> Any:
+        reply = await self.ask("POST", "/v1/payments", body, tenant=tenant)
+        assert reply.status == 201, reply.text
+        return reply.json
+
+    async def _call_back(self, tenant: str, payment: Any) -> None:
+        """One callback that is believed, and one that is not."""
+        for changes in ({}, {"sign": "0" * 40}):
+            body = signed_body(self.house, payment, tenant=tenant, account=payment["account"], **changes)
+            await post(self.house, body, tenant=tenant, account=payment["account"])
+
+    def _stored_ids(self, tenant: str) -> dict[str, list[str]]:
+        """The newest ids of what only the store knows; the oldest webhook is forgotten, as housekeeping would."""
+        with closing(sqlite3.connect(self.house.settings.store_path)) as database, database:
+            select = "SELECT id FROM {} WHERE tenant = ? ORDER BY id"
+            kinds = {"operation": "operations", "event": "events", "delivery": "deliveries", "callback": "inbox"}
+            found = {
+                kind: [row[0] for row in database.execute(select.format(table), (tenant,))]
+                for kind, table in kinds.items()
+            }
+            del found["operation"][-1]  # the open one
+            forgotten, *found["delivery"] = found["delivery"]
+            database.execute("DELETE FROM deliveries WHERE tenant = ? AND id = ?", (tenant, forgotten))
+        return {**{kind: ids[-2:] for kind, ids in found.items()}, "forgotten delivery": [forgotten]}
+
+    def words_of_others(self, tenant: str) -> set[str]:
+        """Everything that belongs to the other tenants alone: words, names, ids."""
+        others = [other for other in TENANTS if other != tenant]
+        ids = {identifier for other in others for ids in self.ids_by_kind[other].values() for identifier in ids}
+        return ids | {word_of(other) for other in others} | {f'"{other}"' for other in others}
+
+    def rows(self) -> dict[str, list[Any]]:
+        """Every stored row of each tenant."""
+        with closing(sqlite3.connect(self.house.settings.store_path)) as database:
+            tables = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            owned = [table for table in tables if "tenant" in _columns(database, table)]
+            return {
+                tenant: [
+                    [table, *row]
+                    for table in owned
+                    for row in database.execute(f"SELECT * FROM {table} WHERE tenant = ?", (tenant,))  # noqa: S608
+                ]
+                for tenant in TENANTS
+            }
+
+    async def calls_to_providers(self) -> int:
+        """How many requests the far sides have had."""
+        return sum([len(await self.house.far_requests(side)) for side in ("psp", "creditkey")])
+
+
+@asynccontextmanager
+async def running_three_tenants(folder: Path) -> AsyncIterator[ThreeTenants]:
+    """Three tenants that have everything, and a gateway that is quiet again."""
+    async with open_house(folder, change=three_tenants) as house:
+        stack = ThreeTenants(house)
+        for tenant in TENANTS:
+            await stack.populate(tenant)
+        await quiet(house)
+        yield stack
+
+
+async def quiet(house: House) -> None:
+    """Wait until all that was begun is done and every webhook has arrived."""
+    async with asyncio.timeout(10):
+        await house.gateway.drain(10)
+        while not _is_all_delivered(house):  # noqa: ASYNC110  # the store has no event for it
+            await asyncio.sleep(0.01)
+
+
+def adjacent_id(identifier: str) -> str:
+    """An id that nobody has: the same but for its last character."""
+    return identifier[:-1] + ("0" if identifier[-1] != "0" else "1")
+
+
+def shown(reply: Reply) -> tuple[int, list[tuple[str, str]], str]:
+    """An answer as it can be compared: all of it, but for the time."""
+    return (
+        reply.status,
+        sorted((name.lower(), value) for name, value in reply.headers.items() if name.lower() not in VARYING),
+        reply.text,
+    )
+
+
+def told_to(house: House, tenant: str) -> str:
+    """All that was sent to a tenant's webhook endpoint, as one text."""
+    return "\n".join(
+        f"{json.dumps(dict(headers))}{body.decode()}" for to, headers, body in house.hook_tries if to == tenant
+    )
+
+
+def _columns(database: sqlite3.Connection, table: str) -> set[str]:
+    return {row[1] for row in database.execute(f"PRAGMA table_info({table})")}
+
+
+def _is_all_delivered(house: House) -> bool:
+    with closing(sqlite3.connect(house.settings.store_path)) as database:
+        return database.execute("SELECT 1 FROM deliveries WHERE status = 'pending' LIMIT 1").fetchone() is None

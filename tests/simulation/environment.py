@@ -1,0 +1,71 @@
+"""What everything in a history shares: virtual time, seeded dice, the weather, the trace, and what went wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import hashlib
+from collections import Counter
+from collections.abc import Coroutine
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+from tests.simulation.faults import NO_FAULTS, FaultRates, draw_rates
+from tests.simulation.virtual_loop import VirtualLoop
+
+START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+class Environment:
+    """One history. ``dice`` are apart per purpose, so that one more throw here does not change everything there."""
+
+    def __init__(self, seed: int, loop: VirtualLoop) -> None:
+        self.seed = seed
+        self.loop = loop
+        self.rates: FaultRates = draw_rates(self.dice("weather"))
+        self.trace: list[str] = []
+        self.violations: list[str] = []
+        self.figures: Counter[str] = Counter()
+        self._context = contextvars.Context()
+        self._tasks: list[asyncio.Task[Any]] = []
+
+    def dice(self, purpose: str) -> Random:
+        """A source of chance for one purpose."""
+        return Random(f"{self.seed} {purpose}")
+
+    def now(self) -> datetime:
+        """The time in the world."""
+        return START + timedelta(seconds=self.loop.time())
+
+    def end_faults(self) -> None:
+        """End all faults."""
+        self.note("faults end")
+        self.rates = NO_FAULTS
+
+    def note(self, text: str) -> None:
+        """One line of the trace."""
+        self.trace.append(f"{self.loop.time():10.3f} {text}")
+
+    def violated(self, promise: str) -> None:
+        """Something that may never happen has happened."""
+        self.note(f"VIOLATION {promise}")
+        self.violations.append(f"{self.loop.time():.3f} {promise}")
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run something that is no part of the gateway: it outlives every crash."""
+        task = self.loop.create_task(work, context=self._context.copy())
+        self._tasks.append(task)
+        return task
+
+    async def idle(self) -> None:
+        """Wait until everything that was spawned has ended, what that spawned too."""
+        while left := [task for task in self._tasks if not task.done()]:
+            await asyncio.wait(left)
+        for task in self._tasks:
+            if not task.cancelled() and task.exception() is not None:
+                raise task.exception()  # type: ignore[misc]  # a mistake of the simulation itself
+
+    def fingerprint(self) -> str:
+        """Equal for equal histories."""
+        return hashlib.sha256("\n".join(self.trace).encode()).hexdigest()[:16]

@@ -1,0 +1,171 @@
+"""The judgement at the end of a history, when faults have ended and everything had time to settle.
+
+Each check compares what the store says with what the far sides and the tenants wrote down themselves.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+import msgspec
+
+from gateway.core.payment import OPEN, Status
+from gateway.flows.payments.lookup import MAY_COMPLETE
+from tests.simulation.creditkey_checks import creditkey_problems, operation_problems
+from tests.simulation.fake_endpoints import FakeEndpoints
+from tests.simulation.ledgers import Ledgers
+from tests.simulation.psp_checks import psp_problems
+from tests.simulation.store_snapshot import StoreSnapshot
+from tests.simulation.tenants import JournalEntry
+
+
+class FinalState(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is judged."""
+
+    store: StoreSnapshot
+    ledgers: Ledgers
+    endpoints: FakeEndpoints
+    journal: list[JournalEntry]
+    absence_proves: bool
+
+
+def problems_of(final: FinalState) -> list[str]:
+    """Every broken promise, one line each."""
+    return [problem for check in CHECKS for problem in check(final)]
+
+
+def money(final: FinalState) -> Iterator[str]:
+    """What tenants see is what the far sides' ledgers say."""
+    for payment in final.store.payments.values():
+        operations = final.store.operations_of(payment.id)
+        if payment.provider == "creditkey":
+            yield from creditkey_problems(payment, operations, final.ledgers, absence_proves=final.absence_proves)
+            for operation in operations:
+                yield from operation_problems(payment, operation, final.ledgers)
+        else:
+            yield from psp_problems(payment, operations, final.ledgers)
+
+
+def nothing_is_on_its_way(final: FinalState) -> Iterator[str]:
+    """No operation is left in ``sending``, and a payment has at most one that is open."""
+    for payment in final.store.payments.values():
+        open_ones = [operation for operation in final.store.operations_of(payment.id) if operation.status in OPEN]
+        if len(open_ones) > 1:
+            yield f"{payment.id} has {len(open_ones)} open operations"
+        for operation in open_ones:
+            if operation.status is Status.SENDING:
+                yield f"promise 1: {operation.id} ({operation.kind}) is sending for ever"
+
+
+def two_live_orders(final: FinalState) -> Iterator[str]:
+    """Two orders that both stand under one reference are known to a person."""
+    living: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    for order in final.ledgers.creditkey.orders.values():
+        payment = final.store.payments.get(order.payment_id)
+        if payment is not None and order.completed and order.status in ("placed", "shipped"):
+            living[payment.tenant, payment.account, payment.merchant_reference].add(payment.id)
+    for reference, payments in living.items():
+        if len(payments) > 1 and any(final.store.payments[one].review is None for one in payments):
+            yield f"two live orders for {reference[2]} and nobody looks"
+
+
+def timelines(final: FinalState) -> Iterator[str]:
+    """Versions are without gaps, and the last one is how the payment stands."""
+    for payment in final.store.payments.values():
+        events = [event for _, event in final.store.events.get(payment.id, [])]
+        if [event.version for event in events] != list(range(1, payment.version + 1)):
+            yield f"versions of {payment.id}: {[event.version for event in events]}, payment {payment.version}"
+        elif events[-1].state_after is not payment.state:
+            yield f"{payment.id} is {payment.state}, its last event says {events[-1].state_after}"
+
+
+def webhooks(final: FinalState) -> Iterator[str]:
+    """Every event reached its tenant or is a dead letter, with its own bytes."""
+    for delivery in final.store.deliveries:
+        arrived = final.endpoints.arrived.get(delivery.event_id, [])
+        if delivery.status not in ("delivered", "dead"):
+            yield f"promise 8: webhook {delivery.event_id} is {delivery.status}"
+        if delivery.status == "delivered" and not any(one.status < 300 for one in arrived):
+            yield f"promise 8: webhook {delivery.event_id} counts as delivered and never arrived"
+        if any(one.body != delivery.body.encode() for one in arrived):
+            yield f"promise 8: webhook {delivery.event_id} arrived with other bytes"
+    events = {identifier for events in final.store.events.values() for identifier, _ in events}
+    yield from (f"webhook {one} tells of no event" for one in final.endpoints.sent if one not in events)
+
+
+def order_of_webhooks(final: FinalState) -> Iterator[str]:
+    """First tries of one payment go out in the order of its versions."""
+    for payment, versions in final.endpoints.first_sent.items():
+        if versions != sorted(versions):
+            yield f"first webhooks of {payment} went out as {versions}"
+
+
+def answers(final: FinalState) -> Iterator[str]:
+    """Every success a tenant was told names an operation that exists and ended as it was told."""
+    for entry in final.journal:
+        if entry.reply.status not in (200, 201, 202) or not entry.request.key:
+            continue
+        said = entry.said
+        is_refund = "operation" not in said
+        named = said["id"].replace("ref_", "op_") if is_refund else said["operation"]["id"]
+        status = said["status"] if is_refund else said["operation"]["status"]
+        operation = final.store.operations.get(named)
+        if operation is None:
+            yield f"promise 1: {entry.request.key} was told of {named}, which does not exist"
+        elif status not in OPEN and operation.status != status:
+            yield f"{entry.request.key} was told {named} is {status}, it is {operation.status}"
+        if (entry.request.tenant, entry.request.key) not in final.store.keys:
+            yield f"promise 3: the row of {entry.request.key} is gone"
+
+
+def one_effect_per_key(final: FinalState) -> Iterator[str]:
+    """One key, one operation that was done, one answer, one request."""
+    done: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for operation in final.store.operations.values():
+        if operation.idempotency_key and operation.status in (Status.SUCCEEDED, *OPEN):
+            done[operation.tenant, operation.idempotency_key].append(operation.id)
+    yield from (f"promise 3: {key[1]} did {operations}" for key, operations in done.items() if len(operations) > 1)
+    bodies: dict[tuple[str, str], set[bytes]] = defaultdict(set)
+    requests: dict[tuple[str, str], set[bytes]] = defaultdict(set)
+    for entry in final.journal:
+        if entry.reply.status in (200, 201) and entry.request.key:
+            bodies[entry.request.tenant, entry.request.key].add(entry.reply.body)
+        if entry.reply.status in (200, 201, 202) and entry.request.key:
+            requests[entry.request.tenant, entry.request.key].add(entry.request.body)
+    yield from (
+        f"promise 3: {key[1]} got {len(said)} different answers" for key, said in bodies.items() if len(said) > 1
+    )
+    yield from (f"promise 3: {key[1]} served two requests" for key, said in requests.items() if len(said) > 1)
+
+
+def inbox(final: FinalState) -> Iterator[str]:
+    """Nothing forged was applied, and nothing proved still waits."""
+    for payment, verdict, body in final.store.inbox:
+        if b"FORGED" in body and verdict != "refused":
+            yield f"promise 5: a forged callback of {payment} is {verdict}"
+        if verdict == "pending":
+            yield f"promise 4: a callback of {payment} still waits"
+
+
+def hints(final: FinalState) -> Iterator[str]:
+    """Every hint of a payment that may still be paid was followed, unless an open operation stands before it."""
+    for identifier in final.store.due_hints:
+        is_free = not any(one.status in OPEN for one in final.store.operations_of(identifier))
+        payment = final.store.payments[identifier]
+        if is_free and payment.state in MAY_COMPLETE and not payment.completed:
+            yield f"a hint of {identifier} was forgotten"
+
+
+CHECKS = (
+    money,
+    nothing_is_on_its_way,
+    two_live_orders,
+    timelines,
+    webhooks,
+    order_of_webhooks,
+    answers,
+    one_effect_per_key,
+    inbox,
+    hints,
+)

@@ -1,0 +1,124 @@
+"""What must hold at every moment: looked at after each commit and each answer, by what is on the disk then."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+
+from gateway.core.wire import Callback, HttpResponse
+from gateway.drivers.store.statements import Unit
+from tests.simulation.api import Reply, Request
+from tests.simulation.environment import Environment
+
+TRANSITIONS = frozenset(
+    {
+        *(("sending", to) for to in ("succeeded", "declined", "not_sent", "unknown")),
+        *(("unknown", to) for to in ("succeeded", "declined", "written_off")),
+    }
+)
+"""How an operation may move."""
+
+MONEY_STATES = frozenset({"authorized", "captured", "partially_refunded", "refunded"})
+"""States that only the far side's truth may bring about."""
+
+COUNTS = """
+    SELECT (SELECT TOTAL(version) FROM payments), (SELECT COUNT(*) FROM events),
+    (SELECT COUNT(*) FROM deliveries WHERE type <> 'webhook.test')"""
+MISPLACED_OPEN = """
+    SELECT o.id FROM operations o LEFT JOIN payments p
+    ON p.tenant = o.tenant AND p.id = o.payment_id AND p.open_operation = o.id
+    WHERE o.status IN ('sending', 'unknown') AND p.id IS NULL"""
+UNSCHEDULED = """
+    SELECT o.id FROM operations o LEFT JOIN agenda a ON a.tenant = o.tenant AND a.payment_id = o.payment_id
+    WHERE o.status = 'sending' AND a.due_at IS NULL"""
+WITHOUT_KEY = """
+    SELECT o.id FROM operations o LEFT JOIN idempotency_keys k
+    ON k.tenant = o.tenant AND k.idempotency_key = json_extract(o.doc, '$.idempotency_key')
+    WHERE o.status IN ('sending', 'unknown') AND json_extract(o.doc, '$.idempotency_key') IS NOT NULL
+    AND (k.operation_id IS NULL OR k.operation_id <> o.id)"""
+OVER_REFUNDED = """
+    SELECT o.payment_id, SUM(CAST(ROUND(json_extract(o.doc, '$.amount') * 100) AS INTEGER)) AS refunds,
+    CAST(ROUND(json_extract(p.doc, '$.captured') * 100) AS INTEGER) AS captured
+    FROM operations o JOIN payments p ON p.tenant = o.tenant AND p.id = o.payment_id
+    WHERE o.kind = 'refund' AND o.status IN ('succeeded', 'sending', 'unknown')
+    GROUP BY o.payment_id HAVING refunds > captured"""
+
+
+class InvariantChecker:
+    """``is_confirmed(payment_id, state)``: whether the provider's ledger confirms a state of ``MONEY_STATES``."""
+
+    def __init__(self, env: Environment, is_confirmed: Callable[[str, str], bool]) -> None:
+        self._env = env
+        self._is_confirmed = is_confirmed
+        self._operations: dict[str, str] = {}
+        self._states: dict[str, str] = {}
+
+    def after_commit(self, store: sqlite3.Connection, units: Sequence[Unit]) -> None:
+        """Look at the store after a transaction."""
+        written = {
+            statement.sql.split(None, 3)[1 if statement.sql.startswith("UPDATE") else 2]
+            for unit in units
+            for statement in unit
+        }
+        if not written & {"payments", "operations", "events", "deliveries"}:
+            return
+        if "payments" in written or "events" in written:
+            self._versions(store)
+        if "operations" in written:
+            self._operation_transitions(store)
+        if "payments" in written:
+            self._states_match_ledgers(store)
+
+    def after_answer(self, store: sqlite3.Connection, request: Request, reply: Reply) -> None:
+        """A success names what is on the disk."""
+        if reply.status in (200, 201, 202) and request.key:
+            said = json.loads(reply.body)
+            operation = said["operation"]["id"] if "operation" in said else said["id"].replace("ref_", "op_")
+            if not store.execute("SELECT 1 FROM operations WHERE id = ?", (operation,)).fetchone():
+                self._env.violated(f"promise 1: {request.key} answered {reply.status} with no operation on the disk")
+
+    def after_callback(self, store: sqlite3.Connection, callback: Callback, answer: HttpResponse) -> None:
+        """A callback is answered with success only when it is durable."""
+        if callback.method != "POST" or not callback.body or answer.status != 204:
+            return
+        sent = json.loads(callback.body)
+        kept = store.execute(
+            "SELECT body FROM inbox WHERE COALESCE(payment_id, ?1) = ?1 AND verdict <> 'refused'", (sent["order_no"],)
+        ).fetchall()
+        if not any(_same(json.loads(body), sent) for (body,) in kept if body):
+            self._env.violated(f"promise 4: a callback of {sent['order_no']} was answered before it was durable")
+
+    def _versions(self, store: sqlite3.Connection) -> None:
+        versions, events, deliveries = store.execute(COUNTS).fetchone()
+        if not versions == events == deliveries:
+            self._env.violated(f"{versions:.0f} versions, {events} events, {deliveries} webhooks")
+
+    def _operation_transitions(self, store: sqlite3.Connection) -> None:
+        for operation, status in store.execute("SELECT id, status FROM operations").fetchall():
+            before = self._operations.get(operation)
+            if before is None and status != "sending":
+                self._env.violated(f"{operation} began as {status}")
+            elif before not in (None, status) and (before, status) not in TRANSITIONS:
+                self._env.violated(f"{operation} went from {before} to {status}")
+            self._operations[operation] = status
+        for (operation,) in store.execute(MISPLACED_OPEN).fetchall():
+            self._env.violated(f"{operation} is open, but not its payment's open operation")
+        for (operation,) in store.execute(UNSCHEDULED).fetchall():
+            self._env.violated(f"{operation} is on its way and nobody will look")
+        for (operation,) in store.execute(WITHOUT_KEY).fetchall():
+            self._env.violated(f"promise 3: {operation} was reserved without its idempotency key")
+        for payment, refunds, captured in store.execute(OVER_REFUNDED).fetchall():
+            self._env.violated(f"refunds of {payment} come to {refunds}, captured were {captured}")
+
+    def _states_match_ledgers(self, store: sqlite3.Connection) -> None:
+        for payment, state in store.execute("SELECT id, state FROM payments").fetchall():
+            if self._states.get(payment) == state:
+                continue
+            self._states[payment] = state
+            if state in MONEY_STATES and not self._is_confirmed(payment, state):
+                self._env.violated(f"promise 6: {payment} became {state}, which its provider does not say")
+
+
+def _same(kept: dict[str, object], sent: dict[str, object]) -> bool:
+    return all(kept[name] == sent[name] for name in ("order_no", "status", "transaction_id", "amount", "currency"))

@@ -1,0 +1,50 @@
+"""The far sides' ledgers read together: what really became of a payment."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tests.simulation.fake_creditkey import Effect, FakeCreditKey, Order
+from tests.simulation.fake_psp import FakePsp, Page
+
+
+class Ledgers(msgspec.Struct, frozen=True, kw_only=True):
+    """Both ledgers."""
+
+    creditkey: FakeCreditKey
+    psp: FakePsp
+
+    def orders(self, payment_id: str) -> list[Order]:
+        """Every order begun for a payment, oldest first."""
+        return [order for order in self.creditkey.orders.values() if order.payment_id == payment_id]
+
+    def page(self, payment_id: str) -> Page | None:
+        """The payment page of a payment."""
+        return self.psp.pages.get(payment_id)
+
+    def effects(self, operation: str) -> list[Effect]:
+        """What one operation brought about at Credit Key."""
+        return [effect for order in self.creditkey.orders.values() for effect in order.by(operation)]
+
+    def was_refused(self, operation: str) -> bool:
+        """Whether a far side said a definite no to it."""
+        return operation in self.creditkey.refusals or operation in self.psp.refusals
+
+    def is_confirmed(self, payment_id: str, state: str) -> bool:
+        """Whether money bears a state out."""
+        page = self.page(payment_id)
+        if page is not None:
+            return state == "captured" and any(notice.state == "paid" for notice in page.notice)
+        return any(_confirms(order, state) for order in self.orders(payment_id))
+
+
+def _confirms(order: Order, state: str) -> bool:
+    match state:
+        case "authorized":
+            return order.completed and any(effect.kind == "accept" for effect in order.effects)
+        case "captured":
+            return order.capture_status == "captured"
+        case "partially_refunded":
+            return order.refunded > 0
+        case _:
+            return order.refunded > 0 and order.refunded == order.amount

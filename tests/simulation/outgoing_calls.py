@@ -1,0 +1,32 @@
+"""What may leave the house: a changing call has a committed operation, and an operation has one call."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+from tests.simulation.environment import Environment
+
+
+class OutgoingCalls:
+    """Every operation that was sent, by id: (payment id, kind). ``connection``: the store of the living process."""
+
+    def __init__(self, env: Environment, connection: Callable[[], sqlite3.Connection]) -> None:
+        self._env = env
+        self._connection = connection
+        self.sent: dict[str, tuple[str, str]] = {}
+
+    def assign(self, payment_id: str, kind: str) -> str:
+        """Judge a changing call that is about to leave; return the operation it belongs to."""
+        rows = self._connection().execute(
+            "SELECT id, status FROM operations WHERE payment_id = ? AND kind = ? ORDER BY rowid DESC",
+            (payment_id, kind),
+        )
+        unsent: list[str] = [
+            operation for operation, status in rows.fetchall() if operation not in self.sent and status != "unknown"
+        ]
+        if not unsent:
+            self._env.violated(f"promise 2: {kind} of {payment_id} left without an operation that may be sent")
+            return "none"
+        self.sent[unsent[0]] = (payment_id, kind)
+        return unsent[0]
