@@ -1,0 +1,156 @@
+"""Measure the way that one create and one callback of a PSP take through the code.
+
+A profile hook notes every call that the request makes, and that the tasks it starts make, in ``gateway/`` and
+``plugins/``; workers with tasks of their own are left out. A stay is a run of consecutive calls inside one file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dis
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextvars import ContextVar
+from itertools import groupby
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any, NamedTuple
+
+from tests.house import House, psp_body
+
+ROOT = Path(__file__).resolve().parents[2]
+
+FIRST = ROOT / "gateway/web/middleware.py"
+"""The file in which a request begins."""
+
+_VALUES = "core/commands core/errors core/facts core/ids core/money core/payment core/secret core/wire"
+_WRAPPERS = "core/documents core/signing core/strictjson drivers/clock drivers/disk drivers/store/reading"
+_CHECKS_OF_TEXTS = "core/card_data core/cards core/checks core/credentials core/encodings core/masking core/returned"
+_CONNECTION = "web/bodies web/capacity web/connections web/headers web/limits web/proxies web/request_line web/work"
+_MORE = "core/texts core/urls drivers/settings/model drivers/store/usage drivers/telemetry flows/masks web/misplaced"
+
+VALUES = frozenset(
+    f"gateway/{name}.py"
+    for names in (_VALUES, _WRAPPERS, _CHECKS_OF_TEXTS, _CONNECTION, _MORE)
+    for name in names.split()
+)
+"""Modules that only define values, wrap one library, look at one text by itself, or surround a request on its
+connection: to know what they do one need not read them."""
+
+UNITS = ("gateway/drivers/sender/",)
+"""Packages that count as one file: an HTTP client is one thing to whoever calls it."""
+
+COMPREHENSIONS = frozenset({"<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>"})
+"""Calls that nobody wrote as calls."""
+
+_CALLS_NOTED: ContextVar[list[str] | None] = ContextVar("calls", default=None)
+
+
+class Walk(NamedTuple):
+    """The files that a request went through, one name per stay."""
+
+    name: str
+    stays: tuple[str, ...]
+
+    @property
+    def files(self) -> Counter[str]:
+        """Each file that was entered, and how often."""
+        return Counter(self.stays)
+
+    @property
+    def returns(self) -> int:
+        """How often a file was entered that had been left before."""
+        return len(self.stays) - len(self.files)
+
+    @property
+    def flow_files(self) -> Counter[str]:
+        """The part of ``files`` that is in ``gateway/flows``."""
+        return Counter(file for file in self.stays if file.startswith("gateway/flows/"))
+
+
+@contextlib.contextmanager
+def calls_of(path: str) -> Iterator[list[str]]:
+    """Collect the file of each call that a request whose path begins with ``path`` makes."""
+    noted: list[str] = []
+
+    def profile(frame: FrameType, event: str, _: object) -> None:
+        if event != "call":
+            return
+        code = frame.f_code
+        is_first = code.co_filename == str(FIRST) and code.co_name == "answer_errors" and not noted
+        if is_first and str(frame.f_locals["request"].path).startswith(path):
+            _CALLS_NOTED.set(noted)
+        if _CALLS_NOTED.get() is noted and code.co_name not in COMPREHENSIONS and not _is_resumed(frame):
+            file = _file_of(code)
+            if file is not None:
+                noted.append(file)
+
+    before = sys.getprofile()
+    sys.setprofile(profile)
+    try:
+        yield noted
+    finally:
+        sys.setprofile(before)
+
+
+def _file_of(code: CodeType) -> str | None:
+    """The file of a function, if it counts."""
+    if not code.co_filename.startswith(str(ROOT)):
+        return None
+    file = code.co_filename.removeprefix(f"{ROOT}/")
+    if not file.startswith(("gateway/", "plugins/")) or file in VALUES:
+        return None
+    return next((unit for unit in UNITS if file.startswith(unit)), file)
+
+
+def _is_resumed(frame: FrameType) -> bool:
+    """Whether a coroutine goes on after an ``await``: that is the end of a wait and not a call."""
+    last, code = frame.f_lasti, frame.f_code.co_code
+    return dis.opname[code[last]] == "RESUME" and code[last + 1] != 0
+
+
+def walk_of(name: str, calls: list[str]) -> Walk:
+    """Join consecutive calls inside one file to stays."""
+    return Walk(name, tuple(file for file, _ in groupby(calls)))
+
+
+async def walk_create(house: House) -> Walk:
+    """One ``POST /v1/payments`` on a PSP account, up to the operation's outcome. The first one only warms up."""
+    await house.create(psp_body())
+    with calls_of("/v1/payments") as calls:
+        created = await house.create(psp_body())
+        await house.gateway.drain(10)
+    assert created.json["state"] == "awaiting_customer", created.text
+    return walk_of("create", calls)
+
+
+async def walk_callback(house: House) -> Walk:
+    """The callback after the customer has paid on the PSP's page. The first one only warms up."""
+    await pay(house)
+    with calls_of("/callbacks/") as calls:
+        await pay(house)
+    return walk_of("callback", calls)
+
+
+async def pay(house: House) -> None:
+    """Create a payment, and pay on the PSP's page."""
+    payment = (await house.create(psp_body())).json
+    await house.press(payment, "pay")
+    await house.webhook(payment["id"], "payment.captured")
+    await house.gateway.drain(10)
+
+
+async def measure(house: House) -> tuple[Walk, Walk]:
+    """Both walks, in a gateway that runs."""
+    return await walk_create(house), await walk_callback(house)
+
+
+def summary(walk: Walk) -> dict[str, Any]:
+    """The figures of a walk."""
+    return {
+        "files": len(walk.files),
+        "stays": len(walk.stays),
+        "returns": walk.returns,
+        "most stays in one flow file": max(walk.flow_files.values()),
+    }
