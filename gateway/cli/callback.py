@@ -20,7 +20,7 @@ from gateway.drivers.settings import AccountEntry, Settings
 from gateway.drivers.store.inbox import StoredCallback
 from gateway.flows.callbacks import reprocess
 from gateway.flows.callbacks.explain import Explained, explain
-from gateway.flows.callbacks.redaction import hidden
+from gateway.flows.callbacks.redaction import redact_headers
 from gateway.flows.runtime import Gateway
 from gateway.provider import Check
 
@@ -121,7 +121,7 @@ def _unsent(
         tries=0,
         next_attempt_at=None,
         query="",
-        headers=hidden(settings.server.secret, _headers(lines), entry.provider.secret_headers),
+        headers=redact_headers(settings.server.secret, _headers(lines), entry.provider.secret_headers),
         body=content,
         event=None,
         history=(),
@@ -154,7 +154,7 @@ def _print(found: Explained) -> None:
         click.echo()
         print_table(("secret header", "holds"), ((one.header, one.credential or "none of ours") for one in found.tried))
     click.echo()
-    print_table(("check", "", "details"), (_row(check) for check in (*found.proof.checks, *found.judgement)))
+    print_table(("check", "", "details"), (_row(check) for check in (*found.proof.checks, *found.rules)))
     for form, text in found.proof.signed.items():
         click.echo(f"\nsigned ({form} form), the secret follows directly:\n{harmless(text)}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
@@ -176,3 +177,6 @@ class Busy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Verdict = Recorded | Repeated | Refused | Busy
+
+VERDICT_NAMES: Mapping[type[Verdict], str] = {Recorded: "recorded", Repeated: "repeated", Refused: "refused"}
+"""What the inbox calls a verdict; ``Busy`` is never stored."""

@@ -19,7 +19,6 @@ from gateway.core.facts import Busy
 from gateway.core.signing import same
 from gateway.core.wire import Callback
 from gateway.drivers.settings import AccountEntry, Rate
-from gateway.flows.callbacks.receive import Admit
 from gateway.flows.masks import secrets_of
 from gateway.web.limits import Buckets, Clock, network_of, part_of
 
@@ -58,32 +57,34 @@ class Visit:
         self._limits = limits
         self._account = entry.endpoint_id
         self._head = head
+        self._size, self._began = 0, 0.0
 
     def before_body(self) -> Busy | None:
         """Put it off without reading on, where even refusing such callbacks has become too much work."""
         return _busy(self._limits.work.wait(self._account, WORK, 0.0))
 
-    def after_body(self, size: int) -> Admit:
-        """Begin to count the work on it, and judge it once it is proved or refused. ``size``: bytes of its body."""
-        began = self._limits.cpu()
+    def after_body(self, size: int) -> None:
+        """Begin to count the work on it. ``size``: bytes of its body."""
+        self._size, self._began = size, self._limits.cpu()
 
-        def admit(is_proved: bool) -> Busy | None:
-            if is_proved:
-                return self._take_proved(size)
-            self._limits.work.charge(self._account, WORK, self._limits.cpu() - began)
-            return self._take_refused(size)
+    def admit(self, is_proved: bool) -> Busy | None:
+        """Count it as proved or as refused, before anything of it is stored; ``Busy`` puts it off."""
+        if is_proved:
+            return self._take_proved()
+        self._limits.work.charge(self._account, WORK, self._limits.cpu() - self._began)
+        return self._take_refused()
 
-        return admit
-
-    def _take_proved(self, size: int) -> Busy | None:
+    def _take_proved(self) -> Busy | None:
+        size = self._size
         self.is_known = True
         wait = self._limits.proved.take(self._account, self._limits.rate)
         if not wait:
             self._limits.proved.charge(self._account, self._limits.rate, size // PROVED_BYTES)
         return _busy(wait)
 
-    def _take_refused(self, size: int) -> Busy | None:
+    def _take_refused(self) -> Busy | None:
         """From the address's and from the account's, or none: an address takes half of what the account has."""
+        size = self._size
         limits, place = self._limits, f"{self._account} {network_of(self._head.remote)}"
         wait = limits.refused_from.wait(place, limits.half) or limits.refused.take(self._account, limits.rate)
         if not wait:
@@ -101,9 +102,13 @@ class Known(Visit):
         """Put it off where its account has too many proved ones already."""
         return _busy(self._limits.proved.wait(self._account, self._limits.rate))
 
-    def after_body(self, size: int) -> Admit:
+    def after_body(self, size: int) -> None:
+        """No work is counted: its sender knows the secret."""
+        self._size = size
+
+    def admit(self, is_proved: bool) -> Busy | None:
         """Count it among the proved ones only when it is proved."""
-        return lambda is_proved: self._take_proved(size) if is_proved else self._take_refused(size)
+        return self._take_proved() if is_proved else self._take_refused()
 
 
 class OwnLink(Visit):
@@ -115,10 +120,13 @@ class OwnLink(Visit):
         """Put it off where this address of this payment was called too often."""
         return _busy(self._limits.links.take(self._link, self._limits.half))
 
-    def after_body(self, size: int) -> Admit:
-        """Whatever it proves: it was counted, and its body is."""
+    def after_body(self, size: int) -> None:
+        """Count its body with the address."""
         self._limits.links.charge(self._link, self._limits.half, size // UNPROVED_BYTES)
-        return lambda _: None
+
+    def admit(self, is_proved: bool) -> Busy | None:  # noqa: ARG002  # proved or not, its address was counted
+        """Admit it, whatever it proves."""
+        return None
 
     @property
     def _link(self) -> str:

@@ -131,7 +131,7 @@ async def explain_callback(call: Call) -> Reply:
         reason=None if found.reason is None else Reason(found.reason),
         detail=found.detail,
         notes=list(found.proof.notes),
-        checks=[_check(one) for one in (*found.proof.checks, *found.judgement)],
+        checks=[_check(one) for one in (*found.proof.checks, *found.rules)],
         secrets=[SecretHeader(header=one.header, holds=one.credential) for one in found.tried],
         signed=found.proof.signed,
     )

@@ -12,12 +12,10 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from gateway.core.facts import Refused
 from gateway.core.views import rfc3339
 from gateway.drivers.store.inbox import VERDICTS, Earlier, InboxFilter, InboxRow, StoredCallback
 from gateway.flows.callbacks import reprocess
-from gateway.flows.callbacks.apply import NAMES
-from gateway.flows.callbacks.reprocess import Order, Rejudged
+from gateway.flows.callbacks.reprocess import Order, Reprocessed
 from gateway.flows.masks import Masks
 from gateway.web.keys import GATEWAY
 from gateway.web.listing import cursor_of, limit_of, one_of, time_of
@@ -108,18 +106,19 @@ def callback_detail(row: StoredCallback, masks: Masks) -> CallbackDetail:
     )
 
 
-def rejudged_view(made: Rejudged, *, dry_run: bool) -> RejudgedView:
+def rejudged_view(made: Reprocessed, *, dry_run: bool) -> RejudgedView:
     """Show what judging again came to."""
+    evaluation, after = made.evaluation, made.evaluation.payment_after
     return RejudgedView(
         id=made.row.id,
-        verdict=NAMES[type(made.verdict)],
-        reason=made.verdict.reason if isinstance(made.verdict, Refused) else None,
-        detail=made.detail,
+        verdict=evaluation.name,
+        reason=evaluation.reason,
+        detail=evaluation.detail,
         dry_run=dry_run,
         changed=made.changed,
-        payment_id=made.before.id if made.before is not None else None,
-        state_before=made.before.state if made.before is not None else None,
-        state_after=made.after.state if made.after is not None else None,
+        payment_id=evaluation.payment_id,
+        state_before=evaluation.payment.state if evaluation.payment is not None else None,
+        state_after=after.state if after is not None else None,
     )
 
 

@@ -17,7 +17,6 @@ from gateway.core.urls import origin_of
 from gateway.core.wire import Callback, header, header_text
 from gateway.drivers.settings import AccountEntry
 from gateway.flows.callbacks import receive
-from gateway.flows.callbacks.receive import Admit
 from gateway.flows.payments.lookup import hint_work
 from gateway.flows.runtime import Gateway, log
 from gateway.web.admission import Visit
@@ -106,17 +105,17 @@ async def _take(
         return busy, head
     body, size = await _read(request, gw.settings.timeouts.request_body)
     callback = replace(head, body=body, received_at=gw.clock.now())
-    return await _accept(gw, entry, callback, size, visit.after_body(len(body))), callback
+    visit.after_body(len(body))
+    return await _accept(gw, entry, callback, size, visit), callback
 
 
-async def _accept(gw: Gateway, entry: AccountEntry, callback: Callback, size: int, admit: Admit) -> Verdict:
-    """Accept a callback; a stopping gateway and a fault of ours are said in the provider's own words."""
+async def _accept(gw: Gateway, entry: AccountEntry, callback: Callback, size: int, visit: Visit) -> Verdict:
+    """Verify and store a callback; a stopping gateway and a fault of ours are said in the provider's own words."""
     if gw.is_stopping:
         return Busy()
     try:
-        if size > BODY_LIMIT:
-            return admit(False) or await receive.refuse_unread(gw, entry, callback, size=size)
-        return await receive.accept(gw, entry, callback, admit)
+        new = receive.verify(gw, entry, callback, unread=size if size > BODY_LIMIT else None)
+        return visit.admit(new.is_proved) or await receive.accept(gw, new)
     except Exception:  # the edge: nothing was acknowledged, so the sender tries again
         log.exception("fault", extra={"account": entry.name, "tenant": entry.tenant})
         return Busy()

@@ -135,7 +135,9 @@ def test_a_proved_misfit_raises_the_review_flag(observation: Observation, review
 )
 def test_a_repetition_changes_nothing(state: State, is_final: bool) -> None:
     """An event that was applied before is answered as repeated, and says whether the payment moves further."""
-    assert judged(event(), make_payment(state), seen_before=True) == Judgement(verdict=Repeated(is_final=is_final))
+    judgement = judged(event(), make_payment(state), seen_before=True)
+    assert (judgement.verdict, judgement.change) == (Repeated(is_final=is_final), None)
+    assert judgement.payment == judgement.payment_after == make_payment(state)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from gateway.core.wire import Callback
 from gateway.flows.background import retention
-from gateway.flows.callbacks import receive, size_limits
+from gateway.flows.callbacks import inbox_rows, receive, size_limits
 from gateway.flows.callbacks.size_limits import HINT, PROVED, REFUSED, REPEATED, bounded
 from gateway.flows.runtime import Gateway
 from tests import creditkey_story as story
@@ -32,7 +32,7 @@ def test_what_is_short_is_kept_whole() -> None:
 
 
 @pytest.mark.parametrize("bound", [PROVED, REPEATED, REFUSED, HINT])
-def test_what_is_too_long_is_left_out_whole(bound: size_limits.Bound) -> None:
+def test_what_is_too_long_is_left_out_whole(bound: size_limits.SizeLimits) -> None:
     """A part that is one byte too long is not cut: half of it might be half of a secret."""
     fits = replace(a_callback(), body=b"b" * bound.body, query="q" * bound.query, suffix="s" * bound.suffix, headers=())
     assert bounded(fits, bound) == fits
@@ -68,9 +68,9 @@ async def test_one_link_keeps_less_than_8_mb(tmp_path: Path, has_token: bool) ->
         payment = await story.awaiting(house)
         gw, entry = house.gateway, house.entry("acme", "creditkey-main")
         before = (await gw.store.stored_bytes())["acme"]
-        count = receive.KEYS_TRIED if has_token else receive.REFUSED_KEPT
+        count = receive.MAX_HINTED_REFERENCES if has_token else inbox_rows.MAX_REFUSED
         requests = [junk(gw, number, payment["id"] if has_token else None) for number in range(count + 20)]
-        await asyncio.gather(*(receive.accept(gw, entry, request) for request in requests))
+        await asyncio.gather(*(receive.accept(gw, receive.verify(gw, entry, request)) for request in requests))
         grown = (await gw.store.stored_bytes())["acme"] - before
         keys = await engine_of(gw.store).rows("SELECT provider_reference FROM hints", ())
         assert grown + sum(len(key) for (key,) in keys) < (100_000 if has_token else 8 * MB)
@@ -81,7 +81,7 @@ async def test_a_key_that_no_provider_gives_is_no_key(tmp_path: Path) -> None:
     async with inbox_house(tmp_path) as (house, _):
         payment = await story.awaiting(house)
         gw, entry = house.gateway, house.entry("acme", "creditkey-main")
-        await receive.accept(gw, entry, junk(gw, 1, payment["id"]))
+        await receive.accept(gw, receive.verify(gw, entry, junk(gw, 1, payment["id"])))
         rows = await engine_of(gw.store).rows("SELECT provider_reference FROM hints", ())
         assert rows == [(payment["provider_reference"],)]
 
@@ -91,7 +91,7 @@ async def test_hints_are_forgotten_after_a_month(tmp_path: Path) -> None:
     async with inbox_house(tmp_path) as (house, clock):
         payment = await story.awaiting(house)
         gw, entry = house.gateway, house.entry("acme", "creditkey-main")
-        await receive.accept(gw, entry, junk(gw, 0, payment["id"]))
+        await receive.accept(gw, receive.verify(gw, entry, junk(gw, 0, payment["id"])))
         await gw.drain(10)
 
         async def left() -> list[int]:

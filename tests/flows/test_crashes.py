@@ -172,7 +172,7 @@ async def customer_returns(world: World, gw: Gateway) -> None:
         received_at=gw.clock.now(),
         payment_id=payment.id,
     )
-    assert await receive.accept(gw, gw.entry(payment), hit) == Recorded()
+    assert await receive.accept(gw, receive.verify(gw, gw.entry(payment), hit)) == Recorded()
 
 
 async def goods_ship(world: World, gw: Gateway) -> None:
@@ -195,7 +195,7 @@ async def customer_pays(world: World, gw: Gateway) -> None:
         remote="127.0.0.1",
         received_at=gw.clock.now(),
     )
-    assert isinstance(await receive.accept(gw, gw.entry(payment), said), Recorded | Repeated)
+    assert isinstance(await receive.accept(gw, receive.verify(gw, gw.entry(payment), said)), Recorded | Repeated)
 
 
 STORIES: dict[str, tuple[Step, ...]] = {

@@ -16,7 +16,7 @@ from gateway.core.wire import Callback
 from gateway.drivers.store.inbox import StoredCallback
 from gateway.flows.background import inbox_retry, retention
 from gateway.flows.callbacks import receive, reprocess
-from gateway.flows.callbacks.reprocess import Order, Rejudged
+from gateway.flows.callbacks.reprocess import Order, Reprocessed
 from tests import creditkey_story as story
 from tests.house import House, open_house
 from tests.inbox_kit import (
@@ -47,11 +47,11 @@ async def last(house: House, tenant: str = "acme") -> StoredCallback:
     return (await rows(house, tenant))[-1]
 
 
-async def replayed(house: House, order: Order = REPLAY) -> Rejudged:
+async def replayed(house: House, order: Order = REPLAY) -> Reprocessed:
     return await reprocess.replay(house.gateway, (await last(house)).id, order)
 
 
-async def reverified(house: House, order: Order = REVERIFY) -> Rejudged:
+async def reverified(house: House, order: Order = REVERIFY) -> Reprocessed:
     return await reprocess.reverify(house.gateway, (await last(house)).id, order)
 
 
@@ -74,7 +74,7 @@ async def test_a_recorded_callback_is_only_repeated(tmp_path: Path) -> None:
         await deliver(house, payment)
         before = await rows(house), await house.payment(payment["id"])
         made = await replayed(house)
-        assert isinstance(made.verdict, Repeated)
+        assert isinstance(made.evaluation.verdict, Repeated)
         assert not made.changed
         assert (await rows(house), await house.payment(payment["id"])) == before
 
@@ -85,7 +85,7 @@ async def test_a_pending_callback_can_be_applied_by_hand(tmp_path: Path) -> None
         payment = await new_payment(house)
         await balked(house, payment)
         made = await replayed(house)
-        assert (type(made.verdict), made.changed) == (Recorded, True)
+        assert (type(made.evaluation.verdict), made.changed) == (Recorded, True)
         row = await last(house)
         assert (row.verdict, row.history[0].by, row.history[0].how) == ("recorded", "dana", "replay")
         assert await state_of(house, payment) == "captured"
@@ -95,10 +95,10 @@ async def test_a_refused_event_is_judged_under_today_s_settings(tmp_path: Path) 
     """A window that was too narrow is widened: the same event is recorded, and the first refusal is remembered."""
     async with inbox_house(tmp_path) as (house, _):
         payment = await too_early(house)
-        assert isinstance((await replayed(house)).verdict, Refused)
+        assert isinstance((await replayed(house)).evaluation.verdict, Refused)
     async with inbox_house(tmp_path, time_window="30d") as (house, _):
         made = await replayed(house)
-        assert (type(made.verdict), made.changed) == (Recorded, True)
+        assert (type(made.evaluation.verdict), made.changed) == (Recorded, True)
         row = await last(house)
         assert [(one.verdict, one.reason) for one in row.history] == [("refused", "time")] * 2
         assert (row.verdict, row.reason, row.payment_id) == ("recorded", None, payment["id"])
@@ -112,10 +112,10 @@ async def test_a_dry_run_tells_and_changes_nothing(tmp_path: Path) -> None:
     async with inbox_house(tmp_path, time_window="30d") as (house, _):
         before = await rows(house), await house.payment(payment["id"])
         made = await replayed(house, DRY_REPLAY)
-        assert (type(made.verdict), made.changed) == (Recorded, True)
-        assert made.before is not None
-        assert made.after is not None
-        assert (made.before.state, made.after.state) == ("awaiting_customer", "captured")
+        assert (type(made.evaluation.verdict), made.changed) == (Recorded, True)
+        assert made.evaluation.payment is not None
+        assert made.evaluation.payment_after is not None
+        assert (made.evaluation.payment.state, made.evaluation.payment_after.state) == ("awaiting_customer", "captured")
         assert (await rows(house), await house.payment(payment["id"])) == before
 
 
@@ -134,7 +134,7 @@ async def test_copies_of_a_replay_have_one_effect(tmp_path: Path) -> None:
         payment = await new_payment(house)
         await balked(house, payment)
         made = await asyncio.gather(*(replayed(house) for _ in range(10)))
-        assert sorted(type(one.verdict).__name__ for one in made) == ["Recorded"] + ["Repeated"] * 9
+        assert sorted(type(one.evaluation.verdict).__name__ for one in made) == ["Recorded"] + ["Repeated"] * 9
         assert len(await house.events_of_type(payment["id"], "payment.captured")) == 1
 
 
@@ -145,8 +145,8 @@ async def test_a_replay_never_leaves_its_tenant(tmp_path: Path) -> None:
         assert (await post(house, signed_body(house, payment, tenant="globex"), tenant="globex")).status == 400
         row = await last(house, "globex")
         made = await reprocess.replay(house.gateway, row.id, REPLAY)
-        assert made.verdict == Refused(reason=Reason.NOT_FOUND)
-        assert made.before is None
+        assert made.evaluation.verdict == Refused(reason=Reason.NOT_FOUND)
+        assert made.evaluation.payment is None
         assert await state_of(house, payment) == "awaiting_customer"
 
 
@@ -179,10 +179,10 @@ async def test_a_wrong_token_is_put_right_and_the_callback_applied(tmp_path: Pat
     payment = await mistyped(tmp_path)
     async with inbox_house(tmp_path, RIGHT) as (house, _):
         dry = await reverified(house, DRY_REVERIFY)
-        assert (type(dry.verdict), dry.changed) == (Recorded, True)
+        assert (type(dry.evaluation.verdict), dry.changed) == (Recorded, True)
         assert (await verdicts(house), await state_of(house, payment)) == (["refused"], "awaiting_customer")
         made = await reverified(house)
-        assert (type(made.verdict), made.changed) == (Recorded, True)
+        assert (type(made.evaluation.verdict), made.changed) == (Recorded, True)
         assert (await verdicts(house), await state_of(house, payment)) == (["recorded"], "captured")
         (earlier,) = (await last(house)).history
         assert (earlier.verdict, earlier.reason, earlier.by, earlier.how) == (
@@ -199,7 +199,10 @@ async def test_a_token_that_is_not_the_account_s_is_never_believed(tmp_path: Pat
     async with inbox_house(tmp_path, WRONG) as (house, _):
         before = await rows(house)
         made = await reverified(house)
-        assert (made.verdict, made.detail) == (Refused(reason=Reason.UNAUTHENTIC), reprocess.UNKNOWN_SENDER)
+        assert (made.evaluation.verdict, made.evaluation.detail) == (
+            Refused(reason=Reason.UNAUTHENTIC),
+            reprocess.UNKNOWN_SENDER,
+        )
         assert not made.changed
         assert (await rows(house), await state_of(house, payment)) == (before, "awaiting_customer")
 
@@ -209,7 +212,7 @@ async def test_a_right_sign_under_a_foreign_token_is_not_applied(tmp_path: Path)
     async with inbox_house(tmp_path) as (house, _):
         payment = await new_payment(house)
         await post(house, api2(house, payment), headers={"crm-pay-token": "another"})
-        assert isinstance((await reverified(house)).verdict, Refused)
+        assert isinstance((await reverified(house)).evaluation.verdict, Refused)
         assert await state_of(house, payment) == "awaiting_customer"
 
 
@@ -220,7 +223,7 @@ async def test_the_stored_hash_is_no_token(tmp_path: Path) -> None:
         await deliver(house, payment)
         hashed = dict((await last(house)).headers)["crm-pay-token"]
         await post(house, api2(house, payment, transaction_id="T-9"), headers={"crm-pay-token": hashed})
-        assert isinstance((await reverified(house)).verdict, Refused)
+        assert isinstance((await reverified(house)).evaluation.verdict, Refused)
 
 
 async def test_the_previous_token_is_known_while_it_is_accepted(tmp_path: Path) -> None:
@@ -238,9 +241,9 @@ async def test_the_previous_token_is_known_while_it_is_accepted(tmp_path: Path) 
         payment, token = await new_payment(house), credentials(house)[1]
     async with open_house(tmp_path, change=generation(2, previous=False)) as house:
         assert (await deliver(house, payment, token)).status == 400
-        assert isinstance((await reverified(house)).verdict, Refused)
+        assert isinstance((await reverified(house)).evaluation.verdict, Refused)
     async with open_house(tmp_path, change=generation(2, previous=True)) as house:
-        assert isinstance((await reverified(house)).verdict, Recorded)
+        assert isinstance((await reverified(house)).evaluation.verdict, Recorded)
         assert await state_of(house, payment) == "captured"
 
 
@@ -268,7 +271,7 @@ async def test_a_hint_is_nothing_to_be_proved(tmp_path: Path) -> None:
     async with inbox_house(tmp_path) as (house, _):
         endpoint = house.entry("acme", "creditkey-main").endpoint_id
         await house.call("GET", f"/callbacks/{endpoint}/whatever", tenant=None)
-        assert isinstance((await reverified(house)).verdict, Refused)
+        assert isinstance((await reverified(house)).evaluation.verdict, Refused)
         assert await verdicts(house) == ["refused"]
 
 
@@ -305,7 +308,8 @@ async def test_hints_keep_no_body_and_only_the_newest(tmp_path: Path) -> None:
             payment_id=payment["id"],
         )
         for _ in range(25):
-            assert await receive.accept(house.gateway, house.entry("acme", "creditkey-main"), hint) == Recorded()
+            new = receive.verify(house.gateway, house.entry("acme", "creditkey-main"), hint)
+            assert await receive.accept(house.gateway, new) == Recorded()
         found = [row for row in await rows(house) if row.verdict == "recorded"]
         assert len(found) == 20
         assert {(row.body, row.size) for row in found} == {(b"", 1000)}

@@ -15,7 +15,7 @@ from gateway.core.wire import Callback
 from gateway.drivers.store.inbox import StoredCallback
 from gateway.flows.background import inbox_retry
 from gateway.flows.callbacks import explain, reprocess
-from gateway.flows.callbacks.redaction import Restored, restore, stored
+from gateway.flows.callbacks.redaction import Revealed, redact, reveal_matching
 from gateway.flows.callbacks.reprocess import MASKED_PART, Order
 from tests import creditkey_story as story
 from tests.house import House
@@ -49,10 +49,10 @@ def kept(house: House, given: Callback) -> Callback:
     entry = house.settings.tenants["acme"].accounts["psp-main"]
     mask = house.gateway.masks.of("acme")
     named = entry.provider.secret_headers
-    return stored(given, key=house.settings.server.secret, mask=mask, secret_headers=named)
+    return redact(given, key=house.settings.server.secret, mask=mask, secret_headers=named)
 
 
-def put_back(house: House, given: Callback) -> Restored:
+def put_back(house: House, given: Callback) -> Revealed:
     """What is made of it when it is judged again."""
     members = dict.fromkeys(StoredCallback.__struct_fields__) | {
         "headers": given.headers,
@@ -62,7 +62,7 @@ def put_back(house: House, given: Callback) -> Restored:
         "received_at": given.received_at,
     }
     entry = house.settings.tenants["acme"].accounts["psp-main"]
-    return restore(house.settings.server.secret, entry, StoredCallback(**members))
+    return reveal_matching(house.settings.server.secret, entry, StoredCallback(**members))
 
 
 FORMS: Mapping[str, Callable[[str], str]] = {
@@ -190,8 +190,8 @@ async def test_an_explanation_says_that_a_part_was_masked(house: House) -> None:
     (row,) = await rows(house)
     assert MASKED_PART in (await explain.explain(house.gateway, row)).proof.notes
     made = await reprocess.reverify(house.gateway, row.id, Order(by="dana", how="reverify"))
-    assert made.detail is not None
-    assert MASKED_PART in made.detail
+    assert made.evaluation.detail is not None
+    assert MASKED_PART in made.evaluation.detail
     assert await state_of(house, payment) == "awaiting_customer"
 
 

@@ -104,16 +104,16 @@ FAULTS = (
         "acknowledge a callback before commit",
         "simulation",
         "gateway/flows/callbacks/apply.py",
-        """                await record(gw, found.before, found.change, rows=rows)
+        """                await record(gw, before, evaluation.change, rows=rows)
 """,
-        """                gw.start("later", record(gw, found.before, found.change, rows=rows))
+        """                gw.start("later", record(gw, before, evaluation.change, rows=rows))
 """,
     ),
     _simple(
         "acknowledge what the store refused",
         "simulation",
         "gateway/flows/callbacks/receive.py",
-        """        log.error("a callback could not be stored", extra={"account": entry.name, "problem": str(problem)})
+        """        log.error("a callback could not be stored", extra=extra)
         return Busy()
 """,
         """        return Recorded()
@@ -277,11 +277,11 @@ FAULTS = (
         "answer a provider before the commit",
         "crashes",
         "gateway/web/providers.py",
-        """        return await receive.accept(gw, entry, callback, admit)
+        """        return visit.admit(new.is_proved) or await receive.accept(gw, new)
 """,
         """        from gateway.core.facts import Recorded
 
-        gw.start(f"callback {id(callback)}", receive.accept(gw, entry, callback, admit))
+        gw.start(f"callback {new.id}", receive.accept(gw, new))
         return Recorded()
 """,
     ),

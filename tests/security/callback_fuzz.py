@@ -109,7 +109,8 @@ class Fuzz:
             remote="127.0.0.1",
             received_at=datetime.fromtimestamp(sent.at / 1000, UTC),
         )
-        verdict = await receive.accept(self.house.gateway, entry, callback)
+        gw = self.house.gateway
+        verdict = await receive.accept(gw, receive.verify(gw, entry, callback))
         answer = receive.answer(entry, verdict, callback)
         is_success = isinstance(verdict, Recorded | Repeated)
         self.figures.verdicts[type(verdict).__name__] += 1

@@ -145,7 +145,7 @@ async def handle_callback(gw: Gateway, path: str, callback: Callback) -> HttpRes
     callback = msgspec.structs.replace(callback, suffix=suffix, payment_id=payment_id, received_at=gw.clock.now())
     if gw.is_stopping:
         return HttpResponse(status=503)
-    verdict: Verdict = await receive.accept(gw, entry, callback)
+    verdict: Verdict = await receive.accept(gw, receive.verify(gw, entry, callback))
     if suffix in BROWSER and payment_id is not None:
         await gw.wait_for(hint_work(payment_id), BROWSER_WAIT)
     return receive.answer(entry, verdict, callback)

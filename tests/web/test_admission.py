@@ -23,7 +23,7 @@ from gateway.core.facts import Busy
 from gateway.core.wire import Callback
 from gateway.drivers.settings import Rate
 from gateway.drivers.store.inbox import InboxFilter
-from gateway.web.admission import Admission
+from gateway.web.admission import Admission, Visit
 from tests.house import House, Reply, creditkey_body, open_house
 from tests.web.psp_sender import call_back, new_payment, post, signed_body
 
@@ -198,9 +198,10 @@ async def test_refusing_costs_a_part_of_the_processor_only(house: House) -> None
     entry = house.entry("acme", "psp-main")
     unknown = callback_from(house, "192.0.2.1")
     for _ in range(3):
-        admit = admission.of(entry, unknown).after_body(0)
+        visit = admission.of(entry, unknown)
+        visit.after_body(0)
         work.done += 1.0
-        assert admit(False) is None
+        assert visit.admit(False) is None
     assert admission.of(entry, unknown).before_body() == Busy(limited=True, retry_after=5)
     told = entry.provider.credentials(entry.account)["token"]
     known = callback_from(house, "192.0.2.1", crm_pay_token=told.reveal())  # type: ignore[union-attr]
@@ -213,12 +214,18 @@ async def test_a_large_body_counts_as_many(house: House) -> None:
     admission = Admission(Rate(per_second=1, burst=16), clock=lambda: 0.0)
     entry, head = house.entry("acme", "psp-main"), callback_from(house, "192.0.2.1")
     link = replace(head, suffix="return", payment_id="pay_1")
-    assert admission.of(entry, head).after_body(8192)(False) is None
-    assert admission.of(entry, head).after_body(0)(False) == Busy(limited=True, retry_after=4)
-    assert admission.of(entry, head).after_body(65536)(True) is None
+    assert admitted(admission.of(entry, head), 8192, is_proved=False) is None
+    assert admitted(admission.of(entry, head), 0, is_proved=False) == Busy(limited=True, retry_after=4)
+    assert admitted(admission.of(entry, head), 65536, is_proved=True) is None
     admission.of(entry, link).after_body(16384)
     assert admission.of(entry, link).before_body() is not None
-    assert admission.of(entry, head).after_body(0)(True) is None
+    assert admitted(admission.of(entry, head), 0, is_proved=True) is None
+
+
+def admitted(visit: Visit, size: int, *, is_proved: bool) -> Busy | None:
+    """What becomes of a callback whose body was read."""
+    visit.after_body(size)
+    return visit.admit(is_proved)
 
 
 async def test_one_address_leaves_room_for_evidence_of_others(house: House) -> None:
@@ -228,7 +235,7 @@ async def test_one_address_leaves_room_for_evidence_of_others(house: House) -> N
 
     def kept(address: str) -> int:
         visits = [admission.of(entry, callback_from(house, address)) for _ in range(20)]
-        return sum(visit.after_body(0)(False) is None for visit in visits)
+        return sum(admitted(visit, 0, is_proved=False) is None for visit in visits)
 
     assert [kept(address) for address in ("192.0.2.1", "192.0.2.2", "192.0.2.3")] == [HALF, HALF, 0]
 

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.flows.background import inbox_retry
 from gateway.flows.callbacks.explain import explain
-from gateway.flows.callbacks.receive import REPEATED_KEPT
+from gateway.flows.callbacks.inbox_rows import MAX_REPEATED
 from gateway.flows.callbacks.size_limits import REFUSED
 from tests import creditkey_story as story
 from tests.house import House
@@ -31,10 +31,10 @@ async def test_a_sender_that_repeats_itself_does_not_fill_the_disk(house: House)
     """Of a payment only the newest repetitions are kept, and always what was recorded."""
     payment, other = await new_payment(house), await new_payment(house)
     await deliver(house, other, transaction_id="T-2")
-    for _ in range(REPEATED_KEPT + 6):
+    for _ in range(MAX_REPEATED + 6):
         assert (await deliver(house, payment)).status == 204
     await deliver(house, other, transaction_id="T-2")
-    assert await verdicts(house) == ["recorded", "recorded", *["repeated"] * (REPEATED_KEPT + 1)]
+    assert await verdicts(house) == ["recorded", "recorded", *["repeated"] * (MAX_REPEATED + 1)]
 
 
 @pytest.mark.parametrize("query", ["cursor=%27%20OR%201%3D1--", "cursor=%00", "cursor=cb_1"])

@@ -13,7 +13,7 @@ from gateway.core.errors import Conflict
 from gateway.drivers.store import inbox
 from gateway.drivers.store.inbox import StoredCallback
 from gateway.drivers.store.statements import milliseconds, optional_milliseconds
-from gateway.flows.callbacks.reprocess import Order, judge_stored
+from gateway.flows.callbacks.reprocess import Order, reprocess
 from gateway.flows.runtime import Gateway, doubling, log
 
 AT_ONCE = 50
@@ -53,7 +53,7 @@ async def retry_due(gw: Gateway) -> int:
 async def retry(gw: Gateway, row: StoredCallback) -> None:
     """Try one pending callback; note when again if it fails. Raises ``Unavailable`` when that cannot be noted."""
     try:
-        await judge_stored(gw, row, documents.proved(row.event or ""), RETRY)
+        await reprocess(gw, row, documents.proved(row.event or ""), RETRY)
     except Conflict:
         return  # somebody else judged it; if it is pending still, it is due still
     except Exception as fault:  # one row's fault, whatever it is, must not stop the others

@@ -1,6 +1,6 @@
-"""Explain a stored callback: which secret it was sent with, check by check how it is proved, and how the core judges.
+"""Explain a stored callback: which secret it was sent with, and check by check how it is verified and evaluated.
 
-Reads only. Everything is judged by today's settings and by what is stored now; nothing told here is a secret.
+Reads only. It goes by today's settings and by what is stored now; an explanation shows no secret.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ import msgspec
 from msgspec.structs import replace
 
 from gateway.core.errors import CallbackRejected, Reason
-from gateway.core.facts import Event, Hint, Refused, Repeated
-from gateway.core.payment import Payment
+from gateway.core.facts import Event, Hint, Repeated
+from gateway.core.judgement import Judgement
 from gateway.core.refused import REMEDIES, Case, window
 from gateway.core.views import rfc3339
 from gateway.core.wire import Callback, header
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store.inbox import StoredCallback
-from gateway.flows.callbacks import candidates
-from gateway.flows.callbacks.apply import NAMES, Judged, judged
-from gateway.flows.callbacks.redaction import Restored, Tried, restore
+from gateway.flows.callbacks.apply import evaluate_event, find_payment
+from gateway.flows.callbacks.mistaken_secrets import mistaken_secrets, similar_accounts
+from gateway.flows.callbacks.redaction import Revealed, SecretHeader, reveal_matching
 from gateway.flows.callbacks.reprocess import MASKED_PART, UNKNOWN_SENDER, entry_of
 from gateway.flows.plugin import calls
 from gateway.flows.runtime import Gateway
 from gateway.provider import Check, Explanation
 
-ORDER: tuple[tuple[str, frozenset[Reason]], ...] = (
+RULES: tuple[tuple[str, frozenset[Reason]], ...] = (
     ("payment", frozenset({Reason.NOT_FOUND, Reason.NO_DEPOSIT_METHOD})),
     ("status", frozenset({Reason.STATUS})),
     ("seen before", frozenset()),
@@ -36,15 +36,19 @@ ORDER: tuple[tuple[str, frozenset[Reason]], ...] = (
     ("time", frozenset({Reason.TIME})),
     ("state", frozenset({Reason.REPEATED_FINAL, Reason.IN_PROGRESS})),
 )
-"""The core's checks in their order, and the reasons each refuses with."""
+"""The gateway's own checks of an event in their order, and the reasons with which each refuses."""
 
 
-class Explained(msgspec.Struct, frozen=True, kw_only=True):
-    """All that can be said about one callback. ``verdict`` is what it would come to now."""
+class Explained(msgspec.Struct, frozen=True, kw_only=True, rename={"rules": "judgement"}):
+    """All that can be said about one callback.
 
-    tried: tuple[Tried, ...]
+    ``tried``: the secret headers it came with; ``proof``: how the plugin verifies it; ``rules``: the gateway's own
+    checks; ``verdict``, ``reason`` and ``detail``: what it would come to now.
+    """
+
+    tried: tuple[SecretHeader, ...]
     proof: Explanation
-    judgement: tuple[Check, ...]
+    rules: tuple[Check, ...]
     verdict: str
     reason: str | None
     detail: str | None
@@ -53,36 +57,38 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
 async def explain(gw: Gateway, row: StoredCallback) -> Explained:
     """Explain a callback. Raises ``unknown_account`` when its account left the settings."""
     entry = entry_of(gw, row)
-    others = candidates.related(gw, entry)
-    mistaken = candidates.texts(entry, others)
-    found = restore(gw.settings.server.secret, entry, row, mistaken)
-    callback = replace(found.callback, payment_id=_proved_by_token(row))
+    others = similar_accounts(gw, entry)
+    mistaken = mistaken_secrets(entry, others)
+    revealed = reveal_matching(gw.settings.server.secret, entry, row, mistaken)
+    callback = replace(revealed.callback, payment_id=_proved_by_token(row))
     said = _verified(gw, entry, callback)
     # In a thread: the search for what a sender does wrong takes milliseconds of work.
     shown = await asyncio.to_thread(calls.explain, gw, _with(entry, others), callback)
-    proof = shown or _plain(said, found)
-    proof = replace(proof, notes=(*_not_kept(row, found), *_held(entry, found, mistaken), *proof.notes))
-    tried = (*found.tried, *found.elsewhere)
-    if not isinstance(said, Event):
+    proof = shown or _plain(said, revealed)
+    proof = replace(proof, notes=(*_not_kept(row, revealed), *_held(entry, revealed, mistaken), *proof.notes))
+    if isinstance(said, Event):
+        rules, verdict, reason, detail = await _evaluated(gw, entry, row, said)
+    else:
         reason, detail = _unproved(said, callback)
-        return Explained(
-            tried=tried,
-            proof=_with_reason(proof, reason, detail),
-            judgement=tuple(Check(name=name, passed=None) for name, _ in ORDER),
-            verdict="refused" if reason is not None else "recorded",
-            reason=reason,
-            detail=detail,
-        )
-    made = await judged(gw, entry, said, received_at=row.received_at)
-    reason = made.verdict.reason if isinstance(made.verdict, Refused) else None
+        rules = tuple(Check(name=name, passed=None) for name, _ in RULES)
+        verdict = "recorded" if reason is None else "refused"
     return Explained(
-        tried=tried,
-        proof=_with_reason(proof, reason, made.detail),
-        judgement=_judgement(entry, row, said, made),
-        verdict=NAMES[type(made.verdict)],
+        tried=(*revealed.tried, *revealed.elsewhere),
+        proof=_with_reason(proof, reason, detail),
+        rules=rules,
+        verdict=verdict,
         reason=reason,
-        detail=made.detail,
+        detail=detail,
     )
+
+
+async def _evaluated(
+    gw: Gateway, entry: AccountEntry, row: StoredCallback, event: Event
+) -> tuple[tuple[Check, ...], str, Reason | None, str | None]:
+    """The gateway's own checks of an event, and the verdict, reason and detail they lead to."""
+    before = await find_payment(gw, entry, event)
+    found = await evaluate_event(gw, entry, event, before, received_at=row.received_at)
+    return _rule_checks(entry, row, found), found.name, found.reason, found.detail
 
 
 def _with(entry: AccountEntry, others: Mapping[str, AccountEntry]) -> AccountEntry:
@@ -98,7 +104,7 @@ def _with_reason(proof: Explanation, reason: Reason | None, detail: str | None) 
     return replace(proof, notes=(*proof.notes, f"{detail}{remedy}"))
 
 
-def _held(entry: AccountEntry, found: Restored, mistaken: Mapping[str, str]) -> tuple[str, ...]:
+def _held(entry: AccountEntry, found: Revealed, mistaken: Mapping[str, str]) -> tuple[str, ...]:
     """What a secret header holds that is not the secret as it should be sent."""
     notes = []
     for one in found.tried:
@@ -141,14 +147,14 @@ def _unproved(said: Hint | CallbackRejected | None, callback: Callback) -> tuple
             return None, "authentic, but nothing for us: it moves no payment"
 
 
-def _plain(said: object, found: Restored) -> Explanation:
+def _plain(said: object, found: Revealed) -> Explanation:
     """How it is proved, as far as a plugin without ``explain`` tells."""
     detail = said.detail if isinstance(said, CallbackRejected) else ""
     check = Check(name="verify", passed=not isinstance(said, CallbackRejected), detail=detail)
     return Explanation(checks=(check,), notes=() if found.is_known else (UNKNOWN_SENDER,))
 
 
-def _not_kept(row: StoredCallback, found: Restored) -> tuple[str, ...]:
+def _not_kept(row: StoredCallback, found: Revealed) -> tuple[str, ...]:
     """What the store has not of a callback: what the checks say of it, they say of nothing."""
     missing = {
         "the body was not kept": not row.is_whole,
@@ -158,29 +164,29 @@ def _not_kept(row: StoredCallback, found: Restored) -> tuple[str, ...]:
     return tuple(note for note, is_missing in missing.items() if is_missing)
 
 
-def _judgement(entry: AccountEntry, row: StoredCallback, event: Event, made: Judged) -> tuple[Check, ...]:
-    """The core's checks: passed up to the one that decided, then not reached."""
-    reason = made.verdict.reason if isinstance(made.verdict, Refused) else None
-    told = _details(entry, row, event, made.before.payment if made.before is not None else None)
+def _rule_checks(entry: AccountEntry, row: StoredCallback, evaluation: Judgement) -> tuple[Check, ...]:
+    """The gateway's own checks: passed up to the one that decided, then not reached."""
+    details = _details(entry, row, evaluation)
     checks: list[Check] = []
     is_decided = False
-    for name, reasons in ORDER:
-        passed = None if is_decided else reason not in reasons
+    for name, reasons in RULES:
+        passed = None if is_decided else evaluation.reason not in reasons
         is_decided = is_decided or not passed
-        detail = told.get(name, "") if passed else ""
+        detail = details.get(name, "") if passed else ""
         if passed is False:
-            detail = made.detail or ""
-        if name == "seen before" and isinstance(made.verdict, Repeated):
+            detail = evaluation.detail or ""
+        if name == "seen before" and isinstance(evaluation.verdict, Repeated):
             is_decided, detail = True, "applied before: nothing changes"
         checks.append(Check(name=name, passed=passed, detail=detail))
     return tuple(checks)
 
 
-def _details(entry: AccountEntry, row: StoredCallback, event: Event, payment: Payment | None) -> Mapping[str, str]:
+def _details(entry: AccountEntry, row: StoredCallback, evaluation: Judgement) -> Mapping[str, str]:
     """What each check that passed compared."""
-    seen = event.observation
-    if payment is None:
+    payment, event = evaluation.payment, evaluation.event
+    if payment is None or event is None:
         return {}
+    seen = event.observation
     allowed = window(Case(payment, event, entry.policy, row.received_at))
     at = "none" if event.occurred_at is None else rfc3339(event.occurred_at)
     if allowed is not None:

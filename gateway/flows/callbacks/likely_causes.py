@@ -1,6 +1,6 @@
-"""What a proved callback that is refused may mean instead: the payment under another of its names, or another payment.
+"""Why a proved callback is refused, and what its sender probably meant: another name of the payment, another payment.
 
-Read only when a callback is refused, and of its own tenant only. What is said is one clean line without secrets.
+Asked only when a callback is refused, and only about its own tenant. The answer is one clean line without secrets.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store.queries import PaymentFilter
 from gateway.flows.runtime import Gateway
 
-LONGEST = 500
-"""Characters of what is said."""
+MAX_CHARACTERS = 500
+"""Of an explanation."""
 
-LONGEST_NAME = 255
-"""Characters of a name that is looked up."""
+MAX_NAME_CHARACTERS = 255
+"""Of a name that is looked up."""
 
 
-async def unknown(gw: Gateway, entry: AccountEntry, event: Event, reason: Reason) -> str:
-    """Why a callback is refused whose payment was not found."""
+async def of_not_found(gw: Gateway, entry: AccountEntry, event: Event, reason: Reason) -> str:
+    """Why the payment of a callback was not found."""
     named = event.observation.payment_id
     if reason is Reason.NO_DEPOSIT_METHOD:
         return "no deposit method names this account"
     if not named:
         return "it names no payment"
-    guess = await _who(gw, entry, named) if len(named) <= LONGEST_NAME else None
-    said = f'this account has no payment "{named[:64]}"' + (f": {guess}" if guess else "")
-    return gw.masks.line(entry.tenant, said, LONGEST)
+    meaning = await _meaning_of(gw, entry, named) if len(named) <= MAX_NAME_CHARACTERS else None
+    said = f'this account has no payment "{named[:64]}"' + (f": {meaning}" if meaning else "")
+    return gw.masks.line(entry.tenant, said, MAX_CHARACTERS)
 
 
-async def refused(gw: Gateway, entry: AccountEntry, case: Case, reason: Reason) -> str:
+async def of_refusal(gw: Gateway, entry: AccountEntry, case: Case, reason: Reason) -> str:
     """Why a callback about a payment is refused."""
     said = sentence(reason, case)
     others = await _of_that_amount(gw, case) if reason is Reason.AMOUNT else []
@@ -39,7 +39,7 @@ async def refused(gw: Gateway, entry: AccountEntry, case: Case, reason: Reason) 
         said += (
             f"; it is the amount of {' and '.join(others)} of the same customer, this callback names {case.payment.id}"
         )
-    return gw.masks.line(entry.tenant, said, LONGEST)
+    return gw.masks.line(entry.tenant, said, MAX_CHARACTERS)
 
 
 async def _of_that_amount(gw: Gateway, case: Case) -> list[str]:
@@ -53,8 +53,8 @@ async def _of_that_amount(gw: Gateway, case: Case) -> list[str]:
         return []
 
 
-async def _who(gw: Gateway, entry: AccountEntry, named: str) -> str | None:
-    """What a name is that is not the id of one of the account's payments."""
+async def _meaning_of(gw: Gateway, entry: AccountEntry, named: str) -> str | None:
+    """What a name identifies that is not the id of one of the account's payments; None: nothing known."""
     other = await gw.store.summary(entry.tenant, named)
     if other is not None:
         return f'it is a payment of account "{other.payment.account}", whose callback address and token are others'

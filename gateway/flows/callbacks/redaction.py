@@ -1,7 +1,8 @@
-"""What is stored of a callback: never a secret, never a card number, and yet enough to prove it anew.
+"""Redact a callback before it is stored, and reveal it again to verify it anew. Pure.
 
-Of a secret the store holds a keyed hash. The one among the account's own secrets that has this hash is the one that was
-sent; put back in its place it lets the plugin prove the callback. What has no such secret stays masked. Pure.
+A stored callback holds no secret and no card number: each secret became a keyed hash. Where one of the account's own
+secrets has that hash, it is the one that was sent; put back in its place it lets the plugin verify the callback. What
+matches no secret stays masked.
 """
 
 from __future__ import annotations
@@ -45,23 +46,23 @@ _PLACE = re.compile(rf"\{{{_HASH.pattern}\}}")
 _MASKED = re.compile(r"\{(?:masked|hmac-sha256:[0-9a-f]{64}|card \*{4}[0-9]{4})\}")
 
 
-class Tried(msgspec.Struct, frozen=True, kw_only=True):
+class SecretHeader(msgspec.Struct, frozen=True, kw_only=True):
     """A secret header of a callback, and the name of the account's secret it held; None: it held none of them."""
 
     header: str
     credential: str | None
 
 
-class Restored(msgspec.Struct, frozen=True, kw_only=True):
-    """A stored callback as it came, as far as the account's secrets of today tell; its repr shows no header.
+class Revealed(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored callback with the account's secrets of today put back; its repr shows no header.
 
-    ``is_masked``: something that was masked in path, query, headers or body could not be put back. ``elsewhere``: other
-    headers that held a secret of the account; they prove nothing.
+    ``tried``: the headers in which the provider sends secrets; ``elsewhere``: others that held a secret of the account,
+    which proves nothing. ``is_masked``: something that was masked could not be put back.
     """
 
     callback: Callback
-    tried: tuple[Tried, ...]
-    elsewhere: tuple[Tried, ...]
+    tried: tuple[SecretHeader, ...]
+    elsewhere: tuple[SecretHeader, ...]
     needs_secret: bool
     is_masked: bool
 
@@ -71,9 +72,9 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
         return (bool(self.tried) or not self.needs_secret) and all(one.credential is not None for one in self.tried)
 
 
-def stored(callback: Callback, *, key: Secret, mask: Mask, secret_headers: frozenset[str]) -> Callback:
-    """The callback as it may be stored. ``key`` is the server's secret, ``mask`` knows whatever must not be kept."""
-    headers = hidden(key, callback.headers, secret_headers)
+def redact(callback: Callback, *, key: Secret, mask: Mask, secret_headers: frozenset[str]) -> Callback:
+    """A callback as it may be stored. ``key`` is the server's secret; ``mask`` knows what must not be kept."""
+    headers = redact_headers(key, callback.headers, secret_headers)
     callback = replace(callback, headers=headers, config=None)
     body = callback.body.decode("utf-8", "surrogateescape")
     together = _BETWEEN.join([callback.suffix, callback.query, *(text for pair in headers for text in pair), body])
@@ -88,13 +89,15 @@ def stored(callback: Callback, *, key: Secret, mask: Mask, secret_headers: froze
     )
 
 
-def hidden(key: Secret, headers: Headers, secret_headers: frozenset[str]) -> Headers:
-    """Headers as they may be stored: of each secret one a keyed hash, enough to compare, nothing to steal."""
+def redact_headers(key: Secret, headers: Headers, secret_headers: frozenset[str]) -> Headers:
+    """Headers as they may be stored: a keyed hash of each secret is enough to compare, and nothing to steal."""
     named = {name.lower() for name in secret_headers}
     return tuple((name, _hashed(key, value) if _is_secret(name, named) else value) for name, value in headers)
 
 
-def restore(key: Secret, entry: AccountEntry, row: StoredCallback, mistaken: Mapping[str, str] = NOTHING) -> Restored:
+def reveal_matching(
+    key: Secret, entry: AccountEntry, row: StoredCallback, mistaken: Mapping[str, str] = NOTHING
+) -> Revealed:
     """Put the account's secrets of today back where their hashes stand. ``key`` is the server's secret.
 
     ``mistaken``: other texts that may have stood there, each with its name; to explain a callback, never to apply it.
@@ -108,7 +111,7 @@ def restore(key: Secret, entry: AccountEntry, row: StoredCallback, mistaken: Map
 
     named = {name.lower() for name in entry.provider.secret_headers}
     headers = tuple(
-        (back(name), _unhidden(value, known) if _is_secret(name, named) else back(value)) for name, value in row.headers
+        (back(name), _revealed(value, known) if _is_secret(name, named) else back(value)) for name, value in row.headers
     )
     body = back(row.body.decode("utf-8", "surrogateescape"))
     callback = Callback(
@@ -119,12 +122,12 @@ def restore(key: Secret, entry: AccountEntry, row: StoredCallback, mistaken: Map
         body=body.encode("utf-8", "surrogateescape"),
         remote=row.remote,
         received_at=row.received_at,
-        # No payment_id: whether a token of ours proved it is not kept, and a plugin would believe it.
+        # No payment_id: the row does not say whether a token in the address proved it, and a plugin would believe it.
         config=entry.account.config,
     )
-    held = [_tried(name, value, known) for name, value in row.headers]
+    held = [_secret_header(name, value, known) for name, value in row.headers]
     left = _BETWEEN.join([callback.suffix, callback.query, *(value for _, value in headers), body])
-    return Restored(
+    return Revealed(
         callback=callback,
         tried=tuple(one for one in held if one.header.lower() in named),
         elsewhere=tuple(one for one in held if one.credential is not None and one.header.lower() not in named),
@@ -148,7 +151,7 @@ def _known(key: Secret, entry: AccountEntry) -> _Known:
 def _clean(text: str, key: Secret, mask: Mask) -> str:
     """A text without secrets and card numbers; below an encoding they are found too, and then it is kept decoded."""
     plain = decoded(text)
-    if _PLACE.search(plain) is not None:  # nobody but us says where a secret is put back
+    if _PLACE.search(plain) is not None:  # only the gateway says where a secret is put back
         text = plain = _PLACE.sub("{masked}", plain)
     cleaned = _clean_plain(text, key, mask)
     if cleaned != text:
@@ -170,14 +173,16 @@ def _hashed(key: Secret, value: str) -> str:
     return f"{scheme}{HASHED}{keyed_hash(key, credential)}"
 
 
-def _unhidden(value: str, known: _Known) -> str:
+def _revealed(value: str, known: _Known) -> str:
     found = _HASH.search(value)
     return value.replace(found[0], known[found[1]][1]) if found is not None and found[1] in known else value
 
 
-def _tried(header: str, value: str, known: _Known) -> Tried:
+def _secret_header(header: str, value: str, known: _Known) -> SecretHeader:
     found = _HASH.search(value)
-    return Tried(header=header, credential=known[found[1]][0] if found is not None and found[1] in known else None)
+    return SecretHeader(
+        header=header, credential=known[found[1]][0] if found is not None and found[1] in known else None
+    )
 
 
 def _parts(value: str) -> tuple[str, str]:

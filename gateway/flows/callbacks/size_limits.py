@@ -1,4 +1,4 @@
-"""How much of a callback is kept, by what was made of it: nobody fills the disk with what nothing will be made of.
+"""How much of a callback is kept, by its verdict: nobody fills the disk with what has no effect.
 
 A part that is too long is left out whole: half of it would prove nothing, and might be half of a secret. Pure.
 """
@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from gateway.core.wire import Callback, Headers
 
 
-class Bound(NamedTuple):
+class SizeLimits(NamedTuple):
     """Bytes of each part that are kept. Headers are counted together; those that fit are kept, in their order."""
 
     body: int
@@ -23,27 +23,27 @@ class Bound(NamedTuple):
 
 KIB = 1024
 
-PROVED = Bound(body=64 * KIB, headers=8 * KIB, query=8 * KIB, suffix=KIB)
+PROVED = SizeLimits(body=64 * KIB, headers=8 * KIB, query=8 * KIB, suffix=KIB)
 """What moved a payment, or will."""
 
-REPEATED = Bound(body=8 * KIB, headers=2 * KIB, query=KIB, suffix=256)
+REPEATED = SizeLimits(body=8 * KIB, headers=2 * KIB, query=KIB, suffix=256)
 """What was proved and had been applied before."""
 
-REFUSED = Bound(body=8 * KIB, headers=2 * KIB, query=KIB, suffix=256)
-"""What may be proved anew when a setting was wrong."""
+REFUSED = SizeLimits(body=8 * KIB, headers=2 * KIB, query=KIB, suffix=256)
+"""What an operator may verify anew after a wrong setting was mended."""
 
-HINT = Bound(body=0, headers=512, query=512, suffix=256)
-"""What only causes a lookup: nothing of it is ever read again, but by people."""
+HINT = SizeLimits(body=0, headers=512, query=512, suffix=256)
+"""What only causes a lookup: only people ever read it again."""
 
 
-def bounded(callback: Callback, bound: Bound) -> Callback:
+def bounded(callback: Callback, limits: SizeLimits) -> Callback:
     """The parts of a callback that are kept."""
     return replace(
         callback,
-        body=callback.body if len(callback.body) <= bound.body else b"",
-        headers=_that_fit(callback.headers, bound.headers),
-        query=callback.query if len(callback.query) <= bound.query else "",
-        suffix=callback.suffix if len(callback.suffix) <= bound.suffix else "",
+        body=callback.body if len(callback.body) <= limits.body else b"",
+        headers=_that_fit(callback.headers, limits.headers),
+        query=callback.query if len(callback.query) <= limits.query else "",
+        suffix=callback.suffix if len(callback.suffix) <= limits.suffix else "",
     )
 
 

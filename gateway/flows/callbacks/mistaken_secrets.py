@@ -1,7 +1,7 @@
-"""What the sender of a callback may have taken for an account and its secrets, to explain the callback with.
+"""What a sender may have sent in place of an account's secret, to explain its callback with.
 
-The tenant's other accounts at the same provider, earlier generations of the account, and its secrets as they are
-misspelt. Nothing found by these is ever believed; each has a name, so that an explanation can say which it was.
+The secrets of the tenant's other accounts at the same provider, those of earlier generations, and the account's own,
+misspelt. Nothing that matches these is ever believed; each has a name, so that an explanation can say which it was.
 """
 
 from __future__ import annotations
@@ -18,11 +18,9 @@ from gateway.flows.masks import secrets_of
 from gateway.flows.plugin import calls
 from gateway.flows.runtime import Gateway
 
-MOST = 20
-"""Other accounts that are looked at."""
+MAX_OTHER_ACCOUNTS = 20
 
-GENERATIONS = 3
-"""Earlier generations that are looked at."""
+MAX_EARLIER_GENERATIONS = 3
 
 SPELLINGS: Mapping[str, Callable[[str], tuple[str, ...]]] = {
     "in quotes": lambda text: (f'"{text}"', f"'{text}'"),
@@ -37,17 +35,17 @@ SPELLINGS: Mapping[str, Callable[[str], tuple[str, ...]]] = {
 """How a secret is misspelt in a header."""
 
 
-def related(gw: Gateway, entry: AccountEntry) -> dict[str, AccountEntry]:
-    """Other accounts that a sender may have taken for this one, by what they are called."""
+def similar_accounts(gw: Gateway, entry: AccountEntry) -> dict[str, AccountEntry]:
+    """Accounts that a sender may have taken for this one, each by the name an explanation gives it."""
     owner = gw.settings.tenants[entry.tenant]
-    others = [one for one in owner.accounts.values() if _is_alike(one, entry)][:MOST]
+    others = [one for one in owner.accounts.values() if _is_alike(one, entry)][:MAX_OTHER_ACCOUNTS]
     return {f'account "{one.name}"': one for one in others} | dict(_earlier(entry))
 
 
-def texts(entry: AccountEntry, relations: Mapping[str, AccountEntry]) -> dict[str, str]:
-    """What may stand in a secret header instead of the account's secret, each by its name."""
+def mistaken_secrets(entry: AccountEntry, others: Mapping[str, AccountEntry]) -> dict[str, str]:
+    """Texts that may stand in a secret header in place of the account's secret, each with its name."""
     own, found = _by_text(entry), dict[str, str]()
-    for whose, other in relations.items():
+    for whose, other in others.items():
         found |= {text: f"{name} of {whose}" for text, name in _by_text(other).items()}
     for secret, name in own.items():
         for spelling, write in SPELLINGS.items():
@@ -76,7 +74,7 @@ def _earlier(entry: AccountEntry) -> Iterator[tuple[str, AccountEntry]]:
     derive = entry.account.derive
     if not isinstance(derive, Derivation):
         return
-    for generation in range(entry.generation - 1, max(0, entry.generation - 1 - GENERATIONS), -1):
+    for generation in range(entry.generation - 1, max(0, entry.generation - 1 - MAX_EARLIER_GENERATIONS), -1):
         older = replace(derive, generation=generation, accept_previous=False)
         account = replace(entry.account, derive=older)
         was = replace(entry, account=account, generation=generation, accept_previous=False, credentials_before={})
