@@ -85,6 +85,11 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     max_length: int = 255
     pattern: str | None = None
 
+    @property
+    def path(self) -> str:
+        """The tenant's member that its value comes from, e.g. ``$.customer.email``."""
+        return f"$.{self.source}" if self.source else f"$.fields.{self.name}"
+
 
 class FieldMap(msgspec.Struct, frozen=True, kw_only=True):
     """All fields of one account: ``fields`` are sent, ``off`` were switched off."""
@@ -155,12 +160,12 @@ def fill(fields: FieldMap, command: CreatePayment) -> list[Member]:
         try:
             value = _value_of(field, command)
         except TooManySteps as stopped:
-            problems.append((_path_of(field), f"from: {stopped}"))
+            problems.append((field.path, f"from: {stopped}"))
             continue
         value = field.values.get(value, value)
         problem = _problem_of_value(field, value)
         if problem:
-            problems.append((_path_of(field), problem))
+            problems.append((field.path, problem))
         elif value:
             members.append(Member(key=field.key, value=value, field=field))
     if problems:
@@ -220,10 +225,6 @@ def _problem_of_value(field: Field, value: str) -> str | None:
     if field.pattern is not None and not compile_pattern(field.pattern).fits(value):
         return f"does not match {field.pattern}"
     return None
-
-
-def _path_of(field: Field) -> str:
-    return f"$.{field.source}" if field.source else f"$.fields.{field.name}"
 
 
 def _own(name: str, rule: FieldRule, change: FieldChange) -> Field:

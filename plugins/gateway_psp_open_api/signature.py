@@ -1,8 +1,8 @@
-"""The signature of PSP Open API v3.0-2024.10.04: canonical text, signing, checking. Pure; S1-S24 are our decisions.
+"""The signature of PSP Open API v3.0-2024.10.04: the text that is signed, signing it, checking it. Pure.
 
-Bodies are parsed with ``gateway.loads``, which has already refused duplicate keys, NaN, lone surrogates, a BOM and bad
-UTF-8 (S17, S19), and which keeps every number as ``gateway.JsonNumber``. Each decision is told in
-``docs/providers/psp_open_api.md``. The simulator must not import this: it signs with code of its own.
+S1 to S24 are decisions explained in ``docs/providers/psp_open_api.md``. ``gateway.loads`` has read the body: it refuses
+duplicate keys, NaN, lone surrogates, a BOM and bad UTF-8 (S17, S19) and keeps every number as ``gateway.JsonNumber``.
+The simulator must not import this: it signs with code of its own.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import enum
 import hashlib
 import math
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -35,13 +36,8 @@ class Form(enum.StrEnum):
 
 def sign(text: str, token: gateway.Secret) -> str:
     """Return the 40 upper-case hex digits that ``sign`` holds: SHA-1 of StringA followed by the token, as UTF-8."""
-    return sha1_hex(text + token.reveal())
-
-
-def sha1_hex(text: str) -> str:
-    """Return the SHA-1 of a text as UTF-8, in 40 upper-case hex digits."""
     # The protocol fixes SHA-1; saying "not for security" keeps this working on hosts where policy disables it.
-    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest().upper()
+    return hashlib.sha1((text + token.reveal()).encode(), usedforsecurity=False).hexdigest().upper()
 
 
 def canonical(body: object, *, sign_key: str = "sign", form: Form = Form.CANONICAL) -> str:
@@ -50,43 +46,63 @@ def canonical(body: object, *, sign_key: str = "sign", form: Form = Form.CANONIC
     Empty members are left out, except under ``Form.UNFILTERED`` (S10). Raises ``Unsignable`` (S7, S11, S20).
     """
     texts = {key: printed(key, value, form) for key, value in _members(body).items() if key != sign_key}
-    kept = {key: text for key, text in texts.items() if text is not None}
-    return "&".join(f"{key}={kept[key]}" for key in sorted(kept, key=_utf16))
+    present = [key for key, text in texts.items() if text is not None]
+    return "&".join(f"{key}={texts[key]}" for key in sorted(present, key=lambda key: key.encode("utf-16-be")))
 
 
 def matching(body: object, token: gateway.Secret, *, sign_key: str = "sign", unfiltered: bool = False) -> Form | None:
-    """Return the form whose signature stands in ``sign_key``; None when the sign is absent, malformed or wrong.
+    """Return the form whose signature is in ``sign_key``; None when the sign is absent, malformed or wrong.
 
     All candidates are computed and compared in constant time before anything is decided (S4, S10, S23).
     ``unfiltered`` adds the candidate that signs empty members. Raises ``Unsignable``.
     """
     forms = list(Form) if unfiltered else [Form.LITERAL, Form.CANONICAL]
-    given = given_sign(_members(body).get(sign_key))
-    wanted = [sign(canonical(body, sign_key=sign_key, form=form), token) for form in forms]
-    matches = [gateway.same(given, candidate) for candidate in wanted]
+    given = well_formed(_members(body).get(sign_key))
+    expected = [sign(canonical(body, sign_key=sign_key, form=form), token) for form in forms]
+    matches = [gateway.same(given, candidate) for candidate in expected]
     return next((form for form, matched in zip(forms, matches, strict=True) if matched), None)
 
 
+def covered(body: Mapping[str, Any], form: Form) -> dict[str, Any]:
+    """Return the members with each number as the sign that matched covers it: digits beyond are not proved (S5)."""
+    return {
+        key: gateway.JsonNumber(_number(value, form)) if isinstance(value, gateway.JsonNumber) else value
+        for key, value in body.items()
+    }
+
+
 def ambiguous(value: object) -> bool:
-    """Tell whether a text could be read as several members: ``a=1&b=2`` as one value and as two sign alike (S21)."""
+    """Return whether a text could be read as several members: ``a=1&b=2`` as one value and as two sign alike (S21)."""
     return isinstance(value, str) and _AMBIGUOUS.search(value) is not None
 
 
-def text_of(value: object, form: Form) -> str | None:
-    """Return the text the signature vouches for: a text as it stands, a number in the form that matched (S5).
+def printed(key: str, value: object, form: Form) -> str | None:
+    """Return the text of one value; None when it is empty and so takes no part. ``false``, 0 and blanks are not empty.
 
-    None for anything else.
+    Empty containers never take part: senders that print them print no text anyone agreed on.
     """
-    if isinstance(value, gateway.JsonNumber):
-        return value.text if form is Form.LITERAL else number_text(value.text)
-    return value if isinstance(value, str) else None
+    match value:
+        case None:
+            return "null" if form is Form.UNFILTERED else None
+        case "":
+            return "" if form is Form.UNFILTERED else None
+        case list() | dict() if not value:
+            return None
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return value
+        case gateway.JsonNumber():
+            return _number(value, form)
+        case _:
+            raise Unsignable(f"member {key[:64]!r} is not a text, number, boolean or null")
 
 
 def number_text(literal: str) -> str:
     """Print a JSON number as JavaScript does: shortest round trip, plain from 1e-6 to below 1e21 (S2).
 
-    ``162.480`` is ``162.48``, ``-0`` is ``0``, ``1E21`` is ``1e+21``. Raises ``Unsignable`` when it is no finite
-    double (S7).
+    ``162.480`` is ``162.48``, ``-0`` is ``0``, ``1E21`` is ``1e+21``. Raises ``Unsignable`` when it is not a
+    finite double (S7).
     """
     double = float(literal)
     if not math.isfinite(double):
@@ -112,39 +128,18 @@ def _notation(digits: str, point: int) -> str:
     return f"{digits[0]}{fraction}e{point - 1:+d}"
 
 
+def _number(number: gateway.JsonNumber, form: Form) -> str:
+    return number.text if form is Form.LITERAL else number_text(number.text)
+
+
 def _members(body: object) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise Unsignable("the body is not an object")
-    for key in body:
-        if _UNUSABLE_KEY.search(key):
-            raise Unsignable('a key holds "=", "&" or a control character')
+    if any(map(_UNUSABLE_KEY.search, body)):
+        raise Unsignable('a key holds "=", "&" or a control character')
     return body
 
 
-def printed(key: str, value: object, form: Form) -> str | None:
-    """Return the text of one value; None when it is empty and so takes no part. ``false``, 0 and blanks are not empty.
-
-    Empty containers never take part: senders that print them print no text anyone agreed on.
-    """
-    match value:
-        case None:
-            return "null" if form is Form.UNFILTERED else None
-        case "":
-            return "" if form is Form.UNFILTERED else None
-        case bool():
-            return "true" if value else "false"
-        case gateway.JsonNumber() | str():
-            return text_of(value, form)
-        case list() | dict() if not value:
-            return None
-        case _:
-            raise Unsignable(f"member {key[:64]!r} is no text, number, boolean or null")
-
-
-def _utf16(key: str) -> bytes:
-    return key.encode("utf-16-be")
-
-
-def given_sign(value: object) -> str:
-    """The received sign in upper case; empty, which matches nothing, when it is not 40 ASCII hex digits (S23)."""
+def well_formed(value: object) -> str:
+    """Return a received sign in upper case; empty, which matches nothing, unless it is 40 ASCII hex digits (S23)."""
     return value.upper() if isinstance(value, str) and _SIGN.fullmatch(value) else ""

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from gateway_psp_open_api import FIELDS
-from gateway_psp_open_api.account import PspConfig
+from gateway_psp_open_api.config import PspConfig
+from gateway_psp_open_api.requests import FIELDS
 from gateway_psp_open_api.signature import canonical, sign
 
 import gateway

@@ -321,7 +321,7 @@ STEPS = (
     Way(
         "line break behind",
         by_text(lambda w: joined(pairs(w.members)) + w.token + "\n"),
-        ("a line break behind the token",),
+        ("a line break after the token",),
     ),
     Way(
         "token as a member",
@@ -406,22 +406,22 @@ ENVELOPES = (
     Way(
         "Authorization",
         right(headers=lambda w, _: {"crm-pay-token": None, "Authorization": f"Bearer {w.token}"}),
-        ("the token stands in the header Authorization",),
+        ("the token is in the header Authorization",),
     ),
     Way(
         "other header",
         right(headers=lambda w, _: {"crm-pay-token": None, "X-Pay-Token": w.token}),
-        ("the token stands in the header X-Pay-Token",),
+        ("the token is in the header X-Pay-Token",),
     ),
     Way(
         "underscores",
         right(headers=lambda w, _: {"crm-pay-token": None, "crm_pay_token": w.token}),
-        ("the token stands in the header crm_pay_token",),
+        ("the token is in the header crm_pay_token",),
     ),
     Way(
         "in the query",
         right(headers={"crm-pay-token": None}, path=lambda w, _: f"/pay/callback?token={w.token}"),
-        ("the token stands in the query string",),
+        ("the token is in the query string",),
     ),
     Way(
         "other account's header",
@@ -482,20 +482,20 @@ ENVELOPES = (
     Way(
         "data={...}",
         right(body=lambda _, data: urlencode({"data": data.decode()}).encode(), headers={"Content-Type": FORM}),
-        ("the JSON stands in a form member", RIGHT_SIGN),
+        ("the JSON is in a form member", RIGHT_SIGN),
     ),
     Way("url-encoded JSON", right(body=lambda _, data: quote(data.decode()).encode()), ("url-encoded", RIGHT_SIGN)),
     Way(
         "query string",
         right(body=b"", path=lambda _, data: "/pay/callback?" + urlencode(json.loads(data))),
-        ("the members stand in the query string", RIGHT_SIGN),
+        ("the members are in the query string", RIGHT_SIGN),
     ),
     Way("encoded twice", right(body=lambda _, data: json.dumps(data.decode()).encode()), ("encoded twice", RIGHT_SIGN)),
-    Way("in a list", right(body=lambda _, data: b"[" + data + b"]"), ("stands in a list", RIGHT_SIGN)),
+    Way("in a list", right(body=lambda _, data: b"[" + data + b"]"), ("is in a list", RIGHT_SIGN)),
     Way(
         "wrapped",
         right(body=lambda _, data: b'{"data":' + data + b"}"),
-        ('the members stand inside "data"', RIGHT_SIGN),
+        ('the members are inside "data"', RIGHT_SIGN),
     ),
     Way("single quotes", right(body=lambda _, data: str(json.loads(data)).encode()), ("single quotes", RIGHT_SIGN)),
     Way(
@@ -504,7 +504,7 @@ ENVELOPES = (
     Way(
         "double member",
         right(body=lambda _, data: data[:-1] + b',"status":1}'),
-        ('member "status" stands twice', RIGHT_SIGN),
+        ('member "status" is there twice', RIGHT_SIGN),
     ),
     Way("XML", right(body=b"<xml><order_no>1</order_no></xml>"), ("the body is XML or HTML",)),
     Way("empty body", right(body=b""), ("the body is empty",)),
@@ -700,7 +700,7 @@ FURTHER = (
     ),
     Way("seconds signed", in_time(lambda v: str(v // 1000)), ("the time printed in seconds",)),
     Way("fraction of seconds", in_time(lambda v: f"{v / 1000:.3f}".rstrip("0")), ("the time printed in seconds",)),
-    Way("CRLF", by_text(lambda w: joined(pairs(w.members)) + w.token + "\r\n"), ("a line break (CRLF) behind",)),
+    Way("CRLF", by_text(lambda w: joined(pairs(w.members)) + w.token + "\r\n"), ("a line break (CRLF) after",)),
     Way(
         "HTML escapes",
         printed(lambda _, v: html.escape(v) if isinstance(v, str) else shown(v)),
@@ -737,7 +737,7 @@ FURTHER = (
     Way(
         "strange token twice",
         other_token(lambda _: "tkn_example_1"),
-        (UNKNOWN_HEADER, "whether sign is right is seen when"),
+        (UNKNOWN_HEADER, "sign can be checked once"),
     ),
     Way("short token", right(headers={"crm-pay-token": "x"}), (UNKNOWN_HEADER, RIGHT_SIGN)),
     Way("token with a space inside", right(headers={"crm-pay-token": "tkn example"}), (UNKNOWN_HEADER, RIGHT_SIGN)),
@@ -746,7 +746,7 @@ FURTHER = (
     Way(
         "upper token twice",
         other_token(lambda w: w.token.swapcase()),
-        ("crm-pay-token holds", "sign is right is seen when"),
+        ("crm-pay-token holds", "sign can be checked once"),
     ),
     Way("doubled token twice", other_token(lambda w: w.token * 2), ("the token, twice", "the token twice")),
     Way(
@@ -754,7 +754,7 @@ FURTHER = (
         lambda w: call(
             w, w.members, "", body=json.dumps({**w.members, "sign": sha1("x")})[:-1].encode() + b',"status":1}'
         ),
-        ('member "status" stands twice', "whether sign is right is seen when the body is"),
+        ('member "status" is there twice', "sign can be checked once the body is right"),
     ),
 )
 

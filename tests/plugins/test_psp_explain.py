@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
 import gateway_psp_open_api as plugin
 import msgspec
 import pytest
-from gateway_psp_open_api.signature import canonical, sha1_hex, sign
+from gateway_psp_open_api.signature import canonical, sign
 
 import gateway
 from tests.plugins.psp_accounts import MERCHANT, TOKEN, TOLD, account, callback, signed
@@ -26,6 +27,10 @@ def explained(call: gateway.Callback, **settings: Any) -> gateway.Explanation:
         assert secret.reveal() not in repr(found)
         assert sign(TEXT, secret) not in repr(found)
     return found
+
+
+def sha1_hex(text: str) -> str:
+    return hashlib.sha1(text.encode()).hexdigest().upper()
 
 
 def body(sign_: object) -> bytes:

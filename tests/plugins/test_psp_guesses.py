@@ -1,9 +1,9 @@
-"""gateway_psp_open_api.guesses: what an unusable member looks like, by its value."""
+"""gateway_psp_open_api.diagnosis.unusable_values: what an unusable member looks like, by its value."""
 
 from __future__ import annotations
 
 import pytest
-from gateway_psp_open_api.guesses import about
+from gateway_psp_open_api.diagnosis.unusable_values import describe
 
 import gateway
 
@@ -55,11 +55,11 @@ TABLE = [
 @pytest.mark.parametrize(("member", "value", "told"), TABLE)
 def test_a_value_is_told_with_a_guess_and_what_belongs_there(member: str, value: str, told: str) -> None:
     """The value seen, what it looks like, what is right."""
-    said = about(member, gateway.loads(value.encode()))
+    said = describe(member, gateway.loads(value.encode()))
     assert told in said
     assert "it must be" in said
 
 
 def test_a_long_value_is_cut() -> None:
     """A sender's text of any length stays one short line."""
-    assert len(about("status", "x" * 5000)) < 200
+    assert len(describe("status", "x" * 5000)) < 200

@@ -1,4 +1,4 @@
-"""How senders print values when they sign: the two right ways, and a table of the known wrong ones. Pure."""
+"""How senders print values when they sign: the two right ways, and a table of the known mistakes. Pure."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from gateway_psp_open_api import signature
 from gateway_psp_open_api.signature import Form
 
 Printed = Callable[[str, Any], str | None]
-"""Prints the value of a member; None: it is empty and takes no part."""
+"""Prints the value of a member; None if it is empty and takes no part."""
 
 
 class Step(NamedTuple):
-    """One wrong way of one step of signing. ``is_common``: it is also looked for together with another."""
+    """One mistake in one step of signing. ``is_common``: the search also tries it together with another."""
 
     name: str
     make: Callable[..., Any]
@@ -36,7 +36,7 @@ def literal(key: str, value: Any) -> str | None:
 
 
 def _numbers(write: Callable[[Decimal], str], *, only: str | None = None) -> Printed:
-    """Print numbers (or the one of a member, also where it is text) in another way."""
+    """Print every number differently, or only one member's, even if it is text."""
 
     def show(key: str, value: Any) -> str | None:
         is_meant = key == only if only else isinstance(value, gateway.JsonNumber)
@@ -55,25 +55,25 @@ def decimal_of(value: Any) -> Decimal | None:
 
 
 def _values(kind: type | tuple[type, ...], write: Callable[[Any], str | None]) -> Printed:
-    """Print values of one kind in another way."""
+    """Print values of one type differently."""
     return lambda key, value: write(value) if isinstance(value, kind) else canonical(key, value)
 
 
 def _scientific(number: Decimal) -> tuple[str, int]:
-    """Digits as ``1.5`` and the exponent of ten."""
+    """Return the digits as ``1.5`` and the exponent of ten."""
     sign, digits, _ = number.normalize().as_tuple()
     first, rest = str(digits[0]), "".join(map(str, digits[1:]))
     return f"{'-' if sign else ''}{first}.{rest or '0'}", number.adjusted() if number else 0
 
 
 def _java(number: Decimal) -> str:
-    """As Java prints a double: ``25.0``, ``1.795851349123E12``."""
+    """Print as Java prints a double: ``25.0``, ``1.795851349123E12``."""
     digits, exponent = _scientific(number)
     return f"{digits}E{exponent}" if not -4 < exponent < 7 else _float(number)
 
 
 def _go(number: Decimal) -> str:
-    """As Go prints a float64: ``25``, ``1.795851349123e+12``."""
+    """Print as Go prints a float64: ``25``, ``1.795851349123e+12``."""
     digits, exponent = _scientific(number)
     return f"{digits.removesuffix('.0')}e{exponent:+03d}" if not -5 < exponent < 21 or exponent >= 6 else _short(number)
 
@@ -89,13 +89,13 @@ def _short(number: Decimal) -> str:
 
 
 def _php_float(number: Decimal) -> str:
-    """As PHP prints a float of few digits: ``25.5``, ``1.795851349123E+12``."""
+    """Print as PHP prints a float of few digits: ``25.5``, ``1.795851349123E+12``."""
     digits, exponent = _scientific(number)
     return f"{digits}E+{exponent}" if exponent >= 7 else _short(number)
 
 
 def _powers(style: str) -> Callable[[Decimal], str]:
-    """Write a number with an exponent of ten, as ``1.5e2``."""
+    """Print a number with an exponent of ten, as ``1.5e2``."""
 
     def write(number: Decimal) -> str:
         digits, exponent = _scientific(number)
@@ -109,7 +109,7 @@ def _fixed(decimals: int) -> Printed:
 
 
 def _word(name: str, word: str) -> Printed:
-    """Print another value in the place of a member's."""
+    """Print another value in place of a member's."""
     return lambda key, value: word if key == name else canonical(key, value)
 
 
@@ -182,7 +182,7 @@ SINGLE = (
 
 
 def _both(one: Printed, other: Printed) -> Printed:
-    """Print values in two wrong ways: in the first that differs from the right one."""
+    """Combine two mistakes: print each value by the first that differs from the right way."""
 
     def show(key: str, value: Any) -> str | None:
         text = one(key, value)
@@ -198,7 +198,7 @@ PRINTING = (
         for one, other in combinations([step for step in SINGLE if step.is_common], 2)
     ),
 )
-"""Every single way, and every two common ones together."""
+"""Every single mistake, and every two common ones together."""
 
 
 def _quoted(text: str) -> str:

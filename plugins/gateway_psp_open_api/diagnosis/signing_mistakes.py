@@ -1,6 +1,6 @@
-"""What senders do wrong in the other steps of signing: choose, order and join the members, add the token, hash. Pure.
+"""The known mistakes in each step of signing but printing: choose, order and join members, add the token, hash. Pure.
 
-A table for each step; ``RIGHT`` holds the right way of every one.
+One table per step; ``RIGHT`` holds the right way of each.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from typing import Any
 from urllib.parse import quote
 
 import gateway
-from gateway_psp_open_api.printing import PRINTING, Step, canonical, decimal_of
+from gateway_psp_open_api.diagnosis.printing_mistakes import PRINTING, Step, canonical, decimal_of
 
 MEMBERS = ("merchant_id", "order_no", "transaction_id", "amount", "currency", "time", "status", "user_id")
 """The documented members of API-2, in the order of its description."""
 
 OPTIONAL = ("transaction_id", "user_id")
-"""Those of them that may be absent."""
+"""Those that may be absent."""
 
 ABSENT = ("undefined", "null", "None", "")
-"""What senders print where a member is absent."""
+"""What senders print for a member that is absent."""
 
 TOKEN_KEYS = ("key", "token", "secret", "crm-pay-token", "crm_pay_token", "secret_key", "apiKey", "merchant_key")
-"""What senders call the token where they give it a name in the text."""
+"""Names that senders give the token in the text."""
 
 # 2. Choose the members: (key, value, printed) -> whether it takes part
 
@@ -47,7 +47,7 @@ CHOOSING = (
     Step("only the documented members", _documented, is_common=True),
     Step("members that are 0 or false left out", _is_truthy, is_common=True),
 )
-"""Beside these, each single member is looked for as the one that was left out."""
+"""Besides these, the search tries to leave out each single member."""
 
 
 # 3. Order them: a sort of (key, printed) pairs; the right one is by UTF-16 code units of the key
@@ -68,7 +68,7 @@ def _rank(key: str) -> int:
 
 
 def absent(members: Mapping[str, Any]) -> list[Step]:
-    """Sign members that are not in the body."""
+    """Return the mistakes of signing members that are not in the body."""
     return [
         Step(
             f"{key}={word}, which the body does not have: leave out what is absent",
@@ -112,7 +112,7 @@ JOINING = (
     Step(
         "an empty sign among the members", lambda pairs: "&".join(f"{k}={t}" for k, t in sorted([*pairs, ("sign", "")]))
     ),
-    Step("an empty sign behind the members", lambda pairs: "&".join(f"{k}={t}" for k, t in [*pairs, ("sign", "")])),
+    Step("an empty sign after the members", lambda pairs: "&".join(f"{k}={t}" for k, t in [*pairs, ("sign", "")])),
     Step(
         "the whole text url-encoded", lambda pairs: quote("&".join(f"{key}={text}" for key, text in pairs), safe="&=")
     ),
@@ -139,10 +139,10 @@ ADDING = (
     ),
     Step("key= before the token", lambda text, token: f"{text}key={token}"),
     Step("the token twice", lambda text, token: text + token + token),
-    Step("the token before and behind the text", lambda text, token: token + text + token),
-    Step("a line break behind the token", lambda text, token: f"{text}{token}\n", is_common=True),
-    Step("a line break (CRLF) behind the token", lambda text, token: f"{text}{token}\r\n", is_common=True),
-    Step("a blank behind the token", lambda text, token: f"{text}{token} "),
+    Step("the token before and after the text", lambda text, token: token + text + token),
+    Step("a line break after the token", lambda text, token: f"{text}{token}\n", is_common=True),
+    Step("a line break (CRLF) after the token", lambda text, token: f"{text}{token}\r\n", is_common=True),
+    Step("a blank after the token", lambda text, token: f"{text}{token} "),
     Step("a line break before the token", lambda text, token: f"{text}\n{token}"),
     Step("a blank before the token", lambda text, token: f"{text} {token}"),
     Step("a comma before the token", lambda text, token: f"{text},{token}"),
@@ -181,7 +181,7 @@ def _from_base64(token: str) -> bytes:
 
 
 def _unpacked(token: str, decode: Callable[[str], bytes]) -> bytes:
-    """The bytes that a token stands for in another notation; none where it is not in that."""
+    """Decode a token written in another notation; no bytes if it is not."""
     try:
         return decode(token)
     except ValueError:
@@ -231,4 +231,4 @@ RIGHT: tuple[Callable[..., Any], ...] = (
 """The right way of each step."""
 
 LENGTHS = {"": 20, **{step.name: len(step.make("", "", "")) for step in HASHING}}
-"""Bytes of each digest; "" the right one."""
+"""Bytes of the digest of each way to hash; "" is the right one."""

@@ -1,4 +1,4 @@
-"""The customer's id in API-1: optional by the description, required by some bridges, who know their customers by it."""
+"""The customer's id in API-1: optional in the description, but required by some bridges, who know customers by it."""
 
 from __future__ import annotations
 
@@ -15,19 +15,16 @@ _A_USER = re.compile(r"user|customer|client|payer", re.IGNORECASE)
 
 
 def advice(fields: gateway.FieldMap) -> Mapping[str, str]:
-    """What to change in an account's ``fields``, if anything."""
+    """Return what to change in an account's ``fields``, if anything."""
     if NAME in fields.off:
         return {f"fields.{NAME}": SWITCHED_OFF}
     field = next(field for field in fields.fields if field.name == NAME)
     return {} if field.required or field.value is not None else {f"fields.{NAME}": NOT_REQUIRED}
 
 
-def hint(fields: gateway.FieldMap, command: gateway.Command, said: str) -> str:
-    """Which member of the tenant's a bridge misses that refused a create; empty where it does not seem to be this one.
-
-    ``said`` is the bridge's own sentence: it has to speak of a user, since most refusals have other reasons.
-    """
-    if not isinstance(command, gateway.CreatePayment) or _A_USER.search(said) is None:
+def hint_for(message: str, command: gateway.Command, fields: gateway.FieldMap) -> str:
+    """Return what the tenant should add to a create that a bridge refused; empty unless ``message`` mentions a user."""
+    if not isinstance(command, gateway.CreatePayment) or _A_USER.search(message) is None:
         return ""
     if NAME in fields.off:
         return HINT.format(remedy="it is switched off for this account")

@@ -1,7 +1,7 @@
-"""Find out how a sender signs, by the digest alone: what is found does give the sign that was sent, and cannot mislead.
+"""Find out how a sender signs, from the digest alone: what is found reproduces the sign that was sent. Pure.
 
-Looked for are every single wrong step, every two common ones, the whole body as JSON, and the token as a member. Pure;
-the work is bounded by the tables and by the size of a body.
+It tries every single mistake, every two common ones, the whole body as JSON, and the token as a member. The tables and
+the size of a body bound the work.
 """
 
 from __future__ import annotations
@@ -13,23 +13,35 @@ from typing import Any, NamedTuple
 
 import gateway
 from gateway_psp_open_api import signature
-from gateway_psp_open_api.printing import Printed, Step, canonical, literal
-from gateway_psp_open_api.steps import ADD, CHOOSE, HASH, JOIN, LENGTHS, ORDER, PRINT, RIGHT, TABLES, TOKEN_KEYS, absent
+from gateway_psp_open_api.diagnosis.printing_mistakes import Printed, Step, canonical, literal
+from gateway_psp_open_api.diagnosis.signing_mistakes import (
+    ADD,
+    CHOOSE,
+    HASH,
+    JOIN,
+    LENGTHS,
+    ORDER,
+    PRINT,
+    RIGHT,
+    TABLES,
+    TOKEN_KEYS,
+    absent,
+)
 
 MOST_MEMBERS, LONGEST_TEXT = 24, 2048
-"""Beyond so many members, or characters of StringA, nothing is searched for: no honest callback is as large."""
+"""Members, and characters of StringA, up to which a body is searched: no honest callback is larger."""
 
 FEW_MEMBERS = 12
-"""Up to so many members two wrong steps are looked for together."""
+"""Members up to which two mistakes are searched for together."""
 
 NOTHING: Mapping[str, str] = {}
 
 Recipe = Mapping[int, Step]
-"""The wrong steps, by the number of their table. Empty: all is right."""
+"""The mistakes, by the number of their table. Empty: all is right."""
 
 
 class Found(NamedTuple):
-    """What a sender does: the wrong steps by name, and the name of the token it signs with."""
+    """What a sender does: its mistakes by name, and the name of the token it signs with."""
 
     steps: tuple[str, ...]
     token: str
@@ -38,7 +50,7 @@ class Found(NamedTuple):
 def search(
     body: Mapping[str, Any], given: bytes, tokens: Mapping[str, str], renamed: Mapping[str, str] = NOTHING
 ) -> Found | None:
-    """Find how a digest was made; None: in no way known here, or the body is too large for it.
+    """Find how a digest was made; None if the way is not known here, or the body is too large.
 
     ``tokens`` by their names; ``renamed``: what API-1 calls members, by their own names.
     """
@@ -54,11 +66,11 @@ def search(
 
 
 Text = tuple[str, Recipe, tuple[str, ...]]
-"""A text in place of StringA, how it is signed, and the names of all that is wrong with it."""
+"""A text in place of StringA, how it is signed, and the names of all its mistakes."""
 
 
 def _signed(texts: Iterable[Text], tokens: Mapping[str, str]) -> Iterator[tuple[bytes, Found]]:
-    """Each text signed with each token."""
+    """Sign each text with each token."""
     for text, recipe, names in texts:
         add, make = _way(recipe, ADD), _way(recipe, HASH)
         for token_name, token in tokens.items():
@@ -66,7 +78,7 @@ def _signed(texts: Iterable[Text], tokens: Mapping[str, str]) -> Iterator[tuple[
 
 
 def _of_steps(members: Mapping[str, Any], renamed: Mapping[str, str], length: int) -> Iterator[Text]:
-    """StringA under every recipe that gives a digest of this length, the simplest first."""
+    """Make StringA by every recipe that gives a digest of this length, the simplest first."""
     left_out = tuple(Step(f"{key[:64]} left out", lambda name, *_, key=key: name != key) for key in members)
     tables = {
         **TABLES,
@@ -98,14 +110,14 @@ def _api1_names(renamed: Mapping[str, str]) -> Iterator[Step]:
 
 
 def _of_bodies(members: Mapping[str, Any], length: int) -> Iterator[Text]:
-    """The whole body as JSON in place of StringA, with at most one step wrong behind it."""
+    """Sign the whole body as JSON in place of StringA, with at most one more mistake."""
     recipes = [*_recipes({ADD: TABLES[ADD], HASH: TABLES[HASH]}, length)]
     for name, text in _bodies(members):
         yield from ((text, recipe, (name, *_names(recipe))) for recipe in recipes)
 
 
 def _with_token_as_member(members: Mapping[str, Any], given: bytes, tokens: Mapping[str, str]) -> Found | None:
-    """The token signed as one of the members, and not behind them."""
+    """Sign the token as one of the members, and not after them."""
     for token_name, token in tokens.items():
         for key in TOKEN_KEYS:
             text = _text({**members, key: token}, {}, canonical)
@@ -116,7 +128,7 @@ def _with_token_as_member(members: Mapping[str, Any], given: bytes, tokens: Mapp
 
 
 def _recipes(tables: Mapping[int, Sequence[Step]], length: int, *, in_pairs: bool = False) -> Iterator[Recipe]:
-    """Nothing wrong, one step wrong, two common ones wrong; only those whose digest is of this length."""
+    """Yield no mistake, each single one, each two common ones; only those whose digest is of this length."""
     singles = [(place, step) for place, table in tables.items() for step in table]
     common = [single for single in singles if single[1].is_common and in_pairs]
     pairs = (pair for pair in combinations(common, 2) if pair[0][0] != pair[1][0])
@@ -143,7 +155,7 @@ def _names(recipe: Recipe) -> tuple[str, ...]:
 
 
 def _bodies(members: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The body as JSON instead of StringA, as encoders write it: each variant with its name."""
+    """Write the body as JSON encoders do, each variant with its name."""
     for sign, kept in (("", members), (", with an empty sign", {**members, "sign": ""})):
         for order, ordered in (("", kept), (", sorted by key", dict(sorted(kept.items())))):
             plain = gateway.dumps(ordered).decode()

@@ -1,7 +1,7 @@
-"""What a member of API-2 looks like that cannot be used: its value, a guess, and what belongs there instead.
+"""Describe a value that cannot be used: what it is, what it looks like, and what belongs there. Pure.
 
-Used where a callback is refused (the reason in log and inbox) and where it is explained. Short values are quoted as
-JSON writes them. Pure.
+Used for the reason of a refused callback (log and inbox), for the note of an unknown create, and in explanations. Short
+values are quoted as JSON writes them.
 """
 
 from __future__ import annotations
@@ -10,14 +10,18 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, DecimalException
+from typing import Any
 
 import gateway
 
 LONGEST = 40
-"""Characters of a value that is quoted: a longer one is only described, since half a secret is not masked."""
+"""Characters of a value that is quoted: a longer one is only described, since a part of a secret is not masked."""
+
+LONGEST_RESULT = 12
+"""Characters of a wrong ``result`` that is quoted: a longer one might be a customer's name."""
 
 SECONDS = (10**8, 10**11)
-"""What a Unix time in seconds lies between; the units below follow in steps of a thousand."""
+"""The range of a recent Unix time in seconds; those of the units below follow in steps of a thousand."""
 
 UNITS = {"seconds": 1, "milliseconds": 1000, "microseconds": 10**6, "nanoseconds": 10**9}
 
@@ -37,7 +41,7 @@ _MONEY_SIGNS = re.compile(r"[A-Za-z$\u20ac\u00a3\u00a5 ]")
 
 
 def quoted(value: object) -> str:
-    """A value as JSON writes it, or its kind and length."""
+    """Return a value as JSON writes it; a long one by its kind and length."""
     text = gateway.dumps(value).decode("utf-8", "replace")
     return text if len(text) <= LONGEST else f"{_kind(value)} of {len(text)} characters"
 
@@ -46,8 +50,8 @@ def _kind(value: object) -> str:
     return "a text" if isinstance(value, str) else "a number" if isinstance(value, gateway.JsonNumber) else "JSON"
 
 
-def about(name: str, value: object) -> str:
-    """Say what stands in a member and what belongs there. ``value`` None: it is missing or null."""
+def describe(name: str, value: object) -> str:
+    """Return what is wrong with a member of API-2 and what belongs there. ``value`` None: it is missing or null."""
     belongs, guess_of = EXPECTED[name]
     if value is None:
         return f"{name} is missing; it must be {belongs}"
@@ -55,26 +59,26 @@ def about(name: str, value: object) -> str:
     return f"{name} is {quoted(value)}{': ' + guess if guess else ''}; it must be {belongs}"
 
 
-def of_time(value: object) -> str | None:
-    """What a time looks like that is not whole milliseconds."""
+def _guess_time(value: object) -> str | None:
+    """Guess what a time is that is not whole milliseconds."""
     if isinstance(value, gateway.JsonNumber):
-        return _of_number(value.text)
+        return _guess_unit(value.text)
     if not isinstance(value, str):
         return "that is not a number"
     text = value.strip()
     if re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text):
-        guess = _of_number(text)
+        guess = _guess_unit(text)
         return f"that is text{', and ' + guess if guess else ''}: send the number without quotes"
-    moment = _date(text)
-    if moment is None:
+    date = _date(text)
+    if date is None:
         return "that is text"
-    zone = "" if moment.tzinfo is not None else ", without its zone"
-    meant = _example(moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC))
+    zone = "" if date.tzinfo is not None else ", without its zone"
+    meant = _example(date if date.tzinfo is not None else date.replace(tzinfo=UTC))
     return f"that is a date as text{zone}: send {meant}{' if it is UTC' if zone else ''}"
 
 
-def _of_number(text: str) -> str | None:
-    """The unit that a number of the present time looks to be in."""
+def _guess_unit(text: str) -> str | None:
+    """Guess the unit of a number that would be a recent time in it."""
     if _COMPACT.fullmatch(text):
         return "looks like a date written in digits"
     number = _decimal(text)
@@ -86,7 +90,7 @@ def _of_number(text: str) -> str | None:
 
 
 def _decimal(text: str) -> Decimal:
-    """A number by its text; zero for an exponent beyond what a Decimal holds."""
+    """Read a number; zero for an exponent beyond what a Decimal holds."""
     try:
         return Decimal(text)
     except DecimalException:
@@ -100,12 +104,12 @@ def _date(text: str) -> datetime | None:
         return None
 
 
-def _example(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000)
+def _example(date: datetime) -> int:
+    return int(date.timestamp() * 1000)
 
 
-def of_status(value: object) -> str | None:
-    """What a status looks like that is none of the three."""
+def _guess_status(value: object) -> str | None:
+    """Guess which of the three a status is meant to be."""
     match value:
         case bool():
             return "that is not a number"
@@ -121,8 +125,8 @@ def of_status(value: object) -> str | None:
             return None
 
 
-def of_amount(value: object) -> str | None:
-    """What an amount looks like that cannot be read."""
+def _guess_amount(value: object) -> str | None:
+    """Guess why an amount cannot be read."""
     if isinstance(value, gateway.JsonNumber):
         return NOT_POSITIVE if _decimal(value.text) <= 0 else "that has too many digits"
     if not isinstance(value, str):
@@ -134,17 +138,30 @@ def of_amount(value: object) -> str | None:
     return None
 
 
-def of_currency(value: object) -> str | None:
-    """What a currency looks like that cannot be read."""
+def _guess_currency(value: object) -> str | None:
+    """Guess why a currency cannot be read."""
     if isinstance(value, gateway.JsonNumber) or (isinstance(value, str) and value.strip().isdigit()):
         return "looks like a numeric code"
     return "blanks and signs do not belong there" if isinstance(value, str) else "that is not text"
 
 
 EXPECTED: Mapping[str, tuple[str, Callable[[object], str | None]]] = {
-    "status": (STATUSES, of_status),
-    "currency": ("a code such as USD", of_currency),
-    "amount": ("a positive number in major units such as 25.5", of_amount),
-    "time": ("a number: whole Unix milliseconds such as 1764333600000", of_time),
+    "status": (STATUSES, _guess_status),
+    "currency": ("a code such as USD", _guess_currency),
+    "amount": ("a positive number in major units such as 25.5", _guess_amount),
+    "time": ("a number: whole Unix milliseconds such as 1764333600000", _guess_time),
 }
-"""Member -> what belongs there, and what guesses at a value that does not."""
+"""What belongs in each member, and the guess at a value that does not."""
+
+
+def describe_result(answer: Mapping[str, Any]) -> str:
+    """Return what an answer has in place of a boolean ``result``; only a plain word or number is quoted."""
+    match answer.get("result"):
+        case None:
+            return "it is null" if "result" in answer else "it is absent"
+        case gateway.JsonNumber() as number if len(number.text) <= LONGEST_RESULT:
+            return f"it is the number {number.text}; send true or false"
+        case str() as word if word.isascii() and word.isalnum() and len(word) <= LONGEST_RESULT:
+            return f'it is the text "{word}"; send true or false without quotes'
+        case _:
+            return "it is something else; send true or false"

@@ -1,4 +1,4 @@
-"""API-2 as a bridge sends it, to try the gateway's side with: ``gateway callback sign``. Pure.
+"""API-2 as a bridge sends it, for ``gateway callback sign``: to try the gateway's side of an account. Pure.
 
 It signs with the functions that sign API-1; the simulator, which checks them, signs with code of its own.
 """
@@ -9,16 +9,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import gateway
-from gateway_psp_open_api import signature
-from gateway_psp_open_api.account import JSON, TOKEN_HEADER, merchant_ids, tokens
-from gateway_psp_open_api.api2 import STAGES
+from gateway_psp_open_api.callback import STAGES
+from gateway_psp_open_api.config import merchant_ids, tokens
+from gateway_psp_open_api.requests import signed
 
 _EPOCH, _MILLISECOND = datetime.fromtimestamp(0, UTC), timedelta(milliseconds=1)
 
 
 def callback(draft: gateway.CallbackDraft, account: gateway.Account, url: str) -> gateway.HttpRequest:
-    """Make the request that reports what ``draft`` says; ``url`` is the account's callback address."""
-    token = tokens(account)[0]
+    """Return the request that reports what ``draft`` says; ``url`` is the account's callback address."""
     members: dict[str, Any] = {
         "merchant_id": merchant_ids(account)[0],
         "order_no": draft.payment_id,
@@ -28,11 +27,5 @@ def callback(draft: gateway.CallbackDraft, account: gateway.Account, url: str) -
         "time": gateway.JsonNumber(str((draft.at - _EPOCH) // _MILLISECOND)),
         "status": gateway.JsonNumber(next(str(status) for status, stage in STAGES.items() if stage is draft.stage)),
     }
-    kept = {name: value for name, value in members.items() if value is not None}
-    sign = signature.sign(signature.canonical(kept), token)
-    return gateway.HttpRequest(
-        method="POST",
-        url=f"{url}/pay/callback",
-        headers=(JSON, (TOKEN_HEADER, token.reveal())),
-        body=gateway.dumps({**kept, "sign": sign}),
-    )
+    present = {name: value for name, value in members.items() if value is not None}
+    return signed(f"{url}/pay/callback", present, tokens(account)[0])

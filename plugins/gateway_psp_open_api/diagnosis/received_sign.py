@@ -1,6 +1,6 @@
-"""Read a given ``sign`` in whatever form it came, to explain it: the digest's bytes, and what is odd.
+"""Read a received ``sign`` in any form it may come in, to explain it: the bytes of its digest, and what is wrong. Pure.
 
-Pure. What ``verify`` accepts is in ``signature.py``: 40 hex digits of any case, and nothing else.
+What ``verify`` accepts is decided in ``signature.py``: 40 hex digits of any case, and nothing else.
 """
 
 from __future__ import annotations
@@ -11,38 +11,46 @@ import re
 from typing import NamedTuple
 
 import gateway
+from gateway_psp_open_api import signature
 
 ALGORITHMS = {16: "MD5", 28: "SHA-224", 32: "SHA-256", 48: "SHA-384", 64: "SHA-512"}
-"""What makes a digest of so many bytes, beside SHA-1 with its 20."""
+"""The algorithms other than SHA-1 (20 bytes), by the bytes of their digests."""
 
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 _PREFIX = re.compile(r"(?:0x|sha-?1[=:]|sha-?256[=:]|hmac[=:])", re.IGNORECASE)
 _BETWEEN = re.compile(r"[:\s-]")
 
 
-class Given(NamedTuple):
-    """The digest that was sent, None where the text holds none, and what is wrong with its form."""
+class ReceivedSign(NamedTuple):
+    """The digest that was sent, None if the text does not contain one, and what is wrong with its form."""
 
     digest: bytes | None
     faults: tuple[str, ...] = ()
 
 
-def read(value: object) -> Given:
-    """Read a ``sign`` that is there."""
+def why_unproved(sign: object) -> str:
+    """Return what is wrong with a ``sign`` that does not prove its body."""
+    if sign is None:
+        return "sign is absent"
+    return "sign is wrong" if signature.well_formed(sign) else "sign is malformed: it must be a text of 40 hex digits"
+
+
+def read(value: object) -> ReceivedSign:
+    """Read a ``sign`` that is present."""
     if not isinstance(value, str):
         kind = "a number" if isinstance(value, gateway.JsonNumber) else "not a text"
-        return Given(None, (f"sign is {kind}: send a text of 40 hex digits",))
-    for fault, text in _without(value):
+        return ReceivedSign(None, (f"sign is {kind}: send a text of 40 hex digits",))
+    for fault, text in _variants(value):
         if _HEX.fullmatch(text) and len(text) // 2 in {20, *ALGORITHMS}:
             return _of(bytes.fromhex(text), fault)
     packed = _base64(value.strip())
     if packed is not None:
         return _of(packed, "is in base64: send 40 hex digits")
-    return Given(None, (f"sign has {len(value)} characters: it must be 40 hex digits",))
+    return ReceivedSign(None, (f"sign has {len(value)} characters: it must be 40 hex digits",))
 
 
-def _without(value: str) -> list[tuple[str, str]]:
-    """The text as it is, and without what senders put around or between its digits."""
+def _variants(value: str) -> list[tuple[str, str]]:
+    """Return the text as it is, and without what senders add around or between its digits, each with its fault."""
     bare, plain = value.strip(), _PREFIX.sub("", value.strip(), count=1)
     return [
         ("", value),
@@ -53,7 +61,7 @@ def _without(value: str) -> list[tuple[str, str]]:
 
 
 def _base64(text: str) -> bytes | None:
-    """A digest in base64, or the hex digits of one."""
+    """Read a digest in base64, or hex digits in base64."""
     try:
         data = base64.b64decode(text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
@@ -66,9 +74,9 @@ def _base64(text: str) -> bytes | None:
     return bytes.fromhex(as_text) if is_hex else None
 
 
-def _of(digest: bytes, fault: str) -> Given:
+def _of(digest: bytes, fault: str) -> ReceivedSign:
     algorithm = ALGORITHMS.get(len(digest))
     odd = [f"sign {fault}"] if fault else []
     if algorithm is not None:
         odd.append(f"sign has {len(digest) * 2} hex digits, as many as {algorithm} gives: SHA-1 gives 40")
-    return Given(digest, tuple(odd))
+    return ReceivedSign(digest, tuple(odd))
