@@ -3,7 +3,7 @@
 A plugin writes ``import gateway`` and nothing deeper. Importing this starts no web framework and opens no database.
 """
 
-from gateway.core.answers import decimal_of, json_object, json_of, unusual
+from gateway.core.answers import decimal_of, json_object, json_of, read_answer, unusual
 from gateway.core.commands import (
     Address,
     CancelPayment,
@@ -137,6 +137,7 @@ __all__ = [
     "network",
     "one_host",
     "page_url",
+    "read_answer",
     "redirect_problem",
     "same",
     "status_word",

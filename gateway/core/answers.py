@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal, DecimalException
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from gateway.core.errors import OutcomeUnknown
 from gateway.core.money import Amount
@@ -12,11 +14,16 @@ from gateway.core.strictjson import JsonNumber, NotStrictJson, loads
 from gateway.core.urls import url_for_log
 from gateway.core.wire import HttpResponse, header, media_type
 
+T = TypeVar("T", bound=msgspec.Struct)
+
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 LONGEST_MEDIA_TYPE = 100
 LARGEST_EXPONENT = 30
 MOST_DIGITS = 60
 """Sizes of a JSON number that is read: an amount needs far less, and a larger one costs time."""
+
+_QUOTED = re.compile(r"(?<=value) .*(?= - at `)", re.DOTALL)
+"""What msgspec quotes of a value that is not one of a closed list; it might be a secret."""
 
 _PAGES = frozenset({"text/html", "application/xhtml+xml"})
 _BEGINS_AS_PAGE = (b"<!doctype html", b"<html")
@@ -44,6 +51,24 @@ def json_object(response: HttpResponse) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise OutcomeUnknown("the answer is JSON, but not an object")
     return body
+
+
+def read_answer(response: HttpResponse, kind: type[T]) -> T:
+    """Read an answer in JSON as a Struct. Raises ``OutcomeUnknown`` for everything else.
+
+    Unknown members are ignored. A member of the type ``Amount`` is read as ``decimal_of`` does.
+    """
+    members = json_object(response)
+    try:
+        return msgspec.convert(members, kind, dec_hook=_amount)
+    except msgspec.ValidationError as problem:
+        raise OutcomeUnknown(f"the answer is not readable: {_QUOTED.sub('', str(problem))}") from None
+
+
+def _amount(wanted: type, given: object) -> Amount:
+    if wanted is Amount:
+        return Amount(decimal_of(given))
+    raise TypeError(f"no reader for {wanted.__name__}")
 
 
 def decimal_of(value: object) -> Decimal:

@@ -79,11 +79,17 @@ def absolute_url(text: str) -> SplitResult:
     return parts
 
 
-def base_url(text: str) -> str:
-    """Return the URL that paths are appended to, without a slash at its end. Raises ``ValueError`` as ``page_url``."""
-    absolute_url(text)
-    if "?" in text:
-        raise ValueError("must not have a query")
+def base_url(text: str, name: str = "") -> str:
+    """Return the URL that paths are appended to, without a slash at its end.
+
+    Raises ``ValueError`` with what would be right, behind the ``name`` of the member if that is given.
+    """
+    try:
+        absolute_url(text)
+        if "?" in text:
+            raise ValueError("must not have a query")
+    except ValueError as problem:
+        raise ValueError(f"{name} {problem}".lstrip()) from None
     return text.rstrip("/")
 
 

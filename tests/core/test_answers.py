@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 import pytest
 
-from gateway.core.answers import decimal_of, described, json_object
+from gateway.core.answers import decimal_of, described, json_object, read_answer
 from gateway.core.errors import OutcomeUnknown
+from gateway.core.money import Amount
 from gateway.core.strictjson import JsonNumber
 from gateway.core.wire import HttpResponse
 
@@ -114,3 +116,35 @@ def test_what_is_not_a_number_is_refused(value: Any) -> None:
     """So is a number whose size would cost time."""
     with pytest.raises(ValueError, match="must be"):
         decimal_of(value)
+
+
+class Paid(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer as a plugin declares it."""
+
+    id: str
+    amount: Amount | None = None
+    status: Literal["paid", "open"] = "open"
+
+
+@pytest.mark.parametrize("amount", ["10.50", '"10.50"', "1.05e1"])
+def test_an_answer_is_read_as_a_struct(amount: str) -> None:
+    """Amounts are exact, as numbers and as texts; unknown members are ignored."""
+    body = f'{{"id":"a","amount":{amount},"new":1}}'.encode()
+    assert read_answer(HttpResponse(status=200, body=body), Paid) == Paid(id="a", amount=Amount("10.50"))
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"[]", "the answer is JSON, but not an object"),
+        (b"{}", "the answer is not readable: Object missing required field `id`"),
+        (b'{"id":7}', "the answer is not readable: Expected `str`, got `JsonNumber` - at `$.id`"),
+        (b'{"id":"a","status":"a secret"}', "the answer is not readable: Invalid enum value - at `$.status`"),
+        (b'{"id":"a","amount":"ten"}', "- at `$.amount`"),
+        (b'{"id":"a","amount":1e400}', "- at `$.amount`"),
+    ],
+)
+def test_an_answer_of_another_shape_leaves_the_outcome_open(body: bytes, said: str) -> None:
+    """What was wrong is named by its place."""
+    with pytest.raises(OutcomeUnknown, match=re.escape(said)):
+        read_answer(HttpResponse(status=200, body=body), Paid)

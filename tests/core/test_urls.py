@@ -138,6 +138,8 @@ def test_an_address_that_paths_are_appended_to_says_the_same(url: str, said: str
 @pytest.mark.parametrize("end", ["?", "?a=1", "#", "#x"])
 def test_an_address_that_paths_are_appended_to_ends_with_its_path(end: str) -> None:
     """A query or a fragment would swallow the path behind it; slashes at the end are taken off."""
+    with pytest.raises(ValueError, match=r"^app_url must not have a"):
+        base_url(f"https://api.example/v1{end}", "app_url")
     assert base_url("https://api.example/v1//") == "https://api.example/v1"
     with pytest.raises(ValueError, match=r"^must not have a"):
         base_url(f"https://api.example/v1{end}")

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 from gateway_creditkey import CreditKey
-from gateway_creditkey.account import CreditKeyConfig
+from gateway_creditkey.config import CreditKeyConfig
 
 import gateway
 from gateway.core.mapping import FieldChange, compile_map

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from gateway_creditkey import CreditKey, gateway_providers, gateway_simulators
-from gateway_creditkey.account import CreditKeyConfig
+from gateway_creditkey.config import CreditKeyConfig
 
 import gateway
 from gateway.core.mapping import FieldChange
@@ -600,7 +600,7 @@ def test_a_decline_is_one_short_line():
     """A provider's text is shown as one line of at most 500 characters."""
     result = CK.parse(create(), answer({"result": "a\r\nb\x00" + "c" * 900}, status=400), ACCOUNT)
     assert isinstance(result, gateway.Declined)
-    assert result.message.startswith("a  b c")
+    assert result.message.startswith("a b c")
     assert len(result.message) == 500
 
 

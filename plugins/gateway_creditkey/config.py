@@ -1,6 +1,6 @@
 """A tenant's account at Credit Key: the keys, and how this merchant wants its orders handled.
 
-Credit Key's integrations team gives out both keys, other ones per environment.
+Credit Key's integrations team gives out both keys, different ones for each environment.
 """
 
 from __future__ import annotations
@@ -36,10 +36,11 @@ class CreditKeyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     rep_email: str | None = None
 
     def __post_init__(self) -> None:
+        """Raise ``ValueError`` for members that contradict each other or cannot be used."""
         if (self.environment is None) == (self.base_url is None):
             raise ValueError("exactly one of environment and base_url must be given")
-        if self.base_url is not None and not _is_base(self.base_url):
-            raise ValueError("base_url must be an absolute url before /ecomm, without user, query and fragment")
+        if self.base.endswith("/ecomm"):
+            raise ValueError("base_url must end before /ecomm")
         if min(self.confirm_deadline, self.deadline_warning, self.expires_after) <= timedelta(0):
             raise ValueError("confirm_deadline, deadline_warning and expires_after must be positive")
         if self.deadline_warning >= self.confirm_deadline:
@@ -47,13 +48,14 @@ class CreditKeyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     @property
     def base(self) -> str:
-        """The address that ``/ecomm`` is appended to."""
-        return BASES[self.environment] if self.environment else (self.base_url or "").rstrip("/")
+        """The address that ``/ecomm`` is appended to. Raises ``ValueError``."""
+        return BASES[self.environment] if self.environment else gateway.base_url(self.base_url or "", "base_url")
 
+    @property
+    def secrets(self) -> tuple[gateway.Secret, ...]:
+        """What is masked in Credit Key's texts."""
+        return (self.public_key, self.shared_secret)
 
-def _is_base(url: str) -> bool:
-    try:
-        path = gateway.page_url(url).path
-    except ValueError:
-        return False
-    return not {"?", "#"} & set(url) and not path.rstrip("/").endswith("/ecomm")
+    def is_link(self, checkout: gateway.Checkout) -> bool:
+        """Whether Credit Key writes to the customer; if not, the merchant's page sends the browser to Credit Key."""
+        return (checkout.mode or self.mode) == "link"

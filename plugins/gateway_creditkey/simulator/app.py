@@ -1,4 +1,4 @@
-"""Credit Key's far side as a web application for development: ecomm API, hosted page, and a window for tests.
+"""The simulator's web application: the ecomm API, the hosted page, and routes for tests below ``/_sim``.
 
 ``PUT /_sim/faults`` takes ``Fault`` as JSON and replaces the one before; ``{}`` clears. ``PUT /_sim/orders/{id}``
 changes the ledger by hand, ``POST /_sim/orders/{id}/clear`` lets Credit Key's staff clear a pended application. This
@@ -19,21 +19,29 @@ from aiohttp import web
 from yarl import URL
 
 import gateway
-from gateway_creditkey.far_side import PLACEHOLDER, FarOrder, FarSide, Knobs, Message, OrderEdit, Refusal
+from gateway_creditkey.simulator.ledger import (
+    PLACEHOLDER,
+    Behaviour,
+    Ledger,
+    Message,
+    OrderEdit,
+    Refusal,
+    SimulatedOrder,
+)
 
 PORT = 9101
 BEGIN = "begin_standalone_checkout"
 Accounts = Mapping[str, gateway.SimulatedAccount]
 
 
-class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Fault(Behaviour, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What goes wrong, or which way an undocumented answer goes.
 
     ``operation``: for one ecomm operation, else for all. ``times``: for so many ecomm calls, else until replaced.
     ``status`` (with ``body``) and ``html`` refuse before any effect; ``malformed`` cuts the answer after the effect;
     ``silence`` closes the connection without an answer. ``duplicate_return``: the return URL is called once more by the
     simulator itself. ``pended``: an approval waits for Credit Key's staff. ``complete_method`` calls the complete
-    address. The rest are ``Knobs``.
+    address. The rest are members of ``Behaviour``.
     """
 
     operation: str | None = None
@@ -47,21 +55,10 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     duplicate_return: bool = False
     pended: bool = False
     complete_method: Literal["GET", "POST"] = "GET"
-    cancel_after_confirm_status: Literal[200, 400] = 400
-    confirm_needs_completion: bool = False
-    partial_refund_status: Literal["shipped", "returned"] = "shipped"
-    refund_cancels: bool = False
-    refund_moves_sum: bool = True
-    string_booleans: bool = False
-    seed_merchant_order_id: bool = True
-
-    def knobs(self) -> Knobs:
-        """The part that the ledger itself acts on."""
-        return Knobs(**{name: getattr(self, name) for name in Knobs.__struct_fields__})
 
 
 def creditkey_simulator() -> gateway.Simulator:
-    """Offer the far side on its development port."""
+    """Offer the simulator on its development port."""
     first_key = time.time_ns() // 1_000_000  # a gateway's store outlives this ledger: keys must not come again
     return gateway.Simulator(provider="creditkey", port=PORT, app=lambda accounts: make_app(accounts, first_key))
 
@@ -93,19 +90,19 @@ def make_app(accounts: Accounts, first_key: int = 1001) -> web.Application:
 class _Site:
     def __init__(self, accounts: Accounts, first_key: int) -> None:
         self.accounts = accounts
-        self.far = FarSide(first_key)
+        self.ledger = Ledger(first_key)
         self.fault = Fault()
         self.calls_left: int | None = None
         self.requests: list[dict[str, Any]] = []
-        self.operations: dict[str, tuple[str, Callable[[str, Message, Knobs], dict[str, Any]]]] = {
-            BEGIN: ("POST", self.far.begin),
-            "complete_checkout": ("POST", self.far.complete),
-            "confirm_order": ("POST", self.far.confirm),
-            "update_order": ("POST", self.far.update),
-            "cancel_order": ("POST", self.far.cancel),
-            "refund": ("POST", self.far.refund),
-            "find_order": ("GET", self.far.find),
-            "find_order_by_merchant_order_id": ("GET", self.far.find_by_reference),
+        self.operations: dict[str, tuple[str, Callable[[str, Message, Behaviour], dict[str, Any]]]] = {
+            BEGIN: ("POST", self.ledger.begin),
+            "complete_checkout": ("POST", self.ledger.complete),
+            "confirm_order": ("POST", self.ledger.confirm),
+            "update_order": ("POST", self.ledger.update),
+            "cancel_order": ("POST", self.ledger.cancel),
+            "refund": ("POST", self.ledger.refund),
+            "find_order": ("GET", self.ledger.find),
+            "find_order_by_merchant_order_id": ("GET", self.ledger.find_by_reference),
         }
 
     async def outgoing(self, _app: web.Application) -> AsyncIterator[None]:
@@ -124,7 +121,7 @@ class _Site:
             return _hang_up(request)
         if fault.html or fault.status is not None:
             return _forced(fault)
-        status, members = self._answer(operation, request, body, fault.knobs())
+        status, members = self._answer(operation, request, body, fault)
         if fault.silence == "after_effect":
             return _hang_up(request)
         text = gateway.dumps(members)
@@ -150,13 +147,13 @@ class _Site:
                 self.fault, self.calls_left = Fault(), None
         return fault
 
-    def _answer(self, operation: str, request: web.Request, body: bytes, knobs: Knobs) -> tuple[int, Message]:
+    def _answer(self, operation: str, request: web.Request, body: bytes, behaviour: Behaviour) -> tuple[int, Message]:
         try:
-            method, act = self.operations.get(operation, ("", self.far.find))
+            method, act = self.operations.get(operation, ("", self.ledger.find))
             if method != request.method:
                 raise Refusal(404, "not found")
             message = dict(request.query) if method == "GET" else _object(body)
-            members = act(self._merchant({**request.query, **message}), message, knobs)
+            members = act(self._merchant({**request.query, **message}), message, behaviour)
         except Refusal as refusal:
             return refusal.status, {"result": refusal.result}
         if operation == BEGIN:
@@ -177,7 +174,7 @@ class _Site:
     async def page(self, request: web.Request) -> web.Response:
         """Show the customer's page."""
         try:
-            order = self.far.order(request.match_info["id"])
+            order = self.ledger.order(request.match_info["id"])
         except Refusal as refusal:
             return _page(refusal.result, status=refusal.status)
         return _page(f"{order.id}: {order.amount:.2f} USD, {order.status}", _BUTTONS.format(id=escape(order.id)))
@@ -197,16 +194,16 @@ class _Site:
             return _page("Thank you. Credit Key looks at your application and will write to you.")
         return web.Response(status=302, headers={"Location": url})
 
-    def _chosen(self, key: str, choice: str) -> tuple[FarOrder, str | None]:
+    def _chosen(self, key: str, choice: str) -> tuple[SimulatedOrder, str | None]:
         if choice == "decline":
-            order = self.far.decline(key)
+            order = self.ledger.decline(key)
             return order, order.cancel_url
         if self.fault.pended:
-            return self.far.pend(key), None
-        order = self.far.approve(key)
+            return self.ledger.pend(key), None
+        order = self.ledger.approve(key)
         return order, order.return_url
 
-    async def _call(self, order: FarOrder, url: str, method: str = "GET") -> int | None:
+    async def _call(self, order: SimulatedOrder, url: str, method: str = "GET") -> int | None:
         """Visit one of the merchant's addresses without a browser; note the answer's status, None for none."""
         url = _filled(url, order)
         try:
@@ -218,9 +215,9 @@ class _Site:
         return status
 
     async def clear_order(self, request: web.Request) -> web.Response:
-        """Clear an application as Credit Key's staff, and tell the merchant."""
+        """Clear an application as Credit Key's staff would, and call the merchant's complete address."""
         try:
-            order = self.far.approve(request.match_info["id"])
+            order = self.ledger.approve(request.match_info["id"])
         except Refusal as refusal:
             return _json(gateway.dumps({"result": refusal.result}), refusal.status)
         url = order.order_complete_url
@@ -233,13 +230,13 @@ class _Site:
 
     async def show_orders(self, _request: web.Request) -> web.Response:
         """Show the ledger; its amounts are decimal text."""
-        return _json(gateway.dumps(list(self.far.orders.values())))
+        return _json(gateway.dumps(list(self.ledger.orders.values())))
 
     async def edit_order(self, request: web.Request) -> web.Response:
         """Change one order of the ledger by hand."""
         try:
             changes = msgspec.json.decode(await request.read(), type=OrderEdit)
-            return _json(gateway.dumps(self.far.edit(request.match_info["id"], changes)))
+            return _json(gateway.dumps(self.ledger.edit(request.match_info["id"], changes)))
         except msgspec.DecodeError as problem:
             return _json(gateway.dumps({"result": str(problem)}), 400)
         except Refusal as refusal:
@@ -267,7 +264,7 @@ def _object(body: bytes) -> dict[str, Any]:
     return message
 
 
-def _filled(url: str, order: FarOrder) -> str:
+def _filled(url: str, order: SimulatedOrder) -> str:
     return url.replace(PLACEHOLDER, order.id)
 
 

@@ -1,4 +1,4 @@
-"""Credit Key's far side for development: its orders and its rules, without HTTP. Written from its documents alone.
+"""The simulator's ledger: Credit Key's orders and rules, without HTTP. Written from its documents alone.
 
 It shares no code with the adapter, so that a misreading shows. Amounts are exact dollars. Codes and texts that Credit
 Key does not document are this simulator's choice; a client must not depend on them.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -28,19 +28,19 @@ class Refusal(Exception):
         self.result = result
 
 
-class Knobs(msgspec.Struct, frozen=True, kw_only=True):
-    """Where Credit Key's behaviour is not documented: which way the simulator goes."""
+class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
+    """Which way the simulator goes where Credit Key documents nothing."""
 
-    cancel_after_confirm_status: int = 400
+    cancel_after_confirm_status: Literal[200, 400] = 400
     confirm_needs_completion: bool = False
-    partial_refund_status: str = "shipped"
+    partial_refund_status: Literal["shipped", "returned"] = "shipped"
     refund_cancels: bool = False
     refund_moves_sum: bool = True
     string_booleans: bool = False
     seed_merchant_order_id: bool = True
 
 
-class FarOrder(msgspec.Struct, kw_only=True):
+class SimulatedOrder(msgspec.Struct, kw_only=True):
     """One order in Credit Key's ledger. ``accepted_amount``: what a rise is measured from. ``completed``: the
     merchant completed the checkout. ``notifications``: mails and texts sent. ``history``: what happened, in order."""
 
@@ -96,15 +96,15 @@ class OrderEdit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     completed: bool | msgspec.UnsetType = msgspec.UNSET
 
 
-class FarSide:
+class Ledger:
     """The ledger and its operations: a merchant's message in, an answer's members out, else ``Refusal``."""
 
     def __init__(self, first_key: int) -> None:
-        self.orders: dict[str, FarOrder] = {}
+        self.orders: dict[str, SimulatedOrder] = {}
         self._first_key = first_key
 
-    def begin(self, merchant: str, message: Message, knobs: Knobs) -> dict[str, Any]:
-        """Open a checkout; in link mode the customer is told."""
+    def begin(self, merchant: str, message: Message, behaviour: Behaviour) -> dict[str, Any]:
+        """Open a checkout; in link mode the customer is notified."""
         mode = _one_of(message, "mode", ("link", "redirect"))
         charges = _required(message, "charges", dict)
         amount = _amount(charges, "grand_total")
@@ -112,11 +112,11 @@ class FarSide:
         return_url = _required(message, "return_url", str)
         if PLACEHOLDER not in return_url:
             raise Refusal(400, "return_url must contain %CKKEY%")
-        told = _told(message) if mode == "link" else []
+        sent = _notifications(message) if mode == "link" else []
         _required(message, "billing_address", dict)
         key = f"CK-TST{self._first_key + len(self.orders)}"
         remote_id = message.get("remote_id")
-        self.orders[key] = FarOrder(
+        self.orders[key] = SimulatedOrder(
             id=key,
             merchant=merchant,
             remote_id=remote_id,
@@ -131,36 +131,36 @@ class FarSide:
             order_complete_url=message.get("order_complete_url"),
             cancel_url=message.get("cancel_url"),
             merchant_data=message.get("merchant_data") or {},
-            merchant_order_id=remote_id if knobs.seed_merchant_order_id else None,
-            notifications=told,
+            merchant_order_id=remote_id if behaviour.seed_merchant_order_id else None,
+            notifications=sent,
             history=[{"event": "begun"}],
         )
         return {"id": key}
 
-    def complete(self, merchant: str, message: Message, knobs: Knobs) -> dict[str, Any]:
+    def complete(self, merchant: str, message: Message, behaviour: Behaviour) -> dict[str, Any]:
         """Make the payment, once the customer has accepted."""
         order = self._of(merchant, message)
         success = order.status not in ("new", "canceled")
         if success and not order.completed:
             order.completed = True
             order.history.append({"event": "completed"})
-        return {"success": str(success).lower() if knobs.string_booleans else success}
+        return {"success": str(success).lower() if behaviour.string_booleans else success}
 
-    def confirm(self, merchant: str, message: Message, knobs: Knobs) -> dict[str, Any]:
+    def confirm(self, merchant: str, message: Message, behaviour: Behaviour) -> dict[str, Any]:
         """Capture ``charges.grand_total``, once."""
         order = self._of(merchant, message)
         reference = _reference(message)
         if order.capture_status == "captured":
             raise Refusal(400, "order already confirmed")
-        if order.status != "placed" or (knobs.confirm_needs_completion and not order.completed):
+        if order.status != "placed" or (behaviour.confirm_needs_completion and not order.completed):
             raise Refusal(400, "order is not ready to be confirmed")
         self._change(order, message, reference, message.get("cart_items") or message.get("cart_contents"))
         order.status, order.capture_status = "shipped", "captured"
         order.history.append({"event": "confirmed", "amount": order.amount})
         return order.wire()
 
-    def update(self, merchant: str, message: Message, _knobs: Knobs) -> dict[str, Any]:
-        """Change an order before it is confirmed; nobody is told."""
+    def update(self, merchant: str, message: Message, _behaviour: Behaviour) -> dict[str, Any]:
+        """Change an order before it is confirmed; nobody is notified."""
         order = self._of(merchant, message)
         reference = _reference(message)
         if order.status not in ("new", "placed"):
@@ -169,13 +169,13 @@ class FarSide:
         order.history.append({"event": "updated", "amount": order.amount})
         return order.wire()
 
-    def cancel(self, merchant: str, message: Message, knobs: Knobs) -> dict[str, Any]:
-        """Close an order before it is confirmed; the customer is told."""
+    def cancel(self, merchant: str, message: Message, behaviour: Behaviour) -> dict[str, Any]:
+        """Close an order before it is confirmed; the customer is notified."""
         order = self._of(merchant, message)
         if order.capture_status == "captured":
-            if knobs.cancel_after_confirm_status == 200:
+            if behaviour.cancel_after_confirm_status == 200:
                 return order.wire()
-            raise Refusal(knobs.cancel_after_confirm_status, "order already confirmed")
+            raise Refusal(behaviour.cancel_after_confirm_status, "order already confirmed")
         if order.status not in ("new", "placed"):
             raise Refusal(400, "order cannot be canceled")
         order.status = "canceled"
@@ -183,27 +183,27 @@ class FarSide:
         order.history.append({"event": "canceled"})
         return order.wire()
 
-    def refund(self, merchant: str, message: Message, knobs: Knobs) -> dict[str, Any]:
+    def refund(self, merchant: str, message: Message, behaviour: Behaviour) -> dict[str, Any]:
         """Give ``amount`` back, after the order was confirmed; where a refund cancels, before it too."""
         order = self._of(merchant, message)
         amount = _amount(message, "amount")
-        if order.capture_status != "captured" and not (knobs.refund_cancels and order.status == "placed"):
+        if order.capture_status != "captured" and not (behaviour.refund_cancels and order.status == "placed"):
             raise Refusal(400, "order is not confirmed")
         if order.refunded_amount + amount > order.amount:
             raise Refusal(400, "amount is more than is left")
-        if knobs.refund_moves_sum:
+        if behaviour.refund_moves_sum:
             order.refunded_amount += amount
-        order.status = "returned" if order.refunded_amount == order.amount else knobs.partial_refund_status
-        if knobs.refund_cancels:
+        order.status = "returned" if order.refunded_amount == order.amount else behaviour.partial_refund_status
+        if behaviour.refund_cancels:
             order.status = "canceled"
         order.history.append({"event": "refunded", "amount": amount})
         return order.wire()
 
-    def find(self, merchant: str, message: Message, _knobs: Knobs) -> dict[str, Any]:
+    def find(self, merchant: str, message: Message, _behaviour: Behaviour) -> dict[str, Any]:
         """Show the order of a key."""
         return self._of(merchant, message).wire()
 
-    def find_by_reference(self, merchant: str, message: Message, _knobs: Knobs) -> dict[str, Any]:
+    def find_by_reference(self, merchant: str, message: Message, _behaviour: Behaviour) -> dict[str, Any]:
         """Show the newest order that carries the merchant's number."""
         reference = _required(message, "merchant_order_id", str)
         for order in reversed(self.orders.values()):
@@ -211,7 +211,7 @@ class FarSide:
                 return order.wire()
         raise Refusal(404, "not found")
 
-    def approve(self, key: str) -> FarOrder:
+    def approve(self, key: str) -> SimulatedOrder:
         """Let the customer accept, or Credit Key's staff clear a pended application. Again changes nothing."""
         order = self.order(key)
         if order.status == "canceled":
@@ -222,21 +222,21 @@ class FarSide:
             order.history.append({"event": "approved"})
         return order
 
-    def pend(self, key: str) -> FarOrder:
-        """Take the customer's application; Credit Key's staff decides later."""
+    def pend(self, key: str) -> SimulatedOrder:
+        """Take the customer's application; Credit Key's staff decide later."""
         order = self.order(key)
         if order.status == "new":
             order.pended = True
             order.history.append({"event": "pended"})
         return order
 
-    def decline(self, key: str) -> FarOrder:
+    def decline(self, key: str) -> SimulatedOrder:
         """Let the customer give up; the checkout stays open."""
         order = self.order(key)
         order.history.append({"event": "declined"})
         return order
 
-    def edit(self, key: str, changes: OrderEdit) -> FarOrder:
+    def edit(self, key: str, changes: OrderEdit) -> SimulatedOrder:
         """Change the ledger by hand, as Credit Key's staff or clock would."""
         order = self.order(key)
         for name, value in msgspec.structs.asdict(changes).items():
@@ -245,19 +245,19 @@ class FarSide:
         order.history.append({"event": "edited"})
         return order
 
-    def order(self, key: str) -> FarOrder:
+    def order(self, key: str) -> SimulatedOrder:
         """Return any merchant's order. Raises ``Refusal`` 404."""
         if key not in self.orders:
             raise Refusal(404, "not found")
         return self.orders[key]
 
-    def _of(self, merchant: str, message: Message) -> FarOrder:
+    def _of(self, merchant: str, message: Message) -> SimulatedOrder:
         order = self.order(_required(message, "id", str))
         if order.merchant != merchant:
             raise Refusal(404, "not found")
         return order
 
-    def _change(self, order: FarOrder, message: Message, reference: str, items: object) -> None:
+    def _change(self, order: SimulatedOrder, message: Message, reference: str, items: object) -> None:
         charges = _required(message, "charges", dict)
         amount = _amount(charges, "grand_total")
         if amount - order.accepted_amount > RISE_LIMIT:
@@ -316,12 +316,12 @@ def _items(items: object) -> list[Message]:
     return [{"merchant_product_id" if key == "merchant_id" else key: item[key] for key in item} for item in items]
 
 
-def _told(message: Message) -> list[dict[str, Any]]:
+def _notifications(message: Message) -> list[dict[str, Any]]:
     """Say who gets the link: the customer by mail or text, the sales representative on request."""
     data = message.get("merchant_data") or {}
     via = _one_of({"contact_method": "email", **data}, "contact_method", ("email", "phone"))
     billing = _required(message, "billing_address", dict)
-    told = [{"kind": "link", "via": via, "to": _required(billing, "email" if via == "email" else "phone_number", str)}]
+    sent = [{"kind": "link", "via": via, "to": _required(billing, "email" if via == "email" else "phone_number", str)}]
     if data.get("cc_rep") in (True, "true"):
-        told.append({"kind": "link_copy", "via": "email", "to": data.get("csr")})
-    return told
+        sent.append({"kind": "link_copy", "via": "email", "to": data.get("csr")})
+    return sent
