@@ -374,9 +374,9 @@ async def test_an_endpoint_gets_so_many_at_once(tmp_path: Path) -> None:
         held = Held()
         house.hook_answer = held.answer
         payments = [await created(house) for _ in range(12)]
-        await until(house, lambda: len(held.arrived) == dispatch.AT_ONCE)
+        await until(house, lambda: len(held.arrived) == dispatch.MAX_CONCURRENT_ATTEMPTS)
         await look(house)
-        assert len(set(held.arrived)) == len(held.arrived) == dispatch.AT_ONCE == 8
+        assert len(set(held.arrived)) == len(held.arrived) == dispatch.MAX_CONCURRENT_ATTEMPTS == 8
         held.release()
         for payment in payments:
             await rows_when(house, payment["id"], lambda rows: all(row.status == "delivered" for row in rows))

@@ -242,12 +242,12 @@ FAULTS = (
         "note a delivery before its answer",
         "simulation",
         "gateway/flows/webhooks/dispatch.py",
-        """            await self._keep(await attempt(self.gw, webhook, row))
+        """            await self._store(await attempt(self.gw, webhook, row))
 """,
         """            from msgspec.structs import replace
 
-            await self._keep([webhooks.store_outcome(replace(row, status="delivered", next_attempt_at=None))])
-            await self._keep(await attempt(self.gw, webhook, row))
+            await self._store([webhooks.store_outcome(replace(row, status="delivered", next_attempt_at=None))])
+            await self._store(await attempt(self.gw, webhook, row))
 """,
     ),
     _simple(

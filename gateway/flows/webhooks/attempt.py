@@ -1,6 +1,6 @@
-"""One try of one webhook: what is sent, what the answer means, and what it says of the endpoint.
+"""One attempt at one webhook: what is sent, what the answer means, and what follows for the endpoint.
 
-Standard Webhooks 1.0. Every try sends the stored bytes under the event's id.
+Standard Webhooks 1.0. Every attempt sends the stored bytes under the event's id.
 """
 
 from __future__ import annotations
@@ -24,50 +24,52 @@ from gateway.drivers.store.webhooks import DeliveryRow
 from gateway.flows.runtime import Gateway, log
 
 GONE = 410
-"""The status by which an endpoint asks to be left alone."""
+"""The status with which an endpoint asks for no more webhooks."""
 
 CONNECT_FAILED = "connect_failed"
-"""What a tenant reads of a try that never left, whatever kept it: which addresses we refuse is not told."""
+"""What a tenant reads of an attempt that was never sent. It does not learn why: that would map the network."""
 
 DISABLED_AFTER = timedelta(days=5)
-"""An endpoint that only failed for so long is disabled."""
+"""An endpoint that has only failed for this time is disabled."""
 
-LONGEST_WISH = 86400.0
-"""Seconds a ``Retry-After`` is obeyed for: an absurd one must neither bury a webhook nor leave the calendar."""
+MAX_RETRY_AFTER_SECONDS = 86400.0
+"""A longer ``Retry-After`` is cut: an absurd one must not stop a webhook forever, nor leave the calendar."""
 
 JITTER = 0.2
 """Each pause is longer or shorter by at most this part."""
 
-LOGGED = 50
-"""Tries a webhook remembers, the newest: it may be sent again as often as its tenant likes."""
+MAX_ATTEMPTS_LOGGED = 50
+"""The newest attempts that a webhook remembers: its tenant may have it sent again any number of times."""
 
 
 async def attempt(gw: Gateway, webhook: Webhook, row: DeliveryRow) -> list[Statement]:
-    """Make one try; return what is to be stored of it."""
-    timeouts = gw.settings.timeouts
-    response: HttpResponse | None = None
-    error: str | None = None
-    try:
-        request = signed(webhook, row, gw.clock.now())
-        response = await gw.deliver(
-            request,
-            total=timeouts.webhook_total,
-            connect=timeouts.provider_connect,
-            owner=f"{row.tenant} {webhook.url}",
-        )
-    except NotSent as unsent:
-        log.warning("a webhook was not sent", extra=_not_sent(webhook, row, unsent))
-        error = CONNECT_FAILED
-    except OutcomeUnknown as silent:
-        error = str(silent)
+    """Make one attempt; return the statements that store its outcome."""
+    response, error = await _send(gw, webhook, row)
     at = gw.clock.now()
     status = response.status if response is not None else None
     if status == GONE:
         log.warning("a webhook endpoint asked to be left alone", extra={"tenant": row.tenant})
-    tried = {"at": rfc3339(at), "status_code": status, "error": error}
-    logged = replace(row, tries=row.tries + 1, attempts=[*row.attempts, tried][-LOGGED:])
-    ended = judged(logged, response, at, gw.settings.clocks.webhook_retry)
-    return [webhooks.store_outcome(ended, row), *_said_of_endpoint(ended, status, sha256_hex(webhook.url), at)]
+    outcome = {"at": rfc3339(at), "status_code": status, "error": error}
+    logged = replace(row, tries=row.tries + 1, attempts=[*row.attempts, outcome][-MAX_ATTEMPTS_LOGGED:])
+    ended = with_result(logged, response, at, gw.settings.clocks.webhook_retry)
+    return [webhooks.store_outcome(ended, row), *_endpoint_rows(ended, status, sha256_hex(webhook.url), at)]
+
+
+async def _send(gw: Gateway, webhook: Webhook, row: DeliveryRow) -> tuple[HttpResponse | None, str | None]:
+    """The endpoint's answer, or None and an error for the tenant."""
+    timeouts = gw.settings.timeouts
+    request = signed_request(webhook, row, gw.clock.now())
+    owner = f"{row.tenant} {webhook.url}"
+    try:
+        response = await gw.deliver(
+            request, total=timeouts.webhook_total, connect=timeouts.provider_connect, owner=owner
+        )
+    except NotSent as unsent:
+        log.warning("a webhook was not sent", extra=_not_sent(webhook, row, unsent))
+        return None, CONNECT_FAILED
+    except OutcomeUnknown as silent:
+        return None, str(silent)
+    return response, None
 
 
 def _not_sent(webhook: Webhook, row: DeliveryRow, unsent: NotSent) -> dict[str, str | None]:
@@ -82,10 +84,10 @@ def _not_sent(webhook: Webhook, row: DeliveryRow, unsent: NotSent) -> dict[str, 
     }
 
 
-def judged(
+def with_result(
     row: DeliveryRow, response: HttpResponse | None, at: datetime, schedule: tuple[timedelta, ...]
 ) -> DeliveryRow:
-    """What a try means: delivered on any 2xx, dead on 410 or after the last pause, else another try."""
+    """The webhook after an attempt: delivered on any 2xx, dead on 410 or after the last pause, else due again."""
     if response is not None and 200 <= response.status < 300:
         return replace(row, status="delivered", next_attempt_at=None)
     if response is not None and response.status == GONE:
@@ -93,13 +95,13 @@ def judged(
     if row.tries >= len(schedule):
         return replace(row, status="dead", died_of="exhausted", next_attempt_at=None)
     pause = schedule[row.tries].total_seconds() * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  # spreads load, hides nothing
-    wished = retry_after(response, at, most=LONGEST_WISH) if response is not None else None
-    due = at + timedelta(seconds=max(pause, wished or 0.0))
+    asked = retry_after(response, at, most=MAX_RETRY_AFTER_SECONDS) if response is not None else None
+    due = at + timedelta(seconds=max(pause, asked or 0.0))
     return replace(row, next_attempt_at=milliseconds(due))
 
 
-def signed(webhook: Webhook, row: DeliveryRow, at: datetime) -> HttpRequest:
-    """The request of one try: stored bytes, the event's id, this moment, one signature per active secret."""
+def signed_request(webhook: Webhook, row: DeliveryRow, at: datetime) -> HttpRequest:
+    """The request of one attempt: stored bytes, the event's id, the time, one signature per active secret."""
     signatures = " ".join(
         standardwebhooks.Webhook(secret.reveal()).sign(row.event_id, at, row.body) for secret in webhook.secrets
     )
@@ -112,7 +114,7 @@ def signed(webhook: Webhook, row: DeliveryRow, at: datetime) -> HttpRequest:
     return HttpRequest(method="POST", url=webhook.url, headers=tuple(headers.items()), body=row.body.encode())
 
 
-def _said_of_endpoint(ended: DeliveryRow, status: int | None, endpoint: str, at: datetime) -> list[Statement]:
+def _endpoint_rows(ended: DeliveryRow, status: int | None, endpoint: str, at: datetime) -> list[Statement]:
     """A success clears the endpoint; failures are counted from the first; 410, or five days of them, disable it."""
     if ended.status == "delivered":
         return [webhooks.note_success(ended.tenant, endpoint)]

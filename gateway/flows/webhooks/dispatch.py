@@ -1,8 +1,8 @@
 """Deliver webhooks to tenants: which go out when, until each is delivered or a dead letter.
 
-A webhook was made in the transaction of the change it tells, so none is lost. Tenants are served side by side, each
-by a task of its own: a dead endpoint delays nobody else. The store keeps the order: what may not go out yet does not
-stand in the line it shows.
+A webhook is made in the transaction of the change it reports, so none is lost. Tenants are served side by side, each by
+a task of its own: a dead endpoint delays nobody else. The store keeps the order: it returns only the webhooks whose
+predecessors are done.
 """
 
 from __future__ import annotations
@@ -19,130 +19,136 @@ from gateway.drivers.store.webhooks import DeliveryRow
 from gateway.flows.runtime import Gateway, doubling, log
 from gateway.flows.webhooks.attempt import attempt
 
-AT_ONCE = 8
-"""Tries under way at one endpoint."""
+MAX_CONCURRENT_ATTEMPTS = 8
+"""Attempts under way at one endpoint."""
 
-LONGEST_PAUSE = 300.0
-"""Seconds after which a tenant's line is looked at again, whatever was told."""
+MAX_IDLE_SECONDS = 300.0
+"""A tenant's queue is read again after this time, even if nothing woke it."""
 
-SICK_PAUSE = 60.0
-"""The most seconds between tries to reach a store that fails; what failed for a fault of ours waits so long."""
+STORE_RETRY_MAX_SECONDS = 60.0
+"""The longest pause between attempts to reach a store that fails, and after an error of the gateway itself."""
 
-NEWCOMERS = 60.0
-"""Seconds after which a tenant that came with new settings is served."""
+TENANT_REFRESH_SECONDS = 60.0
+"""How often the settings are checked for new tenants."""
 
-BURIED_AT_ONCE = 500
+DEAD_LETTER_BATCH = 500
 """Dead letters made in one transaction, which others wait for."""
-
-
-class Outbox:
-    """What the tenants' tasks share. ``is_store_doubted``: its last write failed, or none was seen to succeed yet."""
-
-    def __init__(self, gw: Gateway) -> None:
-        self.gw = gw
-        self.is_store_doubted = True
 
 
 async def run(gw: Gateway) -> None:
     """Deliver for all tenants until cancelled; also for one that comes with new settings."""
-    outbox = Outbox(gw)
+    store_check = StoreCheck(gw)
     served: set[str] = set()
     async with asyncio.TaskGroup() as group:
         while True:
             for tenant in sorted(set(gw.settings.tenants) - served):
                 served.add(tenant)
-                group.create_task(Line(outbox, tenant).serve(group), name=f"webhooks of {tenant}")
-            await gw.clock.sleep(NEWCOMERS)
+                queue = TenantQueue(gw, tenant, store_check)
+                group.create_task(queue.serve(group), name=f"webhooks of {tenant}")
+            await gw.clock.sleep(TENANT_REFRESH_SECONDS)
 
 
 def webhook_of(gw: Gateway, tenant: str) -> Webhook | None:
-    """Where a tenant listens; what waits for one that does not (any more) is kept until it does."""
+    """Where a tenant listens; None for one without an endpoint, whose webhooks are kept until it has one."""
     return gw.settings.tenants[tenant].webhook if tenant in gw.settings.tenants else None
 
 
-class Line:
-    """One tenant's webhooks. ``under_way``: ids of those being tried, until their outcomes are stored."""
+class StoreCheck:
+    """Whether outcomes can be stored now; all tenants share what was learnt."""
 
-    def __init__(self, outbox: Outbox, tenant: str) -> None:
-        self.outbox, self.gw, self.tenant = outbox, outbox.gw, tenant
-        self.alarm = outbox.gw.webhook_alarms[tenant]
+    def __init__(self, gw: Gateway) -> None:
+        self._gw = gw
+        self._is_doubted = True
+
+    def failed(self) -> None:
+        """A write has failed: prove the store before the next attempt."""
+        self._is_doubted = True
+
+    async def prove(self, due: Sequence[DeliveryRow]) -> None:
+        """Raise ``Unavailable`` where the outcome of an attempt could not be stored: it is not made then.
+
+        A first attempt needs no proof: the write that made the webhook has just succeeded.
+        """
+        if due and (self._is_doubted or any(row.attempts for row in due)):
+            await self._gw.store.prove_writable(self._gw.clock.now())
+            self._is_doubted = False
+
+
+class TenantQueue:
+    """One tenant's webhooks. ``under_way``: ids of those being sent, until their outcomes are stored."""
+
+    def __init__(self, gw: Gateway, tenant: str, store_check: StoreCheck) -> None:
+        self.gw, self.tenant, self.store_check = gw, tenant, store_check
+        self.alarm = gw.webhook_alarms[tenant]
         self.under_way: set[str] = set()
 
     async def serve(self, group: asyncio.TaskGroup) -> None:
-        """Look, start what is due, wait until something is; forever."""
-        pauses = doubling(SICK_PAUSE)
+        """Read the queue, start what is due, wait until something is; forever."""
+        pauses = doubling(STORE_RETRY_MAX_SECONDS)
         while True:
-            self.alarm.set(self._now() + int(LONGEST_PAUSE * 1000))
+            self.alarm.set(self._now() + int(MAX_IDLE_SECONDS * 1000))
             try:
-                due, later = await self.look()
+                due, later = await self.read_due()
                 for webhook, row in due:
                     self.under_way.add(row.id)
-                    group.create_task(self._try(webhook, row))
-                pauses = doubling(SICK_PAUSE)
+                    group.create_task(self._deliver(webhook, row))
+                pauses = doubling(STORE_RETRY_MAX_SECONDS)
             except Exception as fault:  # a worker's loop: one tenant's fault must not stop the others' deliveries
                 trace = None if isinstance(fault, Unavailable) else fault
-                log.error(
-                    "a tenant's webhooks wait",
-                    extra={"tenant": self.tenant, "kind": type(fault).__name__},
-                    exc_info=trace,
-                )
+                extra = {"tenant": self.tenant, "kind": type(fault).__name__}
+                log.error("a tenant's webhooks wait", extra=extra, exc_info=trace)
                 await self.gw.clock.sleep(next(pauses))
             else:
                 await self.gw.rest(self.alarm, later)
 
-    async def look(self) -> tuple[list[tuple[Webhook, DeliveryRow]], int]:
-        """What goes out now, as much as there is room for, and when the next will be due (Unix milliseconds)."""
+    async def read_due(self) -> tuple[list[tuple[Webhook, DeliveryRow]], int]:
+        """What goes out now, as far as the concurrency allows, and when the next is due (Unix milliseconds)."""
         webhook, far = webhook_of(self.gw, self.tenant), self.alarm.at
-        room = AT_ONCE - len(self.under_way)
+        room = MAX_CONCURRENT_ATTEMPTS - len(self.under_way)
         if webhook is None or room == 0:
             return [], far
-        before = frozenset(self.under_way)  # one that ends while we read is shown as it was
+        # Before the read: it shows an attempt that ends meanwhile as it was, and it would be sent again.
+        before = frozenset(self.under_way)
         endpoint = sha256_hex(webhook.url)
-        rows = await self.gw.store.webhooks.line(self.tenant, endpoint, AT_ONCE + 1)
+        rows = await self.gw.store.webhooks.line(self.tenant, endpoint, MAX_CONCURRENT_ATTEMPTS + 1)
         if not rows:
-            await self._bury(endpoint)
+            await self._mark_dead(endpoint)
         now = self._now()
-        moments = [(row.next_attempt_at or 0, row) for row in rows if row.id not in before]
-        due = [row for at, row in moments if at <= now][:room]
-        await self._prove_store(due)
-        return [(webhook, row) for row in due], min((at for at, _ in moments if at > now), default=far)
+        waiting = [(row.next_attempt_at or 0, row) for row in rows if row.id not in before]
+        due = [row for at, row in waiting if at <= now][:room]
+        await self.store_check.prove(due)
+        return [(webhook, row) for row in due], min((at for at, _ in waiting if at > now), default=far)
 
-    async def _prove_store(self, due: Sequence[DeliveryRow]) -> None:
-        """Send nothing whose outcome could not be kept. A first try follows a write that has just succeeded."""
-        if due and (self.outbox.is_store_doubted or any(row.attempts for row in due)):
-            await self.gw.store.prove_writable(self.gw.clock.now())
-            self.outbox.is_store_doubted = False
-
-    async def _try(self, webhook: Webhook, row: DeliveryRow) -> None:
+    async def _deliver(self, webhook: Webhook, row: DeliveryRow) -> None:
         try:
-            await self._keep(await attempt(self.gw, webhook, row))
-        except Exception:  # a fault of ours in one webhook: it waits, the others go on
+            await self._store(await attempt(self.gw, webhook, row))
+        except Exception:  # an error of the gateway in one webhook: it waits, the others go on
             log.exception("a delivery failed", extra={"tenant": self.tenant, "payment_id": row.payment_id})
-            await self.gw.clock.sleep(SICK_PAUSE)
+            await self.gw.clock.sleep(STORE_RETRY_MAX_SECONDS)
         finally:
             self.under_way.discard(row.id)
             self.alarm.no_later_than(0)
 
-    async def _keep(self, outcome: list[Statement]) -> None:
-        """Store an outcome however long that takes: what was sent is not sent again because the store is sick."""
-        for pause in doubling(SICK_PAUSE):
+    async def _store(self, outcome: list[Statement]) -> None:
+        """Store an outcome, however long that takes: nothing is sent twice because the store fails."""
+        for pause in doubling(STORE_RETRY_MAX_SECONDS):
             try:
                 await self.gw.store.commit(outcome)
             except Unavailable as problem:
-                self.outbox.is_store_doubted = True
+                self.store_check.failed()
                 log.error("an outcome cannot be stored", extra={"tenant": self.tenant, "problem": str(problem)})
                 await self.gw.clock.sleep(pause)
             else:
                 return
 
-    async def _bury(self, endpoint: str) -> None:
-        """Make dead letters of what waits for an endpoint that was disabled, also of what a stop left waiting."""
+    async def _mark_dead(self, endpoint: str) -> None:
+        """Make dead letters of what waits for a disabled endpoint, also of what a restart left waiting."""
         while await self._is_disabled(endpoint) and await self.gw.store.webhooks.are_waiting(self.tenant):
             log.warning("a webhook endpoint is disabled", extra={"tenant": self.tenant})
-            await self.gw.store.commit([webhooks.bury(self.tenant, endpoint, BURIED_AT_ONCE)])
+            await self.gw.store.commit([webhooks.bury(self.tenant, endpoint, DEAD_LETTER_BATCH)])
 
     async def _is_disabled(self, endpoint: str) -> bool:
-        """Asked before every step: it may be enabled meanwhile."""
+        """Asked before every batch: the tenant may enable it meanwhile."""
         known = await self.gw.store.webhooks.endpoint(self.tenant, endpoint)
         return known is not None and known.disabled_at is not None
 

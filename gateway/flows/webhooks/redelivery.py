@@ -1,6 +1,6 @@
-"""What tenants and operators ask of the outbox: send again, test the endpoint, listen to it once more.
+"""Redeliver webhooks at the request of tenants and operators, test an endpoint, enable it again.
 
-A webhook that is sent again keeps its id, its bytes and the log of its tries, and begins a whole new schedule.
+A webhook that is sent again keeps its id, its bytes and the log of its attempts, and begins a new schedule.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from gateway.flows.runtime import Gateway
 
 DISABLED = "the webhook endpoint is disabled; enable it first: POST /v1/webhooks/enable"
 
-AT_ONCE = 200
-"""Deliveries in one transaction."""
+BATCH_SIZE = 200
+"""Deliveries restarted in one transaction."""
 
 HEALTHY = Endpoint(failing_since=None, disabled_at=None, reason=None)
 
 
 class Listening(msgspec.Struct, frozen=True, kw_only=True):
-    """A tenant's endpoint: where it is and how it stands."""
+    """A tenant's endpoint: its address and secrets, and whether it works."""
 
     webhook: Webhook
     state: Endpoint
@@ -50,7 +50,7 @@ async def endpoint_of(gw: Gateway, tenant: str) -> Listening:
 
 
 async def send_one_again(gw: Gateway, tenant: str, delivery_id: str) -> DeliveryRow:
-    """Send one webhook again, whatever became of it. Raises ``not_found`` and ``invalid_state``."""
+    """Send one webhook again, delivered or not. Raises ``not_found`` and ``invalid_state``."""
     await _find(gw, tenant, delivery_id)
     await _open_endpoint(gw, tenant)
     await _send(gw, tenant, [delivery_id])
@@ -61,14 +61,14 @@ async def send_many_again(gw: Gateway, tenant: str, wanted: Wanted) -> int:
     """Send all wanted webhooks again; return how many. Raises ``not_found`` and ``invalid_state``."""
     await _open_endpoint(gw, tenant)
     count, after = 0, ""
-    while page := await gw.store.webhooks.ids_of(tenant, wanted, after=after, limit=AT_ONCE):
+    while page := await gw.store.webhooks.ids_of(tenant, wanted, after=after, limit=BATCH_SIZE):
         await _send(gw, tenant, page)
         count, after = count + len(page), page[-1]
     return count
 
 
 async def send_test(gw: Gateway, tenant: str) -> DeliveryRow:
-    """Send a webhook that tells of nothing, the way all go. Raises ``not_found`` and ``invalid_state``."""
+    """Send a test webhook the way all go. Raises ``not_found`` and ``invalid_state``."""
     endpoint = await _open_endpoint(gw, tenant)
     at = gw.clock.now()
     row = DeliveryRow(
@@ -88,7 +88,7 @@ async def send_test(gw: Gateway, tenant: str) -> DeliveryRow:
 
 
 async def enable(gw: Gateway, tenant: str, *, redeliver: bool) -> int:
-    """Listen to a disabled endpoint once more; ``redeliver``: send what it missed meanwhile, too, and return how much.
+    """Send to a disabled endpoint again. ``redeliver``: also what it missed meanwhile; returns how many.
 
     Raises ``not_found``.
     """
