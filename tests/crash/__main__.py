@@ -1,4 +1,4 @@
-"""``python -m tests.crash --kills 200``: a storm as long as one likes; the figures, and 1 for every promise broken."""
+"""``python -m tests.crash --kills 200`` kills a working gateway as often as asked, and prints the figures."""
 
 from __future__ import annotations
 
@@ -14,11 +14,18 @@ from tests.crash.runner import Figures, run_crashes
 
 
 def main() -> int:
-    """Run one storm; keep its folder when something was found."""
+    """Run the crashes; return 1, and keep the folder, if a check found something."""
     parser = argparse.ArgumentParser(prog="python -m tests.crash", description="Kill the gateway while it works.")
     parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--stops", type=int, default=None, help="SIGSTOP and SIGCONT; one in ten lives when absent")
-    parser.add_argument("--seed", default="1", help="chooses moments, faults and stories; not the machine's own timing")
+    parser.add_argument(
+        "--stops",
+        type=int,
+        default=None,
+        help="how often to pause with SIGSTOP and SIGCONT; by default a tenth of the kills",
+    )
+    parser.add_argument(
+        "--seed", default="1", help="chooses crash points, faults and workloads, but not the machine's timing"
+    )
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="crashes-"))
     stops = given.kills // 10 if given.stops is None else given.stops

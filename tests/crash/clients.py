@@ -1,6 +1,6 @@
-"""A tenant's program that takes nothing for granted: what has no whole answer is asked again under the same key.
+"""A tenant's program: it repeats a request under the same key until it has a complete answer.
 
-Its journal holds every request and every whole answer: what the gateway may never take back.
+Its journal holds every request and every complete answer, which the gateway may never contradict.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from tests.crash.testbed import Testbed
 from tests.house import Reply, key_of
 
 PATIENCE = 3.0
-"""Seconds for a whole answer: longer than the gateway lets a repeated request wait."""
+"""Seconds to wait for an answer: longer than the gateway lets a repeated request wait."""
 
 PAUSE = 0.02
-"""Seconds between two tries: a client is no flood."""
+"""Seconds between two attempts, so that the client does not flood the gateway."""
 
 TRY_AGAIN = frozenset(
     {"request_in_progress", "operation_outcome_pending", "provider_error", "store_unavailable", "shutting_down"}
 )
-"""Refusals that ask for a repetition; any other one is a surprise in these stories."""
+"""Problem codes that ask for a repetition; no other one is expected."""
 
 
 @dataclass
 class JournalEntry:
-    """One changing request of a tenant and every whole answer it ever had."""
+    """One changing request of a tenant and every complete answer to it."""
 
     tenant: str
     method: str
@@ -43,23 +43,23 @@ class JournalEntry:
 
     @property
     def final_answers(self) -> list[Reply]:
-        """Answers that say how it ended."""
+        """Answers that report the outcome."""
         return [answer for answer in self.answers if answer.status in (200, 201)]
 
     @property
     def was_accepted(self) -> bool:
-        """Whether the gateway ever said that it took the request."""
+        """Whether any answer was a success."""
         return any(answer.status < 300 for answer in self.answers)
 
     @property
     def outcome(self) -> Any:
-        """The settled answer's body, None while there is none."""
+        """The body of the last final answer, else None."""
         return self.final_answers[-1].json if self.final_answers else None
 
 
 @dataclass
 class Client:
-    """One of the tenants' programs. ``shown_payments``: payments it read, which are promises as well."""
+    """A program of a tenant. ``shown_payments``: payments it read, which are promises as well."""
 
     name: str
     testbed: Testbed
@@ -68,14 +68,14 @@ class Client:
     shown_payments: list[Any] = field(default_factory=list)
     unexpected: list[str] = field(default_factory=list)
     unanswered: int = 0
-    """Requests without a whole answer, each asked again."""
+    """Requests without a complete answer; each was repeated."""
     workloads_started: int = 0
     doing: str = ""
 
     async def ask(
         self, method: str, path: str, body: Any, *, tenant: str = "acme", takes_open: bool = False
     ) -> Any | None:
-        """Ask for a change until it is settled; None for a refusal. ``takes_open``: a 202 is enough."""
+        """Request a change until its outcome is known; None for a refusal. ``takes_open``: a 202 is enough."""
         key = f"key-{self.name}-{self.workloads_started}-{len(self.journal)}"
         entry = JournalEntry(tenant, method, path, key, body)
         self.journal.append(entry)
@@ -90,7 +90,7 @@ class Client:
             await asyncio.sleep(PAUSE)
 
     async def send(self, entry: JournalEntry) -> Reply:
-        """Send a journaled request until there is a whole answer, and journal it."""
+        """Send a request of the journal until it has a complete answer, and record the answer."""
         headers = {"Idempotency-Key": entry.key, "Content-Type": "application/json"}
         data = json.dumps(entry.body).encode()
         reply = await self.call(entry.method, entry.path, tenant=entry.tenant, headers=headers, data=data)
@@ -98,14 +98,14 @@ class Client:
         return reply
 
     async def read(self, path: str, *, tenant: str = "acme") -> Any:
-        """Read something until there is a whole answer."""
+        """Read until there is a complete answer."""
         reply = await self.call("GET", path, tenant=tenant)
         if reply.status != 200:
             self.unexpected.append(f"GET {path}: {reply.text}")
         return reply.json
 
     async def call(self, method: str, path: str, *, tenant: str, **request: Any) -> Reply:
-        """One whole answer of the gateway, however often that takes."""
+        """Repeat a request until the gateway answers it completely."""
         headers = {"Authorization": f"Bearer {key_of(tenant)}", **request.pop("headers", {})}
         while True:
             reply = await self.visit(method, self.testbed.url + path, headers=headers, **request)
@@ -115,7 +115,7 @@ class Client:
             await asyncio.sleep(PAUSE)
 
     async def visit(self, method: str, url: str, **request: Any) -> Reply | None:
-        """One try at an address of the gateway's; None when no whole answer came."""
+        """Send one request to the gateway; None without a complete answer."""
         await self.testbed.up.wait()
         limit = aiohttp.ClientTimeout(total=PATIENCE)
         try:
@@ -129,7 +129,7 @@ class Client:
             self.testbed.crash_points.reached(CrashPoint.CLIENT_ANSWERED)
 
     async def until(self, payment: Any, states: Collection[str]) -> Any:
-        """Read a payment until it stands in one of these states."""
+        """Read a payment until it is in one of these states."""
         while True:
             self.doing = f"waiting for {payment['id']} to be {' or '.join(states)}"
             seen = await self.read(f"/v1/payments/{payment['id']}", tenant=payment["tenant"])

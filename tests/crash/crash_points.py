@@ -1,4 +1,4 @@
-"""What passes between the gateway and the others, so that a moment is chosen by traffic instead of by a clock."""
+"""Crash points: events in the traffic at which the gateway can be killed, instead of at times of a clock."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ import enum
 from collections.abc import Callable, Collection
 
 TRAFFIC_WITHIN = 5.0
-"""Seconds that traffic is waited for; where it stands still a story hangs, and that is found at the end."""
+"""Seconds to wait for traffic. If none comes a workload hangs, which the final checks report."""
 
 
 class CrashPoint(enum.StrEnum):
-    """What passes between the gateway and the others."""
+    """An event between the gateway and another party."""
 
     PROVIDER_RECEIVED = "asked"
-    """A far side has received something, and done nothing yet."""
+    """A provider has received a request and not executed it yet."""
     PROVIDER_EXECUTED = "done"
-    """A far side has done it, and answered nothing yet."""
+    """A provider has executed a request and not answered it yet."""
     CALLBACK_ANSWERED = "told"
     """The gateway has answered a provider's callback."""
     WEBHOOK_RECEIVED = "hooked"
     """A webhook has arrived and is not answered yet."""
     CLIENT_ANSWERED = "answered"
-    """The gateway has answered a client or a browser, or has lost its patience."""
+    """A client or browser has got its answer, or given up."""
 
 
 class CrashPoints:
-    """Counts what passes, so that a moment is chosen by traffic instead of by a clock. One waits at a time."""
+    """Counts crash points. One caller waits at a time."""
 
     def __init__(self) -> None:
         self._left = 0
@@ -34,7 +34,7 @@ class CrashPoints:
         self._act: Callable[[], None] = lambda: None
 
     def reached(self, point: CrashPoint) -> None:
-        """Something passed; at the beat somebody waits for, what they planned is done on the spot."""
+        """Count a crash point; at the one that is waited for, run the planned action at once."""
         if self._left and point in self._kinds:
             self._left -= 1
             if not self._left:
@@ -43,7 +43,7 @@ class CrashPoints:
     async def after(
         self, count: int, *, points: Collection[CrashPoint] = tuple(CrashPoint), act: Callable[[], None] = lambda: None
     ) -> None:
-        """Let so many beats pass and do ``act`` at the last one, or when they did not come in time."""
+        """Wait for ``count`` crash points and run ``act`` at the last one, or after ``TRAFFIC_WITHIN``."""
         reached = asyncio.Event()
 
         def at_last() -> None:

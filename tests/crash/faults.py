@@ -1,7 +1,7 @@
-"""The faults of the far sides, changed with every life of the gateway.
+"""The faults of both providers, changed with every start of the gateway.
 
-No delay is longer than the quiet period, and no lookup is answered with a lie: what Credit Key says of an order is the
-one thing the gateway may believe.
+No delay is longer than the quiet period, and no lookup gets a false answer: Credit Key's view of an order is the one
+thing the gateway relies on.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ FAULTS: dict[str, Sequence[Faults]] = {
 
 
 async def change(testbed: Testbed) -> None:
-    """Another fault at each far side."""
+    """Set another fault at each provider."""
     for side, faults in FAULTS.items():
         await testbed.faults(side, testbed.dice.choice(faults))
 
 
 async def clear(testbed: Testbed) -> None:
-    """No faults any more."""
+    """End all faults."""
     testbed.faults_ended = testbed.endpoint.faults_ended = True
     for side in FAULTS:
         await testbed.faults(side, {})

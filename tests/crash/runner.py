@@ -1,6 +1,6 @@
-"""The storm: clients work, the gateway's process dies and starts again, faults come and go; then calm, and the audit.
+"""Run the crashes: clients work, the gateway is killed and restarted, faults come and go; then everything is checked.
 
-The only waits are for conditions with a deadline, and for the random moment of a death.
+The only waits are for conditions with a deadline, and for the random time before a kill.
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ DEATHS: dict[tuple[CrashPoint, ...], tuple[int, int]] = {
     (CrashPoint.WEBHOOK_RECEIVED,): (1, 15),
     (CrashPoint.CLIENT_ANSWERED,): (1, 40),
 }
-"""What a death may wait for, and how many of it pass, least and most."""
+"""Crash points a kill may wait for -> least and greatest number of them that pass before it."""
 
 DIES_AT_START = 0.15
-"""How often the gateway is killed before or while it recovers."""
+"""Probability of a kill before or during recovery."""
 
 QUIET_WITHIN = 30.0
-"""Seconds after the faults until every story is told, and again until everything is at rest."""
+"""Seconds after the last fault for every workload to end, and again for everything to be resolved."""
 
 
 @dataclass
 class Figures:
-    """What a storm came to. ``findings``: sentences by kind, all empty when the promises hold."""
+    """The figures of a run. ``findings``: violations by kind."""
 
     seed: str
     kills: int = 0
     stops: int = 0
     in_flight: int = 0
-    """Operations that were on their way at a death."""
+    """Operations in ``sending`` at a kill."""
     unanswered: int = 0
     payments: int = 0
     operations: int = 0
@@ -62,15 +62,15 @@ class Figures:
     def __str__(self) -> str:
         found = ", ".join(f"{kind} {len(texts)}" for kind, texts in self.findings.items())
         return (
-            f"real crashes (seed {self.seed}): {self.kills} kills, {self.stops} stops, {self.in_flight} operations on"
-            f" their way at a death, {self.unanswered} requests without an answer; {self.payments} payments,"
+            f"real crashes (seed {self.seed}): {self.kills} kills, {self.stops} stops, {self.in_flight} operations in"
+            f" flight at a kill, {self.unanswered} requests without an answer; {self.payments} payments,"
             f" {self.operations} operations, {self.callbacks} callbacks, {self.webhooks} webhooks in {self.tries}"
             f" tries: {found}"
         )
 
 
 async def run_crashes(folder: Path, *, seed: str, kills: int, stops: int) -> Figures:
-    """Run one storm in an empty folder."""
+    """Run workloads under kills and faults in an empty folder, then check everything."""
     figures = Figures(seed)
     async with running_testbed(folder, seed) as testbed:
         server = Server(testbed)
@@ -92,7 +92,7 @@ async def run_crashes(folder: Path, *, seed: str, kills: int, stops: int) -> Fig
 
 
 async def _kill_repeatedly(testbed: Testbed, server: Server, figures: Figures, *, kills: int, stops: int) -> None:
-    """Live and die. The first life ends with traffic, so that there is something to recover."""
+    """Start and kill. The first process dies under traffic, so that there is something to recover."""
     stopped_in = set(testbed.dice.sample(range(kills), stops))
     for life in range(kills):
         if life > 0 and testbed.dice.random() < DIES_AT_START and life not in stopped_in:
@@ -109,7 +109,7 @@ async def _kill_repeatedly(testbed: Testbed, server: Server, figures: Figures, *
 
 
 async def _die_in_traffic(testbed: Testbed, server: Server) -> None:
-    """Strike at the very moment something passes; or, where anything may, up to 20 ms behind it."""
+    """Kill exactly at a crash point of one kind, or up to 20 ms after one of any kind."""
     points, (least, most) = testbed.dice.choice(list(DEATHS.items()))
     count, is_exact = testbed.dice.randint(least, most), len(points) == 1
     await testbed.crash_points.after(count, points=points, act=server.kill_now if is_exact else lambda: None)
@@ -118,9 +118,9 @@ async def _die_in_traffic(testbed: Testbed, server: Server) -> None:
 
 
 async def _pause_process(testbed: Testbed, server: Server) -> None:
-    """Stop the process in the middle of traffic until clients have lost their patience, then let it go on.
+    """Pause the process under traffic until clients have timed out, then resume it.
 
-    Meanwhile nobody can take its data folder: a second gateway is refused.
+    Meanwhile a second gateway on the same data folder must be refused.
     """
     await testbed.crash_points.after(testbed.dice.randint(5, 60), act=server.stop)
     try:
@@ -131,18 +131,18 @@ async def _pause_process(testbed: Testbed, server: Server) -> None:
 
 
 async def _wait_until_quiet(testbed: Testbed, running: Sequence[asyncio.Task[None]]) -> None:
-    """Let every story be told to its end, then wait until nothing moves by itself any more; at most so long each."""
+    """Let every workload end, then wait until everything is resolved; ``QUIET_WITHIN`` seconds each at most."""
     done, _ = await asyncio.wait(running, timeout=QUIET_WITHIN)
     for task in done:
         task.result()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(QUIET_WITHIN):
-            while (await records.read(testbed)).unresolved():  # noqa: ASYNC110  # another process's database tells nobody
+            while (await records.read(testbed)).unresolved():  # noqa: ASYNC110  # another process's database sends no notification
                 await asyncio.sleep(PAUSE)
 
 
 async def _replay_all(clients: Sequence[Client]) -> dict[str, Reply]:
-    """Ask everything once more that was ever settled; what it is answered now."""
+    """Repeat every request that has a final answer; return the answers by key."""
 
     async def again(client: Client, entry: JournalEntry) -> tuple[str, Reply]:
         headers: dict[str, str] = {"Idempotency-Key": entry.key}

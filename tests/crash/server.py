@@ -1,4 +1,4 @@
-"""The gateway as a process of its own, killed, stopped, resumed and started again on the same data folder."""
+"""The gateway as a process of its own, killed, paused, resumed and restarted on the same data folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ALREADY_RUNNING = 3
 
 
 class Server:
-    """One gateway at a time. Its log lines are appended to ``gateway.log`` in the world's folder."""
+    """One gateway at a time. Its log lines are appended to ``gateway.log`` in the testbed's folder."""
 
     def __init__(self, testbed: Testbed) -> None:
         self._testbed = testbed
@@ -35,36 +35,36 @@ class Server:
         self._testbed.up.set()
 
     def kill_now(self) -> None:
-        """SIGKILL, on the spot: no handler runs, nothing is flushed. Harmless when it is dead already."""
+        """Send SIGKILL without waiting: no handler runs, nothing is flushed. Does nothing if it is dead already."""
         self._testbed.up.clear()
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self._process.pid, signal.SIGKILL)  # Popen's own would reap it behind asyncio's back
+                os.kill(self._process.pid, signal.SIGKILL)  # Popen.kill would reap it before asyncio does
 
     async def kill(self) -> None:
-        """Strike, and wait until the system has taken everything away."""
+        """Kill it, and wait until the system has reaped it."""
         self.kill_now()
         if self._process is not None:
             await self._process.wait()
 
     async def start_and_die(self, seconds: float) -> None:
-        """Start it and kill it so much later, whether it listens by then or still recovers."""
+        """Start it and kill it after ``seconds``, whether it listens by then or is still recovering."""
         self._process = await self._spawn()
         await asyncio.sleep(seconds)
         await self.kill()
 
     def stop(self) -> None:
-        """SIGSTOP: it stands still, and holds its sockets and its lock."""
+        """Send SIGSTOP: the process pauses, and keeps its sockets and its lock."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """SIGCONT: it goes on where it stood, with every deadline long past."""
+        """Send SIGCONT: the process continues, with every deadline long past."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
     async def refuses_a_second(self) -> bool:
-        """Whether another gateway on the same data folder is refused just now."""
+        """Whether another gateway on the same data folder is refused now."""
         second = await self._spawn()
         try:
             async with asyncio.timeout(START_WITHIN):

@@ -1,7 +1,7 @@
-"""What outlives the gateway's process: the far sides, the tenants' webhook endpoint, the settings and the data folder.
+"""What outlives the gateway's process: both providers, the tenants' webhook endpoint, the settings and the data folder.
 
-All of it lives in the test's process on loopback and has its own memory of what happened, so that it can be held
-against the gateway's afterwards.
+The servers run in the test's process on loopback and keep records of their own, which are compared with the gateway's
+afterwards.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from tests.crash.webhook_endpoint import WebhookEndpoint
 from tests.house import Reply, basic_settings
 
 PROVIDERS = {"creditkey": "creditkey", "psp": "psp_open_api"}
-"""Far side and the provider it plays."""
+"""Short name -> provider whose simulator runs."""
 
 TIMEOUTS = {"provider_connect": "1s", "provider_total": "1500ms", "tenant_answer": "500ms", "webhook_total": "1s"}
 CLOCKS = {
     "reconcile": ["50ms", "100ms", "200ms"],
     "quiet_period": "200ms",
     "hint": "10ms",
-    # Nobody polls: a hint that was acknowledged and forgotten must not be made good by chance.
+    # No polling: it would hide a hint that was acknowledged and then forgotten.
     "poll": ["1h"],
     "webhook_retry": ["0s"] + ["30ms"] * 29,
 }
@@ -44,21 +44,21 @@ CLOCKS = {
 
 @dataclass
 class Testbed:
-    """What a storm plays in."""
+    """Everything around the gateway."""
 
     folder: Path
     url: str
     settings: Settings
     provider_urls: Mapping[str, str]
-    """Address of each far side."""
+    """URL of each provider, by short name."""
     http: aiohttp.ClientSession
     dice: random.Random
     crash_points: CrashPoints
     endpoint: WebhookEndpoint
     up: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set while the gateway is meant to run."""
+    """Set while the gateway should be running."""
     faults_ended: bool = False
-    """Faults have stopped for good."""
+    """Whether the faults have ended for good."""
 
     @property
     def config(self) -> Path:
@@ -66,24 +66,24 @@ class Testbed:
         return self.folder / "settings.yaml"
 
     async def call_provider(self, side: str, method: str, path: str, body: Any = None) -> Reply:
-        """Call a far side's page or window."""
+        """Call a provider: one of its pages, or ``/_sim``."""
         return await self.fetch(method, self.provider_urls[side] + path, body)
 
     async def fetch(self, method: str, url: str, body: Any = None) -> Reply:
-        """Call something that does not die."""
+        """Call a server that is never killed."""
         accept = {"Accept": "application/json"}
         async with self.http.request(method, url, json=body, headers=accept, allow_redirects=False) as response:
             return Reply(response.status, response.headers, await response.text())
 
     async def faults(self, side: str, faults: Mapping[str, Any]) -> None:
-        """Replace the faults of a far side."""
+        """Replace the faults of a provider."""
         reply = await self.call_provider(side, "PUT", "/_sim/faults", dict(faults))
         assert reply.status == 200, reply.text
 
 
 @contextlib.asynccontextmanager
 async def running_testbed(folder: Path, seed: str) -> AsyncIterator[Testbed]:
-    """Host everything but the gateway for the time of the block."""
+    """Serve everything but the gateway for the duration of the block."""
     dice = random.Random(f"{seed}/world")
     sockets = {side: bind(0) for side in (*PROVIDERS, "hooks")}
     settings = _write_settings(folder, sockets)
@@ -121,8 +121,10 @@ def _write_settings(folder: Path, sockets: Mapping[str, socket.socket]) -> dict[
 
 
 def _free_port() -> int:
-    """A port below those the system gives out, where nobody takes it while the gateway is dead. Not by the seed: two
-    storms may rage at once."""
+    """Return a free port below the ephemeral range, so that it stays free while the gateway is down.
+
+    Not drawn from the seed: two runs may share the machine.
+    """
     dice = random.Random()
     while True:
         port = dice.randrange(20000, 32000)
@@ -143,14 +145,14 @@ def _known(testbed: Testbed, provider: str) -> dict[str, SimulatedAccount]:
 
 
 def entries(settings: Settings) -> list[AccountEntry]:
-    """Every account of every tenant."""
+    """Return every account of every tenant."""
     return [entry for tenant in settings.tenants.values() for entry in tenant.accounts.values()]
 
 
 def _marking(crash_points: CrashPoints) -> Any:
     @web.middleware
     async def reached(request: web.Request, handler: Handler) -> web.StreamResponse:
-        """A beat before the effect and one behind it, so that the gateway may die at either moment."""
+        """Mark a crash point before the effect and one after it, so that the gateway can be killed at either."""
         is_button = request.path.startswith("/pay/") and not request.path.endswith("/url")
         crash_points.reached(CrashPoint.PROVIDER_RECEIVED)
         try:

@@ -1,4 +1,4 @@
-"""The tenants' webhook endpoint: it refuses some, hangs up on some, and remembers every try that arrived."""
+"""The tenants' webhook endpoint: it refuses some webhooks, hangs up on some, and records every attempt."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tests.crash.crash_points import CrashPoint, CrashPoints
 from tests.house import WEBHOOK_SECRET
 
 REFUSES, HANGS_UP = 0.1, 0.05
-"""How often it answers 500, and how often it takes a webhook and says nothing."""
+"""Probability of answering 500, and of accepting a webhook and closing the connection without an answer."""
 
 
 class ReceivedWebhook(NamedTuple):
-    """One try of a webhook as it arrived. ``was_accepted``: it was answered with success."""
+    """One attempt as it arrived. ``was_accepted``: it was answered with success."""
 
     id: str
     tenant: str
@@ -29,16 +29,16 @@ class ReceivedWebhook(NamedTuple):
 
 @dataclass
 class WebhookEndpoint:
-    """The endpoint of every tenant."""
+    """The endpoint of all tenants."""
 
     dice: random.Random
     crash_points: CrashPoints
     arrived: list[ReceivedWebhook] = field(default_factory=list)
     faults_ended: bool = False
-    """It takes everything now."""
+    """Whether it accepts everything from now on."""
 
     def app(self) -> web.Application:
-        """What is served."""
+        """Return the application to serve."""
         app = web.Application()
         app.router.add_post("/{tenant}", self._receive)
         return app
@@ -56,7 +56,7 @@ class WebhookEndpoint:
 
 
 def _is_signed(headers: Mapping[str, str], body: bytes) -> bool:
-    """Whether the reference library takes it, at the time it came."""
+    """Whether the reference library verifies the signature now."""
     try:
         standardwebhooks.Webhook(WEBHOOK_SECRET).verify(body, {name.lower(): text for name, text in headers.items()})
     except standardwebhooks.WebhookVerificationError:

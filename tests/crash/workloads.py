@@ -1,6 +1,6 @@
-"""What happens to one payment: trade credit that is shipped and partly returned, or given up; or a customer who pays.
+"""The life of one payment: trade credit that is captured and partly refunded, or canceled; or a PSP customer who pays.
 
-Every step is repeated until the gateway has answered it whole, as tenants, browsers and providers do.
+Every step is repeated until it has a complete answer, as tenants, browsers and providers do.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from tests.crash.clients import PAUSE, Client
 from tests.house import creditkey_body, order_of, psp_body
 
 BUTTON = {"succeeded": "pay", "failed": "fail", "processing": "pay"}
-"""What the customer presses when the far side's order already stands there."""
+"""State of an order at the PSP -> the button that leads there."""
 
 STATE = {"pay": "captured", "fail": "failed"}
 
 TRIES = 3
-"""Times a tenant asks again, as a new request, for what the provider declined."""
+"""Number of requests a tenant makes for what the provider declines."""
 
 
 async def run_workloads(client: Client, is_over: Callable[[], bool]) -> None:
-    """One story after the other until the storm is over; the last one is told to its end."""
+    """Run one workload after another until the run is over; the last one runs to its end."""
     while not is_over():
         client.workloads_started += 1
         (workload,) = client.dice.choices(list(WORKLOADS), list(WORKLOADS.values()))
@@ -31,7 +31,7 @@ async def run_workloads(client: Client, is_over: Callable[[], bool]) -> None:
 
 
 async def ship_on_credit(client: Client) -> None:
-    """Create, change, approve, capture all or a part, give parts of it back."""
+    """Create, update, approve, capture all or a part, refund parts."""
     payment = await begin(client)
     if payment is None:
         return
@@ -59,7 +59,7 @@ async def give_up(client: Client) -> None:
 
 
 async def pay_by_psp(client: Client) -> None:
-    """Create, and let the customer pay, fail, or wait and pay. The provider calls back until it is heard."""
+    """Create, and let the customer pay, fail, or wait and pay; the callback is repeated until it is accepted."""
     tenant = client.dice.choice(["acme", "globex"])
     body = psp_body(merchant_reference=reference(client, "D"))
     payment = await client.ask("POST", "/v1/payments", body, tenant=tenant, takes_open=True)
@@ -79,29 +79,29 @@ async def pay_by_psp(client: Client) -> None:
 
 
 WORKLOADS: dict[Callable[[Client], Awaitable[None]], int] = {ship_on_credit: 5, give_up: 2, pay_by_psp: 3}
-"""Each story and how often it is told."""
+"""Each workload and its weight."""
 
 
 def reference(client: Client, prefix: str) -> str:
-    """The tenant's number of a payment."""
+    """Return a merchant reference."""
     return f"{prefix}-{client.name}-{client.workloads_started}"
 
 
 async def begin(client: Client) -> Any | None:
-    """Create at Credit Key; None when nothing came of it."""
+    """Create at Credit Key; None unless it waits for the customer."""
     payment = await client.ask("POST", "/v1/payments", creditkey_body(merchant_reference=reference(client, "SO")))
     return payment if payment is not None and payment["state"] == "awaiting_customer" else None
 
 
 async def change_amount(client: Client, payment: Any) -> None:
-    """Another total within the provider's limit, no two alike."""
+    """Update to another total within the provider's limit; no two are equal."""
     amount = f"{client.dice.randrange(100000, 115000) / 100:.2f}"
     body = {"amount": amount, "order": {"charges": order_of(amount)["charges"]}}
     await client.ask("PATCH", f"/v1/payments/{payment['id']}", body)
 
 
 async def ask_until_done(client: Client, payment: Any, path: str, body: Any) -> bool:
-    """Ask for a change, again as a new request where the provider declined; whether it was done."""
+    """Request a change, again under a new key if the provider declines; return whether it succeeded."""
     for _ in range(TRIES):
         done = await client.ask("POST", f"/v1/payments/{payment['id']}{path}", body)
         if done is None:
@@ -112,7 +112,7 @@ async def ask_until_done(client: Client, payment: Any, path: str, body: Any) -> 
 
 
 async def approve(client: Client, payment: Any) -> None:
-    """The customer accepts; their browser comes back, reloading until it is sent on."""
+    """Let the customer accept; the browser returns, and reloads until it is redirected."""
     chosen = await client.testbed.call_provider(
         "creditkey", "POST", f"/checkout/{payment['provider_reference']}/approve"
     )
@@ -126,20 +126,20 @@ async def approve(client: Client, payment: Any) -> None:
 
 
 async def order_of_psp(client: Client, payment: Any) -> Any | None:
-    """The far side's order of a payment; None when it never heard of it."""
+    """Return the PSP's order of a payment; None when it has none."""
     orders = (await client.testbed.call_provider("psp", "GET", "/_sim/orders")).json
     return next((order for order in orders if order["order_no"] == payment["id"]), None)
 
 
 async def press(client: Client, order: Any, button: str) -> None:
-    """Press a button of the payment page until the provider's callback was answered with success."""
+    """Click a button of the payment page until the provider's callback is answered with success."""
     client.doing = f"pressing {button} for {order['order_no']}"
     while True:
         await client.testbed.up.wait()
-        told = (await client.testbed.call_provider("psp", "POST", f"/pay/{order['id']}/{button}")).json
-        if told["status"] is not None and told["status"] < 300:
+        callback = (await client.testbed.call_provider("psp", "POST", f"/pay/{order['id']}/{button}")).json
+        if callback["status"] is not None and callback["status"] < 300:
             return
-        if told["status"] is not None and told["status"] < 500:
-            client.unexpected.append(f"{client.doing}: {told}")
+        if callback["status"] is not None and callback["status"] < 500:
+            client.unexpected.append(f"{client.doing}: {callback}")
             return
         await asyncio.sleep(PAUSE)

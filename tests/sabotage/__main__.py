@@ -25,7 +25,7 @@ PATIENCE = 600
 """Seconds after which a harness that still runs counts as red: it was to end by itself long before."""
 
 
-_FOUND = re.compile(r"^(violated at |lost: |doubled: |unsettled: |E  +)")
+_FOUND = re.compile(r"^(violated at |lost: |doubled: |unresolved: |E  +)")
 """How the lines begin in which a harness says what it found."""
 
 _IDS = re.compile(r"\b[a-z]+_[0-9a-f]{32}\b|[0-9a-f-]{32,}|\bat [0-9.]+ ")

@@ -1,4 +1,4 @@
-"""``python -m tests.simulation --seeds 10000``: many histories; ``--seed 123 --trace``: one of them, told whole."""
+"""``python -m tests.simulation --seeds 10000`` runs many histories; ``--seed 123 --trace`` prints one of them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tests.simulation.history import Outcome, run_history
 from tests.simulation.seed_corpus import add_failing_seeds, failing_seeds
 
 SHOWN = 40
-"""Lines of the trace that are printed with a violation."""
+"""Lines of the trace printed before a violation."""
 
 FIGURES = ("operations", "events", "answers", "starts", "crashes", "stops", "faults")
 
 
 def main() -> int:
-    """Run what was asked for; 1 when a promise was broken."""
+    """Run the histories; return 1 if one broke an invariant."""
     options = _options()
     if options.seed is not None:
         outcome = run_history(options.seed)
@@ -36,7 +36,7 @@ def main() -> int:
 def _run(seeds: list[int], jobs: int, *, until_red: bool) -> tuple[Counter[str], list[int]]:
     figures: Counter[str] = Counter()
     failed: list[int] = []
-    began, told = time.monotonic(), time.monotonic()
+    began, reported = time.monotonic(), time.monotonic()
     with multiprocessing.get_context("spawn").Pool(jobs) as pool:
         for number, outcome in enumerate(pool.imap_unordered(run_history, seeds, chunksize=4), start=1):
             figures.update(outcome.figures)
@@ -45,14 +45,14 @@ def _run(seeds: list[int], jobs: int, *, until_red: bool) -> tuple[Counter[str],
                 print(explained(outcome), flush=True)
                 if until_red:
                     break
-            if time.monotonic() - told > 30:
-                told = time.monotonic()
-                print(f"{number} of {len(seeds)} histories, {told - began:.0f} s", file=sys.stderr, flush=True)
+            if time.monotonic() - reported > 30:
+                reported = time.monotonic()
+                print(f"{number} of {len(seeds)} histories, {reported - began:.0f} s", file=sys.stderr, flush=True)
     return figures, failed
 
 
 def explained(outcome: Outcome) -> str:
-    """A violation with the end of its trace, and how to see the rest."""
+    """Describe the violations of a history: the end of its trace, and the command that prints the rest."""
     first = next((at for at, line in enumerate(outcome.trace) if "VIOLATION" in line), 0)
     shown = outcome.trace[max(0, first - SHOWN) : first]
     again = f"python -m tests.simulation --seed {outcome.seed} --trace"
@@ -61,13 +61,15 @@ def explained(outcome: Outcome) -> str:
 
 
 def _figures(seeds: list[int], figures: dict[str, int], violations: int) -> str:
-    told = ", ".join(f"{figures.get(name, 0)} {name}" for name in FIGURES)
-    return f"{len(seeds)} histories, {told}, {violations} violations"
+    counts = ", ".join(f"{figures.get(name, 0)} {name}" for name in FIGURES)
+    return f"{len(seeds)} histories, {counts}, {violations} violations"
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=1000, help="how many histories, beside the seeds that were kept")
+    parser.add_argument(
+        "--seeds", type=int, default=1000, help="how many histories, besides the seeds that failed before"
+    )
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes side by side")
     parser.add_argument("--until-red", action="store_true", help="stop at the first violation")

@@ -1,4 +1,4 @@
-"""The gateway's front door without HTTP: what ``web/`` does around each flow, and nothing more."""
+"""The gateway's API without HTTP: what ``web/`` does around each flow, and nothing more."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer to a tenant. ``code``: the problem's, empty on success."""
+    """An answer to a tenant. ``code``: the problem's code, empty on success."""
 
     status: int
     body: bytes = b""
@@ -60,8 +60,8 @@ class _Call(msgspec.Struct, frozen=True, kw_only=True):
 
     def claim(self) -> Claim:
         request = self.request
-        said = strictjson.canonical((request.kind, request.payment_id, self.data))
-        fingerprint = hashlib.sha256(said).hexdigest()
+        canonical = strictjson.canonical((request.kind, request.payment_id, self.data))
+        fingerprint = hashlib.sha256(canonical).hexdigest()
         return Claim(tenant=request.tenant, idempotency_key=request.key, fingerprint=fingerprint)
 
 
@@ -109,7 +109,7 @@ HANDLERS: Mapping[str, Callable[[_Call], Awaitable[Answer]]] = {
 
 
 async def serve(gw: Gateway, request: Request) -> Reply:
-    """Answer a tenant as ``web/tenants.py`` and its middleware do. Any other exception is a fault, and raised."""
+    """Answer a tenant as ``web/tenants.py`` and its middleware do. Raises any other exception: it is a bug."""
     try:
         if gw.is_stopping:
             raise ShuttingDown("the gateway is stopping")

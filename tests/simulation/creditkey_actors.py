@@ -1,4 +1,4 @@
-"""Everybody at Credit Key's side: customers with a link, staff in the merchant's portal, the clock that cancels."""
+"""The actors at Credit Key: customers with a link, staff in the merchant portal, the timer that cancels orders."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ CUSTOMER_PLANS = (
     (2, "swap"),
 )
 ODD_CENTS = Decimal("0.07")
-"""Staff gives back amounts that no sum of tenants' refunds can equal: those are multiples of five cents."""
+"""Staff refund amounts that no sum of the tenants' refunds can equal, which are multiples of five cents."""
 
 
 class CreditKeyActors:
-    """``order_created`` is told of each new order."""
+    """``order_created`` is called for each new order."""
 
     def __init__(self, env: Environment) -> None:
         self._env = env
@@ -34,7 +34,7 @@ class CreditKeyActors:
         self.ledger: FakeCreditKey
 
     def order_created(self, order: Order) -> None:
-        """A customer gets a link; staff sees an order."""
+        """Start the customer and the staff of a new order."""
         dice = self._env.dice(f"customer {order.key}")
         self._env.spawn(self._customer(order, dice))
         self._env.spawn(self._staff(order, self._env.dice(f"staff {order.key}")))
@@ -62,7 +62,7 @@ class CreditKeyActors:
             await self._visit(order, "return_url", dice)
 
     async def _use_other_keys(self, order: Order, dice: Random) -> None:
-        """Come back with the keys of other people's orders."""
+        """Return with the keys of other customers' orders."""
         for _ in range(4):
             await asyncio.sleep(dice.uniform(0, 3))
             await self._visit(order, "return_url", dice, key=dice.choice(list(self.ledger.orders)))
@@ -93,7 +93,7 @@ class CreditKeyActors:
         self._env.note(f"staff saw {order.key}: {order.status} {order.refunded}")
 
     async def _visit(self, order: Order, name: str, dice: Random, *, key: str | None = None) -> None:
-        """Open an address of the gateway's, with the order's key; now and then with somebody else's."""
+        """Open one of the order's URLs at the gateway with its key, sometimes with the key of another order."""
         key = key or order.key
         if dice.random() < self._env.rates.misuse / 3:
             key = dice.choice(list(self.ledger.orders))

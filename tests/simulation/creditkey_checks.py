@@ -1,4 +1,4 @@
-"""What the gateway must say of a payment and its operations, given Credit Key's ledger."""
+"""Checks of a payment and its operations against Credit Key's ledger."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ALLOWED_STATES = {
     "returned": {State.REFUNDED},
     "canceled": {State.CANCELED, State.EXPIRED},
 }
-"""How an order stands -> what its payment may be. An expired one past its grace is not looked at any more."""
+"""Order in the ledger -> allowed states of its payment. An expired payment is not checked after its grace period."""
 
 NO_EFFECT = (Status.DECLINED, Status.NOT_SENT)
 
@@ -25,7 +25,7 @@ NO_EFFECT = (Status.DECLINED, Status.NOT_SENT)
 def creditkey_problems(
     payment: Payment, operations: Sequence[Operation], ledgers: Ledgers, *, absence_proves: bool
 ) -> Iterator[str]:
-    """Judge a payment."""
+    """Check a payment."""
     orders = ledgers.orders(payment.id)
     order = ledgers.creditkey.orders.get(payment.provider_reference or "")
     if payment.provider_reference is not None and (order is None or order.payment_id != payment.id):
@@ -58,23 +58,23 @@ def _mismatches(payment: Payment, order: Order) -> Iterator[str]:
 
 def _unresolved(payment: Payment, pending: Operation, ledgers: Ledgers, *, absence_proves: bool) -> Iterator[str]:
     if pending.kind is not Kind.CREATE:
-        yield f"promise 1: unsettled: {pending.id} ({pending.kind}) of {payment.id}"
+        yield f"promise 1: unresolved: {pending.id} ({pending.kind}) of {payment.id}"
         return
     orders = ledgers.orders(payment.id)
     is_findable = orders and orders[-1].number is not None
     if is_findable or (absence_proves and not orders):
-        yield f"promise 1: unsettled: {pending.id} (create) of {payment.id}, orders {[one.key for one in orders]}"
+        yield f"promise 1: unresolved: {pending.id} (create) of {payment.id}, orders {[one.key for one in orders]}"
 
 
 def operation_problems(payment: Payment, operation: Operation, ledgers: Ledgers) -> Iterator[str]:
-    """Judge one operation by what it brought about."""
+    """Check one operation by its effects in the ledger."""
     effects = ledgers.effects(operation.id)
     name = f"{operation.id} ({operation.kind}) of {payment.id}"
     may_be_proxy_copy = operation.kind is Kind.UPDATE
     if len(effects) > 1 and not may_be_proxy_copy:
         yield f"promise 1: doubled: {name} did {effects}"
     if _was_declined(operation) and not ledgers.was_refused(operation.id):
-        yield f"{name} counts as declined, and nobody declined it"
+        yield f"{name} counts as declined, and was not declined"
     if payment.review is not None:
         return
     shows_nothing = operation.kind is Kind.COMPLETE or (
@@ -91,7 +91,7 @@ def _was_declined(operation: Operation) -> bool:
 
 
 def _was_done_by_another(payment: Payment, operation: Operation, ledgers: Ledgers) -> bool:
-    """Whether somebody else brought about what the operation wanted."""
+    """Whether another actor did what the operation asked for."""
     order = ledgers.creditkey.orders.get(payment.provider_reference or "")
     if order is None:
         return False

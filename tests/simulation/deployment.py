@@ -1,4 +1,4 @@
-"""Where the gateway runs: one process at a time on one file, started, cut off, stopped and started again."""
+"""The running gateway: one process at a time on one database file, started, crashed, stopped and started again."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PATIENCE = 12.0
 
 
 class Deployment:
-    """The gateway as the world sees it. A call returns None when no answer came."""
+    """The gateway as its callers see it. A call returns None when no answer arrives."""
 
     def __init__(
         self,
@@ -50,16 +50,16 @@ class Deployment:
         self.process = Process(env, 0)
         self.engine: StoreEngine | None = None
         self.outage: Mapping[str, float] = {}
-        """How likely the store refuses now, by ``read``, ``write`` and ``move``."""
+        """Probability that the store refuses now, by ``read``, ``write`` and ``move``."""
 
     @property
     def connection(self) -> sqlite3.Connection:
-        """The store as the living process has it open."""
+        """The database connection of the running process."""
         assert self.engine is not None
         return self.engine.connection
 
     async def run(self) -> None:
-        """Run one process after the other until ``finish``: a crash is followed by a start."""
+        """Run one process after another until the history has finished: after each end there is a new start."""
         number = 0
         while True:
             number += 1
@@ -74,7 +74,7 @@ class Deployment:
             await asyncio.sleep(self._dice.choice((0.01, 0.5, 5.0, 30.0)))
 
     async def stop(self) -> None:
-        """Stop as SIGTERM does: refuse, drain, close."""
+        """Stop as on SIGTERM: refuse requests, drain, close."""
         gw, process = self._listening, self.process
         if gw is None:
             return
@@ -85,11 +85,11 @@ class Deployment:
         await asyncio.wait({work, process.died}, return_when=asyncio.FIRST_COMPLETED)
 
     def cut_power(self) -> None:
-        """Pull the plug."""
+        """Crash the process."""
         self.process.crash("without power")
 
     async def send_request(self, request: api.Request) -> api.Reply | None:
-        """A tenant's request."""
+        """Send a tenant's request."""
 
         async def handle(gw: Gateway) -> api.Reply:
             reply = await api.serve(gw, request)
@@ -99,7 +99,7 @@ class Deployment:
         return await self._call(handle, f"{request.kind} {request.key}")
 
     async def send_callback(self, path: str, callback: Callback) -> HttpResponse | None:
-        """A provider's callback or a browser's visit; ``path`` begins below ``/callbacks/``."""
+        """Send a provider's callback or a browser's visit; ``path`` begins below ``/callbacks/``."""
 
         async def handle(gw: Gateway) -> HttpResponse:
             answer = await api.handle_callback(gw, path, callback)
@@ -144,7 +144,7 @@ class Deployment:
             self._env.violated(f"a start failed with {type(fault).__name__}: {fault}")
 
     async def _run(self, process: Process) -> None:
-        """As ``web/server.py``: open, recover, listen, work."""
+        """Do what ``web/server.py`` does: open the store, recover, listen, start the workers."""
         self._env.note(f"p{process.number} starts")
         self._env.figures["starts"] += 1
         self.engine = StoreEngine(process, self._path, refuses=self._refuses, committed=self._invariants.after_commit)

@@ -1,4 +1,4 @@
-"""What everything in a history shares: virtual time, seeded dice, the weather, the trace, and what went wrong."""
+"""What every part of a history shares: virtual time, seeded randomness, fault rates, the trace and the violations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 class Environment:
-    """One history. ``dice`` are apart per purpose, so that one more throw here does not change everything there."""
+    """The environment of one history.
+
+    ``dice`` has a random generator per purpose, so that one more draw in one place changes nothing elsewhere.
+    """
 
     def __init__(self, seed: int, loop: VirtualLoop) -> None:
         self.seed = seed
@@ -31,11 +34,11 @@ class Environment:
         self._tasks: list[asyncio.Task[Any]] = []
 
     def dice(self, purpose: str) -> Random:
-        """A source of chance for one purpose."""
+        """Return a random generator for one purpose."""
         return Random(f"{self.seed} {purpose}")
 
     def now(self) -> datetime:
-        """The time in the world."""
+        """Return the virtual time."""
         return START + timedelta(seconds=self.loop.time())
 
     def end_faults(self) -> None:
@@ -44,28 +47,28 @@ class Environment:
         self.rates = NO_FAULTS
 
     def note(self, text: str) -> None:
-        """One line of the trace."""
+        """Add a line to the trace."""
         self.trace.append(f"{self.loop.time():10.3f} {text}")
 
     def violated(self, promise: str) -> None:
-        """Something that may never happen has happened."""
+        """Record a broken invariant."""
         self.note(f"VIOLATION {promise}")
         self.violations.append(f"{self.loop.time():.3f} {promise}")
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """Run something that is no part of the gateway: it outlives every crash."""
+        """Run something outside the gateway's process: it outlives every crash."""
         task = self.loop.create_task(work, context=self._context.copy())
         self._tasks.append(task)
         return task
 
     async def idle(self) -> None:
-        """Wait until everything that was spawned has ended, what that spawned too."""
+        """Wait until everything spawned has ended, including what it spawned in turn."""
         while left := [task for task in self._tasks if not task.done()]:
             await asyncio.wait(left)
         for task in self._tasks:
             if not task.cancelled() and task.exception() is not None:
-                raise task.exception()  # type: ignore[misc]  # a mistake of the simulation itself
+                raise task.exception()  # type: ignore[misc]  # a mistake in the simulation itself
 
     def fingerprint(self) -> str:
-        """Equal for equal histories."""
+        """Return a hash of the trace: equal for equal histories."""
         return hashlib.sha256("\n".join(self.trace).encode()).hexdigest()[:16]

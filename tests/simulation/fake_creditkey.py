@@ -1,6 +1,6 @@
-"""Credit Key's far side: orders and what happened to each, with the operation that caused it.
+"""A fake Credit Key: a ledger of orders and of the effects on each, with the operation that caused it.
 
-Written from the wire contract alone. What this ledger says is the truth; the gateway's view is judged by it.
+Written from the wire contract alone. The final checks compare the gateway's store with this ledger.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that really happened. ``by``: the operation's id, or ``portal``, ``clock``, ``customer``."""
+    """A change of an order. ``by``: the operation's id, or ``portal``, ``clock``, ``customer``."""
 
     kind: str
     by: str
@@ -40,7 +40,7 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Order(msgspec.Struct, kw_only=True):
-    """One order. ``payment_id`` is read from the address the customer comes back to."""
+    """One order. ``payment_id`` is read from the customer's return URL."""
 
     key: str
     merchant: str
@@ -56,16 +56,16 @@ class Order(msgspec.Struct, kw_only=True):
     effects: list[Effect] = []
 
     def add_effect(self, kind: str, by: str, amount: Decimal) -> None:
-        """Write an effect down."""
+        """Record an effect."""
         self.effects.append(Effect(kind=kind, by=by, amount=amount))
 
     def by(self, operation: str, kind: str | None = None) -> list[Effect]:
-        """The effects of one operation."""
+        """Return the effects of one operation."""
         return [effect for effect in self.effects if effect.by == operation and kind in (None, effect.kind)]
 
 
 class Refusal(Exception):
-    """A definite no."""
+    """The provider declines a call."""
 
     def __init__(self, status: int, result: str) -> None:
         super().__init__(result)
@@ -73,7 +73,7 @@ class Refusal(Exception):
 
 
 class FakeCreditKey:
-    """The ledger. ``order_created`` is told of each new order: a customer gets a link."""
+    """The ledger. ``order_created`` is called for each new order."""
 
     def __init__(
         self, env: Environment, outgoing_calls: OutgoingCalls, order_created: Callable[[Order], None], *, findable: bool
@@ -87,7 +87,7 @@ class FakeCreditKey:
         self.refusals: set[str] = set()
 
     def admit(self, request: HttpRequest, *, leaves: bool) -> str:
-        """Know which operation a call belongs to, before it leaves."""
+        """Find the operation a call belongs to, before the call leaves."""
         operation = _operation(request)
         if operation not in KINDS or not leaves:
             return operation
@@ -126,7 +126,7 @@ class FakeCreditKey:
         return {"id": order.key, "checkout_url": f"https://creditkey.example/pay/{order.key}"}
 
     def complete_checkout(self, message: dict[str, Any], by: str) -> dict[str, Any]:
-        """Make the payment, once the customer has accepted."""
+        """Complete a checkout that the customer has accepted."""
         order = self._order(message)
         success = order.status not in ("new", "canceled")
         if success and not order.completed:
@@ -146,7 +146,7 @@ class FakeCreditKey:
         return _wire(order)
 
     def capture(self, order: Order, by: str) -> None:
-        """Take the money."""
+        """Capture an order."""
         order.status, order.capture_status = "shipped", "captured"
         order.add_effect("capture", by, order.amount)
 
@@ -168,12 +168,12 @@ class FakeCreditKey:
         return _wire(order)
 
     def cancel(self, order: Order, by: str) -> None:
-        """Give the order up."""
+        """Cancel an order."""
         order.status = "canceled"
         order.add_effect("cancel", by, order.amount)
 
     def refund(self, message: dict[str, Any], by: str) -> dict[str, Any]:
-        """Give money back. Over-refunds by the gateway alone break a promise; beside the portal's they are bad luck."""
+        """Refund. Exceeding the capture is a violation, unless the portal refunded as well."""
         order = self._order(message)
         amount = Decimal(message["amount"])
         if order.capture_status != "captured":
@@ -186,17 +186,17 @@ class FakeCreditKey:
         return _wire(order)
 
     def give_back(self, order: Order, amount: Decimal, by: str) -> None:
-        """Return money."""
+        """Record a refund."""
         order.refunded += amount
         order.status = "returned" if order.refunded == order.amount else "shipped"
         order.add_effect("refund", by, amount)
 
     def find_order(self, message: dict[str, Any], _tag: str) -> dict[str, Any]:
-        """Show the order of a key."""
+        """Return the order of a key."""
         return _wire(self._order(message))
 
     def find_order_by_merchant_order_id(self, message: dict[str, Any], _tag: str) -> dict[str, Any]:
-        """Show the newest order of a merchant's number."""
+        """Return the newest order under a merchant's order number."""
         wanted = (message["public_key"], message["merchant_order_id"])
         found = [order for order in self.orders.values() if (order.merchant, order.number) == wanted]
         if not found:
@@ -222,7 +222,7 @@ class FakeCreditKey:
 
 
 def payment_of(url: str) -> str:
-    """The payment an address of the gateway's belongs to: the first half of its token."""
+    """Return the payment of a gateway URL: its id is the first half of the URL's token."""
     token = urlsplit(url).path.rsplit("/", 1)[1]
     return f"pay_{base64.urlsafe_b64decode(token + '=')[:16].hex()}"
 

@@ -1,4 +1,4 @@
-"""The tenants' webhook endpoints: what arrived, in which order it was first sent, and what was answered."""
+"""Fake webhook endpoints of the tenants: what arrived, the order of first attempts, and the answers."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from tests.simulation.environment import Environment
 
 SECRET = "whsec_c2ltdWxhdGVkLXdlYmhvb2stc2VjcmV0LTAwMDAwMDE="
 FAILURES = ((6, 500), (3, 503), (3, 429), (2, 302), (2, 404), (1, 410))
-"""(weight, status) of an endpoint in a bad mood."""
+"""(weight, status) of an endpoint that fails."""
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
-    """One try that arrived and how it was answered."""
+    """One attempt that arrived, and its answer."""
 
     body: bytes
     status: int
 
 
 class FakeEndpoints:
-    """Every tenant's endpoint. ``first_sent``: versions in the order of their first tries, by payment."""
+    """The endpoints of all tenants. ``first_sent``: by payment, versions in the order of their first attempts."""
 
     def __init__(self, env: Environment) -> None:
         self._env = env
@@ -34,15 +34,15 @@ class FakeEndpoints:
         self.sent: dict[str, bytes] = {}
         self.first_sent: dict[str, list[int]] = {}
 
-    def admit(self, request: HttpRequest, *, leaves: bool) -> str:  # noqa: ARG002  # without a connection it is a try as well
-        """Check what leaves: its signature, and that a repetition is the same bytes."""
+    def admit(self, request: HttpRequest, *, leaves: bool) -> str:  # noqa: ARG002  # an attempt without a connection counts too
+        """Check the signature of an attempt, and that a repetition has the same bytes."""
         identifier = header(request.headers, "webhook-id")[0]
         at = datetime.fromtimestamp(int(header(request.headers, "webhook-timestamp")[0]), UTC)
         if (
             self._verifier.sign(identifier, at, request.body.decode())
             != header(request.headers, "webhook-signature")[0]
         ):
-            self._env.violated(f"webhook {identifier} is signed wrongly")
+            self._env.violated(f"webhook {identifier} has a wrong signature")
         if self.sent.setdefault(identifier, request.body) is not request.body:
             if self.sent[identifier] != request.body:
                 self._env.violated(f"promise 8: webhook {identifier} changed its bytes")
@@ -53,7 +53,7 @@ class FakeEndpoints:
         return identifier
 
     def handle(self, request: HttpRequest, tag: str) -> HttpResponse:
-        """Take a webhook, or be in a bad mood."""
+        """Accept a webhook, or fail."""
         status = 204
         if self._dice.random() < self._env.rates.webhook:
             status = self._dice.choices([status for _, status in FAILURES], [weight for weight, _ in FAILURES])[0]

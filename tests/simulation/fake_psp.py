@@ -1,6 +1,6 @@
-"""The PSP's far side: payment pages by order number, and the callbacks that tell how each ended.
+"""A fake PSP: payment pages by order number, and the callbacks that report their outcome.
 
-Its ledger says what was paid. Bodies are signed by the published rules.
+Its ledger records what was paid. Callbacks are signed by the published rules.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ OUTCOMES = {"failed": 0, "paid": 1, "processing": 2}
 
 
 class StatusNotice(msgspec.Struct, kw_only=True):
-    """One thing the PSP tells, until it is taken or refused. ``answer``: the HTTP status that ended it."""
+    """A status the PSP reports until it is accepted or refused. ``answer``: the HTTP status that ended it."""
 
     state: str
     amount: str
@@ -31,7 +31,7 @@ class StatusNotice(msgspec.Struct, kw_only=True):
 
 
 class Page(msgspec.Struct, kw_only=True):
-    """One payment page. ``by``: the operation that made it. ``notice``: each is repeated until it is taken."""
+    """One payment page. ``by``: the operation that made it. ``notices``: each is sent until it is accepted."""
 
     order_no: str
     account: AccountEntry
@@ -40,7 +40,7 @@ class Page(msgspec.Struct, kw_only=True):
     transaction: str
     by: str
     state: str = "pending"
-    notice: list[StatusNotice] = []
+    notices: list[StatusNotice] = []
 
     @property
     def url(self) -> str:
@@ -49,7 +49,7 @@ class Page(msgspec.Struct, kw_only=True):
 
 
 class FakePsp:
-    """The ledger. ``entries``: accounts by token. ``page_created`` is told of each new page."""
+    """The ledger. ``entries``: accounts by token. ``page_created`` is called for each new page."""
 
     def __init__(self, env: Environment, outgoing_calls: OutgoingCalls, entries: Mapping[str, AccountEntry]) -> None:
         self._env = env
@@ -62,7 +62,7 @@ class FakePsp:
         self.page_created: Callable[[Page], None] = lambda _page: None
 
     def admit(self, request: HttpRequest, *, leaves: bool) -> str:
-        """Know which operation a call belongs to, before it leaves."""
+        """Find the operation a call belongs to, before the call leaves."""
         return self._outgoing_calls.assign(str(gateway.loads(request.body)["order_no"]), "create") if leaves else ""
 
     def handle(self, request: HttpRequest, tag: str) -> HttpResponse:
@@ -71,7 +71,7 @@ class FakePsp:
         body = gateway.loads(request.body)
         token = entry.provider.credentials(entry.account)["token"]
         if not isinstance(token, gateway.Secret) or signature.matching(body, token) is None:
-            raise AssertionError("the gateway signs wrongly")
+            raise AssertionError("the gateway's signature is wrong")
         known = self.pages.get(body["order_no"])
         if known is None and (tag in self.refusals or self._dice.random() < 0.05):
             self.refusals.add(tag)  # a copy of a refused request is refused as well
@@ -80,7 +80,7 @@ class FakePsp:
         return _envelope(200, {"url": page.url}, result=True)
 
     def callback(self, page: Page, notice: StatusNotice, **changes: Any) -> Callback:
-        """API-2, with a time and sign of its own. ``changes`` are made before it is signed."""
+        """Return a signed API-2 callback. ``changes`` to its members are made before it is signed."""
         self._last = max(self._last + 1, int(self._env.now().timestamp() * 1000))
         credentials = page.account.provider.credentials(page.account.account)
         token = credentials["token"]
@@ -99,7 +99,7 @@ class FakePsp:
         return self.posted(gateway.dumps(body), token.reveal())
 
     def posted(self, body: bytes, token: str) -> Callback:
-        """Any body under any token, as it arrives."""
+        """Return a callback with any body and any token."""
         return Callback(
             method="POST",
             suffix="pay/callback",

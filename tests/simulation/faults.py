@@ -1,4 +1,4 @@
-"""How bad a history is: the rates of everything that may go wrong. A fair part of all histories has calm parts."""
+"""The fault rates of a history. Each rate is zero in a good part of all histories."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 
 class FaultRates(msgspec.Struct, frozen=True, kw_only=True):
-    """Rates are chances per occasion. ``outages``: how often the store refuses writes; ``crashes``: at most so many."""
+    """Probabilities per occasion; ``power_cuts``, ``stops`` and ``outages`` are counts, ``crashes`` is a maximum."""
 
     crash: float = 0.0
     crashes: int = 0
@@ -29,7 +29,7 @@ NO_FAULTS = FaultRates()
 
 
 def draw_rates(dice: Random) -> FaultRates:
-    """Draw the weather of a history."""
+    """Draw the fault rates of a history."""
     return FaultRates(
         crash=dice.choice((0.0, 0.001, 0.004, 0.02)),
         crashes=dice.choice((2, 4, 10)),

@@ -1,6 +1,6 @@
-"""The judgement at the end of a history, when faults have ended and everything had time to settle.
+"""The checks at the end of a history, when faults have ended and every timer had time to run.
 
-Each check compares what the store says with what the far sides and the tenants wrote down themselves.
+Each check compares the store with the ledgers of the providers and the journals of the tenants.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.simulation.tenants import JournalEntry
 
 
 class FinalState(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is judged."""
+    """Everything the checks compare."""
 
     store: StoreSnapshot
     ledgers: Ledgers
@@ -31,12 +31,12 @@ class FinalState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def problems_of(final: FinalState) -> list[str]:
-    """Every broken promise, one line each."""
+    """Return every violation, one line each."""
     return [problem for check in CHECKS for problem in check(final)]
 
 
 def money(final: FinalState) -> Iterator[str]:
-    """What tenants see is what the far sides' ledgers say."""
+    """Payments and operations match the providers' ledgers."""
     for payment in final.store.payments.values():
         operations = final.store.operations_of(payment.id)
         if payment.provider == "creditkey":
@@ -55,11 +55,11 @@ def nothing_is_on_its_way(final: FinalState) -> Iterator[str]:
             yield f"{payment.id} has {len(open_ones)} open operations"
         for operation in open_ones:
             if operation.status is Status.SENDING:
-                yield f"promise 1: {operation.id} ({operation.kind}) is sending for ever"
+                yield f"promise 1: {operation.id} ({operation.kind}) is still sending"
 
 
 def two_live_orders(final: FinalState) -> Iterator[str]:
-    """Two orders that both stand under one reference are known to a person."""
+    """Two live orders under one reference are under review."""
     living: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     for order in final.ledgers.creditkey.orders.values():
         payment = final.store.payments.get(order.payment_id)
@@ -67,11 +67,11 @@ def two_live_orders(final: FinalState) -> Iterator[str]:
             living[payment.tenant, payment.account, payment.merchant_reference].add(payment.id)
     for reference, payments in living.items():
         if len(payments) > 1 and any(final.store.payments[one].review is None for one in payments):
-            yield f"two live orders for {reference[2]} and nobody looks"
+            yield f"two live orders for {reference[2]} and no review"
 
 
 def timelines(final: FinalState) -> Iterator[str]:
-    """Versions are without gaps, and the last one is how the payment stands."""
+    """Versions have no gaps, and the last event has the payment's state."""
     for payment in final.store.payments.values():
         events = [event for _, event in final.store.events.get(payment.id, [])]
         if [event.version for event in events] != list(range(1, payment.version + 1)):
@@ -81,7 +81,7 @@ def timelines(final: FinalState) -> Iterator[str]:
 
 
 def webhooks(final: FinalState) -> Iterator[str]:
-    """Every event reached its tenant or is a dead letter, with its own bytes."""
+    """Every event reached its tenant or is a dead letter, and every attempt had the same bytes."""
     for delivery in final.store.deliveries:
         arrived = final.endpoints.arrived.get(delivery.event_id, [])
         if delivery.status not in ("delivered", "dead"):
@@ -91,36 +91,36 @@ def webhooks(final: FinalState) -> Iterator[str]:
         if any(one.body != delivery.body.encode() for one in arrived):
             yield f"promise 8: webhook {delivery.event_id} arrived with other bytes"
     events = {identifier for events in final.store.events.values() for identifier, _ in events}
-    yield from (f"webhook {one} tells of no event" for one in final.endpoints.sent if one not in events)
+    yield from (f"webhook {one} has no event" for one in final.endpoints.sent if one not in events)
 
 
 def order_of_webhooks(final: FinalState) -> Iterator[str]:
-    """First tries of one payment go out in the order of its versions."""
+    """First attempts for one payment are sent in the order of its versions."""
     for payment, versions in final.endpoints.first_sent.items():
         if versions != sorted(versions):
             yield f"first webhooks of {payment} went out as {versions}"
 
 
 def answers(final: FinalState) -> Iterator[str]:
-    """Every success a tenant was told names an operation that exists and ended as it was told."""
+    """Every successful answer names an operation that exists and ended as the answer said."""
     for entry in final.journal:
         if entry.reply.status not in (200, 201, 202) or not entry.request.key:
             continue
-        said = entry.said
-        is_refund = "operation" not in said
-        named = said["id"].replace("ref_", "op_") if is_refund else said["operation"]["id"]
-        status = said["status"] if is_refund else said["operation"]["status"]
+        body = entry.body
+        is_refund = "operation" not in body
+        named = body["id"].replace("ref_", "op_") if is_refund else body["operation"]["id"]
+        status = body["status"] if is_refund else body["operation"]["status"]
         operation = final.store.operations.get(named)
         if operation is None:
-            yield f"promise 1: {entry.request.key} was told of {named}, which does not exist"
+            yield f"promise 1: {entry.request.key} was answered with {named}, which does not exist"
         elif status not in OPEN and operation.status != status:
-            yield f"{entry.request.key} was told {named} is {status}, it is {operation.status}"
+            yield f"{entry.request.key} was answered that {named} is {status}, it is {operation.status}"
         if (entry.request.tenant, entry.request.key) not in final.store.keys:
             yield f"promise 3: the row of {entry.request.key} is gone"
 
 
 def one_effect_per_key(final: FinalState) -> Iterator[str]:
-    """One key, one operation that was done, one answer, one request."""
+    """A key belongs to one request, one operation that took effect and one answer."""
     done: dict[tuple[str, str], list[str]] = defaultdict(list)
     for operation in final.store.operations.values():
         if operation.idempotency_key and operation.status in (Status.SUCCEEDED, *OPEN):
@@ -134,9 +134,9 @@ def one_effect_per_key(final: FinalState) -> Iterator[str]:
         if entry.reply.status in (200, 201, 202) and entry.request.key:
             requests[entry.request.tenant, entry.request.key].add(entry.request.body)
     yield from (
-        f"promise 3: {key[1]} got {len(said)} different answers" for key, said in bodies.items() if len(said) > 1
+        f"promise 3: {key[1]} got {len(found)} different answers" for key, found in bodies.items() if len(found) > 1
     )
-    yield from (f"promise 3: {key[1]} served two requests" for key, said in requests.items() if len(said) > 1)
+    yield from (f"promise 3: {key[1]} served two requests" for key, found in requests.items() if len(found) > 1)
 
 
 def inbox(final: FinalState) -> Iterator[str]:
@@ -149,7 +149,7 @@ def inbox(final: FinalState) -> Iterator[str]:
 
 
 def hints(final: FinalState) -> Iterator[str]:
-    """Every hint of a payment that may still be paid was followed, unless an open operation stands before it."""
+    """Every hint about a payment that may still be paid was followed, unless an open operation blocks it."""
     for identifier in final.store.due_hints:
         is_free = not any(one.status in OPEN for one in final.store.operations_of(identifier))
         payment = final.store.payments[identifier]

@@ -1,4 +1,4 @@
-"""One history from its seed to its judgement."""
+"""One history, from its seed to the final checks."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from tests.simulation.virtual_loop import Stuck, VirtualLoop
 from tests.simulation.workloads import Workloads
 
 REST_SECONDS = 1500.0
-"""Seconds after the last fault by which everything has come to rest."""
+"""Seconds after the last fault by which every timer has run and every operation that can be resolved is."""
 
 OUTAGES = {
     "full": {"write": 1.0},
@@ -43,14 +43,14 @@ OUTAGES = {
     "flaky": {"read": 0.1, "write": 0.5},
     "rusty": {"move": 0.8},
 }
-"""What a store may refuse for a while, and how likely."""
+"""Kinds of outage: what the store refuses for a while, and with which probability."""
 
 EXPECTED_ERRORS = {"Unavailable", "Conflict", "TenantError", "ProviderError", "NotSent", "OutcomeUnknown"}
-"""Errors that workers may meet and log; any other is a mistake of the gateway's."""
+"""Errors that workers may log under the injected faults; any other is a bug in the gateway."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What a history came to."""
+    """The result of a history."""
 
     seed: int
     violations: tuple[str, ...]
@@ -154,7 +154,7 @@ async def _begin(workloads: Workloads, number: int, after: float, *, is_creditke
 
 
 async def _inject_faults(env: Environment, deployment: Deployment, active: float) -> None:
-    """What happens to the process and its store while the weather lasts."""
+    """Stop and crash the process, and fail its store, at drawn times."""
     dice, rates = env.dice("troubles"), env.rates
     moments = [(dice.uniform(1, active), "cut") for _ in range(rates.power_cuts)]
     moments += [(dice.uniform(1, active), "stop") for _ in range(rates.stops)]
@@ -173,7 +173,7 @@ async def _inject_faults(env: Environment, deployment: Deployment, active: float
 
 
 async def _sync_all(tenants: Tenants, deployment: Deployment) -> None:
-    """Tenants have the provider asked: what staff did at the far side alone is then known too."""
+    """Sync every Credit Key payment, so that the gateway learns what staff did at the provider alone."""
     for tenant, payment in deployment.connection.execute(
         "SELECT tenant, id FROM payments WHERE provider = 'creditkey'"
     ):
@@ -188,14 +188,14 @@ def _by_token(settings: Settings) -> dict[str, AccountEntry]:
 
 
 class _ErrorLog(logging.Handler):
-    """Whatever the gateway itself calls a fault is one, unless it is an error that the weather explains."""
+    """An error in the gateway's log is a violation, unless the injected faults explain it."""
 
     def __init__(self, env: Environment) -> None:
         super().__init__(logging.ERROR)
         self._env = env
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Look at one line of the log."""
+        """Check one log record."""
         fault = record.exc_info[1] if record.exc_info else None
         kind = getattr(record, "kind", None)
         if fault is not None and not isinstance(fault, GatewayError):
@@ -205,7 +205,7 @@ class _ErrorLog(logging.Handler):
 
 
 def _close(loop: VirtualLoop) -> None:
-    """End what still runs, so that nothing outlives its history."""
+    """Cancel what still runs, so that nothing outlives its history, and close the loop."""
     loop.reset_counters()
     tasks = asyncio.all_tasks(loop)
     for task in tasks:

@@ -1,4 +1,4 @@
-"""What must hold at every moment: looked at after each commit and each answer, by what is on the disk then."""
+"""Invariants that hold at all times: checked after each commit and each answer, against what is on the disk then."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ TRANSITIONS = frozenset(
         *(("unknown", to) for to in ("succeeded", "declined", "written_off")),
     }
 )
-"""How an operation may move."""
+"""Allowed changes of an operation's status."""
 
 MONEY_STATES = frozenset({"authorized", "captured", "partially_refunded", "refunded"})
-"""States that only the far side's truth may bring about."""
+"""States that only an effect in the provider's ledger may cause."""
 
 COUNTS = """
     SELECT (SELECT TOTAL(version) FROM payments), (SELECT COUNT(*) FROM events),
@@ -55,7 +55,7 @@ class InvariantChecker:
         self._states: dict[str, str] = {}
 
     def after_commit(self, store: sqlite3.Connection, units: Sequence[Unit]) -> None:
-        """Look at the store after a transaction."""
+        """Check the tables that a transaction has written."""
         written = {
             statement.sql.split(None, 3)[1 if statement.sql.startswith("UPDATE") else 2]
             for unit in units
@@ -71,15 +71,15 @@ class InvariantChecker:
             self._states_match_ledgers(store)
 
     def after_answer(self, store: sqlite3.Connection, request: Request, reply: Reply) -> None:
-        """A success names what is on the disk."""
+        """Check that a successful answer names an operation on the disk."""
         if reply.status in (200, 201, 202) and request.key:
-            said = json.loads(reply.body)
-            operation = said["operation"]["id"] if "operation" in said else said["id"].replace("ref_", "op_")
+            body = json.loads(reply.body)
+            operation = body["operation"]["id"] if "operation" in body else body["id"].replace("ref_", "op_")
             if not store.execute("SELECT 1 FROM operations WHERE id = ?", (operation,)).fetchone():
                 self._env.violated(f"promise 1: {request.key} answered {reply.status} with no operation on the disk")
 
     def after_callback(self, store: sqlite3.Connection, callback: Callback, answer: HttpResponse) -> None:
-        """A callback is answered with success only when it is durable."""
+        """Check that a callback answered with success is on the disk."""
         if callback.method != "POST" or not callback.body or answer.status != 204:
             return
         sent = json.loads(callback.body)
@@ -105,7 +105,7 @@ class InvariantChecker:
         for (operation,) in store.execute(MISPLACED_OPEN).fetchall():
             self._env.violated(f"{operation} is open, but not its payment's open operation")
         for (operation,) in store.execute(UNSCHEDULED).fetchall():
-            self._env.violated(f"{operation} is on its way and nobody will look")
+            self._env.violated(f"{operation} is in sending and not on the schedule")
         for (operation,) in store.execute(WITHOUT_KEY).fetchall():
             self._env.violated(f"promise 3: {operation} was reserved without its idempotency key")
         for payment, refunds, captured in store.execute(OVER_REFUNDED).fetchall():

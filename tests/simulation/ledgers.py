@@ -1,4 +1,4 @@
-"""The far sides' ledgers read together: what really became of a payment."""
+"""The ledgers of both fake providers: what actually happened to a payment."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ class Ledgers(msgspec.Struct, frozen=True, kw_only=True):
     psp: FakePsp
 
     def orders(self, payment_id: str) -> list[Order]:
-        """Every order begun for a payment, oldest first."""
+        """Return the orders created for a payment, oldest first."""
         return [order for order in self.creditkey.orders.values() if order.payment_id == payment_id]
 
     def page(self, payment_id: str) -> Page | None:
-        """The payment page of a payment."""
+        """Return the page of a payment."""
         return self.psp.pages.get(payment_id)
 
     def effects(self, operation: str) -> list[Effect]:
-        """What one operation brought about at Credit Key."""
+        """Return the effects of an operation at Credit Key."""
         return [effect for order in self.creditkey.orders.values() for effect in order.by(operation)]
 
     def was_refused(self, operation: str) -> bool:
-        """Whether a far side said a definite no to it."""
+        """Whether a provider declined an operation."""
         return operation in self.creditkey.refusals or operation in self.psp.refusals
 
     def is_confirmed(self, payment_id: str, state: str) -> bool:
-        """Whether money bears a state out."""
+        """Whether a ledger confirms that a payment may be in a state."""
         page = self.page(payment_id)
         if page is not None:
-            return state == "captured" and any(notice.state == "paid" for notice in page.notice)
+            return state == "captured" and any(notice.state == "paid" for notice in page.notices)
         return any(_confirms(order, state) for order in self.orders(payment_id))
 
 

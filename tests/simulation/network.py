@@ -1,7 +1,7 @@
-"""The way from the gateway to everybody else: what becomes of one request, by seeded fate.
+"""The network between the gateway and every server, with faults drawn from the seed.
 
-A request that has left arrives by its fate even when the process that sent it is dead. A network never doubles a
-request, but a proxy may; then both arrivals count as the proxy's.
+A request that has left may arrive after its process is dead. The network never duplicates a request, but a proxy may;
+then both arrivals count as the proxy's.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.simulation.environment import Environment
 from tests.simulation.process import Process
 
 LATEST_ARRIVAL = 14.0
-"""Seconds after which no request arrives any more. The settings' ``quiet_period`` is longer."""
+"""Seconds after which a request can no longer arrive. The settings' ``quiet_period`` is longer."""
 
 HTML = (("Content-Type", "text/html"),)
 JSON = (("Content-Type", "application/json"),)
@@ -32,12 +32,12 @@ GARBLED: dict[str, Callable[[HttpResponse], HttpResponse]] = {
     "conflict": lambda _: HttpResponse(status=409, headers=JSON, body=b'{"result":"conflict"}'),
     "html not found": lambda _: HttpResponse(status=404, headers=HTML, body=b"<html>not found</html>"),
 }
-"""Answers nobody can believe, made from the real one."""
+"""Responses that prove nothing, made from the real one."""
 
 
 class RequestFault(msgspec.Struct, frozen=True, kw_only=True):
-    """``arrives``: how often. ``late``: only after the sender gave up. ``answer``: ``whole``, ``silence``, ``reset``,
-    ``refused`` (no connection), ``limited`` (429), or one of ``GARBLED``. ``changing``: for changing calls too."""
+    """``arrives``: how many times. ``late``: only after the sender has given up. ``answer``: ``whole``, ``silence``,
+    ``reset``, ``refused`` (no connection), ``limited`` (429), or one of ``GARBLED``."""
 
     arrives: int = 1
     late: bool = False
@@ -59,20 +59,20 @@ REQUEST_FAULTS = (
     *((1, RequestFault(arrives=0, answer=kind)) for kind in GARBLED if kind != "truncated"),
     (1, RequestFault(arrives=2)),
 )
-"""(weight, fate) of what goes wrong."""
+"""(weight, fault)"""
 
 FALSE_SUCCESS = "html"
-"""A success that somebody on the way made up: no provider's answer, but all that is asked of a tenant's."""
+"""A success made up on the way. It cannot pass for a provider's answer, but it does for a tenant's."""
 
 NOT_IDEMPOTENT = ("begin_standalone_checkout", "refund")
-"""Calls whose far side cannot tell a proxy's copy: there a proxy that doubles makes a second order or refund."""
+"""Calls that the provider cannot deduplicate: a copy would make a second order or refund."""
 
 
 class Server(Protocol):
-    """A far side. ``admit`` is told of each try, ``handle`` serves what arrives, with the tag ``admit`` gave it."""
+    """A server. ``admit`` sees each attempt, ``handle`` serves what arrives, with the tag that ``admit`` returned."""
 
     def admit(self, request: HttpRequest, *, leaves: bool) -> str:
-        """Judge a request; one that does not leave finds no connection. Return a tag for its effects."""
+        """Check a request and return a tag for its effects. ``leaves`` is false when no connection is made."""
         ...
 
     def handle(self, request: HttpRequest, tag: str) -> HttpResponse:
@@ -81,7 +81,7 @@ class Server(Protocol):
 
 
 class Network:
-    """Carries requests by the host they are for. ``rate`` names the weather's rate for that host."""
+    """Carries requests to ``hosts``: host name -> (server, name of its rate in ``FaultRates``)."""
 
     def __init__(self, env: Environment, hosts: dict[str, tuple[Server, str]]) -> None:
         self._env = env
@@ -89,7 +89,7 @@ class Network:
         self._dice = env.dice("network")
 
     def send_of(self, process: Process) -> Callable[..., object]:
-        """The way out of one process."""
+        """Return the ``send`` of one process."""
 
         async def send(request: HttpRequest, *, total: float, connect: float, owner: str) -> HttpResponse:
             process.boundary("send")
@@ -163,6 +163,6 @@ class Network:
         return garble(real or HttpResponse(status=200)) if garble is not None else None
 
     def _latency(self, total: float) -> float:
-        """Seconds until it arrives: mostly quick, now and then just in time."""
+        """Draw the seconds until a request arrives: mostly short, now and then close to the timeout."""
         slow = self._dice.random() < self._env.rates.slow
         return self._dice.uniform(total / 2, total * 0.9) if slow else self._dice.uniform(0.005, 0.2)

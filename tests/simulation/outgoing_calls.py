@@ -1,4 +1,4 @@
-"""What may leave the house: a changing call has a committed operation, and an operation has one call."""
+"""The rule for outgoing calls: a changing call has a committed operation, and an operation has one call at most."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.simulation.environment import Environment
 
 
 class OutgoingCalls:
-    """Every operation that was sent, by id: (payment id, kind). ``connection``: the store of the living process."""
+    """``sent``: operation id -> (payment id, kind). ``connection``: that of the running process."""
 
     def __init__(self, env: Environment, connection: Callable[[], sqlite3.Connection]) -> None:
         self._env = env
@@ -17,7 +17,7 @@ class OutgoingCalls:
         self.sent: dict[str, tuple[str, str]] = {}
 
     def assign(self, payment_id: str, kind: str) -> str:
-        """Judge a changing call that is about to leave; return the operation it belongs to."""
+        """Find the operation of a changing call that is about to leave; without one, record a violation."""
         rows = self._connection().execute(
             "SELECT id, status FROM operations WHERE payment_id = ? AND kind = ? ORDER BY rowid DESC",
             (payment_id, kind),

@@ -1,4 +1,4 @@
-"""One life of the gateway's process: what it started dies with it, and nothing dead passes a boundary."""
+"""A process of the gateway: its tasks die with it, and no task of a dead process passes a boundary."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from tests.simulation.environment import Environment
 _RUNS_IN: contextvars.ContextVar[Process | None] = contextvars.ContextVar("process", default=None)
 
 LAG: contextvars.ContextVar[float] = contextvars.ContextVar("lag", default=0.0)
-"""Seconds that every read may take whoever runs in this context: some requests are unlucky from beginning to end."""
+"""Maximum seconds that each read takes in this context: some requests are slow from beginning to end."""
 
 CRASH_WEIGHTS = {"commit": 2.0, "committed": 3.0, "send": 1.0, "sent": 3.0, "sleep": 0.2, "answer": 2.0, "read": 0.1}
-"""How likely a crash is at each boundary: at those where something was just done, most."""
+"""Relative probability of a crash at each boundary; highest right after something was done."""
 
 
 CLOCK_ERRORS = (0, 0, 0, 0, 2, -2)
-"""Seconds by which a process's clock may be wrong; twice that is less than what ``quiet_period`` has to spare."""
+"""Seconds by which a process's clock may be wrong. Twice that is less than the slack of ``quiet_period``."""
 
 
 class Process:
-    """Alive until ``crash``. ``died`` is done from then on."""
+    """Alive until ``crash`` or ``end``; ``died`` is done from then on."""
 
     def __init__(self, env: Environment, number: int) -> None:
         self.env = env
@@ -38,17 +38,17 @@ class Process:
         self._context.run(_RUNS_IN.set, self)
 
     def spawn(self, work: Coroutine[Any, Any, Any], *, lag: float = 0.0) -> asyncio.Task[Any]:
-        """Run something in this process; it and what it starts die with the process. ``lag`` as in ``LAG``."""
+        """Run a task in this process; it and the tasks it starts die with the process. ``lag``: see ``LAG``."""
         context = self._context.copy()
         context.run(LAG.set, lag)
         return self.env.loop.create_task(work, context=context)
 
     def adopt(self, task: asyncio.Task[Any]) -> None:
-        """Remember a task of this process."""
+        """Register a task of this process."""
         self._tasks.append(task)
 
     def boundary(self, name: str) -> None:
-        """Pass, or die here. Whoever is dead goes no further."""
+        """Pass a boundary, or crash here. Raises ``CancelledError`` in a dead process."""
         rates = self.env.rates
         may_crash = self.alive and self.env.figures["crashes"] < rates.crashes
         if may_crash and self._dice.random() < rates.crash * CRASH_WEIGHTS[name]:
@@ -57,7 +57,7 @@ class Process:
             raise asyncio.CancelledError
 
     def crash(self, why: str) -> None:
-        """End at once: no task of this process does anything any more."""
+        """Crash: no task of this process runs any further."""
         if not self.alive:
             return
         self.env.note(f"p{self.number} dies {why}")
@@ -65,7 +65,7 @@ class Process:
         self.end()
 
     def end(self) -> None:
-        """Be dead."""
+        """Mark the process as dead and cancel its tasks."""
         self.alive = False
         if not self.died.done():
             self.died.set_result(None)
@@ -75,7 +75,7 @@ class Process:
 
 
 def run_tasks_in_processes(env: Environment) -> None:
-    """Have every task know the process it was started in."""
+    """Register every task with the process that started it."""
 
     def factory(loop: Any, work: Coroutine[Any, Any, Any], context: Any = None) -> asyncio.Task[Any]:
         task = asyncio.Task(work, loop=loop, context=context)
@@ -90,7 +90,7 @@ def run_tasks_in_processes(env: Environment) -> None:
 
 
 class Clock:
-    """The clock of one process: between two processes the machine's clock may have been set, also backwards."""
+    """The clock of one process. Between two processes the machine's clock may be set, even backwards."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
@@ -107,7 +107,7 @@ class Clock:
 
 
 class Ids:
-    """Ids of one process: time-ordered as the real ones, their randomness from the seed."""
+    """Ids of one process: time-ordered like the real ones, with randomness from the seed."""
 
     def __init__(self, clock: Clock, process: Process) -> None:
         self._clock = clock

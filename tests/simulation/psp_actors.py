@@ -1,4 +1,4 @@
-"""Everybody at the PSP's side: customers on payment pages, the courier of callbacks, and those who forge them."""
+"""The actors at the PSP: customers on payment pages, the sender of callbacks, and forgers."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ CUSTOMER_PLANS = (
     (2, ()),
 )
 MAX_TRIES = 120
-"""How often the courier tries."""
+"""Maximum attempts to deliver a callback."""
 
 FORGERIES = ("other token", "no sign", "other amount", "other account")
 
 
 class PspActors:
-    """``visit`` brings a customer to a page."""
+    """``visit`` sends a customer to a page."""
 
     def __init__(self, env: Environment) -> None:
         self._env = env
@@ -36,12 +36,12 @@ class PspActors:
         self.ledger: FakePsp
 
     def page_created(self, page: Page) -> None:
-        """Some payments are made before the gateway has heard that it may be."""
+        """Let some customers pay before the gateway has the PSP's answer."""
         if self._env.dice(f"page {page.order_no}").random() < 0.15:
             self._env.spawn(self._pay(page, self._env.dice(f"payer {page.order_no}"), patience=0.3))
 
     def visit(self, url: str) -> None:
-        """The customer is sent to a page."""
+        """Send the customer to a page."""
         page = next(page for page in self.ledger.pages.values() if page.url == url)
         self._env.spawn(self._pay(page, self._env.dice(f"payer {page.order_no}"), patience=60))
 
@@ -58,7 +58,7 @@ class PspActors:
             if state == "paid" and dice.random() < 0.03:
                 amount = f"{Decimal(page.amount) - 1:.2f}"
             notice = StatusNotice(state=state, amount=amount)
-            page.notice.append(notice)
+            page.notices.append(notice)
             self._env.spawn(self._deliver(page, notice, dice))
             if dice.random() < self._env.rates.misuse:
                 self._env.spawn(self._deliver(page, StatusNotice(state=state, amount=amount), dice))
@@ -66,7 +66,7 @@ class PspActors:
             await asyncio.sleep(dice.choice((0.0, 0.05, 5.0, 60.0)))
 
     async def _deliver(self, page: Page, notice: StatusNotice, dice: Random) -> None:
-        """Tell it until it is taken or refused."""
+        """Send a callback until it is accepted or refused."""
         await asyncio.sleep(dice.choice((0.0, 0.0, 0.2, 10.0)))
         for number in range(MAX_TRIES):
             answer = await self.deployment.send_callback(_path(page), self.ledger.callback(page, notice))
@@ -77,7 +77,7 @@ class PspActors:
             await asyncio.sleep(dice.uniform(0.5, 1.5) * min(2**number, 60))
 
     async def _send_forgery(self, page: Page, dice: Random) -> None:
-        """Try to make the gateway believe a payment that was never made."""
+        """Send a forged callback for a payment that was never made."""
         await asyncio.sleep(dice.uniform(0, 20))
         how = dice.choice(FORGERIES)
         forged = self._forgery(page, how)

@@ -1,4 +1,4 @@
-"""The settings of all histories: two tenants, four accounts, clocks of seconds and minutes instead of days."""
+"""The settings of all histories: two tenants, five accounts, timers of seconds and minutes instead of days."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gateway.drivers.settings import Settings, load_settings
 from tests.simulation.fake_endpoints import SECRET
 
 QUIET = 20
-"""Seconds of ``quiet_period``: longer than anything arrives late."""
+"""Seconds of ``quiet_period``: longer than any request is late."""
 
 CLOCKS = {
     "reconcile": ["3s", "10s", "30s", "60s"],
@@ -33,7 +33,7 @@ CONFIRM_DEADLINE = 20 * 60.0
 
 @lru_cache(maxsize=2)
 def settings_of(*, absence_proves: bool) -> Settings:
-    """Read them the way a server does. ``absence_proves``: of the Credit Key account."""
+    """Load the settings as a server does. ``absence_proves``: of the Credit Key account."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "settings.yaml"
         path.write_text(yaml.safe_dump(_written(absence_proves=absence_proves), sort_keys=False))

@@ -1,6 +1,6 @@
 """The store of a history: the real tables, statements and group commit on a real file, without threads.
 
-A process death loses what was not committed. Power loss is not simulated: the file needs no syncing.
+When the process dies, what was not committed is lost. Power loss is not simulated, so the file needs no syncing.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from gateway.drivers.store.statements import Unit
 from tests.simulation.process import LAG, Process
 
 BATCH_LIMITS = (1, 1, 2, 4, 64)
-"""How many units share a transaction, at most."""
+"""Maximum number of units in a transaction; one is drawn for each."""
 
 
 MAX_HOLD_SECONDS = 1.5
-"""Seconds for which a reader is held back at most."""
+"""Maximum seconds for which a reader waits for other transactions."""
 
 
 class _Waiting(NamedTuple):
@@ -40,10 +40,10 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 class StoreEngine:
-    """An engine as ``Store`` wants it.
+    """The engine that ``Store`` is given here.
 
-    ``committed`` is told of every transaction; ``refuses`` says whether a ``read`` or ``write`` fails now, or a
-    ``move``: a unit of work that changes a payment, while all others are taken.
+    ``committed`` is called after every transaction. ``refuses`` says whether a ``read`` or a ``write`` fails now, or a
+    ``move``: then only units that change a payment fail.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class StoreEngine:
         self._writing = process.spawn(self._write())
 
     async def commit(self, unit: Unit) -> None:
-        """Write a unit in a shared transaction; return when it is durable."""
+        """Write a unit in a shared transaction; return once it is committed."""
         self._process.boundary("commit")
         if self._closed:
             raise Unavailable("the store is closed")
@@ -76,7 +76,7 @@ class StoreEngine:
         await waiting.done
 
     async def rows(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Read; what was read may be old news by the time the reader has it."""
+        """Read rows; they may be stale by the time the caller gets them."""
         delays_after = self._dice.random() < 0.5
         if not delays_after:
             await self._delay()
@@ -92,12 +92,12 @@ class StoreEngine:
         return found
 
     async def close(self) -> None:
-        """Write what waits, then close."""
+        """Write what is queued, then close."""
         await self._queue.join()
         self.release()
 
     def release(self) -> None:
-        """Let go of the file, as a dead process does."""
+        """Release the file, as a dead process does."""
         self._closed = True
         self.connection.close()
 
@@ -125,7 +125,7 @@ class StoreEngine:
         return any(statement.sql.startswith("UPDATE payments") for statement in unit)
 
     async def _hold_reader(self, transactions: int) -> None:
-        """Hold a reader back until so many transactions were committed, but not for long."""
+        """Hold a reader back until ``transactions`` more are committed, for ``MAX_HOLD_SECONDS`` at most."""
         passed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._held.append((self._transactions + transactions, passed))
         await asyncio.wait({passed}, timeout=MAX_HOLD_SECONDS)
@@ -155,7 +155,7 @@ class StoreEngine:
         return failures
 
     async def _delay(self) -> None:
-        """Mostly none, often a little, and sometimes long: a busy disk, a paused thread."""
+        """Wait for a drawn time, mostly none, sometimes seconds: a busy disk, a paused thread."""
         throw, lag = self._dice.random(), LAG.get()
         if lag:
             await asyncio.sleep(self._dice.uniform(0, lag))

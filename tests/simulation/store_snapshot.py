@@ -1,4 +1,4 @@
-"""The store as it stands at the end, read whole."""
+"""The whole content of the store at the end of a history."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gateway.core.payment import Operation, Payment, PaymentEvent
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """A webhook's row."""
+    """A row of ``deliveries``."""
 
     event_id: str
     payment_id: str
@@ -24,7 +24,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoreSnapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything by id; events by payment in version order as (id, event)."""
+    """Rows by id; events by payment as (id, event), in version order."""
 
     payments: dict[str, Payment]
     operations: dict[str, Operation]
@@ -40,7 +40,7 @@ class StoreSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_snapshot(store: sqlite3.Connection) -> StoreSnapshot:
-    """Read everything."""
+    """Read all tables."""
     events: dict[str, list[tuple[str, PaymentEvent]]] = defaultdict(list)
     for payment, identifier, doc in _rows(store, "SELECT payment_id, id, doc FROM events ORDER BY payment_id, version"):
         events[payment].append((identifier, documents.event(doc)))

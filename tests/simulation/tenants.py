@@ -1,4 +1,4 @@
-"""Tenants' programs: they ask, ask again until there is an answer, and keep a journal of every answer they got."""
+"""The tenants' programs: they repeat each request until it is answered, and keep a journal of every answer."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from tests.simulation.deployment import Deployment
 from tests.simulation.environment import Environment
 
 TRIES = 60
-"""How often a program asks before it gives up."""
+"""Number of attempts before a program gives up."""
 
 OPEN_TRIES = 6
-"""How often it asks again after a 202."""
+"""Number of 202 answers after which it stops asking."""
 
 RETRIED_CODES = frozenset({"request_in_progress", "store_unavailable", "shutting_down", "provider_error"})
-"""Problems after which the same request is sent again."""
+"""Problem codes after which the same request is repeated."""
 
 
 class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One answer in the journal; ``misuse``: the request used a key that belonged to another one."""
+    """One answer. ``misuse``: the request used the key of another request."""
 
     request: Request
     reply: Reply
     misuse: bool = False
 
     @property
-    def said(self) -> dict[str, Any]:
-        """The answer's members."""
-        said: dict[str, Any] = json.loads(self.reply.body)
-        return said
+    def body(self) -> dict[str, Any]:
+        """The body of the answer."""
+        body: dict[str, Any] = json.loads(self.reply.body)
+        return body
 
 
 class Tenants:
-    """All programs of all tenants, and their journal."""
+    """The programs of all tenants, with one journal."""
 
     def __init__(self, env: Environment, deployment: Deployment) -> None:
         self._env = env
@@ -47,12 +47,12 @@ class Tenants:
         self.journal: list[JournalEntry] = []
 
     def key(self) -> str:
-        """A fresh idempotency key."""
+        """Return a new idempotency key."""
         self._keys += 1
         return f"key-{self._keys:06}"
 
     async def request_until_answered(self, request: Request) -> Reply | None:
-        """Ask until there is an answer, sometimes from several programs at once; sometimes misuse the key later."""
+        """Repeat a request until it is answered, sometimes from several programs; sometimes misuse its key later."""
         rates = self._env.rates
         copies = self._dice.randint(2, 5) if self._dice.random() < rates.copies else 1
         replies = await asyncio.gather(*(self._ask_until_answered(request) for _ in range(copies)))
@@ -61,12 +61,12 @@ class Tenants:
         return next((reply for reply in replies if reply is not None), None)
 
     async def read(self, tenant: str, payment_id: str) -> dict[str, Any] | None:
-        """How a payment stands; None when nobody answers."""
+        """Return a payment; None without an answer."""
         reply = await self._deployment.send_request(Request(tenant=tenant, kind="read", payment_id=payment_id))
         return json.loads(reply.body) if reply is not None and reply.status == 200 else None
 
     async def sync(self, tenant: str, payment_id: str) -> Reply | None:
-        """Have the provider asked."""
+        """Request a sync of a payment."""
         return await self._deployment.send_request(Request(tenant=tenant, kind="sync", payment_id=payment_id))
 
     async def _ask_until_answered(self, request: Request) -> Reply | None:

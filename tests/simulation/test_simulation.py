@@ -1,4 +1,4 @@
-"""Histories of the whole gateway under a virtual clock, judged by the far sides' ledgers and the tenants' journals."""
+"""Histories of the whole gateway under a virtual clock, checked against independent ledgers and journals."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ PRINT_FINGERPRINT = "from tests.simulation.history import run_history; print(run
 
 @pytest.mark.parametrize("seed", failing_seeds())
 def test_a_history_that_once_failed_keeps_every_promise(seed: int) -> None:
-    """What was found once is not lost again."""
+    """A bug that was found once does not come back."""
     outcome = run_history(seed)
     assert not outcome.violations, explained(outcome)
 
 
 @pytest.mark.parametrize("first", FIRST_SEEDS)
 def test_every_promise_is_kept(first: int) -> None:
-    """Nothing lost, nothing twice, nothing unsettled, whatever fails and whenever the process dies."""
+    """Nothing is lost, doubled or left unresolved, whatever fails and whenever the process dies."""
     figures: Counter[str] = Counter()
     for seed in range(first, first + BLOCK):
         outcome = run_history(seed)
@@ -46,15 +46,15 @@ def test_a_seed_is_a_history() -> None:
 
 @pytest.mark.parametrize("hash_seed", ["1", "2"])
 def test_a_seed_is_the_same_history_everywhere(hash_seed: str) -> None:
-    """Another process, which orders its sets in another way, tells the same history."""
+    """Another process, with another order of sets, gives the same history."""
     root = Path(__file__).resolve().parents[2]
     command = [sys.executable, "-c", PRINT_FINGERPRINT.format(seed=7)]
     environ = {**os.environ, "PYTHONHASHSEED": hash_seed}
-    told = subprocess.run(command, cwd=root, env=environ, capture_output=True, text=True, check=True, timeout=60)
-    assert told.stdout.strip() == run_history(7).fingerprint
+    printed = subprocess.run(command, cwd=root, env=environ, capture_output=True, text=True, check=True, timeout=60)
+    assert printed.stdout.strip() == run_history(7).fingerprint
 
 
-def test_the_judge_can_say_no(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A gateway that takes silence for a refusal is found out."""
+def test_a_broken_gateway_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gateway that takes a timeout for a refusal breaks an invariant."""
     monkeypatch.setattr(submit, "Unknown", lambda message: Declined(code="silent", message=message))
     assert any(run_history(seed).violations for seed in range(10))

@@ -7,14 +7,14 @@ import selectors
 from typing import Any
 
 MAX_TURNS_AT_ONE_TIME = 50_000
-"""Turns without time moving on after which something runs in circles."""
+"""Turns of the loop without time passing, after which something is spinning."""
 
 MAX_TURNS = 300_000
-"""Turns of a whole history, which takes some ten thousand: beyond them something is busy for nothing."""
+"""Turns of a whole history, which normally takes ten thousand: beyond them something is spinning."""
 
 
 class Stuck(Exception):
-    """Nothing can happen any more although somebody waits, or much happens and time stands still."""
+    """A deadlock (tasks wait and no timer is set) or a livelock (the loop turns and time stands still)."""
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
@@ -31,7 +31,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return self._seconds
 
     def reset_counters(self) -> None:
-        """Forget how much happened, so that what got stuck can be ended."""
+        """Reset the counters, so that a stuck history can be cleaned up."""
         self._selector.reset_counters()
 
     def advance(self) -> None:
@@ -40,26 +40,26 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._seconds = max(self._seconds, timers[0].when())
 
     def _process_events(self, events: Any) -> None:
-        """There are none: nothing outside the loop exists."""
+        """Do nothing: no sockets exist."""
 
     def _write_to_self(self) -> None:
-        """Nobody waits in a selector."""
+        """Do nothing: no selector waits."""
 
 
 class _VirtualSelector:
-    """Stands where a selector would wait for sockets."""
+    """Replaces the selector: instead of waiting it advances the time."""
 
     def __init__(self, loop: VirtualLoop) -> None:
         self._loop = loop
         self.reset_counters()
 
     def reset_counters(self) -> None:
-        """Begin to count at none."""
+        """Reset both counters."""
         self._turns = 0
         self._all_turns = 0
 
     def select(self, timeout: float | None) -> list[selectors.SelectorKey]:
-        """Wait ``timeout`` seconds, which takes no time."""
+        """Wait ``timeout`` virtual seconds, which takes no real time."""
         if timeout is None:
             raise Stuck("everybody waits for something that will never come")
         if timeout > 0:
@@ -72,4 +72,4 @@ class _VirtualSelector:
         return []
 
     def close(self) -> None:
-        """Nothing was opened."""
+        """Do nothing: nothing was opened."""

@@ -1,4 +1,4 @@
-"""What tenants do with one payment each, from the create to the last refund. Amounts are multiples of five cents."""
+"""What a tenant does with one payment, from the create to the last refund. Amounts are multiples of five cents."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ CAPTURED = frozenset({"captured", "partially_refunded"})
 FIRST_STEPS = ((10, "wait"), (1, "cancel"), (2, "update"), (1, "rise"), (1, "again"))
 SECOND_STEPS = ((10, "capture"), (2, "cancel"), (3, "update and capture"), (2, "rise"), (1, "leave"))
 MAX_FOLLOW_SECONDS = 700.0
-"""Seconds a tenant follows a payment before it loses interest."""
+"""Maximum seconds for which a tenant follows a payment."""
 
 
 class Workloads:
-    """Begin one with ``creditkey`` or ``psp``; ``number`` makes the reference."""
+    """``creditkey`` and ``psp`` run one workload; ``number`` makes its merchant reference."""
 
     def __init__(self, env: Environment, tenants: Tenants, actors: PspActors) -> None:
         self._env = env
@@ -33,7 +33,7 @@ class Workloads:
         self._actors = actors
 
     async def creditkey(self, number: int) -> None:
-        """A payment at Credit Key."""
+        """Run a payment at Credit Key."""
         dice = self._env.dice(f"story {number}")
         amount = money(dice, 50, 1500)
         body = {
@@ -52,7 +52,7 @@ class Workloads:
                 return  # else the same order is tried once more, under the same reference
 
     async def psp(self, number: int) -> None:
-        """A payment at a PSP; one tenant has a spare account."""
+        """Run a payment at a PSP; one tenant has a spare account."""
         dice = self._env.dice(f"story {number}")
         tenant = dice.choice(("acme", "globex"))
         body = {"merchant_reference": f"D-{number}", "amount": text(money(dice, 5, 900)), "currency": "USD"}
@@ -127,7 +127,7 @@ class Workloads:
             await self._refund(shown, dice)
 
     async def _refund(self, payment: dict[str, Any], dice: Random) -> None:
-        """Some refunds, each under its own key, now and then side by side: they may not come to more than was taken."""
+        """Refund some parts, each under its own key, sometimes at once: together they may not exceed the capture."""
         captured = Decimal(payment["amount_captured"])
         is_rush = dice.random() < 0.5
         bodies = [dice.choice(refunds_of(captured)) for _ in range(dice.choice((0, 1, 2, 3, 4)))]
@@ -151,7 +151,7 @@ class Workloads:
     async def _until(
         self, payment: dict[str, Any], states: Collection[str], dice: Random, *, until_url: bool = False
     ) -> dict[str, Any] | None:
-        """Read until the payment stands in one of these states, or has ended, or interest is lost."""
+        """Read the payment until it is in one of these states, has ended, or ``MAX_FOLLOW_SECONDS`` have passed."""
         deadline = self._env.loop.time() + MAX_FOLLOW_SECONDS
         shown = None
         while self._env.loop.time() < deadline:
@@ -167,7 +167,7 @@ class Workloads:
 
 
 def success_of(reply: Reply | None) -> dict[str, Any] | None:
-    """The members of a success."""
+    """Return the body of a successful answer, else None."""
     if reply is None or reply.status >= 300:
         return None
     members: dict[str, Any] = json.loads(reply.body)
@@ -175,28 +175,28 @@ def success_of(reply: Reply | None) -> dict[str, Any] | None:
 
 
 def pick(dice: Random, choices: Collection[tuple[int, str]]) -> str:
-    """One of several, by weight."""
+    """Draw one of several, by weight."""
     return dice.choices([name for _, name in choices], [weight for weight, _ in choices])[0]
 
 
 def money(dice: Random, least: int, most: int) -> Decimal:
-    """A multiple of five cents."""
+    """Draw a multiple of five cents."""
     return Decimal(dice.randint(least * 20, most * 20)) / 20
 
 
 def text(amount: Decimal) -> str:
-    """As the API wants it."""
+    """Format an amount as the API requires."""
     return f"{amount:.2f}"
 
 
 def refunds_of(captured: Decimal) -> list[dict[str, Any]]:
-    """Bodies of refunds: a part, a large part, all that is left, more than there is."""
+    """Return refund bodies: a part, a larger part, the rest, more than there is."""
     part = max(Decimal("0.05"), (captured / 3 * 20).to_integral_value() / 20)
     return [{"amount": text(part)}, {"amount": text(part * 2)}, {}, {"amount": text(captured + 5)}]
 
 
 def order_of(amount: Decimal) -> dict[str, Any]:
-    """An order whose charges come to ``amount``."""
+    """Return an order with charges of ``amount``."""
     item = {"merchant_id": "PJ-1", "name": "Pallet jack", "price": text(amount), "quantity": 1}
     return {
         "items": [item],

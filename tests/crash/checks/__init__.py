@@ -1,6 +1,6 @@
-"""Hold three memories against each other: the gateway's records, the far sides' ledgers, the clients' journals.
+"""Compare three records: the gateway's database, the providers' ledgers, the clients' journals.
 
-Every check yields sentences; a sentence is something lost, doubled or unsettled. No sentence is the proof.
+Every check yields a sentence for each thing that was lost, doubled or left unresolved.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from tests.crash.checks.evidence import Evidence, Findings
 
 
 def everything_is_resolved(evidence: Evidence) -> Findings:
-    """No operation is open that somebody could know of, no hint is due, no webhook is on its way, no story hangs."""
+    """No operation that can be resolved is open, no hint is due, no webhook is pending, no workload hangs."""
     yield from evidence.records.unresolved()
     yield from (f"client {client.name} hangs: {client.doing}" for client in evidence.clients if client.doing)
 
@@ -36,12 +36,12 @@ CHECKS: dict[str, Sequence[Callable[[Evidence], Findings]]] = {
         doubled.keys_did_one_thing,
         doubled.callbacks_worked_once,
     ),
-    "unsettled": (everything_is_resolved,),
+    "unresolved": (everything_is_resolved,),
 }
 
 
 def findings(evidence: Evidence) -> dict[str, list[str]]:
-    """Every sentence of every check."""
+    """Run every check; return its sentences by kind."""
     return {
         kind: [f"{check.__name__}: {text}" for check in checks for text in check(evidence)]
         for kind, checks in CHECKS.items()
@@ -49,5 +49,5 @@ def findings(evidence: Evidence) -> dict[str, list[str]]:
 
 
 def sentences(found: Mapping[str, Iterable[str]]) -> str:
-    """Findings for people, one line each."""
+    """Format findings, one line each."""
     return "\n".join(f"{kind}: {text}" for kind, texts in found.items() for text in texts)

@@ -1,4 +1,4 @@
-"""Nothing is done twice: checks that yield a sentence for each thing that was."""
+"""Checks that nothing is done twice."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections import Counter
 from tests.crash.checks.evidence import Evidence, Findings, cents, operations, requests
 
 ONCE = ("completed", "confirmed", "canceled", "approved", "begun")
-"""What can happen to one order of Credit Key's ledger once."""
+"""Events that an order in Credit Key's ledger may have only once."""
 
 
 def requests_have_operations(evidence: Evidence) -> Findings:
-    """The far sides never received more requests of a kind and amount than there are operations of it."""
+    """The providers never received more requests of a kind and amount than there are such operations."""
     sent, meant = Counter(requests(evidence.records)), Counter(operations(evidence.records))
     for what, count in sent.items():
         if count > meant[what]:
@@ -19,7 +19,7 @@ def requests_have_operations(evidence: Evidence) -> Findings:
 
 
 def orders_are_begun_once(evidence: Evidence) -> Findings:
-    """One order per payment, one payment per reference of a tenant."""
+    """There is one order per payment and one payment per merchant reference."""
     for name, found in (
         ("orders at Credit Key", Counter(one["remote_id"] for one in evidence.records.orders["creditkey"])),
         ("orders at the PSP", Counter(one["order_no"] for one in evidence.records.orders["psp"])),
@@ -32,7 +32,7 @@ def orders_are_begun_once(evidence: Evidence) -> Findings:
 
 
 def effects_happened_once(evidence: Evidence) -> Findings:
-    """An order is confirmed, completed and canceled once, and each refund was given once."""
+    """An order is confirmed, completed and canceled once, and each refund is made once."""
     meant = Counter(operations(evidence.records))
     for order in evidence.records.orders["creditkey"]:
         happened = Counter(one["event"] for one in order["history"])
@@ -44,7 +44,7 @@ def effects_happened_once(evidence: Evidence) -> Findings:
 
 
 def keys_did_one_thing(evidence: Evidence) -> Findings:
-    """An idempotency key has at most one operation that was sent."""
+    """An idempotency key has one sent operation at most."""
     used = Counter(
         f"{one['tenant']} {one['idempotency_key']}"
         for several in evidence.records.operations.values()
@@ -55,7 +55,7 @@ def keys_did_one_thing(evidence: Evidence) -> Findings:
 
 
 def callbacks_worked_once(evidence: Evidence) -> Findings:
-    """A callback that came more than once moved its payment once."""
+    """A callback that arrived several times changed its payment once."""
     for payment_id, events in evidence.records.events.items():
         moved = Counter(event["doc"]["state_after"] for event in events if event["doc"]["cause"] == "callback")
         yield from (f"{payment_id} became {state} {count} times" for state, count in moved.items() if count > 1)

@@ -1,4 +1,4 @@
-"""What the three memories say of the same things, put so that they can be compared."""
+"""The three records of the same events, in forms that can be compared."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ KINDS = {
     "cancel_order": "cancel",
     "refund": "refund",
 }
-"""Credit Key's word for each kind of operation."""
+"""Path at Credit Key -> kind of operation."""
 
 Findings = Iterator[str]
-"""Sentences; none is the proof."""
+"""Sentences, one per violation."""
 
 
 class Evidence(NamedTuple):
-    """What is held against each other."""
+    """The records to compare."""
 
     records: Records
     clients: Sequence[Client]
     webhooks: Sequence[ReceivedWebhook]
     replayed: Mapping[str, Any]
-    """By idempotency key: the body of one more repetition after everything had come to rest."""
+    """By idempotency key: the answer to one more repetition at the end."""
 
     @property
     def journal(self) -> list[JournalEntry]:
@@ -42,7 +42,7 @@ class Evidence(NamedTuple):
 
 
 def shown_payments(evidence: Evidence) -> Iterator[Any]:
-    """Every payment a tenant was ever shown: in answers, when reading, in webhooks."""
+    """Yield every payment a tenant was shown: in answers, reads and webhooks."""
     for client in evidence.clients:
         yield from client.shown_payments
     for entry in evidence.journal:
@@ -51,7 +51,7 @@ def shown_payments(evidence: Evidence) -> Iterator[Any]:
 
 
 def creditkey_view(order: Mapping[str, Any]) -> dict[str, Any]:
-    """How Credit Key's ledger has an order."""
+    """Return an order of Credit Key's ledger in comparable form."""
     is_captured = order["capture_status"] == "captured"
     stage = "captured" if is_captured else "authorized" if order["completed"] else "awaiting_customer"
     return {
@@ -63,7 +63,7 @@ def creditkey_view(order: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def gateway_view(payment: Mapping[str, Any]) -> dict[str, Any]:
-    """How the gateway has the same."""
+    """Return the gateway's payment in the same form."""
     is_captured = Decimal(payment["captured"]) > 0
     return {
         "stage": "captured" if is_captured else payment["state"],
@@ -74,7 +74,7 @@ def gateway_view(payment: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def requests(records: Records) -> Iterator[tuple[str, ...]]:
-    """Kind, reference and amount of every changing request the far sides received."""
+    """Yield kind, reference and amount of every changing request the providers received."""
     references = {order["id"]: order["remote_id"] for order in records.orders["creditkey"]}
     for request in records.requests["creditkey"]:
         kind = KINDS.get(urlsplit(request["path"]).path.rpartition("/")[2])
@@ -88,7 +88,7 @@ def requests(records: Records) -> Iterator[tuple[str, ...]]:
 
 
 def operations(records: Records) -> Iterator[tuple[str, ...]]:
-    """The same of every operation that may have been sent."""
+    """Yield the same for every operation that may have been sent."""
     for payment_id, operations in records.operations.items():
         payment = records.payments[payment_id]
         is_psp = payment["provider"] != "creditkey"
@@ -102,5 +102,5 @@ def _key(kind: str, reference: str, amount: object) -> tuple[str, ...]:
 
 
 def cents(amount: object) -> str:
-    """An amount as text with two decimals, however it was written."""
+    """Format an amount with two decimals."""
     return f"{Decimal(str(amount)):.2f}"

@@ -1,4 +1,4 @@
-"""Nothing that was acknowledged is lost: checks that yield a sentence for each thing that is."""
+"""Checks that nothing acknowledged is lost."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tests.crash.checks.records import acknowledged
 from tests.crash.testbed import CLOCKS
 
 SEEN = {"captured": "succeeded", "failed": "failed"}
-"""A PSP payment's last state and its order's in the ledger."""
+"""Final state of a PSP payment -> state of its order in the ledger."""
 
 
 def answers_are_kept(evidence: Evidence) -> Findings:
-    """A settled answer is the same for ever, and a request that was taken is never forgotten."""
+    """A final answer never changes, and a request that was accepted is never forgotten."""
     for entry in evidence.journal:
         bodies = {answer.text for answer in entry.final_answers}
         if len(bodies) > 1:
@@ -24,31 +24,31 @@ def answers_are_kept(evidence: Evidence) -> Findings:
 
 
 def what_was_shown_happened(evidence: Evidence) -> Findings:
-    """Each version and state that a tenant was shown stands in the payment's timeline."""
+    """Each version and state that a tenant was shown is in the payment's timeline."""
     for view in {(one["id"], one["version"], one["state"]) for one in shown_payments(evidence)}:
         payment_id, version, state = view
-        told = [event["doc"] for event in evidence.records.events[payment_id] if event["doc"]["version"] == version]
-        if [event["state_after"] for event in told] != [state]:
-            yield f"{payment_id} was shown as {state} in version {version}, the timeline has {told}"
+        events = [event["doc"] for event in evidence.records.events[payment_id] if event["doc"]["version"] == version]
+        if [event["state_after"] for event in events] != [state]:
+            yield f"{payment_id} was shown as {state} in version {version}, the timeline has {events}"
 
 
 def operations_are_kept(evidence: Evidence) -> Findings:
-    """An operation a tenant was told of exists, and its outcome never turned."""
+    """An operation in an answer exists, and its outcome never changed."""
     for entry in evidence.journal:
         for answer in entry.final_answers:
             body = answer.json
-            told = body.get("operation", body)
+            shown = body.get("operation", body)
             found = [
                 one
                 for one in evidence.records.operations[body.get("payment_id", body["id"])]
-                if one["id"].partition("_")[2] == told["id"].partition("_")[2]
+                if one["id"].partition("_")[2] == shown["id"].partition("_")[2]
             ]
-            if [one["status"] for one in found] != [told["status"]]:
-                yield f"{told['id']} was {told['status']}, the records have {[one['status'] for one in found]}"
+            if [one["status"] for one in found] != [shown["status"]]:
+                yield f"{shown['id']} was {shown['status']}, the records have {[one['status'] for one in found]}"
 
 
 def timelines_have_no_gaps(evidence: Evidence) -> Findings:
-    """A payment's events are its versions 1, 2, 3 … to the present one, each with its webhook."""
+    """A payment's events are its versions from 1 to the current one, each with its webhook."""
     webhooks = defaultdict(list)
     for one in evidence.records.deliveries:
         webhooks[one["payment_id"]].append(one["version"])
@@ -60,7 +60,7 @@ def timelines_have_no_gaps(evidence: Evidence) -> Findings:
 
 
 def webhooks_arrived(evidence: Evidence) -> Findings:
-    """Each webhook was taken by its tenant or tried to the end; every try had the same id, bytes and a good sign."""
+    """Each webhook was accepted or attempted to the end; every attempt had the same id, bytes and a valid signature."""
     tries = defaultdict(list)
     for webhook in evidence.webhooks:
         tries[webhook.id].append(webhook)
@@ -78,19 +78,19 @@ def webhooks_arrived(evidence: Evidence) -> Findings:
 
 
 def callbacks_are_kept(evidence: Evidence) -> Findings:
-    """A callback that was answered with success is stored, and its payment stands where it said."""
+    """A callback answered with success is stored, and its payment has the state that it reported."""
     for order in evidence.records.orders["psp"]:
-        told, payment_id = acknowledged(order), order["order_no"]
+        acknowledged_statuses, payment_id = acknowledged(order), order["order_no"]
         kept = [one["verdict"] for one in evidence.records.callbacks[payment_id]]
         payment = evidence.records.payments.get(payment_id)
-        if len(kept) < len(told):
-            yield f"{len(told)} callbacks of {payment_id} were acknowledged, {len(kept)} are stored"
-        if told and (payment is None or SEEN.get(payment["state"]) != order["state"]):
+        if len(kept) < len(acknowledged_statuses):
+            yield f"{len(acknowledged_statuses)} callbacks of {payment_id} were acknowledged, {len(kept)} are stored"
+        if acknowledged_statuses and (payment is None or SEEN.get(payment["state"]) != order["state"]):
             yield f"{payment_id} is {order['state']} at the provider, here {payment and payment['state']}"
 
 
 def orders_are_known(evidence: Evidence) -> Findings:
-    """Nothing exists at a provider that the gateway did not mean, and Credit Key's ledger is ours to the cent."""
+    """Every order at a provider has its payment, and Credit Key's ledger agrees with it to the cent."""
     records = evidence.records
     yield from (
         f"the provider has an order {one['order_no']} that no payment knows"
@@ -110,16 +110,16 @@ def orders_are_known(evidence: Evidence) -> Findings:
 
 
 def refunds_add_up(evidence: Evidence) -> Findings:
-    """What the tenants were told was given back is what was given back, here and at the provider."""
-    told: dict[str, Decimal] = defaultdict(Decimal)
+    """The refunds reported to tenants are the refunds on record."""
+    reported: dict[str, Decimal] = defaultdict(Decimal)
     for entry in evidence.journal:
         if entry.path.endswith("/refunds") and entry.outcome is not None and entry.outcome["status"] == "succeeded":
-            told[entry.outcome["payment_id"]] += Decimal(entry.outcome["amount"])
+            reported[entry.outcome["payment_id"]] += Decimal(entry.outcome["amount"])
     for payment in evidence.records.payments.values():
-        if Decimal(payment["refunded"]) != told[payment["id"]]:
-            yield f"{payment['id']}: {told[payment['id']]} was told as refunded, {payment['refunded']} is on record"
+        if Decimal(payment["refunded"]) != reported[payment["id"]]:
+            yield f"{payment['id']}: {reported[payment['id']]} was reported, {payment['refunded']} is on record"
 
 
 def no_request_was_refused(evidence: Evidence) -> Findings:
-    """No request was refused that the gateway's own answers allowed."""
+    """No request was refused that the gateway's own answers had allowed."""
     yield from (text for client in evidence.clients for text in client.unexpected)

@@ -1,6 +1,6 @@
-"""What each side remembers when all is quiet: the gateway's database, opened read-only, and the far sides' ledgers.
+"""The records at the end: the gateway's database, opened read-only, and the providers' ledgers.
 
-Plain rows and dicts, read without the gateway's own code, so that a mistake there is not repeated here.
+Plain rows and dicts, read without the gateway's own code, so that a bug there is not repeated here.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ READS = {
 
 @dataclass(frozen=True)
 class Records:
-    """Everything, once. ``told``: the PSP's orders whose callback was answered with success, by payment id."""
+    """The rows of the gateway and the orders and requests of the providers."""
 
     payments: Mapping[str, Any]
     operations: Mapping[str, list[Any]] = field(repr=False)
@@ -44,27 +44,27 @@ class Records:
     callbacks: Mapping[str, list[Any]] = field(repr=False)
     hints: list[Any] = field(repr=False)
     orders: Mapping[str, list[Any]] = field(repr=False)
-    """By far side."""
+    """By provider."""
     requests: Mapping[str, list[Any]] = field(repr=False)
-    """By far side."""
+    """By provider."""
 
     @property
-    def told(self) -> dict[str, Any]:
+    def acknowledged_orders(self) -> dict[str, Any]:
         """The PSP's orders whose callback was answered with success, by payment."""
         return {order["order_no"]: order for order in self.orders["psp"] if acknowledged(order)}
 
     def open_operations(self) -> list[Any]:
-        """Operations without an outcome that somebody could know: a lookup, or a callback that was sent."""
+        """Return open operations that a lookup or an acknowledged callback should have resolved."""
         waiting = [one for several in self.operations.values() for one in several if one["status"] in WAITING]
-        told = self.told
+        acknowledged = self.acknowledged_orders
         return [
             one
             for one in waiting
-            if self.payments[one["payment_id"]]["provider"] == "creditkey" or one["payment_id"] in told
+            if self.payments[one["payment_id"]]["provider"] == "creditkey" or one["payment_id"] in acknowledged
         ]
 
     def unresolved(self) -> list[str]:
-        """What is not at rest yet."""
+        """Return a sentence for each thing that is still open."""
         return [
             *(f"{one['kind']} {one['id']} of {one['payment_id']} is {one['status']}" for one in self.open_operations()),
             *(
@@ -79,14 +79,14 @@ class Records:
 
 
 def acknowledged(order: Mapping[str, Any]) -> list[int]:
-    """The statuses an order's callbacks told, of those that were answered with success."""
+    """Return the statuses in an order's callbacks, of those answered with success."""
     return [
         one["status_sent"] for one in order["callbacks"] if one["http_status"] is not None and one["http_status"] < 300
     ]
 
 
 async def read(testbed: Testbed) -> Records:
-    """Read every memory."""
+    """Read the database and both ledgers."""
     found = await asyncio.to_thread(_database, testbed.settings.store_path)
     return Records(
         payments={one["id"]: one for one in found["payments"]},
@@ -103,14 +103,14 @@ async def read(testbed: Testbed) -> Records:
 
 
 def in_flight(path: Path) -> int:
-    """How many operations were on their way when the process died."""
+    """Return how many operations were in ``sending`` when the process died."""
     with contextlib.closing(_connect(path)) as database:
         return int(database.execute("SELECT COUNT(*) FROM operations WHERE status = 'sending'").fetchone()[0])
 
 
 def _database(path: Path) -> dict[str, list[Any]]:
     with contextlib.closing(_connect(path)) as database:
-        database.execute("BEGIN")  # one moment for all tables
+        database.execute("BEGIN")  # one snapshot of all tables
         return {name: [json.loads(doc) for (doc,) in database.execute(sql)] for name, sql in READS.items()}
 
 
