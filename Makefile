@@ -25,7 +25,7 @@ test-floors: $(FLOORS)/.ready  ## all tests on exactly the minimum versions that
 
 audit: $(READY)  ## known weaknesses of what is installed; ends with 2 where PyPI's advisories cannot be asked
 	test -x $(AUDIT)/bin/pip-audit || { $(PYTHON) -m venv $(AUDIT) && $(AUDIT)/bin/python -m pip install --quiet pip-audit; }
-	$(BIN)/python -m tests.audit $(AUDIT)/bin/pip-audit
+	$(BIN)/python -m tests.tools.audit $(AUDIT)/bin/pip-audit
 
 check: $(READY)  ## layout, lint and types; changes nothing
 	$(BIN)/ruff format --check .
@@ -79,9 +79,9 @@ $(READY): pyproject.toml
 	$(PIP) --quiet -e '.[dev]'
 	touch $(INSTALLED) $@
 
-$(FLOORS)/.ready: pyproject.toml tests/minimums.py
+$(FLOORS)/.ready: pyproject.toml tests/tools/minimums.py
 	test -x $(FLOORS)/bin/python || $(PYTHON) -m venv $(FLOORS)
-	$(PYTHON) -m tests.minimums > $(FLOORS)/constraints.txt
+	$(PYTHON) -m tests.tools.minimums > $(FLOORS)/constraints.txt
 	$(FLOORS)/bin/python -m pip install --quiet --constraint $(FLOORS)/constraints.txt -e '.[test]'
 	touch $@
 

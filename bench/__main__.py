@@ -209,7 +209,7 @@ def bench_settings(port: int, provider_port: int) -> dict[str, Any]:
 
 
 def load_bench_settings(folder: Path) -> Any:
-    from gateway.drivers.registry import load_plugins
+    from gateway.drivers.plugin_registry import load_plugins
     from gateway.drivers.settings import load_settings
 
     return load_settings(folder / "settings.yaml", providers=load_plugins().providers, environ={})

@@ -3,7 +3,6 @@
 A plugin writes ``import gateway`` and nothing deeper. Importing this starts no web framework and opens no database.
 """
 
-from gateway.core.answers import decimal_of, json_object, json_of, read_answer, unusual
 from gateway.core.commands import (
     Address,
     CancelPayment,
@@ -36,11 +35,12 @@ from gateway.core.facts import (
     Stage,
     Verdict,
 )
-from gateway.core.mapping import Field, FieldMap, FieldProblem, FieldRule, Member, fill
+from gateway.core.field_mapping import Field, FieldMap, FieldProblem, FieldRule, Member, fill
 from gateway.core.masking import clean_message
 from gateway.core.money import Amount, Money
 from gateway.core.networks import network
 from gateway.core.payment import State
+from gateway.core.response_body import decimal_of, json_object, json_of, read_answer, unusual
 from gateway.core.rules import Actual, AmountRule, Exact, Rules, Tolerance
 from gateway.core.secret import Secret
 from gateway.core.signing import same

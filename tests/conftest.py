@@ -1,4 +1,4 @@
-"""Fixtures for all tests: the whole house on a fresh store."""
+"""Fixtures for all tests: the whole stack on a fresh store."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from hypothesis import Phase, settings
 
-from tests.house import House, open_house
+from tests.support.stack import GatewayStack, running_stack
 
 settings.register_profile("unshrunk", phases=(Phase.generate,))  # ``make sabotage`` wants to know that, not why
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
+async def stack(tmp_path: Path) -> AsyncIterator[GatewayStack]:
     """A running gateway with both simulators."""
-    async with open_house(tmp_path) as opened:
+    async with running_stack(tmp_path) as opened:
         yield opened

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import minimums
-from tests.audit import report
-from tests.docs_text import text_of
+from tests.support.docs_pages import text_of
 from tests.test_floors import ROOT, imports, modules
+from tests.tools import minimums
+from tests.tools.audit import report
 
 PAGE = "docs/dependencies.md"
 DECLARED = dict(line.split("==") for line in minimums.minimums())

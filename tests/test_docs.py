@@ -26,17 +26,17 @@ from gateway.core.diagram import mermaid
 from gateway.core.documents import amount_hook
 from gateway.core.errors import PROBLEMS, Reason
 from gateway.core.payment import WEBHOOK_TYPES, AlertCode, FailureCode, ReviewReason, State, Status
-from gateway.core.requests import CaptureBody, CreateBody, RefundBody, UpdateBody
+from gateway.core.request_bodies import CaptureBody, CreateBody, RefundBody, UpdateBody
 from gateway.core.view_types import EventView, PaymentView, PaymentWithOperation, RefundWithPayment, WebhookBody
-from gateway.drivers.registry import load_plugins
+from gateway.drivers.plugin_registry import load_plugins
 from gateway.drivers.settings.model import RoutingRule
-from gateway.drivers.settings.reading import Raw
-from gateway.drivers.settings.shape import FileShape, ServerShape
+from gateway.drivers.settings.scalar_reader import Raw
+from gateway.drivers.settings.schema import FileShape, ServerShape
 from gateway.web.admin import ResolveOperation, ResolveReview
 from gateway.web.app import make_admin_app, make_app
 from gateway.web.catalogue import AccountList, DepositMethodList
 from gateway.web.webhooks import DeliveryList, EnableBody, EnabledEndpoint, RedeliverBody, Redelivered
-from tests.docs_text import (
+from tests.support.docs_pages import (
     DOCS,
     PAGES,
     ROOT,
@@ -49,7 +49,7 @@ from tests.docs_text import (
     spans,
     text_of,
 )
-from tests.house import House
+from tests.support.stack import GatewayStack
 
 API, PROVIDERS, SETTINGS = "docs/api.md", "docs/providers.md", "docs/settings.md"
 ADR_HEADINGS = ["Status", "Context", "Decision", "Price", "When to revisit"]
@@ -172,11 +172,11 @@ def test_every_alert_code_is_documented(tmp_path: Path) -> None:
     assert missing(codes, API) == []
 
 
-async def test_every_route_is_documented(house: House) -> None:
+async def test_every_route_is_documented(stack: GatewayStack) -> None:
     """Both listeners, read from the applications themselves; the assets of /docs need no words."""
     found = {
         f"{'ANY' if route.method == '*' else route.method} {route.resource.canonical}"
-        for app in (make_app(house.gateway), make_admin_app(house.gateway))
+        for app in (make_app(stack.gateway), make_admin_app(stack.gateway))
         for route in app.router.routes()
         if route.resource is not None and route.method != "HEAD" and not route.resource.canonical.startswith("/docs/")
     }

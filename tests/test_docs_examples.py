@@ -15,20 +15,20 @@ import pytest
 import yaml
 
 from gateway.cli.hosting import bind, hosted
-from tests.docs_run import documents_in, perform, shipped_settings_running, steps
-from tests.docs_text import block_named, blocks, text_of
-from tests.house import WEBHOOK_SECRET, House, open_house, psp_body, simulated
+from tests.support.docs_pages import block_named, blocks, text_of
+from tests.support.docs_runner import documents_in, perform, shipped_settings_running, steps
+from tests.support.stack import WEBHOOK_SECRET, GatewayStack, psp_body, running_stack, simulated
 
 API, PROVIDERS = "docs/api.md", "docs/providers.md"
 
 
-async def test_the_webhook_example_verifies(house: House) -> None:
+async def test_the_webhook_example_verifies(stack: GatewayStack) -> None:
     """The lines a receiver is given accept a real webhook and nothing that was changed."""
     names: dict[str, Any] = {}
     exec(blocks(text_of(API), "python")[0], names)  # noqa: S102  # our own page
-    payment = (await house.create(psp_body())).json
-    await house.webhook(payment["id"], "payment.created")
-    headers, body = house.hooks[0]
+    payment = (await stack.create(psp_body())).json
+    await stack.webhook(payment["id"], "payment.created")
+    headers, body = stack.delivered_webhooks[0]
     assert names["read_webhook"](body, dict(headers), WEBHOOK_SECRET)["data"]["payment"]["id"] == payment["id"]
     with pytest.raises(names["standardwebhooks"].WebhookVerificationError):
         names["read_webhook"](body + b" ", dict(headers), WEBHOOK_SECRET)
@@ -63,19 +63,19 @@ def tinypay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleT
 
 
 @contextlib.asynccontextmanager
-async def tinypay_house(tinypay: ModuleType, folder: Path) -> AsyncIterator[House]:
-    """A house with the page's account of the page's plugin, and its simulator."""
+async def tinypay_stack(tinypay: ModuleType, folder: Path) -> AsyncIterator[GatewayStack]:
+    """A stack with the page's account of the page's plugin, and its simulator."""
     bound = bind(0)
     written = blocks(text_of(PROVIDERS), "yaml")[0].replace("9103", str(bound.getsockname()[1]))
 
     def change(settings: dict[str, Any]) -> None:
         settings["tenants"]["acme"]["accounts"] |= yaml.safe_load(written)["accounts"]
 
-    async with open_house(folder / "house", change=change, extra_plugins=(tinypay,)) as house:
-        app = house.registry.simulators["tinypay"].app(simulated(house, "tinypay"))
-        house.ports = {**house.ports, "tinypay": bound.getsockname()[1]}
+    async with running_stack(folder / "stack", change=change, extra_plugins=(tinypay,)) as stack:
+        app = stack.registry.simulators["tinypay"].app(simulated(stack, "tinypay"))
+        stack.ports = {**stack.ports, "tinypay": bound.getsockname()[1]}
         async with hosted(app, bound):
-            yield house
+            yield stack
 
 
 TINY_ORDER = {"merchant_reference": "T-1", "amount": "12.50", "currency": "EUR", "account": "tiny"}
@@ -83,31 +83,31 @@ TINY_ORDER = {"merchant_reference": "T-1", "amount": "12.50", "currency": "EUR",
 
 async def test_the_example_plugin_takes_a_payment(tinypay: ModuleType, tmp_path: Path) -> None:
     """Created under the account's own keys, paid, called back, captured."""
-    async with tinypay_house(tinypay, tmp_path) as house:
-        created = await house.create(TINY_ORDER)
+    async with tinypay_stack(tinypay, tmp_path) as stack:
+        created = await stack.create(TINY_ORDER)
         assert (created.status, created.json["state"]) == (201, "awaiting_customer")
-        assert (await house.far_requests("tinypay"))[0]["body"]["ref"] == "T-1"
-        path = created.json["redirect_url"].partition(f":{house.ports['tinypay']}")[2]
-        assert (await house.far("tinypay", "POST", f"{path}/pay")).json == {"answered": 204}
-        paid = await house.payment(created.json["id"])
+        assert (await stack.provider_requests("tinypay"))[0]["body"]["ref"] == "T-1"
+        path = created.json["redirect_url"].partition(f":{stack.ports['tinypay']}")[2]
+        assert (await stack.call_provider("tinypay", "POST", f"{path}/pay")).json == {"answered": 204}
+        paid = await stack.payment(created.json["id"])
         assert (paid["state"], paid["amount_captured"]) == ("captured", "12.50")
 
 
 async def test_the_example_plugin_believes_no_forged_callback(tinypay: ModuleType, tmp_path: Path) -> None:
     """Without the right signature nothing moves, and the caller hears 401."""
-    async with tinypay_house(tinypay, tmp_path) as house:
-        payment = (await house.create(TINY_ORDER)).json
-        (order,) = await house.far_orders("tinypay")
-        url = house.gateway.callback_url(house.entry("acme", "tiny"))
+    async with tinypay_stack(tinypay, tmp_path) as stack:
+        payment = (await stack.create(TINY_ORDER)).json
+        (order,) = await stack.provider_orders("tinypay")
+        url = stack.gateway.callback_url(stack.entry("acme", "tiny"))
         forged, sign = {**order, "status": "paid"}, {"Tiny-Signature": "0" * 64}
-        async with house.http.post(url, json=forged, headers=sign) as answer:
+        async with stack.http.post(url, json=forged, headers=sign) as answer:
             assert answer.status == 401
-        assert (await house.payment(payment["id"]))["state"] == "awaiting_customer"
+        assert (await stack.payment(payment["id"]))["state"] == "awaiting_customer"
 
 
 async def test_the_example_plugin_s_refusal_is_a_decline(tinypay: ModuleType, tmp_path: Path) -> None:
     """The simulator's fault is read as the definite no it is."""
-    async with tinypay_house(tinypay, tmp_path) as house:
-        await house.faults("tinypay", status=422)
-        created = await house.create(TINY_ORDER)
+    async with tinypay_stack(tinypay, tmp_path) as stack:
+        await stack.faults("tinypay", status=422)
+        created = await stack.create(TINY_ORDER)
         assert (created.status, created.json["operation"]["status"]) == (201, "declined")

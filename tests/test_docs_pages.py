@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from gateway.web.app import make_admin_app, make_app
-from tests.docs_run import run_page, steps
-from tests.house import House
+from tests.support.docs_runner import run_page, steps
+from tests.support.stack import GatewayStack
 
 REQUESTS = "docs/requests.md"
 PAGES = (
@@ -30,12 +30,12 @@ async def test_a_page_runs_as_it_stands(page: str, tmp_path: Path) -> None:
     assert await run_page(page, tmp_path) == []
 
 
-async def test_every_route_has_a_request(house: House) -> None:
+async def test_every_route_has_a_request(stack: GatewayStack) -> None:
     """Both listeners, read from the applications: each route is typed by curl, with its method."""
     calls = [line for step in steps(REQUESTS) for line in re.findall(r"curl[^|]*", step.script)]
     routes = {
         (route.method, route.resource.canonical)
-        for app in (make_app(house.gateway), make_admin_app(house.gateway))
+        for app in (make_app(stack.gateway), make_admin_app(stack.gateway))
         for route in app.router.routes()
         if route.resource is not None and not route.resource.canonical.startswith(("/docs/", "/callbacks/"))
     }

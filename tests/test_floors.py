@@ -1,4 +1,4 @@
-"""The floors of the house: every import of ``gateway/`` and the plugins, read from their syntax trees, points down."""
+"""The floors of the code: every import of ``gateway/`` and the plugins, read from their syntax trees, points down."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ FLOORS = {
 
 LAYERS: dict[int, tuple[str, ...]] = {
     0: (
-        "core.errors core.secret core.encodings core.cards core.urls core.networks",
-        "core.credentials core.guides core.naming core.texts",
+        "core.errors core.secret core.encodings core.card_numbers core.urls core.networks",
+        "core.credentials core.problem_guides core.wording core.text_checks",
         "core.money core.wire core.strictjson core.signing core.ids core.expressions core.patterns core.masking"
         " core.card_data",
-        "core.answers core.commands core.facts core.rules core.checks core.status_word core.retry_after",
-        "core.payment core.mapping core.requests core.outcome core.sources",
-        "core.returned core.truth core.details",
-        "core.fitting core.verdicts core.documents core.validation",
-        "core.view_types core.reviewed",
-        "core.draft core.views",
-        "core.settling core.entering core.succession core.restored core.shape",
+        "core.response_body core.commands core.facts core.rules core.checks core.status_word core.retry_after",
+        "core.payment core.field_mapping core.request_bodies core.response_outcome core.field_sources",
+        "core.plugin_returns core.state_members core.event_details",
+        "core.matching core.evidence core.documents core.validation",
+        "core.view_types core.review_details",
+        "core.change core.views",
+        "core.operation_outcome core.state_entry core.replacement core.restore core.body_reader",
         "core.states",
-        "core.judgement core.agenda core.refused",
+        "core.callback_rules core.schedule core.refusal_details",
     ),
     1: ("provider", "hookspecs", "__init__"),
     2: (
-        "drivers.repeats drivers.descriptors",
-        "drivers.addresses drivers.clock drivers.installed drivers.disk drivers.telemetry",
+        "drivers.log_throttle drivers.file_descriptors",
+        "drivers.forbidden_addresses drivers.clock drivers.installed_plugins drivers.disk_space drivers.telemetry",
         "drivers.settings drivers.store",
-        "drivers.declared",
-        "drivers.sender drivers.registry",
+        "drivers.provider_declaration",
+        "drivers.sender drivers.plugin_registry",
     ),
     3: (
         "flows.masks flows.tasks",
@@ -163,7 +163,7 @@ def _named_by(node: ast.AST, known: dict[str, Path]) -> set[str]:
 
 
 def part_of(module: str) -> str:
-    """The part of the house a module belongs to: ``core.money``, ``drivers.store``, ``provider``, ``__init__``."""
+    """The part of the code a module belongs to: ``core.money``, ``drivers.store``, ``provider``, ``__init__``."""
     steps = module.split(".")[1:] or ["__init__"]
     return ".".join(steps[:2]) if steps[0] in {"core", "drivers", "flows", "web"} else steps[0]
 
@@ -210,19 +210,19 @@ def _problem_of_library(found: Import) -> str | None:
 
 def refused(root: Path) -> list[str]:
     """Every refused import of the package ``gateway`` below ``root``, one line each."""
-    house = modules(root, "gateway")
-    found = [one for name, path in house.items() for one in imports(name, path, house)]
+    stack = modules(root, "gateway")
+    found = [one for name, path in stack.items() for one in imports(name, path, stack)]
     return [f"{one.importer}:{one.line}: {one.imported} {why}" for one in found if (why := problem_of(one))]
 
 
 def refused_of_plugins(folder: Path) -> list[str]:
     """Every import of a plugin below ``folder`` that reaches behind the public door or into another plugin."""
-    house, own = modules(ROOT, "gateway"), modules(folder)
+    stack, own = modules(ROOT, "gateway"), modules(folder)
     tops = {name.partition(".")[0] for name in own}
     return [
         f"{one.importer}:{one.line}: {one.imported} is not the public door"
         for name, path in own.items()
-        for one in imports(name, path, house)
+        for one in imports(name, path, stack)
         if one.imported.startswith(("gateway.", "."))
         or (one.imported.partition(".")[0] in tops - {name.partition(".")[0]})
     ]
@@ -242,9 +242,9 @@ def test_every_import_points_down() -> None:
 
 def test_no_module_imports_itself_in_a_circle() -> None:
     """Also inside a part there is an order in which its modules can be read."""
-    house = modules(ROOT, "gateway")
+    stack = modules(ROOT, "gateway")
     graph = {
-        name: {one.imported for one in imports(name, path, house)} & set(house) - {name} for name, path in house.items()
+        name: {one.imported for one in imports(name, path, stack)} & set(stack) - {name} for name, path in stack.items()
     }
     try:
         TopologicalSorter(graph).prepare()
@@ -276,7 +276,7 @@ PLANTED = [
     ("provider.py", "import aiohttp.web", "a library"),
     ("provider.py", "from gateway.hookspecs import hookimpl", "within its floor"),
     ("drivers/clock.py", "from gateway.flows import payments", "points up"),
-    ("drivers/addresses.py", "from gateway.drivers.sender import Sender", "within its floor"),
+    ("drivers/forbidden_addresses.py", "from gateway.drivers.sender import Sender", "within its floor"),
     ("flows/__init__.py", "import aiohttp", "a library"),
     ("newcomer.py", "from gateway.core import money", "stands on no floor"),
 ]

@@ -16,8 +16,8 @@ def clone(tmp_path: Path) -> Path:
     """A folder with what make looks at, as a fresh clone has it."""
     for name in ("Makefile", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
-    (tmp_path / "tests").mkdir()
-    shutil.copy(ROOT / "tests" / "minimums.py", tmp_path / "tests")
+    (tmp_path / "tests/tools").mkdir(parents=True)
+    shutil.copy(ROOT / "tests/tools/minimums.py", tmp_path / "tests/tools")
     return tmp_path
 
 

@@ -13,8 +13,8 @@ from gateway.cli.loading import Loaded, config_option, json_option, load
 from gateway.cli.output import print_json, print_pairs
 from gateway.drivers.clock import SystemClock
 from gateway.drivers.store.backup import back_up, check_whole
-from gateway.drivers.store.files import require_store
 from gateway.drivers.store.sqlite import open_sqlite
+from gateway.drivers.store.store_files import require_store
 from gateway.flows.background import startup
 from gateway.flows.background.startup import Recovered
 from gateway.flows.runtime import Gateway

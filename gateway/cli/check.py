@@ -11,7 +11,7 @@ from gateway.cli.loading import Loaded, config_option, json_option, load
 from gateway.cli.output import print_json
 from gateway.core.errors import SettingsError
 from gateway.drivers.settings import advice, unknown_hosts
-from gateway.drivers.store.files import exposed
+from gateway.drivers.store.store_files import open_to_other_users
 
 
 @click.command()
@@ -42,7 +42,7 @@ def _refuse(loaded: Loaded) -> None:
     """Refuse hosts without an address and, outside development, an open store. Raises ``SettingsError``."""
     problems = unknown_hosts(loaded.settings)
     if not loaded.settings.server.development:
-        problems += exposed(loaded.settings.store_path)
+        problems += open_to_other_users(loaded.settings.store_path)
     if problems:
         raise SettingsError(problems)
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from gateway.core.errors import GatewayError, SettingsError, Unavailable
-from gateway.drivers.store.files import AlreadyRunning
+from gateway.drivers.store.store_files import AlreadyRunning
 
 FAILED, BAD_SETTINGS, ALREADY_RUNNING, STORE_UNUSABLE = 1, 2, 3, 4
 

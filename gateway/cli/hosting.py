@@ -1,4 +1,4 @@
-"""Small servers on loopback for development: the far sides of the providers, and whoever else plays along."""
+"""Small servers on loopback for development: the providers' simulators, and a tenant's own server."""
 
 from __future__ import annotations
 
@@ -66,15 +66,15 @@ async def hosted(app: web.Application, bound: socket.socket) -> AsyncIterator[No
 async def simulating(
     loaded: Loaded, sockets: Mapping[str, socket.socket], address: Callable[[AccountEntry], str]
 ) -> AsyncIterator[None]:
-    """Run the far sides of these providers. ``address`` tells where an account is called back."""
+    """Run the simulators of these providers. ``address`` gives an account's callback address."""
     async with contextlib.AsyncExitStack() as stack:
         for provider, bound in sockets.items():
-            app = _far_side(loaded, provider, address)
+            app = _simulator_app(loaded, provider, address)
             await stack.enter_async_context(hosted(app, bound))
         yield
 
 
-def _far_side(loaded: Loaded, provider: str, address: Callable[[AccountEntry], str]) -> web.Application:
+def _simulator_app(loaded: Loaded, provider: str, address: Callable[[AccountEntry], str]) -> web.Application:
     """Make a simulator's application. Raises ``SettingsError`` where the plugin fails."""
     make, accounts = loaded.registry.simulators[provider].app, _simulated(loaded, provider, address)
     try:

@@ -11,10 +11,10 @@ from typing import NamedTuple
 import click
 
 from gateway.core.urls import bracketed
-from gateway.drivers.installed import installed
-from gateway.drivers.registry import Registry, load_plugins
+from gateway.drivers.installed_plugins import installed
+from gateway.drivers.plugin_registry import Registry, load_plugins
 from gateway.drivers.settings import AccountEntry, Settings, load_settings, plugin_names
-from gateway.drivers.store.queries import Store
+from gateway.drivers.store.reads import Store
 from gateway.drivers.store.sqlite import open_sqlite_to_read
 
 config_option = click.option(

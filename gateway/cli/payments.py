@@ -17,7 +17,7 @@ from gateway.core.payment import State
 from gateway.core.view_types import PaymentView
 from gateway.core.views import payment_view
 from gateway.drivers.settings import Settings
-from gateway.drivers.store.queries import Listed, Loaded, PaymentFilter
+from gateway.drivers.store.reads import ListedPayment, PaymentFilter, PaymentSnapshot
 
 COLUMNS = ("id", "tenant", "account", "merchant_reference", "state", "amount", "currency", "created_at")
 STATES = tuple(map(str, State))
@@ -97,14 +97,14 @@ async def _story(settings: Settings, payment_id: str) -> tuple[PaymentView, list
                     events=await store.events(tenant, payment_id),
                     operations=await store.operations(tenant, payment_id),
                     callbacks=await store.inbox.of_payment(tenant, payment_id),
-                    deliveries=await store.webhooks.of_payment(tenant, payment_id),
+                    deliveries=await store.deliveries.of_payment(tenant, payment_id),
                 )
                 return _view(loaded), lines
     return None
 
 
-def _view(loaded: Loaded | Listed) -> PaymentView:
-    return payment_view(loaded.payment, loaded.pending)
+def _view(loaded: PaymentSnapshot | ListedPayment) -> PaymentView:
+    return payment_view(loaded.payment, loaded.open_operation)
 
 
 def _row(line: Line) -> tuple[str, ...]:

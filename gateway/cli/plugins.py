@@ -9,8 +9,8 @@ import click
 from gateway.cli.exits import Group
 from gateway.cli.loading import config_option, json_option
 from gateway.cli.output import print_json, print_table
-from gateway.drivers.installed import chosen, installed
-from gateway.drivers.registry import load_plugins
+from gateway.drivers.installed_plugins import chosen, installed
+from gateway.drivers.plugin_registry import load_plugins
 from gateway.drivers.settings import plugin_names
 
 

@@ -15,7 +15,7 @@ import click
 from gateway.cli.foreground import settle_memory, stop_signal
 from gateway.cli.hosting import Ports, announce, bind_simulators, read_ports, simulating
 from gateway.cli.loading import Loaded, config_option, load
-from gateway.drivers.descriptors import raised_limit
+from gateway.drivers.file_descriptors import raised_limit
 from gateway.drivers.telemetry import setup_logging
 from gateway.flows.runtime import Gateway
 from gateway.web.server import GRACE, running

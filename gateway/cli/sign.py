@@ -18,7 +18,7 @@ from gateway.core.money import Amount, Money, currency_digits
 from gateway.core.wire import HttpRequest
 from gateway.drivers.clock import SystemClock
 from gateway.drivers.settings import AccountEntry, Settings
-from gateway.drivers.store.queries import Listed
+from gateway.drivers.store.reads import ListedPayment
 from gateway.flows.plugin import calls
 from gateway.provider import CallbackDraft, Signs
 
@@ -137,10 +137,10 @@ def _doubts(settings: Settings, entry: AccountEntry, draft: CallbackDraft) -> It
         yield f"the payment is of {known.payment.money.text()} {known.payment.money.currency}"
 
 
-def _listed(settings: Settings, entry: AccountEntry, payment_id: str) -> Listed | None:
+def _listed(settings: Settings, entry: AccountEntry, payment_id: str) -> ListedPayment | None:
     """The payment, if it is one of the account's tenant. Raises ``Unavailable`` where there is no store."""
 
-    async def read() -> Listed | None:
+    async def read() -> ListedPayment | None:
         async with reading(settings) as store:
             return await store.summary(entry.tenant, payment_id)
 

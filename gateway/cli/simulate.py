@@ -1,4 +1,4 @@
-"""``gateway simulate``: the providers' far sides, until they are told to stop."""
+"""``gateway simulate``: run the providers' simulators until they are stopped."""
 
 from __future__ import annotations
 

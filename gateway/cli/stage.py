@@ -146,8 +146,8 @@ async def open_stage(console: Console) -> AsyncIterator[Stage]:
         loaded = load(_write_settings(Path(folder), tenant, urls))
         await stack.enter_async_context(hosted(tenant.app(), sockets["tenant"]))
         server = await stack.enter_async_context(running(loaded.settings, loaded.registry))
-        far_sides = {name: sockets[name] for name in PROVIDERS}
-        await stack.enter_async_context(simulating(loaded, far_sides, server.gateway.callback_url))
+        simulators = {name: sockets[name] for name in PROVIDERS}
+        await stack.enter_async_context(simulating(loaded, simulators, server.gateway.callback_url))
         http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)))
         yield Stage(console, http, tenant=tenant, urls={**urls, "gateway": server.url})
 

@@ -10,8 +10,8 @@ import msgspec
 
 from gateway.core.payment import Operation, PaymentEvent, Status
 from gateway.core.views import rfc3339
-from gateway.drivers.store.reading import moment
-from gateway.drivers.store.webhooks import DeliveryRow
+from gateway.drivers.store.deliveries import DeliveryRow
+from gateway.drivers.store.rows import from_milliseconds
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +68,7 @@ def _of(operation: Operation, at: datetime, what: str, details: Mapping[str, str
 def _callback(inbox_id: str, received_at: int, suffix: str, verdict: str, reason: str | None) -> Line:
     details = {"reason": reason} if reason else {}
     what = f"{suffix} {verdict}".strip()
-    return Line(at=rfc3339(moment(received_at)), kind="callback", what=what, id=inbox_id, details=details)
+    return Line(at=rfc3339(from_milliseconds(received_at)), kind="callback", what=what, id=inbox_id, details=details)
 
 
 def _delivery(row: DeliveryRow) -> Iterator[Line]:
@@ -77,7 +77,9 @@ def _delivery(row: DeliveryRow) -> Iterator[Line]:
         answer = str(tried["status_code"] or tried["error"])
         yield _told(row, tried["at"], {"try": str(number), "answer": answer})
     if row.next_attempt_at is not None:
-        yield _told(row, rfc3339(moment(row.next_attempt_at)), {"try": str(len(row.attempts) + 1), "answer": "due"})
+        yield _told(
+            row, rfc3339(from_milliseconds(row.next_attempt_at)), {"try": str(len(row.attempts) + 1), "answer": "due"}
+        )
 
 
 def _told(row: DeliveryRow, at: str, details: Mapping[str, str]) -> Line:

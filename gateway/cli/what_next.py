@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.core.payment import State
-from gateway.core.truth import EXPIRES
+from gateway.core.state_members import EXPIRABLE
 from gateway.core.view_types import PaymentView
 
 _REVIEW = "should it be paid after all, a person must look at it (review)"
@@ -20,7 +20,7 @@ def what_next(payment: PaymentView) -> str | None:
     if payment.state in _LATE:
         return f"the reference {payment.merchant_reference} is free for a new payment; {_LATE[payment.state]}"
     is_reached = payment.redirect_url is not None or payment.customer_notified
-    if payment.state not in EXPIRES or is_reached or payment.pending_operation is not None:
+    if payment.state not in EXPIRABLE or is_reached or payment.pending_operation is not None:
         return None
     resolve = f"gateway payments review resolve {payment.id} --reason TEXT"
     return (

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from gateway.core.cards import (
+from gateway.core.card_numbers import (
     holds_card_number,
     holds_issued_number,
     is_written_as_on_a_card,
@@ -20,7 +20,7 @@ from gateway.core.cards import (
 )
 from gateway.core.encodings import decoded
 from gateway.core.errors import invalid
-from gateway.core.naming import below
+from gateway.core.wording import child_path
 
 Test = Callable[[str], bool]
 
@@ -103,7 +103,7 @@ def _texts(value: object, path: str) -> Iterator[_Text]:
             if may_hold_card_number(name) and holds_card_number(decoded(name)):
                 yield _Text(f"{path} (a name)", name)
             elif member is not None and _matters(member):
-                yield _Text(below(path, name), member)
+                yield _Text(child_path(path, name), member)
     elif isinstance(value, list):
         for number, member in enumerate(value):
             yield from _texts(member, f"{path}[{number}]")

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from gateway.core.facts import Stage
 from gateway.core.payment import State
+from gateway.core.state_members import EXPIRABLE
 from gateway.core.states import PAST_GRACE, STEPS, Step
-from gateway.core.truth import EXPIRES
 
 START = "[*]"
 """Mermaid's name for the time before a payment exists."""
@@ -29,7 +29,7 @@ class Edge(NamedTuple):
 OTHER_EDGES: tuple[Edge, ...] = (
     Edge(START, State.CREATED, "tenant creates"),
     Edge(State.CREATED, State.FAILED, "create declined, not sent or proved absent"),
-    *(Edge(state, State.EXPIRED, "expiry clock") for state in State if state in EXPIRES),
+    *(Edge(state, State.EXPIRED, "expiry clock") for state in State if state in EXPIRABLE),
     Edge(State.CAPTURED, State.PARTIALLY_REFUNDED, "refunded total grows"),
     Edge(State.CAPTURED, State.REFUNDED, "refunded total is all"),
     Edge(State.PARTIALLY_REFUNDED, State.PARTIALLY_REFUNDED, "refunded total grows"),

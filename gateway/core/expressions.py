@@ -14,7 +14,7 @@ STEPS = 20_000
 """How much one search may do: parts of the expression that are evaluated, once for each element they are evaluated for,
 and the elements of what is made, compared or handed to a function (of a text, each 64 characters)."""
 
-DEEPEST = 300
+MAX_DEPTH = 300
 """How deeply the parts of one expression may be nested; a search goes down as far within one stack."""
 
 _UNFIT = (JMESPathError, TypeError, ValueError, ArithmeticError)
@@ -142,7 +142,7 @@ def compile_expression(text: str) -> Expression:
     try:
         compiled = _Compiled(text)
         for node, depth in compiled.nodes():
-            if depth > DEEPEST:
+            if depth > MAX_DEPTH:
                 raise RecursionError
             if node["type"] == "function_expression":
                 _check_call(node["value"], len(node["children"]))

@@ -94,7 +94,7 @@ class DeadlineNear(msgspec.Struct, frozen=True, kw_only=True):
     """The capture deadline comes near; a warning, which says nothing about the provider."""
 
 
-class Resolved(msgspec.Struct, frozen=True, kw_only=True):
+class ReviewResolved(msgspec.Struct, frozen=True, kw_only=True):
     """A person looked: the review flag goes. ``state`` where they know better, ``reason`` and ``actor`` for the record.
 
     ``state`` is a payment state; with ``captured`` the whole amount counts as captured. ``redirect_url`` is the
@@ -107,7 +107,7 @@ class Resolved(msgspec.Struct, frozen=True, kw_only=True):
     redirect_url: str | None = None
 
 
-class Ruled(msgspec.Struct, frozen=True, kw_only=True):
+class OperationResolved(msgspec.Struct, frozen=True, kw_only=True):
     """A person settles an unknown operation. ``outcome``: ``succeeded``, ``declined`` or ``written_off``.
 
     ``redirect_url``: the customer's page of a create that succeeded, where the person knows it.
@@ -119,7 +119,18 @@ class Ruled(msgspec.Struct, frozen=True, kw_only=True):
     redirect_url: str | None = None
 
 
-Fact = Observation | Declined | Pending | Absent | NeverSent | Unknown | Expired | DeadlineNear | Resolved | Ruled
+Fact = (
+    Observation
+    | Declined
+    | Pending
+    | Absent
+    | NeverSent
+    | Unknown
+    | Expired
+    | DeadlineNear
+    | ReviewResolved
+    | OperationResolved
+)
 
 
 class Cause(enum.StrEnum):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from gateway.core.cards import without_card_numbers
+from gateway.core.card_numbers import without_card_numbers
 from gateway.core.credentials import without_credentials
 from gateway.core.encodings import base64_cores, decoded, hex_form, without_control, written_forms
 from gateway.core.secret import Secret

@@ -11,7 +11,7 @@ import re
 
 import re2
 
-LARGEST = 5_000
+MAX_PROGRAM_SIZE = 5_000
 """Instructions of one compiled pattern; RE2 may pass each of them for each byte of the text. ``.{1,255}`` has 2,550."""
 
 MEMORY = 1 << 20
@@ -54,7 +54,7 @@ def compile_pattern(text: str) -> Pattern:
         pattern = Pattern(text)
     except (re2.error, UnicodeError) as problem:
         raise ValueError(_why(text, problem)) from None
-    if pattern.size > LARGEST:
+    if pattern.size > MAX_PROGRAM_SIZE:
         raise ValueError(_TOO_LARGE)
     return pattern
 

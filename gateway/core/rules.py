@@ -62,7 +62,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     messages: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
-def fits(rule: AmountRule, seen: Decimal, expected: Decimal) -> bool:
+def amount_matches(rule: AmountRule, seen: Decimal, expected: Decimal) -> bool:
     """Tell whether a proved amount is the expected one under the account's rule."""
     if seen <= 0:
         return False
@@ -78,7 +78,7 @@ def fits(rule: AmountRule, seen: Decimal, expected: Decimal) -> bool:
             return abs(seen - expected) <= allowed
 
 
-class Terms(msgspec.Struct, frozen=True, kw_only=True):
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """What a fact is judged under: the provider's rules and the gateway's own clocks.
 
     ``lookups``: the provider answers lookups, so its reference is a key that never changes. ``grace`` counts from the

@@ -21,8 +21,7 @@ from typing import assert_never
 
 import msgspec
 
-from gateway.core.draft import Change, Draft, finish
-from gateway.core.entering import enter, resolve
+from gateway.core.change import Change, ChangeBuilder, finish_change
 from gateway.core.errors import Reason
 from gateway.core.facts import (
     Absent,
@@ -33,26 +32,34 @@ from gateway.core.facts import (
     Fact,
     NeverSent,
     Observation,
+    OperationResolved,
     Pending,
-    Resolved,
-    Ruled,
+    ReviewResolved,
     Stage,
     Unknown,
 )
-from gateway.core.fitting import in_digits, is_all_returned, misfit_of, names_another, paid_again_by, rest_cut_off
-from gateway.core.payment import Failure, FailureCode, Operation, Payment, ReviewReason, State, Status
-from gateway.core.rules import Terms
-from gateway.core.settling import (
+from gateway.core.matching import (
+    is_fully_refunded,
+    mismatch_of,
+    names_another_payment,
+    paid_again_by,
+    truncated_amount_details,
+    with_currency_digits,
+)
+from gateway.core.operation_outcome import (
+    apply_refunded_total,
     decline,
     end_without_effect,
-    follow_total,
     leave_open,
-    miss,
-    rule,
-    settle,
-    settle_as_known,
+    record_absence,
+    resolve,
+    resolve_by_operator,
+    resolve_from_payment,
 )
-from gateway.core.truth import EXPIRES
+from gateway.core.payment import Failure, FailureCode, Operation, Payment, ReviewReason, State, Status
+from gateway.core.rules import Policy
+from gateway.core.state_entry import enter, resolve_review
+from gateway.core.state_members import EXPIRABLE
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,94 +131,94 @@ _REFUSED_AS = {ReviewReason.CURRENCY: Reason.CURRENCY, ReviewReason.AMOUNT: Reas
 """How a callback that does not fit is refused; one of another reference as not found, or as another attempt's."""
 
 
-def row_of(payment: Payment, terms: Terms, at: datetime) -> str:
+def row_of(payment: Payment, policy: Policy, at: datetime) -> str:
     """The row of ``STEPS`` a payment stands in."""
     ended = payment.expired_at
-    if payment.state is State.EXPIRED and ended is not None and at > ended + terms.grace:
+    if payment.state is State.EXPIRED and ended is not None and at > ended + policy.grace:
         return PAST_GRACE
     return payment.state
 
 
 def apply(
-    payment: Payment, operation: Operation | None, fact: Fact, *, cause: Cause, terms: Terms, at: datetime
+    payment: Payment, operation: Operation | None, fact: Fact, *, cause: Cause, policy: Policy, at: datetime
 ) -> Change:
     """Decide what a fact changes. ``operation`` is the payment's open operation, or the one the reply belongs to.
 
     ``cause`` says who told the fact: with ``reply`` the operation is settled by it, with ``callback`` or ``lookup``
     as far as it shows the outcome.
     """
-    draft = Draft(payment=payment, operation=operation, alerts=[], details={})
+    builder = ChangeBuilder(payment=payment, operation=operation, alerts=[], details={})
     match fact:
         case Observation():
-            draft.seen = fact
-            _observe(draft, fact, cause, terms, at)
+            builder.seen = fact
+            _observe(builder, fact, cause, policy, at)
         case Pending(observation=observation):
-            draft.seen = observation
-            _accept_pending(draft, observation, terms)
+            builder.seen = observation
+            _accept_pending(builder, observation, policy)
         case Declined():
-            decline(draft, fact, at)
+            decline(builder, fact, at)
         case NeverSent():
-            end_without_effect(draft, Failure(code=FailureCode.NOT_SENT, message=fact.message), Status.NOT_SENT)
+            end_without_effect(builder, Failure(code=FailureCode.NOT_SENT, message=fact.message), Status.NOT_SENT)
         case Unknown():
-            settle_as_known(draft, fact.message)
+            resolve_from_payment(builder, fact.message)
         case Absent():
-            miss(draft, terms, at)
+            record_absence(builder, policy, at)
         case Expired():
-            if payment.state in EXPIRES:
-                draft.set(state=State.EXPIRED, expired_at=at)
+            if payment.state in EXPIRABLE:
+                builder.set(state=State.EXPIRED, expired_at=at)
         case DeadlineNear():
-            _warn(draft)
-        case Resolved():
-            resolve(draft, fact, terms, at)
-        case Ruled():
-            rule(draft, fact, terms)
+            _warn(builder)
+        case ReviewResolved():
+            resolve_review(builder, fact, policy, at)
+        case OperationResolved():
+            resolve_by_operator(builder, fact, policy)
         case _:
             assert_never(fact)
-    return finish(payment, operation, draft, cause=cause, messages=terms.rules.messages, at=at)
+    return finish_change(payment, operation, builder, cause=cause, messages=policy.rules.messages, at=at)
 
 
 def note_unknown_status(
-    payment: Payment, operation: Operation | None, seen: Observation, *, cause: Cause, terms: Terms, at: datetime
+    payment: Payment, operation: Operation | None, seen: Observation, *, cause: Cause, policy: Policy, at: datetime
 ) -> Change | None:
     """Note the status word of a proved callback that is refused for it, once; nothing else of the payment changes."""
-    draft = Draft(payment=payment, operation=operation, alerts=[], details={}, seen=seen)
-    draft.note_status(seen.word_nobody_knows)
-    made = finish(payment, operation, draft, cause=cause, messages=terms.rules.messages, at=at)
+    builder = ChangeBuilder(payment=payment, operation=operation, alerts=[], details={}, seen=seen)
+    builder.note_status(seen.word_nobody_knows)
+    made = finish_change(payment, operation, builder, cause=cause, messages=policy.rules.messages, at=at)
     return made if made.event is not None else None
 
 
-def _accept_pending(draft: Draft, seen: Observation, terms: Terms) -> None:
+def _accept_pending(builder: ChangeBuilder, seen: Observation, policy: Policy) -> None:
     """Accepted, not done: learn what the answer names, and judge the operation by the payment as it is now."""
-    seen = in_digits(seen, draft.payment.money.digits, terms.rules.amount)
-    misfit = misfit_of(draft.payment, draft.operation, seen, terms)
-    if misfit is not None:
-        leave_open(draft, f"the answer names another {misfit}")
+    seen = with_currency_digits(seen, builder.payment.money.digits, policy.rules.amount)
+    mismatch = mismatch_of(builder.payment, builder.operation, seen, policy)
+    if mismatch is not None:
+        leave_open(builder, f"the answer names another {mismatch}")
         return
-    began = draft.payment.state
-    draft.note_status(seen.word_nobody_knows)
-    settle_as_known(draft, "provider_pending")
-    _fill(draft, began, seen, terms)
+    began = builder.payment.state
+    builder.note_status(seen.word_nobody_knows)
+    resolve_from_payment(builder, "provider_pending")
+    _fill(builder, began, seen, policy)
 
 
-def _observe(draft: Draft, seen: Observation, cause: Cause, terms: Terms, at: datetime) -> None:
-    said, seen = seen, in_digits(seen, draft.payment.money.digits, terms.rules.amount)
-    draft.details |= rest_cut_off(said, seen)
-    misfit = misfit_of(draft.payment, draft.operation, seen, terms)
-    if misfit is not None and cause is Cause.REPLY:
-        leave_open(draft, f"the answer names another {misfit}")
-    elif misfit is not None:
-        another = Reason.NOT_FOUND if names_another(draft.payment, seen) else Reason.IN_PROGRESS
-        draft.refusal = _REFUSED_AS.get(misfit, another)
-        draft.flag(misfit, at)
-    elif cause is Cause.CALLBACK and _other_attempt(draft.payment, seen):
-        draft.refusal = Reason.IN_PROGRESS
+def _observe(builder: ChangeBuilder, seen: Observation, cause: Cause, policy: Policy, at: datetime) -> None:
+    said, seen = seen, with_currency_digits(seen, builder.payment.money.digits, policy.rules.amount)
+    builder.details |= truncated_amount_details(said, seen)
+    mismatch = mismatch_of(builder.payment, builder.operation, seen, policy)
+    if mismatch is not None and cause is Cause.REPLY:
+        leave_open(builder, f"the answer names another {mismatch}")
+    elif mismatch is not None:
+        another = Reason.NOT_FOUND if names_another_payment(builder.payment, seen) else Reason.IN_PROGRESS
+        builder.refusal = _REFUSED_AS.get(mismatch, another)
+        builder.flag(mismatch, at)
+    elif cause is Cause.CALLBACK and _other_attempt(builder.payment, seen):
+        builder.refusal = Reason.IN_PROGRESS
     else:
-        began = draft.payment.state
-        draft.note_status(seen.word_nobody_knows)
-        settle(draft, seen, cause, terms, at)
-        _move(draft, seen, cause, terms, at)
-        if draft.refusal is None:
-            _fill(draft, began, seen, terms)
+        began = builder.payment.state
+        builder.note_status(seen.word_nobody_knows)
+        resolve(builder, seen, cause, policy, at)
+        _move(builder, seen, cause, policy, at)
+        if builder.refusal is None:
+            _fill(builder, began, seen, policy)
 
 
 def _other_attempt(payment: Payment, seen: Observation) -> bool:
@@ -220,50 +227,50 @@ def _other_attempt(payment: Payment, seen: Observation) -> bool:
     return both and payment.state is State.PROCESSING and seen.stage is Stage.PROCESSING
 
 
-def _fill(draft: Draft, began: State, seen: Observation, terms: Terms) -> None:
+def _fill(builder: ChangeBuilder, began: State, seen: Observation, policy: Policy) -> None:
     """Learn what was not known; a reference that is no lookup key may still change until the payment has ended."""
-    payment = draft.payment
+    payment = builder.payment
     revived = began is State.EXPIRED and payment.state is not State.EXPIRED
     if seen.redirect_url and payment.redirect_url is None:
-        draft.set(redirect_url=seen.redirect_url)
-    awaits_reply = draft.operation is not None and draft.operation.status is Status.SENDING
+        builder.set(redirect_url=seen.redirect_url)
+    awaits_reply = builder.operation is not None and builder.operation.status is Status.SENDING
     if seen.customer_notified and not payment.customer_notified and not awaits_reply:  # the reply says it, too
-        draft.set(customer_notified=True)
+        builder.set(customer_notified=True)
         if seen.stage in _CUSTOMER_STILL_ACTS:
-            draft.alerts.append("customer_will_be_notified")
+            builder.alerts.append("customer_will_be_notified")
     named, known = seen.provider_reference, payment.provider_reference
     if named and known is None:
-        draft.set(provider_reference=named)
-    elif named and named != known and not terms.lookups and (began in EXPIRES or revived):
-        draft.set(provider_reference=named)
-        draft.details["provider_reference_before"] = known or ""
+        builder.set(provider_reference=named)
+    elif named and named != known and not policy.lookups and (began in EXPIRABLE or revived):
+        builder.set(provider_reference=named)
+        builder.details["provider_reference_before"] = known or ""
 
 
-def _move(draft: Draft, seen: Observation, cause: Cause, terms: Terms, at: datetime) -> None:
-    row = row_of(draft.payment, terms, at)
+def _move(builder: ChangeBuilder, seen: Observation, cause: Cause, policy: Policy, at: datetime) -> None:
+    row = row_of(builder.payment, policy, at)
     step = STEPS[row][seen.stage]
-    if seen.stage is Stage.AUTHORIZED and not draft.payment.completed:
+    if seen.stage is Stage.AUTHORIZED and not builder.payment.completed:
         step = STAY
-    if seen.stage is Stage.CANCELED and is_all_returned(draft.payment, seen):
+    if seen.stage is Stage.CANCELED and is_fully_refunded(builder.payment, seen):
         step = STAY  # some providers call an order canceled whose whole amount went back
-    before = draft.payment
+    before = builder.payment
     if step.review is not None:
-        draft.flag(step.review, at)
+        builder.flag(step.review, at)
     second = paid_again_by(before, seen) if cause is Cause.CALLBACK else None
     if second is not None:
-        draft.note_second_payment(second, at)
+        builder.note_second_payment(second, at)
     if step.to is not None:
-        enter(draft, step.to, seen, terms, at)
+        enter(builder, step.to, seen, policy, at)
         if step.late:
-            draft.details["late"] = "true"
-    follow_total(draft, seen)
-    stayed = draft.payment.state == before.state and draft.payment.refunded == before.refunded
+            builder.details["late"] = "true"
+    apply_refunded_total(builder, seen)
+    stayed = builder.payment.state == before.state and builder.payment.refunded == before.refunded
     if cause is Cause.CALLBACK and stayed and (row in CLOSED_TO_CALLBACKS or step.review is not None):
-        draft.refusal = Reason.REPEATED_FINAL
+        builder.refusal = Reason.REPEATED_FINAL
 
 
-def _warn(draft: Draft) -> None:
-    if draft.payment.state is State.AUTHORIZED:
-        draft.set(deadline_warnings=draft.payment.deadline_warnings + 1)
-        draft.alerts.append("capture_deadline_near")
-        draft.type = "payment.capture_deadline_near"
+def _warn(builder: ChangeBuilder) -> None:
+    if builder.payment.state is State.AUTHORIZED:
+        builder.set(deadline_warnings=builder.payment.deadline_warnings + 1)
+        builder.alerts.append("capture_deadline_near")
+        builder.type = "payment.capture_deadline_near"

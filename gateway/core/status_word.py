@@ -6,7 +6,7 @@ import re
 
 from gateway.core.strictjson import JsonNumber
 
-LONGEST = 64
+MAX_CHARACTERS = 64
 """Characters of a status that are kept."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.-](?:[A-Za-z0-9_. -]*[A-Za-z0-9_.-])?")
@@ -19,12 +19,12 @@ def status_word(value: object) -> str:
     status that the number is. Control characters are left out, and it says so.
     """
     if isinstance(value, JsonNumber):
-        return value.text[:LONGEST]
+        return value.text[:MAX_CHARACTERS]
     if isinstance(value, bool):
         return str(value).lower()
     if not isinstance(value, str):
         return "none" if value is None else f"a {type(value).__name__}"
-    head = value[:LONGEST]
+    head = value[:MAX_CHARACTERS]
     printable = "".join(filter(str.isprintable, head))
     is_plain = _PLAIN.fullmatch(printable) is not None and not printable.isdigit() and printable != "none"
     word = printable if is_plain else f'"{printable}"'

@@ -24,7 +24,7 @@ DIFFERS = "{given:f} differs from amount {amount:f}"
 DIFFERS_FROM_STORED = "{given:f} differs from the payment's amount {amount:f}: send amount too"
 """How charges do not come to the amount that a request names, or to the payment's where it names none."""
 
-MOST_ORIGINS = 20
+MAX_ORIGINS_NAMED = 20
 """Registered origins that an error lists."""
 
 
@@ -98,7 +98,7 @@ def _registered(origins: Collection[str]) -> str:
     """The origins a tenant may use, as far as they fit on a line."""
     if not origins:
         return "there are none: the gateway's operator adds them to return_origins"
-    shown = sorted(origins)[:MOST_ORIGINS]
+    shown = sorted(origins)[:MAX_ORIGINS_NAMED]
     more = len(origins) - len(shown)
     return "registered origins: " + ", ".join(shown) + (f" and {more} more" if more else "")
 

@@ -21,7 +21,7 @@ from gateway.core.payment import (
     PaymentSummary,
     Review,
 )
-from gateway.core.truth import DEAD
+from gateway.core.state_members import NOT_PAYABLE
 from gateway.core.view_types import (
     EventView,
     FailureView,
@@ -43,12 +43,14 @@ def rfc3339(at: datetime) -> str:
     return utc.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
-def payment_view(payment: PaymentSummary, pending: OperationSummary | None) -> PaymentView:
-    """Show a payment; ``pending`` is its open operation, if it has one."""
-    return PaymentView(**_payment_members(payment, pending))
+def payment_view(payment: PaymentSummary, open_operation: OperationSummary | None) -> PaymentView:
+    """Show a payment; ``open_operation`` is the one without an outcome, if it has one."""
+    return PaymentView(**_payment_members(payment, open_operation))
 
 
-def payment_with_operation(payment: Payment, pending: Operation | None, operation: Operation) -> PaymentWithOperation:
+def payment_with_operation(
+    payment: Payment, open_operation: Operation | None, operation: Operation
+) -> PaymentWithOperation:
     """Show a payment together with the operation a request made."""
     shown = OperationView(
         id=operation.id,
@@ -57,7 +59,7 @@ def payment_with_operation(payment: Payment, pending: Operation | None, operatio
         note=_note(operation),
         failure=_failure(operation.failure),
     )
-    return PaymentWithOperation(**_payment_members(payment, pending), operation=shown)
+    return PaymentWithOperation(**_payment_members(payment, open_operation), operation=shown)
 
 
 def event_view(event_id: str, event: PaymentEvent) -> EventView:
@@ -80,24 +82,24 @@ def refund_view(payment: PaymentSummary, refund: Operation) -> RefundView:
 
 
 def refund_with_payment(
-    payment: PaymentSummary, pending: OperationSummary | None, refund: Operation
+    payment: PaymentSummary, open_operation: OperationSummary | None, refund: Operation
 ) -> RefundWithPayment:
     """Show a refund together with its payment."""
-    return RefundWithPayment(**_refund_members(payment, refund), payment=payment_view(payment, pending))
+    return RefundWithPayment(**_refund_members(payment, refund), payment=payment_view(payment, open_operation))
 
 
-def operation_answer(payment: Payment, pending: Operation | None, operation: Operation) -> bytes:
+def operation_answer(payment: Payment, open_operation: Operation | None, operation: Operation) -> bytes:
     """The body a tenant's changing request is answered with."""
     if operation.kind is Kind.REFUND:
-        return to_json(refund_with_payment(payment, pending, operation))
-    return to_json(payment_with_operation(payment, pending, operation))
+        return to_json(refund_with_payment(payment, open_operation, operation))
+    return to_json(payment_with_operation(payment, open_operation, operation))
 
 
 def webhook_body(
-    event: PaymentEvent, payment: Payment, pending: Operation | None, refund: RefundView | None = None
+    event: PaymentEvent, payment: Payment, open_operation: Operation | None, refund: RefundView | None = None
 ) -> bytes:
     """Make the bytes of one webhook."""
-    data = WebhookData(payment=payment_view(payment, pending), refund=refund)
+    data = WebhookData(payment=payment_view(payment, open_operation), refund=refund)
     return to_json(WebhookBody(type=event.type, timestamp=rfc3339(event.at), data=data))
 
 
@@ -111,7 +113,7 @@ def to_json(view: msgspec.Struct) -> bytes:
     return msgspec.json.encode(view)
 
 
-def _payment_members(payment: PaymentSummary, pending: OperationSummary | None) -> dict[str, Any]:
+def _payment_members(payment: PaymentSummary, open_operation: OperationSummary | None) -> dict[str, Any]:
     money = payment.money
     return {
         "id": payment.id,
@@ -125,9 +127,9 @@ def _payment_members(payment: PaymentSummary, pending: OperationSummary | None) 
         "currency": money.currency,
         "amount_captured": _text(money, payment.captured),
         "amount_refunded": _text(money, payment.refunded),
-        "redirect_url": None if payment.state in DEAD else payment.redirect_url,
+        "redirect_url": None if payment.state in NOT_PAYABLE else payment.redirect_url,
         "customer_notified": payment.customer_notified,
-        "pending_operation": _pending(pending),
+        "pending_operation": _pending_operation(open_operation),
         "review": _review(payment.review),
         "failure": _failure(payment.failure),
         "alerts": payment.alerts,
@@ -167,7 +169,7 @@ def _time(at: datetime | None) -> str | None:
     return None if at is None else rfc3339(at)
 
 
-def _pending(operation: OperationSummary | None) -> PendingView | None:
+def _pending_operation(operation: OperationSummary | None) -> PendingView | None:
     if operation is None or not operation.is_open:
         return None
     return PendingView(id=operation.id, kind=operation.kind, status=operation.status, note=_note(operation))

@@ -11,7 +11,7 @@ from gateway.core import ids
 
 _COUNTER_LIMIT = 0x1000
 _RANDOM_BYTES = 10
-_IDS_PER_DRAW = 64  # the system is asked for randomness once for so many: each question lets go of the interpreter
+_IDS_PER_URANDOM = 64  # the system is asked for randomness once for so many: each question lets go of the interpreter
 
 
 class Clock(Protocol):
@@ -59,7 +59,7 @@ class Ids:
 
     def _random(self) -> bytes:
         if not self._drawn:
-            drawn = os.urandom(_RANDOM_BYTES * _IDS_PER_DRAW)
+            drawn = os.urandom(_RANDOM_BYTES * _IDS_PER_URANDOM)
             self._drawn = [drawn[at : at + _RANDOM_BYTES] for at in range(0, len(drawn), _RANDOM_BYTES)]
         return self._drawn.pop()
 

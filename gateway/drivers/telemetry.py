@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from gateway.core.views import rfc3339
-from gateway.drivers.repeats import OURS, OncePerMinute, is_ours
+from gateway.drivers.log_throttle import GATEWAY_LOGGER, RepeatFilter, is_from_gateway
 
 FIELDS = (
     "request_id",
@@ -65,7 +65,7 @@ LIBRARY_MESSAGE = "a library logged"
 _LONGEST = 1000  # characters of one field: a log line is read by people
 _DEEPEST = 5  # causes of causes told of one exception
 
-_log = logging.getLogger(OURS)
+_log = logging.getLogger(GATEWAY_LOGGER)
 
 
 class JsonLines(logging.Formatter):
@@ -76,9 +76,9 @@ class JsonLines(logging.Formatter):
         line: dict[str, Any] = {
             "time": rfc3339(datetime.fromtimestamp(record.created, UTC)),
             "level": record.levelname.lower(),
-            "message": str(record.msg) if is_ours(record) else LIBRARY_MESSAGE,
+            "message": str(record.msg) if is_from_gateway(record) else LIBRARY_MESSAGE,
         }
-        if not is_ours(record):
+        if not is_from_gateway(record):
             line |= {"logger": record.name, "place": f"{record.pathname}:{record.lineno}"}
         line |= {name: _plain(vars(record)[name]) for name in FIELDS if name in vars(record)}
         if record.exc_info and record.exc_info[1] is not None and "repeated" not in line:
@@ -102,7 +102,7 @@ def setup_logging() -> None:
     """Send every log of this process to stderr as JSON lines: ours from INFO, libraries' from WARNING."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
-    handler.addFilter(OncePerMinute())
+    handler.addFilter(RepeatFilter())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     _log.setLevel(logging.INFO)
     logging.captureWarnings(True)

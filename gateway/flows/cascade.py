@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from gateway.core.draft import Change
+from gateway.core.change import Change
 from gateway.core.facts import Cause
 from gateway.core.payment import Payment, PaymentEvent, State
+from gateway.core.replacement import flag_two_live_orders, reinstate
 from gateway.core.states import PAST_GRACE, row_of
-from gateway.core.succession import released, two_live_orders
-from gateway.drivers.store import agenda, statements
-from gateway.drivers.store.queries import Loaded
+from gateway.drivers.store import schedule, statements
+from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.drivers.store.statements import Statement
 from gateway.flows.runtime import Gateway
 
-Other = tuple[Loaded, Change, list[Statement]]
+Other = tuple[PaymentSnapshot, Change, list[Statement]]
 """Another payment as it was, its change, and further rows."""
 
 ENDED = frozenset({State.FAILED, State.CANCELED})
@@ -39,11 +39,11 @@ async def consequences(gw: Gateway, change: Change) -> tuple[Change, list[Other]
     return change, [*others, *flagged]
 
 
-def has_ended(gw: Gateway, payment: Payment, pending_id: str | None) -> bool:
+def has_ended(gw: Gateway, payment: Payment, open_operation_id: str | None) -> bool:
     """Whether a successor came to nothing: failed, canceled, or expired with nothing open or past its grace."""
     if payment.state is not State.EXPIRED:
         return payment.state in ENDED
-    return pending_id is None or row_of(payment, gw.entry(payment).policy, gw.clock.now()) == PAST_GRACE
+    return open_operation_id is None or row_of(payment, gw.entry(payment).policy, gw.clock.now()) == PAST_GRACE
 
 
 async def _of_successor(gw: Gateway, change: Change) -> list[Other]:
@@ -53,14 +53,14 @@ async def _of_successor(gw: Gateway, change: Change) -> list[Other]:
     if old is None or old.payment.replaced_by != successor.id or old.payment.state in ENDED:
         return []
     now = gw.clock.now()
-    pending_id = change.pending.id if change.pending is not None else None
-    if has_ended(gw, successor, pending_id):
+    open_operation_id = change.open_operation.id if change.open_operation is not None else None
+    if has_ended(gw, successor, open_operation_id):
         cause = change.event.cause if change.event is not None else Cause.CLOCK
-        freed = released(old.payment, old.pending, cause=cause, at=now)
-        return [(old, freed, [statements.pass_reference(old.payment, holder=successor.id)])]
+        freed = reinstate(old.payment, old.open_operation, cause=cause, at=now)
+        return [(old, freed, [statements.move_reference(old.payment, holder=successor.id)])]
     if successor.state in ACCEPTED:
-        same = Change(payment=old.payment, operation=old.pending)
-        return [(old, same, [agenda.hasten(old.payment.tenant, old.payment.id, now)])]
+        same = Change(payment=old.payment, operation=old.open_operation)
+        return [(old, same, [schedule.bring_check_forward(old.payment.tenant, old.payment.id, now)])]
     return []
 
 
@@ -68,7 +68,7 @@ async def _rival(gw: Gateway, change: Change, event: PaymentEvent) -> str | None
     """The payment whose order may stand beside this one's: a late success's reference holder, or a successor."""
     payment = change.payment
     if event.state_before is State.EXPIRED and payment.state in ACCEPTED:
-        holder = await gw.store.holder(payment.tenant, payment.account, payment.merchant_reference)
+        holder = await gw.store.reference_owner(payment.tenant, payment.account, payment.merchant_reference)
         return holder if holder != payment.id else None
     return payment.replaced_by if payment.state in ACCEPTED - {State.AUTHORIZED} else None
 
@@ -76,11 +76,11 @@ async def _rival(gw: Gateway, change: Change, event: PaymentEvent) -> str | None
 async def _of_two_accepted(gw: Gateway, change: Change, other_id: str) -> tuple[Change, list[Other]]:
     """Both orders may stand: flag both."""
     other = await gw.store.payment(change.payment.tenant, other_id)
-    if other is None or change.event is None or has_ended(gw, other.payment, other.pending_id):
+    if other is None or change.event is None or has_ended(gw, other.payment, other.open_operation_id):
         return change, []
     now, cause = gw.clock.now(), change.event.cause
-    flagged = two_live_orders(change.payment, change.operation, cause=cause, at=now)
+    flagged = flag_two_live_orders(change.payment, change.operation, cause=cause, at=now)
     payment = replace(flagged.payment, version=change.payment.version, alerts=change.payment.alerts)
     details = {**change.event.details, **(flagged.event.details if flagged.event is not None else {})}
     mine = replace(change, payment=payment, event=replace(change.event, details=details))
-    return mine, [(other, two_live_orders(other.payment, other.pending, cause=cause, at=now), [])]
+    return mine, [(other, flag_two_live_orders(other.payment, other.open_operation, cause=cause, at=now), [])]

@@ -9,16 +9,16 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
-from gateway.core.agenda import next_look
+from gateway.core.change import Change
 from gateway.core.commands import Kind
-from gateway.core.draft import Change
 from gateway.core.payment import Operation, Payment, PaymentEvent
+from gateway.core.schedule import next_check_at
 from gateway.core.signing import sha256_hex
 from gateway.core.views import operation_answer, refund_view, webhook_body
-from gateway.drivers.store import agenda, statements, webhooks
-from gateway.drivers.store.queries import Loaded
+from gateway.drivers.store import deliveries, schedule, statements
+from gateway.drivers.store.deliveries import DeliveryRow
+from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.drivers.store.statements import Statement, milliseconds
-from gateway.drivers.store.webhooks import DeliveryRow
 from gateway.flows.cascade import consequences
 from gateway.flows.restore import with_doubt
 from gateway.flows.runtime import Gateway, log
@@ -29,7 +29,7 @@ SUCCESS_STATUS = {Kind.CREATE: 201, Kind.REFUND: 201}
 
 async def record(
     gw: Gateway,
-    before: Loaded,
+    before: PaymentSnapshot,
     change: Change,
     *,
     rows: Sequence[Statement] = (),
@@ -45,7 +45,12 @@ async def record(
     for other_before, other, hold in others:
         unit += [*_changed(gw, other_before, other, None), *hold]
     operation = change.operation
-    if next_operation is None and operation is not None and operation != before.pending and not operation.is_open:
+    if (
+        next_operation is None
+        and operation is not None
+        and operation != before.open_operation
+        and not operation.is_open
+    ):
         unit += await _answered(gw, change, operation, [other for _, other, _ in others])
     if unit:
         await gw.store.commit(unit)
@@ -58,7 +63,7 @@ async def record(
 
 def _wake_agenda(gw: Gateway, change: Change, next_operation: Operation | None, *, has_others: bool) -> None:
     """Tell the agenda's worker of the payment's next moment; what else was moved with it may be due at once."""
-    due = None if has_others else first_look(gw, change.payment, next_operation or change.pending)
+    due = None if has_others else first_look(gw, change.payment, next_operation or change.open_operation)
     if has_others or due is not None:
         gw.agenda_alarm.no_later_than(0 if due is None else milliseconds(due))
 
@@ -77,7 +82,11 @@ def tell(gw: Gateway, payment: Payment, event: PaymentEvent) -> None:
 
 
 def told(
-    gw: Gateway, payment: Payment, event: PaymentEvent, pending: Operation | None, operation: Operation | None = None
+    gw: Gateway,
+    payment: Payment,
+    event: PaymentEvent,
+    open_operation: Operation | None,
+    operation: Operation | None = None,
 ) -> list[Statement]:
     """The event's row and, where the tenant listens, its webhook. ``operation`` is the one whose outcome this is."""
     event_id = gw.new_id("evt")
@@ -93,11 +102,11 @@ def told(
             payment_id=payment.id,
             type=event.type,
             version=event.version,
-            body=webhook_body(event, payment, pending, refund).decode(),
+            body=webhook_body(event, payment, open_operation, refund).decode(),
             next_attempt_at=milliseconds(_due_at(gw, event)),
             created_at=milliseconds(event.at),
         )
-        unit.append(webhooks.insert(row, sha256_hex(webhook.url)))
+        unit.append(deliveries.insert_delivery(row, sha256_hex(webhook.url)))
     return unit
 
 
@@ -106,35 +115,37 @@ def _due_at(gw: Gateway, event: PaymentEvent) -> datetime:
     return event.at + gw.settings.clocks.webhook_retry[0]
 
 
-def next_look_at(gw: Gateway, payment: Payment, pending: Operation | None) -> Statement:
+def next_look_at(gw: Gateway, payment: Payment, open_operation: Operation | None) -> Statement:
     """When the payment must be looked at next, now that it has just changed."""
-    return agenda.set_agenda(payment, first_look(gw, payment, pending))
+    return schedule.schedule_check(payment, first_look(gw, payment, open_operation))
 
 
-def first_look(gw: Gateway, payment: Payment, pending: Operation | None) -> datetime | None:
+def first_look(gw: Gateway, payment: Payment, open_operation: Operation | None) -> datetime | None:
     """The first moment of a payment's schedule, counted from now."""
-    terms = gw.entry(payment).policy
-    return next_look(payment, pending, tries=0, terms=terms, schedules=gw.schedules, at=gw.clock.now())
+    policy = gw.entry(payment).policy
+    return next_check_at(payment, open_operation, tries=0, policy=policy, schedules=gw.schedules, at=gw.clock.now())
 
 
-def _changed(gw: Gateway, before: Loaded, change: Change, next_operation: Operation | None) -> list[Statement]:
+def _changed(gw: Gateway, before: PaymentSnapshot, change: Change, next_operation: Operation | None) -> list[Statement]:
     """The statements of one payment's change; nothing moved means no statement."""
     payment, operation = change.payment, change.operation
-    pending = next_operation or change.pending
-    touched = operation != before.pending
+    open_operation = next_operation or change.open_operation
+    touched = operation != before.open_operation
     unit: list[Statement] = []
     if touched or payment != before.payment or next_operation is not None:
-        open_after = pending.id if pending is not None else None
+        open_after = open_operation.id if open_operation is not None else None
         unit.append(
-            statements.update_payment(before.payment, payment, open_before=before.pending_id, open_after=open_after)
+            statements.update_payment(
+                before.payment, payment, open_before=before.open_operation_id, open_after=open_after
+            )
         )
-        unit.append(next_look_at(gw, payment, pending))
+        unit.append(next_look_at(gw, payment, open_operation))
     if operation is not None and touched:
         unit.append(statements.update_operation(operation))
     if next_operation is not None:
         unit.append(statements.insert_operation(next_operation))
     if change.event is not None:
-        unit += told(gw, payment, change.event, pending, operation if touched else None)
+        unit += told(gw, payment, change.event, open_operation, operation if touched else None)
     return unit
 
 
@@ -142,10 +153,10 @@ async def _answered(gw: Gateway, change: Change, operation: Operation, others: S
     """Store what the request that made a settled operation is answered with, now and on every repetition."""
     if operation.idempotency_key is None:
         return []
-    payment, pending, status = change.payment, None, SUCCESS_STATUS.get(operation.kind, 200)
+    payment, open_operation, status = change.payment, None, SUCCESS_STATUS.get(operation.kind, 200)
     if operation.answers_with is not None:
         asked = await gw.store.payment(operation.tenant, operation.answers_with)
         if asked is not None:
             moved = {other.payment.id: other.payment for other in others}
-            payment, pending, status = moved.get(asked.payment.id, asked.payment), asked.pending, 200
-    return [statements.store_answer(operation, status, operation_answer(payment, pending, operation))]
+            payment, open_operation, status = moved.get(asked.payment.id, asked.payment), asked.open_operation, 200
+    return [statements.store_answer(operation, status, operation_answer(payment, open_operation, operation))]

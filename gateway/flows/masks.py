@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from gateway.core.cards import holds_issued_number, is_written_as_on_a_card, may_hold_card_number
+from gateway.core.card_numbers import holds_issued_number, is_written_as_on_a_card, may_hold_card_number
 from gateway.core.credentials import holds_credential, without_credentials
 from gateway.core.encodings import decoded
 from gateway.core.masking import Mask, line, secrets_in

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from gateway.core.change import Change
 from gateway.core.commands import Kind
-from gateway.core.draft import Change
 from gateway.core.payment import Payment
-from gateway.core.restored import doubted
-from gateway.drivers.store.queries import Loaded
+from gateway.core.restore import flag_possible_duplicate_refund
+from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.flows.runtime import Gateway
 
 REPEATED_FOR = timedelta(days=7)
@@ -39,9 +39,9 @@ def has_been_seen(gw: Gateway, payment: Payment) -> None:
         gw.seen_since_restored.add(payment.id)
 
 
-def with_doubt(gw: Gateway, before: Loaded, change: Change) -> Change:
+def with_doubt(gw: Gateway, before: PaymentSnapshot, change: Change) -> Change:
     """A change as it is recorded: doubted, where it tells of a payment, or of an order found, what was forgotten."""
-    is_found = before.pending is not None and before.pending.kind is Kind.CREATE and keys_may_be_lost(gw)
+    is_found = before.open_operation is not None and before.open_operation.kind is Kind.CREATE and keys_may_be_lost(gw)
     if is_found or is_behind(gw, before.payment):
-        return doubted(before.payment, change, at=gw.clock.now())
+        return flag_possible_duplicate_refund(before.payment, change, at=gw.clock.now())
     return change

@@ -10,14 +10,14 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from gateway.core.agenda import Schedules
 from gateway.core.errors import TenantError, Unavailable
 from gateway.core.payment import Payment, PaymentEvent, PaymentSummary
+from gateway.core.schedule import Schedules
 from gateway.core.wire import HttpRequest, HttpResponse
 from gateway.drivers.clock import Clock, Ids
-from gateway.drivers.disk import Disk
+from gateway.drivers.disk_space import DiskSpace
 from gateway.drivers.settings import AccountEntry, Settings, Tenant
-from gateway.drivers.store.queries import Store
+from gateway.drivers.store.reads import Store
 from gateway.drivers.store.statements import milliseconds
 from gateway.flows.masks import Masks
 from gateway.provider import Session
@@ -75,7 +75,7 @@ class Gateway:
         send: Send,
         clock: Clock,
         deliver: Send | None = None,
-        disk: Disk | None = None,
+        disk: DiskSpace | None = None,
         observe: Callable[[Payment, PaymentEvent], None] = lambda _payment, _event: None,
     ) -> None:
         self.settings = settings
@@ -83,7 +83,7 @@ class Gateway:
         self.send = send
         self.deliver = deliver or send
         self.clock = clock
-        self.disk = disk or Disk(settings.store_path.parent, settings.limits.low_disk)
+        self.disk = disk or DiskSpace(settings.store_path.parent, settings.limits.low_disk)
         self.budget_levels: dict[str, int] = {}
         self.new_id = Ids(clock).new
         self.observe = observe

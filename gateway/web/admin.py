@@ -11,11 +11,11 @@ from aiohttp import web
 
 from gateway.core.commands import Url
 from gateway.core.errors import Unavailable, invalid
-from gateway.core.facts import Resolved, Ruled
+from gateway.core.facts import OperationResolved, ReviewResolved
 from gateway.core.payment import Status
 from gateway.core.view_types import OperationView, PaymentView
 from gateway.core.views import payment_view, rfc3339
-from gateway.drivers.store import queries
+from gateway.drivers.store import reads
 from gateway.flows import storage_limits
 from gateway.flows.payments import review
 from gateway.web import deliveries, inbox
@@ -77,7 +77,7 @@ class OpenOperation(OperationView, frozen=True, kw_only=True):
     created_at: str
 
 
-def open_operation(operation: queries.OpenOperation) -> OpenOperation:
+def open_operation(operation: reads.OpenOperation) -> OpenOperation:
     """Show an operation without an outcome."""
     return OpenOperation(
         id=operation.id,
@@ -133,7 +133,7 @@ async def resolve_review(request: web.Request) -> Reply:
     """``POST /admin/v1/reviews/{payment_id}/resolve``."""
     body = await body_of(request, ResolveReview)
     actor = actor_of(request, body.actor)
-    decided = Resolved(actor=actor, reason=body.reason, state=body.state, redirect_url=body.redirect_url)
+    decided = ReviewResolved(actor=actor, reason=body.reason, state=body.state, redirect_url=body.redirect_url)
     payment = await review.resolve(request.app[GATEWAY], request.match_info["payment_id"], decided)
     return Reply(view=payment_view(payment, None))
 
@@ -151,7 +151,7 @@ async def resolve_operation(request: web.Request) -> Reply:
     """``POST /admin/v1/operations/{id}/resolve``."""
     body = await body_of(request, ResolveOperation)
     actor = actor_of(request, body.actor)
-    decided = Ruled(actor=actor, reason=body.reason, outcome=body.outcome, redirect_url=body.redirect_url)
+    decided = OperationResolved(actor=actor, reason=body.reason, outcome=body.outcome, redirect_url=body.redirect_url)
     payment = await review.rule(request.app[GATEWAY], request.match_info["id"], decided)
     return Reply(view=payment_view(payment, None))
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 
 from aiohttp import web
 
-from gateway.drivers.descriptors import MOST_CALLERS
+from gateway.drivers.file_descriptors import MAX_CALLERS
 from gateway.flows.runtime import Gateway
 from gateway.web import admin, pages, providers
 from gateway.web.admission import Admission
@@ -23,7 +23,7 @@ from gateway.web.strangers import Strangers
 from gateway.web.work import Work
 
 
-def make_app(gw: Gateway, places: int = MOST_CALLERS) -> web.Application:
+def make_app(gw: Gateway, places: int = MAX_CALLERS) -> web.Application:
     """The public application. ``places``: how many connections callers may have."""
     app = web.Application(middlewares=[answer_errors], client_max_size=BODY_LIMIT)
     app[GATEWAY] = gw

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from gateway.core.errors import Reason, invalid
-from gateway.core.guides import PAYMENT as PAYMENT_ID
+from gateway.core.problem_guides import PAYMENT as PAYMENT_ID
 from gateway.core.view_types import Time
 from gateway.core.views import rfc3339
 from gateway.drivers.store.inbox import VERDICTS, InboxFilter, InboxRow

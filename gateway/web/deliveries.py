@@ -10,8 +10,8 @@ from aiohttp import web
 
 from gateway.core.errors import TenantError
 from gateway.core.view_types import DeliveryView
-from gateway.drivers.store.reading import newest_of
-from gateway.drivers.store.webhooks import DeliveryRow, ListedDelivery
+from gateway.drivers.store.deliveries import DeliveryRow, ListedDelivery
+from gateway.drivers.store.rows import newest_of
 from gateway.flows.runtime import Gateway
 from gateway.flows.webhooks import redelivery
 from gateway.web.keys import GATEWAY
@@ -40,7 +40,7 @@ async def deliveries(request: web.Request) -> Reply:
     """``GET /admin/v1/deliveries``: newest first, a page at a time."""
     query = asked(request, FILTERS)
     wanted = filter_of(query)
-    read = partial(newest_of, tenants_of(request, query), request.app[GATEWAY].store.webhooks.newest)
+    read = partial(newest_of, tenants_of(request, query), request.app[GATEWAY].store.deliveries.newest)
     return await page(request, read, wanted, _view, slice_of=wanted.limit + 1)
 
 
@@ -53,7 +53,7 @@ async def redeliver(request: web.Request) -> Reply:
 
 async def _owner(gw: Gateway, delivery_id: str) -> str:
     for tenant in gw.settings.tenants:
-        if await gw.store.webhooks.find(tenant, delivery_id) is not None:
+        if await gw.store.deliveries.find(tenant, delivery_id) is not None:
             return tenant
     raise TenantError("not_found", "there is no such delivery")
 

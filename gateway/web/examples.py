@@ -13,9 +13,9 @@ from msgspec.structs import asdict, replace
 
 from gateway.core.commands import Kind
 from gateway.core.facts import Cause
-from gateway.core.guides import OPERATION
-from gateway.core.guides import PAYMENT as PAYMENT_ID
 from gateway.core.payment import WEBHOOK_TEST, Alert, AlertCode, EventType, FailureCode, State, Status
+from gateway.core.problem_guides import OPERATION
+from gateway.core.problem_guides import PAYMENT as PAYMENT_ID
 from gateway.core.view_types import (
     AttemptView,
     DeliveryView,

@@ -13,7 +13,7 @@ import msgspec
 from aiohttp import web
 
 from gateway.core.views import rfc3339
-from gateway.drivers.store.inbox import VERDICTS, Earlier, InboxFilter, InboxRow, StoredCallback
+from gateway.drivers.store.inbox import VERDICTS, EarlierVerdict, InboxFilter, InboxRow, StoredCallback
 from gateway.flows.callbacks import reprocess
 from gateway.flows.callbacks.reprocess import Order, Reprocessed
 from gateway.flows.masks import Masks
@@ -61,7 +61,7 @@ class CallbackDetail(CallbackView, frozen=True, kw_only=True):
     body: str | None
     body_base64: str | None
     event: Any
-    history: tuple[Earlier, ...]
+    history: tuple[EarlierVerdict, ...]
 
 
 class CallbackList(msgspec.Struct, frozen=True, kw_only=True):

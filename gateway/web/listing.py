@@ -10,11 +10,11 @@ import msgspec
 
 from gateway.core.errors import invalid
 from gateway.core.ids import uuid_of
-from gateway.core.naming import either
 from gateway.core.view_types import PaymentView
 from gateway.core.views import payment_view
-from gateway.drivers.store.queries import Listed
-from gateway.drivers.store.reading import Section
+from gateway.core.wording import joined_with_or
+from gateway.drivers.store.reads import ListedPayment
+from gateway.drivers.store.rows import PageRequest
 from gateway.web.route import Query
 
 DEFAULT_LIMIT, MOST = 50, 200
@@ -28,7 +28,7 @@ def one_of(name: str, query: Mapping[str, str], allowed: Sequence[str]) -> str |
     """A parameter that is one of these. Raises ``validation_failed``."""
     value = query.get(name)
     if value is not None and value not in allowed:
-        raise invalid((name, f"must be {either(allowed)}"))
+        raise invalid((name, f"must be {joined_with_or(allowed)}"))
     return value
 
 
@@ -55,18 +55,18 @@ def cursor_of(query: Mapping[str, str]) -> str | None:
     return cursor
 
 
-def section_of(query: Mapping[str, str]) -> Section:
+def section_of(query: Mapping[str, str]) -> PageRequest:
     """``limit`` and ``cursor`` of a list that is short as a rule: without a limit the longest page.
 
     Raises ``validation_failed``.
     """
     query = {"limit": str(MOST), **given(query)}
-    return Section(limit=limit_of(query), cursor=cursor_of(query))
+    return PageRequest(limit=limit_of(query), cursor=cursor_of(query))
 
 
-def listed_payment(listed: Listed) -> PaymentView:
+def listed_payment(listed: ListedPayment) -> PaymentView:
     """Show a payment in a list."""
-    return payment_view(listed.payment, listed.pending)
+    return payment_view(listed.payment, listed.open_operation)
 
 
 def time_of(name: str, query: Mapping[str, str]) -> datetime | None:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gateway.core import strictjson
-from gateway.core.cards import holds_issued_number, may_hold_card_number
+from gateway.core.card_numbers import holds_issued_number, may_hold_card_number
 from gateway.core.credentials import holds_credential
 from gateway.core.encodings import decoded
 from gateway.core.errors import invalid
 from gateway.core.masking import Mask
-from gateway.core.naming import below
+from gateway.core.wording import child_path
 from gateway.flows.masks import Masks
 
 
@@ -52,9 +52,9 @@ def _place(value: Any, path: str, holds: Callable[[str], bool]) -> str | None:
     if isinstance(value, dict):
         if any(map(holds, value)):
             return path
-        inner = ((below(path, name), member) for name, member in value.items())
+        inner = ((child_path(path, name), member) for name, member in value.items())
     elif isinstance(value, list):
-        inner = ((below(path, number), member) for number, member in enumerate(value))
+        inner = ((child_path(path, number), member) for number, member in enumerate(value))
     else:
         return None
     return next((found for place, member in inner if (found := _place(member, place, holds)) is not None), None)

@@ -6,7 +6,7 @@ import re
 
 from aiohttp import web
 
-from gateway.core.naming import either
+from gateway.core.wording import joined_with_or
 from gateway.web.keys import GATEWAY
 from gateway.web.misplaced import may_be_an_id
 from gateway.web.route import BODY_LIMIT
@@ -25,7 +25,7 @@ async def sentence(request: web.Request, error: web.HTTPException) -> str:
     """Say what is wrong with the request's address, method or size, and what would be right."""
     match error:
         case web.HTTPMethodNotAllowed(allowed_methods=methods):
-            return f"this path takes {either(sorted(methods), last='and')}, not {request.method}"
+            return f"this path takes {joined_with_or(sorted(methods), last='and')}, not {request.method}"
         case web.HTTPRequestEntityTooLarge():
             return f"a body has at most {BODY_LIMIT // 1024} KiB"
         case _:

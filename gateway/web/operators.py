@@ -12,7 +12,7 @@ from aiohttp import web
 
 from gateway.core.card_data import refuse_card_data
 from gateway.core.errors import invalid, refusals_of
-from gateway.drivers.store.reading import Section
+from gateway.drivers.store.rows import PageRequest
 from gateway.flows.runtime import log
 from gateway.web.bearer import refuse_expired, sent_key_hash, unknown_key
 from gateway.web.connections import note_proof
@@ -34,7 +34,7 @@ _READING = ("GET", "HEAD")
 
 T = TypeVar("T", bound=msgspec.Struct)
 R = TypeVar("R")
-S = TypeVar("S", bound=Section)
+S = TypeVar("S", bound=PageRequest)
 
 
 def with_key(handler: Callable[[web.Request], Awaitable[Reply]]) -> Callable[[web.Request], Awaitable[web.Response]]:

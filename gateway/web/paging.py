@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from gateway.drivers.store.reading import Section
+from gateway.drivers.store.rows import PageRequest
 
 SLICE = 20
 """Rows that are read and encoded without a pause."""
@@ -20,7 +20,7 @@ ENVELOPE = 100
 """Bytes of a page beside its rows, at most."""
 
 T = TypeVar("T")
-S = TypeVar("S", bound=Section)
+S = TypeVar("S", bound=PageRequest)
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 
 from gateway.core.errors import invalid
-from gateway.core.naming import unknown
-from gateway.core.texts import control_in
+from gateway.core.text_checks import control_in
+from gateway.core.wording import unknown_name
 
 _PLAIN_NAME = re.compile(r"[a-z_]{1,30}")
 """Names that are quoted: what else somebody may write there could be a secret."""
@@ -23,7 +23,7 @@ def refuse_unknown(query: Mapping[str, str], known: Collection[str]) -> None:
     for name, times in Counter(name for name, _ in query.items()).items():
         if name not in known:
             shown = name if _PLAIN_NAME.fullmatch(name) else "a query parameter"
-            problems.append((shown, unknown(name, known, otherwise="this route has no query parameters")))
+            problems.append((shown, unknown_name(name, known, otherwise="this route has no query parameters")))
         elif times > 1:
             problems.append((name, "is given twice: send it once"))
         elif control_in(query[name]) is not None:

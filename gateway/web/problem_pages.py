@@ -12,7 +12,7 @@ import re
 from aiohttp import web
 
 from gateway.core.errors import PROBLEMS, TenantError
-from gateway.core.guides import GUIDES, example
+from gateway.core.problem_guides import GUIDES, example
 from gateway.web.keys import GATEWAY
 
 _STYLE = (

@@ -13,16 +13,16 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 from aiohttp import web
 
-from gateway.core import shape, strictjson
-from gateway.core.cards import without_card_numbers
+from gateway.core import body_reader, strictjson
+from gateway.core.card_numbers import without_card_numbers
 from gateway.core.documents import amount_hook
 from gateway.core.errors import TenantError, invalid, together
 from gateway.core.masking import Mask
-from gateway.core.texts import may_be_odd
+from gateway.core.text_checks import may_need_checks
 from gateway.core.view_types import PaymentView
 from gateway.core.views import to_json
 from gateway.drivers.settings import Rate, Tenant
-from gateway.drivers.store.reading import Section
+from gateway.drivers.store.rows import PageRequest
 from gateway.flows.masks import Masks
 from gateway.flows.payments.idempotency import Answer, Claim, refuse_other_request
 from gateway.flows.runtime import Gateway
@@ -52,7 +52,7 @@ _NOT_OF_A_KEY = re.compile(r"[^A-Za-z0-9_-]")
 
 T = TypeVar("T", bound=msgspec.Struct)
 R = TypeVar("R")
-S = TypeVar("S", bound=Section)
+S = TypeVar("S", bound=PageRequest)
 
 
 Judge = Callable[[T], Sequence[TenantError]]
@@ -275,7 +275,7 @@ async def read_json(request: web.Request, masks: Sequence[Mask]) -> Read:
         raise TenantError("unsupported_media_type", "send the body as application/json, with that Content-Type")
     refuse_secrets(data, masks)
     try:
-        return Read(strictjson.loads_exact(data), is_plain=not may_be_odd(data))
+        return Read(strictjson.loads_exact(data), is_plain=not may_need_checks(data))
     except strictjson.NotStrictJson as problem:
         raise TenantError("malformed_json", without_card_numbers(str(problem))) from None
 
@@ -288,7 +288,7 @@ def read_as(read: Read, wanted: type[T], judge: Judge[T] | None = None) -> T:
     if read.is_plain:
         with contextlib.suppress(msgspec.ValidationError):
             return msgspec.convert(read.data, wanted, dec_hook=amount_hook)
-    body, problems = shape.read(read.data, wanted)
+    body, problems = body_reader.read(read.data, wanted)
     if body is not None and not problems:
         return body
     raise together(invalid(*problems), *(judge(body) if judge is not None and body is not None else ()))

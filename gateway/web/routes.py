@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.core.payment import State
-from gateway.core.requests import CaptureBody, CreateBody, EmptyBody, RefundBody, UpdateBody
+from gateway.core.request_bodies import CaptureBody, CreateBody, EmptyBody, RefundBody, UpdateBody
 from gateway.web import callbacks, examples, tenants, webhooks
 from gateway.web.listing import CURSOR, LIMIT, MOST_AT_ONCE, TIME, described
 from gateway.web.route import Route

@@ -14,9 +14,9 @@ from aiohttp import web
 from gateway.core.errors import SettingsError
 from gateway.core.urls import bracketed
 from gateway.drivers.clock import Clock, SystemClock
-from gateway.drivers.descriptors import Shares, limit, shared_out
-from gateway.drivers.registry import Registry
-from gateway.drivers.sender import Leaving, Places, make_sender
+from gateway.drivers.file_descriptors import Shares, descriptor_shares, limit
+from gateway.drivers.plugin_registry import Registry
+from gateway.drivers.sender import ClosingConnections, ConnectionSlots, make_sender
 from gateway.drivers.settings import Admin, Server, Settings, cannot_listen
 from gateway.drivers.store.sqlite import open_sqlite
 from gateway.flows.background import startup
@@ -68,7 +68,7 @@ async def running(
     ``stop_within``: seconds until the stores are closed, whatever still runs. ``grace``: seconds for which connections
     without a request are kept at the end, so that no client is reset; None where every client is known to be done.
     """
-    shares = shared_out(limit(), settings.limits.connections)
+    shares = descriptor_shares(limit(), settings.limits.connections)
     async with contextlib.AsyncExitStack() as stack:
         gw = await _gateway(settings, registry, clock or SystemClock(), shares, stack)
         await check_names(gw)
@@ -100,8 +100,8 @@ async def _gateway(
         make_sender,
         proxy=settings.egress.proxy,
         allow_private=settings.server.development,
-        places=Places(shares.outgoing),
-        leaving=Leaving(shares.leaving),
+        slots=ConnectionSlots(shares.outgoing),
+        closing=ClosingConnections(shares.leaving),
     )
     sender = await stack.enter_async_context(make())
     # A webhook is delivered by the status of its answer, whatever the body.
@@ -119,7 +119,7 @@ async def _gateway(
 async def check_names(gw: Gateway) -> None:
     """Refuse to start without an account or deposit method that payments still need. Raises ``SettingsError``."""
     problems: set[str] = set()
-    for tenant, account, provider, method in await gw.store.named_in_use(submit.grace_began(gw)):
+    for tenant, account, provider, method in await gw.store.accounts_in_use(submit.grace_began(gw)):
         known = gw.settings.tenants.get(tenant)
         place = f"{gw.settings.source.name}: tenant {tenant}"
         if known is None or account not in known.accounts:

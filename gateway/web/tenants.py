@@ -13,11 +13,11 @@ from msgspec.structs import replace
 
 from gateway.core.errors import TenantError
 from gateway.core.payment import State
-from gateway.core.requests import CaptureBody, CreateBody, EmptyBody, RefundBody, UpdateBody
+from gateway.core.request_bodies import CaptureBody, CreateBody, EmptyBody, RefundBody, UpdateBody
 from gateway.core.view_types import EventView, PaymentView, RefundWithPayment
 from gateway.core.views import event_view, payment_view, refund_with_payment
 from gateway.drivers.settings import Rate
-from gateway.drivers.store.queries import PaymentFilter
+from gateway.drivers.store.reads import PaymentFilter
 from gateway.flows.payments import create as create_flow
 from gateway.flows.payments import lookup, modify
 from gateway.flows.payments.create_validation import check_currency, content_refusals
@@ -100,14 +100,14 @@ async def refunds(call: Call) -> Reply:
     return await call.page(
         partial(call.gw.store.refunds, call.tenant.id, call.payment_id),
         section_of(call.request.query),
-        partial(refund_with_payment, listed.payment, listed.pending),
+        partial(refund_with_payment, listed.payment, listed.open_operation),
     )
 
 
 async def read(call: Call) -> Reply:
     """``GET /v1/payments/{id}``."""
     listed = await modify.find_summary(call.gw, call.tenant.id, call.payment_id)
-    return Reply(view=payment_view(listed.payment, listed.pending))
+    return Reply(view=payment_view(listed.payment, listed.open_operation))
 
 
 async def list_payments(call: Call) -> Reply:
@@ -136,7 +136,7 @@ async def sync(call: Call) -> Reply:
     now = await modify.find_summary(call.gw, call.tenant.id, call.payment_id)
     is_changed = now.payment.version != listed.payment.version
     payment = now.payment if is_changed else replace(now.payment, alerts=())
-    return Reply(view=payment_view(payment, now.pending))
+    return Reply(view=payment_view(payment, now.open_operation))
 
 
 async def events(call: Call) -> Reply:

@@ -11,11 +11,11 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import asdict
 
-from gateway.core.requests import EmptyBody
+from gateway.core.request_bodies import EmptyBody
 from gateway.core.view_types import DeliveryView, EndpointView
 from gateway.core.views import rfc3339
-from gateway.drivers.store.reading import moment
-from gateway.drivers.store.webhooks import STATUSES, DeliveryFilter, DeliveryRow, ListedDelivery, Wanted
+from gateway.drivers.store.deliveries import STATUSES, DeliveryFilter, DeliveryRow, ListedDelivery, RedeliveryFilter
+from gateway.drivers.store.rows import from_milliseconds
 from gateway.flows.webhooks import redelivery
 from gateway.flows.webhooks.redelivery import Listening
 from gateway.web import examples
@@ -64,7 +64,7 @@ class EnabledEndpoint(EndpointView, frozen=True, kw_only=True):
 
 async def list_deliveries(call: Call) -> Reply:
     """``GET /v1/webhooks/deliveries``: newest first, a page at a time."""
-    read = partial(call.gw.store.webhooks.newest, call.tenant.id)
+    read = partial(call.gw.store.deliveries.newest, call.tenant.id)
     return await call.page(read, filter_of(call.request.query), delivery_members)
 
 
@@ -78,7 +78,7 @@ async def redeliver(call: Call) -> Reply:
 async def redeliver_many(call: Call) -> Reply:
     """``POST /v1/webhooks/redeliver``."""
     body = call.body(RedeliverBody)
-    wanted = Wanted(status=body.status, created_after=body.created_after, created_before=body.created_before)
+    wanted = RedeliveryFilter(status=body.status, created_after=body.created_after, created_before=body.created_before)
     async with call.turn:
         count = await redelivery.send_many_again(call.gw, call.tenant.id, wanted)
     call.charge(count)
@@ -142,7 +142,7 @@ def _endpoint_members(found: Listening) -> dict[str, Any]:
 
 
 def _time(at: int | None) -> str | None:
-    return None if at is None else rfc3339(moment(at))
+    return None if at is None else rfc3339(from_milliseconds(at))
 
 
 FILTER = described(

@@ -19,9 +19,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.hostile_host import NO, PAGE, PATIENCE, POISON, TAKEN, Host, hostile_host, lead_all_to
-from tests.house import House, creditkey_body, new_key, psp_body
-from tests.served import open_served
+from tests.support.server_process import running_server_process
+from tests.support.servers.answering_twice import NO, PAGE, PATIENCE, POISON, TAKEN, Host, hostile_host, lead_all_to
+from tests.support.stack import GatewayStack, creditkey_body, new_key, psp_body
 
 PAUSES = (0.0, 0.01, 0.05, 0.5)
 ROUNDS = 5
@@ -32,38 +32,38 @@ Call = Callable[[], Awaitable[str]]
 """A call of the victim's; returns what it was told."""
 
 
-async def create(house: House) -> Call:
+async def create(stack: GatewayStack) -> Call:
     """A payment at the PSP."""
 
     async def call() -> str:
-        return (await house.create(psp_body())).text
+        return (await stack.create(psp_body())).text
 
     return call
 
 
-async def change(house: House, verb: str) -> Call:
+async def change(stack: GatewayStack, verb: str) -> Call:
     """Something asked of a Credit Key payment that its customer has accepted."""
-    payment = (await house.create(creditkey_body())).json
-    await house.visit(await house.approve(payment))
-    await _until(lambda: house.payment(payment["id"]), lambda now: now["state"] == "authorized")
+    payment = (await stack.create(creditkey_body())).json
+    await stack.visit(await stack.approve(payment))
+    await _until(lambda: stack.payment(payment["id"]), lambda now: now["state"] == "authorized")
     if verb == "refunds":
-        await house.call("POST", f"/v1/payments/{payment['id']}/capture", {}, key=new_key())
+        await stack.call("POST", f"/v1/payments/{payment['id']}/capture", {}, key=new_key())
 
     async def call() -> str:
-        reply = await house.call("POST", f"/v1/payments/{payment['id']}/{verb}", {}, key=new_key())
+        reply = await stack.call("POST", f"/v1/payments/{payment['id']}/{verb}", {}, key=new_key())
         return reply.text
 
     return call
 
 
-async def webhook(house: House) -> Call:
+async def webhook(stack: GatewayStack) -> Call:
     """A webhook, tried once."""
 
     async def call() -> str:
-        sent = (await house.call("POST", "/v1/webhooks/test", {}, key=new_key())).json
+        sent = (await stack.call("POST", "/v1/webhooks/test", {}, key=new_key())).json
 
         async def read() -> Any:
-            listed = (await house.call("GET", "/v1/webhooks/deliveries")).json["data"]
+            listed = (await stack.call("GET", "/v1/webhooks/deliveries")).json["data"]
             return next(one for one in listed if one["id"] == sent["id"])
 
         return str(await _until(read, lambda one: bool(one["attempts"])))
@@ -78,39 +78,41 @@ async def _until(read: Callable[[], Awaitable[Any]], holds: Callable[[Any], bool
         return found
 
 
-KINDS: dict[str, tuple[Callable[[House], Awaitable[Call]], str, bytes, str]] = {
+KINDS: dict[str, tuple[Callable[[GatewayStack], Awaitable[Call]], str, bytes, str]] = {
     "create": (create, "/psp/", PAGE, "awaiting_customer"),
-    "capture": (lambda house: change(house, "capture"), "/creditkey/", NO, "'state': 'captured'"),
-    "refund": (lambda house: change(house, "refunds"), "/creditkey/", NO, "succeeded"),
-    "lookup": (lambda house: change(house, "sync"), "/creditkey/", NO, "authorized"),
+    "capture": (lambda stack: change(stack, "capture"), "/creditkey/", NO, "'state': 'captured'"),
+    "refund": (lambda stack: change(stack, "refunds"), "/creditkey/", NO, "succeeded"),
+    "lookup": (lambda stack: change(stack, "sync"), "/creditkey/", NO, "authorized"),
     "webhook": (webhook, "/hooks/acme", TAKEN, "'status_code': 500"),
 }
 """What the victim does; the path by which its call arrives; what is said too much; a word of the true answer."""
 
 
-async def is_deceived(host: Host, house: House, kind: str, neighbour: str, pause: float, *, waits: bool) -> bool:
+async def is_deceived(host: Host, stack: GatewayStack, kind: str, neighbour: str, pause: float, *, waits: bool) -> bool:
     """Let a neighbour's call be answered twice, make the victim's, and judge what the victim was told.
 
     A call that never arrives, or whose answer makes no sense, was deceived as well: by an older answer.
     """
     try:
-        return await _is_deceived(host, house, kind, neighbour, pause, waits=waits)
+        return await _is_deceived(host, stack, kind, neighbour, pause, waits=waits)
     except (TimeoutError, LookupError, ValueError):
         return True
 
 
-async def _is_deceived(host: Host, house: House, kind: str, neighbour: str, pause: float, *, waits: bool) -> bool:
+async def _is_deceived(
+    host: Host, stack: GatewayStack, kind: str, neighbour: str, pause: float, *, waits: bool
+) -> bool:
     prepare, path, surplus, truth = KINDS[kind]
-    call = await prepare(house)
+    call = await prepare(stack)
     host.receivers = dict.fromkeys(NEIGHBOURS.values(), 200)
     if kind == "webhook":
         host.answer_twice(f"/hooks/{neighbour}", pause, surplus)
-        await house.call("POST", "/v1/webhooks/test", {}, tenant=neighbour, key=new_key())
+        await stack.call("POST", "/v1/webhooks/test", {}, tenant=neighbour, key=new_key())
         await host.has_been_asked()
         host.receivers[VICTIM] = 500
     else:
         host.answer_twice("/psp/", pause, surplus)
-        await house.create(psp_body(), tenant=neighbour)
+        await stack.create(psp_body(), tenant=neighbour)
     if waits:
         await host.has_said_too_much()
     before = host.count(path)
@@ -120,12 +122,12 @@ async def _is_deceived(host: Host, house: House, kind: str, neighbour: str, paus
 
 
 @asynccontextmanager
-async def scene(folder: Path) -> AsyncIterator[tuple[Host, House]]:
+async def scene(folder: Path) -> AsyncIterator[tuple[Host, GatewayStack]]:
     """A gateway process whose far sides are all at the hostile host."""
-    async with hostile_host() as host, open_served(folder, change=lead_all_to(host)) as served:
-        host.ports = {side: served.house.ports[side] for side in ("psp", "creditkey")}
-        await served.start()
-        yield host, served.house
+    async with hostile_host() as host, running_server_process(folder, change=lead_all_to(host)) as server:
+        host.ports = {side: server.stack.ports[side] for side in ("psp", "creditkey")}
+        await server.start()
+        yield host, server.stack
 
 
 async def attack(rounds: int) -> int:
@@ -133,13 +135,13 @@ async def attack(rounds: int) -> int:
     table = Table("call", *(f"{where}, {pause * 1000:.0f} ms" for where in NEIGHBOURS for pause in PAUSES))
     deceived = 0
     with tempfile.TemporaryDirectory() as folder:
-        async with scene(Path(folder)) as (host, house):
+        async with scene(Path(folder)) as (host, stack):
             for kind in KINDS:
                 cells = []
                 for neighbour in NEIGHBOURS.values():
                     for pause in PAUSES:
                         taken = [
-                            await is_deceived(host, house, kind, neighbour, pause, waits=number % 2 == 0)
+                            await is_deceived(host, stack, kind, neighbour, pause, waits=number % 2 == 0)
                             for number in range(rounds)
                         ]
                         cells.append(f"{sum(taken)} of {rounds}")

@@ -23,9 +23,9 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from gateway.web.strangers import FAILURES
-from tests.house import House, Reply, creditkey_body, key_of, psp_body
-from tests.served import Served, open_served
-from tests.web.psp_sender import post, signed_body
+from tests.support.clients.psp_callbacks import post, signed_body
+from tests.support.server_process import ServerProcess, running_server_process
+from tests.support.stack import GatewayStack, Reply, creditkey_body, key_of, psp_body
 
 PER_SECOND = 1000
 """Hostile requests a second, as far as this machine can send them."""
@@ -51,46 +51,46 @@ def at_default_limits(settings: dict[str, Any]) -> None:
 async def main() -> int:
     """Run the floods one after the other; 1 when an honest caller was turned away."""
     with tempfile.TemporaryDirectory() as folder:
-        async with open_served(Path(folder), at_default_limits) as served:
-            await served.start()
+        async with running_server_process(Path(folder), at_default_limits) as server:
+            await server.start()
             began = perf_counter()
             kept = [
-                await callbacks_and_returns(served.house),
-                await without_key(served.house, "tenants", f"{served.house.url}/v1/payments", key_of("acme")),
+                await callbacks_and_returns(server.stack),
+                await without_key(server.stack, "tenants", f"{server.stack.url}/v1/payments", key_of("acme")),
                 await without_key(
-                    served.house, "operators", f"{served.house.admin_url}/admin/v1/reviews", OPERATORS_KEY
+                    server.stack, "operators", f"{server.stack.admin_url}/admin/v1/reviews", OPERATORS_KEY
                 ),
             ]
-            is_ended = await served.end() == 0
-            return 0 if is_ended and all([*kept, said_little(served, perf_counter() - began)]) else 1
+            is_ended = await server.end() == 0
+            return 0 if is_ended and all([*kept, said_little(server, perf_counter() - began)]) else 1
 
 
-async def callbacks_and_returns(house: House) -> bool:
+async def callbacks_and_returns(stack: GatewayStack) -> bool:
     """Good callbacks and returning customers while both endpoints are flooded."""
-    payments = [(await house.create(psp_body())).json for _ in range(HONEST)]
-    bodies = [signed_body(house, payment) for payment in payments]
-    links = await links_of(house, [(await house.create(creditkey_body())).json for _ in range(HONEST)])
-    endpoint, below = endpoint_of(house, "psp-main"), f"{endpoint_of(house, 'creditkey-main')}/anything"
+    payments = [(await stack.create(psp_body())).json for _ in range(HONEST)]
+    bodies = [signed_body(stack, payment) for payment in payments]
+    links = await links_of(stack, [(await stack.create(creditkey_body())).json for _ in range(HONEST)])
+    endpoint, below = endpoint_of(stack, "psp-main"), f"{endpoint_of(stack, 'creditkey-main')}/anything"
     wrong = {"crm-pay-token": "wrong", "Content-Type": "application/json"}
     floods = (("POST", endpoint, wrong, bodies[0]), ("GET", below, {}, b""))
     async with flooded(*floods) as seen:
         good, back = await asyncio.gather(
-            one_by_one(lambda number: post(house, bodies[number])),
-            one_by_one(lambda number: house.visit(links[number])),
+            one_by_one(lambda number: post(stack, bodies[number])),
+            one_by_one(lambda number: stack.visit(links[number])),
         )
-        again = await post(house, bodies[0])
+        again = await post(stack, bodies[0])
     report("bad callbacks", seen)
     print(f"  good callbacks {dict(good)}, customers {dict(back)}, a repetition {again.status}")
-    paid = [(await house.payment(payment["id"]))["state"] for payment in payments].count("captured")
+    paid = [(await stack.payment(payment["id"]))["state"] for payment in payments].count("captured")
     print(f"  payments captured {paid}")
     return good == {204: HONEST} and back == {303: HONEST} and again.status == 204 and paid == HONEST
 
 
-async def without_key(house: House, who: str, url: str, key: str) -> bool:
+async def without_key(stack: GatewayStack, who: str, url: str, key: str) -> bool:
     """Honest callers of one listener while it is flooded by requests without a good key."""
 
     async def ask(_: int) -> Reply:
-        async with house.http.get(url, headers={"Authorization": f"Bearer {key}"}) as answer:
+        async with stack.http.get(url, headers={"Authorization": f"Bearer {key}"}) as answer:
             return Reply(answer.status, answer.headers, await answer.text())
 
     async with flooded(("GET", url, {"Authorization": "Bearer gw_k1_wrong"}, b"")) as seen:
@@ -140,24 +140,24 @@ async def one_by_one(ask: Callable[[int], Awaitable[Reply]]) -> Counter[int]:
     return seen
 
 
-async def links_of(house: House, payments: list[Any]) -> list[str]:
+async def links_of(stack: GatewayStack, payments: list[Any]) -> list[str]:
     """The address each payment's customer comes back to."""
-    orders = {one["id"]: one["return_url"] for one in await house.far_orders("creditkey")}
+    orders = {one["id"]: one["return_url"] for one in await stack.provider_orders("creditkey")}
     paths = [urlsplit(orders[payment["provider_reference"]]).path for payment in payments]
-    return [f"{house.url}{path}" for path in paths]
+    return [f"{stack.url}{path}" for path in paths]
 
 
-def endpoint_of(house: House, account: str) -> str:
-    return f"{house.url}/callbacks/{house.entry('acme', account).endpoint_id}"
+def endpoint_of(stack: GatewayStack, account: str) -> str:
+    return f"{stack.url}/callbacks/{stack.entry('acme', account).endpoint_id}"
 
 
 def report(name: str, seen: Counter[int]) -> None:
     print(f"{name}: {seen.pop(0)} a second, answered {dict(sorted(seen.items()))}")
 
 
-def said_little(served: Served, seconds: float) -> bool:
+def said_little(server: ServerProcess, seconds: float) -> bool:
     """Whether the log holds a bounded number of lines about the floods: five kinds of failures, from one address."""
-    lines = [line for line in served.errors.decode().splitlines() if re.search(r'"status": (40[0-9]|429)', line)]
+    lines = [line for line in server.errors.decode().splitlines() if re.search(r'"status": (40[0-9]|429)', line)]
     too_many = sum("too many failing requests" in line for line in lines)
     print(f"log: {len(lines)} lines about failures in {seconds:.0f} s, {too_many} of them that there were too many")
     most = 5 * (FAILURES.burst + FAILURES.per_second * seconds)

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from tests.house import creditkey_body, key_of, new_key
-from tests.served import Served, open_served
-from tests.web.raw_clients import HALF_A_BODY, HALF_A_HEAD, LARGE, ONE, get
+from tests.support.clients.raw_http import HALF_A_BODY, HALF_A_HEAD, LARGE, ONE, get
+from tests.support.server_process import ServerProcess, running_server_process
+from tests.support.stack import creditkey_body, key_of, new_key
 
 DESCRIPTORS = 256
 DEADLINE, SLACK = 3.0, 4.0
@@ -114,9 +114,9 @@ class Seen(NamedTuple):
 
 
 @contextlib.asynccontextmanager
-async def healthy_beside(served: Served) -> AsyncIterator[Callable[[], Awaitable[Seen]]]:
+async def healthy_beside(server: ServerProcess) -> AsyncIterator[Callable[[], Awaitable[Seen]]]:
     """Run healthy callers for the time of the block; what is given ends them and says what they saw."""
-    command = (sys.executable, "-m", __spec__.name, served.house.url, served.house.admin_url)
+    command = (sys.executable, "-m", __spec__.name, server.stack.url, server.stack.admin_url)
     process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
 
     async def end() -> Seen:
@@ -252,14 +252,14 @@ class Outcome(NamedTuple):
     is_good: bool
 
 
-async def attack(served: Served, kind: Kind, how: Callable[[Kind, int], Awaitable[float | int]]) -> Outcome:
+async def attack(server: ServerProcess, kind: Kind, how: Callable[[Kind, int], Awaitable[float | int]]) -> Outcome:
     """One attack with healthy callers beside it."""
-    assert served.process is not None
-    memory, stop = Memory(served.process.pid), asyncio.Event()
+    assert server.process is not None
+    memory, stop = Memory(server.process.pid), asyncio.Event()
     watching = asyncio.create_task(memory.watch(stop))
-    async with healthy_beside(served) as end_healthy:
+    async with healthy_beside(server) as end_healthy:
         await asyncio.sleep(2)  # they have begun
-        url = served.house.admin_url if kind.is_operators else served.house.url
+        url = server.stack.admin_url if kind.is_operators else server.stack.url
         figure = await how(kind, urlsplit(url).port or 0)
         seen = await end_healthy()
     stop.set()
@@ -292,16 +292,16 @@ async def main() -> int:
     """Run all attacks; 1 when a promise was broken."""
     outcomes = []
     with tempfile.TemporaryDirectory() as folder:
-        async with open_served(Path(folder), short) as served:
-            served.before = ("sh", "-c", f'ulimit -n {DESCRIPTORS}; exec "$@"', "sh")
-            await served.start()
+        async with running_server_process(Path(folder), short) as server:
+            server.before = ("sh", "-c", f'ulimit -n {DESCRIPTORS}; exec "$@"', "sh")
+            await server.start()
             for kind in KINDS:
                 for how in (once, again):
-                    outcomes.append(await attack(served, kind, how))
+                    outcomes.append(await attack(server, kind, how))
                     print(outcomes[-1].row, "" if outcomes[-1].is_good else "  BROKEN", flush=True)
-            code = await served.end()
-    lines = [line for line in served.errors.splitlines() if json.loads(line)["message"] != "request"]
-    print(f"log: {len(lines)} lines beside those of requests, {len(served.errors)} bytes in all; exit code {code}")
+            code = await server.end()
+    lines = [line for line in server.errors.splitlines() if json.loads(line)["message"] != "request"]
+    print(f"log: {len(lines)} lines beside those of requests, {len(server.errors)} bytes in all; exit code {code}")
     is_quiet = len(lines) < MOST_LINES and code == 0
     return 0 if is_quiet and all(outcome.is_good for outcome in outcomes) else 1
 

@@ -20,8 +20,8 @@ import aiohttp
 from gateway.core.ids import uuid_of
 from gateway.core.signing import make_token
 from tests.attacks.lists import RATE, large_body
-from tests.house import House, creditkey_body, psp_body
-from tests.served import Served, open_served
+from tests.support.server_process import ServerProcess, running_server_process
+from tests.support.stack import GatewayStack, creditkey_body, psp_body
 
 BUDGET = 5_000_000
 WINDOW = 20.0
@@ -47,28 +47,28 @@ async def main() -> int:
     """Run both attacks; 1 when one of them left more than it may."""
     kept = []
     with tempfile.TemporaryDirectory() as folder:
-        async with open_served(Path(folder), with_small_budget) as served:
-            await served.start()
-            kept.append(await a_tenant(served.house))
-            await served.end()
+        async with running_server_process(Path(folder), with_small_budget) as server:
+            await server.start()
+            kept.append(await a_tenant(server.stack))
+            await server.end()
     with tempfile.TemporaryDirectory() as folder:
-        async with open_served(Path(folder)) as served:
-            await served.start()
-            kept += [await a_link(served, has_token=True), await a_link(served, has_token=False)]
-            await served.end()
+        async with running_server_process(Path(folder)) as server:
+            await server.start()
+            kept += [await a_link(server, has_token=True), await a_link(server, has_token=False)]
+            await server.end()
     print("kept" if all(kept) else "BROKEN")
     return 0 if all(kept) else 1
 
 
-async def a_tenant(house: House) -> bool:
+async def a_tenant(stack: GatewayStack) -> bool:
     """Create at the full rate; measure the files."""
     answers: Counter[str] = Counter()
-    before, end = on_disk(house), perf_counter() + WINDOW
+    before, end = on_disk(stack), perf_counter() + WINDOW
     while perf_counter() < end:
-        reply = await house.create(large_body())
+        reply = await stack.create(large_body())
         answers[reply.json.get("code", str(reply.status))] += 1
-    grown = on_disk(house) - before
-    neighbour = (await house.create(psp_body(), tenant="globex")).status
+    grown = on_disk(stack) - before
+    neighbour = (await stack.create(psp_body(), tenant="globex")).status
     print(
         f"a tenant with a budget of {mb(BUDGET)}: creates {dict(sorted(answers.items()))} in {WINDOW:.0f} s,"
         f" files grew by {mb(grown)} of which the log may be {mb(LOG)}; another tenant's create: {neighbour}",
@@ -77,20 +77,20 @@ async def a_tenant(house: House) -> bool:
     return grown < 2 * BUDGET + LOG and answers["storage_budget_exceeded"] > 0 and neighbour == 201
 
 
-async def a_link(served: Served, *, has_token: bool) -> bool:
+async def a_link(server: ServerProcess, *, has_token: bool) -> bool:
     """Call one customer's link, or its endpoint, again and again; measure what is left when the gateway has ended."""
-    house = served.house
-    payment = (await house.create(creditkey_body())).json
-    entry = house.entry("acme", "creditkey-main")
+    stack = server.stack
+    payment = (await stack.create(creditkey_body())).json
+    entry = stack.entry("acme", "creditkey-main")
     link = f"/callbacks/{entry.endpoint_id}"
     if has_token:
         digits = uuid_of(payment["id"])
         assert digits is not None
-        link += f"/complete/{make_token(house.settings.server.secret, entry.endpoint_id, digits, 'complete')}"
-    before = await at_rest(served)
-    answers = await visit(house.url + link)
-    log = on_disk(house)
-    left = await at_rest(served) - before
+        link += f"/complete/{make_token(stack.settings.server.secret, entry.endpoint_id, digits, 'complete')}"
+    before = await at_rest(server)
+    answers = await visit(stack.url + link)
+    log = on_disk(stack)
+    left = await at_rest(server) - before
     print(
         f"one customer's link ({'its token' if has_token else 'no token'}): answers {dict(sorted(answers.items()))},"
         f" left {mb(left)} (with the log while it ran: {mb(log - before)})",
@@ -110,17 +110,17 @@ async def visit(link: str) -> Counter[int]:
     return answers
 
 
-async def at_rest(served: Served) -> int:
+async def at_rest(server: ServerProcess) -> int:
     """Bytes of the store when no gateway works on it; it runs again afterwards."""
-    await served.end()
-    size = on_disk(served.house)
-    await served.start()
+    await server.end()
+    size = on_disk(server.stack)
+    await server.start()
     return size
 
 
-def on_disk(house: House) -> int:
+def on_disk(stack: GatewayStack) -> int:
     """Bytes of the store's files."""
-    path = house.settings.store_path
+    path = stack.settings.store_path
     return sum(file.stat().st_size for file in path.parent.glob(f"{path.name}*"))
 
 

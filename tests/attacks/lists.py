@@ -21,8 +21,8 @@ from typing import Any
 import aiohttp
 import yaml
 
-from tests.house import House, key_of, new_key, psp_body
-from tests.served import Served, open_served
+from tests.support.server_process import ServerProcess, running_server_process
+from tests.support.stack import GatewayStack, key_of, new_key, psp_body
 
 PAYMENTS = 200
 WINDOW = 2.0
@@ -51,38 +51,38 @@ def large_body() -> dict[str, Any]:
 async def main() -> int:
     """Measure each attack; 1 when globex was slowed down by the lists, or refused."""
     with tempfile.TemporaryDirectory() as folder:
-        async with open_served(Path(folder)) as served:
-            await served.start()
-            await fill(served.house)
-            await at_default_rate(served)
-            watched = (await served.house.create(psp_body(), tenant="globex")).json["id"]
+        async with running_server_process(Path(folder)) as server:
+            await server.start()
+            await fill(server.stack)
+            await at_default_rate(server)
+            watched = (await server.stack.create(psp_body(), tenant="globex")).json["id"]
             acme = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", __spec__.name, served.house.url, stdin=PIPE, stdout=PIPE
+                sys.executable, "-m", __spec__.name, server.stack.url, stdin=PIPE, stdout=PIPE
             )
-            kept = [await measure(served.house, watched, acme, name) for name in ATTACKS]
+            kept = [await measure(server.stack, watched, acme, name) for name in ATTACKS]
             await acme.communicate(b"")  # its stdin ends, and so does it
-            await served.end()
+            await server.end()
     print("kept" if kept[0] else "BROKEN")
     return 0 if kept[0] else 1
 
 
-async def fill(house: House) -> None:
+async def fill(stack: GatewayStack) -> None:
     """Make acme's payments."""
     for _ in range(PAYMENTS):
-        reply = await house.create(large_body())
+        reply = await stack.create(large_body())
         assert reply.status == 201, reply.text
 
 
-async def at_default_rate(served: Served) -> None:
+async def at_default_rate(server: ServerProcess) -> None:
     """Start the gateway again with acme's rate as it is by default."""
-    await served.end()
-    settings = yaml.safe_load(served.config.read_text())  # before anything is measured
+    await server.end()
+    settings = yaml.safe_load(server.config.read_text())  # before anything is measured
     settings["tenants"]["acme"]["rate_limit"] = RATE
-    served.config.write_text(yaml.safe_dump(settings, sort_keys=False))
-    await served.start()
+    server.config.write_text(yaml.safe_dump(settings, sort_keys=False))
+    await server.start()
 
 
-async def measure(house: House, watched: str, acme: Process, name: str) -> bool:
+async def measure(stack: GatewayStack, watched: str, acme: Process, name: str) -> bool:
     """Let globex read alone and beside one attack in turns; print the figures."""
     alone: list[float] = []
     beside: list[float] = []
@@ -90,9 +90,9 @@ async def measure(house: House, watched: str, acme: Process, name: str) -> bool:
     assert acme.stdin is not None
     assert acme.stdout is not None
     for _ in range(WINDOWS):
-        await read_on(house, watched, alone)
+        await read_on(stack, watched, alone)
         acme.stdin.write(f"{name}\n".encode())
-        await read_on(house, watched, beside)
+        await read_on(stack, watched, beside)
         answers.update(json.loads(await acme.stdout.readline()))
     ratio = percentile(beside, 0.99) / percentile(alone, 0.99)
     print(
@@ -104,11 +104,11 @@ async def measure(house: House, watched: str, acme: Process, name: str) -> bool:
     return ratio <= MOST
 
 
-async def read_on(house: House, payment_id: str, times: list[float]) -> None:
+async def read_on(stack: GatewayStack, payment_id: str, times: list[float]) -> None:
     """Read one payment again and again for one window; keep how long each took, in milliseconds."""
     end = perf_counter() + WINDOW
     while (began := perf_counter()) < end:
-        reply = await house.call("GET", f"/v1/payments/{payment_id}", tenant="globex")
+        reply = await stack.call("GET", f"/v1/payments/{payment_id}", tenant="globex")
         assert reply.status == 200, reply.text
         times.append((perf_counter() - began) * 1000)
         await asyncio.sleep(0.002)

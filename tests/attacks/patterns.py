@@ -14,8 +14,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from tests.house import order_of, psp_body
-from tests.served import Served, open_served
+from tests.support.server_process import ServerProcess, running_server_process
+from tests.support.stack import order_of, psp_body
 
 LONGEST_ANSWER = 0.05
 """Seconds a create with a hostile value may keep the gateway busy, at best of several."""
@@ -70,10 +70,10 @@ async def attack(name: str, field: dict[str, str], hostile: dict[str, Any]) -> i
 
     with tempfile.TemporaryDirectory() as folder:
         try:
-            async with open_served(Path(folder), with_field) as served:
-                await served.start()
-                took = min([await seconds_of(served, hostile) for _ in range(TRIES)])
-                stopped = await stop_during(served, hostile)
+            async with running_server_process(Path(folder), with_field) as server:
+                await server.start()
+                took = min([await seconds_of(server, hostile) for _ in range(TRIES)])
+                stopped = await stop_during(server, hostile)
         except Exception as refused:
             if "problems" not in vars(refused):  # a SettingsError has them
                 raise
@@ -84,28 +84,28 @@ async def attack(name: str, field: dict[str, str], hostile: dict[str, Any]) -> i
     return 0 if is_kept else 1
 
 
-async def seconds_of(served: Served, hostile: dict[str, Any]) -> float:
+async def seconds_of(server: ServerProcess, hostile: dict[str, Any]) -> float:
     """Seconds for which one create, which is taken or refused for the field, keeps the gateway busy."""
-    began = busy(served)
-    reply = await served.house.create(psp_body(**hostile))
-    took = busy(served) - began
+    began = busy(server)
+    reply = await server.stack.create(psp_body(**hostile))
+    took = busy(server) - began
     assert reply.status == 201 or "$.fields.x" in reply.text, reply.text
     return took
 
 
-def busy(served: Served) -> float:
+def busy(server: ServerProcess) -> float:
     """The seconds for which the gateway's main thread has run so far."""
-    assert served.process is not None
-    told = Path(f"/proc/{served.process.pid}/schedstat")
+    assert server.process is not None
+    told = Path(f"/proc/{server.process.pid}/schedstat")
     return int(told.read_text().split()[0]) / 1e9 if told.exists() else perf_counter()
 
 
-async def stop_during(served: Served, hostile: dict[str, Any]) -> float:
+async def stop_during(server: ServerProcess, hostile: dict[str, Any]) -> float:
     """Seconds from SIGTERM to the end while hostile creates are on their way."""
-    creates = [asyncio.create_task(served.house.create(psp_body(**hostile))) for _ in range(10)]
+    creates = [asyncio.create_task(server.stack.create(psp_body(**hostile))) for _ in range(10)]
     await asyncio.sleep(0)
     began = perf_counter()
-    code = await served.end()
+    code = await server.end()
     took = perf_counter() - began
     assert code == 0, code
     await asyncio.gather(*creates, return_exceptions=True)

@@ -15,9 +15,9 @@ from asyncio.subprocess import PIPE, STDOUT
 from pathlib import Path
 from time import perf_counter
 
-from tests.front import proxied
-from tests.house import open_house
-from tests.shipped import KEY, shipped
+from tests.support.servers.reverse_proxy import proxied
+from tests.support.shipped_settings import KEY, shipped
+from tests.support.stack import running_stack
 
 HERE = Path(__file__).parent
 BUILD = HERE / "build"
@@ -74,10 +74,10 @@ async def main(python: str) -> None:
     """Run every step against a running gateway."""
     BUILD.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        async with open_house(Path(folder), change=shipped) as house, proxied(house, BELOW) as front:
-            DOCUMENT.write_text((await house.call("GET", "/openapi.json", tenant=None)).text)
-            for step in steps(python, [f"{house.url}/docs", f"{front}/docs"]):
-                await run(step, house.url)
+        async with running_stack(Path(folder), change=shipped) as stack, proxied(stack, BELOW) as front:
+            DOCUMENT.write_text((await stack.call("GET", "/openapi.json", tenant=None)).text)
+            for step in steps(python, [f"{stack.url}/docs", f"{front}/docs"]):
+                await run(step, stack.url)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import pytest
 from gateway.core.card_data import card_fields, refuse_card_data
 from gateway.core.documents import amount_hook
 from gateway.core.errors import TenantError
-from gateway.core.requests import CaptureBody, CreateBody, RefundBody, UpdateBody
+from gateway.core.request_bodies import CaptureBody, CreateBody, RefundBody, UpdateBody
 
 VISA = "4111111111111111"
 GROUPED = "4111 1111 1111 1111"

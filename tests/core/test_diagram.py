@@ -9,7 +9,17 @@ from gateway.core.diagram import OTHER_EDGES, START, mermaid, states_table
 from gateway.core.facts import Absent, Declined, Expired, Fact, NeverSent, Stage
 from gateway.core.payment import Operation, State, Status
 from gateway.core.states import PAST_GRACE, STEPS
-from tests.core.core_parts import LATER, QUIET, TAKEN, TOTAL, make_operation, make_payment, make_terms, saw, tell
+from tests.support.factories.payments import (
+    LATER,
+    QUIET,
+    TAKEN,
+    TOTAL,
+    apply_fact,
+    make_operation,
+    make_payment,
+    make_policy,
+    saw,
+)
 
 CREATE = make_operation(Kind.CREATE)
 CREATE_ENDS: tuple[tuple[Operation, Fact], ...] = (
@@ -45,15 +55,15 @@ def test_every_step_that_does_something_is_an_arrow() -> None:
 
 def test_expiry_arrows_are_what_the_clock_does() -> None:
     """The clock ends exactly the states that have an arrow to expired."""
-    moved = {(str(state), "expired") for state in State if tell(make_payment(state), Expired()).event is not None}
+    moved = {(str(state), "expired") for state in State if apply_fact(make_payment(state), Expired()).event is not None}
     assert {edge for edge in drawn(*State) if edge[1] == "expired"} == moved
 
 
 def test_a_create_that_ends_without_effect_is_drawn() -> None:
     """Declined, not sent and proved absent each fail a payment that was only created."""
-    terms = make_terms(absence_proves=True)
+    policy = make_policy(absence_proves=True)
     for operation, fact in CREATE_ENDS:
-        ended = tell(make_payment(State.CREATED), fact, operation=operation, terms=terms)
+        ended = apply_fact(make_payment(State.CREATED), fact, operation=operation, policy=policy)
         assert (State.CREATED, ended.payment.state) in drawn(State.CREATED)
         assert ended.payment.state is State.FAILED
 
@@ -64,7 +74,7 @@ def test_refund_arrows_are_what_a_growing_total_does() -> None:
     for state in TAKEN:
         payment = make_payment(state)
         for total in (Decimal("60.00"), TOTAL):
-            change = tell(payment, saw(refunded=total))
+            change = apply_fact(payment, saw(refunded=total))
             if change.event is not None:
                 moved.add((str(state), str(change.payment.state)))
     assert drawn(*TAKEN) == moved

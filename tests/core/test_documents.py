@@ -29,7 +29,7 @@ from gateway.core.payment import (
     State,
     Status,
 )
-from tests.core.core_parts import AT, LATER
+from tests.support.factories.payments import AT, LATER
 
 ADDRESS = Address(**{name: f"{name} ä" for name in Address.__struct_fields__})
 ORDER = Order(

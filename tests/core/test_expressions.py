@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.core.expressions import DEEPEST, TooManySteps, compile_expression
+from gateway.core.expressions import MAX_DEPTH, TooManySteps, compile_expression
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_finds_nothing_where_it_does_not_fit(text: str, value: Any) -> None:
         ("not_null()", 'function "not_null" takes 1 argument(s), not 0'),
         ("[" * 3000, "nested too deeply"),
         (" | ".join("a" * 3000), "nested too deeply"),
-        ("!" * DEEPEST + "a", "nested too deeply"),
+        ("!" * MAX_DEPTH + "a", "nested too deeply"),
     ],
 )
 def test_does_not_compile(text: str, said: str) -> None:
@@ -134,9 +134,9 @@ def test_deepest_expression() -> None:
     """An expression as deeply nested as one may be is searched to its end, from deep within a server's own calls."""
 
     def search(frames: int) -> Any:
-        return search(frames - 1) if frames else compile_expression("!" * (DEEPEST - 1) + "a").search({"a": 1})
+        return search(frames - 1) if frames else compile_expression("!" * (MAX_DEPTH - 1) + "a").search({"a": 1})
 
-    assert search(200) is (DEEPEST % 2 == 1)
+    assert search(200) is (MAX_DEPTH % 2 == 1)
 
 
 def test_value_too_deep_for_the_stack() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.core.patterns import LARGEST, compile_pattern
+from gateway.core.patterns import MAX_PROGRAM_SIZE, compile_pattern
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_bad_patterns_say_no(pattern: str) -> None:
 
 def test_largest_pattern_is_bounded_in_what_it_may_do() -> None:
     """What a pattern may do for each byte of a text is bounded by its size, and so are all that are taken."""
-    assert 2000 < compile_pattern(".{1,255}").size <= LARGEST
+    assert 2000 < compile_pattern(".{1,255}").size <= MAX_PROGRAM_SIZE
 
 
 def test_nothing_is_written_to_stderr(capfd: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from gateway.core.commands import Kind
 from gateway.core.facts import Cause, Declined, Fact, Observation, Pending, Stage, Unknown
 from gateway.core.payment import Before, Operation, Payment, State, Status
-from tests.core.core_parts import TOTAL, make_operation, make_payment, saw, tell
+from tests.support.factories.payments import TOTAL, apply_fact, make_operation, make_payment, saw
 
 ACCEPTED = Pending(observation=Observation(stage=Stage.UNKNOWN))
 OPEN_REPLIES: dict[str, Fact] = {"accepted": ACCEPTED, "silence": Unknown(message="timeout")}
@@ -42,7 +42,7 @@ def sent(kind: Kind) -> Operation:
 def after(payment: Payment, operation: Operation, *facts: tuple[Fact, Cause]) -> tuple[Payment, Operation]:
     """Payment and operation after these facts, one by one."""
     for fact, cause in facts:
-        change = tell(payment, fact, operation=operation, cause=cause)
+        change = apply_fact(payment, fact, operation=operation, cause=cause)
         assert change.operation is not None
         payment, operation = change.payment, change.operation
     return payment, operation

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from gateway.core.rules import Actual, AmountRule, Exact, Tolerance, fits
+from gateway.core.rules import Actual, AmountRule, Exact, Tolerance, amount_matches
 
 HALF = Tolerance(absolute=Decimal("0.50"))
 FIVE_PERMILLE = Tolerance(permille=Decimal(5))
@@ -36,11 +36,11 @@ BOTH = Tolerance(absolute=Decimal("0.30"), permille=Decimal(5))
 )
 def test_fits(rule: AmountRule, seen: str, result: bool) -> None:
     """Exact wants equality, Tolerance the larger of its two margins, Actual any positive amount."""
-    assert fits(rule, Decimal(seen), Decimal("100.00")) is result
+    assert amount_matches(rule, Decimal(seen), Decimal("100.00")) is result
 
 
 @pytest.mark.parametrize("rule", [Exact(), HALF, Tolerance(absolute=Decimal(500)), Actual()])
 @pytest.mark.parametrize("seen", ["0", "-100"])
 def test_nothing_fits_no_amount(rule: AmountRule, seen: str) -> None:
     """Zero and less never fit, however wide the margin."""
-    assert not fits(rule, Decimal(seen), Decimal("100.00"))
+    assert not amount_matches(rule, Decimal(seen), Decimal("100.00"))

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from gateway.core.change import Change
 from gateway.core.commands import Charges, Kind, Order
-from gateway.core.draft import Change
 from gateway.core.errors import Reason
 from gateway.core.facts import (
     Absent,
@@ -25,34 +25,34 @@ from gateway.core.facts import (
     Fact,
     NeverSent,
     Observation,
+    OperationResolved,
     Pending,
-    Resolved,
-    Ruled,
+    ReviewResolved,
     Stage,
     Unknown,
 )
 from gateway.core.money import Amount
 from gateway.core.payment import Before, Failure, FailureCode, Operation, Payment, Review, ReviewReason, State, Status
-from gateway.core.reviewed import review_detail
-from gateway.core.rules import Actual, Terms, Tolerance
-from tests.core.core_parts import (
+from gateway.core.review_details import review_detail
+from gateway.core.rules import Actual, Policy, Tolerance
+from tests.support.factories.payments import (
     AT,
     GRACE,
     LATER,
+    POLICY,
     QUIET,
     TAKEN,
-    TERMS,
     TOTAL,
+    apply_fact,
     make_operation,
     make_payment,
-    make_terms,
+    make_policy,
     saw,
-    tell,
     usd,
 )
 
 PAST_GRACE = AT + GRACE + timedelta(milliseconds=1)
-ONE_STEP = make_terms(lookups=False)
+ONE_STEP = make_policy(lookups=False)
 
 TABLE = """
                       awaiting_customer  processing  authorized    captured      failed         canceled
@@ -106,7 +106,7 @@ def expected(before: Payment, stage: str, cell: str) -> tuple[str, str | None, s
 def test_table(row: str, stage: str, cell: str, cause: Cause) -> None:
     """Each proved stage does to each state what the table says, whoever proved it."""
     payment, at = standing(row)
-    change = tell(payment, saw(Stage(stage)), cause=cause, at=at)
+    change = apply_fact(payment, saw(Stage(stage)), cause=cause, at=at)
     assert moved(payment, change) == expected(payment, stage, cell)
     assert (change.event is None) == (cell == ".")
 
@@ -115,14 +115,14 @@ def test_table(row: str, stage: str, cell: str, cause: Cause) -> None:
 def test_authorized_counts_only_after_a_completion(row: str) -> None:
     """At a provider that waits for a completion, ``authorized`` alone moves nothing, whatever the state."""
     payment, at = standing(row, completed=False)
-    assert tell(payment, saw(Stage.AUTHORIZED), at=at) == Change(payment=payment, operation=None)
+    assert apply_fact(payment, saw(Stage.AUTHORIZED), at=at) == Change(payment=payment, operation=None)
 
 
 @pytest.mark.parametrize(("row", "stage", "cell"), CELLS)
 def test_refusals_of_callbacks(row: str, stage: str, cell: str) -> None:
     """A callback is refused where it contradicts, or where nothing more is expected and it brings nothing."""
     payment, at = standing(row)
-    change = tell(payment, saw(Stage(stage)), cause=Cause.CALLBACK, terms=ONE_STEP, at=at)
+    change = apply_fact(payment, saw(Stage(stage)), cause=Cause.CALLBACK, policy=ONE_STEP, at=at)
     closed = row in {"captured", "partially_refunded", "refunded", "canceled", "failed", "past_grace"}
     is_refused = cell in REVIEWS or (closed and cell == ".")
     assert change.refusal == (Reason.REPEATED_FINAL if is_refused else None)
@@ -132,7 +132,7 @@ def test_refusals_of_callbacks(row: str, stage: str, cell: str) -> None:
 def test_lookups_are_never_refused(row: str, stage: str, cell: str) -> None:
     """What we asked for ourselves has nobody to be refused to."""
     payment, at = standing(row)
-    assert tell(payment, saw(Stage(stage)), at=at).refusal is None
+    assert apply_fact(payment, saw(Stage(stage)), at=at).refusal is None
 
 
 # A second payment
@@ -141,7 +141,7 @@ def test_lookups_are_never_refused(row: str, stage: str, cell: str) -> None:
 def second(known: str | None, named: str | None, state: State = State.CAPTURED, **facts: Any) -> Change:
     """What a callback does that tells a success under ``named`` of a payment captured under ``known``."""
     paid = make_payment(state, provider_reference=known, **facts)
-    return tell(paid, saw(Stage.CAPTURED, provider_reference=named), cause=Cause.CALLBACK, terms=ONE_STEP)
+    return apply_fact(paid, saw(Stage.CAPTURED, provider_reference=named), cause=Cause.CALLBACK, policy=ONE_STEP)
 
 
 @pytest.mark.parametrize("state", sorted(TAKEN))
@@ -186,37 +186,39 @@ def test_the_remembered_second_transactions_are_bounded() -> None:
 
 def test_capture_takes_the_whole_amount() -> None:
     """A success that names no total took the payment's amount."""
-    after = tell(make_payment(State.AUTHORIZED), saw(Stage.CAPTURED)).payment
+    after = apply_fact(make_payment(State.AUTHORIZED), saw(Stage.CAPTURED)).payment
     assert (after.captured, after.capture_by, after.expires_at) == (TOTAL, None, None)
 
 
 def test_capture_takes_what_the_provider_says() -> None:
     """A captured total that the provider names counts."""
-    assert tell(make_payment(State.AUTHORIZED), saw(Stage.CAPTURED, captured="60.00")).payment.captured == Decimal(60)
+    assert apply_fact(
+        make_payment(State.AUTHORIZED), saw(Stage.CAPTURED, captured="60.00")
+    ).payment.captured == Decimal(60)
 
 
 @pytest.mark.parametrize("cause", [Cause.REPLY, Cause.LOOKUP])
 def test_partial_capture_takes_its_part(cause: Cause) -> None:
     """A capture of part of the amount took that part, where the answer names no total."""
     capture = make_operation(Kind.CAPTURE, amount=Decimal("60.00"))
-    change = tell(make_payment(State.AUTHORIZED), saw(Stage.CAPTURED), operation=capture, cause=cause)
+    change = apply_fact(make_payment(State.AUTHORIZED), saw(Stage.CAPTURED), operation=capture, cause=cause)
     assert (change.payment.captured, status_of(change)) == (Decimal("60.00"), Status.SUCCEEDED)
 
 
-ACTUAL = make_terms(lookups=False, amount=Actual())
+ACTUAL = make_policy(lookups=False, amount=Actual())
 
 
 @pytest.mark.parametrize("received", ["99.99", "100.00", "250.00"])
 def test_actual_amount_is_what_was_captured(received: str) -> None:
     """Under the rule Actual the received amount fits and is what was captured; the payment's amount stays."""
-    change = tell(make_payment(), saw(Stage.CAPTURED, amount=received), cause=Cause.CALLBACK, terms=ACTUAL)
+    change = apply_fact(make_payment(), saw(Stage.CAPTURED, amount=received), cause=Cause.CALLBACK, policy=ACTUAL)
     assert (change.payment.captured, change.payment.money, change.refusal) == (Decimal(received), usd("100.00"), None)
 
 
 def test_tolerated_amount_captures_the_payments_amount() -> None:
     """Within a tolerance the payment's own amount is what was captured."""
-    terms = make_terms(lookups=False, amount=Tolerance(absolute=Decimal("0.50")))
-    change = tell(make_payment(), saw(Stage.CAPTURED, amount="99.60"), cause=Cause.CALLBACK, terms=terms)
+    policy = make_policy(lookups=False, amount=Tolerance(absolute=Decimal("0.50")))
+    change = apply_fact(make_payment(), saw(Stage.CAPTURED, amount="99.60"), cause=Cause.CALLBACK, policy=policy)
     assert change.payment.captured == TOTAL
 
 
@@ -237,13 +239,13 @@ def test_tolerated_amount_captures_the_payments_amount() -> None:
 )
 def test_refunded_total(state: State, seen: str, refunded: str, after: State) -> None:
     """The refunded total only grows, and the state follows from the money."""
-    found = tell(make_payment(state), saw(Stage.CAPTURED, refunded=seen)).payment
+    found = apply_fact(make_payment(state), saw(Stage.CAPTURED, refunded=seen)).payment
     assert (found.refunded, found.state) == (Decimal(refunded), after)
 
 
 def test_refund_made_elsewhere_is_noted() -> None:
     """A total that grows without an open refund is a fact whose event says so."""
-    event = tell(make_payment(State.CAPTURED), saw(Stage.CAPTURED, refunded="40.00")).event
+    event = apply_fact(make_payment(State.CAPTURED), saw(Stage.CAPTURED, refunded="40.00")).event
     assert event is not None
     amounts = {"amount": "40.00", "amount_refunded": "40.00", "currency": "USD"}
     assert (event.type, event.details) == ("payment.partially_refunded", {"made_elsewhere": "true", **amounts})
@@ -252,12 +254,12 @@ def test_refund_made_elsewhere_is_noted() -> None:
 def test_refund_of_a_partial_capture_is_whole_at_what_was_captured() -> None:
     """``refunded`` means all that was captured, not all that was authorized."""
     payment = make_payment(State.CAPTURED, captured=Decimal("60.00"))
-    assert tell(payment, saw(Stage.CAPTURED, refunded="60.00")).payment.state is State.REFUNDED
+    assert apply_fact(payment, saw(Stage.CAPTURED, refunded="60.00")).payment.state is State.REFUNDED
 
 
 def test_a_refund_growing_in_state_partially_refunded_is_a_version() -> None:
     """A second partial refund has its own event though the state stays."""
-    event = tell(make_payment(State.PARTIALLY_REFUNDED), saw(Stage.CAPTURED, refunded="50.00")).event
+    event = apply_fact(make_payment(State.PARTIALLY_REFUNDED), saw(Stage.CAPTURED, refunded="50.00")).event
     assert event is not None
     assert event.type == "payment.partially_refunded"
 
@@ -307,7 +309,7 @@ MISFITS: list[tuple[str, dict[str, Any], Observation, ReviewReason, Reason]] = [
 def test_misfit(what: str, members: dict[str, Any], seen: Observation, review: ReviewReason, refusal: Reason) -> None:
     """A proved fact that cannot be this payment's moves nothing but the review flag, and its callback is refused."""
     payment = make_payment(**members)
-    change = tell(payment, seen, cause=Cause.CALLBACK)
+    change = apply_fact(payment, seen, cause=Cause.CALLBACK)
     flagged = replace(payment, review=Review(reason=review, since=LATER, detail=review_detail(review, payment, seen)))
     assert change.payment == replace(flagged, version=payment.version + 1, updated_at=LATER)
     assert change.refusal is refusal
@@ -322,7 +324,7 @@ def test_misfit_in_a_reply(
     """A reply with wrong ids or amounts leaves its operation unknown and says nothing of the payment."""
     capture = make_operation(Kind.CAPTURE, Status.SENDING)
     payment = make_payment(**members)
-    change = tell(payment, seen, operation=capture, cause=Cause.REPLY)
+    change = apply_fact(payment, seen, operation=capture, cause=Cause.REPLY)
     assert (change.payment, change.event, status_of(change)) == (payment, None, Status.UNKNOWN)
 
 
@@ -336,39 +338,39 @@ def test_misfit_in_a_reply(
 )
 def test_what_fits(seen: Observation) -> None:
     """Equal values fit, however many zeros they have."""
-    assert tell(make_payment(), seen).payment.state is State.CAPTURED
+    assert apply_fact(make_payment(), seen).payment.state is State.CAPTURED
 
 
 def test_an_amount_may_be_what_was_captured() -> None:
     """After a partial capture the provider may show that part as the amount."""
     payment = make_payment(State.CAPTURED, captured=Decimal("60.00"))
-    assert tell(payment, saw(Stage.CAPTURED, amount="60.00")).payment == payment
+    assert apply_fact(payment, saw(Stage.CAPTURED, amount="60.00")).payment == payment
 
 
 def test_an_amount_may_be_that_of_an_open_update() -> None:
     """While an update is open both its amount and the one before fit."""
     update = make_operation(Kind.UPDATE, amount=Decimal("80.00"))
     for amount in ("80.00", "100.00"):
-        assert tell(make_payment(), saw(amount=amount), operation=update).payment.review is None
+        assert apply_fact(make_payment(), saw(amount=amount), operation=update).payment.review is None
 
 
 def test_a_smaller_captured_total_is_old_news() -> None:
     """A smaller total than known moves nothing and contradicts nothing."""
     payment = make_payment(State.CAPTURED)
     for captured in ("0.00", "60.00"):
-        assert tell(payment, saw(Stage.CAPTURED, captured=captured)).payment == payment
+        assert apply_fact(payment, saw(Stage.CAPTURED, captured=captured)).payment == payment
 
 
 def test_the_first_review_reason_stands() -> None:
     """A second reason does not replace the first, and makes no version."""
     payment = make_payment(review=Review(reason=ReviewReason.REFERENCE, since=AT))
-    assert tell(payment, saw(currency="EUR")).payment == payment
+    assert apply_fact(payment, saw(currency="EUR")).payment == payment
 
 
 def test_review_does_not_stop_facts() -> None:
     """A payment under review still moves by proof."""
     payment = make_payment(review=Review(reason=ReviewReason.REFERENCE, since=AT))
-    assert tell(payment, saw(Stage.CAPTURED)).payment.state is State.CAPTURED
+    assert apply_fact(payment, saw(Stage.CAPTURED)).payment.state is State.CAPTURED
 
 
 # References of attempts
@@ -377,7 +379,7 @@ def test_review_does_not_stop_facts() -> None:
 def test_processing_under_another_reference_is_refused() -> None:
     """Two processing callbacks with different references, both present, are two attempts."""
     payment = make_payment(State.PROCESSING, provider_reference="T-1")
-    change = tell(payment, saw(Stage.PROCESSING, provider_reference="T-2"), cause=Cause.CALLBACK, terms=ONE_STEP)
+    change = apply_fact(payment, saw(Stage.PROCESSING, provider_reference="T-2"), cause=Cause.CALLBACK, policy=ONE_STEP)
     assert (change.payment, change.event, change.refusal) == (payment, None, Reason.IN_PROGRESS)
 
 
@@ -386,7 +388,7 @@ def test_an_absent_reference_is_no_difference(known: str | None, named: str | No
     """Where one of the two names no reference there is no second attempt."""
     payment = make_payment(State.PROCESSING, provider_reference=known)
     seen = saw(Stage.PROCESSING, provider_reference=named)
-    assert tell(payment, seen, cause=Cause.CALLBACK, terms=ONE_STEP).refusal is None
+    assert apply_fact(payment, seen, cause=Cause.CALLBACK, policy=ONE_STEP).refusal is None
 
 
 @pytest.mark.parametrize("state", [State.AWAITING_CUSTOMER, State.PROCESSING, State.EXPIRED])
@@ -394,7 +396,7 @@ def test_an_absent_reference_is_no_difference(known: str | None, named: str | No
 def test_a_different_reference_in_the_final_callback_is_applied_and_noted(state: State, stage: Stage) -> None:
     """Where the reference is no lookup key, the final callback's own counts; the one before is kept in the event."""
     payment = make_payment(state, provider_reference="T-1")
-    change = tell(payment, saw(stage, provider_reference="T-2"), cause=Cause.CALLBACK, terms=ONE_STEP)
+    change = apply_fact(payment, saw(stage, provider_reference="T-2"), cause=Cause.CALLBACK, policy=ONE_STEP)
     assert (change.payment.provider_reference, change.refusal) == ("T-2", None)
     assert change.event is not None
     assert change.event.details["provider_reference_before"] == "T-1"
@@ -405,7 +407,7 @@ def test_a_callback_that_moves_nothing_changes_no_reference(state: State) -> Non
     """A reference is replaced only together with a later stage."""
     payment = make_payment(state, provider_reference="T-1")
     seen = saw(Stage.PROCESSING, provider_reference="T-2")
-    assert tell(payment, seen, cause=Cause.CALLBACK, terms=ONE_STEP).payment == payment
+    assert apply_fact(payment, seen, cause=Cause.CALLBACK, policy=ONE_STEP).payment == payment
 
 
 # What is filled in
@@ -414,38 +416,38 @@ def test_a_callback_that_moves_nothing_changes_no_reference(state: State) -> Non
 def test_a_fact_fills_what_is_empty() -> None:
     """Reference and address that were not known are learnt, as one version, and only once."""
     seen = saw(Stage.AWAITING_CUSTOMER, provider_reference="CK-1", redirect_url="https://pay.example/1")
-    after = tell(make_payment(), seen)
+    after = apply_fact(make_payment(), seen)
     assert (after.payment.provider_reference, after.payment.redirect_url) == ("CK-1", "https://pay.example/1")
     assert after.event is not None
     assert after.event.type == "payment.updated"
     other = saw(Stage.AWAITING_CUSTOMER, provider_reference="CK-1", redirect_url="https://pay.example/2")
-    assert tell(after.payment, other).payment == after.payment
+    assert apply_fact(after.payment, other).payment == after.payment
 
 
 def test_customer_notified_is_an_alert() -> None:
     """That the customer was told is an alert of that version; it comes once."""
-    after = tell(make_payment(), saw(customer_notified=True)).payment
+    after = apply_fact(make_payment(), saw(customer_notified=True)).payment
     assert after.customer_notified
     assert [alert.code for alert in after.alerts] == ["customer_will_be_notified"]
-    assert tell(after, saw(customer_notified=True)).event is None
+    assert apply_fact(after, saw(customer_notified=True)).event is None
 
 
 def test_an_alert_without_a_text_is_none() -> None:
     """A provider without the message has no such alert, and so no version."""
-    assert tell(make_payment(), saw(customer_notified=True), terms=make_terms(messages={})).event is None
+    assert apply_fact(make_payment(), saw(customer_notified=True), policy=make_policy(messages={})).event is None
 
 
 def test_alerts_are_those_of_the_newest_change() -> None:
     """The next version has its own alerts or none."""
-    told = tell(make_payment(), saw(customer_notified=True)).payment
-    assert tell(told, saw(Stage.CAPTURED)).payment.alerts == ()
+    told = apply_fact(make_payment(), saw(customer_notified=True)).payment
+    assert apply_fact(told, saw(Stage.CAPTURED)).payment.alerts == ()
 
 
 def test_authorization_starts_the_capture_deadline() -> None:
     """Authorizing fixes the amount a rise is measured from, and the deadline to capture; the expiry clock stops."""
-    terms = make_terms(capture_deadline=timedelta(days=30))
+    policy = make_policy(capture_deadline=timedelta(days=30))
     before = make_payment(money=usd("120.00"), expires_at=AT)
-    after = tell(before, saw(Stage.AUTHORIZED), terms=terms).payment
+    after = apply_fact(before, saw(Stage.AUTHORIZED), policy=policy).payment
     assert (after.accepted_amount, after.capture_by, after.expires_at) == (
         Decimal(120),
         LATER + timedelta(days=30),
@@ -455,14 +457,14 @@ def test_authorization_starts_the_capture_deadline() -> None:
 
 def test_cancel_ends_the_deadline_and_tells() -> None:
     """A cancel has its alert and leaves no deadline."""
-    after = tell(make_payment(State.AUTHORIZED, capture_by=AT), saw(Stage.CANCELED)).payment
+    after = apply_fact(make_payment(State.AUTHORIZED, capture_by=AT), saw(Stage.CANCELED)).payment
     assert after.capture_by is None
     assert [alert.code for alert in after.alerts] == ["customer_notified_of_cancel"]
 
 
 def test_failure_says_the_providers_own_word() -> None:
     """A proved failure is the payment's failure, with the provider's status."""
-    after = tell(make_payment(), saw(Stage.FAILED, raw_status="0")).payment
+    after = apply_fact(make_payment(), saw(Stage.FAILED, raw_status="0")).payment
     assert after.failure == Failure(code=FailureCode.DECLINED, message="failed", provider_code="0")
 
 
@@ -472,7 +474,7 @@ def test_failure_says_the_providers_own_word() -> None:
 @pytest.mark.parametrize("state", list(State))
 def test_the_expiry_clock(state: State) -> None:
     """Expiry ends what waits for a customer and nothing else."""
-    change = tell(make_payment(state, expired_at=None), Expired(), cause=Cause.CLOCK)
+    change = apply_fact(make_payment(state, expired_at=None), Expired(), cause=Cause.CLOCK)
     expires = state in (State.CREATED, State.AWAITING_CUSTOMER, State.PROCESSING)
     assert (change.event is not None) is expires
     if expires:
@@ -482,15 +484,15 @@ def test_the_expiry_clock(state: State) -> None:
 def test_expiry_does_not_settle_an_operation() -> None:
     """Time alone never turns unknown into failed."""
     create = make_operation(Kind.CREATE)
-    change = tell(make_payment(State.CREATED), Expired(), operation=create, cause=Cause.CLOCK)
+    change = apply_fact(make_payment(State.CREATED), Expired(), operation=create, cause=Cause.CLOCK)
     assert (change.payment.state, change.operation) == (State.EXPIRED, create)
 
 
 def test_the_last_moment_of_grace() -> None:
     """Grace counts from the change to expired and includes its last moment."""
     expired = make_payment(State.EXPIRED)
-    assert tell(expired, saw(Stage.CAPTURED), at=AT + GRACE).payment.state is State.CAPTURED
-    assert tell(expired, saw(Stage.CAPTURED), at=PAST_GRACE).payment.state is State.EXPIRED
+    assert apply_fact(expired, saw(Stage.CAPTURED), at=AT + GRACE).payment.state is State.CAPTURED
+    assert apply_fact(expired, saw(Stage.CAPTURED), at=PAST_GRACE).payment.state is State.EXPIRED
 
 
 # Operations and their replies
@@ -574,7 +576,7 @@ def operation_of(kind: Kind, status: Status = Status.SENDING) -> Operation:
 @pytest.mark.parametrize(("kind", "fact", "status", "state"), REPLIES)
 def test_reply(kind: Kind, fact: Fact, status: str, state: State) -> None:
     """Each reply settles its operation, or leaves it unknown, and moves the payment as far as it proves."""
-    change = tell(make_payment(BEFORE_REPLY[kind]), fact, operation=operation_of(kind), cause=Cause.REPLY)
+    change = apply_fact(make_payment(BEFORE_REPLY[kind]), fact, operation=operation_of(kind), cause=Cause.REPLY)
     assert (status_of(change), change.payment.state) == (SETTLED[status], state)
 
 
@@ -588,7 +590,7 @@ def test_each_kind_has_each_fact() -> None:
 @pytest.mark.parametrize("kind", list(Kind))
 def test_a_declined_command_is_a_version_of_its_own_type(kind: Kind) -> None:
     """A declined tenant command is ``operation.declined``; a create fails instead; a completion is no version."""
-    change = tell(make_payment(BEFORE_REPLY[kind]), NO, operation=operation_of(kind), cause=Cause.REPLY)
+    change = apply_fact(make_payment(BEFORE_REPLY[kind]), NO, operation=operation_of(kind), cause=Cause.REPLY)
     wanted = {Kind.CREATE: "payment.failed", Kind.COMPLETE: None}.get(kind, "operation.declined")
     assert (change.event.type if change.event else None) == wanted
     assert change.operation is not None
@@ -598,7 +600,7 @@ def test_a_declined_command_is_a_version_of_its_own_type(kind: Kind) -> None:
 def test_a_declined_cancel_of_our_own_is_no_version() -> None:
     """What no tenant asked for is not told as a declined command."""
     cancel = replace(operation_of(Kind.CANCEL), idempotency_key=None)
-    assert tell(make_payment(State.AUTHORIZED), NO, operation=cancel, cause=Cause.REPLY).event is None
+    assert apply_fact(make_payment(State.AUTHORIZED), NO, operation=cancel, cause=Cause.REPLY).event is None
 
 
 @pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.CREATE])
@@ -606,7 +608,7 @@ def test_a_declined_cancel_of_our_own_is_no_version() -> None:
 def test_unknown_and_not_sent_are_no_version(kind: Kind, fact: Fact) -> None:
     """What moves nothing of the payment is no version."""
     payment = make_payment(BEFORE_REPLY[kind])
-    change = tell(payment, fact, operation=operation_of(kind), cause=Cause.REPLY)
+    change = apply_fact(payment, fact, operation=operation_of(kind), cause=Cause.REPLY)
     assert (change.event, change.payment) == (None, payment)
 
 
@@ -619,14 +621,14 @@ def test_the_note_says_why_it_is_unknown() -> None:
         (saw(), "the answer does not show the effect"),
     ]
     for fact, note in rows:
-        change = tell(make_payment(), fact, operation=operation_of(Kind.CAPTURE), cause=Cause.REPLY)
+        change = apply_fact(make_payment(), fact, operation=operation_of(Kind.CAPTURE), cause=Cause.REPLY)
         assert change.operation is not None
         assert change.operation.note == note
 
 
 def test_a_long_refusal_is_cut() -> None:
     """A provider's sentence is kept up to 500 characters."""
-    change = tell(
+    change = apply_fact(
         make_payment(), Declined(code="c", message="x" * 9000), operation=operation_of(Kind.CAPTURE), cause=Cause.REPLY
     )
     assert change.operation is not None
@@ -637,16 +639,16 @@ def test_a_long_refusal_is_cut() -> None:
 def test_completion_is_remembered() -> None:
     """A completion that succeeded makes the next ``authorized`` count."""
     waiting = make_payment(completed=False)
-    done = tell(waiting, saw(), operation=operation_of(Kind.COMPLETE), cause=Cause.REPLY)
+    done = apply_fact(waiting, saw(), operation=operation_of(Kind.COMPLETE), cause=Cause.REPLY)
     assert (done.payment.completed, done.event) == (True, None)
-    assert tell(done.payment, saw(Stage.AUTHORIZED)).payment.state is State.AUTHORIZED
+    assert apply_fact(done.payment, saw(Stage.AUTHORIZED)).payment.state is State.AUTHORIZED
 
 
 def test_update_brings_amount_and_order() -> None:
     """An update that succeeded replaces the amount, and the order where it named one."""
     order = Order(charges=Charges(total=Amount("80"), grand_total=Amount("80")))
     update = replace(operation_of(Kind.UPDATE), order=order)
-    after = tell(make_payment(State.AUTHORIZED), saw(Stage.AUTHORIZED), operation=update, cause=Cause.REPLY)
+    after = apply_fact(make_payment(State.AUTHORIZED), saw(Stage.AUTHORIZED), operation=update, cause=Cause.REPLY)
     assert (after.payment.money, after.payment.order) == (usd("80.00"), order)
     assert after.event is not None
     assert after.event.type == "payment.updated"
@@ -657,7 +659,7 @@ def test_update_without_an_order_keeps_the_order() -> None:
     """An update that names no order leaves it."""
     order = Order(charges=Charges(total=Amount("100"), grand_total=Amount("100")))
     payment = make_payment(State.AUTHORIZED, order=order)
-    after = tell(payment, saw(Stage.AUTHORIZED), operation=operation_of(Kind.UPDATE), cause=Cause.REPLY)
+    after = apply_fact(payment, saw(Stage.AUTHORIZED), operation=operation_of(Kind.UPDATE), cause=Cause.REPLY)
     assert after.payment.order == order
 
 
@@ -703,12 +705,12 @@ AFTER_READS = {
 """The operation after a first read, one just inside the quiet period, and one when it has passed."""
 
 
-def after_reads(payment: Payment, operation: Operation, fact: Fact, terms: Terms = TERMS) -> list[Change]:
+def after_reads(payment: Payment, operation: Operation, fact: Fact, policy: Policy = POLICY) -> list[Change]:
     """Three reads of an unknown operation: one, one just before the quiet period ends, one at its end."""
     changes: list[Change] = []
     pending: Operation | None = operation
     for at in (LATER, LATER + QUIET - timedelta(milliseconds=1), LATER + QUIET):
-        changes.append(tell(payment, fact, operation=pending, terms=terms, at=at))
+        changes.append(apply_fact(payment, fact, operation=pending, policy=policy, at=at))
         payment, last = changes[-1].payment, changes[-1].operation
         pending = last if last is not None and last.is_open else None
     return changes
@@ -743,7 +745,7 @@ def test_not_done_is_told(kind: Kind) -> None:
 def test_the_first_contrary_read_is_no_version() -> None:
     """Starting the quiet period changes the operation, not the payment."""
     payment = make_payment(State.AUTHORIZED)
-    change = tell(payment, saw(Stage.AUTHORIZED), operation=make_operation(Kind.CAPTURE))
+    change = apply_fact(payment, saw(Stage.AUTHORIZED), operation=make_operation(Kind.CAPTURE))
     assert (change.payment, change.event) == (payment, None)
     assert change.operation is not None
     assert change.operation.contrary_since == LATER
@@ -753,7 +755,7 @@ def test_the_first_contrary_read_is_no_version() -> None:
 def test_only_reads_prove_that_nothing_happened(cause: Cause) -> None:
     """A callback or a reply with the stage before starts no quiet period and ends none."""
     capture = make_operation(Kind.CAPTURE, contrary_since=AT - QUIET)
-    change = tell(make_payment(State.AUTHORIZED), saw(Stage.AUTHORIZED), operation=capture, cause=cause)
+    change = apply_fact(make_payment(State.AUTHORIZED), saw(Stage.AUTHORIZED), operation=capture, cause=cause)
     assert status_of(change) is Status.UNKNOWN
 
 
@@ -767,7 +769,7 @@ def test_reads_while_it_is_sending_prove_nothing() -> None:
 @pytest.mark.parametrize("refunded", ["10.00", "90.00"])
 def test_an_unclear_refund_goes_to_a_person(refunded: str) -> None:
     """A refunded total that is neither before nor after raises ``refund_unclear`` and leaves the refund open."""
-    change = tell(
+    change = apply_fact(
         make_payment(State.CAPTURED),
         saw(Stage.CAPTURED, refunded=refunded),
         operation=operation_of(Kind.REFUND, Status.UNKNOWN),
@@ -778,7 +780,7 @@ def test_an_unclear_refund_goes_to_a_person(refunded: str) -> None:
 
 def test_an_update_to_neither_amount_goes_to_a_person() -> None:
     """A read with an amount that is neither the old nor the new one raises ``amount``."""
-    change = tell(
+    change = apply_fact(
         make_payment(State.AUTHORIZED),
         saw(Stage.AUTHORIZED, amount="90.00"),
         operation=operation_of(Kind.UPDATE, Status.UNKNOWN),
@@ -792,7 +794,7 @@ def test_a_refund_is_judged_against_the_total_before_it() -> None:
     payment = make_payment(State.PARTIALLY_REFUNDED)
     before = Before(amount=TOTAL, captured=TOTAL, refunded=Decimal("40.00"))
     refund = make_operation(Kind.REFUND, amount=Decimal("60.00"), before=before)
-    change = tell(payment, saw(Stage.CAPTURED, refunded="100.00"), operation=refund)
+    change = apply_fact(payment, saw(Stage.CAPTURED, refunded="100.00"), operation=refund)
     assert (status_of(change), change.payment.state) == (Status.SUCCEEDED, State.REFUNDED)
     assert change.event is not None
     assert "made_elsewhere" not in change.event.details
@@ -800,7 +802,7 @@ def test_a_refund_is_judged_against_the_total_before_it() -> None:
 
 # An absent create
 
-PROVING = make_terms(absence_proves=True)
+PROVING = make_policy(absence_proves=True)
 
 
 def test_two_absences_prove_that_nothing_was_created() -> None:
@@ -817,15 +819,15 @@ def test_two_absences_prove_that_nothing_was_created() -> None:
 @pytest.mark.parametrize("kind", list(Kind))
 def test_absence_proves_nothing_by_itself(kind: Kind) -> None:
     """Without that rule, or for another operation, an absence changes nothing."""
-    terms = TERMS if kind is Kind.CREATE else PROVING
+    policy = POLICY if kind is Kind.CREATE else PROVING
     payment, operation = make_payment(State.CREATED), operation_of(kind, Status.UNKNOWN)
-    assert {change.operation for change in after_reads(payment, operation, Absent(), terms)} == {operation}
+    assert {change.operation for change in after_reads(payment, operation, Absent(), policy)} == {operation}
 
 
 def test_absence_without_an_open_operation_is_nothing() -> None:
     """A lookup that finds nothing moves no payment."""
     payment = make_payment()
-    assert tell(payment, Absent(), terms=PROVING) == Change(payment=payment, operation=None)
+    assert apply_fact(payment, Absent(), policy=PROVING) == Change(payment=payment, operation=None)
 
 
 def test_a_create_that_is_sending_is_not_absent() -> None:
@@ -842,14 +844,16 @@ def test_a_create_that_is_sending_is_not_absent() -> None:
 def test_a_proved_event_settles_an_unknown_create(stage: Stage) -> None:
     """Any proved event shows that the create had its effect."""
     create = make_operation(Kind.CREATE)
-    change = tell(make_payment(State.CREATED), saw(stage), operation=create, cause=Cause.CALLBACK, terms=ONE_STEP)
+    change = apply_fact(
+        make_payment(State.CREATED), saw(stage), operation=create, cause=Cause.CALLBACK, policy=ONE_STEP
+    )
     assert (status_of(change), change.payment.state) == (Status.SUCCEEDED, State(stage))
 
 
 def test_a_misfitting_event_settles_nothing() -> None:
     """An event of another amount does not settle an unknown create."""
     create = make_operation(Kind.CREATE)
-    change = tell(
+    change = apply_fact(
         make_payment(State.CREATED), saw(Stage.CAPTURED, amount="1.00"), operation=create, cause=Cause.CALLBACK
     )
     assert status_of(change) is Status.UNKNOWN
@@ -858,7 +862,9 @@ def test_a_misfitting_event_settles_nothing() -> None:
 def early(stage: Stage) -> Change:
     """The change of a callback that comes before the create's own reply."""
     create = make_operation(Kind.CREATE, Status.SENDING)
-    change = tell(make_payment(State.CREATED), saw(stage), operation=create, cause=Cause.CALLBACK, terms=ONE_STEP)
+    change = apply_fact(
+        make_payment(State.CREATED), saw(stage), operation=create, cause=Cause.CALLBACK, policy=ONE_STEP
+    )
     assert (status_of(change), change.payment.state) == (Status.SENDING, State(stage))
     return change
 
@@ -871,7 +877,7 @@ def test_early_event_then_the_reply(stage: Stage) -> None:
     """An event may come before the reply: it moves the payment, and the reply still brings the address."""
     before = early(stage)
     reply = saw(Stage.AWAITING_CUSTOMER, redirect_url="https://pay.example/1")
-    after = tell(before.payment, reply, operation=before.operation, cause=Cause.REPLY, terms=ONE_STEP)
+    after = apply_fact(before.payment, reply, operation=before.operation, cause=Cause.REPLY, policy=ONE_STEP)
     assert (status_of(after), after.payment.state) == (Status.SUCCEEDED, State(stage))
     assert after.payment.redirect_url == "https://pay.example/1"
 
@@ -880,7 +886,7 @@ def test_early_event_then_the_reply(stage: Stage) -> None:
 def test_early_event_then_silence(stage: Stage) -> None:
     """After a proved event silence leaves nothing open: the create had its effect."""
     before = early(stage)
-    after = tell(before.payment, Unknown(message="silence"), operation=before.operation, cause=Cause.REPLY)
+    after = apply_fact(before.payment, Unknown(message="silence"), operation=before.operation, cause=Cause.REPLY)
     assert (status_of(after), after.payment) == (Status.SUCCEEDED, before.payment)
 
 
@@ -888,7 +894,7 @@ def test_early_event_then_silence(stage: Stage) -> None:
 def test_early_event_then_a_decline(stage: Stage) -> None:
     """A decline after a proved event is recorded; where it contradicts the event, a person must look."""
     before = early(stage)
-    after = tell(before.payment, NO, operation=before.operation, cause=Cause.REPLY)
+    after = apply_fact(before.payment, NO, operation=before.operation, cause=Cause.REPLY)
     assert (status_of(after), after.payment.state) == (Status.DECLINED, State(stage))
     assert (after.payment.review is not None) is (stage is not Stage.FAILED)
 
@@ -896,7 +902,7 @@ def test_early_event_then_a_decline(stage: Stage) -> None:
 def test_an_expired_create_stays_open_in_silence() -> None:
     """Expiry is no proof: silence after it leaves the create unknown."""
     create = make_operation(Kind.CREATE, Status.SENDING)
-    after = tell(make_payment(State.EXPIRED), Unknown(message="silence"), operation=create, cause=Cause.REPLY)
+    after = apply_fact(make_payment(State.EXPIRED), Unknown(message="silence"), operation=create, cause=Cause.REPLY)
     assert status_of(after) is Status.UNKNOWN
 
 
@@ -924,7 +930,7 @@ def test_an_expired_create_stays_open_in_silence() -> None:
 def test_what_makes_a_version(state: State, seen: Observation, kind: str) -> None:
     """Each such change is the next version with one event that says who proved it and where the payment stood."""
     payment = make_payment(state)
-    change = tell(payment, seen)
+    change = apply_fact(payment, seen)
     assert change.event is not None
     assert change.event.type == kind
     assert change.payment.version == change.event.version == payment.version + 1
@@ -934,7 +940,7 @@ def test_what_makes_a_version(state: State, seen: Observation, kind: str) -> Non
 
 def test_a_version_names_its_operation() -> None:
     """The event of a settled operation carries its id."""
-    change = tell(
+    change = apply_fact(
         make_payment(State.AUTHORIZED), saw(Stage.CAPTURED), operation=operation_of(Kind.CAPTURE), cause=Cause.REPLY
     )
     assert change.event is not None
@@ -948,8 +954,8 @@ def test_a_version_names_its_operation() -> None:
 
 def test_a_deadline_warning_is_an_alert() -> None:
     """The warning ahead of the capture deadline is a version of its own type and is counted."""
-    terms = make_terms(messages={"capture_deadline_near": "Ship it."})
-    change = tell(make_payment(State.AUTHORIZED), DeadlineNear(), cause=Cause.CLOCK, terms=terms)
+    policy = make_policy(messages={"capture_deadline_near": "Ship it."})
+    change = apply_fact(make_payment(State.AUTHORIZED), DeadlineNear(), cause=Cause.CLOCK, policy=policy)
     assert change.event is not None
     assert change.event.type == "payment.capture_deadline_near"
     assert (change.payment.deadline_warnings, change.payment.alerts[0].code) == (1, "capture_deadline_near")
@@ -958,13 +964,13 @@ def test_a_deadline_warning_is_an_alert() -> None:
 @pytest.mark.parametrize("state", [state for state in State if state is not State.AUTHORIZED])
 def test_no_warning_without_a_deadline(state: State) -> None:
     """Only an authorized payment has a capture deadline."""
-    assert tell(make_payment(state), DeadlineNear(), cause=Cause.CLOCK).event is None
+    assert apply_fact(make_payment(state), DeadlineNear(), cause=Cause.CLOCK).event is None
 
 
 def test_a_person_clears_the_review() -> None:
     """Clearing the flag is a version that names who did it and why."""
     payment = make_payment(review=Review(reason=ReviewReason.AMOUNT, since=AT))
-    change = tell(payment, Resolved(actor="ops", reason="seen"), cause=Cause.OPERATOR)
+    change = apply_fact(payment, ReviewResolved(actor="ops", reason="seen"), cause=Cause.OPERATOR)
     assert change.payment.review is None
     assert change.event is not None
     assert change.event.details == {"actor": "ops", "reason": "seen"}
@@ -974,9 +980,9 @@ def test_a_person_clears_the_review() -> None:
 @pytest.mark.parametrize("kind", list(Kind))
 def test_a_person_settles_the_unknown(kind: Kind, outcome: str) -> None:
     """Each outcome a person may name ends an unknown operation of each kind, with their reason noted."""
-    ruled = Ruled(actor="ops", reason="called them", outcome=outcome)
+    ruled = OperationResolved(actor="ops", reason="called them", outcome=outcome)
     operation = operation_of(kind, Status.UNKNOWN)
-    change = tell(make_payment(BEFORE_REPLY[kind]), ruled, operation=operation, cause=Cause.OPERATOR)
+    change = apply_fact(make_payment(BEFORE_REPLY[kind]), ruled, operation=operation, cause=Cause.OPERATOR)
     assert status_of(change) is Status(outcome)
     assert change.operation is not None
     assert change.operation.note == "ops: called them"
@@ -987,9 +993,9 @@ def test_a_person_settles_the_unknown(kind: Kind, outcome: str) -> None:
 def test_a_person_settles_nothing_else(status: Status) -> None:
     """What is on its way or settled is not a person's to rule."""
     operation = operation_of(Kind.CAPTURE, status)
-    ruled = Ruled(actor="ops", reason="r", outcome="declined")
+    ruled = OperationResolved(actor="ops", reason="r", outcome="declined")
     payment = make_payment(State.AUTHORIZED)
-    change = tell(payment, ruled, operation=operation, cause=Cause.OPERATOR)
+    change = apply_fact(payment, ruled, operation=operation, cause=Cause.OPERATOR)
     assert change == Change(payment=payment, operation=operation)
 
 

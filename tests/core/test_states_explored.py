@@ -16,8 +16,8 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.core import documents
+from gateway.core.change import Change
 from gateway.core.commands import Kind
-from gateway.core.draft import Change
 from gateway.core.facts import (
     Absent,
     Cause,
@@ -31,9 +31,9 @@ from gateway.core.facts import (
     Unknown,
 )
 from gateway.core.payment import Before, Operation, Payment, PaymentEvent, State, Status
-from gateway.core.rules import Actual, Terms
+from gateway.core.rules import Actual, Policy
 from gateway.core.states import apply
-from tests.core.core_parts import AT, GRACE, TAKEN, make_operation, make_payment, make_terms, saw
+from tests.support.factories.payments import AT, GRACE, TAKEN, make_operation, make_payment, make_policy, saw
 
 PAST_GRACE = AT + GRACE + timedelta(seconds=1)
 
@@ -57,17 +57,17 @@ class Broken(Exception):
 # What can happen
 
 
-def fact(told: Fact, cause: Cause, terms: Terms) -> Step:
+def fact(told: Fact, cause: Cause, policy: Policy) -> Step:
     """Somebody tells a fact."""
 
     def step(node: Node) -> Node | None:
         if cause is Cause.REPLY and (node.operation is None or node.operation.status is not Status.SENDING):
             return None
         at = PAST_GRACE if node.is_late else AT
-        change = apply(node.payment, node.operation, told, cause=cause, terms=terms, at=at)
+        change = apply(node.payment, node.operation, told, cause=cause, policy=policy, at=at)
         check(node, change, told)
         if isinstance(told, Observation) and node.operation is None:
-            check_repetition(change, told, cause, terms, node)
+            check_repetition(change, told, cause, policy, node)
         open_operation = change.operation if change.operation is not None and change.operation.is_open else None
         return Node(plain(change.payment), plain_operation(open_operation), node.is_late)
 
@@ -189,10 +189,10 @@ def check(node: Node, change: Change, told: Fact) -> None:
         raise Broken("; ".join(found))
 
 
-def check_repetition(change: Change, told: Observation, cause: Cause, terms: Terms, node: Node) -> None:
+def check_repetition(change: Change, told: Observation, cause: Cause, policy: Policy, node: Node) -> None:
     """The same fact a second time changes nothing."""
     at = PAST_GRACE if node.is_late else AT
-    again = apply(change.payment, None, told, cause=cause, terms=terms, at=at)
+    again = apply(change.payment, None, told, cause=cause, policy=policy, at=at)
     if again.event is not None or again.payment != change.payment:
         raise Broken("a repeated fact made a change")
 
@@ -210,7 +210,7 @@ REPLIES: Mapping[str, Fact] = {
 
 def one_step() -> tuple[Node, dict[str, Step]]:
     """A provider with callbacks only, whose success is money taken; it books what arrived."""
-    terms = make_terms(lookups=False, amount=Actual())
+    policy = make_policy(lookups=False, amount=Actual())
     callbacks = {
         "processing": saw(Stage.PROCESSING, amount="100.00", provider_reference="T-1"),
         "other processing": saw(Stage.PROCESSING, amount="100.00", provider_reference="T-2"),
@@ -220,15 +220,15 @@ def one_step() -> tuple[Node, dict[str, Step]]:
         "other currency": saw(Stage.CAPTURED, currency="EUR"),
     }
     replies = {**REPLIES, "page": saw(Stage.AWAITING_CUSTOMER, redirect_url="https://pay.example")}
-    steps = {f"callback {name}": fact(told, Cause.CALLBACK, terms) for name, told in callbacks.items()}
-    steps |= {f"reply {name}": fact(told, Cause.REPLY, terms) for name, told in replies.items()}
-    steps |= {"expiry": fact(Expired(), Cause.CLOCK, terms), "grace ends": grace_ends}
+    steps = {f"callback {name}": fact(told, Cause.CALLBACK, policy) for name, told in callbacks.items()}
+    steps |= {f"reply {name}": fact(told, Cause.REPLY, policy) for name, told in replies.items()}
+    steps |= {"expiry": fact(Expired(), Cause.CLOCK, policy), "grace ends": grace_ends}
     return start(completed=True), steps
 
 
 def two_step() -> tuple[Node, dict[str, Step]]:
     """A provider with lookups, a completion, and captures, cancels and refunds on command."""
-    terms = replace(make_terms(absence_proves=True), quiet_period=timedelta(0))
+    policy = replace(make_policy(absence_proves=True), quiet_period=timedelta(0))
     lookups: dict[str, Fact] = {
         "awaiting": saw(Stage.AWAITING_CUSTOMER, provider_reference="CK-1", amount="100.00"),
         "authorized": saw(Stage.AUTHORIZED, amount="100.00", refunded="0.00", captured="0.00"),
@@ -243,8 +243,8 @@ def two_step() -> tuple[Node, dict[str, Step]]:
     }
     replies = {**REPLIES, "page": saw(Stage.AWAITING_CUSTOMER, provider_reference="CK-1"), "done": saw()}
     replies |= {"captured": saw(Stage.CAPTURED), "canceled": saw(Stage.CANCELED)}
-    steps = {f"lookup {name}": fact(told, Cause.LOOKUP, terms) for name, told in lookups.items()}
-    steps |= {f"reply {name}": fact(told, Cause.REPLY, terms) for name, told in replies.items()}
+    steps = {f"lookup {name}": fact(told, Cause.LOOKUP, policy) for name, told in lookups.items()}
+    steps |= {f"reply {name}": fact(told, Cause.REPLY, policy) for name, told in replies.items()}
     steps |= {
         "complete": begin(Kind.COMPLETE, ANY_TIME),
         "capture": begin(Kind.CAPTURE, frozenset({State.AUTHORIZED})),
@@ -253,7 +253,7 @@ def two_step() -> tuple[Node, dict[str, Step]]:
         "update": begin(Kind.UPDATE, frozenset({State.AWAITING_CUSTOMER, State.AUTHORIZED}), "80.00"),
         "refund": begin(Kind.REFUND, TAKEN, "40.00"),
     }
-    steps |= {"expiry": fact(Expired(), Cause.CLOCK, terms), "grace ends": grace_ends}
+    steps |= {"expiry": fact(Expired(), Cause.CLOCK, policy), "grace ends": grace_ends}
     return start(completed=False), steps
 
 
@@ -349,7 +349,7 @@ Money = tuple[Decimal, Decimal]
 
 
 def after_any_order(
-    begins: Payment, proved: Mapping[str, Observation], cause: Cause, terms: Terms
+    begins: Payment, proved: Mapping[str, Observation], cause: Cause, policy: Policy
 ) -> dict[frozenset[str], dict[Money, list[str]]]:
     """For each set of facts: the totals it may end with (no review up), each with the orders that lead there."""
     places: dict[tuple[frozenset[str], str], tuple[Payment, str]] = {(frozenset(), ""): (begins, "")}
@@ -358,7 +358,7 @@ def after_any_order(
         following: dict[tuple[frozenset[str], str], tuple[Payment, str]] = {}
         for (told, _), (payment, way) in places.items():
             for name in proved.keys() - told:
-                after = plain(apply(payment, None, proved[name], cause=cause, terms=terms, at=AT).payment)
+                after = plain(apply(payment, None, proved[name], cause=cause, policy=policy, at=AT).payment)
                 following.setdefault((told | {name}, documents.encode(after)), (after, f"{way} {name},"))
         for (told, _), (payment, way) in following.items():
             if payment.review is None:
@@ -374,6 +374,6 @@ def test_the_order_of_facts_does_not_matter(
     proved: Mapping[str, Observation], cause: Cause, lookups: bool, state: State
 ) -> None:
     """The same proved facts in any order give the same money, or a person is asked to look."""
-    found = after_any_order(plain(make_payment(state)), proved, cause, make_terms(lookups=lookups))
+    found = after_any_order(plain(make_payment(state)), proved, cause, make_policy(lookups=lookups))
     assert {told: totals for told, totals in found.items() if len(totals) > 1} == {}
     assert found[frozenset({"captured", "refunded a part"})].keys() == {(Decimal("100.00"), Decimal("40.00"))}

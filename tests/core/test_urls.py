@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.core.returned import page_problem
+from gateway.core.plugin_returns import page_problem
 from gateway.core.urls import (
     NO_HOST,
     NOT_ABSOLUTE,
@@ -19,8 +19,8 @@ from gateway.core.urls import (
     page_url,
     redirect_problem,
 )
-from gateway.core.validation import MOST_ORIGINS, url_problems
-from tests.drivers.settings_kit import load, problems, with_account, with_tenant
+from gateway.core.validation import MAX_ORIGINS_NAMED, url_problems
+from tests.support.factories.settings import load, problems, with_account, with_tenant
 
 USER = "must not carry a user name or password"
 IDN = "must be ASCII: write its host as "
@@ -220,9 +220,9 @@ def test_a_return_url_elsewhere_names_the_origins() -> None:
     assert said["$.return_url"] == (
         "is not on an origin registered for this tenant; registered origins: https://a.example, https://b.example"
     )
-    many = [f"https://s{number:03}.example" for number in range(MOST_ORIGINS + 7)]
+    many = [f"https://s{number:03}.example" for number in range(MAX_ORIGINS_NAMED + 7)]
     [(_, long)] = url_problems("$.return_url", "https://evil.example/", many)
-    assert long.endswith(f"{many[MOST_ORIGINS - 1]} and 7 more")
+    assert long.endswith(f"{many[MAX_ORIGINS_NAMED - 1]} and 7 more")
     [(_, none)] = url_problems("$.return_url", "https://evil.example/", ())
     assert none.endswith("there are none: the gateway's operator adds them to return_origins")
 

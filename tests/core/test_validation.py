@@ -10,7 +10,7 @@ import pytest
 
 from gateway.core.documents import amount_hook
 from gateway.core.money import Amount
-from gateway.core.requests import CreateBody
+from gateway.core.request_bodies import CreateBody
 from gateway.core.validation import order_problems, total_problems, url_problems
 
 

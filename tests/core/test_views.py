@@ -24,7 +24,7 @@ from gateway.core.payment import (
     Status,
 )
 from gateway.core.views import event_view, operation_answer, payment_view, refund_view, rfc3339, to_json, webhook_body
-from tests.core.core_parts import AT, LATER, make_operation, make_payment
+from tests.support.factories.payments import AT, LATER, make_operation, make_payment
 
 MEMBERS = [
     "id",

@@ -16,7 +16,7 @@ import aiohttp
 
 from tests.crash.crash_points import CrashPoint
 from tests.crash.testbed import Testbed
-from tests.house import Reply, key_of
+from tests.support.stack import Reply, key_of
 
 PATIENCE = 3.0
 """Seconds to wait for an answer: longer than the gateway lets a repeated request wait."""

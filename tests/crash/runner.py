@@ -21,7 +21,7 @@ from tests.crash.crash_points import CrashPoint
 from tests.crash.server import Server
 from tests.crash.testbed import Testbed, running_testbed
 from tests.crash.workloads import run_workloads
-from tests.house import Reply
+from tests.support.stack import Reply
 
 CLIENTS = 8
 

@@ -21,12 +21,12 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.cli.hosting import bind, hosted, url_of
-from gateway.drivers.registry import load_plugins
+from gateway.drivers.plugin_registry import load_plugins
 from gateway.drivers.settings import AccountEntry, Settings, load_settings
 from gateway.provider import SimulatedAccount
 from tests.crash.crash_points import CrashPoint, CrashPoints
 from tests.crash.webhook_endpoint import WebhookEndpoint
-from tests.house import Reply, basic_settings
+from tests.support.stack import Reply, basic_settings
 
 PROVIDERS = {"creditkey": "creditkey", "psp": "psp_open_api"}
 """Short name -> provider whose simulator runs."""

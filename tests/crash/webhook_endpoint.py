@@ -11,7 +11,7 @@ import standardwebhooks
 from aiohttp import web
 
 from tests.crash.crash_points import CrashPoint, CrashPoints
-from tests.house import WEBHOOK_SECRET
+from tests.support.stack import WEBHOOK_SECRET
 
 REFUSES, HANGS_UP = 0.1, 0.05
 """Probability of answering 500, and of accepting a webhook and closing the connection without an answer."""

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from tests.crash.clients import PAUSE, Client
-from tests.house import creditkey_body, order_of, psp_body
+from tests.support.stack import creditkey_body, order_of, psp_body
 
 BUTTON = {"succeeded": "pay", "failed": "fail", "processing": "pay"}
 """State of an order at the PSP -> the button that leads there."""

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.drivers.store.queries import Store
+from gateway.drivers.store.reads import Store
 from gateway.drivers.store.sqlite import open_sqlite
-from tests.drivers.store_parts import database
+from tests.support.factories.store_units import database
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from gateway.core.ids import uuid_of
 from gateway.drivers import clock as module
 from gateway.drivers.clock import Ids, SystemClock
-from tests.clocks import START, VirtualClock
+from tests.support.virtual_clock import START, VirtualClock
 
 
 def milliseconds_of(identifier: str) -> int:

@@ -9,21 +9,21 @@ import pytest
 
 from gateway.core.errors import OutcomeUnknown
 from gateway.core.wire import HttpResponse
-from gateway.drivers.sender.answer import BODY_LIMIT
-from tests.drivers.far_side import (
+from gateway.drivers.sender.response_parser import MAX_BODY_BYTES
+from tests.support.factories.senders import WAYS, ask, assert_not_sent, failure, free_port, opening, send
+from tests.support.servers.scripted_tcp import (
     OK,
-    FarSide,
     Script,
+    ScriptedServer,
     dripping,
-    far_side,
     keep_alive,
     pouring,
     saying,
     saying_then_reset,
     saying_then_silence,
+    scripted_server,
     silent,
 )
-from tests.drivers.sender_kit import WAYS, ask, assert_not_sent, failure, free_port, opening, send
 
 SOON = 0.2
 HANGS = 3
@@ -37,8 +37,8 @@ class TestAnswers:
     async def test_an_answer_is_returned_whole(self, way: str) -> None:
         """Status, headers in order and body come back as they were sent."""
         reply = b"HTTP/1.1 404 Not Found\r\nX-A: 1\r\nX-A:  2 \r\nContent-Length: 4\r\n\r\nnope"
-        async with far_side(saying(reply)) as far:
-            response = await send(far.url, way=way)
+        async with scripted_server(saying(reply)) as remote:
+            response = await send(remote.url, way=way)
         assert response == HttpResponse(
             status=404, headers=(("X-A", "1"), ("X-A", "2"), ("Content-Length", "4")), body=b"nope"
         )
@@ -57,8 +57,8 @@ class TestAnswers:
     )
     async def test_every_form_of_body(self, way: str, reply: bytes) -> None:
         """A body ends where its length, its last chunk or the connection ends; interim answers are passed over."""
-        async with far_side(saying(reply)) as far:
-            response = await send(far.url, way=way)
+        async with scripted_server(saying(reply)) as remote:
+            response = await send(remote.url, way=way)
         assert (response.status, response.body) == (200, b"ok")
 
     @pytest.mark.parametrize(
@@ -72,40 +72,40 @@ class TestAnswers:
     )
     async def test_an_answer_without_a_body(self, way: str, method: str, reply: bytes) -> None:
         """Where no body can be, none is waited for."""
-        async with far_side(saying_then_silence(reply)) as far:
-            response = await send(far.url, method, way=way)
+        async with scripted_server(saying_then_silence(reply)) as remote:
+            response = await send(remote.url, method, way=way)
         assert (response.status, response.body) == (int(reply[9:12]), b"")
 
     async def test_the_url_is_sent_as_it_stands(self, way: str) -> None:
         """A placeholder and the escapes of a query are not encoded again."""
-        async with far_side(saying(OK)) as far:
-            await send(far.url + "/a%2fb?key=%CKKEY%&text=%7e+%20#top", way=way)
-        assert far.requests[0].startswith(b"POST /a%2fb?key=%CKKEY%&text=%7e+%20 HTTP/1.1\r\n")
+        async with scripted_server(saying(OK)) as remote:
+            await send(remote.url + "/a%2fb?key=%CKKEY%&text=%7e+%20#top", way=way)
+        assert remote.requests[0].startswith(b"POST /a%2fb?key=%CKKEY%&text=%7e+%20 HTTP/1.1\r\n")
 
     @pytest.mark.parametrize(("rest", "path"), [("", b"/"), ("?a=b", b"/?a=b")])
     async def test_a_url_without_a_path(self, way: str, rest: str, path: bytes) -> None:
         """The root is asked for."""
-        async with far_side(saying(OK)) as far:
-            await send(far.url + rest, way=way)
-        assert far.requests[0].split(b" ")[1] == path
+        async with scripted_server(saying(OK)) as remote:
+            await send(remote.url + rest, way=way)
+        assert remote.requests[0].split(b" ")[1] == path
 
     async def test_the_request_is_sent_as_it_stands(self, way: str) -> None:
         """Headers and body are the given ones; no media type is invented and no compression asked for."""
-        async with far_side(saying(OK)) as far, opening(way)() as sender:
-            await ask(sender, far.url, headers=(("X-Sign", "AB"), ("X-Sign", "CD")), body=b'{"a":1}')
-        head, _, body = far.requests[0].partition(b"\r\n\r\n")
+        async with scripted_server(saying(OK)) as remote, opening(way)() as sender:
+            await ask(sender, remote.url, headers=(("X-Sign", "AB"), ("X-Sign", "CD")), body=b'{"a":1}')
+        head, _, body = remote.requests[0].partition(b"\r\n\r\n")
         assert b"X-Sign: AB\r\nX-Sign: CD" in head
         assert b"Accept-Encoding: identity" in head
         assert b"User-Agent: payment-gateway" in head
-        assert f"Host: 127.0.0.1:{far.port}".encode() in head
+        assert f"Host: 127.0.0.1:{remote.port}".encode() in head
         assert b"content-type" not in head.lower()
         assert body == b'{"a":1}'
 
     async def test_a_plugin_may_give_its_own_user_agent(self, way: str) -> None:
         """What a request says itself is not said twice."""
-        async with far_side(saying(OK)) as far, opening(way)() as sender:
-            await ask(sender, far.url, headers=(("user-agent", "acme/1"), ("accept", "text/plain")))
-        head = far.requests[0].lower()
+        async with scripted_server(saying(OK)) as remote, opening(way)() as sender:
+            await ask(sender, remote.url, headers=(("user-agent", "acme/1"), ("accept", "text/plain")))
+        head = remote.requests[0].lower()
         assert (head.count(b"user-agent: "), head.count(b"accept: ")) == (1, 1)
         assert b"user-agent: acme/1\r\n" in head
 
@@ -117,9 +117,9 @@ class TestAnswers:
             ("Connection", "keep-alive"),
             ("Expect", "100-continue"),
         )
-        async with far_side(saying(OK)) as far, opening(way)() as sender:
-            await ask(sender, far.url, headers=told, body=b"whole")
-        head, _, body = far.requests[0].lower().partition(b"\r\n\r\n")
+        async with scripted_server(saying(OK)) as remote, opening(way)() as sender:
+            await ask(sender, remote.url, headers=told, body=b"whole")
+        head, _, body = remote.requests[0].lower().partition(b"\r\n\r\n")
         assert b"content-length: 5" in head
         assert b"connection: close" in head
         assert not any(word in head for word in (b"chunked", b"keep-alive", b"expect"))
@@ -127,10 +127,10 @@ class TestAnswers:
 
     async def test_a_redirect_is_an_answer(self, way: str) -> None:
         """A 302 comes back as it is, and where it points nobody is called."""
-        async with far_side(saying(OK)) as elsewhere:
+        async with scripted_server(saying(OK)) as elsewhere:
             reply = f"HTTP/1.1 302 Found\r\nLocation: {elsewhere.url}\r\nContent-Length: 0\r\n\r\n"
-            async with far_side(saying(reply.encode())) as far:
-                response = await send(far.url, "GET", way=way)
+            async with scripted_server(saying(reply.encode())) as remote:
+                response = await send(remote.url, "GET", way=way)
         assert response.status == 302
         assert elsewhere.connections == 0
 
@@ -138,47 +138,47 @@ class TestAnswers:
         """A gzip bomb is a small body: nothing is unpacked, so memory stays bounded."""
         bomb = gzip.compress(bytes(20_000_000))
         reply = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb)
-        async with far_side(saying(reply, bomb)) as far:
-            assert (await send(far.url, way=way)).body == bomb
+        async with scripted_server(saying(reply, bomb)) as remote:
+            assert (await send(remote.url, way=way)).body == bomb
 
     async def test_a_body_may_be_as_large_as_the_limit(self, way: str) -> None:
         """64 KiB exactly is read."""
-        reply = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % BODY_LIMIT
-        async with far_side(saying(reply, b"x" * BODY_LIMIT)) as far:
-            assert len((await send(far.url, way=way)).body) == BODY_LIMIT
+        reply = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % MAX_BODY_BYTES
+        async with scripted_server(saying(reply, b"x" * MAX_BODY_BYTES)) as remote:
+            assert len((await send(remote.url, way=way)).body) == MAX_BODY_BYTES
 
     @pytest.mark.parametrize(
         "script", [pouring, saying(b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n", bytes(99999))]
     )
     async def test_a_body_may_be_cut(self, way: str, script: Script) -> None:
         """Where the status alone is wanted, the beginning of a body that is too large is returned."""
-        async with far_side(script) as far, opening(way)(cuts_bodies=True) as sender:
-            response = await ask(sender, far.url)
-        assert (response.status, len(response.body)) == (200, BODY_LIMIT)
+        async with scripted_server(script) as remote, opening(way)(cuts_bodies=True) as sender:
+            response = await ask(sender, remote.url)
+        assert (response.status, len(response.body)) == (200, MAX_BODY_BYTES)
 
     async def test_no_cookie_is_kept(self, way: str) -> None:
         """What one answer sets, the next request does not carry."""
         reply = OK.replace(b"\r\n", b"\r\nSet-Cookie: a=b\r\n", 1)
-        async with far_side(saying(reply)) as far, opening(way)() as sender:
+        async with scripted_server(saying(reply)) as remote, opening(way)() as sender:
             for _ in range(2):
-                await ask(sender, far.url, "GET")
-        assert b"cookie" not in far.requests[1].lower()
+                await ask(sender, remote.url, "GET")
+        assert b"cookie" not in remote.requests[1].lower()
 
     async def test_no_proxy_of_the_environment_is_used(self, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """``HTTP_PROXY`` is not obeyed."""
-        async with far_side(saying(OK)) as proxy, far_side(saying(OK)) as far:
+        async with scripted_server(saying(OK)) as proxy, scripted_server(saying(OK)) as remote:
             monkeypatch.setenv("HTTP_PROXY", proxy.url)
             monkeypatch.setenv("http_proxy", proxy.url)
-            await send(far.url, way=way)
-        assert (proxy.connections, far.connections) == (0, 1)
+            await send(remote.url, way=way)
+        assert (proxy.connections, remote.connections) == (0, 1)
 
 
 class TestNotSent:
     @pytest.mark.parametrize("limits", [{"connect": SOON}, {"total": SOON}])
     async def test_a_handshake_that_never_ends(self, way: str, limits: dict[str, float]) -> None:
         """Either deadline that ends within the TLS handshake ends before anything was sent."""
-        async with far_side(silent) as far, asyncio.timeout(HANGS):
-            assert_not_sent(await failure(f"https://127.0.0.1:{far.port}/", way=way, **limits), "connect_failed")
+        async with scripted_server(silent) as remote, asyncio.timeout(HANGS):
+            assert_not_sent(await failure(f"https://127.0.0.1:{remote.port}/", way=way, **limits), "connect_failed")
 
     @pytest.mark.parametrize(
         "script", [saying_then_reset(b"HTTP/1.1 400 Bad Request\r\n\r\n"), saying(b"no TLS here\r\n\r\n")]
@@ -186,13 +186,13 @@ class TestNotSent:
     async def test_a_handshake_that_fails(self, way: str, script: Script) -> None:
         """A server that does not speak TLS got nothing of the request."""
 
-        async def hello(far: FarSide, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async def hello(remote: ScriptedServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.read(1)
             reader.feed_eof()
-            await script(far, reader, writer)
+            await script(remote, reader, writer)
 
-        async with far_side(hello) as far:
-            assert_not_sent(await failure(f"https://127.0.0.1:{far.port}/", way=way), "connect_failed")
+        async with scripted_server(hello) as remote:
+            assert_not_sent(await failure(f"https://127.0.0.1:{remote.port}/", way=way), "connect_failed")
 
     async def test_a_refused_connection(self, way: str) -> None:
         """Where nobody listens nothing was sent."""
@@ -236,18 +236,18 @@ class TestNotSent:
     )
     async def test_a_header_that_cannot_be_written(self, way: str, name: str, value: str) -> None:
         """What would end its line early, or has no bytes, sends nothing and connects nowhere."""
-        async with far_side(saying(OK)) as far, opening(way)() as sender:
+        async with scripted_server(saying(OK)) as remote, opening(way)() as sender:
             with pytest.raises(Exception) as caught:  # noqa: PT011  # looked at below
-                await ask(sender, far.url, headers=((name, value),))
+                await ask(sender, remote.url, headers=((name, value),))
         assert_not_sent(caught.value, "invalid_header", connection=False)
-        assert far.connections == 0
+        assert remote.connections == 0
 
     @pytest.mark.parametrize("method", ["", "PO ST", "GET / HTTP/1.1\r\nX: y", "CONNECT"])
     async def test_a_method_that_is_none(self, way: str, method: str) -> None:
         """A method that would end its line early, or make a tunnel, sends nothing."""
-        async with far_side(saying(OK)) as far:
-            assert_not_sent(await failure(far.url, method, way=way), "invalid_method", connection=False)
-        assert far.connections == 0
+        async with scripted_server(saying(OK)) as remote:
+            assert_not_sent(await failure(remote.url, method, way=way), "invalid_method", connection=False)
+        assert remote.connections == 0
 
     @pytest.mark.parametrize(
         ("host", "word"),
@@ -258,16 +258,16 @@ class TestNotSent:
     )
     async def test_a_private_address(self, way: str, host: str, word: str) -> None:
         """Outside development a loopback address is judged at the socket, in whatever spelling, before a connection."""
-        async with far_side(keep_alive) as far:
-            error = await failure(f"https://{host}:{far.port}/", way=way, allow_private=False)
+        async with scripted_server(keep_alive) as remote:
+            error = await failure(f"https://{host}:{remote.port}/", way=way, allow_private=False)
         assert_not_sent(error, word, connection=word != "invalid_url")
-        assert far.connections == 0
+        assert remote.connections == 0
 
     async def test_plain_http(self, way: str) -> None:
         """Outside development nothing is sent in the clear."""
-        async with far_side(keep_alive) as far:
-            assert_not_sent(await failure(far.url, way=way, allow_private=False), "https_required")
-        assert far.connections == 0
+        async with scripted_server(keep_alive) as remote:
+            assert_not_sent(await failure(remote.url, way=way, allow_private=False), "https_required")
+        assert remote.connections == 0
 
 
 UNKNOWN = [
@@ -304,8 +304,8 @@ class TestOutcomeUnknown:
     @pytest.mark.parametrize(("script", "word"), [pytest.param(*row[1:], id=row[0]) for row in UNKNOWN])
     async def test_after_sending(self, way: str, script: Script, word: str) -> None:
         """Whatever happens instead of a whole answer leaves the outcome open, in one fixed word."""
-        async with far_side(script) as far:
-            error = await failure(far.url + "/?secret=1", way=way, total=SOON if word == "timeout" else 5)
+        async with scripted_server(script) as remote:
+            error = await failure(remote.url + "/?secret=1", way=way, total=SOON if word == "timeout" else 5)
         assert type(error) is OutcomeUnknown
         assert str(error) == word
         assert error.__cause__ is None
@@ -314,22 +314,22 @@ class TestOutcomeUnknown:
     @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "POST"])
     async def test_a_dropped_request_is_not_sent_again(self, way: str, method: str) -> None:
         """On a connection that is dropped, the provider sees one request, whatever the method."""
-        async with far_side(saying()) as far:
-            assert type(await failure(far.url, method, way=way)) is OutcomeUnknown
-        assert len(far.requests) == 1
+        async with scripted_server(saying()) as remote:
+            assert type(await failure(remote.url, method, way=way)) is OutcomeUnknown
+        assert len(remote.requests) == 1
 
     async def test_a_cancelled_call_is_no_error_of_the_provider(self, way: str) -> None:
         """Cancellation passes through, and closes the connection."""
         heard, gone = asyncio.Event(), asyncio.Event()
 
-        async def script(far: FarSide, reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
-            await far.hear(reader)
+        async def script(remote: ScriptedServer, reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+            await remote.hear(reader)
             heard.set()
             await reader.read()
             gone.set()
 
-        async with far_side(script) as far, opening(way)() as sender:
-            call = asyncio.create_task(ask(sender, far.url))
+        async with scripted_server(script) as remote, opening(way)() as sender:
+            call = asyncio.create_task(ask(sender, remote.url))
             await heard.wait()
             call.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -341,7 +341,7 @@ class TestOutcomeUnknown:
 @pytest.mark.parametrize("method", ["GET", "PUT", "POST"])
 async def test_no_connection_is_used_twice(way: str, method: str) -> None:
     """Each call has a connection of its own, also where the far side would keep one."""
-    async with far_side(keep_alive) as far, opening(way)() as sender:
+    async with scripted_server(keep_alive) as remote, opening(way)() as sender:
         for _ in range(3):
-            await ask(sender, far.url, method)
-    assert (len(far.requests), far.connections) == (3, 3)
+            await ask(sender, remote.url, method)
+    assert (len(remote.requests), remote.connections) == (3, 3)

@@ -12,10 +12,17 @@ import pytest
 
 from gateway.core.errors import NotSent, OutcomeUnknown
 from gateway.drivers.sender import direct as module
-from gateway.drivers.sender.answer import Answer
-from gateway.drivers.sender.connection import Connection, Leaving
-from tests.drivers.far_side import OK, FarSide, far_side, keep_alive, saying, saying_then_silence
-from tests.drivers.sender_kit import ask, assert_not_sent, direct, failure, free_port, never, resolving_to, send
+from gateway.drivers.sender.connection import ClosingConnections, Connection
+from gateway.drivers.sender.response_parser import ResponseParser
+from tests.support.factories.senders import ask, assert_not_sent, direct, failure, free_port, never, resolving_to, send
+from tests.support.servers.scripted_tcp import (
+    OK,
+    ScriptedServer,
+    keep_alive,
+    saying,
+    saying_then_silence,
+    scripted_server,
+)
 
 SOON = 0.2
 HANGS = 3
@@ -48,7 +55,7 @@ class Wire(asyncio.Transport):
 @pytest.fixture
 def connection() -> Connection:
     """A connection that stands, on a wire of its own."""
-    made = Connection(Leaving(1))
+    made = Connection(ClosingConnections(1))
     made.connection_made(Wire())
     return made
 
@@ -65,7 +72,7 @@ class TestUnasked:
         """One byte is enough: the connection is given up and nothing is written."""
         connection.data_received(early)
         with pytest.raises(NotSent):
-            connection.ask(b"request", Answer("GET"))
+            connection.ask(b"request", ResponseParser("GET"))
         assert wire_of(connection).is_aborted
         assert wire_of(connection).written == b""
 
@@ -76,12 +83,12 @@ class TestUnasked:
         """What has ended is not written to."""
         end(connection)
         with pytest.raises(NotSent):
-            connection.ask(b"request", Answer("GET"))
+            connection.ask(b"request", ResponseParser("GET"))
         assert wire_of(connection).written == b""
 
     async def test_what_comes_after_the_answer_ends_the_connection(self, connection: Connection) -> None:
         """The first answer stands; the second is not even read."""
-        answered = connection.ask(b"request", Answer("GET"))
+        answered = connection.ask(b"request", ResponseParser("GET"))
         connection.data_received(OK)
         connection.data_received(OK.replace(b"200", b"500"))
         assert (await answered).status == 200
@@ -92,19 +99,19 @@ class TestUnasked:
         loop = asyncio.get_running_loop()
         connect, said = loop.sock_connect, asyncio.Event()
 
-        async def script(far: FarSide, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async def script(remote: ScriptedServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(OK)
             said.set()
-            await far.hear(reader)
+            await remote.hear(reader)
 
         async def connect_slowly(sock: socket.socket, address: Any) -> None:
             await connect(sock, address)
             await said.wait()
 
         monkeypatch.setattr(loop, "sock_connect", connect_slowly)
-        async with far_side(script) as far:
-            assert_not_sent(await failure(far.url), "connect_failed")
-        assert far.requests == []
+        async with scripted_server(script) as remote:
+            assert_not_sent(await failure(remote.url), "connect_failed")
+        assert remote.requests == []
 
 
 class TestLeaving:
@@ -113,8 +120,8 @@ class TestLeaving:
         answered, closed = asyncio.Event(), asyncio.Event()
         seen: list[str] = []
 
-        async def script(far: FarSide, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await far.hear(reader)
+        async def script(remote: ScriptedServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await remote.hear(reader)
             writer.write(OK)
             await answered.wait()
             seen.append("eof" if reader.at_eof() else "open")
@@ -122,8 +129,8 @@ class TestLeaving:
             seen.append("closed" if await reader.read() == b"" else "more")
             closed.set()
 
-        async with far_side(script) as far, direct() as sender:
-            await ask(sender, far.url)
+        async with scripted_server(script) as remote, direct() as sender:
+            await ask(sender, remote.url)
             answered.set()
             async with asyncio.timeout(HANGS):
                 await closed.wait()
@@ -131,22 +138,22 @@ class TestLeaving:
 
     async def test_a_far_side_that_does_not_close_is_reset(self) -> None:
         """Once its time is up the connection ends by RST, and leaves no TIME_WAIT here."""
-        assert await self._ends(Leaving(9, seconds=0.01)) == [errno.ECONNRESET]
+        assert await self._ends(ClosingConnections(9, seconds=0.01)) == [errno.ECONNRESET]
 
     async def test_of_too_many_the_oldest_is_reset(self) -> None:
         """Far sides that never close hold a few descriptors, however many calls there are."""
-        assert await self._ends(Leaving(1), calls=3, wanted=2) == [errno.ECONNRESET] * 2
+        assert await self._ends(ClosingConnections(1), calls=3, wanted=2) == [errno.ECONNRESET] * 2
 
     async def test_several_senders_share_the_room(self) -> None:
         """Who leaves one sender makes room for who leaves another."""
-        leaving = Leaving(1)
-        assert [await self._ends(leaving, calls=2) for _ in range(2)] == [[errno.ECONNRESET]] * 2
+        closing = ClosingConnections(1)
+        assert [await self._ends(closing, calls=2) for _ in range(2)] == [[errno.ECONNRESET]] * 2
 
-    async def _ends(self, leaving: Leaving, *, calls: int = 1, wanted: int = 1) -> list[int | None]:
+    async def _ends(self, closing: ClosingConnections, *, calls: int = 1, wanted: int = 1) -> list[int | None]:
         ends: asyncio.Queue[int | None] = asyncio.Queue()
 
-        async def script(far: FarSide, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await far.hear(reader)
+        async def script(remote: ScriptedServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await remote.hear(reader)
             writer.write(OK)
             try:
                 await reader.read()
@@ -154,33 +161,33 @@ class TestLeaving:
             except OSError as problem:
                 ends.put_nowait(problem.errno)
 
-        async with far_side(script) as far, direct(leaving=leaving) as sender, asyncio.timeout(HANGS):
+        async with scripted_server(script) as remote, direct(closing=closing) as sender, asyncio.timeout(HANGS):
             for _ in range(calls):
-                await ask(sender, far.url)
+                await ask(sender, remote.url)
             return [await ends.get() for _ in range(wanted)]
 
     async def test_waiting_for_the_close_delays_nobody(self) -> None:
         """The caller has the answer while the connection is still open."""
-        async with far_side(saying_then_silence(OK)) as far, asyncio.timeout(HANGS):
-            assert (await send(far.url)).status == 200
+        async with scripted_server(saying_then_silence(OK)) as remote, asyncio.timeout(HANGS):
+            assert (await send(remote.url)).status == 200
 
     @pytest.mark.parametrize("ending", ["reset", "close"])
     async def test_only_a_proper_close_ends_an_open_body(self, ending: str) -> None:
         """A body that only the connection ends is whole after a close, and no answer after a reset."""
 
-        async def script(far: FarSide, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await far.hear(reader)
+        async def script(remote: ScriptedServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await remote.hear(reader)
             writer.write(b"HTTP/1.1 200 OK\r\n\r\nhalf")
             if ending == "reset":
                 sock = writer.get_extra_info("socket")
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 writer.transport.abort()
 
-        async with far_side(script) as far:
+        async with scripted_server(script) as remote:
             if ending == "close":
-                assert (await send(far.url)).body == b"half"
+                assert (await send(remote.url)).body == b"half"
             else:
-                error = await failure(far.url)
+                error = await failure(remote.url)
                 assert (type(error), str(error)) == (OutcomeUnknown, "connection_lost")
 
 
@@ -209,20 +216,20 @@ class TestAddresses:
 
     async def test_a_name_that_leads_to_a_private_address(self) -> None:
         """The address is judged, not the name: a resolver that answers 127.0.0.1 opens no connection."""
-        async with far_side(keep_alive) as far:
-            url = f"https://shop.example:{far.port}/"
+        async with scripted_server(keep_alive) as remote:
+            url = f"https://shop.example:{remote.port}/"
             error = await failure(url, allow_private=False, look_up=resolving_to(LOOPBACK, "10.0.0.1"))
         assert_not_sent(error, "address_not_allowed")
-        assert far.connections == 0
+        assert remote.connections == 0
 
     async def test_a_private_address_among_others_is_passed_over(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Of several addresses only the allowed ones are tried."""
         monkeypatch.setattr(module, "is_forbidden", lambda address: address == LOOPBACK)
-        async with far_side(keep_alive) as far:
-            url = f"https://shop.example:{far.port}/"
+        async with scripted_server(keep_alive) as remote:
+            url = f"https://shop.example:{remote.port}/"
             error = await failure(url, allow_private=False, look_up=resolving_to(LOOPBACK, "127.0.0.2"))
         assert_not_sent(error, "connect_failed")  # at 127.0.0.2 nobody listens
-        assert far.connections == 0
+        assert remote.connections == 0
 
     async def test_a_name_that_leads_elsewhere_later_is_judged_again(self) -> None:
         """Each connect judges the address it uses: public when it was looked up first says nothing."""
@@ -233,22 +240,22 @@ class TestAddresses:
             asked.append(host)
             return await resolving_to(*next(answers))(host, port)
 
-        async with far_side(keep_alive) as far, direct(allow_private=False, look_up=look_up) as sender:
-            for port in (far.port, far.port + 1):  # another port is looked up anew
+        async with scripted_server(keep_alive) as remote, direct(allow_private=False, look_up=look_up) as sender:
+            for port in (remote.port, remote.port + 1):  # another port is looked up anew
                 with pytest.raises(NotSent) as caught:
                     await ask(sender, f"https://shop.example:{port}/")
                 assert_not_sent(caught.value, "address_not_allowed")
-        assert (len(asked), far.connections) == (2, 0)
+        assert (len(asked), remote.connections) == (2, 0)
 
     async def test_every_address_is_tried(self) -> None:
         """One that refuses costs nothing, the next one answers."""
-        async with far_side(saying(OK)) as far:
+        async with scripted_server(saying(OK)) as remote:
             addresses = resolving_to("127.0.0.3", "127.0.0.2", LOOPBACK)
-            assert (await send(f"http://shop.example:{far.port}/", look_up=addresses)).status == 200
+            assert (await send(f"http://shop.example:{remote.port}/", look_up=addresses)).status == 200
 
     async def test_an_address_that_hangs_is_overtaken(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """One that never answers has a head start only."""
-        monkeypatch.setattr(module, "HEAD_START", 0.01)
+        monkeypatch.setattr(module, "HAPPY_EYEBALLS_DELAY_SECONDS", 0.01)
         loop = asyncio.get_running_loop()
         connect = loop.sock_connect
 
@@ -258,9 +265,9 @@ class TestAddresses:
             await connect(sock, address)
 
         monkeypatch.setattr(loop, "sock_connect", connect_or_hang)
-        async with far_side(saying(OK)) as far, asyncio.timeout(HANGS):
+        async with scripted_server(saying(OK)) as remote, asyncio.timeout(HANGS):
             addresses = resolving_to("127.0.0.2", LOOPBACK)
-            assert (await send(f"http://shop.example:{far.port}/", look_up=addresses)).status == 200
+            assert (await send(f"http://shop.example:{remote.port}/", look_up=addresses)).status == 200
 
     async def test_ipv6_stands_in_brackets(self) -> None:
         """The Host header of an IPv6 address has brackets and the port."""

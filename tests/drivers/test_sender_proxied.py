@@ -13,22 +13,22 @@ from aioresponses import aioresponses
 
 from gateway.core.errors import NotSent, OutcomeUnknown, ProviderError
 from gateway.core.wire import HttpResponse
-from gateway.drivers.sender.places import Places
+from gateway.drivers.sender.connection_slots import ConnectionSlots
 from gateway.drivers.sender.proxied import Proxied
 from gateway.drivers.sender.sender import Sender
-from tests.drivers.far_side import OK, far_side, saying
-from tests.drivers.forward_proxy import forward_proxy
-from tests.drivers.sender_kit import ask, assert_not_sent, free_port, trusting
 from tests.drivers.test_sender_tls import server_context
-from tests.fakes import MockedResponse
-from tests.house import new_key, open_house, psp_body
+from tests.support.factories.senders import ask, assert_not_sent, free_port, trusting
+from tests.support.mocked_response import MockedResponse
+from tests.support.servers.forward_proxy import forward_proxy
+from tests.support.servers.scripted_tcp import OK, saying, scripted_server
+from tests.support.stack import new_key, psp_body, running_stack
 
 URL = "https://psp.example/pay"
 
 
 async def refused(proxy: str, url: str, *, allow_private: bool = True) -> ProviderError:
     """Send through a proxy and return the error it must end with."""
-    async with Sender(Proxied(proxy), Places(1), allow_private=allow_private) as sender:
+    async with Sender(Proxied(proxy), ConnectionSlots(1), allow_private=allow_private) as sender:
         with pytest.raises(ProviderError) as caught:
             await ask(sender, url)
     return caught.value
@@ -40,13 +40,13 @@ async def test_https_goes_through_a_tunnel() -> None:
     context = server_context(authority.issue_cert("localhost"))
     async with (
         forward_proxy() as proxy,
-        far_side(saying(OK), ssl=context) as far,
-        Sender(Proxied(proxy.url, tls=trusting(authority)), Places(1)) as sender,
+        scripted_server(saying(OK), ssl=context) as remote,
+        Sender(Proxied(proxy.url, tls=trusting(authority)), ConnectionSlots(1)) as sender,
     ):
-        response = await ask(sender, f"https://localhost:{far.port}/pay?secret=1")
+        response = await ask(sender, f"https://localhost:{remote.port}/pay?secret=1")
     assert response.status == 200
-    assert proxy.asked == [f"CONNECT localhost:{far.port} HTTP/1.1".encode()]
-    assert far.requests[0].startswith(b"POST /pay?secret=1 HTTP/1.1\r\n")
+    assert proxy.asked == [f"CONNECT localhost:{remote.port} HTTP/1.1".encode()]
+    assert remote.requests[0].startswith(b"POST /pay?secret=1 HTTP/1.1\r\n")
 
 
 async def test_a_proxy_that_refuses() -> None:
@@ -57,10 +57,10 @@ async def test_a_proxy_that_refuses() -> None:
 
 async def test_a_proxy_that_is_not_there() -> None:
     """Nothing was sent, and nothing goes around it."""
-    async with far_side(saying(OK)) as far:
-        error = await refused(f"http://127.0.0.1:{free_port()}", f"http://127.0.0.1:{far.port}/")
+    async with scripted_server(saying(OK)) as remote:
+        error = await refused(f"http://127.0.0.1:{free_port()}", f"http://127.0.0.1:{remote.port}/")
     assert_not_sent(error, "connect_failed", why="by egress.proxy: the connection was refused")
-    assert far.connections == 0
+    assert remote.connections == 0
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "169.254.169.254"])
@@ -87,20 +87,20 @@ async def test_the_settings_name_the_proxy(tmp_path: Path) -> None:
         def change(written: dict) -> None:
             written["egress"] = {"proxy": proxy.url}
 
-        async with open_house(tmp_path, change=change) as house:
-            payment = (await house.create(psp_body(), key=new_key())).json
-            await house.webhook(payment["id"], "payment.created")
+        async with running_stack(tmp_path, change=change) as stack:
+            payment = (await stack.create(psp_body(), key=new_key())).json
+            await stack.webhook(payment["id"], "payment.created")
     assert payment["state"] == "awaiting_customer"
     ports = {line.split(b"/")[2].rpartition(b":")[2].decode() for line in proxy.asked}
-    assert ports == {str(house.ports["psp"]), str(house.ports["hooks"])}
+    assert ports == {str(stack.ports["psp"]), str(stack.ports["hooks"])}
 
 
 def test_without_a_proxy_this_client_is_not_imported() -> None:
     """What not everybody needs costs nothing."""
     code = """
 import sys
-from gateway.drivers.sender import Leaving, Places, make_sender
-make_sender(proxy=None, allow_private=False, places=Places(1), leaving=Leaving(1))
+from gateway.drivers.sender import ClosingConnections, ConnectionSlots, make_sender
+make_sender(proxy=None, allow_private=False, slots=ConnectionSlots(1), closing=ClosingConnections(1))
 assert "gateway.drivers.sender.proxied" not in sys.modules
 assert "aiohttp" not in sys.modules
 """
@@ -112,7 +112,7 @@ class TestMocked:
         """The parts of an answer are taken over one by one."""
         with aioresponses() as provider:
             provider.post(URL, status=201, body=b"{}", response_class=MockedResponse)
-            async with Sender(Proxied("http://proxy.example:3128"), Places(1)) as sender:
+            async with Sender(Proxied("http://proxy.example:3128"), ConnectionSlots(1)) as sender:
                 response = await ask(sender, URL)
         assert response == HttpResponse(status=201, headers=(("Content-Type", "application/json"),), body=b"{}")
 

@@ -13,10 +13,20 @@ import pytest
 import trustme
 
 from gateway.core.errors import OutcomeUnknown
-from gateway.drivers.sender.connection import Leaving
+from gateway.drivers.sender.connection import ClosingConnections
 from gateway.drivers.sender.direct import system_tls
-from tests.drivers.far_side import OK, FarSide, far_side, saying
-from tests.drivers.sender_kit import WAYS, ask, assert_not_sent, direct, failure, opening, resolving_to, send, trusting
+from tests.support.factories.senders import (
+    WAYS,
+    ask,
+    assert_not_sent,
+    direct,
+    failure,
+    opening,
+    resolving_to,
+    send,
+    trusting,
+)
+from tests.support.servers.scripted_tcp import OK, ScriptedServer, saying, scripted_server
 
 HOST = "localhost"
 HANGS = 5
@@ -39,24 +49,24 @@ def server_context(
 
 
 @asynccontextmanager
-async def tls_far_side(context: ssl.SSLContext, script: Any = None) -> AsyncIterator[FarSide]:
+async def tls_far_side(context: ssl.SSLContext, script: Any = None) -> AsyncIterator[ScriptedServer]:
     """A far side that speaks TLS and plays a script."""
-    async with far_side(script or saying(OK), ssl=context) as far:
-        yield far
+    async with scripted_server(script or saying(OK), ssl=context) as remote:
+        yield remote
 
 
 @pytest.mark.parametrize("way", WAYS)
 class TestWhoIsBelieved:
     async def test_a_good_certificate(self, authority: trustme.CA, way: str) -> None:
         """A chain to the authority, in time, for this name."""
-        async with tls_far_side(server_context(authority.issue_cert(HOST))) as far:
-            response = await send(f"https://{HOST}:{far.port}/", way=way, tls=trusting(authority))
-        assert (response.status, len(far.requests)) == (200, 1)
+        async with tls_far_side(server_context(authority.issue_cert(HOST))) as remote:
+            response = await send(f"https://{HOST}:{remote.port}/", way=way, tls=trusting(authority))
+        assert (response.status, len(remote.requests)) == (200, 1)
 
     async def test_an_address_in_the_certificate(self, authority: trustme.CA, way: str) -> None:
         """An address is a name like another."""
-        async with tls_far_side(server_context(authority.issue_cert("127.0.0.1"))) as far:
-            assert (await send(f"https://127.0.0.1:{far.port}/", way=way, tls=trusting(authority))).status == 200
+        async with tls_far_side(server_context(authority.issue_cert("127.0.0.1"))) as remote:
+            assert (await send(f"https://127.0.0.1:{remote.port}/", way=way, tls=trusting(authority))).status == 200
 
     @pytest.mark.parametrize("why", ["wrong name", "expired", "not yet", "self-signed", "another authority"])
     async def test_a_bad_certificate(self, authority: trustme.CA, way: str, why: str) -> None:
@@ -73,10 +83,10 @@ class TestWhoIsBelieved:
             "self-signed": lambda: trustme.CA().issue_cert(HOST),
             "another authority": lambda: trustme.CA().create_child_ca().issue_cert(HOST),
         }[why]()
-        async with tls_far_side(server_context(certificate)) as far:
-            error = await failure(f"https://{HOST}:{far.port}/", way=way, tls=trusting(authority))
+        async with tls_far_side(server_context(certificate)) as remote:
+            error = await failure(f"https://{HOST}:{remote.port}/", way=way, tls=trusting(authority))
         assert_not_sent(error, "connect_failed", why="the certificate is not valid for this host")
-        assert far.requests == []
+        assert remote.requests == []
 
     async def test_an_old_tls_is_refused(self, authority: trustme.CA, way: str) -> None:
         """Below 1.2 nothing is sent."""
@@ -87,8 +97,8 @@ class TestWhoIsBelieved:
 
         with pytest.warns(DeprecationWarning, match="TLSv1"):
             context = server_context(authority.issue_cert(HOST), old)
-        async with tls_far_side(context) as far:
-            error = await failure(f"https://{HOST}:{far.port}/", way=way, tls=trusting(authority))
+        async with tls_far_side(context) as remote:
+            error = await failure(f"https://{HOST}:{remote.port}/", way=way, tls=trusting(authority))
         assert_not_sent(error, "connect_failed")
 
     async def test_tls_1_2_is_taken(self, authority: trustme.CA, way: str) -> None:
@@ -97,21 +107,21 @@ class TestWhoIsBelieved:
         def older(context: ssl.SSLContext) -> None:
             context.maximum_version = ssl.TLSVersion.TLSv1_2
 
-        async with tls_far_side(server_context(authority.issue_cert(HOST), older)) as far:
-            assert (await send(f"https://{HOST}:{far.port}/", way=way, tls=trusting(authority))).status == 200
+        async with tls_far_side(server_context(authority.issue_cert(HOST), older)) as remote:
+            assert (await send(f"https://{HOST}:{remote.port}/", way=way, tls=trusting(authority))).status == 200
 
     async def test_plain_http_on_a_tls_port(self, authority: trustme.CA, way: str) -> None:
         """A plain request to a TLS port has been sent, and has no answer."""
-        async with tls_far_side(server_context(authority.issue_cert(HOST))) as far:
-            error = await failure(f"http://{HOST}:{far.port}/", way=way)
+        async with tls_far_side(server_context(authority.issue_cert(HOST))) as remote:
+            error = await failure(f"http://{HOST}:{remote.port}/", way=way)
         assert (type(error), str(error) in {"bad_http", "connection_lost"}) == (OutcomeUnknown, True)
-        assert far.requests == []
+        assert remote.requests == []
 
     async def test_a_body_over_the_limit_over_tls(self, authority: trustme.CA, way: str) -> None:
         """The limits hold over TLS, and the connection is closed at once."""
         raw = b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 70_000
-        async with tls_far_side(server_context(authority.issue_cert(HOST)), saying(raw)) as far:
-            error = await failure(f"https://{HOST}:{far.port}/", way=way, tls=trusting(authority))
+        async with tls_far_side(server_context(authority.issue_cert(HOST)), saying(raw)) as remote:
+            error = await failure(f"https://{HOST}:{remote.port}/", way=way, tls=trusting(authority))
         assert str(error) == "too_large"
 
 
@@ -132,11 +142,11 @@ async def test_the_name_of_the_url_is_asked_for_and_verified(authority: trustme.
 
     certificate = authority.issue_cert("shop.example")
     async with (
-        tls_far_side(server_context(certificate, note)) as far,
+        tls_far_side(server_context(certificate, note)) as remote,
         direct(tls=trusting(authority), look_up=resolving_to("127.0.0.1")) as sender,
     ):
         for host in ("shop.example", "shop.example."):
-            assert (await ask(sender, f"https://{host}:{far.port}/")).status == 200
+            assert (await ask(sender, f"https://{host}:{remote.port}/")).status == 200
     assert asked == ["shop.example"] * 2
 
 
@@ -180,7 +190,7 @@ class TestEnds:
         raw = b"HTTP/1.1 200 OK\r\n\r\nwhole"
         async with (
             abrupt_far_side(context, raw, is_proper=True, after=wait_for_the_end) as port,
-            direct(tls=trusting(authority), leaving=Leaving(9, seconds=0.01)) as sender,
+            direct(tls=trusting(authority), closing=ClosingConnections(9, seconds=0.01)) as sender,
         ):
             assert (await ask(sender, f"https://{HOST}:{port}/")).body == b"whole"
             async with asyncio.timeout(HANGS):
@@ -191,10 +201,10 @@ class TestEnds:
         failed: list[Any] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context))
         async with (
-            tls_far_side(server_context(authority.issue_cert(HOST))) as far,
-            direct(tls=trusting(authority), leaving=Leaving(1)) as sender,
+            tls_far_side(server_context(authority.issue_cert(HOST))) as remote,
+            direct(tls=trusting(authority), closing=ClosingConnections(1)) as sender,
         ):
-            url = f"https://{HOST}:{far.port}/"
+            url = f"https://{HOST}:{remote.port}/"
             answers = await asyncio.gather(*(ask(sender, url) for _ in range(20)))
         assert {answer.status for answer in answers} == {200}
         assert failed == []
@@ -203,16 +213,16 @@ class TestEnds:
         """The caller has its answer, and when the sender ends so does the connection."""
         gone = asyncio.Event()
 
-        async def script(far: FarSide, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await far.hear(reader)
+        async def script(remote: ScriptedServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await remote.hear(reader)
             writer.write(OK)
             with suppress(OSError):
                 await reader.read()
             gone.set()
 
-        async with tls_far_side(server_context(authority.issue_cert(HOST)), script) as far:
+        async with tls_far_side(server_context(authority.issue_cert(HOST)), script) as remote:
             async with opening("direct")(tls=trusting(authority)) as sender, asyncio.timeout(HANGS):
-                assert (await ask(sender, f"https://{HOST}:{far.port}/")).status == 200
+                assert (await ask(sender, f"https://{HOST}:{remote.port}/")).status == 200
             async with asyncio.timeout(HANGS):
                 await gone.wait()
 

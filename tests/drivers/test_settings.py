@@ -14,14 +14,14 @@ import pytest
 
 from gateway.core.errors import SettingsError
 from gateway.core.expressions import compile_expression
-from gateway.core.mapping import Origin
+from gateway.core.field_mapping import Origin
 from gateway.core.secret import Secret
 from gateway.core.signing import derive
 from gateway.core.urls import origin_of
 from gateway.drivers.settings import RoutingRule, load_settings, plugin_names
-from gateway.drivers.settings.reading import Raw
-from gateway.drivers.settings.shape import FileShape, ServerShape
-from tests.drivers.settings_kit import (
+from gateway.drivers.settings.scalar_reader import Raw
+from gateway.drivers.settings.schema import FileShape, ServerShape
+from tests.support.factories.settings import (
     ENVIRON,
     GOOD,
     PROVIDERS,

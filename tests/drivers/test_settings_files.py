@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from gateway.core.secret import Secret
-from tests.cli_kit import run
-from tests.drivers.settings_kit import ENVIRON, load, problems
+from tests.support.cli import run
+from tests.support.factories.settings import ENVIRON, load, problems
 
 FROM_FILE = "server: {{secret: 'file:master', development: {development}}}\n"
 PRODUCTION, DEVELOPMENT = FROM_FILE.format(development="false"), FROM_FILE.format(development="true")

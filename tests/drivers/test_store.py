@@ -15,13 +15,13 @@ from gateway.core.errors import Reason
 from gateway.core.facts import Event, Observation, Stage
 from gateway.core.payment import Review, ReviewReason, State, Status
 from gateway.core.views import payment_view
-from gateway.drivers.store import agenda, inbox, statements
-from gateway.drivers.store.queries import Loaded, PaymentFilter, Store
-from gateway.drivers.store.reading import Section
+from gateway.drivers.store import inbox, schedule, statements
+from gateway.drivers.store.reads import PaymentFilter, PaymentSnapshot, Store
+from gateway.drivers.store.rows import PageRequest
 from gateway.drivers.store.sqlite import open_sqlite
 from gateway.drivers.store.statements import Statement, milliseconds
-from tests.core.core_parts import AT, LATER, make_operation
-from tests.drivers.store_parts import (
+from tests.support.factories.payments import AT, LATER, make_operation
+from tests.support.factories.store_units import (
     FINGERPRINT,
     GRACE_BEGAN,
     a_callback,
@@ -51,9 +51,9 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 async def test_what_is_reserved_is_read_back(store: Store) -> None:
     """Payment, open operation, key, event and webhook are there together."""
     payment, operation = await stored(store, 1)
-    assert await store.payment("acme", "pay_001") == Loaded(payment, operation)
+    assert await store.payment("acme", "pay_001") == PaymentSnapshot(payment, operation)
     assert await store.operation("acme", "op_001") == operation
-    key = await store.key("acme", "key-00000001")
+    key = await store.idempotency_record("acme", "key-00000001")
     assert key is not None
     assert (key.fingerprint, key.operation_id, key.payment_id, key.created_at, key.answer) == (
         FINGERPRINT,
@@ -63,7 +63,7 @@ async def test_what_is_reserved_is_read_back(store: Store) -> None:
         None,
     )
     assert await store.events("acme", "pay_001") == [("evt_pay_001", first_event(payment))]
-    assert [row.id for row in await store.webhooks.of_payment("acme", "pay_001")] == ["dlv_pay_001"]
+    assert [row.id for row in await store.deliveries.of_payment("acme", "pay_001")] == ["dlv_pay_001"]
 
 
 @pytest.mark.parametrize(
@@ -87,10 +87,10 @@ async def test_a_second_create_conflicts_on_what_it_shares(store: Store, same: d
     assert await conflict(store, reserving(payment, operation)) == on
     assert await store.payment("acme", "pay_002") is None
     assert await store.events("acme", "pay_002") == []
-    assert await store.webhooks.of_payment("acme", "pay_002") == []
-    assert await store.holder("acme", "main", "SO-2") is None
+    assert await store.deliveries.of_payment("acme", "pay_002") == []
+    assert await store.reference_owner("acme", "main", "SO-2") is None
     if on != "idempotency_key":
-        assert await store.key("acme", "key-00000002") is None
+        assert await store.idempotency_record("acme", "key-00000002") is None
 
 
 async def test_keys_and_ids_belong_to_a_tenant(store: Store) -> None:
@@ -106,7 +106,7 @@ async def test_another_account_may_use_the_reference(store: Store) -> None:
     """A reference is held per tenant and account."""
     await stored(store, 1)
     await stored(store, 2, merchant_reference="SO-1", account="other")
-    assert await store.holder("acme", "other", "SO-1") == "pay_002"
+    assert await store.reference_owner("acme", "other", "SO-1") == "pay_002"
 
 
 # One open operation, and versions
@@ -136,7 +136,7 @@ async def test_a_settled_operation_makes_room(store: Store) -> None:
     assert await conflict(store, unit) == ""
     loaded = await store.payment("acme", "pay_001")
     assert loaded is not None
-    assert (loaded.pending, loaded.pending_id) == (second, "op_002")
+    assert (loaded.open_operation, loaded.open_operation_id) == (second, "op_002")
     assert [operation.id for operation in await store.operations("acme", "pay_001")] == ["op_001", "op_002"]
 
 
@@ -226,7 +226,7 @@ async def test_an_answer_is_stored_once(store: Store) -> None:
     _, operation = await stored(store, 1)
     await store.commit([statements.store_answer(operation, 201, b'{"a":"\xc3\xa4"}')])
     await store.commit([statements.store_answer(operation, 200, b"{}")])
-    key = await store.key("acme", "key-00000001")
+    key = await store.idempotency_record("acme", "key-00000001")
     assert key is not None
     assert (key.answer_status, key.answer) == (201, '{"a":"ä"}')
 
@@ -234,16 +234,16 @@ async def test_an_answer_is_stored_once(store: Store) -> None:
 async def test_only_the_newest_operation_of_a_key_answers(store: Store) -> None:
     """When a key was passed on, the operation before it stores no answer any more."""
     _, operation = await stored(store, 1)
-    await store.commit([statements.pass_key_on(replace(operation, id="op_002"))])
+    await store.commit([statements.move_idempotency_key(replace(operation, id="op_002"))])
     await store.commit([statements.store_answer(operation, 201, b"{}")])
-    key = await store.key("acme", "key-00000001")
+    key = await store.idempotency_record("acme", "key-00000001")
     assert key is not None
     assert (key.operation_id, key.answer) == ("op_002", None)
 
 
 async def test_a_key_that_is_not_there_is_not_passed_on(store: Store) -> None:
     """Passing on a key that nobody claimed is a conflict."""
-    assert await conflict(store, [statements.pass_key_on(create_of(1)[1])]) == "idempotency_key"
+    assert await conflict(store, [statements.move_idempotency_key(create_of(1)[1])]) == "idempotency_key"
 
 
 # Who holds a reference
@@ -274,13 +274,13 @@ async def test_who_holds_a_reference(store: Store, state: State, members: dict[s
     await settled(store, 1, state, **members)
     payment, operation = create_of(2, merchant_reference="SO-1")
     assert await conflict(store, reserving(payment, operation)) == ("merchant_reference" if counts else "")
-    assert await store.holder("acme", "main", "SO-1") == ("pay_001" if counts else "pay_002")
+    assert await store.reference_owner("acme", "main", "SO-1") == ("pay_001" if counts else "pay_002")
 
 
 async def test_a_holder_cannot_take_its_own_reference_twice(store: Store) -> None:
     """A live payment keeps its reference also from a repetition of its own create."""
     payment, _ = await stored(store, 1)
-    assert await conflict(store, [statements.take_reference(payment, grace_began_before=GRACE_BEGAN)]) == (
+    assert await conflict(store, [statements.claim_reference(payment, grace_began_before=GRACE_BEGAN)]) == (
         "merchant_reference"
     )
 
@@ -289,10 +289,10 @@ async def test_a_reference_is_passed_back_only_by_its_holder(store: Store) -> No
     """A payment gets its reference back from the successor that holds it, and from nobody else."""
     old = await settled(store, 1, State.AUTHORIZED, replaced_by="pay_002")
     await stored(store, 2, merchant_reference="SO-1")
-    await store.commit([statements.pass_reference(old, holder="pay_003")])
-    assert await store.holder("acme", "main", "SO-1") == "pay_002"
-    await store.commit([statements.pass_reference(old, holder="pay_002")])
-    assert await store.holder("acme", "main", "SO-1") == "pay_001"
+    await store.commit([statements.move_reference(old, holder="pay_003")])
+    assert await store.reference_owner("acme", "main", "SO-1") == "pay_002"
+    await store.commit([statements.move_reference(old, holder="pay_002")])
+    assert await store.reference_owner("acme", "main", "SO-1") == "pay_001"
 
 
 # Callbacks and hints
@@ -387,21 +387,21 @@ async def test_few_refused_callbacks_stay(store: Store, keep: int) -> None:
 async def test_one_hint_per_payment_and_key(store: Store) -> None:
     """A second hit of the same key makes the hint due again; closing an older hit leaves the newer one due."""
     hit, again = milliseconds(AT), milliseconds(LATER)
-    await store.commit([agenda.store_hint("acme", "pay_1", "CK-1", AT)])
-    await store.commit([agenda.store_hint("acme", "pay_1", "CK-1", LATER)])
+    await store.commit([schedule.store_hint("acme", "pay_1", "CK-1", AT)])
+    await store.commit([schedule.store_hint("acme", "pay_1", "CK-1", LATER)])
     assert await store.due_hints("acme", "pay_1") == [("CK-1", again)]
-    await store.commit([agenda.close_hint("acme", "pay_1", "CK-1", hit)])
+    await store.commit([schedule.close_hint("acme", "pay_1", "CK-1", hit)])
     assert await store.due_hints("acme", "pay_1") == [("CK-1", again)]
-    await store.commit([agenda.close_hint("acme", "pay_1", "CK-1", again)])
+    await store.commit([schedule.close_hint("acme", "pay_1", "CK-1", again)])
     assert await store.due_hints("acme", "pay_1") == []
-    await store.commit([agenda.store_hint("acme", "pay_1", "CK-1", AT)])
+    await store.commit([schedule.store_hint("acme", "pay_1", "CK-1", AT)])
     assert await store.due_hints("acme", "pay_1") == [("CK-1", hit)]
 
 
 async def test_hints_of_other_keys_are_others(store: Store) -> None:
     """Each key that was named is a hint of its own, the newest first."""
-    await store.commit([agenda.store_hint("acme", "pay_1", "CK-1", AT)])
-    await store.commit([agenda.store_hint("acme", "pay_1", "CK-2", LATER)])
+    await store.commit([schedule.store_hint("acme", "pay_1", "CK-1", AT)])
+    await store.commit([schedule.store_hint("acme", "pay_1", "CK-2", LATER)])
     assert [key for key, _ in await store.due_hints("acme", "pay_1")] == ["CK-2", "CK-1"]
 
 
@@ -410,7 +410,7 @@ async def test_hints_of_other_keys_are_others(store: Store) -> None:
 
 async def agenda_rows(store: Store) -> list[tuple[str, int, int]]:
     """The whole agenda as (payment, seconds from the start, tries)."""
-    rows = await store.due_agenda(AT + timedelta(days=9), 100)
+    rows = await store.due_checks(AT + timedelta(days=9), 100)
     return [(row.payment_id, (row.due_at - milliseconds(AT)) // 1000, row.tries) for row in rows]
 
 
@@ -422,46 +422,46 @@ def seconds(number: int) -> Any:
 async def test_a_change_sets_the_next_look(store: Store) -> None:
     """Setting replaces the moment and begins to count anew; no moment removes the row."""
     payment, _ = create_of(1)
-    await store.commit([agenda.set_agenda(payment, seconds(30))])
+    await store.commit([schedule.schedule_check(payment, seconds(30))])
     await store.commit(
-        [agenda.looked("acme", "pay_001", was_due=milliseconds(seconds(30)), due_at=seconds(60), tries=3)]
+        [schedule.record_check("acme", "pay_001", was_due=milliseconds(seconds(30)), due_at=seconds(60), tries=3)]
     )
     assert await agenda_rows(store) == [("pay_001", 60, 3)]
-    await store.commit([agenda.set_agenda(payment, seconds(90))])
+    await store.commit([schedule.schedule_check(payment, seconds(90))])
     assert await agenda_rows(store) == [("pay_001", 90, 0)]
-    await store.commit([agenda.set_agenda(payment, None)])
+    await store.commit([schedule.schedule_check(payment, None)])
     assert await agenda_rows(store) == []
 
 
 async def test_a_look_can_be_hastened_but_not_put_off(store: Store) -> None:
     """A nearer moment wins, whichever came first."""
-    await store.commit([agenda.hasten("acme", "pay_001", seconds(30))])
-    await store.commit([agenda.hasten("acme", "pay_001", seconds(60))])
+    await store.commit([schedule.bring_check_forward("acme", "pay_001", seconds(30))])
+    await store.commit([schedule.bring_check_forward("acme", "pay_001", seconds(60))])
     assert await agenda_rows(store) == [("pay_001", 30, 0)]
-    await store.commit([agenda.hasten("acme", "pay_001", seconds(10))])
+    await store.commit([schedule.bring_check_forward("acme", "pay_001", seconds(10))])
     assert await agenda_rows(store) == [("pay_001", 10, 0)]
 
 
 @pytest.mark.parametrize("due", [None, 99])
 async def test_a_look_that_was_overtaken_sets_nothing(store: Store, due: int | None) -> None:
     """When a change has set another moment meanwhile, the look's own next moment is not taken."""
-    await store.commit([agenda.set_agenda(create_of(1)[0], seconds(30))])
+    await store.commit([schedule.schedule_check(create_of(1)[0], seconds(30))])
     next_due = None if due is None else seconds(due)
-    await store.commit([agenda.looked("acme", "pay_001", was_due=milliseconds(AT), due_at=next_due, tries=1)])
+    await store.commit([schedule.record_check("acme", "pay_001", was_due=milliseconds(AT), due_at=next_due, tries=1)])
     assert await agenda_rows(store) == [("pay_001", 30, 0)]
     was = milliseconds(seconds(30))
-    await store.commit([agenda.looked("acme", "pay_001", was_due=was, due_at=next_due, tries=1)])
+    await store.commit([schedule.record_check("acme", "pay_001", was_due=was, due_at=next_due, tries=1)])
     assert await agenda_rows(store) == ([] if due is None else [("pay_001", 99, 1)])
 
 
 async def test_what_is_due_first_comes_first(store: Store) -> None:
     """Due looks come in the order of their moments, at most as many as wanted; the next one after them is known."""
     for number, due in ((1, 20), (2, 10), (3, 40)):
-        await store.commit([agenda.set_agenda(create_of(number)[0], seconds(due))])
-    assert [row.payment_id for row in await store.due_agenda(seconds(20), 9)] == ["pay_002", "pay_001"]
-    assert [row.payment_id for row in await store.due_agenda(seconds(20), 1)] == ["pay_002"]
-    assert await store.next_agenda(seconds(20)) == milliseconds(seconds(40))
-    assert await store.next_agenda(seconds(40)) is None
+        await store.commit([schedule.schedule_check(create_of(number)[0], seconds(due))])
+    assert [row.payment_id for row in await store.due_checks(seconds(20), 9)] == ["pay_002", "pay_001"]
+    assert [row.payment_id for row in await store.due_checks(seconds(20), 1)] == ["pay_002"]
+    assert await store.next_check_due(seconds(20)) == milliseconds(seconds(40))
+    assert await store.next_check_due(seconds(40)) is None
 
 
 # Lists
@@ -514,7 +514,7 @@ async def test_lists_show_the_open_operation(store: Store) -> None:
     """Each row comes with its open operation, as one read shows it."""
     payment, operation = await stored(store, 1)
     (listed,) = await store.payments("acme", wanted())
-    assert payment_view(listed.payment, listed.pending) == payment_view(payment, operation)
+    assert payment_view(listed.payment, listed.open_operation) == payment_view(payment, operation)
 
 
 async def test_lists_do_not_read_what_was_bought(store: Store) -> None:
@@ -533,11 +533,11 @@ async def test_reviews(store: Store) -> None:
     flag = Review(reason=ReviewReason.AMOUNT, since=AT)
     await settled(store, 2, State.AUTHORIZED, review=flag)
     await settled(store, 3, State.AUTHORIZED, review=flag)
-    assert [loaded.payment.id for loaded in await store.reviews(["acme", "globex"], Section(limit=9))] == [
+    assert [loaded.payment.id for loaded in await store.reviews(["acme", "globex"], PageRequest(limit=9))] == [
         "pay_003",
         "pay_002",
     ]
-    assert await store.reviews(["globex"], Section(limit=9)) == []
+    assert await store.reviews(["globex"], PageRequest(limit=9)) == []
 
 
 async def test_accounts_in_use(store: Store) -> None:
@@ -552,7 +552,7 @@ async def test_accounts_in_use(store: Store) -> None:
     ]
     for number, state, members in rows:
         await settled(store, number, state, **members)
-    assert {account for _, account, _, _ in await store.named_in_use(GRACE_BEGAN)} == {
+    assert {account for _, account, _, _ in await store.accounts_in_use(GRACE_BEGAN)} == {
         "waiting",
         "refunding",
         "in grace",
@@ -562,10 +562,10 @@ async def test_accounts_in_use(store: Store) -> None:
 async def test_a_payment_is_found_by_its_provider_reference(store: Store) -> None:
     """The provider's reference names a payment within one account of one tenant."""
     await settled(store, 1, State.AUTHORIZED, provider_reference="0042")
-    assert await store.payment_with_key("acme", "main", "0042") == "pay_001"
-    assert await store.payment_with_key("acme", "main", "42") is None
-    assert await store.payment_with_key("acme", "other", "0042") is None
-    assert await store.payment_with_key("globex", "main", "0042") is None
+    assert await store.payment_by_provider_reference("acme", "main", "0042") == "pay_001"
+    assert await store.payment_by_provider_reference("acme", "main", "42") is None
+    assert await store.payment_by_provider_reference("acme", "other", "0042") is None
+    assert await store.payment_by_provider_reference("globex", "main", "0042") is None
 
 
 async def test_what_is_missing(store: Store) -> None:
@@ -573,6 +573,6 @@ async def test_what_is_missing(store: Store) -> None:
     await stored(store, 1)
     assert await store.payment("globex", "pay_001") is None
     assert await store.operation("globex", "op_001") is None
-    assert await store.key("globex", "key-00000001") is None
+    assert await store.idempotency_record("globex", "key-00000001") is None
     assert await store.operations("globex", "pay_001") == []
     assert await store.events("globex", "pay_001") == []

@@ -15,12 +15,12 @@ from gateway.core import documents
 from gateway.core.errors import Reason
 from gateway.core.facts import Event, Observation, Stage
 from gateway.drivers.store import inbox
-from gateway.drivers.store.inbox import Earlier, InboxFilter, StoredCallback
-from gateway.drivers.store.queries import Store
+from gateway.drivers.store.inbox import EarlierVerdict, InboxFilter, StoredCallback
+from gateway.drivers.store.reads import Store
 from gateway.drivers.store.sqlite import open_sqlite
 from gateway.drivers.store.statements import Statement
-from tests.core.core_parts import AT
-from tests.drivers.store_parts import a_callback, conflict, database
+from tests.support.factories.payments import AT
+from tests.support.factories.store_units import a_callback, conflict, database
 
 SECOND = timedelta(seconds=1)
 EVENT = Event(
@@ -29,7 +29,7 @@ EVENT = Event(
     occurred_at=AT,
     problem=Reason.TIME,
 )
-EARLIER = Earlier(verdict="pending", reason=None, detail=None, until="now", by="dana", how="replay")
+EARLIER = EarlierVerdict(verdict="pending", reason=None, detail=None, until="now", by="dana", how="replay")
 
 
 @pytest.fixture
@@ -53,7 +53,9 @@ async def insert(store: Store, name: str, verdict: str, *, second: int = 0, **me
 
 def verdict_of(row: StoredCallback, verdict: str, event: Event | None = EVENT) -> list[Statement]:
     """Give a row a new verdict."""
-    return [inbox.judge_again(row, EARLIER, verdict=verdict, reason=None, detail=None, event=event, payment_id="pay_1")]
+    return [
+        inbox.replace_verdict(row, EARLIER, verdict=verdict, reason=None, detail=None, event=event, payment_id="pay_1")
+    ]
 
 
 async def names(store: Store, **wanted: Any) -> list[str]:
@@ -104,10 +106,10 @@ async def test_an_event_is_recorded_in_one_row_alone(store: Store) -> None:
 async def test_a_history_is_bounded(store: Store) -> None:
     """The newest twenty verdicts are remembered."""
     row = await insert(store, "cb_1", "refused", event=EVENT)
-    for _ in range(inbox.EARLIER_KEPT + 5):
+    for _ in range(inbox.MAX_HISTORY + 5):
         await store.commit(verdict_of(row, "refused"))
         row = await store.inbox.find(["acme"], "cb_1") or row
-    assert len(row.history) == inbox.EARLIER_KEPT
+    assert len(row.history) == inbox.MAX_HISTORY
 
 
 async def test_what_is_due_comes_in_order_and_only_while_pending(store: Store) -> None:
@@ -150,10 +152,10 @@ async def test_old_refusals_are_forgotten_the_oldest_first(store: Store) -> None
     for number in (3, 1, 2):
         await insert(store, f"cb_{number}", "refused", second=number)
     await insert(store, "cb_0", "recorded")
-    await store.commit([inbox.forget(inbox.REFUSED, AT + 3 * SECOND, 1)])
+    await store.commit([inbox.delete_callbacks(inbox.REFUSED, AT + 3 * SECOND, 1)])
     assert await names(store) == ["cb_3", "cb_2", "cb_0"]
     assert await store.inbox.has_any(inbox.REFUSED, AT + 3 * SECOND)
-    await store.commit([inbox.forget(inbox.REFUSED, AT + 3 * SECOND, 10)])
+    await store.commit([inbox.delete_callbacks(inbox.REFUSED, AT + 3 * SECOND, 10)])
     assert await names(store) == ["cb_3", "cb_0"]
     assert not await store.inbox.has_any(inbox.REFUSED, AT + 3 * SECOND)
 
@@ -172,8 +174,8 @@ async def test_a_list_takes_its_filters_together(store: Store) -> None:
     [
         ("SELECT id FROM inbox WHERE verdict = 'pending' AND next_attempt_at <= 1 ORDER BY next_attempt_at", "pending"),
         ("SELECT MIN(next_attempt_at) FROM inbox WHERE verdict = 'pending'", "pending"),
-        (inbox.forget(inbox.REFUSED, AT, 1).sql, "refused_since"),
-        (inbox.forget(inbox.UNPROVED, AT, 1).sql, "unproved_since"),
+        (inbox.delete_callbacks(inbox.REFUSED, AT, 1).sql, "refused_since"),
+        (inbox.delete_callbacks(inbox.UNPROVED, AT, 1).sql, "unproved_since"),
         (inbox.trim_refused("t", "a", 1).sql, "refused"),
         (inbox.trim_unproved("t", "a", "p", 1).sql, "unproved"),
         (inbox.trim_unproved("t", "a", None, 1).sql, "unproved"),

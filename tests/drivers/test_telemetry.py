@@ -78,8 +78,8 @@ def test_of_a_library_only_the_place_is_told() -> None:
 
 
 def test_a_logger_below_ours_is_ours() -> None:
-    """``gateway.drivers.registry`` speaks for us, ``gateway_plugin`` does not."""
-    assert line("gateway.drivers.registry", "observer failed")["message"] == "observer failed"
+    """``gateway.drivers.plugin_registry`` speaks for us, ``gateway_plugin`` does not."""
+    assert line("gateway.drivers.plugin_registry", "observer failed")["message"] == "observer failed"
     assert line("gateway_plugin", "observer failed")["message"] != "observer failed"
 
 

@@ -14,8 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from tests.drivers.far_side import reset
 from tests.faults.proxy import Arrival, Corruption, Exchange
+from tests.support.servers.scripted_tcp import reset
 
 BOTH = (Arrival.LOST, Arrival.ARRIVED)
 JSON = "application/json"

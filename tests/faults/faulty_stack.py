@@ -1,4 +1,4 @@
-"""A house whose providers stand behind misbehaving proxies, on a clock that only the tests move; what they do there.
+"""A stack whose providers stand behind misbehaving proxies, on a clock that only the tests move; what they do there.
 
 Each command of the matrix is data: how its payment comes to the state ahead of it, how it is asked for, and by which
 word the far side's own ledger shows its effect.
@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 from gateway.core.commands import Kind
 from gateway.core.payment import Operation
 from gateway.flows.background import reconcile
-from tests.clocks import VirtualClock
 from tests.faults.fault_table import Fault
 from tests.faults.proxy import Arrival, FaultySender, ProxiedRequest, Proxy, serving, unreachable
-from tests.house import House, Reply, creditkey_body, new_key, open_house, order_of, psp_body
+from tests.support.stack import GatewayStack, Reply, creditkey_body, new_key, order_of, psp_body, running_stack
+from tests.support.virtual_clock import VirtualClock
 
 QUIET = timedelta(seconds=1)
 """The quiet period here; the clock is virtual, so its length costs nothing."""
@@ -33,7 +33,7 @@ CREATED, UPDATED, REFUNDED = "1067.33", "1100.00", "100.00"
 class FaultyStack:
     """What a row of the matrix works with."""
 
-    house: House
+    stack: GatewayStack
     clock: VirtualClock
     proxies: Mapping[str, Proxy]
     sender: FaultySender
@@ -59,9 +59,9 @@ class FaultyStack:
         """Let time pass and the agenda be worked off, each time more than a quiet period later."""
         for _ in range(rounds):
             self.clock.set(self.clock.now() + each)
-            while await reconcile.run_due(self.house.gateway):
+            while await reconcile.run_due(self.stack.gateway):
                 pass
-            await self.house.gateway.drain(10)
+            await self.stack.gateway.drain(10)
 
     async def order(self, provider: str, payment: Mapping[str, Any]) -> Any:
         """The far side's one order of a payment, None when it has none."""
@@ -69,22 +69,22 @@ class FaultyStack:
             "creditkey": ("remote_id", payment["merchant_reference"]),
             "psp": ("order_no", payment["id"]),
         }[provider]
-        found = [order for order in await self.house.far_orders(provider) if order[name] == wanted]
+        found = [order for order in await self.stack.provider_orders(provider) if order[name] == wanted]
         assert len(found) <= 1, f"{len(found)} orders of one payment"
         return found[0] if found else None
 
     async def operations(self, payment_id: str, kind: Kind | None) -> list[Operation]:
         """The payment's operations of one kind, oldest first."""
-        every = await self.house.gateway.store.operations("acme", payment_id)
+        every = await self.stack.gateway.store.operations("acme", payment_id)
         return [operation for operation in every if operation.kind is kind]
 
     async def change(self, payment: Mapping[str, Any], path: str, body: Any, method: str = "POST") -> Reply:
         """Ask for a change as the tenant."""
-        return await self.house.call(method, f"/v1/payments/{payment['id']}{path}", body, key=new_key())
+        return await self.stack.call(method, f"/v1/payments/{payment['id']}{path}", body, key=new_key())
 
     async def sync(self, payment: Mapping[str, Any]) -> Reply:
         """Ask the gateway to look now."""
-        return await self.house.call("POST", f"/v1/payments/{payment['id']}/sync", {})
+        return await self.stack.call("POST", f"/v1/payments/{payment['id']}/sync", {})
 
 
 Payment = Mapping[str, Any]
@@ -115,17 +115,17 @@ async def not_created(faulty: FaultyStack, command: Command, arrival: Arrival) -
 
 
 async def begin(faulty: FaultyStack, payment: Payment) -> Reply:
-    return await faulty.house.create(creditkey_body(**payment))
+    return await faulty.stack.create(creditkey_body(**payment))
 
 
 async def approved(faulty: FaultyStack, command: Command, arrival: Arrival) -> Payment:
     """A payment whose customer has just accepted, and comes back next."""
     created = (await begin(faulty, await not_created(faulty, command, arrival))).json
-    return {**created, "back": await faulty.house.approve(created)}
+    return {**created, "back": await faulty.stack.approve(created)}
 
 
 async def come_back(faulty: FaultyStack, payment: Payment) -> Reply:
-    return await faulty.house.visit(payment["back"])
+    return await faulty.stack.visit(payment["back"])
 
 
 async def authorized(faulty: FaultyStack, command: Command, arrival: Arrival) -> Payment:
@@ -145,24 +145,24 @@ async def maybe_canceled(faulty: FaultyStack, command: Command, arrival: Arrival
     payment = await authorized(faulty, command, arrival)
     if arrival is Arrival.ARRIVED:
         path = f"/_sim/orders/{payment['provider_reference']}"
-        assert (await faulty.house.far("creditkey", "PUT", path, {"status": "canceled"})).status == 200
+        assert (await faulty.stack.call_provider("creditkey", "PUT", path, {"status": "canceled"})).status == 200
     return payment
 
 
 async def _in_state(faulty: FaultyStack, payment: Payment, state: str) -> Payment:
-    now: Payment = await faulty.house.payment(payment["id"])
+    now: Payment = await faulty.stack.payment(payment["id"])
     assert (now["state"], now["pending_operation"], now["review"]) == (state, None, None)
     return now
 
 
 async def begin_psp(faulty: FaultyStack) -> Reply:
     """Create a payment at the PSP."""
-    return await faulty.house.create(psp_body())
+    return await faulty.stack.create(psp_body())
 
 
 async def pay_page(faulty: FaultyStack, order: Any) -> None:
     """Let the PSP's customer pay; the callback comes as it may."""
-    assert (await faulty.house.far("psp", "POST", f"/pay/{order['id']}/pay")).status == 200
+    assert (await faulty.stack.call_provider("psp", "POST", f"/pay/{order['id']}/pay")).status == 200
 
 
 _UPDATE = {"amount": UPDATED, "order": {"charges": order_of(UPDATED)["charges"]}}
@@ -259,23 +259,23 @@ def psp_claim(request: ProxiedRequest) -> dict[str, Any]:
 
 @contextlib.asynccontextmanager
 async def running_faulty_stack(folder: Path) -> AsyncIterator[FaultyStack]:
-    """Run a house with both providers behind proxies, a Credit Key account of either kind, and short patience."""
+    """Run a stack with both providers behind proxies, a Credit Key account of either kind, and short patience."""
     clock = VirtualClock(datetime.now(UTC))  # the PSP's simulator signs with the real time
     proxies = {
         "creditkey": Proxy(creditkey_claim, {"result": "no"}),
         "psp": Proxy(psp_claim, {"data": {}, "result": False, "msg": "no"}),
     }
-    async with contextlib.AsyncExitStack() as stack:
+    async with contextlib.AsyncExitStack() as exits:
         for proxy in proxies.values():
-            port = await stack.enter_async_context(serving(proxy.serve))
+            port = await exits.enter_async_context(serving(proxy.serve))
             proxy.url = f"http://127.0.0.1:{port}"
-        addresses = await stack.enter_async_context(unreachable())
-        house = await stack.enter_async_context(
-            open_house(folder, clock=clock, change=lambda written: _rewrite(written, proxies))
+        addresses = await exits.enter_async_context(unreachable())
+        stack = await exits.enter_async_context(
+            running_stack(folder, clock=clock, change=lambda written: _rewrite(written, proxies))
         )
-        sender = FaultySender(house.gateway.send)
-        house.gateway.send = sender
-        faulty = FaultyStack(house, clock, proxies, sender, addresses, {})
+        sender = FaultySender(stack.gateway.send)
+        stack.gateway.send = sender
+        faulty = FaultyStack(stack, clock, proxies, sender, addresses, {})
         for command in (_CREATE, _PROVING):
             other_order = await begin(faulty, await not_created(faulty, command, Arrival.ARRIVED))
             faulty.other_orders[command.account] = other_order.json["provider_reference"]

@@ -194,14 +194,14 @@ class FaultySender:
 @contextlib.asynccontextmanager
 async def unreachable() -> AsyncIterator[dict[str, str]]:
     """Addresses at which no request can be handed over, by name."""
-    with contextlib.ExitStack() as stack:
-        closed = stack.enter_context(socket.socket())
+    with contextlib.ExitStack() as exits:
+        closed = exits.enter_context(socket.socket())
         closed.bind(("127.0.0.1", 0))  # taken and not listened on: refused, and nobody else can get it
-        full = stack.enter_context(socket.socket())
+        full = exits.enter_context(socket.socket())
         full.bind(("127.0.0.1", 0))
         full.listen(0)
         for _ in range(3):  # a full backlog: further connections are not even refused
-            waiting = stack.enter_context(socket.socket())
+            waiting = exits.enter_context(socket.socket())
             waiting.setblocking(False)
             waiting.connect_ex(full.getsockname())
         async with serving(_plain) as plain:

@@ -64,7 +64,7 @@ async def test_a_change_ends_as_the_provider_has_it(
         payment_id = payment.get("id") or reply.json["id"]
         assert reply.status == expected_status(fault, command), reply.text
         assert statuses(await faulty.operations(payment_id, command.kind)) == expected_at_first(fault)
-        assert_not_failed_too_soon(await faulty.house.payment(payment_id), fault, command)
+        assert_not_failed_too_soon(await faulty.stack.payment(payment_id), fault, command)
 
     await faulty.run_schedule(rounds=1)
     if command.name != "complete":  # which was read once already, right after it
@@ -72,7 +72,7 @@ async def test_a_change_ends_as_the_provider_has_it(
         assert fault.verdict == "declined" or "declined" not in statuses(read_once)  # one read proves no absence
     await faulty.run_schedule(rounds=1)
     assert (await faulty.sync({"id": payment_id})).status == 200
-    now = await faulty.house.payment(payment_id)
+    now = await faulty.stack.payment(payment_id)
     order = await faulty.order("creditkey", now)
     operations = await faulty.operations(payment_id, command.kind)
     assert (statuses(operations), operations[0].failure and operations[0].failure.code) == expected_at_last(
@@ -97,11 +97,11 @@ async def test_a_lookup_that_fails_changes_nothing(
         reply = await command.execute(faulty, payment)
         proves_nothing = fault.status == 404 and fault.verdict == "declined"
         assert reply.status == (200 if proves_nothing or fault.names_ids else 502), reply.text
-        assert await faulty.house.payment(payment["id"]) == payment
+        assert await faulty.stack.payment(payment["id"]) == payment
         assert len(faulty.proxies["creditkey"].requests) == (fault.corrupt is not None)
 
     assert (await faulty.sync(payment)).status == 200
-    now = await faulty.house.payment(payment["id"])
+    now = await faulty.stack.payment(payment["id"])
     assert shown(now) == expected_payment(await faulty.order("creditkey", now), fault, command)
     assert now["state"] == ("canceled" if arrival is Arrival.ARRIVED else "authorized")
     await assert_no_gap(faulty, now)
@@ -132,7 +132,7 @@ async def test_a_psp_create_waits_for_its_callback(faulty: FaultyStack, fault: F
         await faulty.run_schedule(rounds=1, each=EXPIRED)
     else:
         await pay_page(faulty, order)
-    now = await faulty.house.payment(payment["id"])
+    now = await faulty.stack.payment(payment["id"])
     operations = await faulty.operations(payment["id"], Kind.CREATE)
     review = now["review"] and now["review"]["reason"]
     assert (now["state"], operations[-1].status, review) == psp_end(fault, arrival)
@@ -272,5 +272,5 @@ def assert_sent_once(faulty: FaultyStack, provider: str, operation: str, fault: 
 
 async def assert_no_gap(faulty: FaultyStack, payment: Any) -> None:
     """Each version of the payment is one event."""
-    versions = [event["version"] for event in await faulty.house.events(payment["id"])]
+    versions = [event["version"] for event in await faulty.stack.events(payment["id"])]
     assert versions == list(range(1, payment["version"] + 1))

@@ -21,17 +21,17 @@ from gateway.core.documents import amount_hook
 from gateway.core.errors import TenantError
 from gateway.core.facts import Recorded, Repeated
 from gateway.core.payment import Operation, Payment, State, Status
-from gateway.core.requests import CaptureBody, CreateBody
+from gateway.core.request_bodies import CaptureBody, CreateBody
 from gateway.core.wire import Callback
-from gateway.drivers.store.queries import PaymentFilter
+from gateway.drivers.store.reads import PaymentFilter
 from gateway.drivers.store.sqlite import open_sqlite
 from gateway.flows.callbacks import receive
 from gateway.flows.payments import create, lookup, modify, submit
 from gateway.flows.payments.idempotency import Answer, Claim
 from gateway.flows.runtime import Gateway
-from tests.clocks import START
-from tests.house import House, creditkey_body, psp_body
-from tests.web.psp_sender import credentials, signed_body
+from tests.support.clients.psp_callbacks import credentials, signed_body
+from tests.support.stack import GatewayStack, creditkey_body, psp_body
+from tests.support.virtual_clock import START
 
 CALLS = {
     "create": ("begin_standalone_checkout", "pay/url"),
@@ -92,7 +92,7 @@ class LeapingClock:
 class World:
     """What outlives a process: the store's file, the far sides, the time, and what the tenant remembers."""
 
-    house: House
+    stack: GatewayStack
     path: Path
     name: str
     clock: LeapingClock = field(default_factory=LeapingClock)
@@ -104,7 +104,7 @@ class World:
 
     async def sent(self) -> dict[str, int]:
         """How many requests of each kind the far sides have received in this story."""
-        found = [one["path"] for side in ("psp", "creditkey") for one in await self.house.far_requests(side)]
+        found = [one["path"] for side in ("psp", "creditkey") for one in await self.stack.provider_requests(side)]
         counts = {kind: sum(path.endswith(ends) for path in found) for kind, ends in CALLS.items()}
         return {kind: count - self.requests_before.get(kind, 0) for kind, count in counts.items()}
 
@@ -117,12 +117,12 @@ async def process(world: World, fuse: Fuse) -> AsyncIterator[Gateway]:
     try:
         store.commit = fuse.around(store.commit)  # a boundary around each
         gw = Gateway(
-            settings=world.house.settings,
+            settings=world.stack.settings,
             store=store,
-            send=fuse.around(world.house.gateway.send),
+            send=fuse.around(world.stack.gateway.send),
             clock=world.clock,
         )
-        gw.public_url = world.house.url
+        gw.public_url = world.stack.url
         await submit.recover(gw)
         yield gw
     finally:
@@ -161,7 +161,7 @@ def creating(body: Callable[..., dict[str, Any]]) -> Step:
 async def customer_returns(world: World, gw: Gateway) -> None:
     """The customer accepts at Credit Key and the browser comes back."""
     payment = await payment_of(gw)
-    await world.house.far("creditkey", "POST", f"/checkout/{payment.provider_reference}/approve")
+    await world.stack.call_provider("creditkey", "POST", f"/checkout/{payment.provider_reference}/approve")
     hit = Callback(
         method="GET",
         suffix="return",
@@ -184,14 +184,14 @@ async def goods_ship(world: World, gw: Gateway) -> None:
 async def customer_pays(world: World, gw: Gateway) -> None:
     """The PSP says that the customer has paid, as often as it gets no success."""
     payment = await payment_of(gw)
-    _, token = credentials(world.house)
+    _, token = credentials(world.stack)
     told = {"id": payment.id, "amount": payment.money.text(), "currency": payment.money.currency}
     said = Callback(
         method="POST",
         suffix="pay/callback",
         query="",
         headers=(("crm-pay-token", token), ("Content-Type", "application/json")),
-        body=signed_body(world.house, told, time=int(gw.clock.now().timestamp() * 1000)),
+        body=signed_body(world.stack, told, time=int(gw.clock.now().timestamp() * 1000)),
         remote="127.0.0.1",
         received_at=gw.clock.now(),
     )
@@ -229,14 +229,14 @@ async def check_store(gw: Gateway) -> list[Operation]:
     events = [event for _, event in await gw.store.events("acme", payment.id)]
     assert [event.version for event in events] == list(range(1, payment.version + 1))
     assert events[-1].state_after is payment.state
-    webhooks = await gw.store.webhooks.of_payment("acme", payment.id)
+    webhooks = await gw.store.deliveries.of_payment("acme", payment.id)
     assert [row.version for row in webhooks] == [event.version for event in events]
     return operations
 
 
 async def check_repetition(world: World, gw: Gateway, claim: Claim, again: Callable[[], Awaitable[Answer]]) -> None:
     """A request that had begun is answered from the store: 409 while young, then 202, or the stored answer."""
-    row = await gw.store.key("acme", claim.idempotency_key)
+    row = await gw.store.idempotency_record("acme", claim.idempotency_key)
     if row is None:
         return
     assert await gw.store.operation("acme", row.operation_id) is not None
@@ -267,25 +267,25 @@ async def check_restart(world: World, gw: Gateway, body: Callable[..., dict[str,
         await check_repetition(world, gw, claim, lambda: modify.capture(gw, claim, shipped, CaptureBody()))
 
 
-async def lives_until(world: World, at: int, story: str) -> bool:
+async def lives_until(world: World, at: int, creditkey: str) -> bool:
     """One life that ends at its n-th boundary at the latest; whether its story came to the end."""
     world.requests_before = await world.sent()
     fuse = Fuse(at)
     async with process(world, fuse) as gw:
-        return await tell_story(world, gw, fuse, STORIES[story])
+        return await tell_story(world, gw, fuse, STORIES[creditkey])
 
 
-def worlds(house: House, tmp_path: Path, story: str) -> list[World]:
+def worlds(stack: GatewayStack, tmp_path: Path, creditkey: str) -> list[World]:
     """A fresh world for each boundary a story could have."""
-    return [World(house, tmp_path / story / str(n) / "gateway.db", f"{story}-{n:04}") for n in range(1, 100)]
+    return [World(stack, tmp_path / creditkey / str(n) / "gateway.db", f"{creditkey}-{n:04}") for n in range(1, 100)]
 
 
 # PSP: one create, one callback
 
 
-async def test_a_psp_payment_survives_a_crash_at_every_boundary(house: House, tmp_path: Path) -> None:
+async def test_a_psp_payment_survives_a_crash_at_every_boundary(stack: GatewayStack, tmp_path: Path) -> None:
     """Wherever the process dies: what began is not sent again, and the callback brings the payment to its end."""
-    for boundary, world in enumerate(worlds(house, tmp_path, "psp"), start=1):
+    for boundary, world in enumerate(worlds(stack, tmp_path, "psp"), start=1):
         if await lives_until(world, boundary, "psp"):
             break
         async with process(world, Fuse(None)) as gw:
@@ -314,9 +314,9 @@ async def ask_until_settled(gw: Gateway) -> None:
         await gw.drain(10)
 
 
-async def far_order(world: World) -> Any:
+async def provider_order(world: World) -> Any:
     """Credit Key's own record of this story's order; None where it has none."""
-    orders = await world.house.far_orders("creditkey")
+    orders = await world.stack.provider_orders("creditkey")
     return next((order for order in orders if world.name in str(order)), None)
 
 
@@ -336,15 +336,15 @@ async def bring_to_the_end(world: World, gw: Gateway) -> None:
         assert answer.status == 200
 
 
-async def test_a_credit_key_payment_survives_a_crash_at_every_boundary(house: House, tmp_path: Path) -> None:
+async def test_a_credit_key_payment_survives_a_crash_at_every_boundary(stack: GatewayStack, tmp_path: Path) -> None:
     """Wherever the process dies: nothing that began is sent again, and the order is begun and captured once."""
-    for boundary, world in enumerate(worlds(house, tmp_path, "creditkey"), start=1):
+    for boundary, world in enumerate(worlds(stack, tmp_path, "creditkey"), start=1):
         if await lives_until(world, boundary, "creditkey"):
             break
         async with process(world, Fuse(None)) as gw:
             await check_restart(world, gw, creditkey_body)
             await bring_to_the_end(world, gw)
-            payment, order, sent = await payment_of(gw), await far_order(world), await world.sent()
+            payment, order, sent = await payment_of(gw), await provider_order(world), await world.sent()
             operations = await check_store(gw)
             assert sent["create"] <= 1
             assert sent["capture"] <= 1
@@ -358,9 +358,9 @@ async def test_a_credit_key_payment_survives_a_crash_at_every_boundary(house: Ho
     assert boundary > 25
 
 
-async def test_a_crash_while_starting_again_loses_nothing(house: House, tmp_path: Path) -> None:
+async def test_a_crash_while_starting_again_loses_nothing(stack: GatewayStack, tmp_path: Path) -> None:
     """A process that dies while it turns what was on its way into unknown leaves that to the next one."""
-    world = World(house, tmp_path / "gateway.db", "start-0001")
+    world = World(stack, tmp_path / "gateway.db", "start-0001")
     world.requests_before = await world.sent()
     assert not await lives_until(world, 4, "psp")  # boundaries: around the reserving commit, around the sending
     assert (await world.sent())["create"] == 1

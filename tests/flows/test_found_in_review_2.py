@@ -16,34 +16,34 @@ from gateway.drivers.store.inbox import StoredCallback
 from gateway.drivers.store.statements import Statement
 from gateway.flows import restore
 from gateway.flows.webhooks import redelivery
-from tests.creditkey_story import captured
-from tests.flows.outbox_parts import LATE, SCHEDULE, a_clock, created, first_tried, rows_when, until
-from tests.flows.test_restored import Disaster, path_of
-from tests.flows.test_restored import disaster as disaster  # the fixture
-from tests.house import House, open_house
-from tests.inbox_kit import inbox_house, rows
-from tests.web.psp_sender import call_back, new_payment, post
+from tests.flows.test_restore import Disaster, path_of
+from tests.flows.test_restore import disaster as disaster  # the fixture
+from tests.support.clients.psp_callbacks import call_back, new_payment, post
+from tests.support.factories.deliveries import LATE, SCHEDULE, a_clock, created, first_tried, rows_when, until
+from tests.support.scenarios.creditkey import captured
+from tests.support.scenarios.inbox import inbox_stack, rows
+from tests.support.stack import GatewayStack, running_stack
 
 # Webhooks
 
 
 @pytest.mark.parametrize("word", ["address_not_allowed", "https_required", "connect_failed"])
-async def test_a_tenant_does_not_learn_why_a_webhook_was_not_sent(house: House, word: str) -> None:
-    """Whatever kept a webhook from leaving the house, its tenant reads ``connect_failed``."""
+async def test_a_tenant_does_not_learn_why_a_webhook_was_not_sent(stack: GatewayStack, word: str) -> None:
+    """Whatever kept a webhook from leaving the gateway, its tenant reads ``connect_failed``."""
 
     async def refuse(*_: Any, **__: Any) -> Any:
         raise NotSent(word, connection=True)
 
-    house.gateway.deliver = refuse
-    row = await first_tried(house, (await created(house))["id"])
+    stack.gateway.deliver = refuse
+    row = await first_tried(stack, (await created(stack))["id"])
     assert [one["error"] for one in row.attempts] == ["connect_failed"]
 
 
-async def test_a_webhook_is_delivered_whatever_the_body_of_its_answer(house: House) -> None:
+async def test_a_webhook_is_delivered_whatever_the_body_of_its_answer(stack: GatewayStack) -> None:
     """A 200 with more than anybody wants to read is a 200."""
-    house.hook_answer = lambda _: web.Response(body=b"x" * 200_000)
-    payment = await created(house)
-    found = await rows_when(house, payment["id"], lambda rows: bool(rows) and bool(rows[0].attempts))
+    stack.webhook_answer = lambda _: web.Response(body=b"x" * 200_000)
+    payment = await created(stack)
+    found = await rows_when(stack, payment["id"], lambda rows: bool(rows) and bool(rows[0].attempts))
     assert (found[0].status, found[0].attempts[0]["status_code"]) == ("delivered", 200)
 
 
@@ -59,30 +59,30 @@ async def test_a_webhook_sent_again_during_a_try_begins_its_schedule_anew(tmp_pa
             await held.wait()
         return 204 if len(asked) > 2 else 500
 
-    async with open_house(tmp_path, clock=clock) as house:
-        house.hook_answer = answer
-        payment = await created(house)
-        row = await first_tried(house, payment["id"])
+    async with running_stack(tmp_path, clock=clock) as stack:
+        stack.webhook_answer = answer
+        payment = await created(stack)
+        row = await first_tried(stack, payment["id"])
         await clock.advance(SCHEDULE[1] * LATE)
-        await until(house, lambda: len(asked) == 2)
-        await redelivery.send_one_again(house.gateway, "acme", row.id)
+        await until(stack, lambda: len(asked) == 2)
+        await redelivery.send_one_again(stack.gateway, "acme", row.id)
         held.set()
-        await rows_when(house, payment["id"], lambda rows: rows[0].status == "delivered")
+        await rows_when(stack, payment["id"], lambda rows: rows[0].status == "delivered")
 
 
 # The inbox
 
 
-async def one_row(house: House) -> StoredCallback:
-    [row] = await rows(house)
+async def one_row(stack: GatewayStack) -> StoredCallback:
+    [row] = await rows(stack)
     return row
 
 
 async def test_a_callback_too_large_to_read_is_kept_as_evidence(tmp_path: Path) -> None:
     """It is refused, and the inbox tells when, from where and why, without the body."""
-    async with inbox_house(tmp_path) as (house, _):
-        assert (await post(house, b" " * (64 * 1024 + 1))).status == 413
-        row = await one_row(house)
+    async with inbox_stack(tmp_path) as (stack, _):
+        assert (await post(stack, b" " * (64 * 1024 + 1))).status == 413
+        row = await one_row(stack)
         assert (row.verdict, row.reason, row.body) == ("refused", "too_large", b"")
         assert row.size > 64 * 1024
 
@@ -90,15 +90,15 @@ async def test_a_callback_too_large_to_read_is_kept_as_evidence(tmp_path: Path) 
 # After a restore
 
 
-async def test_what_was_seen_since_a_restore_is_remembered_only_as_long_as_it_matters(house: House) -> None:
+async def test_what_was_seen_since_a_restore_is_remembered_only_as_long_as_it_matters(stack: GatewayStack) -> None:
     """Payments younger than the restore are not remembered one by one for ever."""
-    payment = await new_payment(house)
-    await call_back(house, payment)
-    loaded = await house.gateway.store.payment("acme", payment["id"])
+    payment = await new_payment(stack)
+    await call_back(stack, payment)
+    loaded = await stack.gateway.store.payment("acme", payment["id"])
     assert loaded is not None
-    house.gateway.restored_at = loaded.payment.created_at - timedelta(days=8)
-    restore.has_been_seen(house.gateway, loaded.payment)
-    assert house.gateway.seen_since_restored == set()
+    stack.gateway.restored_at = loaded.payment.created_at - timedelta(days=8)
+    restore.has_been_seen(stack.gateway, loaded.payment)
+    assert stack.gateway.seen_since_restored == set()
 
 
 FLAG = """
@@ -109,13 +109,13 @@ CLEAR = "UPDATE payments SET review = NULL, doc = json_set(doc, '$.review', NULL
 
 async def test_a_forgotten_refund_is_said_although_the_payment_was_under_review_already(disaster: Disaster) -> None:
     """Whoever clears the old flag a second time is told of the refund: its repetition would give the money twice."""
-    async with disaster.before() as house:
-        payment = await captured(house)
-        await house.gateway.store.commit([Statement(FLAG, ())])
-        assert (await house.payment(payment["id"]))["review"]["reason"] == "contradiction"
+    async with disaster.before() as stack:
+        payment = await captured(stack)
+        await stack.gateway.store.commit([Statement(FLAG, ())])
+        assert (await stack.payment(payment["id"]))["review"]["reason"] == "contradiction"
         disaster.save()
-        await house.gateway.store.commit([Statement(CLEAR, ())])
+        await stack.gateway.store.commit([Statement(CLEAR, ())])
         assert (await disaster.ask(*path_of(payment, "refund"), {"amount": "10.00"})).status == 201
-    async with disaster.after() as house:
-        now = (await house.call("POST", f"/v1/payments/{payment['id']}/sync")).json
+    async with disaster.after() as stack:
+        now = (await stack.call("POST", f"/v1/payments/{payment['id']}/sync")).json
         assert (now["amount_refunded"], now["review"]["reason"]) == ("10.00", "refund_unclear")

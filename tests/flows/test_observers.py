@@ -9,18 +9,18 @@ from types import ModuleType
 import pytest
 
 import gateway
-from gateway.core.facts import Resolved
+from gateway.core.facts import ReviewResolved
 from gateway.core.payment import State
 from gateway.flows.background import reconcile
 from gateway.flows.payments import review
-from tests import creditkey_story as story
-from tests.clocks import VirtualClock
-from tests.creditkey_story import Timed, act, idle, timeline
-from tests.house import open_house
+from tests.support.scenarios import creditkey
+from tests.support.scenarios.creditkey import TimedStack, act, idle, timeline
+from tests.support.stack import running_stack
+from tests.support.virtual_clock import VirtualClock
 
 Seen = list[tuple[str, int, int]]
 
-ABOVE_THE_LIMIT = story.total_of("1217.33", allow_new_checkout=True)
+ABOVE_THE_LIMIT = creditkey.total_of("1217.33", allow_new_checkout=True)
 
 
 @pytest.fixture
@@ -30,12 +30,12 @@ def seen() -> Seen:
 
 
 @pytest.fixture
-async def timed(tmp_path: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Timed]:
+async def timed(tmp_path: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[TimedStack]:
     """A gateway with a plugin that observes, and a clock that the test moves."""
     monkeypatch.setattr(reconcile, "run", idle)
     clock = VirtualClock()
-    async with open_house(tmp_path, clock=clock, extra_plugins=(observer_of(seen),)) as house:
-        yield Timed(house, clock)
+    async with running_stack(tmp_path, clock=clock, extra_plugins=(observer_of(seen),)) as stack:
+        yield TimedStack(stack, clock)
 
 
 def observer_of(seen: Seen) -> ModuleType:
@@ -55,53 +55,53 @@ def observer_of(seen: Seen) -> ModuleType:
     return plugin
 
 
-async def replaced(timed: Timed) -> list[str]:
+async def replaced(timed: TimedStack) -> list[str]:
     """A PATCH above the limit makes a version of the payment that is replaced, and the replacement's first."""
-    old = await story.authorized(timed.house)
-    begun = await act(timed.house, old, "update", ABOVE_THE_LIMIT)
+    old = await creditkey.authorized(timed.stack)
+    begun = await act(timed.stack, old, "update", ABOVE_THE_LIMIT)
     return [old["id"], begun.json["replaced_by"]]
 
 
-async def reinstated(timed: Timed) -> list[str]:
+async def reinstated(timed: TimedStack) -> list[str]:
     """A cancel of the replacement makes a version of the payment that stands again."""
     old, replacement = await replaced(timed)
-    assert (await act(timed.house, {"id": replacement}, "cancel")).json["state"] == "canceled"
-    assert (await timed.house.payment(old))["replaced_by"] is None
+    assert (await act(timed.stack, {"id": replacement}, "cancel")).json["state"] == "canceled"
+    assert (await timed.stack.payment(old))["replaced_by"] is None
     return [old, replacement]
 
 
-async def flagged(timed: Timed) -> list[str]:
+async def flagged(timed: TimedStack) -> list[str]:
     """A capture of the replaced order at the provider flags both payments."""
     old, replacement = await replaced(timed)
-    await story.edit(timed.house, await timed.house.payment(old), status="shipped", capture_status="captured")
-    await act(timed.house, {"id": old}, "sync")
-    assert (await timed.house.payment(replacement))["review"]["reason"] == "two_live_orders"
+    await creditkey.edit(timed.stack, await timed.stack.payment(old), status="shipped", capture_status="captured")
+    await act(timed.stack, {"id": old}, "sync")
+    assert (await timed.stack.payment(replacement))["review"]["reason"] == "two_live_orders"
     return [old, replacement]
 
 
-async def resolved(timed: Timed) -> list[str]:
+async def resolved(timed: TimedStack) -> list[str]:
     """A person who clears a flag makes a version."""
     old, replacement = await flagged(timed)
-    decided = Resolved(actor="dana", reason="looked at both")
-    assert (await review.resolve(timed.house.gateway, old, decided)).review is None
+    decided = ReviewResolved(actor="dana", reason="looked at both")
+    assert (await review.resolve(timed.stack.gateway, old, decided)).review is None
     return [old, replacement]
 
 
-async def expired(timed: Timed) -> list[str]:
+async def expired(timed: TimedStack) -> list[str]:
     """The clock makes a version of a payment whose time is over."""
-    payment = await story.awaiting(timed.house)
-    await timed.pass_by(30 * story.DAY)
-    assert (await timed.house.payment(payment["id"]))["state"] == State.EXPIRED
+    payment = await creditkey.awaiting(timed.stack)
+    await timed.advance(30 * creditkey.DAY)
+    assert (await timed.stack.payment(payment["id"]))["state"] == State.EXPIRED
     return [payment["id"]]
 
 
 @pytest.mark.parametrize("change", [replaced, reinstated, flagged, resolved, expired])
 async def test_an_observer_sees_every_version(
-    timed: Timed, seen: Seen, change: Callable[[Timed], Awaitable[list[str]]]
+    timed: TimedStack, seen: Seen, change: Callable[[TimedStack], Awaitable[list[str]]]
 ) -> None:
     """A plugin is called for each version of a payment's timeline once, in order, with the payment as of it."""
     changed = await change(timed)
-    await timed.house.gateway.drain(10)
+    await timed.stack.gateway.drain(10)
     for payment_id in changed:
-        versions = range(1, len(await timeline(timed.house, {"id": payment_id})) + 1)
+        versions = range(1, len(await timeline(timed.stack, {"id": payment_id})) + 1)
         assert [one for one in seen if one[0] == payment_id] == [(payment_id, one, one) for one in versions]

@@ -15,10 +15,10 @@ import pytest
 
 from gateway.drivers.store.statements import Statement, Unit
 from gateway.flows.background import reconcile
-from tests import creditkey_story as story
-from tests.creditkey_story import (
+from tests.support.scenarios import creditkey
+from tests.support.scenarios.creditkey import (
     Gate,
-    Timed,
+    TimedStack,
     Wire,
     accept,
     act,
@@ -26,25 +26,25 @@ from tests.creditkey_story import (
     awaiting,
     calls,
     captured,
-    far_order,
-    far_orders_of,
     lookups,
     operations,
+    provider_order,
+    provider_orders_of,
     review_of,
     timeline,
     total_of,
 )
-from tests.house import House, Reply, creditkey_body, new_key, psp_body
+from tests.support.stack import GatewayStack, Reply, creditkey_body, new_key, psp_body
 
 BEGIN, COMPLETE = "begin_standalone_checkout", "complete_checkout"
 A_MOMENT = timedelta(seconds=1)
 
 
 @pytest.fixture
-async def timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Timed]:
-    """A house whose agenda only the test works off."""
-    monkeypatch.setattr(reconcile, "run", story.idle)
-    async with story.open_timed(tmp_path) as opened:
+async def timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[TimedStack]:
+    """A stack whose agenda only the test works off."""
+    monkeypatch.setattr(reconcile, "run", creditkey.idle)
+    async with creditkey.open_timed(tmp_path) as opened:
         yield opened
 
 
@@ -52,12 +52,12 @@ class Reservations:
     """Holds the first ``crowd`` reservations of operations, so that all have judged before any is stored, then lets
     those of ``first`` through ahead of the others."""
 
-    def __init__(self, house: House, crowd: int, first: str | None = None) -> None:
-        self._commit = house.gateway.store.commit
+    def __init__(self, stack: GatewayStack, crowd: int, first: str | None = None) -> None:
+        self._commit = stack.gateway.store.commit
         self._crowd, self._first = crowd, first
         self._waiting = 0
         self._all_there, self._first_done = asyncio.Event(), asyncio.Event()
-        house.gateway.store.commit = self._hold
+        stack.gateway.store.commit = self._hold
 
     async def _hold(self, unit: Unit) -> None:
         reserved = [one for one in unit if one.sql.startswith("INSERT INTO operations")]
@@ -84,10 +84,10 @@ class Reservations:
 class HeldReservation:
     """Holds the next reservation of an operation; later ones pass."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, stack: GatewayStack) -> None:
         self.gate = Gate()
-        self._commit = house.gateway.store.commit
-        house.gateway.store.commit = self._hold
+        self._commit = stack.gateway.store.commit
+        stack.gateway.store.commit = self._hold
 
     async def _hold(self, unit: Unit) -> None:
         if not self.gate.waiting and any(one.sql.startswith("INSERT INTO operations") for one in unit):
@@ -104,144 +104,146 @@ def statuses(*replies: Reply) -> list[int]:
 
 
 @pytest.mark.parametrize(("first", "second"), [("capture", "cancel"), ("cancel", "capture")])
-async def test_cancel_and_capture_at_once(house: House, first: str, second: str) -> None:
+async def test_cancel_and_capture_at_once(stack: GatewayStack, first: str, second: str) -> None:
     """Both were judged on the same version: the one stored first is sent, the other is refused and never leaves."""
-    payment = await authorized(house)
+    payment = await authorized(stack)
     ended = {"capture": ("captured", "shipped"), "cancel": ("canceled", "canceled")}[first]
-    Reservations(house, 2, first)
-    answer = Wire(house).hold_request({"capture": "confirm_order", "cancel": "cancel_order"}[first])
-    won, lost = asyncio.create_task(act(house, payment, first)), asyncio.create_task(act(house, payment, second))
+    Reservations(stack, 2, first)
+    answer = Wire(stack).hold_request({"capture": "confirm_order", "cancel": "cancel_order"}[first])
+    won, lost = asyncio.create_task(act(stack, payment, first)), asyncio.create_task(act(stack, payment, second))
     refused = await lost
     assert (refused.status, refused.json["code"]) == (409, "operation_outcome_pending")
     answer.open()
     assert ((await won).status, (await won).json["state"]) == (200, ended[0])
-    assert (await far_order(house, payment))["status"] == ended[1]
-    assert len(await calls(house, payment, "confirm_order", "cancel_order")) == 1
-    assert len(await timeline(house, payment)) == payment["version"] + 1
+    assert (await provider_order(stack, payment))["status"] == ended[1]
+    assert len(await calls(stack, payment, "confirm_order", "cancel_order")) == 1
+    assert len(await timeline(stack, payment)) == payment["version"] + 1
 
 
-async def test_a_cancel_while_a_capture_is_answered(house: House) -> None:
+async def test_a_cancel_while_a_capture_is_answered(stack: GatewayStack) -> None:
     """The order is confirmed, its answer still on the way: a cancel is refused before any call."""
-    payment = await authorized(house)
-    gate = Wire(house).hold_answer("confirm_order")
-    shipping = asyncio.create_task(act(house, payment, "capture"))
+    payment = await authorized(stack)
+    gate = Wire(stack).hold_answer("confirm_order")
+    shipping = asyncio.create_task(act(stack, payment, "capture"))
     await gate.reached()
-    refused = await act(house, payment, "cancel")
+    refused = await act(stack, payment, "cancel")
     assert (refused.status, refused.json["code"]) == (409, "operation_outcome_pending")
     gate.open()
     assert (await shipping).json["state"] == "captured"
-    assert (await act(house, payment, "cancel")).json["code"] == "invalid_state"
-    assert await calls(house, payment, "cancel_order") == []
+    assert (await act(stack, payment, "cancel")).json["code"] == "invalid_state"
+    assert await calls(stack, payment, "cancel_order") == []
 
 
-async def test_two_refunds_at_once(house: House) -> None:
+async def test_two_refunds_at_once(stack: GatewayStack) -> None:
     """Two refunds that fit only one at a time: each was judged alone, one is made."""
-    payment = await captured(house)
-    Reservations(house, 2)
-    replies = await asyncio.gather(*(act(house, payment, "refund", {"amount": "600.00"}) for _ in range(2)))
+    payment = await captured(stack)
+    Reservations(stack, 2)
+    replies = await asyncio.gather(*(act(stack, payment, "refund", {"amount": "600.00"}) for _ in range(2)))
     assert statuses(*replies)[0] == 201
     assert {reply.json["code"] for reply in replies if reply.status != 201} <= {
         "operation_outcome_pending",
         "amount_too_large",
     }
-    assert (await far_order(house, payment))["refunded_amount"] == "600.00"
-    assert await calls(house, payment, "refund") == ["refund"]
-    assert (await house.payment(payment["id"]))["amount_refunded"] == "600.00"
+    assert (await provider_order(stack, payment))["refunded_amount"] == "600.00"
+    assert await calls(stack, payment, "refund") == ["refund"]
+    assert (await stack.payment(payment["id"]))["amount_refunded"] == "600.00"
 
 
-async def test_a_refund_judged_before_another_was_made(house: House) -> None:
+async def test_a_refund_judged_before_another_was_made(stack: GatewayStack) -> None:
     """One refund was judged, another was made and answered before it was stored: it is judged anew, and refused."""
-    payment = await captured(house)
-    held = HeldReservation(house)
-    judged = asyncio.create_task(act(house, payment, "refund", {"amount": "600.00"}))
+    payment = await captured(stack)
+    held = HeldReservation(stack)
+    judged = asyncio.create_task(act(stack, payment, "refund", {"amount": "600.00"}))
     await held.gate.reached()
-    assert (await act(house, payment, "refund", {"amount": "600.00"})).status == 201
+    assert (await act(stack, payment, "refund", {"amount": "600.00"})).status == 201
     held.gate.open()
     assert ((await judged).status, (await judged).json["code"]) == (422, "amount_too_large")
-    assert await calls(house, payment, "refund") == ["refund"]
+    assert await calls(stack, payment, "refund") == ["refund"]
 
 
-async def test_two_captures_at_once(house: House) -> None:
+async def test_two_captures_at_once(stack: GatewayStack) -> None:
     """Ten captures under ten keys confirm one order once."""
-    payment = await authorized(house)
-    Reservations(house, 10)
-    replies = await asyncio.gather(*(act(house, payment, "capture") for _ in range(10)))
+    payment = await authorized(stack)
+    Reservations(stack, 10)
+    replies = await asyncio.gather(*(act(stack, payment, "capture") for _ in range(10)))
     assert statuses(*replies) == [200, *[409] * 9]
-    assert await calls(house, payment, "confirm_order") == ["confirm_order"]
-    assert len(await timeline(house, payment)) == payment["version"] + 1
+    assert await calls(stack, payment, "confirm_order") == ["confirm_order"]
+    assert len(await timeline(stack, payment)) == payment["version"] + 1
 
 
-async def test_two_successors_at_once(house: House) -> None:
+async def test_two_successors_at_once(stack: GatewayStack) -> None:
     """Two rises over the limit under two keys begin one new checkout."""
-    payment = await authorized(house)
-    Reservations(house, 2)
+    payment = await authorized(stack)
+    Reservations(stack, 2)
     rise = total_of("1300.00", allow_new_checkout=True)
-    replies = await asyncio.gather(*(act(house, payment, "update", rise) for _ in range(2)))
+    replies = await asyncio.gather(*(act(stack, payment, "update", rise) for _ in range(2)))
     assert statuses(*replies) == [200, 409]
     [begun] = [reply for reply in replies if reply.status == 200]
     [refused] = [reply for reply in replies if reply.status == 409]
     assert refused.json["replaced_by"] == begun.json["replaced_by"]
-    assert len(await far_orders_of(house, payment)) == 2
+    assert len(await provider_orders_of(stack, payment)) == 2
 
 
 # An update against the customer
 
 
 @pytest.mark.parametrize("held", ["request", "answer"])
-async def test_an_update_while_the_customer_accepts(house: House, held: str) -> None:
+async def test_an_update_while_the_customer_accepts(stack: GatewayStack, held: str) -> None:
     """The customer comes back while an update is on its way: their visit waits for it, then both are done once."""
-    payment = await awaiting(house)
-    wire = Wire(house)
+    payment = await awaiting(stack)
+    wire = Wire(stack)
     gate = wire.hold_request("update_order") if held == "request" else wire.hold_answer("update_order")
-    rising = asyncio.create_task(act(house, payment, "update", total_of("1127.33")))
+    rising = asyncio.create_task(act(stack, payment, "update", total_of("1127.33")))
     await gate.reached()
-    coming_back = asyncio.create_task(house.visit(await house.approve(payment)))
+    coming_back = asyncio.create_task(stack.visit(await stack.approve(payment)))
     await gate.reached()
-    assert await calls(house, payment, COMPLETE) == []
+    assert await calls(stack, payment, COMPLETE) == []
     gate.open()
     assert ((await rising).status, (await coming_back).status) == (200, 303)
-    await house.gateway.drain(10)
-    now = await house.payment(payment["id"])
+    await stack.gateway.drain(10)
+    now = await stack.payment(payment["id"])
     assert (now["state"], now["amount"], now["review"]) == ("authorized", "1127.33", None)
-    assert (await story.stored(house, payment)).accepted_amount == (await story.stored(house, payment)).money.amount
-    assert (await far_order(house, payment))["amount"] == "1127.33"
-    assert (await calls(house, payment, COMPLETE), await lookups(house, payment)) == ([COMPLETE], 2)
-    assert (await timeline(house, payment))[payment["version"] :] == ["payment.updated", "payment.authorized"]
+    assert (await creditkey.stored(stack, payment)).accepted_amount == (
+        await creditkey.stored(stack, payment)
+    ).money.amount
+    assert (await provider_order(stack, payment))["amount"] == "1127.33"
+    assert (await calls(stack, payment, COMPLETE), await lookups(stack, payment)) == ([COMPLETE], 2)
+    assert (await timeline(stack, payment))[payment["version"] :] == ["payment.updated", "payment.authorized"]
 
 
-async def test_an_update_that_was_lost_while_the_customer_accepts(house: House) -> None:
+async def test_an_update_that_was_lost_while_the_customer_accepts(stack: GatewayStack) -> None:
     """The visit's lookup shows the new amount: it settles the update, and the customer's acceptance is completed."""
-    payment = await awaiting(house)
-    await house.faults("creditkey", operation="update_order", silence="after_effect", times=1)
-    assert (await act(house, payment, "update", total_of("1127.33"))).status == 202
-    await accept(house, payment)
-    now = await house.payment(payment["id"])
+    payment = await awaiting(stack)
+    await stack.faults("creditkey", operation="update_order", silence="after_effect", times=1)
+    assert (await act(stack, payment, "update", total_of("1127.33"))).status == 202
+    await accept(stack, payment)
+    now = await stack.payment(payment["id"])
     assert (now["state"], now["amount"], now["pending_operation"]) == ("authorized", "1127.33", None)
-    assert (await calls(house, payment, "update_order", COMPLETE)) == ["update_order", COMPLETE]
+    assert (await calls(stack, payment, "update_order", COMPLETE)) == ["update_order", COMPLETE]
 
 
-async def test_a_lookup_that_was_overtaken_is_asked_again(house: House) -> None:
+async def test_a_lookup_that_was_overtaken_is_asked_again(stack: GatewayStack) -> None:
     """A lookup's news comes back after the payment has moved on: it is thrown away, and the next one brings it."""
-    payment = await authorized(house)
-    await story.edit(house, payment, status="shipped", capture_status="captured")
-    asked = await lookups(house, payment)
-    gate = Wire(house).hold_answer("find_order")
-    syncing = asyncio.create_task(act(house, payment, "sync"))
+    payment = await authorized(stack)
+    await creditkey.edit(stack, payment, status="shipped", capture_status="captured")
+    asked = await lookups(stack, payment)
+    gate = Wire(stack).hold_answer("find_order")
+    syncing = asyncio.create_task(act(stack, payment, "sync"))
     await gate.reached()
-    assert (await act(house, payment, "cancel")).json["operation"]["status"] == "declined"
+    assert (await act(stack, payment, "cancel")).json["operation"]["status"] == "declined"
     gate.open()
     assert (await syncing).json["state"] == "captured"
-    assert await lookups(house, payment) == asked + 2
-    assert (await timeline(house, payment))[payment["version"] :] == ["operation.declined", "payment.captured"]
+    assert await lookups(stack, payment) == asked + 2
+    assert (await timeline(stack, payment))[payment["version"] :] == ["operation.declined", "payment.captured"]
 
 
-async def test_a_lookup_of_an_amount_before_an_update_accuses_nobody(house: House) -> None:
+async def test_a_lookup_of_an_amount_before_an_update_accuses_nobody(stack: GatewayStack) -> None:
     """A lookup saw the old amount, the update was done before it came back: nothing is wrong."""
-    payment = await authorized(house)
-    gate = Wire(house).hold_answer("find_order")
-    syncing = asyncio.create_task(act(house, payment, "sync"))
+    payment = await authorized(stack)
+    gate = Wire(stack).hold_answer("find_order")
+    syncing = asyncio.create_task(act(stack, payment, "sync"))
     await gate.reached()
-    assert (await act(house, payment, "update", total_of("1127.33"))).status == 200
+    assert (await act(stack, payment, "update", total_of("1127.33"))).status == 200
     gate.open()
     synced = await syncing
     assert (synced.json["amount"], synced.json["review"]) == ("1127.33", None)
@@ -250,41 +252,43 @@ async def test_a_lookup_of_an_amount_before_an_update_accuses_nobody(house: Hous
 # The far side's word against the create's own answer
 
 
-async def test_a_customer_faster_than_the_creates_answer(house: House) -> None:
+async def test_a_customer_faster_than_the_creates_answer(stack: GatewayStack) -> None:
     """The customer accepts and returns before Credit Key's answer arrives: nothing of either is lost or doubled."""
-    gate, body = Wire(house).hold_answer(BEGIN), creditkey_body()
-    creating = asyncio.create_task(house.create(body))
+    gate, body = Wire(stack).hold_answer(BEGIN), creditkey_body()
+    creating = asyncio.create_task(stack.create(body))
     await gate.reached()
-    [order] = [one for one in await house.far_orders("creditkey") if one["remote_id"] == body["merchant_reference"]]
-    back = (await house.far("creditkey", "POST", f"/checkout/{order['id']}/approve")).json["redirect"]
-    coming_back = asyncio.create_task(house.visit(back))
-    await hint_stored(house)
+    [order] = [
+        one for one in await stack.provider_orders("creditkey") if one["remote_id"] == body["merchant_reference"]
+    ]
+    back = (await stack.call_provider("creditkey", "POST", f"/checkout/{order['id']}/approve")).json["redirect"]
+    coming_back = asyncio.create_task(stack.visit(back))
+    await hint_stored(stack)
     gate.open()
     created = await creating
     assert (created.status, (await coming_back).status) == (201, 303)
-    await house.gateway.drain(10)
-    now = await house.payment(created.json["id"])
+    await stack.gateway.drain(10)
+    now = await stack.payment(created.json["id"])
     assert (now["state"], now["provider_reference"], now["pending_operation"]) == ("authorized", order["id"], None)
     assert now["redirect_url"].endswith(order["id"])
-    assert await calls(house, now) == [BEGIN, COMPLETE]
-    await timeline(house, now)
+    assert await calls(stack, now) == [BEGIN, COMPLETE]
+    await timeline(stack, now)
 
 
-async def hint_stored(house: House) -> None:
+async def hint_stored(stack: GatewayStack) -> None:
     """Wait until a visit's hint is stored."""
     async with asyncio.timeout(10):
-        [payment] = (await house.call("GET", "/v1/payments")).json["data"]
-        while not await house.gateway.store.due_hints("acme", payment["id"]):
+        [payment] = (await stack.call("GET", "/v1/payments")).json["data"]
+        while not await stack.gateway.store.due_hints("acme", payment["id"]):
             pass
 
 
-async def test_a_sync_faster_than_the_creates_answer(house: House) -> None:
+async def test_a_sync_faster_than_the_creates_answer(stack: GatewayStack) -> None:
     """A lookup finds the order while its create's answer is on the way: the page's address is not lost over it."""
-    gate, body = Wire(house).hold_answer(BEGIN), creditkey_body()
-    creating = asyncio.create_task(house.create(body))
+    gate, body = Wire(stack).hold_answer(BEGIN), creditkey_body()
+    creating = asyncio.create_task(stack.create(body))
     await gate.reached()
-    [listed] = (await house.call("GET", "/v1/payments")).json["data"]
-    synced = await act(house, listed, "sync")
+    [listed] = (await stack.call("GET", "/v1/payments")).json["data"]
+    synced = await act(stack, listed, "sync")
     assert (synced.json["state"], synced.json["pending_operation"]["kind"]) == ("awaiting_customer", "create")
     gate.open()
     created = await creating
@@ -292,32 +296,32 @@ async def test_a_sync_faster_than_the_creates_answer(house: House) -> None:
     assert created.json["redirect_url"].endswith(created.json["provider_reference"])
     assert created.json["customer_notified"] is True
     assert [alert["code"] for alert in created.json["alerts"]] == ["customer_will_be_notified"]
-    await timeline(house, created.json)
+    await timeline(stack, created.json)
 
 
-async def test_a_sync_faster_than_a_creates_lost_answer(house: House) -> None:
+async def test_a_sync_faster_than_a_creates_lost_answer(stack: GatewayStack) -> None:
     """The order was found already when the answer got lost: the create has succeeded, as the lookup showed."""
-    gate, body = Wire(house).hold_request(BEGIN), creditkey_body()
-    creating = asyncio.create_task(house.create(body))
+    gate, body = Wire(stack).hold_request(BEGIN), creditkey_body()
+    creating = asyncio.create_task(stack.create(body))
     await gate.reached()
-    [listed] = (await house.call("GET", "/v1/payments")).json["data"]
-    await house.faults("creditkey", operation=BEGIN, silence="after_effect", times=1)
-    answer = Wire(house).hold_answer("find_order_by_merchant_order_id")
+    [listed] = (await stack.call("GET", "/v1/payments")).json["data"]
+    await stack.faults("creditkey", operation=BEGIN, silence="after_effect", times=1)
+    answer = Wire(stack).hold_answer("find_order_by_merchant_order_id")
     gate.open()
     created = await creating
     assert (created.status, created.json["state"]) == (202, "created")
     answer.open()
-    synced = await act(house, listed, "sync")
+    synced = await act(stack, listed, "sync")
     assert (synced.json["state"], synced.json["pending_operation"]) == ("awaiting_customer", None)
 
 
-async def test_a_psp_callback_faster_than_the_creates_answer(house: House) -> None:
+async def test_a_psp_callback_faster_than_the_creates_answer(stack: GatewayStack) -> None:
     """API-2 comes before API-1's answer: the payment is captured, the late answer still brings the page's address."""
-    gate = Wire(house).hold_answer("url")
-    creating = asyncio.create_task(house.create(psp_body()))
+    gate = Wire(stack).hold_answer("url")
+    creating = asyncio.create_task(stack.create(psp_body()))
     await gate.reached()
-    [order] = await house.far_orders("psp")
-    assert (await house.far("psp", "POST", f"/pay/{order['id']}/pay")).json["status"] == 204
+    [order] = await stack.provider_orders("psp")
+    assert (await stack.call_provider("psp", "POST", f"/pay/{order['id']}/pay")).json["status"] == 204
     gate.open()
     created = await creating
     assert (created.status, created.json["state"], created.json["operation"]["status"]) == (
@@ -326,220 +330,220 @@ async def test_a_psp_callback_faster_than_the_creates_answer(house: House) -> No
         "succeeded",
     )
     assert (created.json["amount_captured"], created.json["redirect_url"] is not None) == ("162.48", True)
-    assert (await timeline(house, created.json))[:2] == ["payment.created", "payment.captured"]
+    assert (await timeline(stack, created.json))[:2] == ["payment.created", "payment.captured"]
 
 
 # The gateway's own looks
 
 
-async def test_a_poll_and_a_returning_customer_at_once(timed: Timed) -> None:
+async def test_a_poll_and_a_returning_customer_at_once(timed: TimedStack) -> None:
     """Both see that the customer accepted, both want to complete: it is completed once."""
-    house = timed.house
-    payment = await awaiting(house)
-    back = await house.approve(payment)
-    timed.clock.set(await timed.next_look(payment))
-    Wire(house).hold_answer("find_order", crowd=2)
-    polling, coming_back = asyncio.create_task(reconcile.run_due(house.gateway)), asyncio.create_task(house.visit(back))
+    stack = timed.stack
+    payment = await awaiting(stack)
+    back = await stack.approve(payment)
+    timed.clock.set(await timed.next_check(payment))
+    Wire(stack).hold_answer("find_order", crowd=2)
+    polling, coming_back = asyncio.create_task(reconcile.run_due(stack.gateway)), asyncio.create_task(stack.visit(back))
     assert (await polling, (await coming_back).status) == (1, 303)
-    await house.gateway.drain(10)
-    assert (await house.payment(payment["id"]))["state"] == "authorized"
-    assert await calls(house, payment, COMPLETE) == [COMPLETE]
-    assert await operations(house, payment) == [("create", "succeeded"), ("complete", "succeeded")]
-    assert len(await timeline(house, payment)) == payment["version"] + 1
+    await stack.gateway.drain(10)
+    assert (await stack.payment(payment["id"]))["state"] == "authorized"
+    assert await calls(stack, payment, COMPLETE) == [COMPLETE]
+    assert await operations(stack, payment) == [("create", "succeeded"), ("complete", "succeeded")]
+    assert len(await timeline(stack, payment)) == payment["version"] + 1
 
 
-async def test_two_workers_look_at_once(timed: Timed) -> None:
+async def test_two_workers_look_at_once(timed: TimedStack) -> None:
     """Two visits of one payment at the same moment do what one does."""
-    house = timed.house
-    payment = await awaiting(house)
-    await house.approve(payment)
-    timed.clock.set(await timed.next_look(payment))
-    Wire(house).hold_answer("find_order", crowd=2)
-    (row,) = await house.gateway.store.due_agenda(house.gateway.clock.now(), 1)
-    await asyncio.gather(reconcile.visit(house.gateway, row), reconcile.visit(house.gateway, row))
-    assert (await house.payment(payment["id"]))["state"] == "authorized"
-    assert await calls(house, payment, COMPLETE) == [COMPLETE]
-    assert len(await timeline(house, payment)) == payment["version"] + 1
+    stack = timed.stack
+    payment = await awaiting(stack)
+    await stack.approve(payment)
+    timed.clock.set(await timed.next_check(payment))
+    Wire(stack).hold_answer("find_order", crowd=2)
+    (row,) = await stack.gateway.store.due_checks(stack.gateway.clock.now(), 1)
+    await asyncio.gather(reconcile.visit(stack.gateway, row), reconcile.visit(stack.gateway, row))
+    assert (await stack.payment(payment["id"]))["state"] == "authorized"
+    assert await calls(stack, payment, COMPLETE) == [COMPLETE]
+    assert len(await timeline(stack, payment)) == payment["version"] + 1
 
 
-async def test_a_stale_poll_turns_nothing_back(timed: Timed) -> None:
+async def test_a_stale_poll_turns_nothing_back(timed: TimedStack) -> None:
     """A poll saw the order before the customer accepted; when its answer comes all is done: nothing turns back."""
-    house = timed.house
-    payment = await awaiting(house)
-    timed.clock.set(await timed.next_look(payment))
-    gate = Wire(house).hold_answer("find_order", crowd=2)
-    polling = asyncio.create_task(reconcile.run_due(house.gateway))
+    stack = timed.stack
+    payment = await awaiting(stack)
+    timed.clock.set(await timed.next_check(payment))
+    gate = Wire(stack).hold_answer("find_order", crowd=2)
+    polling = asyncio.create_task(reconcile.run_due(stack.gateway))
     await gate.reached()
     timed.clock.set(timed.clock.now() + A_MOMENT)
-    await accept(house, payment)
+    await accept(stack, payment)
     await polling
-    assert (await house.payment(payment["id"]))["state"] == "authorized"
-    assert await calls(house, payment, COMPLETE) == [COMPLETE]
-    assert len(await timeline(house, payment)) == payment["version"] + 1
+    assert (await stack.payment(payment["id"]))["state"] == "authorized"
+    assert await calls(stack, payment, COMPLETE) == [COMPLETE]
+    assert len(await timeline(stack, payment)) == payment["version"] + 1
 
 
-async def test_a_capture_while_a_poll_is_answered(timed: Timed) -> None:
+async def test_a_capture_while_a_poll_is_answered(timed: TimedStack) -> None:
     """A poll saw the order authorized; it was captured before the answer came: it stays captured, once."""
-    house = timed.house
-    payment = await authorized(house)
-    timed.clock.set(await timed.next_look(payment))
-    gate = Wire(house).hold_answer("find_order", most=1)
-    polling = asyncio.create_task(reconcile.run_due(house.gateway))
+    stack = timed.stack
+    payment = await authorized(stack)
+    timed.clock.set(await timed.next_check(payment))
+    gate = Wire(stack).hold_answer("find_order", most=1)
+    polling = asyncio.create_task(reconcile.run_due(stack.gateway))
     await gate.reached()
-    assert (await act(house, payment, "capture")).status == 200
+    assert (await act(stack, payment, "capture")).status == 200
     gate.open()
     await polling
-    now = await house.payment(payment["id"])
+    now = await stack.payment(payment["id"])
     assert (now["state"], now["review"]) == ("captured", None)
-    assert await calls(house, payment, "confirm_order") == ["confirm_order"]
-    assert len(await timeline(house, payment)) == payment["version"] + 1
+    assert await calls(stack, payment, "confirm_order") == ["confirm_order"]
+    assert len(await timeline(stack, payment)) == payment["version"] + 1
 
 
-async def test_a_lookup_that_sees_a_captures_effect_first(house: House) -> None:
+async def test_a_lookup_that_sees_a_captures_effect_first(stack: GatewayStack) -> None:
     """A sync sees the effect before the capture's own answer: one version, one webhook, and the tenant gets a 200."""
-    payment = await authorized(house)
-    gate = Wire(house).hold_answer("confirm_order")
+    payment = await authorized(stack)
+    gate = Wire(stack).hold_answer("confirm_order")
     key = new_key()
-    shipping = asyncio.create_task(act(house, payment, "capture", key=key))
+    shipping = asyncio.create_task(act(stack, payment, "capture", key=key))
     await gate.reached()
-    assert (await act(house, payment, "sync")).json["state"] == "captured"
+    assert (await act(stack, payment, "sync")).json["state"] == "captured"
     gate.open()
     shipped = await shipping
     assert (shipped.status, shipped.json["operation"]["status"]) == (200, "succeeded")
-    assert (await act(house, payment, "capture", key=key)).text == shipped.text
-    assert (await timeline(house, payment))[payment["version"] :] == ["payment.captured"]
+    assert (await act(stack, payment, "capture", key=key)).text == shipped.text
+    assert (await timeline(stack, payment))[payment["version"] :] == ["payment.captured"]
 
 
-async def test_a_lookup_before_a_captures_effect_proves_nothing(house: House) -> None:
+async def test_a_lookup_before_a_captures_effect_proves_nothing(stack: GatewayStack) -> None:
     """While the call is on its way, reading that nothing has happened yet is no proof that nothing will."""
-    payment = await authorized(house)
-    gate = Wire(house).hold_request("confirm_order")
-    shipping = asyncio.create_task(act(house, payment, "capture"))
+    payment = await authorized(stack)
+    gate = Wire(stack).hold_request("confirm_order")
+    shipping = asyncio.create_task(act(stack, payment, "capture"))
     await gate.reached()
     for _ in range(3):
-        assert (await act(house, payment, "sync")).json["pending_operation"]["status"] == "sending"
+        assert (await act(stack, payment, "sync")).json["pending_operation"]["status"] == "sending"
     gate.open()
     assert (await shipping).json["state"] == "captured"
 
 
-async def test_a_completion_on_its_way_is_settled_by_its_answer_alone(house: House) -> None:
+async def test_a_completion_on_its_way_is_settled_by_its_answer_alone(stack: GatewayStack) -> None:
     """The customer accepts while a completion that came too early is refused: a lookup meanwhile authorizes nothing."""
-    payment = await awaiting(house)
-    order = await far_order(house, payment)
-    gate = Wire(house).hold_answer(COMPLETE)
-    too_early = asyncio.create_task(house.visit(order["return_url"].replace("%CKKEY%", order["id"])))
+    payment = await awaiting(stack)
+    order = await provider_order(stack, payment)
+    gate = Wire(stack).hold_answer(COMPLETE)
+    too_early = asyncio.create_task(stack.visit(order["return_url"].replace("%CKKEY%", order["id"])))
     await gate.reached()
-    await house.approve(payment)
-    assert (await act(house, payment, "sync")).json["state"] == "awaiting_customer"
+    await stack.approve(payment)
+    assert (await act(stack, payment, "sync")).json["state"] == "awaiting_customer"
     gate.open()
     await too_early
-    await house.gateway.drain(10)
-    assert (await operations(house, payment))[-1] == ("complete", "declined")
-    assert (await act(house, payment, "sync")).json["state"] == "authorized"
-    assert (await far_order(house, payment))["completed"] is True
+    await stack.gateway.drain(10)
+    assert (await operations(stack, payment))[-1] == ("complete", "declined")
+    assert (await act(stack, payment, "sync")).json["state"] == "authorized"
+    assert (await provider_order(stack, payment))["completed"] is True
 
 
-async def test_a_refund_whose_reading_was_overtaken(house: House) -> None:
+async def test_a_refund_whose_reading_was_overtaken(stack: GatewayStack) -> None:
     """Another refund was made while the first total was read: the reading is repeated and the rest is what is left."""
-    payment = await captured(house)
-    gate = Wire(house).hold_answer("find_order", crowd=2)
-    first = asyncio.create_task(act(house, payment, "refund", {"amount": "10.00"}))
+    payment = await captured(stack)
+    gate = Wire(stack).hold_answer("find_order", crowd=2)
+    first = asyncio.create_task(act(stack, payment, "refund", {"amount": "10.00"}))
     await gate.reached()
-    second = asyncio.create_task(act(house, payment, "refund", {"amount": "1060.00"}))
+    second = asyncio.create_task(act(stack, payment, "refund", {"amount": "1060.00"}))
     replies = [await first, await second]
     assert statuses(*replies)[0] == 201
     total = sum(float(reply.json["amount"]) for reply in replies if reply.status == 201)
-    assert float((await far_order(house, payment))["refunded_amount"]) == total <= 1067.33
-    await timeline(house, payment)
+    assert float((await provider_order(stack, payment))["refunded_amount"]) == total <= 1067.33
+    await timeline(stack, payment)
 
 
-async def test_an_expiry_while_the_customer_accepts(timed: Timed) -> None:
+async def test_an_expiry_while_the_customer_accepts(timed: TimedStack) -> None:
     """The last look ahead of the expiry is on its way as the customer comes back: the payment is authorized."""
-    house = timed.house
-    payment = await awaiting(house)
-    timed.clock.set((await story.stored(house, payment)).expires_at)
-    gate = Wire(house).hold_answer("find_order", crowd=2)
-    expiring = asyncio.create_task(reconcile.run_due(house.gateway))
+    stack = timed.stack
+    payment = await awaiting(stack)
+    timed.clock.set((await creditkey.stored(stack, payment)).expires_at)
+    gate = Wire(stack).hold_answer("find_order", crowd=2)
+    expiring = asyncio.create_task(reconcile.run_due(stack.gateway))
     await gate.reached()
     timed.clock.set(timed.clock.now() + A_MOMENT)
-    await accept(house, payment)
+    await accept(stack, payment)
     await expiring
-    now = await house.payment(payment["id"])
+    now = await stack.payment(payment["id"])
     assert (now["state"], now["expires_at"]) == ("authorized", None)
     # Both answers are let go at once. Whichever is written first, the acceptance has the last word.
-    assert (await timeline(house, payment))[-1] == "payment.authorized"
+    assert (await timeline(stack, payment))[-1] == "payment.authorized"
 
 
 # A succession
 
 
-async def replaced(timed: Timed) -> tuple[Any, Any]:
+async def replaced(timed: TimedStack) -> tuple[Any, Any]:
     """A payment and the successor that its customer is about to accept."""
-    house = timed.house
-    old = await authorized(house)
-    reply = await act(house, old, "update", total_of("1300.00", allow_new_checkout=True))
-    return old, await house.payment(reply.json["replaced_by"])
+    stack = timed.stack
+    old = await authorized(stack)
+    reply = await act(stack, old, "update", total_of("1300.00", allow_new_checkout=True))
+    return old, await stack.payment(reply.json["replaced_by"])
 
 
-async def visit_that_waits(house: House) -> asyncio.Task[int]:
+async def visit_that_waits(stack: GatewayStack) -> asyncio.Task[int]:
     """Work the agenda off; return when a visit has done what does not need the operation that is on its way."""
-    waits, wait_for = asyncio.Event(), house.gateway.wait_for
+    waits, wait_for = asyncio.Event(), stack.gateway.wait_for
 
     async def noted(name: str, seconds: float) -> None:
         waits.set()
         await wait_for(name, seconds)
 
-    house.gateway.wait_for = noted
-    visiting = asyncio.create_task(reconcile.run_due(house.gateway))
+    stack.gateway.wait_for = noted
+    visiting = asyncio.create_task(reconcile.run_due(stack.gateway))
     async with asyncio.timeout(10):
         await waits.wait()
     return visiting
 
 
-async def test_the_tenant_cancels_the_old_order_as_its_successor_is_accepted(timed: Timed) -> None:
+async def test_the_tenant_cancels_the_old_order_as_its_successor_is_accepted(timed: TimedStack) -> None:
     """The tenant's own cancel is on its way when the gateway would cancel: one cancel, and nobody is alarmed."""
-    house = timed.house
+    stack = timed.stack
     old, successor = await replaced(timed)
-    gate = Wire(house).hold_answer("cancel_order")
-    giving_up = asyncio.create_task(act(house, old, "cancel"))
+    gate = Wire(stack).hold_answer("cancel_order")
+    giving_up = asyncio.create_task(act(stack, old, "cancel"))
     await gate.reached()
-    await house.visit(await house.approve(successor))
-    visiting = await visit_that_waits(house)
-    assert (await review_of(house, old), await review_of(house, successor)) == (None, None)
+    await stack.visit(await stack.approve(successor))
+    visiting = await visit_that_waits(stack)
+    assert (await review_of(stack, old), await review_of(stack, successor)) == (None, None)
     gate.open()
     assert (await giving_up).json["state"] == "canceled"
     await visiting
-    await timed.pass_by(timedelta(hours=1))
-    assert (await review_of(house, old), await review_of(house, successor)) == (None, None)
-    assert await calls(house, old, "cancel_order") == ["cancel_order"]
+    await timed.advance(timedelta(hours=1))
+    assert (await review_of(stack, old), await review_of(stack, successor)) == (None, None)
+    assert await calls(stack, old, "cancel_order") == ["cancel_order"]
 
 
-async def test_a_tenants_refused_cancel_is_noticed_later(timed: Timed) -> None:
+async def test_a_tenants_refused_cancel_is_noticed_later(timed: TimedStack) -> None:
     """When that cancel is declined after all, both payments wait for a person."""
-    house = timed.house
+    stack = timed.stack
     old, successor = await replaced(timed)
-    await house.faults("creditkey", operation="cancel_order", status=400)
-    gate = Wire(house).hold_answer("cancel_order")
-    giving_up = asyncio.create_task(act(house, old, "cancel"))
+    await stack.faults("creditkey", operation="cancel_order", status=400)
+    gate = Wire(stack).hold_answer("cancel_order")
+    giving_up = asyncio.create_task(act(stack, old, "cancel"))
     await gate.reached()
-    await house.visit(await house.approve(successor))
-    visiting = await visit_that_waits(house)
+    await stack.visit(await stack.approve(successor))
+    visiting = await visit_that_waits(stack)
     gate.open()
     assert (await giving_up).json["operation"]["status"] == "declined"
     await visiting
-    await timed.pass_by(timedelta(hours=1))
-    assert await review_of(house, old) == await review_of(house, successor) == "two_live_orders"
+    await timed.advance(timedelta(hours=1))
+    assert await review_of(stack, old) == await review_of(stack, successor) == "two_live_orders"
 
 
-async def test_both_cancel_the_old_order_at_once(timed: Timed) -> None:
+async def test_both_cancel_the_old_order_at_once(timed: TimedStack) -> None:
     """The tenant and the gateway judged the same version: the old order is canceled once, and nobody is alarmed."""
-    house = timed.house
+    stack = timed.stack
     old, successor = await replaced(timed)
-    await accept(house, successor)
-    Reservations(house, 2)
-    reply, _ = await asyncio.gather(act(house, old, "cancel"), timed.work())
+    await accept(stack, successor)
+    Reservations(stack, 2)
+    reply, _ = await asyncio.gather(act(stack, old, "cancel"), timed.work())
     assert reply.status in (200, 409)
-    await timed.pass_by(timedelta(hours=1))
-    assert (await house.payment(old["id"]))["state"] == "canceled"
-    assert (await review_of(house, old), await review_of(house, successor)) == (None, None)
-    assert await calls(house, old, "cancel_order") == ["cancel_order"]
+    await timed.advance(timedelta(hours=1))
+    assert (await stack.payment(old["id"]))["state"] == "canceled"
+    assert (await review_of(stack, old), await review_of(stack, successor)) == (None, None)
+    assert await calls(stack, old, "cancel_order") == ["cancel_order"]

@@ -24,7 +24,7 @@ import yaml
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.house import basic_settings, key_of, new_key
+from tests.support.stack import basic_settings, key_of, new_key
 
 SOURCE = Path(__file__).parent / "second_provider"
 MODULE = SOURCE / "gateway_provider_sandbox.py"

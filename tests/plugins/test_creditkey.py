@@ -14,8 +14,8 @@ from gateway_creditkey import CreditKey, gateway_providers, gateway_simulators
 from gateway_creditkey.config import CreditKeyConfig
 
 import gateway
-from gateway.core.mapping import FieldChange
-from tests.plugins.creditkey_parts import (
+from gateway.core.field_mapping import FieldChange
+from tests.support.factories.creditkey import (
     AT,
     CREDENTIALS,
     answer,

@@ -16,7 +16,7 @@ from gateway_creditkey.simulator import make_app
 from yarl import URL
 
 import gateway
-from tests.plugins.creditkey_parts import CREDENTIALS, command, create, fetch, fixture, make_account, urls
+from tests.support.factories.creditkey import CREDENTIALS, command, create, fetch, fixture, make_account, urls
 
 Client = TestClient[web.Request, web.Application]
 KEY = "CK-TST1001"

@@ -12,7 +12,7 @@ import pytest
 from gateway_psp_open_api.signature import canonical, sign
 
 import gateway
-from tests.plugins.psp_accounts import MERCHANT, TOKEN, TOLD, account, callback, signed
+from tests.support.factories.psp import MERCHANT, TOKEN, TOLD, account, callback, signed
 
 PSP = plugin.PspOpenApi()
 NAMES = ["method", "media type", "path", "source address", "crm-pay-token", "sign", "merchant_id"]

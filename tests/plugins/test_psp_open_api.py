@@ -18,8 +18,8 @@ from gateway_psp_open_api.signature import Form, canonical, sign
 
 import gateway
 from gateway import JsonNumber, Reason, Stage
-from gateway.core.mapping import FieldChange
-from tests.plugins.psp_accounts import MERCHANT, NOW, TOKEN, TOLD, VECTORS, account, callback, create, signed
+from gateway.core.field_mapping import FieldChange
+from tests.support.factories.psp import MERCHANT, NOW, TOKEN, TOLD, VECTORS, account, callback, create, signed
 
 PSP = plugin.PspOpenApi()
 OTHER = gateway.Secret("another token")

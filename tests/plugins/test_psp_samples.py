@@ -15,7 +15,7 @@ from gateway_psp_open_api import PspOpenApi
 from gateway_psp_open_api.signature import canonical
 
 import gateway
-from tests.plugins.psp_accounts import account, callback
+from tests.support.factories.psp import account, callback
 
 PAGE = (Path(__file__).parents[2] / "docs/providers/psp_open_api.md").read_text(encoding="utf-8")
 ROWS = dict(re.findall(r"^\| (token|members|StringA|sign) \| `(.*)` \|$", PAGE, re.MULTILINE))

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gateway
-from tests.plugins.psp_accounts import TOKEN, VECTORS
+from tests.support.factories.psp import TOKEN, VECTORS
 
 SIGNED = [vector for vector in VECTORS["vectors"] if vector["expect"] == "sign"]
 REFUSED = [vector for vector in VECTORS["vectors"] if vector["expect"] == "reject"]

@@ -15,8 +15,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from gateway_psp_open_api import simulator
 
 import gateway
-from gateway.core.mapping import FieldChange
-from tests.plugins.psp_accounts import MERCHANT, TOKEN, account, create
+from gateway.core.field_mapping import FieldChange
+from tests.support.factories.psp import MERCHANT, TOKEN, account, create
 
 PSP = plugin.PspOpenApi()
 Start = Callable[..., Awaitable["FarSide"]]

@@ -14,9 +14,9 @@ import yarl
 from gateway.core.signing import derive
 from gateway.drivers.store.inbox import InboxFilter
 from gateway.flows.callbacks.explain import Explained, explain
-from tests.house import House, open_house
 from tests.plugins.psp_wrong_ways import WAYS, Sent, Way, World, joined, pairs, sha1
-from tests.web.psp_sender import credentials, new_payment
+from tests.support.clients.psp_callbacks import credentials, new_payment
+from tests.support.stack import GatewayStack, running_stack
 
 shared = pytest.mark.asyncio(loop_scope="module")
 
@@ -30,18 +30,18 @@ def _settings(settings: dict[str, Any]) -> None:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
-    """One house for all ways."""
-    async with open_house(tmp_path_factory.mktemp("house"), change=_settings) as opened:
+async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[GatewayStack]:
+    """One stack for all ways."""
+    async with running_stack(tmp_path_factory.mktemp("stack"), change=_settings) as opened:
         yield opened
 
 
-async def world_of(house: House, way: Way) -> World:
+async def world_of(stack: GatewayStack, way: Way) -> World:
     """A new payment of 162.48 USD, or of the amount that the way is about, and what its bridge was told."""
     amount = f"{way.changes.get('amount', 162.48):.2f}"
-    payment = await new_payment(house, amount=amount)
-    merchant_id, token = credentials(house)
-    other_merchant, other_token = credentials(house, account="psp-two")
+    payment = await new_payment(stack, amount=amount)
+    merchant_id, token = credentials(stack)
+    other_merchant, other_token = credentials(stack, account="psp-two")
     members = {
         "merchant_id": merchant_id,
         "order_no": payment["id"],
@@ -52,39 +52,39 @@ async def world_of(house: House, way: Way) -> World:
         "status": 1,
         **way.changes,
     }
-    old = derive(house.settings.server.secret, "acme", "psp-main", "psp.token", "1").reveal()
+    old = derive(stack.settings.server.secret, "acme", "psp-main", "psp.token", "1").reveal()
     kept = {key: value for key, value in members.items() if value is not ...}
     return World(kept, token, other_token, other_merchant, old)
 
 
-async def sent(house: House, call: Sent) -> int:
+async def sent(stack: GatewayStack, call: Sent) -> int:
     """Send a call as it is; its status."""
-    address = f"{house.url}/callbacks/{house.entry('acme', 'psp-main').endpoint_id}{call.path}"
+    address = f"{stack.url}/callbacks/{stack.entry('acme', 'psp-main').endpoint_id}{call.path}"
     url = yarl.URL(address, encoded=True)
     skip = ["Content-Type"]
-    async with house.http.request(
+    async with stack.http.request(
         call.method, url, data=call.body, headers=call.headers, skip_auto_headers=skip
     ) as answer:
         return answer.status
 
 
-async def newest(house: House) -> Explained:
+async def newest(stack: GatewayStack) -> Explained:
     """The explanation of the newest stored callback."""
-    store = house.gateway.store
+    store = stack.gateway.store
     (row,) = await store.inbox.newest("acme", InboxFilter(limit=1))
     whole = await store.inbox.find(["acme"], row.id)
     assert whole is not None
-    return await explain(house.gateway, whole)
+    return await explain(stack.gateway, whole)
 
 
 @shared
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
-async def test_a_wrong_way_is_explained_rightly(house: House, way: Way) -> None:
+async def test_a_wrong_way_is_explained_rightly(stack: GatewayStack, way: Way) -> None:
     """It is refused; the notes say what is wrong, nothing that is not, no token, and no expected sign."""
-    world = await world_of(house, way)
+    world = await world_of(stack, way)
     call = way.send(world)
-    assert await sent(house, call) >= 400
-    found = await newest(house)
+    assert await sent(stack, call) >= 400
+    found = await newest(stack)
     assert found.verdict == "refused"
     said = " | ".join((*found.proof.notes, found.detail or ""))
     for phrase in way.told:
@@ -107,11 +107,11 @@ def test_there_are_enough_ways() -> None:
 
 @shared
 @pytest.mark.parametrize("make", [str.lower, str])
-async def test_a_right_callback_in_any_case_has_no_note(house: House, make: Any) -> None:
+async def test_a_right_callback_in_any_case_has_no_note(stack: GatewayStack, make: Any) -> None:
     """The sign may be in lower case; nothing is made up where nothing is wrong."""
-    world = await world_of(house, Way("right", lambda _: Sent(b"", {}), ()))
+    world = await world_of(stack, Way("right", lambda _: Sent(b"", {}), ()))
     body = {**world.members, "sign": make(sha1(joined(pairs(world.members)) + world.token))}
     headers = {"crm-pay-token": world.token, "Content-Type": "application/json"}
-    assert await sent(house, Sent(json.dumps(body).encode(), headers)) == 204
-    found = await newest(house)
+    assert await sent(stack, Sent(json.dumps(body).encode(), headers)) == 204
+    found = await newest(stack)
     assert (found.verdict, found.proof.notes) == ("repeated", ())

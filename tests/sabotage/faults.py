@@ -58,7 +58,7 @@ def _simple(name: str, harness: str, file: str, before: str, after: str) -> Faul
 
 _STRANDED = """        await settle(gw, operation, Unknown(message="the gateway stopped"))
 """
-_SILENT = """        return silence(str(silent))
+_SILENT = """        return unanswered(str(silent))
 """
 _REVISION = "\" WHERE tenant = ? AND id = ? AND revision = ? AND COALESCE(open_operation, '') = ?\","
 
@@ -146,8 +146,8 @@ FAULTS = (
 
         paid = replace(loaded.payment, completed=True)
         seen = Observation(stage=Stage.AUTHORIZED)
-        terms = gw.entry(paid).policy
-        made = apply(paid, loaded.pending, seen, cause=Cause.CALLBACK, terms=terms, at=gw.clock.now())
+        policy = gw.entry(paid).policy
+        made = apply(paid, loaded.open_operation, seen, cause=Cause.CALLBACK, policy=policy, at=gw.clock.now())
         await record(gw, loaded, made)
     key, received_at""",
     ),
@@ -155,7 +155,7 @@ FAULTS = (
         "authorize without a completion",
         "simulation",
         "gateway/core/states.py",
-        """    if seen.stage is Stage.AUTHORIZED and not draft.payment.completed:
+        """    if seen.stage is Stage.AUTHORIZED and not builder.payment.completed:
         step = STAY
 """,
         "",
@@ -164,7 +164,7 @@ FAULTS = (
         "forget the idempotency row",
         "simulation",
         "gateway/flows/payments/idempotency.py",
-        """            statements.claim_key(intent.operation, fingerprint),
+        """            statements.claim_idempotency_key(intent.operation, fingerprint),
 """,
         "",
     ),
@@ -211,7 +211,7 @@ FAULTS = (
     _simple(
         "take a 5xx for a no",
         "simulation",
-        "gateway/core/outcome.py",
+        "gateway/core/response_outcome.py",
         """        return Unknown(message=f"http_{response.status}")
 """,
         """        return Declined(code=str(response.status), message="http")
@@ -220,13 +220,13 @@ FAULTS = (
     _simple(
         "believe one contrary lookup",
         "simulation",
-        "gateway/core/settling.py",
+        "gateway/core/operation_outcome.py",
         """    if operation.contrary_since is None:
-        draft.operation = replace(operation, contrary_since=at)
-    elif at - operation.contrary_since >= terms.quiet_period:
-        _not_done(draft)
+        builder.operation = replace(operation, contrary_since=at)
+    elif at - operation.contrary_since >= policy.quiet_period:
+        _rule_out(builder)
 """,
-        """    _not_done(draft)
+        """    _rule_out(builder)
 """,
     ),
     _simple(
@@ -246,7 +246,7 @@ FAULTS = (
 """,
         """            from msgspec.structs import replace
 
-            await self._store([webhooks.store_outcome(replace(row, status="delivered", next_attempt_at=None))])
+            await self._store([deliveries.store_attempt(replace(row, status="delivered", next_attempt_at=None))])
             await self._store(await attempt(self.gw, webhook, row))
 """,
     ),
@@ -261,7 +261,7 @@ FAULTS = (
         "let nobody look at an intent",
         "simulation",
         "gateway/flows/payments/submit.py",
-        """            agenda.hasten(payment.tenant, payment.id, silent_at),
+        """            schedule.bring_check_forward(payment.tenant, payment.id, silent_at),
 """,
         "",
     ),
@@ -289,7 +289,7 @@ FAULTS = (
         "forget the key, for real",
         "crashes",
         "gateway/flows/payments/idempotency.py",
-        """            statements.claim_key(intent.operation, fingerprint),
+        """            statements.claim_idempotency_key(intent.operation, fingerprint),
 """,
         "",
     ),

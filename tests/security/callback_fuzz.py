@@ -19,10 +19,10 @@ from random import Random
 from gateway.core.facts import Busy, Recorded, Repeated
 from gateway.core.wire import Callback
 from gateway.flows.callbacks import receive
-from tests.house import House, open_house, psp_body
 from tests.security.psp_mutations import mutated
 from tests.security.psp_verifier import Merchant, Order, Refusal, Sent, verify
-from tests.web.psp_sender import credentials
+from tests.support.clients.psp_callbacks import credentials
+from tests.support.stack import GatewayStack, psp_body, running_stack
 
 MERCHANT_ACCOUNTS = (("acme", "psp-main"), ("acme", "psp-second"), ("globex", "psp-main"))
 LANES = 16
@@ -56,10 +56,10 @@ class Figures:
 class Fuzz:
     """The gateway and the second verifier's ledger beside it."""
 
-    def __init__(self, house: House, seed: int) -> None:
-        self.house, self.seed, self.figures = house, seed, Figures()
+    def __init__(self, stack: GatewayStack, seed: int) -> None:
+        self.stack, self.seed, self.figures = stack, seed, Figures()
         self.merchants = [
-            Merchant(tenant, account, *credentials(house, tenant, account)) for tenant, account in MERCHANT_ACCOUNTS
+            Merchant(tenant, account, *credentials(stack, tenant, account)) for tenant, account in MERCHANT_ACCOUNTS
         ]
         self.orders: dict[str, Order] = {}
 
@@ -82,7 +82,7 @@ class Fuzz:
             await self._compare(order)
 
     async def _one(self, order: Order, others: Sequence[Order], random: Random) -> None:
-        now = self.house.gateway.clock.now()
+        now = self.stack.gateway.clock.now()
         sent = mutated(order, others, int(now.timestamp() * 1000), random)
         said = await self._say(sent)
         try:
@@ -99,7 +99,7 @@ class Fuzz:
 
     async def _say(self, sent: Sent) -> bool | None:
         """Whether the gateway accepts it; None: it had a fault."""
-        entry = self.house.entry(sent.merchant.tenant, sent.merchant.account)
+        entry = self.stack.entry(sent.merchant.tenant, sent.merchant.account)
         callback = Callback(
             method=sent.method,
             suffix=sent.suffix,
@@ -109,7 +109,7 @@ class Fuzz:
             remote="127.0.0.1",
             received_at=datetime.fromtimestamp(sent.at / 1000, UTC),
         )
-        gw = self.house.gateway
+        gw = self.stack.gateway
         verdict = await receive.accept(gw, receive.verify(gw, entry, callback))
         answer = receive.answer(entry, verdict, callback)
         is_success = isinstance(verdict, Recorded | Repeated)
@@ -120,7 +120,7 @@ class Fuzz:
         return is_success
 
     async def _new(self, merchant: Merchant) -> Order:
-        created = await self.house.create(psp_body(account=merchant.account), tenant=merchant.tenant)
+        created = await self.stack.create(psp_body(account=merchant.account), tenant=merchant.tenant)
         assert created.status == 201, created.text
         at = datetime.fromisoformat(created.json["created_at"])
         order = Order(created.json["id"], merchant, Fraction("162.48"), "USD", int(at.timestamp() * 1000))
@@ -128,7 +128,7 @@ class Fuzz:
         return order
 
     async def _compare(self, order: Order) -> None:
-        stored = await self.house.gateway.store.payment(order.merchant.tenant, order.payment_id)
+        stored = await self.stack.gateway.store.payment(order.merchant.tenant, order.payment_id)
         assert stored is not None
         state = str(stored.payment.state).replace("awaiting_customer", "waiting")
         if state != order.state or stored.payment.provider_reference != order.transaction_id:
@@ -145,8 +145,8 @@ async def fuzz(folder: Path, *, cases: int, seed: int) -> Figures:
         for tenant in settings["tenants"].values():
             del tenant["webhook"]
 
-    async with open_house(folder, change=second_account) as house:
-        return await Fuzz(house, seed).run(cases)
+    async with running_stack(folder, change=second_account) as stack:
+        return await Fuzz(stack, seed).run(cases)
 
 
 def main() -> int:

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
 
-from tests.house import creditkey_body, psp_body
 from tests.security.canaries import CARDS, SETTINGS, STRANGERS, in_groups, spellings
 from tests.security.canary_gateway import ObservedGateway
 from tests.security.canary_requests import OF_PROVIDERS, OURS, Work, create, endpoint_of, globex_token, some
+from tests.support.stack import creditkey_body, psp_body
 
 Place = Callable[[Any, str], None]
 

@@ -19,11 +19,11 @@ import aiohttp
 import yaml
 from yarl import URL
 
-from gateway.drivers.registry import load_plugins
+from gateway.drivers.plugin_registry import load_plugins
 from gateway.drivers.settings import Settings, load_settings
-from tests.house import _bound_socket, _serve, basic_settings
 from tests.security.canaries import LINKS, SESSIONS, SETTINGS, STRANGERS, Found, Search
 from tests.security.quoting_hosts import QuotingHosts
+from tests.support.stack import _bound_socket, _serve, basic_settings
 
 PLUGIN = Path(__file__).parent / "canary_plugin"
 LINK = re.compile(r"/(return|cancel|complete)/([A-Za-z0-9_-]{43})")

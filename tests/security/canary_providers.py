@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from datetime import datetime
 from urllib.parse import quote
 
-from tests.house import creditkey_body, psp_body
 from tests.security.canaries import CARDS, SESSIONS, SETTINGS, quotations, spellings
 from tests.security.canary_gateway import ObservedGateway
 from tests.security.canary_requests import OF_PROVIDERS, OURS, Work, create, endpoint_of, grouped, some
@@ -23,7 +22,8 @@ from tests.security.quoting_hosts import (
     psp_texts,
     saying,
 )
-from tests.web.psp_sender import sign
+from tests.support.clients.psp_callbacks import sign
+from tests.support.stack import creditkey_body, psp_body
 
 
 async def sessions(observed: ObservedGateway) -> None:

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.house import order_of, psp_body
 from tests.security.three_tenants import TENANTS, adjacent_id
+from tests.support.stack import order_of, psp_body
 
 NOBODYS = "0192f0c4a5b87c3d9e1f2a3b4c5d6e7f"
 """The digits of an id that nobody has."""

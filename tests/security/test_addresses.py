@@ -21,14 +21,14 @@ import yaml
 
 from gateway.core.errors import NotSent, ProviderError, SettingsError
 from gateway.core.wire import HttpRequest
-from gateway.drivers.registry import load_plugins
+from gateway.drivers.plugin_registry import load_plugins
 from gateway.drivers.settings import Settings, load_settings
-from gateway.drivers.store.webhooks import DeliveryRow
+from gateway.drivers.store.deliveries import DeliveryRow
 from gateway.web.server import Running, running
-from tests.drivers.far_side import far_side, saying
-from tests.house import basic_settings, open_house, psp_body
 from tests.security.address_spellings import BY_NAME, BY_TEXT, FORBIDDEN, PUBLIC, SCHEMES
 from tests.security.connect_audit import answering, watched
+from tests.support.servers.scripted_tcp import saying, scripted_server
+from tests.support.stack import basic_settings, psp_body, running_stack
 
 shared = pytest.mark.asyncio(loop_scope="module")
 
@@ -183,7 +183,7 @@ async def test_a_payment_and_its_webhook_reach_no_private_address(tmp_path: Path
 )
 async def test_nothing_that_a_provider_points_to_is_fetched(tmp_path: Path, status: int, answered: int) -> None:
     """Neither a redirect nor the address of a payment page makes the gateway call anybody."""
-    async with far_side(saying(b"HTTP/1.1 204 No Content\r\n\r\n")) as trap:
+    async with scripted_server(saying(b"HTTP/1.1 204 No Content\r\n\r\n")) as trap:
         body = f'{{"result":true,"msg":"","data":{{"url":"{trap.url}/page"}}}}'.encode()
         lines = (
             f"HTTP/1.1 {status} Found",
@@ -193,15 +193,15 @@ async def test_nothing_that_a_provider_points_to_is_fetched(tmp_path: Path, stat
             "Content-Type: application/json",
             f"Content-Length: {len(body)}",
         )
-        async with far_side(saying("\r\n".join(lines).encode() + b"\r\n\r\n" + body)) as provider:
+        async with scripted_server(saying("\r\n".join(lines).encode() + b"\r\n\r\n" + body)) as provider:
 
             def point(settings: dict[str, Any]) -> None:
                 for tenant in settings["tenants"].values():
                     tenant["accounts"]["psp-main"]["config"]["app_url"] = provider.url
 
-            async with open_house(tmp_path, change=point) as house:
-                created = await house.create(psp_body())
-                await house.gateway.drain(10)
+            async with running_stack(tmp_path, change=point) as stack:
+                created = await stack.create(psp_body())
+                await stack.gateway.drain(10)
         assert (created.status, provider.connections, trap.connections) == (answered, 1, 0)
 
 
@@ -209,7 +209,7 @@ async def _tried(server: Running, payment_id: str) -> list[DeliveryRow]:
     """The webhooks of a payment once none is on its way any more."""
     async with asyncio.timeout(10):
         while True:
-            found = await server.gateway.store.webhooks.of_payment("acme", payment_id)
+            found = await server.gateway.store.deliveries.of_payment("acme", payment_id)
             if all(one.status != "pending" for one in found):
                 return found
             await asyncio.sleep(0.01)

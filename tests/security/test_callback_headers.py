@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 import pytest_asyncio
 
-from tests.house import House, open_house
-from tests.web.psp_sender import credentials, new_payment, signed_body, stored
+from tests.support.clients.psp_callbacks import credentials, new_payment, signed_body, stored
+from tests.support.stack import GatewayStack, running_stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -59,9 +59,9 @@ WRONG = (
 class Bridge:
     """A sender that writes bytes: one signed callback, with any header lines."""
 
-    def __init__(self, house: House, payment_id: str, body: bytes) -> None:
-        self.house, self.payment_id, self.body = house, payment_id, body
-        self.token = credentials(house)[1].encode()
+    def __init__(self, stack: GatewayStack, payment_id: str, body: bytes) -> None:
+        self.stack, self.payment_id, self.body = stack, payment_id, body
+        self.token = credentials(stack)[1].encode()
 
     async def send(self, lines: bytes, query: bytes = b"") -> int:
         """Send the callback and return the status; 0 when the connection is closed without an answer."""
@@ -73,13 +73,13 @@ class Bridge:
             (b"{last}", self.token[-1:]),
         ):
             lines, query = lines.replace(name, value), query.replace(name, value)
-        endpoint = self.house.entry("acme", "psp-main").endpoint_id.encode()
+        endpoint = self.stack.entry("acme", "psp-main").endpoint_id.encode()
         head = b"POST /callbacks/%s/pay/callback%s HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n" % (
             endpoint,
             query,
         )
         head += b"Content-Type: application/json\r\nContent-Length: %d\r\n%s\r\n\r\n" % (len(self.body), lines)
-        reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(self.house.url).port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(self.stack.url).port)
         async with asyncio.timeout(10):
             writer.write(head + self.body)
             answer = await reader.read()
@@ -90,9 +90,9 @@ class Bridge:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def bridge(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bridge]:
     """One callback that would capture one payment; nothing wrong must ever do so."""
-    async with open_house(tmp_path_factory.mktemp("headers")) as house:
-        payment = await new_payment(house)
-        yield Bridge(house, payment["id"], signed_body(house, payment))
+    async with running_stack(tmp_path_factory.mktemp("headers")) as stack:
+        payment = await new_payment(stack)
+        yield Bridge(stack, payment["id"], signed_body(stack, payment))
 
 
 @pytest.mark.parametrize("lines", WRONG, ids=repr)
@@ -111,4 +111,4 @@ async def test_a_token_in_the_address_is_none(bridge: Bridge, query: bytes) -> N
 async def test_the_token_in_its_header_is_taken(bridge: Bridge, lines: bytes) -> None:
     """The cases above mean something: the same callback with one right header is recorded."""
     assert await bridge.send(lines) == 204
-    assert (await stored(bridge.house, bridge.payment_id)).state == "captured"
+    assert (await stored(bridge.stack, bridge.payment_id)).state == "captured"

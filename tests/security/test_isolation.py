@@ -15,7 +15,6 @@ import pytest_asyncio
 from gateway.core.signing import sha256_hex
 from gateway.web import admin
 from gateway.web.app import make_admin_app, make_app
-from tests.house import key_of, psp_body
 from tests.security.operation_rows import OPERATORS_ROWS, TENANTS_ROWS, Row, filled, foreign, misfits, nobodys
 from tests.security.three_tenants import (
     OPERATORS_KEY,
@@ -28,6 +27,7 @@ from tests.security.three_tenants import (
     told_to,
     word_of,
 )
+from tests.support.stack import key_of, psp_body
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -49,7 +49,7 @@ each_for_operators = pytest.mark.parametrize(("key", "row"), OPERATORS_ROWS.item
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ThreeTenants]:
-    """One house with three tenants for all cells."""
+    """One stack with three tenants for all cells."""
     async with running_three_tenants(tmp_path_factory.mktemp("neighbours")) as opened:
         yield opened
 
@@ -75,7 +75,7 @@ async def test_every_operators_route_has_a_row() -> None:
 
 async def test_nothing_else_is_served(stack: ThreeTenants) -> None:
     """Whatever a listener routes stands in one of the two tables, or is known to be for everybody."""
-    gw = stack.house.gateway
+    gw = stack.stack.gateway
     for app, rows in ((make_app(gw), TENANTS_ROWS), (make_admin_app(gw), OPERATORS_ROWS)):
         served = {route.resource.canonical for route in app.router.routes() if route.resource is not None}
         assert served - FOR_EVERYBODY - FOR_PROVIDERS == {path for _, path in rows}
@@ -172,7 +172,7 @@ async def test_one_idempotency_key_is_as_many_keys_as_tenants(stack: ThreeTenant
         ]
         assert answers[0] == answers[1]
         assert answers[0][0] == (422 if sent else 404)
-    await quiet(stack.house)
+    await quiet(stack.stack)
 
 
 @each_tenant
@@ -183,7 +183,7 @@ async def test_ones_own_is_there(stack: ThreeTenants, tenant: str) -> None:
         reply = await stack.ask(method, filled(path, own) if own else path, row.body, tenant=tenant)
         assert reply.status not in (401, 404, 405, 429, 500), (method, path, reply.text)
         assert reply.status < 400 or reply.json["code"] != "validation_failed", (method, path, reply.text)
-    await quiet(stack.house)
+    await quiet(stack.stack)
 
 
 @each_tenant
@@ -249,7 +249,7 @@ async def test_operators_find_what_exists_and_nothing_by_another_kind(
         assert await _operate(stack, key, filled(key[1], one), row) == missing, one
     for tenant in TENANTS:
         assert (await _operate(stack, key, filled(key[1], stack.ids_by_kind[tenant][row.path_names][0]), row))[0] != 404
-    await quiet(stack.house)
+    await quiet(stack.stack)
 
 
 @each_operation
@@ -271,12 +271,12 @@ async def test_no_answer_and_no_webhook_holds_a_word_of_others(stack: ThreeTenan
         named = stack.ids_by_kind[tenant][row.path_names] if row.path_names else [""]
         for one in (*named, *(foreign(stack.ids_by_kind, row.path_names, tenant) if row.path_names else ())):
             await stack.ask(method, filled(path, one) if one else path, row.body, tenant=tenant)
-    await quiet(stack.house)
+    await quiet(stack.stack)
     words = stack.words_of_others(tenant)
     answers = [(asked, text) for to, asked, text in stack.answers if to == tenant]
     assert len(answers) > 100
     assert [(asked, word) for asked, text in answers for word in words if word in text and word not in asked] == []
-    webhooks = told_to(stack.house, tenant)
+    webhooks = told_to(stack.stack, tenant)
     assert word_of(tenant) in webhooks
     assert [word for word in words if word in webhooks] == []
 

@@ -13,9 +13,9 @@ import pytest
 import pytest_asyncio
 from yarl import URL
 
-from tests import creditkey_story as story
-from tests.house import House, creditkey_body, open_house
 from tests.security.three_tenants import ThreeTenants, quiet, three_tenants
+from tests.support.scenarios import creditkey
+from tests.support.stack import GatewayStack, creditkey_body, running_stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -27,36 +27,36 @@ PURPOSES = ("return", "cancel", "complete")
 class Links:
     """A payment of acme's, its links by purpose as (endpoint id, token), and everybody's endpoint ids."""
 
-    def __init__(self, house: House, payment: Any, links: dict[str, tuple[str, str]]) -> None:
-        self.house, self.payment, self.links = house, payment, links
+    def __init__(self, stack: GatewayStack, payment: Any, links: dict[str, tuple[str, str]]) -> None:
+        self.stack, self.payment, self.links = stack, payment, links
         self.endpoint = links["return"][0]
-        self.others = [one for one in house.settings.endpoints if one != self.endpoint]
+        self.others = [one for one in stack.settings.endpoints if one != self.endpoint]
 
     async def nothing_behind(self, paths: list[str], method: str = "GET") -> None:
         """Each address is one that leads nowhere: the same answer, no lookup, no stored row, nothing moved."""
-        before, asked = ThreeTenants(self.house).rows(), await story.lookups(self.house, self.payment)
+        before, asked = ThreeTenants(self.stack).rows(), await creditkey.lookups(self.stack, self.payment)
         answers = {path: await self._status(method, path) for path in paths}
         assert {path: status for path, status in answers.items() if status != 404} == {}
-        await self.house.gateway.drain(10)
-        assert ThreeTenants(self.house).rows() == before
-        assert await story.lookups(self.house, self.payment) == asked
+        await self.stack.gateway.drain(10)
+        assert ThreeTenants(self.stack).rows() == before
+        assert await creditkey.lookups(self.stack, self.payment) == asked
 
     async def _status(self, method: str, path: str) -> int:
-        url = URL(self.house.url + path, encoded=True)
-        async with self.house.http.request(method, url, allow_redirects=False) as answer:
+        url = URL(self.stack.url + path, encoded=True)
+        async with self.stack.http.request(method, url, allow_redirects=False) as answer:
             return answer.status
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def links(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Links]:
     """A payment whose customer has the link."""
-    async with open_house(tmp_path_factory.mktemp("links"), change=three_tenants) as house:
-        payment = (await house.create(creditkey_body())).json
-        told = json.dumps(await house.far_requests("creditkey")).replace("\\/", "/")
+    async with running_stack(tmp_path_factory.mktemp("links"), change=three_tenants) as stack:
+        payment = (await stack.create(creditkey_body())).json
+        told = json.dumps(await stack.provider_requests("creditkey")).replace("\\/", "/")
         found = {purpose: (endpoint, token) for endpoint, purpose, token in LINK.findall(told)}
         assert set(found) == set(PURPOSES)
-        await quiet(house)
-        yield Links(house, payment, found)
+        await quiet(stack)
+        yield Links(stack, payment, found)
 
 
 def bits_flipped(token: str) -> Iterator[str]:
@@ -115,9 +115,9 @@ async def test_a_token_is_for_its_purpose_alone(links: Links) -> None:
     ]
     await links.nothing_behind(swapped)
     for path in bent:  # not a link of ours at all: the provider's own word for that
-        async with links.house.http.get(URL(links.house.url + path, encoded=True)) as answer:
+        async with links.stack.http.get(URL(links.stack.url + path, encoded=True)) as answer:
             assert 400 <= answer.status < 500
-    assert (await links.house.payment(links.payment["id"]))["state"] == "awaiting_customer"
+    assert (await links.stack.payment(links.payment["id"]))["state"] == "awaiting_customer"
 
 
 @pytest.mark.parametrize("purpose", PURPOSES)
@@ -131,9 +131,9 @@ async def test_a_token_is_for_its_account_alone(links: Links, purpose: str) -> N
 async def test_the_links_work_as_they_are(links: Links) -> None:
     """The cases above mean something: each link as it was given is answered, under its own methods only."""
     for purpose, (endpoint, token) in links.links.items():
-        path = f"{links.house.url}/callbacks/{endpoint}/{purpose}/{token}"
-        async with links.house.http.get(path, allow_redirects=False) as answer:
+        path = f"{links.stack.url}/callbacks/{endpoint}/{purpose}/{token}"
+        async with links.stack.http.get(path, allow_redirects=False) as answer:
             assert answer.status == (200 if purpose == "complete" else 303)
-        async with links.house.http.request("DELETE", path, allow_redirects=False) as answer:
+        async with links.stack.http.request("DELETE", path, allow_redirects=False) as answer:
             assert answer.status == 405
-    await links.house.gateway.drain(10)
+    await links.stack.gateway.drain(10)

@@ -1,4 +1,4 @@
-"""Three tenants side by side in one house, each with one thing of every kind that has an id, and words of its own."""
+"""Three tenants side by side in one stack, each with one thing of every kind that has an id, and words of its own."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from typing import Any
 
 from yarl import URL
 
-from tests.house import House, Reply, creditkey_body, key_of, open_house, psp_body
-from tests.web.psp_sender import post, signed_body
+from tests.support.clients.psp_callbacks import post, signed_body
+from tests.support.stack import GatewayStack, Reply, creditkey_body, key_of, psp_body, running_stack
 
 TENANTS = ("acme", "globex", "initech")
 OPERATORS_KEY = "gw_admin_test-key-of-the-operators"
@@ -52,13 +52,13 @@ def three_tenants(settings: dict[str, Any]) -> None:
 
 
 class ThreeTenants:
-    """The house, what each tenant has, and every answer that a tenant was given.
+    """The stack, what each tenant has, and every answer that a tenant was given.
 
     ``ids_by_kind``: of a tenant, by kind, the ids of that kind. ``answers``: (tenant, what it asked, the whole answer).
     """
 
-    def __init__(self, house: House) -> None:
-        self.house = house
+    def __init__(self, stack: GatewayStack) -> None:
+        self.stack = stack
         self.ids_by_kind: dict[str, dict[str, list[str]]] = {}
         self.answers: list[tuple[str, str, str]] = []
 
@@ -76,8 +76,8 @@ class ThreeTenants:
         sent = {"X-Request-Id": REQUEST_ID, "Idempotency-Key": f"key-{uuid.uuid4().hex}", **(headers or {})}
         if tenant is not None:
             sent["Authorization"] = f"Bearer {key_of(tenant)}"
-        url = URL((self.house.admin_url if admin else self.house.url) + path, encoded=True)
-        async with self.house.http.request(method, url, json=body, headers=sent, allow_redirects=False) as answer:
+        url = URL((self.stack.admin_url if admin else self.stack.url) + path, encoded=True)
+        async with self.stack.http.request(method, url, json=body, headers=sent, allow_redirects=False) as answer:
             reply = Reply(answer.status, answer.headers, await answer.text())
         if tenant is not None:
             self.answers.append((tenant, f"{path}{body}", f"{sorted(reply.headers.items())}{reply.text}"))
@@ -90,13 +90,13 @@ class ThreeTenants:
         texts = {"customer": customer, "metadata": {"note": word}}
         waiting = await self._new(tenant, creditkey_body(merchant_reference=f"W-{word}", **texts))
         held = await self._new(tenant, creditkey_body(merchant_reference=f"H-{word}", **texts))
-        await self.house.visit(await self.house.approve(held))
-        await self.house.gateway.drain(10)
+        await self.stack.visit(await self.stack.approve(held))
+        await self.stack.gateway.drain(10)
         await self.ask("POST", f"/v1/payments/{held['id']}/capture", {}, tenant=tenant)
         refund = await self.ask("POST", f"/v1/payments/{held['id']}/refunds", {"amount": "1.00"}, tenant=tenant)
         ended = await self._new(tenant, psp_body(merchant_reference=f"E-{word}", account=word, **texts))
         await self._call_back(tenant, ended)
-        await self.house.faults("psp", silence="after_effect", times=1)
+        await self.stack.faults("psp", silence="after_effect", times=1)
         lost = await self.ask("POST", "/v1/payments", psp_body(account=word, **texts), tenant=tenant)
         self.ids_by_kind[tenant] = {
             "payment": [waiting["id"], held["id"], ended["id"]],
@@ -116,12 +116,12 @@ class ThreeTenants:
     async def _call_back(self, tenant: str, payment: Any) -> None:
         """One callback that is believed, and one that is not."""
         for changes in ({}, {"sign": "0" * 40}):
-            body = signed_body(self.house, payment, tenant=tenant, account=payment["account"], **changes)
-            await post(self.house, body, tenant=tenant, account=payment["account"])
+            body = signed_body(self.stack, payment, tenant=tenant, account=payment["account"], **changes)
+            await post(self.stack, body, tenant=tenant, account=payment["account"])
 
     def _stored_ids(self, tenant: str) -> dict[str, list[str]]:
         """The newest ids of what only the store knows; the oldest webhook is forgotten, as housekeeping would."""
-        with closing(sqlite3.connect(self.house.settings.store_path)) as database, database:
+        with closing(sqlite3.connect(self.stack.settings.store_path)) as database, database:
             select = "SELECT id FROM {} WHERE tenant = ? ORDER BY id"
             kinds = {"operation": "operations", "event": "events", "delivery": "deliveries", "callback": "inbox"}
             found = {
@@ -141,7 +141,7 @@ class ThreeTenants:
 
     def rows(self) -> dict[str, list[Any]]:
         """Every stored row of each tenant."""
-        with closing(sqlite3.connect(self.house.settings.store_path)) as database:
+        with closing(sqlite3.connect(self.stack.settings.store_path)) as database:
             tables = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
             owned = [table for table in tables if "tenant" in _columns(database, table)]
             return {
@@ -155,25 +155,25 @@ class ThreeTenants:
 
     async def calls_to_providers(self) -> int:
         """How many requests the far sides have had."""
-        return sum([len(await self.house.far_requests(side)) for side in ("psp", "creditkey")])
+        return sum([len(await self.stack.provider_requests(side)) for side in ("psp", "creditkey")])
 
 
 @asynccontextmanager
 async def running_three_tenants(folder: Path) -> AsyncIterator[ThreeTenants]:
     """Three tenants that have everything, and a gateway that is quiet again."""
-    async with open_house(folder, change=three_tenants) as house:
-        stack = ThreeTenants(house)
+    async with running_stack(folder, change=three_tenants) as stack:
+        stack = ThreeTenants(stack)
         for tenant in TENANTS:
             await stack.populate(tenant)
-        await quiet(house)
+        await quiet(stack)
         yield stack
 
 
-async def quiet(house: House) -> None:
+async def quiet(stack: GatewayStack) -> None:
     """Wait until all that was begun is done and every webhook has arrived."""
     async with asyncio.timeout(10):
-        await house.gateway.drain(10)
-        while not _is_all_delivered(house):  # noqa: ASYNC110  # the store has no event for it
+        await stack.gateway.drain(10)
+        while not _is_all_delivered(stack):  # noqa: ASYNC110  # the store has no event for it
             await asyncio.sleep(0.01)
 
 
@@ -191,10 +191,10 @@ def shown(reply: Reply) -> tuple[int, list[tuple[str, str]], str]:
     )
 
 
-def told_to(house: House, tenant: str) -> str:
+def told_to(stack: GatewayStack, tenant: str) -> str:
     """All that was sent to a tenant's webhook endpoint, as one text."""
     return "\n".join(
-        f"{json.dumps(dict(headers))}{body.decode()}" for to, headers, body in house.hook_tries if to == tenant
+        f"{json.dumps(dict(headers))}{body.decode()}" for to, headers, body in stack.webhook_attempts if to == tenant
     )
 
 
@@ -202,6 +202,6 @@ def _columns(database: sqlite3.Connection, table: str) -> set[str]:
     return {row[1] for row in database.execute(f"PRAGMA table_info({table})")}
 
 
-def _is_all_delivered(house: House) -> bool:
-    with closing(sqlite3.connect(house.settings.store_path)) as database:
+def _is_all_delivered(stack: GatewayStack) -> bool:
+    with closing(sqlite3.connect(stack.settings.store_path)) as database:
         return database.execute("SELECT 1 FROM deliveries WHERE status = 'pending' LIMIT 1").fetchone() is None

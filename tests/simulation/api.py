@@ -13,7 +13,7 @@ from gateway.core.documents import amount_hook
 from gateway.core.errors import PROBLEMS, GatewayError, ShuttingDown, TenantError, invalid
 from gateway.core.facts import Verdict
 from gateway.core.ids import with_prefix
-from gateway.core.requests import CaptureBody, CreateBody, EmptyBody, RefundBody, UpdateBody
+from gateway.core.request_bodies import CaptureBody, CreateBody, EmptyBody, RefundBody, UpdateBody
 from gateway.core.signing import read_token
 from gateway.core.views import payment_view, to_json
 from gateway.core.wire import Callback, HttpResponse
@@ -93,7 +93,7 @@ async def _sync(call: _Call) -> Answer:
 
 async def _read(call: _Call) -> Answer:
     loaded = await modify.find(call.gw, call.request.tenant, call.request.payment_id)
-    body = to_json(payment_view(loaded.payment, loaded.pending))
+    body = to_json(payment_view(loaded.payment, loaded.open_operation))
     return Answer(status=200, body=body, payment_id=loaded.payment.id)
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from gateway.core.errors import Unavailable
 from gateway.core.wire import Callback, HttpResponse
 from gateway.drivers.settings import Settings
-from gateway.drivers.store.queries import Store
+from gateway.drivers.store.reads import Store
 from gateway.flows.background import startup
 from gateway.flows.background.workers import workers
 from gateway.flows.runtime import Gateway

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from gateway.drivers.registry import load_plugins
+from gateway.drivers.plugin_registry import load_plugins
 from gateway.drivers.settings import Settings, load_settings
 from tests.simulation.fake_endpoints import SECRET
 

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.house import open_house
+from tests.support.stack import running_stack
 from tests.walk.goals import missed
 from tests.walk.measure import Walk, measure, summary
 
@@ -19,8 +19,8 @@ from tests.walk.measure import Walk, measure, summary
 async def main(*, stays: bool) -> int:
     """Measure and print; return the exit status."""
     with tempfile.TemporaryDirectory() as folder:
-        async with open_house(Path(folder)) as house:
-            walks = await measure(house)
+        async with running_stack(Path(folder)) as stack:
+            walks = await measure(stack)
     for walk in walks:
         show(walk, stays=stays)
     problems = [problem for walk in walks for problem in missed(walk)]

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
-from tests.house import House, psp_body
+from tests.support.stack import GatewayStack, psp_body
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -115,35 +115,35 @@ def walk_of(name: str, calls: list[str]) -> Walk:
     return Walk(name, tuple(file for file, _ in groupby(calls)))
 
 
-async def walk_create(house: House) -> Walk:
+async def walk_create(stack: GatewayStack) -> Walk:
     """One ``POST /v1/payments`` on a PSP account, up to the operation's outcome. The first one only warms up."""
-    await house.create(psp_body())
+    await stack.create(psp_body())
     with calls_of("/v1/payments") as calls:
-        created = await house.create(psp_body())
-        await house.gateway.drain(10)
+        created = await stack.create(psp_body())
+        await stack.gateway.drain(10)
     assert created.json["state"] == "awaiting_customer", created.text
     return walk_of("create", calls)
 
 
-async def walk_callback(house: House) -> Walk:
+async def walk_callback(stack: GatewayStack) -> Walk:
     """The callback after the customer has paid on the PSP's page. The first one only warms up."""
-    await pay(house)
+    await pay(stack)
     with calls_of("/callbacks/") as calls:
-        await pay(house)
+        await pay(stack)
     return walk_of("callback", calls)
 
 
-async def pay(house: House) -> None:
+async def pay(stack: GatewayStack) -> None:
     """Create a payment, and pay on the PSP's page."""
-    payment = (await house.create(psp_body())).json
-    await house.press(payment, "pay")
-    await house.webhook(payment["id"], "payment.captured")
-    await house.gateway.drain(10)
+    payment = (await stack.create(psp_body())).json
+    await stack.press(payment, "pay")
+    await stack.webhook(payment["id"], "payment.captured")
+    await stack.gateway.drain(10)
 
 
-async def measure(house: House) -> tuple[Walk, Walk]:
+async def measure(stack: GatewayStack) -> tuple[Walk, Walk]:
     """Both walks, in a gateway that runs."""
-    return await walk_create(house), await walk_callback(house)
+    return await walk_create(stack), await walk_callback(stack)
 
 
 def summary(walk: Walk) -> dict[str, Any]:

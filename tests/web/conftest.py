@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-from tests.shared_house import shared_house as shared_house
+from tests.support.shared_stack import shared_stack as shared_stack

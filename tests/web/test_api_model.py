@@ -23,8 +23,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.house import House, Reply, creditkey_body, open_house, order_of, psp_body
-from tests.web.api_model import Answer, Model, Paid
+from tests.support.api_model import Answer, Model, Paid
+from tests.support.stack import GatewayStack, Reply, creditkey_body, order_of, psp_body, running_stack
 
 T = TypeVar("T")
 
@@ -75,7 +75,7 @@ class Conversation(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.open = contextlib.AsyncExitStack()
         folder = self.open.enter_context(tempfile.TemporaryDirectory())
-        self.house: House = self.do(self.open.enter_async_context(open_house(Path(folder))))
+        self.stack: GatewayStack = self.do(self.open.enter_async_context(running_stack(Path(folder))))
         self.model = Model()
         self.taken: list[Taken] = []
         self.keys: list[str] = []
@@ -96,7 +96,7 @@ class Conversation(RuleBasedStateMachine):
             self.runner.close()
 
     def do(self, work: Awaitable[T]) -> T:
-        """Let the house run until this is done."""
+        """Let the stack run until this is done."""
 
         async def until_done() -> T:
             return await work
@@ -211,7 +211,7 @@ class Conversation(RuleBasedStateMachine):
         """At Credit Key's page; the browser comes back or does not."""
         paid = self.one(which, self.of("creditkey"))
         self.model.approve(paid)
-        page = self.do(self.house.far("creditkey", "POST", f"/checkout/{self.reference_of(paid)}/approve"))
+        page = self.do(self.stack.call_provider("creditkey", "POST", f"/checkout/{self.reference_of(paid)}/approve"))
         assert page.status == (409 if paid.state == "canceled" else 200)
         if comes_back and page.status == 200:
             self.browser_comes(paid, page.json["redirect"])
@@ -221,7 +221,7 @@ class Conversation(RuleBasedStateMachine):
     def customer_declines(self, which: int) -> None:
         """The browser comes to the cancel address, which proves nothing."""
         paid = self.one(which, self.of("creditkey"))
-        page = self.do(self.house.far("creditkey", "POST", f"/checkout/{self.reference_of(paid)}/decline"))
+        page = self.do(self.stack.call_provider("creditkey", "POST", f"/checkout/{self.reference_of(paid)}/decline"))
         self.browser_comes(paid, page.json["redirect"])
 
     @precondition(lambda self: self.of("psp_open_api"))
@@ -229,7 +229,7 @@ class Conversation(RuleBasedStateMachine):
     def customer_pays(self, which: int, button: str) -> None:
         """Pay, fail or wait at the PSP's page, as often as one likes; each time there is a callback."""
         paid = self.one(which, self.of("psp_open_api"))
-        told = self.do(self.house.press(self.created[paid.id], button)).json
+        told = self.do(self.stack.click(self.created[paid.id], button)).json
         assert told["status"] == self.model.pressed(paid, button), told
 
     # what must always hold
@@ -271,7 +271,7 @@ class Conversation(RuleBasedStateMachine):
         """Ask for a change of a payment; where the provider is to decline it, it is told so."""
         if expected.is_taken and expected.says == "declined":
             fault = {"operation": OPERATIONS[command], "status": 400, "times": 1}
-            self.do(self.house.faults("creditkey", **fault))
+            self.do(self.stack.faults("creditkey", **fault))
         method, path = {"update": ("PATCH", ""), "refund": ("POST", "/refunds")}.get(command, ("POST", f"/{command}"))
         reply = self.ask(method, f"/{paid.id}{path}", body, expected)
         if expected.is_taken:
@@ -293,18 +293,18 @@ class Conversation(RuleBasedStateMachine):
 
     def call(self, method: str, path: str, body: Any, key: str | None, tenant: str = "acme") -> Reply:
         """One call below /v1/payments."""
-        return self.do(self.house.call(method, f"/v1/payments{path}", body, tenant=tenant, key=key))
+        return self.do(self.stack.call(method, f"/v1/payments{path}", body, tenant=tenant, key=key))
 
     def browser_comes(self, paid: Paid, url: str) -> None:
         """A browser is sent on to the tenant with what is known by then."""
         self.model.looked_at(paid)
-        page = self.do(self.house.visit(url))
+        page = self.do(self.stack.visit(url))
         query = parse_qs(urlsplit(page.headers["Location"]).query)
         assert (page.status, query["state"], query["payment_id"]) == (303, [paid.state], [paid.id])
 
     def reference_of(self, paid: Paid) -> str:
         """Credit Key's key of a payment."""
-        return str(self.do(self.house.payment(paid.id))["provider_reference"])
+        return str(self.do(self.stack.payment(paid.id))["provider_reference"])
 
     def new_key(self) -> str:
         """A key nobody has used."""

@@ -5,27 +5,27 @@ from __future__ import annotations
 import pytest
 
 from gateway.flows.callbacks import receive
-from tests.house import House
-from tests.web.psp_sender import call_back, new_payment
+from tests.support.clients.psp_callbacks import call_back, new_payment
+from tests.support.stack import GatewayStack
 
 
-async def test_a_callback_to_a_stopping_gateway_is_told_to_come_again(house: House) -> None:
+async def test_a_callback_to_a_stopping_gateway_is_told_to_come_again(stack: GatewayStack) -> None:
     """While the gateway stops, API-2 hears 503 ``temporarily_unavailable`` and nothing is applied."""
-    payment = await new_payment(house)
-    house.gateway.is_stopping = True
-    reply = await call_back(house, payment)
-    house.gateway.is_stopping = False
+    payment = await new_payment(stack)
+    stack.gateway.is_stopping = True
+    reply = await call_back(stack, payment)
+    stack.gateway.is_stopping = False
     assert (reply.status, reply.json["type"]) == (503, "temporarily_unavailable")
-    assert (await house.payment(payment["id"]))["state"] == "awaiting_customer"
+    assert (await stack.payment(payment["id"]))["state"] == "awaiting_customer"
 
 
-async def test_a_fault_of_ours_is_never_a_success(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_fault_of_ours_is_never_a_success(stack: GatewayStack, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fault while a callback is judged ends in 503 in the protocol's form, so the sender tries again."""
-    payment = await new_payment(house)
+    payment = await new_payment(stack)
 
     async def broken(*_: object) -> None:
         raise RuntimeError("planted")
 
     monkeypatch.setattr(receive, "accept", broken)
-    reply = await call_back(house, payment)
+    reply = await call_back(stack, payment)
     assert (reply.status, reply.json["type"]) == (503, "temporarily_unavailable")

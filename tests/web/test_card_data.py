@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.house import House, open_house
+from tests.support.stack import GatewayStack, running_stack
 
 ADMIN_KEY = "gw_admin_operators-key-of-this-test"
 VISA = "4111111111111111"
@@ -22,9 +22,9 @@ def with_operators(settings: dict[str, Any]) -> None:
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    """A house with an operators' listener."""
-    async with open_house(tmp_path, change=with_operators) as opened:
+async def stack(tmp_path: Path) -> AsyncIterator[GatewayStack]:
+    """A stack with an operators' listener."""
+    async with running_stack(tmp_path, change=with_operators) as opened:
         yield opened
 
 
@@ -38,9 +38,9 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         ("POST", "/cancel", {}, VISA),
     ],
 )
-async def test_no_command_takes_a_card_number(house: House, method: str, path: str, body: Any, key: str) -> None:
+async def test_no_command_takes_a_card_number(stack: GatewayStack, method: str, path: str, body: Any, key: str) -> None:
     """Neither in a text nor as the idempotency key."""
-    reply = await house.call(method, PAYMENT + path, body, key=key)
+    reply = await stack.call(method, PAYMENT + path, body, key=key)
     assert (reply.status, reply.json["code"]) == (422, "card_data_refused")
     assert "1111" not in reply.text
 
@@ -55,10 +55,10 @@ async def test_no_command_takes_a_card_number(house: House, method: str, path: s
         ("inbox/cb_1/reverify", {"actor": VISA}),
     ],
 )
-async def test_no_operator_writes_one(house: House, path: str, body: Any) -> None:
+async def test_no_operator_writes_one(stack: GatewayStack, path: str, body: Any) -> None:
     """Reasons and names are kept in the timeline for ever."""
     headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
-    async with house.http.post(f"{house.admin_url}/admin/v1/{path}", json=body, headers=headers) as answer:
+    async with stack.http.post(f"{stack.admin_url}/admin/v1/{path}", json=body, headers=headers) as answer:
         text = await answer.text()
         assert (answer.status, "card_data_refused" in text) == (422, True)
     assert "1111" not in text

@@ -13,8 +13,18 @@ from typing import Any
 import pytest
 
 from gateway.core.errors import NotSent
-from tests.house import House, key_of, new_key, psp_body
-from tests.web.raw_clients import HALF_A_BODY, HALF_A_HEAD, LARGE, ONE, PATIENCE, Client, bounded_house, client, get
+from tests.support.clients.raw_http import (
+    HALF_A_BODY,
+    HALF_A_HEAD,
+    LARGE,
+    ONE,
+    PATIENCE,
+    Client,
+    bounded_stack,
+    client,
+    get,
+)
+from tests.support.stack import GatewayStack, key_of, new_key, psp_body
 
 SOON = 0.1
 """Seconds of the deadline under test."""
@@ -71,7 +81,7 @@ async def test_nobody_holds_a_connection_longer_than_its_deadline(
 ) -> None:
     """Each way to hold a connection has a deadline of its own, and the connection ends with it."""
     timeouts = {KINDS[hold]: SOON}
-    async with bounded_house(tmp_path, timeouts=timeouts) as house, client(house.url, receive_buffer=4096) as one:
+    async with bounded_stack(tmp_path, timeouts=timeouts) as stack, client(stack.url, receive_buffer=4096) as one:
         await hold(one)
         await one.closed()
 
@@ -79,14 +89,14 @@ async def test_nobody_holds_a_connection_longer_than_its_deadline(
 async def test_short_answers_that_are_not_taken_go_as_well(tmp_path: Path) -> None:
     """Answers that wait in the kernel only, because the client does not read, end with the idle connection."""
     timeouts = {"idle_connection": SOON}
-    async with bounded_house(tmp_path, timeouts=timeouts) as house, client(house.url, receive_buffer=4096) as one:
+    async with bounded_stack(tmp_path, timeouts=timeouts) as stack, client(stack.url, receive_buffer=4096) as one:
         await one.send(ONE * 40)
         await one.closed()
 
 
 async def test_an_operators_connection_has_the_same_deadlines(tmp_path: Path) -> None:
     """A body on the operators' listener that does not arrive is refused, and the connection ends."""
-    async with bounded_house(tmp_path, timeouts={"request_body": SOON}) as house, client(house.admin_url) as one:
+    async with bounded_stack(tmp_path, timeouts={"request_body": SOON}) as stack, client(stack.admin_url) as one:
         await one.send(HALF_A_BODY.replace(b"/v1/payments", b"/admin/v1/reviews/pay_x/resolve"))
         await one.closed()
 
@@ -94,7 +104,7 @@ async def test_an_operators_connection_has_the_same_deadlines(tmp_path: Path) ->
 async def test_an_answer_taken_in_sips_ends_too(tmp_path: Path) -> None:
     """A client that takes a little all the time does not keep a long answer going for ever."""
     timeouts = {"write": SOON}
-    async with bounded_house(tmp_path, timeouts=timeouts) as house, client(house.url, receive_buffer=4096) as one:
+    async with bounded_stack(tmp_path, timeouts=timeouts) as stack, client(stack.url, receive_buffer=4096) as one:
         await unread(one)
         taken = 0
         with contextlib.suppress(ConnectionError):
@@ -107,7 +117,7 @@ async def test_an_answer_taken_in_sips_ends_too(tmp_path: Path) -> None:
 
 async def test_a_long_answer_arrives_whole(tmp_path: Path) -> None:
     """A client that reads gets all of it, and asks again on the same connection."""
-    async with bounded_house(tmp_path) as house, client(house.url) as one:
+    async with bounded_stack(tmp_path) as stack, client(stack.url) as one:
         await unread(one)
         assert len(await one.answer()) > 1_000_000
         assert await one.ask() == 200
@@ -115,20 +125,20 @@ async def test_a_long_answer_arrives_whole(tmp_path: Path) -> None:
 
 async def test_a_kept_connection_is_kept_while_it_is_used(tmp_path: Path) -> None:
     """The deadline of an idle connection begins anew with each answer."""
-    async with bounded_house(tmp_path, timeouts={"idle_connection": SOON}) as house, client(house.url) as one:
+    async with bounded_stack(tmp_path, timeouts={"idle_connection": SOON}) as stack, client(stack.url) as one:
         began = asyncio.get_running_loop().time()
         while asyncio.get_running_loop().time() < began + 3 * SOON:
             assert await one.ask() == 200
 
 
-async def test_nobody_waits_for_the_body_of_a_client_that_left(house: House) -> None:
+async def test_nobody_waits_for_the_body_of_a_client_that_left(stack: GatewayStack) -> None:
     """A request that was refused before its body had come leaves nothing behind when its client goes."""
 
     def serving() -> int:
         return sum("RequestHandler" in repr(task.get_coro()) for task in asyncio.all_tasks())
 
     before = serving()
-    async with client(house.url) as one:
+    async with client(stack.url) as one:
         assert await one.ask(HALF_A_BODY) == 401
         assert serving() == before + 1
     for _ in range(20):
@@ -153,11 +163,11 @@ async def held(url: str, hold: Callable[[Client], Awaitable[None]], count: int) 
 @pytest.mark.parametrize("hold", [idle, half_a_head, half_a_body, unread], ids=lambda kind: kind.__name__)
 async def test_who_comes_finds_a_place(tmp_path: Path, hold: Callable[[Client], Awaitable[None]]) -> None:
     """However the places are held, the next callers are answered at once; a proved connection stays through it all."""
-    async with bounded_house(tmp_path, connections=8) as house, client(house.url) as known:
+    async with bounded_stack(tmp_path, connections=8) as stack, client(stack.url) as known:
         assert await known.ask(get("/v1/accounts", KEY)) == 200
-        async with held(house.url, hold, 20) as clients:
+        async with held(stack.url, hold, 20) as clients:
             for _ in range(5):
-                async with client(house.url) as newcomer:
+                async with client(stack.url) as newcomer:
                     assert await newcomer.ask() == 200
             assert await known.ask(get("/v1/accounts", KEY)) == 200
             for one in clients[:12]:
@@ -173,12 +183,12 @@ async def test_a_request_in_work_is_never_cut_off(tmp_path: Path) -> None:
         await let_go.wait()
         raise NotSent("connect_failed", connection=True)
 
-    async with bounded_house(tmp_path, connections=8) as house:
-        house.gateway.send = hang
-        async with held(house.url, create, 4) as some, held(house.url, create_of_globex, 4) as others:
+    async with bounded_stack(tmp_path, connections=8) as stack:
+        stack.gateway.send = hang
+        async with held(stack.url, create, 4) as some, held(stack.url, create_of_globex, 4) as others:
             for _ in (*some, *others):
                 await asked.acquire()
-            async with client(house.url) as newcomer:
+            async with client(stack.url) as newcomer:
                 await newcomer.closed()
             let_go.set()
             assert [(await one.answer()).split()[1] for one in (*some, *others)] == [b"201"] * 8
@@ -194,9 +204,9 @@ async def test_one_tenants_work_leaves_places_to_others(tmp_path: Path) -> None:
         await let_go.wait()
         raise NotSent("connect_failed", connection=True)
 
-    async with bounded_house(tmp_path, connections=8) as house:
-        house.gateway.send = hang
-        async with held(house.url, create, 4) as clients, client(house.url) as one:
+    async with bounded_stack(tmp_path, connections=8) as stack:
+        stack.gateway.send = hang
+        async with held(stack.url, create, 4) as clients, client(stack.url) as one:
             for _ in clients:
                 await asked.acquire()
             await create(one)
@@ -211,22 +221,22 @@ async def test_one_tenants_work_leaves_places_to_others(tmp_path: Path) -> None:
 async def test_operators_have_places_of_their_own(tmp_path: Path) -> None:
     """``/readyz`` answers while strangers hold every place of the public listener, and many of the operators'."""
     async with (
-        bounded_house(tmp_path, connections=8) as house,
-        held(house.url, half_a_head, 20),
-        held(house.admin_url, half_a_head, 40),
-        client(house.admin_url) as operator,
+        bounded_stack(tmp_path, connections=8) as stack,
+        held(stack.url, half_a_head, 20),
+        held(stack.admin_url, half_a_head, 40),
+        client(stack.admin_url) as operator,
     ):
         assert await operator.ask(get("/readyz")) == 200
 
 
 async def test_one_address_has_its_limit(tmp_path: Path) -> None:
     """Beyond ``connections_per_address`` a newcomer is closed at once; when another leaves there is a place again."""
-    async with bounded_house(tmp_path, connections_per_address=3) as house, held(house.url, idle, 3) as clients:
-        async with client(house.url) as newcomer:
+    async with bounded_stack(tmp_path, connections_per_address=3) as stack, held(stack.url, idle, 3) as clients:
+        async with client(stack.url) as newcomer:
             await newcomer.closed()
         clients[0].sock.close()
         assert await clients[1].ask() == 200  # the loop has seen the other one leave
-        async with client(house.url) as newcomer:
+        async with client(stack.url) as newcomer:
             assert await newcomer.ask() == 200
         assert clients[2].is_open
 
@@ -235,9 +245,9 @@ async def test_too_many_connections_are_one_line(tmp_path: Path, caplog: pytest.
     """A flood of connections is one warning with a count, not a line each."""
     timeouts = {"idle_connection": SOON}  # looks more often
     async with (
-        bounded_house(tmp_path, timeouts=timeouts, connections=8) as house,
-        held(house.url, half_a_head, 40),
-        client(house.url) as one,
+        bounded_stack(tmp_path, timeouts=timeouts, connections=8) as stack,
+        held(stack.url, half_a_head, 40),
+        client(stack.url) as one,
     ):
         await idle(one)
         await one.closed()
@@ -262,18 +272,18 @@ async def test_too_many_connections_are_one_line(tmp_path: Path, caplog: pytest.
     ],
     ids=["fits", "one header", "address", "many bytes", "60 headers", "70 headers", "unfinished", "many, unfinished"],
 )
-async def test_a_head_has_a_size(house: House, request_head: bytes, status: int) -> None:
+async def test_a_head_has_a_size(stack: GatewayStack, request_head: bytes, status: int) -> None:
     """A head over ``head_bytes`` or with too many headers is refused and its connection closed, finished or not."""
-    async with client(house.url) as one:
+    async with client(stack.url) as one:
         assert await one.ask(request_head) == status
         if status != 404:
             await one.closed()
 
 
 @pytest.mark.parametrize("many", [MANY_BYTES, MANY_BYTES[:-2]], ids=["whole", "unfinished"])
-async def test_a_head_behind_another_request_has_the_same_size(house: House, many: bytes) -> None:
+async def test_a_head_behind_another_request_has_the_same_size(stack: GatewayStack, many: bytes) -> None:
     """The request before it is answered, the one that is too large is refused."""
-    async with client(house.url) as one:
+    async with client(stack.url) as one:
         await one.send(ONE + many[:9000])
         assert (await one.answer()).split()[1] == b"200"
         assert await one.ask(many[9000:]) == 431
@@ -284,7 +294,7 @@ async def test_a_head_behind_another_request_has_the_same_size(house: House, man
 async def test_what_surrounds_a_body_is_bounded(tmp_path: Path, around: bytes) -> None:
     """Trailers and extensions of chunks without end do not pile up."""
     head = HALF_A_BODY_OF_ACME.replace(b"Content-Length: 9", b"Transfer-Encoding: chunked")[:-1]
-    async with bounded_house(tmp_path) as house, client(house.url) as one:
+    async with bounded_stack(tmp_path) as stack, client(stack.url) as one:
         await one.send(head)
         with contextlib.suppress(ConnectionError):
             await one.send(around[:3])
@@ -295,11 +305,11 @@ async def test_what_surrounds_a_body_is_bounded(tmp_path: Path, around: bytes) -
 
 @pytest.mark.parametrize("turns", range(5))
 @pytest.mark.parametrize("before", [0, 1, 3])
-async def test_a_body_may_come_in_pieces(house: House, before: int, turns: int) -> None:
+async def test_a_body_may_come_in_pieces(stack: GatewayStack, before: int, turns: int) -> None:
     """A head, and a body in pieces some turns of the loop apart, arrive: on their own, and behind other requests."""
     body = json.dumps(psp_body()).encode()
     head = get("/v1/payments", KEY, f"Idempotency-Key: {new_key()}", f"Content-Length: {len(body)}")
-    async with client(house.url) as one:
+    async with client(stack.url) as one:
         await one.send(ONE * before + head.replace(b"GET", b"POST").replace(b"Host: x", JSON))
         for piece in (body[:1], body[1:50], body[50:]):
             for _ in range(turns):
@@ -313,9 +323,9 @@ async def test_a_body_may_come_in_pieces(house: House, before: int, turns: int) 
 # Pipelined requests
 
 
-async def test_pipelined_requests_are_answered_in_order(house: House) -> None:
+async def test_pipelined_requests_are_answered_in_order(stack: GatewayStack) -> None:
     """A client that sends the next requests before it has an answer gets all of them."""
-    async with client(house.url) as one:
+    async with client(stack.url) as one:
         await one.send(ONE * 100 + get("/nowhere"))
         assert [int((await one.answer()).split()[1]) for _ in range(101)] == [200] * 100 + [404]
         assert await one.ask() == 200
@@ -330,8 +340,8 @@ async def test_requests_behind_work_are_not_read(tmp_path: Path) -> None:
         await let_go.wait()
         raise NotSent("connect_failed", connection=True)
 
-    async with bounded_house(tmp_path) as house, client(house.url) as one:
-        house.gateway.send = hang
+    async with bounded_stack(tmp_path) as stack, client(stack.url) as one:
+        stack.gateway.send = hang
         await create(one)
         await asked.wait()
         sent = 0

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.house import House, Reply, creditkey_body, new_key, order_of, psp_body
+from tests.support.stack import GatewayStack, Reply, creditkey_body, new_key, order_of, psp_body
 
 shared = pytest.mark.asyncio(loop_scope="module")
 
@@ -15,10 +15,10 @@ VISA = "4111111111111111"
 """A card number from the card brands' published test numbers."""
 
 
-async def send(house: House, text: bytes, *, content_type: str = "application/json") -> Reply:
+async def send(stack: GatewayStack, text: bytes, *, content_type: str = "application/json") -> Reply:
     """Send raw bytes as a create."""
     headers = {"Content-Type": content_type}
-    return await house.call("POST", "/v1/payments", data=text, key=new_key(), headers=headers)
+    return await stack.call("POST", "/v1/payments", data=text, key=new_key(), headers=headers)
 
 
 def with_literal(member: str, literal: str, **changes: Any) -> bytes:
@@ -57,9 +57,9 @@ def item(**changes: Any) -> dict[str, Any]:
         ("0.1", "USD", "0.10"),
     ],
 )
-async def test_amounts_that_are_taken(shared_house: House, literal: str, currency: str, shown: str) -> None:
+async def test_amounts_that_are_taken(shared_stack: GatewayStack, literal: str, currency: str, shown: str) -> None:
     """An amount is decimal text or a JSON number, read from its text, and shown with its currency's digits."""
-    reply = await send(shared_house, with_literal("amount", literal, currency=currency))
+    reply = await send(shared_stack, with_literal("amount", literal, currency=currency))
     assert (reply.status, reply.json["amount"], reply.json["currency"]) == (201, shown, currency)
 
 
@@ -101,9 +101,9 @@ async def test_amounts_that_are_taken(shared_house: House, literal: str, currenc
         ("{}", "USD"),
     ],
 )
-async def test_amounts_that_are_refused(shared_house: House, literal: str, currency: str) -> None:
+async def test_amounts_that_are_refused(shared_stack: GatewayStack, literal: str, currency: str) -> None:
     """Nothing is rounded, and no float, exponent, separator or zero passes for an amount."""
-    reply = await send(shared_house, with_literal("amount", literal, currency=currency))
+    reply = await send(shared_stack, with_literal("amount", literal, currency=currency))
     assert refused(reply) == (422, "validation_failed", ["$.amount"])
 
 
@@ -121,17 +121,17 @@ async def test_amounts_that_are_refused(shared_house: House, literal: str, curre
         ("€", 422, "validation_failed"),
     ],
 )
-async def test_currencies_that_are_refused(shared_house: House, currency: str, status: int, code: str) -> None:
+async def test_currencies_that_are_refused(shared_stack: GatewayStack, currency: str, status: int, code: str) -> None:
     """A currency is an ISO 4217 code in upper case in which money can be paid, unless settings list it."""
-    reply = await shared_house.create(psp_body(currency=currency))
+    reply = await shared_stack.create(psp_body(currency=currency))
     assert (reply.status, reply.json["code"]) == (status, code)
 
 
 @shared
-async def test_a_currency_the_provider_does_not_take(shared_house: House) -> None:
+async def test_a_currency_the_provider_does_not_take(shared_stack: GatewayStack) -> None:
     """Credit Key takes dollars only."""
     body = creditkey_body(currency="EUR")
-    assert (await shared_house.create(body)).json["code"] == "currency_not_supported"
+    assert (await shared_stack.create(body)).json["code"] == "currency_not_supported"
 
 
 # Members
@@ -152,7 +152,7 @@ async def test_a_currency_the_provider_does_not_take(shared_house: House) -> Non
         ("checkout.colour", "red"),
     ],
 )
-async def test_an_unknown_member_is_named_at_its_path(shared_house: House, member: str, value: Any) -> None:
+async def test_an_unknown_member_is_named_at_its_path(shared_stack: GatewayStack, member: str, value: Any) -> None:
     """A member that is not known is an error that names it, at every level."""
     body = creditkey_body()
     body["order"] = {**body["order"], "shipping_address": {}}
@@ -162,33 +162,33 @@ async def test_an_unknown_member_is_named_at_its_path(shared_house: House, membe
         place[part] = dict(place[part])
         place = place[part]
     place[parts[-1]] = value
-    assert refused(await shared_house.create(body)) == (422, "validation_failed", [f"$.{member}"])
+    assert refused(await shared_stack.create(body)) == (422, "validation_failed", [f"$.{member}"])
 
 
 @shared
-async def test_an_unknown_member_of_an_item_is_named_with_its_number(shared_house: House) -> None:
+async def test_an_unknown_member_of_an_item_is_named_with_its_number(shared_stack: GatewayStack) -> None:
     """In a list the place of the wrong item is named."""
     order = item()
     order["items"].append({**order["items"][0], "weight": "3"})
-    reply = await shared_house.create(psp_body(order=order))
+    reply = await shared_stack.create(psp_body(order=order))
     assert refused(reply) == (422, "validation_failed", ["$.order.items[1].weight"])
 
 
 @shared
 @pytest.mark.parametrize("member", ["merchant_reference", "amount", "currency"])
-async def test_a_missing_member_is_named(shared_house: House, member: str) -> None:
+async def test_a_missing_member_is_named(shared_stack: GatewayStack, member: str) -> None:
     """Each mandatory member that is absent is named."""
     body = {key: value for key, value in psp_body().items() if key != member}
-    assert refused(await shared_house.create(body)) == (422, "validation_failed", [f"$.{member}"])
+    assert refused(await shared_stack.create(body)) == (422, "validation_failed", [f"$.{member}"])
 
 
 @shared
 @pytest.mark.parametrize("member", ["merchant_id", "name", "price", "quantity"])
-async def test_a_missing_member_of_an_item_is_named(shared_house: House, member: str) -> None:
+async def test_a_missing_member_of_an_item_is_named(shared_stack: GatewayStack, member: str) -> None:
     """Each mandatory member of an item that is absent is named with the item's number."""
     order = item()
     del order["items"][0][member]
-    reply = await shared_house.create(psp_body(order=order))
+    reply = await shared_stack.create(psp_body(order=order))
     assert refused(reply) == (422, "validation_failed", [f"$.order.items[0].{member}"])
 
 
@@ -230,43 +230,45 @@ async def test_a_missing_member_of_an_item_is_named(shared_house: House, member:
         ("deposit_method", {}, "$.deposit_method"),
     ],
 )
-async def test_a_member_of_another_kind_is_named(shared_house: House, member: str, value: Any, field: str) -> None:
+async def test_a_member_of_another_kind_is_named(
+    shared_stack: GatewayStack, member: str, value: Any, field: str
+) -> None:
     """A value of another type, form or length is refused by the path of its member."""
-    assert refused(await shared_house.create(psp_body(**{member: value}))) == (422, "validation_failed", [field])
+    assert refused(await shared_stack.create(psp_body(**{member: value}))) == (422, "validation_failed", [field])
 
 
 @shared
 @pytest.mark.parametrize(
     "metadata", [{"k": "x" * 501}, {"k" * 41: "x"}, {"": "x"}, {"k": 7}, {"k": None}, {"k": {"a": "b"}}], ids=str
 )
-async def test_metadata_that_is_refused(shared_house: House, metadata: Any) -> None:
+async def test_metadata_that_is_refused(shared_stack: GatewayStack, metadata: Any) -> None:
     """Metadata are text pairs of at most 40 and 500 characters."""
-    status, code, fields = refused(await shared_house.create(psp_body(metadata=metadata)))
+    status, code, fields = refused(await shared_stack.create(psp_body(metadata=metadata)))
     assert (status, code) == (422, "validation_failed")
     assert fields[0].startswith("$.metadata")
 
 
 @shared
 @pytest.mark.parametrize("reference", ["x", "A-1 (new) ~!", "x" * 64])
-async def test_references_that_are_taken(shared_house: House, reference: str) -> None:
+async def test_references_that_are_taken(shared_stack: GatewayStack, reference: str) -> None:
     """A reference is 1 to 64 printable ASCII characters, and comes back as given."""
-    reply = await shared_house.create(psp_body(merchant_reference=reference))
+    reply = await shared_stack.create(psp_body(merchant_reference=reference))
     assert (reply.status, reply.json["merchant_reference"]) == (201, reference)
 
 
 @shared
-async def test_metadata_comes_back(shared_house: House) -> None:
+async def test_metadata_comes_back(shared_stack: GatewayStack) -> None:
     """Twenty pairs at their longest are kept and shown."""
     metadata = {f"{number:02}".ljust(40, "k"): "ü" * 500 for number in range(20)}
-    reply = await shared_house.create(psp_body(metadata=metadata))
+    reply = await shared_stack.create(psp_body(metadata=metadata))
     assert (reply.status, reply.json["metadata"]) == (201, metadata)
 
 
 @shared
-async def test_customer_order_and_fields_are_not_shown(shared_house: House) -> None:
+async def test_customer_order_and_fields_are_not_shown(shared_stack: GatewayStack) -> None:
     """What is kept for later commands is not returned."""
-    created = (await shared_house.create(psp_body(fields={"custom_1": "VIP"}))).json
-    assert {"customer", "order", "fields", "checkout"}.isdisjoint(await shared_house.payment(created["id"]))
+    created = (await shared_stack.create(psp_body(fields={"custom_1": "VIP"}))).json
+    assert {"customer", "order", "fields", "checkout"}.isdisjoint(await shared_stack.payment(created["id"]))
     assert "dana@reyes.example" not in json.dumps(created)
 
 
@@ -292,10 +294,10 @@ async def test_customer_order_and_fields_are_not_shown(shared_house: House) -> N
     ],
 )
 async def test_charges_must_come_to_the_amount(
-    shared_house: House, charges: dict[str, str], amount: str, field: str
+    shared_stack: GatewayStack, charges: dict[str, str], amount: str, field: str
 ) -> None:
     """total + shipping + tax - discount_amount = grand_total = amount, to the cent."""
-    reply = await shared_house.create(psp_body(amount=amount, order={"charges": charges}))
+    reply = await shared_stack.create(psp_body(amount=amount, order={"charges": charges}))
     assert refused(reply) == (422, "validation_failed", [field])
 
 
@@ -309,17 +311,17 @@ async def test_charges_must_come_to_the_amount(
     ],
     ids=str,
 )
-async def test_charges_that_come_to_the_amount(shared_house: House, charges: dict[str, Any]) -> None:
+async def test_charges_that_come_to_the_amount(shared_stack: GatewayStack, charges: dict[str, Any]) -> None:
     """Absent and null charges are zero; numbers are read from their text."""
     order = {**order_of("1.00"), "charges": charges}
-    reply = await shared_house.create(creditkey_body(amount=str(charges["grand_total"]), order=order))
+    reply = await shared_stack.create(creditkey_body(amount=str(charges["grand_total"]), order=order))
     assert reply.status == 201, reply.text
 
 
 @shared
-async def test_item_sums_are_not_checked(shared_house: House) -> None:
+async def test_item_sums_are_not_checked(shared_stack: GatewayStack) -> None:
     """Items need not add up to the total: discounts and bundles are the tenant's affair."""
-    assert (await shared_house.create(creditkey_body(amount="1.00", order=order_of("1.00")))).status == 201
+    assert (await shared_stack.create(creditkey_body(amount="1.00", order=order_of("1.00")))).status == 201
 
 
 # Addresses of browsers, link mode
@@ -346,17 +348,17 @@ async def test_item_sums_are_not_checked(shared_house: House) -> None:
         "https://[",
     ],
 )
-async def test_a_browser_is_sent_to_registered_origins_only(shared_house: House, member: str, url: str) -> None:
+async def test_a_browser_is_sent_to_registered_origins_only(shared_stack: GatewayStack, member: str, url: str) -> None:
     """An address outside the tenant's origins, or one that can be read in two ways, is refused."""
-    reply = await shared_house.create(creditkey_body(**{member: url}))
+    reply = await shared_stack.create(creditkey_body(**{member: url}))
     assert refused(reply) == (422, "validation_failed", [f"$.{member}"])
 
 
 @shared
 @pytest.mark.parametrize("url", ["https://shop.example", "https://SHOP.example/x", "https://shop.example/?a#b"])
-async def test_registered_origins_are_taken(shared_house: House, url: str) -> None:
+async def test_registered_origins_are_taken(shared_stack: GatewayStack, url: str) -> None:
     """The registered origin with any path, in any spelling of its host, is taken."""
-    assert (await shared_house.create(psp_body(return_url=url))).status == 201
+    assert (await shared_stack.create(psp_body(return_url=url))).status == 201
 
 
 @shared
@@ -364,32 +366,32 @@ async def test_registered_origins_are_taken(shared_house: House, url: str) -> No
     ("method", "missing", "status"),
     [("email", "email", 422), ("phone", "phone_number", 422), ("email", "phone_number", 201), ("phone", "email", 201)],
 )
-async def test_link_mode_needs_its_contact(shared_house: House, method: str, missing: str, status: int) -> None:
+async def test_link_mode_needs_its_contact(shared_stack: GatewayStack, method: str, missing: str, status: int) -> None:
     """A link needs the billing e-mail or phone that ``contact_method`` names."""
     order = creditkey_body()["order"]
     order = {**order, "billing_address": {**order["billing_address"], missing: ""}}
     body = creditkey_body(order=order, checkout={"mode": "link", "contact_method": method})
-    reply = await shared_house.create(body)
+    reply = await shared_stack.create(body)
     assert reply.status == status
     if status == 422:
         assert refused(reply)[2] == [f"$.order.billing_address.{missing}"]
 
 
 @shared
-async def test_redirect_mode_needs_no_contact(shared_house: House) -> None:
+async def test_redirect_mode_needs_no_contact(shared_stack: GatewayStack) -> None:
     """Where the customer is sent by the tenant's page, nobody writes to them."""
     order = creditkey_body()["order"]
     order = {**order, "billing_address": {**order["billing_address"], "email": None, "phone_number": None}}
-    reply = await shared_house.create(creditkey_body(order=order, checkout={"mode": "redirect"}))
+    reply = await shared_stack.create(creditkey_body(order=order, checkout={"mode": "redirect"}))
     assert (reply.status, reply.json["customer_notified"]) == (201, False)
 
 
 @shared
 @pytest.mark.parametrize("member", ["items", "charges", "billing_address"])
-async def test_credit_key_needs_an_order(shared_house: House, member: str) -> None:
+async def test_credit_key_needs_an_order(shared_stack: GatewayStack, member: str) -> None:
     """What Credit Key needs and the order lacks is named."""
     order = {key: value for key, value in creditkey_body()["order"].items() if key != member}
-    reply = await shared_house.create(creditkey_body(order=order))
+    reply = await shared_stack.create(creditkey_body(order=order))
     assert refused(reply) == (422, "validation_failed", [f"$.order.{member}"])
 
 
@@ -418,9 +420,9 @@ async def test_credit_key_needs_an_order(shared_house: House, member: str) -> No
     ],
     ids=str,
 )
-async def test_card_numbers_are_refused(shared_house: House, change: dict[str, Any]) -> None:
+async def test_card_numbers_are_refused(shared_stack: GatewayStack, change: dict[str, Any]) -> None:
     """A card number anywhere in a body is refused, and the answer does not repeat it."""
-    reply = await shared_house.create(psp_body(**change))
+    reply = await shared_stack.create(psp_body(**change))
     assert (reply.status, reply.json["code"]) == (422, "card_data_refused")
     assert not any(number in reply.text for number in (VISA, "5555", "378282246310005", "4222222222222"))
 
@@ -440,24 +442,24 @@ async def test_card_numbers_are_refused(shared_house: House, change: dict[str, A
     ],
     ids=str,
 )
-async def test_numbers_that_are_no_card_numbers_pass(shared_house: House, change: dict[str, Any]) -> None:
+async def test_numbers_that_are_no_card_numbers_pass(shared_stack: GatewayStack, change: dict[str, Any]) -> None:
     """Ids, references, SKUs and phones may be long numbers, and digits without the right sum are no card."""
-    assert (await shared_house.create(psp_body(**change))).status == 201
+    assert (await shared_stack.create(psp_body(**change))).status == 201
 
 
 @shared
-async def test_a_card_number_as_idempotency_key_is_refused(shared_house: House) -> None:
+async def test_a_card_number_as_idempotency_key_is_refused(shared_stack: GatewayStack) -> None:
     """A key is stored like everything else."""
-    reply = await shared_house.create(psp_body(), key=VISA)
+    reply = await shared_stack.create(psp_body(), key=VISA)
     assert (reply.status, reply.json["code"]) == (422, "card_data_refused")
     assert "Idempotency-Key" in reply.json["detail"]
     assert VISA not in reply.text
 
 
 @shared
-async def test_an_unknown_member_that_is_a_card_number_is_not_quoted(shared_house: House) -> None:
+async def test_an_unknown_member_that_is_a_card_number_is_not_quoted(shared_stack: GatewayStack) -> None:
     """What is wrong is said without it."""
-    reply = await shared_house.create(psp_body(**{VISA: "x"}))
+    reply = await shared_stack.create(psp_body(**{VISA: "x"}))
     assert reply.status == 422
     assert VISA not in reply.text
 
@@ -477,24 +479,24 @@ async def test_an_unknown_member_that_is_a_card_number_is_not_quoted(shared_hous
     ids=str,
 )
 async def test_accounts_that_cannot_be_chosen(
-    shared_house: House, change: dict[str, Any], code: str, fields: list[str]
+    shared_stack: GatewayStack, change: dict[str, Any], code: str, fields: list[str]
 ) -> None:
     """An unknown account, none at all, an unknown method, or a method of another account: each its own code."""
-    assert refused(await shared_house.create(psp_body(**change))) == (422, code, fields)
+    assert refused(await shared_stack.create(psp_body(**change))) == (422, code, fields)
 
 
 @shared
 @pytest.mark.parametrize("change", [{"account": None}, {"account": "psp-main"}], ids=str)
-async def test_a_deposit_method_brings_its_account(shared_house: House, change: dict[str, Any]) -> None:
+async def test_a_deposit_method_brings_its_account(shared_stack: GatewayStack, change: dict[str, Any]) -> None:
     """The method's account is used, named or not."""
-    reply = await shared_house.create(psp_body(deposit_method="bank", **change))
+    reply = await shared_stack.create(psp_body(deposit_method="bank", **change))
     assert (reply.status, reply.json["account"]) == (201, "psp-main")
 
 
 @shared
-async def test_the_only_account_need_not_be_named(shared_house: House) -> None:
+async def test_the_only_account_need_not_be_named(shared_stack: GatewayStack) -> None:
     """A tenant with one account needs to name nothing."""
-    reply = await shared_house.create(psp_body(account=None), tenant="globex")
+    reply = await shared_stack.create(psp_body(account=None), tenant="globex")
     assert (reply.status, reply.json["account"]) == (201, "psp-main")
 
 
@@ -520,48 +522,48 @@ async def test_the_only_account_need_not_be_named(shared_house: House) -> None:
         b"{} {}",
     ],
 )
-async def test_what_is_no_json(shared_house: House, text: bytes) -> None:
+async def test_what_is_no_json(shared_stack: GatewayStack, text: bytes) -> None:
     """Bytes that are not JSON, or that two parsers would read apart, are 400 ``malformed_json``."""
-    reply = await send(shared_house, text)
+    reply = await send(shared_stack, text)
     assert (reply.status, reply.json["code"]) == (400, "malformed_json")
 
 
 @shared
 @pytest.mark.parametrize("text", [b"[]", b'"text"', b"7", b"null", b"true"])
-async def test_json_that_is_no_object(shared_house: House, text: bytes) -> None:
+async def test_json_that_is_no_object(shared_stack: GatewayStack, text: bytes) -> None:
     """JSON of another kind is refused as a whole."""
-    assert refused(await send(shared_house, text)) == (422, "validation_failed", ["$"])
+    assert refused(await send(shared_stack, text)) == (422, "validation_failed", ["$"])
 
 
 @shared
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "text/json", "nonsense"])
-async def test_another_media_type(shared_house: House, content_type: str) -> None:
+async def test_another_media_type(shared_stack: GatewayStack, content_type: str) -> None:
     """Only application/json is taken."""
-    reply = await send(shared_house, json.dumps(psp_body()).encode(), content_type=content_type)
+    reply = await send(shared_stack, json.dumps(psp_body()).encode(), content_type=content_type)
     assert (reply.status, reply.json["code"]) == (415, "unsupported_media_type")
 
 
 @shared
 @pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "Application/JSON"])
-async def test_spellings_of_the_media_type(shared_house: House, content_type: str) -> None:
+async def test_spellings_of_the_media_type(shared_stack: GatewayStack, content_type: str) -> None:
     """Parameters and letter case of the media type do not matter."""
-    assert (await send(shared_house, json.dumps(psp_body()).encode(), content_type=content_type)).status == 201
+    assert (await send(shared_stack, json.dumps(psp_body()).encode(), content_type=content_type)).status == 201
 
 
 @shared
 @pytest.mark.parametrize(("size", "status"), [(64 * 1024, 201), (64 * 1024 + 1, 413)])
-async def test_the_size_of_a_body(shared_house: House, size: int, status: int) -> None:
+async def test_the_size_of_a_body(shared_stack: GatewayStack, size: int, status: int) -> None:
     """64 KiB are read, one byte more is 413."""
     text = json.dumps(psp_body()).encode()
-    reply = await send(shared_house, text + b" " * (size - len(text)))
+    reply = await send(shared_stack, text + b" " * (size - len(text)))
     assert reply.status == status
     if status == 413:
         assert reply.json["code"] == "body_too_large"
 
 
 @shared
-async def test_every_mistake_about_money_and_addresses_is_told_at_once(shared_house: House) -> None:
+async def test_every_mistake_about_money_and_addresses_is_told_at_once(shared_stack: GatewayStack) -> None:
     """A body with several wrong members names them all, so that it is mended in one go."""
     body = psp_body(amount="1.001", return_url="https://evil.example/", order=item(price="0.001"))
-    fields = refused(await shared_house.create(body))[2]
+    fields = refused(await shared_stack.create(body))[2]
     assert fields == ["$.amount", "$.order.items[0].price", "$.return_url"]

@@ -8,22 +8,22 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from gateway.core.facts import Resolved
+from gateway.core.facts import ReviewResolved
 from gateway.flows.payments.review import resolve
-from tests.creditkey_story import (
+from tests.support.scenarios.creditkey import (
     act,
     authorized,
     awaiting,
     calls,
     captured,
     edit,
-    far_order,
     operations,
+    provider_order,
     review_of,
     timeline,
     total_of,
 )
-from tests.house import House, creditkey_body, open_house, order_of
+from tests.support.stack import GatewayStack, creditkey_body, order_of, running_stack
 from tests.web.test_creditkey_scenarios import knobs
 
 shared = pytest.mark.asyncio(loop_scope="module")
@@ -61,42 +61,44 @@ CANCELED = {
 @pytest.mark.parametrize("capture_status", ["captured", "canceled", None])
 @pytest.mark.parametrize("name", CANCELED)
 async def test_a_refund_answered_canceled_is_what_the_sum_shows(
-    shared_house: House, name: str, capture_status: str | None
+    shared_stack: GatewayStack, name: str, capture_status: str | None
 ) -> None:
     """Where the sum moved the refund is done, whatever the word; else a person looks and nothing is sent again."""
-    house, row = shared_house, CANCELED[name]
-    payment = await captured(house)
+    stack, row = shared_stack, CANCELED[name]
+    payment = await captured(stack)
     if row.before is not None:
-        assert (await act(house, payment, "refund", {"amount": row.before})).json["status"] == "succeeded"
-    async with knobs(house, refund_cancels=True, refund_moves_sum=row.moves):
-        reply = await act(house, payment, "refund", {"amount": row.amount})
-    assert (await far_order(house, payment))["status"] == "canceled"
-    assert (await operations(house, payment))[-1] == ("refund", row.status)
+        assert (await act(stack, payment, "refund", {"amount": row.before})).json["status"] == "succeeded"
+    async with knobs(stack, refund_cancels=True, refund_moves_sum=row.moves):
+        reply = await act(stack, payment, "refund", {"amount": row.amount})
+    assert (await provider_order(stack, payment))["status"] == "canceled"
+    assert (await operations(stack, payment))[-1] == ("refund", row.status)
     if row.state == "refunded" or not row.moves:
-        await edit(house, payment, capture_status=capture_status)
+        await edit(stack, payment, capture_status=capture_status)
     assert reply.status == (201 if row.moves else 202)
-    now = (await act(house, payment, "sync")).json
-    assert (now["state"], now["amount_refunded"], await review_of(house, payment)) == (
+    now = (await act(stack, payment, "sync")).json
+    assert (now["state"], now["amount_refunded"], await review_of(stack, payment)) == (
         row.state,
         row.refunded,
         row.review,
     )
-    assert len(await calls(house, payment, "refund")) == (1 if row.before is None else 2)
-    await timeline(house, payment)
+    assert len(await calls(stack, payment, "refund")) == (1 if row.before is None else 2)
+    await timeline(stack, payment)
 
 
 @shared
-async def test_a_lost_refund_of_an_order_that_is_canceled_since_is_never_called_not_done(shared_house: House) -> None:
+async def test_a_lost_refund_of_an_order_that_is_canceled_since_is_never_called_not_done(
+    shared_stack: GatewayStack,
+) -> None:
     """Called not done, the tenant would refund again; the word says that something went on."""
-    house = shared_house
-    payment = await captured(house)
-    async with knobs(house, operation="refund", silence="before_effect"):
-        await act(house, payment, "refund", {"amount": "10.00"})
-    await edit(house, payment, status="canceled", capture_status="canceled")
+    stack = shared_stack
+    payment = await captured(stack)
+    async with knobs(stack, operation="refund", silence="before_effect"):
+        await act(stack, payment, "refund", {"amount": "10.00"})
+    await edit(stack, payment, status="canceled", capture_status="canceled")
     for _ in range(3):
-        await act(house, payment, "sync")
-    assert (await operations(house, payment))[-1] == ("refund", "unknown")
-    assert await review_of(house, payment) == "refund_unclear"
+        await act(stack, payment, "sync")
+    assert (await operations(stack, payment))[-1] == ("refund", "unknown")
+    assert await review_of(stack, payment) == "refund_unclear"
 
 
 # An accepted order that Credit Key does not complete
@@ -115,33 +117,33 @@ REFUSALS: dict[str, Mapping[str, Any]] = {
 @pytest.mark.parametrize("amount", [None, "500.00"])
 @pytest.mark.parametrize("name", REFUSALS)
 async def test_an_accepted_order_whose_completion_is_declined_can_be_captured(
-    shared_house: House, name: str, amount: str | None
+    shared_stack: GatewayStack, name: str, amount: str | None
 ) -> None:
     """It is not called authorized, but the tenant may capture it: Credit Key confirms a placed order all the same."""
-    house = shared_house
-    payment = await awaiting(house)
-    async with knobs(house, operation="complete_checkout", **REFUSALS[name]):
-        await house.visit(await house.approve(payment))
-        await house.gateway.drain(10)
-        assert (await house.payment(payment["id"]))["state"] == "awaiting_customer"
-        reply = await act(house, payment, "capture", {"amount": amount} if amount else {})
+    stack = shared_stack
+    payment = await awaiting(stack)
+    async with knobs(stack, operation="complete_checkout", **REFUSALS[name]):
+        await stack.visit(await stack.approve(payment))
+        await stack.gateway.drain(10)
+        assert (await stack.payment(payment["id"]))["state"] == "awaiting_customer"
+        reply = await act(stack, payment, "capture", {"amount": amount} if amount else {})
     assert (reply.status, reply.json["state"], reply.json["amount_captured"]) == (200, "captured", amount or AMOUNT)
-    assert (await far_order(house, payment))["capture_status"] == "captured"
-    assert await calls(house, payment, "confirm_order") == ["confirm_order"]
+    assert (await provider_order(stack, payment))["capture_status"] == "captured"
+    assert await calls(stack, payment, "confirm_order") == ["confirm_order"]
 
 
 @shared
-async def test_an_order_that_nobody_accepted_cannot_be_captured(shared_house: House) -> None:
+async def test_an_order_that_nobody_accepted_cannot_be_captured(shared_stack: GatewayStack) -> None:
     """A declined completion alone is no acceptance: the provider must show one."""
-    house = shared_house
-    payment = await awaiting(house)
-    back = (await far_order(house, payment))["return_url"].replace("%CKKEY%", payment["provider_reference"])
-    await house.visit(back)
-    await house.gateway.drain(10)
-    assert (await operations(house, payment))[-1] == ("complete", "declined")
-    reply = await act(house, payment, "capture")
+    stack = shared_stack
+    payment = await awaiting(stack)
+    back = (await provider_order(stack, payment))["return_url"].replace("%CKKEY%", payment["provider_reference"])
+    await stack.visit(back)
+    await stack.gateway.drain(10)
+    assert (await operations(stack, payment))[-1] == ("complete", "declined")
+    reply = await act(stack, payment, "capture")
     assert (reply.status, reply.json["code"]) == (409, "invalid_state")
-    assert await calls(house, payment, "confirm_order") == []
+    assert await calls(stack, payment, "confirm_order") == []
 
 
 # An amount that was changed at Credit Key
@@ -151,47 +153,47 @@ async def test_an_order_that_nobody_accepted_cannot_be_captured(shared_house: Ho
 @pytest.mark.parametrize("looked", [True, False], ids=["after a poll", "without a poll"])
 @pytest.mark.parametrize("amount", ["967.33", "1067.32", "1067.34", "1167.33", "9999.99", "0.01"])
 async def test_an_amount_changed_in_the_portal_is_reviewed_before_capture(
-    shared_house: House, amount: str, looked: bool
+    shared_stack: GatewayStack, amount: str, looked: bool
 ) -> None:
     """Up or down, polled or not: the old sum is never captured; a person compares first."""
-    house = shared_house
-    payment = await authorized(house)
-    await edit(house, payment, amount=amount)
+    stack = shared_stack
+    payment = await authorized(stack)
+    await edit(stack, payment, amount=amount)
     if looked:
-        await act(house, payment, "sync")
-    reply = await act(house, payment, "capture")
-    assert (reply.status, reply.json["code"], await review_of(house, payment)) == (409, "under_review", "amount")
+        await act(stack, payment, "sync")
+    reply = await act(stack, payment, "capture")
+    assert (reply.status, reply.json["code"], await review_of(stack, payment)) == (409, "under_review", "amount")
     said = f"the provider shows {amount} USD; this payment is of 1067.33 USD"
     assert said in reply.json["detail"]
-    assert (await house.payment(payment["id"]))["review"]["detail"] == said
-    (event,) = await house.events_of_type(payment["id"], "payment.review")
+    assert (await stack.payment(payment["id"]))["review"]["detail"] == said
+    (event,) = await stack.events_of_type(payment["id"], "payment.review")
     assert (event["details"]["detail"], event["details"]["provider_amount"]) == (said, amount)
-    assert await calls(house, payment, "confirm_order") == []
+    assert await calls(stack, payment, "confirm_order") == []
 
 
 @shared
-async def test_an_amount_that_a_person_accepts_is_taken_over_by_an_update(shared_house: House) -> None:
+async def test_an_amount_that_a_person_accepts_is_taken_over_by_an_update(shared_stack: GatewayStack) -> None:
     """The flag is cleared without a state; then the tenant names the new amount and captures it."""
-    house = shared_house
-    payment = await authorized(house)
-    await edit(house, payment, amount="967.33")
-    assert (await act(house, payment, "capture")).json["code"] == "under_review"
-    await resolve(house.gateway, payment["id"], Resolved(actor="ops", reason="agreed with the customer"))
-    updated = await act(house, payment, "update", total_of("967.33"))
+    stack = shared_stack
+    payment = await authorized(stack)
+    await edit(stack, payment, amount="967.33")
+    assert (await act(stack, payment, "capture")).json["code"] == "under_review"
+    await resolve(stack.gateway, payment["id"], ReviewResolved(actor="ops", reason="agreed with the customer"))
+    updated = await act(stack, payment, "update", total_of("967.33"))
     assert (updated.status, updated.json["amount"]) == (200, "967.33"), updated.text
-    assert (await act(house, payment, "capture")).json["amount_captured"] == "967.33"
+    assert (await act(stack, payment, "capture")).json["amount_captured"] == "967.33"
 
 
 @shared
-async def test_a_capture_does_not_begin_where_the_order_cannot_be_looked_at(shared_house: House) -> None:
+async def test_a_capture_does_not_begin_where_the_order_cannot_be_looked_at(shared_stack: GatewayStack) -> None:
     """Nothing is sent; the tenant may ask again."""
-    house = shared_house
-    payment = await authorized(house)
-    async with knobs(house, operation="find_order", status=500):
-        reply = await act(house, payment, "capture")
+    stack = shared_stack
+    payment = await authorized(stack)
+    async with knobs(stack, operation="find_order", status=500):
+        reply = await act(stack, payment, "capture")
     assert (reply.status, reply.json["code"]) == (502, "provider_error")
-    assert await calls(house, payment, "confirm_order") == []
-    assert (await act(house, payment, "capture")).json["state"] == "captured"
+    assert await calls(stack, payment, "confirm_order") == []
+    assert (await act(stack, payment, "capture")).json["state"] == "captured"
 
 
 # Addresses and calls
@@ -199,16 +201,16 @@ async def test_a_capture_does_not_begin_where_the_order_cannot_be_looked_at(shar
 
 @shared
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_the_complete_address_is_called_by_get_or_post(shared_house: House, method: str) -> None:
+async def test_the_complete_address_is_called_by_get_or_post(shared_stack: GatewayStack, method: str) -> None:
     """A pended application that staff clear is authorized by the call, whose answer's body nobody needs."""
-    house = shared_house
-    payment = await awaiting(house)
-    async with knobs(house, pended=True, complete_method=method):
-        await house.far("creditkey", "POST", f"/checkout/{payment['provider_reference']}/approve")
-        cleared = await house.far("creditkey", "POST", f"/_sim/orders/{payment['provider_reference']}/clear")
+    stack = shared_stack
+    payment = await awaiting(stack)
+    async with knobs(stack, pended=True, complete_method=method):
+        await stack.call_provider("creditkey", "POST", f"/checkout/{payment['provider_reference']}/approve")
+        cleared = await stack.call_provider("creditkey", "POST", f"/_sim/orders/{payment['provider_reference']}/clear")
         assert cleared.json["status"] == 200
-    await house.gateway.drain(10)
-    assert (await house.payment(payment["id"]))["state"] == "authorized"
+    await stack.gateway.drain(10)
+    assert (await stack.payment(payment["id"]))["state"] == "authorized"
 
 
 # Charges that do not add up
@@ -229,9 +231,9 @@ def warns(settings: dict[str, Any]) -> None:
 
 @shared
 @pytest.mark.parametrize("name", UNBALANCED)
-async def test_charges_that_do_not_add_up_are_refused(shared_house: House, name: str) -> None:
+async def test_charges_that_do_not_add_up_are_refused(shared_stack: GatewayStack, name: str) -> None:
     """The answer says where store credit, gift cards and fees belong."""
-    reply = await shared_house.create(creditkey_body(order={**order_of(AMOUNT), "charges": UNBALANCED[name]}))
+    reply = await shared_stack.create(creditkey_body(order={**order_of(AMOUNT), "charges": UNBALANCED[name]}))
     assert (reply.status, reply.json["code"]) == (422, "validation_failed")
     [error] = reply.json["errors"]
     assert error["field"] == "$.order.charges.grand_total"
@@ -241,28 +243,28 @@ async def test_charges_that_do_not_add_up_are_refused(shared_house: House, name:
 
 @shared
 @pytest.mark.parametrize("verb", ["update", "capture"])
-async def test_charges_without_an_amount_are_compared_with_the_payments(shared_house: House, verb: str) -> None:
+async def test_charges_without_an_amount_are_compared_with_the_payments(shared_stack: GatewayStack, verb: str) -> None:
     """Nobody sent an amount: the sentence names the payment's, and says what to do."""
-    payment = await authorized(shared_house)
-    reply = await act(shared_house, payment, verb, {"order": {"charges": order_of("170.00")["charges"]}})
+    payment = await authorized(shared_stack)
+    reply = await act(shared_stack, payment, verb, {"order": {"charges": order_of("170.00")["charges"]}})
     said = "170.00 differs from the payment's amount 1067.33: send amount too"
     assert (reply.status, reply.json["errors"]) == (422, [{"field": "$.order.charges.grand_total", "message": said}])
 
 
 async def test_an_account_may_pass_them_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """With ``charges_identity: warn`` create, update and capture send them as given, and the log names each."""
-    async with open_house(tmp_path, change=warns) as house:
+    async with running_stack(tmp_path, change=warns) as stack:
         for name, charges in UNBALANCED.items():
             caplog.clear()
-            payment = await authorized(house, order={**order_of(AMOUNT), "charges": charges})
-            order = await far_order(house, payment)
+            payment = await authorized(stack, order={**order_of(AMOUNT), "charges": charges})
+            order = await provider_order(stack, payment)
             assert order["amount"] == AMOUNT, name
             body = {"amount": "1100.00", "order": {"charges": {**charges, "grand_total": "1100.00"}}}
-            assert (await act(house, payment, "update", body)).json["amount"] == "1100.00"
-            assert (await act(house, payment, "capture")).json["amount_captured"] == "1100.00"
+            assert (await act(stack, payment, "update", body)).json["amount"] == "1100.00"
+            assert (await act(stack, payment, "capture")).json["amount_captured"] == "1100.00"
             told = [vars(one) for one in caplog.records if one.msg == "charges do not add up"]
             assert [one["merchant_reference"] for one in told] == [payment["merchant_reference"]] * 2
-        reply = await house.create(creditkey_body(order=order_of("1.00")))
+        reply = await stack.create(creditkey_body(order=order_of("1.00")))
         assert reply.json["errors"] == [
             {"field": "$.order.charges.grand_total", "message": "1.00 differs from amount 1067.33"}
         ]
@@ -270,17 +272,17 @@ async def test_an_account_may_pass_them_on(tmp_path: Path, caplog: pytest.LogCap
 
 async def test_other_accounts_of_the_tenant_still_refuse(tmp_path: Path) -> None:
     """The setting is the account's own; an order for another account is judged as ever."""
-    async with open_house(tmp_path, change=warns) as house:
+    async with running_stack(tmp_path, change=warns) as stack:
         order = {**order_of(AMOUNT), "charges": UNBALANCED["fee"]}
-        reply = await house.create(creditkey_body(order=order, account="psp-main"))
+        reply = await stack.create(creditkey_body(order=order, account="psp-main"))
         assert (reply.status, reply.json["errors"][0]["field"]) == (422, "$.order.charges.grand_total")
 
 
 @shared
-async def test_an_update_after_capture_is_refused(shared_house: House) -> None:
+async def test_an_update_after_capture_is_refused(shared_stack: GatewayStack) -> None:
     """Shop modules send updates with every save, also after the capture; here that is a 409 and no call."""
-    payment = await captured(shared_house)
+    payment = await captured(shared_stack)
     for body in ({"merchant_status": "packed"}, total_of("1000.00")):
-        reply = await act(shared_house, payment, "update", body)
+        reply = await act(shared_stack, payment, "update", body)
         assert (reply.status, reply.json["code"]) == (409, "invalid_state")
-    assert await calls(shared_house, payment, "update_order") == []
+    assert await calls(shared_stack, payment, "update_order") == []

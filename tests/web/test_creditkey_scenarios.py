@@ -12,9 +12,19 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests import creditkey_story as story
-from tests.creditkey_story import BEGUN, act, authorized, awaiting, calls, captured, far_order, timeline, total_of
-from tests.house import House, creditkey_body, new_key, order_of, psp_body
+from tests.support.scenarios import creditkey
+from tests.support.scenarios.creditkey import (
+    BEGUN,
+    act,
+    authorized,
+    awaiting,
+    calls,
+    captured,
+    provider_order,
+    timeline,
+    total_of,
+)
+from tests.support.stack import GatewayStack, creditkey_body, new_key, order_of, psp_body
 
 shared = pytest.mark.asyncio(loop_scope="module")
 
@@ -36,13 +46,13 @@ LINK = ["link"]
 
 
 @asynccontextmanager
-async def knobs(house: House, **chosen: Any) -> AsyncIterator[None]:
+async def knobs(stack: GatewayStack, **chosen: Any) -> AsyncIterator[None]:
     """Turn the simulator's knobs for the time of the block."""
-    await house.faults("creditkey", **chosen)
+    await stack.faults("creditkey", **chosen)
     try:
         yield
     finally:
-        await house.faults("creditkey")
+        await stack.faults("creditkey")
 
 
 def alerts_of(answer: Any) -> dict[str, str]:
@@ -96,18 +106,18 @@ NEW_ORDERS = {
 
 @shared
 @pytest.mark.parametrize("name", NEW_ORDERS)
-async def test_a_new_order(shared_house: House, name: str) -> None:
+async def test_a_new_order(shared_stack: GatewayStack, name: str) -> None:
     """A new order is one checkout at Credit Key; in link mode the customer is told, and so is the tenant."""
     row = NEW_ORDERS[name]
-    payment = await awaiting(shared_house, checkout=row.checkout)
-    order = await far_order(shared_house, payment)
+    payment = await awaiting(shared_stack, checkout=row.checkout)
+    order = await provider_order(shared_stack, payment)
     assert (order["status"], order["amount"], order["notifications"]) == ("new", AMOUNT, row.notifications)
     assert (payment["redirect_url"].rpartition("/")[2], payment["operation"]["status"]) == (order["id"], "succeeded")
     assert payment["customer_notified"] is bool(row.notifications)
     assert alerts_of(payment) == worded(*row.alerts)
-    webhook = await shared_house.webhook(payment["id"], "payment.awaiting_customer")
+    webhook = await shared_stack.webhook(payment["id"], "payment.awaiting_customer")
     assert alerts_of(webhook["data"]["payment"]) == worded(*row.alerts)
-    assert await calls(shared_house, payment) == ["begin_standalone_checkout"]
+    assert await calls(shared_stack, payment) == ["begin_standalone_checkout"]
 
 
 # One command on one payment
@@ -219,17 +229,17 @@ DONE = {
 
 @shared
 @pytest.mark.parametrize("name", DONE)
-async def test_a_command_is_carried_out(shared_house: House, name: str) -> None:
+async def test_a_command_is_carried_out(shared_stack: GatewayStack, name: str) -> None:
     """A command makes its one call; both sides, alert and verified webhook say the same; a repeat does nothing."""
-    row, house, key = DONE[name], shared_house, new_key()
-    payment = await BEGUN[row.state](house)
-    before = await calls(house, payment)
-    reply = await act(house, payment, row.verb, row.body, key=key)
+    row, stack, key = DONE[name], shared_stack, new_key()
+    payment = await BEGUN[row.state](stack)
+    before = await calls(stack, payment)
+    reply = await act(stack, payment, row.verb, row.body, key=key)
     assert reply.status == (201 if row.verb == "refund" else 200), reply.text
-    assert [*before, row.call] == await calls(house, payment)
-    now = await house.payment(payment["id"])
+    assert [*before, row.call] == await calls(stack, payment)
+    now = await stack.payment(payment["id"])
     assert {name: now[name] for name in row.payment} == row.payment
-    order = await far_order(house, payment)
+    order = await provider_order(stack, payment)
     assert {name: order[name] for name in row.order} == row.order
     assert told(order) == row.notifications
     answered = reply.json["payment"] if row.verb == "refund" else reply.json
@@ -237,14 +247,14 @@ async def test_a_command_is_carried_out(shared_house: House, name: str) -> None:
     assert (status, answered["version"], now["pending_operation"]) == ("succeeded", now["version"], None)
     assert now["version"] == payment["version"] + (row.webhook is not None)
     if row.webhook is not None:
-        webhook = (await house.webhook(payment["id"], row.webhook))["data"]["payment"]
+        webhook = (await stack.webhook(payment["id"], row.webhook))["data"]["payment"]
         assert {name: webhook[name] for name in row.payment} == row.payment
         assert webhook["version"] == now["version"]
         assert alerts_of(webhook) == alerts_of(answered) == worded(*row.alerts)
-    assert (await timeline(house, payment))[payment["version"] :] == ([row.webhook] if row.webhook else [])
-    again = await act(house, payment, row.verb, row.body, key=key)
+    assert (await timeline(stack, payment))[payment["version"] :] == ([row.webhook] if row.webhook else [])
+    again = await act(stack, payment, row.verb, row.body, key=key)
     assert (again.status, again.text, again.headers["Idempotency-Replayed"]) == (reply.status, reply.text, "true")
-    assert [*before, row.call] == await calls(house, payment)
+    assert [*before, row.call] == await calls(stack, payment)
 
 
 class Refusal(NamedTuple):
@@ -264,7 +274,7 @@ def _invalid(state: str, verb: str, body: Mapping[str, Any], field: str) -> Refu
 
 
 def _too_early_or_late(state: str, verb: str, body: Mapping[str, Any] | None = None) -> Refusal:
-    return Refusal(state, verb, story.VERBS[verb][2] if body is None else body, 409, "invalid_state")
+    return Refusal(state, verb, creditkey.VERBS[verb][2] if body is None else body, 409, "invalid_state")
 
 
 def _over_limit(state: str, amount: str) -> Refusal:
@@ -314,46 +324,46 @@ REFUSED = {
 
 @shared
 @pytest.mark.parametrize("name", REFUSED)
-async def test_a_command_is_refused_before_any_call(shared_house: House, name: str) -> None:
-    """What a rule forbids is refused by name; nothing leaves the house, nothing is stored, the key stays free."""
-    row, house, key = REFUSED[name], shared_house, new_key()
-    payment = await BEGUN[row.state](house)
-    before, order = await calls(house, payment), await far_order(house, payment)
-    reply = await act(house, payment, row.verb, row.body, key=key)
+async def test_a_command_is_refused_before_any_call(shared_stack: GatewayStack, name: str) -> None:
+    """What a rule forbids is refused by name; nothing leaves the gateway, nothing is stored, the key stays free."""
+    row, stack, key = REFUSED[name], shared_stack, new_key()
+    payment = await BEGUN[row.state](stack)
+    before, order = await calls(stack, payment), await provider_order(stack, payment)
+    reply = await act(stack, payment, row.verb, row.body, key=key)
     assert (reply.status, reply.json["code"]) == (row.status, row.code), reply.text
     assert [error["field"] for error in reply.json.get("errors", ())] == ([row.field] if row.field else [])
     assert alerts_of(reply.json) == worded(*row.alerts)
-    assert (await calls(house, payment), await far_order(house, payment)) == (before, order)
-    now = await house.payment(payment["id"])
+    assert (await calls(stack, payment), await provider_order(stack, payment)) == (before, order)
+    now = await stack.payment(payment["id"])
     assert (now["version"], now["amount"], now["pending_operation"]) == (payment["version"], payment["amount"], None)
-    assert await house.gateway.store.key("acme", key) is None
-    assert len(await timeline(house, payment)) == payment["version"]
+    assert await stack.gateway.store.idempotency_record("acme", key) is None
+    assert len(await timeline(stack, payment)) == payment["version"]
 
 
 @shared
 @pytest.mark.parametrize("currency", ["EUR", "JPY", "CAD"])
-async def test_credit_key_takes_dollars_only(shared_house: House, currency: str) -> None:
+async def test_credit_key_takes_dollars_only(shared_stack: GatewayStack, currency: str) -> None:
     """A payment in another currency is refused before any call."""
     amount = "500" if currency == "JPY" else "500.00"
     order = order_of(amount)
     order["items"][0]["price"] = amount
     body = creditkey_body(amount=amount, currency=currency, order=order)
-    reply = await shared_house.create(body)
+    reply = await shared_stack.create(body)
     assert (reply.status, reply.json["code"]) == (422, "currency_not_supported")
-    orders = await shared_house.far_orders("creditkey")
+    orders = await shared_stack.provider_orders("creditkey")
     assert body["merchant_reference"] not in [order["remote_id"] for order in orders]
 
 
 @shared
-@pytest.mark.parametrize("verb", story.VERBS)
-async def test_a_psp_payment_knows_no_further_command(shared_house: House, verb: str) -> None:
+@pytest.mark.parametrize("verb", creditkey.VERBS)
+async def test_a_psp_payment_knows_no_further_command(shared_stack: GatewayStack, verb: str) -> None:
     """At a provider without the command every verb is ``unsupported_by_provider``, before any call."""
-    payment = (await shared_house.create(psp_body())).json
-    heard = len(await shared_house.far_requests("psp"))
-    reply = await act(shared_house, payment, verb)
+    payment = (await shared_stack.create(psp_body())).json
+    heard = len(await shared_stack.provider_requests("psp"))
+    reply = await act(shared_stack, payment, verb)
     assert (reply.status, reply.json["code"]) == (422, "unsupported_by_provider")
-    assert len(await shared_house.far_requests("psp")) == heard
-    assert (await shared_house.payment(payment["id"]))["version"] == payment["version"]
+    assert len(await shared_stack.provider_requests("psp")) == heard
+    assert (await shared_stack.payment(payment["id"]))["version"] == payment["version"]
 
 
 # The rise is measured from what the customer accepted
@@ -381,23 +391,23 @@ RISES = {
 
 @shared
 @pytest.mark.parametrize("name", RISES)
-async def test_a_rise_is_measured_from_what_was_accepted(shared_house: House, name: str) -> None:
+async def test_a_rise_is_measured_from_what_was_accepted(shared_stack: GatewayStack, name: str) -> None:
     """The limit counts from the amount at create, and once the customer accepted from the amount at that moment."""
-    row, house = RISES[name], shared_house
-    payment = await awaiting(house)
+    row, stack = RISES[name], shared_stack
+    payment = await awaiting(stack)
     *first, last = row.steps
     for step in first:
         if step == "accept":
-            await story.accept(house, payment)
+            await creditkey.accept(stack, payment)
         else:
-            assert (await act(house, payment, "update", total_of(step))).status == 200
-    sent = await calls(house, payment)
-    reply = await act(house, payment, "update", total_of(last))
+            assert (await act(stack, payment, "update", total_of(step))).status == 200
+    sent = await calls(stack, payment)
+    reply = await act(stack, payment, "update", total_of(last))
     assert reply.status == row.last, reply.text
-    assert len(await calls(house, payment)) - len(sent) == (1 if row.last == 200 else 0)
+    assert len(await calls(stack, payment)) - len(sent) == (1 if row.last == 200 else 0)
     if row.last == 409:
         assert reply.json["code"] == "increase_over_limit"
-    assert (await far_order(house, payment))["amount"] == (await house.payment(payment["id"]))["amount"]
+    assert (await provider_order(stack, payment))["amount"] == (await stack.payment(payment["id"]))["amount"]
 
 
 # Cancel is believed when it shows
@@ -412,33 +422,33 @@ class LateCancel(NamedTuple):
 
 @shared
 @pytest.mark.parametrize("row", [LateCancel(400, "declined"), LateCancel(200, "not_done")], ids=lambda row: row.code)
-async def test_a_cancel_is_verified(shared_house: House, row: LateCancel) -> None:
+async def test_a_cancel_is_verified(shared_stack: GatewayStack, row: LateCancel) -> None:
     """An order confirmed elsewhere is not canceled, whether Credit Key says no or answers with the shipped order."""
-    house = shared_house
-    payment = await authorized(house)
-    await story.edit(house, payment, status="shipped", capture_status="captured")
-    async with knobs(house, cancel_after_confirm_status=row.status):
-        reply = await act(house, payment, "cancel")
+    stack = shared_stack
+    payment = await authorized(stack)
+    await creditkey.edit(stack, payment, status="shipped", capture_status="captured")
+    async with knobs(stack, cancel_after_confirm_status=row.status):
+        reply = await act(stack, payment, "cancel")
     assert (reply.status, reply.json["operation"]["status"]) == (200, "declined")
     assert reply.json["operation"]["failure"]["code"] == row.code
     assert reply.json["state"] != "canceled"
     assert alerts_of(reply.json) == {}
-    synced = await act(house, payment, "sync")
+    synced = await act(stack, payment, "sync")
     assert (synced.json["state"], synced.json["amount_captured"]) == ("captured", AMOUNT)
 
 
 @shared
-async def test_a_declined_command_is_told(shared_house: House) -> None:
+async def test_a_declined_command_is_told(shared_stack: GatewayStack) -> None:
     """A command that Credit Key refuses makes a version and a webhook of its own; the payment stays as it is."""
-    house = shared_house
-    payment = await authorized(house)
-    async with knobs(house, operation="confirm_order", status=400, body={"result": "not today"}):
-        reply = await act(house, payment, "capture")
+    stack = shared_stack
+    payment = await authorized(stack)
+    async with knobs(stack, operation="confirm_order", status=400, body={"result": "not today"}):
+        reply = await act(stack, payment, "capture")
     failure = {"code": "declined", "message": "not today", "provider_code": "not today"}
     assert reply.json["operation"] == {**reply.json["operation"], "status": "declined", "failure": failure}
     assert (reply.json["state"], reply.json["version"]) == ("authorized", payment["version"] + 1)
-    await house.webhook(payment["id"], "operation.declined")
-    assert (await act(house, payment, "capture")).json["state"] == "captured"
+    await stack.webhook(payment["id"], "operation.declined")
+    assert (await act(stack, payment, "capture")).json["state"] == "captured"
 
 
 # Refunds are judged by the refunded total
@@ -446,129 +456,129 @@ async def test_a_declined_command_is_told(shared_house: House) -> None:
 
 @shared
 @pytest.mark.parametrize("status", ["shipped", "returned"])
-async def test_a_refund_is_judged_by_the_refunded_amount(shared_house: House, status: str) -> None:
+async def test_a_refund_is_judged_by_the_refunded_amount(shared_stack: GatewayStack, status: str) -> None:
     """After a part went back Credit Key may say ``shipped`` or ``returned``: only the sum decides, then and later."""
-    house = shared_house
-    payment = await captured(house)
-    async with knobs(house, partial_refund_status=status):
-        part = await act(house, payment, "refund", {"amount": "122.50"})
+    stack = shared_stack
+    payment = await captured(stack)
+    async with knobs(stack, partial_refund_status=status):
+        part = await act(stack, payment, "refund", {"amount": "122.50"})
     assert (part.status, part.json["status"], part.json["payment"]["state"]) == (
         201,
         "succeeded",
         "partially_refunded",
     )
-    assert (await far_order(house, payment))["status"] == status
-    synced = await act(house, payment, "sync")
+    assert (await provider_order(stack, payment))["status"] == status
+    synced = await act(stack, payment, "sync")
     assert (synced.json["state"], synced.json["amount_refunded"], synced.json["review"]) == (
         "partially_refunded",
         "122.50",
         None,
     )
-    rest = await act(house, payment, "refund", {})
+    rest = await act(stack, payment, "refund", {})
     assert (rest.json["amount"], rest.json["payment"]["state"]) == ("944.83", "refunded")
-    assert (await far_order(house, payment))["refunded_amount"] == AMOUNT
+    assert (await provider_order(stack, payment))["refunded_amount"] == AMOUNT
 
 
 @shared
-async def test_refunds_add_up_and_are_listed(shared_house: House) -> None:
+async def test_refunds_add_up_and_are_listed(shared_stack: GatewayStack) -> None:
     """Several refunds are several operations with ids of their own, listed in order, bounded by what is left."""
-    house = shared_house
-    payment = await captured(house)
-    first = await act(house, payment, "refund", {"amount": "100.00", "reason": "scratched"})
-    second = await act(house, payment, "refund", {"amount": 67.33})
-    over = await act(house, payment, "refund", {"amount": "900.01"})
+    stack = shared_stack
+    payment = await captured(stack)
+    first = await act(stack, payment, "refund", {"amount": "100.00", "reason": "scratched"})
+    second = await act(stack, payment, "refund", {"amount": 67.33})
+    over = await act(stack, payment, "refund", {"amount": "900.01"})
     assert (over.status, over.json["code"]) == (422, "amount_too_large")
-    listed = (await house.call("GET", f"/v1/payments/{payment['id']}/refunds")).json["data"]
+    listed = (await stack.call("GET", f"/v1/payments/{payment['id']}/refunds")).json["data"]
     assert [(one["id"], one["amount"], one["reason"], one["status"]) for one in listed] == [
         (first.json["id"], "100.00", "scratched", "succeeded"),
         (second.json["id"], "67.33", None, "succeeded"),
     ]
     assert all(one["id"].startswith("ref_") and one["payment_id"] == payment["id"] for one in listed)
     assert {one["payment"]["amount_refunded"] for one in listed} == {"167.33"}
-    last = await act(house, payment, "refund", {})
+    last = await act(stack, payment, "refund", {})
     assert (last.json["amount"], last.json["payment"]["state"]) == ("900.00", "refunded")
-    nothing = await act(house, payment, "refund", {})
+    nothing = await act(stack, payment, "refund", {})
     assert (nothing.status, nothing.json["code"]) == (409, "invalid_state")
-    order = await far_order(house, payment)
+    order = await provider_order(stack, payment)
     amounts = [Decimal(one["amount"]) for one in order["history"] if one["event"] == "refunded"]
     assert amounts == [Decimal("100.00"), Decimal("67.33"), Decimal("900.00")]
 
 
 @shared
-async def test_a_refunds_webhook_carries_the_refund(shared_house: House) -> None:
+async def test_a_refunds_webhook_carries_the_refund(shared_stack: GatewayStack) -> None:
     """The webhook of a refund says which refund it was and how it ended."""
-    payment = await captured(shared_house)
-    made = await act(shared_house, payment, "refund", {"amount": "10.00", "reason": "scratched"})
-    webhook = await shared_house.webhook(payment["id"], "payment.partially_refunded")
+    payment = await captured(shared_stack)
+    made = await act(shared_stack, payment, "refund", {"amount": "10.00", "reason": "scratched"})
+    webhook = await shared_stack.webhook(payment["id"], "payment.partially_refunded")
     assert webhook["data"]["refund"] == {name: made.json[name] for name in webhook["data"]["refund"]}
 
 
 @shared
-async def test_a_refund_made_elsewhere_is_known_before_ours(shared_house: House) -> None:
+async def test_a_refund_made_elsewhere_is_known_before_ours(shared_stack: GatewayStack) -> None:
     """What the portal gave back is read first: it counts, it is noted, and it bounds what may still be refunded."""
-    house = shared_house
-    payment = await captured(house)
-    await story.edit(house, payment, refunded_amount="1000.00")
-    over = await act(house, payment, "refund", {"amount": "67.34"})
+    stack = shared_stack
+    payment = await captured(stack)
+    await creditkey.edit(stack, payment, refunded_amount="1000.00")
+    over = await act(stack, payment, "refund", {"amount": "67.34"})
     assert (over.status, over.json["code"]) == (422, "amount_too_large")
-    [noted] = await house.events_of_type(payment["id"], "payment.partially_refunded")
+    [noted] = await stack.events_of_type(payment["id"], "payment.partially_refunded")
     assert (noted["cause"], noted["details"]["made_elsewhere"]) == ("lookup", "true")
     assert (noted["details"]["amount"], noted["details"]["amount_refunded"]) == ("1000.00", "1000.00")
-    rest = await act(house, payment, "refund", {})
+    rest = await act(stack, payment, "refund", {})
     assert (rest.json["amount"], rest.json["payment"]["state"]) == ("67.33", "refunded")
-    assert (await far_order(house, payment))["refunded_amount"] == AMOUNT
+    assert (await provider_order(stack, payment))["refunded_amount"] == AMOUNT
 
 
 @shared
-async def test_a_declined_refund_frees_its_amount(shared_house: House) -> None:
+async def test_a_declined_refund_frees_its_amount(shared_stack: GatewayStack) -> None:
     """A refund that Credit Key refuses is told as declined and can be asked for again."""
-    house = shared_house
-    payment = await captured(house)
-    async with knobs(house, operation="refund", status=400, body={"result": "no"}):
-        refused = await act(house, payment, "refund", {})
+    stack = shared_stack
+    payment = await captured(stack)
+    async with knobs(stack, operation="refund", status=400, body={"result": "no"}):
+        refused = await act(stack, payment, "refund", {})
     assert (refused.status, refused.json["status"], refused.json["failure"]["code"]) == (201, "declined", "declined")
     assert refused.json["payment"]["state"] == "captured"
-    again = await act(house, payment, "refund", {})
+    again = await act(stack, payment, "refund", {})
     assert (again.json["status"], again.json["payment"]["state"]) == ("succeeded", "refunded")
 
 
 @shared
-async def test_a_refund_without_a_readable_total_is_not_begun(shared_house: House) -> None:
+async def test_a_refund_without_a_readable_total_is_not_begun(shared_stack: GatewayStack) -> None:
     """When the refunded total cannot be read first, the refund is 502, stores nothing and sends nothing."""
-    house, key = shared_house, new_key()
-    payment = await captured(house)
-    async with knobs(house, operation="find_order", html=True):
-        reply = await act(house, payment, "refund", {}, key=key)
+    stack, key = shared_stack, new_key()
+    payment = await captured(stack)
+    async with knobs(stack, operation="find_order", html=True):
+        reply = await act(stack, payment, "refund", {}, key=key)
     assert (reply.status, reply.json["code"]) == (502, "provider_error")
-    assert "refund" not in await calls(house, payment)
-    assert (await act(house, payment, "refund", {}, key=key)).status == 201
+    assert "refund" not in await calls(stack, payment)
+    assert (await act(stack, payment, "refund", {}, key=key)).status == 201
 
 
 # What was captured is the measure afterwards
 
 
 @shared
-async def test_after_a_partial_capture_lookups_compare_with_what_was_captured(shared_house: House) -> None:
+async def test_after_a_partial_capture_lookups_compare_with_what_was_captured(shared_stack: GatewayStack) -> None:
     """Credit Key's order is then worth what was captured: no contradiction, and refunds are bounded by it."""
-    house = shared_house
-    payment = await captured(house, "400.00")
-    synced = await act(house, payment, "sync")
+    stack = shared_stack
+    payment = await captured(stack, "400.00")
+    synced = await act(stack, payment, "sync")
     assert (synced.json["state"], synced.json["review"], synced.json["version"]) == (
         "captured",
         None,
         payment["version"],
     )
-    over = await act(house, payment, "refund", {"amount": "400.01"})
+    over = await act(stack, payment, "refund", {"amount": "400.01"})
     assert (over.status, over.json["code"]) == (422, "amount_too_large")
-    back = await act(house, payment, "refund", {})
+    back = await act(stack, payment, "refund", {})
     assert (back.json["amount"], back.json["payment"]["state"]) == ("400.00", "refunded")
 
 
 @shared
-async def test_another_total_after_capture_is_reviewed(shared_house: House) -> None:
+async def test_another_total_after_capture_is_reviewed(shared_stack: GatewayStack) -> None:
     """An order that is worth neither its amount nor what was captured must be looked at by a person."""
-    house = shared_house
-    payment = await captured(house, "400.00")
-    await story.edit(house, payment, amount="399.99")
-    synced = await act(house, payment, "sync")
+    stack = shared_stack
+    payment = await captured(stack, "400.00")
+    await creditkey.edit(stack, payment, amount="399.99")
+    synced = await act(stack, payment, "sync")
     assert (synced.json["state"], synced.json["review"]["reason"]) == ("captured", "amount")

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from gateway.drivers.settings import Settings
 from gateway.web import pages
-from tests.front import proxied
-from tests.house import House, open_house
+from tests.support.servers.reverse_proxy import proxied
+from tests.support.stack import GatewayStack, running_stack
 
 ADDRESSES = [
     "https://pay.example",
@@ -27,9 +27,9 @@ ADDRESSES = [
 """Public addresses, with and without a path."""
 
 
-async def get(house: House, url: str) -> str:
+async def get(stack: GatewayStack, url: str) -> str:
     """Read an address that must be there."""
-    async with house.http.get(url) as answer:
+    async with stack.http.get(url) as answer:
         assert answer.status == 200, url
         return await answer.text()
 
@@ -39,48 +39,48 @@ async def test_the_page_works_below_a_path(tmp_path: Path, address: str) -> None
     """Style, scripts and document are found below the path; servers and the types of errors name it."""
     path = urlsplit(address).path.rstrip("/")
     async with (
-        open_house(tmp_path, change=lambda written: written["server"].update(public_url=address)) as house,
-        proxied(house, path) as front,
+        running_stack(tmp_path, change=lambda written: written["server"].update(public_url=address)) as stack,
+        proxied(stack, path) as front,
     ):
-        page = await get(house, f"{front}/docs")
+        page = await get(stack, f"{front}/docs")
         links = re.findall(r'(?:src|href)="(docs/[^"]+)"', page)
         assert len(links) == 4
         for link in links:
             assert urljoin(f"{front}/docs", link).startswith(f"{front}/docs/")
-            assert await get(house, urljoin(f"{front}/docs", link))
-        named = re.search(r'url: "([^"]+)"', await get(house, f"{front}/docs/start.js"))
+            assert await get(stack, urljoin(f"{front}/docs", link))
+        named = re.search(r'url: "([^"]+)"', await get(stack, f"{front}/docs/start.js"))
         assert named
         assert urljoin(f"{front}/docs", named[1]) == f"{front}/openapi.json"
-        assert f'"url":"{address.rstrip("/")}"' in await get(house, f"{front}/openapi.json")
-        async with house.http.get(f"{front}/v1/payments") as answer:
+        assert f'"url":"{address.rstrip("/")}"' in await get(stack, f"{front}/openapi.json")
+        async with stack.http.get(f"{front}/v1/payments") as answer:
             kind = (await answer.json())["type"]
         assert kind == f"{path}/problems/unauthorized"
-        assert f"{path}/problems/unauthorized" in await get(house, urljoin(front, kind))
+        assert f"{path}/problems/unauthorized" in await get(stack, urljoin(front, kind))
 
 
-async def test_without_a_public_address_the_bound_one_is_named(house: House) -> None:
+async def test_without_a_public_address_the_bound_one_is_named(stack: GatewayStack) -> None:
     """And types of errors are the plain path."""
-    document = (await house.call("GET", "/openapi.json", tenant=None)).json
-    assert [server["url"] for server in document["servers"]] == [house.url]
-    problem = (await house.call("GET", "/v1/payments", tenant=None)).json
+    document = (await stack.call("GET", "/openapi.json", tenant=None)).json
+    assert [server["url"] for server in document["servers"]] == [stack.url]
+    problem = (await stack.call("GET", "/v1/payments", tenant=None)).json
     assert problem["type"] == "/problems/unauthorized"
 
 
-async def test_the_shipped_key_is_shown_where_it_is_good(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_shipped_key_is_shown_where_it_is_good(stack: GatewayStack, monkeypatch: pytest.MonkeyPatch) -> None:
     """In development, with the shipped settings; never where nobody has that key."""
 
     async def description() -> str:
-        document = (await house.call("GET", "/openapi.json", tenant=None)).json
+        document = (await stack.call("GET", "/openapi.json", tenant=None)).json
         return str(document["components"]["securitySchemes"]["tenant"]["description"])
 
     assert pages._SHIPPED_KEY not in await description()
     monkeypatch.setattr(pages, "_SHIPPED_KEY", "gw_k1_test-key-of-acme")
     assert "gw_k1_test-key-of-acme" in await description()
-    monkeypatch.setattr(house.gateway, "settings", without_development(house))
+    monkeypatch.setattr(stack.gateway, "settings", without_development(stack))
     assert "gw_k1_test-key-of-acme" not in await description()
 
 
-def without_development(house: House) -> Settings:
+def without_development(stack: GatewayStack) -> Settings:
     """The settings as they would be in production."""
-    settings = house.gateway.settings
+    settings = stack.gateway.settings
     return replace(settings, server=replace(settings.server, development=False))

@@ -9,8 +9,8 @@ import re
 import pytest
 
 from gateway.web import openapi, pages
-from tests.house import House, creditkey_body, key_of, psp_body
-from tests.web.raw_clients import client, get
+from tests.support.clients.raw_http import client, get
+from tests.support.stack import GatewayStack, creditkey_body, key_of, psp_body
 
 WANTED = {
     "server": "payment-gateway",
@@ -52,10 +52,10 @@ def headers_of(answer: bytes) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", [*PUBLIC, *OPERATORS])
-async def test_every_answer_carries_them(house: House, name: str) -> None:
+async def test_every_answer_carries_them(stack: GatewayStack, name: str) -> None:
     """Whoever wrote an answer, a handler or aiohttp: it names no version, is not stored, and may run nothing."""
     request, status = (PUBLIC | OPERATORS)[name]
-    async with client(house.admin_url if name in OPERATORS else house.url) as one:
+    async with client(stack.admin_url if name in OPERATORS else stack.url) as one:
         await one.send(request)
         answer = await one.answer()
     headers = headers_of(answer)
@@ -67,44 +67,44 @@ async def test_every_answer_carries_them(house: House, name: str) -> None:
     assert SAID.encode() not in answer
 
 
-async def test_what_a_customer_is_shown_carries_them(house: House) -> None:
+async def test_what_a_customer_is_shown_carries_them(stack: GatewayStack) -> None:
     """A return that leads on, and the neutral page of one that does not."""
     for return_url, status in (("https://shop.example/paid", 303), (None, 200)):
-        created = (await house.create(creditkey_body(return_url=return_url))).json
-        reply = await house.visit(await house.approve(created))
+        created = (await stack.create(creditkey_body(return_url=return_url))).json
+        reply = await stack.visit(await stack.approve(created))
         assert (reply.status, reply.headers["Referrer-Policy"]) == (status, "no-referrer")
         assert reply.headers["X-Content-Type-Options"] == "nosniff"
 
 
-async def test_a_webhooks_own_headers_are_kept(house: House) -> None:
+async def test_a_webhooks_own_headers_are_kept(stack: GatewayStack) -> None:
     """A provider's callback is answered with its own media type."""
-    created = (await house.create(psp_body())).json
-    assert (await house.press(created, "pay")).status < 400
-    assert (await house.payment(created["id"]))["state"] == "captured"
+    created = (await stack.create(psp_body())).json
+    assert (await stack.click(created, "pay")).status < 400
+    assert (await stack.payment(created["id"]))["state"] == "captured"
 
 
-async def test_what_is_not_http_is_no_error_of_ours(house: House, caplog: pytest.LogCaptureFixture) -> None:
+async def test_what_is_not_http_is_no_error_of_ours(stack: GatewayStack, caplog: pytest.LogCaptureFixture) -> None:
     """Garbage leaves no stack and no word of its own in the log."""
-    async with client(house.url) as one:
+    async with client(stack.url) as one:
         assert await one.ask(f"{SAID}\r\n\r\n".encode()) == 400
     assert all(record.levelno < logging.WARNING and record.exc_info is None for record in caplog.records)
     assert SAID not in caplog.text
 
 
-async def test_the_document_is_made_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_document_is_made_once(stack: GatewayStack, monkeypatch: pytest.MonkeyPatch) -> None:
     """Strangers who ask for the document again and again cost no more than its bytes."""
     made = []
     monkeypatch.setattr(openapi, "document", lambda *_, **__: made.append(1) or {"openapi": "3.1.0"})
     pages._document.cache_clear()
     try:
-        texts = {(await house.call("GET", "/openapi.json", tenant=None)).text for _ in range(3)}
+        texts = {(await stack.call("GET", "/openapi.json", tenant=None)).text for _ in range(3)}
     finally:
         pages._document.cache_clear()
     assert (made, [json.loads(text) for text in texts]) == ([1], [{"openapi": "3.1.0"}])
 
 
-async def test_an_asset_is_read_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_asset_is_read_once(stack: GatewayStack, monkeypatch: pytest.MonkeyPatch) -> None:
     """After its first reader no asset comes from the disk again."""
-    first = (await house.call("GET", "/docs/swagger-ui.css", tenant=None)).text
+    first = (await stack.call("GET", "/docs/swagger-ui.css", tenant=None)).text
     monkeypatch.setattr(pages, "files", None)
-    assert (await house.call("GET", "/docs/swagger-ui.css", tenant=None)).text == first
+    assert (await stack.call("GET", "/docs/swagger-ui.css", tenant=None)).text == first

@@ -13,9 +13,9 @@ import pytest_asyncio
 
 from gateway.core.signing import sha256_hex
 from gateway.core.views import rfc3339
-from tests.clocks import START, VirtualClock
-from tests.creditkey_story import BEGUN, act, edit
-from tests.house import House, Reply, key_of, open_house, psp_body
+from tests.support.scenarios.creditkey import BEGUN, act, edit
+from tests.support.stack import GatewayStack, Reply, key_of, psp_body, running_stack
+from tests.support.virtual_clock import START, VirtualClock
 
 shared = pytest.mark.asyncio(loop_scope="module")
 
@@ -44,23 +44,23 @@ def with_keys(settings: dict[str, Any]) -> None:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def office(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
-    """A running house whose operators have keys of their own."""
-    async with open_house(tmp_path_factory.mktemp("office"), change=with_keys) as opened:
+async def office(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[GatewayStack]:
+    """A running stack whose operators have keys of their own."""
+    async with running_stack(tmp_path_factory.mktemp("office"), change=with_keys) as opened:
         yield opened
 
 
-async def ask(house: House, who: str, *authorization: str) -> int:
+async def ask(stack: GatewayStack, who: str, *authorization: str) -> int:
     """The status of a reading call with these ``Authorization`` headers."""
-    url = (house.url if who == "tenant" else house.admin_url) + PATHS[who]
-    async with house.http.get(url, headers=[("Authorization", value) for value in authorization]) as response:
+    url = (stack.url if who == "tenant" else stack.admin_url) + PATHS[who]
+    async with stack.http.get(url, headers=[("Authorization", value) for value in authorization]) as response:
         return response.status
 
 
-async def operate(house: House, method: str, path: str, body: Any = None, *, key: str = DANA) -> Reply:
+async def operate(stack: GatewayStack, method: str, path: str, body: Any = None, *, key: str = DANA) -> Reply:
     """Call the operators' listener."""
     headers = {"Authorization": f"Bearer {key}"}
-    async with house.http.request(method, house.admin_url + path, json=body, headers=headers) as response:
+    async with stack.http.request(method, stack.admin_url + path, json=body, headers=headers) as response:
         return Reply(response.status, response.headers, await response.text())
 
 
@@ -70,7 +70,7 @@ async def operate(house: House, method: str, path: str, body: Any = None, *, key
 @shared
 @pytest.mark.parametrize("who", PATHS)
 @pytest.mark.parametrize("form", ["Bearer {}", "bearer {}", "BEARER  {}"])
-async def test_a_key_opens_its_listener(office: House, who: str, form: str) -> None:
+async def test_a_key_opens_its_listener(office: GatewayStack, who: str, form: str) -> None:
     """The scheme's case is free, and blanks between scheme and key are only a separator."""
     assert await ask(office, who, form.format(KEYS[who])) == 200
 
@@ -96,14 +96,14 @@ async def test_a_key_opens_its_listener(office: House, who: str, form: str) -> N
         "{}",
     ],
 )
-async def test_what_is_not_exactly_a_key_is_refused(office: House, who: str, form: str) -> None:
+async def test_what_is_not_exactly_a_key_is_refused(office: GatewayStack, who: str, form: str) -> None:
     """Nothing, blanks of any kind and a key beside something else open nothing, even where their hash is listed."""
     assert await ask(office, who, form.format(KEYS[who], KEYS[who])) == 401
 
 
 @shared
 @pytest.mark.parametrize("who", PATHS)
-async def test_two_authorization_headers_are_refused(office: House, who: str) -> None:
+async def test_two_authorization_headers_are_refused(office: GatewayStack, who: str) -> None:
     """A proxy and the gateway could believe different ones, so neither counts, in any order and also when equal."""
     right, wrong = f"Bearer {KEYS[who]}", "Bearer gw_k1_nobody"
     for sent in ((right, wrong), (wrong, right), (right, right)):
@@ -111,14 +111,14 @@ async def test_two_authorization_headers_are_refused(office: House, who: str) ->
 
 
 @shared
-async def test_no_key_opens_the_other_listener(office: House) -> None:
+async def test_no_key_opens_the_other_listener(office: GatewayStack) -> None:
     """A tenant's key is nothing to operators, nor an operator's to tenants."""
     assert await ask(office, "tenant", f"Bearer {KEYS['operator']}") == 401
     assert await ask(office, "operator", f"Bearer {KEYS['tenant']}") == 401
 
 
 @shared
-async def test_an_unknown_key_is_not_taken_for_a_missing_one(office: House) -> None:
+async def test_an_unknown_key_is_not_taken_for_a_missing_one(office: GatewayStack) -> None:
     """Whoever sent a key is not advised to send one; what is no key is shown the header."""
     for header, said in (("Bearer gw_k1_nobody", NOT_KNOWN), ("Basic YTpi", "send Authorization: Bearer <tenant key>")):
         async with office.http.get(f"{office.url}/v1/accounts", headers={"Authorization": header}) as response:
@@ -135,8 +135,8 @@ async def test_a_tenants_key_that_has_expired_is_named_in_the_log_alone(
         settings["tenants"]["acme"]["keys"][0]["expires"] = "2020-01-01T00:00:00Z"
         settings["tenants"]["acme"]["keys"][0]["id"] = "k7"
 
-    async with open_house(tmp_path, change=ended) as house:
-        reply = await house.call("GET", "/v1/accounts")
+    async with running_stack(tmp_path, change=ended) as stack:
+        reply = await stack.call("GET", "/v1/accounts")
     assert (reply.status, reply.json["detail"]) == (401, NOT_KNOWN)
     [line] = [vars(record) for record in caplog.records if record.message == "request"]
     assert (line["tenant"], line["key"], line["reason"]) == ("acme", "k7", "expired")
@@ -145,21 +145,21 @@ async def test_a_tenants_key_that_has_expired_is_named_in_the_log_alone(
 async def test_an_operators_key_ends(tmp_path: Path) -> None:
     """From its date on a key opens nothing; the others do."""
     clock = VirtualClock()
-    async with open_house(tmp_path, change=with_keys, clock=clock) as house:
-        before = await ask(house, "operator", f"Bearer {KIM}")
+    async with running_stack(tmp_path, change=with_keys, clock=clock) as stack:
+        before = await ask(stack, "operator", f"Bearer {KIM}")
         clock.set(START + timedelta(hours=1))
-        assert (before, await ask(house, "operator", f"Bearer {KIM}")) == (200, 401)
-        assert await ask(house, "operator", f"Bearer {DANA}") == 200
+        assert (before, await ask(stack, "operator", f"Bearer {KIM}")) == (200, 401)
+        assert await ask(stack, "operator", f"Bearer {DANA}") == 200
 
 
 # Who acted
 
 
-async def suspicious(house: House) -> Any:
+async def suspicious(stack: GatewayStack) -> Any:
     """A payment under review."""
-    payment = await BEGUN["authorized"](house)
-    await edit(house, payment, amount="1.00")
-    await act(house, payment, "sync")
+    payment = await BEGUN["authorized"](stack)
+    await edit(stack, payment, amount="1.00")
+    await act(stack, payment, "sync")
     return payment
 
 
@@ -172,7 +172,7 @@ async def suspicious(house: House) -> Any:
         (OLD, "kim", "operator (kim)"),
     ],
 )
-async def test_the_key_is_the_actor(office: House, key: str, named: str | None, kept: str) -> None:
+async def test_the_key_is_the_actor(office: GatewayStack, key: str, named: str | None, kept: str) -> None:
     """What is stored begins with the key's id; whom a body names stands behind it and never alone."""
     payment = await suspicious(office)
     body = {"reason": "looked", **({"actor": named} if named else {})}
@@ -181,7 +181,7 @@ async def test_the_key_is_the_actor(office: House, key: str, named: str | None, 
 
 
 @shared
-async def test_changing_calls_are_audited(office: House, caplog: pytest.LogCaptureFixture) -> None:
+async def test_changing_calls_are_audited(office: GatewayStack, caplog: pytest.LogCaptureFixture) -> None:
     """Each changing call, refused ones too, is one line with key, route and target; others have a request line."""
     caplog.set_level(logging.INFO, logger="gateway")
     calls = {
@@ -206,7 +206,7 @@ async def test_changing_calls_are_audited(office: House, caplog: pytest.LogCaptu
 
 
 @shared
-async def test_a_tenants_request_names_no_operator(office: House, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_tenants_request_names_no_operator(office: GatewayStack, caplog: pytest.LogCaptureFixture) -> None:
     """The field belongs to the operators' listener."""
     caplog.set_level(logging.INFO, logger="gateway")
     await office.create(psp_body())

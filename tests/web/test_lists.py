@@ -15,39 +15,39 @@ from gateway.core.facts import Cause
 from gateway.core.payment import PaymentEvent, Review, ReviewReason, State
 from gateway.drivers.settings.model import TenantRate
 from gateway.drivers.store import statements
-from gateway.drivers.store.reading import Section
+from gateway.drivers.store.rows import PageRequest
 from gateway.web.paging import SLICE, Page, page_of
-from tests.core.core_parts import AT
-from tests.drivers.store_parts import settled, stored
-from tests.house import House, Reply, creditkey_body, open_house, psp_body
+from tests.support.factories.payments import AT
+from tests.support.factories.store_units import settled, stored
+from tests.support.stack import GatewayStack, Reply, creditkey_body, psp_body, running_stack
 
 PAGE = 65_536
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    """A house with the shortest pages."""
+async def stack(tmp_path: Path) -> AsyncIterator[GatewayStack]:
+    """A stack with the shortest pages."""
 
     def short(settings: dict[str, Any]) -> None:
         settings["limits"] = {"page_bytes": PAGE}
 
-    async with open_house(tmp_path, change=short) as opened:
+    async with running_stack(tmp_path, change=short) as opened:
         yield opened
 
 
-async def stored_payments(house: House, count: int, **members: Any) -> list[str]:
+async def stored_payments(stack: GatewayStack, count: int, **members: Any) -> list[str]:
     """Payments of acme that were never at a provider, newest first."""
     ids = [f"pay_{'0' * 29}{number:03}" for number in range(count)]
     for number, identifier in enumerate(ids):
-        await stored(house.gateway.store, number, id=identifier, **members)
+        await stored(stack.gateway.store, number, id=identifier, **members)
     return ids[::-1]
 
 
-async def pages(house: House, path: str, **named: Any) -> list[Reply]:
+async def pages(stack: GatewayStack, path: str, **named: Any) -> list[Reply]:
     """All pages of a list, by their cursors."""
     joint, cursor, found = "&" if "?" in path else "?", "", list[Reply]()
     while True:
-        reply = await house.call("GET", f"{path}{cursor}", **named)
+        reply = await stack.call("GET", f"{path}{cursor}", **named)
         assert reply.status == 200, reply.text
         found.append(reply)
         if reply.json["next_cursor"] is None:
@@ -63,26 +63,26 @@ def rows_of(found: Sequence[Reply]) -> list[Any]:
 # --- pages end at their bytes
 
 
-async def test_a_page_ends_before_its_bytes_are_full(house: House) -> None:
+async def test_a_page_ends_before_its_bytes_are_full(stack: GatewayStack) -> None:
     """Large rows make more pages, none longer than allowed, and together they are the whole list."""
-    made = await stored_payments(house, 30, metadata={f"{number}": "ä" * 500 for number in range(10)})
-    found = await pages(house, "/v1/payments?limit=200")
+    made = await stored_payments(stack, 30, metadata={f"{number}": "ä" * 500 for number in range(10)})
+    found = await pages(stack, "/v1/payments?limit=200")
     assert [row["id"] for row in rows_of(found)] == made
     assert all(len(reply.text.encode()) <= PAGE for reply in found)
     assert len(found) == 5
 
 
-async def test_a_timeline_of_thousands_of_events_has_pages(house: House) -> None:
+async def test_a_timeline_of_thousands_of_events_has_pages(stack: GatewayStack) -> None:
     """Each page takes up where the one before ended; a first request without parameters shows the first events."""
-    payment, _ = await stored(house.gateway.store, 1, id=f"pay_{'0' * 32}")
+    payment, _ = await stored(stack.gateway.store, 1, id=f"pay_{'0' * 32}")
     for start in range(2, 1002, 250):
-        await house.gateway.store.commit(
+        await stack.gateway.store.commit(
             [
                 statements.insert_event(f"evt_{version:032}", payment, event_of(version))
                 for version in range(start, start + 250)
             ]
         )
-    found = await pages(house, f"/v1/payments/{payment.id}/events")
+    found = await pages(stack, f"/v1/payments/{payment.id}/events")
     assert [row["version"] for row in rows_of(found)] == list(range(1, 1002))
     assert [len(reply.json["data"]) for reply in found] == [200] * 5 + [1]
 
@@ -95,19 +95,19 @@ def event_of(version: int) -> PaymentEvent:
     )
 
 
-async def test_refunds_have_pages(house: House) -> None:
+async def test_refunds_have_pages(stack: GatewayStack) -> None:
     """Refunds are listed oldest first, and only they."""
-    payment = (await house.create(creditkey_body())).json
-    operations = await house.gateway.store.operations("acme", payment["id"])
+    payment = (await stack.create(creditkey_body())).json
+    operations = await stack.gateway.store.operations("acme", payment["id"])
     made = []
     for number in range(5):
         refund = replace(operations[0], id=f"op_{'9' * 31}{number}", kind="refund", status="declined")  # type: ignore[arg-type]
-        await house.gateway.store.commit([statements.insert_operation(refund)])
+        await stack.gateway.store.commit([statements.insert_operation(refund)])
         made.append(f"ref_{'9' * 31}{number}")
-    found = await pages(house, f"/v1/payments/{payment['id']}/refunds?limit=2")
+    found = await pages(stack, f"/v1/payments/{payment['id']}/refunds?limit=2")
     assert [row["id"] for row in rows_of(found)] == made
     assert [len(reply.json["data"]) for reply in found] == [2, 2, 1]
-    assert (await house.call("GET", f"/v1/payments/{payment['id']}/refunds?limit=0")).json[
+    assert (await stack.call("GET", f"/v1/payments/{payment['id']}/refunds?limit=0")).json[
         "code"
     ] == "validation_failed"
 
@@ -131,103 +131,103 @@ async def test_slices_make_the_same_pages_as_one_read(count: int, limit: int) ->
 async def paged(rows: Sequence[int], *, limit: int, most_bytes: int) -> Page:
     """One page of numbers, each its own cursor."""
 
-    async def read(wanted: Section) -> list[int]:
+    async def read(wanted: PageRequest) -> list[int]:
         assert wanted.limit <= SLICE
         beyond = [row for row in rows if row > int(wanted.cursor or 0)]
         return beyond[: wanted.limit]
 
-    return await page_of(read, Section(limit=limit), str, id_of=str, most_bytes=most_bytes)
+    return await page_of(read, PageRequest(limit=limit), str, id_of=str, most_bytes=most_bytes)
 
 
 # --- operators' lists
 
 
-async def test_reviews_have_pages(house: House) -> None:
+async def test_reviews_have_pages(stack: GatewayStack) -> None:
     """Newest first, beyond the cursor."""
-    flag, store = Review(reason=ReviewReason.AMOUNT, since=AT), house.gateway.store
+    flag, store = Review(reason=ReviewReason.AMOUNT, since=AT), stack.gateway.store
     for number in range(3):
         await settled(store, number, State.AUTHORIZED, review=flag)
-    first = await store.reviews(["acme"], Section(limit=2))
-    rest = await store.reviews(["acme"], Section(limit=2, cursor=first[-1].payment.id))
+    first = await store.reviews(["acme"], PageRequest(limit=2))
+    rest = await store.reviews(["acme"], PageRequest(limit=2, cursor=first[-1].payment.id))
     assert [one.payment.id for one in (*first, *rest)] == ["pay_002", "pay_001", "pay_000"]
 
 
-async def test_operations_without_an_outcome_have_pages(house: House) -> None:
+async def test_operations_without_an_outcome_have_pages(stack: GatewayStack) -> None:
     """Oldest first, beyond the cursor."""
-    store = house.gateway.store
+    store = stack.gateway.store
     for number in range(3):
         await settled(store, number, State.CREATED, is_open=True)
-    first = await store.list_open_operations("unknown", Section(limit=2))
-    rest = await store.list_open_operations("unknown", Section(limit=2, cursor=first[-1].id))
+    first = await store.list_open_operations("unknown", PageRequest(limit=2))
+    rest = await store.list_open_operations("unknown", PageRequest(limit=2, cursor=first[-1].id))
     assert [one.id for one in (*first, *rest)] == ["op_000", "op_001", "op_002"]
 
 
 # --- weights
 
 
-def limit_rate(house: House, *, burst: int, per_second: float = 0.001) -> None:
+def limit_rate(stack: GatewayStack, *, burst: int, per_second: float = 0.001) -> None:
     """Give acme a rate that does not refill while a test runs."""
-    settings = house.gateway.settings
+    settings = stack.gateway.settings
     slow = replace(settings.tenants["acme"], rate_limit=TenantRate(per_second=per_second, burst=burst))
-    house.gateway.settings = replace(settings, tenants={**settings.tenants, "acme": slow})
+    stack.gateway.settings = replace(settings, tenants={**settings.tenants, "acme": slow})
 
 
-async def reads_left(house: House) -> int:
+async def reads_left(stack: GatewayStack) -> int:
     """How many single reads the tenant has left."""
     for count in range(100):
-        if (await house.call("GET", "/v1/payments/pay_none")).status == 429:
+        if (await stack.call("GET", "/v1/payments/pay_none")).status == 429:
             return count
     raise AssertionError("there is no limit")
 
 
 @pytest.mark.parametrize(("shown", "costs"), [(0, 1), (19, 1), (20, 2), (65, 4)])
-async def test_a_list_weighs_what_it_shows(house: House, shown: int, costs: int) -> None:
+async def test_a_list_weighs_what_it_shows(stack: GatewayStack, shown: int, costs: int) -> None:
     """One request, and one more for every 20 rows that were shown, not for those that might have been."""
-    await stored_payments(house, shown)
-    limit_rate(house, burst=10)
-    assert (await house.call("GET", "/v1/payments?limit=200")).status == 200
-    assert await reads_left(house) == 10 - costs
+    await stored_payments(stack, shown)
+    limit_rate(stack, burst=10)
+    assert (await stack.call("GET", "/v1/payments?limit=200")).status == 200
+    assert await reads_left(stack) == 10 - costs
 
 
-async def test_a_large_body_weighs_more(house: House) -> None:
+async def test_a_large_body_weighs_more(stack: GatewayStack) -> None:
     """One more for every 8 KiB, also where the request is refused afterwards: it was read."""
-    limit_rate(house, burst=10)
+    limit_rate(stack, burst=10)
     items = [{"merchant_id": "m", "name": "n" * 200, "price": "1.00", "quantity": 1}] * 120
-    reply = await house.create(psp_body(order={"items": items}, currency="XXX"))
+    reply = await stack.create(psp_body(order={"items": items}, currency="XXX"))
     assert reply.status == 422
-    assert await reads_left(house) == 10 - 1 - 3
+    assert await reads_left(stack) == 10 - 1 - 3
 
 
-async def test_no_request_is_too_heavy_for_ever(house: House) -> None:
+async def test_no_request_is_too_heavy_for_ever(stack: GatewayStack) -> None:
     """What weighs more than the burst leaves a debt of one burst at most, and the next request's wait says so."""
-    await stored_payments(house, 100)
-    limit_rate(house, burst=1, per_second=0.5)
-    assert (await house.call("GET", "/v1/payments?limit=200")).status == 200
-    refused = await house.call("GET", "/v1/payments?limit=200")
+    await stored_payments(stack, 100)
+    limit_rate(stack, burst=1, per_second=0.5)
+    assert (await stack.call("GET", "/v1/payments?limit=200")).status == 200
+    refused = await stack.call("GET", "/v1/payments?limit=200")
     assert refused.status == 429
     assert 1 <= int(refused.headers["Retry-After"]) <= 4
 
 
-async def test_redelivering_weighs_what_is_sent_again(house: House) -> None:
+async def test_redelivering_weighs_what_is_sent_again(stack: GatewayStack) -> None:
     """Many webhooks in one request cost more than one."""
-    made = await stored_payments(house, 40)
-    await house.gateway.store.commit(
+    made = await stored_payments(stack, 40)
+    await stack.gateway.store.commit(
         [statements.Statement("UPDATE deliveries SET status = 'delivered', next_attempt_at = NULL", ())]
     )
-    limit_rate(house, burst=10)
+    limit_rate(stack, burst=10)
     again = {"created_after": "2020-01-01T00:00:00Z", "status": "delivered"}
-    reply = await house.call("POST", "/v1/webhooks/redeliver", again)
+    reply = await stack.call("POST", "/v1/webhooks/redeliver", again)
     assert (reply.status, reply.json["count"]) == (202, len(made))
-    assert await reads_left(house) == 10 - 1 - 2
+    assert await reads_left(stack) == 10 - 1 - 2
 
 
 # --- turns
 
 
-async def test_a_tenants_lists_wait_for_each_other_and_others_do_not(house: House) -> None:
+async def test_a_tenants_lists_wait_for_each_other_and_others_do_not(stack: GatewayStack) -> None:
     """Of one tenant one list is read at a time, in slices; another tenant's list does not wait for it."""
-    await stored_payments(house, 90)
-    store, reading = house.gateway.store, list[str]()
+    await stored_payments(stack, 90)
+    store, reading = stack.gateway.store, list[str]()
     began, go_on, read = asyncio.Event(), asyncio.Event(), store.payments
 
     async def watched(tenant: str, wanted: Any) -> Any:
@@ -239,9 +239,9 @@ async def test_a_tenants_lists_wait_for_each_other_and_others_do_not(house: Hous
         return await read(tenant, wanted)
 
     store.payments = watched  # type: ignore[method-assign]
-    acme = [asyncio.create_task(house.call("GET", "/v1/payments?limit=200")) for _ in range(5)]
+    acme = [asyncio.create_task(stack.call("GET", "/v1/payments?limit=200")) for _ in range(5)]
     await began.wait()
-    globex = await house.call("GET", "/v1/payments?limit=200", tenant="globex")
+    globex = await stack.call("GET", "/v1/payments?limit=200", tenant="globex")
     assert globex.json["data"] == []
     assert reading.count("acme") == 1
     go_on.set()

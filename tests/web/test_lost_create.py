@@ -16,10 +16,10 @@ import pytest_asyncio
 from msgspec.structs import replace
 
 from gateway.drivers.store import statements
-from tests.cli_kit import run
-from tests.creditkey_story import awaiting, timeline
-from tests.house import House, Reply, creditkey_body, new_key, open_house, psp_body
-from tests.web.psp_sender import call_back
+from tests.support.cli import run
+from tests.support.clients.psp_callbacks import call_back
+from tests.support.scenarios.creditkey import awaiting, timeline
+from tests.support.stack import GatewayStack, Reply, creditkey_body, new_key, psp_body, running_stack
 
 shared = pytest.mark.asyncio(loop_scope="module")
 
@@ -33,9 +33,9 @@ def with_key(settings: dict[str, Any]) -> None:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def office(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
-    """A running house whose operators have a key."""
-    async with open_house(tmp_path_factory.mktemp("office"), change=with_key) as opened:
+async def office(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[GatewayStack]:
+    """A running stack whose operators have a key."""
+    async with running_stack(tmp_path_factory.mktemp("office"), change=with_key) as opened:
         yield opened
 
 
@@ -45,40 +45,40 @@ def operators_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEWAY_ADMIN_KEY", ADMIN_KEY)
 
 
-async def lost(house: House, **changes: Any) -> Any:
+async def lost(stack: GatewayStack, **changes: Any) -> Any:
     """A payment whose create had its effect and no answer."""
-    await house.faults("psp", silence="after_effect", times=1)
-    reply = await house.create(psp_body(**changes))
-    await house.faults("psp")
+    await stack.faults("psp", silence="after_effect", times=1)
+    reply = await stack.create(psp_body(**changes))
+    await stack.faults("psp")
     assert (reply.status, reply.json["state"], reply.json["redirect_url"]) == (202, "created", None)
     return reply.json
 
 
-async def post(house: House, path: str, **body: Any) -> Reply:
+async def post(stack: GatewayStack, path: str, **body: Any) -> Reply:
     """Decide something at the operators' desk."""
     headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
     sent = {"reason": "asked the bridge", **body}
-    async with house.http.post(f"{house.admin_url}/admin/v1{path}", json=sent, headers=headers) as response:
+    async with stack.http.post(f"{stack.admin_url}/admin/v1{path}", json=sent, headers=headers) as response:
         return Reply(response.status, response.headers, await response.text())
 
 
-async def settle(house: House, payment: Any, outcome: str, **body: Any) -> Reply:
+async def settle(stack: GatewayStack, payment: Any, outcome: str, **body: Any) -> Reply:
     """Settle its create."""
-    return await post(house, f"/operations/{payment['operation']['id']}/resolve", outcome=outcome, **body)
+    return await post(stack, f"/operations/{payment['operation']['id']}/resolve", outcome=outcome, **body)
 
 
-async def resolve(house: House, payment: Any, **body: Any) -> Reply:
+async def resolve(stack: GatewayStack, payment: Any, **body: Any) -> Reply:
     """Resolve the payment."""
-    return await post(house, f"/reviews/{payment['id']}/resolve", **body)
+    return await post(stack, f"/reviews/{payment['id']}/resolve", **body)
 
 
-async def begin_again(house: House, payment: Any) -> Reply:
+async def begin_again(stack: GatewayStack, payment: Any) -> Reply:
     """Create another payment under the same reference."""
-    return await house.create(psp_body(merchant_reference=payment["merchant_reference"]))
+    return await stack.create(psp_body(merchant_reference=payment["merchant_reference"]))
 
 
 @shared
-async def test_a_repeat_says_who_can_settle_it(office: House) -> None:
+async def test_a_repeat_says_who_can_settle_it(office: GatewayStack) -> None:
     """A provider that cannot be asked is not being asked: its callback or an operator settles the create."""
     body, key = psp_body(), new_key()
     await office.faults("psp", silence="after_effect", times=1)
@@ -93,7 +93,7 @@ async def test_a_repeat_says_who_can_settle_it(office: House) -> None:
 
 
 @shared
-async def test_an_order_that_exists_waits_for_its_customer(office: House) -> None:
+async def test_an_order_that_exists_waits_for_its_customer(office: GatewayStack) -> None:
     """With its page the customer can pay as ever; the tenant hears of it by webhook, and a repeat answers with it."""
     payment = await lost(office)
     told = await settle(office, payment, "succeeded", redirect_url=PAGE)
@@ -106,7 +106,7 @@ async def test_an_order_that_exists_waits_for_its_customer(office: House) -> Non
 
 
 @shared
-async def test_an_order_whose_page_nobody_knows_waits_for_its_callback(office: House) -> None:
+async def test_an_order_whose_page_nobody_knows_waits_for_its_callback(office: GatewayStack) -> None:
     """The event says so; the page can be named later; a callback still pays it; the reference is held meanwhile."""
     payment = await lost(office)
     told = (await settle(office, payment, "succeeded")).json
@@ -122,7 +122,7 @@ async def test_an_order_whose_page_nobody_knows_waits_for_its_callback(office: H
 
 
 @shared
-async def test_a_create_that_was_written_off_can_be_found_again(office: House) -> None:
+async def test_a_create_that_was_written_off_can_be_found_again(office: GatewayStack) -> None:
     """Its page can be named, which says that the order exists."""
     payment = await lost(office)
     assert (await settle(office, payment, "written_off")).json["state"] == "created"
@@ -133,7 +133,7 @@ async def test_a_create_that_was_written_off_can_be_found_again(office: House) -
 
 
 @shared
-async def test_an_order_that_does_not_exist_frees_its_reference_at_once(office: House) -> None:
+async def test_an_order_that_does_not_exist_frees_its_reference_at_once(office: GatewayStack) -> None:
     """The payment failed, not created, for the operator's reason; the tenant can begin again under the same number."""
     payment = await lost(office)
     told = (await settle(office, payment, "declined")).json
@@ -152,7 +152,7 @@ async def test_an_order_that_does_not_exist_frees_its_reference_at_once(office: 
 @shared
 @pytest.mark.parametrize("outcome", ["succeeded", "written_off"])
 @pytest.mark.parametrize("state", ["expired", "canceled", "failed"])
-async def test_a_payment_that_is_given_up_frees_its_reference(office: House, state: str, outcome: str) -> None:
+async def test_a_payment_that_is_given_up_frees_its_reference(office: GatewayStack, state: str, outcome: str) -> None:
     """Without a review flag, since nothing else can end it; with reason and name in the timeline."""
     payment = await lost(office)
     assert (await settle(office, payment, outcome)).status == 200
@@ -166,7 +166,9 @@ async def test_a_payment_that_is_given_up_frees_its_reference(office: House, sta
 
 @shared
 @pytest.mark.parametrize("state", ["canceled", "failed"])
-async def test_money_for_a_payment_that_was_called_dead_is_put_before_a_person(office: House, state: str) -> None:
+async def test_money_for_a_payment_that_was_called_dead_is_put_before_a_person(
+    office: GatewayStack, state: str
+) -> None:
     """A proved success is never dropped: the flag is raised, and a person can still take it as captured."""
     payment = await lost(office)
     await settle(office, payment, "succeeded")
@@ -179,7 +181,7 @@ async def test_money_for_a_payment_that_was_called_dead_is_put_before_a_person(o
 
 
 @shared
-async def test_money_for_a_payment_that_was_given_up_counts_within_the_grace(office: House) -> None:
+async def test_money_for_a_payment_that_was_given_up_counts_within_the_grace(office: GatewayStack) -> None:
     """As for every expired payment; beside a new payment of the same reference a person must look at both."""
     alone, replaced = await lost(office), await lost(office)
     for payment in (alone, replaced):
@@ -195,7 +197,7 @@ async def test_money_for_a_payment_that_was_given_up_counts_within_the_grace(off
 
 
 @shared
-async def test_money_for_a_payment_that_was_given_up_long_ago_is_put_before_a_person(office: House) -> None:
+async def test_money_for_a_payment_that_was_given_up_long_ago_is_put_before_a_person(office: GatewayStack) -> None:
     """Past the grace it moves nothing: review ``paid_late``."""
     payment = await lost(office)
     await settle(office, payment, "succeeded")
@@ -218,7 +220,7 @@ async def test_money_for_a_payment_that_was_given_up_long_ago_is_put_before_a_pe
 
 @shared
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "/pay/1", "http://user@pay.example/", "http://pay.example/a b"])
-async def test_a_page_that_no_customer_may_be_sent_to_is_refused(office: House, url: str) -> None:
+async def test_a_page_that_no_customer_may_be_sent_to_is_refused(office: GatewayStack, url: str) -> None:
     """By name, whether the create is settled with it or it is named later; nothing is settled."""
     payment = await lost(office)
     refused = await settle(office, payment, "succeeded", redirect_url=url)
@@ -231,14 +233,14 @@ async def test_a_page_that_no_customer_may_be_sent_to_is_refused(office: House, 
 
 @shared
 @pytest.mark.parametrize("outcome", ["declined", "written_off"])
-async def test_a_page_belongs_to_an_order_that_exists(office: House, outcome: str) -> None:
+async def test_a_page_belongs_to_an_order_that_exists(office: GatewayStack, outcome: str) -> None:
     """An order that does not exist has no page."""
     refused = await settle(office, await lost(office), outcome, redirect_url=PAGE)
     assert (refused.status, refused.json["errors"][0]["field"]) == (422, "$.redirect_url")
 
 
 @shared
-async def test_a_payment_that_can_be_canceled_is_canceled(office: House) -> None:
+async def test_a_payment_that_can_be_canceled_is_canceled(office: GatewayStack) -> None:
     """Where the provider takes a cancel, nobody ends its order here alone; without a flag only an end can be set."""
     payment = await awaiting(office)
     for state in ("expired", "canceled", "failed"):
@@ -253,7 +255,7 @@ async def test_a_payment_that_can_be_canceled_is_canceled(office: House) -> None
 
 
 @shared
-async def test_a_provider_that_can_be_asked_is_asked(office: House) -> None:
+async def test_a_provider_that_can_be_asked_is_asked(office: GatewayStack) -> None:
     """Settled by word without a page, the payment stays where it is until a lookup shows the order."""
     await office.faults("creditkey", operation="begin_standalone_checkout", silence="after_effect", times=1)
     payment = (await office.create(creditkey_body())).json
@@ -266,7 +268,7 @@ async def test_a_provider_that_can_be_asked_is_asked(office: House) -> None:
 
 
 @shared
-async def test_the_screen_says_what_to_do_next(office: House) -> None:
+async def test_the_screen_says_what_to_do_next(office: GatewayStack) -> None:
     """An operator who follows what is printed needs no page of ours."""
 
     async def review(*arguments: str) -> str:

@@ -12,11 +12,11 @@ import pytest
 
 from gateway.core.errors import FieldError
 from gateway.drivers.store.inbox import InboxFilter
-from gateway.drivers.store.queries import PaymentFilter
+from gateway.drivers.store.reads import PaymentFilter
 from gateway.web.app import make_admin_app, make_app
 from gateway.web.request_line import NAMED, fields_of
-from tests.house import House, creditkey_body, key_of, new_key, psp_body
-from tests.web.raw_clients import bounded_house, client, get
+from tests.support.clients.raw_http import bounded_stack, client, get
+from tests.support.stack import GatewayStack, creditkey_body, key_of, new_key, psp_body
 from tests.web.test_headers import headers_of
 
 KEY = f"Authorization: Bearer {key_of('acme')}"
@@ -34,9 +34,9 @@ class Place(NamedTuple):
     methods: frozenset[str]
 
 
-def paths_of(house: House) -> list[Place]:
+def paths_of(stack: GatewayStack) -> list[Place]:
     """Every path of both listeners except those of callbacks, with names filled in."""
-    made = {False: make_app(house.gateway), True: make_admin_app(house.gateway)}
+    made = {False: make_app(stack.gateway), True: make_admin_app(stack.gateway)}
     found: dict[tuple[bool, str], set[str]] = {}
     for is_admin, app in made.items():
         for route in app.router.routes():
@@ -54,23 +54,23 @@ def filled(path: str) -> str:
 
 
 @shared
-async def test_head_options_and_allow_of_every_path(shared_house: House) -> None:
+async def test_head_options_and_allow_of_every_path(shared_stack: GatewayStack) -> None:
     """HEAD is GET without its body; OPTIONS is 204 and names the methods, and so does 405."""
-    found = paths_of(shared_house)
+    found = paths_of(shared_stack)
     assert len(found) > 20
     for one in found:
-        url = (shared_house.admin_url if one.is_admin else shared_house.url) + filled(one.path)
+        url = (shared_stack.admin_url if one.is_admin else shared_stack.url) + filled(one.path)
         sent = {"Authorization": f"Bearer {key_of('acme')}"}
-        async with shared_house.http.options(url) as options:
+        async with shared_stack.http.options(url) as options:
             assert (options.status, await options.read()) == (204, b""), url
             assert set(options.headers["Allow"].split(",")) == one.methods | {"OPTIONS"}, url
-        async with shared_house.http.request("PROPFIND", url, headers=sent) as wrong:
+        async with shared_stack.http.request("PROPFIND", url, headers=sent) as wrong:
             assert (wrong.status, wrong.headers["Allow"]) == (405, options.headers["Allow"]), url
         assert ("GET" in one.methods) == ("HEAD" in one.methods), url
         if "GET" in one.methods:
             async with (
-                shared_house.http.get(url, headers=sent, allow_redirects=False) as whole,
-                shared_house.http.head(url, headers=sent) as head,
+                shared_stack.http.get(url, headers=sent, allow_redirects=False) as whole,
+                shared_stack.http.head(url, headers=sent) as head,
             ):
                 assert (head.status, head.content_type) == (whole.status, whole.content_type), url
                 length = str(len(await whole.read()))
@@ -79,50 +79,50 @@ async def test_head_options_and_allow_of_every_path(shared_house: House) -> None
 
 
 @shared
-async def test_options_of_nothing(shared_house: House) -> None:
+async def test_options_of_nothing(shared_stack: GatewayStack) -> None:
     """What is not there has no methods."""
     for path in (NOWHERE, "/callbacks/unknown"):
-        async with shared_house.http.options(shared_house.url + path) as reply:
+        async with shared_stack.http.options(shared_stack.url + path) as reply:
             assert (reply.status, "Allow" in reply.headers) == (404, False)
 
 
 @shared
-async def test_options_of_a_callback_address(shared_house: House) -> None:
+async def test_options_of_a_callback_address(shared_stack: GatewayStack) -> None:
     """A provider reads which methods its address takes; nothing is stored of that."""
-    gw = shared_house.gateway
-    psp = gw.callback_url(shared_house.entry("acme", "psp-main"))
-    before = await inbox_of(shared_house)
-    async with shared_house.http.options(psp) as reply:
+    gw = shared_stack.gateway
+    psp = gw.callback_url(shared_stack.entry("acme", "psp-main"))
+    before = await inbox_of(shared_stack)
+    async with shared_stack.http.options(psp) as reply:
         assert (reply.status, reply.headers["Allow"]) == (204, "POST,OPTIONS")
-    assert await inbox_of(shared_house) == before
+    assert await inbox_of(shared_stack) == before
 
 
 @shared
-async def test_head_of_a_customers_way_back(shared_house: House) -> None:
+async def test_head_of_a_customers_way_back(shared_stack: GatewayStack) -> None:
     """A link that is looked at with HEAD leads where GET leads."""
-    created = (await shared_house.create(creditkey_body())).json
-    link = await shared_house.approve(created)
-    async with shared_house.http.head(link, allow_redirects=False) as reply:
+    created = (await shared_stack.create(creditkey_body())).json
+    link = await shared_stack.approve(created)
+    async with shared_stack.http.head(link, allow_redirects=False) as reply:
         assert (reply.status, reply.headers["Location"].partition("?")[0]) == (303, "https://shop.example/paid")
-    async with shared_house.http.options(link) as reply:
+    async with shared_stack.http.options(link) as reply:
         assert (reply.status, reply.headers["Allow"]) == (204, "GET,OPTIONS")
-    async with shared_house.http.put(link) as reply:
+    async with shared_stack.http.put(link) as reply:
         assert reply.headers["Allow"] == "GET,HEAD,OPTIONS"
 
 
-async def inbox_of(house: House) -> int:
+async def inbox_of(stack: GatewayStack) -> int:
     """How many callbacks are stored."""
-    return len(await house.gateway.store.inbox.newest("acme", InboxFilter(limit=500)))
+    return len(await stack.gateway.store.inbox.newest("acme", InboxFilter(limit=500)))
 
 
 # Bodies that do not come
 
 
 @pytest.fixture
-async def hasty(tmp_path: Path) -> AsyncIterator[House]:
+async def hasty(tmp_path: Path) -> AsyncIterator[GatewayStack]:
     """A gateway that waits for a body no longer than a moment."""
-    async with bounded_house(tmp_path, timeouts={"request_body": 0.05}) as house:
-        yield house
+    async with bounded_stack(tmp_path, timeouts={"request_body": 0.05}) as stack:
+        yield stack
 
 
 def half(method: str, path: str, *headers: str, begun: bytes = b"{") -> bytes:
@@ -131,11 +131,11 @@ def half(method: str, path: str, *headers: str, begun: bytes = b"{") -> bytes:
     return "\r\n".join((f"{method} {path} HTTP/1.1", "Host: x", *headers, framing, "", "")).encode() + begun
 
 
-def half_requests(house: House) -> dict[str, bytes]:
+def half_requests(stack: GatewayStack) -> dict[str, bytes]:
     """Requests that stop in the middle of their body, of all who send bodies."""
-    gw, idempotent = house.gateway, f"Idempotency-Key: {new_key()}"
-    psp, creditkey = (gw.callback_url(house.entry("acme", name)) for name in ("psp-main", "creditkey-main"))
-    psp_path, creditkey_path = (url.removeprefix(house.url) for url in (psp, creditkey))
+    gw, idempotent = stack.gateway, f"Idempotency-Key: {new_key()}"
+    psp, creditkey = (gw.callback_url(stack.entry("acme", name)) for name in ("psp-main", "creditkey-main"))
+    psp_path, creditkey_path = (url.removeprefix(stack.url) for url in (psp, creditkey))
     return {
         "create": half("POST", "/v1/payments", KEY, JSON, idempotent),
         "create, nothing of it": half("POST", "/v1/payments", KEY, JSON, idempotent, begun=b""),
@@ -150,7 +150,7 @@ def half_requests(house: House) -> dict[str, bytes]:
     }
 
 
-async def test_a_body_that_drips_too_long_is_408(hasty: House) -> None:
+async def test_a_body_that_drips_too_long_is_408(hasty: GatewayStack) -> None:
     """Callers and providers read that their body did not arrive; nothing is stored, and the connection ends."""
     for name, request in half_requests(hasty).items():
         async with client(hasty.url) as one:
@@ -167,7 +167,7 @@ async def test_a_body_that_drips_too_long_is_408(hasty: House) -> None:
 
 
 async def test_a_body_that_breaks_off_is_408_or_a_closed_connection(
-    hasty: House, caplog: pytest.LogCaptureFixture
+    hasty: GatewayStack, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A client that stops sending finds its connection closed; the log has no fault and no wrong status."""
     with caplog.at_level(logging.INFO, logger="gateway"):
@@ -211,10 +211,10 @@ ODD = {
 
 @pytest.mark.parametrize("name", ODD)
 @shared
-async def test_odd_requests(shared_house: House, name: str) -> None:
+async def test_odd_requests(shared_stack: GatewayStack, name: str) -> None:
     """Each is answered as its version can read it, with an id, and nothing hangs."""
     request, version, status = ODD[name]
-    async with client(shared_house.url) as one:
+    async with client(shared_stack.url) as one:
         await one.send(request)
         answer = await one.answer()
     assert answer.split()[:2] == [version, str(status).encode()]
@@ -222,9 +222,9 @@ async def test_odd_requests(shared_house: House, name: str) -> None:
 
 
 @shared
-async def test_a_client_that_waits_for_100_continue(shared_house: House) -> None:
+async def test_a_client_that_waits_for_100_continue(shared_stack: GatewayStack) -> None:
     """The body is asked for before it is sent."""
-    async with client(shared_house.url) as one:
+    async with client(shared_stack.url) as one:
         head, _, body = post("/v1/payments", *WITH_KEY, "Expect: 100-continue").partition(b"\r\n\r\n")
         await one.send(head + b"\r\n\r\n")
         assert (await one.answer()).split()[:2] == [b"HTTP/1.1", b"100"]
@@ -236,13 +236,13 @@ async def test_a_client_that_waits_for_100_continue(shared_house: House) -> None
 
 
 async def ids_and_lines(
-    house: House, caplog: pytest.LogCaptureFixture, *requests: tuple[str, str, object]
+    stack: GatewayStack, caplog: pytest.LogCaptureFixture, *requests: tuple[str, str, object]
 ) -> list[dict[str, object]]:
     """Ask, and find each answer's line in the log by its id."""
     lines = []
     with caplog.at_level(logging.INFO, logger="gateway"):
         for method, path, body in requests:
-            reply = await house.call(method, path, body, key=new_key())
+            reply = await stack.call(method, path, body, key=new_key())
             request_id = reply.headers["X-Request-Id"]
             found = [vars(one) for one in caplog.records if one.msg == "request" and one.request_id == request_id]  # type: ignore[attr-defined]
             lines += [
@@ -253,14 +253,14 @@ async def ids_and_lines(
 
 
 @shared
-async def test_an_id_leads_to_the_reason(shared_house: House, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_id_leads_to_the_reason(shared_stack: GatewayStack, caplog: pytest.LogCaptureFixture) -> None:
     """A request's line has tenant, payment, problem and the members that were wrong, but not what stood in them."""
-    payment = (await shared_house.create(psp_body())).json
+    payment = (await shared_stack.create(psp_body())).json
     path = f"/v1/payments/{payment['id']}"
     secret = "dana.reyes@mail.example"
     wrong = psp_body(amount="x", metadata={secret: 7}, customer={"id": "1", "hobby": secret})
     lines = await ids_and_lines(
-        shared_house,
+        shared_stack,
         caplog,
         ("GET", path, None),
         ("POST", f"{path}/capture", {}),
@@ -283,21 +283,21 @@ async def test_an_id_leads_to_the_reason(shared_house: House, caplog: pytest.Log
 
 
 @shared
-async def test_a_create_names_the_payment_it_made(shared_house: House, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_create_names_the_payment_it_made(shared_stack: GatewayStack, caplog: pytest.LogCaptureFixture) -> None:
     """The line of a create leads to the payment."""
     body = psp_body()
-    (line,) = await ids_and_lines(shared_house, caplog, ("POST", "/v1/payments", body))
+    (line,) = await ids_and_lines(shared_stack, caplog, ("POST", "/v1/payments", body))
     assert line["account"] == "psp-main"
-    found = (await shared_house.call("GET", f"/v1/payments?merchant_reference={body['merchant_reference']}")).json
+    found = (await shared_stack.call("GET", f"/v1/payments?merchant_reference={body['merchant_reference']}")).json
     assert line["payment_id"] == found["data"][0]["id"]
 
 
 @shared
-async def test_a_callbacks_line_names_its_account(shared_house: House, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_callbacks_line_names_its_account(shared_stack: GatewayStack, caplog: pytest.LogCaptureFixture) -> None:
     """A provider that asks why it was refused is found by the id of the answer, with its account."""
-    url = shared_house.gateway.callback_url(shared_house.entry("acme", "psp-main"))
+    url = shared_stack.gateway.callback_url(shared_stack.entry("acme", "psp-main"))
     with caplog.at_level(logging.INFO, logger="gateway"):
-        async with shared_house.http.post(url, json={}) as reply:
+        async with shared_stack.http.post(url, json={}) as reply:
             request_id = reply.headers["X-Request-Id"]
     (line,) = [vars(one) for one in caplog.records if getattr(one, "request_id", None) == request_id]
     assert (line["tenant"], line["account"], line["status"]) == ("acme", "psp-main", reply.status)
@@ -305,7 +305,9 @@ async def test_a_callbacks_line_names_its_account(shared_house: House, caplog: p
 
 
 @shared
-async def test_an_operators_line_names_what_it_was_about(shared_house: House, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_operators_line_names_what_it_was_about(
+    shared_stack: GatewayStack, caplog: pytest.LogCaptureFixture
+) -> None:
     """An id in the path is in the line, under the name of its kind; what only looks like one is not."""
     ids = {name: f"{prefix}_{'0' * 32}" for prefix, name in NAMED.items()}
     paths = (
@@ -316,7 +318,7 @@ async def test_an_operators_line_names_what_it_was_about(shared_house: House, ca
     )
     with caplog.at_level(logging.INFO, logger="gateway"):
         for path in paths:
-            async with shared_house.http.post(f"{shared_house.admin_url}/admin/v1/{path}", json={}) as reply:
+            async with shared_stack.http.post(f"{shared_stack.admin_url}/admin/v1/{path}", json={}) as reply:
                 assert reply.status == 401
     lines = [vars(one) for one in caplog.records if one.msg == "request"]
     assert [{name: line[name] for name in ids if name in line} for line in lines] == [
@@ -338,11 +340,11 @@ async def test_an_operators_line_names_what_it_was_about(shared_house: House, ca
 )
 @shared
 async def test_an_answer_without_a_handler_has_a_line(
-    shared_house: House, caplog: pytest.LogCaptureFixture, request_: bytes, status: int
+    shared_stack: GatewayStack, caplog: pytest.LogCaptureFixture, request_: bytes, status: int
 ) -> None:
     """What was not a request at all is found by the id of its answer too."""
     with caplog.at_level(logging.INFO, logger="gateway"):
-        async with client(shared_house.url) as one:
+        async with client(shared_stack.url) as one:
             await one.send(request_)
             request_id = headers_of(await one.answer())["x-request-id"]
     (line,) = [vars(record) for record in caplog.records if record.msg == "request"]
@@ -350,14 +352,16 @@ async def test_an_answer_without_a_handler_has_a_line(
 
 
 @shared
-async def test_what_anybody_may_read_leaves_no_line(shared_house: House, caplog: pytest.LogCaptureFixture) -> None:
+async def test_what_anybody_may_read_leaves_no_line(
+    shared_stack: GatewayStack, caplog: pytest.LogCaptureFixture
+) -> None:
     """Pages, the document and health probes are served to everybody, as often as they like: the log stays silent."""
     with caplog.at_level(logging.INFO, logger="gateway"):
         for path in ("/docs", "/docs/swagger-ui.css", "/openapi.json", "/problems/not_found"):
             for method in ("GET", "HEAD", "OPTIONS"):
-                assert (await shared_house.call(method, path, tenant=None)).status < 300
+                assert (await shared_stack.call(method, path, tenant=None)).status < 300
         for path in ("/livez", "/readyz"):
-            assert (await shared_house.visit(shared_house.admin_url + path)).status == 200
+            assert (await shared_stack.visit(shared_stack.admin_url + path)).status == 200
     assert [record.msg for record in caplog.records] == []
 
 

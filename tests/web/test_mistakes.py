@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import pytest
 import pytest_asyncio
 
-from gateway.core.guides import example
-from tests.creditkey_story import authorized, awaiting, captured
-from tests.house import House, Reply, creditkey_body, key_of, new_key, order_of, psp_body
+from gateway.core.problem_guides import example
+from tests.support.scenarios.creditkey import authorized, awaiting, captured
+from tests.support.stack import GatewayStack, Reply, creditkey_body, key_of, new_key, order_of, psp_body
 
 MISSING = f"pay_{'0' * 32}"
 CK, BANK = "creditkey-main", "psp-main"
@@ -540,18 +540,18 @@ shared = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def payments(shared_house: House) -> AsyncIterator[dict[str, str]]:
+async def payments(shared_stack: GatewayStack) -> AsyncIterator[dict[str, str]]:
     """Payments in the states that rows name."""
     begun = {"awaiting": awaiting, "authorized": authorized, "captured": captured}
-    made = {name: (await begin(shared_house))["id"] for name, begin in begun.items()}
-    yield {**made, "psp": (await shared_house.create(psp_body())).json["id"]}
+    made = {name: (await begin(shared_stack))["id"] for name, begin in begun.items()}
+    yield {**made, "psp": (await shared_stack.create(psp_body())).json["id"]}
 
 
-async def sent(house: House, row: Row, path: str) -> Reply:
+async def sent(stack: GatewayStack, row: Row, path: str) -> Reply:
     """Send a row's request with all headers it should have, but for those that it changes."""
     right = {"Authorization": f"Bearer {key_of('acme')}", "Idempotency-Key": new_key()}
     headers = {name: text for name, text in {**right, **row.headers}.items() if text}
-    return await house.call(row.method, path, row.body, tenant=None, headers=headers)
+    return await stack.call(row.method, path, row.body, tenant=None, headers=headers)
 
 
 def test_there_are_a_hundred() -> None:
@@ -561,10 +561,10 @@ def test_there_are_a_hundred() -> None:
 
 @shared
 @pytest.mark.parametrize("name", ROWS)
-async def test_a_mistake_is_answered_usefully(shared_house: House, payments: dict[str, str], name: str) -> None:
+async def test_a_mistake_is_answered_usefully(shared_stack: GatewayStack, payments: dict[str, str], name: str) -> None:
     """Status and code are right, exactly the wrong members are named, and the answer says what to do."""
     row = ROWS[name]
-    reply = await sent(shared_house, row, row.path.format(**payments))
+    reply = await sent(shared_stack, row, row.path.format(**payments))
     assert (reply.status, reply.json["code"]) == (row.status, row.code), reply.text
     errors = reply.json.get("errors", [])
     assert sorted(error["field"] for error in errors) == sorted(row.fields), errors
@@ -597,30 +597,30 @@ AS_EXPLAINED = {
 @shared
 @pytest.mark.parametrize("code", AS_EXPLAINED)
 async def test_the_example_of_a_code_is_what_is_answered(
-    shared_house: House, payments: dict[str, str], code: str
+    shared_stack: GatewayStack, payments: dict[str, str], code: str
 ) -> None:
     """Whoever reads the page of an error finds there what was answered."""
     row = ROWS[AS_EXPLAINED[code]]
-    answer, shown = (await sent(shared_house, row, row.path.format(**payments))).json, example(code)
+    answer, shown = (await sent(shared_stack, row, row.path.format(**payments))).json, example(code)
     assert (answer["detail"], answer.get("errors")) == (shown["detail"], shown.get("errors"))
     assert list(answer) == list(shown)
 
 
 @shared
 @pytest.mark.parametrize("name", RAW)
-async def test_bytes_that_are_no_body(shared_house: House, name: str) -> None:
+async def test_bytes_that_are_no_body(shared_stack: GatewayStack, name: str) -> None:
     """What cannot be read says where."""
     body, status, code, words = RAW[name]
-    reply = await shared_house.call("POST", "/v1/payments", data=body, key=new_key())
+    reply = await shared_stack.call("POST", "/v1/payments", data=body, key=new_key())
     assert (reply.status, reply.json["code"]) == (status, code)
     assert words in reply.json["detail"]
 
 
 @shared
-async def test_very_many_mistakes_are_counted(shared_house: House) -> None:
+async def test_very_many_mistakes_are_counted(shared_stack: GatewayStack) -> None:
     """The answer names the first and says how many more there are; it does not grow with the body."""
     order = {"items": [{"price": 1} for _ in range(400)]}
-    reply = await shared_house.create(psp_body(order=order, **{f"m{number}": 1 for number in range(200)}))
+    reply = await shared_stack.create(psp_body(order=order, **{f"m{number}": 1 for number in range(200)}))
     errors = reply.json["errors"]
     assert len(errors) == 51
     assert errors[-1] == {"field": "$", "message": "and 1200 more problems"}
@@ -635,22 +635,22 @@ async def test_very_many_mistakes_are_counted(shared_house: House) -> None:
     ],
 )
 async def test_a_duplicate_names_the_payment_and_how_to_go_on(
-    shared_house: House, make: Callable[[], dict[str, Any]], ways: str
+    shared_stack: GatewayStack, make: Callable[[], dict[str, Any]], ways: str
 ) -> None:
     """The reference is taken: by which payment, and what now, which is no cancel where the provider has none."""
     body = make()
-    first = (await shared_house.create(body)).json["id"]
-    reply = await shared_house.create(body)
+    first = (await shared_stack.create(body)).json["id"]
+    reply = await shared_stack.create(body)
     assert (reply.status, reply.json["code"], reply.json["payment_id"]) == (409, "duplicate_reference", first)
     assert reply.json["detail"] == f"payment {first} has this merchant_reference and is still alive: {ways}"
 
 
 @shared
-async def test_a_key_for_another_request_names_the_header(shared_house: House) -> None:
+async def test_a_key_for_another_request_names_the_header(shared_stack: GatewayStack) -> None:
     """The member that is wrong is the key."""
     body, key = psp_body(), new_key()
-    assert (await shared_house.create(body, key=key)).status == 201
-    reply = await shared_house.create({**body, "amount": "1.00"}, key=key)
+    assert (await shared_stack.create(body, key=key)).status == 201
+    reply = await shared_stack.create({**body, "amount": "1.00"}, key=key)
     assert (reply.status, reply.json["code"]) == (422, "idempotency_key_reused")
     [error] = reply.json["errors"]
     assert (error["field"], "use a new key" in error["message"]) == ("Idempotency-Key", True)
@@ -658,19 +658,19 @@ async def test_a_key_for_another_request_names_the_header(shared_house: House) -
 
 @shared
 @pytest.mark.parametrize("blank", ["  ", "\t\n", "\u00a0", "\u200b", "\u3000"])
-async def test_texts_of_blanks_are_not_given(shared_house: House, blank: str) -> None:
+async def test_texts_of_blanks_are_not_given(shared_stack: GatewayStack, blank: str) -> None:
     """An optional one is left out: what the provider gets has no empty name."""
     body = psp_body(customer={"id": blank, "name": blank, "email": "dana@reyes.example", "phone": blank})
-    reply = await shared_house.create(body)
+    reply = await shared_stack.create(body)
     assert reply.status == 201, reply.text
-    [request] = [one for one in await shared_house.far_requests("psp") if reply.json["id"] in one["body"]]
+    [request] = [one for one in await shared_stack.provider_requests("psp") if reply.json["id"] in one["body"]]
     assert blank not in json.loads(request["body"]).values()
 
 
 @shared
 @pytest.mark.parametrize("literal", ["2", "2.0", "2e0", "20e-1", "0.2E+1"])
-async def test_a_whole_quantity_may_be_written_in_any_way(shared_house: House, literal: str) -> None:
+async def test_a_whole_quantity_may_be_written_in_any_way(shared_stack: GatewayStack, literal: str) -> None:
     """The published ``integer`` is any number without a fraction."""
     body = json.dumps(psp_body(order={"items": [{**ITEM, "quantity": "LITERAL"}]})).replace('"LITERAL"', literal)
-    reply = await shared_house.call("POST", "/v1/payments", data=body.encode(), key=new_key())
+    reply = await shared_stack.call("POST", "/v1/payments", data=body.encode(), key=new_key())
     assert reply.status == 201, reply.text

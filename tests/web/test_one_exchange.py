@@ -11,11 +11,11 @@ PAUSE = 0.01
 
 async def test_no_answer_too_many_is_taken_for_an_answer(tmp_path: Path) -> None:
     """Whatever a neighbour's far side says too much, every call of every kind has its own answer."""
-    async with scene(tmp_path) as (host, house):
+    async with scene(tmp_path) as (host, stack):
         deceived = [
             (kind, where)
             for kind in KINDS
             for where, neighbour in NEIGHBOURS.items()
-            if await is_deceived(host, house, kind, neighbour, PAUSE, waits=True)
+            if await is_deceived(host, stack, kind, neighbour, PAUSE, waits=True)
         ]
     assert deceived == []

@@ -13,9 +13,9 @@ import re2
 
 from gateway.core.errors import PROBLEMS, Reason
 from gateway.core.payment import WEBHOOK_TYPES, AlertCode, EventType, FailureCode, ReviewReason, State, Status
-from gateway.core.truth import DEAD, MAY_BE_SET
+from gateway.core.state_members import MAY_BE_SET, NOT_PAYABLE
 from gateway.web.openapi import document
-from tests.openapi_parts import Operation, examples, faults, nodes, operations, resolved, schemas, webhooks
+from tests.support.openapi import Operation, examples, faults, nodes, operations, resolved, schemas, webhooks
 
 DOCUMENT = document("https://pay.example/gw")
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
@@ -215,7 +215,7 @@ def test_every_payment_shown_is_true_in_its_state() -> None:
     untrue = [
         (one["state"], name)
         for one in payments
-        for name, states in {**MAY_BE_SET, "redirect_url": set(State) - DEAD}.items()
+        for name, states in {**MAY_BE_SET, "redirect_url": set(State) - NOT_PAYABLE}.items()
         if one.get(name) is not None and one["state"] not in states
     ]
     assert untrue == []

@@ -1,4 +1,4 @@
-"""The served OpenAPI document against the real house: no 5xx, no answer it does not describe, no body outside it.
+"""The served OpenAPI document against the real stack: no 5xx, no answer it does not describe, no body outside it.
 
 schemathesis makes requests from the document, right ones and wrong ones; most of them get what only a running gateway
 knows: a key, ids of payments in every state, bodies that would be taken but for the members that were replaced.
@@ -25,7 +25,7 @@ from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi import checks
 
 from gateway.web.openapi import document
-from tests.house import House, creditkey_body, key_of, new_key, open_house, order_of
+from tests.support.stack import GatewayStack, creditkey_body, key_of, new_key, order_of, running_stack
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ LABELS = [f"{method.upper()} {path}" for path, methods in document()["paths"].it
 
 
 class Seed(NamedTuple):
-    """A request that must be taken: the name of an id that the house has, a body, a query."""
+    """A request that must be taken: the name of an id that the stack has, a body, a query."""
 
     place: str | None = None
     body: Any = None
@@ -72,16 +72,16 @@ SEEDS: dict[str, Seed] = {
 
 
 PLACES = ("awaiting", "authorized", "captured", "canceled", "delivery", "callback")
-"""What the house has an id of."""
+"""What the stack has an id of."""
 
 COMMANDS = {"captured": "capture", "canceled": "cancel"}
 
 
 @dataclass
 class Served:
-    """A house on a thread of its own, and what came of the requests to it."""
+    """A stack on a thread of its own, and what came of the requests to it."""
 
-    house: House
+    stack: GatewayStack
     loop: asyncio.AbstractEventLoop
     ids: dict[str, str]
     schema: Any = None
@@ -90,7 +90,7 @@ class Served:
     undocumented: list[str] = field(default_factory=list)
 
     def do(self, work: Coroutine[Any, Any, T]) -> T:
-        """Let the house do something."""
+        """Let the stack do something."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(60)
 
     def operation(self, label: str) -> Any:
@@ -100,7 +100,7 @@ class Served:
 
     def send(self, label: str, case: Case) -> int:
         """Send a request, hold the answer against the document, and count it."""
-        response = case.call(base_url=self.house.url, session=self.http)
+        response = case.call(base_url=self.stack.url, session=self.http)
         self.statuses.setdefault(label, Counter())[response.status_code] += 1
         try:
             case.validate_response(response, checks=CHECKS)
@@ -123,51 +123,51 @@ class Served:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A house with payments in several states, on a thread, because the requests come from code that waits."""
+    """A stack with payments in several states, on a thread, because the requests come from code that waits."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    stack = contextlib.AsyncExitStack()
+    exits = contextlib.AsyncExitStack()
     try:
-        opened = asyncio.run_coroutine_threadsafe(_open(stack, tmp_path_factory.mktemp("fuzz"), loop), loop).result(60)
-        opened.schema = schemathesis.openapi.from_url(f"{opened.house.url}/openapi.json")
+        opened = asyncio.run_coroutine_threadsafe(_open(exits, tmp_path_factory.mktemp("fuzz"), loop), loop).result(60)
+        opened.schema = schemathesis.openapi.from_url(f"{opened.stack.url}/openapi.json")
         yield opened
         print(f"\n{opened.figures()}")
     finally:
-        asyncio.run_coroutine_threadsafe(stack.aclose(), loop).result(60)
+        asyncio.run_coroutine_threadsafe(exits.aclose(), loop).result(60)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
 
 
-async def _open(stack: contextlib.AsyncExitStack, folder: Path, loop: asyncio.AbstractEventLoop) -> Served:
-    house = await stack.enter_async_context(open_house(folder))
-    made = [await make(house, place) for place in PLACES]
-    return Served(house, loop, dict(zip(PLACES, made, strict=True)))
+async def _open(exits: contextlib.AsyncExitStack, folder: Path, loop: asyncio.AbstractEventLoop) -> Served:
+    stack = await exits.enter_async_context(running_stack(folder))
+    made = [await make(stack, place) for place in PLACES]
+    return Served(stack, loop, dict(zip(PLACES, made, strict=True)))
 
 
-async def make(house: House, place: str) -> str:
+async def make(stack: GatewayStack, place: str) -> str:
     """The id of a new payment that stands in a state; or of a webhook that was delivered, or a callback."""
     if place == "delivery":
-        return await a_delivery(house, await make(house, "awaiting"))
+        return await a_delivery(stack, await make(stack, "awaiting"))
     if place == "callback":
-        paid = await make(house, "authorized")
-        return str((await house.call("GET", f"/v1/callbacks?payment_id={paid}")).json["data"][0]["id"])
-    payment = (await house.create(creditkey_body())).json
+        paid = await make(stack, "authorized")
+        return str((await stack.call("GET", f"/v1/callbacks?payment_id={paid}")).json["data"][0]["id"])
+    payment = (await stack.create(creditkey_body())).json
     if place in ("authorized", "captured"):
-        await house.visit(await house.approve(payment))
+        await stack.visit(await stack.approve(payment))
     if place in COMMANDS:
-        done = await house.call("POST", f"/v1/payments/{payment['id']}/{COMMANDS[place]}", {}, key=new_key())
+        done = await stack.call("POST", f"/v1/payments/{payment['id']}/{COMMANDS[place]}", {}, key=new_key())
         assert done.json["state"] == place
     return str(payment["id"])
 
 
-async def a_delivery(house: House, payment_id: str) -> str:
+async def a_delivery(stack: GatewayStack, payment_id: str) -> str:
     """The id of a payment's webhook, once its delivery is on record: it arrives before that."""
     async with asyncio.timeout(10):
         while True:
             path = f"/v1/webhooks/deliveries?status=delivered&payment_id={payment_id}"
-            if found := (await house.call("GET", path)).json["data"]:
+            if found := (await stack.call("GET", path)).json["data"]:
                 return str(found[0]["id"])
 
 
@@ -175,7 +175,7 @@ async def a_delivery(house: House, payment_id: str) -> str:
 def test_a_request_that_fits_is_taken(served: Served, label: str) -> None:
     """Every operation of the document is reached with a 2xx, and answers as the document says."""
     seed = SEEDS[label]
-    ids = {"id": served.do(make(served.house, seed.place))} if seed.place else {}
+    ids = {"id": served.do(make(served.stack, seed.place))} if seed.place else {}
     operation = served.operation(label)
     given_body = {} if seed.body is None else {"body": seed.body, "media_type": "application/json"}
     case = operation.Case(path_parameters=ids, query=dict(seed.query), headers=_headers(), **given_body)

@@ -13,9 +13,9 @@ import pytest
 import pytest_asyncio
 
 from gateway.core.errors import PROBLEMS
-from tests.house import House, Reply, open_house
-from tests.openapi_parts import Operation, faults, operations, webhooks
-from tests.shipped import KEY, shipped
+from tests.support.openapi import Operation, faults, operations, webhooks
+from tests.support.shipped_settings import KEY, shipped
+from tests.support.stack import GatewayStack, Reply, running_stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -23,8 +23,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 class Reader:
     """Somebody who has the document and does what it shows."""
 
-    def __init__(self, house: House, document: dict[str, Any]) -> None:
-        self.house = house
+    def __init__(self, stack: GatewayStack, document: dict[str, Any]) -> None:
+        self.stack = stack
         self.document = document
         self.by_name = {one.spec["operationId"]: one for one in operations(document)}
         self.done: dict[str, Reply] = {}
@@ -38,7 +38,7 @@ class Reader:
         content = operation.spec.get("requestBody", {}).get("content", {}).get("application/json", {})
         several = [one["value"] for one in content.get("examples", {}).values()]
         shown = several[which] if several else content.get("example")
-        reply = self.done[name] = await self.house.call(
+        reply = self.done[name] = await self.stack.call(
             operation.method,
             operation.path.replace("{id}", identifier),
             shown if shown is None else {**shown, **body},
@@ -58,16 +58,16 @@ class Reader:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def reader(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Reader]:
     """Every operation, tried out once with the examples of the document."""
-    async with open_house(tmp_path_factory.mktemp("shipped"), change=shipped) as house:
-        document = (await house.call("GET", "/openapi.json", tenant=None)).json
-        reader = Reader(house, document)
+    async with running_stack(tmp_path_factory.mktemp("shipped"), change=shipped) as stack:
+        document = (await stack.call("GET", "/openapi.json", tenant=None)).json
+        reader = Reader(stack, document)
         await live(reader)
         yield reader
 
 
 async def live(reader: Reader) -> None:
     """Each operation once, in an order in which it can succeed."""
-    house = reader.house
+    stack = reader.stack
     key = reader.by_name["createPayment"].spec["parameters"][0]
     published, key["example"] = key["example"], "a-key-for-another-example"
     by_method = await reader.try_out("createPayment", which=1)
@@ -75,7 +75,7 @@ async def live(reader: Reader) -> None:
     key["example"] = published
     payment = await reader.try_out("createPayment")
     await reader.try_out("updatePayment", payment["id"])
-    await house.visit(await house.approve(payment))
+    await stack.visit(await stack.approve(payment))
     await reader.try_out("capturePayment", payment["id"])
     await reader.try_out("createRefund", payment["id"])
     for name in ("getPayment", "syncPayment", "listRefunds", "listPaymentEvents"):
@@ -83,8 +83,8 @@ async def live(reader: Reader) -> None:
     reader.by_name["createPayment"].spec["parameters"][0]["example"] = "another-key-of-SO-7002"
     other = await reader.try_out("createPayment", merchant_reference="SO-7002")
     await reader.try_out("cancelPayment", other["id"])
-    await house.webhook(payment["id"], "payment.partially_refunded")
-    await house.webhook(other["id"], "payment.canceled")
+    await stack.webhook(payment["id"], "payment.partially_refunded")
+    await stack.webhook(other["id"], "payment.canceled")
     deliveries = await reader.try_out("listDeliveries")
     await reader.try_out("redeliverWebhook", deliveries["data"][-1]["id"])
     callbacks = await reader.try_out("listCallbacks")
@@ -131,8 +131,8 @@ async def test_every_webhook_fits_the_schema_of_its_type(reader: Reader) -> None
     schemas = {
         one.label: one.spec["requestBody"]["content"]["application/json"]["schema"] for one in webhooks(reader.document)
     }
-    async with reader.house.hook_arrived:
-        bodies = [body for _, body in reader.house.hooks]
+    async with reader.stack.webhook_arrived:
+        bodies = [body for _, body in reader.stack.delivered_webhooks]
     parsed = [json.loads(body) for body in bodies]
     assert {one["type"] for one in parsed} >= {"payment.created", "payment.captured", "payment.partially_refunded"}
     assert [
@@ -162,7 +162,7 @@ WRONG: dict[str, tuple[str, dict[str, str], Any, str]] = {
 async def test_a_real_problem_is_like_its_example(reader: Reader, code: str) -> None:
     """The same members but for those that depend on the case, and the headers the document names."""
     request, headers, body, header = WRONG[code]
-    reply = await reader.house.call(*request.split(" "), body, tenant=None, headers=headers)
+    reply = await reader.stack.call(*request.split(" "), body, tenant=None, headers=headers)
     shown = reader.document["components"]["examples"][code]["value"]
     assert (reply.status, reply.json["code"]) == (PROBLEMS[code].status, code)
     assert {name: reply.json[name] for name in ("type", "title", "status")} == {

@@ -8,9 +8,9 @@ import pytest
 
 from gateway.web import admin
 from gateway.web.routes import ROUTES
-from tests.house import House
-from tests.inbox_kit import admin as ask_as_operator
-from tests.inbox_kit import inbox_house
+from tests.support.scenarios.inbox import admin as ask_as_operator
+from tests.support.scenarios.inbox import inbox_stack
+from tests.support.stack import GatewayStack
 
 shared = pytest.mark.asyncio(loop_scope="module")
 
@@ -21,9 +21,9 @@ OF_OPERATORS = [(method, path.replace("{payment_id}", ID).replace("{id}", ID)) f
 
 @shared
 @pytest.mark.parametrize(("method", "path"), OF_TENANTS)
-async def test_no_route_for_tenants_passes_a_parameter_over(shared_house: House, method: str, path: str) -> None:
+async def test_no_route_for_tenants_passes_a_parameter_over(shared_stack: GatewayStack, method: str, path: str) -> None:
     """A name that is not known would be ignored, and a list be whole where a part was wanted."""
-    reply = await shared_house.call(method, f"{path}?nobody_knows=1", {} if method != "GET" else None)
+    reply = await shared_stack.call(method, f"{path}?nobody_knows=1", {} if method != "GET" else None)
     assert (reply.status, reply.json["code"]) == (422, "validation_failed")
     assert [error["field"] for error in reply.json["errors"]] == ["nobody_knows"]
     assert reply.json["errors"][0]["message"].startswith("is not known; ")
@@ -31,9 +31,9 @@ async def test_no_route_for_tenants_passes_a_parameter_over(shared_house: House,
 
 async def test_no_route_for_operators_passes_a_parameter_over(tmp_path: Path) -> None:
     """The same for everything under the operators' key."""
-    async with inbox_house(tmp_path) as (house, _):
+    async with inbox_stack(tmp_path) as (stack, _):
         for method, path in OF_OPERATORS:
-            reply = await ask_as_operator(house, method, f"{path}?nobody_knows=1", {} if method != "GET" else None)
+            reply = await ask_as_operator(stack, method, f"{path}?nobody_knows=1", {} if method != "GET" else None)
             assert (path, reply.status) == (path, 422)
             assert [error["field"] for error in reply.json["errors"]] == ["nobody_knows"]
 
@@ -59,9 +59,9 @@ async def test_no_route_for_operators_passes_a_parameter_over(tmp_path: Path) ->
         ("created_after=yesterday", "created_after", "such as 2026-01-31T12:00:00Z"),
     ],
 )
-async def test_a_wrong_parameter_is_named(shared_house: House, query: str, field: str, said: str) -> None:
+async def test_a_wrong_parameter_is_named(shared_stack: GatewayStack, query: str, field: str, said: str) -> None:
     """By its name, with what was meant or what there is."""
-    reply = await shared_house.call("GET", f"/v1/payments?{query}")
+    reply = await shared_stack.call("GET", f"/v1/payments?{query}")
     assert (reply.status, reply.json["code"]) == (422, "validation_failed")
     [error] = reply.json["errors"]
     assert error["field"] == field
@@ -70,32 +70,32 @@ async def test_a_wrong_parameter_is_named(shared_house: House, query: str, field
 
 
 @shared
-async def test_all_unknown_parameters_are_named_at_once(shared_house: House) -> None:
+async def test_all_unknown_parameters_are_named_at_once(shared_stack: GatewayStack) -> None:
     """Not one after the other."""
-    reply = await shared_house.call("GET", "/v1/payments?stat=captured&limit=5&page=2")
+    reply = await shared_stack.call("GET", "/v1/payments?stat=captured&limit=5&page=2")
     assert [error["field"] for error in reply.json["errors"]] == ["stat", "page"]
 
 
 @shared
 @pytest.mark.parametrize("currency", ["USD", "usd", "Usd"])
-async def test_a_currency_may_be_lower_case(shared_house: House, currency: str) -> None:
+async def test_a_currency_may_be_lower_case(shared_stack: GatewayStack, currency: str) -> None:
     """In a query, where people type it."""
-    reply = await shared_house.call("GET", f"/v1/deposit-methods?currency={currency}")
+    reply = await shared_stack.call("GET", f"/v1/deposit-methods?currency={currency}")
     assert [method["name"] for method in reply.json["data"]] == ["bank"]
 
 
 @shared
 @pytest.mark.parametrize("currency", ["XXQ", "EURO", "12", "%E2%82%AC"])
-async def test_an_unknown_currency_is_refused_as_in_a_create(shared_house: House, currency: str) -> None:
+async def test_an_unknown_currency_is_refused_as_in_a_create(shared_stack: GatewayStack, currency: str) -> None:
     """Rather than an empty list, which looks like a shop without ways to pay."""
-    reply = await shared_house.call("GET", f"/v1/deposit-methods?currency={currency}")
+    reply = await shared_stack.call("GET", f"/v1/deposit-methods?currency={currency}")
     assert (reply.status, reply.json["code"]) == (422, "currency_not_supported")
     assert "is not a currency known here" in reply.json["detail"]
 
 
 @shared
 @pytest.mark.parametrize("amount", ["-1", "-0.00", "1e2", "x"])
-async def test_an_amount_that_is_none_is_named(shared_house: House, amount: str) -> None:
+async def test_an_amount_that_is_none_is_named(shared_stack: GatewayStack, amount: str) -> None:
     """As in a body."""
-    reply = await shared_house.call("GET", f"/v1/deposit-methods?amount={amount}")
+    reply = await shared_stack.call("GET", f"/v1/deposit-methods?amount={amount}")
     assert (reply.status, [error["field"] for error in reply.json["errors"]]) == (422, ["amount"])

@@ -16,8 +16,8 @@ from gateway.drivers.store.inbox import InboxFilter, InboxRow
 from gateway.web import strangers
 from gateway.web.capacity import Capacity
 from gateway.web.proxies import Proxies
-from tests.house import House, open_house
-from tests.web.psp_sender import new_payment, post, signed_body
+from tests.support.clients.psp_callbacks import new_payment, post, signed_body
+from tests.support.stack import GatewayStack, running_stack
 
 TRUSTED = Proxies([ip_network(one) for one in ("10.0.0.0/8", "127.0.0.1/32", "2001:db8:ff::/48")])
 PROXY, BRIDGE = "10.0.0.1", "203.0.113.7"
@@ -78,33 +78,33 @@ def test_connections_of_a_trusted_proxy_are_those_of_many() -> None:
 
 
 @contextlib.asynccontextmanager
-async def behind(folder: Path, *trusted: str) -> AsyncIterator[House]:
-    """A house that trusts these proxies, and whose bridge may call from one address only."""
+async def behind(folder: Path, *trusted: str) -> AsyncIterator[GatewayStack]:
+    """A stack that trusts these proxies, and whose bridge may call from one address only."""
 
     def change(settings: dict[str, Any]) -> None:
         settings["server"]["trusted_proxies"] = list(trusted)
         settings["tenants"]["acme"]["accounts"]["psp-main"]["config"]["source_addresses"] = [BRIDGE]
 
-    async with open_house(folder, change=change) as opened:
+    async with running_stack(folder, change=change) as opened:
         yield opened
 
 
-async def newest(house: House) -> InboxRow:
+async def newest(stack: GatewayStack) -> InboxRow:
     """The newest callback."""
-    return (await house.gateway.store.inbox.newest("acme", InboxFilter(limit=1)))[0]
+    return (await stack.gateway.store.inbox.newest("acme", InboxFilter(limit=1)))[0]
 
 
-async def called(house: House, headers: Mapping[str, str]) -> tuple[int, str]:
+async def called(stack: GatewayStack, headers: Mapping[str, str]) -> tuple[int, str]:
     """A right callback with these headers: its status, and whose address was seen."""
-    reply = await post(house, signed_body(house, await new_payment(house)), headers=headers)
-    return reply.status, (await newest(house)).remote
+    reply = await post(stack, signed_body(stack, await new_payment(stack)), headers=headers)
+    return reply.status, (await newest(stack)).remote
 
 
 async def test_source_addresses_are_those_of_callers(tmp_path: Path) -> None:
     """On one kept connection each request is judged by its own header."""
-    async with behind(tmp_path, "127.0.0.1") as house:
+    async with behind(tmp_path, "127.0.0.1") as stack:
         seen = [
-            await called(house, {"X-Forwarded-For": forwarded} if forwarded else {})
+            await called(stack, {"X-Forwarded-For": forwarded} if forwarded else {})
             for forwarded in (BRIDGE, "198.51.100.1", f"{BRIDGE}:99", f"{BRIDGE}, 198.51.100.1", "garbage", "", BRIDGE)
         ]
         assert seen == [
@@ -121,8 +121,8 @@ async def test_source_addresses_are_those_of_callers(tmp_path: Path) -> None:
 @pytest.mark.parametrize("trusted", [(), ("10.0.0.0/8",)])
 async def test_the_header_is_not_believed_from_anybody_else(tmp_path: Path, trusted: tuple[str, ...]) -> None:
     """Without trusted proxies, and from one that is not among them."""
-    async with behind(tmp_path, *trusted) as house:
-        assert await called(house, {"X-Forwarded-For": BRIDGE}) == (400, "127.0.0.1")
+    async with behind(tmp_path, *trusted) as stack:
+        assert await called(stack, {"X-Forwarded-For": BRIDGE}) == (400, "127.0.0.1")
 
 
 async def test_failures_are_counted_and_logged_by_caller(
@@ -130,14 +130,14 @@ async def test_failures_are_counted_and_logged_by_caller(
 ) -> None:
     """One caller behind the proxy is limited, another is not; the log names both."""
     monkeypatch.setattr(strangers, "FAILURES", Rate(per_second=0.001, burst=2))
-    async with behind(tmp_path, "127.0.0.0/8") as house:
+    async with behind(tmp_path, "127.0.0.0/8") as stack:
         caplog.set_level(logging.INFO, "gateway")
-        loud = [await ask(house, "198.51.100.1") for _ in range(3)]
-        assert (loud, await ask(house, "198.51.100.2")) == ([401, 401, 429], 401)
+        loud = [await ask(stack, "198.51.100.1") for _ in range(3)]
+        assert (loud, await ask(stack, "198.51.100.2")) == ([401, 401, 429], 401)
     named = [vars(record)["address"] for record in caplog.records if "address" in vars(record)]
     assert {"198.51.100.1", "198.51.100.2"} == set(named)
 
 
-async def ask(house: House, caller: str) -> int:
+async def ask(stack: GatewayStack, caller: str) -> int:
     """Ask for payments without a key, as this caller."""
-    return (await house.call("GET", "/v1/payments", tenant=None, headers={"X-Forwarded-For": caller})).status
+    return (await stack.call("GET", "/v1/payments", tenant=None, headers={"X-Forwarded-For": caller})).status

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 import pytest
 import pytest_asyncio
 
-from gateway.drivers.store import agenda
+from gateway.drivers.store import schedule
 from gateway.flows.background import reconcile
-from tests import creditkey_story as story
-from tests.creditkey_story import BEGUN, accept, act, authorized, edit, operations, review_of, timeline
-from tests.house import House, Reply, key_of, new_key, open_house, psp_body
-from tests.web.psp_sender import call_back
+from tests.support.clients.psp_callbacks import call_back
+from tests.support.scenarios import creditkey
+from tests.support.scenarios.creditkey import BEGUN, accept, act, authorized, edit, operations, review_of, timeline
+from tests.support.stack import GatewayStack, Reply, key_of, new_key, psp_body, running_stack
 
 shared = pytest.mark.asyncio(loop_scope="module")
 
@@ -31,50 +31,50 @@ def with_key(settings: dict[str, Any]) -> None:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def office(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
-    """A running house whose operators have a key."""
-    async with open_house(tmp_path_factory.mktemp("office"), change=with_key) as opened:
+async def office(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[GatewayStack]:
+    """A running stack whose operators have a key."""
+    async with running_stack(tmp_path_factory.mktemp("office"), change=with_key) as opened:
         yield opened
 
 
-async def desk(house: House, method: str, path: str, body: Any = None, *, key: str | None = ADMIN_KEY) -> Reply:
+async def desk(stack: GatewayStack, method: str, path: str, body: Any = None, *, key: str | None = ADMIN_KEY) -> Reply:
     """Call the operators' listener."""
     headers = {"Authorization": f"Bearer {key}"} if key is not None else {}
-    url = f"{house.admin_url}/admin/v1{path}"
-    async with house.http.request(method, url, json=body, headers=headers) as response:
+    url = f"{stack.admin_url}/admin/v1{path}"
+    async with stack.http.request(method, url, json=body, headers=headers) as response:
         return Reply(response.status, response.headers, await response.text())
 
 
-async def resolve(house: House, payment: Any, **body: Any) -> Reply:
+async def resolve(stack: GatewayStack, payment: Any, **body: Any) -> Reply:
     """Clear a payment's review flag."""
-    return await desk(house, "POST", f"/reviews/{payment['id']}/resolve", {"reason": REASON, **body})
+    return await desk(stack, "POST", f"/reviews/{payment['id']}/resolve", {"reason": REASON, **body})
 
 
-async def rule(house: House, operation_id: str, **body: Any) -> Reply:
+async def rule(stack: GatewayStack, operation_id: str, **body: Any) -> Reply:
     """Settle an operation by word."""
-    return await desk(house, "POST", f"/operations/{operation_id}/resolve", {"reason": REASON, **body})
+    return await desk(stack, "POST", f"/operations/{operation_id}/resolve", {"reason": REASON, **body})
 
 
-async def in_review(house: House) -> dict[str, str]:
+async def in_review(stack: GatewayStack) -> dict[str, str]:
     """The operators' list: payment id to reason."""
-    listed = (await desk(house, "GET", "/reviews")).json["data"]
+    listed = (await desk(stack, "GET", "/reviews")).json["data"]
     return {one["id"]: one["review"]["reason"] for one in listed}
 
 
-async def suspicious(house: House, state: str = "authorized") -> Any:
+async def suspicious(stack: GatewayStack, state: str = "authorized") -> Any:
     """A payment whose order shows an amount that is not its own."""
-    payment = await BEGUN[state](house)
-    await edit(house, payment, amount="1.00")
-    assert (await act(house, payment, "sync")).json["review"]["reason"] == "amount"
-    await edit(house, payment, amount="1067.33")
-    return await house.payment(payment["id"])
+    payment = await BEGUN[state](stack)
+    await edit(stack, payment, amount="1.00")
+    assert (await act(stack, payment, "sync")).json["review"]["reason"] == "amount"
+    await edit(stack, payment, amount="1067.33")
+    return await stack.payment(payment["id"])
 
 
 # Payments in review
 
 
 @shared
-async def test_a_review_is_listed_until_it_is_resolved(office: House) -> None:
+async def test_a_review_is_listed_until_it_is_resolved(office: GatewayStack) -> None:
     """The list shows every tenant's payments that wait for a person, the newest first, and why."""
     first, second = await suspicious(office), await suspicious(office)
     listed = await in_review(office)
@@ -86,7 +86,7 @@ async def test_a_review_is_listed_until_it_is_resolved(office: House) -> None:
 
 
 @shared
-async def test_a_review_is_told(office: House) -> None:
+async def test_a_review_is_told(office: GatewayStack) -> None:
     """The webhook ``payment.review`` names the reason and since when."""
     payment = await suspicious(office)
     webhook = (await office.webhook(payment["id"], "payment.review"))["data"]["payment"]
@@ -100,20 +100,20 @@ async def test_a_review_is_told(office: House) -> None:
     ("verb", "state"),
     [("update", "authorized"), ("capture", "authorized"), ("cancel", "authorized"), ("refund", "captured")],
 )
-async def test_a_review_stops_the_tenants_commands(office: House, verb: str, state: str) -> None:
+async def test_a_review_stops_the_tenants_commands(office: GatewayStack, verb: str, state: str) -> None:
     """Every money command is 409 ``under_review`` before any call, and stores nothing."""
     payment, key = await suspicious(office, state), new_key()
-    sent = await story.calls(office, payment)
+    sent = await creditkey.calls(office, payment)
     reply = await act(office, payment, verb, key=key)
     assert (reply.status, reply.json["code"], reply.json["payment_id"]) == (409, "under_review", payment["id"])
-    assert await story.calls(office, payment) == sent
-    assert await office.gateway.store.key("acme", key) is None
+    assert await creditkey.calls(office, payment) == sent
+    assert await office.gateway.store.idempotency_record("acme", key) is None
     assert (await resolve(office, payment)).status == 200
     assert (await act(office, payment, verb, key=key)).status in (200, 201)
 
 
 @shared
-async def test_a_review_stops_neither_reading_nor_facts(office: House) -> None:
+async def test_a_review_stops_neither_reading_nor_facts(office: GatewayStack) -> None:
     """Read, timeline and ``sync`` stay, and the customer's acceptance still moves the payment; the flag remains."""
     payment = await suspicious(office, "awaiting_customer")
     assert (await act(office, payment, "sync")).status == 200
@@ -124,7 +124,7 @@ async def test_a_review_stops_neither_reading_nor_facts(office: House) -> None:
 
 
 @shared
-async def test_resolving_is_one_version_with_name_and_reason(office: House) -> None:
+async def test_resolving_is_one_version_with_name_and_reason(office: GatewayStack) -> None:
     """The resolution is a line of the timeline and a webhook; without a name it is the key's alone."""
     payment = await suspicious(office)
     reply = await resolve(office, payment, actor="dana")
@@ -147,7 +147,7 @@ STATES = ("awaiting_customer", "processing", "authorized", "captured", "canceled
 
 @shared
 @pytest.mark.parametrize("state", STATES)
-async def test_a_person_may_know_the_state_better(office: House, state: str) -> None:
+async def test_a_person_may_know_the_state_better(office: GatewayStack, state: str) -> None:
     """A state that is given with the resolution is set and told; ``captured`` means the whole amount."""
     payment = await suspicious(office, "awaiting_customer")
     reply = await resolve(office, payment, state=state)
@@ -160,7 +160,7 @@ async def test_a_person_may_know_the_state_better(office: House, state: str) -> 
 
 
 @shared
-async def test_a_payment_that_a_person_authorized_can_be_captured(office: House) -> None:
+async def test_a_payment_that_a_person_authorized_can_be_captured(office: GatewayStack) -> None:
     """It has its capture deadline, no expiry, and the rise limit counts from its amount."""
     payment = await suspicious(office, "awaiting_customer")
     await accept(office, payment)
@@ -170,7 +170,7 @@ async def test_a_payment_that_a_person_authorized_can_be_captured(office: House)
 
 
 @shared
-async def test_a_person_may_authorize_what_was_never_seen_authorized(office: House) -> None:
+async def test_a_person_may_authorize_what_was_never_seen_authorized(office: GatewayStack) -> None:
     """The word of a person starts the capture deadline as proof would."""
     payment = await suspicious(office, "awaiting_customer")
     told = (await resolve(office, payment, state="authorized")).json
@@ -178,7 +178,7 @@ async def test_a_person_may_authorize_what_was_never_seen_authorized(office: Hou
 
 
 @shared
-async def test_a_contradiction_is_resolved(office: House) -> None:
+async def test_a_contradiction_is_resolved(office: GatewayStack) -> None:
     """A PSP that says failed and then paid leaves it to a person, who takes the payment as captured."""
     payment = (await office.create(psp_body())).json
     await call_back(office, payment, status=0, transaction_id="T-1")
@@ -192,7 +192,7 @@ async def test_a_contradiction_is_resolved(office: House) -> None:
 
 
 @shared
-async def test_a_payment_with_refunds_was_captured_whatever_a_person_says(office: House) -> None:
+async def test_a_payment_with_refunds_was_captured_whatever_a_person_says(office: GatewayStack) -> None:
     """Money that went back was taken before: 409, the flag stays; ``captured`` leaves the state to the totals."""
     payment = await BEGUN["captured"](office)
     assert (await act(office, payment, "refund", {"amount": "10.00"})).status == 201
@@ -209,7 +209,7 @@ async def test_a_payment_with_refunds_was_captured_whatever_a_person_says(office
 
 
 @shared
-async def test_a_review_cannot_be_resolved_while_an_outcome_is_open(office: House) -> None:
+async def test_a_review_cannot_be_resolved_while_an_outcome_is_open(office: GatewayStack) -> None:
     """First the operation, then the review: 409 names the operation, nothing changes."""
     payment, operation_id = await unknown_refund(office)
     await edit(office, payment, refunded_amount="15.00")
@@ -224,7 +224,7 @@ async def test_a_review_cannot_be_resolved_while_an_outcome_is_open(office: Hous
 
 
 @shared
-async def test_only_a_review_can_be_resolved(office: House) -> None:
+async def test_only_a_review_can_be_resolved(office: GatewayStack) -> None:
     """A payment that waits for nobody is 409 ``invalid_state``, one that does not exist 404."""
     payment = await authorized(office)
     reply = await resolve(office, payment, state="captured")
@@ -246,7 +246,7 @@ BAD_BODIES = {
 
 @shared
 @pytest.mark.parametrize("name", BAD_BODIES)
-async def test_a_resolution_must_be_complete(office: House, name: str) -> None:
+async def test_a_resolution_must_be_complete(office: GatewayStack, name: str) -> None:
     """A body that cannot be used is 422 by the member's name and leaves the flag."""
     body, field = BAD_BODIES[name]
     payment = await suspicious(office)
@@ -266,21 +266,21 @@ ROUTES = (
 @shared
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 @pytest.mark.parametrize("key", [None, "", "operators-test-kez", "a tenant's"])
-async def test_the_desk_needs_its_key(office: House, method: str, path: str, key: str | None) -> None:
+async def test_the_desk_needs_its_key(office: GatewayStack, method: str, path: str, key: str | None) -> None:
     """Without the operators' own key nothing is answered, a tenant's key opens nothing here."""
     sent = key_of("acme") if key == "a tenant's" else key
     reply = await desk(office, method, path, {} if method == "POST" else None, key=sent)
     assert (reply.status, reply.json["code"]) == (401, "unauthorized")
 
 
-async def test_without_a_key_the_desk_is_closed(house: House) -> None:
+async def test_without_a_key_the_desk_is_closed(stack: GatewayStack) -> None:
     """Where the settings name no key, none opens."""
     for key in ("", ADMIN_KEY, None):
-        assert (await desk(house, "GET", "/reviews", key=key)).status == 401
+        assert (await desk(stack, "GET", "/reviews", key=key)).status == 401
 
 
 @shared
-async def test_tenants_do_not_reach_the_desk(office: House) -> None:
+async def test_tenants_do_not_reach_the_desk(office: GatewayStack) -> None:
     """The public listener knows none of the operators' routes."""
     reply = await office.call("GET", "/admin/v1/reviews")
     assert (reply.status, reply.json["code"]) == (404, "not_found")
@@ -289,20 +289,22 @@ async def test_tenants_do_not_reach_the_desk(office: House) -> None:
 # Operations without an outcome
 
 
-async def unknown(house: House, verb: str, call: str, body: Any, state: str, key: str | None = None) -> tuple[Any, str]:
+async def unknown(
+    stack: GatewayStack, verb: str, call: str, body: Any, state: str, key: str | None = None
+) -> tuple[Any, str]:
     """A payment with an operation whose answer was lost before any effect, and that operation's id."""
-    payment = await BEGUN[state](house)
-    await house.faults("creditkey", operation=call, silence="before_effect", times=1)
-    assert (await act(house, payment, verb, body, key=key)).status == 202
-    return payment, (await house.payment(payment["id"]))["pending_operation"]["id"]
+    payment = await BEGUN[state](stack)
+    await stack.faults("creditkey", operation=call, silence="before_effect", times=1)
+    assert (await act(stack, payment, verb, body, key=key)).status == 202
+    return payment, (await stack.payment(payment["id"]))["pending_operation"]["id"]
 
 
-async def unknown_refund(house: House, key: str | None = None) -> tuple[Any, str]:
-    return await unknown(house, "refund", "refund", {"amount": "10.00"}, "captured", key)
+async def unknown_refund(stack: GatewayStack, key: str | None = None) -> tuple[Any, str]:
+    return await unknown(stack, "refund", "refund", {"amount": "10.00"}, "captured", key)
 
 
 @shared
-async def test_operations_without_an_outcome_are_listed(office: House) -> None:
+async def test_operations_without_an_outcome_are_listed(office: GatewayStack) -> None:
     """The list names operation, payment, tenant, and why it is open; nothing but ``unknown`` can be asked for."""
     payment, operation_id = await unknown_refund(office)
     listed = (await desk(office, "GET", "/operations?status=unknown")).json["data"]
@@ -326,7 +328,7 @@ class Ruling(NamedTuple):
 
 REFUND = ("refund", "refund", {"amount": "10.00"}, "captured")
 CAPTURE = ("capture", "confirm_order", {}, "authorized")
-UPDATE = ("update", "update_order", story.total_of("1100.00"), "authorized")
+UPDATE = ("update", "update_order", creditkey.total_of("1100.00"), "authorized")
 CANCEL = ("cancel", "cancel_order", {}, "authorized")
 
 RULINGS = {
@@ -352,7 +354,7 @@ RULINGS = {
 
 @shared
 @pytest.mark.parametrize("name", RULINGS)
-async def test_a_person_settles_an_operation(office: House, name: str) -> None:
+async def test_a_person_settles_an_operation(office: GatewayStack, name: str) -> None:
     """The operation ends as ruled, the payment is free again, and timeline, webhook and the tenant's key all say so."""
     row, key = RULINGS[name], new_key()
     payment, operation_id = await unknown(office, row.verb, row.call, row.body, row.state, key)
@@ -370,12 +372,12 @@ async def test_a_person_settles_an_operation(office: House, name: str) -> None:
     again = await act(office, payment, row.verb, row.body, key=key)
     assert again.headers["Idempotency-Replayed"] == "true"
     assert again.json.get("operation", again.json)["status"] == row.outcome
-    assert await story.calls(office, payment, row.call) == [row.call]
+    assert await creditkey.calls(office, payment, row.call) == [row.call]
     await timeline(office, payment)
 
 
 @shared
-async def test_a_declined_ruling_frees_the_amount(office: House) -> None:
+async def test_a_declined_ruling_frees_the_amount(office: GatewayStack) -> None:
     """What a person knows was not refunded can be refunded."""
     payment, operation_id = await unknown_refund(office)
     await rule(office, operation_id, outcome="declined")
@@ -384,18 +386,18 @@ async def test_a_declined_ruling_frees_the_amount(office: House) -> None:
 
 
 @shared
-async def test_a_create_that_was_ruled_declined_has_failed(office: House) -> None:
+async def test_a_create_that_was_ruled_declined_has_failed(office: GatewayStack) -> None:
     """A create that a person knows was never begun fails the payment and frees its reference."""
     await office.faults("creditkey", operation="begin_standalone_checkout", silence="before_effect", times=1)
-    payment = (await office.create(story.creditkey_body())).json
+    payment = (await office.create(creditkey.creditkey_body())).json
     told = await rule(office, payment["pending_operation"]["id"], outcome="declined")
     assert (told.json["state"], told.json["failure"]["code"]) == ("failed", "not_created")
-    again = await office.create(story.creditkey_body(merchant_reference=payment["merchant_reference"]))
+    again = await office.create(creditkey.creditkey_body(merchant_reference=payment["merchant_reference"]))
     assert again.status == 201
 
 
 @shared
-async def test_a_capture_that_was_written_off_is_still_seen(office: House) -> None:
+async def test_a_capture_that_was_written_off_is_still_seen(office: GatewayStack) -> None:
     """A ruling is a word, not a proof: when Credit Key shows the capture after all, the payment is captured."""
     payment, operation_id = await unknown(office, "capture", "confirm_order", {}, "authorized")
     await rule(office, operation_id, outcome="written_off")
@@ -405,7 +407,7 @@ async def test_a_capture_that_was_written_off_is_still_seen(office: House) -> No
 
 
 @shared
-async def test_an_operation_is_settled_once(office: House) -> None:
+async def test_an_operation_is_settled_once(office: GatewayStack) -> None:
     """A second ruling finds no open operation, nor does one of an operation that never was."""
     payment, operation_id = await unknown_refund(office)
     assert (await rule(office, operation_id, outcome="declined")).status == 200
@@ -417,7 +419,7 @@ async def test_an_operation_is_settled_once(office: House) -> None:
 
 @shared
 @pytest.mark.parametrize("body", [{}, {"outcome": "sending"}, {"outcome": "declined", "reason": ""}])
-async def test_a_ruling_must_be_complete(office: House, body: Mapping[str, Any]) -> None:
+async def test_a_ruling_must_be_complete(office: GatewayStack, body: Mapping[str, Any]) -> None:
     """A ruling without a usable outcome and reason is 422 and settles nothing."""
     payment, operation_id = await unknown_refund(office)
     assert (await rule(office, operation_id, **body)).status == 422
@@ -428,10 +430,10 @@ async def test_a_ruling_must_be_complete(office: House, body: Mapping[str, Any])
 
 
 @shared
-async def test_two_live_orders_that_a_person_allowed_stay_allowed(office: House) -> None:
+async def test_two_live_orders_that_a_person_allowed_stay_allowed(office: GatewayStack) -> None:
     """After both flags were cleared, the gateway's next looks do not raise them again."""
     old = await authorized(office)
-    reply = await act(office, old, "update", story.total_of("1300.00", allow_new_checkout=True))
+    reply = await act(office, old, "update", creditkey.total_of("1300.00", allow_new_checkout=True))
     successor = await office.payment(reply.json["replaced_by"])
     await office.faults("creditkey", operation="cancel_order", status=400, body={"result": "no"})
     await accept(office, successor)
@@ -440,6 +442,8 @@ async def test_two_live_orders_that_a_person_allowed_stay_allowed(office: House)
     await office.faults("creditkey")
     for payment in (old, successor):
         assert (await resolve(office, payment)).status == 200
-        await office.gateway.store.commit([agenda.hasten("acme", payment["id"], office.gateway.clock.now())])
+        await office.gateway.store.commit(
+            [schedule.bring_check_forward("acme", payment["id"], office.gateway.clock.now())]
+        )
     await reconcile.run_due(office.gateway)
     assert (await review_of(office, old), await review_of(office, successor)) == (None, None)

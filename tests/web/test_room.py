@@ -10,33 +10,33 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from gateway.drivers.disk import Disk
+from gateway.drivers.disk_space import DiskSpace
 from gateway.drivers.store.statements import Statement
 from gateway.flows import storage_limits
-from tests.house import House, Reply, creditkey_body, new_key, open_house, order_of, psp_body
-from tests.web.psp_sender import call_back
+from tests.support.clients.psp_callbacks import call_back
+from tests.support.stack import GatewayStack, Reply, creditkey_body, new_key, order_of, psp_body, running_stack
 
 BUDGET = 1_000_000
 LARGE = {f"{number}": "x" * 500 for number in range(20)}
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    """A house whose tenants have a small budget, and a mark of the disk that no disk here comes near."""
+async def stack(tmp_path: Path) -> AsyncIterator[GatewayStack]:
+    """A stack whose tenants have a small budget, and a mark of the disk that no disk here comes near."""
 
     def small(settings: dict[str, Any]) -> None:
         settings["limits"] = {"tenant_bytes": BUDGET, "low_disk": 100}
 
-    async with open_house(tmp_path, change=small) as opened:
+    async with running_stack(tmp_path, change=small) as opened:
         yield opened
 
 
 class FakeDisk:
     """A disk whose free bytes a test sets."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, stack: GatewayStack) -> None:
         self.free, self.seconds = 0, 0.0
-        house.gateway.disk = Disk(house.folder, 100, free=lambda _: self.free, now=self._now)
+        stack.gateway.disk = DiskSpace(stack.folder, 100, free=lambda _: self.free, now=self._now)
 
     def _now(self) -> float:
         self.seconds += 1
@@ -48,96 +48,98 @@ def code_of(reply: Reply) -> tuple[int, str]:
     return reply.status, reply.json["code"]
 
 
-async def ready(house: House) -> tuple[int, Any]:
+async def ready(stack: GatewayStack) -> tuple[int, Any]:
     """What ``/readyz`` says."""
-    reply = await house.visit(f"{house.admin_url}/readyz")
+    reply = await stack.visit(f"{stack.admin_url}/readyz")
     return reply.status, reply.json
 
 
-async def what_exists_goes_on(house: House, psp: Any, creditkey: Any) -> None:
+async def what_exists_goes_on(stack: GatewayStack, psp: Any, creditkey: Any) -> None:
     """A callback, an update, a sync and a read of payments made before."""
-    assert (await call_back(house, psp)).status == 204
-    assert (await house.payment(psp["id"]))["state"] == "captured"
+    assert (await call_back(stack, psp)).status == 204
+    assert (await stack.payment(psp["id"]))["state"] == "captured"
     changed = {"amount": "900.00", "order": order_of("900.00")}
-    update = await house.call("PATCH", f"/v1/payments/{creditkey['id']}", changed, key=new_key())
+    update = await stack.call("PATCH", f"/v1/payments/{creditkey['id']}", changed, key=new_key())
     assert (update.status, update.json["operation"]["status"]) == (200, "succeeded")
-    assert (await house.call("POST", f"/v1/payments/{creditkey['id']}/sync", {})).status == 200
+    assert (await stack.call("POST", f"/v1/payments/{creditkey['id']}/sync", {})).status == 200
 
 
-async def test_a_disk_that_is_almost_full_takes_no_new_payment(house: House) -> None:
+async def test_a_disk_that_is_almost_full_takes_no_new_payment(stack: GatewayStack) -> None:
     """A create is 503 ``low_disk``: nothing is stored and no provider is called. All the rest goes on; it heals."""
-    psp, creditkey = (await house.create(psp_body())).json, (await house.create(creditkey_body())).json
-    heard = len(await house.far_requests("psp"))
-    disk, body, key = FakeDisk(house), psp_body(), new_key()
-    refused = await house.create(body, key=key)
+    psp, creditkey = (await stack.create(psp_body())).json, (await stack.create(creditkey_body())).json
+    heard = len(await stack.provider_requests("psp"))
+    disk, body, key = FakeDisk(stack), psp_body(), new_key()
+    refused = await stack.create(body, key=key)
     assert code_of(refused) == (503, "low_disk")
     assert "Retry-After" in refused.headers
-    assert len(await house.far_requests("psp")) == heard
-    assert (await house.call("GET", f"/v1/payments?merchant_reference={body['merchant_reference']}")).json["data"] == []
-    await what_exists_goes_on(house, psp, creditkey)
-    assert await ready(house) == (200, {"status": "ok", "warnings": ["low_disk"]})
+    assert len(await stack.provider_requests("psp")) == heard
+    assert (await stack.call("GET", f"/v1/payments?merchant_reference={body['merchant_reference']}")).json["data"] == []
+    await what_exists_goes_on(stack, psp, creditkey)
+    assert await ready(stack) == (200, {"status": "ok", "warnings": ["low_disk"]})
     disk.free = 100
-    assert (await house.create(body, key=key)).status == 201
-    assert await ready(house) == (200, {"status": "ok"})
+    assert (await stack.create(body, key=key)).status == 201
+    assert await ready(stack) == (200, {"status": "ok"})
 
 
-async def test_a_repeated_create_is_answered_although_the_disk_is_low(house: House) -> None:
+async def test_a_repeated_create_is_answered_although_the_disk_is_low(stack: GatewayStack) -> None:
     """The payment exists: its stored answer takes no room."""
     body, key = psp_body(), new_key()
-    first = await house.create(body, key=key)
-    FakeDisk(house)
-    assert (await house.create(body, key=key)).text == first.text
+    first = await stack.create(body, key=key)
+    FakeDisk(stack)
+    assert (await stack.create(body, key=key)).text == first.text
 
 
-async def test_a_successor_is_a_new_payment(house: House) -> None:
+async def test_a_successor_is_a_new_payment(stack: GatewayStack) -> None:
     """``allow_new_checkout`` begins a payment too: without room it is refused, and the old payment stays as it is."""
-    payment = (await house.create(creditkey_body())).json
-    FakeDisk(house)
+    payment = (await stack.create(creditkey_body())).json
+    FakeDisk(stack)
     much = {"amount": "9999.00", "order": order_of("9999.00"), "allow_new_checkout": True}
-    refused = await house.call("PATCH", f"/v1/payments/{payment['id']}", much, key=new_key())
+    refused = await stack.call("PATCH", f"/v1/payments/{payment['id']}", much, key=new_key())
     assert code_of(refused) == (503, "low_disk")
-    assert (await house.payment(payment["id"]))["replaced_by"] is None
+    assert (await stack.payment(payment["id"]))["replaced_by"] is None
 
 
-async def fill(house: House) -> Reply:
+async def fill(stack: GatewayStack) -> Reply:
     """Create payments until one is refused."""
     for _ in range(BUDGET // 10_000):
-        reply = await house.create(psp_body(metadata=LARGE))
+        reply = await stack.create(psp_body(metadata=LARGE))
         if reply.status != 201:
             return reply
     raise AssertionError("no create was refused")
 
 
-async def test_a_tenant_that_occupies_its_budget_makes_no_new_payment(house: House) -> None:
+async def test_a_tenant_that_occupies_its_budget_makes_no_new_payment(stack: GatewayStack) -> None:
     """A create is 507 without a call to the provider; the tenant's payments and other tenants' creates go on."""
-    psp, creditkey = (await house.create(psp_body())).json, (await house.create(creditkey_body())).json
-    assert code_of(await fill(house)) == (507, "storage_budget_exceeded")
-    heard = len(await house.far_requests("psp"))
+    psp, creditkey = (await stack.create(psp_body())).json, (await stack.create(creditkey_body())).json
+    assert code_of(await fill(stack)) == (507, "storage_budget_exceeded")
+    heard = len(await stack.provider_requests("psp"))
     body, key = psp_body(), new_key()
-    assert code_of(await house.create(body, key=key)) == (507, "storage_budget_exceeded")
-    assert len(await house.far_requests("psp")) == heard
-    await what_exists_goes_on(house, psp, creditkey)
-    assert (await house.create(psp_body(), tenant="globex")).status == 201
-    stored = await house.gateway.store.stored_bytes()
+    assert code_of(await stack.create(body, key=key)) == (507, "storage_budget_exceeded")
+    assert len(await stack.provider_requests("psp")) == heard
+    await what_exists_goes_on(stack, psp, creditkey)
+    assert (await stack.create(psp_body(), tenant="globex")).status == 201
+    stored = await stack.gateway.store.stored_bytes()
     assert BUDGET <= stored["acme"] < BUDGET + 100_000
-    house.gateway.settings = replace(
-        house.gateway.settings, limits=replace(house.gateway.settings.limits, tenant_bytes=2 * BUDGET)
+    stack.gateway.settings = replace(
+        stack.gateway.settings, limits=replace(stack.gateway.settings.limits, tenant_bytes=2 * BUDGET)
     )
-    assert (await house.create(body, key=key)).status == 201
+    assert (await stack.create(body, key=key)).status == 201
 
 
-async def test_operators_are_told_of_a_budget_that_runs_out(house: House, caplog: pytest.LogCaptureFixture) -> None:
+async def test_operators_are_told_of_a_budget_that_runs_out(
+    stack: GatewayStack, caplog: pytest.LogCaptureFixture
+) -> None:
     """One line at 80 percent and one at 100; ``/readyz`` stays 200 and warns as long as it is so."""
-    budget = house.gateway.settings.limits.tenant_bytes
+    budget = stack.gateway.settings.limits.tenant_bytes
     assert budget is not None
     with caplog.at_level(logging.WARNING, "gateway"):
         for part in (0.79, 0.8, 0.9, 1.0, 1.1, 0.5):
-            occupied = (await house.gateway.store.stored_bytes()).get("acme", 0)
-            await house.gateway.store.commit(room_taken("acme", int(budget * part) - occupied))
-            await storage_limits.look(house.gateway)
+            occupied = (await stack.gateway.store.stored_bytes()).get("acme", 0)
+            await stack.gateway.store.commit(room_taken("acme", int(budget * part) - occupied))
+            await storage_limits.look(stack.gateway)
             warns = part >= 0.8
             expected = {"status": "ok", "warnings": ["storage_budget"]} if warns else {"status": "ok"}
-            assert await ready(house) == (200, expected), part
+            assert await ready(stack) == (200, expected), part
     lines = [record for record in caplog.records if record.message == "a tenant's storage budget runs out"]
     assert [(line.tenant, line.kind) for line in lines] == [("acme", "80 percent"), ("acme", "100 percent")]  # type: ignore[attr-defined]
 

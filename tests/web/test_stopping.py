@@ -15,9 +15,9 @@ import pytest
 
 from gateway.drivers.store.sqlite import open_sqlite_to_read
 from gateway.web.listening import refuse_new
-from tests.house import creditkey_body, key_of, new_key
-from tests.served import Served, open_served
-from tests.web.kept_connection import Connection, Reply, Reset, connected
+from tests.support.clients.keep_alive import Connection, Reply, Reset, connected
+from tests.support.server_process import ServerProcess, running_server_process
+from tests.support.stack import creditkey_body, key_of, new_key
 
 CYCLES = 10
 KEEPING, HASTY = 8, 4
@@ -70,38 +70,38 @@ async def create(connection: Connection) -> Reply | Reset:
 
 
 @pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
+async def server(tmp_path: Path) -> AsyncIterator[ServerProcess]:
     """A process that is not started yet."""
-    async with open_served(tmp_path) as opened:
+    async with running_server_process(tmp_path) as opened:
         yield opened
 
 
-async def missing(served: Served, created: list[str]) -> list[str]:
+async def missing(server: ServerProcess, created: list[str]) -> list[str]:
     """Which of these payments the store does not have."""
-    store = await open_sqlite_to_read(served.house.settings.store_path)
+    store = await open_sqlite_to_read(server.stack.settings.store_path)
     found = [identifier for identifier in created if await store.payment("acme", identifier) is not None]
     await store.close()
     return sorted(set(created) - set(found))
 
 
-async def test_ten_stops_under_load_reset_nobody(served: Served) -> None:
+async def test_ten_stops_under_load_reset_nobody(server: ServerProcess) -> None:
     """Ten times a gateway with twelve busy clients is stopped: no request is reset, none lost, exit code 0."""
-    await served.house.faults("creditkey", delay_ms=20)  # so that requests are under way when it stops
+    await server.stack.faults("creditkey", delay_ms=20)  # so that requests are under way when it stops
     journal, codes = Journal(), []
     for _ in range(CYCLES):
-        await served.start()
+        await server.start()
         journal.is_enough.clear()
         async with asyncio.TaskGroup() as clients:
             for number in range(KEEPING + HASTY):
-                clients.create_task(client(served.house.url, journal, keeps=number < KEEPING))
+                clients.create_task(client(server.stack.url, journal, keeps=number < KEEPING))
             await journal.is_enough.wait()
-            codes.append(await served.end(signal.SIGTERM, signal.SIGTERM))
+            codes.append(await server.end(signal.SIGTERM, signal.SIGTERM))
     print(f"\n{CYCLES} stops, {dict(journal.answers)} answers, {journal.resets} reset, exit codes {set(codes)}")
     assert codes == [0] * CYCLES
     assert journal.resets == 0
     assert set(journal.answers) == {201, 503}
     assert len(journal.created) >= CYCLES * ENOUGH
-    assert await missing(served, journal.created) == []
+    assert await missing(server, journal.created) == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux can judge packets for a socket")
@@ -119,14 +119,14 @@ def test_what_has_connected_is_still_accepted() -> None:
                 assert accepted.recv(100) == b"request"
 
 
-async def test_an_idle_connection_gets_its_last_answer(served: Served) -> None:
+async def test_an_idle_connection_gets_its_last_answer(server: ServerProcess) -> None:
     """A request on a connection that was idle when the stop began is told so, and that the connection ends."""
-    await served.start()
-    async with connected(served.house.url) as idle, connected(served.house.admin_url) as admin:
+    await server.start()
+    async with connected(server.stack.url) as idle, connected(server.stack.admin_url) as admin:
         assert idle is not None
         assert admin is not None
         assert isinstance(await create(idle), Reply)
-        ending = asyncio.create_task(served.end())
+        ending = asyncio.create_task(server.end())
         while (ready := await admin.ask("GET", "/readyz", {})) == Reset.RESET or ready.status == 200:
             pass
         last = await create(idle)
@@ -135,26 +135,26 @@ async def test_an_idle_connection_gets_its_last_answer(served: Served) -> None:
         assert await ending == 0
 
 
-async def test_what_was_accepted_is_answered_though_the_gateway_stops(served: Served) -> None:
+async def test_what_was_accepted_is_answered_though_the_gateway_stops(server: ServerProcess) -> None:
     """A create that waits for its provider when the stop begins is answered 201, and its connection ends."""
-    await served.house.faults("creditkey", delay_ms=1500)
-    await served.start()
-    async with connected(served.house.url) as connection:
+    await server.stack.faults("creditkey", delay_ms=1500)
+    await server.start()
+    async with connected(server.stack.url) as connection:
         assert connection is not None
         running = asyncio.create_task(create(connection))
-        while not await served.house.far_requests("creditkey"):  # noqa: ASYNC110  # another process asks there
+        while not await server.stack.provider_requests("creditkey"):  # noqa: ASYNC110  # another process asks there
             await asyncio.sleep(0)
-        assert await served.end() == 0
+        assert await server.end() == 0
         reply = await running
     assert isinstance(reply, Reply)
     assert (reply.status, reply.is_last) == (201, True)
-    assert await missing(served, [reply.json["id"]]) == []
+    assert await missing(server, [reply.json["id"]]) == []
 
 
-async def test_a_client_that_never_asks_again_holds_nobody_up(served: Served) -> None:
+async def test_a_client_that_never_asks_again_holds_nobody_up(server: ServerProcess) -> None:
     """Connections without a request are closed after their grace, and the gateway ends with 0."""
-    await served.start()
+    await server.start()
     async with contextlib.AsyncExitStack() as stack:
-        idle = [await stack.enter_async_context(connected(served.house.url)) for _ in range(5)]
+        idle = [await stack.enter_async_context(connected(server.stack.url)) for _ in range(5)]
         assert all(idle)
-        assert await served.end() == 0
+        assert await server.end() == 0

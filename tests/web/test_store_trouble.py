@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from gateway.drivers.store.sqlite import SqliteEngine
-from tests.house import House, Reply, creditkey_body, new_key, open_house, psp_body
-from tests.served import Served, open_served
-from tests.web.psp_sender import call_back
+from tests.support.clients.psp_callbacks import call_back
+from tests.support.server_process import ServerProcess, running_server_process
+from tests.support.stack import GatewayStack, Reply, creditkey_body, new_key, psp_body, running_stack
 
 CLIENTS = 6
 """Clients that create payments, half of them at each provider."""
@@ -34,8 +34,8 @@ Trouble = Callable[[], AbstractAsyncContextManager[None]]
 class Load:
     """Clients at work, and what they were told."""
 
-    def __init__(self, house: House) -> None:
-        self.house = house
+    def __init__(self, stack: GatewayStack) -> None:
+        self.stack = stack
         self.is_over = False
         self.created: list[Any] = []
         self.captured: set[str] = set()
@@ -47,7 +47,7 @@ class Load:
         while not self.is_over:
             key, wanted = new_key(), body()
             while not self.is_over:
-                reply = await self.house.create(wanted, key=key)
+                reply = await self.stack.create(wanted, key=key)
                 self.note(reply)
                 if reply.status in TAKEN:
                     break
@@ -66,7 +66,7 @@ class Load:
         while not self.is_over:
             waiting = [one for one in self.created if one["provider"] == "psp_open_api"][::2]
             for payment in [one for one in waiting if one["id"] not in self.captured][:1]:
-                reply = await call_back(self.house, payment)
+                reply = await call_back(self.stack, payment)
                 self.callbacks[reply.status] += 1
                 if reply.status == 204:
                     self.captured.add(payment["id"])
@@ -79,9 +79,9 @@ class Load:
                 await asyncio.sleep(0.01)
 
 
-async def suffer(house: House, trouble: Trouble) -> Load:
+async def suffer(stack: GatewayStack, trouble: Trouble) -> Load:
     """Load, trouble in the middle of it, then enough load after its end."""
-    load = Load(house)
+    load = Load(stack)
     async with asyncio.TaskGroup() as clients:
         for number in range(CLIENTS):
             clients.create_task(load.create(psp_body if number % 2 else creditkey_body))
@@ -89,34 +89,34 @@ async def suffer(house: House, trouble: Trouble) -> Load:
         await load.until(lambda: len(load.created) > 4 * CLIENTS and len(load.captured) > 2)
         async with trouble():
             await load.until(lambda: load.statuses[503] >= REFUSALS and load.callbacks[503] > 0)
-            await still_works(house, load)
+            await still_works(stack, load)
         before, paid = len(load.created), len(load.captured)
         await load.until(lambda: len(load.created) > before + 2 * CLIENTS and len(load.captured) > paid + 2)
         load.is_over = True
     return load
 
 
-async def still_works(house: House, load: Load) -> None:
+async def still_works(stack: GatewayStack, load: Load) -> None:
     """What needs no writing works in the trouble: reading, the list, the health of the process."""
     payment = load.created[0]
-    assert (await house.payment(payment["id"]))["id"] == payment["id"]
-    assert len((await house.call("GET", "/v1/payments?limit=5")).json["data"]) == 5
-    assert (await house.visit(f"{house.admin_url}/livez")).status == 200
+    assert (await stack.payment(payment["id"]))["id"] == payment["id"]
+    assert len((await stack.call("GET", "/v1/payments?limit=5")).json["data"]) == 5
+    assert (await stack.visit(f"{stack.admin_url}/livez")).status == 200
     async with asyncio.timeout(40):  # a log that begins anew has room for a write or two
-        while (await house.visit(f"{house.admin_url}/readyz")).status != 503:
+        while (await stack.visit(f"{stack.admin_url}/readyz")).status != 503:
             pass
 
 
-async def check(house: House, load: Load) -> None:
+async def check(stack: GatewayStack, load: Load) -> None:
     """Nothing acknowledged is missing, and no provider heard of anything that was not stored first."""
     async with asyncio.timeout(30):
-        while rows(house, UNDONE):  # noqa: ASYNC110  # another process does it
+        while rows(stack, UNDONE):  # noqa: ASYNC110  # another process does it
             await asyncio.sleep(0.05)
-    states = dict(rows(house, "SELECT id, state FROM payments"))
+    states = dict(rows(stack, "SELECT id, state FROM payments"))
     assert {one["id"] for one in load.created} <= set(states)
     assert {states[identifier] for identifier in load.captured} == {"captured"}
-    begun = Counter(reference for (reference,) in rows(house, CREATES))
-    asked = Counter([*await references(house, "creditkey", "remote_id"), *await references(house, "psp", "order_no")])
+    begun = Counter(reference for (reference,) in rows(stack, CREATES))
+    asked = Counter([*await references(stack, "creditkey", "remote_id"), *await references(stack, "psp", "order_no")])
     assert asked
     assert asked <= begun
     print(f"\n{dict(load.statuses)} creates, {dict(load.callbacks)} callbacks, {asked.total()} provider calls")
@@ -132,39 +132,39 @@ CREATES = (
 """Every create that was stored, by the name under which its provider hears of it."""
 
 
-async def references(house: House, side: str, member: str) -> list[str]:
+async def references(stack: GatewayStack, side: str, member: str) -> list[str]:
     """What a far side was asked to begin."""
-    bodies = [json.loads(one["body"] or "{}") for one in await house.far_requests(side)]
+    bodies = [json.loads(one["body"] or "{}") for one in await stack.provider_requests(side)]
     return [body[member] for body in bodies if member in body and "items" not in body]
 
 
-def rows(house: House, sql: str) -> list[Any]:
+def rows(stack: GatewayStack, sql: str) -> list[Any]:
     """Read the database beside the gateway."""
-    with contextlib.closing(sqlite3.connect(f"file:{house.settings.store_path}?mode=ro", uri=True)) as look:
+    with contextlib.closing(sqlite3.connect(f"file:{stack.settings.store_path}?mode=ro", uri=True)) as look:
         return look.execute(sql).fetchall()
 
 
-def full_disk(served: Served) -> Trouble:
+def full_disk(server: ServerProcess) -> Trouble:
     """No file of the process may grow, as on a full disk."""
 
     @contextlib.asynccontextmanager
     async def trouble() -> AsyncIterator[None]:
-        assert served.process is not None
-        before = resource.prlimit(served.process.pid, resource.RLIMIT_FSIZE)
-        log = served.house.settings.store_path.with_name("gateway.db-wal")
-        resource.prlimit(served.process.pid, resource.RLIMIT_FSIZE, (os.stat(log).st_size, before[1]))
+        assert server.process is not None
+        before = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)
+        log = server.stack.settings.store_path.with_name("gateway.db-wal")
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (os.stat(log).st_size, before[1]))
         yield
-        resource.prlimit(served.process.pid, resource.RLIMIT_FSIZE, before)
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, before)
 
     return trouble
 
 
-def locked(served: Served) -> Trouble:
+def locked(server: ServerProcess) -> Trouble:
     """Somebody with another program holds the database."""
 
     @contextlib.asynccontextmanager
     async def trouble() -> AsyncIterator[None]:
-        with contextlib.closing(sqlite3.connect(served.house.settings.store_path, isolation_level=None)) as other:
+        with contextlib.closing(sqlite3.connect(server.stack.settings.store_path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             yield
             other.execute("ROLLBACK")
@@ -172,12 +172,12 @@ def locked(served: Served) -> Trouble:
     return trouble
 
 
-def read_only(house: House) -> Trouble:
+def read_only(stack: GatewayStack) -> Trouble:
     """The database takes no writes."""
 
     @contextlib.asynccontextmanager
     async def trouble() -> AsyncIterator[None]:
-        engine = house.gateway.store._engine
+        engine = stack.gateway.store._engine
         assert isinstance(engine, SqliteEngine)
         engine._writer.execute("PRAGMA query_only = ON")
         yield
@@ -188,34 +188,34 @@ def read_only(house: House) -> Trouble:
 
 async def test_a_full_disk_under_load(tmp_path: Path) -> None:
     """The process may write no longer: nothing acknowledged is lost, and it works again as soon as there is room."""
-    async with open_served(tmp_path) as served:
-        await served.start()
-        await check(served.house, await suffer(served.house, full_disk(served)))
-        assert await served.end() == 0
+    async with running_server_process(tmp_path) as server:
+        await server.start()
+        await check(server.stack, await suffer(server.stack, full_disk(server)))
+        assert await server.end() == 0
 
 
 async def test_a_locked_store_under_load(tmp_path: Path) -> None:
     """While another program holds the database nobody waits for minutes, and afterwards all goes on."""
-    async with open_served(tmp_path) as served:
-        await served.start()
-        await check(served.house, await suffer(served.house, locked(served)))
-        assert await served.end() == 0
+    async with running_server_process(tmp_path) as server:
+        await server.start()
+        await check(server.stack, await suffer(server.stack, locked(server)))
+        assert await server.end() == 0
 
 
 async def test_a_read_only_store_under_load(tmp_path: Path) -> None:
     """A store that refuses every write costs nobody anything that was acknowledged, and heals."""
-    async with open_house(tmp_path) as house:
-        await check(house, await suffer(house, read_only(house)))
+    async with running_stack(tmp_path) as stack:
+        await check(stack, await suffer(stack, read_only(stack)))
 
 
-async def test_a_refund_asks_no_provider_while_nothing_can_be_stored(house: House) -> None:
+async def test_a_refund_asks_no_provider_while_nothing_can_be_stored(stack: GatewayStack) -> None:
     """Where a lookup comes first the store is tried before it: 503, and the far side hears nothing."""
-    payment = (await house.create(creditkey_body())).json
-    await house.visit(await house.approve(payment))
-    captured = await house.call("POST", f"/v1/payments/{payment['id']}/capture", {}, key=new_key())
+    payment = (await stack.create(creditkey_body())).json
+    await stack.visit(await stack.approve(payment))
+    captured = await stack.call("POST", f"/v1/payments/{payment['id']}/capture", {}, key=new_key())
     assert captured.status == 200, captured.text
-    before = len(await house.far_requests("creditkey"))
-    async with read_only(house)():
-        reply = await house.call("POST", f"/v1/payments/{payment['id']}/refunds", {"amount": "1.00"}, key=new_key())
+    before = len(await stack.provider_requests("creditkey"))
+    async with read_only(stack)():
+        reply = await stack.call("POST", f"/v1/payments/{payment['id']}/refunds", {"amount": "1.00"}, key=new_key())
         assert (reply.status, reply.json["code"]) == (503, "store_unavailable")
-        assert len(await house.far_requests("creditkey")) == before
+        assert len(await stack.provider_requests("creditkey")) == before

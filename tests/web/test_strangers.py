@@ -14,7 +14,7 @@ import pytest
 from gateway.drivers.settings import Rate
 from gateway.web import strangers
 from gateway.web.strangers import MOST_LINES, OTHERS, Strangers
-from tests.house import House, Reply, open_house, psp_body
+from tests.support.stack import GatewayStack, Reply, psp_body, running_stack
 from tests.web.test_limits import Clock
 
 OPERATORS_KEY = "gw_k1_test-key-of-the-operators"
@@ -27,18 +27,18 @@ def with_operator(settings: dict[str, Any]) -> None:
 
 
 @pytest.fixture
-async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
-    """A house in which few failures are too many."""
+async def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[GatewayStack]:
+    """A stack in which few failures are too many."""
     monkeypatch.setattr(strangers, "FAILURES", Rate(per_second=0.001, burst=BURST))
-    async with open_house(tmp_path, change=with_operator) as opened:
+    async with running_stack(tmp_path, change=with_operator) as opened:
         yield opened
 
 
-async def ask(house: House, listener: str, key: str | None) -> Reply:
+async def ask(stack: GatewayStack, listener: str, key: str | None) -> Reply:
     """Ask one of the listeners for something under a key."""
-    url = {"tenants": f"{house.url}/v1/payments", "operators": f"{house.admin_url}/admin/v1/reviews"}[listener]
+    url = {"tenants": f"{stack.url}/v1/payments", "operators": f"{stack.admin_url}/admin/v1/reviews"}[listener]
     headers = {"Authorization": f"Bearer {key}"} if key is not None else {}
-    async with house.http.get(url, headers=headers) as answer:
+    async with stack.http.get(url, headers=headers) as answer:
         return Reply(answer.status, answer.headers, await answer.text())
 
 
@@ -47,12 +47,12 @@ GOOD = {"tenants": "gw_k1_test-key-of-acme", "operators": OPERATORS_KEY}
 
 @pytest.mark.parametrize("listener", GOOD)
 @pytest.mark.parametrize("key", [None, "gw_k1_wrong"])
-async def test_failures_are_limited_and_good_keys_are_not(house: House, listener: str, key: str | None) -> None:
+async def test_failures_are_limited_and_good_keys_are_not(stack: GatewayStack, listener: str, key: str | None) -> None:
     """Too many requests without a good key are 429 with Retry-After; a good key from the same address always passes."""
     replies = []
     for _ in range(20):
-        replies.append(await ask(house, listener, key))
-        assert (await ask(house, listener, GOOD[listener])).status == 200
+        replies.append(await ask(stack, listener, key))
+        assert (await ask(stack, listener, GOOD[listener])).status == 200
     assert Counter(reply.status for reply in replies) == {401: BURST, 429: 20 - BURST}
     last = replies[-1]
     assert last.json["code"] == "rate_limited"
@@ -61,27 +61,27 @@ async def test_failures_are_limited_and_good_keys_are_not(house: House, listener
     assert "WWW-Authenticate" not in last.headers
 
 
-async def test_listeners_are_counted_apart(house: House) -> None:
+async def test_listeners_are_counted_apart(stack: GatewayStack) -> None:
     """A flood on the public listener changes nothing for whoever mistypes an operators' key."""
     for _ in range(20):
-        await ask(house, "tenants", None)
-    assert (await ask(house, "operators", None)).status == 401
+        await ask(stack, "tenants", None)
+    assert (await ask(stack, "operators", None)).status == 401
 
 
-async def test_a_tenants_own_mistakes_are_not_counted(house: House) -> None:
+async def test_a_tenants_own_mistakes_are_not_counted(stack: GatewayStack) -> None:
     """A tenant with a good key may be refused as often as it likes, and each time is told why."""
     for _ in range(20):
-        assert (await house.create(psp_body(amount="0"))).json["code"] == "validation_failed"
-        assert (await house.call("GET", "/v1/payments/pay_unknown")).json["code"] == "not_found"
+        assert (await stack.create(psp_body(amount="0"))).json["code"] == "validation_failed"
+        assert (await stack.call("GET", "/v1/payments/pay_unknown")).json["code"] == "not_found"
 
 
-async def test_log_of_a_flood(house: House, caplog: pytest.LogCaptureFixture) -> None:
+async def test_log_of_a_flood(stack: GatewayStack, caplog: pytest.LogCaptureFixture) -> None:
     """The log tells the address of each failure, and when there are too many no more than one line."""
     with caplog.at_level(logging.INFO, logger="gateway"):
         for _ in range(50):
-            await ask(house, "tenants", "gw_k1_wrong")
-            await house.call("GET", "/nothing/here", tenant=None)
-        await ask(house, "tenants", GOOD["tenants"])
+            await ask(stack, "tenants", "gw_k1_wrong")
+            await stack.call("GET", "/nothing/here", tenant=None)
+        await ask(stack, "tenants", GOOD["tenants"])
     seen = Counter(
         (one.msg, one.status, getattr(one, "address", None)) for one in caplog.records if one.name == "gateway"
     )

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from gateway.flows.payments import lookup
-from tests.creditkey_story import BEGUN, accept, act, edit, stored, timeline
-from tests.house import House, psp_body
-from tests.web.psp_sender import call_back
+from tests.support.clients.psp_callbacks import call_back
+from tests.support.scenarios.creditkey import BEGUN, accept, act, edit, stored, timeline
+from tests.support.stack import GatewayStack, psp_body
 
 MISSING = object()
 shared = pytest.mark.asyncio(loop_scope="module")
@@ -40,37 +40,37 @@ def alerts(caplog: pytest.LogCaptureFixture, payment: Any) -> list[str]:
     ]
 
 
-async def noted(house: House, payment: Any) -> list[str]:
+async def noted(stack: GatewayStack, payment: Any) -> list[str]:
     """The words the timeline tells of."""
-    events = await house.events(payment["id"])
+    events = await stack.events(payment["id"])
     return [event["details"]["unknown_status"] for event in events if "unknown_status" in event["details"]]
 
 
 @shared
 @pytest.mark.parametrize("state", ["awaiting_customer", "authorized", "captured"])
 async def test_a_lookup_that_shows_an_unknown_status_is_told_once(
-    shared_house: House, caplog: pytest.LogCaptureFixture, state: str
+    shared_stack: GatewayStack, caplog: pytest.LogCaptureFixture, state: str
 ) -> None:
     """Log and timeline have each new word once, however often it is looked up; the payment stands as it stood."""
-    house = shared_house
-    payment = await BEGUN[state](house)
+    stack = shared_stack
+    payment = await BEGUN[state](stack)
     expected = list(WORDS.values())
     for given in [*WORDS, *WORDS]:
-        await edit(house, payment, status=given)
-        house.gateway.last_lookup.clear()
-        await house.gateway.drain(5)
-        assert await lookup_now(house, payment) == state
-    assert alerts(caplog, payment) == await noted(house, payment) == expected
-    now = await house.payment(payment["id"])
+        await edit(stack, payment, status=given)
+        stack.gateway.last_lookup.clear()
+        await stack.gateway.drain(5)
+        assert await lookup_now(stack, payment) == state
+    assert alerts(caplog, payment) == await noted(stack, payment) == expected
+    now = await stack.payment(payment["id"])
     shown = ("state", "amount", "amount_captured", "amount_refunded", "review", "failure", "capture_by")
     assert {name: now[name] for name in shown} == {name: payment[name] for name in shown}
-    await timeline(house, payment)
+    await timeline(stack, payment)
 
 
-async def lookup_now(house: House, payment: Any) -> str:
+async def lookup_now(stack: GatewayStack, payment: Any) -> str:
     """Look the order up as the agenda does, without the tenant's rate; return the state."""
-    await lookup.follow_up(house.gateway, "acme", payment["id"], hinted=False)
-    return str((await house.payment(payment["id"]))["state"])
+    await lookup.follow_up(stack.gateway, "acme", payment["id"], hinted=False)
+    return str((await stack.payment(payment["id"]))["state"])
 
 
 @shared
@@ -78,49 +78,49 @@ async def lookup_now(house: House, payment: Any) -> str:
     ("given", "told"), [(7, "7"), (None, "none"), (MISSING, "none"), (True, "true"), ([], "a list")]
 )
 async def test_a_status_that_is_no_text_is_told(
-    shared_house: House, caplog: pytest.LogCaptureFixture, given: Any, told: str
+    shared_stack: GatewayStack, caplog: pytest.LogCaptureFixture, given: Any, told: str
 ) -> None:
     """A number, null and the like are unknown, not unreadable: the order is looked up and the payment can be read."""
-    payment = await BEGUN["authorized"](shared_house)
+    payment = await BEGUN["authorized"](shared_stack)
     status = {} if given is MISSING else {"status": given}
     body = {"id": payment["provider_reference"], "amount": 1067.33, **status}
-    await shared_house.faults("creditkey", operation="find_order", status=200, body=body)
-    assert await lookup_now(shared_house, payment) == "authorized"
-    await shared_house.faults("creditkey")
-    assert alerts(caplog, payment) == await noted(shared_house, payment) == [told]
+    await shared_stack.faults("creditkey", operation="find_order", status=200, body=body)
+    assert await lookup_now(shared_stack, payment) == "authorized"
+    await shared_stack.faults("creditkey")
+    assert alerts(caplog, payment) == await noted(shared_stack, payment) == [told]
 
 
 @shared
 async def test_the_customer_who_accepted_waits_with_a_reason(
-    shared_house: House, caplog: pytest.LogCaptureFixture
+    shared_stack: GatewayStack, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The order says ``Placed`` after the customer came back: the tenant and operators can find out why it waits."""
-    house = shared_house
-    payment = await BEGUN["awaiting_customer"](house)
-    await house.approve(payment)
-    await edit(house, payment, status="Placed")
-    await accept(house, payment)
-    assert (await house.payment(payment["id"]))["state"] == "awaiting_customer"
-    assert await noted(house, payment) == alerts(caplog, payment) == ["Placed"]
-    assert (await stored(house, payment)).unknown_statuses == ("Placed",)
-    webhook = (await house.webhook(payment["id"], "payment.updated"))["data"]["payment"]
+    stack = shared_stack
+    payment = await BEGUN["awaiting_customer"](stack)
+    await stack.approve(payment)
+    await edit(stack, payment, status="Placed")
+    await accept(stack, payment)
+    assert (await stack.payment(payment["id"]))["state"] == "awaiting_customer"
+    assert await noted(stack, payment) == alerts(caplog, payment) == ["Placed"]
+    assert (await stored(stack, payment)).unknown_statuses == ("Placed",)
+    webhook = (await stack.webhook(payment["id"], "payment.updated"))["data"]["payment"]
     assert webhook["state"] == "awaiting_customer"
 
 
 @shared
 @pytest.mark.parametrize(("verb", "operation"), [("capture", "confirm_order"), ("cancel", "cancel_order")])
 async def test_an_answer_with_an_unknown_status_leaves_the_outcome_open(
-    shared_house: House, caplog: pytest.LogCaptureFixture, verb: str, operation: str
+    shared_stack: GatewayStack, caplog: pytest.LogCaptureFixture, verb: str, operation: str
 ) -> None:
     """The command may have had its effect: 202, and the word is told."""
-    house = shared_house
-    payment = await BEGUN["authorized"](house)
+    stack = shared_stack
+    payment = await BEGUN["authorized"](stack)
     body = {"id": payment["provider_reference"], "status": "Processing", "amount": 1067.33}
-    await house.faults("creditkey", operation=operation, status=200, body=body, times=1)
-    reply = await act(house, payment, verb)
-    await house.faults("creditkey")
+    await stack.faults("creditkey", operation=operation, status=200, body=body, times=1)
+    reply = await act(stack, payment, verb)
+    await stack.faults("creditkey")
     assert (reply.status, reply.json["state"]) == (202, "authorized")
-    assert await noted(house, payment) == alerts(caplog, payment) == ["Processing"]
+    assert await noted(stack, payment) == alerts(caplog, payment) == ["Processing"]
 
 
 @shared
@@ -129,16 +129,16 @@ async def test_an_answer_with_an_unknown_status_leaves_the_outcome_open(
     [(9, "9"), ("1", '"1"'), ("success", "success"), (" 1", '" 1"'), ("ok\x07", "ok, without its control characters")],
 )
 async def test_a_callback_with_an_unknown_status_is_refused_and_told(
-    shared_house: House, caplog: pytest.LogCaptureFixture, given: Any, told: str
+    shared_stack: GatewayStack, caplog: pytest.LogCaptureFixture, given: Any, told: str
 ) -> None:
     """A proved callback moves nothing, is refused as ever, and stands in the timeline once."""
-    house = shared_house
-    payment = (await house.create(psp_body())).json
+    stack = shared_stack
+    payment = (await stack.create(psp_body())).json
     for _ in range(2):
-        reply = await call_back(house, payment, status=given)
+        reply = await call_back(stack, payment, status=given)
         assert (reply.status, reply.json["type"]) == (400, "payment_status_not_allowed")
-    now = await house.payment(payment["id"])
+    now = await stack.payment(payment["id"])
     assert (now["state"], now["amount_captured"], now["review"]) == ("awaiting_customer", "0.00", None)
-    assert alerts(caplog, payment) == await noted(house, payment) == [told]
-    assert (await call_back(house, payment, status=1)).status == 204
-    assert (await house.payment(payment["id"]))["state"] == "captured"
+    assert alerts(caplog, payment) == await noted(stack, payment) == [told]
+    assert (await call_back(stack, payment, status=1)).status == 204
+    assert (await stack.payment(payment["id"]))["state"] == "captured"

@@ -1,4 +1,4 @@
-"""What steps of several chapters expect, and where they look: at the gateway, at the far side, at the tenant."""
+"""What steps of several chapters expect, and where they look: at the gateway, at the simulators, at the tenant."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The only HTTP client of the gateway, for providers and for webhooks: one request, one connection, one answer."""
 
-from gateway.drivers.sender.choice import make_sender
-from gateway.drivers.sender.connection import Leaving
-from gateway.drivers.sender.places import Places
+from gateway.drivers.sender.connection import ClosingConnections
+from gateway.drivers.sender.connection_slots import ConnectionSlots
+from gateway.drivers.sender.factory import make_sender
 from gateway.drivers.sender.sender import Sender
 
-__all__ = ["Leaving", "Places", "Sender", "make_sender"]
+__all__ = ["ClosingConnections", "ConnectionSlots", "Sender", "make_sender"]

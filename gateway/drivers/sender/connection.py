@@ -14,28 +14,28 @@ from typing import cast
 
 from gateway.core.errors import NotSent, OutcomeUnknown
 from gateway.core.wire import HttpResponse
-from gateway.drivers.sender.answer import Answer
+from gateway.drivers.sender.response_parser import ResponseParser
 
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, for no time: the socket ends by RST
 
 
-LEAVING_SECONDS = 1.0
+CLOSE_WAIT_SECONDS = 1.0
 
 
-class Leaving:
-    """Connections whose answer is whole, until the far side closes them: ``most`` of all senders, each for ``seconds``.
+class ClosingConnections:
+    """Connections whose answer is whole, until the server closes them: ``most`` of all senders, each for ``seconds``.
 
-    Who closes first keeps the port for a minute (TIME_WAIT). ``Connection: close`` asks the far side to do it. One that
+    Who closes first keeps the port for a minute (TIME_WAIT). ``Connection: close`` asks the server to do it. One that
     does not is reset, which leaves no such trace; so is the oldest when there are too many.
     """
 
-    def __init__(self, most: int, *, seconds: float = LEAVING_SECONDS) -> None:
+    def __init__(self, most: int, *, seconds: float = CLOSE_WAIT_SECONDS) -> None:
         self._most, self._seconds = most, seconds
         self._until: dict[Connection, float] = {}  # in the order of time
         self._timer: asyncio.TimerHandle | None = None
 
     def enter(self, connection: Connection) -> None:
-        """Wait in the background for the far side to close."""
+        """Wait in the background for the server to close."""
         if len(self._until) >= self._most:
             self._give_up(next(iter(self._until)))
         loop = asyncio.get_running_loop()
@@ -71,14 +71,14 @@ class Leaving:
 class Connection(asyncio.Protocol):
     """A connection that stands. It is asked once."""
 
-    def __init__(self, leaving: Leaving) -> None:
-        self._leaving = leaving
+    def __init__(self, closing: ClosingConnections) -> None:
+        self._closing = closing
         self._transport: asyncio.Transport
-        self._answer: Answer | None = None
+        self._answer: ResponseParser | None = None
         self._answered: asyncio.Future[HttpResponse] | None = None
         self._is_spoilt = False
 
-    def ask(self, message: bytes, answer: Answer) -> asyncio.Future[HttpResponse]:
+    def ask(self, message: bytes, answer: ResponseParser) -> asyncio.Future[HttpResponse]:
         """Write the request; the future has the answer or ``OutcomeUnknown``. Raises ``NotSent``."""
         if self._is_spoilt or self._transport.is_closing():
             raise NotSent("connect_failed", connection=True)
@@ -88,7 +88,7 @@ class Connection(asyncio.Protocol):
         return self._answered
 
     def drop(self) -> None:
-        """Close at once, unless the answer is whole: then the far side is to close."""
+        """Close at once, unless the answer is whole: then the server is to close."""
         if self._answer is not None or self._answered is None:
             self._transport.abort()
 
@@ -120,7 +120,7 @@ class Connection(asyncio.Protocol):
                 self._succeed(response)
 
     def eof_received(self) -> None:
-        """The far side closes. Returning nothing closes our side too."""
+        """The server closes. Returning nothing closes our side too."""
         self._is_spoilt = True
         if self._answer is None:
             return
@@ -134,11 +134,11 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, _: Exception | None) -> None:
         """It is closed, by whoever."""
         self._is_spoilt = True
-        self._leaving.left(self)
+        self._closing.left(self)
         self._fail(OutcomeUnknown("connection_lost"))
 
     def _is_proper_end(self) -> bool:
-        """Over TLS, whether the far side said so (``close_notify``): anybody on the way can end a TCP connection."""
+        """Over TLS, whether the server said so (``close_notify``): anybody on the way can end a TCP connection."""
         tls = self._transport.get_extra_info("ssl_object")
         try:
             return tls is None or tls.read(1) == b""
@@ -149,7 +149,7 @@ class Connection(asyncio.Protocol):
         self._answer = None
         if self._answered is not None and not self._answered.done():
             self._answered.set_result(response)
-        self._leaving.enter(self)
+        self._closing.enter(self)
 
     def _fail(self, problem: OutcomeUnknown) -> None:
         if self._answer is None:

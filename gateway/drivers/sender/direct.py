@@ -1,4 +1,4 @@
-"""Our own way to a far side: resolve, judge each address, connect, TLS; write once, read one answer, never reuse.
+"""Our own way to a server: resolve, judge each address, connect, TLS; write once, read one answer, never reuse.
 
 Everything before the write is ``NotSent``, everything after it depends on the answer. Nothing is logged here,
 followed, retried, unpacked or kept.
@@ -15,18 +15,18 @@ from aiohappyeyeballs import start_connection
 
 from gateway.core.errors import NotSent
 from gateway.core.wire import HttpRequest, HttpResponse
-from gateway.drivers.addresses import is_forbidden
-from gateway.drivers.sender.answer import Answer
-from gateway.drivers.sender.connection import Connection, Leaving
-from gateway.drivers.sender.names import LookUp, Names
+from gateway.drivers.forbidden_addresses import is_forbidden
+from gateway.drivers.sender.connection import ClosingConnections, Connection
+from gateway.drivers.sender.failure_words import failure_word
+from gateway.drivers.sender.host_addresses import HostAddresses, LookUp
 from gateway.drivers.sender.request import Target, encoded
+from gateway.drivers.sender.response_parser import ResponseParser
 from gateway.drivers.sender.sender import Progress
-from gateway.drivers.sender.why import why
 
-HEAD_START = 0.25
+HAPPY_EYEBALLS_DELAY_SECONDS = 0.25
 """Seconds an address has before the next one is tried beside it (RFC 8305); families take turns, the first wins."""
 
-MOST_ADDRESSES = 8
+MAX_ADDRESSES = 8
 """Of a host, so that a name with very many addresses that hang cannot take as many sockets."""
 
 
@@ -35,7 +35,7 @@ class Direct:
 
     def __init__(
         self,
-        leaving: Leaving,
+        closing: ClosingConnections,
         *,
         allow_private: bool = False,
         cuts_bodies: bool = False,
@@ -44,8 +44,8 @@ class Direct:
     ) -> None:
         self._allow_private = allow_private
         self._cuts_bodies = cuts_bodies
-        self._names = Names(look_up)
-        self._leaving = leaving
+        self._names = HostAddresses(look_up)
+        self._closing = closing
         self._given_tls = tls
 
     async def exchange(self, request: HttpRequest, target: Target, progress: Progress) -> HttpResponse:
@@ -55,14 +55,14 @@ class Direct:
         try:
             await asyncio.sleep(0)  # what came already is read now, before the request: it cannot be the answer
             progress.written()
-            return await connection.ask(message, Answer(request.method, cuts=self._cuts_bodies))
+            return await connection.ask(message, ResponseParser(request.method, cuts=self._cuts_bodies))
         finally:
             connection.drop()
 
     async def close(self) -> None:
         """Close what is only waited for."""
         self._names.close()
-        self._leaving.close()
+        self._closing.close()
 
     async def _connect(self, target: Target) -> Connection:
         try:
@@ -70,16 +70,16 @@ class Direct:
             allowed = found if self._allow_private else [one for one in found if not is_forbidden(str(one[4][0]))]
             if found and not allowed:
                 raise NotSent("address_not_allowed", connection=True)
-            sock = await start_connection(allowed[:MOST_ADDRESSES], happy_eyeballs_delay=HEAD_START)
+            sock = await start_connection(allowed[:MAX_ADDRESSES], happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY_SECONDS)
             try:
                 loop = asyncio.get_running_loop()
-                make = functools.partial(Connection, self._leaving)
+                make = functools.partial(Connection, self._closing)
                 _, connection = await loop.create_connection(make, sock=sock, **self._tls(target))
             except BaseException:
                 sock.close()
                 raise
         except (OSError, ValueError, RuntimeError) as problem:  # RuntimeError: no thread could be had for the look-up
-            raise NotSent("connect_failed", connection=True, why=why(problem)) from None
+            raise NotSent("connect_failed", connection=True, why=failure_word(problem)) from None
         return connection
 
     def _tls(self, target: Target) -> dict[str, Any]:

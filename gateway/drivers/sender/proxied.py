@@ -14,10 +14,10 @@ from yarl import URL
 
 from gateway.core.errors import NotSent, OutcomeUnknown, ProviderError
 from gateway.core.wire import HttpRequest, HttpResponse
-from gateway.drivers.sender.answer import BODY_LIMIT
+from gateway.drivers.sender.failure_words import failure_word
 from gateway.drivers.sender.request import Target, headers_of
+from gateway.drivers.sender.response_parser import MAX_BODY_BYTES
 from gateway.drivers.sender.sender import Progress
-from gateway.drivers.sender.why import why
 
 if TYPE_CHECKING:
     import ssl
@@ -34,14 +34,14 @@ _NEVER_CONNECTED = (
 
 
 class _TooLarge(aiohttp.ClientError):
-    """The body is longer than ``BODY_LIMIT``."""
+    """The body is longer than ``MAX_BODY_BYTES``."""
 
 
 class _Dropped(aiohttp.ClientError):
     """The connection ended before the answer began."""
 
 
-_WORDS: tuple[tuple[type[Exception], str], ...] = (
+_OUTCOMES: tuple[tuple[type[Exception], str], ...] = (
     (_TooLarge, "too_large"),
     (TimeoutError, "timeout"),
     (aiohttp.ClientResponseError, "bad_http"),
@@ -120,25 +120,25 @@ async def _read(response: aiohttp.ClientResponse, *, cuts: bool) -> bytes:
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk
-        if len(body) > BODY_LIMIT:
+        if len(body) > MAX_BODY_BYTES:
             response.close()  # what else comes is not wanted
             if not cuts:
                 raise _TooLarge
             break
-    return bytes(body[:BODY_LIMIT])
+    return bytes(body[:MAX_BODY_BYTES])
 
 
 def _translated(problem: Exception, call: _Call) -> ProviderError:
     if call.is_untouched or isinstance(problem, _NEVER_CONNECTED):
-        return NotSent("connect_failed", connection=True, why=f"by egress.proxy: {_why(problem)}")
-    return OutcomeUnknown(next(word for kind, word in _WORDS if isinstance(problem, kind)))
+        return NotSent("connect_failed", connection=True, why=f"by egress.proxy: {_failure(problem)}")
+    return OutcomeUnknown(next(word for kind, word in _OUTCOMES if isinstance(problem, kind)))
 
 
-def _why(problem: Exception) -> str:
+def _failure(problem: Exception) -> str:
     """What kept the proxy from being reached, or that the proxy reached nobody."""
     if isinstance(problem, aiohttp.ClientHttpProxyError):
         return f"the proxy answered {problem.status}"
-    return why(problem.os_error if isinstance(problem, aiohttp.ClientConnectorError) else problem)
+    return failure_word(problem.os_error if isinstance(problem, aiohttp.ClientConnectorError) else problem)
 
 
 async def _only_once(request: aiohttp.ClientRequest, handler: ClientHandlerType) -> aiohttp.ClientResponse:

@@ -8,10 +8,10 @@ from typing import Protocol, Self
 from gateway.core.errors import NotSent, OutcomeUnknown
 from gateway.core.urls import is_address
 from gateway.core.wire import HttpRequest, HttpResponse
-from gateway.drivers.addresses import is_forbidden
-from gateway.drivers.sender.places import Places
+from gateway.drivers.forbidden_addresses import is_forbidden
+from gateway.drivers.sender.connection_slots import ConnectionSlots
+from gateway.drivers.sender.failure_words import TIMED_OUT
 from gateway.drivers.sender.request import Target, target_of
-from gateway.drivers.sender.why import TIMED_OUT
 
 
 class Progress:
@@ -27,8 +27,8 @@ class Progress:
         self._limit.reschedule(self._until)
 
 
-class Way(Protocol):
-    """How requests get to the far side: over connections of our own, or through a proxy."""
+class Transport(Protocol):
+    """How requests get to a server: over connections of our own, or through a proxy."""
 
     async def exchange(self, request: HttpRequest, target: Target, progress: Progress) -> HttpResponse:
         """Send one request on a connection that nobody else uses; tell ``progress`` before the first byte leaves.
@@ -45,16 +45,16 @@ class Way(Protocol):
 class Sender:
     """The only way out, used as ``async with``. ``allow_private`` is for development: any address, plain http."""
 
-    def __init__(self, way: Way, places: Places, *, allow_private: bool = False) -> None:
-        self._way = way
+    def __init__(self, transport: Transport, slots: ConnectionSlots, *, allow_private: bool = False) -> None:
+        self._transport = transport
         self._allow_private = allow_private
-        self._places = places
+        self._slots = slots
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._way.close()
+        await self._transport.close()
 
     async def send(self, request: HttpRequest, *, total: float, connect: float, owner: str) -> HttpResponse:
         """Send a request and read the answer, all within ``total`` seconds, ``connect`` of them for a connection.
@@ -65,26 +65,26 @@ class Sender:
         """
         target = target_of(request.url)
         if not self._allow_private:
-            _judge(target)
+            _check_target(target)
         limit = asyncio.timeout(min(total, connect))
         progress = Progress(limit, asyncio.get_running_loop().time() + total)
         try:
             async with limit:
-                return await self._at_a_place(owner, request, target, progress)
+                return await self._in_slot(owner, request, target, progress)
         except TimeoutError:
             if progress.is_written:
                 raise OutcomeUnknown("timeout") from None
             raise NotSent("connect_failed", connection=True, why=TIMED_OUT) from None
 
-    async def _at_a_place(self, owner: str, request: HttpRequest, target: Target, progress: Progress) -> HttpResponse:
-        await self._places.take(owner)
+    async def _in_slot(self, owner: str, request: HttpRequest, target: Target, progress: Progress) -> HttpResponse:
+        await self._slots.take(owner)
         try:
-            return await self._way.exchange(request, target, progress)
+            return await self._transport.exchange(request, target, progress)
         finally:
-            self._places.give_back(owner)
+            self._slots.give_back(owner)
 
 
-def _judge(target: Target) -> None:
+def _check_target(target: Target) -> None:
     """Refuse what the text alone shows: plain http, and an address of the table or one in an unusual spelling."""
     if target.scheme != "https":
         raise NotSent("https_required", connection=True)

@@ -1,7 +1,7 @@
 """``settings.yaml`` -> frozen ``Settings``. What other floors need is named here."""
 
 from gateway.drivers.settings.advice import advice
-from gateway.drivers.settings.listening import cannot_listen, unknown_hosts
+from gateway.drivers.settings.listen_problems import cannot_listen, unknown_hosts
 from gateway.drivers.settings.load import load_settings
 from gateway.drivers.settings.model import (
     AccountEntry,
@@ -18,7 +18,7 @@ from gateway.drivers.settings.model import (
     Timeouts,
     Webhook,
 )
-from gateway.drivers.settings.plugins import plugin_names
+from gateway.drivers.settings.plugin_lists import plugin_names
 
 __all__ = [
     "AccountEntry",

@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gateway.core.checks import mapping, text
-from gateway.core.returned import LONGEST_ID, LONGEST_TEXT, Unusable, judged
+from gateway.core.plugin_returns import MAX_ID_CHARACTERS, MAX_TEXT_CHARACTERS, UnusableValue, checked
 from gateway.core.urls import bracketed
-from gateway.drivers.settings.lines import Lines
+from gateway.drivers.settings.located_messages import LocatedMessages
 from gateway.drivers.settings.model import AccountEntry, Server, Settings
 from gateway.provider import Advises
 
-_ADVICE = mapping(text(LONGEST_ID, least=1), text(LONGEST_TEXT, least=1))
+_ADVICE = mapping(text(MAX_ID_CHARACTERS, least=1), text(MAX_TEXT_CHARACTERS, least=1))
 
 
 def advice(settings: Settings) -> list[str]:
     """A line for each piece of advice: the server's, then in the order of the accounts."""
-    lines = Lines(settings.source)
+    lines = LocatedMessages(settings.source)
     return [
         *(lines.at(("server", key), said) for key, said in _of_server(settings.server).items()),
         *(
@@ -57,8 +57,8 @@ def _advice_of(entry: AccountEntry) -> Mapping[str, str]:
     if not isinstance(entry.provider, Advises):
         return {}
     try:
-        said: Mapping[str, str] = judged(entry.provider.advice(entry.account), _ADVICE)
-    except Unusable as wrong:
+        said: Mapping[str, str] = checked(entry.provider.advice(entry.account), _ADVICE)
+    except UnusableValue as wrong:
         return {"provider": f"{entry.provider.name}: advice returned {wrong}"}
     except Exception as broken:  # foreign code: a line, not a traceback
         return {"provider": f"{entry.provider.name}: advice failed: {type(broken).__name__}"}

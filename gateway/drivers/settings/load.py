@@ -10,16 +10,16 @@ from pathlib import Path
 from gateway.core.errors import SettingsError
 from gateway.core.money import currency_digits
 from gateway.core.secret import Secret
-from gateway.drivers.settings.accounts import Common
-from gateway.drivers.settings.around import Around
-from gateway.drivers.settings.files import SettingsFiles
-from gateway.drivers.settings.keys import operators_keys, tenants_keys
+from gateway.drivers.settings.accounts import Resolver
+from gateway.drivers.settings.bearer_keys import index_operator_keys, index_tenant_keys
+from gateway.drivers.settings.load_context import LoadContext
 from gateway.drivers.settings.model import Server, Settings, Tenant
 from gateway.drivers.settings.problems import Problem
-from gateway.drivers.settings.reader import reader_of
-from gateway.drivers.settings.reading import BAD, Bad, Reading
-from gateway.drivers.settings.shape import FileShape, ServerShape
-from gateway.drivers.settings.sharing import note_shared
+from gateway.drivers.settings.scalar_reader import INVALID, Invalid, LoadState
+from gateway.drivers.settings.schema import FileShape, ServerShape
+from gateway.drivers.settings.settings_files import SettingsFiles
+from gateway.drivers.settings.shared_credentials import note_shared_credentials
+from gateway.drivers.settings.struct_reader import reader_of
 from gateway.drivers.settings.tenants import find_endpoints, resolve_tenant
 from gateway.drivers.settings.yaml_file import nothing, pairs, text_at, value_at
 from gateway.provider import Provider
@@ -47,34 +47,34 @@ def _load(path: Path, providers: Mapping[str, Provider], environ: Mapping[str, s
 def _resolve(files: SettingsFiles, providers: Mapping[str, Provider], environ: Mapping[str, str]) -> Settings | None:
     """Resolve all that can be; None when a part is missing without which there are no Settings at all."""
     development = (text_at(files.root, ("server", "development")) or "").lower() == "true"
-    around = Around(folder=files.path.parent, owner=files.owner, environ=environ, development=development)
+    context = LoadContext(folder=files.path.parent, owner=files.owner, environ=environ, development=development)
     if not development:
         files.problems += files.open_to_others
-    reading = Reading(files.root, around, files.problems)
-    shape: FileShape = reader_of(FileShape)(files.root, (), reading)
-    server: ServerShape | Bad = reader_of(ServerShape)(
-        shape.server.node if shape.server else nothing(""), ("server",), reading
+    state = LoadState(files.root, context, files.problems)
+    shape: FileShape = reader_of(FileShape)(files.root, (), state)
+    server: ServerShape | Invalid = reader_of(ServerShape)(
+        shape.server.node if shape.server else nothing(""), ("server",), state
     )
-    _check_currencies(shape, reading)
+    _check_currencies(shape, state)
     # Without a master secret the tenants are still checked; what is derived here is never used.
-    master = Secret("") if server is BAD else server.secret
-    common = Common(
-        reading=reading,
+    master = Secret("") if server is INVALID else server.secret
+    resolver = Resolver(
+        state=state,
         providers=providers,
         currencies=shape.currencies,
         clocks=shape.clocks,
         timeouts=shape.timeouts,
         master=master,
     )
-    tenants = _tenants(shape, common)
-    keys, endpoints = tenants_keys(tenants.values(), reading), find_endpoints(tenants.values(), reading)
-    if server is BAD:
+    tenants = _tenants(shape, resolver)
+    keys, endpoints = index_tenant_keys(tenants.values(), state), find_endpoints(tenants.values(), state)
+    if server is INVALID:
         return None
-    operators = operators_keys(server.admin, reading)
-    note_shared(reading, tenants, server.admin)
+    operators = index_operator_keys(server.admin, state)
+    note_shared_credentials(state, tenants, server.admin)
     return Settings(
         server=_server(server),
-        store_path=around.folder / shape.store.url,
+        store_path=context.folder / shape.store.url,
         timeouts=shape.timeouts,
         limits=shape.limits,
         egress=shape.egress,
@@ -91,25 +91,23 @@ def _resolve(files: SettingsFiles, providers: Mapping[str, Provider], environ: M
     )
 
 
-def _tenants(shape: FileShape, common: Common) -> dict[str, Tenant]:
-    section = value_at(common.reading.root, ("tenants",))
+def _tenants(shape: FileShape, resolver: Resolver) -> dict[str, Tenant]:
+    section = value_at(resolver.state.root, ("tenants",))
     # Reversed: of a tenant written twice, the first was read.
     nodes = {name: node for name, _, node in reversed(list(pairs(section)))} if section else {}
-    return {name: resolve_tenant(name, given, nodes[name], common) for name, given in shape.tenants.items()}
+    return {name: resolve_tenant(name, given, nodes[name], resolver) for name, given in shape.tenants.items()}
 
 
 def _server(shape: ServerShape) -> Server:
     return Server(**{name: getattr(shape, name) for name in Server.__struct_fields__})
 
 
-def _check_currencies(shape: FileShape, reading: Reading) -> None:
+def _check_currencies(shape: FileShape, state: LoadState) -> None:
     """A currency of ISO 4217 keeps its digits: money already stored would change its meaning."""
     for code, digits in shape.currencies.items():
         standard = currency_digits(code, {})
         if standard is not None and standard != digits:
-            reading.note(
-                ("currencies", code), f"is an ISO 4217 currency with {standard} digits; that cannot be changed"
-            )
+            state.note(("currencies", code), f"is an ISO 4217 currency with {standard} digits; that cannot be changed")
 
 
 @contextmanager

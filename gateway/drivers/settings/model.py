@@ -17,7 +17,7 @@ import msgspec
 import gateway.core.signing as signing
 from gateway.core.commands import CompletePayment
 from gateway.core.networks import Network
-from gateway.core.rules import Rules, Terms
+from gateway.core.rules import Policy, Rules
 from gateway.core.secret import Secret
 from gateway.drivers.settings.values import (
     Connections,
@@ -181,7 +181,7 @@ class AccountEntry(msgspec.Struct, frozen=True, kw_only=True):
     provider: Provider
     account: Account
     rules: Rules
-    policy: Terms
+    policy: Policy
     endpoint_id: str
     accepts_new: bool
     generation: int

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from gateway.core.naming import nearest
+from gateway.core.wording import closest_name
 
 Path = tuple[str | int, ...]
 """Where a value stands: ``("tenants", "acme", "keys", 0, "sha256")``."""
@@ -22,18 +22,20 @@ class Problem(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         """``settings.yaml:41: tenant acme: accounts.psp-main.provider: is missing``."""
-        return ": ".join(part for part in (f"{self.file}:{self.line}", named(self.path), self.message) if part)
+        return ": ".join(
+            part for part in (f"{self.file}:{self.line}", path_for_people(self.path), self.message) if part
+        )
 
 
-def unknown(what: str, name: str, known: Iterable[str]) -> str:
+def unknown_entry(what: str, name: str, known: Iterable[str]) -> str:
     """Say that a name is not known, and which known one was probably meant."""
     names = sorted(known)
-    meant = nearest(name, names)
+    meant = closest_name(name, names)
     hint = f'did you mean "{meant}"' if meant else "known are " + ", ".join(names)
     return f'unknown {what} "{name}", {hint}' if names else f'unknown {what} "{name}"'
 
 
-def named(path: Path) -> str:
+def path_for_people(path: Path) -> str:
     """Name a place: ``server.secret`` or ``tenant acme: keys[0].sha256``."""
     if path[:1] == ("tenants",) and len(path) > 1:
         return f"tenant {path[1]}: {dotted(path[2:] or path)}"

@@ -11,27 +11,27 @@ from collections.abc import Iterable, Mapping
 from yaml.nodes import Node
 
 from gateway.core.money import currency_digits
-from gateway.drivers.settings.accounts import Common, Seat, previous_endpoint_id, resolve_account
+from gateway.drivers.settings.accounts import AccountScope, Resolver, previous_endpoint_id, resolve_account
 from gateway.drivers.settings.model import AccountEntry, DepositMethod, Tenant
-from gateway.drivers.settings.problems import Path, unknown
-from gateway.drivers.settings.reading import Reading
+from gateway.drivers.settings.problems import Path, unknown_entry
 from gateway.drivers.settings.routing import resolve_routing
-from gateway.drivers.settings.shape import DepositShape, LimitsShape, TenantShape
+from gateway.drivers.settings.scalar_reader import LoadState
+from gateway.drivers.settings.schema import DepositShape, LimitsShape, TenantShape
 from gateway.drivers.settings.yaml_file import names_at, pairs, text_at, value_at
 
 
-def resolve_tenant(name: str, shape: TenantShape, node: Node, common: Common) -> Tenant:
+def resolve_tenant(name: str, shape: TenantShape, node: Node, resolver: Resolver) -> Tenant:
     """Resolve a tenant from its shape and its node; problems are noted in the reading."""
     users = _users_of_accounts(node)
     accounts = {}
     for account, entry in shape.accounts.items():
-        seat = Seat(tenant=name, node=node, name=account, methods=tuple(users.get(account, ())))
-        resolved = resolve_account(seat, entry, common)
+        scope = AccountScope(tenant=name, node=node, name=account, methods=tuple(users.get(account, ())))
+        resolved = resolve_account(scope, entry, resolver)
         if resolved is not None:
             accounts[account] = resolved
     known = names_at(node, ("accounts",))
     for method, given in shape.deposit_methods.items():
-        _check_method(("tenants", name, "deposit_methods", method), given, known, accounts, common)
+        _check_method(("tenants", name, "deposit_methods", method), given, known, accounts, resolver)
     return Tenant(
         id=name,
         title=shape.name or name,
@@ -41,11 +41,11 @@ def resolve_tenant(name: str, shape: TenantShape, node: Node, common: Common) ->
         webhook=shape.webhook,
         accounts=accounts,
         deposit_methods={method: _method(method, given) for method, given in shape.deposit_methods.items()},
-        routing=resolve_routing(("tenants", name, "routing"), shape.routing, known, common.reading),
+        routing=resolve_routing(("tenants", name, "routing"), shape.routing, known, resolver.state),
     )
 
 
-def find_endpoints(tenants: Iterable[Tenant], reading: Reading) -> Mapping[str, AccountEntry]:
+def find_endpoints(tenants: Iterable[Tenant], state: LoadState) -> Mapping[str, AccountEntry]:
     """Index every account by its endpoint id and the accepted previous one; an id used twice is noted."""
     found: dict[str, AccountEntry] = {}
     for entry in (account for tenant in tenants for account in tenant.accounts.values()):
@@ -55,7 +55,7 @@ def find_endpoints(tenants: Iterable[Tenant], reading: Reading) -> Mapping[str, 
             owner = found.setdefault(identifier, entry)
             if owner is not entry:
                 path: Path = ("tenants", entry.tenant, "accounts", entry.name, "callback_id")
-                reading.note(path, f"is already used by account {owner.name} of tenant {owner.tenant}")
+                state.note(path, f"is already used by account {owner.name} of tenant {owner.tenant}")
     return found
 
 
@@ -69,27 +69,27 @@ def _users_of_accounts(node: Node) -> dict[str, list[str]]:
 
 
 def _check_method(
-    path: Path, shape: DepositShape, known: Iterable[str], accounts: Mapping[str, AccountEntry], common: Common
+    path: Path, shape: DepositShape, known: Iterable[str], accounts: Mapping[str, AccountEntry], resolver: Resolver
 ) -> None:
     if shape.account not in known:
-        common.reading.note((*path, "account"), unknown("account", shape.account, known))
-    _check_limits((*path, "amount"), shape.amount, common.reading)
+        resolver.state.note((*path, "account"), unknown_entry("account", shape.account, known))
+    _check_limits((*path, "amount"), shape.amount, resolver.state)
     entry = accounts.get(shape.account)
     for number, currency in enumerate(shape.currencies or ()):
-        problem = _problem_of_currency(currency, entry, common.currencies)
+        problem = _problem_of_currency(currency, entry, resolver.currencies)
         if problem:
-            common.reading.note((*path, "currencies", number), problem)
+            resolver.state.note((*path, "currencies", number), problem)
     asked = {field.name for field in entry.account.fields.asked()} if entry else set(shape.fields)
     for name in (name for name in shape.fields if name not in asked):
-        common.reading.note((*path, "fields", name), unknown("additional parameter", name, asked))
+        resolver.state.note((*path, "fields", name), unknown_entry("additional parameter", name, asked))
 
 
-def _check_limits(path: Path, limits: LimitsShape, reading: Reading) -> None:
+def _check_limits(path: Path, limits: LimitsShape, state: LoadState) -> None:
     for name, limit in (("min", limits.min), ("max", limits.max)):
         if limit is not None and limit < 0:
-            reading.note((*path, name), "must not be negative")
+            state.note((*path, name), "must not be negative")
     if limits.min is not None and limits.max is not None and limits.min > limits.max:
-        reading.note((*path, "min"), "must not be above max")
+        state.note((*path, "min"), "must not be above max")
 
 
 def _problem_of_currency(code: str, entry: AccountEntry | None, extra: Mapping[str, int]) -> str | None:

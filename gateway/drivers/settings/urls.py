@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from gateway.core.urls import absolute_url, base_url, is_address, one_host, origin_of, page_url
-from gateway.drivers.addresses import is_forbidden
-from gateway.drivers.settings.around import Around
+from gateway.drivers.forbidden_addresses import is_forbidden
+from gateway.drivers.settings.load_context import LoadContext
 
 
-def listen_host(text: str, _: Around) -> str:
+def listen_host(text: str, _: LoadContext) -> str:
     """Check what we listen on: a host name or an IP address, an IPv6 address with or without its brackets."""
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") and ":" in text else text
     if one_host(bare) is None:
@@ -18,10 +18,10 @@ def listen_host(text: str, _: Around) -> str:
     return bare
 
 
-def target_url(text: str, around: Around) -> str:
+def target_url(text: str, context: LoadContext) -> str:
     """Check where we send to: an absolute URL; outside development https and no private address."""
     parts = absolute_url(text)
-    if around.development:
+    if context.development:
         return text
     if parts.scheme != "https":
         raise ValueError("must be https (http needs server.development: true)")
@@ -30,25 +30,25 @@ def target_url(text: str, around: Around) -> str:
     return text
 
 
-def public_url(text: str, _: Around) -> str:
+def public_url(text: str, _: LoadContext) -> str:
     """Check an address that may have a path, which others are put behind."""
     return base_url(text)
 
 
-def own_url(text: str, around: Around) -> str:
+def own_url(text: str, context: LoadContext) -> str:
     """Check what we are called outside: as ``public_url``, and https outside development, for browsers carry tokens."""
-    url = public_url(text, around)
-    if not (around.development or url.lower().startswith("https:")):
+    url = public_url(text, context)
+    if not (context.development or url.lower().startswith("https:")):
         raise ValueError("must be https outside development (http needs server.development: true)")
     return url
 
 
-def origin(text: str, around: Around) -> str:
+def origin(text: str, context: LoadContext) -> str:
     """Check and normalise an origin that customers may be sent back to."""
     parts = page_url(text)
     if parts.path or {"?", "#"} & set(text):
         raise ValueError("must be an origin such as https://shop.example or https://shop.example:8443, without path")
-    if not around.development and parts.scheme != "https":
+    if not context.development and parts.scheme != "https":
         raise ValueError("must be https (http needs server.development: true)")
     return origin_of(text) or ""
 

@@ -1,6 +1,6 @@
 """One text of the settings -> one value. Every function raises ``ValueError`` with what would be right.
 
-``FromText`` and ``Then`` are put into annotations (``Annotated[str, FromText(name)]``) and are obeyed by ``reader.py``.
+``Parse`` and ``Check`` are put into annotations (``Annotated[str, Parse(name)]``) and are obeyed by ``reader.py``.
 Messages never hold the text itself: it may be a secret in the wrong place.
 """
 
@@ -17,10 +17,10 @@ from gateway.core.expressions import Expression, compile_expression
 from gateway.core.money import Amount
 from gateway.core.networks import Network, network
 from gateway.core.secret import Secret
-from gateway.drivers.settings.around import Around, FromText, Then
-from gateway.drivers.settings.credentials import marks_of_hash, weakness
-from gateway.drivers.settings.references import secret, server_secret, webhook_secret
+from gateway.drivers.settings.load_context import Check, LoadContext, Parse
+from gateway.drivers.settings.secrets import secret, server_secret, webhook_secret
 from gateway.drivers.settings.urls import listen_host, origin, own_url, public_url, target_url
+from gateway.drivers.settings.weak_credentials import fingerprints_of_hash, weakness
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _METHOD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -30,29 +30,29 @@ _CALLBACK_ID = re.compile(r"[A-Za-z0-9_-]{22,128}")
 _CURRENCY = re.compile(r"[A-Z0-9]{2,12}")
 _DURATION = re.compile(r"([0-9]{1,12})(ms|s|m|h|d)")
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_LONGEST = timedelta(days=3650)
+_MAX_DURATION = timedelta(days=3650)
 
 
-def _matching(pattern: re.Pattern[str], said: str) -> FromText:
-    def make(text: str, around: Around) -> str:  # noqa: ARG001  # every maker has the same two arguments
+def _matching(pattern: re.Pattern[str], said: str) -> Parse:
+    def make(text: str, context: LoadContext) -> str:  # noqa: ARG001  # every maker has the same two arguments
         if pattern.fullmatch(text) is None:
             raise ValueError(said)
         return text
 
-    return FromText(make)
+    return Parse(make)
 
 
-def key_hash(text: str, around: Around) -> str:
+def key_hash(text: str, context: LoadContext) -> str:
     """Take the SHA-256 of a bearer key; that of a key everybody has is for development only."""
     if _SHA256.fullmatch(text) is None:
         raise ValueError("must be 64 lower-case hex digits: the SHA-256 of the whole key")
-    weak = None if around.development else weakness(marks_of_hash(text))
+    weak = None if context.development else weakness(fingerprints_of_hash(text))
     if weak:
         raise ValueError(weak)
     return text
 
 
-def duration(text: str, _: Around) -> timedelta:
+def duration(text: str, _: LoadContext) -> timedelta:
     """Read ``250ms``, ``5s``, ``2m``, ``6h`` or ``30d``; at most ten years, so that dates stay in range."""
     found = _DURATION.fullmatch(text)
     if found is None:
@@ -61,28 +61,28 @@ def duration(text: str, _: Around) -> timedelta:
         length = timedelta(**{_UNITS[found[2]]: int(found[1])})
     except OverflowError:
         length = timedelta.max
-    if length > _LONGEST:
+    if length > _MAX_DURATION:
         raise ValueError("must be at most 3650d")
     return length
 
 
-def public_text(text: str, _: Around) -> str:
+def public_text(text: str, _: LoadContext) -> str:
     """Take a text that is no secret; a reference here would be sent to the provider as it stands."""
     if text.startswith(("env:", "file:")):
         raise ValueError("is no secret: env: and file: are not read here, write the value itself")
     return text
 
 
-def _store_path(text: str, around: Around) -> Path:
+def _store_path(text: str, context: LoadContext) -> Path:
     if text.startswith(("postgresql:", "postgres:")):
         raise ValueError("postgresql is not supported yet: write sqlite:///PATH")
     path = text.removeprefix("sqlite:///")
     if path == text or not path.strip("/"):
         raise ValueError("must be sqlite:///PATH (relative to this file) or sqlite:////PATH (absolute)")
-    return around.folder / path
+    return context.folder / path
 
 
-def _moment(text: str, _: Around) -> datetime:
+def _moment(text: str, _: LoadContext) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -92,35 +92,35 @@ def _moment(text: str, _: Around) -> datetime:
     return moment.astimezone(UTC)
 
 
-def _more_than_zero(given: timedelta, _: Around) -> timedelta:
+def _more_than_zero(given: timedelta, _: LoadContext) -> timedelta:
     if not given:
         raise ValueError("must be more than zero")
     return given
 
 
-def _not_empty(given: tuple[Any, ...], _: Around) -> tuple[Any, ...]:
+def _not_empty(given: tuple[Any, ...], _: LoadContext) -> tuple[Any, ...]:
     if not given:
         raise ValueError("must not be an empty list")
     return given
 
 
-def _repeating(given: tuple[timedelta, ...], around: Around) -> tuple[timedelta, ...]:
-    if not _not_empty(given, around)[-1]:
+def _repeating(given: tuple[timedelta, ...], context: LoadContext) -> tuple[timedelta, ...]:
+    if not _not_empty(given, context)[-1]:
         raise ValueError("must end with more than zero: its last value repeats")
     return given
 
 
-def _not_yet(given: bool, _: Around) -> bool:
+def _not_supported(given: bool, _: LoadContext) -> bool:
     if given:
         raise ValueError("not supported yet: write false")
     return given
 
 
-def _seconds(text: str, around: Around) -> float:
-    return _more_than_zero(duration(text, around), around).total_seconds()
+def _seconds(text: str, context: LoadContext) -> float:
+    return _more_than_zero(duration(text, context), context).total_seconds()
 
 
-def _connections(text: str, _: Around) -> int | None:
+def _connections(text: str, _: LoadContext) -> int | None:
     if text == "auto":
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= 7 and int(text) >= 8):
@@ -128,20 +128,20 @@ def _connections(text: str, _: Around) -> int | None:
     return int(text)
 
 
-def _some_text(text: str, _: Around) -> str:
+def _some_text(text: str, _: LoadContext) -> str:
     if not text:
         raise ValueError("must not be empty")
     return text
 
 
-def _trusted_network(text: str, _: Around) -> Network:
+def _trusted_network(text: str, _: LoadContext) -> Network:
     found = network(text)
     if not found.prefixlen:
         raise ValueError("must not be every address: then any caller could name the address it comes from")
     return found
 
 
-LEAVES: dict[Any, Callable[[str, Around], Any]] = {
+PARSERS: dict[Any, Callable[[str, LoadContext], Any]] = {
     Secret: secret,
     timedelta: duration,
     Amount: lambda text, _: Amount.read(text),
@@ -150,29 +150,29 @@ LEAVES: dict[Any, Callable[[str, Around], Any]] = {
 }
 """Types, ours and a plugin's, whose values we make from text ourselves."""
 
-SomeText = Annotated[str, FromText(_some_text)]
+SomeText = Annotated[str, Parse(_some_text)]
 Name = Annotated[str, _matching(_NAME, f"must match {_NAME.pattern}")]
 MethodName = Annotated[str, _matching(_METHOD_NAME, f"must match {_METHOD_NAME.pattern}")]
 KeyId = Annotated[str, _matching(_KEY_ID, f"must match {_KEY_ID.pattern}")]
-KeyHash = Annotated[str, FromText(key_hash)]
+KeyHash = Annotated[str, Parse(key_hash)]
 CallbackId = Annotated[str, _matching(_CALLBACK_ID, "must be 22 to 128 URL-safe characters (A-Z a-z 0-9 _ -)")]
 Currency = Annotated[str, _matching(_CURRENCY, "must be a currency code: 2 to 12 of A-Z and 0-9")]
-TrustedNetwork = Annotated[Network, FromText(_trusted_network)]
-Connections = Annotated[int | None, FromText(_connections)]
-Origin = Annotated[str, FromText(origin)]
-TargetUrl = Annotated[str, FromText(target_url)]
-ListenHost = Annotated[str, FromText(listen_host)]
-PublicUrl = Annotated[str, FromText(public_url)]
-OwnUrl = Annotated[str, FromText(own_url)]
-PublicText = Annotated[str, FromText(public_text)]
-When = Annotated[Expression, FromText(lambda text, _: compile_expression(text))]
-StorePath = Annotated[Path, FromText(_store_path)]
-Moment = Annotated[datetime, FromText(_moment)]
-Seconds = Annotated[float, FromText(_seconds)]
-Span = Annotated[timedelta, Then(_more_than_zero)]
-Schedule = Annotated[tuple[timedelta, ...], Then(_not_empty)]
-Repeating = Annotated[tuple[timedelta, ...], Then(_repeating)]
-NotYetTrue = Annotated[bool, Then(_not_yet)]
-ServerSecret = Annotated[Secret, FromText(server_secret)]
-WebhookSecret = Annotated[Secret, FromText(webhook_secret)]
-WebhookSecrets = Annotated[tuple[WebhookSecret, ...], Then(_not_empty)]
+TrustedNetwork = Annotated[Network, Parse(_trusted_network)]
+Connections = Annotated[int | None, Parse(_connections)]
+Origin = Annotated[str, Parse(origin)]
+TargetUrl = Annotated[str, Parse(target_url)]
+ListenHost = Annotated[str, Parse(listen_host)]
+PublicUrl = Annotated[str, Parse(public_url)]
+OwnUrl = Annotated[str, Parse(own_url)]
+PublicText = Annotated[str, Parse(public_text)]
+When = Annotated[Expression, Parse(lambda text, _: compile_expression(text))]
+StorePath = Annotated[Path, Parse(_store_path)]
+Moment = Annotated[datetime, Parse(_moment)]
+Seconds = Annotated[float, Parse(_seconds)]
+Span = Annotated[timedelta, Check(_more_than_zero)]
+Schedule = Annotated[tuple[timedelta, ...], Check(_not_empty)]
+Repeating = Annotated[tuple[timedelta, ...], Check(_repeating)]
+NotSupportedTrue = Annotated[bool, Check(_not_supported)]
+ServerSecret = Annotated[Secret, Parse(server_secret)]
+WebhookSecret = Annotated[Secret, Parse(webhook_secret)]
+WebhookSecrets = Annotated[tuple[WebhookSecret, ...], Check(_not_empty)]

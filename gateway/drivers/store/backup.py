@@ -16,14 +16,20 @@ from urllib.parse import quote
 import msgspec
 
 from gateway.core.errors import GatewayError, Unavailable
-from gateway.drivers.store.files import COMPANIONS, itself, open_to_others, refuse_foreign_log, require_store
-from gateway.drivers.store.moments import COPIED, note_moment
+from gateway.drivers.store.metadata import COPIED, set_timestamp
 from gateway.drivers.store.schema import MOMENTS
+from gateway.drivers.store.store_files import (
+    COMPANION_SUFFIXES,
+    anybody_may_replace,
+    refuse_foreign_log,
+    require_store,
+    resolved_path,
+)
 
-PAGES = 1000
+PAGES_PER_STEP = 1000
 """Pages copied in one step."""
 
-NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC})
+COPY_WRITE_ERRORS = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC})
 """Codes that can only be of the copy: the store is read."""
 
 
@@ -31,7 +37,7 @@ class NotCopied(GatewayError):
     """There is no backup: the target is taken or cannot be written, or the copy is not whole."""
 
 
-class Copy(msgspec.Struct, frozen=True, kw_only=True):
+class Backup(msgspec.Struct, frozen=True, kw_only=True):
     """A backup that was made. ``size`` in bytes."""
 
     path: str
@@ -40,12 +46,12 @@ class Copy(msgspec.Struct, frozen=True, kw_only=True):
     operations: int
 
 
-def back_up(source: Path, target: Path, *, at: datetime, overwrite: bool = False) -> Copy:
+def back_up(source: Path, target: Path, *, at: datetime, overwrite: bool = False) -> Backup:
     """Copy a database to ``target``, which is there whole or not at all; its folder must exist.
 
     Raises ``Unavailable`` for a source that cannot be read, else ``NotCopied``.
     """
-    source = itself(source)
+    source = resolved_path(source)
     require_store(source)
     refuse_foreign_log(source)
     _check_target(source, target, overwrite=overwrite)
@@ -65,11 +71,13 @@ def back_up(source: Path, target: Path, *, at: datetime, overwrite: bool = False
 
 def _check_target(source: Path, target: Path, *, overwrite: bool) -> None:
     """Refuse a target that must not be replaced. Raises ``NotCopied``."""
-    if target.parent.is_dir() and open_to_others(target.parent):
+    if target.parent.is_dir() and anybody_may_replace(target.parent):
         raise NotCopied(f"everybody may replace files in {target.parent}: chmod o-w {target.parent}, or choose another")
     if target.exists() and target.samefile(source):
         raise NotCopied(f"{target} is the store itself")
-    if itself(target.parent) / target.name in {source.with_name(source.name + suffix) for suffix in COMPANIONS}:
+    if resolved_path(target.parent) / target.name in {
+        source.with_name(source.name + suffix) for suffix in COMPANION_SUFFIXES
+    }:
         raise NotCopied(f"{target} is a file of the store")
     if target.exists() and not overwrite:
         raise NotCopied(f"{target} exists already")
@@ -88,13 +96,13 @@ def check_whole(path: Path) -> None:
         raise Unavailable(f"the store {path} is damaged: {damage}")
 
 
-def _copied(source: Path, part: Path, at: datetime) -> Copy:
+def _copied(source: Path, part: Path, at: datetime) -> Backup:
     with contextlib.closing(_connect(part, "rw")) as copy:
         _copy(source, copy)
         try:
             copy.execute("PRAGMA journal_mode = DELETE")  # one file, whole in itself
             copy.execute(MOMENTS)  # an older store has none yet
-            mark = note_moment(COPIED, at)
+            mark = set_timestamp(COPIED, at)
             copy.execute(mark.sql, mark.params)
             damage = _damage(copy)
             payments, operations = (_count(copy, table) for table in ("payments", "operations"))
@@ -102,7 +110,7 @@ def _copied(source: Path, part: Path, at: datetime) -> Copy:
             raise NotCopied(f"the copy cannot be used: {problem}") from problem
     if damage is not None:
         raise NotCopied(f"the copy is damaged: {damage}")
-    return Copy(path=str(part), size=part.stat().st_size, payments=payments, operations=operations)
+    return Backup(path=str(part), size=part.stat().st_size, payments=payments, operations=operations)
 
 
 def _copy(source: Path, copy: sqlite3.Connection) -> None:
@@ -111,9 +119,9 @@ def _copy(source: Path, copy: sqlite3.Connection) -> None:
         with contextlib.closing(_connect(source, "ro")) as reader:
             reader.execute("BEGIN")
             reader.execute("SELECT 1 FROM sqlite_master").fetchone()
-            reader.backup(copy, pages=PAGES, sleep=0)
+            reader.backup(copy, pages=PAGES_PER_STEP, sleep=0)
     except sqlite3.Error as problem:
-        if getattr(problem, "sqlite_errorcode", None) in NO_ROOM:
+        if getattr(problem, "sqlite_errorcode", None) in COPY_WRITE_ERRORS:
             raise NotCopied(f"the copy cannot be written: {problem}") from problem
         raise Unavailable(f"the store {source} cannot be copied: {problem}") from problem
 

@@ -17,9 +17,9 @@ from gateway.core.errors import Reason
 from gateway.core.facts import Event
 from gateway.core.wire import Callback, Headers
 from gateway.drivers.store.engine import Engine
-from gateway.drivers.store.reading import Section, columns, members, optional_moment, where
-from gateway.drivers.store.statements import Statement, marks, milliseconds, optional_milliseconds
-from gateway.drivers.store.usage import octets, size_of_row
+from gateway.drivers.store.rows import PageRequest, columns, members, optional_from_milliseconds, where
+from gateway.drivers.store.statements import Statement, milliseconds, optional_milliseconds, placeholders
+from gateway.drivers.store.stored_bytes import bytes_of, size_of_row
 
 VERDICTS = ("recorded", "repeated", "refused", "pending")
 
@@ -29,11 +29,11 @@ ROW = "inbox"
 NO_HISTORY = "[]"
 """The history of a row that was judged once."""
 
-EARLIER_KEPT = 20
+MAX_HISTORY = 20
 """How many earlier verdicts a row remembers."""
 
 
-class Earlier(msgspec.Struct, frozen=True, kw_only=True):
+class EarlierVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """A verdict that a stored callback had before: who replaced it, when (RFC 3339), and by which way."""
 
     verdict: str
@@ -71,7 +71,7 @@ class StoredCallback(InboxRow, frozen=True, kw_only=True):
     headers: Headers
     body: bytes
     event: str | None
-    history: tuple[Earlier, ...]
+    history: tuple[EarlierVerdict, ...]
 
     @property
     def is_whole(self) -> bool:
@@ -79,7 +79,7 @@ class StoredCallback(InboxRow, frozen=True, kw_only=True):
         return bool(self.body) or self.size == 0
 
 
-class InboxFilter(Section, frozen=True, kw_only=True):
+class InboxFilter(PageRequest, frozen=True, kw_only=True):
     """Which stored callbacks a list shows, newest first, received since ``since``."""
 
     account: str | None = None
@@ -128,9 +128,9 @@ def insert_callback(
     )
 
 
-def judge_again(
+def replace_verdict(
     row: StoredCallback,
-    earlier: Earlier,
+    earlier: EarlierVerdict,
     *,
     verdict: str,
     reason: Reason | None,
@@ -141,7 +141,7 @@ def judge_again(
     """A stored callback's new verdict; only while it is as it was read, and while its event was not recorded."""
     event_id = None if event is None else event.event_id
     document = None if event is None else documents.encode(event)
-    earlier_before, earlier_now = _history(row.history), _history((*row.history, earlier)[-EARLIER_KEPT:])
+    earlier_before, earlier_now = _history(row.history), _history((*row.history, earlier)[-MAX_HISTORY:])
     return Statement(
         "UPDATE inbox SET verdict = ?, reason = ?, detail = ?, event_id = ?, event = ?, payment_id = ?, history = ?,"
         " next_attempt_at = NULL WHERE tenant = ? AND id = ? AND verdict = ? AND history = ?"
@@ -163,7 +163,7 @@ def judge_again(
             event_id,
         ),
         ROW,
-        grows=(row.tenant, octets(detail, document, earlier_now) - octets(row.detail, row.event, earlier_before)),
+        grows=(row.tenant, bytes_of(detail, document, earlier_now) - bytes_of(row.detail, row.event, earlier_before)),
     )
 
 
@@ -213,7 +213,7 @@ UNPROVED = "verdict = 'recorded' AND event_id IS NULL"
 """Callbacks that are forgotten some day, as a condition."""
 
 
-def forget(rows: str, before: datetime, limit: int) -> Statement:
+def delete_callbacks(rows: str, before: datetime, limit: int) -> Statement:
     """Remove callbacks (``REFUSED`` or ``UNPROVED``) that came before a date, at most so many, the oldest first."""
     old = f"SELECT tenant, id FROM inbox WHERE {rows} AND received_at < ? ORDER BY received_at LIMIT ?"  # noqa: S608  # above
     return Statement(
@@ -246,7 +246,9 @@ class Inbox:
 
     async def find(self, tenants: Sequence[str], inbox_id: str) -> StoredCallback | None:
         """One stored callback of any of these tenants."""
-        rows = await self._engine.rows(f"{_WHOLE} WHERE tenant IN ({marks(tenants)}) AND id = ?", (*tenants, inbox_id))
+        rows = await self._engine.rows(
+            f"{_WHOLE} WHERE tenant IN ({placeholders(tenants)}) AND id = ?", (*tenants, inbox_id)
+        )
         return _stored(rows[0]) if rows else None
 
     async def newest(self, tenant: str, wanted: InboxFilter) -> list[InboxRow]:
@@ -260,7 +262,7 @@ class Inbox:
         )
         with_verdict = "" if wanted.verdict is None else f" AND {_WITH_VERDICT[wanted.verdict]}"
         rows = await self._engine.rows(
-            f"{_OUTSIDE} WHERE {conditions}{with_verdict} ORDER BY id DESC LIMIT ?", (*values, wanted.limit)
+            f"{_SUMMARY} WHERE {conditions}{with_verdict} ORDER BY id DESC LIMIT ?", (*values, wanted.limit)
         )
         return [InboxRow(**_members(InboxRow, row)) for row in rows]
 
@@ -280,22 +282,22 @@ class Inbox:
     async def next_due(self) -> datetime | None:
         """When the next try of a pending callback is due; None while nothing is pending."""
         rows = await self._engine.rows("SELECT MIN(next_attempt_at) FROM inbox WHERE verdict = 'pending'", ())
-        return optional_moment(rows[0][0])
+        return optional_from_milliseconds(rows[0][0])
 
 
-_OUTSIDE, _WHOLE = (
+_SUMMARY, _WHOLE = (
     f"SELECT {columns(kind)} FROM inbox"  # noqa: S608  # the names of our own members
     for kind in (InboxRow, StoredCallback)
 )
 # Written out, not a parameter: only so does a database see that an index of these rows will do.
 _WITH_VERDICT = {verdict: f"verdict = '{verdict}'" for verdict in VERDICTS}
 _headers = msgspec.json.Decoder(Headers)
-_earlier = msgspec.json.Decoder(tuple[Earlier, ...])
+_history_decoder = msgspec.json.Decoder(tuple[EarlierVerdict, ...])
 
 
 def _members(kind: type[InboxRow], row: Sequence[Any]) -> dict[str, Any]:
     named = members(kind, row)
-    moments = {name: optional_moment(named[name]) for name in ("received_at", "next_attempt_at")}
+    moments = {name: optional_from_milliseconds(named[name]) for name in ("received_at", "next_attempt_at")}
     return {**named, **moments}
 
 
@@ -304,10 +306,10 @@ def _stored(row: Sequence[Any]) -> StoredCallback:
     read = {
         "headers": _headers.decode(named["headers"]),
         "body": bytes(named["body"]),
-        "history": _earlier.decode(named["history"]),
+        "history": _history_decoder.decode(named["history"]),
     }
     return StoredCallback(**{**named, **read})
 
 
-def _history(earlier: Sequence[Earlier]) -> str:
+def _history(earlier: Sequence[EarlierVerdict]) -> str:
     return msgspec.json.encode(earlier).decode()

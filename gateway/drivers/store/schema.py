@@ -6,7 +6,7 @@ stands in ``purchase``, the last column: lists, which do not show it, do not rea
 
 from __future__ import annotations
 
-from gateway.drivers.store import usage
+from gateway.drivers.store import stored_bytes
 
 MOMENTS = "CREATE TABLE IF NOT EXISTS moments (name TEXT PRIMARY KEY, at BIGINT NOT NULL)"
 
@@ -104,8 +104,8 @@ TABLES = (
     "CREATE INDEX IF NOT EXISTS agenda_due ON agenda (due_at)",
     "CREATE TABLE IF NOT EXISTS heartbeat (id INTEGER PRIMARY KEY, at BIGINT NOT NULL)",
     MOMENTS,
-    usage.TABLE,
-    *usage.TRIGGERS,
+    stored_bytes.TABLE,
+    *stored_bytes.TRIGGERS,
 )
 
 VERSION = 2
@@ -127,8 +127,8 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
     1: (
         "ALTER TABLE payments ADD COLUMN purchase TEXT NOT NULL DEFAULT '{}'",
         f"UPDATE payments SET doc = {_without(_PURCHASE)}, purchase = {_without(_SUMMARY)}",  # noqa: S608  # as above
-        usage.TABLE,
-        f"INSERT INTO stored_bytes (tenant, bytes) {usage.RECOUNT}",
+        stored_bytes.TABLE,
+        f"INSERT INTO stored_bytes (tenant, bytes) {stored_bytes.RECOUNT}",
     ),
 }
 """Version -> the statements that lead to the next one. They run before ``TABLES``, which add what is wholly new."""

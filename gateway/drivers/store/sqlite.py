@@ -23,21 +23,21 @@ from urllib.parse import quote
 import aiosqlite
 
 from gateway.core.errors import Conflict, GatewayError, Unavailable
-from gateway.drivers.store.checkpoint import LogKeeper
-from gateway.drivers.store.files import itself, make_private, refuse_foreign_log, require_store, take_lock
-from gateway.drivers.store.queries import Store
+from gateway.drivers.store.checkpoints import Checkpointer
+from gateway.drivers.store.reads import Store
 from gateway.drivers.store.schema import MIGRATIONS, TABLES, VERSION
 from gateway.drivers.store.statements import Unit
-from gateway.drivers.store.usage import ADD, added_up
+from gateway.drivers.store.store_files import make_private, refuse_foreign_log, require_store, resolved_path, take_lock
+from gateway.drivers.store.stored_bytes import ADD, sum_by_tenant
 
 READERS = 2
-BATCH = 64
+MAX_BATCH_UNITS = 64
 
-BUSY = 5000
+BUSY_TIMEOUT_MS = 5000
 """Milliseconds that the writer waits for a lock of somebody else's (there should be nobody else)."""
 
-WRITERS_OWN = (
-    f"busy_timeout = {BUSY}",
+WRITER_PRAGMAS = (
+    f"busy_timeout = {BUSY_TIMEOUT_MS}",
     "journal_mode = WAL",
     "synchronous = FULL",
     "wal_autocheckpoint = 0",
@@ -45,7 +45,7 @@ WRITERS_OWN = (
     f"journal_size_limit = {64 * 1024 * 1024}",  # what a long reader made it grow to, it gives back
 )
 
-_ITS_OWN_FAULT = (
+_UNIT_ERRORS = (
     sqlite3.IntegrityError,
     sqlite3.DataError,
     sqlite3.InterfaceError,
@@ -55,12 +55,12 @@ _ITS_OWN_FAULT = (
 )
 """What a unit's own values cause: a broken constraint, a value no column takes. The others' units are not harmed."""
 
-_PRIMARY = 0xFF
+_PRIMARY_CODE = 0xFF
 """The part of SQLite's error codes that names the kind."""
 
 
 class Locked(Unavailable):
-    """Somebody else held the database for longer than ``BUSY``."""
+    """Somebody else held the database for longer than ``BUSY_TIMEOUT_MS``."""
 
 
 class _Waiting(NamedTuple):
@@ -87,7 +87,7 @@ class SqliteEngine:
         self._told = asyncio.Event()
         self._closing: asyncio.Task[None] | None = None
         self._writing = asyncio.create_task(self._write(), name="sqlite writer")
-        self._log = LogKeeper(checkpoints, self._thread)
+        self._log = Checkpointer(checkpoints, self._thread)
         self._keeping = asyncio.create_task(self._log.run(), name="sqlite checkpoints")
 
     async def commit(self, unit: Unit) -> None:
@@ -127,7 +127,9 @@ class SqliteEngine:
     async def _write(self) -> None:
         while self._waiting or self._closing is None:
             if self._waiting:
-                await self._commit_together([self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))])
+                await self._commit_together(
+                    [self._waiting.popleft() for _ in range(min(MAX_BATCH_UNITS, len(self._waiting)))]
+                )
             else:
                 self._told.clear()
                 await self._told.wait()
@@ -136,16 +138,16 @@ class SqliteEngine:
         units = [waiting.unit for waiting in batch]
         loop = asyncio.get_running_loop()
         failures = await loop.run_in_executor(self._thread, commit_units, self._writer, units)
-        _answer(batch, failures)
+        _complete(batch, failures)
         if isinstance(failures[0], Locked):
             # Who waits behind them has waited as long: batch after batch it would become minutes.
             behind = list(self._waiting)
             self._waiting.clear()
-            _answer(behind, [Locked(str(failures[0])) for _ in behind])
+            _complete(behind, [Locked(str(failures[0])) for _ in behind])
         self._log.changed(self._writer.total_changes)
 
 
-def _answer(batch: Sequence[_Waiting], failures: Sequence[GatewayError | None]) -> None:
+def _complete(batch: Sequence[_Waiting], failures: Sequence[GatewayError | None]) -> None:
     """Tell each caller what became of its unit; one that was cancelled waits no more."""
     for waiting, failure in zip(batch, failures, strict=True):
         if waiting.done.done():
@@ -162,7 +164,7 @@ def commit_units(writer: sqlite3.Connection, units: Sequence[Unit]) -> list[Gate
     try:
         writer.execute("BEGIN IMMEDIATE")
         failures = [_run(writer, unit, grown) for unit in units]
-        for tenant_and_bytes in added_up(grown).items():
+        for tenant_and_bytes in sum_by_tenant(grown).items():
             writer.execute(ADD, tenant_and_bytes)
         writer.execute("COMMIT")
     except Exception as problem:  # the writer must outlive anything, or every caller waits for ever
@@ -186,7 +188,7 @@ def _run(writer: sqlite3.Connection, unit: Unit, grown: list[tuple[str, int]]) -
                 break
             if statement.grows is not None and cursor.rowcount:
                 grown.append(statement.grows)
-    except _ITS_OWN_FAULT as problem:
+    except _UNIT_ERRORS as problem:
         failure = _refused(problem)
     except sqlite3.OperationalError as problem:
         if _kind(problem) != sqlite3.SQLITE_ERROR:  # the disk's fault, or a lock: it meets everybody
@@ -206,7 +208,7 @@ def _refused(problem: Exception) -> Unavailable:
 def _kind(problem: Exception) -> int | None:
     """SQLite's primary error code; ``SQLITE_ERROR`` is a mistake in the SQL itself."""
     code = getattr(problem, "sqlite_errorcode", None)
-    return None if code is None else code & _PRIMARY
+    return None if code is None else code & _PRIMARY_CODE
 
 
 async def open_sqlite(path: Path, *, strict: bool = False) -> Store:
@@ -214,7 +216,7 @@ async def open_sqlite(path: Path, *, strict: bool = False) -> Store:
 
     ``strict``: one that other users may open is refused, not narrowed. Raises ``AlreadyRunning`` or ``Unavailable``.
     """
-    path = itself(path)
+    path = resolved_path(path)
     async with contextlib.AsyncExitStack() as opened:
         make_private(path, strict=strict)
         lock = take_lock(path)
@@ -250,7 +252,7 @@ class _ReadOnly:
 
 async def open_sqlite_to_read(path: Path) -> Store:
     """Open an existing database beside a running server. Raises ``Unavailable`` when there is none to be read."""
-    path = itself(path)
+    path = resolved_path(path)
     require_store(path)
     refuse_foreign_log(path)
     try:
@@ -269,7 +271,7 @@ async def open_sqlite_to_read(path: Path) -> Store:
 def _connect_writer(path: Path) -> sqlite3.Connection:
     """The one connection that writes. Used by one thread at a time: this one at the start, then the writer's."""
     writer = _connect_plainly(path, "rwc")
-    for pragma in WRITERS_OWN:
+    for pragma in WRITER_PRAGMAS:
         writer.execute(f"PRAGMA {pragma}")
     return writer
 
@@ -310,7 +312,7 @@ async def _connect(path: Path, mode: str, opened: contextlib.AsyncExitStack) -> 
     """Connect, and leave the closing to ``opened``: the thread of a forgotten connection keeps the process alive."""
     connection = await aiosqlite.connect(_location(path, mode), uri=True, isolation_level=None)
     opened.push_async_callback(connection.close)
-    await connection.execute(f"PRAGMA busy_timeout = {BUSY}")
+    await connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
     return connection
 
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from gateway.core import documents
 from gateway.core.payment import Operation, Payment, PaymentEvent
-from gateway.drivers.store.usage import octets, size_of_row
+from gateway.drivers.store.stored_bytes import bytes_of, size_of_row
 
 
 class Statement(NamedTuple):
@@ -45,7 +45,7 @@ def optional_milliseconds(at: datetime | None) -> int | None:
     return None if at is None else milliseconds(at)
 
 
-def marks(values: Sequence[str]) -> str:
+def placeholders(values: Sequence[str]) -> str:
     """A question mark for each value."""
     return ", ".join("?" for _ in values)
 
@@ -54,7 +54,7 @@ def _review(payment: Payment) -> str | None:
     return None if payment.review is None else payment.review.reason
 
 
-BUDGET = "storage_budget"
+STORAGE_BUDGET = "storage_budget"
 """The conflict of a new payment whose tenant occupies its whole budget."""
 
 _ENDLESS = 2**63 - 1
@@ -92,7 +92,7 @@ def insert_payment(payment: Payment, open_operation: str, *, budget: int | None 
             payment.tenant,
             _ENDLESS if budget is None else min(budget, _ENDLESS),
         ),
-        BUDGET,
+        STORAGE_BUDGET,
         grows=(payment.tenant, size_of_row("payments", summary, purchase)),
     )
 
@@ -134,7 +134,7 @@ def _new_purchase(before: Payment, after: Payment) -> tuple[str | None, int]:
     if documents.purchase_of(before) == documents.purchase_of(after):
         return None, 0
     purchase = documents.encode_purchase(after)
-    return purchase, octets(purchase) - octets(documents.encode_purchase(before))
+    return purchase, bytes_of(purchase) - bytes_of(documents.encode_purchase(before))
 
 
 def open_operation(payment: Payment, operation_id: str) -> Statement:
@@ -175,7 +175,7 @@ def update_operation(operation: Operation) -> Statement:
     """
     kept = operation if operation.is_open or operation.order is None else replace(operation, order=None)
     document = documents.encode(kept)
-    freed = 0 if kept is operation else octets(document) - octets(documents.encode(operation))
+    freed = 0 if kept is operation else bytes_of(document) - bytes_of(documents.encode(operation))
     return Statement(
         "UPDATE operations SET status = ?, updated_at = ?, doc = ?"
         " WHERE tenant = ? AND id = ? AND status IN ('sending', 'unknown') AND ? <> 'sending'",
@@ -192,7 +192,7 @@ def update_operation(operation: Operation) -> Statement:
     )
 
 
-def claim_key(operation: Operation, fingerprint: str) -> Statement:
+def claim_idempotency_key(operation: Operation, fingerprint: str) -> Statement:
     """The idempotency row: written with the operation it stands for, by nothing else."""
     return Statement(
         "INSERT INTO idempotency_keys (tenant, idempotency_key, fingerprint, operation_id, payment_id, created_at)"
@@ -210,7 +210,7 @@ def claim_key(operation: Operation, fingerprint: str) -> Statement:
     )
 
 
-def pass_key_on(operation: Operation) -> Statement:
+def move_idempotency_key(operation: Operation) -> Statement:
     """Point the idempotency row at the operation that follows one that was not sent."""
     return Statement(
         "UPDATE idempotency_keys SET operation_id = ? WHERE tenant = ? AND idempotency_key = ?",
@@ -229,16 +229,16 @@ def store_answer(operation: Operation, status: int, answer: bytes) -> Statement:
     )
 
 
-def drop_keys(tenant: str, idempotency_keys: Sequence[str]) -> Statement:
+def delete_idempotency_keys(tenant: str, idempotency_keys: Sequence[str]) -> Statement:
     """Forget idempotency rows that have their answer."""
     return Statement(
         "DELETE FROM idempotency_keys WHERE tenant = ? AND answer_status IS NOT NULL"  # noqa: S608  # question marks
-        f" AND idempotency_key IN ({marks(idempotency_keys)})",
+        f" AND idempotency_key IN ({placeholders(idempotency_keys)})",
         (tenant, *idempotency_keys),
     )
 
 
-def take_reference(payment: Payment, *, grace_began_before: int) -> Statement:
+def claim_reference(payment: Payment, *, grace_began_before: int) -> Statement:
     """Make this payment the holder of its reference, unless a payment that still counts holds it.
 
     ``grace_began_before``: Unix milliseconds; a payment expired before that is past its grace.
@@ -266,7 +266,7 @@ def insert_event(event_id: str, payment: Payment, event: PaymentEvent) -> Statem
     )
 
 
-def pass_reference(payment: Payment, *, holder: str) -> Statement:
+def move_reference(payment: Payment, *, holder: str) -> Statement:
     """Give a payment the reference that ``holder`` holds now."""
     return Statement(
         "UPDATE reference_holders SET payment_id = ?"

@@ -9,18 +9,18 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from gateway.core.agenda import deadline_moments, may_be_polled, next_look
+from gateway.core.change import Change
 from gateway.core.commands import CancelPayment, Kind
-from gateway.core.draft import Change
 from gateway.core.errors import Conflict, ProviderError, TenantError, Unavailable
 from gateway.core.facts import Cause, DeadlineNear, Expired, Fact, Unknown
 from gateway.core.payment import Payment, ReviewReason, State, Status
-from gateway.core.rules import Terms
+from gateway.core.replacement import flag_two_live_orders
+from gateway.core.rules import Policy
+from gateway.core.schedule import can_poll, deadline_times, next_check_at
+from gateway.core.state_members import EXPIRABLE
 from gateway.core.states import PAST_GRACE, apply, row_of
-from gateway.core.succession import two_live_orders
-from gateway.core.truth import EXPIRES
-from gateway.drivers.store import agenda
-from gateway.drivers.store.queries import AgendaRow, Loaded
+from gateway.drivers.store import schedule
+from gateway.drivers.store.reads import PaymentSnapshot, ScheduledCheck
 from gateway.drivers.store.statements import milliseconds
 from gateway.flows import restore
 from gateway.flows.cascade import ACCEPTED, ENDED
@@ -44,7 +44,7 @@ async def run(gw: Gateway) -> None:
         try:
             for task in await start_due(gw):
                 task.add_done_callback(lambda _: gw.agenda_alarm.no_later_than(0))
-            await gw.rest(gw.agenda_alarm, await gw.store.next_agenda(now))
+            await gw.rest(gw.agenda_alarm, await gw.store.next_check_due(now))
         except Unavailable as problem:
             log.error("the agenda cannot be worked off", extra={"problem": str(problem)})
             await gw.clock.sleep(1.0)
@@ -63,16 +63,16 @@ async def run_due(gw: Gateway) -> int:
 
 async def start_due(gw: Gateway) -> list[asyncio.Task[None]]:
     """Start a visit at each payment that is due and not being visited, so many of one tenant's at a time."""
-    rows = await gw.store.due_agenda(gw.clock.now(), AT_ONCE)
+    rows = await gw.store.due_checks(gw.clock.now(), AT_ONCE)
     return [gw.start(visit_work(row), visit(gw, row)) for row in rows if not gw.is_running(visit_work(row))]
 
 
-def visit_work(row: AgendaRow) -> str:
+def visit_work(row: ScheduledCheck) -> str:
     """The name under which a visit runs."""
     return f"visit {row.payment_id}"
 
 
-async def visit(gw: Gateway, row: AgendaRow) -> None:
+async def visit(gw: Gateway, row: ScheduledCheck) -> None:
     """Do for one payment what its moment asks for, then note when to look again.
 
     A store that takes no writes is found out first: no provider is asked what could not be kept.
@@ -93,7 +93,7 @@ async def visit(gw: Gateway, row: AgendaRow) -> None:
         await gw.clock.sleep(1.0)
 
 
-async def _note(gw: Gateway, row: AgendaRow, wait: float) -> None:
+async def _note(gw: Gateway, row: ScheduledCheck, wait: float) -> None:
     """When to look again: as the agenda says (a payment that changed has its own moment already), and in any case as
     long as a hint or a succession is not followed to its end.
 
@@ -103,34 +103,36 @@ async def _note(gw: Gateway, row: AgendaRow, wait: float) -> None:
     loaded = await gw.store.payment(row.tenant, row.payment_id)
     due, rows = None, []
     if loaded is not None and gw.has_account(loaded.payment):
-        terms = gw.entry(loaded.payment).policy
+        policy = gw.entry(loaded.payment).policy
         pause = timedelta(seconds=wait)
         schedules = gw.schedules.not_within(pause)
-        due = next_look(loaded.payment, loaded.pending, tries=tries, terms=terms, schedules=schedules, at=now)
-        if await _is_unfinished(gw, loaded.payment, terms):
+        due = next_check_at(
+            loaded.payment, loaded.open_operation, tries=tries, policy=policy, schedules=schedules, at=now
+        )
+        if await _is_unfinished(gw, loaded.payment, policy):
             again = now + schedules.reconcile[min(tries, len(schedules.reconcile) - 1)]
-            rows.append(agenda.hasten(row.tenant, row.payment_id, again))
-    noted = agenda.looked(row.tenant, row.payment_id, was_due=row.due_at, due_at=due, tries=tries)
+            rows.append(schedule.bring_check_forward(row.tenant, row.payment_id, again))
+    noted = schedule.record_check(row.tenant, row.payment_id, was_due=row.due_at, due_at=due, tries=tries)
     await gw.store.commit([noted, *rows])
 
 
-async def _is_unfinished(gw: Gateway, payment: Payment, terms: Terms) -> bool:
-    if terms.lookups and await gw.store.due_hints(payment.tenant, payment.id):
+async def _is_unfinished(gw: Gateway, payment: Payment, policy: Policy) -> bool:
+    if policy.lookups and await gw.store.due_hints(payment.tenant, payment.id):
         return True
     return await _accepted_successor(gw, payment) is not None and not await _cancel_was_decided(gw, payment)
 
 
-async def _settle_silent(gw: Gateway, row: AgendaRow) -> None:
+async def _settle_silent(gw: Gateway, row: ScheduledCheck) -> None:
     """An operation on its way for longer than any call lasts, and by nobody here: its process is gone."""
     loaded = await gw.store.payment(row.tenant, row.payment_id)
-    if loaded is None or loaded.pending is None or loaded.pending.status is not Status.SENDING:
+    if loaded is None or loaded.open_operation is None or loaded.open_operation.status is not Status.SENDING:
         return
-    silent_since = loaded.pending.created_at + gw.schedules.silence
-    if gw.clock.now() >= silent_since and not gw.is_running(loaded.pending.id):
-        await operations.settle(gw, loaded.pending, Unknown(message="silence"))
+    silent_since = loaded.open_operation.created_at + gw.schedules.silence
+    if gw.clock.now() >= silent_since and not gw.is_running(loaded.open_operation.id):
+        await operations.settle(gw, loaded.open_operation, Unknown(message="silence"))
 
 
-async def _look(gw: Gateway, row: AgendaRow) -> float | None:
+async def _look(gw: Gateway, row: ScheduledCheck) -> float | None:
     """Ask the provider, where it can be asked and the answer could change something; follow hints up.
 
     Returns the seconds after which the provider wants to be asked again, if it said so.
@@ -138,39 +140,41 @@ async def _look(gw: Gateway, row: AgendaRow) -> float | None:
     loaded = await gw.store.payment(row.tenant, row.payment_id)
     if loaded is None:
         return None
-    terms = gw.entry(loaded.payment).policy
-    is_unknown = loaded.pending is not None and loaded.pending.status is Status.UNKNOWN
+    policy = gw.entry(loaded.payment).policy
+    is_unknown = loaded.open_operation is not None and loaded.open_operation.status is Status.UNKNOWN
     hints = await gw.store.due_hints(row.tenant, row.payment_id)
-    if not terms.lookups or not (is_unknown or hints or may_be_polled(loaded.payment, terms, gw.clock.now())):
+    if not policy.lookups or not (is_unknown or hints or can_poll(loaded.payment, policy, gw.clock.now())):
         return None
     return await lookup.follow_hints(gw, row.tenant, row.payment_id)
 
 
-async def _by_the_clock(gw: Gateway, row: AgendaRow) -> None:
+async def _by_the_clock(gw: Gateway, row: ScheduledCheck) -> None:
     """Expiry, after the last look above, and the warnings ahead of the capture deadline."""
     loaded = await gw.store.payment(row.tenant, row.payment_id)
     if loaded is None:
         return
-    terms = gw.entry(loaded.payment).policy
-    if loaded.payment.replaces is not None and row_of(loaded.payment, terms, gw.clock.now()) == PAST_GRACE:
-        await record(gw, loaded, Change(payment=loaded.payment, operation=loaded.pending))  # gives its place back
+    policy = gw.entry(loaded.payment).policy
+    if loaded.payment.replaces is not None and row_of(loaded.payment, policy, gw.clock.now()) == PAST_GRACE:
+        await record(
+            gw, loaded, Change(payment=loaded.payment, operation=loaded.open_operation)
+        )  # gives its place back
     fact = _due_fact(gw, loaded)
     if fact is None:
         return
-    made = apply(loaded.payment, loaded.pending, fact, cause=Cause.CLOCK, terms=terms, at=gw.clock.now())
+    made = apply(loaded.payment, loaded.open_operation, fact, cause=Cause.CLOCK, policy=policy, at=gw.clock.now())
     await record(gw, loaded, made)
 
 
-def _due_fact(gw: Gateway, loaded: Loaded) -> Fact | None:
+def _due_fact(gw: Gateway, loaded: PaymentSnapshot) -> Fact | None:
     payment, now = loaded.payment, gw.clock.now()
-    if payment.state in EXPIRES and payment.expires_at is not None and now >= payment.expires_at:
+    if payment.state in EXPIRABLE and payment.expires_at is not None and now >= payment.expires_at:
         return Expired()
-    warnings = deadline_moments(payment, gw.entry(payment).policy)[:2]
+    warnings = deadline_times(payment, gw.entry(payment).policy)[:2]
     given = payment.deadline_warnings
     return DeadlineNear() if given < len(warnings) and now >= warnings[given] else None
 
 
-async def _give_way(gw: Gateway, row: AgendaRow) -> None:
+async def _give_way(gw: Gateway, row: ScheduledCheck) -> None:
     """Cancel a payment whose successor was accepted; if that cannot be had, a person must look at both."""
     loaded = await gw.store.payment(row.tenant, row.payment_id)
     successor = await _accepted_successor(gw, loaded.payment) if loaded is not None else None
@@ -181,7 +185,7 @@ async def _give_way(gw: Gateway, row: AgendaRow) -> None:
         loaded = await gw.store.payment(row.tenant, row.payment_id) or loaded
     if loaded.payment.state in ENDED:
         return
-    if loaded.pending is None and not await _cancel_was_decided(gw, loaded.payment):
+    if loaded.open_operation is None and not await _cancel_was_decided(gw, loaded.payment):
         await _cancel(gw, loaded.payment)
         loaded = await gw.store.payment(row.tenant, row.payment_id) or loaded
     if loaded.payment.state is not State.CANCELED and await _cancel_was_decided(gw, loaded.payment):
@@ -217,7 +221,7 @@ async def _flag_both(gw: Gateway, *payments: Payment) -> None:
     for payment in payments:
         loaded = await gw.store.payment(payment.tenant, payment.id)
         if loaded is not None and not await _was_flagged(gw, loaded.payment):
-            made = two_live_orders(loaded.payment, loaded.pending, cause=Cause.CLOCK, at=gw.clock.now())
+            made = flag_two_live_orders(loaded.payment, loaded.open_operation, cause=Cause.CLOCK, at=gw.clock.now())
             await record(gw, loaded, made)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from gateway.drivers.store import agenda, inbox, statements, webhooks
+from gateway.drivers.store import deliveries, inbox, schedule, statements
 from gateway.flows.runtime import Gateway, log
 
 DELIVERED_KEPT = timedelta(days=30)
@@ -48,7 +48,7 @@ async def forget_keys(gw: Gateway, tenant: str) -> None:
     """Drop one tenant's old idempotency keys that have an answer."""
     before = gw.clock.now() - KEYS_KEPT
     while old := await gw.store.answered_keys(tenant, before, AT_ONCE):
-        await gw.store.commit([statements.drop_keys(tenant, old)])
+        await gw.store.commit([statements.delete_idempotency_keys(tenant, old)])
         await gw.clock.sleep(BREATH)
 
 
@@ -58,10 +58,10 @@ async def forget_delivered(gw: Gateway, tenant: str, *, after: str) -> str:
     What stays (dead letters) is passed over once per start, not once per round.
     """
     before = gw.clock.now() - DELIVERED_KEPT
-    while page := await gw.store.webhooks.walk(tenant, after=after, before=before, limit=AT_ONCE):
+    while page := await gw.store.deliveries.page_by_age(tenant, after=after, before=before, limit=AT_ONCE):
         old = [identifier for identifier, status in page if status == "delivered"]
         if old:
-            await gw.store.commit([webhooks.drop_deliveries(tenant, old)])
+            await gw.store.commit([deliveries.delete_deliveries(tenant, old)])
         after = page[-1][0]
         await gw.clock.sleep(BREATH)
     return after
@@ -76,10 +76,10 @@ async def forget_hints(gw: Gateway) -> None:
     """Drop all tenants' old callbacks without proof, the oldest first, and which keys they named."""
     before = gw.clock.now() - HINTS_KEPT
     await _forget_callbacks(gw, inbox.UNPROVED, before)
-    await gw.store.commit([agenda.forget_followed_hints(before, AT_ONCE)])
+    await gw.store.commit([schedule.delete_processed_hints(before, AT_ONCE)])
 
 
 async def _forget_callbacks(gw: Gateway, rows: str, before: datetime) -> None:
     while await gw.store.inbox.has_any(rows, before):
-        await gw.store.commit([inbox.forget(rows, before, AT_ONCE)])
+        await gw.store.commit([inbox.delete_callbacks(rows, before, AT_ONCE)])
         await gw.clock.sleep(BREATH)

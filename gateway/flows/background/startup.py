@@ -8,8 +8,8 @@ import msgspec
 
 from gateway.core.errors import Unavailable
 from gateway.core.signing import derive
-from gateway.drivers.store.moments import COPIED, RESTORED, forget_moment, look_at_all, note_moment
-from gateway.drivers.store.moments import note_secret as store_secret
+from gateway.drivers.store.metadata import COPIED, RESTORED, check_all_payments, delete_timestamp, set_timestamp
+from gateway.drivers.store.metadata import set_secret_fingerprint as store_secret
 from gateway.flows.payments import submit
 from gateway.flows.runtime import Gateway, log
 
@@ -32,9 +32,9 @@ async def begin(gw: Gateway) -> Recovered:
 
     Raises ``Unavailable`` for a backup: it is older than the world, and only ``recover --restored`` may use it.
     """
-    if await gw.store.moments.find(COPIED) is not None:
+    if await gw.store.metadata.timestamp(COPIED) is not None:
         raise Unavailable("the store is a backup: run gateway recover --restored first")
-    gw.restored_at = await gw.store.moments.find(RESTORED)
+    gw.restored_at = await gw.store.metadata.timestamp(RESTORED)
     return await _recovered(gw, await submit.recover(gw))
 
 
@@ -44,7 +44,7 @@ async def note_secret(gw: Gateway) -> None:
     Only a fingerprint is kept, derived as credentials are: it shows nothing of the secret.
     """
     fingerprint = derive(gw.settings.server.secret, "fingerprint of the store's secret").reveal()
-    before = await gw.store.moments.secret()
+    before = await gw.store.metadata.secret_fingerprint()
     if before == fingerprint:
         return
     if before is not None:
@@ -60,11 +60,11 @@ async def begin_restored(gw: Gateway) -> Recovered:
     """
     unknown = await submit.recover(gw)  # before: it gives those payments later dates of their own
     now = gw.clock.now()
-    marks = [note_moment(RESTORED, now), forget_moment(COPIED)]
-    await gw.store.commit([*marks, look_at_all(now, grace_began_before=submit.grace_began(gw))])
+    marks = [set_timestamp(RESTORED, now), delete_timestamp(COPIED)]
+    await gw.store.commit([*marks, check_all_payments(now, grace_began_before=submit.grace_began(gw))])
     gw.restored_at = now
     return await _recovered(gw, unknown)
 
 
 async def _recovered(gw: Gateway, unknown: int) -> Recovered:
-    return Recovered(unknown=unknown, due=await gw.store.moments.agenda_due(gw.clock.now()))
+    return Recovered(unknown=unknown, due=await gw.store.metadata.count_due_checks(gw.clock.now()))

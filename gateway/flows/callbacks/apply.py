@@ -10,15 +10,15 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from gateway.core.draft import Change
+from gateway.core.callback_rules import Evaluation, evaluate
+from gateway.core.change import Change
 from gateway.core.errors import Conflict, Reason
 from gateway.core.facts import Event, Refused
-from gateway.core.judgement import Judgement, judge
-from gateway.core.refused import Case
-from gateway.core.truth import redated
+from gateway.core.refusal_details import RefusedCallback
+from gateway.core.state_members import with_dates_at
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store.inbox import ROW
-from gateway.drivers.store.queries import Loaded
+from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.flows.callbacks import likely_causes
 from gateway.flows.callbacks.inbox_rows import InboxCallback
 from gateway.flows.commit import record
@@ -27,7 +27,7 @@ from gateway.flows.runtime import Gateway, Race
 
 async def apply_event(
     gw: Gateway, entry: AccountEntry, event: Event, callback: InboxCallback, *, received_at: datetime | None = None
-) -> Judgement:
+) -> Evaluation:
     """Evaluate an event and commit the callback's row and the effect as one unit; read again if overtaken.
 
     ``received_at`` as in ``evaluate_event``. Raises ``Unavailable``, as ``Conflict`` on ``ROW`` when somebody else has
@@ -52,8 +52,13 @@ async def apply_event(
 
 
 async def evaluate_event(
-    gw: Gateway, entry: AccountEntry, event: Event, before: Loaded | None, *, received_at: datetime | None = None
-) -> Judgement:
+    gw: Gateway,
+    entry: AccountEntry,
+    event: Event,
+    before: PaymentSnapshot | None,
+    *,
+    received_at: datetime | None = None,
+) -> Evaluation:
     """Evaluate an event by what is committed now; changes nothing. ``before``: its payment, if it has one.
 
     ``received_at``: when it came, for one that came earlier; window and grace are checked as of then.
@@ -61,38 +66,38 @@ async def evaluate_event(
     if before is None:
         reason = Reason.NOT_FOUND if entry.deposit_methods else _without_method(entry)
         detail = await likely_causes.of_not_found(gw, entry, event, reason)
-        return Judgement(verdict=Refused(reason=reason), event=event, detail=detail)
+        return Evaluation(verdict=Refused(reason=reason), event=event, detail=detail)
     seen_before = await gw.store.inbox.was_applied(entry.tenant, entry.name, event.event_id)
     now = gw.clock.now()
-    terms, at = entry.policy, received_at or now
-    evaluation = judge(before.payment, before.pending, event, seen_before=seen_before, terms=terms, at=at)
+    policy, at = entry.policy, received_at or now
+    evaluation = evaluate(before.payment, before.open_operation, event, seen_before=seen_before, policy=policy, at=at)
     if evaluation.change is not None and received_at is not None:
         evaluation = replace(evaluation, change=_redated(evaluation.change, before, now))
     if evaluation.reason is None:
         return evaluation
-    case = Case(before.payment, event, terms, at)
+    case = RefusedCallback(before.payment, event, policy, at)
     return replace(evaluation, detail=await likely_causes.of_refusal(gw, entry, case, evaluation.reason))
 
 
-async def find_payment(gw: Gateway, entry: AccountEntry, event: Event) -> Loaded | None:
+async def find_payment(gw: Gateway, entry: AccountEntry, event: Event) -> PaymentSnapshot | None:
     """The payment an event is about: one of this account, even where the callback names another one."""
     named = event.observation.payment_id
     reference = event.observation.provider_reference
     # Without lookups the provider has no references of its own: what stands there identifies nothing.
     if named is None and reference is not None and entry.can_look_up:
-        named = await gw.store.payment_with_key(entry.tenant, entry.name, reference)
+        named = await gw.store.payment_by_provider_reference(entry.tenant, entry.name, reference)
     loaded = await gw.store.payment(entry.tenant, named) if named else None
     return loaded if loaded is not None and loaded.payment.account == entry.name else None
 
 
-def _redated(change: Change, before: Loaded, now: datetime) -> Change:
+def _redated(change: Change, before: PaymentSnapshot, now: datetime) -> Change:
     """Date a change as of now that was evaluated as of an earlier time: the timeline goes forward only."""
     operation = change.operation
-    if operation is not None and operation != before.pending:
+    if operation is not None and operation != before.open_operation:
         change = replace(change, operation=replace(operation, updated_at=now))
     if change.event is None:
         return change
-    payment = redated(change.payment, change.event.at, now)
+    payment = with_dates_at(change.payment, change.event.at, now)
     return replace(change, payment=payment, event=replace(change.event, at=now))
 
 

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 import msgspec
 from msgspec.structs import replace
 
+from gateway.core.callback_rules import Evaluation
 from gateway.core.errors import CallbackRejected, Reason
 from gateway.core.facts import Event, Hint, Repeated
-from gateway.core.judgement import Judgement
-from gateway.core.refused import REMEDIES, Case, window
+from gateway.core.refusal_details import REMEDIES, RefusedCallback, allowed_times
 from gateway.core.views import rfc3339
 from gateway.core.wire import Callback, header
 from gateway.drivers.settings import AccountEntry
@@ -164,7 +164,7 @@ def _not_kept(row: StoredCallback, found: Revealed) -> tuple[str, ...]:
     return tuple(note for note, is_missing in missing.items() if is_missing)
 
 
-def _rule_checks(entry: AccountEntry, row: StoredCallback, evaluation: Judgement) -> tuple[Check, ...]:
+def _rule_checks(entry: AccountEntry, row: StoredCallback, evaluation: Evaluation) -> tuple[Check, ...]:
     """The gateway's own checks: passed up to the one that decided, then not reached."""
     details = _details(entry, row, evaluation)
     checks: list[Check] = []
@@ -181,13 +181,13 @@ def _rule_checks(entry: AccountEntry, row: StoredCallback, evaluation: Judgement
     return tuple(checks)
 
 
-def _details(entry: AccountEntry, row: StoredCallback, evaluation: Judgement) -> Mapping[str, str]:
+def _details(entry: AccountEntry, row: StoredCallback, evaluation: Evaluation) -> Mapping[str, str]:
     """What each check that passed compared."""
     payment, event = evaluation.payment, evaluation.event
     if payment is None or event is None:
         return {}
     seen = event.observation
-    allowed = window(Case(payment, event, entry.policy, row.received_at))
+    allowed = allowed_times(RefusedCallback(payment, event, entry.policy, row.received_at))
     at = "none" if event.occurred_at is None else rfc3339(event.occurred_at)
     if allowed is not None:
         at += f", may be {rfc3339(allowed[0])} to {rfc3339(allowed[1])}"

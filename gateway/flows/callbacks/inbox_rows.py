@@ -10,14 +10,14 @@ from datetime import datetime
 
 import msgspec
 
+from gateway.core.callback_rules import Evaluation
 from gateway.core.errors import CallbackRejected
 from gateway.core.facts import Event, Hint, Refused, Repeated
-from gateway.core.judgement import Judgement
 from gateway.core.views import rfc3339
 from gateway.core.wire import Callback
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import inbox
-from gateway.drivers.store.inbox import Earlier, StoredCallback, judge_again
+from gateway.drivers.store.inbox import EarlierVerdict, StoredCallback, replace_verdict
 from gateway.drivers.store.statements import Statement
 from gateway.flows.callbacks import size_limits
 from gateway.flows.callbacks.redaction import redact
@@ -51,7 +51,7 @@ class NewCallback(msgspec.Struct, frozen=True, kw_only=True):
         """Whether its sender is the provider: it brought an event, or is authentic and about nothing here."""
         return not isinstance(self.proof, Hint | CallbackRejected)
 
-    def rows(self, gw: Gateway, evaluation: Judgement) -> list[Statement]:
+    def rows(self, gw: Gateway, evaluation: Evaluation) -> list[Statement]:
         """Insert the callback; of what nobody proved only the newest are kept."""
         limits, trims = _kept(self.entry, evaluation)
         row = inbox.insert_callback(
@@ -96,9 +96,9 @@ class ReprocessedCallback(msgspec.Struct, frozen=True, kw_only=True):
     by: str
     how: str
 
-    def rows(self, gw: Gateway, evaluation: Judgement) -> list[Statement]:
+    def rows(self, gw: Gateway, evaluation: Evaluation) -> list[Statement]:
         """Replace the row's verdict, and remember the one before. A conflict if the row has changed meanwhile."""
-        earlier = Earlier(
+        earlier = EarlierVerdict(
             verdict=self.row.verdict,
             reason=self.row.reason,
             detail=self.row.detail,
@@ -107,7 +107,7 @@ class ReprocessedCallback(msgspec.Struct, frozen=True, kw_only=True):
             how=self.how,
         )
         return [
-            judge_again(
+            replace_verdict(
                 self.row,
                 earlier,
                 verdict=evaluation.name,
@@ -123,7 +123,7 @@ InboxCallback = NewCallback | ReprocessedCallback
 """A callback whose row can be written."""
 
 
-def _kept(entry: AccountEntry, evaluation: Judgement) -> tuple[SizeLimits, list[Statement]]:
+def _kept(entry: AccountEntry, evaluation: Evaluation) -> tuple[SizeLimits, list[Statement]]:
     """How much of a new callback is kept, and which older rows make room for it."""
     payment_id = evaluation.payment_id
     if isinstance(evaluation.verdict, Refused):

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from gateway.core.errors import Reason
 from gateway.core.facts import Event
-from gateway.core.refused import Case, sentence
+from gateway.core.refusal_details import RefusedCallback, refusal_sentence
 from gateway.drivers.settings import AccountEntry
-from gateway.drivers.store.queries import PaymentFilter
+from gateway.drivers.store.reads import PaymentFilter
 from gateway.flows.runtime import Gateway
 
 MAX_CHARACTERS = 500
@@ -31,9 +31,9 @@ async def of_not_found(gw: Gateway, entry: AccountEntry, event: Event, reason: R
     return gw.masks.line(entry.tenant, said, MAX_CHARACTERS)
 
 
-async def of_refusal(gw: Gateway, entry: AccountEntry, case: Case, reason: Reason) -> str:
+async def of_refusal(gw: Gateway, entry: AccountEntry, case: RefusedCallback, reason: Reason) -> str:
     """Why a callback about a payment is refused."""
-    said = sentence(reason, case)
+    said = refusal_sentence(reason, case)
     others = await _of_that_amount(gw, case) if reason is Reason.AMOUNT else []
     if others:
         said += (
@@ -42,7 +42,7 @@ async def of_refusal(gw: Gateway, entry: AccountEntry, case: Case, reason: Reaso
     return gw.masks.line(entry.tenant, said, MAX_CHARACTERS)
 
 
-async def _of_that_amount(gw: Gateway, case: Case) -> list[str]:
+async def _of_that_amount(gw: Gateway, case: RefusedCallback) -> list[str]:
     """The customer's other payments that wait for the amount that was sent."""
     sent = case.event.observation.amount
     if sent is None or case.payment.customer.id is None:
@@ -64,7 +64,7 @@ async def _meaning_of(gw: Gateway, entry: AccountEntry, named: str) -> str | Non
     listed = await gw.store.payments(entry.tenant, PaymentFilter(limit=1, merchant_reference=named))
     if listed:
         return f"it is the merchant_reference of payment {listed[0].payment.id}; send the payment id"
-    by_provider = await gw.store.payment_with_key(entry.tenant, entry.name, named)
+    by_provider = await gw.store.payment_by_provider_reference(entry.tenant, entry.name, named)
     if by_provider is not None:
         return f"it is the provider_reference of payment {by_provider}; send the payment id"
     return None

@@ -13,13 +13,13 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
+from gateway.core.callback_rules import Evaluation
 from gateway.core.errors import CallbackRejected, Reason, Unavailable
 from gateway.core.facts import Busy, Event, Hint, Recorded, Refused, Verdict
-from gateway.core.judgement import Judgement
 from gateway.core.payment import Payment
 from gateway.core.wire import Callback, HttpResponse
 from gateway.drivers.settings import AccountEntry
-from gateway.drivers.store import agenda
+from gateway.drivers.store import schedule
 from gateway.drivers.store.statements import Statement, milliseconds
 from gateway.flows.callbacks.apply import apply_event
 from gateway.flows.callbacks.inbox_rows import NewCallback
@@ -76,7 +76,7 @@ async def accept(gw: Gateway, new: NewCallback) -> Verdict:
             case Hint() as hint:
                 return await _take_hint(gw, new, hint)
             case None:
-                return await _store(gw, new, Judgement(verdict=Recorded()))
+                return await _store(gw, new, Evaluation(verdict=Recorded()))
     except Unavailable as problem:
         extra = {"account": new.entry.name, "problem": str(problem)}
         log.error("a callback could not be stored", extra=extra)
@@ -88,7 +88,7 @@ def answer(entry: AccountEntry, verdict: Verdict, callback: Callback) -> HttpRes
     return calls.answer(entry, verdict, replace(callback, config=entry.account.config))
 
 
-async def _store(gw: Gateway, new: NewCallback, evaluation: Judgement) -> Verdict:
+async def _store(gw: Gateway, new: NewCallback, evaluation: Evaluation) -> Verdict:
     """Store a callback that changes nothing."""
     await gw.store.commit(new.rows(gw, evaluation))
     return evaluation.verdict
@@ -102,7 +102,7 @@ async def _refuse(gw: Gateway, new: NewCallback, rejected: CallbackRejected) -> 
         # Text only: people look for it here, but an unproved callback never counts as one of that payment.
         detail = f'{detail}; it claims to be about "{rejected.claims}", which is not proved'
     try:
-        await _store(gw, new, Judgement(verdict=verdict, detail=detail))
+        await _store(gw, new, Evaluation(verdict=verdict, detail=detail))
     except Unavailable:
         log.warning("a refused callback could not be kept")
     return verdict
@@ -144,7 +144,7 @@ async def _take_hint(gw: Gateway, new: NewCallback, hint: Hint) -> Verdict:
     if loaded is None or loaded.payment.account != new.entry.name:
         return await _refuse(gw, new, CallbackRejected(Reason.NOT_FOUND, "no such payment"))
     payment = loaded.payment
-    evaluation = Judgement(verdict=Recorded(), payment=payment)
+    evaluation = Evaluation(verdict=Recorded(), payment=payment)
     reference = _reference_in(gw, hint, payment)
     if payment.provider_reference not in (None, reference):
         return await _store(gw, new, evaluation)  # a foreign reference causes no lookup
@@ -162,8 +162,8 @@ def _reference_in(gw: Gateway, hint: Hint, payment: Payment) -> str:
 
 def _hint_rows(new: NewCallback, payment: Payment, reference: str) -> list[Statement]:
     return [
-        agenda.store_hint(payment.tenant, payment.id, reference, new.callback.received_at),
-        agenda.trim_hints(payment.tenant, payment.id, MAX_HINTED_REFERENCES),
+        schedule.store_hint(payment.tenant, payment.id, reference, new.callback.received_at),
+        schedule.trim_hints(payment.tenant, payment.id, MAX_HINTED_REFERENCES),
     ]
 
 
@@ -175,7 +175,7 @@ async def _follow(gw: Gateway, payment: Payment, rows: list[Statement]) -> None:
     next_look = now + window + ONE_SECOND if is_free or last is None else max(now, last + window)
     if is_free:
         gw.last_lookup[payment.id] = now  # before anything is awaited: hints that come together share one lookup
-    await gw.store.commit([*rows, agenda.hasten(payment.tenant, payment.id, next_look)])
+    await gw.store.commit([*rows, schedule.bring_check_forward(payment.tenant, payment.id, next_look)])
     gw.agenda_alarm.no_later_than(milliseconds(next_look))
     if is_free:
         gw.start(lookup.hint_work(payment.id), lookup.follow_hints(gw, payment.tenant, payment.id))

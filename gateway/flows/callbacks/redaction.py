@@ -14,7 +14,7 @@ from functools import lru_cache
 import msgspec
 from msgspec.structs import replace
 
-from gateway.core.cards import without_card_numbers
+from gateway.core.card_numbers import without_card_numbers
 from gateway.core.credentials import without_credentials
 from gateway.core.encodings import decoded, written_forms
 from gateway.core.masking import Mask

@@ -12,13 +12,13 @@ import msgspec
 from msgspec.structs import replace
 
 from gateway.core import documents
+from gateway.core.callback_rules import Evaluation
 from gateway.core.errors import CallbackRejected, Conflict, Reason, TenantError
 from gateway.core.facts import Event, Hint, Refused
-from gateway.core.judgement import Judgement
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store.inbox import InboxFilter, InboxRow, StoredCallback
-from gateway.drivers.store.queries import Store
-from gateway.drivers.store.reading import newest_of
+from gateway.drivers.store.reads import Store
+from gateway.drivers.store.rows import newest_of
 from gateway.flows.callbacks.apply import apply_event, evaluate_event, find_payment
 from gateway.flows.callbacks.inbox_rows import ReprocessedCallback
 from gateway.flows.callbacks.redaction import reveal_matching
@@ -46,7 +46,7 @@ class Reprocessed(msgspec.Struct, frozen=True, kw_only=True):
     """A stored callback as it was, and what it comes to now."""
 
     row: StoredCallback
-    evaluation: Judgement
+    evaluation: Evaluation
 
     @property
     def changed(self) -> bool:
@@ -102,7 +102,7 @@ async def reverify(gw: Gateway, inbox_id: str, order: Order) -> Reprocessed:
             raise TenantError("invalid_state", "the body was too large to be kept")
         proof = _verify_again(gw, row)
         if not isinstance(proof, Event):
-            refused = Judgement(verdict=Refused(reason=proof.reason), detail=proof.detail)
+            refused = Evaluation(verdict=Refused(reason=proof.reason), detail=proof.detail)
             return Reprocessed(row=row, evaluation=refused)
         try:
             return await reprocess(gw, row, proof, order)
@@ -125,7 +125,7 @@ async def reprocess(gw: Gateway, row: StoredCallback, event: Event, order: Order
     return Reprocessed(row=row, evaluation=evaluation)
 
 
-async def _preview(gw: Gateway, entry: AccountEntry, row: StoredCallback, event: Event) -> Judgement:
+async def _preview(gw: Gateway, entry: AccountEntry, row: StoredCallback, event: Event) -> Evaluation:
     """What an event would come to now, with what follows for the payment; changes nothing."""
     before = await find_payment(gw, entry, event)
     evaluation = await evaluate_event(gw, entry, event, before, received_at=row.received_at)

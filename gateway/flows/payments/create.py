@@ -5,16 +5,16 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from gateway.core.commands import Checkout, CreatePayment, Customer, Kind, Order, Urls
-from gateway.core.details import of_create
 from gateway.core.errors import Conflict
+from gateway.core.event_details import details_of_create
 from gateway.core.facts import Cause
 from gateway.core.ids import uuid_of
 from gateway.core.money import Money
 from gateway.core.payment import Operation, Payment, PaymentEvent, State, Status
-from gateway.core.requests import CreateBody
+from gateway.core.request_bodies import CreateBody
 from gateway.core.signing import make_token
 from gateway.drivers.settings import AccountEntry, Tenant
-from gateway.drivers.store import agenda, statements
+from gateway.drivers.store import schedule, statements
 from gateway.drivers.store.statements import Statement
 from gateway.flows import restore
 from gateway.flows.commit import next_look_at, tell, told
@@ -39,7 +39,7 @@ async def create(gw: Gateway, tenant: Tenant, claim: Claim, body: CreateBody) ->
         payment = payment if forgotten is None else on_account(gw, payment, forgotten)
         operation = new_operation(gw, payment, Kind.CREATE, at=payment.created_at)
         operation = replace(operation, idempotency_key=claim.idempotency_key)
-        taken = statements.take_reference(payment, grace_began_before=grace_began(gw))
+        taken = statements.claim_reference(payment, grace_began_before=grace_began(gw))
         intent = await begin_create(gw, entry, payment, operation, rows=[taken])
         return hold(gw, intent) if forgotten else replace(intent, fallback=route.fallback)
 
@@ -47,7 +47,7 @@ async def create(gw: Gateway, tenant: Tenant, claim: Claim, body: CreateBody) ->
         return await once(gw, claim, plan)
     except Conflict:
         route, _ = judge_create(gw, tenant, body, claim.idempotency_key)
-        holder = await gw.store.holder(tenant.id, route.entry.name, body.merchant_reference)
+        holder = await gw.store.reference_owner(tenant.id, route.entry.name, body.merchant_reference)
         raise duplicate_reference(route.entry, holder) from None
 
 
@@ -93,7 +93,7 @@ async def find_forgotten(gw: Gateway, payment: Payment, *entries: AccountEntry) 
 def hold(gw: Gateway, intent: Intent) -> Intent:
     """A create that is not sent: its order exists. Its outcome is unknown, and a lookup takes the order over."""
     operation = replace(intent.operation, status=Status.UNKNOWN, note="the order existed before the store was restored")
-    due = agenda.hasten(operation.tenant, operation.payment_id, gw.clock.now())
+    due = schedule.bring_check_forward(operation.tenant, operation.payment_id, gw.clock.now())
     return replace(intent, operation=operation, rows=[*intent.rows, due])
 
 
@@ -109,7 +109,7 @@ async def begin_create(
         state_before=None,
         state_after=State.CREATED,
         at=payment.created_at,
-        details=of_create(payment, operation),
+        details=details_of_create(payment, operation),
     )
     return Intent(
         entry=entry,

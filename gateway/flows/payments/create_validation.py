@@ -16,7 +16,7 @@ from gateway.core.card_data import refuse_card_data
 from gateway.core.commands import Checkout, CreatePayment, Customer, Item, Order, Urls
 from gateway.core.errors import ProviderError, TenantError, invalid, refusals_of, together
 from gateway.core.money import Money, currency_digits
-from gateway.core.requests import CreateBody
+from gateway.core.request_bodies import CreateBody
 from gateway.core.validation import add_up, order_problems, total_problems, url_problems
 from gateway.drivers.settings import AccountEntry, Tenant
 from gateway.flows.payments import routing

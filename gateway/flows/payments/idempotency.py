@@ -15,7 +15,7 @@ from gateway.core.errors import Conflict, ProviderError, TenantError, Unavailabl
 from gateway.core.payment import Operation, Status
 from gateway.core.views import operation_answer
 from gateway.drivers.store import statements
-from gateway.drivers.store.queries import KeyRow
+from gateway.drivers.store.reads import IdempotencyRecord
 from gateway.drivers.store.statements import milliseconds
 from gateway.flows.payments.submit import Intent, submit
 from gateway.flows.runtime import Gateway, Race
@@ -53,13 +53,13 @@ async def once(gw: Gateway, claim: Claim, plan: Callable[[], Awaitable[Intent]])
     """
     race = Race()
     while True:
-        row = await gw.store.key(claim.tenant, claim.idempotency_key)
+        row = await gw.store.idempotency_record(claim.tenant, claim.idempotency_key)
         if row is not None:
             return await replay(gw, claim, row)
         try:
             intent = await plan()
         except (TenantError, ProviderError):
-            row = await gw.store.key(claim.tenant, claim.idempotency_key)
+            row = await gw.store.idempotency_record(claim.tenant, claim.idempotency_key)
             if row is not None:  # the same request was first, and what refuses this one may be its own operation
                 return await replay(gw, claim, row)
             raise
@@ -68,7 +68,7 @@ async def once(gw: Gateway, claim: Claim, plan: Callable[[], Awaitable[Intent]])
         except Conflict as conflict:
             if conflict.on == "merchant_reference":
                 raise
-            if conflict.on == statements.BUDGET:
+            if conflict.on == statements.STORAGE_BUDGET:
                 raise TenantError("storage_budget_exceeded", "ask the operators of this gateway for more") from None
             race.lost()
             continue
@@ -87,7 +87,7 @@ async def reserve(gw: Gateway, intent: Intent, fingerprint: str) -> None:
     """Commit the intent: the idempotency row, the operation, and what comes with it, in one transaction."""
     await gw.store.commit(
         [
-            statements.claim_key(intent.operation, fingerprint),
+            statements.claim_idempotency_key(intent.operation, fingerprint),
             *intent.rows,
             statements.insert_operation(intent.operation),
         ]
@@ -97,12 +97,12 @@ async def reserve(gw: Gateway, intent: Intent, fingerprint: str) -> None:
 
 async def refuse_other_request(gw: Gateway, claim: Claim) -> None:
     """Say first that a key was used for another request, whatever else is wrong with this one."""
-    row = await gw.store.key(claim.tenant, claim.idempotency_key)
+    row = await gw.store.idempotency_record(claim.tenant, claim.idempotency_key)
     if row is not None and row.fingerprint != claim.fingerprint:
         raise TenantError("idempotency_key_reused", REUSED)
 
 
-async def replay(gw: Gateway, claim: Claim, row: KeyRow) -> Answer:
+async def replay(gw: Gateway, claim: Claim, row: IdempotencyRecord) -> Answer:
     """Answer a repeated request: the stored answer, or a 409 or 202 while its operation is open."""
     if row.fingerprint != claim.fingerprint:
         raise TenantError("idempotency_key_reused", REUSED)
@@ -117,14 +117,14 @@ async def replay(gw: Gateway, claim: Claim, row: KeyRow) -> Answer:
     return await open_answer(gw, claim.tenant, row)
 
 
-async def wait_for_answer(gw: Gateway, claim: Claim, row: KeyRow) -> KeyRow:
+async def wait_for_answer(gw: Gateway, claim: Claim, row: IdempotencyRecord) -> IdempotencyRecord:
     """Wait a little for the first request's outcome: for its work here, or else for whatever settles it."""
     if gw.is_running(row.operation_id):
         await gw.wait_for(row.operation_id, REPLAY_WAIT)
-        return await gw.store.key(claim.tenant, claim.idempotency_key) or row
+        return await gw.store.idempotency_record(claim.tenant, claim.idempotency_key) or row
     for _ in range(REPLAY_LOOKS):
         await gw.clock.sleep(REPLAY_WAIT / REPLAY_LOOKS)
-        row = await gw.store.key(claim.tenant, claim.idempotency_key) or row
+        row = await gw.store.idempotency_record(claim.tenant, claim.idempotency_key) or row
         if row.answer is not None:
             break
     return row
@@ -149,7 +149,7 @@ def in_progress(standing: str) -> TenantError:
 
 async def answer_now(gw: Gateway, claim: Claim) -> Answer:
     """The stored answer of a request whose operation has just been submitted, or 202 while it is open."""
-    row = await gw.store.key(claim.tenant, claim.idempotency_key)
+    row = await gw.store.idempotency_record(claim.tenant, claim.idempotency_key)
     if row is None:
         raise Unavailable("the idempotency row is gone")
     if row.answer is not None and row.answer_status is not None:
@@ -157,7 +157,7 @@ async def answer_now(gw: Gateway, claim: Claim) -> Answer:
     return await open_answer(gw, claim.tenant, row)
 
 
-async def open_answer(gw: Gateway, tenant: str, row: KeyRow) -> Answer:
+async def open_answer(gw: Gateway, tenant: str, row: IdempotencyRecord) -> Answer:
     """202 with the payment as it is now. Never stored. What the request asks for has changed nothing: no alerts.
 
     A successor was begun by a change of the payment that was asked for, which has one.
@@ -168,5 +168,5 @@ async def open_answer(gw: Gateway, tenant: str, row: KeyRow) -> Answer:
     if loaded is None or operation is None:
         raise Unavailable("the operation of this key is gone")
     payment = loaded.payment if operation.answers_with is not None else replace(loaded.payment, alerts=())
-    body = operation_answer(payment, loaded.pending, operation)
+    body = operation_answer(payment, loaded.open_operation, operation)
     return Answer(status=202, body=body, payment_id=row.payment_id)

@@ -12,13 +12,13 @@ from msgspec.structs import replace
 from gateway.core.commands import CompletePayment, FetchPayment, Kind, UpdatePayment
 from gateway.core.errors import Conflict, ProviderError
 from gateway.core.facts import Absent, Cause, Observation, Stage
-from gateway.core.outcome import shown
 from gateway.core.payment import Payment, State, Status
+from gateway.core.response_outcome import classify_lookup
 from gateway.core.states import apply
 from gateway.core.wire import HttpResponse
 from gateway.drivers.settings import AccountEntry
-from gateway.drivers.store import agenda
-from gateway.drivers.store.queries import Loaded
+from gateway.drivers.store import schedule
+from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.flows import restore
 from gateway.flows.commit import first_look, record
 from gateway.flows.payments import submit as operations
@@ -43,7 +43,7 @@ ENDED = frozenset({Stage.FAILED, Stage.CANCELED})
 class Looked(msgspec.Struct, frozen=True, kw_only=True):
     """What a lookup saw, and the payment and open operation it began with."""
 
-    before: Loaded
+    before: PaymentSnapshot
     seen: Observation | Absent
 
 
@@ -86,8 +86,8 @@ async def follow_hints(gw: Gateway, tenant: str, payment_id: str) -> float | Non
     Returns the seconds after which the provider wants to be asked again, if it said so.
     """
     loaded = await gw.store.payment(tenant, payment_id)
-    if loaded is not None and loaded.pending is not None:
-        await gw.wait_for(loaded.pending.id, gw.entry(loaded.payment).provider_total)
+    if loaded is not None and loaded.open_operation is not None:
+        await gw.wait_for(loaded.open_operation.id, gw.entry(loaded.payment).provider_total)
     hints = await gw.store.due_hints(tenant, payment_id)
     key, received_at = hints[0] if hints else ("", 0)
     try:
@@ -97,10 +97,10 @@ async def follow_hints(gw: Gateway, tenant: str, payment_id: str) -> float | Non
         log.warning(message, extra={"payment_id": payment_id, "tenant": tenant, "problem": str(problem)})
         return problem.retry_after
     now = await gw.store.payment(tenant, payment_id)
-    if not hints or now is None or (found and now.pending is not None):
+    if not hints or now is None or (found and now.open_operation is not None):
         return None
-    relaxed = agenda.relax_agenda(now.payment, first_look(gw, now.payment, None))
-    await gw.store.commit([agenda.close_hint(tenant, payment_id, key, received_at), relaxed])
+    relaxed = schedule.postpone_check(now.payment, first_look(gw, now.payment, None))
+    await gw.store.commit([schedule.close_hint(tenant, payment_id, key, received_at), relaxed])
     return None
 
 
@@ -138,7 +138,7 @@ async def fetch(gw: Gateway, entry: AccountEntry, payment: Payment, *, key: str 
     )
     response = await _asked(gw, entry, command)
     login.note_refusal(entry, response)
-    return shown(response, lambda answer: calls.parse(gw, entry, command, answer), gw.clock.now())
+    return classify_lookup(response, lambda answer: calls.parse(gw, entry, command, answer), gw.clock.now())
 
 
 async def _asked(gw: Gateway, entry: AccountEntry, command: FetchPayment) -> HttpResponse:
@@ -154,8 +154,8 @@ async def see(gw: Gateway, looked: Looked) -> bool:
     """Apply what a lookup saw. False: the payment moved meanwhile, so the answer was stale and is thrown away."""
     before = looked.before
     payment = before.payment
-    terms = gw.entry(payment).policy
-    change = apply(payment, before.pending, looked.seen, cause=Cause.LOOKUP, terms=terms, at=gw.clock.now())
+    policy = gw.entry(payment).policy
+    change = apply(payment, before.open_operation, looked.seen, cause=Cause.LOOKUP, policy=policy, at=gw.clock.now())
     try:
         await record(gw, before, change)
     except Conflict:
@@ -175,13 +175,13 @@ async def finds_forgotten(gw: Gateway, entry: AccountEntry, payment: Payment) ->
     if isinstance(seen, Absent):
         return False
     key = seen.provider_reference
-    return key is None or await gw.store.payment_with_key(payment.tenant, payment.account, key) is None
+    return key is None or await gw.store.payment_by_provider_reference(payment.tenant, payment.account, key) is None
 
 
 async def complete(gw: Gateway, tenant: str, payment_id: str, *, stage: Stage | None) -> bool:
     """Reserve, send and settle one completion. False: another operation is open, or one has succeeded."""
     before = await gw.store.payment(tenant, payment_id)
-    if before is None or before.pending is not None or before.payment.completed:
+    if before is None or before.open_operation is not None or before.payment.completed:
         return False
     payment, entry = before.payment, gw.entry(before.payment)
     operation = operations.new_operation(gw, payment, Kind.COMPLETE, at=gw.clock.now(), stage=stage)
@@ -193,7 +193,7 @@ async def complete(gw: Gateway, tenant: str, payment_id: str, *, stage: Stage | 
 async def name_order(gw: Gateway, looked: Looked) -> None:
     """Send our reference once, where the lookup after a completion shows that the provider has none."""
     loaded = await gw.store.payment(looked.before.payment.tenant, looked.before.payment.id)
-    if loaded is None or loaded.pending is not None or loaded.payment.state is not State.AUTHORIZED:
+    if loaded is None or loaded.open_operation is not None or loaded.payment.state is not State.AUTHORIZED:
         return
     payment, entry = loaded.payment, gw.entry(loaded.payment)
     seen = looked.seen
@@ -254,5 +254,5 @@ async def _other_holder(gw: Gateway, payment: Payment, seen: Observation | Absen
     """Another payment that holds the order that was found, while we know no key yet."""
     if isinstance(seen, Absent) or payment.provider_reference is not None or seen.provider_reference is None:
         return None
-    holder = await gw.store.payment_with_key(payment.tenant, payment.account, seen.provider_reference)
+    holder = await gw.store.payment_by_provider_reference(payment.tenant, payment.account, seen.provider_reference)
     return holder if holder != payment.id else None

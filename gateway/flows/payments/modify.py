@@ -24,7 +24,7 @@ from gateway.core.commands import (
 from gateway.core.errors import ProviderError, TenantError, invalid, refusals_of
 from gateway.core.money import quantized
 from gateway.core.payment import Operation, Payment, State
-from gateway.core.requests import CaptureBody, RefundBody, UpdateBody
+from gateway.core.request_bodies import CaptureBody, RefundBody, UpdateBody
 from gateway.core.states import PAST_GRACE, row_of
 from gateway.core.validation import (
     DIFFERS,
@@ -35,7 +35,7 @@ from gateway.core.validation import (
     total_problems,
 )
 from gateway.drivers.settings import AccountEntry
-from gateway.drivers.store.queries import Listed, Loaded
+from gateway.drivers.store.reads import ListedPayment, PaymentSnapshot
 from gateway.flows import restore
 from gateway.flows.cascade import ENDED
 from gateway.flows.payments import lookup, rejections, replacement
@@ -139,7 +139,7 @@ async def update(gw: Gateway, claim: Claim, payment_id: str, body: UpdateBody) -
     return await once(gw, claim, plan)
 
 
-async def find(gw: Gateway, tenant: str, payment_id: str) -> Loaded:
+async def find(gw: Gateway, tenant: str, payment_id: str) -> PaymentSnapshot:
     """A tenant's payment. Raises the same ``not_found`` for one that is missing and one that is another tenant's."""
     loaded = await gw.store.payment(tenant, payment_id)
     if loaded is None:
@@ -147,7 +147,7 @@ async def find(gw: Gateway, tenant: str, payment_id: str) -> Loaded:
     return loaded
 
 
-async def find_summary(gw: Gateway, tenant: str, payment_id: str) -> Listed:
+async def find_summary(gw: Gateway, tenant: str, payment_id: str) -> ListedPayment:
     """What is shown of a tenant's payment. Raises as ``find``."""
     listed = await gw.store.summary(tenant, payment_id)
     if listed is None:
@@ -161,11 +161,11 @@ async def ready(gw: Gateway, tenant: str, payment_id: str, command: type[Command
     Where the store was restored from a backup, the provider is asked first what has happened since.
     """
     loaded = await find(gw, tenant, payment_id)
-    payment, pending, entry = loaded.payment, loaded.pending, gw.entry(loaded.payment)
+    payment, open_operation, entry = loaded.payment, loaded.open_operation, gw.entry(loaded.payment)
     if command not in entry.provider.commands:
         raise rejections.unsupported(entry, payment_id, command)
-    if pending is not None:
-        raise rejections.pending(payment_id, pending)
+    if open_operation is not None:
+        raise rejections.open_operation(payment_id, open_operation)
     if payment.review is not None:
         raise rejections.under_review(payment_id, payment.review)
     if restore.is_behind(gw, payment):

@@ -8,8 +8,8 @@ from decimal import Decimal
 from gateway.core.commands import KIND_OF, CancelPayment, CapturePayment, Command, RefundPayment, UpdatePayment
 from gateway.core.errors import TenantError, invalid
 from gateway.core.money import Money
-from gateway.core.naming import either
 from gateway.core.payment import Alert, AlertCode, Operation, Payment, Review, State
+from gateway.core.wording import joined_with_or
 from gateway.drivers.settings import AccountEntry
 
 AUTHORIZED = frozenset({State.AUTHORIZED})
@@ -32,7 +32,7 @@ def not_found() -> TenantError:
 
 def unsupported(entry: AccountEntry, payment_id: str, command: type[Command]) -> TenantError:
     """The provider has no such command."""
-    able = either([kind for one, kind in KIND_OF.items() if one in entry.provider.commands], last="and")
+    able = joined_with_or([kind for one, kind in KIND_OF.items() if one in entry.provider.commands], last="and")
     detail = f"{entry.provider.name} cannot {KIND_OF[command]} a payment; it can {able}"
     return TenantError("unsupported_by_provider", detail, payment_id=payment_id)
 
@@ -41,7 +41,7 @@ def duplicate_reference(entry: AccountEntry, holder: str | None) -> TenantError:
     """A live payment of the account has the merchant reference already."""
     ways = ["go on with it", *(["cancel it"] if CancelPayment in entry.provider.commands else [])]
     detail = f"payment {holder or ''} has this merchant_reference and is still alive: "
-    detail += either([*ways, "choose another merchant_reference"])
+    detail += joined_with_or([*ways, "choose another merchant_reference"])
     return TenantError("duplicate_reference", detail, payment_id=holder)
 
 
@@ -56,7 +56,7 @@ def too_large(payment: Payment, most: Decimal, done: str) -> TenantError:
     return TenantError("amount_too_large", f"at most {most:f} {payment.money.currency} can be {done}")
 
 
-def pending(payment_id: str, operation: Operation) -> TenantError:
+def open_operation(payment_id: str, operation: Operation) -> TenantError:
     """Another operation is open."""
     return TenantError(
         "operation_outcome_pending",
@@ -90,8 +90,12 @@ def wrong_state(entry: AccountEntry, payment: Payment, command: type[Command]) -
     """The state does not allow a command: say which do, and what can be done now."""
     states = sorted(allowed_in(entry)[command], key=list(State).index)
     now = [DONE[one] for one, others in allowed_in(entry).items() if payment.state in others and one is not command]
-    detail = f"a payment that is {payment.state} cannot be {DONE[command]}: only one that is {either(states)} can"
-    return TenantError("invalid_state", f"{detail}; it can be {either(now)}" if now else detail, payment_id=payment.id)
+    detail = (
+        f"a payment that is {payment.state} cannot be {DONE[command]}: only one that is {joined_with_or(states)} can"
+    )
+    return TenantError(
+        "invalid_state", f"{detail}; it can be {joined_with_or(now)}" if now else detail, payment_id=payment.id
+    )
 
 
 def past_grace(payment: Payment) -> TenantError:

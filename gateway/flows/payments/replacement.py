@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from gateway.core.commands import Kind, Order
 from gateway.core.money import Money
 from gateway.core.payment import Payment, State
-from gateway.core.succession import replaced
+from gateway.core.replacement import mark_replaced
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import statements
 from gateway.flows.commit import tell, told
@@ -28,10 +28,10 @@ async def plan(gw: Gateway, claim: Claim, entry: AccountEntry, old: Payment, *, 
     payment = successor_of(gw, entry, old, money=money, order=order)
     operation = new_operation(gw, payment, Kind.CREATE, at=payment.created_at)
     operation = replace(operation, idempotency_key=claim.idempotency_key, answers_with=old.id)
-    made_way = replaced(old, payment.id, rules=entry.rules, at=payment.created_at)
+    made_way = mark_replaced(old, payment.id, rules=entry.rules, at=payment.created_at)
     rows = [
         statements.update_payment(old, made_way.payment, open_before=None, open_after=None),
-        statements.pass_reference(payment, holder=old.id),
+        statements.move_reference(payment, holder=old.id),
     ]
     if made_way.event is not None:
         rows += told(gw, made_way.payment, made_way.event, None)

@@ -7,46 +7,46 @@ from __future__ import annotations
 
 from gateway.core.commands import CancelPayment, Kind
 from gateway.core.errors import Conflict, TenantError, invalid
-from gateway.core.facts import Cause, Fact, Resolved, Ruled
+from gateway.core.facts import Cause, Fact, OperationResolved, ReviewResolved
 from gateway.core.payment import Payment, State, Status
-from gateway.core.returned import page_problem
+from gateway.core.plugin_returns import page_problem
+from gateway.core.state_members import ENDED_UNPAID, EXPIRABLE, MONEY_TAKEN
 from gateway.core.states import apply
-from gateway.core.truth import EXPIRES, GIVEN_UP, TAKEN
-from gateway.drivers.store.queries import Loaded
+from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.flows.commit import record
 from gateway.flows.runtime import Gateway, Race
 
 
-async def resolve(gw: Gateway, payment_id: str, decided: Resolved) -> Payment:
+async def resolve(gw: Gateway, payment_id: str, decided: ReviewResolved) -> Payment:
     """Clear a payment's review flag, and set the state where a person knows better. Raises ``TenantError``."""
     race = Race()
     while True:
         loaded = await _find(gw, payment_id)
         if loaded.payment.review is None:
             refuse_without_a_flag(gw, loaded.payment, decided)
-        if loaded.pending is not None:
+        if loaded.open_operation is not None:
             raise TenantError(
                 "operation_outcome_pending",
-                f"settle operation {loaded.pending.id} first",
+                f"settle operation {loaded.open_operation.id} first",
                 payment_id=payment_id,
-                operation_id=loaded.pending.id,
+                operation_id=loaded.open_operation.id,
             )
         refuse_to_unrefund(loaded.payment, decided)
-        check_page(gw, decided.redirect_url, waits=State(decided.state or loaded.payment.state) in EXPIRES)
+        check_page(gw, decided.redirect_url, waits=State(decided.state or loaded.payment.state) in EXPIRABLE)
         try:
             return await _apply(gw, loaded, decided)
         except Conflict:
             race.lost()
 
 
-def refuse_without_a_flag(gw: Gateway, payment: Payment, decided: Resolved) -> None:
+def refuse_without_a_flag(gw: Gateway, payment: Payment, decided: ReviewResolved) -> None:
     """Without a flag a person may do two things to a payment that waits: name its page, and end it where no cancel can.
 
     Whatever is proved of it later counts as ever. Raises ``invalid_state``.
     """
-    ends = decided.state in GIVEN_UP
+    ends = decided.state in ENDED_UNPAID
     names_page = decided.redirect_url is not None and decided.state is None
-    if payment.state not in EXPIRES or not (ends or names_page):
+    if payment.state not in EXPIRABLE or not (ends or names_page):
         raise TenantError("invalid_state", "this payment is not under review", payment_id=payment.id)
     entry = gw.entry(payment)
     can_be_canceled = CancelPayment in entry.provider.commands and payment.provider_reference is not None
@@ -69,14 +69,14 @@ def check_page(gw: Gateway, url: str | None, *, waits: bool) -> None:
         raise invalid(("$.redirect_url", problem))
 
 
-def refuse_to_unrefund(payment: Payment, decided: Resolved) -> None:
+def refuse_to_unrefund(payment: Payment, decided: ReviewResolved) -> None:
     """Money that went back was taken before: no such payment leaves the captured states. Raises ``invalid_state``."""
-    if payment.refunded and decided.state is not None and State(decided.state) not in TAKEN:
+    if payment.refunded and decided.state is not None and State(decided.state) not in MONEY_TAKEN:
         went_back = f"{payment.refunded:f} {payment.money.currency} of this payment were refunded"
         raise TenantError("invalid_state", f"{went_back}: it cannot be {decided.state}", payment_id=payment.id)
 
 
-async def rule(gw: Gateway, operation_id: str, decided: Ruled) -> Payment:
+async def rule(gw: Gateway, operation_id: str, decided: OperationResolved) -> Payment:
     """Settle an unknown operation by a person's word. Raises ``TenantError``."""
     race = Race()
     while True:
@@ -84,24 +84,24 @@ async def rule(gw: Gateway, operation_id: str, decided: Ruled) -> Payment:
         if found is None:
             raise TenantError("not_found", "there is no such operation without an outcome")
         loaded = await gw.store.payment(found.tenant, found.payment_id)
-        if loaded is None or loaded.pending_id != operation_id:
+        if loaded is None or loaded.open_operation_id != operation_id:
             race.lost()
             continue
         exists = found.kind is Kind.CREATE and decided.outcome == Status.SUCCEEDED
-        check_page(gw, decided.redirect_url, waits=exists and loaded.payment.state in EXPIRES)
+        check_page(gw, decided.redirect_url, waits=exists and loaded.payment.state in EXPIRABLE)
         try:
             return await _apply(gw, loaded, decided)
         except Conflict:
             race.lost()
 
 
-async def _apply(gw: Gateway, loaded: Loaded, decided: Fact) -> Payment:
-    terms = gw.entry(loaded.payment).policy
-    made = apply(loaded.payment, loaded.pending, decided, cause=Cause.OPERATOR, terms=terms, at=gw.clock.now())
+async def _apply(gw: Gateway, loaded: PaymentSnapshot, decided: Fact) -> Payment:
+    policy = gw.entry(loaded.payment).policy
+    made = apply(loaded.payment, loaded.open_operation, decided, cause=Cause.OPERATOR, policy=policy, at=gw.clock.now())
     return (await record(gw, loaded, made)).payment
 
 
-async def _find(gw: Gateway, payment_id: str) -> Loaded:
+async def _find(gw: Gateway, payment_id: str) -> PaymentSnapshot:
     """A payment of any tenant."""
     for tenant in gw.settings.tenants:
         loaded = await gw.store.payment(tenant, payment_id)

@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.core.errors import FieldError, TenantError, invalid
 from gateway.core.expressions import Expression, TooManySteps
-from gateway.core.requests import CreateBody
+from gateway.core.request_bodies import CreateBody
 from gateway.drivers.settings import AccountEntry, DepositMethod, RoutingRule, Tenant
 
 

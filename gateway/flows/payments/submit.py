@@ -13,9 +13,8 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from gateway.core.answers import described
+from gateway.core.change import Change
 from gateway.core.commands import Command, Kind
-from gateway.core.draft import Change
 from gateway.core.errors import (
     Conflict,
     GatewayError,
@@ -24,14 +23,15 @@ from gateway.core.errors import (
     Unavailable,
 )
 from gateway.core.facts import Cause, Declined, Fact, NeverSent, Observation, Pending, Stage, Unknown
-from gateway.core.outcome import SESSION_ENDED, outcome, silence
 from gateway.core.payment import Before, Failure, FailureCode, Operation, Payment, State, Status
+from gateway.core.response_body import described
+from gateway.core.response_outcome import NOTE_SESSION_ENDED, classify_response, unanswered
 from gateway.core.states import apply
 from gateway.core.urls import place_of
 from gateway.core.wire import HttpRequest
 from gateway.drivers.settings import AccountEntry
-from gateway.drivers.store import agenda, statements
-from gateway.drivers.store.queries import Loaded
+from gateway.drivers.store import schedule, statements
+from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.drivers.store.statements import Statement, milliseconds
 from gateway.flows.commit import record
 from gateway.flows.plugin import calls, cleaning, login
@@ -103,7 +103,7 @@ async def intend(gw: Gateway, entry: AccountEntry, payment: Payment, command: Co
         operation=operation,
         rows=[
             statements.open_operation(payment, operation.id),
-            agenda.hasten(payment.tenant, payment.id, silent_at),
+            schedule.bring_check_forward(payment.tenant, payment.id, silent_at),
         ],
         remake=lambda _, following: replace(command, operation_id=following.id),
     )
@@ -144,17 +144,17 @@ async def submit(gw: Gateway, intent: Intent) -> None:
 
 
 async def ask(gw: Gateway, entry: AccountEntry, command: Command, request: HttpRequest) -> Fact:
-    """Send one request and read the answer by the outcome rule. Never raises for what the far side does."""
+    """Send one request and read the answer by the outcome rule. Never raises for what the provider does."""
     try:
         response = await gw.call(entry, request)
     except NotSent as unsent:
         log.warning("not sent", extra=_not_sent(entry, command, request, unsent))
         return NeverSent(message=unsent.for_tenants, may_follow=unsent.connection)
     except OutcomeUnknown as silent:
-        return silence(str(silent))
+        return unanswered(str(silent))
     if login.has_ended(gw, entry, response):
-        return NeverSent(message=SESSION_ENDED, may_follow=True)
-    fact = outcome(response, lambda answer: calls.parse(gw, entry, command, answer))
+        return NeverSent(message=NOTE_SESSION_ENDED, may_follow=True)
+    fact = classify_response(response, lambda answer: calls.parse(gw, entry, command, answer))
     if isinstance(fact, Declined):
         login.note_refusal(entry, response)
     if isinstance(fact, Unknown):
@@ -178,7 +178,7 @@ def _not_sent(entry: AccountEntry, command: Command, request: HttpRequest, unsen
 async def follow(gw: Gateway, intent: Intent, unsent: NeverSent, entry: AccountEntry) -> Intent | None:
     """Settle an operation that was not sent and reserve the next one, in one transaction. None: it cannot be."""
     before = await load(gw, intent.operation)
-    if before.pending is None or before.pending.id != intent.operation.id or intent.remake is None:
+    if before.open_operation is None or before.open_operation.id != intent.operation.id or intent.remake is None:
         return None
     if intent.operation.kind is Kind.CREATE and before.payment.state is not State.CREATED:
         return None  # a callback proved that it was begun, whatever the answer says
@@ -186,19 +186,22 @@ async def follow(gw: Gateway, intent: Intent, unsent: NeverSent, entry: AccountE
     moves = entry.name != before.payment.account
     payment = on_account(gw, before.payment, entry) if moves else before.payment
     operation = replace(
-        before.pending,
+        before.open_operation,
         id=gw.new_id("op"),
         account=entry.name,
         created_at=now,
         updated_at=now,
         note=None,
-        not_sent_before=(*before.pending.not_sent_before, f"{before.pending.account} {before.pending.id}"),
+        not_sent_before=(
+            *before.open_operation.not_sent_before,
+            f"{before.open_operation.account} {before.open_operation.id}",
+        ),
     )
     failure = Failure(code=FailureCode.NOT_SENT, message=unsent.message)
-    settled = replace(before.pending, status=Status.NOT_SENT, failure=failure, updated_at=now)
-    rows = [statements.pass_key_on(operation)] if operation.idempotency_key is not None else []
+    settled = replace(before.open_operation, status=Status.NOT_SENT, failure=failure, updated_at=now)
+    rows = [statements.move_idempotency_key(operation)] if operation.idempotency_key is not None else []
     if moves:
-        rows.append(statements.take_reference(payment, grace_began_before=grace_began(gw)))
+        rows.append(statements.claim_reference(payment, grace_began_before=grace_began(gw)))
     try:
         command = intent.remake(entry, operation)
         request = await build(gw, entry, command)
@@ -232,11 +235,11 @@ async def settle(gw: Gateway, operation: Operation, fact: Fact, *, cause: Cause 
     while True:
         try:
             before = await load(gw, operation)
-            if before.pending is None or before.pending.id != operation.id:
+            if before.open_operation is None or before.open_operation.id != operation.id:
                 return None
             entry = gw.entry(before.payment)
             own, now = await of_this_payment(gw, before.payment, fact), gw.clock.now()
-            change = apply(before.payment, before.pending, own, cause=cause, terms=entry.policy, at=now)
+            change = apply(before.payment, before.open_operation, own, cause=cause, policy=entry.policy, at=now)
             recorded = await record(gw, before, change)
         except Conflict:
             continue
@@ -267,11 +270,11 @@ async def of_this_payment(gw: Gateway, payment: Payment, fact: Fact) -> Fact:
     key = seen.provider_reference if isinstance(seen, Observation) else None
     if key is None or payment.provider_reference is not None or not gw.entry(payment).can_look_up:
         return fact  # nothing to learn, or no key of anything
-    holder = await gw.store.payment_with_key(payment.tenant, payment.account, key)
+    holder = await gw.store.payment_by_provider_reference(payment.tenant, payment.account, key)
     return fact if holder in (None, payment.id) else Unknown(message="the answer names another payment's key")
 
 
-async def load(gw: Gateway, operation: Operation) -> Loaded:
+async def load(gw: Gateway, operation: Operation) -> PaymentSnapshot:
     """The payment of an operation, as it is now."""
     loaded = await gw.store.payment(operation.tenant, operation.payment_id)
     if loaded is None:

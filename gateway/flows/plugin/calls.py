@@ -1,6 +1,6 @@
 """The only place where a plugin's code is called while the gateway runs: the flows get what they can use, or an error.
 
-What a plugin raises is caught; what it returns is judged (``core/returned.py``) before anything of it is stored; its
+What a plugin raises is caught; what it returns is checked (``core/plugin_returns.py``) before any of it is stored; its
 texts are cleaned and masked (``cleaning.py``). What went wrong is one line in the log: account, member, kind of error
 and its place, never its text. ``rules`` and ``credentials`` are called once, when the settings are loaded
 (``credentials`` of earlier generations when a callback is explained).
@@ -18,8 +18,17 @@ from gateway.core.checks import every, instance, mapping, optional, struct, text
 from gateway.core.commands import Command, FetchPayment
 from gateway.core.errors import CallbackRejected, GatewayError, OutcomeUnknown, ProviderError, Reason
 from gateway.core.facts import Busy, Event, Hint, Refused, Verdict
-from gateway.core.mapping import FieldProblem
-from gateway.core.returned import ANSWER, CREDENTIALS, FACT, LONGEST_TEXT, PROOF, Unusable, judged, request
+from gateway.core.field_mapping import FieldProblem
+from gateway.core.plugin_returns import (
+    ANSWER,
+    CREDENTIALS,
+    FACT,
+    MAX_TEXT_CHARACTERS,
+    PROOF,
+    UnusableValue,
+    checked,
+    request,
+)
 from gateway.core.secret import Secret
 from gateway.core.wire import Callback, HttpRequest, HttpResponse
 from gateway.drivers.settings import AccountEntry, Settings
@@ -54,7 +63,7 @@ def parse(gw: Gateway, entry: AccountEntry, command: Command, response: HttpResp
     clean = cleaning.shown if isinstance(command, FetchPayment) else cleaning.replied
 
     def judge(value: Any) -> Read:
-        return clean(gw, entry, judged(value, FACT))
+        return clean(gw, entry, checked(value, FACT))
 
     try:
         read = _called(entry, "parse", judge, command, response, entry.account, expected=ProviderError)
@@ -71,7 +80,7 @@ def _note_unusual(gw: Gateway, entry: AccountEntry, response: HttpResponse) -> N
     if not isinstance(entry.provider, Notices):
         return
     try:
-        found = _called(entry, "unusual", partial(judged, check=_LINES), response)
+        found = _called(entry, "unusual", partial(checked, check=_LINES), response)
     except _Fault:
         return  # logged; what was read of the answer stands
     for what in found:
@@ -88,7 +97,7 @@ def verify(gw: Gateway, entry: AccountEntry, callback: Callback) -> Event | Hint
     """Prove a callback. Raises ``CallbackRejected``, also where the plugin fails."""
 
     def judge(value: Any) -> Event | Hint | None:
-        return cleaning.proved(gw, entry, judged(value, PROOF))
+        return cleaning.proved(gw, entry, checked(value, PROOF))
 
     try:
         return _called(entry, "verify", judge, callback, entry.account, expected=CallbackRejected)
@@ -104,9 +113,9 @@ def answer(entry: AccountEntry, verdict: Verdict, callback: Callback) -> HttpRes
     """Word a verdict; where the plugin fails, a plain 400 or 503, and never a success for what is not stored."""
 
     def judge(value: Any) -> HttpResponse:
-        made: HttpResponse = judged(value, ANSWER)
+        made: HttpResponse = checked(value, ANSWER)
         if isinstance(verdict, Busy) and made.status < 400:
-            raise Unusable("HttpResponse: status must be an error where the verdict is Busy")
+            raise UnusableValue("HttpResponse: status must be an error where the verdict is Busy")
         return made
 
     try:
@@ -119,7 +128,7 @@ def credentials(entry: AccountEntry) -> Mapping[str, str | Secret]:
     """What the other side of an account is told; nothing where the plugin fails."""
     try:
         made: Mapping[str, str | Secret] = _called(
-            entry, "credentials", partial(judged, check=CREDENTIALS), entry.account
+            entry, "credentials", partial(checked, check=CREDENTIALS), entry.account
         )
     except _Fault:
         return {}
@@ -134,7 +143,7 @@ def login(gw: Gateway, entry: AccountEntry) -> HttpRequest:
 
 def parse_login(gw: Gateway, entry: AccountEntry, response: HttpResponse) -> Session:
     """Read the answer to a login. Raises ``ProviderError``, worded for operators."""
-    session: Session = _ahead(gw, entry, "parse_login", partial(judged, check=_SESSION), response, entry.account)
+    session: Session = _ahead(gw, entry, "parse_login", partial(checked, check=_SESSION), response, entry.account)
     return session
 
 
@@ -153,7 +162,7 @@ def explain(gw: Gateway, entry: AccountEntry, callback: Callback) -> Explanation
     if not isinstance(entry.provider, Explains):
         return None
     try:
-        said: Explanation = _called(entry, "explain", partial(judged, check=_EXPLANATION), callback, entry.account)
+        said: Explanation = _called(entry, "explain", partial(checked, check=_EXPLANATION), callback, entry.account)
     except _Fault as fault:
         return Explanation(checks=(), notes=(f"the plugin failed to explain: {fault}",))
     return cleaning.explanation(gw, entry, said)
@@ -174,7 +183,7 @@ def _called(
     except KeyboardInterrupt:
         raise
     except BaseException as broken:  # sys.exit() too: a plugin must not end the process
-        is_ours = isinstance(broken, Unusable)
+        is_ours = isinstance(broken, UnusableValue)
         what, place = (str(broken), None) if is_ours else (type(broken).__name__, _place(broken))
         where = {"provider": entry.provider.name, "tenant": entry.tenant, "account": entry.name}
         log.error("a plugin failed", extra={**where, "member": member, "kind": what, "place": place})
@@ -213,15 +222,15 @@ def _seconds(value: Any) -> str | None:
 def _token(value: Any) -> str | None:
     if not isinstance(value, Secret):
         return f"must be Secret, not {type_name(value)}"
-    return text(LONGEST_TEXT, least=1)(value.reveal())
+    return text(MAX_TEXT_CHARACTERS, least=1)(value.reveal())
 
 
 LONGEST_CLAIM = 64
 """Characters of what an unproved callback says that it is about."""
 
-_LINE = text(LONGEST_TEXT)
+_LINE = text(MAX_TEXT_CHARACTERS)
 _LINES = every(_LINE, (tuple, list))
 _SESSION = struct(Session, {"token": _token, "expires_in": _seconds})
 _CHECK = struct(Check, {"name": _LINE, "passed": optional(instance(bool)), "detail": _LINE})
 _EXPLANATION = struct(Explanation, {"checks": every(_CHECK), "signed": mapping(_LINE, _LINE), "notes": every(_LINE)})
-"""What ``parse_login`` and ``explain`` may return; the rest is in ``core/returned.py``."""
+"""What ``parse_login`` and ``explain`` may return; the rest is in ``core/plugin_returns.py``."""

@@ -1,7 +1,7 @@
 """What a plugin said, made fit to be stored and shown: clean texts without secrets, no id or address that holds one.
 
 A page address that no customer may be sent to is never kept. In a reply it leaves the outcome open; in a callback or a
-lookup the rest of what was said stands. Raises ``Unusable`` for what cannot be mended.
+lookup the rest of what was said stands. Raises ``UnusableValue`` for what cannot be mended.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from msgspec.structs import replace
 
 from gateway.core.errors import OutcomeUnknown, TenantError, invalid
 from gateway.core.facts import Absent, Declined, Event, Hint, Observation, Pending
-from gateway.core.mapping import FieldProblem
+from gateway.core.field_mapping import FieldProblem
 from gateway.core.masking import without_numbers_and_keys
-from gateway.core.returned import Unusable, page_problem
+from gateway.core.plugin_returns import UnusableValue, page_problem
 from gateway.drivers.settings import AccountEntry
 from gateway.flows.runtime import Gateway, log
 from gateway.provider import Check, Explanation
@@ -69,7 +69,7 @@ def proved(gw: Gateway, entry: AccountEntry, said: Event | Hint | None) -> Event
     if not isinstance(said, Event):
         return said
     if _holds_secret(gw, entry, said.event_id):
-        raise Unusable("event_id holds a secret")
+        raise UnusableValue("event_id holds a secret")
     detail = None if said.detail is None else sentence(gw, entry, said.detail)
     return replace(said, observation=_observation(gw, entry, said.observation), detail=detail)
 
@@ -98,7 +98,7 @@ def _observation(gw: Gateway, entry: AccountEntry, seen: Observation) -> Observa
     ids, word = [getattr(seen, name) for name in _IDS], seen.raw_status
     is_clean = not _holds_secret(gw, entry, *ids, word)
     if not is_clean and _holds_secret(gw, entry, *ids):
-        raise Unusable("an id or address holds a secret")
+        raise UnusableValue("an id or address holds a secret")
     problem = _page_problem(gw, seen.redirect_url)
     if problem is not None:
         where = {"provider": entry.provider.name, "tenant": entry.tenant, "account": entry.name}

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from gateway.core.answers import is_page
 from gateway.core.errors import NotSent, OutcomeUnknown, ProviderError
+from gateway.core.response_body import is_page
 from gateway.core.wire import HttpResponse
 from gateway.drivers.settings import AccountEntry
 from gateway.flows.plugin import calls

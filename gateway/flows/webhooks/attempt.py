@@ -18,9 +18,9 @@ from gateway.core.urls import place_of
 from gateway.core.views import rfc3339
 from gateway.core.wire import HttpRequest, HttpResponse
 from gateway.drivers.settings import Webhook
-from gateway.drivers.store import webhooks
+from gateway.drivers.store import deliveries
+from gateway.drivers.store.deliveries import DeliveryRow
 from gateway.drivers.store.statements import Statement, milliseconds
-from gateway.drivers.store.webhooks import DeliveryRow
 from gateway.flows.runtime import Gateway, log
 
 GONE = 410
@@ -52,7 +52,7 @@ async def attempt(gw: Gateway, webhook: Webhook, row: DeliveryRow) -> list[State
     outcome = {"at": rfc3339(at), "status_code": status, "error": error}
     logged = replace(row, tries=row.tries + 1, attempts=[*row.attempts, outcome][-MAX_ATTEMPTS_LOGGED:])
     ended = with_result(logged, response, at, gw.settings.clocks.webhook_retry)
-    return [webhooks.store_outcome(ended, row), *_endpoint_rows(ended, status, sha256_hex(webhook.url), at)]
+    return [deliveries.store_attempt(ended, row), *_endpoint_rows(ended, status, sha256_hex(webhook.url), at)]
 
 
 async def _send(gw: Gateway, webhook: Webhook, row: DeliveryRow) -> tuple[HttpResponse | None, str | None]:
@@ -117,9 +117,9 @@ def signed_request(webhook: Webhook, row: DeliveryRow, at: datetime) -> HttpRequ
 def _endpoint_rows(ended: DeliveryRow, status: int | None, endpoint: str, at: datetime) -> list[Statement]:
     """A success clears the endpoint; failures are counted from the first; 410, or five days of them, disable it."""
     if ended.status == "delivered":
-        return [webhooks.note_success(ended.tenant, endpoint)]
+        return [deliveries.record_endpoint_success(ended.tenant, endpoint)]
     since, reason = (at, "gone") if status == GONE else (at - DISABLED_AFTER, "failing")
     return [
-        webhooks.note_failure(ended.tenant, endpoint, at),
-        webhooks.disable(ended.tenant, endpoint, at, reason=reason, failing_before=since),
+        deliveries.record_endpoint_failure(ended.tenant, endpoint, at),
+        deliveries.disable_endpoint(ended.tenant, endpoint, at, reason=reason, failing_before=since),
     ]

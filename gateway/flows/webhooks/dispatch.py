@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from gateway.core.errors import Unavailable
 from gateway.core.signing import sha256_hex
 from gateway.drivers.settings import Webhook
-from gateway.drivers.store import webhooks
+from gateway.drivers.store import deliveries
+from gateway.drivers.store.deliveries import DeliveryRow
 from gateway.drivers.store.statements import Statement, milliseconds
-from gateway.drivers.store.webhooks import DeliveryRow
 from gateway.flows.runtime import Gateway, doubling, log
 from gateway.flows.webhooks.attempt import attempt
 
@@ -110,7 +110,7 @@ class TenantQueue:
         # Before the read: it shows an attempt that ends meanwhile as it was, and it would be sent again.
         before = frozenset(self.under_way)
         endpoint = sha256_hex(webhook.url)
-        rows = await self.gw.store.webhooks.line(self.tenant, endpoint, MAX_CONCURRENT_ATTEMPTS + 1)
+        rows = await self.gw.store.deliveries.next_to_send(self.tenant, endpoint, MAX_CONCURRENT_ATTEMPTS + 1)
         if not rows:
             await self._mark_dead(endpoint)
         now = self._now()
@@ -143,13 +143,13 @@ class TenantQueue:
 
     async def _mark_dead(self, endpoint: str) -> None:
         """Make dead letters of what waits for a disabled endpoint, also of what a restart left waiting."""
-        while await self._is_disabled(endpoint) and await self.gw.store.webhooks.are_waiting(self.tenant):
+        while await self._is_disabled(endpoint) and await self.gw.store.deliveries.has_pending(self.tenant):
             log.warning("a webhook endpoint is disabled", extra={"tenant": self.tenant})
-            await self.gw.store.commit([webhooks.bury(self.tenant, endpoint, DEAD_LETTER_BATCH)])
+            await self.gw.store.commit([deliveries.mark_dead(self.tenant, endpoint, DEAD_LETTER_BATCH)])
 
     async def _is_disabled(self, endpoint: str) -> bool:
         """Asked before every batch: the tenant may enable it meanwhile."""
-        known = await self.gw.store.webhooks.endpoint(self.tenant, endpoint)
+        known = await self.gw.store.deliveries.endpoint(self.tenant, endpoint)
         return known is not None and known.disabled_at is not None
 
     def _now(self) -> int:

@@ -14,9 +14,9 @@ from gateway.core.payment import WEBHOOK_TEST
 from gateway.core.signing import sha256_hex
 from gateway.core.views import webhook_test_body
 from gateway.drivers.settings import Webhook
-from gateway.drivers.store import webhooks
+from gateway.drivers.store import deliveries
+from gateway.drivers.store.deliveries import DeliveryRow, Endpoint, RedeliveryFilter
 from gateway.drivers.store.statements import milliseconds
-from gateway.drivers.store.webhooks import DeliveryRow, Endpoint, Wanted
 from gateway.flows.runtime import Gateway
 
 DISABLED = "the webhook endpoint is disabled; enable it first: POST /v1/webhooks/enable"
@@ -45,7 +45,7 @@ async def endpoint_of(gw: Gateway, tenant: str) -> Listening:
     if webhook is None:
         raise TenantError("not_found", "this tenant has no webhook endpoint: the operators add one to its settings")
     return Listening(
-        webhook=webhook, state=await gw.store.webhooks.endpoint(tenant, sha256_hex(webhook.url)) or HEALTHY
+        webhook=webhook, state=await gw.store.deliveries.endpoint(tenant, sha256_hex(webhook.url)) or HEALTHY
     )
 
 
@@ -57,11 +57,11 @@ async def send_one_again(gw: Gateway, tenant: str, delivery_id: str) -> Delivery
     return await _find(gw, tenant, delivery_id)
 
 
-async def send_many_again(gw: Gateway, tenant: str, wanted: Wanted) -> int:
+async def send_many_again(gw: Gateway, tenant: str, wanted: RedeliveryFilter) -> int:
     """Send all wanted webhooks again; return how many. Raises ``not_found`` and ``invalid_state``."""
     await _open_endpoint(gw, tenant)
     count, after = 0, ""
-    while page := await gw.store.webhooks.ids_of(tenant, wanted, after=after, limit=BATCH_SIZE):
+    while page := await gw.store.deliveries.ids_of(tenant, wanted, after=after, limit=BATCH_SIZE):
         await _send(gw, tenant, page)
         count, after = count + len(page), page[-1]
     return count
@@ -82,7 +82,7 @@ async def send_test(gw: Gateway, tenant: str) -> DeliveryRow:
         next_attempt_at=milliseconds(at),
         created_at=milliseconds(at),
     )
-    await gw.store.commit([webhooks.insert(row, endpoint.key)])
+    await gw.store.commit([deliveries.insert_delivery(row, endpoint.key)])
     gw.webhook_alarms[tenant].no_later_than(0)
     return row
 
@@ -93,18 +93,18 @@ async def enable(gw: Gateway, tenant: str, *, redeliver: bool) -> int:
     Raises ``not_found``.
     """
     endpoint = await endpoint_of(gw, tenant)
-    await gw.store.commit([webhooks.enable(tenant, endpoint.key)])
+    await gw.store.commit([deliveries.enable_endpoint(tenant, endpoint.key)])
     gw.webhook_alarms[tenant].no_later_than(0)
-    return await send_many_again(gw, tenant, Wanted(status="dead", died_of="disabled")) if redeliver else 0
+    return await send_many_again(gw, tenant, RedeliveryFilter(status="dead", died_of="disabled")) if redeliver else 0
 
 
 async def _send(gw: Gateway, tenant: str, delivery_ids: Sequence[str]) -> None:
-    await gw.store.commit([webhooks.send_again(tenant, delivery_ids, gw.clock.now())])
+    await gw.store.commit([deliveries.restart_schedule(tenant, delivery_ids, gw.clock.now())])
     gw.webhook_alarms[tenant].no_later_than(0)
 
 
 async def _find(gw: Gateway, tenant: str, delivery_id: str) -> DeliveryRow:
-    found = await gw.store.webhooks.find(tenant, delivery_id)
+    found = await gw.store.deliveries.find(tenant, delivery_id)
     if found is None:
         raise TenantError("not_found", "there is no such delivery")
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.core.guides import REQUEST_ID
+from gateway.core.problem_guides import REQUEST_ID
 
 COMPONENTS: dict[str, Any] = {
     "X-Request-Id": {

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.core.guides import PAYMENT
+from gateway.core.problem_guides import PAYMENT
 from gateway.web.examples import CALLBACK_ID, DELIVERY_ID, REFERENCE
 from gateway.web.openapi.headers import idempotency_key, named
 from gateway.web.openapi.problems import errors

@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Meta
 
 from gateway.core.errors import PROBLEMS, FieldError
-from gateway.core.guides import GUIDES, example
 from gateway.core.payment import Alert
+from gateway.core.problem_guides import GUIDES, example
 from gateway.web.openapi.headers import named
 from gateway.web.openapi.schemas import ref
 from gateway.web.route import Route

@@ -1,0 +1,160 @@
+"""A change in the making: payment and operation being moved, then one version with its event, or none.
+
+Each versioned change is one version, one event, one webhook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from gateway.core.commands import Kind
+from gateway.core.errors import Reason
+from gateway.core.event_details import details_of_change
+from gateway.core.facts import Cause, Observation
+from gateway.core.payment import Alert, AlertCode, Operation, Payment, PaymentEvent, Review, ReviewReason, Status
+from gateway.core.review_details import review_detail
+from gateway.core.state_members import members_after
+
+_VERSIONED = (
+    "state",
+    "money",
+    "captured",
+    "refunded",
+    "provider_reference",
+    "redirect_url",
+    "failure",
+    "review",
+    "replaced_by",
+)
+"""Members whose change makes a new version; an alert and a declined tenant command make one too."""
+
+
+MAX_UNKNOWN_STATUSES = 10
+"""Unknown status words of one payment that are noted: a provider may invent a new one with every look."""
+
+
+MAX_SECOND_PAYMENTS = 10
+"""Transactions of one payment that are remembered as second ones; each further one is told whenever it comes."""
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What a fact did: payment and operation as they are now, the event if a version was made, a callback's refusal."""
+
+    payment: Payment
+    operation: Operation | None
+    event: PaymentEvent | None = None
+    refusal: Reason | None = None
+
+    @property
+    def open_operation(self) -> Operation | None:
+        """The operation, if it is open."""
+        return self.operation if self.operation is not None and self.operation.is_open else None
+
+
+class ChangeBuilder(msgspec.Struct, kw_only=True):
+    """The change being made; ``finish`` turns it into a version, if it is one. ``seen`` is what brought it about."""
+
+    payment: Payment
+    operation: Operation | None
+    alerts: list[str]
+    details: dict[str, str]
+    seen: Observation | None = None
+    refusal: Reason | None = None
+    type: str | None = None
+
+    def set(self, **members: Any) -> None:
+        """Change members of the payment."""
+        self.payment = replace(self.payment, **members)
+
+    def set_operation(self, status: Status, **members: Any) -> None:
+        """Change the operation's status and members, if there is one."""
+        if self.operation is not None:
+            self.operation = replace(self.operation, status=status, **members)
+
+    def note_status(self, word: str | None) -> None:
+        """Make a version for a status word that is not known here: once per word, and only for the first few."""
+        known = self.payment.unknown_statuses
+        if word is not None and word not in known and len(known) < MAX_UNKNOWN_STATUSES:
+            self.set(unknown_statuses=(*known, word))
+            self.details["unknown_status"] = word
+            self.type = self.type or "payment.updated"
+
+    def note_second_payment(self, transaction: str, at: datetime) -> None:
+        """Raise the review flag for a transaction that pays once more: once per transaction, for the first few."""
+        known = self.payment.paid_again_by
+        if transaction not in known:
+            self.flag(ReviewReason.CONTRADICTION, at)
+            self.details["paid_again_by"] = transaction
+            self.set(paid_again_by=(*known, transaction)[:MAX_SECOND_PAYMENTS])
+            self.type = self.type or "payment.updated"
+
+    def flag(self, reason: ReviewReason, at: datetime) -> None:
+        """Raise the review flag; the first reason stands until a person clears it."""
+        if self.payment.review is None:
+            detail = review_detail(reason, self.payment, self.seen)
+            self.set(review=Review(reason=reason, since=at, detail=detail))
+            self.details |= {"review": reason, "detail": detail}
+
+
+def finish_change(
+    before: Payment,
+    operation: Operation | None,
+    builder: ChangeBuilder,
+    *,
+    cause: Cause,
+    messages: Mapping[str, str],
+    at: datetime,
+) -> Change:
+    """Compare with what was before: one new version and its event, or none. ``messages``: alert texts by code."""
+    touched = builder.operation is not None and builder.operation != operation
+    if builder.operation is not None and touched:
+        builder.operation = replace(builder.operation, updated_at=at)
+        builder.details["operation_id"] = builder.operation.id
+        if builder.operation.not_sent_before:
+            builder.details["account"] = builder.operation.account
+            builder.details["not_sent"] = ", ".join(builder.operation.not_sent_before)
+    alerts = tuple(Alert(code=AlertCode(code), message=messages[code]) for code in builder.alerts if code in messages)
+    changed = any(getattr(before, name) != getattr(builder.payment, name) for name in _VERSIONED)
+    if not (changed or alerts or builder.type):
+        payment = _without_alerts(builder.payment) if _ended_quietly(operation, builder.operation) else builder.payment
+        return Change(payment=payment, operation=builder.operation, refusal=builder.refusal)
+    versioned = {"version": before.version + 1, "updated_at": at, "alerts": alerts}
+    after = replace(builder.payment, **versioned, **members_after(before, builder.payment, at))
+    event = PaymentEvent(
+        type=_type_of(before, after, builder.type),
+        version=after.version,
+        cause=cause,
+        state_before=before.state,
+        state_after=after.state,
+        at=at,
+        details=details_of_change(before, after, builder.operation if touched else None, builder.seen, cause)
+        | builder.details,
+    )
+    return Change(payment=after, operation=builder.operation, event=event, refusal=builder.refusal)
+
+
+def _without_alerts(payment: Payment) -> Payment:
+    return replace(payment, alerts=()) if payment.alerts else payment
+
+
+def _ended_quietly(before: Operation | None, after: Operation | None) -> bool:
+    """Whether a command of the tenant ended just now and was its own effect: the newest change, and one without alerts.
+
+    What another command did may have been shown before its reply came, with the alerts of that version.
+    """
+    if before is None or after is None or not after.is_tenants or not before.is_open or after.is_open:
+        return False
+    return after.kind is Kind.UPDATE or after.status is not Status.SUCCEEDED
+
+
+def _type_of(before: Payment, after: Payment, named: str | None) -> str:
+    if after.state is not before.state or after.refunded != before.refunded:
+        return f"payment.{after.state}"
+    if after.review is not None and before.review is None:
+        return "payment.review"
+    return named or "payment.updated"

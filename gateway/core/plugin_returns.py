@@ -1,0 +1,214 @@
+"""What a plugin returned, judged member by member: types, sizes, and what may go over the wire.
+
+A type annotation holds nobody to it, and a mistake found later would be found with an operation already stored. Each
+value has a table: its members, and the check of each (``checks.py``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from gateway.core.checks import (
+    Check,
+    amount,
+    every,
+    first,
+    instance,
+    is_unicode,
+    mapping,
+    moment,
+    optional,
+    span,
+    struct,
+    text,
+    type_name,
+    union,
+)
+from gateway.core.errors import Reason
+from gateway.core.facts import Absent, Declined, Event, Hint, Observation, Pending, Stage
+from gateway.core.money import Money
+from gateway.core.payment import State
+from gateway.core.rules import Actual, Exact, Rules, Tolerance
+from gateway.core.secret import Secret
+from gateway.core.urls import absolute_url, redirect_problem
+from gateway.core.wire import HttpRequest, HttpResponse
+
+MAX_ID_CHARACTERS = 1024
+"""Characters of an id that is stored or compared."""
+
+MAX_TEXT_CHARACTERS = 64 * 1024
+"""Characters of a provider's text before it is cut: no answer and no callback is longer."""
+
+MAX_URL_CHARACTERS = 8192
+MAX_BODY_BYTES = 1024 * 1024
+"""Bytes of a request to a provider, and of our answer to a callback."""
+
+MAX_HEADERS = 100
+FRAMING = frozenset(
+    ["connection", "content-length", "expect", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"]
+)
+"""Headers that say where a message ends or what becomes of its connection: they are ours to write."""
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
+_HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]{0,8192}")
+
+
+class UnusableValue(ValueError):
+    """A plugin returned what cannot be used. The text names the member and never shows its value."""
+
+
+def checked(value: Any, check: Check) -> Any:
+    """Return what passes its check. Raises ``UnusableValue``."""
+    wrong = check(value)
+    if wrong is not None:
+        raise UnusableValue(f"{type_name(value)}: {wrong}")
+    return value
+
+
+def request(value: Any, *, development: bool) -> HttpRequest:
+    """Return a request that can be sent as it stands; plain http is for development. Raises ``UnusableValue``."""
+    made: HttpRequest = checked(value, REQUEST)
+    if not development and not made.url.lower().startswith("https:"):
+        raise UnusableValue("HttpRequest: url must be https (http needs server.development: true)")
+    return made
+
+
+def page_problem(url: str, *, development: bool) -> str | None:
+    """What is wrong with the address of a page that customers are sent to. A fragment is allowed."""
+    return redirect_problem(url, http="allowed" if development else "refused")
+
+
+def _method(value: Any) -> str | None:
+    is_token = isinstance(value, str) and _TOKEN.fullmatch(value) is not None
+    return None if is_token else "must be an HTTP method such as POST"
+
+
+def _url(value: Any) -> str | None:
+    if not isinstance(value, str):
+        return f"must be str, not {type_name(value)}"
+    if len(value) > MAX_URL_CHARACTERS:
+        return f"has more than {MAX_URL_CHARACTERS} characters"
+    try:
+        absolute_url(value)
+    except ValueError as problem:
+        return str(problem)
+    return None
+
+
+def _header(pair: Any) -> str | None:
+    if not (isinstance(pair, tuple | list) and len(pair) == 2):
+        return "must be pairs of name and value"
+    name, value = pair
+    if not isinstance(name, str) or _TOKEN.fullmatch(name) is None:
+        return "has a name that is no token"
+    if name.lower() in FRAMING:
+        return f"has {name.lower()}, which the gateway writes itself"
+    if not isinstance(value, str):
+        return f"has a value of {type_name(value)}; it must be str"
+    is_line = _HEADER_VALUE.fullmatch(value) is not None and is_unicode(value)
+    return None if is_line else "has a value with a line break or another control character, or too long a one"
+
+
+_pairs = every(_header, (tuple, list))
+
+
+def _headers(value: Any) -> str | None:
+    if isinstance(value, tuple | list) and len(value) > MAX_HEADERS:
+        return f"has more than {MAX_HEADERS}"
+    return _pairs(value)
+
+
+def _body(value: Any) -> str | None:
+    if not isinstance(value, bytes):
+        return f"must be bytes, not {type_name(value)}"
+    return f"has more than {MAX_BODY_BYTES} bytes" if len(value) > MAX_BODY_BYTES else None
+
+
+def _status(value: Any) -> str | None:
+    is_status = isinstance(value, int) and not isinstance(value, bool) and 200 <= value <= 599
+    return None if is_status else "must be an HTTP status of 200 to 599"
+
+
+def _window(value: Any) -> str | None:
+    is_pair = isinstance(value, tuple) and len(value) == 2
+    return first(map(span, value)) if is_pair else "must be a pair of timedelta"
+
+
+def _money(value: Any) -> str | None:
+    return instance(Money)(value) or amount(value.amount)
+
+
+def _state(value: Any) -> str | None:
+    return None if isinstance(value, str) and value in set(State) else "must hold payment states only"
+
+
+def _amount_rule(value: Any) -> str | None:
+    if isinstance(value, Tolerance):
+        return first(map(optional(amount), (value.absolute, value.permille)))
+    return instance(Exact, Actual)(value)
+
+
+_OBSERVATION = {
+    "stage": instance(Stage),
+    "payment_id": optional(text(MAX_TEXT_CHARACTERS)),
+    "provider_reference": optional(text(MAX_ID_CHARACTERS)),
+    "merchant_reference": optional(text(MAX_TEXT_CHARACTERS)),
+    "currency": optional(text(MAX_TEXT_CHARACTERS)),
+    "amount": optional(amount),
+    "captured": optional(amount),
+    "refunded": optional(amount),
+    "redirect_url": optional(text(MAX_TEXT_CHARACTERS)),  # where it leads is judged by ``page_problem``
+    "customer_notified": optional(instance(bool)),
+    "raw_status": optional(text(MAX_TEXT_CHARACTERS)),
+    "unknown_status": optional(text(MAX_TEXT_CHARACTERS)),
+}
+MEMBERS: Mapping[type[msgspec.Struct], Mapping[str, Check]] = {
+    Observation: _OBSERVATION,
+    Declined: {"code": text(MAX_TEXT_CHARACTERS), "message": text(MAX_TEXT_CHARACTERS)},
+    Pending: {"observation": struct(Observation, _OBSERVATION)},
+    Absent: {},
+    Hint: {"provider_reference": optional(text(MAX_ID_CHARACTERS))},
+    Event: {
+        "event_id": text(MAX_ID_CHARACTERS, least=1),
+        "observation": struct(Observation, _OBSERVATION),
+        "occurred_at": optional(moment),
+        "problem": optional(instance(Reason)),
+        "detail": optional(text(MAX_TEXT_CHARACTERS)),
+    },
+    HttpRequest: {"method": _method, "url": _url, "headers": _headers, "body": _body},
+    HttpResponse: {"status": _status, "headers": _headers, "body": _body},
+    Rules: {
+        "currencies": optional(every(text(12, least=1))),
+        "max_increase": optional(_money),
+        "capture_deadline": optional(span),
+        "deadline_warning": optional(span),
+        "expires_after": optional(span),
+        "cancel_from": every(_state),
+        "partial_capture": instance(bool),
+        "absence_proves": instance(bool),
+        "amount": _amount_rule,
+        "time_window": optional(_window),
+        "deposit_method_required": instance(bool),
+        "charges_identity": instance(bool),
+        "read_before_capture": instance(bool),
+        "messages": mapping(text(MAX_ID_CHARACTERS), text(MAX_TEXT_CHARACTERS)),
+    },
+}
+"""Every member of every Struct that a plugin returns; a test keeps the table complete."""
+
+
+def _one_of(*kinds: type[msgspec.Struct]) -> Check:
+    return union(*((kind, struct(kind, MEMBERS[kind])) for kind in kinds))
+
+
+REQUEST = _one_of(HttpRequest)
+ANSWER = _one_of(HttpResponse)
+FACT = _one_of(Observation, Declined, Pending, Absent)
+PROOF = optional(_one_of(Event, Hint))
+RULES = _one_of(Rules)
+CREDENTIALS = mapping(text(MAX_ID_CHARACTERS, least=1), instance(str, Secret))
+"""What ``build`` and ``login``, ``answer``, ``parse``, ``verify``, ``rules`` and ``credentials`` may return."""

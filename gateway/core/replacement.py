@@ -1,0 +1,35 @@
+"""Two payments under one reference: a payment makes way for a successor, stands again, or must be looked at."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from gateway.core.change import Change, ChangeBuilder, finish_change
+from gateway.core.facts import Cause
+from gateway.core.payment import Operation, Payment, ReviewReason
+from gateway.core.rules import Rules
+
+
+def mark_replaced(payment: Payment, successor: str, *, rules: Rules, at: datetime) -> Change:
+    """The payment makes way for its successor: its capture and update stop, its cancel stays."""
+    builder = ChangeBuilder(
+        payment=payment, operation=None, alerts=["new_checkout_started"], details={"successor": successor}
+    )
+    builder.set(replaced_by=successor)
+    return finish_change(payment, None, builder, cause=Cause.TENANT, messages=rules.messages, at=at)
+
+
+def reinstate(payment: Payment, operation: Operation | None, *, cause: Cause, at: datetime) -> Change:
+    """The successor came to nothing: the payment stands for itself again."""
+    builder = ChangeBuilder(
+        payment=payment, operation=operation, alerts=[], details={"successor": payment.replaced_by or ""}
+    )
+    builder.set(replaced_by=None)
+    return finish_change(payment, operation, builder, cause=cause, messages={}, at=at)
+
+
+def flag_two_live_orders(payment: Payment, operation: Operation | None, *, cause: Cause, at: datetime) -> Change:
+    """Two orders for one reference may both stand: a person must look at both."""
+    builder = ChangeBuilder(payment=payment, operation=operation, alerts=[], details={})
+    builder.flag(ReviewReason.TWO_LIVE_ORDERS, at)
+    return finish_change(payment, operation, builder, cause=cause, messages={}, at=at)

@@ -1,0 +1,130 @@
+"""A provider's answer as it really comes: JSON under any media type, or something else, described for people."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal, DecimalException
+from typing import Any, TypeVar
+
+import msgspec
+
+from gateway.core.errors import OutcomeUnknown
+from gateway.core.money import Amount
+from gateway.core.strictjson import JsonNumber, NotStrictJson, loads
+from gateway.core.urls import url_for_log
+from gateway.core.wire import HttpResponse, header, media_type
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+MAX_MEDIA_TYPE_CHARACTERS = 100
+LARGEST_EXPONENT = 30
+MOST_DIGITS = 60
+"""Sizes of a JSON number that is read: an amount needs far less, and a larger one costs time."""
+
+_QUOTED = re.compile(r"(?<=value) .*(?= - at `)", re.DOTALL)
+"""What msgspec quotes of a value that is not one of a closed list; it might be a secret."""
+
+_PAGES = frozenset({"text/html", "application/xhtml+xml"})
+_BEGINS_AS_PAGE = (b"<!doctype html", b"<html")
+_FIRST_WORD = re.compile(rb"<?[!/]?[A-Za-z]{1,16}(?![A-Za-z])")
+"""How a body begins, as far as it is shown: a tag's name or one word. More might be a customer's data or a secret."""
+
+_PAGE_ADVICE = {
+    401: "an HTML page, perhaps of a firewall or a login in front of the API",
+    403: "an HTML page, perhaps of a firewall in front of the API",
+    404: "an HTML page: check the address in the settings",
+}
+
+
+def json_of(response: HttpResponse) -> Any:
+    """What an answer's body says, read as strictly as ``loads``. Raises ``NotStrictJson`` for what is not JSON."""
+    return loads(response.body.removeprefix(BYTE_ORDER_MARK))
+
+
+def json_object(response: HttpResponse) -> dict[str, Any]:
+    """Return the members of an answer in JSON. Raises ``OutcomeUnknown`` for everything else."""
+    try:
+        body = json_of(response)
+    except NotStrictJson as problem:
+        raise OutcomeUnknown(f"the answer is not readable: {problem}") from None
+    if not isinstance(body, dict):
+        raise OutcomeUnknown("the answer is JSON, but not an object")
+    return body
+
+
+def read_answer(response: HttpResponse, kind: type[T]) -> T:
+    """Read an answer in JSON as a Struct. Raises ``OutcomeUnknown`` for everything else.
+
+    Unknown members are ignored. A member of the type ``Amount`` is read as ``decimal_of`` does.
+    """
+    members = json_object(response)
+    try:
+        return msgspec.convert(members, kind, dec_hook=_amount)
+    except msgspec.ValidationError as problem:
+        raise OutcomeUnknown(f"the answer is not readable: {_QUOTED.sub('', str(problem))}") from None
+
+
+def _amount(wanted: type, given: object) -> Amount:
+    if wanted is Amount:
+        return Amount(decimal_of(given))
+    raise TypeError(f"no reader for {wanted.__name__}")
+
+
+def decimal_of(value: object) -> Decimal:
+    """Return the exact value of a JSON number or a decimal text such as ``"10.50"``. Raises ``ValueError``.
+
+    A number may have an exponent of up to 30 and 60 digits; a text has neither exponent nor blank.
+    """
+    if not isinstance(value, JsonNumber):
+        return Decimal(Amount.read(value))
+    try:
+        number = value.decimal()
+    except DecimalException:  # an exponent beyond what a Decimal holds
+        raise ValueError("must be a number of a sane size") from None
+    if abs(number.adjusted()) > LARGEST_EXPONENT or len(number.as_tuple().digits) > MOST_DIGITS:
+        raise ValueError("must be a number of a sane size")
+    return number
+
+
+def unusual(response: HttpResponse) -> tuple[str, ...]:
+    """What an answer in JSON has that the protocol does not promise, in a few words each; empty for nearly all."""
+    found = []
+    if media_type(response.headers) != "application/json":
+        given = ", ".join(header(response.headers, "content-type"))
+        found.append(f"media type {given[:MAX_MEDIA_TYPE_CHARACTERS]}" if given else "no media type")
+    if response.body.startswith(BYTE_ORDER_MARK):
+        found.append("a byte order mark")
+    return tuple(found)
+
+
+def is_page(response: HttpResponse) -> bool:
+    """Whether an answer is a page for people, as proxies, firewalls and mistyped addresses give it."""
+    return media_type(response.headers) in _PAGES or _begins_as_page(response.body)
+
+
+def _begins_as_page(body: bytes) -> bool:
+    return body[:200].lstrip().lower().startswith(_BEGINS_AS_PAGE)
+
+
+def described(response: HttpResponse) -> str:
+    """What came, for people who look for the cause: status, media type, size, how it begins; nothing of its content.
+
+    Mask it before it is cut and shown: media type and address are the provider's own texts.
+    """
+    parts = [f"HTTP {response.status}", media_type(response.headers) or "no media type"]
+    parts.append(f"{len(response.body)} bytes" if response.body else "no body")
+    parts += [f"to {url_for_log(place)}" for place in header(response.headers, "location")[:1]]
+    return ", ".join([*parts, *_nature(response)])
+
+
+def _nature(response: HttpResponse) -> tuple[str, ...]:
+    """What kind of body it is, where that says what to do, or else how it begins."""
+    encodings = [one.lower() for one in header(response.headers, "content-encoding")]
+    if encodings not in ([], ["identity"]):
+        return (f"compressed ({encodings[0][:20]}) although identity was asked for",)
+    is_advised = response.status in _PAGE_ADVICE and is_page(response)
+    if is_advised or _begins_as_page(response.body):  # PHP calls whatever it writes text/html
+        return (_PAGE_ADVICE.get(response.status, "an HTML page"),)
+    word = _FIRST_WORD.match(response.body.removeprefix(BYTE_ORDER_MARK).lstrip())
+    return () if word is None else (f'begins with "{word[0].decode()}"',)

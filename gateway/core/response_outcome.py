@@ -1,0 +1,87 @@
+"""The outcome rule: what a provider's HTTP answer to a changing command means. One function, tested as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from gateway.core.errors import OutcomeUnknown, ProviderError
+from gateway.core.facts import Absent, Declined, Fact, NeverSent, Observation, Pending, Unknown
+from gateway.core.response_body import is_page
+from gateway.core.retry_after import retry_after
+from gateway.core.wire import HttpResponse
+
+DEFINITE_NO = frozenset({400, 401, 403, 404, 422})
+"""Statuses that decline, when the body is in the shape of the provider's protocol."""
+
+RATE_LIMITED = 429
+
+NOTE_RATE_LIMITED = "the provider answered 429 (too many requests), so nothing was done"
+NOTE_SESSION_ENDED = "the provider had ended our session, so nothing was done"
+"""What a tenant reads of an operation that did nothing."""
+
+UNANSWERED = {
+    "timeout": "it was sent, and no answer came in time",
+    "connection_lost": "it was sent, and the connection broke before the answer was whole",
+    "bad_http": "it was sent, and the answer was not valid HTTP",
+}
+"""The sender's word for an answer that did not come -> what it means."""
+
+MAX_RETRY_AFTER_SECONDS = 3600.0
+"""Seconds for which a provider's ``Retry-After`` puts a lookup off at most: what is unknown is asked for."""
+
+NO_SUCH_PAYMENT = frozenset({404, 410})
+"""Statuses with which a lookup's answer may say that there is no such payment, beside 2xx. A refusal of our
+credentials, of the request, or of its rate says nothing of any payment."""
+
+
+def classify_response(response: HttpResponse, parse: Callable[[HttpResponse], object]) -> Fact:
+    """Judge an answer: 2xx and a definite no are read by the plugin; 429 did nothing; everything else is unknown.
+
+    A plugin that cannot read the answer, or breaks over it, leaves the outcome unknown: it may have happened.
+    """
+    if response.status == RATE_LIMITED:
+        return NeverSent(message=NOTE_RATE_LIMITED)
+    success = 200 <= response.status < 300
+    if not success and response.status not in DEFINITE_NO:
+        return Unknown(message=f"http_{response.status}")
+    try:
+        fact = parse(response)
+    except OutcomeUnknown as unreadable:
+        return Unknown(message=str(unreadable) or "unreadable")
+    except Exception as broken:  # a plugin's mistake after sending must not lose the operation
+        return Unknown(message=f"plugin_error {type(broken).__name__}")
+    match fact:
+        case Declined():
+            return fact
+        case Observation() | Pending() if success:
+            return fact
+        case _:
+            return Unknown(message="unreadable")
+
+
+def unanswered(word: str) -> Unknown:
+    """An operation that was sent and got no whole answer; ``word`` is the sender's."""
+    meaning = UNANSWERED.get(word)
+    return Unknown(message=f"{word}: {meaning}" if meaning else word)
+
+
+def classify_lookup(
+    response: HttpResponse, parse: Callable[[HttpResponse], object], at: datetime
+) -> Observation | Absent:
+    """Judge the answer to a lookup, which came ``at``.
+
+    A payment is shown by a 2xx only. That there is none, a 2xx, 404 or 410 may say, but no page of HTML: a proxy or a
+    mistyped address answers so. Raises ``ProviderError`` for one that proves nothing, whatever is read in it.
+    """
+    success = 200 <= response.status < 300
+    if not success and response.status not in NO_SUCH_PAYMENT:
+        wait = retry_after(response, at, most=MAX_RETRY_AFTER_SECONDS)
+        raise ProviderError(f"the provider answered a lookup with {response.status}", retry_after=wait)
+    match parse(response):
+        case Observation() as seen if success:
+            return seen
+        case Absent() as absent if not is_page(response):
+            return absent
+        case _:
+            raise ProviderError("the provider refused a lookup")

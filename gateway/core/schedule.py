@@ -1,0 +1,97 @@
+"""When a payment must be looked at next, though nobody says anything: expiry, polls, warnings, unknown outcomes.
+
+One moment per payment; what is to be done then is decided by looking at the payment itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from gateway.core.payment import Operation, Payment, State, Status
+from gateway.core.rules import Policy
+from gateway.core.state_members import EXPIRABLE
+
+POLLED = frozenset({State.CREATED, State.AWAITING_CUSTOMER, State.PROCESSING, State.AUTHORIZED})
+"""States in which something may happen that the provider does not push; an expired payment in grace counts too."""
+
+SECOND_WARNING_LEFT = 0.1
+"""The part of the capture deadline that is left at the second warning."""
+
+
+_JUST_AFTER = timedelta(milliseconds=1)
+
+
+class Schedules(msgspec.Struct, frozen=True, kw_only=True):
+    """The gateway's own clocks. ``silence``: after which a ``sending`` operation of a dead process is unknown."""
+
+    reconcile: Sequence[timedelta]
+    poll: Sequence[timedelta]
+    silence: timedelta
+
+    def not_within(self, pause: timedelta) -> Schedules:
+        """The same clocks for a provider that wants to be asked no sooner than after ``pause``."""
+        later = {name: [max(pause, one) for one in getattr(self, name)] for name in ("reconcile", "poll")}
+        return msgspec.structs.replace(self, **later) if pause else self
+
+
+def next_check_at(
+    payment: Payment,
+    open_operation: Operation | None,
+    *,
+    tries: int,
+    policy: Policy,
+    schedules: Schedules,
+    at: datetime,
+) -> datetime | None:
+    """The next moment, never before ``at``; None when nothing will happen by itself any more.
+
+    ``tries``: how many looks in a row changed nothing; the schedules' last value repeats.
+    """
+    moments = list(_times(payment, open_operation, tries, policy, schedules, at))
+    return max(at, min(moments)) if moments else None
+
+
+def deadline_times(payment: Payment, policy: Policy) -> list[datetime]:
+    """The two warnings ahead of the capture deadline, and the deadline itself (when one looks)."""
+    deadline, warning = policy.rules.capture_deadline, policy.rules.deadline_warning
+    if payment.state is not State.AUTHORIZED or payment.capture_by is None or deadline is None:
+        return []
+    authorized_at = payment.capture_by - deadline
+    first = authorized_at + warning if warning is not None and warning < deadline else payment.capture_by
+    second = payment.capture_by - deadline * SECOND_WARNING_LEFT
+    return [min(first, second), second, payment.capture_by]
+
+
+def in_grace(payment: Payment, policy: Policy, at: datetime) -> bool:
+    """Whether a late success still moves this expired payment."""
+    ended = payment.expired_at
+    return payment.state is State.EXPIRED and ended is not None and at <= ended + policy.grace
+
+
+def can_poll(payment: Payment, policy: Policy, at: datetime) -> bool:
+    """Whether the provider can be asked how the payment stands, and the answer could still change."""
+    return policy.lookups and (payment.state in POLLED or in_grace(payment, policy, at))
+
+
+def _times(
+    payment: Payment, open_operation: Operation | None, tries: int, policy: Policy, schedules: Schedules, at: datetime
+) -> Iterator[datetime]:
+    if open_operation is not None and open_operation.status is Status.SENDING:
+        yield open_operation.created_at + schedules.silence
+    elif open_operation is not None and policy.lookups:
+        yield at + _nth(schedules.reconcile, tries)
+    elif can_poll(payment, policy, at):
+        yield at + _nth(schedules.poll, tries)
+    if payment.state in EXPIRABLE and payment.expires_at is not None:
+        yield payment.expires_at
+    if payment.replaces is not None and payment.state is State.EXPIRED and payment.expired_at is not None:
+        yield from (moment for moment in (payment.expired_at + policy.grace + _JUST_AFTER,) if moment > at)
+    given = payment.deadline_warnings
+    yield from (moment for moment in deadline_times(payment, policy)[given : given + 1] if given < 2 or moment > at)
+
+
+def _nth(schedule: Sequence[timedelta], number: int) -> timedelta:
+    return schedule[min(number, len(schedule) - 1)]

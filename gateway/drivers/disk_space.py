@@ -1,0 +1,58 @@
+"""How much room is left on the store's disk. What it grows by beside its rows (its log) needs room there too."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+CACHE_SECONDS = 1.0
+"""Seconds for which an answer holds: a system call for every payment would be too many."""
+
+_log = logging.getLogger("gateway")
+
+
+def free_bytes(folder: Path) -> int:
+    """Bytes that may still be written to the disk of a folder. Raises ``OSError``."""
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
+
+
+class DiskSpace:
+    """The disk of a folder. It is low with fewer than ``low`` bytes free, which is said in the log when it changes."""
+
+    def __init__(
+        self,
+        folder: Path,
+        low: int,
+        *,
+        free: Callable[[Path], int] = free_bytes,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``low`` 0: the disk is never asked. ``free`` and ``now`` (seconds) are for tests."""
+        self._folder, self._low = folder, low
+        self._free, self._now = free, now
+        self._asked_at = float("-inf")
+        self._is_low = False
+
+    def is_low(self) -> bool:
+        """Whether it is low, as of the last second. A disk that cannot be asked is as it was."""
+        now = self._now()
+        if self._low and now - self._asked_at >= CACHE_SECONDS:
+            self._asked_at = now
+            self._ask()
+        return self._is_low
+
+    def _ask(self) -> None:
+        try:
+            is_low = self._free(self._folder) < self._low
+        except OSError as problem:
+            _log.warning("the disk cannot be asked for its free bytes", extra={"problem": problem.strerror})
+            return
+        if is_low and not self._is_low:
+            _log.error("the disk is almost full: new payments are refused")
+        elif self._is_low and not is_low:
+            _log.warning("the disk has room again: new payments are taken")
+        self._is_low = is_low

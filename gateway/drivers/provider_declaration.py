@@ -1,0 +1,113 @@
+"""What a provider declares about itself, judged when its plugin is loaded: a mistake is a line, found before any money.
+
+What its methods return is judged where they are called: ``rules`` and ``credentials`` with the settings, the rest by
+``flows/plugin/calls.py``.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from gateway.core.checks import Check, every, instance, mapping, struct, text, type_name
+from gateway.core.commands import KIND_OF, FetchPayment
+from gateway.core.field_mapping import FieldRule
+from gateway.core.field_sources import source_paths
+from gateway.drivers.settings.problems import unknown_entry
+from gateway.provider import Provider, Simulator
+
+PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+_METHODS = tuple(name for name, member in vars(Provider).items() if inspect.isfunction(member) and name[0] != "_")
+_MEMBERS = frozenset(Provider.__annotations__) | set(_METHODS)
+_OPTIONAL = ("login", "parse_login", "explain")
+_COMMANDS = frozenset({*KIND_OF, FetchPayment})
+_MAX_CHARACTERS = 1000
+
+
+def declaration_problems(provider: object) -> list[str]:
+    """Everything that is wrong with a provider's declaration; without its members nothing more can be said."""
+    missing = sorted(member for member in _MEMBERS if not hasattr(provider, member))
+    if missing:
+        return [f"provider {type(provider).__name__} lacks {', '.join(missing)}"]
+    name: object = getattr(provider, "name", None)
+    if not isinstance(name, str) or PROVIDER_NAME.fullmatch(name) is None:
+        return [f"provider {type(provider).__name__}: name must match {PROVIDER_NAME.pattern}"]
+    wrong = [(member, check(getattr(provider, member))) for member, check in _DECLARED.items()]
+    found = [f"{member} {problem}" for member, problem in wrong if problem is not None]
+    return [f"provider {name}: {problem}" for problem in (*found, *_method_problems(provider))]
+
+
+def _method_problems(provider: object) -> Iterator[str]:
+    for name in (*_METHODS, *_OPTIONAL):
+        member = getattr(provider, name, None)
+        if member is None and name in _OPTIONAL:
+            continue
+        if not callable(member):
+            yield f"{name} must be a method"
+        elif inspect.iscoroutinefunction(member):
+            yield f"{name} must not be async: a provider decides and never waits"
+    if hasattr(provider, "login") != hasattr(provider, "parse_login"):
+        yield "login and parse_login belong together"
+
+
+def simulator_problem(value: object) -> str | None:
+    """What is wrong with a simulator that a plugin offers."""
+    return _SIMULATOR(value)
+
+
+def _account_type(value: Any) -> str | None:
+    is_struct = isinstance(value, type) and issubclass(value, msgspec.Struct)
+    return None if is_struct else f"must be a msgspec.Struct type, not {type_name(value)}"
+
+
+def _command(value: Any) -> str | None:
+    return None if value in _COMMANDS else "must hold the gateway's commands only"
+
+
+def _source(value: Any) -> str | None:
+    if not isinstance(value, str):
+        return f"must be str, not {type_name(value)}"
+    return None if not value or value in source_paths() else f"is an {unknown_entry('path', value, source_paths())}"
+
+
+def _port(value: Any) -> str | None:
+    is_port = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 65535
+    return None if is_port else "must be 0 to 65535"
+
+
+def _function(value: Any) -> str | None:
+    return None if callable(value) else "must be a function"
+
+
+_TEXT = text(_MAX_CHARACTERS)
+_FIELD: dict[str, Check] = {
+    "type": text(_MAX_CHARACTERS, least=1),
+    "mandatory": instance(bool),
+    "locked": instance(bool),
+    "source": _source,
+    "meaning": _TEXT,
+}
+_fields = mapping(text(64, least=1), instance(FieldRule))
+
+
+def _declared_fields(value: Any) -> str | None:
+    wrong = _fields(value)
+    if wrong is not None:
+        return wrong
+    check = struct(FieldRule, _FIELD)
+    problems = ((name, check(rule)) for name, rule in value.items())
+    return next((f"{name}: {problem}" for name, problem in problems if problem is not None), None)
+
+
+_DECLARED: dict[str, Check] = {
+    "account_type": _account_type,
+    "commands": every(_command),
+    "fields": _declared_fields,
+    "secret_headers": every(text(128, least=1)),
+}
+_SIMULATOR = struct(Simulator, {"provider": text(64, least=1), "port": _port, "app": _function})

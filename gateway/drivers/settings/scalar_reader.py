@@ -1,0 +1,141 @@
+"""One load of the settings, and the readers of single values: a node's text -> a value, or a problem at its path."""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, get_origin
+
+import msgspec
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from gateway.core.secret import Secret
+from gateway.drivers.settings.load_context import LoadContext
+from gateway.drivers.settings.problems import Path, Problem
+from gateway.drivers.settings.values import PARSERS
+from gateway.drivers.settings.yaml_file import TEXT, is_null, pairs, place
+
+
+class Invalid(enum.Enum):
+    """What a reader returns after it noted a problem."""
+
+    INVALID = enum.auto()
+
+
+INVALID = Invalid.INVALID
+
+
+class Raw(msgspec.Struct, frozen=True):
+    """A member that is kept as its node, to be read later when its type is known."""
+
+    node: Node
+
+
+class NotSupported:
+    """Marks a key of the contract whose feature is not built: an error, never ignored."""
+
+
+class LoadState:
+    """One load: the tree, what values depend on, the problems found so far, and every secret by its path."""
+
+    def __init__(self, root: Node, context: LoadContext, problems: list[Problem]) -> None:
+        self.root = root
+        self.context = context
+        self.problems = problems
+        self.secrets: dict[Path, Secret] = {}
+
+    def note(self, path: Path, message: str) -> Invalid:
+        """Add a problem at a path of the tree (or at the nearest thing above it that exists)."""
+        self.problems.append(Problem(*place(self.root, path), path, message))
+        return INVALID
+
+
+Read = Callable[[Node, Path, LoadState], Any]
+"""(node, path, state) -> a value, or ``INVALID`` after noting why."""
+
+
+def choices_of(wanted: Any, arguments: tuple[Any, ...]) -> dict[str, Any]:
+    """The texts a ``Literal`` or an enum may be written as, with their values; empty for other types."""
+    if get_origin(wanted) is Literal:
+        return {str(value): value for value in arguments}
+    items: list[enum.Enum] = list(wanted) if isinstance(wanted, enum.EnumType) else []
+    return {str(item.value): item for item in items}
+
+
+def choice(choices: Mapping[str, Any]) -> Read:
+    """Read one of a few texts."""
+
+    def read(node: Node, path: Path, state: LoadState) -> Any:
+        text = _text(node, path, state)
+        if text is INVALID or text in choices:
+            return choices.get(text, INVALID)
+        return state.note(path, "must be one of " + ", ".join(choices))
+
+    return read
+
+
+def from_text(make: Callable[[str, LoadContext], Any]) -> Read:
+    """Read a single value and make something of its text."""
+
+    def read(node: Node, path: Path, state: LoadState) -> Any:
+        text = _text(node, path, state)
+        if text is INVALID:
+            return INVALID
+        try:
+            value = make(text, state.context)
+        except ValueError as problem:
+            return state.note(path, str(problem))
+        if isinstance(value, Secret):
+            state.secrets[path] = value
+        return value
+
+    return read
+
+
+def _text(node: Node, path: Path, state: LoadState) -> Any:
+    if node.tag == TEXT and isinstance(node, ScalarNode):
+        return node.value
+    if not isinstance(node, ScalarNode):
+        return state.note(path, "must be a single value, not a list or mapping")
+    if is_null(node):
+        return state.note(path, "must not be empty")
+    return state.note(path, "has a YAML tag; tags mean nothing here")
+
+
+def scalar(wanted: Any) -> Read:
+    """Read a value of any other type: by ``values.LEAVES``, else by msgspec from the text as it was written."""
+    if wanted in PARSERS:
+        return from_text(PARSERS[wanted])
+
+    def read(node: Node, path: Path, state: LoadState) -> Any:
+        try:
+            return msgspec.convert(_plain(node), wanted, strict=False)
+        except msgspec.ValidationError as problem:
+            return state.note(path, _translated(str(problem)))
+
+    return read
+
+
+def _plain(node: Node) -> Any:
+    if isinstance(node, MappingNode):
+        return {key: _plain(value) for key, _, value in pairs(node)}
+    if isinstance(node, SequenceNode):
+        return [_plain(item) for item in node.value]
+    return None if is_null(node) else node.value
+
+
+_WORDS = (
+    ("Expected `int`", "must be a whole number"),
+    ("Expected `float`", "must be a number"),
+    ("Expected `bool`", "must be true or false"),
+    ("Expected `str`", "must be a text"),
+    ("Expected", "must be"),
+)
+
+
+def _translated(message: str) -> str:
+    text = re.sub(r", got `[^`]*`| - at `[^`]*`", "", message)
+    for theirs, ours in _WORDS:
+        text = text.replace(theirs, ours)
+    return text.replace("`", "")

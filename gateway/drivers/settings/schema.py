@@ -1,0 +1,139 @@
+"""The shape of ``settings.yaml``: one Struct per mapping, key names frozen by contract. Unknown keys are errors.
+
+What needs no resolving is shaped by ``model.py`` itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from gateway.core.field_mapping import FieldChange, Labels
+from gateway.core.money import Amount
+from gateway.drivers.settings.model import (
+    Admin,
+    BearerKey,
+    Clocks,
+    Egress,
+    Limits,
+    Port,
+    Rate,
+    TenantRate,
+    Timeouts,
+    Webhook,
+)
+from gateway.drivers.settings.scalar_reader import NotSupported, Raw
+from gateway.drivers.settings.values import (
+    CallbackId,
+    Currency,
+    ListenHost,
+    MethodName,
+    Name,
+    NotSupportedTrue,
+    Origin,
+    OwnUrl,
+    Seconds,
+    ServerSecret,
+    SomeText,
+    StorePath,
+    TrustedNetwork,
+)
+
+
+class AccountShape(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry under a tenant's ``accounts``; ``config`` waits until its provider is known."""
+
+    provider: SomeText
+    accepts_new: bool = True
+    generation: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1
+    accept_previous: bool = False
+    provider_total: Seconds | None = None
+    callback_id: CallbackId | None = None
+    config: Raw | None = None
+    fields: Mapping[str, FieldChange] = msgspec.field(default_factory=dict)
+
+
+class LimitsShape(msgspec.Struct, frozen=True, kw_only=True):
+    """The amounts a deposit method takes, major units."""
+
+    min: Amount | None = None
+    max: Amount | None = None
+
+
+class LabelShape(msgspec.Struct, frozen=True, kw_only=True):
+    """Other labels for one additional parameter."""
+
+    label: Labels = msgspec.field(default_factory=dict)
+
+
+class DepositShape(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry under a tenant's ``deposit_methods``."""
+
+    account: str
+    label: Labels = msgspec.field(default_factory=dict)
+    currencies: tuple[str, ...] | None = None
+    amount: LimitsShape = LimitsShape()
+    fields: Mapping[str, LabelShape] = msgspec.field(default_factory=dict)
+
+
+class TenantShape(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry under ``tenants``. An absent ``rate_limit`` is the default one, ``null`` is none.
+
+    The rules of ``routing`` are read one by one later, so that each problem knows the number of its rule.
+    """
+
+    name: SomeText | None = None
+    keys: tuple[BearerKey, ...] = ()
+    return_origins: frozenset[Origin] = frozenset()
+    rate_limit: TenantRate | None = TenantRate()
+    webhook: Webhook | None = None
+    request_maps: NotSupported | None = None
+    routing: tuple[Raw, ...] = ()
+    accounts: Mapping[Name, AccountShape] = msgspec.field(default_factory=dict)
+    deposit_methods: Mapping[MethodName, DepositShape] = msgspec.field(default_factory=dict)
+    crm: NotSupported | None = None
+
+
+class ServerShape(msgspec.Struct, frozen=True, kw_only=True):
+    """``server``; only the secret has no default."""
+
+    secret: ServerSecret
+    host: ListenHost = "127.0.0.1"
+    port: Port = 8080
+    public_url: OwnUrl | None = None
+    admin: Admin = Admin()
+    callback_rate: Rate = Rate()
+    trusted_proxies: tuple[TrustedNetwork, ...] = ()
+    watch: NotSupportedTrue = False
+    development: bool = False
+
+
+class StoreShape(msgspec.Struct, frozen=True, kw_only=True):
+    """``store``; the URL becomes the path of a SQLite file."""
+
+    url: StorePath = Path("var/gateway.db")
+
+
+class PluginsShape(msgspec.Struct, frozen=True, kw_only=True):
+    """``plugins``; entry-point names: those that must not be loaded, and the only ones that may be (None = any)."""
+
+    blocked: frozenset[str] = frozenset()
+    allowed: frozenset[str] | None = None
+
+
+class FileShape(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole file, the tenants of its includes already among its own; ``server`` is read by itself."""
+
+    server: Raw | None = None
+    include: tuple[SomeText, ...] = ()
+    store: StoreShape = StoreShape()
+    timeouts: Timeouts = Timeouts()
+    limits: Limits = Limits()
+    egress: Egress = Egress()
+    clocks: Clocks = Clocks()
+    plugins: PluginsShape = PluginsShape()
+    currencies: Mapping[Currency, Annotated[int, msgspec.Meta(ge=0, le=18)]] = msgspec.field(default_factory=dict)
+    tenants: Mapping[Name, TenantShape] = msgspec.field(default_factory=dict)

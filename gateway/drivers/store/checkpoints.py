@@ -1,0 +1,77 @@
+"""Checkpoints off the hot path: what the write-ahead log holds is copied into the database aside, in small steps.
+
+SQLite would do it inside whichever commit reaches a limit, and everybody in that commit would wait. Here a connection
+of its own copies while the writer goes on. A log that is written to without a pause never ends by that alone, so a
+long one is begun anew between two commits, when only the last pages are left to copy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from concurrent.futures import Executor
+
+CHECKPOINT_ROWS = 1000
+"""Changed rows after which the log is copied."""
+
+RESTART_PAGES = 4000
+"""Pages (of 4 KiB) after which the log is begun anew; it keeps about that size under any load."""
+
+RESTART_TIMEOUT_MS = 50
+"""Milliseconds that a new beginning waits for readers: commits wait with it. Without it the log is tried later."""
+
+_log = logging.getLogger("gateway")
+
+
+class Checkpointer:
+    """Keeps the log short while ``run`` runs. A copy that fails (the disk is full) harms nothing and is tried again."""
+
+    def __init__(self, connection: sqlite3.Connection, writers_thread: Executor) -> None:
+        """``connection`` is this keeper's alone, ``writers_thread`` the one on which every commit runs."""
+        connection.execute(f"PRAGMA busy_timeout = {RESTART_TIMEOUT_MS}")
+        connection.execute("PRAGMA synchronous = FULL")
+        self._connection = connection
+        self._writers_thread = writers_thread
+        self._rows = 0
+        self._is_ending = False
+        self._wanted = asyncio.Event()
+        self._wanted.set()  # a process that was killed may have left a long one
+
+    def changed(self, rows: int) -> None:
+        """Hear how many rows have been changed in all."""
+        if rows - self._rows >= CHECKPOINT_ROWS:
+            self._rows = rows
+            self._wanted.set()
+
+    def stop(self) -> None:
+        """End ``run`` after the step it is in."""
+        self._is_ending = True
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Copy whenever enough has changed, until stopped; then close the connection."""
+        while not self._is_ending:
+            await self._wanted.wait()
+            self._wanted.clear()
+            if not self._is_ending:
+                await self._shorten()
+        self._connection.close()
+
+    async def _shorten(self) -> None:
+        try:
+            pages = await asyncio.to_thread(checkpoint, self._connection, "PASSIVE")
+            if pages > RESTART_PAGES:
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(self._writers_thread, checkpoint, self._connection, "RESTART")
+        except sqlite3.Error as problem:
+            _log.warning("the log cannot be copied into the database", extra={"problem": type(problem).__name__})
+
+
+def checkpoint(connection: sqlite3.Connection, mode: str) -> int:
+    """Copy the log into the database as far as readers allow; return how many pages the log has.
+
+    ``RESTART`` lets the next commit write it from its beginning.
+    """
+    _, pages, _ = connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+    return int(pages)

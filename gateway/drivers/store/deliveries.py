@@ -1,0 +1,312 @@
+"""Webhooks on their way to tenants, and the state of the endpoints they go to.
+
+A delivery is ``pending`` (with a next try), ``delivered`` or ``dead``; a dead letter died ``exhausted`` (its schedule
+ended) or ``disabled`` (its endpoint was given up). An endpoint has a row only after a failed try. The row names the
+SHA-256 of the endpoint's URL: what was learnt of one address is not held against the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from gateway.core import ids
+from gateway.drivers.store.engine import Engine
+from gateway.drivers.store.rows import PageRequest, columns, made_of, members, where
+from gateway.drivers.store.statements import Statement, milliseconds, optional_milliseconds, placeholders
+from gateway.drivers.store.stored_bytes import bytes_of, size_of_row
+
+STATUSES = ("pending", "delivered", "dead")
+
+
+class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A webhook on its way. ``next_attempt_at`` and ``created_at`` in Unix milliseconds.
+
+    ``tries`` counts those of the schedule that runs now; ``attempts`` logs the newest of all, each ``at`` (RFC 3339),
+    ``status_code``, ``error``. A test of the endpoint has no payment, and version 0.
+    """
+
+    tenant: str
+    id: str
+    event_id: str
+    payment_id: str | None
+    type: str
+    version: int
+    body: str
+    status: str = "pending"
+    died_of: str | None = None
+    next_attempt_at: int | None = None
+    tries: int = 0
+    attempts: list[dict[str, Any]] = []
+    created_at: int
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a tenant's endpoint: failing without a success since, disabled at; Unix milliseconds."""
+
+    failing_since: int | None
+    disabled_at: int | None
+    reason: str | None
+
+
+class ListedDelivery(msgspec.Struct, frozen=True, kw_only=True):
+    """What is shown of a webhook: not its body. ``attempts`` as ``DeliveryRow`` has them, as they are stored."""
+
+    tenant: str
+    id: str
+    type: str
+    payment_id: str | None
+    status: str
+    next_attempt_at: int | None
+    attempts: msgspec.Raw
+
+
+class DeliveryFilter(PageRequest, frozen=True, kw_only=True):
+    """Which webhooks a list shows, newest first."""
+
+    status: str | None = None
+    payment_id: str | None = None
+
+
+class RedeliveryFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which deliveries are to be sent again: made in this time, both ends included."""
+
+    status: str
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    died_of: str | None = None
+
+
+def insert_delivery(row: DeliveryRow, endpoint: str) -> Statement:
+    """One webhook to be delivered, in the transaction of the change it tells; a dead letter if nobody may be told.
+
+    ``endpoint``: the SHA-256 of the URL it would go to.
+    """
+    return Statement(
+        "INSERT INTO deliveries (tenant, id, event_id, payment_id, type, version, body, tries, attempts, created_at,"
+        " status, died_of, next_attempt_at) SELECT ?, ?, ?, ?, ?, ?, ?, 0, '[]', ?,"
+        " CASE WHEN e.disabled_at IS NULL THEN 'pending' ELSE 'dead' END,"
+        " CASE WHEN e.disabled_at IS NULL THEN NULL ELSE 'disabled' END,"
+        " CASE WHEN e.disabled_at IS NULL THEN CAST(? AS BIGINT) ELSE NULL END"
+        " FROM (SELECT 1 AS one) it LEFT JOIN webhook_endpoints e ON e.tenant = ? AND e.url_sha256 = ?",
+        (
+            row.tenant,
+            row.id,
+            row.event_id,
+            row.payment_id,
+            row.type,
+            row.version,
+            row.body,
+            row.created_at,
+            row.next_attempt_at,
+            row.tenant,
+            endpoint,
+        ),
+        "delivery",
+        grows=(row.tenant, size_of_row("deliveries", row.body, "[]")),
+    )
+
+
+def store_attempt(row: DeliveryRow, before: DeliveryRow | None = None) -> Statement:
+    """A delivery as one try left it, unless it was ordered again during the try: then the new schedule stands.
+
+    ``before``: as it was read; None where it had no tries.
+    """
+    log, log_before = _log(row), "[]" if before is None else _log(before)
+    return Statement(
+        "UPDATE deliveries SET status = ?, died_of = ?, next_attempt_at = ?, tries = ?, attempts = ?"
+        " WHERE tenant = ? AND id = ? AND tries >= ?",
+        (
+            row.status,
+            row.died_of,
+            row.next_attempt_at,
+            row.tries,
+            log,
+            row.tenant,
+            row.id,
+            row.tries - 1,
+        ),
+        grows=(row.tenant, bytes_of(log) - bytes_of(log_before)),
+    )
+
+
+def restart_schedule(tenant: str, delivery_ids: Sequence[str], at: datetime) -> Statement:
+    """Begin a whole new schedule for deliveries, now; their earlier tries stay in the log."""
+    return Statement(
+        "UPDATE deliveries SET status = 'pending', died_of = NULL, next_attempt_at = ?, tries = 0"  # noqa: S608  # question marks
+        f" WHERE tenant = ? AND id IN ({placeholders(delivery_ids)})",
+        (milliseconds(at), tenant, *delivery_ids),
+    )
+
+
+def mark_dead(tenant: str, endpoint: str, limit: int) -> Statement:
+    """Make dead letters of what waits for a disabled endpoint, so many at a time."""
+    return Statement(
+        "UPDATE deliveries SET status = 'dead', died_of = 'disabled', next_attempt_at = NULL"  # noqa: S608  # our own words
+        " WHERE tenant = ? AND id IN (SELECT id FROM deliveries WHERE tenant = ? AND status = 'pending'"
+        " ORDER BY next_attempt_at LIMIT ?)"
+        f" AND EXISTS ({_DISABLED})",
+        (tenant, tenant, limit, tenant, endpoint),
+    )
+
+
+def record_endpoint_failure(tenant: str, endpoint: str, at: datetime) -> Statement:
+    """The endpoint failed; since when, is the first failure's time. Another URL begins with a clean row."""
+    return Statement(
+        "INSERT INTO webhook_endpoints (tenant, url_sha256, failing_since) VALUES (?, ?, ?)"
+        " ON CONFLICT (tenant) DO UPDATE SET url_sha256 = excluded.url_sha256,"
+        " failing_since = excluded.failing_since,"
+        " disabled_at = CASE WHEN webhook_endpoints.url_sha256 = excluded.url_sha256"
+        " THEN webhook_endpoints.disabled_at ELSE NULL END,"
+        " reason = CASE WHEN webhook_endpoints.url_sha256 = excluded.url_sha256"
+        " THEN webhook_endpoints.reason ELSE NULL END"
+        " WHERE webhook_endpoints.url_sha256 <> excluded.url_sha256 OR webhook_endpoints.failing_since IS NULL",
+        (tenant, endpoint, milliseconds(at)),
+    )
+
+
+def record_endpoint_success(tenant: str, endpoint: str) -> Statement:
+    """The endpoint took a webhook: what failed before counts no more."""
+    return Statement(
+        "UPDATE webhook_endpoints SET failing_since = NULL"
+        " WHERE tenant = ? AND url_sha256 = ? AND failing_since IS NOT NULL",
+        (tenant, endpoint),
+    )
+
+
+def disable_endpoint(tenant: str, endpoint: str, at: datetime, *, reason: str, failing_before: datetime) -> Statement:
+    """Give an endpoint up that has only failed since that moment or earlier."""
+    return Statement(
+        "UPDATE webhook_endpoints SET disabled_at = ?, reason = ?"
+        " WHERE tenant = ? AND url_sha256 = ? AND disabled_at IS NULL AND failing_since <= ?",
+        (milliseconds(at), reason, tenant, endpoint, milliseconds(failing_before)),
+    )
+
+
+def enable_endpoint(tenant: str, endpoint: str) -> Statement:
+    """Forget what is held against an endpoint."""
+    return Statement(
+        "UPDATE webhook_endpoints SET failing_since = NULL, disabled_at = NULL, reason = NULL"
+        " WHERE tenant = ? AND url_sha256 = ?",
+        (tenant, endpoint),
+    )
+
+
+def delete_deliveries(tenant: str, delivery_ids: Sequence[str]) -> Statement:
+    """Forget deliveries, unless one is being sent again."""
+    return Statement(
+        "DELETE FROM deliveries WHERE tenant = ? AND status = 'delivered'"  # noqa: S608  # question marks
+        f" AND id IN ({placeholders(delivery_ids)})",
+        (tenant, *delivery_ids),
+    )
+
+
+class Deliveries:
+    """The reads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def next_to_send(self, tenant: str, endpoint: str, limit: int) -> list[DeliveryRow]:
+        """The next webhooks of a tenant that may go out, due or not yet, the longest due first.
+
+        Never one that was not tried yet while an earlier version of its payment was not either: first tries keep the
+        order of versions. None while the endpoint is disabled.
+        """
+        rows = await self._engine.rows(
+            f"{_DELIVERY} d WHERE d.tenant = ? AND d.status = 'pending'"  # noqa: S608  # our own words
+            " AND (d.attempts <> '[]' OR NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.tenant = d.tenant"
+            " AND e.payment_id = d.payment_id AND e.version < d.version"
+            " AND e.status = 'pending' AND e.attempts = '[]'))"
+            f" AND NOT EXISTS ({_DISABLED})"
+            " ORDER BY d.next_attempt_at, d.id LIMIT ?",
+            (tenant, tenant, endpoint, limit),
+        )
+        return [_delivery(row) for row in rows]
+
+    async def endpoint(self, tenant: str, endpoint: str) -> Endpoint | None:
+        """What is known of this endpoint; None when nothing is held against it."""
+        rows = await self._engine.rows(
+            "SELECT failing_since, disabled_at, reason FROM webhook_endpoints WHERE tenant = ? AND url_sha256 = ?",
+            (tenant, endpoint),
+        )
+        return made_of(Endpoint, rows[0]) if rows else None
+
+    async def has_pending(self, tenant: str) -> bool:
+        """Whether a tenant has webhooks on their way."""
+        sql = "SELECT 1 FROM deliveries WHERE tenant = ? AND status = 'pending' LIMIT 1"
+        return bool(await self._engine.rows(sql, (tenant,)))
+
+    async def of_payment(self, tenant: str, payment_id: str) -> list[DeliveryRow]:
+        """Webhooks of a payment, in the order of its versions."""
+        rows = await self._engine.rows(
+            f"{_DELIVERY} WHERE tenant = ? AND payment_id = ? ORDER BY version, id", (tenant, payment_id)
+        )
+        return [_delivery(row) for row in rows]
+
+    async def newest(self, tenant: str, wanted: DeliveryFilter) -> list[ListedDelivery]:
+        """Webhooks of one tenant, newest first (ids are time-ordered). Raises ``KeyError`` for no status."""
+        conditions, values = where(
+            ("tenant = ?", tenant), ("id < ?", wanted.cursor), ("payment_id = ?", wanted.payment_id)
+        )
+        with_status = "" if wanted.status is None else f" AND {_WITH_STATUS[wanted.status]}"
+        rows = await self._engine.rows(
+            f"{_LISTED} WHERE {conditions}{with_status} ORDER BY id DESC LIMIT ?", (*values, wanted.limit)
+        )
+        return [_listed(row) for row in rows]
+
+    async def find(self, tenant: str, delivery_id: str) -> DeliveryRow | None:
+        """One webhook."""
+        rows = await self._engine.rows(f"{_DELIVERY} WHERE tenant = ? AND id = ?", (tenant, delivery_id))
+        return _delivery(rows[0]) if rows else None
+
+    async def ids_of(self, tenant: str, wanted: RedeliveryFilter, *, after: str, limit: int) -> list[str]:
+        """Ids of a tenant's deliveries above ``after``, oldest first. Raises ``KeyError`` for no status."""
+        conditions, values = where(
+            ("tenant = ?", tenant),
+            ("id > ?", after),
+            ("created_at >= ?", optional_milliseconds(wanted.created_after)),
+            ("created_at <= ?", optional_milliseconds(wanted.created_before)),
+            ("died_of = ?", wanted.died_of),
+        )
+        rows = await self._engine.rows(
+            f"SELECT id FROM deliveries WHERE {conditions} AND {_WITH_STATUS[wanted.status]} ORDER BY id LIMIT ?",  # noqa: S608  # our own words
+            (*values, limit),
+        )
+        return [identifier for (identifier,) in rows]
+
+    async def page_by_age(self, tenant: str, *, after: str, before: datetime, limit: int) -> list[tuple[str, str]]:
+        """(id, status) of a tenant's deliveries above ``after`` that were made before a date, oldest first."""
+        end = ids.with_prefix("dlv", ids.uuid7(milliseconds(before), bytes(10)))
+        rows = await self._engine.rows(
+            "SELECT id, status FROM deliveries WHERE tenant = ? AND id > ? AND id < ? ORDER BY id LIMIT ?",
+            (tenant, after, end, limit),
+        )
+        return [(identifier, status) for identifier, status in rows]
+
+
+_DELIVERY, _LISTED = (
+    f"SELECT {columns(kind)} FROM deliveries"  # noqa: S608  # our own members
+    for kind in (DeliveryRow, ListedDelivery)
+)
+_DISABLED = "SELECT 1 FROM webhook_endpoints w WHERE w.tenant = ? AND w.url_sha256 = ? AND w.disabled_at IS NOT NULL"
+# Written out, not a parameter: only so does a database see that an index of these rows will do.
+_WITH_STATUS = {status: f"status = '{status}'" for status in STATUSES}
+_attempts = msgspec.json.Decoder(list[dict[str, Any]])
+
+
+def _log(row: DeliveryRow) -> str:
+    return msgspec.json.encode(row.attempts).decode()
+
+
+def _listed(row: tuple[Any, ...]) -> ListedDelivery:
+    named = members(ListedDelivery, row)
+    return ListedDelivery(**{**named, "attempts": msgspec.Raw(named["attempts"])})
+
+
+def _delivery(row: tuple[Any, ...]) -> DeliveryRow:
+    named = members(DeliveryRow, row)
+    return DeliveryRow(**{**named, "attempts": _attempts.decode(named["attempts"])})

@@ -1,0 +1,72 @@
+"""Moments in the life of the store itself: when it was copied, when a copy took its place, and what follows then."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from gateway.drivers.store.engine import Engine
+from gateway.drivers.store.rows import from_milliseconds
+from gateway.drivers.store.statements import Statement, milliseconds
+
+COPIED = "copied"
+"""Stands in a backup alone: nothing may work with it before it was recovered."""
+
+RESTORED = "restored"
+"""When a backup took the place of a store that knew more."""
+
+
+USED_WITH = "used with secret "
+"""Begins the name of the moment since which the store is used with a secret; its fingerprint follows."""
+
+
+def set_timestamp(name: str, at: datetime) -> Statement:
+    """Keep a moment; a later one replaces it."""
+    return Statement(
+        "INSERT INTO moments (name, at) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET at = excluded.at",
+        (name, milliseconds(at)),
+    )
+
+
+def delete_timestamp(name: str) -> Statement:
+    """Keep it no longer."""
+    return Statement("DELETE FROM moments WHERE name = ?", (name,))
+
+
+def set_secret_fingerprint(fingerprint: str, at: datetime) -> tuple[Statement, Statement]:
+    """Keep the fingerprint of the secret that the store is used with, instead of any other."""
+    return Statement("DELETE FROM moments WHERE name LIKE ?", (f"{USED_WITH}%",)), set_timestamp(
+        USED_WITH + fingerprint, at
+    )
+
+
+def check_all_payments(due_at: datetime, *, grace_began_before: int) -> Statement:
+    """Make every payment that may still move due at once. ``grace_began_before``: Unix milliseconds."""
+    return Statement(
+        "INSERT INTO agenda (tenant, payment_id, due_at, tries) SELECT tenant, id, ?, 0 FROM payments"
+        " WHERE open_operation IS NOT NULL OR state IN ('created', 'awaiting_customer', 'processing', 'authorized')"
+        " OR (state = 'expired' AND expired_at >= ?)"
+        " ON CONFLICT (tenant, payment_id) DO UPDATE SET due_at = excluded.due_at, tries = 0",
+        (milliseconds(due_at), grace_began_before),
+    )
+
+
+class Metadata:
+    """Reads them."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def timestamp(self, name: str) -> datetime | None:
+        """One moment; None when it never was."""
+        rows = await self._engine.rows("SELECT at FROM moments WHERE name = ?", (name,))
+        return from_milliseconds(rows[0][0]) if rows else None
+
+    async def secret_fingerprint(self) -> str | None:
+        """The fingerprint of the secret that the store was last used with; None where none was kept yet."""
+        rows = await self._engine.rows("SELECT name FROM moments WHERE name LIKE ?", (f"{USED_WITH}%",))
+        return str(rows[0][0]).removeprefix(USED_WITH) if rows else None
+
+    async def count_due_checks(self, now: datetime) -> int:
+        """How many payments are due to be looked at."""
+        rows = await self._engine.rows("SELECT COUNT(*) FROM agenda WHERE due_at <= ?", (milliseconds(now),))
+        return int(rows[0][0])

@@ -1,0 +1,296 @@
+"""Every read, and the one write door: ``Store`` over any engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from gateway.core import documents
+from gateway.core.commands import Kind
+from gateway.core.payment import Operation, OperationSummary, Payment, PaymentEvent, PaymentSummary, Status
+from gateway.drivers.store.deliveries import Deliveries
+from gateway.drivers.store.engine import Engine
+from gateway.drivers.store.inbox import Inbox
+from gateway.drivers.store.metadata import Metadata
+from gateway.drivers.store.rows import PageRequest, made_of, where
+from gateway.drivers.store.statements import heartbeat, milliseconds, optional_milliseconds, placeholders
+
+
+class PaymentSnapshot(msgspec.Struct, frozen=True):
+    """A payment and its open operation, as of one moment."""
+
+    payment: Payment
+    open_operation: Operation | None
+
+    @property
+    def open_operation_id(self) -> str | None:
+        """The open operation's id."""
+        return None if self.open_operation is None else self.open_operation.id
+
+
+class ListedPayment(msgspec.Struct, frozen=True):
+    """What is shown of a payment and its open operation, as of one moment."""
+
+    payment: PaymentSummary
+    open_operation: OperationSummary | None
+
+
+class OpenOperation(OperationSummary, frozen=True, kw_only=True):
+    """What operators are shown of an operation without an outcome."""
+
+    tenant: str
+    payment_id: str
+    note: str | None = None
+    created_at: datetime
+
+
+class IdempotencyRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """An idempotency row. ``answer`` is None while its operation is open; ``created_at`` in Unix milliseconds."""
+
+    fingerprint: str
+    operation_id: str
+    payment_id: str
+    created_at: int
+    answer_status: int | None
+    answer: str | None
+
+
+class ScheduledCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """A payment that must be looked at. ``due_at`` in Unix milliseconds, ``tries`` looks in a row changed nothing."""
+
+    tenant: str
+    payment_id: str
+    due_at: int
+    tries: int
+
+
+class PaymentFilter(PageRequest, frozen=True, kw_only=True):
+    """Which payments a list shows, newest first."""
+
+    merchant_reference: str | None = None
+    state: str | None = None
+    account: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+
+NO_LIMIT = 2**31
+
+SEARCHED_PAYMENTS = 200
+"""How many of a tenant's payments are searched for one that a sender may have mistaken for another."""
+
+_OPEN = "SELECT doc FROM operations WHERE status IN ('sending', 'unknown') AND status = ?"
+_open_operation = msgspec.json.Decoder(OpenOperation)
+_WITH_OPERATION = "FROM payments p LEFT JOIN operations o ON o.tenant = p.tenant AND o.id = p.open_operation"
+_SNAPSHOT = f"SELECT p.doc, p.purchase, o.doc {_WITH_OPERATION}"
+_NOTE = "CASE o.status WHEN 'unknown' THEN json_extract(o.doc, '$.note') END"
+_LISTED = f"SELECT p.doc, o.id, o.kind, o.status, {_NOTE} {_WITH_OPERATION}"
+
+
+class Store:
+    """The gateway's memory. Reads see what was committed; writes are units of work."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.inbox = Inbox(engine)
+        self.metadata = Metadata(engine)
+        self.deliveries = Deliveries(engine)
+        self.commit = engine.commit
+        self.close = engine.close
+
+    async def prove_writable(self, at: datetime) -> None:
+        """Write something small. Raises ``Unavailable``."""
+        await self.commit([heartbeat(at)])
+
+    async def payment(self, tenant: str, payment_id: str) -> PaymentSnapshot | None:
+        """One payment with its open operation."""
+        rows = await self._engine.rows(f"{_SNAPSHOT} WHERE p.tenant = ? AND p.id = ?", (tenant, payment_id))
+        return _snapshot(rows[0]) if rows else None
+
+    async def summary(self, tenant: str, payment_id: str) -> ListedPayment | None:
+        """What is shown of one payment."""
+        rows = await self._engine.rows(f"{_LISTED} WHERE p.tenant = ? AND p.id = ?", (tenant, payment_id))
+        return _listed(rows[0]) if rows else None
+
+    async def payments(self, tenant: str, wanted: PaymentFilter) -> list[ListedPayment]:
+        """Payments of one tenant, newest first (ids are time-ordered)."""
+        conditions, values = where(
+            ("p.tenant = ?", tenant),
+            ("p.id < ?", wanted.cursor),
+            ("p.merchant_reference = ?", wanted.merchant_reference),
+            ("p.state = ?", wanted.state),
+            ("p.account = ?", wanted.account),
+            ("p.created_at > ?", optional_milliseconds(wanted.created_after)),
+            ("p.created_at < ?", optional_milliseconds(wanted.created_before)),
+        )
+        rows = await self._engine.rows(
+            f"{_LISTED} WHERE {conditions} ORDER BY p.id DESC LIMIT ?", (*values, wanted.limit)
+        )
+        return [_listed(row) for row in rows]
+
+    async def operation(self, tenant: str, operation_id: str) -> Operation | None:
+        """One operation."""
+        rows = await self._engine.rows("SELECT doc FROM operations WHERE tenant = ? AND id = ?", (tenant, operation_id))
+        return documents.operation(rows[0][0]) if rows else None
+
+    async def operations(self, tenant: str, payment_id: str) -> list[Operation]:
+        """All operations of a payment, oldest first."""
+        rows = await self._engine.rows(
+            "SELECT doc FROM operations WHERE tenant = ? AND payment_id = ? ORDER BY id", (tenant, payment_id)
+        )
+        return [documents.operation(doc) for (doc,) in rows]
+
+    async def refunds(self, tenant: str, payment_id: str, wanted: PageRequest) -> list[Operation]:
+        """Refunds of a payment, oldest first."""
+        conditions, values = where(("tenant = ?", tenant), ("payment_id = ?", payment_id), ("id > ?", wanted.cursor))
+        rows = await self._engine.rows(
+            f"SELECT doc FROM operations WHERE {conditions} AND kind = 'refund' ORDER BY id LIMIT ?",  # noqa: S608  # our own words
+            (*values, wanted.limit),
+        )
+        return [documents.operation(doc) for (doc,) in rows]
+
+    async def idempotency_record(self, tenant: str, idempotency_key: str) -> IdempotencyRecord | None:
+        """The row of an idempotency key."""
+        rows = await self._engine.rows(
+            "SELECT fingerprint, operation_id, payment_id, created_at, answer_status, answer"
+            " FROM idempotency_keys WHERE tenant = ? AND idempotency_key = ?",
+            (tenant, idempotency_key),
+        )
+        return made_of(IdempotencyRecord, rows[0]) if rows else None
+
+    async def answered_keys(self, tenant: str, before: datetime, limit: int) -> list[str]:
+        """Idempotency keys that were made before a date and have their answer, oldest first."""
+        rows = await self._engine.rows(
+            "SELECT idempotency_key FROM idempotency_keys WHERE tenant = ? AND answer_status IS NOT NULL"
+            " AND created_at < ? ORDER BY created_at LIMIT ?",
+            (tenant, milliseconds(before), limit),
+        )
+        return [key for (key,) in rows]
+
+    async def reference_owner(self, tenant: str, account: str, merchant_reference: str) -> str | None:
+        """The payment that holds a reference."""
+        rows = await self._engine.rows(
+            "SELECT payment_id FROM reference_holders WHERE tenant = ? AND account = ? AND merchant_reference = ?",
+            (tenant, account, merchant_reference),
+        )
+        return str(rows[0][0]) if rows else None
+
+    async def payment_by_provider_reference(self, tenant: str, account: str, provider_reference: str) -> str | None:
+        """The payment whose provider reference this is."""
+        rows = await self._engine.rows(
+            "SELECT id FROM payments WHERE tenant = ? AND account = ? AND provider_reference = ? LIMIT 1",
+            (tenant, account, provider_reference),
+        )
+        return str(rows[0][0]) if rows else None
+
+    async def same_amount(self, payment: Payment, amount: str) -> list[str]:
+        """Other payments of this one's account and customer that wait for this amount, newest first.
+
+        Looked for among the tenant's newest payments only: the store keeps no index of customers.
+        """
+        rows = await self._engine.rows(
+            "SELECT id FROM (SELECT id, account, state, doc, purchase FROM payments WHERE tenant = ?"
+            " ORDER BY id DESC LIMIT ?) WHERE account = ? AND id <> ?"
+            " AND state IN ('created', 'awaiting_customer', 'processing')"
+            " AND json_extract(doc, '$.money.amount') = ? AND json_extract(purchase, '$.customer.id') = ?"
+            " ORDER BY id DESC LIMIT 3",
+            (payment.tenant, SEARCHED_PAYMENTS, payment.account, payment.id, amount, payment.customer.id),
+        )
+        return [str(row[0]) for row in rows]
+
+    async def events(
+        self, tenant: str, payment_id: str, wanted: PageRequest | None = None
+    ) -> list[tuple[str, PaymentEvent]]:
+        """The timeline, or a part of it: (event id, event) in version order."""
+        wanted = wanted or PageRequest(limit=NO_LIMIT)
+        beyond = "version > (SELECT version FROM events WHERE tenant = ? AND payment_id = ? AND id = ?)"
+        conditions, values = (
+            ("", ()) if wanted.cursor is None else (f" AND {beyond}", (tenant, payment_id, wanted.cursor))
+        )
+        rows = await self._engine.rows(
+            f"SELECT id, doc FROM events WHERE tenant = ? AND payment_id = ?{conditions} ORDER BY version LIMIT ?",  # noqa: S608  # our own words
+            (tenant, payment_id, *values, wanted.limit),
+        )
+        return [(identifier, documents.event(doc)) for identifier, doc in rows]
+
+    async def stored_bytes(self) -> dict[str, int]:
+        """How many bytes each tenant occupies."""
+        return dict(await self._engine.rows("SELECT tenant, bytes FROM stored_bytes", ()))
+
+    async def due_checks(self, now: datetime, limit: int) -> list[ScheduledCheck]:
+        """Payments whose next look is due: of each tenant at most ``limit``, the longest due first."""
+        rows = await self._engine.rows(
+            "SELECT tenant, payment_id, due_at, tries FROM (SELECT tenant, payment_id, due_at, tries,"
+            " ROW_NUMBER() OVER (PARTITION BY tenant ORDER BY due_at) AS place FROM agenda WHERE due_at <= ?) due"
+            " WHERE place <= ? ORDER BY due_at",
+            (milliseconds(now), limit),
+        )
+        return [made_of(ScheduledCheck, row) for row in rows]
+
+    async def next_check_due(self, now: datetime) -> int | None:
+        """When the next look after now is due, in Unix milliseconds."""
+        rows = await self._engine.rows("SELECT MIN(due_at) FROM agenda WHERE due_at > ?", (milliseconds(now),))
+        return None if rows[0][0] is None else int(rows[0][0])
+
+    async def due_hints(self, tenant: str, payment_id: str) -> list[tuple[str, int]]:
+        """Hints of a payment that were not followed up yet: (key they named, received_at), the newest first."""
+        rows = await self._engine.rows(
+            "SELECT provider_reference, received_at FROM hints WHERE tenant = ? AND payment_id = ? AND due = 1"
+            " ORDER BY received_at DESC",
+            (tenant, payment_id),
+        )
+        return [(key, received_at) for key, received_at in rows]
+
+    async def accounts_in_use(self, grace_began_before: int) -> list[tuple[str, str, str, str | None]]:
+        """(tenant, account, provider, deposit method) of the payments that may still move.
+
+        ``grace_began_before``: Unix milliseconds; what expired before that moves no more.
+        """
+        rows = await self._engine.rows(
+            "SELECT DISTINCT tenant, account, provider, deposit_method FROM payments WHERE open_operation IS NOT NULL"
+            " OR state IN ('created', 'awaiting_customer', 'processing', 'authorized')"
+            " OR (state = 'expired' AND expired_at >= ?)",
+            (grace_began_before,),
+        )
+        return [(tenant, account, provider, method) for tenant, account, provider, method in rows]
+
+    async def reviews(self, tenants: Sequence[str], wanted: PageRequest) -> list[ListedPayment]:
+        """Payments that a person must look at, newest first."""
+        conditions, values = where(("p.id < ?", wanted.cursor))
+        theirs = f"p.review IS NOT NULL AND p.tenant IN ({placeholders(tenants)}){conditions and ' AND '}{conditions}"
+        rows = await self._engine.rows(
+            f"{_LISTED} WHERE {theirs} ORDER BY p.id DESC LIMIT ?", (*tenants, *values, wanted.limit)
+        )
+        return [_listed(row) for row in rows]
+
+    async def open_operations(self, status: str) -> list[Operation]:
+        """Operations without an outcome, oldest first."""
+        rows = await self._engine.rows(f"{_OPEN} ORDER BY id", (status,))
+        return [documents.operation(doc) for (doc,) in rows]
+
+    async def list_open_operations(self, status: str, wanted: PageRequest) -> list[OpenOperation]:
+        """What is shown of operations without an outcome, oldest first."""
+        rows = await self._engine.rows(
+            f"{_OPEN} AND id > ? ORDER BY id LIMIT ?", (status, wanted.cursor or "", wanted.limit)
+        )
+        return [_open_operation.decode(doc) for (doc,) in rows]
+
+    async def open_operation(self, status: str, operation_id: str) -> Operation | None:
+        """One operation without an outcome, of any tenant."""
+        rows = await self._engine.rows(f"{_OPEN} AND id = ?", (status, operation_id))
+        return documents.operation(rows[0][0]) if rows else None
+
+
+def _snapshot(row: tuple[Any, ...]) -> PaymentSnapshot:
+    summary, purchase, operation = row
+    payment = documents.payment(documents.joined(summary, purchase))
+    return PaymentSnapshot(payment, None if operation is None else documents.operation(operation))
+
+
+def _listed(row: tuple[Any, ...]) -> ListedPayment:
+    summary, operation, kind, status, note = row
+    open_operation = operation and OperationSummary(id=operation, kind=Kind(kind), status=Status(status), note=note)
+    return ListedPayment(documents.payment_summary(summary), open_operation)

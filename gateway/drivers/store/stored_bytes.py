@@ -1,0 +1,72 @@
+"""How many bytes of the store each tenant's rows take: counted in the transaction that writes or deletes them.
+
+A statement says by how much its row grows a tenant's part; the engine adds up a whole transaction and writes one row
+per tenant. Deleting is left to triggers, which see every row that goes, whoever deletes it. ``stored_bytes`` holds the
+sums. A row's fixed part stands for its small columns, its index entries, and small rows that come with it (holder,
+agenda, hints), which are not counted by themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+SIZES: dict[str, tuple[int, tuple[str, ...]]] = {
+    "payments": (2000, ("doc", "purchase")),
+    "operations": (500, ("doc",)),
+    "idempotency_keys": (500, ("answer",)),
+    "events": (300, ("doc",)),
+    "deliveries": (500, ("body", "attempts")),
+    "inbox": (700, ("query", "headers", "body", "detail", "event", "history")),
+}
+"""What is counted of a row: fixed bytes, and the texts that may be large."""
+
+DELETED_FROM = ("idempotency_keys", "deliveries", "inbox")
+"""Tables whose rows are deleted some day."""
+
+
+def size_of_row(table: str, *texts: str | bytes | None) -> int:
+    """Bytes that a new row takes, given its large texts."""
+    return SIZES[table][0] + bytes_of(*texts)
+
+
+def bytes_of(*texts: str | bytes | None) -> int:
+    """Bytes of texts as they are stored."""
+    return sum(_octets(text) for text in texts if text is not None)
+
+
+def _octets(text: str | bytes) -> int:
+    return len(text) if isinstance(text, bytes) or text.isascii() else len(text.encode())
+
+
+def _size_in_sql(table: str, row: str = "") -> str:
+    fixed, texts = SIZES[table]
+    return " + ".join([str(fixed), *(f"LENGTH(CAST(COALESCE({row}{text}, '') AS BLOB))" for text in texts)])
+
+
+def _forgetting(table: str) -> str:
+    subtract = f"UPDATE stored_bytes SET bytes = bytes - ({_size_in_sql(table, 'old.')}) WHERE tenant = old.tenant"  # noqa: S608  # our own names
+    return f"CREATE TRIGGER IF NOT EXISTS {table}_forgotten AFTER DELETE ON {table} BEGIN {subtract}; END"
+
+
+TABLE = "CREATE TABLE IF NOT EXISTS stored_bytes (tenant TEXT NOT NULL, bytes BIGINT NOT NULL, PRIMARY KEY (tenant))"
+
+TRIGGERS = tuple(_forgetting(table) for table in DELETED_FROM)
+
+RECOUNT = "SELECT tenant, SUM(bytes) FROM ({}) GROUP BY tenant".format(  # noqa: S608  # our own names
+    " UNION ALL ".join(f"SELECT tenant, {_size_in_sql(table)} AS bytes FROM {table}" for table in SIZES)  # noqa: S608
+)
+"""What the sums ought to be. Reads every row."""
+
+ADD = (
+    "INSERT INTO stored_bytes (tenant, bytes) VALUES (?, ?)"
+    " ON CONFLICT (tenant) DO UPDATE SET bytes = bytes + excluded.bytes"
+)
+"""Add to a tenant's sum: (tenant, bytes)."""
+
+
+def sum_by_tenant(grown: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Growth by tenant, each tenant once."""
+    sums: dict[str, int] = {}
+    for tenant, size in grown:
+        sums[tenant] = sums.get(tenant, 0) + size
+    return sums

@@ -1,0 +1,150 @@
+"""A provider's answer described for people: what it is, never what it says."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Any, Literal
+
+import msgspec
+import pytest
+
+from gateway.core.errors import OutcomeUnknown
+from gateway.core.money import Amount
+from gateway.core.response_body import decimal_of, described, json_object, read_answer
+from gateway.core.strictjson import JsonNumber
+from gateway.core.wire import HttpResponse
+
+HTML = ("Content-Type", "text/html; charset=utf-8")
+JSON = ("Content-Type", "application/json")
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "said"),
+    [
+        (404, (HTML,), b"<p>x", "HTTP 404, text/html, 4 bytes, an HTML page: check the address in the settings"),
+        (
+            403,
+            (HTML,),
+            b"<html>",
+            "HTTP 403, text/html, 6 bytes, an HTML page, perhaps of a firewall in front of the API",
+        ),
+        (200, (), b" <!DOCTYPE html>", "HTTP 200, no media type, 16 bytes, an HTML page"),
+        (204, (), b"", "HTTP 204, no media type, no body"),
+        (200, (JSON,), b"", "HTTP 200, application/json, no body"),
+        (200, (JSON,), b'{"customer":"Dana"}', "HTTP 200, application/json, 19 bytes"),
+        (200, (JSON,), b"<br />\n<b>Notice</b>: x", 'HTTP 200, application/json, 23 bytes, begins with "<br"'),
+        (200, (JSON,), b"Notice: Undefined index", 'HTTP 200, application/json, 23 bytes, begins with "Notice"'),
+        (200, (JSON,), b"\xef\xbb\xbfWarning: x", 'HTTP 200, application/json, 13 bytes, begins with "Warning"'),
+        (200, (HTML,), b"Fatal error: x", 'HTTP 200, text/html, 14 bytes, begins with "Fatal"'),
+        (502, (HTML,), b"<html><h1>", "HTTP 502, text/html, 10 bytes, an HTML page"),
+        (500, (), b"abcdefghijklmnopqrstuvwxyz", "HTTP 500, no media type, 26 bytes"),
+        (
+            200,
+            (JSON, ("Content-Encoding", "gzip")),
+            b"\x1f\x8b",
+            "HTTP 200, application/json, 2 bytes, compressed (gzip) although identity was asked for",
+        ),
+        (
+            301,
+            (("Location", "https://bridge.example/new?token=x"),),
+            b"",
+            "HTTP 301, no media type, no body, to https://bridge.example/new",
+        ),
+    ],
+)
+def test_an_answer_is_described(status: int, headers: tuple[tuple[str, str], ...], body: bytes, said: str) -> None:
+    """Status, media type and size; then what says most about the cause."""
+    assert described(HttpResponse(status=status, headers=headers, body=body)) == said
+
+
+@pytest.mark.parametrize("body", [b'{"id":"a"}', b'\xef\xbb\xbf{"id": "a"}'])
+def test_an_object_is_read_under_any_media_type(body: bytes) -> None:
+    """What the members say counts, not how the provider labels them."""
+    assert json_object(HttpResponse(status=200, headers=(HTML,), body=body)) == {"id": "a"}
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "the answer is not readable: "),
+        (b"<html>", "the answer is not readable: expecting value at line 1 column 1"),
+        (b'{"a":1,"a":2}', "the answer is not readable: "),
+        (b"[]", "the answer is JSON, but not an object"),
+        (b"null", "the answer is JSON, but not an object"),
+    ],
+)
+def test_what_is_not_an_object_leaves_the_outcome_open(body: bytes, said: str) -> None:
+    """Such an answer proves neither success nor failure."""
+    with pytest.raises(OutcomeUnknown, match=f"^{re.escape(said)}"):
+        json_object(HttpResponse(status=200, headers=(JSON,), body=body))
+
+
+@pytest.mark.parametrize(
+    ("value", "exact"),
+    [
+        (JsonNumber("432.980"), "432.980"),
+        (JsonNumber("1.5e3"), "1500"),
+        (JsonNumber("-0.5"), "-0.5"),
+        ("10.50", "10.50"),
+        (JsonNumber("1e30"), "1e30"),
+    ],
+)
+def test_a_number_is_read_exactly(value: object, exact: str) -> None:
+    """A JSON number or a decimal text keeps every digit."""
+    assert decimal_of(value) == Decimal(exact)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        True,
+        "",
+        "1e3",
+        " 1",
+        "1,000.00",
+        [],
+        1.5,
+        JsonNumber("1e31"),
+        JsonNumber("1e-31"),
+        JsonNumber("1" * 61),
+        JsonNumber("1e99999999999999999999"),
+    ],
+)
+def test_what_is_not_a_number_is_refused(value: Any) -> None:
+    """So is a number whose size would cost time."""
+    with pytest.raises(ValueError, match="must be"):
+        decimal_of(value)
+
+
+class Paid(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer as a plugin declares it."""
+
+    id: str
+    amount: Amount | None = None
+    status: Literal["paid", "open"] = "open"
+
+
+@pytest.mark.parametrize("amount", ["10.50", '"10.50"', "1.05e1"])
+def test_an_answer_is_read_as_a_struct(amount: str) -> None:
+    """Amounts are exact, as numbers and as texts; unknown members are ignored."""
+    body = f'{{"id":"a","amount":{amount},"new":1}}'.encode()
+    assert read_answer(HttpResponse(status=200, body=body), Paid) == Paid(id="a", amount=Amount("10.50"))
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"[]", "the answer is JSON, but not an object"),
+        (b"{}", "the answer is not readable: Object missing required field `id`"),
+        (b'{"id":7}', "the answer is not readable: Expected `str`, got `JsonNumber` - at `$.id`"),
+        (b'{"id":"a","status":"a secret"}', "the answer is not readable: Invalid enum value - at `$.status`"),
+        (b'{"id":"a","amount":"ten"}', "- at `$.amount`"),
+        (b'{"id":"a","amount":1e400}', "- at `$.amount`"),
+    ],
+)
+def test_an_answer_of_another_shape_leaves_the_outcome_open(body: bytes, said: str) -> None:
+    """What was wrong is named by its place."""
+    with pytest.raises(OutcomeUnknown, match=re.escape(said)):
+        read_answer(HttpResponse(status=200, body=body), Paid)
