@@ -1,4 +1,4 @@
-"""The public door for plugin authors: values, errors, the Provider protocol and ``hookimpl``.
+"""The public API for plugin authors: values, errors, the Provider protocol and ``hookimpl``.
 
 A plugin writes ``import gateway`` and nothing deeper. Importing this starts no web framework and opens no database.
 """
@@ -40,7 +40,7 @@ from gateway.core.masking import clean_message
 from gateway.core.money import Amount, Money
 from gateway.core.networks import network
 from gateway.core.payment import State
-from gateway.core.response_body import decimal_of, json_object, json_of, read_answer, unusual
+from gateway.core.response_body import decimal_of, json_object, json_of, read_answer, read_json, unusual
 from gateway.core.rules import Actual, AmountRule, Exact, Rules, Tolerance
 from gateway.core.secret import Secret
 from gateway.core.signing import same
@@ -138,6 +138,7 @@ __all__ = [
     "one_host",
     "page_url",
     "read_answer",
+    "read_json",
     "redirect_problem",
     "same",
     "status_word",

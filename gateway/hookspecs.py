@@ -24,7 +24,7 @@ def gateway_providers() -> list[Provider]:  # type: ignore[empty-body]  # a hook
 
 @hookspec
 def gateway_simulators() -> list[Simulator]:  # type: ignore[empty-body]  # a hook specification has no body
-    """Return the fake far sides for development (optional)."""
+    """Return the simulators for development (optional)."""
 
 
 @hookspec

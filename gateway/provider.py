@@ -41,8 +41,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 class Account(msgspec.Struct, frozen=True, kw_only=True):
     """A tenant's credentials at one provider. ``config`` is the plugin's own ``account_type``, checked at load.
 
-    ``related`` is filled for ``explain`` alone: what a sender may have taken for this account, by name (the tenant's
-    other accounts at this provider, and earlier generations of this one).
+    ``related`` is filled for ``explain`` only: the accounts that a sender may have confused with this one, by name
+    (the tenant's other accounts at this provider, and earlier generations of this one).
     """
 
     tenant: str
@@ -89,12 +89,12 @@ class Provider(Protocol):
 
     @abstractmethod
     def verify(self, callback: Callback, account: Account) -> Event | Hint | None:
-        """Prove a callback and read it. Raises ``CallbackRejected``; None is authentic but nothing for us."""
+        """Prove a callback and read it. Raises ``CallbackRejected``; None: it is authentic, but not about a payment."""
         ...
 
     @abstractmethod
     def answer(self, verdict: Verdict, callback: Callback) -> HttpResponse:
-        """Word the verdict as the protocol wants it. ``callback.config`` is the account's config."""
+        """Turn the verdict into the protocol's answer. ``callback.config`` is the account's config."""
         ...
 
 
@@ -119,7 +119,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CallbackDraft(msgspec.Struct, frozen=True, kw_only=True):
-    """What a callback that is made to try things with should report, and when it says that this happened (UTC).
+    """What a callback made for a trial should report, and when it says that this happened (UTC).
 
     ``stage`` is ``CAPTURED``, ``FAILED`` or ``PROCESSING``; ``provider_reference`` the provider's own id, if any.
     """
@@ -133,7 +133,7 @@ class CallbackDraft(msgspec.Struct, frozen=True, kw_only=True):
 
 @runtime_checkable
 class Signs(Protocol):
-    """What a provider may have besides: callbacks that can be made by whoever has the account's secrets."""
+    """An optional member of a provider whose callbacks can be made by anyone who has the account's secrets."""
 
     def sign_callback(self, draft: CallbackDraft, account: Account, url: str) -> HttpRequest:
         """Make the valid callback that reports ``draft``; ``url`` is the account's callback address."""
@@ -142,7 +142,7 @@ class Signs(Protocol):
 
 @runtime_checkable
 class Explains(Protocol):
-    """What a provider may have besides."""
+    """An optional member of a provider: the explanation of a callback."""
 
     def explain(self, callback: Callback, account: Account) -> Explanation:
         """Say how ``verify`` comes to its answer."""
@@ -151,24 +151,24 @@ class Explains(Protocol):
 
 @runtime_checkable
 class Advises(Protocol):
-    """What a provider may have besides."""
+    """An optional member of a provider: advice about an account."""
 
     def advice(self, account: Account) -> Mapping[str, str]:
-        """Say what could be better in an account that can be used: a sentence by key, such as ``fields.user_id``."""
+        """Suggest what could be better in an account that works: a sentence by key, such as ``fields.user_id``."""
         ...
 
 
 @runtime_checkable
 class Notices(Protocol):
-    """What a provider may have besides."""
+    """An optional member of a provider: what an answer has that the protocol does not promise."""
 
     def unusual(self, response: HttpResponse) -> Sequence[str]:
-        """Say what an answer that was read has that the protocol does not promise; operators are told once of each."""
+        """Name what an answer that was read has that the protocol does not promise; operators see each once."""
         ...
 
 
 class SimulatedAccount(msgspec.Struct, frozen=True, kw_only=True):
-    """An account as the far side knows it: where to call back, and what it was told."""
+    """An account as a simulator knows it: where to call back, and the credentials that it was given."""
 
     account: Account
     callback_url: str
@@ -176,9 +176,9 @@ class SimulatedAccount(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Simulator(msgspec.Struct, frozen=True, kw_only=True):
-    """A provider's far side for development: an aiohttp application on its own loopback port.
+    """A simulator of a provider, for development: an aiohttp application on its own loopback port.
 
-    Every one serves ``GET /_sim/requests`` (raw bodies and headers received), ``GET /_sim/orders`` (its own ledger)
+    It serves ``GET /_sim/requests`` (raw bodies and headers received), ``GET /_sim/orders`` (its own ledger)
     and ``PUT /_sim/faults`` (JSON). Keys of ``accounts`` are ``tenant/account``.
     """
 

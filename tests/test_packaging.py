@@ -20,8 +20,8 @@ PUBLIC = """
     HttpResponse Item JsonNumber Member Money NotStrictJson Observation Order OutcomeUnknown Pending Provider
     ProviderError Reason Recorded RefundPayment Refused Repeated Rules Secret Session SimulatedAccount
     Simulator Stage State Tolerance UpdatePayment Urls Verdict base_url clean_message decimal_of dumps fill
-    header hookimpl json_object json_of loads media_type network one_host page_url read_answer redirect_problem
-    same status_word unusual
+    header hookimpl json_object json_of loads media_type network one_host page_url read_answer
+    read_json redirect_problem same status_word unusual
 """
 
 

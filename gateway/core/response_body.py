@@ -60,9 +60,21 @@ def read_answer(response: HttpResponse, kind: type[T]) -> T:
     """
     members = json_object(response)
     try:
-        return msgspec.convert(members, kind, dec_hook=_amount)
+        return _converted(members, kind)
+    except ValueError as problem:
+        raise OutcomeUnknown(f"the answer is not readable: {problem}") from None
+
+
+def read_json(body: bytes, kind: type[T]) -> T:
+    """Read the body of a callback as ``read_answer`` reads an answer. Raises ``ValueError``, which quotes no value."""
+    return _converted(loads(body), kind)
+
+
+def _converted(value: object, kind: type[T]) -> T:
+    try:
+        return msgspec.convert(value, kind, dec_hook=_amount)
     except msgspec.ValidationError as problem:
-        raise OutcomeUnknown(f"the answer is not readable: {_QUOTED.sub('', str(problem))}") from None
+        raise ValueError(_QUOTED.sub("", str(problem))) from None
 
 
 def _amount(wanted: type, given: object) -> Amount:

@@ -11,7 +11,7 @@ import pytest
 
 from gateway.core.errors import OutcomeUnknown
 from gateway.core.money import Amount
-from gateway.core.response_body import decimal_of, described, json_object, read_answer
+from gateway.core.response_body import decimal_of, described, json_object, read_answer, read_json
 from gateway.core.strictjson import JsonNumber
 from gateway.core.wire import HttpResponse
 
@@ -148,3 +148,12 @@ def test_an_answer_of_another_shape_leaves_the_outcome_open(body: bytes, said: s
     """What was wrong is named by its place."""
     with pytest.raises(OutcomeUnknown, match=re.escape(said)):
         read_answer(HttpResponse(status=200, body=body), Paid)
+
+
+def test_a_callback_is_read_as_a_struct() -> None:
+    """Its sender is not answered by an outcome, so an error is a plain ``ValueError``, which quotes no value."""
+    assert read_json(b'{"id":"a","amount":10.50}', Paid) == Paid(id="a", amount=Amount("10.50"))
+    for body, said in [(b"<html>", "expecting value"), (b'{"id":"a","status":"a secret"}', "Invalid enum value - at")]:
+        with pytest.raises(ValueError, match=said) as refused:
+            read_json(body, Paid)
+        assert "secret" not in str(refused.value)
