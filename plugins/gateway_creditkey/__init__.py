@@ -92,7 +92,7 @@ class CreditKey(gateway.Provider):
             raise gateway.CallbackRejected(gateway.Reason.NOT_FOUND)
         if callback.method not in methods:
             raise gateway.CallbackRejected(gateway.Reason.METHOD)
-        return gateway.Hint(provider_reference=_key_in_query(callback.query) or _key_in_body(callback))
+        return gateway.Hint(provider_reference=_order_key(callback))
 
     def answer(self, verdict: gateway.Verdict, callback: gateway.Callback) -> gateway.HttpResponse:
         """Answer 200 ``{"ok":true}`` for what is stored.
@@ -111,21 +111,18 @@ class CreditKey(gateway.Provider):
                 return _answer(429 if limited else 503, ("Retry-After", str(seconds)))
 
 
-def _key_in_query(query: str) -> str | None:
-    """The one ``key`` of a raw query; None when it is absent, repeated, unreadable or still the placeholder."""
-    given = parse_qs(query).get("key", [])
-    return responses.usable_key(given[0]) if len(given) == 1 and given[0] != requests.PLACEHOLDER else None
+def _order_key(callback: gateway.Callback) -> str | None:
+    """The one ``key`` of the query, else ``id`` of a posted JSON body; None if neither can be an order's key.
 
-
-def _key_in_body(callback: gateway.Callback) -> str | None:
-    """``id`` of a JSON body. Which body Credit Key sends is not documented, so any other is ignored."""
-    if callback.method != "POST":
-        return None
+    Which body Credit Key posts is not documented, so any other is ignored.
+    """
+    given = parse_qs(callback.query).get("key", [])
+    if len(given) == 1 and given[0] != requests.PLACEHOLDER and responses.ORDER_KEY.fullmatch(given[0]):
+        return given[0]
     try:
-        body = gateway.loads(callback.body)
-    except gateway.NotStrictJson:
+        return gateway.read_json(callback.body, responses.Named).id if callback.method == "POST" else None
+    except ValueError:
         return None
-    return responses.usable_key(body.get("id")) if isinstance(body, dict) else None
 
 
 def _answer(status: int, *headers: tuple[str, str]) -> gateway.HttpResponse:

@@ -39,7 +39,7 @@ class CreditKeyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         """Raise ``ValueError`` for members that contradict each other or cannot be used."""
         if (self.environment is None) == (self.base_url is None):
             raise ValueError("exactly one of environment and base_url must be given")
-        if self.base.endswith("/ecomm"):
+        if self.base_url is not None and gateway.base_url(self.base_url, "base_url").endswith("/ecomm"):
             raise ValueError("base_url must end before /ecomm")
         if min(self.confirm_deadline, self.deadline_warning, self.expires_after) <= timedelta(0):
             raise ValueError("confirm_deadline, deadline_warning and expires_after must be positive")
@@ -48,8 +48,8 @@ class CreditKeyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     @property
     def base(self) -> str:
-        """The address that ``/ecomm`` is appended to. Raises ``ValueError``."""
-        return BASES[self.environment] if self.environment else gateway.base_url(self.base_url or "", "base_url")
+        """The address that ``/ecomm`` is appended to."""
+        return BASES[self.environment] if self.environment else (self.base_url or "").rstrip("/")
 
     @property
     def secrets(self) -> tuple[gateway.Secret, ...]:

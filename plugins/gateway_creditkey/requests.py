@@ -151,9 +151,10 @@ def _order_key(command: gateway.Command, _account: gateway.Account) -> Members:
 
 
 def _cart_items(items: Sequence[gateway.Item]) -> list[Members]:
-    prices = [_number(item.price, f"$.order.items[{at}].price") for at, item in enumerate(items)]
-    shown = [{name: getattr(item, name) for name in ITEM} for item in items]
-    return [{**members, "price": price} for members, price in zip(shown, prices, strict=True)]
+    return [
+        {name: getattr(item, name) for name in ITEM} | {"price": _number(item.price, f"$.order.items[{at}].price")}
+        for at, item in enumerate(items)
+    ]
 
 
 def _address(given: gateway.Address | None) -> Members | None:

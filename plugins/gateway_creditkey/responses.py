@@ -34,6 +34,12 @@ OrderKey = Annotated[str, msgspec.Meta(pattern=rf"\A{ORDER_KEY.pattern}\Z")]
 """Credit Key's id of an order. Opaque; its documents show ``CK-12345``. It can be guessed, so it is not a secret."""
 
 
+class Named(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of the body that Credit Key may post to the complete address."""
+
+    id: OrderKey
+
+
 class Begun(msgspec.Struct, frozen=True, kw_only=True):
     """Answer of ``begin_standalone_checkout``: the order's key and the customer's page."""
 
@@ -50,7 +56,7 @@ class Completed(msgspec.Struct, frozen=True, kw_only=True):
 class Charges(msgspec.Struct, frozen=True, kw_only=True):
     """The one member of ``charges`` that is read, where ``amount`` is absent."""
 
-    grand_total: gateway.Amount | None = None
+    grand_total: Any = None
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,8 +65,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     id: OrderKey
     status: Any = None
     capture_status: Any = None
-    amount: gateway.Amount | None = None
-    refunded_amount: gateway.Amount | None = None
+    amount: Any = None
+    refunded_amount: Any = None
     merchant_order_id: Any = None
     charges: Charges | None = None
 
@@ -89,11 +95,6 @@ def parse(
             return _order(command, gateway.read_answer(response, Order), config)
 
 
-def usable_key(given: object) -> str | None:
-    """Return an order key that a visitor named, None when it cannot be one."""
-    return given if isinstance(given, str) and ORDER_KEY.fullmatch(given) else None
-
-
 def _refused(
     command: gateway.Command, response: gateway.HttpResponse, config: CreditKeyConfig
 ) -> gateway.Declined | gateway.Absent:
@@ -104,11 +105,10 @@ def _refused(
     said = f"credit key answered {response.status}"
     if response.status not in REFUSALS or gateway.media_type(response.headers) != "application/json":
         raise gateway.OutcomeUnknown(f"{said}, and not with a refusal in application/json")
-    result = gateway.json_object(response).get("result")
+    message = gateway.clean_message(gateway.json_object(response).get("result"), config.secrets)
     if response.status == 404 and isinstance(command, gateway.FetchPayment):
         return gateway.Absent()
-    code = gateway.clean_message(result, config.secrets, MAX_CODE) or str(response.status)
-    return gateway.Declined(code=code, message=gateway.clean_message(result, config.secrets) or said)
+    return gateway.Declined(code=message[:MAX_CODE].strip() or str(response.status), message=message or said)
 
 
 def _begun(command: gateway.CreatePayment, answer: Begun, config: CreditKeyConfig) -> gateway.Observation:
@@ -133,7 +133,7 @@ def _order(command: gateway.Command, order: Order, config: CreditKeyConfig) -> g
     refunded, amount = _dollars(order.refunded_amount, "refunded_amount"), _dollars(order.amount, "amount")
     if amount is None and order.charges is not None:
         amount = _dollars(order.charges.grand_total, "charges.grand_total")
-    stage = _stage(command, order)
+    stage = _stage(command, order, refunded)
     captured = {gateway.Stage.UNKNOWN: None, gateway.Stage.CAPTURED: amount}.get(stage, Decimal("0.00"))
     return gateway.Observation(
         stage=stage,
@@ -148,7 +148,7 @@ def _order(command: gateway.Command, order: Order, config: CreditKeyConfig) -> g
     )
 
 
-def _stage(command: gateway.Command, order: Order) -> gateway.Stage:
+def _stage(command: gateway.Command, order: Order, refunded: Decimal | None) -> gateway.Stage:
     """Combine both statuses; words that are new or contradict each other move nothing.
 
     A refund's answer is read by its sum: ``shipped``, ``returned`` and ``canceled`` have all been seen in it.
@@ -156,13 +156,15 @@ def _stage(command: gateway.Command, order: Order) -> gateway.Stage:
     is_refund, is_captured = isinstance(command, gateway.RefundPayment), order.capture_status == "captured"
     if order.stage is gateway.Stage.CANCELED and (is_refund or is_captured):
         return gateway.Stage.UNKNOWN
-    if is_refund and order.refunded_amount:
+    if is_refund and refunded:
         return gateway.Stage.CAPTURED
     return gateway.Stage.CAPTURED if is_captured and order.stage is not gateway.Stage.UNKNOWN else order.stage
 
 
 def _raw_status(command: gateway.Command, order: Order, config: CreditKeyConfig) -> str | None:
     """The status as one short line. One that is not a text makes an answer to a command unreadable, not a lookup."""
+    if order.stage is not gateway.Stage.UNKNOWN:
+        return str(order.status)
     if order.status is None or isinstance(order.status, str) or isinstance(command, gateway.FetchPayment):
         return gateway.clean_message(order.status, config.secrets, MAX_CODE) or None
     raise gateway.OutcomeUnknown("status is not a text")
@@ -179,9 +181,9 @@ def _unknown_status(order: Order, config: CreditKeyConfig) -> str | None:
     return "canceled, but captured" if order.capture_status == "captured" else ""
 
 
-def _dollars(amount: Decimal | None, name: str) -> Decimal | None:
+def _dollars(given: object, name: str) -> Decimal | None:
     try:
-        dollars = None if amount is None else gateway.Money.of(amount, "USD", 2).amount
+        dollars = None if given is None else gateway.Money.of(gateway.decimal_of(given), "USD", 2).amount
     except ValueError as problem:
         raise gateway.OutcomeUnknown(f"{name} {problem}") from None
     if dollars is not None and dollars < 0:

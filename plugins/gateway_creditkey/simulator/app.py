@@ -37,7 +37,7 @@ Accounts = Mapping[str, gateway.SimulatedAccount]
 class Fault(Behaviour, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What goes wrong, or which way an undocumented answer goes.
 
-    ``operation``: for one ecomm operation, else for all. ``times``: for so many ecomm calls, else until replaced.
+    ``operation``: for one ecomm operation, else for all. ``times``: how many ecomm calls it lasts, else until replaced.
     ``status`` (with ``body``) and ``html`` refuse before any effect; ``malformed`` cuts the answer after the effect;
     ``silence`` closes the connection without an answer. ``duplicate_return``: the return URL is called once more by the
     simulator itself. ``pended``: an approval waits for Credit Key's staff. ``complete_method`` calls the complete
