@@ -6,6 +6,7 @@ an account renames members of API-1 only.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -59,13 +60,14 @@ def verify(callback: gateway.Callback, account: gateway.Account) -> gateway.Even
         for _, reason, failure in envelope_problems(callback, account.config):
             raise gateway.CallbackRejected(reason, failure)
         token = check_token(callback, tokens(account))
-        members, _ = check_sign(callback.body, token, account.config)
+        body, form = check_sign(callback.body, token, account.config)
+        members = signature.covered(body, form)
         check_merchant(members, account)
     except gateway.CallbackRejected as rejected:
         claimed = _ORDER_NO.search(callback.body, 0, SEARCHED)  # an unproved body is searched, never parsed
         rejected.claims = None if claimed is None else claimed[1].decode()
         raise
-    return read(members, account)
+    return read(members, body, account)
 
 
 def envelope_problems(callback: gateway.Callback, config: PspConfig) -> Iterator[tuple[str, gateway.Reason, str]]:
@@ -93,7 +95,7 @@ def check_token(callback: gateway.Callback, accepted: Sequence[gateway.Secret]) 
 
 
 def check_sign(data: bytes, token: gateway.Secret, config: PspConfig) -> tuple[dict[str, Any], signature.Form]:
-    """Return the members that the sign proves, and its form; a text that signs like several is refused (S21)."""
+    """Return the body once its sign proves it, and the sign's form; ambiguous texts are refused even so (S21)."""
     try:
         body = gateway.loads(data)
         form = signature.matching(body, token, unfiltered=config.accept_unfiltered_empties)
@@ -103,7 +105,7 @@ def check_sign(data: bytes, token: gateway.Secret, config: PspConfig) -> tuple[d
         raise gateway.CallbackRejected(UNAUTHENTIC, diagnosis.why_unproved(body.get("sign")))
     if any(map(signature.ambiguous, body.values())):
         raise gateway.CallbackRejected(UNAUTHENTIC, "a text could be read as several members")
-    return signature.covered(body, form), form
+    return body, form
 
 
 def check_merchant(members: Mapping[str, Any], account: gateway.Account) -> None:
@@ -112,42 +114,34 @@ def check_merchant(members: Mapping[str, Any], account: gateway.Account) -> None
         raise gateway.CallbackRejected(gateway.Reason.WRONG_ACCOUNT, "merchant_id is not this account's")
 
 
-def read(members: Mapping[str, Any], account: gateway.Account) -> gateway.Event:
-    """Return what proved members report; the first one that cannot be used is the event's ``problem``."""
-    observation, occurred_at = observe(members), time_of(members.get("time"))
+def read(members: Mapping[str, Any], sent: Mapping[str, Any], account: gateway.Account) -> gateway.Event:
+    """Return what proved members report; the first that cannot be used is the event's ``problem``, quoted as sent."""
+    observation, occurred_at = observe(members, sent)
     problem = next(iter(unusable(observation, occurred_at)), None)
     return gateway.Event(
         event_id=_event_id(observation, members.get("status"), account),
         observation=observation,
         occurred_at=occurred_at,
         problem=problem,
-        detail=None if problem is None else diagnosis.describe(problem, members.get(problem)),
+        detail=None if problem is None else diagnosis.describe(problem, sent.get(problem)),
     )
 
 
-def observe(members: Mapping[str, Any]) -> gateway.Observation:
-    """Read the members that describe the payment; None for each that is absent or cannot be used."""
+def observe(members: Mapping[str, Any], sent: Mapping[str, Any]) -> tuple[gateway.Observation, datetime | None]:
+    """Read the members and their time, None for those that cannot be used; an unknown status is quoted as ``sent``."""
     status, currency, order_no = members.get("status"), members.get("currency"), members.get("order_no")
-    number = _decimal(status) if isinstance(status, gateway.JsonNumber) else None
-    stage = STAGES.get(number, gateway.Stage.UNKNOWN) if number is not None else gateway.Stage.UNKNOWN
-    amount, raw_status = _decimal(members.get("amount")), _text(status)
-    return gateway.Observation(
+    numbers, raw_status = _numbers(members), _text(status)
+    stage = STAGES.get(numbers["status"], gateway.Stage.UNKNOWN) if "status" in numbers else gateway.Stage.UNKNOWN
+    observation = gateway.Observation(
         stage=stage,
         payment_id=order_no if isinstance(order_no, str) and order_no else None,
         provider_reference=_text(members.get("transaction_id")) or None,
         currency=currency.upper() if isinstance(currency, str) and _CURRENCY.fullmatch(currency) else None,
-        amount=amount if amount is not None and amount > 0 else None,
+        amount=numbers["amount"] if numbers.get("amount", 0) > 0 else None,
         raw_status=None if raw_status is None else raw_status[:64],
-        unknown_status=gateway.status_word(status) if stage is gateway.Stage.UNKNOWN else None,
+        unknown_status=gateway.status_word(sent.get("status")) if stage is gateway.Stage.UNKNOWN else None,
     )
-
-
-def time_of(value: object) -> datetime | None:
-    """Read whole Unix milliseconds; what looks like seconds or microseconds is not a time."""
-    number = _decimal(value) if isinstance(value, gateway.JsonNumber) else None
-    if number is None or not _EARLIEST <= number <= _LATEST or number % 1 != 0:
-        return None
-    return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=int(number))
+    return observation, _time(numbers["time"]) if "time" in numbers else None
 
 
 def unusable(observation: gateway.Observation, occurred_at: datetime | None) -> list[gateway.Reason]:
@@ -178,17 +172,26 @@ def answer(verdict: gateway.Verdict, config: PspConfig | None) -> gateway.HttpRe
 def _error(error: tuple[str, int], config: PspConfig | None, *headers: tuple[str, str]) -> gateway.HttpResponse:
     """Write the error; its ``code`` always equals the HTTP status."""
     type_, fitting = error
-    is_fitting = fitting in OURS or (config is not None and config.error_status == "semantic")
-    status = fitting if is_fitting else 400
+    status = fitting if fitting in OURS or (config is not None and config.error_status == "semantic") else 400
     body = gateway.dumps({"error": True, "code": status, "type": type_})
     return gateway.HttpResponse(status=status, headers=(JSON, *headers), body=body)
 
 
-def _decimal(value: object) -> Decimal | None:
-    try:
-        return gateway.decimal_of(value)
-    except ValueError:
-        return None
+def _numbers(members: Mapping[str, Any]) -> dict[str, Decimal]:
+    """Read the members that must be numbers; of the amount decimal text is read too (S18)."""
+    numbers = {}
+    for name in ("status", "amount", "time"):
+        value = members.get(name)
+        if name == "amount" or isinstance(value, gateway.JsonNumber):
+            with contextlib.suppress(ValueError):
+                numbers[name] = gateway.decimal_of(value)
+    return numbers
+
+
+def _time(milliseconds: Decimal) -> datetime | None:
+    """Read whole Unix milliseconds; what looks like seconds or microseconds is not a time."""
+    is_usable = _EARLIEST <= milliseconds <= _LATEST and milliseconds % 1 == 0
+    return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=int(milliseconds)) if is_usable else None
 
 
 def _text(value: object) -> str | None:

@@ -29,15 +29,16 @@ FIELDS: Mapping[str, gateway.FieldRule] = {
 def payment_page(command: gateway.CreatePayment, account: gateway.Account) -> gateway.HttpRequest:
     """Return API-1. Raises ``FieldProblem`` for an amount or a text that the protocol cannot carry."""
     config: PspConfig = account.config
-    key = account.fields.key
-    members = {
-        **_tenant_members(command, account.fields),
-        key("merchant_id"): merchant_ids(account)[0],
-        key("order_no"): command.payment_id,
-        key("amount"): _wire_amount(command.money, as_text=config.amount_as_text),
-        key("currency"): command.money.currency,
+    merchant_id, token = merchant_ids(account)[0], tokens(account)[0]
+    members: dict[str, Any] = _tenant_members(command, account.fields)
+    own = {
+        "merchant_id": merchant_id,
+        "order_no": command.payment_id,
+        "amount": _wire_amount(command.money, as_text=config.amount_as_text),
+        "currency": command.money.currency,
     }
-    return signed(f"{config.app_url.rstrip('/')}/pay/url", members, tokens(account)[0], key("sign"))
+    members |= {account.fields.key(name): value for name, value in own.items()}
+    return signed(f"{config.app_url.rstrip('/')}/pay/url", members, token, account.fields.key("sign"))
 
 
 def signed(url: str, body: Mapping[str, Any], token: gateway.Secret, sign_key: str = "sign") -> gateway.HttpRequest:

@@ -1,8 +1,7 @@
 """The signature of PSP Open API v3.0-2024.10.04: the text that is signed, signing it, checking it. Pure.
 
-S1 to S24 are decisions explained in ``docs/providers/psp_open_api.md``. ``gateway.loads`` has read the body: it refuses
-duplicate keys, NaN, lone surrogates, a BOM and bad UTF-8 (S17, S19) and keeps every number as ``gateway.JsonNumber``.
-The simulator must not import this: it signs with code of its own.
+S1 to S24 are explained in ``docs/providers/psp_open_api.md``. Bodies were read by ``gateway.loads``, which refuses what
+readers disagree about (S17, S19) and keeps numbers as ``gateway.JsonNumber``. The simulator must not import this.
 """
 
 from __future__ import annotations
@@ -77,10 +76,7 @@ def ambiguous(value: object) -> bool:
 
 
 def printed(key: str, value: object, form: Form) -> str | None:
-    """Return the text of one value; None when it is empty and so takes no part. ``false``, 0 and blanks are not empty.
-
-    Empty containers never take part: senders that print them print no text anyone agreed on.
-    """
+    """Return the text of one value; None if it is empty (S9) and takes no part, as empty containers never do (S10)."""
     match value:
         case None:
             return "null" if form is Form.UNFILTERED else None

@@ -1,7 +1,7 @@
-"""The tenant's side of PSP Open API for development: serves API-1, shows a payment page, calls API-2.
+"""A simulated bridge for development: it serves API-1, shows a payment page and calls API-2.
 
-Written from the published description alone, with its own signing code: it must never import the adapter, or a mistake
-made there would be confirmed here. One application stands for every account; the token in the header says which.
+It is written from the published description alone, with its own signing code: it must never import the adapter, or a
+mistake made there would be confirmed here. One application serves every account; the token in the header says which.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Number(str):
 
 
 class Faults(msgspec.Struct, forbid_unknown_fields=True):
-    """How the simulator misbehaves; ``times`` is how many calls it changes before it ends.
+    """How the simulator misbehaves; ``times`` is the number of calls that are changed before the faults end.
 
     A call is one API-1 received, or one button pressed while ``duplicate_callback`` is set.
     """
@@ -55,19 +55,19 @@ class Faults(msgspec.Struct, forbid_unknown_fields=True):
             raise ValueError("result can only be false")
 
     def changes_api1(self) -> bool:
-        """Whether answers to API-1 are changed."""
+        """Return whether answers to API-1 are changed."""
         return (
             any((self.delay_ms, self.status, self.result is False, self.silence, self.malformed, self.early_callback))
             or self.changes_form()
         )
 
     def changes_form(self) -> bool:
-        """Whether a success is written as some bridges do, and not as the description says."""
+        """Return whether a success is written as some bridges write it, and not as the description says."""
         return self.success_status is not None or self.media_type is not None or self.byte_order_mark
 
 
 class Order(msgspec.Struct, kw_only=True):
-    """One line of the ledger. ``fields`` is API-1's whole body under its wire keys; amounts are the wire's text."""
+    """An order of the ledger. ``fields`` is the whole body of API-1 by wire key; amounts are texts as sent."""
 
     id: str
     order_no: str
@@ -83,7 +83,7 @@ class Order(msgspec.Struct, kw_only=True):
 
 
 class Refusal(Exception):
-    """API-1 is refused with this status and the usual envelope."""
+    """Refuse API-1 with this status and the usual envelope."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -91,7 +91,7 @@ class Refusal(Exception):
 
 
 def psp_simulator() -> gateway.Simulator:
-    """The far side of every ``psp_open_api`` account."""
+    """Return the simulator of the bridge behind every ``psp_open_api`` account."""
     return gateway.Simulator(provider="psp_open_api", port=PORT, app=make_app)
 
 
@@ -127,7 +127,7 @@ class Bridge:
             yield
 
     async def pay_url(self, request: web.Request) -> web.StreamResponse:
-        """Serve API-1: record it, misbehave if told to, check header and sign, answer with the payment page."""
+        """Serve API-1: record it, apply the faults, check header and sign, answer with the payment page."""
         raw = await request.read()
         self._record(request, raw)
         faults = self._counted(self.faults.changes_api1())
@@ -139,7 +139,7 @@ class Bridge:
         except Refusal as refusal:
             return _envelope(refusal.status, {}, False, str(refusal))
         if faults.early_callback:
-            await self._tell(order, account, "pay", twice=faults.duplicate_callback)
+            await self._send_callbacks(order, account, "pay", twice=faults.duplicate_callback)
         if faults.silence == "after_effect":
             return _hang_up(request)
         if faults.malformed:
@@ -156,13 +156,14 @@ class Bridge:
         """Send API-2 for a button of the page and show how it was answered."""
         order, account = self._order(request)
         faults = self._counted(self.faults.duplicate_callback)
-        told = await self._tell(order, account, request.match_info["button"], twice=faults.duplicate_callback)
+        button = request.match_info["button"]
+        answered = await self._send_callbacks(order, account, button, twice=faults.duplicate_callback)
         if "application/json" in request.headers.get("Accept", ""):
-            return web.json_response(told)
-        return web.Response(text=_page(order, told), content_type="text/html")
+            return web.json_response(answered)
+        return web.Response(text=_page(order, answered), content_type="text/html")
 
     async def show_requests(self, _: web.Request) -> web.Response:
-        """List every API-1 call as it came in."""
+        """List every API-1 call as it was received."""
         return web.json_response(self.requests)
 
     async def show_orders(self, _: web.Request) -> web.Response:
@@ -170,7 +171,7 @@ class Bridge:
         return web.json_response([msgspec.structs.asdict(order) for order, _ in self.orders.values()])
 
     async def set_faults(self, request: web.Request) -> web.Response:
-        """Take the faults to come; ``{}`` clears them."""
+        """Replace the faults; ``{}`` clears them."""
         try:
             self.faults = msgspec.json.decode(await request.read(), type=Faults)
         except msgspec.MsgspecError as problem:
@@ -182,7 +183,7 @@ class Bridge:
         self.requests.append({**entry, "body": raw.decode("utf-8", "replace")})
 
     def _counted(self, is_changed: bool) -> Faults:
-        """The faults for a call they change, counted down; none for any other."""
+        """Return the faults for a call that they change, and count them down; no faults for any other."""
         faults = self.faults
         if not is_changed:
             return Faults()
@@ -221,16 +222,16 @@ class Bridge:
             raise web.HTTPNotFound
         return found
 
-    async def _tell(
+    async def _send_callbacks(
         self, order: Order, account: gateway.SimulatedAccount, button: str, *, twice: bool
     ) -> dict[str, Any]:
-        """Send API-2, each time with a time and sign of its own. Returns the last answer."""
+        """Send API-2, each time with its own time and sign. Returns how the last one was answered."""
         status, order.state = OUTCOMES[button]
-        told: dict[str, Any] = {}
+        answered: dict[str, Any] = {}
         for _ in range(2 if twice else 1):
-            told = await self._send(account, _api2(order, account, status, self.now()))
-            order.callbacks.append({"status_sent": status, "http_status": told["status"], "body": told["body"]})
-        return told
+            answered = await self._send(account, _api2(order, account, status, self.now()))
+            order.callbacks.append({"status_sent": status, "http_status": answered["status"], "body": answered["body"]})
+        return answered
 
     async def _send(self, account: gateway.SimulatedAccount, body: str) -> dict[str, Any]:
         url = account.callback_url.rstrip("/")
@@ -243,13 +244,13 @@ class Bridge:
             return {"status": None, "body": type(problem).__name__}
 
     def now(self) -> int:
-        """Unix milliseconds, never the same twice: a repeated callback carries a new time."""
+        """Return Unix milliseconds, never the same twice: a repeated callback has a new time."""
         self.last_time = max(int(time.time() * 1000), self.last_time + 1)
         return self.last_time
 
 
 def sign(members: Mapping[str, Any], token: str, sign_key: str) -> str:
-    """SHA-1 over the non-empty members in key order and the token, as upper-case hex."""
+    """Return the SHA-1 of the non-empty members in key order and the token, as upper-case hex."""
     kept = {key: value for key, value in members.items() if key != sign_key and value not in (None, "", [], {})}
     text = "&".join(f"{key}={_printed(kept[key])}" for key in sorted(kept))
     # The protocol fixes SHA-1; saying "not for security" keeps this working on hosts where policy disables it.
@@ -306,7 +307,7 @@ def _new_order(body: Mapping[str, Any], account: gateway.SimulatedAccount) -> Or
 
 
 def _api2(order: Order, account: gateway.SimulatedAccount, status: int, now: int) -> str:
-    """API-2's body, signed. Its keys are fixed, whatever API-1's are called."""
+    """Return the signed body of API-2. Its keys are fixed, also when those of API-1 are renamed."""
     members = {
         "merchant_id": order.merchant_id,
         "order_no": order.order_no,
@@ -331,7 +332,7 @@ def _envelope(status: int, data: dict[str, str], result: bool, message: str) -> 
 
 
 def _written(answer: web.Response, faults: Faults) -> web.Response:
-    """A success in the form that the faults choose."""
+    """Return a success in the form that the faults choose."""
     if not faults.changes_form():
         return answer
     body = (answer.text or "").encode("utf-8-sig" if faults.byte_order_mark else "utf-8")
@@ -340,19 +341,21 @@ def _written(answer: web.Response, faults: Faults) -> web.Response:
 
 
 def _hang_up(request: web.Request) -> web.Response:
-    """Close the connection; the answer returned here reaches nobody."""
+    """Close the connection; the answer returned here is not sent."""
     if request.transport is not None:
         request.transport.abort()
     return web.Response()
 
 
-def _page(order: Order, told: Mapping[str, Any] | None = None) -> str:
-    """The payment page: plain HTML, one form per button, and what the last callback was answered."""
+def _page(order: Order, answered: Mapping[str, Any] | None = None) -> str:
+    """Return the payment page: plain HTML, one form per button, and how the last callback was answered."""
     names = {"pay": "Pay", "fail": "Fail", "pending": "Leave pending"}
     buttons = "".join(
         f'<form method="post" action="/pay/{order.id}/{button}"><button>{name}</button></form>'
         for button, name in names.items()
     )
-    answered = "" if told is None else f"<p>callback answered {told['status']} {html.escape(told['body'])}</p>"
+    result = (
+        "" if answered is None else f"<p>callback answered {answered['status']} {html.escape(answered['body'])}</p>"
+    )
     facts = html.escape(f"order {order.order_no}: {order.amount} {order.currency}, {order.state}")
-    return f"<!doctype html><title>PSP simulator</title><h1>PSP simulator</h1><p>{facts}</p>{answered}{buttons}"
+    return f"<!doctype html><title>PSP simulator</title><h1>PSP simulator</h1><p>{facts}</p>{result}{buttons}"

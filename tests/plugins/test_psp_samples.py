@@ -48,8 +48,8 @@ def test_the_vector_is_what_the_plugin_signs() -> None:
     """Text and sign, and a callback of it is believed."""
     assert canonical(gateway.loads(ROWS["members"].encode())) == ROWS["StringA"]
     body = json.dumps({**MEMBERS, "sign": ROWS["sign"]}).encode()
-    told = account(token=gateway.Secret(ROWS["token"]), merchant_id=MEMBERS["merchant_id"])
-    event = PspOpenApi().verify(callback(body, header=ROWS["token"]), told)
+    psp = account(token=gateway.Secret(ROWS["token"]), merchant_id=MEMBERS["merchant_id"])
+    event = PspOpenApi().verify(callback(body, header=ROWS["token"]), psp)
     assert (event.observation.payment_id, event.problem) == (MEMBERS["order_no"], None)
 
 

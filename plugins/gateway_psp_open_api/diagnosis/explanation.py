@@ -50,9 +50,9 @@ def explain(callback: gateway.Callback, account: gateway.Account) -> gateway.Exp
     sign, proved = _check("sign", lambda: api2.check_sign(callback.body, token or accepted[0], account.config))
     merchant = gateway.Check(name="merchant_id", passed=None)
     if proved is not None:
-        members, form = proved
+        body, form = proved
         sign = _passed("sign", f"match, in the {form} form")
-        merchant, _ = _check("merchant_id", lambda: api2.check_merchant(members, account))
+        merchant, _ = _check("merchant_id", lambda: api2.check_merchant(body, account))
     received = _received(callback, account, is_proved=proved is not None)
     if proved is None:
         about_sign = _about_sign(received, account, is_token_right=token is not None)
@@ -170,4 +170,4 @@ def _texts(body: Mapping[str, Any]) -> list[str]:
 
 def _worded(found: Found) -> str:
     token = () if found.token == TOKENS[0] else (f"the {found.token}" if found.token in TOKENS else found.token,)
-    return f"the sender signs with {' and '.join((*found.steps, *token))}"
+    return f"the sender signs with {' and '.join((*found.mistakes, *token))}"

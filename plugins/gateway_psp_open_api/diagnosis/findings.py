@@ -215,7 +215,7 @@ def _values(call: Received) -> Iterator[str]:
     for name, value in members.items():
         if call.reading.is_form and isinstance(value, str) and NUMBER.fullmatch(value):
             members[name] = gateway.JsonNumber(value)  # a form has no JSON numbers: this is not text by mistake
-    for name in callback.unusable(callback.observe(members), callback.time_of(members.get("time"))):
+    for name in callback.unusable(*callback.observe(members, members)):
         if name in members:
             yield unusable_values.describe(name, members[name])
 

@@ -19,7 +19,7 @@ Printed = Callable[[str, Any], str | None]
 """Prints the value of a member; None if it is empty and takes no part."""
 
 
-class Step(NamedTuple):
+class Mistake(NamedTuple):
     """One mistake in one step of signing. ``is_common``: the search also tries it together with another."""
 
     name: str
@@ -123,61 +123,71 @@ def _instead_of_empty(text: str) -> Printed:
 
 
 SINGLE = (
-    Step("the amount printed with two decimals (25.50 for 25.5)", _fixed(2), is_common=True),
-    Step("the amount printed with one decimal (25.0 for 25)", _fixed(1)),
-    Step("the amount printed without decimals", _fixed(0)),
-    *(Step(f"the amount printed with {decimals} decimals", _fixed(decimals)) for decimals in (3, 4, 6, 8)),
-    Step("the amount printed in cents", _numbers(lambda number: f"{number * 100:.0f}", only="amount"), is_common=True),
-    Step(
+    Mistake("the amount printed with two decimals (25.50 for 25.5)", _fixed(2), is_common=True),
+    Mistake("the amount printed with one decimal (25.0 for 25)", _fixed(1)),
+    Mistake("the amount printed without decimals", _fixed(0)),
+    *(Mistake(f"the amount printed with {decimals} decimals", _fixed(decimals)) for decimals in (3, 4, 6, 8)),
+    Mistake(
+        "the amount printed in cents", _numbers(lambda number: f"{number * 100:.0f}", only="amount"), is_common=True
+    ),
+    Mistake(
         "the amount printed with a comma (25,50)",
         _numbers(lambda number: f"{number:.2f}".replace(".", ","), only="amount"),
     ),
-    Step("the amount printed with a comma between thousands", _numbers(lambda number: f"{number:,.2f}", only="amount")),
+    Mistake(
+        "the amount printed with a comma between thousands", _numbers(lambda number: f"{number:,.2f}", only="amount")
+    ),
     *(
-        Step(f"the amount printed with an exponent ({style.format(1, 2)})", _numbers(_powers(style), only="amount"))
+        Mistake(f"the amount printed with an exponent ({style.format(1, 2)})", _numbers(_powers(style), only="amount"))
         for style in ("{}e{}", "{}E{}", "{}e{:+03d}", "{}E{:+d}")
     ),
-    Step("every number printed as a float (1.0 for 1)", _numbers(_float), is_common=True),
-    Step("every number printed as Java prints a double (1.795851349123E12)", _numbers(_java), is_common=True),
-    Step("every number printed as Go prints a float64 (1.795851349123e+12)", _numbers(_go), is_common=True),
-    Step("every number printed as PHP prints a float (1.795851349123E+12)", _numbers(_php_float), is_common=True),
-    Step("the time printed in seconds", _numbers(lambda number: f"{number / 1000:.0f}", only="time"), is_common=True),
-    Step("the time printed in seconds, rounded down", _numbers(lambda number: f"{number // 1000:f}", only="time")),
-    Step(
+    Mistake("every number printed as a float (1.0 for 1)", _numbers(_float), is_common=True),
+    Mistake("every number printed as Java prints a double (1.795851349123E12)", _numbers(_java), is_common=True),
+    Mistake("every number printed as Go prints a float64 (1.795851349123e+12)", _numbers(_go), is_common=True),
+    Mistake("every number printed as PHP prints a float (1.795851349123E+12)", _numbers(_php_float), is_common=True),
+    Mistake(
+        "the time printed in seconds", _numbers(lambda number: f"{number / 1000:.0f}", only="time"), is_common=True
+    ),
+    Mistake("the time printed in seconds, rounded down", _numbers(lambda number: f"{number // 1000:f}", only="time")),
+    Mistake(
         "the time printed in seconds with a fraction",
         _numbers(lambda number: _short(number / 1000), only="time"),
     ),
     *(
-        Step(f"status={word}: it was changed after it was signed", _word("status", word))
+        Mistake(f"status={word}: it was changed after it was signed", _word("status", word))
         for word in ("0", "1", "2", "success", "failed", "processing")
     ),
-    Step("booleans printed as True and False", _values(bool, str), is_common=True),
-    Step("booleans printed as 1 and 0", _values(bool, lambda value: str(int(value)))),
-    Step("true printed as 1 and false as nothing", _values(bool, lambda value: "1" if value else "")),
-    Step(
+    Mistake("booleans printed as True and False", _values(bool, str), is_common=True),
+    Mistake("booleans printed as 1 and 0", _values(bool, lambda value: str(int(value)))),
+    Mistake("true printed as 1 and false as nothing", _values(bool, lambda value: "1" if value else "")),
+    Mistake(
         "empty members signed too (key=), as the vendor's older REST signature does",
         _instead_of_empty(""),
         is_common=True,
     ),
-    Step("empty members signed too, null as null", _instead_of_empty("null"), is_common=True),
-    Step("empty members signed too, null as None", _instead_of_empty("None")),
-    Step("empty members signed too, null as undefined", _instead_of_empty("undefined")),
-    Step("the values url-encoded (%20)", lambda key, value: _each(canonical(key, value), _quoted), is_common=True),
-    Step("the values url-encoded (+ for a blank)", lambda key, value: _each(canonical(key, value), quote_plus)),
-    Step("the values HTML-escaped (&amp;)", lambda key, value: _each(canonical(key, value), html.escape)),
-    Step("the values HTML-escaped, as PHP does (&#039;)", lambda key, value: _each(canonical(key, value), _php_html)),
-    Step("characters beyond ASCII signed as \\u escapes", _values(str, lambda value: _escaped(value)), is_common=True),
-    Step(
+    Mistake("empty members signed too, null as null", _instead_of_empty("null"), is_common=True),
+    Mistake("empty members signed too, null as None", _instead_of_empty("None")),
+    Mistake("empty members signed too, null as undefined", _instead_of_empty("undefined")),
+    Mistake("the values url-encoded (%20)", lambda key, value: _each(canonical(key, value), _quoted), is_common=True),
+    Mistake("the values url-encoded (+ for a blank)", lambda key, value: _each(canonical(key, value), quote_plus)),
+    Mistake("the values HTML-escaped (&amp;)", lambda key, value: _each(canonical(key, value), html.escape)),
+    Mistake(
+        "the values HTML-escaped, as PHP does (&#039;)", lambda key, value: _each(canonical(key, value), _php_html)
+    ),
+    Mistake(
+        "characters beyond ASCII signed as \\u escapes", _values(str, lambda value: _escaped(value)), is_common=True
+    ),
+    Mistake(
         "characters beyond ASCII and slashes signed as PHP's json_encode writes them",
         _values(str, lambda value: _php(value)),
     ),
-    Step("the values url-decoded (+ as a blank)", _values(str, lambda value: unquote_plus(value) or None)),
-    Step("texts signed in another form of Unicode (NFC)", _values(str, lambda value: _normal("NFC", value))),
-    Step("texts signed in another form of Unicode (NFD)", _values(str, lambda value: _normal("NFD", value))),
-    Step("texts signed in their quotes", _values(str, lambda value: json.dumps(value, ensure_ascii=False))),
-    Step("texts signed without the blanks around them", _values(str, lambda value: value.strip() or None)),
-    Step("the currency signed in lower case", lambda key, value: _cased(key, value, str.lower)),
-    Step("the currency signed in upper case", lambda key, value: _cased(key, value, str.upper)),
+    Mistake("the values url-decoded (+ as a blank)", _values(str, lambda value: unquote_plus(value) or None)),
+    Mistake("texts signed in another form of Unicode (NFC)", _values(str, lambda value: _normal("NFC", value))),
+    Mistake("texts signed in another form of Unicode (NFD)", _values(str, lambda value: _normal("NFD", value))),
+    Mistake("texts signed in their quotes", _values(str, lambda value: json.dumps(value, ensure_ascii=False))),
+    Mistake("texts signed without the blanks around them", _values(str, lambda value: value.strip() or None)),
+    Mistake("the currency signed in lower case", lambda key, value: _cased(key, value, str.lower)),
+    Mistake("the currency signed in upper case", lambda key, value: _cased(key, value, str.upper)),
 )
 
 
@@ -194,7 +204,7 @@ def _both(one: Printed, other: Printed) -> Printed:
 PRINTING = (
     *SINGLE,
     *(
-        Step(f"{one.name} and {other.name}", _both(one.make, other.make))
+        Mistake(f"{one.name} and {other.name}", _both(one.make, other.make))
         for one, other in combinations([step for step in SINGLE if step.is_common], 2)
     ),
 )

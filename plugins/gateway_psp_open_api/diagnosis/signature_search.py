@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import gateway
 from gateway_psp_open_api import signature
-from gateway_psp_open_api.diagnosis.printing_mistakes import Printed, Step, canonical, literal
+from gateway_psp_open_api.diagnosis.printing_mistakes import Mistake, Printed, canonical, literal
 from gateway_psp_open_api.diagnosis.signing_mistakes import (
     ADD,
     CHOOSE,
@@ -36,14 +36,14 @@ FEW_MEMBERS = 12
 
 NOTHING: Mapping[str, str] = {}
 
-Recipe = Mapping[int, Step]
+Mistakes = Mapping[int, Mistake]
 """The mistakes, by the number of their table. Empty: all is right."""
 
 
 class Found(NamedTuple):
     """What a sender does: its mistakes by name, and the name of the token it signs with."""
 
-    steps: tuple[str, ...]
+    mistakes: tuple[str, ...]
     token: str
 
 
@@ -58,28 +58,28 @@ def search(
     try:
         if len(members) > MOST_MEMBERS or len(signature.canonical(members)) > LONGEST_TEXT:
             return None
-        texts = chain(_of_steps(members, renamed, len(given)), _of_bodies(members, len(given)))
+        texts = chain(_of_members(members, renamed, len(given)), _of_bodies(members, len(given)))
         found = next((found for digest, found in _signed(texts, tokens) if digest == given), None)
         return found or _with_token_as_member(members, given, tokens)
     except (signature.Unsignable, UnicodeEncodeError):
         return None
 
 
-Text = tuple[str, Recipe, tuple[str, ...]]
+Text = tuple[str, Mistakes, tuple[str, ...]]
 """A text in place of StringA, how it is signed, and the names of all its mistakes."""
 
 
 def _signed(texts: Iterable[Text], tokens: Mapping[str, str]) -> Iterator[tuple[bytes, Found]]:
     """Sign each text with each token."""
-    for text, recipe, names in texts:
-        add, make = _way(recipe, ADD), _way(recipe, HASH)
+    for text, mistakes, names in texts:
+        add, make = _maker(mistakes, ADD), _maker(mistakes, HASH)
         for token_name, token in tokens.items():
             yield make(add(text, token), text, token), Found(names, token_name)
 
 
-def _of_steps(members: Mapping[str, Any], renamed: Mapping[str, str], length: int) -> Iterator[Text]:
-    """Make StringA by every recipe that gives a digest of this length, the simplest first."""
-    left_out = tuple(Step(f"{key[:64]} left out", lambda name, *_, key=key: name != key) for key in members)
+def _of_members(members: Mapping[str, Any], renamed: Mapping[str, str], length: int) -> Iterator[Text]:
+    """Make StringA with every set of mistakes that gives a digest of this length, the simplest first."""
+    left_out = tuple(Mistake(f"{key[:64]} left out", lambda name, *_, key=key: name != key) for key in members)
     tables = {
         **TABLES,
         CHOOSE: (*TABLES[CHOOSE], *left_out),
@@ -88,16 +88,16 @@ def _of_steps(members: Mapping[str, Any], renamed: Mapping[str, str], length: in
     }
     made: dict[tuple[Any, ...], str] = {}
     same = _text(members, {}, canonical) == _text(members, {}, literal)
-    for recipe in _recipes(tables, length, in_pairs=len(members) <= FEW_MEMBERS):
-        for right in (canonical,) if same or PRINT in recipe else (canonical, literal):
-            key = (right, *(recipe.get(place) for place in (PRINT, CHOOSE, ORDER, JOIN)))
+    for mistakes in _combinations(tables, length, in_pairs=len(members) <= FEW_MEMBERS):
+        for right in (canonical,) if same or PRINT in mistakes else (canonical, literal):
+            key = (right, *(mistakes.get(place) for place in (PRINT, CHOOSE, ORDER, JOIN)))
             text = made.get(key)
             if text is None:
-                text = made[key] = _text(members, recipe, right)
-            yield text, recipe, _names(recipe)
+                text = made[key] = _text(members, mistakes, right)
+            yield text, mistakes, _names(mistakes)
 
 
-def _api1_names(renamed: Mapping[str, str]) -> Iterator[Step]:
+def _api1_names(renamed: Mapping[str, str]) -> Iterator[Mistake]:
     """Sign the members under the names that the account's API-1 has for them."""
 
     def make(pairs: Sequence[tuple[str, str]]) -> str:
@@ -106,14 +106,14 @@ def _api1_names(renamed: Mapping[str, str]) -> Iterator[Step]:
 
     if renamed:
         names = ", ".join(f"{key} for {name}" for name, key in renamed.items())
-        yield Step(f"the names of API-1 ({names})", make)
+        yield Mistake(f"the names of API-1 ({names})", make)
 
 
 def _of_bodies(members: Mapping[str, Any], length: int) -> Iterator[Text]:
     """Sign the whole body as JSON in place of StringA, with at most one more mistake."""
-    recipes = [*_recipes({ADD: TABLES[ADD], HASH: TABLES[HASH]}, length)]
+    candidates = [*_combinations({ADD: TABLES[ADD], HASH: TABLES[HASH]}, length)]
     for name, text in _bodies(members):
-        yield from ((text, recipe, (name, *_names(recipe))) for recipe in recipes)
+        yield from ((text, mistakes, (name, *_names(mistakes))) for mistakes in candidates)
 
 
 def _with_token_as_member(members: Mapping[str, Any], given: bytes, tokens: Mapping[str, str]) -> Found | None:
@@ -121,37 +121,39 @@ def _with_token_as_member(members: Mapping[str, Any], given: bytes, tokens: Mapp
     for token_name, token in tokens.items():
         for key in TOKEN_KEYS:
             text = _text({**members, key: token}, {}, canonical)
-            for recipe in _recipes({HASH: TABLES[HASH]}, len(given)):
-                if _way(recipe, HASH)(text, text, token) == given:
-                    return Found((f"the token as a member {key}", *_names(recipe)), token_name)
+            for mistakes in _combinations({HASH: TABLES[HASH]}, len(given)):
+                if _maker(mistakes, HASH)(text, text, token) == given:
+                    return Found((f"the token as a member {key}", *_names(mistakes)), token_name)
     return None
 
 
-def _recipes(tables: Mapping[int, Sequence[Step]], length: int, *, in_pairs: bool = False) -> Iterator[Recipe]:
+def _combinations(
+    tables: Mapping[int, Sequence[Mistake]], length: int, *, in_pairs: bool = False
+) -> Iterator[Mistakes]:
     """Yield no mistake, each single one, each two common ones; only those whose digest is of this length."""
-    singles = [(place, step) for place, table in tables.items() for step in table]
+    singles = [(place, mistake) for place, table in tables.items() for mistake in table]
     common = [single for single in singles if single[1].is_common and in_pairs]
     pairs = (pair for pair in combinations(common, 2) if pair[0][0] != pair[1][0])
-    for steps in chain([()], ((single,) for single in singles), pairs):
-        recipe = dict(steps)
-        if LENGTHS.get(recipe[HASH].name if HASH in recipe else "") == length:
-            yield recipe
+    for chosen in chain([()], ((single,) for single in singles), pairs):
+        mistakes = dict(chosen)
+        if LENGTHS.get(mistakes[HASH].name if HASH in mistakes else "") == length:
+            yield mistakes
 
 
-def _text(members: Mapping[str, Any], recipe: Recipe, right: Printed) -> str:
-    show, takes_part = recipe[PRINT].make if PRINT in recipe else right, _way(recipe, CHOOSE)
+def _text(members: Mapping[str, Any], mistakes: Mistakes, right: Printed) -> str:
+    show, takes_part = mistakes[PRINT].make if PRINT in mistakes else right, _maker(mistakes, CHOOSE)
     printed = ((key, value, show(key, value)) for key, value in members.items())
     pairs = [(key, text) for key, value, text in printed if text is not None and takes_part(key, value, text)]
-    joined: str = _way(recipe, JOIN)(_way(recipe, ORDER)(pairs))
+    joined: str = _maker(mistakes, JOIN)(_maker(mistakes, ORDER)(pairs))
     return joined
 
 
-def _way(recipe: Recipe, place: int) -> Callable[..., Any]:
-    return recipe[place].make if place in recipe else RIGHT[place]
+def _maker(mistakes: Mistakes, place: int) -> Callable[..., Any]:
+    return mistakes[place].make if place in mistakes else RIGHT[place]
 
 
-def _names(recipe: Recipe) -> tuple[str, ...]:
-    return tuple(step.name for step in recipe.values())
+def _names(mistakes: Mistakes) -> tuple[str, ...]:
+    return tuple(mistake.name for mistake in mistakes.values())
 
 
 def _bodies(members: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -52,11 +52,11 @@ TABLE = [
 ]
 
 
-@pytest.mark.parametrize(("member", "value", "told"), TABLE)
-def test_a_value_is_told_with_a_guess_and_what_belongs_there(member: str, value: str, told: str) -> None:
+@pytest.mark.parametrize(("member", "value", "wanted"), TABLE)
+def test_a_value_is_described_with_a_guess_and_what_belongs_there(member: str, value: str, wanted: str) -> None:
     """The value seen, what it looks like, what is right."""
     said = describe(member, gateway.loads(value.encode()))
-    assert told in said
+    assert wanted in said
     assert "it must be" in said
 
 

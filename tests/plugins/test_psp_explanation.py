@@ -1,4 +1,4 @@
-"""gateway_psp_open_api.explain: every check of ``verify`` in its order, and nothing that must stay secret."""
+"""gateway_psp_open_api.diagnosis.explanation: the checks of ``verify`` in order, and no secret."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OLD = gateway.Secret("the token before this one")
 
 
 def explained(call: gateway.Callback, **settings: Any) -> gateway.Explanation:
-    """An explanation, which tells neither token nor the sign that was expected."""
+    """Return an explanation, which shows neither token nor the sign that was expected."""
     found = PSP.explain(call, account(**settings))
     for secret in (TOKEN, OLD):
         assert secret.reveal() not in repr(found)
@@ -71,12 +71,12 @@ def test_the_first_check_that_fails_is_why_it_is_refused(
 
 
 def test_the_previous_token_is_called_so() -> None:
-    """Only its name is told."""
+    """Only its name is shown."""
     found = explained(callback(signed(OLD), header=OLD.reveal()), previous_token=OLD)
     assert found.checks[4].detail == "it is the account's previous token"
 
 
-def test_nothing_of_the_expected_sign_is_told() -> None:
+def test_nothing_of_the_expected_sign_is_shown() -> None:
     """Two wrong signs, of which one has all digits but the last right, are explained in the same words."""
     right = sign(TEXT, TOKEN)
     almost = right[:-1] + ("0" if right[-1] != "0" else "1")
@@ -90,7 +90,7 @@ def test_a_sign_of_the_other_token_is_found() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mistake", "told"),
+    ("mistake", "said"),
     [
         (lambda text: sha1_hex(text), "no token"),
         (lambda text: sha1_hex(TOKEN.reveal() + text), "the token before the text"),
@@ -101,9 +101,9 @@ def test_a_sign_of_the_other_token_is_found() -> None:
         ),
     ],
 )
-def test_known_mistakes_are_recognised(mistake: Callable[[str], str], told: str) -> None:
+def test_known_mistakes_are_recognised(mistake: Callable[[str], str], said: str) -> None:
     """What senders sign instead."""
-    assert f"the sender signs with {told}" in explained(callback(body(mistake(TEXT)))).notes
+    assert f"the sender signs with {said}" in explained(callback(body(mistake(TEXT)))).notes
 
 
 @pytest.mark.parametrize("member", ["status=1", "amount=432.98", "time=1795851349000"])
@@ -130,12 +130,12 @@ SIGNS = [
 ]
 
 
-@pytest.mark.parametrize(("given", "told"), SIGNS)
-def test_an_absent_a_malformed_and_a_wrong_sign_are_told_apart(given: object, told: str) -> None:
+@pytest.mark.parametrize(("given", "said"), SIGNS)
+def test_an_absent_a_malformed_and_a_wrong_sign_are_distinguished(given: object, said: str) -> None:
     """In the reason that is stored, logged and listed; the sender's answer is one for all three."""
     with pytest.raises(gateway.CallbackRejected) as refused:
         PSP.verify(callback(body(given)), account())
-    assert (refused.value.reason, refused.value.detail) == (gateway.Reason.UNAUTHENTIC, told)
+    assert (refused.value.reason, refused.value.detail) == (gateway.Reason.UNAUTHENTIC, said)
 
 
 def members() -> dict[str, str]:

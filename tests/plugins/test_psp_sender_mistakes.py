@@ -1,4 +1,4 @@
-"""Every wrong way of ``psp_wrong_ways``: sent over HTTP to a running gateway, explained rightly from the stored row."""
+"""gateway_psp_open_api.diagnosis: each of ``psp_mistakes``, sent over HTTP, is explained rightly."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import yarl
 from gateway.core.signing import derive
 from gateway.drivers.store.inbox import InboxFilter
 from gateway.flows.callbacks.explain import Explained, explain
-from tests.plugins.psp_wrong_ways import WAYS, Sent, Way, World, joined, pairs, sha1
+from tests.plugins.psp_mistakes import MISTAKES
+from tests.plugins.psp_mistakes.bridge import Bridge, Call, Mistake, joined, pairs, sha1
 from tests.support.clients.psp_callbacks import credentials, new_payment
 from tests.support.stack import GatewayStack, running_stack
 
@@ -31,14 +32,14 @@ def _settings(settings: dict[str, Any]) -> None:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[GatewayStack]:
-    """One stack for all ways."""
+    """One gateway for all mistakes."""
     async with running_stack(tmp_path_factory.mktemp("stack"), change=_settings) as opened:
         yield opened
 
 
-async def world_of(stack: GatewayStack, way: Way) -> World:
-    """A new payment of 162.48 USD, or of the amount that the way is about, and what its bridge was told."""
-    amount = f"{way.changes.get('amount', 162.48):.2f}"
+async def bridge_for(stack: GatewayStack, mistake: Mistake) -> Bridge:
+    """A new payment of 162.48 USD, or of the amount that the mistake is about, and what its bridge knows."""
+    amount = f"{mistake.changes.get('amount', 162.48):.2f}"
     payment = await new_payment(stack, amount=amount)
     merchant_id, token = credentials(stack)
     other_merchant, other_token = credentials(stack, account="psp-two")
@@ -50,14 +51,14 @@ async def world_of(stack: GatewayStack, way: Way) -> World:
         "currency": "USD",
         "time": int(time.time() * 1000),
         "status": 1,
-        **way.changes,
+        **mistake.changes,
     }
     old = derive(stack.settings.server.secret, "acme", "psp-main", "psp.token", "1").reveal()
     kept = {key: value for key, value in members.items() if value is not ...}
-    return World(kept, token, other_token, other_merchant, old)
+    return Bridge(kept, token, other_token, other_merchant, old)
 
 
-async def sent(stack: GatewayStack, call: Sent) -> int:
+async def sent(stack: GatewayStack, call: Call) -> int:
     """Send a call as it is; its status."""
     address = f"{stack.url}/callbacks/{stack.entry('acme', 'psp-main').endpoint_id}{call.path}"
     url = yarl.URL(address, encoded=True)
@@ -78,40 +79,40 @@ async def newest(stack: GatewayStack) -> Explained:
 
 
 @shared
-@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
-async def test_a_wrong_way_is_explained_rightly(stack: GatewayStack, way: Way) -> None:
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
+async def test_a_mistake_is_explained_rightly(stack: GatewayStack, mistake: Mistake) -> None:
     """It is refused; the notes say what is wrong, nothing that is not, no token, and no expected sign."""
-    world = await world_of(stack, way)
-    call = way.send(world)
+    bridge = await bridge_for(stack, mistake)
+    call = mistake.send(bridge)
     assert await sent(stack, call) >= 400
     found = await newest(stack)
     assert found.verdict == "refused"
     said = " | ".join((*found.proof.notes, found.detail or ""))
-    for phrase in way.told:
+    for phrase in mistake.notes:
         assert phrase in said
     for note in found.proof.notes:
         is_about_the_sign = note.startswith("the sender signs with")
-        assert not is_about_the_sign or any(phrase in note for phrase in way.told), note
+        assert not is_about_the_sign or any(phrase in note for phrase in mistake.notes), note
     assert "in no way that is known" not in said
     shown = repr(found)
-    for secret in (world.token, world.other_token, world.old_token):
+    for secret in (bridge.token, bridge.other_token, bridge.old_token):
         assert secret not in shown
-    right = sha1(joined(pairs(world.members)) + world.token)
+    right = sha1(joined(pairs(bridge.members)) + bridge.token)
     assert right not in shown.upper() or right.encode() in call.body.upper()
 
 
-def test_there_are_enough_ways() -> None:
-    """A bridge's author goes wrong in more than forty ways."""
-    assert len({way.name for way in WAYS}) == len(WAYS) >= 100
+def test_there_are_enough_mistakes() -> None:
+    """A bridge's author can make more than a hundred mistakes."""
+    assert len({mistake.name for mistake in MISTAKES}) == len(MISTAKES) >= 100
 
 
 @shared
 @pytest.mark.parametrize("make", [str.lower, str])
 async def test_a_right_callback_in_any_case_has_no_note(stack: GatewayStack, make: Any) -> None:
     """The sign may be in lower case; nothing is made up where nothing is wrong."""
-    world = await world_of(stack, Way("right", lambda _: Sent(b"", {}), ()))
-    body = {**world.members, "sign": make(sha1(joined(pairs(world.members)) + world.token))}
-    headers = {"crm-pay-token": world.token, "Content-Type": "application/json"}
-    assert await sent(stack, Sent(json.dumps(body).encode(), headers)) == 204
+    bridge = await bridge_for(stack, Mistake("right", lambda _: Call(b"", {}), ()))
+    body = {**bridge.members, "sign": make(sha1(joined(pairs(bridge.members)) + bridge.token))}
+    headers = {"crm-pay-token": bridge.token, "Content-Type": "application/json"}
+    assert await sent(stack, Call(json.dumps(body).encode(), headers)) == 204
     found = await newest(stack)
     assert (found.verdict, found.proof.notes) == ("repeated", ())
