@@ -32,10 +32,10 @@ from gateway.drivers.plugin_registry import load_plugins
 from gateway.drivers.settings.model import RoutingRule
 from gateway.drivers.settings.scalar_reader import Raw
 from gateway.drivers.settings.schema import FileShape, ServerShape
-from gateway.web.admin import ResolveOperation, ResolveReview
+from gateway.web.admin.reviews import ResolveOperation, ResolveReview
+from gateway.web.api.accounts import AccountList, DepositMethodList
+from gateway.web.api.webhooks import DeliveryList, EnableBody, EnabledEndpoint, RedeliverBody, Redelivered
 from gateway.web.app import make_admin_app, make_app
-from gateway.web.catalogue import AccountList, DepositMethodList
-from gateway.web.webhooks import DeliveryList, EnableBody, EnabledEndpoint, RedeliverBody, Redelivered
 from tests.support.docs_pages import (
     DOCS,
     PAGES,

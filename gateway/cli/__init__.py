@@ -35,7 +35,7 @@ class _OnDemand(Commands):
         return sorted(MODULES)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # as above
-        """Import one command; None: there is none of this name."""
+        """Import one command; None for an unknown name."""
         if cmd_name not in MODULES:
             return None
         found: click.Command = getattr(import_module(f"gateway.cli.{MODULES[cmd_name]}"), cmd_name)
@@ -45,8 +45,8 @@ class _OnDemand(Commands):
 FIRST_STEPS = """A payment gateway: many tenants, any provider.
 
   gateway demo       see it work: payments through both providers, on this machine alone
-  gateway check      say whether the settings can be used (settings.yaml, or --config PATH)
-  gateway serve      run it; with --with-simulators --listen nobody's account is needed
+  gateway check      check the settings (settings.yaml, or --config PATH)
+  gateway serve      run it; --with-simulators --listen needs no account at a provider
   gateway keys new   make a key for a tenant, or with --admin for an operator
 
 gateway --help lists all commands, gateway COMMAND --help explains one. The documentation begins

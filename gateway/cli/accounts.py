@@ -1,4 +1,4 @@
-"""``gateway accounts``: what the other side of an account must be told."""
+"""``gateway accounts``: the callback URLs and credentials of accounts, for the providers' settings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from gateway.cli.exits import Group
-from gateway.cli.loading import Loaded, callback_url, config_option, json_option, load
+from gateway.cli.loading import Configuration, callback_url, config_option, json_option, load
 from gateway.cli.output import print_json, print_pairs
 from gateway.core.secret import Secret
 from gateway.drivers.settings import AccountEntry
@@ -19,7 +19,7 @@ HIDDEN = "(hidden, see --reveal)"
 
 @click.group(cls=Group)
 def accounts() -> None:
-    """Look at tenants' accounts."""
+    """Show tenants' accounts."""
 
 
 @accounts.command()
@@ -31,7 +31,7 @@ def accounts() -> None:
 def show(tenant: str | None, account: str | None, reveal: bool, config: Path, as_json: bool) -> None:
     """Show callback URLs and credentials.
 
-    Of all accounts, of TENANT's, or of its one ACCOUNT.
+    For all accounts, for those of TENANT, or for its ACCOUNT only.
     """
     loaded = load(config)
     shown = [_shown(loaded, entry, reveal) for entry in _chosen(loaded, tenant, account)]
@@ -43,7 +43,7 @@ def show(tenant: str | None, account: str | None, reveal: bool, config: Path, as
         print_pairs(_lines(one), indent="  ")
 
 
-def _chosen(loaded: Loaded, tenant: str | None, account: str | None) -> list[AccountEntry]:
+def _chosen(loaded: Configuration, tenant: str | None, account: str | None) -> list[AccountEntry]:
     """The accounts that were asked for. Raises click's usage error for a name that is not there."""
     if tenant is not None and tenant not in loaded.settings.tenants:
         raise click.BadParameter(f'there is no tenant "{tenant}"', param_hint="TENANT")
@@ -53,7 +53,7 @@ def _chosen(loaded: Loaded, tenant: str | None, account: str | None) -> list[Acc
     return found
 
 
-def _shown(loaded: Loaded, entry: AccountEntry, reveal: bool) -> dict[str, Any]:
+def _shown(loaded: Configuration, entry: AccountEntry, reveal: bool) -> dict[str, Any]:
     return {
         "tenant": entry.tenant,
         "account": entry.name,

@@ -1,4 +1,4 @@
-"""``gateway backup`` and ``gateway recover``: a copy of the store beside a running server, and the way back."""
+"""``gateway backup`` and ``gateway recover``: copy the store of a running server, and recover from a copy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Never
 import click
 import msgspec
 
-from gateway.cli.loading import Loaded, config_option, json_option, load
+from gateway.cli.loading import Configuration, config_option, json_option, load
 from gateway.cli.output import print_json, print_pairs
 from gateway.drivers.clock import SystemClock
 from gateway.drivers.store.backup import back_up, check_whole
@@ -18,16 +18,15 @@ from gateway.drivers.store.store_files import require_store
 from gateway.flows.background import startup
 from gateway.flows.background.startup import Recovered
 from gateway.flows.runtime import Gateway
-from gateway.web.server import check_names
 
 
 @click.command()
 @click.argument("target", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--force", is_flag=True, help="Replace a file that is there already.")
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
 @config_option
 @json_option
 def backup(target: Path, force: bool, config: Path, as_json: bool) -> None:
-    """Copy the store to TARGET, also beside a running server.
+    """Copy the store to TARGET, also while the server is running.
 
     The copy is checked, durable and marked as a backup: the gateway starts on it only after gateway recover --restored.
     """
@@ -37,26 +36,28 @@ def backup(target: Path, force: bool, config: Path, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--restored", is_flag=True, help="The store was put back from a backup: it is older than the world.")
+@click.option(
+    "--restored", is_flag=True, help="The store was restored from a backup: it is older than the providers' records."
+)
 @config_option
 @json_option
 def recover(restored: bool, config: Path, as_json: bool) -> None:
-    """Check the store and settle what an interrupted gateway left, without starting one.
+    """Check the store and recover what an interrupted gateway left open, without starting it.
 
-    Operations on their way become unknown, and nothing is sent to anybody. With --restored every payment that may
-    still move is looked up at the next start, before all else.
+    Operations that were being sent become unknown, and nothing is sent. With --restored every open payment is looked
+    up at the next start, before anything else.
     """
     _show(asyncio.run(_recover(load(config), restored=restored)), as_json)
 
 
-async def _recover(loaded: Loaded, *, restored: bool) -> Recovered:
+async def _recover(loaded: Configuration, *, restored: bool) -> Recovered:
     path = loaded.settings.store_path
     require_store(path)  # opening it would make one
     store = await open_sqlite(path, strict=not loaded.settings.server.development)
     try:
         check_whole(path)
         gw = Gateway(settings=loaded.settings, store=store, send=_refuse_to_send, clock=SystemClock())
-        await check_names(gw)
+        await startup.check_names(gw)
         return await (startup.begin_restored(gw) if restored else startup.begin(gw))
     finally:
         await store.close()

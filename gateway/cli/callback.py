@@ -1,4 +1,4 @@
-"""``gateway callback explain``: why a callback was believed or refused, without showing a secret. Reads only."""
+"""``gateway callback explain``: why a callback was accepted or refused, without showing a secret. Reads only."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PASSED = {True: "ok", False: "failed", None: "not reached"}
 
 @click.group(cls=Group)
 def callback() -> None:
-    """Look into callbacks, and make one."""
+    """Explain callbacks, and sign one for a test."""
 
 
 callback.add_command(sign_callback)
@@ -37,15 +37,20 @@ callback.add_command(sign_callback)
 
 @callback.command("explain")
 @click.argument("inbox_id", metavar="[ID]", required=False)
-@click.option("--file", "body", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A body instead.")
 @click.option(
-    "--headers", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Its headers, a line each."
+    "--file",
+    "body",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The body of a callback that is not stored.",
 )
-@click.option("--tenant", help="Whose callback it is.")
-@click.option("--account", help="Which account it is for.")
+@click.option(
+    "--headers", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Its headers, one per line."
+)
+@click.option("--tenant", help="The tenant it is for.")
+@click.option("--account", help="The account it is for.")
 @click.option("--method", default="POST", show_default=True, help="Its HTTP method.")
 @click.option("--suffix", default="", help="The path below the endpoint.")
-@click.option("--remote", default="127.0.0.1", show_default=True, help="Where it comes from.")
+@click.option("--remote", default="127.0.0.1", show_default=True, help="The address it comes from.")
 @config_option
 @json_option
 def explain_callback(
@@ -60,10 +65,10 @@ def explain_callback(
     config: Path,
     as_json: bool,
 ) -> None:
-    """Say check by check how a callback is proved and judged.
+    """Explain, check by check, why a callback is accepted or refused.
 
-    A stored one by its ID; one that never arrived as --file, --headers, --tenant and --account. Judged by the settings
-    and the store as they are now. Secrets and expected signatures are never shown.
+    Takes the ID of a stored callback, or one that never arrived as --file, --headers, --tenant and --account. It is
+    checked against the settings and the store as they are now. Secrets and expected signatures are never shown.
     """
     settings = load(config).settings
     given = None
@@ -81,11 +86,11 @@ def explain_callback(
 
 def _entry(settings: Settings, tenant: str | None, account: str | None) -> AccountEntry:
     if tenant is None or account is None:
-        raise click.UsageError("--file needs --tenant and --account of the settings")
+        raise click.UsageError("--file needs --tenant and --account")
     owner = settings.tenants.get(tenant)
     if owner is None:
         raise click.BadParameter(
-            f'there is no tenant "{tenant}"; there are {_listed(settings.tenants)}', param_hint="--tenant"
+            f'there is no tenant "{tenant}"; known are {_listed(settings.tenants)}', param_hint="--tenant"
         )
     if account not in owner.accounts:
         known = _listed(owner.accounts)
@@ -136,11 +141,11 @@ def _headers(lines: list[str]) -> Headers:
 
 async def _explained(settings: Settings, inbox_id: str, given: StoredCallback | None) -> Explained:
     async with reading(settings) as store:
-        gw = Gateway(settings=settings, store=store, send=_nobody, clock=SystemClock())
+        gw = Gateway(settings=settings, store=store, send=_refuse_to_send, clock=SystemClock())
         return await explain(gw, given or await reprocess.find(gw, inbox_id))
 
 
-async def _nobody(*_: object, **__: object) -> Never:
+async def _refuse_to_send(*_: object, **__: object) -> Never:
     raise RuntimeError("an explanation asks no provider")
 
 
@@ -152,7 +157,9 @@ def _print(found: Explained) -> None:
         click.echo(f"- {harmless(note)}")
     if found.tried:
         click.echo()
-        print_table(("secret header", "holds"), ((one.header, one.credential or "none of ours") for one in found.tried))
+        print_table(
+            ("secret header", "holds"), ((one.header, one.credential or "not a known secret") for one in found.tried)
+        )
     click.echo()
     print_table(("check", "", "details"), (_row(check) for check in (*found.proof.checks, *found.rules)))
     for form, text in found.proof.signed.items():

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from gateway.cli.exits import BAD_SETTINGS
-from gateway.cli.loading import Loaded, config_option, json_option, load
+from gateway.cli.loading import Configuration, config_option, json_option, load
 from gateway.cli.output import print_json
 from gateway.core.errors import SettingsError
 from gateway.drivers.settings import advice, unknown_hosts
@@ -38,7 +38,7 @@ def check(context: click.Context, config: Path, as_json: bool) -> None:
     click.echo(f"{config}: " + ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in counts.items()))
 
 
-def _refuse(loaded: Loaded) -> None:
+def _refuse(loaded: Configuration) -> None:
     """Refuse hosts without an address and, outside development, an open store. Raises ``SettingsError``."""
     problems = unknown_hosts(loaded.settings)
     if not loaded.settings.server.development:
@@ -47,7 +47,7 @@ def _refuse(loaded: Loaded) -> None:
         raise SettingsError(problems)
 
 
-def _counts(loaded: Loaded) -> dict[str, int]:
+def _counts(loaded: Configuration) -> dict[str, int]:
     return {
         "tenants": len(loaded.settings.tenants),
         "accounts": len(loaded.entries),

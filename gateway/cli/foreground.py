@@ -1,4 +1,4 @@
-"""A process that runs until it is told to stop."""
+"""A process that runs until a signal stops it."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ async def until_stopped(work: Coroutine[Any, Any, T]) -> T | None:
         return None
 
 
-def settle_memory() -> None:
-    """Take what was loaded at start out of every later collection."""
+def freeze_startup_memory() -> None:
+    """Exempt the objects made at start from garbage collection, and collect less often."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER)

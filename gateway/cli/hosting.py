@@ -1,4 +1,4 @@
-"""Small servers on loopback for development: the providers' simulators, and a tenant's own server."""
+"""Small servers on loopback for development: the providers' simulators, and others that the demo needs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import click
 from aiohttp import web
 
-from gateway.cli.loading import Loaded, http_url
+from gateway.cli.loading import Configuration, http_url
 from gateway.core.errors import SettingsError
 from gateway.drivers.settings import AccountEntry
 from gateway.provider import SimulatedAccount
@@ -64,9 +64,9 @@ async def hosted(app: web.Application, bound: socket.socket) -> AsyncIterator[No
 
 @contextlib.asynccontextmanager
 async def simulating(
-    loaded: Loaded, sockets: Mapping[str, socket.socket], address: Callable[[AccountEntry], str]
+    loaded: Configuration, sockets: Mapping[str, socket.socket], address: Callable[[AccountEntry], str]
 ) -> AsyncIterator[None]:
-    """Run the simulators of these providers. ``address`` gives an account's callback address."""
+    """Run the simulators of these providers. ``address`` returns the callback URL of an account."""
     async with contextlib.AsyncExitStack() as stack:
         for provider, bound in sockets.items():
             app = _simulator_app(loaded, provider, address)
@@ -74,19 +74,19 @@ async def simulating(
         yield
 
 
-def _simulator_app(loaded: Loaded, provider: str, address: Callable[[AccountEntry], str]) -> web.Application:
+def _simulator_app(loaded: Configuration, provider: str, address: Callable[[AccountEntry], str]) -> web.Application:
     """Make a simulator's application. Raises ``SettingsError`` where the plugin fails."""
     make, accounts = loaded.registry.simulators[provider].app, _simulated(loaded, provider, address)
     try:
         app = make(accounts)
-    except Exception as broken:  # foreign code: a line, not a traceback
+    except Exception as broken:  # a plugin's code: one line instead of a traceback
         raise SettingsError([f"the simulator of {provider} failed: {type(broken).__name__}"]) from None
     if not isinstance(app, web.Application):
         raise SettingsError([f"the simulator of {provider} must make an aiohttp Application"])
     return app
 
 
-def bind_simulators(loaded: Loaded, providers: tuple[str, ...], ports: Ports) -> dict[str, socket.socket]:
+def bind_simulators(loaded: Configuration, providers: tuple[str, ...], ports: Ports) -> dict[str, socket.socket]:
     """Take the ports of these providers' simulators, of all when none is named.
 
     Raises click's usage error outside development and for a provider without one, ``OSError`` for a port that is taken.
@@ -106,10 +106,10 @@ def _bind_for(provider: str, port: int, host: str) -> socket.socket:
     except OSError as problem:
         why = os.strerror(problem.errno or 0)
         said = f"the simulator of {provider} cannot listen on host {host}, port {port}: {why}"
-        raise OSError(f"{said}; name another by {provider}=PORT") from None
+        raise OSError(f"{said}; choose another with {provider}=PORT") from None
 
 
-def _place(loaded: Loaded, provider: str, ports: Ports) -> tuple[int, str]:
+def _place(loaded: Configuration, provider: str, ports: Ports) -> tuple[int, str]:
     """Port and host of a simulator: the one that was asked for, else where an account looks for it, else its own."""
     if provider in ports:
         return ports[provider], LOOPBACK
@@ -137,7 +137,9 @@ def read_ports(_context: click.Context, parameter: click.Parameter, given: tuple
     return ports
 
 
-def _simulated(loaded: Loaded, provider: str, address: Callable[[AccountEntry], str]) -> dict[str, SimulatedAccount]:
+def _simulated(
+    loaded: Configuration, provider: str, address: Callable[[AccountEntry], str]
+) -> dict[str, SimulatedAccount]:
     return {
         entry.owner: SimulatedAccount(
             account=entry.account,

@@ -1,4 +1,4 @@
-"""``gateway inbox``: look at stored callbacks beside a running server; have it judge some of them again."""
+"""``gateway inbox``: show stored callbacks, and have the running gateway process some of them again."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from urllib.parse import quote, urlencode
 
 import click
 
+from gateway.cli.dates import parse_date
 from gateway.cli.exits import Group
 from gateway.cli.loading import config_option, json_option, load, reading, tenants_of
-from gateway.cli.moments import moment
 from gateway.cli.operators import Operators, admin_url_option, ask, ask_all, operators
 from gateway.cli.output import as_line, print_json, print_pairs, print_table, wide_option
 from gateway.cli.review import actor_option
@@ -21,7 +21,7 @@ from gateway.drivers.settings import Settings
 from gateway.drivers.store.inbox import VERDICTS, InboxFilter, InboxRow, StoredCallback
 from gateway.flows.callbacks import reprocess as callbacks
 from gateway.flows.masks import Masks
-from gateway.web.inbox import CallbackList, JudgeAgain, RejudgedView, callback_detail, callback_view
+from gateway.web.admin.callbacks import CallbackList, ReprocessBody, ReprocessedView, callback_detail, callback_view
 
 COLUMNS = ("id", "received_at", "tenant", "account", "verdict", "reason", "detail", "payment_id")
 RESULTS = ("id", "verdict", "reason", "detail", "changed", "payment_id", "state_before", "state_after")
@@ -31,7 +31,7 @@ PAGE = 200
 
 @click.group(cls=Group)
 def inbox() -> None:
-    """Look at stored callbacks, and have them judged again."""
+    """Show stored callbacks, and process them again."""
 
 
 def _filters(command: Callable[..., None]) -> Callable[..., None]:
@@ -39,12 +39,12 @@ def _filters(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option(
             "--since",
-            type=moment,
+            type=parse_date,
             metavar="DATE",
-            help="Received since, such as 2026-01-31 (UTC) or 2026-01-31T12:00:00Z.",
+            help="Only callbacks received since this time, such as 2026-01-31 (UTC) or 2026-01-31T12:00:00Z.",
         ),
-        click.option("--account", help="Only of this account."),
-        click.option("--tenant", help="Only of this tenant."),
+        click.option("--account", help="Only callbacks to this account."),
+        click.option("--tenant", help="Only callbacks of this tenant."),
     ):
         command = option(command)
     return command
@@ -53,11 +53,19 @@ def _filters(command: Callable[..., None]) -> Callable[..., None]:
 @inbox.command("list")
 @_filters
 @click.option(
-    "--verdict", type=click.Choice(VERDICTS), metavar="VERDICT", help=f"Only with this verdict: {', '.join(VERDICTS)}."
+    "--verdict",
+    type=click.Choice(VERDICTS),
+    metavar="VERDICT",
+    help=f"Only callbacks with this verdict: {', '.join(VERDICTS)}.",
 )
-@click.option("--payment-id", help="Only of this payment.")
+@click.option("--payment-id", help="Only callbacks about this payment.")
 @click.option(
-    "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, metavar="N", help="At most this many."
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=50,
+    show_default=True,
+    metavar="N",
+    help="Maximum number of rows.",
 )
 @wide_option
 @config_option
@@ -89,11 +97,11 @@ def list_callbacks(
 @config_option
 @json_option
 def show(inbox_id: str, config: Path, as_json: bool) -> None:
-    """Show one stored callback as it came. Secret headers hold a keyed hash."""
+    """Show one stored callback as it was received. Of headers with secrets a keyed hash is shown."""
     settings = load(config).settings
     row = asyncio.run(_found(settings, inbox_id))
     if row is None:
-        raise click.ClickException(f"no tenant of the settings has a callback {inbox_id}")
+        raise click.ClickException(f"no tenant in the settings has a callback {inbox_id}")
     shown = callback_detail(row, Masks(settings))
     if as_json:
         print_json(shown)
@@ -102,13 +110,13 @@ def show(inbox_id: str, config: Path, as_json: bool) -> None:
 
 
 def _changing(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of commands that have callbacks judged again."""
+    """The options of commands that process callbacks again."""
     for option in (
         json_option,
         config_option,
         admin_url_option,
         actor_option,
-        click.option("--apply", "in_earnest", is_flag=True, help="Do it. Without it only say what it would come to."),
+        click.option("--apply", "apply", is_flag=True, help="Apply the changes. Without it they are only shown."),
     ):
         command = option(command)
     return command
@@ -118,13 +126,13 @@ def _changing(command: Callable[..., None]) -> Callable[..., None]:
 @click.argument("inbox_ids", metavar="ID...", nargs=-1, required=True)
 @_changing
 def replay(
-    inbox_ids: tuple[str, ...], in_earnest: bool, actor: str, admin_url: str | None, config: Path, as_json: bool
+    inbox_ids: tuple[str, ...], apply: bool, actor: str, admin_url: str | None, config: Path, as_json: bool
 ) -> None:
     """Apply the events of stored callbacks again, through the running gateway.
 
-    What was applied before changes nothing.
+    An event that was applied before changes nothing.
     """
-    _judge_again(operators(config, admin_url), "replay", inbox_ids, _order(in_earnest, actor), as_json)
+    _process_again(operators(config, admin_url), "replay", inbox_ids, _order(apply, actor), as_json)
 
 
 @inbox.command()
@@ -136,37 +144,37 @@ def reverify(
     tenant: str | None,
     account: str | None,
     since: datetime | None,
-    in_earnest: bool,
+    apply: bool,
     actor: str,
     admin_url: str | None,
     config: Path,
     as_json: bool,
 ) -> None:
-    """Prove refused callbacks anew under the settings of the running gateway.
+    """Verify refused callbacks again, with the settings of the running gateway.
 
-    Those named, or all refused ones of an account, the oldest first. One whose sender had not the account's secret
-    stays refused.
+    The named ones, or all refused callbacks of an account, oldest first. A callback whose sender did not have the
+    account's secret stays refused.
     """
     listener = operators(config, admin_url)
     if bool(inbox_ids) == bool(account or since or tenant):
         raise click.UsageError("give IDs, or --account and --since")
     wanted = {"tenant": tenant, "account": account, "since": None if since is None else rfc3339(since)}
     chosen = inbox_ids or _refused(listener, {name: value for name, value in wanted.items() if value is not None})
-    _judge_again(listener, "reverify", chosen, _order(in_earnest, actor), as_json)
+    _process_again(listener, "reverify", chosen, _order(apply, actor), as_json)
 
 
-def _order(in_earnest: bool, actor: str) -> JudgeAgain:
-    return JudgeAgain(dry_run=not in_earnest, actor=actor)
+def _order(apply: bool, actor: str) -> ReprocessBody:
+    return ReprocessBody(dry_run=not apply, actor=actor)
 
 
-def _judge_again(listener: Operators, how: str, ids: Iterable[str], order: JudgeAgain, as_json: bool) -> None:
-    """Ask for each callback by itself: what cannot be judged again is said, and the others go on."""
-    done: list[RejudgedView] = []
+def _process_again(listener: Operators, how: str, ids: Iterable[str], order: ReprocessBody, as_json: bool) -> None:
+    """Process each callback by itself: print which ones failed, and go on with the others."""
+    done: list[ReprocessedView] = []
     refused: list[str] = []
     for one in ids:
         path = f"/admin/v1/inbox/{quote(one, safe='')}/{how}"
         try:
-            done.append(ask(listener, "POST", path, body=order, wanted=RejudgedView))
+            done.append(ask(listener, "POST", path, body=order, wanted=ReprocessedView))
         except click.ClickException as problem:
             refused.append(f"{one}: {problem.message}")
     if as_json:
@@ -174,13 +182,13 @@ def _judge_again(listener: Operators, how: str, ids: Iterable[str], order: Judge
     else:
         print_table(RESULTS, ([getattr(one, column) for column in RESULTS] for one in done))
     if order.dry_run:
-        click.echo("nothing was changed: --apply does it", err=True)
+        click.echo("nothing was changed: pass --apply to apply it", err=True)
     if refused:
         raise click.ClickException("\n".join(refused))
 
 
 def _refused(listener: Operators, wanted: dict[str, str]) -> list[str]:
-    """The ids of refused callbacks, the oldest first, as they would have been judged."""
+    """The ids of refused callbacks, oldest first: the order in which they arrived."""
     query = urlencode({**wanted, "verdict": "refused", "limit": str(PAGE)})
     return [row.id for row in ask_all(listener, f"/admin/v1/inbox?{query}", wanted=CallbackList)][::-1]
 

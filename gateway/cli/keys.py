@@ -18,7 +18,7 @@ _KEY_ID = re.compile(r"[A-Za-z0-9-]{1,32}")
 
 @click.group(cls=Group)
 def keys() -> None:
-    """Make keys."""
+    """Create keys."""
 
 
 @keys.command()
@@ -27,13 +27,13 @@ def keys() -> None:
     "--id",
     "key_id",
     show_default=f"{TENANT_ID}, with --admin {ADMIN_ID}",
-    help="The key's id: what an operator's decisions are signed with, what tells a tenant's keys apart.",
+    help="The key's id: recorded with an operator's decisions; it also tells a tenant's keys apart.",
 )
 @json_option
 def new(admin: bool, key_id: str | None, as_json: bool) -> None:
-    """Print a new key and its SHA-256, with --admin also what goes into the settings.
+    """Print a new key and its SHA-256, with --admin also the line for the settings.
 
-    The hash goes into the settings, the key to its owner: it is kept nowhere.
+    Put the hash into the settings and give the key to its owner: the gateway does not keep it.
     """
     chosen = key_id or (ADMIN_ID if admin else TENANT_ID)
     if _KEY_ID.fullmatch(chosen) is None:

@@ -17,14 +17,14 @@ from aiohttp import web
 
 from gateway.cli.foreground import stop_signal
 from gateway.cli.hosting import Address, address_of, bind, hosted, is_here
-from gateway.cli.loading import Loaded, config_option, json_option, load, tenants_of
+from gateway.cli.loading import Configuration, config_option, json_option, load, tenants_of
 from gateway.cli.output import harmless
-from gateway.cli.received import NotVerified, verified
+from gateway.cli.webhook_verifier import NotVerified, verified
 from gateway.core.errors import NotSent
 from gateway.core.wire import HttpRequest, HttpResponse
 from gateway.flows.runtime import Gateway, Send
 
-DEVELOPMENT_ONLY = "this shows what tenants are told: it needs server.development: true, or --outside-development"
+DEVELOPMENT_ONLY = "this shows tenants' webhooks: it needs server.development: true, or --outside-development"
 
 ANSWERED, REFUSED, NOT_FOUND = 204, 400, 404
 """What a verified webhook is answered by default, one that cannot be verified, and what comes elsewhere."""
@@ -64,17 +64,17 @@ Show = Callable[[Received], None]
     default=ANSWERED,
     show_default=True,
     metavar="STATUS",
-    help="Answer verified webhooks so: 503 shows how they are tried again.",
+    help="Answer verified webhooks with this status; 503 shows how they are retried.",
 )
 @click.option("--full", is_flag=True, help="Print each body too.")
-@click.option("--outside-development", is_flag=True, help="Listen although server.development is false.")
+@click.option("--outside-development", is_flag=True, help="Listen even if server.development is false.")
 @config_option
 @json_option
 def listen(tenant: str | None, answer: int, full: bool, outside_development: bool, config: Path, as_json: bool) -> None:
     """Receive, verify and show webhooks on this machine.
 
-    Listens where the settings send them, if that is on loopback, until a signal stops it. One that cannot be verified
-    is answered 400 and explained.
+    Listens where the settings send them, if that is on loopback, until a signal stops it. A webhook that cannot be
+    verified is answered 400, with the reason.
     """
     loaded = load(config)
     if not (loaded.settings.server.development or outside_development):
@@ -85,8 +85,8 @@ def listen(tenant: str | None, answer: int, full: bool, outside_development: boo
     asyncio.run(_listen(endpoints, sockets, show, answer))
 
 
-def endpoints_of(loaded: Loaded, tenant: str | None) -> list[Endpoint]:
-    """The endpoints on this machine, of one tenant or of all. Raises click's usage error where there is none."""
+def endpoints_of(loaded: Configuration, tenant: str | None) -> list[Endpoint]:
+    """The endpoints on this machine, of one tenant or of all. Raises click's usage error for none."""
     tenants = {name: loaded.settings.tenants[name].webhook for name in tenants_of(loaded.settings, tenant)}
     found = [
         Endpoint(name, webhook.url, [secret.reveal() for secret in webhook.secrets])
@@ -106,10 +106,10 @@ def print_lines(received: Received) -> None:
         click.echo(f"         {harmless(received.why)}")
         return
     click.echo(f"{received.at} {name} {received.body['type']} verified, answered {received.answer}")
-    click.echo(f"         {harmless(_said(received.body))}")
+    click.echo(f"         {harmless(_summary(received.body))}")
 
 
-def beside_a_gateway(loaded: Loaded) -> Callable[[Gateway], None]:
+def beside_a_gateway(loaded: Configuration) -> Callable[[Gateway], None]:
     """Make a viewer for ``serve``: it shows what a gateway delivers to this machine while nobody listens there.
 
     It takes no port: a tenant's own server gets its webhooks as soon as it listens. Raises click's usage error.
@@ -119,13 +119,13 @@ def beside_a_gateway(loaded: Loaded) -> Callable[[Gateway], None]:
     endpoints = endpoints_of(loaded, None)
 
     def begin(gw: Gateway) -> None:
-        gw.deliver = shown_where_nobody_listens(gw.deliver, endpoints, print_lines)
+        gw.deliver = shown_where_refused(gw.deliver, endpoints, print_lines)
         announce(endpoints)
 
     return begin
 
 
-def shown_where_nobody_listens(deliver: Send, endpoints: Sequence[Endpoint], show: Show) -> Send:
+def shown_where_refused(deliver: Send, endpoints: Sequence[Endpoint], show: Show) -> Send:
     """The same way out, except that a webhook to one of ``endpoints`` that finds nobody is received here."""
     urls = {one.url for one in endpoints}
 
@@ -135,7 +135,7 @@ def shown_where_nobody_listens(deliver: Send, endpoints: Sequence[Endpoint], sho
         except NotSent:
             if request.url not in urls:
                 raise
-        received = judged(endpoints, request, ANSWERED)
+        received = verify_request(endpoints, request, ANSWERED)
         show(received)
         return HttpResponse(status=received.answer)
 
@@ -171,16 +171,16 @@ def _print_json(received: Received) -> None:
     click.echo(msgspec.json.encode(received))
 
 
-def _said(body: Any) -> str:
+def _summary(body: Any) -> str:
     """What a webhook says, for people."""
     payment = body["data"].get("payment")
     if payment is None:
-        return "a test, about no payment"
+        return "a test, not about a payment"
     parts = (payment["id"], payment["state"], payment["amount"], payment["currency"], payment["merchant_reference"])
     return " ".join((*parts, f"version {payment['version']}"))
 
 
-def judged(endpoints: Sequence[Endpoint], request: HttpRequest, answer: int) -> Received:
+def verify_request(endpoints: Sequence[Endpoint], request: HttpRequest, answer: int) -> Received:
     """Verify one request with the secrets of the tenants whose address it came to."""
     at = datetime.now().astimezone().strftime("%H:%M:%S")
     path = urlsplit(request.url).path
@@ -204,7 +204,7 @@ def _app(endpoints: Sequence[Endpoint], show: Show, answer: int) -> web.Applicat
     async def receive(request: web.Request) -> web.Response:
         headers, body = tuple(request.headers.items()), await request.read()
         came = HttpRequest(method=request.method, url=str(request.url), headers=headers, body=body)
-        received = judged(endpoints, came, answer)
+        received = verify_request(endpoints, came, answer)
         show(received)
         return web.Response(status=received.answer, text=received.why)
 

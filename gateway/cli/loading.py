@@ -1,4 +1,4 @@
-"""What commands begin with: the options they share, the plugins and the settings."""
+"""What commands share: options, and loading the plugins and the settings."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ config_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 
-class Loaded(NamedTuple):
+class Configuration(NamedTuple):
     """The settings and the plugins they were checked with."""
 
     settings: Settings
@@ -42,11 +42,11 @@ class Loaded(NamedTuple):
         return [entry for tenant in self.settings.tenants.values() for entry in tenant.accounts.values()]
 
 
-def load(config: Path) -> Loaded:
+def load(config: Path) -> Configuration:
     """Load plugins and settings. Raises ``SettingsError`` with a line per problem."""
     names = plugin_names(config, [point.name for point in installed()])
     registry = load_plugins(blocked=names.blocked, allowed=names.allowed)
-    return Loaded(load_settings(config, providers=registry.providers, environ=os.environ), registry)
+    return Configuration(load_settings(config, providers=registry.providers, environ=os.environ), registry)
 
 
 def tenants_of(settings: Settings, tenant: str | None) -> list[str]:
@@ -57,7 +57,7 @@ def tenants_of(settings: Settings, tenant: str | None) -> list[str]:
 
 
 def callback_url(settings: Settings, entry: AccountEntry) -> str | None:
-    """The address a provider is told; None where only the running server knows its port."""
+    """The URL that a provider calls; None where only the running server knows its port."""
     server = settings.server
     if server.public_url is None and server.port == 0:
         return None

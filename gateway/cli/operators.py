@@ -1,4 +1,4 @@
-"""Calls to the operators' listener of a running gateway: what a person decides is changed there and nowhere else."""
+"""Calls to the operators' listener of a running gateway, which is the only way to change what a person decides."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Page(Protocol):
 P = TypeVar("P", bound=Page)
 
 admin_url_option = click.option(
-    "--admin-url", metavar="URL", help="The operators' listener; without it server.admin of the settings."
+    "--admin-url", metavar="URL", help="The operators' listener. Default: server.admin in the settings."
 )
 
 
@@ -65,7 +65,7 @@ class _Problem(msgspec.Struct, frozen=True, kw_only=True):
 def operators(config: Path, admin_url: str | None) -> Operators:
     """Find listener and key. Settings are read only where no address is given.
 
-    Raises click's usage error for an address that cannot be one, and its exception when there is no key.
+    Raises click's usage error for an invalid address, and its exception where no key is set.
     """
     key = os.environ.get(KEY, "").strip()
     if not (key and key.isascii() and key.isprintable()):
@@ -76,7 +76,7 @@ def operators(config: Path, admin_url: str | None) -> Operators:
 def ask(listener: Operators, method: str, path: str, *, body: msgspec.Struct | None = None, wanted: type[T]) -> T:
     """Send one request and read its answer. ``path`` is already encoded.
 
-    Raises click's exception, one line, for whatever is not that answer.
+    Raises click's exception with one line for any other answer.
     """
     answer = asyncio.run(_exchange(listener, method, path, body))
     try:
@@ -87,7 +87,7 @@ def ask(listener: Operators, method: str, path: str, *, body: msgspec.Struct | N
         if answer.media_type == MEDIA_TYPE:
             raise click.ClickException(msgspec.json.decode(answer.body, type=_Problem).detail)
     except msgspec.DecodeError:
-        pass  # somebody else is listening there
+        pass  # another program is listening there
     raise click.ClickException(f"{listener.url} did not answer as a gateway does (status {answer.status})")
 
 
@@ -110,14 +110,14 @@ def _given(url: str) -> str:
     except ValueError:
         fits = False
     if not fits:
-        raise click.BadParameter("must be such as http://127.0.0.1:8081", param_hint="--admin-url")
+        raise click.BadParameter("must look like http://127.0.0.1:8081", param_hint="--admin-url")
     return url.rstrip("/")
 
 
 def _from_settings(config: Path) -> str:
     admin = load(config).settings.server.admin
     if admin.port == 0:
-        raise click.UsageError("server.admin.port is 0: give --admin-url, as the server's ready line names it")
+        raise click.UsageError("server.admin.port is 0: pass --admin-url with the address in the server's ready line")
     return http_url(admin.host, admin.port)
 
 
@@ -132,6 +132,6 @@ async def _exchange(listener: Operators, method: str, path: str, body: msgspec.S
         ):
             return Answer(answer.status, answer.content_type, await answer.read())
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
-        raise click.ClickException(f"cannot connect to {listener.url}: does the gateway run there?") from None
+        raise click.ClickException(f"cannot connect to {listener.url}: is the gateway running there?") from None
     except (aiohttp.ClientError, TimeoutError):
-        raise click.ClickException(f"{listener.url} gave no answer: look before you try again") from None
+        raise click.ClickException(f"{listener.url} did not answer: check what happened before you try again") from None

@@ -14,9 +14,9 @@ from rich.console import Console
 from gateway.cli.table import Table, lay_out
 
 PIPED_WIDTH = 240
-"""Columns of the demo's story when nobody looks."""
+"""Columns of the demo's output in a pipe."""
 
-wide_option = click.option("--wide", is_flag=True, help="Print every column in full, however narrow the window.")
+wide_option = click.option("--wide", is_flag=True, help="Print every column in full, even if the window is too narrow.")
 
 
 def console() -> Console:
@@ -25,12 +25,12 @@ def console() -> Console:
 
 
 def harmless(text: str) -> str:
-    """A text with escapes for what a terminal would obey: strangers write callbacks, and their line stays a line."""
+    """Escape what a terminal would obey, and line ends: callbacks are written by strangers."""
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def as_line(value: object) -> str | None:
-    """A member as one line: what is no text as JSON."""
+    """A member as one line of text; values that are not text become JSON."""
     return value if value is None or isinstance(value, str) else msgspec.json.encode(value).decode()
 
 

@@ -1,4 +1,4 @@
-"""``gateway payments``: read the store, also beside a running server. What changes something is in ``review.py``."""
+"""``gateway payments``: read the store, also while the server runs. Commands that change it are in ``review.py``."""
 
 from __future__ import annotations
 
@@ -26,18 +26,25 @@ TIMELINE = ("at", "kind", "what", "id", "details")
 
 @click.group(cls=Group)
 def payments() -> None:
-    """Look at payments, and decide what only a person can."""
+    """Show payments, and resolve what only a person can."""
 
 
 payments.add_command(review)
 
 
 @payments.command("list")
-@click.option("--tenant", help="Only this tenant's.")
-@click.option("--state", type=click.Choice(STATES), metavar="STATE", help=f"Only in this state: {', '.join(STATES)}.")
-@click.option("--merchant-reference", help="Only with this reference.")
+@click.option("--tenant", help="Only payments of this tenant.")
 @click.option(
-    "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, metavar="N", help="At most this many."
+    "--state", type=click.Choice(STATES), metavar="STATE", help=f"Only payments in this state: {', '.join(STATES)}."
+)
+@click.option("--merchant-reference", help="Only payments with this reference.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=50,
+    show_default=True,
+    metavar="N",
+    help="Maximum number of rows.",
 )
 @wide_option
 @config_option
@@ -68,9 +75,9 @@ def list_payments(
 @json_option
 def show(payment_id: str, wide: bool, config: Path, as_json: bool) -> None:
     """Show one payment and its timeline."""
-    found = asyncio.run(_story(load(config).settings, payment_id))
+    found = asyncio.run(_payment_with_timeline(load(config).settings, payment_id))
     if found is None:
-        raise click.ClickException(f"no tenant of the settings has a payment {payment_id}")
+        raise click.ClickException(f"no tenant in the settings has a payment {payment_id}")
     payment, lines = found
     if as_json:
         print_json({"payment": payment, "timeline": lines})
@@ -88,7 +95,7 @@ async def _found(settings: Settings, tenants: Iterable[str], wanted: PaymentFilt
     return [_view(loaded) for loaded in found[: wanted.limit]]
 
 
-async def _story(settings: Settings, payment_id: str) -> tuple[PaymentView, list[Line]] | None:
+async def _payment_with_timeline(settings: Settings, payment_id: str) -> tuple[PaymentView, list[Line]] | None:
     async with reading(settings) as store:
         for tenant in settings.tenants:
             loaded = await store.payment(tenant, payment_id)

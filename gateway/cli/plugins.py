@@ -1,4 +1,4 @@
-"""``gateway plugins``: what is installed."""
+"""``gateway plugins``: list the installed plugins."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from gateway.drivers.settings import plugin_names
 
 @click.group(cls=Group)
 def plugins() -> None:
-    """Look at plugins."""
+    """Show plugins."""
 
 
 @plugins.command("list")
 @config_option
 @json_option
 def list_plugins(config: Path, as_json: bool) -> None:
-    """List what is installed and what it offers."""
+    """List the installed plugins and their providers."""
     points = installed()
     names = plugin_names(config, [point.name for point in points])
     found = load_plugins(blocked=names.blocked, allowed=names.allowed).plugins

@@ -1,4 +1,4 @@
-"""``gateway payments review``: what a person must look at, and what they decide. The running gateway does it."""
+"""``gateway payments review``: what a person must review and resolve, through the running gateway."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import msgspec
 
 from gateway.cli.exits import Group
 from gateway.cli.loading import config_option, json_option
+from gateway.cli.next_step import next_step
 from gateway.cli.operators import admin_url_option, ask, ask_all, operators
 from gateway.cli.output import print_json, print_pairs, print_table, wide_option
-from gateway.cli.what_next import what_next
 from gateway.core.view_types import PaymentView
-from gateway.web.admin import OpenOperationList, ResolveOperation, ResolveReview, ReviewList
+from gateway.web.admin.reviews import OpenOperationList, ResolveOperation, ResolveReview, ReviewList
 
 REVIEW_COLUMNS = (
     "id",
@@ -35,7 +35,7 @@ OPERATION_COLUMNS = ("id", "tenant", "payment_id", "kind", "status", "note", "cr
 
 
 def _words(kind: object) -> Iterator[str]:
-    """The words a ``Literal`` allows, however deep in a type."""
+    """The words that a ``Literal`` inside a type allows."""
     for inner in get_args(kind):
         if isinstance(inner, str):
             yield inner
@@ -64,7 +64,9 @@ actor_option = click.option(
 
 
 page_option = click.option(
-    "--redirect-url", metavar="URL", help="The customer's page at the provider, of a payment that waits for them."
+    "--redirect-url",
+    metavar="URL",
+    help="The customer's page at the provider, for a payment that waits for its customer.",
 )
 
 
@@ -77,9 +79,9 @@ def _listener_options(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.group(cls=Group)
 def review() -> None:
-    """Decide what only a person can.
+    """Resolve what only a person can.
 
-    Asks the operators' listener of the running gateway, with the key in the environment's GATEWAY_ADMIN_KEY.
+    Calls the operators' listener of the running gateway, with the key in the environment variable GATEWAY_ADMIN_KEY.
     """
 
 
@@ -87,7 +89,7 @@ def review() -> None:
 @_listener_options
 @wide_option
 def list_reviews(wide: bool, admin_url: str | None, config: Path, as_json: bool) -> None:
-    """List payments that a person must look at, newest first."""
+    """List payments under review, newest first."""
     found = ask_all(operators(config, admin_url), "/admin/v1/reviews", wanted=ReviewList)
     if as_json:
         print_json({"data": found})
@@ -102,7 +104,7 @@ def list_reviews(wide: bool, admin_url: str | None, config: Path, as_json: bool)
     "--state",
     type=click.Choice(STATES),
     metavar="STATE",
-    help=f"Set this state, only where you know better: {', '.join(STATES)}.",
+    help=f"Set this state, if you know that the recorded one is wrong: {', '.join(STATES)}.",
 )
 @page_option
 @actor_option
@@ -119,8 +121,8 @@ def resolve(
 ) -> None:
     """Clear a payment's review flag.
 
-    The payment goes on as it stands; --state sets what the records got wrong. Without a flag, a payment that waits for
-    its customer can be ended (--state expired, canceled or failed) where no cancel can, and its page can be named.
+    The payment continues in its state; --state corrects it. A payment that waits for its customer can also be ended
+    without a flag (--state expired, canceled or failed) where it cannot be canceled, and its page can be set.
     """
     body = ResolveReview(reason=reason, actor=actor, state=state, redirect_url=redirect_url)
     path = f"/admin/v1/reviews/{quote(payment_id, safe='')}/resolve"
@@ -131,7 +133,7 @@ def resolve(
 @_listener_options
 @wide_option
 def operations(wide: bool, admin_url: str | None, config: Path, as_json: bool) -> None:
-    """List operations without an outcome, oldest first."""
+    """List operations whose outcome is unknown, oldest first."""
     found = ask_all(operators(config, admin_url), "/admin/v1/operations?status=unknown", wanted=OpenOperationList)
     if as_json:
         print_json({"data": found})
@@ -162,10 +164,10 @@ def settle(
     config: Path,
     as_json: bool,
 ) -> None:
-    """Settle an operation without an outcome.
+    """Resolve an operation whose outcome is unknown.
 
-    Nothing is sent to the provider: look there first. A create that succeeded waits for its customer: give their page
-    with --redirect-url if the provider can tell it.
+    Nothing is sent to the provider: check there first. After a create that succeeded the payment waits for its
+    customer: pass the customer's page as --redirect-url if you know it.
     """
     body = ResolveOperation(outcome=outcome, reason=reason, actor=actor, redirect_url=redirect_url)
     path = f"/admin/v1/operations/{quote(operation_id, safe='')}/resolve"
@@ -183,6 +185,6 @@ def _print_payment(payment: PaymentView, as_json: bool) -> None:
         return
     shown = ("id", "tenant", "state", "amount", "amount_captured", "amount_refunded", "currency", "version")
     print_pairs({name: getattr(payment, name) for name in shown})
-    following = what_next(payment)
+    following = next_step(payment)
     if following is not None:
         click.echo(f"next: {following}")

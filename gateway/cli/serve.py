@@ -1,4 +1,4 @@
-"""``gateway serve``: the server, until it is told to stop."""
+"""``gateway serve``: run the server until a signal stops it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.foreground import settle_memory, stop_signal
+from gateway.cli.foreground import freeze_startup_memory, stop_signal
 from gateway.cli.hosting import Ports, announce, bind_simulators, read_ports, simulating
-from gateway.cli.loading import Loaded, config_option, load
+from gateway.cli.loading import Configuration, config_option, load
 from gateway.drivers.file_descriptors import raised_limit
 from gateway.drivers.telemetry import setup_logging
 from gateway.flows.runtime import Gateway
@@ -37,7 +37,7 @@ _log = logging.getLogger("gateway")
     multiple=True,
     callback=read_ports,
     metavar="PROVIDER=PORT",
-    help="Another port for one simulator; 0 = any free one.",
+    help="Use another port for one simulator; 0 picks a free one.",
 )
 @click.option("--listen", "listens", is_flag=True, help="Show the webhooks that go to this machine (development only).")
 def serve(config: Path, with_simulators: bool, ports: Ports, listens: bool) -> None:
@@ -54,13 +54,13 @@ def serve(config: Path, with_simulators: bool, ports: Ports, listens: bool) -> N
     asyncio.run(_serve(loaded, sockets, _viewer(loaded) if listens else lambda _: None))
 
 
-def _viewer(loaded: Loaded) -> Callable[[Gateway], None]:
-    from gateway.cli.listen import beside_a_gateway  # here: a gateway in production needs nothing of it
+def _viewer(loaded: Configuration) -> Callable[[Gateway], None]:
+    from gateway.cli.listen import beside_a_gateway  # imported here because production does not need it
 
     return beside_a_gateway(loaded)
 
 
-async def _serve(loaded: Loaded, sockets: Mapping[str, socket.socket], view: Callable[[Gateway], None]) -> None:
+async def _serve(loaded: Configuration, sockets: Mapping[str, socket.socket], view: Callable[[Gateway], None]) -> None:
     if loaded.settings.server.development:
         _log.warning(DEVELOPMENT)
     version = {"version": metadata.version("tenant-payment-gateway")}
@@ -74,7 +74,7 @@ async def _serve(loaded: Loaded, sockets: Mapping[str, socket.socket], view: Cal
             running(loaded.settings, loaded.registry, grace=GRACE) as server,
         ):
             await beside.enter_async_context(simulating(loaded, sockets, server.gateway.callback_url))
-            settle_memory()
+            freeze_startup_memory()
             click.echo(f"ready {server.url} admin {server.admin_url}")
             announce(sockets)
             view(server.gateway)

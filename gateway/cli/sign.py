@@ -1,4 +1,4 @@
-"""``gateway callback sign``: a valid callback of an account, and its curl line, to try an integration with."""
+"""``gateway callback sign``: make a valid callback of an account, and its curl command, to test an integration."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.loading import Loaded, callback_url, config_option, json_option, load, reading
+from gateway.cli.loading import Configuration, callback_url, config_option, json_option, load, reading
 from gateway.cli.output import print_json
 from gateway.core.errors import Unavailable
 from gateway.core.facts import Stage
@@ -32,12 +32,12 @@ STATUSES: Mapping[str, Stage] = {
 @click.command("sign")
 @click.argument("account")
 @click.option("--order", "payment_id", required=True, help="The payment, pay_….")
-@click.option("--amount", help="In major units, such as 25.50; without it the payment's.")
-@click.option("--currency", help="Without it the payment's.")
+@click.option("--amount", help="In major units, such as 25.50. Default: the payment's amount.")
+@click.option("--currency", help="Default: the payment's currency.")
 @click.option("--status", type=click.Choice([*STATUSES]), default="succeeded", show_default=True, help="The outcome.")
 @click.option("--transaction", help="The provider's own id of the payment.")
-@click.option("--tenant", help="Whose account it is, where several tenants have one of this name.")
-@click.option("--url", help="The account's callback address, where it is known only to the running server.")
+@click.option("--tenant", help="The tenant, where several have an account of this name.")
+@click.option("--url", help="The account's callback URL, where only the running server knows it.")
 @click.option("--reveal", is_flag=True, help="Print it outside development too: it holds the account's secret.")
 @config_option
 @json_option
@@ -54,9 +54,9 @@ def sign_callback(
     config: Path,
     as_json: bool,
 ) -> None:
-    """Make a valid callback of ACCOUNT, as its provider would send it, and print it with its curl line.
+    """Sign a callback to ACCOUNT as its provider would, and print it with its curl command.
 
-    Nothing is sent. What is printed holds the account's secret, so it is for development, or for --reveal.
+    Nothing is sent. The output contains the account's secret, so it needs development mode or --reveal.
     """
     loaded = load(config)
     entry = _entry(loaded, tenant, account, payment_id)
@@ -74,7 +74,7 @@ def sign_callback(
     _print(made, as_json)
 
 
-def _entry(loaded: Loaded, tenant: str | None, account: str, payment_id: str) -> AccountEntry:
+def _entry(loaded: Configuration, tenant: str | None, account: str, payment_id: str) -> AccountEntry:
     """The account that was named and can sign callbacks. Raises click's usage error, or that it has none.
 
     Of several tenants with one of this name it is that of the payment's.
@@ -88,16 +88,16 @@ def _entry(loaded: Loaded, tenant: str | None, account: str, payment_id: str) ->
         raise click.UsageError(f'several tenants have an account "{account}": name one by --tenant ({owners})')
     if not found:
         known = ", ".join(f"{one.tenant}/{one.name}" for one in loaded.entries)
-        raise click.BadParameter(f'there is no account "{account}"; there are {known}', param_hint="ACCOUNT")
+        raise click.BadParameter(f'there is no account "{account}"; known are {known}', param_hint="ACCOUNT")
     if not isinstance(found[0].provider, Signs):
         name = found[0].provider.name
-        raise click.ClickException(f"{name} has no signed callbacks: what it sends proves nothing, so none can be made")
+        raise click.ClickException(f"callbacks of {name} are not signed, so none can be made")
     return found[0]
 
 
 def _refuse_secret(settings: Settings, reveal: bool) -> None:
     if not (settings.server.development or reveal):
-        raise click.UsageError("a signed callback holds the account's secret: outside development say --reveal")
+        raise click.UsageError("a signed callback contains the account's secret: outside development pass --reveal")
 
 
 def _money(settings: Settings, entry: AccountEntry, payment_id: str, amount: str | None, currency: str | None) -> Money:
@@ -118,7 +118,7 @@ def _money(settings: Settings, entry: AccountEntry, payment_id: str, amount: str
 
 
 def _doubts(settings: Settings, entry: AccountEntry, draft: CallbackDraft) -> Iterator[str]:
-    """Why the gateway will refuse what is signed, as far as it is seen here."""
+    """Why the gateway will refuse the callback, as far as this can be known here."""
     currency = draft.money.currency.upper()
     digits = currency_digits(currency, settings.currencies)
     if digits is None:
@@ -132,9 +132,9 @@ def _doubts(settings: Settings, entry: AccountEntry, draft: CallbackDraft) -> It
     if known is None:
         yield f"{entry.tenant} has no payment {draft.payment_id}: the gateway will refuse the callback"
     elif known.payment.account != entry.name:
-        yield f'the payment is one of account "{known.payment.account}": the gateway will refuse the callback'
+        yield f'the payment belongs to account "{known.payment.account}": the gateway will refuse the callback'
     elif (currency, draft.money.amount) != (known.payment.money.currency, known.payment.money.amount):
-        yield f"the payment is of {known.payment.money.text()} {known.payment.money.currency}"
+        yield f"the payment's amount is {known.payment.money.text()} {known.payment.money.currency}"
 
 
 def _listed(settings: Settings, entry: AccountEntry, payment_id: str) -> ListedPayment | None:
@@ -157,7 +157,7 @@ def _is_theirs(settings: Settings, entry: AccountEntry, payment_id: str) -> bool
 def _address(settings: Settings, entry: AccountEntry) -> str:
     found = callback_url(settings, entry)
     if found is None:
-        raise click.UsageError("the callback address is known when the server runs: give it as --url")
+        raise click.UsageError("only the running server knows the callback URL: pass it as --url")
     return found
 
 

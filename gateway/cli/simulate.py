@@ -1,4 +1,4 @@
-"""``gateway simulate``: run the providers' simulators until they are stopped."""
+"""``gateway simulate``: run the providers' simulators until a signal stops them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 
 from gateway.cli.foreground import stop_signal
 from gateway.cli.hosting import Ports, announce, bind_simulators, read_ports, simulating
-from gateway.cli.loading import Loaded, callback_url, config_option, load
+from gateway.cli.loading import Configuration, callback_url, config_option, load
 from gateway.drivers.settings import AccountEntry
 
 
@@ -23,23 +23,23 @@ from gateway.drivers.settings import AccountEntry
     multiple=True,
     callback=read_ports,
     metavar="PROVIDER=PORT",
-    help="Another port for one simulator; 0 = any free one.",
+    help="Use another port for one simulator; 0 picks a free one.",
 )
 @config_option
 def simulate(providers: tuple[str, ...], ports: Ports, config: Path) -> None:
     """Run the providers' simulators.
 
-    Of all providers, or of each PROVIDER, against the accounts of the settings.
+    For all providers, or for each PROVIDER, with the accounts in the settings.
     """
     loaded = load(config)
     asyncio.run(_simulate(loaded, bind_simulators(loaded, providers, ports)))
 
 
-async def _simulate(loaded: Loaded, sockets: Mapping[str, socket.socket]) -> None:
+async def _simulate(loaded: Configuration, sockets: Mapping[str, socket.socket]) -> None:
     def address(entry: AccountEntry) -> str:
         url = callback_url(loaded.settings, entry)
         if url is None:
-            raise click.UsageError("server.port is 0: give server.public_url, so that simulators know where to call")
+            raise click.UsageError("server.port is 0: set server.public_url, so that simulators know where to call")
         return url
 
     with stop_signal() as stop:

@@ -1,4 +1,4 @@
-"""``gateway states``: the state machine as it is built in."""
+"""``gateway states``: print the state machine."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from gateway.core.diagram import OTHER_EDGES, mermaid, states_table
 @click.option("--mermaid", "as_mermaid", is_flag=True, help="Print a Mermaid state diagram.")
 @json_option
 def states(as_mermaid: bool, as_json: bool) -> None:
-    """Show what each proved stage does to each state.
+    """Show how each stage that a provider proves changes each state.
 
-    Needs no settings. Other moves (create, expiry, refunds) follow below the table.
+    Needs no settings. The other transitions (create, expiry, refunds) follow below the table.
     """
     if as_mermaid and as_json:
-        raise click.UsageError("--mermaid and --json exclude each other")
+        raise click.UsageError("--mermaid and --json cannot be used together")
     if as_mermaid:
         click.echo(mermaid(), nl=False)
     elif as_json:

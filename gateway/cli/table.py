@@ -22,7 +22,7 @@ SHORTEST = 12
 """Characters that a shortened text keeps at least, with the dots at its end."""
 
 BENEATH = "details"
-"""A last column that may stand on a line of its own, under its row."""
+"""A last column that may be shown on a line of its own, under its row."""
 
 GAP, INDENT = "  ", "    "
 

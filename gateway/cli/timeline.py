@@ -1,4 +1,4 @@
-"""Everything that happened to one payment as one list by time. Pure."""
+"""Everything that happened to one payment, merged into one list by time. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 
 ORDER = ("operation", "callback", "event", "webhook")
-"""Within one millisecond: what was done or came in, what it changed, who was told."""
+"""The order within one millisecond: what was sent or received, what it changed, the webhook about it."""
 
 
 def merge(
@@ -72,15 +72,15 @@ def _callback(inbox_id: str, received_at: int, suffix: str, verdict: str, reason
 
 
 def _delivery(row: DeliveryRow) -> Iterator[Line]:
-    """Every try, and the next one where there will be one."""
+    """Every attempt, and the next one where it is due."""
     for number, tried in enumerate(row.attempts, 1):
         answer = str(tried["status_code"] or tried["error"])
-        yield _told(row, tried["at"], {"try": str(number), "answer": answer})
+        yield _attempt(row, tried["at"], {"try": str(number), "answer": answer})
     if row.next_attempt_at is not None:
-        yield _told(
+        yield _attempt(
             row, rfc3339(from_milliseconds(row.next_attempt_at)), {"try": str(len(row.attempts) + 1), "answer": "due"}
         )
 
 
-def _told(row: DeliveryRow, at: str, details: Mapping[str, str]) -> Line:
+def _attempt(row: DeliveryRow, at: str, details: Mapping[str, str]) -> Line:
     return Line(at=at, kind="webhook", what=row.type, id=row.id, details={"status": row.status, **details})

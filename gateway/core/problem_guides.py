@@ -42,13 +42,14 @@ def _of_field(field: str, message: str, **more: Any) -> dict[str, Any]:
 
 GUIDES: dict[str, Guide] = {
     "malformed_json": Guide(
-        "The body is not strict JSON: a comma too many, a member twice, NaN, half of a surrogate pair, nested too"
-        " deeply.",
+        "The body is not strict JSON: a trailing comma, a repeated member, NaN, half of a surrogate pair, or too deep"
+        " nesting.",
         "Correct the place that the detail names; write the body with a JSON library rather than by hand.",
         {"detail": "expecting property name enclosed in double quotes at line 1 column 20"},
     ),
     "idempotency_key_required": Guide(
-        "Requests that change something at a provider need an `Idempotency-Key`, so that a repetition does it once.",
+        "Requests that change something at a provider need an `Idempotency-Key`, so that repeating one has a single"
+        " effect.",
         "Send an `Idempotency-Key` header: a new value, such as a UUID, for each thing you want done, and the same"
         " value when you repeat it.",
         {"detail": "send an Idempotency-Key header: a new value such as a UUID for each thing you want done"},
@@ -65,7 +66,8 @@ GUIDES: dict[str, Guide] = {
         {"detail": "send Authorization: Bearer <tenant key>"},
     ),
     "not_found": Guide(
-        "There is no such route, or no such thing under this tenant. What belongs to another tenant is answered alike.",
+        "There is no such route, or this tenant has no such resource. Resources of other tenants are answered the same"
+        " way.",
         "The detail says which: compare method and path with the list of routes, or the id and the key you used.",
         {"detail": 'there is no payment with this id under this tenant; payment ids begin with "pay_"'},
     ),
@@ -75,7 +77,7 @@ GUIDES: dict[str, Guide] = {
         {"detail": "this path takes GET, HEAD and POST, not PUT"},
     ),
     "request_timeout": Guide(
-        "The body came too slowly, or ended before the length that was announced. Nothing was done.",
+        "The body came too slowly, or ended before its `Content-Length`. Nothing was done.",
         "Repeat the request, under the same `Idempotency-Key` where it has one.",
         {"detail": "the body did not arrive in time"},
     ),
@@ -91,7 +93,7 @@ GUIDES: dict[str, Guide] = {
         "Read that payment and go on with it. If you want a second one, choose another `merchant_reference`, or cancel"
         " the first where its provider can cancel.",
         {
-            "detail": f'payment {PAYMENT} has the merchant_reference "SO-7001" and is still alive: go on with it,'
+            "detail": f'payment {PAYMENT} has the merchant_reference "SO-7001" and is still live: go on with it,'
             " cancel it, or choose another reference",
             "payment_id": PAYMENT,
         },
@@ -108,7 +110,7 @@ GUIDES: dict[str, Guide] = {
     ),
     "invalid_state": Guide(
         "The payment, or the webhook endpoint, is in a state that does not allow this.",
-        "The detail names the state and those that allow it. With `replaced_by`, turn to that payment.",
+        "The detail names the state and those that allow it. With `replaced_by`, use that payment instead.",
         {
             "detail": "a payment that is captured cannot be canceled: only one that is created, awaiting_customer,"
             " processing, authorized or expired can; it can be refunded",
@@ -128,7 +130,7 @@ GUIDES: dict[str, Guide] = {
         },
     ),
     "under_review": Guide(
-        "The provider proved something that does not fit this payment, so a person must look at it first.",
+        "The provider proved something that contradicts this payment, so a person must review it first.",
         "Ask the operators of this gateway to resolve the review. Reading and `sync` still work.",
         {
             "detail": "the payment is under review (amount: the provider shows 90.00 USD; this payment is of 120.00"
@@ -161,13 +163,13 @@ GUIDES: dict[str, Guide] = {
         _of_field("Idempotency-Key", "was used for another request: use a new key, or repeat that request unchanged"),
     ),
     "unsupported_by_provider": Guide(
-        "The provider of this payment cannot do this.",
+        "The provider of this payment does not support this.",
         "Use one of the commands that the detail lists; `GET /v1/accounts` has them for every account.",
         _of_field("$", "psp_open_api cannot cancel a payment; it can create", payment_id=PAYMENT),
     ),
     "unknown_account": Guide(
-        "The tenant has no such account, or it takes no new payments.",
-        "Name one of the accounts that the detail lists, or none where the gateway is to choose.",
+        "The tenant has no such account, or the account does not accept new payments.",
+        "Name one of the accounts that the detail lists, or none to let the gateway choose.",
         _of_field("$.account", 'there is no account "sepa"; known are creditkey-main, psp-main'),
     ),
     "no_route": Guide(
@@ -184,7 +186,7 @@ GUIDES: dict[str, Guide] = {
         _of_field("$.amount", "at most 1067.33 USD can be refunded"),
     ),
     "currency_not_supported": Guide(
-        "The currency is unknown, or the account or deposit method does not take it.",
+        "The currency is unknown, or the account or deposit method does not accept it.",
         "Use one of the currencies that the detail lists, or another account or deposit method.",
         _of_field("$.currency", 'account "creditkey-main" does not take EUR; it takes USD only'),
     ),
@@ -199,19 +201,19 @@ GUIDES: dict[str, Guide] = {
         _named(("$.metadata.note", "seems to hold a card number: remove it, card data is never sent here")),
     ),
     "rate_limited": Guide(
-        "There were more requests than the tenant's `rate_limit` allows, or one payment was synced too often; without a"
-        " valid key, too many such requests from one address.",
+        "There were more requests than the tenant's `rate_limit` allows, or one payment was synced too often; or,"
+        " without a valid key, one address sent too many requests.",
         "Wait for `Retry-After` seconds, then repeat.",
         {"detail": "at most 50 requests per second (100 at once) for this tenant: repeat after Retry-After"},
     ),
     "internal_error": Guide(
-        "The gateway met a fault of its own. The operators find it in the log under `request_id`.",
+        "The gateway failed. The operators find the cause in the log under `request_id`.",
         "Repeat the request under the same `Idempotency-Key`: that is safe. Tell the operators the `request_id` if it"
         " happens again.",
         {"detail": "KeyError"},
     ),
     "provider_error": Guide(
-        "A login or a lookup at the provider, which had to come first, failed. Nothing was done and nothing stored.",
+        "A login or lookup at the provider that has to come first failed. Nothing was done or stored.",
         "Repeat the request later, under the same `Idempotency-Key`.",
         {"detail": "no connection to the provider could be made"},
     ),
@@ -221,7 +223,7 @@ GUIDES: dict[str, Guide] = {
         {"detail": "the store cannot be written; nothing was done"},
     ),
     "low_disk": Guide(
-        "The disk of the gateway's store is almost full: no new payment is taken, everything else goes on.",
+        "The disk of the gateway's store is almost full: no new payments are accepted, everything else still works.",
         "Repeat the request later; the operators are warned.",
         {"detail": "the store's disk is almost full; nothing was done"},
     ),
@@ -231,7 +233,7 @@ GUIDES: dict[str, Guide] = {
         {"detail": "the gateway is stopping"},
     ),
     "storage_budget_exceeded": Guide(
-        "The tenant's payments occupy all the space it was given: no new one is taken, everything else goes on.",
+        "The tenant's storage budget is used up: no new payments are accepted, everything else still works.",
         "Ask the operators of this gateway for more space (`limits.tenant_bytes`).",
         {"detail": "ask the operators of this gateway for more"},
     ),

@@ -18,7 +18,7 @@ Reference = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[ -~]+\Z
 CurrencyCode = Annotated[str, Meta(min_length=2, max_length=12, pattern=r"^[A-Z0-9]+\Z", extra={MUST: IN_UPPER_CASE})]
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
 MerchantStatus = Annotated[
-    Annotated[str, Meta(max_length=64)] | None, Meta(description="The tenant's own word, passed on to the provider.")
+    Annotated[str, Meta(max_length=64)] | None, Meta(description="The tenant's own value, passed on to the provider.")
 ]
 Reason = Annotated[str, Meta(max_length=500)]
 FieldText = Annotated[str, Meta(max_length=255)]
@@ -31,32 +31,33 @@ class CreateBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """A payment to be created. A provider may need more members than the required ones."""
 
     merchant_reference: Annotated[
-        Reference, Meta(description="The tenant's own name of the payment; one live payment per account may have it.")
+        Reference,
+        Meta(description="The tenant's own reference of the payment; only one live payment per account may have it."),
     ]
-    amount: Annotated[Amount, Meta(description="What the customer is to pay, in major units.")]
+    amount: Annotated[Amount, Meta(description="The amount to pay, in major units.")]
     currency: Annotated[
         CurrencyCode, Meta(description="An ISO 4217 code in upper case, or a currency of the gateway's settings.")
     ]
-    account: Annotated[Name | None, Meta(description="Which account takes it; see `GET /v1/accounts`.")] = None
+    account: Annotated[Name | None, Meta(description="The account to use; see `GET /v1/accounts`.")] = None
     deposit_method: Annotated[
-        Name | None, Meta(description="What the customer pays with; see `GET /v1/deposit-methods`.")
+        Name | None, Meta(description="How the customer pays; see `GET /v1/deposit-methods`.")
     ] = None
     customer: Annotated[Customer | None, Meta(description="Who pays.")] = None
     order: Annotated[Order | None, Meta(description="What is bought.")] = None
     checkout: Annotated[Checkout | None, Meta(description="How the customer reaches the provider's page.")] = None
     fields: Annotated[dict[str, FieldText] | None, Meta(description="The account's additional parameters.")] = None
     return_url: Annotated[
-        Url | None, Meta(description="Where the customer comes back to; on an origin registered for the tenant.")
+        Url | None, Meta(description="Where the customer returns to; its origin must be registered for the tenant.")
     ] = None
-    cancel_url: Annotated[Url | None, Meta(description="The same for a customer who gave up.")] = None
-    metadata: Annotated[Metadata | None, Meta(description="The tenant's own pairs; at most 20.")] = None
+    cancel_url: Annotated[Url | None, Meta(description="The same for a customer who canceled.")] = None
+    metadata: Annotated[Metadata | None, Meta(description="The tenant's own key-value pairs; at most 20.")] = None
 
 
 class CaptureBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What to capture; nothing means all of it."""
+    """What to capture; without members everything."""
 
-    amount: Annotated[Amount | None, Meta(description="How much to take; all unless given.")] = None
-    order: Annotated[Order | None, Meta(description="The order as it shipped.")] = None
+    amount: Annotated[Amount | None, Meta(description="The amount to capture; everything unless given.")] = None
+    order: Annotated[Order | None, Meta(description="The order as it was shipped.")] = None
     merchant_status: MerchantStatus = None
 
 
@@ -68,16 +69,18 @@ class UpdateBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """What to change before capture; at least one member."""
 
     amount: Annotated[Amount | None, Meta(description="The new total.")] = None
-    order: Annotated[Order | None, Meta(description="The members that change; each replaces a whole one.")] = None
+    order: Annotated[Order | None, Meta(description="The members that change; each replaces the whole old one.")] = None
     merchant_status: MerchantStatus = None
     allow_new_checkout: Annotated[
         bool,
-        Meta(description="Above the provider's limit, begin a new checkout for the new total; false unless given."),
+        Meta(description="Start a new checkout for a total above the provider's limit; false unless given."),
     ] = False
 
 
 class RefundBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What to return; nothing means all that is left."""
+    """What to refund; without members everything that is left."""
 
-    amount: Annotated[Amount | None, Meta(description="How much to return; all that is left unless given.")] = None
+    amount: Annotated[
+        Amount | None, Meta(description="The amount to refund; everything that is left unless given.")
+    ] = None
     reason: Annotated[Reason | None, Meta(description="Why, for the record and the provider.")] = None

@@ -28,13 +28,13 @@ class FailureView(msgspec.Struct, frozen=True, kw_only=True):
 
     code: Annotated[FailureCode, Meta(description="What happened.")]
     message: Annotated[str, Meta(description="A sentence for people.")]
-    provider_code: Annotated[str | None, Meta(description="The provider's own code, where it gave one.")]
+    provider_code: Annotated[str | None, Meta(description="The provider's own code, if it gave one.")]
 
 
 class ReviewView(msgspec.Struct, frozen=True, kw_only=True):
-    """A person must look at the payment; until then no command is taken for it."""
+    """A person must review the payment; until then no command is accepted for it."""
 
-    reason: Annotated[ReviewReason, Meta(description="What the person must look at.")]
+    reason: Annotated[ReviewReason, Meta(description="Why the payment must be reviewed.")]
     since: Annotated[Time, Meta(description="When the review began.")]
     detail: Annotated[
         str | None, Meta(description="What was seen, and what was expected; null for a review of an older gateway.")
@@ -55,9 +55,9 @@ class OperationView(msgspec.Struct, frozen=True, kw_only=True):
 
     id: Annotated[str, Meta(description="The operation, `op_…`.")]
     kind: Annotated[Kind, Meta(description="What it does.")]
-    status: Annotated[Status, Meta(description="How it ended; `sending` or `unknown` while the outcome is open.")]
+    status: Annotated[Status, Meta(description="Its outcome; `sending` or `unknown` while that is open.")]
     note: Annotated[str, Meta(description="Why its outcome is unknown; absent otherwise.")] | UnsetType = UNSET
-    failure: Annotated[FailureView | None, Meta(description="Why it failed; null when it did not.")]
+    failure: Annotated[FailureView | None, Meta(description="Why it failed; null if it did not.")]
 
 
 class PaymentView(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,39 +66,46 @@ class PaymentView(msgspec.Struct, frozen=True, kw_only=True):
     id: Annotated[str, Meta(description="The payment, `pay_…`; ids sort by time.")]
     tenant: Annotated[str, Meta(description="The tenant it belongs to.")]
     account: Annotated[str, Meta(description="The tenant's account at the provider.")]
-    provider: Annotated[str, Meta(description="The provider that takes the money.")]
-    merchant_reference: Annotated[str, Meta(description="The tenant's own name of the payment, as given.")]
-    provider_reference: Annotated[str | None, Meta(description="The provider's name of it; null until it is known.")]
-    state: Annotated[State, Meta(description="Where the payment stands.")]
-    amount: Annotated[AmountText, Meta(description="What was agreed, in major units with all digits of the currency.")]
-    currency: Annotated[str, Meta(description="ISO 4217, or a currency of the gateway's settings.")]
-    amount_captured: Annotated[AmountText, Meta(description="The total taken so far.")]
-    amount_refunded: Annotated[AmountText, Meta(description="The total returned so far.")]
-    redirect_url: Annotated[
-        Link | None, Meta(description="Where the customer pays; null until it is known, and once nothing can be paid.")
+    provider: Annotated[str, Meta(description="The provider that collects the money.")]
+    merchant_reference: Annotated[str, Meta(description="The tenant's own reference of the payment, as given.")]
+    provider_reference: Annotated[str | None, Meta(description="The provider's reference; null until it is known.")]
+    state: Annotated[State, Meta(description="The state of the payment.")]
+    amount: Annotated[
+        AmountText, Meta(description="The agreed amount, in major units with all digits of the currency.")
     ]
-    customer_notified: Annotated[bool, Meta(description="Whether the provider writes to the customer itself.")]
+    currency: Annotated[str, Meta(description="ISO 4217, or a currency of the gateway's settings.")]
+    amount_captured: Annotated[AmountText, Meta(description="The total captured so far.")]
+    amount_refunded: Annotated[AmountText, Meta(description="The total refunded so far.")]
+    redirect_url: Annotated[
+        Link | None,
+        Meta(description="Where the customer pays; null until it is known, and when nothing can be paid any more."),
+    ]
+    customer_notified: Annotated[bool, Meta(description="Whether the provider contacts the customer itself.")]
     pending_operation: Annotated[PendingView | None, Meta(description="The operation whose outcome is still open.")]
-    review: Annotated[ReviewView | None, Meta(description="Set while a person must look at the payment.")]
-    failure: Annotated[FailureView | None, Meta(description="Why the payment failed; null when it did not.")]
-    alerts: Annotated[tuple[Alert, ...], Meta(description="Sentences to show to the tenant's own staff.")]
-    replaces: Annotated[str | None, Meta(description="The payment that this one was begun for, at a higher total.")]
-    replaced_by: Annotated[str | None, Meta(description="The payment that takes the place of this one.")]
-    capture_by: Annotated[Time | None, Meta(description="From when on the provider may give an authorized payment up.")]
-    expires_at: Annotated[Time | None, Meta(description="When the payment expires, if nothing happens.")]
+    review: Annotated[ReviewView | None, Meta(description="Set while a person must review the payment.")]
+    failure: Annotated[FailureView | None, Meta(description="Why the payment failed; null if it did not.")]
+    alerts: Annotated[tuple[Alert, ...], Meta(description="Messages to show to the tenant's staff.")]
+    replaces: Annotated[str | None, Meta(description="The payment that this one replaces, with a higher total.")]
+    replaced_by: Annotated[str | None, Meta(description="The payment that replaces this one.")]
+    capture_by: Annotated[
+        Time | None, Meta(description="The time after which the provider may void an authorized payment.")
+    ]
+    expires_at: Annotated[Time | None, Meta(description="When the payment expires if nothing happens.")]
     authorized_at: Annotated[Time | None, Meta(description="When it was authorized, by the gateway's clock.")]
-    captured_at: Annotated[Time | None, Meta(description="When the money was taken, by the gateway's clock.")]
+    captured_at: Annotated[Time | None, Meta(description="When it was captured, by the gateway's clock.")]
     canceled_at: Annotated[Time | None, Meta(description="When it was canceled, by the gateway's clock.")]
-    metadata: Annotated[Mapping[str, str], Meta(description="The tenant's own pairs, as given.")]
-    version: Annotated[int, Meta(description="Grows by one with every change; each version is one webhook.")]
+    metadata: Annotated[Mapping[str, str], Meta(description="The tenant's own key-value pairs, as given.")]
+    version: Annotated[
+        int, Meta(description="Increases by one with every change; there is one webhook for each version.")
+    ]
     created_at: Annotated[Time, Meta(description="When the payment was created.")]
-    updated_at: Annotated[Time, Meta(description="When its newest version was made.")]
+    updated_at: Annotated[Time, Meta(description="When its latest version was made.")]
 
 
 class PaymentWithOperation(PaymentView, frozen=True, kw_only=True):
     """A payment, and the operation that this request made. The answer of create, capture, cancel and update."""
 
-    operation: Annotated[OperationView, Meta(description="What this request asked for, and how it ended.")]
+    operation: Annotated[OperationView, Meta(description="The operation of this request, and its outcome.")]
 
 
 class RefundView(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,13 +113,13 @@ class RefundView(msgspec.Struct, frozen=True, kw_only=True):
 
     id: Annotated[str, Meta(description="The refund, `ref_…`, with the digits of its operation.")]
     payment_id: Annotated[str, Meta(description="The payment whose money is returned.")]
-    amount: Annotated[AmountText, Meta(description="How much is returned.")]
+    amount: Annotated[AmountText, Meta(description="The amount that is returned.")]
     currency: Annotated[str, Meta(description="The payment's currency.")]
-    status: Annotated[Status, Meta(description="How it ended; one that is declined or not sent frees its amount.")]
+    status: Annotated[Status, Meta(description="Its outcome; the amount of a declined or unsent refund is free again.")]
     reason: Annotated[str | None, Meta(description="The tenant's reason, as given.")]
     note: Annotated[str, Meta(description="Why its outcome is unknown; absent otherwise.")] | UnsetType = UNSET
-    failure: Annotated[FailureView | None, Meta(description="Why it failed; null when it did not.")]
-    created_at: Annotated[Time, Meta(description="When it was asked for.")]
+    failure: Annotated[FailureView | None, Meta(description="Why it failed; null if it did not.")]
+    created_at: Annotated[Time, Meta(description="When it was requested.")]
 
 
 class RefundWithPayment(RefundView, frozen=True, kw_only=True):
@@ -122,27 +129,27 @@ class RefundWithPayment(RefundView, frozen=True, kw_only=True):
 
 
 class EventView(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of a payment's timeline: one version of it."""
+    """One entry of a payment's timeline, for one version of it."""
 
     id: Annotated[str, Meta(description="The event, `evt_…`; also the `webhook-id`.")]
     type: Annotated[EventType, Meta(description="What happened.")]
-    version: Annotated[int, Meta(description="The payment's version that it made.")]
-    cause: Annotated[Cause, Meta(description="Who reported it.")]
+    version: Annotated[int, Meta(description="The version of the payment after it.")]
+    cause: Annotated[Cause, Meta(description="What caused it.")]
     state_before: Annotated[State | None, Meta(description="The state before; null for the first event.")]
     state_after: Annotated[State, Meta(description="The state after.")]
     at: Annotated[Time, Meta(description="When the gateway recorded it.")]
-    details: Annotated[Mapping[str, str], Meta(description="What else is known, as pairs of text.")]
+    details: Annotated[Mapping[str, str], Meta(description="Further details, as pairs of text.")]
 
 
 class WebhookData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """``data`` of a webhook; ``refund`` where the change is a refund's outcome, nothing in a test."""
 
-    payment: Annotated[PaymentView, Meta(description="The payment as this change left it.")] | None = None
-    refund: Annotated[RefundView, Meta(description="The refund, where the change is its outcome.")] | None = None
+    payment: Annotated[PaymentView, Meta(description="The payment after this change.")] | None = None
+    refund: Annotated[RefundView, Meta(description="The refund, if the change is its outcome.")] | None = None
 
 
 class WebhookBody(msgspec.Struct, frozen=True, kw_only=True):
-    """A webhook's body: made once, stored, sent as these bytes on every try."""
+    """A webhook's body: made once, stored, sent as these bytes on every attempt."""
 
     type: Annotated[str, Meta(description="What happened.")]
     timestamp: Annotated[Time, Meta(description="When it happened.")]
@@ -150,35 +157,37 @@ class WebhookBody(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
-    """One try of a webhook."""
+    """One attempt to deliver a webhook."""
 
-    at: Annotated[Time, Meta(description="When the try began.")]
+    at: Annotated[Time, Meta(description="When the attempt began.")]
     status_code: Annotated[int | None, Meta(description="The status of the endpoint's answer; null for none.")]
     error: Annotated[
         Literal["connect_failed", "timeout", "connection_lost", "bad_http"] | None,
-        Meta(description="Why there was no answer; null when there was one."),
+        Meta(description="Why there was no answer; null if there was one."),
     ]
 
 
 class DeliveryView(msgspec.Struct, frozen=True, kw_only=True):
-    """A webhook on its way."""
+    """The delivery of a webhook."""
 
     id: Annotated[str, Meta(description="The delivery, `dlv_…`.")]
     type: Annotated[WebhookType, Meta(description="The webhook's type.")]
     payment_id: Annotated[str | None, Meta(description="The payment it is about; null for a test.")]
-    status: Annotated[DeliveryStatus, Meta(description="`pending`, `delivered`, or `dead` after the last try.")]
-    next_attempt_at: Annotated[Time | None, Meta(description="When it is tried next; null when it is not.")]
-    attempts: Annotated[list[AttemptView], Meta(description="The newest tries, oldest first.")]
+    status: Annotated[DeliveryStatus, Meta(description="`pending`, `delivered`, or `dead` after the last attempt.")]
+    next_attempt_at: Annotated[Time | None, Meta(description="When the next attempt is due; null if none is planned.")]
+    attempts: Annotated[list[AttemptView], Meta(description="The latest attempts, oldest first.")]
 
 
 class EndpointView(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the tenant's webhooks go, and whether they arrive."""
+    """The endpoint that receives the tenant's webhooks, and whether deliveries succeed."""
 
-    url: Annotated[Link, Meta(description="The address in the settings.")]
-    enabled: Annotated[bool, Meta(description="False while nothing is sent there.")]
-    failing_since: Annotated[Time | None, Meta(description="Since when no try succeeded; null while they do.")]
+    url: Annotated[Link, Meta(description="The URL in the settings.")]
+    enabled: Annotated[bool, Meta(description="Whether webhooks are sent to it.")]
+    failing_since: Annotated[
+        Time | None, Meta(description="The time since which every attempt has failed; null while attempts succeed.")
+    ]
     disabled_at: Annotated[Time | None, Meta(description="When it was disabled; null while it is enabled.")]
     reason: Annotated[
         Literal["gone", "failing"] | None,
-        Meta(description="Why it is disabled: it answered 410, or it only failed for five days."),
+        Meta(description="Why it is disabled: it answered 410, or every attempt failed for five days."),
     ]

@@ -1,4 +1,4 @@
-"""The applications: one for tenants, providers and browsers, one for operators on its own listener."""
+"""The two applications: one for tenants, providers and browsers, one for operators on a listener of its own."""
 
 from __future__ import annotations
 
@@ -9,45 +9,54 @@ from aiohttp import web
 
 from gateway.drivers.file_descriptors import MAX_CALLERS
 from gateway.flows.runtime import Gateway
-from gateway.web import admin, pages, providers
-from gateway.web.admission import Admission
-from gateway.web.keys import ADMISSION, GATEWAY, LIMITS, STRANGERS, TURNS, VISITS, WORK
-from gateway.web.limits import Limits
-from gateway.web.methods import add_route
+from gateway.web import admin, pages
+from gateway.web.admin import health
+from gateway.web.api.routes import ROUTES
+from gateway.web.app_keys import CALLBACK_LIMITS, FAILURES, GATEWAY, LIMITS, RETURNS, TURNS
+from gateway.web.callback_limits import CallbackLimits
+from gateway.web.failure_limits import FailureLimits
+from gateway.web.limits import TenantLimits
 from gateway.web.middleware import answer_errors
 from gateway.web.problem_pages import problem_page
+from gateway.web.provider_callbacks import handle_callback
 from gateway.web.proxies import PROXIES, Proxies
-from gateway.web.route import BODY_LIMIT, serve
-from gateway.web.routes import ROUTES
-from gateway.web.strangers import Strangers
-from gateway.web.work import Work
+from gateway.web.request import BODY_LIMIT
+from gateway.web.routing import add_operator_route, add_route, add_tenant_route
 
 
 def make_app(gw: Gateway, places: int = MAX_CALLERS) -> web.Application:
-    """The public application. ``places``: how many connections callers may have."""
-    app = web.Application(middlewares=[answer_errors], client_max_size=BODY_LIMIT)
-    app[GATEWAY] = gw
-    app[LIMITS] = Limits()
-    app[ADMISSION] = Admission(gw.settings.server.callback_rate)
-    app[STRANGERS] = Strangers()
-    app[PROXIES] = Proxies(gw.settings.server.trusted_proxies)
-    app[WORK] = Work(places)
-    app[VISITS] = set()
+    """Make the public application. ``places``: how many connections callers may have."""
+    app = _application(gw)
+    app[LIMITS] = TenantLimits(places)
+    app[CALLBACK_LIMITS] = CallbackLimits(gw.settings.server.callback_rate)
+    app[RETURNS] = set()
     app[TURNS] = defaultdict(asyncio.Lock)
     for route in ROUTES:
-        add_route(app, route.method, route.path, serve(route))
-    app.router.add_route("*", "/callbacks/{endpoint_id}", providers.handle_callback)
-    app.router.add_route("*", "/callbacks/{endpoint_id}/{suffix:.*}", providers.handle_callback)
-    app.router.add_get("/problems/{code}", problem_page)
-    pages.add_routes(app)
+        add_tenant_route(app, route)
+    add_route(app, "*", "/callbacks/{endpoint_id}", handle_callback)
+    add_route(app, "*", "/callbacks/{endpoint_id}/{suffix:.*}", handle_callback)
+    add_route(app, "GET", "/problems/{code}", problem_page)
+    add_route(app, "GET", "/openapi.json", pages.document)
+    add_route(app, "GET", "/", pages.root)
+    add_route(app, "GET", "/docs", pages.docs)
+    add_route(app, "GET", "/docs/{asset}", pages.asset)
     return app
 
 
 def make_admin_app(gw: Gateway) -> web.Application:
-    """The operators' application."""
+    """Make the operators' application."""
+    app = _application(gw)
+    add_route(app, "GET", "/", health.root)
+    add_route(app, "GET", "/livez", health.livez)
+    add_route(app, "GET", "/readyz", health.readyz)
+    for route in admin.ROUTES:
+        add_operator_route(app, route)
+    return app
+
+
+def _application(gw: Gateway) -> web.Application:
     app = web.Application(middlewares=[answer_errors], client_max_size=BODY_LIMIT)
     app[GATEWAY] = gw
-    app[STRANGERS] = Strangers()
+    app[FAILURES] = FailureLimits()
     app[PROXIES] = Proxies(gw.settings.server.trusted_proxies)
-    admin.add_routes(app)
     return app

@@ -1,19 +1,28 @@
-"""Token buckets, in memory: a rate refills a bucket, a burst is its size. One ``Buckets`` for each kind of name."""
+"""Rate limits in memory. ``Buckets`` are token buckets by name; ``TenantLimits`` holds what one tenant may take."""
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import math
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 
-from gateway.drivers.settings import Rate
+from gateway.core.errors import TenantError
+from gateway.drivers.settings import Rate, Tenant
 
 KEPT = 10_000
-"""Buckets of one kind that are kept. While none of them is full again, all further names share one."""
+"""Buckets that one ``Buckets`` keeps. While none of them is full again, all further names share one bucket."""
 
 SWEEP = 1.0
 """Seconds between two searches for full buckets."""
+
+SYNC_RATE = Rate(per_second=1, burst=5)
+"""How often one payment may be synced."""
+
+RETRY_AFTER = 1.0
+"""Seconds after which a request above the concurrency limit may be repeated."""
 
 _SHARED = ""
 
@@ -22,7 +31,7 @@ Clock = Callable[[], float]
 
 
 class Buckets:
-    """Buckets of one kind, by name. One that is full again says nothing and may be dropped; no other ever is."""
+    """Token buckets by name. A full one holds no information and may be dropped; the others are kept."""
 
     def __init__(self, clock: Clock = time.monotonic, *, kept: int = KEPT) -> None:
         self._clock = clock
@@ -31,18 +40,18 @@ class Buckets:
         self._buckets: dict[str, tuple[float, float, float]] = {}  # tokens, as of when, full when
 
     def take(self, name: str, rate: Rate, cost: float = 1.0) -> float:
-        """Take tokens; 0.0 when there were enough, else none is taken: how many seconds until there are."""
+        """Take tokens and return 0.0, or take none and return the seconds until there are enough."""
         wait = self.wait(name, rate, cost)
         if not wait:
             self.charge(name, rate, cost)
         return wait
 
     def wait(self, name: str, rate: Rate, cost: float = 1.0) -> float:
-        """How many seconds until so many tokens are there, when nobody else takes any; takes none."""
+        """Return the seconds until so many tokens are there if nobody else takes any. Takes none."""
         return max(0.0, (cost - self._tokens(self._place(name), rate, self._clock())) / rate.per_second)
 
     def charge(self, name: str, rate: Rate, cost: float = 1.0, *, debt: float = math.inf) -> None:
-        """Take tokens, also ones that are not there: they are missing later, at most ``debt`` of them."""
+        """Take tokens even if there are too few: the bucket then owes at most ``debt`` of them."""
         now, name = self._clock(), self._place(name)
         tokens = max(self._tokens(name, rate, now) - cost, -debt)
         self._buckets[name] = (tokens, now, now + (rate.burst - tokens) / rate.per_second)
@@ -52,7 +61,7 @@ class Buckets:
         return min(float(rate.burst), tokens + (now - since) * rate.per_second)
 
     def _place(self, name: str) -> str:
-        """The name itself while there is room for it."""
+        """The name itself while there is room for it, else the name of the shared bucket."""
         if name in self._buckets or len(self._buckets) < self._kept:
             return name
         now = self._clock()
@@ -62,12 +71,50 @@ class Buckets:
         return name if len(self._buckets) < self._kept else _SHARED
 
 
-class Limits:
-    """The buckets of callers with a key: of tenants, and of the payments they sync."""
+class TenantLimits:
+    """What one tenant may take: requests per second, syncs of one payment, requests in work at the same time.
 
-    def __init__(self) -> None:
-        self.tenants = Buckets()
-        self.syncs = Buckets()
+    One tenant's requests in work never take more than half of the ``places`` for connections, because connections in
+    work are never closed to make room. A request whose body is still arriving is not in work.
+    """
+
+    def __init__(self, places: int) -> None:
+        self._requests, self._syncs = Buckets(), Buckets()
+        self._most_in_work = places // 2
+        self._in_work: Counter[str] = Counter()
+
+    def take_request(self, tenant: Tenant) -> None:
+        """Count one request. Raises ``rate_limited``."""
+        rate = tenant.rate_limit
+        wait = 0.0 if rate is None else self._requests.take(tenant.id, rate)
+        if rate is not None and wait:
+            limit = f"at most {rate.per_second:g} requests per second ({rate.burst} at once) for this tenant"
+            raise TenantError("rate_limited", limit, retry_after=wait)
+
+    def charge(self, tenant: Tenant, requests: int) -> None:
+        """Count a large request as several more. A tenant owes one burst at most."""
+        rate = tenant.rate_limit
+        if requests and rate is not None:
+            self._requests.charge(tenant.id, rate, requests, debt=rate.burst)
+
+    def take_sync(self, payment_id: str) -> None:
+        """Count one sync of a payment. Raises ``rate_limited``."""
+        wait = self._syncs.take(payment_id, SYNC_RATE)
+        if wait:
+            limit = f"one payment may be synced {SYNC_RATE.per_second:g} time per second ({SYNC_RATE.burst} at once)"
+            raise TenantError("rate_limited", f"{limit}: repeat after Retry-After", retry_after=wait)
+
+    @contextlib.contextmanager
+    def in_work(self, tenant: str) -> Iterator[None]:
+        """Count a request as in work for the time of the block. Raises ``rate_limited``."""
+        if self._in_work[tenant] >= self._most_in_work:
+            limit = f"at most {self._most_in_work} requests of one tenant are worked on at the same time"
+            raise TenantError("rate_limited", limit, retry_after=RETRY_AFTER)
+        self._in_work[tenant] += 1
+        try:
+            yield
+        finally:
+            self._in_work[tenant] -= 1
 
 
 def part_of(rate: Rate, part: float) -> Rate:
@@ -76,7 +123,7 @@ def part_of(rate: Rate, part: float) -> Rate:
 
 
 def network_of(address: str | None) -> str:
-    """Whose address it is, for a bucket: one of IPv4 is one caller, of IPv6 everybody has 2^64 of the same network."""
+    """The name of an address's bucket: an IPv4 address, or the /64 network of an IPv6 address, which has one owner."""
     if address is None or ":" not in address:
         return address or "unknown"
     try:

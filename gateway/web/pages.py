@@ -1,4 +1,4 @@
-"""``/openapi.json`` and ``/docs``: the document, and Swagger UI with assets served by us (package swagger-ui-py).
+"""``/openapi.json`` and ``/docs``: the document, and Swagger UI with assets from this server (package swagger-ui-py).
 
 All references of the page are relative, so that it works below a path too.
 """
@@ -15,8 +15,8 @@ from aiohttp import web
 from gateway.core.signing import sha256_hex
 from gateway.flows.runtime import Gateway
 from gateway.web import openapi
-from gateway.web.bodies import body_response
-from gateway.web.keys import GATEWAY
+from gateway.web.app_keys import GATEWAY
+from gateway.web.responses import body_response
 
 _ASSETS = {
     "swagger-ui.css": ("swagger_ui", "static", "text/css"),
@@ -29,7 +29,7 @@ _ASSETS = {
 _ROOT = """<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><title>Payment gateway</title></head>
-<body><p>This is a payment gateway. What it answers to: <a href="{docs}">/docs</a></p></body>
+<body><p>This is a payment gateway. Its API is documented at <a href="{docs}">/docs</a>.</p></body>
 </html>
 """
 _POLICY = (
@@ -53,18 +53,18 @@ def _file(package: str, folder: str, name: str) -> bytes:
 
 
 async def document(request: web.Request) -> web.Response:
-    """``GET /openapi.json``: made once, for everybody."""
+    """``GET /openapi.json``, which is made once."""
     gw = request.app[GATEWAY]
     return body_response(_document(gw.public_url, _hint(gw)), "application/json")
 
 
 async def root(_: web.Request) -> web.Response:
-    """``GET /``: the way to ``/docs``, relative because a proxy may have taken a path away."""
-    return way_to("docs")
+    """``GET /``: a link to ``/docs``, relative because a proxy may remove a part of the path."""
+    return link_to("docs")
 
 
-def way_to(docs: str) -> web.Response:
-    """A page that leads to the documentation."""
+def link_to(docs: str) -> web.Response:
+    """A page with a link to the documentation."""
     return web.Response(text=_ROOT.format(docs=html.escape(docs)), content_type="text/html")
 
 
@@ -83,15 +83,7 @@ async def asset(request: web.Request) -> web.StreamResponse:
     return body_response(_file(package, folder, name), kind)
 
 
-def add_routes(app: web.Application) -> None:
-    """Register the document and its page."""
-    app.router.add_get("/openapi.json", document)
-    app.router.add_get("/", root)
-    app.router.add_get("/docs", docs)
-    app.router.add_get("/docs/{asset}", asset)
-
-
 def _hint(gw: Gateway) -> str:
-    """The shipped settings' key, where it is good for anything."""
+    """The key of the shipped settings, where they are used."""
     is_shipped = gw.settings.server.development and sha256_hex(_SHIPPED_KEY) in gw.settings.keys_by_sha256
     return f"The shipped settings have `{_SHIPPED_KEY}`." if is_shipped else ""

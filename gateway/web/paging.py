@@ -1,6 +1,6 @@
-"""Pages of lists: read in slices, each row encoded at once, until page or bytes are full, or nothing is left.
+"""Pages of lists. Rows are read and encoded in slices until the page is full, its bytes are used up, or none is left.
 
-So a page costs what it shows, and between two slices the loop serves others.
+So a page costs as much as it shows, and between two slices the event loop serves other requests.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SLICE = 20
 """Rows that are read and encoded without a pause."""
 
 ENVELOPE = 100
-"""Bytes of a page beside its rows, at most."""
+"""The most bytes that a page has beside its rows."""
 
 T = TypeVar("T")
 S = TypeVar("S", bound=PageRequest)
@@ -39,11 +39,11 @@ async def page_of(
     most_bytes: int,
     slice_of: int = SLICE,
 ) -> Page:
-    """Read one page; every page has a row if there is one, however large."""
+    """Read one page. It has at least one row, however large, if there is one."""
     data: list[msgspec.Raw] = []
     size, last = ENVELOPE, wanted.cursor
     while True:
-        asked = min(slice_of, wanted.limit + 1 - len(data))  # one more than is shown tells whether there are more
+        asked = min(slice_of, wanted.limit + 1 - len(data))  # one more than is shown, to see whether there are more
         found = await read(msgspec.structs.replace(wanted, cursor=last, limit=asked))
         for row in found:
             shown = msgspec.json.encode(show(row))

@@ -1,4 +1,4 @@
-"""``/problems/{code}``: the page that the ``type`` of an error leads to, readable without scripts."""
+"""``/problems/{code}``: the page behind the ``type`` of an error, readable without scripts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aiohttp import web
 
 from gateway.core.errors import PROBLEMS, TenantError
 from gateway.core.problem_guides import GUIDES, example
-from gateway.web.keys import GATEWAY
+from gateway.web.app_keys import GATEWAY
 
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:44rem;margin:2rem auto;padding:0 1rem;color:#1c2733}"
@@ -47,7 +47,7 @@ async def problem_page(request: web.Request) -> web.Response:
     """``GET /problems/{code}``: what an error code means. Raises ``not_found``, which lists the codes."""
     code = request.match_info["code"]
     if code not in PROBLEMS:
-        raise TenantError("not_found", f"there is no such error code; there are {', '.join(PROBLEMS)}")
+        raise TenantError("not_found", f"there is no such error code; known are {', '.join(PROBLEMS)}")
     page = _page(code, request.app[GATEWAY].public_path)
     return web.Response(text=page, content_type="text/html", headers={"Content-Security-Policy": _POLICY})
 

@@ -1,9 +1,9 @@
-"""Whose request it is behind reverse proxies: the one place that decides which address a caller has.
+"""The caller's address behind reverse proxies: the only place that decides it.
 
 ``X-Forwarded-For`` is believed from proxies in ``server.trusted_proxies`` alone, and only as far back as they wrote it:
 each adds the address that called it at the end, so the list is read from there, and the first address that is not a
-trusted proxy's is the caller. What stands before it was written by strangers. Decided for each request: a proxy
-sends those of many callers on one connection.
+trusted proxy's is the caller. Everything before it may be forged. This is decided for each request, because a proxy
+sends the requests of many callers on one connection.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _WITH_PORT = re.compile(r"\[(?P<v6>[^\]]*)\](?::[0-9]{1,5})?|(?P<v4>[0-9.]+):[0-
 
 
 class Proxies:
-    """The trusted proxies. While there are none, a caller is whoever made the connection."""
+    """The trusted proxies. Without any, the caller's address is that of the connection."""
 
     def __init__(self, networks: Sequence[Network]) -> None:
         self._networks = tuple(networks)
@@ -36,7 +36,7 @@ class Proxies:
     def caller(self, peer: str | None, forwarded: Iterable[str]) -> str | None:
         """The address of the caller. ``peer`` made the connection; ``forwarded`` are the header's lines in order.
 
-        What is no address ends the search: then the proxy before it is the caller.
+        A text that is not an address ends the search: then the proxy before it is the caller.
         """
         if not self.has(peer):
             return peer
@@ -57,12 +57,12 @@ PROXIES = web.AppKey("proxies", Proxies)
 
 
 def caller_of(request: web.Request) -> str | None:
-    """The address of the caller of a request, for whatever judges, counts or logs it."""
+    """The address of a request's caller."""
     return request.app[PROXIES].caller(request.remote, request.headers.getall(HEADER, ()))
 
 
 def _parsed(text: str) -> Address | None:
-    """An address as proxies write it, also with a port; an IPv4 address within IPv6 as what it is. None: none."""
+    """An address as proxies write it, also with a port; an IPv4-mapped IPv6 address as IPv4. None otherwise."""
     with_port = _WITH_PORT.fullmatch(text)
     try:
         address = ipaddress.ip_address((with_port["v6"] or with_port["v4"]) if with_port else text)

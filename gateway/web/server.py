@@ -11,7 +11,6 @@ from typing import NamedTuple
 import msgspec
 from aiohttp import web
 
-from gateway.core.errors import SettingsError
 from gateway.core.urls import bracketed
 from gateway.drivers.clock import Clock, SystemClock
 from gateway.drivers.file_descriptors import Shares, descriptor_shares, limit
@@ -21,22 +20,21 @@ from gateway.drivers.settings import Admin, Server, Settings, cannot_listen
 from gateway.drivers.store.sqlite import open_sqlite
 from gateway.flows.background import startup
 from gateway.flows.background.workers import workers
-from gateway.flows.payments import submit
 from gateway.flows.runtime import Gateway, log
 from gateway.web.app import make_admin_app, make_app
-from gateway.web.capacity import Capacity, Phase
-from gateway.web.connections import Bounds, Connection
-from gateway.web.keys import GATEWAY
+from gateway.web.app_keys import GATEWAY
+from gateway.web.connections.capacity import Capacity, Phase
+from gateway.web.connections.connection import Bounds, Connection
+from gateway.web.connections.listener import Listener
 from gateway.web.proxies import Proxies
-from gateway.web.request_line import write_unread
-from gateway.web.runner import Runner
+from gateway.web.request_log import write_unread
 
 STOP_WITHIN = 24.0
 """Seconds that accepted requests and running operations get together when the server stops. A store that somebody
 else holds may take five more to close: it all fits into thirty."""
 
-OPERATORS_PART = 0.1
-"""The part of it that is kept for the operators' listener, which tells ``stopping`` until the public one is done."""
+OPERATORS_SHARE = 0.1
+"""The share of it that is kept for the operators' listener, which answers ``stopping`` until the public one is done."""
 
 GRACE = 3.0
 """Seconds in which a request on a kept connection is still answered (that the gateway stops) when serving ends."""
@@ -71,16 +69,16 @@ async def running(
     shares = descriptor_shares(limit(), settings.limits.connections)
     async with contextlib.AsyncExitStack() as stack:
         gw = await _gateway(settings, registry, clock or SystemClock(), shares, stack)
-        await check_names(gw)
+        await startup.check_names(gw)
         await startup.begin(gw)
-        operators = stop_within * OPERATORS_PART
+        operators = stop_within * OPERATORS_SHARE
         proxies = Proxies(settings.server.trusted_proxies)
         callers: Capacity[Connection] = Capacity(shares.callers, settings.limits.connections_per_address, proxies.has)
         public = await _listen(make_app(gw, shares.callers), settings.server, callers, stop_within - operators, stack)
         admin = await _listen(make_admin_app(gw), settings.server.admin, Capacity(shares.operators), operators, stack)
         gw.public_url = settings.server.public_url or public.url
         await startup.note_secret(gw)
-        stack.push_async_callback(_stop, gw, public.runner, stop_within - operators, grace)
+        stack.push_async_callback(_stop, gw, public.listener, stop_within - operators, grace)
         for worker in workers(gw):
             stack.push_async_callback(_cancel, asyncio.create_task(worker))
         log.info("listening", extra=msgspec.structs.asdict(shares))
@@ -116,24 +114,8 @@ async def _gateway(
     )
 
 
-async def check_names(gw: Gateway) -> None:
-    """Refuse to start without an account or deposit method that payments still need. Raises ``SettingsError``."""
-    problems: set[str] = set()
-    for tenant, account, provider, method in await gw.store.accounts_in_use(submit.grace_began(gw)):
-        known = gw.settings.tenants.get(tenant)
-        place = f"{gw.settings.source.name}: tenant {tenant}"
-        if known is None or account not in known.accounts:
-            problems.add(f"{place}: accounts.{account}: is gone, but payments of it are still open")
-        elif known.accounts[account].provider.name != provider:
-            problems.add(f'{place}: accounts.{account}.provider: was "{provider}" for payments that are still open')
-        if method is not None and (known is None or method not in known.deposit_methods):
-            problems.add(f"{place}: deposit_methods.{method}: is gone, but payments of it are still open")
-    if problems:
-        raise SettingsError(sorted(problems))
-
-
 class _Listening(NamedTuple):
-    runner: Runner
+    listener: Listener
     url: str
 
 
@@ -145,21 +127,21 @@ async def _listen(
     stack: contextlib.AsyncExitStack,
 ) -> _Listening:
     settings = app[GATEWAY].settings
-    runner = Runner(
+    listener = Listener(
         app,
         capacity=capacity,
         bounds=_bounds(settings),
         note_unread=functools.partial(write_unread, app),
-        # aiohttp waits so long twice: for a request's answer, then for its connection.
+        # aiohttp waits this long twice: for a request's answer, then for its connection.
         shutdown_timeout=stop_within / 2,
         lingering_time=min(LINGER, settings.timeouts.request_body),
     )
-    stack.push_async_callback(runner.cleanup)
+    stack.push_async_callback(listener.cleanup)
     try:
-        bound = await runner.listen(at.host, at.port)
+        bound = await listener.listen(at.host, at.port)
     except OSError as problem:
         raise cannot_listen(settings, at, problem) from None
-    return _Listening(runner, f"http://{bracketed(at.host)}:{bound}")
+    return _Listening(listener, f"http://{bracketed(at.host)}:{bound}")
 
 
 def _bounds(settings: Settings) -> Bounds:
@@ -168,19 +150,19 @@ def _bounds(settings: Settings) -> Bounds:
         Phase.IDLE: timeouts.idle_connection,
         Phase.HEAD: timeouts.request_head,
         Phase.UNREAD: timeouts.write,
-        # Its handler waits so long and refuses it; what it still sends then is read for a while.
+        # The handler waits that long and refuses it; what the client still sends then is read for a while.
         Phase.BODY: timeouts.request_body + 2 * LINGER,
     }
     return Bounds(head_bytes=settings.limits.head_bytes, seconds=seconds)
 
 
-async def _stop(gw: Gateway, runner: Runner, within: float, grace: float | None) -> None:
-    """Stop listening, let accepted requests answer, then let operations settle: all before one deadline."""
+async def _stop(gw: Gateway, listener: Listener, within: float, grace: float | None) -> None:
+    """Stop listening, let accepted requests answer, then let running operations end: all before one deadline."""
     clock = asyncio.get_running_loop().time
     deadline = clock() + within
     if grace is not None:
-        await runner.drain(grace=grace, within=within)
-    await runner.cleanup()
+        await listener.drain(grace=grace, within=within)
+    await listener.cleanup()
     await gw.drain(deadline - clock())
 
 

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from gateway.web.strangers import FAILURES
+from gateway.web.failure_limits import FAILURE_RATE
 from tests.support.clients.psp_callbacks import post, signed_body
 from tests.support.server_process import ServerProcess, running_server_process
 from tests.support.stack import GatewayStack, Reply, creditkey_body, key_of, psp_body
@@ -160,7 +160,7 @@ def said_little(server: ServerProcess, seconds: float) -> bool:
     lines = [line for line in server.errors.decode().splitlines() if re.search(r'"status": (40[0-9]|429)', line)]
     too_many = sum("too many failing requests" in line for line in lines)
     print(f"log: {len(lines)} lines about failures in {seconds:.0f} s, {too_many} of them that there were too many")
-    most = 5 * (FAILURES.burst + FAILURES.per_second * seconds)
+    most = 5 * (FAILURE_RATE.burst + FAILURE_RATE.per_second * seconds)
     return 0 < too_many <= 5 * (seconds / 60 + 2) and len(lines) < most
 
 

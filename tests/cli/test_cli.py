@@ -24,11 +24,13 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from gateway import demo
-from gateway.cli import main, stage
+from gateway.cli import main
+from gateway.cli.dates import parse_date
+from gateway.cli.demo import steps
+from gateway.cli.demo.environment import Environment
+from gateway.cli.demo.psp import psp_create, psp_webhook
 from gateway.cli.foreground import ENDING, IGNORED
 from gateway.cli.loading import load
-from gateway.cli.moments import moment
 from gateway.cli.serve import NO_RELOAD
 from gateway.cli.timeline import ORDER, merge
 from gateway.drivers.store.deliveries import DeliveryRow
@@ -752,27 +754,27 @@ def own_signals() -> Iterator[None]:
 
 @pytest.mark.usefixtures("own_signals")
 def test_the_demo_plays_to_its_end() -> None:
-    """Every step holds; the story shows the wire body under the tenant's keys, the alerts and all timelines."""
+    """Every step holds; the output shows the wire body under the tenant's keys, the alerts and all timelines."""
     result = run("demo")
     assert result.exit_code == 0, result.output
-    assert result.stdout.splitlines()[-1] == f"all {len(demo.STEPS)} steps as expected"
+    assert result.stdout.splitlines()[-1] == f"all {len(steps.STEPS)} steps as expected"
     assert '"sum":162.48' in result.stdout
     assert "order amounts can only be increased by $100" in result.stdout
     assert result.stdout.count("arrived, verified by the reference library") == 7
-    assert result.stdout.count("the tenant was told each of them") == 4
+    assert result.stdout.count("the tenant received a webhook for each") == 4
     for kind, times in {"captured": 2, "partially_refunded": 2, "canceled": 1}.items():
         assert len(re.findall(rf"^ [0-9]+ +\S+Z +payment\.{kind} ", result.stdout, re.MULTILINE)) == times
 
 
 @pytest.mark.usefixtures("own_signals")
 def test_the_demo_ends_with_1_at_the_step_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is not as expected ends the story there, named, and later steps are not played."""
+    """What is not as expected ends the demo there, named, and later steps are not played."""
 
-    async def psp_pay(on: stage.Stage) -> None:
+    async def psp_pay(on: Environment) -> None:
         """the customer pays"""
         on.check("state captured", False, "awaiting_customer")
 
-    monkeypatch.setattr(demo, "STEPS", (demo.psp_create, psp_pay, demo.psp_webhook))
+    monkeypatch.setattr(steps, "STEPS", (psp_create, psp_pay, psp_webhook))
     result = run("demo")
     assert result.exit_code == 1
     assert "expected: state captured, seen: awaiting_customer" in result.stdout
@@ -832,7 +834,7 @@ def test_a_date_that_is_none_is_explained_by_example(text: str) -> None:
 )
 def test_a_moment_without_a_zone_is_utc(text: str) -> None:
     """All forms of one moment are the same."""
-    assert moment(text) == datetime(2026, 1, 31, 12, tzinfo=UTC)
+    assert parse_date(text) == datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
 def test_help_names_every_command_and_the_exit_codes() -> None:

@@ -277,7 +277,7 @@ async def test_explain_wants_an_id_or_a_file(stack: GatewayStack, arguments: tup
 
 
 WRONG_PLACES = [
-    (("--tenant", "nope", "--account", "psp-main"), 'there is no tenant "nope"; there are acme, globex'),
+    (("--tenant", "nope", "--account", "psp-main"), 'there is no tenant "nope"; known are acme, globex'),
     (("--tenant", "acme", "--account", "nope"), 'acme has no account "nope"; it has'),
     (("--tenant", "acme"), "--file needs --tenant and --account"),
 ]

@@ -24,7 +24,7 @@ from gateway.cli.listen import (
     endpoints_of,
     print_lines,
     receiving,
-    shown_where_nobody_listens,
+    shown_where_refused,
 )
 from gateway.cli.loading import load
 from gateway.core.errors import NotSent
@@ -135,7 +135,7 @@ def test_two_lines_for_people(capsys: pytest.CaptureFixture[str]) -> None:
         "12:00:00 acme payment.captured verified, answered 204",
         f"{PAYMENT['id']} captured 162.48 USD D-1001\\x1b[2J version 3",
         "12:00:01 acme webhook.test verified, answered 204",
-        "a test, about no payment",
+        "a test, not about a payment",
         "12:00:02 - refused, answered 404",
         "GET / is wrong",
     ]
@@ -220,7 +220,7 @@ async def test_a_tenants_own_server_comes_first(stack: GatewayStack, capsys: pyt
         raise NotSent("connect_failed", connection=True)
 
     shown: asyncio.Queue[Received] = asyncio.Queue()
-    stack.gateway.deliver = shown_where_nobody_listens(nobody, endpoints_of(loaded, "acme"), shown.put_nowait)
+    stack.gateway.deliver = shown_where_refused(nobody, endpoints_of(loaded, "acme"), shown.put_nowait)
     second = (await stack.create(psp_body())).json
     async with asyncio.timeout(10):
         received = await shown.get()

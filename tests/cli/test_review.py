@@ -275,7 +275,7 @@ async def hung_up(request: web.Request) -> web.StreamResponse:
         (not_a_gateway, "did not answer as a gateway does (status 200)"),
         (broken_problem, "did not answer as a gateway does (status 500)"),
         (moved, "did not answer as a gateway does (status 302)"),
-        (hung_up, "gave no answer"),
+        (hung_up, "did not answer: check"),
     ],
 )
 async def test_another_server_s_answer_fails(handler: Callable[[web.Request], Any], says: str) -> None:

@@ -77,8 +77,8 @@ async def test_the_tenant_is_found_by_the_payment(stack: GatewayStack) -> None:
 
 DOUBTS = [
     (("--amount", "25.555"), "USD has 2 decimals, 25.555 has more: the gateway will refuse the callback"),
-    (("--amount", "1.5"), "the payment is of 162.48 USD"),
-    (("--currency", "EUR"), "the payment is of 162.48 USD"),
+    (("--amount", "1.5"), "the payment's amount is 162.48 USD"),
+    (("--currency", "EUR"), "the payment's amount is 162.48 USD"),
     (("--currency", "XQX"), "XQX is not a known currency: the gateway will refuse the callback"),
     (("--order", "pay_none", "--amount", "1", "--currency", "USD"), "acme has no payment pay_none"),
     (("--tenant", "globex", "--amount", "1", "--currency", "USD"), "globex has no payment pay_"),
@@ -111,10 +111,10 @@ async def test_the_curl_line_holds_all_of_it(stack: GatewayStack) -> None:
 
 ORDER = ("--order", "pay_1", "--amount", "25.50", "--currency", "USD", "--url", "http://127.0.0.1:1/callbacks/x")
 MISUSES: list[tuple[tuple[str, ...], int, str]] = [
-    (("creditkey-main", *ORDER), 1, "creditkey has no signed callbacks"),
+    (("creditkey-main", *ORDER), 1, "callbacks of creditkey are not signed"),
     (("psp-main", *ORDER), 2, "--tenant (acme, globex)"),
-    (("nobody", *ORDER), 2, "there are acme/creditkey-main, acme/psp-main"),
-    (("psp-main", "--tenant", "acme", *ORDER[:-2]), 2, "give it as --url"),
+    (("nobody", *ORDER), 2, "known are acme/creditkey-main, acme/psp-main"),
+    (("psp-main", "--tenant", "acme", *ORDER[:-2]), 2, "pass it as --url"),
     (("psp-main", "--tenant", "acme", *ORDER, "--amount", "1,00"), 2, "--amount"),
     (("psp-main", "--tenant", "acme"), 2, "--order"),
 ]

@@ -17,8 +17,8 @@ from gateway.core import body_reader, strictjson
 from gateway.core.documents import amount_hook
 from gateway.core.request_bodies import CreateBody, EmptyBody
 from gateway.core.wording import unknown_name
-from gateway.web.routes import ROUTES
-from gateway.web.webhooks import RedeliverBody
+from gateway.web.api.routes import ROUTES
+from gateway.web.api.webhooks import RedeliverBody
 
 ITEM = {"merchant_id": "PJ-1", "name": "Pallet jack", "price": "1.00", "quantity": 1}
 BODY: dict[str, Any] = {

@@ -255,7 +255,7 @@ ACCOUNT_MISTAKES = [
     ("{}", "main.provider: is missing"),
     ("[]", "main: must be a mapping of keys"),
     ("{provider: [plain]}", "main.provider: must be a single value, not a list or mapping"),
-    ("{provider: !vault plain}", "main.provider: has a YAML tag; tags mean nothing here"),
+    ("{provider: !vault plain}", "main.provider: has a YAML tag; tags are not supported"),
     ("{provider: plain, acepts_new: false}", 'main.acepts_new: unknown key "acepts_new", did you mean "accepts_new"'),
     ("{provider: plain, accepts_new: no}", "main.accepts_new: must be true or false"),
     ("{provider: plain, generation: 0}", "main.generation: must be a whole number >= 1"),
@@ -264,7 +264,7 @@ ACCOUNT_MISTAKES = [
     ("{provider: plain, config: {ap_url: x}}", 'config.ap_url: unknown key "ap_url", did you mean "app_url"'),
     ("{provider: plain, config: {token: abc}}", "config.token: is a literal secret: write env:NAME or file:PATH"),
     ("{provider: plain, config: {token: 'env:NOPE'}}", "config.token: environment variable NOPE is not set"),
-    ("{provider: plain, config: {merchant_id: 'env:X'}}", "config.merchant_id: is no secret"),
+    ("{provider: plain, config: {merchant_id: 'env:X'}}", "config.merchant_id: is not a secret"),
     ("{provider: plain, config: {merchant_id: refused}}", "config.merchant_id: must be another"),
     ("{provider: plain, config: {app_url: 'http://psp.example'}}", "config.app_url: must be https"),
     ("{provider: plain, config: {app_url: 'https://127.0.0.1'}}", "config.app_url: must not point to this machine"),
@@ -493,9 +493,9 @@ TOP_MISTAKES = [
     (LEAST + "tenants: {Acme: {}}", "tenant Acme: tenants.Acme: must match"),
     (LEAST + "tenants: []", "tenants: must be a mapping of keys"),
     (LEAST + "store: {url: 'sqlite:///a', url: 'sqlite:///b'}", "store.url: is written twice, first in line"),
-    (LEAST + "store: {[a]: b}", "store: has a key that is no text"),
+    (LEAST + "store: {[a]: b}", "store: has a key that is not text"),
     (LEAST + "include: [missing.yaml]", 'include: there is no file "missing.yaml"'),
-    ("server: [", "is no readable YAML"),
+    ("server: [", "is not readable YAML"),
     ("- a", "must be a mapping of keys"),
 ]
 
@@ -727,7 +727,7 @@ def test_tenant_written_twice_is_one_problem(tmp_path: Path) -> None:
     [
         ("server: {port: 1}", 't.yaml:1: server: unknown key "server", known are tenants: an included file holds'),
         ("tenants: [acme]", "t.yaml:1: tenants: must be a mapping of keys"),
-        ("a: [", "t.yaml:2: is no readable YAML"),
+        ("a: [", "t.yaml:2: is not readable YAML"),
     ],
 )
 def test_included_file_holds_tenants_only(tmp_path: Path, text: str, said: str) -> None:

@@ -276,8 +276,8 @@ FAULTS = (
     _simple(
         "answer a provider before the commit",
         "crashes",
-        "gateway/web/providers.py",
-        """        return visit.admit(new.is_proved) or await receive.accept(gw, new)
+        "gateway/web/provider_callbacks.py",
+        """        return admission.admit(new.is_proved) or await receive.accept(gw, new)
 """,
         """        from gateway.core.facts import Recorded
 

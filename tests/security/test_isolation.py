@@ -70,7 +70,7 @@ async def test_every_operation_of_the_document_has_a_row(stack: ThreeTenants) ->
 
 async def test_every_operators_route_has_a_row() -> None:
     """The same for the operators' routes."""
-    assert {(method, path) for method, path, _ in admin.ROUTES} == set(OPERATORS_ROWS)
+    assert {(route.method, route.path) for route in admin.ROUTES} == set(OPERATORS_ROWS)
 
 
 async def test_nothing_else_is_served(stack: ThreeTenants) -> None:

@@ -22,8 +22,9 @@ from gateway.flows.payments import create, lookup, modify
 from gateway.flows.payments.idempotency import Answer, Claim, refuse_other_request
 from gateway.flows.payments.lookup import hint_work
 from gateway.flows.runtime import Gateway
+from gateway.web.customer_return import BROWSER, BROWSER_WAIT
 from gateway.web.problems import problem_of
-from gateway.web.providers import BROWSER, BROWSER_WAIT, TOKENS
+from gateway.web.provider_callbacks import TOKENS
 
 T = TypeVar("T")
 
@@ -109,7 +110,7 @@ HANDLERS: Mapping[str, Callable[[_Call], Awaitable[Answer]]] = {
 
 
 async def serve(gw: Gateway, request: Request) -> Reply:
-    """Answer a tenant as ``web/tenants.py`` and its middleware do. Raises any other exception: it is a bug."""
+    """Answer a tenant as ``web/api/payments.py`` and its middleware do. Raises any other exception: it is a bug."""
     try:
         if gw.is_stopping:
             raise ShuttingDown("the gateway is stopping")
@@ -130,7 +131,7 @@ async def _handle(call: _Call) -> Answer:
 
 
 async def handle_callback(gw: Gateway, path: str, callback: Callback) -> HttpResponse:
-    """Answer a provider or a browser as ``web/providers.py`` does. ``path`` begins below ``/callbacks/``."""
+    """Answer a provider or a browser as ``web/provider_callbacks.py`` does. ``path`` begins below ``/callbacks/``."""
     endpoint, _, below = path.partition("/")
     entry = gw.settings.endpoints[endpoint]
     suffix, _, token = below.partition("/")

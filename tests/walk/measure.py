@@ -27,12 +27,13 @@ FIRST = ROOT / "gateway/web/middleware.py"
 _VALUES = "core/commands core/errors core/facts core/ids core/money core/payment core/secret core/wire"
 _WRAPPERS = "core/documents core/signing core/strictjson drivers/clock drivers/disk drivers/store/reading"
 _CHECKS_OF_TEXTS = "core/card_data core/cards core/checks core/credentials core/encodings core/masking core/returned"
-_CONNECTION = "web/bodies web/capacity web/connections web/headers web/limits web/proxies web/request_line web/work"
-_MORE = "core/texts core/urls drivers/settings/model drivers/store/usage drivers/telemetry flows/masks web/misplaced"
+_CONNECTION = "web/limits web/proxies web/request_log web/response_headers"
+_CONNECTIONS = "web/connections/capacity web/connections/connection web/leaked_secrets"
+_MORE = "core/texts core/urls drivers/settings/model drivers/store/usage drivers/telemetry flows/masks"
 
 VALUES = frozenset(
     f"gateway/{name}.py"
-    for names in (_VALUES, _WRAPPERS, _CHECKS_OF_TEXTS, _CONNECTION, _MORE)
+    for names in (_VALUES, _WRAPPERS, _CHECKS_OF_TEXTS, _CONNECTION, _CONNECTIONS, _MORE)
     for name in names.split()
 )
 """Modules that only define values, wrap one library, look at one text by itself, or surround a request on its

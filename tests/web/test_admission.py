@@ -23,7 +23,7 @@ from gateway.core.facts import Busy
 from gateway.core.wire import Callback
 from gateway.drivers.settings import Rate
 from gateway.drivers.store.inbox import InboxFilter
-from gateway.web.admission import Admission, Visit
+from gateway.web.callback_limits import Admission, CallbackLimits
 from tests.support.clients.psp_callbacks import call_back, new_payment, post, signed_body
 from tests.support.stack import GatewayStack, Reply, creditkey_body, running_stack
 
@@ -198,55 +198,55 @@ def callback_from(stack: GatewayStack, address: str, **headers: str) -> Callback
 async def test_refusing_costs_a_part_of_the_processor_only(stack: GatewayStack) -> None:
     """Where refusing takes long, unknown callbacks are put off before their bodies are read; known ones are not."""
     work = Work()
-    admission = Admission(Rate(per_second=1, burst=1000), clock=lambda: 0.0, cpu=work)
+    limits = CallbackLimits(Rate(per_second=1, burst=1000), clock=lambda: 0.0, cpu=work)
     entry = stack.entry("acme", "psp-main")
     unknown = callback_from(stack, "192.0.2.1")
     for _ in range(3):
-        visit = admission.of(entry, unknown)
-        visit.after_body(0)
+        admission = limits.admission(entry, unknown)
+        admission.after_body(0)
         work.done += 1.0
-        assert visit.admit(False) is None
-    assert admission.of(entry, unknown).before_body() == Busy(limited=True, retry_after=5)
+        assert admission.admit(False) is None
+    assert limits.admission(entry, unknown).before_body() == Busy(limited=True, retry_after=5)
     told = entry.provider.credentials(entry.account)["token"]
     known = callback_from(stack, "192.0.2.1", crm_pay_token=told.reveal())  # type: ignore[union-attr]
-    assert admission.of(entry, known).before_body() is None
-    assert admission.of(stack.entry("globex", "psp-main"), unknown).before_body() is None
+    assert limits.admission(entry, known).before_body() is None
+    assert limits.admission(stack.entry("globex", "psp-main"), unknown).before_body() is None
 
 
 async def test_a_large_body_counts_as_many(stack: GatewayStack) -> None:
     """Looking for secrets and card numbers takes work by the byte, so a bucket is charged by the byte."""
-    admission = Admission(Rate(per_second=1, burst=16), clock=lambda: 0.0)
+    limits = CallbackLimits(Rate(per_second=1, burst=16), clock=lambda: 0.0)
     entry, head = stack.entry("acme", "psp-main"), callback_from(stack, "192.0.2.1")
     link = replace(head, suffix="return", payment_id="pay_1")
-    assert admitted(admission.of(entry, head), 8192, is_proved=False) is None
-    assert admitted(admission.of(entry, head), 0, is_proved=False) == Busy(limited=True, retry_after=4)
-    assert admitted(admission.of(entry, head), 65536, is_proved=True) is None
-    admission.of(entry, link).after_body(16384)
-    assert admission.of(entry, link).before_body() is not None
-    assert admitted(admission.of(entry, head), 0, is_proved=True) is None
+    assert admitted(limits.admission(entry, head), 8192, is_proved=False) is None
+    assert admitted(limits.admission(entry, head), 0, is_proved=False) == Busy(limited=True, retry_after=4)
+    assert admitted(limits.admission(entry, head), 65536, is_proved=True) is None
+    limits.admission(entry, link).after_body(16384)
+    assert limits.admission(entry, link).before_body() is not None
+    assert admitted(limits.admission(entry, head), 0, is_proved=True) is None
 
 
-def admitted(visit: Visit, size: int, *, is_proved: bool) -> Busy | None:
+def admitted(admission: Admission, size: int, *, is_proved: bool) -> Busy | None:
     """What becomes of a callback whose body was read."""
-    visit.after_body(size)
-    return visit.admit(is_proved)
+    admission.after_body(size)
+    return admission.admit(is_proved)
 
 
 async def test_one_address_leaves_room_for_evidence_of_others(stack: GatewayStack) -> None:
     """One address may leave half of the evidence of an account: a misconfigured bridge elsewhere is still seen."""
-    admission = Admission(Rate(per_second=0.001, burst=BURST), clock=lambda: 0.0)
+    limits = CallbackLimits(Rate(per_second=0.001, burst=BURST), clock=lambda: 0.0)
     entry = stack.entry("acme", "psp-main")
 
     def kept(address: str) -> int:
-        visits = [admission.of(entry, callback_from(stack, address)) for _ in range(20)]
-        return sum(admitted(visit, 0, is_proved=False) is None for visit in visits)
+        admissions = [limits.admission(entry, callback_from(stack, address)) for _ in range(20)]
+        return sum(admitted(admission, 0, is_proved=False) is None for admission in admissions)
 
     assert [kept(address) for address in ("192.0.2.1", "192.0.2.2", "192.0.2.3")] == [HALF, HALF, 0]
 
 
 async def test_a_secret_is_known_in_its_own_header_only(stack: GatewayStack) -> None:
     """A callback is known by the account's secret in a secret header; elsewhere, or another account's, it is not."""
-    admission, entry = Admission(Rate()), stack.entry("acme", "psp-main")
+    limits, entry = CallbackLimits(Rate()), stack.entry("acme", "psp-main")
     token, foreign = (
         stack.entry(tenant, "psp-main").provider.credentials(stack.entry(tenant, "psp-main").account)["token"].reveal()  # type: ignore[union-attr]
         for tenant in ("acme", "globex")
@@ -259,6 +259,6 @@ async def test_a_secret_is_known_in_its_own_header_only(stack: GatewayStack) -> 
         {"crm_pay_token": ""},
         {},
     ]
-    known = [admission.of(entry, callback_from(stack, "192.0.2.1", **head)).is_known for head in heads]
+    known = [limits.admission(entry, callback_from(stack, "192.0.2.1", **head)).is_known for head in heads]
     assert known == [True, True, False, False, False, False]
-    assert json.dumps(token) not in repr(admission.__dict__)
+    assert json.dumps(token) not in repr(limits.__dict__)

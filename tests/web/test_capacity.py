@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.web.capacity import Capacity, Phase
+from gateway.web.connections.capacity import Capacity, Phase
 
 ORDER = (Phase.IDLE, Phase.HEAD, Phase.UNREAD, Phase.BODY)
 

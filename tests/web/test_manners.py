@@ -14,7 +14,7 @@ from gateway.core.errors import FieldError
 from gateway.drivers.store.inbox import InboxFilter
 from gateway.drivers.store.reads import PaymentFilter
 from gateway.web.app import make_admin_app, make_app
-from gateway.web.request_line import NAMED, fields_of
+from gateway.web.request_log import NAMED, fields_of
 from tests.support.clients.raw_http import bounded_stack, client, get
 from tests.support.stack import GatewayStack, creditkey_body, key_of, new_key, psp_body
 from tests.web.test_headers import headers_of

@@ -153,8 +153,8 @@ CREATES = {
     # currency
     "lower case": psp("$.currency", "must be a currency code in upper case, such as USD", currency="usd"),
     "a sign": psp("$.currency", "must be a currency code in upper case, such as USD", currency="€€"),
-    "no currency": psp("$.currency", "is not a currency known here", code="currency_not_supported", currency="XXZ"),
-    "gold": psp("$.currency", "is not a currency known here", code="currency_not_supported", currency="XAU"),
+    "no currency": psp("$.currency", "is not supported; use a code", code="currency_not_supported", currency="XXZ"),
+    "gold": psp("$.currency", "is not supported; use a code", code="currency_not_supported", currency="XAU"),
     "not the provider's": create(
         creditkey_body(currency="EUR"), "currency_not_supported", "$.currency", "takes USD only"
     ),
@@ -642,7 +642,7 @@ async def test_a_duplicate_names_the_payment_and_how_to_go_on(
     first = (await shared_stack.create(body)).json["id"]
     reply = await shared_stack.create(body)
     assert (reply.status, reply.json["code"], reply.json["payment_id"]) == (409, "duplicate_reference", first)
-    assert reply.json["detail"] == f"payment {first} has this merchant_reference and is still alive: {ways}"
+    assert reply.json["detail"] == f"payment {first} has this merchant_reference and is still live: {ways}"
 
 
 @shared

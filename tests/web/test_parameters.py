@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.web import admin
-from gateway.web.routes import ROUTES
+from gateway.web.api.routes import ROUTES
 from tests.support.scenarios.inbox import admin as ask_as_operator
 from tests.support.scenarios.inbox import inbox_stack
 from tests.support.stack import GatewayStack
@@ -16,7 +16,7 @@ shared = pytest.mark.asyncio(loop_scope="module")
 
 ID = f"pay_{'0' * 32}"
 OF_TENANTS = [(route.method, route.path.replace("{id}", ID)) for route in ROUTES]
-OF_OPERATORS = [(method, path.replace("{payment_id}", ID).replace("{id}", ID)) for method, path, _ in admin.ROUTES]
+OF_OPERATORS = [(route.method, route.path.replace("{payment_id}", ID).replace("{id}", ID)) for route in admin.ROUTES]
 
 
 @shared
@@ -90,7 +90,7 @@ async def test_an_unknown_currency_is_refused_as_in_a_create(shared_stack: Gatew
     """Rather than an empty list, which looks like a shop without ways to pay."""
     reply = await shared_stack.call("GET", f"/v1/deposit-methods?currency={currency}")
     assert (reply.status, reply.json["code"]) == (422, "currency_not_supported")
-    assert "is not a currency known here" in reply.json["detail"]
+    assert "is not supported; use a code" in reply.json["detail"]
 
 
 @shared

@@ -13,8 +13,8 @@ import pytest
 
 from gateway.drivers.settings import Rate
 from gateway.drivers.store.inbox import InboxFilter, InboxRow
-from gateway.web import strangers
-from gateway.web.capacity import Capacity
+from gateway.web import failure_limits
+from gateway.web.connections.capacity import Capacity
 from gateway.web.proxies import Proxies
 from tests.support.clients.psp_callbacks import new_payment, post, signed_body
 from tests.support.stack import GatewayStack, running_stack
@@ -129,7 +129,7 @@ async def test_failures_are_counted_and_logged_by_caller(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One caller behind the proxy is limited, another is not; the log names both."""
-    monkeypatch.setattr(strangers, "FAILURES", Rate(per_second=0.001, burst=2))
+    monkeypatch.setattr(failure_limits, "FAILURE_RATE", Rate(per_second=0.001, burst=2))
     async with behind(tmp_path, "127.0.0.0/8") as stack:
         caplog.set_level(logging.INFO, "gateway")
         loud = [await ask(stack, "198.51.100.1") for _ in range(3)]

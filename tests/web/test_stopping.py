@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from gateway.drivers.store.sqlite import open_sqlite_to_read
-from gateway.web.listening import refuse_new
+from gateway.web.connections.graceful_shutdown import drop_new_connections
 from tests.support.clients.keep_alive import Connection, Reply, Reset, connected
 from tests.support.server_process import ServerProcess, running_server_process
 from tests.support.stack import creditkey_body, key_of, new_key
@@ -111,7 +111,7 @@ def test_what_has_connected_is_still_accepted() -> None:
         address = listening.getsockname()
         with socket.create_connection(address, timeout=10) as early:
             early.sendall(b"request")
-            refuse_new(listening)
+            drop_new_connections(listening)
             with pytest.raises(TimeoutError):
                 socket.create_connection(address, timeout=0.2)
             accepted, _ = listening.accept()

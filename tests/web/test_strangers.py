@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from gateway.drivers.settings import Rate
-from gateway.web import strangers
-from gateway.web.strangers import MOST_LINES, OTHERS, Strangers
+from gateway.web import failure_limits
+from gateway.web.failure_limits import MAX_ADDRESSES, OTHERS, FailureLimits
 from tests.support.stack import GatewayStack, Reply, psp_body, running_stack
 from tests.web.test_limits import Clock
 
@@ -29,7 +29,7 @@ def with_operator(settings: dict[str, Any]) -> None:
 @pytest.fixture
 async def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[GatewayStack]:
     """A stack in which few failures are too many."""
-    monkeypatch.setattr(strangers, "FAILURES", Rate(per_second=0.001, burst=BURST))
+    monkeypatch.setattr(failure_limits, "FAILURE_RATE", Rate(per_second=0.001, burst=BURST))
     async with running_stack(tmp_path, change=with_operator) as opened:
         yield opened
 
@@ -96,18 +96,18 @@ async def test_log_of_a_flood(stack: GatewayStack, caplog: pytest.LogCaptureFixt
 
 def test_lines_are_bounded(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many addresses there are, a minute has a bounded number of lines; the next tells how many there were."""
-    monkeypatch.setattr(strangers, "FAILURES", Rate(per_second=0.001, burst=1))
+    monkeypatch.setattr(failure_limits, "FAILURE_RATE", Rate(per_second=0.001, burst=1))
     clock = Clock()
-    counted = Strangers(clock)
+    counted = FailureLimits(clock)
     with caplog.at_level(logging.WARNING, logger="gateway"):
         for _ in range(4):
-            for number in range(2 * MOST_LINES):
-                counted.failed(f"192.0.2.{number}", 401)
-        assert len(caplog.records) == MOST_LINES + 1
+            for number in range(2 * MAX_ADDRESSES):
+                counted.count(f"192.0.2.{number}", 401)
+        assert len(caplog.records) == MAX_ADDRESSES + 1
         caplog.clear()
         clock.now += 61
-        counted.failed("192.0.2.0", 401)
+        counted.count("192.0.2.0", 401)
     told = {(one.address, one.repeated) for one in caplog.records}  # type: ignore[attr-defined]
     assert ("192.0.2.1", 2) in told
-    assert (OTHERS, 3 * MOST_LINES - 1) in told
-    assert len(caplog.records) == MOST_LINES + 2
+    assert (OTHERS, 3 * MAX_ADDRESSES - 1) in told
+    assert len(caplog.records) == MAX_ADDRESSES + 2

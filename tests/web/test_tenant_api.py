@@ -12,7 +12,7 @@ import pytest
 
 from gateway.core.errors import PROBLEMS
 from gateway.core.problem_guides import GUIDES, example
-from gateway.web.routes import ROUTES
+from gateway.web.api.routes import ROUTES
 from tests.support.clients.psp_callbacks import change_store
 from tests.support.openapi import nodes
 from tests.support.stack import GatewayStack, creditkey_body, new_key, psp_body, running_stack

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from gateway.web.route import Route
-from gateway.web.routes import ROUTES
+from gateway.web.api.routes import ROUTES
+from gateway.web.routing import Route
 from tests.support.clients.psp_callbacks import call_back, credentials, sign
 from tests.support.stack import GatewayStack, key_of, new_key, psp_body
 

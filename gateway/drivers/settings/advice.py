@@ -36,8 +36,8 @@ def _of_server(server: Server) -> Mapping[str, str]:
         return {}
     told = f"http://{bracketed(server.host)}:{server.port or 'PORT'}"
     return {
-        "public_url": f"is not given, so providers and browsers are sent to {told}: write the https address that the"
-        " world reaches this gateway at"
+        "public_url": f"is not given, so providers and browsers are sent to {told}: write the https address at which"
+        " this gateway is reached"
     }
 
 

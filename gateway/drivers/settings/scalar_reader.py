@@ -100,7 +100,7 @@ def _text(node: Node, path: Path, state: LoadState) -> Any:
         return state.note(path, "must be a single value, not a list or mapping")
     if is_null(node):
         return state.note(path, "must not be empty")
-    return state.note(path, "has a YAML tag; tags mean nothing here")
+    return state.note(path, "has a YAML tag; tags are not supported")
 
 
 def scalar(wanted: Any) -> Read:

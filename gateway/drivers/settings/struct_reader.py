@@ -123,7 +123,7 @@ def _entries(node: Node, path: Path, state: LoadState, wanted: str = A_MAPPING) 
     found: dict[str, Node] = {}
     for key, value in node.value:
         if not isinstance(key, ScalarNode):
-            state.note(path, "has a key that is no text")
+            state.note(path, "has a key that is not text")
         elif key.value in found:
             _note_duplicate(key, node, path, state)
         else:

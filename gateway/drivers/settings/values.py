@@ -69,7 +69,7 @@ def duration(text: str, _: LoadContext) -> timedelta:
 def public_text(text: str, _: LoadContext) -> str:
     """Take a text that is no secret; a reference here would be sent to the provider as it stands."""
     if text.startswith(("env:", "file:")):
-        raise ValueError("is no secret: env: and file: are not read here, write the value itself")
+        raise ValueError("is not a secret, so env: and file: are not read here: write the value itself")
     return text
 
 

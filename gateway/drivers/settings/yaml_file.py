@@ -52,9 +52,9 @@ def compose(data: bytes, name: str) -> MappingNode | Problem:
         node = yaml.compose(_Named(data, name), Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        return Problem(name, line, (), f"is no readable YAML: {error.problem}")
+        return Problem(name, line, (), f"is not readable YAML: {error.problem}")
     except yaml.YAMLError as error:
-        return Problem(name, 1, (), f"is no readable YAML: {getattr(error, 'reason', 'unknown characters')}")
+        return Problem(name, 1, (), f"is not readable YAML: {getattr(error, 'reason', 'unknown characters')}")
     if node is None or is_null(node):
         return nothing(name)
     return node if isinstance(node, MappingNode) else Problem(name, 1, (), "must be a mapping of keys")

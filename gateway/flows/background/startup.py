@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import msgspec
 
-from gateway.core.errors import Unavailable
+from gateway.core.errors import SettingsError, Unavailable
 from gateway.core.signing import derive
 from gateway.drivers.store.metadata import COPIED, RESTORED, check_all_payments, delete_timestamp, set_timestamp
 from gateway.drivers.store.metadata import set_secret_fingerprint as store_secret
@@ -25,6 +25,22 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
 
     unknown: int
     due: int
+
+
+async def check_names(gw: Gateway) -> None:
+    """Refuse to start without an account or deposit method that payments still need. Raises ``SettingsError``."""
+    problems: set[str] = set()
+    for tenant, account, provider, method in await gw.store.accounts_in_use(submit.grace_began(gw)):
+        known = gw.settings.tenants.get(tenant)
+        place = f"{gw.settings.source.name}: tenant {tenant}"
+        if known is None or account not in known.accounts:
+            problems.add(f"{place}: accounts.{account}: is gone, but payments of it are still open")
+        elif known.accounts[account].provider.name != provider:
+            problems.add(f'{place}: accounts.{account}.provider: was "{provider}" for payments that are still open')
+        if method is not None and (known is None or method not in known.deposit_methods):
+            problems.add(f"{place}: deposit_methods.{method}: is gone, but payments of it are still open")
+    if problems:
+        raise SettingsError(sorted(problems))
 
 
 async def begin(gw: Gateway) -> Recovered:

@@ -67,7 +67,7 @@ def digits_of(gw: Gateway, currency: str) -> int:
     """The decimals of a currency. Raises ``currency_not_supported``."""
     digits = currency_digits(currency, gw.settings.currencies)
     if digits is None:
-        raise TenantError("currency_not_supported", f"{currency} is not a currency known here; write one such as USD")
+        raise TenantError("currency_not_supported", f"currency {currency} is not supported; use a code such as USD")
     return digits
 
 

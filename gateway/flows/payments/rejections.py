@@ -40,7 +40,7 @@ def unsupported(entry: AccountEntry, payment_id: str, command: type[Command]) ->
 def duplicate_reference(entry: AccountEntry, holder: str | None) -> TenantError:
     """A live payment of the account has the merchant reference already."""
     ways = ["go on with it", *(["cancel it"] if CancelPayment in entry.provider.commands else [])]
-    detail = f"payment {holder or ''} has this merchant_reference and is still alive: "
+    detail = f"payment {holder or ''} has this merchant_reference and is still live: "
     detail += joined_with_or([*ways, "choose another merchant_reference"])
     return TenantError("duplicate_reference", detail, payment_id=holder)
 
@@ -76,7 +76,7 @@ def under_review(payment_id: str, review: Review) -> TenantError:
 
 def replaced(payment: Payment) -> TenantError:
     """A successor lives, so capture and update of this payment stop."""
-    detail = f"the payment was replaced by {payment.replaced_by}: turn to that payment"
+    detail = f"the payment was replaced by {payment.replaced_by}: use that payment instead"
     return TenantError("invalid_state", detail, payment_id=payment.id, replaced_by=payment.replaced_by)
 
 

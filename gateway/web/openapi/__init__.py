@@ -9,12 +9,13 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
+from gateway.web.api.routes import ROUTES
 from gateway.web.openapi import paths, problems, webhooks
 from gateway.web.openapi.headers import COMPONENTS
 from gateway.web.openapi.intro import CONTACT, DESCRIPTION, LICENSE, SECURITY, TAGS
 from gateway.web.openapi.schemas import components
-from gateway.web.route import Route
-from gateway.web.routes import ROUTES
+from gateway.web.request import TenantCall
+from gateway.web.routing import Route
 
 
 def document(public_url: str = "", *, hint: str = "") -> dict[str, Any]:
@@ -45,7 +46,7 @@ def document(public_url: str = "", *, hint: str = "") -> dict[str, Any]:
     }
 
 
-def _types(routes: tuple[Route, ...]) -> set[type]:
+def _types(routes: tuple[Route[TenantCall], ...]) -> set[type]:
     """Every type that has a schema of its own, those inside others aside."""
     shown = {type(example) for route in routes for example in route.answers.values()}
     return shown | {route.body for route in routes if route.body} | {problems.ProblemView, *webhooks.TYPES}

@@ -8,11 +8,13 @@ from typing import Any
 import msgspec
 
 from gateway.core.problem_guides import PAYMENT
-from gateway.web.examples import CALLBACK_ID, DELIVERY_ID, REFERENCE
+from gateway.web.api.examples import CALLBACK_ID, DELIVERY_ID, REFERENCE
 from gateway.web.openapi.headers import idempotency_key, named
 from gateway.web.openapi.problems import errors
 from gateway.web.openapi.schemas import ref
-from gateway.web.route import Query, Route
+from gateway.web.query_parameters import QueryParameter
+from gateway.web.request import TenantCall
+from gateway.web.routing import Route
 
 IDS = {
     "/v1/payments/{id}": ("The payment's id.", PAYMENT),
@@ -22,15 +24,15 @@ IDS = {
 """What ``{id}`` is, and an example, by how a path begins."""
 
 _UNDER_A_KEY = {
-    200: "The operation has an outcome: read `operation.status`, it may be `declined`.",
-    201: "The operation has an outcome: read its status, it may be `declined`.",
-    202: "The outcome is not known yet, which is not a failure: repeat the request with the same key, read the payment,"
-    " or wait for the webhook.",
+    200: "The outcome of the operation is known: check `operation.status`, which may be `declined`.",
+    201: "The outcome of the operation is known: check its status, which may be `declined`.",
+    202: "The outcome is not known yet, which is not a failure: repeat the request with the same key, retrieve the"
+    " payment, or wait for the webhook.",
 }
-_OTHERS = {200: "What was asked for.", 202: "Accepted; it goes out like any webhook."}
+_OTHERS = {200: "The request succeeded.", 202: "Accepted; it is sent like any webhook."}
 
 
-def paths(routes: Iterable[Route]) -> dict[str, Any]:
+def paths(routes: Iterable[Route[TenantCall]]) -> dict[str, Any]:
     """All operations by path and method."""
     found: dict[str, Any] = {}
     for route in routes:
@@ -38,7 +40,7 @@ def paths(routes: Iterable[Route]) -> dict[str, Any]:
     return found
 
 
-def _operation(route: Route) -> dict[str, Any]:
+def _operation(route: Route[TenantCall]) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": route.name,
         "tags": [route.tag],
@@ -54,7 +56,7 @@ def _operation(route: Route) -> dict[str, Any]:
     return operation
 
 
-def _shown(route: Route) -> dict[str, Any]:
+def _shown(route: Route[TenantCall]) -> dict[str, Any]:
     """The example of a body, or several to choose from."""
     if not route.sends_any:
         return {"example": route.sends}
@@ -62,7 +64,7 @@ def _shown(route: Route) -> dict[str, Any]:
     return {"examples": {f"example_{number}": {"summary": text, "value": value} for number, (text, value) in named}}
 
 
-def _parameters(route: Route) -> list[dict[str, Any]]:
+def _parameters(route: Route[TenantCall]) -> list[dict[str, Any]]:
     parameters = [_query(query) for query in route.query]
     parameters += [_id(*about) for begin, about in IDS.items() if route.path.startswith(begin)]
     if route.is_idempotent:
@@ -70,7 +72,7 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
     return parameters
 
 
-def _query(query: Query) -> dict[str, Any]:
+def _query(query: QueryParameter) -> dict[str, Any]:
     schema = dict(query.schema) if isinstance(query.schema, Mapping) else ref(query.schema)
     return {"name": query.name, "in": "query", "description": query.description, "schema": schema}
 
@@ -80,7 +82,7 @@ def _id(text: str, example: str) -> dict[str, Any]:
     return {"name": "id", "in": "path", "required": True, "description": text, "schema": schema, "example": example}
 
 
-def _successes(route: Route) -> dict[str, Any]:
+def _successes(route: Route[TenantCall]) -> dict[str, Any]:
     texts = _UNDER_A_KEY if route.is_idempotent else _OTHERS
     return {
         str(status): {

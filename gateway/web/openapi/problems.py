@@ -13,7 +13,8 @@ from gateway.core.payment import Alert
 from gateway.core.problem_guides import GUIDES, example
 from gateway.web.openapi.headers import named
 from gateway.web.openapi.schemas import ref
-from gateway.web.route import Route
+from gateway.web.request import TenantCall
+from gateway.web.routing import Route
 
 ALWAYS = (
     "unauthorized",
@@ -23,7 +24,7 @@ ALWAYS = (
     "store_unavailable",
     "shutting_down",
 )
-"""Error codes every route for tenants can answer."""
+"""Error codes that every route of tenants can answer."""
 
 WITH_BODY = ("malformed_json", "request_timeout", "body_too_large", "unsupported_media_type", "validation_failed")
 """Those of a route that takes a body."""
@@ -59,19 +60,19 @@ class ProblemView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
             extra_json_schema={"format": "uri-reference"},
         ),
     ]
-    title: Annotated[str, Meta(description="What the code means; always the same.")]
+    title: Annotated[str, Meta(description="What the code means; the same for every error with this code.")]
     status: Annotated[int, Meta(description="The HTTP status.")]
     detail: Annotated[str, Meta(description="What happened this time, for people.")]
     code: Annotated[_CODES, Meta(description="What happened, for programs.")]
-    request_id: Annotated[str, Meta(description="Names the request in the gateway's log.")]
-    errors: Annotated[list[FieldError] | None, Meta(description="Every member that cannot be used.")] = None
+    request_id: Annotated[str, Meta(description="Identifies the request in the gateway's log.")]
+    errors: Annotated[list[FieldError] | None, Meta(description="Every invalid member.")] = None
     payment_id: Annotated[str | None, Meta(description="The payment it is about.")] = None
     operation_id: Annotated[str | None, Meta(description="The operation it is about.")] = None
-    replaced_by: Annotated[str | None, Meta(description="The payment to turn to instead.")] = None
-    alerts: Annotated[list[Alert] | None, Meta(description="Sentences to show to the tenant's own staff.")] = None
+    replaced_by: Annotated[str | None, Meta(description="The payment to use instead.")] = None
+    alerts: Annotated[list[Alert] | None, Meta(description="Messages to show to the tenant's staff.")] = None
 
 
-def errors(route: Route) -> dict[str, Any]:
+def errors(route: Route[TenantCall]) -> dict[str, Any]:
     """The error answers of a route, by status."""
     own = (*route.codes, *(WITH_BODY if route.body else ()), *(UNDER_A_KEY if route.is_idempotent else ()), *ALWAYS)
     by_status: dict[int, list[str]] = {}

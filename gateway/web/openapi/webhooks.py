@@ -1,4 +1,4 @@
-"""The webhooks: one operation and one schema for each type, so that a receiver may switch over ``type``."""
+"""The webhooks: one operation and one schema for each type, so that a receiver can switch on ``type``."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from msgspec.structs import replace
 
 from gateway.core.payment import WEBHOOK_TEST, EventType, ReviewReason, State
 from gateway.core.view_types import PaymentView, RefundView, ReviewView
-from gateway.web.examples import AT, EVENT_ID, PAYMENT, REFUND_VIEW, UPDATED_PAYMENT
+from gateway.web.api.examples import AT, EVENT_ID, PAYMENT, REFUND_VIEW, UPDATED_PAYMENT
 from gateway.web.openapi.schemas import ref
 
 TYPES = (PaymentView, RefundView)
 """What a webhook holds."""
 
 TEXTS: dict[str, tuple[str, str]] = {
-    EventType.CREATED: ("A payment was created", "It was stored; its provider has not heard of it yet."),
+    EventType.CREATED: ("A payment was created", "It is stored, but not sent to its provider yet."),
     EventType.AWAITING_CUSTOMER: ("A payment waits for its customer", "The customer can pay now at `redirect_url`."),
-    EventType.PROCESSING: ("A payment is being processed", "The customer did their part; the provider is at work."),
+    EventType.PROCESSING: ("A payment is being processed", "The customer has paid; the provider has not finished yet."),
     EventType.AUTHORIZED: ("A payment was authorized", "The money can be captured, until `capture_by`."),
     EventType.CAPTURED: ("A payment was captured", "Money was taken: `amount_captured`."),
     EventType.PARTIALLY_REFUNDED: ("A payment was refunded in part", "Sent for every further partial refund too."),
     EventType.REFUNDED: ("A payment was refunded", "All that was captured was returned."),
-    EventType.CANCELED: ("A payment was canceled", "It was given up before its capture; no money was taken."),
+    EventType.CANCELED: ("A payment was canceled", "It was canceled before its capture; no money was taken."),
     EventType.FAILED: ("A payment failed", "`failure` says why; no money was taken."),
     EventType.EXPIRED: (
         "A payment expired",
-        "Nothing happened until `expires_at`. Proof may still move it for a while.",
+        "Nothing happened until `expires_at`. A late payment is still accepted for a while.",
     ),
-    EventType.UPDATED: ("A payment was changed", "In a way that has no type of its own, such as its amount."),
+    EventType.UPDATED: ("A payment was changed", "A change without a type of its own, such as a new amount."),
     EventType.CAPTURE_DEADLINE_NEAR: (
         "A capture is due",
         "The payment must be captured before `capture_by`. Sent twice.",
     ),
-    EventType.REVIEW: ("A payment must be reviewed", "A person must look at it; `review` says why."),
-    EventType.DECLINED: ("A command was declined", "The provider refused what the tenant asked for."),
-    WEBHOOK_TEST: ("A test", "Sent by `POST /v1/webhooks/test`; it is about no payment."),
+    EventType.REVIEW: ("A payment must be reviewed", "A person must review it; `review` says why."),
+    EventType.DECLINED: ("A command was declined", "The provider declined what the tenant asked for."),
+    WEBHOOK_TEST: ("A test", "Sent by `POST /v1/webhooks/test`; it is not about a payment."),
 }
 """Summary and description of every type."""
 
 HEADERS = {
-    "webhook-id": ("Names the webhook: the same on every try. Use it to drop repetitions.", EVENT_ID),
-    "webhook-timestamp": ("When this try was made, in Unix seconds; part of what is signed.", "1767323046"),
+    "webhook-id": ("Identifies the webhook: the same for every attempt. Use it to ignore repetitions.", EVENT_ID),
+    "webhook-timestamp": ("When this attempt was made, in Unix seconds; part of what is signed.", "1767323046"),
     "webhook-signature": (
         "One signature for each active secret, `v1,` and base64, separated by blanks. Verify it over the raw body, as"
         " Standard Webhooks says.",
@@ -66,11 +66,11 @@ _PAYMENTS: dict[str, PaymentView] = {
 """The payment that the example of a type shows."""
 
 _DATA = {
-    "description": "A payment as one change left it.",
+    "description": "A payment after one change.",
     "type": "object",
     "properties": {
-        "payment": {"description": "The payment as this change left it.", **ref(PaymentView)},
-        "refund": {"description": "The refund, where the change is its outcome.", **ref(RefundView)},
+        "payment": {"description": "The payment after this change.", **ref(PaymentView)},
+        "refund": {"description": "The refund, if the change is its outcome.", **ref(RefundView)},
     },
     "required": ["payment"],
 }
@@ -101,8 +101,8 @@ def _operation(kind: str, summary: str, description: str) -> dict[str, Any]:
         "requestBody": {"required": True, "content": {"application/json": content}},
         "responses": {
             "2XX": {"description": "Received. The body is not read."},
-            "410": {"description": "Nobody listens here any more: the endpoint is disabled."},
-            "default": {"description": "Anything else is a failed try, which is repeated."},
+            "410": {"description": "This endpoint is gone: the gateway disables it."},
+            "default": {"description": "Any other answer is a failed attempt, which is repeated."},
         },
     }
 

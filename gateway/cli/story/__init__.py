@@ -1,1 +1,0 @@
-"""The chapters of ``gateway demo``: each module is one, told by its functions from top to bottom."""

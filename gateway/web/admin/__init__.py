@@ -1,0 +1,10 @@
+"""The operators' API, on a listener of its own: a module for each subject, and here the whole list of routes."""
+
+from __future__ import annotations
+
+from gateway.web.admin import callbacks, reviews, webhooks
+from gateway.web.request import OperatorCall
+from gateway.web.routing import Route
+
+ROUTES: tuple[Route[OperatorCall], ...] = (*reviews.ROUTES, *callbacks.ROUTES, *webhooks.ROUTES)
+"""Every route that needs an operator's key."""

@@ -1,0 +1,190 @@
+"""Operators' routes for stored callbacks: list, show, apply again (``replay``), verify again (``reverify``).
+
+Nothing shown here holds a secret: the store has only keyed hashes of them, and rows of older versions are masked here.
+"""
+
+from __future__ import annotations
+
+import base64
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from gateway.core.views import rfc3339
+from gateway.drivers.store.inbox import VERDICTS, EarlierVerdict, InboxFilter, InboxRow, StoredCallback
+from gateway.flows.callbacks import reprocess
+from gateway.flows.callbacks.reprocess import Order, Reprocessed
+from gateway.flows.masks import Masks
+from gateway.web.query_parameters import CURSOR, LIMIT, TIME, cursor_of, limit_of, one_of, parameters, time_of
+from gateway.web.request import Actor, OperatorCall
+from gateway.web.responses import Reply
+from gateway.web.routing import Route
+
+
+class ReprocessBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of ``replay`` and ``reverify``. ``dry_run``: show the result, change nothing."""
+
+    dry_run: bool = False
+    actor: Actor = None
+
+
+class CallbackView(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored callback without its contents. ``size``: bytes of the body as it came."""
+
+    id: str
+    tenant: str
+    account: str
+    received_at: str
+    method: str
+    suffix: str
+    remote: str
+    size: int
+    verdict: str
+    reason: str | None
+    detail: str | None
+    event_id: str | None
+    payment_id: str | None
+    tries: int
+    next_attempt_at: str | None
+
+
+class CallbackDetail(CallbackView, frozen=True, kw_only=True):
+    """A whole stored callback. ``body`` is text, ``body_base64`` what is not UTF-8; both are null if not kept."""
+
+    query: str
+    headers: list[tuple[str, str]]
+    body: str | None
+    body_base64: str | None
+    event: Any
+    history: tuple[EarlierVerdict, ...]
+
+
+class CallbackList(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of stored callbacks, newest first; ``next_cursor`` is null on the last."""
+
+    data: list[CallbackView]
+    next_cursor: str | None
+
+
+class ReprocessedView(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of processing a stored callback again, or what it would be. States are null without a payment."""
+
+    id: str
+    verdict: str
+    reason: str | None
+    detail: str | None
+    dry_run: bool
+    changed: bool
+    payment_id: str | None
+    state_before: str | None
+    state_after: str | None
+
+
+def callback_view(row: InboxRow) -> CallbackView:
+    """Show a stored callback in a list."""
+    return CallbackView(**_members(row))
+
+
+def callback_detail(row: StoredCallback, masks: Masks) -> CallbackDetail:
+    """Show a stored callback whole, without the secrets of its tenant."""
+    clean = masks.of(row.tenant).over
+    body = clean(row.body.decode("utf-8", "surrogateescape"))
+    is_text = not any("\udc80" <= character <= "\udcff" for character in body)
+    return CallbackDetail(
+        **_members(row),
+        query=clean(row.query),
+        headers=[(name, clean(value)) for name, value in row.headers],
+        body=body if row.is_whole and is_text else None,
+        body_base64=None if is_text else base64.b64encode(body.encode("utf-8", "surrogateescape")).decode(),
+        event=None if row.event is None else msgspec.json.decode(clean(row.event)),
+        history=row.history,
+    )
+
+
+def reprocessed_view(made: Reprocessed, *, dry_run: bool) -> ReprocessedView:
+    """Show the result of processing a callback again."""
+    evaluation, after = made.evaluation, made.evaluation.payment_after
+    return ReprocessedView(
+        id=made.row.id,
+        verdict=evaluation.name,
+        reason=evaluation.reason,
+        detail=evaluation.detail,
+        dry_run=dry_run,
+        changed=made.changed,
+        payment_id=evaluation.payment_id,
+        state_before=evaluation.payment.state if evaluation.payment is not None else None,
+        state_after=after.state if after is not None else None,
+    )
+
+
+async def list_callbacks(call: OperatorCall) -> Reply:
+    """``GET /admin/v1/inbox``."""
+    query = call.query
+    wanted = InboxFilter(
+        limit=limit_of(query),
+        cursor=cursor_of(query),
+        account=query.get("account"),
+        verdict=one_of("verdict", query, VERDICTS),
+        payment_id=query.get("payment_id"),
+        since=time_of("since", query),
+    )
+    read = partial(reprocess.newest, call.gw.store, call.tenants())
+    return await call.page(read, wanted, callback_view, slice_of=wanted.limit + 1)
+
+
+async def show_callback(call: OperatorCall) -> Reply:
+    """``GET /admin/v1/inbox/{id}``."""
+    row = await reprocess.find(call.gw, call.id)
+    return Reply(view=callback_detail(row, call.gw.masks))
+
+
+async def replay(call: OperatorCall) -> Reply:
+    """``POST /admin/v1/inbox/{id}/replay``."""
+    order = _order(call, "replay")
+    made = await reprocess.replay(call.gw, call.id, order)
+    return Reply(view=reprocessed_view(made, dry_run=order.dry_run))
+
+
+async def reverify(call: OperatorCall) -> Reply:
+    """``POST /admin/v1/inbox/{id}/reverify``."""
+    order = _order(call, "reverify")
+    made = await reprocess.reverify(call.gw, call.id, order)
+    return Reply(view=reprocessed_view(made, dry_run=order.dry_run))
+
+
+def _order(call: OperatorCall, how: str) -> Order:
+    body = call.body(ReprocessBody)
+    return Order(by=call.actor(body.actor), how=how, dry_run=body.dry_run)
+
+
+def _members(row: InboxRow) -> dict[str, Any]:
+    members = {name: getattr(row, name) for name in CallbackView.__struct_fields__}
+    due = row.next_attempt_at
+    return {
+        **members,
+        "received_at": rfc3339(row.received_at),
+        "next_attempt_at": None if due is None else rfc3339(due),
+    }
+
+
+ROUTES: tuple[Route[OperatorCall], ...] = (
+    Route(
+        method="GET",
+        path="/admin/v1/inbox",
+        handler=list_callbacks,
+        query=parameters(
+            tenant="Only callbacks of this tenant.",
+            account="Only callbacks to this account.",
+            verdict=("Only callbacks with this verdict.", {"type": "string", "enum": list(VERDICTS)}),
+            payment_id="Only callbacks about this payment.",
+            since=("Only callbacks received at this time or later.", TIME),
+            limit=LIMIT,
+            cursor=CURSOR,
+        ),
+    ),
+    Route(method="GET", path="/admin/v1/inbox/{id}", handler=show_callback),
+    Route(method="POST", path="/admin/v1/inbox/{id}/replay", handler=replay, body=ReprocessBody),
+    Route(method="POST", path="/admin/v1/inbox/{id}/reverify", handler=reverify, body=ReprocessBody),
+)
+"""The routes for callbacks."""

@@ -1,0 +1,150 @@
+"""Operators' routes for what only a person can decide: payments under review, operations whose outcome is unknown."""
+
+from __future__ import annotations
+
+from functools import partial
+from operator import attrgetter
+from typing import Annotated, Literal
+
+import msgspec
+
+from gateway.core.commands import Url
+from gateway.core.errors import invalid
+from gateway.core.facts import OperationResolved, ReviewResolved
+from gateway.core.payment import Status
+from gateway.core.view_types import OperationView, PaymentView
+from gateway.core.views import payment_view, rfc3339
+from gateway.drivers.store import reads
+from gateway.flows.payments import review
+from gateway.web.api.payments import listed_payment
+from gateway.web.query_parameters import ALL_LIMIT, CURSOR, parameters, section_of
+from gateway.web.request import Actor, OperatorCall
+from gateway.web.responses import Reply
+from gateway.web.routing import Route
+
+Sentence = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+
+
+class ResolveReview(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``state`` only where the recorded one is wrong; refunded totals are never set by hand."""
+
+    reason: Sentence
+    actor: Actor = None
+    state: (
+        Literal[
+            "awaiting_customer",
+            "processing",
+            "authorized",
+            "captured",
+            "canceled",
+            "failed",
+            "expired",
+        ]
+        | None
+    ) = None
+    redirect_url: Url | None = None
+
+
+class ResolveOperation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The outcome of an operation whose outcome is unknown, who says so and why; for a create the customer's page."""
+
+    outcome: Literal["succeeded", "declined", "written_off"]
+    reason: Sentence
+    actor: Actor = None
+    redirect_url: Url | None = None
+
+
+class ReviewList(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of the payments under review, newest first; ``next_cursor`` is null on the last."""
+
+    data: list[PaymentView]
+    next_cursor: str | None = None
+
+
+class OpenOperation(OperationView, frozen=True, kw_only=True):
+    """An operation whose outcome is unknown, with its tenant and payment."""
+
+    tenant: str
+    payment_id: str
+    note: str | None  # type: ignore[assignment]  # operators always get it, null without a note
+    created_at: str
+
+
+def open_operation(operation: reads.OpenOperation) -> OpenOperation:
+    """Show an operation whose outcome is unknown."""
+    return OpenOperation(
+        id=operation.id,
+        kind=operation.kind,
+        status=operation.status,
+        failure=None,
+        tenant=operation.tenant,
+        payment_id=operation.payment_id,
+        note=operation.note,
+        created_at=rfc3339(operation.created_at),
+    )
+
+
+class OpenOperationList(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of the operations whose outcome is unknown, oldest first; ``next_cursor`` is null on the last."""
+
+    data: list[OpenOperation]
+    next_cursor: str | None = None
+
+
+async def reviews(call: OperatorCall) -> Reply:
+    """``GET /admin/v1/reviews``."""
+    read = partial(call.gw.store.reviews, list(call.gw.settings.tenants))
+    return await call.page(read, section_of(call.query), listed_payment, id_of=attrgetter("payment.id"))
+
+
+async def resolve_review(call: OperatorCall) -> Reply:
+    """``POST /admin/v1/reviews/{payment_id}/resolve``."""
+    body = call.body(ResolveReview)
+    actor = call.actor(body.actor)
+    decided = ReviewResolved(actor=actor, reason=body.reason, state=body.state, redirect_url=body.redirect_url)
+    return Reply(view=payment_view(await review.resolve(call.gw, call.id, decided), None))
+
+
+async def operations(call: OperatorCall) -> Reply:
+    """``GET /admin/v1/operations?status=unknown``."""
+    if call.query.get("status", "unknown") != "unknown":
+        raise invalid(("status", "only unknown can be asked for"))
+    read = partial(call.gw.store.list_open_operations, Status.UNKNOWN)
+    return await call.page(read, section_of(call.query), open_operation)
+
+
+async def resolve_operation(call: OperatorCall) -> Reply:
+    """``POST /admin/v1/operations/{id}/resolve``."""
+    body = call.body(ResolveOperation)
+    actor = call.actor(body.actor)
+    decided = OperationResolved(actor=actor, reason=body.reason, outcome=body.outcome, redirect_url=body.redirect_url)
+    return Reply(view=payment_view(await review.rule(call.gw, call.id, decided), None))
+
+
+ROUTES: tuple[Route[OperatorCall], ...] = (
+    Route(
+        method="GET",
+        path="/admin/v1/reviews",
+        handler=reviews,
+        query=parameters(limit=ALL_LIMIT, cursor=CURSOR),
+    ),
+    Route(
+        method="POST",
+        path="/admin/v1/reviews/{payment_id}/resolve",
+        handler=resolve_review,
+        body=ResolveReview,
+    ),
+    Route(
+        method="GET",
+        path="/admin/v1/operations",
+        handler=operations,
+        query=parameters(limit=ALL_LIMIT, cursor=CURSOR, status="`unknown`, the only one that can be asked for."),
+    ),
+    Route(
+        method="POST",
+        path="/admin/v1/operations/{id}/resolve",
+        handler=resolve_operation,
+        body=ResolveOperation,
+    ),
+)
+"""The routes for reviews and operations."""

@@ -1,0 +1,27 @@
+"""Typed keys of what the aiohttp applications and requests carry."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+
+from aiohttp import web
+
+from gateway.flows.runtime import Gateway
+from gateway.web.callback_limits import CallbackLimits
+from gateway.web.failure_limits import FailureLimits
+from gateway.web.limits import TenantLimits
+
+GATEWAY = web.AppKey("gateway", Gateway)
+LIMITS = web.AppKey("limits", TenantLimits)
+CALLBACK_LIMITS = web.AppKey("callback_limits", CallbackLimits)
+FAILURES = web.AppKey("failures", FailureLimits)
+TURNS = web.AppKey("turns", defaultdict[str, asyncio.Lock])
+"""By tenant: held while one of its long lists is made; its others wait."""
+RETURNS = web.AppKey("returns", set[str])
+"""Payments for whose lookup a returning browser waits."""
+REQUEST_ID = web.RequestKey("request_id", str)
+ABOUT = web.RequestKey("about", dict[str, object])
+"""What the log says of a request beside how it ended: tenant, account, payment_id, operator, problem, fields."""
+IS_PROVED = web.RequestKey("is_proved", bool)
+"""Whether the caller has shown a valid key, a proved callback or a link that the gateway made. Absent: no."""

@@ -1,0 +1,60 @@
+"""Authentication: a bearer key names the tenant or the operator who calls. It is compared as it was sent."""
+
+from __future__ import annotations
+
+import re
+
+from aiohttp import web
+
+from gateway.core.errors import TenantError
+from gateway.core.signing import sha256_hex
+from gateway.drivers.settings import BearerKey, Tenant
+from gateway.web.app_keys import ABOUT, GATEWAY, IS_PROVED
+
+NOT_KNOWN = "this key is not known or has expired"
+"""The same sentence for an unknown and for an expired key, so that a caller cannot find out which keys existed."""
+
+_BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([!-~]+)")
+
+
+def authenticate_tenant(request: web.Request) -> Tenant:
+    """Return the tenant whose key was sent, and note it for the log. Raises ``unauthorized``."""
+    settings = request.app[GATEWAY].settings
+    sent = _sent_key_hash(request)
+    found = settings.keys_by_sha256.get(sent)
+    if found is None:
+        raise _unknown_key(sent, "tenant")
+    tenant, key = found
+    request[ABOUT]["tenant"] = tenant
+    _refuse_expired(request, key)
+    request[IS_PROVED] = True
+    return settings.tenants[tenant]
+
+
+def authenticate_operator(request: web.Request) -> str:
+    """Return the id of the operator's key that was sent, and note it for the log. Raises ``unauthorized``."""
+    sent = _sent_key_hash(request)
+    key = request.app[GATEWAY].settings.operators_by_sha256.get(sent)
+    if key is None:
+        raise _unknown_key(sent, "operators'")
+    request[ABOUT]["operator"] = key.id
+    _refuse_expired(request, key)
+    request[IS_PROVED] = True
+    return key.id
+
+
+def _sent_key_hash(request: web.Request) -> str:
+    """The hex SHA-256 of the bearer key, or "", which no key has, unless exactly one well-formed header was sent."""
+    given = request.headers.getall("Authorization", ())
+    found = _BEARER.fullmatch(given[0]) if len(given) == 1 else None
+    return sha256_hex(found[1]) if found is not None else ""
+
+
+def _unknown_key(sent: str, whose: str) -> TenantError:
+    return TenantError("unauthorized", NOT_KNOWN if sent else f"send Authorization: Bearer <{whose} key>")
+
+
+def _refuse_expired(request: web.Request, key: BearerKey) -> None:
+    if key.expires is not None and request.app[GATEWAY].clock.now() >= key.expires:
+        request[ABOUT].update(key=key.id, reason="expired")
+        raise TenantError("unauthorized", NOT_KNOWN)

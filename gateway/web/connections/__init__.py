@@ -1,0 +1,1 @@
+"""Below the requests: the connections of callers, how many there may be, and how the server stops listening."""

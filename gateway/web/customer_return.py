@@ -1,0 +1,65 @@
+"""A customer comes back from the provider's page: wait shortly for news, then redirect the browser to the tenant."""
+
+from __future__ import annotations
+
+import html
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from gateway.core.facts import Busy, Verdict
+from gateway.core.urls import origin_of
+from gateway.drivers.settings import AccountEntry
+from gateway.flows.payments.lookup import hint_work
+from gateway.flows.runtime import Gateway
+from gateway.web.app_keys import GATEWAY, RETURNS
+from gateway.web.routing import allow
+
+BROWSER_WAIT = 3.0
+"""How long, in seconds, a browser waits for the lookup that its return caused."""
+
+BROWSER = {"return": "return_url", "cancel": "cancel_url"}
+"""The suffixes a browser comes back on, and the member of the payment that it is redirected to."""
+
+TRY_AGAIN = "Something went wrong. Please reload this page."
+DONE = "Thank you. You can close this page."
+
+
+async def redirect_customer(
+    request: web.Request, entry: AccountEntry, payment_id: str, suffix: str, verdict: Verdict
+) -> web.StreamResponse:
+    """Redirect to the tenant's page with the payment's state as it is known after a short wait for the lookup."""
+    gw = request.app[GATEWAY]
+    if request.method not in ("GET", "HEAD"):
+        return web.Response(status=405, headers=allow("GET,HEAD"))
+    if isinstance(verdict, Busy):
+        return _page(TRY_AGAIN, busy=verdict)
+    await _wait_for_lookup(request, gw, payment_id)
+    loaded = await gw.store.payment(entry.tenant, payment_id)
+    if loaded is None:
+        return web.Response(status=404)
+    target = getattr(loaded.payment, BROWSER[suffix])
+    if target is None or origin_of(target) is None:  # older stores may hold what no header can carry
+        return _page(DONE)
+    known = urlencode({"payment_id": payment_id, "state": loaded.payment.state})
+    address, hash_mark, fragment = target.partition("#")
+    joint = "&" if "?" in address else "?"
+    return web.Response(status=303, headers={"Location": f"{address}{joint}{known}{hash_mark}{fragment}"})
+
+
+async def _wait_for_lookup(request: web.Request, gw: Gateway, payment_id: str) -> None:
+    """Wait shortly for the lookup of a payment. Only one browser waits per payment: each holds a connection."""
+    waiting = request.app[RETURNS]
+    if payment_id in waiting:
+        return
+    waiting.add(payment_id)
+    try:
+        await gw.wait_for(hint_work(payment_id), BROWSER_WAIT)
+    finally:
+        waiting.discard(payment_id)
+
+
+def _page(text: str, *, busy: Busy | None = None) -> web.Response:
+    body = f"<!doctype html><html lang=en><meta charset=utf-8><title>Payment</title><p>{html.escape(text)}</p>"
+    headers = {} if busy is None else {"Retry-After": str(busy.retry_after)}
+    return web.Response(status=200 if busy is None else 503, text=body, content_type="text/html", headers=headers)

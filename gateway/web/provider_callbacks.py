@@ -1,0 +1,130 @@
+"""Callbacks of providers and returns of browsers: find the account, limit the rate, read the body, call one flow."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+from msgspec.structs import replace
+
+from gateway.core.errors import Reason, TenantError
+from gateway.core.facts import Busy, Refused, Verdict
+from gateway.core.ids import with_prefix
+from gateway.core.signing import read_token
+from gateway.core.wire import Callback, header, header_text
+from gateway.drivers.settings import AccountEntry
+from gateway.flows.callbacks import receive
+from gateway.flows.runtime import Gateway, log
+from gateway.web.app_keys import ABOUT, CALLBACK_LIMITS, GATEWAY, IS_PROVED
+from gateway.web.callback_limits import Admission
+from gateway.web.connections.connection import note_proof
+from gateway.web.customer_return import BROWSER, redirect_customer
+from gateway.web.proxies import caller_of
+from gateway.web.routing import OPTIONS, allow
+
+BODY_LIMIT = 64 * 1024
+"""Bytes of a callback's body."""
+
+TOKENS = frozenset({"return", "cancel", "complete"})
+"""First path parts that carry a token which the gateway made for one payment."""
+
+
+async def handle_callback(request: web.Request) -> web.StreamResponse:
+    """``ANY /callbacks/{endpoint_id}`` and below it."""
+    gw = request.app[GATEWAY]
+    entry = gw.settings.endpoints.get(request.match_info["endpoint_id"])
+    head = _head(request, gw) if entry is not None else None
+    if entry is None or head is None:
+        return web.Response(status=404)
+    request[ABOUT].update(tenant=entry.tenant, account=entry.name)
+    if head.payment_id is not None:
+        request[ABOUT]["payment_id"] = head.payment_id
+    if request.method == OPTIONS:
+        return _options(entry, head)
+    admission = request.app[CALLBACK_LIMITS].admission(entry, head)
+    verdict, callback = await _take(request, gw, entry, admission, head)
+    if isinstance(verdict, Refused):
+        request[ABOUT]["reason"] = str(verdict.reason)
+    if admission.is_known:
+        request[IS_PROVED] = True
+        note_proof(request)
+    if head.suffix in BROWSER and head.payment_id is not None:
+        return await redirect_customer(request, entry, head.payment_id, head.suffix, verdict)
+    answer = receive.answer(entry, verdict, callback)
+    return web.Response(status=answer.status, body=answer.body or None, headers=list(answer.headers))
+
+
+def _options(entry: AccountEntry, head: Callback) -> web.Response:
+    """The methods that an address takes, as its plugin names them where it refuses another one."""
+    refused = receive.answer(entry, Refused(reason=Reason.METHOD), head)
+    return web.Response(status=204, headers=allow(*header(refused.headers, "Allow")))
+
+
+def _head(request: web.Request, gw: Gateway) -> Callback | None:
+    """The callback without its body; None for a token that the gateway did not make."""
+    below = request.match_info.get("suffix", "")
+    suffix, _, token = below.partition("/")
+    payment_id = None
+    if suffix in TOKENS and token:
+        payment_id = _payment_of(gw, request.match_info["endpoint_id"], token, suffix)
+        if payment_id is None:
+            return None
+    is_visit = payment_id is not None and suffix in BROWSER
+    return Callback(
+        method="GET" if is_visit and request.method == "HEAD" else request.method,
+        suffix=suffix if payment_id is not None else below,
+        query=request.raw_path.partition("?")[2],
+        headers=tuple((header_text(name), header_text(value)) for name, value in request.raw_headers),
+        body=b"",
+        remote=caller_of(request) or "",
+        received_at=gw.clock.now(),
+        payment_id=payment_id,
+    )
+
+
+def _payment_of(gw: Gateway, endpoint_id: str, token: str, purpose: str) -> str | None:
+    payment = read_token(gw.settings.server.secret, endpoint_id, token, purpose)
+    return with_prefix("pay", payment) if payment is not None else None
+
+
+async def _take(
+    request: web.Request, gw: Gateway, entry: AccountEntry, admission: Admission, head: Callback
+) -> tuple[Verdict, Callback]:
+    """Read the body and accept the callback, unless there are too many of its kind; the callback as far as read."""
+    busy = admission.before_body()
+    if busy is not None:
+        return busy, head
+    body, size = await _read(request, gw.settings.timeouts.request_body)
+    callback = replace(head, body=body, received_at=gw.clock.now())
+    admission.after_body(len(body))
+    return await _accept(gw, entry, callback, size, admission), callback
+
+
+async def _accept(gw: Gateway, entry: AccountEntry, callback: Callback, size: int, admission: Admission) -> Verdict:
+    """Verify and store a callback. A gateway that is stopping, or that fails, answers that it is busy."""
+    if gw.is_stopping:
+        return Busy()
+    try:
+        new = receive.verify(gw, entry, callback, unread=size if size > BODY_LIMIT else None)
+        return admission.admit(new.is_proved) or await receive.accept(gw, new)
+    except Exception:  # the edge: nothing was acknowledged, so the sender tries again
+        log.exception("fault", extra={"account": entry.name, "tenant": entry.tenant})
+        return Busy()
+
+
+async def _read(request: web.Request, seconds: float) -> tuple[bytes, int]:
+    """The body and its length. Raises ``request_timeout`` for one that came too slowly or broke off.
+
+    One above ``BODY_LIMIT`` is empty here: where it says so itself it is not read at all, else no further.
+    """
+    announced = request.content_length or 0
+    if announced > BODY_LIMIT:
+        return b"", announced
+    body = b""
+    try:
+        async with asyncio.timeout(seconds):
+            while len(body) <= BODY_LIMIT and (chunk := await request.content.readany()):
+                body += chunk
+    except (TimeoutError, ConnectionError, web.RequestPayloadError):
+        raise TenantError("request_timeout", "the body did not arrive completely and in time; send it again") from None
+    return body if len(body) <= BODY_LIMIT else b"", len(body)

@@ -1,0 +1,228 @@
+"""An authenticated request as handlers see it: its JSON body as one of our types, its idempotency key, its pages."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from operator import attrgetter
+from typing import Annotated, Any, NamedTuple, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from gateway.core import body_reader, strictjson
+from gateway.core.card_data import refuse_card_data
+from gateway.core.card_numbers import without_card_numbers
+from gateway.core.documents import amount_hook
+from gateway.core.errors import TenantError, invalid, refusals_of, together
+from gateway.core.masking import Mask
+from gateway.core.text_checks import may_need_checks
+from gateway.drivers.settings import Tenant
+from gateway.drivers.store.rows import PageRequest
+from gateway.flows.masks import Masks
+from gateway.flows.payments.idempotency import Claim
+from gateway.flows.runtime import Gateway
+from gateway.web.app_keys import ABOUT, GATEWAY, LIMITS, TURNS
+from gateway.web.leaked_secrets import refuse_secrets
+from gateway.web.paging import SLICE, page_of
+from gateway.web.responses import JSON, Reply
+
+BODY_LIMIT = 64 * 1024
+"""Bytes of a request body, of tenants and operators."""
+
+ROWS_PER_REQUEST = 20
+"""Rows read or sent again that count as one more request of a tenant's rate."""
+
+TOO_SLOW = "the body did not arrive in time"
+
+NO_KEY = "send an Idempotency-Key header: a new value such as a UUID for each thing you want done"
+BAD_KEY = "an Idempotency-Key is 8 to 128 of A-Z a-z 0-9 _ -, such as a UUID"
+
+_KEY = re.compile(r'"?([A-Za-z0-9_-]{8,128})"?')
+_NOT_OF_A_KEY = re.compile(r"[^A-Za-z0-9_-]")
+
+Actor = Annotated[str, msgspec.Meta(min_length=1, max_length=100)] | None
+"""The name that an operator gives in a body; kept with the decision beside the id of the key, which is proved."""
+
+T = TypeVar("T", bound=msgspec.Struct)
+R = TypeVar("R")
+S = TypeVar("S", bound=PageRequest)
+
+Check = Callable[[T], Sequence[TenantError]]
+"""Checks the content of a body of which some members may be None because they could not be read."""
+
+
+class Body(NamedTuple):
+    """A parsed body, {} where none was sent. ``is_plain``: no text in it is blank or holds a control character."""
+
+    data: Any
+    is_plain: bool = True
+
+
+NO_BODY = Body({})
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """A request whose caller is known and whose body is read. ``path`` is the route's pattern."""
+
+    gw: Gateway
+    request: web.Request
+    path: str
+    sent: Body
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query parameters that are not empty."""
+        return {name: value for name, value in self.request.query.items() if value}
+
+    @property
+    def id(self) -> str:
+        """The id in the path, where a route has one."""
+        (only,) = self.request.match_info.values()
+        return only
+
+
+class TenantCall(Call, frozen=True, kw_only=True):
+    """A request of a tenant."""
+
+    tenant: Tenant
+
+    @property
+    def turn(self) -> asyncio.Lock:
+        """Held while a long list is read or written: one at a time for each tenant, so that it delays no other."""
+        return self.request.app[TURNS][self.tenant.id]
+
+    def charge(self, rows: int) -> None:
+        """Count the request by the rows that it has read or written."""
+        self.request.app[LIMITS].charge(self.tenant, rows // ROWS_PER_REQUEST)
+
+    async def page(
+        self,
+        read: Callable[[S], Awaitable[Sequence[R]]],
+        wanted: S,
+        show: Callable[[R], Any],
+        *,
+        id_of: Callable[[R], str] = attrgetter("id"),
+    ) -> Reply:
+        """Answer one page of a list, in the tenant's turn, and count its rows."""
+        async with self.turn:
+            page = await page_of(read, wanted, show, id_of=id_of, most_bytes=self.gw.settings.limits.page_bytes)
+        self.charge(len(page.data))
+        return Reply(view=page)
+
+    def note_account(self, name: str | None) -> None:
+        """Note for the log which account the request is about, if the tenant has it."""
+        if name in self.tenant.accounts:
+            self.request[ABOUT]["account"] = name
+
+    def body(self, wanted: type[T], check: Check[T] | None = None) -> T:
+        """Read the body as one of our types. Raises ``validation_failed`` naming every member that is wrong."""
+        return _body_as(self.sent, wanted, check)
+
+    def claim(self) -> Claim:
+        """Read the idempotency key. Requests with equal fingerprints are equal: method, path and body."""
+        key = _idempotency_key(self.request, self.gw.masks)
+        parts = (self.request.method, self.path, sorted(self.request.match_info.items()), self.sent.data)
+        fingerprint = hashlib.sha256(strictjson.canonical(parts)).hexdigest()
+        return Claim(tenant=self.tenant.id, idempotency_key=key, fingerprint=fingerprint)
+
+
+class OperatorCall(Call, frozen=True, kw_only=True):
+    """A request of an operator. ``operator`` is the id of the key."""
+
+    operator: str
+
+    def actor(self, named: str | None) -> str:
+        """Who acts: the id of the key, which is proved, and the name that was given: ``k1 (dana@example)``."""
+        return self.operator if named is None else f"{self.operator} ({named})"
+
+    def tenants(self) -> list[str]:
+        """The tenant that the query names, or all. Raises ``validation_failed`` for one that is not in the settings."""
+        tenants, tenant = self.gw.settings.tenants, self.query.get("tenant")
+        if tenant is not None and tenant not in tenants:
+            raise invalid(("tenant", f"is not in the settings; known are {', '.join(tenants)}"))
+        return [tenant] if tenant is not None else list(tenants)
+
+    async def page(
+        self,
+        read: Callable[[S], Awaitable[Sequence[R]]],
+        wanted: S,
+        show: Callable[[R], Any],
+        *,
+        id_of: Callable[[R], str] = attrgetter("id"),
+        slice_of: int = SLICE,
+    ) -> Reply:
+        """Answer one page of a list."""
+        most_bytes = self.gw.settings.limits.page_bytes
+        return Reply(view=await page_of(read, wanted, show, id_of=id_of, most_bytes=most_bytes, slice_of=slice_of))
+
+    def body(self, wanted: type[T]) -> T:
+        """Read the body as one of our types, without card numbers. Raises ``validation_failed``."""
+        body = _body_as(self.sent, wanted, lambda body: refusals_of(partial(refuse_card_data, body)))
+        refuse_card_data(body)
+        return body
+
+
+async def read_body(request: web.Request, masks: Sequence[Mask]) -> Body:
+    """Read and parse a JSON body. Raises the error that fits; a body that arrives too slowly is cut off.
+
+    A body that holds a key, or a secret that one of ``masks`` knows, is refused.
+    """
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise TenantError("unsupported_media_type", "the body must not be compressed")
+    try:
+        async with asyncio.timeout(request.app[GATEWAY].settings.timeouts.request_body):
+            data = await request.read()
+    except TimeoutError:
+        raise TenantError("request_timeout", TOO_SLOW) from None
+    except (ConnectionError, web.RequestPayloadError):
+        raise TenantError("request_timeout", "the body broke off before its end") from None
+    if not data:
+        return NO_BODY
+    if request.content_type != JSON:
+        raise TenantError("unsupported_media_type", "send the body as application/json, with that Content-Type")
+    refuse_secrets(data, masks)
+    try:
+        return Body(strictjson.loads_exact(data), is_plain=not may_need_checks(data))
+    except strictjson.NotStrictJson as problem:
+        raise TenantError("malformed_json", without_card_numbers(str(problem))) from None
+
+
+def _body_as(body: Body, wanted: type[T], check: Check[T] | None = None) -> T:
+    """Convert a body. Where its shape is wrong ``check`` runs too, so that one answer names everything."""
+    if body.is_plain:
+        with contextlib.suppress(msgspec.ValidationError):
+            return msgspec.convert(body.data, wanted, dec_hook=amount_hook)
+    read, problems = body_reader.read(body.data, wanted)
+    if read is not None and not problems:
+        return read
+    raise together(invalid(*problems), *(check(read) if check is not None and read is not None else ()))
+
+
+def _idempotency_key(request: web.Request, masks: Masks) -> str:
+    """Read ``Idempotency-Key``. A secret is refused, because the key is stored as it is."""
+    given = request.headers.getall("Idempotency-Key", [])
+    if not given:
+        raise TenantError("idempotency_key_required", NO_KEY)
+    found = _KEY.fullmatch(given[0].strip()) if len(given) == 1 else None
+    if found is None or given[0].strip().startswith('"') != given[0].strip().endswith('"'):
+        raise TenantError("invalid_idempotency_key", f"{BAD_KEY}; {_what_is_wrong(given)}")
+    if masks.is_secret(found.group(1)):
+        raise TenantError("invalid_idempotency_key", "an Idempotency-Key must not be a key or a secret")
+    return found.group(1)
+
+
+def _what_is_wrong(given: Sequence[str]) -> str:
+    """Describe an unusable key by its count, one character or its length; the rest may be a secret and is not shown."""
+    if len(given) > 1:
+        return f"{len(given)} were sent"
+    key = given[0].strip().removeprefix('"').removesuffix('"')
+    wrong = _NOT_OF_A_KEY.search(key)
+    if wrong is None:
+        return f"yours has {len(key)} characters" if not 8 <= len(key) <= 128 else "yours has one quote"
+    character = wrong[0]
+    return f'yours holds "{character}"' if " " < character <= "~" else "yours holds a blank or another such character"

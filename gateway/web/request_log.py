@@ -1,0 +1,94 @@
+"""One log line per request: who asked, about which payment, and why it was refused.
+
+It quotes nothing that a caller chose: of the paths of members only names of the API, of a request's path only ids.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from time import perf_counter
+
+from aiohttp import web
+
+from gateway.core.errors import FieldError, TenantError
+from gateway.core.ids import uuid_of
+from gateway.flows.runtime import log
+from gateway.web.app_keys import ABOUT, FAILURES, GATEWAY, IS_PROVED, REQUEST_ID
+from gateway.web.proxies import caller_of
+
+NAMED = {"pay": "payment_id", "op": "operation_id", "cb": "callback_id"}
+"""What the log calls an id in a path, by its prefix."""
+
+FREE_FORM = ("metadata", "fields")
+"""Members whose members have names that tenants choose."""
+
+_PARTS = re.compile(r"\[[^\]]*\]|[^.\[]+")
+_OURS = re.compile(r"\$|[a-z]+(_[a-z0-9]+){0,5}|\[\d+\]|Idempotency-Key")
+
+
+def note_problem(request: web.Request, problem: TenantError) -> None:
+    """Keep for the log why a request is refused: the code, and which members were wrong."""
+    about = request[ABOUT]
+    about["problem"] = problem.code
+    if problem.errors:
+        about["fields"] = fields_of(problem.errors)
+    if "payment_id" in problem.extra:
+        about["payment_id"] = problem.extra["payment_id"]
+
+
+def fields_of(errors: Iterable[FieldError]) -> str:
+    """The paths of members, without names that a caller chose: ``$.order.items[0].price, $.metadata.*``."""
+    return ", ".join(dict.fromkeys(_path_of(one.field) for one in errors))
+
+
+def write(request: web.Request, status: int, began: float) -> None:
+    """Write the line of a request, except for public pages and health checks that were served."""
+    about, is_proved = request[ABOUT], IS_PROVED in request
+    if status < 400 and not is_proved and not about:
+        return
+    if status < 500 and not is_proved:
+        about["address"] = caller_of(request)
+    log.info(
+        "request",
+        extra={
+            "request_id": request[REQUEST_ID],
+            "method": request.method,
+            "route": route_of(request),
+            "status": status,
+            "milliseconds": round((perf_counter() - began) * 1000, 1),
+            **_ids_in_path(request),
+            **about,
+        },
+    )
+
+
+def write_unread(app: web.Application, address: str | None, status: int) -> str:
+    """Write the line of a malformed request, which no handler saw; return the id that its answer carries."""
+    request_id = app[GATEWAY].new_id("req")
+    if not app[FAILURES].count(address, status):
+        extra = {"request_id": request_id, "route": "unknown", "status": status, "address": address}
+        log.info("request", extra=extra)
+    return request_id
+
+
+def route_of(request: web.Request) -> str:
+    """The route's pattern: a path itself may hold a token."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else "unknown"
+
+
+def _ids_in_path(request: web.Request) -> dict[str, str]:
+    """The ids in a path. Texts that do not have the form of an id are left out: they may be secrets."""
+    named = ((NAMED.get(one.partition("_")[0]), one) for one in request.match_info.values())
+    return {name: one for name, one in named if name is not None and uuid_of(one) is not None}
+
+
+def _path_of(field: str) -> str:
+    """A path up to the first name that a caller chose, which becomes ``*``."""
+    kept = ""
+    for part in _PARTS.findall(field):
+        if kept.rpartition(".")[2] in FREE_FORM or _OURS.fullmatch(part) is None:
+            return f"{kept}.*"
+        kept += part if part.startswith("[") or not kept else f".{part}"
+    return kept

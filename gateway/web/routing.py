@@ -1,0 +1,137 @@
+"""Routes as data. From one declaration the server registers a route here and ``openapi`` documents it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from gateway.core.errors import TenantError
+from gateway.core.view_types import PaymentView
+from gateway.flows.payments.idempotency import Answer, refuse_other_request
+from gateway.flows.runtime import log
+from gateway.web.app_keys import ABOUT, GATEWAY, LIMITS, REQUEST_ID
+from gateway.web.auth import authenticate_operator, authenticate_tenant
+from gateway.web.connections.connection import note_proof
+from gateway.web.leaked_secrets import may_be_an_id
+from gateway.web.query_parameters import QueryParameter, refuse_unknown
+from gateway.web.request import NO_BODY, Call, OperatorCall, TenantCall, read_body
+from gateway.web.request_log import route_of
+from gateway.web.responses import Reply, to_response
+
+BYTES_PER_REQUEST = 8 * 1024
+"""Bytes of a body that count as one more request of a tenant's rate."""
+
+OPTIONS = "OPTIONS"
+
+_READING = ("GET", "HEAD")
+
+C = TypeVar("C", bound=Call)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Route(msgspec.Struct, Generic[C], frozen=True, kw_only=True):
+    """One route of tenants or operators. Only ``body`` types and ``query`` parameters that it declares are read.
+
+    The rest is for the OpenAPI document: ``name`` is what generated clients call it, ``tag`` its group, ``summary`` a
+    title, ``text`` a sentence or two. ``answers`` has an example for each success status, a value of the type that is
+    answered; ``sends`` is an example of the body, ``sends_any`` are several by title. ``codes`` are its own error
+    codes. Operators' routes are not in the document and leave these out.
+    """
+
+    method: str
+    path: str
+    handler: Callable[[C], Awaitable[Reply | Answer]]
+    body: type | None = None
+    query: tuple[QueryParameter, ...] = ()
+    is_idempotent: bool = False
+    name: str = ""
+    tag: str = ""
+    summary: str = ""
+    text: str = ""
+    answers: Mapping[int, msgspec.Struct] = msgspec.field(default_factory=dict)
+    sends: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    sends_any: Mapping[str, Mapping[str, Any]] = msgspec.field(default_factory=dict)
+    codes: tuple[str, ...] = ()
+
+
+def add_route(app: web.Application, method: str, path: str, handler: Handler) -> None:
+    """Register an aiohttp handler. HEAD is answered wherever GET is, without the body."""
+    for one in _READING if method == "GET" else (method,):
+        app.router.add_route(one, path, handler)
+
+
+def add_tenant_route(app: web.Application, route: Route[TenantCall]) -> None:
+    """Register a tenants' route: authenticate, limit the rate, read the body, call the handler, answer."""
+    parameters = [query.name for query in route.query]
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        gw, limits = request.app[GATEWAY], request.app[LIMITS]
+        tenant = authenticate_tenant(request)
+        limits.take_request(tenant)
+        note_proof(request)
+        if request.query_string:
+            refuse_unknown(request.query, parameters)
+        sent = await read_body(request, [gw.masks.of(tenant.id)]) if route.body is not None else NO_BODY
+        limits.charge(tenant, request.content.total_bytes // BYTES_PER_REQUEST)
+        call = TenantCall(gw=gw, tenant=tenant, request=request, path=route.path, sent=sent)
+        with limits.in_work(tenant.id):
+            try:
+                reply = await route.handler(call)
+            except TenantError as refusal:
+                # Under a key that another request has used, that is the error to report first.
+                if route.is_idempotent and refusal.code == "validation_failed":
+                    await refuse_other_request(gw, call.claim())
+                raise
+            _note_subject(call, reply)
+            return to_response(reply)
+
+    add_route(app, route.method, route.path, handle)
+
+
+def add_operator_route(app: web.Application, route: Route[OperatorCall]) -> None:
+    """Register an operators' route: authenticate, log a changing call, read the body, call the handler, answer."""
+    parameters = [query.name for query in route.query]
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        gw = request.app[GATEWAY]
+        operator = authenticate_operator(request)
+        note_proof(request)
+        refuse_unknown(request.query, parameters)
+        if request.method not in _READING:
+            log.info("operators' call", extra=_audited(request, operator))
+        masks = [gw.masks.of(tenant) for tenant in gw.settings.tenants] if route.body is not None else []
+        sent = await read_body(request, masks) if route.body is not None else NO_BODY
+        call = OperatorCall(gw=gw, operator=operator, request=request, path=route.path, sent=sent)
+        return to_response(await route.handler(call))
+
+    add_route(app, route.method, route.path, handle)
+
+
+def allow(*lists: str) -> dict[str, str]:
+    """The ``Allow`` header of a path that takes the methods of these lists, such as ``GET, HEAD``."""
+    named = [method.strip() for one in lists for method in one.split(",")]
+    return {"Allow": ",".join([*named, OPTIONS])}
+
+
+def _note_subject(call: TenantCall, reply: Reply | Answer) -> None:
+    """Note for the log which payment or account an answer is about."""
+    if isinstance(reply, Answer):
+        call.request[ABOUT]["payment_id"] = reply.payment_id
+    elif isinstance(reply.view, PaymentView):
+        call.note_account(reply.view.account)
+
+
+def _audited(request: web.Request, operator: str) -> dict[str, str]:
+    """What the log says of a changing call: whose key, which route, what it is about."""
+    masks = request.app[GATEWAY].masks
+    return {
+        "request_id": request[REQUEST_ID],
+        "operator": operator,
+        "method": request.method,
+        "route": route_of(request),
+        "target": " ".join(one for one in request.match_info.values() if may_be_an_id(one, masks)),
+    }
