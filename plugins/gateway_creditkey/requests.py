@@ -24,7 +24,18 @@ REQUIRED = ("items", "charges", "billing_address")
 CONTACTS = {"email": "email", "phone": "phone_number"}
 """``contact_method`` and the member of the billing address that Credit Key writes to."""
 
-ADDRESS = gateway.Address.__struct_fields__
+ADDRESS = (
+    "first_name",
+    "last_name",
+    "company_name",
+    "email",
+    "address1",
+    "address2",
+    "city",
+    "state",
+    "zip",
+    "phone_number",
+)
 ITEM = ("merchant_id", "name", "price", "sku", "quantity", "size", "color")
 CHARGES = ("total", "shipping", "tax", "discount_amount", "grand_total")
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")

@@ -59,7 +59,7 @@ def test_building_twice_gives_the_same_bytes():
 
 
 def test_the_placeholder_leaves_unescaped():
-    """The order key's placeholder stands in the three URLs as literal text."""
+    """The three URLs carry the order key's placeholder as literal text."""
     body = CK.build(create(), ACCOUNT).body
     assert body.count(b"?key=%CKKEY%") == 3
     assert b"%25CKKEY" not in body
