@@ -51,12 +51,12 @@ def rows(count: int) -> Iterator[tuple[str, str, str, str]]:
     with provider() as port, gateway(port) as run:
         paid = asyncio.run(load.run(run.port, payment, count=count, connections=CONNECTIONS, expected=b"201"))
         callbacks = run.callbacks()
-        told = asyncio.run(
+        acknowledged = asyncio.run(
             load.run(run.port, callbacks.__getitem__, count=count, connections=CONNECTIONS, expected=b"204")
         )
         run.check(payments=count + 200, captured=count + 200)
     yield "payments/s : forward", f"{paid.per_second / limit.per_second:.2f}", "0.45", "0.70"
-    yield "callbacks/s : echo", f"{told.per_second / echoed.per_second:.2f}", "0.30", "0.55"
+    yield "callbacks/s : echo", f"{acknowledged.per_second / echoed.per_second:.2f}", "0.30", "0.55"
     yield "p99 : p50 at saturation", f"{paid.percentile(0.99) / paid.percentile(0.5):.1f}", "2.5", "1.7"
     yield from slow_provider(max(count // 8, 400))
     yield from start_and_memory()
@@ -144,13 +144,13 @@ class Run:
         """One signed API-2 success for every stored payment."""
         settings = load_bench_settings(self.folder)
         entry = settings.tenants["acme"].accounts["psp"]
-        told = {
+        credentials = {
             name: getattr(text, "reveal", lambda text=text: text)()
             for name, text in entry.provider.credentials(entry.account).items()
         }
         with contextlib.closing(self.database()) as database:
             ids = [identifier for (identifier,) in database.execute("SELECT id FROM payments ORDER BY id")]
-        return [callback(entry.endpoint_id, identifier, told) for identifier in ids]
+        return [callback(entry.endpoint_id, identifier, credentials) for identifier in ids]
 
     def check(self, *, payments: int, captured: int) -> None:
         with contextlib.closing(self.database()) as database:
@@ -258,9 +258,9 @@ def payment(number: int) -> bytes:
     )
 
 
-def callback(endpoint_id: str, payment_id: str, told: dict[str, str]) -> bytes:
+def callback(endpoint_id: str, payment_id: str, credentials: dict[str, str]) -> bytes:
     members: dict[str, Any] = {
-        "merchant_id": told["merchant_id"],
+        "merchant_id": credentials["merchant_id"],
         "order_no": payment_id,
         "transaction_id": payment_id[-12:],
         "amount": 162.48,
@@ -268,9 +268,9 @@ def callback(endpoint_id: str, payment_id: str, told: dict[str, str]) -> bytes:
         "time": int(time.time() * 1000),
         "status": 1,
     }
-    said = "&".join(f"{name}={members[name]}" for name in sorted(members)) + told["token"]
+    said = "&".join(f"{name}={members[name]}" for name in sorted(members)) + credentials["token"]
     members["sign"] = hashlib.sha1(said.encode()).hexdigest().upper()
-    headers = {"Content_Type": "application/json", "crm_pay_token": told["token"]}
+    headers = {"Content_Type": "application/json", "crm_pay_token": credentials["token"]}
     return load.http("POST", f"/callbacks/{endpoint_id}/pay/callback", json.dumps(members).encode(), **headers)
 
 

@@ -1,4 +1,4 @@
-"""Closed-loop load: so many connections, each sends its next request when the last is answered. Checks every status."""
+"""Closed-loop load: each connection sends its next request when the last one is answered. Checks every status."""
 
 from __future__ import annotations
 

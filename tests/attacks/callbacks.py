@@ -1,4 +1,4 @@
-"""Floods of what nobody proved, beside honest callers: who is pushed out?
+"""Floods of unverified requests beside honest callers: are honest callers pushed out?
 
 At the default limits, from one address, for as long as the honest callers need: 1,000 bad callbacks a second on a PSP
 endpoint beside 100 good ones, and on a Credit Key endpoint beside 100 customers coming back; then 1,000 requests a
@@ -49,7 +49,7 @@ def at_default_limits(settings: dict[str, Any]) -> None:
 
 
 async def main() -> int:
-    """Run the floods one after the other; 1 when an honest caller was turned away."""
+    """Run the floods one after another; return 1 if an honest caller was refused."""
     with tempfile.TemporaryDirectory() as folder:
         async with running_server_process(Path(folder), at_default_limits) as server:
             await server.start()
@@ -66,7 +66,7 @@ async def main() -> int:
 
 
 async def callbacks_and_returns(stack: GatewayStack) -> bool:
-    """Good callbacks and returning customers while both endpoints are flooded."""
+    """Send good callbacks and returning customers while both endpoints are flooded."""
     payments = [(await stack.create(psp_body())).json for _ in range(HONEST)]
     bodies = [signed_body(stack, payment) for payment in payments]
     links = await links_of(stack, [(await stack.create(creditkey_body())).json for _ in range(HONEST)])
@@ -87,7 +87,7 @@ async def callbacks_and_returns(stack: GatewayStack) -> bool:
 
 
 async def without_key(stack: GatewayStack, who: str, url: str, key: str) -> bool:
-    """Honest callers of one listener while it is flooded by requests without a good key."""
+    """Run honest callers of one listener while it is flooded by requests without a good key."""
 
     async def ask(_: int) -> Reply:
         async with stack.http.get(url, headers={"Authorization": f"Bearer {key}"}) as answer:
@@ -121,7 +121,7 @@ async def flooded(*requests: Request) -> AsyncIterator[Counter[int]]:
 
 
 async def flood(http: aiohttp.ClientSession, request: Request, every: float, seen: Counter[int]) -> None:
-    """Send one request again and again, not more often than it is told."""
+    """Send one request repeatedly, at most at the given rate."""
     method, url, headers, body = request
     due = perf_counter()
     while True:
@@ -132,7 +132,7 @@ async def flood(http: aiohttp.ClientSession, request: Request, every: float, see
 
 
 async def one_by_one(ask: Callable[[int], Awaitable[Reply]]) -> Counter[int]:
-    """Make the honest requests, each once, in an even pace; how many got which status."""
+    """Send the honest requests, each once, at an even pace; count the statuses."""
     seen: Counter[int] = Counter()
     for number in range(HONEST):
         seen[(await ask(number)).status] += 1
@@ -141,7 +141,7 @@ async def one_by_one(ask: Callable[[int], Awaitable[Reply]]) -> Counter[int]:
 
 
 async def links_of(stack: GatewayStack, payments: list[Any]) -> list[str]:
-    """The address each payment's customer comes back to."""
+    """Return the URL each payment's customer returns to."""
     orders = {one["id"]: one["return_url"] for one in await stack.provider_orders("creditkey")}
     paths = [urlsplit(orders[payment["provider_reference"]]).path for payment in payments]
     return [f"{stack.url}{path}" for path in paths]

@@ -1,4 +1,4 @@
-"""Strangers hold connections in every way they can; callers must get in, memory and log must stay small.
+"""Strangers hold connections in every way; good callers must get in, and memory and log must stay small.
 
 Against one real gateway process with 256 descriptors: a thousand clients of one kind at a time, once as they are and
 once so that each connects again as soon as it is closed. Beside them 20 healthy requests a second.
@@ -70,7 +70,7 @@ KINDS = (
 
 
 class Healthy:
-    """Callers as they should be, in a process of their own: 20 requests a second, and what became of them."""
+    """Well-behaved callers in a process of their own: 20 requests a second, and their results."""
 
     def __init__(self, url: str, admin_url: str) -> None:
         self._url, self._admin_url = url, admin_url
@@ -115,7 +115,7 @@ class Seen(NamedTuple):
 
 @contextlib.asynccontextmanager
 async def healthy_beside(server: ServerProcess) -> AsyncIterator[Callable[[], Awaitable[Seen]]]:
-    """Run healthy callers for the time of the block; what is given ends them and says what they saw."""
+    """Run healthy callers for the duration of the block; the yielded function ends them and returns results."""
     command = (sys.executable, "-m", __spec__.name, server.stack.url, server.stack.admin_url)
     process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
 
@@ -198,8 +198,8 @@ def open_ones(socks: list[socket.socket]) -> list[socket.socket]:
     return [sock for number, sock in by_number.items() if number not in closed]
 
 
-async def once(kind: Kind, port: int) -> float:
-    """All clients at once; the seconds after which the last of them was closed."""
+async def hold(kind: Kind, port: int) -> float:
+    """Run all clients at once; return the seconds until the last of them was closed."""
     socks = await asyncio.gather(*(begin(kind, port) for _ in range(kind.clients)))
     left, began = list(socks), time.monotonic()
     while left and time.monotonic() < began + DEADLINE + SLACK + 5:
@@ -210,8 +210,8 @@ async def once(kind: Kind, port: int) -> float:
     return time.monotonic() - began if not left else math.inf
 
 
-async def again(kind: Kind, port: int) -> int:
-    """All clients, each connecting again as soon as it is closed; how many connections they made."""
+async def reconnect(kind: Kind, port: int) -> int:
+    """Run all clients, each reconnecting as soon as it is closed; return how many connections they made."""
     made, until = 0, time.monotonic() + LASTS
     socks: list[socket.socket] = []
     while time.monotonic() < until:
@@ -266,17 +266,17 @@ async def attack(server: ServerProcess, kind: Kind, how: Callable[[Kind, int], A
     await watching
     grown = memory.most - memory.first
     is_good = bool(seen.seconds) and not seen.errors and grown < MOST_MEMORY
-    if how is once:
+    if how is hold:
         is_good = is_good and figure <= DEADLINE + SLACK
-    return Outcome(row(kind, how is once, figure, seen, grown), is_good)
+    return Outcome(row(kind, how is hold, figure, seen, grown), is_good)
 
 
 def row(kind: Kind, is_once: bool, figure: float, seen: Seen, grown: int) -> str:
     """One line of the table."""
-    told = f"once   {figure:6.1f} s to end" if is_once else f"again  {figure:6} made   "
+    result = f"once   {figure:6.1f} s to end" if is_once else f"again  {figure:6} made   "
     seconds = sorted(seen.seconds) or [math.inf]
     return (
-        f"{kind.name:22} {told}  healthy {len(seconds):4}, errors {len(seen.errors)}, "
+        f"{kind.name:22} {result}  healthy {len(seconds):4}, errors {len(seen.errors)}, "
         f"p50 {1000 * seconds[len(seconds) // 2]:4.0f} ms, max {1000 * seconds[-1]:5.0f} ms  memory {grown:+6} KiB"
         f"  {dict(Counter(seen.errors)) or ''}"
     )
@@ -289,14 +289,14 @@ def short(settings: dict[str, Any]) -> None:
 
 
 async def main() -> int:
-    """Run all attacks; 1 when a promise was broken."""
+    """Run all attacks; return 1 if a limit was exceeded."""
     outcomes = []
     with tempfile.TemporaryDirectory() as folder:
         async with running_server_process(Path(folder), short) as server:
             server.before = ("sh", "-c", f'ulimit -n {DESCRIPTORS}; exec "$@"', "sh")
             await server.start()
             for kind in KINDS:
-                for how in (once, again):
+                for how in (hold, reconnect):
                     outcomes.append(await attack(server, kind, how))
                     print(outcomes[-1].row, "" if outcomes[-1].is_good else "  BROKEN", flush=True)
             code = await server.end()

@@ -28,7 +28,7 @@ WINDOW = 20.0
 """Seconds for which acme creates."""
 
 LOG = 20_000_000
-"""What the write-ahead log may take beside the rows: it is everybody's, and begins anew by itself."""
+"""Bytes of the write-ahead log, which all tenants share and which is reset by itself."""
 
 LINK = 8_000_000
 """Bytes that one customer's link may leave in the store."""
@@ -44,7 +44,7 @@ def with_small_budget(settings: dict[str, Any]) -> None:
 
 
 async def main() -> int:
-    """Run both attacks; 1 when one of them left more than it may."""
+    """Run both attacks; return 1 if one of them left more than allowed."""
     kept = []
     with tempfile.TemporaryDirectory() as folder:
         async with running_server_process(Path(folder), with_small_budget) as server:
@@ -68,17 +68,17 @@ async def a_tenant(stack: GatewayStack) -> bool:
         reply = await stack.create(large_body())
         answers[reply.json.get("code", str(reply.status))] += 1
     grown = on_disk(stack) - before
-    neighbour = (await stack.create(psp_body(), tenant="globex")).status
+    other = (await stack.create(psp_body(), tenant="globex")).status
     print(
         f"a tenant with a budget of {mb(BUDGET)}: creates {dict(sorted(answers.items()))} in {WINDOW:.0f} s,"
-        f" files grew by {mb(grown)} of which the log may be {mb(LOG)}; another tenant's create: {neighbour}",
+        f" files grew by {mb(grown)} of which the log may be {mb(LOG)}; another tenant's create: {other}",
         flush=True,
     )
-    return grown < 2 * BUDGET + LOG and answers["storage_budget_exceeded"] > 0 and neighbour == 201
+    return grown < 2 * BUDGET + LOG and answers["storage_budget_exceeded"] > 0 and other == 201
 
 
 async def a_link(server: ServerProcess, *, has_token: bool) -> bool:
-    """Call one customer's link, or its endpoint, again and again; measure what is left when the gateway has ended."""
+    """Call one customer's link, or its endpoint, repeatedly; measure what is left when the gateway has stopped."""
     stack = server.stack
     payment = (await stack.create(creditkey_body())).json
     entry = stack.entry("acme", "creditkey-main")
@@ -100,7 +100,7 @@ async def a_link(server: ServerProcess, *, has_token: bool) -> bool:
 
 
 async def visit(link: str) -> Counter[int]:
-    """Call a link as often as told, each time with another key."""
+    """Call a link many times, each time with another key."""
     answers: Counter[int] = Counter()
     async with aiohttp.ClientSession() as http:
         for number in range(VISITS):
@@ -111,7 +111,7 @@ async def visit(link: str) -> Counter[int]:
 
 
 async def at_rest(server: ServerProcess) -> int:
-    """Bytes of the store when no gateway works on it; it runs again afterwards."""
+    """Stop the gateway, return the bytes of the store, start it again."""
     await server.end()
     size = on_disk(server.stack)
     await server.start()
@@ -119,13 +119,13 @@ async def at_rest(server: ServerProcess) -> int:
 
 
 def on_disk(stack: GatewayStack) -> int:
-    """Bytes of the store's files."""
+    """Return the bytes of the store's files."""
     path = stack.settings.store_path
     return sum(file.stat().st_size for file in path.parent.glob(f"{path.name}*"))
 
 
 def mb(size: int) -> str:
-    """Bytes for people."""
+    """Format bytes."""
     return f"{size / 1_000_000:.1f} MB"
 
 

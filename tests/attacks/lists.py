@@ -1,4 +1,4 @@
-"""A tenant that asks for all it may, beside another that reads one payment at a time: who is slowed down?
+"""A tenant that lists as much as it may, beside another that reads one payment at a time: is the other slowed down?
 
 Tenant acme has 200 of the largest payments that a create allows. At its full rate it lists them, then creates more;
 meanwhile, and in the pauses between, globex reads. Its slowest per cent (p99) beside acme's lists may take three times
@@ -33,7 +33,7 @@ RATE = {"per_second": 50, "burst": 100}
 """The default of ``rate_limit``."""
 
 MOST = 3.0
-"""How many times as slow globex may be beside acme's lists."""
+"""Greatest allowed ratio of globex's p99 beside acme's lists to its p99 alone."""
 
 ITEM = {"merchant_id": "PJ-1", "name": "N" * 250, "price": "410.00", "quantity": 2, "sku": "S" * 200}
 ATTACKS = {
@@ -49,7 +49,7 @@ def large_body() -> dict[str, Any]:
 
 
 async def main() -> int:
-    """Measure each attack; 1 when globex was slowed down by the lists, or refused."""
+    """Measure each attack; return 1 if globex was slowed down by the lists, or refused."""
     with tempfile.TemporaryDirectory() as folder:
         async with running_server_process(Path(folder)) as server:
             await server.start()
@@ -122,7 +122,7 @@ async def be_acme(url: str) -> None:
 
 
 async def at_full_rate(http: aiohttp.ClientSession, url: str, method: str, path: str) -> Counter[int]:
-    """Ask at acme's rate for one window, whatever is answered and however slowly."""
+    """Send requests at acme's rate for one window, whatever the answers."""
     answers: Counter[int] = Counter()
 
     async def ask() -> None:
@@ -141,7 +141,7 @@ async def at_full_rate(http: aiohttp.ClientSession, url: str, method: str, path:
 
 
 def percentile(times: list[float], part: float) -> float:
-    """The time that this part of them did not exceed."""
+    """Return a percentile of the times."""
     return sorted(times)[int(part * (len(times) - 1))]
 
 

@@ -53,7 +53,7 @@ ORDER = {"order": order_of("500.00") | {"items": [ITEM] * 500}, "amount": "500.0
 
 
 async def main() -> int:
-    """Try every pattern and every expression; 1 when one of them kept anybody waiting."""
+    """Try every pattern and expression; return 1 if one of them kept the gateway busy too long."""
     broken = 0
     for pattern, value in PATTERNS.items():
         broken += await attack(pattern, {"pattern": pattern}, {"fields": {"x": value}})
@@ -63,7 +63,7 @@ async def main() -> int:
 
 
 async def attack(name: str, field: dict[str, str], hostile: dict[str, Any]) -> int:
-    """One run of the gateway with one field; print its figures. Returns 1 when a promise was broken."""
+    """Run the gateway with one field and print its figures; return 1 if a limit was exceeded."""
 
     def with_field(settings: dict[str, Any]) -> None:
         settings["tenants"]["acme"]["accounts"]["psp-main"]["fields"] = {"x": field}
@@ -85,7 +85,7 @@ async def attack(name: str, field: dict[str, str], hostile: dict[str, Any]) -> i
 
 
 async def seconds_of(server: ServerProcess, hostile: dict[str, Any]) -> float:
-    """Seconds for which one create, which is taken or refused for the field, keeps the gateway busy."""
+    """Return the seconds for which one create keeps the gateway busy."""
     began = busy(server)
     reply = await server.stack.create(psp_body(**hostile))
     took = busy(server) - began
@@ -96,8 +96,8 @@ async def seconds_of(server: ServerProcess, hostile: dict[str, Any]) -> float:
 def busy(server: ServerProcess) -> float:
     """The seconds for which the gateway's main thread has run so far."""
     assert server.process is not None
-    told = Path(f"/proc/{server.process.pid}/schedstat")
-    return int(told.read_text().split()[0]) / 1e9 if told.exists() else perf_counter()
+    schedstat = Path(f"/proc/{server.process.pid}/schedstat")
+    return int(schedstat.read_text().split()[0]) / 1e9 if schedstat.exists() else perf_counter()
 
 
 async def stop_during(server: ServerProcess, hostile: dict[str, Any]) -> float:

@@ -13,15 +13,15 @@ TRAFFIC_WITHIN = 5.0
 class CrashPoint(enum.StrEnum):
     """An event between the gateway and another party."""
 
-    PROVIDER_RECEIVED = "asked"
+    PROVIDER_RECEIVED = "provider received"
     """A provider has received a request and not executed it yet."""
-    PROVIDER_EXECUTED = "done"
+    PROVIDER_EXECUTED = "provider executed"
     """A provider has executed a request and not answered it yet."""
-    CALLBACK_ANSWERED = "told"
+    CALLBACK_ANSWERED = "callback answered"
     """The gateway has answered a provider's callback."""
-    WEBHOOK_RECEIVED = "hooked"
+    WEBHOOK_RECEIVED = "webhook received"
     """A webhook has arrived and is not answered yet."""
-    CLIENT_ANSWERED = "answered"
+    CLIENT_ANSWERED = "client answered"
     """A client or browser has got its answer, or given up."""
 
 

@@ -52,12 +52,12 @@ FAULTS: dict[str, Sequence[Faults]] = {
 
 async def change(testbed: Testbed) -> None:
     """Set another fault at each provider."""
-    for side, faults in FAULTS.items():
-        await testbed.faults(side, testbed.dice.choice(faults))
+    for provider, faults in FAULTS.items():
+        await testbed.faults(provider, testbed.dice.choice(faults))
 
 
 async def clear(testbed: Testbed) -> None:
     """End all faults."""
     testbed.faults_ended = testbed.endpoint.faults_ended = True
-    for side in FAULTS:
-        await testbed.faults(side, {})
+    for provider in FAULTS:
+        await testbed.faults(provider, {})

@@ -65,9 +65,9 @@ class Testbed:
         """The settings file."""
         return self.folder / "settings.yaml"
 
-    async def call_provider(self, side: str, method: str, path: str, body: Any = None) -> Reply:
+    async def call_provider(self, provider: str, method: str, path: str, body: Any = None) -> Reply:
         """Call a provider: one of its pages, or ``/_sim``."""
-        return await self.fetch(method, self.provider_urls[side] + path, body)
+        return await self.fetch(method, self.provider_urls[provider] + path, body)
 
     async def fetch(self, method: str, url: str, body: Any = None) -> Reply:
         """Call a server that is never killed."""
@@ -75,9 +75,9 @@ class Testbed:
         async with self.http.request(method, url, json=body, headers=accept, allow_redirects=False) as response:
             return Reply(response.status, response.headers, await response.text())
 
-    async def faults(self, side: str, faults: Mapping[str, Any]) -> None:
+    async def faults(self, provider: str, faults: Mapping[str, Any]) -> None:
         """Replace the faults of a provider."""
-        reply = await self.call_provider(side, "PUT", "/_sim/faults", dict(faults))
+        reply = await self.call_provider(provider, "PUT", "/_sim/faults", dict(faults))
         assert reply.status == 200, reply.text
 
 
@@ -85,30 +85,30 @@ class Testbed:
 async def running_testbed(folder: Path, seed: str) -> AsyncIterator[Testbed]:
     """Serve everything but the gateway for the duration of the block."""
     dice = random.Random(f"{seed}/world")
-    sockets = {side: bind(0) for side in (*PROVIDERS, "hooks")}
+    sockets = {provider: bind(0) for provider in (*PROVIDERS, "hooks")}
     settings = _write_settings(folder, sockets)
     registry = load_plugins()
     loaded = load_settings(folder / "settings.yaml", providers=registry.providers, environ={})
-    async with contextlib.AsyncExitStack() as stack:
+    async with contextlib.AsyncExitStack() as exits:
         connector = aiohttp.TCPConnector(limit=0)
-        http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
-        provider_urls = {side: url_of(bound) for side, bound in sockets.items()}
+        http = await exits.enter_async_context(aiohttp.ClientSession(connector=connector))
+        provider_urls = {provider: url_of(bound) for provider, bound in sockets.items()}
         crash_points = CrashPoints()
         endpoint = WebhookEndpoint(random.Random(f"{seed}/endpoint"), crash_points)
         testbed = Testbed(
             folder, settings["server"]["public_url"], loaded, provider_urls, http, dice, crash_points, endpoint
         )
-        apps = {side: registry.simulators[name].app(_known(testbed, name)) for side, name in PROVIDERS.items()}
+        apps = {provider: registry.simulators[name].app(_known(testbed, name)) for provider, name in PROVIDERS.items()}
         for app in apps.values():
             app.middlewares.append(_marking(crash_points))
         apps["hooks"] = endpoint.app()
-        for side, app in apps.items():
-            await stack.enter_async_context(hosted(app, sockets[side]))
+        for provider, app in apps.items():
+            await exits.enter_async_context(hosted(app, sockets[provider]))
         yield testbed
 
 
 def _write_settings(folder: Path, sockets: Mapping[str, socket.socket]) -> dict[str, Any]:
-    settings = basic_settings({side: bound.getsockname()[1] for side, bound in sockets.items()})
+    settings = basic_settings({provider: bound.getsockname()[1] for provider, bound in sockets.items()})
     port = _free_port()
     settings["server"] |= {"port": port, "public_url": f"http://127.0.0.1:{port}"}
     settings["timeouts"], settings["clocks"] = TIMEOUTS, CLOCKS

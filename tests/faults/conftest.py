@@ -1,4 +1,4 @@
-"""One bench for all rows of a module: each row has a payment of its own."""
+"""One faulty stack for all rows of a module; each row has a payment of its own."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ from tests.faults.faulty_stack import FaultyStack, running_faulty_stack
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def faulty(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[FaultyStack]:
-    """A running bench for tests marked ``asyncio(loop_scope="module")``."""
-    async with running_faulty_stack(tmp_path_factory.mktemp("bench")) as opened:
+    """A running faulty stack for tests marked ``asyncio(loop_scope="module")``."""
+    async with running_faulty_stack(tmp_path_factory.mktemp("faulty")) as opened:
         yield opened

@@ -1,7 +1,7 @@
-"""Every provider fault as data: its name, what its answer must be taken for, in which truths it can happen, and how.
+"""Every provider fault as data: its name, the outcome it must lead to, whether the request can arrive, and how.
 
-The verdicts are the outcome rule's (operations, outcome rule): nothing sent and 429 are ``not_sent``, a definite no in
-the provider's own shape is ``declined``, and everything that is no whole, readable answer is ``unknown``.
+The outcomes follow the outcome rule: nothing sent and 429 are ``not_sent``, a refusal in the provider's own format is
+``declined``, and everything that is not a complete, readable answer is ``unknown``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PADDING = gzip.compress(b" " * 32_000_000)  # 31 KB on the wire; blanks after a 
 class Fault:
     """``corrupt`` is None for an unreachable address. ``names_ids``: only for answers that carry an id.
 
-    ``status`` is the answer's, where it is a whole one. ``waits``: only a deadline ends it.
+    ``status`` is that of a complete answer. ``waits``: only a deadline ends the call.
     """
 
     name: str
@@ -40,18 +40,18 @@ class Fault:
 
 
 def message(body: bytes, *, status: int = 200, media: str = JSON, header: str = "X-Fault: yes") -> bytes:
-    """A whole HTTP answer."""
+    """Return a complete HTTP answer."""
     lines = [f"HTTP/1.1 {status} Said", f"Content-Type: {media}", f"Content-Length: {len(body)}", header]
     return "\r\n".join([*lines, "Connection: close", "", ""]).encode() + body
 
 
 def unchanged(exchange: Exchange) -> bytes:
-    """The answer's body, unspoilt."""
+    """Return the body unchanged."""
     return exchange.body
 
 
 def whole(edit: Callable[[Exchange], bytes] = unchanged, **head: Any) -> Corruption:
-    """Say a whole answer: the body that ``edit`` makes under a head of ``message``."""
+    """Send a complete answer: the body that ``edit`` returns, with a head made by ``message``."""
 
     async def corrupt(exchange: Exchange) -> None:
         exchange.writer.write(message(edit(exchange), **head))
@@ -60,7 +60,7 @@ def whole(edit: Callable[[Exchange], bytes] = unchanged, **head: Any) -> Corrupt
 
 
 def redirect(status: int, place: str | None = None) -> Corruption:
-    """Point to another ``place``, or back to the very request."""
+    """Redirect to ``place``, or to the same URL."""
 
     async def corrupt(exchange: Exchange) -> None:
         exchange.writer.write(
@@ -71,7 +71,7 @@ def redirect(status: int, place: str | None = None) -> Corruption:
 
 
 def cut(keep: Callable[[bytes, bytes], bytes], *, rudely: bool) -> Corruption:
-    """Say a part of the answer, ``keep(head, body)``, and hang up; ``rudely``: by a reset."""
+    """Send a part of the answer, ``keep(head, body)``, and close the connection; ``rudely``: with a reset."""
 
     async def corrupt(exchange: Exchange) -> None:
         head, _, body = message(exchange.body).partition(b"\r\n\r\n")
@@ -83,12 +83,12 @@ def cut(keep: Callable[[bytes, bytes], bytes], *, rudely: bool) -> Corruption:
 
 
 async def silence(exchange: Exchange) -> None:
-    """Say nothing until the client hangs up."""
+    """Send nothing until the client closes."""
     await exchange.reader.read()
 
 
 async def drip(exchange: Exchange) -> None:
-    """Say the answer, and then a blank every 20 ms, for ever."""
+    """Send the answer, then a blank every 20 ms without end."""
     exchange.writer.write(message(exchange.body).replace(b"Content-Length: ", b"Content-Length: 9", 1))
     while not exchange.reader.at_eof():
         exchange.writer.write(b" ")
@@ -97,7 +97,7 @@ async def drip(exchange: Exchange) -> None:
 
 
 async def pour(exchange: Exchange) -> None:
-    """Say the answer, and then blanks without end, as fast as they are taken."""
+    """Send the answer, then blanks without end, as fast as they are read."""
     blanks = b"8000\r\n" + b" " * 0x8000 + b"\r\n"
     exchange.writer.write(f"HTTP/1.1 200 OK\r\nContent-Type: {JSON}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
     exchange.writer.write(f"{len(exchange.body):x}\r\n".encode() + exchange.body + b"\r\n")
@@ -107,28 +107,28 @@ async def pour(exchange: Exchange) -> None:
 
 
 def with_other_id(exchange: Exchange) -> bytes:
-    """The answer with the key of another order."""
+    """Return the answer with the key of another order."""
     own = json.loads(exchange.body)["id"]
     return exchange.body.replace(json.dumps(own).encode(), json.dumps(exchange.other_order).encode())
 
 
 def refusal(exchange: Exchange) -> bytes:
-    """A no in the provider's own shape."""
+    """Return a refusal in the provider's own format."""
     return exchange.refusal
 
 
 def with_member(text: bytes) -> Callable[[Exchange], bytes]:
-    """The answer with further members ahead of its own."""
+    """Put more members in front of the answer's own."""
     return lambda exchange: b"{" + text + b"," + exchange.body.lstrip()[1:]
 
 
 def gzip_bomb(exchange: Exchange) -> bytes:
-    """The answer, compressed, with 32 MB of blanks behind it."""
+    """Return the answer, compressed, followed by 32 MB of blanks."""
     return gzip.compress(exchange.body) + PADDING
 
 
 def truncated(exchange: Exchange) -> bytes:
-    """The first half of the answer's body, as if it were all."""
+    """Return the first half of the body, as if it were complete."""
     return exchange.body[: len(exchange.body) // 2]
 
 
@@ -140,7 +140,7 @@ def _unknown(
 
 FAULTS = (
     *(
-        # Nothing was sent, so only one truth is possible.
+        # Nothing was sent, so the request cannot have arrived.
         Fault(name=name, verdict="not_sent", corrupt=None, arrivals=(Arrival.LOST,), waits=name == "connect_hang")
         for name in ("refused", "dns", "tls", "connect_hang")
     ),
@@ -186,4 +186,4 @@ FAULTS = (
 )
 
 NO_FAULT = Fault(name="no_fault", verdict="succeeded", corrupt=whole())
-"""The answer unspoilt: a claim that would be believed, or every row above proves nothing."""
+"""The answer unchanged. It must be accepted, or the rows above would prove nothing."""

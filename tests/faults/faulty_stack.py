@@ -1,7 +1,7 @@
-"""A stack whose providers stand behind misbehaving proxies, on a clock that only the tests move; what they do there.
+"""A test stack whose providers are behind faulty proxies, on a clock that only the tests advance; and its commands.
 
-Each command of the matrix is data: how its payment comes to the state ahead of it, how it is asked for, and by which
-word the far side's own ledger shows its effect.
+Each command of the matrix is data: how to prepare its payment, how to request it, and which event in the provider's own
+ledger shows its effect.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ CREATED, UPDATED, REFUNDED = "1067.33", "1100.00", "100.00"
 
 @dataclass
 class FaultyStack:
-    """What a row of the matrix works with."""
+    """The stack, its clock and its proxies."""
 
     stack: GatewayStack
     clock: VirtualClock
     proxies: Mapping[str, Proxy]
     sender: FaultySender
     unreachable: Mapping[str, str]
-    """Addresses that lead nowhere, by the name of the fault."""
+    """Unreachable addresses, by name of the fault."""
     other_orders: dict[str, str]
-    """By account: the order key of a payment that no row is about."""
+    """By account: the order key of an unrelated payment."""
 
     @contextlib.asynccontextmanager
     async def with_fault(
         self, provider: str, operation: str, fault: Fault, arrival: Arrival, account: str = "creditkey-main"
     ) -> AsyncIterator[None]:
-        """Let a fault act on every call of one operation for the time of the block."""
+        """Apply a fault to every call of one operation for the duration of the block."""
         self.proxies[provider].set(operation, fault.corrupt, arrival, self.other_orders[account])
         self.sender.set(operation, address=self.unreachable.get(fault.name), waits=fault.waits)
         try:
@@ -56,7 +56,7 @@ class FaultyStack:
             await self.proxies[provider].clear()
 
     async def run_schedule(self, *, rounds: int, each: timedelta = 2 * QUIET) -> None:
-        """Let time pass and the agenda be worked off, each time more than a quiet period later."""
+        """Advance the clock by more than a quiet period and run all due checks, ``rounds`` times."""
         for _ in range(rounds):
             self.clock.set(self.clock.now() + each)
             while await reconcile.run_due(self.stack.gateway):
@@ -64,7 +64,7 @@ class FaultyStack:
             await self.stack.gateway.drain(10)
 
     async def order(self, provider: str, payment: Mapping[str, Any]) -> Any:
-        """The far side's one order of a payment, None when it has none."""
+        """Return the provider's only order of a payment, or None."""
         name, wanted = {
             "creditkey": ("remote_id", payment["merchant_reference"]),
             "psp": ("order_no", payment["id"]),
@@ -74,16 +74,16 @@ class FaultyStack:
         return found[0] if found else None
 
     async def operations(self, payment_id: str, kind: Kind | None) -> list[Operation]:
-        """The payment's operations of one kind, oldest first."""
+        """Return the payment's operations of one kind, oldest first."""
         every = await self.stack.gateway.store.operations("acme", payment_id)
         return [operation for operation in every if operation.kind is kind]
 
     async def change(self, payment: Mapping[str, Any], path: str, body: Any, method: str = "POST") -> Reply:
-        """Ask for a change as the tenant."""
+        """Request a change as the tenant."""
         return await self.stack.call(method, f"/v1/payments/{payment['id']}{path}", body, key=new_key())
 
     async def sync(self, payment: Mapping[str, Any]) -> Reply:
-        """Ask the gateway to look now."""
+        """Request a sync."""
         return await self.stack.call("POST", f"/v1/payments/{payment['id']}/sync", {})
 
 
@@ -110,7 +110,7 @@ class Command:
 
 
 async def not_created(faulty: FaultyStack, command: Command, arrival: Arrival) -> Payment:
-    """No payment yet, only its reference."""
+    """Return only a merchant reference: the payment does not exist yet."""
     return {"merchant_reference": f"SO-{uuid.uuid4().hex[:12]}", "account": command.account}
 
 
@@ -119,7 +119,7 @@ async def begin(faulty: FaultyStack, payment: Payment) -> Reply:
 
 
 async def approved(faulty: FaultyStack, command: Command, arrival: Arrival) -> Payment:
-    """A payment whose customer has just accepted, and comes back next."""
+    """Return a payment whose customer has just accepted and has not returned."""
     created = (await begin(faulty, await not_created(faulty, command, arrival))).json
     return {**created, "back": await faulty.stack.approve(created)}
 
@@ -141,7 +141,7 @@ async def captured(faulty: FaultyStack, command: Command, arrival: Arrival) -> P
 
 
 async def maybe_canceled(faulty: FaultyStack, command: Command, arrival: Arrival) -> Payment:
-    """An authorized payment; in the truth ``after`` Credit Key has canceled its order since, and nobody told us."""
+    """Return an authorized payment; for ``ARRIVED``, Credit Key has canceled its order since."""
     payment = await authorized(faulty, command, arrival)
     if arrival is Arrival.ARRIVED:
         path = f"/_sim/orders/{payment['provider_reference']}"
@@ -161,7 +161,7 @@ async def begin_psp(faulty: FaultyStack) -> Reply:
 
 
 async def pay_page(faulty: FaultyStack, order: Any) -> None:
-    """Let the PSP's customer pay; the callback comes as it may."""
+    """Let the PSP's customer pay."""
     assert (await faulty.stack.call_provider("psp", "POST", f"/pay/{order['id']}/pay")).status == 200
 
 
@@ -232,7 +232,7 @@ COMMANDS = (
         execute=lambda faulty, payment: faulty.sync(payment),
     ),
 )
-"""Everything that is asked of Credit Key."""
+"""Every command at Credit Key."""
 
 _CLAIMED: dict[str, dict[str, str]] = {
     "confirm_order": {"status": "shipped", "capture_status": "captured", "amount": CREATED},
@@ -244,7 +244,7 @@ _CLAIMED: dict[str, dict[str, str]] = {
 
 
 def creditkey_claim(request: ProxiedRequest) -> dict[str, Any]:
-    """The answer of a Credit Key that says it was done."""
+    """Return Credit Key's answer for a success."""
     if request.operation == "begin_standalone_checkout":
         return {"id": f"CK-{uuid.uuid4().hex[:12]}", "checkout_url": "https://pay.example/checkout"}
     if request.operation == "complete_checkout":
@@ -253,13 +253,13 @@ def creditkey_claim(request: ProxiedRequest) -> dict[str, Any]:
 
 
 def psp_claim(request: ProxiedRequest) -> dict[str, Any]:
-    """The answer of a PSP that says it was done."""
+    """Return the PSP's answer for a success."""
     return {"data": {"url": "https://pay.example/page"}, "result": True, "msg": "success"}
 
 
 @contextlib.asynccontextmanager
 async def running_faulty_stack(folder: Path) -> AsyncIterator[FaultyStack]:
-    """Run a stack with both providers behind proxies, a Credit Key account of either kind, and short patience."""
+    """Run a stack with both providers behind proxies, a Credit Key account of either kind, and short timeouts."""
     clock = VirtualClock(datetime.now(UTC))  # the PSP's simulator signs with the real time
     proxies = {
         "creditkey": Proxy(creditkey_claim, {"result": "no"}),
@@ -283,11 +283,11 @@ async def running_faulty_stack(folder: Path) -> AsyncIterator[FaultyStack]:
 
 
 def _rewrite(written: dict[str, Any], proxies: Mapping[str, Proxy]) -> None:
-    """Put the proxies between, and make everything short that a fault is waited for."""
+    """Put the proxies in between, and shorten every timeout."""
     written["timeouts"] = {"provider_total": "200ms", "provider_connect": "100ms", "tenant_answer": "10s"}
     written["clocks"] |= {"reconcile": ["1s", "1s", "1s", "400d"], "poll": ["400d"], "quiet_period": "1s"}
     tenant = written["tenants"]["acme"]
-    del tenant["webhook"]  # nobody listens: deliveries are told of elsewhere
+    del tenant["webhook"]  # no receiver runs here: webhooks have tests of their own
     accounts = tenant["accounts"]
     for provider, name, key in (("creditkey", "creditkey-main", "base_url"), ("psp", "psp-main", "app_url")):
         config = accounts[name]["config"]

@@ -1,7 +1,7 @@
-"""A misbehaving TCP proxy on loopback between the gateway and a real simulator, and addresses that lead nowhere.
+"""A faulty TCP proxy on loopback between the gateway and a real simulator, and unreachable addresses.
 
-The proxy hears every request and relays it, until a fault is set for one operation. Then it answers by itself: with
-truth ``before`` the request goes no further, with ``after`` the simulator gets it first and its answer is spoilt.
+The proxy relays every request until a fault is set for one operation. Then it answers by itself: with ``LOST`` the
+request goes no further, with ``ARRIVED`` the simulator gets it first and its answer is corrupted.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from gateway.core.wire import HttpRequest, HttpResponse
 from gateway.flows.runtime import Send
 
 PATIENCE = 30.0
-"""Seconds that a call may take which no fault delays."""
+"""Seconds that a call may take when no fault delays it."""
 
 
 class Arrival(enum.StrEnum):
-    """What really happened behind a fault: the request arrived ``after`` all, or it went lost ``before`` any effect."""
+    """Whether the request reached the provider although its answer was faulty."""
 
-    LOST = "before"
-    ARRIVED = "after"
+    LOST = "lost"
+    ARRIVED = "arrived"
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,10 @@ class ProxiedRequest:
 
 @dataclass(frozen=True)
 class Exchange:
-    """What a fault has to work with: the connection, the request, and the answer's body that could have been.
+    """What a fault works with: the connection, the request and the body of the answer.
 
-    ``body`` is the simulator's own, or (before any effect) one that claims success. ``refusal`` is a no in the
-    provider's own shape. ``other_order`` is the provider's key of another order.
+    ``body`` is the simulator's own or, if the request is lost, one that claims success. ``refusal`` is a refusal in the
+    provider's own format. ``other_order`` is the provider's key of another order.
     """
 
     reader: asyncio.StreamReader
@@ -63,7 +63,7 @@ Corruption = Callable[[Exchange], Awaitable[None]]
 
 
 class Proxy:
-    """Between the gateway and the simulator on ``target``. ``request`` is every request since the last ``set``."""
+    """Between the gateway and the simulator on ``target``. ``requests``: every request since the last ``set``."""
 
     def __init__(self, claim: Callable[[ProxiedRequest], Mapping[str, Any]], refusal: Mapping[str, Any]) -> None:
         self.requests: list[ProxiedRequest] = []
@@ -79,13 +79,13 @@ class Proxy:
         self._quiet = asyncio.Condition()
 
     def set(self, operation: str, corrupt: Corruption | None, arrival: Arrival, other_order: str) -> None:
-        """Spoil every answer to one operation from now on."""
+        """Corrupt every answer to one operation from now on."""
         self.requests.clear()
         self._other_order = other_order
         self._operation, self._corrupt, self._arrival = operation, corrupt, arrival
 
     async def clear(self) -> None:
-        """Only relay from now on. Returns once nothing of what was spoilt is under way any more."""
+        """Only relay from now on. Returns when no corrupted exchange is running."""
         self._corrupt = None
         async with self._quiet, asyncio.timeout(10):
             await self._quiet.wait_for(lambda: not self._busy)
@@ -115,7 +115,7 @@ class Proxy:
         await self._corrupt(Exchange(reader, writer, request, body, self._refusal, self._other_order))
 
     async def _forward(self, request: ProxiedRequest) -> bytes:
-        """The simulator's whole answer, raw; it closes the connection behind it."""
+        """Return the simulator's raw answer; the simulator then closes the connection."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.target)
         writer.write(request.raw.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
         answer = await reader.read()
@@ -124,7 +124,7 @@ class Proxy:
 
 
 async def _read_request(reader: asyncio.StreamReader) -> ProxiedRequest | None:
-    """Read one request; None when the client went away before it was whole."""
+    """Read one request; None when the client closed before it was complete."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
         lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
@@ -139,7 +139,7 @@ async def _read_request(reader: asyncio.StreamReader) -> ProxiedRequest | None:
 
 @contextlib.asynccontextmanager
 async def serving(serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> AsyncIterator[int]:
-    """Serve connections on a free loopback port; each is closed when its turn is over."""
+    """Serve connections on a free loopback port; each is closed after its exchange."""
     running: set[asyncio.Task[None]] = set()
 
     async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -166,10 +166,10 @@ async def serving(serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], 
 
 
 class FaultySender:
-    """The gateway's real sender, in which one operation can be led astray: nothing of it then reaches a provider.
+    """The gateway's real sender, which can send one operation to an unreachable address.
 
-    The gateway's own deadlines hold where a fault ``waits`` for them. Every other call gets all the time it needs, so
-    that a busy machine never looks like a fault.
+    The gateway's own deadlines apply where a fault ``waits`` for them. Every other call gets all the time it needs, so
+    that a busy machine does not look like a fault.
     """
 
     def __init__(self, send: Send) -> None:
@@ -177,7 +177,7 @@ class FaultySender:
         self.set("")
 
     def set(self, operation: str, *, address: str | None = None, waits: bool = False) -> None:
-        """Send one operation to another scheme and authority, or to its own, from now on."""
+        """Send one operation to ``address``, or to its own when None, from now on."""
         self._operation, self._address, self._waits = operation, address, waits
 
     async def __call__(self, request: HttpRequest, *, total: float, connect: float, owner: str) -> HttpResponse:
@@ -193,10 +193,10 @@ class FaultySender:
 
 @contextlib.asynccontextmanager
 async def unreachable() -> AsyncIterator[dict[str, str]]:
-    """Addresses at which no request can be handed over, by name."""
+    """Unreachable addresses, by name of the fault."""
     with contextlib.ExitStack() as exits:
         closed = exits.enter_context(socket.socket())
-        closed.bind(("127.0.0.1", 0))  # taken and not listened on: refused, and nobody else can get it
+        closed.bind(("127.0.0.1", 0))  # bound and not listening: refused, and no other program can take it
         full = exits.enter_context(socket.socket())
         full.bind(("127.0.0.1", 0))
         full.listen(0)

@@ -1,6 +1,6 @@
-"""Every provider fault at every command, in both truths: what is answered, what it ends as, and nothing is done twice.
+"""Every provider fault at every command, with the request lost or arrived: answer, outcome, and nothing done twice.
 
-The far side's own ledger is the judge. A real simulator stands behind a real misbehaving TCP proxy; nothing is mocked.
+The provider's own ledger decides. A real simulator runs behind a real faulty TCP proxy; nothing is mocked.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CHANGING = tuple(command for command in COMMANDS if command.kind is not None)
 (LOOKUP,) = (command for command in COMMANDS if command.kind is None)
 PSP_OPERATION = "url"
 EXPIRED = timedelta(minutes=11)
-"""Longer than a PSP payment of the bench waits for its customer."""
+"""Longer than a PSP payment of this stack waits for its customer."""
 
 NAMED = {fault.name: fault for fault in FAULTS}
 RESOLVED_AS: Mapping[tuple[str, Arrival], tuple[str, str | None]] = {
@@ -35,14 +35,14 @@ RESOLVED_AS: Mapping[tuple[str, Arrival], tuple[str, str | None]] = {
     ("create_where_absence_proves", Arrival.LOST): ("declined", "not_created"),
     ("complete", Arrival.ARRIVED): ("declined", "not_done"),  # its effect cannot be seen in the stage
 }
-"""What an unknown operation ends as, and its failure code."""
+"""Final status of an unknown operation, and its failure code."""
 
 MAX_MEMORY_BYTES = 4_000_000
-"""Bytes that one exchange may take at its peak, both ends of it counted."""
+"""Peak bytes that one exchange may take, both ends included."""
 
 
 def rows(*commands: Command) -> list[Any]:
-    """Every fault, command and truth that can be."""
+    """Every possible combination of fault, command and arrival."""
     return [
         pytest.param(fault, command, arrival, id=f"{command.name}-{fault.name}-{arrival}")
         for command in commands
@@ -57,7 +57,7 @@ def rows(*commands: Command) -> list[Any]:
 async def test_a_change_ends_as_the_provider_has_it(
     faulty: FaultyStack, fault: Fault, command: Command, arrival: Arrival
 ) -> None:
-    """A fault is judged by the outcome rule, and afterwards the gateway tells what the far side's ledger holds."""
+    """A fault has the outcome that the rule says, and afterwards the gateway shows what the provider's ledger has."""
     payment = await command.prepare(faulty, command, arrival)
     async with faulty.with_fault("creditkey", command.operation, fault, arrival, command.account):
         reply = await command.execute(faulty, payment)
@@ -91,7 +91,7 @@ async def test_a_change_ends_as_the_provider_has_it(
 async def test_a_lookup_that_fails_changes_nothing(
     faulty: FaultyStack, fault: Fault, command: Command, arrival: Arrival
 ) -> None:
-    """What a spoilt lookup says moves nothing, whatever happened meanwhile; the next one sees it."""
+    """A corrupted lookup changes nothing, whatever happened meanwhile; the next one applies it."""
     payment = await command.prepare(faulty, command, arrival)
     async with faulty.with_fault("creditkey", command.operation, fault, arrival):
         reply = await command.execute(faulty, payment)
@@ -118,7 +118,7 @@ async def test_a_lookup_that_fails_changes_nothing(
     ],
 )
 async def test_a_psp_create_waits_for_its_callback(faulty: FaultyStack, fault: Fault, arrival: Arrival) -> None:
-    """Without lookups only the callback settles an unknown create; without one it expires and stays unknown."""
+    """Without lookups only the callback resolves an unknown create; without one it expires and stays unknown."""
     async with faulty.with_fault("psp", PSP_OPERATION, fault, arrival):
         reply = await begin_psp(faulty)
         assert reply.status == (202 if fault.verdict == "unknown" else 201), reply.text
@@ -143,7 +143,7 @@ async def test_a_psp_create_waits_for_its_callback(faulty: FaultyStack, fault: F
 @shared
 @pytest.mark.parametrize("command", CHANGING, ids=lambda command: command.name)
 async def test_every_claim_would_be_believed(faulty: FaultyStack, command: Command) -> None:
-    """The answer that the faults spoil says success when it comes whole: it is the fault that is refused."""
+    """The answer that the faults corrupt is accepted when it is complete: only the fault makes it unknown."""
     payment = await command.prepare(faulty, command, Arrival.LOST)
     async with faulty.with_fault("creditkey", command.operation, NO_FAULT, Arrival.LOST):
         reply = await command.execute(faulty, payment)
@@ -154,7 +154,7 @@ async def test_every_claim_would_be_believed(faulty: FaultyStack, command: Comma
 
 @shared
 async def test_the_psp_claim_would_be_believed(faulty: FaultyStack) -> None:
-    """The answer that the faults spoil says success when it comes whole."""
+    """The answer that the faults corrupt is accepted when it is complete."""
     async with faulty.with_fault("psp", PSP_OPERATION, NO_FAULT, Arrival.LOST):
         reply = await begin_psp(faulty)
     assert (reply.status, reply.json["state"]) == (201, "awaiting_customer")
@@ -163,7 +163,7 @@ async def test_the_psp_claim_would_be_believed(faulty: FaultyStack) -> None:
 @shared
 @pytest.mark.parametrize("name", ["endless_body", "gzip_bomb", "slow_drip"])
 async def test_a_huge_answer_costs_little_memory(faulty: FaultyStack, name: str) -> None:
-    """What never ends, or would grow when unpacked, is given up at the cap or the deadline."""
+    """An answer that never ends, or grows when unpacked, is dropped at the limit or the deadline."""
     payment = await LOOKUP.prepare(faulty, LOOKUP, Arrival.LOST)
     async with faulty.with_fault("creditkey", LOOKUP.operation, NAMED[name], Arrival.ARRIVED):
         tracemalloc.start()
@@ -179,45 +179,45 @@ async def test_a_huge_answer_costs_little_memory(faulty: FaultyStack, name: str)
 @shared
 @pytest.mark.parametrize("name", ["status_401", "status_403"])
 async def test_refused_credentials_alarm(faulty: FaultyStack, caplog: pytest.LogCaptureFixture, name: str) -> None:
-    """A provider that refuses our credentials is told to the operators as an error, with the account and no secret."""
+    """A provider that refuses our credentials is logged as an error, with the account and without a secret."""
     async with faulty.with_fault("psp", PSP_OPERATION, NAMED[name], Arrival.LOST):
         with caplog.at_level(logging.ERROR, logger="gateway"):
             await begin_psp(faulty)
     (record,) = [one for one in caplog.records if one.msg == "the provider refuses our credentials"]
-    told = [vars(record)[field] for field in ("levelname", "provider", "account", "status")]
-    assert told == ["ERROR", "psp_open_api", "psp-main", NAMED[name].status]
+    logged = [vars(record)[field] for field in ("levelname", "provider", "account", "status")]
+    assert logged == ["ERROR", "psp_open_api", "psp-main", NAMED[name].status]
 
 
 def expected_status(fault: Fault, command: Command) -> int:
-    """The HTTP status of the tenant's answer: no outcome is an error; a browser is sent on whatever happens."""
+    """The HTTP status of the tenant's answer: no outcome is an error; a browser is always redirected."""
     return 202 if fault.verdict == "unknown" and command.name != "complete" else command.success_status
 
 
 def expected_at_first(fault: Fault) -> list[str]:
-    """The operations' statuses right after the answer: a connection that was never made is tried once more."""
+    """The operations' statuses right after the answer: a connection that was not made is tried once more."""
     return [fault.verdict] * (2 if fault.corrupt is None else 1)
 
 
 def expected_at_last(fault: Fault, command: Command, arrival: Arrival) -> tuple[list[str], str | None]:
-    """The operations' statuses once the far side was asked, and why the first of them failed."""
+    """The operations' statuses after lookups, and the failure code of the first."""
     ended, code = RESOLVED_AS[command.name, arrival] if fault.verdict == "unknown" else (fault.verdict, fault.verdict)
-    # To ask for a completion moves no money: once it was not done, it is asked for again.
+    # A completion moves no money, so one that was not done is requested again.
     return [ended] * len(expected_at_first(fault)) + ["succeeded"] * (command.name == "complete"), code
 
 
 def expected_payment(order: Any, fault: Fault, command: Command) -> tuple[str, str, str, str, str | None]:
-    """What the gateway must tell: what the ledger holds, except where the provider itself said a definite no.
+    """What the gateway must show: what the ledger has, unless the provider refused.
 
-    A no that was a lie cannot be seen through by a create, which has failed; a changed amount asks for a person.
+    A create fails on a refusal even if it was false; an update that happened despite a refusal goes to review.
     """
-    said_no = fault.verdict != "unknown"
-    if order is None or (command.ledger_event == "begun" and said_no):
-        is_open = command.name == "create" and not said_no
+    was_refused = fault.verdict != "unknown"
+    if order is None or (command.ledger_event == "begun" and was_refused):
+        is_open = command.name == "create" and not was_refused
         return ("created" if is_open else "failed", "1067.33", "0.00", "0.00", None)
-    told = (_state_of(order), order["amount"], _captured(order), order["refunded_amount"])
-    if command.name == "update" and said_no and effects(order, command.ledger_event):
+    recorded = (_state_of(order), order["amount"], _captured(order), order["refunded_amount"])
+    if command.name == "update" and was_refused and effects(order, command.ledger_event):
         return ("authorized", "1067.33", "0.00", "0.00", "amount")
-    return (*told, None)
+    return (*recorded, None)
 
 
 def _state_of(order: Any) -> str:
@@ -233,13 +233,13 @@ def _captured(order: Any) -> str:
 
 
 def shown(payment: Any) -> tuple[str, str, str, str, str | None]:
-    """What a payment tells: state, amount, captured, refunded, why a person must look."""
+    """The state, amounts and review reason of a payment."""
     review = payment["review"] and payment["review"]["reason"]
     return (*(payment[name] for name in ("state", "amount", "amount_captured", "amount_refunded")), review)
 
 
 def psp_end(fault: Fault, arrival: Arrival) -> tuple[str, str, str | None]:
-    """State, operation and review of a PSP payment after its customer paid, or (nobody could) after its time."""
+    """State, operation and review of a PSP payment after its customer paid or, without a page, after it expired."""
     if fault.verdict != "unknown":
         return ("failed", fault.verdict, "contradiction" if arrival is Arrival.ARRIVED else None)
     return ("captured", "succeeded", None) if arrival is Arrival.ARRIVED else ("expired", "unknown", None)
@@ -251,12 +251,12 @@ def statuses(operations: list[Operation]) -> list[str]:
 
 
 def effects(order: Any, mark: str) -> int:
-    """How often the far side's ledger notes an effect."""
+    """How often the provider's ledger has an effect."""
     return [entry["event"] for entry in order["history"]].count(mark) if order is not None else 0
 
 
 def assert_not_failed_too_soon(payment: Any, fault: Fault, command: Command) -> None:
-    """Only a create that certainly did not happen fails its payment; what may have happened is said to be open."""
+    """Only a create that certainly did not happen fails its payment; any other is shown as open."""
     assert (payment["state"] == "failed") == (command.ledger_event == "begun" and fault.verdict != "unknown")
     pending = payment["pending_operation"]
     assert (pending and pending["status"]) == ("unknown" if fault.verdict == "unknown" else None)

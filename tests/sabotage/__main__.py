@@ -1,7 +1,7 @@
-"""``make sabotage``: plant one fault at a time in a copy of the code, and see that a harness turns red.
+"""``make sabotage``: plant one fault at a time in a copy of the code, and check that a harness turns red.
 
-A harness that is green on the code as it stands and green on a planted fault proves nothing; that is what this finds.
-Prints a table, and ends with 1 when a fault was not caught.
+A harness that stays green on a planted fault proves nothing. Prints a table, and ends with 1 when a fault was not
+caught.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from tests.sabotage.faults import FAULTS, HARNESSES, Fault
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("gateway", "plugins", "tests", "pyproject.toml", "settings.yaml", "README.md")
 PATIENCE = 600
-"""Seconds after which a harness that still runs counts as red: it was to end by itself long before."""
+"""Seconds after which a harness that is still running counts as red: it normally ends long before."""
 
 
 _FOUND = re.compile(r"^(violated at |lost: |doubled: |unresolved: |E  +)")
-"""How the lines begin in which a harness says what it found."""
+"""Beginnings of the lines in which a harness reports what it found."""
 
 _IDS = re.compile(r"\b[a-z]+_[0-9a-f]{32}\b|[0-9a-f-]{32,}|\bat [0-9.]+ ")
 
 
 class Run(NamedTuple):
-    """One run of a harness: whether it ended well, after how many seconds, and what it found."""
+    """One run of a harness: whether it succeeded, its seconds, and what it found."""
 
     is_green: bool
     seconds: float
@@ -40,18 +40,18 @@ class Run(NamedTuple):
 
 
 def main() -> int:
-    """Run the harnesses on the code as it is, then on each fault; print a table. 1 when a row is not as it must be."""
+    """Run the harnesses on the unchanged code, then on each fault; print a table. Return 1 if a row is wrong."""
     options = _options()
     chosen = [fault for fault in FAULTS if not options.only or fault.name in options.only]
     print("| fault | harness | result | seconds |\n| --- | --- | --- | --- |", flush=True)
     wrong = sum(_row("none", name, None) for name in HARNESSES if any(fault.harness == name for fault in chosen))
     wrong += sum(_row(fault.name, fault.harness, fault) for fault in chosen)
-    print(f"\n{len(chosen)} faults, {wrong} rows not as they must be")
+    print(f"\n{len(chosen)} faults, {wrong} wrong rows")
     return 1 if wrong else 0
 
 
 def _row(name: str, harness: str, fault: Fault | None) -> bool:
-    """Print one row; return whether it is not as it must be."""
+    """Print one row; return whether it is wrong."""
     run = _try(harness, fault)
     is_wrong = run.is_green is not (fault is None)
     result = "green" if run.is_green else f"caught: {run.last}"
@@ -66,7 +66,7 @@ def _options() -> argparse.Namespace:
 
 
 def _try(harness: str, fault: Fault | None) -> Run:
-    """Run a harness on a copy of the code, with a fault planted in it or as it is."""
+    """Run a harness on a copy of the code, with a planted fault or without."""
     with tempfile.TemporaryDirectory(prefix="sabotage-") as folder:
         copy = Path(folder)
         for name in COPIED:
@@ -99,7 +99,7 @@ def _run(command: tuple[str, ...], folder: Path) -> Run:
 
 
 def _last_words(said: str) -> str:
-    """The first line that says what was found, without ids."""
+    """Return the first line that reports a finding, without ids."""
     lines = [line.strip() for line in said.splitlines()]
     found = [_IDS.sub("… ", line).replace("  ", " ") for line in lines if _FOUND.match(line)]
     return (found[0] if found else (lines or [""])[-1])[:120].replace("|", "/")

@@ -1,7 +1,6 @@
 """The faults that ``make sabotage`` plants, each with the harness that must catch it.
 
-A fault is a mistake somebody could make: exact texts and what stands in their place. A test holds every text against
-the code, so that no fault rots.
+A fault is a plausible mistake: exact texts and their replacements. A test checks that every text is still in the code.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ HARNESSES = {
         "tests/web/test_api_model.py",
     ),
 }
-"""How each harness is run; it must end with 0 on the code as it stands, and not with 0 on a fault."""
+"""The command of each harness; it must end with 0 on the unchanged code, and not with 0 on a fault."""
 
 
 class Edit(NamedTuple):
-    """One text of a file, which stands there exactly once, and what is put in its place."""
+    """A text that occurs in a file exactly once, and its replacement."""
 
     file: str
     before: str
@@ -36,14 +35,14 @@ class Edit(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """One mistake. ``name`` says what it does."""
+    """A mistake; ``name`` describes it."""
 
     name: str
     harness: str
     edits: tuple[Edit, ...]
 
     def plant(self, root: Path) -> None:
-        """Change the files below ``root``. Raises ``ValueError`` for a text that is not there exactly once."""
+        """Change the files below ``root``. Raises ``ValueError`` unless a text occurs exactly once."""
         for edit in self.edits:
             path = root / edit.file
             text = path.read_text()

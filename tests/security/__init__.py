@@ -1,1 +1,1 @@
-"""The promises of ``docs/reliability.md`` about strangers and neighbours, each tried with many examples of its kind."""
+"""The security guarantees of ``docs/reliability.md``, each tested with many examples."""

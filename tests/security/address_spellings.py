@@ -1,7 +1,7 @@
-"""Spellings of addresses the gateway must never connect to, by how they are disguised. All are hosts of an https URL.
+"""Spellings of addresses the gateway must never connect to, by kind of disguise. All are hosts of an https URL.
 
-``BY_TEXT`` can be told by its text alone, so the settings refuse it. ``BY_NAME`` looks like any name: it is judged by
-what it resolves to, at every connect.
+The settings refuse ``BY_TEXT``, which the text alone gives away. ``BY_NAME`` looks like an ordinary name: it is checked
+by the addresses it resolves to, at every connect.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Mutated callbacks against a gateway in this process, each judged by a second verifier; run it to see figures."""
+"""Mutated callbacks against a gateway in this process, each checked by a second verifier; run it to see figures."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from tests.support.stack import GatewayStack, psp_body, running_stack
 
 MERCHANT_ACCOUNTS = (("acme", "psp-main"), ("acme", "psp-second"), ("globex", "psp-main"))
 LANES = 16
-"""Callbacks under way at a time, so that they share commits."""
+"""Callbacks in flight at a time, so that they share commits."""
 
 OPEN = 2
-"""Payments of each account and lane that callbacks are about at a time."""
+"""Payments open at a time, per account and lane."""
 
 SHOWN = 20
-"""Callbacks that are printed of each kind of disagreement."""
+"""Callbacks printed for each kind of disagreement."""
 
 
 @dataclass
 class Figures:
-    """What came of the callbacks. ``accepted`` and ``refused``: wrongly so; ``moved``: states that differ."""
+    """The results. ``accepted`` and ``refused``: wrongly so; ``moved``: states that differ."""
 
     cases: int = 0
     verdicts: Counter[str] = field(default_factory=Counter)
@@ -54,7 +54,7 @@ class Figures:
 
 
 class Fuzz:
-    """The gateway and the second verifier's ledger beside it."""
+    """The gateway, and the ledger of the second verifier."""
 
     def __init__(self, stack: GatewayStack, seed: int) -> None:
         self.stack, self.seed, self.figures = stack, seed, Figures()
@@ -64,7 +64,7 @@ class Fuzz:
         self.orders: dict[str, Order] = {}
 
     async def run(self, cases: int) -> Figures:
-        """Send so many callbacks and compare each verdict and each payment."""
+        """Send ``cases`` callbacks and compare each verdict and each payment."""
         await asyncio.gather(*(self._lane(lane, cases // LANES) for lane in range(LANES)))
         return self.figures
 
@@ -84,7 +84,7 @@ class Fuzz:
     async def _one(self, order: Order, others: Sequence[Order], random: Random) -> None:
         now = self.stack.gateway.clock.now()
         sent = mutated(order, others, int(now.timestamp() * 1000), random)
-        said = await self._say(sent)
+        accepted = await self._accepts(sent)
         try:
             verify(sent, self.orders)
             reason = None
@@ -92,13 +92,13 @@ class Fuzz:
             reason = str(refusal)
         self.figures.cases += 1
         self.figures.reasons[reason or "accepted"] += 1
-        if said and reason is not None:
+        if accepted and reason is not None:
             self.figures.accepted.append(f"{reason}: {sent}")
-        elif said is False and reason is None:
+        elif accepted is False and reason is None:
             self.figures.refused.append(repr(sent))
 
-    async def _say(self, sent: Sent) -> bool | None:
-        """Whether the gateway accepts it; None: it had a fault."""
+    async def _accepts(self, sent: Sent) -> bool | None:
+        """Return whether the gateway accepts it, None when it failed."""
         entry = self.stack.entry(sent.merchant.tenant, sent.merchant.account)
         callback = Callback(
             method=sent.method,
@@ -136,7 +136,7 @@ class Fuzz:
 
 
 async def fuzz(folder: Path, *, cases: int, seed: int) -> Figures:
-    """Run in a folder of one's own."""
+    """Run in a folder of its own."""
 
     def second_account(settings: dict[str, dict[str, dict[str, dict[str, dict[str, dict[str, str]]]]]]) -> None:
         acme = settings["tenants"]["acme"]
@@ -150,7 +150,7 @@ async def fuzz(folder: Path, *, cases: int, seed: int) -> Figures:
 
 
 def main() -> int:
-    """Print what came of ``--cases`` callbacks; 1 when anything was wrong."""
+    """Send ``--cases`` callbacks and print the results; return 1 if anything was wrong."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--cases", type=int, default=100_000)
     options.add_argument("--seed", type=int, default=1)

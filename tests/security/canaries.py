@@ -1,8 +1,7 @@
-"""Canaries: secrets and card numbers that are found wherever they turn up, and the search for them.
+"""Canaries: secrets and card numbers made for the test, and the search for them in everything the gateway emits.
 
-A secret is looked for as it is, in base64 at any offset, and in hex, in the bytes as they are and after percent,
-JSON and HTML escapes and control characters were taken out of them. A card number is looked for as digits, whatever
-their script and whatever stands between them.
+A secret is searched for in clear, in base64 at any offset and in hex, in the raw bytes and after removing percent, JSON
+and HTML escapes and control characters. A card number is searched for as digits of any script with any separators.
 """
 
 from __future__ import annotations
@@ -40,10 +39,10 @@ ACCOUNTS = {
     )
 }
 SETTINGS = {"master": secrets.token_urlsafe(40), **OPERATORS, **TENANTS, **WEBHOOKS, **ACCOUNTS}
-"""What stands in the settings, or whose hash stands there."""
+"""Secrets in the settings, and those whose hash is there."""
 
 SESSIONS = {"session": secrets.token_urlsafe(32), "next session": secrets.token_urlsafe(32)}
-"""What the provider of the outside plugin gives us."""
+"""Sessions issued by the external plugin's provider."""
 
 STRANGERS = {
     "mistyped key": _key("k1"),
@@ -53,10 +52,10 @@ STRANGERS = {
         for name in ("cookie", "x-api-key", "x-auth-token", "proxy password", "x-session")
     },
 }
-"""What callers send in headers of their own that say by their name that they hold a secret."""
+"""Secrets that callers send in headers with a telling name."""
 
 LINKS = ("return link", "cancel link", "complete link")
-"""Tokens of our own links. They are known when the provider was told them."""
+"""Tokens of payment links, known once the provider has got them."""
 
 CARDS = (
     *("4111111111111111", "4242424242424242", "4012888888881881", "4000056655665556", "4005519200000004"),
@@ -77,7 +76,7 @@ def _groups(number: str, between: str) -> str:
 
 
 def spellings(number: str) -> tuple[str, ...]:
-    """A card number as people and programs write it."""
+    """Return a card number as people and programs write it."""
     return (
         *(number, _groups(number, " "), _groups(number, "-"), _groups(number, "."), _groups(number, "/")),
         *(_groups(number, "\u00a0"), _groups(number, "  "), _groups(number, "_"), _groups(number, " - ")),
@@ -87,12 +86,12 @@ def spellings(number: str) -> tuple[str, ...]:
 
 
 def in_groups(number: str) -> tuple[str, ...]:
-    """Only as cards are written; numbers and references are written in other ways."""
+    """Return a card number only in the groups of a card."""
     return (_groups(number, " "), _groups(number, "-"), _groups(number, "."))
 
 
 def quotations(secret: str) -> tuple[str, ...]:
-    """A secret as somebody quotes it who is careless, or who wants it to get through."""
+    """Return a secret as a careless or malicious party might quote it."""
     middle = len(secret) // 2
     head, tail = secret[:middle], secret[middle:]
     escaped = "".join(f"\\u{ord(one):04x}" for one in secret)
@@ -112,28 +111,28 @@ def quotations(secret: str) -> tuple[str, ...]:
 
 
 class Found(dict[str, set[str]]):
-    """Canaries that were found, by the place where they were."""
+    """The canaries found, by place."""
 
     def note(self, place: str, names: set[str]) -> None:
-        """Add what one text holds."""
+        """Add the canaries found in one text."""
         if names:
             self.setdefault(place, set()).update(names)
 
 
 class Search:
-    """Looks for all canaries in whatever it is given."""
+    """Searches for all canaries."""
 
     def __init__(self, canaries: Mapping[str, str]) -> None:
         self._needles = {name: set(_needles(secret)) for name, secret in canaries.items()}
 
     def in_bytes(self, data: bytes) -> set[str]:
-        """The names of the secrets, and the card numbers, that stand in bytes as they are, in base64 or in hex."""
+        """Return the names of secrets, and the card numbers, found in clear, in base64 or in hex."""
         text = data.decode("latin-1").lower()
         names = {name for name, needles in self._needles.items() if any(one in text for one in needles)}
         return names | {card for card in CARDS if card in text}
 
     def in_text(self, data: bytes) -> set[str]:
-        """The same for text, also below escapes, and card numbers in any script and grouping."""
+        """Return the same for text, including below escapes, and card numbers in any script and grouping."""
         text, found = data.decode("utf-8", "replace"), self.in_bytes(data) | _cards_in(data.decode("utf-8", "replace"))
         for view in _decoded(text):
             found |= self.in_bytes(view.encode("utf-8", "surrogatepass")) | _cards_in(view)
@@ -149,7 +148,7 @@ def _needles(secret: str) -> Iterator[str]:
 
 
 def _decoded(text: str) -> Iterator[str]:
-    """The text without its escapes, layer by layer, and without what nobody sees."""
+    """Yield the text with one layer of escapes after another removed, and without invisible characters."""
     for _ in range(3):
         before, text = text, text.replace("\\\\", "\\")
         text = html.unescape(re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), unquote(text)))

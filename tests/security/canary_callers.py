@@ -1,4 +1,4 @@
-"""Tenants, operators and strangers write secrets and card numbers into every text, header, path and query."""
+"""Tenants, operators and strangers put secrets and card numbers into every text, header, path and query."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ FREE: dict[str, Place] = {
     "unknown member of an item": _set("order", "items", 0, "unknown"),
     "name of a member of the customer": _name("customer"),
 }
-"""Texts of a create body in which a card number is found in any spelling."""
+"""Members of a create body in which a card number is refused in any spelling."""
 
 IDS: dict[str, Place] = {
     "customer.email": _set("customer", "email"),
@@ -68,7 +68,7 @@ IDS: dict[str, Place] = {
     "return_url": lambda body, text: body.update(return_url=f"https://shop.example/{quote(text)}"),
     "cancel_url": lambda body, text: body.update(cancel_url=f"https://shop.example/?a={quote(text)}"),
 }
-"""Postal codes and addresses: whole numbers as issuers make them."""
+"""Members in which only complete card numbers are refused."""
 
 REFERENCES: dict[str, Place] = {
     "customer.id": _set("customer", "id"),
@@ -78,11 +78,11 @@ REFERENCES: dict[str, Place] = {
     "sku": _set("order", "items", 0, "sku"),
     "merchant_id": _set("order", "items", 0, "merchant_id"),
 }
-"""Texts that are numbers by nature: only what is grouped as on a card is refused (docs/adr/0023)."""
+"""Members that are often numbers: only what is grouped as on a card is refused (docs/adr/0023)."""
 
 
 def careless_tenants(observed: ObservedGateway) -> Iterator[Work]:
-    """Tenants write card numbers, and keys and secrets, into every member of every body, headers, paths and queries."""
+    """Tenants put card numbers and secrets into every member of every body, headers, paths and queries."""
     misplaced = [SETTINGS[name] for name in (*OURS, *OF_PROVIDERS)]
     for places, spelled in ((FREE, spellings), (IDS, lambda card: spellings(card)[:10]), (REFERENCES, in_groups)):
         for at, put in enumerate(places.values()):
@@ -101,7 +101,7 @@ def careless_tenants(observed: ObservedGateway) -> Iterator[Work]:
 
 
 def _around_a_tenants_call(observed: ObservedGateway, text: str) -> Iterator[Work]:
-    """One text as header, path, query, and in the bodies of all other calls."""
+    """Put one text into headers, paths, queries and the bodies of all other calls."""
 
     def call(method: str, path: str, body: Any = None, **headers: str) -> Work:
         keyed = {"Idempotency-Key": f"key-{uuid.uuid4().hex}", **headers}
@@ -154,7 +154,7 @@ def _around_a_tenants_call(observed: ObservedGateway, text: str) -> Iterator[Wor
 
 
 def careless_operators(observed: ObservedGateway) -> Iterator[Work]:
-    """Operators do the same, on their listener."""
+    """Operators do the same on their listener."""
     for at, text in enumerate((*CARDS, *(SETTINGS[name] for name in (*OURS, *OF_PROVIDERS)))):
         yield from some(_around_an_operators_call(observed, text), at)
 
@@ -180,7 +180,7 @@ def _around_an_operators_call(observed: ObservedGateway, text: str) -> Iterator[
 
 
 def strangers(observed: ObservedGateway) -> Iterator[Work]:
-    """Credentials that open nothing, on both listeners and at an account's address."""
+    """Callers send credentials that open nothing, on both listeners and at callback endpoints."""
     basic = base64.b64encode(f"user:{STRANGERS['basic password']}".encode()).decode()
     headers = (
         {"Authorization": f"Bearer {STRANGERS['mistyped key']}"},

@@ -1,4 +1,4 @@
-"""A real gateway process with canaries in every role of its settings, hostile far sides, and all that comes out."""
+"""A real gateway process whose every secret is a canary, servers that quote them, and all its output."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from tests.support.stack import _bound_socket, _serve, basic_settings
 PLUGIN = Path(__file__).parent / "canary_plugin"
 LINK = re.compile(r"/(return|cancel|complete)/([A-Za-z0-9_-]{43})")
 LONGEST = 60.0
-"""Seconds that any step may take."""
+"""Seconds that a step may take."""
 
 
 def settings_of(port: int) -> dict[str, Any]:
-    """Settings whose every secret is a canary; ``port`` is that of all far sides."""
-    far = f"http://127.0.0.1:{port}"
+    """Return settings in which every secret is a canary; ``port`` is that of all other servers."""
+    url = f"http://127.0.0.1:{port}"
     settings = basic_settings({"psp": port, "creditkey": port, "hooks": port})
     fast = {"per_second": 100000, "burst": 100000}
     admin = {"host": "127.0.0.1", "port": 0, "keys": [{"id": "dana", "sha256": _hash("second operators' key")}]}
@@ -46,17 +46,17 @@ def settings_of(port: int) -> dict[str, Any]:
         {"id": "k0", "sha256": _hash("acme's expired key"), "expires": "2020-01-01T00:00:00Z"},
     ]
     globex["keys"] = [{"id": "k1", "sha256": _hash("globex's key")}]
-    hook = f"{far}/hooks/acme?token={SETTINGS['query of the webhook']}"
+    hook = f"{url}/hooks/acme?token={SETTINGS['query of the webhook']}"
     secrets = [SETTINGS["acme's webhook secret"], SETTINGS["acme's next webhook secret"]]
     acme["webhook"] = {"url": hook, "secrets": secrets}
     globex["webhook"]["secrets"] = [SETTINGS["globex's webhook secret"]]
-    acme["accounts"] = _accounts(far)
+    acme["accounts"] = _accounts(url)
     acme["deposit_methods"] = {"bank": {"account": "psp-main"}, "other": {"account": "psp-other"}}
     return settings
 
 
-def _accounts(far: str) -> dict[str, Any]:
-    bridge = f"{far}/{SETTINGS['path of the bridge']}"
+def _accounts(url: str) -> dict[str, Any]:
+    bridge = f"{url}/{SETTINGS['path of the bridge']}"
     both = {"token": SETTINGS["token"], "previous_token": SETTINGS["previous token"]}
     keys = {"public_key": SETTINGS["public key"], "shared_secret": SETTINGS["shared secret"]}
     canary = {"client_secret": SETTINGS["client secret"], "callback_key": SETTINGS["callback key"]}
@@ -66,8 +66,8 @@ def _accounts(far: str) -> dict[str, Any]:
             "provider": "psp_open_api",
             "config": {"app_url": bridge, "token": SETTINGS["another account's token"]},
         },
-        "creditkey-main": {"provider": "creditkey", "config": {"base_url": f"{far}/ck", **keys}},
-        "canary-main": {"provider": "canary", "config": {"base_url": f"{far}/canary", **canary}},
+        "creditkey-main": {"provider": "creditkey", "config": {"base_url": f"{url}/ck", **keys}},
+        "canary-main": {"provider": "canary", "config": {"base_url": f"{url}/canary", **canary}},
     }
 
 
@@ -76,13 +76,13 @@ def _hash(name: str) -> str:
 
 
 class ObservedGateway:
-    """The process, its far sides, and what it said. ``answers``: place and whole text of every answer to anybody.
+    """The process, the servers around it and its output. ``answers``: place and whole text of every answer.
 
-    ``outputs``: what processes printed; ``files``: what the store's folder held.
+    ``outputs``: what processes printed; ``files``: contents of the store's folder.
     """
 
-    def __init__(self, folder: Path, far: QuotingHosts, settings: Settings, http: aiohttp.ClientSession) -> None:
-        self.folder, self.far, self.settings, self.http = folder, far, settings, http
+    def __init__(self, folder: Path, hosts: QuotingHosts, settings: Settings, http: aiohttp.ClientSession) -> None:
+        self.folder, self.hosts, self.settings, self.http = folder, hosts, settings, http
         self.answers: list[tuple[str, str]] = []
         self.url = self.admin_url = ""
         self.outputs: dict[str, bytes] = {}
@@ -98,7 +98,7 @@ class ObservedGateway:
         headers: Mapping[str, str] | None = None,
         admin: bool = False,
     ) -> tuple[int, Any]:
-        """One request, with the bearer key of that name. ``body``: bytes go as they are. Status and JSON, if any."""
+        """Send a request with the bearer key of that name; return status and JSON. Bytes are sent unchanged."""
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         sent = {"Content-Type": "application/json", **(headers or {})}
         if key is not None:
@@ -110,7 +110,7 @@ class ObservedGateway:
         return answer.status, json.loads(text) if "json" in answer.content_type else None
 
     async def command(self, *arguments: str) -> str:
-        """Run a command of the gateway to its end and keep what it printed."""
+        """Run a command of the gateway to its end and keep its output."""
         environ = {"GATEWAY_ADMIN_KEY": SETTINGS["operators' key"]}
         process = await start(self.folder, *arguments, environ=environ)
         async with asyncio.timeout(LONGEST):
@@ -119,14 +119,14 @@ class ObservedGateway:
         return output.decode()
 
     def links(self) -> dict[str, str]:
-        """The tokens of our own links, as the provider was told them."""
-        told = b"".join(body for _, _, body in self.far.heard).decode("utf-8", "replace").replace("\\/", "/")
-        tokens = {f"{purpose} link": token for purpose, token in LINK.findall(told)}
+        """Return the tokens of the payment links that the provider has got."""
+        sent = b"".join(body for _, _, body in self.hosts.heard).decode("utf-8", "replace").replace("\\/", "/")
+        tokens = {f"{purpose} link": token for purpose, token in LINK.findall(sent)}
         assert set(tokens) == set(LINKS)
         return tokens
 
     def search(self) -> Search:
-        """A search for everything that was told to anybody."""
+        """Return a search for every canary."""
         derived = {
             f"{tenant}/{name}: derived token": entry.provider.credentials(entry.account)["token"].reveal()
             for tenant, name in (("globex", "psp-main"),)
@@ -135,19 +135,19 @@ class ObservedGateway:
         return Search({**SETTINGS, **SESSIONS, **STRANGERS, **derived, **self.links()})
 
     def keep_files(self, when: str) -> None:
-        """Keep the bytes of every file in the store's folder, a backup among them, as they are now."""
+        """Keep the current bytes of every file in the store's folder, backups included."""
         found = sorted((self.folder / "data").iterdir())
         self.files |= {f"{path.name} {when}": path.read_bytes() for path in found}
 
 
 def _kind_of(path: str) -> str:
-    """The part of the address that says what is asked for, and nothing that somebody chose."""
+    """Return the fixed part of a path, without anything a caller chose."""
     parts = [part for part in path.partition("?")[0].split("/") if part.isalpha() or part == "v1"]
     return "/".join(parts[:4])
 
 
 def _rows(path: Path) -> bytes:
-    """Every value of every row: a text may be cut into pieces in the file."""
+    """Return every value of every row, because the file may store a text in pieces."""
     with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
         tables = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         rows = [row for table in tables for row in database.execute(f"SELECT * FROM {table}")]  # noqa: S608
@@ -156,7 +156,7 @@ def _rows(path: Path) -> bytes:
 
 
 async def start(folder: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> Process:
-    """Run a command of the gateway, with the careless plugin installed."""
+    """Start a command of the gateway, with the canary plugin installed."""
     command = [sys.executable, "-m", "gateway", *arguments, "--config", str(folder / "settings.yaml")]
     surroundings = {**os.environ, "PYTHONPATH": str(PLUGIN), **(environ or {})}
     return await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE, env=surroundings)
@@ -164,14 +164,14 @@ async def start(folder: Path, *arguments: str, environ: Mapping[str, str] | None
 
 @contextlib.asynccontextmanager
 async def observed_gateway(folder: Path) -> AsyncIterator[ObservedGateway]:
-    """Serve for the time of the block; afterwards ``outputs`` holds what the process printed."""
+    """Serve for the duration of the block; afterwards ``outputs`` has what the process printed."""
     bound = _bound_socket()
     (folder / "settings.yaml").write_text(yaml.safe_dump(settings_of(bound.getsockname()[1])))
-    far = QuotingHosts()
-    async with contextlib.AsyncExitStack() as stack:
-        http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=LONGEST)))
-        await _serve(far.app(), bound, stack)
-        opened = ObservedGateway(folder, far, _settings(folder), http)
+    hosts = QuotingHosts()
+    async with contextlib.AsyncExitStack() as exits:
+        http = await exits.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=LONGEST)))
+        await _serve(hosts.app(), bound, exits)
+        opened = ObservedGateway(folder, hosts, _settings(folder), http)
         process = await start(folder, "serve")
         assert process.stdout is not None
         async with asyncio.timeout(LONGEST):
@@ -191,7 +191,7 @@ async def observed_gateway(folder: Path) -> AsyncIterator[ObservedGateway]:
 
 
 def _settings(folder: Path) -> Settings:
-    """The settings as the process reads them."""
+    """Return the settings as the process reads them."""
     sys.path.insert(0, str(PLUGIN))  # as PYTHONPATH does for the process
     try:
         return load_settings(folder / "settings.yaml", providers=load_plugins().providers, environ={})
@@ -208,14 +208,14 @@ async def _all_of(process: Process) -> bytes:
 
 
 def found_in(observed: ObservedGateway) -> Found:
-    """Every canary that came out, by the place where it was found."""
+    """Return every canary in the output, by place."""
     search, found = observed.search(), Found()
     for place, data in observed.files.items():
         found.note(place, search.in_bytes(data))
     texts = {
         **observed.outputs,
         "rows": _rows(observed.folder / "data" / "copy.db"),
-        "webhooks": b"\n".join(observed.far.webhooks),
+        "webhooks": b"\n".join(observed.hosts.webhooks),
     }
     for place, text in dict.fromkeys(observed.answers):
         texts[place] = texts.get(place, b"") + text.encode("utf-8", "surrogatepass") + b"\n"

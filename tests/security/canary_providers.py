@@ -1,4 +1,4 @@
-"""Providers quote their secrets and card numbers in answers, and put them anywhere in their callbacks."""
+"""Providers quote their secrets and card numbers in answers, and put them anywhere in callbacks."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from tests.support.stack import creditkey_body, psp_body
 
 
 async def sessions(observed: ObservedGateway) -> None:
-    """A login that is refused with everything quoted, one that works, and another after the session ended."""
+    """Refuse a login and quote everything, accept one, and accept another after the session has ended."""
     first, second = SESSIONS.values()
     refused = saying({"error": SETTINGS["client secret"]}, status=403)
-    observed.far.logins = [refused, *(saying({"token": token}) for token in (first, second))]
+    observed.hosts.logins = [refused, *(saying({"token": token}) for token in (first, second))]
     body = psp_body(account="canary-main")
     await create(observed, body)
     await create(observed, body)
-    observed.far.answers["r-0-end"] = saying({"kind": "declined", "text": first}, status=401)
+    observed.hosts.answers["r-0-end"] = saying({"kind": "declined", "text": first}, status=401)
     await create(observed, {**body, "merchant_reference": "r-0-end"})
     await create(observed, {**body, "merchant_reference": "after"})
 
@@ -44,7 +44,7 @@ QUOTING = (
     ("creditkey-main", creditkey_body, creditkey_texts, creditkey_names, ("public key", "shared secret")),
     ("canary-main", psp_body, canary_texts, canary_names, ("client secret", "callback key", "next session")),
 )
-"""Providers, what they can quote a text in, and which secrets they know."""
+"""Provider, the answers it can quote a text in, and the secrets it knows."""
 
 
 def quoting_providers(observed: ObservedGateway) -> Iterator[Work]:
@@ -60,13 +60,13 @@ def quoting_providers(observed: ObservedGateway) -> Iterator[Work]:
         answers += [names(form)[at % len(names(""))] for at, form in enumerate([*forms, *map(grouped, CARDS)])]
         for at, answer in enumerate(answers):
             reference = f"r-{account}-{at}-end"
-            observed.far.answers[reference] = answer
+            observed.hosts.answers[reference] = answer
             body = body_of(account=account, merchant_reference=reference)
             yield create(observed, {**body, "customer": {"id": reference}, "return_url": None, "cancel_url": None})
 
 
 def misplaced_in_callbacks(observed: ObservedGateway) -> Iterator[Work]:
-    """At accounts' addresses: secrets and card numbers in headers of any name, in paths, queries and bodies."""
+    """At callback endpoints: secrets and card numbers in headers of any name, in paths, queries and bodies."""
     links = observed.links()
     secrets = [SETTINGS[name] for name in (*OURS, *OF_PROVIDERS, "client secret")] + [*SESSIONS.values()]
     for shift, account in enumerate(("psp-main", "canary-main", "creditkey-main")):
@@ -126,7 +126,7 @@ def _around_a_callback(observed: ObservedGateway, endpoint: str, text: str) -> I
 
 
 def proved_callbacks(observed: ObservedGateway) -> Iterator[Work]:
-    """Callbacks that are believed, with a secret or a card number in what they tell; ids as providers' above."""
+    """Verified callbacks with a secret or a card number in their members; ids as in the answers above."""
     secrets = [SETTINGS[name] for name in ("token", "shared secret", "acme's key")]
     for text in (*secrets, *CARDS[:4], *map(grouped, CARDS[4:8])):
         name = grouped(text) if text in CARDS else text
@@ -138,7 +138,7 @@ def proved_callbacks(observed: ObservedGateway) -> Iterator[Work]:
             yield _prove_canary(observed, {member: name})
 
 
-async def _prove_psp(observed: ObservedGateway, told: dict[str, str]) -> None:
+async def _prove_psp(observed: ObservedGateway, changes: dict[str, str]) -> None:
     _, payment = await create(observed, psp_body(account="psp-main"))
     entry = observed.settings.tenants["acme"].accounts["psp-main"]
     members = {
@@ -148,7 +148,7 @@ async def _prove_psp(observed: ObservedGateway, told: dict[str, str]) -> None:
         "currency": "USD",
         "time": _milliseconds(payment["created_at"]),
         "status": 1,
-        **told,
+        **changes,
     }
     body = {**members, "sign": sign(members, SETTINGS["token"])}
     headers = {"crm-pay-token": SETTINGS["token"]}
@@ -160,8 +160,14 @@ def _milliseconds(at: str) -> int:
     return int(datetime.fromisoformat(at).timestamp() * 1000)
 
 
-async def _prove_canary(observed: ObservedGateway, told: dict[str, str]) -> None:
+async def _prove_canary(observed: ObservedGateway, changes: dict[str, str]) -> None:
     _, payment = await create(observed, psp_body(account="canary-main"))
-    body = {"payment": payment["id"], "reference": f"ref-{payment['id']}", "text": "x", "id": uuid.uuid4().hex, **told}
+    body = {
+        "payment": payment["id"],
+        "reference": f"ref-{payment['id']}",
+        "text": "x",
+        "id": uuid.uuid4().hex,
+        **changes,
+    }
     headers = {"X-Canary-Key": SETTINGS["callback key"]}
     await observed.call("POST", endpoint_of(observed, "canary-main"), body, headers=headers)

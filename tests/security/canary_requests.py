@@ -1,4 +1,4 @@
-"""What the chapters of the canaries' story share: whose secrets there are, and how requests are made in numbers."""
+"""What the parts of the canary scenario share: the secrets of each party, and how to send many requests."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Any
 from tests.security.canaries import spellings
 from tests.security.canary_gateway import ObservedGateway
 
-AT_ONCE = 8
-"""Requests under way at a time."""
+MAX_CONCURRENT_REQUESTS = 8
+"""Requests in flight at a time."""
 
 SHARES = 3
-"""Of the places around a call each text is written into a share; the shares take turns."""
+"""Each text goes into one of ``SHARES`` parts of the places around a call; the parts take turns."""
 
 OURS = ("acme's key", "acme's expired key", "globex's key", "operators' key", "acme's webhook secret", "master")
-"""Secrets between callers and us."""
+"""Secrets between callers and the gateway."""
 
 OF_PROVIDERS = ("token", "previous token", "another account's token", "public key", "shared secret", "callback key")
-"""Secrets between providers and us."""
+"""Secrets between providers and the gateway."""
 
 Work = Coroutine[Any, Any, Any]
 
 
 async def run_all(work: Iterable[Work]) -> None:
-    """Do all of it, a few at a time."""
-    free = asyncio.Semaphore(AT_ONCE)
+    """Run all of it, a few at a time."""
+    free = asyncio.Semaphore(MAX_CONCURRENT_REQUESTS)
 
     async def one(work: Work) -> None:
         async with free:
@@ -39,7 +39,7 @@ async def run_all(work: Iterable[Work]) -> None:
 
 
 def some(work: Iterable[Work], at: int, of: int = SHARES) -> Iterator[Work]:
-    """Every so many of the works, others for each ``at``: together the texts stand in every place."""
+    """Take every ``of``-th of the works, starting at ``at``: together the texts are put in every place."""
     for number, one in enumerate(work):
         if number % of == at % of:
             yield one
@@ -48,7 +48,7 @@ def some(work: Iterable[Work], at: int, of: int = SHARES) -> Iterator[Work]:
 
 
 async def create(observed: ObservedGateway, body: Any, **headers: str) -> tuple[int, Any]:
-    """Create a payment under a fresh key."""
+    """Create a payment under a new key."""
     keyed = {"Idempotency-Key": f"key-{uuid.uuid4().hex}", **headers}
     return await observed.call("POST", "/v1/payments", body, key="acme's key", headers=keyed)
 

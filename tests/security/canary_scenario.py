@@ -1,4 +1,4 @@
-"""The story: providers quote, callers misplace, strangers write secrets wherever a text can stand; then a look."""
+"""The canary scenario: providers quote secrets, callers misplace them, strangers send them; then everything is read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.security.canary_requests import run_all
 
 
 async def run_scenario(observed: ObservedGateway) -> None:
-    """Everything, then a look from every side."""
+    """Run all parts, then read everything."""
     await sessions(observed)
     await run_all(quoting_providers(observed))
     await run_all(careless_tenants(observed))
@@ -26,7 +26,7 @@ async def run_scenario(observed: ObservedGateway) -> None:
 
 
 async def read_everything(observed: ObservedGateway) -> None:
-    """Read everything that can be read: as tenant, as operator, as a stranger, on the command line, from a backup."""
+    """Read everything readable: as tenant, as operator, as a stranger, on the command line, from a backup."""
     for path in (
         "/openapi.json",
         "/docs",
@@ -61,7 +61,7 @@ async def _read_list(
 
 
 async def commands(observed: ObservedGateway) -> None:
-    """The command line, beside the running server."""
+    """Run the commands beside the running server."""
     listed = json.loads(await observed.command("inbox", "list", "--limit", "3000", "--json"))
     rows = listed["data"] if isinstance(listed, dict) else listed
     some = [row["id"] for row in rows[:: max(1, len(rows) // 2)]][:2]

@@ -1,4 +1,4 @@
-"""Where this process connects to, seen by the interpreter itself: whatever client, resolver or thread does it."""
+"""Records every connect of this process with an audit hook of the interpreter, whatever client or thread makes it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Found = list[tuple[Any, ...]]
 
 
 class ConnectAudit:
-    """While it is on, every connect to another port than ``allowed`` is noted and refused before it leaves."""
+    """While it is on, it records and refuses every connect to a port that is not in ``allowed``."""
 
     def __init__(self) -> None:
         self.is_on = False
@@ -21,7 +21,7 @@ class ConnectAudit:
         self.targets: list[str] = []
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """Audit one event of the interpreter."""
+        """Handle one audit event."""
         if not self.is_on or event != "socket.connect":
             return
         address = arguments[1]
@@ -36,7 +36,7 @@ sys.addaudithook(_WATCH)
 
 @contextmanager
 def watched(*allowed: int) -> Iterator[list[str]]:
-    """The addresses that are connected to in the block; none of these connections leaves, but to allowed ports."""
+    """Yield the list of addresses connected to in the block; only connects to allowed ports are let through."""
     _WATCH.allowed, _WATCH.targets, _WATCH.is_on = set(allowed), [], True
     try:
         yield _WATCH.targets
@@ -45,7 +45,7 @@ def watched(*allowed: int) -> Iterator[list[str]]:
 
 
 def answering(choose: Callable[[str], list[str]]) -> Callable[..., Found]:
-    """A ``socket.getaddrinfo`` that reads numbers as the real one does and lets ``choose`` answer for names."""
+    """Return a ``socket.getaddrinfo`` that reads numbers like the real one and asks ``choose`` for names."""
     real = socket.getaddrinfo
 
     def look_up(host: Any, port: Any, *_: Any, **__: Any) -> Found:

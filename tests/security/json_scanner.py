@@ -1,6 +1,6 @@
-"""A JSON reader of our own for the second verifier: a scanner over characters that keeps the text of numbers.
+"""An independent JSON reader for the second verifier: a character scanner that keeps the text of numbers.
 
-It shares no code with the gateway, the plugin or Python's ``json``. What two readers could read differently is refused:
+It shares no code with the gateway, the plugin or Python's ``json``. It refuses what two readers could read differently:
 members written twice, bad UTF-8, a byte order mark, lone surrogates, constants, and nesting beyond ``DEEPEST``.
 """
 
@@ -19,7 +19,7 @@ _WORDS = {"true": True, "false": False, "null": None}
 
 
 class Unreadable(ValueError):
-    """The bytes are not JSON that everybody reads alike."""
+    """The bytes are not JSON with only one reading."""
 
 
 class Number(NamedTuple):
@@ -134,7 +134,7 @@ class _Scanner:
 
 
 def _paired(text: str) -> str:
-    """Join the two halves of each escaped pair. Raises ``Unreadable`` for a half that stands alone."""
+    """Join the two halves of each escaped pair. Raises ``Unreadable`` for an unpaired half."""
     try:
         return text.encode("utf-16", "surrogatepass").decode("utf-16")
     except UnicodeDecodeError:

@@ -1,6 +1,6 @@
-"""How each operation of ``/openapi.json`` and each operators' route is filled, and the ids it is filled with.
+"""How to call each operation of ``/openapi.json`` and each operators' route, and the ids to call it with.
 
-Whoever adds an operation adds its row here; the test that reads this table fails until then.
+A new operation needs a row here; the test that reads this table fails until it has one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tests.security.three_tenants import TENANTS, adjacent_id
 from tests.support.stack import order_of, psp_body
 
 NOBODYS = "0192f0c4a5b87c3d9e1f2a3b4c5d6e7f"
-"""The digits of an id that nobody has."""
+"""The digits of an id that does not exist."""
 
 PREFIXES = {"payment": "pay", "delivery": "dlv", "open operation": "op", "callback": "cb"}
 
@@ -83,18 +83,18 @@ OPERATORS_ROWS: Mapping[tuple[str, str], Row] = {
 
 
 def filled(path: str, identifier: str) -> str:
-    """A path with its one placeholder filled."""
+    """Fill the placeholder of a path."""
     before, _, rest = path.partition("{")
     return before + identifier + rest.partition("}")[2]
 
 
-def nobodys(kind: str) -> str:
-    """A well-formed id of a kind that nobody has."""
+def nonexistent(kind: str) -> str:
+    """Return a well-formed id of a kind that does not exist."""
     return f"{PREFIXES[kind]}_{NOBODYS}"
 
 
 def foreign(ids_by_kind: Mapping[str, Mapping[str, list[str]]], kind: str, tenant: str) -> Iterator[str]:
-    """Ids of a kind that other tenants have or had, and for each the id beside it that nobody has."""
+    """Yield ids of a kind that other tenants have or had, each followed by an adjacent id that does not exist."""
     for other in TENANTS:
         if other != tenant:
             for identifier in (*ids_by_kind[other][kind], *ids_by_kind[other].get(f"forgotten {kind}", ())):

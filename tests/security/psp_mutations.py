@@ -1,4 +1,4 @@
-"""Callbacks of a PSP bridge, honest at first and then spoilt in one to three ways. Deterministic in its randomness."""
+"""Callbacks of a PSP bridge, valid at first and then mutated in one to three ways; deterministic for a ``Random``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.security.psp_verifier import DAY, Merchant, Order, Refusal, Sent, sig
 
 @dataclass
 class CallbackDraft:
-    """A callback while it is being spoilt: members as raw JSON texts, and how it will be signed and sent."""
+    """A callback while it is being mutated: members as raw JSON texts, and how to sign and send it."""
 
     order: Order
     members: list[tuple[str, str]]
@@ -31,7 +31,7 @@ class CallbackDraft:
     on_bytes: list[Callable[[bytes], bytes]] = field(default_factory=list)
 
     def value(self, key: str, text: str) -> None:
-        """Replace a member's value where it stands, or add it."""
+        """Replace a member's value in place, or add it."""
         names = [name for name, _ in self.members]
         if key in names:
             self.members[names.index(key)] = (key, text)
@@ -40,7 +40,7 @@ class CallbackDraft:
 
 
 def honest(order: Order, at: int, random: Random) -> CallbackDraft:
-    """What a bridge sends for an order: right to the last byte, in one of the ways in which it may be right."""
+    """Return a valid callback of a bridge for an order, in one of its valid forms."""
     transaction = random.choice(["T-1", "T-1", "T-2", None])
     members = {
         "merchant_id": json.dumps(order.merchant.merchant_id),
@@ -67,15 +67,15 @@ def honest(order: Order, at: int, random: Random) -> CallbackDraft:
 
 
 def finished(draft: CallbackDraft, random: Random) -> Sent:
-    """Sign, write and spoil the bytes."""
+    """Sign, write and mutate the bytes."""
     body = _written([*draft.members, ("sign", json.dumps("0" * 40))], random)
     if draft.resign:
         sign = draft.reform(_sign_of(body, draft))
         members = [*draft.members] if sign is None else [*draft.members, ("sign", sign)]
         random.shuffle(members)
         body = _written(members, random)
-    for spoil in draft.on_bytes:
-        body = spoil(body) if body else body
+    for mutate in draft.on_bytes:
+        body = mutate(body) if body else body
     return Sent(draft.merchant, draft.method, draft.suffix, tuple(draft.headers), body, draft.at)
 
 
@@ -289,7 +289,7 @@ MUTATIONS: tuple[Mutation, ...] = (
 
 
 def mutated(order: Order, others: Sequence[Order], at: int, random: Random) -> Sent:
-    """An honest callback, spoilt in up to three ways."""
+    """Return a valid callback, mutated in up to three ways."""
     draft = honest(order, at, random)
     for mutate in random.choices(MUTATIONS, k=random.choice([0, 1, 1, 1, 2, 3])):
         mutate(draft, random, others)

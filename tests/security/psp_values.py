@@ -1,4 +1,4 @@
-"""Raw JSON texts, keys, headers and other parts of callbacks: right ones, odd ones and wrong ones."""
+"""Raw JSON texts, keys, headers and other parts of callbacks: valid, unusual and invalid ones."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A second verifier of PSP Open API's callbacks, written from ``docs/providers/psp_open_api.md`` alone.
 
 It shares no code with the plugin or the core: own JSON scanner, own printing of numbers, own signature, own table of
-states. What it says and what the gateway says of the same callback must agree.
+states. It must agree with the gateway about every callback.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LIKE_A_MEMBER = re.compile("&[A-Za-z_][A-Za-z0-9_.-]*=")
 
 @dataclass(frozen=True)
 class Merchant:
-    """An account as the bridge knows it."""
+    """A merchant as the bridge knows it: the account behind it and its credentials."""
 
     tenant: str
     account: str
@@ -37,7 +37,7 @@ class Merchant:
 
 @dataclass
 class Order:
-    """A payment as both sides know it: ``state`` is waiting, processing, captured or failed."""
+    """A payment as both parties know it: ``state`` is waiting, processing, captured or failed."""
 
     payment_id: str
     merchant: Merchant
@@ -66,7 +66,7 @@ class Refusal(Exception):
 
 
 def verify(sent: Sent, orders: Mapping[str, Order]) -> Order:
-    """Apply a callback to the orders and return the one it is about. Raises ``Refusal``, and then nothing moved."""
+    """Apply a callback to the orders and return the one it is about. Raises ``Refusal`` and changes nothing."""
     _envelope(sent)
     body, texts = _proved(sent)
     if body.get("merchant_id") != sent.merchant.merchant_id:

@@ -1,4 +1,4 @@
-"""Providers and webhook receivers that quote secrets and card numbers back at us, in every part of an answer."""
+"""Providers and webhook receivers that quote secrets and card numbers in every part of an answer."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 from aiohttp import web
 
 Answering = Callable[[], web.Response]
-"""An answer that is made when it is needed: one response can be sent only once."""
+"""Makes an answer when it is needed, because a response can be sent only once."""
 
 REFERENCE = re.compile(rb"r-[a-z-]*[0-9]+-end")
-"""The merchant reference of a payment whose answer was ordered; it stands in every request for it."""
+"""The merchant reference of a payment with a prepared answer; it is in every request for that payment."""
 
 
 class QuotingHosts:
-    """Every far side at once. ``answers``: what a payment's create is answered with, by merchant reference.
+    """All providers and receivers at once. ``answers``: prepared answer to a create, by merchant reference.
 
     ``heard``: every request, as path, headers and body. ``webhooks``: those of tenants, whole.
     """
@@ -39,7 +39,7 @@ class QuotingHosts:
         return app
 
     async def receive(self, request: web.Request) -> web.Response:
-        """Take a webhook; every second one is refused with its own secrets quoted."""
+        """Accept a webhook; refuse every second one and quote its secrets."""
         body = await request.read()
         self.webhooks.append(json.dumps(dict(request.headers)).encode() + body)
         if len(self.webhooks) % 2:
@@ -47,12 +47,12 @@ class QuotingHosts:
         return web.Response(status=500, reason=self.quoted, text=self.quoted, headers={"X-Why": self.quoted})
 
     async def log_in(self, request: web.Request) -> web.Response:
-        """Give the sessions in turn; the last goes on."""
+        """Return the sessions in turn, then repeat the last."""
         await request.read()
         return (self.logins.pop(0) if len(self.logins) > 1 else self.logins[0])()
 
     async def answer(self, request: web.Request) -> web.Response:
-        """Answer as was ordered for the payment; anything else is an honest provider's word."""
+        """Return the payment's prepared answer, else an ordinary one."""
         body = await request.read()
         self.heard.append((request.path_qs, dict(request.headers), body))
         found = REFERENCE.search(body)
@@ -61,7 +61,7 @@ class QuotingHosts:
 
 
 def honest(request: web.Request) -> web.Response:
-    """What makes a payment wait for its customer, at each provider."""
+    """Return the answer that makes a payment wait for its customer, per provider."""
     if "begin_standalone_checkout" in request.path:
         number = f"ck-{uuid.uuid4().hex}"
         return web.json_response({"id": number, "checkout_url": f"https://ck.example/{number}"})

@@ -123,7 +123,7 @@ async def test_no_spelling_is_connected_to(server: Running, url: str, names: Any
 @pytest.mark.parametrize("host", NAMES)
 @pytest.mark.parametrize("address", ["127.0.0.1", "169.254.169.254"])
 async def test_a_name_is_judged_by_what_it_resolves_to(server: Running, host: str, address: str, names: Any) -> None:
-    """A name may stand in the settings; what it resolves to is judged at the connect."""
+    """A name is allowed in the settings; the addresses it resolves to are checked at the connect."""
     names(lambda _: [address])
     with watched() as connects:
         ended = await refused(server, f"https://{host}/")
@@ -154,7 +154,7 @@ async def test_a_name_that_is_rebound_is_judged_anew(server: Running, bad: str, 
 @pytest.mark.parametrize("bad", FORBIDDEN)
 @pytest.mark.parametrize("place", ["first", "last", "between"])
 async def test_of_mixed_answers_only_public_ones_are_tried(server: Running, bad: str, place: str, names: Any) -> None:
-    """A private address among public ones is passed over, wherever it stands."""
+    """A private address among public ones is skipped, in any position."""
     answers = {"first": [bad, *PUBLIC], "last": [*PUBLIC, bad], "between": [PUBLIC[0], bad, PUBLIC[1]]}[place]
     names(lambda _: answers)
     with watched() as connects:
@@ -163,7 +163,7 @@ async def test_of_mixed_answers_only_public_ones_are_tried(server: Running, bad:
 
 
 async def test_a_payment_and_its_webhook_reach_no_private_address(tmp_path: Path, names: Any) -> None:
-    """Through the whole gateway: all names resolve to this machine, and nobody is called."""
+    """Through the whole gateway: all names resolve to this machine, and nothing is called."""
     names(lambda _: ["127.0.0.1"])
     async with serving(tmp_path) as server, aiohttp.ClientSession() as http:
         port = int(server.url.rpartition(":")[2])

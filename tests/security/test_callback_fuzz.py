@@ -1,4 +1,4 @@
-"""Nothing is believed that a bridge did not sign, and nothing refused that it did, by a second verifier's word."""
+"""No callback is accepted that a bridge did not sign, and none refused that it did, according to a second verifier."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CASES = 5_000
 
 
 async def test_spoilt_callbacks_are_judged_as_a_second_verifier_judges_them(tmp_path: Path) -> None:
-    """Of mutated callbacks none is wrongly accepted or refused, none ends in a fault or moves what it should not."""
+    """No mutated callback is wrongly accepted or refused, fails, or changes what it must not."""
     logging.disable(logging.CRITICAL)
     try:
         found = await fuzz(tmp_path, cases=CASES, seed=8)
@@ -46,7 +46,7 @@ async def test_spoilt_callbacks_are_judged_as_a_second_verifier_judges_them(tmp_
     ],
 )
 def test_the_second_verifier_prints_numbers_as_ecmascript_does(literal: str, text: str) -> None:
-    """Examples of the standard, so that the judge itself is judged."""
+    """Examples of the standard check the second verifier itself."""
     assert javascript(literal) == text
 
 
@@ -83,7 +83,7 @@ def test_the_second_verifier_prints_numbers_as_ecmascript_does(literal: str, tex
     ],
 )
 def test_the_second_verifier_refuses_what_is_not_json(text: str) -> None:
-    """What is no JSON, or could be read in two ways."""
+    """Bytes that are not JSON, or have two readings."""
     with pytest.raises(Unreadable):
         scan(text.encode())
 

@@ -21,7 +21,7 @@ RIGHT = (
     b"{name}:{token}",
     b"{name}: \t {token} \t",
 )
-"""Header lines that say the token; blanks around a value are no part of it."""
+"""Header lines with the token; blanks around a value do not belong to it."""
 
 WRONG = (
     b"x: y",
@@ -97,7 +97,7 @@ async def bridge(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Brid
 
 @pytest.mark.parametrize("lines", WRONG, ids=repr)
 async def test_anything_but_the_token_in_its_header_is_refused(bridge: Bridge, lines: bytes) -> None:
-    """Missing, twice, spoilt, folded, smuggled, or under another name."""
+    """Missing, twice, corrupted, folded, smuggled, or under another name."""
     assert 400 <= await bridge.send(lines) < 500
 
 

@@ -1,4 +1,4 @@
-"""No secret and no card number ever comes out of a gateway, nor stays in it, whoever puts them in and wherever."""
+"""No secret and no card number ever leaves the gateway or is stored in it, wherever it was put in."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.security.canary_scenario import run_scenario
 LEGITIMATE = {"answers to v1/webhooks": {"query of the webhook"}}
 """Where a canary may be: a tenant reads its own address there, with all that it wrote into it.
 
-Elsewhere the story does not write what is kept on purpose: a plain number as merchant reference, SKU or id of a
+Elsewhere the scenario does not write what is kept on purpose: a plain number as merchant reference, SKU or id of a
 provider (docs/adr/0023).
 """
 
@@ -21,7 +21,7 @@ SECRETS = {**SETTINGS, **SESSIONS, **STRANGERS}
 
 
 async def test_no_canary_is_ever_seen_again(tmp_path: Path) -> None:
-    """Thirty secrets and twenty card numbers, told in every place: nothing of them in logs, answers, webhooks, files.
+    """Of thirty secrets and twenty card numbers, put in every place, none is in logs, answers, webhooks or files.
 
     Neither in clear nor in an encoding that anybody would try.
     """
@@ -36,7 +36,7 @@ async def test_no_canary_is_ever_seen_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", SECRETS)
 def test_the_search_finds_a_secret_in_every_form(name: str) -> None:
-    """Else finding none would mean nothing."""
+    """Otherwise finding none would prove nothing."""
     search = Search(SECRETS)
     missed = [form for form in quotations(SECRETS[name]) if name not in search.in_text(b"x " + form.encode() + b" y")]
     assert missed == []

@@ -1,6 +1,6 @@
 """Nobody sees or moves what is not theirs: every operation, three tenants, ids of all kinds, and the operators' routes.
 
-"Missing" and "somebody else's" are the same answer to the last byte, so that an id tells nothing.
+"Missing" and "another tenant's" give the same answer to the last byte, so that an id reveals nothing.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import pytest_asyncio
 from gateway.core.signing import sha256_hex
 from gateway.web import admin
 from gateway.web.app import make_admin_app, make_app
-from tests.security.operation_rows import OPERATORS_ROWS, TENANTS_ROWS, Row, filled, foreign, misfits, nobodys
+from tests.security.operation_rows import OPERATORS_ROWS, TENANTS_ROWS, Row, filled, foreign, misfits, nonexistent
 from tests.security.three_tenants import (
     OPERATORS_KEY,
     TENANTS,
     ThreeTenants,
     adjacent_id,
-    quiet,
     running_three_tenants,
     shown,
-    told_to,
+    wait_until_idle,
+    webhooks_of,
     word_of,
 )
 from tests.support.stack import key_of, psp_body
@@ -48,23 +48,23 @@ each_for_operators = pytest.mark.parametrize(("key", "row"), OPERATORS_ROWS.item
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ThreeTenants]:
+async def tenants(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ThreeTenants]:
     """One stack with three tenants for all cells."""
-    async with running_three_tenants(tmp_path_factory.mktemp("neighbours")) as opened:
+    async with running_three_tenants(tmp_path_factory.mktemp("tenants")) as opened:
         yield opened
 
 
 # The table is whole
 
 
-async def test_every_operation_of_the_document_has_a_row(stack: ThreeTenants) -> None:
-    """An operation, or a query parameter of one, that nobody said how to fill fails here."""
-    paths = (await stack.ask("GET", "/openapi.json")).json["paths"]
-    documented = {(method.upper(), path): told for path, methods in paths.items() for method, told in methods.items()}
+async def test_every_operation_of_the_document_has_a_row(tenants: ThreeTenants) -> None:
+    """An operation or query parameter without a row fails here."""
+    paths = (await tenants.ask("GET", "/openapi.json")).json["paths"]
+    documented = {(method.upper(), path): one for path, methods in paths.items() for method, one in methods.items()}
     assert set(documented) == set(TENANTS_ROWS)
-    for key, told in documented.items():
-        assert {one["name"] for one in told["parameters"] if one["in"] == "query"} == set(TENANTS_ROWS[key].query)
-        assert ("requestBody" in told) == (TENANTS_ROWS[key].body is not None)
+    for key, operation in documented.items():
+        assert {one["name"] for one in operation["parameters"] if one["in"] == "query"} == set(TENANTS_ROWS[key].query)
+        assert ("requestBody" in operation) == (TENANTS_ROWS[key].body is not None)
         assert (TENANTS_ROWS[key].path_names is not None) == ("{" in key[1])
 
 
@@ -73,9 +73,9 @@ async def test_every_operators_route_has_a_row() -> None:
     assert {(route.method, route.path) for route in admin.ROUTES} == set(OPERATORS_ROWS)
 
 
-async def test_nothing_else_is_served(stack: ThreeTenants) -> None:
-    """Whatever a listener routes stands in one of the two tables, or is known to be for everybody."""
-    gw = stack.stack.gateway
+async def test_nothing_else_is_served(tenants: ThreeTenants) -> None:
+    """Every route of a listener is in one of the two tables, or is known to be public."""
+    gw = tenants.stack.gateway
     for app, rows in ((make_app(gw), TENANTS_ROWS), (make_admin_app(gw), OPERATORS_ROWS)):
         served = {route.resource.canonical for route in app.router.routes() if route.resource is not None}
         assert served - FOR_EVERYBODY - FOR_PROVIDERS == {path for _, path in rows}
@@ -87,46 +87,49 @@ async def test_nothing_else_is_served(stack: ThreeTenants) -> None:
 @each_with_id
 @each_tenant
 async def test_what_is_not_ones_own_is_not_there(
-    stack: ThreeTenants, key: tuple[str, str], row: Row, tenant: str
+    tenants: ThreeTenants, key: tuple[str, str], row: Row, tenant: str
 ) -> None:
-    """Other tenants' ids, their neighbours, ids of other kinds and forgotten ones: all as an id that nobody has."""
+    """Ids of other tenants, of other kinds, adjacent and deleted ones are answered like an id that does not exist."""
     method, path = key
     assert row.path_names is not None
-    before, calls = stack.rows(), await stack.calls_to_providers()
-    missing = shown(await stack.ask(method, filled(path, nobodys(row.path_names)), row.body, tenant=tenant))
+    before, calls = tenants.rows(), await tenants.calls_to_providers()
+    missing = shown(await tenants.ask(method, filled(path, nonexistent(row.path_names)), row.body, tenant=tenant))
     assert missing[0] == 404
-    others = [*foreign(stack.ids_by_kind, row.path_names, tenant), *misfits(stack.ids_by_kind, row.path_names, tenant)]
-    answers = {one: shown(await stack.ask(method, filled(path, one), row.body, tenant=tenant)) for one in others}
+    others = [
+        *foreign(tenants.ids_by_kind, row.path_names, tenant),
+        *misfits(tenants.ids_by_kind, row.path_names, tenant),
+    ]
+    answers = {one: shown(await tenants.ask(method, filled(path, one), row.body, tenant=tenant)) for one in others}
     assert {one: answer for one, answer in answers.items() if answer != missing} == {}
-    assert stack.rows() == before
-    assert await stack.calls_to_providers() == calls
+    assert tenants.rows() == before
+    assert await tenants.calls_to_providers() == calls
 
 
 @pytest.mark.parametrize("spelled", ["..", "..%2f..", "%2e%2e/x", "x/../{}", "{}%2f", "{}/", "/{}", "./{}", ""])
 @each_with_id
 async def test_a_path_that_is_bent_reaches_nothing(
-    stack: ThreeTenants, key: tuple[str, str], row: Row, spelled: str
+    tenants: ThreeTenants, key: tuple[str, str], row: Row, spelled: str
 ) -> None:
     """Dots, slashes and their escapes around another tenant's id lead to no resource of anybody."""
-    theirs = stack.ids_by_kind["globex"][row.path_names or ""][0]
-    reply = await stack.ask(key[0], filled(key[1], spelled.format(theirs)), row.body, tenant="acme")
+    theirs = tenants.ids_by_kind["globex"][row.path_names or ""][0]
+    reply = await tenants.ask(key[0], filled(key[1], spelled.format(theirs)), row.body, tenant="acme")
     assert reply.status in (404, 405)
 
 
 @pytest.mark.parametrize(("key", "row"), WITH_QUERY, ids=_name)
 @each_tenant
 async def test_a_foreign_name_in_a_query_finds_what_a_missing_one_finds(
-    stack: ThreeTenants, key: tuple[str, str], row: Row, tenant: str
+    tenants: ThreeTenants, key: tuple[str, str], row: Row, tenant: str
 ) -> None:
     """A filter or a cursor that names something of another tenant answers as one that names nothing."""
-    path = filled(key[1], stack.ids_by_kind[tenant][row.path_names][0]) if row.path_names else key[1]
+    path = filled(key[1], tenants.ids_by_kind[tenant][row.path_names][0]) if row.path_names else key[1]
     for parameter, kind in row.query.items():
         for other in TENANTS:
             if kind is None or other == tenant:
                 continue
-            for name in stack.ids_by_kind[other][kind]:
+            for name in tenants.ids_by_kind[other][kind]:
                 answers = [
-                    shown(await stack.ask(key[0], f"{path}?{parameter}={one}", tenant=tenant))
+                    shown(await tenants.ask(key[0], f"{path}?{parameter}={one}", tenant=tenant))
                     for one in (name, adjacent_id(name))
                 ]
                 assert answers[0] == answers[1], (parameter, name)
@@ -135,64 +138,64 @@ async def test_a_foreign_name_in_a_query_finds_what_a_missing_one_finds(
 @each_tenant
 @each_operation
 async def test_a_foreign_name_in_a_body_is_a_missing_one(
-    stack: ThreeTenants, key: tuple[str, str], row: Row, tenant: str
+    tenants: ThreeTenants, key: tuple[str, str], row: Row, tenant: str
 ) -> None:
     """An account or deposit method of another tenant is unknown, in the words for one that does not exist."""
     for member, kind in row.names.items():
         for other in TENANTS:
             if other == tenant:
                 continue
-            name = stack.ids_by_kind[other][kind][0]
+            name = tenants.ids_by_kind[other][kind][0]
             texts = []
             for one in (name, adjacent_id(name)):
                 body = {key: value for key, value in row.body.items() if key != "account"} | {member: one}
-                reply = await stack.ask(key[0], key[1], body, tenant=tenant)
+                reply = await tenants.ask(key[0], key[1], body, tenant=tenant)
                 assert reply.status == 422
                 texts.append(reply.text.replace(one, "…"))
             assert texts[0] == texts[1]
 
 
 @each_tenant
-async def test_one_idempotency_key_is_as_many_keys_as_tenants(stack: ThreeTenants, tenant: str) -> None:
+async def test_one_idempotency_key_is_as_many_keys_as_tenants(tenants: ThreeTenants, tenant: str) -> None:
     """Under a key that the others used before, with the very same body, a tenant gets its own payment."""
     shared, body = f"key-{uuid.uuid4().hex}", psp_body()
     first = {
-        one: await stack.ask("POST", "/v1/payments", body, tenant=one, headers={"Idempotency-Key": shared})
+        one: await tenants.ask("POST", "/v1/payments", body, tenant=one, headers={"Idempotency-Key": shared})
         for one in (*(other for other in TENANTS if other != tenant), tenant)
     }
     assert {reply.status for reply in first.values()} == {201}
     assert len({reply.json["id"] for reply in first.values()}) == len(TENANTS)
-    again = await stack.ask("POST", "/v1/payments", body, tenant=tenant, headers={"Idempotency-Key": shared})
+    again = await tenants.ask("POST", "/v1/payments", body, tenant=tenant, headers={"Idempotency-Key": shared})
     assert (again.text, again.headers["Idempotency-Replayed"]) == (first[tenant].text, "true")
     theirs = next(reply.json["id"] for one, reply in first.items() if one != tenant)
     for sent in ({"Idempotency-Key": shared}, {}):
         answers = [
-            shown(await stack.ask("POST", f"/v1/payments/{one}/cancel", {}, tenant=tenant, headers=sent))
-            for one in (theirs, nobodys("payment"))
+            shown(await tenants.ask("POST", f"/v1/payments/{one}/cancel", {}, tenant=tenant, headers=sent))
+            for one in (theirs, nonexistent("payment"))
         ]
         assert answers[0] == answers[1]
         assert answers[0][0] == (422 if sent else 404)
-    await quiet(stack.stack)
+    await wait_until_idle(tenants.stack)
 
 
 @each_tenant
-async def test_ones_own_is_there(stack: ThreeTenants, tenant: str) -> None:
+async def test_ones_own_is_there(tenants: ThreeTenants, tenant: str) -> None:
     """The cells above mean something: filled with the tenant's own ids each operation finds them and takes its body."""
     for (method, path), row in TENANTS_ROWS.items():
-        own = stack.ids_by_kind[tenant][row.path_names][-1] if row.path_names else ""
-        reply = await stack.ask(method, filled(path, own) if own else path, row.body, tenant=tenant)
+        own = tenants.ids_by_kind[tenant][row.path_names][-1] if row.path_names else ""
+        reply = await tenants.ask(method, filled(path, own) if own else path, row.body, tenant=tenant)
         assert reply.status not in (401, 404, 405, 429, 500), (method, path, reply.text)
         assert reply.status < 400 or reply.json["code"] != "validation_failed", (method, path, reply.text)
-    await quiet(stack.stack)
+    await wait_until_idle(tenants.stack)
 
 
 @each_tenant
-async def test_no_list_holds_anything_of_others(stack: ThreeTenants, tenant: str) -> None:
+async def test_no_list_holds_anything_of_others(tenants: ThreeTenants, tenant: str) -> None:
     """Every list in every page size shows a tenant its own, and all of it."""
-    payments = await _whole(stack, "/v1/payments?limit=1", tenant)
+    payments = await _whole(tenants, "/v1/payments?limit=1", tenant)
     assert {one["tenant"] for one in payments} == {tenant}
-    assert set(stack.ids_by_kind[tenant]["payment"]) <= {one["id"] for one in payments}
-    deliveries = await _whole(stack, "/v1/webhooks/deliveries?limit=3", tenant)
+    assert set(tenants.ids_by_kind[tenant]["payment"]) <= {one["id"] for one in payments}
+    deliveries = await _whole(tenants, "/v1/webhooks/deliveries?limit=3", tenant)
     assert {one["payment_id"] for one in deliveries} - {None} <= {one["id"] for one in payments}
 
 
@@ -201,82 +204,89 @@ async def test_no_list_holds_anything_of_others(stack: ThreeTenants, tenant: str
 
 @each_for_operators
 async def test_only_the_operators_key_opens_an_operators_route(
-    stack: ThreeTenants, key: tuple[str, str], row: Row
+    tenants: ThreeTenants, key: tuple[str, str], row: Row
 ) -> None:
     """Tenants' keys and near misses of the right one read the same 401, whether what they name exists or not.
 
-    What is not one bearer key at all is told so, in one way too.
+    What is not one bearer key at all is answered in one way too.
     """
     path = key[1]
     paths = [path]
     if row.path_names is not None:
-        paths = [filled(path, stack.ids_by_kind["acme"][row.path_names][0]), filled(path, nobodys(row.path_names))]
-    before = stack.rows()
+        paths = [
+            filled(path, tenants.ids_by_kind["acme"][row.path_names][0]),
+            filled(path, nonexistent(row.path_names)),
+        ]
+    before = tenants.rows()
     for credentials in (_near_misses(), _no_bearer_keys()):
         answers = [
-            shown(await stack.ask(key[0], one, row.body, admin=True, headers=headers))
+            shown(await tenants.ask(key[0], one, row.body, admin=True, headers=headers))
             for one in paths
             for headers in credentials
         ]
         assert answers[0][0] == 401
         assert [answer for answer in answers if answer != answers[0]] == []
-    assert stack.rows() == before
+    assert tenants.rows() == before
 
 
 @each_for_operators
 async def test_an_operators_route_is_not_on_the_public_side(
-    stack: ThreeTenants, key: tuple[str, str], row: Row
+    tenants: ThreeTenants, key: tuple[str, str], row: Row
 ) -> None:
-    """On the tenants' listener it is a path that nobody serves, whatever key is sent."""
-    path = filled(key[1], stack.ids_by_kind["acme"][row.path_names][0]) if row.path_names else key[1]
-    nowhere = shown(await stack.ask(key[0], "/admin/v1/nowhere", row.body))
+    """On the tenants' listener it is an unknown path, whatever key is sent."""
+    path = filled(key[1], tenants.ids_by_kind["acme"][row.path_names][0]) if row.path_names else key[1]
+    nowhere = shown(await tenants.ask(key[0], "/admin/v1/nowhere", row.body))
     for bearer in (OPERATORS_KEY, key_of("acme")):
-        reply = await stack.ask(key[0], path, row.body, headers={"Authorization": f"Bearer {bearer}"})
+        reply = await tenants.ask(key[0], path, row.body, headers={"Authorization": f"Bearer {bearer}"})
         assert shown(reply) == nowhere
 
 
 @each_for_operators
 async def test_operators_find_what_exists_and_nothing_by_another_kind(
-    stack: ThreeTenants, key: tuple[str, str], row: Row
+    tenants: ThreeTenants, key: tuple[str, str], row: Row
 ) -> None:
-    """With the right key an id of another kind or of nobody is the same 404, and an existing one is found."""
+    """With the right key an id of another kind, or an unknown one, is the same 404, and an existing one is found."""
     if row.path_names is None:
-        assert (await _operate(stack, key, key[1], row))[0] == 200
+        assert (await _operate(tenants, key, key[1], row))[0] == 200
         return
-    missing = await _operate(stack, key, filled(key[1], nobodys(row.path_names)), row)
+    missing = await _operate(tenants, key, filled(key[1], nonexistent(row.path_names)), row)
     assert missing[0] == 404
-    for one in misfits(stack.ids_by_kind, row.path_names, "acme"):
-        assert await _operate(stack, key, filled(key[1], one), row) == missing, one
+    for one in misfits(tenants.ids_by_kind, row.path_names, "acme"):
+        assert await _operate(tenants, key, filled(key[1], one), row) == missing, one
     for tenant in TENANTS:
-        assert (await _operate(stack, key, filled(key[1], stack.ids_by_kind[tenant][row.path_names][0]), row))[0] != 404
-    await quiet(stack.stack)
+        assert (await _operate(tenants, key, filled(key[1], tenants.ids_by_kind[tenant][row.path_names][0]), row))[
+            0
+        ] != 404
+    await wait_until_idle(tenants.stack)
 
 
 @each_operation
-async def test_the_operators_key_opens_nothing_for_tenants(stack: ThreeTenants, key: tuple[str, str], row: Row) -> None:
+async def test_the_operators_key_opens_nothing_for_tenants(
+    tenants: ThreeTenants, key: tuple[str, str], row: Row
+) -> None:
     """It is not a tenant's key; and the tenants' routes are not on the operators' listener."""
-    path = filled(key[1], stack.ids_by_kind["acme"][row.path_names][0]) if row.path_names else key[1]
+    path = filled(key[1], tenants.ids_by_kind["acme"][row.path_names][0]) if row.path_names else key[1]
     headers = {"Authorization": f"Bearer {OPERATORS_KEY}"}
-    assert (await stack.ask(key[0], path, row.body, headers=headers)).status == 401
-    assert (await stack.ask(key[0], path, row.body, headers=headers, admin=True)).status == 404
+    assert (await tenants.ask(key[0], path, row.body, headers=headers)).status == 401
+    assert (await tenants.ask(key[0], path, row.body, headers=headers, admin=True)).status == 404
 
 
 # Afterwards
 
 
 @each_tenant
-async def test_no_answer_and_no_webhook_holds_a_word_of_others(stack: ThreeTenants, tenant: str) -> None:
+async def test_no_answer_and_no_webhook_holds_a_word_of_others(tenants: ThreeTenants, tenant: str) -> None:
     """Of all that a tenant is answered and sent, nothing names another tenant, its texts or its ids."""
     for (method, path), row in TENANTS_ROWS.items():
-        named = stack.ids_by_kind[tenant][row.path_names] if row.path_names else [""]
-        for one in (*named, *(foreign(stack.ids_by_kind, row.path_names, tenant) if row.path_names else ())):
-            await stack.ask(method, filled(path, one) if one else path, row.body, tenant=tenant)
-    await quiet(stack.stack)
-    words = stack.words_of_others(tenant)
-    answers = [(asked, text) for to, asked, text in stack.answers if to == tenant]
+        named = tenants.ids_by_kind[tenant][row.path_names] if row.path_names else [""]
+        for one in (*named, *(foreign(tenants.ids_by_kind, row.path_names, tenant) if row.path_names else ())):
+            await tenants.ask(method, filled(path, one) if one else path, row.body, tenant=tenant)
+    await wait_until_idle(tenants.stack)
+    words = tenants.words_of_others(tenant)
+    answers = [(asked, text) for to, asked, text in tenants.answers if to == tenant]
     assert len(answers) > 100
     assert [(asked, word) for asked, text in answers for word in words if word in text and word not in asked] == []
-    webhooks = told_to(stack.stack, tenant)
+    webhooks = webhooks_of(tenants.stack, tenant)
     assert word_of(tenant) in webhooks
     assert [word for word in words if word in webhooks] == []
 
@@ -296,16 +306,16 @@ def _no_bearer_keys() -> list[dict[str, str]]:
     return [{}, *({"Authorization": form} for form in forms), {"X-Api-Key": key}, {"Cookie": f"key={key}"}]
 
 
-async def _operate(stack: ThreeTenants, key: tuple[str, str], path: str, row: Row) -> Any:
+async def _operate(tenants: ThreeTenants, key: tuple[str, str], path: str, row: Row) -> Any:
     headers = {"Authorization": f"Bearer {OPERATORS_KEY}"}
-    return shown(await stack.ask(key[0], path, row.body, admin=True, headers=headers))
+    return shown(await tenants.ask(key[0], path, row.body, admin=True, headers=headers))
 
 
-async def _whole(stack: ThreeTenants, path: str, tenant: str) -> list[Any]:
+async def _whole(tenants: ThreeTenants, path: str, tenant: str) -> list[Any]:
     """A list to its end, page by page."""
     found, cursor = [], ""
     while True:
-        page = (await stack.ask("GET", path + cursor, tenant=tenant)).json
+        page = (await tenants.ask("GET", path + cursor, tenant=tenant)).json
         found += page["data"]
         if page["next_cursor"] is None:
             return found

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from yarl import URL
 
-from tests.security.three_tenants import ThreeTenants, quiet, three_tenants
+from tests.security.three_tenants import ThreeTenants, three_tenants, wait_until_idle
 from tests.support.scenarios import creditkey
 from tests.support.stack import GatewayStack, creditkey_body, running_stack
 
@@ -25,7 +25,7 @@ PURPOSES = ("return", "cancel", "complete")
 
 
 class Links:
-    """A payment of acme's, its links by purpose as (endpoint id, token), and everybody's endpoint ids."""
+    """A payment of acme, its links by purpose as (endpoint id, token), and the endpoint ids of all accounts."""
 
     def __init__(self, stack: GatewayStack, payment: Any, links: dict[str, tuple[str, str]]) -> None:
         self.stack, self.payment, self.links = stack, payment, links
@@ -52,10 +52,10 @@ async def links(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Links
     """A payment whose customer has the link."""
     async with running_stack(tmp_path_factory.mktemp("links"), change=three_tenants) as stack:
         payment = (await stack.create(creditkey_body())).json
-        told = json.dumps(await stack.provider_requests("creditkey")).replace("\\/", "/")
-        found = {purpose: (endpoint, token) for endpoint, purpose, token in LINK.findall(told)}
+        requests = json.dumps(await stack.provider_requests("creditkey")).replace("\\/", "/")
+        found = {purpose: (endpoint, token) for endpoint, purpose, token in LINK.findall(requests)}
         assert set(found) == set(PURPOSES)
-        await quiet(stack)
+        await wait_until_idle(stack)
         yield Links(stack, payment, found)
 
 
@@ -68,7 +68,7 @@ def bits_flipped(token: str) -> Iterator[str]:
 
 
 def misspelt(token: str) -> Iterator[str]:
-    """The token with each character replaced by its neighbour in the alphabet, and in other spellings."""
+    """The token with each character replaced by the next one in the alphabet, and in other spellings."""
     for place, character in enumerate(token):
         yield token[:place] + ALPHABET[ALPHABET.index(character) ^ 1] + token[place + 1 :]
     yield from (token[:-1], token[1:], token[:-2], token + "A", "A" + token, token + "=", token + "==", token + "%3D")
@@ -108,13 +108,13 @@ async def test_a_token_has_one_spelling(links: Links, purpose: str) -> None:
 
 
 async def test_a_token_is_for_its_purpose_alone(links: Links) -> None:
-    """A customer's way back cannot be used to complete, nor the other way round."""
+    """A customer's return link cannot be used to complete, nor the other way round."""
     swapped = [f"/callbacks/{links.endpoint}/{to}/{links.links[of][1]}" for of, to in permutations(PURPOSES, 2)]
     bent = [
         f"/callbacks/{links.endpoint}/{name}/{links.links['return'][1]}" for name in ("Complete", "complete%2f..", "")
     ]
     await links.nothing_behind(swapped)
-    for path in bent:  # not a link of ours at all: the provider's own word for that
+    for path in bent:  # not one of our links at all: the provider's own answer
         async with links.stack.http.get(URL(links.stack.url + path, encoded=True)) as answer:
             assert 400 <= answer.status < 500
     assert (await links.stack.payment(links.payment["id"]))["state"] == "awaiting_customer"
@@ -122,10 +122,10 @@ async def test_a_token_is_for_its_purpose_alone(links: Links) -> None:
 
 @pytest.mark.parametrize("purpose", PURPOSES)
 async def test_a_token_is_for_its_account_alone(links: Links, purpose: str) -> None:
-    """At the address of another account or tenant, or of nobody, it opens nothing."""
+    """At the address of another account or tenant, or of none, it opens nothing."""
     _, token = links.links[purpose]
-    nobodys = [links.endpoint[:-1], links.endpoint + "A", links.endpoint.swapcase(), "A" * 43]
-    await links.nothing_behind([f"/callbacks/{one}/{purpose}/{token}" for one in (*links.others, *nobodys)])
+    nonexistent = [links.endpoint[:-1], links.endpoint + "A", links.endpoint.swapcase(), "A" * 43]
+    await links.nothing_behind([f"/callbacks/{one}/{purpose}/{token}" for one in (*links.others, *nonexistent)])
 
 
 async def test_the_links_work_as_they_are(links: Links) -> None:

@@ -1,4 +1,4 @@
-"""Three tenants side by side in one stack, each with one thing of every kind that has an id, and words of its own."""
+"""Three tenants in one stack, each with one resource of every kind that has an id, and words of its own."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ VARYING = frozenset({"date"})
 
 
 def word_of(tenant: str) -> str:
-    """A word that stands in every text of this tenant, and in no other's."""
+    """Return a word that is in every text of this tenant, and in no other tenant's."""
     return f"secret{hashlib.sha256(tenant.encode()).hexdigest()[:12]}word"
 
 
 def three_tenants(settings: dict[str, Any]) -> None:
-    """Make a third tenant; give each an account, a deposit method and a reference that nobody else has."""
+    """Make a third tenant; give each an account, a deposit method and a reference that no other tenant has."""
     server, tenants = settings["server"], settings["tenants"]
     server["admin"]["key_sha256"] = hashlib.sha256(OPERATORS_KEY.encode()).hexdigest()
     hooks = tenants["acme"]["webhook"]["url"].removesuffix("/acme")
@@ -52,9 +52,9 @@ def three_tenants(settings: dict[str, Any]) -> None:
 
 
 class ThreeTenants:
-    """The stack, what each tenant has, and every answer that a tenant was given.
+    """The stack, the resources of each tenant, and every answer to a tenant.
 
-    ``ids_by_kind``: of a tenant, by kind, the ids of that kind. ``answers``: (tenant, what it asked, the whole answer).
+    ``ids_by_kind``: by tenant and kind. ``answers``: (tenant, request, whole answer).
     """
 
     def __init__(self, stack: GatewayStack) -> None:
@@ -72,7 +72,7 @@ class ThreeTenants:
         headers: Mapping[str, str] | None = None,
         admin: bool = False,
     ) -> Reply:
-        """Call a listener with the path as it stands; ``tenant`` sends its key under a fresh idempotency key."""
+        """Call a listener with the path unchanged; ``tenant`` sends its key, with a new idempotency key."""
         sent = {"X-Request-Id": REQUEST_ID, "Idempotency-Key": f"key-{uuid.uuid4().hex}", **(headers or {})}
         if tenant is not None:
             sent["Authorization"] = f"Bearer {key_of(tenant)}"
@@ -84,7 +84,7 @@ class ThreeTenants:
         return reply
 
     async def populate(self, tenant: str) -> None:
-        """Give a tenant one thing of every kind: payments in several states, webhooks, operations, callbacks."""
+        """Give a tenant one resource of every kind: payments in several states, webhooks, operations, callbacks."""
         word = word_of(tenant)
         customer = {"id": f"C {word}", "name": f"Dana {word}"}
         texts = {"customer": customer, "metadata": {"note": word}}
@@ -114,13 +114,13 @@ class ThreeTenants:
         return reply.json
 
     async def _call_back(self, tenant: str, payment: Any) -> None:
-        """One callback that is believed, and one that is not."""
+        """Send one valid callback and one invalid one."""
         for changes in ({}, {"sign": "0" * 40}):
             body = signed_body(self.stack, payment, tenant=tenant, account=payment["account"], **changes)
             await post(self.stack, body, tenant=tenant, account=payment["account"])
 
     def _stored_ids(self, tenant: str) -> dict[str, list[str]]:
-        """The newest ids of what only the store knows; the oldest webhook is forgotten, as housekeeping would."""
+        """Return the newest ids of what only the store knows; delete the oldest webhook, as retention does."""
         with closing(sqlite3.connect(self.stack.settings.store_path)) as database, database:
             select = "SELECT id FROM {} WHERE tenant = ? ORDER BY id"
             kinds = {"operation": "operations", "event": "events", "delivery": "deliveries", "callback": "inbox"}
@@ -154,23 +154,23 @@ class ThreeTenants:
             }
 
     async def calls_to_providers(self) -> int:
-        """How many requests the far sides have had."""
+        """Return how many requests the providers have received."""
         return sum([len(await self.stack.provider_requests(side)) for side in ("psp", "creditkey")])
 
 
 @asynccontextmanager
 async def running_three_tenants(folder: Path) -> AsyncIterator[ThreeTenants]:
-    """Three tenants that have everything, and a gateway that is quiet again."""
+    """Run a stack with three populated tenants, idle again."""
     async with running_stack(folder, change=three_tenants) as stack:
-        stack = ThreeTenants(stack)
+        tenants = ThreeTenants(stack)
         for tenant in TENANTS:
-            await stack.populate(tenant)
-        await quiet(stack)
-        yield stack
+            await tenants.populate(tenant)
+        await wait_until_idle(stack)
+        yield tenants
 
 
-async def quiet(stack: GatewayStack) -> None:
-    """Wait until all that was begun is done and every webhook has arrived."""
+async def wait_until_idle(stack: GatewayStack) -> None:
+    """Wait until all background work is done and every webhook has arrived."""
     async with asyncio.timeout(10):
         await stack.gateway.drain(10)
         while not _is_all_delivered(stack):  # noqa: ASYNC110  # the store has no event for it
@@ -178,12 +178,12 @@ async def quiet(stack: GatewayStack) -> None:
 
 
 def adjacent_id(identifier: str) -> str:
-    """An id that nobody has: the same but for its last character."""
+    """Return an id that does not exist: the same but for its last character."""
     return identifier[:-1] + ("0" if identifier[-1] != "0" else "1")
 
 
 def shown(reply: Reply) -> tuple[int, list[tuple[str, str]], str]:
-    """An answer as it can be compared: all of it, but for the time."""
+    """Return an answer in comparable form: all of it but the date."""
     return (
         reply.status,
         sorted((name.lower(), value) for name, value in reply.headers.items() if name.lower() not in VARYING),
@@ -191,8 +191,8 @@ def shown(reply: Reply) -> tuple[int, list[tuple[str, str]], str]:
     )
 
 
-def told_to(stack: GatewayStack, tenant: str) -> str:
-    """All that was sent to a tenant's webhook endpoint, as one text."""
+def webhooks_of(stack: GatewayStack, tenant: str) -> str:
+    """Return everything sent to a tenant's webhook endpoint, as one text."""
     return "\n".join(
         f"{json.dumps(dict(headers))}{body.decode()}" for to, headers, body in stack.webhook_attempts if to == tenant
     )

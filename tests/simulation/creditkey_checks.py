@@ -43,9 +43,9 @@ def creditkey_problems(
 
 
 def _mismatches(payment: Payment, order: Order) -> Iterator[str]:
-    stands = "placed, not completed" if order.status == "placed" and not order.completed else order.status
-    if payment.state not in ALLOWED_STATES[stands]:
-        yield f"{payment.id} is {payment.state}, {order.key} is {stands}"
+    standing = "placed, not completed" if order.status == "placed" and not order.completed else order.status
+    if payment.state not in ALLOWED_STATES[standing]:
+        yield f"{payment.id} is {payment.state}, {order.key} is {standing}"
     captured = order.amount if order.capture_status == "captured" else 0
     if (payment.captured, payment.refunded) != (captured, order.refunded) and payment.state is not State.EXPIRED:
         yield (

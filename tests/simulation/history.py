@@ -156,12 +156,12 @@ async def _begin(workloads: Workloads, number: int, after: float, *, is_creditke
 async def _inject_faults(env: Environment, deployment: Deployment, active: float) -> None:
     """Stop and crash the process, and fail its store, at drawn times."""
     dice, rates = env.dice("troubles"), env.rates
-    moments = [(dice.uniform(1, active), "cut") for _ in range(rates.power_cuts)]
-    moments += [(dice.uniform(1, active), "stop") for _ in range(rates.stops)]
+    times = [(dice.uniform(1, active), "cut") for _ in range(rates.power_cuts)]
+    times += [(dice.uniform(1, active), "stop") for _ in range(rates.stops)]
     for _ in range(rates.outages):
         began = dice.uniform(1, active)
-        moments += [(began, dice.choice((*OUTAGES, "rusty"))), (began + dice.choice((0.1, 5, 40, 150)), "free")]
-    for at, what in sorted([*moments, (active + 120, "end")]):
+        times += [(began, dice.choice((*OUTAGES, "rusty"))), (began + dice.choice((0.1, 5, 40, 150)), "free")]
+    for at, what in sorted([*times, (active + 120, "end")]):
         await asyncio.sleep(max(0.0, at - env.loop.time()))
         env.note(f"trouble: {what}")
         if what == "cut":

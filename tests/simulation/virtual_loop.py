@@ -61,14 +61,14 @@ class _VirtualSelector:
     def select(self, timeout: float | None) -> list[selectors.SelectorKey]:
         """Wait ``timeout`` virtual seconds, which takes no real time."""
         if timeout is None:
-            raise Stuck("everybody waits for something that will never come")
+            raise Stuck("deadlock: every task waits for something that will never happen")
         if timeout > 0:
             self._turns = 0
             self._loop.advance()
         self._turns += 1
         self._all_turns += 1
         if self._turns > MAX_TURNS_AT_ONE_TIME or self._all_turns > MAX_TURNS:
-            raise Stuck(f"much happens and nothing comes of it at {self._loop.time():.3f}")
+            raise Stuck(f"livelock: the loop turns without progress at {self._loop.time():.3f}")
         return []
 
     def close(self) -> None:

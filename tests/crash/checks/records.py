@@ -95,9 +95,13 @@ async def read(testbed: Testbed) -> Records:
         deliveries=[{**one, "attempts": json.loads(one["attempts"])} for one in found["deliveries"]],
         callbacks=_by_payment(found["callbacks"]),
         hints=found["hints"],
-        orders={side: (await testbed.call_provider(side, "GET", "/_sim/orders")).json for side in ("creditkey", "psp")},
+        orders={
+            provider: (await testbed.call_provider(provider, "GET", "/_sim/orders")).json
+            for provider in ("creditkey", "psp")
+        },
         requests={
-            side: (await testbed.call_provider(side, "GET", "/_sim/requests")).json for side in ("creditkey", "psp")
+            provider: (await testbed.call_provider(provider, "GET", "/_sim/requests")).json
+            for provider in ("creditkey", "psp")
         },
     )
 

@@ -44,7 +44,7 @@ class Canary:
         return gateway.HttpRequest(method="POST", url=f"{account.config.base_url}/login", headers=headers, body=body)
 
     def parse_login(self, response: gateway.HttpResponse, account: gateway.Account) -> gateway.Session:
-        """Read the session; a refusal is told with all that was said."""
+        """Read the session; a refusal quotes everything received."""
         if response.status != 200:
             secret = account.config.client_secret.reveal()
             raise gateway.ProviderError(f"login with {secret} refused: {response.body.decode()}")
@@ -62,46 +62,46 @@ class Canary:
 
     def parse(self, command: gateway.Command, response: gateway.HttpResponse, account: gateway.Account) -> Any:
         """Become whatever the answer says, word for word."""
-        said = msgspec.json.decode(response.body)
-        text = f"{said['text']} (session {account.session.token.reveal() if account.session else ''})"
-        match said["kind"]:
+        answer = msgspec.json.decode(response.body)
+        text = f"{answer['text']} (session {account.session.token.reveal() if account.session else ''})"
+        match answer["kind"]:
             case "declined":
-                return gateway.Declined(code=said["text"][:64], message=text)
+                return gateway.Declined(code=answer["text"][:64], message=text)
             case "unknown":
                 raise gateway.OutcomeUnknown(text)
             case "crash":
                 raise RuntimeError(text)
             case "reference":
-                return gateway.Observation(stage=gateway.Stage.AWAITING_CUSTOMER, provider_reference=said["text"])
+                return gateway.Observation(stage=gateway.Stage.AWAITING_CUSTOMER, provider_reference=answer["text"])
             case "page":
-                page = f"https://canary.example/{said['text']}"
+                page = f"https://canary.example/{answer['text']}"
                 return gateway.Observation(stage=gateway.Stage.AWAITING_CUSTOMER, redirect_url=page)
             case _:
                 return gateway.Observation(
                     stage=gateway.Stage.AWAITING_CUSTOMER,
                     payment_id=command.payment_id,
                     provider_reference=f"ref-{command.payment_id}",
-                    raw_status=said["text"],
+                    raw_status=answer["text"],
                 )
 
     def verify(self, callback: gateway.Callback, account: gateway.Account) -> gateway.Event:
-        """Believe whoever sends the key; tell all others what was wanted."""
+        """Accept anyone who sends the key; show everyone else the expected key."""
         given = gateway.header(callback.headers, KEY_HEADER)
         wanted = account.config.callback_key.reveal()
         if given != [wanted]:
             raise gateway.CallbackRejected(
                 gateway.Reason.UNAUTHENTIC, f"got {given} and {callback.body.decode(errors='replace')}, not {wanted}"
             )
-        told = msgspec.json.decode(callback.body)
+        members = msgspec.json.decode(callback.body)
         seen = gateway.Observation(
             stage=gateway.Stage.CAPTURED,
-            payment_id=told["payment"],
-            provider_reference=told["reference"],
-            raw_status=told["text"],
+            payment_id=members["payment"],
+            provider_reference=members["reference"],
+            raw_status=members["text"],
             currency="USD",
             amount=gateway.Amount.read("162.48"),
         )
-        return gateway.Event(event_id=told["id"], observation=seen)
+        return gateway.Event(event_id=members["id"], observation=seen)
 
     def explain(self, callback: gateway.Callback, account: gateway.Account) -> gateway.Explanation:
         """Show everything."""
