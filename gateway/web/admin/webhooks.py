@@ -33,8 +33,8 @@ class TenantsDeliveryList(msgspec.Struct, frozen=True, kw_only=True):
 async def deliveries(call: OperatorCall) -> Reply:
     """``GET /admin/v1/deliveries``: newest first, a page at a time."""
     wanted = filter_of(call.query)
-    page = partial(read.deliveries, call.gw, call.tenants())
-    return await call.page(page, wanted, _view, slice_of=wanted.limit + 1)
+    read_page = partial(read.deliveries, call.gw, call.tenants())
+    return await call.page(read_page, wanted, _view, slice_of=wanted.limit + 1)
 
 
 async def redeliver(call: OperatorCall) -> Reply:

@@ -18,7 +18,7 @@ from gateway.core.view_types import EventView, PaymentView
 from gateway.core.views import event_view, payment_view
 from gateway.drivers.store.reads import ListedPayment, PaymentFilter
 from gateway.flows.payments import create as create_flow
-from gateway.flows.payments import lookup, modify
+from gateway.flows.payments import lookup, modify, read
 from gateway.flows.payments.create_validation import content_refusals
 from gateway.flows.payments.idempotency import Answer
 from gateway.web.api import examples
@@ -84,26 +84,26 @@ async def cancel(call: TenantCall) -> Answer:
 
 async def retrieve(call: TenantCall) -> Reply:
     """``GET /v1/payments/{id}``."""
-    return Reply(view=listed_payment(await modify.find_summary(call.gw, call.tenant.id, call.id)))
+    return Reply(view=listed_payment(await read.find_summary(call.gw, call.tenant.id, call.id)))
 
 
 async def list_payments(call: TenantCall) -> Reply:
     """``GET /v1/payments``: newest first, a page at a time."""
-    read = partial(call.gw.store.payments, call.tenant.id)
-    return await call.page(read, filter_of(call.query), listed_payment, id_of=attrgetter("payment.id"))
+    read_page = partial(read.payments, call.gw, call.tenant.id)
+    return await call.page(read_page, filter_of(call.query), listed_payment, id_of=attrgetter("payment.id"))
 
 
 async def sync(call: TenantCall) -> Reply:
     """``POST /v1/payments/{id}/sync``: look the payment up at its provider. Shows alerts only of what that changed."""
     call.body(EmptyBody)
-    before = await modify.find_summary(call.gw, call.tenant.id, call.id)
+    before = await read.find_summary(call.gw, call.tenant.id, call.id)
     entry = call.gw.entry(before.payment)
     if not entry.can_look_up:
         detail = f"{entry.provider.name} answers no lookups: its callbacks and the clock move this payment"
         raise TenantError("unsupported_by_provider", detail)
     call.request.app[LIMITS].take_sync(call.id)
     await lookup.follow_up(call.gw, call.tenant.id, call.id, hinted=False)
-    after = await modify.find_summary(call.gw, call.tenant.id, call.id)
+    after = await read.find_summary(call.gw, call.tenant.id, call.id)
     is_changed = after.payment.version != before.payment.version
     payment = after.payment if is_changed else replace(after.payment, alerts=())
     return Reply(view=payment_view(payment, after.open_operation))
@@ -111,9 +111,9 @@ async def sync(call: TenantCall) -> Reply:
 
 async def events(call: TenantCall) -> Reply:
     """``GET /v1/payments/{id}/events``."""
-    await modify.find_summary(call.gw, call.tenant.id, call.id)
-    read = partial(call.gw.store.events, call.tenant.id, call.id)
-    return await call.page(read, section_of(call.query), lambda row: event_view(*row), id_of=itemgetter(0))
+    await read.find_summary(call.gw, call.tenant.id, call.id)
+    read_page = partial(read.events, call.gw, call.tenant.id, call.id)
+    return await call.page(read_page, section_of(call.query), lambda row: event_view(*row), id_of=itemgetter(0))
 
 
 def listed_payment(listed: ListedPayment) -> PaymentView:

@@ -11,7 +11,7 @@ from msgspec import Meta
 from gateway.core.request_bodies import RefundBody
 from gateway.core.view_types import RefundWithPayment
 from gateway.core.views import refund_with_payment
-from gateway.flows.payments import modify
+from gateway.flows.payments import modify, read
 from gateway.flows.payments.idempotency import Answer
 from gateway.web.api import examples
 from gateway.web.api.payments import COMMAND_CODES
@@ -36,10 +36,10 @@ async def refund(call: TenantCall) -> Answer:
 
 async def refunds(call: TenantCall) -> Reply:
     """``GET /v1/payments/{id}/refunds``."""
-    listed = await modify.find_summary(call.gw, call.tenant.id, call.id)
-    read = partial(call.gw.store.refunds, call.tenant.id, call.id)
+    listed = await read.find_summary(call.gw, call.tenant.id, call.id)
+    read_page = partial(read.refunds, call.gw, call.tenant.id, call.id)
     return await call.page(
-        read, section_of(call.query), partial(refund_with_payment, listed.payment, listed.open_operation)
+        read_page, section_of(call.query), partial(refund_with_payment, listed.payment, listed.open_operation)
     )
 
 

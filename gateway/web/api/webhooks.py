@@ -66,8 +66,8 @@ class EnabledEndpoint(EndpointView, frozen=True, kw_only=True):
 
 async def list_deliveries(call: TenantCall) -> Reply:
     """``GET /v1/webhooks/deliveries``: newest first, a page at a time."""
-    page = partial(read.deliveries, call.gw, [call.tenant.id])
-    return await call.page(page, filter_of(call.query), delivery_members)
+    read_page = partial(read.deliveries, call.gw, [call.tenant.id])
+    return await call.page(read_page, filter_of(call.query), delivery_members)
 
 
 async def redeliver(call: TenantCall) -> Reply:
