@@ -6,8 +6,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from gateway.core.errors import Unavailable
 from gateway.flows.background import reconcile
 from tests.support.clients.psp_callbacks import call_back
@@ -17,18 +15,10 @@ from tests.support.scenarios.creditkey import (
     act,
     authorized,
     awaiting,
-    open_timed,
     provider_orders_of,
     total_of,
 )
 from tests.support.stack import GatewayStack, creditkey_body, new_key, psp_body, running_stack
-
-
-@pytest.fixture
-async def timed(tmp_path: Path) -> Any:
-    """A stack whose clock stands still; the agenda works when told."""
-    async with open_timed(tmp_path) as opened:
-        yield opened
 
 
 async def test_a_successor_takes_no_successor_while_the_first_order_lives(timed: TimedStack) -> None:

@@ -14,7 +14,10 @@ import pytest
 
 from gateway.drivers.clock import Clock, SystemClock
 from gateway.drivers.store.backup import back_up
+from gateway.drivers.store.statements import Statement
+from gateway.flows import restore
 from tests.support.cli import run
+from tests.support.clients.psp_callbacks import call_back, new_payment
 from tests.support.scenarios.creditkey import VERBS, authorized, awaiting, captured, total_of
 from tests.support.server_process import running_server_process
 from tests.support.stack import GatewayStack, Reply, creditkey_body, new_key, run_gateway
@@ -292,3 +295,36 @@ async def test_a_replaced_order_is_looked_up_before_it_is_canceled(disaster: Dis
 async def cancels(stack: GatewayStack) -> int:
     """How often the far side was asked to cancel."""
     return sum("cancel_order" in one["path"] for one in await stack.provider_requests("creditkey"))
+
+
+async def test_what_was_seen_since_a_restore_is_remembered_only_as_long_as_it_matters(stack: GatewayStack) -> None:
+    """Payments younger than the restore are not remembered one by one for ever."""
+    payment = await new_payment(stack)
+    await call_back(stack, payment)
+    loaded = await stack.gateway.store.payment("acme", payment["id"])
+    assert loaded is not None
+    stack.gateway.restored_at = loaded.payment.created_at - timedelta(days=8)
+    restore.has_been_seen(stack.gateway, loaded.payment)
+    assert stack.gateway.seen_since_restored == set()
+
+
+FLAG = """
+    UPDATE payments SET review = 'contradiction',
+    doc = json_set(doc, '$.review', json('{"reason": "contradiction", "since": "2026-01-01T00:00:00Z"}'))"""
+
+
+CLEAR = "UPDATE payments SET review = NULL, doc = json_set(doc, '$.review', NULL)"
+
+
+async def test_a_forgotten_refund_is_said_although_the_payment_was_under_review_already(disaster: Disaster) -> None:
+    """Whoever clears the old flag a second time is told of the refund: its repetition would give the money twice."""
+    async with disaster.before() as stack:
+        payment = await captured(stack)
+        await stack.gateway.store.commit([Statement(FLAG, ())])
+        assert (await stack.payment(payment["id"]))["review"]["reason"] == "contradiction"
+        disaster.save()
+        await stack.gateway.store.commit([Statement(CLEAR, ())])
+        assert (await disaster.ask(*path_of(payment, "refund"), {"amount": "10.00"})).status == 201
+    async with disaster.after() as stack:
+        now = (await stack.call("POST", f"/v1/payments/{payment['id']}/sync")).json
+        assert (now["amount_refunded"], now["review"]["reason"]) == ("10.00", "refund_unclear")

@@ -10,14 +10,17 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.core.wire import Callback
+from gateway.drivers.store.inbox import StoredCallback
 from gateway.flows.background import retention
 from gateway.flows.callbacks import inbox_rows, receive, size_limits
 from gateway.flows.callbacks.size_limits import HINT, PROVED, REFUSED, REPEATED, bounded
 from gateway.flows.runtime import Gateway
+from tests.support.clients.psp_callbacks import post
 from tests.support.factories.sqlite import engine_of
 from tests.support.factories.store_units import a_callback
 from tests.support.scenarios import creditkey
-from tests.support.scenarios.inbox import inbox_stack
+from tests.support.scenarios.inbox import inbox_stack, rows
+from tests.support.stack import GatewayStack
 from tests.support.virtual_clock import VirtualClock
 
 MB = 1_000_000
@@ -111,3 +114,17 @@ async def housekeeping_of(gw: Gateway, clock: VirtualClock) -> None:
         forgetting = asyncio.create_task(retention.forget_hints(gw))
         while not forgetting.done():
             await clock.advance(1)
+
+
+async def one_row(stack: GatewayStack) -> StoredCallback:
+    [row] = await rows(stack)
+    return row
+
+
+async def test_a_callback_too_large_to_read_is_kept_as_evidence(tmp_path: Path) -> None:
+    """It is refused, and the inbox tells when, from where and why, without the body."""
+    async with inbox_stack(tmp_path) as (stack, _):
+        assert (await post(stack, b" " * (64 * 1024 + 1))).status == 413
+        row = await one_row(stack)
+        assert (row.verdict, row.reason, row.body) == ("refused", "too_large", b"")
+        assert row.size > 64 * 1024

@@ -6,19 +6,19 @@ alone proves nothing.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from msgspec.structs import replace
 
 from gateway.flows.background import reconcile
 from tests.support.scenarios import creditkey
 from tests.support.scenarios.creditkey import (
     BEGUN,
+    CALLS,
+    COMPLETE,
     DAY,
     TimedStack,
     Wire,
@@ -30,47 +30,21 @@ from tests.support.scenarios.creditkey import (
     edit,
     operations,
     provider_order,
-    provider_orders_of,
     review_of,
     timeline,
     total_of,
+    unknown,
 )
-from tests.support.stack import GatewayStack, creditkey_body, new_key, running_stack
+from tests.support.stack import GatewayStack, new_key
 
-BEGIN, COMPLETE = "begin_standalone_checkout", "complete_checkout"
-CALLS = {"update": "update_order", "capture": "confirm_order", "cancel": "cancel_order", "refund": "refund"}
 FIRST_LOOK, SECOND_LOOK = timedelta(seconds=30), timedelta(seconds=150)
-A_MOMENT = timedelta(seconds=2)
-"""The pauses ahead of the first looks at an unknown operation; the second is longer than the quiet period."""
-
-
-def absence_proves(settings: dict[str, Any]) -> None:
-    """Let a number that Credit Key does not know prove that nothing was begun."""
-    settings["tenants"]["acme"]["accounts"]["creditkey-main"]["config"]["absence_proves"] = True
-
-
-@pytest.fixture
-async def timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[TimedStack]:
-    """A stack whose clock stands still until the test turns it."""
-    monkeypatch.setattr(reconcile, "run", creditkey.idle)
-    async with creditkey.open_timed(tmp_path) as opened:
-        yield opened
+"""The pauses ahead of the first checks of an unknown operation; the second is longer than the quiet period."""
 
 
 async def lose(stack: GatewayStack, verb: str, payment: Any, silence: str, body: Any = None, *, key: str) -> Any:
     """Ask for a command whose call is answered with silence, before or after its effect."""
     await stack.faults("creditkey", operation=CALLS[verb], silence=silence, times=1)
     return unknown(await act(stack, payment, verb, body, key=key))
-
-
-def unknown(reply: Any) -> Any:
-    """A 202 that says that the outcome is open, and calls nothing failed."""
-    assert reply.status == 202, reply.text
-    payment = reply.json.get("payment", reply.json)
-    assert payment["pending_operation"]["status"] == "unknown"
-    assert reply.json.get("operation", reply.json)["status"] == "unknown"
-    assert reply.json.get("operation", reply.json)["failure"] is None
-    return reply.json
 
 
 # Commands
@@ -340,123 +314,6 @@ async def test_an_unclear_refund_stops_further_ones(timed: TimedStack) -> None:
     assert await calls(stack, payment, "refund") == ["refund"]
 
 
-# Create
-
-
-async def lost_create(stack: GatewayStack, silence: str, **changes: Any) -> Any:
-    """A create that is answered with silence."""
-    await stack.faults("creditkey", operation=BEGIN, silence=silence, times=1)
-    reply = await stack.create(creditkey_body(**changes))
-    payment = unknown(reply)
-    assert (payment["state"], payment["failure"], payment["provider_reference"]) == ("created", None, None)
-    return payment
-
-
-async def test_a_create_whose_answer_was_lost_is_found_by_its_reference(timed: TimedStack) -> None:
-    """The order that was begun is found under the merchant's number; no second one is begun."""
-    stack = timed.stack
-    payment = await lost_create(stack, "after_effect")
-    await timed.advance(FIRST_LOOK)
-    now = await stack.payment(payment["id"])
-    [order] = await provider_orders_of(stack, payment)
-    assert (now["state"], now["provider_reference"], now["pending_operation"]) == (
-        "awaiting_customer",
-        order["id"],
-        None,
-    )
-    assert await timeline(stack, payment) == ["payment.created", "payment.awaiting_customer"]
-    await accept(stack, now)
-    await timed.advance(A_MOMENT)
-    assert (await stack.payment(payment["id"]))["state"] == "authorized"
-    assert await calls(stack, payment, BEGIN) == [BEGIN]
-
-
-async def test_a_create_that_cannot_be_found_stays_unknown(timed: TimedStack) -> None:
-    """Where absence proves nothing, no number of looks makes an unknown create a failed one."""
-    stack = timed.stack
-    payment = await lost_create(stack, "before_effect")
-    await timed.advance(29 * DAY)
-    now = await stack.payment(payment["id"])
-    assert (now["state"], now["pending_operation"]["status"], now["failure"]) == ("created", "unknown", None)
-    assert (await calls(stack, payment, BEGIN), await provider_orders_of(stack, payment)) == ([BEGIN], [])
-
-
-async def test_an_order_that_cannot_be_found_by_its_number_is_not_lost(timed: TimedStack) -> None:
-    """An order whose number Credit Key did not keep is not found, not begun anew, and settled by the customer."""
-    stack = timed.stack
-    await stack.faults("creditkey", seed_merchant_order_id=False, silence="after_effect", operation=BEGIN, times=1)
-    payment = unknown(await stack.create(creditkey_body()))
-    await timed.advance(2 * DAY)
-    assert (await operations(stack, payment))[-1] == ("create", "unknown")
-    [order] = await provider_orders_of(stack, payment)
-    await stack.call_provider(
-        "creditkey", "PUT", f"/_sim/orders/{order['id']}", {"merchant_order_id": order["remote_id"]}
-    )
-    await accept(stack, {**payment, "provider_reference": order["id"]})
-    now = await stack.payment(payment["id"])
-    assert (now["state"], now["provider_reference"]) == ("authorized", order["id"])
-    assert await calls(stack, payment, BEGIN) == [BEGIN]
-
-
-@pytest.fixture
-async def proving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[TimedStack]:
-    """The same stack, where a number that is not known proves that nothing was begun."""
-    monkeypatch.setattr(reconcile, "run", creditkey.idle)
-    async with creditkey.open_timed(tmp_path, absence_proves) as opened:
-        yield opened
-
-
-async def test_a_create_fails_after_two_absences(proving: TimedStack) -> None:
-    """Two reads a quiet period apart prove that nothing was begun: the payment fails and frees its reference."""
-    stack = proving.stack
-    payment = await lost_create(stack, "before_effect")
-    await proving.advance(FIRST_LOOK)
-    assert (await stack.payment(payment["id"]))["state"] == "created"
-    await proving.advance(SECOND_LOOK)
-    now = await stack.payment(payment["id"])
-    assert (now["state"], now["failure"]["code"], now["pending_operation"]) == ("failed", "not_created", None)
-    assert (await operations(stack, payment))[-1] == ("create", "declined")
-    assert await timeline(stack, payment) == ["payment.created", "payment.failed"]
-    again = await stack.create(creditkey_body(merchant_reference=payment["merchant_reference"]))
-    assert (again.status, again.json["state"]) == (201, "awaiting_customer")
-
-
-async def test_an_order_begun_after_the_first_absence_is_found(proving: TimedStack) -> None:
-    """A begin that arrives after the first read of its absence is found by the second."""
-    stack, wire = proving.stack, Wire(proving.stack)
-    wire.too_late(BEGIN)
-    payment = unknown(await stack.create(creditkey_body()))
-    await proving.advance(FIRST_LOOK)
-    await wire.deliver(BEGIN)
-    await proving.advance(SECOND_LOOK)
-    now = await stack.payment(payment["id"])
-    assert (now["state"], now["failure"]) == ("awaiting_customer", None)
-    assert await calls(stack, payment, BEGIN) == [BEGIN]
-
-
-async def test_failed_looks_are_no_absences(proving: TimedStack) -> None:
-    """A look that fails is no proof of absence, even where absence proves."""
-    stack = proving.stack
-    payment = await lost_create(stack, "before_effect")
-    await stack.faults("creditkey", operation="find_order_by_merchant_order_id", html=True, status=404)
-    await proving.advance(5 * DAY)
-    assert (await operations(stack, payment))[-1] == ("create", "unknown")
-
-
-async def test_a_key_that_is_not_known_proves_no_absence(proving: TimedStack) -> None:
-    """Somebody visits the return address with an invented key, twice: the order that was begun is still found."""
-    stack = proving.stack
-    payment = await lost_create(stack, "after_effect")
-    [order] = await provider_orders_of(stack, payment)
-    for _ in range(2):
-        await stack.visit(order["return_url"].replace("%CKKEY%", "CK-INVENTED"))
-        await stack.gateway.drain(10)
-        proving.clock.set(proving.clock.now() + timedelta(minutes=10))
-    assert (await stack.payment(payment["id"]))["state"] == "created"
-    await proving.work()
-    assert (await stack.payment(payment["id"]))["state"] == "awaiting_customer"
-
-
 # Complete
 
 
@@ -505,77 +362,3 @@ async def test_a_completion_proved_not_done_makes_its_hint_due_again(timed: Time
         ("complete", "declined"),
     ]
     assert (await stack.payment(payment["id"]))["state"] == "awaiting_customer"
-
-
-# Slow answers
-
-
-def make_impatient(stack: GatewayStack) -> None:
-    """From now on answer the tenant long before the provider's deadline."""
-    settings = stack.gateway.settings
-    stack.gateway.settings = replace(settings, timeouts=replace(settings.timeouts, tenant_answer=0.05))
-
-
-@pytest.mark.parametrize("verb", CALLS)
-async def test_a_slow_answer_is_recorded_when_it_comes(stack: GatewayStack, verb: str) -> None:
-    """The tenant is told 202 in time; the late answer settles the operation, and the key then gives the answer."""
-    wire, key, before = Wire(stack), new_key(), "captured" if verb == "refund" else "authorized"
-    payment = await BEGUN[before](stack)
-    make_impatient(stack)
-    gate = wire.hold_answer(CALLS[verb])
-    told = await act(stack, payment, verb, key=key)
-    assert (told.status, told.json.get("operation", told.json)["status"]) == (202, "sending")
-    assert told.json.get("payment", told.json)["pending_operation"]["kind"] == verb
-    gate.open()
-    await stack.gateway.drain(10)
-    again = await act(stack, payment, verb, key=key)
-    assert (again.status, again.headers["Idempotency-Replayed"]) == (201 if verb == "refund" else 200, "true")
-    assert again.json.get("operation", again.json)["status"] == "succeeded"
-    assert await calls(stack, payment, CALLS[verb]) == [CALLS[verb]]
-
-
-async def test_a_slow_create_is_recorded_when_it_comes(stack: GatewayStack) -> None:
-    """A create answered 202 is the same payment that its key names once Credit Key has answered."""
-    wire, key, body = Wire(stack), new_key(), creditkey_body()
-    make_impatient(stack)
-    gate = wire.hold_answer(BEGIN)
-    told = await stack.create(body, key=key)
-    assert (told.status, told.json["state"], told.json["operation"]["status"]) == (202, "created", "sending")
-    gate.open()
-    await stack.gateway.drain(10)
-    again = await stack.create(body, key=key)
-    assert (again.status, again.json["id"], again.json["state"]) == (201, told.json["id"], "awaiting_customer")
-    assert again.json["redirect_url"] is not None
-
-
-@pytest.mark.parametrize("verb", CALLS)
-async def test_another_command_waits_for_the_outcome(stack: GatewayStack, verb: str) -> None:
-    """While an operation is on its way, and while its outcome is unknown, every other command is refused."""
-    wire = Wire(stack)
-    payment = await captured(stack)
-    make_impatient(stack)
-    gate = wire.hold_answer("refund")
-    pending = (await act(stack, payment, "refund", {"amount": "10.00"})).json
-    reply = await act(stack, payment, verb)
-    assert (reply.status, reply.json["code"]) == (409, "operation_outcome_pending")
-    assert reply.json["operation_id"].removeprefix("op_") == pending["id"].removeprefix("ref_")
-    gate.open()
-    await stack.gateway.drain(10)
-
-
-async def test_a_simulators_delay_past_our_deadline_is_unknown(tmp_path: Path) -> None:
-    """Silence up to the deadline is no failure, though the far side acts later: the refund is found, made once."""
-
-    def hasty(settings: dict[str, Any]) -> None:
-        settings["timeouts"] = {"provider_total": "200ms"}
-
-    async with running_stack(tmp_path, change=hasty) as stack:
-        payment = await captured(stack)
-        await stack.faults("creditkey", operation="refund", delay_ms=400, times=1)
-        unknown(await act(stack, payment, "refund", {"amount": "10.00"}))
-        async with asyncio.timeout(10):
-            while (await provider_order(stack, payment))["refunded_amount"] != "10.00":
-                pass
-        synced = await act(stack, payment, "sync")
-        assert (synced.json["state"], synced.json["amount_refunded"]) == ("partially_refunded", "10.00")
-        assert await calls(stack, payment, "refund") == ["refund"]

@@ -21,6 +21,9 @@ from tests.support.virtual_clock import START, VirtualClock
 LOOKUPS = ("find_order", "find_order_by_merchant_order_id")
 DAY = timedelta(days=1)
 MOST_STEPS = 500
+BEGIN, COMPLETE = "begin_standalone_checkout", "complete_checkout"
+CALLS = {"update": "update_order", "capture": "confirm_order", "cancel": "cancel_order", "refund": "refund"}
+"""Credit Key's operations by the gateway's commands."""
 
 VERBS: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
     "update": ("PATCH", "", {"merchant_status": "processing"}),
@@ -62,6 +65,15 @@ async def captured(stack: GatewayStack, amount: str | None = None, **changes: An
     return reply.json
 
 
+async def expired(timed: TimedStack, **changes: Any) -> Any:
+    """A payment whose customer did nothing for thirty days."""
+    payment = await awaiting(timed.stack, **changes)
+    await timed.advance(30 * DAY)
+    now = await timed.stack.payment(payment["id"])
+    assert now["state"] == "expired"
+    return now
+
+
 BEGUN = {"awaiting_customer": awaiting, "authorized": authorized, "captured": captured}
 """How a payment is brought into a state by real events."""
 
@@ -73,6 +85,21 @@ async def act(
     method, path, least = VERBS[verb]
     sent = dict(least if body is None else body)
     return await stack.call(method, f"/v1/payments/{payment['id']}{path}", sent, key=key or new_key())
+
+
+def statuses(*replies: Reply) -> list[int]:
+    """The statuses of replies, sorted."""
+    return sorted(reply.status for reply in replies)
+
+
+def unknown(reply: Any) -> Any:
+    """A 202 that says that the outcome is open, and calls nothing failed."""
+    assert reply.status == 202, reply.text
+    payment = reply.json.get("payment", reply.json)
+    assert payment["pending_operation"]["status"] == "unknown"
+    assert reply.json.get("operation", reply.json)["status"] == "unknown"
+    assert reply.json.get("operation", reply.json)["failure"] is None
+    return reply.json
 
 
 def total_of(amount: str, **more: Any) -> dict[str, Any]:
