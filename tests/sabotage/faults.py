@@ -80,7 +80,7 @@ FAULTS = (
 """,
     ),
     _simple(
-        "take a stranded operation for declined",
+        "treat an interrupted operation as declined",
         "simulation",
         "gateway/flows/payments/submit.py",
         _STRANDED,
@@ -160,7 +160,7 @@ FAULTS = (
         "",
     ),
     _simple(
-        "forget the idempotency row",
+        "omit the idempotency row",
         "simulation",
         "gateway/flows/payments/idempotency.py",
         """            statements.claim_idempotency_key(intent.operation, fingerprint),
@@ -177,7 +177,7 @@ FAULTS = (
 """,
     ),
     _simple(
-        "send before the intent is committed",
+        "send before the operation is committed",
         "simulation",
         "gateway/flows/payments/idempotency.py",
         """        try:
@@ -190,7 +190,7 @@ FAULTS = (
 """,
     ),
     _simple(
-        "take silence for a no",
+        "treat a timeout as a refusal",
         "simulation",
         "gateway/flows/payments/submit.py",
         _SILENT,
@@ -200,7 +200,7 @@ FAULTS = (
 """,
     ),
     _simple(
-        "send again after silence",
+        "send again after a timeout",
         "simulation",
         "gateway/flows/payments/submit.py",
         _SILENT,
@@ -208,7 +208,7 @@ FAULTS = (
 """,
     ),
     _simple(
-        "take a 5xx for a no",
+        "treat a 5xx as a refusal",
         "simulation",
         "gateway/core/response_outcome.py",
         """        return Unknown(message=f"http_{response.status}")
@@ -217,7 +217,7 @@ FAULTS = (
 """,
     ),
     _simple(
-        "believe one contrary lookup",
+        "accept one contrary lookup",
         "simulation",
         "gateway/core/operation_outcome.py",
         """    if operation.contrary_since is None:
@@ -238,7 +238,7 @@ FAULTS = (
 """,
     ),
     _simple(
-        "note a delivery before its answer",
+        "record a delivery before its answer",
         "simulation",
         "gateway/flows/webhooks/dispatch.py",
         """            await self._store(await attempt(self.gw, webhook, row))
@@ -250,14 +250,14 @@ FAULTS = (
 """,
     ),
     _simple(
-        "make a webhook's bytes anew",
+        "rebuild a webhook's body on each attempt",
         "simulation",
         "gateway/flows/webhooks/attempt.py",
         "body=row.body.encode())",
         'body=row.body.replace(":", ": " if row.attempts else ":", 1).encode())',
     ),
     _simple(
-        "let nobody look at an intent",
+        "leave an operation off the schedule",
         "simulation",
         "gateway/flows/payments/submit.py",
         """            schedule.bring_check_forward(payment.tenant, payment.id, silent_at),
@@ -265,7 +265,7 @@ FAULTS = (
         "",
     ),
     _simple(
-        "say that what stopped was never sent",
+        "mark an interrupted operation as not sent",
         "crashes",
         "gateway/flows/payments/submit.py",
         _STRANDED,
@@ -285,7 +285,7 @@ FAULTS = (
 """,
     ),
     _simple(
-        "forget the key, for real",
+        "omit the idempotency row, on the real server",
         "crashes",
         "gateway/flows/payments/idempotency.py",
         """            statements.claim_idempotency_key(intent.operation, fingerprint),
@@ -293,7 +293,7 @@ FAULTS = (
         "",
     ),
     _simple(
-        "call every try delivered",
+        "count every attempt as delivered",
         "crashes",
         "gateway/flows/webhooks/attempt.py",
         """    if response is not None and 200 <= response.status < 300:
@@ -302,7 +302,7 @@ FAULTS = (
 """,
     ),
     _simple(
-        "replay whatever the request says",
+        "replay under another request body",
         "model",
         "gateway/flows/payments/idempotency.py",
         """    if row.fingerprint != claim.fingerprint:
