@@ -36,7 +36,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
         "core.response_body core.commands core.facts core.rules core.checks core.status_word core.retry_after",
         "core.payment core.field_mapping core.request_bodies core.response_outcome core.field_sources",
         "core.plugin_returns core.state_members core.event_details",
-        "core.matching core.evidence core.documents core.validation",
+        "core.matching core.documents core.validation",
         "core.view_types core.review_details",
         "core.change core.views",
         "core.operation_outcome core.state_entry core.replacement core.restore core.body_reader",

@@ -27,7 +27,7 @@ MAX_UNKNOWN_NAMED = 50
 """Unknown members of one object that are named."""
 
 MAX_POWER_OF_TEN = 18
-"""Powers of ten beyond which no whole number is looked at."""
+"""Powers of ten beyond which no whole number is read."""
 
 Problems = list[tuple[str, str]]
 """Paths and sentences."""

@@ -1,4 +1,4 @@
-"""Which members of a body hold a card number. Every text of every body is tested; how, stands in one table.
+"""Which members of a body hold a card number. Every text of every body is tested; one table says how.
 
 docs/adr/0023 weighs what is refused by mistake against what would be kept.
 """

@@ -55,7 +55,7 @@ _PROMISED = _Kind(
     re.compile(r"(4)|([2356])"),
     (range(19, 12, -1), range(19, 13, -1)),
 )
-"""What api.md promises to refuse: groups of any width, whoever issued the number."""
+"""What api.md promises to refuse: groups of any width, from any issuer."""
 
 _AS_ISSUED = _Kind(
     re.compile(r"[2-68](?:[\W_]{0,3}\d){12,}"),

@@ -1,6 +1,6 @@
-"""A change in the making: payment and operation being moved, then one version with its event, or none.
+"""Build a change: move a payment and its operation, then turn the difference into one version with its event, or none.
 
-Each versioned change is one version, one event, one webhook.
+Each versioned change is one version, one event and one webhook.
 """
 
 from __future__ import annotations
@@ -35,15 +35,18 @@ _VERSIONED = (
 
 
 MAX_UNKNOWN_STATUSES = 10
-"""Unknown status words of one payment that are noted: a provider may invent a new one with every look."""
+"""Unknown status words that are kept per payment: a provider may invent a new one with every lookup."""
 
 
 MAX_SECOND_PAYMENTS = 10
-"""Transactions of one payment that are remembered as second ones; each further one is told whenever it comes."""
+"""Further successful transactions that are kept per payment; one beyond that is reported each time it comes."""
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """What a fact did: payment and operation as they are now, the event if a version was made, a callback's refusal."""
+    """The result of a fact: the payment and operation as they are now, the event of the new version, if there is one.
+
+    ``refusal`` is the reason to refuse the callback that reported the fact.
+    """
 
     payment: Payment
     operation: Operation | None
@@ -57,7 +60,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChangeBuilder(msgspec.Struct, kw_only=True):
-    """The change being made; ``finish`` turns it into a version, if it is one. ``seen`` is what brought it about."""
+    """A change while it is worked out; ``finish_change`` makes it a ``Change``. ``seen``: the observation behind it."""
 
     payment: Payment
     operation: Operation | None
@@ -77,7 +80,7 @@ class ChangeBuilder(msgspec.Struct, kw_only=True):
             self.operation = replace(self.operation, status=status, **members)
 
     def note_status(self, word: str | None) -> None:
-        """Make a version for a status word that is not known here: once per word, and only for the first few."""
+        """Make a version for a status word that the plugin does not know: one for each word, up to the maximum."""
         known = self.payment.unknown_statuses
         if word is not None and word not in known and len(known) < MAX_UNKNOWN_STATUSES:
             self.set(unknown_statuses=(*known, word))
@@ -85,7 +88,7 @@ class ChangeBuilder(msgspec.Struct, kw_only=True):
             self.type = self.type or "payment.updated"
 
     def note_second_payment(self, transaction: str, at: datetime) -> None:
-        """Raise the review flag for a transaction that pays once more: once per transaction, for the first few."""
+        """Raise the review flag for a transaction that pays a second time: once for each, up to the maximum."""
         known = self.payment.paid_again_by
         if transaction not in known:
             self.flag(ReviewReason.CONTRADICTION, at)
@@ -94,7 +97,7 @@ class ChangeBuilder(msgspec.Struct, kw_only=True):
             self.type = self.type or "payment.updated"
 
     def flag(self, reason: ReviewReason, at: datetime) -> None:
-        """Raise the review flag; the first reason stands until a person clears it."""
+        """Raise the review flag. The first reason stays until an operator clears it."""
         if self.payment.review is None:
             detail = review_detail(reason, self.payment, self.seen)
             self.set(review=Review(reason=reason, since=at, detail=detail))

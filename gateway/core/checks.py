@@ -1,6 +1,6 @@
 """Checks of single values, to be put together: a check says what is wrong with a value, None if nothing is.
 
-The words are made to stand behind the name of what is checked (``Observation.captured must be Decimal, not float``);
+The words are made to follow the name of what is checked (``Observation.captured must be Decimal, not float``);
 they name types and never show a value.
 """
 
@@ -118,7 +118,7 @@ def span(value: Any) -> str | None:
 
 
 def first(problems: Iterable[str | None]) -> str | None:
-    """The first problem, None if there is none."""
+    """Return the first problem; None when all is well."""
     return next((problem for problem in problems if problem is not None), None)
 
 

@@ -1,4 +1,4 @@
-"""Our own credentials, known by their form alone, whoever they belong to. Pure.
+"""The gateway's own credentials, of any owner, recognised by their form alone. Pure.
 
 Bearer keys, webhook secrets and the tokens of payments' links: of most of them the gateway knows a hash only, so a text
 can be searched for their form and not for their value.
@@ -21,7 +21,7 @@ _FORMS = {
 """By a text that always stands there: looking for it is quick."""
 
 _TRACES = tuple({trace for mark in _FORMS for trace in (*base64_cores(mark), hex_form(mark), hex_form(mark).upper())})
-"""One of these stands in every text that holds one in base64 or hex, and in few others."""
+"""One of these is in every text that holds one in base64 or hex, and in few others."""
 
 _ENCODED = re.compile(r"[A-Za-z0-9+/_-]{36,}={0,2}")
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
@@ -29,7 +29,7 @@ _STANDARD = str.maketrans("-_", "+/")
 
 
 def holds_credential(text: str) -> bool:
-    """Whether a text holds what looks like a key, a webhook secret or a link of ours, as it is."""
+    """Whether a text holds what looks like a key, a webhook secret or a signed link of the gateway, unescaped."""
     return any(mark in text and pattern.search(text) is not None for mark, pattern in _FORMS.items())
 
 

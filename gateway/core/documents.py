@@ -1,6 +1,6 @@
 """Stored documents: the Structs of ``payment.py``, and proved callbacks, as JSON text and back, exact to the digit.
 
-A payment is two documents, its summary and its purchase, so that whoever needs the summary alone reads no more.
+A payment is two documents, its summary and its purchase, so that a list reads only the summary.
 """
 
 from __future__ import annotations
@@ -83,5 +83,5 @@ def event(document: str | bytes) -> PaymentEvent:
 
 
 def proved(document: str | bytes) -> Event:
-    """Read what a proved callback told from the store."""
+    """Read the stored event of a proved callback."""
     return _proved.decode(document)

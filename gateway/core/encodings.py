@@ -1,4 +1,4 @@
-"""The forms in which one text travels: percent, JSON and HTML escapes, base64, hex. Pure, and no judgement about it."""
+"""The forms in which one text travels: percent, JSON and HTML escapes, base64, hex. Pure."""
 
 from __future__ import annotations
 

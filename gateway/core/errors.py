@@ -131,12 +131,12 @@ def together(*refusals: TenantError) -> TenantError:
     return invalid(*problems, code=codes.pop() if len(codes) == 1 else "validation_failed")
 
 
-def refusals_of(*judgements: Callable[[], object]) -> list[TenantError]:
-    """What some judgements refuse, each asked whatever the others say."""
+def refusals_of(*checks: Callable[[], object]) -> list[TenantError]:
+    """Run every check and return what they raise."""
     found = []
-    for judge in judgements:
+    for check in checks:
         try:
-            judge()
+            check()
         except TenantError as refusal:
             found.append(refusal)
     return found

@@ -60,7 +60,7 @@ def _add_amounts(found: Details, before: Payment, after: Payment) -> None:
 
 
 def _add_outcome(found: Details, operation: Operation) -> None:
-    """Which refund this is, or what it was that did not succeed; of anything else the payment's own amounts tell."""
+    """Which refund this is, or which command did not succeed; every other outcome shows in the payment's amounts."""
     if operation.kind is Kind.REFUND:
         found["refund_id"] = refund_id(operation.id)
     if operation.kind is Kind.REFUND or operation.status is not Status.SUCCEEDED:
@@ -76,7 +76,7 @@ def _add_failure(found: Details, failure: Failure) -> None:
 
 
 def _add_shown(found: Details, before: Payment, after: Payment, seen: Observation) -> None:
-    """The provider's word, and what it named where a person must look because of it."""
+    """The provider's word, and what it named where that raised the review flag."""
     if seen.raw_status is not None:
         found["provider_status"] = seen.raw_status
     if after.review is None or before.review is not None:

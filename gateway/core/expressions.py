@@ -147,9 +147,9 @@ def compile_expression(text: str) -> Expression:
             if node["type"] == "function_expression":
                 _check_call(node["value"], len(node["children"]))
     except RecursionError:
-        raise ValueError("is no JMESPath expression: nested too deeply") from None
+        raise ValueError("is not a JMESPath expression: nested too deeply") from None
     except ValueError as problem:  # a JMESPathError is one
-        raise ValueError(f"is no JMESPath expression: {str(problem).splitlines()[0].rstrip(':')}") from None
+        raise ValueError(f"is not a JMESPath expression: {str(problem).splitlines()[0].rstrip(':')}") from None
     return compiled
 
 

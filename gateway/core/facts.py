@@ -61,7 +61,7 @@ class Declined(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True):
-    """Accepted, not done: the operation stays unknown until a lookup or callback settles it."""
+    """Accepted, not done: the operation stays unknown until a lookup or a callback resolves it."""
 
     observation: Observation
 
@@ -95,10 +95,10 @@ class DeadlineNear(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReviewResolved(msgspec.Struct, frozen=True, kw_only=True):
-    """A person looked: the review flag goes. ``state`` where they know better, ``reason`` and ``actor`` for the record.
+    """An operator clears the review flag; ``reason`` and ``actor`` are for the record.
 
-    ``state`` is a payment state; with ``captured`` the whole amount counts as captured. ``redirect_url`` is the
-    customer's page, where a person found it out.
+    ``state`` is the payment state to enter, where the one on record is wrong; with ``captured`` the
+    whole amount counts as captured. ``redirect_url`` is the customer's page, where the operator knows it.
     """
 
     actor: str
@@ -108,7 +108,7 @@ class ReviewResolved(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OperationResolved(msgspec.Struct, frozen=True, kw_only=True):
-    """A person settles an unknown operation. ``outcome``: ``succeeded``, ``declined`` or ``written_off``.
+    """An operator resolves an unknown operation. ``outcome``: ``succeeded``, ``declined`` or ``written_off``.
 
     ``redirect_url``: the customer's page of a create that succeeded, where the person knows it.
     """
@@ -181,7 +181,7 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Busy(msgspec.Struct, frozen=True, kw_only=True):
-    """Not now: over the rate limit (``limited``), else a fault of ours. ``retry_after`` in seconds."""
+    """Not now: over the rate limit (``limited``), else a fault of the gateway. ``retry_after`` in seconds."""
 
     limited: bool = False
     retry_after: int = 1

@@ -28,7 +28,7 @@ class FieldRule(msgspec.Struct, frozen=True, kw_only=True):
     """One canonical field of a provider.
 
     ``type``: JSON type on the wire. ``mandatory`` ones cannot be switched off. ``locked`` ones may only be renamed.
-    ``source``: where its value stands in ``CreatePayment`` (``customer.email``); empty = the plugin fills it.
+    ``source``: where its value is in ``CreatePayment`` (``customer.email``); empty = the plugin fills it.
     """
 
     type: str = "string"

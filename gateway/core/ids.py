@@ -18,7 +18,7 @@ def with_prefix(prefix: str, value: uuid.UUID) -> str:
 
 
 def uuid_of(identifier: str) -> uuid.UUID | None:
-    """The UUID inside an id of ours; None when the text is not one."""
+    """The UUID inside one of the gateway's ids; None when the text is not one."""
     prefix, _, digits = identifier.partition("_")
     if not prefix or len(digits) != 32 or digits.strip("0123456789abcdef"):
         return None

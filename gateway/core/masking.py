@@ -20,7 +20,7 @@ SHORT = 6
 """A secret with fewer characters is found only where it stands alone: it may be a part of any word."""
 
 LONG = 16
-"""A secret of so many characters stands in no honest text by chance."""
+"""A secret of this length is in no honest text by chance."""
 
 LONGEST_MESSAGE = 500
 """Characters of a provider's sentence that are kept."""
@@ -55,15 +55,15 @@ class Mask:
         self._needles = tuple({form.text for form in self._forms})
 
     def is_plainly_in(self, text: str) -> bool:
-        """Whether a long secret stands in a text as it is: a quick look at what a tenant wrote."""
+        """Whether a text holds a long secret unescaped: a quick check of what a tenant wrote."""
         return any(secret in text for secret in self._long)
 
     def holds(self, text: str) -> bool:
-        """Whether a secret stands in a text."""
+        """Whether a text holds a secret."""
         return self.over(text) != text
 
     def over(self, text: str, instead: Callable[[str], str] = stars) -> str:
-        """The text with ``instead(what stood there)`` where a secret stood; the same text where there is none."""
+        """Return the text with each secret replaced by ``instead(secret)``; the same text without any."""
         masked = self.over_plain(text, instead)
         plain = decoded(masked)
         if plain == masked:
@@ -100,7 +100,7 @@ def clean_message(text: object, secrets: Iterable[Secret], longest: int = LONGES
 
 
 def without_numbers_and_keys(text: str) -> str:
-    """The text without card numbers and keys of ours; one that holds them below an escape is given back decoded."""
+    """The text without card numbers and the gateway's keys; one with them below an escape is returned decoded."""
     cleaned = without_card_numbers(without_credentials(text))
     plain = decoded(cleaned)
     if plain == cleaned:

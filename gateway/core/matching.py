@@ -1,4 +1,4 @@
-"""Whether what a provider says can be about this payment: currency, totals, ids. Pure judgements over values."""
+"""Whether an observation can be about this payment: compare currency, totals and ids. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gateway.core.state_members import MONEY_TAKEN
 
 
 def with_currency_digits(seen: Observation, digits: int, rule: AmountRule) -> Observation:
-    """Give the amounts the currency's digits; one that does not fit becomes NaN, which is a misfit."""
+    """Give the amounts the currency's digits; one that does not fit becomes NaN, which is a mismatch."""
     received = rounded_down if isinstance(rule, Actual) and rule.round_down else quantized
     return replace(
         seen,
@@ -48,7 +48,7 @@ def is_fully_refunded(payment: Payment, seen: Observation) -> bool:
 def mismatch_of(
     payment: Payment, operation: Operation | None, seen: Observation, policy: Policy
 ) -> ReviewReason | None:
-    """The first thing a proved observation says that cannot be this payment's."""
+    """Return the first thing in a proved observation that cannot belong to this payment; None when all of it can."""
     if seen.currency is not None and seen.currency != payment.money.currency:
         return ReviewReason.CURRENCY
     if not _totals_fit(payment, operation, seen, policy):
@@ -62,7 +62,7 @@ def mismatch_of(
 
 
 def names_another_payment(payment: Payment, seen: Observation) -> bool:
-    """Whether it names a payment id or a merchant reference of ours that is not this payment's."""
+    """Whether it names a payment id or a merchant reference that belongs to another payment."""
     is_same_id = seen.payment_id in (None, payment.id)
     return not (is_same_id and seen.merchant_reference in (None, payment.merchant_reference))
 

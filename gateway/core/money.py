@@ -38,7 +38,7 @@ class Amount(Decimal):
 
 
 class Money(msgspec.Struct, frozen=True):
-    """``amount`` in major units, quantised to ``digits`` decimals of ``currency`` (ISO 4217 code, or one of ours)."""
+    """``amount`` in major units, quantised to ``digits`` decimals of ``currency`` (ISO 4217, or of the settings)."""
 
     amount: Decimal
     currency: str
@@ -97,7 +97,7 @@ def as_written(amount: Decimal, digits: int) -> Decimal:
 
 
 def currency_digits(code: str, extra: Mapping[str, int]) -> int | None:
-    """Return how many decimals ``code`` has; None when it is no currency money can be paid in. ``extra`` wins."""
+    """Return how many decimals ``code`` has; None when it is not a currency to pay in. ``extra`` wins."""
     return extra[code] if code in extra else _iso_digits(code)
 
 

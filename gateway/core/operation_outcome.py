@@ -1,24 +1,25 @@
-"""Settle an operation: by its own reply, by what a lookup or a proved callback shows, by a person, never by the clock.
+"""Resolve an operation: by its own reply, by what a lookup or a proved callback shows, or by an operator.
 
-An absent effect is proved by two reads a quiet period apart.
+The clock never resolves one. That an effect is absent is proved by two reads a quiet period apart.
 """
 
 from __future__ import annotations
 
+import enum
 from datetime import datetime
+from decimal import Decimal
 
 from msgspec.structs import replace
 
 from gateway.core.change import ChangeBuilder
 from gateway.core.commands import Kind
-from gateway.core.evidence import Evidence, evidence
 from gateway.core.facts import Cause, Declined, Observation, OperationResolved, Stage
 from gateway.core.payment import Failure, FailureCode, Operation, Payment, ReviewReason, State, Status
 from gateway.core.rules import Policy
 
 REPLY_KNOWS_MORE = frozenset({Kind.CREATE, Kind.COMPLETE})
-"""While these are on their way no lookup settles them: only the reply knows the address of the payment page, and
-whether the provider took the completion."""
+"""While these wait for their reply, no lookup resolves them: only the reply has the address of the payment page, and
+only it says whether the provider took the completion."""
 
 _STAGE_OF = {
     State.AWAITING_CUSTOMER: Stage.AWAITING_CUSTOMER,
@@ -33,8 +34,70 @@ _STAGE_OF = {
 """What a state says of the stage at the provider; the states that are not listed say nothing."""
 
 
+class Evidence(enum.Enum):
+    """What an observation says about an operation's effect."""
+
+    CONFIRMED = enum.auto()
+    NOT_YET = enum.auto()
+    RULED_OUT = enum.auto()
+    INCONCLUSIVE = enum.auto()
+
+
+_EVIDENCE_BY_STAGE: dict[Kind, dict[Stage, Evidence]] = {
+    Kind.COMPLETE: {
+        Stage.AWAITING_CUSTOMER: Evidence.NOT_YET,
+        Stage.PROCESSING: Evidence.NOT_YET,
+        Stage.AUTHORIZED: Evidence.CONFIRMED,
+        Stage.CAPTURED: Evidence.CONFIRMED,
+        Stage.FAILED: Evidence.RULED_OUT,
+        Stage.CANCELED: Evidence.RULED_OUT,
+    },
+    Kind.CAPTURE: {
+        Stage.AUTHORIZED: Evidence.NOT_YET,
+        Stage.CAPTURED: Evidence.CONFIRMED,
+        Stage.FAILED: Evidence.RULED_OUT,
+        Stage.CANCELED: Evidence.RULED_OUT,
+    },
+    Kind.CANCEL: {
+        Stage.AWAITING_CUSTOMER: Evidence.NOT_YET,
+        Stage.PROCESSING: Evidence.NOT_YET,
+        Stage.AUTHORIZED: Evidence.NOT_YET,
+        Stage.CAPTURED: Evidence.RULED_OUT,
+        Stage.FAILED: Evidence.RULED_OUT,
+        Stage.CANCELED: Evidence.CONFIRMED,
+    },
+}
+
+
+def evidence(operation: Operation, seen: Observation, cause: Cause) -> Evidence:
+    """Compare an observation with the stage or total that the operation brings about, and with the facts before."""
+    match operation.kind:
+        case Kind.CREATE:
+            return Evidence.CONFIRMED
+        case Kind.UPDATE:
+            return _evidence_by_total(seen.amount, operation.amount, operation.before.amount, cause)
+        case Kind.REFUND:
+            before = operation.before.refunded
+            return _evidence_by_total(seen.refunded, before + operation.amount, before, cause)
+        case Kind.COMPLETE:
+            if cause is Cause.REPLY and seen.stage is Stage.UNKNOWN:
+                return Evidence.CONFIRMED
+            # The customer's acceptance makes the stage, with or without a completion: it shows nothing.
+            if cause is not Cause.REPLY and seen.stage is Stage.AUTHORIZED:
+                return Evidence.NOT_YET
+    return _EVIDENCE_BY_STAGE[operation.kind].get(seen.stage, Evidence.INCONCLUSIVE)
+
+
+def _evidence_by_total(seen: Decimal | None, after: Decimal, before: Decimal, cause: Cause) -> Evidence:
+    if cause is not Cause.REPLY and after == before:
+        return Evidence.NOT_YET  # the total cannot show it; said to be not done, it may safely be asked for again
+    if seen == after or (seen is None and cause is Cause.REPLY):
+        return Evidence.CONFIRMED
+    return Evidence.NOT_YET if seen == before else Evidence.INCONCLUSIVE
+
+
 def resolve(builder: ChangeBuilder, seen: Observation, cause: Cause, policy: Policy, at: datetime) -> None:
-    """Settle the open operation as far as an observation shows its outcome."""
+    """Resolve the open operation as far as an observation shows its outcome."""
     operation = builder.operation
     if operation is None or not operation.is_open:
         return
@@ -59,13 +122,13 @@ def resolve(builder: ChangeBuilder, seen: Observation, cause: Cause, policy: Pol
 
 
 def _status_contradicts_total(operation: Operation, seen: Observation) -> bool:
-    """Whether a refund's total did not move although the order is no longer simply captured: nobody can tell."""
+    """Whether the status says that a refund ended while the refunded total did not move: the outcome is unclear."""
     is_total = operation.kind is Kind.REFUND and seen.refunded is not None
     return is_total and seen.stage in (Stage.CANCELED, Stage.UNKNOWN)
 
 
 def confirm(builder: ChangeBuilder, operation: Operation, seen: Observation) -> None:
-    """The operation had its effect: record what no stage shows (completion, new amount, a total nobody named)."""
+    """Mark the operation succeeded and record what no stage shows: completion, new amount, an unnamed total."""
     builder.set_operation(Status.SUCCEEDED, note=None, failure=None)
     match operation.kind:
         case Kind.COMPLETE:
@@ -79,13 +142,13 @@ def confirm(builder: ChangeBuilder, operation: Operation, seen: Observation) -> 
 
 
 def _apply_new_total(builder: ChangeBuilder, operation: Operation) -> None:
-    """An update had its effect: the payment has the new total and, where one was given, the new order."""
+    """Give the payment the total of a successful update and, where the update had one, its order."""
     order = operation.order if operation.order is not None else builder.payment.order
     builder.set(money=builder.payment.money.with_amount(operation.amount), order=order)
 
 
 def _record_contrary_read(builder: ChangeBuilder, policy: Policy, at: datetime) -> None:
-    """Two reads a quiet period apart prove that an effect did not happen; the first only starts the period."""
+    """Record a read that shows no effect. The first starts the quiet period; one after it proves the absence."""
     operation = builder.operation
     if operation is None or operation.status is not Status.UNKNOWN:
         return
@@ -104,7 +167,7 @@ def _rule_out(builder: ChangeBuilder) -> None:
 
 
 def decline(builder: ChangeBuilder, no: Declined, at: datetime) -> None:
-    """The provider said a definite no; after a create that a callback had already proved, that contradicts."""
+    """Decline the operation. For a create that a callback has already proved, this contradicts: flag the payment."""
     failure = Failure(code=FailureCode.DECLINED, message=no.message[:500], provider_code=no.code)
     moved_already = builder.payment.state is not State.CREATED
     if builder.operation is not None and builder.operation.kind is Kind.CREATE and moved_already:
@@ -116,7 +179,7 @@ def decline(builder: ChangeBuilder, no: Declined, at: datetime) -> None:
 
 
 def end_without_effect(builder: ChangeBuilder, failure: Failure, status: Status) -> None:
-    """Settle an operation that certainly did nothing; a create's end is its payment's failure."""
+    """End an operation that certainly had no effect; for a create its payment fails with it."""
     operation = builder.operation
     builder.set_operation(status, failure=failure, note=None)
     if operation is None:
@@ -129,7 +192,7 @@ def end_without_effect(builder: ChangeBuilder, failure: Failure, status: Status)
 
 
 def resolve_from_payment(builder: ChangeBuilder, why: str) -> None:
-    """Judge an operation whose reply leaves it open by the payment as it is now: a callback may have come first."""
+    """Resolve an operation whose reply leaves it open from the payment as it is: a callback may have come first."""
     operation = builder.operation
     if operation is None or not operation.is_open or operation.kind is Kind.CREATE:
         leave_open(builder, why)
@@ -145,7 +208,7 @@ def resolve_from_payment(builder: ChangeBuilder, why: str) -> None:
 
 
 def leave_open(builder: ChangeBuilder, why: str) -> None:
-    """Keep the outcome open, unless a proved fact already showed that a create had its effect."""
+    """Keep the outcome open, unless a proved fact has already shown that a create had its effect."""
     operation = builder.operation
     if operation is None or not operation.is_open:
         return
@@ -156,7 +219,7 @@ def leave_open(builder: ChangeBuilder, why: str) -> None:
 
 
 def _observation_of(payment: Payment) -> Observation:
-    """The payment as it is now, in the words of an observation."""
+    """Express the payment as it is now as an observation."""
     return Observation(
         stage=_STAGE_OF.get(payment.state, Stage.UNKNOWN),
         amount=payment.money.amount,
@@ -166,7 +229,7 @@ def _observation_of(payment: Payment) -> Observation:
 
 
 def record_absence(builder: ChangeBuilder, policy: Policy, at: datetime) -> None:
-    """A lookup found nothing: it may prove, the second time, that an unknown create had no effect."""
+    """Record a lookup that found nothing. The second one may prove that an unknown create had no effect."""
     operation = builder.operation
     if operation is None or operation.kind is not Kind.CREATE or not policy.rules.absence_proves:
         return
@@ -180,7 +243,7 @@ def record_absence(builder: ChangeBuilder, policy: Policy, at: datetime) -> None
 
 
 def apply_refunded_total(builder: ChangeBuilder, seen: Observation) -> None:
-    """Follow the refunded total; the state follows from the money."""
+    """Take over a higher refunded total; the state follows from the amounts."""
     payment = builder.payment
     if seen.refunded is None or seen.refunded <= payment.refunded or not payment.captured:
         return
@@ -193,13 +256,13 @@ def apply_refunded_total(builder: ChangeBuilder, seen: Observation) -> None:
 NOTE_PAGE_UNKNOWN = (
     "nobody here knows the customer's page: the payment waits for its callback, or for a person to end it"
 )
-"""Told with a create that succeeded by a person's word alone."""
+"""The note of a create that an operator resolved as succeeded without knowing the page."""
 
 
 def _resolve_create_by_operator(
     builder: ChangeBuilder, decided: OperationResolved, failure: Failure | None, policy: Policy
 ) -> None:
-    """Where the provider can be asked, a lookup finds the order and moves the payment, with all that it shows."""
+    """Move the payment of a create. Where lookups work, the next one finds the order and moves the payment instead."""
     if failure is not None:
         builder.set(state=State.FAILED, failure=failure)
     elif decided.outcome == Status.SUCCEEDED and (decided.redirect_url is not None or not policy.lookups):
@@ -209,7 +272,7 @@ def _resolve_create_by_operator(
 
 
 def resolve_by_operator(builder: ChangeBuilder, decided: OperationResolved, policy: Policy) -> None:
-    """Settle by a person's word. What the operation would have moved is moved only by proof; this frees the payment.
+    """Resolve an unknown operation as an operator decided. This frees the payment; only proof moves its money.
 
     A create is the exception, since it moves no money: its order exists and waits for the customer, or it does not.
     """

@@ -67,5 +67,5 @@ def _why(text: str, problem: Exception) -> str:
     try:
         re.compile(text)
     except (re.error, RecursionError, OverflowError) as mistake:
-        return f"pattern is no regular expression: {mistake}"
+        return f"pattern is not a regular expression: {mistake}"
     return f"pattern needs what RE2 does not have (backreferences, look-around, \\Z, repetitions above 1000): {said}"

@@ -64,7 +64,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReviewReason(enum.StrEnum):
-    """Why a person must look at a payment."""
+    """Why a payment is under review."""
 
     AMOUNT = "amount"
     CURRENCY = "currency"
@@ -104,7 +104,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Before(msgspec.Struct, frozen=True, kw_only=True):
-    """The facts an operation found: what its outcome is judged against."""
+    """The facts before an operation: its outcome is evaluated against them."""
 
     amount: Decimal
     captured: Decimal
@@ -162,11 +162,11 @@ class PaymentSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     Amounts are major units of ``money.currency``; ``accepted_amount`` is what a rise is measured from. ``completed``:
     the provider needs no completion, or one succeeded. ``deadline_warnings`` counts those given since it was
-    authorized. ``revision`` counts every write of the row, versioned or not: whoever read an older one is refused.
-    ``authorized_at``, ``captured_at`` and ``canceled_at`` are the moments of the versions that reached it, by the
+    authorized. ``revision`` counts every write of the row, versioned or not: a write based on an older one is refused.
+    ``authorized_at``, ``captured_at`` and ``canceled_at`` are the times of the versions that reached it, by the
     gateway's clock; a payment that was stored before they existed has none. ``unknown_statuses`` are words of the
-    provider that nobody here knows, each of which was told once; ``paid_again_by`` are transactions that were proved to
-    succeed after another one had captured it, each told once.
+    provider that the plugin does not know, each reported once; ``paid_again_by`` are transactions that were proved to
+    succeed after another one had captured it, each reported once.
     """
 
     id: str
@@ -246,7 +246,7 @@ WEBHOOK_TYPES = (*EventType, WEBHOOK_TEST)
 
 
 class PaymentEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """One version of a payment: what happened, by whose word. It becomes one line of the timeline and one webhook."""
+    """One version of a payment: what happened, and who reported it. It is one line of the timeline and one webhook."""
 
     type: str
     version: int

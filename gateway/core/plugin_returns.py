@@ -1,4 +1,4 @@
-"""What a plugin returned, judged member by member: types, sizes, and what may go over the wire.
+"""What a plugin returned, checked member by member: types, sizes, and what may go over the wire.
 
 A type annotation holds nobody to it, and a mistake found later would be found with an operation already stored. Each
 value has a table: its members, and the check of each (``checks.py``).
@@ -51,7 +51,7 @@ MAX_HEADERS = 100
 FRAMING = frozenset(
     ["connection", "content-length", "expect", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"]
 )
-"""Headers that say where a message ends or what becomes of its connection: they are ours to write."""
+"""Headers that say where a message ends or what happens to its connection: the gateway writes them."""
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
 _HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]{0,8192}")
@@ -104,7 +104,7 @@ def _header(pair: Any) -> str | None:
         return "must be pairs of name and value"
     name, value = pair
     if not isinstance(name, str) or _TOKEN.fullmatch(name) is None:
-        return "has a name that is no token"
+        return "has a name that is not a token"
     if name.lower() in FRAMING:
         return f"has {name.lower()}, which the gateway writes itself"
     if not isinstance(value, str):
@@ -161,7 +161,7 @@ _OBSERVATION = {
     "amount": optional(amount),
     "captured": optional(amount),
     "refunded": optional(amount),
-    "redirect_url": optional(text(MAX_TEXT_CHARACTERS)),  # where it leads is judged by ``page_problem``
+    "redirect_url": optional(text(MAX_TEXT_CHARACTERS)),  # where it leads is checked by ``page_problem``
     "customer_notified": optional(instance(bool)),
     "raw_status": optional(text(MAX_TEXT_CHARACTERS)),
     "unknown_status": optional(text(MAX_TEXT_CHARACTERS)),

@@ -1,6 +1,6 @@
 """Why a proved callback is refused, as one sentence for people: what was sent, what is right, what it looks like.
 
-What is quoted may be a sender's text: whoever keeps or shows the sentence masks it first. Pure.
+It may quote a sender's text, so it must be masked before it is stored or shown. Pure.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ REMEDIES: Mapping[Reason, str] = {
 
 
 class RefusedCallback(msgspec.Struct, frozen=True):
-    """A proved callback, the payment it is about, what it was judged under, and when it came."""
+    """A proved callback, the payment it is about, the policy it was evaluated under, and when it came."""
 
     payment: Payment
     event: Event

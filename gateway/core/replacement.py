@@ -1,4 +1,4 @@
-"""Two payments under one reference: a payment makes way for a successor, stands again, or must be looked at."""
+"""Two payments under one reference: one is replaced, is reinstated, or both are flagged for review."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gateway.core.rules import Rules
 
 
 def mark_replaced(payment: Payment, successor: str, *, rules: Rules, at: datetime) -> Change:
-    """The payment makes way for its successor: its capture and update stop, its cancel stays."""
+    """Mark a payment as replaced by ``successor``: it takes no capture or update any more, only a cancel."""
     builder = ChangeBuilder(
         payment=payment, operation=None, alerts=["new_checkout_started"], details={"successor": successor}
     )
@@ -20,7 +20,7 @@ def mark_replaced(payment: Payment, successor: str, *, rules: Rules, at: datetim
 
 
 def reinstate(payment: Payment, operation: Operation | None, *, cause: Cause, at: datetime) -> Change:
-    """The successor came to nothing: the payment stands for itself again."""
+    """Reinstate a payment whose replacement ended without payment."""
     builder = ChangeBuilder(
         payment=payment, operation=operation, alerts=[], details={"successor": payment.replaced_by or ""}
     )
@@ -29,7 +29,7 @@ def reinstate(payment: Payment, operation: Operation | None, *, cause: Cause, at
 
 
 def flag_two_live_orders(payment: Payment, operation: Operation | None, *, cause: Cause, at: datetime) -> Change:
-    """Two orders for one reference may both stand: a person must look at both."""
+    """Flag a payment whose order may be live beside another order for the same reference."""
     builder = ChangeBuilder(payment=payment, operation=operation, alerts=[], details={})
     builder.flag(ReviewReason.TWO_LIVE_ORDERS, at)
     return finish_change(payment, operation, builder, cause=cause, messages={}, at=at)

@@ -1,4 +1,4 @@
-"""The outcome rule: what a provider's HTTP answer to a changing command means. One function, tested as a table."""
+"""The outcome rule: what a provider's HTTP response to a changing command means."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ credentials, of the request, or of its rate says nothing of any payment."""
 
 
 def classify_response(response: HttpResponse, parse: Callable[[HttpResponse], object]) -> Fact:
-    """Judge an answer: 2xx and a definite no are read by the plugin; 429 did nothing; everything else is unknown.
+    """Classify a response: the plugin reads 2xx and a definite no; 429 did nothing; everything else is unknown.
 
-    A plugin that cannot read the answer, or breaks over it, leaves the outcome unknown: it may have happened.
+    Where the plugin cannot read the response, or fails, the outcome is unknown: the effect may have happened.
     """
     if response.status == RATE_LIMITED:
         return NeverSent(message=NOTE_RATE_LIMITED)
@@ -69,10 +69,10 @@ def unanswered(word: str) -> Unknown:
 def classify_lookup(
     response: HttpResponse, parse: Callable[[HttpResponse], object], at: datetime
 ) -> Observation | Absent:
-    """Judge the answer to a lookup, which came ``at``.
+    """Classify the response to a lookup, which came ``at``.
 
-    A payment is shown by a 2xx only. That there is none, a 2xx, 404 or 410 may say, but no page of HTML: a proxy or a
-    mistyped address answers so. Raises ``ProviderError`` for one that proves nothing, whatever is read in it.
+    Only a 2xx shows a payment. A 2xx, 404 or 410 may say that it does not exist, but not with a page of HTML: a proxy
+    or a mistyped address answers so. Raises ``ProviderError`` for a response that proves nothing.
     """
     success = 200 <= response.status < 300
     if not success and response.status not in NO_SUCH_PAYMENT:

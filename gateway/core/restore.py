@@ -1,4 +1,4 @@
-"""What a fact means to a payment of a restored store: what happened since the backup is not on record. Pure."""
+"""After a restore from a backup: flag what may repeat a change that the restored store does not have. Pure."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from gateway.core.review_details import UNRECORDED_REFUND
 
 
 def flag_possible_duplicate_refund(before: Payment, change: Change, *, at: datetime) -> Change:
-    """Raise the review flag where more was refunded than the store knew of: by whom, its record may have told.
+    """Raise the review flag where the provider shows more refunded than the restored store has on record.
 
-    A tenant may repeat the very refund that was forgotten; nothing tells it from a new one. So it takes the place of
-    another flag: who clears that one, perhaps for the second time, would not know. What a person rules is not doubted.
+    The tenant may send that same refund again, and nothing distinguishes it from a new one. The flag replaces another
+    one: an operator who clears that one would not learn of this. A change by an operator is not flagged.
     """
     payment, event = change.payment, change.event
     if event is None or event.cause is Cause.OPERATOR:

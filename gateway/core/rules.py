@@ -42,7 +42,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     creation, after now). ``absence_proves``: a lookup's Absent may prove that a create had no effect.
     ``deposit_method_required``: an account that accepts new payments must be named by a deposit method.
     ``charges_identity``: charges must add up to their grand total; else those that do not are passed on and logged.
-    ``read_before_capture``: the amount may be changed at the provider itself, so it is looked at before a capture.
+    ``read_before_capture``: the amount may be changed at the provider itself, so it is read again before a capture.
     ``messages``: the text of each alert code for the tenant's own admin user.
     """
 
@@ -63,7 +63,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def amount_matches(rule: AmountRule, seen: Decimal, expected: Decimal) -> bool:
-    """Tell whether a proved amount is the expected one under the account's rule."""
+    """Whether a proved amount is the expected one under the account's rule."""
     if seen <= 0:
         return False
     match rule:
@@ -79,7 +79,7 @@ def amount_matches(rule: AmountRule, seen: Decimal, expected: Decimal) -> bool:
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """What a fact is judged under: the provider's rules and the gateway's own clocks.
+    """What facts of an account are evaluated under: the provider's rules and the gateway's own clocks.
 
     ``lookups``: the provider answers lookups, so its reference is a key that never changes. ``grace`` counts from the
     change to expired. ``quiet_period`` lies between the two reads that prove an absence. ``expiry`` is how long a

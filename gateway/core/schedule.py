@@ -1,6 +1,6 @@
-"""When a payment must be looked at next, though nobody says anything: expiry, polls, warnings, unknown outcomes.
+"""When a payment is checked next by the clock: expiry, polls, warnings, unknown outcomes.
 
-One moment per payment; what is to be done then is decided by looking at the payment itself.
+A payment has one time; what is done then is decided from the payment itself.
 """
 
 from __future__ import annotations
@@ -46,16 +46,16 @@ def next_check_at(
     schedules: Schedules,
     at: datetime,
 ) -> datetime | None:
-    """The next moment, never before ``at``; None when nothing will happen by itself any more.
+    """Return when the payment is checked next, never before ``at``; None when nothing more is due by the clock.
 
-    ``tries``: how many looks in a row changed nothing; the schedules' last value repeats.
+    ``tries``: how many checks in a row changed nothing; the last value of a schedule repeats.
     """
-    moments = list(_times(payment, open_operation, tries, policy, schedules, at))
-    return max(at, min(moments)) if moments else None
+    times = list(_times(payment, open_operation, tries, policy, schedules, at))
+    return max(at, min(times)) if times else None
 
 
 def deadline_times(payment: Payment, policy: Policy) -> list[datetime]:
-    """The two warnings ahead of the capture deadline, and the deadline itself (when one looks)."""
+    """Return the times of the two warnings before the capture deadline, and the deadline itself."""
     deadline, warning = policy.rules.capture_deadline, policy.rules.deadline_warning
     if payment.state is not State.AUTHORIZED or payment.capture_by is None or deadline is None:
         return []
@@ -88,9 +88,11 @@ def _times(
     if payment.state in EXPIRABLE and payment.expires_at is not None:
         yield payment.expires_at
     if payment.replaces is not None and payment.state is State.EXPIRED and payment.expired_at is not None:
-        yield from (moment for moment in (payment.expired_at + policy.grace + _JUST_AFTER,) if moment > at)
+        grace_ends = payment.expired_at + policy.grace + _JUST_AFTER
+        if grace_ends > at:
+            yield grace_ends
     given = payment.deadline_warnings
-    yield from (moment for moment in deadline_times(payment, policy)[given : given + 1] if given < 2 or moment > at)
+    yield from (due for due in deadline_times(payment, policy)[given : given + 1] if given < 2 or due > at)
 
 
 def _nth(schedule: Sequence[timedelta], number: int) -> timedelta:

@@ -71,7 +71,7 @@ def read_token(key: Secret, endpoint_id: str, token: str, purpose: str) -> uuid.
 
 
 def _bytes(text: str) -> bytes:
-    """The bytes a header had on the wire: what was no UTF-8 there came to us as lone surrogates."""
+    """The bytes that a header had on the wire: what was not UTF-8 there was read as lone surrogates."""
     return text.encode("utf-8", "surrogateescape")
 
 

@@ -1,4 +1,4 @@
-"""Enter a state, with all that belongs to it: by what a provider proved, or by a person's word."""
+"""Enter a state and set all members that belong to it: as a provider proved, or as an operator decided."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def enter(builder: ChangeBuilder, state: State, seen: Observation, policy: Polic
 
 
 def resolve_review(builder: ChangeBuilder, decided: ReviewResolved, policy: Policy, at: datetime) -> None:
-    """Clear the flag by a person's word, name the page they found, enter the state they know better."""
+    """Clear the review flag, store the page the operator found, and enter the state the operator gave."""
     builder.set(review=None)
     payment = builder.payment
     state = State(decided.state) if decided.state is not None else payment.state
@@ -48,7 +48,7 @@ def resolve_review(builder: ChangeBuilder, decided: ReviewResolved, policy: Poli
 
 
 def _enter_by_operator(builder: ChangeBuilder, state: State, why: str, policy: Policy, at: datetime) -> None:
-    """Enter a state by a person's word, with what belongs to it; outside of the captured states nothing is captured."""
+    """Enter a state that an operator gave; outside the captured states nothing counts as captured."""
     payment = builder.payment
     builder.set(state=state, captured=Decimal(0))
     match state:

@@ -1,4 +1,4 @@
-"""What is true of a payment in each state: the members that may be set there, and when it reached a state. Pure."""
+"""Which members of a payment may be set in each state, and when it reached a state. Pure."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ _VALUES = {state: attrgetter(*names) for state, names in _UNSET.items()}
 
 
 def members_after(before: Payment, after: Payment, at: datetime) -> dict[str, datetime | None]:
-    """What a new version changes besides: members that its state makes untrue, and the date of what it reached.
+    """Return the members that a new version changes besides: those its state clears, and the date of what it reached.
 
-    ``at`` is the moment of the version, by the gateway's clock. A date that is known already stays.
+    ``at`` is the time of the version by the gateway's clock. A date that is already known stays.
     """
     state = after.state
     changed: dict[str, datetime | None] = {}
@@ -58,6 +58,6 @@ def members_after(before: Payment, after: Payment, at: datetime) -> dict[str, da
 
 
 def with_dates_at(payment: Payment, was: datetime, now: datetime) -> Payment:
-    """Give the dates of a version that was worked out as of an earlier moment the moment at which it is recorded."""
+    """Move the dates of a version that was computed as of an earlier time to the time at which it is recorded."""
     moved = {name: now for name in ("authorized_at", "captured_at", "canceled_at") if getattr(payment, name) == was}
     return replace(payment, updated_at=now, **moved)

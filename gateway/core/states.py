@@ -4,11 +4,12 @@ A provider reports facts; this module decides what they move. Rules in prose:
 
 - Observations are monotone: an earlier stage or a smaller total than known moves nothing and contradicts nothing.
 - ``failed`` and the states after money moved never turn back; what contradicts them raises the review flag.
-- A success under another transaction than the one that captured is no repetition: the customer may have paid twice. It
-  is refused, nothing is booked, and the review flag is raised once for each such transaction.
+- A success under another transaction than the one that captured is not a repetition: the customer may have paid
+  twice. It is refused, nothing is booked, and the review flag is raised once for each such transaction.
 - ``expired`` is soft: proof within grace still moves it, proof of money after grace raises the review flag.
 - At providers that wait for a completion, ``authorized`` is believed only after a completion succeeded.
-- An operation is settled by its own reply, or by what a lookup or a proved callback shows; never by the clock.
+- An operation is resolved by its own reply, by what a lookup or a proved callback shows, or by an operator; never by
+  the clock.
 - Each versioned change is one version, one event, one webhook.
 
 Nothing here reads a clock, a store or the network.
@@ -132,7 +133,7 @@ _REFUSED_AS = {ReviewReason.CURRENCY: Reason.CURRENCY, ReviewReason.AMOUNT: Reas
 
 
 def row_of(payment: Payment, policy: Policy, at: datetime) -> str:
-    """The row of ``STEPS`` a payment stands in."""
+    """Return the row of ``STEPS`` that applies to a payment: its state, or ``PAST_GRACE``."""
     ended = payment.expired_at
     if payment.state is State.EXPIRED and ended is not None and at > ended + policy.grace:
         return PAST_GRACE
@@ -144,7 +145,7 @@ def apply(
 ) -> Change:
     """Decide what a fact changes. ``operation`` is the payment's open operation, or the one the reply belongs to.
 
-    ``cause`` says who told the fact: with ``reply`` the operation is settled by it, with ``callback`` or ``lookup``
+    ``cause`` says who reported the fact. A ``reply`` resolves the operation; a ``callback`` or a ``lookup`` resolves it
     as far as it shows the outcome.
     """
     builder = ChangeBuilder(payment=payment, operation=operation, alerts=[], details={})
@@ -188,7 +189,7 @@ def note_unknown_status(
 
 
 def _accept_pending(builder: ChangeBuilder, seen: Observation, policy: Policy) -> None:
-    """Accepted, not done: learn what the answer names, and judge the operation by the payment as it is now."""
+    """Take what a reply names that accepted the command without doing it, and resolve the operation by the payment."""
     seen = with_currency_digits(seen, builder.payment.money.digits, policy.rules.amount)
     mismatch = mismatch_of(builder.payment, builder.operation, seen, policy)
     if mismatch is not None:
@@ -228,7 +229,7 @@ def _other_attempt(payment: Payment, seen: Observation) -> bool:
 
 
 def _fill(builder: ChangeBuilder, began: State, seen: Observation, policy: Policy) -> None:
-    """Learn what was not known; a reference that is no lookup key may still change until the payment has ended."""
+    """Fill in what was not known. A reference that is not a lookup key may change until the payment has ended."""
     payment = builder.payment
     revived = began is State.EXPIRED and payment.state is not State.EXPIRED
     if seen.redirect_url and payment.redirect_url is None:

@@ -31,7 +31,7 @@ def trimmed(text: str) -> str:
 
 
 def control_in(text: str) -> str | None:
-    """The first control character, as ``U+0000``. Tab and line breaks are none here: a longer text may have lines."""
+    """The first control character, as ``U+0000``. Tabs and line breaks do not count: a longer text may have lines."""
     found = _CONTROL.search(text)
     return None if found is None else f"U+{ord(found[0]):04X}"
 
@@ -42,7 +42,7 @@ def has_lines(text: str) -> bool:
 
 
 def may_need_checks(body: bytes) -> bool:
-    """Whether JSON may hold a blank text or a control character: a quick look that nearly no body fails."""
+    """Whether JSON may hold a blank text or a control character: a quick check that nearly every body passes."""
     return (
         b'" ' in body
         or b"\x7f" in body

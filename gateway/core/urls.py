@@ -137,7 +137,7 @@ def origin_of(url: str) -> str | None:
 
 
 def bracketed(host: str) -> str:
-    """A host as URLs write it: an IPv6 address stands in brackets."""
+    """A host as URLs write it: an IPv6 address in brackets."""
     return f"[{host}]" if ":" in host else host
 
 

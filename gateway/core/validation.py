@@ -1,7 +1,7 @@
 """Rules about a request's own content, whatever the provider: amounts, charges, origins.
 
 Each function returns (field, message) pairs; an empty list means nothing is wrong. A mandatory member that is None
-could not be read: that is known already, and what depends on it is not judged.
+could not be read: that is reported already, and what depends on it is not checked.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def url_problems(field: str, url: str | None, origins: Collection[str]) -> Probl
 def _registered(origins: Collection[str]) -> str:
     """The origins a tenant may use, as far as they fit on a line."""
     if not origins:
-        return "there are none: the gateway's operator adds them to return_origins"
+        return "no origin is registered: the gateway's operator adds them to return_origins"
     shown = sorted(origins)[:MAX_ORIGINS_NAMED]
     more = len(origins) - len(shown)
     return "registered origins: " + ", ".join(shown) + (f" and {more} more" if more else "")

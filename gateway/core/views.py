@@ -104,7 +104,7 @@ def webhook_body(
 
 
 def webhook_test_body(kind: str, at: datetime) -> bytes:
-    """Make the bytes of a webhook that tells of nothing."""
+    """Make the bytes of a test webhook, which reports no change."""
     return to_json(WebhookBody(type=kind, timestamp=rfc3339(at), data=WebhookData()))
 
 

@@ -35,7 +35,7 @@ def closest_name(name: str, known: Iterable[str]) -> str | None:
 
 
 def unknown_name(name: str, known: Collection[str], problem: str = "is not known", *, otherwise: str = "") -> str:
-    """Say that a name is not known, and which was meant or which there are; ``otherwise`` where there are none."""
+    """Say that a name is not known, and which was meant or which there are; ``otherwise`` when nothing is known."""
     if not known:
         return f"{problem}; {otherwise}" if otherwise else problem
     meant = closest_name(name, known)

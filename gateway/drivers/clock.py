@@ -11,11 +11,11 @@ from gateway.core import ids
 
 _COUNTER_LIMIT = 0x1000
 _RANDOM_BYTES = 10
-_IDS_PER_URANDOM = 64  # the system is asked for randomness once for so many: each question lets go of the interpreter
+_IDS_PER_URANDOM = 64  # one system call for this many ids: each call releases the interpreter lock
 
 
 class Clock(Protocol):
-    """Time as flows and workers see it; tests pass one that moves only when told."""
+    """Time as flows and workers see it; tests pass one that they move themselves."""
 
     def now(self) -> datetime:
         """The time, aware, in UTC."""

@@ -60,7 +60,7 @@ def limit() -> int:
 
 
 def descriptor_shares(descriptors: int, connections: int | None = None) -> Shares:
-    """Share out so many descriptors. ``connections``: what callers get at most; None = ``MAX_CALLERS``.
+    """Divide the descriptors among their users. ``connections``: what callers get at most; None = ``MAX_CALLERS``.
 
     Raises ``SettingsError`` where too few are left for callers.
     """

@@ -53,7 +53,7 @@ _NETWORKS = tuple(ipaddress.ip_network(network) for network in _FORBIDDEN)
 
 @functools.lru_cache(1024)
 def is_forbidden(address: str) -> bool:
-    """Tell whether an address, as a socket is given it, lies in the table. What is no address is forbidden."""
+    """Whether an address, in the form a socket takes, is in the table. What is not an address is forbidden."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:

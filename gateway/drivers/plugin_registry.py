@@ -46,7 +46,7 @@ class Registry:
 
     @cached_property
     def simulators(self) -> Mapping[str, Simulator]:
-        """The simulators by provider. Asked for at first use: a production start runs none of their code.
+        """The simulators by provider. Loaded at first use: a production start runs none of their code.
 
         Raises ``SettingsError``.
         """
@@ -66,7 +66,7 @@ class Registry:
         return found
 
     def observe(self, payment: Payment, event: PaymentEvent) -> None:
-        """Tell every observer of a committed change. An observer's error is logged and stops nobody."""
+        """Call every observer with a committed change. An observer's error is logged and stops nobody."""
         said = {"payment": payment, "event": event}
         for hook in self._hooks.hook.gateway_payment_changed.get_hookimpls():
             try:
@@ -135,7 +135,7 @@ def _registered(hooks: pluggy.PluginManager, name: str, plugin: object, problems
 
 
 def _wrong_hooks(hooks: pluggy.PluginManager, plugin: object) -> list[str]:
-    """Say which functions look like hooks and are none, and which hook is missing."""
+    """Say which functions look like hooks but are not, and which hook is missing."""
     wrong: list[str] = []
     implemented: set[str] = set()
     for name in dir(plugin):
@@ -145,7 +145,7 @@ def _wrong_hooks(hooks: pluggy.PluginManager, plugin: object) -> list[str]:
             continue
         implemented.add(hook)
         if hook not in _HOOKS:
-            wrong.append(f'"{hook}" is no hook{_meant(hook)}')
+            wrong.append(f'"{hook}" is not a hook{_meant(hook)}')
         elif options is None:
             wrong.append(f'"{hook}" is not marked with @gateway.hookimpl')
     if not wrong and "gateway_providers" not in implemented:

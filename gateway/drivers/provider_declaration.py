@@ -1,6 +1,6 @@
-"""What a provider declares about itself, judged when its plugin is loaded: a mistake is a line, found before any money.
+"""Check what a provider declares about itself when its plugin is loaded: each mistake is a line, before money moves.
 
-What its methods return is judged where they are called: ``rules`` and ``credentials`` with the settings, the rest by
+What its methods return is checked where they are called: ``rules`` and ``credentials`` with the settings, the rest by
 ``flows/plugin/calls.py``.
 """
 

@@ -1,8 +1,8 @@
 """Logs: one JSON object per line on stderr. What is not listed here never reaches a log.
 
-A record of ours is a fixed sentence plus fields of ``FIELDS``. Of a library's record only its place is told, of an
-exception only its type and its stack's places: their texts quote URLs, headers and what came over the wire. What a
-library repeats is one line a minute (``repeats.py``).
+A record of the gateway is a fixed sentence plus fields of ``FIELDS``. Of a library's record only its place is logged,
+of an exception only its type and its stack's places: their texts quote URLs, headers and what came over the wire. What
+a library repeats is one line a minute (``log_throttle.py``).
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ LIBRARY_MESSAGE = "a library logged"
 """Stands for the message of every logger that is not ours."""
 
 _LONGEST = 1000  # characters of one field: a log line is read by people
-_DEEPEST = 5  # causes of causes told of one exception
+_DEEPEST = 5  # causes of causes logged of one exception
 
 _log = logging.getLogger(GATEWAY_LOGGER)
 
@@ -87,15 +87,15 @@ class JsonLines(logging.Formatter):
 
 
 def exception_told(error: BaseException, depth: int = 0) -> dict[str, Any]:
-    """Tell an exception without its text: type, ``file:line`` of its stack (outermost first), what it came from."""
-    told: dict[str, Any] = {
+    """Describe an exception without its text: type, ``file:line`` of its stack (outermost first), what it came from."""
+    described: dict[str, Any] = {
         "type": type(error).__qualname__,
         "stack": [f"{frame.f_code.co_filename}:{line}" for frame, line in traceback.walk_tb(error.__traceback__)],
     }
     origins = _origins(error) if depth < _DEEPEST else []
     if origins:
-        told["from"] = [exception_told(origin, depth + 1) for origin in origins]
-    return told
+        described["from"] = [exception_told(origin, depth + 1) for origin in origins]
+    return described
 
 
 def setup_logging() -> None:

@@ -66,7 +66,7 @@ def test_finds_nothing_where_it_does_not_fit(text: str, value: Any) -> None:
 )
 def test_does_not_compile(text: str, said: str) -> None:
     """What could never find anything is refused in one line that says why."""
-    with pytest.raises(ValueError, match=r"^is no JMESPath expression: ") as caught:
+    with pytest.raises(ValueError, match=r"^is not a JMESPath expression: ") as caught:
         compile_expression(text)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)

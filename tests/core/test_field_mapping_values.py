@@ -181,6 +181,6 @@ def test_broken_expression_is_one_problem(name: str) -> None:
     changes: dict[str, Any] = {name: FieldChange(computed="foo(@)"), "y": FieldChange(key="user_id")}
     _, problems = compile_map(DECLARED, changes)
     assert sorted(problems) == [
-        (name, 'from: is no JMESPath expression: unknown function "foo"'),
+        (name, 'from: is not a JMESPath expression: unknown function "foo"'),
         ("y", "key 'user_id' is already used by field 'user_id'"),
     ]

@@ -40,9 +40,9 @@ TOO_LARGE = "pattern is too large: write + and max_length in place of a large re
 @pytest.mark.parametrize(
     ("pattern", "said"),
     [
-        ("[", "pattern is no regular expression: unterminated character set"),
-        ("a**", "pattern is no regular expression: multiple repeat"),
-        ("(" * 3000 + ")" * 2999, "pattern is no regular expression: "),
+        ("[", "pattern is not a regular expression: unterminated character set"),
+        ("a**", "pattern is not a regular expression: multiple repeat"),
+        ("(" * 3000 + ")" * 2999, "pattern is not a regular expression: "),
         (r"(a)\1", NEEDS_MORE),
         ("(?P<x>a)(?P=x)", NEEDS_MORE),
         ("(?=a)a", NEEDS_MORE),

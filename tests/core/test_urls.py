@@ -224,7 +224,7 @@ def test_a_return_url_elsewhere_names_the_origins() -> None:
     [(_, long)] = url_problems("$.return_url", "https://evil.example/", many)
     assert long.endswith(f"{many[MAX_ORIGINS_NAMED - 1]} and 7 more")
     [(_, none)] = url_problems("$.return_url", "https://evil.example/", ())
-    assert none.endswith("there are none: the gateway's operator adds them to return_origins")
+    assert none.endswith("no origin is registered: the gateway's operator adds them to return_origins")
 
 
 LISTEN = [

@@ -173,12 +173,12 @@ class TestRefused:
         """A marked function that is no hook is refused, with the name that was meant."""
         made = offering("acme", gateway_payment_change=lambda: None)
         assert problems(made) == (
-            'plugin acme: "gateway_payment_change" is no hook, did you mean "gateway_payment_changed"',
+            'plugin acme: "gateway_payment_change" is not a hook, did you mean "gateway_payment_changed"',
         )
 
     def test_a_marked_function_of_any_name(self) -> None:
         """The mark alone makes a function a hook, so its name is judged."""
-        assert problems(offering("acme", on_payment=lambda: None)) == ('plugin acme: "on_payment" is no hook',)
+        assert problems(offering("acme", on_payment=lambda: None)) == ('plugin acme: "on_payment" is not a hook',)
 
     def test_an_unmarked_hook(self) -> None:
         """A hook whose mark was forgotten would silently never be called."""

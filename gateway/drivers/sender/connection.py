@@ -23,10 +23,10 @@ CLOSE_WAIT_SECONDS = 1.0
 
 
 class ClosingConnections:
-    """Connections whose answer is whole, until the server closes them: ``most`` of all senders, each for ``seconds``.
+    """Connections whose answer is complete, until the server closes them: at most ``most``, each for ``seconds``.
 
-    Who closes first keeps the port for a minute (TIME_WAIT). ``Connection: close`` asks the server to do it. One that
-    does not is reset, which leaves no such trace; so is the oldest when there are too many.
+    The side that closes first keeps the port for a minute (TIME_WAIT). ``Connection: close`` asks the server to do it.
+    A connection that it leaves open is reset, which leaves no TIME_WAIT; so is the oldest when there are too many.
     """
 
     def __init__(self, most: int, *, seconds: float = CLOSE_WAIT_SECONDS) -> None:
@@ -88,14 +88,14 @@ class Connection(asyncio.Protocol):
         return self._answered
 
     def drop(self) -> None:
-        """Close at once, unless the answer is whole: then the server is to close."""
+        """Close at once, unless the answer is complete: then the server is to close."""
         if self._answer is not None or self._answered is None:
             self._transport.abort()
 
     def reset(self) -> None:
         """Close by RST."""
         sock = self._transport.get_extra_info("socket")
-        if sock is not None:  # over TLS it is gone a moment before we are told
+        if sock is not None:  # over TLS the socket may be gone before connection_lost is called
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._transport.abort()
 
@@ -120,7 +120,7 @@ class Connection(asyncio.Protocol):
                 self._succeed(response)
 
     def eof_received(self) -> None:
-        """The server closes. Returning nothing closes our side too."""
+        """The server closes. Returning None closes this side too."""
         self._is_spoilt = True
         if self._answer is None:
             return
@@ -132,7 +132,7 @@ class Connection(asyncio.Protocol):
             self._fail(broken)
 
     def connection_lost(self, _: Exception | None) -> None:
-        """It is closed, by whoever."""
+        """The connection is closed, by either side."""
         self._is_spoilt = True
         self._closing.left(self)
         self._fail(OutcomeUnknown("connection_lost"))

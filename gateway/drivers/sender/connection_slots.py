@@ -1,6 +1,6 @@
 """How many connections may be open to others at a time, and whose they are.
 
-Shared by all owners (accounts and webhook endpoints) so that one whose server is slow holds its own calls only.
+Shared by all owners (accounts and webhook endpoints) so that a slow server delays its own owner's calls only.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ RESERVED_FRACTION = 4
 
 
 class ConnectionSlots:
-    """``most`` places for connections, a quarter of them for owners that hold none.
+    """``most`` slots for connections, a quarter of them reserved for owners that hold none.
 
-    Of the others an owner may take one while it holds fewer of them than are free: a single busy one gets half. So who
-    comes anew finds a place at once, however slow the servers of all others are, until the newcomers' part is taken.
+    Of the others an owner may take one while it holds fewer of them than are free: a single busy one gets half. So a
+    new owner gets a slot at once, however slow the servers of all others are, until the reserved part is used up.
     """
 
     def __init__(self, most: int) -> None:
@@ -26,7 +26,7 @@ class ConnectionSlots:
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
 
     async def take(self, owner: str) -> None:
-        """Take a place, or wait for one behind the owner's other calls."""
+        """Take a slot, or wait for one behind the owner's other calls."""
         if owner not in self._waiting and self._may_take(owner):
             self._grant(owner)
             return
@@ -42,7 +42,7 @@ class ConnectionSlots:
             raise
 
     def give_back(self, owner: str) -> None:
-        """Give a place back; the waiting owner that holds fewest goes next."""
+        """Give a slot back; the waiting owner that holds the fewest is served next."""
         self._free += 1
         self._held[owner] -= 1
         if not self._held[owner]:

@@ -1,4 +1,4 @@
-"""Our own way to a server: resolve, judge each address, connect, TLS; write once, read one answer, never reuse.
+"""Direct connections: resolve the host, check each address, connect, TLS; write once, read one answer, never reuse.
 
 Everything before the write is ``NotSent``, everything after it depends on the answer. Nothing is logged here,
 followed, retried, unpacked or kept.
@@ -53,7 +53,8 @@ class Direct:
         message = encoded(request, target)
         connection = await self._connect(target)
         try:
-            await asyncio.sleep(0)  # what came already is read now, before the request: it cannot be the answer
+            # Bytes that came before the request cannot be its answer: reading them now spoils the connection.
+            await asyncio.sleep(0)
             progress.written()
             return await connection.ask(message, ResponseParser(request.method, cuts=self._cuts_bodies))
         finally:

@@ -1,7 +1,7 @@
-"""The addresses of a host. They are remembered for a moment, and one look-up serves all who ask meanwhile.
+"""The addresses of a host. They are cached for some seconds, and one look-up serves all callers that ask meanwhile.
 
-Every look-up has a thread of its own that nobody waits for in the end: a name server that never answers can delay
-neither the look-ups of other names nor the end of the process, as it could in asyncio's few shared threads.
+Every look-up has a daemon thread of its own: a name server that never answers delays neither the look-ups of other
+names nor the end of the process, as it would in asyncio's few shared threads.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ async def look_up(host: str, port: int) -> list[Address]:
     def ask() -> None:
         try:
             found.set_result(list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
-        except Exception as problem:  # whoever waits must hear of it, whatever it is
+        except Exception as problem:  # an error that is not set on the future would leave its caller waiting
             found.set_exception(problem)
 
     found.set_running_or_notify_cancel()

@@ -32,7 +32,7 @@ _OURS = frozenset(
         "upgrade",
     }
 )
-"""Headers that say where a message goes and ends, and what becomes of its connection: a plugin's are left out."""
+"""Headers that say where a message goes and ends, and what happens to its connection: a plugin's are left out."""
 
 
 class Target(NamedTuple):
@@ -70,7 +70,7 @@ def headers_of(request: HttpRequest) -> Headers:
         raise NotSent("invalid_method", connection=False)
     if not all(_VALUE.fullmatch(value) for _, value in request.headers):
         raise NotSent("invalid_header", connection=False)
-    defaults, left_out = _judged(tuple([name for name, _ in request.headers]))
+    defaults, left_out = _cleaned(tuple([name for name, _ in request.headers]))
     if left_out:
         return (*defaults, *(pair for pair in request.headers if pair[0] not in left_out))
     return (*defaults, *request.headers)
@@ -86,7 +86,7 @@ def encoded(request: HttpRequest, target: Target) -> bytes:
 
 
 @functools.lru_cache(512)  # a plugin gives the same names with every request
-def _judged(names: tuple[str, ...]) -> tuple[Headers, frozenset[str]]:
+def _cleaned(names: tuple[str, ...]) -> tuple[Headers, frozenset[str]]:
     """The defaults that are missing among header names, and the names that are not sent. Raises ``NotSent``."""
     if not all(_TOKEN.fullmatch(name) for name in names):
         raise NotSent("invalid_header", connection=False)

@@ -1,4 +1,4 @@
-"""One answer, read as it comes: bytes in, a whole answer or a word of why there is none out. No I/O.
+"""Parse one HTTP answer as its bytes come in: the result is a whole answer, or a word for why it did not come. No I/O.
 
 The parser is httptools' (llhttp, strict). What is decided here: which of several answers counts, how much is read, and
 where a body ends when several headers claim to know.
@@ -29,7 +29,7 @@ _FRAMING = ("content-length", "transfer-encoding")
 
 
 class ResponseParser:
-    """Reads the answer to one request. The first final (not 1xx) answer counts; what follows it is never looked at.
+    """Reads the answer to one request. The first final (not 1xx) answer counts; what follows it is never read.
 
     ``cuts``: of a body over the limit its beginning is returned, for callers who want the status only; else such an
     answer is ``too_large``.
@@ -106,7 +106,7 @@ class ResponseParser:
             self._break("too_large")
 
     def on_message_complete(self) -> None:
-        """The end of an answer: of an interim one, of ours, or of one too many."""
+        """The end of an answer: of an interim one, of the final one, or of one too many."""
         if self._status:
             self._finish()
 

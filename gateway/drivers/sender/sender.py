@@ -1,4 +1,4 @@
-"""What every call has, whichever way it takes: an owner, a place, and two deadlines."""
+"""What every call has, direct or through a proxy: an owner, a connection slot, and two deadlines."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Transport(Protocol):
     """How requests get to a server: over connections of our own, or through a proxy."""
 
     async def exchange(self, request: HttpRequest, target: Target, progress: Progress) -> HttpResponse:
-        """Send one request on a connection that nobody else uses; tell ``progress`` before the first byte leaves.
+        """Send one request on a connection of its own; call ``progress.written`` before the first byte leaves.
 
         Raises ``NotSent`` while nothing was written, ``OutcomeUnknown`` after that.
         """
@@ -59,7 +59,7 @@ class Sender:
     async def send(self, request: HttpRequest, *, total: float, connect: float, owner: str) -> HttpResponse:
         """Send a request and read the answer, all within ``total`` seconds, ``connect`` of them for a connection.
 
-        To wait for a place among the ``owner``'s connections is part of connecting. Any status is an answer, a
+        Waiting for a slot among the ``owner``'s connections counts as connecting. Any status is an answer, a
         redirect too. Raises ``NotSent`` when no byte of the request left, ``OutcomeUnknown`` in every other case
         without a whole answer. Their messages are fixed words, never what came back.
         """

@@ -59,7 +59,7 @@ class AccountScope(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def resolve_account(scope: AccountScope, shape: AccountShape, resolver: Resolver) -> AccountEntry | None:
-    """Resolve one account; None after noting what stands in the way."""
+    """Resolve one account; None after noting the problems that prevent it."""
     provider = resolver.providers.get(shape.provider)
     if provider is None:
         resolver.state.note(scope.path("provider"), unknown_entry("provider", shape.provider, resolver.providers))
@@ -163,7 +163,7 @@ def _credentials(
 def _credentials_before(
     scope: AccountScope, provider: Provider, account: Account, resolver: Resolver
 ) -> Mapping[str, str | Secret]:
-    """What the other side was told in the generation before, while that is accepted."""
+    """What the provider was told in the generation before, while that is accepted."""
     derive = account.derive
     if not isinstance(derive, Derivation) or not (derive.accept_previous and derive.generation > 1):
         return {}
@@ -177,16 +177,16 @@ _MAY_RETURN = {"rules": RULES, "credentials": CREDENTIALS}
 def _returned_by(scope: AccountScope, provider: Provider, member: str, account: Account, resolver: Resolver) -> Any:
     """What a plugin says of an account. None after noting why it cannot be used, with its name and the account's.
 
-    A ``ValueError`` is the plugin's judgement of the account's ``config``; anything else is a fault of the plugin.
+    A ``ValueError`` is the plugin's objection to the account's ``config``; anything else is a fault of the plugin.
     """
     problem = f"provider {provider.name}: {member}"
     try:
         return checked(getattr(provider, member)(account), _MAY_RETURN[member])
     except UnusableValue as wrong:
         resolver.state.note(scope.path(), f"{problem} returned {wrong}")
-    except ValueError as judgement:
+    except ValueError as objection:
         members = provider.account_type.__struct_encode_fields__
-        note_struct_error(masked_message(judgement, account.config), members, scope.path("config"), resolver.state)
+        note_struct_error(masked_message(objection, account.config), members, scope.path("config"), resolver.state)
     except KeyboardInterrupt:
         raise
     except BaseException as broken:  # foreign code at start: a line, not a traceback, and not the end of the process

@@ -34,9 +34,9 @@ def advice(settings: Settings) -> list[str]:
 def _of_server(server: Server) -> Mapping[str, str]:
     if server.development or server.public_url is not None:
         return {}
-    told = f"http://{bracketed(server.host)}:{server.port or 'PORT'}"
+    address = f"http://{bracketed(server.host)}:{server.port or 'PORT'}"
     return {
-        "public_url": f"is not given, so providers and browsers are sent to {told}: write the https address at which"
+        "public_url": f"is not given, so providers and browsers are sent to {address}: write the https address at which"
         " this gateway is reached"
     }
 
@@ -47,7 +47,7 @@ def _of_proxies(server: Server, entry: AccountEntry) -> Mapping[str, str]:
     if not is_limited or server.public_url is None or server.trusted_proxies:
         return {}
     return {
-        "config.source_addresses": "is compared with the address that connects: if a proxy stands in front of the"
+        "config.source_addresses": "is compared with the address that connects: if a proxy is in front of the"
         " gateway, name it in server.trusted_proxies, or every callback is refused"
     }
 

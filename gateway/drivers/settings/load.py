@@ -58,15 +58,7 @@ def _resolve(files: SettingsFiles, providers: Mapping[str, Provider], environ: M
     _check_currencies(shape, state)
     # Without a master secret the tenants are still checked; what is derived here is never used.
     master = Secret("") if server is INVALID else server.secret
-    resolver = Resolver(
-        state=state,
-        providers=providers,
-        currencies=shape.currencies,
-        clocks=shape.clocks,
-        timeouts=shape.timeouts,
-        master=master,
-    )
-    tenants = _tenants(shape, resolver)
+    tenants = _tenants(shape, _resolver(shape, state, providers, master))
     keys, endpoints = index_tenant_keys(tenants.values(), state), find_endpoints(tenants.values(), state)
     if server is INVALID:
         return None
@@ -88,6 +80,17 @@ def _resolve(files: SettingsFiles, providers: Mapping[str, Provider], environ: M
         operators_by_sha256=operators,
         source=files.path,
         digest=files.digest,
+    )
+
+
+def _resolver(shape: FileShape, state: LoadState, providers: Mapping[str, Provider], master: Secret) -> Resolver:
+    return Resolver(
+        state=state,
+        providers=providers,
+        currencies=shape.currencies,
+        clocks=shape.clocks,
+        timeouts=shape.timeouts,
+        master=master,
     )
 
 

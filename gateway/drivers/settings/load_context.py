@@ -1,4 +1,4 @@
-"""What a value of the settings may depend on, and how an annotation says the way it is read."""
+"""What a value of the settings may depend on, and the annotations that say how it is read."""
 
 from __future__ import annotations
 

@@ -171,8 +171,8 @@ class AccountEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     ``policy`` has the rules and clocks that facts about its payments are evaluated under. ``provider_total``: seconds
     for a provider's whole answer, the account's own or that of ``timeouts``.
-    ``credentials`` are what the other side is told, ``credentials_before`` those of the generation before while it is
-    accepted: the plugin is asked once. ``deposit_methods`` are the names of those that name this account.
+    ``credentials`` are what the provider must be told, ``credentials_before`` those of the generation before while it
+    is accepted: the plugin is asked once. ``deposit_methods`` are the names of those that name this account.
     ``field_places`` has file and line of every entry under ``fields``, as ``settings.yaml:41``.
     """
 
@@ -260,7 +260,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything, resolved. ``endpoints`` finds an account by endpoint id, previous ones that are accepted included.
 
     ``keys_by_sha256`` finds (tenant id, key) by the hex SHA-256 of a tenant's bearer key, ``operators_by_sha256`` finds
-    an operator's key; whether it has expired is the caller's to judge. ``digest`` is the hex SHA-256 of the files.
+    an operator's key; the caller checks whether it has expired. ``digest`` is the hex SHA-256 of the files.
     """
 
     server: Server

@@ -1,4 +1,4 @@
-"""A mistake in the settings as one line: file, line, tenant, key, what is wrong. Nothing is read here."""
+"""A problem of the settings as one line: file, line, tenant, key, what is wrong. Nothing is read here."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ class RegularFile(NamedTuple):
 
 
 def read_regular(path: Path, *, most: int) -> RegularFile:
-    """Read a regular file of at most so many bytes; a symbolic link is followed and its target judged.
+    """Read a regular file of at most ``most`` bytes; a symbolic link is followed and its target checked.
 
     Never waits: a pipe, a device, a socket or a folder raises ``ValueError``. Raises ``OSError``.
     """

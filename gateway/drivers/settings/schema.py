@@ -80,7 +80,7 @@ class DepositShape(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TenantShape(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry under ``tenants``. An absent ``rate_limit`` is the default one, ``null`` is none.
+    """An entry under ``tenants``. An absent ``rate_limit`` is the default one, ``null`` lifts the limit.
 
     The rules of ``routing`` are read one by one later, so that each problem knows the number of its rule.
     """

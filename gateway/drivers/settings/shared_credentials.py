@@ -1,4 +1,4 @@
-"""One credential, one place: a secret or key that stands in two opens in one what was meant for the other."""
+"""Refuse a credential that is used in two places: it would open in one what was meant for the other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gateway.drivers.settings.yaml_file import text_at
 
 
 def note_shared_credentials(state: LoadState, tenants: Mapping[str, Tenant], admin: Admin) -> None:
-    """Outside development note every credential that stands in a second place, under whatever role."""
+    """Outside development note every credential that is used in a second place, in any role."""
     if state.context.development:
         return
     first: dict[str, Path] = {}

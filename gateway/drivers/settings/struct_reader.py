@@ -94,7 +94,7 @@ def _struct(wanted: type[msgspec.Struct], retyped: Mapping[str, Any]) -> Read:
         try:
             return wanted(**values)
         except (ValueError, TypeError) as problem:
-            # Beside other problems it is believed only about a member that was read: else it may judge a default.
+            # Beside other problems it is believed only about a member that was read: else it may be about a default.
             if len(state.problems) == before or str(problem).partition(" ")[0] in values:
                 note_struct_error(masked_message(problem, values), names, path, state)
             return INVALID
@@ -102,9 +102,9 @@ def _struct(wanted: type[msgspec.Struct], retyped: Mapping[str, Any]) -> Read:
     return read
 
 
-def masked_message(problem: Exception, judged: object) -> str:
-    """What is said of values, without the secrets among them."""
-    return line(str(problem), Mask(secret.reveal() for _, secret in secrets_in(judged)), MAX_MESSAGE_CHARACTERS)
+def masked_message(problem: Exception, values: object) -> str:
+    """Return the text of an error about ``values`` without the secrets among them."""
+    return line(str(problem), Mask(secret.reveal() for _, secret in secrets_in(values)), MAX_MESSAGE_CHARACTERS)
 
 
 def note_struct_error(message: str, members: Collection[str], path: Path, state: LoadState) -> Invalid:
@@ -114,7 +114,7 @@ def note_struct_error(message: str, members: Collection[str], path: Path, state:
 
 
 def _entries(node: Node, path: Path, state: LoadState, wanted: str = A_MAPPING) -> dict[str, Node] | None:
-    """The members of a mapping by key, doubles noted. Nothing is an empty mapping; None when it is no mapping."""
+    """The members of a mapping by key, duplicates noted. Null is an empty mapping; None when it is not a mapping."""
     if is_null(node):
         return {}
     if not isinstance(node, MappingNode):

@@ -54,6 +54,6 @@ def origin(text: str, context: LoadContext) -> str:
 
 
 def _is_local(host: str) -> bool:
-    """A courtesy at load, by the text alone; the sender judges the real address at every connect."""
+    """A courtesy at load, by the text alone; the sender checks the real address at every connect."""
     name = host.rstrip(".")
     return name == "localhost" or name.endswith(".localhost") or (is_address(host) and is_forbidden(host))

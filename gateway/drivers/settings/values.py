@@ -67,7 +67,7 @@ def duration(text: str, _: LoadContext) -> timedelta:
 
 
 def public_text(text: str, _: LoadContext) -> str:
-    """Take a text that is no secret; a reference here would be sent to the provider as it stands."""
+    """Take a public text; a reference to a secret here would be sent to the provider unresolved."""
     if text.startswith(("env:", "file:")):
         raise ValueError("is not a secret, so env: and file: are not read here: write the value itself")
     return text

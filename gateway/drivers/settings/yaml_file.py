@@ -72,7 +72,7 @@ def is_null(node: Node) -> bool:
 
 
 def pairs(node: Node) -> Iterator[tuple[str | None, Node, Node]]:
-    """The members of a mapping: key text (None when it is no text), key node, value node. Others have none."""
+    """The members of a mapping: key text (None for another node), key node, value node. Other nodes have no members."""
     for key, value in node.value if isinstance(node, MappingNode) else ():
         yield (key.value if isinstance(key, ScalarNode) else None), key, value
 
@@ -118,6 +118,6 @@ def text_at(root: Node, path: Path) -> str | None:
 
 
 def names_at(root: Node, path: Path) -> list[str]:
-    """The keys of the mapping at a path; empty when there is none."""
+    """The keys of the mapping at a path; empty without one."""
     node = value_at(root, path)
     return [name for name, _, _ in pairs(node) if name is not None] if node else []

@@ -1,4 +1,4 @@
-"""Copy a database while a server works on it, and tell whether one is whole. One snapshot, durable before it is named.
+"""Copy a database while a server works on it, and check whether one is whole. One snapshot, durable before it is named.
 
 The copy is marked: it is older than the world from its first second on, so no server may start on it unrecovered.
 """
@@ -82,7 +82,7 @@ def _check_target(source: Path, target: Path, *, overwrite: bool) -> None:
     if target.exists() and not overwrite:
         raise NotCopied(f"{target} exists already")
     if target.exists() and not target.is_file():
-        raise NotCopied(f"{target} is no file")
+        raise NotCopied(f"{target} is not a file")
 
 
 def check_whole(path: Path) -> None:

@@ -28,7 +28,7 @@ class Checkpointer:
     """Keeps the log short while ``run`` runs. A copy that fails (the disk is full) harms nothing and is tried again."""
 
     def __init__(self, connection: sqlite3.Connection, writers_thread: Executor) -> None:
-        """``connection`` is this keeper's alone, ``writers_thread`` the one on which every commit runs."""
+        """``connection`` belongs to this checkpointer alone, ``writers_thread`` the one on which every commit runs."""
         connection.execute(f"PRAGMA busy_timeout = {RESTART_TIMEOUT_MS}")
         connection.execute("PRAGMA synchronous = FULL")
         self._connection = connection
@@ -39,7 +39,7 @@ class Checkpointer:
         self._wanted.set()  # a process that was killed may have left a long one
 
     def changed(self, rows: int) -> None:
-        """Hear how many rows have been changed in all."""
+        """Take the total of changed rows; wake ``run`` when enough of them are new."""
         if rows - self._rows >= CHECKPOINT_ROWS:
             self._rows = rows
             self._wanted.set()
@@ -61,6 +61,7 @@ class Checkpointer:
     async def _shorten(self) -> None:
         try:
             pages = await asyncio.to_thread(checkpoint, self._connection, "PASSIVE")
+            # On the writer's thread, between two commits: a log that is written without pause never restarts by itself.
             if pages > RESTART_PAGES:
                 loop = asyncio.get_running_loop()
                 await loop.run_in_executor(self._writers_thread, checkpoint, self._connection, "RESTART")

@@ -1,7 +1,7 @@
 """Webhooks on their way to tenants, and the state of the endpoints they go to.
 
 A delivery is ``pending`` (with a next try), ``delivered`` or ``dead``; a dead letter died ``exhausted`` (its schedule
-ended) or ``disabled`` (its endpoint was given up). An endpoint has a row only after a failed try. The row names the
+ended) or ``disabled`` (its endpoint was disabled). An endpoint has a row only after a failed try. The row names the
 SHA-256 of the endpoint's URL: what was learnt of one address is not held against the next.
 """
 
@@ -81,7 +81,7 @@ class RedeliveryFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def insert_delivery(row: DeliveryRow, endpoint: str) -> Statement:
-    """One webhook to be delivered, in the transaction of the change it tells; a dead letter if nobody may be told.
+    """Insert a webhook in the transaction of the change it reports; dead at once where the endpoint is disabled.
 
     ``endpoint``: the SHA-256 of the URL it would go to.
     """
@@ -111,7 +111,7 @@ def insert_delivery(row: DeliveryRow, endpoint: str) -> Statement:
 
 
 def store_attempt(row: DeliveryRow, before: DeliveryRow | None = None) -> Statement:
-    """A delivery as one try left it, unless it was ordered again during the try: then the new schedule stands.
+    """A delivery as one try left it, unless it was restarted during the attempt: then the new schedule stays.
 
     ``before``: as it was read; None where it had no tries.
     """
@@ -143,7 +143,7 @@ def restart_schedule(tenant: str, delivery_ids: Sequence[str], at: datetime) -> 
 
 
 def mark_dead(tenant: str, endpoint: str, limit: int) -> Statement:
-    """Make dead letters of what waits for a disabled endpoint, so many at a time."""
+    """Mark at most ``limit`` pending deliveries of a disabled endpoint dead."""
     return Statement(
         "UPDATE deliveries SET status = 'dead', died_of = 'disabled', next_attempt_at = NULL"  # noqa: S608  # our own words
         " WHERE tenant = ? AND id IN (SELECT id FROM deliveries WHERE tenant = ? AND status = 'pending'"
@@ -178,7 +178,7 @@ def record_endpoint_success(tenant: str, endpoint: str) -> Statement:
 
 
 def disable_endpoint(tenant: str, endpoint: str, at: datetime, *, reason: str, failing_before: datetime) -> Statement:
-    """Give an endpoint up that has only failed since that moment or earlier."""
+    """Disable an endpoint that has only failed since ``failing_before`` or earlier."""
     return Statement(
         "UPDATE webhook_endpoints SET disabled_at = ?, reason = ?"
         " WHERE tenant = ? AND url_sha256 = ? AND disabled_at IS NULL AND failing_since <= ?",
@@ -187,7 +187,7 @@ def disable_endpoint(tenant: str, endpoint: str, at: datetime, *, reason: str, f
 
 
 def enable_endpoint(tenant: str, endpoint: str) -> Statement:
-    """Forget what is held against an endpoint."""
+    """Enable an endpoint and clear its failures."""
     return Statement(
         "UPDATE webhook_endpoints SET failing_since = NULL, disabled_at = NULL, reason = NULL"
         " WHERE tenant = ? AND url_sha256 = ?",
@@ -196,7 +196,7 @@ def enable_endpoint(tenant: str, endpoint: str) -> Statement:
 
 
 def delete_deliveries(tenant: str, delivery_ids: Sequence[str]) -> Statement:
-    """Forget deliveries, unless one is being sent again."""
+    """Delete deliveries that were delivered; one that is sent again meanwhile stays."""
     return Statement(
         "DELETE FROM deliveries WHERE tenant = ? AND status = 'delivered'"  # noqa: S608  # question marks
         f" AND id IN ({placeholders(delivery_ids)})",

@@ -1,7 +1,7 @@
 """The callback inbox: every callback of a known endpoint as it came, what was made of it, and its proved event.
 
 Verdicts: ``recorded`` (its effect, if any, was applied), ``repeated``, ``refused`` (evidence), ``pending`` (proved, but
-its effect failed for a reason of ours: it is applied later). An event is recorded once per account.
+its effect failed for a reason of the gateway's own: it is applied later). An event is recorded once per account.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from gateway.drivers.store.stored_bytes import bytes_of, size_of_row
 VERDICTS = ("recorded", "repeated", "refused", "pending")
 
 ROW = "inbox"
-"""The conflict of a stored row that somebody else judged first."""
+"""The conflict of a stored row that has got another verdict meanwhile."""
 
 NO_HISTORY = "[]"
-"""The history of a row that was judged once."""
+"""The history of a row that has had one verdict only."""
 
 MAX_HISTORY = 20
 """How many earlier verdicts a row remembers."""
@@ -138,7 +138,7 @@ def replace_verdict(
     event: Event | None,
     payment_id: str | None,
 ) -> Statement:
-    """A stored callback's new verdict; only while it is as it was read, and while its event was not recorded."""
+    """Give a stored callback a new verdict, only while it is as it was read and its event has not been recorded."""
     event_id = None if event is None else event.event_id
     document = None if event is None else documents.encode(event)
     earlier_before, earlier_now = _history(row.history), _history((*row.history, earlier)[-MAX_HISTORY:])
@@ -168,7 +168,7 @@ def replace_verdict(
 
 
 def postpone(row: InboxRow, next_attempt_at: datetime) -> Statement:
-    """A pending callback whose effect failed again, unless it was judged meanwhile."""
+    """A pending callback whose effect failed again, unless it has got another verdict meanwhile."""
     return Statement(
         "UPDATE inbox SET tries = tries + 1, next_attempt_at = ? WHERE tenant = ? AND id = ? AND verdict = 'pending'",
         (milliseconds(next_attempt_at), row.tenant, row.id),
@@ -176,7 +176,7 @@ def postpone(row: InboxRow, next_attempt_at: datetime) -> Statement:
 
 
 def trim_refused(tenant: str, account: str, keep: int) -> Statement:
-    """Keep only the newest refused callbacks of an account: whoever knows an endpoint must not fill the disk."""
+    """Keep only the newest refused callbacks of an account: a sender who knows an endpoint must not fill the disk."""
     return Statement(
         "DELETE FROM inbox WHERE tenant = ? AND account = ? AND verdict = 'refused' AND id <= ("
         "SELECT id FROM inbox WHERE tenant = ? AND account = ? AND verdict = 'refused'"
@@ -198,7 +198,7 @@ def trim_unproved(tenant: str, account: str, payment_id: str | None, keep: int) 
 
 
 def trim_repeated(tenant: str, payment_id: str, keep: int) -> Statement:
-    """Keep only the newest repeated callbacks of a payment: a sender may repeat itself for ever."""
+    """Keep only the newest repeated callbacks of a payment: a sender may repeat itself forever."""
     rows = "tenant = ? AND payment_id = ? AND verdict = 'repeated'"
     return Statement(
         f"DELETE FROM inbox WHERE {rows} AND id <= ("  # noqa: S608  # as above
@@ -214,7 +214,7 @@ UNPROVED = "verdict = 'recorded' AND event_id IS NULL"
 
 
 def delete_callbacks(rows: str, before: datetime, limit: int) -> Statement:
-    """Remove callbacks (``REFUSED`` or ``UNPROVED``) that came before a date, at most so many, the oldest first."""
+    """Remove callbacks (``REFUSED`` or ``UNPROVED``) that came before a date: at most ``limit``, the oldest first."""
     old = f"SELECT tenant, id FROM inbox WHERE {rows} AND received_at < ? ORDER BY received_at LIMIT ?"  # noqa: S608  # above
     return Statement(
         f"DELETE FROM inbox WHERE {rows} AND (tenant, id) IN ({old})",  # noqa: S608  # above

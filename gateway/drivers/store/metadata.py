@@ -1,4 +1,4 @@
-"""Moments in the life of the store itself: when it was copied, when a copy took its place, and what follows then."""
+"""Timestamps of the store itself (table ``moments``): when it was copied, when a copy took its place."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from gateway.drivers.store.rows import from_milliseconds
 from gateway.drivers.store.statements import Statement, milliseconds
 
 COPIED = "copied"
-"""Stands in a backup alone: nothing may work with it before it was recovered."""
+"""Set in a backup only: no server may start on it before ``gateway recover``."""
 
 RESTORED = "restored"
 """When a backup took the place of a store that knew more."""
 
 
 USED_WITH = "used with secret "
-"""Begins the name of the moment since which the store is used with a secret; its fingerprint follows."""
+"""Prefix of the timestamp since which the store is used with a secret; the secret's fingerprint follows."""
 
 
 def set_timestamp(name: str, at: datetime) -> Statement:
-    """Keep a moment; a later one replaces it."""
+    """Set a timestamp; a later one replaces it."""
     return Statement(
         "INSERT INTO moments (name, at) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET at = excluded.at",
         (name, milliseconds(at)),
@@ -28,7 +28,7 @@ def set_timestamp(name: str, at: datetime) -> Statement:
 
 
 def delete_timestamp(name: str) -> Statement:
-    """Keep it no longer."""
+    """Delete a timestamp."""
     return Statement("DELETE FROM moments WHERE name = ?", (name,))
 
 
@@ -57,7 +57,7 @@ class Metadata:
         self._engine = engine
 
     async def timestamp(self, name: str) -> datetime | None:
-        """One moment; None when it never was."""
+        """One timestamp; None when it was never set."""
         rows = await self._engine.rows("SELECT at FROM moments WHERE name = ?", (name,))
         return from_milliseconds(rows[0][0]) if rows else None
 
@@ -67,6 +67,6 @@ class Metadata:
         return str(rows[0][0]).removeprefix(USED_WITH) if rows else None
 
     async def count_due_checks(self, now: datetime) -> int:
-        """How many payments are due to be looked at."""
+        """How many payments have a check that is due."""
         rows = await self._engine.rows("SELECT COUNT(*) FROM agenda WHERE due_at <= ?", (milliseconds(now),))
         return int(rows[0][0])

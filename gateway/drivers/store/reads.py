@@ -1,4 +1,4 @@
-"""Every read, and the one write door: ``Store`` over any engine."""
+"""``Store``: every read, and ``commit`` as the only way to write, over any engine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gateway.drivers.store.statements import heartbeat, milliseconds, optional_m
 
 
 class PaymentSnapshot(msgspec.Struct, frozen=True):
-    """A payment and its open operation, as of one moment."""
+    """A payment and its open operation, read together."""
 
     payment: Payment
     open_operation: Operation | None
@@ -32,7 +32,7 @@ class PaymentSnapshot(msgspec.Struct, frozen=True):
 
 
 class ListedPayment(msgspec.Struct, frozen=True):
-    """What is shown of a payment and its open operation, as of one moment."""
+    """What is shown of a payment and its open operation, read together."""
 
     payment: PaymentSummary
     open_operation: OperationSummary | None
@@ -59,7 +59,7 @@ class IdempotencyRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ScheduledCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """A payment that must be looked at. ``due_at`` in Unix milliseconds, ``tries`` looks in a row changed nothing."""
+    """A payment whose check is due. ``due_at``: Unix milliseconds; ``tries``: checks in a row that changed nothing."""
 
     tenant: str
     payment_id: str
@@ -153,7 +153,7 @@ class Store:
         return [documents.operation(doc) for (doc,) in rows]
 
     async def idempotency_record(self, tenant: str, idempotency_key: str) -> IdempotencyRecord | None:
-        """The row of an idempotency key."""
+        """The record of an idempotency key; None for one that was never used."""
         rows = await self._engine.rows(
             "SELECT fingerprint, operation_id, payment_id, created_at, answer_status, answer"
             " FROM idempotency_keys WHERE tenant = ? AND idempotency_key = ?",
@@ -171,7 +171,7 @@ class Store:
         return [key for (key,) in rows]
 
     async def reference_owner(self, tenant: str, account: str, merchant_reference: str) -> str | None:
-        """The payment that holds a reference."""
+        """The id of the payment that owns a merchant reference."""
         rows = await self._engine.rows(
             "SELECT payment_id FROM reference_holders WHERE tenant = ? AND account = ? AND merchant_reference = ?",
             (tenant, account, merchant_reference),
@@ -221,7 +221,7 @@ class Store:
         return dict(await self._engine.rows("SELECT tenant, bytes FROM stored_bytes", ()))
 
     async def due_checks(self, now: datetime, limit: int) -> list[ScheduledCheck]:
-        """Payments whose next look is due: of each tenant at most ``limit``, the longest due first."""
+        """Payments whose check is due: of each tenant at most ``limit``, the longest due first."""
         rows = await self._engine.rows(
             "SELECT tenant, payment_id, due_at, tries FROM (SELECT tenant, payment_id, due_at, tries,"
             " ROW_NUMBER() OVER (PARTITION BY tenant ORDER BY due_at) AS place FROM agenda WHERE due_at <= ?) due"
@@ -231,7 +231,7 @@ class Store:
         return [made_of(ScheduledCheck, row) for row in rows]
 
     async def next_check_due(self, now: datetime) -> int | None:
-        """When the next look after now is due, in Unix milliseconds."""
+        """When the next check after now is due, in Unix milliseconds."""
         rows = await self._engine.rows("SELECT MIN(due_at) FROM agenda WHERE due_at > ?", (milliseconds(now),))
         return None if rows[0][0] is None else int(rows[0][0])
 
@@ -258,7 +258,7 @@ class Store:
         return [(tenant, account, provider, method) for tenant, account, provider, method in rows]
 
     async def reviews(self, tenants: Sequence[str], wanted: PageRequest) -> list[ListedPayment]:
-        """Payments that a person must look at, newest first."""
+        """Payments under review, newest first."""
         conditions, values = where(("p.id < ?", wanted.cursor))
         theirs = f"p.review IS NOT NULL AND p.tenant IN ({placeholders(tenants)}){conditions and ' AND '}{conditions}"
         rows = await self._engine.rows(

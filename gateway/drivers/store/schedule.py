@@ -1,6 +1,6 @@
-"""When a payment is looked at next, and the hints that bring that forward: writes, as data.
+"""Writes to the schedule of checks (table ``agenda``), and to the hints that bring a check forward.
 
-A payment has at most one row in ``agenda``; every change of it writes the row anew, in its own transaction.
+A payment has at most one row; every change of the payment writes the row in its own transaction.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def store_hint(tenant: str, payment_id: str, provider_reference: str, at: dateti
 
 
 def trim_hints(tenant: str, payment_id: str, keep: int) -> Statement:
-    """Keep only the newest hints of a payment: whoever has its link can name any number of keys."""
+    """Keep only the newest hints of a payment: a caller who has its link can name any number of keys."""
     rows = "tenant = ? AND payment_id = ?"
     newest = f"SELECT received_at FROM hints WHERE {rows} ORDER BY received_at DESC LIMIT 1 OFFSET ?"  # noqa: S608  # ours
     return Statement(
@@ -41,7 +41,7 @@ def close_hint(tenant: str, payment_id: str, provider_reference: str, received_a
 
 
 def delete_processed_hints(before: datetime, limit: int) -> Statement:
-    """Forget which keys were asked for when that was before a date, at most so many; one that is due stays."""
+    """Delete at most ``limit`` processed hints that came before a date; one that is due stays."""
     key = "tenant, payment_id, provider_reference"
     old = f"SELECT {key} FROM hints WHERE due = 0 AND received_at < ? ORDER BY received_at LIMIT ?"  # noqa: S608  # ours
     return Statement(
@@ -51,9 +51,9 @@ def delete_processed_hints(before: datetime, limit: int) -> Statement:
 
 
 def schedule_check(payment: Payment, due_at: datetime | None) -> Statement:
-    """When a payment that has just changed must be looked at next; None: nothing will happen by itself.
+    """Schedule the next check of a payment that has just changed; None: nothing more is due by the clock.
 
-    A nearer moment stays as long as a hint is due: whoever follows it up may die or fail on the way.
+    An earlier time stays as long as a hint is due: the process that follows the hint up may die before it is done.
     """
     if due_at is None:
         return Statement(_DELETE + _UNLESS_HINTED, (payment.tenant, payment.id))
@@ -61,7 +61,7 @@ def schedule_check(payment: Payment, due_at: datetime | None) -> Statement:
 
 
 def postpone_check(payment: Payment, due_at: datetime | None) -> Statement:
-    """Give up a moment that was kept for a hint, unless the payment moved or another hint came."""
+    """Postpone a check that was kept early for a hint, unless the payment moved or another hint came."""
     guard = _UNLESS_HINTED + _UNLESS_MOVED
     found = (payment.tenant, payment.id, payment.revision)
     if due_at is None:
@@ -87,7 +87,7 @@ _SET = (
 
 
 def bring_check_forward(tenant: str, payment_id: str, due_at: datetime) -> Statement:
-    """Bring a payment's next look forward; a nearer one stays."""
+    """Bring a payment's next check forward; an earlier one stays."""
     return Statement(
         "INSERT INTO agenda (tenant, payment_id, due_at, tries) VALUES (?, ?, ?, 0)"
         " ON CONFLICT (tenant, payment_id) DO UPDATE SET due_at = excluded.due_at"
@@ -97,7 +97,7 @@ def bring_check_forward(tenant: str, payment_id: str, due_at: datetime) -> State
 
 
 def record_check(tenant: str, payment_id: str, *, was_due: int, due_at: datetime | None, tries: int) -> Statement:
-    """A look that changed nothing: when the next one is due, unless a change has set another moment meanwhile."""
+    """Record a check that changed nothing and schedule the next, unless a change has scheduled another meanwhile."""
     if due_at is None:
         return Statement(
             "DELETE FROM agenda WHERE tenant = ? AND payment_id = ? AND due_at = ?", (tenant, payment_id, was_due)

@@ -1,7 +1,7 @@
 """The tables, in a dialect every engine understands. ``tenant`` leads every key, times are Unix milliseconds.
 
 A ``doc`` holds a Struct as JSON; the columns beside it are what SQL itself must see. What was bought with a payment
-stands in ``purchase``, the last column: lists, which do not show it, do not read it.
+is in ``purchase``, the last column: lists, which do not show it, do not read it.
 """
 
 from __future__ import annotations

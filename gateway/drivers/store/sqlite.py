@@ -60,7 +60,7 @@ _PRIMARY_CODE = 0xFF
 
 
 class Locked(Unavailable):
-    """Somebody else held the database for longer than ``BUSY_TIMEOUT_MS``."""
+    """Another process held the database for longer than ``BUSY_TIMEOUT_MS``."""
 
 
 class _Waiting(NamedTuple):
@@ -84,7 +84,7 @@ class SqliteEngine:
         self._lock = lock
         self._turn = 0
         self._waiting: deque[_Waiting] = deque()
-        self._told = asyncio.Event()
+        self._wake = asyncio.Event()
         self._closing: asyncio.Task[None] | None = None
         self._writing = asyncio.create_task(self._write(), name="sqlite writer")
         self._log = Checkpointer(checkpoints, self._thread)
@@ -95,8 +95,9 @@ class SqliteEngine:
         if self._closing is not None:
             raise Unavailable("the store is closed")
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # From here the unit may be written even if the caller is cancelled: it is written whole or not at all.
         self._waiting.append(_Waiting(unit, done))
-        self._told.set()
+        self._wake.set()
         await done
 
     async def rows(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
@@ -111,10 +112,11 @@ class SqliteEngine:
         """Write what waits, then close; what comes meanwhile is refused. Again: wait for the same end."""
         if self._closing is None:
             self._closing = asyncio.create_task(self._close(), name="sqlite close")
-        await asyncio.shield(self._closing)  # whoever gives up waiting must not leave it half closed
+        await asyncio.shield(self._closing)  # a cancelled caller must not leave it half closed
 
     async def _close(self) -> None:
-        self._told.set()
+        # In this order: all units written, no checkpoint under way, no reader holds the log, then the lock is free.
+        self._wake.set()
         await self._writing
         self._log.stop()
         await self._keeping
@@ -127,20 +129,22 @@ class SqliteEngine:
     async def _write(self) -> None:
         while self._waiting or self._closing is None:
             if self._waiting:
-                await self._commit_together(
-                    [self._waiting.popleft() for _ in range(min(MAX_BATCH_UNITS, len(self._waiting)))]
-                )
+                # What arrived during the last commit shares the next one: one fsync for up to a whole batch.
+                size = min(MAX_BATCH_UNITS, len(self._waiting))
+                await self._commit_together([self._waiting.popleft() for _ in range(size)])
             else:
-                self._told.clear()
-                await self._told.wait()
+                # No await lies between the check and this line, so no commit can be missed.
+                self._wake.clear()
+                await self._wake.wait()
 
     async def _commit_together(self, batch: Sequence[_Waiting]) -> None:
         units = [waiting.unit for waiting in batch]
         loop = asyncio.get_running_loop()
         failures = await loop.run_in_executor(self._thread, commit_units, self._writer, units)
+        # Only now is anybody answered: a process killed before this line has promised nothing.
         _complete(batch, failures)
         if isinstance(failures[0], Locked):
-            # Who waits behind them has waited as long: batch after batch it would become minutes.
+            # The units behind this batch have waited as long; batch after batch they would wait for minutes.
             behind = list(self._waiting)
             self._waiting.clear()
             _complete(behind, [Locked(str(failures[0])) for _ in behind])
@@ -148,7 +152,7 @@ class SqliteEngine:
 
 
 def _complete(batch: Sequence[_Waiting], failures: Sequence[GatewayError | None]) -> None:
-    """Tell each caller what became of its unit; one that was cancelled waits no more."""
+    """Resolve the future of each unit; a cancelled caller has left its future done."""
     for waiting, failure in zip(batch, failures, strict=True):
         if waiting.done.done():
             continue
@@ -167,7 +171,7 @@ def commit_units(writer: sqlite3.Connection, units: Sequence[Unit]) -> list[Gate
         for tenant_and_bytes in sum_by_tenant(grown).items():
             writer.execute(ADD, tenant_and_bytes)
         writer.execute("COMMIT")
-    except Exception as problem:  # the writer must outlive anything, or every caller waits for ever
+    except Exception as problem:  # the writer must survive any error, or every caller waits forever
         with contextlib.suppress(sqlite3.Error):
             writer.execute("ROLLBACK")
         kind = Locked if _kind(problem) == sqlite3.SQLITE_BUSY else Unavailable
@@ -251,7 +255,7 @@ class _ReadOnly:
 
 
 async def open_sqlite_to_read(path: Path) -> Store:
-    """Open an existing database beside a running server. Raises ``Unavailable`` when there is none to be read."""
+    """Open an existing database beside a running server. Raises ``Unavailable`` when it cannot be read."""
     path = resolved_path(path)
     require_store(path)
     refuse_foreign_log(path)

@@ -98,7 +98,7 @@ def insert_payment(payment: Payment, open_operation: str, *, budget: int | None 
 
 
 def update_payment(before: Payment, after: Payment, *, open_before: str | None, open_after: str | None) -> Statement:
-    """A payment as it is now; only if nobody else moved it or opened or settled an operation since it was read."""
+    """Write a payment, only if nothing has moved it or opened or resolved an operation since it was read."""
     written = replace(after, revision=before.revision + 1)
     purchase, growth = _new_purchase(before, after)
     return Statement(
@@ -193,7 +193,7 @@ def update_operation(operation: Operation) -> Statement:
 
 
 def claim_idempotency_key(operation: Operation, fingerprint: str) -> Statement:
-    """The idempotency row: written with the operation it stands for, by nothing else."""
+    """Claim a key for an operation, in the transaction that inserts the operation."""
     return Statement(
         "INSERT INTO idempotency_keys (tenant, idempotency_key, fingerprint, operation_id, payment_id, created_at)"
         " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -211,7 +211,7 @@ def claim_idempotency_key(operation: Operation, fingerprint: str) -> Statement:
 
 
 def move_idempotency_key(operation: Operation) -> Statement:
-    """Point the idempotency row at the operation that follows one that was not sent."""
+    """Point a key at the operation that replaces one that was not sent."""
     return Statement(
         "UPDATE idempotency_keys SET operation_id = ? WHERE tenant = ? AND idempotency_key = ?",
         (operation.id, operation.tenant, operation.idempotency_key),
@@ -220,7 +220,7 @@ def move_idempotency_key(operation: Operation) -> Statement:
 
 
 def store_answer(operation: Operation, status: int, answer: bytes) -> Statement:
-    """What a repeated request is answered with from now on."""
+    """Store the answer that a repeated request gets from now on."""
     return Statement(
         "UPDATE idempotency_keys SET answer_status = ?, answer = ?"
         " WHERE tenant = ? AND idempotency_key = ? AND operation_id = ? AND answer_status IS NULL",
@@ -230,7 +230,7 @@ def store_answer(operation: Operation, status: int, answer: bytes) -> Statement:
 
 
 def delete_idempotency_keys(tenant: str, idempotency_keys: Sequence[str]) -> Statement:
-    """Forget idempotency rows that have their answer."""
+    """Delete keys that have their answer; one whose operation is open stays."""
     return Statement(
         "DELETE FROM idempotency_keys WHERE tenant = ? AND answer_status IS NOT NULL"  # noqa: S608  # question marks
         f" AND idempotency_key IN ({placeholders(idempotency_keys)})",
@@ -239,7 +239,7 @@ def delete_idempotency_keys(tenant: str, idempotency_keys: Sequence[str]) -> Sta
 
 
 def claim_reference(payment: Payment, *, grace_began_before: int) -> Statement:
-    """Make this payment the holder of its reference, unless a payment that still counts holds it.
+    """Make this payment the owner of its merchant reference, unless a payment that still counts owns it.
 
     ``grace_began_before``: Unix milliseconds; a payment expired before that is past its grace.
     """
@@ -267,7 +267,7 @@ def insert_event(event_id: str, payment: Payment, event: PaymentEvent) -> Statem
 
 
 def move_reference(payment: Payment, *, holder: str) -> Statement:
-    """Give a payment the reference that ``holder`` holds now."""
+    """Move the merchant reference of ``holder`` to a payment."""
     return Statement(
         "UPDATE reference_holders SET payment_id = ?"
         " WHERE tenant = ? AND account = ? AND merchant_reference = ? AND payment_id = ?",

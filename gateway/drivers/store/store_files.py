@@ -36,12 +36,12 @@ class AlreadyRunning(GatewayError):
 
 
 def resolved_path(path: Path) -> Path:
-    """The database behind links: its log is there, and whoever opens it by another name must meet our lock."""
+    """Resolve links to the real file: its log lies beside it, and a process with another name must meet the lock."""
     return Path(os.path.realpath(path))
 
 
 def open_to_other_users(path: Path) -> list[str]:
-    """What others may open of the store at ``path``, a sentence each with the way out; nothing where there is none."""
+    """What other users may open of the store at ``path``: a sentence each, with the remedy; empty when private."""
     path = resolved_path(path)
     return [*_open_folder(path.parent), *_open_files(path)]
 

@@ -1,7 +1,7 @@
 """How many bytes of the store each tenant's rows take: counted in the transaction that writes or deletes them.
 
 A statement says by how much its row grows a tenant's part; the engine adds up a whole transaction and writes one row
-per tenant. Deleting is left to triggers, which see every row that goes, whoever deletes it. ``stored_bytes`` holds the
+per tenant. Deleting is left to triggers, which see every row that is deleted. ``stored_bytes`` holds the
 sums. A row's fixed part stands for its small columns, its index entries, and small rows that come with it (holder,
 agenda, hints), which are not counted by themselves.
 """
