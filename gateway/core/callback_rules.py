@@ -11,7 +11,7 @@ import msgspec
 
 from gateway.core.change import Change
 from gateway.core.errors import Reason
-from gateway.core.facts import VERDICT_NAMES, Cause, Event, Recorded, Refused, Repeated, Verdict
+from gateway.core.facts import Cause, Event, Recorded, Refused, Repeated, StoredVerdict
 from gateway.core.payment import Operation, Payment
 from gateway.core.rules import Policy
 from gateway.core.states import CLOSED_TO_CALLBACKS, apply, note_unknown_status, row_of
@@ -24,26 +24,11 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     nothing of the payment changes. ``detail`` says for people why the callback is refused.
     """
 
-    verdict: Verdict
+    verdict: StoredVerdict
     event: Event | None = None
     payment: Payment | None = None
     change: Change | None = None
     detail: str | None = None
-
-    @property
-    def name(self) -> str:
-        """The verdict as the inbox stores it."""
-        return VERDICT_NAMES[type(self.verdict)]
-
-    @property
-    def reason(self) -> Reason | None:
-        """Why the callback is refused; None for any other verdict."""
-        return self.verdict.reason if isinstance(self.verdict, Refused) else None
-
-    @property
-    def payment_id(self) -> str | None:
-        """The payment that was found."""
-        return None if self.payment is None else self.payment.id
 
     @property
     def payment_after(self) -> Payment | None:
@@ -61,7 +46,7 @@ def evaluate(
 
 def _decided(
     payment: Payment, operation: Operation | None, event: Event, seen_before: bool, policy: Policy, at: datetime
-) -> tuple[Verdict, Change | None]:
+) -> tuple[StoredVerdict, Change | None]:
     if event.problem is Reason.STATUS:
         noted = note_unknown_status(payment, operation, event.observation, cause=Cause.CALLBACK, policy=policy, at=at)
         return Refused(reason=Reason.STATUS), noted
@@ -89,5 +74,5 @@ def _outside_window(payment: Payment, event: Event, policy: Policy, at: datetime
     return not payment.created_at - before <= event.occurred_at <= at + after
 
 
-def _verdict_of(change: Change) -> Verdict:
+def _verdict_of(change: Change) -> StoredVerdict:
     return Recorded() if change.refusal is None else Refused(reason=change.refusal)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from typing import ClassVar
 
 import msgspec
 
@@ -167,16 +167,22 @@ class Hint(msgspec.Struct, frozen=True, kw_only=True):
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     """The callback is durable; its effect, if it has one, was applied."""
 
+    name: ClassVar[str] = "recorded"
+    reason: ClassVar[Reason | None] = None
+
 
 class Repeated(msgspec.Struct, frozen=True, kw_only=True):
     """The callback was applied before. ``is_final``: its payment moves no further by callbacks."""
 
+    name: ClassVar[str] = "repeated"
+    reason: ClassVar[Reason | None] = None
     is_final: bool = False
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True):
     """The callback is not applied."""
 
+    name: ClassVar[str] = "refused"
     reason: Reason
 
 
@@ -187,7 +193,7 @@ class Busy(msgspec.Struct, frozen=True, kw_only=True):
     retry_after: int = 1
 
 
-Verdict = Recorded | Repeated | Refused | Busy
+StoredVerdict = Recorded | Repeated | Refused
+"""A verdict that is stored in the inbox, by its ``name`` and, of a refused callback, its ``reason``."""
 
-VERDICT_NAMES: Mapping[type[Verdict], str] = {Recorded: "recorded", Repeated: "repeated", Refused: "refused"}
-"""What the inbox calls a verdict; ``Busy`` is never stored."""
+Verdict = StoredVerdict | Busy

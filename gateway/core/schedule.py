@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from gateway.core.facts import DeadlineNear, Expired
 from gateway.core.payment import Operation, Payment, State, Status
 from gateway.core.rules import Policy
 from gateway.core.state_members import EXPIRABLE
@@ -63,6 +64,24 @@ def deadline_times(payment: Payment, policy: Policy) -> list[datetime]:
     first = authorized_at + warning if warning is not None and warning < deadline else payment.capture_by
     second = payment.capture_by - deadline * SECOND_WARNING_LEFT
     return [min(first, second), second, payment.capture_by]
+
+
+def is_silent(open_operation: Operation | None, schedules: Schedules, at: datetime) -> bool:
+    """Whether an operation is in ``sending`` for longer than any call lasts: the process that sent it has ended."""
+    return (
+        open_operation is not None
+        and open_operation.status is Status.SENDING
+        and at >= open_operation.created_at + schedules.silence
+    )
+
+
+def due_fact(payment: Payment, policy: Policy, at: datetime) -> Expired | DeadlineNear | None:
+    """What the clock alone says of a payment now: it has expired, or a warning ahead of its capture deadline is due."""
+    if payment.state in EXPIRABLE and payment.expires_at is not None and at >= payment.expires_at:
+        return Expired()
+    warnings = deadline_times(payment, policy)[:2]
+    given = payment.deadline_warnings
+    return DeadlineNear() if given < len(warnings) and at >= warnings[given] else None
 
 
 def in_grace(payment: Payment, policy: Policy, at: datetime) -> bool:

@@ -1,4 +1,4 @@
-"""The secrets of accounts, and the masks that take them out of what others wrote.
+"""The secrets of accounts, and the masks that remove them from what others wrote.
 
 A mask is made once per tenant, when it is first needed.
 """
@@ -15,15 +15,15 @@ from gateway.core.masking import Mask, line, secrets_in
 from gateway.core.secret import Secret
 from gateway.drivers.settings import AccountEntry, Settings
 
-SESSIONS_KNOWN = 4
-"""Sessions of one account that are masked: older ones have ended."""
+MAX_SESSIONS_MASKED = 4
+"""Of one account: older ones have ended."""
 
 
 class Masks:
-    """The masks of all tenants, each made when it is first needed: who writes to one account may mean another.
+    """The masks of all tenants.
 
-    A mask knows the secrets of all accounts of the tenant, the sessions that their providers gave us, the tenant's
-    webhook secrets and the server's secret.
+    A mask knows the secrets of all accounts of the tenant (a sender may take one account for another), the sessions of
+    their logins, the tenant's webhook secrets and the server's secret.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -33,7 +33,7 @@ class Masks:
         self._all: frozenset[str] | None = None
 
     def of(self, tenant: str) -> Mask:
-        """The mask for whatever the providers and callers of this tenant's accounts say."""
+        """The mask for what providers and callers of this tenant's accounts write."""
         mask = self._made.get(tenant)
         if mask is None:
             mask = self._made[tenant] = Mask(secret.reveal() for secret in self._secrets(tenant))
@@ -44,7 +44,7 @@ class Masks:
         return line(text, self.of(tenant), longest)
 
     def may_keep(self, tenant: str, identifier: str) -> bool:
-        """Whether an id that a stranger named quotes no secret and is no card number."""
+        """Whether an unproved id may be stored: it quotes no secret and is not a card number."""
         return not self.quote(tenant, [identifier]) and not holds_issued_number(identifier)
 
     def quote(self, tenant: str, identifiers: Sequence[str]) -> bool:
@@ -55,17 +55,17 @@ class Masks:
         return self.of(tenant).holds("\n".join(identifiers)) or any(map(_quotes_key_or_card, identifiers))
 
     def is_secret(self, text: str) -> bool:
-        """Whether a text is a key, or one of the secrets in the settings, of whatever tenant."""
+        """Whether a text is a key, or one of the secrets in the settings, of any tenant."""
         if self._all is None:
             secrets = (secret for tenant in self._settings.tenants for secret in self._secrets(tenant))
             self._all = frozenset(secret.reveal() for secret in secrets)
         return holds_credential(text) or text in self._all
 
     def learn(self, entry: AccountEntry, session: Secret) -> None:
-        """A provider gave us a session: it is masked from now on, and so are those before."""
+        """Mask a new session of an account from now on, beside those before it."""
         name = (entry.tenant, entry.name)
         before = (one for one in self._sessions.get(name, ()) if one.reveal() != session.reveal())
-        self._sessions[name] = (session, *islice(before, SESSIONS_KNOWN - 1))
+        self._sessions[name] = (session, *islice(before, MAX_SESSIONS_MASKED - 1))
         self._made.pop(entry.tenant, None)
 
     def _secrets(self, tenant: str) -> Iterator[Secret]:
@@ -81,7 +81,7 @@ class Masks:
 
 
 def secrets_of(entry: AccountEntry) -> dict[str, Secret]:
-    """Every secret of an account by name: what the other side was told, and what its ``config`` holds.
+    """Every secret of an account by name: what the provider was given, and what its ``config`` holds.
 
     The generation before is among them while it is accepted.
     """

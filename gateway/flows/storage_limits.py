@@ -1,6 +1,6 @@
 """Room for new payments: on the store's disk, and in each tenant's budget of stored bytes.
 
-Without room nothing new is begun; callbacks and operations of the payments that exist go on. Operators are told early.
+Without room no payment is created; callbacks and operations of existing payments go on. Operators are warned early.
 """
 
 from __future__ import annotations
@@ -8,11 +8,11 @@ from __future__ import annotations
 from gateway.core.errors import LowDisk
 from gateway.flows.runtime import Gateway, log
 
-EVERY = 60.0
-"""Seconds between two looks."""
+CHECK_SECONDS = 60.0
+"""Pause between two checks."""
 
 LEVELS = (100, 80)
-"""Percent of a budget at which operators are told, the highest first."""
+"""Percent of a budget at which operators are warned, the highest first."""
 
 
 def require_disk(gw: Gateway) -> None:
@@ -22,17 +22,17 @@ def require_disk(gw: Gateway) -> None:
 
 
 async def run(gw: Gateway) -> None:
-    """Look now and again until cancelled."""
+    """Check periodically until cancelled."""
     while True:
         try:
-            await look(gw)
-        except Exception as fault:  # a worker's loop: it looks again
+            await check(gw)
+        except Exception as fault:  # a worker's loop: it checks again
             log.error("the room for new payments is not known", extra={"kind": type(fault).__name__})
-        await gw.clock.sleep(EVERY)
+        await gw.clock.sleep(CHECK_SECONDS)
 
 
-async def look(gw: Gateway) -> None:
-    """Say once in the log which tenants have come near the end of their budget, and keep it for ``warnings``."""
+async def check(gw: Gateway) -> None:
+    """Log once which tenants approach the end of their budget, and remember it for ``warnings``."""
     gw.disk.is_low()
     budget = gw.settings.limits.tenant_bytes
     stored = await gw.store.stored_bytes() if budget is not None else {}
@@ -51,6 +51,6 @@ def level_of(stored: int, budget: int | None) -> int:
 
 
 def warnings(gw: Gateway) -> list[str]:
-    """What an operator should see to soon, as of the last look."""
+    """What an operator should attend to soon, as of the last check."""
     found = {"low_disk": gw.disk.is_low(), "storage_budget": any(gw.budget_levels.values())}
     return [name for name, holds in found.items() if holds]

@@ -9,8 +9,7 @@ import pytest
 
 from gateway.flows.background import inbox_retry
 from gateway.flows.callbacks.explain import explain
-from gateway.flows.callbacks.inbox_rows import MAX_REPEATED
-from gateway.flows.callbacks.size_limits import REFUSED
+from gateway.flows.callbacks.inbox_rows import MAX_REPEATED, REFUSED
 from tests.support.clients.psp_callbacks import new_payment, post
 from tests.support.scenarios import creditkey
 from tests.support.scenarios.inbox import WRONG, admin, deliver, inbox_stack, rows, verdicts

@@ -185,7 +185,7 @@ async def test_a_reverify_says_when_the_sender_is_unknown(stack: GatewayStack) -
     row = (await listed(stack))[0]
     made = (await admin(stack, "POST", f"{INBOX}/{row['id']}/reverify")).json
     assert (made["verdict"], made["reason"], made["changed"]) == ("refused", "unauthentic", False)
-    assert "none of the account's" in made["detail"]
+    assert "not one of the account's" in made["detail"]
 
 
 async def test_a_callback_without_an_event_cannot_be_replayed(stack: GatewayStack) -> None:

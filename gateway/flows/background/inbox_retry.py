@@ -1,7 +1,7 @@
-"""Apply what was proved and stored, but whose effect failed for a reason of ours.
+"""Retry callbacks that were proved and stored, but whose effect failed for a reason of the gateway's own.
 
-Pending callbacks live in the store, so a restart changes nothing. Each is tried on its own: one that fails again waits
-for its next moment (``clocks.reconcile``, the last value repeats) and holds back no other.
+They are in the store, so a restart changes nothing. Each is retried on its own: one that fails again waits for its next
+time (``clocks.reconcile``, the last value repeats) and holds back no other.
 """
 
 from __future__ import annotations
@@ -16,46 +16,46 @@ from gateway.drivers.store.statements import milliseconds, optional_milliseconds
 from gateway.flows.callbacks.reprocess import Order, reprocess
 from gateway.flows.runtime import Gateway, doubling, log
 
-AT_ONCE = 50
+BATCH_SIZE = 50
 """Rows read at a time."""
 
-LONGEST_SICK_PAUSE = 60.0
-"""Seconds between tries to reach a store that fails, at the most."""
+STORE_RETRY_MAX_SECONDS = 60.0
+"""The longest pause between attempts to reach a store that fails."""
 
-LONGEST_PAUSE = timedelta(minutes=1)
-"""The time after which the inbox is looked at again, whatever it said."""
+MAX_IDLE = timedelta(minutes=1)
+"""The inbox is read again after this time, even if nothing is due."""
 
 RETRY = Order(by="gateway", how="retry")
 
 
 async def run(gw: Gateway) -> None:
-    """Work off the inbox until cancelled. A store that is down is asked less and less often."""
-    pauses = doubling(LONGEST_SICK_PAUSE)
+    """Retry what is due until cancelled. A store that is down is asked less and less often."""
+    pauses = doubling(STORE_RETRY_MAX_SECONDS)
     while True:
-        gw.inbox_alarm.set(milliseconds(gw.clock.now() + LONGEST_PAUSE))
+        gw.inbox_alarm.set(milliseconds(gw.clock.now() + MAX_IDLE))
         try:
             await retry_due(gw)
             await gw.rest(gw.inbox_alarm, optional_milliseconds(await gw.store.inbox.next_due()))
-            pauses = doubling(LONGEST_SICK_PAUSE)
+            pauses = doubling(STORE_RETRY_MAX_SECONDS)
         except Exception as fault:  # a worker's loop: it must outlive whatever this was
             log.error("the inbox cannot be worked off", extra={"kind": type(fault).__name__})
             await gw.clock.sleep(next(pauses))
 
 
 async def retry_due(gw: Gateway) -> int:
-    """Try the pending callbacks that are due, once each; return how many there were. Raises ``Unavailable``."""
-    rows = await gw.store.inbox.due(gw.clock.now(), AT_ONCE)
+    """Retry the callbacks that are due, once each; return how many there were. Raises ``Unavailable``."""
+    rows = await gw.store.inbox.due(gw.clock.now(), BATCH_SIZE)
     for row in rows:
         await retry(gw, row)
     return len(rows)
 
 
 async def retry(gw: Gateway, row: StoredCallback) -> None:
-    """Try one pending callback; note when again if it fails. Raises ``Unavailable`` when that cannot be noted."""
+    """Retry one callback. If it fails again, store when it is next due: raises ``Unavailable`` when that fails too."""
     try:
         await reprocess(gw, row, documents.proved(row.event or ""), RETRY)
     except Conflict:
-        return  # somebody else judged it; if it is pending still, it is due still
+        return  # somebody else changed it; if it is to be retried still, it is due still
     except Exception as fault:  # one row's fault, whatever it is, must not stop the others
         known = {"tenant": row.tenant, "account": row.account, "kind": type(fault).__name__}
         log.error("a pending callback could not be applied", extra=known)

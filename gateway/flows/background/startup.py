@@ -1,4 +1,4 @@
-"""Begin on a store: what an interrupted process left open, and what follows when a backup took the store's place."""
+"""Start on a store: resolve what an interrupted process left open, and follow up a restored backup."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ USED_WITH_ANOTHER = (
 
 
 class Recovered(msgspec.Struct, frozen=True, kw_only=True):
-    """What was done. ``unknown``: operations found on their way; ``due``: payments that are looked at next."""
+    """What was done. ``unknown``: operations found in ``sending``; ``due``: payments that are checked next."""
 
     unknown: int
     due: int
@@ -44,9 +44,9 @@ async def check_names(gw: Gateway) -> None:
 
 
 async def begin(gw: Gateway) -> Recovered:
-    """Make a store ready to work with. What was on its way when the last process ended has an unknown outcome.
+    """Make a store ready to work with. What was being sent when the last process ended has an unknown outcome.
 
-    Raises ``Unavailable`` for a backup: it is older than the world, and only ``recover --restored`` may use it.
+    Raises ``Unavailable`` for a backup: its payments have moved since, and only ``recover --restored`` may use it.
     """
     if await gw.store.metadata.timestamp(COPIED) is not None:
         raise Unavailable("the store is a backup: run gateway recover --restored first")
@@ -70,9 +70,9 @@ async def note_secret(gw: Gateway) -> None:
 
 
 async def begin_restored(gw: Gateway) -> Recovered:
-    """Make a backup the store: as ``begin``, and every payment that may still move is looked up before all else.
+    """Make a backup the store: as ``begin``, and every payment that may still move is looked up first.
 
-    Pending webhooks stay: one that was delivered already comes with the same id and version, and is dropped by them.
+    Pending webhooks stay: tenants drop one that was delivered already, since its id and version are the same.
     """
     unknown = await submit.recover(gw)  # before: it gives those payments later dates of their own
     now = gw.clock.now()

@@ -1,4 +1,4 @@
-"""What runs beside the requests while the gateway works: one list, for the server and whoever stands in for it."""
+"""What runs beside the requests while the gateway works: one list, for the server and for tests that replace it."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from gateway.core.callback_rules import Evaluation, evaluate
 from gateway.core.change import Change
-from gateway.core.errors import Conflict, Reason
+from gateway.core.errors import Conflict, Reason, Unavailable
 from gateway.core.facts import Event, Refused
 from gateway.core.refusal_details import RefusedCallback
 from gateway.core.state_members import with_dates_at
@@ -22,7 +22,7 @@ from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.flows.callbacks import likely_causes
 from gateway.flows.callbacks.inbox_rows import InboxCallback
 from gateway.flows.commit import record
-from gateway.flows.runtime import Gateway, Race
+from gateway.flows.runtime import ATTEMPTS, Gateway
 
 
 async def apply_event(
@@ -33,8 +33,7 @@ async def apply_event(
     ``received_at`` as in ``evaluate_event``. Raises ``Unavailable``, as ``Conflict`` on ``ROW`` when somebody else has
     changed the callback's own row.
     """
-    race = Race()
-    while True:
+    for _ in range(ATTEMPTS):
         before = await find_payment(gw, entry, event)
         evaluation = await evaluate_event(gw, entry, event, before, received_at=received_at)
         rows = callback.rows(gw, evaluation)
@@ -46,9 +45,9 @@ async def apply_event(
         except Conflict as lost:
             if lost.on == ROW:
                 raise
-            race.lost()
-            continue
+            continue  # the payment has moved since it was read
         return evaluation
+    raise Unavailable("other writers were first every time")
 
 
 async def evaluate_event(
@@ -73,10 +72,10 @@ async def evaluate_event(
     evaluation = evaluate(before.payment, before.open_operation, event, seen_before=seen_before, policy=policy, at=at)
     if evaluation.change is not None and received_at is not None:
         evaluation = replace(evaluation, change=_redated(evaluation.change, before, now))
-    if evaluation.reason is None:
+    if evaluation.verdict.reason is None:
         return evaluation
     case = RefusedCallback(before.payment, event, policy, at)
-    return replace(evaluation, detail=await likely_causes.of_refusal(gw, entry, case, evaluation.reason))
+    return replace(evaluation, detail=await likely_causes.of_refusal(gw, entry, case, evaluation.verdict.reason))
 
 
 async def find_payment(gw: Gateway, entry: AccountEntry, event: Event) -> PaymentSnapshot | None:

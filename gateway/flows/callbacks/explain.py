@@ -88,7 +88,7 @@ async def _evaluated(
     """The gateway's own checks of an event, and the verdict, reason and detail they lead to."""
     before = await find_payment(gw, entry, event)
     found = await evaluate_event(gw, entry, event, before, received_at=row.received_at)
-    return _rule_checks(entry, row, found), found.name, found.reason, found.detail
+    return _rule_checks(entry, row, found), found.verdict.name, found.verdict.reason, found.detail
 
 
 def _with(entry: AccountEntry, others: Mapping[str, AccountEntry]) -> AccountEntry:
@@ -111,7 +111,7 @@ def _held(entry: AccountEntry, found: Revealed, mistaken: Mapping[str, str]) -> 
         sent = header(found.callback.headers, one.header)
         if one.credential is None:
             notes.append(
-                f"{one.header} holds a value that is none of this account's secrets: compare it with what"
+                f"{one.header} holds a value that is not one of this account's secrets: compare it with what"
                 f" `gateway accounts show {entry.tenant} {entry.name} --reveal` prints"
             )
         elif one.credential in mistaken.values():
@@ -140,7 +140,7 @@ def _unproved(said: Hint | CallbackRejected | None, callback: Callback) -> tuple
         case CallbackRejected(reason=reason, detail=detail):
             return reason, detail
         case Hint() if callback.payment_id is None:
-            return Reason.NOT_FOUND, "a hint that no token of ours in the address gives a payment"
+            return Reason.NOT_FOUND, "a hint without a token in its address that names a payment"
         case Hint():
             return None, "a hint: it may cause a lookup and moves no payment by itself"
         case None:
@@ -170,7 +170,7 @@ def _rule_checks(entry: AccountEntry, row: StoredCallback, evaluation: Evaluatio
     checks: list[Check] = []
     is_decided = False
     for name, reasons in RULES:
-        passed = None if is_decided else evaluation.reason not in reasons
+        passed = None if is_decided else evaluation.verdict.reason not in reasons
         is_decided = is_decided or not passed
         detail = details.get(name, "") if passed else ""
         if passed is False:

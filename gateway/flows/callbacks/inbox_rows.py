@@ -1,27 +1,28 @@
 """How a callback is written to the inbox: a new row for one that has just come, a new verdict for a stored one.
 
-Both have ``rows(gw, evaluation)``: the statements that keep the callback under a verdict. They are committed together
-with whatever the callback changes.
+Both have ``rows(gw, evaluation)``: the statements that store the callback under a verdict. They are committed together
+with what the callback changes. How much of a new one is kept depends on its verdict: nobody fills the disk with what
+has no effect. A part that is too long is left out whole: half of it would prove nothing, and might be half of a secret.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.core.callback_rules import Evaluation
 from gateway.core.errors import CallbackRejected
 from gateway.core.facts import Event, Hint, Refused, Repeated
 from gateway.core.views import rfc3339
-from gateway.core.wire import Callback
+from gateway.core.wire import Callback, Headers
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import inbox
 from gateway.drivers.store.inbox import EarlierVerdict, StoredCallback, replace_verdict
 from gateway.drivers.store.statements import Statement
-from gateway.flows.callbacks import size_limits
 from gateway.flows.callbacks.redaction import redact
-from gateway.flows.callbacks.size_limits import SizeLimits, bounded
 from gateway.flows.runtime import Gateway
 
 MAX_REFUSED = 500
@@ -31,13 +32,38 @@ MAX_UNPROVED = 20
 """Accepted callbacks without proof that are kept of one payment: its customer can make any number."""
 
 MAX_REPEATED = 20
-"""Repetitions that are kept of one payment: a sender that dislikes its answer may go on for ever."""
+"""Repetitions that are kept of one payment: a sender that dislikes its answer may go on forever."""
+
+
+class SizeLimits(NamedTuple):
+    """Bytes of each part that are kept. Headers are counted together; those that fit are kept, in their order."""
+
+    body: int
+    headers: int
+    query: int
+    suffix: int
+
+
+KIB = 1024
+
+PROVED = SizeLimits(body=64 * KIB, headers=8 * KIB, query=8 * KIB, suffix=KIB)
+"""What moved a payment, or will."""
+
+REPEATED = SizeLimits(body=8 * KIB, headers=2 * KIB, query=KIB, suffix=256)
+"""What was proved and had been applied before."""
+
+REFUSED = SizeLimits(body=8 * KIB, headers=2 * KIB, query=KIB, suffix=256)
+"""What an operator may verify anew after a wrong setting was mended."""
+
+HINT = SizeLimits(body=0, headers=512, query=512, suffix=256)
+"""What only causes a lookup: only people ever read it again."""
 
 
 class NewCallback(msgspec.Struct, frozen=True, kw_only=True):
     """A callback that has just come, and what the plugin's ``verify`` said of it.
 
-    ``size``: bytes of its body, read or not.
+    ``size``: bytes of its body, read or not. ``is_proved``: its sender is the provider, whether it brought an event or
+    something that means nothing here.
     """
 
     id: str
@@ -45,25 +71,22 @@ class NewCallback(msgspec.Struct, frozen=True, kw_only=True):
     callback: Callback
     size: int
     proof: Event | Hint | CallbackRejected | None
-
-    @property
-    def is_proved(self) -> bool:
-        """Whether its sender is the provider: it brought an event, or is authentic and about nothing here."""
-        return not isinstance(self.proof, Hint | CallbackRejected)
+    is_proved: bool
 
     def rows(self, gw: Gateway, evaluation: Evaluation) -> list[Statement]:
         """Insert the callback; of what nobody proved only the newest are kept."""
-        limits, trims = _kept(self.entry, evaluation)
+        payment_id = _payment_id(evaluation)
+        limits, trims = _kept(self.entry, evaluation, payment_id)
         row = inbox.insert_callback(
             self.id,
             tenant=self.entry.tenant,
             account=self.entry.name,
             callback=self._redacted(gw, limits),
-            verdict=evaluation.name,
-            reason=evaluation.reason,
+            verdict=evaluation.verdict.name,
+            reason=evaluation.verdict.reason,
             detail=evaluation.detail,
             event=evaluation.event,
-            payment_id=evaluation.payment_id,
+            payment_id=payment_id,
             size=self.size,
         )
         return [row, *trims]
@@ -74,7 +97,7 @@ class NewCallback(msgspec.Struct, frozen=True, kw_only=True):
             self.id,
             tenant=self.entry.tenant,
             account=self.entry.name,
-            callback=self._redacted(gw, size_limits.PROVED),
+            callback=self._redacted(gw, PROVED),
             verdict="pending",
             event=event,
             next_attempt_at=at,
@@ -110,11 +133,11 @@ class ReprocessedCallback(msgspec.Struct, frozen=True, kw_only=True):
             replace_verdict(
                 self.row,
                 earlier,
-                verdict=evaluation.name,
-                reason=evaluation.reason,
+                verdict=evaluation.verdict.name,
+                reason=evaluation.verdict.reason,
                 detail=evaluation.detail,
                 event=evaluation.event,
-                payment_id=evaluation.payment_id,
+                payment_id=_payment_id(evaluation),
             )
         ]
 
@@ -123,13 +146,36 @@ InboxCallback = NewCallback | ReprocessedCallback
 """A callback whose row can be written."""
 
 
-def _kept(entry: AccountEntry, evaluation: Evaluation) -> tuple[SizeLimits, list[Statement]]:
+def _kept(entry: AccountEntry, evaluation: Evaluation, payment_id: str | None) -> tuple[SizeLimits, list[Statement]]:
     """How much of a new callback is kept, and which older rows make room for it."""
-    payment_id = evaluation.payment_id
     if isinstance(evaluation.verdict, Refused):
-        return size_limits.REFUSED, [inbox.trim_refused(entry.tenant, entry.name, MAX_REFUSED)]
+        return REFUSED, [inbox.trim_refused(entry.tenant, entry.name, MAX_REFUSED)]
     if evaluation.event is None:
-        return size_limits.HINT, [inbox.trim_unproved(entry.tenant, entry.name, payment_id, MAX_UNPROVED)]
+        return HINT, [inbox.trim_unproved(entry.tenant, entry.name, payment_id, MAX_UNPROVED)]
     if isinstance(evaluation.verdict, Repeated) and payment_id is not None:
-        return size_limits.REPEATED, [inbox.trim_repeated(entry.tenant, payment_id, MAX_REPEATED)]
-    return size_limits.PROVED, []
+        return REPEATED, [inbox.trim_repeated(entry.tenant, payment_id, MAX_REPEATED)]
+    return PROVED, []
+
+
+def _payment_id(evaluation: Evaluation) -> str | None:
+    return None if evaluation.payment is None else evaluation.payment.id
+
+
+def bounded(callback: Callback, limits: SizeLimits) -> Callback:
+    """The parts of a callback that are kept."""
+    return replace(
+        callback,
+        body=callback.body if len(callback.body) <= limits.body else b"",
+        headers=_that_fit(callback.headers, limits.headers),
+        query=callback.query if len(callback.query) <= limits.query else "",
+        suffix=callback.suffix if len(callback.suffix) <= limits.suffix else "",
+    )
+
+
+def _that_fit(headers: Headers, room: int) -> Headers:
+    kept: list[tuple[str, str]] = []
+    for name, value in headers:
+        if len(name) + len(value) <= room:
+            room -= len(name) + len(value)
+            kept.append((name, value))
+    return tuple(kept)

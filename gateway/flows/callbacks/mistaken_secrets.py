@@ -43,7 +43,7 @@ def similar_accounts(gw: Gateway, entry: AccountEntry) -> dict[str, AccountEntry
 
 
 def mistaken_secrets(entry: AccountEntry, others: Mapping[str, AccountEntry]) -> dict[str, str]:
-    """Texts that may stand in a secret header in place of the account's secret, each with its name."""
+    """Texts that a secret header may hold in place of the account's secret, each with its name."""
     own, found = _by_text(entry), dict[str, str]()
     for whose, other in others.items():
         found |= {text: f"{name} of {whose}" for text, name in _by_text(other).items()}

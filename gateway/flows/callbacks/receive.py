@@ -47,22 +47,29 @@ def verify(gw: Gateway, entry: AccountEntry, callback: Callback, *, unread: int 
 
     ``unread``: the size of a body that is too large to be read, which is empty here. The callback is refused then.
     """
-    new = NewCallback(
-        id=gw.new_id("cb"),
+    identifier = gw.new_id("cb")
+    callback = replace(callback, config=entry.account.config)
+    proof = _proof(gw, entry, callback, is_unread=unread is not None)
+    return NewCallback(
+        id=identifier,
         entry=entry,
-        callback=replace(callback, config=entry.account.config),
+        callback=callback,
         size=len(callback.body) if unread is None else unread,
-        proof=None,
+        proof=proof,
+        is_proved=not isinstance(proof, Hint | CallbackRejected),
     )
-    proof: Event | Hint | CallbackRejected | None
+
+
+def _proof(
+    gw: Gateway, entry: AccountEntry, callback: Callback, *, is_unread: bool
+) -> Event | Hint | CallbackRejected | None:
     try:
-        proof = calls.verify(gw, entry, new.callback)
+        proof = calls.verify(gw, entry, callback)
     except CallbackRejected as rejected:
-        proof = rejected
-    is_known = isinstance(proof, CallbackRejected) and proof.reason in WHATEVER_THE_BODY
-    if unread is not None and not is_known:
-        proof = CallbackRejected(Reason.TOO_LARGE, "the body is too large to be read")
-    return replace(new, proof=proof)
+        if not is_unread or rejected.reason in WHATEVER_THE_BODY:
+            return rejected
+        proof = None
+    return CallbackRejected(Reason.TOO_LARGE, "the body is too large to be read") if is_unread else proof
 
 
 async def accept(gw: Gateway, new: NewCallback) -> Verdict:
@@ -120,8 +127,8 @@ async def _take_event(gw: Gateway, new: NewCallback, event: Event) -> Verdict:
         extra = {"tenant": entry.tenant, "account": entry.name, "kind": type(fault).__name__}
         log.error("a proved callback could not be applied", extra=extra)
         return await _retry_later(gw, new, event)
-    if evaluation.reason is not None:
-        _log_refusal(new, evaluation.reason, evaluation.detail or "", evaluation.payment_id)
+    if evaluation.verdict.reason is not None:
+        _log_refusal(new, evaluation.verdict.reason, evaluation.detail or "", evaluation.payment)
     return evaluation.verdict
 
 
@@ -181,8 +188,8 @@ async def _follow(gw: Gateway, payment: Payment, rows: list[Statement]) -> None:
         gw.start(lookup.hint_work(payment.id), lookup.follow_hints(gw, payment.tenant, payment.id))
 
 
-def _log_refusal(new: NewCallback, reason: Reason, detail: str, payment_id: str | None = None) -> None:
+def _log_refusal(new: NewCallback, reason: Reason, detail: str, payment: Payment | None = None) -> None:
     """Say in the log why a callback is refused. Equal lines of one account are counted, not repeated."""
-    known = {} if payment_id is None else {"payment_id": payment_id}
+    known = {} if payment is None else {"payment_id": payment.id}
     place = {"tenant": new.entry.tenant, "account": new.entry.name, "callback_id": new.id, **known}
     log.warning("callback refused", extra={**place, "reason": str(reason), "detail": detail})

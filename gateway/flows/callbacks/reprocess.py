@@ -29,7 +29,7 @@ from gateway.flows.runtime import Gateway, Race, log
 FINAL = frozenset({"recorded", "repeated"})
 """Verdicts that stand: an event is applied once, so evaluating it again says ``repeated`` and changes nothing."""
 
-UNKNOWN_SENDER = "the sender's token is none of the account's"
+UNKNOWN_SENDER = "the sender's token is not one of the account's"
 
 MASKED_PART = "a part of it was masked when it was stored: no signature over it can be proved"
 
@@ -53,7 +53,7 @@ class Reprocessed(msgspec.Struct, frozen=True, kw_only=True):
         """Whether row or payment changed, or would have in a dry run."""
         before, after = self.evaluation.payment, self.evaluation.payment_after
         has_moved = before is not None and after is not None and after.version != before.version
-        return has_moved or not (self.row.verdict in FINAL or self.evaluation.name == self.row.verdict)
+        return has_moved or not (self.row.verdict in FINAL or self.evaluation.verdict.name == self.row.verdict)
 
 
 async def newest(store: Store, tenants: Sequence[str], wanted: InboxFilter) -> list[InboxRow]:
@@ -120,7 +120,7 @@ async def reprocess(gw: Gateway, row: StoredCallback, event: Event, order: Order
         return Reprocessed(row=row, evaluation=await _preview(gw, entry, row, event))
     callback = ReprocessedCallback(row=row, by=order.by, how=order.how)
     evaluation = await apply_event(gw, entry, event, callback, received_at=row.received_at)
-    extra = {"tenant": row.tenant, "account": row.account, "kind": f"{order.how} {evaluation.name}"}
+    extra = {"tenant": row.tenant, "account": row.account, "kind": f"{order.how} {evaluation.verdict.name}"}
     log.info("a stored callback was judged again", extra=extra)
     return Reprocessed(row=row, evaluation=evaluation)
 

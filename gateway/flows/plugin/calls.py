@@ -1,7 +1,7 @@
-"""The only place where a plugin's code is called while the gateway runs: the flows get what they can use, or an error.
+"""The only place where a plugin's code is called while the gateway runs: flows get what they can use, or an error.
 
-What a plugin raises is caught; what it returns is checked (``core/plugin_returns.py``) before any of it is stored; its
-texts are cleaned and masked (``cleaning.py``). What went wrong is one line in the log: account, member, kind of error
+What a plugin raises is caught; what it returns is checked (``core/plugin_returns.py``) before it is stored; its texts
+are cleaned and masked (``cleaning.py``). What went wrong is one line in the log: account, member, kind of error
 and its place, never its text. ``rules`` and ``credentials`` are called once, when the settings are loaded
 (``credentials`` of earlier generations when a callback is explained).
 """
@@ -9,10 +9,10 @@ and its place, never its text. ``rules`` and ``credentials`` are called once, wh
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any
 
 from gateway.core.checks import every, instance, mapping, optional, struct, text, type_name
 from gateway.core.commands import Command, FetchPayment
@@ -33,181 +33,179 @@ from gateway.core.secret import Secret
 from gateway.core.wire import Callback, HttpRequest, HttpResponse
 from gateway.drivers.settings import AccountEntry, Settings
 from gateway.flows.plugin import cleaning
-from gateway.flows.plugin.cleaning import Read
+from gateway.flows.plugin.cleaning import ParsedAnswer
 from gateway.flows.runtime import Gateway, log
 from gateway.provider import Account, CallbackDraft, Check, Explains, Explanation, Notices, Session
 
-T = TypeVar("T")
+MAX_UNUSUAL_NOTED = 10_000
+"""Unusual answers that are remembered, of all accounts: a provider may word each of them differently."""
 
-MOST_NOTED = 10_000
-"""Kinds of unusual answers that are remembered, of all accounts: what providers write may differ every time."""
+MAX_CLAIM_CHARACTERS = 64
+"""Of what an unproved callback says that it is about."""
 
 
 class _Fault(GatewayError):
-    """A plugin broke, or returned what cannot be used. The text is ours: a kind of error, or what was wrong."""
+    """A plugin broke, or returned what cannot be used. The gateway words it: a kind of error, or what was wrong."""
+
+
+class _Guard:
+    """``with _Guard(entry, member, expected)``: what a plugin raises is logged and becomes a ``_Fault``.
+
+    ``expected``: the error that the member may raise, which passes.
+    """
+
+    def __init__(self, entry: AccountEntry, member: str, expected: type[Exception] | tuple[()] = ()) -> None:
+        self._entry, self._member, self._expected = entry, member, expected
+
+    def __enter__(self) -> Any:
+        """The plugin, whose members are called as they are: no annotation holds a plugin to anything."""
+        return self._entry.provider
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if error is None or isinstance(error, (self._expected, KeyboardInterrupt)):
+            return
+        # sys.exit() and a cancellation too: a plugin must not end the process, nor the task that called it.
+        is_ours = isinstance(error, UnusableValue)
+        what, place = (str(error), None) if is_ours else (type(error).__name__, _place(error))
+        entry = self._entry
+        where = {"provider": entry.provider.name, "tenant": entry.tenant, "account": entry.name}
+        log.error("a plugin failed", extra={**where, "member": self._member, "kind": what, "place": place})
+        raise _Fault(what) from None
 
 
 def build(gw: Gateway, entry: AccountEntry, account: Account, command: Command) -> HttpRequest:
     """Turn a command into a request. What does not fit is the tenant's 422; raises ``ProviderError`` for all else."""
-    judge = partial(request, development=gw.settings.server.development)
     try:
-        return _called(entry, "build", judge, command, account, expected=FieldProblem)
+        with _Guard(entry, "build", FieldProblem) as plugin:
+            return request(plugin.build(command, account), development=gw.settings.server.development)
     except FieldProblem as problem:
         raise cleaning.field_errors(gw, entry, problem) from None
     except _Fault:
         raise ProviderError(f"{entry.provider.name} could not build the request") from None
 
 
-def parse(gw: Gateway, entry: AccountEntry, command: Command, response: HttpResponse) -> Read:
+def parse(gw: Gateway, entry: AccountEntry, command: Command, response: HttpResponse) -> ParsedAnswer:
     """Read an answer. Raises ``OutcomeUnknown``, worded for operators."""
-    clean = cleaning.shown if isinstance(command, FetchPayment) else cleaning.replied
-
-    def judge(value: Any) -> Read:
-        return clean(gw, entry, checked(value, FACT))
-
+    clean = cleaning.clean_lookup if isinstance(command, FetchPayment) else cleaning.clean_reply
     try:
-        read = _called(entry, "parse", judge, command, response, entry.account, expected=ProviderError)
+        with _Guard(entry, "parse", ProviderError) as plugin:
+            read = clean(gw, entry, checked(plugin.parse(command, response, entry.account), FACT))
     except ProviderError as unread:
-        raise OutcomeUnknown(_said(gw, entry, unread) or "unreadable") from None
+        raise OutcomeUnknown(_message(gw, entry, unread) or "unreadable") from None
     except _Fault as fault:
         raise OutcomeUnknown(f"plugin_error {fault}") from None
-    _note_unusual(gw, entry, response)
+    if isinstance(entry.provider, Notices):
+        _note_unusual(gw, entry, response)
     return read
 
 
 def _note_unusual(gw: Gateway, entry: AccountEntry, response: HttpResponse) -> None:
-    """Tell operators once per account of each way in which its answers are not what the protocol promises."""
-    if not isinstance(entry.provider, Notices):
-        return
+    """Warn operators once per account of each way in which its answers are not what the protocol promises."""
     try:
-        found = _called(entry, "unusual", partial(checked, check=_LINES), response)
+        with _Guard(entry, "unusual") as plugin:
+            found = checked(plugin.unusual(response), _LINES)
     except _Fault:
         return  # logged; what was read of the answer stands
     for what in found:
         noted = (entry.tenant, entry.name, what)
-        if noted not in gw.noted and len(gw.noted) < MOST_NOTED:
+        if noted not in gw.noted and len(gw.noted) < MAX_UNUSUAL_NOTED:
             gw.noted.add(noted)
             where = {"provider": entry.provider.name, "tenant": entry.tenant, "account": entry.name}
-            log.warning(
-                "an answer is unusual but was read", extra={**where, "kind": cleaning.sentence(gw, entry, what)}
-            )
+            kind = cleaning.sentence(gw, entry, what)
+            log.warning("an answer is unusual but was read", extra={**where, "kind": kind})
 
 
 def verify(gw: Gateway, entry: AccountEntry, callback: Callback) -> Event | Hint | None:
-    """Prove a callback. Raises ``CallbackRejected``, also where the plugin fails."""
-
-    def judge(value: Any) -> Event | Hint | None:
-        return cleaning.proved(gw, entry, checked(value, PROOF))
-
+    """Verify a callback. Raises ``CallbackRejected``, also where the plugin fails."""
     try:
-        return _called(entry, "verify", judge, callback, entry.account, expected=CallbackRejected)
+        with _Guard(entry, "verify", CallbackRejected) as plugin:
+            return cleaning.clean_proof(gw, entry, checked(plugin.verify(callback, entry.account), PROOF))
     except CallbackRejected as rejected:
         reason = rejected.reason if isinstance(rejected.reason, Reason) else Reason.UNAUTHENTIC
-        claims = cleaning.sentence(gw, entry, rejected.claims, LONGEST_CLAIM) or None
+        claims = cleaning.sentence(gw, entry, rejected.claims, MAX_CLAIM_CHARACTERS) or None
         raise CallbackRejected(reason, cleaning.sentence(gw, entry, rejected.detail), claims=claims) from None
     except _Fault as fault:
         raise CallbackRejected(Reason.UNAUTHENTIC, f"the plugin failed to verify: {fault}") from None
 
 
 def answer(entry: AccountEntry, verdict: Verdict, callback: Callback) -> HttpResponse:
-    """Word a verdict; where the plugin fails, a plain 400 or 503, and never a success for what is not stored."""
-
-    def judge(value: Any) -> HttpResponse:
-        made: HttpResponse = checked(value, ANSWER)
-        if isinstance(verdict, Busy) and made.status < 400:
-            raise UnusableValue("HttpResponse: status must be an error where the verdict is Busy")
-        return made
-
+    """Answer with a verdict; where the plugin fails with a plain 400 or 503, never success for what is not stored."""
     try:
-        return _called(entry, "answer", judge, verdict, callback)
+        with _Guard(entry, "answer") as plugin:
+            made: HttpResponse = checked(plugin.answer(verdict, callback), ANSWER)
+            if isinstance(verdict, Busy) and made.status < 400:
+                raise UnusableValue("HttpResponse: status must be an error where the verdict is Busy")
+            return made
     except _Fault:
         return HttpResponse(status=400 if isinstance(verdict, Refused) else 503)
 
 
 def credentials(entry: AccountEntry) -> Mapping[str, str | Secret]:
-    """What the other side of an account is told; nothing where the plugin fails."""
+    """What the provider must be given for an account; empty where the plugin fails."""
     try:
-        made: Mapping[str, str | Secret] = _called(
-            entry, "credentials", partial(checked, check=CREDENTIALS), entry.account
-        )
+        with _Guard(entry, "credentials") as plugin:
+            made: Mapping[str, str | Secret] = checked(plugin.credentials(entry.account), CREDENTIALS)
+            return made
     except _Fault:
         return {}
-    return made
 
 
 def login(gw: Gateway, entry: AccountEntry) -> HttpRequest:
     """Make the request of a login. Raises ``ProviderError``, worded for operators."""
-    judge = partial(request, development=gw.settings.server.development)
-    return _ahead(gw, entry, "login", judge, entry.account)
+    try:
+        with _Guard(entry, "login", ProviderError) as plugin:
+            return request(plugin.login(entry.account), development=gw.settings.server.development)
+    except (ProviderError, _Fault) as problem:
+        raise _not_ready(gw, entry, problem) from None
 
 
 def parse_login(gw: Gateway, entry: AccountEntry, response: HttpResponse) -> Session:
     """Read the answer to a login. Raises ``ProviderError``, worded for operators."""
-    session: Session = _ahead(gw, entry, "parse_login", partial(checked, check=_SESSION), response, entry.account)
-    return session
+    try:
+        with _Guard(entry, "parse_login", ProviderError) as plugin:
+            session: Session = checked(plugin.parse_login(response, entry.account), _SESSION)
+            return session
+    except (ProviderError, _Fault) as problem:
+        raise _not_ready(gw, entry, problem) from None
 
 
 def sign_callback(settings: Settings, entry: AccountEntry, draft: CallbackDraft, url: str) -> HttpRequest:
     """Make a valid callback of an account that can. Raises ``ProviderError`` where the plugin fails."""
-    judge = partial(request, development=settings.server.development)
     try:
-        made: HttpRequest = _called(entry, "sign_callback", judge, draft, entry.account, url)
+        with _Guard(entry, "sign_callback") as plugin:
+            made = plugin.sign_callback(draft, entry.account, url)
+            return request(made, development=settings.server.development)
     except _Fault as fault:
         raise ProviderError(f"the plugin failed: {fault}") from None
-    return made
 
 
 def explain(gw: Gateway, entry: AccountEntry, callback: Callback) -> Explanation | None:
-    """Say how ``verify`` proves a callback, without secrets; None where the plugin does not say it."""
+    """How ``verify`` proves a callback, without secrets; None where the plugin does not explain it."""
     if not isinstance(entry.provider, Explains):
         return None
     try:
-        said: Explanation = _called(entry, "explain", partial(checked, check=_EXPLANATION), callback, entry.account)
+        with _Guard(entry, "explain") as plugin:
+            explanation: Explanation = checked(plugin.explain(callback, entry.account), _EXPLANATION)
     except _Fault as fault:
         return Explanation(checks=(), notes=(f"the plugin failed to explain: {fault}",))
-    return cleaning.explanation(gw, entry, said)
+    return cleaning.clean_explanation(gw, entry, explanation)
 
 
-def _called(
-    entry: AccountEntry,
-    member: str,
-    judge: Callable[[Any], T],
-    *given: Any,
-    expected: type[Exception] | tuple[()] = (),
-) -> T:
-    """Call one member of a plugin and judge what it returns. Raises ``_Fault``, and what the member may raise."""
-    try:
-        return judge(getattr(entry.provider, member)(*given))
-    except expected:
-        raise
-    except KeyboardInterrupt:
-        raise
-    except BaseException as broken:  # sys.exit() too: a plugin must not end the process
-        is_ours = isinstance(broken, UnusableValue)
-        what, place = (str(broken), None) if is_ours else (type(broken).__name__, _place(broken))
-        where = {"provider": entry.provider.name, "tenant": entry.tenant, "account": entry.name}
-        log.error("a plugin failed", extra={**where, "member": member, "kind": what, "place": place})
-        raise _Fault(what) from None
+def _not_ready(gw: Gateway, entry: AccountEntry, problem: ProviderError | _Fault) -> ProviderError:
+    """The error of a call that is needed ahead of an operation."""
+    if isinstance(problem, _Fault):
+        return ProviderError(f"the plugin failed: {problem}")
+    return ProviderError(_message(gw, entry, problem))
 
 
-def _ahead(gw: Gateway, entry: AccountEntry, member: str, judge: Callable[[Any], T], *given: Any) -> T:
-    """Call a member that is needed ahead of an operation."""
-    try:
-        return _called(entry, member, judge, *given, expected=ProviderError)
-    except ProviderError as problem:
-        raise ProviderError(_said(gw, entry, problem)) from None
-    except _Fault as fault:
-        raise ProviderError(f"the plugin failed: {fault}") from None
-
-
-def _said(gw: Gateway, entry: AccountEntry, problem: ProviderError) -> str:
-    """What an error of a plugin says: its argument, since its ``__str__`` may be the plugin's own code."""
+def _message(gw: Gateway, entry: AccountEntry, problem: ProviderError) -> str:
+    """The text of a plugin's error: its argument, since its ``__str__`` may be the plugin's own code."""
     return cleaning.sentence(gw, entry, problem.args[0] if problem.args else "")
 
 
-def _place(broken: BaseException) -> str:
+def _place(error: BaseException) -> str:
     """Where it was raised, as ``tinypay.py:71``."""
-    trace = broken.__traceback__
+    trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     return f"{PurePath(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace is not None else ""
@@ -224,9 +222,6 @@ def _token(value: Any) -> str | None:
         return f"must be Secret, not {type_name(value)}"
     return text(MAX_TEXT_CHARACTERS, least=1)(value.reveal())
 
-
-LONGEST_CLAIM = 64
-"""Characters of what an unproved callback says that it is about."""
 
 _LINE = text(MAX_TEXT_CHARACTERS)
 _LINES = every(_LINE, (tuple, list))

@@ -1,7 +1,7 @@
-"""What a plugin said, made fit to be stored and shown: clean texts without secrets, no id or address that holds one.
+"""Clean what a plugin returned before it is stored or shown: no secrets in texts, ids or addresses.
 
-A page address that no customer may be sent to is never kept. In a reply it leaves the outcome open; in a callback or a
-lookup the rest of what was said stands. Raises ``UnusableValue`` for what cannot be mended.
+A ``redirect_url`` that customers must not be sent to is never kept: in a reply it leaves the outcome unknown, in a
+callback or a lookup it is left out and the rest is used. Raises ``UnusableValue`` for what cannot be mended.
 """
 
 from __future__ import annotations
@@ -20,71 +20,71 @@ from gateway.drivers.settings import AccountEntry
 from gateway.flows.runtime import Gateway, log
 from gateway.provider import Check, Explanation
 
-LONGEST_SENTENCE = 500
-LONGEST_WORD = 64
-"""Characters of a provider's sentence, and of one of its words, that are kept."""
+MAX_SENTENCE_CHARACTERS = 500
+MAX_WORD_CHARACTERS = 64
+"""Of a provider's sentence, and of one of its words."""
 
-LONGEST_WORDS = 100
-"""Characters of an unknown status in words for people."""
+MAX_STATUS_CHARACTERS = 100
+"""Of an unknown status in words for people."""
 
 _WORD = re.compile(r"[A-Za-z_. -]{1,64}|[0-9]{1,12}")
-"""A status word that is kept as it is, as nearly all are."""
+"""A status word that needs no cleaning, as nearly all are."""
 
 _IDS = ("payment_id", "provider_reference", "merchant_reference", "redirect_url")
 
-Read = Observation | Declined | Pending | Absent
-"""What may be read in an answer."""
+ParsedAnswer = Observation | Declined | Pending | Absent
+"""What ``parse`` may return."""
 
 
-def sentence(gw: Gateway, entry: AccountEntry, said: object, longest: int = LONGEST_SENTENCE) -> str:
-    """A plugin's text as one clean line; empty for what is no text."""
-    return gw.masks.line(entry.tenant, said, longest) if isinstance(said, str) else ""
+def sentence(gw: Gateway, entry: AccountEntry, text: object, longest: int = MAX_SENTENCE_CHARACTERS) -> str:
+    """A plugin's text as one clean line; empty for what is not a text."""
+    return gw.masks.line(entry.tenant, text, longest) if isinstance(text, str) else ""
 
 
-def replied(gw: Gateway, entry: AccountEntry, fact: Read) -> Read:
-    """What a reply says. Raises ``OutcomeUnknown`` where it sends customers to an address that they must not open."""
+def clean_reply(gw: Gateway, entry: AccountEntry, fact: ParsedAnswer) -> ParsedAnswer:
+    """Clean a reply. Raises ``OutcomeUnknown`` where it would send customers to an address they must not open."""
     seen = fact.observation if isinstance(fact, Pending) else fact
     problem = _page_problem(gw, seen.redirect_url) if isinstance(seen, Observation) else None
     if problem is not None:
         raise OutcomeUnknown(f"redirect_url {problem}")
-    return shown(gw, entry, fact)
+    return clean_lookup(gw, entry, fact)
 
 
-def shown(gw: Gateway, entry: AccountEntry, fact: Read) -> Read:
-    """What a lookup shows."""
+def clean_lookup(gw: Gateway, entry: AccountEntry, fact: ParsedAnswer) -> ParsedAnswer:
+    """Clean what a lookup shows."""
     match fact:
         case Observation():
             return _observation(gw, entry, fact)
         case Pending(observation=seen):
             return replace(fact, observation=_observation(gw, entry, seen))
         case Declined(code=code, message=message):
-            code, message = sentence(gw, entry, code, LONGEST_WORD), sentence(gw, entry, message)
+            code, message = sentence(gw, entry, code, MAX_WORD_CHARACTERS), sentence(gw, entry, message)
             return Declined(code=code, message=message)
         case Absent():
             return fact
 
 
-def proved(gw: Gateway, entry: AccountEntry, said: Event | Hint | None) -> Event | Hint | None:
-    """What a callback says."""
-    if not isinstance(said, Event):
-        return said
-    if _holds_secret(gw, entry, said.event_id):
+def clean_proof(gw: Gateway, entry: AccountEntry, proof: Event | Hint | None) -> Event | Hint | None:
+    """Clean what a callback proves."""
+    if not isinstance(proof, Event):
+        return proof
+    if _holds_secret(gw, entry, proof.event_id):
         raise UnusableValue("event_id holds a secret")
-    detail = None if said.detail is None else sentence(gw, entry, said.detail)
-    return replace(said, observation=_observation(gw, entry, said.observation), detail=detail)
+    detail = None if proof.detail is None else sentence(gw, entry, proof.detail)
+    return replace(proof, observation=_observation(gw, entry, proof.observation), detail=detail)
 
 
-def explanation(gw: Gateway, entry: AccountEntry, said: Explanation) -> Explanation:
-    """What ``explain`` says; the text that is signed keeps its line breaks."""
+def clean_explanation(gw: Gateway, entry: AccountEntry, given: Explanation) -> Explanation:
+    """Clean an explanation; the text that is signed keeps its line breaks."""
     secrets = gw.masks.of(entry.tenant)
 
     def mask(text: str) -> str:
         return without_numbers_and_keys(secrets.over(text))
 
     return Explanation(
-        checks=tuple(Check(name=mask(one.name), passed=one.passed, detail=mask(one.detail)) for one in said.checks),
-        signed={mask(form): mask(signed) for form, signed in said.signed.items()},
-        notes=tuple(map(mask, said.notes)),
+        checks=tuple(Check(name=mask(one.name), passed=one.passed, detail=mask(one.detail)) for one in given.checks),
+        signed={mask(form): mask(signed) for form, signed in given.signed.items()},
+        notes=tuple(map(mask, given.notes)),
     )
 
 
@@ -105,10 +105,10 @@ def _observation(gw: Gateway, entry: AccountEntry, seen: Observation) -> Observa
         log.warning("a page address was left out", extra={**where, "problem": problem})
         seen = replace(seen, redirect_url=None)
     if seen.unknown_status:
-        seen = replace(seen, unknown_status=sentence(gw, entry, seen.unknown_status, LONGEST_WORDS))
+        seen = replace(seen, unknown_status=sentence(gw, entry, seen.unknown_status, MAX_STATUS_CHARACTERS))
     if word is None or (is_clean and _WORD.fullmatch(word) is not None):
         return seen
-    return replace(seen, raw_status=sentence(gw, entry, word, LONGEST_WORD) or None)
+    return replace(seen, raw_status=sentence(gw, entry, word, MAX_WORD_CHARACTERS) or None)
 
 
 def _page_problem(gw: Gateway, url: str | None) -> str | None:

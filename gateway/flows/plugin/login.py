@@ -1,4 +1,4 @@
-"""Logins: where a provider's calls need a session, keep one per account in memory and renew it before it ends.
+"""Log in where a provider's calls need a session: keep one per account in memory and renew it before it ends.
 
 A provider that logs in has two more members: ``login(account) -> HttpRequest`` and
 ``parse_login(response, account) -> Session``.
@@ -19,13 +19,13 @@ from gateway.flows.runtime import Gateway, log
 from gateway.provider import Account, Session
 
 SESSION_ENDED = 401
-"""From a provider that logs in this status ends the session; from others it is a refusal of our credentials."""
+"""From a provider that logs in this status ends the session; from others it refuses the credentials."""
 
-REFUSES_US = frozenset({401, 403})
-"""Statuses after which every call of the account will end the same way until somebody looks at its credentials."""
+CREDENTIALS_REFUSED = frozenset({401, 403})
+"""Statuses with which every call of the account will end until somebody corrects its credentials."""
 
-LONGEST_SESSION = 365 * 24 * 3600.0
-"""Seconds after which a session is renewed, however long the provider says it lasts."""
+MAX_SESSION_SECONDS = 365 * 24 * 3600.0
+"""A session is renewed after this time, even if the provider says that it lasts longer."""
 
 RENEW_AHEAD = 0.1
 """The part of its life at whose beginning a session is renewed."""
@@ -58,17 +58,17 @@ def has_ended(gw: Gateway, entry: AccountEntry, response: HttpResponse) -> bool:
 
 
 def note_refusal(entry: AccountEntry, response: HttpResponse) -> None:
-    """Tell the operators of an answer that refuses our credentials: it will be the same until somebody looks.
+    """Alert operators to an answer that refuses the account's credentials.
 
-    A page for people is not the provider's word: a firewall answers so.
+    An HTML page does not count: it comes from a firewall rather than from the provider.
     """
-    if response.status in REFUSES_US and not is_page(response):
+    if response.status in CREDENTIALS_REFUSED and not is_page(response):
         where = {"provider": entry.provider.name, "tenant": entry.tenant, "account": entry.name}
         log.error("the provider refuses our credentials", extra={**where, "status": response.status})
 
 
 async def _log_in(gw: Gateway, entry: AccountEntry) -> tuple[Session, datetime]:
-    """Log in. Why it failed is for the operators: the tenant learns no more than that it did."""
+    """Log in. Why it failed is for operators only: the tenant learns no more than that it did."""
     response: HttpResponse | None = None
     try:
         response = await gw.call(entry, calls.login(gw, entry))
@@ -79,12 +79,12 @@ async def _log_in(gw: Gateway, entry: AccountEntry) -> tuple[Session, datetime]:
         why = {"kind": _what_failed(problem, status), "status": status, "problem": str(problem)}
         log.error("a login failed", extra={**where, **why})
         raise ProviderError(f"the login at {entry.provider.name} failed") from None
-    lasts = timedelta(seconds=min(session.expires_in, LONGEST_SESSION) * (1 - RENEW_AHEAD))
+    lasts = timedelta(seconds=min(session.expires_in, MAX_SESSION_SECONDS) * (1 - RENEW_AHEAD))
     return session, gw.clock.now() + lasts
 
 
 def _what_failed(problem: ProviderError, status: int | None) -> str:
-    """What a failed login came to, in a word; ``status``: of the answer, None where there was none."""
+    """Why a login failed, in a word. ``status``: that of the answer, if there was one."""
     if status is not None:
         return "unreadable" if 200 <= status < 300 else "refused"
     match problem:

@@ -107,12 +107,12 @@ def reprocessed_view(made: Reprocessed, *, dry_run: bool) -> ReprocessedView:
     evaluation, after = made.evaluation, made.evaluation.payment_after
     return ReprocessedView(
         id=made.row.id,
-        verdict=evaluation.name,
-        reason=evaluation.reason,
+        verdict=evaluation.verdict.name,
+        reason=evaluation.verdict.reason,
         detail=evaluation.detail,
         dry_run=dry_run,
         changed=made.changed,
-        payment_id=evaluation.payment_id,
+        payment_id=evaluation.payment.id if evaluation.payment is not None else None,
         state_before=evaluation.payment.state if evaluation.payment is not None else None,
         state_after=after.state if after is not None else None,
     )

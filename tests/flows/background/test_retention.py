@@ -58,5 +58,5 @@ async def test_housekeeping_outlives_a_sick_store(tmp_path: Path) -> None:
 
         stack.gateway.store.answered_keys = refuse  # type: ignore[method-assign]
         for round_ in (1, 2):
-            await clock.advance(retention.EVERY)
+            await clock.advance(retention.ROUND_SECONDS)
             await until(stack, lambda wanted=round_: len(asked) == wanted)  # type: ignore[misc]

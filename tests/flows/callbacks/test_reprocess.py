@@ -312,11 +312,11 @@ async def test_refused_callbacks_are_forgotten_after_a_week(tmp_path: Path) -> N
         await deliver(stack, payment, WRONG)
         await deliver(stack, payment)
         clock.set(clock.now() + timedelta(days=6, hours=23))
-        await retention.forget_refused(stack.gateway)
+        await retention.delete_refused(stack.gateway)
         assert await verdicts(stack) == ["refused", "recorded"]
         clock.set(clock.now() + timedelta(hours=2))
         async with asyncio.timeout(10):
-            forgetting = asyncio.create_task(retention.forget_refused(stack.gateway))
+            forgetting = asyncio.create_task(retention.delete_refused(stack.gateway))
             while not forgetting.done():
                 await clock.advance(1)
         assert await verdicts(stack) == ["recorded"]

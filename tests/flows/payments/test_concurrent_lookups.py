@@ -199,7 +199,7 @@ async def test_two_workers_look_at_once(timed: TimedStack) -> None:
     timed.clock.set(await timed.next_check(payment))
     Wire(stack).hold_answer("find_order", crowd=2)
     (row,) = await stack.gateway.store.due_checks(stack.gateway.clock.now(), 1)
-    await asyncio.gather(reconcile.visit(stack.gateway, row), reconcile.visit(stack.gateway, row))
+    await asyncio.gather(reconcile.check(stack.gateway, row), reconcile.check(stack.gateway, row))
     assert (await stack.payment(payment["id"]))["state"] == "authorized"
     assert await calls(stack, payment, COMPLETE) == [COMPLETE]
     assert len(await timeline(stack, payment)) == payment["version"] + 1

@@ -186,7 +186,7 @@ async def test_a_provider_that_asks_for_time_gets_it(
     clock.set(START)
     payment = await trial.lose()
     trial.far = lambda _: HttpResponse(status=503, headers=(("Retry-After", wish),))
-    await reconcile.visit(trial.stack.gateway, await visit_of(trial, payment))
+    await reconcile.check(trial.stack.gateway, await visit_of(trial, payment))
     assert (await visit_of(trial, payment)).due_at / 1000 == START.timestamp() + pause
     synced = await trial.act(payment, "sync")
     assert (synced.status, synced.headers.get("Retry-After")) == (502, told)

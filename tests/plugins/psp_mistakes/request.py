@@ -27,7 +27,7 @@ def other_token(make: Callable[[Bridge], str]) -> Callable[[Bridge], Call]:
     return lambda w: call(w, w.members, sha1(joined(pairs(w.members)) + make(w)), headers={"crm-pay-token": make(w)})
 
 
-UNKNOWN_HEADER = "crm-pay-token holds a value that is none of this account's secrets: compare it with what"
+UNKNOWN_HEADER = "crm-pay-token holds a value that is not one of this account's secrets: compare it with what"
 SAME = "the sender signs with the token in the header"
 
 REQUEST = (

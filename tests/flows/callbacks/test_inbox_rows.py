@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from gateway.core.wire import Callback
 from gateway.drivers.store.inbox import StoredCallback
 from gateway.flows.background import retention
-from gateway.flows.callbacks import inbox_rows, receive, size_limits
-from gateway.flows.callbacks.size_limits import HINT, PROVED, REFUSED, REPEATED, bounded
+from gateway.flows.callbacks import inbox_rows, receive
+from gateway.flows.callbacks.inbox_rows import HINT, PROVED, REFUSED, REPEATED, bounded
 from gateway.flows.runtime import Gateway
 from tests.support.clients.psp_callbacks import post
 from tests.support.factories.sqlite import engine_of
@@ -35,7 +35,7 @@ def test_what_is_short_is_kept_whole() -> None:
 
 
 @pytest.mark.parametrize("bound", [PROVED, REPEATED, REFUSED, HINT])
-def test_what_is_too_long_is_left_out_whole(bound: size_limits.SizeLimits) -> None:
+def test_what_is_too_long_is_left_out_whole(bound: inbox_rows.SizeLimits) -> None:
     """A part that is one byte too long is not cut: half of it might be half of a secret."""
     fits = replace(a_callback(), body=b"b" * bound.body, query="q" * bound.query, suffix="s" * bound.suffix, headers=())
     assert bounded(fits, bound) == fits
@@ -111,7 +111,7 @@ async def test_hints_are_forgotten_after_a_month(tmp_path: Path) -> None:
 async def housekeeping_of(gw: Gateway, clock: VirtualClock) -> None:
     """One round over the hints."""
     async with asyncio.timeout(10):
-        forgetting = asyncio.create_task(retention.forget_hints(gw))
+        forgetting = asyncio.create_task(retention.delete_hints(gw))
         while not forgetting.done():
             await clock.advance(1)
 
