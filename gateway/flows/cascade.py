@@ -5,11 +5,14 @@ Worked out as part of whatever change brings it about, so that both payments mov
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from msgspec.structs import replace
 
 from gateway.core.change import Change
 from gateway.core.facts import Cause
-from gateway.core.payment import Payment, PaymentEvent, State
+from gateway.core.payment import Operation, Payment, PaymentEvent, State
 from gateway.core.replacement import flag_two_live_orders, reinstate
 from gateway.core.states import PAST_GRACE, row_of
 from gateway.drivers.store import schedule, statements
@@ -17,14 +20,26 @@ from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.drivers.store.statements import Statement
 from gateway.flows.runtime import Gateway
 
-Other = tuple[PaymentSnapshot, Change, list[Statement]]
-"""Another payment as it was, its change, and further rows."""
+
+class Version(NamedTuple):
+    """A payment as it was and as it becomes, with the rows that are written besides. ``before`` None: it is new.
+
+    ``next_operation`` is opened by the change that ends another one. ``gives_reference``: the write by which a payment
+    that is replaced gives its reference to the replacement; its own next check stays as it was.
+    """
+
+    before: PaymentSnapshot | None
+    change: Change
+    rows: Sequence[Statement] = ()
+    next_operation: Operation | None = None
+    gives_reference: Statement | None = None
+
 
 ENDED = frozenset({State.FAILED, State.CANCELED})
 ACCEPTED = frozenset({State.AUTHORIZED, State.CAPTURED, State.PARTIALLY_REFUNDED, State.REFUNDED})
 
 
-async def consequences(gw: Gateway, change: Change) -> tuple[Change, list[Other]]:
+async def consequences(gw: Gateway, change: Change) -> tuple[Change, list[Version]]:
     """What a change of one payment means for another; most changes mean nothing."""
     event = change.event
     moved = event is not None and event.state_before != event.state_after
@@ -46,7 +61,7 @@ def has_ended(gw: Gateway, payment: Payment, open_operation_id: str | None) -> b
     return open_operation_id is None or row_of(payment, gw.entry(payment).policy, gw.clock.now()) == PAST_GRACE
 
 
-async def _of_successor(gw: Gateway, change: Change) -> list[Other]:
+async def _of_successor(gw: Gateway, change: Change) -> list[Version]:
     """A successor that ended gives its place back; one that was accepted has the replaced payment looked at now."""
     successor = change.payment
     old = await gw.store.payment(successor.tenant, successor.replaces) if successor.replaces is not None else None
@@ -57,10 +72,10 @@ async def _of_successor(gw: Gateway, change: Change) -> list[Other]:
     if has_ended(gw, successor, open_operation_id):
         cause = change.event.cause if change.event is not None else Cause.CLOCK
         freed = reinstate(old.payment, old.open_operation, cause=cause, at=now)
-        return [(old, freed, [statements.move_reference(old.payment, holder=successor.id)])]
+        return [Version(old, freed, [statements.move_reference(old.payment, holder=successor.id)])]
     if successor.state in ACCEPTED:
         same = Change(payment=old.payment, operation=old.open_operation)
-        return [(old, same, [schedule.bring_check_forward(old.payment.tenant, old.payment.id, now)])]
+        return [Version(old, same, [schedule.bring_check_forward(old.payment.tenant, old.payment.id, now)])]
     return []
 
 
@@ -73,7 +88,7 @@ async def _rival(gw: Gateway, change: Change, event: PaymentEvent) -> str | None
     return payment.replaced_by if payment.state in ACCEPTED - {State.AUTHORIZED} else None
 
 
-async def _of_two_accepted(gw: Gateway, change: Change, other_id: str) -> tuple[Change, list[Other]]:
+async def _of_two_accepted(gw: Gateway, change: Change, other_id: str) -> tuple[Change, list[Version]]:
     """Both orders may stand: flag both."""
     other = await gw.store.payment(change.payment.tenant, other_id)
     if other is None or change.event is None or has_ended(gw, other.payment, other.open_operation_id):
@@ -83,4 +98,4 @@ async def _of_two_accepted(gw: Gateway, change: Change, other_id: str) -> tuple[
     payment = replace(flagged.payment, version=change.payment.version, alerts=change.payment.alerts)
     details = {**change.event.details, **(flagged.event.details if flagged.event is not None else {})}
     mine = replace(change, payment=payment, event=replace(change.event, details=details))
-    return mine, [(other, flag_two_live_orders(other.payment, other.open_operation, cause=cause, at=now), [])]
+    return mine, [Version(other, flag_two_live_orders(other.payment, other.open_operation, cause=cause, at=now))]

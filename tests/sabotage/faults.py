@@ -68,6 +68,7 @@ FAULTS = (
         "gateway/flows/payments/submit.py",
         _STRANDED,
         """        from gateway.core.commands import CancelPayment, CompletePayment, RefundPayment
+        from gateway.flows.payments.intent import members_of
 
         again = {Kind.CANCEL: CancelPayment, Kind.COMPLETE: CompletePayment, Kind.REFUND: RefundPayment}
         if operation.kind in again:
@@ -163,9 +164,8 @@ FAULTS = (
         "omit the idempotency row",
         "simulation",
         "gateway/flows/payments/idempotency.py",
-        """            statements.claim_idempotency_key(intent.operation, fingerprint),
-""",
-        "",
+        "[statements.claim_idempotency_key(operation, fingerprint), *submission.rows]",
+        "list(submission.rows)",
     ),
     _simple(
         "check a refund outside the transaction",
@@ -181,11 +181,11 @@ FAULTS = (
         "simulation",
         "gateway/flows/payments/idempotency.py",
         """        try:
-            await reserve(gw, intent, claim.fingerprint)
+            await reserve(gw, submission, claim.fingerprint)
 """,
         """        try:
-            reserving = gw.start("reserve", reserve(gw, intent, claim.fingerprint))
-            gw.start(intent.operation.id, submit(gw, intent))
+            reserving = gw.start("reserve", reserve(gw, submission, claim.fingerprint))
+            gw.start(submission.operation.id, submit(gw, submission))
             await reserving
 """,
     ),
@@ -259,7 +259,7 @@ FAULTS = (
     _simple(
         "leave an operation off the schedule",
         "simulation",
-        "gateway/flows/payments/submit.py",
+        "gateway/flows/payments/intent.py",
         """            schedule.bring_check_forward(payment.tenant, payment.id, silent_at),
 """,
         "",
@@ -288,9 +288,8 @@ FAULTS = (
         "omit the idempotency row, on the real server",
         "crashes",
         "gateway/flows/payments/idempotency.py",
-        """            statements.claim_idempotency_key(intent.operation, fingerprint),
-""",
-        "",
+        "[statements.claim_idempotency_key(operation, fingerprint), *submission.rows]",
+        "list(submission.rows)",
     ),
     _simple(
         "count every attempt as delivered",

@@ -18,7 +18,7 @@ from gateway.core.signing import read_token
 from gateway.core.views import payment_view, to_json
 from gateway.core.wire import Callback, HttpResponse
 from gateway.flows.callbacks import receive
-from gateway.flows.payments import create, lookup, modify
+from gateway.flows.payments import create, lookup, modify, read
 from gateway.flows.payments.idempotency import Answer, Claim, refuse_other_request
 from gateway.flows.payments.lookup import hint_work
 from gateway.flows.runtime import Gateway
@@ -93,7 +93,7 @@ async def _sync(call: _Call) -> Answer:
 
 
 async def _read(call: _Call) -> Answer:
-    loaded = await modify.find(call.gw, call.request.tenant, call.request.payment_id)
+    loaded = await read.find(call.gw, call.request.tenant, call.request.payment_id)
     body = to_json(payment_view(loaded.payment, loaded.open_operation))
     return Answer(status=200, body=body, payment_id=loaded.payment.id)
 

@@ -20,8 +20,7 @@ from gateway.drivers.store.reads import ScheduledCheck
 from gateway.drivers.store.statements import milliseconds
 from gateway.flows.background.replaced_payments import cancel_if_replaced, is_to_be_canceled
 from gateway.flows.commit import record
-from gateway.flows.payments import lookup
-from gateway.flows.payments import submit as operations
+from gateway.flows.payments import lookup, submit
 from gateway.flows.runtime import Gateway, log
 
 MAX_CONCURRENT_CHECKS = 16
@@ -99,7 +98,7 @@ async def _resolve_silent(gw: Gateway, row: ScheduledCheck) -> None:
     ):
         return
     if not gw.is_running(loaded.open_operation.id):
-        await operations.settle(gw, loaded.open_operation, Unknown(message="silence"))
+        await submit.settle(gw, loaded.open_operation, Unknown(message="silence"))
 
 
 async def _look_up(gw: Gateway, row: ScheduledCheck) -> float | None:

@@ -9,8 +9,7 @@ from gateway.core.replacement import flag_two_live_orders
 from gateway.flows import restore
 from gateway.flows.cascade import ACCEPTED, ENDED
 from gateway.flows.commit import record
-from gateway.flows.payments import lookup
-from gateway.flows.payments import submit as operations
+from gateway.flows.payments import intent, lookup, submit
 from gateway.flows.runtime import Gateway
 
 
@@ -56,9 +55,9 @@ async def _cancel_is_decided(gw: Gateway, payment: Payment) -> bool:
 
 async def _cancel(gw: Gateway, payment: Payment) -> None:
     """Cancel at the provider on the gateway's own account."""
-    operation = operations.new_operation(gw, payment, Kind.CANCEL, at=gw.clock.now())
-    command = CancelPayment(**operations.members_of(payment, operation))
-    await operations.run_own(gw, gw.entry(payment), payment, command, operation)
+    operation = intent.new_operation(gw, payment, Kind.CANCEL, at=gw.clock.now())
+    command = CancelPayment(**intent.members_of(payment, operation))
+    await submit.run_own(gw, gw.entry(payment), payment, command, operation)
 
 
 async def _flag_both(gw: Gateway, *payments: Payment) -> None:

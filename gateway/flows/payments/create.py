@@ -1,54 +1,66 @@
-"""Create a payment: judge what the tenant sent, make the payment and its first operation, then ``operation.once``."""
+"""Create a payment: check what the tenant sent, make the payment and its first operation, then ``idempotency.run``."""
 
 from __future__ import annotations
 
+from functools import partial
+
 from msgspec.structs import replace
 
-from gateway.core.commands import Checkout, CreatePayment, Customer, Kind, Order, Urls
+from gateway.core.change import Change
+from gateway.core.commands import Checkout, Customer, Kind, Order
 from gateway.core.errors import Conflict
 from gateway.core.event_details import details_of_create
 from gateway.core.facts import Cause
-from gateway.core.ids import uuid_of
 from gateway.core.money import Money
 from gateway.core.payment import Operation, Payment, PaymentEvent, State, Status
 from gateway.core.request_bodies import CreateBody
-from gateway.core.signing import make_token
 from gateway.drivers.settings import AccountEntry, Tenant
 from gateway.drivers.store import schedule, statements
 from gateway.drivers.store.statements import Statement
 from gateway.flows import restore
-from gateway.flows.commit import next_look_at, tell, told
-from gateway.flows.payments import lookup
+from gateway.flows.cascade import Version
+from gateway.flows.payments import idempotency, lookup
 from gateway.flows.payments.create_validation import judge_create
-from gateway.flows.payments.idempotency import Answer, Claim, once
+from gateway.flows.payments.idempotency import Answer, Claim
+from gateway.flows.payments.intent import (
+    Submission,
+    build,
+    create_command,
+    grace_began,
+    new_operation,
+    on_account,
+)
 from gateway.flows.payments.rejections import duplicate_reference
-from gateway.flows.payments.submit import Intent, build, grace_began, new_operation, on_account
 from gateway.flows.runtime import Gateway
 from gateway.flows.storage_limits import require_disk
 
 
 async def create(gw: Gateway, tenant: Tenant, claim: Claim, body: CreateBody) -> Answer:
     """Create a payment. Raises ``TenantError``; afterwards the payment exists, whatever the provider says."""
-
-    async def plan() -> Intent:
-        require_disk(gw)
-        route, money = judge_create(gw, tenant, body, claim.idempotency_key)
-        payment = new_payment(gw, route.entry, body, money)
-        forgotten = await find_forgotten(gw, payment, route.entry, *route.fallback)
-        entry = forgotten or route.entry
-        payment = payment if forgotten is None else on_account(gw, payment, forgotten)
-        operation = new_operation(gw, payment, Kind.CREATE, at=payment.created_at)
-        operation = replace(operation, idempotency_key=claim.idempotency_key)
-        taken = statements.claim_reference(payment, grace_began_before=grace_began(gw))
-        intent = await begin_create(gw, entry, payment, operation, rows=[taken])
-        return hold(gw, intent) if forgotten else replace(intent, fallback=route.fallback)
-
     try:
-        return await once(gw, claim, plan)
+        return await idempotency.run(gw, claim, partial(plan_create, gw, tenant, claim, body))
     except Conflict:
         route, _ = judge_create(gw, tenant, body, claim.idempotency_key)
         holder = await gw.store.reference_owner(tenant.id, route.entry.name, body.merchant_reference)
         raise duplicate_reference(route.entry, holder) from None
+
+
+async def plan_create(gw: Gateway, tenant: Tenant, claim: Claim, body: CreateBody) -> Submission:
+    """Choose the account and make the payment's first operation. Raises ``TenantError`` or ``ProviderError``."""
+    require_disk(gw)
+    route, money = judge_create(gw, tenant, body, claim.idempotency_key)
+    payment = new_payment(gw, route.entry, body, money)
+    found_on = None
+    if gw.restored_at is not None:
+        found_on = await find_forgotten(gw, payment, route.entry, *route.fallback)
+        payment = payment if found_on is None else on_account(gw, payment, found_on)
+    operation = new_operation(gw, payment, Kind.CREATE, at=payment.created_at)
+    operation = replace(operation, idempotency_key=claim.idempotency_key)
+    if found_on is not None:
+        operation = hold(operation)
+    taken = statements.claim_reference(payment, grace_began_before=grace_began(gw))
+    submission = await begin_create(gw, found_on or route.entry, payment, operation, rows=[taken])
+    return submission if found_on is not None else replace(submission, fallback=route.fallback)
 
 
 def new_payment(gw: Gateway, entry: AccountEntry, body: CreateBody, money: Money) -> Payment:
@@ -90,17 +102,15 @@ async def find_forgotten(gw: Gateway, payment: Payment, *entries: AccountEntry) 
     return None
 
 
-def hold(gw: Gateway, intent: Intent) -> Intent:
+def hold(operation: Operation) -> Operation:
     """A create that is not sent: its order exists. Its outcome is unknown, and a lookup takes the order over."""
-    operation = replace(intent.operation, status=Status.UNKNOWN, note="the order existed before the store was restored")
-    due = schedule.bring_check_forward(operation.tenant, operation.payment_id, gw.clock.now())
-    return replace(intent, operation=operation, rows=[*intent.rows, due])
+    return replace(operation, status=Status.UNKNOWN, note="the order existed before the store was restored")
 
 
 async def begin_create(
     gw: Gateway, entry: AccountEntry, payment: Payment, operation: Operation, *, rows: list[Statement]
-) -> Intent:
-    """A new payment's first operation, with the rows of its version 1."""
+) -> Submission:
+    """The create of a new payment, with its first version. One whose outcome is unknown already is due at once."""
     command = create_command(gw, entry, payment, operation)
     event = PaymentEvent(
         type="payment.created",
@@ -111,52 +121,16 @@ async def begin_create(
         at=payment.created_at,
         details=details_of_create(payment, operation),
     )
-    return Intent(
-        entry=entry,
+    due = (
+        [schedule.bring_check_forward(payment.tenant, payment.id, gw.clock.now())]
+        if operation.status is Status.UNKNOWN
+        else []
+    )
+    return Submission(
+        account=entry,
         command=command,
         request=await build(gw, entry, command),
         operation=operation,
-        rows=[
-            *rows,
-            statements.insert_payment(payment, operation.id, budget=gw.settings.limits.tenant_bytes),
-            next_look_at(gw, payment, operation),
-            *told(gw, payment, event, operation),
-        ],
-        after_commit=lambda: tell(gw, payment, event),
-        remake=lambda account, following: create_command(gw, account, payment, following),
-    )
-
-
-def create_command(gw: Gateway, entry: AccountEntry, payment: Payment, operation: Operation) -> CreatePayment:
-    """The command of a payment's create, with the addresses the provider is told."""
-    return CreatePayment(
-        payment_id=payment.id,
-        merchant_reference=payment.merchant_reference,
-        provider_reference=None,
-        money=payment.money,
-        at=operation.created_at,
-        operation_id=operation.id,
-        customer=payment.customer,
-        order=payment.order,
-        checkout=payment.checkout,
-        fields=payment.fields,
-        metadata=payment.metadata,
-        urls=urls_of(gw, entry, payment.id),
-    )
-
-
-def urls_of(gw: Gateway, entry: AccountEntry, payment_id: str) -> Urls:
-    """Our addresses for one payment, each with its own unguessable token."""
-    base, identifier = gw.callback_url(entry), uuid_of(payment_id)
-    if identifier is None:
-        raise ValueError(f"{payment_id} is no payment id")
-    token = {
-        purpose: make_token(gw.settings.server.secret, entry.endpoint_id, identifier, purpose)
-        for purpose in ("return", "cancel", "complete")
-    }
-    return Urls(
-        callback=base,
-        return_=f"{base}/return/{token['return']}",
-        cancel=f"{base}/cancel/{token['cancel']}",
-        complete=f"{base}/complete/{token['complete']}",
+        rows=rows,
+        versions=[Version(None, Change(payment=payment, operation=operation, event=event), due)],
     )

@@ -17,7 +17,9 @@ from gateway.core.views import operation_answer
 from gateway.drivers.store import statements
 from gateway.drivers.store.reads import IdempotencyRecord
 from gateway.drivers.store.statements import milliseconds
-from gateway.flows.payments.submit import Intent, submit
+from gateway.flows.commit import commit_submission
+from gateway.flows.payments.intent import Submission
+from gateway.flows.payments.submit import submit
 from gateway.flows.runtime import Gateway, Race
 
 REUSED = "was used for another request: use a new key, or repeat that request unchanged"
@@ -46,10 +48,10 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     is_replayed: bool = False
 
 
-async def once(gw: Gateway, claim: Claim, plan: Callable[[], Awaitable[Intent]]) -> Answer:
+async def run(gw: Gateway, claim: Claim, plan: Callable[[], Awaitable[Submission]]) -> Answer:
     """Do what a request asks for exactly once per idempotency key, however often it comes.
 
-    ``plan`` reads, judges and builds; it is called again when another writer was first. Raises what ``plan`` raises.
+    ``plan`` reads, checks and builds; it is called again when another writer was first. Raises what ``plan`` raises.
     """
     race = Race()
     while True:
@@ -57,14 +59,14 @@ async def once(gw: Gateway, claim: Claim, plan: Callable[[], Awaitable[Intent]])
         if row is not None:
             return await replay(gw, claim, row)
         try:
-            intent = await plan()
+            submission = await plan()
         except (TenantError, ProviderError):
             row = await gw.store.idempotency_record(claim.tenant, claim.idempotency_key)
             if row is not None:  # the same request was first, and what refuses this one may be its own operation
                 return await replay(gw, claim, row)
             raise
         try:
-            await reserve(gw, intent, claim.fingerprint)
+            await reserve(gw, submission, claim.fingerprint)
         except Conflict as conflict:
             if conflict.on == "merchant_reference":
                 raise
@@ -72,10 +74,11 @@ async def once(gw: Gateway, claim: Claim, plan: Callable[[], Awaitable[Intent]])
                 raise TenantError("storage_budget_exceeded", "ask the operators of this gateway for more") from None
             race.lost()
             continue
-        if intent.operation.status is Status.SENDING:
-            gw.start(intent.operation.id, submit(gw, intent))
-            await gw.wait_for(intent.operation.id, gw.settings.timeouts.tenant_answer)
-        else:  # it was done before the store was restored: the agenda finds out how it stands
+        operation = submission.operation
+        if operation.status is Status.SENDING:
+            gw.start(operation.id, submit(gw, submission))
+            await gw.wait_for(operation.id, gw.settings.timeouts.tenant_answer)
+        else:  # it was done before the store was restored: the next check asks for its outcome
             gw.agenda_alarm.no_later_than(0)
         try:
             return await answer_now(gw, claim)
@@ -83,16 +86,11 @@ async def once(gw: Gateway, claim: Claim, plan: Callable[[], Awaitable[Intent]])
             raise in_progress("is still running") from None
 
 
-async def reserve(gw: Gateway, intent: Intent, fingerprint: str) -> None:
-    """Commit the intent: the idempotency row, the operation, and what comes with it, in one transaction."""
-    await gw.store.commit(
-        [
-            statements.claim_idempotency_key(intent.operation, fingerprint),
-            *intent.rows,
-            statements.insert_operation(intent.operation),
-        ]
-    )
-    intent.after_commit()
+async def reserve(gw: Gateway, submission: Submission, fingerprint: str) -> None:
+    """Commit the idempotency row, the operation, and what comes with it, in one transaction."""
+    operation = submission.operation
+    rows = [statements.claim_idempotency_key(operation, fingerprint), *submission.rows]
+    await commit_submission(gw, submission.versions, rows, statements.insert_operation(operation))
 
 
 async def refuse_other_request(gw: Gateway, claim: Claim) -> None:

@@ -21,7 +21,7 @@ from gateway.drivers.store import schedule
 from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.flows import restore
 from gateway.flows.commit import first_look, record
-from gateway.flows.payments import submit as operations
+from gateway.flows.payments import intent, submit
 from gateway.flows.plugin import calls, login
 from gateway.flows.runtime import Gateway, log
 
@@ -143,9 +143,9 @@ async def fetch(gw: Gateway, entry: AccountEntry, payment: Payment, *, key: str 
 
 async def _asked(gw: Gateway, entry: AccountEntry, command: FetchPayment) -> HttpResponse:
     """The answer to a lookup. It changes nothing, so where the session had ended it is asked once more in a new one."""
-    response = await gw.call(entry, await operations.build(gw, entry, command))
+    response = await gw.call(entry, await intent.build(gw, entry, command))
     if login.has_ended(gw, entry, response):
-        response = await gw.call(entry, await operations.build(gw, entry, command))
+        response = await gw.call(entry, await intent.build(gw, entry, command))
         login.has_ended(gw, entry, response)
     return response
 
@@ -184,9 +184,9 @@ async def complete(gw: Gateway, tenant: str, payment_id: str, *, stage: Stage | 
     if before is None or before.open_operation is not None or before.payment.completed:
         return False
     payment, entry = before.payment, gw.entry(before.payment)
-    operation = operations.new_operation(gw, payment, Kind.COMPLETE, at=gw.clock.now(), stage=stage)
-    command = CompletePayment(**operations.members_of(payment, operation))
-    await operations.run_own(gw, entry, payment, command, operation)
+    operation = intent.new_operation(gw, payment, Kind.COMPLETE, at=gw.clock.now(), stage=stage)
+    command = CompletePayment(**intent.members_of(payment, operation))
+    await submit.run_own(gw, entry, payment, command, operation)
     return True
 
 
@@ -200,9 +200,9 @@ async def name_order(gw: Gateway, looked: Looked) -> None:
     is_named = isinstance(seen, Absent) or seen.merchant_reference is not None or seen.payment_id is not None
     if is_named or UpdatePayment not in entry.provider.commands:
         return
-    operation = operations.new_operation(gw, payment, Kind.UPDATE, at=gw.clock.now())
-    command = UpdatePayment(**operations.members_of(payment, operation), order=payment.order, merchant_status=None)
-    await operations.run_own(gw, entry, payment, command, operation)
+    operation = intent.new_operation(gw, payment, Kind.UPDATE, at=gw.clock.now())
+    command = UpdatePayment(**intent.members_of(payment, operation), order=payment.order, merchant_status=None)
+    await submit.run_own(gw, entry, payment, command, operation)
 
 
 async def is_accepted_uncompleted(gw: Gateway, payment: Payment, entry: AccountEntry) -> bool:

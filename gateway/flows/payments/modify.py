@@ -1,6 +1,6 @@
-"""Change a payment at its provider: capture, cancel, update, refund. Each plans; ``operation.once`` does the rest.
+"""Change a payment at its provider: capture, cancel, update, refund. Each plans; ``idempotency.run`` does the rest.
 
-Every plan reads the payment, judges the wish by state and rules, and builds the request; nothing is stored before.
+Every plan reads the payment, checks the command by state and rules, and builds the request; nothing is stored before.
 """
 
 from __future__ import annotations
@@ -35,13 +35,14 @@ from gateway.core.validation import (
     total_problems,
 )
 from gateway.drivers.settings import AccountEntry
-from gateway.drivers.store.reads import ListedPayment, PaymentSnapshot
 from gateway.flows import restore
 from gateway.flows.cascade import ENDED
-from gateway.flows.payments import lookup, rejections, replacement
+from gateway.flows.payments import idempotency, lookup, rejections
 from gateway.flows.payments.create_validation import note_charges
-from gateway.flows.payments.idempotency import Answer, Claim, once
-from gateway.flows.payments.submit import Intent, intend, members_of, new_operation
+from gateway.flows.payments.idempotency import Answer, Claim
+from gateway.flows.payments.intent import Submission, intend, members_of, new_operation
+from gateway.flows.payments.read import find
+from gateway.flows.payments.replacement import plan_replacement
 from gateway.flows.runtime import Gateway
 
 Body = CaptureBody | UpdateBody | RefundBody
@@ -49,110 +50,94 @@ Body = CaptureBody | UpdateBody | RefundBody
 
 async def capture(gw: Gateway, claim: Claim, payment_id: str, body: CaptureBody) -> Answer:
     """Take the money of an authorized payment: the order shipped. Once; what is not captured is released."""
-
-    async def plan() -> Intent:
-        refuse_card_data(body, claim.idempotency_key)
-        payment, entry = await ready(gw, claim.tenant, payment_id, CapturePayment)
-        is_accepted = await lookup.is_accepted_uncompleted(gw, payment, entry)
-        must_allow(entry, payment, CapturePayment, also=lookup.WAITING if is_accepted else ())
-        not_replaced(payment)
-        if entry.can_look_up and (entry.rules.read_before_capture or is_past_deadline(gw, payment)):
-            payment, entry = await read_first(gw, claim.tenant, payment_id, CapturePayment)
-            must_allow(entry, payment, CapturePayment, also=lookup.WAITING if is_accepted else ())
-        check_content(entry, payment, body)
-        amount = amount_of(payment, body.amount, payment.money.amount)
-        if amount > payment.money.amount:
-            raise rejections.too_large(payment, payment.money.amount, "captured")
-        if amount < payment.money.amount and not entry.rules.partial_capture:
-            raise rejections.captures_all(payment)
-        order = merged(payment.order, body.order)
-        if order.charges is not None and order.charges.grand_total != amount:
-            order = replace(order, charges=None)  # charges of the whole order would contradict a part of it
-        operation = begin(gw, claim, payment, Kind.CAPTURE, amount)
-        command = CapturePayment(**members_of(payment, operation), order=order, merchant_status=body.merchant_status)
-        return await intend(gw, entry, payment, command, operation)
-
-    return await once(gw, claim, plan)
+    return await idempotency.run(gw, claim, partial(plan_capture, gw, claim, payment_id, body))
 
 
 async def cancel(gw: Gateway, claim: Claim, payment_id: str) -> Answer:
     """Give a payment up before capture."""
-
-    async def plan() -> Intent:
-        refuse_card_data(None, claim.idempotency_key)
-        payment, entry = await ready(gw, claim.tenant, payment_id, CancelPayment)
-        must_allow(entry, payment, CancelPayment)
-        if row_of(payment, entry.policy, gw.clock.now()) == PAST_GRACE:
-            raise rejections.past_grace(payment)
-        operation = begin(gw, claim, payment, Kind.CANCEL, payment.money.amount)
-        return await intend(gw, entry, payment, CancelPayment(**members_of(payment, operation)), operation)
-
-    return await once(gw, claim, plan)
+    return await idempotency.run(gw, claim, partial(plan_cancel, gw, claim, payment_id))
 
 
 async def refund(gw: Gateway, claim: Claim, payment_id: str, body: RefundBody) -> Answer:
     """Return money after capture. Where the provider can be asked, the refunded total is read first."""
-
-    async def plan() -> Intent:
-        refuse_card_data(body, claim.idempotency_key)
-        payment, entry = await ready(gw, claim.tenant, payment_id, RefundPayment)
-        must_allow(entry, payment, RefundPayment)
-        if entry.can_look_up:
-            payment, entry = await read_first(gw, claim.tenant, payment_id, RefundPayment)
-        check_content(entry, payment, body)
-        left = payment.captured - payment.refunded
-        amount = amount_of(payment, body.amount, left)
-        if left <= 0 or amount > left:
-            raise rejections.too_large(payment, left, "refunded")
-        operation = replace(begin(gw, claim, payment, Kind.REFUND, amount), reason=body.reason)
-        return await intend(
-            gw, entry, payment, RefundPayment(**members_of(payment, operation), reason=body.reason), operation
-        )
-
-    return await once(gw, claim, plan)
+    return await idempotency.run(gw, claim, partial(plan_refund, gw, claim, payment_id, body))
 
 
 async def update(gw: Gateway, claim: Claim, payment_id: str, body: UpdateBody) -> Answer:
-    """Change amount or order before capture; above the limit, on request, begin a successor for the new total."""
+    """Change amount or order before capture; above the limit, on request, begin a replacement for the new total."""
     check_update(body)
-
-    async def plan() -> Intent:
-        refuse_card_data(body, claim.idempotency_key)
-        payment, entry = await ready(gw, claim.tenant, payment_id, UpdatePayment)
-        must_allow(entry, payment, UpdatePayment)
-        not_replaced(payment)
-        check_content(entry, payment, body)
-        amount = amount_of(payment, body.amount, payment.money.amount)
-        order = merged(payment.order, body.order)
-        limit = entry.rules.max_increase
-        if limit is not None and amount - payment.accepted_amount > limit.amount:
-            if not body.allow_new_checkout:
-                raise rejections.over_limit(entry, payment, limit, amount)
-            await not_a_living_successor(gw, payment)
-            return await replacement.plan(
-                gw, claim, entry, payment, money=payment.money.with_amount(amount), order=order
-            )
-        operation = replace(begin(gw, claim, payment, Kind.UPDATE, amount), order=order)
-        command = UpdatePayment(**members_of(payment, operation), order=order, merchant_status=body.merchant_status)
-        return await intend(gw, entry, payment, command, operation)
-
-    return await once(gw, claim, plan)
+    return await idempotency.run(gw, claim, partial(plan_update, gw, claim, payment_id, body))
 
 
-async def find(gw: Gateway, tenant: str, payment_id: str) -> PaymentSnapshot:
-    """A tenant's payment. Raises the same ``not_found`` for one that is missing and one that is another tenant's."""
-    loaded = await gw.store.payment(tenant, payment_id)
-    if loaded is None:
-        raise rejections.not_found()
-    return loaded
+async def plan_capture(gw: Gateway, claim: Claim, payment_id: str, body: CaptureBody) -> Submission:
+    """Check a capture by state, rules and amount, and build it."""
+    refuse_card_data(body, claim.idempotency_key)
+    payment, entry = await ready(gw, claim.tenant, payment_id, CapturePayment)
+    is_accepted = await lookup.is_accepted_uncompleted(gw, payment, entry)
+    also = lookup.WAITING if is_accepted else frozenset[State]()
+    must_allow(entry, payment, CapturePayment, also=also)
+    not_replaced(payment)
+    if entry.can_look_up and (entry.rules.read_before_capture or is_past_deadline(gw, payment)):
+        payment, entry = await read_first(gw, claim.tenant, payment_id, CapturePayment)
+        must_allow(entry, payment, CapturePayment, also=also)
+    check_content(entry, payment, body)
+    amount = amount_of(payment, body.amount, payment.money.amount)
+    check_captured(entry, payment, amount)
+    order = merged(payment.order, body.order)
+    if order.charges is not None and order.charges.grand_total != amount:
+        order = replace(order, charges=None)  # charges of the whole order would contradict a part of it
+    operation = begin(gw, claim, payment, Kind.CAPTURE, amount)
+    command = CapturePayment(**members_of(payment, operation), order=order, merchant_status=body.merchant_status)
+    return await intend(gw, entry, payment, command, operation)
 
 
-async def find_summary(gw: Gateway, tenant: str, payment_id: str) -> ListedPayment:
-    """What is shown of a tenant's payment. Raises as ``find``."""
-    listed = await gw.store.summary(tenant, payment_id)
-    if listed is None:
-        raise rejections.not_found()
-    return listed
+async def plan_cancel(gw: Gateway, claim: Claim, payment_id: str) -> Submission:
+    """Check a cancel by state, and build it."""
+    refuse_card_data(None, claim.idempotency_key)
+    payment, entry = await ready(gw, claim.tenant, payment_id, CancelPayment)
+    must_allow(entry, payment, CancelPayment)
+    if row_of(payment, entry.policy, gw.clock.now()) == PAST_GRACE:
+        raise rejections.past_grace(payment)
+    operation = begin(gw, claim, payment, Kind.CANCEL, payment.money.amount)
+    return await intend(gw, entry, payment, CancelPayment(**members_of(payment, operation)), operation)
+
+
+async def plan_refund(gw: Gateway, claim: Claim, payment_id: str, body: RefundBody) -> Submission:
+    """Check a refund by state and by what is left, and build it."""
+    refuse_card_data(body, claim.idempotency_key)
+    payment, entry = await ready(gw, claim.tenant, payment_id, RefundPayment)
+    must_allow(entry, payment, RefundPayment)
+    if entry.can_look_up:
+        payment, entry = await read_first(gw, claim.tenant, payment_id, RefundPayment)
+    check_content(entry, payment, body)
+    left = payment.captured - payment.refunded
+    amount = amount_of(payment, body.amount, left)
+    if left <= 0 or amount > left:
+        raise rejections.too_large(payment, left, "refunded")
+    operation = replace(begin(gw, claim, payment, Kind.REFUND, amount), reason=body.reason)
+    command = RefundPayment(**members_of(payment, operation), reason=body.reason)
+    return await intend(gw, entry, payment, command, operation)
+
+
+async def plan_update(gw: Gateway, claim: Claim, payment_id: str, body: UpdateBody) -> Submission:
+    """Check an update by state, rules and limit, and build it, or the create of a replacement."""
+    refuse_card_data(body, claim.idempotency_key)
+    payment, entry = await ready(gw, claim.tenant, payment_id, UpdatePayment)
+    must_allow(entry, payment, UpdatePayment)
+    not_replaced(payment)
+    check_content(entry, payment, body)
+    amount = amount_of(payment, body.amount, payment.money.amount)
+    order = merged(payment.order, body.order)
+    limit = entry.rules.max_increase
+    if limit is not None and amount - payment.accepted_amount > limit.amount:
+        if not body.allow_new_checkout:
+            raise rejections.over_limit(entry, payment, limit, amount)
+        await not_a_living_successor(gw, payment)
+        money = payment.money.with_amount(amount)
+        return await plan_replacement(gw, claim, entry, payment, money=money, order=order)
+    operation = replace(begin(gw, claim, payment, Kind.UPDATE, amount), order=order)
+    command = UpdatePayment(**members_of(payment, operation), order=order, merchant_status=body.merchant_status)
+    return await intend(gw, entry, payment, command, operation)
 
 
 async def ready(gw: Gateway, tenant: str, payment_id: str, command: type[Command]) -> tuple[Payment, AccountEntry]:
@@ -187,6 +172,14 @@ async def read_first(gw: Gateway, tenant: str, payment_id: str, command: type[Co
     if not await lookup.follow_up(gw, tenant, payment_id, hinted=False):
         raise ProviderError("the provider showed another payment")
     return await ready(gw, tenant, payment_id, command)
+
+
+def check_captured(entry: AccountEntry, payment: Payment, amount: Decimal) -> None:
+    """A capture takes at most the payment's amount, and all of it where the provider takes no part."""
+    if amount > payment.money.amount:
+        raise rejections.too_large(payment, payment.money.amount, "captured")
+    if amount < payment.money.amount and not entry.rules.partial_capture:
+        raise rejections.captures_all(payment)
 
 
 def not_replaced(payment: Payment) -> None:

@@ -1,7 +1,7 @@
-"""Begin a successor: a second payment under the same reference, for a total above the provider's limit.
+"""Begin a replacement: a second payment under the same reference, for a total above the provider's limit.
 
-The old payment makes way in the transaction that reserves the successor's create. What becomes of the two later is
-worked out in ``succession.py``; canceling the old one is the agenda's work (``reconcile.py``).
+The old payment is replaced in the transaction that reserves the new one's create. What the two mean to each other later
+is decided in ``cascade.py``; canceling the old one is the background's work (``reconcile.py``).
 """
 
 from __future__ import annotations
@@ -14,40 +14,34 @@ from gateway.core.payment import Payment, State
 from gateway.core.replacement import mark_replaced
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import statements
-from gateway.flows.commit import tell, told
+from gateway.drivers.store.reads import PaymentSnapshot
+from gateway.flows.cascade import Version
 from gateway.flows.payments.create import begin_create, find_forgotten, hold
 from gateway.flows.payments.idempotency import Claim
-from gateway.flows.payments.submit import Intent, new_operation, on_account
+from gateway.flows.payments.intent import Submission, new_operation, on_account
 from gateway.flows.runtime import Gateway
 from gateway.flows.storage_limits import require_disk
 
 
-async def plan(gw: Gateway, claim: Claim, entry: AccountEntry, old: Payment, *, money: Money, order: Order) -> Intent:
-    """The create of a successor for the new total. Its answer is the old payment's, so the PATCH is answered by it."""
+async def plan_replacement(
+    gw: Gateway, claim: Claim, entry: AccountEntry, old: Payment, *, money: Money, order: Order
+) -> Submission:
+    """The create of a replacement for the new total. The PATCH that asked for it is answered with the old payment."""
     require_disk(gw)
     payment = successor_of(gw, entry, old, money=money, order=order)
     operation = new_operation(gw, payment, Kind.CREATE, at=payment.created_at)
     operation = replace(operation, idempotency_key=claim.idempotency_key, answers_with=old.id)
-    made_way = mark_replaced(old, payment.id, rules=entry.rules, at=payment.created_at)
-    rows = [
-        statements.update_payment(old, made_way.payment, open_before=None, open_after=None),
-        statements.move_reference(payment, holder=old.id),
-    ]
-    if made_way.event is not None:
-        rows += told(gw, made_way.payment, made_way.event, None)
-    intent = await begin_create(gw, entry, payment, operation, rows=rows)
-
-    def tell_both() -> None:
-        if made_way.event is not None:
-            tell(gw, made_way.payment, made_way.event)
-        intent.after_commit()
-
-    both = replace(intent, after_commit=tell_both)
-    return hold(gw, both) if await find_forgotten(gw, payment, entry) else both
+    if await find_forgotten(gw, payment, entry) is not None:
+        operation = hold(operation)
+    submission = await begin_create(gw, entry, payment, operation, rows=[])
+    change = mark_replaced(old, payment.id, rules=entry.rules, at=payment.created_at)
+    passed_on = statements.move_reference(payment, holder=old.id)
+    of_old = Version(PaymentSnapshot(old, None), change, gives_reference=passed_on)
+    return replace(submission, versions=[of_old, *submission.versions])
 
 
 def successor_of(gw: Gateway, entry: AccountEntry, old: Payment, *, money: Money, order: Order) -> Payment:
-    """The old payment begun anew: same tenant, account, reference and customer, the new total and order."""
+    """The old payment begun again: same tenant, account, reference and customer; the new total and order."""
     now = gw.clock.now()
     fresh = Payment(
         id=gw.new_id("pay"),

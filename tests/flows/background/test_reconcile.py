@@ -19,7 +19,7 @@ from gateway.core.payment import Operation
 from gateway.core.views import rfc3339
 from gateway.drivers.store import schedule, statements
 from gateway.flows.background import reconcile
-from gateway.flows.payments import submit as operation_flow
+from gateway.flows.payments import intent
 from tests.support.clients.psp_callbacks import new_payment
 from tests.support.scenarios import creditkey
 from tests.support.scenarios.creditkey import (
@@ -140,7 +140,7 @@ async def test_looks_at_the_unknown_follow_their_schedule(timed: TimedStack) -> 
 async def reserved(stack: GatewayStack, payment: Any, kind: Kind) -> Operation:
     """An operation that a process reserved before it died: nobody works on it."""
     whole = await creditkey.stored(stack, payment)
-    made = operation_flow.new_operation(stack.gateway, whole, kind, at=stack.gateway.clock.now())
+    made = intent.new_operation(stack.gateway, whole, kind, at=stack.gateway.clock.now())
     rows = [statements.open_operation(whole, made.id), statements.insert_operation(made)]
     await stack.gateway.store.commit(
         [*rows, schedule.bring_check_forward(whole.tenant, whole.id, stack.gateway.clock.now())]

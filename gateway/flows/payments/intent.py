@@ -1,0 +1,158 @@
+"""Make what will be sent: the operation, its command, and the request that the provider's plugin builds of it.
+
+Nothing is stored or sent here. A ``Submission`` is plain data: it is committed by ``idempotency.py`` or
+``submit.run_own``, and only then sent by ``submit.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from gateway.core.commands import Command, CreatePayment, Kind, Urls
+from gateway.core.facts import Stage
+from gateway.core.ids import uuid_of
+from gateway.core.payment import Before, Operation, Payment, Status
+from gateway.core.signing import make_token
+from gateway.core.wire import HttpRequest
+from gateway.drivers.settings import AccountEntry
+from gateway.drivers.store import schedule, statements
+from gateway.drivers.store.statements import Statement, milliseconds
+from gateway.flows.cascade import Version
+from gateway.flows.plugin import calls, login
+from gateway.flows.runtime import Gateway
+
+
+class Submission(msgspec.Struct, frozen=True, kw_only=True):
+    """An operation that is ready to be reserved and sent.
+
+    ``versions`` and ``rows`` are committed with it: a create makes the first version of its payment, and one that
+    replaces another payment makes a version of that one, too. A create that was certainly not sent is tried again on
+    the accounts of ``fallback``.
+    """
+
+    account: AccountEntry
+    command: Command
+    request: HttpRequest
+    operation: Operation
+    rows: Sequence[Statement] = ()
+    versions: Sequence[Version] = ()
+    fallback: tuple[AccountEntry, ...] = ()
+
+
+def new_operation(gw: Gateway, payment: Payment, kind: Kind, *, at: datetime, stage: Stage | None = None) -> Operation:
+    """An operation about to be reserved, with the facts before it."""
+    return Operation(
+        id=gw.new_id("op"),
+        tenant=payment.tenant,
+        payment_id=payment.id,
+        account=payment.account,
+        kind=kind,
+        status=Status.SENDING,
+        amount=payment.money.amount,
+        before=Before(amount=payment.money.amount, captured=payment.captured, refunded=payment.refunded, stage=stage),
+        created_at=at,
+        updated_at=at,
+    )
+
+
+def members_of(payment: Payment, operation: Operation) -> dict[str, Any]:
+    """What every changing command carries."""
+    return {
+        "payment_id": payment.id,
+        "merchant_reference": payment.merchant_reference,
+        "provider_reference": payment.provider_reference,
+        "money": payment.money.with_amount(operation.amount),
+        "at": operation.created_at,
+        "operation_id": operation.id,
+    }
+
+
+async def intend(
+    gw: Gateway, entry: AccountEntry, payment: Payment, command: Command, operation: Operation
+) -> Submission:
+    """Build the request of a command on a payment that is still as it was read.
+
+    The payment is checked when no call can last any longer: this process may die with the call.
+    """
+    silent_at = operation.created_at + gw.schedules.silence
+    return Submission(
+        account=entry,
+        command=command,
+        request=await build(gw, entry, command),
+        operation=operation,
+        rows=[
+            statements.open_operation(payment, operation.id),
+            schedule.bring_check_forward(payment.tenant, payment.id, silent_at),
+        ],
+    )
+
+
+async def build(gw: Gateway, entry: AccountEntry, command: Command) -> HttpRequest:
+    """Let the plugin turn a command into a request, before anything is stored. A refusal is the tenant's 422."""
+    return calls.build(gw, entry, await login.account_of(gw, entry), command)
+
+
+def on_account(gw: Gateway, payment: Payment, entry: AccountEntry) -> Payment:
+    """Put a payment on an account: what the account's provider decides of it."""
+    lasts = entry.rules.expires_after or gw.settings.clocks.payment_expiry
+    return replace(
+        payment,
+        account=entry.name,
+        provider=entry.provider.name,
+        completed=not entry.needs_completion,
+        expires_at=payment.created_at + lasts,
+    )
+
+
+def grace_began(gw: Gateway) -> int:
+    """Unix milliseconds: what expired before that is past its grace."""
+    return milliseconds(gw.clock.now() - gw.settings.clocks.late_grace)
+
+
+def create_command(gw: Gateway, entry: AccountEntry, payment: Payment, operation: Operation) -> CreatePayment:
+    """The command of a payment's create, with the addresses the provider is told."""
+    return CreatePayment(
+        payment_id=payment.id,
+        merchant_reference=payment.merchant_reference,
+        provider_reference=None,
+        money=payment.money,
+        at=operation.created_at,
+        operation_id=operation.id,
+        customer=payment.customer,
+        order=payment.order,
+        checkout=payment.checkout,
+        fields=payment.fields,
+        metadata=payment.metadata,
+        urls=urls_of(gw, entry, payment.id),
+    )
+
+
+def urls_of(gw: Gateway, entry: AccountEntry, payment_id: str) -> Urls:
+    """Our addresses for one payment, each with its own unguessable token."""
+    base, identifier = gw.callback_url(entry), uuid_of(payment_id)
+    if identifier is None:
+        raise ValueError(f"{payment_id} is no payment id")
+    token = {
+        purpose: make_token(gw.settings.server.secret, entry.endpoint_id, identifier, purpose)
+        for purpose in ("return", "cancel", "complete")
+    }
+    return Urls(
+        callback=base,
+        return_=f"{base}/return/{token['return']}",
+        cancel=f"{base}/cancel/{token['cancel']}",
+        complete=f"{base}/complete/{token['complete']}",
+    )
+
+
+def command_again(gw: Gateway, submission: Submission, operation: Operation, entry: AccountEntry) -> Command:
+    """The command of the operation that follows one that was not sent; only a create may move to another account."""
+    command = submission.command
+    if isinstance(command, CreatePayment):
+        urls = urls_of(gw, entry, command.payment_id)
+        return replace(command, operation_id=operation.id, at=operation.created_at, urls=urls)
+    return replace(command, operation_id=operation.id)
