@@ -137,7 +137,7 @@ async def walk_callback(stack: GatewayStack) -> Walk:
 async def pay(stack: GatewayStack) -> None:
     """Create a payment, and pay on the PSP's page."""
     payment = (await stack.create(psp_body())).json
-    await stack.press(payment, "pay")
+    await stack.click(payment, "pay")
     await stack.webhook(payment["id"], "payment.captured")
     await stack.gateway.drain(10)
 
