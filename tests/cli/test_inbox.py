@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from gateway.drivers.store.sqlite import open_sqlite
 from gateway.flows.background import inbox_retry
-from tests.support.cli import run
+from tests.support.cli import run, write
 from tests.support.clients.psp_callbacks import credentials, new_payment, post, sign, signed_body
+from tests.support.factories.store_units import stored
 from tests.support.scenarios import creditkey
 from tests.support.scenarios.inbox import (
     ADMIN_KEY,
@@ -328,3 +330,28 @@ async def test_the_previous_token_is_named(tmp_path: Path) -> None:
         assert found["tried"][0]["credential"] == "config.previous_token"
         assert checks["crm-pay-token"]["detail"] == "it is the account's previous token"
         assert credentials(stack)[1] == RIGHT
+
+
+@pytest.fixture
+async def config(tmp_path: Path) -> Path:
+    """Settings whose store exists and holds a payment."""
+    path = write(tmp_path)
+    store = await open_sqlite(store_of(path))
+    await stored(store, 1, account="creditkey-main", provider="creditkey")
+    await store.close()
+    return path
+
+
+def store_of(config: Path) -> Path:
+    """The database of settings."""
+    return config.parent / "data" / "gateway.db"
+
+
+def test_headers_of_any_bytes_are_explained(config: Path) -> None:
+    """A file of headers that is no UTF-8 is read as the server reads headers."""
+    body, headers = config.parent / "body", config.parent / "headers"
+    body.write_bytes(b"{}")
+    headers.write_bytes(b"Content-Type: application/json\r\nX-Name: caf\xe9\x85\r\n")
+    files = ("--file", body, "--headers", headers, "--tenant", "acme", "--account", "psp-main")
+    done = run("callback", "explain", *files, "--config", config)
+    assert (done.exit_code, "media type" in done.stdout) == (0, True)

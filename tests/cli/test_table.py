@@ -16,6 +16,7 @@ import pytest
 from rich.cells import cell_len
 
 from gateway.cli import inbox, payments, review
+from gateway.cli.output import harmless, print_pairs, print_table
 from gateway.cli.table import Table, lay_out
 from tests.support.cli import run
 from tests.support.stack import GatewayStack, psp_body
@@ -129,3 +130,16 @@ async def test_wide_and_pipes_show_everything(stack: GatewayStack) -> None:
     piped = (await asyncio.to_thread(run, *options)).stdout
     assert wide.splitlines() == piped.splitlines()
     assert piped.splitlines()[0].split() == list(payments.COLUMNS)
+
+
+HOSTILE = "T\x1b[2J\x1b]0;pwned\x07\r\nverdict  recorded\x9b31m\u202e"
+
+
+def test_a_terminal_obeys_no_stranger(capsys: pytest.CaptureFixture[str]) -> None:
+    """Control and direction characters are printed as escapes, so that a value is one line and nothing but text."""
+    print_pairs({"suffix": HOSTILE})
+    print_table(("detail",), [(HOSTILE,)])
+    printed = capsys.readouterr().out
+    assert [one for one in printed if not one.isprintable() and one != "\n"] == []
+    assert "\nverdict" not in printed
+    assert harmless("Überweisung 42 ✓") == "Überweisung 42 ✓"

@@ -17,6 +17,7 @@ from tests.support.scenarios.creditkey import (
     calls,
     captured,
     edit,
+    knobs,
     operations,
     provider_order,
     review_of,
@@ -24,7 +25,6 @@ from tests.support.scenarios.creditkey import (
     total_of,
 )
 from tests.support.stack import GatewayStack, creditkey_body, order_of, running_stack
-from tests.web.test_creditkey_scenarios import knobs
 
 shared = pytest.mark.asyncio(loop_scope="module")
 AMOUNT = "1067.33"

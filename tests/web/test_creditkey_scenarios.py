@@ -5,69 +5,34 @@ The far side's own ledger and requests are the witness. A successor of an order 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from decimal import Decimal
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import pytest
 
 from tests.support.scenarios import creditkey
 from tests.support.scenarios.creditkey import (
+    AMOUNT,
     BEGUN,
     act,
+    alerts_of,
     authorized,
     awaiting,
     calls,
     captured,
+    knobs,
     provider_order,
     timeline,
+    told,
     total_of,
+    worded,
 )
-from tests.support.stack import GatewayStack, creditkey_body, new_key, order_of, psp_body
+from tests.support.stack import GatewayStack, new_key
 
 shared = pytest.mark.asyncio(loop_scope="module")
 
-ALERTS = {
-    "customer_will_be_notified": (
-        "You have selected Credit Key as the payment method. "
-        "A new notification will be sent to the customer to complete this order."
-    ),
-    "increase_over_limit": (
-        "Credit Key order amounts can only be increased by $100. "
-        "A new notification will be sent to the customer to complete this order."
-    ),
-    "customer_notified_of_cancel": "The Credit Key order is canceled. Credit Key tells the customer.",
-}
-"""The sentences for the tenant's own admin user, word for word."""
 
-AMOUNT, ELSEWHERE = "1067.33", {"city": "Elsewhere", "email": "other@reyes.example"}
 LINK = ["link"]
-
-
-@asynccontextmanager
-async def knobs(stack: GatewayStack, **chosen: Any) -> AsyncIterator[None]:
-    """Turn the simulator's knobs for the time of the block."""
-    await stack.faults("creditkey", **chosen)
-    try:
-        yield
-    finally:
-        await stack.faults("creditkey")
-
-
-def alerts_of(answer: Any) -> dict[str, str]:
-    """The alerts of an answer: code to sentence."""
-    return {alert["code"]: alert["message"] for alert in answer.get("alerts", ())}
-
-
-def worded(*codes: str) -> dict[str, str]:
-    """Those alerts, word for word."""
-    return {code: ALERTS[code] for code in codes}
-
-
-def told(order: Any) -> list[str]:
-    """What the far side told the customer and the representative, in order."""
-    return [one["kind"] for one in order["notifications"]]
 
 
 # A new order
@@ -257,113 +222,7 @@ async def test_a_command_is_carried_out(shared_stack: GatewayStack, name: str) -
     assert [*before, row.call] == await calls(stack, payment)
 
 
-class Refusal(NamedTuple):
-    """A command that is refused before any call. ``field``: the member it is refused for."""
-
-    state: str
-    verb: str
-    body: Mapping[str, Any]
-    status: int
-    code: str
-    field: str | None = None
-    alerts: tuple[str, ...] = ()
-
-
-def _invalid(state: str, verb: str, body: Mapping[str, Any], field: str) -> Refusal:
-    return Refusal(state, verb, body, 422, "validation_failed", field)
-
-
-def _too_early_or_late(state: str, verb: str, body: Mapping[str, Any] | None = None) -> Refusal:
-    return Refusal(state, verb, creditkey.VERBS[verb][2] if body is None else body, 409, "invalid_state")
-
-
-def _over_limit(state: str, amount: str) -> Refusal:
-    return Refusal(state, "update", total_of(amount), 409, "increase_over_limit", None, ("increase_over_limit",))
-
-
-WRONG_SUM = {"charges": {"total": "900.00", "grand_total": "900.00"}}
 OTHER_CURRENCY = {"amount": "5.00", "currency": "EUR"}
-
-REFUSED = {
-    "update, rise of 100.01": _over_limit("authorized", "1167.34"),
-    "update, rise of 100.01 before the customer": _over_limit("awaiting_customer", "1167.34"),
-    "update, rise of 150.00": _over_limit("authorized", "1217.33"),
-    "update after capture": _too_early_or_late("captured", "update"),
-    "update after capture, new amount": _too_early_or_late("captured", "update", total_of("1100.00")),
-    "update of nothing": _invalid("authorized", "update", {}, "$"),
-    "update, amount without charges": _invalid("authorized", "update", {"amount": "1100.00"}, "$.order.charges"),
-    "update, charges of another sum": _invalid(
-        "authorized", "update", {"amount": "1100.00", "order": WRONG_SUM}, "$.order.charges.grand_total"
-    ),
-    "update, charges without the amount": _invalid(
-        "authorized", "update", {"order": WRONG_SUM}, "$.order.charges.grand_total"
-    ),
-    "update, another billing address": _invalid(
-        "authorized", "update", {"order": {"billing_address": ELSEWHERE}}, "$.order.billing_address"
-    ),
-    "update, too many digits": _invalid("authorized", "update", {"amount": "1.001"}, "$.amount"),
-    "update, nothing left": _invalid("authorized", "update", total_of("0.00"), "$.amount"),
-    "capture before the customer": _too_early_or_late("awaiting_customer", "capture"),
-    "capture again": _too_early_or_late("captured", "capture"),
-    "capture of more": Refusal("authorized", "capture", {"amount": "1067.34"}, 422, "amount_too_large", "$.amount"),
-    "capture, charges of another sum": _invalid(
-        "authorized", "capture", {"amount": "400.00", "order": WRONG_SUM}, "$.order.charges.grand_total"
-    ),
-    "capture of all, charges of a part": _invalid(
-        "authorized", "capture", {"order": WRONG_SUM}, "$.order.charges.grand_total"
-    ),
-    "cancel after capture": _too_early_or_late("captured", "cancel"),
-    "refund before the customer": _too_early_or_late("awaiting_customer", "refund"),
-    "refund before capture": _too_early_or_late("authorized", "refund"),
-    "refund of more": Refusal("captured", "refund", {"amount": "1067.34"}, 422, "amount_too_large", "$.amount"),
-    "refund of nothing": _invalid("captured", "refund", {"amount": "0.00"}, "$.amount"),
-    "refund below nothing": _invalid("captured", "refund", {"amount": "-5.00"}, "$.amount"),
-    "refund, too many digits": _invalid("captured", "refund", {"amount": "5.001"}, "$.amount"),
-}
-
-
-@shared
-@pytest.mark.parametrize("name", REFUSED)
-async def test_a_command_is_refused_before_any_call(shared_stack: GatewayStack, name: str) -> None:
-    """What a rule forbids is refused by name; nothing leaves the gateway, nothing is stored, the key stays free."""
-    row, stack, key = REFUSED[name], shared_stack, new_key()
-    payment = await BEGUN[row.state](stack)
-    before, order = await calls(stack, payment), await provider_order(stack, payment)
-    reply = await act(stack, payment, row.verb, row.body, key=key)
-    assert (reply.status, reply.json["code"]) == (row.status, row.code), reply.text
-    assert [error["field"] for error in reply.json.get("errors", ())] == ([row.field] if row.field else [])
-    assert alerts_of(reply.json) == worded(*row.alerts)
-    assert (await calls(stack, payment), await provider_order(stack, payment)) == (before, order)
-    now = await stack.payment(payment["id"])
-    assert (now["version"], now["amount"], now["pending_operation"]) == (payment["version"], payment["amount"], None)
-    assert await stack.gateway.store.idempotency_record("acme", key) is None
-    assert len(await timeline(stack, payment)) == payment["version"]
-
-
-@shared
-@pytest.mark.parametrize("currency", ["EUR", "JPY", "CAD"])
-async def test_credit_key_takes_dollars_only(shared_stack: GatewayStack, currency: str) -> None:
-    """A payment in another currency is refused before any call."""
-    amount = "500" if currency == "JPY" else "500.00"
-    order = order_of(amount)
-    order["items"][0]["price"] = amount
-    body = creditkey_body(amount=amount, currency=currency, order=order)
-    reply = await shared_stack.create(body)
-    assert (reply.status, reply.json["code"]) == (422, "currency_not_supported")
-    orders = await shared_stack.provider_orders("creditkey")
-    assert body["merchant_reference"] not in [order["remote_id"] for order in orders]
-
-
-@shared
-@pytest.mark.parametrize("verb", creditkey.VERBS)
-async def test_a_psp_payment_knows_no_further_command(shared_stack: GatewayStack, verb: str) -> None:
-    """At a provider without the command every verb is ``unsupported_by_provider``, before any call."""
-    payment = (await shared_stack.create(psp_body())).json
-    heard = len(await shared_stack.provider_requests("psp"))
-    reply = await act(shared_stack, payment, verb)
-    assert (reply.status, reply.json["code"]) == (422, "unsupported_by_provider")
-    assert len(await shared_stack.provider_requests("psp")) == heard
-    assert (await shared_stack.payment(payment["id"]))["version"] == payment["version"]
 
 
 # The rise is measured from what the customer accepted
@@ -449,109 +308,6 @@ async def test_a_declined_command_is_told(shared_stack: GatewayStack) -> None:
     assert (reply.json["state"], reply.json["version"]) == ("authorized", payment["version"] + 1)
     await stack.webhook(payment["id"], "operation.declined")
     assert (await act(stack, payment, "capture")).json["state"] == "captured"
-
-
-# Refunds are judged by the refunded total
-
-
-@shared
-@pytest.mark.parametrize("status", ["shipped", "returned"])
-async def test_a_refund_is_judged_by_the_refunded_amount(shared_stack: GatewayStack, status: str) -> None:
-    """After a part went back Credit Key may say ``shipped`` or ``returned``: only the sum decides, then and later."""
-    stack = shared_stack
-    payment = await captured(stack)
-    async with knobs(stack, partial_refund_status=status):
-        part = await act(stack, payment, "refund", {"amount": "122.50"})
-    assert (part.status, part.json["status"], part.json["payment"]["state"]) == (
-        201,
-        "succeeded",
-        "partially_refunded",
-    )
-    assert (await provider_order(stack, payment))["status"] == status
-    synced = await act(stack, payment, "sync")
-    assert (synced.json["state"], synced.json["amount_refunded"], synced.json["review"]) == (
-        "partially_refunded",
-        "122.50",
-        None,
-    )
-    rest = await act(stack, payment, "refund", {})
-    assert (rest.json["amount"], rest.json["payment"]["state"]) == ("944.83", "refunded")
-    assert (await provider_order(stack, payment))["refunded_amount"] == AMOUNT
-
-
-@shared
-async def test_refunds_add_up_and_are_listed(shared_stack: GatewayStack) -> None:
-    """Several refunds are several operations with ids of their own, listed in order, bounded by what is left."""
-    stack = shared_stack
-    payment = await captured(stack)
-    first = await act(stack, payment, "refund", {"amount": "100.00", "reason": "scratched"})
-    second = await act(stack, payment, "refund", {"amount": 67.33})
-    over = await act(stack, payment, "refund", {"amount": "900.01"})
-    assert (over.status, over.json["code"]) == (422, "amount_too_large")
-    listed = (await stack.call("GET", f"/v1/payments/{payment['id']}/refunds")).json["data"]
-    assert [(one["id"], one["amount"], one["reason"], one["status"]) for one in listed] == [
-        (first.json["id"], "100.00", "scratched", "succeeded"),
-        (second.json["id"], "67.33", None, "succeeded"),
-    ]
-    assert all(one["id"].startswith("ref_") and one["payment_id"] == payment["id"] for one in listed)
-    assert {one["payment"]["amount_refunded"] for one in listed} == {"167.33"}
-    last = await act(stack, payment, "refund", {})
-    assert (last.json["amount"], last.json["payment"]["state"]) == ("900.00", "refunded")
-    nothing = await act(stack, payment, "refund", {})
-    assert (nothing.status, nothing.json["code"]) == (409, "invalid_state")
-    order = await provider_order(stack, payment)
-    amounts = [Decimal(one["amount"]) for one in order["history"] if one["event"] == "refunded"]
-    assert amounts == [Decimal("100.00"), Decimal("67.33"), Decimal("900.00")]
-
-
-@shared
-async def test_a_refunds_webhook_carries_the_refund(shared_stack: GatewayStack) -> None:
-    """The webhook of a refund says which refund it was and how it ended."""
-    payment = await captured(shared_stack)
-    made = await act(shared_stack, payment, "refund", {"amount": "10.00", "reason": "scratched"})
-    webhook = await shared_stack.webhook(payment["id"], "payment.partially_refunded")
-    assert webhook["data"]["refund"] == {name: made.json[name] for name in webhook["data"]["refund"]}
-
-
-@shared
-async def test_a_refund_made_elsewhere_is_known_before_ours(shared_stack: GatewayStack) -> None:
-    """What the portal gave back is read first: it counts, it is noted, and it bounds what may still be refunded."""
-    stack = shared_stack
-    payment = await captured(stack)
-    await creditkey.edit(stack, payment, refunded_amount="1000.00")
-    over = await act(stack, payment, "refund", {"amount": "67.34"})
-    assert (over.status, over.json["code"]) == (422, "amount_too_large")
-    [noted] = await stack.events_of_type(payment["id"], "payment.partially_refunded")
-    assert (noted["cause"], noted["details"]["made_elsewhere"]) == ("lookup", "true")
-    assert (noted["details"]["amount"], noted["details"]["amount_refunded"]) == ("1000.00", "1000.00")
-    rest = await act(stack, payment, "refund", {})
-    assert (rest.json["amount"], rest.json["payment"]["state"]) == ("67.33", "refunded")
-    assert (await provider_order(stack, payment))["refunded_amount"] == AMOUNT
-
-
-@shared
-async def test_a_declined_refund_frees_its_amount(shared_stack: GatewayStack) -> None:
-    """A refund that Credit Key refuses is told as declined and can be asked for again."""
-    stack = shared_stack
-    payment = await captured(stack)
-    async with knobs(stack, operation="refund", status=400, body={"result": "no"}):
-        refused = await act(stack, payment, "refund", {})
-    assert (refused.status, refused.json["status"], refused.json["failure"]["code"]) == (201, "declined", "declined")
-    assert refused.json["payment"]["state"] == "captured"
-    again = await act(stack, payment, "refund", {})
-    assert (again.json["status"], again.json["payment"]["state"]) == ("succeeded", "refunded")
-
-
-@shared
-async def test_a_refund_without_a_readable_total_is_not_begun(shared_stack: GatewayStack) -> None:
-    """When the refunded total cannot be read first, the refund is 502, stores nothing and sends nothing."""
-    stack, key = shared_stack, new_key()
-    payment = await captured(stack)
-    async with knobs(stack, operation="find_order", html=True):
-        reply = await act(stack, payment, "refund", {}, key=key)
-    assert (reply.status, reply.json["code"]) == (502, "provider_error")
-    assert "refund" not in await calls(stack, payment)
-    assert (await act(stack, payment, "refund", {}, key=key)).status == 201
 
 
 # What was captured is the measure afterwards

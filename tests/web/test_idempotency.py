@@ -360,3 +360,10 @@ async def test_a_reference_is_free_at_another_account(shared_stack: GatewayStack
         await shared_stack.create(creditkey_body(merchant_reference=reference)),
     ]
     assert [reply.status for reply in replies] == [201, 201]
+
+
+async def test_a_used_key_is_said_before_an_invalid_body(stack: GatewayStack) -> None:
+    """The key's row comes first: another body under it is ``idempotency_key_reused``, valid or not."""
+    key = new_key()
+    assert (await stack.create(psp_body(), key=key)).status == 201
+    assert (await stack.create(psp_body(amount="bad"), key=key)).json["code"] == "idempotency_key_reused"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from gateway.drivers.settings import Rate
 from gateway.web.limits import Buckets, network_of, part_of
+from tests.support.stack import running_stack
 
 RATE = Rate(per_second=2, burst=4)
 
@@ -109,3 +113,17 @@ def test_part_of_a_rate() -> None:
     """A part of a small rate still lets one through."""
     assert part_of(Rate(per_second=50, burst=200), 0.5) == Rate(per_second=25, burst=100)
     assert part_of(Rate(per_second=0.001, burst=1), 0.5) == Rate(per_second=0.0005, burst=1)
+
+
+async def test_a_tenants_rate_is_limited_alone(tmp_path: Path) -> None:
+    """Over its rate a tenant gets 429 with Retry-After, and another tenant does not."""
+
+    def slow(settings: dict[str, Any]) -> None:
+        settings["tenants"]["acme"]["rate_limit"] = {"per_second": 0.001, "burst": 2}
+
+    async with running_stack(tmp_path, change=slow) as stack:
+        replies = [await stack.call("GET", "/v1/accounts") for _ in range(3)]
+        assert [reply.status for reply in replies] == [200, 200, 429]
+        assert replies[2].json["code"] == "rate_limited"
+        assert int(replies[2].headers["Retry-After"]) > 1
+        assert (await stack.call("GET", "/v1/accounts", tenant="globex")).status == 200

@@ -9,8 +9,8 @@ that ask for new connections, accepts what has begun, and closes then. Clients w
 and are refused.
 
 The packet filter may be deleted once the gateway only ever runs behind a proxy that stops sending before it is
-stopped, or once listening sockets are handed over from one process to the next. ``tests/web/test_stopping.py`` shows
-the resets that come back then.
+stopped, or once listening sockets are handed over from one process to the next.
+``tests/web/connections/test_graceful_shutdown.py`` shows the resets that come back then.
 """
 
 from __future__ import annotations

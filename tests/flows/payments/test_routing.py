@@ -15,6 +15,7 @@ from gateway.core.request_bodies import CreateBody
 from gateway.drivers.settings import Tenant
 from gateway.flows.payments import routing
 from tests.support.factories.settings import load, with_tenant
+from tests.support.stack import psp_body, running_stack
 
 ANY = "provider: either, config: {environment: test}"
 ACCOUNTS = f"""
@@ -295,3 +296,24 @@ def test_limits_of_a_deposit_method(tmp_path: Path, amount: str, currency: str, 
 def test_currencies_of_an_account(tmp_path: Path, currency: str, code: str | None) -> None:
     """An account takes the currencies of its provider's rules."""
     assert limit_problem(tenant(tmp_path), body(currency=currency), account="dollars") == code
+
+
+async def test_fallbacks_that_cannot_take_a_payment_are_passed_over(tmp_path: Path) -> None:
+    """The chain goes on past an account that refuses the order, and every attempt is in the timeline."""
+
+    def chain(settings: dict[str, Any]) -> None:
+        acme = settings["tenants"]["acme"]
+        dead = {"provider": "psp_open_api", "config": {"app_url": "http://127.0.0.1:9"}}
+        acme["accounts"] |= {
+            "dead": dead,
+            "picky": {**dead, "fields": {"loyalty": {"required": True}}},
+        }
+        acme["deposit_methods"] |= {"d": {"account": "dead"}, "p": {"account": "picky"}}
+        acme["routing"] = [{"account": "dead", "fallback": ["picky", "psp-main"]}]
+
+    async with running_stack(tmp_path, change=chain) as stack:
+        created = await stack.create(psp_body(account=None))
+        assert (created.json["state"], created.json["account"]) == ("awaiting_customer", "psp-main")
+        last = (await stack.events(created.json["id"]))[-1]["details"]
+        assert last["account"] == "psp-main"
+        assert last["not_sent"].count("dead op_") == 2

@@ -125,3 +125,22 @@ async def change_store(stack: GatewayStack, sql: str) -> None:
         database.close()
 
     await asyncio.to_thread(change)
+
+
+FAIL, SUCCESS, PROCESSING = 0, 1, 2
+NOT_PENDING = "payment_status_not_pending"
+
+
+def refusal_of(reply: Reply) -> str | None:
+    """The ``type`` of a refusal in the protocol's exact shape; None for 204 without a body."""
+    if reply.status == 204:
+        assert reply.text == ""
+        return None
+    assert reply.json == {"error": True, "code": reply.status, "type": reply.json["type"]}
+    assert reply.headers["Content-Type"] == "application/json"
+    return str(reply.json["type"])
+
+
+def earlier() -> int:
+    """A time an hour ago, in Unix milliseconds: no two callbacks of a test are the same bytes."""
+    return int((time.time() - 3600) * 1000)

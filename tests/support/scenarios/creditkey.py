@@ -329,3 +329,45 @@ class Wire:
         gate = self._gates.get((what, operation))
         if gate is not None:
             await gate.wait()
+
+
+ALERTS = {
+    "customer_will_be_notified": (
+        "You have selected Credit Key as the payment method. "
+        "A new notification will be sent to the customer to complete this order."
+    ),
+    "increase_over_limit": (
+        "Credit Key order amounts can only be increased by $100. "
+        "A new notification will be sent to the customer to complete this order."
+    ),
+    "customer_notified_of_cancel": "The Credit Key order is canceled. Credit Key tells the customer.",
+}
+"""The sentences for the tenant's own admin user, word for word."""
+
+
+AMOUNT, ELSEWHERE = "1067.33", {"city": "Elsewhere", "email": "other@reyes.example"}
+
+
+@asynccontextmanager
+async def knobs(stack: GatewayStack, **chosen: Any) -> AsyncIterator[None]:
+    """Turn the simulator's knobs for the time of the block."""
+    await stack.faults("creditkey", **chosen)
+    try:
+        yield
+    finally:
+        await stack.faults("creditkey")
+
+
+def alerts_of(answer: Any) -> dict[str, str]:
+    """The alerts of an answer: code to sentence."""
+    return {alert["code"]: alert["message"] for alert in answer.get("alerts", ())}
+
+
+def worded(*codes: str) -> dict[str, str]:
+    """Those alerts, word for word."""
+    return {code: ALERTS[code] for code in codes}
+
+
+def told(order: Any) -> list[str]:
+    """What the far side told the customer and the representative, in order."""
+    return [one["kind"] for one in order["notifications"]]

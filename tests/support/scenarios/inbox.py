@@ -95,3 +95,8 @@ async def admin(stack: GatewayStack, method: str, path: str, body: Any = None, k
     headers = {"Authorization": f"Bearer {key}"}
     async with stack.http.request(method, stack.admin_url + path, json=body, headers=headers) as answer:
         return Reply(answer.status, answer.headers, await answer.text())
+
+
+async def inbox_of(stack: GatewayStack) -> int:
+    """How many callbacks are stored."""
+    return len(await stack.gateway.store.inbox.newest("acme", InboxFilter(limit=500)))

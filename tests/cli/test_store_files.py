@@ -1,4 +1,4 @@
-"""What a clumsy operator cannot break with the commands over the store, nor a stranger with what is shown there."""
+"""The files of a store: a backup replaces none of them, a link is the store it leads to, an empty file is none."""
 
 from __future__ import annotations
 
@@ -10,15 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.output import harmless, print_pairs, print_table
 from gateway.drivers.store.sqlite import open_sqlite
 from tests.support.cli import run, running, write
 from tests.support.factories.store_units import stored
 
 ROOM = 40_000
 """Bytes that a file may have where there is no room; the store is larger."""
-
-HOSTILE = "T\x1b[2J\x1b]0;pwned\x07\r\nverdict  recorded\x9b31m\u202e"
 
 
 @pytest.fixture
@@ -44,9 +41,6 @@ def files_in(folder: Path) -> list[str]:
 def in_folder(folder: Path, command: tuple[str, ...]) -> list[object]:
     """A command whose files are in a folder of the test."""
     return [folder / word if word.endswith(".db") else word for word in command]
-
-
-# backup
 
 
 @pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal", ".lock"])
@@ -78,9 +72,6 @@ def test_no_room_for_a_backup_is_the_target_s_fault(config: Path) -> None:
     done = subprocess.run(command, preexec_fn=no_room, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr.partition(":")[0]) == (1, "the copy cannot be written")
     assert files_in(config.parent) == ["data", "settings.yaml"]
-
-
-# The store under another name, empty, or with another one's log
 
 
 def test_a_link_to_a_store_is_that_store(config: Path) -> None:
@@ -124,26 +115,3 @@ def test_readers_do_not_mix_a_backup_with_another_log(mixed: Path, command: tupl
     """What reads, and what copies, refuses a log that was left behind as serve does."""
     refused = run(*in_folder(mixed.parent, command), "--config", mixed)
     assert (refused.exit_code, "another database" in refused.stderr) == (4, True)
-
-
-# What strangers wrote, on an operator's terminal
-
-
-def test_a_terminal_obeys_no_stranger(capsys: pytest.CaptureFixture[str]) -> None:
-    """Control and direction characters are printed as escapes, so that a value is one line and nothing but text."""
-    print_pairs({"suffix": HOSTILE})
-    print_table(("detail",), [(HOSTILE,)])
-    printed = capsys.readouterr().out
-    assert [one for one in printed if not one.isprintable() and one != "\n"] == []
-    assert "\nverdict" not in printed
-    assert harmless("Überweisung 42 ✓") == "Überweisung 42 ✓"
-
-
-def test_headers_of_any_bytes_are_explained(config: Path) -> None:
-    """A file of headers that is no UTF-8 is read as the server reads headers."""
-    body, headers = config.parent / "body", config.parent / "headers"
-    body.write_bytes(b"{}")
-    headers.write_bytes(b"Content-Type: application/json\r\nX-Name: caf\xe9\x85\r\n")
-    files = ("--file", body, "--headers", headers, "--tenant", "acme", "--account", "psp-main")
-    done = run("callback", "explain", *files, "--config", config)
-    assert (done.exit_code, "media type" in done.stdout) == (0, True)

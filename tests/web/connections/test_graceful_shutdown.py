@@ -10,14 +10,18 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
+from gateway.core.errors import OutcomeUnknown
 from gateway.drivers.store.sqlite import open_sqlite_to_read
 from gateway.web.connections.graceful_shutdown import drop_new_connections
+from gateway.web.server import running
 from tests.support.clients.keep_alive import Connection, Reply, Reset, connected
 from tests.support.server_process import ServerProcess, running_server_process
-from tests.support.stack import creditkey_body, key_of, new_key
+from tests.support.stack import creditkey_body, key_of, new_key, running_stack
 
 CYCLES = 10
 KEEPING, HASTY = 8, 4
@@ -158,3 +162,46 @@ async def test_a_client_that_never_asks_again_holds_nobody_up(server: ServerProc
         idle = [await stack.enter_async_context(connected(server.stack.url)) for _ in range(5)]
         assert all(idle)
         assert await server.end() == 0
+
+
+PATIENCE = 10
+"""Seconds after which a test gives up on what should have happened at once."""
+
+
+def head(line: str, *headers: str | bytes) -> bytes:
+    """A request's head that ends its connection."""
+    lines = (f"{line} HTTP/1.1", "Host: x", "Connection: close", *headers)
+    return b"\r\n".join(one if isinstance(one, bytes) else one.encode() for one in lines) + b"\r\n\r\n"
+
+
+async def test_stopping_has_one_deadline(tmp_path: Path) -> None:
+    """A request that never ends, and its operation, keep the server only as long as it may take to stop."""
+    let_go, asked = asyncio.Event(), asyncio.Event()
+
+    async def hang(*_: object, **__: object) -> Any:
+        asked.set()
+        await let_go.wait()
+        raise OutcomeUnknown("timeout")
+
+    async with running_stack(tmp_path) as stack:
+        pass
+    async with asyncio.timeout(PATIENCE):
+        async with running(stack.settings, stack.registry, stop_within=0.2) as server:
+            server.gateway.send = hang
+            port = urlsplit(server.url).port
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            body = b'{"merchant_reference":"D-1","amount":"1.00","currency":"USD","account":"psp-main"}'
+            writer.write(
+                head(
+                    "POST /v1/payments",
+                    f"Authorization: Bearer {key_of('acme')}",
+                    f"Idempotency-Key: {new_key()}",
+                    "Content-Type: application/json",
+                    f"Content-Length: {len(body)}",
+                )
+                + body
+            )
+            await asked.wait()
+        writer.close()
+    let_go.set()
+    await server.gateway.drain(PATIENCE)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
@@ -211,3 +213,42 @@ async def test_a_tenants_request_names_no_operator(office: GatewayStack, caplog:
     caplog.set_level(logging.INFO, logger="gateway")
     await office.create(psp_body())
     assert not [record for record in caplog.records if hasattr(record, "operator")]
+
+
+PATIENCE = 10
+"""Seconds after which a test gives up on what should have happened at once."""
+
+
+async def raw(url: str, *parts: bytes) -> bytes:
+    """Send bytes as they are; return all that comes until the connection is closed."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(url).port)
+    async with asyncio.timeout(PATIENCE):
+        writer.write(b"".join(parts))
+        received = await reader.read()
+    writer.close()
+    return received
+
+
+def head(line: str, *headers: str | bytes) -> bytes:
+    """A request's head that ends its connection."""
+    lines = (f"{line} HTTP/1.1", "Host: x", "Connection: close", *headers)
+    return b"\r\n".join(one if isinstance(one, bytes) else one.encode() for one in lines) + b"\r\n\r\n"
+
+
+@pytest.mark.parametrize("path", ["/v1/payments", "/admin/v1/reviews"])
+async def test_a_key_of_any_bytes_is_unknown(stack: GatewayStack, path: str) -> None:
+    """A bearer key that is no UTF-8 is an unknown key, for tenants and operators."""
+    url = stack.admin_url if path.startswith("/admin") else stack.url
+    answer = await raw(url, head(f"GET {path}", b"Authorization: Bearer \xff\xfe"))
+    assert answer.startswith(b"HTTP/1.1 401 ")
+
+
+async def test_an_expired_key_is_no_key(tmp_path: Path) -> None:
+    """A key past its date is refused like an unknown one."""
+
+    def expired(settings: dict[str, Any]) -> None:
+        settings["tenants"]["globex"]["keys"][0]["expires"] = "2020-01-01T00:00:00Z"
+
+    async with running_stack(tmp_path, change=expired) as stack:
+        reply = await stack.call("GET", "/v1/accounts", tenant="globex")
+        assert (reply.status, reply.json["code"]) == (401, "unauthorized")

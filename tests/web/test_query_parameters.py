@@ -99,3 +99,10 @@ async def test_an_amount_that_is_none_is_named(shared_stack: GatewayStack, amoun
     """As in a body."""
     reply = await shared_stack.call("GET", f"/v1/deposit-methods?amount={amount}")
     assert (reply.status, [error["field"] for error in reply.json["errors"]]) == (422, ["amount"])
+
+
+@pytest.mark.parametrize("limit", ["00000000199999999999999999999", "0000000012000000", "201", "0", "1e2", "²"])
+async def test_a_limit_is_a_short_number(stack: GatewayStack, limit: str) -> None:
+    """A limit that is not 1 to 200 in at most three digits is refused."""
+    reply = await stack.call("GET", f"/v1/payments?limit={limit}")
+    assert (reply.status, reply.json["errors"][0]["field"]) == (422, "limit")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.attacks.answers import KINDS, NEIGHBOURS, is_deceived, scene
+from tests.attacks.answers import KINDS, OTHERS, is_deceived, scene
 
 PAUSE = 0.01
 
@@ -15,7 +15,7 @@ async def test_no_answer_too_many_is_taken_for_an_answer(tmp_path: Path) -> None
         deceived = [
             (kind, where)
             for kind in KINDS
-            for where, neighbour in NEIGHBOURS.items()
+            for where, neighbour in OTHERS.items()
             if await is_deceived(host, stack, kind, neighbour, PAUSE, waits=True)
         ]
     assert deceived == []

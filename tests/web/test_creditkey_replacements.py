@@ -14,17 +14,20 @@ from gateway.drivers.store import schedule
 from gateway.flows.background import reconcile
 from tests.support.scenarios import creditkey
 from tests.support.scenarios.creditkey import (
+    AMOUNT,
     BEGUN,
     accept,
     act,
+    alerts_of,
     authorized,
+    knobs,
     provider_order,
     provider_orders_of,
     review_of,
     timeline,
+    told,
 )
 from tests.support.stack import GatewayStack, Reply, creditkey_body, new_key
-from tests.web.test_creditkey_scenarios import AMOUNT, alerts_of, knobs, told
 
 shared = pytest.mark.asyncio(loop_scope="module")
 

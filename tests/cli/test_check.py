@@ -1,0 +1,124 @@
+"""``gateway check``: what is usable, every problem, and what could be better."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.cli import SHIPPED, run, write
+
+BAD = "server: {}\nbogus: 1\n"
+
+
+def test_check_says_ok_and_sums_up() -> None:
+    """The shipped settings are usable, and say so in two lines."""
+    result = run("check", "--config", SHIPPED)
+    assert result.exit_code == 0
+    first, second = result.stdout.splitlines()
+    assert first == "ok"
+    assert second.endswith("2 tenants, 3 accounts, 2 deposit methods, 2 plugins")
+
+
+def test_check_prints_every_problem_on_stderr(tmp_path: Path) -> None:
+    """Unusable settings end with 2 and one line per problem; stdout stays empty."""
+    (tmp_path / "bad.yaml").write_text(BAD)
+    result = run("check", "--config", tmp_path / "bad.yaml")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert [line.split(": ")[:2] for line in result.stderr.splitlines()] == [
+        ["bad.yaml:1", "server.secret"],
+        ["bad.yaml:2", "bogus"],
+    ]
+
+
+def test_check_as_json_lists_problems_on_stdout(tmp_path: Path) -> None:
+    """With --json the problems are a list for programs, and the exit code is the same."""
+    (tmp_path / "bad.yaml").write_text(BAD)
+    result = run("check", "--json", "--config", tmp_path / "bad.yaml")
+    assert result.exit_code == 2
+    assert len(json.loads(result.stdout)["problems"]) == 2
+
+
+def test_check_as_json_without_problems() -> None:
+    """Usable settings have an empty list of problems."""
+    result = run("check", "--json", "--config", SHIPPED)
+    assert (result.exit_code, json.loads(result.stdout)["problems"]) == (0, [])
+
+
+def test_check_looks_the_hosts_up(tmp_path: Path) -> None:
+    """A name that ``serve`` could not listen on is a line of ``check``, for both listeners."""
+    path = write(tmp_path, host="gateway.invalid", admin={"host": "admin.invalid", "port": 0})
+    result = run("check", "--config", path)
+    assert result.exit_code == 2
+    assert [line.split(": ")[1:3] for line in result.stderr.splitlines()] == [
+        ["server.host", "cannot listen on host gateway.invalid, port 0"],
+        ["server.admin.host", "cannot listen on host admin.invalid, port 0"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, "is not required: some bridges refuse payments without it "),
+        ({"enabled": False}, "is switched off: some bridges refuse payments without it"),
+        ({"required": True}, None),
+        ({"value": "shop-1"}, None),
+    ],
+)
+def test_check_advises_without_refusing(tmp_path: Path, change: dict[str, Any], said: str | None) -> None:
+    """What could be better is a line on stderr, or a list for programs; the settings are usable all the same."""
+    path = write(tmp_path)
+    settings = yaml.safe_load(path.read_text())
+    for tenant in settings["tenants"].values():
+        tenant["accounts"]["psp-main"].setdefault("fields", {})["user_id"] = change
+    path.write_text(yaml.safe_dump(settings))
+    result = run("check", "--config", path)
+    assert (result.exit_code, result.stdout.splitlines()[0]) == (0, "ok")
+    wanted = [] if said is None else ["acme", "globex"]
+    lines = result.stderr.splitlines()
+    for line, tenant in zip(lines, wanted, strict=True):
+        key = rf"tenant {tenant}: accounts\.psp-main\.fields\.user_id"
+        assert re.match(rf"advice: settings\.yaml:\d+: {key}: {re.escape(said or '')}", line)
+    told = json.loads(run("check", "--json", "--config", path).stdout)
+    assert [f"advice: {line}" for line in told["advice"]] == lines
+
+
+PROXY = "192.0.2.7/32"
+
+
+@pytest.mark.parametrize(
+    ("server", "addresses", "key", "said"),
+    [
+        ({}, [], "server.public_url", "is not given, so providers and browsers are sent to http://127.0.0.1:PORT"),
+        ({"port": 8080}, [], "server.public_url", "sent to http://127.0.0.1:8080: write the https address"),
+        ({"host": "::1", "port": 80}, [], "server.public_url", "sent to http://[::1]:80"),
+        ({"public_url": "https://pay.example"}, [], None, ""),
+        (
+            {"public_url": "https://pay.example"},
+            [PROXY],
+            "config.source_addresses",
+            "name it in server.trusted_proxies",
+        ),
+        ({"public_url": "https://pay.example", "trusted_proxies": [PROXY]}, [PROXY], None, ""),
+    ],
+)
+def test_check_advises_how_the_world_reaches_the_gateway(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: dict[str, Any], addresses: list[str], key: str, said: str
+) -> None:
+    """Outside development, where a callback address that only this machine can call loses every payment's outcome."""
+    monkeypatch.setenv("MASTER", "a master secret that is long enough")
+    config = {"app_url": "https://psp.example", "source_addresses": addresses}
+    account = {"provider": "psp_open_api", "config": config, "fields": {"user_id": {"required": True}}}
+    whole = {"secret": "env:MASTER", "port": 0, "admin": {"port": 0}, **server}
+    path = tmp_path / "settings.yaml"
+    acme = {"accounts": {"main": account}, "deposit_methods": {"bank": {"account": "main"}}}
+    path.write_text(yaml.safe_dump({"server": whole, "tenants": {"acme": acme}}))
+    result = run("check", "--config", path)
+    assert (result.exit_code, result.stdout.splitlines()[:1]) == (0, ["ok"])
+    lines = result.stderr.splitlines()
+    assert len(lines) == (key is not None)
+    assert all(key in line and said in line for line in lines)
