@@ -85,9 +85,7 @@ FAULTS = (
         "simulation",
         "gateway/flows/payments/submit.py",
         _STRANDED,
-        """        from gateway.core.facts import Declined
-
-        await settle(gw, operation, Declined(code="stopped", message="the gateway stopped"))
+        """        await settle(gw, operation, Declined(code="stopped", message="the gateway stopped"))
 """,
     ),
     _simple(
@@ -194,9 +192,7 @@ FAULTS = (
         "simulation",
         "gateway/flows/payments/submit.py",
         _SILENT,
-        """        from gateway.core.facts import Declined
-
-        return Declined(code="silent", message=str(silent))
+        """        return Declined(code="silent", message=str(silent))
 """,
     ),
     _simple(
