@@ -27,7 +27,7 @@ BATCH_SIZE = 200
 HEALTHY = Endpoint(failing_since=None, disabled_at=None, reason=None)
 
 
-class Listening(msgspec.Struct, frozen=True, kw_only=True):
+class TenantEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     """A tenant's endpoint: its address and secrets, and whether it works."""
 
     webhook: Webhook
@@ -39,17 +39,17 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
         return sha256_hex(self.webhook.url)
 
 
-async def endpoint_of(gw: Gateway, tenant: str) -> Listening:
+async def endpoint_of(gw: Gateway, tenant: str) -> TenantEndpoint:
     """A tenant's endpoint. Raises ``not_found`` when the settings name none."""
     webhook = gw.tenant(tenant).webhook
     if webhook is None:
         raise TenantError("not_found", "this tenant has no webhook endpoint: the operators add one to its settings")
-    return Listening(
+    return TenantEndpoint(
         webhook=webhook, state=await gw.store.deliveries.endpoint(tenant, sha256_hex(webhook.url)) or HEALTHY
     )
 
 
-async def send_one_again(gw: Gateway, tenant: str, delivery_id: str) -> DeliveryRow:
+async def redeliver_one(gw: Gateway, tenant: str, delivery_id: str) -> DeliveryRow:
     """Send one webhook again, delivered or not. Raises ``not_found`` and ``invalid_state``."""
     await _find(gw, tenant, delivery_id)
     await _open_endpoint(gw, tenant)
@@ -57,7 +57,7 @@ async def send_one_again(gw: Gateway, tenant: str, delivery_id: str) -> Delivery
     return await _find(gw, tenant, delivery_id)
 
 
-async def send_many_again(gw: Gateway, tenant: str, wanted: RedeliveryFilter) -> int:
+async def redeliver_many(gw: Gateway, tenant: str, wanted: RedeliveryFilter) -> int:
     """Send all wanted webhooks again; return how many. Raises ``not_found`` and ``invalid_state``."""
     await _open_endpoint(gw, tenant)
     count, after = 0, ""
@@ -95,7 +95,7 @@ async def enable(gw: Gateway, tenant: str, *, redeliver: bool) -> int:
     endpoint = await endpoint_of(gw, tenant)
     await gw.store.commit([deliveries.enable_endpoint(tenant, endpoint.key)])
     gw.webhook_alarms[tenant].no_later_than(0)
-    return await send_many_again(gw, tenant, RedeliveryFilter(status="dead", died_of="disabled")) if redeliver else 0
+    return await redeliver_many(gw, tenant, RedeliveryFilter(status="dead", died_of="disabled")) if redeliver else 0
 
 
 async def _send(gw: Gateway, tenant: str, delivery_ids: Sequence[str]) -> None:
@@ -110,7 +110,7 @@ async def _find(gw: Gateway, tenant: str, delivery_id: str) -> DeliveryRow:
     return found
 
 
-async def _open_endpoint(gw: Gateway, tenant: str) -> Listening:
+async def _open_endpoint(gw: Gateway, tenant: str) -> TenantEndpoint:
     endpoint = await endpoint_of(gw, tenant)
     if endpoint.state.disabled_at is not None:
         raise TenantError("invalid_state", DISABLED)

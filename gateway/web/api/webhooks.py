@@ -17,7 +17,7 @@ from gateway.core.views import rfc3339
 from gateway.drivers.store.deliveries import STATUSES, DeliveryFilter, DeliveryRow, ListedDelivery, RedeliveryFilter
 from gateway.drivers.store.rows import from_milliseconds
 from gateway.flows.webhooks import read, redelivery
-from gateway.flows.webhooks.redelivery import Listening
+from gateway.flows.webhooks.redelivery import TenantEndpoint
 from gateway.web.api import examples
 from gateway.web.query_parameters import CURSOR, LIMIT, cursor_of, limit_of, one_of, parameters
 from gateway.web.request import TenantCall
@@ -73,7 +73,7 @@ async def list_deliveries(call: TenantCall) -> Reply:
 async def redeliver(call: TenantCall) -> Reply:
     """``POST /v1/webhooks/deliveries/{id}/redeliver``."""
     call.body(EmptyBody)
-    row = await redelivery.send_one_again(call.gw, call.tenant.id, call.id)
+    row = await redelivery.redeliver_one(call.gw, call.tenant.id, call.id)
     return Reply(view=delivery_members(row), status=202)
 
 
@@ -82,7 +82,7 @@ async def redeliver_many(call: TenantCall) -> Reply:
     body = call.body(RedeliverBody)
     wanted = RedeliveryFilter(status=body.status, created_after=body.created_after, created_before=body.created_before)
     async with call.turn:
-        count = await redelivery.send_many_again(call.gw, call.tenant.id, wanted)
+        count = await redelivery.redeliver_many(call.gw, call.tenant.id, wanted)
     call.charge(count)
     return Reply(view=Redelivered(count=count), status=202)
 
@@ -132,7 +132,7 @@ def delivery_members(row: DeliveryRow | ListedDelivery) -> dict[str, Any]:
     }
 
 
-def _endpoint_members(found: Listening) -> dict[str, Any]:
+def _endpoint_members(found: TenantEndpoint) -> dict[str, Any]:
     return {
         "url": found.webhook.url,
         "enabled": found.state.disabled_at is None,

@@ -163,7 +163,7 @@ async def test_a_disabled_endpoint_takes_no_orders(stack: GatewayStack) -> None:
     """Sending again, or a test, is refused while the endpoint is disabled: it would change nothing."""
     [row, _] = await given_up(stack)
     with pytest.raises(TenantError, match="enable it first"):
-        await redelivery.send_one_again(stack.gateway, "acme", row.id)
+        await redelivery.redeliver_one(stack.gateway, "acme", row.id)
     with pytest.raises(TenantError, match="enable it first"):
         await redelivery.send_test(stack.gateway, "acme")
 

@@ -31,6 +31,6 @@ async def test_a_webhook_sent_again_during_a_try_begins_its_schedule_anew(tmp_pa
         row = await first_tried(stack, payment["id"])
         await clock.advance(SCHEDULE[1] * LATE)
         await until(stack, lambda: len(asked) == 2)
-        await redelivery.send_one_again(stack.gateway, "acme", row.id)
+        await redelivery.redeliver_one(stack.gateway, "acme", row.id)
         held.set()
         await rows_when(stack, payment["id"], lambda rows: rows[0].status == "delivered")
