@@ -179,11 +179,11 @@ async def _follow(gw: Gateway, payment: Payment, rows: list[Statement]) -> None:
     now, window = gw.clock.now(), gw.settings.clocks.hint
     last = gw.last_lookup.get(payment.id)
     is_free = (last is None or now >= last + window) and not gw.is_running(lookup.hint_work(payment.id))
-    next_look = now + window + ONE_SECOND if is_free or last is None else max(now, last + window)
+    next_check = now + window + ONE_SECOND if is_free or last is None else max(now, last + window)
     if is_free:
         gw.last_lookup[payment.id] = now  # before anything is awaited: hints that come together share one lookup
-    await gw.store.commit([*rows, schedule.bring_check_forward(payment.tenant, payment.id, next_look)])
-    gw.agenda_alarm.no_later_than(milliseconds(next_look))
+    await gw.store.commit([*rows, schedule.bring_check_forward(payment.tenant, payment.id, next_check)])
+    gw.agenda_alarm.no_later_than(milliseconds(next_check))
     if is_free:
         gw.start(lookup.hint_work(payment.id), lookup.follow_hints(gw, payment.tenant, payment.id))
 
