@@ -52,7 +52,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
         "drivers.sender drivers.plugin_registry",
     ),
     3: (
-        "flows.masks flows.tasks",
+        "flows.tasks flows.masks",
         "flows.runtime",
         "flows.plugin flows.restore flows.cascade flows.storage_limits flows.webhooks",
         "flows.commit",

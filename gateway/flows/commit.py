@@ -72,7 +72,7 @@ def _wake_agenda(gw: Gateway, versions: Sequence[Version]) -> None:
     version, *others = versions
     due = None if others else _next_check(gw, version)
     if others or due is not None:
-        gw.agenda_alarm.no_later_than(0 if due is None else milliseconds(due))
+        gw.check_timer.no_later_than(0 if due is None else milliseconds(due))
 
 
 def _next_check(gw: Gateway, version: Version) -> datetime | None:
@@ -193,5 +193,5 @@ def _notify(gw: Gateway, versions: Sequence[Version]) -> None:
             where = {"payment_id": payment.id, "tenant": payment.tenant, "account": payment.account}
             said = {"provider": payment.provider, "provider_status": event.details["unknown_status"]}
             log.warning("the provider named a status that is not known", extra={**where, **said})
-        gw.webhook_alarms[payment.tenant].no_later_than(milliseconds(_due_at(gw, event)))
+        gw.webhook_timers[payment.tenant].no_later_than(milliseconds(_due_at(gw, event)))
         asyncio.get_running_loop().call_soon(gw.observe, payment, event)

@@ -30,13 +30,13 @@ def is_behind(gw: Gateway, payment: Payment) -> bool:
     if gw.restored_at is None:
         return False
     is_old = payment.created_at <= gw.restored_at and keys_may_be_lost(gw)
-    return is_old and payment.id not in gw.seen_since_restored and gw.entry(payment).can_look_up
+    return is_old and payment.id not in gw.memory.seen_since_restored and gw.entry(payment).can_look_up
 
 
 def has_been_seen(gw: Gateway, payment: Payment) -> None:
     """Note that what a lookup showed is on record; only where it matters, or the list would only grow."""
     if is_behind(gw, payment):
-        gw.seen_since_restored.add(payment.id)
+        gw.memory.seen_since_restored.add(payment.id)
 
 
 def with_doubt(gw: Gateway, before: PaymentSnapshot, change: Change) -> Change:

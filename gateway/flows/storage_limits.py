@@ -38,9 +38,9 @@ async def check(gw: Gateway) -> None:
     stored = await gw.store.stored_bytes() if budget is not None else {}
     for tenant in gw.settings.tenants:
         level = level_of(stored.get(tenant, 0), budget)
-        if level > gw.budget_levels.get(tenant, 0):
+        if level > gw.memory.budget_levels.get(tenant, 0):
             log.warning("a tenant's storage budget runs out", extra={"tenant": tenant, "kind": f"{level} percent"})
-        gw.budget_levels[tenant] = level
+        gw.memory.budget_levels[tenant] = level
 
 
 def level_of(stored: int, budget: int | None) -> int:
@@ -52,5 +52,5 @@ def level_of(stored: int, budget: int | None) -> int:
 
 def warnings(gw: Gateway) -> list[str]:
     """What an operator should attend to soon, as of the last check."""
-    found = {"low_disk": gw.disk.is_low(), "storage_budget": any(gw.budget_levels.values())}
+    found = {"low_disk": gw.disk.is_low(), "storage_budget": any(gw.memory.budget_levels.values())}
     return [name for name, holds in found.items() if holds]

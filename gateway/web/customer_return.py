@@ -54,7 +54,7 @@ async def _wait_for_lookup(request: web.Request, gw: Gateway, payment_id: str) -
         return
     waiting.add(payment_id)
     try:
-        await gw.wait_for(hint_work(payment_id), BROWSER_WAIT)
+        await gw.tasks.wait_for(hint_work(payment_id), BROWSER_WAIT)
     finally:
         waiting.discard(payment_id)
 

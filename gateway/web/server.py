@@ -163,7 +163,7 @@ async def _stop(gw: Gateway, listener: Listener, within: float, grace: float | N
     if grace is not None:
         await listener.drain(grace=grace, within=within)
     await listener.cleanup()
-    await gw.drain(deadline - clock())
+    await gw.tasks.drain(deadline - clock())
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

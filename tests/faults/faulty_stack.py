@@ -61,7 +61,7 @@ class FaultyStack:
             self.clock.set(self.clock.now() + each)
             while await reconcile.run_due(self.stack.gateway):
                 pass
-            await self.stack.gateway.drain(10)
+            await self.stack.gateway.tasks.drain(10)
 
     async def order(self, provider: str, payment: Mapping[str, Any]) -> Any:
         """Return the provider's only order of a payment, or None."""

@@ -209,7 +209,7 @@ async def tell_story(world: World, gw: Gateway, fuse: Fuse, steps: tuple[Step, .
     for step in steps:
         with contextlib.suppress(Crash):
             await step(world, gw)
-        await gw.drain(10)
+        await gw.tasks.drain(10)
         if fuse.is_blown:
             return False
     return True
@@ -311,7 +311,7 @@ async def ask_until_settled(gw: Gateway) -> None:
     for _ in range(4):
         await gw.clock.sleep(gw.settings.clocks.quiet_period.total_seconds() + 1)
         await lookup.follow_up(gw, "acme", payment.id, hinted=True)
-        await gw.drain(10)
+        await gw.tasks.drain(10)
 
 
 async def provider_order(world: World) -> Any:
@@ -328,7 +328,7 @@ async def bring_to_the_end(world: World, gw: Gateway) -> None:
     if (await payment_of(gw)).provider_reference is None:
         return
     await customer_returns(world, gw)
-    await gw.drain(10)
+    await gw.tasks.drain(10)
     await ask_until_settled(gw)
     payment = await payment_of(gw)
     if payment.state is State.AUTHORIZED:

@@ -101,7 +101,7 @@ async def test_an_observer_sees_every_version(
 ) -> None:
     """A plugin is called for each version of a payment's timeline once, in order, with the payment as of it."""
     changed = await change(timed)
-    await timed.stack.gateway.drain(10)
+    await timed.stack.gateway.tasks.drain(10)
     for payment_id in changed:
         versions = range(1, len(await timeline(timed.stack, {"id": payment_id})) + 1)
         assert [one for one in seen if one[0] == payment_id] == [(payment_id, one, one) for one in versions]

@@ -124,7 +124,7 @@ async def test_a_forgotten_order_with_a_whole_life_is_taken_over(disaster: Disas
         body = creditkey_body()
         first = (await disaster.ask("POST", "/v1/payments", body)).json
         await stack.visit(await stack.approve(first))
-        await stack.gateway.drain(10)
+        await stack.gateway.tasks.drain(10)
         await stack.call("POST", f"/v1/payments/{first['id']}/capture", {}, key=new_key())
         await stack.call("POST", f"/v1/payments/{first['id']}/refunds", {"amount": "50.00"}, key=new_key())
     before = await disaster.history()
@@ -280,7 +280,7 @@ async def test_a_replaced_order_is_looked_up_before_it_is_canceled(disaster: Dis
         await stack.visit(await stack.approve(await stack.payment(rise.json["replaced_by"])))
         while not await cancels(stack):  # noqa: ASYNC110  # the agenda's work
             await asyncio.sleep(0.01)
-        await stack.gateway.drain(10)
+        await stack.gateway.tasks.drain(10)
         disaster.save()
     await disaster.stack.faults("creditkey")
     order = f"/_sim/orders/{payment['provider_reference']}"
@@ -305,7 +305,7 @@ async def test_what_was_seen_since_a_restore_is_remembered_only_as_long_as_it_ma
     assert loaded is not None
     stack.gateway.restored_at = loaded.payment.created_at - timedelta(days=8)
     restore.has_been_seen(stack.gateway, loaded.payment)
-    assert stack.gateway.seen_since_restored == set()
+    assert stack.gateway.memory.seen_since_restored == set()
 
 
 FLAG = """

@@ -104,7 +104,7 @@ FAULTS = (
         "gateway/flows/callbacks/apply.py",
         """                await record(gw, before, evaluation.change, rows=rows)
 """,
-        """                gw.start("later", record(gw, before, evaluation.change, rows=rows))
+        """                gw.tasks.start("later", record(gw, before, evaluation.change, rows=rows))
 """,
     ),
     _simple(
@@ -182,8 +182,8 @@ FAULTS = (
             await reserve(gw, submission, claim.fingerprint)
 """,
         """        try:
-            reserving = gw.start("reserve", reserve(gw, submission, claim.fingerprint))
-            gw.start(submission.operation.id, submit(gw, submission))
+            reserving = gw.tasks.start("reserve", reserve(gw, submission, claim.fingerprint))
+            gw.tasks.start(submission.operation.id, submit(gw, submission))
             await reserving
 """,
     ),
@@ -276,7 +276,7 @@ FAULTS = (
 """,
         """        from gateway.core.facts import Recorded
 
-        gw.start(f"callback {new.id}", receive.accept(gw, new))
+        gw.tasks.start(f"callback {new.id}", receive.accept(gw, new))
         return Recorded()
 """,
     ),

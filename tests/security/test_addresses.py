@@ -201,7 +201,7 @@ async def test_nothing_that_a_provider_points_to_is_fetched(tmp_path: Path, stat
 
             async with running_stack(tmp_path, change=point) as stack:
                 created = await stack.create(psp_body())
-                await stack.gateway.drain(10)
+                await stack.gateway.tasks.drain(10)
         assert (created.status, provider.connections, trap.connections) == (answered, 1, 0)
 
 

@@ -37,7 +37,7 @@ class Links:
         before, asked = ThreeTenants(self.stack).rows(), await creditkey.lookups(self.stack, self.payment)
         answers = {path: await self._status(method, path) for path in paths}
         assert {path: status for path, status in answers.items() if status != 404} == {}
-        await self.stack.gateway.drain(10)
+        await self.stack.gateway.tasks.drain(10)
         assert ThreeTenants(self.stack).rows() == before
         assert await creditkey.lookups(self.stack, self.payment) == asked
 
@@ -136,4 +136,4 @@ async def test_the_links_work_as_they_are(links: Links) -> None:
             assert answer.status == (200 if purpose == "complete" else 303)
         async with links.stack.http.request("DELETE", path, allow_redirects=False) as answer:
             assert answer.status == 405
-    await links.stack.gateway.drain(10)
+    await links.stack.gateway.tasks.drain(10)

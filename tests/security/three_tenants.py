@@ -91,7 +91,7 @@ class ThreeTenants:
         waiting = await self._new(tenant, creditkey_body(merchant_reference=f"W-{word}", **texts))
         held = await self._new(tenant, creditkey_body(merchant_reference=f"H-{word}", **texts))
         await self.stack.visit(await self.stack.approve(held))
-        await self.stack.gateway.drain(10)
+        await self.stack.gateway.tasks.drain(10)
         await self.ask("POST", f"/v1/payments/{held['id']}/capture", {}, tenant=tenant)
         refund = await self.ask("POST", f"/v1/payments/{held['id']}/refunds", {"amount": "1.00"}, tenant=tenant)
         ended = await self._new(tenant, psp_body(merchant_reference=f"E-{word}", account=word, **texts))
@@ -172,7 +172,7 @@ async def running_three_tenants(folder: Path) -> AsyncIterator[ThreeTenants]:
 async def wait_until_idle(stack: GatewayStack) -> None:
     """Wait until all background work is done and every webhook has arrived."""
     async with asyncio.timeout(10):
-        await stack.gateway.drain(10)
+        await stack.gateway.tasks.drain(10)
         while not _is_all_delivered(stack):  # noqa: ASYNC110  # the store has no event for it
             await asyncio.sleep(0.01)
 

@@ -148,5 +148,5 @@ async def handle_callback(gw: Gateway, path: str, callback: Callback) -> HttpRes
         return HttpResponse(status=503)
     verdict: Verdict = await receive.accept(gw, receive.verify(gw, entry, callback))
     if suffix in BROWSER and payment_id is not None:
-        await gw.wait_for(hint_work(payment_id), BROWSER_WAIT)
+        await gw.tasks.wait_for(hint_work(payment_id), BROWSER_WAIT)
     return receive.answer(entry, verdict, callback)

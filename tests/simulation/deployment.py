@@ -164,7 +164,7 @@ class Deployment:
             worker.cancel()
         if self._answering:
             await asyncio.wait(set(self._answering), timeout=5.0)
-        await gw.drain(10.0)
+        await gw.tasks.drain(10.0)
         await gw.store.close()
         self._env.note("stopped")
         self.process.end()

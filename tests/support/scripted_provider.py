@@ -192,7 +192,7 @@ class Trial:
         Outside.__init__(self.provider)
         self.far = lambda _: {"stage": "awaiting_customer"}
         self.sent.clear()
-        self.stack.gateway.sessions.clear()
+        self.stack.gateway.memory.sessions.clear()
 
     async def inbox(self) -> list[Any]:
         """All stored callbacks, newest first."""

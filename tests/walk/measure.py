@@ -121,7 +121,7 @@ async def walk_create(stack: GatewayStack) -> Walk:
     await stack.create(psp_body())
     with calls_of("/v1/payments") as calls:
         created = await stack.create(psp_body())
-        await stack.gateway.drain(10)
+        await stack.gateway.tasks.drain(10)
     assert created.json["state"] == "awaiting_customer", created.text
     return walk_of("create", calls)
 
@@ -139,7 +139,7 @@ async def pay(stack: GatewayStack) -> None:
     payment = (await stack.create(psp_body())).json
     await stack.click(payment, "pay")
     await stack.webhook(payment["id"], "payment.captured")
-    await stack.gateway.drain(10)
+    await stack.gateway.tasks.drain(10)
 
 
 async def measure(stack: GatewayStack) -> tuple[Walk, Walk]:

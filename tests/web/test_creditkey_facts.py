@@ -124,7 +124,7 @@ async def test_an_accepted_order_whose_completion_is_declined_can_be_captured(
     payment = await awaiting(stack)
     async with knobs(stack, operation="complete_checkout", **REFUSALS[name]):
         await stack.visit(await stack.approve(payment))
-        await stack.gateway.drain(10)
+        await stack.gateway.tasks.drain(10)
         assert (await stack.payment(payment["id"]))["state"] == "awaiting_customer"
         reply = await act(stack, payment, "capture", {"amount": amount} if amount else {})
     assert (reply.status, reply.json["state"], reply.json["amount_captured"]) == (200, "captured", amount or AMOUNT)
@@ -139,7 +139,7 @@ async def test_an_order_that_nobody_accepted_cannot_be_captured(shared_stack: Ga
     payment = await awaiting(stack)
     back = (await provider_order(stack, payment))["return_url"].replace("%CKKEY%", payment["provider_reference"])
     await stack.visit(back)
-    await stack.gateway.drain(10)
+    await stack.gateway.tasks.drain(10)
     assert (await operations(stack, payment))[-1] == ("complete", "declined")
     reply = await act(stack, payment, "capture")
     assert (reply.status, reply.json["code"]) == (409, "invalid_state")
@@ -209,7 +209,7 @@ async def test_the_complete_address_is_called_by_get_or_post(shared_stack: Gatew
         await stack.call_provider("creditkey", "POST", f"/checkout/{payment['provider_reference']}/approve")
         cleared = await stack.call_provider("creditkey", "POST", f"/_sim/orders/{payment['provider_reference']}/clear")
         assert cleared.json["status"] == 200
-    await stack.gateway.drain(10)
+    await stack.gateway.tasks.drain(10)
     assert (await stack.payment(payment["id"]))["state"] == "authorized"
 
 

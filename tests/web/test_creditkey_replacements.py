@@ -303,7 +303,7 @@ async def test_a_cancel_that_was_declined_is_not_tried_again(shared_stack: Gatew
         await accept(stack, successor)
         await stack.webhook(old["id"], "payment.review")
     await act(stack, old, "sync")
-    await stack.gateway.drain(10)
+    await stack.gateway.tasks.drain(10)
     assert await creditkey.calls(stack, old, "cancel_order") == ["cancel_order"]
 
 

@@ -39,7 +39,7 @@ async def addresses(stack: GatewayStack, key: str) -> Mapping[str, str]:
 
 async def settled(stack: GatewayStack) -> None:
     """Wait for everything the gateway does in the background."""
-    await stack.gateway.drain(10)
+    await stack.gateway.tasks.drain(10)
 
 
 async def calls(stack: GatewayStack, operation: str) -> list[Any]:

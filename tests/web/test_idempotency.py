@@ -231,7 +231,7 @@ async def test_an_unknown_outcome_is_202_until_it_is_settled(tmp_path: Path, mon
         await stack.faults("psp", silence="after_effect", times=1)
         body, key = psp_body(), new_key()
         first = await stack.create(body, key=key)
-        await stack.gateway.drain(10)
+        await stack.gateway.tasks.drain(10)
         unknown = await stack.create(body, key=key)
         for reply in (first, unknown):
             assert (reply.status, reply.json["state"]) == (202, "created")

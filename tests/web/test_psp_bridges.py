@@ -101,7 +101,7 @@ async def test_a_bridge_that_answers_at_25_seconds(tmp_path: Path) -> None:
         paid = await stack.call_provider("psp", "POST", f"{await newest_page(stack)}/pay")
         assert paid.json["status"] == 204
         slow.gate.set()
-        await stack.gateway.drain(10)
+        await stack.gateway.tasks.drain(10)
         now = await stack.payment(reply.json["id"])
         assert (now["state"], now["pending_operation"], len(await stack.provider_orders("psp"))) == (
             "captured",

@@ -57,8 +57,8 @@ async def test_a_lookup_that_shows_an_unknown_status_is_told_once(
     expected = list(WORDS.values())
     for given in [*WORDS, *WORDS]:
         await edit(stack, payment, status=given)
-        stack.gateway.last_lookup.clear()
-        await stack.gateway.drain(5)
+        stack.gateway.memory.last_lookup.clear()
+        await stack.gateway.tasks.drain(5)
         assert await lookup_now(stack, payment) == state
     assert alerts(caplog, payment) == await noted(stack, payment) == expected
     now = await stack.payment(payment["id"])

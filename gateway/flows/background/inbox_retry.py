@@ -14,7 +14,8 @@ from gateway.drivers.store import inbox
 from gateway.drivers.store.inbox import StoredCallback
 from gateway.drivers.store.statements import milliseconds, optional_milliseconds
 from gateway.flows.callbacks.reprocess import Order, reprocess
-from gateway.flows.runtime import Gateway, doubling, log
+from gateway.flows.runtime import Gateway, log
+from gateway.flows.tasks import backoff
 
 BATCH_SIZE = 50
 """Rows read at a time."""
@@ -30,13 +31,13 @@ RETRY = Order(by="gateway", how="retry")
 
 async def run(gw: Gateway) -> None:
     """Retry what is due until cancelled. A store that is down is asked less and less often."""
-    pauses = doubling(STORE_RETRY_MAX_SECONDS)
+    pauses = backoff(STORE_RETRY_MAX_SECONDS)
     while True:
-        gw.inbox_alarm.set(milliseconds(gw.clock.now() + MAX_IDLE))
+        gw.inbox_timer.reset(milliseconds(gw.clock.now() + MAX_IDLE))
         try:
             await retry_due(gw)
-            await gw.rest(gw.inbox_alarm, optional_milliseconds(await gw.store.inbox.next_due()))
-            pauses = doubling(STORE_RETRY_MAX_SECONDS)
+            await gw.tasks.rest(gw.inbox_timer, optional_milliseconds(await gw.store.inbox.next_due()))
+            pauses = backoff(STORE_RETRY_MAX_SECONDS)
         except Exception as fault:  # a worker's loop: it must outlive whatever this was
             log.error("the inbox cannot be worked off", extra={"kind": type(fault).__name__})
             await gw.clock.sleep(next(pauses))

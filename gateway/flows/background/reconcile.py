@@ -37,11 +37,11 @@ async def run(gw: Gateway) -> None:
     """Check what is due until cancelled. Nobody waits for another payment's provider."""
     while True:
         now = gw.clock.now()
-        gw.agenda_alarm.set(milliseconds(now + MAX_IDLE))
+        gw.check_timer.reset(milliseconds(now + MAX_IDLE))
         try:
             for task in await start_due(gw):
-                task.add_done_callback(lambda _: gw.agenda_alarm.no_later_than(0))
-            await gw.rest(gw.agenda_alarm, await gw.store.next_check_due(now))
+                task.add_done_callback(lambda _: gw.check_timer.no_later_than(0))
+            await gw.tasks.rest(gw.check_timer, await gw.store.next_check_due(now))
         except Unavailable as problem:
             log.error("the schedule cannot be read", extra={"problem": str(problem)})
             await gw.clock.sleep(STORE_RETRY_SECONDS)
@@ -61,7 +61,7 @@ async def run_due(gw: Gateway) -> int:
 async def start_due(gw: Gateway) -> list[asyncio.Task[None]]:
     """Start a check of each payment that is due and not being checked, up to a number per tenant."""
     rows = await gw.store.due_checks(gw.clock.now(), MAX_CONCURRENT_CHECKS)
-    return [gw.start(check_work(row), check(gw, row)) for row in rows if not gw.is_running(check_work(row))]
+    return [gw.tasks.start(check_work(row), check(gw, row)) for row in rows if not gw.tasks.is_running(check_work(row))]
 
 
 def check_work(row: ScheduledCheck) -> str:
@@ -97,7 +97,7 @@ async def _resolve_silent(gw: Gateway, row: ScheduledCheck) -> None:
         or not is_silent(loaded.open_operation, gw.schedules, gw.clock.now())
     ):
         return
-    if not gw.is_running(loaded.open_operation.id):
+    if not gw.tasks.is_running(loaded.open_operation.id):
         await submit.settle(gw, loaded.open_operation, Unknown(message="silence"))
 
 

@@ -22,7 +22,8 @@ from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.flows.callbacks import likely_causes
 from gateway.flows.callbacks.inbox_rows import InboxCallback
 from gateway.flows.commit import record
-from gateway.flows.runtime import ATTEMPTS, Gateway
+from gateway.flows.runtime import Gateway
+from gateway.flows.tasks import MAX_CONFLICTS
 
 
 async def apply_event(
@@ -33,7 +34,7 @@ async def apply_event(
     ``received_at`` as in ``evaluate_event``. Raises ``Unavailable``, as ``Conflict`` on ``ROW`` when somebody else has
     changed the callback's own row.
     """
-    for _ in range(ATTEMPTS):
+    for _ in range(MAX_CONFLICTS):
         before = await find_payment(gw, entry, event)
         evaluation = await evaluate_event(gw, entry, event, before, received_at=received_at)
         rows = callback.rows(gw, evaluation)

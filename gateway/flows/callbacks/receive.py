@@ -137,7 +137,7 @@ async def _retry_later(gw: Gateway, new: NewCallback, event: Event) -> Verdict:
     # A new id: the commit that failed may have stored the first one after all.
     again = replace(new, id=gw.new_id("cb"))
     await gw.store.commit([again.row_to_retry(gw, event, at)])
-    gw.inbox_alarm.no_later_than(milliseconds(at))
+    gw.inbox_timer.no_later_than(milliseconds(at))
     return Recorded()
 
 
@@ -177,15 +177,15 @@ def _hint_rows(new: NewCallback, payment: Payment, reference: str) -> list[State
 async def _follow(gw: Gateway, payment: Payment, rows: list[Statement]) -> None:
     """Commit a hint's rows and start its lookup, or leave it to the schedule while another one is recent."""
     now, window = gw.clock.now(), gw.settings.clocks.hint
-    last = gw.last_lookup.get(payment.id)
-    is_free = (last is None or now >= last + window) and not gw.is_running(lookup.hint_work(payment.id))
+    last = gw.memory.last_lookup.get(payment.id)
+    is_free = (last is None or now >= last + window) and not gw.tasks.is_running(lookup.hint_work(payment.id))
     next_check = now + window + ONE_SECOND if is_free or last is None else max(now, last + window)
     if is_free:
-        gw.last_lookup[payment.id] = now  # before anything is awaited: hints that come together share one lookup
+        gw.memory.last_lookup[payment.id] = now  # before anything is awaited: hints that come together share one lookup
     await gw.store.commit([*rows, schedule.bring_check_forward(payment.tenant, payment.id, next_check)])
-    gw.agenda_alarm.no_later_than(milliseconds(next_check))
+    gw.check_timer.no_later_than(milliseconds(next_check))
     if is_free:
-        gw.start(lookup.hint_work(payment.id), lookup.follow_hints(gw, payment.tenant, payment.id))
+        gw.tasks.start(lookup.hint_work(payment.id), lookup.follow_hints(gw, payment.tenant, payment.id))
 
 
 def _log_refusal(new: NewCallback, reason: Reason, detail: str, payment: Payment | None = None) -> None:

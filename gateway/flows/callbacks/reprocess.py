@@ -24,7 +24,8 @@ from gateway.flows.callbacks.inbox_rows import ReprocessedCallback
 from gateway.flows.callbacks.redaction import reveal_matching
 from gateway.flows.cascade import consequences
 from gateway.flows.plugin import calls
-from gateway.flows.runtime import Gateway, Race, log
+from gateway.flows.runtime import Gateway, log
+from gateway.flows.tasks import ConflictRetry
 
 FINAL = frozenset({"recorded", "repeated"})
 """Verdicts that stand: an event is applied once, so evaluating it again says ``repeated`` and changes nothing."""
@@ -80,7 +81,7 @@ def entry_of(gw: Gateway, row: InboxRow) -> AccountEntry:
 
 async def replay(gw: Gateway, inbox_id: str, order: Order) -> Reprocessed:
     """Apply the event of a stored callback again. Raises ``TenantError`` for one that was never proved."""
-    race = Race()
+    retry = ConflictRetry()
     while True:
         row = await find(gw, inbox_id)
         if row.event is None:
@@ -88,12 +89,12 @@ async def replay(gw: Gateway, inbox_id: str, order: Order) -> Reprocessed:
         try:
             return await reprocess(gw, row, documents.proved(row.event), order)
         except Conflict:
-            race.lost()
+            retry.lost()
 
 
 async def reverify(gw: Gateway, inbox_id: str, order: Order) -> Reprocessed:
     """Verify a refused callback anew, then go the usual way. Raises ``TenantError`` for one that cannot be."""
-    race = Race()
+    retry = ConflictRetry()
     while True:
         row = await find(gw, inbox_id)
         if row.verdict != "refused":
@@ -107,7 +108,7 @@ async def reverify(gw: Gateway, inbox_id: str, order: Order) -> Reprocessed:
         try:
             return await reprocess(gw, row, proof, order)
         except Conflict:
-            race.lost()
+            retry.lost()
 
 
 async def reprocess(gw: Gateway, row: StoredCallback, event: Event, order: Order) -> Reprocessed:

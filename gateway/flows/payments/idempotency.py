@@ -20,7 +20,8 @@ from gateway.drivers.store.statements import milliseconds
 from gateway.flows.commit import commit_submission
 from gateway.flows.payments.intent import Submission
 from gateway.flows.payments.submit import submit
-from gateway.flows.runtime import Gateway, Race
+from gateway.flows.runtime import Gateway
+from gateway.flows.tasks import ConflictRetry
 
 REUSED = "was used for another request: use a new key, or repeat that request unchanged"
 
@@ -53,7 +54,7 @@ async def run(gw: Gateway, claim: Claim, plan: Callable[[], Awaitable[Submission
 
     ``plan`` reads, checks and builds; it is called again when another writer was first. Raises what ``plan`` raises.
     """
-    race = Race()
+    retry = ConflictRetry()
     while True:
         row = await gw.store.idempotency_record(claim.tenant, claim.idempotency_key)
         if row is not None:
@@ -72,14 +73,14 @@ async def run(gw: Gateway, claim: Claim, plan: Callable[[], Awaitable[Submission
                 raise
             if conflict.on == statements.STORAGE_BUDGET:
                 raise TenantError("storage_budget_exceeded", "ask the operators of this gateway for more") from None
-            race.lost()
+            retry.lost()
             continue
         operation = submission.operation
         if operation.status is Status.SENDING:
-            gw.start(operation.id, submit(gw, submission))
-            await gw.wait_for(operation.id, gw.settings.timeouts.tenant_answer)
+            gw.tasks.start(operation.id, submit(gw, submission))
+            await gw.tasks.wait_for(operation.id, gw.settings.timeouts.tenant_answer)
         else:  # it was done before the store was restored: the next check asks for its outcome
-            gw.agenda_alarm.no_later_than(0)
+            gw.check_timer.no_later_than(0)
         try:
             return await answer_now(gw, claim)
         except Unavailable:  # it was done, or is being done: "nothing was done" would be a lie
@@ -117,8 +118,8 @@ async def replay(gw: Gateway, claim: Claim, row: IdempotencyRecord) -> Answer:
 
 async def wait_for_answer(gw: Gateway, claim: Claim, row: IdempotencyRecord) -> IdempotencyRecord:
     """Wait a little for the first request's outcome: for its work here, or else for whatever settles it."""
-    if gw.is_running(row.operation_id):
-        await gw.wait_for(row.operation_id, REPLAY_WAIT)
+    if gw.tasks.is_running(row.operation_id):
+        await gw.tasks.wait_for(row.operation_id, REPLAY_WAIT)
         return await gw.store.idempotency_record(claim.tenant, claim.idempotency_key) or row
     for _ in range(REPLAY_LOOKS):
         await gw.clock.sleep(REPLAY_WAIT / REPLAY_LOOKS)

@@ -87,7 +87,7 @@ async def follow_hints(gw: Gateway, tenant: str, payment_id: str) -> float | Non
     """
     loaded = await gw.store.payment(tenant, payment_id)
     if loaded is not None and loaded.open_operation is not None:
-        await gw.wait_for(loaded.open_operation.id, gw.entry(loaded.payment).provider_total)
+        await gw.tasks.wait_for(loaded.open_operation.id, gw.entry(loaded.payment).provider_total)
     hints = await gw.store.due_hints(tenant, payment_id)
     key, received_at = hints[0] if hints else ("", 0)
     try:
@@ -111,9 +111,9 @@ async def look(gw: Gateway, tenant: str, payment_id: str, *, key: str | None) ->
         return None
     payment = before.payment
     entry = gw.entry(payment)
-    if len(gw.last_lookup) > LOOKUPS_REMEMBERED:
-        gw.last_lookup.clear()
-    gw.last_lookup[payment_id] = gw.clock.now()
+    if len(gw.memory.last_lookup) > LOOKUPS_REMEMBERED:
+        gw.memory.last_lookup.clear()
+    gw.memory.last_lookup[payment_id] = gw.clock.now()
     seen = await fetch(gw, entry, payment, key=payment.provider_reference or key)
     holder = await _other_holder(gw, payment, seen)
     if holder is not None and isinstance(seen, Observation) and seen.payment_id == payment.id:

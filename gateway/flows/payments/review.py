@@ -14,12 +14,13 @@ from gateway.core.state_members import ENDED_UNPAID, EXPIRABLE, MONEY_TAKEN
 from gateway.core.states import apply
 from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.flows.commit import record
-from gateway.flows.runtime import Gateway, Race
+from gateway.flows.runtime import Gateway
+from gateway.flows.tasks import ConflictRetry
 
 
 async def resolve(gw: Gateway, payment_id: str, decided: ReviewResolved) -> Payment:
     """Clear a payment's review flag, and set the state where a person knows better. Raises ``TenantError``."""
-    race = Race()
+    retry = ConflictRetry()
     while True:
         loaded = await _find(gw, payment_id)
         if loaded.payment.review is None:
@@ -36,7 +37,7 @@ async def resolve(gw: Gateway, payment_id: str, decided: ReviewResolved) -> Paym
         try:
             return await _apply(gw, loaded, decided)
         except Conflict:
-            race.lost()
+            retry.lost()
 
 
 def refuse_without_a_flag(gw: Gateway, payment: Payment, decided: ReviewResolved) -> None:
@@ -78,21 +79,21 @@ def refuse_to_unrefund(payment: Payment, decided: ReviewResolved) -> None:
 
 async def rule(gw: Gateway, operation_id: str, decided: OperationResolved) -> Payment:
     """Settle an unknown operation by a person's word. Raises ``TenantError``."""
-    race = Race()
+    retry = ConflictRetry()
     while True:
         found = await gw.store.open_operation(Status.UNKNOWN, operation_id)
         if found is None:
             raise TenantError("not_found", "there is no such operation without an outcome")
         loaded = await gw.store.payment(found.tenant, found.payment_id)
         if loaded is None or loaded.open_operation_id != operation_id:
-            race.lost()
+            retry.lost()
             continue
         exists = found.kind is Kind.CREATE and decided.outcome == Status.SUCCEEDED
         check_page(gw, decided.redirect_url, waits=exists and loaded.payment.state in EXPIRABLE)
         try:
             return await _apply(gw, loaded, decided)
         except Conflict:
-            race.lost()
+            retry.lost()
 
 
 async def _apply(gw: Gateway, loaded: PaymentSnapshot, decided: Fact) -> Payment:

@@ -37,7 +37,7 @@ async def run_own(gw: Gateway, entry: AccountEntry, payment: Payment, command: C
         await gw.store.commit([*submission.rows, statements.insert_operation(operation)])
     except Conflict:
         return
-    await gw.start(operation.id, submit(gw, submission))
+    await gw.tasks.start(operation.id, submit(gw, submission))
 
 
 async def submit(gw: Gateway, submission: Submission) -> None:

@@ -108,8 +108,8 @@ def _note_unusual(gw: Gateway, entry: AccountEntry, response: HttpResponse) -> N
         return  # logged; what was read of the answer stands
     for what in found:
         noted = (entry.tenant, entry.name, what)
-        if noted not in gw.noted and len(gw.noted) < MAX_UNUSUAL_NOTED:
-            gw.noted.add(noted)
+        if noted not in gw.memory.noted and len(gw.memory.noted) < MAX_UNUSUAL_NOTED:
+            gw.memory.noted.add(noted)
             where = {"provider": entry.provider.name, "tenant": entry.tenant, "account": entry.name}
             kind = cleaning.sentence(gw, entry, what)
             log.warning("an answer is unusual but was read", extra={**where, "kind": kind})

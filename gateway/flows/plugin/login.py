@@ -41,11 +41,11 @@ async def account_of(gw: Gateway, entry: AccountEntry) -> Account:
     if not logs_in(entry):
         return entry.account
     name = (entry.tenant, entry.name)
-    held = gw.sessions.get(name)
+    held = gw.memory.sessions.get(name)
     if held is None or gw.clock.now() >= held[1]:
         held = await _log_in(gw, entry)
         gw.masks.learn(entry, held[0].token)
-        gw.sessions[name] = held
+        gw.memory.sessions[name] = held
     return replace(entry.account, session=held[0])
 
 
@@ -53,7 +53,7 @@ def has_ended(gw: Gateway, entry: AccountEntry, response: HttpResponse) -> bool:
     """Whether an answer says that the provider no longer takes the session; it is forgotten then."""
     ended = response.status == SESSION_ENDED and logs_in(entry)
     if ended:
-        gw.sessions.pop((entry.tenant, entry.name), None)
+        gw.memory.sessions.pop((entry.tenant, entry.name), None)
     return ended
 
 

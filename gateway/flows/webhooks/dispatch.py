@@ -16,7 +16,8 @@ from gateway.drivers.settings import Webhook
 from gateway.drivers.store import deliveries
 from gateway.drivers.store.deliveries import DeliveryRow
 from gateway.drivers.store.statements import Statement, milliseconds
-from gateway.flows.runtime import Gateway, doubling, log
+from gateway.flows.runtime import Gateway, log
+from gateway.flows.tasks import backoff
 from gateway.flows.webhooks.attempt import attempt
 
 MAX_CONCURRENT_ATTEMPTS = 8
@@ -79,34 +80,34 @@ class TenantQueue:
 
     def __init__(self, gw: Gateway, tenant: str, store_check: StoreCheck) -> None:
         self.gw, self.tenant, self.store_check = gw, tenant, store_check
-        self.alarm = gw.webhook_alarms[tenant]
+        self.timer = gw.webhook_timers[tenant]
         self.under_way: set[str] = set()
 
     async def serve(self, group: asyncio.TaskGroup) -> None:
         """Read the queue, start what is due, wait until something is; forever."""
-        pauses = doubling(STORE_RETRY_MAX_SECONDS)
+        pauses = backoff(STORE_RETRY_MAX_SECONDS)
         while True:
-            self.alarm.set(self._now() + int(MAX_IDLE_SECONDS * 1000))
+            self.timer.reset(self._now() + int(MAX_IDLE_SECONDS * 1000))
             try:
                 due, later = await self.read_due()
                 for webhook, row in due:
                     self.under_way.add(row.id)
                     group.create_task(self._deliver(webhook, row))
-                pauses = doubling(STORE_RETRY_MAX_SECONDS)
+                pauses = backoff(STORE_RETRY_MAX_SECONDS)
             except Exception as fault:  # a worker's loop: one tenant's fault must not stop the others' deliveries
                 trace = None if isinstance(fault, Unavailable) else fault
                 extra = {"tenant": self.tenant, "kind": type(fault).__name__}
                 log.error("a tenant's webhooks wait", extra=extra, exc_info=trace)
                 await self.gw.clock.sleep(next(pauses))
             else:
-                await self.gw.rest(self.alarm, later)
+                await self.gw.tasks.rest(self.timer, later)
 
     async def read_due(self) -> tuple[list[tuple[Webhook, DeliveryRow]], int]:
         """What goes out now, as far as the concurrency allows, and when the next is due (Unix milliseconds)."""
-        webhook, far = webhook_of(self.gw, self.tenant), self.alarm.at
+        webhook, latest = webhook_of(self.gw, self.tenant), self.timer.at
         room = MAX_CONCURRENT_ATTEMPTS - len(self.under_way)
         if webhook is None or room == 0:
-            return [], far
+            return [], latest
         # Before the read: it shows an attempt that ends meanwhile as it was, and it would be sent again.
         before = frozenset(self.under_way)
         endpoint = sha256_hex(webhook.url)
@@ -117,7 +118,7 @@ class TenantQueue:
         waiting = [(row.next_attempt_at or 0, row) for row in rows if row.id not in before]
         due = [row for at, row in waiting if at <= now][:room]
         await self.store_check.prove(due)
-        return [(webhook, row) for row in due], min((at for at, _ in waiting if at > now), default=far)
+        return [(webhook, row) for row in due], min((at for at, _ in waiting if at > now), default=latest)
 
     async def _deliver(self, webhook: Webhook, row: DeliveryRow) -> None:
         try:
@@ -127,11 +128,11 @@ class TenantQueue:
             await self.gw.clock.sleep(STORE_RETRY_MAX_SECONDS)
         finally:
             self.under_way.discard(row.id)
-            self.alarm.no_later_than(0)
+            self.timer.no_later_than(0)
 
     async def _store(self, outcome: list[Statement]) -> None:
         """Store an outcome, however long that takes: nothing is sent twice because the store fails."""
-        for pause in doubling(STORE_RETRY_MAX_SECONDS):
+        for pause in backoff(STORE_RETRY_MAX_SECONDS):
             try:
                 await self.gw.store.commit(outcome)
             except Unavailable as problem:

@@ -83,7 +83,7 @@ async def send_test(gw: Gateway, tenant: str) -> DeliveryRow:
         created_at=milliseconds(at),
     )
     await gw.store.commit([deliveries.insert_delivery(row, endpoint.key)])
-    gw.webhook_alarms[tenant].no_later_than(0)
+    gw.webhook_timers[tenant].no_later_than(0)
     return row
 
 
@@ -94,13 +94,13 @@ async def enable(gw: Gateway, tenant: str, *, redeliver: bool) -> int:
     """
     endpoint = await endpoint_of(gw, tenant)
     await gw.store.commit([deliveries.enable_endpoint(tenant, endpoint.key)])
-    gw.webhook_alarms[tenant].no_later_than(0)
+    gw.webhook_timers[tenant].no_later_than(0)
     return await redeliver_many(gw, tenant, RedeliveryFilter(status="dead", died_of="disabled")) if redeliver else 0
 
 
 async def _send(gw: Gateway, tenant: str, delivery_ids: Sequence[str]) -> None:
     await gw.store.commit([deliveries.restart_schedule(tenant, delivery_ids, gw.clock.now())])
-    gw.webhook_alarms[tenant].no_later_than(0)
+    gw.webhook_timers[tenant].no_later_than(0)
 
 
 async def _find(gw: Gateway, tenant: str, delivery_id: str) -> DeliveryRow:

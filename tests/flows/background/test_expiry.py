@@ -149,7 +149,7 @@ async def test_a_customer_who_accepts_within_grace(timed: TimedStack, comes_back
     back = await stack.approve(payment)
     if comes_back:
         await stack.visit(back)
-        await stack.gateway.drain(10)
+        await stack.gateway.tasks.drain(10)
     else:
         await timed.advance(6 * HOUR)
     assert (await stack.payment(payment["id"]))["state"] == "authorized"

@@ -216,12 +216,12 @@ async def test_a_second_hint_is_followed_later(seldom: TimedStack) -> None:
     order = await provider_order(stack, payment)
     back = order["return_url"].replace("%CKKEY%", order["id"])
     await stack.visit(back)
-    await stack.gateway.drain(10)
+    await stack.gateway.tasks.drain(10)
     asked = await lookups(stack, payment)
     await stack.approve(payment)
     seldom.clock.set(seldom.clock.now() + 9 * SECOND)
     await stack.visit(back)
-    await stack.gateway.drain(10)
+    await stack.gateway.tasks.drain(10)
     assert await lookups(stack, payment) == asked
     await seldom.advance(SECOND)
     assert (await stack.payment(payment["id"]))["state"] == "authorized"
@@ -234,7 +234,7 @@ async def test_many_hints_at_once_share_one_lookup(seldom: TimedStack) -> None:
     order = await provider_order(stack, payment)
     back = order["return_url"].replace("%CKKEY%", order["id"])
     await asyncio.gather(*(stack.visit(back) for _ in range(30)))
-    await stack.gateway.drain(10)
+    await stack.gateway.tasks.drain(10)
     assert await lookups(stack, payment) == 2  # before and after the completion
     assert await calls(stack, payment, COMPLETE) == [COMPLETE]
 

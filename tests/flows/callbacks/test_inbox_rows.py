@@ -95,7 +95,7 @@ async def test_hints_are_forgotten_after_a_month(tmp_path: Path) -> None:
         payment = await creditkey.awaiting(stack)
         gw, entry = stack.gateway, stack.entry("acme", "creditkey-main")
         await receive.accept(gw, receive.verify(gw, entry, junk(gw, 0, payment["id"])))
-        await gw.drain(10)
+        await gw.tasks.drain(10)
 
         async def left() -> list[int]:
             counts = "SELECT (SELECT COUNT(*) FROM inbox), (SELECT COUNT(*) FROM hints)"

@@ -185,7 +185,7 @@ async def give_up(timed: TimedStack, payment: Any) -> None:
     ]
     url = next(part for part in begun["body"].split('"') if "/cancel/" in part).replace("%CKKEY%", "")
     assert (await timed.stack.visit(url)).status == 303
-    await timed.stack.gateway.drain(10)
+    await timed.stack.gateway.tasks.drain(10)
 
 
 async def settle(timed: TimedStack, payment: Any) -> None:

@@ -167,13 +167,13 @@ async def replaced(timed: TimedStack) -> tuple[Any, Any]:
 
 async def visit_that_waits(stack: GatewayStack) -> asyncio.Task[int]:
     """Work the agenda off; return when a visit has done what does not need the operation that is on its way."""
-    waits, wait_for = asyncio.Event(), stack.gateway.wait_for
+    waits, wait_for = asyncio.Event(), stack.gateway.tasks.wait_for
 
     async def noted(name: str, seconds: float) -> None:
         waits.set()
         await wait_for(name, seconds)
 
-    stack.gateway.wait_for = noted
+    stack.gateway.tasks.wait_for = noted
     visiting = asyncio.create_task(reconcile.run_due(stack.gateway))
     async with asyncio.timeout(10):
         await waits.wait()

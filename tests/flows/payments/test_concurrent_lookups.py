@@ -45,7 +45,7 @@ async def test_an_update_while_the_customer_accepts(stack: GatewayStack, held: s
     assert await calls(stack, payment, COMPLETE) == []
     gate.open()
     assert ((await rising).status, (await coming_back).status) == (200, 303)
-    await stack.gateway.drain(10)
+    await stack.gateway.tasks.drain(10)
     now = await stack.payment(payment["id"])
     assert (now["state"], now["amount"], now["review"]) == ("authorized", "1127.33", None)
     assert (await creditkey.stored(stack, payment)).accepted_amount == (
@@ -108,7 +108,7 @@ async def test_a_customer_faster_than_the_creates_answer(stack: GatewayStack) ->
     gate.open()
     created = await creating
     assert (created.status, (await coming_back).status) == (201, 303)
-    await stack.gateway.drain(10)
+    await stack.gateway.tasks.drain(10)
     now = await stack.payment(created.json["id"])
     assert (now["state"], now["provider_reference"], now["pending_operation"]) == ("authorized", order["id"], None)
     assert now["redirect_url"].endswith(order["id"])
@@ -184,7 +184,7 @@ async def test_a_poll_and_a_returning_customer_at_once(timed: TimedStack) -> Non
     Wire(stack).hold_answer("find_order", crowd=2)
     polling, coming_back = asyncio.create_task(reconcile.run_due(stack.gateway)), asyncio.create_task(stack.visit(back))
     assert (await polling, (await coming_back).status) == (1, 303)
-    await stack.gateway.drain(10)
+    await stack.gateway.tasks.drain(10)
     assert (await stack.payment(payment["id"]))["state"] == "authorized"
     assert await calls(stack, payment, COMPLETE) == [COMPLETE]
     assert await operations(stack, payment) == [("create", "succeeded"), ("complete", "succeeded")]
@@ -276,7 +276,7 @@ async def test_a_completion_on_its_way_is_settled_by_its_answer_alone(stack: Gat
     assert (await act(stack, payment, "sync")).json["state"] == "awaiting_customer"
     gate.open()
     await too_early
-    await stack.gateway.drain(10)
+    await stack.gateway.tasks.drain(10)
     assert (await operations(stack, payment))[-1] == ("complete", "declined")
     assert (await act(stack, payment, "sync")).json["state"] == "authorized"
     assert (await provider_order(stack, payment))["completed"] is True

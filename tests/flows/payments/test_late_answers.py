@@ -30,7 +30,7 @@ async def test_a_slow_answer_is_recorded_when_it_comes(stack: GatewayStack, verb
     assert (told.status, told.json.get("operation", told.json)["status"]) == (202, "sending")
     assert told.json.get("payment", told.json)["pending_operation"]["kind"] == verb
     gate.open()
-    await stack.gateway.drain(10)
+    await stack.gateway.tasks.drain(10)
     again = await act(stack, payment, verb, key=key)
     assert (again.status, again.headers["Idempotency-Replayed"]) == (201 if verb == "refund" else 200, "true")
     assert again.json.get("operation", again.json)["status"] == "succeeded"
@@ -45,7 +45,7 @@ async def test_a_slow_create_is_recorded_when_it_comes(stack: GatewayStack) -> N
     told = await stack.create(body, key=key)
     assert (told.status, told.json["state"], told.json["operation"]["status"]) == (202, "created", "sending")
     gate.open()
-    await stack.gateway.drain(10)
+    await stack.gateway.tasks.drain(10)
     again = await stack.create(body, key=key)
     assert (again.status, again.json["id"], again.json["state"]) == (201, told.json["id"], "awaiting_customer")
     assert again.json["redirect_url"] is not None
@@ -63,7 +63,7 @@ async def test_another_command_waits_for_the_outcome(stack: GatewayStack, verb: 
     assert (reply.status, reply.json["code"]) == (409, "operation_outcome_pending")
     assert reply.json["operation_id"].removeprefix("op_") == pending["id"].removeprefix("ref_")
     gate.open()
-    await stack.gateway.drain(10)
+    await stack.gateway.tasks.drain(10)
 
 
 async def test_a_simulators_delay_past_our_deadline_is_unknown(tmp_path: Path) -> None:

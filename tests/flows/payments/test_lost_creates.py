@@ -142,7 +142,7 @@ async def test_a_key_that_is_not_known_proves_no_absence(proving: TimedStack) ->
     [order] = await provider_orders_of(stack, payment)
     for _ in range(2):
         await stack.visit(order["return_url"].replace("%CKKEY%", "CK-INVENTED"))
-        await stack.gateway.drain(10)
+        await stack.gateway.tasks.drain(10)
         proving.clock.set(proving.clock.now() + timedelta(minutes=10))
     assert (await stack.payment(payment["id"]))["state"] == "created"
     await proving.work()

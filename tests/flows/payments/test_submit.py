@@ -123,7 +123,7 @@ async def test_a_slow_create_is_202_and_then_done(tmp_path: Path) -> None:
         body, key = psp_body(), new_key()
         first = await stack.create(body, key=key)
         assert (first.status, first.json["operation"]["status"]) == (202, "sending")
-        await stack.gateway.drain(10)
+        await stack.gateway.tasks.drain(10)
         again = await stack.create(body, key=key)
         assert (again.status, again.json["operation"]["status"]) == (201, "succeeded")
         assert len(await stack.provider_requests("psp")) == 1

@@ -353,7 +353,7 @@ async def test_a_completion_proved_not_done_makes_its_hint_due_again(timed: Time
     order = await provider_order(stack, payment)
     await stack.faults("creditkey", operation=COMPLETE, silence="before_effect", times=1)
     await stack.visit(order["return_url"].replace("%CKKEY%", order["id"]))
-    await stack.gateway.drain(10)
+    await stack.gateway.tasks.drain(10)
     assert (await operations(stack, payment))[-1] == ("complete", "unknown")
     await timed.advance(FIRST_LOOK + SECOND_LOOK)
     assert await operations(stack, payment) == [

@@ -325,7 +325,7 @@ async def test_a_login_that_cannot_be_used(trial: Trial, member: str, what: str)
     trial.provider.login = returning(GOOD)  # type: ignore[attr-defined]
     trial.provider.parse_login = returning(gateway.Session(token=gateway.Secret("t"), expires_in=60))  # type: ignore[attr-defined]
     assert (await trial.create()).status == 201
-    trial.stack.gateway.sessions.clear()
+    trial.stack.gateway.memory.sessions.clear()
     setattr(trial.provider, member, WORST[what])
     reply = await trial.create()
     assert (reply.status, reply.json["detail"]) == (502, "the login at outside failed")

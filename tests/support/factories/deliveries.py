@@ -40,7 +40,7 @@ async def rows_when(
 
 async def look(stack: GatewayStack) -> None:
     """Let the worker look at the clock, which a test may have moved while it was reading, and do what is due."""
-    stack.gateway.webhook_alarms["acme"].no_later_than(0)
+    stack.gateway.webhook_timers["acme"].no_later_than(0)
     for _ in range(3):
         await stack.gateway.store.prove_writable(datetime.now(UTC))  # a write waits for those before it
 

@@ -54,7 +54,7 @@ async def authorized(stack: GatewayStack, **changes: Any) -> Any:
 async def accept(stack: GatewayStack, payment: Any) -> None:
     """Let the customer accept and come back, and the gateway finish what that causes."""
     assert (await stack.visit(await stack.approve(payment))).status == 303
-    await stack.gateway.drain(10)
+    await stack.gateway.tasks.drain(10)
 
 
 async def captured(stack: GatewayStack, amount: str | None = None, **changes: Any) -> Any:
@@ -197,7 +197,7 @@ class TimedStack:
     async def work(self) -> None:
         """Do what is due now."""
         await reconcile.run_due(self.stack.gateway)
-        await self.stack.gateway.drain(10)
+        await self.stack.gateway.tasks.drain(10)
 
     async def next_check(self, payment: Any) -> datetime | None:
         """When the gateway will look at the payment by itself."""

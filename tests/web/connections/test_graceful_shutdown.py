@@ -204,4 +204,4 @@ async def test_stopping_has_one_deadline(tmp_path: Path) -> None:
             await asked.wait()
         writer.close()
     let_go.set()
-    await server.gateway.drain(PATIENCE)
+    await server.gateway.tasks.drain(PATIENCE)

@@ -1,0 +1,109 @@
+"""Work that runs beside its caller, timers that workers wait for, and how often something is tried again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Iterator
+from typing import Any
+
+from gateway.core.errors import Unavailable
+from gateway.drivers.clock import Clock
+from gateway.drivers.store.statements import milliseconds
+
+MAX_CONFLICTS = 100
+"""Attempts against other writers. Each lost one means that another writer made progress, so more point to a
+fault that a further attempt does not mend."""
+
+log = logging.getLogger("gateway")
+
+
+class Timer:
+    """When a worker runs next, in Unix milliseconds."""
+
+    def __init__(self) -> None:
+        self.at = 0
+        self.moved = asyncio.Event()
+
+    def reset(self, at: int) -> None:
+        """Set the next run before the worker reads the store: what it reads may lack what is added from now on."""
+        self.moved.clear()
+        self.at = at
+
+    def no_later_than(self, at: int) -> None:
+        """Bring the next run forward; an earlier one stays."""
+        if at < self.at:
+            self.at = at
+            self.moved.set()
+
+
+class Tasks:
+    """The work of this process by name. Work that was started ends even when its caller goes away."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._running: dict[str, asyncio.Task[Any]] = {}
+
+    def start(self, name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Start work that must end even when its caller goes away; ``drain`` waits for it."""
+        task = asyncio.create_task(work, name=name)
+        self._running[name] = task
+        task.add_done_callback(lambda done: self._ended(name, done))
+        return task
+
+    def is_running(self, name: str) -> bool:
+        """Whether the named work runs in this process."""
+        return name in self._running
+
+    async def wait_for(self, name: str, seconds: float) -> None:
+        """Wait until the named work has ended, for at most ``seconds``."""
+        task = self._running.get(name)
+        if task is not None:
+            await asyncio.wait({task}, timeout=seconds)
+
+    async def until(self, event: asyncio.Event, seconds: float) -> None:
+        """Wait for an event, for at most ``seconds`` of the gateway's clock."""
+        waits = {asyncio.ensure_future(event.wait()), asyncio.ensure_future(self._clock.sleep(seconds))}
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    async def rest(self, timer: Timer, at: int | None) -> None:
+        """Wait for a timer, or until ``at`` (Unix milliseconds) if that is earlier; a timer brought forward ends it."""
+        timer.at = timer.at if at is None else min(timer.at, at)
+        await self.until(timer.moved, max(0, timer.at - milliseconds(self._clock.now())) / 1000)
+
+    async def drain(self, seconds: float) -> None:
+        """Wait for what runs, and for what that starts, for at most ``seconds``."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while self._running and (left := deadline - asyncio.get_running_loop().time()) > 0:
+            await asyncio.wait(set(self._running.values()), timeout=left)
+
+    def _ended(self, name: str, task: asyncio.Task[Any]) -> None:
+        if self._running.get(name) is task:
+            del self._running[name]
+        if not task.cancelled() and task.exception() is not None:
+            log.error("background work failed", extra={"work": name}, exc_info=task.exception())
+
+
+def backoff(max_seconds: float) -> Iterator[float]:
+    """Seconds between attempts at something that fails: one, then twice the last, up to ``max_seconds``."""
+    pause = 1.0
+    while True:
+        yield pause
+        pause = min(2 * pause, max_seconds)
+
+
+class ConflictRetry:
+    """Counts how often another writer was first: the loser tries again, but not indefinitely."""
+
+    def __init__(self) -> None:
+        self._lost = 0
+
+    def lost(self) -> None:
+        """Try again. Raises ``Unavailable``, which is safe to retry, after too many conflicts."""
+        self._lost += 1
+        if self._lost == MAX_CONFLICTS:
+            raise Unavailable("other writers were first every time")
