@@ -38,6 +38,7 @@ def make_policy(*, lookups: bool = True, **rules: Any) -> Policy:
 
 
 POLICY = make_policy()
+WITHOUT_LOOKUPS = make_policy(lookups=False)
 
 
 def make_payment(state: State = State.AWAITING_CUSTOMER, **members: Any) -> Payment:
@@ -96,3 +97,28 @@ def apply_fact(
 ) -> Change:
     """``apply`` with the parts most tests do not care about."""
     return apply(payment, operation, fact, cause=cause, policy=policy, at=at)
+
+
+BEFORE_REPLY = {
+    Kind.CREATE: State.CREATED,
+    Kind.COMPLETE: State.AWAITING_CUSTOMER,
+    Kind.CAPTURE: State.AUTHORIZED,
+    Kind.CANCEL: State.AUTHORIZED,
+    Kind.UPDATE: State.AUTHORIZED,
+    Kind.REFUND: State.CAPTURED,
+}
+"""State of a payment while an operation of this kind waits for its reply."""
+
+
+def status_of(change: Change) -> Status:
+    """How the operation of a change ended."""
+    assert change.operation is not None
+    return change.operation.status
+
+
+def operation_of(kind: Kind, status: Status = Status.SENDING) -> Operation:
+    """An operation with the facts before it; updates and refunds are of 80.00."""
+    amount = Decimal("80.00") if kind in (Kind.UPDATE, Kind.REFUND) else TOTAL
+    captured = TOTAL if kind is Kind.REFUND else Decimal(0)
+    before = Before(amount=TOTAL, captured=captured, refunded=Decimal(0), stage=Stage.AWAITING_CUSTOMER)
+    return make_operation(kind, status, amount=amount, before=before)
