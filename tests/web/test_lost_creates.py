@@ -279,7 +279,7 @@ async def test_the_screen_says_what_to_do_next(office: GatewayStack) -> None:
 
     payment = await lost(office)
     printed = await review("settle", payment["operation"]["id"], "--outcome", "succeeded")
-    for words in ("nobody here knows the customer's page", payment["merchant_reference"], "--redirect-url URL"):
+    for words in ("the customer's page is unknown", payment["merchant_reference"], "--redirect-url URL"):
         assert words in printed
     assert f"review resolve {payment['id']} --reason TEXT --state expired" in printed
     ended = await review("resolve", payment["id"], "--state", "expired")
