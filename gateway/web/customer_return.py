@@ -10,6 +10,7 @@ from aiohttp import web
 from gateway.core.facts import Busy, Verdict
 from gateway.core.urls import origin_of
 from gateway.drivers.settings import AccountEntry
+from gateway.flows.payments import read
 from gateway.flows.payments.lookup import hint_work
 from gateway.flows.runtime import Gateway
 from gateway.web.app_keys import GATEWAY, RETURNS
@@ -35,13 +36,13 @@ async def redirect_customer(
     if isinstance(verdict, Busy):
         return _page(TRY_AGAIN, busy=verdict)
     await _wait_for_lookup(request, gw, payment_id)
-    loaded = await gw.store.payment(entry.tenant, payment_id)
-    if loaded is None:
+    found = await read.find_or_none(gw, entry.tenant, payment_id)
+    if found is None:
         return web.Response(status=404)
-    target = getattr(loaded.payment, BROWSER[suffix])
+    target = getattr(found.payment, BROWSER[suffix])
     if target is None or origin_of(target) is None:  # older stores may hold what no header can carry
         return _page(DONE)
-    known = urlencode({"payment_id": payment_id, "state": loaded.payment.state})
+    known = urlencode({"payment_id": payment_id, "state": found.payment.state})
     address, hash_mark, fragment = target.partition("#")
     joint = "&" if "?" in address else "?"
     return web.Response(status=303, headers={"Location": f"{address}{joint}{known}{hash_mark}{fragment}"})

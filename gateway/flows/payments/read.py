@@ -1,11 +1,11 @@
-"""What is read of payments: one, a list, its refunds, its events. Changes nothing and asks no provider."""
+"""Reads of payments: one, lists, refunds, events. They change nothing and ask no provider."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gateway.core.payment import Operation, PaymentEvent
-from gateway.drivers.store.reads import ListedPayment, PaymentFilter, PaymentSnapshot
+from gateway.core.payment import Operation, PaymentEvent, Status
+from gateway.drivers.store.reads import ListedPayment, OpenOperation, PaymentFilter, PaymentSnapshot
 from gateway.drivers.store.rows import PageRequest
 from gateway.flows.payments import rejections
 from gateway.flows.runtime import Gateway
@@ -13,10 +13,15 @@ from gateway.flows.runtime import Gateway
 
 async def find(gw: Gateway, tenant: str, payment_id: str) -> PaymentSnapshot:
     """A tenant's payment. Raises the same ``not_found`` for one that is missing and one that is another tenant's."""
-    loaded = await gw.store.payment(tenant, payment_id)
-    if loaded is None:
+    found = await find_or_none(gw, tenant, payment_id)
+    if found is None:
         raise rejections.not_found()
-    return loaded
+    return found
+
+
+async def find_or_none(gw: Gateway, tenant: str, payment_id: str) -> PaymentSnapshot | None:
+    """A tenant's payment, or None where it has none of this id."""
+    return await gw.store.payment(tenant, payment_id)
 
 
 async def find_summary(gw: Gateway, tenant: str, payment_id: str) -> ListedPayment:
@@ -40,3 +45,13 @@ async def refunds(gw: Gateway, tenant: str, payment_id: str, wanted: PageRequest
 async def events(gw: Gateway, tenant: str, payment_id: str, wanted: PageRequest) -> Sequence[tuple[str, PaymentEvent]]:
     """A page of a payment's timeline, oldest first: ids and events."""
     return await gw.store.events(tenant, payment_id, wanted)
+
+
+async def reviews(gw: Gateway, wanted: PageRequest) -> Sequence[ListedPayment]:
+    """A page of the payments under review, of all tenants in the settings, newest first."""
+    return await gw.store.reviews(list(gw.settings.tenants), wanted)
+
+
+async def open_operations(gw: Gateway, wanted: PageRequest) -> Sequence[OpenOperation]:
+    """A page of the operations whose outcome is unknown, oldest first."""
+    return await gw.store.list_open_operations(Status.UNKNOWN, wanted)

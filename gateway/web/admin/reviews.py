@@ -11,11 +11,10 @@ import msgspec
 from gateway.core.commands import Url
 from gateway.core.errors import invalid
 from gateway.core.facts import OperationResolved, ReviewResolved
-from gateway.core.payment import Status
 from gateway.core.view_types import OperationView, PaymentView
 from gateway.core.views import payment_view, rfc3339
-from gateway.drivers.store import reads
-from gateway.flows.payments import review
+from gateway.drivers.store.reads import OpenOperation
+from gateway.flows.payments import read, review
 from gateway.web.api.payments import listed_payment
 from gateway.web.query_parameters import ALL_LIMIT, CURSOR, parameters, section_of
 from gateway.web.request import Actor, OperatorCall
@@ -61,7 +60,7 @@ class ReviewList(msgspec.Struct, frozen=True, kw_only=True):
     next_cursor: str | None = None
 
 
-class OpenOperation(OperationView, frozen=True, kw_only=True):
+class OpenOperationView(OperationView, frozen=True, kw_only=True):
     """An operation whose outcome is unknown, with its tenant and payment."""
 
     tenant: str
@@ -70,9 +69,9 @@ class OpenOperation(OperationView, frozen=True, kw_only=True):
     created_at: str
 
 
-def open_operation(operation: reads.OpenOperation) -> OpenOperation:
+def open_operation_view(operation: OpenOperation) -> OpenOperationView:
     """Show an operation whose outcome is unknown."""
-    return OpenOperation(
+    return OpenOperationView(
         id=operation.id,
         kind=operation.kind,
         status=operation.status,
@@ -87,14 +86,14 @@ def open_operation(operation: reads.OpenOperation) -> OpenOperation:
 class OpenOperationList(msgspec.Struct, frozen=True, kw_only=True):
     """One page of the operations whose outcome is unknown, oldest first; ``next_cursor`` is null on the last."""
 
-    data: list[OpenOperation]
+    data: list[OpenOperationView]
     next_cursor: str | None = None
 
 
 async def reviews(call: OperatorCall) -> Reply:
     """``GET /admin/v1/reviews``."""
-    read = partial(call.gw.store.reviews, list(call.gw.settings.tenants))
-    return await call.page(read, section_of(call.query), listed_payment, id_of=attrgetter("payment.id"))
+    read_page = partial(read.reviews, call.gw)
+    return await call.page(read_page, section_of(call.query), listed_payment, id_of=attrgetter("payment.id"))
 
 
 async def resolve_review(call: OperatorCall) -> Reply:
@@ -109,8 +108,8 @@ async def operations(call: OperatorCall) -> Reply:
     """``GET /admin/v1/operations?status=unknown``."""
     if call.query.get("status", "unknown") != "unknown":
         raise invalid(("status", "only unknown can be asked for"))
-    read = partial(call.gw.store.list_open_operations, Status.UNKNOWN)
-    return await call.page(read, section_of(call.query), open_operation)
+    read_page = partial(read.open_operations, call.gw)
+    return await call.page(read_page, section_of(call.query), open_operation_view)
 
 
 async def resolve_operation(call: OperatorCall) -> Reply:
