@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from gateway.core import ids
@@ -12,6 +12,10 @@ from gateway.core import ids
 _COUNTER_LIMIT = 0x1000
 _RANDOM_BYTES = 10
 _IDS_PER_URANDOM = 64  # one system call for this many ids: each call releases the interpreter lock
+
+
+EPOCH = datetime.fromtimestamp(0, UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 class Clock(Protocol):
@@ -70,3 +74,13 @@ class Ids:
         self._counter += 1
         if self._counter == _COUNTER_LIMIT:
             self._milliseconds, self._counter = self._milliseconds + 1, start
+
+
+def milliseconds(at: datetime) -> int:
+    """Unix milliseconds, as every time column holds them."""
+    return (at - EPOCH) // _MILLISECOND
+
+
+def optional_milliseconds(at: datetime | None) -> int | None:
+    """The same for a time that may be absent."""
+    return None if at is None else milliseconds(at)

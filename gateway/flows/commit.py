@@ -11,14 +11,15 @@ from datetime import datetime
 
 from gateway.core.change import Change
 from gateway.core.commands import Kind
-from gateway.core.payment import Operation, Payment, PaymentEvent, State
+from gateway.core.payment import Operation, Payment, State
 from gateway.core.schedule import next_check_at
 from gateway.core.signing import sha256_hex
 from gateway.core.views import operation_answer, refund_view, webhook_body
+from gateway.drivers.clock import milliseconds
 from gateway.drivers.store import deliveries, schedule, statements
 from gateway.drivers.store.deliveries import DeliveryRow
 from gateway.drivers.store.reads import PaymentSnapshot
-from gateway.drivers.store.statements import Statement, milliseconds
+from gateway.drivers.store.statements import Statement
 from gateway.flows import cascade
 from gateway.flows.cascade import Version
 from gateway.flows.restore import with_doubt
@@ -51,7 +52,10 @@ async def record(
     unit += await _answered(gw, versions)
     if unit:
         await gw.store.commit(unit)
-        _wake_agenda(gw, versions)
+        # Counted anew: the commit took its time. What else was moved with the payment may be due at once.
+        due = None if others else first_look(gw, change.payment, _open_operation(versions[0]))
+        if others or due is not None:
+            gw.check_timer.no_later_than(0 if due is None else milliseconds(due))
     _notify(gw, versions)
     return change
 
@@ -67,21 +71,9 @@ async def commit_submission(
     _notify(gw, versions)
 
 
-def _wake_agenda(gw: Gateway, versions: Sequence[Version]) -> None:
-    """Set the timer of the checks to the payment's next one; what else was moved with it may be due at once."""
-    version, *others = versions
-    due = None if others else _next_check(gw, version)
-    if others or due is not None:
-        gw.check_timer.no_later_than(0 if due is None else milliseconds(due))
-
-
-def _next_check(gw: Gateway, version: Version) -> datetime | None:
-    return first_look(gw, version.change.payment, _open_operation(version))
-
-
 def first_look(gw: Gateway, payment: Payment, open_operation: Operation | None) -> datetime | None:
     """When a payment that has just changed must be checked next."""
-    policy = gw.entry(payment).policy
+    policy = gw.settings.tenants[payment.tenant].accounts[payment.account].policy
     return next_check_at(payment, open_operation, tries=0, policy=policy, schedules=gw.schedules, at=gw.clock.now())
 
 
@@ -98,29 +90,26 @@ def _rows_of(gw: Gateway, versions: Sequence[Version]) -> list[Statement]:
 
 
 def _rows_of_one(gw: Gateway, version: Version) -> list[Statement]:
-    """The statements of one payment's change; where nothing changed there are none."""
-    before, payment, event = version.before, version.change.payment, version.change.event
+    """The statements of one payment's change; where nothing changed only those that come with it."""
+    before, payment = version.before, version.change.payment
     operation, open_operation = _moved_operation(version), _open_operation(version)
-    open_after = None if open_operation is None else open_operation.id
+    if before is not None and (payment, operation, version.next_operation) == (before.payment, None, None):
+        return list(version.rows)
+    of_event = _event_rows(gw, version, operation, open_operation)
+    due = first_look(gw, payment, open_operation) if version.gives_reference is None else None
+    open_after = open_operation.id if open_operation is not None else None
     rows: list[Statement] = []
-    if before is None and operation is not None:
-        rows.append(statements.insert_payment(payment, operation.id, budget=gw.settings.limits.tenant_bytes))
-    elif before is not None and (
-        payment != before.payment or operation is not None or version.next_operation is not None
-    ):
-        open_before = before.open_operation_id
+    if before is None:
+        rows.append(statements.insert_payment(payment, open_after or "", budget=gw.settings.limits.tenant_bytes))
+    else:
+        open_before = before.open_operation.id if before.open_operation is not None else None
         rows.append(statements.update_payment(before.payment, payment, open_before=open_before, open_after=open_after))
-    if version.gives_reference is not None:
-        rows.append(version.gives_reference)
-    elif rows:
-        rows.append(schedule.schedule_check(payment, _next_check(gw, version)))
+    rows.append(version.gives_reference or schedule.schedule_check(payment, due))
     if before is not None and operation is not None:
         rows.append(statements.update_operation(operation))
     if version.next_operation is not None:
         rows.append(statements.insert_operation(version.next_operation))
-    if event is not None:
-        rows += _event_rows(gw, payment, event, open_operation, operation)
-    return [*rows, *version.rows]
+    return [*rows, *of_event, *version.rows]
 
 
 def _open_operation(version: Version) -> Operation | None:
@@ -138,9 +127,12 @@ def _moved_operation(version: Version) -> Operation | None:
 
 
 def _event_rows(
-    gw: Gateway, payment: Payment, event: PaymentEvent, open_operation: Operation | None, operation: Operation | None
+    gw: Gateway, version: Version, operation: Operation | None, open_operation: Operation | None
 ) -> list[Statement]:
     """The event's row and, where the tenant listens, its webhook. ``operation`` is the one whose outcome this is."""
+    payment, event = version.change.payment, version.change.event
+    if event is None:
+        return []
     event_id = gw.new_id("evt")
     webhook = gw.settings.tenants[payment.tenant].webhook
     if webhook is None:
@@ -155,15 +147,10 @@ def _event_rows(
         type=event.type,
         version=event.version,
         body=webhook_body(event, payment, open_operation, refund).decode(),
-        next_attempt_at=milliseconds(_due_at(gw, event)),
+        next_attempt_at=milliseconds(event.at + gw.settings.clocks.webhook_retry[0]),
         created_at=milliseconds(event.at),
     )
     return [statements.insert_event(event_id, payment, event), deliveries.insert_delivery(row, sha256_hex(webhook.url))]
-
-
-def _due_at(gw: Gateway, event: PaymentEvent) -> datetime:
-    """When an event's webhook is tried first."""
-    return event.at + gw.settings.clocks.webhook_retry[0]
 
 
 async def _answered(gw: Gateway, versions: Sequence[Version]) -> list[Statement]:
@@ -193,5 +180,6 @@ def _notify(gw: Gateway, versions: Sequence[Version]) -> None:
             where = {"payment_id": payment.id, "tenant": payment.tenant, "account": payment.account}
             said = {"provider": payment.provider, "provider_status": event.details["unknown_status"]}
             log.warning("the provider named a status that is not known", extra={**where, **said})
-        gw.webhook_timers[payment.tenant].no_later_than(milliseconds(_due_at(gw, event)))
+        due = milliseconds(event.at + gw.settings.clocks.webhook_retry[0])
+        gw.webhook_timers[payment.tenant].no_later_than(due)
         asyncio.get_running_loop().call_soon(gw.observe, payment, event)

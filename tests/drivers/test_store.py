@@ -15,11 +15,12 @@ from gateway.core.errors import Reason
 from gateway.core.facts import Event, Observation, Stage
 from gateway.core.payment import Review, ReviewReason, State, Status
 from gateway.core.views import payment_view
+from gateway.drivers.clock import milliseconds
 from gateway.drivers.store import inbox, schedule, statements
 from gateway.drivers.store.reads import PaymentFilter, PaymentSnapshot, Store
 from gateway.drivers.store.rows import PageRequest
 from gateway.drivers.store.sqlite import open_sqlite
-from gateway.drivers.store.statements import Statement, milliseconds
+from gateway.drivers.store.statements import Statement
 from tests.support.factories.payments import AT, LATER, make_operation
 from tests.support.factories.store_units import (
     FINGERPRINT,

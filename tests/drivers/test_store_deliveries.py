@@ -11,11 +11,11 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.core import ids
+from gateway.drivers.clock import milliseconds
 from gateway.drivers.store import deliveries, statements
 from gateway.drivers.store.deliveries import Deliveries, DeliveryFilter, DeliveryRow, Endpoint, RedeliveryFilter
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.sqlite import open_sqlite
-from gateway.drivers.store.statements import milliseconds
 from tests.support.factories.payments import AT
 from tests.support.factories.store_units import ENDPOINT, conflict, database, stored
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from gateway.core.payment import Payment, State
+from gateway.drivers.clock import milliseconds
 from gateway.drivers.store import schedule, statements
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.sqlite import open_sqlite
-from gateway.drivers.store.statements import milliseconds
 from tests.support.factories.payments import AT
 from tests.support.factories.store_units import database, settled
 

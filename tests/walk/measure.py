@@ -6,6 +6,7 @@ A profile hook notes every call that the request makes, and that the tasks it st
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dis
 import sys
@@ -24,17 +25,25 @@ ROOT = Path(__file__).resolve().parents[2]
 FIRST = ROOT / "gateway/web/middleware.py"
 """The file in which a request begins."""
 
-_VALUES = "core/commands core/errors core/facts core/ids core/money core/payment core/secret core/wire"
-_WRAPPERS = "core/documents core/signing core/strictjson drivers/clock drivers/disk drivers/store/reading"
-_CHECKS_OF_TEXTS = "core/card_data core/cards core/checks core/credentials core/encodings core/masking core/returned"
-_CONNECTION = "web/limits web/proxies web/request_log web/response_headers"
-_CONNECTIONS = "web/connections/capacity web/connections/connection web/leaked_secrets"
-_MORE = "core/texts core/urls drivers/settings/model drivers/store/usage drivers/telemetry flows/masks"
+_VALUES = (
+    "core/change core/commands core/errors core/facts core/ids core/money core/payment core/rules core/secret"
+    " core/state_members core/wire drivers/settings/model"
+)
+_WRAPPERS = (
+    "core/documents core/signing core/strictjson drivers/clock drivers/disk_space drivers/telemetry"
+    " drivers/store/rows drivers/store/stored_bytes"
+)
+_CHECKS_OF_ONE_VALUE = (
+    "core/card_data core/card_numbers core/checks core/credentials core/encodings core/masking core/plugin_returns"
+    " core/text_checks core/urls flows/masks web/leaked_secrets"
+)
+_CONNECTION = (
+    "web/callback_limits web/connections/capacity web/connections/connection web/limits web/proxies web/request_log"
+    " web/response_headers web/responses"
+)
 
 VALUES = frozenset(
-    f"gateway/{name}.py"
-    for names in (_VALUES, _WRAPPERS, _CHECKS_OF_TEXTS, _CONNECTION, _CONNECTIONS, _MORE)
-    for name in names.split()
+    f"gateway/{name}.py" for names in (_VALUES, _WRAPPERS, _CHECKS_OF_ONE_VALUE, _CONNECTION) for name in names.split()
 )
 """Modules that only define values, wrap one library, look at one text by itself, or surround a request on its
 connection: to know what they do one need not read them."""
@@ -45,7 +54,10 @@ UNITS = ("gateway/drivers/sender/",)
 COMPREHENSIONS = frozenset({"<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>"})
 """Calls that nobody wrote as calls."""
 
-_CALLS_NOTED: ContextVar[list[str] | None] = ContextVar("calls", default=None)
+Calls = dict[asyncio.Task[Any] | None, list[str]]
+"""The file of each call, by the task that made it: tasks that run side by side do not interrupt each other."""
+
+_CALLS_NOTED: ContextVar[Calls | None] = ContextVar("calls", default=None)
 
 
 class Walk(NamedTuple):
@@ -71,9 +83,9 @@ class Walk(NamedTuple):
 
 
 @contextlib.contextmanager
-def calls_of(path: str) -> Iterator[list[str]]:
+def calls_of(path: str) -> Iterator[Calls]:
     """Collect the file of each call that a request whose path begins with ``path`` makes."""
-    noted: list[str] = []
+    noted: Calls = {}
 
     def profile(frame: FrameType, event: str, _: object) -> None:
         if event != "call":
@@ -85,7 +97,7 @@ def calls_of(path: str) -> Iterator[list[str]]:
         if _CALLS_NOTED.get() is noted and code.co_name not in COMPREHENSIONS and not _is_resumed(frame):
             file = _file_of(code)
             if file is not None:
-                noted.append(file)
+                noted.setdefault(asyncio.current_task(), []).append(file)
 
     before = sys.getprofile()
     sys.setprofile(profile)
@@ -111,9 +123,9 @@ def _is_resumed(frame: FrameType) -> bool:
     return dis.opname[code[last]] == "RESUME" and code[last + 1] != 0
 
 
-def walk_of(name: str, calls: list[str]) -> Walk:
+def walk_of(name: str, calls: Calls) -> Walk:
     """Join consecutive calls inside one file to stays."""
-    return Walk(name, tuple(file for file, _ in groupby(calls)))
+    return Walk(name, tuple(file for of_task in calls.values() for file, _ in groupby(of_task)))
 
 
 async def walk_create(stack: GatewayStack) -> Walk:

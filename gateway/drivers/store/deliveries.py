@@ -14,9 +14,10 @@ from typing import Any
 import msgspec
 
 from gateway.core import ids
+from gateway.drivers.clock import milliseconds, optional_milliseconds
 from gateway.drivers.store.engine import Engine
 from gateway.drivers.store.rows import PageRequest, columns, made_of, members, where
-from gateway.drivers.store.statements import Statement, milliseconds, optional_milliseconds, placeholders
+from gateway.drivers.store.statements import Statement, placeholders
 from gateway.drivers.store.stored_bytes import bytes_of, size_of_row
 
 STATUSES = ("pending", "delivered", "dead")

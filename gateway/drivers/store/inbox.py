@@ -16,9 +16,10 @@ from gateway.core import documents
 from gateway.core.errors import Reason
 from gateway.core.facts import Event
 from gateway.core.wire import Callback, Headers
+from gateway.drivers.clock import milliseconds, optional_milliseconds
 from gateway.drivers.store.engine import Engine
 from gateway.drivers.store.rows import PageRequest, columns, members, optional_from_milliseconds, where
-from gateway.drivers.store.statements import Statement, milliseconds, optional_milliseconds, placeholders
+from gateway.drivers.store.statements import Statement, placeholders
 from gateway.drivers.store.stored_bytes import bytes_of, size_of_row
 
 VERDICTS = ("recorded", "repeated", "refused", "pending")

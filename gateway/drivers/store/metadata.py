@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from gateway.drivers.clock import milliseconds
 from gateway.drivers.store.engine import Engine
 from gateway.drivers.store.rows import from_milliseconds
-from gateway.drivers.store.statements import Statement, milliseconds
+from gateway.drivers.store.statements import Statement
 
 COPIED = "copied"
 """Set in a backup only: no server may start on it before ``gateway recover``."""

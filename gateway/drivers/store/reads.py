@@ -11,12 +11,13 @@ import msgspec
 from gateway.core import documents
 from gateway.core.commands import Kind
 from gateway.core.payment import Operation, OperationSummary, Payment, PaymentEvent, PaymentSummary, Status
+from gateway.drivers.clock import milliseconds, optional_milliseconds
 from gateway.drivers.store.deliveries import Deliveries
 from gateway.drivers.store.engine import Engine
 from gateway.drivers.store.inbox import Inbox
 from gateway.drivers.store.metadata import Metadata
 from gateway.drivers.store.rows import PageRequest, made_of, where
-from gateway.drivers.store.statements import heartbeat, milliseconds, optional_milliseconds, placeholders
+from gateway.drivers.store.statements import heartbeat, placeholders
 
 
 class PaymentSnapshot(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from gateway.drivers.store.statements import EPOCH
+from gateway.drivers.clock import EPOCH
 
 Row = TypeVar("Row", bound=msgspec.Struct)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from gateway.core.payment import Payment
-from gateway.drivers.store.statements import Statement, milliseconds
+from gateway.drivers.clock import milliseconds
+from gateway.drivers.store.statements import Statement
 
 
 def store_hint(tenant: str, payment_id: str, provider_reference: str, at: datetime) -> Statement:

@@ -7,13 +7,14 @@ A unit of work is a list of these; an engine runs it whole or not at all. An exp
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
 from gateway.core import documents
 from gateway.core.payment import Operation, Payment, PaymentEvent
+from gateway.drivers.clock import milliseconds, optional_milliseconds
 from gateway.drivers.store.stored_bytes import bytes_of, size_of_row
 
 
@@ -30,19 +31,6 @@ class Statement(NamedTuple):
 
 
 Unit = Sequence[Statement]
-
-EPOCH = datetime.fromtimestamp(0, UTC)
-_MILLISECOND = timedelta(milliseconds=1)
-
-
-def milliseconds(at: datetime) -> int:
-    """Unix milliseconds, as every time column holds them."""
-    return (at - EPOCH) // _MILLISECOND
-
-
-def optional_milliseconds(at: datetime | None) -> int | None:
-    """The same for a time that may be absent."""
-    return None if at is None else milliseconds(at)
 
 
 def placeholders(values: Sequence[str]) -> str:

@@ -10,9 +10,9 @@ from datetime import timedelta
 
 from gateway.core import documents
 from gateway.core.errors import Conflict
+from gateway.drivers.clock import milliseconds, optional_milliseconds
 from gateway.drivers.store import inbox
 from gateway.drivers.store.inbox import StoredCallback
-from gateway.drivers.store.statements import milliseconds, optional_milliseconds
 from gateway.flows.callbacks.reprocess import Order, reprocess
 from gateway.flows.runtime import Gateway, log
 from gateway.flows.tasks import backoff

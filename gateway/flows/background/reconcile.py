@@ -15,9 +15,9 @@ from gateway.core.facts import Cause, Unknown
 from gateway.core.payment import Payment, Status
 from gateway.core.schedule import can_poll, due_fact, is_silent, next_check_at
 from gateway.core.states import PAST_GRACE, apply, row_of
+from gateway.drivers.clock import milliseconds
 from gateway.drivers.store import schedule
 from gateway.drivers.store.reads import ScheduledCheck
-from gateway.drivers.store.statements import milliseconds
 from gateway.flows.background.replaced_payments import cancel_if_replaced, is_to_be_canceled
 from gateway.flows.commit import record
 from gateway.flows.payments import lookup, submit

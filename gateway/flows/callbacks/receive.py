@@ -18,9 +18,10 @@ from gateway.core.errors import CallbackRejected, Reason, Unavailable
 from gateway.core.facts import Busy, Event, Hint, Recorded, Refused, Verdict
 from gateway.core.payment import Payment
 from gateway.core.wire import Callback, HttpResponse
+from gateway.drivers.clock import milliseconds
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import schedule
-from gateway.drivers.store.statements import Statement, milliseconds
+from gateway.drivers.store.statements import Statement
 from gateway.flows.callbacks.apply import apply_event
 from gateway.flows.callbacks.inbox_rows import NewCallback
 from gateway.flows.payments import lookup

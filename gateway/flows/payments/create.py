@@ -6,26 +6,20 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from gateway.core.change import Change
 from gateway.core.commands import Checkout, Customer, Kind, Order
 from gateway.core.errors import Conflict
-from gateway.core.event_details import details_of_create
-from gateway.core.facts import Cause
 from gateway.core.money import Money
-from gateway.core.payment import Operation, Payment, PaymentEvent, State, Status
+from gateway.core.payment import Operation, Payment, Status
 from gateway.core.request_bodies import CreateBody
 from gateway.drivers.settings import AccountEntry, Tenant
-from gateway.drivers.store import schedule, statements
-from gateway.drivers.store.statements import Statement
+from gateway.drivers.store import statements
 from gateway.flows import restore
-from gateway.flows.cascade import Version
 from gateway.flows.payments import idempotency, lookup
 from gateway.flows.payments.create_validation import judge_create
 from gateway.flows.payments.idempotency import Answer, Claim
 from gateway.flows.payments.intent import (
     Submission,
-    build,
-    create_command,
+    begin_create,
     grace_began,
     new_operation,
     on_account,
@@ -105,32 +99,3 @@ async def find_forgotten(gw: Gateway, payment: Payment, *entries: AccountEntry) 
 def hold(operation: Operation) -> Operation:
     """A create that is not sent: its order exists. Its outcome is unknown, and a lookup takes the order over."""
     return replace(operation, status=Status.UNKNOWN, note="the order existed before the store was restored")
-
-
-async def begin_create(
-    gw: Gateway, entry: AccountEntry, payment: Payment, operation: Operation, *, rows: list[Statement]
-) -> Submission:
-    """The create of a new payment, with its first version. One whose outcome is unknown already is due at once."""
-    command = create_command(gw, entry, payment, operation)
-    event = PaymentEvent(
-        type="payment.created",
-        version=1,
-        cause=Cause.TENANT,
-        state_before=None,
-        state_after=State.CREATED,
-        at=payment.created_at,
-        details=details_of_create(payment, operation),
-    )
-    due = (
-        [schedule.bring_check_forward(payment.tenant, payment.id, gw.clock.now())]
-        if operation.status is Status.UNKNOWN
-        else []
-    )
-    return Submission(
-        account=entry,
-        command=command,
-        request=await build(gw, entry, command),
-        operation=operation,
-        rows=rows,
-        versions=[Version(None, Change(payment=payment, operation=operation, event=event), due)],
-    )

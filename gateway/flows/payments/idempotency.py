@@ -14,9 +14,9 @@ from msgspec.structs import replace
 from gateway.core.errors import Conflict, ProviderError, TenantError, Unavailable
 from gateway.core.payment import Operation, Status
 from gateway.core.views import operation_answer
+from gateway.drivers.clock import milliseconds
 from gateway.drivers.store import statements
 from gateway.drivers.store.reads import IdempotencyRecord
-from gateway.drivers.store.statements import milliseconds
 from gateway.flows.commit import commit_submission
 from gateway.flows.payments.intent import Submission
 from gateway.flows.payments.submit import submit

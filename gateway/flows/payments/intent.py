@@ -13,15 +13,18 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from gateway.core.change import Change
 from gateway.core.commands import Command, CreatePayment, Kind, Urls
-from gateway.core.facts import Stage
+from gateway.core.event_details import details_of_create
+from gateway.core.facts import Cause, Stage
 from gateway.core.ids import uuid_of
-from gateway.core.payment import Before, Operation, Payment, Status
+from gateway.core.payment import Before, Operation, Payment, PaymentEvent, State, Status
 from gateway.core.signing import make_token
 from gateway.core.wire import HttpRequest
+from gateway.drivers.clock import milliseconds
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import schedule, statements
-from gateway.drivers.store.statements import Statement, milliseconds
+from gateway.drivers.store.statements import Statement
 from gateway.flows.cascade import Version
 from gateway.flows.plugin import calls, login
 from gateway.flows.runtime import Gateway
@@ -114,6 +117,35 @@ def grace_began(gw: Gateway) -> int:
     return milliseconds(gw.clock.now() - gw.settings.clocks.late_grace)
 
 
+async def begin_create(
+    gw: Gateway, entry: AccountEntry, payment: Payment, operation: Operation, *, rows: list[Statement]
+) -> Submission:
+    """The create of a new payment, with its first version. One whose outcome is unknown already is due at once."""
+    command = create_command(gw, entry, payment, operation)
+    event = PaymentEvent(
+        type="payment.created",
+        version=1,
+        cause=Cause.TENANT,
+        state_before=None,
+        state_after=State.CREATED,
+        at=payment.created_at,
+        details=details_of_create(payment, operation),
+    )
+    due = (
+        [schedule.bring_check_forward(payment.tenant, payment.id, gw.clock.now())]
+        if operation.status is Status.UNKNOWN
+        else []
+    )
+    return Submission(
+        account=entry,
+        command=command,
+        request=await build(gw, entry, command),
+        operation=operation,
+        rows=rows,
+        versions=[Version(None, Change(payment=payment, operation=operation, event=event), due)],
+    )
+
+
 def create_command(gw: Gateway, entry: AccountEntry, payment: Payment, operation: Operation) -> CreatePayment:
     """The command of a payment's create, with the addresses the provider is told."""
     return CreatePayment(
@@ -134,7 +166,7 @@ def create_command(gw: Gateway, entry: AccountEntry, payment: Payment, operation
 
 def urls_of(gw: Gateway, entry: AccountEntry, payment_id: str) -> Urls:
     """Our addresses for one payment, each with its own unguessable token."""
-    base, identifier = gw.callback_url(entry), uuid_of(payment_id)
+    base, identifier = gw.public_url + entry.callback_path, uuid_of(payment_id)
     if identifier is None:
         raise ValueError(f"{payment_id} is no payment id")
     token = {

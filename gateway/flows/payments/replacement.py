@@ -16,9 +16,9 @@ from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import statements
 from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.flows.cascade import Version
-from gateway.flows.payments.create import begin_create, find_forgotten, hold
+from gateway.flows.payments.create import find_forgotten, hold
 from gateway.flows.payments.idempotency import Claim
-from gateway.flows.payments.intent import Submission, new_operation, on_account
+from gateway.flows.payments.intent import Submission, begin_create, new_operation, on_account
 from gateway.flows.runtime import Gateway
 from gateway.flows.storage_limits import require_disk
 

@@ -6,6 +6,8 @@ did not leave ends ``not_sent`` and is followed by a new one.
 
 from __future__ import annotations
 
+from functools import partial
+
 from msgspec.structs import replace
 
 from gateway.core.change import Change
@@ -75,7 +77,7 @@ async def ask(gw: Gateway, entry: AccountEntry, command: Command, request: HttpR
         return unanswered(str(silent))
     if login.has_ended(gw, entry, response):
         return NeverSent(message=NOTE_SESSION_ENDED, may_follow=True)
-    fact = classify_response(response, lambda answer: calls.parse(gw, entry, command, answer))
+    fact = classify_response(response, partial(calls.parse, gw, entry, command))
     if isinstance(fact, Declined):
         login.note_refusal(entry, response)
     if isinstance(fact, Unknown):

@@ -17,10 +17,11 @@ from gateway.core.signing import sha256_hex
 from gateway.core.urls import place_of
 from gateway.core.views import rfc3339
 from gateway.core.wire import HttpRequest, HttpResponse
+from gateway.drivers.clock import milliseconds
 from gateway.drivers.settings import Webhook
 from gateway.drivers.store import deliveries
 from gateway.drivers.store.deliveries import DeliveryRow
-from gateway.drivers.store.statements import Statement, milliseconds
+from gateway.drivers.store.statements import Statement
 from gateway.flows.runtime import Gateway, log
 
 GONE = 410

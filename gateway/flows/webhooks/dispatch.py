@@ -12,10 +12,11 @@ from collections.abc import Sequence
 
 from gateway.core.errors import Unavailable
 from gateway.core.signing import sha256_hex
+from gateway.drivers.clock import milliseconds
 from gateway.drivers.settings import Webhook
 from gateway.drivers.store import deliveries
 from gateway.drivers.store.deliveries import DeliveryRow
-from gateway.drivers.store.statements import Statement, milliseconds
+from gateway.drivers.store.statements import Statement
 from gateway.flows.runtime import Gateway, log
 from gateway.flows.tasks import backoff
 from gateway.flows.webhooks.attempt import attempt

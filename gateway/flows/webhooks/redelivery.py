@@ -13,10 +13,10 @@ from gateway.core.errors import TenantError
 from gateway.core.payment import WEBHOOK_TEST
 from gateway.core.signing import sha256_hex
 from gateway.core.views import webhook_test_body
+from gateway.drivers.clock import milliseconds
 from gateway.drivers.settings import Webhook
 from gateway.drivers.store import deliveries
 from gateway.drivers.store.deliveries import DeliveryRow, Endpoint, RedeliveryFilter
-from gateway.drivers.store.statements import milliseconds
 from gateway.flows.runtime import Gateway
 
 DISABLED = "the webhook endpoint is disabled; enable it first: POST /v1/webhooks/enable"

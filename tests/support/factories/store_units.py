@@ -13,10 +13,11 @@ from gateway.core.errors import Conflict
 from gateway.core.facts import Cause
 from gateway.core.payment import Operation, Payment, PaymentEvent, State, Status
 from gateway.core.wire import Callback
+from gateway.drivers.clock import milliseconds
 from gateway.drivers.store import deliveries, statements
 from gateway.drivers.store.deliveries import DeliveryRow
 from gateway.drivers.store.reads import Store
-from gateway.drivers.store.statements import Statement, Unit, milliseconds
+from gateway.drivers.store.statements import Statement, Unit
 from tests.support.factories.payments import AT, GRACE, make_operation, make_payment
 
 GRACE_BEGAN = milliseconds(AT - GRACE)
