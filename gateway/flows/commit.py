@@ -15,7 +15,7 @@ from gateway.core.payment import Operation, Payment, State
 from gateway.core.schedule import next_check_at
 from gateway.core.signing import sha256_hex
 from gateway.core.views import operation_answer, refund_view, webhook_body
-from gateway.drivers.clock import milliseconds
+from gateway.drivers.clock import EPOCH, milliseconds
 from gateway.drivers.store import deliveries, schedule, statements
 from gateway.drivers.store.deliveries import DeliveryRow
 from gateway.drivers.store.reads import PaymentSnapshot
@@ -52,11 +52,7 @@ async def record(
     unit += await _answered(gw, versions)
     if unit:
         await gw.store.commit(unit)
-        # Counted anew: the commit took its time. What else was moved with the payment may be due at once.
-        due = None if others else first_look(gw, change.payment, _open_operation(versions[0]))
-        if others or due is not None:
-            gw.check_timer.no_later_than(0 if due is None else milliseconds(due))
-    _notify(gw, versions)
+    _notify(gw, versions, checks=bool(unit))
     return change
 
 
@@ -68,7 +64,7 @@ async def commit_submission(
     Raises ``Conflict`` or ``Unavailable``.
     """
     await gw.store.commit([*rows, *_rows_of(gw, versions), last])
-    _notify(gw, versions)
+    _notify(gw, versions, checks=False)
 
 
 def first_look(gw: Gateway, payment: Payment, open_operation: Operation | None) -> datetime | None:
@@ -96,7 +92,8 @@ def _rows_of_one(gw: Gateway, version: Version) -> list[Statement]:
     if before is not None and (payment, operation, version.next_operation) == (before.payment, None, None):
         return list(version.rows)
     of_event = _event_rows(gw, version, operation, open_operation)
-    due = first_look(gw, payment, open_operation) if version.gives_reference is None else None
+    policy, now = gw.settings.tenants[payment.tenant].accounts[payment.account].policy, gw.clock.now()
+    due = next_check_at(payment, open_operation, tries=0, policy=policy, schedules=gw.schedules, at=now)
     open_after = open_operation.id if open_operation is not None else None
     rows: list[Statement] = []
     if before is None:
@@ -170,8 +167,14 @@ async def _answered(gw: Gateway, versions: Sequence[Version]) -> list[Statement]
     return [statements.store_answer(operation, status, operation_answer(payment, open_operation, operation))]
 
 
-def _notify(gw: Gateway, versions: Sequence[Version]) -> None:
-    """After a commit: wake the tenants' webhooks, and call the observers once the request has been answered."""
+def _notify(gw: Gateway, versions: Sequence[Version], *, checks: bool) -> None:
+    """After a commit: wake the workers, and call the plugins that observe once the request has been answered."""
+    if checks:
+        # What else was moved may be due at once; the payment's own check is counted anew, from after the commit.
+        payment, open_operation = versions[0].change.payment, _open_operation(versions[0])
+        at = first_look(gw, payment, open_operation) if len(versions) == 1 else EPOCH
+        if at is not None:
+            gw.check_timer.no_later_than(milliseconds(at))
     for version in versions:
         payment, event = version.change.payment, version.change.event
         if event is None:

@@ -31,7 +31,7 @@ async def main(*, stays: bool) -> int:
 def show(walk: Walk, *, stays: bool) -> None:
     """Print one walk."""
     figures = ", ".join(f"{number} {name}" for name, number in summary(walk).items())
-    print(f"{walk.name}: {figures}")
+    print(f"{walk.name}: {figures} ({walk.uncounted})")
     for file, times in walk.flow_files.most_common():
         print(f"  {times:3} {file}")
     if stays:

@@ -208,6 +208,11 @@ class AccountEntry(msgspec.Struct, frozen=True, kw_only=True):
         return self.policy.lookups
 
     @property
+    def logs_in(self) -> bool:
+        """Whether its calls need a session of the provider."""
+        return hasattr(self.provider, "login")
+
+    @property
     def needs_completion(self) -> bool:
         """Whether the provider waits for a completion after the customer is done."""
         return CompletePayment in self.provider.commands

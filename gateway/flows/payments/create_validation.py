@@ -20,7 +20,7 @@ from gateway.core.request_bodies import CreateBody
 from gateway.core.validation import add_up, order_problems, total_problems, url_problems
 from gateway.drivers.settings import AccountEntry, Tenant
 from gateway.flows.payments import routing
-from gateway.flows.plugin import calls, login
+from gateway.flows.plugin import calls
 from gateway.flows.runtime import Gateway, log
 
 STAND_IN = Money(Decimal("1.00"), "USD", 2)
@@ -119,7 +119,7 @@ def _entry(tenant: Tenant, body: CreateBody) -> AccountEntry | None:
 
 def _refused_by_plugin(gw: Gateway, entry: AccountEntry, body: CreateBody, digits: int | None) -> list[TenantError]:
     """What the account's fields and its provider refuse besides. One that logs in is not tried without a session."""
-    if login.logs_in(entry):
+    if entry.logs_in:
         return []
     try:
         money = Money.of(Decimal(body.amount), body.currency, digits) if digits is not None else STAND_IN

@@ -97,7 +97,8 @@ async def intend(
 
 async def build(gw: Gateway, entry: AccountEntry, command: Command) -> HttpRequest:
     """Let the plugin turn a command into a request, before anything is stored. A refusal is the tenant's 422."""
-    return calls.build(gw, entry, await login.account_of(gw, entry), command)
+    account = await login.account_of(gw, entry) if entry.logs_in else entry.account
+    return calls.build(gw, entry, account, command)
 
 
 def on_account(gw: Gateway, payment: Payment, entry: AccountEntry) -> Payment:

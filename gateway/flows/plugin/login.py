@@ -31,14 +31,9 @@ RENEW_AHEAD = 0.1
 """The part of its life at whose beginning a session is renewed."""
 
 
-def logs_in(entry: AccountEntry) -> bool:
-    """Whether the account's provider needs a session."""
-    return hasattr(entry.provider, "login")
-
-
 async def account_of(gw: Gateway, entry: AccountEntry) -> Account:
     """The account as the plugin needs it, with a session where there must be one. Raises ``ProviderError``."""
-    if not logs_in(entry):
+    if not entry.logs_in:
         return entry.account
     name = (entry.tenant, entry.name)
     held = gw.memory.sessions.get(name)
@@ -51,7 +46,7 @@ async def account_of(gw: Gateway, entry: AccountEntry) -> Account:
 
 def has_ended(gw: Gateway, entry: AccountEntry, response: HttpResponse) -> bool:
     """Whether an answer says that the provider no longer takes the session; it is forgotten then."""
-    ended = response.status == SESSION_ENDED and logs_in(entry)
+    ended = response.status == SESSION_ENDED and entry.logs_in
     if ended:
         gw.memory.sessions.pop((entry.tenant, entry.name), None)
     return ended
