@@ -13,7 +13,7 @@ from gateway.core.errors import TenantError
 from gateway.core.payment import Payment, PaymentEvent, PaymentSummary
 from gateway.core.schedule import Schedules
 from gateway.core.wire import HttpRequest, HttpResponse
-from gateway.drivers.clock import Clock, Ids, milliseconds
+from gateway.drivers.clock import Clock, Ids
 from gateway.drivers.disk_space import DiskSpace
 from gateway.drivers.settings import AccountEntry, Settings, Tenant
 from gateway.drivers.store.reads import Store

@@ -8,8 +8,7 @@ from collections.abc import Coroutine, Iterator
 from typing import Any
 
 from gateway.core.errors import Unavailable
-from gateway.drivers.clock import Clock
-from gateway.drivers.store.statements import milliseconds
+from gateway.drivers.clock import Clock, milliseconds
 
 MAX_CONFLICTS = 100
 """Attempts against other writers. Each lost one means that another writer made progress, so more point to a
