@@ -42,7 +42,8 @@ async def handle_callback(request: web.Request) -> web.StreamResponse:
     if request.method == OPTIONS:
         return _options(entry, head)
     admission = request.app[CALLBACK_LIMITS].admission(entry, head)
-    verdict, callback = await _take(request, gw, entry, admission, head)
+    busy = admission.before_body()
+    verdict, callback = (busy, head) if busy is not None else await _receive(request, entry, admission, head)
     if isinstance(verdict, Refused):
         request[ABOUT]["reason"] = str(verdict.reason)
     if admission.is_known:
@@ -55,7 +56,7 @@ async def handle_callback(request: web.Request) -> web.StreamResponse:
 
 
 def _options(entry: AccountEntry, head: Callback) -> web.Response:
-    """The methods that an address takes, as its plugin names them where it refuses another one."""
+    """The methods that the callback URL takes, as the plugin names them when it refuses another one."""
     refused = receive.answer(entry, Refused(reason=Reason.METHOD), head)
     return web.Response(status=204, headers=allow(*header(refused.headers, "Allow")))
 
@@ -87,21 +88,19 @@ def _payment_of(gw: Gateway, endpoint_id: str, token: str, purpose: str) -> str 
     return with_prefix("pay", payment) if payment is not None else None
 
 
-async def _take(
-    request: web.Request, gw: Gateway, entry: AccountEntry, admission: Admission, head: Callback
+async def _receive(
+    request: web.Request, entry: AccountEntry, admission: Admission, head: Callback
 ) -> tuple[Verdict, Callback]:
-    """Read the body and accept the callback, unless there are too many of its kind; the callback as far as read."""
-    busy = admission.before_body()
-    if busy is not None:
-        return busy, head
+    """Read the body and accept the callback. Returns the verdict and the whole callback."""
+    gw = request.app[GATEWAY]
     body, size = await _read(request, gw.settings.timeouts.request_body)
     callback = replace(head, body=body, received_at=gw.clock.now())
-    admission.after_body(len(body))
     return await _accept(gw, entry, callback, size, admission), callback
 
 
 async def _accept(gw: Gateway, entry: AccountEntry, callback: Callback, size: int, admission: Admission) -> Verdict:
     """Verify and store a callback. A gateway that is stopping, or that fails, answers that it is busy."""
+    admission.after_body(len(callback.body))
     if gw.is_stopping:
         return Busy()
     try:
@@ -113,9 +112,9 @@ async def _accept(gw: Gateway, entry: AccountEntry, callback: Callback, size: in
 
 
 async def _read(request: web.Request, seconds: float) -> tuple[bytes, int]:
-    """The body and its length. Raises ``request_timeout`` for one that came too slowly or broke off.
+    """Read the body and its length. Raises ``request_timeout`` for a body that is too slow or breaks off.
 
-    One above ``BODY_LIMIT`` is empty here: where it says so itself it is not read at all, else no further.
+    A body above ``BODY_LIMIT`` is returned as empty: it is not read if its ``Content-Length`` says so, else no further.
     """
     announced = request.content_length or 0
     if announced > BODY_LIMIT:
