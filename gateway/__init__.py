@@ -3,6 +3,7 @@
 A plugin writes ``import gateway`` and nothing deeper. Importing this starts no web framework and opens no database.
 """
 
+from gateway.core.callback_answer import status_answer
 from gateway.core.commands import (
     Address,
     CancelPayment,
@@ -36,17 +37,28 @@ from gateway.core.facts import (
     Verdict,
 )
 from gateway.core.field_mapping import Field, FieldMap, FieldProblem, FieldRule, Member, fill
-from gateway.core.masking import clean_message
+from gateway.core.masking import clean_message, secrets_of
 from gateway.core.money import Amount, Money
 from gateway.core.networks import network
 from gateway.core.payment import State
-from gateway.core.response_body import decimal_of, json_object, json_of, read_answer, read_json, unusual
+from gateway.core.refusal import read_refusal
+from gateway.core.response_body import (
+    decimal_of,
+    json_object,
+    json_of,
+    read_amount,
+    read_answer,
+    read_id,
+    read_json,
+    unusual,
+)
 from gateway.core.rules import Actual, AmountRule, Exact, Rules, Tolerance
 from gateway.core.secret import Secret
 from gateway.core.signing import same
 from gateway.core.status_word import status_word
 from gateway.core.strictjson import JsonNumber, NotStrictJson, dumps, loads
 from gateway.core.urls import base_url, one_host, page_url, redirect_problem
+from gateway.core.validation import order_problems
 from gateway.core.wire import Callback, Headers, HttpRequest, HttpResponse, header, media_type
 from gateway.hookspecs import hookimpl
 from gateway.provider import (
@@ -136,11 +148,17 @@ __all__ = [
     "media_type",
     "network",
     "one_host",
+    "order_problems",
     "page_url",
+    "read_amount",
     "read_answer",
+    "read_id",
     "read_json",
+    "read_refusal",
     "redirect_problem",
     "same",
+    "secrets_of",
+    "status_answer",
     "status_word",
     "unusual",
 ]

@@ -81,8 +81,7 @@ class Sandbox(gateway.Provider):
     ) -> gateway.Observation | gateway.Declined:
         """Read an answer. What is not the provider's JSON raises ``OutcomeUnknown``: it proves nothing."""
         if response.status != 200:
-            error = gateway.clean_message(gateway.json_object(response).get("error"), [account.config.key])
-            return gateway.Declined(code=str(response.status), message=error or "refused by the sandbox")
+            return gateway.read_refusal(response, "error", [account.config.key], by="the sandbox")
         answer = gateway.read_answer(response, Answer)
         is_create = isinstance(command, gateway.CreatePayment)
         return gateway.Observation(
@@ -115,13 +114,7 @@ class Sandbox(gateway.Provider):
 
     def answer(self, verdict: gateway.Verdict, callback: gateway.Callback) -> gateway.HttpResponse:  # noqa: ARG002
         """Answer by status alone; the sandbox repeats what was not answered 200."""
-        match verdict:
-            case gateway.Recorded() | gateway.Repeated():
-                return gateway.HttpResponse(status=200)
-            case gateway.Refused():
-                return gateway.HttpResponse(status=400)
-            case gateway.Busy():
-                return gateway.HttpResponse(status=503)
+        return gateway.status_answer(verdict, stored=200)
 
 
 def _post(path: str, members: Mapping[str, str | None], account: gateway.Account) -> gateway.HttpRequest:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import msgspec
 from msgspec.structs import replace
@@ -120,6 +120,11 @@ class FieldProblem(ValueError):
     def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
         super().__init__("; ".join(f"{path}: {message}" for path, message in problems))
         self.problems = tuple(problems)
+
+    @classmethod
+    def at(cls, path: str, message: str) -> Self:
+        """One problem."""
+        return cls([(path, message)])
 
 
 def compile_map(

@@ -165,6 +165,11 @@ def _joined(places: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     return joined
 
 
+def secrets_of(config: msgspec.Struct) -> tuple[Secret, ...]:
+    """The secrets of an account's ``config``."""
+    return tuple(secret for _, secret in secrets_in(config))
+
+
 def secrets_in(value: object, *path: str) -> Iterator[tuple[str, Secret]]:
     """The secrets in a value, however deep, each with its path."""
     if isinstance(value, Secret):

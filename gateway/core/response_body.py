@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from gateway.core.errors import OutcomeUnknown
-from gateway.core.money import Amount
+from gateway.core.money import Amount, quantized
 from gateway.core.strictjson import JsonNumber, NotStrictJson, loads
 from gateway.core.urls import url_for_log
 from gateway.core.wire import HttpResponse, header, media_type
@@ -97,6 +97,34 @@ def decimal_of(value: object) -> Decimal:
     if abs(number.adjusted()) > LARGEST_EXPONENT or len(number.as_tuple().digits) > MOST_DIGITS:
         raise ValueError("must be a number of a sane size")
     return number
+
+
+def read_amount(value: object, digits: int, name: str) -> Decimal | None:
+    """Return an amount of an answer with its currency's ``digits``; None if it is absent.
+
+    Raises ``OutcomeUnknown``, beginning with ``name``, for one that is negative or not exact.
+    """
+    if value is None:
+        return None
+    try:
+        amount = quantized(decimal_of(value), digits)
+    except ValueError as problem:
+        raise OutcomeUnknown(f"{name} {problem}") from None
+    if amount < 0:
+        raise OutcomeUnknown(f"{name} is negative")
+    return amount
+
+
+def read_id(value: object, name: str) -> str | None:
+    """Return somebody's id in an answer: a text, or a number as it was written, since some return digits as a number.
+
+    None if it is absent. Raises ``OutcomeUnknown``, beginning with ``name``, for any other value.
+    """
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, JsonNumber):
+        return value.text
+    raise OutcomeUnknown(f"{name} is neither a text nor a number")
 
 
 def unusual(response: HttpResponse) -> tuple[str, ...]:

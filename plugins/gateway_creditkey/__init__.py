@@ -10,6 +10,8 @@ from __future__ import annotations
 from decimal import Decimal
 from urllib.parse import parse_qs
 
+from msgspec.structs import replace
+
 import gateway
 from gateway_creditkey import requests, responses
 from gateway_creditkey.config import CreditKeyConfig
@@ -22,17 +24,11 @@ FIELDS = {
 }
 """The members of ``merchant_data`` that have a meaning to Credit Key."""
 
-NEW_NOTIFICATION = (
-    "You have selected Credit Key as the payment method. "
-    "A new notification will be sent to the customer to complete this order."
-)
+NEW_NOTIFICATION = "A new notification will be sent to the customer to complete this order."
 MESSAGES = {
-    "customer_will_be_notified": NEW_NOTIFICATION,
-    "new_checkout_started": NEW_NOTIFICATION,
-    "increase_over_limit": (
-        "Credit Key order amounts can only be increased by $100. "
-        "A new notification will be sent to the customer to complete this order."
-    ),
+    "customer_will_be_notified": f"You have selected Credit Key as the payment method. {NEW_NOTIFICATION}",
+    "new_checkout_started": f"You have selected Credit Key as the payment method. {NEW_NOTIFICATION}",
+    "increase_over_limit": f"Credit Key order amounts can only be increased by $100. {NEW_NOTIFICATION}",
     "customer_notified_of_cancel": "The Credit Key order is canceled. Credit Key tells the customer.",
     "capture_deadline_near": (
         "This Credit Key order is not confirmed as shipped. Credit Key cancels orders that are not confirmed in time."
@@ -43,9 +39,6 @@ CANCEL_FROM = frozenset(map(gateway.State, ("created", "awaiting_customer", "pro
 METHODS = {"return": ("GET",), "cancel": ("GET",), "complete": ("GET", "POST")}
 """Methods of the addresses that an order carries. A visit of the cancel address is a hint of an early end."""
 
-STATUSES = {gateway.Reason.METHOD: 405, gateway.Reason.TOO_LARGE: 413, gateway.Reason.MEDIA_TYPE: 415}
-"""HTTP statuses of refused callbacks; 404 for every other reason."""
-
 
 class CreditKey(gateway.Provider):
     """Speak Credit Key's ecomm API. Order keys are the ``provider_reference``, ``remote_id`` and
@@ -55,6 +48,8 @@ class CreditKey(gateway.Provider):
     account_type = CreditKeyConfig
     commands = frozenset({*requests.OPERATIONS, gateway.FetchPayment})
     fields = FIELDS
+    build = staticmethod(requests.build)
+    parse = staticmethod(responses.parse)
     unusual = staticmethod(gateway.unusual)
 
     def rules(self, account: gateway.Account) -> gateway.Rules:
@@ -69,28 +64,16 @@ class CreditKey(gateway.Provider):
             cancel_from=CANCEL_FROM,
             partial_capture=True,
             absence_proves=config.absence_proves,
-            amount=gateway.Exact(),
             charges_identity=config.charges_identity == "enforce",
             read_before_capture=True,
             messages=MESSAGES,
         )
 
-    def build(self, command: gateway.Command, account: gateway.Account) -> gateway.HttpRequest:
-        """Turn a command into one call. Raises ``FieldProblem`` for what Credit Key cannot be asked."""
-        return requests.build(command, account)
-
-    def parse(
-        self, command: gateway.Command, response: gateway.HttpResponse, account: gateway.Account
-    ) -> gateway.Observation | gateway.Declined | gateway.Absent:
-        """Read an answer. Raises ``OutcomeUnknown`` for what is not Credit Key's JSON."""
-        return responses.parse(command, response, account.config)
-
     def verify(self, callback: gateway.Callback, account: gateway.Account) -> gateway.Hint:  # noqa: ARG002  # unsigned
         """Take a visit of one of the order's addresses as a hint; the order key in it is not believed."""
-        methods = METHODS.get(callback.suffix)
-        if methods is None or callback.payment_id is None:
+        if callback.payment_id is None or callback.suffix not in METHODS:
             raise gateway.CallbackRejected(gateway.Reason.NOT_FOUND)
-        if callback.method not in methods:
+        if callback.method not in METHODS[callback.suffix]:
             raise gateway.CallbackRejected(gateway.Reason.METHOD)
         return gateway.Hint(provider_reference=_order_key(callback))
 
@@ -100,15 +83,9 @@ class CreditKey(gateway.Provider):
         Assumed: Credit Key looks at the status alone and repeats what was not 200. It documents neither; its
         integrations team can tell.
         """
-        match verdict:
-            case gateway.Recorded() | gateway.Repeated():
-                return _answer(200)
-            case gateway.Refused(reason=gateway.Reason.METHOD):
-                return _answer(405, ("Allow", ", ".join(METHODS.get(callback.suffix, ("GET",)))))
-            case gateway.Refused(reason=reason):
-                return _answer(STATUSES.get(reason, 404))
-            case gateway.Busy(limited=limited, retry_after=seconds):
-                return _answer(429 if limited else 503, ("Retry-After", str(seconds)))
+        methods = METHODS.get(callback.suffix, ("GET",))
+        plain = gateway.status_answer(verdict, stored=200, refused=404, methods=methods)
+        return replace(plain, headers=(requests.JSON, *plain.headers), body=gateway.dumps({"ok": plain.status == 200}))
 
 
 def _order_key(callback: gateway.Callback) -> str | None:
@@ -123,11 +100,6 @@ def _order_key(callback: gateway.Callback) -> str | None:
         return gateway.read_json(callback.body, responses.Named).id if callback.method == "POST" else None
     except ValueError:
         return None
-
-
-def _answer(status: int, *headers: tuple[str, str]) -> gateway.HttpResponse:
-    body = gateway.dumps({"ok": status == 200})
-    return gateway.HttpResponse(status=status, headers=(requests.JSON, *headers), body=body)
 
 
 @gateway.hookimpl

@@ -51,11 +51,6 @@ class CreditKeyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         """The address that ``/ecomm`` is appended to."""
         return BASES[self.environment] if self.environment else (self.base_url or "").rstrip("/")
 
-    @property
-    def secrets(self) -> tuple[gateway.Secret, ...]:
-        """What is masked in Credit Key's texts."""
-        return (self.public_key, self.shared_secret)
-
     def is_link(self, checkout: gateway.Checkout) -> bool:
         """Whether Credit Key writes to the customer; if not, the merchant's page sends the browser to Credit Key."""
         return (checkout.mode or self.mode) == "link"

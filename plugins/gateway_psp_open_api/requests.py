@@ -65,4 +65,4 @@ def _wire_amount(money: gateway.Money, *, as_text: bool) -> gateway.JsonNumber |
         return gateway.JsonNumber(money.shortest())
     if as_text and money.amount > 0:
         return money.shortest()
-    raise gateway.FieldProblem([("$.amount", "must be 0.0001 to below 1e16 with at most 15 significant digits")])
+    raise gateway.FieldProblem.at("$.amount", "must be 0.0001 to below 1e16 with at most 15 significant digits")

@@ -11,7 +11,15 @@ import pytest
 
 from gateway.core.errors import OutcomeUnknown
 from gateway.core.money import Amount
-from gateway.core.response_body import decimal_of, described, json_object, read_answer, read_json
+from gateway.core.response_body import (
+    decimal_of,
+    described,
+    json_object,
+    read_amount,
+    read_answer,
+    read_id,
+    read_json,
+)
 from gateway.core.strictjson import JsonNumber
 from gateway.core.wire import HttpResponse
 
@@ -157,3 +165,42 @@ def test_a_callback_is_read_as_a_struct() -> None:
         with pytest.raises(ValueError, match=said) as refused:
             read_json(body, Paid)
         assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [("SO-7", "SO-7"), (JsonNumber("7001"), "7001"), (JsonNumber("7.10"), "7.10"), ("", ""), (None, None)],
+)
+def test_an_id_may_come_as_a_number(value: object, read: str | None) -> None:
+    """A number is read as it was written; an absent id is None."""
+    assert read_id(value, "order") == read
+
+
+@pytest.mark.parametrize("value", [True, [], {}])
+def test_another_shape_is_not_an_id(value: object) -> None:
+    """Whatever is neither text nor number makes the answer unreadable, and the member is named."""
+    with pytest.raises(OutcomeUnknown, match=r"^order "):
+        read_id(value, "order")
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "amount"),
+    [
+        (None, 2, None),
+        ("10.5", 2, "10.50"),
+        (JsonNumber("1e3"), 2, "1000.00"),
+        (JsonNumber("5"), 0, "5"),
+        ("0", 2, "0.00"),
+    ],
+)
+def test_an_amount_has_the_digits_of_its_currency(value: object, digits: int, amount: str | None) -> None:
+    """Text and number are read exactly; an absent amount is None."""
+    read = read_amount(value, digits, "amount")
+    assert (None if read is None else str(read)) == amount
+
+
+@pytest.mark.parametrize("value", ["-1", "1.005", "ten", True, [], JsonNumber("-0.01"), JsonNumber("1e400")])
+def test_an_amount_is_never_guessed(value: object) -> None:
+    """What is negative or not exact makes the answer unreadable, and the member is named."""
+    with pytest.raises(OutcomeUnknown, match=r"^refunded "):
+        read_amount(value, 2, "refunded")
