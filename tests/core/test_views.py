@@ -24,38 +24,7 @@ from gateway.core.payment import (
     Status,
 )
 from gateway.core.views import event_view, operation_answer, payment_view, refund_view, rfc3339, to_json, webhook_body
-from tests.support.factories.payments import AT, LATER, make_operation, make_payment
-
-MEMBERS = [
-    "id",
-    "tenant",
-    "account",
-    "provider",
-    "merchant_reference",
-    "provider_reference",
-    "state",
-    "amount",
-    "currency",
-    "amount_captured",
-    "amount_refunded",
-    "redirect_url",
-    "customer_notified",
-    "pending_operation",
-    "review",
-    "failure",
-    "alerts",
-    "replaces",
-    "replaced_by",
-    "capture_by",
-    "expires_at",
-    "authorized_at",
-    "captured_at",
-    "canceled_at",
-    "metadata",
-    "version",
-    "created_at",
-    "updated_at",
-]
+from tests.support.factories.payments import AT, LATER, PAYMENT_MEMBERS, make_operation, make_payment
 
 
 def shown(view: msgspec.Struct) -> dict[str, Any]:
@@ -67,7 +36,7 @@ def shown(view: msgspec.Struct) -> dict[str, Any]:
 def test_a_payment_has_every_member_in_order() -> None:
     """The payment's members are those of the API, absent ones as null."""
     found = shown(payment_view(make_payment(), None))
-    assert list(found) == MEMBERS
+    assert list(found) == PAYMENT_MEMBERS
     assert {name for name, value in found.items() if value is None} == {
         "provider_reference",
         "redirect_url",
@@ -125,7 +94,7 @@ def test_an_answer_has_the_operation_beside_the_payment() -> None:
     failure = Failure(code=FailureCode.DECLINED, message="no", provider_code="D-1")
     operation = make_operation(Kind.CAPTURE, Status.DECLINED, failure=failure)
     found = msgspec.json.decode(operation_answer(make_payment(), None, operation))
-    assert list(found) == [*MEMBERS, "operation"]
+    assert list(found) == [*PAYMENT_MEMBERS, "operation"]
     assert found["operation"] == {
         "id": "op_1",
         "kind": "capture",
@@ -139,7 +108,7 @@ def test_a_refund_is_answered_with_its_payment() -> None:
     refund = make_operation(Kind.REFUND, Status.SUCCEEDED, amount=Decimal("40.00"), reason="damaged")
     found = msgspec.json.decode(operation_answer(make_payment(State.CAPTURED), None, refund))
     payment = found.pop("payment")
-    assert list(payment) == MEMBERS
+    assert list(payment) == PAYMENT_MEMBERS
     assert found == {
         "id": "ref_1",
         "payment_id": "pay_1",
@@ -204,7 +173,7 @@ def test_a_webhook_tells_the_payment() -> None:
     found = msgspec.json.decode(webhook_body(EVENT, make_payment(State.CAPTURED), None))
     assert (found["type"], found["timestamp"]) == ("payment.captured", "2026-01-02T03:04:06.000Z")
     assert list(found["data"]) == ["payment"]
-    assert list(found["data"]["payment"]) == MEMBERS
+    assert list(found["data"]["payment"]) == PAYMENT_MEMBERS
 
 
 def test_a_webhook_of_a_refund_tells_the_refund() -> None:

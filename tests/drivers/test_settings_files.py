@@ -6,16 +6,16 @@ import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.core.secret import Secret
 from tests.support.cli import run
-from tests.support.factories.settings import ENVIRON, load, problems
+from tests.support.factories.settings import ENVIRON, LEAST, load, problems, with_account
 
 FROM_FILE = "server: {{secret: 'file:master', development: {development}}}\n"
 PRODUCTION, DEVELOPMENT = FROM_FILE.format(development="false"), FROM_FILE.format(development="true")
-LEAST = "server: {secret: 'env:GATEWAY_SECRET'}\n"
 TEXT = "a master secret in a file, long enough"
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
@@ -112,3 +112,86 @@ def test_settings_that_others_can_write_are_refused(tmp_path: Path, mode: int) -
         assert load(tmp_path, LEAST.replace("}", ", development: true}") + "include: [tenants.yaml]").tenants
         path.chmod(0o644)
     assert load(tmp_path, LEAST + "include: [tenants.yaml]", ENVIRON).tenants
+
+
+def test_secret_from_a_file(tmp_path: Path) -> None:
+    """A secret file is relative to the settings file; the line break at its end does not belong to it."""
+    (tmp_path / "token").write_text("s3cret-in-a-file\n")
+    (tmp_path / "token").chmod(0o600)
+    config: Any = (
+        load(tmp_path, with_account("{provider: plain, config: {token: 'file:token'}}"))
+        .tenants["acme"]
+        .accounts["main"]
+        .account.config
+    )
+    assert config.token == Secret("s3cret-in-a-file")
+
+
+@pytest.mark.parametrize(
+    ("data", "mode", "said"),
+    [
+        (b"s3cret", 0o640, "file token has mode 0640, it must be 0600 or less"),
+        (b"s3cret", 0o700, "file token has mode 0700, it must be 0600 or less"),
+        (b"\n", 0o600, "file token is empty"),
+        (b"\xff", 0o600, "file token is not UTF-8 text"),
+        (None, 0, "file token cannot be read: No such file or directory"),
+    ],
+)
+def test_unusable_secret_file(tmp_path: Path, data: bytes | None, mode: int, said: str) -> None:
+    """A secret file that others may read, or that holds nothing readable, is refused without its content."""
+    if data is not None:
+        (tmp_path / "token").write_bytes(data)
+        (tmp_path / "token").chmod(mode)
+    [line] = problems(tmp_path, with_account("{provider: plain, config: {token: 'file:token'}}"))
+    assert line.endswith(f"config.token: {said}")
+
+
+def test_includes(tmp_path: Path) -> None:
+    """Tenants of included files join those of the settings file."""
+    (tmp_path / "tenants").mkdir()
+    for name in ("globex", "initech"):
+        (tmp_path / "tenants" / f"{name}.yaml").write_text(f"tenants:\n  {name}: {{}}\n")
+    settings = load(tmp_path, LEAST + "include: [tenants/*.yaml]\ntenants: {acme: {}}")
+    assert list(settings.tenants) == ["acme", "globex", "initech"]
+
+
+def test_include_without_own_tenants(tmp_path: Path) -> None:
+    """A settings file whose own tenants are all commented out still takes the included ones."""
+    (tmp_path / "t.yaml").write_text("tenants: {globex: {}}")
+    assert list(load(tmp_path, LEAST + "include: [t.yaml]\ntenants:\n").tenants) == ["globex"]
+
+
+def test_problem_in_an_included_file(tmp_path: Path) -> None:
+    """A problem names the included file and its line."""
+    (tmp_path / "t.yaml").write_text("tenants:\n  globex:\n    nam: x\n")
+    [line] = problems(tmp_path, LEAST + "include: [t.yaml]")
+    assert line == 't.yaml:3: tenant globex: nam: unknown key "nam", did you mean "name"'
+
+
+def test_tenant_in_two_files(tmp_path: Path) -> None:
+    """A tenant written in two files is refused, naming both places."""
+    (tmp_path / "t.yaml").write_text("# second\ntenants:\n  acme: {name: Second}\n")
+    [line] = problems(tmp_path, LEAST + "include: [t.yaml]\ntenants: {acme: {}}")
+    assert line == "t.yaml:3: tenant acme: tenants.acme: is written twice, first in settings.yaml:3"
+
+
+def test_tenant_written_twice_is_one_problem(tmp_path: Path) -> None:
+    """The first of two sections is the one that is checked further."""
+    text = "tenants:\n  acme: {accounts: {a: {provider: plain}}, deposit_methods: {m: {account: a}}}\n  acme: {}\n"
+    [line] = problems(tmp_path, LEAST + text)
+    assert line == "settings.yaml:4: tenant acme: tenants.acme: is written twice, first in line 3"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("server: {port: 1}", 't.yaml:1: server: unknown key "server", known are tenants: an included file holds'),
+        ("tenants: [acme]", "t.yaml:1: tenants: must be a mapping of keys"),
+        ("a: [", "t.yaml:2: is not readable YAML"),
+    ],
+)
+def test_included_file_holds_tenants_only(tmp_path: Path, text: str, said: str) -> None:
+    """An included file has the shape of the settings file with nothing but tenants."""
+    (tmp_path / "t.yaml").write_text(text + "\n")
+    [line] = problems(tmp_path, LEAST + "include: [t.yaml]")
+    assert line.startswith(said)

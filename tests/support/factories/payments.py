@@ -26,6 +26,38 @@ MESSAGES = {
     "customer_notified_of_cancel": "The customer was told.",
 }
 
+PAYMENT_MEMBERS = [
+    "id",
+    "tenant",
+    "account",
+    "provider",
+    "merchant_reference",
+    "provider_reference",
+    "state",
+    "amount",
+    "currency",
+    "amount_captured",
+    "amount_refunded",
+    "redirect_url",
+    "customer_notified",
+    "pending_operation",
+    "review",
+    "failure",
+    "alerts",
+    "replaces",
+    "replaced_by",
+    "capture_by",
+    "expires_at",
+    "authorized_at",
+    "captured_at",
+    "canceled_at",
+    "metadata",
+    "version",
+    "created_at",
+    "updated_at",
+]
+"""The members of a payment in the API, in order."""
+
 
 def usd(text: str) -> Money:
     """Dollars."""

@@ -154,3 +154,6 @@ def with_tenant(section: str, *, development: bool = False, top: str = "") -> st
     return (
         f"{server}\n{top}\ntenants:\n  acme:\n" + textwrap.indent(textwrap.dedent(section).strip("\n"), "    ") + "\n"
     )
+
+
+LEAST = "server: {secret: 'env:GATEWAY_SECRET'}\n"

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from tests.support.factories.payments import PAYMENT_MEMBERS
 from tests.support.stack import GatewayStack, creditkey_body, psp_body
 
 shared = pytest.mark.asyncio(loop_scope="module")
@@ -14,38 +15,7 @@ shared = pytest.mark.asyncio(loop_scope="module")
 # One payment
 
 
-MEMBERS = frozenset(
-    {
-        "id",
-        "tenant",
-        "account",
-        "provider",
-        "merchant_reference",
-        "provider_reference",
-        "state",
-        "amount",
-        "currency",
-        "amount_captured",
-        "amount_refunded",
-        "redirect_url",
-        "customer_notified",
-        "pending_operation",
-        "review",
-        "failure",
-        "alerts",
-        "replaces",
-        "replaced_by",
-        "capture_by",
-        "expires_at",
-        "authorized_at",
-        "captured_at",
-        "canceled_at",
-        "metadata",
-        "version",
-        "created_at",
-        "updated_at",
-    }
-)
+MEMBERS = frozenset(PAYMENT_MEMBERS)
 
 
 @shared
