@@ -19,7 +19,7 @@ from gateway.core.payment import State
 from gateway.drivers.store.metadata import COPIED, RESTORED
 from gateway.drivers.store.sqlite import open_sqlite, open_sqlite_to_read
 from tests.support.cli import run, running, write
-from tests.support.factories.store_units import settled, stored
+from tests.support.factories.store_units import resolved_payment, stored
 from tests.support.scenarios.restored_backup import Client, doubled
 from tests.support.server_process import ServerProcess, running_server_process
 from tests.support.stack import GatewayStack, creditkey_body, psp_body
@@ -36,8 +36,8 @@ async def config(tmp_path: Path) -> Path:
     path = write(tmp_path)
     store = await open_sqlite(store_of(path))
     await stored(store, 1, **ACCOUNT)
-    await settled(store, 2, State.AUTHORIZED, **ACCOUNT)
-    await settled(store, 3, State.FAILED, **ACCOUNT)
+    await resolved_payment(store, 2, State.AUTHORIZED, **ACCOUNT)
+    await resolved_payment(store, 3, State.FAILED, **ACCOUNT)
     await store.close()
     return path
 
@@ -96,7 +96,7 @@ async def test_the_log_of_a_lost_store_is_not_taken_for_a_backup_s(config: Path)
     """A -wal file that was left beside a restored copy would ruin it: recover and serve name it and touch nothing."""
     assert (await command("backup", config.parent / "copy.db", "--config", config)).exit_code == 0
     lost = await open_sqlite(store_of(config))
-    await settled(lost, 9, State.FAILED, **ACCOUNT)
+    await resolved_payment(lost, 9, State.FAILED, **ACCOUNT)
     log = store_of(config).with_name("gateway.db-wal")
     left = log.read_bytes()
     await lost.close()

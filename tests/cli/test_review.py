@@ -62,7 +62,7 @@ async def reviewed(stack: GatewayStack, *arguments: str) -> Any:
 
 
 async def flagged(stack: GatewayStack) -> Any:
-    """A payment that a person must look at: its far order was canceled after the capture."""
+    """A payment that a person must look at: its provider's order was canceled after the capture."""
     payment = await creditkey.captured(stack)
     await creditkey.edit(stack, payment, status="canceled", capture_status=None)
     now = (await creditkey.act(stack, payment, "sync")).json
@@ -140,7 +140,7 @@ async def test_resolve_sets_a_state_that_a_person_knows(staffed: GatewayStack) -
 
 @pytest.mark.parametrize("outcome", ["succeeded", "declined", "written_off"])
 async def test_settle_ends_an_operation(staffed: GatewayStack, outcome: str) -> None:
-    """The operation has the outcome that was given, nothing is open, and the far side was not called again."""
+    """The operation has the outcome that was given, nothing is open, and the provider was not called again."""
     payment = await uncertain(staffed)
     shown = await reviewed(staffed, "settle", payment["operation"]["id"], "--outcome", outcome, "--reason", "by phone")
     assert (shown["id"], shown["pending_operation"]) == (payment["id"], None)

@@ -47,7 +47,7 @@ def test_a_port_of_a_simulator_that_does_not_run_is_refused(tmp_path: Path) -> N
 
 
 def test_serve_with_simulators(tmp_path: Path) -> None:
-    """The far sides run in the same process, are announced one per line, and know the settings' accounts."""
+    """The simulators run in the same process, are announced one per line, and know the settings' accounts."""
     ports = [f"--simulator-port={name}=0" for name in ("creditkey", "psp_open_api")]
     with running("serve", "--with-simulators", *ports, "--config", write(tmp_path), lines=3) as process:
         assert READY.fullmatch(process.lines[0])
@@ -80,7 +80,7 @@ def test_simulators_are_where_the_accounts_look_for_them(tmp_path: Path, command
 
 @pytest.mark.parametrize("command", ["serve --with-simulators", "simulate", "simulate creditkey"])
 def test_simulators_are_for_development_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
-    """With development: false a fake far side is refused as bad usage: it signs with what opens the real account."""
+    """With development: false a simulator is refused as bad usage: it signs with what opens the real account."""
     monkeypatch.setenv("MASTER", "m" * 40)
     (tmp_path / "settings.yaml").write_text("server: {secret: env:MASTER}\n")
     with running(*command.split(), "--config", tmp_path / "settings.yaml", lines=0) as process:

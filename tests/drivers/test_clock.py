@@ -82,7 +82,7 @@ async def test_the_system_clock_is_aware_and_in_utc() -> None:
 
 class TestVirtualClock:
     async def test_a_sleeper_wakes_at_its_date(self) -> None:
-        """Nobody wakes a moment early, and whoever wakes reads the date slept to."""
+        """Nobody wakes a moment early, and anyone who wakes reads the date slept to."""
         clock = VirtualClock()
         woken: list[datetime] = []
 

@@ -51,7 +51,7 @@ def test_a_disk_is_asked_once_a_second() -> None:
 
 
 def test_a_mark_of_zero_asks_no_disk() -> None:
-    """Whoever wants no mark pays nothing."""
+    """Anyone who wants no mark pays nothing."""
     disk = DiskSpace(Path("/"), 0, free=lambda _: pytest.fail("asked"))
     assert not disk.is_low()
 

@@ -105,7 +105,7 @@ def test_unknown_outcomes_are_some_lines_a_minute() -> None:
 
 
 def test_what_is_said_of_a_plugin_is_bounded_too() -> None:
-    """Whoever calls may make a plugin fail: the same failure of one account is one line a minute."""
+    """Anyone who calls may make a plugin fail: the same failure of one account is one line a minute."""
     records = []
     for number in range(100):
         made = record(number / 10, name="gateway")

@@ -46,7 +46,7 @@ class FakeProvider:
 
 
 def simulator(provider: str) -> gateway.Simulator:
-    """A far side that is never started."""
+    """A simulator that is never started."""
     return gateway.Simulator(provider=provider, port=1, app=lambda _: None)
 
 
@@ -268,14 +268,14 @@ class TestSimulators:
         ],
     )
     def test_a_simulator_that_is_none(self, offered: object) -> None:
-        """What is offered as a far side is judged member by member."""
+        """What is offered as a simulator is judged member by member."""
         made = offering("acme", FakeProvider("pay"), gateway_simulators=lambda: [offered])
         with pytest.raises(SettingsError, match="plugin acme: simulator "):
             _ = load(made).simulators
 
     @pytest.mark.parametrize("offered", [["other"], ["pay", "pay"]])
     def test_a_simulator_that_fits_no_provider(self, offered: list[str]) -> None:
-        """A far side of an unknown provider, and a second one of the same, are refused."""
+        """A simulator of an unknown provider, and a second one of the same, are refused."""
         made = offering("acme", FakeProvider("pay"), gateway_simulators=lambda: [simulator(name) for name in offered])
         with pytest.raises(SettingsError, match="plugin acme: no provider, or a second simulator"):
             _ = load(made).simulators

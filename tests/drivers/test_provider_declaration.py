@@ -20,7 +20,7 @@ from gateway.core.errors import SettingsError
 from gateway.core.field_sources import source_paths
 from gateway.drivers.plugin_registry import load_plugins
 from gateway.drivers.settings import Settings, load_settings
-from tests.support.scripted_provider import KEY, Outside, OutsideConfig, plugin_of
+from tests.support.scripted_provider import KEY, ScriptedConfig, ScriptedProvider, plugin_of
 from tests.support.stack import basic_settings
 
 
@@ -73,7 +73,7 @@ BAD: dict[str, tuple[str, Any, str]] = {
 def test_a_mistake_in_a_declaration_is_a_line(what: str) -> None:
     """It names plugin, provider and member, before any money is moved."""
     member, value, expected = BAD[what]
-    provider = Outside()
+    provider = ScriptedProvider()
     setattr(provider, member, value)
     (line,) = problems_at_load(provider)
     assert line.startswith("plugin plugin_")
@@ -83,7 +83,7 @@ def test_a_mistake_in_a_declaration_is_a_line(what: str) -> None:
 def test_a_member_that_fails_is_a_line() -> None:
     """Reading a declaration runs foreign code."""
 
-    class Failing(Outside):
+    class Failing(ScriptedProvider):
         @property
         def commands(self) -> NoReturn:
             raise RuntimeError(KEY)
@@ -112,7 +112,7 @@ def test_every_source_leads_to_a_value() -> None:
 # What is asked of an account
 
 
-def settings_with(folder: Path, provider: Outside, **account: Any) -> Settings:
+def settings_with(folder: Path, provider: ScriptedProvider, **account: Any) -> Settings:
     """Settings with one account at this provider."""
     written = basic_settings({"psp": 1, "creditkey": 1, "hooks": 1})
     written["tenants"]["acme"]["accounts"]["outside-main"] = {"provider": "outside", "config": {"key": KEY}, **account}
@@ -144,7 +144,7 @@ ASKED: dict[str, tuple[Callable[..., Any], str]] = {
 @pytest.mark.parametrize("member", ["rules", "credentials"])
 def test_what_is_asked_of_an_account_is_judged_with_the_settings(tmp_path: Path, member: str, what: str) -> None:
     """One line with tenant, account, provider and member; no traceback, and no text of the plugin's error."""
-    provider = Outside()
+    provider = ScriptedProvider()
     does, expected = ASKED[what]
     setattr(provider, member, does)
     with pytest.raises(SettingsError) as refused:
@@ -157,7 +157,7 @@ def test_what_is_asked_of_an_account_is_judged_with_the_settings(tmp_path: Path,
 
 def test_a_rule_that_is_none_of_the_gateways_is_named(tmp_path: Path) -> None:
     """The member of ``Rules`` stands in the line."""
-    provider = Outside()
+    provider = ScriptedProvider()
     provider.rules = lambda _: gateway.Rules(cancel_from=frozenset({"authorised"}))  # type: ignore[method-assign]
     with pytest.raises(SettingsError, match="rules returned Rules: cancel_from must hold payment states only"):
         settings_with(tmp_path, provider)
@@ -165,7 +165,7 @@ def test_a_rule_that_is_none_of_the_gateways_is_named(tmp_path: Path) -> None:
 
 def test_a_judgement_of_the_config_shows_no_secret(tmp_path: Path) -> None:
     """A ``ValueError`` is the plugin's word on the config; the secrets in it are masked."""
-    provider = Outside()
+    provider = ScriptedProvider()
     provider.rules = raising(ValueError(f"key must not be {KEY}"))  # type: ignore[method-assign]
     with pytest.raises(SettingsError, match=r"accounts\.outside-main\.config\.key: must not be \*\*\*"):
         settings_with(tmp_path, provider)
@@ -197,7 +197,7 @@ def test_a_config_that_judges_itself_shows_no_secret(
     tmp_path: Path, account_type: type[msgspec.Struct], expected: str
 ) -> None:
     """Whatever a plugin's Struct raises is one line."""
-    provider = Outside()
+    provider = ScriptedProvider()
     provider.account_type = account_type
     with pytest.raises(SettingsError, match=expected) as refused:
         settings_with(tmp_path, provider)
@@ -206,7 +206,7 @@ def test_a_config_that_judges_itself_shows_no_secret(
 
 def test_an_account_is_asked_once(tmp_path: Path) -> None:
     """What the other side is told is kept: no request calls the plugin for it, and both generations are known."""
-    provider = Outside()
+    provider = ScriptedProvider()
     asked: list[str] = []
 
     def credentials(account: gateway.Account) -> dict[str, str | gateway.Secret]:
@@ -223,7 +223,7 @@ def test_an_account_is_asked_once(tmp_path: Path) -> None:
 
 def test_a_good_plugin_loads(tmp_path: Path) -> None:
     """The plugin all these are made from."""
-    entry = settings_with(tmp_path, Outside()).tenants["acme"].accounts["outside-main"]
+    entry = settings_with(tmp_path, ScriptedProvider()).tenants["acme"].accounts["outside-main"]
     assert entry.rules.expires_after == timedelta(days=1)
     assert entry.credentials == {"key": gateway.Secret(KEY)}
 
@@ -279,7 +279,7 @@ class Smallest(gateway.Provider):
     """What a provider must have when it inherits the rest."""
 
     name = "smallest"
-    account_type = OutsideConfig
+    account_type = ScriptedConfig
     commands = frozenset({gateway.CreatePayment})
 
     def build(self, command: gateway.Command, account: gateway.Account) -> gateway.HttpRequest:

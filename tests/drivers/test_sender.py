@@ -313,7 +313,7 @@ class TestOutcomeUnknown:
 
     @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "POST"])
     async def test_a_dropped_request_is_not_sent_again(self, way: str, method: str) -> None:
-        """On a connection that is dropped, the provider sees one request, whatever the method."""
+        """On a connection that is dropped, the server sees one request, whatever the method."""
         async with scripted_server(saying()) as remote:
             assert type(await failure(remote.url, method, way=way)) is OutcomeUnknown
         assert len(remote.requests) == 1
@@ -340,7 +340,7 @@ class TestOutcomeUnknown:
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "POST"])
 async def test_no_connection_is_used_twice(way: str, method: str) -> None:
-    """Each call has a connection of its own, also where the far side would keep one."""
+    """Each call has a connection of its own, also where the server would keep one."""
     async with scripted_server(keep_alive) as remote, opening(way)() as sender:
         for _ in range(3):
             await ask(sender, remote.url, method)

@@ -1,4 +1,4 @@
-"""Our own connections: nothing unasked is an answer, the far side closes, every address is judged and tried."""
+"""Our own connections: nothing unasked is an answer, the server closes, every address is judged and tried."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class TestUnasked:
 
 class TestLeaving:
     async def test_the_far_side_closes_first(self) -> None:
-        """After the answer nothing is closed until the far side did: the minute of TIME_WAIT is its own."""
+        """After the answer nothing is closed until the server did: the minute of TIME_WAIT is its own."""
         answered, closed = asyncio.Event(), asyncio.Event()
         seen: list[str] = []
 

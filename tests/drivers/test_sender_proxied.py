@@ -35,7 +35,7 @@ async def refused(proxy: str, url: str, *, allow_private: bool = True) -> Provid
 
 
 async def test_https_goes_through_a_tunnel() -> None:
-    """The proxy is asked for a tunnel and sees neither path nor secrets; the certificate is the far side's."""
+    """The proxy is asked for a tunnel and sees neither path nor secrets; the certificate is the server's."""
     authority = trustme.CA()
     context = server_context(authority.issue_cert("localhost"))
     async with (

@@ -41,7 +41,7 @@ def authority() -> trustme.CA:
 def server_context(
     certificate: trustme.LeafCert, edit: Callable[[ssl.SSLContext], None] = lambda _: None
 ) -> ssl.SSLContext:
-    """What a far side needs to speak TLS."""
+    """What a server needs to speak TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate.configure_cert(context)
     edit(context)
@@ -50,7 +50,7 @@ def server_context(
 
 @asynccontextmanager
 async def tls_far_side(context: ssl.SSLContext, script: Any = None) -> AsyncIterator[ScriptedServer]:
-    """A far side that speaks TLS and plays a script."""
+    """A server that speaks TLS and plays a script."""
     async with scripted_server(script or saying(OK), ssl=context) as remote:
         yield remote
 
@@ -177,7 +177,7 @@ class TestEnds:
             assert (await send(f"https://{HOST}:{port}/", tls=trusting(authority))).body == b"ok"
 
     async def test_a_goodbye_without_an_end_is_not_waited_for(self, authority: trustme.CA) -> None:
-        """A far side that ends TLS and keeps TCP holds our connection no longer than any other."""
+        """A server that ends TLS and keeps TCP holds our connection no longer than any other."""
         gone = asyncio.Event()
 
         async def wait_for_the_end(reader: asyncio.StreamReader) -> None:
@@ -231,7 +231,7 @@ class TestEnds:
 async def abrupt_far_side(
     context: ssl.SSLContext, raw: bytes, *, is_proper: bool, after: Callable[[asyncio.StreamReader], Any] | None = None
 ) -> AsyncIterator[int]:
-    """A far side that ends each connection after ``raw``: with TLS's goodbye, or by TCP's alone; maybe not at once."""
+    """A server that ends each connection after ``raw``: with TLS's goodbye, or by TCP's alone; maybe not at once."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()

@@ -86,7 +86,7 @@ def test_a_secret_has_an_end(tmp_path: Path) -> None:
 def test_a_secret_belongs_to_us_or_to_the_settings_owner(
     tmp_path: Path, owner: int, settings_owner: int, is_taken: bool
 ) -> None:
-    """Whoever owns the file knows the secret and can change it."""
+    """Anyone who owns the file knows the secret and can change it."""
     (tmp_path / "master").write_text(TEXT)
     (tmp_path / "master").chmod(0o600)
     os.chown(tmp_path / "master", owner, -1)

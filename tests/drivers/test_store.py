@@ -28,7 +28,7 @@ from tests.support.factories.store_units import (
     database,
     first_event,
     reserving,
-    settled,
+    resolved_payment,
     stored,
 )
 
@@ -121,14 +121,14 @@ async def test_one_open_operation_per_payment(store: Store) -> None:
 @pytest.mark.parametrize("status", [Status.UNKNOWN, Status.SENDING])
 async def test_the_index_counts_unknown_as_open(store: Store, status: Status) -> None:
     """An operation may be unknown as long as it likes: no other one is opened."""
-    await settled(store, 1, State.CREATED, is_open=True)
+    await resolved_payment(store, 1, State.CREATED, is_open=True)
     second = make_operation(Kind.CAPTURE, status, id="op_002", payment_id="pay_001")
     assert await conflict(store, [statements.insert_operation(second)]) == "operation"
 
 
 async def test_a_settled_operation_makes_room(store: Store) -> None:
     """After the first is settled a second one is opened."""
-    payment = await settled(store, 1, State.AUTHORIZED)
+    payment = await resolved_payment(store, 1, State.AUTHORIZED)
     second = make_operation(Kind.CAPTURE, Status.SENDING, id="op_002", payment_id="pay_001")
     unit = [statements.open_operation(payment, "op_002"), statements.insert_operation(second)]
     assert await conflict(store, unit) == ""
@@ -140,7 +140,7 @@ async def test_a_settled_operation_makes_room(store: Store) -> None:
 
 async def test_an_operation_opens_only_on_the_version_that_was_read(store: Store) -> None:
     """A payment that moved since it was read takes no operation."""
-    payment = await settled(store, 1, State.AUTHORIZED)
+    payment = await resolved_payment(store, 1, State.AUTHORIZED)
     assert await conflict(store, [statements.open_operation(replace(payment, revision=0), "op_002")]) == "version"
 
 
@@ -212,8 +212,8 @@ async def test_open_operations_by_status(store: Store) -> None:
     """Operations on their way and unknown ones are found, oldest first; settled ones are not."""
     for number in (2, 1, 3):
         await stored(store, number)
-    await settled(store, 4, State.CREATED, is_open=True)
-    await settled(store, 5, State.AUTHORIZED)
+    await resolved_payment(store, 4, State.CREATED, is_open=True)
+    await resolved_payment(store, 5, State.AUTHORIZED)
     assert [operation.id for operation in await store.open_operations("sending")] == ["op_001", "op_002", "op_003"]
     assert [operation.id for operation in await store.open_operations("unknown")] == ["op_004"]
     assert await store.open_operations("succeeded") == []
@@ -269,7 +269,7 @@ COUNTS: list[tuple[State, dict[str, Any], bool]] = [
 @pytest.mark.parametrize(("state", "members", "counts"), COUNTS)
 async def test_who_holds_a_reference(store: Store, state: State, members: dict[str, Any], counts: bool) -> None:
     """A reference is taken from a payment that failed, was canceled or replaced, or expired with nothing open."""
-    await settled(store, 1, state, **members)
+    await resolved_payment(store, 1, state, **members)
     payment, operation = create_of(2, merchant_reference="SO-1")
     assert await conflict(store, reserving(payment, operation)) == ("merchant_reference" if counts else "")
     assert await store.reference_owner("acme", "main", "SO-1") == ("pay_001" if counts else "pay_002")
@@ -285,7 +285,7 @@ async def test_a_holder_cannot_take_its_own_reference_twice(store: Store) -> Non
 
 async def test_a_reference_is_passed_back_only_by_its_holder(store: Store) -> None:
     """A payment gets its reference back from the successor that holds it, and from nobody else."""
-    old = await settled(store, 1, State.AUTHORIZED, replaced_by="pay_002")
+    old = await resolved_payment(store, 1, State.AUTHORIZED, replaced_by="pay_002")
     await stored(store, 2, merchant_reference="SO-1")
     await store.commit([statements.move_reference(old, holder="pay_003")])
     assert await store.reference_owner("acme", "main", "SO-1") == "pay_002"

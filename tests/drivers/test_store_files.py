@@ -126,7 +126,7 @@ async def test_a_store_behind_a_link_is_judged_where_it_is(tmp_path: Path) -> No
 
 
 def test_another_users_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever owns the folder may replace what is in it."""
+    """Anyone who owns the folder may replace what is in it."""
     monkeypatch.setattr(os, "geteuid", lambda: 4711)
     os.chown(tmp_path, 4712, -1) if os.getuid() == 0 else pytest.skip("only root gives folders away")
     assert "belongs to another user" in open_to_other_users(tmp_path / "gateway.db")[0]

@@ -14,7 +14,7 @@ from gateway.drivers.store import schedule, statements
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.sqlite import open_sqlite
 from tests.support.factories.payments import AT
-from tests.support.factories.store_units import database, settled
+from tests.support.factories.store_units import database, resolved_payment
 
 SOON, LATE = AT + timedelta(seconds=1), AT + timedelta(hours=1)
 
@@ -29,7 +29,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 async def hinted(store: Store) -> Payment:
     """A payment with a hint that will be followed up soon."""
-    payment = await settled(store, 1, State.AWAITING_CUSTOMER)
+    payment = await resolved_payment(store, 1, State.AWAITING_CUSTOMER)
     await store.commit(
         [schedule.store_hint("acme", payment.id, "CK-1", AT), schedule.bring_check_forward("acme", payment.id, SOON)]
     )

@@ -16,7 +16,7 @@ from gateway.drivers.store.rows import PageRequest
 from gateway.drivers.store.sqlite import open_sqlite
 from gateway.drivers.store.statements import Statement
 from tests.support.factories.payments import AT, LATER
-from tests.support.factories.store_units import GRACE_BEGAN, database, settled, stored
+from tests.support.factories.store_units import GRACE_BEGAN, database, resolved_payment, stored
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ async def test_list_filters(store: Store) -> None:
     """Each filter alone, and all of them together."""
     await stored(store, 1)
     await stored(store, 2, account="other", created_at=AT + timedelta(hours=1))
-    await settled(store, 3, State.AUTHORIZED)
+    await resolved_payment(store, 3, State.AUTHORIZED)
     await stored(store, 4, tenant="globex")
     rows: list[tuple[dict[str, Any], list[str]]] = [
         ({}, ["pay_003", "pay_002", "pay_001"]),
@@ -91,8 +91,8 @@ async def test_reviews(store: Store) -> None:
     """Payments with the flag up, of the tenants that are asked for."""
     await stored(store, 1)
     flag = Review(reason=ReviewReason.AMOUNT, since=AT)
-    await settled(store, 2, State.AUTHORIZED, review=flag)
-    await settled(store, 3, State.AUTHORIZED, review=flag)
+    await resolved_payment(store, 2, State.AUTHORIZED, review=flag)
+    await resolved_payment(store, 3, State.AUTHORIZED, review=flag)
     assert [loaded.payment.id for loaded in await store.reviews(["acme", "globex"], PageRequest(limit=9))] == [
         "pay_003",
         "pay_002",
@@ -111,7 +111,7 @@ async def test_accounts_in_use(store: Store) -> None:
         (6, State.FAILED, {"account": "failed"}),
     ]
     for number, state, members in rows:
-        await settled(store, number, state, **members)
+        await resolved_payment(store, number, state, **members)
     assert {account for _, account, _, _ in await store.accounts_in_use(GRACE_BEGAN)} == {
         "waiting",
         "refunding",
@@ -121,7 +121,7 @@ async def test_accounts_in_use(store: Store) -> None:
 
 async def test_a_payment_is_found_by_its_provider_reference(store: Store) -> None:
     """The provider's reference names a payment within one account of one tenant."""
-    await settled(store, 1, State.AUTHORIZED, provider_reference="0042")
+    await resolved_payment(store, 1, State.AUTHORIZED, provider_reference="0042")
     assert await store.payment_by_provider_reference("acme", "main", "0042") == "pay_001"
     assert await store.payment_by_provider_reference("acme", "main", "42") is None
     assert await store.payment_by_provider_reference("acme", "other", "0042") is None

@@ -52,7 +52,7 @@ def shape(path: Path) -> dict[str, Any]:
 
 
 async def test_a_new_database_has_the_version(store: Store) -> None:
-    """Whoever reads it later knows what to expect."""
+    """Anyone who reads it later knows what to expect."""
     assert await pragma(store, "user_version") == VERSION
 
 

@@ -69,7 +69,7 @@ async def test_more_units_than_one_transaction_takes(store: Store) -> None:
 
 
 async def test_a_cancelled_caller_leaves_no_transaction_open(store: Store, path: Path) -> None:
-    """Whoever stops waiting stops nothing: the unit is written whole, and others can write at once."""
+    """Anyone who stops waiting stops nothing: the unit is written whole, and others can write at once."""
     waiting = asyncio.create_task(store.commit(unit(1)))
     await asyncio.sleep(0)
     waiting.cancel()

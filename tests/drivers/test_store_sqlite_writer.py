@@ -1,4 +1,4 @@
-"""Group commit: whoever shares a transaction shares its end, and nobody is harmed by another's unit or haste."""
+"""Group commit: anyone who shares a transaction shares its end, and nobody is harmed by another's unit or haste."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ async def test_closing_twice_closes_once(path: Path) -> None:
 
 
 async def test_a_close_that_nobody_waits_for_is_finished(path: Path) -> None:
-    """Whoever gives up waiting for the close leaves no half-closed store: it opens again."""
+    """Anyone who gives up waiting for the close leaves no half-closed store: it opens again."""
     store = await open_sqlite(path)
     closing = asyncio.create_task(store.close())
     await asyncio.sleep(0)

@@ -28,7 +28,7 @@ from tests.support.factories.store_units import (
     create_of,
     first_delivery,
     reserving,
-    settled,
+    resolved_payment,
     stored,
 )
 
@@ -161,7 +161,7 @@ async def test_the_sums_are_about_what_the_file_grows_by(store: Store, path: Pat
     """What is counted is what the disk gives: neither a fraction nor a multiple of it."""
     await engine_of(store).rows("SELECT 1", ())
     for number in range(300):
-        await settled(store, number, State.AWAITING_CUSTOMER, order=order_of(3000 * (number % 3)))
+        await resolved_payment(store, number, State.AWAITING_CUSTOMER, order=order_of(3000 * (number % 3)))
     counted = await bytes_of(store)
     await store.close()
     assert 0.7 < counted / size_of(path) < 1.5

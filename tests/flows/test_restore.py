@@ -77,7 +77,7 @@ class Disaster:
             yield self.stack
 
     async def history(self) -> list[list[str]]:
-        """What happened to each order at the far side."""
+        """What happened to each order at the provider."""
         orders = await self.stack.provider_orders("creditkey")
         return [[event["event"] for event in order["history"]] for order in orders]
 
@@ -158,7 +158,7 @@ async def test_a_forgotten_change_is_found_out_before_it_is_repeated(
     state: str,
     review: str | None,
 ) -> None:
-    """The repeated command looks first, learns what was done, and is refused; the far side hears of it once."""
+    """The repeated command looks first, learns what was done, and is refused; the provider hears of it once."""
     async with disaster.before() as stack:
         payment = await BEGIN[began](stack)
         disaster.save()
@@ -293,7 +293,7 @@ async def test_a_replaced_order_is_looked_up_before_it_is_canceled(disaster: Dis
 
 
 async def cancels(stack: GatewayStack) -> int:
-    """How often the far side was asked to cancel."""
+    """How often the provider was asked to cancel."""
     return sum("cancel_order" in one["path"] for one in await stack.provider_requests("creditkey"))
 
 
@@ -317,7 +317,7 @@ CLEAR = "UPDATE payments SET review = NULL, doc = json_set(doc, '$.review', NULL
 
 
 async def test_a_forgotten_refund_is_said_although_the_payment_was_under_review_already(disaster: Disaster) -> None:
-    """Whoever clears the old flag a second time is told of the refund: its repetition would give the money twice."""
+    """Anyone who clears the old flag a second time is told of the refund: its repetition would give the money twice."""
     async with disaster.before() as stack:
         payment = await captured(stack)
         await stack.gateway.store.commit([Statement(FLAG, ())])

@@ -1,6 +1,6 @@
 """What a tenant may expect of the HTTP API, as a small model: no store, no provider, no HTTP.
 
-Each method takes a wish, predicts the answer, and changes the model when the wish comes true. Amounts are dollars.
+Each method takes a request, predicts the answer, and changes the model when it is carried out. Amounts are dollars.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def refused(status: int, code: str) -> Answer:
 
 @dataclass
 class Paid:
-    """One payment as its tenant sees it, and as much of the far side as explains it."""
+    """One payment as its tenant sees it, and as much of the provider as explains it."""
 
     provider: str
     reference: str
@@ -50,10 +50,10 @@ class Paid:
     version: int = 2
     review: str | None = None
     accepted: Decimal = Decimal(0)
-    """What a rise is measured from, here and at the far side."""
+    """What a rise is measured from, here and at the provider."""
     far_accepted: Decimal = Decimal(0)
     is_approved: bool = False
-    told: set[str] = field(default_factory=set)
+    reported: set[str] = field(default_factory=set)
     """Buttons of the PSP's page whose callback was applied."""
     refunds: list[tuple[str, str]] = field(default_factory=list)
     """(amount, status) of each refund."""
@@ -97,7 +97,7 @@ class Model:
         self.payments: list[Paid] = []
 
     def create(self, provider: str, reference: str, amount: Decimal) -> tuple[Answer, Paid | None]:
-        """A reference names at most one live payment; returns the new one, or the one that stands in the way."""
+        """A reference names at most one live payment; returns the new one, or the one that already has it."""
         new = Paid(provider, reference, amount)
         for old in self.payments:
             if (old.account, old.reference) == (new.account, reference) and old.state not in ENDED:
@@ -140,7 +140,7 @@ class Model:
         return answer
 
     def sync(self, paid: Paid) -> Answer:
-        """Looks at the far side now."""
+        """Looks at the provider now."""
         if paid.provider != "creditkey":
             return refused(422, "unsupported_by_provider")
         self.looked_at(paid)
@@ -159,10 +159,10 @@ class Model:
 
     def pressed(self, paid: Paid, button: str) -> int:
         """The PSP calls back; the status it is answered with."""
-        if button in paid.told:
+        if button in paid.reported:
             return 204
         if paid.state in ("awaiting_customer", "processing"):
-            paid.told.add(button)
+            paid.reported.add(button)
             self._moved(paid, PSP_STAGES[button])
             if button == "pay":
                 paid.captured = paid.amount

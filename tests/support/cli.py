@@ -55,7 +55,7 @@ class Process(NamedTuple):
 
 @contextlib.contextmanager
 def running(*arguments: object, lines: int = 1, before: tuple[str, ...] = ()) -> Iterator[Process]:
-    """Run a command in a process of its own for the time of the block; wait for so many lines on stdout.
+    """Run a command in a process of its own for the time of the block; wait for ``lines`` lines on stdout.
 
     ``before`` stands before the command, as ``nice`` would.
     """

@@ -1,4 +1,4 @@
-"""An outside plugin whose every member a test can replace, and a far side that answers what the test says.
+"""An outside plugin whose every member a test can replace, and a simulator that answers what the test says.
 
 Its answers are JSON: ``{"is": "observation" | "declined" | "pending" | "absent", …}``, amounts as text. Callbacks are
 an observation with an ``event_id`` and the key in ``X-Key``; one without an ``event_id`` is a hint.
@@ -32,7 +32,7 @@ JSON = (("Content-Type", "application/json"),)
 AMOUNTS = frozenset({"amount", "captured", "refunded"})
 
 
-class OutsideConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ScriptedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An account's ``config``."""
 
     key: gateway.Secret
@@ -41,16 +41,16 @@ class OutsideConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 def observation(members: Mapping[str, Any]) -> gateway.Observation:
     """JSON as facts."""
-    told = {name: Decimal(value) if name in AMOUNTS and value else value for name, value in members.items()}
-    return gateway.Observation(**{**told, "stage": gateway.Stage(told.get("stage", "unknown"))})
+    facts = {name: Decimal(value) if name in AMOUNTS and value else value for name, value in members.items()}
+    return gateway.Observation(**{**facts, "stage": gateway.Stage(facts.get("stage", "unknown"))})
 
 
-class Outside:
+class ScriptedProvider:
     """The adapter. A test sets an attribute to replace a member."""
 
     def __init__(self, name: str = "outside") -> None:
         self.name = name
-        self.account_type: type[msgspec.Struct] = OutsideConfig
+        self.account_type: type[msgspec.Struct] = ScriptedConfig
         self.commands: frozenset[type[gateway.Command]] = frozenset(
             {
                 gateway.CreatePayment,
@@ -80,7 +80,7 @@ class Outside:
         return HttpRequest(method="POST", url=f"https://outside.example/{type(command).__name__}")
 
     def parse(self, command: gateway.Command, response: HttpResponse, account: gateway.Account) -> Any:
-        """Read what the far side says."""
+        """Read what the provider says."""
         try:
             said = json.loads(response.body)
         except ValueError:
@@ -95,7 +95,7 @@ class Outside:
         return observation(said)
 
     def verify(self, callback: gateway.Callback, account: gateway.Account) -> Any:
-        """Believe whoever has the key."""
+        """Believe anyone who has the key."""
         if callback.suffix == "return":
             return gateway.Hint()
         if gateway.header(callback.headers, "X-Key") != [account.config.key.reveal()]:
@@ -135,27 +135,27 @@ def plugin_of(provider: object) -> object:
 
 
 @dataclass
-class Trial:
-    """A stack with an account at the outside provider. ``far`` answers its calls; ``sent`` are those that were made."""
+class ScriptedStack:
+    """A stack with an account at that provider. ``respond`` answers its calls, ``sent`` are those that were made."""
 
     stack: GatewayStack
-    provider: Outside
-    far: Callable[[HttpRequest], Any] = lambda _: {"stage": "awaiting_customer"}
+    provider: ScriptedProvider
+    respond: Callable[[HttpRequest], Any] = lambda _: {"stage": "awaiting_customer"}
     sent: list[HttpRequest] = field(default_factory=list)
 
     def answers(self, *said: Any, status: int = 200) -> None:
-        """Answer the next calls by these, the last one for ever; an error is raised."""
+        """Answer the next calls by these, the last one forever; an error is raised."""
         left = [answered(one, status) if isinstance(one, dict) else one for one in said]
-        self.far = lambda _: left.pop(0) if len(left) > 1 else left[0]
+        self.respond = lambda _: left.pop(0) if len(left) > 1 else left[0]
 
     async def create(self, **changes: Any) -> Reply:
         """Ask for a payment of 10.00 USD."""
         body = {"merchant_reference": new_key()[:20], "amount": "10.00", "currency": "USD", "account": "outside-main"}
         return await self.stack.create({**body, **changes})
 
-    async def begin(self, stage: str = "awaiting_customer", **told: Any) -> Any:
+    async def begin(self, stage: str = "awaiting_customer", **facts: Any) -> Any:
         """A payment whose create was answered with this stage."""
-        self.answers({"stage": stage, **told})
+        self.answers({"stage": stage, **facts})
         created = await self.create()
         assert created.status == 201, created.text
         return created.json
@@ -187,10 +187,10 @@ class Trial:
         return self.stack.gateway.store.operations("acme", payment["id"])
 
     def reset(self) -> None:
-        """The plugin as it was written, and a far side that takes every payment."""
+        """The plugin as it was written, and a simulator that takes every payment."""
         vars(self.provider).clear()
-        Outside.__init__(self.provider)
-        self.far = lambda _: {"stage": "awaiting_customer"}
+        ScriptedProvider.__init__(self.provider)
+        self.respond = lambda _: {"stage": "awaiting_customer"}
         self.sent.clear()
         self.stack.gateway.memory.sessions.clear()
 
@@ -201,25 +201,25 @@ class Trial:
 
 
 @asynccontextmanager
-async def open_trial(
-    folder: Path, *, provider: Outside | None = None, clock: Clock | None = None, development: bool = True
-) -> AsyncIterator[Trial]:
+async def running_scripted_stack(
+    folder: Path, *, provider: ScriptedProvider | None = None, clock: Clock | None = None, development: bool = True
+) -> AsyncIterator[ScriptedStack]:
     """A stack in which the outside provider is installed."""
-    made = provider or Outside()
+    made = provider or ScriptedProvider()
 
     def change(settings: dict[str, Any]) -> None:
         account = {"provider": made.name, "config": {"key": KEY}}
         settings["tenants"]["acme"]["accounts"]["outside-main"] = account
 
     async with running_stack(folder, change=change, clock=clock, extra_plugins=(plugin_of(made),)) as stack:
-        trial = Trial(stack, made)
+        scripted = ScriptedStack(stack, made)
 
         async def send(request: HttpRequest, **_: Any) -> HttpResponse:
-            trial.sent.append(request)
-            said = trial.far(request)
+            scripted.sent.append(request)
+            said = scripted.respond(request)
             if isinstance(said, Exception):
                 raise said
             return said if isinstance(said, HttpResponse) else answered(said)
 
         stack.gateway.send = send
-        yield trial
+        yield scripted

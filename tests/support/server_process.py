@@ -1,6 +1,6 @@
-"""A stack whose gateway is a process of its own: ``gateway serve``, with both far sides in the test's process.
+"""A stack whose gateway is a process of its own: ``gateway serve``, with both simulators in the test's process.
 
-The far sides outlive the gateway, and so do their ledgers. Tenants have no webhooks here.
+The simulators outlive the gateway, and so do their ledgers. Tenants have no webhooks here.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class ServerProcess:
 async def running_server_process(
     folder: Path, change: Callable[[dict[str, Any]], None] = lambda _: None
 ) -> AsyncIterator[ServerProcess]:
-    """Write settings and run the far sides for the time of the block; a gateway that still runs is killed."""
+    """Write settings and run the simulators for the time of the block; a gateway that still runs is killed."""
     sockets = {name: _bound_socket() for name in ("psp", "creditkey")}
     ports = {name: bound.getsockname()[1] for name, bound in sockets.items()}
     written = basic_settings({**ports, "hooks": 9})

@@ -317,7 +317,7 @@ async def run_gateway(stack: GatewayStack, *, clock: Clock | None = None) -> Asy
 
 
 def simulated(stack: GatewayStack, provider: str) -> dict[str, SimulatedAccount]:
-    """The accounts of one provider as its far side knows them."""
+    """The accounts of one provider as its simulator knows them."""
     return {
         f"{entry.tenant}/{entry.name}": SimulatedAccount(
             account=entry.account,

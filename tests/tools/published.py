@@ -34,7 +34,7 @@ HASH = re.compile(r"\b[0-9a-f]{64}\b")
 MEMBER = re.compile(r"""(?:secret|token|password|_key)["']?\s*[:=]\s*["']?([^\s"'`,;{}()\[\]<>|]{8,})""", re.IGNORECASE)
 
 NAME = re.compile(r"[A-Za-z_.$]+|(env|file):.*")
-"""A name or a reference: what stands behind the member is not its secret."""
+"""A name or a reference: the value of the member is not a secret."""
 
 
 def published() -> frozenset[str]:

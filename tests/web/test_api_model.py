@@ -68,7 +68,7 @@ class Taken(NamedTuple):
 
 
 class Conversation(RuleBasedStateMachine):
-    """One tenant talks to a gateway of its own; customers and the far sides do what they like in between."""
+    """One tenant talks to a gateway of its own; customers and the simulators do what they like in between."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -21,11 +21,11 @@ from tests.support.scenarios.creditkey import (
     alerts_of,
     authorized,
     knobs,
+    messages_of,
     provider_order,
     provider_orders_of,
     review_of,
     timeline,
-    told,
 )
 from tests.support.stack import GatewayStack, Reply, creditkey_body, new_key
 
@@ -106,8 +106,8 @@ async def test_a_successor_is_a_new_checkout_for_the_new_total(shared_stack: Gat
     assert (successor["replaces"], successor["amount"], successor["state"]) == (old["id"], TOTAL, "awaiting_customer")
     assert successor["merchant_reference"] == old["merchant_reference"]
     first, second = await provider_orders_of(stack, old)
-    assert (first["id"], first["amount"], told(first)) == (old["provider_reference"], AMOUNT, ["link"])
-    assert (second["id"], second["amount"], told(second)) == (successor["provider_reference"], TOTAL, ["link"])
+    assert (first["id"], first["amount"], messages_of(first)) == (old["provider_reference"], AMOUNT, ["link"])
+    assert (second["id"], second["amount"], messages_of(second)) == (successor["provider_reference"], TOTAL, ["link"])
     assert successor["redirect_url"].endswith(second["id"])
     assert await creditkey.calls(stack, {**old, "merchant_reference": "-" * 9}, "update_order") == []
 

@@ -1,6 +1,6 @@
 """Credit Key's documented scenarios and rules over HTTP: what each command does to both sides, and what it says.
 
-The far side's own ledger and requests are the witness. A successor of an order that rose too far has its own file.
+The provider's own ledger and requests are the witness. A successor of an order that rose too far has its own file.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from tests.support.scenarios.creditkey import (
     calls,
     captured,
     knobs,
+    messages_of,
     provider_order,
     timeline,
-    told,
     total_of,
     worded,
 )
@@ -39,7 +39,7 @@ LINK = ["link"]
 
 
 class NewOrder(NamedTuple):
-    """How the customer is to be told, and what the far side did then."""
+    """How the customer is to be told, and what the provider did then."""
 
     checkout: Mapping[str, Any]
     notifications: list[Mapping[str, Any]]
@@ -89,7 +89,7 @@ async def test_a_new_order(shared_stack: GatewayStack, name: str) -> None:
 
 
 class Done(NamedTuple):
-    """A command that is carried out: the one call it makes, the payment, the far side's order, alert and webhook.
+    """A command that is carried out: the one call it makes, the payment, the provider's order, alert and webhook.
 
     ``webhook`` None: nothing of the payment changed, so no version is made.
     """
@@ -206,7 +206,7 @@ async def test_a_command_is_carried_out(shared_stack: GatewayStack, name: str) -
     assert {name: now[name] for name in row.payment} == row.payment
     order = await provider_order(stack, payment)
     assert {name: order[name] for name in row.order} == row.order
-    assert told(order) == row.notifications
+    assert messages_of(order) == row.notifications
     answered = reply.json["payment"] if row.verb == "refund" else reply.json
     status = reply.json["status"] if row.verb == "refund" else reply.json["operation"]["status"]
     assert (status, answered["version"], now["pending_operation"]) == ("succeeded", now["version"], None)

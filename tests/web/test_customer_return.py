@@ -1,6 +1,6 @@
 """The customer's browser coming back from Credit Key, and Credit Key's own call: hints that only cause a lookup.
 
-Whoever knows an address can visit it with any key; a payment moves only by what a lookup shows and a completion says.
+Anyone who knows an address can visit it with any key; a payment moves only by what a lookup and a completion say.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ async def settled(stack: GatewayStack) -> None:
 
 
 async def calls(stack: GatewayStack, operation: str) -> list[Any]:
-    """The far side's requests of one operation."""
+    """The provider's requests of one operation."""
     return [one for one in await stack.provider_requests("creditkey") if f"/ecomm/{operation}" in one["path"]]
 
 

@@ -62,7 +62,7 @@ async def test_failures_are_limited_and_good_keys_are_not(stack: GatewayStack, l
 
 
 async def test_listeners_are_counted_apart(stack: GatewayStack) -> None:
-    """A flood on the public listener changes nothing for whoever mistypes an operators' key."""
+    """A flood on the public listener changes nothing for anyone who mistypes an operators' key."""
     for _ in range(20):
         await ask(stack, "tenants", None)
     assert (await ask(stack, "operators", None)).status == 401

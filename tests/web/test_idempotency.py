@@ -16,7 +16,7 @@ shared = pytest.mark.asyncio(loop_scope="module")
 
 
 async def far_creates(stack: GatewayStack, payment_id: str) -> int:
-    """How often the far side was asked to create a payment."""
+    """How often the provider was asked to create a payment."""
     return sum(payment_id in one["body"] for one in await stack.provider_requests("psp"))
 
 
@@ -50,7 +50,7 @@ async def test_copies_of_a_slow_create_are_told_to_wait(stack: GatewayStack, mon
     await stack.faults("psp", delay_ms=400, times=1)
     body, key = psp_body(), new_key()
     first = asyncio.create_task(stack.create(body, key=key))
-    while not await stack.provider_requests("psp"):  # noqa: ASYNC110  # the far side has no event to wait for
+    while not await stack.provider_requests("psp"):  # noqa: ASYNC110  # the provider has no event to wait for
         await asyncio.sleep(0)
     copy = await stack.create(body, key=key)
     assert (copy.status, copy.json["code"], copy.headers["Retry-After"]) == (409, "request_in_progress", "1")

@@ -87,7 +87,7 @@ AS_EXPLAINED = {
 async def test_the_example_of_a_code_is_what_is_answered(
     shared_stack: GatewayStack, payments: dict[str, str], code: str
 ) -> None:
-    """Whoever reads the page of an error finds there what was answered."""
+    """Anyone who reads the page of an error finds there what was answered."""
     row = ROWS[AS_EXPLAINED[code]]
     answer, shown = (await sent(shared_stack, row, row.path.format(**payments))).json, example(code)
     assert (answer["detail"], answer.get("errors")) == (shown["detail"], shown.get("errors"))

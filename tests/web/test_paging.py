@@ -18,7 +18,7 @@ from gateway.drivers.store import statements
 from gateway.drivers.store.rows import PageRequest
 from gateway.web.paging import SLICE, Page, page_of
 from tests.support.factories.payments import AT
-from tests.support.factories.store_units import settled, stored
+from tests.support.factories.store_units import resolved_payment, stored
 from tests.support.stack import GatewayStack, Reply, creditkey_body, psp_body, running_stack
 
 PAGE = 65_536
@@ -146,7 +146,7 @@ async def test_reviews_have_pages(stack: GatewayStack) -> None:
     """Newest first, beyond the cursor."""
     flag, store = Review(reason=ReviewReason.AMOUNT, since=AT), stack.gateway.store
     for number in range(3):
-        await settled(store, number, State.AUTHORIZED, review=flag)
+        await resolved_payment(store, number, State.AUTHORIZED, review=flag)
     first = await store.reviews(["acme"], PageRequest(limit=2))
     rest = await store.reviews(["acme"], PageRequest(limit=2, cursor=first[-1].payment.id))
     assert [one.payment.id for one in (*first, *rest)] == ["pay_002", "pay_001", "pay_000"]
@@ -156,7 +156,7 @@ async def test_operations_without_an_outcome_have_pages(stack: GatewayStack) -> 
     """Oldest first, beyond the cursor."""
     store = stack.gateway.store
     for number in range(3):
-        await settled(store, number, State.CREATED, is_open=True)
+        await resolved_payment(store, number, State.CREATED, is_open=True)
     first = await store.list_open_operations("unknown", PageRequest(limit=2))
     rest = await store.list_open_operations("unknown", PageRequest(limit=2, cursor=first[-1].id))
     assert [one.id for one in (*first, *rest)] == ["op_000", "op_001", "op_002"]

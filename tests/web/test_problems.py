@@ -148,7 +148,7 @@ async def test_each_problem_has_its_page(shared_stack: GatewayStack, code: str) 
 
 @shared
 async def test_a_page_for_an_unknown_code_lists_the_codes(shared_stack: GatewayStack) -> None:
-    """Whoever mistypes a code sees those there are."""
+    """Anyone who mistypes a code sees those there are."""
     reply = await shared_stack.call("GET", "/problems/nothing", tenant=None)
     assert (reply.status, reply.json["code"]) == (404, "not_found")
     assert all(code in reply.json["detail"] for code in PROBLEMS)

@@ -133,7 +133,7 @@ CREATES = (
 
 
 async def references(stack: GatewayStack, side: str, member: str) -> list[str]:
-    """What a far side was asked to begin."""
+    """What a simulator was asked to begin."""
     bodies = [json.loads(one["body"] or "{}") for one in await stack.provider_requests(side)]
     return [body[member] for body in bodies if member in body and "items" not in body]
 
@@ -209,7 +209,7 @@ async def test_a_read_only_store_under_load(tmp_path: Path) -> None:
 
 
 async def test_a_refund_asks_no_provider_while_nothing_can_be_stored(stack: GatewayStack) -> None:
-    """Where a lookup comes first the store is tried before it: 503, and the far side hears nothing."""
+    """Where a lookup comes first the store is tried before it: 503, and the provider hears nothing."""
     payment = (await stack.create(creditkey_body())).json
     await stack.visit(await stack.approve(payment))
     captured = await stack.call("POST", f"/v1/payments/{payment['id']}/capture", {}, key=new_key())

@@ -1,4 +1,4 @@
-"""Many tenants on one URL: their own wire keys at the far side, and nobody sees or touches another's payment."""
+"""Many tenants on one URL: their own wire keys at the provider, and nobody sees or touches another's payment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ shared = pytest.mark.asyncio(loop_scope="module")
 
 
 async def received(stack: GatewayStack, payment_id: str) -> tuple[dict[str, str], dict[str, Any]]:
-    """API-1 of a payment as the far side received it: headers, and the body with number texts kept."""
+    """API-1 of a payment as the provider received it: headers, and the body with number texts kept."""
     [one] = [one for one in await stack.provider_requests("psp") if payment_id in one["body"]]
     return one["headers"], json.loads(one["body"], parse_float=str, parse_int=str)
 

@@ -51,11 +51,11 @@ Open = Callable[..., Any]
 
 
 async def moments_of_looks(timed: TimedStack, payment: Any, count: int) -> list[timedelta]:
-    """The pauses between the next looks at a payment, each of which asks the far side once."""
+    """The pauses between the next looks at a payment, each of which asks the provider once."""
     pauses = []
     for _ in range(count):
         before, asked = timed.clock.now(), await lookups(timed.stack, payment)
-        await timed.step()
+        await timed.run_next()
         assert await lookups(timed.stack, payment) == asked + 1
         pauses.append(timed.clock.now() - before)
     return pauses
@@ -82,7 +82,7 @@ async def test_a_change_begins_the_schedule_anew(timed: TimedStack) -> None:
 
 
 class Found(NamedTuple):
-    """What a poll finds at the far side without any hint, and what becomes of the payment."""
+    """What a poll finds at the provider without any hint, and what becomes of the payment."""
 
     begun: Callable[..., Any]
     order: Mapping[str, Any]

@@ -221,7 +221,7 @@ async def test_both_cancel_the_old_order_at_once(timed: TimedStack) -> None:
     old, successor = await replaced(timed)
     await accept(stack, successor)
     Reservations(stack, 2)
-    reply, _ = await asyncio.gather(act(stack, old, "cancel"), timed.work())
+    reply, _ = await asyncio.gather(act(stack, old, "cancel"), timed.run_due())
     assert reply.status in (200, 409)
     await timed.advance(timedelta(hours=1))
     assert (await stack.payment(old["id"]))["state"] == "canceled"

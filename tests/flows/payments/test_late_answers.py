@@ -67,7 +67,7 @@ async def test_another_command_waits_for_the_outcome(stack: GatewayStack, verb: 
 
 
 async def test_a_simulators_delay_past_our_deadline_is_unknown(tmp_path: Path) -> None:
-    """Silence up to the deadline is no failure, though the far side acts later: the refund is found, made once."""
+    """Silence up to the deadline is no failure, though the provider acts later: the refund is found, made once."""
 
     def hasty(settings: dict[str, Any]) -> None:
         settings["timeouts"] = {"provider_total": "200ms"}

@@ -145,5 +145,5 @@ async def test_a_key_that_is_not_known_proves_no_absence(proving: TimedStack) ->
         await stack.gateway.tasks.drain(10)
         proving.clock.set(proving.clock.now() + timedelta(minutes=10))
     assert (await stack.payment(payment["id"]))["state"] == "created"
-    await proving.work()
+    await proving.run_due()
     assert (await stack.payment(payment["id"]))["state"] == "awaiting_customer"

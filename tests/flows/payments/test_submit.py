@@ -1,6 +1,6 @@
-"""What becomes of a create for everything the far side can do: the answer, the operation, the payment, and the truth.
+"""What becomes of a create for everything the provider can do: the answer, the operation, the payment, and the truth.
 
-``orders`` is what the far side has afterwards: a gateway that says "failed" while it has one, or asks twice, is wrong.
+``orders`` is what the provider has afterwards: a gateway that says "failed" while it has one, or asks twice, is wrong.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ ROWS = (
 @shared
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.side} {row.what}")
 async def test_what_becomes_of_a_create(shared_stack: GatewayStack, row: Row) -> None:
-    """Each outcome is told as what is known: done, declined, not sent or unknown; the far side hears once."""
+    """Each outcome is told as what is known: done, declined, not sent or unknown; the provider hears once."""
     stack, key = shared_stack, new_key()
     faults = (
         {**row.faults, "operation": CREATES["creditkey"].rpartition("/")[2]} if row.side == "creditkey" else row.faults

@@ -51,7 +51,7 @@ async def lose(stack: GatewayStack, verb: str, payment: Any, silence: str, body:
 
 
 class Case(NamedTuple):
-    """A command: the payment's state before it, its body, what of payment and far order shows its effect."""
+    """A command: the payment's state before it, its body, what of payment and provider's order shows its effect."""
 
     verb: str
     before: str
@@ -335,7 +335,7 @@ async def test_a_completion_without_an_answer_is_asked_again_as_a_new_operation(
 
 
 async def test_a_completion_that_did_not_happen_is_asked_again(timed: TimedStack) -> None:
-    """The same when the first one never arrived: the far side completes once."""
+    """The same when the first one never arrived: the provider completes once."""
     stack = timed.stack
     payment = await awaiting(stack)
     await stack.faults("creditkey", operation=COMPLETE, silence="before_effect", times=1)

@@ -42,8 +42,8 @@ class Connection(NamedTuple):
     async def ask(self, method: str, path: str, headers: Mapping[str, str], body: Any = None) -> Reply | Reset:
         """Send one request and read its whole answer."""
         data = b"" if body is None else json.dumps(body).encode()
-        told = {"Host": self.host, "Content-Type": "application/json", "Content-Length": str(len(data)), **headers}
-        head = "".join(f"{name}: {value}\r\n" for name, value in told.items())
+        sent = {"Host": self.host, "Content-Type": "application/json", "Content-Length": str(len(data)), **headers}
+        head = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
         try:
             self.writer.write(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + data)
             await self.writer.drain()

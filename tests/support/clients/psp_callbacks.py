@@ -1,4 +1,4 @@
-"""The far end of API-2 as an outsider would write it: a signer of its own, raw bodies, one HTTP call."""
+"""The PSP's side of API-2, written without the plugin: a signer of its own, raw bodies, one HTTP call."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def sign(members: Mapping[str, Any], token: str, sign_key: str = "sign") -> str:
 
 
 def credentials(stack: GatewayStack, tenant: str = "acme", account: str = "psp-main") -> tuple[str, str]:
-    """What the far side was told: (merchant_id, token)."""
+    """What the provider was told: (merchant_id, token)."""
     entry = stack.entry(tenant, account)
-    told = entry.provider.credentials(entry.account)
-    merchant_id, token = told["merchant_id"], told["token"]
+    given = entry.provider.credentials(entry.account)
+    merchant_id, token = given["merchant_id"], given["token"]
     return str(merchant_id), token if isinstance(token, str) else token.reveal()
 
 
@@ -58,8 +58,8 @@ def signed_body(
         "status": 1,
         **changes,
     }
-    told = {"sign": sign({key: value for key, value in members.items() if value is not ABSENT}, token), **members}
-    return json.dumps({key: value for key, value in told.items() if value is not ABSENT}, ensure_ascii=False).encode()
+    signed = {"sign": sign({key: value for key, value in members.items() if value is not ABSENT}, token), **members}
+    return json.dumps({key: value for key, value in signed.items() if value is not ABSENT}, ensure_ascii=False).encode()
 
 
 async def post(

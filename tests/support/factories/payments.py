@@ -74,7 +74,7 @@ WITHOUT_LOOKUPS = make_policy(lookups=False)
 
 
 def make_payment(state: State = State.AWAITING_CUSTOMER, **members: Any) -> Payment:
-    """A payment of 100 USD that stands in ``state``, with the totals that go with it."""
+    """A payment of 100 USD in ``state``, with the totals that go with it."""
     given: dict[str, Any] = {
         "id": "pay_1",
         "tenant": "acme",

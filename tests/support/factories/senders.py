@@ -56,7 +56,7 @@ def opening(way: str) -> Callable[..., Any]:
 
 
 def resolving_to(*addresses: str) -> Callable[[str, int], Any]:
-    """A look-up that answers every name with these addresses; with an error when there are none."""
+    """A look-up that answers every name with these addresses; with an error when there is no address."""
 
     async def look_up(host: str, port: int) -> list[Address]:
         if not addresses:

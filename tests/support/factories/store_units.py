@@ -88,7 +88,9 @@ async def stored(store: Store, number: int, **members: Any) -> tuple[Payment, Op
     return payment, operation
 
 
-async def settled(store: Store, number: int, state: State, *, is_open: bool = False, **members: Any) -> Payment:
+async def resolved_payment(
+    store: Store, number: int, state: State, *, is_open: bool = False, **members: Any
+) -> Payment:
     """A payment that has come to ``state``; its create has ended unless ``is_open``."""
     payment, operation = await stored(store, number)
     after = replace(payment, state=state, version=2, **members)

@@ -107,11 +107,11 @@ def total_of(amount: str, **more: Any) -> dict[str, Any]:
     return {"amount": amount, "order": {"charges": order_of(amount)["charges"]}, **more}
 
 
-# What the far side knows
+# What the provider knows
 
 
 async def provider_order(stack: GatewayStack, payment: Any) -> Any:
-    """The order of a payment in the far side's own ledger."""
+    """The order of a payment in the provider's own ledger."""
     [order] = [one for one in await stack.provider_orders("creditkey") if one["id"] == payment["provider_reference"]]
     return order
 
@@ -124,7 +124,7 @@ async def provider_orders_of(stack: GatewayStack, payment: Any) -> list[Any]:
 
 
 async def edit(stack: GatewayStack, payment: Any, **changes: Any) -> None:
-    """Change a payment's order at the far side by hand, as Credit Key's staff, portal or clock would."""
+    """Change a payment's order at the provider by hand, as Credit Key's staff, portal or clock would."""
     path = f"/_sim/orders/{payment['provider_reference']}"
     assert (await stack.call_provider("creditkey", "PUT", path, changes)).status == 200
 
@@ -142,7 +142,7 @@ async def calls(stack: GatewayStack, payment: Any, *operations: str) -> list[str
 
 
 async def lookups(stack: GatewayStack, payment: Any) -> int:
-    """How many lookups the far side has had for the payment."""
+    """How many lookups the provider has had for the payment."""
     return len(await calls(stack, payment, *LOOKUPS))
 
 
@@ -194,7 +194,7 @@ class TimedStack:
         self.stack = stack
         self.clock = clock
 
-    async def work(self) -> None:
+    async def run_due(self) -> None:
         """Do what is due now."""
         await reconcile.run_due(self.stack.gateway)
         await self.stack.gateway.tasks.drain(10)
@@ -206,12 +206,12 @@ class TimedStack:
         found = [row.due_at for row in rows if row.payment_id == payment["id"]]
         return datetime.fromtimestamp(found[0] / 1000, self.clock.now().tzinfo) if found else None
 
-    async def step(self) -> None:
+    async def run_next(self) -> None:
         """Go to the next moment of the agenda and do what it asks for."""
         due = await self._next_due()
         assert due is not None, "nothing will happen by itself any more"
         self.clock.set(max(self.clock.now(), due))
-        await self.work()
+        await self.run_due()
 
     async def advance(self, span: timedelta) -> None:
         """Let time pass, by way of every moment of the agenda."""
@@ -220,7 +220,7 @@ class TimedStack:
             due = await self._next_due()
             if due is None or due > end:
                 break
-            await self.step()
+            await self.run_next()
         else:
             raise AssertionError("the agenda comes to no end")
         self.clock.set(end)
@@ -302,7 +302,7 @@ class Wire:
         return gate
 
     def hold_answer(self, operation: str, *, crowd: int | None = None, most: int | None = None) -> Gate:
-        """Keep answers to an operation, at most so many of them, until the gate opens."""
+        """Keep answers to an operation, at most ``most`` of them, until the gate opens."""
         gate = self._gates["answer", operation] = Gate(crowd, most)
         return gate
 
@@ -311,7 +311,7 @@ class Wire:
         self._late[operation] = []
 
     async def deliver(self, operation: str) -> None:
-        """Let the call that was given up reach the far side."""
+        """Let the call that was given up reach the provider."""
         for request, limits in self._late.pop(operation):
             await self._send(request, **limits)
 
@@ -368,6 +368,6 @@ def worded(*codes: str) -> dict[str, str]:
     return {code: ALERTS[code] for code in codes}
 
 
-def told(order: Any) -> list[str]:
-    """What the far side told the customer and the representative, in order."""
+def messages_of(order: Any) -> list[str]:
+    """What the provider told the customer and the representative, in order."""
     return [one["kind"] for one in order["notifications"]]

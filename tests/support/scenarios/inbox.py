@@ -17,7 +17,7 @@ from tests.support.virtual_clock import VirtualClock
 
 ADMIN_KEY = "gw_admin_test-key-of-the-operators"
 RIGHT, WRONG = "the-token-that-the-sender-has-0123456789", "the-token-that-was-mistyped-0123456789"
-"""The canaries: no output of ours may hold either."""
+"""The canaries: no output of the gateway may hold either."""
 
 BALK = "CREATE TRIGGER balk BEFORE UPDATE ON payments BEGIN SELECT RAISE(ABORT, 'no'); END"
 RELENT = "DROP TRIGGER balk"

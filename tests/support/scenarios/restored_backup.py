@@ -38,7 +38,7 @@ class Asked(NamedTuple):
     key: str
 
 
-class Story:
+class JournalEntry:
     """One payment's life, as its tenant's journal tells it."""
 
     def __init__(self) -> None:
@@ -53,31 +53,31 @@ class Client:
     def __init__(self, stack: GatewayStack, number: int) -> None:
         self.stack = stack
         self.number = number
-        self.journal: list[Story] = []
+        self.journal: list[JournalEntry] = []
 
     async def live(self, is_over: asyncio.Event) -> None:
         """Live until told to stop."""
         while not is_over.is_set():
             accepts, changes = PLOTS[(self.number + len(self.journal)) % len(PLOTS)]
-            story = Story()
-            self.journal.append(story)
-            created = await self.stack.create(story.body, key=story.key)
+            entry = JournalEntry()
+            self.journal.append(entry)
+            created = await self.stack.create(entry.body, key=entry.key)
             assert created.status == 201, created.text
             if accepts:
                 await self.stack.visit(await self.stack.approve(created.json))
             for what in changes:
-                story.changes.append(Asked(what, new_key()))
-                reply = await self.change(created.json["id"], story.changes[-1])
+                entry.changes.append(Asked(what, new_key()))
+                reply = await self.change(created.json["id"], entry.changes[-1])
                 assert reply.status < 300, reply.text
 
     async def repeat(self) -> Counter[str]:
         """Ask for everything again under the same keys; what the answers were. Lost payments go by their new ids."""
         answers: Counter[str] = Counter()
-        for story in self.journal:
-            created = await self.ask("POST", "/v1/payments", story.body, story.key)
+        for entry in self.journal:
+            created = await self.ask("POST", "/v1/payments", entry.body, entry.key)
             answers[f"create {created.status}"] += 1
-            await self.settled(created.json["id"])
-            for asked in story.changes:
+            await self.resolved(created.json["id"])
+            for asked in entry.changes:
                 reply = await self.change(created.json["id"], asked)
                 answers[f"{asked.what} {reply.json.get('code', reply.status)}"] += 1
         return answers
@@ -93,7 +93,7 @@ class Client:
             pass
         return reply
 
-    async def settled(self, payment_id: str) -> None:
+    async def resolved(self, payment_id: str) -> None:
         """Give an open operation time for its lookup; one that no order fits stays open."""
         for _ in range(LOOKS):
             if (await self.stack.payment(payment_id))["pending_operation"] is None:

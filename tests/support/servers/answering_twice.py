@@ -48,7 +48,7 @@ class Host:
     _said: asyncio.Event = field(default_factory=asyncio.Event)
 
     def answer_twice(self, path: str, pause: float, surplus: bytes) -> None:
-        """Answer the next request to a path twice, the second time after so many seconds."""
+        """Answer the next request to a path twice, the second time ``pause`` seconds later."""
         self._twice = (path, pause, surplus)
         self._asked.clear()
         self._said.clear()

@@ -120,7 +120,7 @@ async def silent(_: ScriptedServer, reader: asyncio.StreamReader, __: asyncio.St
 
 
 async def dripping(remote: ScriptedServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Hear a request and answer a byte every 20 ms, for ever, until the client hangs up."""
+    """Hear a request and answer a byte every 20 ms until the client hangs up."""
     await remote.hear(reader)
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n")
     while not reader.at_eof():
