@@ -1,6 +1,6 @@
-"""Two payments under one reference: a successor for a higher total, or a late success beside a live payment.
+"""Two payments under one reference: a replacement for a higher total, or a late success beside a live payment.
 
-Worked out as part of whatever change brings it about, so that both payments move in one transaction.
+Decided as part of the change that brings it about, so that both payments move in one transaction.
 """
 
 from __future__ import annotations
@@ -46,41 +46,41 @@ async def consequences(gw: Gateway, change: Change) -> tuple[Change, list[Versio
     # The end of an open operation, or of grace, ends an expired payment for good, though its state stays.
     if not moved and change.payment.state is not State.EXPIRED:
         return change, []
-    others = await _of_successor(gw, change)
+    others = await _of_replacement(gw, change)
     rival = await _rival(gw, change, event) if event is not None else None
     if rival is None:
         return change, others
-    change, flagged = await _of_two_accepted(gw, change, rival)
+    change, flagged = await _flag_both(gw, change, rival)
     return change, [*others, *flagged]
 
 
 def has_ended(gw: Gateway, payment: Payment, open_operation_id: str | None) -> bool:
-    """Whether a successor came to nothing: failed, canceled, or expired with nothing open or past its grace."""
+    """Whether a replacement has ended unpaid: failed, canceled, or expired with nothing open or past its grace."""
     if payment.state is not State.EXPIRED:
         return payment.state in ENDED
     return open_operation_id is None or row_of(payment, gw.entry(payment).policy, gw.clock.now()) == PAST_GRACE
 
 
-async def _of_successor(gw: Gateway, change: Change) -> list[Version]:
-    """A successor that ended gives its place back; one that was accepted has the replaced payment looked at now."""
-    successor = change.payment
-    old = await gw.store.payment(successor.tenant, successor.replaces) if successor.replaces is not None else None
-    if old is None or old.payment.replaced_by != successor.id or old.payment.state in ENDED:
+async def _of_replacement(gw: Gateway, change: Change) -> list[Version]:
+    """Reinstate the replaced payment when its replacement has ended; check it now when its replacement was accepted."""
+    replacement = change.payment
+    old = await gw.store.payment(replacement.tenant, replacement.replaces) if replacement.replaces is not None else None
+    if old is None or old.payment.replaced_by != replacement.id or old.payment.state in ENDED:
         return []
     now = gw.clock.now()
     open_operation_id = change.open_operation.id if change.open_operation is not None else None
-    if has_ended(gw, successor, open_operation_id):
+    if has_ended(gw, replacement, open_operation_id):
         cause = change.event.cause if change.event is not None else Cause.CLOCK
         freed = reinstate(old.payment, old.open_operation, cause=cause, at=now)
-        return [Version(old, freed, [statements.move_reference(old.payment, holder=successor.id)])]
-    if successor.state in ACCEPTED:
+        return [Version(old, freed, [statements.move_reference(old.payment, holder=replacement.id)])]
+    if replacement.state in ACCEPTED:
         same = Change(payment=old.payment, operation=old.open_operation)
         return [Version(old, same, [schedule.bring_check_forward(old.payment.tenant, old.payment.id, now)])]
     return []
 
 
 async def _rival(gw: Gateway, change: Change, event: PaymentEvent) -> str | None:
-    """The payment whose order may stand beside this one's: a late success's reference holder, or a successor."""
+    """The payment whose order may be live as well: the owner of a late success's reference, or a replacement."""
     payment = change.payment
     if event.state_before is State.EXPIRED and payment.state in ACCEPTED:
         holder = await gw.store.reference_owner(payment.tenant, payment.account, payment.merchant_reference)
@@ -88,7 +88,7 @@ async def _rival(gw: Gateway, change: Change, event: PaymentEvent) -> str | None
     return payment.replaced_by if payment.state in ACCEPTED - {State.AUTHORIZED} else None
 
 
-async def _of_two_accepted(gw: Gateway, change: Change, other_id: str) -> tuple[Change, list[Version]]:
+async def _flag_both(gw: Gateway, change: Change, other_id: str) -> tuple[Change, list[Version]]:
     """Both orders may stand: flag both."""
     other = await gw.store.payment(change.payment.tenant, other_id)
     if other is None or change.event is None or has_ended(gw, other.payment, other.open_operation_id):

@@ -22,14 +22,14 @@ from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.drivers.store.statements import Statement
 from gateway.flows import cascade
 from gateway.flows.cascade import Version
-from gateway.flows.restore import with_doubt
+from gateway.flows.restore import with_duplicate_flag
 from gateway.flows.runtime import Gateway, log
 
 SUCCESS_STATUS = {Kind.CREATE: 201, Kind.REFUND: 201}
 """The HTTP status of an answer to a request whose operation has its outcome; every other kind answers 200."""
 
 
-async def record(
+async def commit_change(
     gw: Gateway,
     before: PaymentSnapshot,
     change: Change,
@@ -43,13 +43,13 @@ async def record(
     second payment of the same reference, or a restore, may add a review flag. Raises ``Conflict`` or ``Unavailable``.
     """
     if gw.restored_at is not None:
-        change = with_doubt(gw, before, change)
+        change = with_duplicate_flag(gw, before, change)
     others: list[Version] = []
     if _may_concern_others(change):
         change, others = await cascade.consequences(gw, change)
     versions = [Version(before, change, next_operation=next_operation), *others]
     unit = [*rows, *_rows_of(gw, versions)]
-    unit += await _answered(gw, versions)
+    unit += await _answer_rows(gw, versions)
     if unit:
         await gw.store.commit(unit)
     _notify(gw, versions, checks=bool(unit))
@@ -67,7 +67,7 @@ async def commit_submission(
     _notify(gw, versions, checks=False)
 
 
-def first_look(gw: Gateway, payment: Payment, open_operation: Operation | None) -> datetime | None:
+def first_check_at(gw: Gateway, payment: Payment, open_operation: Operation | None) -> datetime | None:
     """When a payment that has just changed must be checked next."""
     policy = gw.settings.tenants[payment.tenant].accounts[payment.account].policy
     return next_check_at(payment, open_operation, tries=0, policy=policy, schedules=gw.schedules, at=gw.clock.now())
@@ -82,10 +82,10 @@ def _may_concern_others(change: Change) -> bool:
 
 def _rows_of(gw: Gateway, versions: Sequence[Version]) -> list[Statement]:
     """The statements of every payment's change."""
-    return [row for version in versions for row in _rows_of_one(gw, version)]
+    return [row for version in versions for row in _rows_of_version(gw, version)]
 
 
-def _rows_of_one(gw: Gateway, version: Version) -> list[Statement]:
+def _rows_of_version(gw: Gateway, version: Version) -> list[Statement]:
     """The statements of one payment's change; where nothing changed only those that come with it."""
     before, payment = version.before, version.change.payment
     operation, open_operation = _moved_operation(version), _open_operation(version)
@@ -150,7 +150,7 @@ def _event_rows(
     return [statements.insert_event(event_id, payment, event), deliveries.insert_delivery(row, sha256_hex(webhook.url))]
 
 
-async def _answered(gw: Gateway, versions: Sequence[Version]) -> list[Statement]:
+async def _answer_rows(gw: Gateway, versions: Sequence[Version]) -> list[Statement]:
     """Where a tenant's operation has its outcome: store what its request is answered with, now and when repeated."""
     version, *others = versions
     payment, operation, open_operation = version.change.payment, _moved_operation(version), None
@@ -172,7 +172,7 @@ def _notify(gw: Gateway, versions: Sequence[Version], *, checks: bool) -> None:
     if checks:
         # What else was moved may be due at once; the payment's own check is counted anew, from after the commit.
         payment, open_operation = versions[0].change.payment, _open_operation(versions[0])
-        at = first_look(gw, payment, open_operation) if len(versions) == 1 else EPOCH
+        at = first_check_at(gw, payment, open_operation) if len(versions) == 1 else EPOCH
         if at is not None:
             gw.check_timer.no_later_than(milliseconds(at))
     for version in versions:

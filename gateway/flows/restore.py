@@ -2,7 +2,7 @@
 
 The rows of those days are gone, tenants' idempotency keys among them, so a repeated request looks like a new one. For
 as long as keys are kept: a payment older than the restore is looked up before it is changed, a create looks for an
-order under its reference, and a refund nobody here made needs a person. Without a restore all this is one ``None``.
+order under its reference, and a refund that the store does not know is reviewed. Without a restore none of it runs.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from gateway.core.restore import flag_possible_duplicate_refund
 from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.flows.runtime import Gateway
 
-REPEATED_FOR = timedelta(days=7)
+KEYS_KEPT_FOR = timedelta(days=7)
 """How long a tenant may repeat a request under its key, by what the API promises."""
 
 
 def keys_may_be_lost(gw: Gateway) -> bool:
-    """Whether a request that looks new may be the repetition of one that the store has forgotten."""
-    return gw.restored_at is not None and gw.clock.now() < gw.restored_at + REPEATED_FOR
+    """Whether a request that looks new may repeat one from between the backup and the restore."""
+    return gw.restored_at is not None and gw.clock.now() < gw.restored_at + KEYS_KEPT_FOR
 
 
-def is_behind(gw: Gateway, payment: Payment) -> bool:
+def must_be_refreshed(gw: Gateway, payment: Payment) -> bool:
     """Whether the provider may know more of a payment than the store, and has not been asked since the restore."""
     if gw.restored_at is None:
         return False
@@ -33,15 +33,15 @@ def is_behind(gw: Gateway, payment: Payment) -> bool:
     return is_old and payment.id not in gw.memory.seen_since_restored and gw.entry(payment).can_look_up
 
 
-def has_been_seen(gw: Gateway, payment: Payment) -> None:
+def note_refreshed(gw: Gateway, payment: Payment) -> None:
     """Note that what a lookup showed is on record; only where it matters, or the list would only grow."""
-    if is_behind(gw, payment):
+    if must_be_refreshed(gw, payment):
         gw.memory.seen_since_restored.add(payment.id)
 
 
-def with_doubt(gw: Gateway, before: PaymentSnapshot, change: Change) -> Change:
-    """A change as it is recorded: doubted, where it tells of a payment, or of an order found, what was forgotten."""
+def with_duplicate_flag(gw: Gateway, before: PaymentSnapshot, change: Change) -> Change:
+    """Flag a change that shows a refund from between the backup and the restore."""
     is_found = before.open_operation is not None and before.open_operation.kind is Kind.CREATE and keys_may_be_lost(gw)
-    if is_found or is_behind(gw, before.payment):
+    if is_found or must_be_refreshed(gw, before.payment):
         return flag_possible_duplicate_refund(before.payment, change, at=gw.clock.now())
     return change

@@ -83,7 +83,7 @@ async def resolved(timed: TimedStack) -> list[str]:
     """A person who clears a flag makes a version."""
     old, replacement = await flagged(timed)
     decided = ReviewResolved(actor="dana", reason="looked at both")
-    assert (await review.resolve(timed.stack.gateway, old, decided)).review is None
+    assert (await review.resolve_review(timed.stack.gateway, old, decided)).review is None
     return [old, replacement]
 
 

@@ -304,7 +304,7 @@ async def test_what_was_seen_since_a_restore_is_remembered_only_as_long_as_it_ma
     loaded = await stack.gateway.store.payment("acme", payment["id"])
     assert loaded is not None
     stack.gateway.restored_at = loaded.payment.created_at - timedelta(days=8)
-    restore.has_been_seen(stack.gateway, loaded.payment)
+    restore.note_refreshed(stack.gateway, loaded.payment)
     assert stack.gateway.memory.seen_since_restored == set()
 
 

@@ -55,7 +55,7 @@ def _simple(name: str, harness: str, file: str, before: str, after: str) -> Faul
     return Fault(name, harness, (Edit(file, before, after),))
 
 
-_STRANDED = """        await settle(gw, operation, Unknown(message="the gateway stopped"))
+_STRANDED = """        await resolve(gw, operation, Unknown(message="the gateway stopped"))
 """
 _SILENT = """        return unanswered(str(silent))
 """
@@ -75,9 +75,9 @@ FAULTS = (
             loaded = await load(gw, operation)
             more = {"reason": None} if operation.kind is Kind.REFUND else {}
             command = again[operation.kind](**members_of(loaded.payment, operation), **more)
-            await submit(gw, await intend(gw, gw.entry(loaded.payment), loaded.payment, command, operation))
+            await submit(gw, await submission_of(gw, gw.entry(loaded.payment), loaded.payment, command, operation))
         else:
-            await settle(gw, operation, Unknown(message="the gateway stopped"))
+            await resolve(gw, operation, Unknown(message="the gateway stopped"))
 """,
     ),
     _simple(
@@ -85,7 +85,7 @@ FAULTS = (
         "simulation",
         "gateway/flows/payments/submit.py",
         _STRANDED,
-        """        await settle(gw, operation, Declined(code="stopped", message="the gateway stopped"))
+        """        await resolve(gw, operation, Declined(code="stopped", message="the gateway stopped"))
 """,
     ),
     _simple(
@@ -102,9 +102,9 @@ FAULTS = (
         "acknowledge a callback before commit",
         "simulation",
         "gateway/flows/callbacks/apply.py",
-        """                await record(gw, before, evaluation.change, rows=rows)
+        """                await commit_change(gw, before, evaluation.change, rows=rows)
 """,
-        """                gw.tasks.start("later", record(gw, before, evaluation.change, rows=rows))
+        """                gw.tasks.start("later", commit_change(gw, before, evaluation.change, rows=rows))
 """,
     ),
     _simple(
@@ -146,7 +146,7 @@ FAULTS = (
         seen = Observation(stage=Stage.AUTHORIZED)
         policy = gw.entry(paid).policy
         made = apply(paid, loaded.open_operation, seen, cause=Cause.CALLBACK, policy=policy, at=gw.clock.now())
-        await record(gw, loaded, made)
+        await commit_change(gw, loaded, made)
     key, received_at""",
     ),
     _simple(
@@ -265,7 +265,7 @@ FAULTS = (
         "crashes",
         "gateway/flows/payments/submit.py",
         _STRANDED,
-        """        await settle(gw, operation, NeverSent(message="the gateway stopped"))
+        """        await resolve(gw, operation, NeverSent(message="the gateway stopped"))
 """,
     ),
     _simple(

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from gateway.core.facts import ReviewResolved
-from gateway.flows.payments.review import resolve
+from gateway.flows.payments.review import resolve_review
 from tests.support.scenarios.creditkey import (
     act,
     authorized,
@@ -178,7 +178,7 @@ async def test_an_amount_that_a_person_accepts_is_taken_over_by_an_update(shared
     payment = await authorized(stack)
     await edit(stack, payment, amount="967.33")
     assert (await act(stack, payment, "capture")).json["code"] == "under_review"
-    await resolve(stack.gateway, payment["id"], ReviewResolved(actor="ops", reason="agreed with the customer"))
+    await resolve_review(stack.gateway, payment["id"], ReviewResolved(actor="ops", reason="agreed with the customer"))
     updated = await act(stack, payment, "update", total_of("967.33"))
     assert (updated.status, updated.json["amount"]) == (200, "967.33"), updated.text
     assert (await act(stack, payment, "capture")).json["amount_captured"] == "967.33"

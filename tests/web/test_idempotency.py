@@ -46,7 +46,7 @@ async def test_fifty_copies_at_once_have_one_effect(shared_stack: GatewayStack) 
 
 async def test_copies_of_a_slow_create_are_told_to_wait(stack: GatewayStack, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the first request runs, its copies are answered 409 with Retry-After; afterwards they get its bytes."""
-    monkeypatch.setattr(idempotency, "REPLAY_WAIT", 0.01)
+    monkeypatch.setattr(idempotency, "REPLAY_WAIT_SECONDS", 0.01)
     await stack.faults("psp", delay_ms=400, times=1)
     body, key = psp_body(), new_key()
     first = asyncio.create_task(stack.create(body, key=key))
@@ -226,7 +226,7 @@ def impatient(settings: dict[str, Any]) -> None:
 
 async def test_an_unknown_outcome_is_202_until_it_is_settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """202 while nobody knows, also on repetition; once the callback settled it, the answer that would have been."""
-    monkeypatch.setattr(idempotency, "REPLAY_WAIT", 0.01)
+    monkeypatch.setattr(idempotency, "REPLAY_WAIT_SECONDS", 0.01)
     async with running_stack(tmp_path, change=impatient) as stack:
         await stack.faults("psp", silence="after_effect", times=1)
         body, key = psp_body(), new_key()
@@ -251,7 +251,7 @@ async def test_a_repetition_of_a_lost_request_says_what_it_waits_for(
     stack: GatewayStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first request ended without an outcome after milliseconds: it is not "still running"."""
-    monkeypatch.setattr(idempotency, "REPLAY_WAIT", 0.01)
+    monkeypatch.setattr(idempotency, "REPLAY_WAIT_SECONDS", 0.01)
     await stack.faults("psp", silence="after_effect", times=1)
     body, key = psp_body(), new_key()
     assert (await stack.create(body, key=key)).status == 202

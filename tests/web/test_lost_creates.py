@@ -86,7 +86,7 @@ async def test_a_repeat_says_who_can_settle_it(office: GatewayStack) -> None:
     await office.faults("psp")
     repeat = await office.create(body, key=key)
     assert (repeat.status, repeat.json["code"]) == (409, "request_in_progress")
-    assert "only the provider's callback or an operator can settle" in repeat.json["detail"]
+    assert "only the provider's callback or an operator can resolve" in repeat.json["detail"]
 
 
 # It exists

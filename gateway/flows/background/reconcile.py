@@ -19,7 +19,7 @@ from gateway.drivers.clock import milliseconds
 from gateway.drivers.store import schedule
 from gateway.drivers.store.reads import ScheduledCheck
 from gateway.flows.background.replaced_payments import cancel_if_replaced, is_to_be_canceled
-from gateway.flows.commit import record
+from gateway.flows.commit import commit_change
 from gateway.flows.payments import lookup, submit
 from gateway.flows.runtime import Gateway, log
 
@@ -98,7 +98,7 @@ async def _resolve_silent(gw: Gateway, row: ScheduledCheck) -> None:
     ):
         return
     if not gw.tasks.is_running(loaded.open_operation.id):
-        await submit.settle(gw, loaded.open_operation, Unknown(message="silence"))
+        await submit.resolve(gw, loaded.open_operation, Unknown(message="silence"))
 
 
 async def _look_up(gw: Gateway, row: ScheduledCheck) -> float | None:
@@ -125,11 +125,11 @@ async def _apply_clock(gw: Gateway, row: ScheduledCheck) -> None:
     policy = gw.entry(loaded.payment).policy
     if loaded.payment.replaces is not None and row_of(loaded.payment, policy, gw.clock.now()) == PAST_GRACE:
         # No change of its own: recording it reinstates the payment that this one was to replace.
-        await record(gw, loaded, Change(payment=loaded.payment, operation=loaded.open_operation))
+        await commit_change(gw, loaded, Change(payment=loaded.payment, operation=loaded.open_operation))
     fact = due_fact(loaded.payment, policy, gw.clock.now())
     if fact is not None:
         made = apply(loaded.payment, loaded.open_operation, fact, cause=Cause.CLOCK, policy=policy, at=gw.clock.now())
-        await record(gw, loaded, made)
+        await commit_change(gw, loaded, made)
 
 
 async def _reschedule(gw: Gateway, row: ScheduledCheck, wait: float) -> None:

@@ -8,7 +8,7 @@ from gateway.core.payment import Payment, ReviewReason, State, Status
 from gateway.core.replacement import flag_two_live_orders
 from gateway.flows import restore
 from gateway.flows.cascade import ACCEPTED, ENDED
-from gateway.flows.commit import record
+from gateway.flows.commit import commit_change
 from gateway.flows.payments import intent, lookup, submit
 from gateway.flows.runtime import Gateway
 
@@ -19,7 +19,7 @@ async def cancel_if_replaced(gw: Gateway, tenant: str, payment_id: str) -> None:
     replacement = await _accepted_replacement(gw, loaded.payment) if loaded is not None else None
     if loaded is None or replacement is None:
         return
-    if restore.is_behind(gw, loaded.payment):  # it may be canceled already
+    if restore.must_be_refreshed(gw, loaded.payment):  # it may be canceled already
         await lookup.follow_up(gw, tenant, payment_id, hinted=False)
         loaded = await gw.store.payment(tenant, payment_id) or loaded
     if loaded.payment.state in ENDED:
@@ -57,7 +57,7 @@ async def _cancel(gw: Gateway, payment: Payment) -> None:
     """Cancel at the provider on the gateway's own account."""
     operation = intent.new_operation(gw, payment, Kind.CANCEL, at=gw.clock.now())
     command = CancelPayment(**intent.members_of(payment, operation))
-    await submit.run_own(gw, gw.entry(payment), payment, command, operation)
+    await submit.run_for_gateway(gw, gw.entry(payment), payment, command, operation)
 
 
 async def _flag_both(gw: Gateway, *payments: Payment) -> None:
@@ -66,7 +66,7 @@ async def _flag_both(gw: Gateway, *payments: Payment) -> None:
         loaded = await gw.store.payment(payment.tenant, payment.id)
         if loaded is not None and not await _was_flagged(gw, loaded.payment):
             made = flag_two_live_orders(loaded.payment, loaded.open_operation, cause=Cause.CLOCK, at=gw.clock.now())
-            await record(gw, loaded, made)
+            await commit_change(gw, loaded, made)
 
 
 async def _was_flagged(gw: Gateway, payment: Payment) -> bool:

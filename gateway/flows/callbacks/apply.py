@@ -21,7 +21,7 @@ from gateway.drivers.store.inbox import ROW
 from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.flows.callbacks import likely_causes
 from gateway.flows.callbacks.inbox_rows import InboxCallback
-from gateway.flows.commit import record
+from gateway.flows.commit import commit_change
 from gateway.flows.runtime import Gateway
 from gateway.flows.tasks import MAX_CONFLICTS
 
@@ -42,7 +42,7 @@ async def apply_event(
             if before is None or evaluation.change is None:
                 await gw.store.commit(rows)
             else:
-                await record(gw, before, evaluation.change, rows=rows)
+                await commit_change(gw, before, evaluation.change, rows=rows)
         except Conflict as lost:
             if lost.on == ROW:
                 raise

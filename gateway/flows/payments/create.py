@@ -15,14 +15,14 @@ from gateway.drivers.settings import AccountEntry, Tenant
 from gateway.drivers.store import statements
 from gateway.flows import restore
 from gateway.flows.payments import idempotency, lookup
-from gateway.flows.payments.create_validation import judge_create
+from gateway.flows.payments.create_validation import check_create
 from gateway.flows.payments.idempotency import Answer, Claim
 from gateway.flows.payments.intent import (
     Submission,
-    begin_create,
     grace_began,
     new_operation,
     on_account,
+    submission_of_create,
 )
 from gateway.flows.payments.rejections import duplicate_reference
 from gateway.flows.runtime import Gateway
@@ -34,7 +34,7 @@ async def create(gw: Gateway, tenant: Tenant, claim: Claim, body: CreateBody) ->
     try:
         return await idempotency.run(gw, claim, partial(plan_create, gw, tenant, claim, body))
     except Conflict:
-        route, _ = judge_create(gw, tenant, body, claim.idempotency_key)
+        route, _ = check_create(gw, tenant, body, claim.idempotency_key)
         holder = await gw.store.reference_owner(tenant.id, route.entry.name, body.merchant_reference)
         raise duplicate_reference(route.entry, holder) from None
 
@@ -42,18 +42,18 @@ async def create(gw: Gateway, tenant: Tenant, claim: Claim, body: CreateBody) ->
 async def plan_create(gw: Gateway, tenant: Tenant, claim: Claim, body: CreateBody) -> Submission:
     """Choose the account and make the payment's first operation. Raises ``TenantError`` or ``ProviderError``."""
     require_disk(gw)
-    route, money = judge_create(gw, tenant, body, claim.idempotency_key)
+    route, money = check_create(gw, tenant, body, claim.idempotency_key)
     payment = new_payment(gw, route.entry, body, money)
     found_on = None
     if gw.restored_at is not None:
-        found_on = await find_forgotten(gw, payment, route.entry, *route.fallback)
+        found_on = await find_order_from_before_restore(gw, payment, route.entry, *route.fallback)
         payment = payment if found_on is None else on_account(gw, payment, found_on)
     operation = new_operation(gw, payment, Kind.CREATE, at=payment.created_at)
     operation = replace(operation, idempotency_key=claim.idempotency_key)
     if found_on is not None:
-        operation = hold(operation)
+        operation = mark_unknown(operation)
     taken = statements.claim_reference(payment, grace_began_before=grace_began(gw))
-    submission = await begin_create(gw, found_on or route.entry, payment, operation, rows=[taken])
+    submission = await submission_of_create(gw, found_on or route.entry, payment, operation, rows=[taken])
     return submission if found_on is not None else replace(submission, fallback=route.fallback)
 
 
@@ -82,8 +82,8 @@ def new_payment(gw: Gateway, entry: AccountEntry, body: CreateBody, money: Money
     return on_account(gw, payment, entry)
 
 
-async def find_forgotten(gw: Gateway, payment: Payment, *entries: AccountEntry) -> AccountEntry | None:
-    """After a restore: the account on which the payment's order exists already, by a request the store has forgotten.
+async def find_order_from_before_restore(gw: Gateway, payment: Payment, *entries: AccountEntry) -> AccountEntry | None:
+    """After a restore: find the account at which the payment's order exists already, from before the restore.
 
     Raises ``ProviderError`` when a provider that answers lookups could not be asked.
     """
@@ -96,6 +96,6 @@ async def find_forgotten(gw: Gateway, payment: Payment, *entries: AccountEntry) 
     return None
 
 
-def hold(operation: Operation) -> Operation:
+def mark_unknown(operation: Operation) -> Operation:
     """A create that is not sent: its order exists. Its outcome is unknown, and a lookup takes the order over."""
     return replace(operation, status=Status.UNKNOWN, note="the order existed before the store was restored")

@@ -1,6 +1,6 @@
 """Judge what a create says, as far as that needs neither store nor provider: one error names everything wrong.
 
-What is right is judged once and fast; only where something is not, everything is judged by itself.
+A correct create is checked once and fast; only where something is wrong, each part is checked by itself.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from gateway.flows.payments import routing
 from gateway.flows.plugin import calls
 from gateway.flows.runtime import Gateway, log
 
-STAND_IN = Money(Decimal("1.00"), "USD", 2)
+PLACEHOLDER_MONEY = Money(Decimal("1.00"), "USD", 2)
 """What a payment is of while its own amount or currency cannot be used."""
 
-OF_MONEY = ("$.amount", "$.currency", "$.order.charges")
+MONEY_MEMBERS = ("$.amount", "$.currency", "$.order.charges")
 """Members whose problems say nothing while the payment is of the stand-in."""
 
 
-def judge_create(gw: Gateway, tenant: Tenant, body: CreateBody, idempotency_key: str) -> tuple[routing.Route, Money]:
+def check_create(gw: Gateway, tenant: Tenant, body: CreateBody, idempotency_key: str) -> tuple[routing.Route, Money]:
     """Check everything a create says, and choose its account. Raises ``TenantError``."""
     try:
         refuse_card_data(body, idempotency_key)
@@ -47,7 +47,7 @@ def judge_create(gw: Gateway, tenant: Tenant, body: CreateBody, idempotency_key:
 def content_refusals(gw: Gateway, tenant: Tenant, body: CreateBody, idempotency_key: str) -> list[TenantError]:
     """Everything that is wrong with the content of a create.
 
-    Members that are None although they are mandatory could not be read: what depends on them is not judged.
+    Members that are None although they are mandatory could not be read: what depends on them is not checked.
     """
     known = None if body.currency is None else currency_digits(body.currency, gw.settings.currencies)
     entry = _entry(tenant, body)
@@ -122,15 +122,17 @@ def _refused_by_plugin(gw: Gateway, entry: AccountEntry, body: CreateBody, digit
     if entry.logs_in:
         return []
     try:
-        money = Money.of(Decimal(body.amount), body.currency, digits) if digits is not None else STAND_IN
+        money = Money.of(Decimal(body.amount), body.currency, digits) if digits is not None else PLACEHOLDER_MONEY
     except (ValueError, TypeError):
-        money = STAND_IN
+        money = PLACEHOLDER_MONEY
     try:
         calls.build(gw, entry, entry.account, _trial(gw, entry, body, money))
     except ProviderError:
         return []
     except TenantError as refusal:
-        of_itself = [one for one in refusal.errors if money is not STAND_IN or not one.field.startswith(OF_MONEY)]
+        of_itself = [
+            one for one in refusal.errors if money is not PLACEHOLDER_MONEY or not one.field.startswith(MONEY_MEMBERS)
+        ]
         return [TenantError(refusal.code, refusal.detail, errors=of_itself)] if of_itself else []
     return []
 
@@ -146,7 +148,7 @@ def _trial(gw: Gateway, entry: AccountEntry, body: CreateBody, money: Money) -> 
         at=gw.clock.now(),
         operation_id="op_",
         customer=body.customer or Customer(),
-        order=_readable(body.order or Order()),
+        order=_readable_order(body.order or Order()),
         checkout=body.checkout or Checkout(),
         fields=_texts(body.fields),
         metadata=_texts(body.metadata),
@@ -154,7 +156,7 @@ def _trial(gw: Gateway, entry: AccountEntry, body: CreateBody, money: Money) -> 
     )
 
 
-def _readable(order: Order) -> Order:
+def _readable_order(order: Order) -> Order:
     """The order without what a plugin could not read: items and charges that lack a mandatory member."""
     items, charges = order.items, order.charges
     if any(item is None or None in _mandatory(item) for item in items or ()):

@@ -25,10 +25,10 @@ from gateway.flows.tasks import ConflictRetry
 
 REUSED = "was used for another request: use a new key, or repeat that request unchanged"
 
-REPLAY_WAIT = 2.0
+REPLAY_WAIT_SECONDS = 2.0
 """How long, in seconds, a repeated request waits for the first one's outcome."""
 
-REPLAY_LOOKS = 10
+REPLAY_READS = 10
 """How often the store is read in that time when the first request's work does not run in this process."""
 
 
@@ -82,7 +82,7 @@ async def run(gw: Gateway, claim: Claim, plan: Callable[[], Awaitable[Submission
         else:  # it was done before the store was restored: the next check asks for its outcome
             gw.check_timer.no_later_than(0)
         try:
-            return await answer_now(gw, claim)
+            return await answer_of(gw, claim)
         except Unavailable:  # it was done, or is being done: "nothing was done" would be a lie
             raise in_progress("is still running") from None
 
@@ -95,7 +95,7 @@ async def reserve(gw: Gateway, submission: Submission, fingerprint: str) -> None
 
 
 async def refuse_other_request(gw: Gateway, claim: Claim) -> None:
-    """Say first that a key was used for another request, whatever else is wrong with this one."""
+    """Refuse a key that was used for another request before anything else that is wrong with this one."""
     row = await gw.store.idempotency_record(claim.tenant, claim.idempotency_key)
     if row is not None and row.fingerprint != claim.fingerprint:
         raise TenantError("idempotency_key_reused", REUSED)
@@ -112,32 +112,32 @@ async def replay(gw: Gateway, claim: Claim, row: IdempotencyRecord) -> Answer:
     age = milliseconds(gw.clock.now()) - row.created_at
     if age < gw.settings.timeouts.tenant_answer * 1000:
         operation = await gw.store.operation(claim.tenant, row.operation_id)
-        raise in_progress(how_it_stands(gw, operation))
+        raise in_progress(status_of(gw, operation))
     return await open_answer(gw, claim.tenant, row)
 
 
 async def wait_for_answer(gw: Gateway, claim: Claim, row: IdempotencyRecord) -> IdempotencyRecord:
-    """Wait a little for the first request's outcome: for its work here, or else for whatever settles it."""
+    """Wait a little for the first request's outcome: for its work here, or else until the store has its outcome."""
     if gw.tasks.is_running(row.operation_id):
-        await gw.tasks.wait_for(row.operation_id, REPLAY_WAIT)
+        await gw.tasks.wait_for(row.operation_id, REPLAY_WAIT_SECONDS)
         return await gw.store.idempotency_record(claim.tenant, claim.idempotency_key) or row
-    for _ in range(REPLAY_LOOKS):
-        await gw.clock.sleep(REPLAY_WAIT / REPLAY_LOOKS)
+    for _ in range(REPLAY_READS):
+        await gw.clock.sleep(REPLAY_WAIT_SECONDS / REPLAY_READS)
         row = await gw.store.idempotency_record(claim.tenant, claim.idempotency_key) or row
         if row.answer is not None:
             break
     return row
 
 
-def how_it_stands(gw: Gateway, operation: Operation | None) -> str:
-    """What is known of the first request, and who can settle it once it has been sent."""
+def status_of(gw: Gateway, operation: Operation | None) -> str:
+    """What is known of the first request, and who can resolve it once it has been sent."""
     if operation is None or operation.status is not Status.UNKNOWN:
         return "is still running"
     tenant = gw.settings.tenants.get(operation.tenant)
     entry = tenant.accounts.get(operation.account) if tenant is not None else None
     if entry is not None and entry.can_look_up:
         return "has no outcome yet: the provider is being asked"
-    return "has no outcome yet, which only the provider's callback or an operator can settle"
+    return "has no outcome yet, which only the provider's callback or an operator can resolve"
 
 
 def in_progress(standing: str) -> TenantError:
@@ -146,7 +146,7 @@ def in_progress(standing: str) -> TenantError:
     return TenantError("request_in_progress", detail, retry_after=1)
 
 
-async def answer_now(gw: Gateway, claim: Claim) -> Answer:
+async def answer_of(gw: Gateway, claim: Claim) -> Answer:
     """The stored answer of a request whose operation has just been submitted, or 202 while it is open."""
     row = await gw.store.idempotency_record(claim.tenant, claim.idempotency_key)
     if row is None:
@@ -159,7 +159,7 @@ async def answer_now(gw: Gateway, claim: Claim) -> Answer:
 async def open_answer(gw: Gateway, tenant: str, row: IdempotencyRecord) -> Answer:
     """202 with the payment as it is now. Never stored. What the request asks for has changed nothing: no alerts.
 
-    A successor was begun by a change of the payment that was asked for, which has one.
+    A replacement was begun by an update of another payment: that one has an alert, and is what is shown.
     """
     operation = await gw.store.operation(tenant, row.operation_id)
     asked = (operation.answers_with if operation is not None else None) or row.payment_id

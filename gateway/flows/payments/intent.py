@@ -75,7 +75,7 @@ def members_of(payment: Payment, operation: Operation) -> dict[str, Any]:
     }
 
 
-async def intend(
+async def submission_of(
     gw: Gateway, entry: AccountEntry, payment: Payment, command: Command, operation: Operation
 ) -> Submission:
     """Build the request of a command on a payment that is still as it was read.
@@ -118,7 +118,7 @@ def grace_began(gw: Gateway) -> int:
     return milliseconds(gw.clock.now() - gw.settings.clocks.late_grace)
 
 
-async def begin_create(
+async def submission_of_create(
     gw: Gateway, entry: AccountEntry, payment: Payment, operation: Operation, *, rows: list[Statement]
 ) -> Submission:
     """The create of a new payment, with its first version. One whose outcome is unknown already is due at once."""
@@ -148,7 +148,7 @@ async def begin_create(
 
 
 def create_command(gw: Gateway, entry: AccountEntry, payment: Payment, operation: Operation) -> CreatePayment:
-    """The command of a payment's create, with the addresses the provider is told."""
+    """The command of a payment's create, with the addresses that the provider calls back."""
     return CreatePayment(
         payment_id=payment.id,
         merchant_reference=payment.merchant_reference,
@@ -169,7 +169,7 @@ def urls_of(gw: Gateway, entry: AccountEntry, payment_id: str) -> Urls:
     """Our addresses for one payment, each with its own unguessable token."""
     base, identifier = gw.public_url + entry.callback_path, uuid_of(payment_id)
     if identifier is None:
-        raise ValueError(f"{payment_id} is no payment id")
+        raise ValueError(f"{payment_id} is not a payment id")
     token = {
         purpose: make_token(gw.settings.server.secret, entry.endpoint_id, identifier, purpose)
         for purpose in ("return", "cancel", "complete")
@@ -182,7 +182,7 @@ def urls_of(gw: Gateway, entry: AccountEntry, payment_id: str) -> Urls:
     )
 
 
-def command_again(gw: Gateway, submission: Submission, operation: Operation, entry: AccountEntry) -> Command:
+def command_after_unsent(gw: Gateway, submission: Submission, operation: Operation, entry: AccountEntry) -> Command:
     """The command of the operation that follows one that was not sent; only a create may move to another account."""
     command = submission.command
     if isinstance(command, CreatePayment):

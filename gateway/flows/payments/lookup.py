@@ -20,7 +20,7 @@ from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import schedule
 from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.flows import restore
-from gateway.flows.commit import first_look, record
+from gateway.flows.commit import commit_change, first_check_at
 from gateway.flows.payments import intent, submit
 from gateway.flows.plugin import calls, login
 from gateway.flows.runtime import Gateway, log
@@ -99,7 +99,7 @@ async def follow_hints(gw: Gateway, tenant: str, payment_id: str) -> float | Non
     now = await gw.store.payment(tenant, payment_id)
     if not hints or now is None or (found and now.open_operation is not None):
         return None
-    relaxed = schedule.postpone_check(now.payment, first_look(gw, now.payment, None))
+    relaxed = schedule.postpone_check(now.payment, first_check_at(gw, now.payment, None))
     await gw.store.commit([schedule.close_hint(tenant, payment_id, key, received_at), relaxed])
     return None
 
@@ -157,11 +157,11 @@ async def see(gw: Gateway, looked: Looked) -> bool:
     policy = gw.entry(payment).policy
     change = apply(payment, before.open_operation, looked.seen, cause=Cause.LOOKUP, policy=policy, at=gw.clock.now())
     try:
-        await record(gw, before, change)
+        await commit_change(gw, before, change)
     except Conflict:
         log.info("a lookup was overtaken", extra={"payment_id": payment.id, "tenant": payment.tenant})
         return False
-    restore.has_been_seen(gw, payment)
+    restore.note_refreshed(gw, payment)
     return True
 
 
@@ -186,7 +186,7 @@ async def complete(gw: Gateway, tenant: str, payment_id: str, *, stage: Stage | 
     payment, entry = before.payment, gw.entry(before.payment)
     operation = intent.new_operation(gw, payment, Kind.COMPLETE, at=gw.clock.now(), stage=stage)
     command = CompletePayment(**intent.members_of(payment, operation))
-    await submit.run_own(gw, entry, payment, command, operation)
+    await submit.run_for_gateway(gw, entry, payment, command, operation)
     return True
 
 
@@ -202,7 +202,7 @@ async def name_order(gw: Gateway, looked: Looked) -> None:
         return
     operation = intent.new_operation(gw, payment, Kind.UPDATE, at=gw.clock.now())
     command = UpdatePayment(**intent.members_of(payment, operation), order=payment.order, merchant_status=None)
-    await submit.run_own(gw, entry, payment, command, operation)
+    await submit.run_for_gateway(gw, entry, payment, command, operation)
 
 
 async def is_accepted_uncompleted(gw: Gateway, payment: Payment, entry: AccountEntry) -> bool:

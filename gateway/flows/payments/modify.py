@@ -40,7 +40,7 @@ from gateway.flows.cascade import ENDED
 from gateway.flows.payments import idempotency, lookup, rejections
 from gateway.flows.payments.create_validation import note_charges
 from gateway.flows.payments.idempotency import Answer, Claim
-from gateway.flows.payments.intent import Submission, intend, members_of, new_operation
+from gateway.flows.payments.intent import Submission, members_of, new_operation, submission_of
 from gateway.flows.payments.read import find
 from gateway.flows.payments.replacement import plan_replacement
 from gateway.flows.runtime import Gateway
@@ -72,75 +72,75 @@ async def update(gw: Gateway, claim: Claim, payment_id: str, body: UpdateBody) -
 async def plan_capture(gw: Gateway, claim: Claim, payment_id: str, body: CaptureBody) -> Submission:
     """Check a capture by state, rules and amount, and build it."""
     refuse_card_data(body, claim.idempotency_key)
-    payment, entry = await ready(gw, claim.tenant, payment_id, CapturePayment)
+    payment, entry = await load_for(gw, claim.tenant, payment_id, CapturePayment)
     is_accepted = await lookup.is_accepted_uncompleted(gw, payment, entry)
     also = lookup.WAITING if is_accepted else frozenset[State]()
-    must_allow(entry, payment, CapturePayment, also=also)
-    not_replaced(payment)
+    must_be_in_state(entry, payment, CapturePayment, also=also)
+    must_not_be_replaced(payment)
     if entry.can_look_up and (entry.rules.read_before_capture or is_past_deadline(gw, payment)):
-        payment, entry = await read_first(gw, claim.tenant, payment_id, CapturePayment)
-        must_allow(entry, payment, CapturePayment, also=also)
+        payment, entry = await refresh_for(gw, claim.tenant, payment_id, CapturePayment)
+        must_be_in_state(entry, payment, CapturePayment, also=also)
     check_content(entry, payment, body)
-    amount = amount_of(payment, body.amount, payment.money.amount)
+    amount = amount_or(payment, body.amount, payment.money.amount)
     check_captured(entry, payment, amount)
     order = merged(payment.order, body.order)
     if order.charges is not None and order.charges.grand_total != amount:
         order = replace(order, charges=None)  # charges of the whole order would contradict a part of it
-    operation = begin(gw, claim, payment, Kind.CAPTURE, amount)
+    operation = new_tenant_operation(gw, claim, payment, Kind.CAPTURE, amount)
     command = CapturePayment(**members_of(payment, operation), order=order, merchant_status=body.merchant_status)
-    return await intend(gw, entry, payment, command, operation)
+    return await submission_of(gw, entry, payment, command, operation)
 
 
 async def plan_cancel(gw: Gateway, claim: Claim, payment_id: str) -> Submission:
     """Check a cancel by state, and build it."""
     refuse_card_data(None, claim.idempotency_key)
-    payment, entry = await ready(gw, claim.tenant, payment_id, CancelPayment)
-    must_allow(entry, payment, CancelPayment)
+    payment, entry = await load_for(gw, claim.tenant, payment_id, CancelPayment)
+    must_be_in_state(entry, payment, CancelPayment)
     if row_of(payment, entry.policy, gw.clock.now()) == PAST_GRACE:
         raise rejections.past_grace(payment)
-    operation = begin(gw, claim, payment, Kind.CANCEL, payment.money.amount)
-    return await intend(gw, entry, payment, CancelPayment(**members_of(payment, operation)), operation)
+    operation = new_tenant_operation(gw, claim, payment, Kind.CANCEL, payment.money.amount)
+    return await submission_of(gw, entry, payment, CancelPayment(**members_of(payment, operation)), operation)
 
 
 async def plan_refund(gw: Gateway, claim: Claim, payment_id: str, body: RefundBody) -> Submission:
     """Check a refund by state and by what is left, and build it."""
     refuse_card_data(body, claim.idempotency_key)
-    payment, entry = await ready(gw, claim.tenant, payment_id, RefundPayment)
-    must_allow(entry, payment, RefundPayment)
+    payment, entry = await load_for(gw, claim.tenant, payment_id, RefundPayment)
+    must_be_in_state(entry, payment, RefundPayment)
     if entry.can_look_up:
-        payment, entry = await read_first(gw, claim.tenant, payment_id, RefundPayment)
+        payment, entry = await refresh_for(gw, claim.tenant, payment_id, RefundPayment)
     check_content(entry, payment, body)
     left = payment.captured - payment.refunded
-    amount = amount_of(payment, body.amount, left)
+    amount = amount_or(payment, body.amount, left)
     if left <= 0 or amount > left:
         raise rejections.too_large(payment, left, "refunded")
-    operation = replace(begin(gw, claim, payment, Kind.REFUND, amount), reason=body.reason)
+    operation = replace(new_tenant_operation(gw, claim, payment, Kind.REFUND, amount), reason=body.reason)
     command = RefundPayment(**members_of(payment, operation), reason=body.reason)
-    return await intend(gw, entry, payment, command, operation)
+    return await submission_of(gw, entry, payment, command, operation)
 
 
 async def plan_update(gw: Gateway, claim: Claim, payment_id: str, body: UpdateBody) -> Submission:
     """Check an update by state, rules and limit, and build it, or the create of a replacement."""
     refuse_card_data(body, claim.idempotency_key)
-    payment, entry = await ready(gw, claim.tenant, payment_id, UpdatePayment)
-    must_allow(entry, payment, UpdatePayment)
-    not_replaced(payment)
+    payment, entry = await load_for(gw, claim.tenant, payment_id, UpdatePayment)
+    must_be_in_state(entry, payment, UpdatePayment)
+    must_not_be_replaced(payment)
     check_content(entry, payment, body)
-    amount = amount_of(payment, body.amount, payment.money.amount)
+    amount = amount_or(payment, body.amount, payment.money.amount)
     order = merged(payment.order, body.order)
     limit = entry.rules.max_increase
     if limit is not None and amount - payment.accepted_amount > limit.amount:
         if not body.allow_new_checkout:
             raise rejections.over_limit(entry, payment, limit, amount)
-        await not_a_living_successor(gw, payment)
+        await must_not_be_live_replacement(gw, payment)
         money = payment.money.with_amount(amount)
         return await plan_replacement(gw, claim, entry, payment, money=money, order=order)
-    operation = replace(begin(gw, claim, payment, Kind.UPDATE, amount), order=order)
+    operation = replace(new_tenant_operation(gw, claim, payment, Kind.UPDATE, amount), order=order)
     command = UpdatePayment(**members_of(payment, operation), order=order, merchant_status=body.merchant_status)
-    return await intend(gw, entry, payment, command, operation)
+    return await submission_of(gw, entry, payment, command, operation)
 
 
-async def ready(gw: Gateway, tenant: str, payment_id: str, command: type[Command]) -> tuple[Payment, AccountEntry]:
+async def load_for(gw: Gateway, tenant: str, payment_id: str, command: type[Command]) -> tuple[Payment, AccountEntry]:
     """The payment a command is for, if its provider can do it and nothing stands in the way.
 
     Where the store was restored from a backup, the provider is asked first what has happened since.
@@ -153,8 +153,8 @@ async def ready(gw: Gateway, tenant: str, payment_id: str, command: type[Command
         raise rejections.open_operation(payment_id, open_operation)
     if payment.review is not None:
         raise rejections.under_review(payment_id, payment.review)
-    if restore.is_behind(gw, payment):
-        return await read_first(gw, tenant, payment_id, command)
+    if restore.must_be_refreshed(gw, payment):
+        return await refresh_for(gw, tenant, payment_id, command)
     return payment, entry
 
 
@@ -163,7 +163,9 @@ def is_past_deadline(gw: Gateway, payment: Payment) -> bool:
     return payment.capture_by is not None and gw.clock.now() >= payment.capture_by
 
 
-async def read_first(gw: Gateway, tenant: str, payment_id: str, command: type[Command]) -> tuple[Payment, AccountEntry]:
+async def refresh_for(
+    gw: Gateway, tenant: str, payment_id: str, command: type[Command]
+) -> tuple[Payment, AccountEntry]:
     """Ask the provider how the payment stands before a command. Raises ``ProviderError`` when it cannot be asked.
 
     A store that takes no writes is found out first: what was seen could not be kept.
@@ -171,7 +173,7 @@ async def read_first(gw: Gateway, tenant: str, payment_id: str, command: type[Co
     await gw.store.prove_writable(gw.clock.now())
     if not await lookup.follow_up(gw, tenant, payment_id, hinted=False):
         raise ProviderError("the provider showed another payment")
-    return await ready(gw, tenant, payment_id, command)
+    return await load_for(gw, tenant, payment_id, command)
 
 
 def check_captured(entry: AccountEntry, payment: Payment, amount: Decimal) -> None:
@@ -182,14 +184,14 @@ def check_captured(entry: AccountEntry, payment: Payment, amount: Decimal) -> No
         raise rejections.captures_all(payment)
 
 
-def not_replaced(payment: Payment) -> None:
-    """While a successor lives, capture and update of the replaced payment stop. Raises ``invalid_state``."""
+def must_not_be_replaced(payment: Payment) -> None:
+    """While its replacement is live, a payment is neither captured nor updated. Raises ``invalid_state``."""
     if payment.replaced_by is not None:
         raise rejections.replaced(payment)
 
 
-async def not_a_living_successor(gw: Gateway, payment: Payment) -> None:
-    """One succession at a time: while the payment that this one replaces may still be paid, no third order begins.
+async def must_not_be_live_replacement(gw: Gateway, payment: Payment) -> None:
+    """One replacement at a time: while the payment that this one replaces may still be paid, no third order begins.
 
     Raises ``invalid_state``.
     """
@@ -198,7 +200,7 @@ async def not_a_living_successor(gw: Gateway, payment: Payment) -> None:
         raise rejections.still_replacing(payment)
 
 
-def amount_of(payment: Payment, given: Decimal | None, absent: Decimal) -> Decimal:
+def amount_or(payment: Payment, given: Decimal | None, absent: Decimal) -> Decimal:
     """The amount a command names, with the currency's digits; ``absent`` where it names none."""
     return absent if given is None else quantized(Decimal(given), payment.money.digits)
 
@@ -221,7 +223,7 @@ def check_content(entry: AccountEntry, payment: Payment, body: Body) -> None:
 
 
 def content_refusals(body: Body) -> list[TenantError]:
-    """What is wrong with the content of a command whatever its payment is; members that are None are not judged."""
+    """What is wrong with a command before its payment is known; members that are None are not checked."""
     problems = amount_problems("$.amount", body.amount, None)
     problems += order_problems(getattr(body, "order", None), None, body.amount)
     return [*refusals_of(partial(refuse_card_data, body)), *([invalid(*problems)] if problems else [])]
@@ -249,13 +251,15 @@ def merged(stored: Order, given: Order | None) -> Order:
     return replace(stored, **{name: value for name, value in members.items() if value is not None})
 
 
-def begin(gw: Gateway, claim: Claim, payment: Payment, kind: Kind, amount: Decimal) -> Operation:
+def new_tenant_operation(gw: Gateway, claim: Claim, payment: Payment, kind: Kind, amount: Decimal) -> Operation:
     """The operation of a tenant's command."""
     operation = new_operation(gw, payment, kind, at=gw.clock.now())
     return replace(operation, amount=amount, idempotency_key=claim.idempotency_key)
 
 
-def must_allow(entry: AccountEntry, payment: Payment, command: type[Command], *, also: Collection[State] = ()) -> None:
+def must_be_in_state(
+    entry: AccountEntry, payment: Payment, command: type[Command], *, also: Collection[State] = ()
+) -> None:
     """Raise ``invalid_state`` unless the payment's state allows a command, or is one of ``also``."""
     if payment.state not in rejections.allowed_in(entry)[command] and payment.state not in also:
         raise rejections.wrong_state(entry, payment, command)

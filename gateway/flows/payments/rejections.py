@@ -75,7 +75,7 @@ def under_review(payment_id: str, review: Review) -> TenantError:
 
 
 def replaced(payment: Payment) -> TenantError:
-    """A successor lives, so capture and update of this payment stop."""
+    """Its replacement is live, so this payment is neither captured nor updated."""
     detail = f"the payment was replaced by {payment.replaced_by}: use that payment instead"
     return TenantError("invalid_state", detail, payment_id=payment.id, replaced_by=payment.replaced_by)
 

@@ -16,9 +16,9 @@ from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import statements
 from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.flows.cascade import Version
-from gateway.flows.payments.create import find_forgotten, hold
+from gateway.flows.payments.create import find_order_from_before_restore, mark_unknown
 from gateway.flows.payments.idempotency import Claim
-from gateway.flows.payments.intent import Submission, begin_create, new_operation, on_account
+from gateway.flows.payments.intent import Submission, new_operation, on_account, submission_of_create
 from gateway.flows.runtime import Gateway
 from gateway.flows.storage_limits import require_disk
 
@@ -28,19 +28,19 @@ async def plan_replacement(
 ) -> Submission:
     """The create of a replacement for the new total. The PATCH that asked for it is answered with the old payment."""
     require_disk(gw)
-    payment = successor_of(gw, entry, old, money=money, order=order)
+    payment = replacement_of(gw, entry, old, money=money, order=order)
     operation = new_operation(gw, payment, Kind.CREATE, at=payment.created_at)
     operation = replace(operation, idempotency_key=claim.idempotency_key, answers_with=old.id)
-    if await find_forgotten(gw, payment, entry) is not None:
-        operation = hold(operation)
-    submission = await begin_create(gw, entry, payment, operation, rows=[])
+    if await find_order_from_before_restore(gw, payment, entry) is not None:
+        operation = mark_unknown(operation)
+    submission = await submission_of_create(gw, entry, payment, operation, rows=[])
     change = mark_replaced(old, payment.id, rules=entry.rules, at=payment.created_at)
     passed_on = statements.move_reference(payment, holder=old.id)
     of_old = Version(PaymentSnapshot(old, None), change, gives_reference=passed_on)
     return replace(submission, versions=[of_old, *submission.versions])
 
 
-def successor_of(gw: Gateway, entry: AccountEntry, old: Payment, *, money: Money, order: Order) -> Payment:
+def replacement_of(gw: Gateway, entry: AccountEntry, old: Payment, *, money: Money, order: Order) -> Payment:
     """The old payment begun again: same tenant, account, reference and customer; the new total and order."""
     now = gw.clock.now()
     fresh = Payment(

@@ -1,4 +1,4 @@
-"""What a person decides: clear a review flag, settle an unknown operation, end a payment that nothing else can end.
+"""What a person decides: clear a review flag, resolve an unknown operation, end a payment that nothing else can end.
 
 Version-checked, and kept in the timeline.
 """
@@ -13,12 +13,12 @@ from gateway.core.plugin_returns import page_problem
 from gateway.core.state_members import ENDED_UNPAID, EXPIRABLE, MONEY_TAKEN
 from gateway.core.states import apply
 from gateway.drivers.store.reads import PaymentSnapshot
-from gateway.flows.commit import record
+from gateway.flows.commit import commit_change
 from gateway.flows.runtime import Gateway
 from gateway.flows.tasks import ConflictRetry
 
 
-async def resolve(gw: Gateway, payment_id: str, decided: ReviewResolved) -> Payment:
+async def resolve_review(gw: Gateway, payment_id: str, decided: ReviewResolved) -> Payment:
     """Clear a payment's review flag, and set the state where a person knows better. Raises ``TenantError``."""
     retry = ConflictRetry()
     while True:
@@ -28,7 +28,7 @@ async def resolve(gw: Gateway, payment_id: str, decided: ReviewResolved) -> Paym
         if loaded.open_operation is not None:
             raise TenantError(
                 "operation_outcome_pending",
-                f"settle operation {loaded.open_operation.id} first",
+                f"resolve operation {loaded.open_operation.id} first",
                 payment_id=payment_id,
                 operation_id=loaded.open_operation.id,
             )
@@ -77,7 +77,7 @@ def refuse_to_unrefund(payment: Payment, decided: ReviewResolved) -> None:
         raise TenantError("invalid_state", f"{went_back}: it cannot be {decided.state}", payment_id=payment.id)
 
 
-async def rule(gw: Gateway, operation_id: str, decided: OperationResolved) -> Payment:
+async def resolve_operation(gw: Gateway, operation_id: str, decided: OperationResolved) -> Payment:
     """Settle an unknown operation by a person's word. Raises ``TenantError``."""
     retry = ConflictRetry()
     while True:
@@ -99,7 +99,7 @@ async def rule(gw: Gateway, operation_id: str, decided: OperationResolved) -> Pa
 async def _apply(gw: Gateway, loaded: PaymentSnapshot, decided: Fact) -> Payment:
     policy = gw.entry(loaded.payment).policy
     made = apply(loaded.payment, loaded.open_operation, decided, cause=Cause.OPERATOR, policy=policy, at=gw.clock.now())
-    return (await record(gw, loaded, made)).payment
+    return (await commit_change(gw, loaded, made)).payment
 
 
 async def _find(gw: Gateway, payment_id: str) -> PaymentSnapshot:

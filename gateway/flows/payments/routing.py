@@ -50,7 +50,7 @@ def choose(tenant: Tenant, body: CreateBody) -> Route:
 def check_limits(tenant: Tenant, entry: AccountEntry, body: CreateBody) -> None:
     """Check currency and amount against the account's rules and the deposit method. Raises ``TenantError``.
 
-    A currency or amount that is None could not be read, and is not judged.
+    A currency or amount that is None could not be read, and is not checked.
     """
     method = _method(tenant, body)
     takers: list[tuple[str, Collection[str] | None]] = [(f'account "{entry.name}"', entry.rules.currencies)]

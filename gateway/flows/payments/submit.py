@@ -23,18 +23,27 @@ from gateway.core.wire import HttpRequest
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import statements
 from gateway.drivers.store.reads import PaymentSnapshot
-from gateway.flows.commit import record
-from gateway.flows.payments.intent import Submission, build, command_again, grace_began, intend, on_account
+from gateway.flows.commit import commit_change
+from gateway.flows.payments.intent import (
+    Submission,
+    build,
+    command_after_unsent,
+    grace_began,
+    on_account,
+    submission_of,
+)
 from gateway.flows.plugin import calls, cleaning, login
 from gateway.flows.runtime import Gateway, log
 
-TRIES_WHEN_NOT_SENT = 2
+MAX_TRIES_WHEN_NOT_SENT = 2
 """The first submission, and one more after a connection that was never made or a session that had ended."""
 
 
-async def run_own(gw: Gateway, entry: AccountEntry, payment: Payment, command: Command, operation: Operation) -> None:
+async def run_for_gateway(
+    gw: Gateway, entry: AccountEntry, payment: Payment, command: Command, operation: Operation
+) -> None:
     """Reserve, send and resolve an operation of the gateway's own, unless the payment moved meanwhile."""
-    submission = await intend(gw, entry, payment, command, operation)
+    submission = await submission_of(gw, entry, payment, command, operation)
     try:
         await gw.store.commit([*submission.rows, statements.insert_operation(operation)])
     except Conflict:
@@ -52,16 +61,16 @@ async def submit(gw: Gateway, submission: Submission) -> None:
     while True:
         fact = await ask(gw, submission.account, submission.command, submission.request)
         following: Submission | None = None
-        if isinstance(fact, NeverSent) and fact.may_follow and tries < TRIES_WHEN_NOT_SENT:
+        if isinstance(fact, NeverSent) and fact.may_follow and tries < MAX_TRIES_WHEN_NOT_SENT:
             tries += 1
-            following = await follow(gw, submission, fact, submission.account)
+            following = await replace_unsent(gw, submission, fact, submission.account)
         while following is None and isinstance(fact, NeverSent) and submission.fallback:
             tries = 1
             account, *rest = submission.fallback
             submission = replace(submission, fallback=tuple(rest))
-            following = await follow(gw, submission, fact, account)
+            following = await replace_unsent(gw, submission, fact, account)
         if following is None:
-            await settle(gw, submission.operation, fact)
+            await resolve(gw, submission.operation, fact)
             return
         submission = following
 
@@ -98,7 +107,9 @@ def _not_sent(entry: AccountEntry, command: Command, request: HttpRequest, unsen
     }
 
 
-async def follow(gw: Gateway, submission: Submission, unsent: NeverSent, entry: AccountEntry) -> Submission | None:
+async def replace_unsent(
+    gw: Gateway, submission: Submission, unsent: NeverSent, entry: AccountEntry
+) -> Submission | None:
     """End an operation that was not sent and reserve the next one, in one transaction. None: it cannot be."""
     before = await load(gw, submission.operation)
     ended = before.open_operation
@@ -115,9 +126,9 @@ async def follow(gw: Gateway, submission: Submission, unsent: NeverSent, entry: 
     failure = Failure(code=FailureCode.NOT_SENT, message=unsent.message)
     ended = replace(ended, status=Status.NOT_SENT, failure=failure, updated_at=operation.created_at)
     try:
-        command = command_again(gw, submission, operation, entry)
+        command = command_after_unsent(gw, submission, operation, entry)
         request = await build(gw, entry, command)
-        await record(gw, before, Change(payment=payment, operation=ended), rows=rows, next_operation=operation)
+        await commit_change(gw, before, Change(payment=payment, operation=ended), rows=rows, next_operation=operation)
     except GatewayError as problem:
         log.warning("no operation follows", extra={"operation_id": operation.id, "problem": str(problem)})
         return None
@@ -138,7 +149,7 @@ def operation_after(gw: Gateway, ended: Operation, entry: AccountEntry) -> Opera
     )
 
 
-async def settle(gw: Gateway, operation: Operation, fact: Fact, *, cause: Cause = Cause.REPLY) -> Change | None:
+async def resolve(gw: Gateway, operation: Operation, fact: Fact, *, cause: Cause = Cause.REPLY) -> Change | None:
     """Commit the outcome of an operation. Tried again until it is durable; None when something else resolved it."""
     while True:
         try:
@@ -146,9 +157,9 @@ async def settle(gw: Gateway, operation: Operation, fact: Fact, *, cause: Cause 
             if before.open_operation is None or before.open_operation.id != operation.id:
                 return None
             entry = gw.entry(before.payment)
-            own, now = await of_this_payment(gw, before.payment, fact), gw.clock.now()
+            own, now = await checked_for_payment(gw, before.payment, fact), gw.clock.now()
             change = apply(before.payment, before.open_operation, own, cause=cause, policy=entry.policy, at=now)
-            recorded = await record(gw, before, change)
+            recorded = await commit_change(gw, before, change)
         except Conflict:
             continue
         except Unavailable:
@@ -172,7 +183,7 @@ def warn_of_unknown(recorded: Change) -> None:
     log.warning("the outcome of an operation is unknown", extra={**where, **what, "note": operation.note})
 
 
-async def of_this_payment(gw: Gateway, payment: Payment, fact: Fact) -> Fact:
+async def checked_for_payment(gw: Gateway, payment: Payment, fact: Fact) -> Fact:
     """What a reply shows, unless it brings a key that another payment holds: then it is not about this one."""
     seen = fact.observation if isinstance(fact, Pending) else fact
     key = seen.provider_reference if isinstance(seen, Observation) else None
@@ -194,5 +205,5 @@ async def recover(gw: Gateway) -> int:
     """At start: what was on its way when the last process ended has an unknown outcome. Returns how many."""
     stranded = await gw.store.open_operations("sending")
     for operation in stranded:
-        await settle(gw, operation, Unknown(message="the gateway stopped"))
+        await resolve(gw, operation, Unknown(message="the gateway stopped"))
     return len(stranded)

@@ -101,7 +101,7 @@ async def resolve_review(call: OperatorCall) -> Reply:
     body = call.body(ResolveReview)
     actor = call.actor(body.actor)
     decided = ReviewResolved(actor=actor, reason=body.reason, state=body.state, redirect_url=body.redirect_url)
-    return Reply(view=payment_view(await review.resolve(call.gw, call.id, decided), None))
+    return Reply(view=payment_view(await review.resolve_review(call.gw, call.id, decided), None))
 
 
 async def operations(call: OperatorCall) -> Reply:
@@ -117,7 +117,7 @@ async def resolve_operation(call: OperatorCall) -> Reply:
     body = call.body(ResolveOperation)
     actor = call.actor(body.actor)
     decided = OperationResolved(actor=actor, reason=body.reason, outcome=body.outcome, redirect_url=body.redirect_url)
-    return Reply(view=payment_view(await review.rule(call.gw, call.id, decided), None))
+    return Reply(view=payment_view(await review.resolve_operation(call.gw, call.id, decided), None))
 
 
 ROUTES: tuple[Route[OperatorCall], ...] = (

@@ -70,7 +70,7 @@ async def test_a_copy_waits_where_the_first_has_no_outcome(
     stack: GatewayStack, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """The first was lost: the copy is told so, and is not refused by an operation that it does not know."""
-    monkeypatch.setattr(idempotency, "REPLAY_WAIT", 0.01)
+    monkeypatch.setattr(idempotency, "REPLAY_WAIT_SECONDS", 0.01)
     case, key = CASES[name], new_key()
     payment = await BEGUN[case.state](stack)
     await stack.faults("creditkey", operation=CALLS[case.verb], silence="before_effect", times=1)

@@ -17,7 +17,7 @@ from gateway.core.facts import Cause, Expired
 from gateway.core.payment import Payment, State
 from gateway.core.states import apply
 from gateway.drivers.store import statements
-from gateway.flows.commit import record
+from gateway.flows.commit import commit_change
 from tests.support.stack import GatewayStack, Reply, psp_body
 
 ABSENT = object()
@@ -104,7 +104,7 @@ async def expire(stack: GatewayStack, payment_id: str, *, ago: timedelta = timed
     assert before is not None
     policy, at = gw.entry(before.payment).policy, gw.clock.now() - ago
     change = apply(before.payment, before.open_operation, Expired(), cause=Cause.CLOCK, policy=policy, at=at)
-    await record(gw, before, change)
+    await commit_change(gw, before, change)
 
 
 async def force(stack: GatewayStack, payment_id: str, state: State, *, expired_ago: timedelta | None = None) -> None:
