@@ -141,7 +141,7 @@ def operations(wide: bool, admin_url: str | None, config: Path, as_json: bool) -
     print_table(OPERATION_COLUMNS, ([getattr(one, column) for column in OPERATION_COLUMNS] for one in found), wide=wide)
 
 
-@review.command()
+@review.command("settle")
 @click.argument("operation_id")
 @click.option(
     "--outcome",
@@ -154,7 +154,7 @@ def operations(wide: bool, admin_url: str | None, config: Path, as_json: bool) -
 @page_option
 @actor_option
 @_listener_options
-def settle(
+def resolve_operation(
     operation_id: str,
     outcome: Any,
     reason: str,

@@ -11,7 +11,7 @@ from gateway.core.facts import Busy, Verdict
 from gateway.core.urls import origin_of
 from gateway.drivers.settings import AccountEntry
 from gateway.flows.payments import read
-from gateway.flows.payments.lookup import hint_work
+from gateway.flows.payments.lookup import hint_task_name
 from gateway.flows.runtime import Gateway
 from gateway.web.app_keys import GATEWAY, RETURNS
 from gateway.web.routing import allow
@@ -55,7 +55,7 @@ async def _wait_for_lookup(request: web.Request, gw: Gateway, payment_id: str) -
         return
     waiting.add(payment_id)
     try:
-        await gw.tasks.wait_for(hint_work(payment_id), BROWSER_WAIT)
+        await gw.tasks.wait_for(hint_task_name(payment_id), BROWSER_WAIT)
     finally:
         waiting.discard(payment_id)
 

@@ -124,7 +124,7 @@ async def process(world: Surroundings, fuse: Fuse) -> AsyncIterator[Gateway]:
             clock=world.clock,
         )
         gw.public_url = world.stack.url
-        await submit.recover(gw)
+        await submit.resolve_interrupted(gw)
         yield gw
     finally:
         await store.close()

@@ -20,7 +20,7 @@ from gateway.core.wire import Callback, HttpResponse
 from gateway.flows.callbacks import receive
 from gateway.flows.payments import create, lookup, modify, read
 from gateway.flows.payments.idempotency import Answer, Claim, refuse_other_request
-from gateway.flows.payments.lookup import hint_work
+from gateway.flows.payments.lookup import hint_task_name
 from gateway.flows.runtime import Gateway
 from gateway.web.customer_return import BROWSER, BROWSER_WAIT
 from gateway.web.problems import problem_of
@@ -88,7 +88,7 @@ async def _refund(call: _Call) -> Answer:
 
 
 async def _sync(call: _Call) -> Answer:
-    await lookup.follow_up(call.gw, call.request.tenant, call.request.payment_id, hinted=False)
+    await lookup.refresh(call.gw, call.request.tenant, call.request.payment_id, hinted=False)
     return await _read(call)
 
 
@@ -148,5 +148,5 @@ async def handle_callback(gw: Gateway, path: str, callback: Callback) -> HttpRes
         return HttpResponse(status=503)
     verdict: Verdict = await receive.accept(gw, receive.verify(gw, entry, callback))
     if suffix in BROWSER and payment_id is not None:
-        await gw.tasks.wait_for(hint_work(payment_id), BROWSER_WAIT)
+        await gw.tasks.wait_for(hint_task_name(payment_id), BROWSER_WAIT)
     return receive.answer(entry, verdict, callback)

@@ -69,7 +69,7 @@ async def test_a_lookup_that_shows_an_unknown_status_is_told_once(
 
 async def lookup_now(stack: GatewayStack, payment: Any) -> str:
     """Look the order up as the agenda does, without the tenant's rate; return the state."""
-    await lookup.follow_up(stack.gateway, "acme", payment["id"], hinted=False)
+    await lookup.refresh(stack.gateway, "acme", payment["id"], hinted=False)
     return str((await stack.payment(payment["id"]))["state"])
 
 

@@ -114,7 +114,7 @@ async def _look_up(gw: Gateway, row: ScheduledCheck) -> float | None:
     hints = await gw.store.due_hints(row.tenant, row.payment_id)
     if not policy.lookups or not (is_unknown or hints or can_poll(loaded.payment, policy, gw.clock.now())):
         return None
-    return await lookup.follow_hints(gw, row.tenant, row.payment_id)
+    return await lookup.process_hints(gw, row.tenant, row.payment_id)
 
 
 async def _apply_clock(gw: Gateway, row: ScheduledCheck) -> None:

@@ -20,7 +20,7 @@ async def cancel_if_replaced(gw: Gateway, tenant: str, payment_id: str) -> None:
     if loaded is None or replacement is None:
         return
     if restore.must_be_refreshed(gw, loaded.payment):  # it may be canceled already
-        await lookup.follow_up(gw, tenant, payment_id, hinted=False)
+        await lookup.refresh(gw, tenant, payment_id, hinted=False)
         loaded = await gw.store.payment(tenant, payment_id) or loaded
     if loaded.payment.state in ENDED:
         return

@@ -51,7 +51,7 @@ async def begin(gw: Gateway) -> Recovered:
     if await gw.store.metadata.timestamp(COPIED) is not None:
         raise Unavailable("the store is a backup: run gateway recover --restored first")
     gw.restored_at = await gw.store.metadata.timestamp(RESTORED)
-    return await _recovered(gw, await submit.recover(gw))
+    return await _recovered(gw, await submit.resolve_interrupted(gw))
 
 
 async def note_secret(gw: Gateway) -> None:
@@ -74,7 +74,7 @@ async def begin_restored(gw: Gateway) -> Recovered:
 
     Pending webhooks stay: tenants drop one that was delivered already, since its id and version are the same.
     """
-    unknown = await submit.recover(gw)  # before: it gives those payments later dates of their own
+    unknown = await submit.resolve_interrupted(gw)  # before: it gives those payments later dates of their own
     now = gw.clock.now()
     marks = [set_timestamp(RESTORED, now), delete_timestamp(COPIED)]
     await gw.store.commit([*marks, check_all_payments(now, grace_began_before=intent.grace_began(gw))])

@@ -179,14 +179,14 @@ async def _follow(gw: Gateway, payment: Payment, rows: list[Statement]) -> None:
     """Commit a hint's rows and start its lookup, or leave it to the schedule while another one is recent."""
     now, window = gw.clock.now(), gw.settings.clocks.hint
     last = gw.memory.last_lookup.get(payment.id)
-    is_free = (last is None or now >= last + window) and not gw.tasks.is_running(lookup.hint_work(payment.id))
+    is_free = (last is None or now >= last + window) and not gw.tasks.is_running(lookup.hint_task_name(payment.id))
     next_check = now + window + ONE_SECOND if is_free or last is None else max(now, last + window)
     if is_free:
         gw.memory.last_lookup[payment.id] = now  # before anything is awaited: hints that come together share one lookup
     await gw.store.commit([*rows, schedule.bring_check_forward(payment.tenant, payment.id, next_check)])
     gw.check_timer.no_later_than(milliseconds(next_check))
     if is_free:
-        gw.tasks.start(lookup.hint_work(payment.id), lookup.follow_hints(gw, payment.tenant, payment.id))
+        gw.tasks.start(lookup.hint_task_name(payment.id), lookup.process_hints(gw, payment.tenant, payment.id))
 
 
 def _log_refusal(new: NewCallback, reason: Reason, detail: str, payment: Payment | None = None) -> None:

@@ -91,7 +91,7 @@ async def find_order_from_before_restore(gw: Gateway, payment: Payment, *entries
         return None
     for entry in entries:
         asked = on_account(gw, payment, entry)
-        if entry.can_look_up and await lookup.finds_forgotten(gw, entry, asked):
+        if entry.can_look_up and await lookup.order_exists_from_before_restore(gw, entry, asked):
             return entry
     return None
 

@@ -40,46 +40,46 @@ LOOKS_WHEN_OVERTAKEN = 5
 ENDED = frozenset({Stage.FAILED, Stage.CANCELED})
 
 
-class Looked(msgspec.Struct, frozen=True, kw_only=True):
+class LookupResult(msgspec.Struct, frozen=True, kw_only=True):
     """What a lookup saw, and the payment and open operation it began with."""
 
     before: PaymentSnapshot
     seen: Observation | Absent
 
 
-async def follow_up(gw: Gateway, tenant: str, payment_id: str, *, hint: str | None = None, hinted: bool) -> bool:
+async def refresh(gw: Gateway, tenant: str, payment_id: str, *, hint: str | None = None, hinted: bool) -> bool:
     """Look up, complete, look up. ``hint`` is the key a hint named, tried where none is stored.
 
     Returns whether what was found was this payment. Raises ``ProviderError`` when the provider could not be asked.
     """
-    looked = await look_and_see(gw, tenant, payment_id, key=hint)
-    if looked is None:
+    found = await lookup_and_apply(gw, tenant, payment_id, key=hint)
+    if found is None:
         return False
-    if not _should_complete(gw, looked, hinted):
+    if not _should_complete(gw, found, hinted):
         return True
-    if not await complete(gw, tenant, payment_id, stage=_stage(looked.seen)):
+    if not await complete(gw, tenant, payment_id, stage=_stage(found.seen)):
         return True
-    again = await look_and_see(gw, tenant, payment_id, key=hint)
+    again = await lookup_and_apply(gw, tenant, payment_id, key=hint)
     if again is not None:
-        await name_order(gw, again)
+        await send_reference(gw, again)
     return True
 
 
-async def look_and_see(gw: Gateway, tenant: str, payment_id: str, *, key: str | None) -> Looked | None:
+async def lookup_and_apply(gw: Gateway, tenant: str, payment_id: str, *, key: str | None) -> LookupResult | None:
     """Look up and apply; ask again when the payment moved meanwhile. None: what was found is not this payment."""
     for _ in range(LOOKS_WHEN_OVERTAKEN):
-        looked = await look(gw, tenant, payment_id, key=key)
-        if looked is None or await see(gw, looked):
-            return looked
+        found = await lookup_payment(gw, tenant, payment_id, key=key)
+        if found is None or await apply_lookup(gw, found):
+            return found
     raise ProviderError("the payment moved with every lookup")
 
 
-def hint_work(payment_id: str) -> str:
+def hint_task_name(payment_id: str) -> str:
     """The name under which a hint's lookup runs."""
     return f"hint {payment_id}"
 
 
-async def follow_hints(gw: Gateway, tenant: str, payment_id: str) -> float | None:
+async def process_hints(gw: Gateway, tenant: str, payment_id: str) -> float | None:
     """Follow a payment's newest hint up, after an operation that runs.
 
     A failed lookup leaves the hint due, and so does an operation without an outcome: a completion may be lost.
@@ -91,20 +91,20 @@ async def follow_hints(gw: Gateway, tenant: str, payment_id: str) -> float | Non
     hints = await gw.store.due_hints(tenant, payment_id)
     key, received_at = hints[0] if hints else ("", 0)
     try:
-        found = await follow_up(gw, tenant, payment_id, hint=key or None, hinted=bool(hints))
+        is_this = await refresh(gw, tenant, payment_id, hint=key or None, hinted=bool(hints))
     except ProviderError as problem:
         message = "a hint's lookup failed" if hints else "a poll failed"
         log.warning(message, extra={"payment_id": payment_id, "tenant": tenant, "problem": str(problem)})
         return problem.retry_after
     now = await gw.store.payment(tenant, payment_id)
-    if not hints or now is None or (found and now.open_operation is not None):
+    if not hints or now is None or (is_this and now.open_operation is not None):
         return None
     relaxed = schedule.postpone_check(now.payment, first_check_at(gw, now.payment, None))
     await gw.store.commit([schedule.close_hint(tenant, payment_id, key, received_at), relaxed])
     return None
 
 
-async def look(gw: Gateway, tenant: str, payment_id: str, *, key: str | None) -> Looked | None:
+async def lookup_payment(gw: Gateway, tenant: str, payment_id: str, *, key: str | None) -> LookupResult | None:
     """Ask the provider once. None when what it shows is not this payment; that changes nothing and is counted."""
     before = await gw.store.payment(tenant, payment_id)
     if before is None:
@@ -115,15 +115,15 @@ async def look(gw: Gateway, tenant: str, payment_id: str, *, key: str | None) ->
         gw.memory.last_lookup.clear()
     gw.memory.last_lookup[payment_id] = gw.clock.now()
     seen = await fetch(gw, entry, payment, key=payment.provider_reference or key)
-    holder = await _other_holder(gw, payment, seen)
+    holder = await _other_owner(gw, payment, seen)
     if holder is not None and isinstance(seen, Observation) and seen.payment_id == payment.id:
-        seen = replace(seen, payment_id=holder)  # two of ours claim one order: a person must look
+        seen = replace(seen, payment_id=holder)  # two payments claim one order: a person must look
     elif holder is not None and key is None:
-        seen = Absent()  # an order that another payment holds is not this one's: there is none
+        seen = Absent()  # an order that another payment holds is not this one's
     elif holder is not None or not _is_this_payment(payment, seen, key):
         log.warning("a lookup showed another payment", extra={"payment_id": payment_id, "tenant": tenant})
         return None
-    return Looked(before=before, seen=seen)
+    return LookupResult(before=before, seen=seen)
 
 
 async def fetch(gw: Gateway, entry: AccountEntry, payment: Payment, *, key: str | None) -> Observation | Absent:
@@ -150,12 +150,12 @@ async def _asked(gw: Gateway, entry: AccountEntry, command: FetchPayment) -> Htt
     return response
 
 
-async def see(gw: Gateway, looked: Looked) -> bool:
+async def apply_lookup(gw: Gateway, found: LookupResult) -> bool:
     """Apply what a lookup saw. False: the payment moved meanwhile, so the answer was stale and is thrown away."""
-    before = looked.before
+    before = found.before
     payment = before.payment
     policy = gw.entry(payment).policy
-    change = apply(payment, before.open_operation, looked.seen, cause=Cause.LOOKUP, policy=policy, at=gw.clock.now())
+    change = apply(payment, before.open_operation, found.seen, cause=Cause.LOOKUP, policy=policy, at=gw.clock.now())
     try:
         await commit_change(gw, before, change)
     except Conflict:
@@ -165,7 +165,7 @@ async def see(gw: Gateway, looked: Looked) -> bool:
     return True
 
 
-async def finds_forgotten(gw: Gateway, entry: AccountEntry, payment: Payment) -> bool:
+async def order_exists_from_before_restore(gw: Gateway, entry: AccountEntry, payment: Payment) -> bool:
     """Whether the provider has an order under the reference of a payment still to be made, and nobody here holds it.
 
     Raises ``ProviderError`` when it could not be asked.
@@ -179,7 +179,7 @@ async def finds_forgotten(gw: Gateway, entry: AccountEntry, payment: Payment) ->
 
 
 async def complete(gw: Gateway, tenant: str, payment_id: str, *, stage: Stage | None) -> bool:
-    """Reserve, send and settle one completion. False: another operation is open, or one has succeeded."""
+    """Reserve, send and resolve one completion. False: another operation is open, or one has succeeded."""
     before = await gw.store.payment(tenant, payment_id)
     if before is None or before.open_operation is not None or before.payment.completed:
         return False
@@ -190,13 +190,13 @@ async def complete(gw: Gateway, tenant: str, payment_id: str, *, stage: Stage | 
     return True
 
 
-async def name_order(gw: Gateway, looked: Looked) -> None:
+async def send_reference(gw: Gateway, found: LookupResult) -> None:
     """Send our reference once, where the lookup after a completion shows that the provider has none."""
-    loaded = await gw.store.payment(looked.before.payment.tenant, looked.before.payment.id)
+    loaded = await gw.store.payment(found.before.payment.tenant, found.before.payment.id)
     if loaded is None or loaded.open_operation is not None or loaded.payment.state is not State.AUTHORIZED:
         return
     payment, entry = loaded.payment, gw.entry(loaded.payment)
-    seen = looked.seen
+    seen = found.seen
     is_named = isinstance(seen, Absent) or seen.merchant_reference is not None or seen.payment_id is not None
     if is_named or UpdatePayment not in entry.provider.commands:
         return
@@ -215,23 +215,23 @@ async def is_accepted_uncompleted(gw: Gateway, payment: Payment, entry: AccountE
     done = await gw.store.operations(payment.tenant, payment.id)
     if not any(one.kind is Kind.COMPLETE and one.status is Status.DECLINED for one in done):
         return False
-    looked = await look_and_see(gw, payment.tenant, payment.id, key=None)
-    return looked is not None and _stage(looked.seen) is Stage.AUTHORIZED
+    found = await lookup_and_apply(gw, payment.tenant, payment.id, key=None)
+    return found is not None and _stage(found.seen) is Stage.AUTHORIZED
 
 
 def _stage(seen: Observation | Absent) -> Stage | None:
     return seen.stage if isinstance(seen, Observation) else None
 
 
-def _should_complete(gw: Gateway, looked: Looked, hinted: bool) -> bool:
-    payment, stage = looked.before.payment, _stage(looked.seen)
+def _should_complete(gw: Gateway, found: LookupResult, hinted: bool) -> bool:
+    payment, stage = found.before.payment, _stage(found.seen)
     if not gw.entry(payment).needs_completion or payment.completed or payment.state not in MAY_COMPLETE:
         return False
     return stage is not None and stage not in ENDED and (hinted or stage is Stage.AUTHORIZED)
 
 
 def _is_this_payment(payment: Payment, seen: Observation | Absent, hint: str | None) -> bool:
-    """Whether what was found is this payment; what it then shows is judged like every fact.
+    """Whether what was found is this payment; what it then shows is evaluated like every fact.
 
     Our payment id decides alone, where the provider says one; else the stored key; else, with none stored, a key
     beside our reference, amount and currency. That the key a hint named is not known proves nothing of the payment:
@@ -250,7 +250,7 @@ def _is_this_payment(payment: Payment, seen: Observation | Absent, hint: str | N
     return seen.payment_id is None and seen.provider_reference is not None and is_alike
 
 
-async def _other_holder(gw: Gateway, payment: Payment, seen: Observation | Absent) -> str | None:
+async def _other_owner(gw: Gateway, payment: Payment, seen: Observation | Absent) -> str | None:
     """Another payment that holds the order that was found, while we know no key yet."""
     if isinstance(seen, Absent) or payment.provider_reference is not None or seen.provider_reference is None:
         return None

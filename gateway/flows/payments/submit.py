@@ -201,7 +201,7 @@ async def load(gw: Gateway, operation: Operation) -> PaymentSnapshot:
     return loaded
 
 
-async def recover(gw: Gateway) -> int:
+async def resolve_interrupted(gw: Gateway) -> int:
     """At start: what was on its way when the last process ended has an unknown outcome. Returns how many."""
     stranded = await gw.store.open_operations("sending")
     for operation in stranded:

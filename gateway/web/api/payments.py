@@ -102,7 +102,7 @@ async def sync(call: TenantCall) -> Reply:
         detail = f"{entry.provider.name} answers no lookups: its callbacks and the clock move this payment"
         raise TenantError("unsupported_by_provider", detail)
     call.request.app[LIMITS].take_sync(call.id)
-    await lookup.follow_up(call.gw, call.tenant.id, call.id, hinted=False)
+    await lookup.refresh(call.gw, call.tenant.id, call.id, hinted=False)
     after = await read.find_summary(call.gw, call.tenant.id, call.id)
     is_changed = after.payment.version != before.payment.version
     payment = after.payment if is_changed else replace(after.payment, alerts=())
