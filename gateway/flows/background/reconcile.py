@@ -17,8 +17,8 @@ from gateway.core.schedule import can_poll, due_fact, is_silent, next_check_at
 from gateway.core.states import PAST_GRACE, apply, row_of
 from gateway.drivers.clock import milliseconds
 from gateway.drivers.store import schedule
-from gateway.drivers.store.reads import ScheduledCheck
-from gateway.flows.background.replaced_payments import cancel_if_replaced, is_to_be_canceled
+from gateway.drivers.store.reads import PaymentSnapshot, ScheduledCheck
+from gateway.flows.background.replaced_payments import cancel_if_replaced, is_to_be_canceled, read_again
 from gateway.flows.commit import commit_change
 from gateway.flows.payments import lookup, submit
 from gateway.flows.runtime import Gateway, log
@@ -70,83 +70,89 @@ def check_work(row: ScheduledCheck) -> str:
 
 
 async def check(gw: Gateway, row: ScheduledCheck) -> None:
-    """Do for one payment what is due, then schedule its next check."""
-    wait: float | None = None
+    """Do for one payment what is due, then schedule its next check.
+
+    The payment is read once, and again only after a step that may have changed it.
+    """
     try:
         # First: a provider is not asked for what could not be stored.
         await gw.store.prove_writable(gw.clock.now())
-        try:
-            await _resolve_silent(gw, row)
-            await cancel_if_replaced(gw, row.tenant, row.payment_id)
-            wait = await _look_up(gw, row)
-            await _apply_clock(gw, row)
-        except (ProviderError, TenantError, Conflict) as problem:
-            log.warning("a check was cut short", extra={"payment_id": row.payment_id, "problem": str(problem)})
-        await _reschedule(gw, row, wait or 0.0)
+        snapshot = await gw.store.payment(row.tenant, row.payment_id)
+        wait = 0.0
+        if snapshot is not None:
+            snapshot, wait = await _do_what_is_due(gw, snapshot)
+        await _reschedule(gw, row, snapshot, wait)
     except Exception as fault:  # a worker's loop: what failed is tried again, after a pause
         log.error("a check failed", extra={"payment_id": row.payment_id, "kind": type(fault).__name__})
         await gw.clock.sleep(STORE_RETRY_SECONDS)
 
 
-async def _resolve_silent(gw: Gateway, row: ScheduledCheck) -> None:
+async def _do_what_is_due(gw: Gateway, snapshot: PaymentSnapshot) -> tuple[PaymentSnapshot, float]:
+    """Take each step that is due; return the payment as it is then, and the seconds in which not to ask again."""
+    wait = 0.0
+    try:
+        snapshot = await _resolve_silent(gw, snapshot)
+        snapshot = await cancel_if_replaced(gw, snapshot)
+        snapshot, wait = await _look_up(gw, snapshot)
+        snapshot = await _apply_clock(gw, snapshot)
+    except (ProviderError, TenantError, Conflict) as problem:
+        log.warning("a check was cut short", extra={"payment_id": snapshot.payment.id, "problem": str(problem)})
+        snapshot = await read_again(gw, snapshot)
+    return snapshot, wait
+
+
+async def _resolve_silent(gw: Gateway, snapshot: PaymentSnapshot) -> PaymentSnapshot:
     """Resolve an operation that is in ``sending`` for longer than any call lasts: its process has ended."""
-    loaded = await gw.store.payment(row.tenant, row.payment_id)
-    if (
-        loaded is None
-        or loaded.open_operation is None
-        or not is_silent(loaded.open_operation, gw.schedules, gw.clock.now())
-    ):
-        return
-    if not gw.tasks.is_running(loaded.open_operation.id):
-        await submit.resolve(gw, loaded.open_operation, Unknown(message="silence"))
+    operation = snapshot.open_operation
+    is_lost = operation is not None and is_silent(operation, gw.schedules, gw.clock.now())
+    if operation is None or not is_lost or gw.tasks.is_running(operation.id):
+        return snapshot
+    await submit.resolve(gw, operation, Unknown(message="silence"))
+    return await read_again(gw, snapshot)
 
 
-async def _look_up(gw: Gateway, row: ScheduledCheck) -> float | None:
+async def _look_up(gw: Gateway, snapshot: PaymentSnapshot) -> tuple[PaymentSnapshot, float]:
     """Ask the provider, where it can be asked and the answer could change something; process hints.
 
-    Returns the seconds after which the provider wants to be asked again, if it said so.
+    Returns also the seconds after which the provider wants to be asked again, if it said so.
     """
-    loaded = await gw.store.payment(row.tenant, row.payment_id)
-    if loaded is None:
-        return None
-    policy = gw.entry(loaded.payment).policy
-    is_unknown = loaded.open_operation is not None and loaded.open_operation.status is Status.UNKNOWN
-    hints = await gw.store.due_hints(row.tenant, row.payment_id)
-    if not policy.lookups or not (is_unknown or hints or can_poll(loaded.payment, policy, gw.clock.now())):
-        return None
-    return await lookup.process_hints(gw, row.tenant, row.payment_id)
+    payment, policy = snapshot.payment, gw.entry(snapshot.payment).policy
+    is_unknown = snapshot.open_operation is not None and snapshot.open_operation.status is Status.UNKNOWN
+    hints = await gw.store.due_hints(payment.tenant, payment.id)
+    if not policy.lookups or not (is_unknown or hints or can_poll(payment, policy, gw.clock.now())):
+        return snapshot, 0.0
+    wait = await lookup.process_hints(gw, payment.tenant, payment.id)
+    return await read_again(gw, snapshot), wait or 0.0
 
 
-async def _apply_clock(gw: Gateway, row: ScheduledCheck) -> None:
+async def _apply_clock(gw: Gateway, snapshot: PaymentSnapshot) -> PaymentSnapshot:
     """Expire the payment, after the lookup above, or warn ahead of its capture deadline."""
-    loaded = await gw.store.payment(row.tenant, row.payment_id)
-    if loaded is None:
-        return
-    policy = gw.entry(loaded.payment).policy
-    if loaded.payment.replaces is not None and row_of(loaded.payment, policy, gw.clock.now()) == PAST_GRACE:
+    policy, now = gw.entry(snapshot.payment).policy, gw.clock.now()
+    fact = due_fact(snapshot.payment, policy, now)
+    is_past_grace = snapshot.payment.replaces is not None and row_of(snapshot.payment, policy, now) == PAST_GRACE
+    if is_past_grace:
         # No change of its own: recording it reinstates the payment that this one was to replace.
-        await commit_change(gw, loaded, Change(payment=loaded.payment, operation=loaded.open_operation))
-    fact = due_fact(loaded.payment, policy, gw.clock.now())
+        await commit_change(gw, snapshot, Change(payment=snapshot.payment, operation=snapshot.open_operation))
     if fact is not None:
-        made = apply(loaded.payment, loaded.open_operation, fact, cause=Cause.CLOCK, policy=policy, at=gw.clock.now())
-        await commit_change(gw, loaded, made)
+        made = apply(snapshot.payment, snapshot.open_operation, fact, cause=Cause.CLOCK, policy=policy, at=now)
+        await commit_change(gw, snapshot, made)
+    return await read_again(gw, snapshot) if is_past_grace or fact is not None else snapshot
 
 
-async def _reschedule(gw: Gateway, row: ScheduledCheck, wait: float) -> None:
+async def _reschedule(gw: Gateway, row: ScheduledCheck, snapshot: PaymentSnapshot | None, wait: float) -> None:
     """Store when to check again: by the payment's schedule, and soon while a hint or a cancel is not done.
 
     A payment that has changed was rescheduled by its change. The provider is not asked again within ``wait`` seconds.
     """
     tries, now = row.tries + 1, gw.clock.now()
-    loaded = await gw.store.payment(row.tenant, row.payment_id)
     due, rows = None, []
-    if loaded is not None and gw.has_account(loaded.payment):
-        policy = gw.entry(loaded.payment).policy
+    if snapshot is not None and gw.has_account(snapshot.payment):
+        policy = gw.entry(snapshot.payment).policy
         schedules = gw.schedules.not_within(timedelta(seconds=wait))
         due = next_check_at(
-            loaded.payment, loaded.open_operation, tries=tries, policy=policy, schedules=schedules, at=now
+            snapshot.payment, snapshot.open_operation, tries=tries, policy=policy, schedules=schedules, at=now
         )
-        if await _is_unfinished(gw, loaded.payment):
+        if await _is_unfinished(gw, snapshot.payment):
             again = now + schedules.reconcile[min(tries, len(schedules.reconcile) - 1)]
             rows.append(schedule.bring_check_forward(row.tenant, row.payment_id, again))
     checked = schedule.record_check(row.tenant, row.payment_id, was_due=row.due_at, due_at=due, tries=tries)

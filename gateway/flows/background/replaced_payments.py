@@ -6,6 +6,7 @@ from gateway.core.commands import CancelPayment, Kind
 from gateway.core.facts import Cause
 from gateway.core.payment import Payment, ReviewReason, State, Status
 from gateway.core.replacement import flag_two_live_orders
+from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.flows import restore
 from gateway.flows.cascade import ACCEPTED, ENDED
 from gateway.flows.commit import commit_change
@@ -13,22 +14,28 @@ from gateway.flows.payments import intent, lookup, submit
 from gateway.flows.runtime import Gateway
 
 
-async def cancel_if_replaced(gw: Gateway, tenant: str, payment_id: str) -> None:
+async def cancel_if_replaced(gw: Gateway, snapshot: PaymentSnapshot) -> PaymentSnapshot:
     """Cancel a payment whose replacement was accepted; flag both where that was refused or is not possible."""
-    loaded = await gw.store.payment(tenant, payment_id)
-    replacement = await _accepted_replacement(gw, loaded.payment) if loaded is not None else None
-    if loaded is None or replacement is None:
-        return
-    if restore.must_be_refreshed(gw, loaded.payment):  # it may be canceled already
-        await lookup.refresh(gw, tenant, payment_id, hinted=False)
-        loaded = await gw.store.payment(tenant, payment_id) or loaded
-    if loaded.payment.state in ENDED:
-        return
-    if loaded.open_operation is None and not await _cancel_is_decided(gw, loaded.payment):
-        await _cancel(gw, loaded.payment)
-        loaded = await gw.store.payment(tenant, payment_id) or loaded
-    if loaded.payment.state is not State.CANCELED and await _cancel_is_decided(gw, loaded.payment):
-        await _flag_both(gw, loaded.payment, replacement)
+    replacement = await _accepted_replacement(gw, snapshot.payment)
+    if replacement is None:
+        return snapshot
+    if restore.must_be_refreshed(gw, snapshot.payment):  # it may be canceled already
+        await lookup.refresh(gw, snapshot.payment.tenant, snapshot.payment.id, hinted=False)
+        snapshot = await read_again(gw, snapshot)
+    if snapshot.payment.state in ENDED:
+        return snapshot
+    if snapshot.open_operation is None and not await _cancel_is_decided(gw, snapshot.payment):
+        await _cancel(gw, snapshot.payment)
+        snapshot = await read_again(gw, snapshot)
+    if snapshot.payment.state is State.CANCELED or not await _cancel_is_decided(gw, snapshot.payment):
+        return snapshot
+    await _flag_both(gw, snapshot.payment, replacement)
+    return await read_again(gw, snapshot)
+
+
+async def read_again(gw: Gateway, snapshot: PaymentSnapshot) -> PaymentSnapshot:
+    """A payment and its open operation as they are now."""
+    return await gw.store.payment(snapshot.payment.tenant, snapshot.payment.id) or snapshot
 
 
 async def is_to_be_canceled(gw: Gateway, payment: Payment) -> bool:
@@ -63,10 +70,10 @@ async def _cancel(gw: Gateway, payment: Payment) -> None:
 async def _flag_both(gw: Gateway, *payments: Payment) -> None:
     """Raise both flags, each once: a person who cleared one has decided."""
     for payment in payments:
-        loaded = await gw.store.payment(payment.tenant, payment.id)
-        if loaded is not None and not await _was_flagged(gw, loaded.payment):
-            made = flag_two_live_orders(loaded.payment, loaded.open_operation, cause=Cause.CLOCK, at=gw.clock.now())
-            await commit_change(gw, loaded, made)
+        snapshot = await gw.store.payment(payment.tenant, payment.id)
+        if snapshot is not None and not await _was_flagged(gw, snapshot.payment):
+            made = flag_two_live_orders(snapshot.payment, snapshot.open_operation, cause=Cause.CLOCK, at=gw.clock.now())
+            await commit_change(gw, snapshot, made)
 
 
 async def _was_flagged(gw: Gateway, payment: Payment) -> bool:

@@ -126,6 +126,23 @@ async def test_a_payment_at_rest_is_not_polled(timed: TimedStack, state: str) ->
 # Looks at the unknown
 
 
+async def test_a_check_with_nothing_to_do_reads_the_payment_once(
+    timed: TimedStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is due is decided from one snapshot, and so is the next check."""
+    payment, store = await new_payment(timed.stack), timed.stack.gateway.store
+    await store.commit([schedule.bring_check_forward("acme", payment["id"], timed.clock.now())])
+    reads, read = [], store.payment
+
+    async def counted(tenant: str, payment_id: str) -> Any:
+        reads.append(payment_id)
+        return await read(tenant, payment_id)
+
+    monkeypatch.setattr(store, "payment", counted)
+    assert await reconcile.run_due(timed.stack.gateway) == 1
+    assert reads == [payment["id"]]
+
+
 async def test_looks_at_the_unknown_follow_their_schedule(timed: TimedStack) -> None:
     """While Credit Key cannot be asked, the pauses grow to a day and stay there."""
     stack = timed.stack
