@@ -3,7 +3,6 @@
 A plugin writes ``import gateway`` and nothing deeper. Importing this starts no web framework and opens no database.
 """
 
-from gateway.core.callback_answer import status_answer
 from gateway.core.commands import (
     Address,
     CancelPayment,
@@ -55,6 +54,7 @@ from gateway.core.response_body import (
 from gateway.core.rules import Actual, AmountRule, Exact, Rules, Tolerance
 from gateway.core.secret import Secret
 from gateway.core.signing import same
+from gateway.core.status_answer import status_answer
 from gateway.core.status_word import status_word
 from gateway.core.strictjson import JsonNumber, NotStrictJson, dumps, loads
 from gateway.core.urls import base_url, one_host, page_url, redirect_problem

@@ -35,7 +35,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
         " core.card_data",
         "core.response_body core.commands core.facts core.rules core.checks core.status_word core.retry_after",
         "core.payment core.field_mapping core.request_bodies core.response_outcome core.field_sources"
-        " core.callback_answer core.refusal",
+        " core.status_answer core.refusal",
         "core.plugin_returns core.state_members core.event_details",
         "core.matching core.documents core.validation",
         "core.view_types core.review_details",

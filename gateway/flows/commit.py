@@ -39,8 +39,9 @@ async def commit_change(
 ) -> Change:
     """Commit a change made on ``before`` together with ``rows``, then wake the workers and notify.
 
-    ``next_operation`` is reserved in the transaction that ends this one. Returns the change as it was committed: a
-    second payment of the same reference, or a restore, may add a review flag. Raises ``Conflict`` or ``Unavailable``.
+    ``next_operation`` is reserved in the transaction that ends ``change.operation``. Returns the change as it was
+    committed: a second payment of the same reference, or a restore, may add a review flag. Raises ``Conflict`` or
+    ``Unavailable``.
     """
     if gw.restored_at is not None:
         change = with_duplicate_flag(gw, before, change)

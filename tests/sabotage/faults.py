@@ -310,7 +310,7 @@ FAULTS = (
     _simple(
         "refund more than is left",
         "model",
-        "gateway/flows/payments/modify.py",
+        "gateway/flows/payments/refund.py",
         " or amount > left",
         "",
     ),

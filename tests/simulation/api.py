@@ -18,9 +18,13 @@ from gateway.core.signing import read_token
 from gateway.core.views import payment_view, to_json
 from gateway.core.wire import Callback, HttpResponse
 from gateway.flows.callbacks import receive
-from gateway.flows.payments import create, lookup, modify, read
+from gateway.flows.payments import create, lookup, read
+from gateway.flows.payments.cancel import cancel_payment
+from gateway.flows.payments.capture import capture_payment
 from gateway.flows.payments.idempotency import Answer, Claim, refuse_other_request
 from gateway.flows.payments.lookup import hint_task_name
+from gateway.flows.payments.refund import refund_payment
+from gateway.flows.payments.update import update_payment
 from gateway.flows.runtime import Gateway
 from gateway.web.customer_return import BROWSER, BROWSER_WAIT
 from gateway.web.problems import problem_of
@@ -71,20 +75,20 @@ async def _create(call: _Call) -> Answer:
 
 
 async def _capture(call: _Call) -> Answer:
-    return await modify.capture(call.gw, call.claim(), call.request.payment_id, call.body(CaptureBody))
+    return await capture_payment(call.gw, call.claim(), call.request.payment_id, call.body(CaptureBody))
 
 
 async def _update(call: _Call) -> Answer:
-    return await modify.update(call.gw, call.claim(), call.request.payment_id, call.body(UpdateBody))
+    return await update_payment(call.gw, call.claim(), call.request.payment_id, call.body(UpdateBody))
 
 
 async def _cancel(call: _Call) -> Answer:
     call.body(EmptyBody)
-    return await modify.cancel(call.gw, call.claim(), call.request.payment_id)
+    return await cancel_payment(call.gw, call.claim(), call.request.payment_id)
 
 
 async def _refund(call: _Call) -> Answer:
-    return await modify.refund(call.gw, call.claim(), call.request.payment_id, call.body(RefundBody))
+    return await refund_payment(call.gw, call.claim(), call.request.payment_id, call.body(RefundBody))
 
 
 async def _sync(call: _Call) -> Answer:

@@ -1,4 +1,4 @@
-"""Create a payment: check what the tenant sent, make the payment and its first operation, then ``idempotency.run``."""
+"""Create a payment: ``idempotency.run`` calls ``plan_create``, which checks it and makes its first operation."""
 
 from __future__ import annotations
 
@@ -30,10 +30,12 @@ from gateway.flows.storage_limits import require_disk
 
 
 async def create(gw: Gateway, tenant: Tenant, claim: Claim, body: CreateBody) -> Answer:
-    """Create a payment. Raises ``TenantError``; afterwards the payment exists, whatever the provider says."""
+    """Create a payment; once it is answered the payment exists, whatever the provider says.
+
+    Raises ``TenantError``, ``ProviderError`` or ``Unavailable``, and then there is no payment."""
     try:
         return await idempotency.run(gw, claim, partial(plan_create, gw, tenant, claim, body))
-    except Conflict:
+    except Conflict:  # the reference belongs to another payment; every other conflict is tried again by ``run``
         route, _ = check_create(gw, tenant, body, claim.idempotency_key)
         holder = await gw.store.reference_owner(tenant.id, route.entry.name, body.merchant_reference)
         raise duplicate_reference(route.entry, holder) from None

@@ -1,7 +1,7 @@
 """Make what will be sent: the operation, its command, and the request that the provider's plugin builds of it.
 
 Nothing is stored or sent here. A ``Submission`` is plain data: it is committed by ``idempotency.py`` or
-``submit.run_own``, and only then sent by ``submit.py``.
+``submit.run_for_gateway``, and only then sent by ``submit.py``.
 """
 
 from __future__ import annotations

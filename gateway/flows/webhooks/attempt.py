@@ -52,7 +52,7 @@ async def attempt(gw: Gateway, webhook: Webhook, row: DeliveryRow) -> list[State
         log.warning("a webhook endpoint asked to be left alone", extra={"tenant": row.tenant})
     outcome = {"at": rfc3339(at), "status_code": status, "error": error}
     logged = replace(row, tries=row.tries + 1, attempts=[*row.attempts, outcome][-MAX_ATTEMPTS_LOGGED:])
-    ended = with_result(logged, response, at, gw.settings.clocks.webhook_retry)
+    ended = with_next_attempt(logged, response, at, gw.settings.clocks.webhook_retry)
     return [deliveries.store_attempt(ended, row), *_endpoint_rows(ended, status, sha256_hex(webhook.url), at)]
 
 
@@ -85,7 +85,7 @@ def _not_sent(webhook: Webhook, row: DeliveryRow, unsent: NotSent) -> dict[str, 
     }
 
 
-def with_result(
+def with_next_attempt(
     row: DeliveryRow, response: HttpResponse | None, at: datetime, schedule: tuple[timedelta, ...]
 ) -> DeliveryRow:
     """The webhook after an attempt: delivered on any 2xx, dead on 410 or after the last pause, else due again."""

@@ -18,9 +18,13 @@ from gateway.core.view_types import EventView, PaymentView
 from gateway.core.views import event_view, payment_view
 from gateway.drivers.store.reads import ListedPayment, PaymentFilter
 from gateway.flows.payments import create as create_flow
-from gateway.flows.payments import lookup, modify, read
+from gateway.flows.payments import lookup, read
+from gateway.flows.payments.cancel import cancel_payment
+from gateway.flows.payments.capture import capture_payment
+from gateway.flows.payments.command_checks import command_refusals
 from gateway.flows.payments.create_validation import content_refusals
 from gateway.flows.payments.idempotency import Answer
+from gateway.flows.payments.update import update_payment
 from gateway.web.api import examples
 from gateway.web.app_keys import LIMITS
 from gateway.web.query_parameters import (
@@ -66,20 +70,20 @@ async def create(call: TenantCall) -> Answer:
 async def capture(call: TenantCall) -> Answer:
     """``POST /v1/payments/{id}/capture``."""
     claim = call.claim()
-    return await modify.capture(call.gw, claim, call.id, call.body(CaptureBody, modify.content_refusals))
+    return await capture_payment(call.gw, claim, call.id, call.body(CaptureBody, command_refusals))
 
 
 async def update(call: TenantCall) -> Answer:
     """``PATCH /v1/payments/{id}``."""
     claim = call.claim()
-    return await modify.update(call.gw, claim, call.id, call.body(UpdateBody, modify.content_refusals))
+    return await update_payment(call.gw, claim, call.id, call.body(UpdateBody, command_refusals))
 
 
 async def cancel(call: TenantCall) -> Answer:
     """``POST /v1/payments/{id}/cancel``."""
     claim = call.claim()
     call.body(EmptyBody)
-    return await modify.cancel(call.gw, claim, call.id)
+    return await cancel_payment(call.gw, claim, call.id)
 
 
 async def retrieve(call: TenantCall) -> Reply:

@@ -11,8 +11,10 @@ from msgspec import Meta
 from gateway.core.request_bodies import RefundBody
 from gateway.core.view_types import RefundWithPayment
 from gateway.core.views import refund_with_payment
-from gateway.flows.payments import modify, read
+from gateway.flows.payments import read
+from gateway.flows.payments.command_checks import command_refusals
 from gateway.flows.payments.idempotency import Answer
+from gateway.flows.payments.refund import refund_payment
 from gateway.web.api import examples
 from gateway.web.api.payments import COMMAND_CODES
 from gateway.web.query_parameters import ALL_LIMIT, CURSOR, parameters, section_of
@@ -31,7 +33,7 @@ class RefundList(msgspec.Struct, frozen=True, kw_only=True):
 async def refund(call: TenantCall) -> Answer:
     """``POST /v1/payments/{id}/refunds``."""
     claim = call.claim()
-    return await modify.refund(call.gw, claim, call.id, call.body(RefundBody, modify.content_refusals))
+    return await refund_payment(call.gw, claim, call.id, call.body(RefundBody, command_refusals))
 
 
 async def refunds(call: TenantCall) -> Reply:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.core.callback_answer import status_answer
 from gateway.core.errors import Reason
 from gateway.core.facts import Busy, Recorded, Refused, Repeated, Verdict
+from gateway.core.status_answer import status_answer
 from gateway.core.wire import Headers
 
 
