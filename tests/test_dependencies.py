@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.docs_pages import text_of
-from tests.test_floors import ROOT, imports, modules
+from tests.test_import_order import ROOT, imports, modules
 from tests.tools import minimums
 from tests.tools.audit import report
 

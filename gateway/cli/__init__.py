@@ -1,4 +1,4 @@
-"""Floor 5: the ``gateway`` command. One file per idea; each command loads, calls what is below, and prints."""
+"""Layer 5: the ``gateway`` command. One file per idea; each command loads, calls what is below, and prints."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ GatewayError
 ├── CallbackRejected    the callback is not believed; its sender learns only the reason its protocol names
 └── SettingsError       at start, naming file, tenant and key of every problem
 
-Nothing here may be imported from a higher floor.
+Nothing here may be imported from a higher layer.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Floor 2: what touches the world: network, disk, environment, the clock. Decisions belong to ``core``."""
+"""Layer 2: what touches the world: network, disk, environment, the clock. Decisions belong to ``core``."""

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
 
 from gateway.core.change import Change
 from gateway.core.commands import Kind
-from gateway.core.payment import Operation, Payment, State
-from gateway.core.schedule import next_check_at
+from gateway.core.payment import Operation, State
 from gateway.core.signing import sha256_hex
 from gateway.core.views import operation_answer, refund_view, webhook_body
 from gateway.drivers.clock import EPOCH, milliseconds
@@ -68,12 +66,6 @@ async def commit_submission(
     _notify(gw, versions, checks=False)
 
 
-def first_check_at(gw: Gateway, payment: Payment, open_operation: Operation | None) -> datetime | None:
-    """When a payment that has just changed must be checked next."""
-    policy = gw.settings.tenants[payment.tenant].accounts[payment.account].policy
-    return next_check_at(payment, open_operation, tries=0, policy=policy, schedules=gw.schedules, at=gw.clock.now())
-
-
 def _may_concern_others(change: Change) -> bool:
     """Whether there can be another payment of the same reference; few payments ever have one."""
     payment, event = change.payment, change.event
@@ -93,8 +85,7 @@ def _rows_of_version(gw: Gateway, version: Version) -> list[Statement]:
     if before is not None and (payment, operation, version.next_operation) == (before.payment, None, None):
         return list(version.rows)
     of_event = _event_rows(gw, version, operation, open_operation)
-    policy, now = gw.settings.tenants[payment.tenant].accounts[payment.account].policy, gw.clock.now()
-    due = next_check_at(payment, open_operation, tries=0, policy=policy, schedules=gw.schedules, at=now)
+    due = gw.first_check_at(payment, open_operation)
     open_after = open_operation.id if open_operation is not None else None
     rows: list[Statement] = []
     if before is None:
@@ -173,7 +164,7 @@ def _notify(gw: Gateway, versions: Sequence[Version], *, checks: bool) -> None:
     if checks:
         # What else was moved may be due at once; the payment's own check is counted anew, from after the commit.
         payment, open_operation = versions[0].change.payment, _open_operation(versions[0])
-        at = first_check_at(gw, payment, open_operation) if len(versions) == 1 else EPOCH
+        at = gw.first_check_at(payment, open_operation) if len(versions) == 1 else EPOCH
         if at is not None:
             gw.check_timer.no_later_than(milliseconds(at))
     for version in versions:

@@ -10,8 +10,8 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from gateway.core.errors import TenantError
-from gateway.core.payment import Payment, PaymentEvent, PaymentSummary
-from gateway.core.schedule import Schedules
+from gateway.core.payment import Operation, Payment, PaymentEvent, PaymentSummary
+from gateway.core.schedule import Schedules, next_check_at
 from gateway.core.wire import HttpRequest, HttpResponse
 from gateway.drivers.clock import Clock, Ids
 from gateway.drivers.disk_space import DiskSpace
@@ -51,7 +51,7 @@ class Memory:
         self.seen_since_restored: set[str] = set()
         """``restore.py``: payments whose provider was asked after the store had been restored."""
         self.budget_levels: dict[str, int] = {}
-        """``storage_limits.py``: by tenant, the part of its budget that operators have been warned of."""
+        """``storage.py``: by tenant, the part of its budget that operators have been warned of."""
 
 
 class Gateway:
@@ -115,6 +115,11 @@ class Gateway:
         if entry is None:
             raise TenantError("unknown_account", f'account "{payment.account}" is no longer in the settings')
         return entry
+
+    def first_check_at(self, payment: Payment, open_operation: Operation | None) -> datetime | None:
+        """When a payment that has just changed must be checked next. Raises ``unknown_account``."""
+        policy, now = self.entry(payment).policy, self.clock.now()
+        return next_check_at(payment, open_operation, tries=0, policy=policy, schedules=self.schedules, at=now)
 
     def callback_url(self, entry: AccountEntry) -> str:
         """The address a provider is told for this account."""

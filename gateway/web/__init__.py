@@ -1,1 +1,1 @@
-"""Floor 4: the HTTP server. Translate, call one flow, answer; nothing is decided here."""
+"""Layer 4: the HTTP server. Translate, call one flow, answer; nothing is decided here."""

@@ -35,7 +35,7 @@ _WRAPPERS = (
 )
 _CHECKS_OF_ONE_VALUE = (
     "core/card_data core/card_numbers core/checks core/credentials core/encodings core/masking core/plugin_returns"
-    " core/text_checks core/urls flows/masks flows/storage_limits web/leaked_secrets"
+    " core/text_checks core/urls flows/masks flows/storage web/leaked_secrets"
 )
 _CONNECTION = (
     "web/callback_limits web/connections/capacity web/connections/connection web/limits web/proxies web/request_log"

@@ -1,4 +1,4 @@
-"""``settings.yaml`` -> frozen ``Settings``. What other floors need is named here."""
+"""``settings.yaml`` -> frozen ``Settings``. What other layers need is named here."""
 
 from gateway.drivers.settings.advice import advice
 from gateway.drivers.settings.listen_problems import cannot_listen, unknown_hosts

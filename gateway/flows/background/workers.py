@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any
 
-from gateway.flows import storage_limits
+from gateway.flows import storage
 from gateway.flows.background import inbox_retry, reconcile, retention
 from gateway.flows.runtime import Gateway
 from gateway.flows.webhooks import dispatch
@@ -13,4 +13,4 @@ from gateway.flows.webhooks import dispatch
 
 def workers(gw: Gateway) -> tuple[Coroutine[Any, Any, None], ...]:
     """Every worker of one gateway. Each runs until cancelled."""
-    return dispatch.run(gw), reconcile.run(gw), inbox_retry.run(gw), retention.run(gw), storage_limits.run(gw)
+    return dispatch.run(gw), reconcile.run(gw), inbox_retry.run(gw), retention.run(gw), storage.run(gw)

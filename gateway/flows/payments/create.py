@@ -26,7 +26,7 @@ from gateway.flows.payments.intent import (
 )
 from gateway.flows.payments.rejections import duplicate_reference
 from gateway.flows.runtime import Gateway
-from gateway.flows.storage_limits import require_disk
+from gateway.flows.storage import require_disk
 
 
 async def create(gw: Gateway, tenant: Tenant, claim: Claim, body: CreateBody) -> Answer:

@@ -20,7 +20,7 @@ from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import schedule
 from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.flows import restore
-from gateway.flows.commit import commit_change, first_check_at
+from gateway.flows.commit import commit_change
 from gateway.flows.payments import intent, submit
 from gateway.flows.plugin import calls, login
 from gateway.flows.runtime import Gateway, log
@@ -99,7 +99,7 @@ async def process_hints(gw: Gateway, tenant: str, payment_id: str) -> float | No
     now = await gw.store.payment(tenant, payment_id)
     if not hints or now is None or (is_this and now.open_operation is not None):
         return None
-    relaxed = schedule.postpone_check(now.payment, first_check_at(gw, now.payment, None))
+    relaxed = schedule.postpone_check(now.payment, gw.first_check_at(now.payment, None))
     await gw.store.commit([schedule.close_hint(tenant, payment_id, key, received_at), relaxed])
     return None
 

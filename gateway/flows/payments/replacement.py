@@ -20,7 +20,7 @@ from gateway.flows.payments.create import find_order_from_before_restore, mark_u
 from gateway.flows.payments.idempotency import Claim
 from gateway.flows.payments.intent import Submission, new_operation, on_account, submission_of_create
 from gateway.flows.runtime import Gateway
-from gateway.flows.storage_limits import require_disk
+from gateway.flows.storage import require_disk
 
 
 async def plan_replacement(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from gateway.core.errors import Unavailable
-from gateway.flows import storage_limits
+from gateway.flows import storage
 from gateway.web.app_keys import GATEWAY
 from gateway.web.pages import link_to
 
@@ -32,5 +32,5 @@ async def readyz(request: web.Request) -> web.Response:
         await gw.store.prove_writable(gw.clock.now())
     except Unavailable:
         return web.json_response({"status": "store unavailable"}, status=503)
-    warnings = storage_limits.warnings(gw)
+    warnings = storage.warnings(gw)
     return web.json_response({"status": "ok", "warnings": warnings} if warnings else {"status": "ok"})

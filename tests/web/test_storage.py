@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from gateway.drivers.disk_space import DiskSpace
 from gateway.drivers.store.statements import Statement
-from gateway.flows import storage_limits
+from gateway.flows import storage
 from tests.support.clients.psp_callbacks import call_back
 from tests.support.stack import GatewayStack, Reply, creditkey_body, new_key, order_of, psp_body, running_stack
 
@@ -136,7 +136,7 @@ async def test_operators_are_told_of_a_budget_that_runs_out(
         for part in (0.79, 0.8, 0.9, 1.0, 1.1, 0.5):
             occupied = (await stack.gateway.store.stored_bytes()).get("acme", 0)
             await stack.gateway.store.commit(room_taken("acme", int(budget * part) - occupied))
-            await storage_limits.check(stack.gateway)
+            await storage.check(stack.gateway)
             warns = part >= 0.8
             expected = {"status": "ok", "warnings": ["storage_budget"]} if warns else {"status": "ok"}
             assert await ready(stack) == (200, expected), part
@@ -152,5 +152,5 @@ def room_taken(tenant: str, size: int) -> list[Any]:
 @pytest.mark.parametrize(("stored", "level"), [(0, 0), (799, 0), (800, 80), (999, 80), (1000, 100), (5000, 100)])
 def test_levels(stored: int, level: int) -> None:
     """The levels that operators are told of."""
-    assert storage_limits.level_of(stored, 1000) == level
-    assert storage_limits.level_of(stored, None) == 0
+    assert storage.level_of(stored, 1000) == level
+    assert storage.level_of(stored, None) == 0

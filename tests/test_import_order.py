@@ -1,4 +1,4 @@
-"""The floors of the code: every import of ``gateway/`` and the plugins, read from their syntax trees, points down."""
+"""The layers of the code: every import of ``gateway/`` and the plugins, read from their syntax trees, points down."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-FLOORS = {
+LAYERS = {
     "core": 0,
     "provider": 1,
     "hookspecs": 1,
-    "__init__": 1,  # the public door: it gathers floors 0 and 1
+    "__init__": 1,  # the public door: it gathers layers 0 and 1
     "testing": 1,
     "drivers": 2,
     "flows": 3,
@@ -27,7 +27,10 @@ FLOORS = {
     "__main__": 5,
 }
 
-LAYERS: dict[int, tuple[str, ...]] = {
+FLOWS = "tasks masks → runtime → plugin restore cascade storage webhooks → commit → payments → callbacks → background"
+"""The import order of ``gateway/flows``: each room may import those before its arrow."""
+
+ORDER: dict[int, tuple[str, ...]] = {
     0: (
         "core.errors core.secret core.encodings core.card_numbers core.urls core.networks",
         "core.credentials core.problem_guides core.wording core.text_checks",
@@ -52,15 +55,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
         "drivers.provider_declaration",
         "drivers.sender drivers.plugin_registry",
     ),
-    3: (
-        "flows.tasks flows.masks",
-        "flows.runtime",
-        "flows.plugin flows.restore flows.cascade flows.storage_limits flows.webhooks",
-        "flows.commit",
-        "flows.payments",
-        "flows.callbacks",
-        "flows.background",
-    ),
+    3: tuple(" ".join(f"flows.{room}" for room in step.split()) for step in FLOWS.split(" → ")),
     4: (
         "web.limits web.paging web.response_headers web.responses web.proxies web.query_parameters",
         "web.callback_limits web.failure_limits web.connections",
@@ -78,7 +73,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
         "web.server",
     ),
 }
-"""Within a floor a part may import the parts of the lines above its own. What is not named stands on top of its floor:
+"""Within a layer a part may import the parts of the lines above its own. What is not named stands on top of its layer:
 it may import every named part, no named part may import it, and neither may its equals."""
 
 LIBRARIES: dict[str, frozenset[str]] = {
@@ -89,7 +84,7 @@ LIBRARIES: dict[str, frozenset[str]] = {
     "testing": frozenset({"msgspec", "pytest", "hypothesis"}),
     "flows": frozenset({"msgspec", "standardwebhooks"}),
 }
-"""What may be imported beside the standard library; a floor that is not named may import anything."""
+"""What may be imported beside the standard library; a layer that is not named may import anything."""
 
 IMPURE = frozenset(
     {
@@ -161,15 +156,15 @@ def part_of(module: str) -> str:
     return ".".join(steps[:2]) if steps[0] in {"core", "drivers", "flows", "web"} else steps[0]
 
 
-def floor_of(module: str) -> int | None:
-    """The floor a module stands on; None when it has none."""
+def level_of(module: str) -> int | None:
+    """The layer a module stands on; None when it has none."""
     first = part_of(module).partition(".")[0]
-    return FLOORS.get("cli" if first.startswith("cli") else first)
+    return LAYERS.get("cli" if first.startswith("cli") else first)
 
 
-def layer_of(part: str, floor: int) -> int:
-    """The place of a part within its floor, from the bottom; unnamed parts are on top."""
-    lines = LAYERS.get(floor, ())
+def place_of(part: str, layer: int) -> int:
+    """The place of a part within its layer, from the bottom; unnamed parts are on top."""
+    lines = ORDER.get(layer, ())
     return next((place for place, line in enumerate(lines) if part in line.split()), len(lines))
 
 
@@ -179,15 +174,15 @@ def problem_of(found: Import) -> str | None:
         return "is relative"
     if found.imported.partition(".")[0] != "gateway":
         return _problem_of_library(found)
-    floor, below = floor_of(found.importer), floor_of(found.imported)
-    if floor is None or below is None:
-        return "stands on no floor"
-    if below > floor:
-        return f"points up, from floor {floor} to {below}"
+    layer, below = level_of(found.importer), level_of(found.imported)
+    if layer is None or below is None:
+        return "stands on no layer"
+    if below > layer:
+        return f"points up, from layer {layer} to {below}"
     here, there = part_of(found.importer), part_of(found.imported)
-    if below < floor or here == there or floor == FLOORS["cli"]:
+    if below < layer or here == there or layer == LAYERS["cli"]:
         return None
-    return None if layer_of(there, floor) < layer_of(here, floor) else "points sideways or up within its floor"
+    return None if place_of(there, layer) < place_of(here, layer) else "points sideways or up within its layer"
 
 
 def _problem_of_library(found: Import) -> str | None:
@@ -198,7 +193,7 @@ def _problem_of_library(found: Import) -> str | None:
         return "brings a clock, randomness or I/O into the core"
     if library in sys.stdlib_module_names or place not in LIBRARIES or library in LIBRARIES[place]:
         return None
-    return "is a library this floor does not use"
+    return "is a library this layer does not use"
 
 
 def refused(root: Path) -> list[str]:
@@ -229,7 +224,7 @@ def copy(tmp_path: Path) -> Path:
 
 
 def test_every_import_points_down() -> None:
-    """No floor knows one above it, and within a floor only the written order holds."""
+    """No layer knows one above it, and within a layer only the written order holds."""
     assert refused(ROOT) == []
 
 
@@ -261,17 +256,17 @@ PLANTED = [
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from gateway import flows",
         "points up",
     ),
-    ("core/errors.py", "from gateway.core import money", "within its floor"),
-    ("core/payment.py", "from gateway.core.states import apply", "within its floor"),
+    ("core/errors.py", "from gateway.core import money", "within its layer"),
+    ("core/payment.py", "from gateway.core.states import apply", "within its layer"),
     ("core/secret.py", "import time", "a clock"),
     ("core/secret.py", "import aiohttp", "a library"),
     ("core/secret.py", "from . import errors", "is relative"),
     ("provider.py", "import aiohttp.web", "a library"),
-    ("provider.py", "from gateway.hookspecs import hookimpl", "within its floor"),
+    ("provider.py", "from gateway.hookspecs import hookimpl", "within its layer"),
     ("drivers/clock.py", "from gateway.flows import payments", "points up"),
-    ("drivers/forbidden_addresses.py", "from gateway.drivers.sender import Sender", "within its floor"),
+    ("drivers/forbidden_addresses.py", "from gateway.drivers.sender import Sender", "within its layer"),
     ("flows/__init__.py", "import aiohttp", "a library"),
-    ("newcomer.py", "from gateway.core import money", "stands on no floor"),
+    ("newcomer.py", "from gateway.core import money", "stands on no layer"),
 ]
 
 
