@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
-from tests.support.stack import GatewayStack
 from tests.walk.goals import missed
-from tests.walk.measure import Walk, measure
+from tests.walk.measure import ROOT, Walk
 
 
-async def test_the_walks_stay_short(stack: GatewayStack) -> None:
-    """A create and a callback of a PSP enter few files and change them seldom; see ``python -m tests.walk``."""
-    walks = await measure(stack)
-    assert [problem for walk in walks for problem in missed(walk)] == []
-    assert all("gateway/web/middleware.py" in walk.files and len(walk.stays) > 20 for walk in walks)
+def test_the_walks_stay_short() -> None:
+    """A create and a callback of a PSP enter few files and change them seldom.
+
+    In a process of its own: what other tests have left in caches changes the way.
+    """
+    measured = subprocess.run(
+        [sys.executable, "-m", "tests.walk"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert measured.returncode == 0, measured.stdout + measured.stderr
+    assert {line.split(":")[0] for line in measured.stdout.splitlines() if " stays" in line} == {"create", "callback"}
 
 
 @pytest.mark.parametrize(
