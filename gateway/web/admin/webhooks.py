@@ -23,13 +23,6 @@ class TenantsDelivery(DeliveryView, frozen=True, kw_only=True):
     tenant: str
 
 
-class TenantsDeliveryList(msgspec.Struct, frozen=True, kw_only=True):
-    """One page of webhooks of all tenants; ``next_cursor`` is null on the last."""
-
-    data: list[TenantsDelivery]
-    next_cursor: str | None
-
-
 async def deliveries(call: OperatorCall) -> Reply:
     """``GET /admin/v1/deliveries``: newest first, a page at a time."""
     wanted = filter_of(call.query)
