@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import msgspec
-
 from gateway.core.view_types import DeliveryView
 from gateway.drivers.store.deliveries import STATUSES, DeliveryRow, ListedDelivery
 from gateway.flows.webhooks import read, redelivery
