@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import uuid
 
+_VARIANT = 0x2 << 62
+_RAND_B = (1 << 62) - 1
 
-def uuid7(milliseconds: int, randomness: bytes) -> uuid.UUID:
-    """Build a version 7 UUID from Unix milliseconds and ten random bytes. Source: RFC 9562, 5.7."""
-    value = int.from_bytes(milliseconds.to_bytes(6, "big") + randomness[:10], "big")
-    value = value & ~(0xF << 76) | 0x7 << 76
-    return uuid.UUID(int=value & ~(0x3 << 62) | 0x2 << 62)
+
+def time_ordered(prefix: str, milliseconds: int, rand_a: int, rand_b: int) -> str:
+    """Make an id from Unix milliseconds, a number of 12 bits and one of which 62 bits count. Source: RFC 9562, 5.7."""
+    return f"{prefix}_{milliseconds:012x}7{rand_a:03x}{rand_b & _RAND_B | _VARIANT:016x}"
 
 
 def with_prefix(prefix: str, value: uuid.UUID) -> str:

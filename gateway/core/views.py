@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,6 +38,7 @@ from gateway.core.view_types import (
 )
 
 
+@functools.lru_cache(256)  # one moment stands in several places of a payment's views
 def rfc3339(at: datetime) -> str:
     """UTC with milliseconds and ``Z``."""
     utc = at if at.tzinfo is UTC else at.astimezone(UTC)  # converting costs more than writing

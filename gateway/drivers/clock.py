@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import struct
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from gateway.core import ids
 
 _COUNTER_LIMIT = 0x1000
-_RANDOM_BYTES = 10
-_IDS_PER_URANDOM = 64  # one system call for this many ids: each call releases the interpreter lock
+_START = 0x7FF  # a millisecond begins below its half, so that its counter seldom runs out
+_NUMBERS_PER_URANDOM = 64  # of eight bytes. One system call for so many: each releases the interpreter lock
+_NUMBERS = struct.Struct(f"{_NUMBERS_PER_URANDOM}Q")
 
 
 EPOCH = datetime.fromtimestamp(0, UTC)
@@ -53,27 +55,25 @@ class Ids:
         self._clock = clock
         self._milliseconds = 0
         self._counter = 0
-        self._drawn: list[bytes] = []
+        self._drawn: list[int] = []
 
     def new(self, prefix: str) -> str:
         """Make the next id under a prefix such as ``pay``: the prefix, ``_``, 32 hex digits."""
-        random = self._random()
-        self._step(int(self._clock.now().timestamp() * 1000), start=int.from_bytes(random[:2], "big") & 0x7FF)
-        return ids.with_prefix(prefix, ids.uuid7(self._milliseconds, self._counter.to_bytes(2, "big") + random[2:]))
-
-    def _random(self) -> bytes:
-        if not self._drawn:
-            drawn = os.urandom(_RANDOM_BYTES * _IDS_PER_URANDOM)
-            self._drawn = [drawn[at : at + _RANDOM_BYTES] for at in range(0, len(drawn), _RANDOM_BYTES)]
-        return self._drawn.pop()
-
-    def _step(self, milliseconds: int, *, start: int) -> None:
-        if milliseconds > self._milliseconds:
-            self._milliseconds, self._counter = milliseconds, start
-            return
+        now = milliseconds(self._clock.now())
         self._counter += 1
-        if self._counter == _COUNTER_LIMIT:
-            self._milliseconds, self._counter = self._milliseconds + 1, start
+        if now > self._milliseconds:
+            self._begin(now)
+        elif self._counter == _COUNTER_LIMIT:
+            self._begin(self._milliseconds + 1)
+        return ids.time_ordered(prefix, self._milliseconds, self._counter, self._random())
+
+    def _begin(self, millisecond: int) -> None:
+        self._milliseconds, self._counter = millisecond, self._random() & _START
+
+    def _random(self) -> int:
+        if not self._drawn:
+            self._drawn.extend(_NUMBERS.unpack(os.urandom(_NUMBERS.size)))
+        return self._drawn.pop()
 
 
 def milliseconds(at: datetime) -> int:

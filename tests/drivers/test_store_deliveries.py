@@ -37,7 +37,7 @@ def a_row(number: int, payment: str | None = "pay_1", version: int = 1, **member
     at = milliseconds(AT + number * MINUTE)
     given = {"tenant": "acme", "next_attempt_at": at, "created_at": at, **members}
     return DeliveryRow(
-        id=ids.with_prefix("dlv", ids.uuid7(at, bytes(10))),
+        id=ids.time_ordered("dlv", at, 0, 0),
         event_id=f"evt_{number}",
         payment_id=payment,
         type="payment.updated",

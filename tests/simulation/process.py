@@ -118,5 +118,5 @@ class Ids:
         """The next id."""
         milliseconds = int(self._clock.now().timestamp() * 1000)
         self._last = max(self._last + 1, milliseconds << 12)
-        counter = (self._last & 0xFFF).to_bytes(2, "big")
-        return ids.with_prefix(prefix, ids.uuid7(self._last >> 12, counter + self._dice.randbytes(8)))
+        randomness = int.from_bytes(self._dice.randbytes(8), "big")
+        return ids.time_ordered(prefix, self._last >> 12, self._last & 0xFFF, randomness)

@@ -281,7 +281,7 @@ class Deliveries:
 
     async def page_by_age(self, tenant: str, *, after: str, before: datetime, limit: int) -> list[tuple[str, str]]:
         """(id, status) of a tenant's deliveries above ``after`` that were made before a date, oldest first."""
-        end = ids.with_prefix("dlv", ids.uuid7(milliseconds(before), bytes(10)))
+        end = ids.time_ordered("dlv", milliseconds(before), 0, 0)
         rows = await self._engine.rows(
             "SELECT id, status FROM deliveries WHERE tenant = ? AND id > ? AND id < ? ORDER BY id LIMIT ?",
             (tenant, after, end, limit),
