@@ -39,7 +39,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """A tenant's credentials at one provider. ``config`` is the plugin's own ``account_type``, checked at load.
+    """A tenant's credentials at one provider. ``config`` is the plugin's own ``account_type``, checked at load,
+    ``prepared`` what its ``prepare`` made of the account.
 
     ``related`` is filled for ``explain`` only: the accounts that a sender may have confused with this one, by name
     (the tenant's other accounts at this provider, and earlier generations of this one).
@@ -50,6 +51,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     config: Any
     fields: FieldMap
     derive: Derive
+    prepared: Any = None
     session: Session | None = None
     related: Mapping[str, Account] = msgspec.field(default_factory=dict)
 
@@ -95,6 +97,15 @@ class Provider(Protocol):
     @abstractmethod
     def answer(self, verdict: Verdict, callback: Callback) -> HttpResponse:
         """Turn the verdict into the protocol's answer. ``callback.config`` is the account's config."""
+        ...
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """An optional member of a provider: what follows from an account's settings alone."""
+
+    def prepare(self, account: Account) -> Any:
+        """Compute it once, when the settings are loaded; every later call has it as ``account.prepared``."""
         ...
 
 

@@ -35,6 +35,11 @@ def instance(*kinds: type[Any]) -> Check:
     return lambda value: None if isinstance(value, kinds) else f"must be {wanted}, not {type_name(value)}"
 
 
+def something(value: Any) -> str | None:
+    """Anything but None, which is what a forgotten ``return`` returns."""
+    return "must be anything but None" if value is None else None
+
+
 def optional(check: Check) -> Check:
     """None, or what passes."""
     return lambda value: None if value is None else check(value)

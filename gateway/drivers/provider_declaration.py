@@ -1,7 +1,7 @@
 """Check what a provider declares about itself when its plugin is loaded: each mistake is a line, before money moves.
 
-What its methods return is checked where they are called: ``rules`` and ``credentials`` with the settings, the rest by
-``flows/plugin/calls.py``.
+What its methods return is checked where they are called: ``prepare``, ``rules`` and ``credentials`` with the settings,
+the rest by ``flows/plugin/calls.py``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 _METHODS = tuple(name for name, member in vars(Provider).items() if inspect.isfunction(member) and name[0] != "_")
 _MEMBERS = frozenset(Provider.__annotations__) | set(_METHODS)
-_OPTIONAL = ("login", "parse_login", "explain")
+_OPTIONAL = ("prepare", "login", "parse_login", "explain")
 _COMMANDS = frozenset({*KIND_OF, FetchPayment})
 _MAX_CHARACTERS = 1000
 

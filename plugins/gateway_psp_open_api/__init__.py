@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import gateway
 from gateway_psp_open_api import callback as api2
 from gateway_psp_open_api import diagnosis, requests, responses
-from gateway_psp_open_api.config import TOKEN_HEADER, PspConfig, merchant_ids, tokens
+from gateway_psp_open_api.config import TOKEN_HEADER, Prepared, PspConfig, prepare, prepared
 
 
 class PspOpenApi(gateway.Provider):
@@ -33,9 +33,13 @@ class PspOpenApi(gateway.Provider):
             deposit_method_required=True,
         )
 
+    def prepare(self, account: gateway.Account) -> Prepared:
+        """Derive the account's credentials."""
+        return prepare(account)
+
     def credentials(self, account: gateway.Account) -> Mapping[str, str | gateway.Secret]:
         """Name what the tenant's bridge needs besides the callback address."""
-        return {"merchant_id": merchant_ids(account)[0], "token": tokens(account)[0]}
+        return {"merchant_id": prepared(account).merchant_ids[0], "token": prepared(account).tokens[0]}
 
     def build(self, command: gateway.Command, account: gateway.Account) -> gateway.HttpRequest:
         """Write API-1. Raises ``FieldProblem`` for an amount or a text that the protocol cannot carry."""

@@ -17,7 +17,7 @@ from typing import Any
 
 import gateway
 from gateway_psp_open_api import diagnosis, signature
-from gateway_psp_open_api.config import JSON, TOKEN_HEADER, PspConfig, merchant_ids, tokens
+from gateway_psp_open_api.config import JSON, TOKEN_HEADER, PspConfig, prepared
 
 SUFFIXES = frozenset({"", "pay/callback"})
 STAGES = {
@@ -59,7 +59,7 @@ def verify(callback: gateway.Callback, account: gateway.Account) -> gateway.Even
     try:
         for _, reason, failure in envelope_problems(callback, account.config):
             raise gateway.CallbackRejected(reason, failure)
-        token = check_token(callback, tokens(account))
+        token = check_token(callback, prepared(account).tokens)
         body, form = check_sign(callback.body, token, account.config)
         members = signature.covered(body, form)
         check_merchant(members, account)
@@ -110,7 +110,7 @@ def check_sign(data: bytes, token: gateway.Secret, config: PspConfig) -> tuple[d
 
 def check_merchant(members: Mapping[str, Any], account: gateway.Account) -> None:
     """Check that a proved body is about this account."""
-    if members.get("merchant_id") not in merchant_ids(account):
+    if members.get("merchant_id") not in prepared(account).merchant_ids:
         raise gateway.CallbackRejected(gateway.Reason.WRONG_ACCOUNT, "merchant_id is not this account's")
 
 

@@ -76,8 +76,28 @@ class PspConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         return any(address in gateway.network(allowed) for allowed in self.source_addresses)
 
 
-def merchant_ids(account: gateway.Account) -> tuple[str, ...]:
-    """Return the account's ``merchant_id``, then the previous generation's while that is still accepted."""
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """What follows from an account's settings alone.
+
+    ``merchant_ids`` and ``tokens``: what we send and sign with, then the previous generation's while it is accepted.
+    """
+
+    merchant_ids: tuple[str, ...]
+    tokens: tuple[gateway.Secret, ...]
+
+
+def prepare(account: gateway.Account) -> Prepared:
+    """Derive the credentials that the config does not name."""
+    return Prepared(merchant_ids=_merchant_ids(account), tokens=_tokens(account))
+
+
+def prepared(account: gateway.Account) -> Prepared:
+    """Return what ``prepare`` made of the account."""
+    made: Prepared = account.prepared
+    return made
+
+
+def _merchant_ids(account: gateway.Account) -> tuple[str, ...]:
     config: PspConfig = account.config
     if config.merchant_id is not None:
         return (config.merchant_id,)
@@ -85,8 +105,7 @@ def merchant_ids(account: gateway.Account) -> tuple[str, ...]:
     return tuple(_as_uuid(secret) for secret in derived if secret)
 
 
-def tokens(account: gateway.Account) -> tuple[gateway.Secret, ...]:
-    """Return the token we send and sign with, then the previous one while callbacks with it are still accepted."""
+def _tokens(account: gateway.Account) -> tuple[gateway.Secret, ...]:
     config: PspConfig = account.config
     current = config.token or account.derive("psp.token")
     previous = config.previous_token or account.derive("psp.token", previous=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import gateway
 from gateway_psp_open_api import signature
-from gateway_psp_open_api.config import JSON, TOKEN_HEADER, PspConfig, merchant_ids, tokens
+from gateway_psp_open_api.config import JSON, TOKEN_HEADER, PspConfig, prepared
 
 FIELDS: Mapping[str, gateway.FieldRule] = {
     "merchant_id": gateway.FieldRule(mandatory=True, locked=True, meaning="id of the integration"),
@@ -29,7 +29,7 @@ FIELDS: Mapping[str, gateway.FieldRule] = {
 def payment_page(command: gateway.CreatePayment, account: gateway.Account) -> gateway.HttpRequest:
     """Return API-1. Raises ``FieldProblem`` for an amount or a text that the protocol cannot carry."""
     config: PspConfig = account.config
-    merchant_id, token = merchant_ids(account)[0], tokens(account)[0]
+    merchant_id, token = prepared(account).merchant_ids[0], prepared(account).tokens[0]
     members: dict[str, Any] = _tenant_members(command, account.fields)
     own = {
         "merchant_id": merchant_id,

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import gateway
 from gateway_psp_open_api import diagnosis
-from gateway_psp_open_api.config import PspConfig, tokens
+from gateway_psp_open_api.config import PspConfig, prepared
 
 SUCCESS = range(200, 300)  # the description promises 200; bridges answer 201 as well, for a page they made
 DECLINING = frozenset({400, 401, 403, 404, 422})
@@ -57,6 +57,6 @@ def _declined(
     code: str, command: gateway.Command, answer: Mapping[str, Any], account: gateway.Account
 ) -> gateway.Declined:
     """Return the refusal in the bridge's words, with a hint when they seem to name what the request lacked."""
-    message = gateway.clean_message(answer.get("msg"), tokens(account), LONGEST_MESSAGE) or "no reason given"
+    message = gateway.clean_message(answer.get("msg"), prepared(account).tokens, LONGEST_MESSAGE) or "no reason given"
     hint = diagnosis.hint_for(message, command, account.fields)
     return gateway.Declined(code=code, message=message[: LONGEST_MESSAGE - len(hint)] + hint)

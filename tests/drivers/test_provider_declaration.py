@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import product
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -62,6 +63,7 @@ BAD: dict[str, tuple[str, Any, str]] = {
     "secret headers of text": ("secret_headers", "X-Key", "secret_headers must be"),
     "a secret header of bytes": ("secret_headers", frozenset({b"x"}), "secret_headers must be str, not bytes"),
     "async build": ("build", coroutine, "build must not be async"),
+    "async prepare": ("prepare", coroutine, "prepare must not be async"),
     "async verify": ("verify", coroutine, "verify must not be async"),
     "a method that is none": ("parse", None, "parse must be a method"),
     "login alone": ("login", lambda _: None, "login and parse_login belong together"),
@@ -140,8 +142,13 @@ ASKED: dict[str, tuple[Callable[..., Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("what", ASKED)
-@pytest.mark.parametrize("member", ["rules", "credentials"])
+UNUSABLE = [
+    *product(("rules", "credentials"), ASKED),
+    *product(("prepare",), ("an error", "the end of the process", "None")),
+]
+
+
+@pytest.mark.parametrize(("member", "what"), UNUSABLE)
 def test_what_is_asked_of_an_account_is_judged_with_the_settings(tmp_path: Path, member: str, what: str) -> None:
     """One line with tenant, account, provider and member; no traceback, and no text of the plugin's error."""
     provider = ScriptedProvider()
@@ -219,6 +226,28 @@ def test_an_account_is_asked_once(tmp_path: Path) -> None:
     assert (entry.credentials["id"], asked) == ("acme", ["outside-main"] * 2)
     assert entry.credentials["key"] == entry.account.derive("key")
     assert entry.credentials_before["key"] == entry.account.derive("key", previous=True)
+
+
+class Preparing(ScriptedProvider):
+    """It names what it prepared as a credential."""
+
+    def prepare(self, account: gateway.Account) -> gateway.Secret | None:
+        """Derive the key."""
+        return account.derive("key")
+
+    def credentials(self, account: gateway.Account) -> dict[str, str | gateway.Secret]:
+        """The key that was prepared."""
+        return {"key": account.prepared}
+
+
+def test_an_account_is_prepared_before_anything_else_is_asked(tmp_path: Path) -> None:
+    """Each generation with its own secrets; a provider that prepares nothing has nothing prepared."""
+    settings = settings_with(tmp_path, Preparing(), generation=2, accept_previous=True)
+    entry = settings.tenants["acme"].accounts["outside-main"]
+    own, before = (entry.account.derive("key", previous=previous) for previous in (False, True))
+    assert entry.account.prepared == entry.credentials["key"] == own
+    assert entry.credentials_before["key"] == before != own
+    assert settings.tenants["acme"].accounts["creditkey-main"].account.prepared is None
 
 
 def test_a_good_plugin_loads(tmp_path: Path) -> None:

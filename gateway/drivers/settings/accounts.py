@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 from yaml.nodes import Node
 
+from gateway.core.checks import something
 from gateway.core.commands import FetchPayment
 from gateway.core.field_mapping import FieldMap, compile_map
 from gateway.core.plugin_returns import CREDENTIALS, RULES, UnusableValue, checked
@@ -20,7 +21,7 @@ from gateway.drivers.settings.scalar_reader import INVALID, LoadState
 from gateway.drivers.settings.schema import AccountShape
 from gateway.drivers.settings.struct_reader import config_reader, masked_message, note_struct_error
 from gateway.drivers.settings.yaml_file import nothing, place
-from gateway.provider import Account, Provider
+from gateway.provider import Account, Prepares, Provider
 
 _MEMBER_MEANT = {
     "is mandatory": "enabled",
@@ -125,7 +126,16 @@ def _account(scope: AccountScope, shape: AccountShape, provider: Provider, resol
     )
     if config is INVALID:
         return None
-    return Account(tenant=scope.tenant, name=scope.name, config=config, fields=fields, derive=derive)
+    account = Account(tenant=scope.tenant, name=scope.name, config=config, fields=fields, derive=derive)
+    return _prepared(scope, provider, account, resolver)
+
+
+def _prepared(scope: AccountScope, provider: Provider, account: Account, resolver: Resolver) -> Account | None:
+    """The account with what its plugin prepares of it; None after noting why it cannot."""
+    if not isinstance(provider, Prepares):
+        return account
+    made = _returned_by(scope, provider, "prepare", account, resolver)
+    return None if made is None else replace(account, prepared=made)
 
 
 def _config(scope: AccountScope, node: Node, provider: Provider, resolver: Resolver) -> Any:
@@ -168,10 +178,11 @@ def _credentials_before(
     if not isinstance(derive, Derivation) or not (derive.accept_previous and derive.generation > 1):
         return {}
     earlier = replace(derive, generation=derive.generation - 1, accept_previous=False)
-    return _credentials(scope, provider, replace(account, derive=earlier), resolver) or {}
+    before = _prepared(scope, provider, replace(account, derive=earlier), resolver)
+    return (_credentials(scope, provider, before, resolver) if before else None) or {}
 
 
-_MAY_RETURN = {"rules": RULES, "credentials": CREDENTIALS}
+_MAY_RETURN = {"prepare": something, "rules": RULES, "credentials": CREDENTIALS}
 
 
 def _returned_by(scope: AccountScope, provider: Provider, member: str, account: Account, resolver: Resolver) -> Any:

@@ -2,8 +2,8 @@
 
 What a plugin raises is caught; what it returns is checked (``core/plugin_returns.py``) before it is stored; its texts
 are cleaned and masked (``cleaning.py``). What went wrong is one line in the log: account, member, kind of error
-and its place, never its text. ``rules`` and ``credentials`` are called once, when the settings are loaded
-(``credentials`` of earlier generations when a callback is explained).
+and its place, never its text. ``prepare``, ``rules`` and ``credentials`` are called once, when the settings are loaded
+(``prepare`` and ``credentials`` of earlier generations when a callback is explained).
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from types import TracebackType
 from typing import Any
+
+from msgspec.structs import replace
 
 from gateway.core.checks import every, instance, mapping, optional, struct, text, type_name
 from gateway.core.commands import Command, FetchPayment
@@ -35,7 +37,7 @@ from gateway.drivers.settings import AccountEntry, Settings
 from gateway.flows.plugin import cleaning
 from gateway.flows.plugin.cleaning import ParsedAnswer
 from gateway.flows.runtime import Gateway, log
-from gateway.provider import Account, CallbackDraft, Check, Explains, Explanation, Notices, Session
+from gateway.provider import Account, CallbackDraft, Check, Explains, Explanation, Notices, Prepares, Session
 
 MAX_UNUSUAL_NOTED = 10_000
 """Unusual answers that are remembered, of all accounts: a provider may word each of them differently."""
@@ -138,6 +140,17 @@ def answer(entry: AccountEntry, verdict: Verdict, callback: Callback) -> HttpRes
             return made
     except _Fault:
         return HttpResponse(status=400 if isinstance(verdict, Refused) else 503)
+
+
+def prepared(entry: AccountEntry, account: Account) -> Account:
+    """The entry's account with other secrets, prepared anew; with nothing prepared where the plugin fails."""
+    if not isinstance(entry.provider, Prepares):
+        return account
+    try:
+        with _Guard(entry, "prepare") as plugin:
+            return replace(account, prepared=plugin.prepare(account))
+    except _Fault:
+        return replace(account, prepared=None)
 
 
 def credentials(entry: AccountEntry) -> Mapping[str, str | Secret]:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import gateway
 from gateway_psp_open_api import callback as api2
 from gateway_psp_open_api import signature
-from gateway_psp_open_api.config import TOKEN_HEADER, merchant_ids, tokens
+from gateway_psp_open_api.config import TOKEN_HEADER, prepared
 from gateway_psp_open_api.diagnosis import lenient_body, received_sign
 from gateway_psp_open_api.diagnosis.findings import Received, findings
 from gateway_psp_open_api.diagnosis.signature_search import Found, search
@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 def explain(callback: gateway.Callback, account: gateway.Account) -> gateway.Explanation:
     """Make every check in its order, also those after the first that fails; then look for the sender's mistakes."""
-    accepted = tokens(account)
+    accepted = prepared(account).tokens
     sender, token = _check(TOKEN_HEADER, lambda: api2.check_token(callback, accepted))
     if token is not None:
         sender = _passed(TOKEN_HEADER, f"it is the account's {TOKENS[accepted.index(token)]}")
@@ -91,17 +91,17 @@ def _received(callback: gateway.Callback, account: gateway.Account, *, is_proved
         reading=lenient_body.Reading(gateway.loads(callback.body))
         if is_proved
         else lenient_body.read(callback.body, callback.query),
-        tokens=tuple(secret.reveal() for secret in tokens(account)),
-        merchant_ids=merchant_ids(account),
-        others={one: name for name, other in account.related.items() for one in merchant_ids(other)},
+        tokens=tuple(secret.reveal() for secret in prepared(account).tokens),
+        merchant_ids=prepared(account).merchant_ids,
+        others={one: name for name, other in account.related.items() for one in prepared(other).merchant_ids},
         renamed={field.name: field.key for field in account.fields.fields if field.key != field.name},
     )
 
 
 def _every_token(account: gateway.Account) -> dict[str, str]:
     """Return every token a sender may have signed with, by its name; the account's own first."""
-    own = dict(zip(TOKENS, (secret.reveal() for secret in tokens(account)), strict=False))
-    others = {f"the token of {name}": tokens(other)[0].reveal() for name, other in account.related.items()}
+    own = dict(zip(TOKENS, (secret.reveal() for secret in prepared(account).tokens), strict=False))
+    others = {f"the token of {name}": prepared(other).tokens[0].reveal() for name, other in account.related.items()}
     return {**own, **{name: token for name, token in others.items() if token not in own.values()}}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from gateway_psp_open_api.config import PspConfig
+from gateway_psp_open_api.config import PspConfig, prepare
 from gateway_psp_open_api.requests import FIELDS
 from gateway_psp_open_api.signature import canonical, sign
 
@@ -51,7 +51,8 @@ def account(
     field_map, problems = compile_map(FIELDS, fields or {})
     assert problems == []
     settings = {"app_url": "https://psp.example/bridge", "merchant_id": MERCHANT, "token": TOKEN, **config}
-    return gateway.Account(tenant="acme", name="psp", config=PspConfig(**settings), fields=field_map, derive=derived)
+    made = gateway.Account(tenant="acme", name="psp", config=PspConfig(**settings), fields=field_map, derive=derived)
+    return msgspec.structs.replace(made, prepared=prepare(made))
 
 
 def create(amount: str = "162.48", currency: str = "USD", digits: int = 2, **parts: Any) -> gateway.CreatePayment:
