@@ -105,7 +105,6 @@ def test_resolved_tenant(tmp_path: Path) -> None:
     psp = tenant.accounts["psp"]
     assert (psp.account.fields.key("amount"), psp.deposit_methods) == ("sum", ("bank",))
     assert psp.rules.deposit_method_required
-    assert psp.field_places == {"amount": "settings.yaml:11", "vip": "settings.yaml:11"}
     bank = tenant.deposit_methods["bank"]
     assert (bank.currencies, bank.min, bank.max) == (("USD",), Decimal(1), Decimal(10))
     assert bank.fields == {"vip": {"en": "Code"}}

@@ -20,7 +20,7 @@ from gateway.drivers.settings.problems import Path, unknown_entry
 from gateway.drivers.settings.scalar_reader import INVALID, LoadState
 from gateway.drivers.settings.schema import AccountShape
 from gateway.drivers.settings.struct_reader import config_reader, masked_message, note_struct_error
-from gateway.drivers.settings.yaml_file import nothing, place
+from gateway.drivers.settings.yaml_file import nothing
 from gateway.provider import Account, Prepares, Provider
 
 _MEMBER_MEANT = {
@@ -47,10 +47,9 @@ class Resolver(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountScope(msgspec.Struct, frozen=True, kw_only=True):
-    """Which account: its tenant (id and node), its name, and the deposit methods that name it."""
+    """Which account: its tenant's id, its name, and the deposit methods that name it."""
 
     tenant: str
-    node: Node
     name: str
     methods: tuple[str, ...]
 
@@ -87,7 +86,6 @@ def resolve_account(scope: AccountScope, shape: AccountShape, resolver: Resolver
         credentials=credentials,
         credentials_before=_credentials_before(scope, provider, account, resolver),
         deposit_methods=scope.methods,
-        field_places=_field_places(scope, shape),
     )
 
 
@@ -203,8 +201,3 @@ def _returned_by(scope: AccountScope, provider: Provider, member: str, account: 
     except BaseException as broken:  # foreign code at start: a line, not a traceback, and not the end of the process
         resolver.state.note(scope.path(), f"{problem} failed: {type(broken).__name__}")
     return None
-
-
-def _field_places(scope: AccountScope, shape: AccountShape) -> dict[str, str]:
-    places = {name: place(scope.node, ("accounts", scope.name, "fields", name)) for name in shape.fields}
-    return {name: f"{file}:{line}" for name, (file, line) in places.items()}

@@ -15,13 +15,13 @@ from gateway.drivers.settings.bearer_keys import index_operator_keys, index_tena
 from gateway.drivers.settings.load_context import LoadContext
 from gateway.drivers.settings.model import Server, Settings, Tenant
 from gateway.drivers.settings.problems import Problem
-from gateway.drivers.settings.scalar_reader import INVALID, Invalid, LoadState
+from gateway.drivers.settings.scalar_reader import INVALID, Invalid, LoadState, Raw
 from gateway.drivers.settings.schema import FileShape, ServerShape
 from gateway.drivers.settings.settings_files import SettingsFiles
 from gateway.drivers.settings.shared_credentials import note_shared_credentials
 from gateway.drivers.settings.struct_reader import reader_of
 from gateway.drivers.settings.tenants import find_endpoints, resolve_tenant
-from gateway.drivers.settings.yaml_file import nothing, pairs, text_at, value_at
+from gateway.drivers.settings.yaml_file import nothing, text_at
 from gateway.provider import Provider
 
 
@@ -58,7 +58,7 @@ def _resolve(files: SettingsFiles, providers: Mapping[str, Provider], environ: M
     _check_currencies(shape, state)
     # Without a master secret the tenants are still checked; what is derived here is never used.
     master = Secret("") if server is INVALID else server.secret
-    tenants = _tenants(shape, _resolver(shape, state, providers, master))
+    tenants = _tenants(shape.tenants, _resolver(shape, state, providers, master))
     keys, endpoints = index_tenant_keys(tenants.values(), state), find_endpoints(tenants.values(), state)
     if server is INVALID:
         return None
@@ -94,11 +94,9 @@ def _resolver(shape: FileShape, state: LoadState, providers: Mapping[str, Provid
     )
 
 
-def _tenants(shape: FileShape, resolver: Resolver) -> dict[str, Tenant]:
-    section = value_at(resolver.state.root, ("tenants",))
-    # Reversed: of a tenant written twice, the first was read.
-    nodes = {name: node for name, _, node in reversed(list(pairs(section)))} if section else {}
-    return {name: resolve_tenant(name, given, nodes[name], resolver) for name, given in shape.tenants.items()}
+def _tenants(given: Mapping[str, Raw], resolver: Resolver) -> dict[str, Tenant]:
+    found = ((name, resolve_tenant(name, raw.node, resolver)) for name, raw in given.items())
+    return {name: tenant for name, tenant in found if tenant is not None}
 
 
 def _server(shape: ServerShape) -> Server:

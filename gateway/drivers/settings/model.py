@@ -173,7 +173,6 @@ class AccountEntry(msgspec.Struct, frozen=True, kw_only=True):
     for a provider's whole answer, the account's own or that of ``timeouts``.
     ``credentials`` are what the provider must be told, ``credentials_before`` those of the generation before while it
     is accepted: the plugin is asked once. ``deposit_methods`` are the names of those that name this account.
-    ``field_places`` has file and line of every entry under ``fields``, as ``settings.yaml:41``.
     """
 
     tenant: str
@@ -190,7 +189,6 @@ class AccountEntry(msgspec.Struct, frozen=True, kw_only=True):
     credentials: Mapping[str, str | Secret] = msgspec.field(default_factory=dict)
     credentials_before: Mapping[str, str | Secret] = msgspec.field(default_factory=dict)
     deposit_methods: tuple[str, ...] = ()
-    field_places: Mapping[str, str] = msgspec.field(default_factory=dict)
 
     @property
     def owner(self) -> str:

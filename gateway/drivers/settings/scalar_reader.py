@@ -44,11 +44,23 @@ class LoadState:
         self.context = context
         self.problems = problems
         self.secrets: dict[Path, Secret] = {}
+        self._texts: dict[str, str] = {}
 
     def note(self, path: Path, message: str) -> Invalid:
         """Add a problem at a path of the tree (or at the nearest thing above it that exists)."""
         self.problems.append(Problem(*place(self.root, path), path, message))
         return INVALID
+
+    def text(self, node: ScalarNode) -> str:
+        """A node's text, once for all nodes that have it, and apart from the tree.
+
+        A text that lay among the nodes would keep their memory when the tree is gone: 10 KiB for each tenant.
+        """
+        known = self._texts.get(node.value)
+        if known is None:
+            copied = node.value.encode().decode()
+            self._texts[copied] = known = copied
+        return known
 
 
 Read = Callable[[Node, Path, LoadState], Any]
@@ -95,7 +107,7 @@ def from_text(make: Callable[[str, LoadContext], Any]) -> Read:
 
 def _text(node: Node, path: Path, state: LoadState) -> Any:
     if node.tag == TEXT and isinstance(node, ScalarNode):
-        return node.value
+        return state.text(node)
     if not isinstance(node, ScalarNode):
         return state.note(path, "must be a single value, not a list or mapping")
     if is_null(node):

@@ -8,24 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from yaml.nodes import Node
+from yaml.nodes import Node, ScalarNode
 
 from gateway.core.money import currency_digits
 from gateway.drivers.settings.accounts import AccountScope, Resolver, previous_endpoint_id, resolve_account
 from gateway.drivers.settings.model import AccountEntry, DepositMethod, Tenant
 from gateway.drivers.settings.problems import Path, unknown_entry
 from gateway.drivers.settings.routing import resolve_routing
-from gateway.drivers.settings.scalar_reader import LoadState
+from gateway.drivers.settings.scalar_reader import INVALID, Invalid, LoadState, Read
 from gateway.drivers.settings.schema import DepositShape, LimitsShape, TenantShape
+from gateway.drivers.settings.struct_reader import reader_of
 from gateway.drivers.settings.yaml_file import names_at, pairs, text_at, value_at
 
+_read: Read = reader_of(TenantShape)
 
-def resolve_tenant(name: str, shape: TenantShape, node: Node, resolver: Resolver) -> Tenant:
-    """Resolve a tenant from its shape and its node; problems are noted in the reading."""
-    users = _users_of_accounts(node)
+
+def resolve_tenant(name: str, node: Node, resolver: Resolver) -> Tenant | None:
+    """Read and resolve a tenant; problems are noted in the reading. None when it cannot be read at all."""
+    shape: TenantShape | Invalid = _read(node, ("tenants", name), resolver.state)
+    if shape is INVALID:
+        return None
+    users = _users_of_accounts(node, resolver.state)
     accounts = {}
     for account, entry in shape.accounts.items():
-        scope = AccountScope(tenant=name, node=node, name=account, methods=tuple(users.get(account, ())))
+        scope = AccountScope(tenant=name, name=account, methods=tuple(users.get(account, ())))
         resolved = resolve_account(scope, entry, resolver)
         if resolved is not None:
             accounts[account] = resolved
@@ -59,12 +65,13 @@ def find_endpoints(tenants: Iterable[Tenant], state: LoadState) -> Mapping[str, 
     return found
 
 
-def _users_of_accounts(node: Node) -> dict[str, list[str]]:
+def _users_of_accounts(node: Node, state: LoadState) -> dict[str, list[str]]:
     """Account name -> the deposit methods that name it, as written."""
     users: dict[str, list[str]] = {}
     methods = value_at(node, ("deposit_methods",))
-    for name, _, method in pairs(methods) if methods else ():
-        users.setdefault(text_at(method, ("account",)) or "", []).append(name or "")
+    for _, key, method in pairs(methods) if methods else ():
+        name = state.text(key) if isinstance(key, ScalarNode) else ""
+        users.setdefault(text_at(method, ("account",)) or "", []).append(name)
     return users
 
 
