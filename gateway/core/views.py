@@ -17,7 +17,6 @@ from gateway.core.payment import (
     Failure,
     Operation,
     OperationSummary,
-    Payment,
     PaymentEvent,
     PaymentSummary,
     Review,
@@ -28,7 +27,6 @@ from gateway.core.view_types import (
     FailureView,
     OperationView,
     PaymentView,
-    PaymentWithOperation,
     PendingView,
     RefundView,
     RefundWithPayment,
@@ -42,26 +40,13 @@ from gateway.core.view_types import (
 def rfc3339(at: datetime) -> str:
     """UTC with milliseconds and ``Z``."""
     utc = at if at.tzinfo is UTC else at.astimezone(UTC)  # converting costs more than writing
-    return utc.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    text = msgspec.json.encode(utc).decode()  # in quotes, with microseconds or none: a third of what isoformat costs
+    return f"{text[1:24]}Z" if utc.microsecond else f"{text[1:20]}.000Z"
 
 
 def payment_view(payment: PaymentSummary, open_operation: OperationSummary | None) -> PaymentView:
     """Show a payment; ``open_operation`` is the one without an outcome, if it has one."""
     return PaymentView(**_payment_members(payment, open_operation))
-
-
-def payment_with_operation(
-    payment: Payment, open_operation: Operation | None, operation: Operation
-) -> PaymentWithOperation:
-    """Show a payment together with the operation a request made."""
-    shown = OperationView(
-        id=operation.id,
-        kind=operation.kind,
-        status=operation.status,
-        note=_note(operation),
-        failure=_failure(operation.failure),
-    )
-    return PaymentWithOperation(**_payment_members(payment, open_operation), operation=shown)
 
 
 def event_view(event_id: str, event: PaymentEvent) -> EventView:
@@ -90,19 +75,24 @@ def refund_with_payment(
     return RefundWithPayment(**_refund_members(payment, refund), payment=payment_view(payment, open_operation))
 
 
-def operation_answer(payment: Payment, open_operation: Operation | None, operation: Operation) -> bytes:
-    """The body a tenant's changing request is answered with."""
+def payment_json(payment: PaymentSummary, open_operation: OperationSummary | None) -> bytes:
+    """Write a payment's view, which its webhook and the answer to its request then hold as it is."""
+    return to_json(payment_view(payment, open_operation))
+
+
+def operation_answer(payment: PaymentSummary, view: bytes, operation: Operation) -> bytes:
+    """The body a tenant's changing request is answered with. ``view``: the payment's, as ``payment_json`` writes it."""
     if operation.kind is Kind.REFUND:
-        return to_json(refund_with_payment(payment, open_operation, operation))
-    return to_json(payment_with_operation(payment, open_operation, operation))
+        return _with_member(to_json(refund_view(payment, operation)), b"payment", view)
+    return _with_member(view, b"operation", to_json(_operation_view(operation)))
 
 
-def webhook_body(
-    event: PaymentEvent, payment: Payment, open_operation: Operation | None, refund: RefundView | None = None
-) -> bytes:
-    """Make the bytes of one webhook."""
-    data = WebhookData(payment=payment_view(payment, open_operation), refund=refund)
-    return to_json(WebhookBody(type=event.type, timestamp=rfc3339(event.at), data=data))
+def webhook_body(event: PaymentEvent, view: bytes, refund: RefundView | None = None) -> bytes:
+    """Make the bytes of one webhook. ``view``: the payment's, as ``payment_json`` writes it."""
+    data = b'{"payment":%b}' % view
+    if refund is not None:
+        data = _with_member(data, b"refund", to_json(refund))
+    return b'{"type":"%b","timestamp":"%b","data":%b}' % (event.type.encode(), rfc3339(event.at).encode(), data)
 
 
 def webhook_test_body(kind: str, at: datetime) -> bytes:
@@ -147,6 +137,21 @@ def _payment_members(payment: PaymentSummary, open_operation: OperationSummary |
         "created_at": rfc3339(payment.created_at),
         "updated_at": rfc3339(payment.updated_at),
     }
+
+
+def _with_member(written: bytes, name: bytes, value: bytes) -> bytes:
+    """A written object that has members, with one more at its end."""
+    return b'%b,"%b":%b}' % (written[:-1], name, value)
+
+
+def _operation_view(operation: Operation) -> OperationView:
+    return OperationView(
+        id=operation.id,
+        kind=operation.kind,
+        status=operation.status,
+        note=_note(operation),
+        failure=_failure(operation.failure),
+    )
 
 
 def _refund_members(payment: PaymentSummary, refund: Operation) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from gateway.core.change import Change
 from gateway.core.commands import Kind
 from gateway.core.payment import Operation, State
 from gateway.core.signing import sha256_hex
-from gateway.core.views import operation_answer, refund_view, webhook_body
+from gateway.core.views import operation_answer, payment_json, refund_view, webhook_body
 from gateway.drivers.clock import EPOCH, milliseconds
 from gateway.drivers.store import deliveries, schedule, statements
 from gateway.drivers.store.deliveries import DeliveryRow
@@ -81,10 +81,10 @@ def _rows_of(gw: Gateway, versions: Sequence[Version]) -> list[Statement]:
 def _rows_of_version(gw: Gateway, version: Version) -> list[Statement]:
     """The statements of one payment's change; where nothing changed only those that come with it."""
     before, payment = version.before, version.change.payment
-    operation, open_operation = _moved_operation(version), _open_operation(version)
+    operation, open_operation = version.moved_operation, version.open_operation
     if before is not None and (payment, operation, version.next_operation) == (before.payment, None, None):
         return list(version.rows)
-    of_event = _event_rows(gw, version, operation, open_operation)
+    of_event = _event_rows(gw, version, operation)
     due = gw.first_check_at(payment, open_operation)
     open_after = open_operation.id if open_operation is not None else None
     rows: list[Statement] = []
@@ -101,23 +101,7 @@ def _rows_of_version(gw: Gateway, version: Version) -> list[Statement]:
     return [*rows, *of_event, *version.rows]
 
 
-def _open_operation(version: Version) -> Operation | None:
-    """The operation that is open afterwards."""
-    operation = version.change.operation
-    if version.next_operation is not None or operation is None or operation.is_open:
-        return version.next_operation or operation
-    return None
-
-
-def _moved_operation(version: Version) -> Operation | None:
-    """The operation, if it is not as it was."""
-    operation = version.change.operation
-    return operation if version.before is None or operation != version.before.open_operation else None
-
-
-def _event_rows(
-    gw: Gateway, version: Version, operation: Operation | None, open_operation: Operation | None
-) -> list[Statement]:
+def _event_rows(gw: Gateway, version: Version, operation: Operation | None) -> list[Statement]:
     """The event's row and, where the tenant listens, its webhook. ``operation`` is the one whose outcome this is."""
     payment, event = version.change.payment, version.change.event
     if event is None:
@@ -135,7 +119,7 @@ def _event_rows(
         payment_id=payment.id,
         type=event.type,
         version=event.version,
-        body=webhook_body(event, payment, open_operation, refund).decode(),
+        body=webhook_body(event, version.view, refund).decode(),
         next_attempt_at=milliseconds(event.at + gw.settings.clocks.webhook_retry[0]),
         created_at=milliseconds(event.at),
     )
@@ -145,26 +129,27 @@ def _event_rows(
 async def _answer_rows(gw: Gateway, versions: Sequence[Version]) -> list[Statement]:
     """Where a tenant's operation has its outcome: store what its request is answered with, now and when repeated."""
     version, *others = versions
-    payment, operation, open_operation = version.change.payment, _moved_operation(version), None
+    payment, operation = version.change.payment, version.moved_operation
     if operation is None or operation.is_open or version.next_operation is not None:
         return []
     if operation.idempotency_key is None:
         return []
-    status = SUCCESS_STATUS.get(operation.kind, 200)
+    status, view = SUCCESS_STATUS.get(operation.kind, 200), None
     if operation.answers_with is not None:
         asked = await gw.store.payment(operation.tenant, operation.answers_with)
         if asked is not None:
             moved = {other.change.payment.id: other.change.payment for other in others}
-            payment, open_operation, status = moved.get(asked.payment.id, asked.payment), asked.open_operation, 200
-    return [statements.store_answer(operation, status, operation_answer(payment, open_operation, operation))]
+            payment, status = moved.get(asked.payment.id, asked.payment), 200
+            view = payment_json(payment, asked.open_operation)
+    return [statements.store_answer(operation, status, operation_answer(payment, view or version.view, operation))]
 
 
 def _notify(gw: Gateway, versions: Sequence[Version], *, checks: bool) -> None:
     """After a commit: wake the workers, and call the plugins that observe once the request has been answered."""
     if checks:
         # What else was moved may be due at once; the payment's own check is counted anew, from after the commit.
-        payment, open_operation = versions[0].change.payment, _open_operation(versions[0])
-        at = gw.first_check_at(payment, open_operation) if len(versions) == 1 else EPOCH
+        payment = versions[0].change.payment
+        at = gw.first_check_at(payment, versions[0].open_operation) if len(versions) == 1 else EPOCH
         if at is not None:
             gw.check_timer.no_later_than(milliseconds(at))
     for version in versions:

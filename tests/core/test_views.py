@@ -8,22 +8,44 @@ from typing import Any
 
 import msgspec
 import pytest
-from msgspec.structs import replace
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import asdict, replace
 
 from gateway.core.commands import Kind
 from gateway.core.facts import Cause
 from gateway.core.money import Money
 from gateway.core.payment import (
     Alert,
+    AlertCode,
     Failure,
     FailureCode,
+    Operation,
+    Payment,
     PaymentEvent,
     Review,
     ReviewReason,
     State,
     Status,
 )
-from gateway.core.views import event_view, operation_answer, payment_view, refund_view, rfc3339, to_json, webhook_body
+from gateway.core.view_types import (
+    FailureView,
+    OperationView,
+    PaymentWithOperation,
+    RefundWithPayment,
+    WebhookBody,
+    WebhookData,
+)
+from gateway.core.views import (
+    event_view,
+    operation_answer,
+    payment_json,
+    payment_view,
+    refund_view,
+    rfc3339,
+    to_json,
+    webhook_body,
+)
 from tests.support.factories.payments import AT, LATER, PAYMENT_MEMBERS, make_operation, make_payment
 
 
@@ -93,7 +115,7 @@ def test_an_answer_has_the_operation_beside_the_payment() -> None:
     """Answers of create, capture, cancel and PATCH are the payment with one more member."""
     failure = Failure(code=FailureCode.DECLINED, message="no", provider_code="D-1")
     operation = make_operation(Kind.CAPTURE, Status.DECLINED, failure=failure)
-    found = msgspec.json.decode(operation_answer(make_payment(), None, operation))
+    found = msgspec.json.decode(operation_answer(make_payment(), payment_json(make_payment(), None), operation))
     assert list(found) == [*PAYMENT_MEMBERS, "operation"]
     assert found["operation"] == {
         "id": "op_1",
@@ -106,7 +128,8 @@ def test_an_answer_has_the_operation_beside_the_payment() -> None:
 def test_a_refund_is_answered_with_its_payment() -> None:
     """A refund has its own id, amount and status, and its payment inside."""
     refund = make_operation(Kind.REFUND, Status.SUCCEEDED, amount=Decimal("40.00"), reason="damaged")
-    found = msgspec.json.decode(operation_answer(make_payment(State.CAPTURED), None, refund))
+    whole = make_payment(State.CAPTURED)
+    found = msgspec.json.decode(operation_answer(whole, payment_json(whole, None), refund))
     payment = found.pop("payment")
     assert list(payment) == PAYMENT_MEMBERS
     assert found == {
@@ -141,6 +164,16 @@ def test_times(at: datetime, text: str) -> None:
     assert rfc3339(at) == text
 
 
+@given(st.datetimes(timezones=st.timezones()))
+def test_every_time_is_written_as_isoformat_does(at: datetime) -> None:
+    """From the first year to the last, in whatever zone."""
+    try:
+        utc = at.astimezone(UTC)
+    except OverflowError:  # a zone's offset leads out of the calendar
+        return
+    assert rfc3339(at) == utc.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
 def test_an_event_is_one_line_of_the_timeline() -> None:
     """An event shows cause, both states and its details."""
     event = PaymentEvent(
@@ -170,7 +203,7 @@ EVENT = PaymentEvent(
 
 def test_a_webhook_tells_the_payment() -> None:
     """A webhook's body is type, timestamp and data.payment; without a refund there is no such member."""
-    found = msgspec.json.decode(webhook_body(EVENT, make_payment(State.CAPTURED), None))
+    found = msgspec.json.decode(webhook_body(EVENT, payment_json(make_payment(State.CAPTURED), None)))
     assert (found["type"], found["timestamp"]) == ("payment.captured", "2026-01-02T03:04:06.000Z")
     assert list(found["data"]) == ["payment"]
     assert list(found["data"]["payment"]) == PAYMENT_MEMBERS
@@ -179,5 +212,55 @@ def test_a_webhook_tells_the_payment() -> None:
 def test_a_webhook_of_a_refund_tells_the_refund() -> None:
     """Where the change is a refund's outcome, the refund stands beside the payment."""
     payment, refund = make_payment(State.PARTIALLY_REFUNDED), make_operation(Kind.REFUND, Status.SUCCEEDED)
-    found = msgspec.json.decode(webhook_body(EVENT, payment, None, refund_view(payment, refund)))
+    found = msgspec.json.decode(webhook_body(EVENT, payment_json(payment, None), refund_view(payment, refund)))
     assert found["data"]["refund"]["id"] == "ref_1"
+
+
+TEXTS = st.text(max_size=8)
+PAYMENTS = st.builds(
+    make_payment,
+    st.sampled_from(State),
+    merchant_reference=TEXTS,
+    provider_reference=st.none() | TEXTS,
+    redirect_url=st.none() | TEXTS,
+    review=st.none() | st.builds(Review, reason=st.sampled_from(ReviewReason), since=st.just(AT), detail=TEXTS),
+    failure=st.none() | st.builds(Failure, code=st.sampled_from(FailureCode), message=TEXTS),
+    alerts=st.just(()) | st.tuples(st.builds(Alert, code=st.sampled_from(AlertCode), message=TEXTS)),
+    expires_at=st.none() | st.just(LATER),
+    metadata=st.dictionaries(TEXTS, TEXTS, max_size=3),
+)
+OPERATIONS = st.builds(
+    make_operation,
+    st.sampled_from(Kind),
+    st.sampled_from(Status),
+    amount=st.just(Decimal("40.00")),
+    note=st.none() | TEXTS,
+    reason=st.none() | TEXTS,
+    failure=st.none() | st.builds(Failure, code=st.sampled_from(FailureCode), message=TEXTS),
+)
+
+
+@given(PAYMENTS, st.none() | OPERATIONS, OPERATIONS)
+def test_what_is_put_together_is_as_if_written_at_once(
+    payment: Payment, open_operation: Operation | None, operation: Operation
+) -> None:
+    """Byte for byte: answers and webhooks hold the payment's view as it was written."""
+    view, written = payment_view(payment, open_operation), payment_json(payment, open_operation)
+    refund = refund_view(payment, operation)
+    shown_operation = OperationView(
+        id=operation.id,
+        kind=operation.kind,
+        status=operation.status,
+        note=operation.note if operation.is_open and operation.note is not None else msgspec.UNSET,
+        failure=None if operation.failure is None else FailureView(**asdict(operation.failure)),
+    )
+    at_once = (
+        RefundWithPayment(**asdict(refund), payment=view)
+        if operation.kind is Kind.REFUND
+        else PaymentWithOperation(**asdict(view), operation=shown_operation)
+    )
+    assert operation_answer(payment, written, operation) == to_json(at_once)
+    for of_refund in (None, refund):
+        data = WebhookData(payment=view, refund=of_refund)
+        body = WebhookBody(type=EVENT.type, timestamp=rfc3339(EVENT.at), data=data)
+        assert webhook_body(EVENT, written, of_refund) == to_json(body)

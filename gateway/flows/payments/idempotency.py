@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from gateway.core.errors import Conflict, ProviderError, TenantError, Unavailable
 from gateway.core.payment import Operation, Status
-from gateway.core.views import operation_answer
+from gateway.core.views import operation_answer, payment_json
 from gateway.drivers.clock import milliseconds
 from gateway.drivers.store import statements
 from gateway.drivers.store.reads import IdempotencyRecord
@@ -167,5 +167,5 @@ async def open_answer(gw: Gateway, tenant: str, row: IdempotencyRecord) -> Answe
     if loaded is None or operation is None:
         raise Unavailable("the operation of this key is gone")
     payment = loaded.payment if operation.answers_with is not None else replace(loaded.payment, alerts=())
-    body = operation_answer(payment, loaded.open_operation, operation)
+    body = operation_answer(payment, payment_json(payment, loaded.open_operation), operation)
     return Answer(status=202, body=body, payment_id=row.payment_id)
