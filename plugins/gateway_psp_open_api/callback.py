@@ -6,7 +6,6 @@ an account renames members of API-1 only.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import re
@@ -20,7 +19,7 @@ from gateway_psp_open_api import diagnosis, signature
 from gateway_psp_open_api.config import JSON, TOKEN_HEADER, PspConfig, prepared
 
 SUFFIXES = frozenset({"", "pay/callback"})
-STAGES = {
+STAGES: Mapping[Decimal | None, gateway.Stage] = {
     Decimal(0): gateway.Stage.FAILED,
     Decimal(1): gateway.Stage.CAPTURED,
     Decimal(2): gateway.Stage.PROCESSING,
@@ -29,6 +28,7 @@ UNAUTHENTIC = gateway.Reason.UNAUTHENTIC
 SEARCHED = 8192  # bytes of an unproved body, for the payment that it names
 _ORDER_NO = re.compile(rb'"order_no"\s{0,9}:\s{0,9}"([A-Za-z0-9_.-]{1,64})"')
 _CURRENCY = re.compile(r"[A-Za-z0-9]{2,12}")
+_EPOCH = datetime.fromtimestamp(0, UTC)
 # Milliseconds before 1973 are seconds of today; beyond the year 9999 they are micro- or nanoseconds.
 _EARLIEST, _LATEST = 10**11, 253_402_300_799_999
 
@@ -130,18 +130,18 @@ def read(members: Mapping[str, Any], sent: Mapping[str, Any], account: gateway.A
 def observe(members: Mapping[str, Any], sent: Mapping[str, Any]) -> tuple[gateway.Observation, datetime | None]:
     """Read the members and their time, None for those that cannot be used; an unknown status is quoted as ``sent``."""
     status, currency, order_no = members.get("status"), members.get("currency"), members.get("order_no")
-    numbers, raw_status = _numbers(members), _text(status)
-    stage = STAGES.get(numbers["status"], gateway.Stage.UNKNOWN) if "status" in numbers else gateway.Stage.UNKNOWN
+    amount, milliseconds, raw_status = _decimal(members.get("amount")), _number(members.get("time")), _text(status)
+    stage = STAGES.get(_number(status), gateway.Stage.UNKNOWN)
     observation = gateway.Observation(
         stage=stage,
         payment_id=order_no if isinstance(order_no, str) and order_no else None,
         provider_reference=_text(members.get("transaction_id")) or None,
         currency=currency.upper() if isinstance(currency, str) and _CURRENCY.fullmatch(currency) else None,
-        amount=numbers["amount"] if numbers.get("amount", 0) > 0 else None,
+        amount=amount if amount is not None and amount > 0 else None,
         raw_status=None if raw_status is None else raw_status[:64],
         unknown_status=gateway.status_word(sent.get("status")) if stage is gateway.Stage.UNKNOWN else None,
     )
-    return observation, _time(numbers["time"]) if "time" in numbers else None
+    return observation, None if milliseconds is None else _time(milliseconds)
 
 
 def unusable(observation: gateway.Observation, occurred_at: datetime | None) -> list[gateway.Reason]:
@@ -177,21 +177,23 @@ def _error(error: tuple[str, int], config: PspConfig | None, *headers: tuple[str
     return gateway.HttpResponse(status=status, headers=(JSON, *headers), body=body)
 
 
-def _numbers(members: Mapping[str, Any]) -> dict[str, Decimal]:
-    """Read the members that must be numbers; of the amount decimal text is read too (S18)."""
-    numbers = {}
-    for name in ("status", "amount", "time"):
-        value = members.get(name)
-        if name == "amount" or isinstance(value, gateway.JsonNumber):
-            with contextlib.suppress(ValueError):
-                numbers[name] = gateway.decimal_of(value)
-    return numbers
+def _number(value: object) -> Decimal | None:
+    """Read a number; None for anything else, and for one of no sane size."""
+    return _decimal(value) if isinstance(value, gateway.JsonNumber) else None
+
+
+def _decimal(value: object) -> Decimal | None:
+    """Read a number or, as amounts may be sent, a decimal text (S18)."""
+    try:
+        return gateway.decimal_of(value)
+    except ValueError:
+        return None
 
 
 def _time(milliseconds: Decimal) -> datetime | None:
     """Read whole Unix milliseconds; what looks like seconds or microseconds is not a time."""
-    is_usable = _EARLIEST <= milliseconds <= _LATEST and milliseconds % 1 == 0
-    return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=int(milliseconds)) if is_usable else None
+    whole = int(milliseconds)
+    return _EPOCH + timedelta(milliseconds=whole) if whole == milliseconds and _EARLIEST <= whole <= _LATEST else None
 
 
 def _text(value: object) -> str | None:

@@ -19,6 +19,8 @@ import gateway
 _AMBIGUOUS = re.compile(r"&[A-Za-z_][A-Za-z0-9_.-]*=")
 _UNUSABLE_KEY = re.compile(r"[=&\x00-\x1f\x7f-\x9f]")
 _SIGN = re.compile(r"[0-9A-Fa-f]{40}")
+_AS_PRINTED = re.compile(r"0(?:\.[0-9]{0,4}[1-9])?|-?[1-9][0-9]{0,14}|-?[1-9][0-9]{0,8}\.[0-9]{0,5}[1-9]")
+"""Literals that JavaScript prints as they are: a double holds every decimal of up to 15 digits."""
 
 
 class Unsignable(ValueError):
@@ -44,26 +46,34 @@ def canonical(body: object, *, sign_key: str = "sign", form: Form = Form.CANONIC
 
     Empty members are left out, except under ``Form.UNFILTERED`` (S10). Raises ``Unsignable`` (S7, S11, S20).
     """
-    texts = {key: printed(key, value, form) for key, value in _members(body).items() if key != sign_key}
-    present = [key for key, text in texts.items() if text is not None]
-    return "&".join(f"{key}={texts[key]}" for key in sorted(present, key=lambda key: key.encode("utf-16-be")))
+    return _string_a(_members(body), sign_key, form)
 
 
 def matching(body: object, token: gateway.Secret, *, sign_key: str = "sign", unfiltered: bool = False) -> Form | None:
     """Return the form whose signature is in ``sign_key``; None when the sign is absent, malformed or wrong.
 
-    All candidates are computed and compared in constant time before anything is decided (S4, S10, S23).
-    ``unfiltered`` adds the candidate that signs empty members. Raises ``Unsignable``.
+    All candidates are computed and compared in constant time before anything is decided (S4, S10, S23); numbers sent
+    as they are printed make one of the first two. ``unfiltered`` adds the candidate that signs empty members. Raises
+    ``Unsignable``.
     """
-    forms = list(Form) if unfiltered else [Form.LITERAL, Form.CANONICAL]
-    given = well_formed(_members(body).get(sign_key))
-    expected = [sign(canonical(body, sign_key=sign_key, form=form), token) for form in forms]
-    matches = [gateway.same(given, candidate) for candidate in expected]
-    return next((form for form, matched in zip(forms, matches, strict=True) if matched), None)
+    members = _members(body)
+    numbers = [
+        value.text for key, value in members.items() if key != sign_key and isinstance(value, gateway.JsonNumber)
+    ]
+    texts = {Form.LITERAL: _string_a(members, sign_key, Form.LITERAL)}
+    if any(number_text(number) != number for number in numbers):
+        texts[Form.CANONICAL] = _string_a(members, sign_key, Form.CANONICAL)
+    if unfiltered:
+        texts[Form.UNFILTERED] = _string_a(members, sign_key, Form.UNFILTERED)
+    given = well_formed(members.get(sign_key))
+    matches = [form for form, text in texts.items() if gateway.same(given, sign(text, token))]
+    return matches[0] if matches else None
 
 
 def covered(body: Mapping[str, Any], form: Form) -> dict[str, Any]:
     """Return the members with each number as the sign that matched covers it: digits beyond are not proved (S5)."""
+    if form is Form.LITERAL:
+        return dict(body)
     return {
         key: gateway.JsonNumber(_number(value, form)) if isinstance(value, gateway.JsonNumber) else value
         for key, value in body.items()
@@ -78,6 +88,10 @@ def ambiguous(value: object) -> bool:
 def printed(key: str, value: object, form: Form) -> str | None:
     """Return the text of one value; None if it is empty (S9) and takes no part, as empty containers never do (S10)."""
     match value:
+        case str() if value:
+            return value
+        case gateway.JsonNumber():
+            return _number(value, form)
         case None:
             return "null" if form is Form.UNFILTERED else None
         case "":
@@ -86,10 +100,6 @@ def printed(key: str, value: object, form: Form) -> str | None:
             return None
         case bool():
             return "true" if value else "false"
-        case str():
-            return value
-        case gateway.JsonNumber():
-            return _number(value, form)
         case _:
             raise Unsignable(f"member {key[:64]!r} is not a text, number, boolean or null")
 
@@ -100,6 +110,8 @@ def number_text(literal: str) -> str:
     ``162.480`` is ``162.48``, ``-0`` is ``0``, ``1E21`` is ``1e+21``. Raises ``Unsignable`` when it is not a
     finite double (S7).
     """
+    if _AS_PRINTED.fullmatch(literal) is not None:
+        return literal
     double = float(literal)
     if not math.isfinite(double):
         raise Unsignable("a number is not finite")
@@ -131,9 +143,20 @@ def _number(number: gateway.JsonNumber, form: Form) -> str:
 def _members(body: object) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise Unsignable("the body is not an object")
-    if any(map(_UNUSABLE_KEY.search, body)):
+    if _UNUSABLE_KEY.search("".join(body)) is not None:
         raise Unsignable('a key holds "=", "&" or a control character')
     return body
+
+
+def _string_a(members: Mapping[str, Any], sign_key: str, form: Form) -> str:
+    texts = {key: printed(key, value, form) for key, value in members.items() if key != sign_key}
+    # Names in ASCII have the same order in UTF-16.
+    order = None if "".join(texts).isascii() else _in_utf16
+    return "&".join([f"{key}={text}" for key in sorted(texts, key=order) if (text := texts[key]) is not None])
+
+
+def _in_utf16(key: str) -> bytes:
+    return key.encode("utf-16-be")
 
 
 def well_formed(value: object) -> str:

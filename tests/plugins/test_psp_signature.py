@@ -122,6 +122,21 @@ def test_number_text_reads_back_as_the_same_double(number: float) -> None:
     assert float(json.loads(signature.number_text(repr(number)))) == number
 
 
+@given(st.from_regex(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,8})?", fullmatch=True))
+def test_a_number_that_needs_no_printing_is_printed_as_the_double_is(literal: str) -> None:
+    """An exponent of zero says the same number in a form that is always printed anew."""
+    assert signature.number_text(literal) == signature.number_text(f"{literal}e0")
+
+
+@pytest.mark.parametrize(
+    ("amount", "form"), [("25.5", Form.LITERAL), ("25.50", Form.CANONICAL), ("2.55e1", Form.CANONICAL)]
+)
+def test_numbers_sent_in_two_ways_are_signed_in_two(amount: str, form: Form) -> None:
+    """Where the literal is not what JavaScript prints, both are candidates; where it is, the literal form matches."""
+    body = {"amount": gateway.JsonNumber(amount), "sign": signature.sign("amount=25.5", TOKEN)}
+    assert signature.matching(body, TOKEN) is form
+
+
 @pytest.mark.parametrize("literal", ["1e400", "-1e400", "9" * 400])
 def test_numbers_beyond_a_double_are_refused(literal: str) -> None:
     """A number that overflows a double is not signed in any form."""
