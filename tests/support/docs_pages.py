@@ -12,6 +12,7 @@ PAGES = (
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
+    ROOT / "bench/README.md",
     *sorted(DOCS.rglob("*.md")),
 )
 

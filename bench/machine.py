@@ -1,0 +1,95 @@
+"""Processes on this machine's cores: the server under test has one core, load and fake provider have the other."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+SERVER_CORE, LOAD_CORE = 0, max(os.sched_getaffinity(0))
+
+_START_TIMEOUT = 30.0
+
+
+class Cpu(NamedTuple):
+    """CPU time in nanoseconds: of the main thread, and of all others together."""
+
+    main: int
+    others: int
+
+
+class Process(NamedTuple):
+    """A server that listens."""
+
+    pid: int
+    start_seconds: float
+    """From exec to listening."""
+    start_memory: int
+    """Resident bytes when it began to listen."""
+
+    def threads(self) -> dict[int, int]:
+        """CPU nanoseconds of each thread that is alive, by thread id; the main thread's is the pid."""
+        times = {}
+        for task in Path(f"/proc/{self.pid}/task").iterdir():
+            with contextlib.suppress(OSError):  # a thread may end while its file is read
+                times[int(task.name)] = int((task / "schedstat").read_text().split()[0])
+        return times
+
+
+def spent(pid: int, before: Mapping[int, int], after: Mapping[int, int]) -> Cpu:
+    """CPU time between two readings of a process's threads. A thread that began between them counts from zero."""
+    grown = {thread: time_now - before.get(thread, 0) for thread, time_now in after.items()}
+    main = grown.pop(pid)
+    return Cpu(main, sum(grown.values()))
+
+
+@contextlib.contextmanager
+def process(
+    arguments: Sequence[str],
+    *,
+    core: int,
+    log: Path | None = None,
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Process]:
+    """Run a server pinned to a core until the block ends; it prints a line that begins with ``ready``."""
+    began = time.perf_counter()
+    with open(log or os.devnull, "wb") as errors:
+        started = subprocess.Popen(
+            arguments,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            cwd=folder,
+            env={**os.environ, **(environment or {})},
+        )
+    try:
+        os.sched_setaffinity(started.pid, {core})  # before it has threads; they inherit it
+        assert started.stdout is not None
+        if not started.stdout.readline().startswith("ready"):
+            raise RuntimeError(f"{' '.join(arguments)} did not start{f': see {log}' if log else ''}")
+        yield Process(started.pid, time.perf_counter() - began, resident(started.pid))
+    finally:
+        started.terminate()
+        try:
+            started.wait(_START_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            started.kill()
+            started.wait()
+
+
+def resident(pid: int) -> int:
+    """Resident memory of a process in bytes."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+def free_port() -> int:
+    """A port that nothing uses now."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        return int(bound.getsockname()[1])

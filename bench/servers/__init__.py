@@ -1,0 +1,1 @@
+"""The yardsticks and the fake provider, each a process of its own."""

@@ -1,0 +1,54 @@
+"""What a store must hold after a run: a benchmark that loses rows measures nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+
+COUNTS = {
+    "payments": "SELECT COUNT(*) FROM payments WHERE state IN ('awaiting_customer', 'captured')",
+    "captured": "SELECT COUNT(*) FROM payments WHERE state = 'captured'",
+    "operations": "SELECT COUNT(*) FROM operations WHERE kind = 'create' AND status = 'succeeded'",
+    "keys": "SELECT COUNT(*) FROM idempotency_keys WHERE answer_status = 201",
+    "events": "SELECT COUNT(*) FROM events",
+    "webhooks": "SELECT COUNT(*) FROM deliveries",
+    "callbacks": "SELECT COUNT(*) FROM inbox WHERE verdict = 'recorded'",
+}
+"""Kind of row -> how many there are."""
+
+REFERENCE_COUNTS = COUNTS | {"callbacks": "SELECT COUNT(*) FROM inbox"}
+
+PER_PAYMENT = {"payments": 1, "operations": 1, "keys": 1, "events": 2, "webhooks": 2}
+PER_CALLBACK = {"captured": 1, "events": 1, "webhooks": 1, "callbacks": 1}
+"""How many rows of each kind one payment or callback leaves."""
+
+
+class WrongStore(Exception):
+    """A store does not hold what was answered for."""
+
+
+def count(database: Path, counts: Mapping[str, str] = COUNTS) -> dict[str, int]:
+    """Rows of each kind. Raises ``WrongStore`` when the file is damaged."""
+    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        (sound,) = connection.execute("PRAGMA integrity_check").fetchone()
+        if sound != "ok":
+            raise WrongStore(f"integrity_check: {sound}")
+        return {kind: int(connection.execute(sql).fetchone()[0]) for kind, sql in counts.items()}
+
+
+def check(found: Mapping[str, int], *, payments: int, callbacks: int, in_flight: int) -> None:
+    """Hold counted rows against the answers. Raises ``WrongStore``.
+
+    Of ``in_flight`` further payments and callbacks nobody counted the answers: they are there or not, but whole.
+    """
+    stored, captured = found["payments"], found["captured"]
+    if not payments <= stored <= payments + in_flight:
+        raise WrongStore(f"{payments} payments were answered and {stored} are stored")
+    if not callbacks <= captured <= callbacks + in_flight:
+        raise WrongStore(f"{callbacks} callbacks were answered and {captured} payments are captured")
+    for kind, rows in found.items():
+        due = stored * PER_PAYMENT.get(kind, 0) + captured * PER_CALLBACK.get(kind, 0)
+        if rows != due:
+            raise WrongStore(f"{stored} payments and {captured} callbacks leave {due} {kind}, not {rows}")

@@ -1,0 +1,46 @@
+"""The store is held against the answers before a figure is printed."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from bench import stored
+from gateway.drivers.store.schema import TABLES
+
+WHOLE = {"payments": 10, "captured": 4, "operations": 10, "keys": 10, "events": 24, "webhooks": 24, "callbacks": 4}
+
+
+def test_the_counting_fits_the_tables(tmp_path: Path) -> None:
+    """A table that changes its name or its columns is noticed here, not in an hour of measuring."""
+    with sqlite3.connect(tmp_path / "a.db") as made:
+        for statement in TABLES:
+            made.execute(statement)
+    assert stored.count(tmp_path / "a.db") == dict.fromkeys(WHOLE, 0)
+
+
+def test_what_was_in_flight_may_be_stored_or_not() -> None:
+    """Its answers were not counted."""
+    for answered in (8, 10):
+        stored.check(WHOLE, payments=answered, callbacks=4, in_flight=2)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        {"payments": 7},
+        {"payments": 11},
+        {"captured": 3, "events": 23, "webhooks": 23, "callbacks": 3},
+        {"operations": 9},
+        {"keys": 9},
+        {"events": 23},
+        {"webhooks": 23},
+        {"callbacks": 5},
+    ],
+)
+def test_a_missing_or_surplus_row_raises(found: dict[str, int]) -> None:
+    """Of whatever kind."""
+    with pytest.raises(stored.WrongStore):
+        stored.check(WHOLE | found, payments=8, callbacks=4, in_flight=2)
