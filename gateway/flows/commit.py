@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from gateway.core.change import Change
 from gateway.core.commands import Kind
@@ -27,6 +28,23 @@ SUCCESS_STATUS = {Kind.CREATE: 201, Kind.REFUND: 201}
 """The HTTP status of an answer to a request whose operation has its outcome; every other kind answers 200."""
 
 
+class OperationAnswer(NamedTuple):
+    """What the request of an operation is answered with, now and whenever it is repeated: HTTP status and body."""
+
+    status: int
+    body: bytes
+
+
+class Committed(NamedTuple):
+    """A change as it was committed: a second payment of the same reference, or a restore, may add a review flag.
+
+    ``answer``: stored with it, where the operation of a tenant's request has its outcome.
+    """
+
+    change: Change
+    answer: OperationAnswer | None
+
+
 async def commit_change(
     gw: Gateway,
     before: PaymentSnapshot,
@@ -34,11 +52,10 @@ async def commit_change(
     *,
     rows: Sequence[Statement] = (),
     next_operation: Operation | None = None,
-) -> Change:
+) -> Committed:
     """Commit a change made on ``before`` together with ``rows``, then wake the workers and notify.
 
-    ``next_operation`` is reserved in the transaction that ends ``change.operation``. Returns the change as it was
-    committed: a second payment of the same reference, or a restore, may add a review flag. Raises ``Conflict`` or
+    ``next_operation`` is reserved in the transaction that ends ``change.operation``. Raises ``Conflict`` or
     ``Unavailable``.
     """
     if gw.restored_at is not None:
@@ -48,11 +65,13 @@ async def commit_change(
         change, others = await cascade.consequences(gw, change)
     versions = [Version(before, change, next_operation=next_operation), *others]
     unit = [*rows, *_rows_of(gw, versions)]
-    unit += await _answer_rows(gw, versions)
+    answer = await _answer(gw, versions)
+    if answer is not None and change.operation is not None:
+        unit.append(statements.store_answer(change.operation, answer.status, answer.body))
     if unit:
         await gw.store.commit(unit)
     _notify(gw, versions, checks=bool(unit))
-    return change
+    return Committed(change, answer)
 
 
 async def commit_submission(
@@ -126,14 +145,14 @@ def _event_rows(gw: Gateway, version: Version, operation: Operation | None) -> l
     return [statements.insert_event(event_id, payment, event), deliveries.insert_delivery(row, sha256_hex(webhook.url))]
 
 
-async def _answer_rows(gw: Gateway, versions: Sequence[Version]) -> list[Statement]:
-    """Where a tenant's operation has its outcome: store what its request is answered with, now and when repeated."""
+async def _answer(gw: Gateway, versions: Sequence[Version]) -> OperationAnswer | None:
+    """Where a tenant's operation has its outcome: what its request is answered with."""
     version, *others = versions
     payment, operation = version.change.payment, version.moved_operation
     if operation is None or operation.is_open or version.next_operation is not None:
-        return []
+        return None
     if operation.idempotency_key is None:
-        return []
+        return None
     status, view = SUCCESS_STATUS.get(operation.kind, 200), None
     if operation.answers_with is not None:
         asked = await gw.store.payment(operation.tenant, operation.answers_with)
@@ -141,7 +160,7 @@ async def _answer_rows(gw: Gateway, versions: Sequence[Version]) -> list[Stateme
             moved = {other.change.payment.id: other.change.payment for other in others}
             payment, status = moved.get(asked.payment.id, asked.payment), 200
             view = payment_json(payment, asked.open_operation)
-    return [statements.store_answer(operation, status, operation_answer(payment, view or version.view, operation))]
+    return OperationAnswer(status, operation_answer(payment, view or version.view, operation))
 
 
 def _notify(gw: Gateway, versions: Sequence[Version], *, checks: bool) -> None:

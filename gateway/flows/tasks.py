@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from gateway.core.errors import Unavailable
 from gateway.drivers.clock import Clock, milliseconds
@@ -13,6 +13,8 @@ from gateway.drivers.clock import Clock, milliseconds
 MAX_CONFLICTS = 100
 """Attempts against other writers. Each lost one means that another writer made progress, so more point to a
 fault that a further attempt does not mend."""
+
+T = TypeVar("T")
 
 log = logging.getLogger("gateway")
 
@@ -43,7 +45,7 @@ class Tasks:
         self._clock = clock
         self._running: dict[str, asyncio.Task[Any]] = {}
 
-    def start(self, name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    def start(self, name: str, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Start work that must end even when its caller goes away; ``drain`` waits for it."""
         task = asyncio.create_task(work, name=name)
         self._running[name] = task
@@ -59,6 +61,11 @@ class Tasks:
         task = self._running.get(name)
         if task is not None:
             await asyncio.wait({task}, timeout=seconds)
+
+    async def result_of(self, task: asyncio.Task[T], seconds: float) -> T | None:
+        """What work returns within ``seconds``; None where it is not done by then, or failed."""
+        await asyncio.wait({task}, timeout=seconds)
+        return task.result() if task.done() and not task.cancelled() and task.exception() is None else None
 
     async def until(self, event: asyncio.Event, seconds: float) -> None:
         """Wait for an event, for at most ``seconds`` of the gateway's clock."""

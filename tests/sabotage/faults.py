@@ -178,11 +178,9 @@ FAULTS = (
         "send before the operation is committed",
         "simulation",
         "gateway/flows/payments/idempotency.py",
-        """        try:
-            await reserve(gw, submission, claim.fingerprint)
+        """            await reserve(gw, submission, claim.fingerprint)
 """,
-        """        try:
-            reserving = gw.tasks.start("reserve", reserve(gw, submission, claim.fingerprint))
+        """            reserving = gw.tasks.start("reserve", reserve(gw, submission, claim.fingerprint))
             gw.tasks.start(submission.operation.id, submit(gw, submission))
             await reserving
 """,

@@ -33,8 +33,10 @@ async def create(gw: Gateway, tenant: Tenant, claim: Claim, body: CreateBody) ->
     """Create a payment; once it is answered the payment exists, whatever the provider says.
 
     Raises ``TenantError``, ``ProviderError`` or ``Unavailable``, and then there is no payment."""
+    # Only a login, or a restored store, makes planning ask a provider.
+    asks = gw.restored_at is not None or any(entry.logs_in for entry in tenant.accounts.values())
     try:
-        return await idempotency.run(gw, claim, partial(plan_create, gw, tenant, claim, body))
+        return await idempotency.run(gw, claim, partial(plan_create, gw, tenant, claim, body), asks_provider=asks)
     except Conflict:  # the reference belongs to another payment; every other conflict is tried again by ``run``
         route, _ = check_create(gw, tenant, body, claim.idempotency_key)
         holder = await gw.store.reference_owner(tenant.id, route.entry.name, body.merchant_reference)

@@ -1,7 +1,8 @@
 """Do what a tenant asks exactly once per idempotency key, however often the request comes.
 
-The key's row is looked up first, before any rule about states, and is written by the transaction that reserves the
-operation, by nothing else: a request that was refused leaves no row.
+The key's row is written by the transaction that reserves the operation, by nothing else: a request that was refused
+leaves no row. A key exists once, so a repeated request cannot reserve; before any error is told the row is looked up,
+and a request whose key is known is answered by it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from msgspec.structs import replace
 
-from gateway.core.errors import Conflict, ProviderError, TenantError, Unavailable
+from gateway.core.errors import Conflict, GatewayError, TenantError, Unavailable
 from gateway.core.payment import Operation, Status
 from gateway.core.views import operation_answer, payment_json
 from gateway.drivers.clock import milliseconds
@@ -49,54 +50,72 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     is_replayed: bool = False
 
 
-async def run(gw: Gateway, claim: Claim, plan: Callable[[], Awaitable[Submission]]) -> Answer:
+async def run(
+    gw: Gateway, claim: Claim, plan: Callable[[], Awaitable[Submission]], *, asks_provider: bool = True
+) -> Answer:
     """Do what a request asks for exactly once per idempotency key, however often it comes.
 
-    ``plan`` reads, checks and builds; it is called again when another writer was first. Raises what ``plan`` raises.
+    ``plan`` reads, checks and builds; it is called again when another writer was first. ``asks_provider``: it may ask
+    the provider too, which is not asked again for a repeated request. Raises what ``plan`` raises.
     """
     retry = ConflictRetry()
-    while True:
-        row = await gw.store.idempotency_record(claim.tenant, claim.idempotency_key)
-        if row is not None:
-            return await replay(gw, claim, row)
+    row = await record_of(gw, claim) if asks_provider else None
+    while row is None:
         try:
             submission = await plan()
-        except (TenantError, ProviderError):
-            row = await gw.store.idempotency_record(claim.tenant, claim.idempotency_key)
-            if row is not None:  # the same request was first, and what refuses this one may be its own operation
-                return await replay(gw, claim, row)
-            raise
-        try:
             await reserve(gw, submission, claim.fingerprint)
-        except Conflict as conflict:
-            if conflict.on == "merchant_reference":
-                raise
-            if conflict.on == statements.STORAGE_BUDGET:
-                raise TenantError("storage_budget_exceeded", "ask the operators of this gateway for more") from None
-            retry.lost()
-            continue
-        operation = submission.operation
-        if operation.status is Status.SENDING:
-            gw.tasks.start(operation.id, submit(gw, submission))
-            await gw.tasks.wait_for(operation.id, gw.settings.timeouts.tenant_answer)
-        else:  # it was done before the store was restored: the next check asks for its outcome
-            gw.check_timer.no_later_than(0)
-        try:
-            return await answer_of(gw, claim)
-        except Unavailable:  # it was done, or is being done: "nothing was done" would be a lie
-            raise in_progress("is still running") from None
+        except GatewayError as problem:
+            row = await record_of(gw, claim)  # what stopped this request may be its own operation
+            if row is None:
+                raise_unless_overtaken(problem)
+                retry.lost()
+        else:
+            return await submit_and_answer(gw, claim, submission)
+    return await replay(gw, claim, row)
+
+
+async def record_of(gw: Gateway, claim: Claim) -> IdempotencyRecord | None:
+    """The row of a request's key; None for a key that was never used."""
+    return await gw.store.idempotency_record(claim.tenant, claim.idempotency_key)
+
+
+def raise_unless_overtaken(problem: GatewayError) -> None:
+    """Raise what stopped a request, unless another writer was first and another attempt may succeed."""
+    if not isinstance(problem, Conflict) or problem.on == "merchant_reference":
+        raise problem
+    if problem.on == statements.STORAGE_BUDGET:
+        raise TenantError("storage_budget_exceeded", "ask the operators of this gateway for more") from None
 
 
 async def reserve(gw: Gateway, submission: Submission, fingerprint: str) -> None:
-    """Commit the idempotency row, the operation, and what comes with it, in one transaction."""
+    """Commit the idempotency row, the operation, and what comes with it, in one transaction.
+
+    The key comes first: a repeated request conflicts on its key, whatever else stands in its way.
+    """
     operation = submission.operation
     rows = [statements.claim_idempotency_key(operation, fingerprint), *submission.rows]
     await commit_submission(gw, submission.versions, rows, statements.insert_operation(operation))
 
 
+async def submit_and_answer(gw: Gateway, claim: Claim, submission: Submission) -> Answer:
+    """Send what was reserved. Answer what was committed as its outcome; 202 while it is open."""
+    operation, outcome = submission.operation, None
+    if operation.status is Status.SENDING:
+        task = gw.tasks.start(operation.id, submit(gw, submission))
+        outcome = await gw.tasks.result_of(task, gw.settings.timeouts.tenant_answer)
+    else:  # it was done before the store was restored: the next check asks for its outcome
+        gw.check_timer.no_later_than(0)
+    if outcome is not None:
+        return Answer(status=outcome.status, body=outcome.body, payment_id=operation.payment_id)
+    try:
+        return await answer_of(gw, claim)
+    except Unavailable:  # it was done, or is being done: "nothing was done" would be a lie
+        raise in_progress("is still running") from None
+
+
 async def refuse_other_request(gw: Gateway, claim: Claim) -> None:
     """Refuse a key that was used for another request before anything else that is wrong with this one."""
-    row = await gw.store.idempotency_record(claim.tenant, claim.idempotency_key)
+    row = await record_of(gw, claim)
     if row is not None and row.fingerprint != claim.fingerprint:
         raise TenantError("idempotency_key_reused", REUSED)
 
@@ -120,10 +139,10 @@ async def wait_for_answer(gw: Gateway, claim: Claim, row: IdempotencyRecord) -> 
     """Wait a little for the first request's outcome: for its work here, or else until the store has its outcome."""
     if gw.tasks.is_running(row.operation_id):
         await gw.tasks.wait_for(row.operation_id, REPLAY_WAIT_SECONDS)
-        return await gw.store.idempotency_record(claim.tenant, claim.idempotency_key) or row
+        return await record_of(gw, claim) or row
     for _ in range(REPLAY_READS):
         await gw.clock.sleep(REPLAY_WAIT_SECONDS / REPLAY_READS)
-        row = await gw.store.idempotency_record(claim.tenant, claim.idempotency_key) or row
+        row = await record_of(gw, claim) or row
         if row.answer is not None:
             break
     return row
@@ -147,8 +166,8 @@ def in_progress(standing: str) -> TenantError:
 
 
 async def answer_of(gw: Gateway, claim: Claim) -> Answer:
-    """The stored answer of a request whose operation has just been submitted, or 202 while it is open."""
-    row = await gw.store.idempotency_record(claim.tenant, claim.idempotency_key)
+    """The stored answer of a request whose operation was submitted, or 202 while it is open."""
+    row = await record_of(gw, claim)
     if row is None:
         raise Unavailable("the idempotency row is gone")
     if row.answer is not None and row.answer_status is not None:

@@ -33,14 +33,15 @@ from gateway.flows.runtime import Gateway
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
     """An operation that is ready to be reserved and sent.
 
-    ``versions`` and ``rows`` are committed with it: a create makes the first version of its payment, and one that
-    replaces another payment makes a version of that one, too. A create that was certainly not sent is tried again on
-    the accounts of ``fallback``.
+    ``payment`` is as it will be once the operation is reserved. ``versions`` and ``rows`` are committed with it: a
+    create makes the first version of its payment, and one that replaces another payment makes a version of that one,
+    too. A create that was certainly not sent is tried again on the accounts of ``fallback``.
     """
 
     account: AccountEntry
     command: Command
     request: HttpRequest
+    payment: Payment
     operation: Operation
     rows: Sequence[Statement] = ()
     versions: Sequence[Version] = ()
@@ -87,6 +88,7 @@ async def submission_of(
         account=entry,
         command=command,
         request=await build(gw, entry, command),
+        payment=payment,
         operation=operation,
         rows=[
             statements.open_operation(payment, operation.id),
@@ -141,6 +143,7 @@ async def submission_of_create(
         account=entry,
         command=command,
         request=await build(gw, entry, command),
+        payment=payment,
         operation=operation,
         rows=rows,
         versions=[Version(None, Change(payment=payment, operation=operation, event=event), due)],

@@ -99,7 +99,7 @@ async def resolve_operation(gw: Gateway, operation_id: str, decided: OperationRe
 async def _apply(gw: Gateway, loaded: PaymentSnapshot, decided: Fact) -> Payment:
     policy = gw.entry(loaded.payment).policy
     made = apply(loaded.payment, loaded.open_operation, decided, cause=Cause.OPERATOR, policy=policy, at=gw.clock.now())
-    return (await commit_change(gw, loaded, made)).payment
+    return (await commit_change(gw, loaded, made)).change.payment
 
 
 async def _find(gw: Gateway, payment_id: str) -> PaymentSnapshot:

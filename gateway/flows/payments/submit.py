@@ -23,7 +23,7 @@ from gateway.core.wire import HttpRequest
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import statements
 from gateway.drivers.store.reads import PaymentSnapshot
-from gateway.flows.commit import commit_change
+from gateway.flows.commit import Committed, OperationAnswer, commit_change
 from gateway.flows.payments.intent import (
     Submission,
     build,
@@ -51,8 +51,8 @@ async def run_for_gateway(
     await gw.tasks.start(operation.id, submit(gw, submission))
 
 
-async def submit(gw: Gateway, submission: Submission) -> None:
-    """Send a reserved operation and resolve it.
+async def submit(gw: Gateway, submission: Submission) -> OperationAnswer | None:
+    """Send a reserved operation and resolve it. Returns the answer to its request, where this gave it its outcome.
 
     One that certainly was not sent is followed by a new one: once after a connection that was never made, then on
     each fallback account. Nothing is ever sent twice under one operation.
@@ -70,8 +70,9 @@ async def submit(gw: Gateway, submission: Submission) -> None:
             submission = replace(submission, fallback=tuple(rest))
             following = await replace_unsent(gw, submission, fact, account)
         if following is None:
-            await resolve(gw, submission.operation, fact)
-            return
+            reserved = PaymentSnapshot(submission.payment, submission.operation)
+            committed = await resolve(gw, submission.operation, fact, reserved=reserved)
+            return committed.answer if committed is not None else None
         submission = following
 
 
@@ -128,11 +129,13 @@ async def replace_unsent(
     try:
         command = command_after_unsent(gw, submission, operation, entry)
         request = await build(gw, entry, command)
-        await commit_change(gw, before, Change(payment=payment, operation=ended), rows=rows, next_operation=operation)
+        change = Change(payment=payment, operation=ended)
+        change, _ = await commit_change(gw, before, change, rows=rows, next_operation=operation)
     except GatewayError as problem:
         log.warning("no operation follows", extra={"operation_id": operation.id, "problem": str(problem)})
         return None
-    return replace(submission, account=entry, operation=operation, command=command, request=request)
+    payment = replace(change.payment, revision=before.payment.revision + 1)
+    return replace(submission, account=entry, payment=payment, operation=operation, command=command, request=request)
 
 
 def operation_after(gw: Gateway, ended: Operation, entry: AccountEntry) -> Operation:
@@ -149,19 +152,25 @@ def operation_after(gw: Gateway, ended: Operation, entry: AccountEntry) -> Opera
     )
 
 
-async def resolve(gw: Gateway, operation: Operation, fact: Fact, *, cause: Cause = Cause.REPLY) -> Change | None:
-    """Commit the outcome of an operation. Tried again until it is durable; None when something else resolved it."""
+async def resolve(
+    gw: Gateway, operation: Operation, fact: Fact, *, reserved: PaymentSnapshot | None = None
+) -> Committed | None:
+    """Commit the outcome of an operation. Tried again until it is durable; None when something else resolved it.
+
+    ``reserved``: its payment as it was reserved. Where it has moved since, the commit conflicts, and it is read again.
+    """
+    before = reserved
     while True:
         try:
-            before = await load(gw, operation)
-            if before.open_operation is None or before.open_operation.id != operation.id:
+            before = before or await load(gw, operation)
+            if before.open_operation_id != operation.id:
                 return None
             entry = gw.entry(before.payment)
             own, now = await checked_for_payment(gw, before.payment, fact), gw.clock.now()
-            change = apply(before.payment, before.open_operation, own, cause=cause, policy=entry.policy, at=now)
-            recorded = await commit_change(gw, before, change)
+            change = apply(before.payment, before.open_operation, own, cause=Cause.REPLY, policy=entry.policy, at=now)
+            committed = await commit_change(gw, before, change)
         except Conflict:
-            continue
+            before = None
         except Unavailable:
             if gw.is_stopping:
                 raise
@@ -169,16 +178,16 @@ async def resolve(gw: Gateway, operation: Operation, fact: Fact, *, cause: Cause
             await gw.clock.sleep(1.0)
         else:
             if not isinstance(fact, Pending):  # of that the provider said itself that it will follow
-                warn_of_unknown(recorded)
-            return recorded
+                warn_of_unknown(committed.change)
+            return committed
 
 
-def warn_of_unknown(recorded: Change) -> None:
+def warn_of_unknown(change: Change) -> None:
     """Log an operation that ends unknown for the operators: the payment waits, and so does its customer."""
-    operation = recorded.operation
+    operation = change.operation
     if operation is None or operation.status is not Status.UNKNOWN:
         return
-    where = {"tenant": operation.tenant, "account": operation.account, "provider": recorded.payment.provider}
+    where = {"tenant": operation.tenant, "account": operation.account, "provider": change.payment.provider}
     what = {"payment_id": operation.payment_id, "operation_id": operation.id, "kind": str(operation.kind)}
     log.warning("the outcome of an operation is unknown", extra={**where, **what, "note": operation.note})
 

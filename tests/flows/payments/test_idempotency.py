@@ -1,5 +1,5 @@
-"""A copy of a request that looked its key up just before the first was reserved meets that one's effect: it is answered
-by the key, never refused because of its own operation."""
+"""A copy of a request that began before the first was reserved meets that one's effect: it is answered by the key,
+never refused because of its own operation. A finished request is answered from the store, whatever else fails now."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from gateway.core.errors import LowDisk, Unavailable
 from gateway.drivers.store.reads import IdempotencyRecord
-from gateway.flows.payments import idempotency
+from gateway.drivers.store.statements import Unit
+from gateway.flows.payments import create, idempotency
 from tests.support.scenarios.creditkey import BEGUN, act, awaiting, calls, operations, total_of
-from tests.support.stack import GatewayStack, Reply, creditkey_body, new_key
+from tests.support.stack import GatewayStack, Reply, creditkey_body, new_key, psp_body
 
 CALLS = {"capture": "confirm_order", "cancel": "cancel_order", "update": "update_order", "refund": "refund"}
 
@@ -84,12 +86,76 @@ async def test_a_copy_waits_where_the_first_has_no_outcome(
 
 
 async def test_a_copy_of_a_create_gets_its_answer(stack: GatewayStack) -> None:
-    """The reference that the first holds is its own."""
-    body, key = creditkey_body(), new_key()
-    race = Overtaken(stack, lambda: stack.create(body, key=key))
+    """The copy was planned when the first ran, whole: it conflicts on the key, not on the reference they share."""
+    body, key, commit = creditkey_body(), new_key(), stack.gateway.store.commit
+    first: list[Reply] = []
+
+    async def after_the_first(unit: Unit) -> None:
+        stack.gateway.store.commit = commit
+        first.append(await stack.create(body, key=key))
+        await commit(unit)
+
+    stack.gateway.store.commit = after_the_first
     copy = await stack.create(body, key=key)
-    assert race.first is not None
-    assert (copy.status, copy.text) == (201, race.first.text)
+    assert (copy.status, copy.text) == (201, first[0].text)
+    assert copy.headers["Idempotency-Replayed"] == "true"
+    assert len(await stack.provider_orders("creditkey")) == 1
+
+
+READS = ("idempotency_record", "payment", "operation", "reference_owner", "payment_by_provider_reference")
+
+
+async def test_a_new_create_reads_nothing(stack: GatewayStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Key and reference are proved by what is written, the outcome is applied to what was reserved, its answer handed
+    over."""
+
+    def noted(name: str) -> Any:
+        async def read(*_: object) -> None:
+            pytest.fail(f"reads {name}")
+
+        return read
+
+    with monkeypatch.context() as patched:
+        for name in READS:
+            patched.setattr(stack.gateway.store, name, noted(name))
+        created = await stack.create(psp_body())
+    assert created.status == 201, created.text
+    assert (await stack.payment(created.json["id"]))["state"] == "awaiting_customer"
+
+
+def takes_no_writes(stack: GatewayStack, _: pytest.MonkeyPatch) -> None:
+    """The store refuses every unit of work."""
+
+    async def full(_: Unit) -> None:
+        raise Unavailable("planted")
+
+    stack.gateway.store.commit = full
+
+
+def fills_the_disk(_: GatewayStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no room for a new payment."""
+
+    def full(_: object) -> None:
+        raise LowDisk("planted")
+
+    monkeypatch.setattr(create, "require_disk", full)
+
+
+TROUBLES = {"no writes": takes_no_writes, "no room": fills_the_disk}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+async def test_a_finished_create_is_repeated_whatever_fails(
+    stack: GatewayStack, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    """No error of planning or reserving is told for a request that has its answer."""
+    body, key = psp_body(), new_key()
+    first = await stack.create(body, key=key)
+    TROUBLES[trouble](stack, monkeypatch)
+    again = await stack.create(body, key=key)
+    assert (again.status, again.text, again.headers["Idempotency-Replayed"]) == (201, first.text, "true")
+    other = await stack.create(psp_body(), key=new_key())
+    assert (other.status, other.json["code"]) in ((503, "store_unavailable"), (503, "low_disk"))
 
 
 async def test_another_request_is_still_refused(stack: GatewayStack) -> None:
