@@ -9,13 +9,15 @@ import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from msgspec import UNSET
+
 from gateway.core.change import Change
 from gateway.core.commands import Kind
 from gateway.core.payment import Operation, State
 from gateway.core.signing import sha256_hex
 from gateway.core.views import operation_answer, payment_json, refund_view, webhook_body
 from gateway.drivers.clock import EPOCH, milliseconds
-from gateway.drivers.store import deliveries, schedule, statements
+from gateway.drivers.store import deliveries, statements
 from gateway.drivers.store.deliveries import DeliveryRow
 from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.drivers.store.statements import Statement
@@ -100,24 +102,34 @@ def _rows_of(gw: Gateway, versions: Sequence[Version]) -> list[Statement]:
 def _rows_of_version(gw: Gateway, version: Version) -> list[Statement]:
     """The statements of one payment's change; where nothing changed only those that come with it."""
     before, payment = version.before, version.change.payment
-    operation, open_operation = version.moved_operation, version.open_operation
+    operation = version.moved_operation
     if before is not None and (payment, operation, version.next_operation) == (before.payment, None, None):
         return list(version.rows)
     of_event = _event_rows(gw, version, operation)
-    due = gw.first_check_at(payment, open_operation)
-    open_after = open_operation.id if open_operation is not None else None
-    rows: list[Statement] = []
-    if before is None:
-        rows.append(statements.insert_payment(payment, open_after or "", budget=gw.settings.limits.tenant_bytes))
-    else:
-        open_before = before.open_operation.id if before.open_operation is not None else None
-        rows.append(statements.update_payment(before.payment, payment, open_before=open_before, open_after=open_after))
-    rows.append(version.gives_reference or schedule.schedule_check(payment, due))
+    rows = [_payment_row(gw, version)]
+    if version.gives_reference is not None:
+        rows.append(version.gives_reference)
     if before is not None and operation is not None:
         rows.append(statements.update_operation(operation))
     if version.next_operation is not None:
         rows.append(statements.insert_operation(version.next_operation))
     return [*rows, *of_event, *version.rows]
+
+
+def _payment_row(gw: Gateway, version: Version) -> Statement:
+    """The payment itself, with its next check; one that gives its reference away keeps the check it has."""
+    before, payment, open_operation = version.before, version.change.payment, version.open_operation
+    open_after = open_operation.id if open_operation is not None else None
+    if before is None:
+        due, budget = gw.first_check_at(payment, open_operation), gw.settings.limits.tenant_bytes
+        return statements.insert_payment(payment, open_after or "", due_at=due, budget=budget)
+    return statements.update_payment(
+        before.payment,
+        payment,
+        open_before=before.open_operation_id,
+        open_after=open_after,
+        due_at=gw.first_check_at(payment, open_operation) if version.gives_reference is None else UNSET,
+    )
 
 
 def _event_rows(gw: Gateway, version: Version, operation: Operation | None) -> list[Statement]:

@@ -159,7 +159,10 @@ async def test_recover_restored_has_everything_looked_at(config: Path) -> None:
     assert (refused.exit_code, "gateway recover --restored" in refused.stderr) == (4, True)
     told = json.loads((await command("recover", "--restored", "--json", "--config", config)).stdout)
     assert told == {"unknown": 1, "due": 2}
-    assert rows(store_of(config), "SELECT payment_id FROM agenda ORDER BY 1") == [("pay_001",), ("pay_002",)]
+    assert rows(store_of(config), "SELECT id FROM payments WHERE due_at IS NOT NULL ORDER BY 1") == [
+        ("pay_001",),
+        ("pay_002",),
+    ]
     store = await open_sqlite_to_read(store_of(config))
     assert await store.metadata.timestamp(COPIED) is None
     assert await store.metadata.timestamp(RESTORED) is not None

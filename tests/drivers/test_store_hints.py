@@ -1,9 +1,9 @@
-"""A hint that is due keeps its moment on the agenda, whatever else changes the payment, until it is followed up."""
+"""A hint that is due keeps the moment of its check, whatever else changes the payment, until it is followed up."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from gateway.drivers.clock import milliseconds
 from gateway.drivers.store import schedule, statements
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.sqlite import open_sqlite
+from gateway.drivers.store.statements import Statement
 from tests.support.factories.payments import AT
 from tests.support.factories.store_units import database, resolved_payment
 
@@ -36,23 +37,28 @@ async def hinted(store: Store) -> Payment:
     return payment
 
 
+def changed(payment: Payment, due_at: datetime | None) -> Statement:
+    """A change of a payment after which its own schedule says ``due_at``."""
+    return statements.update_payment(payment, payment, open_before=None, open_after=None, due_at=due_at)
+
+
 async def next_moment(store: Store) -> int | None:
     """When the store is looked at next."""
     return await store.next_check_due(AT)
 
 
 @pytest.mark.parametrize("due_at", [LATE, None])
-async def test_a_change_does_not_put_a_due_hint_off(store: Store, due_at: object) -> None:
+async def test_a_change_does_not_put_a_due_hint_off(store: Store, due_at: datetime | None) -> None:
     """A payment that changes before its hint is followed up is looked at at the hint's moment."""
     payment = await hinted(store)
-    await store.commit([schedule.schedule_check(payment, due_at)])  # type: ignore[arg-type]
+    await store.commit([changed(payment, due_at)])
     assert await next_moment(store) == milliseconds(SOON)
 
 
 async def test_a_change_brings_a_hint_forward(store: Store) -> None:
     """A moment nearer than the hint's is kept as it is."""
     payment = await hinted(store)
-    await store.commit([schedule.schedule_check(payment, SOON - timedelta(milliseconds=500))])
+    await store.commit([changed(payment, SOON - timedelta(milliseconds=500))])
     assert await next_moment(store) == milliseconds(SOON) - 500
 
 

@@ -59,7 +59,7 @@ _STRANDED = """        await resolve(gw, operation, Unknown(message="the gateway
 """
 _SILENT = """        return unanswered(str(silent))
 """
-_REVISION = "\" WHERE tenant = ? AND id = ? AND revision = ? AND COALESCE(open_operation, '') = ?\","
+_REVISION = "\" WHERE tenant = ? AND id = ? AND revision = ? AND COALESCE(open_operation, '') = ?\""
 
 FAULTS = (
     _simple(

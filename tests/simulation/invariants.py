@@ -30,8 +30,8 @@ MISPLACED_OPEN = """
     ON p.tenant = o.tenant AND p.id = o.payment_id AND p.open_operation = o.id
     WHERE o.status IN ('sending', 'unknown') AND p.id IS NULL"""
 UNSCHEDULED = """
-    SELECT o.id FROM operations o LEFT JOIN agenda a ON a.tenant = o.tenant AND a.payment_id = o.payment_id
-    WHERE o.status = 'sending' AND a.due_at IS NULL"""
+    SELECT o.id FROM operations o JOIN payments p ON p.tenant = o.tenant AND p.id = o.payment_id
+    WHERE o.status = 'sending' AND p.due_at IS NULL"""
 WITHOUT_KEY = """
     SELECT o.id FROM operations o LEFT JOIN idempotency_keys k
     ON k.tenant = o.tenant AND k.idempotency_key = json_extract(o.doc, '$.idempotency_key')

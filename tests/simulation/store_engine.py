@@ -122,7 +122,7 @@ class StoreEngine:
                 self._queue.task_done()
 
     def _moves_money(self, unit: Unit) -> bool:
-        return any(statement.sql.startswith("UPDATE payments") for statement in unit)
+        return any(statement.sql.startswith("UPDATE payments SET account") for statement in unit)
 
     async def _hold_reader(self, transactions: int) -> None:
         """Hold a reader back until ``transactions`` more are committed, for ``MAX_HOLD_SECONDS`` at most."""

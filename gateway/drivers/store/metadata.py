@@ -43,10 +43,9 @@ def set_secret_fingerprint(fingerprint: str, at: datetime) -> tuple[Statement, S
 def check_all_payments(due_at: datetime, *, grace_began_before: int) -> Statement:
     """Make every payment that may still move due at once. ``grace_began_before``: Unix milliseconds."""
     return Statement(
-        "INSERT INTO agenda (tenant, payment_id, due_at, tries) SELECT tenant, id, ?, 0 FROM payments"
+        "UPDATE payments SET due_at = ?, tries = 0"
         " WHERE open_operation IS NOT NULL OR state IN ('created', 'awaiting_customer', 'processing', 'authorized')"
-        " OR (state = 'expired' AND expired_at >= ?)"
-        " ON CONFLICT (tenant, payment_id) DO UPDATE SET due_at = excluded.due_at, tries = 0",
+        " OR (state = 'expired' AND expired_at >= ?)",
         (milliseconds(due_at), grace_began_before),
     )
 
@@ -69,5 +68,5 @@ class Metadata:
 
     async def count_due_checks(self, now: datetime) -> int:
         """How many payments have a check that is due."""
-        rows = await self._engine.rows("SELECT COUNT(*) FROM agenda WHERE due_at <= ?", (milliseconds(now),))
+        rows = await self._engine.rows("SELECT COUNT(*) FROM payments WHERE due_at <= ?", (milliseconds(now),))
         return int(rows[0][0])

@@ -224,8 +224,8 @@ class Store:
     async def due_checks(self, now: datetime, limit: int) -> list[ScheduledCheck]:
         """Payments whose check is due: of each tenant at most ``limit``, the longest due first."""
         rows = await self._engine.rows(
-            "SELECT tenant, payment_id, due_at, tries FROM (SELECT tenant, payment_id, due_at, tries,"
-            " ROW_NUMBER() OVER (PARTITION BY tenant ORDER BY due_at) AS place FROM agenda WHERE due_at <= ?) due"
+            "SELECT tenant, id, due_at, tries FROM (SELECT tenant, id, due_at, tries,"
+            " ROW_NUMBER() OVER (PARTITION BY tenant ORDER BY due_at) AS place FROM payments WHERE due_at <= ?) due"
             " WHERE place <= ? ORDER BY due_at",
             (milliseconds(now), limit),
         )
@@ -233,7 +233,7 @@ class Store:
 
     async def next_check_due(self, now: datetime) -> int | None:
         """When the next check after now is due, in Unix milliseconds."""
-        rows = await self._engine.rows("SELECT MIN(due_at) FROM agenda WHERE due_at > ?", (milliseconds(now),))
+        rows = await self._engine.rows("SELECT MIN(due_at) FROM payments WHERE due_at > ?", (milliseconds(now),))
         return None if rows[0][0] is None else int(rows[0][0])
 
     async def due_hints(self, tenant: str, payment_id: str) -> list[tuple[str, int]]:

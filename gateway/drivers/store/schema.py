@@ -1,7 +1,8 @@
 """The tables, in a dialect every engine understands. ``tenant`` leads every key, times are Unix milliseconds.
 
 A ``doc`` holds a Struct as JSON; the columns beside it are what SQL itself must see. What was bought with a payment
-is in ``purchase``, the last column: lists, which do not show it, do not read it.
+is in ``purchase``, behind ``doc``: lists, which do not show it, do not read it. ``due_at`` is when a payment must be
+checked next, ``tries`` how many checks in a row changed nothing.
 """
 
 from __future__ import annotations
@@ -17,10 +18,14 @@ TABLES = (
         deposit_method TEXT, merchant_reference TEXT NOT NULL, provider_reference TEXT, state TEXT NOT NULL,
         version INTEGER NOT NULL, revision INTEGER NOT NULL, open_operation TEXT, replaced_by TEXT, review TEXT,
         created_at BIGINT NOT NULL, expired_at BIGINT, doc TEXT NOT NULL, purchase TEXT NOT NULL,
+        due_at BIGINT, tries INTEGER NOT NULL DEFAULT 0,
         PRIMARY KEY (tenant, id)
     )""",
     "CREATE INDEX IF NOT EXISTS payments_by_reference ON payments (tenant, merchant_reference)",
     "CREATE INDEX IF NOT EXISTS payments_by_key ON payments (tenant, account, provider_reference)",
+    """
+    CREATE INDEX IF NOT EXISTS payments_due ON payments (due_at, tenant, id, tries)
+    WHERE due_at IS NOT NULL""",
     "CREATE INDEX IF NOT EXISTS payments_in_review ON payments (tenant, id) WHERE review IS NOT NULL",
     """
     CREATE TABLE IF NOT EXISTS operations (
@@ -96,19 +101,13 @@ TABLES = (
         PRIMARY KEY (tenant, payment_id, provider_reference)
     )""",
     "CREATE INDEX IF NOT EXISTS followed_hints ON hints (received_at) WHERE due = 0",
-    """
-    CREATE TABLE IF NOT EXISTS agenda (
-        tenant TEXT NOT NULL, payment_id TEXT NOT NULL, due_at BIGINT NOT NULL, tries INTEGER NOT NULL,
-        PRIMARY KEY (tenant, payment_id)
-    )""",
-    "CREATE INDEX IF NOT EXISTS agenda_due ON agenda (due_at)",
     "CREATE TABLE IF NOT EXISTS heartbeat (id INTEGER PRIMARY KEY, at BIGINT NOT NULL)",
     MOMENTS,
     stored_bytes.TABLE,
     *stored_bytes.TRIGGERS,
 )
 
-VERSION = 2
+VERSION = 3
 """The version of these tables. Whoever changes a table that a released gateway has made adds one, and a migration."""
 
 _SUMMARY = (
@@ -129,6 +128,13 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         f"UPDATE payments SET doc = {_without(_PURCHASE)}, purchase = {_without(_SUMMARY)}",  # noqa: S608  # as above
         stored_bytes.TABLE,
         f"INSERT INTO stored_bytes (tenant, bytes) {stored_bytes.RECOUNT}",
+    ),
+    2: (
+        "ALTER TABLE payments ADD COLUMN due_at BIGINT",
+        "ALTER TABLE payments ADD COLUMN tries INTEGER NOT NULL DEFAULT 0",
+        "UPDATE payments SET due_at = a.due_at, tries = a.tries FROM agenda a"
+        " WHERE a.tenant = payments.tenant AND a.payment_id = payments.id",
+        "DROP TABLE agenda",
     ),
 }
 """Version -> the statements that lead to the next one. They run before ``TABLES``, which add what is wholly new."""

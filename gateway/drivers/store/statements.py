@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from gateway.core import documents
@@ -48,16 +49,18 @@ STORAGE_BUDGET = "storage_budget"
 _ENDLESS = 2**63 - 1
 
 
-def insert_payment(payment: Payment, open_operation: str, *, budget: int | None = None) -> Statement:
-    """A new payment, in version 1, with its create already open.
+def insert_payment(
+    payment: Payment, open_operation: str, *, due_at: datetime | None = None, budget: int | None = None
+) -> Statement:
+    """A new payment, in version 1, with its create already open and its first check at ``due_at``.
 
     Only while its tenant occupies less than ``budget`` bytes; None: however much.
     """
     summary, purchase = documents.encode_summary(payment), documents.encode_purchase(payment)
     return Statement(
         "INSERT INTO payments (tenant, id, account, provider, deposit_method, merchant_reference, provider_reference,"
-        " state, version, revision, open_operation, replaced_by, review, created_at, expired_at, doc, purchase)"
-        " SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
+        " state, version, revision, open_operation, replaced_by, review, created_at, expired_at, doc, purchase, due_at)"
+        " SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS BIGINT)"
         " WHERE NOT EXISTS (SELECT 1 FROM stored_bytes WHERE tenant = ? AND bytes >= ?)",
         (
             payment.tenant,
@@ -77,6 +80,7 @@ def insert_payment(payment: Payment, open_operation: str, *, budget: int | None 
             optional_milliseconds(payment.expired_at),
             summary,
             purchase,
+            optional_milliseconds(due_at),
             payment.tenant,
             _ENDLESS if budget is None else min(budget, _ENDLESS),
         ),
@@ -85,15 +89,36 @@ def insert_payment(payment: Payment, open_operation: str, *, budget: int | None 
     )
 
 
-def update_payment(before: Payment, after: Payment, *, open_before: str | None, open_after: str | None) -> Statement:
-    """Write a payment, only if nothing has moved it or opened or resolved an operation since it was read."""
+HINTED = "EXISTS (SELECT 1 FROM hints h WHERE h.tenant = payments.tenant AND h.payment_id = payments.id AND h.due = 1)"
+"""A payment that has a hint to be followed up: the process that does it may die, so its check stays early till then."""
+
+_UPDATE = (
+    "UPDATE payments SET account = ?, provider = ?, provider_reference = ?, state = ?, version = ?,"
+    " revision = ?, open_operation = ?, replaced_by = ?, review = ?, expired_at = ?, doc = ?,"
+    " purchase = COALESCE(?, purchase)"
+)
+_CHECK = f", tries = 0, due_at = CASE WHEN due_at < COALESCE(?, {_ENDLESS}) AND {HINTED} THEN due_at ELSE ? END"
+_UNMOVED = " WHERE tenant = ? AND id = ? AND revision = ? AND COALESCE(open_operation, '') = ?"
+_UPDATE_AND_CHECK, _UPDATE_ONLY = _UPDATE + _CHECK + _UNMOVED, _UPDATE + _UNMOVED
+
+
+def update_payment(
+    before: Payment,
+    after: Payment,
+    *,
+    open_before: str | None,
+    open_after: str | None,
+    due_at: datetime | UnsetType | None = UNSET,
+) -> Statement:
+    """Write a payment, only if nothing has moved it or opened or resolved an operation since it was read.
+
+    ``due_at``: its next check, None when nothing more is due by the clock; without it the check stays as it was.
+    """
     written = replace(after, revision=before.revision + 1)
     purchase, growth = _new_purchase(before, after)
+    check: tuple[int | None, ...] = () if due_at is UNSET else (optional_milliseconds(due_at),) * 2
     return Statement(
-        "UPDATE payments SET account = ?, provider = ?, provider_reference = ?, state = ?, version = ?,"
-        " revision = ?, open_operation = ?, replaced_by = ?, review = ?, expired_at = ?, doc = ?,"
-        " purchase = COALESCE(?, purchase)"
-        " WHERE tenant = ? AND id = ? AND revision = ? AND COALESCE(open_operation, '') = ?",
+        _UPDATE_AND_CHECK if check else _UPDATE_ONLY,
         (
             after.account,
             after.provider,
@@ -107,6 +132,7 @@ def update_payment(before: Payment, after: Payment, *, open_before: str | None, 
             optional_milliseconds(after.expired_at),
             documents.encode_summary(written),
             purchase,
+            *check,
             before.tenant,
             before.id,
             before.revision,

@@ -3,7 +3,7 @@
 A statement says by how much its row grows a tenant's part; the engine adds up a whole transaction and writes one row
 per tenant. Deleting is left to triggers, which see every row that is deleted. ``stored_bytes`` holds the
 sums. A row's fixed part stands for its small columns, its index entries, and small rows that come with it (holder,
-agenda, hints), which are not counted by themselves.
+hints), which are not counted by themselves.
 """
 
 from __future__ import annotations
