@@ -6,13 +6,16 @@ import asyncio
 import errno
 import socket
 import struct
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 import pytest
 
 from gateway.core.errors import NotSent, OutcomeUnknown
 from gateway.drivers.sender import direct as module
 from gateway.drivers.sender.connection import ClosingConnections, Connection
+from gateway.drivers.sender.readiness import Readiness
 from gateway.drivers.sender.response_parser import ResponseParser
 from tests.support.factories.senders import ask, assert_not_sent, direct, failure, free_port, never, resolving_to, send
 from tests.support.servers.scripted_tcp import (
@@ -34,84 +37,109 @@ async def unknown_name(*_: object) -> Any:
     raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
 
-class Wire(asyncio.Transport):
-    """A transport that only notes what was done to it."""
+class FarSide(NamedTuple):
+    """Both ends of one connection: ours, not asked yet, and the server's."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.written = b""
-        self.is_aborted = False
+    connection: Connection
+    socket: socket.socket
 
-    def write(self, data: Any) -> None:
-        self.written += data
-
-    def abort(self) -> None:
-        self.is_aborted = True
-
-    def is_closing(self) -> bool:
-        return self.is_aborted
+    async def heard(self) -> bytes:
+        """Everything we wrote, until our end was closed."""
+        said = b""
+        with suppress(ConnectionResetError):
+            while more := await asyncio.get_running_loop().sock_recv(self.socket, 65536):
+                said += more
+        return said
 
 
 @pytest.fixture
-def connection() -> Connection:
-    """A connection that stands, on a wire of its own."""
-    made = Connection(ClosingConnections(1))
-    made.connection_made(Wire())
-    return made
-
-
-def wire_of(connection: Connection) -> Wire:
-    return connection._transport  # type: ignore[return-value]  # the fixture's
+async def far() -> AsyncIterator[FarSide]:
+    """A connection that stands."""
+    readiness = Readiness()
+    connection = Connection(socket.socket(), readiness, ClosingConnections(1))
+    with socket.create_server((LOOPBACK, 0)) as listener:
+        await connection.connect(listener.getsockname())
+        accepted, _ = listener.accept()
+    with accepted:
+        accepted.setblocking(False)
+        yield FarSide(connection, accepted)
+    connection.close()
+    readiness.close()
 
 
 class TestUnasked:
     @pytest.mark.parametrize(
         "early", [OK, b"H", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 408 Request Timeout\r\n\r\n"]
     )
-    async def test_what_comes_before_the_request_is_no_answer(self, connection: Connection, early: bytes) -> None:
+    async def test_what_comes_before_the_request_is_no_answer(self, far: FarSide, early: bytes) -> None:
         """One byte is enough: the connection is given up and nothing is written."""
-        connection.data_received(early)
+        far.socket.sendall(early)
         with pytest.raises(NotSent):
-            connection.ask(b"request", ResponseParser("GET"))
-        assert wire_of(connection).is_aborted
-        assert wire_of(connection).written == b""
+            far.connection.ask(b"request", ResponseParser("GET"))
+        far.connection.drop()
+        assert await far.heard() == b""
 
-    @pytest.mark.parametrize("end", [Connection.eof_received, lambda one: one.connection_lost(None)])
-    async def test_a_connection_that_ended_before_the_request_is_not_used(
-        self, connection: Connection, end: Any
-    ) -> None:
+    @pytest.mark.parametrize("is_reset", [False, True])
+    async def test_a_connection_that_ended_before_the_request_is_not_used(self, far: FarSide, is_reset: bool) -> None:
         """What has ended is not written to."""
-        end(connection)
+        if is_reset:
+            far.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        far.socket.close()
         with pytest.raises(NotSent):
-            connection.ask(b"request", ResponseParser("GET"))
-        assert wire_of(connection).written == b""
+            far.connection.ask(b"request", ResponseParser("GET"))
 
-    async def test_what_comes_after_the_answer_ends_the_connection(self, connection: Connection) -> None:
+    async def test_what_comes_after_the_answer_ends_the_connection(self, far: FarSide) -> None:
         """The first answer stands; the second is not even read."""
-        answered = connection.ask(b"request", ResponseParser("GET"))
-        connection.data_received(OK)
-        connection.data_received(OK.replace(b"200", b"500"))
+        answered = far.connection.ask(b"request", ResponseParser("GET"))
+        far.socket.sendall(OK)
         assert (await answered).status == 200
-        assert wire_of(connection).is_aborted
+        far.connection.drop()
+        far.socket.sendall(OK.replace(b"200", b"500"))
+        async with asyncio.timeout(HANGS):
+            assert await far.heard() == b"request"
 
     async def test_a_far_side_that_speaks_first_was_not_asked(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """On a real connection: an answer that is there before the request was written is not its outcome."""
-        loop = asyncio.get_running_loop()
-        connect, said = loop.sock_connect, asyncio.Event()
+        connect, said = Connection.connect, asyncio.Event()
 
         async def script(remote: ScriptedServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(OK)
             said.set()
             await remote.hear(reader)
 
-        async def connect_slowly(sock: socket.socket, address: Any) -> None:
-            await connect(sock, address)
+        async def connect_slowly(connection: Connection, address: Any) -> None:
+            await connect(connection, address)
             await said.wait()
 
-        monkeypatch.setattr(loop, "sock_connect", connect_slowly)
+        monkeypatch.setattr(Connection, "connect", connect_slowly)
         async with scripted_server(script) as remote:
             assert_not_sent(await failure(remote.url), "connect_failed")
         assert remote.requests == []
+
+
+class TestWriting:
+    @pytest.mark.parametrize("answers", ["late", "early"])
+    async def test_a_request_that_the_socket_does_not_take_at_once(self, far: FarSide, answers: str) -> None:
+        """It goes out as the server reads; a server that answers before that has answered."""
+        body = b"x" * 20_000_000
+        answered = far.connection.ask(body, ResponseParser("POST"))
+        if answers == "early":
+            far.socket.sendall(OK)
+            assert (await answered).status == 200
+            return
+        heard = 0
+        while heard < len(body):
+            heard += len(await asyncio.get_running_loop().sock_recv(far.socket, 1 << 20))
+        assert not answered.done()
+        far.socket.sendall(OK)
+        assert (await answered).status == 200
+
+    async def test_a_connection_that_breaks_while_the_request_is_written(self, far: FarSide) -> None:
+        """Part of it has left: nobody knows what became of it."""
+        answered = far.connection.ask(b"x" * 20_000_000, ResponseParser("POST"))
+        far.socket.close()
+        with pytest.raises(OutcomeUnknown, match="connection_lost"):
+            await answered
 
 
 class TestLeaving:

@@ -1,23 +1,32 @@
-"""One connection, one request, one answer.
+"""One connection, one request, one answer, over a socket of our own, plain or TLS.
 
 Only here is known what was written and what came unasked. A connection on which anything comes before the request is
 not used; one whose answer is whole takes nothing more, so nothing can be taken for the answer to anything else.
+No transport of asyncio's is between: making and closing one for each call costs more than the call.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import socket
 import ssl
 import struct
-from typing import cast
+from collections.abc import Callable
+from typing import Any
 
 from gateway.core.errors import NotSent, OutcomeUnknown
 from gateway.core.wire import HttpResponse
+from gateway.drivers.sender.readiness import READ, WRITE, Readiness
 from gateway.drivers.sender.response_parser import ResponseParser
 
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, for no time: the socket ends by RST
 
+_NOT_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+READ_BYTES = 64 * 1024
+"""The most that is taken from a socket at once."""
 
 CLOSE_WAIT_SECONDS = 1.0
 
@@ -68,93 +77,167 @@ class ClosingConnections:
         connection.reset()
 
 
-class Connection(asyncio.Protocol):
-    """A connection that stands. It is asked once."""
+class Connection:
+    """A socket that is asked once. ``connect`` comes first where it is not connected yet, then ``encrypt`` for TLS."""
 
-    def __init__(self, closing: ClosingConnections) -> None:
-        self._closing = closing
-        self._transport: asyncio.Transport
+    def __init__(self, sock: socket.socket, readiness: Readiness, closing: ClosingConnections) -> None:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._sock, self._descriptor = sock, sock.fileno()
+        self._readiness, self._closing = readiness, closing
+        self._events = 0  # for which it is watched
+        self._step: Callable[[], None]  # what is done when one comes
+        self._unsent = memoryview(b"")
         self._answer: ResponseParser | None = None
         self._answered: asyncio.Future[HttpResponse] | None = None
-        self._is_spoilt = False
+
+    async def connect(self, address: Any) -> None:
+        """Connect. Raises ``OSError``; then it is closed."""
+        try:
+            with contextlib.suppress(BlockingIOError):
+                self._sock.connect(address)
+            await self._until(WRITE)
+            if problem := self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                raise OSError(problem, "not connected")
+        except BaseException:
+            self.close()
+            raise
+
+    async def encrypt(self, tls: ssl.SSLContext, name: str) -> None:
+        """Speak TLS, with whom a certificate calls ``name``. Raises ``OSError``, ``ValueError``; then it is closed."""
+        self._forget()  # the descriptor gets another owner, who closes it should the next line fail
+        try:
+            self._sock = sock = tls.wrap_socket(
+                self._sock, server_hostname=name, do_handshake_on_connect=False, suppress_ragged_eofs=False
+            )
+            await self._shake_hands(sock)
+        except BaseException:
+            self.close()
+            raise
 
     def ask(self, message: bytes, answer: ResponseParser) -> asyncio.Future[HttpResponse]:
         """Write the request; the future has the answer or ``OutcomeUnknown``. Raises ``NotSent``."""
-        if self._is_spoilt or self._transport.is_closing():
+        if not self._is_silent():
             raise NotSent("connect_failed", connection=True)
-        self._answer = answer
+        self._unsent, self._answer = memoryview(message), answer
         self._answered = asyncio.get_running_loop().create_future()
-        self._transport.write(message)
+        self._write()
         return self._answered
 
     def drop(self) -> None:
         """Close at once, unless the answer is complete: then the server is to close."""
         if self._answer is not None or self._answered is None:
-            self._transport.abort()
+            self.close()
 
     def reset(self) -> None:
         """Close by RST."""
-        sock = self._transport.get_extra_info("socket")
-        if sock is not None:  # over TLS the socket may be gone before connection_lost is called
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        self._transport.abort()
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.close()
 
-    # What asyncio calls
+    def close(self) -> None:
+        """Close, whatever is under way."""
+        self._forget()
+        self._closing.left(self)
+        self._sock.close()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The connection stands, TLS included."""
-        self._transport = cast("asyncio.Transport", transport)
+    async def _shake_hands(self, sock: ssl.SSLSocket) -> None:
+        while True:
+            try:
+                return sock.do_handshake()
+            except ssl.SSLWantReadError:
+                await self._until(READ)
+            except ssl.SSLWantWriteError:
+                await self._until(WRITE)
 
-    def data_received(self, data: bytes) -> None:
-        """Read on; what comes unasked ends the connection."""
-        if self._answer is None:
-            self._is_spoilt = True
-            self._transport.abort()
+    def _is_silent(self) -> bool:
+        """Whether nothing has come so far, not even an end: a byte that came unasked is no answer."""
+        try:
+            self._sock.recv(1)
+        except _NOT_YET:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def _write(self) -> None:
+        """Write as much as the socket takes, and go on when it takes more."""
+        try:
+            while self._unsent:
+                self._unsent = self._unsent[self._sock.send(self._unsent) :]
+        except ssl.SSLWantReadError:
+            self._watch(READ, self._write_and_read)
+        except _NOT_YET:
+            self._watch(READ | WRITE, self._write_and_read)
+        except OSError:
+            self._fail(OutcomeUnknown("connection_lost"))
+        else:
+            self._watch(READ, self._read)
+
+    def _write_and_read(self) -> None:
+        """A server may answer before it has read everything."""
+        self._write()
+        self._read()
+
+    def _read(self) -> None:
+        """Read on. An end is proper when the server said so, over TLS by ``close_notify``."""
+        answer = self._answer
+        if answer is None:
             return
         try:
-            response = self._answer.feed(data)
+            data = self._sock.recv(READ_BYTES)
+            response = answer.feed(data) if data else answer.end()
+        except _NOT_YET:
+            return
         except OutcomeUnknown as broken:
             self._fail(broken)
+        except OSError:
+            self._fail(OutcomeUnknown("connection_lost"))
         else:
             if response is not None:
                 self._succeed(response)
 
-    def eof_received(self) -> None:
-        """The server closes. Returning None closes this side too."""
-        self._is_spoilt = True
-        if self._answer is None:
-            return
-        try:
-            if not self._is_proper_end():
-                raise OutcomeUnknown("connection_lost")
-            self._succeed(self._answer.end())
-        except OutcomeUnknown as broken:
-            self._fail(broken)
-
-    def connection_lost(self, _: Exception | None) -> None:
-        """The connection is closed, by either side."""
-        self._is_spoilt = True
-        self._closing.left(self)
-        self._fail(OutcomeUnknown("connection_lost"))
-
-    def _is_proper_end(self) -> bool:
-        """Over TLS, whether the server said so (``close_notify``): anybody on the way can end a TCP connection."""
-        tls = self._transport.get_extra_info("ssl_object")
-        try:
-            return tls is None or tls.read(1) == b""
-        except ssl.SSLError:
-            return False
+    def _leave(self) -> None:
+        """Close once the server did, or has more to say."""
+        if not self._is_silent():
+            self.close()
 
     def _succeed(self, response: HttpResponse) -> None:
         self._answer = None
         if self._answered is not None and not self._answered.done():
             self._answered.set_result(response)
         self._closing.enter(self)
+        self._watch(READ, self._leave)
+        self._leave()  # most servers close with the answer: nothing is left to wait for
 
     def _fail(self, problem: OutcomeUnknown) -> None:
-        if self._answer is None:
-            return
         self._answer = None
         if self._answered is not None and not self._answered.done():
             self._answered.set_exception(problem)
-        self._transport.abort()
+        self.close()
+
+    async def _until(self, events: int) -> None:
+        is_ready = asyncio.get_running_loop().create_future()
+        self._watch(events, functools.partial(_resolve, is_ready))
+        await is_ready
+
+    def _watch(self, events: int, step: Callable[[], None]) -> None:
+        self._step = step
+        if events == self._events:
+            return
+        tell = self._readiness.change if self._events else self._readiness.watch
+        tell(self._descriptor, events, self._go_on)
+        self._events = events
+
+    def _go_on(self) -> None:
+        if self._events:  # it may have been closed by another one's turn
+            self._step()
+
+    def _forget(self) -> None:
+        if self._events:
+            self._readiness.forget(self._descriptor)
+            self._events = 0
+
+
+def _resolve(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)

@@ -6,11 +6,11 @@ followed, retried, unpacked or kept.
 
 from __future__ import annotations
 
-import asyncio
 import functools
+import socket
 import ssl
-from typing import Any
 
+from aiohappyeyeballs import AddrInfoType as Address
 from aiohappyeyeballs import start_connection
 
 from gateway.core.errors import NotSent
@@ -19,6 +19,7 @@ from gateway.drivers.forbidden_addresses import is_forbidden
 from gateway.drivers.sender.connection import ClosingConnections, Connection
 from gateway.drivers.sender.failure_words import failure_word
 from gateway.drivers.sender.host_addresses import HostAddresses, LookUp
+from gateway.drivers.sender.readiness import Readiness
 from gateway.drivers.sender.request import Target, encoded
 from gateway.drivers.sender.response_parser import ResponseParser
 from gateway.drivers.sender.sender import Progress
@@ -46,6 +47,7 @@ class Direct:
         self._cuts_bodies = cuts_bodies
         self._names = HostAddresses(look_up)
         self._closing = closing
+        self._readiness = Readiness()
         self._given_tls = tls
 
     async def exchange(self, request: HttpRequest, target: Target, progress: Progress) -> HttpResponse:
@@ -53,8 +55,6 @@ class Direct:
         message = encoded(request, target)
         connection = await self._connect(target)
         try:
-            # Bytes that came before the request cannot be its answer: reading them now spoils the connection.
-            await asyncio.sleep(0)
             progress.written()
             return await connection.ask(message, ResponseParser(request.method, cuts=self._cuts_bodies))
         finally:
@@ -64,29 +64,33 @@ class Direct:
         """Close what is only waited for."""
         self._names.close()
         self._closing.close()
+        self._readiness.close()
 
     async def _connect(self, target: Target) -> Connection:
         try:
-            found = await self._names.addresses(target.host, target.port)
-            allowed = found if self._allow_private else [one for one in found if not is_forbidden(str(one[4][0]))]
-            if found and not allowed:
-                raise NotSent("address_not_allowed", connection=True)
-            sock = await start_connection(allowed[:MAX_ADDRESSES], happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY_SECONDS)
-            try:
-                loop = asyncio.get_running_loop()
-                make = functools.partial(Connection, self._closing)
-                _, connection = await loop.create_connection(make, sock=sock, **self._tls(target))
-            except BaseException:
-                sock.close()
-                raise
+            connection = await self._reach(await self._allowed(target))
+            if target.scheme == "https":
+                await connection.encrypt(self._given_tls or system_tls(), target.host.rstrip("."))
         except (OSError, ValueError, RuntimeError) as problem:  # RuntimeError: no thread could be had for the look-up
             raise NotSent("connect_failed", connection=True, why=failure_word(problem)) from None
         return connection
 
-    def _tls(self, target: Target) -> dict[str, Any]:
-        if target.scheme != "https":
-            return {}
-        return {"ssl": self._given_tls or system_tls(), "server_hostname": target.host.rstrip(".")}
+    async def _allowed(self, target: Target) -> list[Address]:
+        """The addresses of the host, each judged: it is the one that is connected to."""
+        found = await self._names.addresses(target.host, target.port)
+        allowed = found if self._allow_private else [one for one in found if not is_forbidden(str(one[4][0]))]
+        if found and not allowed:
+            raise NotSent("address_not_allowed", connection=True)
+        return allowed[:MAX_ADDRESSES]
+
+    async def _reach(self, addresses: list[Address]) -> Connection:
+        if len(addresses) != 1:
+            sock = await start_connection(addresses, happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY_SECONDS)
+            return Connection(sock, self._readiness, self._closing)
+        ((family, kind, protocol, _, address),) = addresses
+        connection = Connection(socket.socket(family, kind, protocol), self._readiness, self._closing)
+        await connection.connect(address)
+        return connection
 
 
 @functools.cache
