@@ -23,6 +23,9 @@ _FORMS = {
 _TRACES = tuple({trace for mark in _FORMS for trace in (*base64_cores(mark), hex_form(mark), hex_form(mark).upper())})
 """One of these is in every text that holds one in base64 or hex, and in few others."""
 
+TRACES = tuple({text.lower() for text in (*_FORMS, *_TRACES)})
+"""In lower case: one of these is in every text that ``without_credentials`` changes."""
+
 _ENCODED = re.compile(r"[A-Za-z0-9+/_-]{36,}={0,2}")
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 _STANDARD = str.maketrans("-_", "+/")

@@ -27,6 +27,11 @@ def without_control(text: str, instead: str = "") -> str:
     return _CONTROL.sub(instead, text)
 
 
+def is_plain(text: str) -> bool:
+    """Whether a text is ASCII without escapes and control characters: then it is decoded already. A quick look."""
+    return text.isascii() and text.isprintable() and not ("%" in text or "\\" in text or "&" in text)
+
+
 def decoded(text: str) -> str:
     """A text without escapes and without control characters, as often as it takes; the text itself if it has none."""
     for _ in range(ROUNDS):

@@ -52,7 +52,10 @@ class Masks:
 
         A plain number may be an honest id: masked it would lose the payment.
         """
-        return self.of(tenant).holds("\n".join(identifiers)) or any(map(_quotes_key_or_card, identifiers))
+        mask = self.of(tenant)
+        if mask.surely_spares("".join(identifiers)):
+            return False
+        return mask.holds("\n".join(identifiers)) or any(map(_quotes_key_or_card, identifiers))
 
     def is_secret(self, text: str) -> bool:
         """Whether a text is a key, or one of the secrets in the settings, of any tenant."""

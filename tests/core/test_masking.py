@@ -9,10 +9,13 @@ from urllib.parse import quote
 
 import pytest
 
-from gateway.core.masking import Mask, clean_message, line
+from gateway.core.masking import Mask, clean_message, line, without_numbers_and_keys
 from gateway.core.secret import Secret
 
 SECRET = "a+Secret/token==of 1 acc&unt"
+KEY = "gw_k1_0123456789abcdefABCDEF-_0123456789abcdef"
+LINK = "https://gateway.example/callbacks/x/return/" + "A1-_" * 10 + "xyz"
+CARD = "4111 1111-1111.1111"
 MASK = Mask([SECRET, "pin42", "tóken-with-accents"])
 
 WAYS: dict[str, Callable[[str], str]] = {
@@ -48,6 +51,7 @@ def test_a_secret_is_found_in_every_form(way: str, secret: str) -> None:
     assert masked.startswith("before ")
     assert masked.endswith(" after")
     assert "***" in masked
+    assert not MASK.surely_spares(f"before {WAYS[way](secret)} after")
     assert WAYS[way](secret) not in masked
     assert not MASK.holds(masked)
 
@@ -59,6 +63,26 @@ def test_other_texts_stay_as_they_are(text: str) -> None:
     """A part of a secret is none, and a short secret is one only where it stands alone."""
     assert MASK.over(text) == text
     assert not MASK.holds(text)
+
+
+CLEAN = '{"merchant_id": "bdff1190-af3c-4f8f-a0d6-47b8e39882db", "amount": 162.48, "time": 1795892598755, "status": 1}'
+
+
+def test_the_quick_look_spares_a_clean_text() -> None:
+    """Most texts are looked at once."""
+    assert MASK.surely_spares(CLEAN)
+
+
+@pytest.mark.parametrize("secret", [SECRET, KEY, LINK, CARD])
+@pytest.mark.parametrize("before", ["", "u", "us"])
+def test_the_quick_look_spares_no_credential_and_no_card_number(secret: str, before: str) -> None:
+    """Neither as they are nor in base64 or hex, at every offset."""
+    data = f"{before}{secret}".encode()
+    for written in (data, base64.b64encode(data), base64.urlsafe_b64encode(data), data.hex().encode()):
+        text = CLEAN + written.decode()
+        is_masked = MASK.over(text) != text or without_numbers_and_keys(text) != text
+        assert not (is_masked and MASK.surely_spares(text))
+    assert not MASK.surely_spares(f"{CLEAN}{before}{secret}")
 
 
 def test_a_short_secret_is_found_where_it_stands_alone() -> None:
