@@ -46,16 +46,16 @@ class RepeatFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether this record is written."""
-        is_several = not SIMILAR_FIELDS.isdisjoint(vars(record))
-        if is_from_gateway(record) and not vars(record).keys() & THROTTLED_FIELDS:
+        given = vars(record)
+        if is_from_gateway(record) and THROTTLED_FIELDS.isdisjoint(given):
             return True
-        key, most = _key(record), MAX_SIMILAR_LINES if is_several else 1
+        key, most = _key(record), 1 if SIMILAR_FIELDS.isdisjoint(given) else MAX_SIMILAR_LINES
         since, came = self._written.get(key, (record.created, 0))
         if record.created - since < WINDOW_SECONDS:
             self._remember(key, since, came + 1)
             return came < most
         if came >= most:
-            vars(record)["repeated"] = came - most + 1
+            given["repeated"] = came - most + 1
         self._remember(key, record.created, 1)
         return True
 

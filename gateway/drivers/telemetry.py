@@ -2,7 +2,7 @@
 
 A record of the gateway is a fixed sentence plus fields of ``FIELDS``. Of a library's record only its place is logged,
 of an exception only its type and its stack's places: their texts quote URLs, headers and what came over the wire. What
-a library repeats is one line a minute (``log_throttle.py``).
+a library repeats is one line a minute (``log_throttle.py``). Lines are written in batches (``log_lines.py``).
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import json
 import logging
 import sys
 import traceback
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
 from gateway.core.views import rfc3339
+from gateway.drivers.log_lines import BatchedLines, FrequentRecord
 from gateway.drivers.log_throttle import GATEWAY_LOGGER, RepeatFilter, is_from_gateway
 
 FIELDS = (
@@ -73,17 +75,28 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Format one record. Arguments of the message are never filled in: they are not on the list."""
+        given, is_ours = vars(record), is_from_gateway(record)
         line: dict[str, Any] = {
             "time": rfc3339(datetime.fromtimestamp(record.created, UTC)),
             "level": record.levelname.lower(),
-            "message": str(record.msg) if is_from_gateway(record) else LIBRARY_MESSAGE,
+            "message": str(record.msg) if is_ours else LIBRARY_MESSAGE,
         }
-        if not is_from_gateway(record):
+        if not is_ours:
             line |= {"logger": record.name, "place": f"{record.pathname}:{record.lineno}"}
-        line |= {name: _plain(vars(record)[name]) for name in FIELDS if name in vars(record)}
+        for name in FIELDS:
+            if name in given:
+                line[name] = _plain(given[name])
         if record.exc_info and record.exc_info[1] is not None and "repeated" not in line:
             line["exception"] = exception_told(record.exc_info[1])
         return json.dumps(line)
+
+
+def log_often(message: str, fields: Mapping[str, object]) -> None:
+    """Log at level info a line that every request has: without a search for the place of the call."""
+    if _log.isEnabledFor(logging.INFO):
+        record = FrequentRecord(_log.name, logging.INFO, "", 0, message, (), None)
+        vars(record).update(fields)
+        _log.handle(record)
 
 
 def exception_told(error: BaseException, depth: int = 0) -> dict[str, Any]:
@@ -100,7 +113,7 @@ def exception_told(error: BaseException, depth: int = 0) -> dict[str, Any]:
 
 def setup_logging() -> None:
     """Send every log of this process to stderr as JSON lines: ours from INFO, libraries' from WARNING."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = BatchedLines(sys.stderr)
     handler.setFormatter(JsonLines())
     handler.addFilter(RepeatFilter())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
@@ -108,6 +121,8 @@ def setup_logging() -> None:
     logging.captureWarnings(True)
     # Else a handler that fails prints the record with all it carries.
     logging.raiseExceptions = False
+    # No line names them, and finding them out costs as much as writing a line.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     sys.excepthook = _log_uncaught
 
 

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from gateway.core.errors import FieldError, TenantError
 from gateway.core.ids import uuid_of
-from gateway.flows.runtime import log
+from gateway.drivers.telemetry import log_often
 from gateway.web.app_keys import ABOUT, FAILURES, GATEWAY, IS_PROVED, REQUEST_ID
 from gateway.web.proxies import caller_of
 
@@ -49,9 +49,9 @@ def write(request: web.Request, status: int, began: float) -> None:
         return
     if status < 500 and not is_proved:
         about["address"] = caller_of(request)
-    log.info(
+    log_often(
         "request",
-        extra={
+        {
             "request_id": request[REQUEST_ID],
             "method": request.method,
             "route": route_of(request),
@@ -67,8 +67,8 @@ def write_unread(app: web.Application, address: str | None, status: int) -> str:
     """Write the line of a malformed request, which no handler saw; return the id that its answer carries."""
     request_id = app[GATEWAY].new_id("req")
     if not app[FAILURES].count(address, status):
-        extra = {"request_id": request_id, "route": "unknown", "status": status, "address": address}
-        log.info("request", extra=extra)
+        line = {"request_id": request_id, "route": "unknown", "status": status, "address": address}
+        log_often("request", line)
     return request_id
 
 

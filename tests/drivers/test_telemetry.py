@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.core.secret import Secret
-from gateway.drivers.telemetry import FIELDS, JsonLines, exception_told
+from gateway.drivers.telemetry import FIELDS, JsonLines, exception_told, log_often
 
 HIDDEN = "ss_live_canary"
 
@@ -110,6 +110,16 @@ def test_text_that_is_no_unicode_and_long_text_are_written() -> None:
     """A lone surrogate is escaped, a huge text is cut."""
     assert line(problem="\udcff\n")["problem"] == "\udcff\n"
     assert len(line(problem="x" * 10_000)["problem"]) == 1000
+
+
+def test_a_frequent_line_is_a_record_like_any_other(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever listens to the logger gets it with its fields, unless the level is switched off."""
+    log_often("request", {"status": 200})
+    with caplog.at_level(logging.INFO, logger="gateway"):
+        log_often("request", {"status": 201})
+    assert [(one.name, one.levelname, one.getMessage(), vars(one)["status"]) for one in caplog.records] == [
+        ("gateway", "INFO", "request", 201)
+    ]
 
 
 PROGRAM = f"""
