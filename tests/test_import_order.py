@@ -34,9 +34,11 @@ ORDER: dict[int, tuple[str, ...]] = {
     0: (
         "core.errors core.secret core.encodings core.card_numbers core.urls core.networks",
         "core.credentials core.problem_guides core.wording core.text_checks",
-        "core.money core.wire core.strictjson core.signing core.ids core.expressions core.patterns core.masking"
+        "core.money core.wire core.strictjson core.signing core.ids core.plain_expressions core.patterns core.masking"
         " core.card_data",
-        "core.response_body core.commands core.facts core.rules core.checks core.status_word core.retry_after",
+        "core.response_body core.commands core.facts core.rules core.checks core.status_word core.retry_after"
+        " core.expressions",
+        "core.field_values",
         "core.payment core.field_mapping core.request_bodies core.response_outcome core.field_sources"
         " core.status_answer core.refusal",
         "core.plugin_returns core.state_members core.event_details",

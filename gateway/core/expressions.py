@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
@@ -9,6 +10,8 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 from jmespath.functions import Functions, signature
 from jmespath.visitor import Options, TreeInterpreter
+
+from gateway.core.plain_expressions import plain_search
 
 STEPS = 20_000
 """How much one search may do: parts of the expression that are evaluated, once for each element they are evaluated for,
@@ -20,6 +23,9 @@ MAX_DEPTH = 300
 _UNFIT = (JMESPathError, TypeError, ValueError, ArithmeticError)
 """What a search raises over a value its expression does not fit. The library lets Python's own errors through:
 ``amount < `1` `` over a text amount is a ``TypeError``, ``ceil`` of the text "inf" an ``OverflowError``."""
+
+_WHOLE = frozenset({"current", "identity"})
+"""Parts that find the whole of what they see."""
 
 _MAKES = frozenset({"multi_select_list", "multi_select_dict", "flatten", "slice", "function_expression"})
 """Parts that make lists, mappings and texts."""
@@ -36,7 +42,9 @@ class TooManySteps(Exception):  # not a fault: the expression and the value do n
 
 
 class Expression(Protocol):
-    """A compiled expression."""
+    """A compiled expression. ``names``: the members of a value that it may look at; None where it may at all."""
+
+    names: frozenset[str] | None
 
     def search(self, value: Any) -> Any:
         """What the expression finds in a value; None for nothing. Raises ``TooManySteps``."""
@@ -46,15 +54,20 @@ class Expression(Protocol):
 class _Compiled:
     """An expression that finds nothing where it does not fit, and equals another of the same text."""
 
-    __slots__ = ("_measures", "_root", "text")
+    __slots__ = ("_measures", "_plain", "_root", "names", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         self._root: Mapping[str, Any] = jmespath.compile(text).parsed
         self._measures = _measures(self._root)
+        parts = [part for part, _ in self.nodes()]
+        self._plain = plain_search(self._root) if len(parts) <= STEPS else None
+        self.names = _names(parts)
 
     def search(self, value: Any) -> Any:
         """Search, with nothing as the answer to everything that does not fit."""
+        if self._plain is not None:
+            return self._plain(value)
         try:
             return _Interpreter(self._measures).visit(self._root, value)
         except _UNFIT:
@@ -137,8 +150,12 @@ def _size(value: object, most: int) -> int:
     return total
 
 
+@functools.cache
 def compile_expression(text: str) -> Expression:
-    """Compile JMESPath. Raises ``ValueError`` that says what does not parse, or which function is called wrongly."""
+    """Compile JMESPath, once for each text.
+
+    Raises ``ValueError`` that says what does not parse, or which function is called wrongly.
+    """
     try:
         compiled = _Compiled(text)
         for node, depth in compiled.nodes():
@@ -170,6 +187,13 @@ def _nodes(root: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], int]]:
         node, depth = waiting.pop()
         yield node, depth
         waiting += [(child, depth + 1) for child in _children(node)]
+
+
+def _names(parts: list[Mapping[str, Any]]) -> frozenset[str] | None:
+    """Every name in an expression, those further down too: more than it looks at, but never less."""
+    if any(part["type"] in _WHOLE for part in parts):
+        return None
+    return frozenset(part["value"] for part in parts if part["type"] == "field")
 
 
 def _measures(root: Mapping[str, Any]) -> dict[int, Measure]:

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Self
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Annotated, Self
 
 import msgspec
 from msgspec.structs import replace
 
 from gateway.core.commands import CreatePayment
 from gateway.core.expressions import Expression, TooManySteps, compile_expression
+from gateway.core.field_values import Read, asked_of_customer, computed, constant, of_payment
 from gateway.core.patterns import compile_pattern
-from gateway.core.text_checks import is_blank, trimmed
 from gateway.core.wording import child_path, unknown_name
 
 WIRE_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
@@ -91,7 +92,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
         return f"$.{self.source}" if self.source else f"$.fields.{self.name}"
 
 
-class FieldMap(msgspec.Struct, frozen=True, kw_only=True):
+class FieldMap(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """All fields of one account: ``fields`` are sent, ``off`` were switched off."""
 
     fields: tuple[Field, ...] = ()
@@ -99,11 +100,38 @@ class FieldMap(msgspec.Struct, frozen=True, kw_only=True):
 
     def key(self, name: str) -> str:
         """The wire key of a declared field. Raises ``KeyError`` for one that is switched off."""
-        return next((field.key for field in self.fields if field.name == name), "") or _missing(name)
+        return self._keys[name]
 
     def asked(self) -> tuple[Field, ...]:
         """The additional parameters the customer fills in."""
         return tuple(field for field in self.fields if field.origin is Origin.CUSTOMER)
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """How a payment fills the fields; the provider's own come last. The plugin fills those without a source."""
+        filled = [field for field in self.fields if field.origin is not Origin.PROVIDER]
+        return tuple(map(_step, sorted(filled, key=lambda field: field.origin is Origin.PAYMENT)))
+
+    @cached_property
+    def _keys(self) -> dict[str, str]:
+        return {field.name: field.key for field in self.fields}
+
+
+class Step(msgspec.Struct, frozen=True):
+    """How one field is filled: read its value, and whether that fits the field's pattern, if it has one."""
+
+    field: Field
+    read: Read
+    fits: Callable[[str], bool] | None
+
+    def problem_of(self, value: str) -> str | None:
+        """What is wrong with the value that would be sent."""
+        field = self.field
+        if not value:
+            return "is required by this account" if field.required else None
+        if len(value) > field.max_length:
+            return f"is longer than {field.max_length} characters"
+        return None if self.fits is None or self.fits(value) else f"does not match {field.pattern}"
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,19 +184,21 @@ def fill(fields: FieldMap, command: CreatePayment) -> list[Member]:
     Fields the plugin fills itself (no source) are not in the result. Raises ``FieldProblem`` with every problem.
     """
     problems: list[tuple[str, str]] = []
-    known = [field.name for field in fields.asked()]
-    problems += [(child_path("$.fields", name), _foreign(name, known)) for name in command.fields if name not in known]
+    if command.fields:
+        known = [field.name for field in fields.asked()]
+        problems += [
+            (child_path("$.fields", name), _foreign(name, known)) for name in command.fields if name not in known
+        ]
     members: list[Member] = []
-    for field in sorted(fields.fields, key=_own_last):
-        if field.origin is Origin.PROVIDER:
-            continue
+    for step in fields.steps:
+        field = step.field
         try:
-            value = _value_of(field, command)
+            value = step.read(command)
         except TooManySteps as stopped:
             problems.append((field.path, f"from: {stopped}"))
             continue
         value = field.values.get(value, value)
-        problem = _problem_of_value(field, value)
+        problem = step.problem_of(value)
         if problem:
             problems.append((field.path, problem))
         elif value:
@@ -182,54 +212,21 @@ def _foreign(name: str, known: Sequence[str]) -> str:
     return unknown_name(name, known, "is not a field of this account")
 
 
-def _own_last(field: Field) -> bool:
-    return field.origin is Origin.PAYMENT
+def _step(field: Field) -> Step:
+    fits = None if field.pattern is None else compile_pattern(field.pattern).fits
+    return Step(field, _reader(field), fits)
 
 
-def _value_of(field: Field, command: CreatePayment) -> str:
+def _reader(field: Field) -> Read:
+    if field.computed is not None:
+        return computed(field.computed)
     match field.origin:
         case Origin.CONSTANT:
-            return field.value or ""
+            return constant(field.value or "")
         case Origin.CUSTOMER:
-            return trimmed(command.fields.get(field.name, ""))
-        case Origin.COMPUTED if field.computed is not None:
-            return _computed(field.computed, command)
+            return asked_of_customer(field.name)
         case _:
-            found: object = command
-            for step in field.source.split("."):
-                found = getattr(found, step, None)
-            return "" if found is None or is_blank(str(found)) else str(found)
-
-
-def _computed(expression: Expression, command: CreatePayment) -> str:
-    found = expression.search(document_of(command))
-    if found is None or isinstance(found, dict | list):
-        return ""
-    return str(found).lower() if isinstance(found, bool) else str(found)
-
-
-def document_of(command: CreatePayment) -> dict[str, Any]:
-    """The payment as expressions see it: the shape of the create body, amounts as text without exponent."""
-    return {
-        "id": command.payment_id,
-        "merchant_reference": command.merchant_reference,
-        "amount": command.money.text(),
-        "currency": command.money.currency,
-        **{
-            name: msgspec.to_builtins(getattr(command, name), enc_hook="{:f}".format)
-            for name in ("customer", "order", "checkout", "fields", "metadata")
-        },
-    }
-
-
-def _problem_of_value(field: Field, value: str) -> str | None:
-    if not value:
-        return "is required by this account" if field.required else None
-    if len(value) > field.max_length:
-        return f"is longer than {field.max_length} characters"
-    if field.pattern is not None and not compile_pattern(field.pattern).fits(value):
-        return f"does not match {field.pattern}"
-    return None
+            return of_payment(field.source)
 
 
 def _own(name: str, rule: FieldRule, change: FieldChange) -> Field:
@@ -310,7 +307,3 @@ def _problems_of_keys(fields: Sequence[Field]) -> list[tuple[str, str]]:
             problems.append((field.name, f"key {field.key!r} is already used by field {taken[field.key]!r}"))
         taken.setdefault(field.key, field.name)
     return problems
-
-
-def _missing(name: str) -> str:
-    raise KeyError(name)

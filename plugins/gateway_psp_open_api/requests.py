@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
 
 import gateway
 from gateway_psp_open_api import signature
-from gateway_psp_open_api.config import JSON, TOKEN_HEADER, PspConfig, prepared
+from gateway_psp_open_api.config import prepared
 
 FIELDS: Mapping[str, gateway.FieldRule] = {
     "merchant_id": gateway.FieldRule(mandatory=True, locked=True, meaning="id of the integration"),
@@ -26,26 +25,26 @@ FIELDS: Mapping[str, gateway.FieldRule] = {
 }
 
 
+LEAST, BEYOND = Decimal("0.0001"), Decimal("1e16")
+"""The amounts that every reader prints alike as a JSON number of at most 15 digits (S3)."""
+
+
 def payment_page(command: gateway.CreatePayment, account: gateway.Account) -> gateway.HttpRequest:
     """Return API-1. Raises ``FieldProblem`` for an amount or a text that the protocol cannot carry."""
-    config: PspConfig = account.config
-    merchant_id, token = prepared(account).merchant_ids[0], prepared(account).tokens[0]
-    members: dict[str, Any] = _tenant_members(command, account.fields)
-    own = {
-        "merchant_id": merchant_id,
-        "order_no": command.payment_id,
-        "amount": _wire_amount(command.money, as_text=config.amount_as_text),
-        "currency": command.money.currency,
+    ours, key, config = prepared(account), account.fields.key, account.config
+    texts = _tenant_members(command, account.fields)
+    texts[key("merchant_id")] = ours.merchant_ids[0]
+    texts[key("order_no")] = command.payment_id
+    texts[key("amount")] = amount = command.money.shortest()
+    texts[key("currency")] = command.money.currency
+    # StringA: wire keys are ASCII, no text is empty, and such an amount is printed as it is written.
+    string_a = "&".join([f"{name}={texts[name]}" for name in sorted(texts)])
+    body = {
+        **texts,
+        key("amount"): _wire_amount(command.money, amount, as_text=config.amount_as_text),
+        key("sign"): signature.sign(string_a, ours.tokens[0]),
     }
-    members |= {account.fields.key(name): value for name, value in own.items()}
-    return signed(f"{config.app_url.rstrip('/')}/pay/url", members, token, account.fields.key("sign"))
-
-
-def signed(url: str, body: Mapping[str, Any], token: gateway.Secret, sign_key: str = "sign") -> gateway.HttpRequest:
-    """Return a request as both directions of the protocol send it: the token in a header, the sign in the body."""
-    sign = signature.sign(signature.canonical(body, sign_key=sign_key), token)
-    headers = (JSON, (TOKEN_HEADER, token.reveal()))
-    return gateway.HttpRequest(method="POST", url=url, headers=headers, body=gateway.dumps({**body, sign_key: sign}))
+    return gateway.HttpRequest(method="POST", url=ours.page_url, headers=ours.headers, body=gateway.dumps(body))
 
 
 def _tenant_members(command: gateway.CreatePayment, fields: gateway.FieldMap) -> dict[str, str]:
@@ -58,11 +57,10 @@ def _tenant_members(command: gateway.CreatePayment, fields: gateway.FieldMap) ->
     return {member.key: member.value for member in members}
 
 
-def _wire_amount(money: gateway.Money, *, as_text: bool) -> gateway.JsonNumber | str:
+def _wire_amount(money: gateway.Money, text: str, *, as_text: bool) -> gateway.JsonNumber | str:
     """Return the amount as a JSON number that every reader prints alike (S3); beyond that range as text, if allowed."""
-    digits = money.shortest().replace(".", "").strip("0")
-    if Decimal("0.0001") <= money.amount < Decimal("1e16") and len(digits) <= 15:
-        return gateway.JsonNumber(money.shortest())
+    if LEAST <= money.amount < BEYOND and len(text.replace(".", "").strip("0")) <= 15:
+        return gateway.JsonNumber(text)
     if as_text and money.amount > 0:
-        return money.shortest()
+        return text
     raise gateway.FieldProblem.at("$.amount", "must be 0.0001 to below 1e16 with at most 15 significant digits")

@@ -82,7 +82,7 @@ def covered(body: Mapping[str, Any], form: Form) -> dict[str, Any]:
 
 def ambiguous(value: object) -> bool:
     """Return whether a text could be read as several members: ``a=1&b=2`` as one value and as two sign alike (S21)."""
-    return isinstance(value, str) and _AMBIGUOUS.search(value) is not None
+    return isinstance(value, str) and "&" in value and _AMBIGUOUS.search(value) is not None
 
 
 def printed(key: str, value: object, form: Form) -> str | None:

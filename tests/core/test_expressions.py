@@ -78,6 +78,24 @@ def test_equal_by_text() -> None:
     assert (one == same, hash(one) == hash(same), one == other) == (True, True, False)
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("metadata.branch || 'none'", {"metadata", "branch"}),
+        ("order.items[0].sku", {"order", "items", "sku"}),
+        ("map(&sku, order.items)", {"order", "items", "sku"}),
+        ("'x'", set()),
+        ("@.metadata", None),
+        ("length(keys(@))", None),
+        ("*.branch", None),
+        ("[0]", None),
+    ],
+)
+def test_names_what_it_looks_at(text: str, names: set[str] | None) -> None:
+    """Of a value only these members need to be made; None: it may look at all of them."""
+    assert compile_expression(text).names == names
+
+
 ORDER = {"items": [{"sku": f"P-{number}", "quantity": 1, "price": "9.99"} for number in range(800)]}
 SEEN = {"order": ORDER, "text": "x" * 30_000, "many": [0] * 9000, "texts": ["x"] * 3000}
 

@@ -1,4 +1,4 @@
-"""Field mapping: renamed values and computed fields, together with the limits of a field."""
+"""Values of fields: renamed and computed ones, together with the limits of a field."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from gateway.core.field_mapping import (
     FieldRule,
     Origin,
     compile_map,
-    document_of,
     fill,
 )
+from gateway.core.field_values import document_of
 from gateway.core.money import Amount
 from tests.support.factories.payments import AT, usd
 
@@ -152,6 +152,15 @@ def test_the_document_is_plain() -> None:
     """Expressions are given text, whole numbers, lists and mappings, nothing of ours."""
     document = document_of(command())
     assert msgspec.json.decode(msgspec.json.encode(document)) == document
+
+
+@pytest.mark.parametrize(
+    ("names", "made"), [({"metadata", "branch"}, {"metadata"}), ({"id", "order"}, {"id", "order"}), (set(), set())]
+)
+def test_only_what_is_looked_at_is_made(names: set[str], made: set[str]) -> None:
+    """Each member as in the whole document."""
+    whole = document_of(command())
+    assert document_of(command(), frozenset(names)) == {name: whole[name] for name in made}
 
 
 def test_declared_field_may_be_computed() -> None:
