@@ -91,6 +91,10 @@ class StoreEngine:
         self._process.boundary("read")
         return found
 
+    async def row(self, sql: str, params: Sequence[Any]) -> tuple[Any, ...] | None:
+        """Read one row: no fresher than others."""
+        return next(iter(await self.rows(sql, params)), None)
+
     async def close(self) -> None:
         """Write what is queued, then close."""
         await self._queue.join()

@@ -9,7 +9,7 @@ from gateway.drivers.store.statements import Unit
 
 
 class Engine(Protocol):
-    """What a database must do. Both raise ``Unavailable`` when it cannot, ``commit`` also ``Conflict``."""
+    """What a database must do. All raise ``Unavailable`` when it cannot, ``commit`` also ``Conflict``."""
 
     async def commit(self, unit: Unit) -> None:
         """Write a unit of work, whole or not at all; return only when it is durable."""
@@ -17,6 +17,10 @@ class Engine(Protocol):
 
     async def rows(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Read committed rows."""
+        ...
+
+    async def row(self, sql: str, params: Sequence[Any]) -> tuple[Any, ...] | None:
+        """Read one committed row by its key, or find that there is none: for queries that look at a few pages."""
         ...
 
     async def close(self) -> None:

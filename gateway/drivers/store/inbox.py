@@ -231,11 +231,11 @@ class Inbox:
 
     async def was_applied(self, tenant: str, account: str, event_id: str) -> bool:
         """Whether a callback's event was applied before."""
-        rows = await self._engine.rows(
+        row = await self._engine.row(
             "SELECT 1 FROM inbox WHERE tenant = ? AND account = ? AND event_id = ? AND verdict = 'recorded'",
             (tenant, account, event_id),
         )
-        return bool(rows)
+        return row is not None
 
     async def of_payment(self, tenant: str, payment_id: str) -> list[tuple[Any, ...]]:
         """Stored callbacks of a payment: (id, received_at, suffix, verdict, reason), oldest first."""

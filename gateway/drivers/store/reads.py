@@ -108,13 +108,13 @@ class Store:
 
     async def payment(self, tenant: str, payment_id: str) -> PaymentSnapshot | None:
         """One payment with its open operation."""
-        rows = await self._engine.rows(f"{_SNAPSHOT} WHERE p.tenant = ? AND p.id = ?", (tenant, payment_id))
-        return _snapshot(rows[0]) if rows else None
+        row = await self._engine.row(f"{_SNAPSHOT} WHERE p.tenant = ? AND p.id = ?", (tenant, payment_id))
+        return _snapshot(row) if row else None
 
     async def summary(self, tenant: str, payment_id: str) -> ListedPayment | None:
         """What is shown of one payment."""
-        rows = await self._engine.rows(f"{_LISTED} WHERE p.tenant = ? AND p.id = ?", (tenant, payment_id))
-        return _listed(rows[0]) if rows else None
+        row = await self._engine.row(f"{_LISTED} WHERE p.tenant = ? AND p.id = ?", (tenant, payment_id))
+        return _listed(row) if row else None
 
     async def payments(self, tenant: str, wanted: PaymentFilter) -> list[ListedPayment]:
         """Payments of one tenant, newest first (ids are time-ordered)."""
@@ -134,8 +134,8 @@ class Store:
 
     async def operation(self, tenant: str, operation_id: str) -> Operation | None:
         """One operation."""
-        rows = await self._engine.rows("SELECT doc FROM operations WHERE tenant = ? AND id = ?", (tenant, operation_id))
-        return documents.operation(rows[0][0]) if rows else None
+        row = await self._engine.row("SELECT doc FROM operations WHERE tenant = ? AND id = ?", (tenant, operation_id))
+        return documents.operation(row[0]) if row else None
 
     async def operations(self, tenant: str, payment_id: str) -> list[Operation]:
         """All operations of a payment, oldest first."""
@@ -155,12 +155,12 @@ class Store:
 
     async def idempotency_record(self, tenant: str, idempotency_key: str) -> IdempotencyRecord | None:
         """The record of an idempotency key; None for one that was never used."""
-        rows = await self._engine.rows(
+        row = await self._engine.row(
             "SELECT fingerprint, operation_id, payment_id, created_at, answer_status, answer"
             " FROM idempotency_keys WHERE tenant = ? AND idempotency_key = ?",
             (tenant, idempotency_key),
         )
-        return made_of(IdempotencyRecord, rows[0]) if rows else None
+        return made_of(IdempotencyRecord, row) if row else None
 
     async def answered_keys(self, tenant: str, before: datetime, limit: int) -> list[str]:
         """Idempotency keys that were made before a date and have their answer, oldest first."""
@@ -173,19 +173,19 @@ class Store:
 
     async def reference_owner(self, tenant: str, account: str, merchant_reference: str) -> str | None:
         """The id of the payment that owns a merchant reference."""
-        rows = await self._engine.rows(
+        row = await self._engine.row(
             "SELECT payment_id FROM reference_holders WHERE tenant = ? AND account = ? AND merchant_reference = ?",
             (tenant, account, merchant_reference),
         )
-        return str(rows[0][0]) if rows else None
+        return str(row[0]) if row else None
 
     async def payment_by_provider_reference(self, tenant: str, account: str, provider_reference: str) -> str | None:
         """The payment whose provider reference this is."""
-        rows = await self._engine.rows(
+        row = await self._engine.row(
             "SELECT id FROM payments WHERE tenant = ? AND account = ? AND provider_reference = ? LIMIT 1",
             (tenant, account, provider_reference),
         )
-        return str(rows[0][0]) if rows else None
+        return str(row[0]) if row else None
 
     async def same_amount(self, payment: Payment, amount: str) -> list[str]:
         """Other payments of this one's account and customer that wait for this amount, newest first.

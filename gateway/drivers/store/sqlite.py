@@ -1,10 +1,11 @@
-"""SQLite: one process, one writer, separate readers (aiosqlite), durable before anyone is answered.
+"""SQLite: one process, one writer, separate readers, durable before anyone is answered.
 
 WAL with ``synchronous=FULL``. Units that wait while a commit runs share the next transaction, each in its own
 savepoint: one that conflicts or fails harms no other. Callers wait on a future, so a cancelled one leaves no
 transaction open and its unit is written or not, whole. The writer is a plain connection on a thread of its own: a
 whole transaction is one hop, where aiosqlite would hop for every statement. It never copies the log back; that is
-``checkpoint.py``. A lock on the data folder keeps a second server away.
+``checkpoints.py``. Single rows are read on the event loop's thread, lists and searches by aiosqlite on others. A lock
+on the data folder keeps a second server away.
 """
 
 from __future__ import annotations
@@ -75,10 +76,12 @@ class SqliteEngine:
         self,
         writer: sqlite3.Connection,
         readers: Sequence[aiosqlite.Connection],
+        keys: sqlite3.Connection,
         checkpoints: sqlite3.Connection,
         lock: int,
     ) -> None:
         self._writer = writer
+        self._keys = keys
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite writer")
         self._readers = readers
         self._lock = lock
@@ -108,6 +111,18 @@ class SqliteEngine:
         except (sqlite3.Error, ValueError) as problem:  # ValueError: aiosqlite's word for a closed connection
             raise Unavailable(f"the store cannot be read: {type(problem).__name__}") from problem
 
+    async def row(self, sql: str, params: Sequence[Any]) -> tuple[Any, ...] | None:
+        """Read by key on the event loop's own thread: handing over to another costs three times what the row does.
+
+        Readers of a WAL wait for no lock, so what holds the loop up is at worst the disk, for the pages of one path
+        through an index that nothing has in memory.
+        """
+        try:
+            found: tuple[Any, ...] | None = self._keys.execute(sql, params).fetchone()
+        except sqlite3.Error:  # a lock after all, or a broken file: a reader may wait, and says what is wrong
+            return next(iter(await self.rows(sql, params)), None)
+        return found
+
     async def close(self) -> None:
         """Write what waits, then close; what comes meanwhile is refused. Again: wait for the same end."""
         if self._closing is None:
@@ -122,6 +137,7 @@ class SqliteEngine:
         await self._keeping
         for connection in self._readers:
             await connection.close()
+        self._keys.close()
         self._thread.shutdown()
         self._writer.close()  # the last one out copies the log into the database and removes it
         os.close(self._lock)
@@ -230,11 +246,13 @@ async def open_sqlite(path: Path, *, strict: bool = False) -> Store:
             writer = opened.enter_context(contextlib.closing(_connect_writer(path)))
             make_tables(writer)
             readers = [await _connect(path, "rw", opened) for _ in range(READERS)]
+            keys = opened.enter_context(contextlib.closing(_connect_plainly(path, "rw")))
+            keys.execute("PRAGMA busy_timeout = 0")
             checkpoints = opened.enter_context(contextlib.closing(_connect_plainly(path, "rw")))
         except sqlite3.Error as problem:
             raise Unavailable(f"the store {path} cannot be opened: {problem}") from problem
         opened.pop_all()
-    return Store(SqliteEngine(writer, readers, checkpoints, lock))
+    return Store(SqliteEngine(writer, readers, keys, checkpoints, lock))
 
 
 class _ReadOnly:
@@ -252,6 +270,9 @@ class _ReadOnly:
             return [tuple(row) for row in await self._reader.execute_fetchall(sql, params)]
         except sqlite3.Error as problem:
             raise Unavailable(f"the store cannot be read: {problem}") from problem
+
+    async def row(self, sql: str, params: Sequence[Any]) -> tuple[Any, ...] | None:
+        return next(iter(await self.rows(sql, params)), None)
 
 
 async def open_sqlite_to_read(path: Path) -> Store:
