@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Never
 
@@ -14,6 +15,7 @@ from gateway.cli.exits import Group
 from gateway.cli.loading import config_option, json_option, load, reading
 from gateway.cli.output import harmless, print_json, print_pairs, print_table
 from gateway.cli.sign import sign_callback
+from gateway.core.signing import keyed_hash
 from gateway.core.wire import Headers, header_text
 from gateway.drivers.clock import SystemClock
 from gateway.drivers.settings import AccountEntry, Settings
@@ -126,7 +128,9 @@ def _unsent(
         tries=0,
         next_attempt_at=None,
         query="",
-        headers=redact_headers(settings.server.secret, _headers(lines), entry.provider.secret_headers),
+        headers=redact_headers(
+            partial(keyed_hash, settings.server.secret), _headers(lines), entry.provider.secret_headers
+        ),
         body=content,
         event=None,
         history=(),

@@ -50,7 +50,7 @@ def sha256_hex(text: str) -> str:
 
 def keyed_hash(key: Secret, text: str) -> str:
     """Hex HMAC-SHA-256: what is stored of a secret header, to be compared but not read."""
-    return hmac.digest(key.reveal().encode(), _bytes(text), "sha256").hex()
+    return hmac.new(key.reveal().encode(), _bytes(text), "sha256").hexdigest()
 
 
 def make_token(key: Secret, endpoint_id: str, payment: uuid.UUID, purpose: str) -> str:

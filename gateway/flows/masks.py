@@ -5,7 +5,7 @@ A mask is made once per tenant, when it is first needed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 from gateway.core.card_numbers import holds_issued_number, is_written_as_on_a_card, may_hold_card_number
@@ -13,6 +13,7 @@ from gateway.core.credentials import holds_credential, without_credentials
 from gateway.core.encodings import decoded
 from gateway.core.masking import Mask, line, secrets_in
 from gateway.core.secret import Secret
+from gateway.core.signing import keyed_hash
 from gateway.drivers.settings import AccountEntry, Settings
 
 MAX_SESSIONS_MASKED = 4
@@ -30,14 +31,22 @@ class Masks:
         self._settings = settings
         self._sessions: dict[tuple[str, str], tuple[Secret, ...]] = {}
         self._made: dict[str, Mask] = {}
+        self._hash_of: dict[str, Callable[[str], str]] = {}
         self._all: frozenset[str] | None = None
 
     def of(self, tenant: str) -> Mask:
         """The mask for what providers and callers of this tenant's accounts write."""
         mask = self._made.get(tenant)
         if mask is None:
-            mask = self._made[tenant] = Mask(secret.reveal() for secret in self._secrets(tenant))
+            secrets = [secret.reveal() for secret in self._secrets(tenant)]
+            mask = self._made[tenant] = Mask(secrets)
+            self._hash_of[tenant] = _hashing(self._settings.server.secret, secrets)
         return mask
+
+    def hash_of(self, tenant: str) -> Callable[[str], str]:
+        """What is stored in place of a secret: its keyed hash. Of the secrets of a tenant's mask it is made once."""
+        self.of(tenant)
+        return self._hash_of[tenant]
 
     def line(self, tenant: str, text: str, longest: int) -> str:
         """A provider's text as it may be stored and shown: one clean line without secrets and card numbers."""
@@ -91,6 +100,11 @@ def secrets_of(entry: AccountEntry) -> dict[str, Secret]:
     found = dict(secrets_in(entry.credentials))
     found |= {f"config.{name}": secret for name, secret in secrets_in(entry.account.config)}
     return found | {f"{name} (generation before)": secret for name, secret in secrets_in(entry.credentials_before)}
+
+
+def _hashing(key: Secret, known: Sequence[str]) -> Callable[[str], str]:
+    hashes = {text: keyed_hash(key, text) for text in known}
+    return lambda text: hashes.get(text) or keyed_hash(key, text)
 
 
 def _quotes_key_or_card(identifier: str) -> bool:

@@ -77,8 +77,9 @@ class Admission:
     def _take_proved(self) -> Busy | None:
         self.is_known = True
         wait = self._limits.proved.take(self._account, self._limits.rate)
-        if not wait:
-            self._limits.proved.charge(self._account, self._limits.rate, self._size // PROVED_BYTES)
+        surplus = self._size // PROVED_BYTES
+        if surplus and not wait:
+            self._limits.proved.charge(self._account, self._limits.rate, surplus)
         return _busy(wait)
 
     def _take_refused(self) -> Busy | None:

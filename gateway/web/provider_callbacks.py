@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 from msgspec.structs import replace
 
 from gateway.core.errors import Reason, TenantError
@@ -33,7 +33,7 @@ async def handle_callback(request: web.Request) -> web.StreamResponse:
     """``ANY /callbacks/{endpoint_id}`` and below it."""
     gw = request.app[GATEWAY]
     entry = gw.settings.endpoints.get(request.match_info["endpoint_id"])
-    head = _head(request, gw) if entry is not None else None
+    head = _head(request, gw, entry) if entry is not None else None
     if entry is None or head is None:
         return web.Response(status=404)
     request[ABOUT].update(tenant=entry.tenant, account=entry.name)
@@ -61,13 +61,13 @@ def _options(entry: AccountEntry, head: Callback) -> web.Response:
     return web.Response(status=204, headers=allow(*header(refused.headers, "Allow")))
 
 
-def _head(request: web.Request, gw: Gateway) -> Callback | None:
+def _head(request: web.Request, gw: Gateway, entry: AccountEntry) -> Callback | None:
     """The callback without its body; None for a token that the gateway did not make."""
     below = request.match_info.get("suffix", "")
     suffix, _, token = below.partition("/")
     payment_id = None
     if suffix in TOKENS and token:
-        payment_id = _payment_of(gw, request.match_info["endpoint_id"], token, suffix)
+        payment_id = _payment_of(gw, entry.endpoint_id, token, suffix)
         if payment_id is None:
             return None
     is_visit = payment_id is not None and suffix in BROWSER
@@ -75,11 +75,12 @@ def _head(request: web.Request, gw: Gateway) -> Callback | None:
         method="GET" if is_visit and request.method == "HEAD" else request.method,
         suffix=suffix if payment_id is not None else below,
         query=request.raw_path.partition("?")[2],
-        headers=tuple((header_text(name), header_text(value)) for name, value in request.raw_headers),
+        headers=tuple([(header_text(name), header_text(value)) for name, value in request.raw_headers]),
         body=b"",
         remote=caller_of(request) or "",
         received_at=gw.clock.now(),
         payment_id=payment_id,
+        config=entry.account.config,
     )
 
 
@@ -119,11 +120,19 @@ async def _read(request: web.Request, seconds: float) -> tuple[bytes, int]:
     announced = request.content_length or 0
     if announced > BODY_LIMIT:
         return b"", announced
-    body = b""
+    content = request.content
     try:
-        async with asyncio.timeout(seconds):
-            while len(body) <= BODY_LIMIT and (chunk := await request.content.readany()):
-                body += chunk
+        # Nearly always the body came with the head: then nothing is waited for.
+        body = content.read_nowait() if content.is_eof() else await _arriving(content, seconds)
     except (TimeoutError, ConnectionError, web.RequestPayloadError):
         raise TenantError("request_timeout", "the body did not arrive completely and in time; send it again") from None
     return body if len(body) <= BODY_LIMIT else b"", len(body)
+
+
+async def _arriving(content: StreamReader, seconds: float) -> bytes:
+    """A body that is still arriving, no further than ``BODY_LIMIT``. Raises ``TimeoutError``."""
+    body = b""
+    async with asyncio.timeout(seconds):
+        while len(body) <= BODY_LIMIT and (chunk := await content.readany()):
+            body += chunk
+    return body

@@ -108,6 +108,7 @@ class Fuzz:
             body=sent.body,
             remote="127.0.0.1",
             received_at=datetime.fromtimestamp(sent.at / 1000, UTC),
+            config=entry.account.config,
         )
         gw = self.stack.gateway
         verdict = await receive.accept(gw, receive.verify(gw, entry, callback))

@@ -147,7 +147,8 @@ async def handle_callback(gw: Gateway, path: str, callback: Callback) -> HttpRes
         payment_id = with_prefix("pay", identifier)
     else:
         suffix = below
-    callback = msgspec.structs.replace(callback, suffix=suffix, payment_id=payment_id, received_at=gw.clock.now())
+    known = {"payment_id": payment_id, "config": entry.account.config}
+    callback = msgspec.structs.replace(callback, suffix=suffix, received_at=gw.clock.now(), **known)
     if gw.is_stopping:
         return HttpResponse(status=503)
     verdict: Verdict = await receive.accept(gw, receive.verify(gw, entry, callback))

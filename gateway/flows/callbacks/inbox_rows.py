@@ -106,7 +106,7 @@ class NewCallback(msgspec.Struct, frozen=True, kw_only=True):
     def _redacted(self, gw: Gateway, limits: SizeLimits) -> Callback:
         return redact(
             bounded(self.callback, limits),
-            key=gw.settings.server.secret,
+            hash_of=gw.masks.hash_of(self.entry.tenant),
             mask=gw.masks.of(self.entry.tenant),
             secret_headers=self.entry.provider.secret_headers,
         )

@@ -44,12 +44,11 @@ WHATEVER_THE_BODY = (Reason.METHOD, Reason.MEDIA_TYPE)
 
 
 def verify(gw: Gateway, entry: AccountEntry, callback: Callback, *, unread: int | None = None) -> NewCallback:
-    """Have the plugin verify a callback. Never raises for what a caller sends.
+    """Have the plugin verify a callback, which has the account's ``config``. Never raises for what a caller sends.
 
     ``unread``: the size of a body that is too large to be read, which is empty here. The callback is refused then.
     """
     identifier = gw.new_id("cb")
-    callback = replace(callback, config=entry.account.config)
     proof = _proof(gw, entry, callback, is_unread=unread is not None)
     return NewCallback(
         id=identifier,
@@ -93,7 +92,7 @@ async def accept(gw: Gateway, new: NewCallback) -> Verdict:
 
 def answer(entry: AccountEntry, verdict: Verdict, callback: Callback) -> HttpResponse:
     """Have the plugin answer with a verdict, after the commit."""
-    return calls.answer(entry, verdict, replace(callback, config=entry.account.config))
+    return calls.answer(entry, verdict, callback)
 
 
 async def _store(gw: Gateway, new: NewCallback, evaluation: Evaluation) -> Verdict:

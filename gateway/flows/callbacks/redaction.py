@@ -8,7 +8,7 @@ matches no secret stays masked.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 
 import msgspec
@@ -34,6 +34,9 @@ SECRET_NAME = re.compile(r"token|secret|passw|pwd|credential|cookie|session", re
 KEY_NAME = re.compile(r"auth|api-?key|(^|[-_])key$", re.IGNORECASE)
 ABOUT_A_KEY = re.compile(r"sign|digest|time|date|nonce|algorithm|type|version|[-_]id$", re.IGNORECASE)
 """Headers whose names say the same, unless they say that they hold something made with it or about it."""
+
+HashOf = Callable[[str], str]
+"""The keyed hash of a text: HMAC by the server's secret, as ``keyed_hash`` makes it."""
 
 NOTHING: Mapping[str, str] = {}
 
@@ -72,27 +75,27 @@ class Revealed(msgspec.Struct, frozen=True, kw_only=True):
         return (bool(self.tried) or not self.needs_secret) and all(one.credential is not None for one in self.tried)
 
 
-def redact(callback: Callback, *, key: Secret, mask: Mask, secret_headers: frozenset[str]) -> Callback:
-    """A callback as it may be stored. ``key`` is the server's secret; ``mask`` knows what must not be kept."""
-    headers = redact_headers(key, callback.headers, secret_headers)
+def redact(callback: Callback, *, hash_of: HashOf, mask: Mask, secret_headers: frozenset[str]) -> Callback:
+    """A callback as it may be stored; ``mask`` knows what must not be kept."""
+    headers = redact_headers(hash_of, callback.headers, secret_headers)
     callback = replace(callback, headers=headers, config=None)
     body = callback.body.decode("utf-8", "surrogateescape")
     together = _BETWEEN.join([callback.suffix, callback.query, *(text for pair in headers for text in pair), body])
-    if _may_stay(together, key, mask):
+    if _may_stay(together, hash_of, mask):
         return callback
     return replace(
         callback,
-        suffix=_clean(callback.suffix, key, mask),
-        query=_clean(callback.query, key, mask),
-        headers=tuple((_clean(name, key, mask), _clean(value, key, mask)) for name, value in headers),
-        body=_clean(body, key, mask).encode("utf-8", "surrogateescape"),
+        suffix=_clean(callback.suffix, hash_of, mask),
+        query=_clean(callback.query, hash_of, mask),
+        headers=tuple((_clean(name, hash_of, mask), _clean(value, hash_of, mask)) for name, value in headers),
+        body=_clean(body, hash_of, mask).encode("utf-8", "surrogateescape"),
     )
 
 
-def redact_headers(key: Secret, headers: Headers, secret_headers: frozenset[str]) -> Headers:
+def redact_headers(hash_of: HashOf, headers: Headers, secret_headers: frozenset[str]) -> Headers:
     """Headers as they may be stored: a keyed hash of each secret is enough to compare, and nothing to steal."""
     named = {name.lower() for name in secret_headers}
-    return tuple([(name, _hashed(key, value) if _is_secret(name, named) else value) for name, value in headers])
+    return tuple([(name, _hashed(hash_of, value) if _is_secret(name, named) else value) for name, value in headers])
 
 
 def reveal_matching(
@@ -148,34 +151,34 @@ def _known(key: Secret, entry: AccountEntry) -> _Known:
     return known
 
 
-def _may_stay(text: str, key: Secret, mask: Mask) -> bool:
+def _may_stay(text: str, hash_of: HashOf, mask: Mask) -> bool:
     is_clean = f"{{{HASHED}" not in text and mask.surely_spares(text)
-    return is_clean or _clean(text, key, mask) == text
+    return is_clean or _clean(text, hash_of, mask) == text
 
 
-def _clean(text: str, key: Secret, mask: Mask) -> str:
+def _clean(text: str, hash_of: HashOf, mask: Mask) -> str:
     """A text without secrets and card numbers; below an encoding they are found too, and then it is kept decoded."""
     plain = decoded(text)
     if _PLACE.search(plain) is not None:  # only the gateway says where a secret is put back
         text = plain = _PLACE.sub("{masked}", plain)
-    cleaned = _clean_plain(text, key, mask)
+    cleaned = _clean_plain(text, hash_of, mask)
     if cleaned != text:
         plain = decoded(cleaned)
     if plain == cleaned:
         return cleaned
-    again = _clean_plain(plain, key, mask)
+    again = _clean_plain(plain, hash_of, mask)
     return cleaned if again == plain else again
 
 
-def _clean_plain(text: str, key: Secret, mask: Mask) -> str:
-    text = mask.over_plain(without_credentials(text, "{masked}"), lambda found: f"{{{HASHED}{keyed_hash(key, found)}}}")
+def _clean_plain(text: str, hash_of: HashOf, mask: Mask) -> str:
+    text = mask.over_plain(without_credentials(text, "{masked}"), lambda found: f"{{{HASHED}{hash_of(found)}}}")
     return without_card_numbers(text, "{{card ****{}}}".format)
 
 
-def _hashed(key: Secret, value: str) -> str:
+def _hashed(hash_of: HashOf, value: str) -> str:
     """The hash of a header's value; its scheme stays, and what follows is hashed by itself."""
     scheme, credential = _parts(value)
-    return f"{scheme}{HASHED}{keyed_hash(key, credential)}"
+    return f"{scheme}{HASHED}{hash_of(credential)}"
 
 
 def _revealed(value: str, known: _Known) -> str:

@@ -7,6 +7,7 @@ callback or a lookup it is left out and the rest is used. Raises ``UnusableValue
 from __future__ import annotations
 
 import re
+from operator import attrgetter
 from typing import Any
 
 from msgspec.structs import replace
@@ -30,7 +31,8 @@ MAX_STATUS_CHARACTERS = 100
 _WORD = re.compile(r"[A-Za-z_. -]{1,64}|[0-9]{1,12}")
 """A status word that needs no cleaning, as nearly all are."""
 
-_IDS = ("payment_id", "provider_reference", "merchant_reference", "redirect_url")
+_ids = attrgetter("payment_id", "provider_reference", "merchant_reference", "redirect_url")
+_texts = attrgetter("payment_id", "provider_reference", "merchant_reference", "redirect_url", "raw_status")
 
 ParsedAnswer = Observation | Declined | Pending | Absent
 """What ``parse`` may return."""
@@ -54,9 +56,10 @@ def clean_lookup(gw: Gateway, entry: AccountEntry, fact: ParsedAnswer) -> Parsed
     """Clean what a lookup shows."""
     match fact:
         case Observation():
-            return _observation(gw, entry, fact)
+            return _observation(gw, entry, fact, is_clean=not _holds_secret(gw, entry, *_texts(fact)))
         case Pending(observation=seen):
-            return replace(fact, observation=_observation(gw, entry, seen))
+            is_clean = not _holds_secret(gw, entry, *_texts(seen))
+            return replace(fact, observation=_observation(gw, entry, seen, is_clean=is_clean))
         case Declined(code=code, message=message):
             code, message = sentence(gw, entry, code, MAX_WORD_CHARACTERS), sentence(gw, entry, message)
             return Declined(code=code, message=message)
@@ -68,10 +71,11 @@ def clean_proof(gw: Gateway, entry: AccountEntry, proof: Event | Hint | None) ->
     """Clean what a callback proves."""
     if not isinstance(proof, Event):
         return proof
-    if _holds_secret(gw, entry, proof.event_id):
+    is_clean = not _holds_secret(gw, entry, proof.event_id, *_texts(proof.observation))
+    if not is_clean and _holds_secret(gw, entry, proof.event_id):
         raise UnusableValue("event_id holds a secret")
     detail = None if proof.detail is None else sentence(gw, entry, proof.detail)
-    return replace(proof, observation=_observation(gw, entry, proof.observation), detail=detail)
+    return replace(proof, observation=_observation(gw, entry, proof.observation, is_clean=is_clean), detail=detail)
 
 
 def clean_explanation(gw: Gateway, entry: AccountEntry, given: Explanation) -> Explanation:
@@ -94,10 +98,10 @@ def field_errors(gw: Gateway, entry: AccountEntry, problem: FieldProblem) -> Ten
     return invalid(*((sentence(gw, entry, path), sentence(gw, entry, message)) for path, message in pairs))
 
 
-def _observation(gw: Gateway, entry: AccountEntry, seen: Observation) -> Observation:
-    ids, word = [getattr(seen, name) for name in _IDS], seen.raw_status
-    is_clean = not _holds_secret(gw, entry, *ids, word)
-    if not is_clean and _holds_secret(gw, entry, *ids):
+def _observation(gw: Gateway, entry: AccountEntry, seen: Observation, *, is_clean: bool) -> Observation:
+    """Clean what was observed. ``is_clean``: its ids, its address and its word hold no secret."""
+    word = seen.raw_status
+    if not is_clean and _holds_secret(gw, entry, *_ids(seen)):
         raise UnusableValue("an id or address holds a secret")
     problem = _page_problem(gw, seen.redirect_url)
     if problem is not None:

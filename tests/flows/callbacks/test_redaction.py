@@ -47,9 +47,8 @@ def callback(**members: Any) -> Callback:
 def kept(stack: GatewayStack, given: Callback) -> Callback:
     """What is stored of it."""
     entry = stack.settings.tenants["acme"].accounts["psp-main"]
-    mask = stack.gateway.masks.of("acme")
-    named = entry.provider.secret_headers
-    return redact(given, key=stack.settings.server.secret, mask=mask, secret_headers=named)
+    masks, named = stack.gateway.masks, entry.provider.secret_headers
+    return redact(given, hash_of=masks.hash_of("acme"), mask=masks.of("acme"), secret_headers=named)
 
 
 def put_back(stack: GatewayStack, given: Callback) -> Revealed:
