@@ -7,6 +7,7 @@ BIN := .venv/bin
 ATTACKS := $(basename $(notdir $(wildcard tests/attacks/[a-z]*.py)))
 INSTALLED := .venv/.installed
 READY := .venv/.ready
+BENCHES := .venv/.benches
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --prefer-binary --no-compile
 FLOORS := .venv-floors
 AUDIT := .venv-audit
@@ -42,7 +43,7 @@ format: $(READY)  ## put the layout right
 serve: $(INSTALLED)  ## the gateway with both simulators and a viewer of webhooks, until Ctrl-C
 	$(BIN)/gateway serve --with-simulators --listen
 
-bench: $(READY)  ## the table of ratios against yardsticks of the same run
+bench: $(BENCHES)  ## the table of ratios against yardsticks of the same run
 	$(BIN)/python -m bench
 
 crashes: $(READY)  ## kill the real server under load, KILLS times, and hold all ledgers against each other
@@ -78,6 +79,13 @@ $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(PIP) --quiet -e '.[dev]'
 	touch $(INSTALLED) $@
+
+# The reference application of the benchmarks, and their profiler.
+$(BENCHES): pyproject.toml
+	@echo "installing what the benchmarks compare with into .venv; this happens once"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) --quiet -e '.[bench]'
+	@touch $(INSTALLED) $@
 
 $(FLOORS)/.ready: pyproject.toml tests/tools/minimums.py
 	test -x $(FLOORS)/bin/python || $(PYTHON) -m venv $(FLOORS)

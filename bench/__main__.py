@@ -12,11 +12,15 @@ import time
 
 from bench import machine, wrk
 from bench.effort import FULL, QUICK
-from bench.rows import throughput
+from bench.rows import latency, reference, start, tenants, throughput
 from bench.table import HEADINGS, Row, markdown
 
 GROUPS = {
     "throughput": throughput.rows,
+    "reference": reference.rows,
+    "latency": latency.rows,
+    "start": start.rows,
+    "tenants": tenants.rows,
 }
 
 

@@ -83,8 +83,8 @@ def process(
             started.wait()
 
 
-def resident(pid: int) -> int:
-    """Resident memory of a process in bytes."""
+def resident(pid: int | str) -> int:
+    """Resident memory of a process in bytes; ``self`` is this one."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
 
 

@@ -61,14 +61,14 @@ Measured = Mapping[str, Sequence[Window]]
 """Contestant -> its window of each round."""
 
 
-def in_turn(contestants: Mapping[str, Callable[[int], Window]], rounds: int) -> Measured:
-    """Measure everybody once per round, each round beginning with another one; the argument is the round."""
+def in_turn(contestants: Mapping[str, Callable[[], Window]], rounds: int) -> Measured:
+    """Measure everybody once per round, each round beginning with another one."""
     names = list(contestants)
     seen: dict[str, list[Window]] = {name: [] for name in names}
     for number in range(rounds + 1):
         first = number % len(names)
         for name in names[first:] + names[:first]:
-            seen[name].append(contestants[name](number))
+            seen[name].append(contestants[name]())
     return {name: windows[1:] for name, windows in seen.items()}
 
 

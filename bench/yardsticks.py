@@ -1,15 +1,18 @@
-"""Start the yardsticks and the fake provider."""
+"""Start the yardsticks, the reference and the fake provider."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from bench import machine, windows
-from bench.gateway import HERE, PAYMENT_KEYS
+from bench.contestant import PAYMENT_KEYS, Contestant
+from bench.gateway import HERE
+from bench.reference.accounts import TENANTS
 from bench.wrk import Load
 
 ECHOED = Load("callbacks.lua", 200)
@@ -47,3 +50,28 @@ def provider(milliseconds: int = 0) -> Iterator[int]:
     command = [sys.executable, "-m", "bench.servers.provider", str(port), str(milliseconds)]
     with machine.process(command, core=machine.LOAD_CORE, folder=HERE):
         yield port
+
+
+class Reference(Contestant):
+    """A variant of the reference; its tables have the gateway's names and columns of their own."""
+
+    counts: ClassVar = {
+        "payments": "SELECT COUNT(*) FROM payments WHERE state IN ('awaiting_customer', 'captured')",
+        "captured": "SELECT COUNT(*) FROM payments WHERE state = 'captured'",
+        "operations": "SELECT COUNT(*) FROM operations WHERE status = 'succeeded'",
+        "keys": "SELECT COUNT(*) FROM idempotency_keys WHERE answer_status = 201",
+        "events": "SELECT COUNT(*) FROM events",
+        "webhooks": "SELECT COUNT(*) FROM deliveries",
+        "callbacks": "SELECT COUNT(*) FROM inbox",
+    }
+
+
+@contextlib.contextmanager
+def reference(variant: str, provider_port: int) -> Iterator[Reference]:
+    """Run ``usual`` or ``tuned``."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        folder, port = Path(name), machine.free_port()
+        database = folder / "reference.db"
+        command = [sys.executable, "-m", "bench.reference", variant, str(port), str(provider_port), str(database)]
+        with machine.process(command, core=machine.SERVER_CORE, log=folder / "log", folder=HERE) as server:
+            yield Reference(server, port, database, {tenant: one.account for tenant, one in TENANTS.items()})

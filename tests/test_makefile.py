@@ -44,13 +44,23 @@ def test_a_first_look_installs_what_it_runs(clone: Path, target: str) -> None:
     assert would_run(clone, "demo", "serve").count("pip install") == 1
 
 
-@pytest.mark.parametrize("target", ["test", "check", "bench"])
+@pytest.mark.parametrize("target", ["test", "check"])
 def test_work_on_it_installs_the_tools(clone: Path, target: str) -> None:
     """One installation has everything, also after ``make demo``."""
     for marks in ((), (".installed",)):
         done(clone, *marks)
         said = would_run(clone, target)
         assert (said.count("pip install"), ".[dev]" in said) == (1, True)
+
+
+def test_benchmarks_bring_what_they_compare_with(clone: Path) -> None:
+    """Frameworks and a profiler that nothing else needs."""
+    for marks in ((), (".installed", ".ready")):
+        done(clone, *marks)
+        said = would_run(clone, "bench")
+        assert (said.count("pip install"), ".[bench]" in said) == (1, True)
+    done(clone, ".benches")
+    assert "pip install" not in would_run(clone, "bench", "demo")
 
 
 def test_nothing_is_installed_twice(clone: Path) -> None:

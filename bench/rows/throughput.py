@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 
+from bench.contestant import PAYMENTS
 from bench.effort import Effort
-from bench.gateway import PAYMENTS, gateway
+from bench.gateway import gateway
 from bench.table import Row
 from bench.windows import Window, in_turn, in_words, median, ratio
 from bench.yardsticks import provider, yardstick
@@ -21,16 +22,16 @@ def rows(effort: Effort) -> Iterator[Row]:
         ours = up.enter_context(gateway(port))
         paid = in_turn(
             {
-                "forward": lambda _: forward.pay(1, PAYMENTS),
-                "gateway": lambda _: ours.pay(2),
+                "forward": lambda: forward.pay(1, PAYMENTS),
+                "gateway": lambda: ours.pay(2),
             },
             effort.rounds,
         )
         ours.write_callbacks()
         called = in_turn(
             {
-                "echo": lambda _: echo.call_back(1, ours.callbacks_file),
-                "gateway": lambda _: ours.call_back(1),
+                "echo": lambda: echo.call_back(1, ours.callbacks_file),
+                "gateway": lambda: ours.call_back(1),
             },
             effort.rounds,
         )

@@ -1,0 +1,68 @@
+"""How long settings with many tenants take to load, and how much memory they keep: in a process of its own."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from bench.effort import FULL, Effort
+from bench.gateway import HERE
+from bench.machine import resident
+from bench.settings import NOBODY, settings, tenant
+from bench.table import Row
+
+
+def rows(effort: Effort) -> Iterator[Row]:
+    """As ``gateway check`` loads them. Memory: what is resident more, after a collection, divided by the tenants."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        config = Path(folder, "settings.yaml")
+        config.write_text(yaml.dump(many_tenants(effort.tenants), Dumper=yaml.CSafeDumper))
+        command = [sys.executable, "-m", "bench.rows.tenants", str(config)]
+        seen = json.loads(subprocess.run(command, cwd=HERE, capture_output=True, check=True).stdout)
+    if seen["tenants"] != effort.tenants:
+        raise RuntimeError(f"{seen['tenants']} tenants were loaded")
+    detail = f"{effort.tenants:,} tenants with one account of six mapped fields each"
+    share = effort.tenants / FULL.tenants
+    yield Row("load of settings", seen["seconds"], 2 * share, 1.2 * share, at_most=True, unit=" s", detail=detail)
+    kib = seen["bytes"] / effort.tenants / 1024
+    yield Row("memory per tenant", kib, 6.0, 3.0, at_most=True, unit=" KiB", detail=detail)
+
+
+def many_tenants(count: int) -> dict[str, object]:
+    """Settings with so many tenants."""
+    names = [f"tenant-{number}" for number in range(count)]
+    tenants = {name: tenant(name, f"gw_k1_bench-only-{name}", 1, NOBODY) for name in names}
+    return settings(1, 1) | {"tenants": tenants}
+
+
+def load(config: Path) -> dict[str, float]:
+    """Load a file in this process, and say what it took."""
+    from gateway.drivers.plugin_registry import load_plugins
+    from gateway.drivers.settings import load_settings
+
+    providers = load_plugins().providers
+    before = _settled_memory()
+    began = time.perf_counter()
+    loaded = load_settings(config, providers=providers, environ={})
+    seconds = time.perf_counter() - began
+    return {"seconds": seconds, "bytes": _settled_memory() - before, "tenants": len(loaded.tenants)}
+
+
+def _settled_memory() -> int:
+    """Resident bytes once all that is free was given back."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    return resident("self")
+
+
+if __name__ == "__main__":
+    print(json.dumps(load(Path(sys.argv[1]))))
