@@ -226,9 +226,9 @@ FAULTS = (
         "apply an event twice",
         "simulation",
         "gateway/flows/callbacks/apply.py",
-        """    seen_before = await gw.store.inbox.was_applied(entry.tenant, entry.name, event.event_id)
+        """    if not is_known and await gw.store.inbox.was_applied(entry.tenant, entry.name, event.event_id):
 """,
-        """    seen_before = False
+        """    if False:
 """,
     ),
     _simple(

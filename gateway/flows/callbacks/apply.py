@@ -7,20 +7,21 @@ again: they differ in how their row is written (``inbox_rows.py``).
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 
 from msgspec.structs import replace
 
 from gateway.core.callback_rules import Evaluation, evaluate
 from gateway.core.change import Change
 from gateway.core.errors import Conflict, Reason, Unavailable
-from gateway.core.facts import Event, Refused
+from gateway.core.facts import Event, Recorded, Refused
 from gateway.core.refusal_details import RefusedCallback
 from gateway.core.state_members import with_dates_at
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store.inbox import ROW
 from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.flows.callbacks import likely_causes
-from gateway.flows.callbacks.inbox_rows import InboxCallback
+from gateway.flows.callbacks.inbox_rows import InboxCallback, NewCallback
 from gateway.flows.commit import commit_change
 from gateway.flows.runtime import Gateway
 from gateway.flows.tasks import MAX_CONFLICTS
@@ -34,9 +35,11 @@ async def apply_event(
     ``received_at`` as in ``evaluate_event``. Raises ``Unavailable``, as ``Conflict`` on ``ROW`` when somebody else has
     changed the callback's own row.
     """
+    # The row of a new callback is a conflict if its event was applied before: most were not, and need not be looked up.
+    is_guarded = isinstance(callback, NewCallback)
     for _ in range(MAX_CONFLICTS):
         before = await find_payment(gw, entry, event)
-        evaluation = await evaluate_event(gw, entry, event, before, received_at=received_at)
+        evaluation = await evaluate_event(gw, entry, event, before, received_at=received_at, is_guarded=is_guarded)
         rows = callback.rows(gw, evaluation)
         try:
             if before is None or evaluation.change is None:
@@ -46,7 +49,8 @@ async def apply_event(
         except Conflict as lost:
             if lost.on == ROW:
                 raise
-            continue  # the payment has moved since it was read
+            is_guarded = False
+            continue  # the payment has moved since it was read, or the event was applied before
         return evaluation
     raise Unavailable("other writers were first every time")
 
@@ -58,19 +62,24 @@ async def evaluate_event(
     before: PaymentSnapshot | None,
     *,
     received_at: datetime | None = None,
+    is_guarded: bool = False,
 ) -> Evaluation:
     """Evaluate an event by what is committed now; changes nothing. ``before``: its payment, if it has one.
 
-    ``received_at``: when it came, for one that came earlier; window and grace are checked as of then.
+    ``received_at``: when it came, for one that came earlier; window and grace are checked as of then. ``is_guarded``:
+    recording it will be a conflict if it was applied before, so that only what is not recorded is looked up.
     """
     if before is None:
         reason = Reason.NOT_FOUND if entry.deposit_methods else _without_method(entry)
         detail = await likely_causes.of_not_found(gw, entry, event, reason)
         return Evaluation(verdict=Refused(reason=reason), event=event, detail=detail)
-    seen_before = await gw.store.inbox.was_applied(entry.tenant, entry.name, event.event_id)
     now = gw.clock.now()
     policy, at = entry.policy, received_at or now
-    evaluation = evaluate(before.payment, before.open_operation, event, seen_before=seen_before, policy=policy, at=at)
+    judged = partial(evaluate, before.payment, before.open_operation, event, policy=policy, at=at)
+    evaluation = judged(seen_before=False)
+    is_known = is_guarded and isinstance(evaluation.verdict, Recorded)
+    if not is_known and await gw.store.inbox.was_applied(entry.tenant, entry.name, event.event_id):
+        evaluation = judged(seen_before=True)
     if evaluation.change is not None and received_at is not None:
         evaluation = replace(evaluation, change=_redated(evaluation.change, before, now))
     if evaluation.verdict.reason is None:
