@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -20,7 +21,7 @@ from gateway.core.payment import Alert, AlertCode, Operation, Payment, PaymentEv
 from gateway.core.review_details import review_detail
 from gateway.core.state_members import members_after
 
-_VERSIONED = (
+_versioned = attrgetter(
     "state",
     "money",
     "captured",
@@ -31,7 +32,7 @@ _VERSIONED = (
     "review",
     "replaced_by",
 )
-"""Members whose change makes a new version; an alert and a declined tenant command make one too."""
+"""The members whose change makes a new version; an alert and a declined tenant command make one too."""
 
 
 MAX_UNKNOWN_STATUSES = 10
@@ -122,12 +123,11 @@ def finish_change(
             builder.details["account"] = builder.operation.account
             builder.details["not_sent"] = ", ".join(builder.operation.not_sent_before)
     alerts = tuple(Alert(code=AlertCode(code), message=messages[code]) for code in builder.alerts if code in messages)
-    changed = any(getattr(before, name) != getattr(builder.payment, name) for name in _VERSIONED)
-    if not (changed or alerts or builder.type):
+    if not (alerts or builder.type) and _versioned(builder.payment) == _versioned(before):
         payment = _without_alerts(builder.payment) if _ended_quietly(operation, builder.operation) else builder.payment
         return Change(payment=payment, operation=builder.operation, refusal=builder.refusal)
-    versioned = {"version": before.version + 1, "updated_at": at, "alerts": alerts}
-    after = replace(builder.payment, **versioned, **members_after(before, builder.payment, at))
+    members = members_after(before, builder.payment, at)
+    after = replace(builder.payment, version=before.version + 1, updated_at=at, alerts=alerts, **members)
     event = PaymentEvent(
         type=_type_of(before, after, builder.type),
         version=after.version,

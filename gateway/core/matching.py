@@ -17,6 +17,8 @@ from gateway.core.state_members import MONEY_TAKEN
 
 def with_currency_digits(seen: Observation, digits: int, rule: AmountRule) -> Observation:
     """Give the amounts the currency's digits; one that does not fit becomes NaN, which is a mismatch."""
+    if seen.amount is seen.captured is seen.refunded is None:
+        return seen
     received = rounded_down if isinstance(rule, Actual) and rule.round_down else quantized
     return replace(
         seen,
@@ -79,6 +81,8 @@ def _totals_fit(payment: Payment, operation: Operation | None, seen: Observation
 
     Under a known total a smaller one is old news; a larger captured one is not, since a payment is captured once.
     """
+    if seen.amount is seen.captured is seen.refunded is None:
+        return True
     if any(amount is not None and (amount.is_nan() or amount < 0) for amount in (seen.captured, seen.refunded)):
         return False
     expected = _expected(payment, operation)

@@ -38,7 +38,8 @@ _REACHED = {State.AUTHORIZED: "authorized_at", State.CANCELED: "canceled_at"}
 
 _UNSET = {state: tuple(name for name, states in MAY_BE_SET.items() if state not in states) for state in State}
 _VALUES = {state: attrgetter(*names) for state, names in _UNSET.items()}
-"""State -> the members that are None there, and what reads them in one go: every version is held to it."""
+_NONE = {state: (None,) * len(names) for state, names in _UNSET.items()}
+"""State -> the members that are None there, what reads them in one go, and that: every version is held to it."""
 
 
 def members_after(before: Payment, after: Payment, at: datetime) -> dict[str, datetime | None]:
@@ -48,7 +49,7 @@ def members_after(before: Payment, after: Payment, at: datetime) -> dict[str, da
     """
     state = after.state
     changed: dict[str, datetime | None] = {}
-    if any(value is not None for value in _VALUES[state](after)):
+    if _VALUES[state](after) != _NONE[state]:
         changed = dict.fromkeys(_UNSET[state])
     if after.captured and not before.captured:
         changed["captured_at"] = at
