@@ -60,11 +60,24 @@ class Tasks:
         """Wait until the named work has ended, for at most ``seconds``."""
         task = self._running.get(name)
         if task is not None:
-            await asyncio.wait({task}, timeout=seconds)
+            await self.result_of(task, seconds)
 
     async def result_of(self, task: asyncio.Task[T], seconds: float) -> T | None:
         """What work returns within ``seconds``; None where it is not done by then, or failed."""
-        await asyncio.wait({task}, timeout=seconds)
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[None] = loop.create_future()
+
+        def end(_: object = None) -> None:
+            if not ended.done():
+                ended.set_result(None)
+
+        task.add_done_callback(end)
+        timer = loop.call_later(seconds, end)  # every payment waits here: a future and a timer are all it needs
+        try:
+            await ended
+        finally:
+            timer.cancel()
+            task.remove_done_callback(end)
         return task.result() if task.done() and not task.cancelled() and task.exception() is None else None
 
     async def until(self, event: asyncio.Event, seconds: float) -> None:

@@ -30,7 +30,7 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
 async def check_names(gw: Gateway) -> None:
     """Refuse to start without an account or deposit method that payments still need. Raises ``SettingsError``."""
     problems: set[str] = set()
-    for tenant, account, provider, method in await gw.store.accounts_in_use(intent.grace_began(gw)):
+    for tenant, account, provider, method in await gw.store.accounts_in_use(intent.grace_began(gw, gw.clock.now())):
         known = gw.settings.tenants.get(tenant)
         place = f"{gw.settings.source.name}: tenant {tenant}"
         if known is None or account not in known.accounts:
@@ -77,7 +77,7 @@ async def begin_restored(gw: Gateway) -> Recovered:
     unknown = await submit.resolve_interrupted(gw)  # before: it gives those payments later dates of their own
     now = gw.clock.now()
     marks = [set_timestamp(RESTORED, now), delete_timestamp(COPIED)]
-    await gw.store.commit([*marks, check_all_payments(now, grace_began_before=intent.grace_began(gw))])
+    await gw.store.commit([*marks, check_all_payments(now, grace_began_before=intent.grace_began(gw, now))])
     gw.restored_at = now
     return await _recovered(gw, unknown)
 

@@ -126,8 +126,8 @@ def merged(stored: Order, given: Order | None) -> Order:
 
 def new_tenant_operation(gw: Gateway, claim: Claim, payment: Payment, kind: Kind, amount: Decimal) -> Operation:
     """The operation of a tenant's command."""
-    operation = new_operation(gw, payment, kind, at=gw.clock.now())
-    return replace(operation, amount=amount, idempotency_key=claim.idempotency_key)
+    operation = new_operation(gw, payment, kind, at=gw.clock.now(), idempotency_key=claim.idempotency_key)
+    return replace(operation, amount=amount)
 
 
 def must_be_in_state(

@@ -19,6 +19,7 @@ from gateway.flows.payments.create_validation import check_create
 from gateway.flows.payments.idempotency import Answer, Claim
 from gateway.flows.payments.intent import (
     Submission,
+    account_members,
     grace_began,
     new_operation,
     on_account,
@@ -52,23 +53,20 @@ async def plan_create(gw: Gateway, tenant: Tenant, claim: Claim, body: CreateBod
     if gw.restored_at is not None:
         found_on = await find_order_from_before_restore(gw, payment, route.entry, *route.fallback)
         payment = payment if found_on is None else on_account(gw, payment, found_on)
-    operation = new_operation(gw, payment, Kind.CREATE, at=payment.created_at)
-    operation = replace(operation, idempotency_key=claim.idempotency_key)
+    key, at = claim.idempotency_key, payment.created_at
+    operation = new_operation(gw, payment, Kind.CREATE, at=at, idempotency_key=key)
+    rows = [statements.claim_reference(payment, grace_began_before=grace_began(gw, at))]
     if found_on is not None:
-        operation = mark_unknown(operation)
-    taken = statements.claim_reference(payment, grace_began_before=grace_began(gw))
-    submission = await submission_of_create(gw, found_on or route.entry, payment, operation, rows=[taken])
-    return submission if found_on is not None else replace(submission, fallback=route.fallback)
+        return await submission_of_create(gw, found_on, payment, mark_unknown(operation), rows=rows)
+    return await submission_of_create(gw, route.entry, payment, operation, rows=rows, fallback=route.fallback)
 
 
 def new_payment(gw: Gateway, entry: AccountEntry, body: CreateBody, money: Money) -> Payment:
     """The payment in version 1."""
     now = gw.clock.now()
-    payment = Payment(
+    return Payment(
         id=gw.new_id("pay"),
         tenant=entry.tenant,
-        account=entry.name,
-        provider=entry.provider.name,
         merchant_reference=body.merchant_reference,
         money=money,
         accepted_amount=money.amount,
@@ -82,8 +80,8 @@ def new_payment(gw: Gateway, entry: AccountEntry, body: CreateBody, money: Money
         cancel_url=body.cancel_url,
         created_at=now,
         updated_at=now,
+        **account_members(gw, entry, now),
     )
-    return on_account(gw, payment, entry)
 
 
 async def find_order_from_before_restore(gw: Gateway, payment: Payment, *entries: AccountEntry) -> AccountEntry | None:

@@ -48,8 +48,16 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     fallback: tuple[AccountEntry, ...] = ()
 
 
-def new_operation(gw: Gateway, payment: Payment, kind: Kind, *, at: datetime, stage: Stage | None = None) -> Operation:
-    """An operation about to be reserved, with the facts before it."""
+def new_operation(
+    gw: Gateway,
+    payment: Payment,
+    kind: Kind,
+    *,
+    at: datetime,
+    stage: Stage | None = None,
+    idempotency_key: str | None = None,
+) -> Operation:
+    """An operation about to be reserved, with the facts before it. ``idempotency_key``: of the request it is for."""
     return Operation(
         id=gw.new_id("op"),
         tenant=payment.tenant,
@@ -61,6 +69,7 @@ def new_operation(gw: Gateway, payment: Payment, kind: Kind, *, at: datetime, st
         before=Before(amount=payment.money.amount, captured=payment.captured, refunded=payment.refunded, stage=stage),
         created_at=at,
         updated_at=at,
+        idempotency_key=idempotency_key,
     )
 
 
@@ -104,24 +113,34 @@ async def build(gw: Gateway, entry: AccountEntry, command: Command) -> HttpReque
 
 
 def on_account(gw: Gateway, payment: Payment, entry: AccountEntry) -> Payment:
-    """Put a payment on an account: what the account's provider decides of it."""
+    """Put a payment on an account."""
+    return replace(payment, **account_members(gw, entry, payment.created_at))
+
+
+def account_members(gw: Gateway, entry: AccountEntry, created_at: datetime) -> dict[str, Any]:
+    """What its account decides of a payment."""
     lasts = entry.rules.expires_after or gw.settings.clocks.payment_expiry
-    return replace(
-        payment,
-        account=entry.name,
-        provider=entry.provider.name,
-        completed=not entry.needs_completion,
-        expires_at=payment.created_at + lasts,
-    )
+    return {
+        "account": entry.name,
+        "provider": entry.provider.name,
+        "completed": not entry.needs_completion,
+        "expires_at": created_at + lasts,
+    }
 
 
-def grace_began(gw: Gateway) -> int:
-    """Unix milliseconds: what expired before that is past its grace."""
-    return milliseconds(gw.clock.now() - gw.settings.clocks.late_grace)
+def grace_began(gw: Gateway, at: datetime) -> int:
+    """Unix milliseconds: what expired before that is past its grace at a time."""
+    return milliseconds(at - gw.settings.clocks.late_grace)
 
 
 async def submission_of_create(
-    gw: Gateway, entry: AccountEntry, payment: Payment, operation: Operation, *, rows: list[Statement]
+    gw: Gateway,
+    entry: AccountEntry,
+    payment: Payment,
+    operation: Operation,
+    *,
+    rows: Sequence[Statement] = (),
+    fallback: tuple[AccountEntry, ...] = (),
 ) -> Submission:
     """The create of a new payment, with its first version. One whose outcome is unknown already is due at once."""
     command = create_command(gw, entry, payment, operation)
@@ -147,6 +166,7 @@ async def submission_of_create(
         operation=operation,
         rows=rows,
         versions=[Version(None, Change(payment=payment, operation=operation, event=event), due)],
+        fallback=fallback,
     )
 
 

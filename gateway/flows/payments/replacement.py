@@ -18,7 +18,7 @@ from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.flows.cascade import Version
 from gateway.flows.payments.create import find_order_from_before_restore, mark_unknown
 from gateway.flows.payments.idempotency import Claim
-from gateway.flows.payments.intent import Submission, new_operation, on_account, submission_of_create
+from gateway.flows.payments.intent import Submission, account_members, new_operation, submission_of_create
 from gateway.flows.runtime import Gateway
 from gateway.flows.storage import require_disk
 
@@ -29,11 +29,12 @@ async def plan_replacement(
     """The create of a replacement for the new total. The PATCH that asked for it is answered with the old payment."""
     require_disk(gw)
     payment = replacement_of(gw, entry, old, money=money, order=order)
-    operation = new_operation(gw, payment, Kind.CREATE, at=payment.created_at)
-    operation = replace(operation, idempotency_key=claim.idempotency_key, answers_with=old.id)
+    key, at = claim.idempotency_key, payment.created_at
+    operation = new_operation(gw, payment, Kind.CREATE, at=at, idempotency_key=key)
+    operation = replace(operation, answers_with=old.id)
     if await find_order_from_before_restore(gw, payment, entry) is not None:
         operation = mark_unknown(operation)
-    submission = await submission_of_create(gw, entry, payment, operation, rows=[])
+    submission = await submission_of_create(gw, entry, payment, operation)
     change = mark_replaced(old, payment.id, rules=entry.rules, at=payment.created_at)
     passed_on = statements.move_reference(payment, holder=old.id)
     of_old = Version(PaymentSnapshot(old, None), change, gives_reference=passed_on)
@@ -43,11 +44,9 @@ async def plan_replacement(
 def replacement_of(gw: Gateway, entry: AccountEntry, old: Payment, *, money: Money, order: Order) -> Payment:
     """The old payment begun again: same tenant, account, reference and customer; the new total and order."""
     now = gw.clock.now()
-    fresh = Payment(
+    return Payment(
         id=gw.new_id("pay"),
         tenant=old.tenant,
-        account=old.account,
-        provider=old.provider,
         merchant_reference=old.merchant_reference,
         money=money,
         accepted_amount=money.amount,
@@ -63,5 +62,5 @@ def replacement_of(gw: Gateway, entry: AccountEntry, old: Payment, *, money: Mon
         cancel_url=old.cancel_url,
         created_at=now,
         updated_at=now,
+        **account_members(gw, entry, now),
     )
-    return on_account(gw, fresh, entry)

@@ -123,7 +123,7 @@ async def replace_unsent(
     payment = before.payment
     if entry.name != payment.account:
         payment = on_account(gw, payment, entry)
-        rows.append(statements.claim_reference(payment, grace_began_before=grace_began(gw)))
+        rows.append(statements.claim_reference(payment, grace_began_before=grace_began(gw, operation.created_at)))
     failure = Failure(code=FailureCode.NOT_SENT, message=unsent.message)
     ended = replace(ended, status=Status.NOT_SENT, failure=failure, updated_at=operation.created_at)
     try:
