@@ -12,15 +12,18 @@ import time
 
 from bench import machine, wrk
 from bench.effort import FULL, QUICK
-from bench.rows import latency, reference, start, tenants, throughput
+from bench.rows import group_commit, growth, latency, reference, start, tenants, throughput, webhooks
 from bench.table import HEADINGS, Row, markdown
 
 GROUPS = {
     "throughput": throughput.rows,
     "reference": reference.rows,
+    "group_commit": group_commit.rows,
     "latency": latency.rows,
     "start": start.rows,
+    "growth": growth.rows,
     "tenants": tenants.rows,
+    "webhooks": webhooks.rows,
 }
 
 

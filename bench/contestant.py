@@ -63,8 +63,8 @@ class Contestant:
     def write_callbacks(self) -> int:
         """Write a callback for each payment that is not captured yet; return how many there are."""
         with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
-            # The newest: they are pending in a store of any size, and a page of the index has them together.
-            sql = "SELECT tenant, id FROM payments WHERE state = 'awaiting_customer' ORDER BY rowid DESC LIMIT ?"
+            # The newest: they are together, in a store of any size.
+            sql = "SELECT tenant, id FROM payments WHERE state = 'awaiting_customer' ORDER BY id DESC LIMIT ?"
             unpaid = connection.execute(sql, (_MOST_CALLBACKS,)).fetchall()
         lines = (psp_callbacks.line(self.accounts[tenant], payment) for tenant, payment in unpaid)
         self.callbacks_file.write_text("".join(lines))

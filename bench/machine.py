@@ -83,6 +83,16 @@ def process(
             started.wait()
 
 
+def output(command: Sequence[str | Path], folder: Path, environment: Mapping[str, str] | None = None) -> str:
+    """What a command prints. Raises ``RuntimeError`` with what it says about its failure."""
+    ended = subprocess.run(
+        command, cwd=folder, env={**os.environ, **(environment or {})}, capture_output=True, text=True, check=False
+    )
+    if ended.returncode != 0:
+        raise RuntimeError(f"{' '.join(map(str, command))}: {ended.stderr.strip()}")
+    return ended.stdout
+
+
 def resident(pid: int | str) -> int:
     """Resident memory of a process in bytes; ``self`` is this one."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")

@@ -18,11 +18,21 @@ class Account(NamedTuple):
 
 
 def line(account: Account, payment_id: str) -> str:
-    """A success for one payment: path, token and body, with tabs between."""
+    """A success for one payment, for ``load/callbacks.lua``: path, token and body, with tabs between."""
+    return f"{path(account)}\t{account.token}\t{body(account, payment_id, payment_id[-12:]).decode()}\n"
+
+
+def path(account: Account) -> str:
+    """Where the PSP sends an account's callbacks."""
+    return f"{account.path}/pay/callback"
+
+
+def body(account: Account, payment_id: str, transaction_id: str) -> bytes:
+    """A signed success for one payment."""
     members: dict[str, str | int | float] = {
         "merchant_id": account.merchant_id,
         "order_no": payment_id,
-        "transaction_id": payment_id[-12:],
+        "transaction_id": transaction_id,
         "amount": 162.48,
         "currency": "USD",
         "time": int(time.time() * 1000),
@@ -30,4 +40,4 @@ def line(account: Account, payment_id: str) -> str:
     }
     signed = "&".join(f"{name}={members[name]}" for name in sorted(members)) + account.token
     members["sign"] = hashlib.sha1(signed.encode()).hexdigest().upper()
-    return f"{account.path}/pay/callback\t{account.token}\t{msgspec.json.encode(members).decode()}\n"
+    return msgspec.json.encode(members)

@@ -23,8 +23,8 @@ FIELDS = {
 }
 
 
-def settings(port: int, provider_port: int, webhooks: str = NOBODY) -> dict[str, Any]:
-    """The settings file's value."""
+def settings(port: int, provider_port: int, webhooks: str | None = None) -> dict[str, Any]:
+    """The settings file's value. Without a URL of ``webhooks`` they are stored and wait for an hour."""
     return {
         "server": {
             "port": port,
@@ -35,12 +35,12 @@ def settings(port: int, provider_port: int, webhooks: str = NOBODY) -> dict[str,
             "development": True,
         },
         "store": {"url": "sqlite:///bench.db"},
-        "clocks": {"webhook_retry": ["1h"]},
-        "tenants": {name: tenant(name, key, provider_port, webhooks) for name, key in TENANT_KEYS.items()},
+        "clocks": {"webhook_retry": ["1h"] if webhooks is None else ["0s", "1h"]},
+        "tenants": {name: tenant(name, key, provider_port, webhooks or NOBODY) for name, key in TENANT_KEYS.items()},
     }
 
 
-def tenant(name: str, key: str, provider_port: int, webhooks: str) -> dict[str, Any]:
+def tenant(name: str, key: str, provider_port: int, webhooks: str = NOBODY) -> dict[str, Any]:
     """One tenant with one account."""
     return {
         "name": name,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import gc
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -14,10 +13,10 @@ from pathlib import Path
 
 import yaml
 
+from bench import machine
 from bench.effort import FULL, Effort
 from bench.gateway import HERE
-from bench.machine import resident
-from bench.settings import NOBODY, settings, tenant
+from bench.settings import settings, tenant
 from bench.table import Row
 
 
@@ -27,7 +26,7 @@ def rows(effort: Effort) -> Iterator[Row]:
         config = Path(folder, "settings.yaml")
         config.write_text(yaml.dump(many_tenants(effort.tenants), Dumper=yaml.CSafeDumper))
         command = [sys.executable, "-m", "bench.rows.tenants", str(config)]
-        seen = json.loads(subprocess.run(command, cwd=HERE, capture_output=True, check=True).stdout)
+        seen = json.loads(machine.output(command, HERE))
     if seen["tenants"] != effort.tenants:
         raise RuntimeError(f"{seen['tenants']} tenants were loaded")
     detail = f"{effort.tenants:,} tenants with one account of six mapped fields each"
@@ -40,7 +39,7 @@ def rows(effort: Effort) -> Iterator[Row]:
 def many_tenants(count: int) -> dict[str, object]:
     """Settings with so many tenants."""
     names = [f"tenant-{number}" for number in range(count)]
-    tenants = {name: tenant(name, f"gw_k1_bench-only-{name}", 1, NOBODY) for name in names}
+    tenants = {name: tenant(name, f"gw_k1_bench-only-{name}", 1) for name in names}
     return settings(1, 1) | {"tenants": tenants}
 
 
@@ -61,7 +60,7 @@ def _settled_memory() -> int:
     """Resident bytes once all that is free was given back."""
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
-    return resident("self")
+    return machine.resident("self")
 
 
 if __name__ == "__main__":
