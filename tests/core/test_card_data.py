@@ -70,6 +70,12 @@ def test_honest_long_numbers_pass() -> None:
     assert card_fields(given, VISA) == []
 
 
+def test_a_number_around_the_reference_is_found() -> None:
+    """An address is tested without the order's own reference: what is left of it may be a number."""
+    given = body(merchant_reference="SO-1", return_url="https://shop.example/41111111SO-111111111")
+    assert card_fields(given) == ["$.return_url"]
+
+
 def test_a_number_that_is_split_over_members_names_them_all() -> None:
     """Members without digits may stand between."""
     given = body(metadata={"a": "41111111", "note": "thank you", "b": "11111111"})
