@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from gateway.core.errors import TenantError
 from gateway.drivers.settings import Rate, Tenant
@@ -41,10 +40,12 @@ class Buckets:
 
     def take(self, name: str, rate: Rate, cost: float = 1.0) -> float:
         """Take tokens and return 0.0, or take none and return the seconds until there are enough."""
-        wait = self.wait(name, rate, cost)
-        if not wait:
-            self.charge(name, rate, cost)
-        return wait
+        now, name = self._clock(), self._place(name)
+        tokens = self._tokens(name, rate, now)
+        if tokens < cost:
+            return (cost - tokens) / rate.per_second
+        self._put(name, rate, tokens - cost, now)
+        return 0.0
 
     def wait(self, name: str, rate: Rate, cost: float = 1.0) -> float:
         """Return the seconds until so many tokens are there if nobody else takes any. Takes none."""
@@ -53,7 +54,9 @@ class Buckets:
     def charge(self, name: str, rate: Rate, cost: float = 1.0, *, debt: float = math.inf) -> None:
         """Take tokens even if there are too few: the bucket then owes at most ``debt`` of them."""
         now, name = self._clock(), self._place(name)
-        tokens = max(self._tokens(name, rate, now) - cost, -debt)
+        self._put(name, rate, max(self._tokens(name, rate, now) - cost, -debt), now)
+
+    def _put(self, name: str, rate: Rate, tokens: float, now: float) -> None:
         self._buckets[name] = (tokens, now, now + (rate.burst - tokens) / rate.per_second)
 
     def _tokens(self, name: str, rate: Rate, now: float) -> float:
@@ -104,17 +107,16 @@ class TenantLimits:
             limit = f"one payment may be synced {SYNC_RATE.per_second:g} time per second ({SYNC_RATE.burst} at once)"
             raise TenantError("rate_limited", f"{limit}: repeat after Retry-After", retry_after=wait)
 
-    @contextlib.contextmanager
-    def in_work(self, tenant: str) -> Iterator[None]:
-        """Count a request as in work for the time of the block. Raises ``rate_limited``."""
+    def begin_work(self, tenant: str) -> None:
+        """Count a request as in work, until ``end_work``. Raises ``rate_limited``."""
         if self._in_work[tenant] >= self._most_in_work:
             limit = f"at most {self._most_in_work} requests of one tenant are worked on at the same time"
             raise TenantError("rate_limited", limit, retry_after=RETRY_AFTER)
         self._in_work[tenant] += 1
-        try:
-            yield
-        finally:
-            self._in_work[tenant] -= 1
+
+    def end_work(self, tenant: str) -> None:
+        """Count a request as done."""
+        self._in_work[tenant] -= 1
 
 
 def part_of(rate: Rate, part: float) -> Rate:

@@ -66,10 +66,10 @@ def add_route(app: web.Application, method: str, path: str, handler: Handler) ->
 
 def add_tenant_route(app: web.Application, route: Route[TenantCall]) -> None:
     """Register a tenants' route: authenticate, limit the rate, read the body, call the handler, answer."""
+    gw, limits = app[GATEWAY], app[LIMITS]
     parameters = [query.name for query in route.query]
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        gw, limits = request.app[GATEWAY], request.app[LIMITS]
         tenant = authenticate_tenant(request)
         limits.take_request(tenant)
         note_proof(request)
@@ -78,18 +78,32 @@ def add_tenant_route(app: web.Application, route: Route[TenantCall]) -> None:
         sent = await read_body(request, [gw.masks.of(tenant.id)]) if route.body is not None else NO_BODY
         limits.charge(tenant, request.content.total_bytes // BYTES_PER_REQUEST)
         call = TenantCall(gw=gw, tenant=tenant, request=request, path=route.path, sent=sent)
-        with limits.in_work(tenant.id):
-            try:
-                reply = await route.handler(call)
-            except TenantError as refusal:
-                # Under a key that another request has used, that is the error to report first.
-                if route.is_idempotent and refusal.code == "validation_failed":
-                    await refuse_other_request(gw, call.claim())
-                raise
-            _note_subject(call, reply)
-            return to_response(reply)
+        limits.begin_work(tenant.id)
+        try:
+            return _answered(call, await _reply_of(route, call))
+        finally:
+            limits.end_work(tenant.id)
 
     add_route(app, route.method, route.path, handle)
+
+
+async def _reply_of(route: Route[TenantCall], call: TenantCall) -> Reply | Answer:
+    try:
+        return await route.handler(call)
+    except TenantError as refusal:
+        # Under a key that another request has used, that is the error to report first.
+        if route.is_idempotent and refusal.code == "validation_failed":
+            await refuse_other_request(call.gw, call.claim())
+        raise
+
+
+def _answered(call: TenantCall, reply: Reply | Answer) -> web.Response:
+    """The response, after noting for the log which payment or account it is about."""
+    if isinstance(reply, Answer):
+        call.request[ABOUT]["payment_id"] = reply.payment_id
+    elif isinstance(reply.view, PaymentView):
+        call.note_account(reply.view.account)
+    return to_response(reply)
 
 
 def add_operator_route(app: web.Application, route: Route[OperatorCall]) -> None:
@@ -115,14 +129,6 @@ def allow(*lists: str) -> dict[str, str]:
     """The ``Allow`` header of a path that takes the methods of these lists, such as ``GET, HEAD``."""
     named = [method.strip() for one in lists for method in one.split(",")]
     return {"Allow": ",".join([*named, OPTIONS])}
-
-
-def _note_subject(call: TenantCall, reply: Reply | Answer) -> None:
-    """Note for the log which payment or account an answer is about."""
-    if isinstance(reply, Answer):
-        call.request[ABOUT]["payment_id"] = reply.payment_id
-    elif isinstance(reply.view, PaymentView):
-        call.note_account(reply.view.account)
 
 
 def _audited(request: web.Request, operator: str) -> dict[str, str]:
