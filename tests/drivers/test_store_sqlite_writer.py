@@ -11,6 +11,7 @@ from gateway.core.errors import Conflict, Unavailable
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.sqlite import MAX_BATCH_UNITS, Locked, open_sqlite
 from gateway.drivers.store.statements import Statement
+from gateway.drivers.store.stored_bytes import RECOUNT
 from tests.support.factories.payments import AT
 from tests.support.factories.sqlite import WRITE_LOCK, beside, engine_of, found, pragma, unit
 from tests.support.factories.store_units import create_of, reserving, stored
@@ -50,6 +51,25 @@ async def test_conflicts_and_failures_in_one_transaction(store: Store) -> None:
     outcomes = await outcomes_of(store, clash, unit(4), bad, unit(5))
     assert [type(one) for one in outcomes] == [Conflict, type(None), Unavailable, type(None)]
     assert await found(store, 2, 3, 4, 5) == [4, 5]
+
+
+async def test_a_unit_that_fails_at_once_costs_its_neighbours_nothing(store: Store) -> None:
+    """It has changed nothing, so there is nothing to undo and nobody's work is done twice."""
+    await stored(store, 1)
+    run: list[str] = []
+    engine_of(store)._writer.set_trace_callback(run.append)
+    outcomes = await outcomes_of(store, unit(2), unit(1), unit(3))
+    assert [type(one) for one in outcomes] == [type(None), Conflict, type(None)]
+    assert await found(store, 1, 2, 3) == [1, 2, 3]
+    assert (run.count("ROLLBACK"), run.count("COMMIT")) == (0, 1)
+
+
+async def test_what_a_failed_unit_had_added_is_not_counted(store: Store) -> None:
+    """A tenant's sum of bytes is that of the rows there are, also where a unit failed in the middle."""
+    half = [*unit(2), Statement("INSERT INTO nowhere VALUES (1)", ())]
+    await outcomes_of(store, unit(1), half, unit(3))
+    counted, rows = await store.stored_bytes(), await engine_of(store).rows(RECOUNT, ())
+    assert counted == dict(rows)
 
 
 async def test_a_huge_unit_is_answered_with_its_neighbours(store: Store) -> None:

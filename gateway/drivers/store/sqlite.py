@@ -1,7 +1,7 @@
 """SQLite: one process, one writer, separate readers, durable before anyone is answered.
 
-WAL with ``synchronous=FULL``. Units that wait while a commit runs share the next transaction, each in its own
-savepoint: one that conflicts or fails harms no other. Callers wait on a future, so a cancelled one leaves no
+WAL with ``synchronous=FULL``. Units that wait while a commit runs share the next transaction, and one that conflicts
+or fails harms no other. Callers wait on a future, so a cancelled one leaves no
 transaction open and its unit is written or not, whole. The writer is a plain connection on a thread of its own: a
 whole transaction is one hop, where aiosqlite would hop for every statement. It never copies the log back; that is
 ``checkpoints.py``. Single rows are read on the event loop's thread, lists and searches by aiosqlite on others. A lock
@@ -15,7 +15,7 @@ import contextlib
 import os
 import sqlite3
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -62,6 +62,13 @@ _PRIMARY_CODE = 0xFF
 
 class Locked(Unavailable):
     """Another process held the database for longer than ``BUSY_TIMEOUT_MS``."""
+
+
+class _HalfDone(Exception):  # not an error: a reason to begin again
+    """A unit failed after it had changed something."""
+
+
+_Run = Callable[[sqlite3.Connection, Unit, list[tuple[str, int]]], GatewayError | None]
 
 
 class _Waiting(NamedTuple):
@@ -179,46 +186,70 @@ def _complete(batch: Sequence[_Waiting], failures: Sequence[GatewayError | None]
 
 
 def commit_units(writer: sqlite3.Connection, units: Sequence[Unit]) -> list[GatewayError | None]:
-    """Run units in one transaction, each in its own savepoint; return what went wrong with each."""
-    grown: list[tuple[str, int]] = []
+    """Run units in one transaction; return what went wrong with each.
+
+    A savepoint copies every page that changes in it, so they run without. Only where a unit fails after it has changed
+    something is everything undone and run again, each unit in a savepoint of its own.
+    """
     try:
-        writer.execute("BEGIN IMMEDIATE")
-        failures = [_run(writer, unit, grown) for unit in units]
-        for tenant_and_bytes in sum_by_tenant(grown).items():
-            writer.execute(ADD, tenant_and_bytes)
-        writer.execute("COMMIT")
+        try:
+            return _commit(writer, units, _run_whole)
+        except _HalfDone:
+            writer.execute("ROLLBACK")
+            return _commit(writer, units, _run_in_savepoint)
     except Exception as problem:  # the writer must survive any error, or every caller waits forever
         with contextlib.suppress(sqlite3.Error):
             writer.execute("ROLLBACK")
         kind = Locked if _kind(problem) == sqlite3.SQLITE_BUSY else Unavailable
         return [kind(f"the store cannot be written: {type(problem).__name__}") for _ in units]
+
+
+def _commit(writer: sqlite3.Connection, units: Sequence[Unit], run: _Run) -> list[GatewayError | None]:
+    grown: list[tuple[str, int]] = []
+    writer.execute("BEGIN IMMEDIATE")
+    failures = [run(writer, unit, grown) for unit in units]
+    for tenant_and_bytes in sum_by_tenant(grown).items():
+        writer.execute(ADD, tenant_and_bytes)
+    writer.execute("COMMIT")
     return failures
 
 
-def _run(writer: sqlite3.Connection, unit: Unit, grown: list[tuple[str, int]]) -> GatewayError | None:
-    """Run one unit in its savepoint; return what went wrong with this unit alone. ``grown`` takes what it added."""
-    writer.execute("SAVEPOINT unit")
-    failure: GatewayError | None = None
+def _run_whole(writer: sqlite3.Connection, unit: Unit, grown: list[tuple[str, int]]) -> GatewayError | None:
+    """Run a unit that succeeds, or fails before it has changed anything. Raises ``_HalfDone``."""
+    before = writer.total_changes
+    failure = _run(writer, unit, grown)
+    if failure is not None and writer.total_changes != before:
+        raise _HalfDone
+    return failure
+
+
+def _run_in_savepoint(writer: sqlite3.Connection, unit: Unit, grown: list[tuple[str, int]]) -> GatewayError | None:
     counted = len(grown)
-    try:
-        for statement in unit:
-            cursor = writer.execute(statement.sql, statement.params)
-            if statement.otherwise is not None and cursor.rowcount != 1:
-                failure = Conflict(statement.otherwise)
-                break
-            if statement.grows is not None and cursor.rowcount:
-                grown.append(statement.grows)
-    except _UNIT_ERRORS as problem:
-        failure = _refused(problem)
-    except sqlite3.OperationalError as problem:
-        if _kind(problem) != sqlite3.SQLITE_ERROR:  # the disk's fault, or a lock: it meets everybody
-            raise
-        failure = _refused(problem)
+    writer.execute("SAVEPOINT unit")
+    failure = _run(writer, unit, grown)
     if failure is not None:
         writer.execute("ROLLBACK TO unit")
         del grown[counted:]
     writer.execute("RELEASE unit")
     return failure
+
+
+def _run(writer: sqlite3.Connection, unit: Unit, grown: list[tuple[str, int]]) -> GatewayError | None:
+    """Run a unit's statements; return what went wrong with this unit alone. ``grown`` takes what it added."""
+    try:
+        for sql, params, otherwise, grows in unit:
+            cursor = writer.execute(sql, params)
+            if otherwise is not None and cursor.rowcount != 1:
+                return Conflict(otherwise)
+            if grows is not None and cursor.rowcount:
+                grown.append(grows)
+    except _UNIT_ERRORS as problem:
+        return _refused(problem)
+    except sqlite3.OperationalError as problem:
+        if _kind(problem) != sqlite3.SQLITE_ERROR:  # the disk's fault, or a lock: it meets everybody
+            raise
+        return _refused(problem)
+    return None
 
 
 def _refused(problem: Exception) -> Unavailable:
