@@ -8,7 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
-from gateway.core.card_numbers import holds_issued_number, is_written_as_on_a_card, may_hold_card_number
+from gateway.core.card_numbers import (
+    holds_issued_number,
+    is_written_as_on_a_card,
+    may_hold_card_number,
+    may_hold_close_digits,
+)
 from gateway.core.credentials import holds_credential, without_credentials
 from gateway.core.encodings import decoded
 from gateway.core.masking import Mask, line, secrets_in
@@ -62,7 +67,7 @@ class Masks:
         A plain number may be an honest id: masked it would lose the payment.
         """
         mask = self.of(tenant)
-        if mask.surely_spares("".join(identifiers)):
+        if mask.surely_spares("".join(identifiers)) and not any(map(_may_hold_groups, identifiers)):
             return False
         return mask.holds("\n".join(identifiers)) or any(map(_quotes_key_or_card, identifiers))
 
@@ -105,6 +110,11 @@ def secrets_of(entry: AccountEntry) -> dict[str, Secret]:
 def _hashing(key: Secret, known: Sequence[str]) -> Callable[[str], str]:
     hashes = {text: keyed_hash(key, text) for text in known}
     return lambda text: hashes.get(text) or keyed_hash(key, text)
+
+
+def _may_hold_groups(identifier: str) -> bool:
+    """Whether there may be a card number in groups: never where nothing separates any."""
+    return not identifier.isalnum() and may_hold_close_digits(identifier)
 
 
 def _quotes_key_or_card(identifier: str) -> bool:

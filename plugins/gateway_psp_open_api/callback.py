@@ -103,7 +103,8 @@ def check_sign(data: bytes, token: gateway.Secret, config: PspConfig) -> tuple[d
         raise gateway.CallbackRejected(UNAUTHENTIC, f"body: {problem}") from None
     if form is None:
         raise gateway.CallbackRejected(UNAUTHENTIC, diagnosis.why_unproved(body.get("sign")))
-    if any(map(signature.ambiguous, body.values())):
+    has_ampersand = b"&" in data or b"\\" in data  # as it is, or escaped
+    if has_ampersand and any(map(signature.ambiguous, body.values())):
         raise gateway.CallbackRejected(UNAUTHENTIC, "a text could be read as several members")
     return body, form
 
@@ -212,4 +213,5 @@ def _event_id(observation: gateway.Observation, status: object, account: gateway
         amount.rstrip("0").rstrip(".") if "." in amount else amount,
         observation.currency or "",
     )
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    written = ", ".join(map(json.encoder.encode_basestring_ascii, parts))  # as json.dumps writes a list of texts
+    return hashlib.sha256(f"[{written}]".encode()).hexdigest()

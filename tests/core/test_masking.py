@@ -15,7 +15,6 @@ from gateway.core.secret import Secret
 SECRET = "a+Secret/token==of 1 acc&unt"
 KEY = "gw_k1_0123456789abcdefABCDEF-_0123456789abcdef"
 LINK = "https://gateway.example/callbacks/x/return/" + "A1-_" * 10 + "xyz"
-CARD = "4111 1111-1111.1111"
 MASK = Mask([SECRET, "pin42", "tóken-with-accents"])
 
 WAYS: dict[str, Callable[[str], str]] = {
@@ -73,16 +72,15 @@ def test_the_quick_look_spares_a_clean_text() -> None:
     assert MASK.surely_spares(CLEAN)
 
 
-@pytest.mark.parametrize("secret", [SECRET, KEY, LINK, CARD])
+@pytest.mark.parametrize("secret", [SECRET, KEY, LINK])
 @pytest.mark.parametrize("before", ["", "u", "us"])
-def test_the_quick_look_spares_no_credential_and_no_card_number(secret: str, before: str) -> None:
+def test_the_quick_look_spares_no_credential(secret: str, before: str) -> None:
     """Neither as they are nor in base64 or hex, at every offset."""
     data = f"{before}{secret}".encode()
     for written in (data, base64.b64encode(data), base64.urlsafe_b64encode(data), data.hex().encode()):
         text = CLEAN + written.decode()
-        is_masked = MASK.over(text) != text or without_numbers_and_keys(text) != text
-        assert not (is_masked and MASK.surely_spares(text))
-    assert not MASK.surely_spares(f"{CLEAN}{before}{secret}")
+        assert MASK.over(text) != text or without_numbers_and_keys(text) != text
+        assert not MASK.surely_spares(text)
 
 
 def test_a_short_secret_is_found_where_it_stands_alone() -> None:

@@ -31,11 +31,11 @@ def size_of_row(table: str, *texts: str | bytes | None) -> int:
 
 def bytes_of(*texts: str | bytes | None) -> int:
     """Bytes of texts as they are stored."""
-    return sum(_octets(text) for text in texts if text is not None)
-
-
-def _octets(text: str | bytes) -> int:
-    return len(text) if isinstance(text, bytes) or text.isascii() else len(text.encode())
+    total = 0
+    for text in texts:
+        if text:
+            total += len(text) if text.isascii() or isinstance(text, bytes) else len(text.encode())
+    return total
 
 
 def _size_in_sql(table: str, row: str = "") -> str:
