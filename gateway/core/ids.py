@@ -29,3 +29,8 @@ def uuid_of(identifier: str) -> uuid.UUID | None:
 def refund_id(operation_id: str) -> str:
     """A refund is an operation of kind refund: the same UUID under its own prefix."""
     return "ref_" + operation_id.removeprefix("op_")
+
+
+def delivery_id(event_id: str) -> str:
+    """A webhook is an event on its way to the tenant: the same digits under its own prefix."""
+    return "dlv_" + event_id.removeprefix("evt_")

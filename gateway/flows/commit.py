@@ -14,13 +14,11 @@ from msgspec import UNSET
 from gateway.core.change import Change
 from gateway.core.commands import Kind
 from gateway.core.payment import Operation, State
-from gateway.core.signing import sha256_hex
 from gateway.core.views import operation_answer, payment_json, refund_view, webhook_body
 from gateway.drivers.clock import EPOCH, milliseconds
-from gateway.drivers.store import deliveries, statements
-from gateway.drivers.store.deliveries import DeliveryRow
+from gateway.drivers.store import statements
 from gateway.drivers.store.reads import PaymentSnapshot
-from gateway.drivers.store.statements import Statement
+from gateway.drivers.store.statements import NewWebhook, Statement
 from gateway.flows import cascade
 from gateway.flows.cascade import Version
 from gateway.flows.restore import with_duplicate_flag
@@ -133,28 +131,19 @@ def _payment_row(gw: Gateway, version: Version) -> Statement:
 
 
 def _event_rows(gw: Gateway, version: Version, operation: Operation | None) -> list[Statement]:
-    """The event's row and, where the tenant listens, its webhook. ``operation`` is the one whose outcome this is."""
-    payment, event = version.change.payment, version.change.event
+    """The event's row, with its webhook where the tenant listens. ``operation`` is the one whose outcome this is."""
+    payment, event, webhook = version.change.payment, version.change.event, None
     if event is None:
         return []
-    event_id = gw.new_id("evt")
-    webhook = gw.settings.tenants[payment.tenant].webhook
-    if webhook is None:
-        return [statements.insert_event(event_id, payment, event)]
-    is_refund = operation is not None and operation.kind is Kind.REFUND
-    refund = refund_view(payment, operation) if is_refund and operation is not None else None
-    row = DeliveryRow(
-        tenant=payment.tenant,
-        id=gw.new_id("dlv"),
-        event_id=event_id,
-        payment_id=payment.id,
-        type=event.type,
-        version=event.version,
-        body=webhook_body(event, version.view, refund).decode(),
-        next_attempt_at=milliseconds(event.at + gw.settings.clocks.webhook_retry[0]),
-        created_at=milliseconds(event.at),
-    )
-    return [statements.insert_event(event_id, payment, event), deliveries.insert_delivery(row, sha256_hex(webhook.url))]
+    if gw.settings.tenants[payment.tenant].webhook is not None:
+        is_refund = operation is not None and operation.kind is Kind.REFUND
+        refund = refund_view(payment, operation) if is_refund and operation is not None else None
+        webhook = NewWebhook(
+            body=webhook_body(event, version.view, refund).decode(),
+            due_at=milliseconds(event.at + gw.settings.clocks.webhook_retry[0]),
+            created_at=milliseconds(event.at),
+        )
+    return [statements.insert_event(gw.new_id("evt"), payment, event, webhook)]
 
 
 async def _answer(gw: Gateway, versions: Sequence[Version]) -> OperationAnswer | None:

@@ -16,8 +16,8 @@ from gateway.drivers.store import deliveries, statements
 from gateway.drivers.store.deliveries import Deliveries, DeliveryFilter, DeliveryRow, Endpoint, RedeliveryFilter
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.sqlite import open_sqlite
-from tests.support.factories.payments import AT
-from tests.support.factories.store_units import ENDPOINT, conflict, database, stored
+from tests.support.factories.payments import AT, make_payment
+from tests.support.factories.store_units import ENDPOINT, conflict, database, first_event, stored
 
 OTHER = "0" * 64
 MINUTE = timedelta(minutes=1)
@@ -32,30 +32,46 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
     await opened.close()
 
 
+def event_id(number: int) -> str:
+    """The event of the webhook that is due ``number`` minutes after the start."""
+    return ids.time_ordered("evt", milliseconds(AT + number * MINUTE), 0, 0)
+
+
 def a_row(number: int, payment: str | None = "pay_1", version: int = 1, **members: Any) -> DeliveryRow:
     """A webhook that is due ``number`` minutes after the start."""
     at = milliseconds(AT + number * MINUTE)
     given = {"tenant": "acme", "next_attempt_at": at, "created_at": at, **members}
     return DeliveryRow(
-        id=ids.time_ordered("dlv", at, 0, 0),
-        event_id=f"evt_{number}",
+        id=ids.delivery_id(event_id(number)),
+        event_id=event_id(number),
         payment_id=payment,
-        type="payment.updated",
+        type="payment.created",
         version=version,
         body="{}",
         **given,
     )
 
 
-async def insert(store: Store, *rows: DeliveryRow, endpoint: str = ENDPOINT) -> None:
+def inserted(row: DeliveryRow) -> statements.Statement:
+    """The write of a webhook, with its event where it has a payment."""
+    webhook = statements.NewWebhook(body=row.body, due_at=row.next_attempt_at or 0, created_at=row.created_at)
+    if row.payment_id is None:
+        return statements.insert_test(row.event_id, row.tenant, row.type, webhook)
+    payment = make_payment(tenant=row.tenant, id=row.payment_id)
+    event = replace(first_event(payment), version=row.version)
+    return statements.insert_event(row.event_id, payment, event, webhook)
+
+
+async def insert(store: Store, *rows: DeliveryRow) -> None:
     """Store webhooks as they are; one that was tried as its last try left it."""
-    await store.commit([deliveries.insert_delivery(row, endpoint) for row in rows])
+    await store.commit([inserted(row) for row in rows])
     await store.commit([deliveries.store_attempt(row) for row in rows if row.attempts or row.status != "pending"])
 
 
 async def numbers(store: Store, limit: int = 9) -> list[str]:
-    """The line of acme, by the ends of the event ids."""
-    return [row.event_id.removeprefix("evt_") for row in await store.deliveries.next_to_send("acme", ENDPOINT, limit)]
+    """The line of acme, by the numbers of its webhooks."""
+    of_id = {event_id(number): str(number) for number in range(10)}
+    return [of_id[row.event_id] for row in await store.deliveries.next_to_send("acme", ENDPOINT, limit)]
 
 
 async def disabled(store: Store, endpoint: str = ENDPOINT) -> None:
@@ -115,11 +131,37 @@ async def test_looking_costs_the_same_however_many_there_are(store: Store) -> No
     spied = Deliveries(Spy())  # type: ignore[arg-type]
     await spied.next_to_send("acme", ENDPOINT, 9)
     await spied.newest("acme", DeliveryFilter(limit=9))
-    await spied.newest("acme", DeliveryFilter(limit=9, status="dead"))
+    for status in deliveries.STATUSES:
+        await spied.newest("acme", DeliveryFilter(limit=9, status=status))
     await spied.has_pending("acme")
+    await spied.find("acme", "dlv_1")
+    await spied.of_payment("acme", "pay_1")
+    await spied.ids_of("acme", RedeliveryFilter(status="delivered"), after="", limit=9)
+    await spied.page_by_age("acme", after="", before=AT, limit=9)
     for sql, params in asked:
         plan = [row[3] for row in await store._engine.rows(f"EXPLAIN QUERY PLAN {sql}", params)]
         assert not [step for step in plan if step.startswith("SCAN") or "TEMP B-TREE" in step], plan
+
+
+async def test_a_payments_webhooks_are_looked_up(store: Store) -> None:
+    """Not searched for among all that its tenant has; the newest first, of this payment alone."""
+    rows = [a_row(1, "pay_1", version=1), a_row(2, "pay_2", version=1), a_row(3, "pay_1", version=2)]
+    await insert(store, *rows)
+    asked: list[tuple[str, Sequence[Any]]] = []
+
+    class Spy:
+        async def rows(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+            asked.append((sql, params))
+            return await store._engine.rows(sql, params)
+
+    found = await Deliveries(Spy()).newest("acme", DeliveryFilter(limit=9, payment_id="pay_1"))  # type: ignore[arg-type]
+    assert [row.id for row in found] == [rows[2].id, rows[0].id]
+    ((sql, params),) = asked
+    plan = [row[3] for row in await store._engine.rows(f"EXPLAIN QUERY PLAN {sql}", params)]
+    assert {step for step in plan if step.startswith("SEARCH")} == {
+        "SEARCH events USING INDEX events_by_delivery (tenant=? AND delivery_id=?)",
+        "SEARCH events USING INDEX events_by_version (tenant=? AND payment_id=?)",
+    }
 
 
 # What becomes of a webhook
@@ -154,10 +196,10 @@ async def test_sent_again_is_a_new_schedule(store: Store) -> None:
 
 async def test_a_webhook_is_made_once(store: Store) -> None:
     """The unit that would make it again is refused."""
-    row = a_row(1)
-    await insert(store, row)
-    with pytest.raises(Exception, match="refused a row"):
-        await store.commit([deliveries.insert_delivery(row, ENDPOINT)])
+    for row in (a_row(1), a_row(2, None, version=0)):
+        await insert(store, row)
+        assert await conflict(store, [inserted(row)]) in ("version", "delivery")
+        assert await store.deliveries.find("acme", row.id) == row
     assert await conflict(store, [deliveries.store_attempt(row)]) == ""
 
 
@@ -197,11 +239,11 @@ async def test_only_long_failures_disable(store: Store) -> None:
 
 
 async def test_a_disabled_endpoint_has_no_line(store: Store) -> None:
-    """What waits stands in no line and is buried; what is made meanwhile is dead from the start."""
+    """What waits, and what is made meanwhile, stands in no line and is buried."""
     await insert(store, a_row(1), a_row(2, "pay_2"))
     await disabled(store)
-    assert await numbers(store) == []
     await insert(store, a_row(3, "pay_3"))
+    assert await numbers(store) == []
     await store.commit([deliveries.mark_dead("acme", ENDPOINT, 1)])
     assert await store.deliveries.has_pending("acme")
     await store.commit([deliveries.mark_dead("acme", ENDPOINT, 9)])
@@ -209,14 +251,14 @@ async def test_a_disabled_endpoint_has_no_line(store: Store) -> None:
     dead = await store.deliveries.newest("acme", DeliveryFilter(limit=9, status="dead"))
     found = [await store.deliveries.find("acme", row.id) for row in dead]
     assert [row and (row.event_id, row.died_of, row.next_attempt_at) for row in found] == [
-        (f"evt_{number}", "disabled", None) for number in (3, 2, 1)
+        (event_id(number), "disabled", None) for number in (3, 2, 1)
     ]
 
 
 async def test_another_url_is_another_endpoint(store: Store) -> None:
     """What is held against one address does not stop the next, and is forgotten when the next one fails."""
     await disabled(store)
-    await insert(store, a_row(1), endpoint=OTHER)
+    await insert(store, a_row(1))
     assert len(await store.deliveries.next_to_send("acme", OTHER, 9)) == 1
     await store.commit([deliveries.mark_dead("acme", OTHER, 9)])
     assert await store.deliveries.has_pending("acme")
@@ -243,8 +285,9 @@ async def test_enabled_is_as_new(store: Store) -> None:
 
 async def test_webhooks_of_a_time(store: Store) -> None:
     """By status, time and cause of death, both ends included, a page at a time."""
-    dead = [a_row(n, status="dead", died_of="disabled" if n == 2 else "exhausted") for n in range(4)]
-    await insert(store, *dead, a_row(4))
+    died_of = ["exhausted", "exhausted", "disabled", "exhausted"]
+    dead = [a_row(n, f"pay_{n}", status="dead", died_of=cause) for n, cause in enumerate(died_of)]
+    await insert(store, *dead, a_row(4, "pay_4"))
     first, second, third, fourth = [row.id for row in dead]
 
     async def asked(after: str = "", limit: int = 9, **wanted: Any) -> list[str]:
@@ -263,13 +306,19 @@ async def test_webhooks_of_a_time(store: Store) -> None:
 
 async def test_only_delivered_webhooks_are_dropped(store: Store) -> None:
     """Old ones are walked oldest first; whatever is not delivered stays."""
-    rows = [a_row(0, status="delivered"), a_row(1, status="dead"), a_row(2), a_row(3, status="delivered")]
-    await insert(store, *rows)
+    statuses = ["delivered", "dead", "pending", "delivered"]
+    rows = [a_row(n, version=n + 1, status=status) for n, status in enumerate(statuses)]
+    of_test = a_row(0, None, version=0, tenant="globex", status="delivered")
+    await insert(store, *rows, of_test)
     walked = await store.deliveries.page_by_age("acme", after="", before=AT + 3 * MINUTE, limit=9)
     assert walked == [(row.id, row.status) for row in rows[:3]]
-    await store.commit([deliveries.delete_deliveries("acme", [row.id for row in rows[:3]])])
+    await store.commit(deliveries.delete_delivered("acme", [row.id for row in rows[:3]]))
+    await store.commit(deliveries.delete_delivered("globex", [of_test.id]))
     left = await store.deliveries.newest("acme", DeliveryFilter(limit=9))
     assert [row.id for row in left] == [row.id for row in rows[:0:-1]]
+    assert await store.deliveries.of_payment("acme", "pay_1") == rows[1:]
+    assert await store.deliveries.newest("globex", DeliveryFilter(limit=9)) == []
+    assert [identifier for identifier, _ in await store.events("acme", "pay_1")] == [row.event_id for row in rows]
 
 
 async def test_only_answered_keys_are_dropped(store: Store) -> None:

@@ -18,7 +18,7 @@ from gateway.drivers.store.stored_bytes import RECOUNT
 from tests.support.factories.payments import AT
 from tests.support.factories.sqlite import beside, pragma
 
-FIRST_RELEASE = Path(__file__).with_name("store_v1.sql")
+RELEASES = {version: Path(__file__).with_name(f"store_v{version}.sql") for version in (1, 2)}
 
 NEXT = {VERSION: ("ALTER TABLE heartbeat ADD COLUMN note TEXT", "UPDATE heartbeat SET note = 'migrated'")}
 """A migration as the next release may bring one."""
@@ -106,23 +106,34 @@ async def test_reading_an_older_database_says_what_to_do(old: Path) -> None:
         await open_sqlite_to_read(old)
 
 
-@pytest.fixture
-def first_release(path: Path) -> Path:
-    """A store of version 1, as a gateway of the first release left it."""
+def left_by_release(path: Path, version: int) -> Path:
+    """A store as the gateways of this version left it."""
     path.parent.mkdir(parents=True)
     with beside(path) as store:
-        store.executescript(FIRST_RELEASE.read_text(encoding="utf-8"))
+        store.executescript(RELEASES[version].read_text(encoding="utf-8"))
     return path
 
 
-async def test_a_store_of_the_first_release_is_brought_up_to_date(first_release: Path, tmp_path: Path) -> None:
+@pytest.fixture(params=RELEASES)
+def of_release(path: Path, request: pytest.FixtureRequest) -> Path:
+    """A store of every version before this one."""
+    return left_by_release(path, request.param)
+
+
+@pytest.fixture
+def first_release(path: Path) -> Path:
+    """A store of version 1."""
+    return left_by_release(path, 1)
+
+
+async def test_a_store_of_an_older_release_is_brought_up_to_date(of_release: Path, tmp_path: Path) -> None:
     """Afterwards it has the shape of a new one, and its payments read as they were written."""
     fresh = tmp_path / "fresh.db"
     await (await open_sqlite(fresh)).close()
-    store = await open_sqlite(first_release)
+    store = await open_sqlite(of_release)
     loaded = await store.payment("acme", "pay_001")
     await store.close()
-    assert shape(first_release) == shape(fresh)
+    assert shape(of_release) == shape(fresh)
     assert loaded is not None
     assert loaded.payment.metadata == {"warehouse": "7"}
     assert loaded.payment.return_url == "https://shop.example/paid"
@@ -130,12 +141,43 @@ async def test_a_store_of_the_first_release_is_brought_up_to_date(first_release:
     assert (item.name, str(item.price)) == ('Jäck "4×"', "410.10")
 
 
-async def test_a_store_of_the_first_release_is_counted(first_release: Path) -> None:
+async def test_the_webhooks_of_the_second_release_go_on(path: Path) -> None:
+    """Under the ids their tenants know, with the same bytes and attempts, delivered, dead or on their way."""
+    store = await open_sqlite(left_by_release(path, 2))
+    created, dead = await store.deliveries.of_payment("acme", "pay_001")
+    timeline = await store.events("acme", "pay_001")
+    unheard = await store.deliveries.of_payment("acme", "pay_003"), len(await store.events("acme", "pay_003"))
+    next_of = {tenant: await store.deliveries.next_to_send(tenant, "", 9) for tenant in ("acme", "globex")}
+    await store.close()
+    assert (created.id, created.event_id, created.status) == ("dlv_pay_001", "evt_pay_001", "delivered")
+    assert (dead.id, dead.event_id, dead.died_of) == ("dlv_9pay_001_2", "evt_pay_001_2", "exhausted")
+    assert dead.attempts == [{"at": "2026-01-02T03:04:07.000Z", "status_code": 500, "error": None}]
+    assert dead.created_at == 1767323046000
+    assert dead.body == (
+        '{"type":"payment.awaiting_customer","timestamp":"2026-01-02T03:04:06.000Z",'
+        '"data":{"payment":{"id":"pay_001","merchant_reference":"ä"}}}'
+    )
+    assert [(identifier, event.details) for identifier, event in timeline] == [
+        ("evt_pay_001", {}),
+        ("evt_pay_001_2", {"note": "ä"}),
+    ]
+    assert unheard == ([], 1)
+    ((of_test,), (pending,)) = next_of.values()
+    assert (of_test.id, of_test.event_id, of_test.payment_id, of_test.type) == (
+        "dlv_9test",
+        "evt_test",
+        None,
+        "webhook.test",
+    )
+    assert (pending.id, pending.next_attempt_at, pending.tries) == ("dlv_pay_002", 1767323045000, 0)
+
+
+async def test_a_store_of_an_older_release_is_counted(of_release: Path) -> None:
     """Every tenant's rows are counted once, when the store is brought up to date."""
-    store = await open_sqlite(first_release)
+    store = await open_sqlite(of_release)
     counted = await store.stored_bytes()
     await store.close()
-    with beside(first_release) as look:
+    with beside(of_release) as look:
         assert counted == dict(look.execute(RECOUNT).fetchall())
     assert counted.keys() == {"acme", "globex"}
 

@@ -109,7 +109,7 @@ async def test_what_is_forgotten_counts_no_more(store: Store) -> None:
     await store.commit(
         [
             statements.store_answer(operation, 201, b"{}"),
-            Statement("UPDATE deliveries SET status = 'delivered'", ()),
+            Statement("UPDATE events SET status = 'delivered'", ()),
         ]
     )
     for number in range(4):
@@ -121,7 +121,7 @@ async def test_what_is_forgotten_counts_no_more(store: Store) -> None:
     await store.commit(
         [
             statements.delete_idempotency_keys("acme", ["key-00000001"]),
-            deliveries.delete_deliveries("acme", ["dlv_pay_001"]),
+            *deliveries.delete_delivered("acme", ["dlv_pay_001"]),
             inbox.trim_refused("acme", "main", 2),
             inbox.delete_callbacks(inbox.REFUSED, AT + timedelta(seconds=3), 9),
         ]

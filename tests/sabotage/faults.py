@@ -89,13 +89,13 @@ FAULTS = (
 """,
     ),
     _simple(
-        "commit the webhook separately",
+        "commit the event separately",
         "simulation",
         "gateway/flows/commit.py",
         """        await gw.store.commit(unit)
 """,
-        """        await gw.store.commit([one for one in unit if "INTO deliveries" not in one.sql])
-        await gw.store.commit([one for one in unit if "INTO deliveries" in one.sql])
+        """        await gw.store.commit([one for one in unit if "INTO events" not in one.sql])
+        await gw.store.commit([one for one in unit if "INTO events" in one.sql])
 """,
     ),
     _simple(
@@ -124,10 +124,9 @@ FAULTS = (
             Edit("gateway/drivers/store/statements.py", _REVISION, _REVISION.replace("revision = ?", "? >= 0")),
             Edit(
                 "gateway/drivers/store/statements.py",
-                """        (payment.tenant, payment.id, event.version, event_id, document),
-        "version",
+                """    return _insert_event(columns, webhook, "version")
 """,
-                """        (payment.tenant, payment.id, event.version, event_id, document),
+                """    return _insert_event(columns, webhook, None)
 """,
             ),
         ),

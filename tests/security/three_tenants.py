@@ -122,15 +122,19 @@ class ThreeTenants:
     def _stored_ids(self, tenant: str) -> dict[str, list[str]]:
         """Return the newest ids of what only the store knows; delete the oldest webhook, as retention does."""
         with closing(sqlite3.connect(self.stack.settings.store_path)) as database, database:
-            select = "SELECT id FROM {} WHERE tenant = ? ORDER BY id"
-            kinds = {"operation": "operations", "event": "events", "delivery": "deliveries", "callback": "inbox"}
+            select = "SELECT {} FROM {} WHERE tenant = ? ORDER BY 1"
+            kinds = {
+                "operation": ("id", "operations"),
+                "event": ("id", "events"),
+                "delivery": ("delivery_id", "events"),
+                "callback": ("id", "inbox"),
+            }
             found = {
-                kind: [row[0] for row in database.execute(select.format(table), (tenant,))]
-                for kind, table in kinds.items()
+                kind: [row[0] for row in database.execute(select.format(*of), (tenant,))] for kind, of in kinds.items()
             }
             del found["operation"][-1]  # the open one
             forgotten, *found["delivery"] = found["delivery"]
-            database.execute("DELETE FROM deliveries WHERE tenant = ? AND id = ?", (tenant, forgotten))
+            database.execute("UPDATE events SET delivery_id = NULL, status = NULL WHERE delivery_id = ?", (forgotten,))
         return {**{kind: ids[-2:] for kind, ids in found.items()}, "forgotten delivery": [forgotten]}
 
     def words_of_others(self, tenant: str) -> set[str]:
@@ -204,4 +208,4 @@ def _columns(database: sqlite3.Connection, table: str) -> set[str]:
 
 def _is_all_delivered(stack: GatewayStack) -> bool:
     with closing(sqlite3.connect(stack.settings.store_path)) as database:
-        return database.execute("SELECT 1 FROM deliveries WHERE status = 'pending' LIMIT 1").fetchone() is None
+        return database.execute("SELECT 1 FROM events WHERE status = 'pending' LIMIT 1").fetchone() is None

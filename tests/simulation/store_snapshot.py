@@ -42,7 +42,8 @@ class StoreSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 def read_snapshot(store: sqlite3.Connection) -> StoreSnapshot:
     """Read all tables."""
     events: dict[str, list[tuple[str, PaymentEvent]]] = defaultdict(list)
-    for payment, identifier, doc in _rows(store, "SELECT payment_id, id, doc FROM events ORDER BY payment_id, version"):
+    timelines = "SELECT payment_id, id, doc FROM events WHERE payment_id IS NOT NULL ORDER BY payment_id, version"
+    for payment, identifier, doc in _rows(store, timelines):
         events[payment].append((identifier, documents.event(doc)))
     return StoreSnapshot(
         payments={
@@ -63,7 +64,9 @@ def read_snapshot(store: sqlite3.Connection) -> StoreSnapshot:
                 attempts=msgspec.json.decode(attempts),
             )
             for event, payment, version, status, body, attempts in _rows(
-                store, "SELECT event_id, payment_id, version, status, body, attempts FROM deliveries ORDER BY id"
+                store,
+                "SELECT id, payment_id, version, status, body, attempts FROM events WHERE delivery_id IS NOT NULL"
+                " ORDER BY delivery_id",
             )
         ],
         keys={

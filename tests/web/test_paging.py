@@ -212,7 +212,7 @@ async def test_redelivering_weighs_what_is_sent_again(stack: GatewayStack) -> No
     """Many webhooks in one request cost more than one."""
     made = await stored_payments(stack, 40)
     await stack.gateway.store.commit(
-        [statements.Statement("UPDATE deliveries SET status = 'delivered', next_attempt_at = NULL", ())]
+        [statements.Statement("UPDATE events SET status = 'delivered', next_attempt_at = NULL", ())]
     )
     limit_rate(stack, burst=10)
     again = {"created_after": "2020-01-01T00:00:00Z", "status": "delivered"}

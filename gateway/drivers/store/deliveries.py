@@ -1,5 +1,6 @@
 """Webhooks on their way to tenants, and the state of the endpoints they go to.
 
+A webhook is part of its event's row (``statements.insert_event``), in columns that are null where nobody listened.
 A delivery is ``pending`` (with a next try), ``delivered`` or ``dead``; a dead letter died ``exhausted`` (its schedule
 ended) or ``disabled`` (its endpoint was disabled). An endpoint has a row only after a failed try. The row names the
 SHA-256 of the endpoint's URL: what was learnt of one address is not held against the next.
@@ -16,11 +17,14 @@ import msgspec
 from gateway.core import ids
 from gateway.drivers.clock import milliseconds, optional_milliseconds
 from gateway.drivers.store.engine import Engine
-from gateway.drivers.store.rows import PageRequest, columns, made_of, members, where
+from gateway.drivers.store.rows import PageRequest, made_of, members, where
 from gateway.drivers.store.statements import Statement, placeholders
-from gateway.drivers.store.stored_bytes import bytes_of, size_of_row
+from gateway.drivers.store.stored_bytes import bytes_of
 
 STATUSES = ("pending", "delivered", "dead")
+
+DEAD_LETTER_BATCH = 500
+"""Dead letters made in one transaction, which others wait for."""
 
 
 class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,36 +85,6 @@ class RedeliveryFilter(msgspec.Struct, frozen=True, kw_only=True):
     died_of: str | None = None
 
 
-def insert_delivery(row: DeliveryRow, endpoint: str) -> Statement:
-    """Insert a webhook in the transaction of the change it reports; dead at once where the endpoint is disabled.
-
-    ``endpoint``: the SHA-256 of the URL it would go to.
-    """
-    return Statement(
-        "INSERT INTO deliveries (tenant, id, event_id, payment_id, type, version, body, tries, attempts, created_at,"
-        " status, died_of, next_attempt_at) SELECT ?, ?, ?, ?, ?, ?, ?, 0, '[]', ?,"
-        " CASE WHEN e.disabled_at IS NULL THEN 'pending' ELSE 'dead' END,"
-        " CASE WHEN e.disabled_at IS NULL THEN NULL ELSE 'disabled' END,"
-        " CASE WHEN e.disabled_at IS NULL THEN CAST(? AS BIGINT) ELSE NULL END"
-        " FROM (SELECT 1 AS one) it LEFT JOIN webhook_endpoints e ON e.tenant = ? AND e.url_sha256 = ?",
-        (
-            row.tenant,
-            row.id,
-            row.event_id,
-            row.payment_id,
-            row.type,
-            row.version,
-            row.body,
-            row.created_at,
-            row.next_attempt_at,
-            row.tenant,
-            endpoint,
-        ),
-        "delivery",
-        grows=(row.tenant, size_of_row("deliveries", row.body, "[]")),
-    )
-
-
 def store_attempt(row: DeliveryRow, before: DeliveryRow | None = None) -> Statement:
     """A delivery as one try left it, unless it was restarted during the attempt: then the new schedule stays.
 
@@ -118,8 +92,8 @@ def store_attempt(row: DeliveryRow, before: DeliveryRow | None = None) -> Statem
     """
     log, log_before = _log(row), "[]" if before is None else _log(before)
     return Statement(
-        "UPDATE deliveries SET status = ?, died_of = ?, next_attempt_at = ?, tries = ?, attempts = ?"
-        " WHERE tenant = ? AND id = ? AND tries >= ?",
+        "UPDATE events SET status = ?, died_of = ?, next_attempt_at = ?, tries = ?, attempts = ?"
+        " WHERE tenant = ? AND delivery_id = ? AND tries >= ?",
         (
             row.status,
             row.died_of,
@@ -137,17 +111,17 @@ def store_attempt(row: DeliveryRow, before: DeliveryRow | None = None) -> Statem
 def restart_schedule(tenant: str, delivery_ids: Sequence[str], at: datetime) -> Statement:
     """Begin a whole new schedule for deliveries, now; their earlier tries stay in the log."""
     return Statement(
-        "UPDATE deliveries SET status = 'pending', died_of = NULL, next_attempt_at = ?, tries = 0"  # noqa: S608  # question marks
-        f" WHERE tenant = ? AND id IN ({placeholders(delivery_ids)})",
+        "UPDATE events SET status = 'pending', died_of = NULL, next_attempt_at = ?, tries = 0"  # noqa: S608  # question marks
+        f" WHERE tenant = ? AND delivery_id IN ({placeholders(delivery_ids)})",
         (milliseconds(at), tenant, *delivery_ids),
     )
 
 
-def mark_dead(tenant: str, endpoint: str, limit: int) -> Statement:
-    """Mark at most ``limit`` pending deliveries of a disabled endpoint dead."""
+def mark_dead(tenant: str, endpoint: str, limit: int = DEAD_LETTER_BATCH) -> Statement:
+    """Mark at most ``limit`` pending deliveries of a disabled endpoint dead; of another endpoint none."""
     return Statement(
-        "UPDATE deliveries SET status = 'dead', died_of = 'disabled', next_attempt_at = NULL"  # noqa: S608  # our own words
-        " WHERE tenant = ? AND id IN (SELECT id FROM deliveries WHERE tenant = ? AND status = 'pending'"
+        "UPDATE events SET status = 'dead', died_of = 'disabled', next_attempt_at = NULL"  # noqa: S608  # our own words
+        " WHERE tenant = ? AND delivery_id IN (SELECT delivery_id FROM events WHERE tenant = ? AND status = 'pending'"
         " ORDER BY next_attempt_at LIMIT ?)"
         f" AND EXISTS ({_DISABLED})",
         (tenant, tenant, limit, tenant, endpoint),
@@ -196,13 +170,14 @@ def enable_endpoint(tenant: str, endpoint: str) -> Statement:
     )
 
 
-def delete_deliveries(tenant: str, delivery_ids: Sequence[str]) -> Statement:
-    """Delete deliveries that were delivered; one that is sent again meanwhile stays."""
-    return Statement(
-        "DELETE FROM deliveries WHERE tenant = ? AND status = 'delivered'"  # noqa: S608  # question marks
-        f" AND id IN ({placeholders(delivery_ids)})",
-        (tenant, *delivery_ids),
-    )
+def delete_delivered(tenant: str, delivery_ids: Sequence[str]) -> list[Statement]:
+    """Delete webhooks that were delivered; one that is sent again meanwhile stays, and so do the events of payments."""
+    theirs = f" WHERE tenant = ? AND status = 'delivered' AND delivery_id IN ({placeholders(delivery_ids)})"
+    params = (tenant, *delivery_ids)
+    return [
+        Statement(f"DELETE FROM events{theirs} AND payment_id IS NULL", params),  # noqa: S608  # question marks
+        Statement(f"UPDATE events SET {_NO_WEBHOOK}{theirs}", params),  # noqa: S608  # question marks
+    ]
 
 
 class Deliveries:
@@ -219,11 +194,11 @@ class Deliveries:
         """
         rows = await self._engine.rows(
             f"{_DELIVERY} d WHERE d.tenant = ? AND d.status = 'pending'"  # noqa: S608  # our own words
-            " AND (d.attempts <> '[]' OR NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.tenant = d.tenant"
+            " AND (d.attempts <> '[]' OR NOT EXISTS (SELECT 1 FROM events e WHERE e.tenant = d.tenant"
             " AND e.payment_id = d.payment_id AND e.version < d.version"
             " AND e.status = 'pending' AND e.attempts = '[]'))"
             f" AND NOT EXISTS ({_DISABLED})"
-            " ORDER BY d.next_attempt_at, d.id LIMIT ?",
+            " ORDER BY d.next_attempt_at LIMIT ?",
             (tenant, tenant, endpoint, limit),
         )
         return [_delivery(row) for row in rows]
@@ -238,43 +213,47 @@ class Deliveries:
 
     async def has_pending(self, tenant: str) -> bool:
         """Whether a tenant has webhooks on their way."""
-        sql = "SELECT 1 FROM deliveries WHERE tenant = ? AND status = 'pending' LIMIT 1"
+        sql = "SELECT 1 FROM events WHERE tenant = ? AND status = 'pending' LIMIT 1"
         return bool(await self._engine.rows(sql, (tenant,)))
 
     async def of_payment(self, tenant: str, payment_id: str) -> list[DeliveryRow]:
         """Webhooks of a payment, in the order of its versions."""
         rows = await self._engine.rows(
-            f"{_DELIVERY} WHERE tenant = ? AND payment_id = ? ORDER BY version, id", (tenant, payment_id)
+            f"{_DELIVERY} WHERE tenant = ? AND payment_id = ? AND delivery_id IS NOT NULL ORDER BY version",
+            (tenant, payment_id),
         )
         return [_delivery(row) for row in rows]
 
     async def newest(self, tenant: str, wanted: DeliveryFilter) -> list[ListedDelivery]:
         """Webhooks of one tenant, newest first (ids are time-ordered). Raises ``KeyError`` for no status."""
-        conditions, values = where(
-            ("tenant = ?", tenant), ("id < ?", wanted.cursor), ("payment_id = ?", wanted.payment_id)
-        )
-        with_status = "" if wanted.status is None else f" AND {_WITH_STATUS[wanted.status]}"
+        conditions, values = where(("tenant = ?", tenant), ("delivery_id < ?", wanted.cursor))
+        conditions += " AND delivery_id IS NOT NULL"
+        if wanted.status is not None:
+            conditions += f" AND {_WITH_STATUS[wanted.status]}"
+        if wanted.payment_id is not None:
+            conditions, values = f"{conditions} AND {_OF_PAYMENT}", (*values, tenant, wanted.payment_id)
         rows = await self._engine.rows(
-            f"{_LISTED} WHERE {conditions}{with_status} ORDER BY id DESC LIMIT ?", (*values, wanted.limit)
+            f"{_LISTED} WHERE {conditions} ORDER BY delivery_id DESC LIMIT ?", (*values, wanted.limit)
         )
         return [_listed(row) for row in rows]
 
     async def find(self, tenant: str, delivery_id: str) -> DeliveryRow | None:
         """One webhook."""
-        rows = await self._engine.rows(f"{_DELIVERY} WHERE tenant = ? AND id = ?", (tenant, delivery_id))
+        rows = await self._engine.rows(f"{_DELIVERY} WHERE tenant = ? AND delivery_id = ?", (tenant, delivery_id))
         return _delivery(rows[0]) if rows else None
 
     async def ids_of(self, tenant: str, wanted: RedeliveryFilter, *, after: str, limit: int) -> list[str]:
         """Ids of a tenant's deliveries above ``after``, oldest first. Raises ``KeyError`` for no status."""
         conditions, values = where(
             ("tenant = ?", tenant),
-            ("id > ?", after),
+            ("delivery_id > ?", after),
             ("created_at >= ?", optional_milliseconds(wanted.created_after)),
             ("created_at <= ?", optional_milliseconds(wanted.created_before)),
             ("died_of = ?", wanted.died_of),
         )
         rows = await self._engine.rows(
-            f"SELECT id FROM deliveries WHERE {conditions} AND {_WITH_STATUS[wanted.status]} ORDER BY id LIMIT ?",  # noqa: S608  # our own words
+            f"SELECT delivery_id FROM events WHERE {conditions} AND {_WITH_STATUS[wanted.status]}"  # noqa: S608  # our own words
+            " ORDER BY delivery_id LIMIT ?",
             (*values, limit),
         )
         return [identifier for (identifier,) in rows]
@@ -283,17 +262,25 @@ class Deliveries:
         """(id, status) of a tenant's deliveries above ``after`` that were made before a date, oldest first."""
         end = ids.time_ordered("dlv", milliseconds(before), 0, 0)
         rows = await self._engine.rows(
-            "SELECT id, status FROM deliveries WHERE tenant = ? AND id > ? AND id < ? ORDER BY id LIMIT ?",
+            "SELECT delivery_id, status FROM events WHERE tenant = ? AND delivery_id > ? AND delivery_id < ?"
+            " ORDER BY delivery_id LIMIT ?",
             (tenant, after, end, limit),
         )
         return [(identifier, status) for identifier, status in rows]
 
 
+_NAMED = {"id": "delivery_id", "event_id": "id"}
+"""Columns that are named otherwise than the members of a delivery."""
 _DELIVERY, _LISTED = (
-    f"SELECT {columns(kind)} FROM deliveries"  # noqa: S608  # our own members
+    f"SELECT {', '.join(_NAMED.get(member, member) for member in kind.__struct_fields__)} FROM events"  # noqa: S608  # our own members
     for kind in (DeliveryRow, ListedDelivery)
 )
+_NO_WEBHOOK = ", ".join(
+    f"{column} = NULL" for column in ("delivery_id", "status", "tries", "attempts", "created_at", "body")
+)
 _DISABLED = "SELECT 1 FROM webhook_endpoints w WHERE w.tenant = ? AND w.url_sha256 = ? AND w.disabled_at IS NOT NULL"
+# Not by the column: a payment's few webhooks are to be looked up, not to be searched for among all of the tenant's.
+_OF_PAYMENT = "delivery_id IN (SELECT delivery_id FROM events WHERE tenant = ? AND payment_id = ?)"
 # Written out, not a parameter: only so does a database see that an index of these rows will do.
 _WITH_STATUS = {status: f"status = '{status}'" for status in STATUSES}
 _attempts = msgspec.json.Decoder(list[dict[str, Any]])

@@ -11,6 +11,14 @@ from gateway.drivers.store import stored_bytes
 
 MOMENTS = "CREATE TABLE IF NOT EXISTS moments (name TEXT PRIMARY KEY, at BIGINT NOT NULL)"
 
+EVENTS = """
+    CREATE TABLE IF NOT EXISTS events (
+        tenant TEXT NOT NULL, id TEXT NOT NULL, payment_id TEXT, type TEXT NOT NULL, version INTEGER NOT NULL, doc TEXT,
+        delivery_id TEXT, status TEXT, died_of TEXT, next_attempt_at BIGINT, tries INTEGER, attempts TEXT,
+        created_at BIGINT, body TEXT
+    )"""
+"""From ``delivery_id`` on the event's webhook, null where nobody listens; it is alone in a test of an endpoint."""
+
 TABLES = (
     """
     CREATE TABLE IF NOT EXISTS payments (
@@ -51,23 +59,13 @@ TABLES = (
         tenant TEXT NOT NULL, account TEXT NOT NULL, merchant_reference TEXT NOT NULL, payment_id TEXT NOT NULL,
         PRIMARY KEY (tenant, account, merchant_reference)
     )""",
+    EVENTS,
+    "CREATE UNIQUE INDEX IF NOT EXISTS events_by_version ON events (tenant, payment_id, version)",
     """
-    CREATE TABLE IF NOT EXISTS events (
-        tenant TEXT NOT NULL, payment_id TEXT NOT NULL, version INTEGER NOT NULL, id TEXT NOT NULL, doc TEXT NOT NULL,
-        PRIMARY KEY (tenant, payment_id, version)
-    )""",
-    """
-    CREATE TABLE IF NOT EXISTS deliveries (
-        tenant TEXT NOT NULL, id TEXT NOT NULL, event_id TEXT NOT NULL, payment_id TEXT,
-        type TEXT NOT NULL, version INTEGER NOT NULL, status TEXT NOT NULL, died_of TEXT, next_attempt_at BIGINT,
-        tries INTEGER NOT NULL, attempts TEXT NOT NULL, created_at BIGINT NOT NULL, body TEXT NOT NULL,
-        PRIMARY KEY (tenant, id)
-    )""",
-    """
-    CREATE INDEX IF NOT EXISTS deliveries_due ON deliveries (tenant, next_attempt_at, id)
-    WHERE status = 'pending'""",
-    "CREATE INDEX IF NOT EXISTS deliveries_by_payment ON deliveries (tenant, payment_id, version)",
-    "CREATE INDEX IF NOT EXISTS dead_deliveries ON deliveries (tenant, id) WHERE status = 'dead'",
+    CREATE UNIQUE INDEX IF NOT EXISTS events_by_delivery ON events (tenant, delivery_id)
+    WHERE delivery_id IS NOT NULL""",
+    "CREATE INDEX IF NOT EXISTS deliveries_due ON events (tenant, next_attempt_at) WHERE status = 'pending'",
+    "CREATE INDEX IF NOT EXISTS dead_deliveries ON events (tenant, delivery_id) WHERE status = 'dead'",
     """
     CREATE TABLE IF NOT EXISTS webhook_endpoints (
         tenant TEXT NOT NULL, url_sha256 TEXT NOT NULL, failing_since BIGINT, disabled_at BIGINT, reason TEXT,
@@ -122,19 +120,33 @@ def _without(members: str) -> str:
     return "json_remove(doc, {})".format(", ".join(f"'$.{member}'" for member in members.split()))
 
 
+_COUNTED_ANEW = ("DELETE FROM stored_bytes", f"INSERT INTO stored_bytes (tenant, bytes) {stored_bytes.RECOUNT}")
+"""At the end of the last migration: what is counted are the tables of today."""
+
 MIGRATIONS: dict[int, tuple[str, ...]] = {
     1: (
         "ALTER TABLE payments ADD COLUMN purchase TEXT NOT NULL DEFAULT '{}'",
         f"UPDATE payments SET doc = {_without(_PURCHASE)}, purchase = {_without(_SUMMARY)}",  # noqa: S608  # as above
-        stored_bytes.TABLE,
-        f"INSERT INTO stored_bytes (tenant, bytes) {stored_bytes.RECOUNT}",
+        stored_bytes.TABLE,  # counted at the end of the last migration
     ),
     2: (
+        "ALTER TABLE events RENAME TO events_before",
+        EVENTS,
+        "INSERT INTO events SELECT e.tenant, e.id, e.payment_id, json_extract(e.doc, '$.type'), e.version, e.doc, d.id,"
+        " d.status, d.died_of, d.next_attempt_at, d.tries, d.attempts, d.created_at, d.body"
+        " FROM events_before e LEFT JOIN deliveries d"
+        " ON d.tenant = e.tenant AND d.payment_id = e.payment_id AND d.version = e.version ORDER BY e.rowid",
+        "INSERT INTO events SELECT tenant, event_id, NULL, type, version, NULL, id,"
+        " status, died_of, next_attempt_at, tries, attempts, created_at, body"
+        " FROM deliveries WHERE payment_id IS NULL ORDER BY rowid",
+        "DROP TABLE events_before",
+        "DROP TABLE deliveries",
         "ALTER TABLE payments ADD COLUMN due_at BIGINT",
         "ALTER TABLE payments ADD COLUMN tries INTEGER NOT NULL DEFAULT 0",
         "UPDATE payments SET due_at = a.due_at, tries = a.tries FROM agenda a"
         " WHERE a.tenant = payments.tenant AND a.payment_id = payments.id",
         "DROP TABLE agenda",
+        *_COUNTED_ANEW,
     ),
 }
 """Version -> the statements that lead to the next one. They run before ``TABLES``, which add what is wholly new."""

@@ -14,6 +14,7 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from gateway.core import documents
+from gateway.core.ids import delivery_id
 from gateway.core.payment import Operation, Payment, PaymentEvent
 from gateway.drivers.clock import milliseconds, optional_milliseconds
 from gateway.drivers.store.stored_bytes import bytes_of, size_of_row
@@ -269,15 +270,45 @@ def claim_reference(payment: Payment, *, grace_began_before: int) -> Statement:
     )
 
 
-def insert_event(event_id: str, payment: Payment, event: PaymentEvent) -> Statement:
-    """One version of a payment; a version exists once."""
-    document = documents.encode(event)
-    return Statement(
-        "INSERT INTO events (tenant, payment_id, version, id, doc) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        (payment.tenant, payment.id, event.version, event_id, document),
-        "version",
-        grows=(payment.tenant, size_of_row("events", document)),
-    )
+class NewWebhook(NamedTuple):
+    """A webhook to be: the bytes of all its attempts, when the first is due, when it was made; Unix milliseconds."""
+
+    body: str
+    due_at: int
+    created_at: int
+
+
+_EVENT = (
+    "INSERT INTO events (tenant, id, payment_id, type, version, doc) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+)
+_EVENT_WITH_WEBHOOK = (
+    "INSERT INTO events (tenant, id, payment_id, type, version, doc,"
+    " delivery_id, status, next_attempt_at, tries, attempts, created_at, body)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, 'pending', ?, 0, '[]', ?, ?) ON CONFLICT DO NOTHING"
+)
+
+
+def insert_event(event_id: str, payment: Payment, event: PaymentEvent, webhook: NewWebhook | None = None) -> Statement:
+    """One version of a payment, with its webhook where its tenant listens; a version exists once."""
+    columns = (payment.tenant, event_id, payment.id, event.type, event.version, documents.encode(event))
+    return _insert_event(columns, webhook, "version")
+
+
+def insert_test(event_id: str, tenant: str, kind: str, webhook: NewWebhook) -> Statement:
+    """A webhook that reports no event."""
+    return _insert_event((tenant, event_id, None, kind, 0, None), webhook, "delivery")
+
+
+_EventColumns = tuple[str, str, str | None, str, int, str | None]
+
+
+def _insert_event(columns: _EventColumns, webhook: NewWebhook | None, otherwise: str) -> Statement:
+    tenant, event_id, *_, document = columns
+    if webhook is None:
+        return Statement(_EVENT, columns, otherwise, grows=(tenant, size_of_row("events", document)))
+    of_webhook = (delivery_id(event_id), webhook.due_at, webhook.created_at, webhook.body)
+    grows = (tenant, size_of_row("events", document, webhook.body, "[]"))
+    return Statement(_EVENT_WITH_WEBHOOK, (*columns, *of_webhook), otherwise, grows=grows)
 
 
 def move_reference(payment: Payment, *, holder: str) -> Statement:

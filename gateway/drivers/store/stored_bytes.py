@@ -14,13 +14,12 @@ SIZES: dict[str, tuple[int, tuple[str, ...]]] = {
     "payments": (2000, ("doc", "purchase")),
     "operations": (500, ("doc",)),
     "idempotency_keys": (500, ("answer",)),
-    "events": (300, ("doc",)),
-    "deliveries": (500, ("body", "attempts")),
+    "events": (700, ("doc", "body", "attempts")),
     "inbox": (700, ("query", "headers", "body", "detail", "event", "history")),
 }
 """What is counted of a row: fixed bytes, and the texts that may be large."""
 
-DELETED_FROM = ("idempotency_keys", "deliveries", "inbox")
+DELETED_FROM = ("idempotency_keys", "events", "inbox")
 """Tables whose rows are deleted some day."""
 
 
@@ -40,17 +39,28 @@ def bytes_of(*texts: str | bytes | None) -> int:
 
 def _size_in_sql(table: str, row: str = "") -> str:
     fixed, texts = SIZES[table]
-    return " + ".join([str(fixed), *(f"LENGTH(CAST(COALESCE({row}{text}, '') AS BLOB))" for text in texts)])
+    return " + ".join([str(fixed), *(_length_in_sql(row + text) for text in texts)])
 
 
-def _forgetting(table: str) -> str:
-    subtract = f"UPDATE stored_bytes SET bytes = bytes - ({_size_in_sql(table, 'old.')}) WHERE tenant = old.tenant"  # noqa: S608  # our own names
-    return f"CREATE TRIGGER IF NOT EXISTS {table}_forgotten AFTER DELETE ON {table} BEGIN {subtract}; END"
+def _length_in_sql(text: str) -> str:
+    return f"LENGTH(CAST(COALESCE({text}, '') AS BLOB))"
+
+
+def _forgetting(name: str, occasion: str, size: str) -> str:
+    subtract = f"UPDATE stored_bytes SET bytes = bytes - ({size}) WHERE tenant = old.tenant"  # noqa: S608  # our own names
+    return f"CREATE TRIGGER IF NOT EXISTS {name}_forgotten AFTER {occasion} BEGIN {subtract}; END"
 
 
 TABLE = "CREATE TABLE IF NOT EXISTS stored_bytes (tenant TEXT NOT NULL, bytes BIGINT NOT NULL, PRIMARY KEY (tenant))"
 
-TRIGGERS = tuple(_forgetting(table) for table in DELETED_FROM)
+TRIGGERS = (
+    *(_forgetting(table, f"DELETE ON {table}", _size_in_sql(table, "old.")) for table in DELETED_FROM),
+    _forgetting(  # an event outlives its webhook
+        "webhooks",
+        "UPDATE OF delivery_id ON events WHEN new.delivery_id IS NULL",
+        " + ".join(_length_in_sql(f"old.{text}") for text in ("body", "attempts")),
+    ),
+)
 
 RECOUNT = "SELECT tenant, SUM(bytes) FROM ({}) GROUP BY tenant".format(  # noqa: S608  # our own names
     " UNION ALL ".join(f"SELECT tenant, {_size_in_sql(table)} AS bytes FROM {table}" for table in SIZES)  # noqa: S608

@@ -61,7 +61,7 @@ async def delete_delivered(gw: Gateway, tenant: str, *, after: str) -> str:
     while page := await gw.store.deliveries.page_by_age(tenant, after=after, before=before, limit=BATCH_SIZE):
         old = [identifier for identifier, status in page if status == "delivered"]
         if old:
-            await gw.store.commit([deliveries.delete_deliveries(tenant, old)])
+            await gw.store.commit(deliveries.delete_delivered(tenant, old))
         after = page[-1][0]
         await gw.clock.sleep(PAUSE_SECONDS)
     return after

@@ -33,9 +33,6 @@ STORE_RETRY_MAX_SECONDS = 60.0
 TENANT_REFRESH_SECONDS = 60.0
 """How often the settings are checked for new tenants."""
 
-DEAD_LETTER_BATCH = 500
-"""Dead letters made in one transaction, which others wait for."""
-
 
 async def run(gw: Gateway) -> None:
     """Deliver for all tenants until cancelled; also for one that comes with new settings."""
@@ -147,7 +144,7 @@ class TenantQueue:
         """Make dead letters of what waits for a disabled endpoint, also of what a restart left waiting."""
         while await self._is_disabled(endpoint) and await self.gw.store.deliveries.has_pending(self.tenant):
             log.warning("a webhook endpoint is disabled", extra={"tenant": self.tenant})
-            await self.gw.store.commit([deliveries.mark_dead(self.tenant, endpoint, DEAD_LETTER_BATCH)])
+            await self.gw.store.commit([deliveries.mark_dead(self.tenant, endpoint)])
 
     async def _is_disabled(self, endpoint: str) -> bool:
         """Asked before every batch: the tenant may enable it meanwhile."""

@@ -10,13 +10,15 @@ from collections.abc import Sequence
 import msgspec
 
 from gateway.core.errors import TenantError
+from gateway.core.ids import delivery_id
 from gateway.core.payment import WEBHOOK_TEST
 from gateway.core.signing import sha256_hex
 from gateway.core.views import webhook_test_body
 from gateway.drivers.clock import milliseconds
 from gateway.drivers.settings import Webhook
-from gateway.drivers.store import deliveries
+from gateway.drivers.store import deliveries, statements
 from gateway.drivers.store.deliveries import DeliveryRow, Endpoint, RedeliveryFilter
+from gateway.drivers.store.statements import NewWebhook
 from gateway.flows.runtime import Gateway
 
 DISABLED = "the webhook endpoint is disabled; enable it first: POST /v1/webhooks/enable"
@@ -69,22 +71,13 @@ async def redeliver_many(gw: Gateway, tenant: str, wanted: RedeliveryFilter) -> 
 
 async def send_test(gw: Gateway, tenant: str) -> DeliveryRow:
     """Send a test webhook the way all go. Raises ``not_found`` and ``invalid_state``."""
-    endpoint = await _open_endpoint(gw, tenant)
-    at = gw.clock.now()
-    row = DeliveryRow(
-        tenant=tenant,
-        id=gw.new_id("dlv"),
-        event_id=gw.new_id("evt"),
-        payment_id=None,
-        type=WEBHOOK_TEST,
-        version=0,
-        body=webhook_test_body(WEBHOOK_TEST, at).decode(),
-        next_attempt_at=milliseconds(at),
-        created_at=milliseconds(at),
-    )
-    await gw.store.commit([deliveries.insert_delivery(row, endpoint.key)])
+    await _open_endpoint(gw, tenant)
+    now, event_id = gw.clock.now(), gw.new_id("evt")
+    at, body = milliseconds(now), webhook_test_body(WEBHOOK_TEST, now).decode()
+    webhook = NewWebhook(body=body, due_at=at, created_at=at)
+    await gw.store.commit([statements.insert_test(event_id, tenant, WEBHOOK_TEST, webhook)])
     gw.webhook_timers[tenant].no_later_than(0)
-    return row
+    return await _find(gw, tenant, delivery_id(event_id))
 
 
 async def enable(gw: Gateway, tenant: str, *, redeliver: bool) -> int:
@@ -93,7 +86,8 @@ async def enable(gw: Gateway, tenant: str, *, redeliver: bool) -> int:
     Raises ``not_found``.
     """
     endpoint = await endpoint_of(gw, tenant)
-    await gw.store.commit([deliveries.enable_endpoint(tenant, endpoint.key)])
+    missed = deliveries.mark_dead(tenant, endpoint.key)  # also what was made a moment ago
+    await gw.store.commit([missed, deliveries.enable_endpoint(tenant, endpoint.key)])
     gw.webhook_timers[tenant].no_later_than(0)
     return await redeliver_many(gw, tenant, RedeliveryFilter(status="dead", died_of="disabled")) if redeliver else 0
 

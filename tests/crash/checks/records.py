@@ -23,9 +23,11 @@ WAITING = "sending", "unknown"
 READS = {
     "payments": "SELECT doc FROM payments ORDER BY tenant, id",
     "operations": "SELECT doc FROM operations ORDER BY tenant, id",
-    "events": "SELECT json_object('payment_id', payment_id, 'id', id, 'doc', doc) FROM events ORDER BY version",
-    "deliveries": "SELECT json_object('tenant', tenant, 'payment_id', payment_id, 'event_id', event_id, 'type', type,"
-    " 'version', version, 'status', status, 'body', body, 'attempts', attempts) FROM deliveries ORDER BY id",
+    "events": "SELECT json_object('payment_id', payment_id, 'id', id, 'doc', doc) FROM events"
+    " WHERE payment_id IS NOT NULL ORDER BY version",
+    "deliveries": "SELECT json_object('tenant', tenant, 'payment_id', payment_id, 'event_id', id, 'type', type,"
+    " 'version', version, 'status', status, 'body', body, 'attempts', attempts) FROM events"
+    " WHERE delivery_id IS NOT NULL ORDER BY delivery_id",
     "callbacks": "SELECT json_object('payment_id', payment_id, 'verdict', verdict, 'event_id', event_id) FROM inbox",
     "hints": "SELECT json_object('payment_id', payment_id) FROM hints WHERE due = 1",
 }

@@ -263,7 +263,7 @@ async def test_what_was_sent_is_not_sent_again_because_its_outcome_cannot_be_sto
     """The outcome is kept and stored when the store takes it: ever longer pauses, up to a minute, and one try."""
     clock = a_clock()
     async with running_stack(tmp_path, clock=clock) as stack:
-        sick = Sick(stack, clock, only="UPDATE deliveries")
+        sick = Sick(stack, clock, only="UPDATE events SET status")
         payment = await created(stack)
         await until(stack, lambda: len(sick.refused) == 1)
         for number in range(2, 9):

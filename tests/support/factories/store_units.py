@@ -14,10 +14,10 @@ from gateway.core.facts import Cause
 from gateway.core.payment import Operation, Payment, PaymentEvent, State, Status
 from gateway.core.wire import Callback
 from gateway.drivers.clock import milliseconds
-from gateway.drivers.store import deliveries, statements
+from gateway.drivers.store import statements
 from gateway.drivers.store.deliveries import DeliveryRow
 from gateway.drivers.store.reads import Store
-from gateway.drivers.store.statements import Statement, Unit
+from gateway.drivers.store.statements import NewWebhook, Statement, Unit
 from tests.support.factories.payments import AT, GRACE, make_operation, make_payment
 
 GRACE_BEGAN = milliseconds(AT - GRACE)
@@ -53,8 +53,14 @@ def first_event(payment: Payment) -> PaymentEvent:
     )
 
 
-def first_delivery(payment: Payment) -> DeliveryRow:
+def first_webhook(payment: Payment) -> NewWebhook:
     """The webhook of version 1, due at once."""
+    at = milliseconds(payment.created_at)
+    return NewWebhook(body="{}", due_at=at, created_at=at)
+
+
+def first_delivery(payment: Payment) -> DeliveryRow:
+    """The same as it is read."""
     return DeliveryRow(
         tenant=payment.tenant,
         id=f"dlv_{payment.id}",
@@ -75,8 +81,7 @@ def reserving(payment: Payment, operation: Operation) -> list[Statement]:
         statements.claim_idempotency_key(operation, FINGERPRINT),
         statements.claim_reference(payment, grace_began_before=GRACE_BEGAN),
         statements.insert_payment(payment, operation.id),
-        statements.insert_event(event_id, payment, first_event(payment)),
-        deliveries.insert_delivery(first_delivery(payment), ENDPOINT),
+        statements.insert_event(event_id, payment, first_event(payment), first_webhook(payment)),
         statements.insert_operation(operation),
     ]
 
