@@ -36,7 +36,7 @@ from gateway.core.view_types import (
 )
 
 
-@functools.lru_cache(256)  # one moment stands in several places of a payment's views
+@functools.lru_cache(256)  # a payment shows one moment in several places
 def rfc3339(at: datetime) -> str:
     """UTC with milliseconds and ``Z``."""
     utc = at if at.tzinfo is UTC else at.astimezone(UTC)  # converting costs more than writing
@@ -77,7 +77,7 @@ def refund_with_payment(
 
 def payment_json(payment: PaymentSummary, open_operation: OperationSummary | None) -> bytes:
     """Write a payment's view, which its webhook and the answer to its request then hold as it is."""
-    return to_json(payment_view(payment, open_operation))
+    return msgspec.json.encode(_payment_members(payment, open_operation))  # no Struct that is made only to be written
 
 
 def operation_answer(payment: PaymentSummary, view: bytes, operation: Operation) -> bytes:

@@ -65,6 +65,11 @@ class Registry:
             raise SettingsError(problems)
         return found
 
+    @property
+    def has_observers(self) -> bool:
+        """Whether any plugin observes."""
+        return bool(self._hooks.hook.gateway_payment_changed.get_hookimpls())
+
     def observe(self, payment: Payment, event: PaymentEvent) -> None:
         """Call every observer with a committed change. An observer's error is logged and stops nobody."""
         said = {"payment": payment, "event": event}

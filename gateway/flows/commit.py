@@ -13,7 +13,7 @@ from msgspec import UNSET
 
 from gateway.core.change import Change
 from gateway.core.commands import Kind
-from gateway.core.payment import Operation, State
+from gateway.core.payment import Operation, PaymentEvent, State
 from gateway.core.views import operation_answer, payment_json, refund_view, webhook_body
 from gateway.drivers.clock import EPOCH, milliseconds
 from gateway.drivers.store import statements
@@ -140,10 +140,15 @@ def _event_rows(gw: Gateway, version: Version, operation: Operation | None) -> l
         refund = refund_view(payment, operation) if is_refund and operation is not None else None
         webhook = NewWebhook(
             body=webhook_body(event, version.view, refund).decode(),
-            due_at=milliseconds(event.at + gw.settings.clocks.webhook_retry[0]),
+            due_at=_webhook_due(gw, event),
             created_at=milliseconds(event.at),
         )
     return [statements.insert_event(gw.new_id("evt"), payment, event, webhook)]
+
+
+def _webhook_due(gw: Gateway, event: PaymentEvent) -> int:
+    """When an event's webhook is first tried, in Unix milliseconds."""
+    return milliseconds(event.at + gw.settings.clocks.webhook_retry[0])
 
 
 async def _answer(gw: Gateway, versions: Sequence[Version]) -> OperationAnswer | None:
@@ -180,6 +185,6 @@ def _notify(gw: Gateway, versions: Sequence[Version], *, checks: bool) -> None:
             where = {"payment_id": payment.id, "tenant": payment.tenant, "account": payment.account}
             said = {"provider": payment.provider, "provider_status": event.details["unknown_status"]}
             log.warning("the provider named a status that is not known", extra={**where, **said})
-        due = milliseconds(event.at + gw.settings.clocks.webhook_retry[0])
-        gw.webhook_timers[payment.tenant].no_later_than(due)
-        asyncio.get_running_loop().call_soon(gw.observe, payment, event)
+        gw.webhook_timers[payment.tenant].no_later_than(_webhook_due(gw, event))
+        if gw.observe is not None:
+            asyncio.get_running_loop().call_soon(gw.observe, payment, event)

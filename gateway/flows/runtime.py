@@ -57,7 +57,7 @@ class Memory:
 class Gateway:
     """One running gateway. ``send`` asks providers, ``deliver`` takes webhooks to tenants (by default the same way).
 
-    ``observe`` tells plugins of a committed change and never raises.
+    ``observe`` tells plugins of a committed change and never raises; None where none observes.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Gateway:
         clock: Clock,
         deliver: Send | None = None,
         disk: DiskSpace | None = None,
-        observe: Callable[[Payment, PaymentEvent], None] = lambda _payment, _event: None,
+        observe: Callable[[Payment, PaymentEvent], None] | None = None,
     ) -> None:
         self.settings = settings
         self.store = store

@@ -110,7 +110,7 @@ async def _gateway(
         send=sender.send,
         deliver=messenger.send,
         clock=clock,
-        observe=registry.observe,
+        observe=registry.observe if registry.has_observers else None,
     )
 
 

@@ -246,6 +246,7 @@ def test_what_is_put_together_is_as_if_written_at_once(
 ) -> None:
     """Byte for byte: answers and webhooks hold the payment's view as it was written."""
     view, written = payment_view(payment, open_operation), payment_json(payment, open_operation)
+    assert written == to_json(view)
     refund = refund_view(payment, operation)
     shown_operation = OperationView(
         id=operation.id,

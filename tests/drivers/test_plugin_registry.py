@@ -307,8 +307,14 @@ class TestObserve:
         seen: list[str] = []
         both = offering("both", gateway_payment_changed=lambda payment, event: seen.append(payment.id + event.type))
         one = offering("one", gateway_payment_changed=lambda event: seen.append(event.type))
-        load(both, one).observe(self.PAYMENT, self.EVENT)
+        registry = load(both, one)
+        assert registry.has_observers
+        registry.observe(self.PAYMENT, self.EVENT)
         assert sorted(seen) == ["pay_1payment.captured", "payment.captured"]
+
+    def test_without_observers_nobody_is_to_be_told(self) -> None:
+        """Most gateways have none."""
+        assert not load(offering("silent")).has_observers
 
     def test_an_error_of_one_observer_stops_nobody(self, caplog: pytest.LogCaptureFixture) -> None:
         """It is logged with the plugin's name and without its text, and the others are told."""

@@ -88,10 +88,13 @@ async def disabled(store: Store, endpoint: str = ENDPOINT) -> None:
 
 
 async def test_the_line_is_by_date(store: Store) -> None:
-    """The longest due first, what is due later behind it, of one tenant, no more than asked for."""
+    """The longest due first, what is due later behind it, of one tenant, no more than asked for, nothing twice."""
     await insert(store, a_row(2, "pay_2"), a_row(1, "pay_1"), a_row(3, "pay_3"), a_row(0, tenant="globex"))
     assert await numbers(store) == ["1", "2", "3"]
     assert await numbers(store, limit=1) == ["1"]
+    under_way = [ids.delivery_id(event_id(1)), ids.delivery_id(event_id(3))]
+    (left,) = await store.deliveries.next_to_send("acme", ENDPOINT, 9, under_way=under_way)
+    assert left.event_id == event_id(2)
 
 
 async def test_a_version_waits_for_the_first_try_of_the_one_before(store: Store) -> None:
@@ -130,6 +133,7 @@ async def test_looking_costs_the_same_however_many_there_are(store: Store) -> No
 
     spied = Deliveries(Spy())  # type: ignore[arg-type]
     await spied.next_to_send("acme", ENDPOINT, 9)
+    await spied.next_to_send("acme", ENDPOINT, 9, under_way=["dlv_1", "dlv_2"])
     await spied.newest("acme", DeliveryFilter(limit=9))
     for status in deliveries.STATUSES:
         await spied.newest("acme", DeliveryFilter(limit=9, status=status))

@@ -8,7 +8,7 @@ SHA-256 of the endpoint's URL: what was learnt of one address is not held agains
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -186,8 +186,10 @@ class Deliveries:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    async def next_to_send(self, tenant: str, endpoint: str, limit: int) -> list[DeliveryRow]:
-        """The next webhooks of a tenant that may go out, due or not yet, the longest due first.
+    async def next_to_send(
+        self, tenant: str, endpoint: str, limit: int, *, under_way: Collection[str] = ()
+    ) -> list[DeliveryRow]:
+        """The next webhooks of a tenant that may go out, due or not yet, the longest due first; none ``under_way``.
 
         Never one that was not tried yet while an earlier version of its payment was not either: first tries keep the
         order of versions. None while the endpoint is disabled.
@@ -197,9 +199,9 @@ class Deliveries:
             " AND (d.attempts <> '[]' OR NOT EXISTS (SELECT 1 FROM events e WHERE e.tenant = d.tenant"
             " AND e.payment_id = d.payment_id AND e.version < d.version"
             " AND e.status = 'pending' AND e.attempts = '[]'))"
-            f" AND NOT EXISTS ({_DISABLED})"
+            f" AND d.delivery_id NOT IN ({placeholders(under_way)}) AND NOT EXISTS ({_DISABLED})"
             " ORDER BY d.next_attempt_at LIMIT ?",
-            (tenant, tenant, endpoint, limit),
+            (tenant, *under_way, tenant, endpoint, limit),
         )
         return [_delivery(row) for row in rows]
 

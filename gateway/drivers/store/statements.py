@@ -6,7 +6,7 @@ A unit of work is a list of these; an engine runs it whole or not at all. An exp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -35,7 +35,7 @@ class Statement(NamedTuple):
 Unit = Sequence[Statement]
 
 
-def placeholders(values: Sequence[str]) -> str:
+def placeholders(values: Collection[str]) -> str:
     """A question mark for each value."""
     return ", ".join("?" for _ in values)
 

@@ -106,14 +106,15 @@ class TenantQueue:
         room = MAX_CONCURRENT_ATTEMPTS - len(self.under_way)
         if webhook is None or room == 0:
             return [], latest
-        # Before the read: it shows an attempt that ends meanwhile as it was, and it would be sent again.
-        before = frozenset(self.under_way)
         endpoint = sha256_hex(webhook.url)
-        rows = await self.gw.store.deliveries.next_to_send(self.tenant, endpoint, MAX_CONCURRENT_ATTEMPTS + 1)
-        if not rows:
+        # Under way before the read: it shows an attempt that ends meanwhile as it was, and it would be sent again.
+        rows = await self.gw.store.deliveries.next_to_send(
+            self.tenant, endpoint, room + 1, under_way=tuple(self.under_way)
+        )
+        if not rows and not self.under_way:
             await self._mark_dead(endpoint)
         now = self._now()
-        waiting = [(row.next_attempt_at or 0, row) for row in rows if row.id not in before]
+        waiting = [(row.next_attempt_at or 0, row) for row in rows]
         due = [row for at, row in waiting if at <= now][:room]
         await self.store_check.prove(due)
         return [(webhook, row) for row in due], min((at for at, _ in waiting if at > now), default=latest)
