@@ -245,7 +245,7 @@ class RoutingRule(msgspec.Struct, frozen=True, kw_only=True):
 class Tenant(msgspec.Struct, frozen=True, kw_only=True):
     """Who calls our API. ``return_origins`` are normalised as ``origin_of`` does; ``rate_limit`` None = no limit.
 
-    The first rule of ``routing`` that matches chooses.
+    The first rule of ``routing`` that matches chooses. ``logs_in``: calls of one of its accounts need a session.
     """
 
     id: str
@@ -255,6 +255,7 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
     rate_limit: TenantRate | None
     webhook: Webhook | None
     accounts: Mapping[str, AccountEntry]
+    logs_in: bool
     deposit_methods: Mapping[str, DepositMethod]
     routing: tuple[RoutingRule, ...] = ()
 

@@ -46,6 +46,7 @@ def resolve_tenant(name: str, node: Node, resolver: Resolver) -> Tenant | None:
         rate_limit=shape.rate_limit,
         webhook=shape.webhook,
         accounts=accounts,
+        logs_in=any(entry.logs_in for entry in accounts.values()),
         deposit_methods={method: _method(method, given) for method, given in shape.deposit_methods.items()},
         routing=resolve_routing(("tenants", name, "routing"), shape.routing, known, resolver.state),
     )

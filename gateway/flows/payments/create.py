@@ -35,7 +35,7 @@ async def create(gw: Gateway, tenant: Tenant, claim: Claim, body: CreateBody) ->
 
     Raises ``TenantError``, ``ProviderError`` or ``Unavailable``, and then there is no payment."""
     # Only a login, or a restored store, makes planning ask a provider.
-    asks = gw.restored_at is not None or any(entry.logs_in for entry in tenant.accounts.values())
+    asks = tenant.logs_in or gw.restored_at is not None
     try:
         return await idempotency.run(gw, claim, partial(plan_create, gw, tenant, claim, body), asks_provider=asks)
     except Conflict:  # the reference belongs to another payment; every other conflict is tried again by ``run``

@@ -158,6 +158,17 @@ async def test_a_finished_create_is_repeated_whatever_fails(
     assert (other.status, other.json["code"]) in ((503, "store_unavailable"), (503, "low_disk"))
 
 
+async def test_a_repeated_create_asks_no_provider(stack: GatewayStack) -> None:
+    """In a restored store planning asks the provider for an order from before; for a known key nobody is asked."""
+    stack.gateway.restored_at = stack.gateway.clock.now()
+    body, key = creditkey_body(), new_key()
+    first = await stack.create(body, key=key)
+    asked = len(await stack.provider_requests("creditkey"))
+    again = await stack.create(body, key=key)
+    assert (again.status, again.text, again.headers["Idempotency-Replayed"]) == (201, first.text, "true")
+    assert len(await stack.provider_requests("creditkey")) == asked == 2
+
+
 async def test_another_request_is_still_refused(stack: GatewayStack) -> None:
     """Under another key the state says what it always said."""
     payment = await awaiting(stack)
