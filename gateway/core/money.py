@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import ROUND_DOWN, Decimal
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Self
 
 import iso4217
@@ -69,27 +69,38 @@ class Money(msgspec.Struct, frozen=True):
 
 def quantized(amount: Decimal, digits: int) -> Decimal:
     """Give ``amount`` exactly ``digits`` decimals. Raises ``ValueError`` rather than round."""
+    unit = _unit(digits)
+    if amount.same_quantum(unit) and amount.adjusted() + digits < _PRECISION:
+        return Decimal(amount)  # it has them already, as nearly every amount has
     if not amount.is_finite():
         raise ValueError("must be a finite decimal")
     exact = Decimal(amount)
     if len(exact.as_tuple().digits) > 60 or abs(exact.adjusted()) > 60 or exact.adjusted() + digits >= _PRECISION:
         raise ValueError("has too many digits")
-    rounded = exact.quantize(Decimal(1).scaleb(-digits))
+    rounded = exact.quantize(unit)
     if rounded != exact:
         raise ValueError(f"has more than the {digits} decimals of its currency")
     return rounded
+
+
+@cache
+def _unit(digits: int) -> Decimal:
+    """One of the smallest unit: 0.01 for two decimals."""
+    return Decimal(1).scaleb(-digits)
 
 
 def rounded_down(amount: Decimal, digits: int) -> Decimal:
     """Give ``amount`` ``digits`` decimals, what lies beyond them cut off. Raises ``ValueError`` as ``quantized``."""
     if not amount.is_finite() or abs(amount.adjusted()) > 60 or amount.adjusted() + digits >= _PRECISION:
         raise ValueError("has too many digits")
-    return quantized(amount.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_DOWN), digits)
+    return quantized(amount.quantize(_unit(digits), rounding=ROUND_DOWN), digits)
 
 
 def as_written(amount: Decimal, digits: int) -> Decimal:
     """Like ``quantized``, for what a tenant wrote: a further decimal is refused even if it is a zero."""
     exact = quantized(amount, digits)
+    if amount.same_quantum(exact):
+        return exact
     exponent = amount.as_tuple().exponent
     if isinstance(exponent, int) and -exponent > digits:
         raise ValueError(f"has more than the {digits} decimals of its currency")
