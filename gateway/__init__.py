@@ -18,7 +18,6 @@ from gateway.core.commands import (
     Order,
     RefundPayment,
     UpdatePayment,
-    Urls,
 )
 from gateway.core.errors import CallbackRejected, GatewayError, OutcomeUnknown, ProviderError, Reason
 from gateway.core.facts import (
@@ -40,6 +39,7 @@ from gateway.core.masking import clean_message, secrets_of
 from gateway.core.money import Amount, Money
 from gateway.core.networks import network
 from gateway.core.payment import State
+from gateway.core.payment_urls import Urls
 from gateway.core.refusal import read_refusal
 from gateway.core.response_body import (
     decimal_of,

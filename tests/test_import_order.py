@@ -33,7 +33,7 @@ FLOWS = "tasks masks → runtime → plugin restore cascade storage webhooks →
 ORDER: dict[int, tuple[str, ...]] = {
     0: (
         "core.errors core.secret core.encodings core.card_numbers core.urls core.networks",
-        "core.credentials core.problem_guides core.wording core.text_checks",
+        "core.credentials core.problem_guides core.wording core.text_checks core.payment_urls",
         "core.money core.wire core.strictjson core.signing core.ids core.plain_expressions core.patterns core.masking"
         " core.card_data",
         "core.response_body core.commands core.facts core.rules core.checks core.status_word core.retry_after"

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from gateway.core.money import Amount, Money
+from gateway.core.payment_urls import Urls
 
 MUST = "must"
 """Key of ``Meta(extra=…)``: the sentence for a value of the right kind whose form is wrong."""
@@ -97,15 +98,6 @@ class Checkout(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     contact_method: Annotated[Contact | None, Meta(description="Where the link goes, in the billing address.")] = None
     notify_rep: Annotated[bool | None, Meta(description="Whether a sales representative is written to as well.")] = None
     rep_email: Annotated[Email | None, Meta(description="The representative's address.")] = None
-
-
-class Urls(msgspec.Struct, frozen=True, kw_only=True):
-    """Addresses the provider is told: already encoded, unguessable. A plugin appends its own placeholder as text."""
-
-    callback: str
-    return_: str
-    cancel: str
-    complete: str
 
 
 class Kind(enum.StrEnum):

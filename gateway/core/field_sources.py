@@ -10,6 +10,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import msgspec
 
 from gateway.core.commands import CreatePayment
+from gateway.core.payment_urls import Urls
 
 
 @cache
@@ -18,13 +19,19 @@ def source_paths() -> frozenset[str]:
     return frozenset(_paths(CreatePayment))
 
 
-def _paths(kind: type[msgspec.Struct], *before: str) -> Iterator[str]:
-    for field in msgspec.structs.fields(kind):
-        held, path = _held(field.type), (*before, field.name)
-        if isinstance(held, type) and issubclass(held, msgspec.Struct):
+def _paths(kind: type, *before: str) -> Iterator[str]:
+    for name, wanted in _members(kind):
+        held, path = _held(wanted), (*before, name)
+        if isinstance(held, type) and issubclass(held, msgspec.Struct | Urls):
             yield from _paths(held, *path)
         elif isinstance(held, type) or get_origin(held) not in (list, Mapping):
             yield ".".join(path)
+
+
+def _members(kind: type) -> Iterator[tuple[str, Any]]:
+    if kind is Urls:
+        return ((name, str) for name, member in vars(Urls).items() if isinstance(member, property))
+    return ((field.name, field.type) for field in msgspec.structs.fields(kind))
 
 
 def _held(wanted: Any) -> Any:

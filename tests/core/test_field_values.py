@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.core.commands import Checkout, CreatePayment, Customer, Item, Order, Urls
+from gateway.core.commands import Checkout, CreatePayment, Customer, Item, Order
 from gateway.core.field_mapping import (
     FieldChange,
     FieldMap,
@@ -19,6 +19,7 @@ from gateway.core.field_mapping import (
 )
 from gateway.core.field_values import document_of
 from gateway.core.money import Amount
+from gateway.core.payment_urls import Urls
 from tests.support.factories.payments import AT, usd
 
 DECLARED = {

@@ -13,9 +13,10 @@ from functools import partial
 from msgspec.structs import replace
 
 from gateway.core.card_data import refuse_card_data
-from gateway.core.commands import Checkout, CreatePayment, Customer, Item, Order, Urls
+from gateway.core.commands import Checkout, CreatePayment, Customer, Item, Order
 from gateway.core.errors import ProviderError, TenantError, invalid, refusals_of, together
 from gateway.core.money import Money, currency_digits
+from gateway.core.payment_urls import Urls
 from gateway.core.request_bodies import CreateBody
 from gateway.core.validation import add_up, order_problems, total_problems, url_problems
 from gateway.drivers.settings import AccountEntry, Tenant

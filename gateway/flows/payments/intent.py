@@ -14,11 +14,12 @@ import msgspec
 from msgspec.structs import replace
 
 from gateway.core.change import Change
-from gateway.core.commands import Command, CreatePayment, Kind, Urls
+from gateway.core.commands import Command, CreatePayment, Kind
 from gateway.core.event_details import details_of_create
 from gateway.core.facts import Cause, Stage
 from gateway.core.ids import uuid_of
 from gateway.core.payment import Before, Operation, Payment, PaymentEvent, State, Status
+from gateway.core.payment_urls import Purpose, Urls
 from gateway.core.signing import make_token
 from gateway.core.wire import HttpRequest
 from gateway.drivers.clock import milliseconds
@@ -190,19 +191,16 @@ def create_command(gw: Gateway, entry: AccountEntry, payment: Payment, operation
 
 def urls_of(gw: Gateway, entry: AccountEntry, payment_id: str) -> Urls:
     """Our addresses for one payment, each with its own unguessable token."""
-    base, identifier = gw.public_url + entry.callback_path, uuid_of(payment_id)
-    if identifier is None:
-        raise ValueError(f"{payment_id} is not a payment id")
-    token = {
-        purpose: make_token(gw.settings.server.secret, entry.endpoint_id, identifier, purpose)
-        for purpose in ("return", "cancel", "complete")
-    }
-    return Urls(
-        callback=base,
-        return_=f"{base}/return/{token['return']}",
-        cancel=f"{base}/cancel/{token['cancel']}",
-        complete=f"{base}/complete/{token['complete']}",
-    )
+    base = gw.callback_url(entry)
+
+    def address(purpose: Purpose) -> str:
+        identifier = uuid_of(payment_id)
+        if identifier is None:
+            raise ValueError(f"{payment_id} is not a payment id")
+        token = make_token(gw.settings.server.secret, entry.endpoint_id, identifier, purpose)
+        return f"{base}/{purpose}/{token}"
+
+    return Urls.made_by(address, callback=base)
 
 
 def command_after_unsent(gw: Gateway, submission: Submission, operation: Operation, entry: AccountEntry) -> Command:
