@@ -60,12 +60,16 @@ def text(longest: int, *, least: int = 0) -> Check:
 
 def struct(kind: type[Any], members: Mapping[str, Check]) -> Check:
     """A Struct of this kind whose members all pass."""
+    table = [(name, member, member(None) is None) for name, member in members.items()]
 
     def check(value: Any) -> str | None:
         if type(value) is not kind:  # a member of a subclass would be stored unseen
             return f"must be {kind.__name__}, not {type_name(value)}"
-        for name, member in members.items():
-            problem = member(getattr(value, name))
+        for name, member, may_be_none in table:
+            given = getattr(value, name)
+            if given is None and may_be_none:  # most members of most facts
+                continue
+            problem = member(given)
             if problem is not None:
                 return f"{name} {problem}"
         return None
@@ -75,11 +79,13 @@ def struct(kind: type[Any], members: Mapping[str, Check]) -> Check:
 
 def union(*options: tuple[type[Any], Check]) -> Check:
     """Of one of these kinds, and passing the check of its kind."""
-    is_one = instance(*(kind for kind, _ in options))
+    is_one, of_kind = instance(*(kind for kind, _ in options)), dict(options)
 
     def check(value: Any) -> str | None:
-        found = next((check for kind, check in options if isinstance(value, kind)), is_one)
-        return found(value)
+        exactly = of_kind.get(type(value))
+        if exactly is not None:
+            return exactly(value)
+        return next((check for kind, check in options if isinstance(value, kind)), is_one)(value)
 
     return check
 
@@ -124,7 +130,10 @@ def span(value: Any) -> str | None:
 
 def first(problems: Iterable[str | None]) -> str | None:
     """Return the first problem; None when all is well."""
-    return next((problem for problem in problems if problem is not None), None)
+    for problem in problems:
+        if problem is not None:
+            return problem
+    return None
 
 
 def is_unicode(value: str) -> bool:

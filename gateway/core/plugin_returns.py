@@ -34,7 +34,7 @@ from gateway.core.money import Money
 from gateway.core.payment import State
 from gateway.core.rules import Actual, Exact, Rules, Tolerance
 from gateway.core.secret import Secret
-from gateway.core.urls import absolute_url, redirect_problem
+from gateway.core.urls import redirect_problem, target_problem
 from gateway.core.wire import HttpRequest, HttpResponse
 
 MAX_ID_CHARACTERS = 1024
@@ -92,11 +92,7 @@ def _url(value: Any) -> str | None:
         return f"must be str, not {type_name(value)}"
     if len(value) > MAX_URL_CHARACTERS:
         return f"has more than {MAX_URL_CHARACTERS} characters"
-    try:
-        absolute_url(value)
-    except ValueError as problem:
-        return str(problem)
-    return None
+    return target_problem(value)
 
 
 def _header(pair: Any) -> str | None:

@@ -22,11 +22,15 @@ LONGEST_PAGE = 2048
 _URL_TEXT = re.compile(r"[!-\[\]-~]+")
 """Visible ASCII without the backslash, which browsers take for a slash."""
 
+_USUAL_URL = re.compile(r"(https?)://([a-z0-9.-]{1,253})(?::([1-9][0-9]{0,3}))?(?:[/?#][!-\[\]-~]*)?")
+"""What nearly every URL looks like: then scheme, host and port are surely these, and only the host is to be judged."""
+
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _ENDS_IN_A_NUMBER = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)\.?")
 _HOST_IN_URL = re.compile(r"https?://(?:[^/?#@\\]*@)?([^/?#@\\:\[\]]+)", re.IGNORECASE)
 
 NOT_ABSOLUTE = "must be an absolute URL such as https://shop.example/path"
+HAS_FRAGMENT = "must not have a fragment"
 NOT_PLAIN = "must be visible ASCII without backslashes: percent-encode other characters, such as a blank as %20"
 NO_HOST = (
     "must have a host name such as shop.example or an IP address in its usual form"
@@ -75,8 +79,17 @@ def absolute_url(text: str) -> SplitResult:
     """The parts of a URL that we send to: as ``page_url``, without a fragment. Raises ``ValueError``."""
     parts = page_url(text)
     if "#" in text:
-        raise ValueError("must not have a fragment")
+        raise ValueError(HAS_FRAGMENT)
     return parts
+
+
+def target_problem(text: str) -> str | None:
+    """Say why ``absolute_url`` would refuse a URL; None when it would not."""
+    try:
+        _origin_parts(text)
+    except ValueError as problem:
+        return str(problem)
+    return HAS_FRAGMENT if "#" in text else None
 
 
 def base_url(text: str, name: str = "") -> str:
@@ -104,11 +117,10 @@ def redirect_problem(
     if len(url) > LONGEST_PAGE:
         return f"must have at most {LONGEST_PAGE} characters"
     try:
-        parts = page_url(url)
+        scheme, host, _ = _origin_parts(url)
     except ValueError as problem:
         return str(problem) if url else "is empty"
-    host = one_host(parts.hostname or "") or ""
-    if parts.scheme != "https" and not (http == "allowed" or (http == "loopback" and is_loopback(host))):
+    if scheme != "https" and not (http == "allowed" or (http == "loopback" and is_loopback(host))):
         return f"must be https; it is http on {host}"
     accepted = set(map(one_host, hosts))
     return f"is on {host}, which is not among the allowed hosts" if accepted and host not in accepted else None
@@ -128,12 +140,20 @@ def origin_of(url: str) -> str | None:
     None for a URL that browsers are not sent to.
     """
     try:
-        parts = page_url(url)
+        scheme, host, port = _origin_parts(url)
     except ValueError:
         return None
-    host = one_host(parts.hostname or "") or ""
-    port = "" if parts.port in (None, PORTS[parts.scheme]) else f":{parts.port}"
-    return f"{parts.scheme}://{bracketed(host)}{port}"
+    return f"{scheme}://{bracketed(host)}" if port in (None, PORTS[scheme]) else f"{scheme}://{bracketed(host)}:{port}"
+
+
+def _origin_parts(text: str) -> tuple[str, str, int | None]:
+    """Scheme, host as ``one_host`` has it, and port of a URL as ``page_url`` takes it. Raises ``ValueError``."""
+    usual = _USUAL_URL.fullmatch(text)
+    host = None if usual is None else one_host(usual[2])
+    if usual is not None and host is not None:
+        return usual[1], host, int(usual[3]) if usual[3] else None
+    parts = page_url(text)
+    return parts.scheme, one_host(parts.hostname or "") or "", parts.port
 
 
 def bracketed(host: str) -> str:

@@ -80,16 +80,16 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     """What follows from an account's settings alone.
 
     ``merchant_ids`` and ``tokens``: what we send and sign with, then the previous generation's while it is accepted.
-    ``page_url`` is API-1's address; requests of both directions have the same ``headers``.
+    ``pay_url`` is API-1's address; requests of both directions have the same ``headers``.
     """
 
     merchant_ids: tuple[str, ...]
     tokens: tuple[gateway.Secret, ...]
-    page_url: str
+    pay_url: str
     headers: gateway.Headers
 
     def __repr__(self) -> str:
-        return f"Prepared({self.page_url})"  # a header holds the token in plain text
+        return f"Prepared({self.pay_url})"  # a header holds the token in plain text
 
 
 def prepare(account: gateway.Account) -> Prepared:
@@ -98,7 +98,7 @@ def prepare(account: gateway.Account) -> Prepared:
     return Prepared(
         merchant_ids=_merchant_ids(account),
         tokens=tokens,
-        page_url=f"{config.app_url.rstrip('/')}/pay/url",
+        pay_url=f"{config.app_url.rstrip('/')}/pay/url",
         headers=(JSON, (TOKEN_HEADER, tokens[0].reveal())),
     )
 

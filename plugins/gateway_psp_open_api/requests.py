@@ -44,7 +44,7 @@ def payment_page(command: gateway.CreatePayment, account: gateway.Account) -> ga
         key("amount"): _wire_amount(command.money, amount, as_text=config.amount_as_text),
         key("sign"): signature.sign(string_a, ours.tokens[0]),
     }
-    return gateway.HttpRequest(method="POST", url=ours.page_url, headers=ours.headers, body=gateway.dumps(body))
+    return gateway.HttpRequest(method="POST", url=ours.pay_url, headers=ours.headers, body=gateway.dumps(body))
 
 
 def _tenant_members(command: gateway.CreatePayment, fields: gateway.FieldMap) -> dict[str, str]:
