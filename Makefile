@@ -13,7 +13,7 @@ FLOORS := .venv-floors
 AUDIT := .venv-audit
 CLIENTS := .venv-clients
 
-.PHONY: demo test test-floors audit check clients format serve bench crashes simulation sabotage fuzz attacks clean
+.PHONY: demo test test-floors audit check clients format serve bench profile crashes simulation sabotage fuzz attacks clean
 
 demo: $(INSTALLED)  ## everything on this machine: a gateway, both simulators, payments through both
 	$(BIN)/gateway demo
@@ -45,6 +45,9 @@ serve: $(INSTALLED)  ## the gateway with both simulators and a viewer of webhook
 
 bench: $(BENCHES)  ## the table of ratios against yardsticks of the same run
 	$(BIN)/python -m bench
+
+profile: $(BENCHES)  ## where the CPU time of a payment and of a callback goes, step by step
+	$(BIN)/python -m bench.profile
 
 crashes: $(READY)  ## kill the real server under load, KILLS times, and hold all ledgers against each other
 	$(BIN)/python -m tests.crash --kills $(KILLS)

@@ -18,8 +18,8 @@ CALLBACKS = Load("callbacks.lua", 204)
 PAYMENT_KEYS = {f"KEY_{number}": key for number, key in enumerate(TENANT_KEYS.values(), start=1)}
 """The environment of ``load/payments.lua``."""
 
-_MOST_CALLBACKS = 20_000
-"""More than one window uses."""
+_NEWEST = 20_000
+"""How many payments of a tenant are looked at: more than some windows of callbacks use."""
 
 
 class Contestant:
@@ -34,7 +34,7 @@ class Contestant:
         self.server, self.port, self.database, self.accounts = server, port, database, accounts
         self.callbacks_file = database.with_name("callbacks")
         self.payments = self.callbacks = self.payments_in_flight = self.callbacks_in_flight = self.windows = 0
-        self._enough = 500
+        self._callbacks_per_second = 250.0
 
     def pay(self, seconds: int, load: Load = PAYMENTS) -> windows.Window:
         """A window of new payments."""
@@ -46,34 +46,40 @@ class Contestant:
         return seen
 
     def call_back(self, seconds: int, load: Load = CALLBACKS) -> windows.Window:
-        """A window of callbacks, each for a payment that is not captured yet; where there are too few, it pays first.
-
-        Raises ``WrongStore`` if they run out all the same.
-        """
-        while (unpaid := self.write_callbacks()) < self._enough:
-            self.pay(1)
+        """A window of callbacks, each for a payment that is not captured yet. Raises ``WrongStore`` if they run out."""
+        unpaid = self.prepare_callbacks(seconds)
         seen = windows.measure(self.server, self.port, load, seconds, CALLBACKS=str(self.callbacks_file))
         if seen.requests + load.connections > unpaid:
             raise stored.WrongStore(f"there were only {unpaid} payments to call back about")
-        self._enough = max(self._enough, 2 * seen.requests)
+        self._callbacks_per_second = max(self._callbacks_per_second, seen.per_second)
         self.callbacks += seen.requests
         self.callbacks_in_flight += load.connections
         return seen
 
-    def write_callbacks(self) -> int:
-        """Write a callback for each payment that is not captured yet; return how many there are."""
-        with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
-            # The newest: they are together, in a store of any size.
-            sql = "SELECT tenant, id FROM payments WHERE state = 'awaiting_customer' ORDER BY id DESC LIMIT ?"
-            unpaid = connection.execute(sql, (_MOST_CALLBACKS,)).fetchall()
-        lines = (psp_callbacks.line(self.accounts[tenant], payment) for tenant, payment in unpaid)
+    def prepare_callbacks(self, seconds: int) -> int:
+        """Write a callback for each payment that is not captured yet; return how many there are.
+
+        Where there are too few for a window, it pays first.
+        """
+        while len(unpaid := self._unpaid()) < 2 * seconds * self._callbacks_per_second:
+            self.pay(1)
+        lines = (psp_callbacks.line(self.accounts[tenant], payment) for payment, tenant in unpaid)
         self.callbacks_file.write_text("".join(lines))
         return len(unpaid)
 
-    def check(self) -> None:
-        """Hold the store against what was answered. Raises ``WrongStore``."""
+    def _unpaid(self) -> list[tuple[str, str]]:
+        """Id and tenant of the newest payments that are not captured, without a walk through a large store."""
+        newest = (
+            "SELECT id, tenant FROM (SELECT id, tenant, state FROM payments WHERE tenant = ? ORDER BY id DESC LIMIT ?)"
+            " WHERE state = 'awaiting_customer'"
+        )
+        with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
+            return sorted(row for name in self.accounts for row in connection.execute(newest, (name, _NEWEST)))
+
+    def check(self, counts: Mapping[str, str] | None = None) -> None:
+        """Hold the store against what was answered; by ``counts``, or all of its own. Raises ``WrongStore``."""
         stored.check(
-            stored.count(self.database, self.counts),
+            stored.count(self.database, counts or self.counts),
             payments=range(self.payments, self.payments + self.payments_in_flight + 1),
             callbacks=range(self.callbacks, self.callbacks + self.callbacks_in_flight + 1),
         )

@@ -82,8 +82,12 @@ def median(windows: Sequence[Window], figure: Callable[[Window], float]) -> floa
     return statistics.median(figure(window) for window in windows)
 
 
-def in_words(name: str, windows: Sequence[Window]) -> str:
-    """``gateway 722/s, 1086 + 298 us``: throughput, CPU per request of the main thread and of the others."""
+def cpu_in_words(windows: Sequence[Window]) -> str:
+    """``1086 + 298``: CPU microseconds per request of the main thread and of the others, if there are any."""
     main, others = median(windows, lambda window: window.main_us), median(windows, lambda window: window.others_us)
-    cpu = f"{main:.0f} + {others:.0f}" if others >= 0.5 else f"{main:.0f}"
-    return f"{name} {median(windows, lambda window: window.per_second):,.0f}/s, {cpu} µs"
+    return f"{main:.0f} + {others:.0f}" if others >= 0.5 else f"{main:.0f}"
+
+
+def in_words(name: str, windows: Sequence[Window]) -> str:
+    """``gateway 722/s, 1086 + 298 µs``: throughput and CPU per request."""
+    return f"{name} {median(windows, lambda window: window.per_second):,.0f}/s, {cpu_in_words(windows)} µs"

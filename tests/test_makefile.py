@@ -57,10 +57,10 @@ def test_benchmarks_bring_what_they_compare_with(clone: Path) -> None:
     """Frameworks and a profiler that nothing else needs."""
     for marks in ((), (".installed", ".ready")):
         done(clone, *marks)
-        said = would_run(clone, "bench")
+        said = would_run(clone, "bench", "profile")
         assert (said.count("pip install"), ".[bench]" in said) == (1, True)
     done(clone, ".benches")
-    assert "pip install" not in would_run(clone, "bench", "demo")
+    assert "pip install" not in would_run(clone, "bench", "profile", "demo")
 
 
 def test_nothing_is_installed_twice(clone: Path) -> None:

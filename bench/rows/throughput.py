@@ -27,7 +27,7 @@ def rows(effort: Effort) -> Iterator[Row]:
             },
             effort.rounds,
         )
-        ours.write_callbacks()
+        ours.prepare_callbacks(1)
         called = in_turn(
             {
                 "echo": lambda: echo.call_back(1, ours.callbacks_file),

@@ -1,0 +1,20 @@
+"""Trees side by side: the yardstick first, then ratios to it and to the first tree."""
+
+from __future__ import annotations
+
+from bench.compare import lines
+from bench.windows import Window
+
+
+def test_a_tree_is_shown_against_the_yardstick_and_the_first_tree() -> None:
+    """CPU of all threads, as ratios of neighbours."""
+
+    def window(main: float, others: float) -> Window:
+        return Window(1, 1000.0, main, others, 2.0, 3.0)
+
+    shown = lines({"echo": [window(50, 0)], "base": [window(300, 100)], "mine": [window(180, 20)]})
+    assert shown == [
+        ["echo", "1,000", "50", "50", "1.00", "1.50", "0.125"],
+        ["base", "1,000", "300 + 100", "400", "8.00", "1.50", "1.000"],
+        ["mine", "1,000", "180 + 20", "200", "4.00", "1.50", "0.500"],
+    ]
