@@ -64,24 +64,20 @@ async def commit_change(
     if _may_concern_others(change):
         change, others = await cascade.consequences(gw, change)
     versions = [Version(before, change, next_operation=next_operation), *others]
-    unit = [*rows, *_rows_of(gw, versions)]
     answer = await _answer(gw, versions)
-    if answer is not None and change.operation is not None:
-        unit.append(statements.store_answer(change.operation, answer.status, answer.body))
+    unit = [*rows, *_rows_of(gw, versions, answer)]
     if unit:
         await gw.store.commit(unit)
     _notify(gw, versions, checks=bool(unit))
     return Committed(change, answer)
 
 
-async def commit_submission(
-    gw: Gateway, versions: Sequence[Version], rows: Sequence[Statement], last: Statement
-) -> None:
-    """Commit what a tenant's new operation makes of payments, ``rows`` before it and ``last`` after it, and notify.
+async def commit_submission(gw: Gateway, versions: Sequence[Version], rows: Sequence[Statement]) -> None:
+    """Commit what a tenant's new operation makes of payments, ``rows`` before it, and notify.
 
     Raises ``Conflict`` or ``Unavailable``.
     """
-    await gw.store.commit([*rows, *_rows_of(gw, versions), last])
+    await gw.store.commit([*rows, *_rows_of(gw, versions)])
     _notify(gw, versions, checks=False)
 
 
@@ -92,12 +88,16 @@ def _may_concern_others(change: Change) -> bool:
     return was_expired or payment.replaces is not None or payment.replaced_by is not None
 
 
-def _rows_of(gw: Gateway, versions: Sequence[Version]) -> list[Statement]:
-    """The statements of every payment's change."""
-    return [row for version in versions for row in _rows_of_version(gw, version)]
+def _rows_of(gw: Gateway, versions: Sequence[Version], answer: OperationAnswer | None = None) -> list[Statement]:
+    """The statements of every payment's change. ``answer``: of the request whose operation the first one ends."""
+    return [
+        row
+        for number, version in enumerate(versions)
+        for row in _rows_of_version(gw, version, answer if number == 0 else None)
+    ]
 
 
-def _rows_of_version(gw: Gateway, version: Version) -> list[Statement]:
+def _rows_of_version(gw: Gateway, version: Version, answer: OperationAnswer | None) -> list[Statement]:
     """The statements of one payment's change; where nothing changed only those that come with it."""
     before, payment = version.before, version.change.payment
     operation = version.moved_operation
@@ -107,25 +107,24 @@ def _rows_of_version(gw: Gateway, version: Version) -> list[Statement]:
     rows = [_payment_row(gw, version)]
     if version.gives_reference is not None:
         rows.append(version.gives_reference)
-    if before is not None and operation is not None:
-        rows.append(statements.update_operation(operation))
-    if version.next_operation is not None:
-        rows.append(statements.insert_operation(version.next_operation))
+    if operation is not None and not operation.is_open:
+        rows.append(statements.insert_ended_operation(operation, answer))
     return [*rows, *of_event, *version.rows]
 
 
 def _payment_row(gw: Gateway, version: Version) -> Statement:
     """The payment itself, with its next check; one that gives its reference away keeps the check it has."""
     before, payment, open_operation = version.before, version.change.payment, version.open_operation
-    open_after = open_operation.id if open_operation is not None else None
     if before is None:
+        if open_operation is None:
+            raise ValueError("a payment begins with its create")
         due, budget = gw.first_check_at(payment, open_operation), gw.settings.limits.tenant_bytes
-        return statements.insert_payment(payment, open_after or "", due_at=due, budget=budget)
+        return statements.insert_payment(payment, open_operation, due_at=due, budget=budget)
     return statements.update_payment(
         before.payment,
         payment,
-        open_before=before.open_operation_id,
-        open_after=open_after,
+        open_before=before.open_operation,
+        open_after=open_operation,
         due_at=gw.first_check_at(payment, open_operation) if version.gives_reference is None else UNSET,
     )
 

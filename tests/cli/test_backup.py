@@ -147,7 +147,7 @@ async def test_recover_settles_what_was_on_its_way(config: Path) -> None:
     """Operations in sending become unknown, once, and the numbers are told."""
     first, second = [json.loads((await command("recover", "--json", "--config", config)).stdout) for _ in range(2)]
     assert (first["unknown"], second["unknown"]) == (1, 0)
-    assert rows(store_of(config), "SELECT id FROM operations WHERE status = 'unknown'") == [("op_001",)]
+    assert rows(store_of(config), "SELECT open_operation FROM payments WHERE open_status = 'unknown'") == [("op_001",)]
     assert rows(store_of(config), "SELECT COUNT(*) FROM moments") == [(0,)]
 
 

@@ -11,9 +11,9 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.core.commands import Kind
-from gateway.core.errors import Reason
+from gateway.core.errors import Conflict, Reason
 from gateway.core.facts import Event, Observation, Stage
-from gateway.core.payment import State, Status
+from gateway.core.payment import Operation, State, Status
 from gateway.drivers.clock import milliseconds
 from gateway.drivers.store import inbox, schedule, statements
 from gateway.drivers.store.reads import PaymentSnapshot, Store
@@ -50,7 +50,7 @@ async def test_what_is_reserved_is_read_back(store: Store) -> None:
     """Payment, open operation, key, event and webhook are there together."""
     payment, operation = await stored(store, 1)
     assert await store.payment("acme", "pay_001") == PaymentSnapshot(payment, operation)
-    assert await store.operation("acme", "op_001") == operation
+    assert await store.operation("acme", "pay_001", "op_001") == operation
     key = await store.idempotency_record("acme", "key-00000001")
     assert key is not None
     assert (key.fingerprint, key.operation_id, key.payment_id, key.created_at, key.answer) == (
@@ -69,19 +69,14 @@ async def test_what_is_reserved_is_read_back(store: Store) -> None:
     [
         ({"idempotency_key": "key-00000001"}, "idempotency_key"),
         ({"merchant_reference": "SO-1"}, "merchant_reference"),
-        ({"operation": "op_001"}, "operation"),
     ],
 )
 async def test_a_second_create_conflicts_on_what_it_shares(store: Store, same: dict[str, str], on: str) -> None:
-    """The same key, reference or operation is one conflict by name, and nothing of the second create is kept."""
+    """The same key or reference is one conflict by name, and nothing of the second create is kept."""
     await stored(store, 1)
     payment, operation = create_of(2)
     payment = replace(payment, merchant_reference=same.get("merchant_reference", "SO-2"))
-    operation = replace(
-        operation,
-        idempotency_key=same.get("idempotency_key", "key-00000002"),
-        id=same.get("operation", "op_002"),
-    )
+    operation = replace(operation, idempotency_key=same.get("idempotency_key", "key-00000002"))
     assert await conflict(store, reserving(payment, operation)) == on
     assert await store.payment("acme", "pay_002") is None
     assert await store.events("acme", "pay_002") == []
@@ -110,38 +105,36 @@ async def test_another_account_may_use_the_reference(store: Store) -> None:
 # One open operation, and versions
 
 
-async def test_one_open_operation_per_payment(store: Store) -> None:
-    """While an operation is open a second one conflicts, on the payment's row and on the operations' index alike."""
+@pytest.mark.parametrize("is_open", [True, False])
+async def test_one_open_operation_per_payment(store: Store, is_open: bool) -> None:
+    """While an operation is on its way, or without an outcome however long, no second one is opened."""
     payment, _ = await stored(store, 1)
-    second = make_operation(Kind.CAPTURE, Status.SENDING, id="op_002", payment_id="pay_001")
-    assert await conflict(store, [statements.open_operation(payment, "op_002")]) == "version"
-    assert await conflict(store, [statements.insert_operation(second)]) == "operation"
-
-
-@pytest.mark.parametrize("status", [Status.UNKNOWN, Status.SENDING])
-async def test_the_index_counts_unknown_as_open(store: Store, status: Status) -> None:
-    """An operation may be unknown as long as it likes: no other one is opened."""
-    await resolved_payment(store, 1, State.CREATED, is_open=True)
-    second = make_operation(Kind.CAPTURE, status, id="op_002", payment_id="pay_001")
-    assert await conflict(store, [statements.insert_operation(second)]) == "operation"
+    if is_open:
+        payment = await resolved_payment(store, 2, State.CREATED, is_open=True)
+    second = make_operation(Kind.CAPTURE, Status.SENDING, id="op_009", payment_id=payment.id)
+    assert await conflict(store, [statements.open_operation(payment, second, due_at=AT)]) == "version"
+    assert [operation.id for operation in await store.operations("acme", payment.id)] == [f"op_{payment.id[4:]}"]
 
 
 async def test_a_settled_operation_makes_room(store: Store) -> None:
-    """After the first is settled a second one is opened."""
+    """After the first is settled a second one is opened; the payment is checked when that was said."""
     payment = await resolved_payment(store, 1, State.AUTHORIZED)
     second = make_operation(Kind.CAPTURE, Status.SENDING, id="op_002", payment_id="pay_001")
-    unit = [statements.open_operation(payment, "op_002"), statements.insert_operation(second)]
-    assert await conflict(store, unit) == ""
+    assert await conflict(store, [statements.open_operation(payment, second, due_at=AT)]) == ""
     loaded = await store.payment("acme", "pay_001")
     assert loaded is not None
     assert (loaded.open_operation, loaded.open_operation_id) == (second, "op_002")
     assert [operation.id for operation in await store.operations("acme", "pay_001")] == ["op_001", "op_002"]
+    assert await store.operation("acme", "pay_001", "op_002") == second
+    assert [row.payment_id for row in await store.due_checks(AT, 9)] == ["pay_001"]
 
 
 async def test_an_operation_opens_only_on_the_version_that_was_read(store: Store) -> None:
     """A payment that moved since it was read takes no operation."""
     payment = await resolved_payment(store, 1, State.AUTHORIZED)
-    assert await conflict(store, [statements.open_operation(replace(payment, revision=0), "op_002")]) == "version"
+    second = make_operation(Kind.CAPTURE, Status.SENDING, id="op_002", payment_id="pay_001")
+    older = replace(payment, revision=0)
+    assert await conflict(store, [statements.open_operation(older, second, due_at=AT)]) == "version"
 
 
 @pytest.mark.parametrize(
@@ -158,10 +151,11 @@ async def test_a_payment_moves_only_from_where_it_was_read(
     store: Store, ahead: int, open_before: str | None, on: str
 ) -> None:
     """Another revision, or another open operation than was read, is a conflict."""
-    payment, _ = await stored(store, 1)
+    payment, operation = await stored(store, 1)
     before = replace(payment, revision=payment.revision + ahead)
     after = replace(payment, version=2, state=State.AWAITING_CUSTOMER)
-    update = statements.update_payment(before, after, open_before=open_before, open_after=None)
+    read = None if open_before is None else replace(operation, id=open_before)
+    update = statements.update_payment(before, after, open_before=read, open_after=None)
     assert await conflict(store, [update]) == on
 
 
@@ -183,29 +177,49 @@ async def test_a_version_has_one_event(store: Store) -> None:
 
 
 @pytest.mark.parametrize("began", [Status.SENDING, Status.UNKNOWN])
-@pytest.mark.parametrize("to", list(Status))
-async def test_an_open_operation_ends_but_never_goes_back(store: Store, began: Status, to: Status) -> None:
-    """From ``sending`` and ``unknown`` every status but ``sending`` can be reached."""
-    _, operation = await stored(store, 1)
-    if began is Status.UNKNOWN:
-        await store.commit([statements.update_operation(replace(operation, status=began))])
-    update = statements.update_operation(replace(operation, status=to))
-    assert await conflict(store, [update]) == ("operation" if to is Status.SENDING else "")
-    now = await store.operation("acme", "op_001")
-    assert now is not None
-    assert now.status is (began if to is Status.SENDING else to)
+@pytest.mark.parametrize("to", [Status.SENDING, Status.UNKNOWN])
+async def test_an_open_operation_never_goes_back(store: Store, began: Status, to: Status) -> None:
+    """What is unknown may be written again, but is never on its way again."""
+    payment, operation = await stored(store, 1)
+    before = replace(operation, status=began)
+    await store.commit([statements.update_payment(payment, payment, open_before=operation, open_after=before)])
+    after, payment = replace(before, status=to, note="learnt"), replace(payment, revision=payment.revision + 1)
+    if to is Status.SENDING:
+        with pytest.raises(Conflict, match="operation"):
+            statements.update_payment(payment, payment, open_before=before, open_after=after)
+        return
+    await store.commit([statements.update_payment(payment, payment, open_before=before, open_after=after)])
+    assert await store.operation("acme", "pay_001", "op_001") == after
+    assert await store.open_operation(to, "op_001") == after
+
+
+async def test_what_is_on_its_way_stays_so_while_its_payment_moves(store: Store) -> None:
+    """A callback may move a payment before the reply to its operation comes."""
+    payment, operation = await stored(store, 1)
+    moved = replace(payment, state=State.AUTHORIZED)
+    await store.commit([statements.update_payment(payment, moved, open_before=operation, open_after=operation)])
+    assert await store.open_operations(Status.SENDING) == [operation]
 
 
 @pytest.mark.parametrize("ended", [Status.SUCCEEDED, Status.DECLINED, Status.NOT_SENT, Status.WRITTEN_OFF])
-@pytest.mark.parametrize("to", list(Status))
-async def test_a_settled_operation_stays_as_it_is(store: Store, ended: Status, to: Status) -> None:
-    """What is settled is settled."""
-    _, operation = await stored(store, 1)
-    await store.commit([statements.update_operation(replace(operation, status=ended))])
-    assert await conflict(store, [statements.update_operation(replace(operation, status=to, note="x"))]) == "operation"
-    now = await store.operation("acme", "op_001")
-    assert now is not None
-    assert (now.status, now.note) == (ended, None)
+async def test_a_settled_operation_stays_as_it_is(store: Store, ended: Status) -> None:
+    """What is settled is settled: nothing writes it a second time."""
+    await resolved_payment(store, 1, State.AUTHORIZED)
+    before = await store.operation("acme", "pay_001", "op_001")
+    assert before is not None
+    assert await conflict(store, [statements.insert_ended_operation(replace(before, status=ended))]) == "operation"
+    assert await store.operation("acme", "pay_001", "op_001") == before
+
+
+async def test_an_operation_is_followed_by_another_in_one_write(store: Store) -> None:
+    """One that was not sent ends where the next one begins: the payment is never without."""
+    payment, operation = await stored(store, 1)
+    following = replace(operation, id="op_002")
+    update = statements.update_payment(payment, payment, open_before=operation, open_after=following)
+    ended = replace(operation, status=Status.NOT_SENT)
+    await store.commit([update, statements.insert_ended_operation(ended)])
+    assert await store.operations("acme", "pay_001") == [ended, following]
+    assert await store.open_operations(Status.SENDING) == [following]
 
 
 async def test_open_operations_by_status(store: Store) -> None:
@@ -219,21 +233,28 @@ async def test_open_operations_by_status(store: Store) -> None:
     assert await store.open_operations("succeeded") == []
 
 
-async def test_an_answer_is_stored_once(store: Store) -> None:
-    """The first answer stands; nobody overwrites it."""
+async def end(store: Store, operation: Operation, answer: bytes) -> None:
+    """End an operation whose payment is as it was stored."""
+    payment, _ = create_of(1)
+    update = statements.update_payment(payment, payment, open_before=operation, open_after=None)
+    ended = statements.insert_ended_operation(replace(operation, status=Status.SUCCEEDED), (201, answer))
+    await store.commit([update, ended])
+
+
+async def test_an_answer_comes_with_the_outcome(store: Store) -> None:
+    """The key has an answer from the moment its operation has ended, and it is stored to the byte."""
     _, operation = await stored(store, 1)
-    await store.commit([statements.store_answer(operation, 201, b'{"a":"\xc3\xa4"}')])
-    await store.commit([statements.store_answer(operation, 200, b"{}")])
+    await end(store, operation, b'{"a":"\xc3\xa4"}')
     key = await store.idempotency_record("acme", "key-00000001")
     assert key is not None
     assert (key.answer_status, key.answer) == (201, '{"a":"ä"}')
 
 
 async def test_only_the_newest_operation_of_a_key_answers(store: Store) -> None:
-    """When a key was passed on, the operation before it stores no answer any more."""
+    """When a key was passed on, the answer of the operation before it is not the request's."""
     _, operation = await stored(store, 1)
     await store.commit([statements.move_idempotency_key(replace(operation, id="op_002"))])
-    await store.commit([statements.store_answer(operation, 201, b"{}")])
+    await end(store, operation, b"{}")
     key = await store.idempotency_record("acme", "key-00000001")
     assert key is not None
     assert (key.operation_id, key.answer) == ("op_002", None)

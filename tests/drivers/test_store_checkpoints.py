@@ -112,7 +112,7 @@ async def test_what_a_killed_process_left_is_copied_at_the_start(
     store: Store, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A log that was left behind is read, and copied back though nothing is written."""
-    await write_much(store, 10)
+    await write_much(store, 6)
     left = tmp_path / "left" / path.name
     left.parent.mkdir()
     for file in (path, log_of(path)):
@@ -123,7 +123,7 @@ async def test_what_a_killed_process_left_is_copied_at_the_start(
     again = await open_sqlite(left)
     assert await asyncio.to_thread(copied.wait, 10)
     assert left.stat().st_size > before
-    assert await found(again, 0, 199) == [0, 199]
+    assert await found(again, 0, 119) == [0, 119]
     await again.close()
 
 

@@ -11,13 +11,21 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.core import ids
+from gateway.core.payment import State
 from gateway.drivers.clock import milliseconds
 from gateway.drivers.store import deliveries, statements
 from gateway.drivers.store.deliveries import Deliveries, DeliveryFilter, DeliveryRow, Endpoint, RedeliveryFilter
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.sqlite import open_sqlite
 from tests.support.factories.payments import AT, make_payment
-from tests.support.factories.store_units import ENDPOINT, conflict, database, first_event, stored
+from tests.support.factories.store_units import (
+    ENDPOINT,
+    conflict,
+    database,
+    first_event,
+    resolved_payment,
+    stored,
+)
 
 OTHER = "0" * 64
 MINUTE = timedelta(minutes=1)
@@ -328,10 +336,9 @@ async def test_only_delivered_webhooks_are_dropped(store: Store) -> None:
 async def test_only_answered_keys_are_dropped(store: Store) -> None:
     """A key is old when it was made before the date; while its operation is open it stays."""
     await stored(store, 1)
-    _, operation = await stored(store, 2)
-    await store.commit([statements.store_answer(operation, 201, b"{}")])
+    await resolved_payment(store, 2, State.AWAITING_CUSTOMER)
     both = ["key-00000001", "key-00000002"]
     assert await store.answered_keys("acme", AT, 9) == []
     assert await store.answered_keys("acme", AT + MINUTE, 9) == both[1:]
-    await store.commit([statements.delete_idempotency_keys("acme", both)])
+    await store.commit(statements.delete_idempotency_keys("acme", both))
     assert [await store.idempotency_record("acme", key) is None for key in both] == [False, True]

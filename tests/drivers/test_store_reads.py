@@ -78,10 +78,9 @@ async def test_lists_show_the_open_operation(store: Store) -> None:
 
 
 async def test_lists_do_not_read_what_was_bought(store: Store) -> None:
-    """A list, and a payment that is only shown, read neither the purchase nor the open operation's document."""
+    """A list, and a payment that is only shown, do not read the purchase."""
     await stored(store, 1)
     await store.commit([Statement("UPDATE payments SET purchase = 'no JSON'", ())])
-    await store.commit([Statement("UPDATE operations SET doc = 'no JSON'", ())])
     (listed,) = await store.payments("acme", wanted())
     assert listed.payment.id == "pay_001"
     assert listed == await store.summary("acme", "pay_001")
@@ -132,7 +131,7 @@ async def test_what_is_missing(store: Store) -> None:
     """What is not there is None or an empty list, for another tenant as well."""
     await stored(store, 1)
     assert await store.payment("globex", "pay_001") is None
-    assert await store.operation("globex", "op_001") is None
+    assert await store.operation("globex", "pay_001", "op_001") is None
     assert await store.idempotency_record("globex", "key-00000001") is None
     assert await store.operations("globex", "pay_001") == []
     assert await store.events("globex", "pay_001") == []

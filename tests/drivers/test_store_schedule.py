@@ -40,8 +40,9 @@ def seconds(number: int) -> Any:
 
 async def change(store: Store, payment: Payment, operation: Operation, due_at: Any) -> Payment:
     """Write a change after which the payment's check is due then."""
-    same = operation.id
-    await store.commit([statements.update_payment(payment, payment, open_before=same, open_after=same, due_at=due_at)])
+    await store.commit(
+        [statements.update_payment(payment, payment, open_before=operation, open_after=operation, due_at=due_at)]
+    )
     return replace(payment, revision=payment.revision + 1)
 
 
@@ -63,7 +64,7 @@ async def test_a_change_sets_the_next_check(store: Store) -> None:
 async def test_a_new_payment_comes_with_its_first_check(store: Store) -> None:
     """It is on the schedule from the transaction that makes it."""
     payment, operation = create_of(1)
-    await store.commit([statements.insert_payment(payment, operation.id, due_at=seconds(30))])
+    await store.commit([statements.insert_payment(payment, operation, due_at=seconds(30))])
     assert await checks(store) == [("pay_001", 30, 0)]
 
 
@@ -71,7 +72,7 @@ async def test_a_change_may_leave_the_check_as_it_is(store: Store) -> None:
     """A payment that gives its reference away is still checked when it was to be."""
     payment, operation = await stored(store, 1)
     payment = await change(store, payment, operation, seconds(30))
-    await store.commit([statements.update_payment(payment, payment, open_before=operation.id, open_after=operation.id)])
+    await store.commit([statements.update_payment(payment, payment, open_before=operation, open_after=operation)])
     assert await checks(store) == [("pay_001", 30, 0)]
 
 

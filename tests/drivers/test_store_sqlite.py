@@ -35,7 +35,7 @@ async def test_a_unit_that_conflicts_in_the_middle_leaves_nothing(store: Store) 
     """What stood before the conflict in the unit is undone, what stood behind it never done."""
     await stored(store, 1)
     payment, operation = create_of(2)
-    clash = [*unit(3)[:4], statements.open_operation(payment, operation.id), *unit(4)]
+    clash = [*unit(3)[:4], statements.open_operation(payment, operation, due_at=AT), *unit(4)]
     assert await conflict(store, clash) == "version"
     assert await found(store, 1, 2, 3, 4) == [1]
     assert await store.idempotency_record("acme", "key-00000003") is None
@@ -94,7 +94,7 @@ async def test_a_value_that_cannot_be_stored_harms_nobody_else(store: Store, val
 async def test_a_row_the_database_refuses_is_unavailable(store: Store) -> None:
     """A constraint nobody expected to break is no conflict to be tried again."""
     payment, operation = create_of(1)
-    twice = [*reserving(payment, operation), statements.insert_payment(payment, operation.id)]
+    twice = [*reserving(payment, operation), statements.insert_payment(payment, operation)]
     with pytest.raises(Unavailable) as problem:
         await store.commit(twice)
     assert not isinstance(problem.value, Conflict)

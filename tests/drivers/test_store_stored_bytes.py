@@ -13,7 +13,7 @@ from gateway.core.commands import Item, Kind, Order
 from gateway.core.errors import Unavailable
 from gateway.core.facts import Event, Observation, Stage
 from gateway.core.money import Amount
-from gateway.core.payment import State, Status
+from gateway.core.payment import Operation, Payment, State, Status
 from gateway.drivers.store import deliveries, inbox, statements
 from gateway.drivers.store.inbox import EarlierVerdict
 from gateway.drivers.store.reads import Store
@@ -56,11 +56,21 @@ async def bytes_of(store: Store, tenant: str = "acme") -> int:
     return (await store.stored_bytes()).get(tenant, 0)
 
 
+async def answered(store: Store, number: int) -> tuple[Payment, Operation]:
+    """A payment whose create has its outcome and its answer."""
+    payment, operation = await stored(store, number)
+    update = statements.update_payment(payment, payment, open_before=operation, open_after=None)
+    # As long as the open one: an operation is counted when it opens, its end only by its answer.
+    ended = replace(operation, status=Status.DECLINED, note="x")
+    await store.commit([update, statements.insert_ended_operation(ended, (201, b'{"id": "pay"}'))])
+    return payment, ended
+
+
 async def test_what_is_written_is_counted(store: Store) -> None:
     """Payments, operations, events, answers, webhooks and callbacks count for their tenant, to the byte."""
-    payment, operation = await stored(store, 1, order=order_of(9000))
+    payment, _ = await stored(store, 1, order=order_of(9000))
     await stored(store, 2, tenant="globex")
-    await store.commit([statements.store_answer(operation, 201, b'{"id": "pay_001"}')])
+    await answered(store, 3)
     tried = replace(first_delivery(payment), attempts=[{"at": "now", "status_code": 500, "error": "ä"}], tries=1)
     await store.commit([deliveries.store_attempt(tried, first_delivery(payment))])
     await store.commit(
@@ -94,8 +104,8 @@ async def test_a_larger_order_is_counted(store: Store) -> None:
             statements.update_payment(
                 payment,
                 replace(payment, order=order_of(20_000)),
-                open_before=operation.id,
-                open_after=operation.id,
+                open_before=operation,
+                open_after=operation,
             )
         ]
     )
@@ -105,13 +115,8 @@ async def test_a_larger_order_is_counted(store: Store) -> None:
 
 async def test_what_is_forgotten_counts_no_more(store: Store) -> None:
     """Whatever deletes a row subtracts what it was counted with."""
-    _, operation = await stored(store, 1)
-    await store.commit(
-        [
-            statements.store_answer(operation, 201, b"{}"),
-            Statement("UPDATE events SET status = 'delivered'", ()),
-        ]
-    )
+    await answered(store, 1)
+    await store.commit([Statement("UPDATE events SET status = 'delivered'", ())])
     for number in range(4):
         callback = replace(a_callback(number), query="ä" * 1000)
         await store.commit(
@@ -120,7 +125,7 @@ async def test_what_is_forgotten_counts_no_more(store: Store) -> None:
     full = await bytes_of(store)
     await store.commit(
         [
-            statements.delete_idempotency_keys("acme", ["key-00000001"]),
+            *statements.delete_idempotency_keys("acme", ["key-00000001"]),
             *deliveries.delete_delivered("acme", ["dlv_pay_001"]),
             inbox.trim_refused("acme", "main", 2),
             inbox.delete_callbacks(inbox.REFUSED, AT + timedelta(seconds=3), 9),
@@ -131,13 +136,13 @@ async def test_what_is_forgotten_counts_no_more(store: Store) -> None:
 
 
 async def test_what_was_not_written_is_not_counted(store: Store) -> None:
-    """A unit that meets another's conflict counts nothing, nor does an answer that is stored already."""
-    payment, operation = await stored(store, 1)
-    await store.commit([statements.store_answer(operation, 201, b"{}")])
+    """A unit that meets another's conflict counts nothing, nor does an outcome that is stored already."""
+    payment, operation = await answered(store, 1)
     before = await bytes_of(store)
     assert await conflict(store, reserving(*create_of(2, merchant_reference="SO-1"))) == "merchant_reference"
     assert await conflict(store, reserving(payment, operation)) == "idempotency_key"
-    await store.commit([statements.store_answer(operation, 201, b'{"much": "longer"}')])
+    again = statements.insert_ended_operation(operation, (201, b'{"much": "longer"}'))
+    assert await conflict(store, [again]) == "operation"
     assert await bytes_of(store) == before
 
 
@@ -175,25 +180,24 @@ async def test_a_budget_refuses_new_payments_alone(store: Store, budget: int | N
 
     def new(number: int, tenant: str) -> list[Any]:
         made, create = create_of(number, tenant=tenant)
-        return [statements.insert_payment(made, create.id, budget=budget), statements.insert_operation(create)]
+        return [statements.insert_payment(made, create, budget=budget)]
 
     assert await conflict(store, new(2, "acme")) == expected
     assert await conflict(store, new(4, "new tenant")) == ""
     change = replace(payment, state=State.AWAITING_CUSTOMER)
-    await store.commit([statements.update_payment(payment, change, open_before=operation.id, open_after=operation.id)])
+    await store.commit([statements.update_payment(payment, change, open_before=operation, open_after=operation)])
 
 
 async def test_an_operation_that_has_ended_keeps_no_order(store: Store) -> None:
     """Only an open one may still need the order it asked for: a tenant may change its payments often."""
-    payment, create = await stored(store, 1)
+    payment = await resolved_payment(store, 1, State.AUTHORIZED)
     update = make_operation(Kind.UPDATE, Status.SENDING, id="op_9", payment_id=payment.id, order=order_of(30_000))
-    await store.commit([statements.update_operation(replace(create, status=Status.SUCCEEDED))])
     before = await bytes_of(store)
-    await store.commit([statements.insert_operation(update)])
-    unknown = replace(update, status=Status.UNKNOWN)
-    await store.commit([statements.update_operation(unknown)])
-    assert await store.operation("acme", "op_9") == unknown
+    await store.commit([statements.open_operation(payment, update, due_at=AT)])
+    assert await bytes_of(store) > before + 30_000
+    assert await store.operation("acme", payment.id, "op_9") == update
     ended = replace(update, status=Status.DECLINED, updated_at=LATER)
-    await store.commit([statements.update_operation(ended)])
-    assert await store.operation("acme", "op_9") == replace(ended, order=None)
+    closed = statements.update_payment(payment, payment, open_before=update, open_after=None)
+    await store.commit([closed, statements.insert_ended_operation(ended)])
+    assert await store.operation("acme", payment.id, "op_9") == replace(ended, order=None)
     assert await bytes_of(store) < before + 2000

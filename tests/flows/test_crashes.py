@@ -204,7 +204,7 @@ async def check_repetition(world: Surroundings, gw: Gateway) -> None:
     row = await gw.store.idempotency_record("acme", world.claim.idempotency_key)
     if row is None:
         return
-    assert await gw.store.operation("acme", row.operation_id) is not None
+    assert await gw.store.operation("acme", row.payment_id, row.operation_id) is not None
     before = await world.creates_sent()
     if row.answer is not None:
         assert (await create_payment(world, gw)).body.decode() == row.answer

@@ -161,16 +161,16 @@ FAULTS = (
         "omit the idempotency row",
         "simulation",
         "gateway/flows/payments/idempotency.py",
-        "[statements.claim_idempotency_key(operation, fingerprint), *submission.rows]",
+        "[statements.claim_idempotency_key(submission.operation, fingerprint), *submission.rows]",
         "list(submission.rows)",
     ),
     _simple(
         "check a refund outside the transaction",
         "simulation",
         "gateway/drivers/store/statements.py",
-        """        " WHERE tenant = ? AND id = ? AND revision = ? AND open_operation IS NULL",
+        """    " WHERE tenant = ? AND id = ? AND revision = ? AND open_operation IS NULL"
 """,
-        """        " WHERE tenant = ? AND id = ? AND ? >= 0 AND open_operation IS NULL",
+        """    " WHERE tenant = ? AND id = ? AND ? >= 0 AND open_operation IS NULL"
 """,
     ),
     _simple(
@@ -252,10 +252,9 @@ FAULTS = (
     _simple(
         "leave an operation off the schedule",
         "simulation",
-        "gateway/flows/payments/intent.py",
-        """            schedule.bring_check_forward(payment.tenant, payment.id, silent_at),
-""",
-        "",
+        "gateway/drivers/store/statements.py",
+        '" due_at = CASE WHEN due_at < ? THEN due_at ELSE ? END"',
+        '" due_at = NULLIF(?, ?)"',
     ),
     _simple(
         "mark an interrupted operation as not sent",
@@ -281,7 +280,7 @@ FAULTS = (
         "omit the idempotency row, on the real server",
         "crashes",
         "gateway/flows/payments/idempotency.py",
-        "[statements.claim_idempotency_key(operation, fingerprint), *submission.rows]",
+        "[statements.claim_idempotency_key(submission.operation, fingerprint), *submission.rows]",
         "list(submission.rows)",
     ),
     _simple(

@@ -140,7 +140,7 @@ async def _history(env: Environment, path: Path) -> None:
         )
     ):
         env.violated(problem)
-    env.figures["operations"] = deployment.connection.execute("SELECT COUNT(*) FROM operations").fetchone()[0]
+    env.figures["operations"] = deployment.connection.execute("SELECT COUNT(*) FROM all_operations").fetchone()[0]
     env.figures["events"] = deployment.connection.execute("SELECT COUNT(*) FROM events").fetchone()[0]
     env.figures["answers"] = len(tenants.journal)
     env.figures["finished"] = 1

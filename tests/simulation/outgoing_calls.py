@@ -19,7 +19,7 @@ class OutgoingCalls:
     def assign(self, payment_id: str, kind: str) -> str:
         """Find the operation of a changing call that is about to leave; without one, record a violation."""
         rows = self._connection().execute(
-            "SELECT id, status FROM operations WHERE payment_id = ? AND kind = ? ORDER BY rowid DESC",
+            "SELECT id, status FROM all_operations WHERE payment_id = ? AND kind = ? ORDER BY id DESC",
             (payment_id, kind),
         )
         unsent: list[str] = [

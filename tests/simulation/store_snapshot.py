@@ -51,7 +51,7 @@ def read_snapshot(store: sqlite3.Connection) -> StoreSnapshot:
         },
         operations={
             identifier: documents.operation(doc)
-            for identifier, doc in _rows(store, "SELECT id, doc FROM operations ORDER BY id")
+            for identifier, doc in _rows(store, "SELECT id, doc FROM all_operations ORDER BY id")
         },
         events=dict(events),
         deliveries=[

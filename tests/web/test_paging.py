@@ -102,7 +102,7 @@ async def test_refunds_have_pages(stack: GatewayStack) -> None:
     made = []
     for number in range(5):
         refund = replace(operations[0], id=f"op_{'9' * 31}{number}", kind="refund", status="declined")  # type: ignore[arg-type]
-        await stack.gateway.store.commit([statements.insert_operation(refund)])
+        await stack.gateway.store.commit([statements.insert_ended_operation(refund)])
         made.append(f"ref_{'9' * 31}{number}")
     found = await pages(stack, f"/v1/payments/{payment['id']}/refunds?limit=2")
     assert [row["id"] for row in rows_of(found)] == made

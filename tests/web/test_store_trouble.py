@@ -122,12 +122,12 @@ async def check(stack: GatewayStack, load: Load) -> None:
     print(f"\n{dict(load.statuses)} creates, {dict(load.callbacks)} callbacks, {asked.total()} provider calls")
 
 
-UNDONE = "SELECT id FROM operations WHERE status = 'sending' UNION SELECT id FROM inbox WHERE verdict = 'pending'"
+UNDONE = "SELECT id FROM payments WHERE open_status = 'sending' UNION SELECT id FROM inbox WHERE verdict = 'pending'"
 """What a healed store lets the gateway finish by itself."""
 
 CREATES = (
     "SELECT CASE p.provider WHEN 'creditkey' THEN p.merchant_reference ELSE p.id END"
-    " FROM operations o JOIN payments p ON p.tenant = o.tenant AND p.id = o.payment_id WHERE o.kind = 'create'"
+    " FROM all_operations o JOIN payments p ON p.tenant = o.tenant AND p.id = o.payment_id WHERE o.kind = 'create'"
 )
 """Every create that was stored, by the name under which its provider hears of it."""
 

@@ -9,15 +9,14 @@ from typing import Any
 import msgspec
 
 from gateway.core import documents
-from gateway.core.commands import Kind
-from gateway.core.payment import Operation, OperationSummary, Payment, PaymentEvent, PaymentSummary, Status
+from gateway.core.payment import Operation, OperationSummary, Payment, PaymentEvent, PaymentSummary
 from gateway.drivers.clock import milliseconds, optional_milliseconds
 from gateway.drivers.store.deliveries import Deliveries
 from gateway.drivers.store.engine import Engine
 from gateway.drivers.store.inbox import Inbox
 from gateway.drivers.store.metadata import Metadata
 from gateway.drivers.store.rows import PageRequest, made_of, where
-from gateway.drivers.store.statements import heartbeat, placeholders
+from gateway.drivers.store.statements import KEY_IS_OPEN, heartbeat, placeholders
 
 
 class PaymentSnapshot(msgspec.Struct, frozen=True):
@@ -83,12 +82,12 @@ NO_LIMIT = 2**31
 SEARCHED_PAYMENTS = 200
 """How many of a tenant's payments are searched for one that a sender may have mistaken for another."""
 
-_OPEN = "SELECT doc FROM operations WHERE status IN ('sending', 'unknown') AND status = ?"
+_OPEN = "SELECT open_doc FROM payments WHERE open_status = ?"
 _open_operation = msgspec.json.Decoder(OpenOperation)
-_WITH_OPERATION = "FROM payments p LEFT JOIN operations o ON o.tenant = p.tenant AND o.id = p.open_operation"
-_SNAPSHOT = f"SELECT p.doc, p.purchase, o.doc {_WITH_OPERATION}"
-_NOTE = "CASE o.status WHEN 'unknown' THEN json_extract(o.doc, '$.note') END"
-_LISTED = f"SELECT p.doc, o.id, o.kind, o.status, {_NOTE} {_WITH_OPERATION}"
+_operation_summary = msgspec.json.Decoder(OperationSummary)
+_SNAPSHOT = "SELECT doc, purchase, open_doc FROM payments"
+_LISTED = "SELECT doc, open_doc FROM payments"
+_OF_PAYMENT = "SELECT doc FROM all_operations WHERE tenant = ? AND payment_id = ?"
 
 
 class Store:
@@ -108,56 +107,54 @@ class Store:
 
     async def payment(self, tenant: str, payment_id: str) -> PaymentSnapshot | None:
         """One payment with its open operation."""
-        row = await self._engine.row(f"{_SNAPSHOT} WHERE p.tenant = ? AND p.id = ?", (tenant, payment_id))
+        row = await self._engine.row(f"{_SNAPSHOT} WHERE tenant = ? AND id = ?", (tenant, payment_id))
         return _snapshot(row) if row else None
 
     async def summary(self, tenant: str, payment_id: str) -> ListedPayment | None:
         """What is shown of one payment."""
-        row = await self._engine.row(f"{_LISTED} WHERE p.tenant = ? AND p.id = ?", (tenant, payment_id))
+        row = await self._engine.row(f"{_LISTED} WHERE tenant = ? AND id = ?", (tenant, payment_id))
         return _listed(row) if row else None
 
     async def payments(self, tenant: str, wanted: PaymentFilter) -> list[ListedPayment]:
         """Payments of one tenant, newest first (ids are time-ordered)."""
         conditions, values = where(
-            ("p.tenant = ?", tenant),
-            ("p.id < ?", wanted.cursor),
-            ("p.merchant_reference = ?", wanted.merchant_reference),
-            ("p.state = ?", wanted.state),
-            ("p.account = ?", wanted.account),
-            ("p.created_at > ?", optional_milliseconds(wanted.created_after)),
-            ("p.created_at < ?", optional_milliseconds(wanted.created_before)),
+            ("tenant = ?", tenant),
+            ("id < ?", wanted.cursor),
+            ("merchant_reference = ?", wanted.merchant_reference),
+            ("state = ?", wanted.state),
+            ("account = ?", wanted.account),
+            ("created_at > ?", optional_milliseconds(wanted.created_after)),
+            ("created_at < ?", optional_milliseconds(wanted.created_before)),
         )
-        rows = await self._engine.rows(
-            f"{_LISTED} WHERE {conditions} ORDER BY p.id DESC LIMIT ?", (*values, wanted.limit)
-        )
+        sql = f"{_LISTED} WHERE {conditions} ORDER BY id DESC LIMIT ?"
+        rows = await self._engine.rows(sql, (*values, wanted.limit))
         return [_listed(row) for row in rows]
 
-    async def operation(self, tenant: str, operation_id: str) -> Operation | None:
-        """One operation."""
-        row = await self._engine.row("SELECT doc FROM operations WHERE tenant = ? AND id = ?", (tenant, operation_id))
+    async def operation(self, tenant: str, payment_id: str, operation_id: str) -> Operation | None:
+        """One operation of a payment."""
+        row = await self._engine.row(f"{_OF_PAYMENT} AND id = ?", (tenant, payment_id, operation_id))
         return documents.operation(row[0]) if row else None
 
     async def operations(self, tenant: str, payment_id: str) -> list[Operation]:
         """All operations of a payment, oldest first."""
-        rows = await self._engine.rows(
-            "SELECT doc FROM operations WHERE tenant = ? AND payment_id = ? ORDER BY id", (tenant, payment_id)
-        )
+        rows = await self._engine.rows(f"{_OF_PAYMENT} ORDER BY id", (tenant, payment_id))
         return [documents.operation(doc) for (doc,) in rows]
 
     async def refunds(self, tenant: str, payment_id: str, wanted: PageRequest) -> list[Operation]:
         """Refunds of a payment, oldest first."""
-        conditions, values = where(("tenant = ?", tenant), ("payment_id = ?", payment_id), ("id > ?", wanted.cursor))
         rows = await self._engine.rows(
-            f"SELECT doc FROM operations WHERE {conditions} AND kind = 'refund' ORDER BY id LIMIT ?",  # noqa: S608  # our own words
-            (*values, wanted.limit),
+            f"{_OF_PAYMENT} AND id > ? AND kind = 'refund' ORDER BY id LIMIT ?",
+            (tenant, payment_id, wanted.cursor or "", wanted.limit),
         )
         return [documents.operation(doc) for (doc,) in rows]
 
     async def idempotency_record(self, tenant: str, idempotency_key: str) -> IdempotencyRecord | None:
         """The record of an idempotency key; None for one that was never used."""
         row = await self._engine.row(
-            "SELECT fingerprint, operation_id, payment_id, created_at, answer_status, answer"
-            " FROM idempotency_keys WHERE tenant = ? AND idempotency_key = ?",
+            "SELECT k.fingerprint, k.operation_id, k.payment_id, k.created_at, o.answer_status, o.answer"
+            " FROM idempotency_keys k LEFT JOIN operations o"
+            " ON o.tenant = k.tenant AND o.payment_id = k.payment_id AND o.id = k.operation_id"
+            " WHERE k.tenant = ? AND k.idempotency_key = ?",
             (tenant, idempotency_key),
         )
         return made_of(IdempotencyRecord, row) if row else None
@@ -165,8 +162,8 @@ class Store:
     async def answered_keys(self, tenant: str, before: datetime, limit: int) -> list[str]:
         """Idempotency keys that were made before a date and have their answer, oldest first."""
         rows = await self._engine.rows(
-            "SELECT idempotency_key FROM idempotency_keys WHERE tenant = ? AND answer_status IS NOT NULL"
-            " AND created_at < ? ORDER BY created_at LIMIT ?",
+            "SELECT idempotency_key FROM idempotency_keys WHERE tenant = ?"  # noqa: S608  # our own words
+            f" AND created_at < ? AND NOT {KEY_IS_OPEN} ORDER BY created_at LIMIT ?",
             (tenant, milliseconds(before), limit),
         )
         return [key for (key,) in rows]
@@ -260,28 +257,29 @@ class Store:
 
     async def reviews(self, tenants: Sequence[str], wanted: PageRequest) -> list[ListedPayment]:
         """Payments under review, newest first."""
-        conditions, values = where(("p.id < ?", wanted.cursor))
-        theirs = f"p.review IS NOT NULL AND p.tenant IN ({placeholders(tenants)}){conditions and ' AND '}{conditions}"
+        conditions, values = where(("id < ?", wanted.cursor))
+        theirs = f"review IS NOT NULL AND tenant IN ({placeholders(tenants)}){conditions and ' AND '}{conditions}"
         rows = await self._engine.rows(
-            f"{_LISTED} WHERE {theirs} ORDER BY p.id DESC LIMIT ?", (*tenants, *values, wanted.limit)
+            f"{_LISTED} WHERE {theirs} ORDER BY id DESC LIMIT ?", (*tenants, *values, wanted.limit)
         )
         return [_listed(row) for row in rows]
 
     async def open_operations(self, status: str) -> list[Operation]:
         """Operations without an outcome, oldest first."""
-        rows = await self._engine.rows(f"{_OPEN} ORDER BY id", (status,))
+        rows = await self._engine.rows(f"{_OPEN} ORDER BY open_operation", (status,))
         return [documents.operation(doc) for (doc,) in rows]
 
     async def list_open_operations(self, status: str, wanted: PageRequest) -> list[OpenOperation]:
         """What is shown of operations without an outcome, oldest first."""
         rows = await self._engine.rows(
-            f"{_OPEN} AND id > ? ORDER BY id LIMIT ?", (status, wanted.cursor or "", wanted.limit)
+            f"{_OPEN} AND open_operation > ? ORDER BY open_operation LIMIT ?",
+            (status, wanted.cursor or "", wanted.limit),
         )
         return [_open_operation.decode(doc) for (doc,) in rows]
 
     async def open_operation(self, status: str, operation_id: str) -> Operation | None:
         """One operation without an outcome, of any tenant."""
-        rows = await self._engine.rows(f"{_OPEN} AND id = ?", (status, operation_id))
+        rows = await self._engine.rows(f"{_OPEN} AND open_operation = ?", (status, operation_id))
         return documents.operation(rows[0][0]) if rows else None
 
 
@@ -292,6 +290,6 @@ def _snapshot(row: tuple[Any, ...]) -> PaymentSnapshot:
 
 
 def _listed(row: tuple[Any, ...]) -> ListedPayment:
-    summary, operation, kind, status, note = row
-    open_operation = operation and OperationSummary(id=operation, kind=Kind(kind), status=Status(status), note=note)
+    summary, operation = row
+    open_operation = None if operation is None else _operation_summary.decode(operation)
     return ListedPayment(documents.payment_summary(summary), open_operation)

@@ -1,13 +1,35 @@
-"""The tables, in a dialect every engine understands. ``tenant`` leads every key, times are Unix milliseconds.
+"""The tables, in a dialect every engine understands (but for ``WITHOUT ROWID``).
 
+``tenant`` leads every key, times are Unix milliseconds.
 A ``doc`` holds a Struct as JSON; the columns beside it are what SQL itself must see. What was bought with a payment
 is in ``purchase``, behind ``doc``: lists, which do not show it, do not read it. ``due_at`` is when a payment must be
-checked next, ``tries`` how many checks in a row changed nothing.
+checked next, ``tries`` how many checks in a row changed nothing. An operation lies in its payment's row (``open_…``)
+until it has its outcome, then in ``operations``, with what its request is answered with.
 """
 
 from __future__ import annotations
 
 from gateway.drivers.store import stored_bytes
+
+OPERATIONS = """
+    CREATE TABLE IF NOT EXISTS operations (
+        tenant TEXT NOT NULL, payment_id TEXT NOT NULL, id TEXT NOT NULL, kind TEXT NOT NULL, status TEXT NOT NULL,
+        doc TEXT NOT NULL, answer_status INTEGER, answer TEXT,
+        PRIMARY KEY (tenant, payment_id, id)
+    )"""
+
+IDEMPOTENCY_KEYS = """
+    CREATE TABLE IF NOT EXISTS idempotency_keys (
+        tenant TEXT NOT NULL, idempotency_key TEXT NOT NULL, fingerprint TEXT NOT NULL, operation_id TEXT NOT NULL,
+        payment_id TEXT NOT NULL, created_at BIGINT NOT NULL,
+        PRIMARY KEY (tenant, idempotency_key)
+    ) WITHOUT ROWID"""
+
+REFERENCE_HOLDERS = """
+    CREATE TABLE IF NOT EXISTS reference_holders (
+        tenant TEXT NOT NULL, account TEXT NOT NULL, merchant_reference TEXT NOT NULL, payment_id TEXT NOT NULL,
+        PRIMARY KEY (tenant, account, merchant_reference)
+    ) WITHOUT ROWID"""
 
 MOMENTS = "CREATE TABLE IF NOT EXISTS moments (name TEXT PRIMARY KEY, at BIGINT NOT NULL)"
 
@@ -26,39 +48,29 @@ TABLES = (
         deposit_method TEXT, merchant_reference TEXT NOT NULL, provider_reference TEXT, state TEXT NOT NULL,
         version INTEGER NOT NULL, revision INTEGER NOT NULL, open_operation TEXT, replaced_by TEXT, review TEXT,
         created_at BIGINT NOT NULL, expired_at BIGINT, doc TEXT NOT NULL, purchase TEXT NOT NULL,
-        due_at BIGINT, tries INTEGER NOT NULL DEFAULT 0,
+        due_at BIGINT, tries INTEGER NOT NULL DEFAULT 0, open_status TEXT, open_doc TEXT,
         PRIMARY KEY (tenant, id)
     )""",
     "CREATE INDEX IF NOT EXISTS payments_by_reference ON payments (tenant, merchant_reference)",
-    "CREATE INDEX IF NOT EXISTS payments_by_key ON payments (tenant, account, provider_reference)",
+    """
+    CREATE INDEX IF NOT EXISTS payments_by_key ON payments (tenant, account, provider_reference)
+    WHERE provider_reference IS NOT NULL""",
+    """
+    CREATE INDEX IF NOT EXISTS open_operations ON payments (open_status, open_operation)
+    WHERE open_status IS NOT NULL""",
     """
     CREATE INDEX IF NOT EXISTS payments_due ON payments (due_at, tenant, id, tries)
     WHERE due_at IS NOT NULL""",
     "CREATE INDEX IF NOT EXISTS payments_in_review ON payments (tenant, id) WHERE review IS NOT NULL",
+    OPERATIONS,
     """
-    CREATE TABLE IF NOT EXISTS operations (
-        tenant TEXT NOT NULL, id TEXT NOT NULL, payment_id TEXT NOT NULL, kind TEXT NOT NULL, status TEXT NOT NULL,
-        created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL, doc TEXT NOT NULL,
-        PRIMARY KEY (tenant, id)
-    )""",
-    """
-    CREATE UNIQUE INDEX IF NOT EXISTS one_open_operation ON operations (tenant, payment_id)
-    WHERE status IN ('sending', 'unknown')""",
-    "CREATE INDEX IF NOT EXISTS operations_by_payment ON operations (tenant, payment_id, id)",
-    """
-    CREATE TABLE IF NOT EXISTS idempotency_keys (
-        tenant TEXT NOT NULL, idempotency_key TEXT NOT NULL, fingerprint TEXT NOT NULL, operation_id TEXT NOT NULL,
-        payment_id TEXT NOT NULL, created_at BIGINT NOT NULL, answer_status INTEGER, answer TEXT,
-        PRIMARY KEY (tenant, idempotency_key)
-    )""",
-    """
-    CREATE INDEX IF NOT EXISTS answered_keys ON idempotency_keys (tenant, created_at)
-    WHERE answer_status IS NOT NULL""",
-    """
-    CREATE TABLE IF NOT EXISTS reference_holders (
-        tenant TEXT NOT NULL, account TEXT NOT NULL, merchant_reference TEXT NOT NULL, payment_id TEXT NOT NULL,
-        PRIMARY KEY (tenant, account, merchant_reference)
-    )""",
+    CREATE VIEW IF NOT EXISTS all_operations AS
+    SELECT tenant, payment_id, id, kind, status, doc FROM operations UNION ALL
+    SELECT tenant, id, open_operation, json_extract(open_doc, '$.kind'), open_status, open_doc FROM payments
+    WHERE open_status IS NOT NULL""",
+    IDEMPOTENCY_KEYS,
+    "CREATE INDEX IF NOT EXISTS idempotency_keys_by_age ON idempotency_keys (tenant, created_at)",
+    REFERENCE_HOLDERS,
     EVENTS,
     "CREATE UNIQUE INDEX IF NOT EXISTS events_by_version ON events (tenant, payment_id, version)",
     """
@@ -123,6 +135,17 @@ def _without(members: str) -> str:
 _COUNTED_ANEW = ("DELETE FROM stored_bytes", f"INSERT INTO stored_bytes (tenant, bytes) {stored_bytes.RECOUNT}")
 """At the end of the last migration: what is counted are the tables of today."""
 
+
+def _made_anew(table: str, definition: str, columns: str) -> tuple[str, ...]:
+    """Bring the rows of a table into a new one of the same name."""
+    return (
+        f"ALTER TABLE {table} RENAME TO old",
+        definition,
+        f"INSERT INTO {table} ({columns}) SELECT {columns} FROM old",  # noqa: S608  # our own words
+        "DROP TABLE old",
+    )
+
+
 MIGRATIONS: dict[int, tuple[str, ...]] = {
     1: (
         "ALTER TABLE payments ADD COLUMN purchase TEXT NOT NULL DEFAULT '{}'",
@@ -146,6 +169,25 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         "UPDATE payments SET due_at = a.due_at, tries = a.tries FROM agenda a"
         " WHERE a.tenant = payments.tenant AND a.payment_id = payments.id",
         "DROP TABLE agenda",
+        "DROP INDEX payments_by_key",
+        "ALTER TABLE payments ADD COLUMN open_status TEXT",
+        "ALTER TABLE payments ADD COLUMN open_doc TEXT",
+        "UPDATE payments SET open_status = o.status, open_doc = o.doc FROM operations o"
+        " WHERE o.tenant = payments.tenant AND o.id = payments.open_operation",
+        "ALTER TABLE operations RENAME TO old_operations",
+        OPERATIONS,
+        "INSERT INTO operations (tenant, payment_id, id, kind, status, doc, answer_status, answer)"
+        " SELECT o.tenant, o.payment_id, o.id, o.kind, o.status, o.doc, k.answer_status, k.answer"
+        " FROM old_operations o LEFT JOIN idempotency_keys k ON k.tenant = o.tenant AND k.operation_id = o.id"
+        " AND k.idempotency_key = json_extract(o.doc, '$.idempotency_key')"
+        " WHERE o.status NOT IN ('sending', 'unknown')",
+        "DROP TABLE old_operations",
+        *_made_anew(
+            "idempotency_keys",
+            IDEMPOTENCY_KEYS,
+            "tenant, idempotency_key, fingerprint, operation_id, payment_id, created_at",
+        ),
+        *_made_anew("reference_holders", REFERENCE_HOLDERS, "tenant, account, merchant_reference, payment_id"),
         *_COUNTED_ANEW,
     ),
 }

@@ -14,8 +14,9 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from gateway.core import documents
+from gateway.core.errors import Conflict
 from gateway.core.ids import delivery_id
-from gateway.core.payment import Operation, Payment, PaymentEvent
+from gateway.core.payment import Operation, Payment, PaymentEvent, Status
 from gateway.drivers.clock import milliseconds, optional_milliseconds
 from gateway.drivers.store.stored_bytes import bytes_of, size_of_row
 
@@ -50,19 +51,26 @@ STORAGE_BUDGET = "storage_budget"
 _ENDLESS = 2**63 - 1
 
 
+_INSERT = (
+    "INSERT INTO payments (tenant, id, account, provider, deposit_method, merchant_reference, provider_reference,"
+    " state, version, revision, replaced_by, review, created_at, expired_at, doc, purchase, due_at,"
+    " open_operation, open_status, open_doc)"
+    " SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS BIGINT), ?, ?, ?"
+    " WHERE NOT EXISTS (SELECT 1 FROM stored_bytes WHERE tenant = ? AND bytes >= ?)"
+)
+
+
 def insert_payment(
-    payment: Payment, open_operation: str, *, due_at: datetime | None = None, budget: int | None = None
+    payment: Payment, operation: Operation, *, due_at: datetime | None = None, budget: int | None = None
 ) -> Statement:
     """A new payment, in version 1, with its create already open and its first check at ``due_at``.
 
     Only while its tenant occupies less than ``budget`` bytes; None: however much.
     """
     summary, purchase = documents.encode_summary(payment), documents.encode_purchase(payment)
+    document = documents.encode(operation)
     return Statement(
-        "INSERT INTO payments (tenant, id, account, provider, deposit_method, merchant_reference, provider_reference,"
-        " state, version, revision, open_operation, replaced_by, review, created_at, expired_at, doc, purchase, due_at)"
-        " SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS BIGINT)"
-        " WHERE NOT EXISTS (SELECT 1 FROM stored_bytes WHERE tenant = ? AND bytes >= ?)",
+        _INSERT,
         (
             payment.tenant,
             payment.id,
@@ -74,7 +82,6 @@ def insert_payment(
             payment.state,
             payment.version,
             payment.revision,
-            open_operation,
             payment.replaced_by,
             _review(payment),
             milliseconds(payment.created_at),
@@ -82,11 +89,14 @@ def insert_payment(
             summary,
             purchase,
             optional_milliseconds(due_at),
+            operation.id,
+            operation.status,
+            document,
             payment.tenant,
             _ENDLESS if budget is None else min(budget, _ENDLESS),
         ),
         STORAGE_BUDGET,
-        grows=(payment.tenant, size_of_row("payments", summary, purchase)),
+        grows=(payment.tenant, size_of_row("payments", summary, purchase) + size_of_row("operations", document)),
     )
 
 
@@ -95,8 +105,8 @@ HINTED = "EXISTS (SELECT 1 FROM hints h WHERE h.tenant = payments.tenant AND h.p
 
 _UPDATE = (
     "UPDATE payments SET account = ?, provider = ?, provider_reference = ?, state = ?, version = ?,"
-    " revision = ?, open_operation = ?, replaced_by = ?, review = ?, expired_at = ?, doc = ?,"
-    " purchase = COALESCE(?, purchase)"
+    " revision = ?, replaced_by = ?, review = ?, expired_at = ?, doc = ?, purchase = COALESCE(?, purchase),"
+    " open_operation = ?, open_status = ?, open_doc = ?"
 )
 _CHECK = f", tries = 0, due_at = CASE WHEN due_at < COALESCE(?, {_ENDLESS}) AND {HINTED} THEN due_at ELSE ? END"
 _UNMOVED = " WHERE tenant = ? AND id = ? AND revision = ? AND COALESCE(open_operation, '') = ?"
@@ -107,13 +117,14 @@ def update_payment(
     before: Payment,
     after: Payment,
     *,
-    open_before: str | None,
-    open_after: str | None,
+    open_before: Operation | None,
+    open_after: Operation | None,
     due_at: datetime | UnsetType | None = UNSET,
 ) -> Statement:
-    """Write a payment, only if nothing has moved it or opened or resolved an operation since it was read.
+    """Write a payment with its open operation, only if nothing has moved it or opened or resolved one since the read.
 
     ``due_at``: its next check, None when nothing more is due by the clock; without it the check stays as it was.
+    Raises ``Conflict`` for an operation that would go back to ``sending``.
     """
     written = replace(after, revision=before.revision + 1)
     purchase, growth = _new_purchase(before, after)
@@ -127,17 +138,17 @@ def update_payment(
             after.state,
             after.version,
             written.revision,
-            open_after,
             after.replaced_by,
             _review(after),
             optional_milliseconds(after.expired_at),
             documents.encode_summary(written),
             purchase,
+            *_opened(open_before, open_after),
             *check,
             before.tenant,
             before.id,
             before.revision,
-            open_before or "",
+            "" if open_before is None else open_before.id,
         ),
         "version",
         grows=(before.tenant, growth) if growth else None,
@@ -152,58 +163,61 @@ def _new_purchase(before: Payment, after: Payment) -> tuple[str | None, int]:
     return purchase, bytes_of(purchase) - bytes_of(documents.encode_purchase(before))
 
 
-def open_operation(payment: Payment, operation_id: str) -> Statement:
-    """Open an operation on a payment that is still as it was read and has none open."""
+def _opened(before: Operation | None, after: Operation | None) -> tuple[str | None, str | None, str | None]:
+    """What a payment's row says of its open operation."""
+    if after is None:
+        return None, None, None
+    is_same = before is not None and before.id == after.id
+    if is_same and after.status is Status.SENDING and before != after:
+        raise Conflict("operation")
+    return after.id, after.status, documents.encode(after)
+
+
+_OPEN = (
+    "UPDATE payments SET open_operation = ?, open_status = ?, open_doc = ?,"
+    " due_at = CASE WHEN due_at < ? THEN due_at ELSE ? END"
+    " WHERE tenant = ? AND id = ? AND revision = ? AND open_operation IS NULL"
+)
+
+
+def open_operation(payment: Payment, operation: Operation, *, due_at: datetime) -> Statement:
+    """The intent, before the first byte leaves: only on a payment that is still as it was read and has none open.
+
+    The payment is checked at ``due_at``, or before where that was said already.
+    """
+    document, due = documents.encode(operation), milliseconds(due_at)
     return Statement(
-        "UPDATE payments SET open_operation = ?"
-        " WHERE tenant = ? AND id = ? AND revision = ? AND open_operation IS NULL",
-        (operation_id, payment.tenant, payment.id, payment.revision),
+        _OPEN,
+        (operation.id, operation.status, document, due, due, payment.tenant, payment.id, payment.revision),
         "version",
+        grows=(payment.tenant, size_of_row("operations", document)),
     )
 
 
-def insert_operation(operation: Operation) -> Statement:
-    """The intent, before the first byte leaves. The unique index keeps a payment to one open operation."""
-    document = documents.encode(operation)
+def insert_ended_operation(operation: Operation, answer: tuple[int, bytes] | None = None) -> Statement:
+    """An operation that has its outcome, for good, and the status and body its request is answered with from now on.
+
+    It was counted when it was opened. Its order is not kept: where it counts, the payment has it.
+    """
+    kept = operation if operation.order is None else replace(operation, order=None)
+    document = documents.encode(kept)
+    grows = 0 if kept is operation else bytes_of(document) - bytes_of(documents.encode(operation))
+    status, body = answer or (None, b"")
     return Statement(
-        "INSERT INTO operations (tenant, id, payment_id, kind, status, created_at, updated_at, doc)"
+        "INSERT INTO operations (tenant, payment_id, id, kind, status, doc, answer_status, answer)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
         (
             operation.tenant,
-            operation.id,
             operation.payment_id,
+            operation.id,
             operation.kind,
             operation.status,
-            milliseconds(operation.created_at),
-            milliseconds(operation.updated_at),
             document,
+            status,
+            body.decode() if answer else None,
         ),
         "operation",
-        grows=(operation.tenant, size_of_row("operations", document)),
-    )
-
-
-def update_operation(operation: Operation) -> Statement:
-    """An operation's outcome, or what was learnt of it; only while it is open, and never back to ``sending``.
-
-    One that has ended keeps no order: where it counts, the payment has it.
-    """
-    kept = operation if operation.is_open or operation.order is None else replace(operation, order=None)
-    document = documents.encode(kept)
-    freed = 0 if kept is operation else bytes_of(document) - bytes_of(documents.encode(operation))
-    return Statement(
-        "UPDATE operations SET status = ?, updated_at = ?, doc = ?"
-        " WHERE tenant = ? AND id = ? AND status IN ('sending', 'unknown') AND ? <> 'sending'",
-        (
-            operation.status,
-            milliseconds(operation.updated_at),
-            document,
-            operation.tenant,
-            operation.id,
-            operation.status,
-        ),
-        "operation",
-        grows=(operation.tenant, freed) if freed else None,
+        grows=(operation.tenant, grows + len(body)),
     )
 
 
@@ -234,23 +248,22 @@ def move_idempotency_key(operation: Operation) -> Statement:
     )
 
 
-def store_answer(operation: Operation, status: int, answer: bytes) -> Statement:
-    """Store the answer that a repeated request gets from now on."""
+def delete_idempotency_keys(tenant: str, idempotency_keys: Sequence[str]) -> tuple[Statement, Statement]:
+    """Delete keys and their answers; one whose operation is open stays."""
+    ended = f"tenant = ? AND idempotency_key IN ({placeholders(idempotency_keys)}) AND NOT {KEY_IS_OPEN}"
+    rows = (tenant, *idempotency_keys)
     return Statement(
-        "UPDATE idempotency_keys SET answer_status = ?, answer = ?"
-        " WHERE tenant = ? AND idempotency_key = ? AND operation_id = ? AND answer_status IS NULL",
-        (status, answer.decode(), operation.tenant, operation.idempotency_key, operation.id),
-        grows=(operation.tenant, len(answer)),
-    )
+        "UPDATE operations SET answer_status = NULL, answer = NULL WHERE (tenant, payment_id, id) IN"  # noqa: S608  # question marks
+        f" (SELECT tenant, payment_id, operation_id FROM idempotency_keys WHERE {ended})",
+        rows,
+    ), Statement(f"DELETE FROM idempotency_keys WHERE {ended}", rows)  # noqa: S608  # question marks
 
 
-def delete_idempotency_keys(tenant: str, idempotency_keys: Sequence[str]) -> Statement:
-    """Delete keys that have their answer; one whose operation is open stays."""
-    return Statement(
-        "DELETE FROM idempotency_keys WHERE tenant = ? AND answer_status IS NOT NULL"  # noqa: S608  # question marks
-        f" AND idempotency_key IN ({placeholders(idempotency_keys)})",
-        (tenant, *idempotency_keys),
-    )
+KEY_IS_OPEN = (
+    "EXISTS (SELECT 1 FROM payments p WHERE p.tenant = idempotency_keys.tenant AND p.id = idempotency_keys.payment_id"
+    " AND p.open_operation = idempotency_keys.operation_id)"
+)
+"""A key whose operation has no outcome yet, and therefore no answer."""
 
 
 def claim_reference(payment: Payment, *, grace_began_before: int) -> Statement:

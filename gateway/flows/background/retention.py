@@ -48,7 +48,7 @@ async def delete_old_idempotency_keys(gw: Gateway, tenant: str) -> None:
     """Delete one tenant's old idempotency keys that have an answer."""
     before = gw.clock.now() - IDEMPOTENCY_KEYS_KEPT
     while old := await gw.store.answered_keys(tenant, before, BATCH_SIZE):
-        await gw.store.commit([statements.delete_idempotency_keys(tenant, old)])
+        await gw.store.commit(statements.delete_idempotency_keys(tenant, old))
         await gw.clock.sleep(PAUSE_SECONDS)
 
 

@@ -92,9 +92,8 @@ async def reserve(gw: Gateway, submission: Submission, fingerprint: str) -> None
 
     The key comes first: a repeated request conflicts on its key, whatever else stands in its way.
     """
-    operation = submission.operation
-    rows = [statements.claim_idempotency_key(operation, fingerprint), *submission.rows]
-    await commit_submission(gw, submission.versions, rows, statements.insert_operation(operation))
+    rows = [statements.claim_idempotency_key(submission.operation, fingerprint), *submission.rows]
+    await commit_submission(gw, submission.versions, rows)
 
 
 async def submit_and_answer(gw: Gateway, claim: Claim, submission: Submission) -> Answer:
@@ -130,7 +129,7 @@ async def replay(gw: Gateway, claim: Claim, row: IdempotencyRecord) -> Answer:
         return Answer(status=row.answer_status, body=row.answer.encode(), payment_id=row.payment_id, is_replayed=True)
     age = milliseconds(gw.clock.now()) - row.created_at
     if age < gw.settings.timeouts.tenant_answer * 1000:
-        operation = await gw.store.operation(claim.tenant, row.operation_id)
+        operation = await gw.store.operation(claim.tenant, row.payment_id, row.operation_id)
         raise in_progress(status_of(gw, operation))
     return await open_answer(gw, claim.tenant, row)
 
@@ -180,7 +179,7 @@ async def open_answer(gw: Gateway, tenant: str, row: IdempotencyRecord) -> Answe
 
     A replacement was begun by an update of another payment: that one has an alert, and is what is shown.
     """
-    operation = await gw.store.operation(tenant, row.operation_id)
+    operation = await gw.store.operation(tenant, row.payment_id, row.operation_id)
     asked = (operation.answers_with if operation is not None else None) or row.payment_id
     loaded = await gw.store.payment(tenant, asked)
     if loaded is None or operation is None:

@@ -100,10 +100,7 @@ async def submission_of(
         request=await build(gw, entry, command),
         payment=payment,
         operation=operation,
-        rows=[
-            statements.open_operation(payment, operation.id),
-            schedule.bring_check_forward(payment.tenant, payment.id, silent_at),
-        ],
+        rows=[statements.open_operation(payment, operation, due_at=silent_at)],
     )
 
 

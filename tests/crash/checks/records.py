@@ -22,7 +22,7 @@ WAITING = "sending", "unknown"
 
 READS = {
     "payments": "SELECT doc FROM payments ORDER BY tenant, id",
-    "operations": "SELECT doc FROM operations ORDER BY tenant, id",
+    "operations": "SELECT doc FROM all_operations ORDER BY tenant, id",
     "events": "SELECT json_object('payment_id', payment_id, 'id', id, 'doc', doc) FROM events"
     " WHERE payment_id IS NOT NULL ORDER BY version",
     "deliveries": "SELECT json_object('tenant', tenant, 'payment_id', payment_id, 'event_id', id, 'type', type,"
@@ -111,7 +111,7 @@ async def read(testbed: Testbed) -> Records:
 def in_flight(path: Path) -> int:
     """Return how many operations were in ``sending`` when the process died."""
     with contextlib.closing(_connect(path)) as database:
-        return int(database.execute("SELECT COUNT(*) FROM operations WHERE status = 'sending'").fetchone()[0])
+        return int(database.execute("SELECT COUNT(*) FROM payments WHERE open_status = 'sending'").fetchone()[0])
 
 
 def _database(path: Path) -> dict[str, list[Any]]:

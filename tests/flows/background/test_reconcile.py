@@ -158,10 +158,7 @@ async def reserved(stack: GatewayStack, payment: Any, kind: Kind) -> Operation:
     """An operation that a process reserved before it died: nobody works on it."""
     whole = await creditkey.stored(stack, payment)
     made = intent.new_operation(stack.gateway, whole, kind, at=stack.gateway.clock.now())
-    rows = [statements.open_operation(whole, made.id), statements.insert_operation(made)]
-    await stack.gateway.store.commit(
-        [*rows, schedule.bring_check_forward(whole.tenant, whole.id, stack.gateway.clock.now())]
-    )
+    await stack.gateway.store.commit([statements.open_operation(whole, made, due_at=stack.gateway.clock.now())])
     return made
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -29,6 +30,11 @@ from tests.support.scenarios.creditkey import (
 from tests.support.stack import GatewayStack
 
 
+def opens_operation(statement: Statement) -> bool:
+    """Whether this is the write that reserves a command's operation; its third parameter is the operation."""
+    return statement.sql.startswith("UPDATE payments SET open_operation")
+
+
 class Reservations:
     """Holds the first ``crowd`` reservations of operations, so that all have judged before any is stored, then lets
     those of ``first`` through ahead of the others."""
@@ -41,7 +47,7 @@ class Reservations:
         stack.gateway.store.commit = self._hold
 
     async def _hold(self, unit: Unit) -> None:
-        reserved = [one for one in unit if one.sql.startswith("INSERT INTO operations")]
+        reserved = [one for one in unit if opens_operation(one)]
         if not reserved or self._all_there.is_set():
             return await self._commit(unit)
         self._waiting += 1
@@ -52,7 +58,7 @@ class Reservations:
             return await self._commit_in_turn(unit, reserved[0])
 
     async def _commit_in_turn(self, unit: Unit, reserved: Statement) -> None:
-        is_first = self._first in (None, reserved.params[3])
+        is_first = self._first in (None, json.loads(reserved.params[2])["kind"])
         if not is_first:
             await self._first_done.wait()
         try:
@@ -71,7 +77,7 @@ class HeldReservation:
         stack.gateway.store.commit = self._hold
 
     async def _hold(self, unit: Unit) -> None:
-        if not self.gate.waiting and any(one.sql.startswith("INSERT INTO operations") for one in unit):
+        if not self.gate.waiting and any(opens_operation(one) for one in unit):
             await self.gate.wait()
         await self._commit(unit)
 

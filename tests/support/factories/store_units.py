@@ -80,9 +80,8 @@ def reserving(payment: Payment, operation: Operation) -> list[Statement]:
     return [
         statements.claim_idempotency_key(operation, FINGERPRINT),
         statements.claim_reference(payment, grace_began_before=GRACE_BEGAN),
-        statements.insert_payment(payment, operation.id),
+        statements.insert_payment(payment, operation),
         statements.insert_event(event_id, payment, first_event(payment), first_webhook(payment)),
-        statements.insert_operation(operation),
     ]
 
 
@@ -99,15 +98,10 @@ async def resolved_payment(
     """A payment that has come to ``state``; its create has ended unless ``is_open``."""
     payment, operation = await stored(store, number)
     after = replace(payment, state=state, version=2, **members)
-    status = Status.UNKNOWN if is_open else Status.SUCCEEDED
-    await store.commit(
-        [
-            statements.update_payment(
-                payment, after, open_before=operation.id, open_after=operation.id if is_open else None
-            ),
-            statements.update_operation(replace(operation, status=status)),
-        ]
-    )
+    unknown = replace(operation, status=Status.UNKNOWN)
+    update = statements.update_payment(payment, after, open_before=operation, open_after=unknown if is_open else None)
+    ended = statements.insert_ended_operation(replace(operation, status=Status.SUCCEEDED))
+    await store.commit([update] if is_open else [update, ended])
     return replace(after, revision=payment.revision + 1)
 
 
