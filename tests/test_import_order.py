@@ -51,7 +51,7 @@ ORDER: dict[int, tuple[str, ...]] = {
     ),
     1: ("provider", "hookspecs", "__init__"),
     2: (
-        "drivers.log_throttle drivers.log_lines drivers.file_descriptors",
+        "drivers.deadlines drivers.log_throttle drivers.log_lines drivers.file_descriptors",
         "drivers.forbidden_addresses drivers.clock drivers.installed_plugins drivers.disk_space drivers.telemetry",
         "drivers.settings drivers.store",
         "drivers.provider_declaration",

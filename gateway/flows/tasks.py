@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from gateway.core.errors import Unavailable
 from gateway.drivers.clock import Clock, milliseconds
+from gateway.drivers.deadlines import DeadlinesByLength
 
 MAX_CONFLICTS = 100
 """Attempts against other writers. Each lost one means that another writer made progress, so more point to a
@@ -44,6 +45,7 @@ class Tasks:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._running: dict[str, asyncio.Task[Any]] = {}
+        self._deadlines = DeadlinesByLength[asyncio.Future[None]](_resolve)
 
     def start(self, name: str, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Start work that must end even when its caller goes away; ``drain`` waits for it."""
@@ -64,19 +66,18 @@ class Tasks:
 
     async def result_of(self, task: asyncio.Task[T], seconds: float) -> T | None:
         """What work returns within ``seconds``; None where it is not done by then, or failed."""
-        loop = asyncio.get_running_loop()
-        ended: asyncio.Future[None] = loop.create_future()
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-        def end(_: object = None) -> None:
-            if not ended.done():
-                ended.set_result(None)
+        def end(_: object) -> None:
+            _resolve(ended)
 
         task.add_done_callback(end)
-        timer = loop.call_later(seconds, end)  # every payment waits here: a future and a timer are all it needs
+        deadline = self._deadlines[seconds]
+        deadline.enter(ended)
         try:
-            await ended
+            await ended  # every payment waits here: a future is all it needs
         finally:
-            timer.cancel()
+            deadline.leave(ended)
             task.remove_done_callback(end)
         return task.result() if task.done() and not task.cancelled() and task.exception() is None else None
 
@@ -105,6 +106,11 @@ class Tasks:
             del self._running[name]
         if not task.cancelled() and task.exception() is not None:
             log.error("background work failed", extra={"work": name}, exc_info=task.exception())
+
+
+def _resolve(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)
 
 
 def backoff(max_seconds: float) -> Iterator[float]:

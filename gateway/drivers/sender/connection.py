@@ -18,6 +18,7 @@ from typing import Any
 
 from gateway.core.errors import NotSent, OutcomeUnknown
 from gateway.core.wire import HttpResponse
+from gateway.drivers.deadlines import Deadlines
 from gateway.drivers.sender.readiness import READ, WRITE, Readiness
 from gateway.drivers.sender.response_parser import ResponseParser
 
@@ -39,42 +40,22 @@ class ClosingConnections:
     """
 
     def __init__(self, most: int, *, seconds: float = CLOSE_WAIT_SECONDS) -> None:
-        self._most, self._seconds = most, seconds
-        self._until: dict[Connection, float] = {}  # in the order of time
-        self._timer: asyncio.TimerHandle | None = None
+        self._most = most
+        self._waiting = Deadlines[Connection](seconds, lambda connection: connection.reset())
 
     def enter(self, connection: Connection) -> None:
         """Wait in the background for the server to close."""
-        if len(self._until) >= self._most:
-            self._give_up(next(iter(self._until)))
-        loop = asyncio.get_running_loop()
-        self._until[connection] = loop.time() + self._seconds
-        if self._timer is None:
-            self._timer = loop.call_later(self._seconds, self._look)
+        if len(self._waiting) >= self._most:
+            self._waiting.oldest().reset()
+        self._waiting.enter(connection)
 
     def left(self, connection: Connection) -> None:
         """It is closed."""
-        self._until.pop(connection, None)
+        self._waiting.leave(connection)
 
     def close(self) -> None:
         """Wait no longer for any."""
-        for connection in list(self._until):
-            self._give_up(connection)
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def _look(self) -> None:
-        """Reset those whose time is up; come back when the next one's is."""
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        for connection in [one for one, until in self._until.items() if until <= now]:
-            self._give_up(connection)
-        following = next(iter(self._until.values()), None)
-        self._timer = loop.call_at(following, self._look) if following is not None else None
-
-    def _give_up(self, connection: Connection) -> None:
-        self.left(connection)
-        connection.reset()
+        self._waiting.close()
 
 
 class Connection:
@@ -205,9 +186,11 @@ class Connection:
         self._answer = None
         if self._answered is not None and not self._answered.done():
             self._answered.set_result(response)
-        self._closing.enter(self)
-        self._watch(READ, self._leave)
-        self._leave()  # most servers close with the answer: nothing is left to wait for
+        if self._is_silent():
+            self._closing.enter(self)
+            self._watch(READ, self._leave)
+        else:  # most servers close with the answer
+            self.close()
 
     def _fail(self, problem: OutcomeUnknown) -> None:
         self._answer = None

@@ -8,6 +8,7 @@ from typing import Protocol, Self
 from gateway.core.errors import NotSent, OutcomeUnknown
 from gateway.core.urls import is_address
 from gateway.core.wire import HttpRequest, HttpResponse
+from gateway.drivers.deadlines import Deadlines, DeadlinesByLength
 from gateway.drivers.forbidden_addresses import is_forbidden
 from gateway.drivers.sender.connection_slots import ConnectionSlots
 from gateway.drivers.sender.failure_words import TIMED_OUT
@@ -15,16 +16,24 @@ from gateway.drivers.sender.request import Target, target_of
 
 
 class Progress:
-    """How far one call has come. ``is_written``: it may have arrived."""
+    """How far one call has come. ``is_written``: it may have arrived. ``limit`` ends it when a deadline passes."""
 
-    def __init__(self, limit: asyncio.Timeout, until: float) -> None:
-        self._limit, self._until = limit, until
+    def __init__(self, connecting: Deadlines[Progress] | None) -> None:
+        self.limit = asyncio.timeout(None)
         self.is_written = False
+        self._connecting = connecting
 
     def written(self) -> None:
         """Note that the request goes out now: from here on the whole time is left, and silence is "unknown"."""
         self.is_written = True
-        self._limit.reschedule(self._until)
+        if self._connecting is not None:
+            self._connecting.leave(self)
+            self.limit.reschedule(None)  # it may have passed a moment ago
+
+    def late(self) -> None:
+        """End the call: its time is over."""
+        if not self.limit.expired():
+            self.limit.reschedule(0)
 
 
 class Transport(Protocol):
@@ -49,6 +58,7 @@ class Sender:
         self._transport = transport
         self._allow_private = allow_private
         self._slots = slots
+        self._deadlines = DeadlinesByLength[Progress](Progress.late)
 
     async def __aenter__(self) -> Self:
         return self
@@ -66,15 +76,23 @@ class Sender:
         target = target_of(request.url)
         if not self._allow_private:
             _check_target(target)
-        limit = asyncio.timeout(min(total, connect))
-        progress = Progress(limit, asyncio.get_running_loop().time() + total)
+        whole = self._deadlines[total]
+        connecting = self._deadlines[connect] if connect < total else None
+        progress = Progress(connecting)
+        whole.enter(progress)
+        if connecting is not None:
+            connecting.enter(progress)
         try:
-            async with limit:
+            async with progress.limit:
                 return await self._in_slot(owner, request, target, progress)
         except TimeoutError:
             if progress.is_written:
                 raise OutcomeUnknown("timeout") from None
             raise NotSent("connect_failed", connection=True, why=TIMED_OUT) from None
+        finally:
+            whole.leave(progress)
+            if connecting is not None:
+                connecting.leave(progress)
 
     async def _in_slot(self, owner: str, request: HttpRequest, target: Target, progress: Progress) -> HttpResponse:
         await self._slots.take(owner)

@@ -1,0 +1,74 @@
+"""Deadlines of one length: they pass in the order they began, so one timer of the event loop is enough for all.
+
+Nearly all are left before they pass. A timer of its own for each would be made, sorted into the loop's heap and thrown
+away again, which costs a payment more than some of its writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+T = TypeVar("T", bound=Hashable)
+
+
+class Deadlines(Generic[T]):
+    """Calls ``passed`` with whatever has been here for ``seconds``. Used in one event loop."""
+
+    def __init__(self, seconds: float, passed: Callable[[T], None]) -> None:
+        self._seconds, self._passed = seconds, passed
+        self._until: dict[T, float] = {}  # in the order of time
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._until)
+
+    def enter(self, one: T) -> None:
+        """Begin a deadline. What is here already must leave first."""
+        loop = asyncio.get_running_loop()
+        self._until[one] = loop.time() + self._seconds
+        if self._timer is None:
+            self._timer = loop.call_later(self._seconds, self._look)
+
+    def leave(self, one: T) -> None:
+        """End a deadline before it passes; no matter if it has."""
+        self._until.pop(one, None)
+
+    def oldest(self) -> T:
+        """What has been here the longest."""
+        return next(iter(self._until))
+
+    def close(self) -> None:
+        """Let all pass now."""
+        while self._until:
+            self._pass(self.oldest())
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        """Let those pass whose time is over; come back when the next one's is."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        try:
+            while self._until and self._until[self.oldest()] <= now:
+                self._pass(self.oldest())
+        finally:  # one that fails keeps no other from passing
+            self._timer = loop.call_at(self._until[self.oldest()], self._look) if self._until else None
+
+    def _pass(self, one: T) -> None:
+        self.leave(one)
+        self._passed(one)
+
+
+class DeadlinesByLength(dict[float, Deadlines[T]]):
+    """Deadlines of any length: ``deadlines[seconds]``. For the few lengths that settings know."""
+
+    def __init__(self, passed: Callable[[T], None]) -> None:
+        super().__init__()
+        self._passed = passed
+
+    def __missing__(self, seconds: float) -> Deadlines[T]:
+        made = self[seconds] = Deadlines(seconds, self._passed)
+        return made
