@@ -66,7 +66,7 @@ ORDER: dict[int, tuple[str, ...]] = {
         "web.request",
         "web.routing web.http_errors",
         "web.middleware web.customer_return",
-        "web.provider_callbacks",
+        "web.provider_callbacks web.direct_routes",
         "web.api",
         "web.openapi",
         "web.pages",

@@ -26,6 +26,7 @@ from gateway.web.app_keys import GATEWAY
 from gateway.web.connections.capacity import Capacity, Phase
 from gateway.web.connections.connection import Bounds, Connection
 from gateway.web.connections.listener import Listener
+from gateway.web.direct_routes import DirectRoutes
 from gateway.web.proxies import Proxies
 from gateway.web.request_log import write_unread
 
@@ -129,6 +130,7 @@ async def _listen(
     settings = app[GATEWAY].settings
     listener = Listener(
         app,
+        DirectRoutes(app),
         capacity=capacity,
         bounds=_bounds(settings),
         note_unread=functools.partial(write_unread, app),

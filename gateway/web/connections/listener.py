@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 from asyncio.trsock import TransportSocket
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -45,12 +45,19 @@ WARN_INTERVAL_SECONDS = 60.0
 """Between two warnings that there are too many connections."""
 
 
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
 class Listener(web.AppRunner):
-    """An ``AppRunner`` that keeps to ``capacity`` and ``bounds``, and never decompresses a body."""
+    """An ``AppRunner`` that keeps to ``capacity`` and ``bounds``, and never decompresses a body.
+
+    ``answer`` answers each request of the application.
+    """
 
     def __init__(
         self,
         app: web.Application,
+        answer: Handler,
         *,
         capacity: Capacity[Connection],
         bounds: Bounds,
@@ -59,6 +66,7 @@ class Listener(web.AppRunner):
         lingering_time: float,
     ) -> None:
         super().__init__(app, shutdown_timeout=shutdown_timeout)
+        self._answer = answer
         self._capacity = capacity
         self._bounds = bounds
         self._connection_settings: dict[str, Any] = {
@@ -125,14 +133,14 @@ class Listener(web.AppRunner):
                 self._capacity.turned_away = 0
 
     async def _make_server(self) -> web.Server:
-        return _Server(await super()._make_server(), self._connection_settings)
+        return _Server(await super()._make_server(), self._answer, self._connection_settings)
 
 
 class _Server(web.Server):
     """Makes a ``Connection`` for each accepted socket."""
 
-    def __init__(self, made: web.Server, connection_settings: Mapping[str, Any]) -> None:
-        super().__init__(made.request_handler, request_factory=made.request_factory)
+    def __init__(self, made: web.Server, answer: Handler, connection_settings: Mapping[str, Any]) -> None:
+        super().__init__(answer, request_factory=made.request_factory)  # type: ignore[arg-type]  # it makes Requests
         self._connection_settings = connection_settings
 
     def __call__(self) -> web.RequestHandler:
