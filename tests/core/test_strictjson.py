@@ -22,6 +22,7 @@ BOTH = pytest.mark.parametrize("read", [loads, loads_exact])
     [
         (b'{"a":1,"a":2}', "member 'a' stands twice"),
         (b'{"a":1,"\\u0061":2}', "member 'a' stands twice"),
+        (b'{"a":1,"a":"\\u0022\\u0022"}', "member 'a' stands twice"),
         (b'{"x":{"b":1,"a":0,"\\u0062":1}}', "member 'b' stands twice"),
         (b'[{"":1,"":1}]', "member '' stands twice"),
         (b'{"a":NaN}', "NaN is not JSON"),
