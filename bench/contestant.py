@@ -25,7 +25,7 @@ _NEWEST = 20_000
 class Contestant:
     """A server that listens, and how much it has answered so far."""
 
-    counts: ClassVar[Mapping[str, str]] = stored.COUNTS
+    counts: ClassVar[stored.Counts] = stored.COUNTS
     """How its rows are counted."""
 
     def __init__(
@@ -76,10 +76,10 @@ class Contestant:
         with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
             return sorted(row for name in self.accounts for row in connection.execute(newest, (name, _NEWEST)))
 
-    def check(self, counts: Mapping[str, str] | None = None) -> None:
-        """Hold the store against what was answered; by ``counts``, or all of its own. Raises ``WrongStore``."""
+    def check(self) -> None:
+        """Hold the store against what was answered. Raises ``WrongStore``."""
         stored.check(
-            stored.count(self.database, counts or self.counts),
+            stored.count(self.database, self.counts),
             payments=range(self.payments, self.payments + self.payments_in_flight + 1),
             callbacks=range(self.callbacks, self.callbacks + self.callbacks_in_flight + 1),
         )

@@ -14,4 +14,4 @@ class Effort(NamedTuple):
 
 
 FULL = Effort(rounds=7, stored_payments=1_000_000, tenants=10_000)
-QUICK = Effort(rounds=3, stored_payments=50_000, tenants=2_000)
+QUICK = Effort(rounds=2, stored_payments=20_000, tenants=2_000)

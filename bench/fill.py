@@ -10,12 +10,13 @@ again: they are as scattered as real ones.
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 import hashlib
 import re
 import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from itertools import cycle
 from pathlib import Path
 
@@ -79,10 +80,10 @@ def multiply(store: Path, payments: int) -> None:
         database.create_function("renewed", 2, _renewed, deterministic=True)
         _check_sums(database)
         times = sorted({time for _, _, text in _texts(database) for time in _TIME.findall(text)})
-        hashed = {(table, column) for table, column, text in _texts(database) if _HASH.search(text)}
+        held = _held(database)
         database.execute("BEGIN")
         for table, columns in tables(database):
-            shown = {name: _copied(name, kind, len(times), (table, name) in hashed) for name, kind in columns.items()}
+            shown = {name: _copied(name, kind, len(times), held[table, name]) for name, kind in columns.items()}
             _copy(database, table, shown, times, copies)
         database.execute("UPDATE stored_bytes SET bytes = bytes * ?", (copies,))
         database.execute("COMMIT")
@@ -97,22 +98,33 @@ def _copy(
     database.execute(f"CREATE TEMP TABLE original AS SELECT * FROM {table} WHERE {named}")  # noqa: S608  # our own names
     insert = f"INSERT INTO {table} ({', '.join(shown)}) SELECT {', '.join(shown.values())} FROM original"  # noqa: S608  # as above
     (rows,) = database.execute("SELECT COUNT(*) FROM original").fetchone()
+    span = int(times[-1], 16) - int(times[0], 16) + 1
     for copy in range(copies - 1, 0, -1) if rows else ():
-        replaced = [text for time in times for text in (f"_{time}", f"_{int(time, 16) - copy * len(times):08x}")]
+        replaced = [text for time in times for text in (f"_{time}", f"_{int(time, 16) - copy * span:08x}")]
         database.execute(insert, [f"{MARK}-{copy:07d}", *replaced])
     database.execute("DROP TABLE original")
 
 
-def _copied(name: str, kind: str, times: int, is_hashed: bool) -> str:
-    """A column with another mark (parameter 1), times (2 and 3, 4 and 5, …) and hashes."""
-    if kind not in _TEXTS:
-        return name
-    text = f"replace(CAST({name} AS TEXT), '{MARK}-{0:07d}', ?1)"
-    for at in range(2, 2 * times + 2, 2):
-        text = f"replace({text}, ?{at}, ?{at + 1})"
-    if is_hashed:
+def _copied(name: str, kind: str, times: int, held: Set[str]) -> str:
+    """A column with another mark (parameter 1), times (2 and 3, 4 and 5, …) and hashes, as far as it holds them."""
+    text = f"CAST({name} AS TEXT)"
+    if "mark" in held:
+        text = f"replace({text}, '{MARK}-{0:07d}', ?1)"
+    if "time" in held:
+        for at in range(2, 2 * times + 2, 2):
+            text = f"replace({text}, ?{at}, ?{at + 1})"
+    if "hash" in held:
         text = f"renewed({text}, ?1)"
-    return f"CAST({text} AS {kind})"
+    return f"CAST({text} AS {kind})" if held else name
+
+
+def _held(database: sqlite3.Connection) -> Mapping[tuple[str, str], Set[str]]:
+    """What the texts of each column hold that every copy has of its own."""
+    held: dict[tuple[str, str], set[str]] = collections.defaultdict(set)
+    for table, column, text in _texts(database):
+        found = {"mark": MARK in text, "time": _TIME.search(text), "hash": _HASH.search(text)}
+        held[table, column].update(what for what, is_there in found.items() if is_there)
+    return held
 
 
 def _renewed(text: str | None, copy: str) -> str | None:

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-SERVER_CORE, LOAD_CORE = 0, max(os.sched_getaffinity(0))
+SERVER_CORE, LOAD_CORE = min(os.sched_getaffinity(0)), max(os.sched_getaffinity(0))
 
-_START_TIMEOUT = 30.0
+_STOP_TIMEOUT = 30.0
 
 
 class Cpu(NamedTuple):
@@ -50,34 +50,26 @@ def spent(pid: int, before: Mapping[int, int], after: Mapping[int, int]) -> Cpu:
 
 @contextlib.contextmanager
 def process(
-    arguments: Sequence[str],
-    *,
-    core: int,
-    log: Path | None = None,
-    folder: Path | None = None,
-    environment: Mapping[str, str] | None = None,
+    arguments: Sequence[str], *, core: int, log: Path | None = None, folder: Path | None = None
 ) -> Iterator[Process]:
-    """Run a server pinned to a core until the block ends; it prints a line that begins with ``ready``."""
-    began = time.perf_counter()
-    with open(log or os.devnull, "wb") as errors:
-        started = subprocess.Popen(
-            arguments,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            cwd=folder,
-            env={**os.environ, **(environment or {})},
-        )
+    """Run a server pinned to a core until the block ends; it prints a line that begins with ``ready``.
+
+    ``log`` takes what it writes to stderr. Raises ``RuntimeError`` with that when it does not start.
+    """
+    with contextlib.ExitStack() as files:
+        errors = None if log is None else files.enter_context(log.open("wb"))
+        began = time.perf_counter()
+        started = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=folder)
     try:
         os.sched_setaffinity(started.pid, {core})  # before it has threads; they inherit it
         assert started.stdout is not None
         if not started.stdout.readline().startswith("ready"):
-            raise RuntimeError(f"{' '.join(arguments)} did not start{f': see {log}' if log else ''}")
+            raise RuntimeError(f"{' '.join(arguments)} did not start: {log.read_text() if log else ''}")
         yield Process(started.pid, time.perf_counter() - began, resident(started.pid))
     finally:
         started.terminate()
         try:
-            started.wait(_START_TIMEOUT)
+            started.wait(_STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
             started.kill()
             started.wait()

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-COUNTS = {
-    "payments": "SELECT COUNT(*) FROM payments WHERE state IN ('awaiting_customer', 'captured')",
-    "captured": "SELECT COUNT(*) FROM payments WHERE state = 'captured'",
-    "operations": "SELECT COUNT(*) FROM operations WHERE kind = 'create' AND status = 'succeeded'",
-    "keys": "SELECT COUNT(*) FROM idempotency_keys WHERE answer_status = 201",
-    "events": "SELECT COUNT(*) FROM events",
-    "webhooks": "SELECT COUNT(*) FROM deliveries",
-    "callbacks": "SELECT COUNT(*) FROM inbox WHERE verdict = 'recorded'",
+Counts = Mapping[str, tuple[str, ...]]
+"""Kind of row -> how to count it: the first statement that fits the tables; later ones fit those of older versions."""
+
+COUNTS: Counts = {
+    "payments": ("SELECT COUNT(*) FROM payments WHERE state IN ('awaiting_customer', 'captured')",),
+    "captured": ("SELECT COUNT(*) FROM payments WHERE state = 'captured'",),
+    "operations": ("SELECT COUNT(*) FROM operations WHERE kind = 'create' AND status = 'succeeded'",),
+    "keys": (
+        "SELECT COUNT(*) FROM idempotency_keys NATURAL JOIN"
+        " (SELECT tenant, payment_id, id AS operation_id FROM operations WHERE answer_status = 201)",
+        "SELECT COUNT(*) FROM idempotency_keys WHERE answer_status = 201",
+    ),
+    "events": ("SELECT COUNT(*) FROM events",),
+    "webhooks": (
+        "SELECT COUNT(*) FROM events WHERE delivery_id IS NOT NULL",
+        "SELECT COUNT(*) FROM deliveries",
+    ),
+    "callbacks": ("SELECT COUNT(*) FROM inbox WHERE verdict = 'recorded'",),
 }
-"""Kind of row -> how many there are."""
 
 PER_PAYMENT = {"payments": 1, "operations": 1, "keys": 1, "events": 2, "webhooks": 2}
 PER_CALLBACK = {"captured": 1, "events": 1, "webhooks": 1, "callbacks": 1}
@@ -27,13 +36,22 @@ class WrongStore(Exception):
     """A store does not hold what was answered for."""
 
 
-def count(database: Path, counts: Mapping[str, str] = COUNTS) -> dict[str, int]:
+def count(database: Path, counts: Counts = COUNTS) -> dict[str, int]:
     """Rows of each kind. Raises ``WrongStore`` when the file is damaged."""
     with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         (sound,) = connection.execute("PRAGMA integrity_check").fetchone()
         if sound != "ok":
             raise WrongStore(f"integrity_check: {sound}")
-        return {kind: int(connection.execute(sql).fetchone()[0]) for kind, sql in counts.items()}
+        return {kind: int(_fitting(connection, statements).fetchone()[0]) for kind, statements in counts.items()}
+
+
+def _fitting(connection: sqlite3.Connection, statements: Sequence[str]) -> sqlite3.Cursor:
+    """Run the first statement that the tables know. Raises ``sqlite3.OperationalError`` when none does."""
+    *newer, oldest = statements
+    for statement in newer:
+        with contextlib.suppress(sqlite3.OperationalError):
+            return connection.execute(statement)
+    return connection.execute(oldest)
 
 
 def check(found: Mapping[str, int], *, payments: range, callbacks: range) -> None:

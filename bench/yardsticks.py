@@ -56,13 +56,13 @@ class Reference(Contestant):
     """A variant of the reference; its tables have the gateway's names and columns of their own."""
 
     counts: ClassVar = {
-        "payments": "SELECT COUNT(*) FROM payments WHERE state IN ('awaiting_customer', 'captured')",
-        "captured": "SELECT COUNT(*) FROM payments WHERE state = 'captured'",
-        "operations": "SELECT COUNT(*) FROM operations WHERE status = 'succeeded'",
-        "keys": "SELECT COUNT(*) FROM idempotency_keys WHERE answer_status = 201",
-        "events": "SELECT COUNT(*) FROM events",
-        "webhooks": "SELECT COUNT(*) FROM deliveries",
-        "callbacks": "SELECT COUNT(*) FROM inbox",
+        "payments": ("SELECT COUNT(*) FROM payments WHERE state IN ('awaiting_customer', 'captured')",),
+        "captured": ("SELECT COUNT(*) FROM payments WHERE state = 'captured'",),
+        "operations": ("SELECT COUNT(*) FROM operations WHERE status = 'succeeded'",),
+        "keys": ("SELECT COUNT(*) FROM idempotency_keys WHERE answer_status = 201",),
+        "events": ("SELECT COUNT(*) FROM events",),
+        "webhooks": ("SELECT COUNT(*) FROM deliveries",),
+        "callbacks": ("SELECT COUNT(*) FROM inbox",),
     }
 
 

@@ -21,6 +21,16 @@ def test_the_counting_fits_the_tables(tmp_path: Path) -> None:
     assert stored.count(tmp_path / "a.db") == dict.fromkeys(WHOLE, 0)
 
 
+def test_tables_of_an_older_version_are_counted_too(tmp_path: Path) -> None:
+    """Another working tree may still have them; what no statement fits raises."""
+    with sqlite3.connect(tmp_path / "a.db") as made:
+        made.execute("CREATE TABLE deliveries (id TEXT)")
+        made.execute("INSERT INTO deliveries VALUES ('dlv_1')")
+    assert stored.count(tmp_path / "a.db", {"webhooks": stored.COUNTS["webhooks"]}) == {"webhooks": 1}
+    with pytest.raises(sqlite3.OperationalError):
+        stored.count(tmp_path / "a.db", {"payments": stored.COUNTS["payments"]})
+
+
 def test_what_was_in_flight_may_be_stored_or_not() -> None:
     """Its answers were not counted."""
     for answered in (8, 10):
