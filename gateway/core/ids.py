@@ -13,11 +13,6 @@ def time_ordered(prefix: str, milliseconds: int, rand_a: int, rand_b: int) -> st
     return f"{prefix}_{milliseconds:012x}7{rand_a:03x}{rand_b & _RAND_B | _VARIANT:016x}"
 
 
-def with_prefix(prefix: str, value: uuid.UUID) -> str:
-    """``pay_018f…``: the form ids have everywhere outside this module."""
-    return f"{prefix}_{value.hex}"
-
-
 def uuid_of(identifier: str) -> uuid.UUID | None:
     """The UUID inside one of the gateway's ids; None when the text is not one."""
     prefix, _, digits = identifier.partition("_")

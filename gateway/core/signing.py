@@ -8,11 +8,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import uuid
 
 from gateway.core.secret import Secret
 
 _TAG_BYTES = 16
+_PAYMENT = "pay_"
+"""How the id of a payment begins, before the hex digits of its UUID."""
 
 
 def hkdf(key: bytes, *, salt: bytes = b"", info: bytes, length: int = 32) -> bytes:
@@ -53,21 +54,22 @@ def keyed_hash(key: Secret, text: str) -> str:
     return hmac.new(key.reveal().encode(), _bytes(text), "sha256").hexdigest()
 
 
-def make_token(key: Secret, endpoint_id: str, payment: uuid.UUID, purpose: str) -> str:
-    """Make the ``{token}`` of a return, cancel or complete URL: payment id and its tag, 43 characters."""
-    return urlsafe(payment.bytes + _tag(key, endpoint_id, payment, purpose))
+def make_token(key: Secret, endpoint_id: str, payment_id: str, purpose: str) -> str:
+    """Make the ``{token}`` of a return, cancel or complete URL: the payment's UUID and its tag, 43 characters."""
+    digits = payment_id.removeprefix(_PAYMENT)
+    return urlsafe(bytes.fromhex(digits) + _tag(key, endpoint_id, digits, purpose))
 
 
-def read_token(key: Secret, endpoint_id: str, token: str, purpose: str) -> uuid.UUID | None:
-    """Return the payment a token was made for; None when it was not made by us for this endpoint and purpose."""
+def read_token(key: Secret, endpoint_id: str, token: str, purpose: str) -> str | None:
+    """Return the id of the payment a token was made for; None when we did not make it for this endpoint and purpose."""
     try:
         data = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
     except ValueError:
         return None
     if len(data) != 16 + _TAG_BYTES or urlsafe(data) != token:
         return None
-    payment = uuid.UUID(bytes=data[:16])
-    return payment if same(data[16:], _tag(key, endpoint_id, payment, purpose)) else None
+    digits = data[:16].hex()
+    return _PAYMENT + digits if same(data[16:], _tag(key, endpoint_id, digits, purpose)) else None
 
 
 def _bytes(text: str) -> bytes:
@@ -75,6 +77,6 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _tag(key: Secret, endpoint_id: str, payment: uuid.UUID, purpose: str) -> bytes:
-    said = f"{endpoint_id}\n{payment.hex}\n{purpose}"
+def _tag(key: Secret, endpoint_id: str, digits: str, purpose: str) -> bytes:
+    said = f"{endpoint_id}\n{digits}\n{purpose}"
     return hmac.digest(key.reveal().encode(), said.encode(), "sha256")[:_TAG_BYTES]

@@ -58,9 +58,9 @@ def order_problems(
     if order is None:
         return []
     problems: Problems = []
-    for field, part in _amounts_of(order):
+    for path, which, part in _amounts_of(order):
         problem = _misfit(part, digits) or ("must not be negative" if part.is_signed() else None)
-        problems += [(field, problem)] if problem is not None else []
+        problems += [(path.format(which), problem)] if problem is not None else []
     charges = order.charges
     if charges is None or problems or None in (charges.total, charges.grand_total):
         return problems
@@ -113,12 +113,13 @@ def _misfit(amount: Decimal, digits: int | None) -> str | None:
     return None
 
 
-def _amounts_of(order: Order) -> Iterator[tuple[str, Decimal]]:
+def _amounts_of(order: Order) -> Iterator[tuple[str, int | str, Decimal]]:
+    """Each amount, with the form of its path and what to put into it: nearly no path is ever shown."""
     for number, item in enumerate(order.items or ()):
         if item is not None and item.price is not None:
-            yield f"$.order.items[{number}].price", item.price
+            yield "$.order.items[{}].price", number, item.price
     if order.charges is not None:
         for name in order.charges.__struct_fields__:
             value = getattr(order.charges, name)
             if value is not None:
-                yield f"$.order.charges.{name}", value
+                yield "$.order.charges.{}", name, value

@@ -9,7 +9,6 @@ from msgspec.structs import replace
 
 from gateway.core.errors import Reason, TenantError
 from gateway.core.facts import Busy, Refused, Verdict
-from gateway.core.ids import with_prefix
 from gateway.core.signing import read_token
 from gateway.core.wire import Callback, header, header_text
 from gateway.drivers.settings import AccountEntry
@@ -67,7 +66,7 @@ def _head(request: web.Request, gw: Gateway, entry: AccountEntry) -> Callback | 
     suffix, _, token = below.partition("/")
     payment_id = None
     if suffix in TOKENS and token:
-        payment_id = _payment_of(gw, entry.endpoint_id, token, suffix)
+        payment_id = read_token(gw.settings.server.secret, entry.endpoint_id, token, suffix)
         if payment_id is None:
             return None
     is_visit = payment_id is not None and suffix in BROWSER
@@ -82,11 +81,6 @@ def _head(request: web.Request, gw: Gateway, entry: AccountEntry) -> Callback | 
         payment_id=payment_id,
         config=entry.account.config,
     )
-
-
-def _payment_of(gw: Gateway, endpoint_id: str, token: str, purpose: str) -> str | None:
-    payment = read_token(gw.settings.server.secret, endpoint_id, token, purpose)
-    return with_prefix("pay", payment) if payment is not None else None
 
 
 async def _receive(

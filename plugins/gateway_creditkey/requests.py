@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -28,6 +29,7 @@ PLACE = ("address1", "address2", "city", "state", "zip")
 ADDRESS = ("first_name", "last_name", "company_name", "email", *PLACE, "phone_number")
 ITEM = ("merchant_id", "name", "price", "sku", "quantity", "size", "color")
 CHARGES = ("total", "shipping", "tax", "discount_amount", "grand_total")
+_item, _parts = attrgetter(*ITEM), attrgetter(*ADDRESS)
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 NO_EMAIL = "must be an e-mail address such as buyer@example.com"
 
@@ -161,12 +163,12 @@ def _charges(order: gateway.Order, money: gateway.Money, config: CreditKeyConfig
 
 
 def _cart_items(order: gateway.Order) -> list[Members]:
-    return [{name: getattr(item, name) for name in ITEM} | {"price": _number(item.price)} for item in order.items or ()]
+    return [dict(zip(ITEM, _item(item), strict=True)) | {"price": _number(item.price)} for item in order.items or ()]
 
 
 def _address(given: gateway.Address | None) -> Members | None:
     """All members of an address; absent ones are null, as Credit Key's PHP SDK sends them."""
-    return None if given is None else {name: getattr(given, name) for name in ADDRESS}
+    return None if given is None else dict(zip(ADDRESS, _parts(given), strict=True))
 
 
 def _number(amount: Decimal) -> gateway.JsonNumber:

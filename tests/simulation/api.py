@@ -12,7 +12,6 @@ from gateway.core import strictjson
 from gateway.core.documents import amount_hook
 from gateway.core.errors import PROBLEMS, GatewayError, ShuttingDown, TenantError, invalid
 from gateway.core.facts import Verdict
-from gateway.core.ids import with_prefix
 from gateway.core.request_bodies import CaptureBody, CreateBody, EmptyBody, RefundBody, UpdateBody
 from gateway.core.signing import read_token
 from gateway.core.views import payment_view, to_json
@@ -141,10 +140,9 @@ async def handle_callback(gw: Gateway, path: str, callback: Callback) -> HttpRes
     suffix, _, token = below.partition("/")
     payment_id = None
     if suffix in TOKENS and token:
-        identifier = read_token(gw.settings.server.secret, endpoint, token, suffix)
-        if identifier is None:
+        payment_id = read_token(gw.settings.server.secret, endpoint, token, suffix)
+        if payment_id is None:
             return HttpResponse(status=404)
-        payment_id = with_prefix("pay", identifier)
     else:
         suffix = below
     known = {"payment_id": payment_id, "config": entry.account.config}

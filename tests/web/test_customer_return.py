@@ -14,7 +14,6 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from gateway.core.ids import uuid_of
 from gateway.core.signing import make_token
 from gateway.core.strictjson import loads
 from tests.support.clients.psp_callbacks import change_store
@@ -135,10 +134,8 @@ def tokened(
     stack: GatewayStack, payment_id: str, path: str, *, purpose: str | None = None, endpoint: str | None = None
 ) -> str:
     """A tokened address; ``purpose`` and ``endpoint`` are what its token was made for, where that differs."""
-    entry, identifier = stack.entry("acme", "creditkey-main"), uuid_of(payment_id)
-    assert identifier is not None
-    secret = stack.settings.server.secret
-    token = make_token(secret, endpoint or entry.endpoint_id, identifier, purpose or path)
+    entry, secret = stack.entry("acme", "creditkey-main"), stack.settings.server.secret
+    token = make_token(secret, endpoint or entry.endpoint_id, payment_id, purpose or path)
     return f"{stack.url}/callbacks/{entry.endpoint_id}/{path}/{token}"
 
 

@@ -17,7 +17,6 @@ from gateway.core.change import Change
 from gateway.core.commands import Command, CreatePayment, Kind
 from gateway.core.event_details import details_of_create
 from gateway.core.facts import Cause, Stage
-from gateway.core.ids import uuid_of
 from gateway.core.payment import Before, Operation, Payment, PaymentEvent, State, Status
 from gateway.core.payment_urls import Purpose, Urls
 from gateway.core.signing import make_token
@@ -191,11 +190,7 @@ def urls_of(gw: Gateway, entry: AccountEntry, payment_id: str) -> Urls:
     base = gw.callback_url(entry)
 
     def address(purpose: Purpose) -> str:
-        identifier = uuid_of(payment_id)
-        if identifier is None:
-            raise ValueError(f"{payment_id} is not a payment id")
-        token = make_token(gw.settings.server.secret, entry.endpoint_id, identifier, purpose)
-        return f"{base}/{purpose}/{token}"
+        return f"{base}/{purpose}/{make_token(gw.settings.server.secret, entry.endpoint_id, payment_id, purpose)}"
 
     return Urls.made_by(address, callback=base)
 
