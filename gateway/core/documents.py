@@ -9,7 +9,9 @@ from operator import attrgetter
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
+from gateway.core.commands import Checkout, Customer, Order
 from gateway.core.facts import Event
 from gateway.core.money import Amount
 from gateway.core.payment import Operation, Payment, PaymentEvent, PaymentSummary
@@ -38,8 +40,19 @@ _proved = msgspec.json.Decoder(Event)
 
 
 SUMMARY = PaymentSummary.__struct_fields__
-PURCHASE = tuple(name for name in Payment.__struct_fields__ if name not in SUMMARY)
-_summary_of, purchase_of = attrgetter(*SUMMARY), attrgetter(*PURCHASE)
+PURCHASE = Payment.__struct_fields__[len(SUMMARY) :]
+purchase_of = attrgetter(*PURCHASE)
+
+_NO_PURCHASE: dict[str, Any] = {
+    "customer": Customer(),
+    "order": Order(),
+    "checkout": Checkout(),
+    "fields": {},
+    "return_url": None,
+    "cancel_url": None,
+}
+_AFTER_SUMMARY = "," + _encoder.encode(_NO_PURCHASE).decode()[1:]
+"""How a payment without a purchase ends: its members are written in the order of the Struct, the summary's first."""
 
 
 def encode(document: Payment | Operation | PaymentEvent | Event) -> str:
@@ -49,7 +62,8 @@ def encode(document: Payment | Operation | PaymentEvent | Event) -> str:
 
 def encode_summary(payment: Payment) -> str:
     """Write what lists show of a payment."""
-    return _encoder.encode(dict(zip(SUMMARY, _summary_of(payment), strict=True))).decode()
+    # A Struct is written by C, whole: without its purchase and cut, it costs half of a dict of the summary's members.
+    return _encoder.encode(replace(payment, **_NO_PURCHASE)).decode().removesuffix(_AFTER_SUMMARY) + "}"
 
 
 def encode_purchase(payment: Payment) -> str:

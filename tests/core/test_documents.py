@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -164,6 +165,16 @@ def test_round_trip(document: Any) -> None:
 def test_the_full_samples_are_full(document: msgspec.Struct) -> None:
     """A member that is added later must be added to the samples."""
     assert unset(document) == []
+
+
+@pytest.mark.parametrize("payment", [PAYMENT, SMALL_PAYMENT])
+def test_a_payment_is_its_summary_and_its_purchase(payment: Payment) -> None:
+    """Joined, the two documents are the whole one, each member in its place."""
+    summary, purchase = documents.encode_summary(payment), documents.encode_purchase(payment)
+    assert tuple(json.loads(summary)) == documents.SUMMARY
+    assert tuple(json.loads(purchase)) == documents.PURCHASE
+    assert documents.joined(summary, purchase) == documents.encode(payment)
+    assert documents.payment_summary(summary).id == payment.id
 
 
 def test_amounts_keep_trailing_zeros() -> None:
