@@ -33,6 +33,7 @@ def rows(effort: Effort) -> Iterator[Row]:
         called = in_turn({title: partial(one.call_back, 1) for title, one in both.items()}, effort.rounds)
         for one in both.values():
             one.check()
+        starts = {title: one.server.start_seconds for title, one in both.items()}
     sizes = f"{large:,} : {SMALL:,} stored"
     for what, seen, must, aim in (("payments", paid, 0.85, 0.95), ("callbacks", called, 0.75, 0.85)):
         value = ratio(seen["large"], seen["small"], lambda window: window.per_second)
@@ -43,3 +44,5 @@ def rows(effort: Effort) -> Iterator[Row]:
         f"{title} {median(windows, lambda window: window.p99_ms):.1f} ms" for title, windows in called.items()
     )
     yield Row(f"callback p99, {sizes}", slow, 5.0, 2.0, at_most=True, detail=detail)
+    detail = "; ".join(f"{title} {seconds:.1f} s" for title, seconds in starts.items())
+    yield Row(f"start to listening, {sizes}", starts["large"] / starts["small"], at_most=True, detail=detail)
