@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import standardwebhooks
 from msgspec.structs import replace
@@ -43,8 +44,15 @@ MAX_ATTEMPTS_LOGGED = 50
 """The newest attempts that a webhook remembers: its tenant may have it sent again any number of times."""
 
 
-async def attempt(gw: Gateway, webhook: Webhook, row: DeliveryRow) -> list[Statement]:
-    """Make one attempt; return the statements that store its outcome."""
+class Outcome(NamedTuple):
+    """What came of one attempt, and the statements that store it."""
+
+    is_delivered: bool
+    rows: list[Statement]
+
+
+async def attempt(gw: Gateway, webhook: Webhook, row: DeliveryRow) -> Outcome:
+    """Make one attempt."""
     response, error = await _send(gw, webhook, row)
     at = gw.clock.now()
     status = response.status if response is not None else None
@@ -53,7 +61,8 @@ async def attempt(gw: Gateway, webhook: Webhook, row: DeliveryRow) -> list[State
     outcome = {"at": rfc3339(at), "status_code": status, "error": error}
     logged = replace(row, tries=row.tries + 1, attempts=[*row.attempts, outcome][-MAX_ATTEMPTS_LOGGED:])
     ended = with_next_attempt(logged, response, at, gw.settings.clocks.webhook_retry)
-    return [deliveries.store_attempt(ended, row), *_endpoint_rows(ended, status, sha256_hex(webhook.url), at)]
+    rows = [deliveries.store_attempt(ended, row), *_endpoint_rows(ended, status, sha256_hex(webhook.url), at)]
+    return Outcome(ended.status == "delivered", rows)
 
 
 async def _send(gw: Gateway, webhook: Webhook, row: DeliveryRow) -> tuple[HttpResponse | None, str | None]:

@@ -8,6 +8,7 @@ predecessors are done.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 
 from gateway.core.errors import Unavailable
@@ -23,6 +24,9 @@ from gateway.flows.webhooks.attempt import attempt
 
 MAX_CONCURRENT_ATTEMPTS = 8
 """Attempts under way at one endpoint."""
+
+READ_AHEAD = 16
+"""Webhooks that are read beyond those that start at once: a long line is not read again at each end of an attempt."""
 
 MAX_IDLE_SECONDS = 300.0
 """A tenant's queue is read again after this time, even if nothing woke it."""
@@ -74,12 +78,16 @@ class StoreCheck:
 
 
 class TenantQueue:
-    """One tenant's webhooks. ``under_way``: ids of those being sent, until their outcomes are stored."""
+    """One tenant's webhooks. ``under_way``: ids of those being sent, until their outcomes are stored.
+
+    ``line``: what is due and was read, and waits for one of them to end.
+    """
 
     def __init__(self, gw: Gateway, tenant: str, store_check: StoreCheck) -> None:
         self.gw, self.tenant, self.store_check = gw, tenant, store_check
         self.timer = gw.webhook_timers[tenant]
         self.under_way: set[str] = set()
+        self.line: deque[DeliveryRow] = deque()
 
     async def serve(self, group: asyncio.TaskGroup) -> None:
         """Read the queue, start what is due, wait until something is; forever."""
@@ -106,22 +114,31 @@ class TenantQueue:
         room = MAX_CONCURRENT_ATTEMPTS - len(self.under_way)
         if webhook is None or room == 0:
             return [], latest
-        endpoint = sha256_hex(webhook.url)
+        if not self.line:
+            latest = await self._read_line(sha256_hex(webhook.url), room + READ_AHEAD, latest)
+        due = [self.line.popleft() for _ in range(min(room, len(self.line)))]
+        await self.store_check.prove(due)
+        return [(webhook, row) for row in due], latest
+
+    async def _read_line(self, endpoint: str, limit: int, latest: int) -> int:
+        """Read what is due; return when more is, ``latest`` at the latest (Unix milliseconds)."""
         # Under way before the read: it shows an attempt that ends meanwhile as it was, and it would be sent again.
         rows = await self.gw.store.deliveries.next_to_send(
-            self.tenant, endpoint, room + 1, under_way=tuple(self.under_way)
+            self.tenant, endpoint, limit, under_way=tuple(self.under_way)
         )
         if not rows and not self.under_way:
             await self._mark_dead(endpoint)
         now = self._now()
         waiting = [(row.next_attempt_at or 0, row) for row in rows]
-        due = [row for at, row in waiting if at <= now][:room]
-        await self.store_check.prove(due)
-        return [(webhook, row) for row in due], min((at for at, _ in waiting if at > now), default=latest)
+        self.line.extend(row for at, row in waiting if at <= now)
+        return min((at for at, _ in waiting if at > now), default=latest)
 
     async def _deliver(self, webhook: Webhook, row: DeliveryRow) -> None:
         try:
-            await self._store(await attempt(self.gw, webhook, row))
+            outcome = await attempt(self.gw, webhook, row)
+            await self._store(outcome.rows)
+            if not outcome.is_delivered:
+                self.line.clear()  # the endpoint may be disabled now
         except Exception:  # an error of the gateway in one webhook: it waits, the others go on
             log.exception("a delivery failed", extra={"tenant": self.tenant, "payment_id": row.payment_id})
             await self.gw.clock.sleep(STORE_RETRY_MAX_SECONDS)

@@ -275,7 +275,7 @@ async def test_the_log_of_tries_is_bounded(stack: GatewayStack) -> None:
     many = replace(row, attempts=[{"at": str(number), "status_code": 500, "error": None} for number in range(50)])
     webhook = stack.settings.tenants["acme"].webhook
     assert webhook is not None
-    await stack.gateway.store.commit(await attempt.attempt(stack.gateway, webhook, many))
+    await stack.gateway.store.commit((await attempt.attempt(stack.gateway, webhook, many)).rows)
     [row, *_] = await rows_when(stack, payment["id"], lambda _: True)
     assert [one["at"] for one in row.attempts[:-1]] == [str(number) for number in range(1, 50)]
     assert row.attempts[-1]["status_code"] == 204
@@ -381,6 +381,31 @@ async def test_an_endpoint_gets_so_many_at_once(tmp_path: Path) -> None:
         for payment in payments:
             await rows_when(stack, payment["id"], lambda rows: all(row.status == "delivered" for row in rows))
         assert (held.most_at_once, len(held.arrived)) == (8, 24)
+
+
+def first_after_a_minute(settings: dict[str, Any]) -> None:
+    """Webhooks wait, so that many are due at once."""
+    settings["clocks"]["webhook_retry"] = ["60s", "1h"]
+
+
+async def test_what_was_read_ahead_is_not_sent_to_a_disabled_endpoint(tmp_path: Path) -> None:
+    """Once one answer has disabled it, only what was under way arrives; the rest are dead letters, untried."""
+    clock = a_clock()
+    async with running_stack(tmp_path, clock=clock, change=first_after_a_minute) as stack:
+        held = Held()
+
+        async def gone(request: web.Request) -> int:
+            await held.answer(request)
+            return 410
+
+        stack.webhook_answer = gone
+        payments = [await created(stack) for _ in range(12)]
+        await clock.advance(61)
+        await until(stack, lambda: len(held.arrived) == dispatch.MAX_CONCURRENT_ATTEMPTS)
+        held.release()
+        for payment in payments:
+            await rows_when(stack, payment["id"], lambda rows: all(row.status == "dead" for row in rows))
+        assert len(held.arrived) == dispatch.MAX_CONCURRENT_ATTEMPTS
 
 
 async def test_a_dead_endpoint_delays_nobody_else(stack: GatewayStack) -> None:
