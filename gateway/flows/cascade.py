@@ -6,7 +6,6 @@ Decided as part of the change that brings it about, so that both payments move i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 
 import msgspec
 from msgspec.structs import replace
@@ -16,14 +15,13 @@ from gateway.core.facts import Cause
 from gateway.core.payment import Operation, Payment, PaymentEvent, State
 from gateway.core.replacement import flag_two_live_orders, reinstate
 from gateway.core.states import PAST_GRACE, row_of
-from gateway.core.views import payment_json
 from gateway.drivers.store import schedule, statements
 from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.drivers.store.statements import Statement
 from gateway.flows.runtime import Gateway
 
 
-class Version(msgspec.Struct, frozen=True, dict=True):
+class Version(msgspec.Struct, frozen=True):
     """A payment as it was and as it becomes, with the rows that are written besides. ``before`` None: it is new.
 
     ``next_operation`` is opened by the change that ends another one. ``gives_reference``: the write by which a payment
@@ -35,25 +33,6 @@ class Version(msgspec.Struct, frozen=True, dict=True):
     rows: Sequence[Statement] = ()
     next_operation: Operation | None = None
     gives_reference: Statement | None = None
-
-    @property
-    def open_operation(self) -> Operation | None:
-        """The operation that is open afterwards."""
-        operation = self.change.operation
-        if self.next_operation is not None or operation is None or operation.is_open:
-            return self.next_operation or operation
-        return None
-
-    @property
-    def moved_operation(self) -> Operation | None:
-        """The operation, if it is not as it was."""
-        operation = self.change.operation
-        return operation if self.before is None or operation != self.before.open_operation else None
-
-    @cached_property
-    def view(self) -> bytes:
-        """The payment as tenants see it afterwards: written once, for its webhook and for its request's answer."""
-        return payment_json(self.change.payment, self.open_operation)
 
 
 ENDED = frozenset({State.FAILED, State.CANCELED})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from msgspec import UNSET
@@ -45,6 +46,31 @@ class Committed(NamedTuple):
     answer: OperationAnswer | None
 
 
+class _Written:
+    """A version while it is written, with what follows from it.
+
+    ``operation``: the payment's, if it is not as it was. ``open_operation``: the one that is open afterwards.
+    ``due_at``: when the payment is checked next, where that is set anew.
+    """
+
+    __slots__ = ("_view", "due_at", "open_operation", "operation", "version")
+
+    def __init__(self, version: Version) -> None:
+        before, operation = version.before, version.change.operation
+        is_open = operation is not None and operation.is_open
+        self.version = version
+        self.operation = operation if before is None or operation != before.open_operation else None
+        self.open_operation = version.next_operation or (operation if is_open else None)
+        self.due_at: datetime | None = None
+        self._view = b""
+
+    @property
+    def view(self) -> bytes:
+        """The payment as tenants see it afterwards: made once, for its webhook and for its request's answer."""
+        self._view = self._view or payment_json(self.version.change.payment, self.open_operation)
+        return self._view
+
+
 async def commit_change(
     gw: Gateway,
     before: PaymentSnapshot,
@@ -63,12 +89,15 @@ async def commit_change(
     others: list[Version] = []
     if _may_concern_others(change):
         change, others = await cascade.consequences(gw, change)
-    versions = [Version(before, change, next_operation=next_operation), *others]
-    answer = await _answer(gw, versions)
-    unit = [*rows, *_rows_of(gw, versions, answer)]
+    own, *further = [_Written(one) for one in (Version(before, change, next_operation=next_operation), *others)]
+    answer = await _answer(gw, own, others)
+    unit = [*rows, *_rows_of(gw, own, answer), *(row for one in further for row in _rows_of(gw, one))]
     if unit:
         await gw.store.commit(unit)
-    _notify(gw, versions, checks=bool(unit))
+    due_at = EPOCH if further else own.due_at  # what else was moved may be due at once
+    if due_at is not None:
+        gw.check_timer.no_later_than(milliseconds(due_at))
+    _notify(gw, own, *further)
     return Committed(change, answer)
 
 
@@ -77,8 +106,9 @@ async def commit_submission(gw: Gateway, versions: Sequence[Version], rows: Sequ
 
     Raises ``Conflict`` or ``Unavailable``.
     """
-    await gw.store.commit([*rows, *_rows_of(gw, versions)])
-    _notify(gw, versions, checks=False)
+    written = [_Written(version) for version in versions]
+    await gw.store.commit([*rows, *(row for one in written for row in _rows_of(gw, one))])
+    _notify(gw, *written)
 
 
 def _may_concern_others(change: Change) -> bool:
@@ -88,61 +118,47 @@ def _may_concern_others(change: Change) -> bool:
     return was_expired or payment.replaces is not None or payment.replaced_by is not None
 
 
-def _rows_of(gw: Gateway, versions: Sequence[Version], answer: OperationAnswer | None = None) -> list[Statement]:
-    """The statements of every payment's change. ``answer``: of the request whose operation the first one ends."""
-    return [
-        row
-        for number, version in enumerate(versions)
-        for row in _rows_of_version(gw, version, answer if number == 0 else None)
-    ]
+def _rows_of(gw: Gateway, written: _Written, answer: OperationAnswer | None = None) -> list[Statement]:
+    """The statements of one payment's change; where nothing changed only those that come with it.
 
-
-def _rows_of_version(gw: Gateway, version: Version, answer: OperationAnswer | None) -> list[Statement]:
-    """The statements of one payment's change; where nothing changed only those that come with it."""
-    before, payment = version.before, version.change.payment
-    operation = version.moved_operation
+    ``answer``: of the request whose operation this ends. One that gives its reference away keeps the check it has.
+    """
+    version, operation, open_operation = written.version, written.operation, written.open_operation
+    before, payment, event = version.before, version.change.payment, version.change.event
     if before is not None and (payment, operation, version.next_operation) == (before.payment, None, None):
         return list(version.rows)
-    of_event = _event_rows(gw, version, operation)
-    rows = [_payment_row(gw, version)]
+    webhook = _webhook(gw, written, event) if event is not None else None
+    keeps_check = version.gives_reference is not None
+    due = written.due_at = None if keeps_check else gw.first_check_at(payment, open_operation)
+    if before is not None:
+        opened = {"open_before": before.open_operation, "open_after": open_operation}
+        rows = [statements.update_payment(before.payment, payment, due_at=UNSET if keeps_check else due, **opened)]
+    elif open_operation is not None:
+        budget = gw.settings.limits.tenant_bytes
+        rows = [statements.insert_payment(payment, open_operation, due_at=due, budget=budget)]
+    else:
+        raise ValueError("a payment begins with its create")
     if version.gives_reference is not None:
         rows.append(version.gives_reference)
     if operation is not None and not operation.is_open:
         rows.append(statements.insert_ended_operation(operation, answer))
-    return [*rows, *of_event, *version.rows]
+    if event is not None:
+        rows.append(statements.insert_event(gw.new_id("evt"), payment, event, webhook))
+    return [*rows, *version.rows]
 
 
-def _payment_row(gw: Gateway, version: Version) -> Statement:
-    """The payment itself, with its next check; one that gives its reference away keeps the check it has."""
-    before, payment, open_operation = version.before, version.change.payment, version.open_operation
-    if before is None:
-        if open_operation is None:
-            raise ValueError("a payment begins with its create")
-        due, budget = gw.first_check_at(payment, open_operation), gw.settings.limits.tenant_bytes
-        return statements.insert_payment(payment, open_operation, due_at=due, budget=budget)
-    return statements.update_payment(
-        before.payment,
-        payment,
-        open_before=before.open_operation,
-        open_after=open_operation,
-        due_at=gw.first_check_at(payment, open_operation) if version.gives_reference is None else UNSET,
+def _webhook(gw: Gateway, written: _Written, event: PaymentEvent) -> NewWebhook | None:
+    """The webhook of an event, where the tenant listens."""
+    payment, operation = written.version.change.payment, written.operation
+    if gw.settings.tenants[payment.tenant].webhook is None:
+        return None
+    is_refund = operation is not None and operation.kind is Kind.REFUND
+    refund = refund_view(payment, operation) if is_refund and operation is not None else None
+    return NewWebhook(
+        due_at=_webhook_due(gw, event),
+        created_at=milliseconds(event.at),
+        body=webhook_body(event, written.view, refund).decode(),
     )
-
-
-def _event_rows(gw: Gateway, version: Version, operation: Operation | None) -> list[Statement]:
-    """The event's row, with its webhook where the tenant listens. ``operation`` is the one whose outcome this is."""
-    payment, event, webhook = version.change.payment, version.change.event, None
-    if event is None:
-        return []
-    if gw.settings.tenants[payment.tenant].webhook is not None:
-        is_refund = operation is not None and operation.kind is Kind.REFUND
-        refund = refund_view(payment, operation) if is_refund and operation is not None else None
-        webhook = NewWebhook(
-            body=webhook_body(event, version.view, refund).decode(),
-            due_at=_webhook_due(gw, event),
-            created_at=milliseconds(event.at),
-        )
-    return [statements.insert_event(gw.new_id("evt"), payment, event, webhook)]
 
 
 def _webhook_due(gw: Gateway, event: PaymentEvent) -> int:
@@ -150,34 +166,27 @@ def _webhook_due(gw: Gateway, event: PaymentEvent) -> int:
     return milliseconds(event.at + gw.settings.clocks.webhook_retry[0])
 
 
-async def _answer(gw: Gateway, versions: Sequence[Version]) -> OperationAnswer | None:
+async def _answer(gw: Gateway, written: _Written, others: Sequence[Version]) -> OperationAnswer | None:
     """Where a tenant's operation has its outcome: what its request is answered with."""
-    version, *others = versions
-    payment, operation = version.change.payment, version.moved_operation
-    if operation is None or operation.is_open or version.next_operation is not None:
+    payment, operation = written.version.change.payment, written.operation
+    if operation is None or operation.is_open or written.version.next_operation is not None:
         return None
     if operation.idempotency_key is None:
         return None
-    status, view = SUCCESS_STATUS.get(operation.kind, 200), None
+    status, view = SUCCESS_STATUS.get(operation.kind, 200), b""
     if operation.answers_with is not None:
         asked = await gw.store.payment(operation.tenant, operation.answers_with)
         if asked is not None:
             moved = {other.change.payment.id: other.change.payment for other in others}
             payment, status = moved.get(asked.payment.id, asked.payment), 200
             view = payment_json(payment, asked.open_operation)
-    return OperationAnswer(status, operation_answer(payment, view or version.view, operation))
+    return OperationAnswer(status, operation_answer(payment, view or written.view, operation))
 
 
-def _notify(gw: Gateway, versions: Sequence[Version], *, checks: bool) -> None:
+def _notify(gw: Gateway, *written: _Written) -> None:
     """After a commit: wake the workers, and call the plugins that observe once the request has been answered."""
-    if checks:
-        # What else was moved may be due at once; the payment's own check is counted anew, from after the commit.
-        payment = versions[0].change.payment
-        at = gw.first_check_at(payment, versions[0].open_operation) if len(versions) == 1 else EPOCH
-        if at is not None:
-            gw.check_timer.no_later_than(milliseconds(at))
-    for version in versions:
-        payment, event = version.change.payment, version.change.event
+    for one in written:
+        payment, event = one.version.change.payment, one.version.change.event
         if event is None:
             continue
         if "unknown_status" in event.details:
