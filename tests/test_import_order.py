@@ -51,8 +51,9 @@ ORDER: dict[int, tuple[str, ...]] = {
     ),
     1: ("provider", "hookspecs", "__init__"),
     2: (
-        "drivers.deadlines drivers.log_throttle drivers.log_lines drivers.file_descriptors",
-        "drivers.forbidden_addresses drivers.clock drivers.installed_plugins drivers.disk_space drivers.telemetry",
+        "drivers.deadlines drivers.log_throttle drivers.file_descriptors",
+        "drivers.forbidden_addresses drivers.clock drivers.installed_plugins drivers.disk_space drivers.log_lines",
+        "drivers.telemetry",
         "drivers.settings drivers.store",
         "drivers.provider_declaration",
         "drivers.sender drivers.plugin_registry",

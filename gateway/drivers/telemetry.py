@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any
 
 from gateway.core.views import rfc3339
-from gateway.drivers.log_lines import BatchedLines, FrequentRecord
+from gateway.drivers.log_lines import BatchedLines
 from gateway.drivers.log_throttle import GATEWAY_LOGGER, RepeatFilter, is_from_gateway
 
 FIELDS = (
@@ -92,11 +92,12 @@ class JsonLines(logging.Formatter):
 
 
 def log_often(message: str, fields: Mapping[str, object]) -> None:
-    """Log at level info a line that every request has: without a search for the place of the call."""
-    if _log.isEnabledFor(logging.INFO):
-        record = FrequentRecord(_log.name, logging.INFO, "", 0, message, (), None)
-        vars(record).update(fields)
-        _log.handle(record)
+    """Log at level info a line that every request has. Where nobody else listens it may wait for others."""
+    handlers = logging.getLogger().handlers
+    if len(handlers) == 1 and isinstance(handlers[0], BatchedLines):
+        handlers[0].take(message, fields)
+    else:
+        _log.info(message, extra=fields)
 
 
 def exception_told(error: BaseException, depth: int = 0) -> dict[str, Any]:

@@ -8,11 +8,12 @@ import logging
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
 from gateway.drivers import log_lines
-from gateway.drivers.log_lines import BatchedLines, FrequentRecord
+from gateway.drivers.log_lines import BatchedLines
 
 
 class Stream(io.StringIO):
@@ -45,9 +46,9 @@ def lines(stream: Stream) -> BatchedLines:
     return BatchedLines(stream)
 
 
-def record(message: str, kind: type[logging.LogRecord] = FrequentRecord) -> logging.LogRecord:
+def record(message: str) -> logging.LogRecord:
     """One record."""
-    return kind("gateway", logging.INFO, "", 0, message, (), None)
+    return logging.LogRecord("gateway", logging.INFO, "", 0, message, (), None)
 
 
 def test_lines_of_one_moment_are_one_write(
@@ -59,7 +60,7 @@ def test_lines_of_one_moment_are_one_write(
     async def both_batches() -> None:
         for batch in ("ab", "cd"):
             for message in batch:
-                lines.handle(record(message))
+                lines.take(message, {})
             await stream.written.wait()
             stream.written.clear()
 
@@ -71,34 +72,55 @@ def test_any_other_line_is_written_at_once_behind_what_waits(lines: BatchedLines
     """Who looks for the cause of a crash finds what led to it, and other texts on stderr come in their order."""
 
     async def logged() -> str:
-        lines.handle(record("frequent"))
-        lines.handle(record("other", logging.LogRecord))
+        lines.take("waits", {})
+        lines.handle(record("other"))
         return stream.getvalue()
 
-    assert asyncio.run(logged()) == "frequent\nother\n"
+    assert asyncio.run(logged()) == "waits\nother\n"
 
 
 def test_without_a_loop_lines_are_written_at_once(lines: BatchedLines, stream: Stream) -> None:
     """Nothing would write them later; another thread's line takes those of the loop along."""
 
     async def beside_a_thread() -> str:
-        lines.handle(record("loop"))
-        other = threading.Thread(target=lines.handle, args=[record("thread")])
+        lines.take("loop", {})
+        other = threading.Thread(target=lines.take, args=["thread", {}])
         other.start()
         other.join()
         return stream.getvalue()
 
     assert asyncio.run(beside_a_thread()) == "loop\nthread\n"
-    lines.handle(record("after"))
+    lines.take("after", {})
     assert stream.getvalue() == "loop\nthread\nafter\n"
+
+
+def test_a_line_that_waits_is_filtered_and_has_the_time_it_came(lines: BatchedLines, stream: Stream) -> None:
+    """As if it had been a record at once."""
+    lines.setFormatter(logging.Formatter("%(created)s %(message)s %(status)s"))
+    lines.addFilter(lambda made: vars(made)["status"] != 404)
+
+    async def both() -> float:
+        before = time.time()
+        lines.take("request", {"status": 201})
+        lines.take("request", {"status": 404})
+        return before
+
+    before = asyncio.run(both())
+    after = time.time()
+    lines.flush()
+    (line,) = stream.getvalue().splitlines()
+    at, *rest = line.split()
+    assert before <= float(at) <= after
+    assert rest == ["request", "201"]
 
 
 def test_what_cannot_be_written_is_dropped(lines: BatchedLines, stream: Stream) -> None:
     """A full disk raises nothing and keeps nothing in memory; later lines are written again."""
     stream.full = True
-    lines.handle(record("lost"))
+    lines.take("lost", {})
+    lines.handle(record("lost too"))
     stream.full = False
-    lines.handle(record("kept"))
+    lines.take("kept", {})
     assert stream.getvalue() == "kept\n"
 
 
