@@ -25,6 +25,7 @@ from aiohttp import HttpVersion10, HttpVersion11, StreamReader, web
 from aiohttp.streams import EMPTY_PAYLOAD
 
 from gateway.flows.runtime import log
+from gateway.web.connections.answer_blocks import block_of
 from gateway.web.connections.capacity import Capacity, Phase
 from gateway.web.connections.malformed_requests import (
     FAULTS,
@@ -187,10 +188,24 @@ class Connection(web.RequestHandler):
         """Send an answer, a handler's or aiohttp's own, with the headers that every answer has."""
         if isinstance(resp, web.HTTPException):
             resp.text = f"{resp.reason}\n"  # aiohttp's own text quotes the request
+        is_ours = REQUEST_ID_HEADER in resp.headers
+        block = block_of(request, resp) if is_ours and not self._upgraded else None
+        if block is not None:
+            return resp, await self._write_whole(block, request, resp)
         add_headers(resp)
-        if REQUEST_ID_HEADER not in resp.headers:
+        if not is_ours:
             resp.headers[REQUEST_ID_HEADER] = self._note_unread(self._address, resp.status)
         return await super().finish_response(request, resp, start_time)
+
+    async def _write_whole(self, block: bytes, request: web.BaseRequest, resp: web.StreamResponse) -> bool:
+        """Write an answer; the connection lasts. Returns whether the client is gone."""
+        request._finish()
+        resp._keep_alive = True
+        try:
+            await request.writer.write_eof(block)
+        except ConnectionError:
+            return True
+        return False
 
     def handle_error(
         self,
