@@ -22,7 +22,7 @@ _FIRST_BYTE = re.compile(rb'"(?:[\xc2\xcd\xd8\xe1\xe2\xe3\xef\xf3]|\xf0\x9d)')
 
 def is_blank(text: str) -> bool:
     """Whether a text has characters, and all of them are blanks or invisible."""
-    return _BLANK.fullmatch(text) is not None
+    return not "!" <= text[:1] <= "~" and _BLANK.fullmatch(text) is not None
 
 
 def trimmed(text: str) -> str:

@@ -58,6 +58,8 @@ BAD_REQUESTS: dict[str, tuple[str, Any]] = {
     "header name with a blank": ("headers", (("X Key", "a"),)),
     "header name with a colon": ("headers", (("X:Key", "a"),)),
     "no header name": ("headers", (("", "a"),)),
+    "header name beyond ASCII": ("headers", (("\u017fign", "a"),)),
+    "header name with a value's line": ("headers", (("X-Key\na", ""),)),
     "header of three": ("headers", (("a", "b", "c"),)),
     "headers of a dict": ("headers", {"X-Key": "a"}),
     "headers of text": ("headers", "X-Key: a"),
