@@ -112,7 +112,7 @@ NAMES: list[tuple[str, Iterable[object], tuple[str, ...]]] = [
     ("rules", members_of(gateway.Rules) - members_of(gateway.Money), (PROVIDERS,)),
     ("field rules", members_of(gateway.FieldRule), (PROVIDERS,)),
     ("command members", {name for kind in [*KIND_OF, FetchPayment] for name in kind.__struct_fields__}, (PROVIDERS,)),
-    ("urls", gateway.Urls.__struct_fields__, (PROVIDERS,)),
+    ("urls", [name for name, member in vars(gateway.Urls).items() if isinstance(member, property)], (PROVIDERS,)),
     ("account members", gateway.Account.__struct_fields__, (PROVIDERS,)),
     ("callback members", gateway.Callback.__struct_fields__, (PROVIDERS,)),
     ("facts", members_of(gateway.Observation, gateway.Declined, gateway.Event, gateway.Hint), (PROVIDERS,)),

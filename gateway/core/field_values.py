@@ -42,7 +42,7 @@ def of_payment(source: str) -> Read:
 
 
 def computed(expression: Expression) -> Read:
-    """What an expression finds; a list or a mapping is no value."""
+    """What an expression finds; nothing where that is a list or a mapping."""
 
     def read(command: CreatePayment) -> str:
         found = expression.search(document_of(command, expression.names))
