@@ -34,7 +34,7 @@ class Contestant:
         self.server, self.port, self.database, self.accounts = server, port, database, accounts
         self.callbacks_file = database.with_name("callbacks")
         self.payments = self.callbacks = self.payments_in_flight = self.callbacks_in_flight = self.windows = 0
-        self._callbacks_per_second = 250.0
+        self._callbacks_per_second = 100.0
 
     def pay(self, seconds: int, load: Load = PAYMENTS) -> windows.Window:
         """A window of new payments."""

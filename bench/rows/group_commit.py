@@ -45,7 +45,9 @@ def rows(effort: Effort) -> Iterator[Row]:
         machine.output([compiler, "-shared", "-fPIC", "-O2", "-o", library, source, "-ldl"], HERE)
         recorded = record(folder)
         pairs = [
-            tuple(replay(recorded, library, batch, units) for batch, units in ((64, SHARED_UNITS), (1, SINGLE_UNITS)))
+            tuple(
+                replay(recorded, library, batch, units) for batch, units in ((CALLERS, SHARED_UNITS), (1, SINGLE_UNITS))
+            )
             for _ in range(min(3, effort.rounds))
         ]
     shared, single = (statistics.median(each) for each in zip(*pairs, strict=True))
