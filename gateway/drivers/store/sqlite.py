@@ -42,6 +42,7 @@ WRITER_PRAGMAS = (
     "journal_mode = WAL",
     "synchronous = FULL",
     "wal_autocheckpoint = 0",
+    f"cache_size = -{16 * 1024}",  # KiB: of each index all but the leaves, however many payments there are
     "temp_store = MEMORY",  # what a savepoint may have to undo would go to files, and a full /tmp would stop payments
     f"journal_size_limit = {64 * 1024 * 1024}",  # what a long reader made it grow to, it gives back
 )
