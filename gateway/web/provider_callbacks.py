@@ -19,6 +19,7 @@ from gateway.web.callback_limits import Admission
 from gateway.web.connections.connection import note_proof
 from gateway.web.customer_return import BROWSER, redirect_customer
 from gateway.web.proxies import caller_of
+from gateway.web.request import arrived_body
 from gateway.web.routing import OPTIONS, allow
 
 BODY_LIMIT = 64 * 1024
@@ -114,10 +115,9 @@ async def _read(request: web.Request, seconds: float) -> tuple[bytes, int]:
     announced = request.content_length or 0
     if announced > BODY_LIMIT:
         return b"", announced
-    content = request.content
     try:
-        # Nearly always the body came with the head: then nothing is waited for.
-        body = content.read_nowait() if content.is_eof() else await _arriving(content, seconds)
+        arrived = arrived_body(request, BODY_LIMIT)
+        body = arrived if arrived is not None else await _arriving(request.content, seconds)
     except (TimeoutError, ConnectionError, web.RequestPayloadError):
         raise TenantError("request_timeout", "the body did not arrive completely and in time; send it again") from None
     return body if len(body) <= BODY_LIMIT else b"", len(body)

@@ -225,7 +225,7 @@ FAULTS = (
         "apply an event twice",
         "simulation",
         "gateway/flows/callbacks/apply.py",
-        """    if not is_known and await gw.store.inbox.was_applied(entry.tenant, entry.name, event.event_id):
+        """    if not is_left_to_commit and await gw.store.inbox.was_applied(entry.tenant, entry.name, event.event_id):
 """,
         """    if False:
 """,

@@ -77,8 +77,8 @@ async def evaluate_event(
     policy, at = entry.policy, received_at or now
     judged = partial(evaluate, before.payment, before.open_operation, event, policy=policy, at=at)
     evaluation = judged(seen_before=False)
-    is_known = is_guarded and isinstance(evaluation.verdict, Recorded)
-    if not is_known and await gw.store.inbox.was_applied(entry.tenant, entry.name, event.event_id):
+    is_left_to_commit = is_guarded and isinstance(evaluation.verdict, Recorded)
+    if not is_left_to_commit and await gw.store.inbox.was_applied(entry.tenant, entry.name, event.event_id):
         evaluation = judged(seen_before=True)
     if evaluation.change is not None and received_at is not None:
         evaluation = replace(evaluation, change=_redated(evaluation.change, before, now))
