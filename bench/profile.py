@@ -37,7 +37,7 @@ _LINE = re.compile(r"(.*) (\d+)")
 
 
 class Samples(NamedTuple):
-    """Samples of the main thread by step, and CPU nanoseconds of the other threads by name while they were taken."""
+    """Samples of the main thread by step, and CPU nanoseconds of the other threads by name."""
 
     steps: Mapping[str, int]
     threads: Mapping[str, int]
@@ -56,54 +56,46 @@ def main() -> None:
         echo = up.enter_context(yardstick("echo"))
         ours = up.enter_context(gateway(port))
         paid = in_turn({"forward": partial(forward.pay, 1, PAYMENTS), "gateway": partial(ours.pay, 2)}, ROUNDS)
-        samples = sampled(spy, ours, lambda: ours.pay(SAMPLED_SECONDS))
+        samples = sampled(spy, ours, ours.pay, SAMPLED_SECONDS)
         print("\n".join(cost_table("payment", paid, samples)), flush=True)
         ours.prepare_callbacks(1)
         calling = {"echo": partial(echo.call_back, 1, ours.callbacks_file), "gateway": partial(ours.call_back, 1)}
         called = in_turn(calling, ROUNDS)
-        ours.prepare_callbacks(SAMPLED_SECONDS // 2)  # what is paid for them must not be sampled
-        samples = sampled(spy, ours, lambda: ours.call_back(SAMPLED_SECONDS // 2))
+        samples = sampled(spy, ours, ours.call_back, SAMPLED_SECONDS // 2)
         print("\n".join(cost_table("callback", called, samples)))
         ours.check()
 
 
-def sampled(spy: str, ours: Contestant, load: Callable[[], Window]) -> Samples:
-    """Take samples of a gateway while it is loaded."""
+def sampled(spy: str, ours: Contestant, load: Callable[[int], Window], seconds: int) -> Samples:
+    """Load a gateway twice: once to read its threads' CPU, and once to take samples, which costs CPU itself."""
+    before = ours.server.threads()
+    load(2)
+    after = ours.server.threads()
+    ours.prepare_callbacks(seconds)  # what is paid for them must not be sampled
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        raw = Path(folder, "raw")
-        command = [
-            spy,
-            "record",
-            "--rate",
-            str(SAMPLES_PER_SECOND),
-            "--duration",
-            "600",
-            "--format",
-            "raw",
-            "--threads",
-        ]
-        spying = subprocess.Popen(
-            [*command, "--output", raw, "--pid", str(ours.server.pid)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        assert spying.stdout is not None
-        said = next((line for line in spying.stdout if "Sampling" in line), None)
-        if said is None:
-            raise SystemExit("bench: py-spy cannot look at another process here; it needs root, or ptrace allowed")
+        lines = _raw_samples(spy, ours.server.pid, Path(folder, "raw"), partial(load, seconds))
+    names = dict(_threads(lines))
+    spent: collections.Counter[str] = collections.Counter()
+    for thread in after.keys() - {ours.server.pid}:
+        spent[names.get(thread, "other")] += after[thread] - before.get(thread, 0)
+    return Samples(counted(lines, ours.server.pid), spent)
+
+
+def _raw_samples(spy: str, pid: int, file: Path, load: Callable[[], object]) -> list[str]:
+    """What ``py-spy`` saw: a line for each stack, with how often it was there."""
+    command = [spy, "record", "--format", "raw", "--threads", "--output", str(file), "--pid", str(pid)]
+    command += ["--rate", str(SAMPLES_PER_SECOND), "--duration", "600"]
+    spying = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert spying.stdout is not None
+    if not any("Sampling" in line for line in spying.stdout):
+        raise SystemExit("bench: py-spy cannot look at another process here; it needs root, or ptrace allowed")
+    try:
         time.sleep(1)  # the first samples take long
-        before = ours.server.threads()
         load()
-        after = ours.server.threads()
+    finally:
         spying.send_signal(signal.SIGINT)  # it writes what it has
         spying.communicate()
-        lines = raw.read_text().splitlines()
-    names = dict(_threads(lines))
-    spent = {
-        names.get(tid, "other"): time - before.get(tid, 0) for tid, time in after.items() if tid != ours.server.pid
-    }
-    return Samples(counted(lines, ours.server.pid), spent)
+    return file.read_text().splitlines()
 
 
 def counted(lines: Sequence[str], main_thread: int) -> dict[str, int]:

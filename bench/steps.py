@@ -1,7 +1,7 @@
 """Which step of a payment or a callback a piece of code belongs to.
 
 A sample of the profiler is a stack of frames. The innermost frame that is named here has the sample; a frame of a
-helper that many steps share (``SHARED``), of aiohttp's or of Python's libraries counts for the step that called it.
+library, or of a helper that many steps share (``SHARED``), counts for the step that called it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 LOOP = "asyncio: loop and tasks"
-WEB = "web server and routing"
+HTTP = "HTTP server (aiohttp)"
+WEB = "routing, middleware, limits"
 READ = "authenticate, read the body"
 CHECKS = "checks"
 PLAN = "plan and build (plugin)"
@@ -26,10 +27,11 @@ OTHER = "background work"
 
 STEPS = {
     "asyncio/base_events.py": LOOP,
-    "aiohttp/web_protocol.py": WEB,
+    "aiohttp": HTTP,
     "gateway/web": WEB,
     "gateway/web/auth.py": READ,
     "gateway/web/request.py": READ,
+    "gateway/web/provider_callbacks.py": READ,
     "gateway/core/strictjson.py": READ,
     "gateway/core/body_reader.py": READ,
     "gateway/flows/payments/create_validation.py": CHECKS,

@@ -26,6 +26,7 @@ def sources() -> Iterator[str]:
     [
         ([LOOP], steps.LOOP),
         ([LOOP, "run (gateway/web/server.py:1)"], steps.WEB),
+        ([LOOP, "run (gateway/web/server.py:1)", "write_eof (aiohttp/http_writer.py:1)"], steps.HTTP),
         ([LOOP, CREATE], steps.PLAN),
         ([LOOP, CREATE, "new (gateway/drivers/clock.py:5)", "uuid4 (uuid.py:1)"], steps.PLAN),
         ([LOOP, CREATE, "check (gateway/flows/payments/create_validation.py:7)"], steps.CHECKS),
