@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Annotated, Self
 
 import msgspec
@@ -163,7 +163,10 @@ def compile_map(
     fields: list[Field] = []
     off: set[str] = set()
     for name, rule in declared.items():
-        change = changes.get(name, FieldChange())
+        change = changes.get(name)
+        if change is None:
+            fields.append(_unchanged(name, rule))
+            continue
         problems += [(name, problem) for problem in _problems_of(rule, change)]
         if change.enabled:
             fields.append(_own(name, rule, _compilable(change)))
@@ -227,6 +230,12 @@ def _reader(field: Field) -> Read:
             return asked_of_customer(field.name)
         case _:
             return of_payment(field.source)
+
+
+@cache
+def _unchanged(name: str, rule: FieldRule) -> Field:
+    """A field as its provider declares it: one for all accounts that leave it so."""
+    return _own(name, rule, FieldChange())
 
 
 def _own(name: str, rule: FieldRule, change: FieldChange) -> Field:

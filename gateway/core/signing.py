@@ -28,7 +28,7 @@ def hkdf(key: bytes, *, salt: bytes = b"", info: bytes, length: int = 32) -> byt
 
 def derive(master: Secret, *parts: str) -> Secret:
     """Derive 256 bits, as 43 URL-safe characters, that belong to ``parts`` alone. No part list equals another's."""
-    info = b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)
+    info = b"".join([len(coded).to_bytes(4, "big") + coded for coded in map(str.encode, parts)])
     return Secret(urlsafe(hkdf(master.reveal().encode(), salt=b"gateway/derive/1", info=info)))
 
 

@@ -21,7 +21,7 @@ from gateway.drivers.settings.scalar_reader import INVALID, LoadState
 from gateway.drivers.settings.schema import AccountShape
 from gateway.drivers.settings.struct_reader import config_reader, masked_message, note_struct_error
 from gateway.drivers.settings.yaml_file import nothing
-from gateway.provider import Account, Prepares, Provider
+from gateway.provider import Account, Provider
 
 _MEMBER_MEANT = {
     "is mandatory": "enabled",
@@ -130,7 +130,7 @@ def _account(scope: AccountScope, shape: AccountShape, provider: Provider, resol
 
 def _prepared(scope: AccountScope, provider: Provider, account: Account, resolver: Resolver) -> Account | None:
     """The account with what its plugin prepares of it; None after noting why it cannot."""
-    if not isinstance(provider, Prepares):
+    if not hasattr(provider, "prepare"):
         return account
     made = _returned_by(scope, provider, "prepare", account, resolver)
     return None if made is None else replace(account, prepared=made)
