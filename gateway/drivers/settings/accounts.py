@@ -42,7 +42,7 @@ class Resolver(msgspec.Struct, frozen=True, kw_only=True):
     clocks: Clocks
     timeouts: Timeouts
     master: Secret
-    unchanged: dict[str, FieldMap] = msgspec.field(default_factory=dict)
+    fields: dict[tuple[str, str], FieldMap] = msgspec.field(default_factory=dict)
     rules: dict[str, Rules] = msgspec.field(default_factory=dict)
 
 
@@ -145,13 +145,15 @@ def _config(scope: AccountScope, node: Node, provider: Provider, resolver: Resol
 
 
 def _fields(scope: AccountScope, shape: AccountShape, provider: Provider, resolver: Resolver) -> FieldMap:
-    if not shape.fields and provider.name in resolver.unchanged:
-        return resolver.unchanged[provider.name]
+    """The fields of an account: those of another one where both change the same."""
+    changes = (provider.name, repr(shape.fields))
+    if changes in resolver.fields:
+        return resolver.fields[changes]
     fields, problems = compile_map(provider.fields, shape.fields)
     for name, problem in problems:
         meant = (member for start, member in _MEMBER_MEANT.items() if problem.startswith(start))
         resolver.state.note(scope.path("fields", name, *meant), problem.removeprefix("from: "))
-    return fields if shape.fields else resolver.unchanged.setdefault(provider.name, fields)
+    return fields if problems else resolver.fields.setdefault(changes, fields)
 
 
 def _rules(scope: AccountScope, provider: Provider, account: Account, resolver: Resolver) -> Rules | None:
