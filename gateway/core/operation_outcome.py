@@ -136,7 +136,7 @@ def confirm(builder: ChangeBuilder, operation: Operation, seen: Observation) -> 
         case Kind.UPDATE:
             _apply_new_total(builder, operation)
         case Kind.REFUND if seen.refunded is None:
-            apply_refunded_total(builder, replace(seen, refunded=operation.before.refunded + operation.amount))
+            apply_refunded_total(builder, operation.before.refunded + operation.amount)
         case _:
             pass
 
@@ -242,13 +242,13 @@ def record_absence(builder: ChangeBuilder, policy: Policy, at: datetime) -> None
             builder.set(state=State.FAILED, failure=failure)
 
 
-def apply_refunded_total(builder: ChangeBuilder, seen: Observation) -> None:
+def apply_refunded_total(builder: ChangeBuilder, refunded: Decimal) -> None:
     """Take over a higher refunded total; the state follows from the amounts."""
     payment = builder.payment
-    if seen.refunded is None or seen.refunded <= payment.refunded or not payment.captured:
+    if refunded <= payment.refunded or not payment.captured:
         return
-    whole = seen.refunded >= payment.captured
-    builder.set(refunded=seen.refunded, state=State.REFUNDED if whole else State.PARTIALLY_REFUNDED)
+    whole = refunded >= payment.captured
+    builder.set(refunded=refunded, state=State.REFUNDED if whole else State.PARTIALLY_REFUNDED)
     if builder.operation is None or builder.operation.kind is not Kind.REFUND:
         builder.details["made_elsewhere"] = "true"
 

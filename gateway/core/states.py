@@ -264,7 +264,8 @@ def _move(builder: ChangeBuilder, seen: Observation, cause: Cause, policy: Polic
         enter(builder, step.to, seen, policy, at)
         if step.late:
             builder.details["late"] = "true"
-    apply_refunded_total(builder, seen)
+    if seen.refunded is not None:
+        apply_refunded_total(builder, seen.refunded)
     stayed = builder.payment.state == before.state and builder.payment.refunded == before.refunded
     if cause is Cause.CALLBACK and stayed and (row in CLOSED_TO_CALLBACKS or step.review is not None):
         builder.refusal = Reason.REPEATED_FINAL

@@ -163,11 +163,12 @@ async def resolve(
     while True:
         try:
             before = before or await load(gw, operation)
-            if before.open_operation_id != operation.id:
+            payment, unresolved = before.payment, before.open_operation
+            if unresolved is None or unresolved.id != operation.id:
                 return None
-            entry = gw.entry(before.payment)
-            own, now = await checked_for_payment(gw, before.payment, fact), gw.clock.now()
-            change = apply(before.payment, before.open_operation, own, cause=Cause.REPLY, policy=entry.policy, at=now)
+            own = await checked_for_payment(gw, payment, fact)
+            policy = gw.entry(payment).policy
+            change = apply(payment, unresolved, own, cause=Cause.REPLY, policy=policy, at=gw.clock.now())
             committed = await commit_change(gw, before, change)
         except Conflict:
             before = None
