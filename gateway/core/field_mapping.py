@@ -192,23 +192,17 @@ def fill(fields: FieldMap, command: CreatePayment) -> list[Member]:
         problems += [
             (child_path("$.fields", name), _foreign(name, known)) for name in command.fields if name not in known
         ]
-    members: list[Member] = []
+    found: list[tuple[Step, str, str | None]] = []
     for step in fields.steps:
-        field = step.field
         try:
             value = step.read(command)
+            found.append((step, step.field.values.get(value, value), None))
         except TooManySteps as stopped:
-            problems.append((field.path, f"from: {stopped}"))
-            continue
-        value = field.values.get(value, value)
-        problem = step.problem_of(value)
-        if problem:
-            problems.append((field.path, problem))
-        elif value:
-            members.append(Member(key=field.key, value=value, field=field))
+            found.append((step, "", f"from: {stopped}"))
+    problems += [(one.field.path, wrong) for one, value, no in found if (wrong := no or one.problem_of(value))]
     if problems:
         raise FieldProblem(problems)
-    return members
+    return [Member(key=one.field.key, value=value, field=one.field) for one, value, _ in found if value]
 
 
 def _foreign(name: str, known: Sequence[str]) -> str:

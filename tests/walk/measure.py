@@ -26,20 +26,20 @@ FIRST = ROOT / "gateway/web/middleware.py"
 """The file in which a request begins."""
 
 _VALUES = (
-    "core/change core/commands core/errors core/facts core/ids core/money core/payment core/rules core/secret"
-    " core/state_members core/wire drivers/settings/model"
+    "core/change core/commands core/errors core/facts core/field_values core/ids core/money core/payment"
+    " core/payment_urls core/rules core/secret core/state_members core/wire drivers/settings/model"
 )
 _WRAPPERS = (
     "core/documents core/signing core/strictjson drivers/clock drivers/disk_space drivers/telemetry"
-    " drivers/plugin_registry core/response_body flows/tasks"
+    " drivers/deadlines drivers/plugin_registry core/response_body flows/tasks"
 )
 _CHECKS_OF_ONE_VALUE = (
     "core/card_data core/card_numbers core/checks core/credentials core/encodings core/masking core/plugin_returns"
     " core/text_checks core/urls flows/masks flows/storage web/leaked_secrets"
 )
 _CONNECTION = (
-    "web/callback_limits web/connections/capacity web/connections/connection web/limits web/proxies web/request_log"
-    " web/response_headers web/responses"
+    "web/callback_limits web/connections/answer_blocks web/connections/capacity web/connections/connection web/limits"
+    " web/proxies web/request_log web/response_headers web/responses"
 )
 
 VALUES = frozenset(
