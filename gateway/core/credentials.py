@@ -33,7 +33,10 @@ _STANDARD = str.maketrans("-_", "+/")
 
 def holds_credential(text: str) -> bool:
     """Whether a text holds what looks like a key, a webhook secret or a signed link of the gateway, unescaped."""
-    return any(mark in text and pattern.search(text) is not None for mark, pattern in _FORMS.items())
+    for mark, pattern in _FORMS.items():  # noqa: SIM110  # on every request: a generator would take twice as long
+        if mark in text and pattern.search(text) is not None:
+            return True
+    return False
 
 
 def without_credentials(text: str, instead: str = "***") -> str:

@@ -57,7 +57,10 @@ class Mask:
 
     def is_plainly_in(self, text: str) -> bool:
         """Whether a text holds a long secret unescaped: a quick check of what a tenant wrote."""
-        return any(secret in text for secret in self._long)
+        for secret in self._long:  # noqa: SIM110  # on every request: a generator would take twice as long
+            if secret in text:
+                return True
+        return False
 
     def surely_spares(self, text: str) -> bool:
         """Whether a text surely holds no secret and no credential of the gateway, in any form.

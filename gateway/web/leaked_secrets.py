@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from gateway.core import strictjson
@@ -18,18 +19,21 @@ from gateway.flows.masks import Masks
 def refuse_secrets(body: bytes, masks: Sequence[Mask]) -> None:
     """Refuse a body that holds a key, or a secret that one of ``masks`` knows. Raises ``validation_failed``.
 
-    A secret is found as it is and as it is written in a URL or in JSON. A clean body costs a few microseconds.
+    A secret is found as it is and as it is written in a URL or in JSON. A clean body costs a microsecond.
     """
+    if _holds_secret(body.decode("utf-8", "replace"), masks):
+        field = _field_of(body, partial(_holds_secret, masks=masks))
+        raise invalid((field, "holds a key or a secret; it belongs nowhere but in its own header"))
 
-    def holds_plainly(text: str) -> bool:
-        return holds_credential(text) or any(mask.is_plainly_in(text) for mask in masks)
 
-    def holds(text: str) -> bool:
-        is_escaped = "%" in text or "\\u" in text
-        return holds_plainly(text) or (is_escaped and holds_plainly(decoded(text)))
+def _holds_secret(text: str, masks: Sequence[Mask]) -> bool:
+    if _holds_plainly(text, masks):
+        return True
+    return ("%" in text or "\\u" in text) and _holds_plainly(decoded(text), masks)
 
-    if holds(body.decode("utf-8", "replace")):
-        raise invalid((_field_of(body, holds), "holds a key or a secret; it belongs nowhere but in its own header"))
+
+def _holds_plainly(text: str, masks: Sequence[Mask]) -> bool:
+    return holds_credential(text) or any(mask.is_plainly_in(text) for mask in masks)
 
 
 def may_be_an_id(text: str, masks: Masks) -> bool:

@@ -32,7 +32,8 @@ _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 @web.middleware
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give the request an id, turn every error into its problem, log one line without bodies, headers or query."""
-    request_id = request[REQUEST_ID] = _given_id(request) or request.app[GATEWAY].new_id("req")
+    gw = request.app[GATEWAY]
+    request_id = request[REQUEST_ID] = _given_id(request) or gw.new_id("req")
     request[ABOUT] = {}
     began = perf_counter()
     response = await _answer(request, handler, request_id)
@@ -40,7 +41,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     if wait and response.status == 401:
         refusal = TenantError("rate_limited", TOO_MANY_FAILURES, retry_after=wait)
         response = _refuse(request, refusal)
-    if request.app[GATEWAY].is_stopping:
+    if gw.is_stopping:
         response.force_close()  # says Connection: close, so that nothing more is sent on it
     response.headers[REQUEST_ID_HEADER] = request_id
     if not wait:

@@ -80,8 +80,12 @@ def route_of(request: web.Request) -> str:
 
 def _ids_in_path(request: web.Request) -> dict[str, str]:
     """The ids in a path. Texts that do not have the form of an id are left out: they may be secrets."""
-    named = ((NAMED.get(one.partition("_")[0]), one) for one in request.match_info.values())
-    return {name: one for name, one in named if name is not None and uuid_of(one) is not None}
+    found = {}
+    for text in request.match_info.values():
+        name = NAMED.get(text.partition("_")[0])
+        if name is not None and uuid_of(text) is not None:
+            found[name] = text
+    return found
 
 
 def _path_of(field: str) -> str:

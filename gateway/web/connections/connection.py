@@ -2,9 +2,9 @@
 
 aiohttp reads and answers the requests. It waits forever for a head and for a client that does not read, keeps an idle
 connection for an hour, and accepts a megabyte of head. Here every phase of a connection has a deadline, and what it
-may hold is bounded. Only this module, ``listener.py`` and ``graceful_shutdown.py`` use internals of aiohttp: a
-request passes through ``_handle_request``, ``finish_response`` and ``handle_error``; ``_messages`` are requests that
-are read and wait for their turn.
+may hold is bounded. Only this module, ``listener.py``, ``graceful_shutdown.py`` and ``web/direct_routes.py`` use
+internals of aiohttp: a request passes through ``_handle_request``, ``finish_response`` and ``handle_error``;
+``_messages`` are requests that are read and wait for their turn.
 """
 
 from __future__ import annotations
