@@ -12,7 +12,7 @@ from gateway.core import ids
 
 _COUNTER_LIMIT = 0x1000
 _START = 0x7FF  # a millisecond begins below its half, so that its counter seldom runs out
-_NUMBERS_PER_URANDOM = 64  # of eight bytes. One system call for so many: each releases the interpreter lock
+_NUMBERS_PER_URANDOM = 64  # of eight bytes: each system call releases the interpreter lock
 _NUMBERS = struct.Struct(f"{_NUMBERS_PER_URANDOM}Q")
 
 

@@ -131,7 +131,7 @@ class Connection:
                 await self._until(WRITE)
 
     def _is_silent(self) -> bool:
-        """Whether nothing has come so far, not even an end: a byte that came unasked is no answer."""
+        """Whether nothing has come so far, not even an end: a byte that came unasked is not an answer."""
         try:
             self._sock.recv(1)
         except _NOT_YET:

@@ -20,7 +20,7 @@ class Engine(Protocol):
         ...
 
     async def row(self, sql: str, params: Sequence[Any]) -> tuple[Any, ...] | None:
-        """Read one committed row by its key, or find that there is none: for queries that look at a few pages."""
+        """Read one committed row by its key; None where it does not exist. For queries that look at a few pages."""
         ...
 
     async def close(self) -> None:

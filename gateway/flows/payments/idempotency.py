@@ -90,7 +90,7 @@ def raise_unless_overtaken(problem: GatewayError) -> None:
 async def reserve(gw: Gateway, submission: Submission, fingerprint: str) -> None:
     """Commit the idempotency row, the operation, and what comes with it, in one transaction.
 
-    The key comes first: a repeated request conflicts on its key, whatever else stands in its way.
+    The key comes first: a repeated request conflicts on its key, whatever else would stop it.
     """
     rows = [statements.claim_idempotency_key(submission.operation, fingerprint), *submission.rows]
     await commit_submission(gw, submission.versions, rows)
