@@ -34,7 +34,8 @@ from gateway.core.facts import (
     Stage,
     Verdict,
 )
-from gateway.core.field_mapping import Field, FieldMap, FieldProblem, FieldRule, Member, fill
+from gateway.core.field_mapping import FieldRule
+from gateway.core.field_values import Field, FieldMap, FieldProblem, Member, fill
 from gateway.core.masking import clean_message, secrets_of
 from gateway.core.money import Amount, Money
 from gateway.core.networks import network

@@ -15,7 +15,8 @@ import msgspec
 
 from gateway.core.commands import Command
 from gateway.core.facts import Absent, Declined, Event, Hint, Observation, Pending, Stage, Verdict
-from gateway.core.field_mapping import FieldMap, FieldRule
+from gateway.core.field_mapping import FieldRule
+from gateway.core.field_values import FieldMap
 from gateway.core.money import Money
 from gateway.core.rules import Rules
 from gateway.core.secret import Secret

@@ -7,20 +7,17 @@ can never replace one.
 
 from __future__ import annotations
 
-import enum
 import re
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache, cached_property
-from typing import Annotated, Self
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Annotated
 
 import msgspec
 from msgspec.structs import replace
 
-from gateway.core.commands import CreatePayment
-from gateway.core.expressions import Expression, TooManySteps, compile_expression
-from gateway.core.field_values import Read, asked_of_customer, computed, constant, of_payment
+from gateway.core.expressions import compile_expression
+from gateway.core.field_values import Field, FieldMap, Origin
 from gateway.core.patterns import compile_pattern
-from gateway.core.wording import child_path, unknown_name
 
 WIRE_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 
@@ -61,100 +58,6 @@ class FieldChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     pattern: str | None = None
 
 
-class Origin(enum.StrEnum):
-    """Where a wire member's value comes from."""
-
-    PROVIDER = "provider"
-    PAYMENT = "payment"
-    CUSTOMER = "customer"
-    CONSTANT = "constant"
-    COMPUTED = "computed"
-
-
-class Field(msgspec.Struct, frozen=True, kw_only=True):
-    """A field as one account sends it: canonical ``name``, wire ``key``, where the value comes from, its limits."""
-
-    name: str
-    key: str
-    origin: Origin
-    source: str = ""
-    required: bool = False
-    value: str | None = None
-    values: Mapping[str, str] = msgspec.field(default_factory=dict)
-    computed: Expression | None = None
-    label: Mapping[str, str] = msgspec.field(default_factory=dict)
-    max_length: int = 255
-    pattern: str | None = None
-
-    @property
-    def path(self) -> str:
-        """The tenant's member that its value comes from, e.g. ``$.customer.email``."""
-        return f"$.{self.source}" if self.source else f"$.fields.{self.name}"
-
-
-class FieldMap(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """All fields of one account: ``fields`` are sent, ``off`` were switched off."""
-
-    fields: tuple[Field, ...] = ()
-    off: frozenset[str] = frozenset()
-
-    def key(self, name: str) -> str:
-        """The wire key of a declared field. Raises ``KeyError`` for one that is switched off."""
-        return self._keys[name]
-
-    def asked(self) -> tuple[Field, ...]:
-        """The additional parameters the customer fills in."""
-        return tuple(field for field in self.fields if field.origin is Origin.CUSTOMER)
-
-    @cached_property
-    def steps(self) -> tuple[Step, ...]:
-        """How a payment fills the fields; the provider's own come last. The plugin fills those without a source."""
-        filled = [field for field in self.fields if field.origin is not Origin.PROVIDER]
-        return tuple(map(_step, sorted(filled, key=lambda field: field.origin is Origin.PAYMENT)))
-
-    @cached_property
-    def _keys(self) -> dict[str, str]:
-        return {field.name: field.key for field in self.fields}
-
-
-class Step(msgspec.Struct, frozen=True):
-    """How one field is filled: read its value, and whether that fits the field's pattern, if it has one."""
-
-    field: Field
-    read: Read
-    fits: Callable[[str], bool] | None
-
-    def problem_of(self, value: str) -> str | None:
-        """What is wrong with the value that would be sent."""
-        field = self.field
-        if not value:
-            return "is required by this account" if field.required else None
-        if len(value) > field.max_length:
-            return f"is longer than {field.max_length} characters"
-        return None if self.fits is None or self.fits(value) else f"does not match {field.pattern}"
-
-
-class Member(msgspec.Struct, frozen=True, kw_only=True):
-    """One wire member: its key, its text, and where that came from."""
-
-    key: str
-    value: str
-    field: Field
-
-
-class FieldProblem(ValueError):
-    """A value of the order does not fit a field. ``path`` is the tenant's member, e.g. ``$.fields.custom_1``."""
-
-    def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
-        super().__init__("; ".join(f"{path}: {message}" for path, message in problems))
-        self.problems = tuple(problems)
-
-    @classmethod
-    def at(cls, path: str, message: str) -> Self:
-        """One problem."""
-        return cls([(path, message)])
-
-
 def compile_map(
     declared: Mapping[str, FieldRule], changes: Mapping[str, FieldChange]
 ) -> tuple[FieldMap, list[tuple[str, str]]]:
@@ -179,51 +82,6 @@ def compile_map(
             problems += [(name, problem) for problem in _problems_of_limits(change)]
     problems += _problems_of_keys(fields)
     return FieldMap(fields=tuple(fields), off=frozenset(off)), problems
-
-
-def fill(fields: FieldMap, command: CreatePayment) -> list[Member]:
-    """Take each field's value from the command; empty ones are left out, own fields come last.
-
-    Fields the plugin fills itself (no source) are not in the result. Raises ``FieldProblem`` with every problem.
-    """
-    problems: list[tuple[str, str]] = []
-    if command.fields:
-        known = [field.name for field in fields.asked()]
-        problems += [
-            (child_path("$.fields", name), _foreign(name, known)) for name in command.fields if name not in known
-        ]
-    found: list[tuple[Step, str, str | None]] = []
-    for step in fields.steps:
-        try:
-            value = step.read(command)
-            found.append((step, step.field.values.get(value, value), None))
-        except TooManySteps as stopped:
-            found.append((step, "", f"from: {stopped}"))
-    problems += [(one.field.path, wrong) for one, value, no in found if (wrong := no or one.problem_of(value))]
-    if problems:
-        raise FieldProblem(problems)
-    return [Member(key=one.field.key, value=value, field=one.field) for one, value, _ in found if value]
-
-
-def _foreign(name: str, known: Sequence[str]) -> str:
-    return unknown_name(name, known, "is not a field of this account")
-
-
-def _step(field: Field) -> Step:
-    fits = None if field.pattern is None else compile_pattern(field.pattern).fits
-    return Step(field, _reader(field), fits)
-
-
-def _reader(field: Field) -> Read:
-    if field.computed is not None:
-        return computed(field.computed)
-    match field.origin:
-        case Origin.CONSTANT:
-            return constant(field.value or "")
-        case Origin.CUSTOMER:
-            return asked_of_customer(field.name)
-        case _:
-            return of_payment(field.source)
 
 
 @cache

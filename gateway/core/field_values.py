@@ -1,19 +1,171 @@
-"""Where a field's value comes from: for each kind of source a function that reads it from a payment's create."""
+"""The fields that one account sends, and the values a payment's create gives them.
+
+Each kind of source has a function that reads it; an account's fields know theirs when the first payment is filled.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from operator import attrgetter
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
 from gateway.core.commands import CreatePayment
-from gateway.core.expressions import Expression
+from gateway.core.expressions import Expression, TooManySteps
+from gateway.core.patterns import compile_pattern
 from gateway.core.text_checks import is_blank, trimmed
+from gateway.core.wording import child_path, unknown_name
 
 Read = Callable[[CreatePayment], str]
 """The value of one field, empty for none. Raises ``TooManySteps`` where an expression does."""
+
+
+class Origin(enum.StrEnum):
+    """Where a wire member's value comes from."""
+
+    PROVIDER = "provider"
+    PAYMENT = "payment"
+    CUSTOMER = "customer"
+    CONSTANT = "constant"
+    COMPUTED = "computed"
+
+
+class Field(msgspec.Struct, frozen=True, kw_only=True):
+    """A field as one account sends it: canonical ``name``, wire ``key``, where the value comes from, its limits."""
+
+    name: str
+    key: str
+    origin: Origin
+    source: str = ""
+    required: bool = False
+    value: str | None = None
+    values: Mapping[str, str] = msgspec.field(default_factory=dict)
+    computed: Expression | None = None
+    label: Mapping[str, str] = msgspec.field(default_factory=dict)
+    max_length: int = 255
+    pattern: str | None = None
+
+    @property
+    def path(self) -> str:
+        """The tenant's member that its value comes from, e.g. ``$.customer.email``."""
+        return f"$.{self.source}" if self.source else f"$.fields.{self.name}"
+
+
+class FieldMap(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """All fields of one account: ``fields`` are sent, ``off`` were switched off."""
+
+    fields: tuple[Field, ...] = ()
+    off: frozenset[str] = frozenset()
+
+    def key(self, name: str) -> str:
+        """The wire key of a declared field. Raises ``KeyError`` for one that is switched off."""
+        return self._keys[name]
+
+    def asked(self) -> tuple[Field, ...]:
+        """The additional parameters the customer fills in."""
+        return tuple(field for field in self.fields if field.origin is Origin.CUSTOMER)
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """How a payment fills the fields; the provider's own come last. The plugin fills those without a source."""
+        filled = [field for field in self.fields if field.origin is not Origin.PROVIDER]
+        return tuple(map(_step, sorted(filled, key=lambda field: field.origin is Origin.PAYMENT)))
+
+    @cached_property
+    def _keys(self) -> dict[str, str]:
+        return {field.name: field.key for field in self.fields}
+
+
+class Step(msgspec.Struct, frozen=True):
+    """How one field is filled: read its value, and whether that fits the field's pattern, if it has one."""
+
+    field: Field
+    read: Read
+    fits: Callable[[str], bool] | None
+
+    def problem_of(self, value: str) -> str | None:
+        """What is wrong with the value that would be sent."""
+        field = self.field
+        if not value:
+            return "is required by this account" if field.required else None
+        if len(value) > field.max_length:
+            return f"is longer than {field.max_length} characters"
+        return None if self.fits is None or self.fits(value) else f"does not match {field.pattern}"
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """One wire member: its key, its text, and where that came from."""
+
+    key: str
+    value: str
+    field: Field
+
+
+class FieldProblem(ValueError):
+    """A value of the order does not fit a field. ``path`` is the tenant's member, e.g. ``$.fields.custom_1``."""
+
+    def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{path}: {message}" for path, message in problems))
+        self.problems = tuple(problems)
+
+    @classmethod
+    def at(cls, path: str, message: str) -> Self:
+        """One problem."""
+        return cls([(path, message)])
+
+
+def fill(fields: FieldMap, command: CreatePayment) -> list[Member]:
+    """Take each field's value from the command; empty ones are left out, own fields come last.
+
+    Fields the plugin fills itself (no source) are not in the result. Raises ``FieldProblem`` with every problem.
+    """
+    problems: list[tuple[str, str]] = []
+    if command.fields:
+        known = [field.name for field in fields.asked()]
+        problems += [
+            (child_path("$.fields", name), _foreign(name, known)) for name in command.fields if name not in known
+        ]
+    members: list[Member] = []
+    for step in fields.steps:
+        field = step.field
+        try:
+            value = step.read(command)
+        except TooManySteps as stopped:
+            problems.append((field.path, f"from: {stopped}"))
+            continue
+        value = field.values.get(value, value)
+        problem = step.problem_of(value)
+        if problem:
+            problems.append((field.path, problem))
+        elif value:
+            members.append(Member(key=field.key, value=value, field=field))
+    if problems:
+        raise FieldProblem(problems)
+    return members
+
+
+def _foreign(name: str, known: Sequence[str]) -> str:
+    return unknown_name(name, known, "is not a field of this account")
+
+
+def _step(field: Field) -> Step:
+    fits = None if field.pattern is None else compile_pattern(field.pattern).fits
+    return Step(field, _reader(field), fits)
+
+
+def _reader(field: Field) -> Read:
+    if field.computed is not None:
+        return computed(field.computed)
+    match field.origin:
+        case Origin.CONSTANT:
+            return constant(field.value or "")
+        case Origin.CUSTOMER:
+            return asked_of_customer(field.name)
+        case _:
+            return of_payment(field.source)
 
 
 def constant(value: str) -> Read:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from gateway.core.commands import Checkout, CreatePayment, Customer, Order
-from gateway.core.field_mapping import FieldChange, FieldMap, FieldProblem, FieldRule, Origin, compile_map, fill
+from gateway.core.field_mapping import FieldChange, FieldRule, compile_map
+from gateway.core.field_values import FieldMap, FieldProblem, Origin, fill
 from gateway.core.payment_urls import Urls
 from tests.support.factories.payments import AT, usd
 

@@ -8,16 +8,8 @@ import msgspec
 import pytest
 
 from gateway.core.commands import Checkout, CreatePayment, Customer, Item, Order
-from gateway.core.field_mapping import (
-    FieldChange,
-    FieldMap,
-    FieldProblem,
-    FieldRule,
-    Origin,
-    compile_map,
-    fill,
-)
-from gateway.core.field_values import document_of
+from gateway.core.field_mapping import FieldChange, FieldRule, compile_map
+from gateway.core.field_values import FieldMap, FieldProblem, Origin, document_of, fill
 from gateway.core.money import Amount
 from gateway.core.payment_urls import Urls
 from tests.support.factories.payments import AT, usd

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from gateway.core.expressions import compile_expression
-from gateway.core.field_mapping import Origin
+from gateway.core.field_values import Origin
 from gateway.core.secret import Secret
 from gateway.core.urls import origin_of
 from gateway.drivers.settings import RoutingRule, load_settings

@@ -26,8 +26,8 @@ FIRST = ROOT / "gateway/web/middleware.py"
 """The file in which a request begins."""
 
 _VALUES = (
-    "core/change core/commands core/errors core/facts core/field_values core/ids core/money core/payment"
-    " core/payment_urls core/rules core/secret core/state_members core/wire drivers/settings/model"
+    "core/change core/commands core/errors core/facts core/ids core/money core/payment core/payment_urls"
+    " core/rules core/secret core/state_members core/wire drivers/settings/model"
 )
 _WRAPPERS = (
     "core/documents core/signing core/strictjson drivers/clock drivers/disk_space drivers/telemetry"

@@ -11,7 +11,8 @@ from yaml.nodes import Node
 
 from gateway.core.checks import something
 from gateway.core.commands import FetchPayment
-from gateway.core.field_mapping import FieldMap, compile_map
+from gateway.core.field_mapping import compile_map
+from gateway.core.field_values import FieldMap
 from gateway.core.plugin_returns import CREDENTIALS, RULES, UnusableValue, checked
 from gateway.core.rules import Policy, Rules
 from gateway.core.secret import Secret

@@ -20,7 +20,7 @@ from gateway.core.checks import every, instance, mapping, optional, struct, text
 from gateway.core.commands import Command, FetchPayment
 from gateway.core.errors import CallbackRejected, GatewayError, OutcomeUnknown, ProviderError, Reason
 from gateway.core.facts import Busy, Event, Hint, Refused, Verdict
-from gateway.core.field_mapping import FieldProblem
+from gateway.core.field_values import FieldProblem
 from gateway.core.plugin_returns import (
     ANSWER,
     CREDENTIALS,

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from gateway.core.errors import OutcomeUnknown, TenantError, invalid
 from gateway.core.facts import Absent, Declined, Event, Hint, Observation, Pending
-from gateway.core.field_mapping import FieldProblem
+from gateway.core.field_values import FieldProblem
 from gateway.core.masking import without_numbers_and_keys
 from gateway.core.plugin_returns import UnusableValue, page_problem
 from gateway.drivers.settings import AccountEntry

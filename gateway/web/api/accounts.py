@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from gateway.core.commands import KIND_OF, Kind
 from gateway.core.errors import invalid
-from gateway.core.field_mapping import Field
+from gateway.core.field_values import Field
 from gateway.core.money import Amount
 from gateway.core.view_types import AmountText, Link
 from gateway.drivers.settings import AccountEntry, DepositMethod, Tenant
