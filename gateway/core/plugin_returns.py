@@ -55,8 +55,6 @@ FRAMING = frozenset(
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
 _HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]{0,8192}")
-_USUAL_HEADER = re.compile(rf"(?!(?:{'|'.join(FRAMING)})\n){_TOKEN.pattern}\n[ -~]{{0,8192}}", re.IGNORECASE | re.ASCII)
-"""Name and value of nearly every header, a line each: neither part may hold the line break between them."""
 
 
 class UnusableValue(ValueError):
@@ -101,8 +99,6 @@ def _header(pair: Any) -> str | None:
     if not (isinstance(pair, tuple | list) and len(pair) == 2):
         return "must be pairs of name and value"
     name, value = pair
-    if type(name) is type(value) is str and _USUAL_HEADER.fullmatch(f"{name}\n{value}") is not None:
-        return None
     if not isinstance(name, str) or _TOKEN.fullmatch(name) is None:
         return "has a name that is not a token"
     if name.lower() in FRAMING:
