@@ -15,8 +15,9 @@ COUNTS: Counts = {
     "captured": ("SELECT COUNT(*) FROM payments WHERE state = 'captured'",),
     "operations": ("SELECT COUNT(*) FROM operations WHERE kind = 'create' AND status = 'succeeded'",),
     "keys": (
-        "SELECT COUNT(*) FROM idempotency_keys NATURAL JOIN"
-        " (SELECT tenant, payment_id, id AS operation_id FROM operations WHERE answer_status = 201)",
+        "SELECT COUNT(*) FROM idempotency_keys AS key WHERE EXISTS (SELECT 1 FROM operations AS done"
+        " WHERE done.tenant = key.tenant AND done.payment_id = key.payment_id AND done.id = key.operation_id"
+        " AND done.answer_status = 201)",
         "SELECT COUNT(*) FROM idempotency_keys WHERE answer_status = 201",
     ),
     "events": ("SELECT COUNT(*) FROM events",),
