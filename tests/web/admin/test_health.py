@@ -24,12 +24,12 @@ async def test_a_store_that_takes_no_write_is_not_ready(stack: GatewayStack) -> 
 
 async def test_a_create_that_cannot_be_stored_never_reaches_the_provider(stack: GatewayStack) -> None:
     """While the store refuses, a create is 503 and the provider hears nothing; the same key works afterwards."""
-    await change_store(stack, "ALTER TABLE operations RENAME TO elsewhere")
+    await change_store(stack, "ALTER TABLE reference_holders RENAME TO elsewhere")
     body, key = psp_body(), new_key()
     reply = await stack.create(body, key=key)
     assert (reply.status, reply.json["code"], reply.headers["Retry-After"]) == (503, "store_unavailable", "1")
     assert await stack.provider_requests("psp") == []
-    await change_store(stack, "ALTER TABLE elsewhere RENAME TO operations")
+    await change_store(stack, "ALTER TABLE elsewhere RENAME TO reference_holders")
     assert (await stack.create(body, key=key)).status == 201
 
 
