@@ -43,6 +43,7 @@ def count(database: Path, counts: Counts = COUNTS) -> dict[str, int]:
         (sound,) = connection.execute("PRAGMA integrity_check").fetchone()
         if sound != "ok":
             raise WrongStore(f"integrity_check: {sound}")
+        connection.execute("BEGIN")  # one view for all counts: the server may be at work
         return {kind: int(_fitting(connection, statements).fetchone()[0]) for kind, statements in counts.items()}
 
 
