@@ -59,7 +59,11 @@ def process(
     with contextlib.ExitStack() as files:
         errors = None if log is None else files.enter_context(log.open("wb"))
         began = time.perf_counter()
-        started = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=folder)
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        # Modules stay compiled, as an installed package's are: else a start measures the compiler.
+        started = subprocess.Popen(
+            arguments, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=folder, env=environment
+        )
     try:
         os.sched_setaffinity(started.pid, {core})  # before it has threads; they inherit it
         assert started.stdout is not None

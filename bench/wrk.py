@@ -21,11 +21,15 @@ class WrongAnswer(Exception):
 
 
 class Load(NamedTuple):
-    """What is sent: a script of ``load/``, the status of every answer, and how many connections at once."""
+    """What is sent: a script of ``load/``, the status of every answer, and how many connections at once.
+
+    Each connection waits before a request for a random time of at most ``think_ms``.
+    """
 
     script: str
     expected: int
     connections: int = CONNECTIONS
+    think_ms: int = 0
 
 
 class Answers(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,12 +51,17 @@ def require() -> None:
 
 def run(port: int, load: Load, seconds: int, **environment: str) -> Answers:
     """Load a port for some seconds. Raises ``WrongAnswer``."""
+    settings = {
+        "REPORT": str(_SCRIPTS / "report.lua"),
+        "EXPECTED": str(load.expected),
+        "THINK_MS": str(load.think_ms),
+    }
     ended = subprocess.run(
         [
             *("wrk", "--threads=1", f"--connections={load.connections}", f"--duration={seconds}s", "--timeout=30s"),
             *(f"--script={_SCRIPTS / load.script}", f"http://127.0.0.1:{port}"),
         ],
-        env={**os.environ, "REPORT": str(_SCRIPTS / "report.lua"), "EXPECTED": str(load.expected), **environment},
+        env={**os.environ, **settings, **environment},
         capture_output=True,
         text=True,
         check=False,

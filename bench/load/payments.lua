@@ -8,6 +8,14 @@ local body = '{"merchant_reference":"%s-%d","amount":"162.48","currency":"USD","
   .. '"language":"en-us","device":"pc"},"metadata":{"warehouse":"north"}}'
 math.randomseed(os.time())
 
+local think_ms = tonumber(os.getenv("THINK_MS"))
+if think_ms > 0 then
+  -- Before each request; wrk's latencies begin after it.
+  function delay()
+    return math.random(0, think_ms)
+  end
+end
+
 function request()
   count = count + 1
   local headers = {
