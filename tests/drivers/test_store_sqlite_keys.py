@@ -26,8 +26,10 @@ async def test_a_row_that_was_read_holds_no_log(store: Store, path: Path) -> Non
     """A reader that stays in its transaction would let the log grow for ever."""
     await stored(store, 1)
     assert await store.payment("acme", "pay_001") is not None
+    engine = engine_of(store)
+    engine._log.stop()  # two at once may not copy the log
+    await engine._keeping
     with beside(path) as other:
-        other.execute("PRAGMA busy_timeout = 5000")  # the store copies its log as well
         assert checkpoint(other, "TRUNCATE") == 0
 
 
