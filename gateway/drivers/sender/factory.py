@@ -16,7 +16,7 @@ def make_sender(
     closing: ClosingConnections,
     cuts_bodies: bool = False,
 ) -> Sender:
-    """Make a sender; ``places`` and ``leaving`` are shared by all of a process.
+    """Make a sender; ``slots`` and ``closing`` are shared by all of a process.
 
     ``cuts_bodies``: of a body over the limit its beginning is returned, for callers who want the status only.
     """

@@ -1,11 +1,10 @@
 """SQLite: one process, one writer, separate readers, durable before anyone is answered.
 
 WAL with ``synchronous=FULL``. Units that wait while a commit runs share the next transaction, and one that conflicts
-or fails harms no other. Callers wait on a future, so a cancelled one leaves no
-transaction open and its unit is written or not, whole. The writer is a plain connection on a thread of its own: a
-whole transaction is one hop, where aiosqlite would hop for every statement. It never copies the log back; that is
-``checkpoints.py``. Single rows are read on the event loop's thread, lists and searches by aiosqlite on others. A lock
-on the data folder keeps a second server away.
+or fails harms no other. Callers wait on a future, so a cancelled one leaves no transaction open and its unit is written
+or not, whole. The writer is a plain connection on a thread of its own: a whole transaction is one hop, where aiosqlite
+would hop for every statement. It never copies the log back; that is ``checkpoints.py``. Single rows are read on the
+event loop's thread, lists and searches by aiosqlite on others. A lock on the data folder keeps a second server away.
 """
 
 from __future__ import annotations
