@@ -11,6 +11,7 @@ from gateway.core.errors import OutcomeUnknown
 from gateway.core.wire import HttpResponse
 from gateway.drivers.sender.response_parser import MAX_BODY_BYTES
 from tests.support.factories.senders import WAYS, ask, assert_not_sent, failure, free_port, opening, send
+from tests.support.passing_time import pass_time
 from tests.support.servers.scripted_tcp import (
     OK,
     Script,
@@ -27,6 +28,7 @@ from tests.support.servers.scripted_tcp import (
 
 SOON = 0.2
 HANGS = 3
+LONG = 60
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -305,7 +307,11 @@ class TestOutcomeUnknown:
     async def test_after_sending(self, way: str, script: Script, word: str) -> None:
         """Whatever happens instead of a whole answer leaves the outcome open, in one fixed word."""
         async with scripted_server(script) as remote:
-            error = await failure(remote.url + "/?secret=1", way=way, total=SOON if word == "timeout" else 5)
+            asked = asyncio.create_task(failure(remote.url + "/?secret=1", way=way, total=LONG))
+            if word == "timeout":
+                await remote.heard.wait()  # a deadline that passes before the request has left says something else
+                pass_time(LONG)
+            error = await asked
         assert type(error) is OutcomeUnknown
         assert str(error) == word
         assert error.__cause__ is None

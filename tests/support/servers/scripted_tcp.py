@@ -13,10 +13,11 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 class ScriptedServer:
-    """``requests`` are whole requests as raw bytes; ``connections`` counts accepted ones."""
+    """``requests`` are whole requests, raw; ``heard`` is set with the first; ``connections`` counts accepted ones."""
 
     def __init__(self) -> None:
         self.requests: list[bytes] = []
+        self.heard = asyncio.Event()
         self.connections = 0
         self.port = 0
 
@@ -32,6 +33,7 @@ class ScriptedServer:
             lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
             body = await reader.readexactly(int(lengths[0].partition(b":")[2])) if lengths else b""
             self.requests.append(head + body)
+            self.heard.set()
             return head + body
         return b""
 
@@ -113,9 +115,9 @@ async def keep_alive(remote: ScriptedServer, reader: asyncio.StreamReader, write
         writer.write(OK)
 
 
-async def silent(_: ScriptedServer, reader: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
-    """Read and never say a word until the client hangs up."""
-    while await reader.read(65536):
+async def silent(remote: ScriptedServer, reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+    """Hear whatever comes and never say a word until the client hangs up."""
+    while await remote.hear(reader):
         pass
 
 
