@@ -1,7 +1,8 @@
-"""``gateway keys``: bearer keys for tenants and operators. Settings hold only their hash."""
+"""``gateway keys``: bearer keys for tenants and operators, whose hash is all that settings hold; webhook secrets."""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 import secrets
@@ -29,22 +30,35 @@ def keys() -> None:
     show_default=f"{TENANT_ID}, with --admin {ADMIN_ID}",
     help="The key's id: recorded with an operator's decisions; it also tells a tenant's keys apart.",
 )
+@click.option("--webhook", is_flag=True, help="A secret that signs a tenant's webhooks, instead of a key.")
 @json_option
-def new(admin: bool, key_id: str | None, as_json: bool) -> None:
-    """Print a new key and its SHA-256, with --admin also the line for the settings.
+def new(admin: bool, key_id: str | None, webhook: bool, as_json: bool) -> None:
+    """Print a new key and its SHA-256, with --admin also the line for the settings; or a webhook secret.
 
-    Put the hash into the settings and give the key to its owner: the gateway does not keep it.
+    Put the hash into the settings and give the key to its owner: the gateway does not keep it. A webhook secret belongs
+    into a file (mode 0600) or a variable that the settings name, and to the tenant.
     """
+    print_made = print_json if as_json else print_pairs
+    if webhook:
+        if admin or key_id is not None:
+            raise click.UsageError("--webhook makes no key: leave out --admin and --id")
+        print_made({"secret": new_webhook_secret()})
+        return
     chosen = key_id or (ADMIN_ID if admin else TENANT_ID)
     if _KEY_ID.fullmatch(chosen) is None:
         raise click.BadParameter(f"must match {_KEY_ID.pattern}", param_hint="--id")
     made = new_key(chosen)
     if admin:
         made["settings"] = f"server.admin.keys: [{{id: {chosen}, sha256: {made['sha256']}}}]"
-    (print_json if as_json else print_pairs)(made)
+    print_made(made)
 
 
 def new_key(key_id: str) -> dict[str, str]:
     """Make a key of 256 random bits: ``gw_<key id>_<secret>`` and the hex SHA-256 of that whole text."""
     key = f"gw_{key_id}_{secrets.token_urlsafe(32)}"
     return {"id": key_id, "key": key, "sha256": hashlib.sha256(key.encode()).hexdigest()}
+
+
+def new_webhook_secret() -> str:
+    """Make a Standard Webhooks secret of 256 random bits."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()

@@ -1,50 +1,16 @@
-"""``gateway accounts show`` and ``gateway keys new``: what is shown, hidden and revealed."""
+"""``gateway accounts show``: what is shown, hidden and revealed."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from gateway.cli.loading import load
 from tests.support.cli import SHIPPED, run, write
 from tests.support.stack import running_stack
-
-
-@pytest.mark.parametrize(
-    ("options", "begins"), [([], "gw_k1_"), (["--id", "k2"], "gw_k2_"), (["--admin"], "gw_admin_")]
-)
-def test_keys_new_prints_a_key_and_its_hash(options: list[str], begins: str) -> None:
-    """The hash is that of the whole key's text."""
-    made = json.loads(run("keys", "new", "--json", *options).stdout)
-    assert made["key"].startswith(begins)
-    assert made["sha256"] == hashlib.sha256(made["key"].encode()).hexdigest()
-
-
-def test_keys_new_prints_lines_for_people() -> None:
-    """Without --json: id, key and sha256, one per line."""
-    lines = [line.split() for line in run("keys", "new").stdout.splitlines()]
-    assert [line[0] for line in lines] == ["id", "key", "sha256"]
-
-
-@pytest.mark.parametrize("options", [[], ["--id", "dana"]])
-def test_a_new_operators_key_is_printed_as_settings(tmp_path: Path, options: list[str]) -> None:
-    """What is printed goes into the settings as it stands, and its id is who will have acted."""
-    made = json.loads(run("keys", "new", "--admin", "--json", *options).stdout)
-    path, _, entry = made["settings"].partition(": ")
-    assert path == "server.admin.keys"
-    settings = load(write(tmp_path, admin={"port": 0, "keys": yaml.safe_load(entry)})).settings
-    assert settings.operators_by_sha256[made["sha256"]].id == made["id"] == (options or ["", "admin"])[1]
-
-
-def test_no_two_keys_are_the_same() -> None:
-    """Keys are random."""
-    assert run("keys", "new").stdout != run("keys", "new").stdout
 
 
 def test_accounts_show_hides_the_token() -> None:

@@ -6,7 +6,6 @@ They talk to each other over HTTP, and what the demo shows was read from the wir
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import json
 import secrets
@@ -24,7 +23,7 @@ from rich.console import Console
 from rich.text import Text
 
 from gateway.cli.hosting import bind, hosted, simulating, url_of
-from gateway.cli.keys import new_key
+from gateway.cli.keys import new_key, new_webhook_secret
 from gateway.cli.loading import load
 from gateway.cli.webhook_verifier import NotVerified, verified
 from gateway.web.server import running
@@ -57,7 +56,7 @@ class Tenant:
 
     def __init__(self) -> None:
         self.key = new_key("demo")
-        self.webhook_secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+        self.webhook_secret = new_webhook_secret()
         self._received: dict[tuple[str, int], dict[str, Any]] = {}
         self._arrived = asyncio.Condition()
 
