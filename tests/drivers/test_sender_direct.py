@@ -67,6 +67,25 @@ async def far() -> AsyncIterator[FarSide]:
     readiness.close()
 
 
+class TestConnecting:
+    async def test_a_server_on_this_machine_is_connected_without_waiting(self) -> None:
+        """The event loop need not turn for it."""
+        readiness = Readiness()
+        connection = Connection(socket.socket(), readiness, ClosingConnections(1))
+        with socket.create_server((LOOPBACK, 0)) as listener, pytest.raises(StopIteration):
+            connection.connect(listener.getsockname()).send(None)
+        connection.close()
+        readiness.close()
+
+    async def test_a_refused_connection_is_closed(self) -> None:
+        """The error is the system's."""
+        readiness, sock = Readiness(), socket.socket()
+        with pytest.raises(ConnectionRefusedError):
+            await Connection(sock, readiness, ClosingConnections(1)).connect((LOOPBACK, free_port()))
+        assert sock.fileno() == -1
+        readiness.close()
+
+
 class TestUnasked:
     @pytest.mark.parametrize(
         "early", [OK, b"H", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 408 Request Timeout\r\n\r\n"]

@@ -8,7 +8,7 @@ No transport of asyncio's is between: making and closing one for each call costs
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import errno
 import functools
 import socket
 import ssl
@@ -25,6 +25,9 @@ from gateway.drivers.sender.response_parser import ResponseParser
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, for no time: the socket ends by RST
 
 _NOT_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+_CONNECTED = (0, errno.EISCONN)
+_UNDER_WAY = (errno.EINPROGRESS, errno.EALREADY)
 
 READ_BYTES = 64 * 1024
 """The most that is taken from a socket at once."""
@@ -75,11 +78,12 @@ class Connection:
     async def connect(self, address: Any) -> None:
         """Connect. Raises ``OSError``; then it is closed."""
         try:
-            with contextlib.suppress(BlockingIOError):
-                self._sock.connect(address)
-            await self._until(WRITE)
-            if problem := self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-                raise OSError(problem, "not connected")
+            self._sock.connect_ex(address)
+            # Asking again tells how the attempt goes: with a server on this machine it is over by now.
+            while (problem := self._sock.connect_ex(address)) not in _CONNECTED:
+                if problem not in _UNDER_WAY:
+                    raise OSError(problem, "not connected")
+                await self._until(WRITE)
         except BaseException:
             self.close()
             raise
