@@ -1,8 +1,8 @@
 """Field mapping: our names -> the wire keys one account wants. One engine for every provider.
 
 A provider declares its canonical fields (``FieldRule``); a tenant's account changes them (``FieldChange``): rename,
-switch off, require, rename values, constant, computed, additional parameter. Own fields are merged last, so an extra
-can never replace one.
+switch off, require, rename values, constant, computed, closed list, additional parameter. Own fields are merged last,
+so an extra can never replace one.
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec.structs import replace
 
 from gateway.core.expressions import compile_expression
-from gateway.core.field_values import Field, FieldMap, Origin
+from gateway.core.field_values import Field, FieldMap, Origin, step_of
 from gateway.core.patterns import compile_pattern
+from gateway.core.text_checks import trimmed
+from gateway.core.wording import shortened
 
 WIRE_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 
@@ -39,6 +41,9 @@ class FieldRule(msgspec.Struct, frozen=True, kw_only=True):
 Labels = Annotated[Mapping[str, str], msgspec.Meta(title="languages", examples=["{en: Card}"])]
 """A text by language."""
 
+Choices = Annotated[Mapping[str, Labels], msgspec.Meta(title="choices", examples=["{gold: {en: Gold}}"])]
+"""The values of a closed list, ours, each with its label."""
+
 
 class FieldChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"computed": "from"}):
     """One entry under an account's ``fields`` in the settings.
@@ -56,6 +61,7 @@ class FieldChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     label: Labels = msgspec.field(default_factory=dict)
     max_length: int | None = None
     pattern: str | None = None
+    choices: Choices = msgspec.field(default_factory=dict)
 
 
 def compile_map(
@@ -91,30 +97,45 @@ def _unchanged(name: str, rule: FieldRule) -> Field:
 
 
 def _own(name: str, rule: FieldRule, change: FieldChange) -> Field:
-    origin = Origin.PAYMENT if rule.source else Origin.PROVIDER
-    return _field(name, change, otherwise=origin, source=rule.source, required=change.required or rule.mandatory)
+    origin = _origin(change, Origin.PAYMENT if rule.source else Origin.PROVIDER)
+    return Field(
+        source=rule.source,
+        required=change.required or rule.mandatory,
+        is_asked=change.required and origin is Origin.PAYMENT and rule.source.startswith("customer."),
+        label={"en": rule.meaning, **change.label} if rule.meaning else change.label,
+        **_changed(name, change, origin),
+    )
 
 
 def _additional(name: str, change: FieldChange) -> Field:
-    return _field(name, change, otherwise=Origin.CUSTOMER, source="", required=change.required)
-
-
-def _field(name: str, change: FieldChange, *, otherwise: Origin, source: str, required: bool) -> Field:
-    """A field as the account sends it. Its expression was compiled before, so it compiles."""
-    origin = Origin.CONSTANT if change.value is not None else otherwise
+    origin = _origin(change, Origin.CUSTOMER)
     return Field(
-        name=name,
-        key=change.key or name,
-        origin=Origin.COMPUTED if change.computed is not None else origin,
-        source=source,
-        required=required,
-        value=change.value,
-        values=change.values,
-        computed=None if change.computed is None else compile_expression(change.computed),
+        required=change.required,
+        is_asked=origin is Origin.CUSTOMER,
         label=change.label,
-        max_length=change.max_length or 255,
-        pattern=change.pattern,
+        **_changed(name, change, origin),
     )
+
+
+def _origin(change: FieldChange, otherwise: Origin) -> Origin:
+    if change.computed is not None:
+        return Origin.COMPUTED
+    return otherwise if change.value is None else Origin.CONSTANT
+
+
+def _changed(name: str, change: FieldChange, origin: Origin) -> dict[str, Any]:
+    """What a change says of any field. Its expression was compiled before, so it compiles."""
+    return {
+        "name": name,
+        "key": change.key or name,
+        "origin": origin,
+        "value": change.value,
+        "values": change.values,
+        "computed": None if change.computed is None else compile_expression(change.computed),
+        "max_length": change.max_length or 255,
+        "pattern": change.pattern,
+        "choices": change.choices,
+    }
 
 
 def _problems_of(rule: FieldRule, change: FieldChange) -> list[str]:
@@ -155,6 +176,23 @@ def _problems_of_limits(change: FieldChange) -> list[str]:
             compile_pattern(change.pattern)
         except ValueError as problem:
             problems.append(str(problem))
+    return problems or _problems_of_choices(change)
+
+
+def _problems_of_choices(change: FieldChange) -> list[str]:
+    """Choices that nobody could make, judged as a payment's value will be."""
+    if not change.choices:
+        return []
+    if change.value is not None or change.computed is not None:
+        return ["choices: only a value that is asked for can be chosen, so leave out value and from"]
+    renamed = (shortened(name) for name in change.values if name and name not in change.choices)
+    problems = [f'values: "{name}" is not among the choices' for name in renamed]
+    step = step_of(_additional("", change))
+    for choice in change.choices:
+        problem = step.problem_of(change.values.get(choice, choice))
+        if not choice or trimmed(choice) != choice:
+            problem = "must be a text without blanks at its ends"
+        problems += [f'choices: "{shortened(choice)}" {problem}'] if problem else []
     return problems
 
 

@@ -20,7 +20,7 @@ from gateway.core.text_checks import is_blank, trimmed
 from gateway.core.wording import child_path, unknown_name
 
 Read = Callable[[CreatePayment], str]
-"""The value of one field, empty for none. Raises ``TooManySteps`` where an expression does."""
+"""The value of one field, empty for none. Raises ``FieldProblem`` where it cannot be taken."""
 
 
 class Origin(enum.StrEnum):
@@ -34,24 +34,33 @@ class Origin(enum.StrEnum):
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):
-    """A field as one account sends it: canonical ``name``, wire ``key``, where the value comes from, its limits."""
+    """A field as one account sends it: canonical ``name``, wire ``key``, where the value comes from, its limits.
+
+    ``is_asked``: of the customer, as additional parameters are, and members of ``customer`` that the account requires.
+    """
 
     name: str
     key: str
     origin: Origin
     source: str = ""
     required: bool = False
+    is_asked: bool = False
     value: str | None = None
     values: Mapping[str, str] = msgspec.field(default_factory=dict)
     computed: Expression | None = None
     label: Mapping[str, str] = msgspec.field(default_factory=dict)
     max_length: int = 255
     pattern: str | None = None
+    choices: Mapping[str, Mapping[str, str]] = msgspec.field(default_factory=dict)
 
     @property
     def path(self) -> str:
         """The tenant's member that its value comes from, e.g. ``$.customer.email``."""
         return f"$.{self.source}" if self.source else f"$.fields.{self.name}"
+
+    def path_in(self, command: CreatePayment) -> str:
+        """The member of this command that its value comes from: what is asked may be in ``fields`` as well."""
+        return f"$.fields.{self.name}" if self.name in command.fields else self.path
 
 
 class FieldMap(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -65,14 +74,14 @@ class FieldMap(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return self._keys[name]
 
     def asked(self) -> tuple[Field, ...]:
-        """The additional parameters the customer fills in."""
-        return tuple(field for field in self.fields if field.origin is Origin.CUSTOMER)
+        """What the customer is asked for, under our names: members of the create's ``fields``."""
+        return tuple(field for field in self.fields if field.is_asked)
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
         """How a payment fills the fields; the provider's own come last. The plugin fills those without a source."""
         filled = [field for field in self.fields if field.origin is not Origin.PROVIDER]
-        return tuple(map(_step, sorted(filled, key=lambda field: field.origin is Origin.PAYMENT)))
+        return tuple(map(step_of, sorted(filled, key=lambda field: field.origin is Origin.PAYMENT)))
 
     @cached_property
     def _keys(self) -> dict[str, str]:
@@ -133,13 +142,13 @@ def fill(fields: FieldMap, command: CreatePayment) -> list[Member]:
         field = step.field
         try:
             value = step.read(command)
-        except TooManySteps as stopped:
-            problems.append((field.path, f"from: {stopped}"))
+        except FieldProblem as refused:
+            problems += refused.problems
             continue
         value = field.values.get(value, value)
         problem = step.problem_of(value)
         if problem:
-            problems.append((field.path, problem))
+            problems.append((field.path_in(command), problem))
         elif value:
             members.append(Member(key=field.key, value=value, field=field))
     if problems:
@@ -151,21 +160,49 @@ def _foreign(name: str, known: Sequence[str]) -> str:
     return unknown_name(name, known, "is not a field of this account")
 
 
-def _step(field: Field) -> Step:
+def step_of(field: Field) -> Step:
+    """How a field is filled. Raises ``ValueError`` for a pattern that does not compile."""
     fits = None if field.pattern is None else compile_pattern(field.pattern).fits
-    return Step(field, _reader(field), fits)
+    read = _reader(field)
+    return Step(field, one_of(field, read) if field.choices else read, fits)
 
 
 def _reader(field: Field) -> Read:
     if field.computed is not None:
-        return computed(field.computed)
+        return computed(field, field.computed)
     match field.origin:
         case Origin.CONSTANT:
             return constant(field.value or "")
         case Origin.CUSTOMER:
             return asked_of_customer(field.name)
         case _:
-            return of_payment(field.source)
+            read = of_payment(field.source)
+            return given_once(field, read) if field.is_asked else read
+
+
+def one_of(field: Field, read: Read) -> Read:
+    """A value from a closed list; any other is refused with the list."""
+
+    def choose(command: CreatePayment) -> str:
+        value = read(command)
+        if value and value not in field.choices:
+            raise FieldProblem.at(field.path_in(command), f"must be one of {', '.join(field.choices)}")
+        return value
+
+    return choose
+
+
+def given_once(field: Field, read: Read) -> Read:
+    """A member of the customer that ``fields`` may hold instead; both are refused where they differ."""
+    asked = asked_of_customer(field.name)
+
+    def either(command: CreatePayment) -> str:
+        value, answer = read(command), asked(command)
+        if value and answer and trimmed(value) != answer:
+            raise FieldProblem.at(f"$.fields.{field.name}", f"differs from {field.path}: give one of them")
+        return value or answer
+
+    return either
 
 
 def constant(value: str) -> Read:
@@ -193,11 +230,14 @@ def of_payment(source: str) -> Read:
     return read
 
 
-def computed(expression: Expression) -> Read:
+def computed(field: Field, expression: Expression) -> Read:
     """What an expression finds; nothing where that is a list or a mapping."""
 
     def read(command: CreatePayment) -> str:
-        found = expression.search(document_of(command, expression.names))
+        try:
+            found = expression.search(document_of(command, expression.names))
+        except TooManySteps as stopped:
+            raise FieldProblem.at(field.path, f"from: {stopped}") from None
         if found is None or isinstance(found, dict | list):
             return ""
         return str(found).lower() if isinstance(found, bool) else str(found)

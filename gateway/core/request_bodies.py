@@ -45,7 +45,7 @@ class CreateBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     customer: Annotated[Customer | None, Meta(description="Who pays.")] = None
     order: Annotated[Order | None, Meta(description="What is bought.")] = None
     checkout: Annotated[Checkout | None, Meta(description="How the customer reaches the provider's page.")] = None
-    fields: Annotated[dict[str, FieldText] | None, Meta(description="The account's additional parameters.")] = None
+    fields: Annotated[dict[str, FieldText] | None, Meta(description="What the account asks of the customer.")] = None
     return_url: Annotated[
         Url | None, Meta(description="Where the customer returns to; its origin must be registered for the tenant.")
     ] = None

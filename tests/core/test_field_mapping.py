@@ -17,8 +17,9 @@ DECLARED = {
     "order_no": FieldRule(mandatory=True, source="payment_id"),
     "name": FieldRule(source="customer.name"),
     "email": FieldRule(source="customer.email"),
-    "nationality": FieldRule(source="customer.nationality"),
+    "nationality": FieldRule(source="customer.nationality", meaning="country"),
 }
+TIERS = {"gold": {"en": "Gold", "de": "Gold"}, "silver": {}}
 
 
 def compiled(**changes: FieldChange) -> FieldMap:
@@ -170,6 +171,69 @@ def test_values_within_their_limits(change: FieldChange) -> None:
     assert ("custom_1", "GOLD") in filled(compiled(custom_1=change), command({"custom_1": "GOLD"}))
 
 
+@pytest.mark.parametrize(("given", "value"), [("gold", "1"), (" silver ", "silver"), ("", None)])
+def test_a_choice_is_sent(given: str, value: str | None) -> None:
+    """One of the choices, trimmed, is sent as the provider calls it; where none is required none may be made."""
+    fields = compiled(custom_1=FieldChange(choices=TIERS, values={"gold": "1"}))
+    assert dict(filled(fields, command({"custom_1": given}))).get("custom_1") == value
+
+
+@pytest.mark.parametrize("given", ["1", "Gold", "golden"])
+def test_what_is_no_choice_is_refused(given: str) -> None:
+    """A value outside the list is refused with the list, also one that the provider would know."""
+    fields = compiled(custom_1=FieldChange(choices=TIERS, values={"gold": "1"}))
+    assert refusals(fields, command({"custom_1": given})) == [("$.fields.custom_1", "must be one of gold, silver")]
+
+
+def test_a_declared_field_may_be_a_choice() -> None:
+    """The list holds for a member of the order as well, which is then named."""
+    fields = compiled(nationality=FieldChange(choices={"us": {}, "ca": {}}))
+    assert ("nationality", "ca") in filled(fields, command(nationality="ca"))
+    assert refusals(fields, command(nationality="de")) == [("$.customer.nationality", "must be one of us, ca")]
+
+
+@pytest.mark.parametrize(
+    ("answers", "customer", "sent"),
+    [
+        ({"nationality": " us "}, {}, "us"),
+        ({}, {"nationality": "us"}, "us"),
+        ({"nationality": "us"}, {"nationality": "us"}, "us"),
+        ({"nationality": "us"}, {"nationality": " "}, "us"),
+        ({"nationality": " "}, {"nationality": "us"}, "us"),
+    ],
+)
+def test_a_required_field_is_asked(answers: dict[str, str], customer: dict[str, str], sent: str) -> None:
+    """A member of the customer that the account requires may be given among the answers instead."""
+    fields = compiled(nationality=FieldChange(key="country", required=True))
+    assert [(field.name, field.label) for field in fields.asked()] == [("nationality", {"en": "country"})]
+    assert ("country", sent) in filled(fields, command(answers, **customer))
+
+
+def test_two_answers_are_refused() -> None:
+    """An answer that differs from the customer's member is refused naming both; one that does not fit, by its name."""
+    fields = compiled(nationality=FieldChange(required=True, max_length=2))
+    assert refusals(fields, command({"nationality": "us"}, nationality="de")) == [
+        ("$.fields.nationality", "differs from $.customer.nationality: give one of them")
+    ]
+    assert refusals(fields, command({"nationality": "usa"})) == [
+        ("$.fields.nationality", "is longer than 2 characters")
+    ]
+
+
+@pytest.mark.parametrize(
+    "change", [FieldChange(), FieldChange(required=True, value="us"), FieldChange(required=True, computed="currency")]
+)
+def test_other_declared_fields_are_not_asked(change: FieldChange) -> None:
+    """Neither one that may be absent nor one whose value is known is asked of the customer."""
+    assert compiled(nationality=change).asked() == ()
+
+
+def test_what_is_not_the_customers_is_not_asked() -> None:
+    """A required field from elsewhere in the order is the tenant's to give."""
+    fields, _ = compile_map({"ref": FieldRule(source="merchant_reference")}, {"ref": FieldChange(required=True)})
+    assert fields.asked() == ()
+
+
 def test_own_fields_come_last() -> None:
     """Extras stand before the provider's own fields, so that none can replace one."""
     fields = compiled(custom_1=FieldChange(), channel=FieldChange(value="web"))
@@ -218,6 +282,21 @@ def test_computed(expression: str, value: str | None) -> None:
         ("custom_1", FieldChange(pattern="["), "pattern is not a regular expression: unterminated character set"),
         ("custom_1", FieldChange(computed="]"), "from: is not a JMESPath expression"),
         ("custom_1", FieldChange(value="1", computed="'1'"), "has both value and from"),
+        ("custom_1", FieldChange(choices={"": {}}), 'choices: "" must be a text without blanks at its ends'),
+        ("custom_1", FieldChange(choices={"gold ": {}}), 'choices: "gold " must be a text without blanks'),
+        ("custom_1", FieldChange(choices=TIERS, max_length=4), 'choices: "silver" is longer than 4 characters'),
+        ("name", FieldChange(choices=TIERS, pattern="[dglo]+"), 'choices: "silver" does not match [dglo]+'),
+        ("custom_1", FieldChange(choices=TIERS, values={"gold": "G" * 256}), 'choices: "gold" is longer than 255'),
+        (
+            "custom_1",
+            FieldChange(choices=TIERS, values={"gold": ""}, required=True),
+            'choices: "gold" is required by this account',
+        ),
+        ("custom_1", FieldChange(choices=TIERS, values={"Gold": "1"}), 'values: "Gold" is not among the choices'),
+        ("custom_1", FieldChange(choices=TIERS, value="gold"), "leave out value and from"),
+        ("name", FieldChange(choices=TIERS, computed="'gold'"), "leave out value and from"),
+        ("custom_1", FieldChange(choices=TIERS, pattern="["), "pattern is not a regular expression"),
+        ("amount", FieldChange(choices=TIERS), "is locked: only its key can be changed"),
         ("name", FieldChange(key="email"), "key 'email' is already used by field 'name'"),
         ("custom_1", FieldChange(key="amount"), "key 'amount' is already used by field 'amount'"),
         ("custom_1", FieldChange(key="1st"), "key '1st' must match"),

@@ -30,6 +30,8 @@ _MEMBER_MEANT = {
     "max_length ": "max_length",
     "pattern ": "pattern",
     "from: ": "from",
+    "choices: ": "choices",
+    "values: ": "values",
 }
 """How the core's words about a field begin -> the member of the entry they are about."""
 
@@ -152,8 +154,9 @@ def _fields(scope: AccountScope, shape: AccountShape, provider: Provider, resolv
         return resolver.fields[changes]
     fields, problems = compile_map(provider.fields, shape.fields)
     for name, problem in problems:
-        meant = (member for start, member in _MEMBER_MEANT.items() if problem.startswith(start))
-        resolver.state.note(scope.path("fields", name, *meant), problem.removeprefix("from: "))
+        meant = [member for start, member in _MEMBER_MEANT.items() if problem.startswith(start)]
+        said = problem.removeprefix(f"{meant[0]}: ") if meant else problem
+        resolver.state.note(scope.path("fields", name, *meant), said)
     return fields if problems else resolver.fields.setdefault(changes, fields)
 
 

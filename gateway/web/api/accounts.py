@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 
 from gateway.core.commands import KIND_OF, Kind
@@ -34,8 +34,15 @@ _UNITS = (
 )
 
 
+class ChoiceView(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of a closed list."""
+
+    value: Annotated[str, Meta(description="The value when a payment is created.")]
+    label: Annotated[str, Meta(description="What the customer reads.")]
+
+
 class FieldView(msgspec.Struct, frozen=True, kw_only=True):
-    """An additional parameter asked of the customer."""
+    """What is asked of the customer: an additional parameter, or a member of `customer` that the account requires."""
 
     name: Annotated[str, Meta(description="The member of `fields` when a payment is created.")]
     label: Annotated[str, Meta(description="What the customer reads.")]
@@ -44,6 +51,10 @@ class FieldView(msgspec.Struct, frozen=True, kw_only=True):
     pattern: Annotated[
         str | None, Meta(description="A regular expression (RE2) that the whole value must match; null for none.")
     ]
+    choices: (
+        Annotated[list[ChoiceView], Meta(description="The only values it takes; absent where it takes any.")]
+        | UnsetType
+    ) = UNSET
 
 
 class AmountView(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +84,7 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
     commands: Annotated[list[CommandName], Meta(description="The commands that the provider supports.")]
     currencies: Annotated[list[str] | None, Meta(description="The currencies it accepts; null for all.")]
     limits: Annotated[LimitsView, Meta(description="The provider's limits.")]
-    fields: Annotated[list[FieldView], Meta(description="The additional parameters asked of the customer.")]
+    fields: Annotated[list[FieldView], Meta(description="What is asked of the customer.")]
     public: Annotated[Mapping[str, str], Meta(description="The credentials that the provider declares public.")]
     callback_url: Annotated[Link, Meta(description="Where the provider sends its callbacks.")]
     accepts_new: Annotated[bool, Meta(description="Whether it accepts new payments.")]
@@ -215,6 +226,8 @@ def _field(field: Field, labels: Mapping[str, str], language: str | None) -> Fie
         required=field.required,
         max_length=field.max_length,
         pattern=field.pattern,
+        choices=[ChoiceView(value=value, label=label_in(of, language, value)) for value, of in field.choices.items()]
+        or UNSET,
     )
 
 

@@ -111,6 +111,35 @@ async def test_deposit_methods_speak_the_customers_language(tmp_path: Path) -> N
             assert (language, [one["label"] for one in shown]) == (language, labels)
 
 
+def a_form(settings: dict[str, Any]) -> None:
+    """An account that requires a telephone number and offers a choice."""
+    fields = settings["tenants"]["acme"]["accounts"]["psp-main"]["fields"]
+    fields["phone"] = {"key": "mobile", "required": True, "label": {"de": "Handy"}}
+    fields["tier"] = {"choices": {"gold": {"en": "Gold", "de": "Gold-Stufe"}, "basic": {}}}
+
+
+async def test_front_ends_see_choices_and_required_fields(tmp_path: Path) -> None:
+    """A required member of the customer is asked under our name, and a choice shows its list in the language."""
+    async with running_stack(tmp_path, change=a_form) as stack:
+        [account] = [one for one in (await get(stack, "/v1/accounts"))["data"] if one["name"] == "psp-main"]
+        [method] = (await get(stack, "/v1/deposit-methods?lang=de&currency=EUR"))["data"]
+        given = psp_body(fields={"phone": "1-800", "tier": "gold"})
+        created = await stack.call("POST", "/v1/payments", given, key="first-create-0001")
+        refused = await stack.call("POST", "/v1/payments", psp_body(fields={"tier": "wood"}), key="second-create-002")
+    asked = {"required": True, "max_length": 255, "pattern": None, "name": "phone"}
+    tier = {"required": False, "max_length": 255, "pattern": None, "name": "tier", "label": "tier"}
+    assert {**asked, "label": "telephone number"} in account["fields"]
+    assert {**asked, "label": "Handy"} in method["fields"]
+    basic = {"value": "basic", "label": "basic"}
+    assert {**tier, "choices": [{"value": "gold", "label": "Gold"}, basic]} in account["fields"]
+    assert {**tier, "choices": [{"value": "gold", "label": "Gold-Stufe"}, basic]} in method["fields"]
+    assert (created.status, refused.status) == (201, 422)
+    assert {error["field"]: error["message"] for error in refused.json["errors"]} == {
+        "$.fields.tier": "must be one of gold, basic",
+        "$.customer.phone": "is required by this account",
+    }
+
+
 async def test_deposit_methods_show_limits_and_fields(tmp_path: Path) -> None:
     """A method shows its limits and all additional parameters of its account, under its own labels where it has any."""
     async with running_stack(tmp_path, change=many_labels) as stack:
