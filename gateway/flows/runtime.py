@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import copy
 import logging
 from collections import defaultdict
 from collections.abc import Callable
@@ -42,8 +44,6 @@ class Memory:
     """What this process remembers between calls. A start empties it, which costs a call or a log line at most."""
 
     def __init__(self) -> None:
-        self.sessions: dict[tuple[str, str], tuple[Session, datetime]] = {}
-        """``plugin/login.py``: by tenant and account, the session and when it ends."""
         self.noted: set[tuple[str, str, str]] = set()
         """``plugin/calls.py``: what a provider's answers showed and operators have been warned of."""
         self.last_lookup: dict[str, datetime] = {}
@@ -54,10 +54,21 @@ class Memory:
         """``storage.py``: by tenant, the part of its budget that operators have been warned of."""
 
 
-class Gateway:
-    """One running gateway. ``send`` asks providers, ``deliver`` takes webhooks to tenants (by default the same way).
+class Current:
+    """The gateway under the settings as they are now. Who begins work takes it, and keeps it until the work is done."""
 
-    ``observe`` tells plugins of a committed change and never raises; None where none observes.
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self.changed = asyncio.Event()
+        """Set when another gateway has become the current one; the dispatcher of webhooks waits for it."""
+        self.is_stopping = False
+
+
+class Gateway:
+    """The running gateway under one version of the settings; all that is no part of them is shared by its versions.
+
+    ``send`` asks providers, ``deliver`` takes webhooks to tenants (by default the same way). ``observe`` tells plugins
+    of a committed change and never raises; None where none observes.
     """
 
     def __init__(
@@ -71,7 +82,6 @@ class Gateway:
         disk: DiskSpace | None = None,
         observe: Callable[[Payment, PaymentEvent], None] | None = None,
     ) -> None:
-        self.settings = settings
         self.store = store
         self.send = send
         self.deliver = deliver or send
@@ -79,20 +89,40 @@ class Gateway:
         self.disk = disk or DiskSpace(settings.store_path.parent, settings.limits.low_disk)
         self.new_id = Ids(clock).new
         self.observe = observe
-        self.public_url = settings.server.public_url or ""
+        self.bound_url = ""
         self.webhook_timers: defaultdict[str, Timer] = defaultdict(Timer)
         self.check_timer = Timer()
         self.inbox_timer = Timer()
+        self.restored_at: datetime | None = None
+        self.tasks = Tasks(clock)
+        self.memory = Memory()
+        self.masks = Masks(settings)
+        self.sessions: dict[tuple[str, str], tuple[Session, datetime]] = {}
+        """``plugin/login.py``: by tenant and account, the session and when it ends."""
+        self._use(settings)
+        self.current = Current(self)
+
+    def under(self, settings: Settings) -> Gateway:
+        """The gateway under other settings; it becomes the current one when ``current`` says so."""
+        other = copy.copy(self)
+        other.masks = Masks(settings)
+        other.sessions = {}
+        other._use(settings)
+        return other
+
+    def _use(self, settings: Settings) -> None:
+        self.settings = settings
+        self.public_url = settings.server.public_url or self.bound_url
         self.schedules = Schedules(
             reconcile=settings.clocks.reconcile,
             poll=settings.clocks.poll,
             silence=timedelta(seconds=longest_call(settings) + SILENCE_MARGIN_SECONDS),
         )
-        self.is_stopping = False
-        self.restored_at: datetime | None = None
-        self.masks = Masks(settings)
-        self.tasks = Tasks(clock)
-        self.memory = Memory()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether nothing new is begun."""
+        return self.current.is_stopping
 
     @property
     def public_path(self) -> str:

@@ -6,7 +6,7 @@ Without room no payment is created; callbacks and operations of existing payment
 from __future__ import annotations
 
 from gateway.core.errors import LowDisk
-from gateway.flows.runtime import Gateway, log
+from gateway.flows.runtime import Current, Gateway, log
 
 CHECK_SECONDS = 60.0
 """Pause between two checks."""
@@ -21,14 +21,14 @@ def require_disk(gw: Gateway) -> None:
         raise LowDisk("the disk is almost full")
 
 
-async def run(gw: Gateway) -> None:
+async def run(current: Current) -> None:
     """Check periodically until cancelled."""
     while True:
         try:
-            await check(gw)
+            await check(current.gateway)
         except Exception as fault:  # a worker's loop: it checks again
             log.error("the room for new payments is not known", extra={"kind": type(fault).__name__})
-        await gw.clock.sleep(CHECK_SECONDS)
+        await current.gateway.clock.sleep(CHECK_SECONDS)
 
 
 async def check(gw: Gateway) -> None:
@@ -36,11 +36,11 @@ async def check(gw: Gateway) -> None:
     gw.disk.is_low()
     budget = gw.settings.limits.tenant_bytes
     stored = await gw.store.stored_bytes() if budget is not None else {}
-    for tenant in gw.settings.tenants:
-        level = level_of(stored.get(tenant, 0), budget)
-        if level > gw.memory.budget_levels.get(tenant, 0):
+    before = gw.memory.budget_levels
+    gw.memory.budget_levels = {tenant: level_of(stored.get(tenant, 0), budget) for tenant in gw.settings.tenants}
+    for tenant, level in gw.memory.budget_levels.items():
+        if level > before.get(tenant, 0):
             log.warning("a tenant's storage budget runs out", extra={"tenant": tenant, "kind": f"{level} percent"})
-        gw.memory.budget_levels[tenant] = level
 
 
 def level_of(stored: int, budget: int | None) -> int:

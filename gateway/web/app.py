@@ -12,7 +12,7 @@ from gateway.flows.runtime import Gateway
 from gateway.web import admin, pages
 from gateway.web.admin import health
 from gateway.web.api.routes import ROUTES
-from gateway.web.app_keys import CALLBACK_LIMITS, FAILURES, GATEWAY, LIMITS, RETURNS, TURNS
+from gateway.web.app_keys import CALLBACK_LIMITS, CURRENT, FAILURES, LIMITS, RETURNS, TURNS
 from gateway.web.callback_limits import CallbackLimits
 from gateway.web.failure_limits import FailureLimits
 from gateway.web.limits import TenantLimits
@@ -56,7 +56,7 @@ def make_admin_app(gw: Gateway) -> web.Application:
 
 def _application(gw: Gateway) -> web.Application:
     app = web.Application(middlewares=[answer_errors], client_max_size=BODY_LIMIT)
-    app[GATEWAY] = gw
+    app[CURRENT] = gw.current
     app[FAILURES] = FailureLimits()
     app[PROXIES] = Proxies(gw.settings.server.trusted_proxies)
     return app

@@ -7,12 +7,14 @@ from collections import defaultdict
 
 from aiohttp import web
 
-from gateway.flows.runtime import Gateway
+from gateway.flows.runtime import Current, Gateway
 from gateway.web.callback_limits import CallbackLimits
 from gateway.web.failure_limits import FailureLimits
 from gateway.web.limits import TenantLimits
 
-GATEWAY = web.AppKey("gateway", Gateway)
+CURRENT = web.AppKey("current", Current)
+GATEWAY = web.RequestKey("gateway", Gateway)
+"""The current one when the request came, for all that it does."""
 LIMITS = web.AppKey("limits", TenantLimits)
 CALLBACK_LIMITS = web.AppKey("callback_limits", CallbackLimits)
 FAILURES = web.AppKey("failures", FailureLimits)

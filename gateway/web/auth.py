@@ -19,7 +19,7 @@ _BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([!-~]+)")
 
 def authenticate_tenant(request: web.Request) -> Tenant:
     """Return the tenant whose key was sent, and note it for the log. Raises ``unauthorized``."""
-    settings = request.app[GATEWAY].settings
+    settings = request[GATEWAY].settings
     sent = _sent_key_hash(request)
     found = settings.keys_by_sha256.get(sent)
     if found is None:
@@ -34,7 +34,7 @@ def authenticate_tenant(request: web.Request) -> Tenant:
 def authenticate_operator(request: web.Request) -> str:
     """Return the id of the operator's key that was sent, and note it for the log. Raises ``unauthorized``."""
     sent = _sent_key_hash(request)
-    key = request.app[GATEWAY].settings.operators_by_sha256.get(sent)
+    key = request[GATEWAY].settings.operators_by_sha256.get(sent)
     if key is None:
         raise _unknown_key(sent, "operators'")
     request[ABOUT]["operator"] = key.id
@@ -55,6 +55,6 @@ def _unknown_key(sent: str, whose: str) -> TenantError:
 
 
 def _refuse_expired(request: web.Request, key: BearerKey) -> None:
-    if key.expires is not None and request.app[GATEWAY].clock.now() >= key.expires:
+    if key.expires is not None and request[GATEWAY].clock.now() >= key.expires:
         request[ABOUT].update(key=key.id, reason="expired")
         raise TenantError("unauthorized", NOT_KNOWN)

@@ -30,7 +30,7 @@ async def redirect_customer(
     request: web.Request, entry: AccountEntry, payment_id: str, suffix: str, verdict: Verdict
 ) -> web.StreamResponse:
     """Redirect to the tenant's page with the payment's state as it is known after a short wait for the lookup."""
-    gw = request.app[GATEWAY]
+    gw = request[GATEWAY]
     if request.method not in ("GET", "HEAD"):
         return web.Response(status=405, headers=allow("GET,HEAD"))
     if isinstance(verdict, Busy):

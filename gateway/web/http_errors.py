@@ -41,7 +41,7 @@ async def _detail(request: web.Request, refused: web.HTTPException) -> str:
 
 async def _no_route(request: web.Request) -> str:
     path, bare = request.path, request.path.rstrip("/")
-    is_quoted = _QUOTED.fullmatch(path) is not None and may_be_an_id(path, request.app[GATEWAY].masks)
+    is_quoted = _QUOTED.fullmatch(path) is not None and may_be_an_id(path, request[GATEWAY].masks)
     problem = f"there is no route {request.method} {path}" if is_quoted else "there is no such route"
     if path.strip("/").lower() in CALLBACKS:
         return f"{problem}; {CALLBACK_ADDRESS}"

@@ -11,7 +11,7 @@ from aiohttp.typedefs import Handler
 from gateway.core.errors import GatewayError, ProviderError, ShuttingDown, TenantError, Unavailable
 from gateway.flows.runtime import log
 from gateway.web import http_errors, request_log
-from gateway.web.app_keys import ABOUT, FAILURES, GATEWAY, IS_PROVED, REQUEST_ID
+from gateway.web.app_keys import ABOUT, CURRENT, FAILURES, GATEWAY, IS_PROVED, REQUEST_ID
 from gateway.web.failure_limits import FAILURE_RATE
 from gateway.web.leaked_secrets import may_be_an_id
 from gateway.web.problems import problem_of, problem_response
@@ -32,7 +32,8 @@ _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 @web.middleware
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give the request an id, turn every error into its problem, log one line without bodies, headers or query."""
-    gw = request.app[GATEWAY]
+    current = request.app[CURRENT]
+    gw = request[GATEWAY] = current.gateway
     request_id = request[REQUEST_ID] = _given_id(request) or gw.new_id("req")
     request[ABOUT] = {}
     began = perf_counter()
@@ -41,7 +42,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     if wait and response.status == 401:
         refusal = TenantError("rate_limited", TOO_MANY_FAILURES, retry_after=wait)
         response = _refuse(request, refusal)
-    if gw.is_stopping:
+    if current.is_stopping:
         response.force_close()  # says Connection: close, so that nothing more is sent on it
     response.headers[REQUEST_ID_HEADER] = request_id
     if not wait:
@@ -52,7 +53,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
 def _given_id(request: web.Request) -> str | None:
     """The caller's own id of the request, if it may appear in logs and answers."""
     given = request.headers.get(REQUEST_ID_HEADER, "")
-    is_usable = _SANE_ID.fullmatch(given) and may_be_an_id(given, request.app[GATEWAY].masks)
+    is_usable = _SANE_ID.fullmatch(given) and may_be_an_id(given, request[GATEWAY].masks)
     return given if is_usable else None
 
 
@@ -65,7 +66,7 @@ def _too_many_failures(request: web.Request, response: web.StreamResponse) -> fl
 
 async def _answer(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
     try:
-        if request.app[GATEWAY].is_stopping and not request.path.startswith(ANSWERED_WHILE_STOPPING):
+        if request[GATEWAY].is_stopping and not request.path.startswith(ANSWERED_WHILE_STOPPING):
             raise ShuttingDown("the gateway is stopping")
         return await handler(request)
     except GatewayError as error:
@@ -97,4 +98,4 @@ async def _answer_http_error(request: web.Request, error: web.HTTPException) -> 
 
 def _refuse(request: web.Request, problem: TenantError) -> web.Response:
     request_log.note_problem(request, problem)
-    return problem_response(problem, request[REQUEST_ID], request.app[GATEWAY].public_path)
+    return problem_response(problem, request[REQUEST_ID], request[GATEWAY].public_path)

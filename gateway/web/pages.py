@@ -54,7 +54,7 @@ def _file(package: str, folder: str, name: str) -> bytes:
 
 async def document(request: web.Request) -> web.Response:
     """``GET /openapi.json``, which is made once."""
-    gw = request.app[GATEWAY]
+    gw = request[GATEWAY]
     return body_response(_document(gw.public_url, _hint(gw)), "application/json")
 
 

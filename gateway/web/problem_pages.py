@@ -48,7 +48,7 @@ async def problem_page(request: web.Request) -> web.Response:
     code = request.match_info["code"]
     if code not in PROBLEMS:
         raise TenantError("not_found", f"there is no such error code; known are {', '.join(PROBLEMS)}")
-    page = _page(code, request.app[GATEWAY].public_path)
+    page = _page(code, request[GATEWAY].public_path)
     return web.Response(text=page, content_type="text/html", headers={"Content-Security-Policy": _POLICY})
 
 

@@ -31,7 +31,7 @@ TOKENS = frozenset({"return", "cancel", "complete"})
 
 async def handle_callback(request: web.Request) -> web.StreamResponse:
     """``ANY /callbacks/{endpoint_id}`` and below it."""
-    gw = request.app[GATEWAY]
+    gw = request[GATEWAY]
     entry = gw.settings.endpoints.get(request.match_info["endpoint_id"])
     head = _head(request, gw, entry) if entry is not None else None
     if entry is None or head is None:
@@ -88,7 +88,7 @@ async def _receive(
     request: web.Request, entry: AccountEntry, admission: Admission, head: Callback
 ) -> tuple[Verdict, Callback]:
     """Read the body and accept the callback. Returns the verdict and the whole callback."""
-    gw = request.app[GATEWAY]
+    gw = request[GATEWAY]
     body, size = await _read(request, gw.settings.timeouts.request_body)
     callback = replace(head, body=body, received_at=gw.clock.now())
     return await _accept(gw, entry, callback, size, admission), callback

@@ -197,7 +197,7 @@ async def _bytes_of(request: web.Request) -> bytes:
         arrived = arrived_body(request, BODY_LIMIT)
         if arrived is not None:
             return arrived
-        async with asyncio.timeout(request.app[GATEWAY].settings.timeouts.request_body):
+        async with asyncio.timeout(request[GATEWAY].settings.timeouts.request_body):
             return await request.read()
     except TimeoutError:
         raise TenantError("request_timeout", TOO_SLOW) from None

@@ -14,7 +14,7 @@ from aiohttp import web
 from gateway.core.errors import FieldError, TenantError
 from gateway.core.ids import uuid_of
 from gateway.drivers.telemetry import log_often
-from gateway.web.app_keys import ABOUT, FAILURES, GATEWAY, IS_PROVED, REQUEST_ID
+from gateway.web.app_keys import ABOUT, CURRENT, FAILURES, IS_PROVED, REQUEST_ID
 from gateway.web.proxies import caller_of
 
 NAMED = {"pay": "payment_id", "op": "operation_id", "cb": "callback_id"}
@@ -65,7 +65,7 @@ def write(request: web.Request, status: int, began: float) -> None:
 
 def write_unread(app: web.Application, address: str | None, status: int) -> str:
     """Write the line of a malformed request, which no handler saw; return the id that its answer carries."""
-    request_id = app[GATEWAY].new_id("req")
+    request_id = app[CURRENT].gateway.new_id("req")
     if not app[FAILURES].count(address, status):
         line = {"request_id": request_id, "route": "unknown", "status": status, "address": address}
         log_often("request", line)

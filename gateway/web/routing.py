@@ -66,11 +66,11 @@ def add_route(app: web.Application, method: str, path: str, handler: Handler) ->
 
 def add_tenant_route(app: web.Application, route: Route[TenantCall]) -> None:
     """Register a tenants' route: authenticate, limit the rate, read the body, call the handler, answer."""
-    gw, limits = app[GATEWAY], app[LIMITS]
+    limits = app[LIMITS]
     parameters = [query.name for query in route.query]
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        tenant = authenticate_tenant(request)
+        gw, tenant = request[GATEWAY], authenticate_tenant(request)
         limits.take_request(tenant)
         note_proof(request)
         if request.query_string:
@@ -111,7 +111,7 @@ def add_operator_route(app: web.Application, route: Route[OperatorCall]) -> None
     parameters = [query.name for query in route.query]
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        gw = request.app[GATEWAY]
+        gw = request[GATEWAY]
         operator = authenticate_operator(request)
         note_proof(request)
         refuse_unknown(request.query, parameters)
@@ -133,7 +133,7 @@ def allow(*lists: str) -> dict[str, str]:
 
 def _audited(request: web.Request, operator: str) -> dict[str, str]:
     """What the log says of a changing call: whose key, which route, what it is about."""
-    masks = request.app[GATEWAY].masks
+    masks = request[GATEWAY].masks
     return {
         "request_id": request[REQUEST_ID],
         "operator": operator,

@@ -22,7 +22,7 @@ from gateway.flows.background import startup
 from gateway.flows.background.workers import workers
 from gateway.flows.runtime import Gateway, log
 from gateway.web.app import make_admin_app, make_app
-from gateway.web.app_keys import GATEWAY
+from gateway.web.app_keys import CURRENT
 from gateway.web.connections.capacity import Capacity, Phase
 from gateway.web.connections.connection import Bounds, Connection
 from gateway.web.connections.listener import Listener
@@ -77,16 +77,17 @@ async def running(
         callers: Capacity[Connection] = Capacity(shares.callers, settings.limits.connections_per_address, proxies.has)
         public = await _listen(make_app(gw, shares.callers), settings.server, callers, stop_within - operators, stack)
         admin = await _listen(make_admin_app(gw), settings.server.admin, Capacity(shares.operators), operators, stack)
+        gw.bound_url = public.url
         gw.public_url = settings.server.public_url or public.url
         await startup.note_secret(gw)
         stack.push_async_callback(_stop, gw, public.listener, stop_within - operators, grace)
-        for worker in workers(gw):
+        for worker in workers(gw.current):
             stack.push_async_callback(_cancel, asyncio.create_task(worker))
         log.info("listening", extra=msgspec.structs.asdict(shares))
         try:
             yield Running(gateway=gw, url=public.url, admin_url=admin.url)
         finally:
-            gw.is_stopping = True
+            gw.current.is_stopping = True
 
 
 async def _gateway(
@@ -127,7 +128,7 @@ async def _listen(
     stop_within: float,
     stack: contextlib.AsyncExitStack,
 ) -> _Listening:
-    settings = app[GATEWAY].settings
+    settings = app[CURRENT].gateway.settings
     listener = Listener(
         app,
         DirectRoutes(app),

@@ -80,7 +80,7 @@ class Deployment:
             return
         self._env.note(f"p{process.number} stops")
         self._env.figures["stops"] += 1
-        gw.is_stopping = True
+        gw.current.is_stopping = True
         work = process.spawn(self._wind_down(gw))
         await asyncio.wait({work, process.died}, return_when=asyncio.FIRST_COMPLETED)
 
@@ -154,7 +154,7 @@ class Deployment:
         gw.new_id = Ids(clock, process).new
         await startup.begin(gw)
         self._listening = gw
-        self._workers = [process.spawn(worker) for worker in workers(gw)]
+        self._workers = [process.spawn(worker) for worker in workers(gw.current)]
 
     def _refuses(self, verb: str) -> bool:
         return verb in self.outage and self._dice.random() < self.outage[verb]

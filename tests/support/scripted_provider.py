@@ -192,7 +192,7 @@ class ScriptedStack:
         ScriptedProvider.__init__(self.provider)
         self.respond = lambda _: {"stage": "awaiting_customer"}
         self.sent.clear()
-        self.stack.gateway.memory.sessions.clear()
+        self.stack.gateway.sessions.clear()
 
     async def inbox(self) -> list[Any]:
         """All stored callbacks, newest first."""

@@ -12,9 +12,9 @@ from tests.support.stack import GatewayStack
 async def test_a_callback_to_a_stopping_gateway_is_told_to_come_again(stack: GatewayStack) -> None:
     """While the gateway stops, API-2 hears 503 ``temporarily_unavailable`` and nothing is applied."""
     payment = await new_payment(stack)
-    stack.gateway.is_stopping = True
+    stack.gateway.current.is_stopping = True
     reply = await call_back(stack, payment)
-    stack.gateway.is_stopping = False
+    stack.gateway.current.is_stopping = False
     assert (reply.status, reply.json["type"]) == (503, "temporarily_unavailable")
     assert (await stack.payment(payment["id"]))["state"] == "awaiting_customer"
 

@@ -14,7 +14,7 @@ from gateway.drivers.clock import milliseconds, optional_milliseconds
 from gateway.drivers.store import inbox
 from gateway.drivers.store.inbox import StoredCallback
 from gateway.flows.callbacks.reprocess import Order, reprocess
-from gateway.flows.runtime import Gateway, log
+from gateway.flows.runtime import Current, Gateway, log
 from gateway.flows.tasks import backoff
 
 BATCH_SIZE = 50
@@ -29,10 +29,11 @@ MAX_IDLE = timedelta(minutes=1)
 RETRY = Order(by="gateway", how="retry")
 
 
-async def run(gw: Gateway) -> None:
+async def run(current: Current) -> None:
     """Retry what is due until cancelled. A store that is down is asked less and less often."""
     pauses = backoff(STORE_RETRY_MAX_SECONDS)
     while True:
+        gw = current.gateway
         gw.inbox_timer.reset(milliseconds(gw.clock.now() + MAX_IDLE))
         try:
             await retry_due(gw)

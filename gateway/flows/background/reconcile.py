@@ -21,7 +21,7 @@ from gateway.drivers.store.reads import PaymentSnapshot, ScheduledCheck
 from gateway.flows.background.replaced_payments import cancel_if_replaced, is_to_be_canceled, read_again
 from gateway.flows.commit import commit_change
 from gateway.flows.payments import lookup, submit
-from gateway.flows.runtime import Gateway, log
+from gateway.flows.runtime import Current, Gateway, log
 
 MAX_CONCURRENT_CHECKS = 16
 """Payments of one tenant that are checked side by side: a slow provider delays nobody else."""
@@ -33,15 +33,17 @@ STORE_RETRY_SECONDS = 1.0
 """Pause after the store, or a check, has failed."""
 
 
-async def run(gw: Gateway) -> None:
+async def run(current: Current) -> None:
     """Check what is due until cancelled. Nobody waits for another payment's provider."""
+    timer = current.gateway.check_timer
     while True:
+        gw = current.gateway
         now = gw.clock.now()
-        gw.check_timer.reset(milliseconds(now + MAX_IDLE))
+        timer.reset(milliseconds(now + MAX_IDLE))
         try:
             for task in await start_due(gw):
-                task.add_done_callback(lambda _: gw.check_timer.no_later_than(0))
-            await gw.tasks.rest(gw.check_timer, await gw.store.next_check_due(now))
+                task.add_done_callback(lambda _: timer.no_later_than(0))
+            await gw.tasks.rest(timer, await gw.store.next_check_due(now))
         except Unavailable as problem:
             log.error("the schedule cannot be read", extra={"problem": str(problem)})
             await gw.clock.sleep(STORE_RETRY_SECONDS)

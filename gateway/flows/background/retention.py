@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from gateway.drivers.store import deliveries, inbox, schedule, statements
-from gateway.flows.runtime import Gateway, log
+from gateway.flows.runtime import Current, Gateway, log
 
 DELIVERED_KEPT = timedelta(days=30)
 """How long a delivered webhook is kept. Dead letters and the timeline stay, within the tenant's budget."""
@@ -29,19 +29,23 @@ PAUSE_SECONDS = 0.1
 """Pause between two batches: payments go first."""
 
 
-async def run(gw: Gateway) -> None:
+async def run(current: Current) -> None:
     """Make a round every hour until cancelled."""
     checked_up_to: dict[str, str] = {}
     while True:
-        await gw.clock.sleep(ROUND_SECONDS)
+        await current.gateway.clock.sleep(ROUND_SECONDS)
         try:
-            for tenant in gw.settings.tenants:
-                await delete_old_idempotency_keys(gw, tenant)
-                checked_up_to[tenant] = await delete_delivered(gw, tenant, after=checked_up_to.get(tenant, ""))
-            await delete_refused(gw)
-            await delete_hints(gw)
+            await _round(current.gateway, checked_up_to)
         except Exception as fault:  # a worker's loop: what failed is done in the next round
             log.error("housekeeping failed", extra={"kind": type(fault).__name__})
+
+
+async def _round(gw: Gateway, checked_up_to: dict[str, str]) -> None:
+    for tenant in gw.settings.tenants:
+        await delete_old_idempotency_keys(gw, tenant)
+        checked_up_to[tenant] = await delete_delivered(gw, tenant, after=checked_up_to.get(tenant, ""))
+    await delete_refused(gw)
+    await delete_hints(gw)
 
 
 async def delete_old_idempotency_keys(gw: Gateway, tenant: str) -> None:

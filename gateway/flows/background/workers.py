@@ -7,10 +7,11 @@ from typing import Any
 
 from gateway.flows import storage
 from gateway.flows.background import inbox_retry, reconcile, retention
-from gateway.flows.runtime import Gateway
+from gateway.flows.runtime import Current
 from gateway.flows.webhooks import dispatch
 
 
-def workers(gw: Gateway) -> tuple[Coroutine[Any, Any, None], ...]:
-    """Every worker of one gateway. Each runs until cancelled."""
-    return dispatch.run(gw), reconcile.run(gw), inbox_retry.run(gw), retention.run(gw), storage.run(gw)
+def workers(current: Current) -> tuple[Coroutine[Any, Any, None], ...]:
+    """Every worker of one gateway. Each runs until cancelled, and each of its rounds under the current settings."""
+    runs = (dispatch.run, reconcile.run, inbox_retry.run, retention.run, storage.run)
+    return tuple(run(current) for run in runs)

@@ -36,11 +36,11 @@ async def account_of(gw: Gateway, entry: AccountEntry) -> Account:
     if not entry.logs_in:
         return entry.account
     name = (entry.tenant, entry.name)
-    held = gw.memory.sessions.get(name)
+    held = gw.sessions.get(name)
     if held is None or gw.clock.now() >= held[1]:
         held = await _log_in(gw, entry)
         gw.masks.learn(entry, held[0].token)
-        gw.memory.sessions[name] = held
+        gw.sessions[name] = held
     return replace(entry.account, session=held[0])
 
 
@@ -48,7 +48,7 @@ def has_ended(gw: Gateway, entry: AccountEntry, response: HttpResponse) -> bool:
     """Whether an answer says that the provider no longer takes the session; it is forgotten then."""
     ended = response.status == SESSION_ENDED and entry.logs_in
     if ended:
-        gw.memory.sessions.pop((entry.tenant, entry.name), None)
+        gw.sessions.pop((entry.tenant, entry.name), None)
     return ended
 
 

@@ -13,12 +13,13 @@ from collections.abc import Sequence
 
 from gateway.core.errors import Unavailable
 from gateway.core.signing import sha256_hex
-from gateway.drivers.clock import milliseconds
+from gateway.drivers.clock import Clock, milliseconds
 from gateway.drivers.settings import Webhook
 from gateway.drivers.store import deliveries
 from gateway.drivers.store.deliveries import DeliveryRow
+from gateway.drivers.store.reads import Store
 from gateway.drivers.store.statements import Statement
-from gateway.flows.runtime import Gateway, log
+from gateway.flows.runtime import Current, Gateway, log
 from gateway.flows.tasks import backoff
 from gateway.flows.webhooks.attempt import attempt
 
@@ -34,21 +35,19 @@ MAX_IDLE_SECONDS = 300.0
 STORE_RETRY_MAX_SECONDS = 60.0
 """The longest pause between attempts to reach a store that fails, and after an error of the gateway itself."""
 
-TENANT_REFRESH_SECONDS = 60.0
-"""How often the settings are checked for new tenants."""
 
-
-async def run(gw: Gateway) -> None:
+async def run(current: Current) -> None:
     """Deliver for all tenants until cancelled; also for one that comes with new settings."""
-    store_check = StoreCheck(gw)
-    served: set[str] = set()
+    store_check = StoreCheck(current.gateway.store, current.gateway.clock)
+    served: dict[str, asyncio.Task[None]] = {}
     async with asyncio.TaskGroup() as group:
         while True:
-            for tenant in sorted(set(gw.settings.tenants) - served):
-                served.add(tenant)
-                queue = TenantQueue(gw, tenant, store_check)
-                group.create_task(queue.serve(group), name=f"webhooks of {tenant}")
-            await gw.clock.sleep(TENANT_REFRESH_SECONDS)
+            current.changed.clear()
+            served = {tenant: task for tenant, task in served.items() if not task.done()}
+            for tenant in sorted(set(current.gateway.settings.tenants) - set(served)):
+                queue = TenantQueue(current, tenant, store_check)
+                served[tenant] = group.create_task(queue.serve(group), name=f"webhooks of {tenant}")
+            await current.changed.wait()
 
 
 def webhook_of(gw: Gateway, tenant: str) -> Webhook | None:
@@ -59,8 +58,8 @@ def webhook_of(gw: Gateway, tenant: str) -> Webhook | None:
 class StoreCheck:
     """Whether outcomes can be stored now; all tenants share what was learnt."""
 
-    def __init__(self, gw: Gateway) -> None:
-        self._gw = gw
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store, self._clock = store, clock
         self._is_doubted = True
 
     def failed(self) -> None:
@@ -73,7 +72,7 @@ class StoreCheck:
         A first attempt needs no proof: the write that made the webhook has just succeeded.
         """
         if due and (self._is_doubted or any(row.attempts for row in due)):
-            await self._gw.store.prove_writable(self._gw.clock.now())
+            await self._store.prove_writable(self._clock.now())
             self._is_doubted = False
 
 
@@ -83,22 +82,22 @@ class TenantQueue:
     ``line``: what is due and was read, and waits for one of them to end.
     """
 
-    def __init__(self, gw: Gateway, tenant: str, store_check: StoreCheck) -> None:
-        self.gw, self.tenant, self.store_check = gw, tenant, store_check
-        self.timer = gw.webhook_timers[tenant]
+    def __init__(self, current: Current, tenant: str, store_check: StoreCheck) -> None:
+        self.current, self.tenant, self.store_check = current, tenant, store_check
+        self.timer = current.gateway.webhook_timers[tenant]
         self.under_way: set[str] = set()
         self.line: deque[DeliveryRow] = deque()
 
     async def serve(self, group: asyncio.TaskGroup) -> None:
-        """Read the queue, start what is due, wait until something is; forever."""
+        """Read the queue, start what is due, wait until something is; until the tenant has left the settings.
+
+        What is under way then ends first: for a tenant that comes back nothing is sent twice.
+        """
         pauses = backoff(STORE_RETRY_MAX_SECONDS)
-        while True:
+        while self.tenant in self.gw.settings.tenants or self.under_way:
             self.timer.reset(self._now() + int(MAX_IDLE_SECONDS * 1000))
             try:
-                due, later = await self.read_due()
-                for webhook, row in due:
-                    self.under_way.add(row.id)
-                    group.create_task(self._deliver(webhook, row))
+                later = await self._start_due(self.gw, group)
                 pauses = backoff(STORE_RETRY_MAX_SECONDS)
             except Exception as fault:  # a worker's loop: one tenant's fault must not stop the others' deliveries
                 trace = None if isinstance(fault, Unavailable) else fault
@@ -108,9 +107,22 @@ class TenantQueue:
             else:
                 await self.gw.tasks.rest(self.timer, later)
 
-    async def read_due(self) -> tuple[list[tuple[Webhook, DeliveryRow]], int]:
+    @property
+    def gw(self) -> Gateway:
+        """The gateway as it is now."""
+        return self.current.gateway
+
+    async def _start_due(self, gw: Gateway, group: asyncio.TaskGroup) -> int:
+        """Start what is due; return when more is (Unix milliseconds)."""
+        due, later = await self.read_due(gw)
+        for webhook, row in due:
+            self.under_way.add(row.id)
+            group.create_task(self._deliver(gw, webhook, row))
+        return later
+
+    async def read_due(self, gw: Gateway) -> tuple[list[tuple[Webhook, DeliveryRow]], int]:
         """What goes out now, as far as the concurrency allows, and when the next is due (Unix milliseconds)."""
-        webhook, latest = webhook_of(self.gw, self.tenant), self.timer.at
+        webhook, latest = webhook_of(gw, self.tenant), self.timer.at
         room = MAX_CONCURRENT_ATTEMPTS - len(self.under_way)
         if webhook is None or room == 0:
             return [], latest
@@ -133,9 +145,9 @@ class TenantQueue:
         self.line.extend(row for at, row in waiting if at <= now)
         return min((at for at, _ in waiting if at > now), default=latest)
 
-    async def _deliver(self, webhook: Webhook, row: DeliveryRow) -> None:
+    async def _deliver(self, gw: Gateway, webhook: Webhook, row: DeliveryRow) -> None:
         try:
-            outcome = await attempt(self.gw, webhook, row)
+            outcome = await attempt(gw, webhook, row)
             await self._store(outcome.rows)
             if not outcome.is_delivered:
                 self.line.clear()  # the endpoint may be disabled now

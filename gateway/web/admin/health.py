@@ -12,7 +12,7 @@ from gateway.web.pages import link_to
 
 async def root(request: web.Request) -> web.Response:
     """``GET /``: a link to the documentation, which the public listener has."""
-    return link_to(f"{request.app[GATEWAY].public_url}/docs")
+    return link_to(f"{request[GATEWAY].public_url}/docs")
 
 
 async def livez(_: web.Request) -> web.Response:
@@ -25,7 +25,7 @@ async def readyz(request: web.Request) -> web.Response:
 
     Without disk space for new payments it is ready too, since callbacks are still stored; ``warnings`` says so.
     """
-    gw = request.app[GATEWAY]
+    gw = request[GATEWAY]
     if gw.is_stopping:
         return web.json_response({"status": "stopping"}, status=503)
     try:

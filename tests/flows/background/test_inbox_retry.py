@@ -181,5 +181,5 @@ async def test_a_store_that_is_down_is_asked_less_and_less_often(slow: Slow, mon
     monkeypatch.setattr(gw.store.inbox, "due", down)
     monkeypatch.setattr(gw.clock, "sleep", sleep)
     with pytest.raises(Enough):
-        await inbox_retry.run(gw)
+        await inbox_retry.run(gw.current)
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60]

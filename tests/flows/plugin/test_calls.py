@@ -180,9 +180,9 @@ async def test_an_answer_that_cannot_be_given_is_a_plain_one(scripted: ScriptedS
 async def test_busy_is_never_worded_as_success(scripted: ScriptedStack) -> None:
     """A provider that were told "taken" would not come again."""
     scripted.provider.answer = returning(HttpResponse(status=200))  # type: ignore[method-assign]
-    scripted.stack.gateway.is_stopping = True
+    scripted.stack.gateway.current.is_stopping = True
     assert (await scripted.call_back({"event_id": "e-1"})).status == 503
-    scripted.stack.gateway.is_stopping = False
+    scripted.stack.gateway.current.is_stopping = False
 
 
 SAID = f"key \x00{KEY} was wrong\n"
@@ -327,7 +327,7 @@ async def test_a_login_that_cannot_be_used(scripted: ScriptedStack, member: str,
     scripted.provider.login = returning(GOOD)  # type: ignore[attr-defined]
     scripted.provider.parse_login = returning(gateway.Session(token=gateway.Secret("t"), expires_in=60))  # type: ignore[attr-defined]
     assert (await scripted.create()).status == 201
-    scripted.stack.gateway.memory.sessions.clear()
+    scripted.stack.gateway.sessions.clear()
     setattr(scripted.provider, member, WORST[what])
     reply = await scripted.create()
     assert (reply.status, reply.json["detail"]) == (502, "the login at outside failed")

@@ -35,7 +35,7 @@ async def test_a_create_that_cannot_be_stored_never_reaches_the_provider(stack: 
 
 async def test_a_stopping_gateway_takes_no_new_work(stack: GatewayStack) -> None:
     """While the gateway drains, new requests are 503 ``shutting_down`` and probes say so."""
-    stack.gateway.is_stopping = True
+    stack.gateway.current.is_stopping = True
     reply = await stack.create(psp_body())
     assert (reply.status, reply.json["code"]) == (503, "shutting_down")
     assert (await stack.visit(stack.admin_url + "/readyz")).status == 503
