@@ -79,6 +79,14 @@ def test_the_plugin_api_starts_no_web_framework(installed: Path, module: str) ->
     assert not {"aiohttp", "aiosqlite", "asyncpg"} & set(loaded)
 
 
+def test_a_server_starts_without_what_few_need(installed: Path) -> None:
+    """Patterns of settings and the OpenAPI document are loaded when one is asked for, so that a start is quick."""
+    loaded = ask(installed, "import sys, json, gateway.cli.serve; print(json.dumps(sorted(sys.modules)))")
+    assert isinstance(loaded, list)
+    assert "gateway.web.pages" in loaded
+    assert not {"re2", "gateway.web.openapi"} & set(loaded)
+
+
 def test_the_types_are_shipped(installed: Path) -> None:
     """A type checker may believe the annotations of the installed package."""
     assert (installed / "gateway" / "py.typed").exists()

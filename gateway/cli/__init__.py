@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 from importlib import import_module
+from types import ModuleType
 
 import click
 
@@ -38,8 +41,18 @@ class _OnDemand(Commands):
         """Import one command; None for an unknown name."""
         if cmd_name not in MODULES:
             return None
-        found: click.Command = getattr(import_module(f"gateway.cli.{MODULES[cmd_name]}"), cmd_name)
+        found: click.Command = getattr(_imported(MODULES[cmd_name]), cmd_name)
         return found
+
+
+@functools.cache
+def _imported(name: str) -> ModuleType:
+    """Import without garbage collection, which would look through all modules again and again: they stay."""
+    gc.disable()
+    module = import_module(f"gateway.cli.{name}")
+    gc.freeze()
+    gc.enable()
+    return module
 
 
 FIRST_STEPS = """A payment gateway: many tenants, any provider.

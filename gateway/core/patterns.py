@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-
-import re2
+from typing import Any
 
 MAX_PROGRAM_SIZE = 5_000
 """Instructions of one compiled pattern; RE2 may pass each of them for each byte of the text. ``.{1,255}`` has 2,550."""
@@ -28,12 +27,8 @@ class Pattern:
 
     __slots__ = ("_compiled",)
 
-    def __init__(self, text: str) -> None:
-        options = re2.Options()
-        options.max_mem = MEMORY
-        options.log_errors = False
-        options.never_capture = True
-        self._compiled = re2.compile(text, options)
+    def __init__(self, compiled: Any) -> None:
+        self._compiled = compiled
 
     @property
     def size(self) -> int:
@@ -48,10 +43,16 @@ class Pattern:
 @functools.cache
 def compile_pattern(text: str) -> Pattern:
     """Compile a pattern, once for each text. Raises ``ValueError`` that says why it cannot be used."""
+    import re2  # imported here because few settings have patterns
+
     if _ZERO_LEFT_OUT.search(text):
         raise ValueError("pattern has a repetition without its lower end: write {0,5} for {,5}")
+    options = re2.Options()
+    options.max_mem = MEMORY
+    options.log_errors = False
+    options.never_capture = True
     try:
-        pattern = Pattern(text)
+        pattern = Pattern(re2.compile(text, options))
     except (re2.error, UnicodeError) as problem:
         raise ValueError(_why(text, problem)) from None
     if pattern.size > MAX_PROGRAM_SIZE:
@@ -61,7 +62,7 @@ def compile_pattern(text: str) -> Pattern:
 
 def _why(text: str, problem: Exception) -> str:
     """Say what is wrong with a pattern that RE2 refuses, in Python's words where Python refuses it too."""
-    said = problem.args[0].decode(errors="replace") if isinstance(problem, re2.error) else "not valid Unicode"
+    said = problem.args[0].decode(errors="replace") if not isinstance(problem, UnicodeError) else "not valid Unicode"
     if said.startswith("pattern too large"):
         return _TOO_LARGE
     try:

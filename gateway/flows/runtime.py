@@ -164,4 +164,4 @@ class Gateway:
 def longest_call(settings: Settings) -> float:
     """Seconds after which no call to any provider lasts any longer."""
     own = (entry.provider_total for tenant in settings.tenants.values() for entry in tenant.accounts.values())
-    return max(settings.timeouts.provider_total, *own)
+    return max([settings.timeouts.provider_total, *own])

@@ -14,7 +14,6 @@ from aiohttp import web
 
 from gateway.core.signing import sha256_hex
 from gateway.flows.runtime import Gateway
-from gateway.web import openapi
 from gateway.web.app_keys import GATEWAY
 from gateway.web.responses import body_response
 
@@ -44,6 +43,8 @@ _SHIPPED_KEY = "gw_k1_dev-only-acme-key-0123456789"
 
 @functools.cache
 def _document(public_url: str, hint: str) -> bytes:
+    from gateway.web import openapi  # imported here because a start need not wait for it
+
     return msgspec.json.encode(openapi.document(public_url, hint=hint))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -47,6 +48,15 @@ def test_serve_prints_exactly_one_ready_line(tmp_path: Path) -> None:
         process.popen.send_signal(signal.SIGTERM)
         output, _ = process.popen.communicate(timeout=60)
     assert output == ""
+
+
+def test_a_gateway_without_tenants_starts(tmp_path: Path) -> None:
+    """Its operator sets it up first; tenants come later."""
+    path = tmp_path / "settings.yaml"
+    secret = secrets.token_hex(20)
+    path.write_text(f"server: {{port: 0, secret: {secret}, admin: {{port: 0}}, development: true}}\ntenants: {{}}\n")
+    with running("serve", "--config", path) as process:
+        assert READY.fullmatch(process.lines[0])
 
 
 @pytest.mark.parametrize(
