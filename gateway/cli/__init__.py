@@ -18,6 +18,7 @@ MODULES = {
     "simulate": "simulate",
     "listen": "listen",
     "keys": "keys",
+    "tenants": "tenants",
     "accounts": "accounts",
     "plugins": "plugins",
     "payments": "payments",

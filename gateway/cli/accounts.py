@@ -1,4 +1,4 @@
-"""``gateway accounts``: the callback URLs and credentials of accounts, for the providers' settings."""
+"""``gateway accounts show``: the callback URLs and credentials of accounts, for the providers' settings."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 
 from gateway.cli.exits import Group
 from gateway.cli.loading import Configuration, callback_url, config_option, json_option, load
+from gateway.cli.new_account import new
 from gateway.cli.output import print_json, print_pairs
 from gateway.core.secret import Secret
 from gateway.drivers.settings import AccountEntry
@@ -19,7 +20,10 @@ HIDDEN = "(hidden, see --reveal)"
 
 @click.group(cls=Group)
 def accounts() -> None:
-    """Show tenants' accounts."""
+    """Add and show tenants' accounts."""
+
+
+accounts.add_command(new)
 
 
 @accounts.command()

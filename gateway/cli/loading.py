@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 
@@ -14,6 +14,8 @@ from gateway.core.urls import bracketed
 from gateway.drivers.installed_plugins import installed
 from gateway.drivers.plugin_registry import Registry, load_plugins
 from gateway.drivers.settings import AccountEntry, Settings, load_settings, plugin_names
+from gateway.drivers.settings.problems import Path as KeyPath
+from gateway.drivers.settings.yaml_edit import extended
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.sqlite import open_sqlite_to_read
 
@@ -49,6 +51,23 @@ def load(config: Path) -> Configuration:
     return Configuration(load_settings(config, providers=registry.providers, environ=os.environ), registry)
 
 
+def load_edited(loaded: Configuration, edited: Mapping[Path, str]) -> Settings:
+    """Load the settings as they would be with other texts in some of their files. Raises ``SettingsError``."""
+    source, providers = loaded.settings.source, loaded.registry.providers
+    return load_settings(source, providers=providers, environ=os.environ, edited=edited)
+
+
+def edited_text(file: Path, *entries: tuple[KeyPath, dict[str, Any] | list[Any]]) -> str:
+    """A settings file's text with an entry at each path. Raises click's exception where it cannot be edited."""
+    try:
+        text = file.read_bytes().decode()
+        for path, more in entries:
+            text = extended(text, path, more)
+    except ValueError as problem:
+        raise click.ClickException(f"{file.name}: {problem}") from None
+    return text
+
+
 def tenants_of(settings: Settings, tenant: str | None) -> list[str]:
     """The tenant that was named, or all. Raises click's usage error for one that is not in the settings."""
     if tenant is not None and tenant not in settings.tenants:
@@ -58,10 +77,16 @@ def tenants_of(settings: Settings, tenant: str | None) -> list[str]:
 
 def callback_url(settings: Settings, entry: AccountEntry) -> str | None:
     """The URL that a provider calls; None where only the running server knows its port."""
+    base = base_url(settings)
+    return base and base + entry.callback_path
+
+
+def base_url(settings: Settings) -> str | None:
+    """The public address of the gateway; None where only the running server knows its port."""
     server = settings.server
     if server.public_url is None and server.port == 0:
         return None
-    return (server.public_url or http_url(server.host, server.port)) + entry.callback_path
+    return server.public_url or http_url(server.host, server.port)
 
 
 def http_url(host: str, port: int) -> str:

@@ -3,6 +3,7 @@
 from gateway.drivers.settings.advice import advice
 from gateway.drivers.settings.listen_problems import cannot_listen, unknown_hosts
 from gateway.drivers.settings.load import load_settings
+from gateway.drivers.settings.located_messages import LocatedMessages
 from gateway.drivers.settings.model import (
     AccountEntry,
     Admin,
@@ -27,6 +28,7 @@ __all__ = [
     "Clocks",
     "DepositMethod",
     "Derivation",
+    "LocatedMessages",
     "Rate",
     "RoutingRule",
     "Server",

@@ -25,21 +25,29 @@ from gateway.drivers.settings.yaml_file import nothing, text_at
 from gateway.provider import Provider
 
 
-def load_settings(path: Path, *, providers: Mapping[str, Provider], environ: Mapping[str, str]) -> Settings:
+def load_settings(
+    path: Path,
+    *,
+    providers: Mapping[str, Provider],
+    environ: Mapping[str, str],
+    edited: Mapping[Path, str] | None = None,
+) -> Settings:
     """Load and check everything. Raises ``SettingsError`` with one line per mistake, in the order of the files.
 
+    ``edited``: texts in place of those of some files, which are changed only if they can be loaded.
     Blocking (files, no network); thousands of tenants take a second or two.
     """
     with _without_collector():
-        found = _load(path, providers, environ)
+        found = _load(SettingsFiles(path, edited), providers, environ)
     if isinstance(found, Settings):
         return found
     raise SettingsError([str(problem) for problem in found])
 
 
-def _load(path: Path, providers: Mapping[str, Provider], environ: Mapping[str, str]) -> Settings | Sequence[Problem]:
+def _load(
+    files: SettingsFiles, providers: Mapping[str, Provider], environ: Mapping[str, str]
+) -> Settings | Sequence[Problem]:
     """A function of its own so that the tree is gone before the collector is back and would walk it."""
-    files = SettingsFiles(path)
     settings = _resolve(files, providers, environ) if files.usable else None
     return settings if settings is not None and not files.problems else files.in_order()
 

@@ -23,6 +23,10 @@ class LocatedMessages:
         """The line for a key, or for the nearest thing above it that exists."""
         return str(Problem(*place(self._root, path), path, message))
 
+    def file_of(self, path: KeyPath) -> Path:
+        """The file that a key is in."""
+        return self._source.parent / place(self._root, path)[0]
+
     @cached_property
     def _root(self) -> Node:
         return SettingsFiles(self._source).root

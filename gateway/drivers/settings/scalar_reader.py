@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, get_origin
 
 import msgspec
-from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.nodes import Node, ScalarNode
 
 from gateway.core.secret import Secret
 from gateway.drivers.settings.load_context import LoadContext
 from gateway.drivers.settings.problems import Path, Problem
 from gateway.drivers.settings.values import PARSERS
-from gateway.drivers.settings.yaml_file import TEXT, is_null, pairs, place
+from gateway.drivers.settings.yaml_file import TEXT, as_data, is_null, place
 
 
 class Invalid(enum.Enum):
@@ -122,19 +122,11 @@ def scalar(wanted: Any) -> Read:
 
     def read(node: Node, path: Path, state: LoadState) -> Any:
         try:
-            return msgspec.convert(_plain(node), wanted, strict=False)
+            return msgspec.convert(as_data(node), wanted, strict=False)
         except msgspec.ValidationError as problem:
             return state.note(path, _translated(str(problem)))
 
     return read
-
-
-def _plain(node: Node) -> Any:
-    if isinstance(node, MappingNode):
-        return {key: _plain(value) for key, _, value in pairs(node)}
-    if isinstance(node, SequenceNode):
-        return [_plain(item) for item in node.value]
-    return None if is_null(node) else node.value
 
 
 _WORDS = (

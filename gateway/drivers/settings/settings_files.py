@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -22,10 +23,12 @@ class SettingsFiles:
     """The settings file with the tenants of its includes put into one tree; problems of reading them.
 
     ``owner`` of the settings file is a user id. ``open_to_others`` are problems outside development only.
+    ``edited``: what is to be read in place of the text of some files, to check a change before it is made.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, edited: Mapping[Path, str] | None = None) -> None:
         self.path = path.absolute()
+        self._edited = edited or {}
         self.problems: list[Problem] = []
         self.open_to_others: list[Problem] = []
         self.owner = -1
@@ -70,7 +73,7 @@ class SettingsFiles:
         if file.mode & WRITABLE_BY_OTHERS:
             said = f"has mode {file.mode:04o}, so others can change it: chmod go-w (development: true allows it)"
             self.open_to_others.append(Problem(name, 1, (), said))
-        return file
+        return file._replace(data=self._edited[path].encode()) if path in self._edited else file
 
     def _name(self, path: Path) -> str:
         folder = self.path.parent

@@ -22,7 +22,7 @@ from gateway.drivers.settings.secrets import secret, server_secret, webhook_secr
 from gateway.drivers.settings.urls import listen_host, origin, own_url, public_url, target_url
 from gateway.drivers.settings.weak_credentials import fingerprints_of_hash, weakness
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _METHOD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _KEY_ID = re.compile(r"[A-Za-z0-9-]{1,32}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -151,7 +151,7 @@ PARSERS: dict[Any, Callable[[str, LoadContext], Any]] = {
 """Types, ours and a plugin's, whose values we make from text ourselves."""
 
 SomeText = Annotated[str, Parse(_some_text)]
-Name = Annotated[str, _matching(_NAME, f"must match {_NAME.pattern}")]
+Name = Annotated[str, _matching(NAME, f"must match {NAME.pattern}")]
 MethodName = Annotated[str, _matching(_METHOD_NAME, f"must match {_METHOD_NAME.pattern}")]
 KeyId = Annotated[str, _matching(_KEY_ID, f"must match {_KEY_ID.pattern}")]
 KeyHash = Annotated[str, Parse(key_hash)]

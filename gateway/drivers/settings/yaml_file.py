@@ -24,12 +24,15 @@ _TAGS: dict[type[Node], str] = {MappingNode: _MAPPING, SequenceNode: _SEQUENCE}
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is five times as fast, but not everywhere
 
 
+def guess_nothing(_: object, kind: type[Node], value: str | None, implicit: Any) -> str:
+    """Tag a node that has no tag of its own. ``implicit[0]``: the scalar is plain, not quoted."""
+    return _TAGS.get(kind) or (NULL if implicit[0] and value in _NULL_TEXTS else TEXT)
+
+
 class _Loader(_Base):  # type: ignore[misc]  # the base is chosen at run time
     """A loader that guesses nothing: every scalar is text, but for the plain forms of null."""
 
-    def resolve(self, kind: type[Node], value: str | None, implicit: Any) -> str:
-        """Tag a node that has no tag of its own. ``implicit[0]``: the scalar is plain, not quoted."""
-        return _TAGS.get(kind) or (NULL if implicit[0] and value in _NULL_TEXTS else TEXT)
+    resolve = guess_nothing
 
     def descend_resolver(self, *_: object) -> None:
         """Nothing depends on where a node stands."""
@@ -121,3 +124,12 @@ def names_at(root: Node, path: Path) -> list[str]:
     """The keys of the mapping at a path; empty without one."""
     node = value_at(root, path)
     return [name for name, _, _ in pairs(node) if name is not None] if node else []
+
+
+def as_data(node: Node) -> Any:
+    """A node as dicts, lists, texts and None."""
+    if isinstance(node, MappingNode):
+        return {key: as_data(value) for key, _, value in pairs(node)}
+    if isinstance(node, SequenceNode):
+        return [as_data(item) for item in node.value]
+    return None if is_null(node) else node.value

@@ -1,0 +1,103 @@
+"""Entries put into a YAML file's text: everything that was there stays, byte for byte."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+import pytest
+
+from gateway.drivers.settings.yaml_edit import extended
+from tests.support.cli import SHIPPED
+
+ACCOUNTS = ("tenants", "acme", "accounts")
+NEW = {"new": {"provider": "plain"}}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", "tenants:\n  acme:\n    accounts:\n      new:\n        provider: plain\n"),
+        (
+            "# only a comment",
+            "# only a comment\ntenants:\n  acme:\n    accounts:\n      new:\n        provider: plain\n",
+        ),
+        ("tenants:\n", "tenants:\n  acme:\n    accounts:\n      new:\n        provider: plain\n"),
+        ("tenants: {acme: {}}\n", "tenants: {acme: {accounts: {new: {provider: plain}}}}\n"),
+        (
+            "tenants:\n  acme: {accounts: {a: {}}}  # flow\n",
+            "tenants:\n  acme: {accounts: {a: {}, new: {provider: plain}}}  # flow\n",
+        ),
+        (
+            "tenants:\n  acme:\n    accounts: null  # none yet\n    x: 1\n",
+            "tenants:\n  acme:\n    accounts:   # none yet\n      new:\n        provider: plain\n    x: 1\n",
+        ),
+        (
+            "tenants:\n  acme:\n    accounts:\n      # the first\n      a: |\n        b\n\n      # below\n    x: 1",
+            "tenants:\n  acme:\n    accounts:\n      # the first\n      a: |\n        b\n\n"
+            "      new:\n        provider: plain\n      # below\n    x: 1",
+        ),
+        (
+            "tenants:\n  acme:\n      accounts:\n          a: {}",
+            "tenants:\n  acme:\n      accounts:\n          a: {}\n          new:\n            provider: plain\n",
+        ),
+    ],
+)
+def test_an_entry_is_written_where_it_belongs(before: str, after: str) -> None:
+    """In the style of what is around it: a block, a flow mapping, or the first entry of all."""
+    assert extended(before, ACCOUNTS, NEW) == after
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("server: {}\n", "include:\n  - b.yaml\nserver: {}\n"),
+        ("# Top.\n\nserver: {}\n", "# Top.\n\ninclude:\n  - b.yaml\nserver: {}\n"),
+        ("include: [a.yaml]  # more\n", "include: [a.yaml, b.yaml]  # more\n"),
+        ("include: []\n", "include: [b.yaml]\n"),
+        ("include:\n- a.yaml\nserver: {}\n", "include:\n- a.yaml\n- b.yaml\nserver: {}\n"),
+        ("server: {}\ninclude:\n", "server: {}\ninclude:\n  - b.yaml\n"),
+    ],
+)
+def test_an_item_is_added_to_a_list(before: str, after: str) -> None:
+    """At its end; a list that is not there is made before everything else."""
+    assert extended(before, ("include",), ["b.yaml"]) == after
+
+
+@pytest.mark.parametrize("tenant", ["acme", "globex"])
+def test_nothing_else_changes_in_the_shipped_settings(tenant: str) -> None:
+    """Lines are only added: each comment, quote and broken line is as it was."""
+    text = SHIPPED.read_text(encoding="utf-8")
+    new = extended(text, ("tenants", tenant, "accounts"), NEW)
+    changed = [line for line in difflib.ndiff(text.splitlines(), new.splitlines()) if line[0] in "+-"]
+    assert changed == ["+       new:", "+         provider: plain"]
+
+
+@pytest.mark.parametrize("value", ["no", "0123", "1e3", "~", "", "a: b #c", "- x", "env:NAME", "*a", "{x", "ä\u2028"])
+@pytest.mark.parametrize("before", ["tenants: {acme: {}}", "tenants:\n  acme:\n"])
+def test_text_is_written_so_that_it_is_read_as_it_was(value: str, before: str) -> None:
+    """``extended`` reads its own result again and would refuse anything else."""
+    entry: dict[str, Any] = {"new": {"config": {"a": value, "b": [value, {value or "x": value}]}}}
+    assert "new" in extended(before, ACCOUNTS, entry)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tenants:\n  acme: &same {a: b}\n  globex: *same\n",
+        "tenants:\n  globex: &same\n    a: b\n  acme: *same\n",
+        "tenants: {acme: {accounts: }}\n",
+        "tenants:\n  acme:\n    accounts: none\n",
+        "\ufefftenants: {acme: {}}\n",
+    ],
+)
+def test_what_would_change_something_else_is_refused(text: str) -> None:
+    """An alias would change two tenants; what is not a mapping takes no entry."""
+    with pytest.raises(ValueError, match=r"^tenants\.acme\.accounts cannot be edited here: write the entry by hand$"):
+        extended(text, ACCOUNTS, NEW)
+
+
+def test_a_file_that_is_not_yaml_is_refused() -> None:
+    """With the reason of the reader."""
+    with pytest.raises(ValueError, match="is not readable YAML"):
+        extended("a: [", ACCOUNTS, NEW)
