@@ -120,11 +120,6 @@ class Gateway:
         )
 
     @property
-    def is_stopping(self) -> bool:
-        """Whether nothing new is begun."""
-        return self.current.is_stopping
-
-    @property
     def public_path(self) -> str:
         """The path of the public address, such as ``/gw``; "" for none."""
         return urlsplit(self.public_url).path

@@ -66,7 +66,7 @@ def _too_many_failures(request: web.Request, response: web.StreamResponse) -> fl
 
 async def _answer(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
     try:
-        if request[GATEWAY].is_stopping and not request.path.startswith(ANSWERED_WHILE_STOPPING):
+        if request.app[CURRENT].is_stopping and not request.path.startswith(ANSWERED_WHILE_STOPPING):
             raise ShuttingDown("the gateway is stopping")
         return await handler(request)
     except GatewayError as error:

@@ -97,7 +97,7 @@ async def _receive(
 async def _accept(gw: Gateway, entry: AccountEntry, callback: Callback, size: int, admission: Admission) -> Verdict:
     """Verify and store a callback. A gateway that is stopping, or that fails, answers that it is busy."""
     admission.after_body(len(callback.body))
-    if gw.is_stopping:
+    if gw.current.is_stopping:
         return Busy()
     try:
         new = receive.verify(gw, entry, callback, unread=size if size > BODY_LIMIT else None)

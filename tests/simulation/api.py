@@ -115,7 +115,7 @@ HANDLERS: Mapping[str, Callable[[_Call], Awaitable[Answer]]] = {
 async def serve(gw: Gateway, request: Request) -> Reply:
     """Answer a tenant as ``web/api/payments.py`` and its middleware do. Raises any other exception: it is a bug."""
     try:
-        if gw.is_stopping:
+        if gw.current.is_stopping:
             raise ShuttingDown("the gateway is stopping")
         answer = await _handle(_Call(gw=gw, request=request, data=strictjson.loads_exact(request.body)))
     except GatewayError as error:
@@ -147,7 +147,7 @@ async def handle_callback(gw: Gateway, path: str, callback: Callback) -> HttpRes
         suffix = below
     known = {"payment_id": payment_id, "config": entry.account.config}
     callback = msgspec.structs.replace(callback, suffix=suffix, received_at=gw.clock.now(), **known)
-    if gw.is_stopping:
+    if gw.current.is_stopping:
         return HttpResponse(status=503)
     verdict: Verdict = await receive.accept(gw, receive.verify(gw, entry, callback))
     if suffix in BROWSER and payment_id is not None:

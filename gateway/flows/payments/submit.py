@@ -173,7 +173,7 @@ async def resolve(
         except Conflict:
             before = None
         except Unavailable:
-            if gw.is_stopping:
+            if gw.current.is_stopping:
                 raise
             log.warning("an outcome waits for the store", extra={"operation_id": operation.id})
             await gw.clock.sleep(1.0)

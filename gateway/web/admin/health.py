@@ -26,7 +26,7 @@ async def readyz(request: web.Request) -> web.Response:
     Without disk space for new payments it is ready too, since callbacks are still stored; ``warnings`` says so.
     """
     gw = request[GATEWAY]
-    if gw.is_stopping:
+    if gw.current.is_stopping:
         return web.json_response({"status": "stopping"}, status=503)
     try:
         await gw.store.prove_writable(gw.clock.now())
