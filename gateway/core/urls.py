@@ -126,6 +126,7 @@ def redirect_problem(
     return f"is on {host}, which is not among the allowed hosts" if accepted and host not in accepted else None
 
 
+@functools.lru_cache(256)
 def is_loopback(host: str) -> bool:
     """Whether a host, as ``one_host`` writes it, is this machine."""
     try:
@@ -146,6 +147,7 @@ def origin_of(url: str) -> str | None:
     return f"{scheme}://{bracketed(host)}" if port in (None, PORTS[scheme]) else f"{scheme}://{bracketed(host)}:{port}"
 
 
+@functools.lru_cache(256)  # of an account's address on every call, of a page's from plugin, gateway and store
 def _origin_parts(text: str) -> tuple[str, str, int | None]:
     """Scheme, host as ``one_host`` has it, and port of a URL as ``page_url`` takes it. Raises ``ValueError``."""
     usual = _USUAL_URL.fullmatch(text)
