@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import NamedTuple
 
 import msgspec
@@ -86,15 +87,16 @@ def _is_surely_clean(body: msgspec.Struct | None, idempotency_key: str) -> bool:
     joined = "x".join([*free, *tested])  # a letter: no number reaches over it
     if not is_plain(joined) or may_hold_close_digits(joined):
         return False
-    return sum(_ONLY_DIGITS.fullmatch(text) is not None for text in free) < 2  # parts of one number
+    parts = [text for text in free if not text[:1].isalpha() and _ONLY_DIGITS.fullmatch(text)]
+    return len(parts) < 2
 
 
 def _gather(value: object, free: list[str], tested: list[str]) -> None:
     """Sort a body's texts and the names that the tenant chose by whether they may be parts of a number."""
     if isinstance(value, msgspec.Struct):
-        for name, member in zip(value.__struct_fields__, astuple(value), strict=True):
+        for is_tested, member in zip(_are_tested(type(value)), astuple(value), strict=True):
             if isinstance(member, str):
-                (tested if name in TESTS else free).append(member)
+                (tested if is_tested else free).append(member)
             elif member is not None:
                 _gather(member, free, tested)
     elif isinstance(value, dict):
@@ -103,6 +105,12 @@ def _gather(value: object, free: list[str], tested: list[str]) -> None:
     elif isinstance(value, list):
         for member in value:
             _gather(member, free, tested)
+
+
+@cache
+def _are_tested(kind: type[msgspec.Struct]) -> tuple[bool, ...]:
+    """Which members of a Struct have a test of their own, in its order."""
+    return tuple(name in TESTS for name in kind.__struct_fields__)
 
 
 def _holds(one: _Text, reference: str | None) -> bool:

@@ -122,8 +122,9 @@ def finish_change(
         if builder.operation.not_sent_before:
             builder.details["account"] = builder.operation.account
             builder.details["not_sent"] = ", ".join(builder.operation.not_sent_before)
-    alerts = tuple(Alert(code=AlertCode(code), message=messages[code]) for code in builder.alerts if code in messages)
-    if not (alerts or builder.type) and _versioned(builder.payment) == _versioned(before):
+    alerts = tuple([Alert(code=AlertCode(code), message=messages[code]) for code in builder.alerts if code in messages])
+    is_moved = alerts or builder.type or builder.payment.state is not before.state
+    if not is_moved and _versioned(builder.payment) == _versioned(before):
         payment = _without_alerts(builder.payment) if _ended_quietly(operation, builder.operation) else builder.payment
         return Change(payment=payment, operation=builder.operation, refusal=builder.refusal)
     members = members_after(before, builder.payment, at)

@@ -22,8 +22,8 @@ class Urls:
     @classmethod
     def made_by(cls, of: Callable[[Purpose], str], *, callback: str) -> Self:
         """Make those with a token by this function: each takes a keyed hash, and most providers are told none."""
-        urls = cls(callback=callback, return_="", cancel="", complete="")
-        urls._of = of
+        urls = cls.__new__(cls)
+        urls._callback, urls._of = callback, of
         return urls
 
     @property

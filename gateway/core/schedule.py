@@ -5,7 +5,7 @@ A payment has one time; what is done then is decided from the payment itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -51,7 +51,7 @@ def next_check_at(
 
     ``tries``: how many checks in a row changed nothing; the last value of a schedule repeats.
     """
-    times = list(_times(payment, open_operation, tries, policy, schedules, at))
+    times = _times(payment, open_operation, tries, policy, schedules, at)
     return max(at, min(times)) if times else None
 
 
@@ -97,21 +97,24 @@ def can_poll(payment: Payment, policy: Policy, at: datetime) -> bool:
 
 def _times(
     payment: Payment, open_operation: Operation | None, tries: int, policy: Policy, schedules: Schedules, at: datetime
-) -> Iterator[datetime]:
+) -> list[datetime]:
+    given = payment.deadline_warnings
+    times = deadline_times(payment, policy)[given : given + 1]
+    if given >= 2:
+        times = [due for due in times if due > at]
     if open_operation is not None and open_operation.status is Status.SENDING:
-        yield open_operation.created_at + schedules.silence
+        times.append(open_operation.created_at + schedules.silence)
     elif open_operation is not None and policy.lookups:
-        yield at + _nth(schedules.reconcile, tries)
+        times.append(at + _nth(schedules.reconcile, tries))
     elif can_poll(payment, policy, at):
-        yield at + _nth(schedules.poll, tries)
+        times.append(at + _nth(schedules.poll, tries))
     if payment.state in EXPIRABLE and payment.expires_at is not None:
-        yield payment.expires_at
+        times.append(payment.expires_at)
     if payment.replaces is not None and payment.state is State.EXPIRED and payment.expired_at is not None:
         grace_ends = payment.expired_at + policy.grace + _JUST_AFTER
         if grace_ends > at:
-            yield grace_ends
-    given = payment.deadline_warnings
-    yield from (due for due in deadline_times(payment, policy)[given : given + 1] if given < 2 or due > at)
+            times.append(grace_ends)
+    return times
 
 
 def _nth(schedule: Sequence[timedelta], number: int) -> timedelta:

@@ -106,7 +106,7 @@ def to_json(view: msgspec.Struct) -> bytes:
 
 
 def _payment_members(payment: PaymentSummary, open_operation: OperationSummary | None) -> dict[str, Any]:
-    money = payment.money
+    money = payment.money  # ``x and f(x)``: nearly every member may be absent, and every payment pays for a call
     return {
         "id": payment.id,
         "tenant": payment.tenant,
@@ -121,17 +121,17 @@ def _payment_members(payment: PaymentSummary, open_operation: OperationSummary |
         "amount_refunded": _text(money, payment.refunded),
         "redirect_url": None if payment.state in NOT_PAYABLE else payment.redirect_url,
         "customer_notified": payment.customer_notified,
-        "pending_operation": _pending_operation(open_operation),
-        "review": _review(payment.review),
-        "failure": _failure(payment.failure),
+        "pending_operation": open_operation and _pending_operation(open_operation),
+        "review": payment.review and _review(payment.review),
+        "failure": payment.failure and _failure(payment.failure),
         "alerts": payment.alerts,
         "replaces": payment.replaces,
         "replaced_by": payment.replaced_by,
-        "capture_by": _time(payment.capture_by),
-        "expires_at": _time(payment.expires_at),
-        "authorized_at": _time(payment.authorized_at),
-        "captured_at": _time(payment.captured_at),
-        "canceled_at": _time(payment.canceled_at),
+        "capture_by": payment.capture_by and rfc3339(payment.capture_by),
+        "expires_at": payment.expires_at and rfc3339(payment.expires_at),
+        "authorized_at": payment.authorized_at and rfc3339(payment.authorized_at),
+        "captured_at": payment.captured_at and rfc3339(payment.captured_at),
+        "canceled_at": payment.canceled_at and rfc3339(payment.canceled_at),
         "metadata": payment.metadata,
         "version": payment.version,
         "created_at": rfc3339(payment.created_at),
@@ -150,7 +150,7 @@ def _operation_view(operation: Operation) -> OperationView:
         kind=operation.kind,
         status=operation.status,
         note=_note(operation),
-        failure=_failure(operation.failure),
+        failure=None if operation.failure is None else _failure(operation.failure),
     )
 
 
@@ -163,7 +163,7 @@ def _refund_members(payment: PaymentSummary, refund: Operation) -> dict[str, Any
         "status": str(refund.status),
         "reason": refund.reason,
         "note": _note(refund),
-        "failure": _failure(refund.failure),
+        "failure": refund.failure and _failure(refund.failure),
         "created_at": rfc3339(refund.created_at),
     }
 
@@ -172,12 +172,8 @@ def _text(money: Money, amount: object) -> str:
     return f"{amount:.{money.digits}f}"
 
 
-def _time(at: datetime | None) -> str | None:
-    return None if at is None else rfc3339(at)
-
-
-def _pending_operation(operation: OperationSummary | None) -> PendingView | None:
-    if operation is None or not operation.is_open:
+def _pending_operation(operation: OperationSummary) -> PendingView | None:
+    if not operation.is_open:
         return None
     return PendingView(id=operation.id, kind=operation.kind, status=operation.status, note=_note(operation))
 
@@ -187,13 +183,9 @@ def _note(operation: OperationSummary) -> str | UnsetType:
     return operation.note if operation.is_open and operation.note is not None else UNSET
 
 
-def _review(review: Review | None) -> ReviewView | None:
-    if review is None:
-        return None
+def _review(review: Review) -> ReviewView:
     return ReviewView(reason=review.reason, since=rfc3339(review.since), detail=review.detail)
 
 
-def _failure(failure: Failure | None) -> FailureView | None:
-    if failure is None:
-        return None
+def _failure(failure: Failure) -> FailureView:
     return FailureView(code=failure.code, message=failure.message, provider_code=failure.provider_code)

@@ -50,10 +50,10 @@ class _Written:
     """A version while it is written, with what follows from it.
 
     ``operation``: the payment's, if it is not as it was. ``open_operation``: the one that is open afterwards.
-    ``due_at``: when the payment is checked next, where that is set anew.
+    ``due_at``: when the payment is checked next, where that is set anew. ``webhook``: of its event, if there is one.
     """
 
-    __slots__ = ("_view", "due_at", "open_operation", "operation", "version")
+    __slots__ = ("_view", "due_at", "open_operation", "operation", "version", "webhook")
 
     def __init__(self, version: Version) -> None:
         before, operation = version.before, version.change.operation
@@ -62,6 +62,7 @@ class _Written:
         self.operation = operation if before is None or operation != before.open_operation else None
         self.open_operation = version.next_operation or (operation if is_open else None)
         self.due_at: datetime | None = None
+        self.webhook: NewWebhook | None = None
         self._view = b""
 
     @property
@@ -89,9 +90,11 @@ async def commit_change(
     others: list[Version] = []
     if _may_concern_others(change):
         change, others = await cascade.consequences(gw, change)
-    own, *further = [_Written(one) for one in (Version(before, change, next_operation=next_operation), *others)]
+    own, further = _Written(Version(before, change, next_operation=next_operation)), [*map(_Written, others)]
     answer = await _answer(gw, own, others)
-    unit = [*rows, *_rows_of(gw, own, answer), *(row for one in further for row in _rows_of(gw, one))]
+    unit = [*rows, *_rows_of(gw, own, answer)]
+    for one in further:
+        unit += _rows_of(gw, one)
     if unit:
         await gw.store.commit(unit)
     due_at = EPOCH if further else own.due_at  # what else was moved may be due at once
@@ -106,8 +109,10 @@ async def commit_submission(gw: Gateway, versions: Sequence[Version], rows: Sequ
 
     Raises ``Conflict`` or ``Unavailable``.
     """
-    written = [_Written(version) for version in versions]
-    await gw.store.commit([*rows, *(row for one in written for row in _rows_of(gw, one))])
+    written, unit = [*map(_Written, versions)], [*rows]
+    for one in written:
+        unit += _rows_of(gw, one)
+    await gw.store.commit(unit)
     _notify(gw, *written)
 
 
@@ -127,7 +132,6 @@ def _rows_of(gw: Gateway, written: _Written, answer: OperationAnswer | None = No
     before, payment, event = version.before, version.change.payment, version.change.event
     if before is not None and (payment, operation, version.next_operation) == (before.payment, None, None):
         return list(version.rows)
-    webhook = _webhook(gw, written, event) if event is not None else None
     keeps_check = version.gives_reference is not None
     due = written.due_at = None if keeps_check else gw.first_check_at(payment, open_operation)
     if before is not None:
@@ -143,7 +147,8 @@ def _rows_of(gw: Gateway, written: _Written, answer: OperationAnswer | None = No
     if operation is not None and not operation.is_open:
         rows.append(statements.insert_ended_operation(operation, answer))
     if event is not None:
-        rows.append(statements.insert_event(gw.new_id("evt"), payment, event, webhook))
+        written.webhook = _webhook(gw, written, event)
+        rows.append(statements.insert_event(gw.new_id("evt"), payment, event, written.webhook))
     return [*rows, *version.rows]
 
 
@@ -155,15 +160,10 @@ def _webhook(gw: Gateway, written: _Written, event: PaymentEvent) -> NewWebhook 
     is_refund = operation is not None and operation.kind is Kind.REFUND
     refund = refund_view(payment, operation) if is_refund and operation is not None else None
     return NewWebhook(
-        due_at=_webhook_due(gw, event),
+        due_at=milliseconds(event.at + gw.settings.clocks.webhook_retry[0]),
         created_at=milliseconds(event.at),
         body=webhook_body(event, written.view, refund).decode(),
     )
-
-
-def _webhook_due(gw: Gateway, event: PaymentEvent) -> int:
-    """When an event's webhook is first tried, in Unix milliseconds."""
-    return milliseconds(event.at + gw.settings.clocks.webhook_retry[0])
 
 
 async def _answer(gw: Gateway, written: _Written, others: Sequence[Version]) -> OperationAnswer | None:
@@ -193,6 +193,7 @@ def _notify(gw: Gateway, *written: _Written) -> None:
             where = {"payment_id": payment.id, "tenant": payment.tenant, "account": payment.account}
             said = {"provider": payment.provider, "provider_status": event.details["unknown_status"]}
             log.warning("the provider named a status that is not known", extra={**where, **said})
-        gw.webhook_timers[payment.tenant].no_later_than(_webhook_due(gw, event))
+        if one.webhook is not None:
+            gw.webhook_timers[payment.tenant].no_later_than(one.webhook.due_at)
         if gw.observe is not None:
             asyncio.get_running_loop().call_soon(gw.observe, payment, event)
