@@ -153,6 +153,15 @@ class Signs(Protocol):
 
 
 @runtime_checkable
+class ShowsSigned(Protocol):
+    """An optional member of a provider that signs its requests."""
+
+    def signed_text(self, request: HttpRequest, account: Account) -> str:
+        """Return the text that ``build`` signed, with ``***`` where the secret is."""
+        ...
+
+
+@runtime_checkable
 class Explains(Protocol):
     """An optional member of a provider: the explanation of a callback."""
 

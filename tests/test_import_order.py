@@ -36,7 +36,7 @@ ORDER: dict[int, tuple[str, ...]] = {
         "core.credentials core.problem_guides core.wording core.text_checks core.payment_urls",
         "core.money core.wire core.strictjson core.signing core.ids core.plain_expressions core.patterns core.masking"
         " core.card_data",
-        "core.response_body core.commands core.facts core.rules core.checks core.status_word core.retry_after"
+        "core.response_body core.commands core.curl core.facts core.rules core.checks core.status_word core.retry_after"
         " core.expressions",
         "core.field_values",
         "core.payment core.field_mapping core.request_bodies core.response_outcome core.field_sources"
@@ -47,7 +47,7 @@ ORDER: dict[int, tuple[str, ...]] = {
         "core.change core.views",
         "core.operation_outcome core.state_entry core.replacement core.restore core.body_reader",
         "core.states",
-        "core.callback_rules core.schedule core.refusal_details",
+        "core.callback_rules core.schedule core.refusal_details core.create_explanation",
     ),
     1: ("provider", "hookspecs", "__init__"),
     2: (

@@ -20,6 +20,7 @@ MODULES = {
     "keys": "keys",
     "tenants": "tenants",
     "accounts": "accounts",
+    "map": "map",
     "plugins": "plugins",
     "payments": "payments",
     "inbox": "inbox",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 
 from gateway.cli.loading import Configuration, callback_url, config_option, json_option, load, reading
 from gateway.cli.output import print_json
+from gateway.core.curl import curl_command
 from gateway.core.errors import Unavailable
 from gateway.core.facts import Stage
 from gateway.core.money import Amount, Money, currency_digits
@@ -162,11 +162,7 @@ def _address(settings: Settings, entry: AccountEntry) -> str:
 
 
 def _print(made: HttpRequest, as_json: bool) -> None:
-    body = made.body.decode()
-    parts = ["curl", "-i", "-X", made.method, made.url]
-    for name, value in made.headers:
-        parts += ["-H", f"{name}: {value}"]
-    line = shlex.join([*parts, "--data-raw", body])
+    body, line = made.body.decode(), curl_command(made)
     if as_json:
         print_json({"method": made.method, "url": made.url, "headers": dict(made.headers), "body": body, "curl": line})
         return

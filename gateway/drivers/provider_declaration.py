@@ -24,7 +24,7 @@ PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 _METHODS = tuple(name for name, member in vars(Provider).items() if inspect.isfunction(member) and name[0] != "_")
 _MEMBERS = frozenset(Provider.__annotations__) | set(_METHODS)
-_OPTIONAL = ("prepare", "login", "parse_login", "explain")
+_OPTIONAL = ("prepare", "login", "parse_login", "explain", "signed_text")
 _COMMANDS = frozenset({*KIND_OF, FetchPayment})
 _MAX_CHARACTERS = 1000
 

@@ -121,7 +121,7 @@ class TenantCall(Call, frozen=True, kw_only=True):
 
     def body(self, wanted: type[T], check: Check[T] | None = None) -> T:
         """Read the body as one of our types. Raises ``validation_failed`` naming every member that is wrong."""
-        return _body_as(self.sent, wanted, check)
+        return body_as(self.sent, wanted, check)
 
     def claim(self) -> Claim:
         """Read the idempotency key. Requests with equal fingerprints are equal: method, path and body."""
@@ -162,7 +162,7 @@ class OperatorCall(Call, frozen=True, kw_only=True):
 
     def body(self, wanted: type[T]) -> T:
         """Read the body as one of our types, without card numbers. Raises ``validation_failed``."""
-        body = _body_as(self.sent, wanted, lambda body: refusals_of(partial(refuse_card_data, body)))
+        body = body_as(self.sent, wanted, lambda body: refusals_of(partial(refuse_card_data, body)))
         refuse_card_data(body)
         return body
 
@@ -179,6 +179,11 @@ async def read_body(request: web.Request, masks: Sequence[Mask]) -> Body:
         return NO_BODY
     if request.headers.get("Content-Type") != JSON and request.content_type != JSON:
         raise TenantError("unsupported_media_type", "send the body as application/json, with that Content-Type")
+    return parsed(data, masks)
+
+
+def parsed(data: bytes, masks: Sequence[Mask]) -> Body:
+    """Parse a JSON body. Raises ``malformed_json``, or ``validation_failed`` where it holds a key or a secret."""
     refuse_secrets(data, masks)
     try:
         return Body(strictjson.loads_exact(data), is_plain=not may_need_checks(data))
@@ -205,7 +210,7 @@ async def _bytes_of(request: web.Request) -> bytes:
         raise TenantError("request_timeout", "the body broke off before its end") from None
 
 
-def _body_as(body: Body, wanted: type[T], check: Check[T] | None = None) -> T:
+def body_as(body: Body, wanted: type[T], check: Check[T] | None = None) -> T:
     """Convert a body. Where its shape is wrong ``check`` runs too, so that one answer names everything."""
     if body.is_plain:
         with contextlib.suppress(msgspec.ValidationError):

@@ -47,6 +47,10 @@ class PspOpenApi(gateway.Provider):
             raise TypeError(f"psp_open_api cannot do {type(command).__name__}")
         return requests.payment_page(command, account)
 
+    def signed_text(self, request: gateway.HttpRequest, account: gateway.Account) -> str:
+        """Show what ``build`` signed, with stars for the token."""
+        return requests.signed_text(request, account)
+
     def parse(
         self, command: gateway.Command, response: gateway.HttpResponse, account: gateway.Account
     ) -> gateway.Observation | gateway.Declined:

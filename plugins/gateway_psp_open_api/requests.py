@@ -47,6 +47,12 @@ def payment_page(command: gateway.CreatePayment, account: gateway.Account) -> ga
     return gateway.HttpRequest(method="POST", url=ours.pay_url, headers=ours.headers, body=gateway.dumps(body))
 
 
+def signed_text(request: gateway.HttpRequest, account: gateway.Account) -> str:
+    """Return StringA of API-1, read from its body as a bridge would, and stars for the token that follows."""
+    body, sign_key = gateway.loads(request.body), account.fields.key("sign")
+    return signature.canonical(body, sign_key=sign_key, form=signature.Form.LITERAL) + "***"
+
+
 def _tenant_members(command: gateway.CreatePayment, fields: gateway.FieldMap) -> dict[str, str]:
     """Return the members the tenant fills. Raises ``FieldProblem``, also for a text that signs like several (S21)."""
     members = gateway.fill(fields, command)

@@ -277,3 +277,48 @@ def test_given_callback_id_wins(tmp_path: Path) -> None:
     more = f", callback_id: {given}, generation: 2, accept_previous: true"
     settings = load(tmp_path, LEAST + f"tenants: {{acme: {{accounts: {{main: {{provider: plain{more}}}}}}}}}")
     assert list(settings.endpoints) == [given]
+
+
+PLACES = """server: {secret: env:GATEWAY_SECRET}
+include: [more.yaml]
+tenants:
+  acme:
+    accounts:
+      one:
+        provider: plain
+        fields: &shared
+          email: {key: mail}
+          vip:
+            value: a
+      two:
+        provider: plain
+        fields: *shared
+      three: {provider: plain}
+"""
+
+
+def test_the_place_of_each_field_is_kept(tmp_path: Path) -> None:
+    """File and line of what changes a field, of an anchor's entry where it stands; None for one that is unchanged."""
+    more = "\n\ntenants:\n  globex:\n    accounts:\n      one: {provider: plain, fields: {email: {key: mail}}}\n"
+    (tmp_path / "more.yaml").write_text(more)
+    tenants = load(tmp_path, PLACES).tenants
+    found = {
+        (tenant, account): [tenants[tenant].accounts[account].rule_of(name) for name in ("email", "vip", "phone")]
+        for tenant, account in [("acme", "one"), ("acme", "two"), ("acme", "three"), ("globex", "one")]
+    }
+    assert found == {
+        ("acme", "one"): ["settings.yaml:9", "settings.yaml:10", None],
+        ("acme", "two"): ["settings.yaml:9", "settings.yaml:10", None],
+        ("acme", "three"): [None, None, None],
+        ("globex", "one"): ["more.yaml:6", None, None],
+    }
+
+
+def test_accounts_that_are_laid_out_alike_share_their_lines(tmp_path: Path) -> None:
+    """Thousands of tenants that are written alike keep one mapping, not one for each."""
+    account = "main:\n        provider: plain\n        fields:\n          email: {key: mail}\n"
+    text = "".join(f"  {tenant}:\n    accounts:\n      {account}" for tenant in ("acme", "globex"))
+    tenants = load(tmp_path, f"server: {{secret: env:GATEWAY_SECRET}}\ntenants:\n{text}").tenants
+    acme, globex = (tenants[name].accounts["main"] for name in ("acme", "globex"))
+    assert acme.field_lines is globex.field_lines
+    assert [acme.rule_of("email"), globex.rule_of("email")] == ["settings.yaml:8", "settings.yaml:14"]

@@ -11,6 +11,7 @@ from gateway_psp_open_api.signature import canonical, sign
 import gateway
 from gateway import JsonNumber
 from gateway.core.field_mapping import FieldChange
+from tests.support.factories.payments import usd
 from tests.support.factories.psp import MERCHANT, NOW, TOKEN, account, create
 
 PSP = plugin.PspOpenApi()
@@ -47,6 +48,16 @@ def test_api1_is_one_signed_post() -> None:
         "currency": "USD",
         "sign": sign(canonical(body), TOKEN),
     }
+
+
+@pytest.mark.parametrize("settings", [{}, {"amount_as_text": True, "fields": {"sign": FieldChange(key="mac")}}])
+def test_the_signed_text_is_what_the_sign_covers(settings: dict[str, Any]) -> None:
+    """With the token in place of the stars; an amount that is sent as text too."""
+    command, used = create(money=usd("20000000000000000.00" if settings else "162.40")), account(**settings)
+    request = PSP.build(command, used)
+    shown = PSP.signed_text(request, used)
+    assert shown.endswith("&order_no=pay_1***")
+    assert gateway.loads(request.body)[used.fields.key("sign")] == sign(shown.removesuffix("***"), TOKEN)
 
 
 def test_build_is_deterministic() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from msgspec.structs import replace
-from yaml.nodes import Node
+from yaml.nodes import Node, ScalarNode
 
 from gateway.core.checks import something
 from gateway.core.commands import FetchPayment
@@ -21,7 +21,7 @@ from gateway.drivers.settings.problems import Path, unknown_entry
 from gateway.drivers.settings.scalar_reader import INVALID, LoadState
 from gateway.drivers.settings.schema import AccountShape
 from gateway.drivers.settings.struct_reader import config_reader, masked_message, note_struct_error
-from gateway.drivers.settings.yaml_file import nothing
+from gateway.drivers.settings.yaml_file import nothing, pairs, place_of, value_at
 from gateway.provider import Account, Provider
 
 _MEMBER_MEANT = {
@@ -37,7 +37,7 @@ _MEMBER_MEANT = {
 
 
 class Resolver(msgspec.Struct, frozen=True, kw_only=True):
-    """What every account is resolved with. Field maps and rules that many accounts share are kept once."""
+    """What every account is resolved with. Field maps, lines and rules that many accounts share are kept once."""
 
     state: LoadState
     providers: Mapping[str, Provider]
@@ -46,14 +46,17 @@ class Resolver(msgspec.Struct, frozen=True, kw_only=True):
     timeouts: Timeouts
     master: Secret
     fields: dict[tuple[str, str], FieldMap] = msgspec.field(default_factory=dict)
+    field_lines: dict[tuple[tuple[str, int], ...], Mapping[str, int]] = msgspec.field(default_factory=dict)
     rules: dict[str, Rules] = msgspec.field(default_factory=dict)
 
 
 class AccountScope(msgspec.Struct, frozen=True, kw_only=True):
-    """Which account: its tenant's id, its name, and the deposit methods that name it."""
+    """Which account: its tenant's id, its name, its key and value in the tree, the deposit methods that name it."""
 
     tenant: str
     name: str
+    key: Node
+    node: Node
     methods: tuple[str, ...]
 
     def path(self, *steps: str) -> Path:
@@ -89,7 +92,21 @@ def resolve_account(scope: AccountScope, shape: AccountShape, resolver: Resolver
         credentials=credentials,
         credentials_before=_credentials_before(scope, provider, account, resolver),
         deposit_methods=scope.methods,
+        file=place_of(scope.key)[0],
+        line=place_of(scope.key)[1],
+        field_lines=_field_lines(scope, resolver),
     )
+
+
+def _field_lines(scope: AccountScope, resolver: Resolver) -> Mapping[str, int]:
+    """How many lines below the account each entry of its ``fields`` begins; one mapping for all laid out alike."""
+    fields, (_, line) = value_at(scope.node, ("fields",)), place_of(scope.key)
+    lines = tuple(
+        (resolver.state.text(key), place_of(key)[1] - line)
+        for _, key, _ in (pairs(fields) if fields is not None else ())
+        if isinstance(key, ScalarNode)
+    )
+    return resolver.field_lines.get(lines) or resolver.field_lines.setdefault(lines, dict(lines))
 
 
 def _policy(provider: Provider, rules: Rules, clocks: Clocks) -> Policy:

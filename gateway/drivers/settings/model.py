@@ -173,6 +173,8 @@ class AccountEntry(msgspec.Struct, frozen=True, kw_only=True):
     for a provider's whole answer, the account's own or that of ``timeouts``.
     ``credentials`` are what the provider must be told, ``credentials_before`` those of the generation before while it
     is accepted: the plugin is asked once. ``deposit_methods`` are the names of those that name this account.
+    ``file`` and ``line`` are where the settings define it, ``field_lines`` where each entry of its ``fields`` is,
+    counted from ``line``: accounts that are laid out alike share one mapping.
     """
 
     tenant: str
@@ -189,6 +191,14 @@ class AccountEntry(msgspec.Struct, frozen=True, kw_only=True):
     credentials: Mapping[str, str | Secret] = msgspec.field(default_factory=dict)
     credentials_before: Mapping[str, str | Secret] = msgspec.field(default_factory=dict)
     deposit_methods: tuple[str, ...] = ()
+    file: str = ""
+    line: int = 0
+    field_lines: Mapping[str, int] = msgspec.field(default_factory=dict)
+
+    def rule_of(self, field: str) -> str | None:
+        """Where the settings change a field, as ``settings.yaml:41``; None where it is as its provider declares it."""
+        lines = self.field_lines.get(field)
+        return None if lines is None else f"{self.file}:{self.line + lines}"
 
     @property
     def owner(self) -> str:

@@ -29,9 +29,11 @@ def resolve_tenant(name: str, node: Node, resolver: Resolver) -> Tenant | None:
     if shape is INVALID:
         return None
     users = _users_of_accounts(node, resolver.state)
-    accounts = {}
+    accounts, written = {}, value_at(node, ("accounts",))
+    nodes = {account: (key, value) for account, key, value in (pairs(written) if written else ())}
     for account, entry in shape.accounts.items():
-        scope = AccountScope(tenant=name, name=account, methods=tuple(users.get(account, ())))
+        key, value = nodes[account]
+        scope = AccountScope(tenant=name, name=account, key=key, node=value, methods=tuple(users.get(account, ())))
         resolved = resolve_account(scope, entry, resolver)
         if resolved is not None:
             accounts[account] = resolved

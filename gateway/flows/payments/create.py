@@ -15,7 +15,7 @@ from gateway.drivers.settings import AccountEntry, Tenant
 from gateway.drivers.store import statements
 from gateway.flows import restore
 from gateway.flows.payments import idempotency, lookup
-from gateway.flows.payments.create_validation import check_create
+from gateway.flows.payments.create_validation import check_create, note_charges
 from gateway.flows.payments.idempotency import Answer, Claim
 from gateway.flows.payments.intent import (
     Submission,
@@ -48,6 +48,7 @@ async def plan_create(gw: Gateway, tenant: Tenant, claim: Claim, body: CreateBod
     """Choose the account and make the payment's first operation. Raises ``TenantError`` or ``ProviderError``."""
     require_disk(gw)
     route, money = check_create(gw, tenant, body, claim.idempotency_key)
+    note_charges(route.entry, body.order, body.merchant_reference)
     payment = new_payment(gw, route.entry, body, money)
     found_on = None
     if gw.restored_at is not None:

@@ -41,7 +41,6 @@ def check_create(gw: Gateway, tenant: Tenant, body: CreateBody, idempotency_key:
         routing.check_limits(tenant, route.entry, body)
     except TenantError as first:
         raise together(*content_refusals(gw, tenant, body, idempotency_key), first) from None
-    note_charges(route.entry, body.order, body.merchant_reference)
     return route, Money.of(Decimal(body.amount), body.currency, digits)
 
 

@@ -37,7 +37,7 @@ from gateway.drivers.settings import AccountEntry, Settings
 from gateway.flows.plugin import cleaning
 from gateway.flows.plugin.cleaning import ParsedAnswer
 from gateway.flows.runtime import Gateway, log
-from gateway.provider import Account, CallbackDraft, Check, Explains, Explanation, Prepares, Session
+from gateway.provider import Account, CallbackDraft, Check, Explains, Explanation, Prepares, Session, ShowsSigned
 
 MAX_UNUSUAL_NOTED = 10_000
 """Unusual answers that are remembered, of all accounts: a provider may word each of them differently."""
@@ -202,6 +202,18 @@ def explain(gw: Gateway, entry: AccountEntry, callback: Callback) -> Explanation
     except _Fault as fault:
         return Explanation(checks=(), notes=(f"the plugin failed to explain: {fault}",))
     return cleaning.clean_explanation(gw, entry, explanation)
+
+
+def signed_text(gw: Gateway, entry: AccountEntry, request: HttpRequest) -> str | None:
+    """The text that a plugin signed in a request, without secrets; None where it signs none, or fails to show it."""
+    if not isinstance(entry.provider, ShowsSigned):
+        return None
+    try:
+        with _Guard(entry, "signed_text") as plugin:
+            shown: str = checked(plugin.signed_text(request, entry.account), _LINE)
+    except _Fault:
+        return None
+    return gw.masks.of(entry.tenant).over(shown)
 
 
 def _not_ready(gw: Gateway, entry: AccountEntry, problem: ProviderError | _Fault) -> ProviderError:

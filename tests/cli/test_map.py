@@ -1,0 +1,80 @@
+"""``gateway map explain``: what an account would send for a create, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from gateway.cli import main
+from tests.support.cli import SHIPPED, run
+
+CREATE: dict[str, Any] = {
+    "merchant_reference": "SO-1",
+    "amount": "25.50",
+    "currency": "USD",
+    "customer": {"id": "C-88", "language": "en-us", "nationality": "us"},
+    "fields": {"custom_1": "GOLD"},
+}
+
+
+def explain(folder: Path, *options: str, account: str = "acme/psp-main", **changes: Any) -> Any:
+    """Explain a create with the shipped settings."""
+    (folder / "create.json").write_text(json.dumps({**CREATE, **changes}))
+    return run("map", "explain", account, "--request", folder / "create.json", "--config", SHIPPED, *options)
+
+
+def test_json_has_each_member_with_its_rule(tmp_path: Path) -> None:
+    """File and line are those of the shipped settings; what is switched off is left out with its line."""
+    shown = json.loads(explain(tmp_path, "--json").stdout)
+    assert list(shown) == ["members", "left_out", "body", "signed", "curl"]
+    lang = next(one for one in shown["members"] if one["key"] == "lang")
+    line = 1 + next(n for n, text in enumerate(SHIPPED.read_text().splitlines()) if "language: {key: lang" in text)
+    rule = f"settings.yaml:{line}"
+    assert lang == {"key": "lang", "value": "EN", "field": "language", "origin": "payment", "rule": rule}
+    assert {one["field"]: one["why"] for one in shown["left_out"]}["nationality"] == "is switched off"
+    assert {one["key"]: one["value"] for one in shown["members"]} == json.loads(shown["body"])
+
+
+def test_people_see_tables_and_texts(tmp_path: Path) -> None:
+    """The members, what is left out, then body, signed text and curl line."""
+    output = explain(tmp_path).stdout
+    assert "sum" in output.partition("left out")[0]
+    assert [line for line in output.splitlines() if line.endswith(":")] == ["body:", "signed:", "curl:"]
+
+
+def test_a_request_from_stdin() -> None:
+    """``-`` reads it there."""
+    arguments = ["map", "explain", "acme/psp-main", "--request", "-", "--json", "--config", str(SHIPPED)]
+    result = CliRunner().invoke(main, arguments, input=json.dumps(CREATE))
+    assert json.loads(json.loads(result.stdout)["body"])["sum"] == 25.5
+
+
+def test_a_request_that_would_be_refused(tmp_path: Path) -> None:
+    """Exit 1 with every error that the create would give, on stderr for people."""
+    wrong = {"amount": "1.005", "fields": {"custom_1": "gold"}}
+    result = explain(tmp_path, **wrong)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert [line.partition(":")[0] for line in result.stderr.splitlines()[1:]] == ["$.amount", "$.fields.custom_1"]
+    problem = json.loads(explain(tmp_path, "--json", **wrong).stdout)
+    assert (problem["code"], [one["field"] for one in problem["errors"]]) == (
+        "validation_failed",
+        ["$.amount", "$.fields.custom_1"],
+    )
+
+
+@pytest.mark.parametrize("account", ["acme/nothing", "nothing/psp-main", "psp-main", ""])
+def test_an_unknown_account(tmp_path: Path, account: str) -> None:
+    """Exit 2, with the accounts that there are."""
+    result = explain(tmp_path, account=account)
+    assert (result.exit_code, "globex/psp-main" in result.stderr) == (2, True)
+
+
+def test_a_body_that_is_not_json(tmp_path: Path) -> None:
+    """The place is named."""
+    (tmp_path / "create.json").write_text('{"amount": 1,}')
+    result = run("map", "explain", "acme/psp-main", "--request", tmp_path / "create.json", "--config", SHIPPED)
+    assert (result.exit_code, "at line 1 column" in result.stderr) == (1, True)

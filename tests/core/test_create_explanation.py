@@ -1,0 +1,111 @@
+"""The explanation of a create: every value of a body has its origin, every field that is not there its reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from gateway.core.create_explanation import SentMember, left_out, sent_members
+from gateway.core.field_mapping import FieldChange, FieldRule, compile_map
+from gateway.core.field_values import FieldMap, Member, Origin
+from gateway.core.strictjson import JsonNumber
+from tests.core.test_field_values import command
+
+DECLARED = {
+    "amount": FieldRule(type="number", mandatory=True, locked=True),
+    "language": FieldRule(source="customer.language"),
+    "phone": FieldRule(source="customer.phone"),
+}
+LINES = {"amount": "settings.yaml:7", "language": "settings.yaml:8", "vip": "settings.yaml:9"}
+
+
+def compiled(**changes: FieldChange) -> FieldMap:
+    """The map of an account."""
+    fields, problems = compile_map(DECLARED, changes)
+    assert problems == []
+    return fields
+
+
+def shown(body: Any, fields: FieldMap, **values: str) -> list[SentMember]:
+    """The members of a body; ``values`` are those that were filled in, by wire key."""
+    by_key = {field.key: field for field in fields.fields}
+    filled = [Member(key=key, value=value, field=by_key[key]) for key, value in values.items()]
+    return sent_members(body, filled, fields, LINES.get, lambda text: text.replace("s3cret", "***"))
+
+
+def test_a_member_names_its_field_its_origin_and_its_rule() -> None:
+    """By the wire key; a number keeps its digits."""
+    fields = compiled(amount=FieldChange(key="sum"))
+    members = shown({"sum": JsonNumber("25.50"), "language": "de", "phone": "1"}, fields, language="de", phone="1")
+    assert [(one.key, one.field, one.origin, one.rule) for one in members] == [
+        ("sum", "amount", Origin.PROVIDER, "settings.yaml:7"),
+        ("language", "language", Origin.PAYMENT, "settings.yaml:8"),
+        ("phone", "phone", Origin.PAYMENT, None),
+    ]
+    assert b'"value":25.50' in msgspec.json.encode(members[0])
+
+
+def test_a_nested_body_is_shown_value_by_value() -> None:
+    """Lists by number, empty objects and nulls too; what no field has is the provider's."""
+    body = {"a": [{"b": "1"}, {"b": None}], "c": {}, "d": {"e": True}}
+    assert [(one.key, one.value, one.field) for one in shown(body, compiled())] == [
+        ("a[0].b", "1", None),
+        ("a[1].b", None, None),
+        ("c", {}, None),
+        ("d.e", True, None),
+    ]
+
+
+def test_the_account_s_fields_are_found_in_the_object_that_has_them() -> None:
+    """A member of the same name elsewhere is another one, even with the same value."""
+    body = {"phone": "7", "extra": {"phone": "1", "language": "de"}, "address": {"phone": "1"}}
+    fields = [one.field for one in shown(body, compiled(), phone="1", language="de")]
+    assert fields == [None, "phone", "language", None]
+
+
+def test_secrets_are_masked_in_values() -> None:
+    """A value is shown as the mask leaves it."""
+    assert shown({"key": "a s3cret"}, compiled())[0].value == "a ***"
+
+
+@pytest.mark.parametrize("body", ["text", None, [], {}])
+def test_a_body_without_members_has_none(body: Any) -> None:
+    """Nothing is invented."""
+    assert shown(body, compiled()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (FieldChange(), "fields.vip is not given"),
+        (FieldChange(value=""), "its value is empty"),
+        (FieldChange(computed="metadata.nothing"), "from finds no text, number or boolean"),
+        (FieldChange(value="a", values={"a": ""}), "its values rename this one to nothing"),
+        (FieldChange(enabled=False), None),
+    ],
+)
+def test_an_additional_parameter_that_is_left_out(change: FieldChange, why: str | None) -> None:
+    """The reason is that of its kind, beside the place of its rule. One that is switched off does not exist."""
+    fields = compiled(vip=change)
+    found = {one.field: one for one in left_out([], command(), fields, LINES.get)}
+    assert (found["vip"].why, found["vip"].rule) == (why, "settings.yaml:9") if why else "vip" not in found
+
+
+def test_a_declared_field_that_is_left_out() -> None:
+    """Switched off, absent in the payment, or not sent by its plugin."""
+    fields = compiled(phone=FieldChange(enabled=False))
+    found = {one.field: one.why for one in left_out([], command(language=None), fields, LINES.get)}
+    assert found == {
+        "amount": "its provider does not send it with this payment",
+        "language": "customer.language is not given",
+        "phone": "is switched off",
+    }
+
+
+def test_what_is_sent_is_not_left_out() -> None:
+    """A field is in one of the two lists, never in both."""
+    fields = compiled()
+    members = shown({"amount": JsonNumber("1"), "language": "en-us"}, fields, language="en-us")
+    assert [one.field for one in left_out(members, command(), fields, LINES.get)] == ["phone"]
