@@ -1,6 +1,7 @@
 """Stored documents: the Structs of ``payment.py``, and proved callbacks, as JSON text and back, exact to the digit.
 
-A payment is two documents, its summary and its purchase, so that a list reads only the summary.
+A payment is two documents, its summary and its purchase, so that a list reads only the summary. A member that has its
+default is not written: a default must never change, or what is stored would change with it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from gateway.core.commands import Checkout, Customer, Order
 from gateway.core.facts import Event
 from gateway.core.money import Amount
 from gateway.core.payment import Operation, Payment, PaymentEvent, PaymentSummary
@@ -43,16 +43,10 @@ SUMMARY = PaymentSummary.__struct_fields__
 PURCHASE = Payment.__struct_fields__[len(SUMMARY) :]
 purchase_of = attrgetter(*PURCHASE)
 
-_NO_PURCHASE: dict[str, Any] = {
-    "customer": Customer(),
-    "order": Order(),
-    "checkout": Checkout(),
-    "fields": {},
-    "return_url": None,
-    "cancel_url": None,
+_NO_PURCHASE = {
+    member.name: {} if member.default is msgspec.NODEFAULT else member.default
+    for member in msgspec.structs.fields(Payment)[len(SUMMARY) :]
 }
-_AFTER_SUMMARY = "," + _encoder.encode(_NO_PURCHASE).decode()[1:]
-"""How a payment without a purchase ends: its members are written in the order of the Struct, the summary's first."""
 
 
 def encode(document: Payment | Operation | PaymentEvent | Event) -> str:
@@ -60,10 +54,10 @@ def encode(document: Payment | Operation | PaymentEvent | Event) -> str:
     return _encoder.encode(document).decode()
 
 
-def encode_summary(payment: Payment) -> str:
-    """Write what lists show of a payment."""
-    # A Struct is written by C, whole: without its purchase and cut, it costs half of a dict of the summary's members.
-    return _encoder.encode(replace(payment, **_NO_PURCHASE)).decode().removesuffix(_AFTER_SUMMARY) + "}"
+def encode_summary(payment: Payment, *, revision: int) -> str:
+    """Write what lists show of a payment, with the revision it gets by that."""
+    # A Struct is written by C, whole: without its purchase it costs half of a dict of the summary's members.
+    return _encoder.encode(replace(payment, revision=revision, **_NO_PURCHASE)).decode()
 
 
 def encode_purchase(payment: Payment) -> str:

@@ -24,7 +24,7 @@ class Stage(enum.StrEnum):
     UNKNOWN = "unknown"
 
 
-class Observation(msgspec.Struct, frozen=True, kw_only=True):
+class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Facts of one answer or callback. None = the provider did not say.
 
     ``captured`` and ``refunded`` are cumulative totals in major units; ``currency`` is upper case. ``raw_status`` is
@@ -144,7 +144,7 @@ class Cause(enum.StrEnum):
     OPERATOR = "operator"
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A proved callback. ``event_id`` is the provider's identity of it (equal for honest repeats).
 
     ``problem`` is the first thing of it the plugin could not read, in the order status, currency, amount, time;

@@ -126,7 +126,7 @@ class OperationSummary(msgspec.Struct, frozen=True, kw_only=True):
         return self.status in OPEN
 
 
-class Operation(OperationSummary, frozen=True, kw_only=True):
+class Operation(OperationSummary, frozen=True, kw_only=True, omit_defaults=True):
     """One changing call to a provider, stored before its first byte leaves.
 
     ``amount``: the new total (update), what to capture or refund, else the payment's total. ``order`` and ``reason``
@@ -205,7 +205,7 @@ class PaymentSummary(msgspec.Struct, frozen=True, kw_only=True):
     metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
-class Payment(PaymentSummary, frozen=True, kw_only=True):
+class Payment(PaymentSummary, frozen=True, kw_only=True, omit_defaults=True):
     """The truth about one payment: its summary, and the purchase, which is kept for later commands and shown nowhere.
 
     The purchase is written once and may be large; lists do not read it.
@@ -245,7 +245,7 @@ WEBHOOK_TYPES = (*EventType, WEBHOOK_TEST)
 """Every ``type`` a webhook can have (Standard Webhooks body)."""
 
 
-class PaymentEvent(msgspec.Struct, frozen=True, kw_only=True):
+class PaymentEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One version of a payment: what happened, and who reported it. It is one line of the timeline and one webhook."""
 
     type: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +59,10 @@ async def bytes_of(store: Store, tenant: str = "acme") -> int:
 
 async def answered(store: Store, number: int) -> tuple[Payment, Operation]:
     """A payment whose create has its outcome and its answer."""
-    payment, operation = await stored(store, number)
+    payment, operation = await stored(store, number, revision=1)
     update = statements.update_payment(payment, payment, open_before=operation, open_after=None)
     # As long as the open one: an operation is counted when it opens, its end only by its answer.
-    ended = replace(operation, status=Status.DECLINED, note="x")
+    ended = replace(operation, status=Status.DECLINED, amount=Decimal("100.0"))
     await store.commit([update, statements.insert_ended_operation(ended, (201, b'{"id": "pay"}'))])
     return payment, ended
 
@@ -97,7 +98,7 @@ async def test_a_callback_that_is_judged_again_is_counted_again(store: Store) ->
 
 async def test_a_larger_order_is_counted(store: Store) -> None:
     """A payment whose order is changed counts with its new one."""
-    payment, operation = await stored(store, 1)
+    payment, operation = await stored(store, 1, revision=1)
     before = await bytes_of(store)
     await store.commit(
         [

@@ -67,7 +67,7 @@ def insert_payment(
 
     Only while its tenant occupies less than ``budget`` bytes; None: however much.
     """
-    summary, purchase = documents.encode_summary(payment), documents.encode_purchase(payment)
+    summary, purchase = documents.encode_summary(payment, revision=payment.revision), documents.encode_purchase(payment)
     document = documents.encode(operation)
     return Statement(
         _INSERT,
@@ -79,7 +79,7 @@ def insert_payment(
             payment.deposit_method,
             payment.merchant_reference,
             payment.provider_reference,
-            payment.state,
+            str(payment.state),
             payment.version,
             payment.revision,
             payment.replaced_by,
@@ -90,7 +90,7 @@ def insert_payment(
             purchase,
             optional_milliseconds(due_at),
             operation.id,
-            operation.status,
+            str(operation.status),
             document,
             payment.tenant,
             _ENDLESS if budget is None else min(budget, _ENDLESS),
@@ -104,13 +104,29 @@ HINTED = "EXISTS (SELECT 1 FROM hints h WHERE h.tenant = payments.tenant AND h.p
 """A payment that has a hint to be followed up: the process that does it may die, so its check stays early till then."""
 
 _UPDATE = (
-    "UPDATE payments SET account = ?, provider = ?, provider_reference = ?, state = ?, version = ?,"
-    " revision = ?, replaced_by = ?, review = ?, expired_at = ?, doc = ?, purchase = COALESCE(?, purchase),"
+    "UPDATE payments SET state = ?, version = ?, revision = ?, doc = ?, purchase = COALESCE(?, purchase),"
     " open_operation = ?, open_status = ?, open_doc = ?"
 )
+# A column that is set anew, to whatever value, costs a visit to each index it is in: these seldom change.
+_SELDOM = ", account = ?, provider = ?, provider_reference = ?, replaced_by = ?, review = ?, expired_at = ?"
 _CHECK = f", tries = 0, due_at = CASE WHEN due_at < COALESCE(?, {_ENDLESS}) AND {HINTED} THEN due_at ELSE ? END"
 _UNMOVED = " WHERE tenant = ? AND id = ? AND revision = ? AND COALESCE(open_operation, '') = ?"
-_UPDATE_AND_CHECK, _UPDATE_ONLY = _UPDATE + _CHECK + _UNMOVED, _UPDATE + _UNMOVED
+_UPDATES = {
+    (seldom, check): _UPDATE + (_SELDOM if seldom else "") + (_CHECK if check else "") + _UNMOVED
+    for seldom in (False, True)
+    for check in (False, True)
+}
+
+
+def _seldom(payment: Payment) -> tuple[str | int | None, ...]:
+    return (
+        payment.account,
+        payment.provider,
+        payment.provider_reference,
+        payment.replaced_by,
+        _review(payment),
+        optional_milliseconds(payment.expired_at),
+    )
 
 
 def update_payment(
@@ -126,24 +142,22 @@ def update_payment(
     ``due_at``: its next check, None when nothing more is due by the clock; without it the check stays as it was.
     Raises ``Conflict`` for an operation that would go back to ``sending``.
     """
-    written = replace(after, revision=before.revision + 1)
+    revision = before.revision + 1
     purchase, growth = _new_purchase(before, after)
+    seldom = _seldom(after)
+    if seldom == _seldom(before):
+        seldom = ()
     check: tuple[int | None, ...] = () if due_at is UNSET else (optional_milliseconds(due_at),) * 2
     return Statement(
-        _UPDATE_AND_CHECK if check else _UPDATE_ONLY,
+        _UPDATES[bool(seldom), bool(check)],
         (
-            after.account,
-            after.provider,
-            after.provider_reference,
-            after.state,
+            str(after.state),
             after.version,
-            written.revision,
-            after.replaced_by,
-            _review(after),
-            optional_milliseconds(after.expired_at),
-            documents.encode_summary(written),
+            revision,
+            documents.encode_summary(after, revision=revision),
             purchase,
             *_opened(open_before, open_after),
+            *seldom,
             *check,
             before.tenant,
             before.id,
@@ -170,7 +184,7 @@ def _opened(before: Operation | None, after: Operation | None) -> tuple[str | No
     is_same = before is not None and before.id == after.id
     if is_same and after.status is Status.SENDING and before != after:
         raise Conflict("operation")
-    return after.id, after.status, documents.encode(after)
+    return after.id, str(after.status), documents.encode(after)
 
 
 _OPEN = (
@@ -188,7 +202,7 @@ def open_operation(payment: Payment, operation: Operation, *, due_at: datetime) 
     document, due = documents.encode(operation), milliseconds(due_at)
     return Statement(
         _OPEN,
-        (operation.id, operation.status, document, due, due, payment.tenant, payment.id, payment.revision),
+        (operation.id, str(operation.status), document, due, due, payment.tenant, payment.id, payment.revision),
         "version",
         grows=(payment.tenant, size_of_row("operations", document)),
     )
@@ -210,8 +224,8 @@ def insert_ended_operation(operation: Operation, answer: tuple[int, bytes] | Non
             operation.tenant,
             operation.payment_id,
             operation.id,
-            operation.kind,
-            operation.status,
+            str(operation.kind),
+            str(operation.status),
             document,
             status,
             body.decode() if answer else None,
