@@ -8,23 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
-import time
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple, TextIO
-
-from gateway.drivers.log_throttle import GATEWAY_LOGGER
+from collections.abc import Callable
+from typing import TextIO
 
 FLUSH_SECONDS = 0.05
 """How long a line may wait for others."""
 
-
-class _Waiting(NamedTuple):
-    """What a line will say. ``at``: Unix seconds."""
-
-    at: float
-    message: str
-    fields: Mapping[str, object]
+Line = Callable[[], str]
 
 
 class BatchedLines(logging.StreamHandler[TextIO]):
@@ -36,42 +28,31 @@ class BatchedLines(logging.StreamHandler[TextIO]):
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[Line] = []
 
-    def take(self, message: str, fields: Mapping[str, object]) -> None:
-        """Let a line of the gateway at level info wait for others."""
+    def take(self, line: Line) -> None:
+        """Let a line wait for others; ``line`` makes its text when it is written, and nothing filters it."""
         self.acquire()  # another thread may be writing what waits
-        self._waiting.append(_Waiting(time.time(), message, fields))
+        self._waiting.append(line)
         self.release()
         if not self._is_flushed_later():
             self.flush()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record. ``handle``, which calls this, holds the lock."""
+        self._waiting.append(functools.partial(self.format, record))
         self.flush()
-        self._write([record])
 
     def flush(self) -> None:
-        """Write every line that waits."""
+        """Write every line that waits. What cannot be written is gone: a full disk must not fill the memory."""
         self.acquire()
         try:
             waiting, self._waiting = self._waiting, []
-            self._write(record for record in map(_record, waiting) if self.filter(record))
+            with contextlib.suppress(OSError, ValueError):  # ValueError: the stream is closed
+                self.stream.write("".join(map(_text, waiting)))
+                self.stream.flush()
         finally:
             self.release()
-
-    def _write(self, records: Iterable[logging.LogRecord]) -> None:
-        """Write records. What cannot be written is gone: a full disk must not fill the memory."""
-        with contextlib.suppress(OSError, ValueError):  # ValueError: the stream is closed
-            self.stream.write("".join(map(self._line, records)))
-            self.stream.flush()
-
-    def _line(self, record: logging.LogRecord) -> str:
-        try:
-            return f"{self.format(record)}\n"
-        except Exception:  # as every handler: a line that cannot be made breaks nothing else
-            self.handleError(record)
-            return ""
 
     def _is_flushed_later(self) -> bool:
         try:
@@ -83,8 +64,8 @@ class BatchedLines(logging.StreamHandler[TextIO]):
         return True
 
 
-def _record(line: _Waiting) -> logging.LogRecord:
-    record = logging.LogRecord(GATEWAY_LOGGER, logging.INFO, "", 0, line.message, (), None)
-    record.created = line.at
-    vars(record).update(line.fields)
-    return record
+def _text(line: Line) -> str:
+    try:
+        return f"{line()}\n"
+    except Exception:  # as with every handler: a line that cannot be made breaks nothing else
+        return ""

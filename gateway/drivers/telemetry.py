@@ -7,9 +7,11 @@ a library repeats is one line a minute (``log_throttle.py``). Lines are written 
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import sys
+import time
 import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -18,7 +20,7 @@ from typing import Any
 
 from gateway.core.views import rfc3339
 from gateway.drivers.log_lines import BatchedLines
-from gateway.drivers.log_throttle import GATEWAY_LOGGER, RepeatFilter, is_from_gateway
+from gateway.drivers.log_throttle import GATEWAY_LOGGER, THROTTLED_FIELDS, RepeatFilter, is_from_gateway
 
 FIELDS = (
     "request_id",
@@ -75,17 +77,11 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Format one record. Arguments of the message are never filled in: they are not on the list."""
-        given, is_ours = vars(record), is_from_gateway(record)
-        line: dict[str, Any] = {
-            "time": rfc3339(datetime.fromtimestamp(record.created, UTC)),
-            "level": record.levelname.lower(),
-            "message": str(record.msg) if is_ours else LIBRARY_MESSAGE,
-        }
-        if not is_ours:
-            line |= {"logger": record.name, "place": f"{record.pathname}:{record.lineno}"}
-        for name in FIELDS:
-            if name in given:
-                line[name] = _plain(given[name])
+        if is_from_gateway(record):
+            message, place = str(record.msg), {}
+        else:
+            message, place = LIBRARY_MESSAGE, {"logger": record.name, "place": f"{record.pathname}:{record.lineno}"}
+        line = _members(record.created, record.levelname.lower(), message, vars(record), place)
         if record.exc_info and record.exc_info[1] is not None and "repeated" not in line:
             line["exception"] = exception_told(record.exc_info[1])
         return json.dumps(line)
@@ -94,8 +90,8 @@ class JsonLines(logging.Formatter):
 def log_often(message: str, fields: Mapping[str, object]) -> None:
     """Log at level info a line that every request has. Where nobody else listens it may wait for others."""
     handlers = logging.getLogger().handlers
-    if len(handlers) == 1 and isinstance(handlers[0], BatchedLines):
-        handlers[0].take(message, fields)
+    if len(handlers) == 1 and isinstance(handlers[0], BatchedLines) and THROTTLED_FIELDS.isdisjoint(fields):
+        handlers[0].take(functools.partial(_often_line, time.time(), message, fields))
     else:
         _log.info(message, extra=fields)
 
@@ -127,6 +123,19 @@ def setup_logging() -> None:
     sys.excepthook = _log_uncaught
 
 
+def _often_line(at: float, message: str, fields: Mapping[str, object]) -> str:
+    return json.dumps(_members(at, "info", message, fields, {}))
+
+
+def _members(
+    at: float, level: str, message: str, given: Mapping[str, object], place: Mapping[str, str]
+) -> dict[str, Any]:
+    """What a line says, in the order of ``FIELDS``. ``at``: Unix seconds."""
+    told = {name: _plain(given[name]) for name in FIELDS if name in given}
+    time_stamp = rfc3339(datetime.fromtimestamp(at, UTC))
+    return {"time": time_stamp, "level": level, "message": message, **place, **told}
+
+
 def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """The last line of a process that dies: Python's own would print the exception's text."""
     _log.critical("the process ends by a fault", exc_info=(kind, error, trace))
@@ -141,5 +150,5 @@ def _origins(error: BaseException) -> list[BaseException]:
 def _plain(value: object) -> object:
     """A scalar as it is; of anything else only its type, because nobody knows what its text would show."""
     if isinstance(value, str):
-        return str(value)[:_LONGEST]
+        return value[:_LONGEST]
     return value if value is None or isinstance(value, bool | int | float) else type(value).__name__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import subprocess
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 
 from gateway.core.secret import Secret
+from gateway.drivers.log_lines import BatchedLines
+from gateway.drivers.log_throttle import MAX_SIMILAR_LINES, RepeatFilter
 from gateway.drivers.telemetry import FIELDS, JsonLines, exception_told, log_often
 
 HIDDEN = "ss_live_canary"
@@ -120,6 +123,36 @@ def test_a_frequent_line_is_a_record_like_any_other(caplog: pytest.LogCaptureFix
     assert [(one.name, one.levelname, one.getMessage(), vars(one)["status"]) for one in caplog.records] == [
         ("gateway", "INFO", "request", 201)
     ]
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> io.StringIO:
+    """What a process writes whose only handler is the one of ``setup_logging``."""
+    stream = io.StringIO()
+    handler = BatchedLines(stream)
+    handler.setFormatter(JsonLines())
+    handler.addFilter(RepeatFilter())
+    caplog.set_level(logging.INFO, logger="gateway")
+    monkeypatch.setattr(logging.getLogger(), "handlers", [handler])
+    return stream
+
+
+def test_a_frequent_line_reads_as_its_record_would(written: io.StringIO) -> None:
+    """The same members in the same order, whatever order they were given in; what is not listed is dropped."""
+    fields = {"tenant": "acme", "status": 201, "request_id": "req_1", "milliseconds": 1.5, "body": HIDDEN}
+    log_often("request", fields)
+    logging.getLogger("gateway").info("request", extra=fields)
+    often, record = [list(json.loads(one).items()) for one in written.getvalue().splitlines()]
+    assert often[1:] == record[1:]
+    names = ["time", "level", "message", "request_id", "status", "milliseconds", "tenant"]
+    assert [name for name, _ in often] == names
+
+
+def test_a_frequent_line_about_one_of_many_is_throttled(written: io.StringIO) -> None:
+    """As its record would be."""
+    for number in range(MAX_SIMILAR_LINES + 5):
+        log_often("request", {"callback_id": f"cb_{number}", "account": "psp"})
+    assert len(written.getvalue().splitlines()) == MAX_SIMILAR_LINES
 
 
 PROGRAM = f"""
