@@ -38,6 +38,7 @@ from gateway.core.field_mapping import FieldRule
 from gateway.core.field_values import Field, FieldMap, FieldProblem, Member, fill
 from gateway.core.masking import clean_message, secrets_of
 from gateway.core.money import Amount, Money
+from gateway.core.nested_fields import fill_nested
 from gateway.core.networks import network
 from gateway.core.payment import State
 from gateway.core.payment_urls import Urls
@@ -141,6 +142,7 @@ __all__ = [
     "decimal_of",
     "dumps",
     "fill",
+    "fill_nested",
     "header",
     "hookimpl",
     "json_object",

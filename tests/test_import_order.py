@@ -39,8 +39,8 @@ ORDER: dict[int, tuple[str, ...]] = {
         "core.response_body core.commands core.curl core.facts core.rules core.checks core.status_word core.retry_after"
         " core.expressions",
         "core.field_values",
-        "core.payment core.field_mapping core.request_bodies core.response_outcome core.field_sources"
-        " core.status_answer core.refusal",
+        "core.payment core.field_mapping core.nested_fields core.request_bodies core.response_outcome"
+        " core.field_sources core.status_answer core.refusal",
         "core.plugin_returns core.state_members core.event_details",
         "core.matching core.documents core.validation",
         "core.view_types core.review_details",

@@ -19,7 +19,7 @@ from gateway.core.expressions import compile_expression
 from gateway.core.field_values import Field, FieldMap, Origin, step_of
 from gateway.core.patterns import compile_pattern
 from gateway.core.text_checks import trimmed
-from gateway.core.wording import shortened
+from gateway.core.wording import shortened, unknown_name
 
 WIRE_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 
@@ -67,16 +67,57 @@ class FieldChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 def compile_map(
     declared: Mapping[str, FieldRule], changes: Mapping[str, FieldChange]
 ) -> tuple[FieldMap, list[tuple[str, str]]]:
-    """Combine a provider's fields with an account's changes. Returns the map and (name, problem) pairs."""
+    """Combine a provider's fields with an account's changes. Returns the map and (name, problem) pairs.
+
+    A declared name with dots and without a source is nested: a member of the object, or of each object in the list,
+    that the name's beginning says (``order.charges``, ``order.items[]``).
+    """
+    rules = _by_object(declared)
+    changed: dict[str, dict[str, FieldChange]] = {"": {}}
     problems: list[tuple[str, str]] = []
+    roots = {place.partition(".")[0] for place in rules if place}
+    for name, change in changes.items():
+        place, _, member = name.rpartition(".")
+        if place and place in rules:
+            changed.setdefault(place, {})[member] = change
+        elif "[]." in name or (place and name.partition(".")[0] in roots):
+            nested = [known for known in declared if "." in known]
+            problems.append((name, unknown_name(name, nested, "is not a field of this provider")))
+        else:
+            changed[""][name] = change
+    maps = {place: _compile(place, rules[place], those, problems) for place, those in changed.items()}
+    return replace(maps.pop(""), nested=maps), problems
+
+
+def _by_object(declared: Mapping[str, FieldRule]) -> dict[str, dict[str, FieldRule]]:
+    """The rules of each object by the last step of their names; those of flat fields, under "", by the whole name."""
+    objects: dict[str, dict[str, FieldRule]] = {"": {}}
+    for name, rule in declared.items():
+        if "." in name and not rule.source:
+            place, _, member = name.rpartition(".")
+            objects.setdefault(place, {})[member] = rule
+        else:
+            objects[""][name] = rule
+    return objects
+
+
+def _compile(
+    place: str,
+    declared: Mapping[str, FieldRule],
+    changes: Mapping[str, FieldChange],
+    problems: list[tuple[str, str]],
+) -> FieldMap:
+    """The fields of one object, or the flat ones, which have no place."""
     fields: list[Field] = []
     off: set[str] = set()
+    found: list[tuple[str, str]] = []
     for name, rule in declared.items():
+        rule = replace(rule, source=f"{place}.{name}") if place else rule  # where its value is
         change = changes.get(name)
         if change is None:
             fields.append(_unchanged(name, rule))
             continue
-        problems += [(name, problem) for problem in _problems_of(rule, change)]
+        found += [(name, problem) for problem in _problems_of(rule, change)]
         if change.enabled:
             fields.append(_own(name, rule, _compilable(change)))
         else:
@@ -85,9 +126,12 @@ def compile_map(
         if name not in declared:
             if change.enabled:
                 fields.append(_additional(name, _compilable(change)))
-            problems += [(name, problem) for problem in _problems_of_limits(change)]
-    problems += _problems_of_keys(fields)
-    return FieldMap(fields=tuple(fields), off=frozenset(off)), problems
+            found += [(name, problem) for problem in _problems_of_limits(change)]
+        if place:
+            found += [(name, problem) for problem in _problems_of_nested(declared.get(name), change)]
+    found += _problems_of_keys(fields)
+    problems += [(f"{place}.{name}" if place else name, problem) for name, problem in found]
+    return FieldMap(fields=tuple(fields), off=frozenset(off))
 
 
 @cache
@@ -145,6 +189,24 @@ def _problems_of(rule: FieldRule, change: FieldChange) -> list[str]:
     elif rule.locked and change != FieldChange(key=change.key):
         problems.append("is locked: only its key can be changed")
     return problems
+
+
+def _problems_of_nested(rule: FieldRule | None, change: FieldChange) -> list[str]:
+    """What a nested field cannot be: nobody is asked for it, and expressions see the payment, not its object."""
+    problems = []
+    if change.computed is not None:
+        problems.append("from: cannot be used in a nested field: write value, or leave it out")
+    if change.label or change.choices:
+        problems.append("is nested and not asked of the customer: leave out label and choices")
+    if rule is None and change.enabled and change.value is None and change.computed is None:
+        problems.append("needs a value: an additional nested field is a constant")
+    if rule is not None and rule.type != "string" and not rule.locked and change != _of_number(change):
+        problems.append(f"is a {rule.type}: only key, enabled and required can be changed")
+    return problems
+
+
+def _of_number(change: FieldChange) -> FieldChange:
+    return FieldChange(key=change.key, enabled=change.enabled, required=change.required)
 
 
 def _compilable(change: FieldChange) -> FieldChange:

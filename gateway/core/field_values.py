@@ -23,6 +23,9 @@ Read = Callable[[CreatePayment], str]
 """The value of one field, empty for none. Raises ``FieldProblem`` where it cannot be taken."""
 
 
+REQUIRED = "is required by this account"
+
+
 class Origin(enum.StrEnum):
     """Where a wire member's value comes from."""
 
@@ -64,10 +67,15 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FieldMap(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """All fields of one account: ``fields`` are sent, ``off`` were switched off."""
+    """All fields of one account: ``fields`` are sent, ``off`` were switched off.
+
+    ``nested``: objects inside the body whose members the account changes, by place (``order.items[]``), each with all
+    its fields, named by the last step.
+    """
 
     fields: tuple[Field, ...] = ()
     off: frozenset[str] = frozenset()
+    nested: Mapping[str, FieldMap] = msgspec.field(default_factory=dict)
 
     def key(self, name: str) -> str:
         """The wire key of a declared field. Raises ``KeyError`` for one that is switched off."""
@@ -82,6 +90,11 @@ class FieldMap(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """How a payment fills the fields; the provider's own come last. The plugin fills those without a source."""
         filled = [field for field in self.fields if field.origin is not Origin.PROVIDER]
         return tuple(map(step_of, sorted(filled, key=lambda field: field.origin is Origin.PAYMENT)))
+
+    @cached_property
+    def steps_by_name(self) -> Mapping[str, Step]:
+        """``steps`` by the name of their field."""
+        return {step.field.name: step for step in self.steps}
 
     @cached_property
     def _keys(self) -> dict[str, str]:
@@ -99,7 +112,7 @@ class Step(msgspec.Struct, frozen=True):
         """What is wrong with the value that would be sent."""
         field = self.field
         if not value:
-            return "is required by this account" if field.required else None
+            return REQUIRED if field.required else None
         if len(value) > field.max_length:
             return f"is longer than {field.max_length} characters"
         return None if self.fits is None or self.fits(value) else f"does not match {field.pattern}"

@@ -15,14 +15,7 @@ from msgspec.structs import replace
 import gateway
 from gateway_creditkey import requests, responses
 from gateway_creditkey.config import CreditKeyConfig
-
-FIELDS = {
-    "contact_method": gateway.FieldRule(locked=True, meaning="how the customer is notified: email or phone"),
-    "cc_rep": gateway.FieldRule(locked=True, meaning="true when the sales representative is notified as well"),
-    "csr": gateway.FieldRule(locked=True, meaning="e-mail address of the sales representative"),
-    "response": gateway.FieldRule(locked=True, meaning="reserved by Credit Key, never sent"),
-}
-"""The members of ``merchant_data`` that have a meaning to Credit Key."""
+from gateway_creditkey.fields import FIELDS
 
 NEW_NOTIFICATION = "A new notification will be sent to the customer to complete this order."
 MESSAGES = {

@@ -15,9 +15,11 @@ from urllib.parse import quote, urlencode
 
 import gateway
 from gateway_creditkey.config import CreditKeyConfig
+from gateway_creditkey.fields import ADDRESS, BILLING_AT, CHARGES, CHARGES_AT, ITEM, ITEMS_AT, SHIPPING_AT
 
 JSON = ("Content-Type", "application/json")
 ACCEPT = ("Accept", "application/json")
+ZERO = gateway.JsonNumber("0.00")
 PLACEHOLDER = "%CKKEY%"
 """Credit Key puts the order's key in its place, percent signs included."""
 
@@ -25,11 +27,7 @@ REQUIRED = ("items", "charges", "billing_address")
 CONTACTS = {"email": "email", "phone": "phone_number"}
 """``contact_method`` and the member of the billing address that Credit Key writes to."""
 
-PLACE = ("address1", "address2", "city", "state", "zip")
-ADDRESS = ("first_name", "last_name", "company_name", "email", *PLACE, "phone_number")
-ITEM = ("merchant_id", "name", "price", "sku", "quantity", "size", "color")
-CHARGES = ("total", "shipping", "tax", "discount_amount", "grand_total")
-_item, _parts = attrgetter(*ITEM), attrgetter(*ADDRESS)
+_item, _parts, _amounts = attrgetter(*ITEM), attrgetter(*ADDRESS), attrgetter(*CHARGES)
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 NO_EMAIL = "must be an e-mail address such as buyer@example.com"
 
@@ -66,14 +64,23 @@ def _begin(command: gateway.CreatePayment, account: gateway.Account) -> Members:
     if missing:
         raise gateway.FieldProblem(missing)
     merchant_data, charges = _merchant_data(command, account), _charges(order, command.money, config)
+    parts = gateway.fill_nested(
+        account.fields,
+        {
+            ITEMS_AT: _cart_items(order),
+            CHARGES_AT: charges,
+            BILLING_AT: _address(order.billing_address),
+            SHIPPING_AT: _address(order.shipping_address),
+        },
+    )
     return {
         "remote_id": command.merchant_reference,
         "remote_customer_id": command.customer.id,
         "mode": "link" if config.is_link(command.checkout) else "redirect",
-        "cart_items": _cart_items(order),
-        "billing_address": _address(order.billing_address),
-        "shipping_address": _address(order.shipping_address),
-        "charges": charges,
+        "cart_items": parts[ITEMS_AT],
+        "billing_address": parts[BILLING_AT],
+        "shipping_address": parts[SHIPPING_AT],
+        "charges": _with_zeros(parts[CHARGES_AT]),
         "return_url": _with_placeholder(command.urls.return_),
         "order_complete_url": _with_placeholder(command.urls.complete),
         "cancel_url": _with_placeholder(command.urls.cancel),
@@ -129,13 +136,17 @@ def _update(command: Changing, account: gateway.Account, items_key: str = "cart_
     charges: Members = dict.fromkeys(("total", "grand_total"), _number(money.amount))
     if order.charges is not None and order.charges.grand_total == money.amount:
         charges = _charges(order, money, account.config)
+    objects: Members = {ITEMS_AT: _cart_items(order), CHARGES_AT: charges}
+    if order.shipping_address is not None:
+        objects[SHIPPING_AT] = _address(order.shipping_address)
+    parts = gateway.fill_nested(account.fields, objects)
     return {
         **_order_key(command, account),
         "merchant_order_id": command.merchant_reference,
         **({"merchant_status": command.merchant_status} if command.merchant_status else {}),
-        items_key: _cart_items(order),
-        "charges": charges,
-        "shipping_address": _address(order.shipping_address),
+        items_key: parts[ITEMS_AT],
+        "charges": _with_zeros(parts[CHARGES_AT]),
+        "shipping_address": parts.get(SHIPPING_AT),
     }
 
 
@@ -153,13 +164,19 @@ def _order_key(command: gateway.Command, _account: gateway.Account) -> Members:
 def _charges(order: gateway.Order, money: gateway.Money, config: CreditKeyConfig) -> Members:
     """Charges that come to ``money`` and, unless the account only warns, add up; otherwise ``FieldProblem``.
 
+    Absent ones are None, so that an account can require them.
     Whether Credit Key checks the sum is not documented. Its own Magento module sends sums that do not add up.
     """
     is_enforced = config.charges_identity == "enforce"
     problems = gateway.order_problems(order, money.digits, money.amount, identity=is_enforced)
     if problems:
         raise gateway.FieldProblem(problems)
-    return {name: _number(getattr(order.charges, name) or Decimal(0)) for name in CHARGES}
+    amounts = zip(CHARGES, _amounts(order.charges), strict=True)
+    return {name: None if amount is None else _number(amount) for name, amount in amounts}
+
+
+def _with_zeros(charges: Members) -> Members:
+    return {key: ZERO if amount is None else amount for key, amount in charges.items()}
 
 
 def _cart_items(order: gateway.Order) -> list[Members]:

@@ -118,6 +118,64 @@ def test_a_reserved_name_can_only_be_renamed():
     assert sent(create(), account)["merchant_data"]["rep"] == "rep@merchant.example"
 
 
+NESTED = {
+    "order.items[].sku": FieldChange(key="part_no", required=True),
+    "order.items[].color": FieldChange(enabled=False),
+    "order.items[].unit": FieldChange(value="pcs"),
+    "order.charges.shipping": FieldChange(key="freight"),
+    "order.billing_address.company_name": FieldChange(key="business", required=True),
+    "order.shipping_address.state": FieldChange(values={"NV": "Nevada"}),
+}
+
+
+@pytest.mark.parametrize("kind", [gateway.CreatePayment, gateway.UpdatePayment, gateway.CapturePayment])
+def test_nested_members_leave_as_the_account_says(kind: type[gateway.Command]):
+    """Items, charges and addresses are renamed in all that sends them; all else is as without rules."""
+    order = make_order(shipping_address=gateway.Address(city="Reno", state="NV"))
+    given = create(order=order) if kind is gateway.CreatePayment else command(kind, "1067.33", order=order)
+    plain, changed = sent(given), sent(given, make_account(NESTED))
+    for item in plain["cart_items"]:
+        item["part_no"] = item.pop("sku")
+        item["unit"] = "pcs"
+        del item["color"]
+    plain["charges"]["freight"] = plain["charges"].pop("shipping")
+    plain["shipping_address"]["state"] = "Nevada"
+    if "billing_address" in plain:
+        plain["billing_address"]["business"] = plain["billing_address"].pop("company_name")
+    assert changed == plain
+
+
+def test_a_nested_member_that_is_required():
+    """What an account requires is named by its place in the order, in whichever command lacks it."""
+    item = gateway.Item(merchant_id="A", name="A", price=gateway.Amount("1067.33"), quantity=1)
+    order = make_order(items=[item], billing_address=gateway.Address(email="dana@reyes.example"))
+    account = make_account({**NESTED, "order.charges.tax": FieldChange(required=True)})
+    sku, company = "$.order.items[0].sku", "$.order.billing_address.company_name"
+    assert problems(create(order=order), account) == [sku, company]
+    assert problems(command(gateway.UpdatePayment, "1067.33", order=order), account) == [sku]
+
+
+def test_commands_without_an_order_require_nothing_of_it():
+    """A change that sends no items, no address and not all charges is not refused for what they would lack."""
+    account = make_account(
+        {**NESTED, **{f"order.{name}": FieldChange(required=True) for name in ("charges.tax", "shipping_address.city")}}
+    )
+    assert (
+        sent(command(gateway.CapturePayment, "500.00"), account)["charges"]
+        == sent(command(gateway.CapturePayment, "500.00"))["charges"]
+    )
+    assert problems(create(), account) == ["$.order.shipping_address.city"]
+
+
+def test_charges_nobody_gave_are_zero():
+    """Absent parts of the charges are sent as zero, under the account's key too."""
+    charges = gateway.Charges(total=gateway.Amount("10"), grand_total=gateway.Amount("10"))
+    given = create(order=make_order(charges=charges), money=usd("10"))
+    shown = sent(given, make_account({"order.charges.tax": FieldChange(key="vat")}))["charges"]
+    assert list(shown) == ["total", "shipping", "vat", "discount_amount", "grand_total"]
+    assert (shown["vat"], shown["shipping"]) == (number("0.00"), number("0.00"))
+
+
 def test_metadata_stays_with_us():
     """A tenant's metadata is not sent to Credit Key."""
     assert b"warehouse" not in CK.build(create(), ACCOUNT).body
