@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Coroutine, Iterator
 from typing import Any, TypeVar
 
 from gateway.core.errors import Unavailable
 from gateway.drivers.clock import Clock, milliseconds
-from gateway.drivers.deadlines import DeadlinesByLength
+from gateway.drivers.deadlines import Deadlines, DeadlinesByLength
 
 MAX_CONFLICTS = 100
 """Attempts against other writers. Each lost one means that another writer made progress, so more point to a
@@ -45,13 +46,14 @@ class Tasks:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._running: dict[str, asyncio.Task[Any]] = {}
+        self._waiting: defaultdict[asyncio.Task[Any], list[asyncio.Future[None]]] = defaultdict(list)
         self._deadlines = DeadlinesByLength[asyncio.Future[None]](_resolve)
 
     def start(self, name: str, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Start work that must end even when its caller goes away; ``drain`` waits for it."""
         task = asyncio.create_task(work, name=name)
         self._running[name] = task
-        task.add_done_callback(lambda done: self._ended(name, done))
+        task.add_done_callback(self._ended)
         return task
 
     def is_running(self, name: str) -> bool:
@@ -66,20 +68,18 @@ class Tasks:
 
     async def result_of(self, task: asyncio.Task[T], seconds: float) -> T | None:
         """What work returns within ``seconds``; None where it is not done by then, or failed."""
+        if self._running.get(task.get_name()) is task:
+            await self._end_of(task, self._deadlines[seconds])
+        return task.result() if task.done() and not task.cancelled() and task.exception() is None else None
+
+    async def _end_of(self, task: asyncio.Task[Any], deadline: Deadlines[asyncio.Future[None]]) -> None:
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def end(_: object) -> None:
-            _resolve(ended)
-
-        task.add_done_callback(end)
-        deadline = self._deadlines[seconds]
+        self._waiting[task].append(ended)
         deadline.enter(ended)
         try:
             await ended  # every payment waits here: a future is all it needs
         finally:
             deadline.leave(ended)
-            task.remove_done_callback(end)
-        return task.result() if task.done() and not task.cancelled() and task.exception() is None else None
 
     async def until(self, event: asyncio.Event, seconds: float) -> None:
         """Wait for an event, for at most ``seconds`` of the gateway's clock."""
@@ -101,9 +101,12 @@ class Tasks:
         while self._running and (left := deadline - asyncio.get_running_loop().time()) > 0:
             await asyncio.wait(set(self._running.values()), timeout=left)
 
-    def _ended(self, name: str, task: asyncio.Task[Any]) -> None:
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        name = task.get_name()
         if self._running.get(name) is task:
             del self._running[name]
+        for waiting in self._waiting.pop(task, ()):
+            _resolve(waiting)
         if not task.cancelled() and task.exception() is not None:
             log.error("background work failed", extra={"work": name}, exc_info=task.exception())
 
