@@ -81,8 +81,8 @@ def _totals_fit(payment: Payment, operation: Operation | None, seen: Observation
 
     Under a known total a smaller one is old news; a larger captured one is not, since a payment is captured once.
     """
-    if seen.amount is seen.captured is seen.refunded is None:
-        return True
+    if seen.captured is seen.refunded is None and seen.amount in (None, payment.money.amount):
+        return True  # as most: the agreed amount, which is above zero, fits under every rule
     if any(amount is not None and (amount.is_nan() or amount < 0) for amount in (seen.captured, seen.refunded)):
         return False
     expected = _expected(payment, operation)

@@ -65,7 +65,8 @@ class Ids:
             self._begin(now)
         elif self._counter == _COUNTER_LIMIT:
             self._begin(self._milliseconds + 1)
-        return ids.time_ordered(prefix, self._milliseconds, self._counter, self._random())
+        number = self._drawn.pop() if self._drawn else self._random()
+        return ids.time_ordered(prefix, self._milliseconds, self._counter, number)
 
     def _begin(self, millisecond: int) -> None:
         self._milliseconds, self._counter = millisecond, self._random() & _START

@@ -57,7 +57,8 @@ def _tenant_members(command: gateway.CreatePayment, fields: gateway.FieldMap) ->
     """Return the members the tenant fills. Raises ``FieldProblem``, also for a text that signs like several (S21)."""
     members = gateway.fill(fields, command)
     problem = 'must not hold "&name=": it would be read as a member'
-    problems = [(member.field.path_in(command), problem) for member in members if signature.ambiguous(member.value)]
+    doubtful = [member for member in members if "&" in member.value]
+    problems = [(one.field.path_in(command), problem) for one in doubtful if signature.ambiguous(one.value)]
     if problems:
         raise gateway.FieldProblem(problems)
     return {member.key: member.value for member in members}
