@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from gateway.core.commands import CreatePayment
-from gateway.core.field_values import Field, FieldMap, Member, Origin, Step
+from gateway.core.field_values import Field, FieldMap, Origin, Step, fill
 from gateway.core.strictjson import JsonNumber
 
 Rule = Annotated[
@@ -52,11 +52,11 @@ class CreateExplanation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def sent_members(
-    body: Any, filled: Sequence[Member], fields: FieldMap, rule_of: RuleOf, mask: Callable[[str], str]
+    body: Any, fields: FieldMap, command: CreatePayment, rule_of: RuleOf, mask: Callable[[str], str]
 ) -> list[SentMember]:
-    """Every value in a parsed body, with the field that it belongs to."""
+    """Every value in the parsed body of a create, with the field that it belongs to."""
     declared = {field.key: field for field in fields.fields}
-    within = _holder(body, declared, {member.key: member.value for member in filled})
+    within = _holder(body, declared, {member.key: member.value for member in fill(fields, command)})
     shown = []
     for steps, value in _values(body):
         field = declared.get(str(steps[-1])) if steps[:-1] == within else None

@@ -81,7 +81,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def id(self) -> str:
-        """The id in the path, where a route has one."""
+        """The id or name in the path, where a route has one."""
         (only,) = self.request.match_info.values()
         return only
 

@@ -6,10 +6,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
+from gateway.core.commands import Customer
 from gateway.core.create_explanation import SentMember, left_out, sent_members
 from gateway.core.field_mapping import FieldChange, FieldRule, compile_map
-from gateway.core.field_values import FieldMap, Member, Origin
+from gateway.core.field_values import FieldMap, Origin
 from gateway.core.strictjson import JsonNumber
 from tests.core.test_field_values import command
 
@@ -28,11 +30,10 @@ def compiled(**changes: FieldChange) -> FieldMap:
     return fields
 
 
-def shown(body: Any, fields: FieldMap, **values: str) -> list[SentMember]:
-    """The members of a body; ``values`` are those that were filled in, by wire key."""
-    by_key = {field.key: field for field in fields.fields}
-    filled = [Member(key=key, value=value, field=by_key[key]) for key, value in values.items()]
-    return sent_members(body, filled, fields, LINES.get, lambda text: text.replace("s3cret", "***"))
+def shown(body: Any, fields: FieldMap, **given: str) -> list[SentMember]:
+    """The members of a body; ``given`` are members of the customer."""
+    create = replace(command(), customer=Customer(**given))
+    return sent_members(body, fields, create, LINES.get, lambda text: text.replace("s3cret", "***"))
 
 
 def test_a_member_names_its_field_its_origin_and_its_rule() -> None:

@@ -51,6 +51,11 @@ TENANTS_ROWS: Mapping[tuple[str, str], Row] = {
     ("POST", "/v1/payments/{id}/sync"): Row(**_OF_PAYMENT, body={}),
     ("GET", "/v1/payments/{id}/events"): Row(**_OF_PAYMENT, query={"limit": None, "cursor": "event"}),
     ("GET", "/v1/accounts"): Row(),
+    ("POST", "/v1/accounts/{name}/explain"): Row(
+        path_names="account",
+        body=psp_body(account=None, deposit_method=None),
+        names={"account": "account", "deposit_method": "deposit_method"},
+    ),
     ("GET", "/v1/deposit-methods"): Row(query={"currency": None, "amount": None, "lang": None}),
     ("GET", "/v1/callbacks"): Row(
         query={"verdict": None, "limit": None, "account": "account", "payment_id": "payment", "cursor": "callback"}
@@ -90,7 +95,7 @@ def filled(path: str, identifier: str) -> str:
 
 def nonexistent(kind: str) -> str:
     """Return a well-formed id of a kind that does not exist."""
-    return f"{PREFIXES[kind]}_{NOBODYS}"
+    return f"{PREFIXES[kind]}_{NOBODYS}" if kind in PREFIXES else NOBODYS
 
 
 def foreign(ids_by_kind: Mapping[str, Mapping[str, list[str]]], kind: str, tenant: str) -> Iterator[str]:
@@ -113,13 +118,14 @@ def misfits(ids_by_kind: Mapping[str, Mapping[str, list[str]]], kind: str, tenan
                 yield from identifiers
     yield from ids_by_kind[tenant].get(f"forgotten {kind}", ())
     own = ids_by_kind[tenant][kind][0]
-    digits = own.partition("_")[2]
+    digits = own.partition("_")[2] or NOBODYS
     yield from (
         f"{prefix}_{digits}"
         for prefix in ("pay", "op", "ref", "evt", "dlv", "cb", "req", "")
         if prefix != own.partition("_")[0]
     )
-    yield from (own.upper(), own[:-1], own + "0", f"{own}x", digits, str(uuid.UUID(digits)), own.replace("_", "-"))
+    yield from (own.upper(), own[:-1], own + "0", f"{own}x", digits, str(uuid.UUID(digits)))
+    yield from [own.replace("_", "-")] if "_" in own else []
     yield from (
         "x",
         "pay_",

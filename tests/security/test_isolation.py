@@ -141,6 +141,7 @@ async def test_a_foreign_name_in_a_body_is_a_missing_one(
     tenants: ThreeTenants, key: tuple[str, str], row: Row, tenant: str
 ) -> None:
     """An account or deposit method of another tenant is unknown, in the words for one that does not exist."""
+    path = filled(key[1], word_of(tenant)) if row.path_names else key[1]
     for member, kind in row.names.items():
         for other in TENANTS:
             if other == tenant:
@@ -149,7 +150,7 @@ async def test_a_foreign_name_in_a_body_is_a_missing_one(
             texts = []
             for one in (name, adjacent_id(name)):
                 body = {key: value for key, value in row.body.items() if key != "account"} | {member: one}
-                reply = await tenants.ask(key[0], key[1], body, tenant=tenant)
+                reply = await tenants.ask(key[0], path, body, tenant=tenant)
                 assert reply.status == 422
                 texts.append(reply.text.replace(one, "…"))
             assert texts[0] == texts[1]

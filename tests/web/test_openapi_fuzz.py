@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import threading
 from collections import Counter
 from collections.abc import Coroutine, Iterator
@@ -25,7 +26,7 @@ from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi import checks
 
 from gateway.web.openapi import document
-from tests.support.stack import GatewayStack, creditkey_body, key_of, new_key, order_of, running_stack
+from tests.support.stack import GatewayStack, creditkey_body, key_of, new_key, order_of, psp_body, running_stack
 
 T = TypeVar("T")
 
@@ -59,6 +60,7 @@ SEEDS: dict[str, Seed] = {
     "POST /v1/payments/{id}/sync": Seed("awaiting", {}),
     "GET /v1/payments/{id}/events": Seed("captured"),
     "GET /v1/accounts": Seed(),
+    "POST /v1/accounts/{name}/explain": Seed("account", psp_body(account=None)),
     "GET /v1/deposit-methods": Seed(query={"currency": "USD", "amount": "10.00", "lang": "de-at"}),
     "GET /v1/callbacks": Seed(query={"verdict": "recorded", "account": "creditkey-main", "limit": 5}),
     "GET /v1/callbacks/{id}/explanation": Seed("callback"),
@@ -71,8 +73,8 @@ SEEDS: dict[str, Seed] = {
 }
 
 
-PLACES = ("awaiting", "authorized", "captured", "canceled", "delivery", "callback")
-"""What the stack has an id of."""
+PLACES = ("awaiting", "authorized", "captured", "canceled", "delivery", "callback", "account")
+"""What the stack has an id or a name of."""
 
 COMMANDS = {"captured": "capture", "canceled": "cancel"}
 
@@ -148,6 +150,8 @@ async def _open(exits: contextlib.AsyncExitStack, folder: Path, loop: asyncio.Ab
 
 async def make(stack: GatewayStack, place: str) -> str:
     """The id of a new payment that stands in a state; or of a webhook that was delivered, or a callback."""
+    if place == "account":
+        return "psp-main"
     if place == "delivery":
         return await a_delivery(stack, await make(stack, "awaiting"))
     if place == "callback":
@@ -175,8 +179,9 @@ async def a_delivery(stack: GatewayStack, payment_id: str) -> str:
 def test_a_request_that_fits_is_taken(served: Served, label: str) -> None:
     """Every operation of the document is reached with a 2xx, and answers as the document says."""
     seed = SEEDS[label]
-    ids = {"id": served.do(make(served.stack, seed.place))} if seed.place else {}
     operation = served.operation(label)
+    names = re.findall(r"{(\w+)}", label)
+    ids = {name: served.do(make(served.stack, seed.place or "")) for name in names}
     given_body = {} if seed.body is None else {"body": seed.body, "media_type": "application/json"}
     case = operation.Case(path_parameters=ids, query=dict(seed.query), headers=_headers(), **given_body)
     assert 200 <= served.send(label, case) < 300
@@ -206,9 +211,9 @@ def informed(served: Served, seed: Seed, case: Case, lot: int) -> Case:
         case.headers["Authorization"] = f"Bearer {key_of('acme')}"
     if lot % 3 != 2 and "Idempotency-Key" in case.headers:
         case.headers["Idempotency-Key"] = new_key()
-    if lot % 4 != 3 and "id" in case.path_parameters:
+    for name in case.path_parameters if lot % 4 != 3 else ():
         ids = [served.ids[place] for place in PLACES]
-        case.path_parameters["id"] = ids[lot % len(ids)]
+        case.path_parameters[name] = ids[lot % len(ids)]
     if lot % 2 == 0 and isinstance(case.body, dict) and seed.body:
         kept = dict(seed.body)
         if "merchant_reference" in kept:

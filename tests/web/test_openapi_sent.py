@@ -6,6 +6,7 @@ The order of the examples lives through its whole life; each answer, and each we
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -40,7 +41,7 @@ class Reader:
         shown = several[which] if several else content.get("example")
         reply = self.done[name] = await self.stack.call(
             operation.method,
-            operation.path.replace("{id}", identifier),
+            re.sub("{.*}", identifier, operation.path),
             shown if shown is None else {**shown, **body},
             tenant=None,
             headers={"Authorization": f"Bearer {KEY}", **self.headers(operation)},
@@ -89,6 +90,7 @@ async def live(reader: Reader) -> None:
     await reader.try_out("redeliverWebhook", deliveries["data"][-1]["id"])
     callbacks = await reader.try_out("listCallbacks")
     await reader.try_out("explainCallback", callbacks["data"][-1]["id"])
+    await reader.try_out("explainCreate", "psp-main")
     for name in reader.by_name.keys() - reader.done.keys():
         await reader.try_out(name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from tests.support.stack import GatewayStack
 shared = pytest.mark.asyncio(loop_scope="module")
 
 ID = f"pay_{'0' * 32}"
-OF_TENANTS = [(route.method, route.path.replace("{id}", ID)) for route in ROUTES]
+OF_TENANTS = [(route.method, re.sub("{.*}", ID, route.path)) for route in ROUTES]
 OF_OPERATORS = [(route.method, route.path.replace("{payment_id}", ID).replace("{id}", ID)) for route in admin.ROUTES]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.web.api import accounts, callbacks, payments, refunds, webhooks
+from gateway.web.api import accounts, callbacks, explain, payments, refunds, webhooks
 from gateway.web.request import TenantCall
 from gateway.web.routing import Route
 
@@ -10,6 +10,7 @@ ROUTES: tuple[Route[TenantCall], ...] = (
     *payments.ROUTES,
     *refunds.ROUTES,
     *accounts.ROUTES,
+    *explain.ROUTES,
     *webhooks.ROUTES,
     *callbacks.ROUTES,
 )

@@ -18,10 +18,11 @@ from gateway.web.routing import Route
 
 IDS = {
     "/v1/payments/{id}": ("The payment's id.", PAYMENT),
+    "/v1/accounts/{name}": ("The account's name.", "psp-main"),
     "/v1/callbacks/{id}": ("The callback's id.", CALLBACK_ID),
     "/v1/webhooks/deliveries/{id}": ("The delivery's id.", DELIVERY_ID),
 }
-"""What ``{id}`` is, and an example, by how a path begins."""
+"""What ``{id}`` or ``{name}`` is, and an example, by how a path begins."""
 
 _UNDER_A_KEY = {
     200: "The outcome of the operation is known: check `operation.status`, which may be `declined`.",
@@ -66,7 +67,7 @@ def _shown(route: Route[TenantCall]) -> dict[str, Any]:
 
 def _parameters(route: Route[TenantCall]) -> list[dict[str, Any]]:
     parameters = [_query(query) for query in route.query]
-    parameters += [_id(*about) for begin, about in IDS.items() if route.path.startswith(begin)]
+    parameters += [_in_path(begin, *about) for begin, about in IDS.items() if route.path.startswith(begin)]
     if route.is_idempotent:
         parameters.append(idempotency_key(f"{route.name}-{REFERENCE}"))
     return parameters
@@ -77,9 +78,9 @@ def _query(query: QueryParameter) -> dict[str, Any]:
     return {"name": query.name, "in": "query", "description": query.description, "schema": schema}
 
 
-def _id(text: str, example: str) -> dict[str, Any]:
-    schema = {"type": "string"}
-    return {"name": "id", "in": "path", "required": True, "description": text, "schema": schema, "example": example}
+def _in_path(begin: str, text: str, example: str) -> dict[str, Any]:
+    name, schema = begin[begin.index("{") + 1 : -1], {"type": "string"}
+    return {"name": name, "in": "path", "required": True, "description": text, "schema": schema, "example": example}
 
 
 def _successes(route: Route[TenantCall]) -> dict[str, Any]:
