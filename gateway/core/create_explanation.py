@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import msgspec
@@ -52,14 +53,19 @@ class CreateExplanation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def sent_members(
-    body: Any, fields: FieldMap, command: CreatePayment, rule_of: RuleOf, mask: Callable[[str], str]
+    body: Any,
+    fields: FieldMap,
+    command: CreatePayment,
+    rule_of: RuleOf,
+    mask: Callable[[str], str],
+    nested: Mapping[str, Field] = MappingProxyType({}),
 ) -> list[SentMember]:
-    """Every value in the parsed body of a create, with the field that it belongs to."""
+    """Every value in the parsed body of a create, with the field that it belongs to; ``nested`` by path on the wire."""
     declared = {field.key: field for field in fields.fields}
     within = _holder(body, declared, {member.key: member.value for member in fill(fields, command)})
     shown = []
     for steps, value in _values(body):
-        field = declared.get(str(steps[-1])) if steps[:-1] == within else None
+        field = declared.get(str(steps[-1])) if steps[:-1] == within else nested.get(_pattern(steps))
         shown.append(
             SentMember(
                 key=_path(steps),
@@ -76,7 +82,11 @@ def left_out(members: Sequence[SentMember], command: CreatePayment, fields: Fiel
     """Every field of an account that is not in the body, with the reason."""
     sent, steps = {member.field for member in members}, {step.field.name: step for step in fields.steps}
     why = {field.name: _why(field, steps.get(field.name), command) for field in fields.fields if field.name not in sent}
-    why |= dict.fromkeys(sorted(fields.off), "is switched off")
+    for place, inner in fields.nested.items():
+        names = (f"{place}.{field.name}" for field in inner.fields)
+        why |= dict.fromkeys((name for name in names if name not in sent), f"{place} is not given")
+    off = (*fields.off, *(f"{place}.{name}" for place, inner in fields.nested.items() for name in inner.off))
+    why |= dict.fromkeys(sorted(off), "is switched off")
     return [LeftOut(field=name, why=reason, rule=rule_of(name)) for name, reason in why.items()]
 
 
@@ -122,6 +132,11 @@ def _values(value: Any, steps: Steps = ()) -> Iterator[tuple[Steps, Any]]:
 
 def _inside(value: Any) -> Iterator[tuple[str | int, Any]]:
     return iter(value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ())
+
+
+def _pattern(steps: Steps) -> str:
+    """A path without the numbers of items: ``cart_items[].sku``."""
+    return "".join("[]" if isinstance(step, int) else f".{step}" for step in steps).removeprefix(".")
 
 
 def _path(steps: Steps) -> str:

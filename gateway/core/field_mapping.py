@@ -29,6 +29,8 @@ class FieldRule(msgspec.Struct, frozen=True, kw_only=True):
 
     ``type``: JSON type on the wire. ``mandatory`` ones cannot be switched off. ``locked`` ones may only be renamed.
     ``source``: where its value is in ``CreatePayment`` (``customer.email``); empty = the plugin fills it.
+    ``inside`` makes it nested: the object on the wire that holds it (``cart_items[]``). Its name is then its place in
+    the order (``order.items[].sku``).
     """
 
     type: str = "string"
@@ -36,6 +38,7 @@ class FieldRule(msgspec.Struct, frozen=True, kw_only=True):
     locked: bool = False
     source: str = ""
     meaning: str = ""
+    inside: str = ""
 
 
 Labels = Annotated[Mapping[str, str], msgspec.Meta(title="languages", examples=["{en: Card}"])]
@@ -67,11 +70,7 @@ class FieldChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 def compile_map(
     declared: Mapping[str, FieldRule], changes: Mapping[str, FieldChange]
 ) -> tuple[FieldMap, list[tuple[str, str]]]:
-    """Combine a provider's fields with an account's changes. Returns the map and (name, problem) pairs.
-
-    A declared name with dots and without a source is nested: a member of the object, or of each object in the list,
-    that the name's beginning says (``order.charges``, ``order.items[]``).
-    """
+    """Combine a provider's fields with an account's changes. Returns the map and (name, problem) pairs."""
     rules = _by_object(declared)
     changed: dict[str, dict[str, FieldChange]] = {"": {}}
     problems: list[tuple[str, str]] = []
@@ -81,7 +80,7 @@ def compile_map(
         if place and place in rules:
             changed.setdefault(place, {})[member] = change
         elif "[]." in name or (place and name.partition(".")[0] in roots):
-            nested = [known for known in declared if "." in known]
+            nested = [known for known, rule in declared.items() if rule.inside]
             problems.append((name, unknown_name(name, nested, "is not a field of this provider")))
         else:
             changed[""][name] = change
@@ -89,11 +88,22 @@ def compile_map(
     return replace(maps.pop(""), nested=maps), problems
 
 
+def nested_on_wire(declared: Mapping[str, FieldRule], fields: FieldMap) -> Mapping[str, Field]:
+    """Every nested field that an account sends, by its path on the wire (``cart_items[].sku``), with its whole name."""
+    inside = {name.rpartition(".")[0]: rule.inside for name, rule in declared.items() if rule.inside}
+    untouched, _ = compile_map(declared, {name: FieldChange() for name, rule in declared.items() if rule.inside})
+    return {
+        f"{inside[place]}.{field.key}": replace(field, name=f"{place}.{field.name}")
+        for place, members in {**untouched.nested, **fields.nested}.items()
+        for field in members.fields
+    }
+
+
 def _by_object(declared: Mapping[str, FieldRule]) -> dict[str, dict[str, FieldRule]]:
     """The rules of each object by the last step of their names; those of flat fields, under "", by the whole name."""
     objects: dict[str, dict[str, FieldRule]] = {"": {}}
     for name, rule in declared.items():
-        if "." in name and not rule.source:
+        if rule.inside:
             place, _, member = name.rpartition(".")
             objects.setdefault(place, {})[member] = rule
         else:

@@ -91,8 +91,15 @@ _FIELD: dict[str, Check] = {
     "locked": instance(bool),
     "source": _source,
     "meaning": _TEXT,
+    "inside": _TEXT,
 }
 _fields = mapping(text(64, least=1), instance(FieldRule))
+
+
+def _nested(name: str, rule: FieldRule) -> str | None:
+    place, _, member = name.rpartition(".")
+    is_right = not rule.inside or (place and member and not rule.source)
+    return None if is_right else "inside needs a name such as order.items[].sku, and no source"
 
 
 def _declared_fields(value: Any) -> str | None:
@@ -100,7 +107,7 @@ def _declared_fields(value: Any) -> str | None:
     if wrong is not None:
         return wrong
     check = struct(FieldRule, _FIELD)
-    problems = ((name, check(rule)) for name, rule in value.items())
+    problems = ((name, check(rule) or _nested(name, rule)) for name, rule in value.items())
     return next((f"{name}: {problem}" for name, problem in problems if problem is not None), None)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from msgspec.structs import replace
+
 import gateway
 
 ITEMS_AT, CHARGES_AT = "order.items[]", "order.charges"
@@ -47,8 +49,17 @@ ADDRESS = {
     "phone_number": gateway.FieldRule(meaning="telephone number; of the billing address, where the link is sent"),
 }
 
-_OBJECTS = {ITEMS_AT: ITEM, CHARGES_AT: CHARGES, BILLING_AT: ADDRESS, SHIPPING_AT: ADDRESS}
+_OBJECTS = {
+    ITEMS_AT: ("cart_items[]", ITEM),
+    CHARGES_AT: ("charges", CHARGES),
+    BILLING_AT: ("billing_address", ADDRESS),
+    SHIPPING_AT: ("shipping_address", ADDRESS),
+}
 FIELDS: Mapping[str, gateway.FieldRule] = {
     **NOTIFICATION,
-    **{f"{place}.{name}": rule for place, members in _OBJECTS.items() for name, rule in members.items()},
+    **{
+        f"{place}.{name}": replace(rule, inside=inside)
+        for place, (inside, members) in _OBJECTS.items()
+        for name, rule in members.items()
+    },
 }

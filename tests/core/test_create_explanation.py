@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from gateway.core.commands import Customer
 from gateway.core.create_explanation import SentMember, left_out, sent_members
-from gateway.core.field_mapping import FieldChange, FieldRule, compile_map
+from gateway.core.field_mapping import FieldChange, FieldRule, compile_map, nested_on_wire
 from gateway.core.field_values import FieldMap, Origin
 from gateway.core.strictjson import JsonNumber
 from tests.core.test_field_values import command
@@ -64,6 +64,28 @@ def test_the_account_s_fields_are_found_in_the_object_that_has_them() -> None:
     body = {"phone": "7", "extra": {"phone": "1", "language": "de"}, "address": {"phone": "1"}}
     fields = [one.field for one in shown(body, compiled(), phone="1", language="de")]
     assert fields == [None, "phone", "language", None]
+
+
+def test_nested_fields_are_shown_and_left_out_by_their_whole_name() -> None:
+    """By path on the wire, whatever the number of the item; what is off or has no object is left out."""
+    rule = FieldRule(inside="lines[]")
+    declared = {"order.items[].sku": rule, "order.items[].size": rule, "order.to.city": FieldRule(inside="to")}
+    changes = {
+        "order.items[].sku": FieldChange(key="part"),
+        "order.items[].size": FieldChange(enabled=False),
+        "order.to.city": FieldChange(key="town"),
+    }
+    fields, _ = compile_map(declared, changes)
+    body, rule_of = {"lines": [{"part": "A"}, {"part": None}]}, {"order.items[].sku": "s.yaml:3"}.get
+    members = sent_members(body, fields, command(), rule_of, str, nested_on_wire(declared, fields))
+    assert [(one.key, one.field, one.origin, one.rule) for one in members] == [
+        ("lines[0].part", "order.items[].sku", Origin.PAYMENT, "s.yaml:3"),
+        ("lines[1].part", "order.items[].sku", Origin.PAYMENT, "s.yaml:3"),
+    ]
+    assert {one.field: one.why for one in left_out(members, command(), fields, LINES.get)} == {
+        "order.items[].size": "is switched off",
+        "order.to.city": "order.to is not given",
+    }
 
 
 def test_secrets_are_masked_in_values() -> None:

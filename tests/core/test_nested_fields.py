@@ -6,19 +6,19 @@ from typing import Any
 
 import pytest
 
-from gateway.core.field_mapping import FieldChange, FieldRule, compile_map
+from gateway.core.field_mapping import FieldChange, FieldRule, compile_map, nested_on_wire
 from gateway.core.field_values import FieldMap, FieldProblem
 from gateway.core.nested_fields import fill_nested
 
 DECLARED = {
     "amount": FieldRule(type="number", mandatory=True, locked=True),
-    "order.items[].name": FieldRule(mandatory=True),
-    "order.items[].price": FieldRule(type="number", mandatory=True, locked=True),
-    "order.items[].sku": FieldRule(),
-    "order.charges.total": FieldRule(type="number"),
-    "order.charges.tax": FieldRule(type="number"),
-    "order.address.city": FieldRule(),
-    "order.address.state": FieldRule(),
+    "order.items[].name": FieldRule(inside="lines[]", mandatory=True),
+    "order.items[].price": FieldRule(inside="lines[]", type="number", mandatory=True, locked=True),
+    "order.items[].sku": FieldRule(inside="lines[]"),
+    "order.charges.total": FieldRule(inside="charges", type="number"),
+    "order.charges.tax": FieldRule(inside="charges", type="number"),
+    "order.address.city": FieldRule(inside="to.address"),
+    "order.address.state": FieldRule(inside="to.address"),
 }
 SKU, CITY, TAX = "order.items[].sku", "order.address.city", "order.charges.tax"
 OBJECTS = {
@@ -163,9 +163,21 @@ def test_a_provider_without_nested_fields() -> None:
     assert problems == [(SKU, "is not a field of this provider")]
 
 
-def test_a_declared_name_with_dots_and_a_source_is_flat() -> None:
-    """Such a field is filled from the payment under its whole name."""
+def test_a_declared_name_with_dots_may_be_flat() -> None:
+    """Without an object on the wire it is filled from the payment under its whole name."""
     fields, _ = compile_map(
         {"user.mail": FieldRule(source="customer.email")}, {"user.mail": FieldChange(required=True)}
     )
     assert (fields.key("user.mail"), fields.nested) == ("user.mail", {})
+
+
+def test_where_nested_fields_are_on_the_wire() -> None:
+    """Those of every object, changed or not, under the account's keys; what is switched off is not there."""
+    fields = compiled({SKU: FieldChange(key="part"), "order.items[].unit": FieldChange(value="x")})
+    found = {path: field.name for path, field in nested_on_wire(DECLARED, fields).items()}
+    assert found["lines[].part"] == SKU
+    assert found["lines[].unit"] == "order.items[].unit"
+    assert found["to.address.city"] == CITY
+    off = nested_on_wire(DECLARED, compiled({CITY: FieldChange(enabled=False)}))
+    assert "to.address.city" not in off
+    assert len(off) == len(DECLARED) - 2

@@ -58,6 +58,7 @@ BAD: dict[str, tuple[str, Any, str]] = {
     "a source of several values": ("fields", field(source="order.items"), 'unknown path "order.items"'),
     "a source in a mapping": ("fields", field(source="metadata.branch"), 'unknown path "metadata.branch"'),
     "a source that is a part": ("fields", field(source="customer"), 'unknown path "customer"'),
+    "a nested field without its place": ("fields", field(inside="lines[]"), "fields mail: inside needs a name such as"),
     "a source that is no text": ("fields", field(source=None), "source must be str, not None"),
     "a flag of text": ("fields", field(mandatory="yes"), "mandatory must be bool, not str"),
     "secret headers of text": ("secret_headers", "X-Key", "secret_headers must be"),

@@ -12,6 +12,7 @@ from gateway.core.commands import CreatePayment, Kind
 from gateway.core.create_explanation import CreateExplanation, left_out, sent_members
 from gateway.core.curl import curl_command
 from gateway.core.errors import invalid
+from gateway.core.field_mapping import nested_on_wire
 from gateway.core.request_bodies import CreateBody
 from gateway.core.secret import Secret
 from gateway.core.wire import HttpRequest, media_type
@@ -62,7 +63,8 @@ def explain(gw: Gateway, planned: Planned) -> CreateExplanation:
     """Say where each member of a request comes from, what is left out, and what is signed; secrets are masked."""
     entry, command, request = planned.entry, planned.command, planned.request
     mask, fields = gw.masks.of(entry.tenant).over, entry.account.fields
-    members = sent_members(body_of(request), fields, command, entry.rule_of, mask)
+    nested = nested_on_wire(entry.provider.fields, fields)
+    members = sent_members(body_of(request), fields, command, entry.rule_of, mask, nested)
     hidden = {
         name
         for name, value in request.headers
