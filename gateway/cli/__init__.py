@@ -21,6 +21,7 @@ MODULES = {
     "tenants": "tenants",
     "accounts": "accounts",
     "map": "map",
+    "fields": "fields",
     "plugins": "plugins",
     "payments": "payments",
     "inbox": "inbox",

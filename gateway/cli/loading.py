@@ -46,8 +46,7 @@ class Configuration(NamedTuple):
 
 def load(config: Path) -> Configuration:
     """Load plugins and settings. Raises ``SettingsError`` with a line per problem."""
-    names = plugin_names(config, [point.name for point in installed()])
-    registry = load_plugins(blocked=names.blocked, allowed=names.allowed)
+    registry = load_registry(config)
     return Configuration(load_settings(config, providers=registry.providers, environ=os.environ), registry)
 
 
@@ -66,6 +65,12 @@ def edited_text(file: Path, *entries: tuple[KeyPath, dict[str, Any] | list[Any]]
     except ValueError as problem:
         raise click.ClickException(f"{file.name}: {problem}") from None
     return text
+
+
+def load_registry(config: Path) -> Registry:
+    """Load the plugins that the settings allow. Raises ``SettingsError`` with a line per problem."""
+    names = plugin_names(config, [point.name for point in installed()])
+    return load_plugins(blocked=names.blocked, allowed=names.allowed)
 
 
 def tenants_of(settings: Settings, tenant: str | None) -> list[str]:

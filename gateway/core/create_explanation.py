@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from gateway.core.commands import CreatePayment
-from gateway.core.field_values import Field, FieldMap, Origin, Step, fill
+from gateway.core.field_values import Field, FieldMap, FieldProblem, Origin, Step, fill
 from gateway.core.strictjson import JsonNumber
 
 Rule = Annotated[
@@ -62,7 +63,7 @@ def sent_members(
 ) -> list[SentMember]:
     """Every value in the parsed body of a create, with the field that it belongs to; ``nested`` by path on the wire."""
     declared = {field.key: field for field in fields.fields}
-    within = _holder(body, declared, {member.key: member.value for member in fill(fields, command)})
+    within = _holder(body, declared, _filled(fields, command))
     shown = []
     for steps, value in _values(body):
         field = declared.get(str(steps[-1])) if steps[:-1] == within else nested.get(_pattern(steps))
@@ -78,20 +79,26 @@ def sent_members(
     return shown
 
 
-def left_out(members: Sequence[SentMember], command: CreatePayment, fields: FieldMap, rule_of: RuleOf) -> list[LeftOut]:
+def left_out(
+    members: Sequence[SentMember],
+    command: CreatePayment,
+    fields: FieldMap,
+    rule_of: RuleOf,
+    nested: Mapping[str, Field] = MappingProxyType({}),
+) -> list[LeftOut]:
     """Every field of an account that is not in the body, with the reason."""
-    sent, steps = {member.field for member in members}, {step.field.name: step for step in fields.steps}
-    why = {field.name: _why(field, steps.get(field.name), command) for field in fields.fields if field.name not in sent}
-    for place, inner in fields.nested.items():
-        names = (f"{place}.{field.name}" for field in inner.fields)
-        why |= dict.fromkeys((name for name in names if name not in sent), f"{place} is not given")
+    sent = {member.field for member in members}
+    why = {field.name: _why(field, fields.steps_by_name.get(field.name), command) for field in fields.fields}
+    why |= {field.name: f"{field.name} is not given" for field in nested.values()}
     off = (*fields.off, *(f"{place}.{name}" for place, inner in fields.nested.items() for name in inner.off))
     why |= dict.fromkeys(sorted(off), "is switched off")
-    return [LeftOut(field=name, why=reason, rule=rule_of(name)) for name, reason in why.items()]
+    return [LeftOut(field=name, why=text, rule=rule_of(name)) for name, text in why.items() if name not in sent]
 
 
 def _why(field: Field, step: Step | None, command: CreatePayment) -> str:
-    value = "" if step is None else step.read(command)
+    value = ""
+    with contextlib.suppress(FieldProblem):  # of a plugin that fills none of them
+        value = "" if step is None else step.read(command)
     if value and not field.values.get(value, value):
         return "its values rename this one to nothing"
     return _NOT_SENT if value else _NO_VALUE[field.origin].format(field=field, path=field.path.removeprefix("$."))
@@ -105,6 +112,13 @@ _NO_VALUE: Mapping[Origin, str] = {
     Origin.CONSTANT: "its value is empty",
     Origin.COMPUTED: "from finds no text, number or boolean",
 }
+
+
+def _filled(fields: FieldMap, command: CreatePayment) -> dict[str, str]:
+    """The values of the fields by wire key; none for a plugin that sends them without their rules."""
+    with contextlib.suppress(FieldProblem):
+        return {member.key: member.value for member in fill(fields, command)}
+    return {}
 
 
 def _holder(body: Any, declared: Mapping[str, Field], filled: Mapping[str, str]) -> Steps:

@@ -77,14 +77,15 @@ def test_nested_fields_are_shown_and_left_out_by_their_whole_name() -> None:
     }
     fields, _ = compile_map(declared, changes)
     body, rule_of = {"lines": [{"part": "A"}, {"part": None}]}, {"order.items[].sku": "s.yaml:3"}.get
-    members = sent_members(body, fields, command(), rule_of, str, nested_on_wire(declared, fields))
+    nested = nested_on_wire(declared, fields)
+    members = sent_members(body, fields, command(), rule_of, str, nested)
     assert [(one.key, one.field, one.origin, one.rule) for one in members] == [
         ("lines[0].part", "order.items[].sku", Origin.PAYMENT, "s.yaml:3"),
         ("lines[1].part", "order.items[].sku", Origin.PAYMENT, "s.yaml:3"),
     ]
-    assert {one.field: one.why for one in left_out(members, command(), fields, LINES.get)} == {
+    assert {one.field: one.why for one in left_out(members, command(), fields, LINES.get, nested)} == {
         "order.items[].size": "is switched off",
-        "order.to.city": "order.to is not given",
+        "order.to.city": "order.to.city is not given",
     }
 
 

@@ -73,7 +73,7 @@ def explain(gw: Gateway, planned: Planned) -> CreateExplanation:
     masked = replace(request, url=mask(request.url), body=mask(request.body.decode(errors="replace")).encode())
     return CreateExplanation(
         members=members,
-        left_out=left_out(members, command, fields, entry.rule_of),
+        left_out=left_out(members, command, fields, entry.rule_of, nested),
         body=masked.body.decode(),
         signed=calls.signed_text(gw, entry, request),
         curl=curl_command(masked, hidden),

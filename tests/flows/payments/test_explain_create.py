@@ -21,7 +21,7 @@ from gateway.flows.payments.explain_create import PAYMENT_ID
 from gateway.web.request import body_as, parsed
 from tests.support.clients.psp_callbacks import credentials
 from tests.support.scripted_provider import ScriptedStack, running_scripted_stack
-from tests.support.stack import GatewayStack, creditkey_body, psp_body
+from tests.support.stack import GatewayStack, creditkey_body, psp_body, running_stack
 
 shared = pytest.mark.asyncio(loop_scope="module")
 
@@ -82,6 +82,29 @@ async def test_every_field_is_sent_or_left_out(shared_stack: GatewayStack) -> No
     lines = (shared_stack.folder / "settings.yaml").read_text().splitlines()
     assert off.why == "is switched off"
     assert off.rule == f"settings.yaml:{1 + next(n for n, line in enumerate(lines) if 'nationality:' in line)}"
+
+
+async def test_nested_rules_are_shown_with_their_lines(tmp_path: Path) -> None:
+    """Each member of an item, a charge or an address with its field and the entry that changed it."""
+
+    def change(settings: dict[str, Any]) -> None:
+        settings["tenants"]["acme"]["accounts"]["creditkey-main"]["fields"] = {
+            "order.items[].sku": {"key": "part_no"},
+            "order.items[].unit": {"value": "pcs"},
+            "order.charges.tax": {"enabled": False},
+        }
+
+    async with running_stack(tmp_path, change=change) as stack:
+        shown = explained(stack, "creditkey-main", creditkey_body())
+        places = [stack.entry("acme", "creditkey-main").rule_of(f"order.items[].{name}") for name in ("sku", "unit")]
+        members = {one.key: one for one in shown.members}
+        found = [members[f"cart_items[0].{key}"] for key in ("part_no", "unit", "price")]
+        assert [(one.field, one.origin, one.rule) for one in found] == [
+            ("order.items[].sku", "payment", places[0]),
+            ("order.items[].unit", "constant", places[1]),
+            ("order.items[].price", "payment", None),
+        ]
+        assert {one.field: one.why for one in shown.left_out}["order.charges.tax"] == "is switched off"
 
 
 @shared
