@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from msgspec.structs import astuple
+
 from gateway.core.money import Amount
 
 Check = Callable[[Any], str | None]
@@ -60,14 +62,13 @@ def text(longest: int, *, least: int = 0) -> Check:
 
 def struct(kind: type[Any], members: Mapping[str, Check]) -> Check:
     """A Struct of this kind whose members all pass."""
-    table = [(name, member, member(None) is None) for name, member in members.items()]
+    table = [(name, members[name], members[name](None) is None) for name in kind.__struct_fields__]
 
     def check(value: Any) -> str | None:
         if type(value) is not kind:  # a member of a subclass would be stored unseen
             return f"must be {kind.__name__}, not {type_name(value)}"
-        for name, member, may_be_none in table:
-            given = getattr(value, name)
-            if given is None and may_be_none:  # most members of most facts
+        for (name, member, is_optional), given in zip(table, astuple(value), strict=True):
+            if given is None and is_optional:  # most members of most facts
                 continue
             problem = member(given)
             if problem is not None:

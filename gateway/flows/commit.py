@@ -130,7 +130,7 @@ def _rows_of(gw: Gateway, written: _Written, answer: OperationAnswer | None = No
     """
     version, operation, open_operation = written.version, written.operation, written.open_operation
     before, payment, event = version.before, version.change.payment, version.change.event
-    if before is not None and (payment, operation, version.next_operation) == (before.payment, None, None):
+    if before is not None and not (operation or version.next_operation) and payment == before.payment:
         return list(version.rows)
     keeps_check = version.gives_reference is not None
     due = written.due_at = None if keeps_check else gw.first_check_at(payment, open_operation)
