@@ -27,7 +27,10 @@ LAYERS = {
     "__main__": 5,
 }
 
-FLOWS = "tasks masks → runtime → plugin restore cascade storage webhooks → commit → payments → callbacks → background"
+FLOWS = (
+    "tasks masks → runtime → plugin restore cascade storage webhooks reply_maps → commit"
+    " → payments → callbacks → background"
+)
 """The import order of ``gateway/flows``: each room may import those before its arrow."""
 
 ORDER: dict[int, tuple[str, ...]] = {
@@ -38,7 +41,7 @@ ORDER: dict[int, tuple[str, ...]] = {
         " core.card_data",
         "core.response_body core.commands core.curl core.facts core.rules core.checks core.status_word core.retry_after"
         " core.expressions",
-        "core.field_values",
+        "core.field_values core.body_maps",
         "core.payment core.field_mapping core.nested_fields core.request_bodies core.response_outcome"
         " core.field_sources core.status_answer core.refusal",
         "core.plugin_returns core.state_members core.event_details",
@@ -64,6 +67,7 @@ ORDER: dict[int, tuple[str, ...]] = {
         "web.callback_limits web.failure_limits web.connections",
         "web.app_keys",
         "web.problems web.problem_pages web.auth web.request_log web.leaked_secrets",
+        "web.body_maps",
         "web.request",
         "web.routing web.http_errors",
         "web.middleware web.customer_return",

@@ -1,4 +1,4 @@
-"""JMESPath, for computed fields and routing: compiled at load, searched in a bounded number of steps."""
+"""JMESPath, for computed fields, maps and routing: compiled at load, searched in a bounded number of steps."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 import jmespath
-from jmespath.exceptions import JMESPathError
+from jmespath.exceptions import JMESPathError, JMESPathTypeError
 from jmespath.functions import Functions, signature
 from jmespath.visitor import Options, TreeInterpreter
 
-from gateway.core.plain_expressions import plain_search
+from gateway.core.plain_expressions import Part, plain_search
 
 STEPS = 20_000
 """How much one search may do: parts of the expression that are evaluated, once for each element they are evaluated for,
@@ -41,27 +41,40 @@ class TooManySteps(Exception):  # not a fault: the expression and the value do n
         super().__init__(f"takes more than {STEPS} steps over this payment")
 
 
-class Expression(Protocol):
-    """A compiled expression. ``names``: the members of a value that it may look at; None where it may at all."""
+class DoesNotFit(Exception):  # nor is this one
+    """An expression asks of a value what it cannot do, such as a sum of texts."""
 
+
+class Expression(Protocol):
+    """A compiled expression. ``names``: the members of a value that it may look at; None where it may at all.
+
+    ``parsed``: its parts as ``jmespath`` has them.
+    """
+
+    text: str
     names: frozenset[str] | None
+    parsed: Part
 
     def search(self, value: Any) -> Any:
         """What the expression finds in a value; None for nothing. Raises ``TooManySteps``."""
+        ...
+
+    def find(self, value: Any) -> Any:
+        """Search like ``search``. Raises ``DoesNotFit`` instead of finding nothing where the value does not fit."""
         ...
 
 
 class _Compiled:
     """An expression that finds nothing where it does not fit, and equals another of the same text."""
 
-    __slots__ = ("_measures", "_plain", "_root", "names", "text")
+    __slots__ = ("_measures", "_plain", "names", "parsed", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._root: Mapping[str, Any] = jmespath.compile(text).parsed
-        self._measures = _measures(self._root)
+        self.parsed: Part = jmespath.compile(text).parsed
+        self._measures = _measures(self.parsed)
         parts = [part for part, _ in self.nodes()]
-        self._plain = plain_search(self._root) if len(parts) <= STEPS else None
+        self._plain = plain_search(self.parsed) if len(parts) <= STEPS else None
         self.names = _names(parts)
 
     def search(self, value: Any) -> Any:
@@ -69,15 +82,27 @@ class _Compiled:
         if self._plain is not None:
             return self._plain(value)
         try:
-            return _Interpreter(self._measures).visit(self._root, value)
-        except _UNFIT:
+            return self.find(value)
+        except DoesNotFit:
             return None
+
+    def find(self, value: Any) -> Any:
+        """Search, and say where something does not fit."""
+        if self._plain is not None:
+            return self._plain(value)
+        try:
+            return _Interpreter(self._measures).visit(self.parsed, value)
+        except JMESPathTypeError as problem:
+            wanted = " or ".join(problem.expected_types)
+            raise DoesNotFit(f"does not fit this body: {problem.function_name}() takes {wanted}") from None
+        except _UNFIT:
+            raise DoesNotFit("does not fit this body") from None
         except RecursionError:
             raise TooManySteps from None
 
-    def nodes(self) -> Iterator[tuple[Mapping[str, Any], int]]:
+    def nodes(self) -> Iterator[tuple[Part, int]]:
         """Its parts, each with how deeply it is nested."""
-        return _nodes(self._root)
+        return _nodes(self.parsed)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Compiled) and self.text == other.text
@@ -136,7 +161,7 @@ def _length(value: object, _most: int = 0) -> int:
     return 1 + len(value) if isinstance(value, list | dict) else 1
 
 
-def _size(value: object, most: int) -> int:
+def size_of(value: object, most: int) -> int:
     """The steps to go through all that a value holds, as often as it holds it."""
     total, waiting = 0, [value]
     while waiting and total <= most:
@@ -199,7 +224,7 @@ def _names(parts: list[Mapping[str, Any]]) -> frozenset[str] | None:
 def _measures(root: Mapping[str, Any]) -> dict[int, Measure]:
     """How to measure what each part finds, where making it or going through it may take more than one step."""
     made = {id(node): _length for node, _ in _nodes(root) if node["type"] in _MAKES}
-    used = {id(child): _size for node, _ in _nodes(root) if _looks_into(node) for child in _children(node)}
+    used = {id(child): size_of for node, _ in _nodes(root) if _looks_into(node) for child in _children(node)}
     return {**made, **used}
 
 

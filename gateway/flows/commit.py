@@ -22,6 +22,7 @@ from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.drivers.store.statements import NewWebhook, Statement
 from gateway.flows import cascade
 from gateway.flows.cascade import Version
+from gateway.flows.reply_maps import webhook_with_own_names
 from gateway.flows.restore import with_duplicate_flag
 from gateway.flows.runtime import Gateway, log
 
@@ -155,15 +156,16 @@ def _rows_of(gw: Gateway, written: _Written, answer: OperationAnswer | None = No
 def _webhook(gw: Gateway, written: _Written, event: PaymentEvent) -> NewWebhook | None:
     """The webhook of an event, where the tenant listens."""
     payment, operation = written.version.change.payment, written.operation
-    if gw.settings.tenants[payment.tenant].webhook is None:
+    tenant = gw.settings.tenants[payment.tenant]
+    if tenant.webhook is None:
         return None
     is_refund = operation is not None and operation.kind is Kind.REFUND
     refund = refund_view(payment, operation) if is_refund and operation is not None else None
-    return NewWebhook(
-        due_at=milliseconds(event.at + gw.settings.clocks.webhook_retry[0]),
-        created_at=milliseconds(event.at),
-        body=webhook_body(event, written.view, refund).decode(),
-    )
+    body = webhook_body(event, written.view, refund)
+    if tenant.webhook_map is not None:
+        body = webhook_with_own_names(tenant, tenant.webhook_map, body)
+    due_at = milliseconds(event.at + gw.settings.clocks.webhook_retry[0])
+    return NewWebhook(due_at=due_at, created_at=milliseconds(event.at), body=body.decode())
 
 
 async def _answer(gw: Gateway, written: _Written, others: Sequence[Version]) -> OperationAnswer | None:

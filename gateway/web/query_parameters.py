@@ -41,6 +41,8 @@ ALL_LIMIT = (
 )
 """Of lists that are short as a rule: without a limit the longest page is returned."""
 CURSOR = "The `next_cursor` of the previous page."
+MAP = "The request map in the tenant's settings that makes this body of the tenant's own: any JSON may be sent with it."
+REPLY = "The reply map in the tenant's settings whose names the answer has; without it the answer is the standard one."
 
 
 def parameters(**described: str | tuple[str, Mapping[str, Any] | type]) -> tuple[QueryParameter, ...]:

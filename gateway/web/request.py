@@ -15,6 +15,7 @@ import msgspec
 from aiohttp import web
 
 from gateway.core import body_reader, strictjson
+from gateway.core.body_maps import BodyMap, mapped_request
 from gateway.core.card_data import refuse_card_data
 from gateway.core.card_numbers import without_card_numbers
 from gateway.core.documents import amount_hook
@@ -27,6 +28,7 @@ from gateway.flows.masks import Masks
 from gateway.flows.payments.idempotency import Claim
 from gateway.flows.runtime import Gateway
 from gateway.web.app_keys import ABOUT, GATEWAY, LIMITS, TURNS
+from gateway.web.body_maps import NO_MAPS, NamedMaps, renamed_rows
 from gateway.web.leaked_secrets import refuse_secrets
 from gateway.web.paging import SLICE, page_of
 from gateway.web.responses import JSON, Reply
@@ -90,6 +92,7 @@ class TenantCall(Call, frozen=True, kw_only=True):
     """A request of a tenant."""
 
     tenant: Tenant
+    maps: NamedMaps = NO_MAPS
 
     @property
     def turn(self) -> asyncio.Lock:
@@ -109,6 +112,8 @@ class TenantCall(Call, frozen=True, kw_only=True):
         id_of: Callable[[R], str] = attrgetter("id"),
     ) -> Reply:
         """Answer one page of a list, in the tenant's turn, and count its rows."""
+        if self.maps.reply is not None:
+            show = renamed_rows(self.tenant, self.maps.reply, show)
         async with self.turn:
             page = await page_of(read, wanted, show, id_of=id_of, most_bytes=self.gw.settings.limits.page_bytes)
         self.charge(len(page.data))
@@ -121,12 +126,18 @@ class TenantCall(Call, frozen=True, kw_only=True):
 
     def body(self, wanted: type[T], check: Check[T] | None = None) -> T:
         """Read the body as one of our types. Raises ``validation_failed`` naming every member that is wrong."""
-        return body_as(self.sent, wanted, check)
+        if self.maps.request is None:
+            return body_as(self.sent, wanted, check)
+        return mapped_body_as(self.maps.request, self.sent, wanted, check)
 
     def claim(self) -> Claim:
-        """Read the idempotency key. Requests with equal fingerprints are equal: method, path and body."""
+        """Read the idempotency key. Requests with equal fingerprints are equal: method, path, body and its map's name.
+
+        The body as it was posted: what a map makes of it may change with the settings, the request does not.
+        """
         key = _idempotency_key(self.request, self.gw.masks)
-        parts = (self.request.method, self.path, sorted(self.request.match_info.items()), self.sent.data)
+        named = () if self.maps.request is None else (self.maps.request.name,)
+        parts = (self.request.method, self.path, sorted(self.request.match_info.items()), self.sent.data, *named)
         fingerprint = hashlib.sha256(strictjson.canonical(parts)).hexdigest()
         return Claim(tenant=self.tenant.id, idempotency_key=key, fingerprint=fingerprint)
 
@@ -219,6 +230,15 @@ def body_as(body: Body, wanted: type[T], check: Check[T] | None = None) -> T:
     if read is not None and not problems:
         return read
     raise together(invalid(*problems), *(check(read) if check is not None and read is not None else ()))
+
+
+def mapped_body_as(body_map: BodyMap, sent: Body, wanted: type[T], check: Check[T] | None = None) -> T:
+    """Convert the body that a request map makes of what was sent."""
+    made, problems = mapped_request(body_map, sent.data)
+    read = partial(body_as, Body(made, is_plain=False), wanted, check)
+    if problems:
+        raise together(invalid(*problems), *refusals_of(read))
+    return read()
 
 
 def _idempotency_key(request: web.Request, masks: Masks) -> str:

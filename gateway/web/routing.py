@@ -8,12 +8,14 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from aiohttp import web
 
+from gateway.core.body_maps import explained
 from gateway.core.errors import TenantError
 from gateway.core.view_types import PaymentView
-from gateway.flows.payments.idempotency import Answer, refuse_other_request
+from gateway.flows.payments.idempotency import Answer, answer_if_repeated
 from gateway.flows.runtime import log
 from gateway.web.app_keys import ABOUT, GATEWAY, LIMITS, REQUEST_ID
 from gateway.web.auth import authenticate_operator, authenticate_tenant
+from gateway.web.body_maps import NO_MAPS, named_maps, renamed
 from gateway.web.connections.connection import note_proof
 from gateway.web.leaked_secrets import may_be_an_id
 from gateway.web.query_parameters import QueryParameter, refuse_unknown
@@ -73,11 +75,13 @@ def add_tenant_route(app: web.Application, route: Route[TenantCall]) -> None:
         gw, tenant = request[GATEWAY], authenticate_tenant(request)
         limits.take_request(tenant)
         note_proof(request)
+        maps = NO_MAPS
         if request.query_string:
             refuse_unknown(request.query, parameters)
+            maps = named_maps(gw, tenant, request.query)
         sent = await read_body(request, [gw.masks.of(tenant.id)]) if route.body is not None else NO_BODY
         limits.charge(tenant, request.content.total_bytes // BYTES_PER_REQUEST)
-        call = TenantCall(gw=gw, tenant=tenant, request=request, path=route.path, sent=sent)
+        call = TenantCall(gw=gw, tenant=tenant, request=request, path=route.path, sent=sent, maps=maps)
         limits.begin_work(tenant.id)
         try:
             return _answered(call, await _reply_of(route, call))
@@ -91,19 +95,23 @@ async def _reply_of(route: Route[TenantCall], call: TenantCall) -> Reply | Answe
     try:
         return await route.handler(call)
     except TenantError as refusal:
-        # Under a key that another request has used, that is the error to report first.
+        # Under a key that was used, that is what counts: this may have been a good request when it came first.
         if route.is_idempotent and refusal.code == "validation_failed":
-            await refuse_other_request(call.gw, call.claim())
+            answer = await answer_if_repeated(call.gw, call.claim())
+            if answer is not None:
+                return answer
+        if call.maps.request is not None:
+            raise explained(call.maps.request, refusal) from None
         raise
 
 
 def _answered(call: TenantCall, reply: Reply | Answer) -> web.Response:
-    """The response, after noting for the log which payment or account it is about."""
+    """The response, after noting for the log which payment or account it is about, under the tenant's own names."""
     if isinstance(reply, Answer):
         call.request[ABOUT]["payment_id"] = reply.payment_id
     elif isinstance(reply.view, PaymentView):
         call.note_account(reply.view.account)
-    return to_response(reply)
+    return to_response(reply if call.maps.reply is None else renamed(call.tenant, call.maps.reply, reply))
 
 
 def add_operator_route(app: web.Application, route: Route[OperatorCall]) -> None:

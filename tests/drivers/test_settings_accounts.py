@@ -115,7 +115,6 @@ TENANT_MISTAKES = [
     ("webhook: {url: 'https://x.example', secrets: []}", "webhook.secrets: must not be an empty list"),
     ("webhook: {url: 'https://x.example', secrets: ['env:TOKEN']}", "webhook.secrets[0]: must be whsec_ followed by"),
     ("webhook: {url: 'https://x.example', secrets: [abc]}", "webhook.secrets[0]: is a literal secret"),
-    ("request_maps: {erp: {amount: total}}", "request_maps: not supported yet"),
     ("routing: {account: main}", "routing: must be a list"),
     ("routing: [main]", "routing[0]: must be a mapping of keys"),
     (

@@ -20,7 +20,7 @@ from gateway.flows.callbacks import receive
 from gateway.flows.payments import create, lookup, read
 from gateway.flows.payments.cancel import cancel_payment
 from gateway.flows.payments.capture import capture_payment
-from gateway.flows.payments.idempotency import Answer, Claim, refuse_other_request
+from gateway.flows.payments.idempotency import Answer, Claim, answer_if_repeated
 from gateway.flows.payments.lookup import hint_task_name
 from gateway.flows.payments.refund import refund_payment
 from gateway.flows.payments.update import update_payment
@@ -129,7 +129,9 @@ async def _handle(call: _Call) -> Answer:
         return await HANDLERS[call.request.kind](call)
     except TenantError as refusal:
         if call.request.key and refusal.code == "validation_failed":
-            await refuse_other_request(call.gw, call.claim())
+            answer = await answer_if_repeated(call.gw, call.claim())
+            if answer is not None:
+                return answer
         raise
 
 

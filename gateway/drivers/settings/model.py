@@ -15,15 +15,18 @@ from typing import Annotated
 import msgspec
 
 import gateway.core.signing as signing
+from gateway.core.body_maps import BodyMap
 from gateway.core.commands import CompletePayment
 from gateway.core.networks import Network
 from gateway.core.rules import Policy, Rules
 from gateway.core.secret import Secret
 from gateway.drivers.settings.values import (
     Connections,
+    JmesPath,
     KeyHash,
     KeyId,
     ListenHost,
+    MapName,
     Moment,
     PublicUrl,
     Repeating,
@@ -32,7 +35,6 @@ from gateway.drivers.settings.values import (
     Span,
     TargetUrl,
     WebhookSecrets,
-    When,
 )
 from gateway.provider import Account, Provider
 
@@ -143,10 +145,14 @@ class Clocks(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Webhook(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a tenant hears from us. Every secret signs (two during a rotation); the texts begin with ``whsec_``."""
+    """Where a tenant hears from us. Every secret signs (two during a rotation); the texts begin with ``whsec_``.
+
+    ``map`` names the reply map that makes ``data``; None for the standard one.
+    """
 
     url: TargetUrl
     secrets: WebhookSecrets
+    map: MapName | None = None
 
 
 class Derivation(msgspec.Struct, frozen=True, kw_only=True):
@@ -247,7 +253,7 @@ class RoutingRule(msgspec.Struct, frozen=True, kw_only=True):
     ``when`` is searched in the create body and matches where JMESPath calls its answer true; None matches always.
     """
 
-    when: When | None = None
+    when: JmesPath | None = None
     account: str
     fallback: tuple[str, ...] = ()
 
@@ -256,6 +262,7 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
     """Who calls our API. ``return_origins`` are normalised as ``origin_of`` does; ``rate_limit`` None = no limit.
 
     The first rule of ``routing`` that matches chooses. ``logs_in``: calls of one of its accounts need a session.
+    ``request_maps`` and ``reply_maps`` are by name.
     """
 
     id: str
@@ -268,6 +275,14 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
     logs_in: bool
     deposit_methods: Mapping[str, DepositMethod]
     routing: tuple[RoutingRule, ...] = ()
+    request_maps: Mapping[str, BodyMap] = msgspec.field(default_factory=dict)
+    reply_maps: Mapping[str, BodyMap] = msgspec.field(default_factory=dict)
+
+    @property
+    def webhook_map(self) -> BodyMap | None:
+        """The map of its webhooks."""
+        name = None if self.webhook is None else self.webhook.map
+        return None if name is None else self.reply_maps[name]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

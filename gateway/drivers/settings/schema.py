@@ -29,7 +29,9 @@ from gateway.drivers.settings.scalar_reader import NotSupported, Raw
 from gateway.drivers.settings.values import (
     CallbackId,
     Currency,
+    JmesPath,
     ListenHost,
+    MapName,
     MethodName,
     Name,
     NotSupportedTrue,
@@ -79,6 +81,10 @@ class DepositShape(msgspec.Struct, frozen=True, kw_only=True):
     fields: Mapping[str, LabelShape] = msgspec.field(default_factory=dict)
 
 
+Maps = Mapping[MapName, Mapping[str, JmesPath]]
+"""A tenant's request maps or reply maps: by name, an expression for each dotted member."""
+
+
 class TenantShape(msgspec.Struct, frozen=True, kw_only=True):
     """An entry under ``tenants``. An absent ``rate_limit`` is the default one, ``null`` lifts the limit.
 
@@ -90,7 +96,8 @@ class TenantShape(msgspec.Struct, frozen=True, kw_only=True):
     return_origins: frozenset[Origin] = frozenset()
     rate_limit: TenantRate | None = TenantRate()
     webhook: Webhook | None = None
-    request_maps: NotSupported | None = None
+    request_maps: Maps = msgspec.field(default_factory=dict)
+    reply_maps: Maps = msgspec.field(default_factory=dict)
     routing: tuple[Raw, ...] = ()
     accounts: Mapping[Name, AccountShape] = msgspec.field(default_factory=dict)
     deposit_methods: Mapping[MethodName, DepositShape] = msgspec.field(default_factory=dict)

@@ -12,6 +12,7 @@ from yaml.nodes import Node, ScalarNode
 
 from gateway.core.money import currency_digits
 from gateway.drivers.settings.accounts import AccountScope, Resolver, previous_endpoint_id, resolve_account
+from gateway.drivers.settings.maps import resolve_maps
 from gateway.drivers.settings.model import AccountEntry, DepositMethod, Tenant
 from gateway.drivers.settings.problems import Path, unknown_entry
 from gateway.drivers.settings.routing import resolve_routing
@@ -37,6 +38,7 @@ def resolve_tenant(name: str, node: Node, resolver: Resolver) -> Tenant | None:
         resolved = resolve_account(scope, entry, resolver)
         if resolved is not None:
             accounts[account] = resolved
+    _check_webhook_map(name, shape, node, resolver.state)
     known = names_at(node, ("accounts",))
     for method, given in shape.deposit_methods.items():
         _check_method(("tenants", name, "deposit_methods", method), given, known, accounts, resolver)
@@ -51,6 +53,8 @@ def resolve_tenant(name: str, node: Node, resolver: Resolver) -> Tenant | None:
         logs_in=any(entry.logs_in for entry in accounts.values()),
         deposit_methods={method: _method(method, given) for method, given in shape.deposit_methods.items()},
         routing=resolve_routing(("tenants", name, "routing"), shape.routing, known, resolver.state),
+        request_maps=resolve_maps(name, "request_maps", shape.request_maps, node, resolver.state),
+        reply_maps=resolve_maps(name, "reply_maps", shape.reply_maps, node, resolver.state),
     )
 
 
@@ -66,6 +70,12 @@ def find_endpoints(tenants: Iterable[Tenant], state: LoadState) -> Mapping[str, 
                 path: Path = ("tenants", entry.tenant, "accounts", entry.name, "callback_id")
                 state.note(path, f"is already used by account {owner.name} of tenant {owner.tenant}")
     return found
+
+
+def _check_webhook_map(tenant: str, shape: TenantShape, node: Node, state: LoadState) -> None:
+    wanted, known = None if shape.webhook is None else shape.webhook.map, names_at(node, ("reply_maps",))
+    if wanted is not None and wanted not in known:
+        state.note(("tenants", tenant, "webhook", "map"), unknown_entry("reply map", wanted, known))
 
 
 def _users_of_accounts(node: Node, state: LoadState) -> dict[str, list[str]]:

@@ -112,11 +112,10 @@ async def submit_and_answer(gw: Gateway, claim: Claim, submission: Submission) -
         raise in_progress("is still running") from None
 
 
-async def refuse_other_request(gw: Gateway, claim: Claim) -> None:
-    """Refuse a key that was used for another request before anything else that is wrong with this one."""
+async def answer_if_repeated(gw: Gateway, claim: Claim) -> Answer | None:
+    """The answer of a request that cannot be read, where its key was used; None for a new key. Raises as ``replay``."""
     row = await record_of(gw, claim)
-    if row is not None and row.fingerprint != claim.fingerprint:
-        raise TenantError("idempotency_key_reused", REUSED)
+    return None if row is None else await replay(gw, claim, row)
 
 
 async def replay(gw: Gateway, claim: Claim, row: IdempotencyRecord) -> Answer:

@@ -11,6 +11,7 @@ from gateway.core.request_bodies import CreateBody
 from gateway.flows.payments import explain_create
 from gateway.flows.payments.create_validation import content_refusals
 from gateway.web.api import examples
+from gateway.web.query_parameters import MAP, parameters
 from gateway.web.request import TenantCall
 from gateway.web.responses import Reply
 from gateway.web.routing import Route
@@ -30,13 +31,13 @@ _BODY = '{"user_id":"C-88","lang":"EN","order_no":"pay_0000000000000000000000000
 _EXPLANATION = CreateExplanation(
     members=[
         SentMember(key="user_id", value="C-88", field="user_id", origin=Origin.PAYMENT, rule=None),
-        SentMember(key="lang", value="EN", field="language", origin=Origin.PAYMENT, rule="settings.yaml:100"),
+        SentMember(key="lang", value="EN", field="language", origin=Origin.PAYMENT, rule="settings.yaml:110"),
         SentMember(
             key="order_no", value=explain_create.PAYMENT_ID, field="order_no", origin=Origin.PROVIDER, rule=None
         ),
-        SentMember(key="sum", value=162.48, field="amount", origin=Origin.PROVIDER, rule="settings.yaml:98"),
+        SentMember(key="sum", value=162.48, field="amount", origin=Origin.PROVIDER, rule="settings.yaml:108"),
     ],
-    left_out=[LeftOut(field="nationality", why="is switched off", rule="settings.yaml:99")],
+    left_out=[LeftOut(field="nationality", why="is switched off", rule="settings.yaml:109")],
     body=_BODY,
     signed=f"lang=EN&order_no={explain_create.PAYMENT_ID}&sum=162.48&user_id=C-88***",
     curl=f"curl -i -X POST https://psp.example/pay/url -H \"crm-pay-token: $CRM_PAY_TOKEN\" --data-raw '{_BODY}'",
@@ -48,6 +49,7 @@ ROUTES: tuple[Route[TenantCall], ...] = (
         path="/v1/accounts/{name}/explain",
         handler=explain,
         body=CreateBody,
+        query=parameters(map=MAP),
         name="explainCreate",
         tag="Accounts",
         summary="Explain what a create would send",

@@ -17,7 +17,7 @@ from gateway.flows.payments.idempotency import Answer
 from gateway.flows.payments.refund import refund_payment
 from gateway.web.api import examples
 from gateway.web.api.payments import COMMAND_CODES
-from gateway.web.query_parameters import ALL_LIMIT, CURSOR, parameters, section_of
+from gateway.web.query_parameters import ALL_LIMIT, CURSOR, MAP, REPLY, parameters, section_of
 from gateway.web.request import TenantCall
 from gateway.web.responses import Reply
 from gateway.web.routing import Route
@@ -50,6 +50,7 @@ ROUTES: tuple[Route[TenantCall], ...] = (
         method="POST",
         path="/v1/payments/{id}/refunds",
         handler=refund,
+        query=parameters(map=MAP, reply=REPLY),
         body=RefundBody,
         is_idempotent=True,
         name="createRefund",
@@ -64,7 +65,7 @@ ROUTES: tuple[Route[TenantCall], ...] = (
         method="GET",
         path="/v1/payments/{id}/refunds",
         handler=refunds,
-        query=parameters(limit=ALL_LIMIT, cursor=CURSOR),
+        query=parameters(limit=ALL_LIMIT, cursor=CURSOR, reply=REPLY),
         name="listRefunds",
         tag="Refunds",
         summary="List the refunds of a payment",
