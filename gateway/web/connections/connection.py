@@ -4,7 +4,7 @@ aiohttp reads and answers the requests. It waits forever for a head and for a cl
 connection for an hour, and accepts a megabyte of head. Here every phase of a connection has a deadline, and what it
 may hold is bounded. Only this module, ``listener.py``, ``graceful_shutdown.py`` and ``web/direct_routes.py`` use
 internals of aiohttp: a request passes through ``_handle_request``, ``finish_response`` and ``handle_error``;
-``_messages`` are requests that are read and wait for their turn.
+``_messages`` are requests that are read and wait for their turn; ``_loop`` is what its ``start`` works with.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import functools
 import math
 import socket
 import struct
 import termios
 from asyncio.trsock import TransportSocket
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any, cast
 
 import msgspec
@@ -116,6 +118,7 @@ class Connection(web.RequestHandler):
         self._link = link
         link.set_write_buffer_limits(high=0)  # pause_writing says that the client does not take all at once
         super().connection_made(link)
+        self._loop = _awaiting(self._loop)
         if self._is_admitted(self._address):
             self._begin(Phase.HEAD)
         else:
@@ -140,6 +143,11 @@ class Connection(web.RequestHandler):
         """The client has read what was written so far, perhaps only a part of its answer."""
         super().resume_writing()
         self._follow()
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Read on after a pause. aiohttp calls this after every piece of a body, and would parse nothing once more."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived, and stop reading where more arrives than may be held."""
@@ -172,6 +180,8 @@ class Connection(web.RequestHandler):
             request_handler = refuse_head
         elif not HttpVersion10 <= request.version <= HttpVersion11:
             request_handler = refuse_version
+        if self._messages:
+            await asyncio.sleep(0)  # others have their turn between the requests of a client that sends many at once
         try:
             return await super()._handle_request(request, start_time, request_handler)
         finally:
@@ -291,6 +301,18 @@ class Connection(web.RequestHandler):
         self._is_held = False
         if self._link is not None:
             self._link.resume_reading()
+
+
+@functools.lru_cache(1)
+def _awaiting(loop: asyncio.AbstractEventLoop) -> asyncio.AbstractEventLoop:
+    """The event loop for aiohttp's ``start``, which makes a task of each request: here the request itself is awaited.
+
+    A task costs a request two turns of the loop. From Python 3.12 on aiohttp begins it at once and looks here no more.
+    """
+    start = SimpleNamespace(
+        create_future=loop.create_future, time=loop.time, call_at=loop.call_at, create_task=lambda request: request
+    )
+    return cast("asyncio.AbstractEventLoop", start)
 
 
 def forget_unread(sock: TransportSocket) -> None:

@@ -331,6 +331,30 @@ async def test_pipelined_requests_are_answered_in_order(stack: GatewayStack) -> 
         assert await one.ask() == 200
 
 
+async def test_others_have_their_turn_between_pipelined_requests(stack: GatewayStack) -> None:
+    """The event loop turns before the next one, although none waits for anything."""
+    new_id, turn, turns = stack.gateway.new_id, 0, []
+
+    def noting(prefix: str) -> str:
+        turns.append(turn)
+        return new_id(prefix)
+
+    async def turning() -> None:
+        nonlocal turn
+        while True:
+            await asyncio.sleep(0)
+            turn += 1
+
+    beside = asyncio.create_task(turning())
+    stack.gateway.new_id = noting
+    async with client(stack.url) as one:
+        await one.send(ONE * 20)
+        for _ in range(20):
+            await one.answer()
+    beside.cancel()
+    assert len(set(turns)) >= 19  # nothing is behind the last
+
+
 async def test_requests_behind_work_are_not_read(tmp_path: Path) -> None:
     """While a request is in work no more than a little is read behind it, and all of it is answered later."""
     let_go, asked = asyncio.Event(), asyncio.Event()
