@@ -76,17 +76,17 @@ def serve_and_record(file: Path, arguments: Sequence[str]) -> None:
     """Serve, and store every unit in the order it was committed."""
     from gateway.cli import main
     from gateway.core.errors import GatewayError
-    from gateway.drivers.store import sqlite
+    from gateway.drivers.store import transactions
     from gateway.drivers.store.statements import Unit
 
     recorded: list[Unit] = []
-    commit = sqlite.commit_units
+    commit = transactions.commit_units
 
     def recording(writer: sqlite3.Connection, units: Sequence[Unit]) -> list[GatewayError | None]:
         recorded.extend(tuple(unit) for unit in units)
         return commit(writer, units)
 
-    sqlite.commit_units = recording
+    transactions.commit_units = recording
     with contextlib.suppress(SystemExit):
         main(list(arguments))
     file.write_bytes(pickle.dumps(recorded))

@@ -10,13 +10,13 @@ import pytest
 from bench.rows import group_commit
 from gateway.core.errors import GatewayError
 from gateway.drivers.clock import EPOCH
-from gateway.drivers.store import sqlite
+from gateway.drivers.store import sqlite, transactions
 from gateway.drivers.store.statements import Statement, heartbeat
 
 
 def test_the_store_has_what_is_replaced() -> None:
     """A recorder in place of ``commit_units``, and another size of a batch."""
-    assert list(inspect.signature(sqlite.commit_units).parameters) == ["writer", "units"]
+    assert list(inspect.signature(transactions.commit_units).parameters) == ["writer", "units"]
     assert sqlite.MAX_BATCH_UNITS == group_commit.CALLERS
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gateway.core.errors import GatewayError, Unavailable
-from gateway.drivers.store.sqlite import commit_units, make_tables
+from gateway.drivers.store.sqlite import make_tables
 from gateway.drivers.store.statements import Unit
+from gateway.drivers.store.transactions import commit_units
 from tests.simulation.process import LAG, Process
 
 BATCH_LIMITS = (1, 1, 2, 4, 64)

@@ -14,7 +14,7 @@ import contextlib
 import os
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,13 +22,14 @@ from urllib.parse import quote
 
 import aiosqlite
 
-from gateway.core.errors import Conflict, GatewayError, Unavailable
+from gateway.core.errors import GatewayError, Unavailable
+from gateway.drivers.store import transactions
 from gateway.drivers.store.checkpoints import Checkpointer
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.schema import MIGRATIONS, TABLES, VERSION
 from gateway.drivers.store.statements import Unit
 from gateway.drivers.store.store_files import make_private, refuse_foreign_log, require_store, resolved_path, take_lock
-from gateway.drivers.store.stored_bytes import ADD, sum_by_tenant
+from gateway.drivers.store.transactions import Locked
 
 READERS = 2
 MAX_BATCH_UNITS = 64
@@ -45,30 +46,6 @@ WRITER_PRAGMAS = (
     "temp_store = MEMORY",  # what a savepoint may have to undo would go to files, and a full /tmp would stop payments
     f"journal_size_limit = {64 * 1024 * 1024}",  # what a long reader made it grow to, it gives back
 )
-
-_UNIT_ERRORS = (
-    sqlite3.IntegrityError,
-    sqlite3.DataError,
-    sqlite3.InterfaceError,
-    sqlite3.ProgrammingError,
-    OverflowError,
-    UnicodeError,
-)
-"""What a unit's own values cause: a broken constraint, a value no column takes. The others' units are not harmed."""
-
-_PRIMARY_CODE = 0xFF
-"""The part of SQLite's error codes that names the kind."""
-
-
-class Locked(Unavailable):
-    """Another process held the database for longer than ``BUSY_TIMEOUT_MS``."""
-
-
-class _HalfDone(Exception):  # not an error: a reason to begin again
-    """A unit failed after it had changed something."""
-
-
-_Run = Callable[[sqlite3.Connection, Unit, list[tuple[str, int]]], GatewayError | None]
 
 
 class _Waiting(NamedTuple):
@@ -93,10 +70,11 @@ class SqliteEngine:
         self._readers = readers
         self._lock = lock
         self._turn = 0
+        self._loop = asyncio.get_running_loop()
         self._waiting: deque[_Waiting] = deque()
-        self._wake = asyncio.Event()
+        self._written = asyncio.Event()
+        self._written.set()
         self._closing: asyncio.Task[None] | None = None
-        self._writing = asyncio.create_task(self._write(), name="sqlite writer")
         self._log = Checkpointer(checkpoints, self._thread)
         self._keeping = asyncio.create_task(self._log.run(), name="sqlite checkpoints")
 
@@ -104,10 +82,12 @@ class SqliteEngine:
         """Write a unit in the next shared transaction; return when it is on disk."""
         if self._closing is not None:
             raise Unavailable("the store is closed")
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[None] = self._loop.create_future()
         # From here the unit may be written even if the caller is cancelled: it is written whole or not at all.
         self._waiting.append(_Waiting(unit, done))
-        self._wake.set()
+        if self._written.is_set():
+            self._written.clear()
+            self._loop.call_soon(self._begin)  # whoever comes in this turn of the loop shares the transaction
         await done
 
     async def rows(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
@@ -138,8 +118,7 @@ class SqliteEngine:
 
     async def _close(self) -> None:
         # In this order: all units written, no checkpoint under way, no reader holds the log, then the lock is free.
-        self._wake.set()
-        await self._writing
+        await self._written.wait()
         self._log.stop()
         await self._keeping
         for connection in self._readers:
@@ -149,21 +128,20 @@ class SqliteEngine:
         self._writer.close()  # the last one out copies the log into the database and removes it
         os.close(self._lock)
 
-    async def _write(self) -> None:
-        while self._waiting or self._closing is None:
-            if self._waiting:
-                # What arrived during the last commit shares the next one: one fsync for up to a whole batch.
-                size = min(MAX_BATCH_UNITS, len(self._waiting))
-                await self._commit_together([self._waiting.popleft() for _ in range(size)])
-            else:
-                # No await lies between the check and this line, so no commit can be missed.
-                self._wake.clear()
-                await self._wake.wait()
+    def _begin(self) -> None:
+        """Write what waits. What arrives during this commit shares the next: one fsync for up to a whole batch."""
+        if not self._waiting:
+            self._written.set()
+            return
+        size = min(MAX_BATCH_UNITS, len(self._waiting))
+        self._thread.submit(self._commit_together, [self._waiting.popleft() for _ in range(size)])
 
-    async def _commit_together(self, batch: Sequence[_Waiting]) -> None:
-        units = [waiting.unit for waiting in batch]
-        loop = asyncio.get_running_loop()
-        failures = await loop.run_in_executor(self._thread, commit_units, self._writer, units)
+    def _commit_together(self, batch: Sequence[_Waiting]) -> None:
+        """On the writer's thread."""
+        failures = transactions.commit_units(self._writer, [waiting.unit for waiting in batch])
+        self._loop.call_soon_threadsafe(self._end, batch, failures)
+
+    def _end(self, batch: Sequence[_Waiting], failures: Sequence[GatewayError | None]) -> None:
         # Only now is anybody answered: a process killed before this line has promised nothing.
         _complete(batch, failures)
         if isinstance(failures[0], Locked):
@@ -172,6 +150,7 @@ class SqliteEngine:
             self._waiting.clear()
             _complete(behind, [Locked(str(failures[0])) for _ in behind])
         self._log.changed(self._writer.total_changes)
+        self._begin()
 
 
 def _complete(batch: Sequence[_Waiting], failures: Sequence[GatewayError | None]) -> None:
@@ -183,83 +162,6 @@ def _complete(batch: Sequence[_Waiting], failures: Sequence[GatewayError | None]
             waiting.done.set_exception(failure)
         else:
             waiting.done.set_result(None)
-
-
-def commit_units(writer: sqlite3.Connection, units: Sequence[Unit]) -> list[GatewayError | None]:
-    """Run units in one transaction; return what went wrong with each.
-
-    A savepoint copies every page that changes in it, so they run without. Only where a unit fails after it has changed
-    something is everything undone and run again, each unit in a savepoint of its own.
-    """
-    try:
-        try:
-            return _commit(writer, units, _run_whole)
-        except _HalfDone:
-            writer.execute("ROLLBACK")
-            return _commit(writer, units, _run_in_savepoint)
-    except Exception as problem:  # the writer must survive any error, or every caller waits forever
-        with contextlib.suppress(sqlite3.Error):
-            writer.execute("ROLLBACK")
-        kind = Locked if _kind(problem) == sqlite3.SQLITE_BUSY else Unavailable
-        return [kind(f"the store cannot be written: {type(problem).__name__}") for _ in units]
-
-
-def _commit(writer: sqlite3.Connection, units: Sequence[Unit], run: _Run) -> list[GatewayError | None]:
-    grown: list[tuple[str, int]] = []
-    writer.execute("BEGIN IMMEDIATE")
-    failures = [run(writer, unit, grown) for unit in units]
-    for tenant_and_bytes in sum_by_tenant(grown).items():
-        writer.execute(ADD, tenant_and_bytes)
-    writer.execute("COMMIT")
-    return failures
-
-
-def _run_whole(writer: sqlite3.Connection, unit: Unit, grown: list[tuple[str, int]]) -> GatewayError | None:
-    """Run a unit that succeeds, or fails before it has changed anything. Raises ``_HalfDone``."""
-    before = writer.total_changes
-    failure = _run(writer, unit, grown)
-    if failure is not None and writer.total_changes != before:
-        raise _HalfDone
-    return failure
-
-
-def _run_in_savepoint(writer: sqlite3.Connection, unit: Unit, grown: list[tuple[str, int]]) -> GatewayError | None:
-    counted = len(grown)
-    writer.execute("SAVEPOINT unit")
-    failure = _run(writer, unit, grown)
-    if failure is not None:
-        writer.execute("ROLLBACK TO unit")
-        del grown[counted:]
-    writer.execute("RELEASE unit")
-    return failure
-
-
-def _run(writer: sqlite3.Connection, unit: Unit, grown: list[tuple[str, int]]) -> GatewayError | None:
-    """Run a unit's statements; return what went wrong with this unit alone. ``grown`` takes what it added."""
-    try:
-        for sql, params, otherwise, grows in unit:
-            cursor = writer.execute(sql, params)
-            if otherwise is not None and cursor.rowcount != 1:
-                return Conflict(otherwise)
-            if grows is not None and cursor.rowcount:
-                grown.append(grows)
-    except _UNIT_ERRORS as problem:
-        return _refused(problem)
-    except sqlite3.OperationalError as problem:
-        if _kind(problem) != sqlite3.SQLITE_ERROR:  # the disk's fault, or a lock: it meets everybody
-            raise
-        return _refused(problem)
-    return None
-
-
-def _refused(problem: Exception) -> Unavailable:
-    return Unavailable(f"the store refused a row: {type(problem).__name__}")
-
-
-def _kind(problem: Exception) -> int | None:
-    """SQLite's primary error code; ``SQLITE_ERROR`` is a mistake in the SQL itself."""
-    code = getattr(problem, "sqlite_errorcode", None)
-    return None if code is None else code & _PRIMARY_CODE
 
 
 async def open_sqlite(path: Path, *, strict: bool = False) -> Store:

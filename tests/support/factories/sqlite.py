@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Iterator
@@ -48,3 +49,9 @@ def unit(number: int) -> list[Statement]:
 async def found(store: Store, *numbers: int) -> list[int]:
     """Which of these payments are stored."""
     return [number for number in numbers if await store.payment("acme", f"pay_{number:03}") is not None]
+
+
+async def outcomes_of(store: Store, *units: list[Statement]) -> list[object]:
+    """Hand units over at the same time; what became of each."""
+    async with asyncio.timeout(20):
+        return list(await asyncio.gather(*(store.commit(one) for one in units), return_exceptions=True))
