@@ -102,6 +102,12 @@ def test_the_wheel_brings_nothing_else(installed: Path) -> None:
     }
 
 
+def test_the_schema_of_the_settings_is_that_of_the_repository(installed: Path, tmp_path: Path) -> None:
+    """The wheel brings what the documentation says of each key."""
+    code = "from gateway.cli import main; main(['schema', '--config', 'none.yaml'])"
+    assert ask(installed, code) == json.loads((ROOT / "settings.schema.json").read_text())
+
+
 def test_the_licence_is_shipped(installed: Path) -> None:
     """The wheel carries the licence it names."""
     (licence,) = installed.glob("*.dist-info/licenses/LICENSE")

@@ -22,6 +22,7 @@ MODULES = {
     "accounts": "accounts",
     "map": "map",
     "fields": "fields",
+    "schema": "schema",
     "plugins": "plugins",
     "payments": "payments",
     "inbox": "inbox",

@@ -19,9 +19,10 @@ class LoadContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Parse(msgspec.Struct, frozen=True):
-    """The annotated value is made from its text."""
+    """The annotated value is made from its text. ``pattern``: what the text matches as a whole, if that is known."""
 
     make: Callable[[str, LoadContext], Any]
+    pattern: str | None = None
 
 
 class Check(msgspec.Struct, frozen=True):

@@ -48,8 +48,8 @@ def reader_of(wanted: Any) -> Read:
         return _annotated(wanted, arguments)
     if origin in (Union, UnionType):
         return _union(arguments)
-    if origin in _ITEMS and (origin is not tuple or arguments[1:] == (...,)):
-        return _items(reader_of(arguments[0]), _ITEMS[origin])
+    if origin in LISTS and (origin is not tuple or arguments[1:] == (...,)):
+        return _items(reader_of(arguments[0]), LISTS[origin])
     if origin in (dict, Mapping):
         return _table(reader_of(arguments[0]), reader_of(arguments[1]))
     if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct):
@@ -169,7 +169,7 @@ def _items(item_reader: Read, collect: Callable[[list[Any]], Any]) -> Read:
     return read
 
 
-_ITEMS: dict[Any, Callable[[list[Any]], Any]] = {
+LISTS: dict[Any, Callable[[list[Any]], Any]] = {
     list: list,
     tuple: tuple,
     Sequence: tuple,
@@ -234,7 +234,7 @@ def _shape(wanted: Any) -> type[Node]:
         return _shape(get_args(wanted)[0])
     if kind in (dict, Mapping) or (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
         return MappingNode
-    return SequenceNode if kind in _ITEMS else Node if wanted in _MARKERS else ScalarNode
+    return SequenceNode if kind in LISTS else Node if wanted in _MARKERS else ScalarNode
 
 
 _MARKERS: dict[Any, Read] = {

@@ -28,9 +28,9 @@ _KEY_ID = re.compile(r"[A-Za-z0-9-]{1,32}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CALLBACK_ID = re.compile(r"[A-Za-z0-9_-]{22,128}")
 _CURRENCY = re.compile(r"[A-Z0-9]{2,12}")
-_DURATION = re.compile(r"([0-9]{1,12})(ms|s|m|h|d)")
+DURATION = re.compile(r"([0-9]{1,12})(ms|s|m|h|d)")
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_MAX_DURATION = timedelta(days=3650)
+_MAXDURATION = timedelta(days=3650)
 
 
 def _matching(pattern: re.Pattern[str], said: str) -> Parse:
@@ -39,7 +39,7 @@ def _matching(pattern: re.Pattern[str], said: str) -> Parse:
             raise ValueError(said)
         return text
 
-    return Parse(make)
+    return Parse(make, pattern.pattern)
 
 
 def key_hash(text: str, context: LoadContext) -> str:
@@ -54,14 +54,14 @@ def key_hash(text: str, context: LoadContext) -> str:
 
 def duration(text: str, _: LoadContext) -> timedelta:
     """Read ``250ms``, ``5s``, ``2m``, ``6h`` or ``30d``; at most ten years, so that dates stay in range."""
-    found = _DURATION.fullmatch(text)
+    found = DURATION.fullmatch(text)
     if found is None:
         raise ValueError("must be a duration such as 250ms, 5s, 2m, 6h or 30d")
     try:
         length = timedelta(**{_UNITS[found[2]]: int(found[1])})
     except OverflowError:
         length = timedelta.max
-    if length > _MAX_DURATION:
+    if length > _MAXDURATION:
         raise ValueError("must be at most 3650d")
     return length
 
@@ -169,7 +169,7 @@ PublicText = Annotated[str, Parse(public_text)]
 JmesPath = Annotated[Expression, Parse(lambda text, _: compile_expression(text))]
 StorePath = Annotated[Path, Parse(_store_path)]
 Moment = Annotated[datetime, Parse(_moment)]
-Seconds = Annotated[float, Parse(_seconds)]
+Seconds = Annotated[float, Parse(_seconds, DURATION.pattern)]
 Span = Annotated[timedelta, Check(_more_than_zero)]
 Schedule = Annotated[tuple[timedelta, ...], Check(_not_empty)]
 Repeating = Annotated[tuple[timedelta, ...], Check(_repeating)]
