@@ -10,7 +10,7 @@ from gateway.cli.exits import BAD_SETTINGS
 from gateway.cli.loading import Configuration, config_option, json_option, load
 from gateway.cli.output import print_json
 from gateway.core.errors import SettingsError
-from gateway.drivers.settings import advice, unknown_hosts
+from gateway.drivers.settings import advice, unusable_hosts
 from gateway.drivers.store.store_files import open_to_other_users
 
 
@@ -39,8 +39,8 @@ def check(context: click.Context, config: Path, as_json: bool) -> None:
 
 
 def _refuse(loaded: Configuration) -> None:
-    """Refuse hosts without an address and, outside development, an open store. Raises ``SettingsError``."""
-    problems = unknown_hosts(loaded.settings)
+    """Refuse hosts that nothing can listen on and, outside development, an open store. Raises ``SettingsError``."""
+    problems = unusable_hosts(loaded.settings)
     if not loaded.settings.server.development:
         problems += open_to_other_users(loaded.settings.store_path)
     if problems:

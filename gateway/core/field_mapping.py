@@ -181,7 +181,7 @@ def _changed(name: str, change: FieldChange, origin: Origin) -> dict[str, Any]:
     """What a change says of any field. Its expression was compiled before, so it compiles."""
     return {
         "name": name,
-        "key": change.key or name,
+        "key": name if change.key is None else change.key,
         "origin": origin,
         "value": change.value,
         "values": change.values,
@@ -248,7 +248,15 @@ def _problems_of_limits(change: FieldChange) -> list[str]:
             compile_pattern(change.pattern)
         except ValueError as problem:
             problems.append(str(problem))
-    return problems or _problems_of_choices(change)
+    return problems or _problems_of_choices(change) or _problems_of_constant(change)
+
+
+def _problems_of_constant(change: FieldChange) -> list[str]:
+    """A constant that every payment would be refused for."""
+    if change.value is None:
+        return []
+    problem = step_of(_additional("", change)).problem_of(change.values.get(change.value, change.value))
+    return [f"value: {problem}"] if problem else []
 
 
 def _problems_of_choices(change: FieldChange) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,21 @@ def test_check_looks_the_hosts_up(tmp_path: Path) -> None:
         ["server.host", "cannot listen on host gateway.invalid, port 0"],
         ["server.admin.host", "cannot listen on host admin.invalid, port 0"],
     ]
+
+
+@pytest.mark.parametrize("host", ["192.0.2.7", "2001:db8::7"])
+def test_check_tries_the_addresses_to_listen_on(tmp_path: Path, host: str) -> None:
+    """An address that is not one of this machine's would only fail when the gateway starts."""
+    result = run("check", "--config", write(tmp_path, host=host))
+    assert result.exit_code == 2
+    assert re.match(rf"settings\.yaml:\d+: server\.host: cannot listen on host {host}, port 0: ", result.stderr)
+
+
+def test_check_disturbs_no_gateway_that_runs(tmp_path: Path) -> None:
+    """The ports of the settings may be taken: it is the addresses that are tried."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        path = write(tmp_path, port=taken.getsockname()[1])
+        assert run("check", "--config", path).exit_code == 0
 
 
 @pytest.mark.parametrize(

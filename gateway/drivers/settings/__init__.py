@@ -1,7 +1,7 @@
 """``settings.yaml`` -> frozen ``Settings``. What other layers need is named here."""
 
 from gateway.drivers.settings.advice import advice
-from gateway.drivers.settings.listen_problems import cannot_listen, unknown_hosts
+from gateway.drivers.settings.listen_problems import cannot_listen, unusable_hosts
 from gateway.drivers.settings.load import load_settings
 from gateway.drivers.settings.located_messages import LocatedMessages
 from gateway.drivers.settings.model import (
@@ -40,5 +40,5 @@ __all__ = [
     "cannot_listen",
     "load_settings",
     "plugin_names",
-    "unknown_hosts",
+    "unusable_hosts",
 ]

@@ -32,6 +32,7 @@ _MEMBER_MEANT = {
     "from: ": "from",
     "choices: ": "choices",
     "values: ": "values",
+    "value: ": "value",
 }
 """How the core's words about a field begin -> the member of the entry they are about."""
 

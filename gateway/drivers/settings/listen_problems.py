@@ -12,15 +12,25 @@ from gateway.drivers.settings.model import Admin, Server, Settings
 from gateway.drivers.settings.problems import Path
 
 
-def unknown_hosts(settings: Settings) -> list[str]:
-    """A line for each listener whose host has no address. Blocking: a name is looked up as ``serve`` would."""
+def unusable_hosts(settings: Settings) -> list[str]:
+    """A line for each listener whose host has no address, or none of this machine.
+
+    Blocking: a name is looked up as ``serve`` would. No port is taken that a running gateway has.
+    """
     lines = []
     for at in (settings.server, settings.server.admin):
         try:
-            socket.getaddrinfo(at.host, at.port, type=socket.SOCK_STREAM)
+            _try_addresses(at.host)
         except OSError as problem:
             lines.append(_line(settings, at, "host", problem))
     return lines
+
+
+def _try_addresses(host: str) -> None:
+    """Listen on any free port of every address of a host. Raises ``OSError``."""
+    for family, kind, _, _, address in socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM):
+        with socket.socket(family, kind) as probe:
+            probe.bind(address)
 
 
 def cannot_listen(settings: Settings, at: Server | Admin, problem: OSError) -> Exception:

@@ -70,6 +70,7 @@ def _resolve(files: SettingsFiles, providers: Mapping[str, Provider], environ: M
     keys, endpoints = index_tenant_keys(tenants.values(), state), find_endpoints(tenants.values(), state)
     if server is INVALID:
         return None
+    _check_ports(server, state)
     operators = index_operator_keys(server.admin, state)
     note_shared_credentials(state, tenants, server.admin)
     return Settings(
@@ -109,6 +110,14 @@ def _tenants(given: Mapping[str, Raw], resolver: Resolver) -> dict[str, Tenant]:
 
 def _server(shape: ServerShape) -> Server:
     return Server(**{name: getattr(shape, name) for name in Server.__struct_fields__})
+
+
+def _check_ports(server: ServerShape, state: LoadState) -> None:
+    """Two listeners need two ports; 0.0.0.0 takes a port of every IPv4 address. Others show when they listen."""
+    hosts = {server.host, server.admin.host}
+    shared = len(hosts) == 1 or ("0.0.0.0" in hosts and ":" not in "".join(hosts))  # noqa: S104  # not listened on here
+    if shared and server.port == server.admin.port != 0:
+        state.note(("server", "admin", "port"), "is server.port too: give the operators' listener another one")
 
 
 def _check_currencies(shape: FileShape, state: LoadState) -> None:

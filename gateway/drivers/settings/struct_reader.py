@@ -33,6 +33,7 @@ from gateway.drivers.settings.values import PublicText, TargetUrl
 from gateway.drivers.settings.yaml_file import TEXT, is_null, place, place_of
 
 A_MAPPING = "must be a mapping of keys"
+MERGE_KEY = "is a merge key, which is not supported: write the members out, or use an alias for the whole value"
 
 MAX_MESSAGE_CHARACTERS = 500
 """Characters of what a Struct says of itself."""
@@ -124,6 +125,8 @@ def _entries(node: Node, path: Path, state: LoadState, wanted: str = A_MAPPING) 
     for key, value in node.value:
         if not isinstance(key, ScalarNode):
             state.note(path, "has a key that is not text")
+        elif key.value == "<<":
+            state.problems.append(Problem(*place_of(key), (*path, "<<"), MERGE_KEY))
         elif key.value in found:
             _note_duplicate(key, node, path, state)
         else:

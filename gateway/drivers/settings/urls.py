@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from gateway.core.urls import absolute_url, base_url, is_address, one_host, origin_of, page_url
+import ipaddress
+
+from gateway.core.urls import NOT_ABSOLUTE, absolute_url, base_url, is_address, one_host, origin_of, page_url
 from gateway.drivers.forbidden_addresses import is_forbidden
 from gateway.drivers.settings.load_context import LoadContext
+
+NOT_AN_ORIGIN = "must be an origin such as https://shop.example or https://shop.example:8443, without path"
 
 
 def listen_host(text: str, _: LoadContext) -> str:
@@ -15,7 +19,14 @@ def listen_host(text: str, _: LoadContext) -> str:
             "must be an IP address or a host name such as 127.0.0.1, 0.0.0.0, ::1 or localhost,"
             " without scheme, port, path and zone"
         )
+    if is_address(bare) and _is_for_many(bare):
+        raise ValueError("is a multicast or broadcast address: nobody can connect to it, write one of this machine")
     return bare
+
+
+def _is_for_many(address: str) -> bool:
+    parsed = ipaddress.ip_address(address)
+    return parsed.is_multicast or address == "255.255.255.255"
 
 
 def target_url(text: str, context: LoadContext) -> str:
@@ -45,9 +56,12 @@ def own_url(text: str, context: LoadContext) -> str:
 
 def origin(text: str, context: LoadContext) -> str:
     """Check and normalise an origin that customers may be sent back to."""
-    parts = page_url(text)
+    try:
+        parts = page_url(text)
+    except ValueError as problem:
+        raise ValueError(NOT_AN_ORIGIN if str(problem) == NOT_ABSOLUTE else str(problem)) from None
     if parts.path or {"?", "#"} & set(text):
-        raise ValueError("must be an origin such as https://shop.example or https://shop.example:8443, without path")
+        raise ValueError(NOT_AN_ORIGIN)
     if not context.development and parts.scheme != "https":
         raise ValueError("must be https (http needs server.development: true)")
     return origin_of(text) or ""

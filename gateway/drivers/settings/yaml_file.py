@@ -54,13 +54,24 @@ def compose(data: bytes, name: str) -> MappingNode | Problem:
     try:
         node = yaml.compose(_Named(data, name), Loader=_Loader)
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        return Problem(name, line, (), f"is not readable YAML: {error.problem}")
+        return Problem(name, *_unreadable(error, data))
     except yaml.YAMLError as error:
         return Problem(name, 1, (), f"is not readable YAML: {getattr(error, 'reason', 'unknown characters')}")
     if node is None or is_null(node):
         return nothing(name)
     return node if isinstance(node, MappingNode) else Problem(name, 1, (), "must be a mapping of keys")
+
+
+def _unreadable(error: yaml.MarkedYAMLError, data: bytes) -> tuple[int, Path, str]:
+    """The line of a mistake, no path, and the parser's words; those about a tab are of little help."""
+    line = error.problem_mark.line if error.problem_mark else 0
+    text = data.splitlines()[line] if data.count(b"\n") > line else b""
+    if text[: len(text) - len(text.lstrip())].count(b"\t"):
+        return line + 1, (), "is indented with a tab: YAML is indented with blanks"
+    begun = error.context_mark.line if error.context_mark else line
+    where = f" (begun in line {begun + 1})" if begun != line else ""
+    said = " ".join(part for part in (f"{error.context or ''}{where}", error.problem) if part)
+    return line + 1, (), f"is not readable YAML: {said}"
 
 
 def nothing(name: str) -> MappingNode:
