@@ -88,10 +88,11 @@ def build(gw: Gateway, entry: AccountEntry, account: Account, command: Command) 
 
 def parse(gw: Gateway, entry: AccountEntry, command: Command, response: HttpResponse) -> ParsedAnswer:
     """Read an answer. Raises ``OutcomeUnknown``, worded for operators."""
-    clean = cleaning.clean_lookup if isinstance(command, FetchPayment) else cleaning.clean_reply
+    is_reply = not isinstance(command, FetchPayment)
     try:
         with _Guard(entry, "parse", ProviderError) as plugin:
-            read = clean(gw, entry, checked(plugin.parse(command, response, entry.account), FACT))
+            fact = checked(plugin.parse(command, response, entry.account), FACT)
+            read = cleaning.clean_answer(gw, entry, fact, is_reply=is_reply)
     except ProviderError as unread:
         raise OutcomeUnknown(_message(gw, entry, unread) or "unreadable") from None
     except _Fault as fault:

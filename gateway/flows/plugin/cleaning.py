@@ -43,23 +43,18 @@ def sentence(gw: Gateway, entry: AccountEntry, text: object, longest: int = MAX_
     return gw.masks.line(entry.tenant, text, longest) if isinstance(text, str) else ""
 
 
-def clean_reply(gw: Gateway, entry: AccountEntry, fact: ParsedAnswer) -> ParsedAnswer:
-    """Clean a reply. Raises ``OutcomeUnknown`` where it would send customers to an address they must not open."""
-    seen = fact.observation if isinstance(fact, Pending) else fact
-    problem = _page_problem(gw, seen.redirect_url) if isinstance(seen, Observation) else None
-    if problem is not None:
-        raise OutcomeUnknown(f"redirect_url {problem}")
-    return clean_lookup(gw, entry, fact)
+def clean_answer(gw: Gateway, entry: AccountEntry, fact: ParsedAnswer, *, is_reply: bool) -> ParsedAnswer:
+    """Clean a reply, or what a lookup shows.
 
-
-def clean_lookup(gw: Gateway, entry: AccountEntry, fact: ParsedAnswer) -> ParsedAnswer:
-    """Clean what a lookup shows."""
+    Raises ``OutcomeUnknown`` for a reply that would send customers to an address they must not open.
+    """
     match fact:
         case Observation():
-            return _observation(gw, entry, fact, is_clean=not _holds_secret(gw, entry, *_texts(fact)))
+            is_clean = not _holds_secret(gw, entry, *_texts(fact))
+            return _observation(gw, entry, fact, is_clean=is_clean, is_reply=is_reply)
         case Pending(observation=seen):
             is_clean = not _holds_secret(gw, entry, *_texts(seen))
-            return replace(fact, observation=_observation(gw, entry, seen, is_clean=is_clean))
+            return replace(fact, observation=_observation(gw, entry, seen, is_clean=is_clean, is_reply=is_reply))
         case Declined(code=code, message=message):
             code, message = sentence(gw, entry, code, MAX_WORD_CHARACTERS), sentence(gw, entry, message)
             return Declined(code=code, message=message)
@@ -98,12 +93,16 @@ def field_errors(gw: Gateway, entry: AccountEntry, problem: FieldProblem) -> Ten
     return invalid(*((sentence(gw, entry, path), sentence(gw, entry, message)) for path, message in pairs))
 
 
-def _observation(gw: Gateway, entry: AccountEntry, seen: Observation, *, is_clean: bool) -> Observation:
+def _observation(
+    gw: Gateway, entry: AccountEntry, seen: Observation, *, is_clean: bool, is_reply: bool = False
+) -> Observation:
     """Clean what was observed. ``is_clean``: its ids, its address and its word hold no secret."""
     word = seen.raw_status
     if not is_clean and _holds_secret(gw, entry, *_ids(seen)):
         raise UnusableValue("an id or address holds a secret")
     problem = _page_problem(gw, seen.redirect_url)
+    if problem is not None and is_reply:
+        raise OutcomeUnknown(f"redirect_url {problem}")
     if problem is not None:
         where = {"provider": entry.provider.name, "tenant": entry.tenant, "account": entry.name}
         log.warning("a page address was left out", extra={**where, "problem": problem})
