@@ -67,7 +67,9 @@ class Masks:
         A plain number may be an honest id: masked it would lose the payment.
         """
         mask = self.of(tenant)
-        if mask.surely_spares("".join(identifiers)) and not any(map(_may_hold_groups, identifiers)):
+        # Nothing separates groups in what is alphanumeric, and no number reaches over a letter.
+        may_hold_groups = "x".join([one for one in identifiers if not one.isalnum()])
+        if mask.surely_spares("".join(identifiers)) and not may_hold_close_digits(may_hold_groups):
             return False
         return mask.holds("\n".join(identifiers)) or any(map(_quotes_key_or_card, identifiers))
 
@@ -110,11 +112,6 @@ def secrets_of(entry: AccountEntry) -> dict[str, Secret]:
 def _hashing(key: Secret, known: Sequence[str]) -> Callable[[str], str]:
     hashes = {text: keyed_hash(key, text) for text in known}
     return lambda text: hashes.get(text) or keyed_hash(key, text)
-
-
-def _may_hold_groups(identifier: str) -> bool:
-    """Whether there may be a card number in groups: never where nothing separates any."""
-    return not identifier.isalnum() and may_hold_close_digits(identifier)
 
 
 def _quotes_key_or_card(identifier: str) -> bool:
