@@ -6,6 +6,7 @@ percent signs. All other requests take aiohttp's way, to the same handlers behin
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 
@@ -15,6 +16,9 @@ from gateway.web.middleware import answer_errors
 
 CALLBACKS = "/callbacks/{endpoint_id}/{suffix}"
 """The route of callbacks, as aiohttp names it."""
+
+CALLBACK_PATHS = 256
+"""Paths of callbacks whose match is kept."""
 
 _CALLBACK = re.compile(r"/callbacks/(?P<endpoint_id>[^{}/%]+)/(?P<suffix>[^%\n]*)")
 
@@ -26,6 +30,8 @@ class DirectRoutes:
         self._app = app
         routes = [(resource.canonical, route) for resource in app.router.resources() for route in resource]
         self._fixed = {(route.method, path): self._match(route, {}) for path, route in routes if "{" not in path}
+        # A provider calls the same few addresses again and again.
+        self._callback_at = functools.lru_cache(CALLBACK_PATHS)(self._match_callback)
         self._callback = next((route for path, route in routes if path == CALLBACKS), None)
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
@@ -38,10 +44,15 @@ class DirectRoutes:
 
     def _found(self, method: str, path: str) -> web.UrlMappingMatchInfo | None:
         match = self._fixed.get((method, path))
-        if match is None and self._callback is not None:
-            parts = _CALLBACK.fullmatch(path)
-            return None if parts is None else self._match(self._callback, parts.groupdict())
+        if match is None and path.startswith("/callbacks/"):
+            return self._callback_at(path)
         return match
+
+    def _match_callback(self, path: str) -> web.UrlMappingMatchInfo | None:
+        parts = _CALLBACK.fullmatch(path)
+        if parts is None or self._callback is None:
+            return None
+        return self._match(self._callback, parts.groupdict())
 
     def _match(self, route: web.AbstractRoute, parameters: Mapping[str, str]) -> web.UrlMappingMatchInfo:
         match = web.UrlMappingMatchInfo(dict(parameters), route)

@@ -46,6 +46,17 @@ INDIRECT = (
 )
 
 
+def test_the_match_of_a_callback_is_made_once(stack: GatewayStack) -> None:
+    """A provider calls the same address again and again; another address has its own."""
+    routes = DirectRoutes(make_app(stack.gateway))
+    once, again, other = (routes._found("POST", f"/callbacks/ep_{name}/x") for name in "aab")
+    assert once is again
+    assert (dict(once or {}), dict(other or {})) == (
+        {"endpoint_id": "ep_a", "suffix": "x"},
+        {"endpoint_id": "ep_b", "suffix": "x"},
+    )
+
+
 @pytest.fixture
 def found() -> Iterator[list[web.Request]]:
     """The requests whose handler was looked up: they reach the middleware from here."""
