@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Never
 
@@ -14,10 +15,20 @@ from gateway.flows.runtime import Gateway
 from gateway.web.request import body_as, parsed
 
 
+class StillClock(SystemClock):
+    """A clock that stands at the program's start: what is planned twice is the same."""
+
+    _now = datetime.now(UTC)
+
+    def now(self) -> datetime:
+        """When the program started."""
+        return self._now
+
+
 def offline(settings: Settings) -> Gateway:
     """A gateway that plans: it has no store, and asks no provider."""
     no_store: Any = None
-    gw = Gateway(settings=settings, store=no_store, send=_refuse_to_send, clock=SystemClock())
+    gw = Gateway(settings=settings, store=no_store, send=_refuse_to_send, clock=StillClock())
     server = settings.server
     gw.public_url = server.public_url or http_url(server.host, server.port)
     return gw

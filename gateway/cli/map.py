@@ -10,6 +10,7 @@ import click
 from gateway.cli.create_requests import offline, read_create
 from gateway.cli.exits import FAILED, Group
 from gateway.cli.loading import Configuration, config_option, json_option, load
+from gateway.cli.map_diff import diff
 from gateway.cli.output import as_line, harmless, print_json, print_table, wide_option
 from gateway.core.create_explanation import CreateExplanation
 from gateway.core.errors import TenantError
@@ -20,6 +21,9 @@ from gateway.flows.payments import explain_create
 @click.group(cls=Group)
 def map() -> None:  # what one types
     """Show what the settings make of a tenant's request."""
+
+
+map.add_command(diff)
 
 
 @map.command()

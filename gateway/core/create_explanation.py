@@ -65,11 +65,11 @@ def sent_members(
     declared = {field.key: field for field in fields.fields}
     within = _holder(body, declared, _filled(fields, command))
     shown = []
-    for steps, value in _values(body):
+    for steps, value in values_of(body):
         field = declared.get(str(steps[-1])) if steps[:-1] == within else nested.get(_pattern(steps))
         shown.append(
             SentMember(
-                key=_path(steps),
+                key=path_of(steps),
                 value=_plain(value, mask),
                 field=None if field is None else field.name,
                 origin=Origin.PROVIDER if field is None else field.origin,
@@ -137,11 +137,11 @@ def _objects(value: Any, steps: Steps = ()) -> Iterator[tuple[Steps, Mapping[str
         yield from _objects(inner, (*steps, step))
 
 
-def _values(value: Any, steps: Steps = ()) -> Iterator[tuple[Steps, Any]]:
+def values_of(value: Any, steps: Steps = ()) -> Iterator[tuple[Steps, Any]]:
     """What is inside, object by object and item by item; an empty one is a value."""
     for step, inner in _inside(value):
         path = (*steps, step)
-        yield from _values(inner, path) if isinstance(inner, dict | list) and inner else ((path, inner),)
+        yield from values_of(inner, path) if isinstance(inner, dict | list) and inner else ((path, inner),)
 
 
 def _inside(value: Any) -> Iterator[tuple[str | int, Any]]:
@@ -153,7 +153,8 @@ def _pattern(steps: Steps) -> str:
     return "".join("[]" if isinstance(step, int) else f".{step}" for step in steps).removeprefix(".")
 
 
-def _path(steps: Steps) -> str:
+def path_of(steps: Steps) -> str:
+    """The way to a value as people write it: ``cart_items[0].price``."""
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
     return text.removeprefix(".")
 

@@ -1,0 +1,101 @@
+"""``gateway map diff``: which recorded creates would be sent differently under other settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+import msgspec
+
+from gateway.cli.create_requests import offline, read_create
+from gateway.cli.loading import json_option, load
+from gateway.cli.output import as_line, print_json, print_table, wide_option
+from gateway.core.create_explanation import path_of, values_of
+from gateway.core.errors import ProviderError, TenantError
+from gateway.core.strictjson import dumps
+from gateway.drivers.settings import Tenant
+from gateway.flows.payments import explain_create
+from gateway.flows.runtime import Gateway
+
+REFUSED = ("", "refused")
+
+
+class Sent(NamedTuple):
+    """A value that is sent, as JSON, and as it may be shown."""
+
+    value: bytes
+    shown: Any
+
+
+Parts = Mapping[tuple[str, str], Sent]
+"""What is sent for a create, by part of the request (``header``, ``body``, none) and name; or that it is refused."""
+
+settings_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("old", type=settings_file)
+@click.argument("new", type=settings_file)
+@click.option(
+    "--requests",
+    "folder",
+    required=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A folder with the bodies of creates, as TENANT/NAME.json.",
+)
+@json_option
+@wide_option
+def diff(old: Path, new: Path, folder: Path, as_json: bool, wide: bool) -> None:
+    """Show which creates would be sent differently under the settings NEW than under OLD, and how.
+
+    Each create goes to the account that it would go to. Nothing is stored or sent, and secrets are masked.
+    """
+    paths = sorted(folder.glob("*/*.json"))
+    if not paths:
+        raise click.BadParameter("holds no TENANT/NAME.json", param_hint="--requests")
+    before, after = (offline(load(path).settings) for path in (old, new))
+    changed = {path: list(_changes(_parts(before, path), _parts(after, path))) for path in paths}
+    found = {path.relative_to(folder).as_posix(): changes for path, changes in changed.items() if changes}
+    if as_json:
+        print_json({"data": [{"request": request, "changes": changes} for request, changes in found.items()]})
+        return
+    rows = ((request, *map(as_line, one.values())) for request, changes in found.items() for one in changes)
+    print_table(("request", "key", "old", "new"), rows, wide=wide)
+    click.echo(f"{len(found)} of {len(paths)} requests change", err=True)
+
+
+def _changes(old: Parts, new: Parts) -> Iterator[dict[str, Any]]:
+    """The parts that differ; of a create that one of the settings refuse, only that."""
+    for key in [REFUSED] if REFUSED in old or REFUSED in new else {**old, **new}:
+        was, is_now = old.get(key), new.get(key)
+        if was is None or is_now is None or was.value != is_now.value:
+            yield {"key": key[1], "old": was and was.shown, "new": is_now and is_now.shown}
+
+
+def _parts(gw: Gateway, path: Path) -> Parts:
+    tenant = gw.settings.tenants.get(path.parent.name)
+    try:
+        if tenant is None:
+            raise TenantError("not_found", f'there is no tenant "{path.parent.name}"')
+        return _sent(gw, tenant, path.read_bytes())
+    except (TenantError, ProviderError) as refused:
+        return {REFUSED: Sent(str(refused).encode(), str(refused))}
+
+
+def _sent(gw: Gateway, tenant: Tenant, data: bytes) -> Parts:
+    """Everything that a create sends; a body that is neither JSON nor a form as a whole."""
+    planned = explain_create.plan(gw, tenant, read_create(gw, tenant, data))
+    request, mask = planned.request, gw.masks.of(tenant.id).over
+    body = {("body", path_of(steps)): value for steps, value in values_of(explain_create.body_of(request))}
+    parts: dict[tuple[str, str], Any] = {
+        ("", "account"): planned.entry.name,
+        ("", "url"): request.url,
+        **{("header", name): value for name, value in request.headers},
+        **(body or {("", "body"): request.body.decode(errors="replace")}),
+    }
+    return {
+        key: Sent(text := dumps(value), mask(value) if isinstance(value, str) else msgspec.Raw(text))
+        for key, value in parts.items()
+    }
