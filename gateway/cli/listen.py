@@ -171,13 +171,17 @@ def _print_json(received: Received) -> None:
     click.echo(msgspec.json.encode(received))
 
 
+_SHOWN = ("id", "state", "amount", "currency", "merchant_reference")
+"""Members of a payment that its line shows."""
+
+
 def _summary(body: Any) -> str:
     """What a webhook says, for people."""
-    payment = body["data"].get("payment")
-    if payment is None:
-        return "a test, not about a payment"
-    parts = (payment["id"], payment["state"], payment["amount"], payment["currency"], payment["merchant_reference"])
-    return " ".join((*parts, f"version {payment['version']}"))
+    data = body["data"]
+    payment = data.get("payment")
+    if not isinstance(payment, dict) or not payment.keys() >= {*_SHOWN, "version"}:  # a test, or under own names
+        return msgspec.json.encode(data).decode() if data else "a test, not about a payment"
+    return " ".join((*(payment[name] for name in _SHOWN), f"version {payment['version']}"))
 
 
 def verify_request(endpoints: Sequence[Endpoint], request: HttpRequest, answer: int) -> Received:

@@ -141,6 +141,14 @@ def test_two_lines_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
+@pytest.mark.parametrize("data", [{"payment": {"nummer": "D-1001"}}, {"payment": "D-1001"}, {"id": "D-1001"}])
+def test_own_names_are_shown_as_they_are(capsys: pytest.CaptureFixture[str], data: dict[str, Any]) -> None:
+    """A tenant's reply map may make anything of a webhook's data, also what is only called like ours."""
+    body = {"type": "payment.captured", "data": data}
+    print_lines(Received(at="12:00:00", tenant="acme", why=None, answer=204, body=body))
+    assert json.loads(capsys.readouterr().out.splitlines()[1]) == data
+
+
 def write(folder: Path, **server: Any) -> tuple[Path, str]:
     """Settings whose webhooks go to a free port of this machine, and that address."""
     with bind(0) as free:
