@@ -235,7 +235,8 @@ def body_as(body: Body, wanted: type[T], check: Check[T] | None = None) -> T:
 def mapped_body_as(body_map: BodyMap, sent: Body, wanted: type[T], check: Check[T] | None = None) -> T:
     """Convert the body that a request map makes of what was sent."""
     made, problems = mapped_request(body_map, sent.data)
-    read = partial(body_as, Body(made, is_plain=False), wanted, check)
+    body = Body(made, is_plain=not may_need_checks(strictjson.dumps(made)))
+    read = partial(body_as, body, wanted, check)
     if problems:
         raise together(invalid(*problems), *refusals_of(read))
     return read()

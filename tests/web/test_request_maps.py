@@ -257,3 +257,12 @@ async def test_an_own_body_is_explained(mapped: GatewayStack) -> None:
     assert (explained.status, sent["sum"], sent["user_id"]) == (200, 162.48, "C-88")
     refused = await mapped.call("POST", path, desk(sum=None))
     assert errors_of(refused) == {"$.amount": f"is required ({place_of(mapped, 'desk', 'amount')}: sum)"}
+
+
+@shared
+async def test_what_a_map_makes_is_checked_like_what_is_posted(mapped: GatewayStack) -> None:
+    """Control characters and blank texts, as they were posted or as an expression joined them."""
+    control = await create(mapped, desk(names=["Dana", "\x07"]), name="desk")
+    assert errors_of(control)["$.customer.name"].startswith("must not hold control characters such as U+0007")
+    blank = await create(mapped, desk(no=" "), name="desk")
+    assert errors_of(blank)["$.merchant_reference"].startswith("must not be blank")

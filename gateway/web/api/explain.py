@@ -31,13 +31,13 @@ _BODY = '{"user_id":"C-88","lang":"EN","order_no":"pay_0000000000000000000000000
 _EXPLANATION = CreateExplanation(
     members=[
         SentMember(key="user_id", value="C-88", field="user_id", origin=Origin.PAYMENT, rule=None),
-        SentMember(key="lang", value="EN", field="language", origin=Origin.PAYMENT, rule="settings.yaml:110"),
+        SentMember(key="lang", value="EN", field="language", origin=Origin.PAYMENT, rule="settings.yaml:111"),
         SentMember(
             key="order_no", value=explain_create.PAYMENT_ID, field="order_no", origin=Origin.PROVIDER, rule=None
         ),
-        SentMember(key="sum", value=162.48, field="amount", origin=Origin.PROVIDER, rule="settings.yaml:108"),
+        SentMember(key="sum", value=162.48, field="amount", origin=Origin.PROVIDER, rule="settings.yaml:109"),
     ],
-    left_out=[LeftOut(field="nationality", why="is switched off", rule="settings.yaml:109")],
+    left_out=[LeftOut(field="nationality", why="is switched off", rule="settings.yaml:110")],
     body=_BODY,
     signed=f"lang=EN&order_no={explain_create.PAYMENT_ID}&sum=162.48&user_id=C-88***",
     curl=f"curl -i -X POST https://psp.example/pay/url -H \"crm-pay-token: $CRM_PAY_TOKEN\" --data-raw '{_BODY}'",
