@@ -42,6 +42,7 @@ _proved = msgspec.json.Decoder(Event)
 SUMMARY = PaymentSummary.__struct_fields__
 PURCHASE = Payment.__struct_fields__[len(SUMMARY) :]
 purchase_of = attrgetter(*PURCHASE)
+_Purchase = msgspec.defstruct("_Purchase", PURCHASE)
 
 _NO_PURCHASE = {
     member.name: {} if member.default is msgspec.NODEFAULT else member.default
@@ -62,7 +63,7 @@ def encode_summary(payment: Payment, *, revision: int) -> str:
 
 def encode_purchase(payment: Payment) -> str:
     """Write the rest of it."""
-    return _encoder.encode(dict(zip(PURCHASE, purchase_of(payment), strict=True))).decode()
+    return _encoder.encode(_Purchase(*purchase_of(payment))).decode()
 
 
 def joined(summary: str, purchase: str) -> str:
