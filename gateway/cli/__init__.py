@@ -29,6 +29,7 @@ MODULES = {
     "callback": "callback",
     "backup": "backup",
     "recover": "backup",
+    "reload": "reload",
     "states": "states",
 }
 """Where each command lives. It is imported when it is called: a server that starts needs no tables and no colours."""

@@ -21,9 +21,6 @@ from gateway.flows.runtime import Gateway
 from gateway.web.server import GRACE, running
 
 DEVELOPMENT = "DEVELOPMENT MODE: secrets may be literal, http and private targets are allowed, never serve money so"
-NO_RELOAD = (
-    "SIGHUP changes nothing: settings are read at the start, so restart the gateway for new ones (SIGTERM stops it)"
-)
 
 _log = logging.getLogger("gateway")
 
@@ -43,7 +40,8 @@ _log = logging.getLogger("gateway")
 def serve(config: Path, with_simulators: bool, ports: Ports, listens: bool) -> None:
     """Run the gateway.
 
-    Prints "ready URL admin URL" when it listens; SIGTERM and SIGINT stop it cleanly. Logs are JSON lines on stderr.
+    Prints "ready URL admin URL" when it listens; SIGTERM and SIGINT stop it cleanly, SIGHUP loads the settings
+    again. Logs are JSON lines on stderr.
     """
     if ports and not with_simulators:
         raise click.UsageError("--simulator-port needs --with-simulators")
@@ -67,11 +65,12 @@ async def _serve(loaded: Configuration, sockets: Mapping[str, socket.socket], vi
     _log.info("starting", extra=version)
     for one in loaded.registry.plugins:
         _log.info("plugin loaded", extra={"plugin": one.name, "distribution": one.distribution, "version": one.version})
-    with stop_signal(on_hangup=lambda: _log.warning(NO_RELOAD)) as stop:
+    hung_up = asyncio.Event()
+    with stop_signal(on_hangup=hung_up.set) as stop:
         # The outer stack ends last: operations that end while the gateway drains still reach the simulators.
         async with (
             contextlib.AsyncExitStack() as beside,
-            running(loaded.settings, loaded.registry, grace=GRACE) as server,
+            running(loaded.settings, loaded.registry, grace=GRACE, reload_wanted=hung_up) as server,
         ):
             await beside.enter_async_context(simulating(loaded, sockets, server.gateway.callback_url))
             freeze_startup_memory()

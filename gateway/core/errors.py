@@ -8,7 +8,8 @@ GatewayError
 │   ├── NotSent         no byte reached the provider; safe to send again as a new operation
 │   └── OutcomeUnknown  it may have happened; never resubmit, ask or wait for the callback
 ├── CallbackRejected    the callback is not believed; its sender learns only the reason its protocol names
-└── SettingsError       at start, naming file, tenant and key of every problem
+└── SettingsError       at a start or reload, naming file, tenant and key of every problem
+    └── StillNeeded     what payments that are still open refer to is gone from the settings
 
 Nothing here may be imported from a higher layer.
 """
@@ -239,3 +240,7 @@ class SettingsError(GatewayError):
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = tuple(problems)
+
+
+class StillNeeded(SettingsError):
+    """The settings lack accounts or deposit methods that open payments need."""

@@ -46,6 +46,7 @@ FIELDS = (
     "plugin",
     "distribution",
     "version",
+    "hash",
     "member",
     "place",
     "operator",

@@ -87,6 +87,12 @@ class Masks:
         self._sessions[name] = (session, *islice(before, MAX_SESSIONS_MASKED - 1))
         self._made.pop(entry.tenant, None)
 
+    def remember(self, before: Masks) -> None:
+        """Mask the sessions that other masks have learnt, of the tenants that are still in the settings."""
+        self._sessions |= {
+            name: learnt for name, learnt in before._sessions.items() if name[0] in self._settings.tenants
+        }
+
     def _secrets(self, tenant: str) -> Iterator[Secret]:
         yield self._settings.server.secret
         for (owner, _), sessions in self._sessions.items():

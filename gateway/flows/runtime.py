@@ -62,10 +62,12 @@ class Current:
         self.changed = asyncio.Event()
         """Set when another gateway has become the current one; the dispatcher of webhooks waits for it."""
         self.is_stopping = False
+        self.problems: tuple[str, ...] = ()
+        """Why the last reload was refused; empty after a good one."""
 
 
 class Gateway:
-    """The running gateway under one version of the settings; all that is no part of them is shared by its versions.
+    """The running gateway under one version of the settings; the rest is shared by all versions.
 
     ``send`` asks providers, ``deliver`` takes webhooks to tenants (by default the same way). ``observe`` tells plugins
     of a committed change and never raises; None where none observes.
@@ -112,6 +114,7 @@ class Gateway:
 
     def _use(self, settings: Settings) -> None:
         self.settings = settings
+        self.loaded_at = self.clock.now()
         self.public_url = settings.server.public_url or self.bound_url
         self.schedules = Schedules(
             reconcile=settings.clocks.reconcile,

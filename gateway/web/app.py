@@ -54,6 +54,18 @@ def make_admin_app(gw: Gateway) -> web.Application:
     return app
 
 
+def use_settings(app: web.Application, gw: Gateway) -> None:
+    """Let what an application keeps beside its gateways go on under the settings of a new one."""
+    app[PROXIES].trust(gw.settings.server.trusted_proxies)
+    if LIMITS not in app:
+        return
+    tenants = gw.settings.tenants
+    app[LIMITS].keep(tenants)
+    app[CALLBACK_LIMITS].use(gw.settings.server.callback_rate, gw.settings.endpoints)
+    for tenant in [one for one, turn in app[TURNS].items() if one not in tenants and not turn.locked()]:
+        del app[TURNS][tenant]
+
+
 def _application(gw: Gateway) -> web.Application:
     app = web.Application(middlewares=[answer_errors], client_max_size=BODY_LIMIT)
     app[CURRENT] = gw.current

@@ -7,6 +7,7 @@ from collections import defaultdict
 
 from aiohttp import web
 
+from gateway.flows.background.reload import Reloader
 from gateway.flows.runtime import Current, Gateway
 from gateway.web.callback_limits import CallbackLimits
 from gateway.web.failure_limits import FailureLimits
@@ -20,6 +21,7 @@ CALLBACK_LIMITS = web.AppKey("callback_limits", CallbackLimits)
 FAILURES = web.AppKey("failures", FailureLimits)
 TURNS = web.AppKey("turns", defaultdict[str, asyncio.Lock])
 """By tenant: held while one of its long lists is made; its others wait."""
+RELOADER = web.AppKey("reloader", Reloader)
 RETURNS = web.AppKey("returns", set[str])
 """Payments for whose lookup a returning browser waits."""
 REQUEST_ID = web.RequestKey("request_id", str)

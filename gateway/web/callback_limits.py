@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from gateway.core.facts import Busy
 from gateway.core.signing import same
@@ -37,6 +37,13 @@ class CallbackLimits:
         self.proved, self.links, self.work = Buckets(clock), Buckets(clock), Buckets(clock)
         self.refused, self.refused_from = Buckets(clock), Buckets(clock)
         self._knows: dict[str, Callable[[Callback], bool]] = {}
+
+    def use(self, rate: Rate, endpoints: Container[str]) -> None:
+        """Go on under other settings: another rate, accounts with other secrets, and some that are gone."""
+        self.rate, self.half = rate, part_of(rate, 0.5)
+        self._knows.clear()
+        for buckets in (self.proved, self.work, self.refused, self.refused_from):
+            buckets.keep(lambda name: name.partition(" ")[0] in endpoints)
 
     def admission(self, entry: AccountEntry, head: Callback) -> Admission:
         """Begin the admission of one callback, whose body is not read yet."""

@@ -6,7 +6,7 @@ import ipaddress
 import math
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from gateway.core.errors import TenantError
 from gateway.drivers.settings import Rate, Tenant
@@ -56,6 +56,10 @@ class Buckets:
         now, name = self._clock(), self._place(name)
         self._put(name, rate, max(self._tokens(name, rate, now) - cost, -debt), now)
 
+    def keep(self, is_wanted: Callable[[str], bool]) -> None:
+        """Forget the buckets whose names are not wanted any more."""
+        self._buckets = {name: bucket for name, bucket in self._buckets.items() if is_wanted(name)}
+
     def _put(self, name: str, rate: Rate, tokens: float, now: float) -> None:
         self._buckets[name] = (tokens, now, now + (rate.burst - tokens) / rate.per_second)
 
@@ -85,6 +89,12 @@ class TenantLimits:
         self._requests, self._syncs = Buckets(), Buckets()
         self._most_in_work = places // 2
         self._in_work: Counter[str] = Counter()
+
+    def keep(self, tenants: Container[str]) -> None:
+        """Forget the tenants that are gone; requests that are still in work stay counted."""
+        self._requests.keep(tenants.__contains__)
+        for tenant in [one for one, count in self._in_work.items() if not count and one not in tenants]:
+            del self._in_work[tenant]
 
     def take_request(self, tenant: Tenant) -> None:
         """Count one request. Raises ``rate_limited``."""

@@ -27,6 +27,10 @@ class Proxies:
     """The trusted proxies. Without any, the caller's address is that of the connection."""
 
     def __init__(self, networks: Sequence[Network]) -> None:
+        self.trust(networks)
+
+    def trust(self, networks: Sequence[Network]) -> None:
+        """Trust these from now on, and no others."""
         self._networks = tuple(networks)
 
     def has(self, address: str | None) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import os
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
@@ -16,18 +17,20 @@ from gateway.drivers.clock import Clock, SystemClock
 from gateway.drivers.file_descriptors import Shares, descriptor_shares, limit
 from gateway.drivers.plugin_registry import Registry
 from gateway.drivers.sender import ClosingConnections, ConnectionSlots, make_sender
-from gateway.drivers.settings import Admin, Server, Settings, cannot_listen
+from gateway.drivers.settings import Admin, Server, Settings, cannot_listen, load_settings
 from gateway.drivers.store.sqlite import open_sqlite
 from gateway.flows.background import startup
+from gateway.flows.background.reload import Reloader, note_version
 from gateway.flows.background.workers import workers
-from gateway.flows.runtime import Gateway, log
-from gateway.web.app import make_admin_app, make_app
-from gateway.web.app_keys import CURRENT
+from gateway.flows.runtime import Current, Gateway, log
+from gateway.flows.tasks import Tasks
+from gateway.web.app import make_admin_app, make_app, use_settings
+from gateway.web.app_keys import CURRENT, RELOADER
 from gateway.web.connections.capacity import Capacity, Phase
 from gateway.web.connections.connection import Bounds, Connection
 from gateway.web.connections.listener import Listener
 from gateway.web.direct_routes import DirectRoutes
-from gateway.web.proxies import Proxies
+from gateway.web.proxies import PROXIES
 from gateway.web.request_log import write_unread
 
 STOP_WITHIN = 24.0
@@ -47,9 +50,15 @@ LINGER = 2.0
 class Running(NamedTuple):
     """A server that listens. Addresses are as bound, e.g. ``http://127.0.0.1:8080``."""
 
-    gateway: Gateway
+    current: Current
+    reloader: Reloader
     url: str
     admin_url: str
+
+    @property
+    def gateway(self) -> Gateway:
+        """The gateway of the current settings."""
+        return self.current.gateway
 
 
 @contextlib.asynccontextmanager
@@ -60,34 +69,37 @@ async def running(
     *,
     stop_within: float = STOP_WITHIN,
     grace: float | None = None,
+    reload_wanted: asyncio.Event | None = None,
 ) -> AsyncIterator[Running]:
     """Run a server for the time of the block. Raises ``AlreadyRunning``, ``Unavailable``, ``SettingsError`` or
     ``OSError`` (a port that is taken) when it cannot start.
 
     ``stop_within``: seconds until the stores are closed, whatever still runs. ``grace``: seconds for which connections
     without a request are kept at the end, so that no client is reset; None where every client is known to be done.
+    ``reload_wanted``: set where the settings are to be loaded again.
     """
     shares = descriptor_shares(limit(), settings.limits.connections)
     async with contextlib.AsyncExitStack() as stack:
         gw = await _gateway(settings, registry, clock or SystemClock(), shares, stack)
         await startup.check_names(gw)
         await startup.begin(gw)
-        operators = stop_within * OPERATORS_SHARE
-        proxies = Proxies(settings.server.trusted_proxies)
-        callers: Capacity[Connection] = Capacity(shares.callers, settings.limits.connections_per_address, proxies.has)
-        public = await _listen(make_app(gw, shares.callers), settings.server, callers, stop_within - operators, stack)
-        admin = await _listen(make_admin_app(gw), settings.server.admin, Capacity(shares.operators), operators, stack)
+        apps = make_app(gw, shares.callers), make_admin_app(gw)
+        reloader = apps[1][RELOADER] = _reloader(gw.current, registry, apps, reload_wanted or asyncio.Event())
+        public, admin = await _listeners(gw, apps, shares, stop_within, stack)
         gw.bound_url = public.url
         gw.public_url = settings.server.public_url or public.url
         await startup.note_secret(gw)
-        stack.push_async_callback(_stop, gw, public.listener, stop_within - operators, grace)
-        for worker in workers(gw.current):
+        stack.push_async_callback(_stop, gw.tasks, public.listener, stop_within * (1 - OPERATORS_SHARE), grace)
+        for worker in (*workers(gw.current), reloader.run(), reloader.watch()):
             stack.push_async_callback(_cancel, asyncio.create_task(worker))
         log.info("listening", extra=msgspec.structs.asdict(shares))
+        note_version(gw)
+        current = gw.current
+        del settings, gw  # so that the first version is freed like any other
         try:
-            yield Running(gateway=gw, url=public.url, admin_url=admin.url)
+            yield Running(current, reloader, public.url, admin.url)
         finally:
-            gw.current.is_stopping = True
+            current.is_stopping = True
 
 
 async def _gateway(
@@ -119,6 +131,39 @@ async def _gateway(
 class _Listening(NamedTuple):
     listener: Listener
     url: str
+
+
+async def _listeners(
+    gw: Gateway,
+    apps: tuple[web.Application, web.Application],
+    shares: Shares,
+    stop_within: float,
+    stack: contextlib.AsyncExitStack,
+) -> tuple[_Listening, _Listening]:
+    """Both listeners, which ``stack`` stops."""
+    public, admin = apps
+    server, limits = gw.settings.server, gw.settings.limits
+    operators = stop_within * OPERATORS_SHARE
+    callers: Capacity[Connection] = Capacity(shares.callers, limits.connections_per_address, public[PROXIES].has)
+    return (
+        await _listen(public, server, callers, stop_within - operators, stack),
+        await _listen(admin, server.admin, Capacity(shares.operators), operators, stack),
+    )
+
+
+def _reloader(
+    current: Current, registry: Registry, apps: tuple[web.Application, ...], wanted: asyncio.Event
+) -> Reloader:
+    """What loads the settings again, with the plugins that were loaded at the start."""
+
+    def load(running: Settings) -> Settings:
+        return load_settings(running.source, providers=registry.providers, environ=os.environ, running=running)
+
+    def changed(gw: Gateway) -> None:
+        for app in apps:
+            use_settings(app, gw)
+
+    return Reloader(current, load, changed, wanted)
 
 
 async def _listen(
@@ -159,14 +204,14 @@ def _bounds(settings: Settings) -> Bounds:
     return Bounds(head_bytes=settings.limits.head_bytes, seconds=seconds)
 
 
-async def _stop(gw: Gateway, listener: Listener, within: float, grace: float | None) -> None:
+async def _stop(tasks: Tasks, listener: Listener, within: float, grace: float | None) -> None:
     """Stop listening, let accepted requests answer, then let running operations end: all before one deadline."""
     clock = asyncio.get_running_loop().time
     deadline = clock() + within
     if grace is not None:
         await listener.drain(grace=grace, within=within)
     await listener.cleanup()
-    await gw.tasks.drain(deadline - clock())
+    await tasks.drain(deadline - clock())
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

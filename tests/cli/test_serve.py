@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 
 from gateway.cli.foreground import IGNORED
-from gateway.cli.serve import NO_RELOAD
 from tests.support.cli import run, running, write
 
 READY = re.compile(r"ready http://127\.0\.0\.1:[0-9]+ admin http://127\.0\.0\.1:[0-9]+")
@@ -79,19 +78,6 @@ def test_serve_stops_cleanly(tmp_path: Path, signals: list[signal.Signals]) -> N
     last = [json.loads(line) for line in errors.splitlines()][-2:]
     assert [line["message"] for line in last] == ["stopping", "stopped"]
     assert last[-1]["version"] == metadata.version("tenant-payment-gateway")
-
-
-def test_serve_outlives_a_hangup_and_says_what_to_do(tmp_path: Path) -> None:
-    """SIGHUP, the usual reload, kills nothing: each is a line that names the restart, and SIGTERM still stops."""
-    with running("serve", "--config", write(tmp_path)) as process:
-        for _ in range(2):
-            process.popen.send_signal(signal.SIGHUP)
-            assert get(f"{process.urls[1]}/readyz") == {"status": "ok"}
-        process.popen.send_signal(signal.SIGTERM)
-        code, errors = process.ended()
-    messages = [json.loads(line)["message"] for line in errors.splitlines()]
-    assert (code, messages.count(NO_RELOAD)) == (0, 2)
-    assert "restart the gateway" in NO_RELOAD
 
 
 STOPPED = """

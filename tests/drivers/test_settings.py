@@ -252,7 +252,6 @@ TOP_MISTAKES = [
         "public_url: must be https outside",
     ),
     ("server: {secret: 'env:GATEWAY_SECRET', public_url: 'http://[::1]'}", "public_url: must be https outside"),
-    ("server: {secret: 'env:GATEWAY_SECRET', watch: true}", "server.watch: not supported yet"),
     ("server: {secret: 'env:GATEWAY_SECRET', admin: {key_sha256: x}}", "server.admin.key_sha256: must be 64"),
     ("server: {secret: 'env:GATEWAY_SECRET', development: yes}", "server.development: must be true or false"),
     (LEAST + "store: {url: postgresql://u@h/db}", "store.url: postgresql is not supported yet"),

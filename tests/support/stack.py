@@ -24,7 +24,7 @@ from aiohttp import web
 from gateway.drivers.clock import Clock
 from gateway.drivers.plugin_registry import Registry, load_plugins
 from gateway.drivers.settings import AccountEntry, Settings, load_settings
-from gateway.flows.runtime import Gateway
+from gateway.flows.runtime import Current, Gateway
 from gateway.provider import SimulatedAccount
 from gateway.web.server import running
 
@@ -125,9 +125,14 @@ class GatewayStack:
     webhook_arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
     webhook_attempts: list[tuple[str, Mapping[str, str], bytes]] = field(default_factory=list)
     """Every try that arrived: (tenant, headers, body), delivered or not."""
-    gateway: Gateway = None  # type: ignore[assignment]  # set when the server runs
+    current: Current = None  # type: ignore[assignment]  # set when the server runs
     url: str = ""
     admin_url: str = ""
+
+    @property
+    def gateway(self) -> Gateway:
+        """The gateway of the current settings."""
+        return self.current.gateway
 
     async def call(
         self,
@@ -312,7 +317,7 @@ async def running_stack(
 async def run_gateway(stack: GatewayStack, *, clock: Clock | None = None) -> AsyncIterator[GatewayStack]:
     """Run the gateway of a stack; a test may end it and run it again on the same store."""
     async with running(stack.settings, stack.registry, clock) as server:
-        stack.gateway, stack.url, stack.admin_url = server.gateway, server.url, server.admin_url
+        stack.current, stack.url, stack.admin_url = server.current, server.url, server.admin_url
         yield stack
 
 

@@ -14,7 +14,9 @@ from gateway.drivers.settings.accounts import Resolver
 from gateway.drivers.settings.bearer_keys import index_operator_keys, index_tenant_keys
 from gateway.drivers.settings.load_context import LoadContext
 from gateway.drivers.settings.model import Server, Settings, Tenant
+from gateway.drivers.settings.piecewise import let_go
 from gateway.drivers.settings.problems import Problem
+from gateway.drivers.settings.restart import keep_running
 from gateway.drivers.settings.scalar_reader import INVALID, Invalid, LoadState, Raw
 from gateway.drivers.settings.schema import FileShape, ServerShape
 from gateway.drivers.settings.settings_files import SettingsFiles
@@ -31,32 +33,41 @@ def load_settings(
     providers: Mapping[str, Provider],
     environ: Mapping[str, str],
     edited: Mapping[Path, str] | None = None,
+    running: Settings | None = None,
 ) -> Settings:
     """Load and check everything. Raises ``SettingsError`` with one line per mistake, in the order of the files.
 
     ``edited``: texts in place of those of some files, which are changed only if they can be loaded.
+    ``running``: the settings of a process that loads again; of what only a start can change it keeps those.
     Blocking (files, no network); thousands of tenants take a second or two.
     """
-    with _without_collector():
-        found = _load(SettingsFiles(path, edited), providers, environ)
+    with _without_collector(freeze=running is not None):
+        found = _load(SettingsFiles(path, edited), providers, environ, running)
     if isinstance(found, Settings):
-        return found
+        return keep_running(found, running) if running else found
     raise SettingsError([str(problem) for problem in found])
 
 
 def _load(
-    files: SettingsFiles, providers: Mapping[str, Provider], environ: Mapping[str, str]
+    files: SettingsFiles, providers: Mapping[str, Provider], environ: Mapping[str, str], running: Settings | None
 ) -> Settings | Sequence[Problem]:
     """A function of its own so that the tree is gone before the collector is back and would walk it."""
-    settings = _resolve(files, providers, environ) if files.usable else None
-    return settings if settings is not None and not files.problems else files.in_order()
+    settings = _resolve(files, providers, environ, running) if files.usable else None
+    files.release()
+    if settings is not None and not files.problems:
+        return settings
+    tenants = [] if settings is None else list(settings.tenants.values())
+    settings = None
+    let_go(tenants)
+    return files.in_order()
 
 
-def _resolve(files: SettingsFiles, providers: Mapping[str, Provider], environ: Mapping[str, str]) -> Settings | None:
+def _resolve(
+    files: SettingsFiles, providers: Mapping[str, Provider], environ: Mapping[str, str], running: Settings | None
+) -> Settings | None:
     """Resolve all that can be; None when a part is missing without which there are no Settings at all."""
-    development = (text_at(files.root, ("server", "development")) or "").lower() == "true"
-    context = LoadContext(folder=files.path.parent, owner=files.owner, environ=environ, development=development)
-    if not development:
+    context = _context(files, environ, running)
+    if not context.development:
         files.problems += files.open_to_others
     state = LoadState(files.root, context, files.problems)
     shape: FileShape = reader_of(FileShape)(files.root, (), state)
@@ -65,13 +76,12 @@ def _resolve(files: SettingsFiles, providers: Mapping[str, Provider], environ: M
     )
     _check_currencies(shape, state)
     # Without a master secret the tenants are still checked; what is derived here is never used.
-    master = Secret("") if server is INVALID else server.secret
+    master = Secret("") if server is INVALID else (running.server if running else server).secret
     tenants = _tenants(shape.tenants, _resolver(shape, state, providers, master))
     keys, endpoints = index_tenant_keys(tenants.values(), state), find_endpoints(tenants.values(), state)
     if server is INVALID:
         return None
     _check_ports(server, state)
-    operators = index_operator_keys(server.admin, state)
     note_shared_credentials(state, tenants, server.admin)
     return Settings(
         server=_server(server),
@@ -86,10 +96,17 @@ def _resolve(files: SettingsFiles, providers: Mapping[str, Provider], environ: M
         tenants=tenants,
         endpoints=endpoints,
         keys_by_sha256=keys,
-        operators_by_sha256=operators,
+        operators_by_sha256=index_operator_keys(server.admin, state),
         source=files.path,
         digest=files.digest,
+        include=shape.include,
     )
+
+
+def _context(files: SettingsFiles, environ: Mapping[str, str], running: Settings | None) -> LoadContext:
+    written = (text_at(files.root, ("server", "development")) or "").lower() == "true"
+    development = running.server.development if running else written
+    return LoadContext(folder=files.path.parent, owner=files.owner, environ=environ, development=development)
 
 
 def _resolver(shape: FileShape, state: LoadState, providers: Mapping[str, Provider], master: Secret) -> Resolver:
@@ -129,12 +146,17 @@ def _check_currencies(shape: FileShape, state: LoadState) -> None:
 
 
 @contextmanager
-def _without_collector() -> Iterator[None]:
-    """Load without garbage collection: hundreds of thousands of nodes without a cycle are only walked for nothing."""
+def _without_collector(*, freeze: bool) -> Iterator[None]:
+    """Load without garbage collection: hundreds of thousands of nodes without a cycle are only walked for nothing.
+
+    ``freeze``: exempt all that exists then for good, or the next collection walks it and a running server waits.
+    """
     was_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        if freeze:
+            gc.freeze()
         if was_on:
             gc.enable()

@@ -91,6 +91,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     admin: Admin
     callback_rate: Rate
     development: bool
+    watch: bool = False
     trusted_proxies: tuple[Network, ...] = ()
 
 
@@ -290,6 +291,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     ``keys_by_sha256`` finds (tenant id, key) by the hex SHA-256 of a tenant's bearer key, ``operators_by_sha256`` finds
     an operator's key; the caller checks whether it has expired. ``digest`` is the hex SHA-256 of the files.
+    ``include`` are the patterns as written, ``needs_restart`` names the keys that differ from what is running.
     """
 
     server: Server
@@ -307,3 +309,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     operators_by_sha256: Mapping[str, BearerKey]
     source: Path
     digest: str
+    include: tuple[str, ...] = ()
+    needs_restart: tuple[str, ...] = ()

@@ -34,7 +34,6 @@ from gateway.drivers.settings.values import (
     MapName,
     MethodName,
     Name,
-    NotSupportedTrue,
     Origin,
     OwnUrl,
     Seconds,
@@ -114,7 +113,7 @@ class ServerShape(msgspec.Struct, frozen=True, kw_only=True):
     admin: Admin = Admin()
     callback_rate: Rate = Rate()
     trusted_proxies: tuple[TrustedNetwork, ...] = ()
-    watch: NotSupportedTrue = False
+    watch: bool = False
     development: bool = False
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from gateway.drivers.settings.piecewise import let_go
 from gateway.drivers.settings.problems import Problem, unknown_entry
 from gateway.drivers.settings.regular_file import RegularFile, read_regular
 from gateway.drivers.settings.yaml_file import compose, is_null, nothing, pairs, place_of, value_at
@@ -45,6 +46,12 @@ class SettingsFiles:
     def in_order(self) -> list[Problem]:
         """The problems as a reader of the files meets them, the settings file first."""
         return sorted(self.problems, key=lambda problem: (problem.file != self.path.name, problem.file, problem.line))
+
+    def release(self) -> None:
+        """Free the tree, of which nothing is needed any more."""
+        tenants = value_at(self.root, ("tenants",))
+        if isinstance(tenants, MappingNode):
+            let_go(tenants.value)
 
     def _compose(self, path: Path) -> MappingNode | None:
         name = self._name(path)

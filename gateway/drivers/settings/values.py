@@ -110,12 +110,6 @@ def _repeating(given: tuple[timedelta, ...], context: LoadContext) -> tuple[time
     return given
 
 
-def _not_supported(given: bool, _: LoadContext) -> bool:
-    if given:
-        raise ValueError("not supported yet: write false")
-    return given
-
-
 def _seconds(text: str, context: LoadContext) -> float:
     return _more_than_zero(duration(text, context), context).total_seconds()
 
@@ -173,7 +167,6 @@ Seconds = Annotated[float, Parse(_seconds, DURATION.pattern)]
 Span = Annotated[timedelta, Check(_more_than_zero)]
 Schedule = Annotated[tuple[timedelta, ...], Check(_not_empty)]
 Repeating = Annotated[tuple[timedelta, ...], Check(_repeating)]
-NotSupportedTrue = Annotated[bool, Check(_not_supported)]
 ServerSecret = Annotated[Secret, Parse(server_secret)]
 WebhookSecret = Annotated[Secret, Parse(webhook_secret)]
 WebhookSecrets = Annotated[tuple[WebhookSecret, ...], Check(_not_empty)]

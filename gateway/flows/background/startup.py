@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import msgspec
 
-from gateway.core.errors import SettingsError, Unavailable
+from gateway.core.errors import StillNeeded, Unavailable
 from gateway.core.signing import derive
 from gateway.drivers.store.metadata import COPIED, RESTORED, check_all_payments, delete_timestamp, set_timestamp
 from gateway.drivers.store.metadata import set_secret_fingerprint as store_secret
@@ -28,7 +28,7 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def check_names(gw: Gateway) -> None:
-    """Refuse to start without an account or deposit method that payments still need. Raises ``SettingsError``."""
+    """Refuse settings without an account or deposit method that payments still need. Raises ``StillNeeded``."""
     problems: set[str] = set()
     for tenant, account, provider, method in await gw.store.accounts_in_use(intent.grace_began(gw, gw.clock.now())):
         known = gw.settings.tenants.get(tenant)
@@ -40,7 +40,7 @@ async def check_names(gw: Gateway) -> None:
         if method is not None and (known is None or method not in known.deposit_methods):
             problems.add(f"{place}: deposit_methods.{method}: is gone, but payments of it are still open")
     if problems:
-        raise SettingsError(sorted(problems))
+        raise StillNeeded(sorted(problems))
 
 
 async def begin(gw: Gateway) -> Recovered:

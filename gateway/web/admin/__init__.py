@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from gateway.web.admin import callbacks, reviews, webhooks
+from gateway.web.admin import callbacks, reviews, settings, webhooks
 from gateway.web.request import OperatorCall
 from gateway.web.routing import Route
 
-ROUTES: tuple[Route[OperatorCall], ...] = (*reviews.ROUTES, *callbacks.ROUTES, *webhooks.ROUTES)
+ROUTES: tuple[Route[OperatorCall], ...] = (*reviews.ROUTES, *callbacks.ROUTES, *webhooks.ROUTES, *settings.ROUTES)
 """Every route that needs an operator's key."""

@@ -1,0 +1,30 @@
+"""``gateway reload``: let the running gateway load its settings again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gateway.cli.loading import config_option, json_option
+from gateway.cli.operators import admin_url_option, ask, operators
+from gateway.cli.output import print_json
+from gateway.web.admin.settings import VersionView
+
+
+@click.command()
+@config_option
+@admin_url_option
+@json_option
+def reload(config: Path, admin_url: str | None, as_json: bool) -> None:
+    """Load the settings again, in the running gateway.
+
+    They are checked as a whole first; with mistakes nothing changes, and each is printed.
+    """
+    made = ask(operators(config, admin_url), "POST", "/admin/v1/reload", wanted=VersionView)
+    if as_json:
+        print_json(made)
+        return
+    click.echo(f"loaded {made.hash} at {made.loaded_at}")
+    for key in made.needs_restart:
+        click.echo(f"{key} has changed too: that needs a restart", err=True)

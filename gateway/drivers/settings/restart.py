@@ -1,0 +1,55 @@
+"""What of the settings only a start can change: a reload keeps it as it is running, and names what is different."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import reduce
+from typing import Any
+
+from msgspec.structs import replace
+
+from gateway.drivers.settings.model import Settings
+
+_SAME_PATH = (
+    "server.host",
+    "server.port",
+    "server.secret",
+    "server.admin.host",
+    "server.admin.port",
+    "server.watch",
+    "server.development",
+    "timeouts.request_body",
+    "timeouts.request_head",
+    "timeouts.idle_connection",
+    "timeouts.write",
+    "limits.connections",
+    "limits.connections_per_address",
+    "limits.head_bytes",
+    "limits.low_disk",
+    "egress.proxy",
+)
+
+NEEDS_RESTART: Mapping[str, str] = {
+    **dict(zip(_SAME_PATH, _SAME_PATH, strict=True)),
+    "store.url": "store_path",
+    "plugins.blocked": "blocked",
+    "plugins.allowed": "allowed",
+}
+"""Key of the file -> where its value is in ``Settings``. Every other key takes effect with a reload."""
+
+
+def keep_running(loaded: Settings, running: Settings) -> Settings:
+    """The loaded settings with what is running in place of what only a start can change; ``needs_restart`` names it."""
+    changed = {key: path for key, path in NEEDS_RESTART.items() if _at(loaded, path) != _at(running, path)}
+    for path in changed.values():
+        loaded = _with(loaded, path.split("."), _at(running, path))
+    return replace(loaded, needs_restart=tuple(changed))
+
+
+def _at(settings: Settings, path: str) -> Any:
+    return reduce(getattr, path.split("."), settings)
+
+
+def _with(holder: Any, steps: list[str], value: Any) -> Any:
+    first, *rest = steps
+    return replace(holder, **{first: _with(getattr(holder, first), rest, value) if rest else value})

@@ -1,0 +1,144 @@
+"""Load the settings again while work goes on. The last good version stays until a better one has been checked."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import NamedTuple
+
+from gateway.core.errors import SettingsError
+from gateway.drivers.settings import AccountEntry, Settings, let_go
+from gateway.drivers.settings.file_watch import changes
+from gateway.flows.background import startup
+from gateway.flows.runtime import Current, Gateway, log
+
+SWITCH_SECONDS = 0.0005
+"""How long the thread that loads may keep the interpreter from a request that needs it."""
+
+Load = Callable[[Settings], Settings]
+"""Loads what the files say now, as ``load_settings`` does with ``running``."""
+
+
+class Reloader:
+    """Makes the files' settings the current ones, one reload after another.
+
+    ``wanted`` asks ``run`` for a reload. ``changed`` is called with each gateway that becomes the current one.
+    """
+
+    def __init__(self, current: Current, load: Load, changed: Callable[[Gateway], None], wanted: asyncio.Event) -> None:
+        self._current, self._load, self._changed, self._wanted = current, load, changed, wanted
+        self._turn = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Reload whenever it is wanted, until cancelled; what is wrong is in the log and in ``Current.problems``."""
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            with suppress(SettingsError):
+                await self.reload()
+
+    async def watch(self) -> None:
+        """Want a reload whenever a file of the settings changes, until cancelled; nothing without ``server.watch``."""
+        if self._current.gateway.settings.server.watch:
+            async for _ in changes(lambda: self._current.gateway.settings):
+                self._wanted.set()
+
+    async def reload(self) -> Gateway:
+        """Load, check and swap. Raises ``SettingsError``, and ``StillNeeded`` for names that open payments need."""
+        async with self._turn:
+            try:
+                with _short_switches():
+                    version = await asyncio.to_thread(_load, self._current.gateway, self._load)
+                if version.lacks_names:
+                    await startup.check_names(version.gateway)
+            except SettingsError as wrong:
+                self._current.problems = wrong.problems
+                for problem in wrong.problems:
+                    log.error("the settings were not reloaded", extra={"problem": problem})
+                raise
+            _swap(self._current, version)
+            self._changed(version.gateway)
+            return version.gateway
+
+
+class _Version(NamedTuple):
+    """A gateway that may become the current one, and how it differs from that.
+
+    ``lacks_names``: an account or a deposit method is gone. ``listening``: tenants whose webhooks go elsewhere now.
+    """
+
+    gateway: Gateway
+    lacks_names: bool
+    listening: list[str]
+
+
+def _load(before: Gateway, load: Load) -> _Version:
+    """Blocking, for a thread: all that takes long with ten thousand tenants."""
+    gateway = before.under(load(before.settings))
+    old, new = before.settings.tenants, gateway.settings.tenants
+    lacks_names = not _names(before.settings) <= _names(gateway.settings)
+    listening = [name for name, tenant in old.items() if name not in new or new[name].webhook != tenant.webhook]
+    return _Version(gateway, lacks_names, listening)
+
+
+def _names(settings: Settings) -> set[tuple[str, str, str]]:
+    """What payments refer to: accounts with their providers, and deposit methods."""
+    tenants = settings.tenants.values()
+    accounts = {(one.id, name, entry.provider.name) for one in tenants for name, entry in one.accounts.items()}
+    return accounts | {(one.id, name, "") for one in tenants for name in one.deposit_methods}
+
+
+def _swap(current: Current, version: _Version) -> None:
+    """Make a version the current one, and wake what waits under the settings before."""
+    before, gw = current.gateway, version.gateway
+    current.gateway, current.problems = gw, ()
+    gw.sessions = {name: held for name, held in before.sessions.items() if _is_same_account(before, gw, *name)}
+    gw.masks.remember(before.masks)
+    for timer in (gw.check_timer, gw.inbox_timer, *(gw.webhook_timers[tenant] for tenant in version.listening)):
+        timer.no_later_than(0)
+    current.changed.set()
+    weakref.finalize(before, _free, list(before.settings.tenants.values())).atexit = False
+    note_version(gw)
+
+
+def note_version(gw: Gateway) -> None:
+    """Log which version of the settings is the current one."""
+    log.info("settings loaded", extra={"hash": gw.settings.digest})
+    for key in gw.settings.needs_restart:
+        log.warning("a changed key of the settings needs a restart", extra={"key": key})
+
+
+def _is_same_account(before: Gateway, after: Gateway, tenant: str, account: str) -> bool:
+    """Whether an account's session is good under the new settings too."""
+    old, new = _entry(before, tenant, account), _entry(after, tenant, account)
+    if old is None or new is None:
+        return False
+    return (old.provider.name, old.account.config, old.credentials) == (
+        new.provider.name,
+        new.account.config,
+        new.credentials,
+    )
+
+
+def _entry(gw: Gateway, tenant: str, account: str) -> AccountEntry | None:
+    held = gw.settings.tenants.get(tenant)
+    return held.accounts.get(account) if held is not None else None
+
+
+def _free(tenants: list[object]) -> None:
+    """Free a version that nobody uses any more, beside the requests."""
+    threading.Thread(target=let_go, args=(tenants,), daemon=True).start()
+
+
+@contextmanager
+def _short_switches() -> Iterator[None]:
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual)

@@ -1,0 +1,65 @@
+"""Operators' routes for the settings: which version is the current one, and loading them again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from gateway.core.errors import FieldError, SettingsError, StillNeeded, TenantError
+from gateway.core.views import rfc3339
+from gateway.flows.runtime import Gateway
+from gateway.web.app_keys import RELOADER
+from gateway.web.request import OperatorCall
+from gateway.web.responses import Reply
+from gateway.web.routing import Route
+
+
+class VersionView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A version of the settings. ``needs_restart``: keys whose change in the files waits for a restart."""
+
+    hash: str
+    loaded_at: str
+    needs_restart: tuple[str, ...] = ()
+
+
+class ConfigView(VersionView, frozen=True, kw_only=True):
+    """The current version. ``problems`` are what the last reload was refused for; empty after a good one."""
+
+    problems: list[str]
+
+
+class StatusView(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of the running gateway."""
+
+    config: ConfigView
+
+
+async def status(call: OperatorCall) -> Reply:
+    """``GET /admin/v1/status``."""
+    return Reply(view=StatusView(config=ConfigView(**_members(call.gw), problems=list(call.gw.current.problems))))
+
+
+async def reload(call: OperatorCall) -> Reply:
+    """``POST /admin/v1/reload``."""
+    try:
+        return Reply(view=VersionView(**_members(await call.request.app[RELOADER].reload())))
+    except SettingsError as wrong:
+        code = "invalid_state" if isinstance(wrong, StillNeeded) else "validation_failed"
+        errors = [FieldError(field=line.partition(": ")[0], message=line) for line in wrong.problems]
+        raise TenantError(code, f"the settings were not reloaded: {'; '.join(wrong.problems)}", errors=errors) from None
+
+
+def _members(gw: Gateway) -> dict[str, Any]:
+    return {
+        "hash": gw.settings.digest,
+        "loaded_at": rfc3339(gw.loaded_at),
+        "needs_restart": gw.settings.needs_restart,
+    }
+
+
+ROUTES: tuple[Route[OperatorCall], ...] = (
+    Route(method="GET", path="/admin/v1/status", handler=status),
+    Route(method="POST", path="/admin/v1/reload", handler=reload),
+)
+"""The routes for the settings."""

@@ -1,0 +1,137 @@
+"""What a new version of the settings means for work that has begun, for sessions, deliveries and memory."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.core.secret import Secret
+from gateway.core.wire import HttpRequest, HttpResponse
+from gateway.provider import Session
+from tests.support.settings_file import config, reload, rewrite, with_operator
+from tests.support.stack import GatewayStack, psp_body, running_stack
+
+
+@pytest.fixture
+async def operated(tmp_path: Path) -> AsyncIterator[GatewayStack]:
+    """A running stack that operators have a key for."""
+    async with running_stack(tmp_path, change=with_operator) as opened:
+        yield opened
+
+
+class Held:
+    """Stands before the real sender: calls wait until they are released."""
+
+    def __init__(self, stack: GatewayStack) -> None:
+        self._send = stack.gateway.send
+        self.came, self.released = asyncio.Event(), asyncio.Event()
+        stack.gateway.send = self
+
+    async def __call__(self, request: HttpRequest, *, total: float, connect: float, owner: str) -> HttpResponse:
+        """Send one request once it is released."""
+        self.came.set()
+        await self.released.wait()
+        return await self._send(request, total=total, connect=connect, owner=owner)
+
+
+async def test_work_in_flight_ends_under_its_version(operated: GatewayStack) -> None:
+    """A payment that has begun has a webhook although the new version has none; the next one has none."""
+    held = Held(operated)
+    creating = asyncio.create_task(operated.create(psp_body()))
+    await held.came.wait()
+    assert (await reload(operated, lambda settings: settings["tenants"]["acme"].update(webhook=None))).status == 200
+    held.released.set()
+    replies = [await creating, await operated.create(psp_body())]
+    assert [reply.status for reply in replies] == [201, 201]
+    store = operated.gateway.store.deliveries
+    found = [await store.of_payment("acme", reply.json["id"]) for reply in replies]
+    assert [bool(rows) for rows in found] == [True, False]
+
+
+async def test_a_version_that_nobody_uses_is_freed(operated: GatewayStack) -> None:
+    """The first one too; no worker and no listener holds it."""
+    before = [weakref.ref(operated.gateway)]
+    for name in ("Acme 1", "Acme 2"):
+        assert (
+            await reload(operated, lambda settings, name=name: settings["tenants"]["acme"].update(name=name))
+        ).status == 200  # type: ignore[misc]
+        before.append(weakref.ref(operated.gateway))
+    async with asyncio.timeout(10):
+        while any(one() for one in before[:-1]):
+            await config(operated)
+            gc.collect()
+    assert before[-1]() is operated.gateway
+
+
+async def test_sessions_of_changed_and_removed_accounts_end(operated: GatewayStack) -> None:
+    """Those of accounts that are as they were are kept, and their tokens stay masked."""
+    held = {name: (Session(token=Secret(f"token-of-{name[0]}-{name[1]}"), expires_in=60), datetime.now(UTC))
+            for name in (("acme", "psp-main"), ("acme", "creditkey-main"), ("globex", "psp-main"))}  # fmt: skip
+    operated.gateway.sessions |= held
+    for name, (session, _) in held.items():
+        operated.gateway.masks.learn(operated.entry(*name), session.token)
+
+    def change(settings: dict[str, Any]) -> None:
+        settings["tenants"]["acme"]["accounts"]["creditkey-main"]["config"]["public_key"] = "pk_other"
+        del settings["tenants"]["globex"]
+
+    assert (await reload(operated, change)).status == 200
+    assert operated.gateway.sessions.keys() == {("acme", "psp-main")}
+    assert operated.gateway.masks.of("acme").holds("token-of-acme-psp-main")
+
+
+async def test_deliveries_of_a_removed_tenant_end_and_go_on_when_it_is_back(operated: GatewayStack) -> None:
+    """Its task ends and what is due waits in the store; the tenant that is back gets each webhook once."""
+    operated.webhook_answer = lambda _: 503
+
+    def tasks() -> set[str]:
+        return {name for task in asyncio.all_tasks() if (name := task.get_name()).startswith("webhooks of ")}
+
+    paid = (await operated.create(psp_body(), tenant="globex")).json
+    await operated.click(paid, "fail")
+    removed: dict[str, Any] = {}
+    assert tasks() == {"webhooks of acme", "webhooks of globex"}
+    assert (await reload(operated, lambda settings: removed.update(settings["tenants"].pop("globex")))).status == 200
+    async with asyncio.timeout(10):
+        while "webhooks of globex" in tasks():
+            await config(operated)
+    operated.webhook_answer = lambda _: 204
+    assert (await reload(operated, lambda settings: settings["tenants"].update(globex=removed))).status == 200
+    async with asyncio.timeout(20), operated.webhook_arrived:
+        await operated.webhook_arrived.wait_for(lambda: operated.delivered_webhooks)
+    assert tasks() == {"webhooks of acme", "webhooks of globex"}
+
+
+async def test_a_watched_file_is_reloaded_when_it_or_an_included_one_changes(tmp_path: Path) -> None:
+    """Also a file that is new, in a folder that is; the store beside the settings causes nothing."""
+
+    def change(settings: dict[str, Any]) -> None:
+        with_operator(settings)
+        settings["server"]["watch"] = True
+        settings["include"] = ["tenants/*.yaml"]
+
+    async with running_stack(tmp_path, change=change) as stack, asyncio.timeout(30):
+
+        async def changed() -> set[str]:
+            await stack.current.changed.wait()
+            return set(stack.gateway.settings.tenants)
+
+        waiting = asyncio.create_task(changed())
+        await asyncio.sleep(0)
+        assert (await stack.create(psp_body())).status == 201
+        rewrite(tmp_path, lambda settings: settings["tenants"].pop("globex"))
+        assert await waiting == {"acme"}
+        waiting = asyncio.create_task(changed())
+        await asyncio.sleep(0)
+        (tmp_path / "tenants").mkdir()
+        (tmp_path / "tenants" / "initech.yaml").write_text("tenants: {initech: {name: Initech}}\n")
+        while "initech" not in await waiting:
+            waiting = asyncio.create_task(changed())
+        assert (await config(stack))["problems"] == []
