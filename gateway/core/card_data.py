@@ -87,8 +87,7 @@ def _is_surely_clean(body: msgspec.Struct | None, idempotency_key: str) -> bool:
     joined = "x".join([*free, *tested])  # a letter: no number reaches over it
     if not is_plain(joined) or may_hold_close_digits(joined):
         return False
-    parts = [text for text in free if not text[:1].isalpha() and _ONLY_DIGITS.fullmatch(text)]
-    return len(parts) < 2
+    return len([text for text in free if not text[:1].isalpha() and _ONLY_DIGITS.fullmatch(text)]) < 2
 
 
 def _gather(value: object, free: list[str], tested: list[str]) -> None:

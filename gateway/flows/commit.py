@@ -133,6 +133,7 @@ def _rows_of(gw: Gateway, written: _Written, answer: OperationAnswer | None = No
     before, payment, event = version.before, version.change.payment, version.change.event
     if before is not None and not (operation or version.next_operation) and payment == before.payment:
         return list(version.rows)
+    written.webhook = _webhook(gw, written, event) if event is not None else None
     keeps_check = version.gives_reference is not None
     due = written.due_at = None if keeps_check else gw.first_check_at(payment, open_operation)
     if before is not None:
@@ -148,7 +149,6 @@ def _rows_of(gw: Gateway, written: _Written, answer: OperationAnswer | None = No
     if operation is not None and not operation.is_open:
         rows.append(statements.insert_ended_operation(operation, answer))
     if event is not None:
-        written.webhook = _webhook(gw, written, event)
         rows.append(statements.insert_event(gw.new_id("evt"), payment, event, written.webhook))
     return [*rows, *version.rows]
 
