@@ -263,7 +263,7 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
     """Who calls our API. ``return_origins`` are normalised as ``origin_of`` does; ``rate_limit`` None = no limit.
 
     The first rule of ``routing`` that matches chooses. ``logs_in``: calls of one of its accounts need a session.
-    ``request_maps`` and ``reply_maps`` are by name.
+    ``request_maps`` and ``reply_maps`` are by name, ``webhook_map`` is the one of ``reply_maps`` that its webhooks use.
     """
 
     id: str
@@ -278,12 +278,7 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
     routing: tuple[RoutingRule, ...] = ()
     request_maps: Mapping[str, BodyMap] = msgspec.field(default_factory=dict)
     reply_maps: Mapping[str, BodyMap] = msgspec.field(default_factory=dict)
-
-    @property
-    def webhook_map(self) -> BodyMap | None:
-        """The map of its webhooks."""
-        name = None if self.webhook is None else self.webhook.map
-        return None if name is None else self.reply_maps[name]
+    webhook_map: BodyMap | None = None
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from yaml.nodes import Node, ScalarNode
 
+from gateway.core.body_maps import BodyMap
 from gateway.core.money import currency_digits
 from gateway.drivers.settings.accounts import AccountScope, Resolver, previous_endpoint_id, resolve_account
 from gateway.drivers.settings.maps import resolve_maps
@@ -38,7 +39,7 @@ def resolve_tenant(name: str, node: Node, resolver: Resolver) -> Tenant | None:
         resolved = resolve_account(scope, entry, resolver)
         if resolved is not None:
             accounts[account] = resolved
-    _check_webhook_map(name, shape, node, resolver.state)
+    reply_maps = resolve_maps(name, "reply_maps", shape.reply_maps, node, resolver.state)
     known = names_at(node, ("accounts",))
     for method, given in shape.deposit_methods.items():
         _check_method(("tenants", name, "deposit_methods", method), given, known, accounts, resolver)
@@ -54,7 +55,8 @@ def resolve_tenant(name: str, node: Node, resolver: Resolver) -> Tenant | None:
         deposit_methods={method: _method(method, given) for method, given in shape.deposit_methods.items()},
         routing=resolve_routing(("tenants", name, "routing"), shape.routing, known, resolver.state),
         request_maps=resolve_maps(name, "request_maps", shape.request_maps, node, resolver.state),
-        reply_maps=resolve_maps(name, "reply_maps", shape.reply_maps, node, resolver.state),
+        reply_maps=reply_maps,
+        webhook_map=_webhook_map(name, shape, reply_maps, node, resolver.state),
     )
 
 
@@ -72,10 +74,16 @@ def find_endpoints(tenants: Iterable[Tenant], state: LoadState) -> Mapping[str, 
     return found
 
 
-def _check_webhook_map(tenant: str, shape: TenantShape, node: Node, state: LoadState) -> None:
-    wanted, known = None if shape.webhook is None else shape.webhook.map, names_at(node, ("reply_maps",))
-    if wanted is not None and wanted not in known:
+def _webhook_map(
+    tenant: str, shape: TenantShape, reply_maps: Mapping[str, BodyMap], node: Node, state: LoadState
+) -> BodyMap | None:
+    """The reply map that the tenant's webhook names; one that does not exist is noted."""
+    if shape.webhook is None or shape.webhook.map is None:
+        return None
+    wanted, known = shape.webhook.map, names_at(node, ("reply_maps",))
+    if wanted not in known:
         state.note(("tenants", tenant, "webhook", "map"), unknown_entry("reply map", wanted, known))
+    return reply_maps.get(wanted)
 
 
 def _users_of_accounts(node: Node, state: LoadState) -> dict[str, list[str]]:
