@@ -51,6 +51,7 @@ ORDER: dict[int, tuple[str, ...]] = {
         "core.operation_outcome core.state_entry core.replacement core.restore core.body_reader",
         "core.states",
         "core.callback_rules core.schedule core.refusal_details core.create_explanation",
+        "core.reply_explanation",
     ),
     1: ("provider", "hookspecs", "__init__"),
     2: (

@@ -6,13 +6,21 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Never
 
+import click
+
 from gateway.cli.loading import http_url
+from gateway.core.body_maps import explained
+from gateway.core.errors import TenantError
 from gateway.core.request_bodies import CreateBody
 from gateway.drivers.clock import SystemClock
 from gateway.drivers.settings import Settings, Tenant
 from gateway.flows.payments.create_validation import content_refusals
+from gateway.flows.payments.explain_create import Planned, of_account, plan
 from gateway.flows.runtime import Gateway
-from gateway.web.request import body_as, parsed
+from gateway.web.body_maps import named_maps
+from gateway.web.request import body_as, mapped_body_as, parsed
+
+map_option = click.option("--map", "request_map", metavar="NAME", help="The request map that a body is posted with.")
 
 
 class StillClock(SystemClock):
@@ -34,10 +42,21 @@ def offline(settings: Settings) -> Gateway:
     return gw
 
 
-def read_create(gw: Gateway, tenant: Tenant, data: bytes) -> CreateBody:
-    """Read a create of a tenant. Raises ``TenantError`` as its route would."""
+def plan_create(
+    gw: Gateway, tenant: Tenant, data: bytes, *, account: str | None = None, request_map: str | None = None
+) -> Planned:
+    """Plan what a create with this body would send, from one ``account`` or from that which it goes to.
+
+    Raises ``TenantError`` and ``ProviderError`` as the create would.
+    """
+    own = named_maps(gw, tenant, {"map": request_map} if request_map else {}).request
     check = partial(content_refusals, gw, tenant, idempotency_key="")
-    return body_as(parsed(data, [gw.masks.of(tenant.id)]), CreateBody, check)
+    try:
+        sent = parsed(data, [gw.masks.of(tenant.id)])
+        body = body_as(sent, CreateBody, check) if own is None else mapped_body_as(own, sent, CreateBody, check)
+        return plan(gw, tenant, body if account is None else of_account(body, account))
+    except TenantError as refusal:
+        raise (refusal if own is None else explained(own, refusal)) from None
 
 
 async def _refuse_to_send(*_: object, **__: object) -> Never:

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 import click
 import msgspec
 
-from gateway.cli.create_requests import offline, read_create
+from gateway.cli.create_requests import map_option, offline, plan_create
 from gateway.cli.loading import json_option, load
 from gateway.cli.output import as_line, print_json, print_table, wide_option
 from gateway.core.create_explanation import path_of, values_of
 from gateway.core.errors import ProviderError, TenantError
 from gateway.core.strictjson import dumps
 from gateway.drivers.settings import Tenant
-from gateway.flows.payments import explain_create
+from gateway.flows.payments.explain_create import body_of
 from gateway.flows.runtime import Gateway
 
 REFUSED = ("", "refused")
@@ -45,9 +45,10 @@ settings_file = click.Path(exists=True, dir_okay=False, path_type=Path)
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="A folder with the bodies of creates, as TENANT/NAME.json.",
 )
+@map_option
 @json_option
 @wide_option
-def diff(old: Path, new: Path, folder: Path, as_json: bool, wide: bool) -> None:
+def diff(old: Path, new: Path, folder: Path, request_map: str | None, as_json: bool, wide: bool) -> None:
     """Show which creates would be sent differently under the settings NEW than under OLD, and how.
 
     Each create goes to the account that it would go to. Nothing is stored or sent, and secrets are masked.
@@ -56,7 +57,9 @@ def diff(old: Path, new: Path, folder: Path, as_json: bool, wide: bool) -> None:
     if not paths:
         raise click.BadParameter("holds no TENANT/NAME.json", param_hint="--requests")
     before, after = (offline(load(path).settings) for path in (old, new))
-    changed = {path: list(_changes(_parts(before, path), _parts(after, path))) for path in paths}
+    changed = {
+        path: list(_changes(_parts(before, path, request_map), _parts(after, path, request_map))) for path in paths
+    }
     found = {path.relative_to(folder).as_posix(): changes for path, changes in changed.items() if changes}
     if as_json:
         print_json({"data": [{"request": request, "changes": changes} for request, changes in found.items()]})
@@ -74,21 +77,21 @@ def _changes(old: Parts, new: Parts) -> Iterator[dict[str, Any]]:
             yield {"key": key[1], "old": was and was.shown, "new": is_now and is_now.shown}
 
 
-def _parts(gw: Gateway, path: Path) -> Parts:
+def _parts(gw: Gateway, path: Path, request_map: str | None) -> Parts:
     tenant = gw.settings.tenants.get(path.parent.name)
     try:
         if tenant is None:
             raise TenantError("not_found", f'there is no tenant "{path.parent.name}"')
-        return _sent(gw, tenant, path.read_bytes())
+        return _sent(gw, tenant, path.read_bytes(), request_map)
     except (TenantError, ProviderError) as refused:
         return {REFUSED: Sent(str(refused).encode(), str(refused))}
 
 
-def _sent(gw: Gateway, tenant: Tenant, data: bytes) -> Parts:
+def _sent(gw: Gateway, tenant: Tenant, data: bytes, request_map: str | None) -> Parts:
     """Everything that a create sends; a body that is neither JSON nor a form as a whole."""
-    planned = explain_create.plan(gw, tenant, read_create(gw, tenant, data))
+    planned = plan_create(gw, tenant, data, request_map=request_map)
     request, mask = planned.request, gw.masks.of(tenant.id).over
-    body = {("body", path_of(steps)): value for steps, value in values_of(explain_create.body_of(request))}
+    body = {("body", path_of(steps)): value for steps, value in values_of(body_of(request))}
     parts: dict[tuple[str, str], Any] = {
         ("", "account"): planned.entry.name,
         ("", "url"): request.url,

@@ -17,13 +17,15 @@ def with_own_names(tenant: Tenant, reply_map: BodyMap, standard: bytes) -> bytes
 
 
 def webhook_with_own_names(tenant: Tenant, reply_map: BodyMap, standard: bytes) -> bytes:
-    """A webhook's body with ``data`` under a tenant's own names; as it is, where the map cannot make them.
-
-    Its expressions see the standard body, and beside it the payment's members where answers have them.
-    """
+    """A webhook's body with ``data`` under a tenant's own names; as it is, where the map cannot make them."""
     body = msgspec.json.decode(standard)
-    data = _made(tenant, reply_map, {**body["data"]["payment"], **body["data"], **body})
+    data = _made(tenant, reply_map, seen_of_webhook(body))
     return msgspec.json.encode({**body, "data": msgspec.Raw(data)}) if data else standard
+
+
+def seen_of_webhook(body: dict[str, Any]) -> dict[str, Any]:
+    """What expressions see of a webhook: its body, and beside it the payment's members where answers have them."""
+    return {**body["data"]["payment"], **body["data"], **body}
 
 
 def _made(tenant: Tenant, reply_map: BodyMap, seen: dict[str, Any]) -> bytes:

@@ -110,6 +110,17 @@ def test_people_see_a_table_and_a_count(tmp_path: Path) -> None:
     assert result.stderr == "2 of 3 requests change\n"
 
 
+def test_bodies_of_the_tenants_own_shape(tmp_path: Path) -> None:
+    """Both settings map them first; a changed expression shows in what is sent."""
+    posted = {"orderNumber": "SO-7", "totals": {"grand": "25.50", "net": "21.00"}, "lines": []}
+    (tmp_path / "acme").mkdir()
+    (tmp_path / "acme" / "own.json").write_text(json.dumps(posted))
+    (tmp_path / "new.yaml").write_text(SHIPPED.read_text().replace("amount: totals.grand", "amount: totals.net"))
+    result = run("map", "diff", SHIPPED, tmp_path / "new.yaml", "--requests", tmp_path, "--map", "erp", "--json")
+    changes = {one["key"]: (one["old"], one["new"]) for one in json.loads(result.stdout)["data"][0]["changes"]}
+    assert changes["sum"] == (25.5, 21)
+
+
 def test_a_folder_without_creates(tmp_path: Path) -> None:
     """Exit 2: nothing compared would read like nothing changed."""
     (tmp_path / "acme.json").write_text("{}")
