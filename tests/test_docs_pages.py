@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.web.app import make_admin_app, make_app
-from tests.support.docs_runner import run_page, steps
+from tests.support.docs_runner import run_alone, run_page, steps
 from tests.support.stack import GatewayStack
 
 REQUESTS = "docs/requests.md"
@@ -28,6 +28,12 @@ PAGES = (
 async def test_a_page_runs_as_it_stands(page: str, tmp_path: Path) -> None:
     """Every shell block ends well, and every answer shown is the answer given."""
     assert await run_page(page, tmp_path) == []
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the page types curl")
+async def test_a_new_operator_can_follow_the_page_of_onboarding(tmp_path: Path) -> None:
+    """From an empty folder to a tenant, a PSP account and a payment that is paid: nothing but the page is needed."""
+    assert await run_alone("docs/onboarding.md", tmp_path) == []
 
 
 async def test_every_route_has_a_request(stack: GatewayStack) -> None:

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import sys
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Mapping
@@ -95,9 +96,14 @@ async def perform(scripts: list[str], ports: Mapping[str, int], folder: Path) ->
         env={**os.environ, "PATH": path},
         stdout=PIPE,
         stderr=PIPE,
+        start_new_session=True,
     )
-    async with asyncio.timeout(LONGEST):
-        printed, errors = await shell.communicate()
+    try:
+        async with asyncio.timeout(LONGEST):
+            printed, errors = await shell.communicate()
+    finally:
+        with contextlib.suppress(ProcessLookupError):  # what a page left running
+            os.killpg(shell.pid, signal.SIGKILL)
     assert shell.returncode == 0, f"{printed.decode()[-2000:]}\n{errors.decode()[-2000:]}"
     return printed.decode().split("\n@@ next @@\n")[1:]
 
@@ -138,10 +144,23 @@ def differences(shown: Any, printed: Any, path: str = "$") -> list[str]:
 
 async def run_page(page: str, folder: Path) -> list[str]:
     """Run a page against a fresh gateway; the differences between what it shows and what was printed."""
+    async with shipped_settings_running(folder) as (_, ports):
+        return await _run(page, ports, folder)
+
+
+async def run_alone(page: str, folder: Path) -> list[str]:
+    """Run a page that starts everything itself, in an empty folder; the differences as ``run_page``."""
+    bound = {port: bind(0) for port in ("8080", "8081", "9102", "9110")}
+    ports = {port: socket.getsockname()[1] for port, socket in bound.items()}
+    for socket in bound.values():
+        socket.close()
+    return await _run(page, ports, folder)
+
+
+async def _run(page: str, ports: Mapping[str, int], folder: Path) -> list[str]:
     wanted = steps(page)
     found: list[str] = []
-    async with shipped_settings_running(folder) as (_, ports):
-        printed = await perform([step.script for step in wanted], ports, folder)
+    printed = await perform([step.script for step in wanted], ports, folder)
     for step, output in zip(wanted, printed, strict=True):
         place = f"after {step.script!r}: $"
         if step.text is not None:
