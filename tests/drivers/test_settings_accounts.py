@@ -15,21 +15,18 @@ LANGUAGES = "must be a mapping of languages, such as {en: Card}"
 
 
 ACCOUNT_MISTAKES = [
-    ("{provider: plane}", 'main.provider: unknown provider "plane", did you mean "plain"'),
     ("{provider: qqq}", 'main.provider: unknown provider "qqq", known are either, plain, psp_like, strict'),
     ("{}", "main.provider: is missing"),
     ("[]", "main: must be a mapping of keys"),
     ("{provider: [plain]}", "main.provider: must be a single value, not a list or mapping"),
     ("{provider: !vault plain}", "main.provider: has a YAML tag; tags are not supported"),
     ("{provider: plain, acepts_new: false}", 'main.acepts_new: unknown key "acepts_new", did you mean "accepts_new"'),
-    ("{provider: plain, accepts_new: no}", "main.accepts_new: must be true or false"),
     ("{provider: plain, generation: 0}", "main.generation: must be a whole number >= 1"),
     ("{provider: plain, generation: two}", "main.generation: must be a whole number"),
     ("{provider: plain, callback_id: short}", "main.callback_id: must be 22 to 128 URL-safe characters"),
     ("{provider: plain, config: {ap_url: x}}", 'config.ap_url: unknown key "ap_url", did you mean "app_url"'),
     ("{provider: plain, config: {token: abc}}", "config.token: is a literal secret: write env:NAME or file:PATH"),
     ("{provider: plain, config: {token: 'env:NOPE'}}", "config.token: environment variable NOPE is not set"),
-    ("{provider: plain, config: {merchant_id: 'env:X'}}", "config.merchant_id: is not a secret"),
     ("{provider: plain, config: {merchant_id: refused}}", "config.merchant_id: must be another"),
     ("{provider: plain, config: {app_url: 'http://psp.example'}}", "config.app_url: must be https"),
     ("{provider: plain, config: {app_url: 'https://127.0.0.1'}}", "config.app_url: must not point to this machine"),
@@ -53,7 +50,6 @@ ACCOUNT_MISTAKES = [
     ("{provider: plain, config: {strict: true, mode: redirect}}", "accounts.main.config.strict: needs mode link"),
     ("{provider: either}", "accounts.main.config: exactly one of environment and base_url must be given"),
     ("{provider: plain, config: 5}", "config: must be a mapping of keys"),
-    ("{provider: plain, fields: {amount: {enabled: false}}}", "fields.amount.enabled: is mandatory and cannot be"),
     ("{provider: plain, fields: {amount: {value: 1}}}", "fields.amount: is locked: only its key can be changed"),
     ("{provider: plain, fields: {email: {key: phone}}}", "fields.phone.key: key 'phone' is already used by field"),
     ("{provider: plain, fields: {email: {key: 'a b'}}}", "fields.email.key: key 'a b' must match"),
@@ -89,11 +85,9 @@ def test_mistake_in_an_account(tmp_path: Path, entry: str, said: str) -> None:
 
 
 TENANT_MISTAKES = [
-    ("kyes: []", 'kyes: unknown key "kyes", did you mean "keys"'),
     ("name: ''", "name: must not be empty"),
     ("keys: [{id: k1}]", "keys[0].sha256: is missing"),
     ("keys: [{id: k_1, sha256: " + sha("a") + "}]", "keys[0].id: must match"),
-    ("keys: [{id: k1, sha256: abc}]", "keys[0].sha256: must be 64 lower-case hex digits"),
     (
         "keys: [{id: k1, sha256: " + sha("a") + ", expires: 2027-01-01}]",
         "keys[0].expires: must be a time with its zone",
@@ -102,10 +96,8 @@ TENANT_MISTAKES = [
         "keys: [{id: k1, sha256: " + sha("a") + "}, {id: k1, sha256: " + sha("b") + "}]",
         'keys[1].id: "k1" is already the id of another key of this tenant',
     ),
-    ("return_origins: ['https://x.example/path']", "return_origins[0]: must be an origin"),
     ("return_origins: ['https://x.example/']", "return_origins[0]: must be an origin"),
     ("return_origins: ['http://x.example']", "return_origins[0]: must be https"),
-    ("rate_limit: {per_second: 0}", "rate_limit.per_second: must be a number > 0"),
     ("rate_limit: {per_second: nan}", "rate_limit.per_second: must be a number"),
     ("rate_limit: {burst: 0}", "rate_limit.burst: must be a whole number >= 1"),
     ("webhook: {secrets: ['env:ACME_WHSEC']}", "webhook.url: is missing"),
@@ -113,7 +105,6 @@ TENANT_MISTAKES = [
     ("webhook: {url: 'https://u@x.example', secrets: ['env:ACME_WHSEC']}", "webhook.url: must not carry a user name"),
     ("webhook: {url: 'https://x.example/#a', secrets: ['env:ACME_WHSEC']}", "webhook.url: must not have a fragment"),
     ("webhook: {url: 'https://x.example', secrets: []}", "webhook.secrets: must not be an empty list"),
-    ("webhook: {url: 'https://x.example', secrets: ['env:TOKEN']}", "webhook.secrets[0]: must be whsec_ followed by"),
     ("webhook: {url: 'https://x.example', secrets: [abc]}", "webhook.secrets[0]: is a literal secret"),
     ("routing: {account: main}", "routing: must be a list"),
     ("routing: [main]", "routing[0]: must be a mapping of keys"),
@@ -147,7 +138,6 @@ def test_mistake_in_a_tenant(tmp_path: Path, section: str, said: str) -> None:
 
 METHOD_MISTAKES = [
     ("{account: man}", 'bank.account: unknown account "man", did you mean "main"'),
-    ("{account: main, currencies: [USDX]}", 'bank.currencies[0]: unknown currency "USDX"'),
     ("{account: main, currencies: [USD, EUR]}", "bank.currencies[1]: EUR is not a currency of account main"),
     ("{account: main, amount: {min: '10', max: '9.99'}}", "bank.amount.min: must not be above max"),
     ("{account: main, amount: {min: -1}}", "bank.amount.min: must not be negative"),

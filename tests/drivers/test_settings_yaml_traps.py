@@ -1,0 +1,89 @@
+"""Where YAML surprises people, settings mean what was written, or say what is wrong with it and where."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.factories.settings import LEAST, load, problems, with_tenant
+
+
+@pytest.mark.parametrize(
+    "text", ["no", "NO", "on", "y", "0123", "0o17", "1.10", "1e3", "1_000", "0x1F", "12:30", "2027-01-31", ".inf", "="]
+)
+def test_text_is_read_as_it_is_written(tmp_path: Path, text: str) -> None:
+    """As a value, as a key of both kinds, and in a list; a quoted text is the same text."""
+    section = f"""
+    name: {text}
+    accounts: {{main: {{provider: plain, fields: {{x: {{values: {{{text}: "{text}"}}, label: {{en: {text}}}}}}}}}}}
+    deposit_methods: {{bank: {{account: main, label: {{{text}: {text}}}}}}}
+    """
+    tenant = load(tmp_path, with_tenant(section)).tenants["acme"]
+    (field,) = (one for one in tenant.accounts["main"].account.fields.fields if one.name == "x")
+    assert (tenant.title, field.values, field.label) == (text, {text: text}, {"en": text})
+    assert tenant.deposit_methods["bank"].label == {text: text}
+
+
+@pytest.mark.parametrize(("text", "title"), [("~", "acme"), ("null", "acme"), ("", "acme"), ("'null'", "null")])
+def test_only_a_plain_null_is_nothing(tmp_path: Path, text: str, title: str) -> None:
+    """Then the default applies; in quotes it is a text."""
+    assert load(tmp_path, with_tenant(f"name: {text}")).tenants["acme"].title == title
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [("|\n  two\n  lines", "two\nlines"), (">-\n  one\n  line", "one line"), ('"a\\tb"', "a\tb"), ("a#b  # c", "a#b")],
+)
+def test_blocks_quotes_and_comments(tmp_path: Path, text: str, title: str) -> None:
+    """Texts of several lines, escapes, and a ``#`` that does not begin a comment."""
+    assert load(tmp_path, with_tenant(f"name: {text}")).tenants["acme"].title.rstrip("\n") == title
+
+
+def test_an_alias_is_the_value_of_its_anchor(tmp_path: Path) -> None:
+    """Two tenants may share a section, and each is one of its own."""
+    text = LEAST + "tenants:\n  acme: &shop {name: Shop, accounts: {main: {provider: plain}}}\n  globex: *shop\n"
+    tenants = load(tmp_path, text).tenants
+    assert [(tenant.id, tenant.title) for tenant in tenants.values()] == [("acme", "Shop"), ("globex", "Shop")]
+    assert len({tenant.accounts["main"].endpoint_id for tenant in tenants.values()}) == 2
+
+
+READABLE = "is not readable YAML: "
+MERGE = "is a merge key, which is not supported: write the members out, or use an alias for the whole value"
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ("name: Acme\nkeys: []\nname: Other", "7: tenant acme: name: is written twice, first in line 5"),
+        ("rate_limit: {burst: 5, burst: 6}", "5: tenant acme: rate_limit.burst: is written twice, first in line 5"),
+        (
+            "rate_limit: &r {burst: 5}\naccounts: {a: {<<: *r, provider: plain}}",
+            f"6: tenant acme: accounts.a.<<: {MERGE}",
+        ),
+        ("rate_limit: &r {burst: 5}\n<<: *r", f"6: tenant acme: <<: {MERGE}"),
+        ("name: Acme\n\tkeys: []", "6: is indented with a tab: YAML is indented with blanks"),
+        ("keys:\n\t- {id: k1}", "6: is indented with a tab: YAML is indented with blanks"),
+        (
+            "name: 'Acme\nkeys: []",
+            f"7: {READABLE}while scanning a quoted scalar (begun in line 5) found unexpected end",
+        ),
+        ("keys: [{id: k1}\nname: x", f"6: {READABLE}while parsing a flow sequence (begun in line 5) did not find"),
+        ("name: *acme", f"5: {READABLE}found undefined alias"),
+        ("name: Acme: tools", f"5: {READABLE}mapping values are not allowed in this context"),
+        ("name: !!int 5", "5: tenant acme: name: has a YAML tag; tags are not supported"),
+        ("? [a]\n: b", "4: tenant acme: tenants.acme: has a key that is not text"),
+        ("accounts:\n- main", "5: tenant acme: accounts: must be a mapping of keys"),
+        ("return_origins:\n  a: b", "5: tenant acme: return_origins: must be a list"),
+    ],
+)
+def test_a_trap_is_told(tmp_path: Path, section: str, said: str) -> None:
+    """With its line, and where it began if that is another one."""
+    [line] = problems(tmp_path, with_tenant(section))
+    assert line.startswith(f"settings.yaml:{said}")
+
+
+def test_a_second_document_is_told(tmp_path: Path) -> None:
+    """Nothing of it would be read."""
+    [line] = problems(tmp_path, LEAST + "---\ntenants: {}\n")
+    assert line.startswith(f"settings.yaml:2: {READABLE}expected a single document")
