@@ -176,6 +176,8 @@ def _charges(order: gateway.Order, money: gateway.Money, config: CreditKeyConfig
 
 
 def _with_zeros(charges: Members) -> Members:
+    if all(charges.values()):
+        return charges
     return {key: ZERO if amount is None else amount for key, amount in charges.items()}
 
 

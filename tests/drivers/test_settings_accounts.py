@@ -146,7 +146,10 @@ METHOD_MISTAKES = [
         "{account: main, fields: {vipp: {}}}",
         'bank.fields.vipp: unknown additional parameter "vipp", did you mean "vip"',
     ),
-    ("{account: main, fields: {email: {}}}", 'bank.fields.email: unknown additional parameter "email"'),
+    (
+        "{account: main, fields: {email: {}}}",
+        'bank.fields.email: unknown additional parameter "email", known are vip; fields.email of the account needs',
+    ),
 ]
 
 

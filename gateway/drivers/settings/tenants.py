@@ -109,7 +109,10 @@ def _check_method(
             resolver.state.note((*path, "currencies", number), problem)
     asked = {field.name for field in entry.account.fields.asked()} if entry else set(shape.fields)
     for name in (name for name in shape.fields if name not in asked):
-        resolver.state.note((*path, "fields", name), unknown_entry("additional parameter", name, asked))
+        rule = entry.provider.fields.get(name) if entry else None
+        may_be_asked = rule is not None and rule.source.startswith("customer.")
+        hint = f"; fields.{name} of the account needs required: true to be asked" if may_be_asked else ""
+        resolver.state.note((*path, "fields", name), unknown_entry("additional parameter", name, asked) + hint)
 
 
 def _check_limits(path: Path, limits: LimitsShape, state: LoadState) -> None:
