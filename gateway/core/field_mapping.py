@@ -119,7 +119,6 @@ def _compile(
 ) -> FieldMap:
     """The fields of one object, or the flat ones, which have no place."""
     fields: list[Field] = []
-    off: set[str] = set()
     found: list[tuple[str, str]] = []
     for name, rule in declared.items():
         rule = replace(rule, source=f"{place}.{name}") if place else rule  # where its value is
@@ -130,8 +129,6 @@ def _compile(
         found += [(name, problem) for problem in _problems_of(rule, change)]
         if change.enabled:
             fields.append(_own(name, rule, _compilable(change)))
-        else:
-            off.add(name)
     for name, change in changes.items():
         if name not in declared:
             if change.enabled:
@@ -141,7 +138,8 @@ def _compile(
             found += [(name, problem) for problem in _problems_of_nested(declared.get(name), change)]
     found += _problems_of_keys(fields)
     problems += [(f"{place}.{name}" if place else name, problem) for name, problem in found]
-    return FieldMap(fields=tuple(fields), off=frozenset(off))
+    off = frozenset(name for name, change in changes.items() if not change.enabled)
+    return FieldMap(fields=tuple(fields), off=off)
 
 
 @cache

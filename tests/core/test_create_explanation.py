@@ -107,14 +107,14 @@ def test_a_body_without_members_has_none(body: Any) -> None:
         (FieldChange(value=""), "its value is empty"),
         (FieldChange(computed="metadata.nothing"), "from finds no text, number or boolean"),
         (FieldChange(value="a", values={"a": ""}), "its values rename this one to nothing"),
-        (FieldChange(enabled=False), None),
+        (FieldChange(enabled=False), "is switched off"),
     ],
 )
-def test_an_additional_parameter_that_is_left_out(change: FieldChange, why: str | None) -> None:
-    """The reason is that of its kind, beside the place of its rule. One that is switched off does not exist."""
+def test_an_additional_parameter_that_is_left_out(change: FieldChange, why: str) -> None:
+    """The reason is that of its kind, with the place of its rule."""
     fields = compiled(vip=change)
     found = {one.field: one for one in left_out([], command(), fields, LINES.get)}
-    assert (found["vip"].why, found["vip"].rule) == (why, "settings.yaml:9") if why else "vip" not in found
+    assert (found["vip"].why, found["vip"].rule) == (why, "settings.yaml:9")
 
 
 def test_a_declared_field_that_is_left_out() -> None:
