@@ -121,7 +121,7 @@ def _compile(
     fields: list[Field] = []
     found: list[tuple[str, str]] = []
     for name, rule in declared.items():
-        rule = replace(rule, source=f"{place}.{name}") if place else rule  # where its value is
+        rule = replace(rule, source=f"{place}.{name}") if place else rule
         change = changes.get(name)
         if change is None:
             fields.append(_unchanged(name, rule))
