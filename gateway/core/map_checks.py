@@ -6,11 +6,12 @@ followed, such as the result of a function, may be anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cache, partial
 from typing import TypeAlias
 
 from msgspec import inspect
+from msgspec.structs import fields
 
 from gateway.core.expressions import compile_expression
 from gateway.core.plain_expressions import Part
@@ -49,6 +50,14 @@ def problem_of_request_member(member: str) -> str | None:
             return unknown_name(step, _names(shape), f"is not a member of {holder or 'any request'}")
         shape = found
     return None
+
+
+def missing_of_create(members: Iterable[str]) -> list[str]:
+    """The mandatory members of a create that a map for creates does not make; a map for other requests needs none."""
+    made = {member.partition(".")[0] for member in members}
+    if made.issubset(_names(_shape_of(REQUESTS[1:]))):
+        return []
+    return [field.name for field in fields(CreateBody) if field.required and field.name not in made]
 
 
 @cache

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.drivers.settings import advice
 from tests.support.factories.settings import GOOD, load, problems, with_tenant
 
 GOOD_MAPS = """
@@ -54,6 +55,14 @@ def test_a_rule_in_an_included_file_has_that_files_place(tmp_path: Path) -> None
         ("request_maps: {erp: {order: a, order.items: b}}", "request_maps.erp.order.items: is a part of order"),
         ("request_maps: {erp: {order.items.sku: b}}", "request_maps.erp.order.items.sku: is inside a list"),
         ("request_maps: {erp: {amount: a, amount: b}}", "request_maps.erp.amount: is written twice"),
+        (
+            "request_maps: {erp: {account: \"'mian'\"}}\naccounts: {main: {provider: plain}}",
+            'request_maps.erp.account: unknown account "mian", did you mean "main"',
+        ),
+        (
+            "request_maps: {erp: {deposit_method: '`1`'}}",
+            'request_maps.erp.deposit_method: unknown deposit method "1"',
+        ),
         ("reply_maps: {own: {nr: stat}}", 'reply_maps.own.nr: reads "stat", which is not there; did you mean "state"?'),
         ("reply_maps: {own: {a: id, a.b: id}}", "reply_maps.own.a.b: is a part of a"),
         ("reply_maps: {own: {a..b: id}}", "reply_maps.own.a..b: must be names with one dot"),
@@ -71,6 +80,18 @@ def test_mistake_in_a_map(tmp_path: Path, line: str, said: str) -> None:
     """One mistake is one line that names file, line, tenant and key."""
     [found] = problems(tmp_path, with_tenant(line))
     assert found.startswith(f"settings.yaml:5: tenant acme: {said}")
+
+
+def test_a_map_that_can_make_no_create_is_advised(tmp_path: Path) -> None:
+    """It has what only a create has, but not all that each needs; one for other requests needs nothing."""
+    maps = (
+        "request_maps:\n  half: {amount: a, metadata.x: b}\n  whole: {amount: a, currency: b, merchant_reference: c}\n"
+    )
+    settings = load(tmp_path, with_tenant(maps + "  later: {amount: a, reason: b}"))
+    [line] = [one for one in advice(settings) if "request_maps" in one]
+    assert line == (
+        "settings.yaml:6: tenant acme: request_maps.half: makes no create without merchant_reference and currency"
+    )
 
 
 def test_a_webhook_that_names_a_map_with_a_mistake_is_not_accused(tmp_path: Path) -> None:

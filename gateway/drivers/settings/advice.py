@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gateway.core.checks import mapping, text
+from gateway.core.map_checks import missing_of_create
 from gateway.core.plugin_returns import MAX_ID_CHARACTERS, MAX_TEXT_CHARACTERS, UnusableValue, checked
 from gateway.core.urls import bracketed
 from gateway.drivers.settings.located_messages import LocatedMessages
@@ -27,6 +28,12 @@ def advice(settings: Settings) -> list[str]:
             for tenant in settings.tenants.values()
             for entry in tenant.accounts.values()
             for key, said in {**_of_proxies(settings.server, entry), **_advice_of(entry)}.items()
+        ),
+        *(
+            lines.at(("tenants", tenant.id, "request_maps", name), f"makes no create without {' and '.join(missing)}")
+            for tenant in settings.tenants.values()
+            for name, one in tenant.request_maps.items()
+            if (missing := missing_of_create(rule.member for rule in one.rules))
         ),
     ]
 
