@@ -1,6 +1,7 @@
 # Everything happens in .venv, which is brought up to date whenever pyproject.toml changes.
 PYTHON ?= python3
 KILLS ?= 200
+RELOADS ?= 100
 SEEDS ?= 1000
 CASES ?= 100000
 BIN := .venv/bin
@@ -13,7 +14,7 @@ FLOORS := .venv-floors
 AUDIT := .venv-audit
 CLIENTS := .venv-clients
 
-.PHONY: demo test test-floors audit check clients format serve bench profile crashes simulation sabotage fuzz attacks clean
+.PHONY: demo test test-floors audit check clients format serve bench profile crashes simulation reloads sabotage fuzz attacks clean
 
 demo: $(INSTALLED)  ## everything on this machine: a gateway, both simulators, payments through both
 	$(BIN)/gateway demo
@@ -51,6 +52,9 @@ profile: $(BENCHES)  ## where the CPU time of a payment and of a callback goes, 
 
 crashes: $(READY)  ## kill the real server under load, KILLS times, and hold all ledgers against each other
 	$(BIN)/python -m tests.crash --kills $(KILLS)
+
+reloads: $(READY)  ## reload RELOADS times under load, then ten thousand tenants, with figures
+	$(BIN)/python -m tests.reload --reloads $(RELOADS)
 
 simulation: $(READY)  ## SEEDS whole histories under a virtual clock, each checked against independent ledgers
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
