@@ -13,6 +13,7 @@ PAGES = (
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
     ROOT / "bench/README.md",
+    ROOT / "examples/settings/README.md",
     *sorted(DOCS.rglob("*.md")),
 )
 

@@ -30,6 +30,9 @@ LONGEST = 60.0
 
 _PORT = re.compile(r"\b(8080|8081|9101|9102|9110)\b")
 
+Webhooks = asyncio.Queue[tuple[dict[str, str], bytes]]
+"""Headers and body of each webhook, in order of arrival."""
+
 
 class Step(NamedTuple):
     """A shell block, and what the page shows as its output: a text, or the JSON it printed last."""
@@ -41,8 +44,13 @@ class Step(NamedTuple):
 
 def steps(page: str) -> list[Step]:
     """The shell blocks of a page, in order; what runs until Ctrl-C, or for minutes, is not one."""
+    return steps_in(text_of(page))
+
+
+def steps_in(text: str) -> list[Step]:
+    """The shell blocks of a page's text or of a part of it."""
     found: list[Step] = []
-    for language, body in fenced(text_of(page)):
+    for language, body in fenced(text):
         if language == "sh" and not body.startswith("make "):
             found.append(Step(body))
         elif language in ("json", "text") and found:
@@ -53,27 +61,37 @@ def steps(page: str) -> list[Step]:
 @contextlib.asynccontextmanager
 async def shipped_settings_running(folder: Path) -> AsyncIterator[tuple[Running, Mapping[str, int]]]:
     """The gateway, both simulators and a receiver of webhooks with the settings of the repository; and their ports."""
+    async with settings_running(text_of("settings.yaml"), folder / "settings.yaml") as started:
+        yield started
+
+
+@contextlib.asynccontextmanager
+async def settings_running(
+    text: str, path: Path, received: Webhooks | None = None
+) -> AsyncIterator[tuple[Running, Mapping[str, int]]]:
+    """The same with any settings, written to ``path``. ``received`` is given each webhook's headers and body."""
     sockets = {name: bind(0) for name in ("creditkey", "psp_open_api", "hooks")}
     bound = {name: socket.getsockname()[1] for name, socket in sockets.items()}
     ports = {"8080": 0, "8081": 0, "9101": bound["creditkey"], "9102": bound["psp_open_api"], "9110": bound["hooks"]}
-    path = folder / "settings.yaml"
-    path.write_text(on_ports(text_of("settings.yaml"), ports))
+    path.write_text(on_ports(text, ports))  # noqa: ASYNC240  # before anything runs
     loaded = load(path)
     simulated = {name: sockets[name] for name in ("creditkey", "psp_open_api")}
     async with (
-        hosted(_receiver(), sockets["hooks"]),
+        hosted(_receiver(Webhooks() if received is None else received), sockets["hooks"]),
         running(loaded.settings, loaded.registry) as server,
         simulating(loaded, simulated, server.gateway.callback_url),
     ):
         ports |= {"8080": port_of(server.url), "8081": port_of(server.admin_url)}
-        path.write_text(on_ports(text_of("settings.yaml"), ports))  # commands read the file: they must see real ports
+        # Commands read the file: they must see real ports.
+        path.write_text(on_ports(text, ports))  # noqa: ASYNC240
         yield server, ports
 
 
-def _receiver() -> web.Application:
+def _receiver(received: Webhooks) -> web.Application:
     """Takes every webhook."""
 
-    async def take(_: web.Request) -> web.Response:
+    async def take(request: web.Request) -> web.Response:
+        received.put_nowait((dict(request.headers), await request.read()))
         return web.Response(status=204)
 
     app = web.Application()
@@ -145,7 +163,7 @@ def differences(shown: Any, printed: Any, path: str = "$") -> list[str]:
 async def run_page(page: str, folder: Path) -> list[str]:
     """Run a page against a fresh gateway; the differences between what it shows and what was printed."""
     async with shipped_settings_running(folder) as (_, ports):
-        return await _run(page, ports, folder)
+        return await run_steps(steps(page), ports, folder)
 
 
 async def run_alone(page: str, folder: Path) -> list[str]:
@@ -154,11 +172,11 @@ async def run_alone(page: str, folder: Path) -> list[str]:
     ports = {port: socket.getsockname()[1] for port, socket in bound.items()}
     for socket in bound.values():
         socket.close()
-    return await _run(page, ports, folder)
+    return await run_steps(steps(page), ports, folder)
 
 
-async def _run(page: str, ports: Mapping[str, int], folder: Path) -> list[str]:
-    wanted = steps(page)
+async def run_steps(wanted: list[Step], ports: Mapping[str, int], folder: Path) -> list[str]:
+    """Run shell blocks against a gateway on these ports; the differences between what is shown and what was printed."""
     found: list[str] = []
     printed = await perform([step.script for step in wanted], ports, folder)
     for step, output in zip(wanted, printed, strict=True):

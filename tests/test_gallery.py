@@ -1,0 +1,161 @@
+"""The example settings: each runs as its page types it, and what reaches the providers is what its files say.
+
+Bodies on the wire are compared as text. What no run can repeat is put in openly, by ``stated`` and ``as_explained``:
+ports as in the settings, the payment's id as ``map explain`` shows it, secrets as stars, one key for all orders at
+Credit Key, and a sign made anew over that id by the second verifier, after it has accepted the one that was sent.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from gateway.cli.loading import Configuration, load
+from gateway.core.secret import Secret
+from gateway.drivers.settings import AccountEntry
+from tests.security.json_scanner import scan
+from tests.security.psp_verifier import signed, string_a
+from tests.support.cli import run
+from tests.support.docs_pages import ROOT, text_of
+from tests.support.docs_runner import Step, Webhooks, run_steps, settings_running, steps_in
+
+GALLERY = "examples/settings"
+EXAMPLES = sorted(file.parent.name for file in (ROOT / GALLERY).glob("*/settings.yaml"))
+PAYMENT = "pay_" + "0" * 32
+UNREPEATABLE = {
+    r"pay_[0-9a-f]{32}": PAYMENT,
+    r"CK-\w+": "CK-1",
+    r"(?<=/return/|/cancel/)[\w-]{22,}|(?<=/complete/)[\w-]{22,}": "TOKEN",
+}
+shared = pytest.mark.asyncio(loop_scope="module")
+
+
+class Played(NamedTuple):
+    """What came of an example's commands. ``sent`` are the providers' requests, each with its account."""
+
+    folder: Path
+    loaded: Configuration
+    ports: Mapping[str, int]
+    differences: list[str]
+    sent: list[tuple[AccountEntry, dict[str, Any]]]
+
+
+def section(example: str) -> list[Step]:
+    """The commands of an example on the page, up to the next example's."""
+    page = text_of(f"{GALLERY}/README.md")
+    return steps_in(page[page.index(f"\n## {example}\n") :].split("\n## ", 2)[1])
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=EXAMPLES)
+async def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Played]:
+    """An example that was played from its page, in a copy of its folder."""
+    if shutil.which("curl") is None:
+        pytest.skip("the page types curl")
+    root = tmp_path_factory.mktemp("gallery")
+    folder = root / GALLERY / request.param
+    shutil.copytree(ROOT / GALLERY / request.param, folder)
+    path, received = folder / "settings.yaml", Webhooks()
+    async with settings_running(path.read_text(), path, received) as (_, ports), aiohttp.ClientSession() as http:
+        differences = await run_steps(section(request.param), ports, root)
+        loaded = load(path)
+        sent = [one for port in ("9101", "9102") for one in await requests_at(http, ports[port])]
+    yield Played(folder, loaded, ports, differences, [(account_of(one, loaded), one) for one in sent])
+
+
+async def requests_at(http: aiohttp.ClientSession, port: int) -> list[dict[str, Any]]:
+    """The requests with a body that reached a simulator, in order."""
+    async with http.get(f"http://127.0.0.1:{port}/_sim/requests") as answer:
+        return [one for one in await answer.json() if one["body"]]
+
+
+def account_of(request: Mapping[str, Any], loaded: Configuration) -> AccountEntry:
+    """The account whose credentials a request has."""
+    text = json.dumps(request)
+    (found,) = [entry for entry in loaded.entries if all(secret in text for secret in secrets_of(entry))]
+    return found
+
+
+def secrets_of(entry: AccountEntry) -> list[str]:
+    """What an account proves itself with."""
+    if entry.provider.name == "psp_open_api":
+        token = entry.credentials["token"]
+        assert isinstance(token, Secret)
+        return [token.reveal()]
+    return [entry.account.config.public_key.reveal(), entry.account.config.shared_secret.reveal()]
+
+
+def stated(text: str, ports: Mapping[str, int]) -> str:
+    """A text with the documented ports, and with everything that no run can repeat replaced."""
+    documented = {str(port): name for name, port in ports.items()}
+    text = re.sub(r"(?<=127\.0\.0\.1:)\d+", lambda port: documented[port[0]], text)
+    for pattern, constant in UNREPEATABLE.items():
+        text = re.sub(pattern, constant, text)
+    return text
+
+
+def as_explained(entry: AccountEntry, request: Mapping[str, Any], ports: Mapping[str, int]) -> str:
+    """The body of a request as ``map explain`` shows it. Fails where a second verifier does not accept its sign."""
+    body = stated(request["body"], ports)
+    if entry.provider.name == "creditkey":
+        for secret in secrets_of(entry):
+            body = body.replace(json.dumps(secret), '"***"')
+        return body
+    key = entry.account.fields.key("sign")
+    sent, anew = sign_of(request["body"], entry, key), sign_of(body, entry, key)
+    assert json.loads(request["body"])[key] == sent
+    return body.replace(sent, anew)
+
+
+def sign_of(body: str, entry: AccountEntry, key: str) -> str:
+    """The sign that a body must have, by code of its own."""
+    members = scan(body.encode())
+    assert isinstance(members, dict)
+    text, _ = string_a({name: value for name, value in members.items() if name != key}, canonical=True)
+    return signed(text, secrets_of(entry)[0])
+
+
+def expected(folder: Path) -> list[tuple[str, str]]:
+    """The bodies that an example's files promise, with the account that sends each."""
+    files = (folder / "expected").glob("*/*.json")
+    return sorted((file.parent.name, file.read_text().strip()) for file in files)
+
+
+def explanations(example: str) -> Iterator[list[str]]:
+    """The arguments of each ``map explain`` of a request on the page."""
+    for step in section(example):
+        for line in re.findall(r"^gateway (map explain .*--request .*)$", step.script, re.MULTILINE):
+            yield shlex.split(line)
+
+
+@shared
+async def test_an_example_runs_as_its_page_types_it(played: Played) -> None:
+    """Every command ends well, and every answer shown is the answer given."""
+    assert played.differences == []
+
+
+@shared
+async def test_providers_receive_what_the_files_say(played: Played) -> None:
+    """Each body on the wire, whole and exact: all that are promised and no other."""
+    sent = [(entry.name, as_explained(entry, request, played.ports)) for entry, request in played.sent]
+    assert sorted(sent) == expected(played.folder)
+
+
+@shared
+async def test_what_is_explained_is_what_is_sent(played: Played, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each explanation on the page has the body that was sent for the same request."""
+    monkeypatch.chdir(played.folder)
+    for arguments in explanations(played.folder.name):
+        account, request = arguments[2].split("/")[1], arguments[arguments.index("--request") + 1]
+        result = run(*arguments, "--json")
+        assert result.exit_code == 0, result.output
+        body = stated(json.loads(result.stdout)["body"], played.ports)
+        assert body == (played.folder / "expected" / account / Path(request).name).read_text().strip()
