@@ -34,7 +34,7 @@ PAYMENT = "pay_" + "0" * 32
 UNREPEATABLE = {
     r"pay_[0-9a-f]{32}": PAYMENT,
     r"CK-\w+": "CK-1",
-    r"(?<=/return/|/cancel/)[\w-]{22,}|(?<=/complete/)[\w-]{22,}": "TOKEN",
+    r"(?<=/)[\w-]{22,}(?=\?key=)": "TOKEN",
 }
 shared = pytest.mark.asyncio(loop_scope="module")
 
