@@ -62,10 +62,11 @@ def _imported(name: str) -> ModuleType:
 
 FIRST_STEPS = """A payment gateway: many tenants, any provider.
 
-  gateway demo       see it work: payments through both providers, on this machine alone
-  gateway check      check the settings (settings.yaml, or --config PATH)
-  gateway serve      run it; --with-simulators --listen needs no account at a provider
-  gateway keys new   make a key for a tenant, or with --admin for an operator
+  gateway demo          see it work: payments through both providers, on this machine alone
+  gateway check         check the settings (settings.yaml, or --config PATH)
+  gateway serve         run it; --with-simulators --listen needs no account at a provider
+  gateway tenants new   add a tenant; gateway accounts new adds its account at a provider
+  gateway keys new      make a key for a tenant, or with --admin for an operator
 
 gateway --help lists all commands, gateway COMMAND --help explains one. The documentation begins
 in docs/index.md; a running gateway shows its API at /docs."""

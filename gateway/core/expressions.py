@@ -63,6 +63,10 @@ class Expression(Protocol):
         """Search like ``search``. Raises ``DoesNotFit`` instead of finding nothing where the value does not fit."""
         ...
 
+    def nodes(self) -> Iterator[tuple[Part, int]]:
+        """Its parts, each with how deeply it is nested."""
+        ...
+
 
 class _Compiled:
     """An expression that finds nothing where it does not fit, and equals another of the same text."""

@@ -138,3 +138,24 @@ def test_check_advises_how_the_world_reaches_the_gateway(
     lines = result.stderr.splitlines()
     assert len(lines) == (key is not None)
     assert all(key in line and said in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("when", "is_advised"),
+    [
+        ("amount >= `1000`", True),
+        ("currency == 'USD' && `5.5` > amount", True),
+        ("to_number(amount) >= `1000`", False),
+        ("amount == '10.00' && metadata.boxes > `3`", False),
+    ],
+)
+def test_check_advises_how_to_compare_amounts(tmp_path: Path, when: str, is_advised: bool) -> None:
+    """An amount is text, and JMESPath finds no text above a number: such a rule would never choose its account."""
+    path = write(tmp_path)
+    settings = yaml.safe_load(path.read_text())
+    settings["tenants"]["acme"]["routing"] = [{"account": "psp-main", "when": when}]
+    path.write_text(yaml.safe_dump(settings))
+    result = run("check", "--config", path)
+    lines = [line for line in result.stderr.splitlines() if "routing" in line]
+    assert (result.exit_code, len(lines)) == (0, is_advised)
+    assert all(re.match(r"advice: settings\.yaml:\d+: tenant acme: routing\[0\]\.when: compares", one) for one in lines)

@@ -1,6 +1,6 @@
 """What could be better in settings that are usable as they are, as lines that name the file's line and key.
 
-Of the server, and of accounts what their providers advise.
+Of the server, of routing rules, and of accounts what their providers advise.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gateway.core.checks import mapping, text
+from gateway.core.expressions import Expression
 from gateway.core.map_checks import missing_of_create
 from gateway.core.plugin_returns import MAX_ID_CHARACTERS, MAX_TEXT_CHARACTERS, UnusableValue, checked
 from gateway.core.urls import bracketed
@@ -16,6 +17,8 @@ from gateway.drivers.settings.model import AccountEntry, Server, Settings
 from gateway.provider import Advises
 
 _ADVICE = mapping(text(MAX_ID_CHARACTERS, least=1), text(MAX_TEXT_CHARACTERS, least=1))
+
+AMOUNT_IS_TEXT = "compares amount, which is text, with a number, so it never matches: write to_number(amount)"
 
 
 def advice(settings: Settings) -> list[str]:
@@ -34,6 +37,12 @@ def advice(settings: Settings) -> list[str]:
             for tenant in settings.tenants.values()
             for name, one in tenant.request_maps.items()
             if (missing := missing_of_create(rule.member for rule in one.rules))
+        ),
+        *(
+            lines.at(("tenants", tenant.id, "routing", number, "when"), AMOUNT_IS_TEXT)
+            for tenant in settings.tenants.values()
+            for number, rule in enumerate(tenant.routing)
+            if rule.when is not None and _compares_amount(rule.when)
         ),
     ]
 
@@ -70,3 +79,14 @@ def _advice_of(entry: AccountEntry) -> Mapping[str, str]:
     except Exception as broken:  # foreign code: a line, not a traceback
         return {"provider": f"{entry.provider.name}: advice failed: {type(broken).__name__}"}
     return said
+
+
+def _compares_amount(when: Expression) -> bool:
+    """Whether an expression compares ``amount`` as it is with a number."""
+    for part, _ in when.nodes():
+        sides = part["children"]
+        if part["type"] == "comparator" and {side["type"] for side in sides} == {"field", "literal"}:
+            values = [side["value"] for side in sides]
+            if "amount" in values and any(isinstance(value, int | float) for value in values):
+                return True
+    return False
