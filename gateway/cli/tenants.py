@@ -70,7 +70,7 @@ def new(name: str, title: str, webhook_url: str, origins: tuple[str, ...], confi
     print_pairs(made)
     click.echo(
         "Give base_url, key and webhook_secret to the tenant: the key is stored nowhere. Webhooks are verified with any"
-        " Standard Webhooks library. Next: gateway accounts new; then reload or restart the gateway.",
+        " Standard Webhooks library. Next: gateway accounts new, then gateway reload.",
         err=True,
     )
 
