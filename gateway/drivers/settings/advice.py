@@ -22,7 +22,7 @@ AMOUNT_IS_TEXT = "compares amount, which is text, with a number, so it never mat
 
 
 def advice(settings: Settings) -> list[str]:
-    """A line for each piece of advice: the server's, then in the order of the accounts."""
+    """A line for each piece of advice: of the server, of accounts and of tenants' rules."""
     lines = LocatedMessages(settings.source)
     return [
         *(lines.at(("server", key), said) for key, said in _of_server(settings.server).items()),
