@@ -101,7 +101,7 @@ def _why(field: Field, step: Step | None, command: CreatePayment) -> str:
         value = "" if step is None else step.read(command)
     if value and not field.values.get(value, value):
         return "its values rename this one to nothing"
-    return _NOT_SENT if value else _NO_VALUE[field.origin].format(field=field, path=field.path.removeprefix("$."))
+    return _NOT_SENT if value else _NO_VALUE[field.origin].format(path=field.path.removeprefix("$."))
 
 
 _NOT_SENT = "its provider does not send it with this payment"

@@ -64,6 +64,8 @@ def test_the_account_s_fields_are_found_in_the_object_that_has_them() -> None:
     body = {"phone": "7", "extra": {"phone": "1", "language": "de"}, "address": {"phone": "1"}}
     fields = [one.field for one in shown(body, compiled(), phone="1", language="de")]
     assert fields == [None, "phone", "language", None]
+    by_value = shown({"phone": "7", "extra": {"phone": "1"}}, compiled(), phone="1")
+    assert [one.field for one in by_value] == [None, "phone"]
 
 
 def test_nested_fields_are_shown_and_left_out_by_their_whole_name() -> None:

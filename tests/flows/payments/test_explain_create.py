@@ -167,6 +167,15 @@ async def scripted(tmp_path: Path) -> AsyncIterator[ScriptedStack]:
         yield opened
 
 
+async def test_a_secret_header_is_a_variable_whatever_it_holds(scripted: ScriptedStack) -> None:
+    """A value that follows from a secret is hidden too, in any spelling of the header's name."""
+    headers = (("x-key", "derived-from-the-key"), ("X-Other", "shown"))
+    made = HttpRequest(method="POST", url="https://outside.example", headers=headers)
+    scripted.provider.build = lambda *_: made  # type: ignore[method-assign]
+    curl = explained(scripted.stack, "outside-main", CREATE).curl
+    assert ("derived" in curl, '"x-key: $X_KEY"' in curl, "X-Other: shown" in curl) == (False, True, True)
+
+
 CREATE = {"merchant_reference": "SO-1", "amount": "10.00", "currency": "USD"}
 
 
