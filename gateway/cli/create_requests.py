@@ -49,7 +49,7 @@ def plan_create(
 
     Raises ``TenantError`` and ``ProviderError`` as the create would.
     """
-    own = named_maps(gw, tenant, {"map": request_map} if request_map else {}).request
+    own = named_maps(gw, tenant, {"map": request_map} if request_map else {}).require().request
     check = partial(content_refusals, gw, tenant, idempotency_key="")
     try:
         sent = parsed(data, [gw.masks.of(tenant.id)])

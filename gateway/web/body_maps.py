@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
 from gateway.core.body_maps import BodyMap
-from gateway.core.errors import invalid
+from gateway.core.errors import TenantError, invalid
 from gateway.core.views import to_json
 from gateway.core.wording import shortened
 from gateway.drivers.settings import Tenant
@@ -23,30 +23,49 @@ R = TypeVar("R")
 
 
 class NamedMaps(msgspec.Struct, frozen=True, kw_only=True):
-    """What a request names; None for what it does not."""
+    """What a request names; None for what it does not. ``refusal``: of maps that do not exist.
+
+    It waits until the body is read: a request whose key was used is answered, whatever became of its maps.
+    """
 
     request: BodyMap | None = None
     reply: BodyMap | None = None
+    refusal: TenantError | None = None
+
+    def require(self) -> Self:
+        """The same, where all of them exist. Raises ``validation_failed``."""
+        if self.refusal is not None:
+            raise self.refusal
+        return self
 
 
 NO_MAPS = NamedMaps()
 
 
 def named_maps(gw: Gateway, tenant: Tenant, query: Mapping[str, str]) -> NamedMaps:
-    """Find the maps that a query names. Raises ``validation_failed`` naming those there are."""
-    found: dict[str, BodyMap | None] = {}
-    problems = []
-    for parameter, kind, known in (("map", "request", tenant.request_maps), ("reply", "reply", tenant.reply_maps)):
-        name = query.get(parameter)
-        if name:
-            found[kind] = known.get(name)
-            if name not in known:
-                shown = "this" if gw.masks.is_secret(name) else f'"{shortened(name)}"'
-                there_are = f"known are {', '.join(known)}" if known else "it has none"
-                problems.append((parameter, f"{shown} is not a {kind} map of this tenant; {there_are}"))
-    if problems:
-        raise invalid(*problems)
-    return NamedMaps(**found)
+    """Find the maps that a query names. A request map that does not exist has its name, and no rules."""
+    name, reply = query.get("map", ""), query.get("reply", "")
+    request = tenant.request_maps.get(name)
+    problems = [
+        (parameter, f"{_shown(gw, given)} is not a {kind} map of this tenant; {_there_are(known)}")
+        for parameter, kind, given, known in (
+            ("map", "request", name, tenant.request_maps),
+            ("reply", "reply", reply, tenant.reply_maps),
+        )
+        if given and given not in known
+    ]
+    if name and request is None:
+        request = BodyMap(name=name, place="", rules=())
+    refusal = invalid(*problems) if problems else None
+    return NamedMaps(request=request, reply=tenant.reply_maps.get(reply), refusal=refusal)
+
+
+def _shown(gw: Gateway, name: str) -> str:
+    return "this" if gw.masks.is_secret(name) else f'"{shortened(name)}"'
+
+
+def _there_are(known: Mapping[str, BodyMap]) -> str:
+    return f"known are {', '.join(known)}" if known else "it has none"
 
 
 def renamed(tenant: Tenant, reply_map: BodyMap, reply: Reply | Answer) -> Reply | Answer:

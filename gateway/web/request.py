@@ -126,9 +126,8 @@ class TenantCall(Call, frozen=True, kw_only=True):
 
     def body(self, wanted: type[T], check: Check[T] | None = None) -> T:
         """Read the body as one of our types. Raises ``validation_failed`` naming every member that is wrong."""
-        if self.maps.request is None:
-            return body_as(self.sent, wanted, check)
-        return mapped_body_as(self.maps.request, self.sent, wanted, check)
+        own = self.maps.require().request
+        return body_as(self.sent, wanted, check) if own is None else mapped_body_as(own, self.sent, wanted, check)
 
     def claim(self) -> Claim:
         """Read the idempotency key. Requests with equal fingerprints are equal: method, path, body and its map's name.

@@ -79,6 +79,8 @@ def add_tenant_route(app: web.Application, route: Route[TenantCall]) -> None:
         if request.query_string:
             refuse_unknown(request.query, parameters)
             maps = named_maps(gw, tenant, request.query)
+            if route.body is None:
+                maps.require()
         sent = await read_body(request, [gw.masks.of(tenant.id)]) if route.body is not None else NO_BODY
         limits.charge(tenant, request.content.total_bytes // BYTES_PER_REQUEST)
         call = TenantCall(gw=gw, tenant=tenant, request=request, path=route.path, sent=sent, maps=maps)

@@ -122,6 +122,22 @@ async def test_an_unknown_map_does_nothing(mapped: GatewayStack) -> None:
     )
     listed = await mapped.call("GET", f"/v1/payments?merchant_reference={body['merchant_reference']}")
     assert listed.json["data"] == []
+    for path in ("/v1/payments", f"/v1/payments/pay_{'0' * 32}", f"/v1/payments/pay_{'0' * 32}/refunds"):
+        read = await mapped.call("GET", f"{path}?reply=onw")
+        assert [error["field"] for error in read.json["errors"]] == ["reply"]
+    both = await post(mapped, "/v1/payments?map=pam&reply=onw", body)
+    assert [error["field"] for error in both.json["errors"]] == ["map", "reply"]
+
+
+async def test_a_repeated_request_is_answered_though_its_map_is_gone(tmp_path: Path) -> None:
+    """The payment exists; to say that nothing was done would be wrong."""
+    body, key = psp_body(), new_key()
+    async with running_stack(tmp_path, change=with_maps) as stack:
+        first = await post(stack, "/v1/payments?reply=own", body, key=key)
+    async with running_stack(tmp_path) as stack:
+        again = await post(stack, "/v1/payments?reply=own", body, key=key)
+        assert (again.status, again.headers["Idempotency-Replayed"]) == (201, "true")
+        assert (again.json["id"], again.json["merchant_reference"]) == (first.json["id"], body["merchant_reference"])
 
 
 @shared

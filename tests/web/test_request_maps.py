@@ -232,20 +232,21 @@ async def test_the_same_body_means_two_things_under_two_maps(mapped: GatewayStac
 
 
 async def test_a_repeated_request_is_answered_whatever_became_of_its_map(tmp_path: Path) -> None:
-    """A map that makes something else since, or nothing that can be used, changes no request that was made."""
+    """A map that makes something else since, nothing that can be used, or is gone, changes no request that was made."""
     body, key = desk(), new_key()
     async with running_stack(tmp_path, change=with_maps) as stack:
         first = await create(stack, body, name="desk", key=key)
-    for amount in ("`1.00`", "nothing_there", "to_number('1.5')"):
+    for desk_map in ({**DESK, "amount": "`1`"}, {**DESK, "amount": "nothing"}, {"metadata": "`1.5`"}, None):
 
-        def changed(settings: dict[str, Any], amount: str = amount) -> None:
-            with_maps(settings)
-            settings["tenants"]["acme"]["request_maps"]["desk"]["amount"] = amount
+        def changed(settings: dict[str, Any], desk_map: dict[str, str] | None = desk_map) -> None:
+            settings["tenants"]["acme"]["request_maps"] = {"desk": desk_map} if desk_map else {}
 
         async with running_stack(tmp_path, change=changed) as stack:
             again = await create(stack, body, name="desk", key=key)
+            other = await create(stack, body, name="desk" if desk_map is None else "gone")
         assert (again.status, again.text) == (first.status, first.text)
         assert again.headers["Idempotency-Replayed"] == "true"
+        assert list(errors_of(other)) == ["map"]
 
 
 @shared
