@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import click
 
@@ -14,8 +14,6 @@ from gateway.core.urls import bracketed
 from gateway.drivers.installed_plugins import installed
 from gateway.drivers.plugin_registry import Registry, load_plugins
 from gateway.drivers.settings import AccountEntry, Settings, load_settings, plugin_names
-from gateway.drivers.settings.problems import Path as KeyPath
-from gateway.drivers.settings.yaml_edit import extended
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.sqlite import open_sqlite_to_read
 
@@ -48,23 +46,6 @@ def load(config: Path) -> Configuration:
     """Load plugins and settings. Raises ``SettingsError`` with a line per problem."""
     registry = load_registry(config)
     return Configuration(load_settings(config, providers=registry.providers, environ=os.environ), registry)
-
-
-def load_edited(loaded: Configuration, edited: Mapping[Path, str]) -> Settings:
-    """Load the settings as they would be with other texts in some of their files. Raises ``SettingsError``."""
-    source, providers = loaded.settings.source, loaded.registry.providers
-    return load_settings(source, providers=providers, environ=os.environ, edited=edited)
-
-
-def edited_text(file: Path, *entries: tuple[KeyPath, dict[str, Any] | list[Any]]) -> str:
-    """A settings file's text with an entry at each path. Raises click's exception where it cannot be edited."""
-    try:
-        text = file.read_bytes().decode()
-        for path, more in entries:
-            text = extended(text, path, more)
-    except ValueError as problem:
-        raise click.ClickException(f"{file.name}: {problem}") from None
-    return text
 
 
 def load_registry(config: Path) -> Registry:

@@ -8,15 +8,8 @@ from typing import Any
 
 import click
 
-from gateway.cli.loading import (
-    Configuration,
-    callback_url,
-    config_option,
-    edited_text,
-    json_option,
-    load,
-    load_edited,
-)
+from gateway.cli.edited_settings import edited_text, load_edited
+from gateway.cli.loading import Configuration, callback_url, config_option, json_option, load
 from gateway.cli.output import print_json, print_pairs
 from gateway.core.secret import Secret
 from gateway.drivers.settings import AccountEntry, LocatedMessages

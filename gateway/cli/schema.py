@@ -9,11 +9,8 @@ from pathlib import Path
 import click
 
 import gateway
-from gateway.cli.loading import config_option
+from gateway.cli.loading import config_option, load_registry
 from gateway.cli.output import print_json
-from gateway.drivers.installed_plugins import installed
-from gateway.drivers.plugin_registry import load_plugins
-from gateway.drivers.settings import plugin_names
 from gateway.drivers.settings.json_schema import SETTINGS, Pages, SettingsSchema
 
 PACKAGE = Path(gateway.__file__).parent
@@ -34,9 +31,7 @@ def schema(config: Path) -> None:
 
     Name it in the first line of a settings file: # yaml-language-server: $schema=settings.schema.json
     """
-    names = plugin_names(config, [one.name for one in installed()])
-    registry = load_plugins(blocked=names.blocked, allowed=names.allowed)
-    print_json(SettingsSchema(registry.providers, _pages()).whole())
+    print_json(SettingsSchema(load_registry(config).providers, _pages()).whole())
 
 
 def _pages() -> Pages:
