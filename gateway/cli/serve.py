@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
@@ -47,9 +46,7 @@ def serve(config: Path, with_simulators: bool, ports: Ports, listens: bool) -> N
         raise click.UsageError("--simulator-port needs --with-simulators")
     setup_logging()
     raised_limit()
-    loaded = load(config)
-    sockets = bind_simulators(loaded, (), ports) if with_simulators else {}
-    asyncio.run(_serve(loaded, sockets, _viewer(loaded) if listens else lambda _: None))
+    asyncio.run(_serve(load(config), ports if with_simulators else None, listens=listens))
 
 
 def _viewer(loaded: Configuration) -> Callable[[Gateway], None]:
@@ -58,7 +55,10 @@ def _viewer(loaded: Configuration) -> Callable[[Gateway], None]:
     return beside_a_gateway(loaded)
 
 
-async def _serve(loaded: Configuration, sockets: Mapping[str, socket.socket], view: Callable[[Gateway], None]) -> None:
+async def _serve(loaded: Configuration, ports: Ports | None, *, listens: bool) -> None:
+    """``ports`` of the simulators, None to run none."""
+    sockets = bind_simulators(loaded, (), ports) if ports is not None else {}
+    view = _viewer(loaded) if listens else lambda _: None
     if loaded.settings.server.development:
         _log.warning(DEVELOPMENT)
     version = {"version": metadata.version("tenant-payment-gateway")}
@@ -72,11 +72,13 @@ async def _serve(loaded: Configuration, sockets: Mapping[str, socket.socket], vi
             contextlib.AsyncExitStack() as beside,
             running(loaded.settings, loaded.registry, grace=GRACE, reload_wanted=hung_up) as server,
         ):
-            await beside.enter_async_context(simulating(loaded, sockets, server.gateway.callback_url))
+            if sockets:
+                await beside.enter_async_context(simulating(loaded, sockets, server.gateway.callback_url))
             freeze_startup_memory()
             click.echo(f"ready {server.url} admin {server.admin_url}")
             announce(sockets)
             view(server.gateway)
+            del loaded  # a reload frees the first settings
             await stop.wait()
             _log.info("stopping")
         _log.info("stopped", extra=version)

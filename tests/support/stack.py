@@ -128,6 +128,8 @@ class GatewayStack:
     current: Current = None  # type: ignore[assignment]  # set when the server runs
     url: str = ""
     admin_url: str = ""
+    wanted: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set by a test that wants a reload, as SIGHUP does."""
 
     @property
     def gateway(self) -> Gateway:
@@ -316,7 +318,7 @@ async def running_stack(
 @contextlib.asynccontextmanager
 async def run_gateway(stack: GatewayStack, *, clock: Clock | None = None) -> AsyncIterator[GatewayStack]:
     """Run the gateway of a stack; a test may end it and run it again on the same store."""
-    async with running(stack.settings, stack.registry, clock) as server:
+    async with running(stack.settings, stack.registry, clock, reload_wanted=stack.wanted) as server:
         stack.current, stack.url, stack.admin_url = server.current, server.url, server.admin_url
         yield stack
 

@@ -7,7 +7,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from gateway.core.errors import SettingsError
@@ -32,20 +32,28 @@ class Reloader:
     def __init__(self, current: Current, load: Load, changed: Callable[[Gateway], None], wanted: asyncio.Event) -> None:
         self._current, self._load, self._changed, self._wanted = current, load, changed, wanted
         self._turn = asyncio.Lock()
+        _free_beside(current.gateway)
 
     async def run(self) -> None:
         """Reload whenever it is wanted, until cancelled; what is wrong is in the log and in ``Current.problems``."""
         while True:
             await self._wanted.wait()
             self._wanted.clear()
-            with suppress(SettingsError):
+            try:
                 await self.reload()
+            except SettingsError:
+                pass  # said already
+            except Exception:  # a worker's loop: a store that is down today must not prevent the next reload
+                log.exception("a reload failed")
 
     async def watch(self) -> None:
         """Want a reload whenever a file of the settings changes, until cancelled; nothing without ``server.watch``."""
-        if self._current.gateway.settings.server.watch:
-            async for _ in changes(lambda: self._current.gateway.settings):
-                self._wanted.set()
+        try:
+            if self._current.gateway.settings.server.watch:
+                async for _ in changes(lambda: self._current.gateway.settings):
+                    self._wanted.set()
+        except Exception:  # such as too few watches of the system: a reload can still be asked for
+            log.exception("the settings' files are not watched any more")
 
     async def reload(self) -> Gateway:
         """Load, check and swap. Raises ``SettingsError``, and ``StillNeeded`` for names that open payments need."""
@@ -79,6 +87,7 @@ class _Version(NamedTuple):
 def _load(before: Gateway, load: Load) -> _Version:
     """Blocking, for a thread: all that takes long with ten thousand tenants."""
     gateway = before.under(load(before.settings))
+    _free_beside(gateway)
     old, new = before.settings.tenants, gateway.settings.tenants
     lacks_names = not _names(before.settings) <= _names(gateway.settings)
     listening = [name for name, tenant in old.items() if name not in new or new[name].webhook != tenant.webhook]
@@ -101,7 +110,6 @@ def _swap(current: Current, version: _Version) -> None:
     for timer in (gw.check_timer, gw.inbox_timer, *(gw.webhook_timers[tenant] for tenant in version.listening)):
         timer.no_later_than(0)
     current.changed.set()
-    weakref.finalize(before, _free, list(before.settings.tenants.values())).atexit = False
     note_version(gw)
 
 
@@ -129,8 +137,12 @@ def _entry(gw: Gateway, tenant: str, account: str) -> AccountEntry | None:
     return held.accounts.get(account) if held is not None else None
 
 
-def _free(tenants: list[object]) -> None:
-    """Free a version that nobody uses any more, beside the requests."""
+def _free_beside(gateway: Gateway) -> None:
+    """Let a thread free the tenants of a version that nobody uses any more."""
+    weakref.finalize(gateway, _begin_freeing, list(gateway.settings.tenants.values())).atexit = False
+
+
+def _begin_freeing(tenants: list[object]) -> None:
     threading.Thread(target=let_go, args=(tenants,), daemon=True).start()
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from gateway.core.errors import Unavailable
 from gateway.core.secret import Secret
 from gateway.core.wire import HttpRequest, HttpResponse
 from gateway.provider import Session
@@ -68,6 +69,33 @@ async def test_a_version_that_nobody_uses_is_freed(operated: GatewayStack) -> No
             await config(operated)
             gc.collect()
     assert before[-1]() is operated.gateway
+
+
+async def test_a_store_that_is_down_does_not_end_reloading(
+    operated: GatewayStack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Names are gone and nobody can say whether payments need them: nothing changes, and the next one is loaded."""
+
+    async def down(_: int) -> Any:
+        raise Unavailable("down")
+
+    def without_globex(settings: dict[str, Any]) -> None:
+        settings["tenants"].pop("globex", None)
+
+    before = operated.gateway
+    with monkeypatch.context() as patch:
+        patch.setattr(before.store, "accounts_in_use", down)
+        rewrite(operated.folder, without_globex)
+        assert (await reload(operated)).json["code"] == "store_unavailable"
+        operated.wanted.set()
+        async with asyncio.timeout(10):
+            while "a reload failed" not in caplog.messages:
+                await config(operated)
+    assert operated.gateway is before
+    operated.wanted.set()
+    async with asyncio.timeout(10):
+        await operated.current.changed.wait()
+    assert operated.gateway.settings.tenants.keys() == {"acme"}
 
 
 async def test_sessions_of_changed_and_removed_accounts_end(operated: GatewayStack) -> None:
