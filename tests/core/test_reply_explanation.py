@@ -21,7 +21,7 @@ def explained(**rules: str) -> ReplyExplanation:
 
 
 def test_each_member_has_its_value_and_its_line() -> None:
-    """Dotted names too; false and empty texts are values, null is none."""
+    """Dotted names too; false and an empty text are values, null is left out."""
     shown = explained(order__no="id", order__ok="state == 'failed'", empty="''", list="parts", none="nothing")
     assert [(one.key, one.value, one.rule) for one in shown.members] == [
         ("order.no", "pay_1", "s.yaml:1"),
