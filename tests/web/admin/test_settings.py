@@ -77,6 +77,28 @@ async def test_maps_rates_and_webhooks_change(operated: GatewayStack) -> None:
     assert {name for name, _, _ in operated.webhook_attempts} == {"acme-2"}
 
 
+async def test_limits_of_a_removed_tenant_go_and_a_new_callback_rate_holds(operated: GatewayStack) -> None:
+    """A tenant that is back begins anew; an account that stayed has the new rate of callbacks at once."""
+    removed: dict[str, Any] = {}
+
+    async def call() -> int:
+        return (await operated.call("GET", "/v1/accounts", tenant="globex")).status
+
+    def slow(settings: dict[str, Any]) -> None:
+        settings["tenants"]["globex"]["rate_limit"] = {"per_second": 0.001, "burst": 1}
+        settings["server"]["callback_rate"] = {"per_second": 0.001, "burst": 2}
+
+    assert (await reload(operated, slow)).status == 200
+    assert [await call(), await call()] == [200, 429]
+    await reload(operated, lambda settings: removed.update(settings["tenants"].pop("globex")))
+    await reload(operated, lambda settings: settings["tenants"].update(globex=removed))
+    assert [await call(), await call()] == [200, 429]
+    path = operated.entry("acme", "psp-main").callback_path
+    answers = [(await operated.call("POST", path, {}, tenant=None)).status for _ in range(3)]
+    assert answers[0] < 429
+    assert answers[-1] in (429, 503)
+
+
 async def test_a_mistake_changes_nothing_and_is_told(operated: GatewayStack) -> None:
     """422 with the file, line, tenant and key; the status keeps it until a good version is loaded."""
     before = await config(operated)
