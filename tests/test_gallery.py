@@ -200,3 +200,11 @@ async def test_tenants_read_what_the_files_say(played: Played) -> None:
     bodies = [stated(body.decode(), played.ports) for _, body in played.webhooks]
     assert bodies == list(played.promised("webhooks").values())
     assert played.answers == played.promised("answers")
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_editors_find_the_schema(example: str) -> None:
+    """The first line of each example leads an editor to the schema of the repository."""
+    file = ROOT / GALLERY / example / "settings.yaml"
+    named = file.read_text().splitlines()[0].removeprefix("# yaml-language-server: $schema=")
+    assert (file.parent / named).resolve() == ROOT / "settings.schema.json"
