@@ -19,7 +19,6 @@ from gateway.drivers.settings.model import (
     Timeouts,
     Webhook,
 )
-from gateway.drivers.settings.piecewise import let_go
 from gateway.drivers.settings.plugin_lists import plugin_names
 
 __all__ = [
@@ -39,7 +38,6 @@ __all__ = [
     "Webhook",
     "advice",
     "cannot_listen",
-    "let_go",
     "load_settings",
     "plugin_names",
     "unusable_hosts",
