@@ -1,18 +1,40 @@
-"""The settings as they would be with other texts in their files, for commands that change them."""
+"""Changes to the settings by commands: one command at a time, and checked before a file is changed."""
 
 from __future__ import annotations
 
+import fcntl
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
-from gateway.cli.loading import Configuration
+from gateway.cli.loading import Configuration, load
 from gateway.drivers.settings import Settings, load_settings
 from gateway.drivers.settings.problems import Path as KeyPath
 from gateway.drivers.settings.yaml_edit import extended
+
+Edit = tuple[KeyPath, dict[str, Any] | list[Any]]
+"""What is put at the end of the mapping or list at a path."""
+
+
+@contextmanager
+def editing(config: Path) -> Iterator[Configuration]:
+    """Load the settings for a change of their files. Other commands that change them wait for the end of the block.
+
+    Raises ``SettingsError``.
+    """
+    if not config.exists():
+        load(config)  # raises: there is nothing to lock
+    # The folder is locked because the file is replaced: who waits for a file gets one that is no longer in use.
+    folder = os.open(config.resolve().parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield load(config)
+    finally:
+        os.close(folder)
 
 
 def load_edited(loaded: Configuration, edited: Mapping[Path, str]) -> Settings:
@@ -21,7 +43,7 @@ def load_edited(loaded: Configuration, edited: Mapping[Path, str]) -> Settings:
     return load_settings(source, providers=providers, environ=os.environ, edited=edited)
 
 
-def edited_text(file: Path, *entries: tuple[KeyPath, dict[str, Any] | list[Any]]) -> str:
+def edited_text(file: Path, *entries: Edit) -> str:
     """A settings file's text with an entry at each path. Raises click's exception where it cannot be edited."""
     try:
         text = file.read_bytes().decode()

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from gateway.cli.edited_settings import edited_text, load_edited
-from gateway.cli.loading import Configuration, callback_url, config_option, json_option, load
+from gateway.cli.edited_settings import Edit, edited_text, editing, load_edited
+from gateway.cli.loading import Configuration, callback_url, config_option, json_option
 from gateway.cli.output import print_json, print_pairs
 from gateway.core.secret import Secret
 from gateway.drivers.settings import AccountEntry, LocatedMessages
@@ -39,11 +39,11 @@ def new(name: str, provider: str, given: tuple[str, ...], more: tuple[str, ...],
     Prints the callback URL and the credentials that the provider must be told. The settings are checked as they would
     be, before the file is changed.
     """
-    loaded = load(config)
-    tenant, account = _new_name(loaded, name)
-    entry: dict[str, Any] = {"provider": provider}
-    members = dict(map(_member, [*given, *more]))
-    file, made = _added(loaded, tenant, account, {**entry, "config": members} if members else entry)
+    members = _members([*given, *more])
+    entry = {"provider": provider} | ({"config": members} if members else {})
+    with editing(config) as loaded:
+        tenant, account = _new_name(loaded, name)
+        file, made = _added(loaded, tenant, account, entry)
     found: dict[str, object] = {
         "tenant": tenant,
         "account": account,
@@ -69,6 +69,16 @@ def _new_name(loaded: Configuration, name: str) -> tuple[str, str]:
     return tenant, account
 
 
+def _members(given: list[str]) -> dict[str, Any]:
+    """The account's config. Raises click's usage error, also for a key that is given twice."""
+    members: dict[str, Any] = {}
+    for key, value in map(_member, given):
+        if key in members:
+            raise click.BadParameter(f"{key} is given twice", param_hint="--set")
+        members[key] = value
+    return members
+
+
 def _member(given: str) -> tuple[str, Any]:
     """A key and its value. No error repeats the value: it may be a secret."""
     key, equals, value = given.partition("=")
@@ -84,14 +94,21 @@ def _member(given: str) -> tuple[str, Any]:
 
 def _added(loaded: Configuration, tenant: str, account: str, entry: dict[str, Any]) -> tuple[Path, AccountEntry]:
     """Write the account; the file, and the account as it was loaded. Raises ``SettingsError`` before any change."""
-    at = ("tenants", tenant)
-    file = LocatedMessages(loaded.settings.source).file_of(at)
-    entries = [((*at, "accounts"), {account: entry}), ((*at, "deposit_methods"), {account: {"account": account}})]
-    for needed in (entries, entries[:1]):
-        text = edited_text(file, *needed)
-        made = load_edited(loaded, {file: text}).tenants[tenant].accounts[account]
-        if made.rules.deposit_method_required:
-            break
+    at, messages = ("tenants", tenant), LocatedMessages(loaded.settings.source)
+    file = messages.file_of(at)
+
+    def edited(entry: dict[str, Any], *more: Edit) -> tuple[str, AccountEntry]:
+        text = edited_text(file, ((*at, "accounts"), {account: entry}), *more)
+        return text, load_edited(loaded, {file: text}).tenants[tenant].accounts[account]
+
+    _, made = edited({**entry, "accepts_new": "false"})  # which needs no deposit method: it tells whether others do
+    methods = (*at, "deposit_methods")
+    if not made.rules.deposit_method_required:
+        text, made = edited(entry)
+    elif account in loaded.settings.tenants[tenant].deposit_methods:
+        raise click.ClickException(messages.at((*methods, account), "exists already"))
+    else:
+        text, made = edited(entry, (methods, {account: {"account": account}}))
     replace_text(file, text)
     return file, made
 

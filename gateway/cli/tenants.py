@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.edited_settings import edited_text, load_edited
+from gateway.cli.edited_settings import edited_text, editing, load_edited
 from gateway.cli.exits import Group
 from gateway.cli.keys import TENANT_ID, new_key, new_webhook_secret
-from gateway.cli.loading import Configuration, base_url, config_option, json_option, load
+from gateway.cli.loading import Configuration, base_url, config_option, json_option
 from gateway.cli.output import print_json, print_pairs
 from gateway.drivers.settings import LocatedMessages
 from gateway.drivers.settings.file_changes import OWNER_ONLY, NewFile, new_files, replace_text
@@ -45,9 +45,6 @@ def new(name: str, title: str, webhook_url: str, origins: tuple[str, ...], confi
     """
     if NAME.fullmatch(name) is None:
         raise click.BadParameter(f"must match {NAME.pattern}", param_hint="NAME")
-    loaded = load(config)
-    if name in loaded.settings.tenants:
-        raise click.ClickException(LocatedMessages(loaded.settings.source).at(("tenants", name), "exists already"))
     key, secret = new_key(TENANT_ID), new_webhook_secret()
     entry = {
         "name": title,
@@ -55,7 +52,8 @@ def new(name: str, title: str, webhook_url: str, origins: tuple[str, ...], confi
         "return_origins": list(origins),
         "webhook": {"url": webhook_url, "secrets": [f"file:secrets/{name}-webhook"]},
     }
-    _write(loaded, name, HEADING + block({"tenants": {name: entry}}), secret)
+    with editing(config) as loaded:
+        _write(loaded, name, HEADING + block({"tenants": {name: entry}}), secret)
     base = base_url(loaded.settings)
     made = {
         "tenant": name,
@@ -79,6 +77,8 @@ def new(name: str, title: str, webhook_url: str, origins: tuple[str, ...], confi
 def _write(loaded: Configuration, name: str, text: str, secret: str) -> None:
     """Write the tenant's files and, where no pattern of ``include`` finds them yet, one more pattern."""
     settings = loaded.settings.source
+    if name in loaded.settings.tenants:
+        raise click.ClickException(LocatedMessages(settings).at(("tenants", name), "exists already"))
     path = settings.parent / "tenants" / f"{name}.yaml"
     files = {path: NewFile(""), settings.parent / "secrets" / f"{name}-webhook": NewFile(secret + "\n", OWNER_ONLY)}
     try:

@@ -78,6 +78,14 @@ def test_an_account_goes_into_the_file_of_its_tenant(config: Path) -> None:
     assert "main" in load(config).settings.tenants["initech"].accounts
 
 
+def test_a_deposit_method_of_that_name_is_left_alone_where_none_is_needed(config: Path) -> None:
+    """It goes on naming its own account."""
+    assert new(config, "globex/card", *CREDITKEY, *KEYS).exit_code == 0
+    tenant = load(config).settings.tenants["globex"]
+    assert "card" in tenant.accounts
+    assert tenant.accounts["card"].deposit_methods == ()
+
+
 def test_lists_mappings_and_texts_of_a_config(config: Path) -> None:
     """Text stays text; what begins as a list or a mapping is one. ``--set`` need not be repeated."""
     more = ("merchant_id=0123", "amount_rule={tolerance: 0.50}", "allow_hosts=[a.example, b.example]", "round=")
@@ -91,6 +99,7 @@ def test_lists_mappings_and_texts_of_a_config(config: Path) -> None:
     ("name", "options", "code", "said"),
     [
         ("acme/psp-main", PSP, 1, ": tenant acme: accounts.psp-main: exists already"),
+        ("globex/card", PSP, 1, ": tenant globex: deposit_methods.card: exists already"),
         ("acme", PSP, 2, "must be TENANT/ACCOUNT"),
         ("nobody/main", PSP, 2, 'there is no tenant "nobody"'),
         ("acme/Main", PSP, 2, ": tenant acme: accounts.Main: must match"),
@@ -103,6 +112,7 @@ def test_lists_mappings_and_texts_of_a_config(config: Path) -> None:
         ("acme/x", CREDITKEY, 2, "tenant acme: accounts.x.config.shared_secret: is missing"),
         ("acme/x", (*PSP, "--set", "tokn=t"), 2, 'config.tokn: unknown key "tokn", did you mean "token"'),
         ("acme/x", (*PSP, "--set", "hush"), 2, "must be KEY=VALUE"),
+        ("acme/x", (*PSP, "--set", "app_url=hush"), 2, "app_url is given twice"),
         ("acme/x", (*PSP, "--set", "allow_hosts=[hush"), 2, "allow_hosts is not readable YAML"),
     ],
 )

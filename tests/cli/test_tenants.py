@@ -6,13 +6,15 @@ import hashlib
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.cli.loading import load
-from tests.support.cli import SHIPPED, run
+from tests.support.cli import LONGEST, SHIPPED, run
 
 GIVEN = {
     "--name": "Initech: tools",
@@ -114,6 +116,28 @@ def test_a_file_that_is_there_is_not_replaced(config: Path, there: str) -> None:
     assert result.exit_code == 1
     assert f"{there} exists already" in result.stderr
     assert files(config.parent) == before
+
+
+def test_commands_at_the_same_time_wait_for_each_other(config: Path) -> None:
+    """Each changes what the one before wrote: nothing is lost of what ended with 0."""
+    (config.parent / "tenants").mkdir()
+    (config.parent / "tenants/first.yaml").write_text("tenants: {first: {}}\n")
+    config.write_text("include: [tenants/first.yaml]\n" + config.read_text())
+    names = [f"name-{number}" for number in range(4)]
+    given = [part for pair in GIVEN.items() for part in pair]
+    account = ("--provider", "psp_open_api", "--set", "app_url=http://127.0.0.1:9102")
+    commands = [["tenants", "new", name, *given] for name in names]
+    commands += [["accounts", "new", f"acme/{name}", *account] for name in names]
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-m", "gateway", *command, "--config", str(config)], stdout=subprocess.DEVNULL
+        )
+        for command in commands
+    ]
+    assert [one.wait(LONGEST) for one in started] == [0] * len(commands)
+    tenants = load(config).settings.tenants
+    assert tenants.keys() == {"acme", "globex", "first", *names}
+    assert tenants["acme"].accounts.keys() >= set(names)
 
 
 def test_broken_settings_are_told_first(config: Path) -> None:

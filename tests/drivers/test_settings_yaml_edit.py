@@ -101,3 +101,17 @@ def test_a_file_that_is_not_yaml_is_refused() -> None:
     """With the reason of the reader."""
     with pytest.raises(ValueError, match="is not readable YAML"):
         extended("a: [", ACCOUNTS, NEW)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "# Accounts\r\ntenants:\r\n  acme:\r\n    accounts:\r\n      a: {}\r\n    x: 1\r\n",
+        "tenants:\r\n  acme:\r\n    accounts:",
+    ],
+)
+def test_lines_end_as_the_file_s_lines_do(before: str) -> None:
+    """Files of Windows keep CR LF, also after a last line without an end."""
+    after = extended(before, ACCOUNTS, NEW)
+    assert "provider: plain" in after
+    assert after.count("\n") == after.count("\r\n") > before.count("\n")

@@ -89,7 +89,10 @@ def _written(text: str, at: Node, node: Any, more: dict[str, Any] | list[Any]) -
 
 def _inserted(text: str, index: int, new: str) -> str:
     lacks_break = new.endswith("\n") and index and text[index - 1] != "\n"
-    return text[:index] + ("\n" if lacks_break else "") + new + text[index:]
+    added = ("\n" if lacks_break else "") + new
+    if text.partition("\n")[0].endswith("\r"):
+        added = added.replace("\n", "\r\n")
+    return text[:index] + added + text[index:]
 
 
 def _end_of(text: str, node: Node) -> int:
