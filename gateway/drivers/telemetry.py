@@ -132,9 +132,9 @@ def _members(
     at: float, level: str, message: str, given: Mapping[str, object], place: Mapping[str, str]
 ) -> dict[str, Any]:
     """What a line says, in the order of ``FIELDS``. ``at``: Unix seconds."""
-    told = {name: _plain(given[name]) for name in FIELDS if name in given}
+    shown = {name: _plain(given[name]) for name in FIELDS if name in given}
     time_stamp = rfc3339(datetime.fromtimestamp(at, UTC))
-    return {"time": time_stamp, "level": level, "message": message, **place, **told}
+    return {"time": time_stamp, "level": level, "message": message, **place, **shown}
 
 
 def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -87,7 +87,7 @@ class SqliteEngine:
         self._waiting.append(_Waiting(unit, done))
         if self._written.is_set():
             self._written.clear()
-            self._loop.call_soon(self._begin)  # whoever comes in this turn of the loop shares the transaction
+            self._loop.call_soon(self._begin)  # all units of this turn of the loop share the transaction
         await done
 
     async def rows(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
