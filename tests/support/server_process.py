@@ -97,7 +97,8 @@ async def running_server_process(
     async with contextlib.AsyncExitStack() as exits:
         http = await exits.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=LONGEST)))
         stack = GatewayStack(folder, settings, registry, ports, http)
-        stack.gateway = SimpleNamespace(callback_url=lambda entry: f"{NOWHERE}/callbacks/{entry.endpoint_id}")  # type: ignore[assignment]
+        gateway = SimpleNamespace(callback_url=lambda entry: f"{NOWHERE}/callbacks/{entry.endpoint_id}")
+        stack.current = SimpleNamespace(gateway=gateway)  # type: ignore[assignment]
         for side, provider in (("psp", "psp_open_api"), ("creditkey", "creditkey")):
             app = registry.simulators[provider].app(simulated(stack, provider))
             await _serve(app, sockets[side], exits)

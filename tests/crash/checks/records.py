@@ -32,6 +32,21 @@ READS = {
     "hints": "SELECT json_object('payment_id', payment_id) FROM hints WHERE due = 1",
 }
 
+NOT_WRITTEN: Mapping[str, Mapping[str, Any]] = {
+    "payments": {
+        "state": "created",
+        "version": 1,
+        "captured": "0",
+        "refunded": "0",
+        "provider_reference": None,
+        "redirect_url": None,
+        "replaced_by": None,
+        "review": None,
+    },
+    "operations": {"idempotency_key": None},
+}
+"""What a member means that a document does not have, of those that are asked for."""
+
 
 @dataclass(frozen=True)
 class Records:
@@ -117,7 +132,10 @@ def in_flight(path: Path) -> int:
 def _database(path: Path) -> dict[str, list[Any]]:
     with contextlib.closing(_connect(path)) as database:
         database.execute("BEGIN")  # one snapshot of all tables
-        return {name: [json.loads(doc) for (doc,) in database.execute(sql)] for name, sql in READS.items()}
+        return {
+            name: [{**NOT_WRITTEN.get(name, {}), **json.loads(doc)} for (doc,) in database.execute(sql)]
+            for name, sql in READS.items()
+        }
 
 
 def _connect(path: Path) -> sqlite3.Connection:
