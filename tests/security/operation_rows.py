@@ -32,28 +32,36 @@ class Row:
     names: Mapping[str, str] = field(default_factory=dict)
 
 
+_MAP, _REPLY = {"map": "request map"}, {"reply": "reply map"}
 _OF_PAYMENT = {"path_names": "payment"}
 _LIST = {"limit": None, "state": None, "created_after": None, "created_before": None}
 
 TENANTS_ROWS: Mapping[tuple[str, str], Row] = {
-    ("POST", "/v1/payments"): Row(body=psp_body(), names={"account": "account", "deposit_method": "deposit_method"}),
+    ("POST", "/v1/payments"): Row(
+        body=psp_body(),
+        query={**_MAP, **_REPLY},
+        names={"account": "account", "deposit_method": "deposit_method"},
+    ),
     ("GET", "/v1/payments"): Row(
-        query={**_LIST, "merchant_reference": "reference", "account": "account", "cursor": "payment"}
+        query={**_LIST, **_REPLY, "merchant_reference": "reference", "account": "account", "cursor": "payment"}
     ),
-    ("GET", "/v1/payments/{id}"): Row(**_OF_PAYMENT),
+    ("GET", "/v1/payments/{id}"): Row(**_OF_PAYMENT, query=_REPLY),
     ("PATCH", "/v1/payments/{id}"): Row(
-        **_OF_PAYMENT, body={"amount": "900.00", "order": {"charges": order_of("900.00")["charges"]}}
+        **_OF_PAYMENT,
+        body={"amount": "900.00", "order": {"charges": order_of("900.00")["charges"]}},
+        query={**_MAP, **_REPLY},
     ),
-    ("POST", "/v1/payments/{id}/capture"): Row(**_OF_PAYMENT, body={}),
-    ("POST", "/v1/payments/{id}/cancel"): Row(**_OF_PAYMENT, body={}),
-    ("GET", "/v1/payments/{id}/refunds"): Row(**_OF_PAYMENT, query={"limit": None, "cursor": "operation"}),
-    ("POST", "/v1/payments/{id}/refunds"): Row(**_OF_PAYMENT, body={"amount": "1.00"}),
-    ("POST", "/v1/payments/{id}/sync"): Row(**_OF_PAYMENT, body={}),
+    ("POST", "/v1/payments/{id}/capture"): Row(**_OF_PAYMENT, body={}, query={**_MAP, **_REPLY}),
+    ("POST", "/v1/payments/{id}/cancel"): Row(**_OF_PAYMENT, body={}, query=_REPLY),
+    ("GET", "/v1/payments/{id}/refunds"): Row(**_OF_PAYMENT, query={"limit": None, "cursor": "operation", **_REPLY}),
+    ("POST", "/v1/payments/{id}/refunds"): Row(**_OF_PAYMENT, body={"amount": "1.00"}, query={**_MAP, **_REPLY}),
+    ("POST", "/v1/payments/{id}/sync"): Row(**_OF_PAYMENT, body={}, query=_REPLY),
     ("GET", "/v1/payments/{id}/events"): Row(**_OF_PAYMENT, query={"limit": None, "cursor": "event"}),
     ("GET", "/v1/accounts"): Row(),
     ("POST", "/v1/accounts/{name}/explain"): Row(
         path_names="account",
         body=psp_body(account=None, deposit_method=None),
+        query=_MAP,
         names={"account": "account", "deposit_method": "deposit_method"},
     ),
     ("GET", "/v1/deposit-methods"): Row(query={"currency": None, "amount": None, "lang": None}),
@@ -74,6 +82,8 @@ TENANTS_ROWS: Mapping[tuple[str, str], Row] = {
 _RULED = {"outcome": "written_off", "reason": "looked into it"}
 
 OPERATORS_ROWS: Mapping[tuple[str, str], Row] = {
+    ("GET", "/admin/v1/status"): Row(),
+    ("POST", "/admin/v1/reload"): Row(body={}),
     ("GET", "/admin/v1/reviews"): Row(),
     ("POST", "/admin/v1/reviews/{payment_id}/resolve"): Row(path_names="payment", body={"reason": "looked into it"}),
     ("GET", "/admin/v1/operations"): Row(),

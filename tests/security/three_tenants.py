@@ -48,6 +48,8 @@ def three_tenants(settings: dict[str, Any]) -> None:
         tenant["accounts"]["creditkey-main"]["config"]["public_key"] = f"pk_{name}"
         tenant["accounts"][word] = copy.deepcopy(tenants["globex"]["accounts"]["psp-main"])
         tenant["deposit_methods"][f"by-{word}"] = {"label": {"en": f"Pay {word}"}, "account": word}
+        tenant["request_maps"] = {f"from-{word}": {"amount": "total"}}
+        tenant["reply_maps"] = {f"to-{word}": {"number": "id"}}
     settings["clocks"]["webhook_retry"] = ["0s", "1h"]
 
 
@@ -104,6 +106,8 @@ class ThreeTenants:
             "open operation": [lost.json["operation"]["id"]],
             "reference": [f"W-{word}", f"E-{word}"],
             "account": [word],
+            "request map": [f"from-{word}"],
+            "reply map": [f"to-{word}"],
             "deposit_method": [f"by-{word}"],
             **await asyncio.to_thread(self._stored_ids, tenant),
         }

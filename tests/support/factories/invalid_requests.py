@@ -258,9 +258,7 @@ READS = {
     "a limit that is too high": query("limit=1000", "limit", "a whole number from 1 to 200"),
     "a cursor of one's own": query("cursor=2", "cursor", "the next_cursor of the page before"),
     "a day for a time": query("created_after=2026-01-31", "created_after", "such as 2026-01-31T12:00:00Z"),
-    "a filter of one payment": query(
-        "expand=refunds", "expand", "has no query parameters", path="/v1/payments/{captured}"
-    ),
+    "a filter of one payment": query("expand=refunds", "expand", "known are reply", path="/v1/payments/{captured}"),
     "a filter of accounts": query("name=x", "name", "has no query parameters", path="/v1/accounts"),
     "a filter of events": query("since=1", "since", "known are limit, cursor", path="/v1/payments/{captured}/events"),
     "an amount of words": query("amount=ten", "amount", 'such as "10.50"', path="/v1/deposit-methods"),
