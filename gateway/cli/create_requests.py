@@ -18,7 +18,7 @@ from gateway.flows.payments.create_validation import content_refusals
 from gateway.flows.payments.explain_create import Planned, of_account, plan
 from gateway.flows.runtime import Gateway
 from gateway.web.body_maps import named_maps
-from gateway.web.request import body_as, mapped_body_as, parsed
+from gateway.web.request import mapped_body_as, parsed
 
 map_option = click.option("--map", "request_map", metavar="NAME", help="The request map that a body is posted with.")
 
@@ -49,14 +49,14 @@ def plan_create(
 
     Raises ``TenantError`` and ``ProviderError`` as the create would.
     """
-    own = named_maps(gw, tenant, {"map": request_map} if request_map else {}).require().request
+    maps = named_maps(gw, tenant, {"map": request_map} if request_map else {}).require()
     check = partial(content_refusals, gw, tenant, idempotency_key="")
     try:
         sent = parsed(data, [gw.masks.of(tenant.id)])
-        body = body_as(sent, CreateBody, check) if own is None else mapped_body_as(own, sent, CreateBody, check)
+        body = mapped_body_as(maps, sent, CreateBody, check)
         return plan(gw, tenant, body if account is None else of_account(body, account))
     except TenantError as refusal:
-        raise (refusal if own is None else explained(own, refusal)) from None
+        raise (refusal if maps.request is None else explained(maps.request, refusal)) from None
 
 
 async def _refuse_to_send(*_: object, **__: object) -> Never:

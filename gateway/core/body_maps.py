@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from gateway.core.errors import FieldError, TenantError
-from gateway.core.expressions import STEPS, DoesNotFit, Expression, TooManySteps, size_of
+from gateway.core.expressions import STEPS, Budget, DoesNotFit, Expression, TooManySteps, size_of
 from gateway.core.strictjson import JsonNumber
 from gateway.core.wording import child_path
 
@@ -59,15 +59,15 @@ class BodyMap(msgspec.Struct, frozen=True, kw_only=True):
     rules: tuple[MapRule, ...]
 
 
-def mapped_request(body_map: BodyMap, posted: Any) -> tuple[dict[str, Any], Problems]:
+def mapped_request(body_map: BodyMap, posted: Any, budget: Budget) -> tuple[dict[str, Any], Problems]:
     """Make our body of what a tenant posted, without the members that have problems."""
     body = without_fractions(posted)
-    return _made(body_map, lambda expression: _exact(_bounded(expression.find(body))))
+    return _made(body_map, lambda expression: _exact(_bounded(expression.find(body, budget), budget)))
 
 
-def mapped_reply(body_map: BodyMap, body: Any) -> tuple[bytes, Problems]:
+def mapped_reply(body_map: BodyMap, body: Any, budget: Budget) -> tuple[bytes, Problems]:
     """Write the tenant's body of a standard one. With problems it must not be used."""
-    made, problems = _made(body_map, lambda expression: _bounded(expression.search(body)))
+    made, problems = _made(body_map, lambda expression: _bounded(expression.search(body, budget), budget))
     try:
         return msgspec.json.encode(made), problems
     except (TypeError, ValueError, RecursionError):
@@ -115,9 +115,11 @@ def _put(made: dict[str, Any], steps: tuple[str, ...], value: Any) -> None:
     made[last] = value
 
 
-def _bounded(found: Any) -> Any:
+def _bounded(found: Any, budget: Budget) -> Any:
     """What was found, unless it is too large: a few steps can name one part very often."""
-    if size_of(found, STEPS) > STEPS:
+    size = size_of(found, STEPS)
+    budget.take(min(size, STEPS))
+    if size > STEPS:
         raise TooManySteps
     return found
 

@@ -17,6 +17,9 @@ STEPS = 20_000
 """How much one search may do: parts of the expression that are evaluated, once for each element they are evaluated for,
 and the elements of what is made, compared or handed to a function (of a text, each 64 characters)."""
 
+STEPS_TOGETHER = 150_000
+"""How much all expressions of maps may do for one request or webhook, what they find included."""
+
 MAX_DEPTH = 300
 """How deeply the parts of one expression may be nested; a search goes down as far within one stack."""
 
@@ -35,10 +38,26 @@ _SKIM = frozenset({"keys", "length", "map", "merge", "not_null", "reverse", "to_
 
 
 class TooManySteps(Exception):  # not a fault: the expression and the value do not go together
-    """A search would take more than ``STEPS``. What it finds is not known, so nothing may be built on it."""
+    """A search would take more steps than it may. What it finds is not known, so nothing may be built on it."""
 
-    def __init__(self) -> None:
-        super().__init__(f"takes more than {STEPS} steps over this payment")
+    def __init__(self, said: str = f"takes more than {STEPS} steps over this payment") -> None:
+        super().__init__(said)
+
+
+class Budget:
+    """The steps that are left to expressions searched one after the other. Changes with each of them."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, left: int = STEPS_TOGETHER) -> None:
+        self.left = left
+
+    def take(self, steps: int) -> None:
+        """Take steps. Raises ``TooManySteps`` where there are not as many; then none are left."""
+        self.left -= steps
+        if self.left < 0:
+            self.left = 0
+            raise TooManySteps(f"takes, with all expressions before it, more than {STEPS_TOGETHER} steps")
 
 
 class DoesNotFit(Exception):  # nor is this one
@@ -55,11 +74,11 @@ class Expression(Protocol):
     names: frozenset[str] | None
     parsed: Part
 
-    def search(self, value: Any) -> Any:
+    def search(self, value: Any, budget: Budget | None = None) -> Any:
         """What the expression finds in a value; None for nothing. Raises ``TooManySteps``."""
         ...
 
-    def find(self, value: Any) -> Any:
+    def find(self, value: Any, budget: Budget | None = None) -> Any:
         """Search like ``search``. Raises ``DoesNotFit`` instead of finding nothing where the value does not fit."""
         ...
 
@@ -71,31 +90,35 @@ class Expression(Protocol):
 class _Compiled:
     """An expression that finds nothing where it does not fit, and equals another of the same text."""
 
-    __slots__ = ("_measures", "_plain", "names", "parsed", "text")
+    __slots__ = ("_count", "_measures", "_plain", "names", "parsed", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.parsed: Part = jmespath.compile(text).parsed
         self._measures = _measures(self.parsed)
         parts = [part for part, _ in self.nodes()]
-        self._plain = plain_search(self.parsed) if len(parts) <= STEPS else None
+        self._count = len(parts)
+        self._plain = plain_search(self.parsed) if self._count <= STEPS else None
         self.names = _names(parts)
 
-    def search(self, value: Any) -> Any:
+    def search(self, value: Any, budget: Budget | None = None) -> Any:
         """Search, with nothing as the answer to everything that does not fit."""
-        if self._plain is not None:
-            return self._plain(value)
         try:
-            return self.find(value)
+            return self.find(value, budget)
         except DoesNotFit:
             return None
 
-    def find(self, value: Any) -> Any:
+    def find(self, value: Any, budget: Budget | None = None) -> Any:
         """Search, and say where something does not fit."""
         if self._plain is not None:
+            if budget is not None:
+                budget.take(self._count)
             return self._plain(value)
+        if budget is not None:
+            budget.take(1)
+        interpreter = _Interpreter(self._measures)
         try:
-            return _Interpreter(self._measures).visit(self.parsed, value)
+            return interpreter.visit(self.parsed, value)
         except JMESPathTypeError as problem:
             wanted = " or ".join(problem.expected_types)
             raise DoesNotFit(f"does not fit this body: {problem.function_name}() takes {wanted}") from None
@@ -103,6 +126,9 @@ class _Compiled:
             raise DoesNotFit("does not fit this body") from None
         except RecursionError:
             raise TooManySteps from None
+        finally:
+            if budget is not None:
+                budget.take(STEPS - max(interpreter.left, 0))
 
     def nodes(self) -> Iterator[tuple[Part, int]]:
         """Its parts, each with how deeply it is nested."""
@@ -142,7 +168,7 @@ class _Interpreter(TreeInterpreter):
         super().__init__(_OPTIONS)
         self._measure_of = measures.get
         self._methods: dict[str, Callable[..., Any]] = {}
-        self._left = STEPS
+        self.left = STEPS
 
     def visit(self, node: Any, *args: Any, **kwargs: Any) -> Any:
         """Evaluate one part. Not by ``super()``, which would need half as much stack again."""
@@ -152,8 +178,8 @@ class _Interpreter(TreeInterpreter):
             method = self._methods[kind] = getattr(self, f"visit_{kind}")
         found = method(node, *args, **kwargs)
         measure = self._measure_of(id(node))
-        self._left -= 1 if measure is None else measure(found, self._left)
-        if self._left < 0:
+        self.left -= 1 if measure is None else measure(found, self.left)
+        if self.left < 0:
             raise TooManySteps
         return found
 

@@ -8,6 +8,7 @@ import msgspec
 
 from gateway.core.body_maps import BodyMap, mapped_reply
 from gateway.core.create_explanation import LeftOut
+from gateway.core.expressions import Budget
 
 
 class MappedMember(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,7 +30,7 @@ class ReplyExplanation(msgspec.Struct, frozen=True, kw_only=True):
 
 def explain_reply(body_map: BodyMap, body: Any) -> ReplyExplanation:
     """Say what a map makes of what its expressions see."""
-    text, problems = mapped_reply(body_map, body)
+    text, problems = mapped_reply(body_map, body, Budget())
     made, why = {} if problems else msgspec.json.decode(text), dict(problems)
     otherwise = why.get("$", "the map fails, so the standard body is used" if problems else "finds nothing")
     values = [(rule, _value(made, rule.steps)) for rule in body_map.rules]

@@ -19,7 +19,7 @@ SIMILAR_FIELDS = frozenset({"callback_id", "note"})
 MAX_KEYS = 1000
 """Places that are remembered; the one that came first is forgotten first."""
 
-THROTTLED_FIELDS = frozenset({"member", "delivery_id", *SIMILAR_FIELDS})
+THROTTLED_FIELDS = frozenset({"member", "delivery_id", "map", *SIMILAR_FIELDS})
 """Fields by which a line of the gateway itself is known to be one of many."""
 
 GATEWAY_LOGGER = "gateway"
@@ -37,7 +37,8 @@ class RepeatFilter(logging.Filter):
     from the same place; about plugins (with a ``member``) those of one account, member and mistake. Of refused
     callbacks (with a ``callback_id``) those of one account and reason are equal, of operations with unknown outcomes
     (with a ``note``) those of one account and kind; ``MAX_SIMILAR_LINES`` a minute of these go through.
-    Of webhooks that were not sent (with a ``delivery_id``) those of one tenant, host and reason are equal.
+    Of webhooks that were not sent (with a ``delivery_id``) those of one tenant, host and reason are equal, of reply
+    maps that failed (with a ``map``) those of one tenant and map.
     """
 
     def __init__(self) -> None:
@@ -67,7 +68,7 @@ class RepeatFilter(logging.Filter):
 
 def _key(record: logging.LogRecord) -> Hashable:
     kind, _, trace = record.exc_info or (None, None, None)
-    about = tuple(vars(record).get(name) for name in ("tenant", "account", "host", "member", "kind", "reason"))
+    about = tuple(vars(record).get(name) for name in ("tenant", "account", "host", "member", "map", "kind", "reason"))
     return record.name, record.pathname, record.lineno, kind, _raised_at(trace), about
 
 

@@ -48,6 +48,7 @@ FIELDS = (
     "version",
     "hash",
     "member",
+    "map",
     "place",
     "operator",
     "key",

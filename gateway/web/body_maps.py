@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from gateway.core.body_maps import BodyMap
 from gateway.core.errors import TenantError, invalid
+from gateway.core.expressions import Budget
 from gateway.core.views import to_json
 from gateway.core.wording import shortened
 from gateway.drivers.settings import Tenant
@@ -26,11 +27,13 @@ class NamedMaps(msgspec.Struct, frozen=True, kw_only=True):
     """What a request names; None for what it does not. ``refusal``: of maps that do not exist.
 
     It waits until the body is read: a request whose key was used is answered, whatever became of its maps.
+    ``budget`` is what all their expressions may do together, over the body and every row of the answer.
     """
 
     request: BodyMap | None = None
     reply: BodyMap | None = None
     refusal: TenantError | None = None
+    budget: Budget = msgspec.field(default_factory=Budget)
 
     def require(self) -> Self:
         """The same, where all of them exist. Raises ``validation_failed``."""
@@ -68,17 +71,20 @@ def _there_are(known: Mapping[str, BodyMap]) -> str:
     return f"known are {', '.join(known)}" if known else "it has none"
 
 
-def renamed(tenant: Tenant, reply_map: BodyMap, reply: Reply | Answer) -> Reply | Answer:
-    """An answer under the tenant's own names; the rows of a page have them already."""
+def renamed(tenant: Tenant, maps: NamedMaps, reply: Reply | Answer) -> Reply | Answer:
+    """An answer under the names of the reply map, if there is one; the rows of a page have them already."""
+    if maps.reply is None or (isinstance(reply, Reply) and isinstance(reply.view, Page)):
+        return reply
     if isinstance(reply, Answer):
-        return replace(reply, body=with_own_names(tenant, reply_map, reply.body))
-    return reply if isinstance(reply.view, Page) else replace(reply, view=_renamed_view(tenant, reply_map, reply.view))
+        return replace(reply, body=with_own_names(tenant, maps.reply, reply.body, maps.budget))
+    return replace(reply, view=_renamed_view(tenant, maps.reply, reply.view, maps.budget))
 
 
-def renamed_rows(tenant: Tenant, reply_map: BodyMap, show: Callable[[R], Any]) -> Callable[[R], Any]:
-    """How a list shows its rows under the tenant's own names."""
-    return lambda row: _renamed_view(tenant, reply_map, show(row))
+def renamed_rows(tenant: Tenant, maps: NamedMaps, show: Callable[[R], Any]) -> Callable[[R], Any]:
+    """How a list shows its rows under the names of the reply map, if there is one."""
+    reply_map, budget = maps.reply, maps.budget
+    return show if reply_map is None else lambda row: _renamed_view(tenant, reply_map, show(row), budget)
 
 
-def _renamed_view(tenant: Tenant, reply_map: BodyMap, view: msgspec.Struct) -> msgspec.Raw:
-    return msgspec.Raw(with_own_names(tenant, reply_map, to_json(view)))
+def _renamed_view(tenant: Tenant, reply_map: BodyMap, view: msgspec.Struct, budget: Budget) -> msgspec.Raw:
+    return msgspec.Raw(with_own_names(tenant, reply_map, to_json(view), budget))

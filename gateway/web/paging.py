@@ -5,6 +5,7 @@ So a page costs as much as it shows, and between two slices the event loop serve
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from operator import attrgetter
 from typing import Any, TypeVar
@@ -38,8 +39,12 @@ async def page_of(
     id_of: Callable[[T], str] = attrgetter("id"),
     most_bytes: int,
     slice_of: int = SLICE,
+    pauses: bool = False,
 ) -> Page:
-    """Read one page. It has at least one row, however large, if there is one."""
+    """Read one page. It has at least one row, however large, if there is one.
+
+    ``pauses``: showing a row takes long, so others are served after each.
+    """
     data: list[msgspec.Raw] = []
     size, last = ENVELOPE, wanted.cursor
     while True:
@@ -47,6 +52,8 @@ async def page_of(
         found = await read(msgspec.structs.replace(wanted, cursor=last, limit=asked))
         for row in found:
             shown = msgspec.json.encode(show(row))
+            if pauses:
+                await asyncio.sleep(0)
             size += len(shown) + 1
             if len(data) == wanted.limit or (data and size > most_bytes):
                 return Page(data=data, next_cursor=last)

@@ -15,7 +15,7 @@ import msgspec
 from aiohttp import web
 
 from gateway.core import body_reader, strictjson
-from gateway.core.body_maps import BodyMap, mapped_request
+from gateway.core.body_maps import mapped_request
 from gateway.core.card_data import refuse_card_data
 from gateway.core.card_numbers import without_card_numbers
 from gateway.core.documents import amount_hook
@@ -112,10 +112,10 @@ class TenantCall(Call, frozen=True, kw_only=True):
         id_of: Callable[[R], str] = attrgetter("id"),
     ) -> Reply:
         """Answer one page of a list, in the tenant's turn, and count its rows."""
-        if self.maps.reply is not None:
-            show = renamed_rows(self.tenant, self.maps.reply, show)
+        show = renamed_rows(self.tenant, self.maps, show)
+        most_bytes, pauses = self.gw.settings.limits.page_bytes, self.maps.reply is not None
         async with self.turn:
-            page = await page_of(read, wanted, show, id_of=id_of, most_bytes=self.gw.settings.limits.page_bytes)
+            page = await page_of(read, wanted, show, id_of=id_of, most_bytes=most_bytes, pauses=pauses)
         self.charge(len(page.data))
         return Reply(view=page)
 
@@ -126,8 +126,7 @@ class TenantCall(Call, frozen=True, kw_only=True):
 
     def body(self, wanted: type[T], check: Check[T] | None = None) -> T:
         """Read the body as one of our types. Raises ``validation_failed`` naming every member that is wrong."""
-        own = self.maps.require().request
-        return body_as(self.sent, wanted, check) if own is None else mapped_body_as(own, self.sent, wanted, check)
+        return mapped_body_as(self.maps.require(), self.sent, wanted, check)
 
     def claim(self) -> Claim:
         """Read the idempotency key. Requests with equal fingerprints are equal: method, path, body and its map's name.
@@ -231,9 +230,11 @@ def body_as(body: Body, wanted: type[T], check: Check[T] | None = None) -> T:
     raise together(invalid(*problems), *(check(read) if check is not None and read is not None else ()))
 
 
-def mapped_body_as(body_map: BodyMap, sent: Body, wanted: type[T], check: Check[T] | None = None) -> T:
-    """Convert the body that a request map makes of what was sent."""
-    made, problems = mapped_request(body_map, sent.data)
+def mapped_body_as(maps: NamedMaps, sent: Body, wanted: type[T], check: Check[T] | None = None) -> T:
+    """Convert the body that the request map makes of what was sent; what was sent, if there is no map."""
+    if maps.request is None:
+        return body_as(sent, wanted, check)
+    made, problems = mapped_request(maps.request, sent.data, maps.budget)
     body = Body(made, is_plain=not may_need_checks(strictjson.dumps(made)))
     read = partial(body_as, body, wanted, check)
     if problems:

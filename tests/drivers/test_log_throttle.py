@@ -73,6 +73,23 @@ def test_webhooks_that_are_not_sent_are_one_line_a_minute() -> None:
     assert [line["delivery_id"] for line in lines] == ["dlv_0", "dlv_0", "dlv_60", "dlv_60"]
 
 
+def test_a_map_that_fails_is_one_line_a_minute() -> None:
+    """For each tenant and map, however many rows of a list it fails for."""
+    records = []
+    for number in range(100):
+        for name in ("erp", "shop"):
+            one = record(number, name="gateway")
+            vars(one).update(tenant="acme", map=name, problem="$.x: takes more than 20000 steps")
+            records.append(one)
+    lines = written(records)
+    assert [(line["map"], line.get("repeated")) for line in lines] == [
+        ("erp", None),
+        ("shop", None),
+        ("erp", 60),
+        ("shop", 60),
+    ]
+
+
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Places beyond the limit push out the oldest, which is then new again."""
     monkeypatch.setattr(log_throttle, "MAX_KEYS", 2)

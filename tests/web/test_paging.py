@@ -128,6 +128,29 @@ async def test_slices_make_the_same_pages_as_one_read(count: int, limit: int) ->
     assert found.next_cursor == (str(limit) if count > limit else None)
 
 
+async def test_others_are_served_between_rows_that_take_long() -> None:
+    """After each, within a slice too."""
+    shown: list[int] = []
+    seen: set[int] = set()
+
+    def show(row: int) -> int:
+        shown.append(row)
+        return row
+
+    async def read(_: PageRequest) -> Sequence[int]:
+        return range(SLICE - 1)
+
+    async def other() -> None:
+        while True:
+            seen.add(len(shown))
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    await page_of(read, PageRequest(limit=SLICE), show, id_of=str, most_bytes=10**6, pauses=True)
+    task.cancel()
+    assert seen >= set(range(1, SLICE))
+
+
 async def paged(rows: Sequence[int], *, limit: int, most_bytes: int) -> Page:
     """One page of numbers, each its own cursor."""
 

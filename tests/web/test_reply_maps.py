@@ -25,11 +25,13 @@ OWN = {
 }
 ENDLESS = " | ".join(["[@, @]"] * 20)
 """What it finds is large without limit, in a few steps."""
+COSTLY = {f"q{number}": "length(to_string([@,@,@,@,@,@]|[@,@,@,@,@]))" for number in range(30)}
+"""What all of it takes for one payment is more than half of what a request may take."""
 
 
 def with_maps(settings: dict[str, Any]) -> None:
     acme = settings["tenants"]["acme"]
-    acme["reply_maps"] = {"own": dict(OWN), "endless": {"all": ENDLESS}, "unwritable": {"x": "&id"}}
+    acme["reply_maps"] = {"own": dict(OWN), "endless": {"all": ENDLESS}, "unwritable": {"x": "&id"}, "costly": COSTLY}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -118,7 +120,12 @@ async def test_an_unknown_map_does_nothing(mapped: GatewayStack) -> None:
     reply = await post(mapped, "/v1/payments?reply=onw", body)
     assert (reply.status, reply.json["errors"]) == (
         422,
-        [{"field": "reply", "message": '"onw" is not a reply map of this tenant; known are own, endless, unwritable'}],
+        [
+            {
+                "field": "reply",
+                "message": '"onw" is not a reply map of this tenant; known are own, endless, unwritable, costly',
+            }
+        ],
     )
     listed = await mapped.call("GET", f"/v1/payments?merchant_reference={body['merchant_reference']}")
     assert listed.json["data"] == []
@@ -150,6 +157,21 @@ async def test_a_map_that_fails_hides_nothing(
     assert (reply.status, reply.json["state"]) == (201, "awaiting_customer")
     [line] = [record for record in caplog.records if record.message.startswith("a reply map failed")]
     assert (line.__dict__["tenant"], line.__dict__["map"]) == ("acme", name)
+
+
+@shared
+async def test_the_rows_of_a_list_share_what_a_request_may_take(mapped: GatewayStack) -> None:
+    """The rows that are left when it is spent are standard; the next request begins anew."""
+    for _ in range(5):
+        await mapped.create(psp_body())
+    for _ in range(2):
+        rows = (await mapped.call("GET", "/v1/payments?reply=costly&limit=5")).json["data"]
+        kinds = ["q0" in row for row in rows]
+        assert kinds == sorted(kinds, reverse=True)
+        assert {"q29" in row or "id" in row for row in rows} == {True}
+        assert 0 < sum(kinds) < 5
+    listed = (await mapped.call("GET", "/v1/payments?reply=own&limit=5")).json["data"]
+    assert [set(row) >= {"zahlung", "stand"} for row in listed] == [True] * 5
 
 
 # Webhooks
