@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from yaml.nodes import MappingNode
 
+from gateway.drivers.settings.yaml_file import compose, tagged
 from tests.support.factories.settings import LEAST, load, problems, with_tenant
 
 
@@ -71,7 +73,18 @@ MERGE = "is a merge key, which is not supported: write the members out, or use a
         ("keys: [{id: k1}\nname: x", f"6: {READABLE}while parsing a flow sequence (begun in line 5) did not find"),
         ("name: *acme", f"5: {READABLE}found undefined alias"),
         ("name: Acme: tools", f"5: {READABLE}mapping values are not allowed in this context"),
-        ("name: !!int 5", "5: tenant acme: name: has a YAML tag; tags are not supported"),
+        *(
+            (section, f"5: tenant acme: {path}: has a YAML tag; tags are not supported")
+            for section, path in (
+                ("name: !!int 5", "name"),
+                ("name: !!str 5", "name"),
+                ("!!str name: x", "name"),
+                ("return_origins: !!seq []", "return_origins"),
+                ("accounts: !!map {}", "accounts"),
+                ("accounts: {main: {provider: plain, fields: !x {}}}", "accounts.main.fields"),
+                ("deposit_methods: !!python/object:os.system {}", "deposit_methods"),
+            )
+        ),
         ("? [a]\n: b", "4: tenant acme: tenants.acme: has a key that is not text"),
         ("accounts:\n- main", "5: tenant acme: accounts: must be a mapping of keys"),
         ("return_origins:\n  a: b", "5: tenant acme: return_origins: must be a list"),
@@ -81,6 +94,13 @@ def test_a_trap_is_told(tmp_path: Path, section: str, said: str) -> None:
     """With its line, and where it began if that is another one."""
     [line] = problems(tmp_path, with_tenant(section))
     assert line.startswith(f"settings.yaml:{said}")
+
+
+def test_a_tag_inside_what_holds_itself_is_found() -> None:
+    """Once, and the search ends."""
+    root = compose(b"a: &a [!x b, *a]", "a.yaml")
+    assert isinstance(root, MappingNode)
+    assert [(found.path, found.line) for found in tagged(root)] == [(("a", 0), 1)]
 
 
 def test_a_second_document_is_told(tmp_path: Path) -> None:

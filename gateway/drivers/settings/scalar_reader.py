@@ -14,7 +14,7 @@ from gateway.core.secret import Secret
 from gateway.drivers.settings.load_context import LoadContext
 from gateway.drivers.settings.problems import Path, Problem
 from gateway.drivers.settings.values import PARSERS
-from gateway.drivers.settings.yaml_file import TEXT, as_data, is_null, place
+from gateway.drivers.settings.yaml_file import as_data, is_null, place
 
 
 class Invalid(enum.Enum):
@@ -106,13 +106,9 @@ def from_text(make: Callable[[str, LoadContext], Any]) -> Read:
 
 
 def _text(node: Node, path: Path, state: LoadState) -> Any:
-    if node.tag == TEXT and isinstance(node, ScalarNode):
-        return state.text(node)
     if not isinstance(node, ScalarNode):
         return state.note(path, "must be a single value, not a list or mapping")
-    if is_null(node):
-        return state.note(path, "must not be empty")
-    return state.note(path, "has a YAML tag; tags are not supported")
+    return state.note(path, "must not be empty") if is_null(node) else state.text(node)
 
 
 def scalar(wanted: Any) -> Read:

@@ -12,7 +12,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from gateway.drivers.settings.piecewise import let_go
 from gateway.drivers.settings.problems import Problem, unknown_entry
 from gateway.drivers.settings.regular_file import RegularFile, read_regular
-from gateway.drivers.settings.yaml_file import compose, is_null, nothing, pairs, place_of, value_at
+from gateway.drivers.settings.yaml_file import compose, is_null, nothing, pairs, place_of, tagged, value_at
 
 MAX_FILE_BYTES = 256 * 1024 * 1024
 """Bytes of one file: far more than the tenants of one gateway need."""
@@ -34,8 +34,9 @@ class SettingsFiles:
         self.open_to_others: list[Problem] = []
         self.owner = -1
         self._digest = hashlib.sha256()
-        self.root = self._compose(self.path) or nothing(self.path.name)
-        self.usable = not self.problems
+        root = self._compose(self.path)
+        self.usable = root is not None
+        self.root = root or nothing(self.path.name)
         self._include()
 
     @property
@@ -64,6 +65,8 @@ class SettingsFiles:
         if isinstance(found, Problem):
             self.problems.append(found)
             return None
+        if b"!" in file.data:
+            self.problems += tagged(found)
         return found
 
     def _read(self, path: Path, name: str) -> RegularFile | None:

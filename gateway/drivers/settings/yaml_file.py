@@ -21,6 +21,8 @@ _MAPPING = "tag:yaml.org,2002:map"
 _SEQUENCE = "tag:yaml.org,2002:seq"
 _NULL_TEXTS = frozenset({"", "~", "null", "Null", "NULL"})
 _TAGS: dict[type[Node], str] = {MappingNode: _MAPPING, SequenceNode: _SEQUENCE}
+_OWN_TAGS = (TEXT, NULL, _MAPPING, _SEQUENCE)
+"""What ``guess_nothing`` returns: a tag that was written may equal one of these objects, but is never one of them."""
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is five times as fast, but not everywhere
 
 
@@ -72,6 +74,24 @@ def _unreadable(error: yaml.MarkedYAMLError, data: bytes) -> tuple[int, Path, st
     where = f" (begun in line {begun + 1})" if begun != line else ""
     said = " ".join(part for part in (f"{error.context or ''}{where}", error.problem) if part)
     return line + 1, (), f"is not readable YAML: {said}"
+
+
+def tagged(root: Node) -> Iterator[Problem]:
+    """The tags that were written, on values and keys of every kind."""
+    waiting: list[tuple[Path, Node]] = [((), root)]
+    seen: set[int] = set()  # an alias stands for the node itself, which may even hold it
+    while waiting:
+        path, node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if not any(node.tag is own for own in _OWN_TAGS):
+            yield Problem(*place_of(node), path, "has a YAML tag; tags are not supported")
+        if isinstance(node, SequenceNode):
+            waiting += (((*path, index), item) for index, item in enumerate(node.value))
+        for name, key, value in pairs(node):
+            below = path if name is None else (*path, name)
+            waiting += ((below, key), (below, value))
 
 
 def nothing(name: str) -> MappingNode:
