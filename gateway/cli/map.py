@@ -24,6 +24,9 @@ from gateway.flows.reply_maps import seen_of_webhook
 WEBHOOK = {"type", "timestamp", "data"}
 """The members by which a body is a webhook's."""
 
+STANDARD = {"id", "state"}
+"""Members of every answer about a payment or refund, which no create has."""
+
 
 @click.group(cls=Group)
 def map() -> None:  # what one types
@@ -99,6 +102,10 @@ def _replies(tenant: Tenant, reply: BinaryIO) -> list[ReplyExplanation]:
         raise click.BadParameter(problem, param_hint="--reply") from None
     if not tenant.reply_maps:
         raise click.BadParameter(f"tenant {tenant.id} has no reply maps", param_hint="--reply")
+    if not seen.keys() & STANDARD:
+        click.echo(
+            "--reply: this is not a standard body, an answer of the gateway or a webhook: no id, no state", err=True
+        )
     return [explain_reply(one, seen) for one in tenant.reply_maps.values()]
 
 

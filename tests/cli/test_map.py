@@ -134,6 +134,13 @@ def test_a_reply_that_is_none(tmp_path: Path, body: Any) -> None:
     assert run("map", "explain", "acme/psp-main", "--config", SHIPPED).exit_code == 2
 
 
+def test_a_create_is_not_a_standard_body(tmp_path: Path) -> None:
+    """A map would find next to nothing in it: that is said, and shown."""
+    result = reply(tmp_path, CREATE)
+    assert (result.exit_code, "this is not a standard body" in result.stderr) == (0, True)
+    assert reply(tmp_path, PAYMENT).stderr == ""
+
+
 def test_a_tenant_without_reply_maps(tmp_path: Path) -> None:
     """It is said, rather than nothing shown."""
     (tmp_path / "reply.json").write_text(json.dumps(PAYMENT))

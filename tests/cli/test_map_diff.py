@@ -78,10 +78,45 @@ def test_a_create_that_is_refused_by_one(tmp_path: Path, is_new: bool) -> None:
     assert found == {"refused": (None, said) if is_new else (said, None)}
 
 
-def test_a_create_that_both_refuse_alike_does_not_change(tmp_path: Path) -> None:
-    """Whether it is not JSON, wrong, or of a tenant that is in neither file."""
-    requests = {"acme/a.json": "{", "acme/b.json": {"amount": 1}, "nobody/c.json": PSP}
-    assert diff(tmp_path, requests=requests) == {}
+def compare(folder: Path, *options: str) -> Any:
+    """Compare the shipped settings with themselves."""
+    return run("map", "diff", SHIPPED, SHIPPED, "--requests", folder, *options)
+
+
+def test_what_both_refuse_alike_is_not_compared(tmp_path: Path) -> None:
+    """Nothing is known of its change: it is counted and named, beside the changes, with the reason."""
+    (tmp_path / "acme").mkdir()
+    (tmp_path / "acme/b.json").write_text('{"amount": "x"}')
+    result = compare(tmp_path, "--json")
+    found = json.loads(result.stdout)
+    assert (result.exit_code, found["data"], len(found["not_compared"])) == (0, [], 1)
+    assert found["not_compared"][0]["request"] == "acme/b.json"
+    assert "both refuse it: $.merchant_reference" in found["not_compared"][0]["why"]
+    told = compare(tmp_path)
+    assert "both refuse it" in told.stdout
+    assert told.stderr == "0 of 1 requests change, 1 could not be compared\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("acme/x.json", "Is a directory"),
+        ("nobody/x.json", 'there is no tenant "nobody"'),
+        ("acme/y.json", "is not JSON: expecting"),
+    ],
+)
+def test_a_file_that_is_no_create_of_a_tenant(tmp_path: Path, name: str, why: str) -> None:
+    """Exit 1, after what can be compared is shown."""
+    path = tmp_path / name
+    if "directory" in why:
+        path.mkdir(parents=True)
+    else:
+        path.parent.mkdir()
+        path.write_text("{")
+    result = compare(tmp_path, "--json")
+    [found] = json.loads(result.stdout)["not_compared"]
+    assert (result.exit_code, found["request"]) == (1, name)
+    assert why in found["why"]
 
 
 def test_a_tenant_that_is_gone(tmp_path: Path) -> None:
