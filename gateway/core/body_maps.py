@@ -20,7 +20,7 @@ from gateway.core.wording import child_path
 MAX_EXPRESSION_SHOWN = 500
 """Characters of an expression that an error shows."""
 
-NOT_EXACT = "was calculated and may have lost digits: take a number as it was posted, or write it as text"
+NOT_EXACT = "was calculated and may have lost digits: take a number as it was posted"
 
 Problems = list[tuple[str, str]]
 """Paths of members that could not be made, and sentences."""

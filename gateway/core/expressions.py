@@ -132,7 +132,7 @@ class _Compiled:
 
     def nodes(self) -> Iterator[tuple[Part, int]]:
         """Its parts, each with how deeply it is nested."""
-        return _nodes(self.parsed)
+        return nodes_of(self.parsed)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Compiled) and self.text == other.text
@@ -236,7 +236,8 @@ def _check_call(name: str, given: int) -> None:
         raise ValueError(f'function "{name}" takes {wanted} argument(s), not {given}')
 
 
-def _nodes(root: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], int]]:
+def nodes_of(root: Part) -> Iterator[tuple[Part, int]]:
+    """A part and all below it, each with how deeply it is nested."""
     waiting = [(root, 1)]
     while waiting:
         node, depth = waiting.pop()
@@ -253,8 +254,8 @@ def _names(parts: list[Mapping[str, Any]]) -> frozenset[str] | None:
 
 def _measures(root: Mapping[str, Any]) -> dict[int, Measure]:
     """How to measure what each part finds, where making it or going through it may take more than one step."""
-    made = {id(node): _length for node, _ in _nodes(root) if node["type"] in _MAKES}
-    used = {id(child): size_of for node, _ in _nodes(root) if _looks_into(node) for child in _children(node)}
+    made = {id(node): _length for node, _ in nodes_of(root) if node["type"] in _MAKES}
+    used = {id(child): size_of for node, _ in nodes_of(root) if _looks_into(node) for child in _children(node)}
     return {**made, **used}
 
 

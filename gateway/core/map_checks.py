@@ -1,4 +1,4 @@
-"""What is wrong with a map, found when the settings are loaded: members that no request has, or no standard body.
+"""What is wrong with a map or a computed field, found when the settings are loaded: members that are nowhere.
 
 Types stand for bodies, and an expression is followed through them as it would be through a value. What cannot be
 followed, such as the result of a function, may be anything.
@@ -10,10 +10,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cache, partial
 from typing import TypeAlias
 
+import msgspec
 from msgspec import inspect
 from msgspec.structs import fields
 
-from gateway.core.expressions import compile_expression
+from gateway.core.commands import Checkout, Customer, Order
+from gateway.core.expressions import compile_expression, nodes_of
+from gateway.core.money import Amount
 from gateway.core.plain_expressions import Part
 from gateway.core.request_bodies import CaptureBody, CreateBody, RefundBody, UpdateBody
 from gateway.core.view_types import PaymentWithOperation, RefundWithPayment, WebhookBody, WebhookData
@@ -28,6 +31,23 @@ Follow: TypeAlias = Callable[[Part, Shape, list[str]], Shape]
 REQUESTS = (CreateBody, UpdateBody, CaptureBody, RefundBody)
 STANDARD = (PaymentWithOperation, RefundWithPayment, WebhookBody, WebhookData)
 """What reply maps see: answers, and webhooks, whose ``data`` they see as well."""
+
+_INEXACT = frozenset({"avg", "to_number"})
+"""Functions that make a float of an amount; all others make one of a float only."""
+
+
+class PaymentSeen(msgspec.Struct):
+    """What computed fields see: ``field_values.document_of``."""
+
+    id: str
+    merchant_reference: str
+    amount: str
+    currency: str
+    customer: Customer
+    order: Order
+    checkout: Checkout
+    fields: Mapping[str, str]
+    metadata: Mapping[str, str]
 
 
 def problem_of_place(member: str, members: Collection[str]) -> str | None:
@@ -52,6 +72,23 @@ def problem_of_request_member(member: str) -> str | None:
     return None
 
 
+def problem_of_amount(member: str, parsed: Part) -> str | None:
+    """Say that an amount is the text of a number that may have lost digits: text hides it from the check of bodies."""
+    shape = _shape_of(REQUESTS)
+    for step in member.split("."):
+        shape = _member(shape, step)
+    is_amount = any(isinstance(one, inspect.CustomType) and one.cls is Amount for one in shape or ())
+    texts = _calls(parsed, {"to_string"}) if is_amount else []
+    if any(_calls(text, _INEXACT) for text in texts):
+        return "is an amount, and to_number and avg may lose digits: take it as it was posted"
+    return None
+
+
+def _calls(part: Part, names: Collection[str]) -> list[Part]:
+    """The calls of some functions in a part."""
+    return [one for one, _ in nodes_of(part) if one["type"] == "function_expression" and one["value"] in names]
+
+
 def missing_of_create(members: Iterable[str]) -> list[str]:
     """The mandatory members of a create that a map for creates does not make; a map for other requests needs none."""
     made = {member.partition(".")[0] for member in members}
@@ -61,10 +98,10 @@ def missing_of_create(members: Iterable[str]) -> list[str]:
 
 
 @cache
-def problem_of_reading(text: str) -> str | None:
-    """Say which member an expression, which compiles, reads although no standard body has it."""
+def problem_of_reading(text: str, kinds: tuple[type, ...] = STANDARD) -> str | None:
+    """Say which member an expression, which compiles, reads although none of the bodies it sees has it."""
     problems: list[str] = []
-    _found(compile_expression(text).parsed, _shape_of(STANDARD), problems)
+    _found(compile_expression(text).parsed, _shape_of(kinds), problems)
     return next(iter(problems), None)
 
 

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.core.map_checks import problem_of_place, problem_of_reading, problem_of_request_member
+from gateway.core.commands import Order
+from gateway.core.expressions import compile_expression
+from gateway.core.field_values import document_of
+from gateway.core.map_checks import (
+    PaymentSeen,
+    problem_of_amount,
+    problem_of_place,
+    problem_of_reading,
+    problem_of_request_member,
+)
+from tests.support.factories.creditkey import create
 
 
 @pytest.mark.parametrize(
@@ -102,3 +112,34 @@ def test_members_of_standard_bodies_may_be_read(text: str) -> None:
 def test_members_of_no_standard_body_are_mistakes(text: str, said: str) -> None:
     """A name that is nowhere would find null forever."""
     assert (problem_of_reading(text) or "").startswith(said)
+
+
+def test_what_computed_fields_see() -> None:
+    """The type that their names are checked by has the members that they see, and so have their parts."""
+    whole = create()
+    seen = document_of(whole)
+    assert PaymentSeen.__struct_fields__ == tuple(seen)
+    for text in (
+        "id",
+        "fields.a",
+        "metadata.a",
+        "order.items[].price",
+        "customer.email || order.billing_address.email",
+    ):
+        assert problem_of_reading(text, (PaymentSeen,)) is None
+    assert set(seen["order"]) <= set(Order.__struct_fields__)
+
+
+@pytest.mark.parametrize(
+    ("member", "text", "is_told"),
+    [
+        ("amount", "to_string(to_number(a))", True),
+        ("order.charges.tax", "a || to_string(avg(b))", True),
+        ("amount", "to_string(sum(cents))", False),
+        ("amount", "to_number(a)", False),
+        ("metadata.x", "to_string(to_number(a))", False),
+    ],
+)
+def test_the_text_of_a_calculated_amount_is_a_mistake(member: str, text: str, *, is_told: bool) -> None:
+    """Integers are added exactly; a number that is no text is refused when it is made."""
+    assert (problem_of_amount(member, compile_expression(text).parsed) is not None) is is_told

@@ -65,6 +65,13 @@ ACCOUNT_MISTAKES = [
         "fields.x.from: is not a JMESPath expression: Unexpected token: b",
     ),
     ("{provider: plain, fields: {x: {from: nul(a)}}}", 'x.from: is not a JMESPath expression: unknown function "nul"'),
+    (
+        "{provider: plain, fields: {x: {from: metdata.x}}}",
+        'x.from: reads "metdata", which is not there; did you mean "metadata"?',
+    ),
+    ("{provider: plain, fields: {x: {from: customer.nmae}}}", 'x.from: reads "nmae", which is not there; did you mean'),
+    ("{provider: plain, fields: {x: {from: 'order.items[*].prize'}}}", 'did you mean "price"?'),
+    ("{provider: plain, fields: {x: {from: amount.value}}}", 'x.from: reads "value", which is not there'),
     ("{provider: plain, fields: {x: {choices: {a: {}}, pattern: b}}}", 'fields.x.choices: "a" does not match b'),
     ("{provider: plain, fields: {x: {choices: {a: {}}, values: {b: c}}}}", 'fields.x.values: "b" is not among the'),
     ("{provider: plain, fields: {x: {choices: [a]}}}", "x.choices: must be a mapping of choices, such as {gold: {"),

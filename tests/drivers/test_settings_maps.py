@@ -63,6 +63,10 @@ def test_a_rule_in_an_included_file_has_that_files_place(tmp_path: Path) -> None
             "request_maps: {erp: {deposit_method: '`1`'}}",
             'request_maps.erp.deposit_method: unknown deposit method "1"',
         ),
+        (
+            "request_maps: {own: {amount: 'to_string(sum(lines[].to_number(price)))'}}",
+            "request_maps.own.amount: is an amount, and to_number and avg may lose digits: take it as it was posted",
+        ),
         ("reply_maps: {own: {nr: stat}}", 'reply_maps.own.nr: reads "stat", which is not there; did you mean "state"?'),
         ("reply_maps: {own: {a: id, a.b: id}}", "reply_maps.own.a.b: is a part of a"),
         ("reply_maps: {own: {a..b: id}}", "reply_maps.own.a..b: must be names with one dot"),

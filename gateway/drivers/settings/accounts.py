@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -13,6 +13,7 @@ from gateway.core.checks import something
 from gateway.core.commands import FetchPayment
 from gateway.core.field_mapping import compile_map
 from gateway.core.field_values import FieldMap
+from gateway.core.map_checks import PaymentSeen, problem_of_reading
 from gateway.core.plugin_returns import CREDENTIALS, RULES, UnusableValue, checked
 from gateway.core.rules import Policy, Rules
 from gateway.core.secret import Secret
@@ -171,11 +172,21 @@ def _fields(scope: AccountScope, shape: AccountShape, provider: Provider, resolv
     if changes in resolver.fields:
         return resolver.fields[changes]
     fields, problems = compile_map(provider.fields, shape.fields)
+    problems += _unknown_names(shape, {name for name, _ in problems})
     for name, problem in problems:
         meant = [member for start, member in _MEMBER_MEANT.items() if problem.startswith(start)]
         said = problem.removeprefix(f"{meant[0]}: ") if meant else problem
         resolver.state.note(scope.path("fields", name, *meant), said)
     return fields if problems else resolver.fields.setdefault(changes, fields)
+
+
+def _unknown_names(shape: AccountShape, wrong: Collection[str]) -> Iterator[tuple[str, str]]:
+    """The fields, beside those that are wrong anyway, whose expressions read what no payment has."""
+    for name, change in shape.fields.items():
+        if change.computed is not None and name not in wrong:
+            said = problem_of_reading(change.computed, (PaymentSeen,))
+            if said is not None:
+                yield name, f"from: {said}"
 
 
 def _rules(scope: AccountScope, provider: Provider, account: Account, resolver: Resolver) -> Rules | None:

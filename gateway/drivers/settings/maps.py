@@ -9,7 +9,7 @@ from yaml.nodes import Node
 
 from gateway.core.body_maps import BodyMap, MapRule
 from gateway.core.expressions import Expression
-from gateway.core.map_checks import problem_of_place, problem_of_reading, problem_of_request_member
+from gateway.core.map_checks import problem_of_amount, problem_of_place, problem_of_reading, problem_of_request_member
 from gateway.drivers.settings.problems import unknown_entry
 from gateway.drivers.settings.scalar_reader import LoadState
 from gateway.drivers.settings.yaml_file import names_at, place
@@ -18,7 +18,9 @@ _NONE: Mapping[str, BodyMap] = MappingProxyType({})
 """Shared by thousands of tenants."""
 
 _CHECKS: Mapping[str, Callable[[str, Expression, Node], str | None]] = {
-    "request_maps": lambda *line: problem_of_request_member(line[0]) or _problem_of_name(*line),
+    "request_maps": lambda *line: (
+        problem_of_request_member(line[0]) or _problem_of_name(*line) or problem_of_amount(line[0], line[1].parsed)
+    ),
     "reply_maps": lambda _, expression, __: problem_of_reading(expression.text),
 }
 """What may be wrong with one line of a map, beside its place in the body: member, expression, the tenant's section."""
