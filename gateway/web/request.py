@@ -126,6 +126,8 @@ class TenantCall(Call, frozen=True, kw_only=True):
 
     def body(self, wanted: type[T], check: Check[T] | None = None) -> T:
         """Read the body as one of our types. Raises ``validation_failed`` naming every member that is wrong."""
+        if self.maps is NO_MAPS:
+            return body_as(self.sent, wanted, check)
         return mapped_body_as(self.maps.require(), self.sent, wanted, check)
 
     def claim(self) -> Claim:

@@ -113,7 +113,7 @@ def _answered(call: TenantCall, reply: Reply | Answer) -> web.Response:
         call.request[ABOUT]["payment_id"] = reply.payment_id
     elif isinstance(reply.view, PaymentView):
         call.note_account(reply.view.account)
-    return to_response(renamed(call.tenant, call.maps, reply))
+    return to_response(reply if call.maps is NO_MAPS else renamed(call.tenant, call.maps, reply))
 
 
 def add_operator_route(app: web.Application, route: Route[OperatorCall]) -> None:
