@@ -86,6 +86,19 @@ def test_mistake_in_a_map(tmp_path: Path, line: str, said: str) -> None:
     assert found.startswith(f"settings.yaml:5: tenant acme: {said}")
 
 
+def test_a_field_that_no_account_asks_for_is_advised(tmp_path: Path) -> None:
+    """Every create that has it would be refused; a field that one of the accounts asks for is fine."""
+    section = (
+        "accounts: {main: {provider: plain, fields: {shop: {}}}, other: {provider: plain, fields: {desk: {}}}}\n"
+        "request_maps:\n  own:\n    fields.shpo: a\n    fields.desk: b\n    metadata.x: c"
+    )
+    lines = [one for one in advice(load(tmp_path, with_tenant(section))) if "fields." in one]
+    assert lines == [
+        "settings.yaml:8: tenant acme: request_maps.own.fields.shpo: is a field that no account asks for;"
+        ' did you mean "shop"?'
+    ]
+
+
 def test_a_map_that_can_make_no_create_is_advised(tmp_path: Path) -> None:
     """It has what only a create has, but not all that each needs; one for other requests needs nothing."""
     maps = (

@@ -5,15 +5,16 @@ Of the server, of routing rules, and of accounts what their providers advise.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from gateway.core.checks import mapping, text
 from gateway.core.expressions import Expression
 from gateway.core.map_checks import missing_of_create
 from gateway.core.plugin_returns import MAX_ID_CHARACTERS, MAX_TEXT_CHARACTERS, UnusableValue, checked
 from gateway.core.urls import bracketed
+from gateway.core.wording import unknown_name
 from gateway.drivers.settings.located_messages import LocatedMessages
-from gateway.drivers.settings.model import AccountEntry, Server, Settings
+from gateway.drivers.settings.model import AccountEntry, Server, Settings, Tenant
 from gateway.provider import Advises
 
 _ADVICE = mapping(text(MAX_ID_CHARACTERS, least=1), text(MAX_TEXT_CHARACTERS, least=1))
@@ -33,10 +34,9 @@ def advice(settings: Settings) -> list[str]:
             for key, said in {**_of_proxies(settings.server, entry), **_advice_of(entry)}.items()
         ),
         *(
-            lines.at(("tenants", tenant.id, "request_maps", name), f"makes no create without {' and '.join(missing)}")
+            lines.at(("tenants", tenant.id, "request_maps", *path), said)
             for tenant in settings.tenants.values()
-            for name, one in tenant.request_maps.items()
-            if (missing := missing_of_create(rule.member for rule in one.rules))
+            for path, said in _of_request_maps(tenant)
         ),
         *(
             lines.at(("tenants", tenant.id, "routing", number, "when"), AMOUNT_IS_TEXT)
@@ -79,6 +79,18 @@ def _advice_of(entry: AccountEntry) -> Mapping[str, str]:
     except Exception as broken:  # foreign code: a line, not a traceback
         return {"provider": f"{entry.provider.name}: advice failed: {type(broken).__name__}"}
     return said
+
+
+def _of_request_maps(tenant: Tenant) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Maps whose creates would be refused: (the map's name and maybe a member, what is wrong)."""
+    asked = [field.name for entry in tenant.accounts.values() for field in entry.account.fields.asked()]
+    for name, one in tenant.request_maps.items():
+        missing = missing_of_create(rule.member for rule in one.rules)
+        if missing:
+            yield (name,), f"makes no create without {' and '.join(missing)}"
+        for rule in one.rules:
+            if rule.steps[0] == "fields" and not set(rule.steps[1:]).issubset(asked):
+                yield (name, rule.member), unknown_name(rule.steps[1], asked, "is a field that no account asks for")
 
 
 def _compares_amount(when: Expression) -> bool:
