@@ -34,6 +34,16 @@ async def test_a_page_runs_as_it_stands(page: str, tmp_path: Path) -> None:
 async def test_a_new_operator_can_follow_the_page_of_onboarding(tmp_path: Path) -> None:
     """From an empty folder to a tenant, a PSP account and a payment that is paid: nothing but the page is needed."""
     assert await run_alone("docs/onboarding.md", tmp_path) == []
+    assert _exposed(tmp_path / "my-gateway") == []
+
+
+def _exposed(folder: Path) -> list[Path]:
+    """Files that others may read, and those beside the secrets that hold a key or a secret."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    printed = re.compile(rb"(gw_k1|whsec)_[\w+/-]{32}")
+    open_to_others = [path for path in files if path.stat().st_mode & 0o077]
+    beside = [path for path in files if path.parent.name != "secrets"]
+    return open_to_others + [path for path in beside if printed.search(path.read_bytes())]
 
 
 async def test_every_route_has_a_request(stack: GatewayStack) -> None:
