@@ -32,7 +32,7 @@ class Sent(NamedTuple):
 
 
 class NotCompared(NamedTuple):
-    """A create that could not be compared. ``is_unusable``: under no settings, as its file is no tenant's JSON."""
+    """A create that could not be compared. ``is_unusable``: under no settings, as its file has no JSON of a tenant."""
 
     why: str
     is_unusable: bool
