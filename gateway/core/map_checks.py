@@ -167,7 +167,10 @@ def _list_of(shape: Shape) -> Shape:
 
 
 def _either(*shapes: Shape) -> Shape:
-    return None if None in shapes else tuple(kind for shape in shapes for kind in shape or ())
+    """Each type once: otherwise every ``@ || @`` of a pipe would double them."""
+    if None in shapes:
+        return None
+    return tuple({id(kind): kind for shape in shapes for kind in shape or ()}.values())
 
 
 def _found(part: Part, shape: Shape, problems: list[str]) -> Shape:

@@ -114,6 +114,12 @@ def test_members_of_no_standard_body_are_mistakes(text: str, said: str) -> None:
     assert (problem_of_reading(text) or "").startswith(said)
 
 
+@pytest.mark.parametrize("step", ["(@ || @)", "(* || *)", "(@[*] || @[*])", "(@[] || @[])", "(@ || [0])"])
+def test_following_an_expression_ends(step: str) -> None:
+    """Types that come together again and again are the same few."""
+    assert problem_of_reading(" | ".join(["metadata", *[step] * 60])) is None
+
+
 def test_what_computed_fields_see() -> None:
     """The type that their names are checked by has the members that they see, and so have their parts."""
     whole = create()
