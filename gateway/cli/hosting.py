@@ -14,13 +14,15 @@ from aiohttp import web
 
 from gateway.cli.loading import Configuration, http_url
 from gateway.core.errors import SettingsError
-from gateway.drivers.settings import AccountEntry
+from gateway.drivers.plugin_registry import Registry
+from gateway.drivers.settings import AccountEntry, Settings
 from gateway.provider import SimulatedAccount
 
 LOOPBACK = "127.0.0.1"
 DEVELOPMENT_ONLY = "a simulator signs with the accounts' own secrets: it needs server.development: true"
 Ports = dict[str, int]
 Address = tuple[str, int]
+CallbackUrl = Callable[[AccountEntry], str]
 
 
 def bind(port: int, host: str = LOOPBACK) -> socket.socket:
@@ -64,21 +66,28 @@ async def hosted(app: web.Application, bound: socket.socket) -> AsyncIterator[No
 
 @contextlib.asynccontextmanager
 async def simulating(
-    loaded: Configuration, sockets: Mapping[str, socket.socket], address: Callable[[AccountEntry], str]
-) -> AsyncIterator[None]:
-    """Run the simulators of these providers. ``address`` returns the callback URL of an account."""
+    loaded: Configuration, sockets: Mapping[str, socket.socket], callback_url: CallbackUrl
+) -> AsyncIterator[Callable[[Settings, CallbackUrl], None]]:
+    """Run the simulators of these providers; what is yielded gives them the accounts of other settings."""
+    known = {provider: _simulated(loaded, provider, callback_url) for provider in sockets}
+    registry = loaded.registry
+
+    def follow(settings: Settings, callback_url: CallbackUrl) -> None:
+        for provider, accounts in known.items():
+            accounts.clear()
+            accounts.update(_simulated(Configuration(settings, registry), provider, callback_url))
+
     async with contextlib.AsyncExitStack() as stack:
         for provider, bound in sockets.items():
-            app = _simulator_app(loaded, provider, address)
+            app = _simulator_app(registry, provider, known[provider])
             await stack.enter_async_context(hosted(app, bound))
-        yield
+        yield follow
 
 
-def _simulator_app(loaded: Configuration, provider: str, address: Callable[[AccountEntry], str]) -> web.Application:
+def _simulator_app(registry: Registry, provider: str, accounts: Mapping[str, SimulatedAccount]) -> web.Application:
     """Make a simulator's application. Raises ``SettingsError`` where the plugin fails."""
-    make, accounts = loaded.registry.simulators[provider].app, _simulated(loaded, provider, address)
     try:
-        app = make(accounts)
+        app = registry.simulators[provider].app(accounts)
     except Exception as broken:  # a plugin's code: one line instead of a traceback
         raise SettingsError([f"the simulator of {provider} failed: {type(broken).__name__}"]) from None
     if not isinstance(app, web.Application):
@@ -137,13 +146,11 @@ def read_ports(_context: click.Context, parameter: click.Parameter, given: tuple
     return ports
 
 
-def _simulated(
-    loaded: Configuration, provider: str, address: Callable[[AccountEntry], str]
-) -> dict[str, SimulatedAccount]:
+def _simulated(loaded: Configuration, provider: str, callback_url: CallbackUrl) -> dict[str, SimulatedAccount]:
     return {
         entry.owner: SimulatedAccount(
             account=entry.account,
-            callback_url=address(entry),
+            callback_url=callback_url(entry),
             credentials=entry.credentials,
         )
         for entry in loaded.entries

@@ -73,7 +73,8 @@ async def _serve(loaded: Configuration, ports: Ports | None, *, listens: bool) -
             running(loaded.settings, loaded.registry, grace=GRACE, reload_wanted=hung_up) as server,
         ):
             if sockets:
-                await beside.enter_async_context(simulating(loaded, sockets, server.gateway.callback_url))
+                follow = await beside.enter_async_context(simulating(loaded, sockets, server.gateway.callback_url))
+                server.reloader.followers.append(lambda gw: follow(gw.settings, gw.callback_url))
             freeze_startup_memory()
             click.echo(f"ready {server.url} admin {server.admin_url}")
             announce(sockets)

@@ -114,7 +114,7 @@ class Bridge:
     """The simulator's memory and its handlers."""
 
     def __init__(self, accounts: Mapping[str, gateway.SimulatedAccount]) -> None:
-        self.accounts = tuple(accounts.values())
+        self.accounts = accounts
         self.requests: list[dict[str, Any]] = []
         self.orders: dict[str, tuple[Order, gateway.SimulatedAccount]] = {}
         self.faults = Faults()
@@ -202,14 +202,14 @@ class Bridge:
         return self._stored(_new_order(body, account), account), account
 
     def _account(self, given: list[str]) -> gateway.SimulatedAccount:
-        for account in self.accounts:
+        for account in self.accounts.values():
             if len(given) == 1 and hmac.compare_digest(given[0].encode("utf-8", "replace"), _token(account).encode()):
                 return account
         raise Refusal(401, "crm-pay-token is missing or wrong")
 
     def _stored(self, new: Order, account: gateway.SimulatedAccount) -> Order:
         for known, owner in self.orders.values():
-            if owner is account and known.order_no == new.order_no:
+            if _token(owner) == _token(account) and known.order_no == new.order_no:
                 if (known.amount, known.currency) != (new.amount, new.currency):
                     raise Refusal(200, "order_no is known with another amount or currency")
                 return known

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.cli import run, running, write
+from tests.support.cli import SHIPPED, run, running, write
 from tests.support.factories.senders import free_port
 
 READY = re.compile(r"ready http://127\.0\.0\.1:[0-9]+ admin http://127\.0\.0\.1:[0-9]+")
@@ -22,6 +22,19 @@ READY = re.compile(r"ready http://127\.0\.0\.1:[0-9]+ admin http://127\.0\.0\.1:
 def get(url: str) -> Any:
     """The JSON behind an address."""
     with urllib.request.urlopen(url, timeout=10) as answer:
+        return json.load(answer)
+
+
+def pay(url: str) -> Any:
+    """What the gateway answers to a create of the shipped tenant."""
+    body = {"merchant_reference": "D-1", "amount": "162.48", "currency": "USD", "deposit_method": "bank"}
+    headers = {
+        "Authorization": "Bearer gw_k1_dev-only-acme-key-0123456789",
+        "Idempotency-Key": "after-a-reload",
+        "Content-Type": "application/json",
+    }
+    request = urllib.request.Request(f"{url}/v1/payments", json.dumps(body).encode(), headers)
+    with urllib.request.urlopen(request, timeout=10) as answer:
         return json.load(answer)
 
 
@@ -76,6 +89,23 @@ def test_simulators_are_where_the_accounts_look_for_them(tmp_path: Path, command
         where = host.replace("localhost", "127.0.0.1")
         told = [line for line in process.lines if line.startswith("simulator")]
         assert told == [f"simulator {name} http://{where}:{port}" for name, port in moved.items()]
+
+
+def test_simulators_follow_a_reload(tmp_path: Path) -> None:
+    """A key that is renamed is known to the simulator of its account too, and a payment goes through."""
+    path = tmp_path / "settings.yaml"
+    text = SHIPPED.read_text()
+    for port in ("8080", "8081", "9101", "9102", "9110"):
+        text = text.replace(port, str(free_port()))
+    path.write_text(text)
+    with running("serve", "--with-simulators", "--config", path, lines=3) as process:
+        assert process.popen.stderr is not None
+        assert "amount: {key: sum" in text
+        path.write_text(text.replace("amount: {key: sum", "amount: {key: total_sum"))
+        process.popen.send_signal(signal.SIGHUP)
+        loaded = (line for line in process.popen.stderr if '"settings loaded"' in line)
+        assert [next(loaded), next(loaded)]
+        assert pay(process.urls[0])["state"] == "awaiting_customer"
 
 
 @pytest.mark.parametrize("command", ["serve --with-simulators", "simulate", "simulate creditkey"])

@@ -33,11 +33,12 @@ Load = Callable[[Settings], Settings]
 class Reloader:
     """Makes the files' settings the current ones, one reload after another.
 
-    ``wanted`` asks ``run`` for a reload. ``changed`` is called with each gateway that becomes the current one.
+    ``wanted`` asks ``run`` for a reload. ``followers`` are called with each gateway that becomes the current one.
     """
 
     def __init__(self, current: Current, load: Load, changed: Callable[[Gateway], None], wanted: asyncio.Event) -> None:
-        self._current, self._load, self._changed, self._wanted = current, load, changed, wanted
+        self._current, self._load, self._wanted = current, load, wanted
+        self.followers = [changed]
         self._turn = asyncio.Lock()
         _free_beside(current.gateway)
 
@@ -76,7 +77,8 @@ class Reloader:
                     log.error("the settings were not reloaded", extra={"problem": problem})
                 raise
             _swap(self._current, version)
-            self._changed(version.gateway)
+            for follow in self.followers:
+                follow(version.gateway)
             return version.gateway
 
 
