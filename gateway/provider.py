@@ -8,16 +8,17 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import msgspec
 
 from gateway.core.commands import Command
-from gateway.core.facts import Absent, Declined, Event, Hint, Observation, Pending, Stage, Verdict
+from gateway.core.facts import Absent, Ask, Declined, Event, Hint, Observation, Pending, Stage, Verdict
 from gateway.core.field_mapping import FieldRule
 from gateway.core.field_values import FieldMap
-from gateway.core.money import Money
+from gateway.core.money import Money, currency_digits
 from gateway.core.rules import Rules
 from gateway.core.secret import Secret
 from gateway.core.wire import Callback, HttpRequest, HttpResponse
@@ -44,7 +45,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     ``prepared`` what its ``prepare`` made of the account.
 
     ``related`` is filled for ``explain`` only: the accounts that a sender may have confused with this one, by name
-    (the tenant's other accounts at this provider, and earlier generations of this one).
+    (the tenant's other accounts at this provider, and earlier generations of this one). ``currencies`` are the
+    settings' own, with their decimals.
     """
 
     tenant: str
@@ -55,6 +57,21 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     prepared: Any = None
     session: Session | None = None
     related: Mapping[str, Account] = msgspec.field(default_factory=dict)
+    currencies: Mapping[str, int] = msgspec.field(default_factory=dict)
+
+    def digits(self, currency: str) -> int:
+        """Decimals of a currency, by ISO 4217 or the settings' ``currencies``. Raises ``ValueError`` for another."""
+        found = currency_digits(currency, self.currencies)
+        if found is None:
+            raise ValueError("the currency is not known here")
+        return found
+
+    def money(self, units: int, currency: str) -> Money:
+        """Money of an amount in the currency's smallest unit: 1067 of JPY, 106733 of USD. Raises ``ValueError``."""
+        if isinstance(units, bool) or not isinstance(units, int):
+            raise ValueError("an amount in the smallest unit must be an int")
+        digits = self.digits(currency)
+        return Money.of(Decimal(units).scaleb(-digits), currency, digits)
 
 
 @runtime_checkable
@@ -75,8 +92,11 @@ class Provider(Protocol):
         return Rules()
 
     @abstractmethod
-    def build(self, command: Command, account: Account) -> HttpRequest:
-        """Turn a command into a request. Deterministic; may refuse with ``FieldProblem`` (a 422)."""
+    def build(self, command: Command, account: Account) -> HttpRequest | Observation:
+        """Turn a command into a request. Deterministic; may refuse with ``FieldProblem`` (a 422).
+
+        A create that takes no call, such as a form to be posted by the customer, is an ``Observation`` at once.
+        """
         ...
 
     def credentials(self, account: Account) -> Mapping[str, str | Secret]:  # noqa: ARG002  # as above
@@ -86,13 +106,16 @@ class Provider(Protocol):
     @abstractmethod
     def parse(
         self, command: Command, response: HttpResponse, account: Account
-    ) -> Observation | Declined | Pending | Absent:
+    ) -> Observation | Declined | Pending | Absent | Ask:
         """Read an answer with a status the protocol uses. Raises ``OutcomeUnknown`` for what cannot be read."""
         ...
 
     @abstractmethod
-    def verify(self, callback: Callback, account: Account) -> Event | Hint | None:
-        """Prove a callback and read it. Raises ``CallbackRejected``; None: it is authentic, but not about a payment."""
+    def verify(self, callback: Callback, account: Account) -> Event | Hint | tuple[Event | Hint, ...] | None:
+        """Prove a callback and read it; one that reports several things is a tuple. Raises ``CallbackRejected``.
+
+        None or an empty tuple: it is authentic, but not about a payment.
+        """
         ...
 
     @abstractmethod

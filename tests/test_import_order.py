@@ -39,7 +39,8 @@ ORDER: dict[int, tuple[str, ...]] = {
         "core.credentials core.problem_guides core.wording core.text_checks core.payment_urls",
         "core.money core.wire core.strictjson core.signing core.ids core.plain_expressions core.patterns core.masking"
         " core.card_data",
-        "core.response_body core.commands core.curl core.facts core.rules core.checks core.status_word core.retry_after"
+        "core.commands",
+        "core.response_body core.curl core.facts core.rules core.checks core.status_word core.retry_after"
         " core.expressions",
         "core.field_values core.body_maps",
         "core.payment core.field_mapping core.nested_fields core.request_bodies core.response_outcome"

@@ -113,23 +113,36 @@ class Kind(enum.StrEnum):
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
     """What every command carries. ``money``: the total on create and update, what to capture or refund, else the
-    present total. ``provider_reference`` is None until the provider named one."""
+    present total. ``provider_reference`` is None until the provider named one. ``memory`` is what earlier answers and
+    callbacks asked the gateway to keep (``Observation.memory``)."""
 
     payment_id: str
     merchant_reference: str
     provider_reference: str | None
     money: Money
     at: datetime
+    memory: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+
+class OpenOperation(msgspec.Struct, frozen=True, kw_only=True):
+    """The operation that has no outcome yet. ``money``: what it captures or refunds, else the payment's total as it
+    will be. ``provider_id`` is the provider's own id of it, once known."""
+
+    id: str
+    kind: Kind
+    money: Money
+    provider_id: str | None = None
 
 
 class FetchPayment(Command, frozen=True, kw_only=True):
     """Ask how the payment stands. Changes nothing; without a provider_reference it asks by merchant_reference.
 
     ``checkout`` is the create's: whether the customer was notified follows from it where a provider's order does not
-    say so, and the answer to the create may have been lost.
+    say so, and the answer to the create may have been lost. ``open_operation`` is the one whose outcome is asked for.
     """
 
     checkout: Checkout | None = None
+    open_operation: OpenOperation | None = None
 
 
 class CreatePayment(Command, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import ClassVar
@@ -10,6 +11,7 @@ from typing import ClassVar
 import msgspec
 
 from gateway.core.errors import Reason
+from gateway.core.wire import HttpRequest
 
 
 class Stage(enum.StrEnum):
@@ -24,12 +26,44 @@ class Stage(enum.StrEnum):
     UNKNOWN = "unknown"
 
 
+class Succeeded(msgspec.Struct, frozen=True, kw_only=True, tag="succeeded"):
+    """An operation had its effect."""
+
+
+class Declined(msgspec.Struct, frozen=True, kw_only=True, tag="declined"):
+    """A definite no. ``code`` is the provider's own word, ``message`` for operators and tenants (at most 500)."""
+
+    code: str
+    message: str
+
+
+class OperationOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the provider says of one operation, such as one of several refunds.
+
+    It is named by ``operation_id`` (ours) or by ``provider_id``, the provider's own id of it, which is remembered where
+    both are given. ``outcome`` None: it is not known yet.
+    """
+
+    operation_id: str | None = None
+    provider_id: str | None = None
+    outcome: Succeeded | Declined | None = None
+
+
+class Form(msgspec.Struct, frozen=True):
+    """A page of the provider that the customer's browser reaches by posting ``fields`` to ``url``."""
+
+    url: str
+    fields: Mapping[str, str]
+
+
 class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Facts of one answer or callback. None = the provider did not say.
 
-    ``captured`` and ``refunded`` are cumulative totals in major units; ``currency`` is upper case. ``raw_status`` is
-    the provider's own word; ``unknown_status`` is set, in words for people, where nobody here knows it, and is empty
-    where a known word shows no stage.
+    ``captured``, ``refunded`` and ``disputed`` are cumulative totals in major units; ``currency`` is upper case.
+    ``raw_status`` is the provider's own word; ``unknown_status`` is set, in words for people, where nobody here knows
+    it, and is empty where a known word shows no stage. ``memory`` is kept with the payment and comes back with every
+    later command; ``operations`` are outcomes of single operations. ``form`` takes the place of ``redirect_url`` where
+    the page is reached by POST; ``instructions`` are what the customer needs to pay without a page, such as a QR code.
     """
 
     stage: Stage
@@ -40,10 +74,15 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     amount: Decimal | None = None
     captured: Decimal | None = None
     refunded: Decimal | None = None
+    disputed: Decimal | None = None
     redirect_url: str | None = None
+    form: Form | None = None
+    instructions: Mapping[str, str] = msgspec.field(default_factory=dict)
     customer_notified: bool | None = None
     raw_status: str | None = None
     unknown_status: str | None = None
+    memory: Mapping[str, str] = msgspec.field(default_factory=dict)
+    operations: tuple[OperationOutcome, ...] = ()
 
     @property
     def word_nobody_knows(self) -> str | None:
@@ -51,13 +90,6 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         if self.unknown_status is not None:
             return self.unknown_status or None
         return self.raw_status if self.stage is Stage.UNKNOWN else None
-
-
-class Declined(msgspec.Struct, frozen=True, kw_only=True):
-    """A definite no. ``code`` is the provider's own word, ``message`` for operators and tenants (at most 500)."""
-
-    code: str
-    message: str
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +100,14 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
 
 class Absent(msgspec.Struct, frozen=True, kw_only=True):
     """The provider answered that it knows no such payment. Only a ``FetchPayment`` may be read so."""
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """A further question of a lookup, at most three per lookup. Its answer is parsed with ``memory`` beside the stored
+    one, so that the plugin knows which question it answers; nothing of it is kept."""
+
+    request: HttpRequest
+    memory: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 class NeverSent(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,21 +187,30 @@ class Cause(enum.StrEnum):
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A proved callback. ``event_id`` is the provider's identity of it (equal for honest repeats).
 
+    Its payment is the one that ``observation`` names: by our id, by the provider's reference or, where one live payment
+    has it, by the merchant reference. ``operation``: the outcome of one operation that it reports.
     ``problem`` is the first thing of it the plugin could not read, in the order status, currency, amount, time;
     ``detail`` says for people what stood there and what belongs there.
     """
 
     event_id: str
-    observation: Observation
+    observation: Observation = Observation(stage=Stage.UNKNOWN)
+    operation: OperationOutcome | None = None
     occurred_at: datetime | None = None
     problem: Reason | None = None
     detail: str | None = None
 
 
 class Hint(msgspec.Struct, frozen=True, kw_only=True):
-    """An unproved callback: it may cause a lookup and nothing else."""
+    """An unproved callback: it may cause a lookup and nothing else.
 
+    Its payment is the one of the address, else the one named here: by our id, by the provider's reference, or by a
+    merchant reference that one live payment has.
+    """
+
+    payment_id: str | None = None
     provider_reference: str | None = None
+    merchant_reference: str | None = None
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -28,8 +29,21 @@ from gateway.core.checks import (
     type_name,
     union,
 )
+from gateway.core.commands import KIND_OF
 from gateway.core.errors import Reason
-from gateway.core.facts import Absent, Declined, Event, Hint, Observation, Pending, Stage
+from gateway.core.facts import (
+    Absent,
+    Ask,
+    Declined,
+    Event,
+    Form,
+    Hint,
+    Observation,
+    OperationOutcome,
+    Pending,
+    Stage,
+    Succeeded,
+)
 from gateway.core.money import Money
 from gateway.core.payment import State
 from gateway.core.rules import Actual, Exact, Rules, Tolerance
@@ -46,6 +60,12 @@ MAX_TEXT_CHARACTERS = 64 * 1024
 MAX_URL_CHARACTERS = 8192
 MAX_BODY_BYTES = 1024 * 1024
 """Bytes of a request to a provider, and of our answer to a callback."""
+
+MAX_MEMORY_PAIRS, MAX_MEMORY_NAME, MAX_MEMORY_VALUE = 10, 40, 500
+MAX_INSTRUCTIONS, MAX_INSTRUCTION_NAME, MAX_INSTRUCTION_VALUE = 20, 64, 4096
+MAX_FORM_FIELDS, MAX_FORM_NAME, MAX_FORM_VALUE = 100, 200, 8192
+MAX_OPERATIONS = 100
+"""Of what an observation may hold: pairs, and characters of their names and values."""
 
 MAX_HEADERS = 100
 FRAMING = frozenset(
@@ -142,12 +162,57 @@ def _state(value: Any) -> str | None:
     return None if isinstance(value, str) and value in set(State) else "must hold payment states only"
 
 
+def _one_of_words(*words: str) -> Check:
+    return lambda value: None if isinstance(value, str) and value in words else f"must be {' or '.join(words)}"
+
+
+def _poll(value: Any) -> str | None:
+    is_schedule = isinstance(value, tuple) and 1 <= len(value) <= 20
+    return first(map(_pause, value)) if is_schedule else "must be a tuple of 1 to 20 timedelta"
+
+
+def _pause(value: Any) -> str | None:
+    return span(value) or (None if value >= timedelta(seconds=1) else "must be one second at least")
+
+
 def _amount_rule(value: Any) -> str | None:
     if isinstance(value, Tolerance):
         return first(map(optional(amount), (value.absolute, value.permille)))
     return instance(Exact, Actual)(value)
 
 
+def _pairs_of(name: int, value: int, most: int) -> Check:
+    """A mapping of texts to texts, ``most`` at most, with names and values of these lengths."""
+    check = mapping(text(name, least=1), text(value))
+    return lambda given: check(given) or (f"has more than {most} pairs" if len(given) > most else None)
+
+
+def _kind_of_change(value: Any) -> str | None:
+    return None if value in KIND_OF else "must hold the gateway's changing commands only"
+
+
+def _one_operation(value: Any) -> str | None:
+    named = (value.operation_id, value.provider_id) if isinstance(value, OperationOutcome) else (None,)
+    return _OPERATION(value) or ("needs operation_id or provider_id" if named == (None, None) else None)
+
+
+def _operations(value: Any) -> str | None:
+    wrong = every(_one_operation, (tuple,))(value)
+    return wrong or (f"has more than {MAX_OPERATIONS}" if len(value) > MAX_OPERATIONS else None)
+
+
+_DECLINED = {"code": text(MAX_TEXT_CHARACTERS), "message": text(MAX_TEXT_CHARACTERS)}
+_OUTCOME = {
+    "operation_id": optional(text(MAX_ID_CHARACTERS, least=1)),
+    "provider_id": optional(text(MAX_ID_CHARACTERS, least=1)),
+    "outcome": optional(union((Succeeded, struct(Succeeded, {})), (Declined, struct(Declined, _DECLINED)))),
+}
+_OPERATION = struct(OperationOutcome, _OUTCOME)
+_FORM = {
+    "url": text(MAX_URL_CHARACTERS, least=1),  # where it leads is checked by ``page_problem``
+    "fields": _pairs_of(MAX_FORM_NAME, MAX_FORM_VALUE, MAX_FORM_FIELDS),
+}
+_MEMORY = _pairs_of(MAX_MEMORY_NAME, MAX_MEMORY_VALUE, MAX_MEMORY_PAIRS)
 _OBSERVATION = {
     "stage": instance(Stage),
     "payment_id": optional(text(MAX_TEXT_CHARACTERS)),
@@ -157,25 +222,40 @@ _OBSERVATION = {
     "amount": optional(amount),
     "captured": optional(amount),
     "refunded": optional(amount),
+    "disputed": optional(amount),
+    "form": optional(struct(Form, _FORM)),
+    "instructions": _pairs_of(MAX_INSTRUCTION_NAME, MAX_INSTRUCTION_VALUE, MAX_INSTRUCTIONS),
+    "memory": _MEMORY,
+    "operations": _operations,
     "redirect_url": optional(text(MAX_TEXT_CHARACTERS)),  # where it leads is checked by ``page_problem``
     "customer_notified": optional(instance(bool)),
     "raw_status": optional(text(MAX_TEXT_CHARACTERS)),
     "unknown_status": optional(text(MAX_TEXT_CHARACTERS)),
 }
+_REQUEST = {"method": _method, "url": _url, "headers": _headers, "body": _body}
 MEMBERS: Mapping[type[msgspec.Struct], Mapping[str, Check]] = {
     Observation: _OBSERVATION,
-    Declined: {"code": text(MAX_TEXT_CHARACTERS), "message": text(MAX_TEXT_CHARACTERS)},
+    Declined: _DECLINED,
+    Succeeded: {},
+    OperationOutcome: _OUTCOME,
+    Form: _FORM,
     Pending: {"observation": struct(Observation, _OBSERVATION)},
     Absent: {},
-    Hint: {"provider_reference": optional(text(MAX_ID_CHARACTERS))},
+    Hint: {
+        "payment_id": optional(text(MAX_ID_CHARACTERS)),
+        "provider_reference": optional(text(MAX_ID_CHARACTERS)),
+        "merchant_reference": optional(text(MAX_ID_CHARACTERS)),
+    },
     Event: {
         "event_id": text(MAX_ID_CHARACTERS, least=1),
         "observation": struct(Observation, _OBSERVATION),
+        "operation": optional(_one_operation),
         "occurred_at": optional(moment),
         "problem": optional(instance(Reason)),
         "detail": optional(text(MAX_TEXT_CHARACTERS)),
     },
-    HttpRequest: {"method": _method, "url": _url, "headers": _headers, "body": _body},
+    HttpRequest: _REQUEST,
+    Ask: {"request": struct(HttpRequest, _REQUEST), "memory": _MEMORY},
     HttpResponse: {"status": _status, "headers": _headers, "body": _body},
     Rules: {
         "currencies": optional(every(text(12, least=1))),
@@ -192,6 +272,10 @@ MEMBERS: Mapping[type[msgspec.Struct], Mapping[str, Check]] = {
         "charges_identity": instance(bool),
         "read_before_capture": instance(bool),
         "messages": mapping(text(MAX_ID_CHARACTERS), text(MAX_TEXT_CHARACTERS)),
+        "captures": _one_of_words("one", "many"),
+        "capture_modes": every(_one_of_words("now", "later")),
+        "poll": optional(_poll),
+        "repeatable": every(_kind_of_change),
     },
 }
 """Every member of every Struct that a plugin returns; a test keeps the table complete."""

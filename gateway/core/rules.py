@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
+from typing import Literal
 
 import msgspec
 
+from gateway.core.commands import Command
 from gateway.core.money import Money
 
 
@@ -43,7 +45,11 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     ``deposit_method_required``: an account that accepts new payments must be named by a deposit method.
     ``charges_identity``: charges must add up to their grand total; else those that do not are passed on and logged.
     ``read_before_capture``: the amount may be changed at the provider itself, so it is read again before a capture.
-    ``messages``: the text of each alert code for the tenant's own admin user.
+    ``messages``: the text of each alert code for the tenant's own admin user. ``captures``: with ``many`` the amount
+    may be captured in parts, until all of it is, or until the tenant says that no more follows. ``capture_modes``: what
+    a tenant may ask for in ``capture`` when it creates a payment (``now``, ``later``). ``poll``: the pauses between
+    lookups; None: those of the settings. ``repeatable``: commands that the provider carries out once however often they
+    come, by an idempotency key of its own: where an answer was lost, the same bytes are sent again.
     """
 
     currencies: frozenset[str] | None = None
@@ -60,6 +66,10 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     charges_identity: bool = True
     read_before_capture: bool = False
     messages: Mapping[str, str] = msgspec.field(default_factory=dict)
+    captures: Literal["one", "many"] = "one"
+    capture_modes: frozenset[str] = frozenset()
+    poll: tuple[timedelta, ...] | None = None
+    repeatable: frozenset[type[Command]] = frozenset()
 
 
 def amount_matches(rule: AmountRule, seen: Decimal, expected: Decimal) -> bool:

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from gateway.core.commands import Command
 from gateway.core.errors import Reason
 from gateway.core.facts import Absent, Declined, Event, Hint, Observation, Pending, Stage
 from gateway.core.money import Money
@@ -200,6 +201,10 @@ BAD_RULES: dict[str, Any] = {
     "charges_identity": "warn",
     "read_before_capture": None,
     "messages": {"code": None},
+    "captures": "several",
+    "capture_modes": frozenset({"tomorrow"}),
+    "poll": (timedelta(0),),
+    "repeatable": frozenset({Command}),
 }
 
 
