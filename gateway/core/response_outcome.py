@@ -11,8 +11,9 @@ from gateway.core.response_body import is_page
 from gateway.core.retry_after import retry_after
 from gateway.core.wire import HttpResponse
 
-DEFINITE_NO = frozenset({400, 401, 403, 404, 422})
-"""Statuses that decline, when the body is in the shape of the provider's protocol."""
+MAY_DECLINE = frozenset(range(400, 500)) - {408, 425, 429}
+"""Statuses of which the plugin says whether the answer declines, by a body in the shape of its protocol. The others
+among the client errors say that the request was not, or not yet, judged."""
 
 RATE_LIMITED = 429
 
@@ -36,14 +37,14 @@ credentials, of the request, or of its rate says nothing of any payment."""
 
 
 def classify_response(response: HttpResponse, parse: Callable[[HttpResponse], object]) -> Fact:
-    """Classify a response: the plugin reads 2xx and a definite no; 429 did nothing; everything else is unknown.
+    """Classify a response: the plugin reads 2xx and client errors; 429 did nothing; everything else is unknown.
 
     Where the plugin cannot read the response, or fails, the outcome is unknown: the effect may have happened.
     """
     if response.status == RATE_LIMITED:
         return NeverSent(message=NOTE_RATE_LIMITED)
     success = 200 <= response.status < 300
-    if not success and response.status not in DEFINITE_NO:
+    if not success and response.status not in MAY_DECLINE:
         return Unknown(message=f"http_{response.status}")
     try:
         fact = parse(response)

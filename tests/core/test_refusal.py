@@ -44,6 +44,14 @@ def test_a_refusal_says_why(body: bytes, code: str, message: str) -> None:
     assert refusal(body) == Declined(code=code, message=message)
 
 
+def test_a_protocol_may_refuse_under_other_statuses() -> None:
+    """Where a plugin names them: a 402 of one provider is what a 409 of another is."""
+    response = HttpResponse(status=402, headers=(("Content-Type", "application/json"),), body=b'{"error":"no funds"}')
+    assert read_refusal(response, "error", SECRETS, statuses={402}).code == "no funds"
+    with pytest.raises(OutcomeUnknown):
+        read_refusal(response, "error", SECRETS)
+
+
 @pytest.mark.parametrize(
     ("body", "status", "kind"),
     [

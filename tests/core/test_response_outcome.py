@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 
-from gateway.core.errors import CallbackRejected, OutcomeUnknown
+from gateway.core.errors import CallbackRejected, OutcomeUnknown, ProviderError
 from gateway.core.facts import Absent, Declined, NeverSent, Pending, Unknown
-from gateway.core.response_outcome import NOTE_RATE_LIMITED, UNANSWERED, classify_response, unanswered
+from gateway.core.response_outcome import (
+    NOTE_RATE_LIMITED,
+    UNANSWERED,
+    classify_lookup,
+    classify_response,
+    unanswered,
+)
 from gateway.core.wire import HttpResponse
 from tests.support.factories.payments import saw
 
@@ -17,8 +24,8 @@ NO = Declined(code="no", message="no")
 LATER_ON = Pending(observation=SEEN)
 UNREADABLE = Unknown(message="unreadable")
 SUCCESS = (200, 201, 202, 204, 299)
-DEFINITE = (400, 401, 403, 404, 422)
-NEITHER = (100, 199, 300, 301, 302, 304, 307, 402, 405, 408, 409, 410, 413, 418, 425, 451, 500, 502, 503, 504, 599)
+JUDGED = (400, 401, 402, 403, 404, 405, 409, 410, 412, 413, 418, 422, 423, 424, 426, 451, 499)
+NEITHER = (100, 199, 300, 301, 302, 304, 307, 408, 425, 500, 502, 503, 504, 599)
 
 
 def raising(error: Exception) -> Callable[[HttpResponse], object]:
@@ -37,13 +44,13 @@ def test_success_is_what_the_plugin_reads(status: int, read: object) -> None:
     assert classify_response(HttpResponse(status=status), lambda _: read) is read
 
 
-@pytest.mark.parametrize("status", DEFINITE)
+@pytest.mark.parametrize("status", JUDGED)
 def test_a_definite_no(status: int) -> None:
-    """These five decline, once the plugin recognises its protocol."""
+    """A client error declines, once the plugin recognises its protocol."""
     assert classify_response(HttpResponse(status=status), lambda _: NO) is NO
 
 
-@pytest.mark.parametrize("status", DEFINITE)
+@pytest.mark.parametrize("status", JUDGED)
 @pytest.mark.parametrize("read", [SEEN, LATER_ON, Absent(), None, "text"])
 def test_a_definite_no_is_no_success(status: int, read: object) -> None:
     """Whatever a plugin reads from a refusal, it is not success."""
@@ -59,7 +66,7 @@ def test_other_readings_are_unknown(read: object) -> None:
 @pytest.mark.parametrize("status", NEITHER)
 @pytest.mark.parametrize("read", [SEEN, NO])
 def test_everything_else_is_unknown(status: int, read: object) -> None:
-    """Redirects, conflicts, server errors and the rest are unknown, whatever a plugin would read."""
+    """Redirects, server errors, and requests that were not judged are unknown, whatever a plugin would read."""
     assert classify_response(HttpResponse(status=status), lambda _: read) == Unknown(message=f"http_{status}")
 
 
@@ -76,7 +83,7 @@ def test_rate_limited_did_nothing() -> None:
     )
 
 
-@pytest.mark.parametrize("status", [200, 404])
+@pytest.mark.parametrize("status", [200, 402, 404, 409])
 @pytest.mark.parametrize(
     ("error", "message"),
     [
@@ -101,3 +108,18 @@ def test_silence_says_what_it_means(word: str) -> None:
 def test_another_word_for_silence_stands_for_itself() -> None:
     """A sender may know more words."""
     assert unanswered("no idea") == Unknown(message="no idea")
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 407, 409, 412, 422, 423, 429, 451, 500, 503])
+@pytest.mark.parametrize("read", [Absent(), SEEN])
+def test_a_refusal_of_a_lookup_proves_nothing(status: int, read: object) -> None:
+    """Whatever a plugin reads from it: refused credentials, above all, say nothing of any payment."""
+    with pytest.raises(ProviderError):
+        classify_lookup(HttpResponse(status=status), lambda _: read, datetime(2027, 1, 1, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("status", [200, 404, 410])
+def test_an_absence_is_proved_by_these_alone(status: int) -> None:
+    """The provider found nothing under the name it was asked for."""
+    at = datetime(2027, 1, 1, tzinfo=UTC)
+    assert classify_lookup(HttpResponse(status=status), lambda _: Absent(), at) == Absent()

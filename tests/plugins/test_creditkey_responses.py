@@ -248,6 +248,13 @@ def test_a_client_error_with_json_is_declined(kind: type[gateway.Command], statu
     assert result == gateway.Declined(code="order already confirmed", message="order already confirmed")
 
 
+@pytest.mark.parametrize("status", [402, 405, 409, 410, 423, 451])
+def test_a_client_error_that_is_not_documented_is_unknown(status: int):
+    """Credit Key has no idempotency key: what its own client does not know as a refusal may have been done."""
+    with pytest.raises(gateway.OutcomeUnknown):
+        CK.parse(command(gateway.CapturePayment), answer({"result": "conflict"}, status=status), ACCOUNT)
+
+
 @pytest.mark.parametrize("body", [{}, {"result": None}, {"result": ""}, {"result": {"a": 1}}])
 def test_a_client_error_without_words_is_named_by_its_status(body: dict[str, Any]):
     """Without a text the status is the code."""

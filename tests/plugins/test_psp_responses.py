@@ -108,6 +108,7 @@ def test_a_refusals_message_is_made_harmless(msg: bytes, kept: str) -> None:
         (304, b'{"result":false}'),
         (400, b'{"result":true,"data":{"url":"https://pay.example"}}'),
         (404, b"<html>not found</html>"),
+        *((status, b'{"data":{},"result":false,"msg":"no"}') for status in (402, 409, 410, 423, 451)),
         (422, b'{"error":"bad"}'),
         (409, b'{"result":false}'),
         (500, b'{"result":false}'),
