@@ -26,16 +26,15 @@ _JUST_AFTER = timedelta(milliseconds=1)
 
 
 class Schedules(msgspec.Struct, frozen=True, kw_only=True):
-    """The gateway's own clocks. ``silence``: after which a ``sending`` operation of a dead process is unknown."""
+    """The gateway's own clocks. ``silence``: after which a ``sending`` operation of a dead process is unknown.
+
+    ``pause``: before it has passed the provider does not want to be asked.
+    """
 
     reconcile: Sequence[timedelta]
     poll: Sequence[timedelta]
     silence: timedelta
-
-    def not_within(self, pause: timedelta) -> Schedules:
-        """The same clocks for a provider that wants to be asked no sooner than after ``pause``."""
-        later = {name: [max(pause, one) for one in getattr(self, name)] for name in ("reconcile", "poll")}
-        return msgspec.structs.replace(self, **later) if pause else self
+    pause: timedelta = timedelta(0)
 
 
 def next_check_at(
@@ -104,10 +103,8 @@ def _times(
         times = [due for due in times if due > at]
     if open_operation is not None and open_operation.status is Status.SENDING:
         times.append(open_operation.created_at + schedules.silence)
-    elif open_operation is not None and policy.lookups:
-        times.append(at + _nth(schedules.reconcile, tries))
-    elif can_poll(payment, policy, at):
-        times.append(at + _nth(schedules.poll, tries))
+    elif (open_operation is not None and policy.lookups) or can_poll(payment, policy, at):
+        times.append(at + max(schedules.pause, _next_lookup(open_operation, tries, policy.rules.poll, schedules)))
     if payment.state in EXPIRABLE and payment.expires_at is not None:
         times.append(payment.expires_at)
     if payment.replaces is not None and payment.state is State.EXPIRED and payment.expired_at is not None:
@@ -115,6 +112,17 @@ def _times(
         if grace_ends > at:
             times.append(grace_ends)
     return times
+
+
+def _next_lookup(
+    open_operation: Operation | None, tries: int, own: Sequence[timedelta] | None, schedules: Schedules
+) -> timedelta:
+    """The pause before the next lookup. ``own``: the provider's schedule, which holds for an unknown outcome too where
+    it is shorter than the gateway's: such a provider tells by lookups only."""
+    if open_operation is None:
+        return _nth(own or schedules.poll, tries)
+    reconcile = _nth(schedules.reconcile, tries)
+    return reconcile if own is None else min(reconcile, _nth(own, tries))
 
 
 def _nth(schedule: Sequence[timedelta], number: int) -> timedelta:

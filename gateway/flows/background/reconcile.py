@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+from msgspec.structs import replace
+
 from gateway.core.change import Change
 from gateway.core.errors import Conflict, ProviderError, TenantError, Unavailable
 from gateway.core.facts import Cause, Unknown
@@ -150,12 +152,12 @@ async def _reschedule(gw: Gateway, row: ScheduledCheck, snapshot: PaymentSnapsho
     due, rows = None, []
     if snapshot is not None and gw.has_account(snapshot.payment):
         policy = gw.entry(snapshot.payment).policy
-        schedules = gw.schedules.not_within(timedelta(seconds=wait))
+        schedules = replace(gw.schedules, pause=timedelta(seconds=wait)) if wait else gw.schedules
         due = next_check_at(
             snapshot.payment, snapshot.open_operation, tries=tries, policy=policy, schedules=schedules, at=now
         )
         if await _is_unfinished(gw, snapshot.payment):
-            again = now + schedules.reconcile[min(tries, len(schedules.reconcile) - 1)]
+            again = now + max(schedules.pause, schedules.reconcile[min(tries, len(schedules.reconcile) - 1)])
             rows.append(schedule.bring_check_forward(row.tenant, row.payment_id, again))
     checked = schedule.record_check(row.tenant, row.payment_id, was_due=row.due_at, due_at=due, tries=tries)
     await gw.store.commit([checked, *rows])
