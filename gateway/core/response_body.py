@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from decimal import Decimal, DecimalException
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any, TypeVar, get_args
 
 import msgspec
 
 from gateway.core.errors import OutcomeUnknown
 from gateway.core.money import Amount, quantized
-from gateway.core.strictjson import JsonNumber, NotStrictJson, loads
+from gateway.core.strictjson import JsonNumber, NotStrictJson, loads, loads_exact
 from gateway.core.urls import url_for_log
 from gateway.core.wire import HttpResponse, header, media_type
 
@@ -44,8 +46,12 @@ def json_of(response: HttpResponse) -> Any:
 
 def json_object(response: HttpResponse) -> dict[str, Any]:
     """Return the members of an answer in JSON. Raises ``OutcomeUnknown`` for everything else."""
+    return _members(response, loads)
+
+
+def _members(response: HttpResponse, read: Callable[[bytes], Any]) -> dict[str, Any]:
     try:
-        body = json_of(response)
+        body = read(response.body.removeprefix(BYTE_ORDER_MARK))
     except NotStrictJson as problem:
         raise OutcomeUnknown(f"the answer is not readable: {problem}") from None
     if not isinstance(body, dict):
@@ -58,7 +64,7 @@ def read_answer(response: HttpResponse, kind: type[T]) -> T:
 
     Unknown members are ignored. A member of the type ``Amount`` is read as ``decimal_of`` does.
     """
-    members = json_object(response)
+    members = _members(response, _reader_for(kind))
     try:
         return _converted(members, kind)
     except ValueError as problem:
@@ -67,7 +73,7 @@ def read_answer(response: HttpResponse, kind: type[T]) -> T:
 
 def read_json(body: bytes, kind: type[T]) -> T:
     """Read the body of a callback as ``read_answer`` reads an answer. Raises ``ValueError``, which quotes no value."""
-    return _converted(loads(body), kind)
+    return _converted(_reader_for(kind)(body), kind)
 
 
 def _converted(value: object, kind: type[T]) -> T:
@@ -75,6 +81,20 @@ def _converted(value: object, kind: type[T]) -> T:
         return msgspec.convert(value, kind, dec_hook=_amount)
     except msgspec.ValidationError as problem:
         raise ValueError(_QUOTED.sub("", str(problem))) from None
+
+
+@cache
+def _reader_for(kind: type[msgspec.Struct]) -> Callable[[bytes], Any]:
+    """How the body is read: whole numbers as ``int`` if the Struct, or one in it, has a member of that type."""
+    return loads_exact if _mentions_int(kind, set()) else loads
+
+
+def _mentions_int(kind: Any, seen: set[type]) -> bool:
+    inner = get_args(kind)
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind not in seen:
+        seen.add(kind)
+        inner = tuple(member.type for member in msgspec.structs.fields(kind))
+    return kind is int or any(_mentions_int(one, seen) for one in inner)
 
 
 def _amount(wanted: type, given: object) -> Amount:
@@ -88,6 +108,8 @@ def decimal_of(value: object) -> Decimal:
 
     A number may have an exponent of up to 30 and 60 digits; a text has neither exponent nor blank.
     """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Decimal(value)
     if not isinstance(value, JsonNumber):
         return Decimal(Amount.read(value))
     try:
@@ -124,6 +146,8 @@ def read_id(value: object, name: str) -> str | None:
         return value
     if isinstance(value, JsonNumber):
         return value.text
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
     raise OutcomeUnknown(f"{name} is neither a text nor a number")
 
 

@@ -43,6 +43,10 @@ class JsonNumber:
         """The exact value of the text."""
         return Decimal(self.text)
 
+    def __int__(self) -> int:
+        """The value of a whole number. Raises ``ValueError`` for any other."""
+        return int(self.text)
+
     def __repr__(self) -> str:
         return f"JsonNumber({self.text!r})"
 

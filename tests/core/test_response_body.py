@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -92,6 +93,7 @@ def test_what_is_not_an_object_leaves_the_outcome_open(body: bytes, said: str) -
     ("value", "exact"),
     [
         (JsonNumber("432.980"), "432.980"),
+        (7, "7"),
         (JsonNumber("1.5e3"), "1500"),
         (JsonNumber("-0.5"), "-0.5"),
         ("10.50", "10.50"),
@@ -158,6 +160,29 @@ def test_an_answer_of_another_shape_leaves_the_outcome_open(body: bytes, said: s
         read_answer(HttpResponse(status=200, body=body), Paid)
 
 
+class InMinorUnits(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer with whole numbers, in the Struct and in one of its lists."""
+
+    amount: int
+    fee: Amount | None = None
+    parts: list[Paid] = []
+    id: Any = None
+
+
+@pytest.mark.parametrize("read", [read_json, lambda body, kind: read_answer(HttpResponse(status=200, body=body), kind)])
+def test_whole_numbers_are_read_as_int(read: Callable[[bytes, type[InMinorUnits]], InMinorUnits]) -> None:
+    """As minor units are given; an ``Amount`` beside them stays exact, and may be whole."""
+    assert read(b'{"amount":106733,"fee":12}', InMinorUnits) == InMinorUnits(amount=106733, fee=Amount(12))
+    assert read(b'{"amount":0,"fee":1.5}', InMinorUnits).fee == Amount("1.5")
+
+
+@pytest.mark.parametrize("amount", ["1.0", "1e2", '"1"', "true", "1" * 40])
+def test_what_is_not_a_whole_number_is_refused(amount: str) -> None:
+    """An amount in the smallest unit has one way to be written."""
+    with pytest.raises(OutcomeUnknown, match=r"at `\$.amount`"):
+        read_answer(HttpResponse(status=200, body=f'{{"amount":{amount}}}'.encode()), InMinorUnits)
+
+
 def test_a_callback_is_read_as_a_struct() -> None:
     """Its sender is not answered by an outcome, so an error is a plain ``ValueError``, which quotes no value."""
     assert read_json(b'{"id":"a","amount":10.50}', Paid) == Paid(id="a", amount=Amount("10.50"))
@@ -169,7 +194,14 @@ def test_a_callback_is_read_as_a_struct() -> None:
 
 @pytest.mark.parametrize(
     ("value", "read"),
-    [("SO-7", "SO-7"), (JsonNumber("7001"), "7001"), (JsonNumber("7.10"), "7.10"), ("", ""), (None, None)],
+    [
+        ("SO-7", "SO-7"),
+        (7001, "7001"),
+        (JsonNumber("7001"), "7001"),
+        (JsonNumber("7.10"), "7.10"),
+        ("", ""),
+        (None, None),
+    ],
 )
 def test_an_id_may_come_as_a_number(value: object, read: str | None) -> None:
     """A number is read as it was written; an absent id is None."""
