@@ -46,7 +46,7 @@ from gateway.core.masking import clean_message, secrets_of
 from gateway.core.money import Amount, Money
 from gateway.core.nested_fields import fill_nested
 from gateway.core.networks import network
-from gateway.core.payment import State
+from gateway.core.payment import Payment, PaymentEvent, State
 from gateway.core.payment_urls import Urls
 from gateway.core.refusal import read_refusal
 from gateway.core.response_body import (
@@ -70,6 +70,7 @@ from gateway.core.validation import order_problems
 from gateway.core.wire import Callback, Headers, HttpRequest, HttpResponse, header, media_type
 from gateway.hookspecs import hookimpl
 from gateway.provider import (
+    API_VERSION,
     Account,
     CallbackDraft,
     Check,
@@ -82,6 +83,7 @@ from gateway.provider import (
 )
 
 __all__ = [
+    "API_VERSION",
     "Absent",
     "Account",
     "Actual",
@@ -129,6 +131,8 @@ __all__ = [
     "OperationOutcome",
     "Order",
     "OutcomeUnknown",
+    "Payment",
+    "PaymentEvent",
     "Pending",
     "Provider",
     "ProviderError",

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from aiohttp.web import Application  # an annotation only: importing gateway starts no web framework
 
 
+API_VERSION = "1.0"
+"""Of the plugin API that this gateway has, as in ``docs/plugin-api-changes.md``."""
+
+
 class Derive(Protocol):
     """Make a secret that belongs to one account and purpose; the previous generation's on request, if accepted."""
 

@@ -14,15 +14,15 @@ import gateway
 
 ROOT = Path(__file__).resolve().parent.parent
 PUBLIC = """
-    Absent Account Actual Address Amount AmountRule Ask Busy Callback CallbackDraft CallbackRejected CancelPayment
-    CapturePayment Charges Check Checkout Command CompletePayment CreatePayment Customer Declined Derive Event Exact
-    Explanation FetchPayment Field FieldMap FieldProblem FieldRule Form GatewayError Headers Hint HttpRequest
-    HttpResponse Item JsonNumber Kind Member Money NotStrictJson Observation OpenOperation OperationOutcome Order
-    OutcomeUnknown Pending Provider ProviderError Reason Recorded RefundPayment Refused Repeated Rules Secret
-    Session SimulatedAccount Simulator Stage State Succeeded Tolerance UpdatePayment Urls Verdict base_url
-    clean_message decimal_of dumps fill fill_nested header hookimpl json_object json_of loads media_type network
-    one_host order_problems page_url read_amount read_answer read_id read_json read_refusal redirect_problem same
-    secrets_of status_answer status_word unusual
+    API_VERSION Absent Account Actual Address Amount AmountRule Ask Busy Callback CallbackDraft CallbackRejected
+    CancelPayment CapturePayment Charges Check Checkout Command CompletePayment CreatePayment Customer Declined
+    Derive Event Exact Explanation FetchPayment Field FieldMap FieldProblem FieldRule Form GatewayError Headers Hint
+    HttpRequest HttpResponse Item JsonNumber Kind Member Money NotStrictJson Observation OpenOperation
+    OperationOutcome Order OutcomeUnknown Payment PaymentEvent Pending Provider ProviderError Reason Recorded
+    RefundPayment Refused Repeated Rules Secret Session SimulatedAccount Simulator Stage State Succeeded Tolerance
+    UpdatePayment Urls Verdict base_url clean_message decimal_of dumps fill fill_nested header hookimpl json_object
+    json_of loads media_type network one_host order_problems page_url read_amount read_answer read_id read_json
+    read_refusal redirect_problem same secrets_of status_answer status_word unusual
 """
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -18,20 +19,43 @@ from gateway.core.commands import KIND_OF, FetchPayment
 from gateway.core.field_mapping import FieldRule
 from gateway.core.field_sources import source_paths
 from gateway.drivers.settings.problems import unknown_entry
-from gateway.provider import Provider, Simulator
+from gateway.provider import API_VERSION, Provider, Simulator
 
 PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
+FIRST_API_VERSION = "1.0"
+"""That of a provider which names none."""
+
 _METHODS = tuple(name for name, member in vars(Provider).items() if inspect.isfunction(member) and name[0] != "_")
-_MEMBERS = frozenset(Provider.__annotations__) | set(_METHODS)
-_OPTIONAL = ("prepare", "login", "parse_login", "explain", "signed_text")
+REQUIRED = frozenset(Provider.__annotations__) | set(_METHODS)
+_OPTIONAL_METHODS = (
+    "prepare",
+    "login",
+    "parse_login",
+    "explain",
+    "signed_text",
+    "sign_callback",
+    "unusual",
+    "advice",
+)
+OPTIONAL = frozenset(_OPTIONAL_METHODS) | {"api_version"}
+"""The members of a provider, and those that it may have as well."""
+
 _COMMANDS = frozenset({*KIND_OF, FetchPayment})
 _MAX_CHARACTERS = 1000
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_VERSION = re.compile(r"(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})")
 
 
 def declaration_problems(provider: object) -> list[str]:
-    """Everything that is wrong with a provider's declaration; without its members nothing more can be said."""
-    missing = sorted(member for member in _MEMBERS if not hasattr(provider, member))
+    """Everything that is wrong with a provider's declaration; without its members nothing more can be said.
+
+    Nor can it of one that is made for another version of the API.
+    """
+    unfit = version_problem(api_version_of(provider))
+    if unfit is not None:
+        return [f"provider {getattr(provider, 'name', type(provider).__name__)}: api_version {unfit}"]
+    missing = sorted(member for member in REQUIRED if not hasattr(provider, member))
     if missing:
         return [f"provider {type(provider).__name__} lacks {', '.join(missing)}"]
     name: object = getattr(provider, "name", None)
@@ -42,10 +66,42 @@ def declaration_problems(provider: object) -> list[str]:
     return [f"provider {name}: {problem}" for problem in (*found, *_method_problems(provider))]
 
 
+def api_version_of(provider: object) -> object:
+    """The version of the plugin API that a provider is made for."""
+    return getattr(provider, "api_version", FIRST_API_VERSION)
+
+
+def version_problem(wanted: object, ours: str = API_VERSION) -> str | None:
+    """Why a provider made for version ``wanted`` of the API does not fit ``ours``, and what to do."""
+    found = _VERSION.fullmatch(wanted) if isinstance(wanted, str) else None
+    if found is None:
+        return f'must be a text such as "{ours}"'
+    major, minor = map(int, found.groups())
+    our_major, our_minor = map(int, ours.split("."))
+    if major < our_major:
+        return f"{wanted} is older than {our_major}.0, the first that this gateway takes: install a newer plugin"
+    if (major, minor) > (our_major, our_minor):
+        return f"{wanted} is newer than {ours}, that of this gateway: update the gateway, or install an older plugin"
+    return None
+
+
+def login_takes_time(provider: Any) -> bool:
+    """Whether ``login`` is given the time: its second parameter has no default, or is called ``at``."""
+    login = provider.login
+    function = getattr(login, "__func__", login)
+    return _takes_time(function, first=0 if function is login else 1)
+
+
+@cache
+def _takes_time(login: Callable[..., object], *, first: int) -> bool:
+    second = [*inspect.signature(login).parameters.values()][first + 1 : first + 2]
+    return any(one.kind in _POSITIONAL and (one.name == "at" or one.default is one.empty) for one in second)
+
+
 def _method_problems(provider: object) -> Iterator[str]:
-    for name in (*_METHODS, *_OPTIONAL):
+    for name in (*_METHODS, *_OPTIONAL_METHODS):
         member = getattr(provider, name, None)
-        if member is None and name in _OPTIONAL:
+        if member is None and name in OPTIONAL:
             continue
         if not callable(member):
             yield f"{name} must be a method"
@@ -53,6 +109,17 @@ def _method_problems(provider: object) -> Iterator[str]:
             yield f"{name} must not be async: a provider decides and never waits"
     if hasattr(provider, "login") != hasattr(provider, "parse_login"):
         yield "login and parse_login belong together"
+    elif callable(getattr(provider, "login", None)) and not _can_log_in(provider):
+        yield "login must take account, and at (the time) if it wants it"
+
+
+def _can_log_in(provider: Any) -> bool:
+    given = (None, None) if login_takes_time(provider) else (None,)
+    try:
+        inspect.signature(provider.login).bind(*given)
+    except TypeError:
+        return False
+    return True
 
 
 def simulator_problem(value: object) -> str | None:

@@ -1,5 +1,7 @@
 """What a plugin declares is judged when it is loaded: each mistake is a line with its name, and never a traceback."""
 
+# ruff: noqa: ARG005  # logins, by their parameters
+
 from __future__ import annotations
 
 import asyncio
@@ -7,7 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import product
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,6 +22,7 @@ import gateway
 from gateway.core.errors import SettingsError
 from gateway.core.field_sources import source_paths
 from gateway.drivers.plugin_registry import load_plugins
+from gateway.drivers.provider_declaration import login_takes_time, version_problem
 from gateway.drivers.settings import Settings, load_settings
 from tests.support.scripted_provider import KEY, ScriptedConfig, ScriptedProvider, plugin_of
 from tests.support.stack import basic_settings
@@ -68,6 +71,12 @@ BAD: dict[str, tuple[str, Any, str]] = {
     "async verify": ("verify", coroutine, "verify must not be async"),
     "a method that is none": ("parse", None, "parse must be a method"),
     "login alone": ("login", lambda _: None, "login and parse_login belong together"),
+    "advice that is no method": ("advice", {"fields": "none"}, "advice must be a method"),
+    "a newer API": ("api_version", "1.1", "provider outside: api_version 1.1 is newer than 1.0, that of this gateway"),
+    "another API": ("api_version", "2.0", "update the gateway, or install an older plugin"),
+    "an older API": ("api_version", "0.9", "api_version 0.9 is older than 1.0, the first that this gateway takes"),
+    "an API by number": ("api_version", 1.0, 'api_version must be a text such as "1.0"'),
+    "an API in words": ("api_version", "1", 'api_version must be a text such as "1.0"'),
     "a name with a blank": ("name", "out side", "name must match"),
 }
 
@@ -81,6 +90,64 @@ def test_a_mistake_in_a_declaration_is_a_line(what: str) -> None:
     (line,) = problems_at_load(provider)
     assert line.startswith("plugin plugin_")
     assert expected in line
+
+
+@pytest.mark.parametrize("version", ["1.0", None])
+def test_a_provider_for_this_api_is_loaded(version: str | None) -> None:
+    """Whether it says so or was written before it could."""
+    provider = ScriptedProvider()
+    if version is not None:
+        provider.api_version = version  # type: ignore[attr-defined]  # an optional member
+    assert load_plugins(extra=(plugin_of(provider),)).providers["outside"] is provider
+
+
+@pytest.mark.parametrize(("wanted", "fits"), [("1.0", True), ("1.4", True), ("1.5", False), ("2.0", False)])
+def test_older_minor_versions_fit(wanted: str, fits: bool) -> None:
+    """What works with one version works with every later one of its major version."""
+    assert (version_problem(wanted, "1.4") is None) is fits
+    assert (
+        version_problem("1.7", "2.3")
+        == "1.7 is older than 2.0, the first that this gateway takes: install a newer plugin"
+    )
+
+
+LOGINS: dict[str, tuple[Any, bool | None]] = {
+    "account": (lambda account: None, False),
+    "account and time": (lambda account, at: None, True),
+    "the time by another name": (lambda account, now: None, True),
+    "a time with a default": (lambda account, at=None: None, True),
+    "another default, as before 1.0": (lambda account, scope="all": None, False),
+    "a keyword": (lambda account, *, scope="all": None, False),
+    "nothing": (lambda: None, None),
+    "too much": (lambda account, at, scope: None, None),
+    "a keyword that is missing": (lambda account, *, scope: None, None),
+}
+
+
+@pytest.mark.parametrize("what", LOGINS)
+def test_login_is_given_the_time_if_it_takes_it(what: str) -> None:
+    """Its parameters say so when it is loaded; a login that cannot be called is a line."""
+    login, takes_time = LOGINS[what]
+    provider = ScriptedProvider()
+    vars(provider).update(login=login, parse_login=lambda *_: None)
+    if takes_time is None:
+        (line,) = problems_at_load(provider)
+        assert line.endswith("provider outside: login must take account, and at (the time) if it wants it")
+    else:
+        load_plugins(extra=(plugin_of(provider),))
+        assert login_takes_time(provider) is takes_time
+
+
+def test_a_login_of_a_class_is_looked_at_like_a_function() -> None:
+    """``self`` is no parameter of the call."""
+
+    class LogsIn(ScriptedProvider):
+        def login(self, account: gateway.Account) -> None: ...
+
+    class LogsInAt(ScriptedProvider):
+        def login(self, account: gateway.Account, at: datetime) -> None: ...
+
+    assert [login_takes_time(one) for one in (LogsIn(), LogsInAt())] == [False, True]
 
 
 def test_a_member_that_fails_is_a_line() -> None:

@@ -202,14 +202,19 @@ class ScriptedStack:
 
 @asynccontextmanager
 async def running_scripted_stack(
-    folder: Path, *, provider: ScriptedProvider | None = None, clock: Clock | None = None, development: bool = True
+    folder: Path,
+    *,
+    provider: ScriptedProvider | None = None,
+    clock: Clock | None = None,
+    more: Callable[[dict[str, Any]], object] = lambda _: None,
 ) -> AsyncIterator[ScriptedStack]:
-    """A stack in which the outside provider is installed."""
+    """A stack in which the outside provider is installed; ``more`` changes its settings."""
     made = provider or ScriptedProvider()
 
     def change(settings: dict[str, Any]) -> None:
         account = {"provider": made.name, "config": {"key": KEY}}
         settings["tenants"]["acme"]["accounts"]["outside-main"] = account
+        more(settings)
 
     async with running_stack(folder, change=change, clock=clock, extra_plugins=(plugin_of(made),)) as stack:
         scripted = ScriptedStack(stack, made)

@@ -146,7 +146,14 @@ def _account(scope: AccountScope, shape: AccountShape, provider: Provider, resol
     )
     if config is INVALID:
         return None
-    account = Account(tenant=scope.tenant, name=scope.name, config=config, fields=fields, derive=derive)
+    account = Account(
+        tenant=scope.tenant,
+        name=scope.name,
+        config=config,
+        fields=fields,
+        derive=derive,
+        currencies=resolver.currencies,
+    )
     return _prepared(scope, provider, account, resolver)
 
 

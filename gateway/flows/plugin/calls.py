@@ -33,6 +33,7 @@ from gateway.core.plugin_returns import (
 )
 from gateway.core.secret import Secret
 from gateway.core.wire import Callback, HttpRequest, HttpResponse
+from gateway.drivers.provider_declaration import login_takes_time
 from gateway.drivers.settings import AccountEntry, Settings
 from gateway.flows.plugin import cleaning
 from gateway.flows.plugin.cleaning import ParsedAnswer
@@ -168,7 +169,8 @@ def login(gw: Gateway, entry: AccountEntry) -> HttpRequest:
     """Make the request of a login. Raises ``ProviderError``, worded for operators."""
     try:
         with _Guard(entry, "login", ProviderError) as plugin:
-            return request(plugin.login(entry.account), development=gw.settings.server.development)
+            at = (gw.clock.now(),) if login_takes_time(entry.provider) else ()
+            return request(plugin.login(entry.account, *at), development=gw.settings.server.development)
     except (ProviderError, _Fault) as problem:
         raise _not_ready(gw, entry, problem) from None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import pytest
@@ -18,7 +18,7 @@ from gateway.core.secret import Secret
 from gateway.core.wire import HttpRequest, HttpResponse
 from gateway.drivers.store.reads import ScheduledCheck
 from gateway.flows.background import reconcile
-from gateway.provider import Session
+from gateway.provider import Account, Session
 from tests.support.scenarios import creditkey
 from tests.support.scenarios.creditkey import TimedStack
 from tests.support.scripted_provider import JSON, KEY, ScriptedStack, answered, running_scripted_stack
@@ -287,6 +287,22 @@ class Logins:
             raise ProviderError(f"refused for client-key {KEY}")
         self.tokens.append(f"session-{len(self.tokens)}")
         return Session(token=Secret(self.tokens[-1]), expires_in=3600)
+
+
+async def test_a_login_may_name_the_time(scripted: ScriptedStack) -> None:
+    """Its second parameter is now, in UTC; the plugin has no clock of its own."""
+    Logins(scripted)
+    given: list[datetime] = []
+
+    def login(account: Account, at: datetime) -> HttpRequest:
+        given.append(at)
+        return HttpRequest(method="POST", url="https://outside.example/login")
+
+    scripted.provider.login = login  # type: ignore[attr-defined]
+    began = scripted.stack.gateway.clock.now()
+    await scripted.create()
+    assert [at.utcoffset() for at in given] == [timedelta(0)]
+    assert began <= given[0] <= scripted.stack.gateway.clock.now()
 
 
 @pytest.mark.parametrize(("ends", "logins", "status"), [(1, 2, 200), (2, 2, 502)])
