@@ -49,6 +49,7 @@ ORDER: dict[int, tuple[str, ...]] = {
         "core.matching core.documents core.validation",
         "core.view_types core.review_details",
         "core.change core.views",
+        "core.totals",
         "core.operation_outcome core.state_entry core.replacement core.restore core.body_reader",
         "core.states",
         "core.callback_rules core.schedule core.refusal_details core.create_explanation",

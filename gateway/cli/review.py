@@ -183,7 +183,17 @@ def _print_payment(payment: PaymentView, as_json: bool) -> None:
     if as_json:
         print_json(payment)
         return
-    shown = ("id", "tenant", "state", "amount", "amount_captured", "amount_refunded", "currency", "version")
+    shown = (
+        "id",
+        "tenant",
+        "state",
+        "amount",
+        "amount_captured",
+        "amount_refunded",
+        "amount_disputed",
+        "currency",
+        "version",
+    )
     print_pairs({name: getattr(payment, name) for name in shown})
     following = next_step(payment)
     if following is not None:

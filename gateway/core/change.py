@@ -26,6 +26,7 @@ _versioned = attrgetter(
     "money",
     "captured",
     "refunded",
+    "disputed",
     "provider_reference",
     "redirect_url",
     "failure",
@@ -159,6 +160,8 @@ def _ended_quietly(before: Operation | None, after: Operation | None) -> bool:
 def _type_of(before: Payment, after: Payment, named: str | None) -> str:
     if after.state is not before.state or after.refunded != before.refunded:
         return f"payment.{after.state}"
+    if after.disputed != before.disputed:
+        return "payment.disputed"
     if after.review is not None and before.review is None:
         return "payment.review"
     return named or "payment.updated"

@@ -52,6 +52,9 @@ def _add_amounts(found: Details, before: Payment, after: Payment) -> None:
     money = after.money
     if after.captured != before.captured:
         found["amount_captured"] = _text(money, after.captured)
+    if after.disputed != before.disputed:
+        found["amount"] = _text(money, after.disputed - before.disputed)
+        found["amount_disputed"] = _text(money, after.disputed)
     if after.refunded != before.refunded:
         found["amount"] = _text(money, after.refunded - before.refunded)
         found["amount_refunded"] = _text(money, after.refunded)

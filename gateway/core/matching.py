@@ -17,7 +17,7 @@ from gateway.core.state_members import MONEY_TAKEN
 
 def with_currency_digits(seen: Observation, digits: int, rule: AmountRule) -> Observation:
     """Give the amounts the currency's digits; one that does not fit becomes NaN, which is a mismatch."""
-    if seen.amount is seen.captured is seen.refunded is None:
+    if seen.amount is seen.captured is seen.refunded is seen.disputed is None:
         return seen
     received = rounded_down if isinstance(rule, Actual) and rule.round_down else quantized
     return replace(
@@ -25,6 +25,7 @@ def with_currency_digits(seen: Observation, digits: int, rule: AmountRule) -> Ob
         amount=_exact(seen.amount, digits, received),
         captured=_exact(seen.captured, digits, quantized),
         refunded=_exact(seen.refunded, digits, quantized),
+        disputed=_exact(seen.disputed, digits, quantized),
     )
 
 
@@ -77,20 +78,23 @@ def paid_again_by(payment: Payment, seen: Observation) -> str | None:
 
 
 def _totals_fit(payment: Payment, operation: Operation | None, seen: Observation, policy: Policy) -> bool:
-    """Whether the amounts can be this payment's: none negative, no more captured than agreed, or refunded than taken.
+    """Whether the amounts can be this payment's: none negative, no more captured than agreed, none returned that was
+    not taken, by a refund or by a dispute.
 
     Under a known total a smaller one is old news; a larger captured one is not, since a payment is captured once.
     """
-    if seen.captured is seen.refunded is None and seen.amount in (None, payment.money.amount):
+    if seen.captured is seen.refunded is seen.disputed is None and seen.amount in (None, payment.money.amount):
         return True  # as most: the agreed amount, which is above zero, fits under every rule
-    if any(amount is not None and (amount.is_nan() or amount < 0) for amount in (seen.captured, seen.refunded)):
+    totals = (seen.captured, seen.refunded, seen.disputed)
+    if any(amount is not None and (amount.is_nan() or amount < 0) for amount in totals):
         return False
     expected = _expected(payment, operation)
     if seen.amount is not None and not _one_fits(seen.amount, expected, policy.rules):
         return False
     if seen.captured is not None and not _captured_fits(payment, expected, seen, seen.captured, policy.rules):
         return False
-    return seen.refunded is None or seen.refunded <= (payment.captured or captured_by(payment, operation, seen, policy))
+    returned = max(seen.refunded or 0, seen.disputed or 0)
+    return not returned or returned <= (payment.captured or captured_by(payment, operation, seen, policy))
 
 
 def _expected(payment: Payment, operation: Operation | None) -> set[Decimal]:

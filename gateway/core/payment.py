@@ -182,6 +182,7 @@ class PaymentSummary(msgspec.Struct, frozen=True, kw_only=True):
     provider_reference: str | None = None
     captured: Decimal = Decimal(0)
     refunded: Decimal = Decimal(0)
+    disputed: Decimal = Decimal(0)
     redirect_url: str | None = None
     customer_notified: bool = False
     completed: bool = True
@@ -234,6 +235,7 @@ class EventType(enum.StrEnum):
     EXPIRED = "payment.expired"
     UPDATED = "payment.updated"
     CAPTURE_DEADLINE_NEAR = "payment.capture_deadline_near"
+    DISPUTED = "payment.disputed"
     REVIEW = "payment.review"
     DECLINED = "operation.declined"
 

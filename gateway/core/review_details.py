@@ -37,6 +37,8 @@ def _amounts(payment: Payment, seen: Observation) -> Iterator[str]:
         yield f"{seen.captured:f} captured"
     if seen.refunded not in (None, payment.refunded):
         yield f"{seen.refunded:f} refunded"
+    if seen.disputed not in (None, payment.disputed):
+        yield f"{seen.disputed:f} disputed"
 
 
 def _currency(payment: Payment, seen: Observation) -> str:
@@ -54,6 +56,10 @@ def _reference(payment: Payment, seen: Observation) -> str:
 
 
 def _contradiction(payment: Payment, seen: Observation) -> str:
+    if seen.disputed and not payment.captured:
+        return (
+            f"the provider shows {seen.disputed:f} disputed; this payment is {payment.state}, and nothing was captured"
+        )
     if seen.stage is Stage.UNKNOWN:
         return f"the provider refused to begin this payment, which is {payment.state} by its own word"
     second = paid_again_by(payment, seen)

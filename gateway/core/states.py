@@ -4,6 +4,7 @@ A provider reports facts; this module decides what they move. Rules in prose:
 
 - Observations are monotone: an earlier stage or a smaller total than known moves nothing and contradicts nothing.
 - ``failed`` and the states after money moved never turn back; what contradicts them raises the review flag.
+- A dispute is a total, too, and moves no state: it stays between the customer, the banks and the provider.
 - A success under another transaction than the one that captured is not a repetition: the customer may have paid
   twice. It is refused, nothing is booked, and the review flag is raised once for each such transaction.
 - ``expired`` is soft: proof within grace still moves it, proof of money after grace raises the review flag.
@@ -18,6 +19,7 @@ Nothing here reads a clock, a store or the network.
 from __future__ import annotations
 
 from datetime import datetime
+from operator import attrgetter
 from typing import assert_never
 
 import msgspec
@@ -61,6 +63,7 @@ from gateway.core.payment import Failure, FailureCode, Operation, Payment, Revie
 from gateway.core.rules import Policy
 from gateway.core.state_entry import enter, resolve_review
 from gateway.core.state_members import EXPIRABLE
+from gateway.core.totals import apply_disputed_total
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,6 +127,9 @@ CLOSED_TO_CALLBACKS = frozenset(
     {State.CAPTURED, State.PARTIALLY_REFUNDED, State.REFUNDED, State.CANCELED, State.FAILED, PAST_GRACE}
 )
 """Rows in which a callback that was not applied before and moves nothing is refused ``repeated_final``."""
+
+_moves = attrgetter("state", "refunded", "disputed")
+"""What of a payment a callback moves; one that moves none of it may be refused."""
 
 _CUSTOMER_STILL_ACTS = frozenset({Stage.AWAITING_CUSTOMER, Stage.UNKNOWN})
 """Stages in which a notification of the customer is news to the tenant; later on the customer has answered it."""
@@ -266,7 +272,9 @@ def _move(builder: ChangeBuilder, seen: Observation, cause: Cause, policy: Polic
             builder.details["late"] = "true"
     if seen.refunded is not None:
         apply_refunded_total(builder, seen.refunded)
-    stayed = builder.payment.state == before.state and builder.payment.refunded == before.refunded
+    if seen.disputed is not None:
+        apply_disputed_total(builder, seen.disputed, at)
+    stayed = _moves(builder.payment) == _moves(before)
     if cause is Cause.CALLBACK and stayed and (row in CLOSED_TO_CALLBACKS or step.review is not None):
         builder.refusal = Reason.REPEATED_FINAL
 

@@ -76,6 +76,9 @@ class PaymentView(msgspec.Struct, frozen=True, kw_only=True):
     currency: Annotated[str, Meta(description="ISO 4217, or a currency of the gateway's settings.")]
     amount_captured: Annotated[AmountText, Meta(description="The total captured so far.")]
     amount_refunded: Annotated[AmountText, Meta(description="The total refunded so far.")]
+    amount_disputed: Annotated[
+        AmountText, Meta(description="The total that customers have disputed so far, such as by a chargeback.")
+    ]
     redirect_url: Annotated[
         Link | None,
         Meta(description="Where the customer pays; null until it is known, and when nothing can be paid any more."),

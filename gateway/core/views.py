@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -119,6 +120,7 @@ def _payment_members(payment: PaymentSummary, open_operation: OperationSummary |
         "currency": money.currency,
         "amount_captured": _text(money, payment.captured),
         "amount_refunded": _text(money, payment.refunded),
+        "amount_disputed": _text(money, payment.disputed),
         "redirect_url": None if payment.state in NOT_PAYABLE else payment.redirect_url,
         "customer_notified": payment.customer_notified,
         "pending_operation": open_operation and _pending_operation(open_operation),
@@ -168,8 +170,13 @@ def _refund_members(payment: PaymentSummary, refund: Operation) -> dict[str, Any
     }
 
 
-def _text(money: Money, amount: object) -> str:
-    return f"{amount:.{money.digits}f}"
+def _text(money: Money, amount: Decimal) -> str:
+    return f"{amount:.{money.digits}f}" if amount else _zero(money.digits)
+
+
+@functools.cache  # most totals are zero
+def _zero(digits: int) -> str:
+    return f"{Decimal(0):.{digits}f}"
 
 
 def _pending_operation(operation: OperationSummary) -> PendingView | None:

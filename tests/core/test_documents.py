@@ -63,6 +63,7 @@ PAYMENT = Payment(
     provider_reference="00042",
     captured=Decimal("1067.33"),
     refunded=Decimal("0.10"),
+    disputed=Decimal("3.05"),
     redirect_url="https://pay.example/a?b=%C3%A4",
     customer_notified=True,
     completed=False,

@@ -49,6 +49,9 @@ MISFITS: list[tuple[str, dict[str, Any], Observation, ReviewReason, Reason]] = [
     ),
     ("refunded digits", {"state": State.CAPTURED}, saw(refunded="1.001"), ReviewReason.AMOUNT, Reason.AMOUNT),
     ("refunded negative", {"state": State.CAPTURED}, saw(refunded="-1.00"), ReviewReason.AMOUNT, Reason.AMOUNT),
+    ("disputed digits", {"state": State.CAPTURED}, saw(disputed="1.001"), ReviewReason.AMOUNT, Reason.AMOUNT),
+    ("disputed negative", {"state": State.CAPTURED}, saw(disputed="-1.00"), ReviewReason.AMOUNT, Reason.AMOUNT),
+    ("disputed too much", {"state": State.CAPTURED}, saw(disputed="100.01"), ReviewReason.AMOUNT, Reason.AMOUNT),
     ("refunded too much", {"state": State.CAPTURED}, saw(refunded="100.01"), ReviewReason.AMOUNT, Reason.AMOUNT),
     (
         "refunded more than captured",

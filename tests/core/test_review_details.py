@@ -30,6 +30,13 @@ HELD: dict[str, Any] = {"provider_reference": "PHP-1"}
             saw(Stage.CAPTURED, amount="100.00", captured="150.00"),
             "the provider shows 150.00 captured; this payment is of 100.00 USD",
         ),
+        (AMOUNT, {}, saw(disputed="101"), "the provider shows 101 disputed; this payment is of 100.00 USD"),
+        (
+            CONTRADICTION,
+            {"state": State.AUTHORIZED},
+            saw(Stage.AUTHORIZED, disputed="5.00"),
+            "the provider shows 5.00 disputed; this payment is authorized, and nothing was captured",
+        ),
         (AMOUNT, {}, saw(refunded="-1"), "the provider shows -1 refunded; this payment is of 100.00 USD"),
         (
             AMOUNT,

@@ -84,6 +84,7 @@ class Paid:
             "currency": "USD",
             "amount_captured": f"{self.captured:.2f}",
             "amount_refunded": f"{self.refunded:.2f}",
+            "amount_disputed": "0.00",
             "pending_operation": None,
             "review": self.review,
             "version": self.version,

@@ -29,7 +29,7 @@ from tests.support.stack import GatewayStack, Reply, new_key, running_stack
 
 KEY = "outside-key-canary-0001"
 JSON = (("Content-Type", "application/json"),)
-AMOUNTS = frozenset({"amount", "captured", "refunded"})
+AMOUNTS = frozenset({"amount", "captured", "refunded", "disputed"})
 
 
 class ScriptedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -72,8 +72,9 @@ def check_page(gw: Gateway, url: str | None, *, waits: bool) -> None:
 
 def refuse_to_unrefund(payment: Payment, decided: ReviewResolved) -> None:
     """Money that went back was taken before: no such payment leaves the captured states. Raises ``invalid_state``."""
-    if payment.refunded and decided.state is not None and State(decided.state) not in MONEY_TAKEN:
-        went_back = f"{payment.refunded:f} {payment.money.currency} of this payment were refunded"
+    amount, how = (payment.refunded, "refunded") if payment.refunded else (payment.disputed, "disputed")
+    if amount and decided.state is not None and State(decided.state) not in MONEY_TAKEN:
+        went_back = f"{amount:f} {payment.money.currency} of this payment were {how}"
         raise TenantError("invalid_state", f"{went_back}: it cannot be {decided.state}", payment_id=payment.id)
 
 

@@ -99,6 +99,7 @@ PAYMENT = PaymentView(
     currency="USD",
     amount_captured="0.00",
     amount_refunded="0.00",
+    amount_disputed="0.00",
     redirect_url="https://checkout.creditkey.example/CK-TST1001",
     customer_notified=True,
     pending_operation=None,

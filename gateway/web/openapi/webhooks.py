@@ -34,6 +34,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "A capture is due",
         "The payment must be captured before `capture_by`. Sent twice.",
     ),
+    EventType.DISPUTED: (
+        "A payment was disputed",
+        "The customer takes money back through the bank: `amount_disputed`. The state stays.",
+    ),
     EventType.REVIEW: ("A payment must be reviewed", "A person must review it; `review` says why."),
     EventType.DECLINED: ("A command was declined", "The provider declined what the tenant asked for."),
     WEBHOOK_TEST: ("A test", "Sent by `POST /v1/webhooks/test`; it is not about a payment."),
@@ -60,6 +64,7 @@ _PAYMENTS: dict[str, PaymentView] = {
     **{f"payment.{state}": payment for state, payment in AT.items()},
     EventType.UPDATED: UPDATED_PAYMENT,
     EventType.CAPTURE_DEADLINE_NEAR: AT[State.AUTHORIZED],
+    EventType.DISPUTED: replace(AT[State.CAPTURED], amount_disputed="1067.33", version=5),
     EventType.REVIEW: replace(AT[State.PROCESSING], review=_REVIEWED),
     EventType.DECLINED: AT[State.AUTHORIZED],
 }

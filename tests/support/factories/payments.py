@@ -38,6 +38,7 @@ PAYMENT_MEMBERS = [
     "currency",
     "amount_captured",
     "amount_refunded",
+    "amount_disputed",
     "redirect_url",
     "customer_notified",
     "pending_operation",
@@ -114,7 +115,9 @@ def make_operation(kind: Kind, status: Status = Status.UNKNOWN, **members: Any) 
 
 def saw(stage: Stage = Stage.UNKNOWN, **facts: Any) -> Observation:
     """An observation; amounts may be given as text."""
-    exact = {name: Decimal(value) for name, value in facts.items() if name in ("amount", "captured", "refunded")}
+    exact = {
+        name: Decimal(value) for name, value in facts.items() if name in ("amount", "captured", "refunded", "disputed")
+    }
     return Observation(stage=stage, **{**facts, **exact})
 
 
