@@ -18,6 +18,7 @@ from gateway.core.errors import Reason
 from gateway.core.event_details import details_of_change
 from gateway.core.facts import Cause, Observation
 from gateway.core.payment import Alert, AlertCode, Operation, Payment, PaymentEvent, Review, ReviewReason, Status
+from gateway.core.plugin_returns import MAX_MEMORY_PAIRS
 from gateway.core.review_details import review_detail
 from gateway.core.state_members import members_after
 
@@ -47,13 +48,15 @@ MAX_SECOND_PAYMENTS = 10
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """The result of a fact: the payment and operation as they are now, the event of the new version, if there is one.
 
-    ``refusal`` is the reason to refuse the callback that reported the fact.
+    ``refusal`` is the reason to refuse the callback that reported the fact. ``left_out`` are names of its memory for
+    which there was no room.
     """
 
     payment: Payment
     operation: Operation | None
     event: PaymentEvent | None = None
     refusal: Reason | None = None
+    left_out: tuple[str, ...] = ()
 
     @property
     def open_operation(self) -> Operation | None:
@@ -62,7 +65,10 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChangeBuilder(msgspec.Struct, kw_only=True):
-    """A change while it is worked out; ``finish_change`` makes it a ``Change``. ``seen``: the observation behind it."""
+    """A change while it is worked out; ``finish_change`` makes it a ``Change``. ``seen``: the observation behind it.
+
+    ``is_news``: the fact says something that no state and no total shows.
+    """
 
     payment: Payment
     operation: Operation | None
@@ -71,6 +77,8 @@ class ChangeBuilder(msgspec.Struct, kw_only=True):
     seen: Observation | None = None
     refusal: Reason | None = None
     type: str | None = None
+    is_news: bool = False
+    left_out: tuple[str, ...] = ()
 
     def set(self, **members: Any) -> None:
         """Change members of the payment."""
@@ -80,6 +88,17 @@ class ChangeBuilder(msgspec.Struct, kw_only=True):
         """Change the operation's status and members, if there is one."""
         if self.operation is not None:
             self.operation = replace(self.operation, status=status, **members)
+
+    def remember(self, memory: Mapping[str, str]) -> None:
+        """Keep what the plugin asks to: a name that is known gets its new value, a new one its place while there is."""
+        kept = dict(self.payment.memory)
+        for name, value in memory.items():
+            if name in kept or len(kept) < MAX_MEMORY_PAIRS:
+                kept[name] = value
+        self.left_out = tuple(name for name in memory if name not in kept)
+        if kept != self.payment.memory:
+            self.set(memory=kept)
+            self.is_news = True
 
     def note_status(self, word: str | None) -> None:
         """Make a version for a status word that the plugin does not know: one for each word, up to the maximum."""
@@ -127,7 +146,7 @@ def finish_change(
     is_moved = alerts or builder.type or builder.payment.state is not before.state
     if not is_moved and _versioned(builder.payment) == _versioned(before):
         payment = _without_alerts(builder.payment) if _ended_quietly(operation, builder.operation) else builder.payment
-        return Change(payment=payment, operation=builder.operation, refusal=builder.refusal)
+        return Change(payment=payment, operation=builder.operation, refusal=builder.refusal, left_out=builder.left_out)
     members = members_after(before, builder.payment, at)
     after = replace(builder.payment, version=before.version + 1, updated_at=at, alerts=alerts, **members)
     event = PaymentEvent(
@@ -140,7 +159,9 @@ def finish_change(
         details=details_of_change(before, after, builder.operation if touched else None, builder.seen, cause)
         | builder.details,
     )
-    return Change(payment=after, operation=builder.operation, event=event, refusal=builder.refusal)
+    return Change(
+        payment=after, operation=builder.operation, event=event, refusal=builder.refusal, left_out=builder.left_out
+    )
 
 
 def _without_alerts(payment: Payment) -> Payment:

@@ -133,7 +133,7 @@ class Operation(OperationSummary, frozen=True, kw_only=True, omit_defaults=True)
     are the command's. ``contrary_since`` is when a lookup first showed that it had no effect. ``account`` is where
     it was sent. ``answers_with`` is the payment whose request made it, where that is
     another one (a successor's create answers with the payment it replaces). ``not_sent_before`` are account and id of
-    the operations it follows, which were not sent.
+    the operations it follows, which were not sent. ``provider_id`` is the provider's own id of it.
     """
 
     tenant: str
@@ -150,6 +150,7 @@ class Operation(OperationSummary, frozen=True, kw_only=True, omit_defaults=True)
     reason: str | None = None
     failure: Failure | None = None
     contrary_since: datetime | None = None
+    provider_id: str | None = None
 
     @property
     def is_tenants(self) -> bool:
@@ -166,7 +167,7 @@ class PaymentSummary(msgspec.Struct, frozen=True, kw_only=True):
     ``authorized_at``, ``captured_at`` and ``canceled_at`` are the times of the versions that reached it, by the
     gateway's clock; a payment that was stored before they existed has none. ``unknown_statuses`` are words of the
     provider that the plugin does not know, each reported once; ``paid_again_by`` are transactions that were proved to
-    succeed after another one had captured it, each reported once.
+    succeed after another one had captured it, each reported once. ``memory`` is what its plugin asked to keep.
     """
 
     id: str
@@ -204,6 +205,7 @@ class PaymentSummary(msgspec.Struct, frozen=True, kw_only=True):
     revision: int = 0
     deposit_method: str | None = None
     metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
+    memory: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 class Payment(PaymentSummary, frozen=True, kw_only=True, omit_defaults=True):

@@ -288,7 +288,9 @@ def _one_of(*kinds: type[msgspec.Struct]) -> Check:
 REQUEST = _one_of(HttpRequest)
 ANSWER = _one_of(HttpResponse)
 FACT = _one_of(Observation, Declined, Pending, Absent)
+LOOKUP_FACT = _one_of(Observation, Declined, Pending, Absent, Ask)
 PROOF = optional(_one_of(Event, Hint))
 RULES = _one_of(Rules)
 CREDENTIALS = mapping(text(MAX_ID_CHARACTERS, least=1), instance(str, Secret))
-"""What ``build`` and ``login``, ``answer``, ``parse``, ``verify``, ``rules`` and ``credentials`` may return."""
+"""What ``build`` and ``login``, ``answer``, ``parse`` (of a lookup: ``LOOKUP_FACT``), ``verify``, ``rules`` and
+``credentials`` may return."""

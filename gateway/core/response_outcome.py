@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from gateway.core.errors import OutcomeUnknown, ProviderError
-from gateway.core.facts import Absent, Declined, Fact, NeverSent, Observation, Pending, Unknown
+from gateway.core.facts import Absent, Ask, Declined, Fact, NeverSent, Observation, Pending, Unknown
 from gateway.core.response_body import is_page
 from gateway.core.retry_after import retry_after
 from gateway.core.wire import HttpResponse
@@ -69,8 +69,8 @@ def unanswered(word: str) -> Unknown:
 
 def classify_lookup(
     response: HttpResponse, parse: Callable[[HttpResponse], object], at: datetime
-) -> Observation | Absent:
-    """Classify the response to a lookup, which came ``at``.
+) -> Observation | Absent | Ask:
+    """Classify the response to a lookup, which came ``at``. A further question may follow on each that is read.
 
     Only a 2xx shows a payment. A 2xx, 404 or 410 may say that it does not exist, but not with a page of HTML: a proxy
     or a mistyped address answers so. Raises ``ProviderError`` for a response that proves nothing.
@@ -84,5 +84,7 @@ def classify_lookup(
             return seen
         case Absent() as absent if not is_page(response):
             return absent
+        case Ask() as further:
+            return further
         case _:
             raise ProviderError("the provider refused a lookup")

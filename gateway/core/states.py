@@ -204,6 +204,7 @@ def _accept_pending(builder: ChangeBuilder, seen: Observation, policy: Policy) -
     began = builder.payment.state
     builder.note_status(seen.word_nobody_knows)
     resolve_from_payment(builder, "provider_pending")
+    builder.remember(seen.memory)
     _fill(builder, began, seen, policy)
 
 
@@ -266,6 +267,8 @@ def _move(builder: ChangeBuilder, seen: Observation, cause: Cause, policy: Polic
     second = paid_again_by(before, seen) if cause is Cause.CALLBACK else None
     if second is not None:
         builder.note_second_payment(second, at)
+    elif seen.memory:
+        builder.remember(seen.memory)
     if step.to is not None:
         enter(builder, step.to, seen, policy, at)
         if step.late:
@@ -275,7 +278,8 @@ def _move(builder: ChangeBuilder, seen: Observation, cause: Cause, policy: Polic
     if seen.disputed is not None:
         apply_disputed_total(builder, seen.disputed, at)
     stayed = _moves(builder.payment) == _moves(before)
-    if cause is Cause.CALLBACK and stayed and (row in CLOSED_TO_CALLBACKS or step.review is not None):
+    is_over = row in CLOSED_TO_CALLBACKS and not builder.is_news
+    if cause is Cause.CALLBACK and stayed and (is_over or step.review is not None):
         builder.refusal = Reason.REPEATED_FINAL
 
 

@@ -15,6 +15,7 @@ from msgspec import UNSET
 from gateway.core.change import Change
 from gateway.core.commands import Kind
 from gateway.core.payment import Operation, PaymentEvent, State
+from gateway.core.plugin_returns import MAX_MEMORY_PAIRS
 from gateway.core.views import operation_answer, payment_json, refund_view, webhook_body
 from gateway.drivers.clock import EPOCH, milliseconds
 from gateway.drivers.store import statements
@@ -102,7 +103,16 @@ async def commit_change(
     if due_at is not None:
         gw.check_timer.no_later_than(milliseconds(due_at))
     _notify(gw, own, *further)
+    if change.left_out:
+        _warn_of_full_memory(change)
     return Committed(change, answer)
+
+
+def _warn_of_full_memory(change: Change) -> None:
+    payment = change.payment
+    where = {"payment_id": payment.id, "tenant": payment.tenant, "account": payment.account}
+    problem = f"{MAX_MEMORY_PAIRS} pairs are kept; left out: {', '.join(change.left_out)}"
+    log.warning("the memory of a payment is full", extra={**where, "provider": payment.provider, "problem": problem})
 
 
 async def commit_submission(gw: Gateway, versions: Sequence[Version], rows: Sequence[Statement]) -> None:

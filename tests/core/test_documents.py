@@ -92,6 +92,7 @@ PAYMENT = Payment(
     checkout=Checkout(mode="link", contact_method="phone", notify_rep=False, rep_email="r@x.example"),
     fields={"custom_1": "VIP"},
     metadata={"warehouse": "7"},
+    memory={"capture": "C-1"},
     return_url="https://shop.example/",
     cancel_url="https://shop.example/no",
 )
@@ -116,6 +117,7 @@ OPERATION = Operation(
     failure=FAILURE,
     note="silence",
     contrary_since=AT,
+    provider_id="R-1",
 )
 EVENT = PaymentEvent(
     type="payment.captured",

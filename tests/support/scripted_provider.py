@@ -1,7 +1,7 @@
 """An outside plugin whose every member a test can replace, and a simulator that answers what the test says.
 
-Its answers are JSON: ``{"is": "observation" | "declined" | "pending" | "absent", …}``, amounts as text. Callbacks are
-an observation with an ``event_id`` and the key in ``X-Key``; one without an ``event_id`` is a hint.
+Its answers are JSON: ``{"is": "observation" | "declined" | "pending" | "absent" | "ask", …}``, amounts as text.
+Callbacks are an observation with an ``event_id`` and the key in ``X-Key``; one without an ``event_id`` is a hint.
 """
 
 # ruff: noqa: ARG002  # the protocol's signatures
@@ -42,7 +42,13 @@ class ScriptedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 def observation(members: Mapping[str, Any]) -> gateway.Observation:
     """JSON as facts."""
     facts = {name: Decimal(value) if name in AMOUNTS and value else value for name, value in members.items()}
+    facts["operations"] = msgspec.convert(facts.get("operations", ()), tuple[gateway.OperationOutcome, ...])
     return gateway.Observation(**{**facts, "stage": gateway.Stage(facts.get("stage", "unknown"))})
+
+
+def request_to(path: str) -> HttpRequest:
+    """A call of the provider."""
+    return HttpRequest(method="POST", url=f"https://outside.example/{path}")
 
 
 class ScriptedProvider:
@@ -77,7 +83,7 @@ class ScriptedProvider:
 
     def build(self, command: gateway.Command, account: gateway.Account) -> HttpRequest:
         """Name the command in the path."""
-        return HttpRequest(method="POST", url=f"https://outside.example/{type(command).__name__}")
+        return request_to(type(command).__name__)
 
     def parse(self, command: gateway.Command, response: HttpResponse, account: gateway.Account) -> Any:
         """Read what the provider says."""
@@ -92,6 +98,8 @@ class ScriptedProvider:
                 return gateway.Pending(observation=observation(said))
             case "absent":
                 return gateway.Absent()
+            case "ask":
+                return gateway.Ask(request=request_to(said["path"]), memory=said["memory"])
         return observation(said)
 
     def verify(self, callback: gateway.Callback, account: gateway.Account) -> Any:

@@ -81,6 +81,7 @@ def members_of(payment: Payment, operation: Operation) -> dict[str, Any]:
         "provider_reference": payment.provider_reference,
         "money": payment.money.with_amount(operation.amount),
         "at": operation.created_at,
+        "memory": payment.memory,
         "operation_id": operation.id,
     }
 

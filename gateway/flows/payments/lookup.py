@@ -6,16 +6,17 @@ hint says is never believed: it only chooses when to look.
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 from msgspec.structs import replace
 
-from gateway.core.commands import CompletePayment, FetchPayment, Kind, UpdatePayment
+from gateway.core.commands import CompletePayment, FetchPayment, Kind, OpenOperation, UpdatePayment
 from gateway.core.errors import Conflict, ProviderError
-from gateway.core.facts import Absent, Cause, Observation, Stage
-from gateway.core.payment import Payment, State, Status
+from gateway.core.facts import Absent, Ask, Cause, Observation, Stage
+from gateway.core.payment import Operation, Payment, State, Status
 from gateway.core.response_outcome import classify_lookup
 from gateway.core.states import apply
-from gateway.core.wire import HttpResponse
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import schedule
 from gateway.drivers.store.reads import PaymentSnapshot
@@ -38,6 +39,14 @@ LOOKS_WHEN_OVERTAKEN = 5
 """The first look and those after an answer that was stale when it came."""
 
 ENDED = frozenset({Stage.FAILED, Stage.CANCELED})
+
+
+MAX_FURTHER_QUESTIONS = 3
+"""How often the plugin may ask further in one lookup."""
+
+
+class SessionEnded(ProviderError):
+    """The provider takes the session no more, which a new one may change."""
 
 
 class LookupResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,7 +123,8 @@ async def lookup_payment(gw: Gateway, tenant: str, payment_id: str, *, key: str 
     if len(gw.memory.last_lookup) > LOOKUPS_REMEMBERED:
         gw.memory.last_lookup.clear()
     gw.memory.last_lookup[payment_id] = gw.clock.now()
-    seen = await fetch(gw, entry, payment, key=payment.provider_reference or key)
+    wanted = payment.provider_reference or key
+    seen = await fetch(gw, entry, payment, key=wanted, open_operation=before.open_operation)
     holder = await _other_owner(gw, payment, seen)
     if holder is not None and isinstance(seen, Observation) and seen.payment_id == payment.id:
         seen = replace(seen, payment_id=holder)  # two payments claim one order: a person must look
@@ -126,28 +136,54 @@ async def lookup_payment(gw: Gateway, tenant: str, payment_id: str, *, key: str 
     return LookupResult(before=before, seen=seen)
 
 
-async def fetch(gw: Gateway, entry: AccountEntry, payment: Payment, *, key: str | None) -> Observation | Absent:
-    """One lookup. Raises ``ProviderError`` when it failed; a failed lookup proves nothing."""
+async def fetch(
+    gw: Gateway, entry: AccountEntry, payment: Payment, *, key: str | None, open_operation: Operation | None = None
+) -> Observation | Absent:
+    """One lookup. Raises ``ProviderError`` when it failed; a failed lookup proves nothing.
+
+    Where the session had ended it is repeated once in a new one.
+    """
     command = FetchPayment(
         payment_id=payment.id,
         merchant_reference=payment.merchant_reference,
         provider_reference=key,
         money=payment.money,
         at=gw.clock.now(),
+        memory=payment.memory,
         checkout=payment.checkout,
+        open_operation=None if open_operation is None else _as_asked_for(payment, open_operation),
     )
-    response = await _asked(gw, entry, command)
-    login.note_refusal(entry, response)
-    return classify_lookup(response, lambda answer: calls.parse(gw, entry, command, answer), gw.clock.now())
+    try:
+        return await _ask(gw, entry, command)
+    except SessionEnded:
+        return await _ask(gw, entry, command, is_repeated=True)
 
 
-async def _asked(gw: Gateway, entry: AccountEntry, command: FetchPayment) -> HttpResponse:
-    """The answer to a lookup. It changes nothing, so where the session had ended it is asked once more in a new one."""
-    response = await gw.call(entry, await intent.build(gw, entry, command))
-    if login.has_ended(gw, entry, response):
-        response = await gw.call(entry, await intent.build(gw, entry, command))
-        login.has_ended(gw, entry, response)
-    return response
+async def _ask(
+    gw: Gateway, entry: AccountEntry, command: FetchPayment, *, is_repeated: bool = False
+) -> Observation | Absent:
+    """Ask one question, and those that the plugin asks further. Nothing is changed by them: they may be repeated.
+
+    Raises ``SessionEnded`` unless that has happened before.
+    """
+    account, kept = await login.account_of(gw, entry), command.memory
+    request = calls.build(gw, entry, account, command)
+    for _ in range(1 + MAX_FURTHER_QUESTIONS):
+        response = await gw.call(entry, request)
+        if login.has_ended(gw, entry, response) and not is_repeated:
+            raise SessionEnded("the provider had ended our session")
+        login.note_refusal(entry, response)
+        parse = partial(calls.parse, gw, entry, command, account=account)
+        found = classify_lookup(response, parse, gw.clock.now())
+        if not isinstance(found, Ask):
+            return found
+        request, command = found.request, replace(command, memory={**kept, **found.memory})
+    raise ProviderError(f"the plugin asks more than {MAX_FURTHER_QUESTIONS} further questions")
+
+
+def _as_asked_for(payment: Payment, operation: Operation) -> OpenOperation:
+    money = payment.money.with_amount(operation.amount)
+    return OpenOperation(id=operation.id, kind=operation.kind, money=money, provider_id=operation.provider_id)
 
 
 async def apply_lookup(gw: Gateway, found: LookupResult) -> bool:

@@ -25,6 +25,7 @@ from gateway.core.plugin_returns import (
     ANSWER,
     CREDENTIALS,
     FACT,
+    LOOKUP_FACT,
     MAX_TEXT_CHARACTERS,
     PROOF,
     UnusableValue,
@@ -87,12 +88,17 @@ def build(gw: Gateway, entry: AccountEntry, account: Account, command: Command) 
         raise ProviderError(f"{entry.provider.name} could not build the request") from None
 
 
-def parse(gw: Gateway, entry: AccountEntry, command: Command, response: HttpResponse) -> ParsedAnswer:
-    """Read an answer. Raises ``OutcomeUnknown``, worded for operators."""
+def parse(
+    gw: Gateway, entry: AccountEntry, command: Command, response: HttpResponse, *, account: Account | None = None
+) -> ParsedAnswer:
+    """Read an answer. Raises ``OutcomeUnknown``, worded for operators.
+
+    ``account``: the one whose session a further question of a lookup needs.
+    """
     is_reply = not isinstance(command, FetchPayment)
     try:
         with _Guard(entry, "parse", ProviderError) as plugin:
-            fact = checked(plugin.parse(command, response, entry.account), FACT)
+            fact = checked(plugin.parse(command, response, account or entry.account), FACT if is_reply else LOOKUP_FACT)
             read = cleaning.clean_answer(gw, entry, fact, is_reply=is_reply)
     except ProviderError as unread:
         raise OutcomeUnknown(_message(gw, entry, unread) or "unreadable") from None

@@ -13,10 +13,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from gateway.core.errors import OutcomeUnknown, TenantError, invalid
-from gateway.core.facts import Absent, Declined, Event, Hint, Observation, Pending
+from gateway.core.facts import Absent, Ask, Declined, Event, Hint, Observation, OperationOutcome, Pending
 from gateway.core.field_values import FieldProblem
 from gateway.core.masking import without_numbers_and_keys
-from gateway.core.plugin_returns import UnusableValue, page_problem
+from gateway.core.plugin_returns import UnusableValue, page_problem, request
 from gateway.drivers.settings import AccountEntry
 from gateway.flows.runtime import Gateway, log
 from gateway.provider import Check, Explanation
@@ -34,7 +34,7 @@ _WORD = re.compile(r"[A-Za-z_. -]{1,64}|[0-9]{1,12}")
 _ids = attrgetter("payment_id", "provider_reference", "merchant_reference", "redirect_url")
 _texts = attrgetter("payment_id", "provider_reference", "merchant_reference", "redirect_url", "raw_status")
 
-ParsedAnswer = Observation | Declined | Pending | Absent
+ParsedAnswer = Observation | Declined | Pending | Absent | Ask
 """What ``parse`` may return."""
 
 
@@ -50,26 +50,30 @@ def clean_answer(gw: Gateway, entry: AccountEntry, fact: ParsedAnswer, *, is_rep
     """
     match fact:
         case Observation():
-            is_clean = not _holds_secret(gw, entry, *_texts(fact))
-            return _observation(gw, entry, fact, is_clean=is_clean, is_reply=is_reply)
+            return _observation(gw, entry, fact, is_clean=_is_clean(gw, entry, fact), is_reply=is_reply)
         case Pending(observation=seen):
-            is_clean = not _holds_secret(gw, entry, *_texts(seen))
+            is_clean = _is_clean(gw, entry, seen)
             return replace(fact, observation=_observation(gw, entry, seen, is_clean=is_clean, is_reply=is_reply))
-        case Declined(code=code, message=message):
-            code, message = sentence(gw, entry, code, MAX_WORD_CHARACTERS), sentence(gw, entry, message)
-            return Declined(code=code, message=message)
+        case Declined():
+            return _declined(gw, entry, fact)
         case Absent():
             return fact
+        case Ask():
+            if _holds_secret(gw, entry, *fact.memory, *fact.memory.values()):
+                raise UnusableValue("Ask: memory holds a secret")
+            return replace(fact, request=request(fact.request, development=gw.settings.server.development))
 
 
 def clean_proof(gw: Gateway, entry: AccountEntry, proof: Event | Hint | None) -> Event | Hint | None:
     """Clean what a callback proves."""
     if not isinstance(proof, Event):
         return proof
-    is_clean = not _holds_secret(gw, entry, proof.event_id, *_texts(proof.observation))
+    is_clean = _is_clean(gw, entry, proof.observation, proof.event_id)
     if not is_clean and _holds_secret(gw, entry, proof.event_id):
         raise UnusableValue("event_id holds a secret")
     detail = None if proof.detail is None else sentence(gw, entry, proof.detail)
+    if proof.operation is not None:
+        proof = replace(proof, operation=_operation(gw, entry, proof.operation))
     return replace(proof, observation=_observation(gw, entry, proof.observation, is_clean=is_clean), detail=detail)
 
 
@@ -98,8 +102,8 @@ def _observation(
 ) -> Observation:
     """Clean what was observed. ``is_clean``: its ids, its address and its word hold no secret."""
     word = seen.raw_status
-    if not is_clean and _holds_secret(gw, entry, *_ids(seen)):
-        raise UnusableValue("an id or address holds a secret")
+    if not is_clean and _holds_secret(gw, entry, *_ids(seen), *_kept(seen)):
+        raise UnusableValue("an id, an address or memory holds a secret")
     problem = _page_problem(gw, seen.redirect_url)
     if problem is not None and is_reply:
         raise OutcomeUnknown(f"redirect_url {problem}")
@@ -107,11 +111,36 @@ def _observation(
         where = {"provider": entry.provider.name, "tenant": entry.tenant, "account": entry.name}
         log.warning("a page address was left out", extra={**where, "problem": problem})
         seen = replace(seen, redirect_url=None)
+    if seen.operations:
+        seen = replace(seen, operations=tuple(_operation(gw, entry, one) for one in seen.operations))
     if seen.unknown_status:
         seen = replace(seen, unknown_status=sentence(gw, entry, seen.unknown_status, MAX_STATUS_CHARACTERS))
     if word is None or (is_clean and _WORD.fullmatch(word) is not None):
         return seen
     return replace(seen, raw_status=sentence(gw, entry, word, MAX_WORD_CHARACTERS) or None)
+
+
+def _operation(gw: Gateway, entry: AccountEntry, one: OperationOutcome) -> OperationOutcome:
+    if _holds_secret(gw, entry, one.operation_id, one.provider_id):
+        raise UnusableValue("the id of an operation holds a secret")
+    if not isinstance(one.outcome, Declined):
+        return one
+    return replace(one, outcome=_declined(gw, entry, one.outcome))
+
+
+def _declined(gw: Gateway, entry: AccountEntry, no: Declined) -> Declined:
+    return Declined(code=sentence(gw, entry, no.code, MAX_WORD_CHARACTERS), message=sentence(gw, entry, no.message))
+
+
+def _is_clean(gw: Gateway, entry: AccountEntry, seen: Observation, *ids: str) -> bool:
+    texts = _texts(seen)
+    if seen.memory:
+        texts += _kept(seen)
+    return not _holds_secret(gw, entry, *ids, *texts)
+
+
+def _kept(seen: Observation) -> tuple[str, ...]:
+    return (*seen.memory, *seen.memory.values())
 
 
 def _page_problem(gw: Gateway, url: str | None) -> str | None:
