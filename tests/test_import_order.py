@@ -19,12 +19,12 @@ LAYERS = {
     "provider": 1,
     "hookspecs": 1,
     "__init__": 1,  # the public door: it gathers layers 0 and 1
-    "testing": 5,  # the kit for authors: the command line knows it, nothing below does
     "drivers": 2,
     "flows": 3,
     "web": 4,
-    "cli": 5,  # and every module or package whose name begins with cli
-    "__main__": 5,
+    "testing": 5,  # the kit for authors of plugins
+    "cli": 6,  # and every module or package whose name begins with cli
+    "__main__": 6,
 }
 
 FLOWS = (
@@ -57,7 +57,7 @@ ORDER: dict[int, tuple[str, ...]] = {
     ),
     1: ("provider", "hookspecs", "__init__"),
     2: (
-        "drivers.deadlines drivers.log_throttle drivers.file_descriptors",
+        "drivers.deadlines drivers.log_throttle drivers.file_descriptors drivers.plugin_sources",
         "drivers.forbidden_addresses drivers.clock drivers.installed_plugins drivers.disk_space drivers.log_lines",
         "drivers.telemetry",
         "drivers.settings drivers.store",

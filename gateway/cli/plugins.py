@@ -1,4 +1,4 @@
-"""``gateway plugins``: list the installed plugins."""
+"""``gateway plugins``: list the installed plugins, and check one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 from gateway.cli.exits import Group
 from gateway.cli.loading import config_option, json_option
 from gateway.cli.output import print_json, print_table
+from gateway.cli.plugin_check import check_plugin
 from gateway.drivers.installed_plugins import chosen, installed
 from gateway.drivers.plugin_registry import load_plugins
 from gateway.drivers.settings import plugin_names
@@ -16,7 +17,10 @@ from gateway.drivers.settings import plugin_names
 
 @click.group(cls=Group)
 def plugins() -> None:
-    """Show plugins."""
+    """Show plugins, and check them."""
+
+
+plugins.add_command(check_plugin)
 
 
 @plugins.command("list")

@@ -1,4 +1,4 @@
-"""Which plugins are installed, from the metadata of distributions alone: none of their code runs here."""
+"""Which plugins are installed or on the path, from metadata alone: none of their code runs here."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from importlib.metadata import EntryPoint, entry_points
 
-GROUP = "gateway.providers"
+from gateway.drivers.plugin_sources import GROUP, on_path
 
 
 def installed() -> list[EntryPoint]:
-    """Every plugin's entry point, by its name and its distribution's."""
-    return sorted(entry_points(group=GROUP), key=lambda point: (point.name, origin_of(point)[0] or ""))
+    """Every plugin's entry point, by its name and its distribution's. What is installed comes before its sources."""
+    found = {(point.name, point.value): point for point in (*on_path(), *entry_points(group=GROUP))}
+    return sorted(found.values(), key=lambda point: (point.name, origin_of(point)[0] or ""))
 
 
 def chosen(points: Iterable[EntryPoint], blocked: Collection[str], allowed: Collection[str] | None) -> list[EntryPoint]:

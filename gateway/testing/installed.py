@@ -1,0 +1,53 @@
+"""Find a plugin by its name, installed or on the path: its providers, or why it cannot be loaded."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint
+
+import msgspec
+
+from gateway.core.errors import SettingsError
+from gateway.core.wording import closest_name
+from gateway.drivers.installed_plugins import installed, origin_of
+from gateway.drivers.plugin_registry import load_plugins
+from gateway.provider import Provider
+
+
+class NotInstalled(LookupError):
+    """No plugin has this name. The text lists those that are there."""
+
+
+class Plugin(msgspec.Struct, frozen=True, kw_only=True):
+    """A plugin: its name, the module of its entry point, and the providers it offers; without any, why."""
+
+    name: str
+    version: str | None
+    module: str
+    providers: tuple[Provider, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+def find_plugin(name: str) -> Plugin:
+    """The plugin whose entry point, distribution or provider has this name. Raises ``NotInstalled``."""
+    points = installed()
+    point = next((one for one in points if name in (one.name, origin_of(one)[0])), None)
+    if point is not None:
+        return _loaded(point)
+    for one in points:
+        found = _loaded(one)
+        providers = tuple(provider for provider in found.providers if provider.name == name)
+        if providers:
+            return msgspec.structs.replace(found, providers=providers)
+    names = [one.name for one in points]
+    meant = closest_name(name, names)
+    hint = f', did you mean "{meant}"?' if meant else f"; there are {', '.join(names) or 'none'}"
+    raise NotInstalled(f'no plugin "{name}" is installed or on the path{hint}')
+
+
+def _loaded(point: EntryPoint) -> Plugin:
+    plugin = Plugin(name=point.name, version=origin_of(point)[1], module=point.module)
+    try:
+        registry = load_plugins(allowed={point.name})
+    except SettingsError as problem:
+        return msgspec.structs.replace(plugin, problems=problem.problems)
+    return msgspec.structs.replace(plugin, providers=tuple(registry.providers.values()))

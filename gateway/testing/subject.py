@@ -1,0 +1,207 @@
+"""The provider that is checked, with its accounts and samples: makes its calls and says what came of them."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+from msgspec.structs import replace
+
+from gateway.core.errors import ProviderError
+from gateway.core.masking import Mask, secrets_in
+from gateway.core.plugin_returns import ANSWER, FACT, PROOF, UnusableValue, checked, request
+from gateway.core.secret import Secret
+from gateway.core.wire import Callback
+from gateway.drivers.settings import AccountEntry
+from gateway.provider import Account, Provider, Session
+from gateway.testing.calls import VERDICTS, Call, Outcome, Received
+from gateway.testing.recipes import Recipe, command_of, money_of
+from gateway.testing.samples import Samples
+from gateway.testing.watch import Watch
+
+USUAL = ("USD 10.00", "JPY 500", "KWD 1.250")
+"""Amounts of currencies with two, no and three decimals."""
+
+WATCHED_CALLS = 4
+"""Calls of one kind that are watched: watching takes longer than the call, and calls of one kind do the same."""
+
+
+class Subject:
+    """A provider under check."""
+
+    def __init__(self, provider: Provider, entries: Mapping[str, AccountEntry], samples: Samples) -> None:
+        self.provider: Any = provider
+        self.entries = entries
+        self.samples = samples
+        self.calls: Counter[str] = Counter()
+        self._watched: Counter[tuple[object, ...]] = Counter()
+        self._is_guilty = False
+
+    @cached_property
+    def accounts(self) -> dict[str, Account]:
+        """The accounts, with a session where the provider logs in."""
+        return {label: self._with_session(entry.account) for label, entry in self.entries.items()}
+
+    def _with_session(self, account: Account) -> Account:
+        if not hasattr(self.provider, "login"):
+            return account
+        return replace(account, session=Session(token=Secret(f"kit-session-{account.tenant}-0123"), expires_in=3600.0))
+
+    @property
+    def labels(self) -> list[str]:
+        """The accounts by label: the first, and one of another tenant."""
+        first = next(iter(self.entries))
+        other = next(label for label in self.entries if label.split("/")[0] != first.split("/")[0])
+        return [first, other]
+
+    @property
+    def label(self) -> str:
+        """The account that is used where one is enough."""
+        return self.labels[0]
+
+    def label_of(self, account: str | None) -> str:
+        """The label of an account that a sample names, with or without its tenant. Raises ``KeyError``."""
+        wanted = account or self.label
+        return next(label for label in self.entries if wanted in (label, label.split("/")[1])) if wanted else self.label
+
+    @cached_property
+    def commands(self) -> list[str]:
+        """The names of the declared commands, the create first."""
+        names = sorted(kind.__name__ for kind in self.provider.commands)
+        return sorted(names, key=lambda name: name != "CreatePayment")
+
+    @cached_property
+    def moneys(self) -> list[str]:
+        """Amounts in the currencies that the provider accepts, those of the samples first."""
+        accepted = self.entries[self.label].rules.currencies
+        stated = [*self.samples.wire, *(reply.money for reply in self.samples.replies if reply.money), *USUAL]
+        usable = [one for one in dict.fromkeys(stated) if accepted is None or one.split(" ")[0] in accepted]
+        return usable or [f"{code} {_ten(code)}" for code in sorted(accepted or ())[:1]]
+
+    @cached_property
+    def mask(self) -> Mask:
+        """All secrets of the accounts."""
+        return Mask(secret.reveal() for label in self.labels for secret in self.secrets(label))
+
+    def secrets(self, label: str) -> Iterator[Secret]:
+        """The secrets of one account: of its settings, what the provider is given, what was prepared, its session."""
+        account, entry = self.accounts[label], self.entries[label]
+        yield from (secret for _, secret in secrets_in(account.config))
+        yield from (secret for secret in entry.credentials.values() if isinstance(secret, Secret))
+        yield from (secret for _, secret in secrets_in(account.prepared))
+        if account.session is not None:
+            yield account.session.token
+
+    def run(self, call: Call) -> Outcome:
+        """Make a call and judge what it returned as the gateway does."""
+        self.calls[call.member] += 1
+        act, judge = self._act(call)
+        touched: tuple[tuple[str, str], ...] = ()
+        value = error = None
+        began = time.perf_counter()
+        try:
+            if self._is_to_be_watched(call):
+                with Watch() as watch:
+                    touched = ()
+                    try:
+                        value = act()
+                    finally:
+                        touched = tuple(watch.touched)
+            else:
+                value = act()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as raised:
+            error = raised
+        seconds = time.perf_counter() - began
+        self._is_guilty = self._is_guilty or bool(touched)
+        wrong = judge(value) if error is None else None
+        return Outcome(value=value, error=error, wrong=wrong, touched=touched, seconds=seconds)
+
+    def _is_to_be_watched(self, call: Call) -> bool:
+        kind = (call.member, call.recipe.command if call.recipe else None)
+        self._watched[kind] += 1
+        return self._is_guilty or self._watched[kind] <= WATCHED_CALLS
+
+    def _act(self, call: Call) -> tuple[Callable[[], Any], Callable[[Any], str | None]]:
+        """The call to make, and the check of what it returns."""
+        account = self.accounts[call.account]
+        command = command_of(call.recipe) if call.recipe else None
+        match call.member:
+            case "build":
+                return lambda: self.provider.build(command, account), _problem_of_request
+            case "parse":
+                return lambda: self.provider.parse(command, call.response, account), _problem(FACT)
+            case "login":
+                return lambda: _login(self.provider, account), _problem_of_request
+            case "parse_login":
+                return lambda: self.provider.parse_login(call.response, account), _problem_of_session
+            case "verify":
+                callback = callback_of(call.received or Received(), account)
+                return lambda: self.provider.verify(callback, account), _problem(PROOF)
+            case "answer":
+                verdict = VERDICTS[call.verdict or "recorded"]
+                callback = callback_of(call.received or Received(), account)
+                return lambda: self.provider.answer(verdict, callback), _problem(ANSWER)
+            case member:
+                return lambda: getattr(self.provider, member)(replace(account, session=None)), lambda _: None
+
+
+def callback_of(received: Received, account: Account) -> Callback:
+    """A callback as the plugin is given it."""
+    return Callback(
+        method=received.method,
+        suffix=received.suffix,
+        query=received.query,
+        headers=received.headers,
+        body=received.body,
+        remote="192.0.2.1",
+        received_at=received.at,
+        payment_id=received.payment_id,
+        config=account.config,
+    )
+
+
+def recipe(command: str, money: str, **members: Any) -> Recipe:
+    """A command in words."""
+    return Recipe(command=command, money=money, **members)
+
+
+def _login(provider: Any, account: Account) -> Any:
+    return provider.login(replace(account, session=None))
+
+
+def _problem(check: Callable[[Any], str | None]) -> Callable[[Any], str | None]:
+    def of(value: Any) -> str | None:
+        try:
+            checked(value, check)
+        except UnusableValue as problem:
+            return str(problem)
+        return None
+
+    return of
+
+
+def _problem_of_request(value: Any) -> str | None:
+    try:
+        request(value, development=True)
+    except UnusableValue as problem:
+        return str(problem)
+    return None
+
+
+def _problem_of_session(value: Any) -> str | None:
+    if not isinstance(value, Session) or not isinstance(value.token, Secret):
+        return f"{type(value).__name__}: must be a Session whose token is a Secret"
+    is_life = isinstance(value.expires_in, int | float) and value.expires_in > 0
+    return None if is_life else "Session: expires_in must be a number of seconds above zero"
+
+
+def _ten(currency: str) -> str:
+    return money_of(f"{currency} 10").text()
+
+
+__all__ = ["ProviderError", "Subject", "callback_of", "recipe"]

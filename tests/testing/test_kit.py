@@ -1,0 +1,80 @@
+"""The kit as a whole: plugins found by name, reports, exit codes, replays, the page that explains each rule."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway.testing import NotInstalled, check_plugin
+from gateway.testing.checks import JUDGES
+from gateway.testing.rules import FIXES, severity_of
+from tests.support.cli import run
+from tests.support.docs_pages import ROOT, text_of
+
+SANDBOX = ROOT / "examples" / "gateway-provider-sandbox"
+
+
+@pytest.mark.parametrize("name", ["creditkey", "psp_open_api"])
+def test_the_bundled_plugins_are_sound(name: str) -> None:
+    """The kit finds no fault with them."""
+    report = check_plugin(name)
+    assert report.ok, str(report)
+
+
+def test_a_plugin_is_found_by_its_sources_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder with a pyproject.toml is enough; its name and version are read there."""
+    monkeypatch.syspath_prepend(SANDBOX)
+    report = check_plugin("sandbox")
+    assert (report.plugin, report.version, report.ok) == ("sandbox", "0.1.0", True)
+
+
+def test_a_plugin_that_is_not_there_is_named() -> None:
+    """Exit code 2, and what was meant."""
+    result = run("plugins", "check", "creditkei")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == 'no plugin "creditkei" is installed or on the path, did you mean "creditkey"?\n'
+    with pytest.raises(NotInstalled):
+        check_plugin("creditkei")
+
+
+def test_the_report_for_programs() -> None:
+    """The names that programs rely on."""
+    result = run("plugins", "check", "psp_open_api", "--json")
+    given = json.loads(result.stdout)
+    assert result.exit_code == 0
+    assert given.keys() == {"plugin", "version", "findings", "counts"}
+    assert given["counts"]["build"] > 0
+
+
+def test_each_rule_has_its_story_and_its_way_out() -> None:
+    """The page and the rules keep step, and each rule that has a judge has a fix."""
+    told = {
+        line.removeprefix("### ") for line in text_of("docs/conformance.md").splitlines() if line.startswith("### ")
+    }
+    assert told == FIXES.keys()
+    assert JUDGES.keys() <= FIXES.keys()
+    assert {severity_of(rule) for rule in FIXES} == {"error", "warning"}
+
+
+def test_the_kit_runs_as_a_pytest_plugin(tmp_path: Path) -> None:
+    """One test per plugin that is named, beside those of the author."""
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "gateway.testing",
+        "--gateway-plugin",
+        "creditkey",
+        "-q",
+        "-n",
+        "0",
+    ]
+    done = subprocess.run(
+        [*command, "--rootdir", str(tmp_path), str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
