@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 Purpose = Literal["return", "cancel", "complete"]
 """What an address with a token is for; a part of its path."""
+
+PURPOSES = frozenset(get_args(Purpose))
 
 
 class Urls:

@@ -67,6 +67,9 @@ MAX_FORM_FIELDS, MAX_FORM_NAME, MAX_FORM_VALUE = 100, 200, 8192
 MAX_OPERATIONS = 100
 """Of what an observation may hold: pairs, and characters of their names and values."""
 
+MAX_PARTS = 100
+"""Of what one callback may report."""
+
 MAX_HEADERS = 100
 FRAMING = frozenset(
     ["connection", "content-length", "expect", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"]
@@ -289,7 +292,17 @@ REQUEST = _one_of(HttpRequest)
 ANSWER = _one_of(HttpResponse)
 FACT = _one_of(Observation, Declined, Pending, Absent)
 LOOKUP_FACT = _one_of(Observation, Declined, Pending, Absent, Ask)
-PROOF = optional(_one_of(Event, Hint))
+_PART = _one_of(Event, Hint)
+_PARTS = every(_PART, (tuple,))
+
+
+def _proof(value: Any) -> str | None:
+    if not isinstance(value, tuple):
+        return _PART(value)
+    return f"has more than {MAX_PARTS} parts" if len(value) > MAX_PARTS else _PARTS(value)
+
+
+PROOF = optional(_proof)
 RULES = _one_of(Rules)
 CREDENTIALS = mapping(text(MAX_ID_CHARACTERS, least=1), instance(str, Secret))
 """What ``build`` and ``login``, ``answer``, ``parse`` (of a lookup: ``LOOKUP_FACT``), ``verify``, ``rules`` and

@@ -12,18 +12,26 @@ STATUSES = {Reason.TOO_LARGE: 413, Reason.MEDIA_TYPE: 415}
 """HTTP statuses of the refusals that mean the same to every provider."""
 
 
+BEFORE_JUDGEMENT = frozenset(
+    {Reason.METHOD, Reason.MEDIA_TYPE, Reason.TOO_LARGE, Reason.UNAUTHENTIC, Reason.WRONG_ACCOUNT}
+)
+"""Reasons of a callback that was never proved to be this account's; with any other it was judged by the core."""
+
+
 def status_answer(
     verdict: Verdict,
     *,
     stored: int = 204,
     refused: int = 400,
     unauthentic: int | None = None,
+    judged: int | None = None,
     methods: Sequence[str] = ("POST",),
 ) -> HttpResponse:
     """Answer by status: ``stored``, 405 with Allow, 413, 415, else ``refused``; 429 and 503 with Retry-After.
 
-    ``unauthentic`` is the status of what could not be proved, as of any other refusal if None. ``methods`` are
-    allowed at the callback's address.
+    ``unauthentic`` is the status of what could not be proved, ``judged`` that of what was proved and then refused, each
+    as of any other refusal if None: a repetition is judged alike, so a provider that repeats what is not 2xx is told
+    2xx. ``methods`` are allowed at the callback's address.
     """
     match verdict:
         case Recorded() | Repeated():
@@ -34,5 +42,7 @@ def status_answer(
             return HttpResponse(status=405, headers=(("Allow", ", ".join(methods)),))
         case Refused(reason=Reason.UNAUTHENTIC) if unauthentic is not None:
             return HttpResponse(status=unauthentic)
+        case Refused(reason=reason) if judged is not None and reason not in BEFORE_JUDGEMENT:
+            return HttpResponse(status=judged)
         case Refused(reason=reason):
             return HttpResponse(status=STATUSES.get(reason, refused))

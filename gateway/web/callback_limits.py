@@ -74,12 +74,15 @@ class Admission:
         """Start measuring the work on it. ``size``: bytes of its body."""
         self._size, self._began = size, self._limits.cpu()
 
-    def admit(self, is_proved: bool) -> Busy | None:
-        """Count it as proved or as refused before anything of it is stored. Above the limit return ``Busy``."""
+    def admit(self, is_proved: bool, parts: int = 1) -> Busy | None:
+        """Count it as proved or as refused before anything of it is stored. Above the limit return ``Busy``.
+
+        ``parts``: things that it reports. Each that is not proved may cause a lookup.
+        """
         if is_proved:
             return self._take_proved()
         self._limits.work.charge(self._account, WORK, self._limits.cpu() - self._began)
-        return self._take_refused()
+        return self._take_refused(parts)
 
     def _take_proved(self) -> Busy | None:
         self.is_known = True
@@ -89,14 +92,14 @@ class Admission:
             self._limits.proved.charge(self._account, self._limits.rate, surplus)
         return _busy(wait)
 
-    def _take_refused(self) -> Busy | None:
+    def _take_refused(self, parts: int) -> Busy | None:
         """Take from the address and from the account, or from neither. One address has half the rate of the account."""
-        size = self._size
+        surplus = max(parts - 1, self._size // UNPROVED_BYTES)
         limits, place = self._limits, f"{self._account} {network_of(self._head.remote)}"
         wait = limits.refused_from.wait(place, limits.half) or limits.refused.take(self._account, limits.rate)
         if not wait:
-            limits.refused.charge(self._account, limits.rate, size // UNPROVED_BYTES)
-            limits.refused_from.charge(place, limits.half, 1 + size // UNPROVED_BYTES)
+            limits.refused.charge(self._account, limits.rate, surplus)
+            limits.refused_from.charge(place, limits.half, 1 + surplus)
         return _busy(wait)
 
 
@@ -113,9 +116,9 @@ class KnownSender(Admission):
         """Its sender knows the secret, so the work on it is not measured."""
         self._size = size
 
-    def admit(self, is_proved: bool) -> Busy | None:
+    def admit(self, is_proved: bool, parts: int = 1) -> Busy | None:
         """Count it as proved only if it is."""
-        return self._take_proved() if is_proved else self._take_refused()
+        return self._take_proved() if is_proved else self._take_refused(parts)
 
 
 class PaymentLink(Admission):
@@ -131,7 +134,7 @@ class PaymentLink(Admission):
         """Count its body against the URL."""
         self._limits.links.charge(self._link, self._limits.half, size // UNPROVED_BYTES)
 
-    def admit(self, is_proved: bool) -> Busy | None:  # noqa: ARG002  # proved or not, its URL was counted
+    def admit(self, is_proved: bool, parts: int = 1) -> Busy | None:  # noqa: ARG002  # proved or not, its URL was counted
         """Admit it, whatever it proves."""
         return None
 

@@ -7,7 +7,8 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from gateway.core.facts import Busy, Verdict
+from gateway.core.errors import Reason
+from gateway.core.facts import Busy, Refused, Verdict
 from gateway.core.urls import origin_of
 from gateway.drivers.settings import AccountEntry
 from gateway.flows.payments import read
@@ -22,6 +23,9 @@ BROWSER_WAIT = 3.0
 BROWSER = {"return": "return_url", "cancel": "cancel_url"}
 """The suffixes a browser comes back on, and the member of the payment that it is redirected to."""
 
+VISITS = ("GET", "HEAD")
+"""Methods with which a browser may always come back; with POST where the plugin does not refuse the method."""
+
 TRY_AGAIN = "Something went wrong. Please reload this page."
 DONE = "Thank you. You can close this page."
 
@@ -29,10 +33,14 @@ DONE = "Thank you. You can close this page."
 async def redirect_customer(
     request: web.Request, entry: AccountEntry, payment_id: str, suffix: str, verdict: Verdict
 ) -> web.StreamResponse:
-    """Redirect to the tenant's page with the payment's state as it is known after a short wait for the lookup."""
+    """Redirect to the tenant's page with the payment's state as it is known after a short wait for the lookup.
+
+    Some providers have the browser post a form: whatever else ``verify`` made of it, the customer goes on.
+    """
     gw = request[GATEWAY]
-    if request.method not in ("GET", "HEAD"):
-        return web.Response(status=405, headers=allow("GET,HEAD"))
+    methods = VISITS if verdict == Refused(reason=Reason.METHOD) else (*VISITS, "POST")
+    if request.method not in methods:
+        return web.Response(status=405, headers=allow(",".join(methods)))
     if isinstance(verdict, Busy):
         return _page(TRY_AGAIN, busy=verdict)
     await _wait_for_lookup(request, gw, payment_id)

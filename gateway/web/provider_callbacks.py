@@ -8,7 +8,8 @@ from aiohttp import StreamReader, web
 from msgspec.structs import replace
 
 from gateway.core.errors import Reason, TenantError
-from gateway.core.facts import Busy, Refused, Verdict
+from gateway.core.facts import Busy, Recorded, Refused, Verdict
+from gateway.core.payment_urls import PURPOSES
 from gateway.core.signing import read_token
 from gateway.core.wire import Callback, header, header_text
 from gateway.drivers.settings import AccountEntry
@@ -24,9 +25,6 @@ from gateway.web.routing import OPTIONS, allow
 
 BODY_LIMIT = 64 * 1024
 """Bytes of a callback's body."""
-
-TOKENS = frozenset({"return", "cancel", "complete"})
-"""First path parts that carry a token which the gateway made for one payment."""
 
 
 async def handle_callback(request: web.Request) -> web.StreamResponse:
@@ -66,7 +64,7 @@ def _head(request: web.Request, gw: Gateway, entry: AccountEntry) -> Callback | 
     below = request.match_info.get("suffix", "")
     suffix, _, token = below.partition("/")
     payment_id = None
-    if suffix in TOKENS and token:
+    if suffix in PURPOSES and token:
         payment_id = read_token(gw.settings.server.secret, entry.endpoint_id, token, suffix)
         if payment_id is None:
             return None
@@ -95,16 +93,21 @@ async def _receive(
 
 
 async def _accept(gw: Gateway, entry: AccountEntry, callback: Callback, size: int, admission: Admission) -> Verdict:
-    """Verify and store a callback. A gateway that is stopping, or that fails, answers that it is busy."""
+    """Verify and store a callback. A gateway that is stopping, or that fails, answers that it is busy.
+
+    Whoever guesses the name of a payment, and shows no secret of the account, does not learn whether there is one.
+    """
     admission.after_body(len(callback.body))
     if gw.current.is_stopping:
         return Busy()
     try:
         new = receive.verify(gw, entry, callback, unread=size if size > BODY_LIMIT else None)
-        return admission.admit(new.is_proved) or await receive.accept(gw, new)
+        verdict = admission.admit(new.is_proved, new.count) or await receive.accept(gw, new)
     except Exception:  # the edge: nothing was acknowledged, so the sender tries again
         log.exception("fault", extra={"account": entry.name, "tenant": entry.tenant})
         return Busy()
+    is_guess = new.is_hint and not admission.is_known
+    return Recorded() if is_guess and isinstance(verdict, Refused) else verdict
 
 
 async def _read(request: web.Request, seconds: float) -> tuple[bytes, int]:

@@ -35,5 +35,8 @@ def test_a_provider_may_want_other_statuses() -> None:
     options = {"stored": 200, "refused": 422, "unauthentic": 401}
     refused = [Refused(reason=reason) for reason in (Reason.NOT_FOUND, Reason.UNAUTHENTIC, Reason.TOO_LARGE)]
     assert [status_answer(verdict, **options).status for verdict in (Recorded(), *refused)] == [200, 422, 401, 413]
+    judged = [Reason.NOT_FOUND, Reason.REPEATED_FINAL, Reason.AMOUNT, Reason.UNAUTHENTIC, Reason.WRONG_ACCOUNT]
+    answers = [status_answer(Refused(reason=reason), judged=200, **options) for reason in judged]
+    assert [answer.status for answer in answers] == [200, 200, 200, 401, 422]
     answer = status_answer(Refused(reason=Reason.METHOD), methods=("GET", "POST"))
     assert (answer.status, answer.headers) == (405, (("Allow", "GET, POST"),))

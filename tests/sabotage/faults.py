@@ -102,9 +102,9 @@ FAULTS = (
         "acknowledge a callback before commit",
         "simulation",
         "gateway/flows/callbacks/apply.py",
-        """                await commit_change(gw, before, evaluation.change, rows=rows)
+        """                await commit_change(gw, found.before, evaluation.change, rows=rows)
 """,
-        """                gw.tasks.start("later", commit_change(gw, before, evaluation.change, rows=rows))
+        """                gw.tasks.start("later", commit_change(gw, found.before, evaluation.change, rows=rows))
 """,
     ),
     _simple(
@@ -268,12 +268,10 @@ FAULTS = (
         "answer a provider before the commit",
         "crashes",
         "gateway/web/provider_callbacks.py",
-        """        return admission.admit(new.is_proved) or await receive.accept(gw, new)
+        """        verdict = admission.admit(new.is_proved, new.count) or await receive.accept(gw, new)
 """,
-        """        from gateway.core.facts import Recorded
-
-        gw.tasks.start(f"callback {new.id}", receive.accept(gw, new))
-        return Recorded()
+        """        gw.tasks.start(f"callback {new.id}", receive.accept(gw, new))
+        verdict: Verdict = Recorded()
 """,
     ),
     _simple(

@@ -12,6 +12,7 @@ from gateway.core import strictjson
 from gateway.core.documents import amount_hook
 from gateway.core.errors import PROBLEMS, GatewayError, ShuttingDown, TenantError, invalid
 from gateway.core.facts import Verdict
+from gateway.core.payment_urls import PURPOSES
 from gateway.core.request_bodies import CaptureBody, CreateBody, EmptyBody, RefundBody, UpdateBody
 from gateway.core.signing import read_token
 from gateway.core.views import payment_view, to_json
@@ -27,7 +28,6 @@ from gateway.flows.payments.update import update_payment
 from gateway.flows.runtime import Gateway
 from gateway.web.customer_return import BROWSER, BROWSER_WAIT
 from gateway.web.problems import problem_of
-from gateway.web.provider_callbacks import TOKENS
 
 T = TypeVar("T")
 
@@ -141,7 +141,7 @@ async def handle_callback(gw: Gateway, path: str, callback: Callback) -> HttpRes
     entry = gw.settings.endpoints[endpoint]
     suffix, _, token = below.partition("/")
     payment_id = None
-    if suffix in TOKENS and token:
+    if suffix in PURPOSES and token:
         payment_id = read_token(gw.settings.server.secret, endpoint, token, suffix)
         if payment_id is None:
             return HttpResponse(status=404)

@@ -20,8 +20,9 @@ from gateway.core.state_members import with_dates_at
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store.inbox import ROW
 from gateway.drivers.store.reads import PaymentSnapshot
-from gateway.flows.callbacks import likely_causes
+from gateway.flows.callbacks import likely_causes, named_payment
 from gateway.flows.callbacks.inbox_rows import InboxCallback, NewCallback
+from gateway.flows.callbacks.named_payment import Named
 from gateway.flows.commit import commit_change
 from gateway.flows.runtime import Gateway
 from gateway.flows.tasks import MAX_CONFLICTS
@@ -38,14 +39,14 @@ async def apply_event(
     # The row of a new callback is a conflict if its event was applied before: most were not, and need not be looked up.
     is_guarded = isinstance(callback, NewCallback)
     for _ in range(MAX_CONFLICTS):
-        before = await find_payment(gw, entry, event)
-        evaluation = await evaluate_event(gw, entry, event, before, received_at=received_at, is_guarded=is_guarded)
+        found = await named_payment.of_event(gw, entry, event)
+        evaluation = await evaluate_event(gw, entry, event, found, received_at=received_at, is_guarded=is_guarded)
         rows = callback.rows(gw, evaluation)
         try:
-            if before is None or evaluation.change is None:
+            if found.before is None or evaluation.change is None:
                 await gw.store.commit(rows)
             else:
-                await commit_change(gw, before, evaluation.change, rows=rows)
+                await commit_change(gw, found.before, evaluation.change, rows=rows)
         except Conflict as lost:
             if lost.on == ROW:
                 raise
@@ -59,19 +60,20 @@ async def evaluate_event(
     gw: Gateway,
     entry: AccountEntry,
     event: Event,
-    before: PaymentSnapshot | None,
+    found: Named,
     *,
     received_at: datetime | None = None,
     is_guarded: bool = False,
 ) -> Evaluation:
-    """Evaluate an event by what is committed now; changes nothing. ``before``: its payment, if it has one.
+    """Evaluate an event by what is committed now; changes nothing. ``found``: its payment, if it has one.
 
     ``received_at``: when it came, for one that came earlier; window and grace are checked as of then. ``is_guarded``:
     recording it will be a conflict if it was applied before, so that only what is not recorded is looked up.
     """
+    before = found.before
     if before is None:
         reason = Reason.NOT_FOUND if entry.deposit_methods else _without_method(entry)
-        detail = await likely_causes.of_not_found(gw, entry, event, reason)
+        detail = await likely_causes.of_not_found(gw, entry, event, reason, found.problem)
         return Evaluation(verdict=Refused(reason=reason), event=event, detail=detail)
     now = gw.clock.now()
     policy, at = entry.policy, received_at or now
@@ -86,17 +88,6 @@ async def evaluate_event(
         return evaluation
     case = RefusedCallback(before.payment, event, policy, at)
     return replace(evaluation, detail=await likely_causes.of_refusal(gw, entry, case, evaluation.verdict.reason))
-
-
-async def find_payment(gw: Gateway, entry: AccountEntry, event: Event) -> PaymentSnapshot | None:
-    """The payment an event is about: one of this account, even where the callback names another one."""
-    named = event.observation.payment_id
-    reference = event.observation.provider_reference
-    # Without lookups the provider has no references of its own: what stands there identifies nothing.
-    if named is None and reference is not None and entry.can_look_up:
-        named = await gw.store.payment_by_provider_reference(entry.tenant, entry.name, reference)
-    loaded = await gw.store.payment(entry.tenant, named) if named else None
-    return loaded if loaded is not None and loaded.payment.account == entry.name else None
 
 
 def _redated(change: Change, before: PaymentSnapshot, now: datetime) -> Change:

@@ -14,15 +14,17 @@ from msgspec.structs import replace
 from gateway.core.callback_rules import Evaluation
 from gateway.core.errors import CallbackRejected, Reason
 from gateway.core.facts import Event, Hint, Repeated
+from gateway.core.payment_urls import PURPOSES
 from gateway.core.refusal_details import REMEDIES, RefusedCallback, allowed_times
 from gateway.core.views import rfc3339
 from gateway.core.wire import Callback, header
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store.inbox import StoredCallback
-from gateway.flows.callbacks.apply import evaluate_event, find_payment
+from gateway.flows.callbacks import likely_causes, named_payment
+from gateway.flows.callbacks.apply import evaluate_event
 from gateway.flows.callbacks.mistaken_secrets import mistaken_secrets, similar_accounts
 from gateway.flows.callbacks.redaction import Revealed, SecretHeader, reveal_matching
-from gateway.flows.callbacks.reprocess import MASKED_PART, UNKNOWN_SENDER, entry_of
+from gateway.flows.callbacks.reprocess import MASKED_PART, UNKNOWN_SENDER, entry_of, parts_of
 from gateway.flows.plugin import calls
 from gateway.flows.runtime import Gateway
 from gateway.provider import Check, Explanation
@@ -61,15 +63,16 @@ async def explain(gw: Gateway, row: StoredCallback) -> Explained:
     mistaken = mistaken_secrets(entry, others)
     revealed = reveal_matching(gw.settings.server.secret, entry, row, mistaken)
     callback = replace(revealed.callback, payment_id=_proved_by_token(row))
-    said = _verified(gw, entry, callback)
+    said, others_said = _verified(gw, entry, row, callback)
     # In a thread: the search for what a sender does wrong takes milliseconds of work.
     shown = await asyncio.to_thread(calls.explain, gw, _with(entry, others), callback)
     proof = shown or _plain(said, revealed)
-    proof = replace(proof, notes=(*_not_kept(row, revealed), *_held(entry, revealed, mistaken), *proof.notes))
+    held = _held(entry, revealed, mistaken)
+    proof = replace(proof, notes=(*_not_kept(row, revealed), *held, *others_said, *proof.notes))
     if isinstance(said, Event):
         rules, verdict, reason, detail = await _evaluated(gw, entry, row, said)
     else:
-        reason, detail = _unproved(said, callback)
+        reason, detail = await _unproved(gw, entry, said, callback)
         rules = tuple(Check(name=name, passed=None) for name, _ in RULES)
         verdict = "recorded" if reason is None else "refused"
     return Explained(
@@ -86,9 +89,9 @@ async def _evaluated(
     gw: Gateway, entry: AccountEntry, row: StoredCallback, event: Event
 ) -> tuple[tuple[Check, ...], str, Reason | None, str | None]:
     """The gateway's own checks of an event, and the verdict, reason and detail they lead to."""
-    before = await find_payment(gw, entry, event)
-    found = await evaluate_event(gw, entry, event, before, received_at=row.received_at)
-    return _rule_checks(entry, row, found), found.verdict.name, found.verdict.reason, found.detail
+    found = await named_payment.of_event(gw, entry, event)
+    made = await evaluate_event(gw, entry, event, found, received_at=row.received_at)
+    return _rule_checks(entry, row, made), made.verdict.name, made.verdict.reason, made.detail
 
 
 def _with(entry: AccountEntry, others: Mapping[str, AccountEntry]) -> AccountEntry:
@@ -123,25 +126,34 @@ def _held(entry: AccountEntry, found: Revealed, mistaken: Mapping[str, str]) -> 
 
 def _proved_by_token(row: StoredCallback) -> str | None:
     """The payment that our own token in the address proved: that of an accepted callback without an event."""
-    return row.payment_id if row.verdict == "recorded" and row.event is None else None
+    is_accepted = row.verdict == "recorded" and row.event is None
+    return row.payment_id if is_accepted and row.suffix in PURPOSES else None
 
 
-def _verified(gw: Gateway, entry: AccountEntry, callback: Callback) -> Event | Hint | CallbackRejected | None:
-    """What the plugin makes of it."""
+def _verified(
+    gw: Gateway, entry: AccountEntry, row: StoredCallback, callback: Callback
+) -> tuple[Event | Hint | CallbackRejected | None, tuple[str, ...]]:
+    """What the plugin makes of it, with a note where that is several things and one is explained."""
     try:
-        return calls.verify(gw, entry, callback)
+        parts = parts_of(row, calls.verify(gw, entry, callback))
     except CallbackRejected as rejected:
-        return rejected
+        return rejected, ()
+    first = next(iter(parts), None)
+    others = (f"it reports {len(parts)} things: this explains the first",) if len(parts) > 1 else ()
+    return first, others
 
 
-def _unproved(said: Hint | CallbackRejected | None, callback: Callback) -> tuple[Reason | None, str]:
+async def _unproved(
+    gw: Gateway, entry: AccountEntry, said: Hint | CallbackRejected | None, callback: Callback
+) -> tuple[Reason | None, str]:
     """Why the inbox refuses what proves no event (None: it does not), and what it says of it."""
     match said:
         case CallbackRejected(reason=reason, detail=detail):
             return reason, detail
-        case Hint() if callback.payment_id is None:
-            return Reason.NOT_FOUND, "a hint without a token in its address that names a payment"
         case Hint():
+            found = await named_payment.of_hint(gw, entry, said, callback.payment_id)
+            if found.before is None:
+                return Reason.NOT_FOUND, likely_causes.of_hint(gw, entry, found)
             return None, "a hint: it may cause a lookup and moves no payment by itself"
         case None:
             return None, "authentic, but nothing for us: it moves no payment"

@@ -7,6 +7,7 @@ has no effect. A part that is too long is left out whole: half of it would prove
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from gateway.drivers.store import inbox
 from gateway.drivers.store.inbox import EarlierVerdict, StoredCallback, replace_verdict
 from gateway.drivers.store.statements import Statement
 from gateway.flows.callbacks.redaction import redact
+from gateway.flows.plugin.calls import Proof
 from gateway.flows.runtime import Gateway
 
 MAX_REFUSED = 500
@@ -62,16 +64,40 @@ HINT = SizeLimits(body=0, headers=512, query=512, suffix=256)
 class NewCallback(msgspec.Struct, frozen=True, kw_only=True):
     """A callback that has just come, and what the plugin's ``verify`` said of it.
 
-    ``size``: bytes of its body, read or not. ``is_proved``: its sender is the provider, whether it brought an event or
-    something that means nothing here.
+    ``size``: bytes of its body, read or not. ``share``: of what may be kept of it, one part in so many.
     """
 
     id: str
     entry: AccountEntry
     callback: Callback
     size: int
-    proof: Event | Hint | CallbackRejected | None
-    is_proved: bool
+    proof: Proof | CallbackRejected
+    share: int = 1
+
+    @property
+    def is_proved(self) -> bool:
+        """Whether its sender is the provider, be it that it brought an event or something that means nothing here."""
+        return self.proof is None or any(isinstance(part, Event) for part in self._proofs)
+
+    @property
+    def count(self) -> int:
+        """How many things it reports."""
+        return len(self._proofs)
+
+    @property
+    def is_hint(self) -> bool:
+        """Whether it only says where to look."""
+        return all(isinstance(part, Hint) for part in self._proofs)
+
+    @property
+    def _proofs(self) -> tuple[Event | Hint | CallbackRejected | None, ...]:
+        return self.proof if isinstance(self.proof, tuple) else (self.proof,)
+
+    def parts(self, gw: Gateway) -> Iterator[NewCallback]:
+        """Each thing that it reports as a callback of its own. The first is kept as any, the others share as much."""
+        for place, proof in enumerate(self._proofs):
+            share = max(1, len(self._proofs) - 1) if place else 1
+            yield replace(self, id=gw.new_id("cb"), proof=proof, share=share)
 
     def rows(self, gw: Gateway, evaluation: Evaluation) -> list[Statement]:
         """Insert the callback; of what nobody proved only the newest are kept."""
@@ -104,6 +130,8 @@ class NewCallback(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def _redacted(self, gw: Gateway, limits: SizeLimits) -> Callback:
+        if self.share > 1:
+            limits = SizeLimits(*(limit // self.share for limit in limits))
         return redact(
             bounded(self.callback, limits),
             hash_of=gw.masks.hash_of(self.entry.tenant),

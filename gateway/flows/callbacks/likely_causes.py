@@ -10,6 +10,7 @@ from gateway.core.facts import Event
 from gateway.core.refusal_details import RefusedCallback, refusal_sentence
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store.reads import PaymentFilter
+from gateway.flows.callbacks.named_payment import Named
 from gateway.flows.runtime import Gateway
 
 MAX_CHARACTERS = 500
@@ -19,16 +20,18 @@ MAX_NAME_CHARACTERS = 255
 """Of a name that is looked up."""
 
 
-async def of_not_found(gw: Gateway, entry: AccountEntry, event: Event, reason: Reason) -> str:
-    """Why the payment of a callback was not found."""
-    named = event.observation.payment_id
+async def of_not_found(gw: Gateway, entry: AccountEntry, event: Event, reason: Reason, problem: str) -> str:
+    """Why the payment of a callback was not found. ``problem``: which name was tried."""
     if reason is Reason.NO_DEPOSIT_METHOD:
         return "no deposit method names this account"
-    if not named:
-        return "it names no payment"
-    meaning = await _meaning_of(gw, entry, named) if len(named) <= MAX_NAME_CHARACTERS else None
-    said = f'this account has no payment "{named[:64]}"' + (f": {meaning}" if meaning else "")
-    return gw.masks.line(entry.tenant, said, MAX_CHARACTERS)
+    named = event.observation.payment_id
+    meaning = await _meaning_of(gw, entry, named) if named and len(named) <= MAX_NAME_CHARACTERS else None
+    return gw.masks.line(entry.tenant, f"{problem}: {meaning}" if meaning else problem, MAX_CHARACTERS)
+
+
+def of_hint(gw: Gateway, entry: AccountEntry, found: Named) -> str:
+    """Why the payment of a hint was not found. Nobody proved it, so nothing is looked up for it."""
+    return gw.masks.line(entry.tenant, found.problem, MAX_CHARACTERS)
 
 
 async def of_refusal(gw: Gateway, entry: AccountEntry, case: RefusedCallback, reason: Reason) -> str:

@@ -9,23 +9,26 @@ with success.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from msgspec.structs import replace
 
 from gateway.core.callback_rules import Evaluation
 from gateway.core.errors import CallbackRejected, Reason, Unavailable
-from gateway.core.facts import Busy, Event, Hint, Recorded, Refused, Verdict
+from gateway.core.facts import Busy, Event, Hint, Recorded, Refused, Repeated, Verdict
 from gateway.core.payment import Payment
 from gateway.core.wire import Callback, HttpResponse
 from gateway.drivers.clock import milliseconds
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import schedule
 from gateway.drivers.store.statements import Statement
+from gateway.flows.callbacks import likely_causes, named_payment
 from gateway.flows.callbacks.apply import apply_event
 from gateway.flows.callbacks.inbox_rows import NewCallback
 from gateway.flows.payments import lookup
 from gateway.flows.plugin import calls
+from gateway.flows.plugin.calls import Proof
 from gateway.flows.runtime import Gateway, log
 
 MAX_HINTED_REFERENCES = 100
@@ -39,6 +42,9 @@ FIRST_RETRY = timedelta(seconds=1)
 
 ONE_SECOND = timedelta(seconds=1)
 
+WORST_FIRST: tuple[type[Verdict], ...] = (Busy, Refused, Repeated, Recorded)
+"""Verdicts in the order in which one of them answers for a callback that reports several things."""
+
 WHATEVER_THE_BODY = (Reason.METHOD, Reason.MEDIA_TYPE)
 """Reasons that do not depend on the body: they are reported before its size."""
 
@@ -50,19 +56,11 @@ def verify(gw: Gateway, entry: AccountEntry, callback: Callback, *, unread: int 
     """
     identifier = gw.new_id("cb")
     proof = _proof(gw, entry, callback, is_unread=unread is not None)
-    return NewCallback(
-        id=identifier,
-        entry=entry,
-        callback=callback,
-        size=len(callback.body) if unread is None else unread,
-        proof=proof,
-        is_proved=not isinstance(proof, Hint | CallbackRejected),
-    )
+    size = len(callback.body) if unread is None else unread
+    return NewCallback(id=identifier, entry=entry, callback=callback, size=size, proof=proof)
 
 
-def _proof(
-    gw: Gateway, entry: AccountEntry, callback: Callback, *, is_unread: bool
-) -> Event | Hint | CallbackRejected | None:
+def _proof(gw: Gateway, entry: AccountEntry, callback: Callback, *, is_unread: bool) -> Proof | CallbackRejected:
     try:
         proof = calls.verify(gw, entry, callback)
     except CallbackRejected as rejected:
@@ -82,12 +80,28 @@ async def accept(gw: Gateway, new: NewCallback) -> Verdict:
                 return await _take_event(gw, new, event)
             case Hint() as hint:
                 return await _take_hint(gw, new, hint)
+            case tuple():
+                return worst([await _accept_part(gw, part) for part in new.parts(gw)])
             case None:
                 return await _store(gw, new, Evaluation(verdict=Recorded()))
     except Unavailable as problem:
         extra = {"account": new.entry.name, "problem": str(problem)}
         log.error("a callback could not be stored", extra=extra)
         return Busy()
+
+
+async def _accept_part(gw: Gateway, part: NewCallback) -> Verdict:
+    """Accept one of several things that a callback reports: a fault in one must not keep the others from theirs."""
+    try:
+        return await accept(gw, part)
+    except Exception:  # as at the edge: this one was not acknowledged, so the sender tries again
+        log.exception("fault", extra={"account": part.entry.name, "tenant": part.entry.tenant})
+        return Busy()
+
+
+def worst(verdicts: Sequence[Verdict]) -> Verdict:
+    """The verdict that answers for several: the first of the kind that asks most of the sender."""
+    return min(verdicts, key=lambda verdict: WORST_FIRST.index(type(verdict)))
 
 
 def answer(entry: AccountEntry, verdict: Verdict, callback: Callback) -> HttpResponse:
@@ -146,11 +160,11 @@ async def _take_hint(gw: Gateway, new: NewCallback, hint: Hint) -> Verdict:
 
     At most one lookup per payment in ``clocks.hint``, however many hints come; a later one waits for the schedule.
     """
-    payment_id = new.callback.payment_id
-    loaded = await gw.store.payment(new.entry.tenant, payment_id) if payment_id else None
-    if loaded is None or loaded.payment.account != new.entry.name:
-        return await _refuse(gw, new, CallbackRejected(Reason.NOT_FOUND, "no such payment"))
-    payment = loaded.payment
+    found = await named_payment.of_hint(gw, new.entry, hint, new.callback.payment_id)
+    if found.before is None:
+        detail = likely_causes.of_hint(gw, new.entry, found)
+        return await _refuse(gw, new, CallbackRejected(Reason.NOT_FOUND, detail))
+    payment = found.before.payment
     evaluation = Evaluation(verdict=Recorded(), payment=payment)
     reference = _reference_in(gw, hint, payment)
     if payment.provider_reference not in (None, reference):

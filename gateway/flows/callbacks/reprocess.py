@@ -15,15 +15,18 @@ from gateway.core import documents
 from gateway.core.callback_rules import Evaluation
 from gateway.core.errors import CallbackRejected, Conflict, Reason, TenantError
 from gateway.core.facts import Event, Hint, Refused
+from gateway.core.wire import Callback
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store.inbox import InboxFilter, InboxRow, StoredCallback
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.rows import newest_of
-from gateway.flows.callbacks.apply import apply_event, evaluate_event, find_payment
-from gateway.flows.callbacks.inbox_rows import ReprocessedCallback
-from gateway.flows.callbacks.redaction import reveal_matching
+from gateway.flows.callbacks import named_payment
+from gateway.flows.callbacks.apply import apply_event, evaluate_event
+from gateway.flows.callbacks.inbox_rows import NewCallback, ReprocessedCallback
+from gateway.flows.callbacks.redaction import Revealed, reveal_matching
 from gateway.flows.cascade import consequences
 from gateway.flows.plugin import calls
+from gateway.flows.plugin.calls import Proof
 from gateway.flows.runtime import Gateway, log
 from gateway.flows.tasks import ConflictRetry
 
@@ -101,12 +104,15 @@ async def reverify(gw: Gateway, inbox_id: str, order: Order) -> Reprocessed:
             raise TenantError("invalid_state", f"only a refused callback is verified anew; this one is {row.verdict}")
         if not row.is_whole:
             raise TenantError("invalid_state", "the body was too large to be kept")
-        proof = _verify_again(gw, row)
-        if not isinstance(proof, Event):
-            refused = Evaluation(verdict=Refused(reason=proof.reason), detail=proof.detail)
+        revealed = reveal_matching(gw.settings.server.secret, entry_of(gw, row), row)
+        proofs = _verify_again(gw, row, revealed)
+        if isinstance(proofs, CallbackRejected):
+            refused = Evaluation(verdict=Refused(reason=proofs.reason), detail=proofs.detail)
             return Reprocessed(row=row, evaluation=refused)
         try:
-            return await reprocess(gw, row, proof, order)
+            if not order.dry_run:
+                await _apply_ahead(gw, row, revealed.callback, proofs[:-1])
+            return await reprocess(gw, row, proofs[-1], order)
         except Conflict:
             retry.lost()
 
@@ -128,28 +134,42 @@ async def reprocess(gw: Gateway, row: StoredCallback, event: Event, order: Order
 
 async def _preview(gw: Gateway, entry: AccountEntry, row: StoredCallback, event: Event) -> Evaluation:
     """What an event would come to now, with what follows for the payment; changes nothing."""
-    before = await find_payment(gw, entry, event)
-    evaluation = await evaluate_event(gw, entry, event, before, received_at=row.received_at)
+    found = await named_payment.of_event(gw, entry, event)
+    evaluation = await evaluate_event(gw, entry, event, found, received_at=row.received_at)
     if evaluation.change is None:
         return evaluation
     change, _ = await consequences(gw, evaluation.change)
     return replace(evaluation, change=change)
 
 
-def _verify_again(gw: Gateway, row: StoredCallback) -> Event | CallbackRejected:
-    """What a stored callback proves under today's settings: its event, or why it is still refused."""
+async def _apply_ahead(gw: Gateway, row: StoredCallback, callback: Callback, events: Sequence[Event]) -> None:
+    """Apply what a callback reports beside the last event, each in a row of its own; the last has the stored row."""
     entry = entry_of(gw, row)
-    revealed = reveal_matching(gw.settings.server.secret, entry, row)
+    for event in events:
+        new = NewCallback(
+            id=gw.new_id("cb"), entry=entry, callback=callback, size=row.size, proof=event, share=len(events)
+        )
+        await apply_event(gw, entry, event, new, received_at=row.received_at)
+
+
+def _verify_again(gw: Gateway, row: StoredCallback, revealed: Revealed) -> Sequence[Event] | CallbackRejected:
+    """What a stored callback proves under today's settings: its events, or why it is still refused."""
     if not revealed.is_known:
         return CallbackRejected(Reason.UNAUTHENTIC, UNKNOWN_SENDER)
     try:
-        proof = calls.verify(gw, entry, revealed.callback)
+        parts = parts_of(row, calls.verify(gw, entry_of(gw, row), revealed.callback))
     except CallbackRejected as rejected:
         return (
             CallbackRejected(rejected.reason, f"{rejected.detail}; {MASKED_PART}") if revealed.is_masked else rejected
         )
-    match proof:
-        case Event():
-            return proof
-        case Hint() | None:
-            return CallbackRejected(Reason.NOT_FOUND, "it proves nothing that could be applied")
+    events = [part for part in parts if isinstance(part, Event)]
+    return events or CallbackRejected(Reason.NOT_FOUND, "it proves nothing that could be applied")
+
+
+def parts_of(row: StoredCallback, proof: Proof) -> tuple[Event | Hint | None, ...]:
+    """What a row is about: of a callback that reports several things the one it was stored for, or all of them."""
+    if not isinstance(proof, tuple):
+        return (proof,)
+    if row.event_id is None:
+        return proof
+    return tuple([part for part in proof if isinstance(part, Event) and part.event_id == row.event_id][:1])

@@ -44,6 +44,9 @@ from gateway.provider import Account, CallbackDraft, Check, Explains, Explanatio
 MAX_UNUSUAL_NOTED = 10_000
 """Unusual answers that are remembered, of all accounts: a provider may word each of them differently."""
 
+Proof = Event | Hint | tuple[Event | Hint, ...] | None
+"""What ``verify`` proves; a tuple has two parts at least."""
+
 MAX_CLAIM_CHARACTERS = 64
 """Of what an unproved callback says that it is about."""
 
@@ -125,11 +128,15 @@ def _note_unusual(gw: Gateway, entry: AccountEntry, response: HttpResponse) -> N
             log.warning("an answer is unusual but was read", extra={**where, "kind": kind})
 
 
-def verify(gw: Gateway, entry: AccountEntry, callback: Callback) -> Event | Hint | None:
+def verify(gw: Gateway, entry: AccountEntry, callback: Callback) -> Proof:
     """Verify a callback. Raises ``CallbackRejected``, also where the plugin fails."""
     try:
         with _Guard(entry, "verify", CallbackRejected) as plugin:
-            return cleaning.clean_proof(gw, entry, checked(plugin.verify(callback, entry.account), PROOF))
+            said = checked(plugin.verify(callback, entry.account), PROOF)
+            if not isinstance(said, tuple):
+                return None if said is None else cleaning.clean_proof(gw, entry, said)
+            parts = tuple([cleaning.clean_proof(gw, entry, one) for one in said])
+            return parts if len(parts) > 1 else next(iter(parts), None)
     except CallbackRejected as rejected:
         reason = rejected.reason if isinstance(rejected.reason, Reason) else Reason.UNAUTHENTIC
         claims = cleaning.sentence(gw, entry, rejected.claims, MAX_CLAIM_CHARACTERS) or None

@@ -64,8 +64,8 @@ def clean_answer(gw: Gateway, entry: AccountEntry, fact: ParsedAnswer, *, is_rep
             return replace(fact, request=request(fact.request, development=gw.settings.server.development))
 
 
-def clean_proof(gw: Gateway, entry: AccountEntry, proof: Event | Hint | None) -> Event | Hint | None:
-    """Clean what a callback proves."""
+def clean_proof(gw: Gateway, entry: AccountEntry, proof: Event | Hint) -> Event | Hint:
+    """Clean what a callback, or a part of it, proves."""
     if not isinstance(proof, Event):
         return proof
     is_clean = _is_clean(gw, entry, proof.observation, proof.event_id)
