@@ -30,6 +30,7 @@ _versioned = attrgetter(
     "disputed",
     "provider_reference",
     "redirect_url",
+    "instructions",
     "failure",
     "review",
     "replaced_by",

@@ -185,6 +185,7 @@ class PaymentSummary(msgspec.Struct, frozen=True, kw_only=True):
     refunded: Decimal = Decimal(0)
     disputed: Decimal = Decimal(0)
     redirect_url: str | None = None
+    instructions: Mapping[str, str] = msgspec.field(default_factory=dict)
     customer_notified: bool = False
     completed: bool = True
     review: Review | None = None

@@ -241,6 +241,8 @@ def _fill(builder: ChangeBuilder, began: State, seen: Observation, policy: Polic
     revived = began is State.EXPIRED and payment.state is not State.EXPIRED
     if seen.redirect_url and payment.redirect_url is None:
         builder.set(redirect_url=seen.redirect_url)
+    if seen.instructions and seen.instructions != payment.instructions:
+        builder.set(instructions=seen.instructions)
     awaits_reply = builder.operation is not None and builder.operation.status is Status.SENDING
     if seen.customer_notified and not payment.customer_notified and not awaits_reply:  # the reply says it, too
         builder.set(customer_notified=True)

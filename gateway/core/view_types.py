@@ -83,6 +83,13 @@ class PaymentView(msgspec.Struct, frozen=True, kw_only=True):
         Link | None,
         Meta(description="Where the customer pays; null until it is known, and when nothing can be paid any more."),
     ]
+    instructions: Annotated[
+        Mapping[str, str],
+        Meta(
+            description="What the customer needs to pay without a page, as pairs of text, such as bank details or the"
+            " payload of a QR code; empty for none, and when nothing can be paid any more."
+        ),
+    ]
     customer_notified: Annotated[bool, Meta(description="Whether the provider contacts the customer itself.")]
     pending_operation: Annotated[PendingView | None, Meta(description="The operation whose outcome is still open.")]
     review: Annotated[ReviewView | None, Meta(description="Set while a person must review the payment.")]

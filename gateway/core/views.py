@@ -108,6 +108,7 @@ def to_json(view: msgspec.Struct) -> bytes:
 
 def _payment_members(payment: PaymentSummary, open_operation: OperationSummary | None) -> dict[str, Any]:
     money = payment.money  # ``x and f(x)``: nearly every member may be absent, and every payment pays for a call
+    is_payable = payment.state not in NOT_PAYABLE
     return {
         "id": payment.id,
         "tenant": payment.tenant,
@@ -121,7 +122,8 @@ def _payment_members(payment: PaymentSummary, open_operation: OperationSummary |
         "amount_captured": _text(money, payment.captured),
         "amount_refunded": _text(money, payment.refunded),
         "amount_disputed": _text(money, payment.disputed),
-        "redirect_url": None if payment.state in NOT_PAYABLE else payment.redirect_url,
+        "redirect_url": payment.redirect_url if is_payable else None,
+        "instructions": payment.instructions if is_payable else {},
         "customer_notified": payment.customer_notified,
         "pending_operation": open_operation and _pending_operation(open_operation),
         "review": payment.review and _review(payment.review),

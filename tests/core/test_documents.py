@@ -64,6 +64,7 @@ PAYMENT = Payment(
     captured=Decimal("1067.33"),
     refunded=Decimal("0.10"),
     disputed=Decimal("3.05"),
+    instructions={"iban": "DE02 1203 0000 0000 2020 51"},
     redirect_url="https://pay.example/a?b=%C3%A4",
     customer_notified=True,
     completed=False,
@@ -201,6 +202,12 @@ def test_round_trip(document: Any) -> None:
 def test_the_full_samples_are_full(document: msgspec.Struct) -> None:
     """A member that is added later must be added to the samples."""
     assert unset(document) == []
+
+
+def test_what_most_payments_do_not_have_takes_no_room() -> None:
+    """Members of few payments are not stored with the others."""
+    stored = documents.encode(SMALL_PAYMENT)
+    assert [name for name in ("disputed", "instructions") if name in stored] == []
 
 
 @pytest.mark.parametrize("payment", [PAYMENT, SMALL_PAYMENT])

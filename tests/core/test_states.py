@@ -269,6 +269,14 @@ def test_a_fact_fills_what_is_empty() -> None:
     assert apply_fact(after.payment, other).payment == after.payment
 
 
+def test_instructions_are_the_newest() -> None:
+    """Others take their place whole; an answer that says none changes nothing."""
+    first = apply_fact(make_payment(), saw(instructions={"iban": "DE02", "reference": "R-1"})).payment
+    for same in (saw(instructions={"reference": "R-1", "iban": "DE02"}), saw(Stage.AWAITING_CUSTOMER)):
+        assert apply_fact(first, same).event is None
+    assert apply_fact(first, saw(instructions={"iban": "DE77"})).payment.instructions == {"iban": "DE77"}
+
+
 def test_customer_notified_is_an_alert() -> None:
     """That the customer was change is an alert of that version; it comes once."""
     after = apply_fact(make_payment(), saw(customer_notified=True)).payment
@@ -355,6 +363,7 @@ def test_the_last_moment_of_grace() -> None:
         (State.CAPTURED, saw(refunded="1.00"), "payment.partially_refunded"),
         (State.CAPTURED, saw(refunded="100.00"), "payment.refunded"),
         (State.AWAITING_CUSTOMER, saw(redirect_url="https://x.example"), "payment.updated"),
+        (State.AWAITING_CUSTOMER, saw(instructions={"iban": "DE02"}), "payment.updated"),
         (State.AWAITING_CUSTOMER, saw(provider_reference="CK-1"), "payment.updated"),
         (State.AWAITING_CUSTOMER, saw(customer_notified=True), "payment.updated"),
         (State.AWAITING_CUSTOMER, saw(currency="EUR"), "payment.review"),

@@ -75,6 +75,17 @@ def test_a_payment_has_every_member_in_order() -> None:
     }
 
 
+@pytest.mark.parametrize("state", State)
+def test_instructions_are_shown_while_something_can_be_paid(state: State) -> None:
+    """Nobody is asked to pay what failed or was canceled, neither on a page nor by a transfer."""
+    found = shown(
+        payment_view(make_payment(state, redirect_url="https://p.example", instructions={"iban": "DE02"}), None)
+    )
+    is_shown = state not in (State.FAILED, State.CANCELED)
+    assert found["instructions"] == ({"iban": "DE02"} if is_shown else {})
+    assert found["redirect_url"] == ("https://p.example" if is_shown else None)
+
+
 @pytest.mark.parametrize(
     ("currency", "digits", "texts"),
     [
@@ -223,6 +234,7 @@ PAYMENTS = st.builds(
     merchant_reference=TEXTS,
     provider_reference=st.none() | TEXTS,
     redirect_url=st.none() | TEXTS,
+    instructions=st.dictionaries(TEXTS, TEXTS, max_size=2),
     review=st.none() | st.builds(Review, reason=st.sampled_from(ReviewReason), since=st.just(AT), detail=TEXTS),
     failure=st.none() | st.builds(Failure, code=st.sampled_from(FailureCode), message=TEXTS),
     alerts=st.just(()) | st.tuples(st.builds(Alert, code=st.sampled_from(AlertCode), message=TEXTS)),

@@ -85,6 +85,7 @@ class Paid:
             "amount_captured": f"{self.captured:.2f}",
             "amount_refunded": f"{self.refunded:.2f}",
             "amount_disputed": "0.00",
+            "instructions": {},
             "pending_operation": None,
             "review": self.review,
             "version": self.version,

@@ -7,11 +7,13 @@ callback or a lookup it is left out and the rest is used. Raises ``UnusableValue
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from operator import attrgetter
 from typing import Any
 
 from msgspec.structs import replace
 
+from gateway.core.credentials import without_credentials
 from gateway.core.errors import OutcomeUnknown, TenantError, invalid
 from gateway.core.facts import Absent, Ask, Declined, Event, Hint, Observation, OperationOutcome, Pending
 from gateway.core.field_values import FieldProblem
@@ -113,6 +115,8 @@ def _observation(
         seen = replace(seen, redirect_url=None)
     if seen.operations:
         seen = replace(seen, operations=tuple(_operation(gw, entry, one) for one in seen.operations))
+    if seen.instructions:
+        seen = replace(seen, instructions=_instructions(gw, entry, seen.instructions))
     if seen.unknown_status:
         seen = replace(seen, unknown_status=sentence(gw, entry, seen.unknown_status, MAX_STATUS_CHARACTERS))
     if word is None or (is_clean and _WORD.fullmatch(word) is not None):
@@ -141,6 +145,19 @@ def _is_clean(gw: Gateway, entry: AccountEntry, seen: Observation, *ids: str) ->
 
 def _kept(seen: Observation) -> tuple[str, ...]:
     return (*seen.memory, *seen.memory.values())
+
+
+def _instructions(gw: Gateway, entry: AccountEntry, given: Mapping[str, str]) -> dict[str, str]:
+    """What the customer needs to pay, to the letter but without secrets.
+
+    Its numbers stay: bank accounts and payment slips look like card numbers, and a masked one cannot be paid.
+    """
+    secrets = gw.masks.of(entry.tenant)
+
+    def mask(text: str) -> str:
+        return without_credentials(secrets.over(text))
+
+    return {mask(name): mask(text) for name, text in given.items()}
 
 
 def _page_problem(gw: Gateway, url: str | None) -> str | None:

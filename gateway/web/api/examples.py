@@ -101,6 +101,7 @@ PAYMENT = PaymentView(
     amount_refunded="0.00",
     amount_disputed="0.00",
     redirect_url="https://checkout.creditkey.example/CK-TST1001",
+    instructions={},
     customer_notified=True,
     pending_operation=None,
     review=None,

@@ -40,6 +40,7 @@ PAYMENT_MEMBERS = [
     "amount_refunded",
     "amount_disputed",
     "redirect_url",
+    "instructions",
     "customer_notified",
     "pending_operation",
     "review",
