@@ -27,6 +27,7 @@ Email = Annotated[str, Meta(max_length=255, extra_json_schema={"format": "email"
 Url = Annotated[str, Meta(min_length=1, max_length=2048, extra_json_schema={"format": "uri"})]
 Mode = Literal["link", "redirect"]
 Contact = Literal["email", "phone"]
+CaptureMode = Literal["now", "later"]
 Quantity = Annotated[int, Meta(ge=1, le=1_000_000_000, extra={MUST: WHOLE_QUANTITY})]
 
 
@@ -146,7 +147,8 @@ class FetchPayment(Command, frozen=True, kw_only=True):
 
 
 class CreatePayment(Command, frozen=True, kw_only=True):
-    """Begin a payment at the provider."""
+    """Begin a payment at the provider. ``capture``: whether the money is taken when the customer pays (``now``) or by a
+    capture (``later``), one of ``Rules.capture_modes``; None: as the account does it."""
 
     operation_id: str
     customer: Customer
@@ -155,6 +157,7 @@ class CreatePayment(Command, frozen=True, kw_only=True):
     fields: Mapping[str, str]
     metadata: Mapping[str, str]
     urls: Urls
+    capture: CaptureMode | None = None
 
 
 class CompletePayment(Command, frozen=True, kw_only=True):

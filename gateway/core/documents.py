@@ -42,12 +42,16 @@ _proved = msgspec.json.Decoder(Event)
 SUMMARY = PaymentSummary.__struct_fields__
 PURCHASE = Payment.__struct_fields__[len(SUMMARY) :]
 purchase_of = attrgetter(*PURCHASE)
-_Purchase = msgspec.defstruct("_Purchase", PURCHASE)
 
 _NO_PURCHASE = {
     member.name: {} if member.default is msgspec.NODEFAULT else member.default
     for member in msgspec.structs.fields(Payment)[len(SUMMARY) :]
 }
+_Purchase = msgspec.defstruct(
+    "_Purchase",
+    [(name, object, None) if default is None else (name, object) for name, default in _NO_PURCHASE.items()],
+    omit_defaults=True,
+)
 
 
 def encode(document: Payment | Operation | PaymentEvent | Event) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from gateway.core.commands import Checkout, Customer, Kind, Order
+from gateway.core.commands import CaptureMode, Checkout, Customer, Kind, Order
 from gateway.core.facts import Cause, Stage
 from gateway.core.money import Money
 
@@ -221,6 +221,7 @@ class Payment(PaymentSummary, frozen=True, kw_only=True, omit_defaults=True):
     fields: Mapping[str, str] = msgspec.field(default_factory=dict)
     return_url: str | None = None
     cancel_url: str | None = None
+    capture: CaptureMode | None = None
 
 
 class EventType(enum.StrEnum):

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from gateway.core.commands import MUST, Checkout, Customer, Order, Url
+from gateway.core.commands import MUST, CaptureMode, Checkout, Customer, Order, Url
 from gateway.core.money import Amount
 
 IN_ASCII = "must be printable ASCII: letters, digits, blanks and signs such as - _ /, in one line"
@@ -50,6 +50,13 @@ class CreateBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         Url | None, Meta(description="Where the customer returns to; its origin must be registered for the tenant.")
     ] = None
     cancel_url: Annotated[Url | None, Meta(description="The same for a customer who canceled.")] = None
+    capture: Annotated[
+        CaptureMode | None,
+        Meta(
+            description="Whether the money is taken when the customer pays (`now`) or by a capture (`later`), where"
+            " `capture_modes` of the account has it; unless given, as the account does it."
+        ),
+    ] = None
     metadata: Annotated[Metadata | None, Meta(description="The tenant's own key-value pairs; at most 20.")] = None
 
 

@@ -79,6 +79,7 @@ def new_payment(gw: Gateway, entry: AccountEntry, body: CreateBody, money: Money
         metadata=body.metadata or {},
         return_url=body.return_url,
         cancel_url=body.cancel_url,
+        capture=body.capture,
         created_at=now,
         updated_at=now,
         **account_members(gw, entry, now),

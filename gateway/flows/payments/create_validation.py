@@ -6,7 +6,7 @@ A correct create is checked once and fast; only where something is wrong, each p
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import partial
 
@@ -39,6 +39,7 @@ def check_create(gw: Gateway, tenant: Tenant, body: CreateBody, idempotency_key:
         route = routing.choose(tenant, body)
         check_members(tenant, route.entry, body, digits)
         routing.check_limits(tenant, route.entry, body)
+        routing.check_capture(route.entry, body)
     except TenantError as first:
         raise together(*content_refusals(gw, tenant, body, idempotency_key), first) from None
     return route, Money.of(Decimal(body.amount), body.currency, digits)
@@ -51,13 +52,16 @@ def content_refusals(gw: Gateway, tenant: Tenant, body: CreateBody, idempotency_
     """
     known = None if body.currency is None else currency_digits(body.currency, gw.settings.currencies)
     entry = _entry(tenant, body)
+    of_account: list[Callable[[], None]] = []
+    if entry is not None:
+        of_account = [partial(routing.check_limits, tenant, entry, body), partial(routing.check_capture, entry, body)]
     return [
         *refusals_of(
             partial(refuse_card_data, body, idempotency_key),
             partial(check_currency, gw, body.currency),
             partial(check_members, tenant, entry, body, known),
             partial(check_names, tenant, body),
-            *([partial(routing.check_limits, tenant, entry, body)] if entry is not None else []),
+            *of_account,
         ),
         *(_refused_by_plugin(gw, entry, body, known) if entry is not None else []),
     ]
@@ -153,6 +157,7 @@ def _trial(gw: Gateway, entry: AccountEntry, body: CreateBody, money: Money) -> 
         fields=_texts(body.fields),
         metadata=_texts(body.metadata),
         urls=Urls(callback=base, return_=base, cancel=base, complete=base),
+        capture=body.capture,
     )
 
 

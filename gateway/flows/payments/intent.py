@@ -183,6 +183,7 @@ def create_command(gw: Gateway, entry: AccountEntry, payment: Payment, operation
         fields=payment.fields,
         metadata=payment.metadata,
         urls=urls_of(gw, entry, payment.id),
+        capture=payment.capture,
     )
 
 

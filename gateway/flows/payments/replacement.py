@@ -60,6 +60,7 @@ def replacement_of(gw: Gateway, entry: AccountEntry, old: Payment, *, money: Mon
         metadata=old.metadata,
         return_url=old.return_url,
         cancel_url=old.cancel_url,
+        capture=old.capture,
         created_at=now,
         updated_at=now,
         **account_members(gw, entry, now),

@@ -11,6 +11,7 @@ import msgspec
 from gateway.core.errors import FieldError, TenantError, invalid
 from gateway.core.expressions import Expression, TooManySteps
 from gateway.core.request_bodies import CreateBody
+from gateway.core.wording import joined_with_or
 from gateway.drivers.settings import AccountEntry, DepositMethod, RoutingRule, Tenant
 
 
@@ -24,8 +25,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 def choose(tenant: Tenant, body: CreateBody) -> Route:
     """Choose the account of a new payment. Raises ``TenantError`` that says which member is wrong.
 
-    Only a routing rule has a fallback; it holds the accounts that take new payments of this currency. Where the
-    rule's own account is retired, the first of them takes its place.
+    Only a routing rule has a fallback; it holds the accounts that take new payments of this currency and capture them
+    as asked for. Where the rule's own account is retired, the first of them takes its place.
     """
     method = _method(tenant, body)
     if method is not None and body.account not in (None, method.account):
@@ -36,7 +37,7 @@ def choose(tenant: Tenant, body: CreateBody) -> Route:
     if entry is None:
         known = _open_accounts(tenant)
         raise TenantError("unknown_account", f'there is no account "{rule.account}"; known are {known}')
-    able = [tenant.accounts[name] for name in rule.fallback if _takes(tenant.accounts[name], body.currency)]
+    able = [tenant.accounts[name] for name in rule.fallback if _takes(tenant.accounts[name], body)]
     chain = (entry, *able) if entry.accepts_new else tuple(able)
     if not chain:
         others = f"these do: {_open_accounts(tenant)}"
@@ -65,6 +66,15 @@ def check_limits(tenant: Tenant, entry: AccountEntry, body: CreateBody) -> None:
         raise invalid(("$.amount", f'deposit method "{method.name}" takes at least {method.min}'))
     if method.max is not None and body.amount > method.max:
         raise invalid(("$.amount", f'deposit method "{method.name}" takes at most {method.max}'))
+
+
+def check_capture(entry: AccountEntry, body: CreateBody) -> None:
+    """Check that the account can capture as asked for. Raises ``unsupported_by_provider``."""
+    modes = entry.rules.capture_modes
+    if body.capture is not None and body.capture not in modes:
+        able = f"takes {joined_with_or(sorted(modes))} only" if modes else "cannot be told when to capture"
+        detail = f'account "{entry.name}" {able}: leave it out, or name another account'
+        raise invalid(("$.capture", detail), code="unsupported_by_provider")
 
 
 def _open_accounts(tenant: Tenant) -> str:
@@ -107,8 +117,10 @@ def _holds(when: Expression, seen: dict[str, Any]) -> bool:
     return found is not False and found not in (None, "", [], {})
 
 
-def _takes(entry: AccountEntry, currency: str) -> bool:
-    return entry.accepts_new and (entry.rules.currencies is None or currency in entry.rules.currencies)
+def _takes(entry: AccountEntry, body: CreateBody) -> bool:
+    currencies = entry.rules.currencies
+    is_of_currency = currencies is None or body.currency in currencies
+    return entry.accepts_new and is_of_currency and body.capture in (None, *entry.rules.capture_modes)
 
 
 def _amount_text(value: object) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 
-from gateway.core.commands import KIND_OF, Kind
+from gateway.core.commands import KIND_OF, CaptureMode, Kind
 from gateway.core.errors import invalid
 from gateway.core.field_values import Field
 from gateway.core.money import Amount
@@ -84,6 +84,12 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
     commands: Annotated[list[CommandName], Meta(description="The commands that the provider supports.")]
     currencies: Annotated[list[str] | None, Meta(description="The currencies it accepts; null for all.")]
     limits: Annotated[LimitsView, Meta(description="The provider's limits.")]
+    captures: Annotated[
+        Literal["one", "many"], Meta(description="Whether the amount is captured once or may be in parts.")
+    ]
+    capture_modes: Annotated[
+        list[CaptureMode], Meta(description="What `capture` of a create may ask for; empty where it cannot be asked.")
+    ]
     fields: Annotated[list[FieldView], Meta(description="What is asked of the customer.")]
     public: Annotated[Mapping[str, str], Meta(description="The credentials that the provider declares public.")]
     callback_url: Annotated[Link, Meta(description="Where the provider sends its callbacks.")]
@@ -212,6 +218,8 @@ def _account(gw: Gateway, entry: AccountEntry) -> AccountView:
             max_increase=AmountView(amount=increase.text(), currency=increase.currency) if increase else None,
             capture_deadline=duration_text(deadline) if deadline is not None else None,
         ),
+        captures=entry.rules.captures,
+        capture_modes=[mode for mode in ("now", "later") if mode in entry.rules.capture_modes],
         fields=[_field(field, field.label, "en") for field in entry.account.fields.asked()],
         public={name: text for name, text in entry.credentials.items() if isinstance(text, str)},
         callback_url=gw.callback_url(entry),
@@ -244,6 +252,8 @@ _ACCOUNTS = AccountList(
             commands=["create"],
             currencies=None,
             limits=LimitsView(max_increase=None, capture_deadline=None),
+            captures="one",
+            capture_modes=[],
             fields=[_VIP_CODE],
             public={"merchant_id": "2f0445ef-5ac6-4bdc-9431-facf173c7657"},
             callback_url="https://pay.example/callbacks/uLrv5_QKcWTtIy_ChvuheftDr54w-0P91NYyEdmbZyw",
@@ -255,6 +265,8 @@ _ACCOUNTS = AccountList(
             commands=["create", "complete", "capture", "cancel", "update", "refund", "fetch"],
             currencies=["USD"],
             limits=LimitsView(max_increase=AmountView(amount="100.00", currency="USD"), capture_deadline="30d"),
+            captures="one",
+            capture_modes=[],
             fields=[],
             public={},
             callback_url="https://pay.example/callbacks/CmE5vQJ8WbdlEOQl2nC64NY5Pq7IL43kNMbquw-NDyg",

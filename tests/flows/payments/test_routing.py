@@ -224,6 +224,41 @@ def test_fallback_leaves_out_what_cannot_take_the_payment(tmp_path: Path) -> Non
     assert chain(acme, body(currency="EUR")) == ["any", "more"]
 
 
+@pytest.mark.parametrize(
+    ("capture", "accounts"), [("later", ["dollars"]), ("now", None), (None, ["any", "dollars", "more"])]
+)
+def test_fallback_captures_as_asked_for(tmp_path: Path, capture: Any, accounts: list[str] | None) -> None:
+    """Money is never taken earlier than was asked for because another account had to take the payment."""
+    acme = tenant(tmp_path, "{account: retired, fallback: [any, dollars, more]}")
+    order = body(capture=capture)
+    if accounts is None:
+        assert refused(acme, order).code == "unknown_account"
+    else:
+        assert chain(acme, order) == accounts
+
+
+@pytest.mark.parametrize(
+    ("account", "capture", "detail"),
+    [
+        ("dollars", "later", None),
+        ("dollars", None, None),
+        ("any", None, None),
+        ("dollars", "now", 'account "dollars" takes later only: leave it out, or name another account'),
+        ("any", "now", 'account "any" cannot be told when to capture: leave it out, or name another account'),
+    ],
+)
+def test_when_to_capture(tmp_path: Path, account: str, capture: Any, detail: str | None) -> None:
+    """An account captures as its provider's rules allow, and a refusal names the member and says which."""
+    entry = tenant(tmp_path).accounts[account]
+    if detail is None:
+        routing.check_capture(entry, body(capture=capture))
+        return
+    with pytest.raises(TenantError) as caught:
+        routing.check_capture(entry, body(capture=capture))
+    problems = [(one.field, one.message) for one in caught.value.errors]
+    assert (caught.value.code, problems) == ("unsupported_by_provider", [("$.capture", detail)])
+
+
 def test_fallback_takes_the_place_of_a_retired_account(tmp_path: Path) -> None:
     """The first fallback that can take the payment stands in for a retired account; the rest stay fallback."""
     acme = tenant(tmp_path, "{account: retired, fallback: [gone, any, dollars, more]}")

@@ -106,7 +106,9 @@ class FakeProvider:
 
 PROVIDERS: dict[str, gateway.Provider] = {
     "psp_like": FakeProvider("psp_like", FakeConfig, gateway.Rules(deposit_method_required=True)),
-    "plain": FakeProvider("plain", FakeConfig, gateway.Rules(currencies=frozenset({"USD"}))),
+    "plain": FakeProvider(
+        "plain", FakeConfig, gateway.Rules(currencies=frozenset({"USD"}), capture_modes=frozenset({"later"}))
+    ),
     "either": FakeProvider("either", EitherConfig, gateway.Rules()),
     "strict": FakeProvider("strict", StrictConfig, gateway.Rules()),
 }

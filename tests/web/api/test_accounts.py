@@ -56,6 +56,7 @@ async def test_accounts_show_what_a_front_end_needs(shared_stack: GatewayStack) 
     entry = shared_stack.entry("acme", "psp-main")
     assert psp["callback_url"] == f"{shared_stack.url}/callbacks/{entry.endpoint_id}"
     assert psp["accepts_new"] is True
+    assert [(one["captures"], one["capture_modes"]) for one in (credit_key, psp)] == [("one", []), ("one", [])]
 
 
 @shared
