@@ -14,6 +14,7 @@ from aiohttp import web
 
 from gateway.cli.loading import Configuration, http_url
 from gateway.core.errors import SettingsError
+from gateway.drivers.clock import Clock
 from gateway.drivers.plugin_registry import Registry
 from gateway.drivers.settings import AccountEntry, Settings
 from gateway.provider import SimulatedAccount
@@ -66,9 +67,15 @@ async def hosted(app: web.Application, bound: socket.socket) -> AsyncIterator[No
 
 @contextlib.asynccontextmanager
 async def simulating(
-    loaded: Configuration, sockets: Mapping[str, socket.socket], callback_url: CallbackUrl
+    loaded: Configuration,
+    sockets: Mapping[str, socket.socket],
+    callback_url: CallbackUrl,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Callable[[Settings, CallbackUrl], None]]:
-    """Run the simulators of these providers; what is yielded gives them the accounts of other settings."""
+    """Run the simulators of these providers; what is yielded gives them the accounts of other settings.
+
+    ``clock``: the one of the gateway beside them; moving theirs moves it too.
+    """
     known = {provider: _simulated(loaded, provider, callback_url) for provider in sockets}
     registry = loaded.registry
 
@@ -80,8 +87,25 @@ async def simulating(
     async with contextlib.AsyncExitStack() as stack:
         for provider, bound in sockets.items():
             app = _simulator_app(registry, provider, known[provider])
+            if clock is not None:
+                share_clock(app, clock)
             await stack.enter_async_context(hosted(app, bound))
         yield follow
+
+
+def movable_clock() -> Clock:
+    """A clock that simulators can move. Only for a gateway that runs with simulators, so never outside development."""
+    from gateway.testing.simulator import MovableClock  # imported here because production does not need it
+
+    return MovableClock()
+
+
+def share_clock(app: web.Application, clock: Clock) -> None:
+    """Give a simulator that is made of the kit this clock; others have none that can be moved."""
+    from gateway.testing.simulator import SIMULATOR, MovableClock
+
+    if SIMULATOR in app and isinstance(clock, MovableClock):
+        app[SIMULATOR].clock = clock
 
 
 def _simulator_app(registry: Registry, provider: str, accounts: Mapping[str, SimulatedAccount]) -> web.Application:

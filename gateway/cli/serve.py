@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from gateway.cli.foreground import freeze_startup_memory, stop_signal
-from gateway.cli.hosting import Ports, announce, bind_simulators, read_ports, simulating
+from gateway.cli.hosting import Ports, announce, bind_simulators, movable_clock, read_ports, simulating
 from gateway.cli.loading import Configuration, config_option, load
 from gateway.drivers.file_descriptors import raised_limit
 from gateway.drivers.telemetry import setup_logging
@@ -58,6 +58,7 @@ def _viewer(loaded: Configuration) -> Callable[[Gateway], None]:
 async def _serve(loaded: Configuration, ports: Ports | None, *, listens: bool) -> None:
     """``ports`` of the simulators, None to run none."""
     sockets = bind_simulators(loaded, (), ports) if ports is not None else {}
+    clock = movable_clock() if sockets else None
     view = _viewer(loaded) if listens else lambda _: None
     if loaded.settings.server.development:
         _log.warning(DEVELOPMENT)
@@ -70,10 +71,11 @@ async def _serve(loaded: Configuration, ports: Ports | None, *, listens: bool) -
         # The outer stack ends last: operations that end while the gateway drains still reach the simulators.
         async with (
             contextlib.AsyncExitStack() as beside,
-            running(loaded.settings, loaded.registry, grace=GRACE, reload_wanted=hung_up) as server,
+            running(loaded.settings, loaded.registry, clock, grace=GRACE, reload_wanted=hung_up) as server,
         ):
             if sockets:
-                follow = await beside.enter_async_context(simulating(loaded, sockets, server.gateway.callback_url))
+                simulators = simulating(loaded, sockets, server.gateway.callback_url, clock)
+                follow = await beside.enter_async_context(simulators)
                 server.reloader.followers.append(lambda gw: follow(gw.settings, gw.callback_url))
             freeze_startup_memory()
             click.echo(f"ready {server.url} admin {server.admin_url}")

@@ -91,6 +91,6 @@ def gateway_providers() -> list[gateway.Provider]:
 @gateway.hookimpl
 def gateway_simulators() -> list[gateway.Simulator]:
     """Offer a simulated bridge for development."""
-    from gateway_psp_open_api.simulator import psp_simulator  # loads a web server: only when one is wanted
+    from gateway_psp_open_api.simulator import PspSimulator  # loads a web server: only when one is wanted
 
-    return [psp_simulator()]
+    return [PspSimulator.offer()]

@@ -6,247 +6,165 @@ mistake made there would be confirmed here. One application serves every account
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
-import html
 import json
-import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import msgspec
-from aiohttp import ClientError, ClientSession, ClientTimeout, web
+from aiohttp import web
 
 import gateway
+from gateway.testing import Call, Fault, ProviderSimulator, Refusal, SimulatedPayment, route
 
-PORT = 9102
 TOKEN = "crm-pay-token"  # noqa: S105  # the header's name, not a token
 MANDATORY = ("merchant_id", "order_no", "amount", "currency")
-OUTCOMES = {"fail": (0, "failed"), "pay": (1, "succeeded"), "pending": (2, "processing")}
-"""Button of the payment page -> ``status`` of API-2 and the order's state in the ledger."""
+STATUS = {"decline": 0, "pay": 1, "pay_less": 1, "pend": 2}
+"""What the customer does -> ``status`` of API-2."""
 
 
 class Number(str):
     """A JSON number by its text: what is signed is what is written."""
 
 
-class Faults(msgspec.Struct, forbid_unknown_fields=True):
-    """How the simulator misbehaves; ``times`` is the number of calls that are changed before the faults end.
-
-    A call is one API-1 received, or one button pressed while ``duplicate_callback`` is set.
+class Faults(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The kit's faults, and those of a bridge: ``result: false`` declines, ``success_status``, ``media_type`` and
+    ``byte_order_mark`` write a success as some bridges do. With ``early_callback`` the customer pays before the answer.
     """
 
-    delay_ms: int = 0
-    status: int | None = None
     result: bool | None = None
-    silence: Literal["before_effect", "after_effect"] | None = None
-    malformed: bool = False
     success_status: int | None = None
     media_type: str | None = None
     byte_order_mark: bool = False
-    early_callback: bool = False
-    duplicate_callback: bool = False
-    times: int | None = None
 
     def __post_init__(self) -> None:
         if self.result:
             raise ValueError("result can only be false")
 
-    def changes_api1(self) -> bool:
-        """Return whether answers to API-1 are changed."""
-        return (
-            any((self.delay_ms, self.status, self.result is False, self.silence, self.malformed, self.early_callback))
-            or self.changes_form()
-        )
 
-    def changes_form(self) -> bool:
-        """Return whether a success is written as some bridges write it, and not as the description says."""
-        return self.success_status is not None or self.media_type is not None or self.byte_order_mark
+class Order(SimulatedPayment, kw_only=True):
+    """An order of the ledger. ``said`` is the whole body of API-1 by wire key, ``amount`` the text as sent."""
 
-
-class Order(msgspec.Struct, kw_only=True):
-    """An order of the ledger. ``fields`` is the whole body of API-1 by wire key; amounts are texts as sent."""
-
-    id: str
-    order_no: str
     merchant_id: str
     amount: str
-    currency: str
-    state: str
-    transaction_id: str
-    callbacks: list[dict[str, Any]]
-    fields: dict[str, Any]
     amount_is_text: bool
+    transaction_id: str
     user_id: str | None
 
 
-class Refusal(Exception):
-    """Refuse API-1 with this status and the usual envelope."""
+class PspSimulator(ProviderSimulator[Order]):
+    """The bridge behind every ``psp_open_api`` account."""
 
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
+    provider, port, title = "psp_open_api", 9102, "PSP"
+    payment_type = Order
+    fault_type = Faults
+    buttons: ClassVar = {"pay": ("Pay", "pay"), "fail": ("Fail", "decline"), "pending": ("Leave pending", "pend")}
+    words: ClassVar = {"open": "pending", "captured": "succeeded", "declined": "failed"}
+    last_time = 0
 
+    @route("POST", "/pay/url", "/{below:.+}/pay/url")
+    async def pay_url(self, call: Call) -> dict[str, Any]:
+        """Serve API-1: check header and sign, answer with the payment page."""
+        order = self._accepted(call)
+        if call.fault.early_callback:
+            await self.customer(order, "pay", call)
+        return _envelope({"url": self.page_url(call, order)}, True, "success")
 
-def psp_simulator() -> gateway.Simulator:
-    """Return the simulator of the bridge behind every ``psp_open_api`` account."""
-    return gateway.Simulator(provider="psp_open_api", port=PORT, app=make_app)
-
-
-def make_app(accounts: Mapping[str, gateway.SimulatedAccount]) -> web.Application:
-    """Build the application. Keys of ``accounts`` are ``tenant/account``."""
-    bridge = Bridge(accounts)
-    app = web.Application()
-    app.cleanup_ctx.append(bridge.client)
-    app.router.add_post("/pay/url", bridge.pay_url)
-    app.router.add_post("/{below:.+}/pay/url", bridge.pay_url)
-    app.router.add_get("/pay/{id}", bridge.page)
-    app.router.add_post("/pay/{id}/{button:pay|fail|pending}", bridge.press)
-    app.router.add_get("/_sim/requests", bridge.show_requests)
-    app.router.add_get("/_sim/orders", bridge.show_orders)
-    app.router.add_put("/_sim/faults", bridge.set_faults)
-    return app
-
-
-class Bridge:
-    """The simulator's memory and its handlers."""
-
-    def __init__(self, accounts: Mapping[str, gateway.SimulatedAccount]) -> None:
-        self.accounts = accounts
-        self.requests: list[dict[str, Any]] = []
-        self.orders: dict[str, tuple[Order, gateway.SimulatedAccount]] = {}
-        self.faults = Faults()
-        self.last_time = 0
-        self.session: ClientSession
-
-    async def client(self, _: web.Application) -> AsyncIterator[None]:
-        """Keep one client for API-2 while the application runs."""
-        async with ClientSession(timeout=ClientTimeout(total=10)) as self.session:
-            yield
-
-    async def pay_url(self, request: web.Request) -> web.StreamResponse:
-        """Serve API-1: record it, apply the faults, check header and sign, answer with the payment page."""
-        raw = await request.read()
-        self._record(request, raw)
-        faults = self._counted(self.faults.changes_api1())
-        await asyncio.sleep(faults.delay_ms / 1000)
-        if faults.silence == "before_effect":
-            return _hang_up(request)
-        try:
-            order, account = self._accept(request, raw, faults)
-        except Refusal as refusal:
-            return _envelope(refusal.status, {}, False, str(refusal))
-        if faults.early_callback:
-            await self._send_callbacks(order, account, "pay", twice=faults.duplicate_callback)
-        if faults.silence == "after_effect":
-            return _hang_up(request)
-        if faults.malformed:
-            return web.Response(text='{"data":{"url":', content_type="application/json")
-        url = f"{request.scheme}://{request.host}/pay/{order.id}"
-        return _written(_envelope(200, {"url": url}, True, "success"), faults)
-
-    async def page(self, request: web.Request) -> web.Response:
-        """Show the hosted payment page."""
-        order, _ = self._order(request)
-        return web.Response(text=_page(order), content_type="text/html")
-
-    async def press(self, request: web.Request) -> web.Response:
-        """Send API-2 for a button of the page and show how it was answered."""
-        order, account = self._order(request)
-        faults = self._counted(self.faults.duplicate_callback)
-        button = request.match_info["button"]
-        answered = await self._send_callbacks(order, account, button, twice=faults.duplicate_callback)
-        if "application/json" in request.headers.get("Accept", ""):
-            return web.json_response(answered)
-        return web.Response(text=_page(order, answered), content_type="text/html")
-
-    async def show_requests(self, _: web.Request) -> web.Response:
-        """List every API-1 call as it was received."""
-        return web.json_response(self.requests)
-
-    async def show_orders(self, _: web.Request) -> web.Response:
-        """List the ledger, oldest first."""
-        return web.json_response([msgspec.structs.asdict(order) for order, _ in self.orders.values()])
-
-    async def set_faults(self, request: web.Request) -> web.Response:
-        """Replace the faults; ``{}`` clears them."""
-        try:
-            self.faults = msgspec.json.decode(await request.read(), type=Faults)
-        except msgspec.MsgspecError as problem:
-            return web.json_response({"error": str(problem)}, status=400)
-        return web.json_response(msgspec.to_builtins(self.faults))
-
-    def _record(self, request: web.Request, raw: bytes) -> None:
-        entry = {"method": request.method, "path": request.path, "headers": dict(request.headers)}
-        self.requests.append({**entry, "body": raw.decode("utf-8", "replace")})
-
-    def _counted(self, is_changed: bool) -> Faults:
-        """Return the faults for a call that they change, and count them down; no faults for any other."""
-        faults = self.faults
-        if not is_changed:
-            return Faults()
-        if faults.times is not None:
-            self.faults = msgspec.structs.replace(faults, times=faults.times - 1) if faults.times > 1 else Faults()
-        return faults
-
-    def _accept(self, request: web.Request, raw: bytes, faults: Faults) -> tuple[Order, gateway.SimulatedAccount]:
+    def _accepted(self, call: Call) -> Order:
         """Return the order, new or known. Raises ``Refusal``; then nothing was stored."""
-        if faults.status is not None:
-            raise Refusal(faults.status, "refused by a fault")
-        account = self._account(request.headers.getall(TOKEN, []))
-        body = _checked(raw, account)
-        if faults.result is False:
+        given = call.request.headers.getall(TOKEN, [])
+        owner = self.owner(lambda one: len(given) == 1 and _equal(given[0], _token(one)))
+        body = _checked(call.body, self.accounts[owner])
+        if call.fault.result is False:
             raise Refusal(200, "declined by a fault")
-        return self._stored(_new_order(body, account), account), account
+        wire = self.named(owner, body)
+        known = self.ledger.find(owner, payment_id=wire["order_no"])
+        if known is None:
+            return self._opened(owner, wire, body)
+        if (known.amount, known.currency) != (str(wire["amount"]), wire["currency"]):
+            raise Refusal(200, "order_no is known with another amount or currency")
+        return known
 
-    def _account(self, given: list[str]) -> gateway.SimulatedAccount:
-        for account in self.accounts.values():
-            if len(given) == 1 and hmac.compare_digest(given[0].encode("utf-8", "replace"), _token(account).encode()):
-                return account
-        raise Refusal(401, "crm-pay-token is missing or wrong")
+    def _opened(self, owner: str, wire: Mapping[str, Any], body: dict[str, Any]) -> Order:
+        return self.ledger.open(
+            owner,
+            str(wire["order_no"]),
+            str(wire["amount"]),
+            str(wire["currency"]),
+            merchant_id=str(wire["merchant_id"]),
+            amount=str(wire["amount"]),
+            amount_is_text=not isinstance(wire["amount"], Number),
+            transaction_id=f"PSP-TST-{uuid.uuid4().hex[:12]}",
+            user_id=wire.get("user_id"),
+            said={key: str(value) if isinstance(value, Number) else value for key, value in body.items()},
+        )
 
-    def _stored(self, new: Order, account: gateway.SimulatedAccount) -> Order:
-        for known, owner in self.orders.values():
-            if _token(owner) == _token(account) and known.order_no == new.order_no:
-                if (known.amount, known.currency) != (new.amount, new.currency):
-                    raise Refusal(200, "order_no is known with another amount or currency")
-                return known
-        self.orders[new.id] = (new, account)
-        return new
+    def act(self, payment: Order, does: str) -> None:
+        """Any button may be pressed at any time; money moves once."""
+        if not (does.startswith("pay") and payment.captured):
+            super().act(payment, does)
+        if does.startswith("pay"):
+            payment.state = "captured"
+        elif does == "decline":
+            payment.state = "declined"
 
-    def _order(self, request: web.Request) -> tuple[Order, gateway.SimulatedAccount]:
-        found = self.orders.get(request.match_info["id"])
-        if found is None:
-            raise web.HTTPNotFound
-        return found
-
-    async def _send_callbacks(
-        self, order: Order, account: gateway.SimulatedAccount, button: str, *, twice: bool
-    ) -> dict[str, Any]:
-        """Send API-2, each time with its own time and sign. Returns how the last one was answered."""
-        status, order.state = OUTCOMES[button]
-        answered: dict[str, Any] = {}
-        for _ in range(2 if twice else 1):
-            answered = await self._send(account, _api2(order, account, status, self.now()))
-            order.callbacks.append({"status_sent": status, "http_status": answered["status"], "body": answered["body"]})
-        return answered
-
-    async def _send(self, account: gateway.SimulatedAccount, body: str) -> dict[str, Any]:
+    def callback(self, payment: Order, what: str) -> gateway.HttpRequest:
+        """API-2, signed, to the account's address; each with its own time."""
+        account = self.accounts[payment.owner]
         url = account.callback_url.rstrip("/")
         url = url if url.endswith("/pay/callback") else f"{url}/pay/callback"
-        headers = {TOKEN: _token(account), "Content-Type": "application/json"}
-        try:
-            async with self.session.post(url, data=body.encode(), headers=headers, allow_redirects=False) as answer:
-                return {"status": answer.status, "body": await answer.text()}
-        except (ClientError, TimeoutError) as problem:
-            return {"status": None, "body": type(problem).__name__}
+        headers = ((TOKEN, _token(account)), ("Content-Type", "application/json"))
+        body = _api2(payment, _token(account), STATUS[what], self.now())
+        return gateway.HttpRequest(method="POST", url=url, headers=headers, body=body.encode())
 
     def now(self) -> int:
         """Return Unix milliseconds, never the same twice: a repeated callback has a new time."""
-        self.last_time = max(int(time.time() * 1000), self.last_time + 1)
+        self.last_time = max(int(self.clock.now().timestamp() * 1000), self.last_time + 1)
         return self.last_time
+
+    def refused(self, refusal: Refusal) -> web.Response:
+        """The envelope of a refusal."""
+        return web.json_response(_envelope({}, False, refusal.code), status=refusal.status)
+
+    def finished(self, call: Call, answer: web.Response) -> web.Response:
+        """A success in the form that the faults choose."""
+        fault: Faults = call.fault
+        if fault.success_status is None and fault.media_type is None and not fault.byte_order_mark:
+            return answer
+        body = (answer.text or "").encode("utf-8-sig" if fault.byte_order_mark else "utf-8")
+        kind = "application/json" if fault.media_type is None else fault.media_type
+        return web.Response(body=body, status=fault.success_status or 200, headers={"Content-Type": kind})
+
+    def back(self, payment: Order, does: str) -> None:
+        """The browser stays on the page."""
+
+    def pressed(self, said: dict[str, Any]) -> Any:
+        """How the last callback was answered."""
+        return said["callbacks"][-1]
+
+    def describe(self, payment: Order) -> str:
+        """The order, its money and its state."""
+        return f"order {payment.payment_id}: {payment.amount} {payment.currency}, {self.words[payment.state]}"
+
+    def orders(self) -> list[dict[str, Any]]:
+        """The orders under the names of the description, with the callbacks sent and how they were answered."""
+        return [
+            {
+                **msgspec.structs.asdict(order),
+                "order_no": order.payment_id,
+                "state": self.words.get(order.state, order.state),
+                "fields": order.said,
+                "callbacks": [
+                    {"status_sent": json.loads(one.body)["status"], "http_status": answer.status, "body": answer.body}
+                    for one in self.outbox.callbacks
+                    if one.about == order.id
+                    for answer in one.answers
+                ],
+            }
+            for order in self.ledger
+        ]
 
 
 def sign(members: Mapping[str, Any], token: str, sign_key: str) -> str:
@@ -281,7 +199,7 @@ def _checked(raw: bytes, account: gateway.SimulatedAccount) -> dict[str, Any]:
     if not isinstance(body, dict) or not all(isinstance(value, str | bool | None) for value in body.values()):
         raise Refusal(400, "the body is not a flat object")
     given = str(body.get(key("sign"), "")).upper()
-    if not hmac.compare_digest(given.encode(), sign(body, _token(account), key("sign")).encode()):
+    if not _equal(given, sign(body, _token(account), key("sign"))):
         raise Refusal(401, f"{key('sign')} is missing or wrong")
     missing = [key(name) for name in MANDATORY if body.get(key(name)) in (None, "")]
     if missing:
@@ -291,35 +209,25 @@ def _checked(raw: bytes, account: gateway.SimulatedAccount) -> dict[str, Any]:
     return body
 
 
-def _new_order(body: Mapping[str, Any], account: gateway.SimulatedAccount) -> Order:
-    wire = {field.name: body.get(field.key) for field in account.account.fields.fields}
-    mandatory = {name: str(wire[name]) for name in MANDATORY}
-    return Order(
-        id=uuid.uuid4().hex,
-        **mandatory,
-        state="pending",
-        transaction_id=f"PSP-TST-{uuid.uuid4().hex[:12]}",
-        callbacks=[],
-        fields=dict(body),
-        amount_is_text=not isinstance(wire["amount"], Number),
-        user_id=wire.get("user_id"),
-    )
-
-
-def _api2(order: Order, account: gateway.SimulatedAccount, status: int, now: int) -> str:
+def _api2(order: Order, token: str, status: int, now: int) -> str:
     """Return the signed body of API-2. Its keys are fixed, also when those of API-1 are renamed."""
+    amount = order.amount if order.captured in (0, order.asked) else format(order.captured, "f")
     members = {
         "merchant_id": order.merchant_id,
-        "order_no": order.order_no,
+        "order_no": order.payment_id,
         "transaction_id": order.transaction_id,
-        "amount": order.amount if order.amount_is_text else Number(order.amount),
+        "amount": amount if order.amount_is_text else Number(amount),
         "currency": order.currency,
         "time": now,
         "status": status,
     }
     if order.user_id:
         members["user_id"] = order.user_id
-    return to_json({**members, "sign": sign(members, _token(account), "sign")})
+    return to_json({**members, "sign": sign(members, token, "sign")})
+
+
+def _equal(given: str, wanted: str) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "replace"), wanted.encode())
 
 
 def _token(account: gateway.SimulatedAccount) -> str:
@@ -327,35 +235,5 @@ def _token(account: gateway.SimulatedAccount) -> str:
     return token.reveal() if isinstance(token, gateway.Secret) else token
 
 
-def _envelope(status: int, data: dict[str, str], result: bool, message: str) -> web.Response:
-    return web.json_response({"data": data, "result": result, "msg": message}, status=status)
-
-
-def _written(answer: web.Response, faults: Faults) -> web.Response:
-    """Return a success in the form that the faults choose."""
-    if not faults.changes_form():
-        return answer
-    body = (answer.text or "").encode("utf-8-sig" if faults.byte_order_mark else "utf-8")
-    kind = "application/json" if faults.media_type is None else faults.media_type
-    return web.Response(body=body, status=faults.success_status or 200, headers={"Content-Type": kind})
-
-
-def _hang_up(request: web.Request) -> web.Response:
-    """Close the connection; the answer returned here is not sent."""
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response()
-
-
-def _page(order: Order, answered: Mapping[str, Any] | None = None) -> str:
-    """Return the payment page: plain HTML, one form per button, and how the last callback was answered."""
-    names = {"pay": "Pay", "fail": "Fail", "pending": "Leave pending"}
-    buttons = "".join(
-        f'<form method="post" action="/pay/{order.id}/{button}"><button>{name}</button></form>'
-        for button, name in names.items()
-    )
-    result = (
-        "" if answered is None else f"<p>callback answered {answered['status']} {html.escape(answered['body'])}</p>"
-    )
-    facts = html.escape(f"order {order.order_no}: {order.amount} {order.currency}, {order.state}")
-    return f"<!doctype html><title>PSP simulator</title><h1>PSP simulator</h1><p>{facts}</p>{result}{buttons}"
+def _envelope(data: dict[str, str], result: bool, message: str) -> dict[str, Any]:
+    return {"data": data, "result": result, "msg": message}

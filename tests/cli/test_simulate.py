@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import urllib.request
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,27 @@ def test_serve_with_simulators(tmp_path: Path) -> None:
         assert [get(f"{url}/_sim/orders") for url in process.urls[2:]] == [[], []]
         process.popen.send_signal(signal.SIGTERM)
         assert process.ended()[0] == 0
+
+
+def put(url: str, body: Any) -> Any:
+    """The JSON answer to a PUT."""
+    request = urllib.request.Request(url, json.dumps(body).encode(), method="PUT")
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
+
+
+def test_a_simulator_moves_the_clock_of_the_gateway_beside_it(tmp_path: Path) -> None:
+    """Moved at one simulator, it is moved at the other and in the gateway, which the next payment shows."""
+    path = tmp_path / "settings.yaml"
+    text = SHIPPED.read_text()
+    for port in ("8080", "8081", "9101", "9102", "9110"):
+        text = text.replace(port, str(free_port()))
+    path.write_text(text)
+    with running("serve", "--with-simulators", "--config", path, lines=3) as process:
+        gateway, _, *simulators = process.urls
+        assert put(f"{simulators[1]}/_sim/clock", {"advance": "30d"})["ahead"] == 30 * 86400
+        created = datetime.fromisoformat(pay(gateway)["created_at"])
+        assert created - datetime.now(UTC) > timedelta(days=29)
 
 
 @pytest.mark.parametrize("command", ["serve --with-simulators", "simulate"])

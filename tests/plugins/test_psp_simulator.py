@@ -89,7 +89,7 @@ def start(aiohttp_client: Any, aiohttp_server: Any) -> Start:
         simulated = gateway.SimulatedAccount(
             account=psp, callback_url=str(server.make_url("/callbacks/e1")) + base, credentials=PSP.credentials(psp)
         )
-        app = simulator.psp_simulator().app({"acme/psp": simulated})
+        app = simulator.PspSimulator.app({"acme/psp": simulated})
         bridge = Bridge(await aiohttp_client(app), psp)
         return bridge
 
@@ -283,14 +283,14 @@ async def test_a_callback_nobody_receives_is_shown(aiohttp_client: Any, unused_t
     simulated = gateway.SimulatedAccount(
         account=psp, callback_url=f"http://127.0.0.1:{unused_tcp_port}", credentials=PSP.credentials(psp)
     )
-    bridge = Bridge(await aiohttp_client(simulator.make_app({"acme/psp": simulated})), psp)
+    bridge = Bridge(await aiohttp_client(simulator.PspSimulator.app({"acme/psp": simulated})), psp)
     assert (await bridge.press(await bridge.page(), "pay"))["status"] is None
 
 
 async def test_the_token_tells_the_account(aiohttp_client: Any) -> None:
     """One application serves every account, each with its own keys."""
     accounts = {name: account(token=gateway.Secret(f"token of {name}"), merchant_id=name) for name in ("a", "b")}
-    app = simulator.make_app(
+    app = simulator.PspSimulator.app(
         {
             f"acme/{name}": gateway.SimulatedAccount(
                 account=psp, callback_url="http://127.0.0.1:9", credentials=PSP.credentials(psp)
@@ -364,7 +364,7 @@ async def test_a_duplicate_callback_differs_in_time_and_sign_alone(start: Start)
 
 def test_no_two_callbacks_have_the_same_time() -> None:
     """Callbacks sent in the same millisecond still differ."""
-    bridge = simulator.Bridge({})
+    bridge = simulator.PspSimulator({})
     assert len({bridge.now() for _ in range(100)}) == 100
 
 

@@ -53,7 +53,7 @@ class TinySimulator(ProviderSimulator[SimulatedPayment]):
         return 202, self.shown(call, payment)
 
     def shown(self, call: Call, payment: SimulatedPayment) -> dict[str, Any]:
-        return {"id": payment.id, "order": payment.payment_id, "status": self.word(call, payment)}
+        return {"id": payment.id, "order": payment.payment_id, "status": self.word(payment, call)}
 
     def callback(self, payment: SimulatedPayment, what: str) -> gateway.HttpRequest:
         owner = self.accounts[payment.owner]

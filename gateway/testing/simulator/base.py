@@ -104,10 +104,10 @@ class SimulatorBase(Generic[P]):
         """A body by the names of the canonical fields; an account may have its own wire keys."""
         return {field.name: body.get(field.key) for field in self.accounts[owner].account.fields.fields}
 
-    def word(self, call: Call, payment: P) -> str:
-        """The provider's word for a payment's state, or the fault's."""
-        said: str = call.fault.status_word or self.words.get(payment.state, payment.state)
-        return said
+    def word(self, payment: P, call: Call | None = None) -> str:
+        """The provider's word for a payment's state, or the one of the fault that a call meets."""
+        own = self.words.get(payment.state, payment.state)
+        return (call and call.fault.status_word) or own
 
     def page_url(self, call: Call, payment: P) -> str:
         """The address of a payment's page."""
@@ -147,7 +147,7 @@ class SimulatorBase(Generic[P]):
         if not fault.concerns(callbacks=True):
             fault = self.faults.meet(CUSTOMER if call is None else call.operation, callbacks=True)
         made = [self.callback(payment, what) for _ in range(2 if fault.duplicate_callback else 1)]
-        numbers = [self.outbox.add(one) for one in made if one is not None]
+        numbers = [self.outbox.add(payment.id, one) for one in made if one is not None]
         return [] if fault.hold_callbacks else numbers
 
     async def _send(self, numbers: list[int]) -> None:

@@ -88,13 +88,13 @@ class Ledger(Generic[P]):
         return iter(self.payments.values())
 
     def open(
-        self, owner: str, payment_id: str, amount: object, currency: str, *, id: str | None = None, **more: Any
+        self, owner: str, payment_id: str, asked: object, currency: str, /, *, id: str | None = None, **more: Any
     ) -> P:
         """Begin a payment. ``more`` are further members of it."""
         members: dict[str, Any] = {
             "owner": owner,
             "payment_id": payment_id,
-            "asked": _decimal(amount),
+            "asked": _decimal(asked),
             "currency": currency,
         }
         made = self._kind(id=id or uuid.uuid4().hex, **members, **more)

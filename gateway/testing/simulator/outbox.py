@@ -23,9 +23,11 @@ class Answered(msgspec.Struct, kw_only=True):
 
 
 class OutgoingCallback(msgspec.Struct, kw_only=True):
-    """A callback, and how each copy of it was answered; held ones have no answer yet."""
+    """A callback about a payment, by the provider's id of it, and how each copy was answered; held ones have no answer
+    yet."""
 
     number: int
+    about: str
     method: str
     url: str
     headers: list[tuple[str, str]]
@@ -46,13 +48,14 @@ class Outbox:
         async with ClientSession(timeout=TIMEOUT) as self._http:
             yield
 
-    def add(self, request: gateway.HttpRequest) -> int:
+    def add(self, about: str, request: gateway.HttpRequest) -> int:
         """Take a callback in; returns its number."""
         number = len(self.callbacks)
         self._requests.append(request)
         self.callbacks.append(
             OutgoingCallback(
                 number=number,
+                about=about,
                 method=request.method,
                 url=request.url,
                 headers=list(request.headers),
