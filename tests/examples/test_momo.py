@@ -1,0 +1,95 @@
+"""Mobile money (``examples/gateway-momo``): everything is asked for, at the pace that the plugin declares."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.examples.shop import Shop
+
+PHONE = {"phone": "+256 772 123456"}
+
+
+async def asked(shop: Shop) -> Any:
+    """A payment whose prompt is on the customer's phone."""
+    return await shop.create("uganda", "5000", "UGX", customer=PHONE)
+
+
+async def paid(shop: Shop) -> Any:
+    """A payment that was paid."""
+    payment = await asked(shop)
+    await shop.customer(payment)
+    await shop.pass_time("momo", "10s")
+    return await shop.until(payment, "captured")
+
+
+async def test_a_payment_is_found_paid(shop: Shop) -> None:
+    """By the plugin's own schedule, which is far quicker than the gateway's for a page."""
+    payment = await paid(shop)
+    assert payment["amount_captured"] == "5000"
+    assert (await shop.ledger(payment))["captured"] == "5000"
+
+
+async def test_a_prompt_that_is_rejected(shop: Shop) -> None:
+    """The provider's words say why."""
+    payment = await asked(shop)
+    await shop.customer(payment, "decline")
+    await shop.pass_time("momo", "10s")
+    now = await shop.until(payment, "failed")
+    assert now["failure"]["provider_code"] == "FAILED APPROVAL_REJECTED"
+
+
+@pytest.mark.parametrize("operation", ["ask"])
+async def test_a_lost_answer(shop: Shop, operation: str) -> None:
+    """The UUID that we chose finds it; nothing is sent twice."""
+    payment = await paid(shop) if operation == "refund" else None
+    path = {"ask": "/requesttopay", "refund": "/refund"}[operation]
+    before = await shop.sent("momo", path)
+    await shop.faults("momo", {"operation": operation, "silence": "after_effect"})
+    if payment is None:
+        status, payment = await shop.try_to_create("uganda", "5000", "UGX", customer=PHONE)
+    else:
+        status, _ = await shop.do(payment, "refunds", {"amount": "2000"})
+    assert status == 202
+    await shop.faults("momo")
+    await shop.pass_time("momo", "10s")
+    await shop.until(payment, "processing" if operation == "ask" else "partially_refunded")
+    assert await shop.sent("momo", path) == before + 1
+
+
+@pytest.mark.parametrize("fault", [{"html": True, "status": 200}, {"status": 403, "body": {}}, {"status_word": "HALF"}])
+async def test_lookups_that_say_nothing(shop: Shop, fault: Any) -> None:
+    """A page, a refusal, a word that nobody knows: nothing moves, and all goes on afterwards."""
+    payment = await asked(shop)
+    await shop.customer(payment)
+    await shop.faults("momo", {"operation": "status", **fault})
+    await shop.do(payment, "sync")
+    assert (await shop.read(payment))["state"] == "processing"
+    await shop.faults("momo")
+    await shop.pass_time("momo", "1h")
+    await shop.until(payment, "captured")
+
+
+async def test_a_request_that_is_refused(shop: Shop) -> None:
+    """A number without a wallet is a definite no; one that cannot be a number never leaves."""
+    _, payment = await shop.try_to_create("uganda", "5000", "UGX", customer={"phone": "+256 772 120000"})
+    assert (payment["state"], payment["failure"]["provider_code"]) == ("failed", "PAYER_NOT_FOUND")
+    status, refused = await shop.try_to_create("uganda", "5000", "UGX", customer={"phone": "tomorrow"})
+    assert (status, refused["errors"][0]["field"]) == (422, "$.customer.phone")
+    assert (await shop.try_to_create("uganda", "5.00", "EUR", customer=PHONE))[0] == 422
+
+
+async def test_another_amount(shop: Shop) -> None:
+    """Half of it was paid: a person must look."""
+    payment = await asked(shop)
+    await shop.customer(payment, "pay_less")
+    await shop.pass_time("momo", "10s")
+    now = await shop.until_it(payment, lambda now: now["review"] is not None)
+    assert now["review"]["reason"] == "amount"
+
+
+async def test_a_token_that_ends_early(shop: Shop) -> None:
+    """One new operation under a new session."""
+    await shop.faults("momo", {"operation": "ask", "end_tokens": True, "times": 1})
+    await asked(shop)
