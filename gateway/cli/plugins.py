@@ -1,4 +1,4 @@
-"""``gateway plugins``: list the installed plugins, and check one."""
+"""``gateway plugins``: list the installed plugins, check one, and begin a new one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import click
 
 from gateway.cli.exits import Group
 from gateway.cli.loading import config_option, json_option
+from gateway.cli.new_plugin import new
 from gateway.cli.output import print_json, print_table
 from gateway.cli.plugin_check import check_plugin
 from gateway.drivers.installed_plugins import chosen, installed
@@ -17,10 +18,11 @@ from gateway.drivers.settings import plugin_names
 
 @click.group(cls=Group)
 def plugins() -> None:
-    """Show plugins, and check them."""
+    """Show plugins, check them, and begin a new one."""
 
 
 plugins.add_command(check_plugin)
+plugins.add_command(new)
 
 
 @plugins.command("list")

@@ -22,6 +22,7 @@ FILES = (
     "docs/**/*.md",
     "examples/**/*.*",
     "gateway/**/*.yaml",
+    "gateway/cli/scaffold/**/samples.json",
     "bench/*.py",
     "tests/support/stack.py",
     "tests/plugins/fixtures/**/*.*",
