@@ -5,6 +5,7 @@ Payment found → problem of kind status → seen before → currency → amount
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -37,15 +38,31 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def evaluate(
-    payment: Payment, operation: Operation | None, event: Event, *, seen_before: bool, policy: Policy, at: datetime
+    payment: Payment,
+    operation: Operation | None,
+    event: Event,
+    *,
+    seen_before: bool,
+    policy: Policy,
+    at: datetime,
+    ended: Sequence[Operation] = (),
 ) -> Evaluation:
-    """Check an event against the payment that was found for it. The first check that fails decides."""
-    verdict, change = _decided(payment, operation, event, seen_before, policy, at)
+    """Check an event against the payment that was found for it. The first check that fails decides.
+
+    ``ended`` as in ``apply``.
+    """
+    verdict, change = _decided(payment, operation, event, seen_before, policy, at, ended)
     return Evaluation(verdict=verdict, event=event, payment=payment, change=change)
 
 
 def _decided(
-    payment: Payment, operation: Operation | None, event: Event, seen_before: bool, policy: Policy, at: datetime
+    payment: Payment,
+    operation: Operation | None,
+    event: Event,
+    seen_before: bool,
+    policy: Policy,
+    at: datetime,
+    ended: Sequence[Operation],
 ) -> tuple[StoredVerdict, Change | None]:
     if event.problem is Reason.STATUS:
         noted = note_unknown_status(payment, operation, event.observation, cause=Cause.CALLBACK, policy=policy, at=at)
@@ -54,7 +71,7 @@ def _decided(
         return Repeated(is_final=row_of(payment, policy, at) in CLOSED_TO_CALLBACKS), None
     if event.problem is Reason.CURRENCY:
         return Refused(reason=Reason.CURRENCY), None
-    change = apply(payment, operation, event.observation, cause=Cause.CALLBACK, policy=policy, at=at)
+    change = apply(payment, operation, event.reported, cause=Cause.CALLBACK, policy=policy, at=at, ended=ended)
     if change.refusal is Reason.CURRENCY:
         return _verdict_of(change), change
     if event.problem is Reason.AMOUNT:

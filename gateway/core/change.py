@@ -5,7 +5,7 @@ Each versioned change is one version, one event and one webhook.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
@@ -68,7 +68,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 class ChangeBuilder(msgspec.Struct, kw_only=True):
     """A change while it is worked out; ``finish_change`` makes it a ``Change``. ``seen``: the observation behind it.
 
-    ``is_news``: the fact says something that no state and no total shows.
+    ``ended``: the payment's other operations, where one is reported. ``is_news``: the fact says something that no
+    state and no total shows.
     """
 
     payment: Payment
@@ -76,6 +77,7 @@ class ChangeBuilder(msgspec.Struct, kw_only=True):
     alerts: list[str]
     details: dict[str, str]
     seen: Observation | None = None
+    ended: Sequence[Operation] = ()
     refusal: Reason | None = None
     type: str | None = None
     is_news: bool = False
@@ -118,10 +120,10 @@ class ChangeBuilder(msgspec.Struct, kw_only=True):
             self.set(paid_again_by=(*known, transaction)[:MAX_SECOND_PAYMENTS])
             self.type = self.type or "payment.updated"
 
-    def flag(self, reason: ReviewReason, at: datetime) -> None:
-        """Raise the review flag. The first reason stays until an operator clears it."""
+    def flag(self, reason: ReviewReason, at: datetime, detail: str | None = None) -> None:
+        """Raise the review flag, with a sentence. The first reason stays until an operator clears it."""
         if self.payment.review is None:
-            detail = review_detail(reason, self.payment, self.seen)
+            detail = detail or review_detail(reason, self.payment, self.seen)
             self.set(review=Review(reason=reason, since=at, detail=detail))
             self.details |= {"review": reason, "detail": detail}
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import ClassVar
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.core.errors import Reason
 from gateway.core.wire import HttpRequest
@@ -173,6 +174,12 @@ Fact = (
 )
 
 
+def outcomes_in(fact: Fact) -> tuple[OperationOutcome, ...]:
+    """The outcomes of single operations that a fact reports."""
+    seen = fact.observation if isinstance(fact, Pending) else fact
+    return seen.operations if isinstance(seen, Observation) else ()
+
+
 class Cause(enum.StrEnum):
     """Who reported a change. Replies, callbacks and lookups prove it; the clock proves nothing about money."""
 
@@ -199,6 +206,12 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     occurred_at: datetime | None = None
     problem: Reason | None = None
     detail: str | None = None
+
+    @property
+    def reported(self) -> Observation:
+        """The observation, with the outcome of the operation that is reported."""
+        seen = self.observation
+        return seen if self.operation is None else replace(seen, operations=(*seen.operations, self.operation))
 
 
 class Hint(msgspec.Struct, frozen=True, kw_only=True):

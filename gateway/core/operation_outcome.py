@@ -96,8 +96,13 @@ def _evidence_by_total(seen: Decimal | None, after: Decimal, before: Decimal, ca
     return Evidence.NOT_YET if seen == before else Evidence.INCONCLUSIVE
 
 
-def resolve(builder: ChangeBuilder, seen: Observation, cause: Cause, policy: Policy, at: datetime) -> None:
-    """Resolve the open operation as far as an observation shows its outcome."""
+def resolve(
+    builder: ChangeBuilder, seen: Observation, cause: Cause, policy: Policy, at: datetime, *, is_under_way: bool = False
+) -> None:
+    """Resolve the open operation as far as an observation shows its outcome.
+
+    ``is_under_way``: it says of the operation itself that it has none yet, so what it does not show proves nothing.
+    """
     operation = builder.operation
     if operation is None or not operation.is_open:
         return
@@ -110,6 +115,8 @@ def resolve(builder: ChangeBuilder, seen: Observation, cause: Cause, policy: Pol
         confirm(builder, operation, seen)
     elif found is Evidence.RULED_OUT:
         _rule_out(builder)
+    elif is_under_way and cause is not Cause.REPLY:
+        pass
     elif _status_contradicts_total(operation, seen) and (cause is Cause.REPLY or operation.status is Status.UNKNOWN):
         builder.set_operation(Status.UNKNOWN, note="the status says that it is over, the refunded total does not")
         builder.flag(ReviewReason.REFUND_UNCLEAR, at)
@@ -136,9 +143,15 @@ def confirm(builder: ChangeBuilder, operation: Operation, seen: Observation) -> 
         case Kind.UPDATE:
             _apply_new_total(builder, operation)
         case Kind.REFUND if seen.refunded is None:
-            apply_refunded_total(builder, operation.before.refunded + operation.amount)
+            apply_refunded_total(builder, _refunded_with(builder.payment, operation))
         case _:
             pass
+
+
+def _refunded_with(payment: Payment, operation: Operation) -> Decimal:
+    """The refunded total with this refund: what it has grown by meanwhile holds the whole of it, or nothing of it."""
+    grown = payment.refunded - operation.before.refunded
+    return payment.refunded if grown >= operation.amount else min(payment.refunded + operation.amount, payment.captured)
 
 
 def _apply_new_total(builder: ChangeBuilder, operation: Operation) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from gateway.core.commands import CaptureMode, Checkout, Customer, Kind, Order
-from gateway.core.facts import Cause, Stage
+from gateway.core.facts import Cause, Declined, Stage, Succeeded
 from gateway.core.money import Money
 
 
@@ -73,6 +73,7 @@ class ReviewReason(enum.StrEnum):
     PAID_LATE = "paid_late"
     TWO_LIVE_ORDERS = "two_live_orders"
     REFUND_UNCLEAR = "refund_unclear"
+    REFUND_REVERSED = "refund_reversed"
 
 
 class Review(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,7 +134,8 @@ class Operation(OperationSummary, frozen=True, kw_only=True, omit_defaults=True)
     are the command's. ``contrary_since`` is when a lookup first showed that it had no effect. ``account`` is where
     it was sent. ``answers_with`` is the payment whose request made it, where that is
     another one (a successor's create answers with the payment it replaces). ``not_sent_before`` are account and id of
-    the operations it follows, which were not sent. ``provider_id`` is the provider's own id of it.
+    the operations it follows, which were not sent. ``provider_id`` is the provider's own id of it, ``reported``
+    the outcome that a callback or a lookup reported while it was still being sent.
     """
 
     tenant: str
@@ -151,6 +153,7 @@ class Operation(OperationSummary, frozen=True, kw_only=True, omit_defaults=True)
     failure: Failure | None = None
     contrary_since: datetime | None = None
     provider_id: str | None = None
+    reported: Succeeded | Declined | None = None
 
     @property
     def is_tenants(self) -> bool:
@@ -168,6 +171,7 @@ class PaymentSummary(msgspec.Struct, frozen=True, kw_only=True):
     gateway's clock; a payment that was stored before they existed has none. ``unknown_statuses`` are words of the
     provider that the plugin does not know, each reported once; ``paid_again_by`` are transactions that were proved to
     succeed after another one had captured it, each reported once. ``memory`` is what its plugin asked to keep.
+    ``denied_operations`` have ended, and the provider said otherwise of them afterwards, each reported once.
     """
 
     id: str
@@ -201,6 +205,7 @@ class PaymentSummary(msgspec.Struct, frozen=True, kw_only=True):
     canceled_at: datetime | None = None
     unknown_statuses: tuple[str, ...] = ()
     paid_again_by: tuple[str, ...] = ()
+    denied_operations: tuple[str, ...] = ()
     deadline_warnings: int = 0
     version: int = 1
     revision: int = 0

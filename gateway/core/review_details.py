@@ -89,6 +89,10 @@ def _refund_unclear(payment: Payment, seen: Observation) -> str:
     return f"the provider shows {total}{status}; on record are {payment.refunded:f} {payment.money.currency} refunded"
 
 
+def _refund_reversed(payment: Payment, _: Observation) -> str:
+    return f"a refund did not succeed after all; on record are {payment.refunded:f} {payment.money.currency} refunded"
+
+
 _SENTENCES: Mapping[ReviewReason, Callable[[Payment, Observation], str]] = {
     ReviewReason.AMOUNT: _amount,
     ReviewReason.CURRENCY: _currency,
@@ -97,4 +101,5 @@ _SENTENCES: Mapping[ReviewReason, Callable[[Payment, Observation], str]] = {
     ReviewReason.PAID_LATE: _paid_late,
     ReviewReason.TWO_LIVE_ORDERS: _two_live_orders,
     ReviewReason.REFUND_UNCLEAR: _refund_unclear,
+    ReviewReason.REFUND_REVERSED: _refund_reversed,
 }

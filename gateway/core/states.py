@@ -9,8 +9,8 @@ A provider reports facts; this module decides what they move. Rules in prose:
   twice. It is refused, nothing is booked, and the review flag is raised once for each such transaction.
 - ``expired`` is soft: proof within grace still moves it, proof of money after grace raises the review flag.
 - At providers that wait for a completion, ``authorized`` is believed only after a completion succeeded.
-- An operation is resolved by its own reply, by what a lookup or a proved callback shows, or by an operator; never by
-  the clock.
+- An operation is resolved by its own reply, by what a lookup or a proved callback shows or says of it, or by an
+  operator; never by the clock.
 - Each versioned change is one version, one event, one webhook.
 
 Nothing here reads a clock, a store or the network.
@@ -18,6 +18,7 @@ Nothing here reads a clock, a store or the network.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from operator import attrgetter
 from typing import assert_never
@@ -39,6 +40,7 @@ from gateway.core.facts import (
     Pending,
     ReviewResolved,
     Stage,
+    Succeeded,
     Unknown,
 )
 from gateway.core.matching import (
@@ -49,6 +51,7 @@ from gateway.core.matching import (
     truncated_amount_details,
     with_currency_digits,
 )
+from gateway.core.named_outcomes import end_as_reported, leave_to_a_person, names, note_outcomes, waits_for_reply
 from gateway.core.operation_outcome import (
     apply_refunded_total,
     decline,
@@ -147,27 +150,30 @@ def row_of(payment: Payment, policy: Policy, at: datetime) -> str:
 
 
 def apply(
-    payment: Payment, operation: Operation | None, fact: Fact, *, cause: Cause, policy: Policy, at: datetime
+    payment: Payment,
+    operation: Operation | None,
+    fact: Fact,
+    *,
+    cause: Cause,
+    policy: Policy,
+    at: datetime,
+    ended: Sequence[Operation] = (),
 ) -> Change:
     """Decide what a fact changes. ``operation`` is the payment's open operation, or the one the reply belongs to.
 
     ``cause`` says who reported the fact. A ``reply`` resolves the operation; a ``callback`` or a ``lookup`` resolves it
-    as far as it shows the outcome.
+    as far as it shows the outcome. ``ended``: the payment's other operations, where the fact names one.
     """
-    builder = ChangeBuilder(payment=payment, operation=operation, alerts=[], details={})
+    builder = ChangeBuilder(payment=payment, operation=operation, alerts=[], details={}, ended=ended)
     match fact:
         case Observation():
-            builder.seen = fact
             _observe(builder, fact, cause, policy, at)
         case Pending(observation=observation):
-            builder.seen = observation
-            _accept_pending(builder, observation, policy)
-        case Declined():
-            decline(builder, fact, at)
-        case NeverSent():
-            end_without_effect(builder, Failure(code=FailureCode.NOT_SENT, message=fact.message), Status.NOT_SENT)
+            _accept_pending(builder, observation, policy, at)
+        case Declined() | NeverSent():
+            _end_refused(builder, fact, at)
         case Unknown():
-            resolve_from_payment(builder, fact.message)
+            _resolve_open(builder, Observation(stage=Stage.UNKNOWN), fact.message, policy, at)
         case Absent():
             record_absence(builder, policy, at)
         case Expired():
@@ -194,8 +200,20 @@ def note_unknown_status(
     return made if made.event is not None else None
 
 
-def _accept_pending(builder: ChangeBuilder, seen: Observation, policy: Policy) -> None:
+def _end_refused(builder: ChangeBuilder, no: Declined | NeverSent, at: datetime) -> None:
+    """End an operation that had no effect, unless the provider said before that it had."""
+    reported = builder.operation.reported if builder.operation is not None else None
+    if isinstance(reported, Succeeded):
+        leave_to_a_person(builder, reported, at)
+    elif isinstance(no, Declined):
+        decline(builder, no, at)
+    else:
+        end_without_effect(builder, Failure(code=FailureCode.NOT_SENT, message=no.message), Status.NOT_SENT)
+
+
+def _accept_pending(builder: ChangeBuilder, seen: Observation, policy: Policy, at: datetime) -> None:
     """Take what a reply names that accepted the command without doing it, and resolve the operation by the payment."""
+    builder.seen = seen
     seen = with_currency_digits(seen, builder.payment.money.digits, policy.rules.amount)
     mismatch = mismatch_of(builder.payment, builder.operation, seen, policy)
     if mismatch is not None:
@@ -203,12 +221,24 @@ def _accept_pending(builder: ChangeBuilder, seen: Observation, policy: Policy) -
         return
     began = builder.payment.state
     builder.note_status(seen.word_nobody_knows)
-    resolve_from_payment(builder, "provider_pending")
+    if seen.operations:
+        note_outcomes(builder, seen.operations, at)
+    _resolve_open(builder, seen, "provider_pending", policy, at)
     builder.remember(seen.memory)
     _fill(builder, began, seen, policy)
 
 
+def _resolve_open(builder: ChangeBuilder, seen: Observation, why: str, policy: Policy, at: datetime) -> None:
+    """Resolve an operation whose reply leaves it open: as was reported of it before, else from the payment as it is."""
+    reported = builder.operation.reported if builder.operation is not None else None
+    if reported is None:
+        resolve_from_payment(builder, why)
+    else:
+        _move(builder, end_as_reported(builder, reported, seen, Cause.CALLBACK, at), Cause.REPLY, policy, at)
+
+
 def _observe(builder: ChangeBuilder, seen: Observation, cause: Cause, policy: Policy, at: datetime) -> None:
+    builder.seen = seen
     said, seen = seen, with_currency_digits(seen, builder.payment.money.digits, policy.rules.amount)
     builder.details |= truncated_amount_details(said, seen)
     mismatch = mismatch_of(builder.payment, builder.operation, seen, policy)
@@ -223,10 +253,25 @@ def _observe(builder: ChangeBuilder, seen: Observation, cause: Cause, policy: Po
     else:
         began = builder.payment.state
         builder.note_status(seen.word_nobody_knows)
-        resolve(builder, seen, cause, policy, at)
+        if seen.operations:
+            note_outcomes(builder, seen.operations, at)
+        seen = _resolve(builder, seen, cause, policy, at)
         _move(builder, seen, cause, policy, at)
         if builder.refusal is None:
             _fill(builder, began, seen, policy)
+
+
+def _resolve(builder: ChangeBuilder, seen: Observation, cause: Cause, policy: Policy, at: datetime) -> Observation:
+    """Resolve the open operation, as is reported of it or else as is shown. Returns what is seen with what follows."""
+    operation = builder.operation
+    is_named = operation is not None and any(names(operation, one) for one in seen.operations)
+    if operation is None or operation.reported is None:
+        resolve(builder, seen, cause, policy, at, is_under_way=is_named)
+        return seen
+    if waits_for_reply(operation, cause):
+        return seen
+    shown_by = Cause.CALLBACK if is_named else cause  # a reply that names it says more than that it came
+    return end_as_reported(builder, operation.reported, seen, shown_by, at)
 
 
 def _other_attempt(payment: Payment, seen: Observation) -> bool:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from gateway.core import documents
 from gateway.core.commands import Address, Charges, Checkout, Customer, Item, Kind, Order
-from gateway.core.facts import Cause, Event, Observation, Stage
+from gateway.core.facts import Cause, Declined, Event, Observation, Stage
 from gateway.core.money import Amount, Money
 from gateway.core.payment import (
     Alert,
@@ -85,6 +85,7 @@ PAYMENT = Payment(
     canceled_at=AT,
     unknown_statuses=("Placed",),
     paid_again_by=("T-2",),
+    denied_operations=("op_2",),
     deadline_warnings=2,
     revision=7,
     version=7,
@@ -121,6 +122,7 @@ OPERATION = Operation(
     note="silence",
     contrary_since=AT,
     provider_id="R-1",
+    reported=Declined(code="D-1", message="no funds"),
 )
 EVENT = PaymentEvent(
     type="payment.captured",

@@ -69,6 +69,7 @@ class ScriptedProvider:
         )
         self.fields: Mapping[str, gateway.FieldRule] = {}
         self.secret_headers: frozenset[str] = frozenset({"X-Key"})
+        self.built: list[gateway.Command] = []
 
     def rules(self, account: gateway.Account) -> gateway.Rules:
         """Everything is allowed."""
@@ -83,6 +84,7 @@ class ScriptedProvider:
 
     def build(self, command: gateway.Command, account: gateway.Account) -> HttpRequest:
         """Name the command in the path."""
+        self.built.append(command)
         return request_to(type(command).__name__)
 
     def parse(self, command: gateway.Command, response: HttpResponse, account: gateway.Account) -> Any:
@@ -112,7 +114,8 @@ class ScriptedProvider:
         event_id = said.pop("event_id", None)
         if event_id is None:
             return gateway.Hint(provider_reference=said.get("provider_reference"))
-        return gateway.Event(event_id=event_id, observation=observation(said))
+        operation = msgspec.convert(said.pop("operation", None), gateway.OperationOutcome | None)
+        return gateway.Event(event_id=event_id, observation=observation(said), operation=operation)
 
     def answer(self, verdict: gateway.Verdict, callback: gateway.Callback) -> HttpResponse:
         """Say the reason in words of its own."""

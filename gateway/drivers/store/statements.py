@@ -182,7 +182,7 @@ def _opened(before: Operation | None, after: Operation | None) -> tuple[str | No
     if after is None:
         return None, None, None
     is_same = before is not None and before.id == after.id
-    if is_same and after.status is Status.SENDING and before != after:
+    if before is not None and is_same and after.status is Status.SENDING and before.status is not Status.SENDING:
         raise Conflict("operation")
     return after.id, str(after.status), documents.encode(after)
 

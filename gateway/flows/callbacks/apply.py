@@ -24,6 +24,7 @@ from gateway.flows.callbacks import likely_causes, named_payment
 from gateway.flows.callbacks.inbox_rows import InboxCallback, NewCallback
 from gateway.flows.callbacks.named_payment import Named
 from gateway.flows.commit import commit_change
+from gateway.flows.payments import read
 from gateway.flows.runtime import Gateway
 from gateway.flows.tasks import MAX_CONFLICTS
 
@@ -77,7 +78,9 @@ async def evaluate_event(
         return Evaluation(verdict=Refused(reason=reason), event=event, detail=detail)
     now = gw.clock.now()
     policy, at = entry.policy, received_at or now
-    judged = partial(evaluate, before.payment, before.open_operation, event, policy=policy, at=at)
+    outcomes = event.reported.operations
+    ended = await read.ended_operations(gw, before, outcomes) if outcomes else ()
+    judged = partial(evaluate, before.payment, before.open_operation, event, policy=policy, at=at, ended=ended)
     evaluation = judged(seen_before=False)
     is_left_to_commit = is_guarded and isinstance(evaluation.verdict, Recorded)
     if not is_left_to_commit and await gw.store.inbox.was_applied(entry.tenant, entry.name, event.event_id):

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from gateway.core.commands import CompletePayment, FetchPayment, Kind, OpenOperation, UpdatePayment
 from gateway.core.errors import Conflict, ProviderError
-from gateway.core.facts import Absent, Ask, Cause, Observation, Stage
+from gateway.core.facts import Absent, Ask, Cause, Observation, Stage, outcomes_in
 from gateway.core.payment import Operation, Payment, State, Status
 from gateway.core.response_outcome import classify_lookup
 from gateway.core.states import apply
@@ -22,7 +22,7 @@ from gateway.drivers.store import schedule
 from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.flows import restore
 from gateway.flows.commit import commit_change
-from gateway.flows.payments import intent, submit
+from gateway.flows.payments import intent, read, submit
 from gateway.flows.plugin import calls, login
 from gateway.flows.runtime import Gateway, log
 
@@ -190,8 +190,10 @@ async def apply_lookup(gw: Gateway, found: LookupResult) -> bool:
     """Apply what a lookup saw. False: the payment moved meanwhile, so the answer was stale and is thrown away."""
     before = found.before
     payment = before.payment
-    policy = gw.entry(payment).policy
-    change = apply(payment, before.open_operation, found.seen, cause=Cause.LOOKUP, policy=policy, at=gw.clock.now())
+    policy, outcomes = gw.entry(payment).policy, outcomes_in(found.seen)
+    ended = await read.ended_operations(gw, before, outcomes) if outcomes else ()
+    now, open_operation = gw.clock.now(), before.open_operation
+    change = apply(payment, open_operation, found.seen, cause=Cause.LOOKUP, policy=policy, at=now, ended=ended)
     try:
         await commit_change(gw, before, change)
     except Conflict:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gateway.core.facts import OperationOutcome
+from gateway.core.named_outcomes import names
 from gateway.core.payment import Operation, PaymentEvent, Status
 from gateway.drivers.store.reads import ListedPayment, OpenOperation, PaymentFilter, PaymentSnapshot
 from gateway.drivers.store.rows import PageRequest
@@ -45,6 +47,16 @@ async def refunds(gw: Gateway, tenant: str, payment_id: str, wanted: PageRequest
 async def events(gw: Gateway, tenant: str, payment_id: str, wanted: PageRequest) -> Sequence[tuple[str, PaymentEvent]]:
     """A page of a payment's timeline, oldest first: ids and events."""
     return await gw.store.events(tenant, payment_id, wanted)
+
+
+async def ended_operations(
+    gw: Gateway, before: PaymentSnapshot, outcomes: Sequence[OperationOutcome]
+) -> Sequence[Operation]:
+    """A payment's operations, where another one is reported than the open one; else none is read."""
+    operation, payment = before.open_operation, before.payment
+    if operation is not None and all(names(operation, one) for one in outcomes):
+        return ()
+    return await gw.store.operations(payment.tenant, payment.id)
 
 
 async def reviews(gw: Gateway, wanted: PageRequest) -> Sequence[ListedPayment]:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from gateway.core.change import Change
 from gateway.core.commands import Command, Kind
 from gateway.core.errors import Conflict, GatewayError, NotSent, OutcomeUnknown, Unavailable
-from gateway.core.facts import Cause, Declined, Fact, NeverSent, Observation, Pending, Unknown
+from gateway.core.facts import Cause, Declined, Fact, NeverSent, Observation, Pending, Unknown, outcomes_in
 from gateway.core.payment import Failure, FailureCode, Operation, Payment, State, Status
 from gateway.core.response_body import described
 from gateway.core.response_outcome import NOTE_SESSION_ENDED, classify_response, unanswered
@@ -24,6 +24,7 @@ from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import statements
 from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.flows.commit import Committed, OperationAnswer, commit_change
+from gateway.flows.payments import read
 from gateway.flows.payments.intent import (
     Submission,
     build,
@@ -116,6 +117,8 @@ async def replace_unsent(
     ended = before.open_operation
     if ended is None or ended.id != submission.operation.id:
         return None
+    if ended.reported is not None:
+        return None  # so it arrived, whatever the answer says
     if ended.kind is Kind.CREATE and before.payment.state is not State.CREATED:
         return None  # a callback proved that it was begun, whatever the answer says
     operation = operation_after(gw, ended, entry)
@@ -167,8 +170,10 @@ async def resolve(
             if unresolved is None or unresolved.id != operation.id:
                 return None
             own = await checked_for_payment(gw, payment, fact)
-            policy = gw.entry(payment).policy
-            change = apply(payment, unresolved, own, cause=Cause.REPLY, policy=policy, at=gw.clock.now())
+            policy, outcomes = gw.entry(payment).policy, outcomes_in(own)
+            ended = await read.ended_operations(gw, before, outcomes) if outcomes else ()
+            now = gw.clock.now()
+            change = apply(payment, unresolved, own, cause=Cause.REPLY, policy=policy, at=now, ended=ended)
             committed = await commit_change(gw, before, change)
         except Conflict:
             before = None

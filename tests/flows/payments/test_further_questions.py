@@ -62,11 +62,11 @@ async def test_three_further_questions_are_one_lookup(scripted: ScriptedStack) -
 
 
 async def test_the_fourth_is_a_failed_lookup(scripted: ScriptedStack) -> None:
-    """A plugin that asks for ever is stopped, and the payment stays as it is."""
+    """A plugin that asks forever is stopped, and the payment stays as it is."""
     payment = await scripted.begin()
     scripted.answers(asks("again"))
-    told = await scripted.act(payment, "sync")
-    assert (told.status, told.json["detail"]) == (502, "the plugin asks more than 3 further questions")
+    answer = await scripted.act(payment, "sync")
+    assert (answer.status, answer.json["detail"]) == (502, "the plugin asks more than 3 further questions")
     assert paths(scripted) == ["FetchPayment", "again", "again", "again"]
 
 
@@ -75,8 +75,8 @@ async def test_a_further_question_that_fails_fails_the_lookup(scripted: Scripted
     payment = await scripted.begin()
     answers = iter([asks("a", at="1"), HttpResponse(status=500)])
     scripted.respond = lambda _: next(answers)
-    told = await scripted.act(payment, "sync")
-    assert (told.status, (await scripted.now(payment))["state"]) == (502, "awaiting_customer")
+    answer = await scripted.act(payment, "sync")
+    assert (answer.status, (await scripted.now(payment))["state"]) == (502, "awaiting_customer")
 
 
 async def test_what_is_not_there_may_be_asked_for_elsewhere(scripted: ScriptedStack) -> None:
@@ -92,9 +92,9 @@ async def test_a_reply_cannot_ask(scripted: ScriptedStack) -> None:
     """A command is one exchange: whatever its plugin wanted to know, the outcome is unknown."""
     payment = await scripted.begin("authorized")
     scripted.answers(asks("more"))
-    told = await scripted.act(payment, "capture")
-    note = told.json["pending_operation"]["note"]
-    assert (told.status, paths(scripted)) == (202, ["CapturePayment"])
+    answer = await scripted.act(payment, "capture")
+    note = answer.json["pending_operation"]["note"]
+    assert (answer.status, paths(scripted)) == (202, ["CapturePayment"])
     assert note.startswith("plugin_error Ask: must be Observation or Declined or Pending or Absent, not Ask")
 
 

@@ -27,22 +27,9 @@ async def opened(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scri
 
 @pytest.fixture
 def scripted(opened: ScriptedStack) -> ScriptedStack:
-    """The plugin as it was written, whose commands are noted."""
+    """The plugin as it was written."""
     opened.reset()
     return opened
-
-
-def noted(scripted: ScriptedStack) -> list[gateway.Command]:
-    """The commands that will be built from now on."""
-    commands: list[gateway.Command] = []
-    build = scripted.provider.build
-
-    def note(command: gateway.Command, account: gateway.Account) -> gateway.HttpRequest:
-        commands.append(command)
-        return build(command, account)
-
-    scripted.provider.build = note  # type: ignore[method-assign]
-    return commands
 
 
 async def memory_of(scripted: ScriptedStack, payment: Any) -> Any:
@@ -54,7 +41,6 @@ async def memory_of(scripted: ScriptedStack, payment: Any) -> Any:
 
 async def test_each_later_command_has_what_earlier_answers_said(scripted: ScriptedStack) -> None:
     """Order, authorization, capture id: by replies, a callback and a lookup; the newest value counts."""
-    commands = noted(scripted)
     payment = await scripted.begin(memory={"order": "O-1", "step": "1"})
     await scripted.call_back(
         {"event_id": payment["id"], "payment_id": payment["id"], "stage": "authorized", "memory": {"step": "2"}}
@@ -65,7 +51,7 @@ async def test_each_later_command_has_what_earlier_answers_said(scripted: Script
     await scripted.act(payment, "capture")
     scripted.answers({"stage": "captured", "payment_id": payment["id"]}, {"stage": "captured", "refunded": "1.00"})
     await scripted.act(payment, "refunds", {"amount": "1.00"})
-    assert [dict(one.memory) for one in commands] == [
+    assert [dict(one.memory) for one in scripted.provider.built] == [
         {},
         {"order": "O-1", "step": "2"},
         {"order": "O-1", "step": "2", "looked": "yes"},
@@ -88,9 +74,9 @@ async def test_it_is_kept_without_a_version_and_never_shown(scripted: ScriptedSt
 async def test_a_finished_payment_still_learns(scripted: ScriptedStack) -> None:
     """A callback that comes after its payment is captured is not refused where it brings something to keep."""
     payment = await scripted.begin("captured")
-    told = {"payment_id": payment["id"], "stage": "captured", "memory": {"capture": "C-1"}}
-    first = await scripted.call_back({"event_id": "1" + payment["id"], **told})
-    second = await scripted.call_back({"event_id": "2" + payment["id"], **told})
+    said = {"payment_id": payment["id"], "stage": "captured", "memory": {"capture": "C-1"}}
+    first = await scripted.call_back({"event_id": "1" + payment["id"], **said})
+    second = await scripted.call_back({"event_id": "2" + payment["id"], **said})
     assert (first.status, second.status, second.text) == (204, 422, "repeated_final")
     assert await memory_of(scripted, payment) == {"capture": "C-1"}
 
@@ -107,11 +93,11 @@ async def test_accepted_and_not_done_is_remembered_as_well(scripted: ScriptedSta
 async def test_what_does_not_fit_the_payment_is_not_remembered(scripted: ScriptedStack, misfit: dict[str, str]) -> None:
     """By callback, lookup and reply alike."""
     payment = await scripted.begin("authorized")
-    told = {"payment_id": payment["id"], "stage": "authorized", "memory": {"order": "O-2"}, **misfit}
-    scripted.answers(told)
+    said = {"payment_id": payment["id"], "stage": "authorized", "memory": {"order": "O-2"}, **misfit}
+    scripted.answers(said)
     await scripted.act(payment, "capture")
     await scripted.act(payment, "sync")
-    await scripted.call_back({"event_id": payment["id"], **told})
+    await scripted.call_back({"event_id": payment["id"], **said})
     assert await memory_of(scripted, payment) == {}
 
 
@@ -129,8 +115,8 @@ async def test_at_most_ten_pairs_are_kept(scripted: ScriptedStack, caplog: pytes
     """Known names are updated; further new ones are left out with a line in the log; the fact itself counts."""
     payment = await scripted.begin(memory={**OTHERS, "order": "O-1"})
     with caplog.at_level(logging.WARNING):
-        told = {"payment_id": payment["id"], "stage": "captured", "memory": {"order": "O-2", "extra": "1"}}
-        await scripted.call_back({"event_id": payment["id"], **told})
+        said = {"payment_id": payment["id"], "stage": "captured", "memory": {"order": "O-2", "extra": "1"}}
+        await scripted.call_back({"event_id": payment["id"], **said})
     assert await memory_of(scripted, payment) == {**OTHERS, "order": "O-2"}
     assert (await scripted.now(payment))["state"] == "captured"
     (line,) = [record for record in caplog.records if record.message == "the memory of a payment is full"]
@@ -152,7 +138,6 @@ async def test_it_outlives_the_process(tmp_path: Path) -> None:
     async with running_scripted_stack(tmp_path) as scripted:
         payment = await scripted.begin(memory={"order": "O-1"})
     async with running_scripted_stack(tmp_path) as scripted:
-        commands = noted(scripted)
         scripted.answers({"payment_id": payment["id"], "stage": "awaiting_customer"})
         await scripted.act(payment, "sync")
-        assert commands[0].memory == {"order": "O-1"}
+        assert scripted.provider.built[0].memory == {"order": "O-1"}

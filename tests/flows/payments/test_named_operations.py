@@ -1,0 +1,191 @@
+"""Operations that a provider names: refunds answered 202 without totals, confirmed by a lookup or by a delta."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+import gateway
+from gateway.core.wire import HttpRequest
+from gateway.flows.background import reconcile
+from tests.support.scenarios import creditkey
+from tests.support.scripted_provider import ScriptedStack, running_scripted_stack
+from tests.support.stack import new_key
+from tests.support.virtual_clock import START, VirtualClock
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+YES, NO = {"type": "succeeded"}, {"type": "declined", "code": "D-1", "message": "account closed"}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def opened(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[ScriptedStack, VirtualClock]]:
+    """One stack for all tests here, whose clock and checks the tests turn."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reconcile, "run", creditkey.idle)
+        clock = VirtualClock(START)
+        async with running_scripted_stack(tmp_path_factory.mktemp("stack"), clock=clock) as made:
+            yield made, clock
+
+
+@pytest.fixture
+def clock(opened: tuple[ScriptedStack, VirtualClock]) -> VirtualClock:
+    """The clock."""
+    return opened[1]
+
+
+@pytest.fixture
+def scripted(opened: tuple[ScriptedStack, VirtualClock]) -> ScriptedStack:
+    """The plugin as it was written."""
+    opened[0].reset()
+    return opened[0]
+
+
+def outcome_of(operation_id: str | None, outcome: Any, provider_id: str | None = None) -> dict[str, Any]:
+    """The outcome of one operation, in JSON."""
+    return {"operation_id": operation_id, "provider_id": provider_id, "outcome": outcome}
+
+
+async def refund(scripted: ScriptedStack, *, provider_id: str | None = None, amount: str = "4.00") -> tuple[Any, str]:
+    """A captured payment with a refund that was accepted; the payment and the operation's id."""
+    payment = await scripted.begin("captured")
+
+    def respond(request: HttpRequest) -> dict[str, Any]:
+        if request.url.endswith("FetchPayment"):
+            return {"stage": "captured", "payment_id": payment["id"]}
+        command: Any = scripted.provider.built[-1]
+        named = [] if provider_id is None else [outcome_of(command.operation_id, None, provider_id)]
+        return {"is": "pending", "operations": named}
+
+    scripted.respond = respond
+    answer = await scripted.act(payment, "refunds", {"amount": amount})
+    assert (answer.status, answer.json["status"]) == (202, "unknown")
+    return payment, (await scripted.operations(payment))[-1].id
+
+
+async def refunds(scripted: ScriptedStack, payment: Any) -> list[tuple[str, str]]:
+    """Status and amount of each refund, as its tenant reads it."""
+    found = await scripted.stack.call("GET", f"/v1/payments/{payment['id']}/refunds")
+    return [(one["status"], one["amount"]) for one in found.json["data"]]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status", "state", "total"),
+    [(YES, "succeeded", "partially_refunded", "4.00"), (NO, "declined", "captured", "0.00")],
+)
+async def test_a_refund_without_totals_is_resolved_by_a_lookup(
+    scripted: ScriptedStack, outcome: Any, status: str, state: str, total: str
+) -> None:
+    """The lookup says which operation is open: kind, money, and the provider's id of it; its outcome is asked for."""
+    payment, operation_id = await refund(scripted, provider_id="R-1")
+    scripted.answers({"payment_id": payment["id"], "operations": [outcome_of(None, outcome, "R-1")]})
+    now = (await scripted.act(payment, "sync")).json
+    command: Any = scripted.provider.built[-1]
+    assert command.open_operation == gateway.OpenOperation(
+        id=operation_id,
+        kind=gateway.Kind.REFUND,
+        money=gateway.Money.of(gateway.Amount.read("4.00"), "USD", 2),
+        provider_id="R-1",
+    )
+    assert (now["state"], now["amount_refunded"], now["pending_operation"]) == (state, total, None)
+    assert await refunds(scripted, payment) == [(status, "4.00")]
+
+
+async def test_a_lookup_without_an_open_operation_names_none(scripted: ScriptedStack) -> None:
+    """Nor does one that has ended."""
+    payment = await scripted.begin()
+    scripted.answers({"payment_id": payment["id"], "stage": "captured"})
+    await scripted.act(payment, "sync")
+    command: Any = scripted.provider.built[-1]
+    assert command.open_operation is None
+
+
+async def test_a_webhook_that_carries_a_delta(scripted: ScriptedStack) -> None:
+    """One refund of 4.00 at a time; the same again is nothing; its tenant gets the answer under its own key."""
+    payment, operation_id = await refund(scripted)
+    event = {"event_id": operation_id, "payment_id": payment["id"], "operation": outcome_of(operation_id, YES, "R-1")}
+    first = await scripted.call_back(event)
+    again = await scripted.call_back(event)
+    another = await scripted.call_back({**event, "event_id": f"{operation_id}-2"})
+    assert [one.status for one in (first, again, another)] == [204, 204, 422]
+    assert (await scripted.now(payment))["amount_refunded"] == "4.00"
+    assert await refunds(scripted, payment) == [("succeeded", "4.00")]
+
+
+@pytest.mark.parametrize("reply", [{"is": "pending"}, {"stage": "captured"}, gateway.OutcomeUnknown("timeout")])
+async def test_a_webhook_before_the_reply(scripted: ScriptedStack, reply: Any) -> None:
+    """It waits for the reply; whatever leaves the outcome open lets it decide, and the amount is added once."""
+    payment = await scripted.begin("captured")
+    shown = {"stage": "captured", "payment_id": payment["id"]}
+    scripted.answers(shown)
+    arrived, go = asyncio.Event(), asyncio.Event()
+    send = scripted.stack.gateway.send
+
+    async def held(request: HttpRequest, **rest: Any) -> Any:
+        if request.url.endswith("RefundPayment"):
+            arrived.set()
+            await go.wait()
+            scripted.answers(reply)
+        return await send(request, **rest)
+
+    scripted.stack.gateway.send = held
+    try:
+        asked = asyncio.create_task(scripted.act(payment, "refunds", {"amount": "4.00"}))
+        await arrived.wait()
+        operation_id = (await scripted.operations(payment))[-1].id
+        event = {"payment_id": payment["id"], "operation": outcome_of(operation_id, YES)}
+        assert (await scripted.call_back({"event_id": operation_id, **event})).status == 204
+        assert (await scripted.now(payment))["amount_refunded"] == "0.00"
+        go.set()
+        answer = await asked
+    finally:
+        scripted.stack.gateway.send = send
+    assert (answer.status, answer.json["status"]) == (201, "succeeded")
+    assert answer.json["payment"]["amount_refunded"] == "4.00"
+
+
+async def test_a_refund_that_failed_after_all(scripted: ScriptedStack) -> None:
+    """Its tenant is event by a review, by callback and by lookup alike, once; commands stop until a person decides."""
+    payment, operation_id = await refund(scripted, provider_id="R-1")
+    event = {"payment_id": payment["id"], "operation": outcome_of(None, YES, "R-1")}
+    await scripted.call_back({"event_id": f"{operation_id}-1", **event})
+    failed = {"payment_id": payment["id"], "operation": outcome_of(None, NO, "R-1")}
+    answer = await scripted.call_back({"event_id": f"{operation_id}-2", **failed})
+    now = await scripted.now(payment)
+    assert (answer.status, now["review"]["reason"], now["amount_refunded"]) == (204, "refund_reversed", "4.00")
+    assert "the provider says that it was declined (D-1)" in now["review"]["detail"]
+    assert (await scripted.act(payment, "refunds", {"amount": "1.00"})).json["code"] == "under_review"
+    scripted.answers({"payment_id": payment["id"], "stage": "captured", "operations": [outcome_of(None, NO, "R-1")]})
+    await scripted.act(payment, "sync")
+    assert (await scripted.now(payment))["version"] == now["version"]
+
+
+async def test_a_refund_that_nobody_here_made(scripted: ScriptedStack) -> None:
+    """A name from the provider's portal moves nothing; its total does, as ever."""
+    payment = await scripted.begin("captured")
+    event = {"payment_id": payment["id"], "operation": outcome_of(None, YES, "portal-1")}
+    await scripted.call_back({"event_id": f"{payment['id']}-1", **event})
+    assert (await scripted.now(payment))["amount_refunded"] == "0.00"
+    await scripted.call_back({"event_id": f"{payment['id']}-2", "stage": "captured", "refunded": "3.00", **event})
+    assert (await scripted.now(payment))["amount_refunded"] == "3.00"
+
+
+async def test_a_capture_that_is_under_way_is_waited_for(scripted: ScriptedStack, clock: VirtualClock) -> None:
+    """However often it is not seen: the provider itself says that it has no outcome yet."""
+    payment = await scripted.begin("authorized")
+    scripted.answers({"is": "pending"})
+    await scripted.stack.call("POST", f"/v1/payments/{payment['id']}/capture", {}, key=new_key())
+    operation_id = (await scripted.operations(payment))[-1].id
+    seen = {"payment_id": payment["id"], "stage": "authorized"}
+    scripted.answers({**seen, "operations": [outcome_of(operation_id, None)]})
+    for _ in range(3):
+        await clock.advance(3600)
+        now = (await scripted.act(payment, "sync")).json
+        assert now["pending_operation"]["status"] == "unknown"
+    scripted.answers({**seen, "operations": [outcome_of(operation_id, YES)]})
+    now = (await scripted.act(payment, "sync")).json
+    assert (now["state"], now["amount_captured"], now["pending_operation"]) == ("captured", "10.00", None)
