@@ -113,8 +113,8 @@ class Sandbox(gateway.Provider):
         return gateway.Event(event_id=notice.notice, observation=observation, problem=problem)
 
     def answer(self, verdict: gateway.Verdict, callback: gateway.Callback) -> gateway.HttpResponse:  # noqa: ARG002
-        """Answer by status alone; the sandbox repeats what was not answered 200."""
-        return gateway.status_answer(verdict, stored=200)
+        """Answer by status alone. What is not answered 200 is repeated, and what was proved would be judged alike."""
+        return gateway.status_answer(verdict, stored=200, refused=200, unauthentic=401)
 
 
 def _post(path: str, members: Mapping[str, str | None], account: gateway.Account) -> gateway.HttpRequest:

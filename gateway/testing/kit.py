@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gateway.core.errors import SettingsError
 from gateway.provider import Provider
-from gateway.testing.accounts import both, load_accounts, why_not
+from gateway.testing.accounts import why_not
 from gateway.testing.cases import Case, Found
 from gateway.testing.checks import CHECKS, JUDGES
 from gateway.testing.installed import Plugin, find_plugin
@@ -49,15 +49,10 @@ def replay_calls(name: str, path: Path, samples: Path | None = None) -> tuple[st
     plugin = find_plugin(name)
     case = read_replay(path)
     found = samples or shipped_with(plugin.module)
-    subject = _subject(plugin.providers[0], read_samples(found) if found else Samples())
+    subject = Subject(plugin.providers[0], read_samples(found) if found else Samples())
     outcomes = [subject.run(call) for call in case.calls]
     problem = JUDGES[case.rules[0]](subject, case, outcomes)
     return problem or "", [f"{call}\n  {outcome}" for call, outcome in zip(case.calls, outcomes, strict=True)]
-
-
-def _subject(provider: Provider, samples: Samples) -> Subject:
-    accounts = both(provider, samples.accounts)
-    return Subject(provider, load_accounts(provider, accounts), samples)
 
 
 class _Run:
@@ -72,7 +67,7 @@ class _Run:
     def of(self, provider: Provider) -> list[Finding]:
         """What is wrong with a provider."""
         try:
-            subject = _subject(provider, self.samples)
+            subject = Subject(provider, self.samples)
         except SettingsError as problem:
             hint = "" if self.samples.accounts else "no account could be made up, so state one in samples.json: "
             return [_finding(Found("account", f"{hint}{why_not(problem)}"))]
@@ -84,7 +79,8 @@ class _Run:
                     more[rule] += 1
                     if rule not in found and rule not in self.samples.allows:
                         found[rule] = self._written(rule, message, case)
-        self.counts = dict(subject.calls)
+        costs = {f"{member}_microseconds": cost for member, cost in subject.costs.items()}
+        self.counts = {**subject.calls, **costs}
         return list(found.values())
 
     def _broken(self, subject: Subject, case: Case | Found) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.core.strictjson import JsonNumber, NotStrictJson, dumps, loads
+from gateway.core.strictjson import JsonNumber, NotStrictJson, loads
 
 
 class UnusableSamples(ValueError):
@@ -101,8 +101,3 @@ def pairs_of(headers: Any) -> tuple[tuple[str, str], ...]:
     """The headers of a sample, an object or a list of pairs, as the gateway has them."""
     given = headers.items() if isinstance(headers, Mapping) else headers
     return tuple((text_of(name), text_of(value)) for name, value in given)
-
-
-def bytes_of(body: Any) -> bytes:
-    """The body of a sample: text as it stands, anything else as compact JSON."""
-    return body.encode() if isinstance(body, str) else dumps(body)

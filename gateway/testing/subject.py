@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any
 
 from msgspec.structs import replace
 
-from gateway.core.errors import ProviderError
+from gateway.core.commands import FetchPayment
+from gateway.core.errors import SettingsError
 from gateway.core.masking import Mask, secrets_in
-from gateway.core.plugin_returns import ANSWER, FACT, PROOF, UnusableValue, checked, request
+from gateway.core.plugin_returns import ANSWER, FACT, LOOKUP_FACT, PROOF, UnusableValue, checked, request
 from gateway.core.secret import Secret
 from gateway.core.wire import Callback
-from gateway.drivers.settings import AccountEntry
 from gateway.provider import Account, Provider, Session
+from gateway.testing.accounts import both, load_accounts
 from gateway.testing.calls import VERDICTS, Call, Outcome, Received
-from gateway.testing.recipes import Recipe, command_of, money_of
+from gateway.testing.recipes import Recipe, command_name, command_of, money_of
+from gateway.testing.render import response_of
 from gateway.testing.samples import Samples
 from gateway.testing.watch import Watch
 
@@ -32,13 +34,16 @@ WATCHED_CALLS = 4
 class Subject:
     """A provider under check."""
 
-    def __init__(self, provider: Provider, entries: Mapping[str, AccountEntry], samples: Samples) -> None:
+    def __init__(self, provider: Provider, samples: Samples) -> None:
+        """Load the accounts. Raises ``SettingsError``."""
         self.provider: Any = provider
-        self.entries = entries
+        self.given = both(provider, samples.accounts)
+        self.entries = load_accounts(provider, self.given)
         self.samples = samples
         self.calls: Counter[str] = Counter()
         self._watched: Counter[tuple[object, ...]] = Counter()
-        self._is_guilty = False
+        self.costs: dict[str, float] = {}
+        self.is_guilty = False
 
     @cached_property
     def accounts(self) -> dict[str, Account]:
@@ -49,6 +54,46 @@ class Subject:
         if not hasattr(self.provider, "login"):
             return account
         return replace(account, session=Session(token=Secret(f"kit-session-{account.tenant}-0123"), expires_in=3600.0))
+
+    def account(self, label: str) -> Account:
+        """An account by its label; ``tenant/name?extra=KEY`` is that account with one more parameter of this key.
+
+        Raises ``SettingsError`` for one that cannot be.
+        """
+        if label not in self.accounts:
+            name, _, key = label.partition("?extra=")
+            given = next(one for one in self.given if one.label == name)
+            extra = {**given.fields, "kit_extra": {"key": key, "value": "kit-extra"}}
+            (entry,) = load_accounts(self.provider, [replace(given, fields=extra)]).values()
+            self.accounts[label] = self._with_session(entry.account)
+        return self.accounts[label]
+
+    def can_load(self, label: str) -> bool:
+        """Whether the settings accept such an account."""
+        try:
+            self.account(label)
+        except SettingsError:
+            return False
+        return True
+
+    @cached_property
+    def memory(self) -> dict[str, str]:
+        """What the gateway keeps of the answers to a create, and gives to later commands."""
+        kept: dict[str, str] = {}
+        for reply in self.samples.replies:
+            if command_name(reply.command) == "CreatePayment":
+                call = Call(member="parse", account=self.label, recipe=self._create, response=response_of(reply))
+                kept.update(getattr(self.run(call).value, "memory", {}))
+        return kept
+
+    def recipe(self, command: str, money: str, **members: Any) -> Recipe:
+        """A command in words; all but a create have what the gateway keeps."""
+        memory = {} if command == "CreatePayment" else self.memory
+        return Recipe(command=command, money=money, memory=memory, **members)
+
+    @property
+    def _create(self) -> Recipe:
+        return Recipe(command="CreatePayment", money=self.moneys[0])
 
     @property
     def labels(self) -> list[str]:
@@ -101,7 +146,7 @@ class Subject:
         act, judge = self._act(call)
         touched: tuple[tuple[str, str], ...] = ()
         value = error = None
-        began = time.perf_counter()
+        began = time.thread_time()
         try:
             if self._is_to_be_watched(call):
                 with Watch() as watch:
@@ -116,25 +161,30 @@ class Subject:
             raise
         except BaseException as raised:
             error = raised
-        seconds = time.perf_counter() - began
-        self._is_guilty = self._is_guilty or bool(touched)
+        seconds = time.thread_time() - began
+        self.is_guilty = self.is_guilty or bool(touched)
         wrong = judge(value) if error is None else None
         return Outcome(value=value, error=error, wrong=wrong, touched=touched, seconds=seconds)
+
+    def action(self, call: Call) -> Callable[[], Any]:
+        """The call itself, without a look at what it does."""
+        return self._act(call)[0]
 
     def _is_to_be_watched(self, call: Call) -> bool:
         kind = (call.member, call.recipe.command if call.recipe else None)
         self._watched[kind] += 1
-        return self._is_guilty or self._watched[kind] <= WATCHED_CALLS
+        return self.is_guilty or self._watched[kind] <= WATCHED_CALLS
 
     def _act(self, call: Call) -> tuple[Callable[[], Any], Callable[[Any], str | None]]:
         """The call to make, and the check of what it returns."""
-        account = self.accounts[call.account]
+        account = self.account(call.account)
         command = command_of(call.recipe) if call.recipe else None
         match call.member:
             case "build":
                 return lambda: self.provider.build(command, account), _problem_of_request
             case "parse":
-                return lambda: self.provider.parse(command, call.response, account), _problem(FACT)
+                check = LOOKUP_FACT if isinstance(command, FetchPayment) else FACT
+                return lambda: self.provider.parse(command, call.response, account), _problem(check)
             case "login":
                 return lambda: _login(self.provider, account), _problem_of_request
             case "parse_login":
@@ -163,11 +213,6 @@ def callback_of(received: Received, account: Account) -> Callback:
         payment_id=received.payment_id,
         config=account.config,
     )
-
-
-def recipe(command: str, money: str, **members: Any) -> Recipe:
-    """A command in words."""
-    return Recipe(command=command, money=money, **members)
 
 
 def _login(provider: Any, account: Account) -> Any:
@@ -202,6 +247,3 @@ def _problem_of_session(value: Any) -> str | None:
 
 def _ten(currency: str) -> str:
     return money_of(f"{currency} 10").text()
-
-
-__all__ = ["ProviderError", "Subject", "callback_of", "recipe"]

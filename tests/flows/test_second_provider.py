@@ -185,8 +185,8 @@ async def test_a_payment_from_end_to_end(installed: Path, tmp_path: Path) -> Non
         assert (path, sent) == ("/payments", {**wanted, "amount": "100.00"})
 
         good = paid(payment, "n-1")
-        assert await gateway.call_back(callback, good, "0" * 64) == 400
-        assert await gateway.call_back(callback, paid(payment, "n-1", amount="1.00"), signed(good)) == 400
+        assert await gateway.call_back(callback, good, "0" * 64) == 401
+        assert await gateway.call_back(callback, paid(payment, "n-1", amount="1.00"), signed(good)) == 401
         assert (await gateway.call("GET", f"/v1/payments/{payment['id']}"))[1]["state"] == "awaiting_customer"
         assert await gateway.call_back(callback, good, signed(good)) == 200
         assert await gateway.call_back(callback, good, signed(good)) == 200

@@ -19,7 +19,7 @@ _RULES = ("build-fails", "build-returns", *PURITY, "secret-in-url", "not-determi
 def cases(subject: Subject) -> Iterator[Case | Found]:
     """Yield each command with each amount, built twice, and the login."""
     for command in subject.commands:
-        recipes = [recipe for money in subject.moneys for recipe in _recipes(command, money)]
+        recipes = [recipe for money in subject.moneys for recipe in _recipes(subject, command, money)]
         yield from (Case(_RULES, _twice("build", subject.label, recipe)) for recipe in recipes)
         if recipes and all(_is_refused(subject, recipe) for recipe in recipes):
             first = subject.run(Call(member="build", account=subject.label, recipe=recipes[0]))
@@ -28,11 +28,11 @@ def cases(subject: Subject) -> Iterator[Case | Found]:
         yield Case(_RULES, _twice("login", subject.label))
 
 
-def _recipes(command: str, money: str) -> Iterator[Recipe]:
-    yield Recipe(command=command, money=money)
+def _recipes(subject: Subject, command: str, money: str) -> Iterator[Recipe]:
+    yield subject.recipe(command, money)
     if command == "FetchPayment":
-        yield Recipe(command=command, money=money, unnamed=True)
-        yield Recipe(command=command, money=money, opened=Kind.REFUND)
+        yield subject.recipe(command, money, unnamed=True)
+        yield subject.recipe(command, money, opened=Kind.REFUND)
 
 
 def _twice(member: str, account: str, recipe: Recipe | None = None) -> tuple[Call, ...]:

@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.core.secret import Secret
 from gateway.testing.cases import Case, Found, Judge
-from gateway.testing.recipes import command_name
+from gateway.testing.recipes import COMMANDS, command_name
 from gateway.testing.subject import Subject
 
 _SECRET_NAME = re.compile(r"(?:.*_)?(?:key|secret|token|password|passphrase|pin)")
@@ -45,5 +45,10 @@ def _credentials(subject: Subject) -> Iterator[Found]:
 def _missing_samples(subject: Subject) -> Iterator[Found]:
     answered = {command_name(reply.command) for reply in subject.samples.replies}
     missing = [name for name in subject.commands if name not in answered]
+    unknown = [name for name in answered if name in COMMANDS and name not in subject.commands]
+    if unknown:
+        yield Found(
+            "samples", f"there are replies to {', '.join(map(str, unknown))}, which the provider does not declare"
+        )
     if missing:
         yield Found("samples", f"no reply is known to {', '.join(missing)}: what parse makes of them is not checked")

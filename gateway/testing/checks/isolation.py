@@ -11,7 +11,6 @@ from gateway.core.masking import Mask
 from gateway.core.wire import HttpRequest
 from gateway.testing.calls import Call, Outcome
 from gateway.testing.cases import Case, Found, Judge
-from gateway.testing.recipes import Recipe
 from gateway.testing.subject import Subject
 
 SHORTEST = 6
@@ -23,7 +22,7 @@ def cases(subject: Subject) -> Iterator[Case | Found]:
     first, other = subject.labels
     order = (first, other, first, other)
     for command in subject.commands:
-        recipe = Recipe(command=command, money=subject.moneys[0])
+        recipe = subject.recipe(command, subject.moneys[0])
         yield Case(("tenants-mixed",), tuple(Call(member="build", account=one, recipe=recipe) for one in order))
     if hasattr(subject.provider, "login"):
         yield Case(("tenants-mixed",), tuple(Call(member="login", account=one) for one in order))

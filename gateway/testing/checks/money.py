@@ -1,0 +1,116 @@
+"""Amounts on the wire: as the samples state them, else by the digits of the currency; exact for every amount."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from gateway.core.money import Money
+from gateway.core.strictjson import JsonNumber
+from gateway.core.wire import HttpRequest
+from gateway.testing.calls import Call, Outcome
+from gateway.testing.cases import Case, Found, Judge
+from gateway.testing.recipes import money_of
+from gateway.testing.render import filled
+from gateway.testing.subject import Subject
+from gateway.testing.trees import Path, dotted, members_of, text
+
+AWKWARD = {
+    2: ("0.29", "1.15", "4.35", "1067.33", "33333.33"),
+    0: ("1", "33333"),
+    3: ("0.001", "1.005", "4.350", "33333.333"),
+    6: ("0.290001",),
+}
+"""Amounts by digits that floats get wrong, and two that they get right."""
+
+PROBES = {2: "10.30", 0: "501", 3: "10.300", 6: "10.300000"}
+
+
+def cases(subject: Subject) -> Iterator[Case | Found]:
+    """Yield what the samples state, then other amounts in the form in which the create sends them."""
+    yield from _stated(subject)
+    forms = _forms(subject)
+    for currency in dict.fromkeys(money.split(" ")[0] for money in subject.moneys):
+        digits = money_of(f"{currency} 1").digits
+        rule = "float-money" if _is_known(subject, currency) else "wire-unknown"
+        for amount in AWKWARD.get(digits, ()):
+            call = _build(subject, "CreatePayment", f"{currency} {amount}")
+            yield from (Case((rule,), (call,), [list(path), form]) for path, form in forms.items())
+
+
+def _stated(subject: Subject) -> Iterator[Case | Found]:
+    for money, members in subject.samples.wire.items():
+        for name, wanted in members.items():
+            calls = tuple(_build(subject, command, money) for command in subject.commands)
+            yield Case(("wire-amount",), calls, [name, filled(wanted)])
+
+
+def _build(subject: Subject, command: str, money: str) -> Call:
+    return Call(member="build", account=subject.label, recipe=subject.recipe(command, money))
+
+
+def _is_known(subject: Subject, currency: str) -> bool:
+    """Whether it is known how the provider counts a currency: two digits are the same everywhere."""
+    stated = {money.split(" ")[0] for money in subject.samples.wire}
+    return currency in stated or money_of(f"{currency} 1").digits == 2
+
+
+def _forms(subject: Subject) -> dict[Path, str]:
+    """The members of a create that hold its amount, and how: found by an amount that each form writes differently."""
+    if "CreatePayment" not in subject.commands:
+        return {}
+    for money in subject.moneys:
+        currency = money.split(" ")[0]
+        probe = f"{currency} {PROBES.get(money_of(f'{currency} 1').digits, '501')}"
+        made = subject.run(_build(subject, "CreatePayment", probe)).value
+        if isinstance(made, HttpRequest):
+            written = {text: form for form, text in reversed(_written(money_of(probe)).items())}
+            pairs = ((path, written.get(text(value))) for path, value in members_of(made))
+            return {path: form for path, form in pairs if form is not None}
+    return {}
+
+
+def _written(money: Money) -> dict[str, str]:
+    return {"minor units": str(money.minor_units()), "text": money.text(), "shortest": money.shortest()}
+
+
+def _not_stated(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
+    name, wanted = case.expects
+    is_there = False
+    for call, outcome in zip(case.calls, outcomes, strict=True):
+        found = _found(outcome.value, name)
+        is_there = is_there or bool(found)
+        wrong = [value for value in found if not _is_literal(wanted, value)]
+        if wrong:
+            return f"{call} sends {name} {_shown(wrong[0])}, not {_shown(wanted)}"
+    if not is_there:
+        return f"no request for {case.calls[0].recipe.money if case.calls[0].recipe else ''} has a member {name}"
+    return None
+
+
+def _found(request: Any, name: str) -> list[Any]:
+    members = members_of(request) if isinstance(request, HttpRequest) else []
+    return [value for path, value in members if dotted(path) == name]
+
+
+def _is_literal(wanted: Any, value: Any) -> bool:
+    return bool(wanted == value) or (isinstance(value, str) and text(wanted) == value and isinstance(wanted, str))
+
+
+def _shown(value: Any) -> str:
+    return value.text if isinstance(value, JsonNumber) else f'"{value}"'
+
+
+def _not_exact(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
+    (path, form), made = case.expects, outcomes[0].value
+    recipe = case.calls[0].recipe
+    if not isinstance(made, HttpRequest) or recipe is None:
+        return None
+    wanted = _written(money_of(recipe.money))[form]
+    found = next((text(value) for at, value in members_of(made) if list(at) == path), None)
+    if found is None or found == wanted:
+        return None
+    return f"{recipe.money} is sent as {dotted(tuple(path))} {found}; in {form} it is {wanted}"
+
+
+JUDGES: Mapping[str, Judge] = {"wire-amount": _not_stated, "float-money": _not_exact, "wire-unknown": _not_exact}

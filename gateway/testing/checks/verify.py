@@ -1,0 +1,112 @@
+"""Callbacks as ``verify`` reads them: the samples, what was never signed, and what makes two of them the same event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+
+import msgspec
+
+from gateway.core.errors import CallbackRejected
+from gateway.core.facts import Event
+from gateway.testing.calls import Call, Outcome, Received
+from gateway.testing.cases import Case, Found, Judge
+from gateway.testing.checks.callbacks import Known, believed, events_of, known_callbacks, verify_call
+from gateway.testing.checks.common import PURITY
+from gateway.testing.checks.parse import BODIES, HTML, PAGE
+from gateway.testing.expected import difference
+from gateway.testing.render import JSON
+from gateway.testing.subject import Subject
+from gateway.testing.watch import RefusedCall
+
+GENERAL = ("verify-raises", "verify-returns", "secret-shown")
+LATER = timedelta(seconds=20)
+"""After which the provider repeats a callback: within every tolerance of signed times."""
+
+
+def cases(subject: Subject) -> Iterator[Case | Found]:
+    """Yield the samples, what nobody signed, and pairs of callbacks."""
+    known = known_callbacks(subject)
+    for one in known:
+        yield Case(("callback", *GENERAL, *PURITY), (one.call,), one.gives)
+    yield from (Case((*GENERAL, "forged-callback"), (call,)) for call in _unsigned(subject))
+    proved = [one for one, _ in believed(subject)]
+    yield from _repeated(proved)
+    for number, one in enumerate(proved):
+        yield from (Case(("event-id-shared",), (one.call, other.call)) for other in proved[:number])
+    for one in proved:
+        other = next(label for label in subject.labels if label != one.call.account)
+        yield Case(("other-tenant",), (one.call, msgspec.structs.replace(one.call, account=other)))
+    if not known and _believes(subject):
+        yield Found("samples", "no callback is known: what verify believes is not checked")
+
+
+def _unsigned(subject: Subject) -> Iterator[Call]:
+    for method in ("POST", "GET", "PUT"):
+        for body, headers in (*((body, JSON) for body in BODIES), (PAGE, HTML), (b"a=b&c=d", ())):
+            for suffix in ("", "return"):
+                given = Received(method=method, headers=headers, body=body, suffix=suffix)
+                yield verify_call(subject.label, given)
+
+
+def _repeated(proved: Sequence[Known]) -> Iterator[Case]:
+    for one in proved:
+        received = one.call.received or Received()
+        later = msgspec.structs.replace(received, at=received.at + LATER)
+        yield Case(("event-id-changes",), (one.call, msgspec.structs.replace(one.call, received=later)))
+
+
+def _believes(subject: Subject) -> bool:
+    """Whether the provider can believe a callback at all: one that returns only hints needs no samples."""
+    hints = getattr(type(subject.provider).verify, "__annotations__", {}).get("return", "")
+    return "Event" in str(hints) or not hints
+
+
+def _not_as_said(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
+    problem = difference(case.expects, outcomes[0])
+    return f"{case.calls[0]}: {problem}" if problem else None
+
+
+def _raises(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
+    error = outcomes[0].error
+    is_fine = error is None or isinstance(error, CallbackRejected | RefusedCall)
+    return None if is_fine else f"{case.calls[0]} {outcomes[0]}"
+
+
+def _returns(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
+    return f"{case.calls[0]} returned {outcomes[0].wrong}" if outcomes[0].wrong else None
+
+
+def _changes(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
+    first, second = (events_of(one.value) for one in outcomes)
+    ids = [
+        (one.event_id, two.event_id) for one, two in zip(first, second, strict=False) if one.event_id != two.event_id
+    ]
+    return f"{case.calls[0]} is event {ids[0][0]!r}, and repeated {ids[0][1]!r}" if ids else None
+
+
+def _shared(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
+    first, second = (events_of(one.value) for one in outcomes)
+    for one, two in ((one, two) for one in first for two in second):
+        if one.event_id == two.event_id and _facts(one) != _facts(two):
+            return f"{case.calls[0]} and {case.calls[1]} are both event {one.event_id!r}"
+    return None
+
+
+def _facts(event: Event) -> tuple[object, ...]:
+    return (event.observation, event.operation)
+
+
+def _other(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
+    is_believed = bool(events_of(outcomes[1].value))
+    return f"{case.calls[0]} of {case.calls[0].account} is believed on {case.calls[1].account}" if is_believed else None
+
+
+JUDGES: Mapping[str, Judge] = {
+    "callback": _not_as_said,
+    "verify-raises": _raises,
+    "verify-returns": _returns,
+    "event-id-changes": _changes,
+    "event-id-shared": _shared,
+    "other-tenant": _other,
+}
