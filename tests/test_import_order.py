@@ -75,6 +75,7 @@ ORDER: dict[int, tuple[str, ...]] = {
         "web.request",
         "web.routing web.http_errors",
         "web.middleware web.customer_return",
+        "web.form_page",
         "web.provider_callbacks web.direct_routes",
         "web.api",
         "web.openapi",

@@ -50,7 +50,9 @@ class CreateExplanation(msgspec.Struct, frozen=True, kw_only=True):
     signed: Annotated[
         str | None, Meta(description="The text that is signed, `***` for the secret; null where nothing is signed.")
     ]
-    curl: Annotated[str, Meta(description="The request as a curl command, with placeholders for secrets.")]
+    curl: Annotated[
+        str, Meta(description="The request as a curl command, with placeholders for secrets; empty where none is made.")
+    ]
 
 
 def sent_members(

@@ -51,10 +51,14 @@ class OperationOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 
 
 class Form(msgspec.Struct, frozen=True):
-    """A page of the provider that the customer's browser reaches by posting ``fields`` to ``url``."""
+    """A page of the provider that the customer's browser reaches by posting ``fields`` to ``url``.
+
+    ``origins``: others, such as ``https://pay.example``, to which that address redirects the browser at once.
+    """
 
     url: str
     fields: Mapping[str, str]
+    origins: tuple[str, ...] = ()
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

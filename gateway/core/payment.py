@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from gateway.core.commands import CaptureMode, Checkout, Customer, Kind, Order
-from gateway.core.facts import Cause, Declined, Stage, Succeeded
+from gateway.core.facts import Cause, Declined, Form, Stage, Succeeded
 from gateway.core.money import Money
 
 
@@ -217,7 +217,7 @@ class PaymentSummary(msgspec.Struct, frozen=True, kw_only=True):
 class Payment(PaymentSummary, frozen=True, kw_only=True, omit_defaults=True):
     """The truth about one payment: its summary, and the purchase, which is kept for later commands and shown nowhere.
 
-    The purchase is written once and may be large; lists do not read it.
+    The purchase is written once and may be large; lists do not read it. ``form`` comes with the page's address.
     """
 
     customer: Customer = Customer()
@@ -227,6 +227,7 @@ class Payment(PaymentSummary, frozen=True, kw_only=True, omit_defaults=True):
     return_url: str | None = None
     cancel_url: str | None = None
     capture: CaptureMode | None = None
+    form: Form | None = None
 
 
 class EventType(enum.StrEnum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, Self, get_args
 
-Purpose = Literal["return", "cancel", "complete"]
+Purpose = Literal["return", "cancel", "complete", "form"]
 """What an address with a token is for; a part of its path."""
 
 PURPOSES = frozenset(get_args(Purpose))

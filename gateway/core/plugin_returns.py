@@ -48,7 +48,7 @@ from gateway.core.money import Money
 from gateway.core.payment import State
 from gateway.core.rules import Actual, Exact, Rules, Tolerance
 from gateway.core.secret import Secret
-from gateway.core.urls import redirect_problem, target_problem
+from gateway.core.urls import origin_of, redirect_problem, target_problem
 from gateway.core.wire import HttpRequest, HttpResponse
 
 MAX_ID_CHARACTERS = 1024
@@ -63,7 +63,7 @@ MAX_BODY_BYTES = 1024 * 1024
 
 MAX_MEMORY_PAIRS, MAX_MEMORY_NAME, MAX_MEMORY_VALUE = 10, 40, 500
 MAX_INSTRUCTIONS, MAX_INSTRUCTION_NAME, MAX_INSTRUCTION_VALUE = 20, 64, 4096
-MAX_FORM_FIELDS, MAX_FORM_NAME, MAX_FORM_VALUE = 100, 200, 8192
+MAX_FORM_FIELDS, MAX_FORM_NAME, MAX_FORM_VALUE, MAX_FORM_ORIGINS = 100, 200, 8192, 10
 MAX_OPERATIONS = 100
 """Of what an observation may hold: pairs, and characters of their names and values."""
 
@@ -77,6 +77,7 @@ FRAMING = frozenset(
 """Headers that say where a message ends or what happens to its connection: the gateway writes them."""
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]{0,8192}")
 
 
@@ -190,6 +191,21 @@ def _pairs_of(name: int, value: int, most: int) -> Check:
     return lambda given: check(given) or (f"has more than {most} pairs" if len(given) > most else None)
 
 
+def _origins(value: Any) -> str | None:
+    wrong = every(text(MAX_URL_CHARACTERS), (tuple,))(value)
+    if wrong is not None:
+        return wrong
+    are_origins = len(value) <= MAX_FORM_ORIGINS and all(origin_of(one) == one for one in value)
+    return None if are_origins else f"must be at most {MAX_FORM_ORIGINS} origins such as https://pay.example"
+
+
+def _field_values(value: Any) -> str | None:
+    """Browsers replace line breaks and other control characters in what they post."""
+    wrong = _fields(value)
+    is_plain = wrong or not any(_CONTROL.search(text) for pair in value.items() for text in pair)
+    return wrong or (None if is_plain else "has a control character, which browsers do not post as it is")
+
+
 def _kind_of_change(value: Any) -> str | None:
     return None if value in KIND_OF else "must hold the gateway's changing commands only"
 
@@ -211,9 +227,11 @@ _OUTCOME = {
     "outcome": optional(union((Succeeded, struct(Succeeded, {})), (Declined, struct(Declined, _DECLINED)))),
 }
 _OPERATION = struct(OperationOutcome, _OUTCOME)
+_fields = _pairs_of(MAX_FORM_NAME, MAX_FORM_VALUE, MAX_FORM_FIELDS)
 _FORM = {
     "url": text(MAX_URL_CHARACTERS, least=1),  # where it leads is checked by ``page_problem``
-    "fields": _pairs_of(MAX_FORM_NAME, MAX_FORM_VALUE, MAX_FORM_FIELDS),
+    "fields": _field_values,
+    "origins": _origins,
 }
 _MEMORY = _pairs_of(MAX_MEMORY_NAME, MAX_MEMORY_VALUE, MAX_MEMORY_PAIRS)
 _OBSERVATION = {
@@ -288,7 +306,19 @@ def _one_of(*kinds: type[msgspec.Struct]) -> Check:
     return union(*((kind, struct(kind, MEMBERS[kind])) for kind in kinds))
 
 
+def _create_outcome(value: Any) -> str | None:
+    wrong = _OBSERVED(value)
+    if wrong is not None:
+        return wrong
+    if value.stage not in (Stage.AWAITING_CUSTOMER, Stage.PROCESSING):
+        return "stage must be awaiting_customer or processing where nothing is sent"
+    is_moneyless = value.captured is value.refunded is value.disputed is None
+    return None if is_moneyless else "captured, refunded and disputed must be None where nothing is sent"
+
+
 REQUEST = _one_of(HttpRequest)
+_OBSERVED = _one_of(Observation)
+CREATE_OUTCOME = _create_outcome
 ANSWER = _one_of(HttpResponse)
 FACT = _one_of(Observation, Declined, Pending, Absent)
 LOOKUP_FACT = _one_of(Observation, Declined, Pending, Absent, Ask)

@@ -285,7 +285,7 @@ def _fill(builder: ChangeBuilder, began: State, seen: Observation, policy: Polic
     payment = builder.payment
     revived = began is State.EXPIRED and payment.state is not State.EXPIRED
     if seen.redirect_url and payment.redirect_url is None:
-        builder.set(redirect_url=seen.redirect_url)
+        builder.set(redirect_url=seen.redirect_url, form=seen.form)
     if seen.instructions and seen.instructions != payment.instructions:
         builder.set(instructions=seen.instructions)
     awaits_reply = builder.operation is not None and builder.operation.status is Status.SENDING

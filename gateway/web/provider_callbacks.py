@@ -19,12 +19,16 @@ from gateway.web.app_keys import ABOUT, CALLBACK_LIMITS, GATEWAY, IS_PROVED
 from gateway.web.callback_limits import Admission
 from gateway.web.connections.connection import note_proof
 from gateway.web.customer_return import BROWSER, redirect_customer
+from gateway.web.form_page import show_form
 from gateway.web.proxies import caller_of
 from gateway.web.request import arrived_body
 from gateway.web.routing import OPTIONS, allow
 
 BODY_LIMIT = 64 * 1024
 """Bytes of a callback's body."""
+
+FORM = "form"
+"""The suffix of the page that posts a payment's form; nothing is reported by a visit of it."""
 
 
 async def handle_callback(request: web.Request) -> web.StreamResponse:
@@ -41,6 +45,8 @@ async def handle_callback(request: web.Request) -> web.StreamResponse:
         return _options(entry, head)
     admission = request.app[CALLBACK_LIMITS].admission(entry, head)
     busy = admission.before_body()
+    if head.suffix == FORM and head.payment_id is not None:
+        return await show_form(request, entry, head.payment_id, busy)
     verdict, callback = (busy, head) if busy is not None else await _receive(request, entry, admission, head)
     if isinstance(verdict, Refused):
         request[ABOUT]["reason"] = str(verdict.reason)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from gateway.core import documents
 from gateway.core.commands import Address, Charges, Checkout, Customer, Item, Kind, Order
-from gateway.core.facts import Cause, Declined, Event, Observation, Stage
+from gateway.core.facts import Cause, Declined, Event, Form, Observation, Stage
 from gateway.core.money import Amount, Money
 from gateway.core.payment import (
     Alert,
@@ -99,6 +99,7 @@ PAYMENT = Payment(
     return_url="https://shop.example/",
     cancel_url="https://shop.example/no",
     capture="later",
+    form=Form("https://pay.example/start", {"sign": "c2ln"}, origins=("https://api.pay.example",)),
 )
 OPERATION = Operation(
     id="op_1",
@@ -210,8 +211,8 @@ def test_the_full_samples_are_full(document: msgspec.Struct) -> None:
 
 def test_what_most_payments_do_not_have_takes_no_room() -> None:
     """Members of few payments are not stored with the others."""
-    stored = documents.encode(SMALL_PAYMENT)
-    assert [name for name in ("disputed", "instructions", "capture") if name in stored] == []
+    stored = documents.encode(SMALL_PAYMENT) + documents.encode_purchase(SMALL_PAYMENT)
+    assert [name for name in ("disputed", "instructions", "capture", "form") if name in stored] == []
 
 
 @pytest.mark.parametrize("payment", [PAYMENT, SMALL_PAYMENT])

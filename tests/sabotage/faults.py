@@ -55,7 +55,7 @@ def _simple(name: str, harness: str, file: str, before: str, after: str) -> Faul
     return Fault(name, harness, (Edit(file, before, after),))
 
 
-_STRANDED = """        await resolve(gw, operation, Unknown(message="the gateway stopped"))
+_STRANDED = """        await resolve(gw, operation, await fact_of_interrupted(gw, operation, "the gateway stopped"))
 """
 _SILENT = """        return unanswered(str(silent))
 """

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from gateway.core.change import Change
 from gateway.core.errors import Conflict, ProviderError, TenantError, Unavailable
-from gateway.core.facts import Cause, Unknown
+from gateway.core.facts import Cause
 from gateway.core.payment import Payment, Status
 from gateway.core.schedule import can_poll, due_fact, is_silent, next_check_at
 from gateway.core.states import PAST_GRACE, apply, row_of
@@ -111,7 +111,7 @@ async def _resolve_silent(gw: Gateway, snapshot: PaymentSnapshot) -> PaymentSnap
     is_lost = operation is not None and is_silent(operation, gw.schedules, gw.clock.now())
     if operation is None or not is_lost or gw.tasks.is_running(operation.id):
         return snapshot
-    await submit.resolve(gw, operation, Unknown(message="silence"))
+    await submit.resolve(gw, operation, await submit.fact_of_interrupted(gw, operation, "silence"))
     return await read_again(gw, snapshot)
 
 

@@ -130,7 +130,7 @@ def _refused_by_plugin(gw: Gateway, entry: AccountEntry, body: CreateBody, digit
     except (ValueError, TypeError):
         money = PLACEHOLDER_MONEY
     try:
-        calls.build(gw, entry, entry.account, _trial(gw, entry, body, money))
+        calls.build_create(gw, entry, entry.account, _trial(gw, entry, body, money))
     except ProviderError:
         return []
     except TenantError as refusal:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 from msgspec.structs import replace
@@ -12,6 +12,7 @@ from gateway.core.commands import CreatePayment, Kind
 from gateway.core.create_explanation import CreateExplanation, left_out, sent_members
 from gateway.core.curl import curl_command
 from gateway.core.errors import invalid
+from gateway.core.facts import Observation
 from gateway.core.field_mapping import nested_on_wire
 from gateway.core.request_bodies import CreateBody
 from gateway.core.secret import Secret
@@ -34,7 +35,7 @@ FORM = "application/x-www-form-urlencoded"
 
 
 class Planned(msgspec.Struct, frozen=True, kw_only=True):
-    """The request that a create would send, and what it was built from."""
+    """The request that a create would send, or have the customer's browser post, and what it was built from."""
 
     entry: AccountEntry
     command: CreatePayment
@@ -56,7 +57,16 @@ def plan(gw: Gateway, tenant: Tenant, body: CreateBody) -> Planned:
     operation = replace(new_operation(gw, payment, Kind.CREATE, at=payment.created_at), id=OPERATION_ID)
     command = create_command(gw, entry, payment, operation)
     account = replace(entry.account, session=SESSION) if entry.logs_in else entry.account
-    return Planned(entry=entry, command=command, request=calls.build(gw, entry, account, command))
+    made = calls.build_create(gw, entry, account, command)
+    return Planned(entry=entry, command=command, request=_posted(made) if isinstance(made, Observation) else made)
+
+
+def _posted(made: Observation) -> HttpRequest:
+    """What the customer's browser posts where the provider is not called; nothing where there is no form."""
+    if made.form is None:
+        return HttpRequest(method="", url="")
+    body = urlencode(made.form.fields).encode()
+    return HttpRequest(method="POST", url=made.form.url, headers=(("Content-Type", FORM),), body=body)
 
 
 def explain(gw: Gateway, planned: Planned) -> CreateExplanation:
@@ -76,7 +86,7 @@ def explain(gw: Gateway, planned: Planned) -> CreateExplanation:
         left_out=left_out(members, command, fields, entry.rule_of, nested),
         body=masked.body.decode(),
         signed=calls.signed_text(gw, entry, request),
-        curl=curl_command(masked, hidden),
+        curl=curl_command(masked, hidden) if masked.url else "",
     )
 
 

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from gateway.core.change import Change
 from gateway.core.commands import Command, CreatePayment, Kind
 from gateway.core.event_details import details_of_create
-from gateway.core.facts import Cause, Stage
+from gateway.core.facts import Cause, Observation, Stage
 from gateway.core.payment import Before, Operation, Payment, PaymentEvent, State, Status
 from gateway.core.payment_urls import Purpose, Urls
 from gateway.core.signing import make_token
@@ -29,18 +29,22 @@ from gateway.flows.cascade import Version
 from gateway.flows.plugin import calls, login
 from gateway.flows.runtime import Gateway
 
+NOT_CALLED = "the provider is not called for it"
+"""The note of an operation whose outcome its plugin makes by itself, while it is open."""
+
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
     """An operation that is ready to be reserved and sent.
 
-    ``payment`` is as it will be once the operation is reserved. ``versions`` and ``rows`` are committed with it: a
+    ``request`` is an observation where the provider need not be called: it is the outcome. ``payment`` is as it will be
+    once the operation is reserved. ``versions`` and ``rows`` are committed with it: a
     create makes the first version of its payment, and one that replaces another payment makes a version of that one,
     too. A create that was certainly not sent is tried again on the accounts of ``fallback``.
     """
 
     account: AccountEntry
     command: Command
-    request: HttpRequest
+    request: HttpRequest | Observation
     payment: Payment
     operation: Operation
     rows: Sequence[Statement] = ()
@@ -104,10 +108,21 @@ async def submission_of(
     )
 
 
-async def build(gw: Gateway, entry: AccountEntry, command: Command) -> HttpRequest:
-    """Let the plugin turn a command into a request, before anything is stored. A refusal is the tenant's 422."""
+async def build(gw: Gateway, entry: AccountEntry, command: Command) -> HttpRequest | Observation:
+    """Let the plugin turn a command into a request, before anything is stored. A refusal is the tenant's 422.
+
+    Of a create it may make the outcome at once, where the provider need not be called.
+    """
     account = await login.account_of(gw, entry) if entry.logs_in else entry.account
+    if isinstance(command, CreatePayment):
+        return calls.build_create(gw, entry, account, command)
     return calls.build(gw, entry, account, command)
+
+
+def noted(operation: Operation, request: HttpRequest | Observation) -> Operation:
+    """The operation, with the note that nothing is sent for it where that is so: after a crash it is made again."""
+    is_made = isinstance(request, Observation) and operation.status is Status.SENDING
+    return replace(operation, note=NOT_CALLED) if is_made else operation
 
 
 def on_account(gw: Gateway, payment: Payment, entry: AccountEntry) -> Payment:
@@ -142,6 +157,8 @@ async def submission_of_create(
 ) -> Submission:
     """The create of a new payment, with its first version. One whose outcome is unknown already is due at once."""
     command = create_command(gw, entry, payment, operation)
+    request = await build(gw, entry, command)
+    operation = noted(operation, request)
     event = PaymentEvent(
         type="payment.created",
         version=1,
@@ -159,7 +176,7 @@ async def submission_of_create(
     return Submission(
         account=entry,
         command=command,
-        request=await build(gw, entry, command),
+        request=request,
         payment=payment,
         operation=operation,
         rows=rows,

@@ -26,10 +26,13 @@ from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.flows.commit import Committed, OperationAnswer, commit_change
 from gateway.flows.payments import read
 from gateway.flows.payments.intent import (
+    NOT_CALLED,
     Submission,
     build,
     command_after_unsent,
+    create_command,
     grace_began,
+    noted,
     on_account,
     submission_of,
 )
@@ -60,7 +63,7 @@ async def submit(gw: Gateway, submission: Submission) -> OperationAnswer | None:
     """
     tries = 1
     while True:
-        fact = await ask(gw, submission.account, submission.command, submission.request)
+        fact = await outcome_of(gw, submission)
         following: Submission | None = None
         if isinstance(fact, NeverSent) and fact.may_follow and tries < MAX_TRIES_WHEN_NOT_SENT:
             tries += 1
@@ -75,6 +78,14 @@ async def submit(gw: Gateway, submission: Submission) -> OperationAnswer | None:
             committed = await resolve(gw, submission.operation, fact, reserved=reserved)
             return committed.answer if committed is not None else None
         submission = following
+
+
+async def outcome_of(gw: Gateway, submission: Submission) -> Fact:
+    """What an operation comes to: what the provider answers, unless it need not be called."""
+    request = submission.request
+    if isinstance(request, Observation):
+        return request
+    return await ask(gw, submission.account, submission.command, request)
 
 
 async def ask(gw: Gateway, entry: AccountEntry, command: Command, request: HttpRequest) -> Fact:
@@ -132,6 +143,7 @@ async def replace_unsent(
     try:
         command = command_after_unsent(gw, submission, operation, entry)
         request = await build(gw, entry, command)
+        operation = noted(operation, request)
         change = Change(payment=payment, operation=ended)
         change, _ = await commit_change(gw, before, change, rows=rows, next_operation=operation)
     except GatewayError as problem:
@@ -220,5 +232,18 @@ async def resolve_interrupted(gw: Gateway) -> int:
     """At start: what was on its way when the last process ended has an unknown outcome. Returns how many."""
     stranded = await gw.store.open_operations("sending")
     for operation in stranded:
-        await resolve(gw, operation, Unknown(message="the gateway stopped"))
+        await resolve(gw, operation, await fact_of_interrupted(gw, operation, "the gateway stopped"))
     return len(stranded)
+
+
+async def fact_of_interrupted(gw: Gateway, operation: Operation, why: str) -> Fact:
+    """What is known of an operation whose process has ended: nothing, unless its provider is not called for it."""
+    if operation.note != NOT_CALLED:
+        return Unknown(message=why)
+    try:
+        payment = (await load(gw, operation)).payment
+        entry = gw.entry(payment)
+        made = await build(gw, entry, create_command(gw, entry, payment, operation))
+    except GatewayError as problem:
+        return NeverSent(message=f"nothing was sent, and it could not be made again: {problem}")
+    return made if isinstance(made, Observation) else NeverSent(message="nothing was sent")

@@ -9,20 +9,22 @@ and its place, never its text. ``prepare``, ``rules`` and ``credentials`` are ca
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import PurePath
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
 from gateway.core.checks import every, instance, mapping, optional, struct, text, type_name
-from gateway.core.commands import Command, FetchPayment
+from gateway.core.commands import Command, CreatePayment, FetchPayment
 from gateway.core.errors import CallbackRejected, GatewayError, OutcomeUnknown, ProviderError, Reason
-from gateway.core.facts import Busy, Event, Hint, Refused, Verdict
+from gateway.core.facts import Busy, Event, Hint, Observation, Refused, Verdict
 from gateway.core.field_values import FieldProblem
 from gateway.core.plugin_returns import (
     ANSWER,
+    CREATE_OUTCOME,
     CREDENTIALS,
     FACT,
     LOOKUP_FACT,
@@ -40,6 +42,8 @@ from gateway.flows.plugin import cleaning
 from gateway.flows.plugin.cleaning import ParsedAnswer
 from gateway.flows.runtime import Gateway, log
 from gateway.provider import Account, CallbackDraft, Check, Explains, Explanation, Prepares, Session, ShowsSigned
+
+T = TypeVar("T")
 
 MAX_UNUSUAL_NOTED = 10_000
 """Unusual answers that are remembered, of all accounts: a provider may word each of them differently."""
@@ -82,9 +86,26 @@ class _Guard:
 
 def build(gw: Gateway, entry: AccountEntry, account: Account, command: Command) -> HttpRequest:
     """Turn a command into a request. What does not fit is the tenant's 422; raises ``ProviderError`` for all else."""
+    return _built(gw, entry, account, command, partial(request, development=gw.settings.server.development))
+
+
+def build_create(
+    gw: Gateway, entry: AccountEntry, account: Account, command: CreatePayment
+) -> HttpRequest | Observation:
+    """Turn a create into a request, or into what it comes to where the provider need not be called. As ``build``."""
+
+    def judge(made: Any) -> HttpRequest | Observation:
+        if isinstance(made, Observation):
+            return cleaning.clean_create_outcome(gw, entry, command.payment_id, checked(made, CREATE_OUTCOME))
+        return request(made, development=gw.settings.server.development)
+
+    return _built(gw, entry, account, command, judge)
+
+
+def _built(gw: Gateway, entry: AccountEntry, account: Account, command: Command, judge: Callable[[Any], T]) -> T:
     try:
         with _Guard(entry, "build", FieldProblem) as plugin:
-            return request(plugin.build(command, account), development=gw.settings.server.development)
+            return judge(plugin.build(command, account))
     except FieldProblem as problem:
         raise cleaning.field_errors(gw, entry, problem) from None
     except _Fault:
@@ -102,7 +123,7 @@ def parse(
     try:
         with _Guard(entry, "parse", ProviderError) as plugin:
             fact = checked(plugin.parse(command, response, account or entry.account), FACT if is_reply else LOOKUP_FACT)
-            read = cleaning.clean_answer(gw, entry, fact, is_reply=is_reply)
+            read = cleaning.clean_answer(gw, entry, fact, command.payment_id, is_reply=is_reply)
     except ProviderError as unread:
         raise OutcomeUnknown(_message(gw, entry, unread) or "unreadable") from None
     except _Fault as fault:

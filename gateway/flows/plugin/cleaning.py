@@ -19,6 +19,7 @@ from gateway.core.facts import Absent, Ask, Declined, Event, Hint, Observation, 
 from gateway.core.field_values import FieldProblem
 from gateway.core.masking import without_numbers_and_keys
 from gateway.core.plugin_returns import UnusableValue, page_problem, request
+from gateway.core.signing import make_token
 from gateway.drivers.settings import AccountEntry
 from gateway.flows.runtime import Gateway, log
 from gateway.provider import Check, Explanation
@@ -45,17 +46,18 @@ def sentence(gw: Gateway, entry: AccountEntry, text: object, longest: int = MAX_
     return gw.masks.line(entry.tenant, text, longest) if isinstance(text, str) else ""
 
 
-def clean_answer(gw: Gateway, entry: AccountEntry, fact: ParsedAnswer, *, is_reply: bool) -> ParsedAnswer:
-    """Clean a reply, or what a lookup shows.
+def clean_answer(
+    gw: Gateway, entry: AccountEntry, fact: ParsedAnswer, payment_id: str, *, is_reply: bool
+) -> ParsedAnswer:
+    """Clean a reply, or what a lookup shows, of a payment.
 
     Raises ``OutcomeUnknown`` for a reply that would send customers to an address they must not open.
     """
     match fact:
         case Observation():
-            return _observation(gw, entry, fact, is_clean=_is_clean(gw, entry, fact), is_reply=is_reply)
+            return _observed(gw, entry, fact, payment_id, is_reply=is_reply)
         case Pending(observation=seen):
-            is_clean = _is_clean(gw, entry, seen)
-            return replace(fact, observation=_observation(gw, entry, seen, is_clean=is_clean, is_reply=is_reply))
+            return replace(fact, observation=_observed(gw, entry, seen, payment_id, is_reply=is_reply))
         case Declined():
             return _declined(gw, entry, fact)
         case Absent():
@@ -64,6 +66,14 @@ def clean_answer(gw: Gateway, entry: AccountEntry, fact: ParsedAnswer, *, is_rep
             if _holds_secret(gw, entry, *fact.memory, *fact.memory.values()):
                 raise UnusableValue("Ask: memory holds a secret")
             return replace(fact, request=request(fact.request, development=gw.settings.server.development))
+
+
+def clean_create_outcome(gw: Gateway, entry: AccountEntry, payment_id: str, made: Observation) -> Observation:
+    """Clean what a create comes to without a call."""
+    try:
+        return _observed(gw, entry, made, payment_id, is_reply=True)
+    except OutcomeUnknown as problem:
+        raise UnusableValue(f"Observation: {problem}") from None
 
 
 def clean_proof(gw: Gateway, entry: AccountEntry, proof: Event | Hint) -> Event | Hint:
@@ -76,7 +86,8 @@ def clean_proof(gw: Gateway, entry: AccountEntry, proof: Event | Hint) -> Event 
     detail = None if proof.detail is None else sentence(gw, entry, proof.detail)
     if proof.operation is not None:
         proof = replace(proof, operation=_operation(gw, entry, proof.operation))
-    return replace(proof, observation=_observation(gw, entry, proof.observation, is_clean=is_clean), detail=detail)
+    seen = _observation(gw, entry, proof.observation, is_clean=is_clean)
+    return replace(proof, observation=replace(seen, form=None) if seen.form is not None else seen, detail=detail)
 
 
 def clean_explanation(gw: Gateway, entry: AccountEntry, given: Explanation) -> Explanation:
@@ -99,20 +110,29 @@ def field_errors(gw: Gateway, entry: AccountEntry, problem: FieldProblem) -> Ten
     return invalid(*((sentence(gw, entry, path), sentence(gw, entry, message)) for path, message in pairs))
 
 
+def _observed(gw: Gateway, entry: AccountEntry, seen: Observation, payment_id: str, *, is_reply: bool) -> Observation:
+    """Clean what an answer shows of a payment. A form has a page of the gateway's own, which posts it."""
+    seen = _observation(gw, entry, seen, is_clean=_is_clean(gw, entry, seen), is_reply=is_reply)
+    if seen.form is None:
+        return seen
+    token = make_token(gw.settings.server.secret, entry.endpoint_id, payment_id, "form")
+    return replace(seen, redirect_url=f"{gw.callback_url(entry)}/form/{token}")
+
+
 def _observation(
     gw: Gateway, entry: AccountEntry, seen: Observation, *, is_clean: bool, is_reply: bool = False
 ) -> Observation:
     """Clean what was observed. ``is_clean``: its ids, its address and its word hold no secret."""
     word = seen.raw_status
     if not is_clean and _holds_secret(gw, entry, *_ids(seen), *_kept(seen)):
-        raise UnusableValue("an id, an address or memory holds a secret")
-    problem = _page_problem(gw, seen.redirect_url)
+        raise UnusableValue("an id, an address, memory or a form holds a secret")
+    problem = _page_problem(gw, seen)
     if problem is not None and is_reply:
-        raise OutcomeUnknown(f"redirect_url {problem}")
+        raise OutcomeUnknown(problem)
     if problem is not None:
         where = {"provider": entry.provider.name, "tenant": entry.tenant, "account": entry.name}
         log.warning("a page address was left out", extra={**where, "problem": problem})
-        seen = replace(seen, redirect_url=None)
+        seen = replace(seen, redirect_url=None, form=None)
     if seen.operations:
         seen = replace(seen, operations=tuple(_operation(gw, entry, one) for one in seen.operations))
     if seen.instructions:
@@ -138,13 +158,14 @@ def _declined(gw: Gateway, entry: AccountEntry, no: Declined) -> Declined:
 
 def _is_clean(gw: Gateway, entry: AccountEntry, seen: Observation, *ids: str) -> bool:
     texts = _texts(seen)
-    if seen.memory:
+    if seen.memory or seen.form is not None:
         texts += _kept(seen)
     return not _holds_secret(gw, entry, *ids, *texts)
 
 
 def _kept(seen: Observation) -> tuple[str, ...]:
-    return (*seen.memory, *seen.memory.values())
+    of_form = () if seen.form is None else (seen.form.url, *seen.form.fields, *seen.form.fields.values())
+    return (*seen.memory, *seen.memory.values(), *of_form)
 
 
 def _instructions(gw: Gateway, entry: AccountEntry, given: Mapping[str, str]) -> dict[str, str]:
@@ -160,8 +181,10 @@ def _instructions(gw: Gateway, entry: AccountEntry, given: Mapping[str, str]) ->
     return {mask(name): mask(text) for name, text in given.items()}
 
 
-def _page_problem(gw: Gateway, url: str | None) -> str | None:
-    return page_problem(url, development=gw.settings.server.development) if url else None
+def _page_problem(gw: Gateway, seen: Observation) -> str | None:
+    name, url = ("redirect_url", seen.redirect_url) if seen.form is None else ("form.url", seen.form.url)
+    problem = page_problem(url, development=gw.settings.server.development) if url else None
+    return None if problem is None else f"{name} {problem}"
 
 
 def _holds_secret(gw: Gateway, entry: AccountEntry, *texts: str | None) -> bool:

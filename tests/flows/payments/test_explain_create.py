@@ -218,3 +218,20 @@ async def test_a_secret_in_the_signed_text_is_masked(scripted: ScriptedStack) ->
     """A plugin that forgot the stars gives nothing away."""
     scripted.provider.signed_text = lambda _, account: f"a=1{account.config.key.reveal()}"  # type: ignore[attr-defined]
     assert explained(scripted.stack, "outside-main", CREATE).signed == "a=1***"
+
+
+@pytest.mark.parametrize(
+    "form", [gateway.Form("https://pages.outside.example/pay", {"note": "a&b", "sign": "c2"}), None]
+)
+async def test_what_the_browser_posts_is_shown_where_nothing_is_sent(tmp_path: Path, form: gateway.Form | None) -> None:
+    """A form stands in for the request; without one there is nothing to show."""
+    async with running_scripted_stack(tmp_path) as scripted:
+        made = gateway.Observation(stage=gateway.Stage.AWAITING_CUSTOMER, form=form)
+        scripted.provider.build = lambda *_: made  # type: ignore[method-assign, assignment, return-value]
+        body = {"merchant_reference": "SO-1", "amount": "10.00", "currency": "USD"}
+        shown = explained(scripted.stack, "outside-main", body)
+    if form is None:
+        assert (shown.members, shown.body, shown.curl) == ([], "", "")
+    else:
+        assert [(one.key, one.value) for one in shown.members] == [("note", "a&b"), ("sign", "c2")]
+        assert shown.curl.startswith("curl -i -X POST https://pages.outside.example/pay -H")

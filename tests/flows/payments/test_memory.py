@@ -129,7 +129,7 @@ async def test_memory_that_holds_a_secret_is_refused(scripted: ScriptedStack, me
     scripted.answers({"stage": "awaiting_customer", "memory": memory})
     created = await scripted.create()
     assert created.status == 202
-    assert created.json["pending_operation"]["note"].startswith("plugin_error an id, an address or memory holds")
+    assert created.json["pending_operation"]["note"].startswith("plugin_error an id, an address, memory")
     assert await memory_of(scripted, created.json) == {}
 
 
