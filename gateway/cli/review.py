@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 from urllib.parse import quote
@@ -16,6 +17,7 @@ from gateway.cli.loading import config_option, json_option
 from gateway.cli.next_step import next_step
 from gateway.cli.operators import admin_url_option, ask, ask_all, operators
 from gateway.cli.output import print_json, print_pairs, print_table, wide_option
+from gateway.core.money import Amount
 from gateway.core.view_types import PaymentView
 from gateway.web.admin.reviews import OpenOperationList, ResolveOperation, ResolveReview, ReviewList
 
@@ -48,6 +50,13 @@ def _os_user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # as in a container with a number for a user
         raise click.UsageError("your user has no name on this machine: give --actor") from None
+
+
+def _decimal(_: click.Context, __: click.Parameter, text: str | None) -> Decimal | None:
+    try:
+        return None if text is None else Decimal(Amount.read(text))
+    except ValueError as problem:
+        raise click.BadParameter(str(problem)) from None
 
 
 STATES = tuple(_words(get_type_hints(ResolveReview)["state"]))
@@ -106,6 +115,12 @@ def list_reviews(wide: bool, admin_url: str | None, config: Path, as_json: bool)
     metavar="STATE",
     help=f"Set this state, if you know that the recorded one is wrong: {', '.join(STATES)}.",
 )
+@click.option(
+    "--amount-refunded",
+    metavar="AMOUNT",
+    callback=_decimal,
+    help="What has gone back in all, where the provider denied how a refund ended.",
+)
 @page_option
 @actor_option
 @_listener_options
@@ -113,6 +128,7 @@ def resolve(
     payment_id: str,
     reason: str,
     state: Any,
+    amount_refunded: Any,
     redirect_url: str | None,
     actor: str,
     admin_url: str | None,
@@ -124,7 +140,9 @@ def resolve(
     The payment continues in its state; --state corrects it. A payment that waits for its customer can also be ended
     without a flag (--state expired, canceled or failed) where it cannot be canceled, and its page can be set.
     """
-    body = ResolveReview(reason=reason, actor=actor, state=state, redirect_url=redirect_url)
+    body = ResolveReview(
+        reason=reason, actor=actor, state=state, amount_refunded=amount_refunded, redirect_url=redirect_url
+    )
     path = f"/admin/v1/reviews/{quote(payment_id, safe='')}/resolve"
     _print_payment(ask(operators(config, admin_url), "POST", path, body=body, wanted=PaymentView), as_json)
 

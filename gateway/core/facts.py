@@ -143,12 +143,14 @@ class ReviewResolved(msgspec.Struct, frozen=True, kw_only=True):
     """An operator clears the review flag; ``reason`` and ``actor`` are for the record.
 
     ``state`` is the payment state to enter, where the one on record is wrong; with ``captured`` the
-    whole amount counts as captured. ``redirect_url`` is the customer's page, where the operator knows it.
+    whole amount counts as captured. ``refunded`` is the total that has gone back, where the provider denied how a
+    refund ended. ``redirect_url`` is the customer's page, where the operator knows it.
     """
 
     actor: str
     reason: str
     state: str | None = None
+    refunded: Decimal | None = None
     redirect_url: str | None = None
 
 

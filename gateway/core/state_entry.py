@@ -43,8 +43,16 @@ def resolve_review(builder: ChangeBuilder, decided: ReviewResolved, policy: Poli
     is_same = state is payment.state or (state is State.CAPTURED and payment.state in MONEY_TAKEN)
     if not is_same:
         _enter_by_operator(builder, state, decided.reason, policy, at)
+    if decided.refunded is not None:
+        builder.set(refunded=decided.refunded, state=_state_of_refunded(decided.refunded, payment.captured))
     builder.details |= {"actor": decided.actor, "reason": decided.reason}
     builder.type = "payment.updated"
+
+
+def _state_of_refunded(refunded: Decimal, captured: Decimal) -> State:
+    if refunded == 0:
+        return State.CAPTURED
+    return State.REFUNDED if refunded >= captured else State.PARTIALLY_REFUNDED
 
 
 def _enter_by_operator(builder: ChangeBuilder, state: State, why: str, policy: Policy, at: datetime) -> None:

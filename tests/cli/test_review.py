@@ -11,11 +11,13 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from aiohttp import web
 from click.testing import Result
 
 from gateway.cli.hosting import bind, hosted, url_of
+from gateway.drivers.store import statements
 from tests.support.cli import run, write
 from tests.support.scenarios import creditkey
 from tests.support.stack import GatewayStack, new_key, running_stack
@@ -115,6 +117,21 @@ async def test_review_operations_for_people_never_cuts_an_id(staffed: GatewaySta
 
 
 # What is decided
+
+
+async def test_resolve_says_what_has_gone_back(staffed: GatewayStack) -> None:
+    """Where the provider denied how a refund ended, a person gives the total; an amount is written as everywhere."""
+    flag = await flagged(staffed)
+    before = await staffed.gateway.store.payment("acme", flag["id"])
+    assert before is not None
+    denied = msgspec.structs.replace(before.payment, denied_operations=("op_1",))
+    rows = [statements.update_payment(before.payment, denied, open_before=None, open_after=None)]
+    await staffed.gateway.store.commit(rows)
+    arguments = ("resolve", flag["id"], "--reason", "called them", "--amount-refunded")
+    shown = await reviewed(staffed, *arguments, "67.33")
+    assert (shown["review"], shown["state"], shown["amount_refunded"]) == (None, "partially_refunded", "67.33")
+    wrong = await review(staffed, *arguments, "1e3")
+    assert (wrong.exit_code, "must be a decimal such as" in wrong.output) == (2, True)
 
 
 async def test_resolve_clears_the_flag(staffed: GatewayStack) -> None:

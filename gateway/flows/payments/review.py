@@ -5,9 +5,12 @@ Version-checked, and kept in the timeline.
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from gateway.core.commands import CancelPayment, Kind
 from gateway.core.errors import Conflict, TenantError, invalid
 from gateway.core.facts import Cause, Fact, OperationResolved, ReviewResolved
+from gateway.core.money import quantized
 from gateway.core.payment import Payment, State, Status
 from gateway.core.plugin_returns import page_problem
 from gateway.core.state_members import ENDED_UNPAID, EXPIRABLE, MONEY_TAKEN
@@ -32,6 +35,7 @@ async def resolve_review(gw: Gateway, payment_id: str, decided: ReviewResolved) 
                 payment_id=payment_id,
                 operation_id=loaded.open_operation.id,
             )
+        decided = with_refunded_total(loaded.payment, decided)
         refuse_to_unrefund(loaded.payment, decided)
         check_page(gw, decided.redirect_url, waits=State(decided.state or loaded.payment.state) in EXPIRABLE)
         try:
@@ -68,6 +72,29 @@ def check_page(gw: Gateway, url: str | None, *, waits: bool) -> None:
         problem = "is only for a payment that exists at the provider and waits for its customer"
     if problem is not None:
         raise invalid(("$.redirect_url", problem))
+
+
+def with_refunded_total(payment: Payment, decided: ReviewResolved) -> ReviewResolved:
+    """What went back in all, as a person found, with its currency's digits. Raises ``validation_failed``.
+
+    Everywhere but where the provider denied how an operation ended, its own total is the better one.
+    """
+    if decided.refunded is None:
+        return decided
+    problem, refunded = None, decided.refunded
+    try:
+        refunded = quantized(refunded, payment.money.digits)
+    except ValueError as wrong:
+        problem = str(wrong)
+    if not payment.denied_operations or payment.state not in MONEY_TAKEN:
+        problem = "is only for a captured payment of which the provider denied how an operation ended"
+    elif decided.state is not None:
+        problem = "decides the state: leave state out"
+    elif problem is None and not 0 <= refunded <= payment.captured:
+        problem = f"must be 0 to {payment.captured:f}, which was captured"
+    if problem is not None:
+        raise invalid(("$.amount_refunded", problem))
+    return replace(decided, refunded=refunded)
 
 
 def refuse_to_unrefund(payment: Payment, decided: ReviewResolved) -> None:

@@ -11,6 +11,7 @@ import msgspec
 from gateway.core.commands import Url
 from gateway.core.errors import invalid
 from gateway.core.facts import OperationResolved, ReviewResolved
+from gateway.core.money import Amount
 from gateway.core.view_types import OperationView, PaymentView
 from gateway.core.views import payment_view, rfc3339
 from gateway.drivers.store.reads import OpenOperation
@@ -25,7 +26,7 @@ Sentence = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 
 
 class ResolveReview(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``state`` only where the recorded one is wrong; refunded totals are never set by hand."""
+    """``state`` only where the recorded one is wrong, ``amount_refunded`` where the provider denied a refund's end."""
 
     reason: Sentence
     actor: Actor = None
@@ -41,6 +42,7 @@ class ResolveReview(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         ]
         | None
     ) = None
+    amount_refunded: Amount | None = None
     redirect_url: Url | None = None
 
 
@@ -100,7 +102,13 @@ async def resolve_review(call: OperatorCall) -> Reply:
     """``POST /admin/v1/reviews/{payment_id}/resolve``."""
     body = call.body(ResolveReview)
     actor = call.actor(body.actor)
-    decided = ReviewResolved(actor=actor, reason=body.reason, state=body.state, redirect_url=body.redirect_url)
+    decided = ReviewResolved(
+        actor=actor,
+        reason=body.reason,
+        state=body.state,
+        refunded=body.amount_refunded,
+        redirect_url=body.redirect_url,
+    )
     return Reply(view=payment_view(await review.resolve_review(call.gw, call.id, decided), None))
 
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
 import gateway
+from gateway.core.errors import TenantError
+from gateway.core.facts import ReviewResolved
 from gateway.core.wire import HttpRequest
 from gateway.flows.background import reconcile
+from gateway.flows.payments.review import resolve_review
 from tests.support.scenarios import creditkey
 from tests.support.scripted_provider import ScriptedStack, running_scripted_stack
 from tests.support.stack import new_key
@@ -162,6 +166,65 @@ async def test_a_refund_that_failed_after_all(scripted: ScriptedStack) -> None:
     scripted.answers({"payment_id": payment["id"], "stage": "captured", "operations": [outcome_of(None, NO, "R-1")]})
     await scripted.act(payment, "sync")
     assert (await scripted.now(payment))["version"] == now["version"]
+
+
+async def reversed_refund(scripted: ScriptedStack) -> Any:
+    """A payment of 10.00 whose refund of 4.00 succeeded and then failed."""
+    payment, operation_id = await refund(scripted)
+    for at, outcome in enumerate((YES, NO)):
+        event = {"payment_id": payment["id"], "operation": outcome_of(operation_id, outcome)}
+        await scripted.call_back({"event_id": f"{operation_id}-{at}", **event})
+    return await scripted.now(payment)
+
+
+def by_a_person(**found: Any) -> ReviewResolved:
+    """What a person decides."""
+    return ReviewResolved(actor="kim", reason="the bank says so", **found)
+
+
+@pytest.mark.parametrize(
+    ("refunded", "state", "left"),
+    [("0", "captured", "10.00"), ("4.00", "partially_refunded", "6.00"), ("10", "refunded", "0.00")],
+)
+async def test_a_person_gives_the_amount_back(scripted: ScriptedStack, refunded: str, state: str, left: str) -> None:
+    """The total that did go back decides the state, and what can be refunded from then on."""
+    payment = await reversed_refund(scripted)
+    await resolve_review(scripted.stack.gateway, payment["id"], by_a_person(refunded=Decimal(refunded)))
+    now = await scripted.now(payment)
+    assert (now["state"], now["review"]) == (state, None)
+    assert Decimal(now["amount_captured"]) - Decimal(now["amount_refunded"]) == Decimal(left)
+    scripted.answers({"stage": "captured", "payment_id": payment["id"]})
+    too_much = await scripted.act(payment, "refunds", {"amount": f"{Decimal(left) + 1}"})
+    assert too_much.status in (409, 422)
+    if Decimal(left):
+        assert (await scripted.act(payment, "refunds", {"amount": left})).json["payment"]["state"] == "refunded"
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        ({"refunded": Decimal("10.01")}, "must be 0 to 10.00, which was captured"),
+        ({"refunded": Decimal("-1")}, "must be 0 to 10.00, which was captured"),
+        ({"refunded": Decimal("1.001")}, "has more than the 2 decimals of its currency"),
+        ({"refunded": Decimal("1.00"), "state": "captured"}, "decides the state: leave state out"),
+    ],
+)
+async def test_a_total_that_cannot_be(scripted: ScriptedStack, found: Any, why: str) -> None:
+    """The error names the member and what would be right; nothing is changed."""
+    payment = await reversed_refund(scripted)
+    with pytest.raises(TenantError) as refused:
+        await resolve_review(scripted.stack.gateway, payment["id"], by_a_person(**found))
+    assert [(one.field, one.message) for one in refused.value.errors] == [("$.amount_refunded", why)]
+    assert await scripted.now(payment) == payment
+
+
+async def test_totals_are_the_providers_where_it_denied_nothing(scripted: ScriptedStack) -> None:
+    """A person cannot set a refunded total for another review."""
+    payment = await scripted.begin("captured")
+    await scripted.call_back({"event_id": payment["id"], "payment_id": payment["id"], "stage": "failed"})
+    with pytest.raises(TenantError) as refused:
+        await resolve_review(scripted.stack.gateway, payment["id"], by_a_person(refunded=Decimal(1)))
+    assert refused.value.errors[0].message.startswith("is only for a captured payment of which the provider denied")
 
 
 async def test_a_refund_that_nobody_here_made(scripted: ScriptedStack) -> None:
