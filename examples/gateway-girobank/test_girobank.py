@@ -6,4 +6,4 @@ from gateway.testing import check_plugin
 def test_the_kit_finds_nothing() -> None:
     """Not one rule is broken."""
     report = check_plugin("girobank")
-    assert report.ok, report
+    assert report.ok, str(report)

@@ -21,7 +21,7 @@ from tests.support.factories.senders import free_port
 from tests.support.stack import basic_settings
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-PROVIDERS = ("momo", "girobank")
+PROVIDERS = ("acquirelite", "momo", "girobank")
 CLOCKS = {"hint": "1ms", "reconcile": ["200ms"], "poll": ["300ms"], "quiet_period": "50ms"}
 LONGEST = 120.0
 """Seconds that the gateway may live."""
@@ -46,8 +46,10 @@ def seeing(installed: Path) -> dict[str, str]:
 def accounts(urls: dict[str, str]) -> dict[str, Any]:
     """An account or two at each provider."""
     momo = {"base_url": urls["momo"], "api_user": "acme", "api_key": "momo-api", "subscription_key": "momo-sub"}
+    acquirer = {"base_url": urls["acquirelite"], "client_secret": "acq-client", "webhook_key": "acq-webhook"}
     giro = {"base_url": urls["girobank"], "api_key": "giro-api", "signing_key": "giro-signing"}
     return {
+        "cards": {"provider": "acquirelite", "config": {**acquirer, "client_id": "acme", "channel": "pc_1"}},
         "uganda": {"provider": "momo", "config": {**momo, "target_environment": "sandbox", "currency": "UGX"}},
         "giro": {"provider": "girobank", "config": giro},
     }

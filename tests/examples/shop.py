@@ -13,7 +13,7 @@ import aiohttp
 
 from tests.support.stack import key_of, new_key
 
-PATIENCE = 8.0
+PATIENCE = 4.0
 """Seconds after which what does not come is a red test."""
 
 

@@ -57,3 +57,30 @@ async def test_a_transfer_that_nobody_waits_for(shop: Shop) -> None:
         assert response.status == 200
     (newest, *_) = (await shop.call("GET", "/v1/callbacks?account=giro"))[1]["data"]
     assert (newest["verdict"], newest["reason"]) == ("refused", "not_found")
+
+
+async def test_a_refund_whose_answer_is_lost(shop: Shop) -> None:
+    """The bank answers no lookups: its callback, which names our operation, resolves it."""
+    payment = await paid(shop)
+    await shop.faults(
+        GIRO, {"operation": "pay_out", "hold_callbacks": True}, {"silence": "after_effect", "operation": "pay_out"}
+    )
+    assert (await shop.do(payment, "refunds", {"amount": "4.00"}))[0] == 202
+    await shop.faults(GIRO)
+    assert await shop.callbacks(GIRO, "release") == [200]
+    await shop.until(payment, "partially_refunded", amount_refunded="4.00")
+
+
+async def test_a_refund_that_bounces(shop: Shop) -> None:
+    """It was paid out, and came back days later: a person must look."""
+    payment = await paid(shop)
+    status, refund = await shop.do(payment, "refunds", {"amount": "4.00"})
+    assert (status, refund["status"]) == (201, "succeeded")
+    (effect,) = [
+        one for one in (await shop.ledger(payment, "merchant_reference"))["effects"] if one["kind"] == "refund"
+    ]
+    await shop.pass_time(GIRO, "2d")
+    await shop.simulator(GIRO, "POST", "/_sim/effects", {"id": effect["id"], "state": "declined"})
+    now = await shop.until_it(payment, lambda now: now["review"] is not None)
+    assert (now["review"]["reason"], now["amount_refunded"]) == ("refund_reversed", "4.00")
+    assert "account_closed" in now["review"]["detail"]

@@ -40,7 +40,35 @@ async def test_a_prompt_that_is_rejected(shop: Shop) -> None:
     assert now["failure"]["provider_code"] == "FAILED APPROVAL_REJECTED"
 
 
-@pytest.mark.parametrize("operation", ["ask"])
+async def test_refunds_are_resolved_by_their_own_status(shop: Shop) -> None:
+    """Nothing shows a total: the gateway asks about the open refund, and adds what succeeded."""
+    payment = await paid(shop)
+    status, refund = await shop.do(payment, "refunds", {"amount": "2000"})
+    assert (status, refund["status"]) == (202, "unknown")
+    await shop.pass_time("momo", "10s")
+    await shop.until(payment, "partially_refunded", amount_refunded="2000")
+    await shop.do(payment, "refunds")
+    await shop.pass_time("momo", "10s")
+    now = await shop.until(payment, "refunded", amount_refunded="5000")
+    assert [one["status"] for one in await shop.refunds(now)] == ["succeeded", "succeeded"]
+    assert (await shop.ledger(payment))["refunded"] == "5000"
+
+
+async def test_a_refund_that_fails(shop: Shop) -> None:
+    """Still worked on at the first look, then declined: its amount is free again."""
+    payment = await paid(shop)
+    await shop.faults("momo", {"operation": "refund", "pending": True})
+    await shop.do(payment, "refunds", {"amount": "2000"})
+    await shop.pass_time("momo", "10s")
+    (effect,) = [one for one in (await shop.ledger(payment))["effects"] if one["kind"] == "refund"]
+    await shop.simulator("momo", "POST", "/_sim/effects", {"id": effect["id"], "state": "declined"})
+    await shop.pass_time("momo", "1h")
+    now = await shop.until(payment, "captured", amount_refunded="0")
+    (refund,) = await shop.refunds(now)
+    assert (refund["status"], refund["failure"]["provider_code"]) == ("declined", "PAYEE_NOT_FOUND")
+
+
+@pytest.mark.parametrize("operation", ["ask", "refund"])
 async def test_a_lost_answer(shop: Shop, operation: str) -> None:
     """The UUID that we chose finds it; nothing is sent twice."""
     payment = await paid(shop) if operation == "refund" else None

@@ -117,7 +117,7 @@ class Momo(gateway.Provider):
         raise gateway.CallbackRejected(gateway.Reason.UNAUTHENTIC, "this provider sends no callbacks")
 
     def answer(self, verdict: gateway.Verdict, callback: gateway.Callback) -> gateway.HttpResponse:  # noqa: ARG002
-        return gateway.status_answer(verdict, refused=404)
+        return gateway.status_answer(verdict, refused=204, unauthentic=404)
 
 
 def reference(ours: str) -> str:
