@@ -15,13 +15,23 @@ if TYPE_CHECKING:
     from gateway.testing.kit import check_plugin, replay_calls
     from gateway.testing.report import Finding, Report
     from gateway.testing.samples import UnusableSamples
-    from gateway.testing.simulator import Call, Effect, Fault, ProviderSimulator, Refusal, SimulatedPayment, route
+    from gateway.testing.simulator import (
+        Call,
+        Effect,
+        Fault,
+        Ledger,
+        ProviderSimulator,
+        Refusal,
+        SimulatedPayment,
+        route,
+    )
 
 __all__ = [
     "Call",
     "Effect",
     "Fault",
     "Finding",
+    "Ledger",
     "NotInstalled",
     "ProviderSimulator",
     "Refusal",
@@ -40,7 +50,7 @@ _MODULES = {
     "kit": "check_plugin replay_calls",
     "report": "Finding Report",
     "samples": "UnusableSamples",
-    "simulator": "Call Effect Fault ProviderSimulator Refusal SimulatedPayment route",
+    "simulator": "Call Effect Fault Ledger ProviderSimulator Refusal SimulatedPayment route",
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}
 

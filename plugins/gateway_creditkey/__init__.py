@@ -104,6 +104,6 @@ def gateway_providers() -> list[gateway.Provider]:
 @gateway.hookimpl
 def gateway_simulators() -> list[gateway.Simulator]:
     """Offer its simulator for development."""
-    from gateway_creditkey.simulator import creditkey_simulator  # loads a web framework: only when one is wanted
+    from gateway_creditkey.simulator import CreditKeySimulator  # loads a web framework: only when one is wanted
 
-    return [creditkey_simulator()]
+    return [CreditKeySimulator.offer()]

@@ -116,12 +116,12 @@ class PspSimulator(ProviderSimulator[Order]):
         url = account.callback_url.rstrip("/")
         url = url if url.endswith("/pay/callback") else f"{url}/pay/callback"
         headers = ((TOKEN, _token(account)), ("Content-Type", "application/json"))
-        body = _api2(payment, _token(account), STATUS[what], self.now())
+        body = _api2(payment, _token(account), STATUS[what], self.next_time())
         return gateway.HttpRequest(method="POST", url=url, headers=headers, body=body.encode())
 
-    def now(self) -> int:
+    def next_time(self) -> int:
         """Return Unix milliseconds, never the same twice: a repeated callback has a new time."""
-        self.last_time = max(int(self.clock.now().timestamp() * 1000), self.last_time + 1)
+        self.last_time = max(int(self.now().timestamp() * 1000), self.last_time + 1)
         return self.last_time
 
     def refused(self, refusal: Refusal) -> web.Response:

@@ -91,6 +91,7 @@ def test_a_simulator_moves_the_clock_of_the_gateway_beside_it(tmp_path: Path) ->
     with running("serve", "--with-simulators", "--config", path, lines=3) as process:
         gateway, _, *simulators = process.urls
         assert put(f"{simulators[1]}/_sim/clock", {"advance": "30d"})["ahead"] == 30 * 86400
+        assert {get(f"{url}/_sim/clock")["ahead"] for url in simulators} == {30 * 86400}
         created = datetime.fromisoformat(pay(gateway)["created_at"])
         assert created - datetime.now(UTC) > timedelta(days=29)
 

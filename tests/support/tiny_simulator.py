@@ -57,7 +57,7 @@ class TinySimulator(ProviderSimulator[SimulatedPayment]):
 
     def callback(self, payment: SimulatedPayment, what: str) -> gateway.HttpRequest:
         owner = self.accounts[payment.owner]
-        body = json.dumps({"order": payment.payment_id, "what": what, "at": self.clock.now().isoformat()}).encode()
+        body = json.dumps({"order": payment.payment_id, "what": what, "at": self.now().isoformat()}).encode()
         sign = hmac.digest(str(owner.credentials["key"]).encode(), body, "sha256").hex()
         headers = (("Content-Type", "application/json"), ("Tiny-Signature", sign))
         return gateway.HttpRequest(method="POST", url=owner.callback_url, headers=headers, body=body)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, ClassVar, Generic
 
 from aiohttp import web
@@ -30,6 +31,8 @@ class SimulatorBase(Generic[P]):
     payment_type: ClassVar[type[Any]] = SimulatedPayment
     fault_type: ClassVar[type[Any]] = Fault
     many_captures: ClassVar[bool] = False
+    operations: ClassVar[frozenset[str]] = frozenset()
+    """Further names of operations, where a route's path has a part ``{operation}``."""
     page_path: ClassVar[str] = "/pay/{id}"
     buttons: ClassVar[Mapping[str, tuple[str, str]]] = {"pay": ("Pay", "pay"), "decline": ("Decline", "decline")}
     """Buttons of the page: the word in its path, its label, and what the customer ``does``."""
@@ -41,12 +44,16 @@ class SimulatorBase(Generic[P]):
         self.clock = MovableClock()
         self.routes = routes_of(self)
         self.requests: list[dict[str, Any]] = []
-        self.ledger: Ledger[P] = Ledger(self.payment_type, lambda: self.clock.now(), many_captures=self.many_captures)
-        self.faults: Faults[Any] = Faults(self.fault_type, {*self.routes, CUSTOMER})
-        self.tokens = Tokens(lambda: self.clock.now())
+        self.ledger: Ledger[P] = Ledger(self.payment_type, self.now, many_captures=self.many_captures)
+        self.faults: Faults[Any] = Faults(self.fault_type, {*self.routes, *self.operations, CUSTOMER})
+        self.tokens = Tokens(self.now)
         self.outbox = Outbox()
         self._repeats = Repeats()
         self._sending: set[asyncio.Task[None]] = set()
+
+    def now(self) -> datetime:
+        """The time of the clock; a gateway beside it shares its own."""
+        return self.clock.now()
 
     # What an author may write
 

@@ -41,10 +41,8 @@ def route(method: str, *paths: str, repeats: str | None = None) -> Callable[[Han
 
 def routes_of(simulator: object) -> dict[str, tuple[Route, Callable[..., Any]]]:
     """The routes of a simulator by the name of their method."""
-    methods = ((name, getattr(simulator, name)) for name in dir(type(simulator)) if not name.startswith("__"))
-    return {
-        name: (method.route, method) for name, method in methods if isinstance(getattr(method, "route", None), Route)
-    }
+    marked = ((name, getattr(getattr(type(simulator), name), "route", None)) for name in dir(type(simulator)))
+    return {name: (route, getattr(simulator, name)) for name, route in marked if isinstance(route, Route)}
 
 
 class Call:

@@ -18,7 +18,7 @@ UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 class Action(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What the customer of a payment does, by the gateway's id of it."""
+    """What the customer of a payment does, by the gateway's id of it or the provider's."""
 
     payment_id: str
     does: Literal["pay", "pay_less", "decline", "pend", "abandon"]
@@ -86,10 +86,8 @@ def shown_clock(simulator: SimulatorBase[Any]) -> dict[str, Any]:
 async def act(simulator: SimulatorBase[Any], body: bytes) -> Any:
     """Let a customer do something."""
     action = msgspec.json.decode(body, type=Action)
-    payment = simulator.ledger.find(payment_id=action.payment_id)
-    if payment is None:
-        raise Refusal(404, "there is no such payment")
-    return await simulator.customer(payment, action.does)
+    found = simulator.ledger.find(payment_id=action.payment_id)
+    return await simulator.customer(found or simulator.ledger.get(action.payment_id), action.does)
 
 
 async def resolve(simulator: SimulatorBase[Any], body: bytes) -> Any:

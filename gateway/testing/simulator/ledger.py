@@ -123,7 +123,7 @@ class Ledger(Generic[P]):
             raise Refusal(409, "wrong_state")
         payment.state = "captured" if payment.captures else "authorized"
         paid = payment.asked if amount is None else amount
-        return self._note(payment, "capture" if payment.captures else "authorize", paid)
+        return self.note(payment, "capture" if payment.captures else "authorize", paid)
 
     def pay_less(self, payment: P) -> Effect:
         """The customer pays half of it."""
@@ -144,26 +144,26 @@ class Ledger(Generic[P]):
         taken = self._amount(amount, held)
         if not pending and (last or taken == held or not self._many_captures):
             payment.state = "captured"
-        return self._note(payment, "capture", taken, id, pending)
+        return self.note(payment, "capture", taken, id, pending)
 
     def refund(self, payment: P, amount: object = None, *, id: str | None = None, pending: bool = False) -> Effect:
         """Give captured money back, all that is left if no amount is given."""
         if not payment.captured:
             raise Refusal(422, "wrong_state")
         left = payment.captured - payment.total("refund", "done", "pending")
-        return self._note(payment, "refund", self._amount(amount, left), id, pending)
+        return self.note(payment, "refund", self._amount(amount, left), id, pending)
 
     def cancel(self, payment: P, *, id: str | None = None) -> Effect:
         """Give up a payment that was not captured."""
         if payment.state not in ("open", "processing", "declined", "authorized") or payment.captured:
             raise Refusal(422, "wrong_state")
         payment.state = "canceled"
-        return self._note(payment, "cancel", payment.asked, id)
+        return self.note(payment, "cancel", payment.asked, id)
 
     def dispute(self, payment: P, amount: object = None) -> Effect:
         """A customer takes captured money back through the bank."""
         left = payment.captured - payment.refunded - payment.disputed
-        return self._note(payment, "dispute", self._amount(amount, left))
+        return self.note(payment, "dispute", self._amount(amount, left))
 
     def resolve(self, id: str, state: EffectState) -> P:
         """End a pending effect as done or declined; also turn a done one over. Returns its payment."""
@@ -182,7 +182,8 @@ class Ledger(Generic[P]):
             raise Refusal(422, "amount_invalid")
         return amount
 
-    def _note(self, payment: P, kind: str, amount: Decimal, id: str | None = None, pending: bool = False) -> Effect:
+    def note(self, payment: P, kind: str, amount: Decimal, id: str | None = None, pending: bool = False) -> Effect:
+        """Note an effect on a payment's money."""
         state: EffectState = "pending" if pending else "done"
         effect = Effect(id=id or uuid.uuid4().hex, kind=kind, amount=amount, state=state, at=self._now())
         payment.effects.append(effect)

@@ -51,8 +51,9 @@ class ProviderSimulator(SimulatorBase[P]):
         async def serve(request: web.Request) -> web.StreamResponse:
             body = await request.read()
             self._note(request, body)
-            fault = self.faults.meet(name)
-            call = Call(request, body, name, fault, self._outgoing)
+            operation = request.match_info.get("operation", name)
+            fault = self.faults.meet(operation)
+            call = Call(request, body, operation, fault, self._outgoing)
             await asyncio.sleep(fault.delay_ms / 1000)
             if fault.end_tokens:
                 self.tokens.end()

@@ -6,31 +6,31 @@ Key does not document are this simulator's choice; a client must not depend on t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
 import msgspec
 
 import gateway
+from gateway import testing
+from gateway.testing import Refusal
 
 Message = Mapping[str, Any]
 PLACEHOLDER = "%CKKEY%"
 RISE_LIMIT = Decimal("100.00")
 
 
-class Refusal(Exception):
-    """An operation is answered with ``status`` and ``{"result": text}``."""
+class Fault(testing.Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The kit's faults; ``operation`` is Credit Key's name. ``duplicate_return``: the return URL is called once more by
+    the simulator itself. ``pended``: an approval waits for Credit Key's staff. ``complete_method`` calls the complete
+    address. The rest is which way the simulator goes where Credit Key documents nothing.
+    """
 
-    def __init__(self, status: int, result: str) -> None:
-        super().__init__(result)
-        self.status = status
-        self.result = result
-
-
-class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
-    """Which way the simulator goes where Credit Key documents nothing."""
-
+    duplicate_return: bool = False
+    pended: bool = False
+    complete_method: Literal["GET", "POST"] = "GET"
     cancel_after_confirm_status: Literal[200, 400] = 400
     confirm_needs_completion: bool = False
     partial_refund_status: Literal["shipped", "returned"] = "shipped"
@@ -40,12 +40,10 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     seed_merchant_order_id: bool = True
 
 
-class SimulatedOrder(msgspec.Struct, kw_only=True):
+class SimulatedOrder(testing.SimulatedPayment, kw_only=True):
     """One order in Credit Key's ledger. ``accepted_amount``: what a rise is measured from. ``completed``: the
     merchant completed the checkout. ``notifications``: mails and texts sent. ``history``: what happened, in order."""
 
-    id: str
-    merchant: str
     remote_id: str | None
     remote_customer_id: str | None
     mode: str
@@ -54,25 +52,23 @@ class SimulatedOrder(msgspec.Struct, kw_only=True):
     charges: Message
     items: list[Message]
     shipping_address: Message | None
-    return_url: str
     order_complete_url: str | None
-    cancel_url: str | None
     merchant_data: Message
     merchant_order_id: str | None = None
     merchant_status: str | None = None
-    status: str = "new"
+    state: str = "new"
     capture_status: str | None = None
     refunded_amount: Decimal = Decimal("0.00")
     completed: bool = False
     pended: bool = False
-    notifications: list[dict[str, Any]] = []
-    history: list[dict[str, Any]] = []
+    notifications: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    history: list[dict[str, Any]] = msgspec.field(default_factory=list)
 
     def wire(self) -> dict[str, Any]:
         """The order as every operation answers it."""
         return {
             "id": self.id,
-            "status": self.status,
+            "status": self.state,
             "capture_status": self.capture_status,
             "amount": number(self.amount),
             "refunded_amount": number(self.refunded_amount),
@@ -96,14 +92,14 @@ class OrderEdit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     completed: bool | msgspec.UnsetType = msgspec.UNSET
 
 
-class Ledger:
+class Ledger(testing.Ledger[SimulatedOrder]):
     """The ledger and its operations: a merchant's message in, an answer's members out, else ``Refusal``."""
 
-    def __init__(self, first_key: int) -> None:
-        self.orders: dict[str, SimulatedOrder] = {}
+    def __init__(self, now: Callable[[], datetime], first_key: int) -> None:
+        super().__init__(SimulatedOrder, now)
         self._first_key = first_key
 
-    def begin(self, merchant: str, message: Message, behaviour: Behaviour) -> dict[str, Any]:
+    def begin(self, merchant: str, message: Message, fault: Fault) -> dict[str, Any]:
         """Open a checkout; in link mode the customer is notified."""
         mode = _one_of(message, "mode", ("link", "redirect"))
         charges = _required(message, "charges", dict)
@@ -114,11 +110,13 @@ class Ledger:
             raise Refusal(400, "return_url must contain %CKKEY%")
         sent = _notifications(message) if mode == "link" else []
         _required(message, "billing_address", dict)
-        key = f"CK-TST{self._first_key + len(self.orders)}"
         remote_id = message.get("remote_id")
-        self.orders[key] = SimulatedOrder(
-            id=key,
-            merchant=merchant,
+        order = self.open(
+            merchant,
+            str(remote_id or ""),
+            amount,
+            "USD",
+            id=f"CK-TST{self._first_key + len(self.payments)}",
             remote_id=remote_id,
             remote_customer_id=message.get("remote_customer_id"),
             mode=mode,
@@ -131,131 +129,120 @@ class Ledger:
             order_complete_url=message.get("order_complete_url"),
             cancel_url=message.get("cancel_url"),
             merchant_data=message.get("merchant_data") or {},
-            merchant_order_id=remote_id if behaviour.seed_merchant_order_id else None,
+            merchant_order_id=remote_id if fault.seed_merchant_order_id else None,
             notifications=sent,
             history=[{"event": "begun"}],
         )
-        return {"id": key}
+        return {"id": order.id}
 
-    def complete(self, merchant: str, message: Message, behaviour: Behaviour) -> dict[str, Any]:
+    def complete(self, merchant: str, message: Message, fault: Fault) -> dict[str, Any]:
         """Make the payment, once the customer has accepted."""
         order = self._of(merchant, message)
-        success = order.status not in ("new", "canceled")
+        success = order.state not in ("new", "canceled")
         if success and not order.completed:
             order.completed = True
             order.history.append({"event": "completed"})
-        return {"success": str(success).lower() if behaviour.string_booleans else success}
+        return {"success": str(success).lower() if fault.string_booleans else success}
 
-    def confirm(self, merchant: str, message: Message, behaviour: Behaviour) -> dict[str, Any]:
+    def confirm(self, merchant: str, message: Message, fault: Fault) -> dict[str, Any]:
         """Capture ``charges.grand_total``, once."""
         order = self._of(merchant, message)
         reference = _reference(message)
         if order.capture_status == "captured":
             raise Refusal(400, "order already confirmed")
-        if order.status != "placed" or (behaviour.confirm_needs_completion and not order.completed):
+        if order.state != "placed" or (fault.confirm_needs_completion and not order.completed):
             raise Refusal(400, "order is not ready to be confirmed")
         self._change(order, message, reference, message.get("cart_items") or message.get("cart_contents"))
-        order.status, order.capture_status = "shipped", "captured"
+        order.state, order.capture_status = "shipped", "captured"
         order.history.append({"event": "confirmed", "amount": order.amount})
+        self.note(order, "capture", order.amount)
         return order.wire()
 
-    def update(self, merchant: str, message: Message, _behaviour: Behaviour) -> dict[str, Any]:
+    def update(self, merchant: str, message: Message, _fault: Fault) -> dict[str, Any]:
         """Change an order before it is confirmed; nobody is notified."""
         order = self._of(merchant, message)
         reference = _reference(message)
-        if order.status not in ("new", "placed"):
+        if order.state not in ("new", "placed"):
             raise Refusal(400, "order cannot be updated")
         self._change(order, message, reference, message.get("cart_items"))
         order.history.append({"event": "updated", "amount": order.amount})
         return order.wire()
 
-    def cancel(self, merchant: str, message: Message, behaviour: Behaviour) -> dict[str, Any]:
+    def cancel_order(self, merchant: str, message: Message, fault: Fault) -> dict[str, Any]:
         """Close an order before it is confirmed; the customer is notified."""
         order = self._of(merchant, message)
         if order.capture_status == "captured":
-            if behaviour.cancel_after_confirm_status == 200:
+            if fault.cancel_after_confirm_status == 200:
                 return order.wire()
-            raise Refusal(behaviour.cancel_after_confirm_status, "order already confirmed")
-        if order.status not in ("new", "placed"):
+            raise Refusal(fault.cancel_after_confirm_status, "order already confirmed")
+        if order.state not in ("new", "placed"):
             raise Refusal(400, "order cannot be canceled")
-        order.status = "canceled"
+        order.state = "canceled"
         order.notifications.append({"kind": "order_canceled"})
         order.history.append({"event": "canceled"})
+        self.note(order, "cancel", order.amount)
         return order.wire()
 
-    def refund(self, merchant: str, message: Message, behaviour: Behaviour) -> dict[str, Any]:
+    def refund_order(self, merchant: str, message: Message, fault: Fault) -> dict[str, Any]:
         """Give ``amount`` back, after the order was confirmed; where a refund cancels, before it too."""
         order = self._of(merchant, message)
         amount = _amount(message, "amount")
-        if order.capture_status != "captured" and not (behaviour.refund_cancels and order.status == "placed"):
+        if order.capture_status != "captured" and not (fault.refund_cancels and order.state == "placed"):
             raise Refusal(400, "order is not confirmed")
         if order.refunded_amount + amount > order.amount:
             raise Refusal(400, "amount is more than is left")
-        if behaviour.refund_moves_sum:
+        if fault.refund_moves_sum:
             order.refunded_amount += amount
-        order.status = "returned" if order.refunded_amount == order.amount else behaviour.partial_refund_status
-        if behaviour.refund_cancels:
-            order.status = "canceled"
+        order.state = "returned" if order.refunded_amount == order.amount else fault.partial_refund_status
+        if fault.refund_cancels:
+            order.state = "canceled"
         order.history.append({"event": "refunded", "amount": amount})
+        self.note(order, "refund", amount)
         return order.wire()
 
-    def find(self, merchant: str, message: Message, _behaviour: Behaviour) -> dict[str, Any]:
+    def find_order(self, merchant: str, message: Message, _fault: Fault) -> dict[str, Any]:
         """Show the order of a key."""
         return self._of(merchant, message).wire()
 
-    def find_by_reference(self, merchant: str, message: Message, _behaviour: Behaviour) -> dict[str, Any]:
+    def find_by_reference(self, merchant: str, message: Message, _fault: Fault) -> dict[str, Any]:
         """Show the newest order that carries the merchant's number."""
         reference = _required(message, "merchant_order_id", str)
-        for order in reversed(self.orders.values()):
-            if (order.merchant, order.merchant_order_id) == (merchant, reference):
+        for order in reversed(self.payments.values()):
+            if (order.owner, order.merchant_order_id) == (merchant, reference):
                 return order.wire()
         raise Refusal(404, "not found")
 
     def approve(self, key: str) -> SimulatedOrder:
         """Let the customer accept, or Credit Key's staff clear a pended application. Again changes nothing."""
-        order = self.order(key)
-        if order.status == "canceled":
+        order = self.get(key)
+        if order.state == "canceled":
             raise Refusal(409, "the order is canceled")
-        if order.status == "new":
-            order.status, order.capture_status, order.pended = "placed", "authorized", False
+        if order.state == "new":
+            order.state, order.capture_status, order.pended = "placed", "authorized", False
             order.accepted_amount = order.amount
             order.history.append({"event": "approved"})
+            self.note(order, "authorize", order.amount)
         return order
 
     def pend(self, key: str) -> SimulatedOrder:
         """Take the customer's application; Credit Key's staff decide later."""
-        order = self.order(key)
-        if order.status == "new":
+        order = self.get(key)
+        if order.state == "new":
             order.pended = True
             order.history.append({"event": "pended"})
         return order
 
-    def decline(self, key: str) -> SimulatedOrder:
-        """Let the customer give up; the checkout stays open."""
-        order = self.order(key)
-        order.history.append({"event": "declined"})
-        return order
-
     def edit(self, key: str, changes: OrderEdit) -> SimulatedOrder:
         """Change the ledger by hand, as Credit Key's staff or clock would."""
-        order = self.order(key)
+        order = self.get(key)
         for name, value in msgspec.structs.asdict(changes).items():
             if value is not msgspec.UNSET:
-                setattr(order, name, value)
+                setattr(order, "state" if name == "status" else name, value)
         order.history.append({"event": "edited"})
         return order
 
-    def order(self, key: str) -> SimulatedOrder:
-        """Return any merchant's order. Raises ``Refusal`` 404."""
-        if key not in self.orders:
-            raise Refusal(404, "not found")
-        return self.orders[key]
-
     def _of(self, merchant: str, message: Message) -> SimulatedOrder:
-        order = self.order(_required(message, "id", str))
-        if order.merchant != merchant:
-            raise Refusal(404, "not found")
-        return order
+        return self.get(_required(message, "id", str), merchant)
 
     def _change(self, order: SimulatedOrder, message: Message, reference: str, items: object) -> None:
         charges = _required(message, "charges", dict)

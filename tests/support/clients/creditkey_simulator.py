@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from gateway_creditkey import CreditKey
-from gateway_creditkey.simulator import make_app
+from gateway_creditkey.simulator import CreditKeySimulator
 from yarl import URL
 
 import gateway
@@ -32,7 +32,7 @@ async def simulator() -> AsyncIterator[Client]:
         name: gateway.SimulatedAccount(account=account, callback_url="https://pay.example/callbacks/e1", credentials={})
         for name, account in accounts.items()
     }
-    async with TestClient(TestServer(make_app(simulated))) as client:
+    async with TestClient(TestServer(CreditKeySimulator(simulated, 1001).application())) as client:
         yield client
 
 
