@@ -175,15 +175,17 @@ class UpdatePayment(Command, frozen=True, kw_only=True):
 
 
 class CapturePayment(Command, frozen=True, kw_only=True):
-    """Take the money: the order shipped. ``order`` is the whole order as it shipped."""
+    """Take the money: the order shipped. ``order`` is the whole order as it shipped. ``final``: no capture follows, and
+    what is not captured is released; false only where ``Rules.captures`` is ``many``."""
 
     operation_id: str
     order: Order | None
     merchant_status: str | None
+    final: bool = True
 
 
 class CancelPayment(Command, frozen=True, kw_only=True):
-    """Give up before capture."""
+    """Give up before capture; of a payment that is captured in part, what is left."""
 
     operation_id: str
 

@@ -30,6 +30,8 @@ OTHER_EDGES: tuple[Edge, ...] = (
     Edge(START, State.CREATED, "tenant creates"),
     Edge(State.CREATED, State.FAILED, "create declined, not sent or proved absent"),
     *(Edge(state, State.EXPIRED, "expiry clock") for state in State if state in EXPIRABLE),
+    Edge(State.AUTHORIZED, State.AUTHORIZED, "captured total grows"),
+    Edge(State.AUTHORIZED, State.CAPTURED, "captured total is all, or the last part"),
     Edge(State.CAPTURED, State.PARTIALLY_REFUNDED, "refunded total grows"),
     Edge(State.CAPTURED, State.REFUNDED, "refunded total is all"),
     Edge(State.PARTIALLY_REFUNDED, State.PARTIALLY_REFUNDED, "refunded total grows"),

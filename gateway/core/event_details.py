@@ -14,8 +14,9 @@ from gateway.core.ids import refund_id
 from gateway.core.money import Money
 from gateway.core.payment import Failure, Operation, Payment, State, Status
 
-_MADE_BY = {State.CAPTURED: Kind.CAPTURE, State.CANCELED: Kind.CANCEL}
-"""State -> the command that leads to it from here; a lookup that shows it without one shows somebody else's work."""
+_MADE_BY = {State.CAPTURED: (Kind.CAPTURE, Kind.CANCEL), State.CANCELED: (Kind.CANCEL,)}
+"""State -> the commands that lead to it from here, the usual one first (a cancel releases the rest of a payment that is
+captured in parts); a lookup that shows it without one shows somebody else's work."""
 
 Details = dict[str, str]
 
@@ -95,9 +96,9 @@ def _add_shown(found: Details, before: Payment, after: Payment, seen: Observatio
 def _add_maker(found: Details, state: State, operation: Operation | None) -> None:
     """Nobody here asked for what a lookup shows, as when a provider gives a payment up."""
     made_by = _MADE_BY[state]
-    if operation is None or operation.kind is not made_by:
+    if operation is None or operation.kind not in made_by:
         found["made_elsewhere"] = "true"
-        found["note"] = f"{state} at the provider; no {made_by} from here was under way"
+        found["note"] = f"{state} at the provider; no {made_by[0]} from here was under way"
 
 
 def _text(money: Money, amount: Decimal) -> str:

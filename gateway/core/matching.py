@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from gateway.core.commands import Kind
 from gateway.core.facts import Observation, Stage
 from gateway.core.money import quantized, rounded_down
-from gateway.core.payment import Operation, Payment, ReviewReason
+from gateway.core.payment import Operation, Payment, ReviewReason, State, Status
 from gateway.core.rules import Actual, AmountRule, Policy, Rules, amount_matches
 from gateway.core.state_members import MONEY_TAKEN
 
@@ -81,7 +81,7 @@ def _totals_fit(payment: Payment, operation: Operation | None, seen: Observation
     """Whether the amounts can be this payment's: none negative, no more captured than agreed, none returned that was
     not taken, by a refund or by a dispute.
 
-    Under a known total a smaller one is old news; a larger captured one is not, since a payment is captured once.
+    Under a known total a smaller one is old news; a larger captured one is not once the payment is captured.
     """
     if seen.captured is seen.refunded is seen.disputed is None and seen.amount in (None, payment.money.amount):
         return True  # as most: the agreed amount, which is above zero, fits under every rule
@@ -93,8 +93,11 @@ def _totals_fit(payment: Payment, operation: Operation | None, seen: Observation
         return False
     if seen.captured is not None and not _captured_fits(payment, expected, seen, seen.captured, policy.rules):
         return False
-    returned = max(seen.refunded or 0, seen.disputed or 0)
-    return not returned or returned <= (payment.captured or captured_by(payment, operation, seen, policy))
+    returned = max(seen.refunded or Decimal(0), seen.disputed or Decimal(0))
+    if not returned:
+        return True
+    taken = max(payment.captured, seen.captured or Decimal(0)) or captured_by(payment, operation, seen, policy)
+    return returned <= taken
 
 
 def _expected(payment: Payment, operation: Operation | None) -> set[Decimal]:
@@ -112,7 +115,7 @@ def _one_fits(amount: Decimal, expected: set[Decimal], rules: Rules) -> bool:
 
 
 def _captured_fits(payment: Payment, expected: set[Decimal], seen: Observation, total: Decimal, rules: Rules) -> bool:
-    if payment.captured:
+    if payment.captured and payment.state is not State.AUTHORIZED:
         return total <= payment.captured
     if total == 0:
         return seen.stage is not Stage.CAPTURED
@@ -120,11 +123,14 @@ def _captured_fits(payment: Payment, expected: set[Decimal], seen: Observation, 
 
 
 def captured_by(payment: Payment, operation: Operation | None, seen: Observation, policy: Policy) -> Decimal:
-    """What was taken: the provider's total, else what was received (rule Actual), else the capture's, else all."""
+    """What was taken: the provider's total, else what was received (rule Actual), else the capture's, else all.
+
+    Where parts were captured before, never less than them: the capture's comes on top, and all is what they were.
+    """
     if seen.captured:
-        return seen.captured
+        return max(seen.captured, payment.captured)
     if isinstance(policy.rules.amount, Actual) and seen.amount is not None:
         return seen.amount
-    if operation is not None and operation.kind is Kind.CAPTURE:
-        return operation.amount
-    return payment.money.amount
+    if operation is not None and operation.kind is Kind.CAPTURE and operation.status is not Status.DECLINED:
+        return max(payment.captured, operation.before.captured + operation.amount)
+    return payment.captured or payment.money.amount

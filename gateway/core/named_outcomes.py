@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from decimal import Decimal
 
 from msgspec.structs import replace
 
@@ -22,7 +23,8 @@ MAX_DENIED_OPERATIONS = 10
 """Ended operations that are kept per payment as denied; one beyond that is reported each time it comes."""
 
 _STAGE_OF_SUCCESS = {Kind.CAPTURE: Stage.CAPTURED, Kind.CANCEL: Stage.CANCELED}
-"""The stage that a payment has reached when an operation of this kind has succeeded."""
+"""The stage that a payment has reached when an operation of this kind has succeeded; a capture that others may follow
+has a total and no stage."""
 
 _REVIEW = {Kind.REFUND: ReviewReason.REFUND_UNCLEAR, Kind.UPDATE: ReviewReason.AMOUNT}
 """Why a payment goes to review where a total denies what is reported; of other kinds it is ``contradiction``."""
@@ -79,7 +81,7 @@ def end_as_reported(
         return seen
     is_total = seen.refunded is not None and seen.refunded >= operation.before.refunded + operation.amount
     confirm(builder, operation, seen if is_total else replace(seen, refunded=None))
-    return replace(seen, stage=_STAGE_OF_SUCCESS.get(operation.kind, seen.stage))
+    return seen if operation.final is False else replace(seen, stage=_STAGE_OF_SUCCESS.get(operation.kind, seen.stage))
 
 
 def leave_to_a_person(builder: ChangeBuilder, reported: Succeeded | Declined, at: datetime) -> None:
@@ -116,9 +118,15 @@ def _shows_no_effect(operation: Operation, seen: Observation, cause: Cause) -> b
         case Kind.UPDATE:
             return seen.amount not in (None, operation.amount)
         case Kind.REFUND:
-            return seen.refunded is not None and before.refunded <= seen.refunded < before.refunded + operation.amount
+            return _falls_short(seen.refunded, before.refunded, operation)
+        case Kind.CAPTURE if operation.final is not None and seen.captured is not None:
+            return _falls_short(seen.captured, before.captured, operation)
         case _:
             return evidence(operation, seen, cause) is Evidence.RULED_OUT
+
+
+def _falls_short(total: Decimal | None, before: Decimal, operation: Operation) -> bool:
+    return total is not None and before <= total < before + operation.amount
 
 
 def _deny(builder: ChangeBuilder, ended: Operation, reported: Succeeded | Declined, at: datetime) -> None:

@@ -16,6 +16,8 @@ from gateway.core.commands import Kind
 from gateway.core.facts import Cause, Declined, Observation, OperationResolved, Stage
 from gateway.core.payment import Failure, FailureCode, Operation, Payment, ReviewReason, State, Status
 from gateway.core.rules import Policy
+from gateway.core.state_members import MONEY_TAKEN
+from gateway.core.totals import apply_captured_total
 
 REPLY_KNOWS_MORE = frozenset({Kind.CREATE, Kind.COMPLETE})
 """While these wait for their reply, no lookup resolves them: only the reply has the address of the payment page, and
@@ -69,6 +71,10 @@ _EVIDENCE_BY_STAGE: dict[Kind, dict[Stage, Evidence]] = {
 }
 
 
+_TAKES_NO_MORE = frozenset({Stage.CAPTURED, Stage.FAILED, Stage.CANCELED})
+"""Stages of a payment of which nothing more can be captured."""
+
+
 def evidence(operation: Operation, seen: Observation, cause: Cause) -> Evidence:
     """Compare an observation with the stage or total that the operation brings about, and with the facts before."""
     match operation.kind:
@@ -79,6 +85,10 @@ def evidence(operation: Operation, seen: Observation, cause: Cause) -> Evidence:
         case Kind.REFUND:
             before = operation.before.refunded
             return _evidence_by_total(seen.refunded, before + operation.amount, before, cause)
+        case Kind.CAPTURE if operation.final is not None:
+            return _evidence_of_part(operation, seen, cause)
+        case Kind.CANCEL if operation.before.captured and seen.stage is Stage.CAPTURED:
+            return Evidence.CONFIRMED if seen.captured in (None, operation.before.captured) else Evidence.RULED_OUT
         case Kind.COMPLETE:
             if cause is Cause.REPLY and seen.stage is Stage.UNKNOWN:
                 return Evidence.CONFIRMED
@@ -94,6 +104,18 @@ def _evidence_by_total(seen: Decimal | None, after: Decimal, before: Decimal, ca
     if seen == after or (seen is None and cause is Cause.REPLY):
         return Evidence.CONFIRMED
     return Evidence.NOT_YET if seen == before else Evidence.INCONCLUSIVE
+
+
+def _evidence_of_part(operation: Operation, seen: Observation, cause: Cause) -> Evidence:
+    """What is shown of a capture that others may follow: the total decides. ``authorized`` alone shows nothing of it,
+    but in its own reply, which accepted it."""
+    before = operation.before.captured
+    if seen.captured is not None:
+        found = _evidence_by_total(seen.captured, before + operation.amount, before, cause)
+        return Evidence.RULED_OUT if found is Evidence.NOT_YET and seen.stage in _TAKES_NO_MORE else found
+    if seen.stage is Stage.AUTHORIZED:
+        return Evidence.CONFIRMED if cause is Cause.REPLY else Evidence.INCONCLUSIVE
+    return _EVIDENCE_BY_STAGE[Kind.CAPTURE].get(seen.stage, Evidence.INCONCLUSIVE)
 
 
 def resolve(
@@ -126,6 +148,8 @@ def resolve(
         _record_contrary_read(builder, policy, at)
     elif cause is Cause.LOOKUP and operation.kind is Kind.REFUND and seen.refunded is not None:
         builder.flag(ReviewReason.REFUND_UNCLEAR, at)
+    elif cause is Cause.LOOKUP and operation.final is not None and seen.captured is not None:
+        builder.flag(ReviewReason.AMOUNT, at)
 
 
 def _status_contradicts_total(operation: Operation, seen: Observation) -> bool:
@@ -142,6 +166,8 @@ def confirm(builder: ChangeBuilder, operation: Operation, seen: Observation) -> 
             builder.set(completed=True)
         case Kind.UPDATE:
             _apply_new_total(builder, operation)
+        case Kind.CAPTURE if operation.final is not None:
+            apply_captured_total(builder, operation.before.captured + operation.amount, closes=operation.final)
         case Kind.REFUND if seen.refunded is None:
             apply_refunded_total(builder, _refunded_with(builder.payment, operation))
         case _:
@@ -258,7 +284,7 @@ def record_absence(builder: ChangeBuilder, policy: Policy, at: datetime) -> None
 def apply_refunded_total(builder: ChangeBuilder, refunded: Decimal) -> None:
     """Take over a higher refunded total; the state follows from the amounts."""
     payment = builder.payment
-    if refunded <= payment.refunded or not payment.captured:
+    if refunded <= payment.refunded or payment.state not in MONEY_TAKEN:
         return
     whole = refunded >= payment.captured
     builder.set(refunded=refunded, state=State.REFUNDED if whole else State.PARTIALLY_REFUNDED)

@@ -136,6 +136,7 @@ class Operation(OperationSummary, frozen=True, kw_only=True, omit_defaults=True)
     another one (a successor's create answers with the payment it replaces). ``not_sent_before`` are account and id of
     the operations it follows, which were not sent. ``provider_id`` is the provider's own id of it, ``reported``
     the outcome that a callback or a lookup reported while it was still being sent.
+    ``final``: of a capture where several may follow each other, whether no more does; else None.
     """
 
     tenant: str
@@ -154,6 +155,7 @@ class Operation(OperationSummary, frozen=True, kw_only=True, omit_defaults=True)
     contrary_since: datetime | None = None
     provider_id: str | None = None
     reported: Succeeded | Declined | None = None
+    final: bool | None = None
 
     @property
     def is_tenants(self) -> bool:

@@ -61,11 +61,20 @@ class CreateBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class CaptureBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What to capture; without members everything."""
+    """What to capture; without members everything that is left."""
 
-    amount: Annotated[Amount | None, Meta(description="The amount to capture; everything unless given.")] = None
+    amount: Annotated[
+        Amount | None, Meta(description="The amount to capture; everything that is left unless given.")
+    ] = None
     order: Annotated[Order | None, Meta(description="The order as it was shipped.")] = None
     merchant_status: MerchantStatus = None
+    final: Annotated[
+        bool,
+        Meta(
+            description="No capture follows, and what is not captured is released; false unless given. Where `captures`"
+            " of the account is `one`, every capture is final."
+        ),
+    ] = False
 
 
 class EmptyBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -58,7 +58,7 @@ def _state_of_refunded(refunded: Decimal, captured: Decimal) -> State:
 def _enter_by_operator(builder: ChangeBuilder, state: State, why: str, policy: Policy, at: datetime) -> None:
     """Enter a state that an operator gave; outside the captured states nothing counts as captured."""
     payment = builder.payment
-    builder.set(state=state, captured=Decimal(0))
+    builder.set(state=state, captured=payment.captured if state is State.CAPTURED else Decimal(0))
     match state:
         case State.AUTHORIZED | State.CAPTURED:
             enter(builder, state, Observation(stage=Stage.UNKNOWN), policy, at)

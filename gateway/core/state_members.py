@@ -14,7 +14,7 @@ EXPIRABLE = frozenset({State.CREATED, State.AWAITING_CUSTOMER, State.PROCESSING}
 """States that the expiry clock may end."""
 
 MONEY_TAKEN = frozenset({State.CAPTURED, State.PARTIALLY_REFUNDED, State.REFUNDED})
-"""States in which money was taken, and these only."""
+"""States in which the money was taken. Where it is captured in parts, some of it is while ``authorized``, too."""
 
 NOT_PAYABLE = frozenset({State.FAILED, State.CANCELED})
 """States in which the customer cannot pay any more: the address of the page is kept, and shown no longer."""
@@ -51,7 +51,7 @@ def members_after(before: Payment, after: Payment, at: datetime) -> dict[str, da
     changed: dict[str, datetime | None] = {}
     if _VALUES[state](after) != _NONE[state]:
         changed = dict.fromkeys(_UNSET[state])
-    if after.captured and not before.captured:
+    if state in MONEY_TAKEN and before.state not in MONEY_TAKEN:
         changed["captured_at"] = at
     elif state is not before.state and state in _REACHED:
         changed[_REACHED[state]] = at

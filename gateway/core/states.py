@@ -5,6 +5,7 @@ A provider reports facts; this module decides what they move. Rules in prose:
 - Observations are monotone: an earlier stage or a smaller total than known moves nothing and contradicts nothing.
 - ``failed`` and the states after money moved never turn back; what contradicts them raises the review flag.
 - A dispute is a total, too, and moves no state: it stays between the customer, the banks and the provider.
+- Where a payment is captured in parts, it is ``authorized`` while some of it is open; what is captured is a total.
 - A success under another transaction than the one that captured is not a repetition: the customer may have paid
   twice. It is refused, nothing is booked, and the review flag is raised once for each such transaction.
 - ``expired`` is soft: proof within grace still moves it, proof of money after grace raises the review flag.
@@ -66,7 +67,7 @@ from gateway.core.payment import Failure, FailureCode, Operation, Payment, Revie
 from gateway.core.rules import Policy
 from gateway.core.state_entry import enter, resolve_review
 from gateway.core.state_members import EXPIRABLE
-from gateway.core.totals import apply_disputed_total
+from gateway.core.totals import apply_disputed_total, note_captured_total
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -303,10 +304,11 @@ def _fill(builder: ChangeBuilder, began: State, seen: Observation, policy: Polic
 
 def _move(builder: ChangeBuilder, seen: Observation, cause: Cause, policy: Policy, at: datetime) -> None:
     row = row_of(builder.payment, policy, at)
-    step = STEPS[row][seen.stage]
-    if seen.stage is Stage.AUTHORIZED and not builder.payment.completed:
+    stage = _stage_of(builder.payment, seen, policy)
+    step = STEPS[row][stage]
+    if stage is Stage.AUTHORIZED and not builder.payment.completed:
         step = STAY
-    if seen.stage is Stage.CANCELED and is_fully_refunded(builder.payment, seen):
+    if stage is Stage.CANCELED and is_fully_refunded(builder.payment, seen):
         step = STAY  # some providers call an order canceled whose whole amount went back
     before = builder.payment
     if step.review is not None:
@@ -320,6 +322,8 @@ def _move(builder: ChangeBuilder, seen: Observation, cause: Cause, policy: Polic
         enter(builder, step.to, seen, policy, at)
         if step.late:
             builder.details["late"] = "true"
+    if seen.captured and policy.rules.captures == "many":
+        note_captured_total(builder, seen.captured, at)
     if seen.refunded is not None:
         apply_refunded_total(builder, seen.refunded)
     if seen.disputed is not None:
@@ -328,6 +332,12 @@ def _move(builder: ChangeBuilder, seen: Observation, cause: Cause, policy: Polic
     is_over = row in CLOSED_TO_CALLBACKS and not builder.is_news
     if cause is Cause.CALLBACK and stayed and (is_over or step.review is not None):
         builder.refusal = Reason.REPEATED_FINAL
+
+
+def _stage_of(payment: Payment, seen: Observation, policy: Policy) -> Stage:
+    """The stage that is proved. Where a part was captured, only the rest is canceled: the payment is captured."""
+    is_canceled = seen.stage is Stage.CANCELED and policy.rules.captures == "many"
+    return Stage.CAPTURED if is_canceled and (payment.captured or seen.captured) else seen.stage
 
 
 def _warn(builder: ChangeBuilder) -> None:

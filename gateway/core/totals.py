@@ -6,7 +6,33 @@ from datetime import datetime
 from decimal import Decimal
 
 from gateway.core.change import ChangeBuilder
-from gateway.core.payment import ReviewReason
+from gateway.core.commands import Kind
+from gateway.core.payment import ReviewReason, State
+
+
+def note_captured_total(builder: ChangeBuilder, captured: Decimal, at: datetime) -> None:
+    """Take over the captured total that a provider shows; a person looks at that of a payment that was canceled."""
+    if captured and builder.payment.state is State.CANCELED:
+        builder.flag(ReviewReason.CONTRADICTION, at)
+    else:
+        apply_captured_total(builder, captured)
+
+
+def apply_captured_total(builder: ChangeBuilder, captured: Decimal, *, closes: bool = False) -> None:
+    """Take over a higher captured total of a payment that is captured in parts.
+
+    It stays ``authorized`` while some of its amount is open; ``closes``: what is open is released.
+    """
+    payment = builder.payment
+    if payment.state is not State.AUTHORIZED:
+        return
+    if captured > payment.captured:
+        builder.set(captured=captured)
+        if builder.operation is None or builder.operation.kind is not Kind.CAPTURE:
+            builder.details["made_elsewhere"] = "true"
+    if closes or captured >= payment.money.amount:
+        builder.set(state=State.CAPTURED)
+        builder.is_news = True
 
 
 def apply_disputed_total(builder: ChangeBuilder, disputed: Decimal, at: datetime) -> None:

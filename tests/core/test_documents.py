@@ -124,6 +124,7 @@ OPERATION = Operation(
     contrary_since=AT,
     provider_id="R-1",
     reported=Declined(code="D-1", message="no funds"),
+    final=True,
 )
 EVENT = PaymentEvent(
     type="payment.captured",

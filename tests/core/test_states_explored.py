@@ -65,7 +65,7 @@ def fact(told: Fact, cause: Cause, policy: Policy) -> Step:
             return None
         at = PAST_GRACE if node.is_late else AT
         change = apply(node.payment, node.operation, told, cause=cause, policy=policy, at=at)
-        check(node, change, told)
+        check(node, change, told, policy)
         if isinstance(told, Observation) and node.operation is None:
             check_repetition(change, told, cause, policy, node)
         open_operation = change.operation if change.operation is not None and change.operation.is_open else None
@@ -74,7 +74,7 @@ def fact(told: Fact, cause: Cause, policy: Policy) -> Step:
     return step
 
 
-def begin(kind: Kind, states: frozenset[State], amount: str = "100.00") -> Step:
+def begin(kind: Kind, states: frozenset[State], amount: str = "100.00", *, final: bool | None = None) -> Step:
     """A command is reserved, as the flows do it: no open operation, the right state, no review."""
 
     def step(node: Node) -> Node | None:
@@ -85,6 +85,7 @@ def begin(kind: Kind, states: frozenset[State], amount: str = "100.00") -> Step:
             not is_possible
             or (kind is Kind.COMPLETE and payment.completed)
             or (kind is Kind.REFUND and Decimal(amount) > left)
+            or (kind is Kind.CAPTURE and Decimal(amount) > payment.money.amount - payment.captured)
         ):
             return None
         before = Before(
@@ -93,7 +94,8 @@ def begin(kind: Kind, states: frozenset[State], amount: str = "100.00") -> Step:
             refunded=payment.refunded,
             stage=Stage.AWAITING_CUSTOMER,
         )
-        return node._replace(operation=make_operation(kind, Status.SENDING, amount=Decimal(amount), before=before))
+        told = {"amount": Decimal(amount), "before": before, "final": final}
+        return node._replace(operation=make_operation(kind, Status.SENDING, **told))
 
     return step
 
@@ -127,17 +129,23 @@ HARD = {
 SHOWN = ("state", "money", "captured", "refunded", "provider_reference", "redirect_url", "failure", "review")
 
 
-def broken(node: Node, change: Change, told: Fact) -> Iterator[str]:
+def broken(node: Node, change: Change, told: Fact, policy: Policy) -> Iterator[str]:
     """Everything that is wrong about one step."""
     before, after, event = node.payment, change.payment, change.event
     if after.refunded > after.captured:
         yield "more refunded than captured"
     if after.state not in HARD.get(before.state, frozenset(State)):
         yield "a hard end was left"
-    if (after.state in TAKEN) != (after.captured > 0):
+    in_parts = policy.rules.captures == "many"
+    is_open = in_parts and after.state is State.AUTHORIZED
+    if (after.state in TAKEN) != (after.captured > 0) and not is_open:
         yield "captured means that money was taken"
-    if before.captured and after.captured != before.captured:
+    if is_open and after.captured >= after.money.amount:
+        yield "authorized means that some of the amount is open"
+    if before.captured and after.captured != before.captured and not (in_parts and before.state is State.AUTHORIZED):
         yield "captured once, never again"
+    if after.captured < before.captured:
+        yield "the captured total fell"
     if after.refunded < before.refunded:
         yield "the refunded total fell"
     if after.state in TAKEN and after.state is not state_by_money(after):
@@ -182,9 +190,9 @@ def state_by_money(payment: Payment) -> State:
     return State.PARTIALLY_REFUNDED if payment.refunded else State.CAPTURED
 
 
-def check(node: Node, change: Change, told: Fact) -> None:
+def check(node: Node, change: Change, told: Fact, policy: Policy) -> None:
     """Raise what is wrong."""
-    found = list(broken(node, change, told))
+    found = list(broken(node, change, told, policy))
     if found:
         raise Broken("; ".join(found))
 
@@ -257,13 +265,47 @@ def two_step() -> tuple[Node, dict[str, Step]]:
     return start(completed=False), steps
 
 
+def in_parts() -> tuple[Node, dict[str, Step]]:
+    """A provider whose payments are captured in parts; a cancel gives the rest up."""
+    policy = replace(make_policy(captures="many", absence_proves=True), quiet_period=timedelta(0))
+    lookups: dict[str, Fact] = {
+        "awaiting": saw(Stage.AWAITING_CUSTOMER, provider_reference="P-1"),
+        "authorized": saw(Stage.AUTHORIZED, captured="0.00"),
+        "captured 40": saw(Stage.AUTHORIZED, captured="40.00"),
+        "captured 70": saw(Stage.AUTHORIZED, captured="70.00"),
+        "closed at 40": saw(Stage.CAPTURED, captured="40.00", refunded="0.00"),
+        "canceled at 40": saw(Stage.CANCELED, captured="40.00"),
+        "captured": saw(Stage.CAPTURED, captured="100.00"),
+        "refunded a part": saw(Stage.CAPTURED, captured="70.00", refunded="40.00"),
+        "refunded while open": saw(Stage.AUTHORIZED, captured="70.00", refunded="40.00"),
+        "canceled": saw(Stage.CANCELED),
+        "failed": saw(Stage.FAILED),
+    }
+    replies = {**REPLIES, "page": saw(Stage.AWAITING_CUSTOMER, provider_reference="P-1"), "done": saw(Stage.AUTHORIZED)}
+    replies |= {"captured": saw(Stage.CAPTURED), "canceled": saw(Stage.CANCELED), "unchanged": lookups["captured 40"]}
+    steps = {f"lookup {name}": fact(told, Cause.LOOKUP, policy) for name, told in lookups.items()}
+    steps |= {f"reply {name}": fact(told, Cause.REPLY, policy) for name, told in replies.items()}
+    steps |= {
+        "capture 40": begin(Kind.CAPTURE, frozenset({State.AUTHORIZED}), "40.00", final=False),
+        "capture 30": begin(Kind.CAPTURE, frozenset({State.AUTHORIZED}), "30.00", final=False),
+        "capture 30 at last": begin(Kind.CAPTURE, frozenset({State.AUTHORIZED}), "30.00", final=True),
+        "cancel": begin(Kind.CANCEL, frozenset({State.AWAITING_CUSTOMER, State.AUTHORIZED})),
+        "refund": begin(Kind.REFUND, TAKEN, "40.00"),
+    }
+    return start(completed=True), steps
+
+
 def start(*, completed: bool) -> Node:
     """A payment whose create is on its way."""
     payment = make_payment(State.CREATED, completed=completed)
     return Node(payment, make_operation(Kind.CREATE, Status.SENDING), is_late=False)
 
 
-PROVIDERS: dict[str, Callable[[], tuple[Node, dict[str, Step]]]] = {"one step": one_step, "two steps": two_step}
+PROVIDERS: dict[str, Callable[[], tuple[Node, dict[str, Step]]]] = {
+    "one step": one_step,
+    "two steps": two_step,
+    "in parts": in_parts,
+}
 
 
 # Walking
@@ -313,6 +355,7 @@ def test_nothing_breaks_in_any_history(provider: str) -> None:
     [
         ("one step", {State.AUTHORIZED, State.CANCELED, State.PARTIALLY_REFUNDED, State.REFUNDED}),
         ("two steps", {State.PROCESSING}),
+        ("in parts", {State.PROCESSING, State.EXPIRED}),
     ],
 )
 def test_the_histories_reach_every_state(provider: str, unreachable: set[State]) -> None:

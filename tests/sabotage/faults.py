@@ -152,7 +152,7 @@ FAULTS = (
         "authorize without a completion",
         "simulation",
         "gateway/core/states.py",
-        """    if seen.stage is Stage.AUTHORIZED and not builder.payment.completed:
+        """    if stage is Stage.AUTHORIZED and not builder.payment.completed:
         step = STAY
 """,
         "",

@@ -1,4 +1,4 @@
-"""Capture a payment: take the money of an authorized payment, once, all or a part of it."""
+"""Capture a payment: take the money of an authorized payment, once, all or a part of it, or in several parts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from gateway.flows.runtime import Gateway
 
 
 async def capture_payment(gw: Gateway, claim: Claim, payment_id: str, body: CaptureBody) -> Answer:
-    """Take the money of an authorized payment: the order shipped. Once; what is not captured is released."""
+    """Take the money of an authorized payment: the order shipped. What the last capture leaves is released."""
     return await idempotency.run(gw, claim, partial(plan_capture, gw, claim, payment_id, body))
 
 
@@ -48,13 +48,18 @@ async def plan_capture(gw: Gateway, claim: Claim, payment_id: str, body: Capture
         payment, entry = await refresh_for(gw, claim.tenant, payment_id, CapturePayment)
         must_be_in_state(entry, payment, CapturePayment, also=also)
     check_content(entry, payment, body)
-    amount = amount_or(payment, body.amount, payment.money.amount)
-    check_captured(entry, payment, amount)
+    left = payment.money.amount - payment.captured
+    amount = amount_or(payment, body.amount, left)
+    is_many = check_captured(entry, payment, amount, left)
+    final = not is_many or body.final or amount == left
     order = merged(payment.order, body.order)
     if order.charges is not None and order.charges.grand_total != amount:
         order = replace(order, charges=None)  # charges of the whole order would contradict a part of it
     operation = new_tenant_operation(gw, claim, payment, Kind.CAPTURE, amount)
-    command = CapturePayment(**members_of(payment, operation), order=order, merchant_status=body.merchant_status)
+    operation = replace(operation, final=final if is_many else None)
+    command = CapturePayment(
+        **members_of(payment, operation), order=order, merchant_status=body.merchant_status, final=final
+    )
     return await submission_of(gw, entry, payment, command, operation)
 
 
@@ -63,9 +68,11 @@ def is_past_deadline(gw: Gateway, payment: Payment) -> bool:
     return payment.capture_by is not None and gw.clock.now() >= payment.capture_by
 
 
-def check_captured(entry: AccountEntry, payment: Payment, amount: Decimal) -> None:
-    """A capture takes at most the payment's amount, and all of it where the provider takes no part."""
-    if amount > payment.money.amount:
-        raise rejections.too_large(payment, payment.money.amount, "captured")
-    if amount < payment.money.amount and not entry.rules.partial_capture:
+def check_captured(entry: AccountEntry, payment: Payment, amount: Decimal, left: Decimal) -> bool:
+    """A capture takes at most what is left, and all of it where the provider takes no part. Whether more may follow."""
+    is_many = entry.rules.captures == "many"
+    if amount > left:
+        raise rejections.too_large(payment, left, "captured")
+    if amount < left and not (is_many or entry.rules.partial_capture):
         raise rejections.captures_all(payment)
+    return is_many

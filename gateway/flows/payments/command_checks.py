@@ -87,7 +87,7 @@ def amount_or(payment: Payment, given: Decimal | None, absent: Decimal) -> Decim
 def check_content(entry: AccountEntry, payment: Payment, body: Body) -> None:
     """Check what a command says against its payment: amounts, charges, addresses. Raises ``validation_failed``."""
     digits, order = payment.money.digits, getattr(body, "order", None)
-    total = payment.money.amount if body.amount is None else body.amount
+    total = payment.money.amount - payment.captured if body.amount is None else body.amount
     if isinstance(body, UpdateBody):
         problems = total_problems("$.amount", body.amount, digits) or charges_problems(payment, order, total)
     else:

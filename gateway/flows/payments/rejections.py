@@ -80,6 +80,14 @@ def replaced(payment: Payment) -> TenantError:
     return TenantError("invalid_state", detail, payment_id=payment.id, replaced_by=payment.replaced_by)
 
 
+def partly_captured(payment: Payment) -> TenantError:
+    """A part of it was captured, so what was agreed is fixed."""
+    detail = (
+        f"{payment.captured:f} {payment.money.currency} of the payment were captured: it cannot be updated any more"
+    )
+    return TenantError("invalid_state", detail, payment_id=payment.id)
+
+
 def still_replacing(payment: Payment) -> TenantError:
     """The payment that this one replaces may still be paid: no third order begins."""
     detail = f"{payment.replaces}, which this payment replaces, is not canceled yet: repeat this when it is"

@@ -43,6 +43,8 @@ async def plan_update(gw: Gateway, claim: Claim, payment_id: str, body: UpdateBo
     payment, entry = await load_for(gw, claim.tenant, payment_id, UpdatePayment)
     must_be_in_state(entry, payment, UpdatePayment)
     must_not_be_replaced(payment)
+    if payment.captured:
+        raise rejections.partly_captured(payment)
     check_content(entry, payment, body)
     amount = amount_or(payment, body.amount, payment.money.amount)
     order = merged(payment.order, body.order)

@@ -223,8 +223,9 @@ ROUTES: tuple[Route[TenantCall], ...] = (
         name="capturePayment",
         tag="Payments",
         summary="Capture a payment",
-        text="Take the money of an authorized payment, for example when the order ships. The full amount is captured"
-        " unless `amount` is given; the rest is released.",
+        text="Take the money of an authorized payment, for example when the order ships. All that is left is captured"
+        " unless `amount` is given; the rest is released. Where `captures` of the account is `many`, the rest may be"
+        " captured later, until a capture is `final`.",
         sends=examples.CAPTURE,
         answers=examples.CAPTURED,
         codes=(*COMMAND_CODES, "amount_too_large"),
@@ -255,7 +256,7 @@ ROUTES: tuple[Route[TenantCall], ...] = (
         name="cancelPayment",
         tag="Payments",
         summary="Cancel a payment",
-        text="Cancel (void) a payment before it is captured.",
+        text="Cancel (void) a payment before it is captured, or what is left of one that is captured in part.",
         answers=examples.CANCELED,
         codes=COMMAND_CODES,
     ),

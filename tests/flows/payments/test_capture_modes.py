@@ -18,17 +18,16 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 class BothModes(ScriptedProvider):
-    """A provider that is told when to capture, and says so in the body."""
+    """A provider that is told when to capture, and says so in the body. It captures once."""
 
     def rules(self, account: gateway.Account) -> gateway.Rules:
         """Both."""
         return replace(super().rules(account), capture_modes=frozenset({"later", "now"}))
 
     def build(self, command: gateway.Command, account: gateway.Account) -> HttpRequest:
-        """With what a create is told."""
-        made = super().build(command, account)
-        told = {"capture": command.capture} if isinstance(command, gateway.CreatePayment) else {}
-        return replace(made, body=gateway.dumps(told))
+        """With what a create and a capture are told."""
+        told = {name: getattr(command, name) for name in ("capture", "final") if hasattr(command, name)}
+        return replace(super().build(command, account), body=gateway.dumps(told))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -44,6 +43,16 @@ async def test_the_plugin_is_told(opened: ScriptedStack, capture: str | None) ->
     created = await opened.create(capture=capture)
     assert created.status == 201
     assert gateway.loads(opened.sent[-1].body) == {"capture": capture}
+
+
+@pytest.mark.parametrize("body", [{}, {"amount": "4.00"}, {"amount": "4.00", "final": False}])
+async def test_where_a_payment_is_captured_once_every_capture_is_the_last(opened: ScriptedStack, body: Any) -> None:
+    """Whatever the tenant says: the plugin is told so, and the payment is captured by what it took."""
+    payment = await opened.begin("authorized")
+    opened.answers({"stage": "captured"})
+    captured = (await opened.act(payment, "capture", body)).json
+    assert gateway.loads(opened.sent[-1].body) == {"final": True}
+    assert (captured["state"], captured["amount_captured"]) == ("captured", body.get("amount", "10.00"))
 
 
 async def test_it_is_explained_and_listed(opened: ScriptedStack) -> None:
