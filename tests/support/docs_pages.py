@@ -11,6 +11,8 @@ DOCS = ROOT / "docs"
 PAGES = (
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
+    ROOT / "AGENTS.md",
+    ROOT / "llms.txt",
     ROOT / "CHANGELOG.md",
     ROOT / "bench/README.md",
     ROOT / "examples/settings/README.md",

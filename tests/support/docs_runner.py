@@ -28,7 +28,7 @@ from tests.support.docs_pages import fenced, text_of
 LONGEST = 60.0
 """Seconds one page may take."""
 
-_PORT = re.compile(r"\b(8080|8081|9101|9102|9110)\b")
+_PORT = re.compile(r"\b(8080|8081|9101|9102|9110|9120)\b")
 
 Webhooks = asyncio.Queue[tuple[dict[str, str], bytes]]
 """Headers and body of each webhook, in order of arrival."""
