@@ -137,6 +137,8 @@ class AcquireLite(gateway.Provider):
         )
 
     def parse_login(self, response: gateway.HttpResponse, account: gateway.Account) -> gateway.Session:  # noqa: ARG002
+        if response.status != 200:
+            raise gateway.ProviderError(f"the token endpoint answered {response.status}")
         token = gateway.read_answer(response, Token)
         return gateway.Session(token=gateway.Secret(token.access_token), expires_in=token.expires_in)
 
@@ -156,14 +158,17 @@ class AcquireLite(gateway.Provider):
         self, command: gateway.Command, response: gateway.HttpResponse, account: gateway.Account
     ) -> gateway.Observation | gateway.Declined | gateway.Pending | gateway.Absent | gateway.Ask:
         is_lookup = isinstance(command, gateway.FetchPayment)
-        if response.status >= 400:
+        if response.status >= 300:
             secrets = gateway.secrets_of(account.config)
             refusal = gateway.read_refusal(response, "error_type", secrets, by="AcquireLite", statuses=range(400, 500))
             return gateway.Absent() if is_lookup and response.status == 404 else refusal
         if isinstance(command, gateway.CreatePayment):
             return _page(gateway.read_answer(response, Session))
         if not is_lookup:
-            outcome = _outcome(gateway.read_answer(response, Action))
+            action = gateway.read_answer(response, Action)
+            if isinstance(command, Acting) and action.reference != command.operation_id:
+                raise gateway.OutcomeUnknown("the answer is about another action")
+            outcome = _outcome(action)
             return gateway.Pending(observation=gateway.Observation(stage=gateway.Stage.UNKNOWN, operations=(outcome,)))
         if command.provider_reference is not None or "payment" in command.memory:
             return _payment(gateway.read_answer(response, Payment), account)
@@ -257,7 +262,7 @@ def _payment(payment: Payment, account: gateway.Account) -> gateway.Observation:
 def _outcome(action: Action) -> gateway.OperationOutcome:
     declined = gateway.Declined(code=action.reason, message=action.reason)
     outcome = {True: gateway.Succeeded(), False: declined, None: None}[action.approved]
-    return gateway.OperationOutcome(operation_id=action.reference, provider_id=action.id, outcome=outcome)
+    return gateway.OperationOutcome(operation_id=action.reference, provider_id=action.id or None, outcome=outcome)
 
 
 def _reported(notice: Notice, account: gateway.Account) -> gateway.Event | gateway.Hint | None:

@@ -97,7 +97,11 @@ class GiroBank(gateway.Provider):
             }
             return gateway.Observation(stage=gateway.Stage.AWAITING_CUSTOMER, instructions=instructions)
         paid = gateway.read_answer(response, Payout)
-        done = gateway.OperationOutcome(operation_id=paid.id, provider_id=paid.payout, outcome=gateway.Succeeded())
+        if isinstance(command, gateway.RefundPayment) and paid.id != command.operation_id:
+            raise gateway.OutcomeUnknown("the answer is about another payout")
+        done = gateway.OperationOutcome(
+            operation_id=paid.id, provider_id=paid.payout or None, outcome=gateway.Succeeded()
+        )
         return gateway.Observation(stage=gateway.Stage.CAPTURED, operations=(done,))
 
     def verify(self, callback: gateway.Callback, account: gateway.Account) -> gateway.Event | None:

@@ -83,6 +83,8 @@ class Momo(gateway.Provider):
         return gateway.HttpRequest(method="POST", url=f"{config.base_url}/collection/token/", headers=headers)
 
     def parse_login(self, response: gateway.HttpResponse, account: gateway.Account) -> gateway.Session:  # noqa: ARG002
+        if response.status != 200:
+            raise gateway.ProviderError(f"the token endpoint answered {response.status}")
         token = gateway.read_answer(response, Token)
         return gateway.Session(token=gateway.Secret(token.access_token), expires_in=token.expires_in)
 
@@ -131,10 +133,9 @@ def _looked_up(
     operation = command.open_operation
     if operation is not None and operation.kind is gateway.Kind.REFUND:
         return _refund(operation, response, account)
-    if response.status == 404:
-        return gateway.Absent()
     if response.status != 200:
-        return gateway.read_refusal(response, "code", gateway.secrets_of(account.config), by="mobile money")
+        refusal = gateway.read_refusal(response, "code", gateway.secrets_of(account.config), by="mobile money")
+        return gateway.Absent() if response.status == 404 else refusal
     found = gateway.read_answer(response, Status)
     stage = STAGES.get(found.status, gateway.Stage.UNKNOWN)
     return gateway.Observation(
