@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.metadata import EntryPoint
 
 import msgspec
@@ -42,6 +43,17 @@ def find_plugin(name: str) -> Plugin:
     meant = closest_name(name, names)
     hint = f', did you mean "{meant}"?' if meant else f"; there are {', '.join(names) or 'none'}"
     raise NotInstalled(f'no plugin "{name}" is installed or on the path{hint}')
+
+
+def imported_anew(plugin: Plugin, provider: str) -> Provider | None:
+    """The provider of a second copy of the plugin's modules, which knows nothing of what the first has done."""
+    top = plugin.module.partition(".")[0]
+    own = {name: sys.modules.pop(name) for name in [*sys.modules] if name == top or name.startswith(f"{top}.")}
+    try:
+        again = find_plugin(plugin.name)
+    finally:
+        sys.modules.update(own)
+    return next((one for one in again.providers if one.name == provider), None)
 
 
 def _loaded(point: EntryPoint) -> Plugin:

@@ -12,7 +12,7 @@ from gateway.provider import Provider
 from gateway.testing.accounts import why_not
 from gateway.testing.cases import Case, Found
 from gateway.testing.checks import CHECKS, JUDGES
-from gateway.testing.installed import Plugin, find_plugin
+from gateway.testing.installed import Plugin, find_plugin, imported_anew
 from gateway.testing.replays import read_replay, write_replay
 from gateway.testing.report import Finding, Report
 from gateway.testing.rules import fix_of, severity_of
@@ -49,7 +49,9 @@ def replay_calls(name: str, path: Path, samples: Path | None = None) -> tuple[st
     plugin = find_plugin(name)
     case = read_replay(path)
     found = samples or shipped_with(plugin.module)
-    subject = Subject(plugin.providers[0], read_samples(found) if found else Samples())
+    provider = plugin.providers[0]
+    given = read_samples(found) if found else Samples()
+    subject = Subject(provider, given, imported_anew(plugin, provider.name))
     outcomes = [subject.run(call) for call in case.calls]
     problem = JUDGES[case.rules[0]](subject, case, outcomes)
     return problem or "", [f"{call}\n  {outcome}" for call, outcome in zip(case.calls, outcomes, strict=True)]
@@ -67,7 +69,7 @@ class _Run:
     def of(self, provider: Provider) -> list[Finding]:
         """What is wrong with a provider."""
         try:
-            subject = Subject(provider, self.samples)
+            subject = Subject(provider, self.samples, imported_anew(self.plugin, provider.name))
         except SettingsError as problem:
             hint = "" if self.samples.accounts else "no account could be made up, so state one in samples.json: "
             return [_finding(Found("account", f"{hint}{why_not(problem)}"))]

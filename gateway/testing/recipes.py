@@ -127,23 +127,24 @@ def order_of(money: Money) -> Order:
     return Order(items=[item], charges=charges, billing_address=ADDRESS, shipping_address=ADDRESS)
 
 
+# Texts that no other member has: what is found in a request came from there.
 CUSTOMER = Customer(
-    id="kit-customer",
-    name="Kit Customer",
-    email="customer@kit.example",
+    id="cust-4711",
+    name="Wanda Quist",
+    email="wq1899@postfach.example",
     phone="+12025550123",
     nationality="us",
     language="en-us",
     device="pc",
 )
 ADDRESS = Address(
-    first_name="Kit",
-    last_name="Buyer",
-    company_name="Kit Company",
-    email="buyer@kit.example",
-    address1="1 Kit Street",
-    address2="Floor 2",
-    city="Kitville",
+    first_name="Bertil",
+    last_name="Quist",
+    company_name="Quist Hardware",
+    email="bq1901@postfach.example",
+    address1="17 Juniper Alley",
+    address2="Floor 23",
+    city="Oslo",
     state="NY",
     zip="10001",
     phone_number="+12025550124",

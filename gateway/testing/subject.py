@@ -10,8 +10,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from gateway.core.commands import FetchPayment
+from gateway.core.commands import CreatePayment, FetchPayment
 from gateway.core.errors import SettingsError
+from gateway.core.facts import Observation
 from gateway.core.masking import Mask, secrets_in
 from gateway.core.plugin_returns import ANSWER, FACT, LOOKUP_FACT, PROOF, UnusableValue, checked, request
 from gateway.core.secret import Secret
@@ -27,6 +28,9 @@ from gateway.testing.watch import Watch
 USUAL = ("USD 10.00", "JPY 500", "KWD 1.250")
 """Amounts of currencies with two, no and three decimals."""
 
+UNTOUCHED = "?untouched"
+"""The end of an account's label: it is used in a copy of the plugin in which no other account was used before."""
+
 WATCHED_CALLS = 4
 """Calls of one kind that are watched: watching takes longer than the call, and calls of one kind do the same."""
 
@@ -34,9 +38,10 @@ WATCHED_CALLS = 4
 class Subject:
     """A provider under check."""
 
-    def __init__(self, provider: Provider, samples: Samples) -> None:
-        """Load the accounts. Raises ``SettingsError``."""
+    def __init__(self, provider: Provider, samples: Samples, again: Provider | None = None) -> None:
+        """Load the accounts. ``again`` is the provider of a second copy of the module. Raises ``SettingsError``."""
         self.provider: Any = provider
+        self._again = again
         self.given = both(provider, samples.accounts)
         self.entries = load_accounts(provider, self.given)
         self.samples = samples
@@ -140,8 +145,18 @@ class Subject:
         if account.session is not None:
             yield account.session.token
 
+    @cached_property
+    def untouched(self) -> Subject | None:
+        """The same provider as it is before any call; None where it cannot be imported a second time."""
+        return Subject(self._again, self.samples) if self._again is not None else None
+
     def run(self, call: Call) -> Outcome:
-        """Make a call and judge what it returned as the gateway does."""
+        """Make a call and judge what it returned as the gateway does. An account with ``UNTOUCHED`` is that of
+        ``untouched``."""
+        if call.account.endswith(UNTOUCHED):
+            call = replace(call, account=call.account.removesuffix(UNTOUCHED))
+            if self.untouched is not None:
+                return self.untouched.run(call)
         self.calls[call.member] += 1
         act, judge = self._act(call)
         touched: tuple[tuple[str, str], ...] = ()
@@ -181,7 +196,8 @@ class Subject:
         command = command_of(call.recipe) if call.recipe else None
         match call.member:
             case "build":
-                return lambda: self.provider.build(command, account), _problem_of_request
+                may_be = _problem_of_create if isinstance(command, CreatePayment) else _problem_of_request
+                return lambda: self.provider.build(command, account), may_be
             case "parse":
                 check = LOOKUP_FACT if isinstance(command, FetchPayment) else FACT
                 return lambda: self.provider.parse(command, call.response, account), _problem(check)
@@ -236,6 +252,11 @@ def _problem_of_request(value: Any) -> str | None:
     except UnusableValue as problem:
         return str(problem)
     return None
+
+
+def _problem_of_create(value: Any) -> str | None:
+    """A create may need no call at all: it is an observation then."""
+    return _problem(FACT)(value) if isinstance(value, Observation) else _problem_of_request(value)
 
 
 def _problem_of_session(value: Any) -> str | None:

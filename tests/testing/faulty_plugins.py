@@ -107,6 +107,12 @@ FAULTS = (
         '        SESSIONS.setdefault(1, account)\n        account = SESSIONS[1]\n        headers = [("Authorization", f"Bearer {account.session',
     ),
     Fault(
+        "the first account's key signs for all",
+        "tenants-mixed",
+        '("Idempotency-Key", key)',
+        '("Idempotency-Key", key), ("Sign", str(KEYS.setdefault("sign", hash(account.config.webhook_key))))',
+    ),
+    Fault(
         "every 4xx of a lookup is absence",
         "absent-without-proof",
         "is_absent = response.status == 404 and",
@@ -215,8 +221,8 @@ FAULTS = (
     Fault(
         "success whatever the status",
         "success-from-refusal",
-        "        if response.status >= 300:\n",
-        "        if response.status >= 600:\n",
+        "        if response.status >= 400:\n",
+        "        if b'reference' in response.body:\n            return observe(gateway.read_answer(response, Payment), account)\n        if response.status >= 400:\n",
     ),
     Fault(
         "a page of HTML is success",

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from gateway.core.wire import HttpResponse
 from gateway.testing.calls import VERDICTS, Call, Outcome
 from gateway.testing.cases import Case, Found, Judge
+from gateway.testing.checks.callbacks import events_of, known_callbacks
 from gateway.testing.checks.common import PURITY, PURITY_JUDGES
 from gateway.testing.subject import Subject
 
@@ -21,7 +22,8 @@ def cases(subject: Subject) -> Iterator[Case | Found]:
         about = "busy-as-success" if word.startswith("busy") else "recorded-as-error"
         rules = ("answer-returns", *PURITY, *(() if word.startswith("refused") else (about,)))
         yield Case(rules, (call,))
-    yield Case(("asks-for-repetition",), tuple(calls[f"refused {reason}"] for reason in JUDGED_ALIKE))
+    if any(events_of(subject.run(known.call).value) for known in known_callbacks(subject)):
+        yield Case(("asks-for-repetition",), tuple(calls[f"refused {reason}"] for reason in JUDGED_ALIKE))
 
 
 def _returns(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:

@@ -12,7 +12,7 @@ from gateway.core.strictjson import JsonNumber, dumps
 from gateway.testing.calls import Call, Outcome
 from gateway.testing.cases import Case, Found, Judge
 from gateway.testing.checks.amounts import changed_amounts, not_exact
-from gateway.testing.checks.parse import is_success, replies_of
+from gateway.testing.checks.parse import ODD, is_success, replies_of
 from gateway.testing.recipes import ids_of
 from gateway.testing.render import response_of
 from gateway.testing.samples import Reply
@@ -23,8 +23,8 @@ WORD = "KitUnknownWord"
 CUTS = 24
 """Lengths at which a body is cut."""
 
-ODD_NUMBERS = tuple(map(JsonNumber, ("1e400", "0.1234567890123456789", "99999999999999999999999999")))
-ODD: tuple[Any, ...] = (None, True, "", "x", WORD, [], {}, "12.34", *ODD_NUMBERS, GONE)
+_ODD_NUMBERS = tuple(map(JsonNumber, ("1e400", "0.1234567890123456789", "99999999999999999999999999")))
+_ODD: tuple[Any, ...] = (None, True, "", "x", WORD, [], {}, "12.34", *_ODD_NUMBERS, GONE)
 """What a member may hold that should not: anything, since providers change."""
 
 
@@ -81,8 +81,8 @@ def _twice(call: Call, tree: Any) -> Iterator[Case]:
 
 def _odd(call: Call, tree: Any) -> Iterator[Case]:
     for path, _ in leaves(tree):
-        for value in ODD:
-            yield Case(("parse-raises", "parse-returns"), (_with(call, changed(tree, path, value)),))
+        for value in _ODD:
+            yield Case(("parse-raises", "parse-returns"), (_with(call, changed(tree, path, value)),), ODD)
 
 
 def _is_read(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:

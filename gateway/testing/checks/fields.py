@@ -48,8 +48,18 @@ def _not_sent(subject: Subject, case: Case, outcomes: Sequence[Outcome]) -> str 
         members = fill(subject.account(case.calls[0].account).fields, command)
     except FieldProblem:
         return None
-    lost = [one for one in members if one.field.origin is Origin.PAYMENT and one.value not in sent]
+    words = _words(" ".join(sent))
+    lost = [one for one in members if one.field.origin is Origin.PAYMENT and not _is_in(one.value, words)]
     return f'the value of field "{lost[0].field.name}" ({lost[0].field.source}) is not sent' if lost else None
+
+
+def _is_in(value: str, sent: str) -> bool:
+    """Whether a value is sent, maybe in parts, in another case, or without its signs: ``+1 202`` as ``1202``."""
+    return all(word in sent for word in _words(value).split()) or "".join(_words(value).split()) in sent
+
+
+def _words(text: str) -> str:
+    return "".join(one if one.isalnum() else " " for one in text.lower())
 
 
 def _replaces(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:

@@ -11,16 +11,16 @@ from gateway.core.masking import Mask
 from gateway.core.wire import HttpRequest
 from gateway.testing.calls import Call, Outcome
 from gateway.testing.cases import Case, Found, Judge
-from gateway.testing.subject import Subject
+from gateway.testing.subject import UNTOUCHED, Subject
 
 SHORTEST = 6
 """Characters of a value that is not in a request by chance."""
 
 
 def cases(subject: Subject) -> Iterator[Case | Found]:
-    """Yield each command built for A, B, A and B."""
+    """Yield each command built for A, B, A and B, and for B where A was never used."""
     first, other = subject.labels
-    order = (first, other, first, other)
+    order = (first, other, first, other, other + UNTOUCHED)
     for command in subject.commands:
         recipe = subject.recipe(command, subject.moneys[0])
         yield Case(("tenants-mixed",), tuple(Call(member="build", account=one, recipe=recipe) for one in order))
@@ -30,7 +30,7 @@ def cases(subject: Subject) -> Iterator[Case | Found]:
 
 def _mixed(subject: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
     made = [one.value if isinstance(one.value, HttpRequest) else None for one in outcomes]
-    labels = [call.account for call in case.calls]
+    labels = [call.account.removesuffix(UNTOUCHED) for call in case.calls]
     own = {label: _own_values(subject, label) for label in labels}
     for label, request in zip(labels, made, strict=True):
         for other in set(labels) - {label}:
@@ -39,6 +39,8 @@ def _mixed(subject: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | N
                 return f"{case.calls[0]}: the request of {label} holds a value of {other}, which was used before"
     if made[0] != made[2] or made[1] != made[3]:
         return f"{case.calls[0]}: the request of one account is another one after the other account was used"
+    if made[1] != made[4]:
+        return f"{case.calls[0]}: the request of {labels[1]} depends on {labels[0]}, which was used before"
     return None
 
 

@@ -26,6 +26,10 @@ SUCCESS = frozenset({Stage.AWAITING_CUSTOMER, Stage.AUTHORIZED, Stage.CAPTURED})
 GENERAL = ("parse-raises", "parse-returns", "success-from-refusal", "absent-without-proof", "page-as-answer")
 SOFT = ("declined-page", "secret-shown")
 HTML = (("Content-Type", "text/html; charset=utf-8"),)
+ODD = "odd"
+"""What a case expects of a body with a member that makes no sense: types must be right, sizes the gateway judges."""
+
+_SIZES = ("characters", "not negative", "out of range")
 PAGE = b"<!DOCTYPE html><html><head><title>503</title></head><body>status: captured, success: true</body></html>"
 BODIES = (b"", b"{}", b"[]", b"null", b'"captured"', b"\xff\xfe{", b'{"a":', b"NaN", b"[" * 200, b'{"id": {"id": []}}')
 STATUSES = (200, 201, 202, 204, 302, 400, 401, 402, 403, 404, 409, 410, 412, 422, 429, 451, 500, 502, 503, 504)
@@ -84,7 +88,10 @@ def _raises(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
 
 
 def _returns(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
-    return f"{case.calls[0]} returned {outcomes[0].wrong}" if outcomes[0].wrong else None
+    wrong = outcomes[0].wrong
+    if wrong is None or (case.expects == ODD and any(one in wrong for one in _SIZES)):
+        return None
+    return f"{case.calls[0]} returned {wrong}"
 
 
 def is_success(value: Any) -> bool:
@@ -93,7 +100,7 @@ def is_success(value: Any) -> bool:
 
 
 def _from_refusal(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
-    is_refusal = not 200 <= _response(case).status < 300
+    is_refusal = _response(case).status >= 400
     return f"{case.calls[0]} {outcomes[0]}" if is_refusal and is_success(outcomes[0].value) else None
 
 

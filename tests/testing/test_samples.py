@@ -1,0 +1,117 @@
+"""Samples: what a file may hold, what is said of a mistake in it, and how outcomes are compared with ``gives``."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import gateway
+from gateway.core.strictjson import loads
+from gateway.testing.calls import Outcome
+from gateway.testing.expected import difference
+from tests.support.cli import run
+from tests.support.docs_pages import ROOT
+
+SANDBOX = ROOT / "examples" / "gateway-provider-sandbox"
+SHIPPED = json.loads((SANDBOX / "samples.json").read_text())
+
+
+def seen(**members: Any) -> gateway.Observation:
+    """An observation of a captured payment."""
+    return gateway.Observation(stage=gateway.Stage.CAPTURED, **members)
+
+
+CAPTURED = Outcome(value=seen(amount=Decimal("10.00"), memory={"order": "o-1"}))
+EVENT = Outcome(value=gateway.Event(event_id="e-1", observation=seen(refunded=Decimal(4))))
+PENDING = Outcome(value=gateway.Pending(observation=gateway.Observation(stage=gateway.Stage.UNKNOWN)))
+REJECTED = Outcome(error=gateway.CallbackRejected(gateway.Reason.TIME))
+BATCH = Outcome(value=(EVENT.value, gateway.Hint(payment_id="p-1")))
+
+RIGHT = [
+    ("captured", CAPTURED),
+    ({"stage": "captured", "amount": "10.0"}, CAPTURED),
+    ({"kind": "observation", "memory": {"order": "o-1"}}, CAPTURED),
+    ({"Observation": {"amount": 10}}, CAPTURED),
+    ("event", EVENT),
+    ({"kind": "event", "event_id": "e-1", "refunded": "4"}, EVENT),
+    ({"kind": "event", "observation": {"stage": "captured"}}, EVENT),
+    ("pending", PENDING),
+    ("unknown", PENDING),
+    ("unknown", Outcome(error=gateway.OutcomeUnknown("?"))),
+    ("time", REJECTED),
+    ("rejected", REJECTED),
+    ({"kind": "rejected"}, REJECTED),
+    ({"reason": "time"}, REJECTED),
+    ("nothing", Outcome()),
+    (None, Outcome(value=())),
+    ([{"event_id": "e-1"}, "hint"], BATCH),
+    ({"code": "no"}, Outcome(value=gateway.Declined(code="no", message="sorry"))),
+    ({"token": "t"}, Outcome(value=gateway.Session(token=gateway.Secret("t"), expires_in=60))),
+]
+WRONG = [
+    ("authorized", CAPTURED),
+    ({"amount": "10.01"}, CAPTURED),
+    ({"amount": None}, CAPTURED),
+    ({"nonsense": "x"}, CAPTURED),
+    ("declined", CAPTURED),
+    ("captured", Outcome(error=gateway.OutcomeUnknown("?"))),
+    ({"stage": "captured"}, Outcome(error=KeyError("x"))),
+    ("amount", REJECTED),
+    ("event", REJECTED),
+    ("nothing", EVENT),
+    (["event"], BATCH),
+    ("whatever", CAPTURED),
+]
+
+
+@pytest.mark.parametrize(("gives", "outcome"), RIGHT, ids=str)
+def test_what_a_sample_says_is_found(gives: Any, outcome: Outcome) -> None:
+    """Words and objects, numbers as text or as numbers, members of the fact or of the observation inside it."""
+    assert difference(loads(json.dumps(gives).encode()), outcome) is None
+
+
+@pytest.mark.parametrize(("gives", "outcome"), WRONG, ids=str)
+def test_what_a_sample_does_not_say_is_told(gives: Any, outcome: Outcome) -> None:
+    """Anything else is a sentence."""
+    assert difference(loads(json.dumps(gives).encode()), outcome)
+
+
+MISTAKES = [
+    ("{", "samples.json: expecting property name"),
+    ({"replys": []}, "replys"),
+    ({"replies": [{"command": "CreatePayment"}]}, "gives"),
+    ({"replies": [{"command": "PayPayment", "gives": "captured"}]}, 'replies[0].command: "PayPayment" is not one of'),
+    ({"callbacks": [{"account": "acme/other", "gives": "event"}]}, "callbacks[0].account: must be one of acme/main"),
+    ({"callbacks": [{"body": "${payment}", "gives": "event"}]}, "${payment} is not known; there are payment_id"),
+    ({"wire": {"USD": {}}}, '"USD" must be a currency and an amount'),
+]
+
+
+@pytest.mark.parametrize(("changes", "said"), MISTAKES, ids=str)
+def test_a_mistake_in_a_file_is_bad_usage(
+    changes: Any, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It names what is wrong and ends with 2: nothing was checked."""
+    monkeypatch.syspath_prepend(SANDBOX)
+    path = tmp_path / "samples.json"
+    path.write_text(changes if isinstance(changes, str) else json.dumps(SHIPPED | changes))
+    result = run("plugins", "check", "sandbox", "--samples", path)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said in result.stderr
+
+
+def test_an_account_that_cannot_be_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the settings would refuse is said in the words of the settings."""
+    monkeypatch.syspath_prepend(SANDBOX)
+    path = tmp_path / "samples.json"
+    path.write_text(
+        json.dumps({"accounts": [{"tenant": "acme", "name": "main", "config": {"bas_url": "x", "key": "k"}}]})
+    )
+    result = run("plugins", "check", "sandbox", "--samples", path, "--json")
+    (found,) = json.loads(result.stdout)["findings"]
+    assert (result.exit_code, found["rule"]) == (1, "account")
+    assert 'unknown key "bas_url", did you mean "base_url"' in found["message"]
