@@ -143,8 +143,8 @@ class ReviewResolved(msgspec.Struct, frozen=True, kw_only=True):
     """An operator clears the review flag; ``reason`` and ``actor`` are for the record.
 
     ``state`` is the payment state to enter, where the one on record is wrong; with ``captured`` the
-    whole amount counts as captured. ``refunded`` is the total that has gone back, where the provider denied how a
-    refund ended. ``redirect_url`` is the customer's page, where the operator knows it.
+    whole amount counts as captured, or the parts that were. ``refunded`` is the total that has gone back, where the
+    provider denied how a refund ended. ``redirect_url`` is the customer's page, where the operator knows it.
     """
 
     actor: str

@@ -17,12 +17,13 @@ from gateway.core.state_members import MONEY_TAKEN
 
 def with_currency_digits(seen: Observation, digits: int, rule: AmountRule) -> Observation:
     """Give the amounts the currency's digits; one that does not fit becomes NaN, which is a mismatch."""
-    if seen.amount is seen.captured is seen.refunded is seen.disputed is None:
-        return seen
     received = rounded_down if isinstance(rule, Actual) and rule.round_down else quantized
+    amount = _exact(seen.amount, digits, received)
+    if seen.captured is seen.refunded is seen.disputed is None:
+        return seen if amount is None else replace(seen, amount=amount)  # as most
     return replace(
         seen,
-        amount=_exact(seen.amount, digits, received),
+        amount=amount,
         captured=_exact(seen.captured, digits, quantized),
         refunded=_exact(seen.refunded, digits, quantized),
         disputed=_exact(seen.disputed, digits, quantized),

@@ -8,21 +8,25 @@ from msgspec.structs import replace
 
 from gateway.core.change import Change
 from gateway.core.facts import Cause
-from gateway.core.payment import Payment, Review, ReviewReason
-from gateway.core.review_details import UNRECORDED_REFUND
+from gateway.core.payment import Payment, Review, ReviewReason, State
+from gateway.core.review_details import UNRECORDED_CAPTURE, UNRECORDED_REFUND
 
 
-def flag_possible_duplicate_refund(before: Payment, change: Change, *, at: datetime) -> Change:
-    """Raise the review flag where the provider shows more refunded than the restored store has on record.
+def flag_possible_duplicate(before: Payment, change: Change, *, at: datetime) -> Change:
+    """Raise the review flag where the provider shows more refunded, or captured in parts, than the restored store knew.
 
-    The tenant may send that same refund again, and nothing distinguishes it from a new one. The flag replaces another
-    one: an operator who clears that one would not learn of this. A change by an operator is not flagged.
+    The tenant may send that same refund or part again, and nothing distinguishes it from a new one. The flag replaces
+    another one: an operator who clears that one would not learn of this. A change by an operator is not flagged.
     """
     payment, event = change.payment, change.event
     if event is None or event.cause is Cause.OPERATOR:
         return change
-    if payment.refunded <= before.refunded:
+    if payment.refunded > before.refunded:
+        reason, detail = ReviewReason.REFUND_UNCLEAR, UNRECORDED_REFUND
+    elif payment.captured > before.captured and payment.state is State.AUTHORIZED:
+        reason, detail = ReviewReason.AMOUNT, UNRECORDED_CAPTURE
+    else:
         return change
-    review = Review(reason=ReviewReason.REFUND_UNCLEAR, since=at, detail=UNRECORDED_REFUND)
-    details = {**event.details, "review": review.reason, "detail": UNRECORDED_REFUND, "restored": "true"}
+    review = Review(reason=reason, since=at, detail=detail)
+    details = {**event.details, "review": review.reason, "detail": detail, "restored": "true"}
     return replace(change, payment=replace(payment, review=review), event=replace(event, details=details))

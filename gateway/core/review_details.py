@@ -14,6 +14,7 @@ from gateway.core.payment import Payment, ReviewReason
 MAX_DETAIL_CHARACTERS = 500
 """Characters of a sentence."""
 
+UNRECORDED_CAPTURE = "more was captured than the restored store knew of: who asked for it was on record until then"
 UNRECORDED_REFUND = "more was refunded than the restored store knew of: who asked for it was on record until then"
 
 

@@ -304,7 +304,7 @@ def _fill(builder: ChangeBuilder, began: State, seen: Observation, policy: Polic
 
 def _move(builder: ChangeBuilder, seen: Observation, cause: Cause, policy: Policy, at: datetime) -> None:
     row = row_of(builder.payment, policy, at)
-    stage = _stage_of(builder.payment, seen, policy)
+    stage = seen.stage if seen.stage is not Stage.CANCELED else _stage_of_cancel(builder.payment, seen, policy)
     step = STEPS[row][stage]
     if stage is Stage.AUTHORIZED and not builder.payment.completed:
         step = STAY
@@ -334,10 +334,10 @@ def _move(builder: ChangeBuilder, seen: Observation, cause: Cause, policy: Polic
         builder.refusal = Reason.REPEATED_FINAL
 
 
-def _stage_of(payment: Payment, seen: Observation, policy: Policy) -> Stage:
-    """The stage that is proved. Where a part was captured, only the rest is canceled: the payment is captured."""
-    is_canceled = seen.stage is Stage.CANCELED and policy.rules.captures == "many"
-    return Stage.CAPTURED if is_canceled and (payment.captured or seen.captured) else seen.stage
+def _stage_of_cancel(payment: Payment, seen: Observation, policy: Policy) -> Stage:
+    """What a cancel proves. Where a part was captured, only the rest was given up: the payment is captured."""
+    is_partly = policy.rules.captures == "many" and (payment.captured or seen.captured)
+    return Stage.CAPTURED if is_partly else Stage.CANCELED
 
 
 def _warn(builder: ChangeBuilder) -> None:

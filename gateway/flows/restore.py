@@ -2,7 +2,8 @@
 
 The rows of those days are gone, tenants' idempotency keys among them, so a repeated request looks like a new one. For
 as long as keys are kept: a payment older than the restore is looked up before it is changed, a create looks for an
-order under its reference, and a refund that the store does not know is reviewed. Without a restore none of it runs.
+order under its reference, and a refund, or the capture of a part, that the store does not know is reviewed. Without a
+restore none of it runs.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from datetime import timedelta
 from gateway.core.change import Change
 from gateway.core.commands import Kind
 from gateway.core.payment import Payment
-from gateway.core.restore import flag_possible_duplicate_refund
+from gateway.core.restore import flag_possible_duplicate
 from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.flows.runtime import Gateway
 
@@ -40,8 +41,8 @@ def note_refreshed(gw: Gateway, payment: Payment) -> None:
 
 
 def with_duplicate_flag(gw: Gateway, before: PaymentSnapshot, change: Change) -> Change:
-    """Flag a change that shows a refund from between the backup and the restore."""
+    """Flag a change that shows a refund, or the capture of a part, from between the backup and the restore."""
     is_found = before.open_operation is not None and before.open_operation.kind is Kind.CREATE and keys_may_be_lost(gw)
     if is_found or must_be_refreshed(gw, before.payment):
-        return flag_possible_duplicate_refund(before.payment, change, at=gw.clock.now())
+        return flag_possible_duplicate(before.payment, change, at=gw.clock.now())
     return change

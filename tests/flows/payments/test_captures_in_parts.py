@@ -124,6 +124,21 @@ async def test_a_lost_part_is_found_by_its_total(opened: ScriptedStack) -> None:
     assert sum(gateway.loads(one.body)["amount"] == "3.00" for one in captures) == 1
 
 
+async def test_a_part_that_a_restored_store_has_forgotten_is_not_captured_again(
+    opened: ScriptedStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The repeated request looks like a new one: the provider is asked first, and a person decides."""
+    payment = await opened.begin("authorized")
+    monkeypatch.setattr(opened.stack.gateway, "restored_at", opened.stack.gateway.clock.now())
+    opened.answers({"payment_id": payment["id"], "stage": "authorized", "captured": "4.00"})
+    again = await opened.act(payment, "capture", {"amount": "4.00"})
+    assert (again.status, again.json["code"]) == (409, "under_review")
+    assert not any(one.url.endswith("CapturePayment") for one in opened.sent[-2:])
+    now = await opened.now(payment)
+    assert (seen(now), now["review"]["reason"]) == (("authorized", "4.00"), "amount")
+    assert (await opened.stack.events(payment["id"]))[-1]["details"]["restored"] == "true"
+
+
 async def test_charges_of_a_part_come_to_the_part(opened: ScriptedStack) -> None:
     """The order of a shipment has its own sum; without an amount it is that of all that is left."""
     payment = await opened.begin("authorized")
