@@ -45,7 +45,7 @@ ORDER: dict[int, tuple[str, ...]] = {
         "core.field_values core.body_maps",
         "core.payment core.field_mapping core.nested_fields core.request_bodies core.response_outcome"
         " core.field_sources core.status_answer core.refusal",
-        "core.plugin_returns core.state_members core.event_details",
+        "core.plugin_returns core.state_members core.event_details core.repeats",
         "core.matching core.documents core.validation",
         "core.view_types core.review_details",
         "core.change core.views",

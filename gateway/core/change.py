@@ -17,7 +17,7 @@ from gateway.core.commands import Kind
 from gateway.core.errors import Reason
 from gateway.core.event_details import details_of_change
 from gateway.core.facts import Cause, Observation
-from gateway.core.payment import Alert, AlertCode, Operation, Payment, PaymentEvent, Review, ReviewReason, Status
+from gateway.core.payment import OPEN, Alert, AlertCode, Operation, Payment, PaymentEvent, Review, ReviewReason, Status
 from gateway.core.plugin_returns import MAX_MEMORY_PAIRS
 from gateway.core.review_details import review_detail
 from gateway.core.state_members import members_after
@@ -90,6 +90,8 @@ class ChangeBuilder(msgspec.Struct, kw_only=True):
     def set_operation(self, status: Status, **members: Any) -> None:
         """Change the operation's status and members, if there is one."""
         if self.operation is not None:
+            if status not in OPEN:
+                members["repeatable"] = None  # nobody asks again
             self.operation = replace(self.operation, status=status, **members)
 
     def remember(self, memory: Mapping[str, str]) -> None:

@@ -206,3 +206,5 @@ KIND_OF: dict[type[Command], Kind] = {
     RefundPayment: Kind.REFUND,
 }
 """The changing commands and the kind of operation each becomes; ``FetchPayment`` becomes none."""
+
+COMMAND_OF = {kind: command for command, kind in KIND_OF.items()}

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from gateway.core.commands import COMMAND_OF, Command, Kind
 from gateway.core.facts import Event
 from gateway.core.money import Amount
 from gateway.core.payment import Operation, Payment, PaymentEvent, PaymentSummary
@@ -54,7 +55,7 @@ _Purchase = msgspec.defstruct(
 )
 
 
-def encode(document: Payment | Operation | PaymentEvent | Event) -> str:
+def encode(document: Payment | Operation | PaymentEvent | Event | Command) -> str:
     """Write a document for the store."""
     return _encoder.encode(document).decode()
 
@@ -88,6 +89,12 @@ def payment_summary(summary: str) -> PaymentSummary:
 def operation(document: str | bytes) -> Operation:
     """Read an operation from the store."""
     return _operation.decode(document)
+
+
+def command(kind: Kind, document: str | bytes) -> Command:
+    """Read a stored command; those of a create are not stored."""
+    read: Command = msgspec.json.decode(document, type=COMMAND_OF[kind], dec_hook=amount_hook)
+    return read
 
 
 def event(document: str | bytes) -> PaymentEvent:

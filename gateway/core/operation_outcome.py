@@ -15,6 +15,7 @@ from gateway.core.change import ChangeBuilder
 from gateway.core.commands import Kind
 from gateway.core.facts import Cause, Declined, Observation, OperationResolved, Stage
 from gateway.core.payment import Failure, FailureCode, Operation, Payment, ReviewReason, State, Status
+from gateway.core.repeats import is_under_way
 from gateway.core.rules import Policy
 from gateway.core.state_members import MONEY_TAKEN
 from gateway.core.totals import apply_captured_total
@@ -189,7 +190,7 @@ def _apply_new_total(builder: ChangeBuilder, operation: Operation) -> None:
 def _record_contrary_read(builder: ChangeBuilder, policy: Policy, at: datetime) -> None:
     """Record a read that shows no effect. The first starts the quiet period; one after it proves the absence."""
     operation = builder.operation
-    if operation is None or operation.status is not Status.UNKNOWN:
+    if operation is None or operation.status is not Status.UNKNOWN or is_under_way(operation, at):
         return
     if operation.contrary_since is None:
         builder.operation = replace(operation, contrary_since=at)

@@ -113,6 +113,22 @@ class Before(msgspec.Struct, frozen=True, kw_only=True):
     stage: Stage | None = None
 
 
+ACCEPTED = "provider_pending"
+"""The note of an operation that the provider accepted without doing it yet."""
+
+
+class Repeatable(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What it takes to send an operation's request again (``repeats.py``): its digest, and its command as a document.
+
+    A create's command follows from its payment. ``under_way_until``: when a repetition has ended for certain, unless
+    its end is known.
+    """
+
+    digest: str
+    command: str = ""
+    under_way_until: datetime | None = None
+
+
 class OperationSummary(msgspec.Struct, frozen=True, kw_only=True):
     """What a payment's list shows of its open operation. ``note`` says why it is unknown."""
 
@@ -137,6 +153,7 @@ class Operation(OperationSummary, frozen=True, kw_only=True, omit_defaults=True)
     the operations it follows, which were not sent. ``provider_id`` is the provider's own id of it, ``reported``
     the outcome that a callback or a lookup reported while it was still being sent.
     ``final``: of a capture where several may follow each other, whether no more does; else None.
+    ``repeatable`` is for commands that the provider lets repeat.
     """
 
     tenant: str
@@ -156,6 +173,7 @@ class Operation(OperationSummary, frozen=True, kw_only=True, omit_defaults=True)
     provider_id: str | None = None
     reported: Succeeded | Declined | None = None
     final: bool | None = None
+    repeatable: Repeatable | None = None
 
     @property
     def is_tenants(self) -> bool:

@@ -12,6 +12,7 @@ import msgspec
 
 from gateway.core.facts import DeadlineNear, Expired
 from gateway.core.payment import Operation, Payment, State, Status
+from gateway.core.repeats import may_repeat
 from gateway.core.rules import Policy
 from gateway.core.state_members import EXPIRABLE
 
@@ -94,6 +95,13 @@ def can_poll(payment: Payment, policy: Policy, at: datetime) -> bool:
     return policy.lookups and (payment.state in POLLED or in_grace(payment, policy, at))
 
 
+def _can_ask(payment: Payment, open_operation: Operation | None, policy: Policy, at: datetime) -> bool:
+    """Whether a question to the provider may tell more: a lookup, or a repetition of what was not answered."""
+    if open_operation is None:
+        return can_poll(payment, policy, at)
+    return policy.lookups or may_repeat(payment, open_operation, policy, at)
+
+
 def _times(
     payment: Payment, open_operation: Operation | None, tries: int, policy: Policy, schedules: Schedules, at: datetime
 ) -> list[datetime]:
@@ -103,7 +111,7 @@ def _times(
         times = [due for due in times if due > at]
     if open_operation is not None and open_operation.status is Status.SENDING:
         times.append(open_operation.created_at + schedules.silence)
-    elif (open_operation is not None and policy.lookups) or can_poll(payment, policy, at):
+    elif _can_ask(payment, open_operation, policy, at):
         times.append(at + max(schedules.pause, _next_lookup(open_operation, tries, policy.rules.poll, schedules)))
     if payment.state in EXPIRABLE and payment.expires_at is not None:
         times.append(payment.expires_at)

@@ -63,7 +63,7 @@ from gateway.core.operation_outcome import (
     resolve_by_operator,
     resolve_from_payment,
 )
-from gateway.core.payment import Failure, FailureCode, Operation, Payment, ReviewReason, State, Status
+from gateway.core.payment import ACCEPTED, Failure, FailureCode, Operation, Payment, ReviewReason, State, Status
 from gateway.core.rules import Policy
 from gateway.core.state_entry import enter, resolve_review
 from gateway.core.state_members import EXPIRABLE
@@ -224,7 +224,7 @@ def _accept_pending(builder: ChangeBuilder, seen: Observation, policy: Policy, a
     builder.note_status(seen.word_nobody_knows)
     if seen.operations:
         note_outcomes(builder, seen.operations, at)
-    _resolve_open(builder, seen, "provider_pending", policy, at)
+    _resolve_open(builder, seen, ACCEPTED, policy, at)
     builder.remember(seen.memory)
     _fill(builder, began, seen, policy)
 

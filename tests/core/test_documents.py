@@ -27,6 +27,7 @@ from gateway.core.payment import (
     Operation,
     Payment,
     PaymentEvent,
+    Repeatable,
     Review,
     ReviewReason,
     State,
@@ -125,6 +126,7 @@ OPERATION = Operation(
     provider_id="R-1",
     reported=Declined(code="D-1", message="no funds"),
     final=True,
+    repeatable=Repeatable(digest="d", command="{}", under_way_until=AT),
 )
 EVENT = PaymentEvent(
     type="payment.captured",

@@ -22,7 +22,7 @@ from gateway.drivers.store import schedule
 from gateway.drivers.store.reads import PaymentSnapshot, ScheduledCheck
 from gateway.flows.background.replaced_payments import cancel_if_replaced, is_to_be_canceled, read_again
 from gateway.flows.commit import commit_change
-from gateway.flows.payments import lookup, submit
+from gateway.flows.payments import lookup, repeat, submit
 from gateway.flows.runtime import Current, Gateway, log
 
 MAX_CONCURRENT_CHECKS = 16
@@ -96,6 +96,7 @@ async def _do_what_is_due(gw: Gateway, snapshot: PaymentSnapshot) -> tuple[Payme
     wait = 0.0
     try:
         snapshot = await _resolve_silent(gw, snapshot)
+        snapshot = await _repeat(gw, snapshot)
         snapshot = await cancel_if_replaced(gw, snapshot)
         snapshot, wait = await _look_up(gw, snapshot)
         snapshot = await _apply_clock(gw, snapshot)
@@ -112,6 +113,15 @@ async def _resolve_silent(gw: Gateway, snapshot: PaymentSnapshot) -> PaymentSnap
     if operation is None or not is_lost or gw.tasks.is_running(operation.id):
         return snapshot
     await submit.resolve(gw, operation, await submit.fact_of_interrupted(gw, operation, "silence"))
+    return await read_again(gw, snapshot)
+
+
+async def _repeat(gw: Gateway, snapshot: PaymentSnapshot) -> PaymentSnapshot:
+    """Ask again for an answer that was lost, where the provider allows it. Lookups wait for it, as for an operation."""
+    operation = snapshot.open_operation
+    if operation is None or not repeat.is_due(gw, snapshot):
+        return snapshot
+    await gw.tasks.start(operation.id, repeat.send_again(gw, snapshot))
     return await read_again(gw, snapshot)
 
 

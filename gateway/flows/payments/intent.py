@@ -13,12 +13,14 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from gateway.core import documents
 from gateway.core.change import Change
 from gateway.core.commands import Command, CreatePayment, Kind
 from gateway.core.event_details import details_of_create
 from gateway.core.facts import Cause, Observation, Stage
-from gateway.core.payment import Before, Operation, Payment, PaymentEvent, State, Status
+from gateway.core.payment import Before, Operation, Payment, PaymentEvent, Repeatable, State, Status
 from gateway.core.payment_urls import Purpose, Urls
+from gateway.core.repeats import digest_of
 from gateway.core.signing import make_token
 from gateway.core.wire import HttpRequest
 from gateway.drivers.clock import milliseconds
@@ -98,10 +100,12 @@ async def submission_of(
     The payment is checked when no call can last any longer: this process may die with the call.
     """
     silent_at = operation.created_at + gw.schedules.silence
+    request = await build(gw, entry, command)
+    operation = noted(gw, entry, operation, command, request)
     return Submission(
         account=entry,
         command=command,
-        request=await build(gw, entry, command),
+        request=request,
         payment=payment,
         operation=operation,
         rows=[statements.open_operation(payment, operation, due_at=silent_at)],
@@ -119,10 +123,25 @@ async def build(gw: Gateway, entry: AccountEntry, command: Command) -> HttpReque
     return calls.build(gw, entry, account, command)
 
 
-def noted(operation: Operation, request: HttpRequest | Observation) -> Operation:
-    """The operation, with the note that nothing is sent for it where that is so: after a crash it is made again."""
-    is_made = isinstance(request, Observation) and operation.status is Status.SENDING
-    return replace(operation, note=NOT_CALLED) if is_made else operation
+def noted(
+    gw: Gateway, entry: AccountEntry, operation: Operation, command: Command, request: HttpRequest | Observation
+) -> Operation:
+    """The operation with what must be known of its request later: that nothing is sent for it, so that it is made again
+    after a crash, or what it takes to send it again, where its provider lets it repeat."""
+    if operation.status is not Status.SENDING:
+        return operation
+    if isinstance(request, Observation):
+        return replace(operation, note=NOT_CALLED)
+    if type(command) not in entry.rules.repeatable:
+        return operation
+    kept = "" if isinstance(command, CreatePayment) else documents.encode(command)
+    return replace(operation, repeatable=Repeatable(digest=digest(gw, entry, request), command=kept))
+
+
+def digest(gw: Gateway, entry: AccountEntry, request: HttpRequest) -> str:
+    """What tells the request of this account from every other one, in whatever session it is sent."""
+    token, key = login.token_of(gw, entry), gw.settings.server.secret
+    return digest_of(request, entry.account.config, token=token, key=key)
 
 
 def on_account(gw: Gateway, payment: Payment, entry: AccountEntry) -> Payment:
@@ -158,7 +177,7 @@ async def submission_of_create(
     """The create of a new payment, with its first version. One whose outcome is unknown already is due at once."""
     command = create_command(gw, entry, payment, operation)
     request = await build(gw, entry, command)
-    operation = noted(operation, request)
+    operation = noted(gw, entry, operation, command, request)
     event = PaymentEvent(
         type="payment.created",
         version=1,

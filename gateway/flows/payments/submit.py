@@ -143,7 +143,7 @@ async def replace_unsent(
     try:
         command = command_after_unsent(gw, submission, operation, entry)
         request = await build(gw, entry, command)
-        operation = noted(operation, request)
+        operation = noted(gw, entry, operation, command, request)
         change = Change(payment=payment, operation=ended)
         change, _ = await commit_change(gw, before, change, rows=rows, next_operation=operation)
     except GatewayError as problem:
@@ -163,6 +163,7 @@ def operation_after(gw: Gateway, ended: Operation, entry: AccountEntry) -> Opera
         created_at=now,
         updated_at=now,
         note=None,
+        repeatable=None,
         not_sent_before=(*ended.not_sent_before, f"{ended.account} {ended.id}"),
     )
 

@@ -44,6 +44,12 @@ async def account_of(gw: Gateway, entry: AccountEntry) -> Account:
     return replace(entry.account, session=held[0])
 
 
+def token_of(gw: Gateway, entry: AccountEntry) -> str:
+    """The token of the account's session; empty where it has none."""
+    held = gw.sessions.get((entry.tenant, entry.name))
+    return held[0].token.reveal() if held is not None else ""
+
+
 def has_ended(gw: Gateway, entry: AccountEntry, response: HttpResponse) -> bool:
     """Whether an answer says that the provider no longer takes the session; it is forgotten then."""
     ended = response.status == SESSION_ENDED and entry.logs_in
