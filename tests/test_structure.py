@@ -29,6 +29,8 @@ COVERED_BY = {
     "tests/drivers/test_plugin_registry.py": "drivers.installed_plugins",
     "tests/drivers/test_sender.py": "core.wire drivers.sender.factory drivers.sender.failure_words",
     "tests/drivers/test_settings.py": "drivers.settings",
+    "tests/drivers/test_sender_tls.py": "drivers.tls",
+    "tests/drivers/test_settings_client_certificates.py": "drivers.settings.client_certificates",
     "tests/drivers/test_store.py": "drivers.store",
     "tests/flows/background/test_reconcile.py": "flows.background.workers flows.runtime",
     "tests/flows/callbacks/test_reprocess.py": "flows.callbacks.apply flows.callbacks.inbox_rows",

@@ -129,9 +129,9 @@ def shown_where_refused(deliver: Send, endpoints: Sequence[Endpoint], show: Show
     """The same way out, except that a webhook to one of ``endpoints`` that finds nobody is received here."""
     urls = {one.url for one in endpoints}
 
-    async def send(request: HttpRequest, *, total: float, connect: float, owner: str) -> HttpResponse:
+    async def send(request: HttpRequest, **how: Any) -> HttpResponse:
         try:
-            return await deliver(request, total=total, connect=connect, owner=owner)
+            return await deliver(request, **how)
         except NotSent:
             if request.url not in urls:
                 raise

@@ -8,7 +8,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from gateway.core.errors import TenantError
@@ -23,6 +23,9 @@ from gateway.flows.masks import Masks
 from gateway.flows.tasks import Tasks, Timer
 from gateway.provider import Session
 
+if TYPE_CHECKING:
+    import ssl
+
 SILENCE_MARGIN_SECONDS = 10.0
 """Seconds beyond ``provider_total`` after which an operation nobody works on has an unknown outcome."""
 
@@ -33,9 +36,12 @@ class Send(Protocol):
     """Sends one request and returns one whole answer. Raises ``NotSent`` or ``OutcomeUnknown``; times in seconds.
 
     ``owner`` names an account or a webhook endpoint: calls of different owners never wait for each other.
+    ``tls``: of an account that has a client certificate.
     """
 
-    async def __call__(self, request: HttpRequest, *, total: float, connect: float, owner: str) -> HttpResponse:
+    async def __call__(
+        self, request: HttpRequest, *, total: float, connect: float, owner: str, tls: ssl.SSLContext | None = None
+    ) -> HttpResponse:
         """Send one request."""
         ...
 
@@ -156,7 +162,8 @@ class Gateway:
     async def call(self, entry: AccountEntry, request: HttpRequest) -> HttpResponse:
         """Send one request of an account to its provider. Raises ``NotSent`` or ``OutcomeUnknown``."""
         connect = self.settings.timeouts.provider_connect
-        return await self.send(request, total=entry.provider_total, connect=connect, owner=entry.owner)
+        more: dict[str, Any] = {} if entry.tls is None else {"tls": entry.tls}
+        return await self.send(request, total=entry.provider_total, connect=connect, owner=entry.owner, **more)
 
 
 def longest_call(settings: Settings) -> float:

@@ -14,7 +14,7 @@ import trustme
 
 from gateway.core.errors import OutcomeUnknown
 from gateway.drivers.sender.connection import ClosingConnections
-from gateway.drivers.sender.direct import system_tls
+from gateway.drivers.tls import system_tls
 from tests.support.factories.senders import (
     WAYS,
     ask,

@@ -6,7 +6,6 @@ followed, retried, unpacked or kept.
 
 from __future__ import annotations
 
-import functools
 import socket
 import ssl
 
@@ -23,6 +22,7 @@ from gateway.drivers.sender.readiness import Readiness
 from gateway.drivers.sender.request import Target, encoded
 from gateway.drivers.sender.response_parser import ResponseParser
 from gateway.drivers.sender.sender import Progress
+from gateway.drivers.tls import system_tls
 
 HAPPY_EYEBALLS_DELAY_SECONDS = 0.25
 """Seconds an address has before the next one is tried beside it (RFC 8305); families take turns, the first wins."""
@@ -50,10 +50,12 @@ class Direct:
         self._readiness = Readiness()
         self._given_tls = tls
 
-    async def exchange(self, request: HttpRequest, target: Target, progress: Progress) -> HttpResponse:
+    async def exchange(
+        self, request: HttpRequest, target: Target, progress: Progress, tls: ssl.SSLContext | None = None
+    ) -> HttpResponse:
         """Make a connection, send the request, return the whole answer. Raises ``NotSent`` and ``OutcomeUnknown``."""
         message = encoded(request, target)
-        connection = await self._connect(target)
+        connection = await self._connect(target, tls)
         try:
             progress.written()
             return await connection.ask(message, ResponseParser(request.method, cuts=self._cuts_bodies))
@@ -66,11 +68,11 @@ class Direct:
         self._closing.close()
         self._readiness.close()
 
-    async def _connect(self, target: Target) -> Connection:
+    async def _connect(self, target: Target, tls: ssl.SSLContext | None) -> Connection:
         try:
             connection = await self._reach(await self._allowed(target))
             if target.scheme == "https":
-                await connection.encrypt(self._given_tls or system_tls(), target.host.rstrip("."))
+                await connection.encrypt(tls or self._given_tls or system_tls(), target.host.rstrip("."))
         except (OSError, ValueError, RuntimeError) as problem:  # RuntimeError: no thread could be had for the look-up
             raise NotSent("connect_failed", connection=True, why=failure_word(problem)) from None
         return connection
@@ -91,12 +93,3 @@ class Direct:
         connection = Connection(socket.socket(family, kind, protocol), self._readiness, self._closing)
         await connection.connect(address)
         return connection
-
-
-@functools.cache
-def system_tls() -> ssl.SSLContext:
-    """Verify name and chain against the system's certificates; TLS 1.2 at least. Made once: it reads them all."""
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    return context

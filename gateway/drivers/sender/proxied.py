@@ -72,7 +72,9 @@ class Proxied:
         self._tls = tls
         self._session: aiohttp.ClientSession | None = None
 
-    async def exchange(self, request: HttpRequest, target: Target, progress: Progress) -> HttpResponse:
+    async def exchange(
+        self, request: HttpRequest, target: Target, progress: Progress, tls: ssl.SSLContext | None = None
+    ) -> HttpResponse:
         """Send one request through the proxy and return the whole answer. Raises ``NotSent``, ``OutcomeUnknown``."""
         headers = headers_of(request)
         call = _Call(progress)
@@ -84,6 +86,7 @@ class Proxied:
                 data=request.body or None,
                 proxy=self._proxy,
                 allow_redirects=False,
+                ssl=tls or True,
                 trace_request_ctx=call,
             )
             async with response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from gateway.core.errors import NotSent, OutcomeUnknown
 from gateway.core.urls import is_address
@@ -13,6 +13,9 @@ from gateway.drivers.forbidden_addresses import is_forbidden
 from gateway.drivers.sender.connection_slots import ConnectionSlots
 from gateway.drivers.sender.failure_words import TIMED_OUT
 from gateway.drivers.sender.request import Target, target_of
+
+if TYPE_CHECKING:
+    import ssl
 
 
 class Progress:
@@ -39,8 +42,12 @@ class Progress:
 class Transport(Protocol):
     """How requests get to a server: over connections of our own, or through a proxy."""
 
-    async def exchange(self, request: HttpRequest, target: Target, progress: Progress) -> HttpResponse:
+    async def exchange(
+        self, request: HttpRequest, target: Target, progress: Progress, tls: ssl.SSLContext | None = None
+    ) -> HttpResponse:
         """Send one request on a connection of its own; call ``progress.written`` before the first byte leaves.
+
+        ``tls``: what to speak TLS with, if not as with everybody.
 
         Raises ``NotSent`` while nothing was written, ``OutcomeUnknown`` after that.
         """
@@ -66,12 +73,15 @@ class Sender:
     async def __aexit__(self, *_: object) -> None:
         await self._transport.close()
 
-    async def send(self, request: HttpRequest, *, total: float, connect: float, owner: str) -> HttpResponse:
+    async def send(
+        self, request: HttpRequest, *, total: float, connect: float, owner: str, tls: ssl.SSLContext | None = None
+    ) -> HttpResponse:
         """Send a request and read the answer, all within ``total`` seconds, ``connect`` of them for a connection.
 
         Waiting for a slot among the ``owner``'s connections counts as connecting. Any status is an answer, a
-        redirect too. Raises ``NotSent`` when no byte of the request left, ``OutcomeUnknown`` in every other case
-        without a whole answer. Their messages are fixed words, never what came back.
+        redirect too. ``tls`` has the owner's client certificate. Raises ``NotSent`` when no byte of the request left,
+        ``OutcomeUnknown`` in every other case without a whole answer. Their messages are fixed words, never what came
+        back.
         """
         target = target_of(request.url)
         if not self._allow_private:
@@ -84,7 +94,7 @@ class Sender:
             connecting.enter(progress)
         try:
             async with progress.limit:
-                return await self._in_slot(owner, request, target, progress)
+                return await self._in_slot(owner, request, target, progress, tls)
         except TimeoutError:
             if progress.is_written:
                 raise OutcomeUnknown("timeout") from None
@@ -94,10 +104,12 @@ class Sender:
             if connecting is not None:
                 connecting.leave(progress)
 
-    async def _in_slot(self, owner: str, request: HttpRequest, target: Target, progress: Progress) -> HttpResponse:
+    async def _in_slot(
+        self, owner: str, request: HttpRequest, target: Target, progress: Progress, tls: ssl.SSLContext | None
+    ) -> HttpResponse:
         await self._slots.take(owner)
         try:
-            return await self._transport.exchange(request, target, progress)
+            return await self._transport.exchange(request, target, progress, tls)
         finally:
             self._slots.give_back(owner)
 

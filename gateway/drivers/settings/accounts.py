@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -20,7 +21,7 @@ from gateway.core.secret import Secret
 from gateway.drivers.settings.model import AccountEntry, Clocks, Derivation, Timeouts
 from gateway.drivers.settings.problems import Path, unknown_entry
 from gateway.drivers.settings.scalar_reader import INVALID, LoadState
-from gateway.drivers.settings.schema import AccountShape
+from gateway.drivers.settings.schema import AccountShape, TlsShape
 from gateway.drivers.settings.struct_reader import config_reader, masked_message, note_struct_error
 from gateway.drivers.settings.yaml_file import nothing, pairs, place_of, value_at
 from gateway.provider import Account, Provider
@@ -50,6 +51,7 @@ class Resolver(msgspec.Struct, frozen=True, kw_only=True):
     fields: dict[tuple[str, str], FieldMap] = msgspec.field(default_factory=dict)
     field_lines: dict[tuple[tuple[str, int], ...], Mapping[str, int]] = msgspec.field(default_factory=dict)
     rules: dict[str, Rules] = msgspec.field(default_factory=dict)
+    tls: dict[TlsShape, Any] = msgspec.field(default_factory=dict)
 
 
 class AccountScope(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +77,8 @@ def resolve_account(scope: AccountScope, shape: AccountShape, resolver: Resolver
     account = _account(scope, shape, provider, resolver)
     rules = _rules(scope, provider, account, resolver) if account else None
     credentials = _credentials(scope, provider, account, resolver) if account else None
-    if account is None or rules is None or credentials is None:
+    tls = _tls(scope, shape.tls, resolver)
+    if account is None or rules is None or credentials is None or tls is INVALID:
         return None
     if rules.deposit_method_required and shape.accepts_new and not scope.methods:
         resolver.state.note(scope.path(), "must be named by a deposit method, or have accepts_new: false")
@@ -97,6 +100,7 @@ def resolve_account(scope: AccountScope, shape: AccountShape, resolver: Resolver
         file=place_of(scope.key)[0],
         line=place_of(scope.key)[1],
         field_lines=_field_lines(scope, resolver),
+        tls=tls,
     )
 
 
@@ -208,6 +212,19 @@ def _credentials(
 ) -> Mapping[str, str | Secret] | None:
     credentials: Mapping[str, str | Secret] | None = _returned_by(scope, provider, "credentials", account, resolver)
     return credentials
+
+
+def _tls(scope: AccountScope, files: TlsShape | None, resolver: Resolver) -> Any:
+    """What the account's calls speak TLS with; None: as everybody's. ``INVALID`` after noting what is wrong."""
+    if files is None or files in resolver.tls:
+        return resolver.tls.get(files) if files is not None else None
+    from gateway.drivers.settings.client_certificates import BadCertificate, client_tls  # few accounts need it
+
+    try:
+        made = resolver.tls[files] = client_tls(files, resolver.state.context, datetime.now(UTC))
+    except BadCertificate as wrong:
+        return resolver.state.note(scope.path("tls", wrong.member), str(wrong))
+    return made
 
 
 def _credentials_before(

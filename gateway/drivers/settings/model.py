@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -181,7 +181,8 @@ class AccountEntry(msgspec.Struct, frozen=True, kw_only=True):
     ``credentials`` are what the provider must be told, ``credentials_before`` those of the generation before while it
     is accepted: the plugin is asked once. ``deposit_methods`` are the names of those that name this account.
     ``file`` and ``line`` are where the settings define it, ``field_lines`` where each entry of its ``fields`` is,
-    counted from ``line``: accounts that are laid out alike share one mapping.
+    counted from ``line``: accounts that are laid out alike share one mapping. ``tls`` is the
+    ``ssl.SSLContext`` with its client certificate, or None.
     """
 
     tenant: str
@@ -201,6 +202,7 @@ class AccountEntry(msgspec.Struct, frozen=True, kw_only=True):
     file: str = ""
     line: int = 0
     field_lines: Mapping[str, int] = msgspec.field(default_factory=dict)
+    tls: Any = None
 
     def rule_of(self, field: str) -> str | None:
         """Where the settings change a field, as ``settings.yaml:41``; None where it is as its provider declares it."""

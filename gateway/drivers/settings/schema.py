@@ -44,6 +44,14 @@ from gateway.drivers.settings.values import (
 )
 
 
+class TlsShape(msgspec.Struct, frozen=True, kw_only=True):
+    """``tls`` of an account: PEM files beside the settings file; without ``ca`` the system's authorities count."""
+
+    cert: SomeText
+    key: SomeText
+    ca: SomeText | None = None
+
+
 class AccountShape(msgspec.Struct, frozen=True, kw_only=True):
     """An entry under a tenant's ``accounts``; ``config`` waits until its provider is known."""
 
@@ -54,6 +62,7 @@ class AccountShape(msgspec.Struct, frozen=True, kw_only=True):
     provider_total: Seconds | None = None
     callback_id: CallbackId | None = None
     config: Raw | None = None
+    tls: TlsShape | None = None
     fields: Mapping[str, FieldChange] = msgspec.field(default_factory=dict)
 
 

@@ -60,7 +60,8 @@ def _from_environment(name: str, context: LoadContext) -> str:
     return text
 
 
-def _from_file(name: str, context: LoadContext) -> str:
+def text_of_file(name: str, context: LoadContext) -> str:
+    """Read a file that only its owner may read. Raises ``ValueError``."""
     try:
         found = read_regular(context.folder / name, most=_MAX_FILE_BYTES)
         text = found.data.decode().rstrip("\r\n")
@@ -79,7 +80,7 @@ def _from_file(name: str, context: LoadContext) -> str:
     return text
 
 
-_SCHEMES: dict[str, Callable[[str, LoadContext], str]] = {"env": _from_environment, "file": _from_file}
+_SCHEMES: dict[str, Callable[[str, LoadContext], str]] = {"env": _from_environment, "file": text_of_file}
 
 
 def _check_length(given: Secret, least: int, context: LoadContext) -> Secret:
