@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import subprocess
-import sys
-from collections.abc import AsyncIterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from gateway.cli.hosting import bind, hosted
 from gateway.cli.new_plugin import MAX_NAME, STYLES
 from gateway.testing import check_plugin
 from tests.support.cli import run
-from tests.support.stack import GatewayStack, new_key, running_stack, simulated
+from tests.support.installed_plugin import ACCOUNT, INSTALL, python, serving
+from tests.support.stack import new_key
 
 FILES = [
     ".github/workflows/ci.yml",
@@ -31,7 +25,7 @@ FILES = [
     "settings.yaml",
     "tests/test_{}.py",
 ]
-ORDER = {"merchant_reference": "SO-1", "amount": "12.50", "currency": "EUR", "account": "new"}
+ORDER = {"merchant_reference": "SO-1", "amount": "12.50", "currency": "EUR", "account": ACCOUNT}
 PHONE = {"customer": {"phone": "+256772123456"}}
 
 
@@ -49,24 +43,13 @@ def written(folder: Path, name: str, style: str, monkeypatch: pytest.MonkeyPatch
     return folder
 
 
-def python(folder: Path, *arguments: str, path: Path | None = None) -> str:
-    """Run this Python in a folder; what it printed."""
-    environ = os.environ | ({"PYTHONPATH": str(path)} if path else {})
-    done = subprocess.run(
-        [sys.executable, *arguments], cwd=folder, env=environ, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
 @pytest.fixture(scope="module", params=STYLES)
 def installed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, Path]:
     """The style, its package, and the folder it is installed in with pip."""
     folder = tmp_path_factory.mktemp(request.param)
     with pytest.MonkeyPatch.context() as patch:
         package = written(folder / "package", name_of(request.param), request.param, patch)
-    install = ("-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation")
-    python(package, *install, "--target", str(folder / "installed"), ".")
+    python(package, *INSTALL, str(folder / "installed"), ".")
     return request.param, package, folder / "installed"
 
 
@@ -148,31 +131,14 @@ def test_hidden_folders_of_tools_are_not_in_the_way(tmp_path: Path, monkeypatch:
 # Payments
 
 
-@contextlib.asynccontextmanager
-async def serving(installed: tuple[str, Path, Path], folder: Path) -> AsyncIterator[GatewayStack]:
-    """A gateway with an account as the package's own settings have it, and its simulator."""
-    name, bound = name_of(installed[0]), bind(0)
-    port = bound.getsockname()[1]
-    account = yaml.safe_load((installed[1] / "settings.yaml").read_text())["tenants"]["shop"]["accounts"]["main"]
-    account["config"]["base_url"] = f"http://127.0.0.1:{port}"
-
-    def change(settings: dict[str, Any]) -> None:
-        settings["tenants"]["acme"]["accounts"]["new"] = account
-
-    async with running_stack(folder, change=change) as stack:
-        stack.ports = {**stack.ports, name: port}
-        app = stack.registry.simulators[name].app(simulated(stack, name))
-        async with hosted(app, bound):
-            yield stack
-
-
 async def test_a_new_package_takes_payments_and_refunds(
     installed: tuple[str, Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Created, paid, captured where that is a step of its own, refunded; the provider's books say the same."""
     name = name_of(installed[0])
     monkeypatch.syspath_prepend(installed[2])
-    async with serving(installed, tmp_path / "stack") as stack:
+    settings = yaml.safe_load((installed[1] / "settings.yaml").read_text())
+    async with serving(name, settings["tenants"]["shop"]["accounts"]["main"]["config"], tmp_path) as stack:
         created = await stack.create({**ORDER, **PHONE})
         assert created.status == 201, created.text
         payment = f"/v1/payments/{created.json['id']}"
