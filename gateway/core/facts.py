@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import ClassVar
+from urllib.parse import urlencode
 
 import msgspec
 from msgspec.structs import replace
@@ -59,6 +60,12 @@ class Form(msgspec.Struct, frozen=True):
     url: str
     fields: Mapping[str, str]
     origins: tuple[str, ...] = ()
+
+    @property
+    def request(self) -> HttpRequest:
+        """What the customer's browser sends."""
+        headers = (("Content-Type", "application/x-www-form-urlencoded"),)
+        return HttpRequest(method="POST", url=self.url, headers=headers, body=urlencode(self.fields).encode())
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -14,7 +14,16 @@ from gateway.core.commands import CreatePayment, FetchPayment
 from gateway.core.errors import SettingsError
 from gateway.core.facts import Observation
 from gateway.core.masking import Mask, secrets_in
-from gateway.core.plugin_returns import ANSWER, FACT, LOOKUP_FACT, PROOF, UnusableValue, checked, request
+from gateway.core.plugin_returns import (
+    ANSWER,
+    CREATE_OUTCOME,
+    FACT,
+    LOOKUP_FACT,
+    PROOF,
+    UnusableValue,
+    checked,
+    request,
+)
 from gateway.core.secret import Secret
 from gateway.core.wire import Callback
 from gateway.provider import Account, Provider, Session
@@ -197,7 +206,7 @@ class Subject:
         match call.member:
             case "build":
                 may_be = _problem_of_create if isinstance(command, CreatePayment) else _problem_of_request
-                return lambda: self.provider.build(command, account), may_be
+                return lambda: _as_posted(command, self.provider.build(command, account)), may_be
             case "parse":
                 check = LOOKUP_FACT if isinstance(command, FetchPayment) else FACT
                 return lambda: self.provider.parse(command, call.response, account), _problem(check)
@@ -231,6 +240,13 @@ def callback_of(received: Received, account: Account) -> Callback:
     )
 
 
+def _as_posted(command: Any, made: Any) -> Any:
+    """What the customer's browser posts, where a create that takes no call is a form that can be used."""
+    if not (isinstance(command, CreatePayment) and isinstance(made, Observation) and made.form is not None):
+        return made
+    return made.form.request if _problem(CREATE_OUTCOME)(made) is None else made
+
+
 def _login(provider: Any, account: Account) -> Any:
     return provider.login(replace(account, session=None))
 
@@ -256,7 +272,7 @@ def _problem_of_request(value: Any) -> str | None:
 
 def _problem_of_create(value: Any) -> str | None:
     """A create may need no call at all: it is an observation then."""
-    return _problem(FACT)(value) if isinstance(value, Observation) else _problem_of_request(value)
+    return _problem(CREATE_OUTCOME)(value) if isinstance(value, Observation) else _problem_of_request(value)
 
 
 def _problem_of_session(value: Any) -> str | None:

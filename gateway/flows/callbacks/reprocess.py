@@ -170,6 +170,8 @@ def parts_of(row: StoredCallback, proof: Proof) -> tuple[Event | Hint | None, ..
     """What a row is about: of a callback that reports several things the one it was stored for, or all of them."""
     if not isinstance(proof, tuple):
         return (proof,)
-    if row.event_id is None:
-        return proof
-    return tuple([part for part in proof if isinstance(part, Event) and part.event_id == row.event_id][:1])
+    if row.event_id is not None:
+        return tuple([part for part in proof if isinstance(part, Event) and part.event_id == row.event_id][:1])
+    is_of_hint = row.verdict == "recorded" or row.reason == Reason.NOT_FOUND
+    hints = tuple([part for part in proof if isinstance(part, Hint)])
+    return hints if is_of_hint and hints else proof

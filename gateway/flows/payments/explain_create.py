@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec.structs import replace
@@ -63,10 +63,7 @@ def plan(gw: Gateway, tenant: Tenant, body: CreateBody) -> Planned:
 
 def _posted(made: Observation) -> HttpRequest:
     """What the customer's browser posts where the provider is not called; nothing where there is no form."""
-    if made.form is None:
-        return HttpRequest(method="", url="")
-    body = urlencode(made.form.fields).encode()
-    return HttpRequest(method="POST", url=made.form.url, headers=(("Content-Type", FORM),), body=body)
+    return HttpRequest(method="", url="") if made.form is None else made.form.request
 
 
 def explain(gw: Gateway, planned: Planned) -> CreateExplanation:

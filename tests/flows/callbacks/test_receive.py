@@ -192,6 +192,18 @@ async def test_a_stored_part_is_explained_and_judged_again_as_itself(scripted: S
     assert await states(scripted, one, made) == ["captured", "captured"]
 
 
+async def test_the_hint_of_a_batch_stays_one(scripted: ScriptedStack) -> None:
+    """Verified again it proves nothing, and the event beside it is not applied once more."""
+    one = await scripted.begin()
+    assert await send(scripted, paid(one), {"payment_id": "pay_nobody"}) == (422, "not_found")
+    before = await rows(scripted, 2)
+    again = await reprocess.reverify(scripted.stack.gateway, before[1].id, REVERIFY)
+    assert again.evaluation.verdict == Refused(reason=Reason.NOT_FOUND)
+    said = await explain.explain(scripted.stack.gateway, before[1])
+    assert (said.verdict, said.detail) == ("refused", 'this account has no payment "pay_nobody"')
+    assert await rows(scripted, 2) == before
+
+
 async def test_a_batch_that_was_refused_as_a_whole_is_applied_as_a_whole(scripted: ScriptedStack) -> None:
     """Its row becomes that of the last event, the others get rows of their own; a dry run changes nothing."""
     pair = [await scripted.begin(), await scripted.begin()]
@@ -216,11 +228,10 @@ async def test_a_batch_that_was_refused_as_a_whole_is_applied_as_a_whole(scripte
 
 async def test_a_batch_is_kept_as_often_as_there_is_room(scripted: ScriptedStack) -> None:
     """The first row holds the body as ever; the others share as much, and keep their event in any case."""
-    payments = [await scripted.begin() for _ in range(4)]
-    batch = [*map(paid, payments)]
-    assert await send(scripted, *batch, padding="x" * 10_000) == (204, "")
-    assert [bool(row.body) for row in await rows(scripted, 4)] == [True] * 4
-    batch = [{**one, "event_id": one["event_id"] + "!", "stage": "failed"} for one in batch]
-    await send(scripted, *batch, padding="x" * 30_000)
-    kept = [(bool(row.body), row.is_whole, row.event is not None) for row in await rows(scripted, 4)]
-    assert kept[1:] == [(False, False, True)] * 3
+    for size, others in ((10_000, True), (30_000, False)):
+        batch = [paid(await scripted.begin()) for _ in range(4)]
+        assert await send(scripted, *batch, padding="x" * size) == (204, "")
+        stored = await rows(scripted, 4)
+        assert [bool(row.body) for row in stored] == [True, others, others, others]
+        assert [row.is_whole for row in stored] == [True, others, others, others]
+        assert all(row.event is not None for row in stored)
