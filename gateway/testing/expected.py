@@ -28,7 +28,8 @@ _KINDS = {
     "request": "HttpRequest",
 }
 _NOTHING = frozenset({"nothing", "none", "null", "ignored"})
-_REJECTED = frozenset({"rejected", "refused"})
+_REJECTED = frozenset({"rejected", "refused", "callbackrejected"})
+_UNKNOWN = frozenset({"unknown", "outcomeunknown", "unreadable"})
 _INSIDE = ("observation", "operation", "outcome")
 
 
@@ -62,7 +63,7 @@ def _of_word(word: str, outcome: Outcome) -> str | None:
         is_it = isinstance(error, CallbackRejected)
     elif isinstance(error, CallbackRejected):
         is_it = word == error.reason
-    elif word == "unknown":
+    elif word in _UNKNOWN:
         stage = _stage(value)
         is_it = isinstance(error, OutcomeUnknown | ProviderError) or (error is None and stage is Stage.UNKNOWN)
     elif word in _STAGES:
@@ -75,7 +76,7 @@ def _of_word(word: str, outcome: Outcome) -> str | None:
 
 
 def _of_object(expected: dict[str, Any], outcome: Outcome) -> str | None:
-    kind = expected.pop("kind", None) or expected.pop("type", None)
+    kind = next((expected.pop(name) for name in ("kind", "type", "raises") if name in expected), None)
     if kind is None and len(expected) == 1:
         (only,) = expected
         if only.lower() in _KINDS and isinstance(expected[only], Mapping):

@@ -34,6 +34,7 @@ _ERRORS: Mapping[str, str] = {
     "field-not-sent": "send what gateway.fill(account.fields, command) returns, or drop the field's source",
     "extra-replaces": "merge fill()'s members first, then your own, so that yours win",
     "wire-amount": "send the amount as the provider counts it: money.minor_units(), money.text() or money.shortest()",
+    "amount-not-sent": "send command.money: a capture or a refund may be a part of the whole",
     "float-money": "use Decimal and money.minor_units(); never float",
     "login": "return a Session from the answer of a login, or raise gateway.ProviderError",
     # parse
@@ -46,6 +47,7 @@ _ERRORS: Mapping[str, str] = {
     "cut-answer": "raise gateway.OutcomeUnknown for an answer that is not complete",
     "unknown-word": "map status words by a table, and every other word to Stage.UNKNOWN",
     "copied-id": "report payment_id as the answer names it, never from the command",
+    "swapped-id": "put the gateway's id into payment_id and the provider's into provider_reference",
     "inexact-amount": "read amounts with gateway.Amount or account.money(): exact, in the currency's digits",
     "secret-shown": "clean texts with gateway.clean_message(text, gateway.secrets_of(account.config))",
     # verify

@@ -26,10 +26,11 @@ from gateway.core.plugin_returns import (
 )
 from gateway.core.secret import Secret
 from gateway.core.wire import Callback
+from gateway.drivers.provider_declaration import login_takes_time
 from gateway.provider import Account, Provider, Session
 from gateway.testing.accounts import both, load_accounts
 from gateway.testing.calls import VERDICTS, Call, Outcome, Received
-from gateway.testing.recipes import Recipe, command_name, command_of, money_of
+from gateway.testing.recipes import AT, Recipe, command_name, command_of, money_of
 from gateway.testing.render import response_of
 from gateway.testing.samples import Samples
 from gateway.testing.watch import Watch
@@ -248,7 +249,8 @@ def _as_posted(command: Any, made: Any) -> Any:
 
 
 def _login(provider: Any, account: Account) -> Any:
-    return provider.login(replace(account, session=None))
+    at = (AT,) if login_takes_time(provider) else ()
+    return provider.login(replace(account, session=None), *at)
 
 
 def _problem(check: Callable[[Any], str | None]) -> Callable[[Any], str | None]:

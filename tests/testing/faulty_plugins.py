@@ -77,7 +77,7 @@ FAULTS = (
     ),
     Fault(
         "ids swapped",
-        "reply",
+        "swapped-id",
         "payment_id=payment.reference,\n        provider_reference=payment.id",
         "payment_id=payment.id,\n        provider_reference=payment.reference",
     ),
@@ -92,6 +92,12 @@ FAULTS = (
         "wire-amount",
         "isinstance(command, gateway.CancelPayment) else",
         "isinstance(command, gateway.CancelPayment) else {'amount': 0} if isinstance(command, gateway.RefundPayment) else",
+    ),
+    Fault(
+        "a refund that names no amount",
+        "amount-not-sent",
+        "isinstance(command, gateway.CancelPayment) else",
+        "isinstance(command, gateway.CancelPayment | gateway.RefundPayment) else",
     ),
     Fault("the clock in build", "clock", CREATE, importing("time", "            time.time()\n") + CREATE),
     Fault(

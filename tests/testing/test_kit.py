@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,15 @@ SANDBOX = ROOT / "examples" / "gateway-provider-sandbox"
 def test_the_bundled_plugins_are_sound(name: str) -> None:
     """The kit finds no fault with them."""
     assert str(check_plugin(name)) == f"{name}: nothing is wrong"
+
+
+@pytest.mark.parametrize("folder", sorted((ROOT / "examples").glob("gateway-*")), ids=lambda folder: folder.name)
+def test_every_example_is_sound(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What authors copy breaks no rule."""
+    monkeypatch.syspath_prepend(folder)
+    points = tomllib.loads((folder / "pyproject.toml").read_text())["project"]["entry-points"]["gateway.providers"]
+    for name in points:
+        assert str(check_plugin(name)) == f"{name}: nothing is wrong"
 
 
 def test_a_plugin_is_found_by_its_sources_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from gateway.testing.cases import Case, Found, Judge
 from gateway.testing.recipes import money_of
 from gateway.testing.render import filled
 from gateway.testing.subject import Subject
-from gateway.testing.trees import Path, dotted, members_of, text
+from gateway.testing.trees import Path, dotted, leaves, members_of, text
 
 AWKWARD = {
     2: ("0.29", "1.15", "4.35", "1067.33", "33333.33"),
@@ -29,6 +29,7 @@ PROBES = {2: "10.30", 0: "501", 3: "10.300", 6: "10.300000"}
 def cases(subject: Subject) -> Iterator[Case | Found]:
     """Yield what the samples state, then other amounts in the form in which the create sends them."""
     yield from _stated(subject)
+    yield from _different(subject)
     forms = _forms(subject)
     for currency in dict.fromkeys(money.split(" ")[0] for money in subject.moneys):
         digits = money_of(f"{currency} 1").digits
@@ -40,9 +41,23 @@ def cases(subject: Subject) -> Iterator[Case | Found]:
 
 def _stated(subject: Subject) -> Iterator[Case | Found]:
     for money, members in subject.samples.wire.items():
-        for name, wanted in members.items():
-            calls = tuple(_build(subject, command, money) for command in subject.commands)
-            yield Case(("wire-amount",), calls, [name, filled(wanted)])
+        calls = tuple(_build(subject, command, money) for command in subject.commands)
+        for path, wanted in leaves(members):
+            yield Case(("wire-amount",), calls, [dotted(path), filled(wanted)])
+
+
+def _different(subject: Subject) -> Iterator[Case]:
+    """Two amounts of each command that takes one; a capture only where it may be a part."""
+    rules = subject.entries[subject.label].rules
+    with_amount = {"CreatePayment", "RefundPayment", "UpdatePayment"}
+    if rules.partial_capture or rules.captures == "many":
+        with_amount.add("CapturePayment")
+    currency = subject.moneys[0].split(" ")[0]
+    digits = money_of(f"{currency} 1").digits
+    for command in subject.commands:
+        if command in with_amount:
+            amounts = (f"{currency} {amount}" for amount in AWKWARD.get(digits, ())[-2:])
+            yield Case(("amount-not-sent",), tuple(_build(subject, command, money) for money in amounts))
 
 
 def _build(subject: Subject, command: str, money: str) -> Call:
@@ -89,8 +104,10 @@ def _not_stated(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | No
 
 
 def _found(request: Any, name: str) -> list[Any]:
+    """The members of this name; else those of objects whose own name it is."""
     members = members_of(request) if isinstance(request, HttpRequest) else []
-    return [value for path, value in members if dotted(path) == name]
+    exactly = [value for path, value in members if dotted(path) == name]
+    return exactly or [value for path, value in members if dotted(path).endswith(f".{name}")]
 
 
 def _is_literal(wanted: Any, value: Any) -> bool:
@@ -113,4 +130,15 @@ def _not_exact(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | Non
     return f"{recipe.money} is sent as {dotted(tuple(path))} {found}; in {form} it is {wanted}"
 
 
-JUDGES: Mapping[str, Judge] = {"wire-amount": _not_stated, "float-money": _not_exact, "wire-unknown": _not_exact}
+def _is_same(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
+    made = [one.value for one in outcomes]
+    is_same = isinstance(made[0], HttpRequest) and len(made) > 1 and made[0] == made[1]
+    return f"{case.calls[0]} and {case.calls[1].recipe} are one request" if is_same else None
+
+
+JUDGES: Mapping[str, Judge] = {
+    "wire-amount": _not_stated,
+    "float-money": _not_exact,
+    "wire-unknown": _not_exact,
+    "amount-not-sent": _is_same,
+}

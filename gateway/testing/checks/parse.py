@@ -16,7 +16,7 @@ from gateway.testing.calls import Call, Outcome
 from gateway.testing.cases import Case, Found, Judge
 from gateway.testing.checks.common import PURITY
 from gateway.testing.expected import difference
-from gateway.testing.recipes import COMMANDS, command_name
+from gateway.testing.recipes import COMMANDS, command_name, ids_of
 from gateway.testing.render import JSON, response_of
 from gateway.testing.samples import Reply, UnusableSamples
 from gateway.testing.subject import Subject
@@ -39,7 +39,7 @@ def cases(subject: Subject) -> Iterator[Case | Found]:
     """Yield the samples, then each command with the corpus, then the samples' bodies under every other status."""
     replies = replies_of(subject)
     for reply, call in replies:
-        yield Case(("reply", *GENERAL, *SOFT, *PURITY), (call,), reply.gives)
+        yield Case(("reply", "swapped-id", *GENERAL, *SOFT, *PURITY), (call,), reply.gives)
     for command in subject.commands:
         recipe = subject.recipe(command, subject.moneys[0])
         for response in _corpus():
@@ -119,6 +119,17 @@ def _page(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
     return f"{case.calls[0]} {outcomes[0]}" if is_believed else None
 
 
+def _swapped(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
+    call, ours = case.calls[0], ids_of()["payment_id"]
+    given = call.response or call.received
+    if given is None or ours.encode() not in given.body:
+        return None
+    values = outcomes[0].value if isinstance(outcomes[0].value, tuple) else (outcomes[0].value,)
+    named = [getattr(getattr(value, "observation", value), "payment_id", None) for value in values]
+    wrong = None if ours in named else next(filter(None, named), None)
+    return f"{call} names {ours}, but payment_id is {wrong!r}" if wrong else None
+
+
 def _declined_page(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
     value = outcomes[0].value
     is_no = isinstance(value, Declined | Absent) and is_page(_response(case))
@@ -160,6 +171,7 @@ JUDGES: Mapping[str, Judge] = {
     "success-from-refusal": _from_refusal,
     "absent-without-proof": _absent,
     "page-as-answer": _page,
+    "swapped-id": _swapped,
     "declined-page": _declined_page,
     "secret-shown": _shows,
 }

@@ -28,7 +28,7 @@ def cases(subject: Subject) -> Iterator[Case | Found]:
     """Yield the samples, what nobody signed, and pairs of callbacks."""
     known = known_callbacks(subject)
     for one in known:
-        yield Case(("callback", *GENERAL, *PURITY), (one.call,), one.gives)
+        yield Case(("callback", "swapped-id", *GENERAL, *PURITY), (one.call,), one.gives)
     yield from (Case((*GENERAL, "forged-callback"), (call,)) for call in _unsigned(subject))
     proved = [one for one, _ in believed(subject)]
     yield from _repeated(proved)
