@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from msgspec.structs import asdict
 
 from gateway.cli.exits import Group
 from gateway.cli.loading import config_option, json_option
 from gateway.cli.new_plugin import new
 from gateway.cli.output import print_json, print_table
+from gateway.cli.plugin_capabilities import capabilities_of, first_accounts, in_words
 from gateway.cli.plugin_check import check_plugin
 from gateway.drivers.installed_plugins import chosen, installed
 from gateway.drivers.plugin_registry import load_plugins
@@ -32,7 +34,15 @@ def list_plugins(config: Path, as_json: bool) -> None:
     """List the installed plugins and their providers."""
     points = installed()
     names = plugin_names(config, [point.name for point in points])
-    found = load_plugins(blocked=names.blocked, allowed=names.allowed).plugins
+    registry = load_plugins(blocked=names.blocked, allowed=names.allowed)
+    accounts = first_accounts(config)
+    found = [
+        {
+            **asdict(one),
+            "capabilities": [capabilities_of(registry.providers[name], accounts.get(name)) for name in one.providers],
+        }
+        for one in registry.plugins
+    ]
     allowed = {point.name for point in chosen(points, (), names.allowed)}
     left_out = {
         "blocked": sorted(names.blocked),
@@ -41,8 +51,21 @@ def list_plugins(config: Path, as_json: bool) -> None:
     if as_json:
         print_json({"data": found, **left_out})
         return
-    rows = [(one.name, one.distribution, one.version, ", ".join(one.providers)) for one in found]
-    print_table(("plugin", "distribution", "version", "providers"), rows)
+    print_table(
+        ("plugin", "distribution", "version", "providers", "api", "commands", "optional", "rules"),
+        [
+            (
+                *(plugin[part] for part in ("name", "distribution", "version")),
+                able.provider,
+                able.api_version,
+                " ".join(able.commands),
+                " ".join(able.optional),
+                in_words(able.rules),
+            )
+            for plugin in found
+            for able in plugin["capabilities"]
+        ],
+    )
     for why, which in left_out.items():
         if which:
             click.echo(f"{why.replace('_', ' ')}: {', '.join(which)}")

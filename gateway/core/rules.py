@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from typing import Literal
 
 import msgspec
 
-from gateway.core.commands import Command
+from gateway.core.commands import CapturePayment, Command, FetchPayment
 from gateway.core.money import Money
 
 
@@ -70,6 +70,22 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     capture_modes: frozenset[str] = frozenset()
     poll: tuple[timedelta, ...] | None = None
     repeatable: frozenset[type[Command]] = frozenset()
+
+
+_NEEDS: tuple[tuple[Callable[[Rules], object], str, type[Command]], ...] = (
+    (lambda rules: rules.captures == "many", 'captures is "many"', CapturePayment),
+    (lambda rules: rules.poll is not None, "poll is set", FetchPayment),
+)
+"""What a rule says, in words, and the command without which it says nothing."""
+
+
+def contradiction(rules: Rules, commands: frozenset[type[Command]]) -> str | None:
+    """What of the rules cannot be meant with these commands."""
+    for holds, words, needed in _NEEDS:
+        if holds(rules) and needed not in commands:
+            return f"{words}, but {needed.__name__} is not among the commands"
+    missing = sorted(command.__name__ for command in rules.repeatable - commands)
+    return f"repeatable names {', '.join(missing)}, which is not among the commands" if missing else None
 
 
 def amount_matches(rule: AmountRule, seen: Decimal, expected: Decimal) -> bool:

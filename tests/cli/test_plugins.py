@@ -19,6 +19,29 @@ def test_plugins_list_what_is_installed() -> None:
     ]
 
 
+def test_plugins_list_says_what_each_can_do(tmp_path: Path) -> None:
+    """Of each provider: API, commands, optional members, and the rules of its first account, as far as there is one."""
+    found = json.loads(run("plugins", "list", "--json", "--config", write(tmp_path)).stdout)["data"]
+    (creditkey,), (psp,) = (one["capabilities"] for one in found)
+    assert creditkey["commands"] == ["create", "complete", "capture", "cancel", "update", "refund", "lookup"]
+    assert (psp["api_version"], psp["logs_in"], psp["commands"]) == ("1.0", False, ["create"])
+    assert "explain" in psp["optional"]
+    assert "advice" not in creditkey["optional"]
+    assert creditkey["rules"]["currencies"] == ["USD"]
+    without = json.loads(run("plugins", "list", "--json", "--config", "none.yaml").stdout)["data"]
+    assert [one["rules"] for plugin in without for one in plugin["capabilities"]] == [None, None]
+
+
+def test_plugins_list_says_so_in_a_table(tmp_path: Path) -> None:
+    """A line per provider; settings that cannot be loaded leave the rules out."""
+    path = write(tmp_path)
+    lines = run("plugins", "list", "--config", path).stdout.splitlines()
+    assert "create complete capture cancel update refund lookup" in lines[1]
+    assert lines[1].endswith("partial capture")
+    path.write_text(path.read_text() + "surprise: true\n")
+    assert "partial capture" not in run("plugins", "list", "--config", path).stdout
+
+
 def test_plugins_list_leaves_out_blocked_ones(tmp_path: Path) -> None:
     """A blocked plugin is not loaded and is named as blocked."""
     (tmp_path / "settings.yaml").write_text("plugins: {blocked: [creditkey]}\n")

@@ -238,6 +238,26 @@ def test_a_rule_that_is_none_of_the_gateways_is_named(tmp_path: Path) -> None:
         settings_with(tmp_path, provider)
 
 
+CONTRADICTIONS = {
+    'captures is "many", but CapturePayment is not among the commands': {"captures": "many"},
+    "poll is set, but FetchPayment is not among the commands": {"poll": (timedelta(minutes=1),)},
+    "repeatable names RefundPayment, which is not among the commands": {
+        "repeatable": frozenset({gateway.CreatePayment, gateway.RefundPayment})
+    },
+}
+
+
+@pytest.mark.parametrize("said", CONTRADICTIONS)
+def test_rules_fit_the_commands(tmp_path: Path, said: str) -> None:
+    """A rule about what the provider cannot do is a mistake of the plugin, not a wish."""
+    provider = ScriptedProvider()
+    provider.rules = lambda _: gateway.Rules(**CONTRADICTIONS[said])  # type: ignore[method-assign]
+    settings_with(tmp_path, provider)
+    provider.commands = frozenset({gateway.CreatePayment})
+    with pytest.raises(SettingsError, match=f"outside: rules returned Rules: {said}"):
+        settings_with(tmp_path, provider)
+
+
 def test_a_judgement_of_the_config_shows_no_secret(tmp_path: Path) -> None:
     """A ``ValueError`` is the plugin's word on the config; the secrets in it are masked."""
     provider = ScriptedProvider()

@@ -16,7 +16,7 @@ from gateway.core.field_mapping import compile_map
 from gateway.core.field_values import FieldMap
 from gateway.core.map_checks import PaymentSeen, problem_of_reading
 from gateway.core.plugin_returns import CREDENTIALS, RULES, UnusableValue, checked
-from gateway.core.rules import Policy, Rules
+from gateway.core.rules import Policy, Rules, contradiction
 from gateway.core.secret import Secret
 from gateway.drivers.settings.model import AccountEntry, Clocks, Derivation, Timeouts
 from gateway.drivers.settings.problems import Path, unknown_entry
@@ -202,6 +202,10 @@ def _unknown_names(shape: AccountShape, wrong: Collection[str]) -> Iterator[tupl
 
 def _rules(scope: AccountScope, provider: Provider, account: Account, resolver: Resolver) -> Rules | None:
     rules: Rules | None = _returned_by(scope, provider, "rules", account, resolver)
+    wrong = contradiction(rules, provider.commands) if rules is not None else None
+    if wrong is not None:
+        resolver.state.note(scope.path(), f"provider {provider.name}: rules returned Rules: {wrong}")
+        return None
     if rules is not None and resolver.rules.get(provider.name) != rules:
         resolver.rules[provider.name] = rules
     return None if rules is None else resolver.rules[provider.name]
