@@ -80,6 +80,18 @@ FAULTS = (
             await resolve(gw, operation, Unknown(message="the gateway stopped"))
 """,
     ),
+    Fault(
+        "repeat what no provider lets repeat",
+        "simulation",
+        (
+            Edit(
+                "gateway/flows/payments/intent.py",
+                "    if type(command) not in entry.rules.repeatable:\n",
+                "    if type(command) in entry.rules.repeatable:\n",
+            ),
+            Edit("gateway/core/repeats.py", " and COMMAND_OF[operation.kind] in policy.rules.repeatable", ""),
+        ),
+    ),
     _simple(
         "treat an interrupted operation as declined",
         "simulation",
