@@ -48,15 +48,16 @@ def is_under_way(operation: Operation, at: datetime, *, rest: timedelta = timede
     return kept is not None and kept.under_way_until is not None and at < kept.under_way_until + rest
 
 
-def digest_of(request: HttpRequest, config: object, *, token: str, key: Secret) -> str:
+def digest_of(request: HttpRequest, config: object, *, certificate: str, token: str, key: Secret) -> str:
     """The keyed hash of a request and of the account that it is for, from which no secret can be read.
 
-    ``token`` is that of the session, which is left out: it changes by the hour.
+    ``certificate`` tells the account's client certificate from others. ``token`` is that of the session, which is left
+    out: it changes by the hour.
     """
     account = msgspec.json.encode(config, enc_hook=_plainly, order="deterministic").decode()
     headers = [f"{name}: {value}" for name, value in request.headers]
     body = request.body.decode("utf-8", "surrogateescape")
-    text = "\n".join([request.method, request.url, *headers, account, body])
+    text = "\n".join([request.method, request.url, *headers, account, certificate, body])
     return keyed_hash(key, text.replace(token, "") if token else text)
 
 

@@ -162,7 +162,7 @@ class Gateway:
     async def call(self, entry: AccountEntry, request: HttpRequest) -> HttpResponse:
         """Send one request of an account to its provider. Raises ``NotSent`` or ``OutcomeUnknown``."""
         connect = self.settings.timeouts.provider_connect
-        more: dict[str, Any] = {} if entry.tls is None else {"tls": entry.tls}
+        more: dict[str, Any] = {} if entry.tls is None else {"tls": entry.tls.context}
         return await self.send(request, total=entry.provider_total, connect=connect, owner=entry.owner, **more)
 
 

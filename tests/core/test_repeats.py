@@ -87,8 +87,10 @@ REQUEST = HttpRequest(
 )
 
 
-def digest(request: HttpRequest = REQUEST, config: object = Config(), token: str = "", key: str = "server") -> str:
-    return digest_of(request, config, token=token, key=Secret(key))
+def digest(
+    request: HttpRequest = REQUEST, config: object = Config(), certificate: str = "", token: str = "", key: str = "k"
+) -> str:
+    return digest_of(request, config, certificate=certificate, token=token, key=Secret(key))
 
 
 @pytest.mark.parametrize(
@@ -100,6 +102,7 @@ def digest(request: HttpRequest = REQUEST, config: object = Config(), token: str
         {"request": msgspec.structs.replace(REQUEST, headers=(("Authorization", "Bearer t2"),))},
         {"config": Config(key=Secret("key-of-another"))},
         {"config": Config(limit=Amount("1.60"))},
+        {"certificate": "another"},
         {"key": "another"},
     ],
 )

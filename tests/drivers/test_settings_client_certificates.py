@@ -59,7 +59,8 @@ async def bank(authority: trustme.CA) -> AsyncIterator[ScriptedServer]:
 
 
 def tls_of(settings: Settings) -> ssl.SSLContext | None:
-    return settings.tenants["acme"].accounts["main"].tls
+    tls = settings.tenants["acme"].accounts["main"].tls
+    return None if tls is None else tls.context
 
 
 async def answered(bank: ScriptedServer, way: str, tls: ssl.SSLContext | None) -> int | None:
@@ -90,7 +91,10 @@ async def test_a_renewed_certificate_is_read_with_the_settings(folder: Path, aut
     first = load(folder, with_account(two)).tenants["acme"].accounts
     assert first["main"].tls is first["other"].tls is not None
     write(folder / "tls", authority, authority.issue_cert("merchant.example"))
-    assert load(folder, with_account(two)).tenants["acme"].accounts["main"].tls is not first["main"].tls
+    renewed = load(folder, with_account(two)).tenants["acme"].accounts["main"].tls
+    assert renewed is not None
+    assert renewed.context is not first["main"].tls.context
+    assert renewed.fingerprint != first["main"].tls.fingerprint
 
 
 def test_most_accounts_have_none(tmp_path: Path) -> None:
@@ -121,7 +125,7 @@ async def test_every_call_of_the_account_is_made_with_it(folder: Path, logs_in: 
         assert (await scripted.create()).status == 201
         entry = scripted.stack.entry("acme", "outside-main")
     assert entry.tls is not None
-    assert given == [entry.tls] * (1 + logs_in)
+    assert given == [entry.tls.context] * (1 + logs_in)
 
 
 ENCRYPTED = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n"

@@ -18,7 +18,7 @@ from gateway.core.map_checks import PaymentSeen, problem_of_reading
 from gateway.core.plugin_returns import CREDENTIALS, RULES, UnusableValue, checked
 from gateway.core.rules import Policy, Rules, contradiction
 from gateway.core.secret import Secret
-from gateway.drivers.settings.model import AccountEntry, Clocks, Derivation, Timeouts
+from gateway.drivers.settings.model import AccountEntry, ClientTls, Clocks, Derivation, Timeouts
 from gateway.drivers.settings.problems import Path, unknown_entry
 from gateway.drivers.settings.scalar_reader import INVALID, LoadState
 from gateway.drivers.settings.schema import AccountShape, TlsShape
@@ -51,7 +51,7 @@ class Resolver(msgspec.Struct, frozen=True, kw_only=True):
     fields: dict[tuple[str, str], FieldMap] = msgspec.field(default_factory=dict)
     field_lines: dict[tuple[tuple[str, int], ...], Mapping[str, int]] = msgspec.field(default_factory=dict)
     rules: dict[str, Rules] = msgspec.field(default_factory=dict)
-    tls: dict[TlsShape, Any] = msgspec.field(default_factory=dict)
+    tls: dict[TlsShape, ClientTls] = msgspec.field(default_factory=dict)
 
 
 class AccountScope(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import re
 import ssl
 from datetime import UTC, datetime
 
 from gateway.drivers.settings.load_context import LoadContext
+from gateway.drivers.settings.model import ClientTls
 from gateway.drivers.settings.regular_file import read_regular
 from gateway.drivers.settings.schema import TlsShape
 from gateway.drivers.settings.secrets import text_of_file
@@ -35,7 +37,7 @@ class BadCertificate(ValueError):
         self.member = member
 
 
-def client_tls(files: TlsShape, context: LoadContext, now: datetime) -> ssl.SSLContext:
+def client_tls(files: TlsShape, context: LoadContext, now: datetime) -> ClientTls:
     """What an account's calls speak TLS with. Raises ``BadCertificate``."""
     certificates = _certificates("cert", files.cert, context)
     _check_validity(files.cert, certificates, now)
@@ -51,7 +53,8 @@ def client_tls(files: TlsShape, context: LoadContext, now: datetime) -> ssl.SSLC
         if problem.reason == "KEY_VALUES_MISMATCH":
             raise BadCertificate("key", f"file {files.key} is not the key of the certificate in {files.cert}") from None
         raise BadCertificate("key", f"file {files.key} cannot be used: {problem.reason}") from None
-    return made
+    texts = (certificates, authorities or "")
+    return ClientTls(context=made, fingerprint=hashlib.sha256("\0".join(texts).encode()).hexdigest())
 
 
 def _none() -> str:

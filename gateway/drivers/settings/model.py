@@ -173,6 +173,13 @@ class Derivation(msgspec.Struct, frozen=True, kw_only=True):
         return signing.derive(self.master, self.tenant, self.account, purpose, generation)
 
 
+class ClientTls(msgspec.Struct, frozen=True, kw_only=True):
+    """What an account's calls speak TLS with: an ``ssl.SSLContext``, and the SHA-256 of the files it was made of."""
+
+    context: Any
+    fingerprint: str
+
+
 class AccountEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One account of a tenant, checked and complete.
 
@@ -181,8 +188,8 @@ class AccountEntry(msgspec.Struct, frozen=True, kw_only=True):
     ``credentials`` are what the provider must be told, ``credentials_before`` those of the generation before while it
     is accepted: the plugin is asked once. ``deposit_methods`` are the names of those that name this account.
     ``file`` and ``line`` are where the settings define it, ``field_lines`` where each entry of its ``fields`` is,
-    counted from ``line``: accounts that are laid out alike share one mapping. ``tls`` is the
-    ``ssl.SSLContext`` with its client certificate, or None.
+    counted from ``line``: accounts that are laid out alike share one mapping. ``tls`` has
+    the client certificate, if the provider asks for one.
     """
 
     tenant: str
@@ -202,7 +209,7 @@ class AccountEntry(msgspec.Struct, frozen=True, kw_only=True):
     file: str = ""
     line: int = 0
     field_lines: Mapping[str, int] = msgspec.field(default_factory=dict)
-    tls: Any = None
+    tls: ClientTls | None = None
 
     def rule_of(self, field: str) -> str | None:
         """Where the settings change a field, as ``settings.yaml:41``; None where it is as its provider declares it."""

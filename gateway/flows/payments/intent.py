@@ -140,8 +140,9 @@ def noted(
 
 def digest(gw: Gateway, entry: AccountEntry, request: HttpRequest) -> str:
     """What tells the request of this account from every other one, in whatever session it is sent."""
+    certificate = entry.tls.fingerprint if entry.tls is not None else ""
     token, key = login.token_of(gw, entry), gw.settings.server.secret
-    return digest_of(request, entry.account.config, token=token, key=key)
+    return digest_of(request, entry.account.config, certificate=certificate, token=token, key=key)
 
 
 def on_account(gw: Gateway, payment: Payment, entry: AccountEntry) -> Payment:

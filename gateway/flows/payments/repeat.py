@@ -59,12 +59,13 @@ async def send_again(gw: Gateway, snapshot: PaymentSnapshot, *, in_new_session: 
         snapshot = await _note(gw, snapshot, replace(kept, under_way_until=until))
         log.info("an operation is repeated", extra=where)
         response = await _response(gw, entry, request)
-        fact = _read(gw, entry, command, response) if response is not None else None
+        has_ended = response is not None and login.has_ended(gw, entry, response)
+        fact = _read(gw, entry, command, response) if response is not None and not has_ended else None
         if isinstance(fact, Observation | Pending | Declined):
             await submit.resolve(gw, operation, fact)
             return
         snapshot = await _note(gw, snapshot, replace(kept, under_way_until=None))
-        if response is not None and login.has_ended(gw, entry, response) and not in_new_session:
+        if has_ended and not in_new_session:
             await send_again(gw, snapshot, in_new_session=True)
     except Conflict:
         return  # it moved meanwhile: the next check sees how it is then

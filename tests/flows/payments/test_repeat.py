@@ -240,7 +240,9 @@ async def test_another_request_is_never_sent(
     assert said == ["an operation is not repeated: its request would not be the same"]
 
 
-async def test_a_new_session_is_no_other_request(ledger: Ledger, clock: VirtualClock) -> None:
+async def test_a_new_session_is_no_other_request(
+    ledger: Ledger, clock: VirtualClock, caplog: pytest.LogCaptureFixture
+) -> None:
     """Its token changes by the hour. One that has ended is renewed, and the question is asked in the new one."""
     tokens = iter(("first-token", "second-token", "third-token"))
     login = HttpRequest(method="POST", url="https://outside.example/login", headers=(("Idempotency-Key", "login"),))
@@ -251,6 +253,7 @@ async def test_a_new_session_is_no_other_request(ledger: Ledger, clock: VirtualC
     assert (await ledger.scripted.now(payment))["redirect_url"] == PAGE
     sent = [header(request.headers, "Authorization") for request in ledger.sent("CreatePayment")]
     assert sent == [["Bearer first-token"], ["Bearer second-token"], ["Bearer third-token"]]
+    assert "the provider refuses our credentials" not in caplog.text
 
 
 async def test_nothing_is_repeated_after_a_restore(ledger: Ledger, clock: VirtualClock) -> None:
