@@ -111,7 +111,12 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Absent(msgspec.Struct, frozen=True, kw_only=True):
-    """The provider answered that it knows no such payment. Only a ``FetchPayment`` may be read so."""
+    """The provider answered that it knows no such payment. Only a ``FetchPayment`` may be read so.
+
+    ``operation_id``: what it does not know is this operation (ours), such as a refund that never arrived.
+    """
+
+    operation_id: str | None = None
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):

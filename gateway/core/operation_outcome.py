@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from gateway.core.change import ChangeBuilder
 from gateway.core.commands import Kind
-from gateway.core.facts import Cause, Declined, Observation, OperationResolved, Stage
+from gateway.core.facts import Absent, Cause, Declined, Observation, OperationResolved, Stage
 from gateway.core.payment import Failure, FailureCode, Operation, Payment, ReviewReason, State, Status
 from gateway.core.repeats import is_under_way
 from gateway.core.rules import Policy
@@ -268,13 +268,16 @@ def _observation_of(payment: Payment) -> Observation:
     )
 
 
-def record_absence(builder: ChangeBuilder, policy: Policy, at: datetime) -> None:
-    """Record a lookup that found nothing. The second one may prove that an unknown create had no effect."""
+def record_absence(builder: ChangeBuilder, absent: Absent, policy: Policy, at: datetime) -> None:
+    """Record a lookup that found nothing. The second one may prove that an unknown operation had no effect."""
     operation = builder.operation
-    if operation is None or operation.kind is not Kind.CREATE or not policy.rules.absence_proves:
+    if operation is None or not policy.rules.absence_proves:
+        return
+    is_create = operation.kind is Kind.CREATE
+    if absent.operation_id != operation.id and not (is_create and absent.operation_id is None):
         return
     _record_contrary_read(builder, policy, at)
-    if builder.operation is not None and builder.operation.status is Status.DECLINED:
+    if is_create and builder.operation is not None and builder.operation.status is Status.DECLINED:
         failure = Failure(code=FailureCode.NOT_CREATED, message="the provider knows no such payment")
         builder.set_operation(Status.DECLINED, failure=failure)
         if builder.payment.state is State.CREATED:

@@ -261,7 +261,7 @@ MEMBERS: Mapping[type[msgspec.Struct], Mapping[str, Check]] = {
     OperationOutcome: _OUTCOME,
     Form: _FORM,
     Pending: {"observation": struct(Observation, _OBSERVATION)},
-    Absent: {},
+    Absent: {"operation_id": optional(text(MAX_ID_CHARACTERS, least=1))},
     Hint: {
         "payment_id": optional(text(MAX_ID_CHARACTERS)),
         "provider_reference": optional(text(MAX_ID_CHARACTERS)),

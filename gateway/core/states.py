@@ -176,7 +176,7 @@ def apply(
         case Unknown():
             _resolve_open(builder, Observation(stage=Stage.UNKNOWN), fact.message, policy, at)
         case Absent():
-            record_absence(builder, policy, at)
+            record_absence(builder, fact, policy, at)
         case Expired():
             if payment.state in EXPIRABLE:
                 builder.set(state=State.EXPIRED, expired_at=at)

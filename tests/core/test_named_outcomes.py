@@ -14,6 +14,7 @@ from gateway.core.change import Change
 from gateway.core.commands import Kind
 from gateway.core.errors import Reason
 from gateway.core.facts import (
+    Absent,
     Cause,
     Declined,
     Fact,
@@ -34,6 +35,7 @@ from tests.support.factories.payments import (
     QUIET,
     apply_fact,
     make_payment,
+    make_policy,
     operation_of,
     saw,
     status_of,
@@ -115,6 +117,13 @@ def test_a_refund_beside_what_grew_meanwhile(on_record: str, after: str) -> None
     payment = make_payment(state, refunded=Decimal(on_record))
     change = apply_fact(payment, reports(YES), operation=operation_of(Kind.REFUND, UNKNOWN))
     assert (status_of(change), change.payment.refunded) == (SUCCEEDED, Decimal(after))
+
+
+def test_a_total_beside_the_outcome_is_the_better_one() -> None:
+    """Whatever was on record: the provider has counted."""
+    payment = make_payment(State.PARTIALLY_REFUNDED, refunded=Decimal(15))
+    change = apply_fact(payment, reports(YES, refunded="80.00"), operation=operation_of(Kind.REFUND, UNKNOWN))
+    assert (status_of(change), change.payment.refunded) == (SUCCEEDED, Decimal(80))
 
 
 def test_a_smaller_total_than_before_says_nothing() -> None:
@@ -272,6 +281,23 @@ def test_what_the_provider_says_is_under_way_is_not_lost() -> None:
         assert (status_of(change), change.operation and change.operation.contrary_since) == (UNKNOWN, None)
     refund = judged(Kind.REFUND, reports(None, refunded="15.00"))
     assert (status_of(refund), refund.payment.review) == (UNKNOWN, None)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.COMPLETE])
+def test_an_operation_that_the_provider_does_not_know(kind: Kind) -> None:
+    """Two reads, a quiet period apart and under a rule that says so, prove that it was never done."""
+    proves, payment = make_policy(absence_proves=True), make_payment(BEFORE_REPLY[kind])
+    absent, soon, late = Absent(operation_id="op_1"), LATER + QUIET / 2, LATER + QUIET
+    first = apply_fact(payment, absent, operation=operation_of(kind, UNKNOWN), policy=proves)
+    assert status_of(first) is UNKNOWN
+    assert status_of(apply_fact(payment, absent, operation=first.operation, policy=proves, at=soon)) is UNKNOWN
+    assert status_of(apply_fact(payment, absent, operation=first.operation, policy=POLICY, at=late)) is UNKNOWN
+    other = apply_fact(payment, Absent(operation_id="op_2"), operation=first.operation, policy=proves, at=late)
+    assert status_of(other) is UNKNOWN
+    last = apply_fact(payment, absent, operation=first.operation, policy=proves, at=late)
+    assert status_of(last) is DECLINED
+    assert last.event is not None
+    assert last.event.type == ("payment.failed" if kind is Kind.CREATE else "operation.declined")
 
 
 # Operations that have ended

@@ -442,6 +442,15 @@ def test_an_operator_resolves_nothing_else(status: Status) -> None:
     assert change == Change(payment=payment, operation=operation)
 
 
+def test_what_a_second_payment_brings_is_not_remembered() -> None:
+    """Refunds go back to the transaction that captured the payment, not to the one that paid it twice."""
+    payment = make_payment(State.CAPTURED, provider_reference="T-1", memory={"capture": "C-1"})
+    for named, remembered in (("T-1", "C-2"), ("T-2", "C-1")):
+        seen = saw(Stage.CAPTURED, provider_reference=named, memory={"capture": "C-2"})
+        change = apply_fact(payment, seen, cause=Cause.CALLBACK, policy=WITHOUT_LOOKUPS)
+        assert change.payment.memory == {"capture": remembered}
+
+
 def test_taken_states_are_the_captured_family() -> None:
     """The states after money moved are exactly these."""
     assert sorted(TAKEN) == ["captured", "partially_refunded", "refunded"]

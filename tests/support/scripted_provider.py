@@ -99,7 +99,7 @@ class ScriptedProvider:
             case "pending":
                 return gateway.Pending(observation=observation(said))
             case "absent":
-                return gateway.Absent()
+                return gateway.Absent(**said)
             case "ask":
                 return gateway.Ask(request=request_to(said["path"]), memory=said["memory"])
         return observation(said)

@@ -164,6 +164,7 @@ def operation_after(gw: Gateway, ended: Operation, entry: AccountEntry) -> Opera
         updated_at=now,
         note=None,
         repeatable=None,
+        provider_id=None,
         not_sent_before=(*ended.not_sent_before, f"{ended.account} {ended.id}"),
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 
 import gateway
 from gateway.core.wire import HttpRequest, HttpResponse
@@ -116,6 +117,18 @@ async def test_a_question_is_judged_as_what_is_built(
     assert (await scripted.act(payment, "sync")).status == 502
     assert paths(scripted) == ["FetchPayment"]
     assert why in vars(next(one for one in caplog.records if one.message == "a plugin failed"))["kind"]
+
+
+async def test_plain_http_is_for_development(scripted: ScriptedStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for what is built."""
+    payment = await scripted.begin()
+    settings = scripted.stack.gateway.settings
+    production = replace(settings, server=replace(settings.server, development=False))
+    monkeypatch.setattr(scripted.stack.gateway, "settings", production)
+    further = gateway.Ask(request=HttpRequest(method="GET", url="http://outside.example/"))
+    monkeypatch.setattr(scripted.provider, "parse", lambda *_: further)
+    assert (await scripted.act(payment, "sync")).status == 502
+    assert paths(scripted) == ["FetchPayment"]
 
 
 async def test_a_session_that_ends_between_two_questions(scripted: ScriptedStack) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-import gateway
 from tests.support.scripted_provider import KEY, ScriptedStack, running_scripted_stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -99,16 +98,6 @@ async def test_what_does_not_fit_the_payment_is_not_remembered(scripted: Scripte
     await scripted.act(payment, "sync")
     await scripted.call_back({"event_id": payment["id"], **said})
     assert await memory_of(scripted, payment) == {}
-
-
-async def test_a_second_transaction_is_not_remembered(scripted: ScriptedStack) -> None:
-    """Refunds go back to the transaction that captured the payment, not to the one that paid it twice."""
-    scripted.provider.commands -= {gateway.FetchPayment}
-    payment = await scripted.begin("captured", provider_reference="T-1", memory={"capture": "C-1"})
-    twice = {"payment_id": payment["id"], "provider_reference": "T-2", "memory": {"capture": "C-2"}}
-    await scripted.call_back({"event_id": payment["id"], "stage": "captured", **twice})
-    assert (await scripted.now(payment))["review"]["reason"]
-    assert await memory_of(scripted, payment) == {"capture": "C-1"}
 
 
 async def test_at_most_ten_pairs_are_kept(scripted: ScriptedStack, caplog: pytest.LogCaptureFixture) -> None:

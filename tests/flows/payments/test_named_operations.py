@@ -11,13 +11,13 @@ import pytest
 import pytest_asyncio
 
 import gateway
-from gateway.core.errors import TenantError
+from gateway.core.errors import NotSent, TenantError
 from gateway.core.facts import ReviewResolved
 from gateway.core.wire import HttpRequest
 from gateway.flows.background import reconcile
 from gateway.flows.payments.review import resolve_review
 from tests.support.scenarios import creditkey
-from tests.support.scripted_provider import ScriptedStack, running_scripted_stack
+from tests.support.scripted_provider import KEY, ScriptedStack, answered, running_scripted_stack
 from tests.support.stack import new_key
 from tests.support.virtual_clock import START, VirtualClock
 
@@ -120,14 +120,11 @@ async def test_a_webhook_that_carries_a_delta(scripted: ScriptedStack) -> None:
     assert await refunds(scripted, payment) == [("succeeded", "4.00")]
 
 
-@pytest.mark.parametrize("reply", [{"is": "pending"}, {"stage": "captured"}, gateway.OutcomeUnknown("timeout")])
-async def test_a_webhook_before_the_reply(scripted: ScriptedStack, reply: Any) -> None:
-    """It waits for the reply; whatever leaves the outcome open lets it decide, and the amount is added once."""
+async def refund_reported_first(scripted: ScriptedStack, reply: Any) -> tuple[Any, Any]:
+    """A payment whose refund of 4.00 a webhook confirms before its reply; the payment, and the tenant's answer."""
     payment = await scripted.begin("captured")
-    shown = {"stage": "captured", "payment_id": payment["id"]}
-    scripted.answers(shown)
-    arrived, go = asyncio.Event(), asyncio.Event()
-    send = scripted.stack.gateway.send
+    scripted.answers({"stage": "captured", "payment_id": payment["id"]})
+    arrived, go, send = asyncio.Event(), asyncio.Event(), scripted.stack.gateway.send
 
     async def held(request: HttpRequest, **rest: Any) -> Any:
         if request.url.endswith("RefundPayment"):
@@ -145,11 +142,44 @@ async def test_a_webhook_before_the_reply(scripted: ScriptedStack, reply: Any) -
         assert (await scripted.call_back({"event_id": operation_id, **event})).status == 204
         assert (await scripted.now(payment))["amount_refunded"] == "0.00"
         go.set()
-        answer = await asked
+        return await scripted.now(payment), await asked
     finally:
         scripted.stack.gateway.send = send
+
+
+@pytest.mark.parametrize("reply", [{"is": "pending"}, {"stage": "captured"}, gateway.OutcomeUnknown("timeout")])
+async def test_a_webhook_before_the_reply(scripted: ScriptedStack, reply: Any) -> None:
+    """It waits for the reply; whatever leaves the outcome open lets it decide, and the amount is added once."""
+    _, answer = await refund_reported_first(scripted, reply)
     assert (answer.status, answer.json["status"]) == (201, "succeeded")
     assert answer.json["payment"]["amount_refunded"] == "4.00"
+
+
+@pytest.mark.parametrize(
+    "reply", [{"is": "declined", "code": "D-1", "message": ""}, NotSent("refused", connection=True)]
+)
+async def test_a_reply_that_denies_the_webhook(scripted: ScriptedStack, reply: Any) -> None:
+    """A person decides, and nothing is sent again, even where the connection seemed to fail."""
+    payment, answer = await refund_reported_first(scripted, reply)
+    now = await scripted.now(payment)
+    assert (answer.status, now["review"]["reason"], now["amount_refunded"]) == (202, "refund_unclear", "0.00")
+    assert [one.url.endswith("RefundPayment") for one in scripted.sent].count(True) == 1
+
+
+async def test_what_names_an_operation_holds_no_secret(scripted: ScriptedStack) -> None:
+    """Its texts are masked; an id that holds one is refused."""
+    payment, operation_id = await refund(scripted)
+    no = {"type": "declined", "code": f"D {KEY}", "message": f"key {KEY}"}
+    event = {"payment_id": payment["id"], "operation": outcome_of(operation_id, no)}
+    unusable = {"payment_id": payment["id"], "operation": outcome_of(operation_id, None, KEY)}
+    assert (await scripted.call_back({"event_id": f"{operation_id}-1", **unusable})).status == 422
+    assert (await scripted.call_back({"event_id": f"{operation_id}-2", **event})).status == 204
+    assert [one.failure and one.failure.message for one in await scripted.operations(payment)] == [None, "key ***"]
+    payment, operation_id = await refund(scripted)
+    scripted.answers({"payment_id": payment["id"], "operations": [outcome_of(operation_id, no)]})
+    await scripted.act(payment, "sync")
+    (declined,) = [one.failure for one in await scripted.operations(payment) if one.failure is not None]
+    assert (declined.provider_code, declined.message) == ("D ***", "key ***")
 
 
 async def test_a_refund_that_failed_after_all(scripted: ScriptedStack) -> None:
@@ -166,6 +196,18 @@ async def test_a_refund_that_failed_after_all(scripted: ScriptedStack) -> None:
     scripted.answers({"payment_id": payment["id"], "stage": "captured", "operations": [outcome_of(None, NO, "R-1")]})
     await scripted.act(payment, "sync")
     assert (await scripted.now(payment))["version"] == now["version"]
+
+
+async def test_a_refund_that_never_arrived(scripted: ScriptedStack, clock: VirtualClock) -> None:
+    """The provider does not know it: 404, twice. It is declined, and its amount can be refunded."""
+    payment, operation_id = await refund(scripted)
+    absent = {"is": "absent", "operation_id": operation_id}
+    scripted.respond = lambda _: answered(absent, 404)
+    assert (await scripted.act(payment, "sync")).json["pending_operation"]["status"] == "unknown"
+    await clock.advance(3600)
+    now = (await scripted.act(payment, "sync")).json
+    assert (now["pending_operation"], now["state"]) == (None, "captured")
+    assert await refunds(scripted, payment) == [("declined", "4.00")]
 
 
 async def reversed_refund(scripted: ScriptedStack) -> Any:
