@@ -265,7 +265,7 @@ def _observe(builder: ChangeBuilder, seen: Observation, cause: Cause, policy: Po
 def _resolve(builder: ChangeBuilder, seen: Observation, cause: Cause, policy: Policy, at: datetime) -> Observation:
     """Resolve the open operation, as is reported of it or else as is shown. Returns what is seen with what follows."""
     operation = builder.operation
-    is_named = operation is not None and any(names(operation, one) for one in seen.operations)
+    is_named = bool(seen.operations) and operation is not None and any(names(operation, one) for one in seen.operations)
     if operation is None or operation.reported is None:
         resolve(builder, seen, cause, policy, at, is_under_way=is_named)
         return seen
