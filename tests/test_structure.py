@@ -49,6 +49,7 @@ COVERED_BY = {
     "tests/web/api/test_webhooks.py": "flows.webhooks.read",
     "tests/web/test_creditkey_replacements.py": "flows.background.replaced_payments flows.payments.replacement",
     "tests/testing/test_provider_simulator.py": "testing.simulator",
+    "tests/testing/test_conform.py": "testing.conform cli.plugin_conform",
     "tests/drivers/test_provider_declaration.py": "hookspecs",
     "tests/web/test_app_keys.py": "web.auth",
     "tests/web/connections/test_graceful_shutdown.py": "flows.tasks",

@@ -42,7 +42,7 @@ def check_plugin(name: str, samples: Path | None, replays: Path | None, replay: 
     except (testing.NotInstalled, testing.UnusableSamples, ValueError) as problem:
         click.echo(str(problem), err=True)
         sys.exit(BAD_SETTINGS)
-    print_json(report) if as_json else _print(report)
+    print_json(report) if as_json else print_report(report, replay=f"gateway plugins check {report.plugin} --replay ")
     sys.exit(0 if report.ok else FAILED)
 
 
@@ -54,11 +54,12 @@ def _replayed(name: str, replay: Path, samples: Path | None) -> bool:
     return bool(problem)
 
 
-def _print(report: Report) -> None:
+def print_report(report: Report, *, replay: str = "") -> None:
+    """Print a report; ``replay`` is the command before the path of an input."""
     for one in report.findings:
         click.echo(f"{one.severity}: {one.rule}: {one.message}\n  fix: {one.fix}")
         if one.replay:
-            click.echo(f"  replay: gateway plugins check {report.plugin} --replay {one.replay}")
+            click.echo(f"  replay: {replay}{one.replay}")
     click.echo(
         f"{report.plugin} {report.version or ''}: {', '.join(f'{n} {what}' for what, n in report.counts.items())}"
     )

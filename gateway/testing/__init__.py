@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.testing.pytest_plugin import pytest_addoption, pytest_collection_modifyitems
 
 if TYPE_CHECKING:
+    from gateway.testing.conform.run import conform_plugin
     from gateway.testing.installed import NotInstalled
     from gateway.testing.kit import check_plugin, replay_calls
     from gateway.testing.report import Finding, Report
@@ -39,6 +40,7 @@ __all__ = [
     "SimulatedPayment",
     "UnusableSamples",
     "check_plugin",
+    "conform_plugin",
     "pytest_addoption",
     "pytest_collection_modifyitems",
     "replay_calls",
@@ -46,6 +48,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "conform.run": "conform_plugin",
     "installed": "NotInstalled",
     "kit": "check_plugin replay_calls",
     "report": "Finding Report",

@@ -64,6 +64,11 @@ _ERRORS: Mapping[str, str] = {
     # answer
     "answer-returns": "return a gateway.HttpResponse for every verdict",
     "busy-as-success": "answer Busy with 429 or 503: nothing was stored, so the provider must send again",
+    # conform: in a real gateway
+    "simulator": "offer a simulator by the hook gateway_simulators: see docs/providers.md#simulators",
+    "story": "read in the replay file what was asked and answered at this step",
+    "ledger": "read in the replay file which exchange moved the money that the other side does not know of",
+    "sent-twice": "send the same idempotency key for the same operation_id, and never repeat a change by yourself",
     "recorded-as-error": "answer Recorded and Repeated with 2xx, or the provider sends the same for hours",
 }
 
@@ -73,6 +78,8 @@ _WARNINGS: Mapping[str, str] = {
     "declined-page": "decline only by the provider's own JSON: gateway.read_refusal",
     "member-twice": "read JSON with gateway.loads or read_answer, which refuse a member that is written twice",
     "asks-for-repetition": "answer 2xx to what was proved and judged: a repetition is judged alike",
+    "mutant": "let the simulator answer and call back as the provider does, so that such a fault shows",
+    "unresolved": "answer lookups, or report the outcome by callback: see docs/providers.md#what-parse-reports",
     "busy-time": "keep one call below a millisecond: it runs on the event loop of all tenants",
 }
 
