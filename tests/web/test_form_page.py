@@ -154,6 +154,7 @@ BAD: dict[str, Callable[..., Any]] = {
     "a blank in the address": building(url="https://pages.outside.example/pay now"),
     "a user name": building(url="https://me@pages.outside.example/pay"),
     "a secret in a field": building({"key": KEY}),
+    "a secret in base64": building({"params": base64.b64encode(f"key={KEY}".encode()).decode()}),
     "a line break": building({"note": "a\nb"}),
     "an origin with a path": building(origins=("https://api.outside.example/",)),
     "an origin that is a keyword": building(origins=("*",)),
@@ -172,6 +173,22 @@ async def test_a_form_that_cannot_be_used_is_told_before_anything_is_stored(
     reply = await scripted.create()
     assert (reply.status, reply.json["code"], KEY in reply.text) == (502, "provider_error", False)
     assert (await scripted.stack.call("GET", "/v1/payments?limit=1")).text == before
+
+
+async def test_a_form_says_where_the_browser_comes_back(scripted: ScriptedStack) -> None:
+    """The links of the payment are the customer's to follow, as they are and in the base64 of parameters."""
+    fields: dict[str, str] = {}
+
+    def build(command: gateway.CreatePayment, _: gateway.Account) -> gateway.Observation:
+        links = {"ok": command.urls.return_, "ko": command.urls.cancel, "notify": command.urls.callback}
+        fields.update(links, params=base64.b64encode(gateway.dumps(links)).decode())
+        form = gateway.Form(TARGET, fields)
+        return gateway.Observation(stage=gateway.Stage.AWAITING_CUSTOMER, form=form)
+
+    scripted.provider.build = build  # type: ignore[method-assign,assignment]
+    payment = await begun(scripted)
+    async with scripted.stack.http.get(payment["redirect_url"]) as reply:
+        assert Inputs(await reply.text()).fields == fields
 
 
 async def test_only_a_create_may_need_no_call(scripted: ScriptedStack) -> None:

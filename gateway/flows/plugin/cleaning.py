@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from gateway.core.credentials import without_credentials
 from gateway.core.errors import OutcomeUnknown, TenantError, invalid
-from gateway.core.facts import Absent, Ask, Declined, Event, Hint, Observation, OperationOutcome, Pending
+from gateway.core.facts import Absent, Ask, Declined, Event, Form, Hint, Observation, OperationOutcome, Pending
 from gateway.core.field_values import FieldProblem
 from gateway.core.masking import without_numbers_and_keys
 from gateway.core.plugin_returns import UnusableValue, page_problem, request
@@ -124,7 +124,8 @@ def _observation(
 ) -> Observation:
     """Clean what was observed. ``is_clean``: its ids, its address and its word hold no secret."""
     word = seen.raw_status
-    if not is_clean and _holds_secret(gw, entry, *_ids(seen), *_kept(seen)):
+    holds = not is_clean and _holds_secret(gw, entry, *_ids(seen), *seen.memory, *seen.memory.values())
+    if holds or (seen.form is not None and _shows_secret(gw, entry, seen.form)):
         raise UnusableValue("an id, an address, memory or a form holds a secret")
     problem = _page_problem(gw, seen)
     if problem is not None and is_reply:
@@ -158,14 +159,14 @@ def _declined(gw: Gateway, entry: AccountEntry, no: Declined) -> Declined:
 
 def _is_clean(gw: Gateway, entry: AccountEntry, seen: Observation, *ids: str) -> bool:
     texts = _texts(seen)
-    if seen.memory or seen.form is not None:
-        texts += _kept(seen)
+    if seen.memory:
+        texts += (*seen.memory, *seen.memory.values())
     return not _holds_secret(gw, entry, *ids, *texts)
 
 
-def _kept(seen: Observation) -> tuple[str, ...]:
-    of_form = () if seen.form is None else (seen.form.url, *seen.form.fields, *seen.form.fields.values())
-    return (*seen.memory, *seen.memory.values(), *of_form)
+def _shows_secret(gw: Gateway, entry: AccountEntry, form: Form) -> bool:
+    """Whether a form shows the customer a secret. Not the payment's links: the browser returns by them."""
+    return gw.masks.of(entry.tenant).holds("\n".join((form.url, *form.fields, *form.fields.values())))
 
 
 def _instructions(gw: Gateway, entry: AccountEntry, given: Mapping[str, str]) -> dict[str, str]:
