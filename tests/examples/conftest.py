@@ -21,7 +21,7 @@ from tests.support.factories.senders import free_port
 from tests.support.stack import basic_settings
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-PROVIDERS = ("acquirelite", "momo", "girobank")
+PROVIDERS = ("acquirelite", "momo", "girobank", "formpay")
 CLOCKS = {"hint": "1ms", "reconcile": ["200ms"], "poll": ["300ms"], "quiet_period": "50ms"}
 LONGEST = 120.0
 """Seconds that the gateway may live."""
@@ -32,8 +32,18 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All packages, built from copies of their sources and installed into a folder of their own."""
     source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("installed")
     copies = [shutil.copytree(EXAMPLES / f"gateway-{name}", source / name) for name in PROVIDERS]
-    options = ["--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--disable-pip-version-check"]
-    pip = [sys.executable, "-m", "pip", "install", *options, "--target", str(target), *map(str, copies)]
+    options = ["--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--no-compile"]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--disable-pip-version-check",
+        *options,
+        "--target",
+        str(target),
+        *map(str, copies),
+    ]
     subprocess.run(pip, check=True, capture_output=True)
     return target
 
@@ -48,10 +58,13 @@ def accounts(urls: dict[str, str]) -> dict[str, Any]:
     momo = {"base_url": urls["momo"], "api_user": "acme", "api_key": "momo-api", "subscription_key": "momo-sub"}
     acquirer = {"base_url": urls["acquirelite"], "client_secret": "acq-client", "webhook_key": "acq-webhook"}
     giro = {"base_url": urls["girobank"], "api_key": "giro-api", "signing_key": "giro-signing"}
+    form = {"base_url": urls["formpay"], "merchant": "m-1", "key": "form-signing"}
     return {
         "cards": {"provider": "acquirelite", "config": {**acquirer, "client_id": "acme", "channel": "pc_1"}},
         "uganda": {"provider": "momo", "config": {**momo, "target_environment": "sandbox", "currency": "UGX"}},
+        "europe": {"provider": "momo", "config": {**momo, "target_environment": "sandbox", "currency": "EUR"}},
         "giro": {"provider": "girobank", "config": giro},
+        "form": {"provider": "formpay", "config": form, "fields": {"productinfo": {"key": "product"}}},
     }
 
 

@@ -37,9 +37,11 @@ async def agrees(shop: Shop, payment: Any) -> None:
 
 
 async def test_partial_captures_and_refunds(shop: Shop) -> None:
-    """A capture of a part, and two refunds, each accepted and told later."""
+    """Two captures, of which the second is the last, and two refunds, each accepted and told later."""
     payment = await authorized(shop)
-    await shop.do(payment, "capture", {"amount": "7.00"})
+    await shop.do(payment, "capture", {"amount": "4.00"})
+    now = await shop.until(payment, "authorized", amount_captured="4.00")
+    await shop.do(payment, "capture", {"amount": "3.00", "final": True})
     now = await shop.until(payment, "captured", amount_captured="7.00")
     await shop.do(payment, "refunds", {"amount": "1.50"})
     now = await shop.until(payment, "partially_refunded", amount_refunded="1.50")
@@ -101,14 +103,17 @@ async def test_a_change_whose_answer_is_lost(
     await agrees(shop, payment)
 
 
-@pytest.mark.parametrize("status", [402, 409, 422])
-async def test_a_change_that_is_refused(shop: Shop, status: int) -> None:
+@pytest.mark.parametrize(
+    ("operation", "what", "status"), [("capture", "capture", 402), ("void", "cancel", 409), ("refund", "refunds", 422)]
+)
+async def test_a_change_that_is_refused(shop: Shop, operation: str, what: str, status: int) -> None:
     """Whatever client error it is, the acquirer's own word says why, and the payment stands as before."""
-    payment = await authorized(shop)
-    await shop.faults(CARDS, {"operation": "capture", "status": status, "body": {"error_type": "limit_reached"}})
-    answered, now = await shop.do(payment, "capture")
-    assert (answered, now["state"], now["operation"]["status"]) == (200, "authorized", "declined")
-    assert now["operation"]["failure"]["provider_code"] == "limit_reached"
+    payment = await (captured(shop) if operation == "refund" else authorized(shop))
+    await shop.faults(CARDS, {"operation": operation, "status": status, "body": {"error_type": "limit_reached"}})
+    _, reply = await shop.do(payment, what)
+    refused = reply.get("operation", reply)
+    assert (refused["status"], refused["failure"]["provider_code"]) == ("declined", "limit_reached")
+    assert (await shop.read(payment))["state"] == payment["state"]
 
 
 @pytest.mark.parametrize("told_by", ["webhook", "lookup"])

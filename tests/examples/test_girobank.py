@@ -59,6 +59,16 @@ async def test_a_transfer_that_nobody_waits_for(shop: Shop) -> None:
     assert (newest["verdict"], newest["reason"]) == ("refused", "not_found")
 
 
+async def test_a_create_whose_answer_is_lost(shop: Shop) -> None:
+    """It is asked for again under its idempotency key, and the customer learns where to pay."""
+    await shop.faults(GIRO, {"operation": "collect", "silence": "after_effect", "times": 1})
+    status, payment = await shop.try_to_create("giro", "10.00", "EUR")
+    assert (status, payment["instructions"]) == (202, {})
+    now = await shop.until(payment, "awaiting_customer")
+    assert now["instructions"]["remittance"] == payment["merchant_reference"]
+    assert (await shop.ledger(payment, "merchant_reference"))["asked"] == "10.00"
+
+
 async def test_a_refund_whose_answer_is_lost(shop: Shop) -> None:
     """The bank answers no lookups: its callback, which names our operation, resolves it."""
     payment = await paid(shop)

@@ -31,6 +31,15 @@ async def test_a_payment_is_found_paid(shop: Shop) -> None:
     assert (await shop.ledger(payment))["captured"] == "5000"
 
 
+async def test_another_currency_is_another_account(shop: Shop) -> None:
+    """With its own decimals; what mobile money cannot do is refused before anything is sent."""
+    payment = await shop.create("europe", "5.50", "EUR", customer=PHONE)
+    assert (await shop.do(payment, "cancel"))[0] == 422
+    await shop.customer(payment)
+    await shop.pass_time("momo", "10s")
+    await shop.until(payment, "captured", amount_captured="5.50")
+
+
 async def test_a_prompt_that_is_rejected(shop: Shop) -> None:
     """The provider's words say why."""
     payment = await asked(shop)
@@ -68,22 +77,27 @@ async def test_a_refund_that_fails(shop: Shop) -> None:
     assert (refund["status"], refund["failure"]["provider_code"]) == ("declined", "PAYEE_NOT_FOUND")
 
 
-@pytest.mark.parametrize("operation", ["ask", "refund"])
-async def test_a_lost_answer(shop: Shop, operation: str) -> None:
+async def test_a_lost_answer_of_a_create(shop: Shop) -> None:
     """The UUID that we chose finds it; nothing is sent twice."""
-    payment = await paid(shop) if operation == "refund" else None
-    path = {"ask": "/requesttopay", "refund": "/refund"}[operation]
-    before = await shop.sent("momo", path)
-    await shop.faults("momo", {"operation": operation, "silence": "after_effect"})
-    if payment is None:
-        status, payment = await shop.try_to_create("uganda", "5000", "UGX", customer=PHONE)
-    else:
-        status, _ = await shop.do(payment, "refunds", {"amount": "2000"})
+    before = await shop.sent("momo", "/requesttopay")
+    await shop.faults("momo", {"operation": "ask", "silence": "after_effect"})
+    status, payment = await shop.try_to_create("uganda", "5000", "UGX", customer=PHONE)
     assert status == 202
     await shop.faults("momo")
     await shop.pass_time("momo", "10s")
-    await shop.until(payment, "processing" if operation == "ask" else "partially_refunded")
-    assert await shop.sent("momo", path) == before + 1
+    await shop.until(payment, "processing")
+    assert await shop.sent("momo", "/requesttopay") == before + 1
+
+
+@pytest.mark.parametrize("silence", ["before_effect", "after_effect"])
+async def test_a_refund_without_an_answer(shop: Shop, silence: str) -> None:
+    """Whether it arrived or not: it is asked for again under its UUID, and money goes back once."""
+    payment = await paid(shop)
+    await shop.faults("momo", {"operation": "refund", "silence": silence, "times": 1})
+    assert (await shop.do(payment, "refunds", {"amount": "2000"}))[0] == 202
+    await shop.pass_time("momo", "10s")
+    await shop.until(payment, "partially_refunded", amount_refunded="2000")
+    assert (await shop.ledger(payment))["refunded"] == "2000"
 
 
 @pytest.mark.parametrize("fault", [{"html": True, "status": 200}, {"status": 403, "body": {}}, {"status_word": "HALF"}])

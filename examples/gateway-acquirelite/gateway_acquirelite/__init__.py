@@ -217,7 +217,7 @@ def _session(command: gateway.CreatePayment, account: gateway.Account) -> dict[s
 
 def _action(command: Acting) -> dict[str, object]:
     amount = {} if isinstance(command, gateway.CancelPayment) else {"amount": command.money.minor_units()}
-    final = {"final": getattr(command, "final", True)} if isinstance(command, gateway.CapturePayment) else {}
+    final = {"final": command.final} if isinstance(command, gateway.CapturePayment) else {}
     return {"reference": command.operation_id, **amount, **final}
 
 

@@ -70,7 +70,8 @@ class GiroBank(gateway.Provider):
     }
 
     def rules(self, account: gateway.Account) -> gateway.Rules:  # noqa: ARG002  # alike for all
-        return gateway.Rules(currencies=frozenset({"EUR"}))
+        # Each request carries an idempotency key: where its answer was lost it may be sent again.
+        return gateway.Rules(currencies=frozenset({"EUR"}), repeatable=self.commands)
 
     def build(self, command: gateway.Command, account: gateway.Account) -> gateway.HttpRequest:
         body: dict[str, object] = {"amount": command.money.text(), "currency": command.money.currency}

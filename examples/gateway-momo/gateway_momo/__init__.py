@@ -74,7 +74,12 @@ class Momo(gateway.Provider):
     }
 
     def rules(self, account: gateway.Account) -> gateway.Rules:
-        return gateway.Rules(currencies=frozenset({account.config.currency}), absence_proves=True, poll=POLL)
+        return gateway.Rules(
+            currencies=frozenset({account.config.currency}),
+            absence_proves=True,
+            poll=POLL,
+            repeatable=frozenset({gateway.RefundPayment}),  # under its UUID it is accepted once
+        )
 
     def login(self, account: gateway.Account) -> gateway.HttpRequest:
         config: Config = account.config
