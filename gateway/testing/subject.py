@@ -4,35 +4,22 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
 from msgspec.structs import replace
 
-from gateway.core.commands import CreatePayment, FetchPayment
 from gateway.core.errors import SettingsError
-from gateway.core.facts import Observation
 from gateway.core.masking import Mask, secrets_in
-from gateway.core.plugin_returns import (
-    ANSWER,
-    CREATE_OUTCOME,
-    FACT,
-    LOOKUP_FACT,
-    PROOF,
-    UnusableValue,
-    checked,
-    request,
-)
 from gateway.core.secret import Secret
-from gateway.core.wire import Callback
-from gateway.drivers.provider_declaration import login_takes_time
 from gateway.provider import Account, Provider, Session
 from gateway.testing.accounts import both, load_accounts
-from gateway.testing.calls import VERDICTS, Call, Outcome, Received
-from gateway.testing.recipes import AT, Recipe, command_name, command_of, money_of
+from gateway.testing.actions import Action, action_of
+from gateway.testing.calls import Call, Outcome
+from gateway.testing.recipes import Recipe, command_name, money_of
 from gateway.testing.render import response_of
-from gateway.testing.samples import Samples
+from gateway.testing.samples import Samples, UnusableSamples
 from gateway.testing.watch import Watch
 
 USUAL = ("USD 10.00", "JPY 500", "KWD 1.250")
@@ -123,9 +110,12 @@ class Subject:
         return self.labels[0]
 
     def label_of(self, account: str | None) -> str:
-        """The label of an account that a sample names, with or without its tenant. Raises ``KeyError``."""
+        """The label of an account that a sample names, with or without its tenant. Raises ``UnusableSamples``."""
         wanted = account or self.label
-        return next(label for label in self.entries if wanted in (label, label.split("/")[1])) if wanted else self.label
+        found = next((label for label in self.entries if wanted in (label, label.split("/")[1])), None)
+        if found is None:
+            raise UnusableSamples(f'account "{wanted}": must be one of {", ".join(self.entries)}')
+        return found
 
     @cached_property
     def commands(self) -> list[str]:
@@ -168,120 +158,30 @@ class Subject:
             if self.untouched is not None:
                 return self.untouched.run(call)
         self.calls[call.member] += 1
-        act, judge = self._act(call)
-        touched: tuple[tuple[str, str], ...] = ()
+        act, problem_of = self.action(call)
         value = error = None
+        watch = Watch(is_on=self._is_to_be_watched(call))
         began = time.thread_time()
         try:
-            if self._is_to_be_watched(call):
-                with Watch() as watch:
-                    touched = ()
-                    try:
-                        value = act()
-                    finally:
-                        touched = tuple(watch.touched)
-            else:
+            with watch:
                 value = act()
         except KeyboardInterrupt:
             raise
-        except BaseException as raised:
+        except BaseException as raised:  # whatever the plugin raises is what is judged
             error = raised
         seconds = time.thread_time() - began
-        self.is_guilty = self.is_guilty or bool(touched)
-        wrong = judge(value) if error is None else None
-        return Outcome(value=value, error=error, wrong=wrong, touched=touched, seconds=seconds)
+        self.is_guilty = self.is_guilty or bool(watch.touched)
+        wrong = problem_of(value) if error is None else None
+        return Outcome(value=value, error=error, wrong=wrong, touched=tuple(watch.touched), seconds=seconds)
 
-    def action(self, call: Call) -> Callable[[], Any]:
-        """The call itself, without a look at what it does."""
-        return self._act(call)[0]
+    def action(self, call: Call) -> Action:
+        """The call itself, and the check of what it returns."""
+        return action_of(self.provider, self.account(call.account), call)
 
     def _is_to_be_watched(self, call: Call) -> bool:
         kind = (call.member, call.recipe.command if call.recipe else None)
         self._watched[kind] += 1
         return self.is_guilty or self._watched[kind] <= WATCHED_CALLS
-
-    def _act(self, call: Call) -> tuple[Callable[[], Any], Callable[[Any], str | None]]:
-        """The call to make, and the check of what it returns."""
-        account = self.account(call.account)
-        command = command_of(call.recipe) if call.recipe else None
-        match call.member:
-            case "build":
-                may_be = _problem_of_create if isinstance(command, CreatePayment) else _problem_of_request
-                return lambda: _as_posted(command, self.provider.build(command, account)), may_be
-            case "parse":
-                check = LOOKUP_FACT if isinstance(command, FetchPayment) else FACT
-                return lambda: self.provider.parse(command, call.response, account), _problem(check)
-            case "login":
-                return lambda: _login(self.provider, account), _problem_of_request
-            case "parse_login":
-                return lambda: self.provider.parse_login(call.response, account), _problem_of_session
-            case "verify":
-                callback = callback_of(call.received or Received(), account)
-                return lambda: self.provider.verify(callback, account), _problem(PROOF)
-            case "answer":
-                verdict = VERDICTS[call.verdict or "recorded"]
-                callback = callback_of(call.received or Received(), account)
-                return lambda: self.provider.answer(verdict, callback), _problem(ANSWER)
-            case member:
-                return lambda: getattr(self.provider, member)(replace(account, session=None)), lambda _: None
-
-
-def callback_of(received: Received, account: Account) -> Callback:
-    """A callback as the plugin is given it."""
-    return Callback(
-        method=received.method,
-        suffix=received.suffix,
-        query=received.query,
-        headers=received.headers,
-        body=received.body,
-        remote="192.0.2.1",
-        received_at=received.at,
-        payment_id=received.payment_id,
-        config=account.config,
-    )
-
-
-def _as_posted(command: Any, made: Any) -> Any:
-    """What the customer's browser posts, where a create that takes no call is a form that can be used."""
-    if not (isinstance(command, CreatePayment) and isinstance(made, Observation) and made.form is not None):
-        return made
-    return made.form.request if _problem(CREATE_OUTCOME)(made) is None else made
-
-
-def _login(provider: Any, account: Account) -> Any:
-    at = (AT,) if login_takes_time(provider) else ()
-    return provider.login(replace(account, session=None), *at)
-
-
-def _problem(check: Callable[[Any], str | None]) -> Callable[[Any], str | None]:
-    def of(value: Any) -> str | None:
-        try:
-            checked(value, check)
-        except UnusableValue as problem:
-            return str(problem)
-        return None
-
-    return of
-
-
-def _problem_of_request(value: Any) -> str | None:
-    try:
-        request(value, development=True)
-    except UnusableValue as problem:
-        return str(problem)
-    return None
-
-
-def _problem_of_create(value: Any) -> str | None:
-    """A create may need no call at all: it is an observation then."""
-    return _problem(CREATE_OUTCOME)(value) if isinstance(value, Observation) else _problem_of_request(value)
-
-
-def _problem_of_session(value: Any) -> str | None:
-    if not isinstance(value, Session) or not isinstance(value.token, Secret):
-        return f"{type(value).__name__}: must be a Session whose token is a Secret"
-    is_life = isinstance(value.expires_in, int | float) and value.expires_in > 0
-    return None if is_life else "Session: expires_in must be a number of seconds above zero"
 
 
 def _ten(currency: str) -> str:

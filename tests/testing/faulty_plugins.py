@@ -28,6 +28,7 @@ REFUSAL = "            secrets = gateway.secrets_of(account.config)\n"
 BUSY = "            case gateway.Busy(retry_after=seconds):\n"
 STAGE = "STAGES.get(payment.status, gateway.Stage.UNKNOWN)"
 IMPORTS = "import gateway\n\nSIGNATURE"
+RULES = "        return gateway.Rules("
 PATH = "        path = PATHS[type(command)]"
 KEY = "account, command.operation_id, body)"
 
@@ -185,6 +186,7 @@ FAULTS = (
     ),
     Fault("a field's source does not exist", "declaration", 'source="customer.email"', 'source="customer.emial"'),
     # more of the same kinds
+    Fault("the clock in rules", "clock", RULES, "        __import__('time').time()\n" + RULES),
     Fault(
         "a declared field is not sent",
         "field-not-sent",

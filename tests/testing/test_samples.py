@@ -85,7 +85,7 @@ MISTAKES = [
     ({"replys": []}, "replys"),
     ({"replies": [{"command": "CreatePayment"}]}, "gives"),
     ({"replies": [{"command": "PayPayment", "gives": "captured"}]}, 'replies[0].command: "PayPayment" is not one of'),
-    ({"callbacks": [{"account": "acme/other", "gives": "event"}]}, "callbacks[0].account: must be one of acme/main"),
+    ({"callbacks": [{"account": "acme/other", "gives": "event"}]}, 'account "acme/other": must be one of acme/main'),
     ({"callbacks": [{"body": "${payment}", "gives": "event"}]}, "${payment} is not known; there are payment_id"),
     ({"wire": {"USD": {}}}, '"USD" must be a currency and an amount'),
 ]

@@ -9,18 +9,27 @@ from typing import get_args
 import msgspec
 
 from gateway.core.secret import Secret
+from gateway.testing.calls import Call
 from gateway.testing.cases import Case, Found, Judge
+from gateway.testing.checks.common import PURITY
 from gateway.testing.recipes import COMMANDS, command_name
 from gateway.testing.subject import Subject
 
 _SECRET_NAME = re.compile(r"(?:.*_)?(?:key|secret|token|password|passphrase|pin)")
 _PUBLIC_NAME = re.compile(r".*(?:public|publishable).*")
 
+AT_START = ("prepare", "rules", "credentials")
+"""Members that are called when settings are loaded: they may take their time, and touch nothing either."""
+
 JUDGES: Mapping[str, Judge] = {}
 
 
 def cases(subject: Subject) -> Iterator[Case | Found]:
-    """Yield what is wrong; nothing of the plugin is called."""
+    """Yield what is plain without a call, and the members that are called at the start."""
+    for member in AT_START:
+        if hasattr(subject.provider, member):
+            rules = tuple(rule for rule in PURITY if rule != "slow")
+            yield Case(rules, (Call(member=member, account=subject.label),))
     yield from _secrets_as_text(subject)
     yield from _credentials(subject)
     yield from _missing_samples(subject)

@@ -1,0 +1,112 @@
+"""Each member of a provider as a call to make, with the check of what it returns: that of the running gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec.structs import replace
+
+from gateway.core.commands import CreatePayment, FetchPayment
+from gateway.core.facts import Observation
+from gateway.core.plugin_returns import (
+    ANSWER,
+    CREATE_OUTCOME,
+    FACT,
+    LOOKUP_FACT,
+    PROOF,
+    UnusableValue,
+    checked,
+    request,
+)
+from gateway.core.secret import Secret
+from gateway.core.wire import Callback
+from gateway.drivers.provider_declaration import login_takes_time
+from gateway.provider import Account, Session
+from gateway.testing.calls import VERDICTS, Call, Received
+from gateway.testing.recipes import AT, command_of
+
+Action = tuple[Callable[[], Any], Callable[[Any], str | None]]
+
+
+def action_of(provider: Any, account: Account, call: Call) -> Action:
+    """The call to make, and the check of what it returns."""
+    command = command_of(call.recipe) if call.recipe else None
+    match call.member:
+        case "build":
+            may_be = _problem_of_create if isinstance(command, CreatePayment) else _problem_of_request
+            return lambda: _as_posted(command, provider.build(command, account)), may_be
+        case "parse":
+            check = LOOKUP_FACT if isinstance(command, FetchPayment) else FACT
+            return lambda: provider.parse(command, call.response, account), _problem(check)
+        case "login":
+            return lambda: _login(provider, account), _problem_of_request
+        case "parse_login":
+            return lambda: provider.parse_login(call.response, account), _problem_of_session
+        case "verify":
+            callback = callback_of(call.received or Received(), account)
+            return lambda: provider.verify(callback, account), _problem(PROOF)
+        case "answer":
+            verdict = VERDICTS[call.verdict or "recorded"]
+            callback = callback_of(call.received or Received(), account)
+            return lambda: provider.answer(verdict, callback), _problem(ANSWER)
+        case member:
+            return lambda: getattr(provider, member)(replace(account, session=None)), lambda _: None
+
+
+def callback_of(received: Received, account: Account) -> Callback:
+    """A callback as the plugin is given it."""
+    return Callback(
+        method=received.method,
+        suffix=received.suffix,
+        query=received.query,
+        headers=received.headers,
+        body=received.body,
+        remote="192.0.2.1",
+        received_at=received.at,
+        payment_id=received.payment_id,
+        config=account.config,
+    )
+
+
+def _as_posted(command: Any, made: Any) -> Any:
+    """What the customer's browser posts, where a create that takes no call is a form that can be used."""
+    if not (isinstance(command, CreatePayment) and isinstance(made, Observation) and made.form is not None):
+        return made
+    return made.form.request if _problem(CREATE_OUTCOME)(made) is None else made
+
+
+def _login(provider: Any, account: Account) -> Any:
+    at = (AT,) if login_takes_time(provider) else ()
+    return provider.login(replace(account, session=None), *at)
+
+
+def _problem(check: Callable[[Any], str | None]) -> Callable[[Any], str | None]:
+    def of(value: Any) -> str | None:
+        try:
+            checked(value, check)
+        except UnusableValue as problem:
+            return str(problem)
+        return None
+
+    return of
+
+
+def _problem_of_request(value: Any) -> str | None:
+    try:
+        request(value, development=True)
+    except UnusableValue as problem:
+        return str(problem)
+    return None
+
+
+def _problem_of_create(value: Any) -> str | None:
+    """A create may need no call at all: it is an observation then."""
+    return _problem(CREATE_OUTCOME)(value) if isinstance(value, Observation) else _problem_of_request(value)
+
+
+def _problem_of_session(value: Any) -> str | None:
+    if not isinstance(value, Session) or not isinstance(value.token, Secret):
+        return f"{type(value).__name__}: must be a Session whose token is a Secret"
+    is_life = isinstance(value.expires_in, int | float) and value.expires_in > 0
+    return None if is_life else "Session: expires_in must be a number of seconds above zero"
