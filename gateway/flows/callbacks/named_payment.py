@@ -43,14 +43,14 @@ async def _named_by(gw: Gateway, entry: AccountEntry, names: Observation | Hint)
     """The payment of this account under the first of the names that is given; with a problem, one that has ended."""
     if names.payment_id is not None:
         return await _under(gw, entry, "payment", names.payment_id, names.payment_id)
-    reference, problem = names.provider_reference, "it names no payment"
+    reference = names.provider_reference
     # Without lookups the provider has no references of its own: what stands there identifies nothing.
     if reference is not None and entry.can_look_up:
         owner = await gw.store.payment_by_provider_reference(entry.tenant, entry.name, reference)
         if owner is not None or names.merchant_reference is None:
             return await _under(gw, entry, "payment of the provider_reference", reference, owner)
     if names.merchant_reference is None:
-        return Named(None, problem)
+        return Named(None, "it names no payment")
     owner = await gw.store.reference_owner(entry.tenant, entry.name, names.merchant_reference)
     found = await _under(gw, entry, "payment of the merchant_reference", names.merchant_reference, owner)
     return found if found.before is None else await _if_live(gw, entry, found.before, names)
