@@ -70,6 +70,7 @@ SHARED = (
     "gateway/flows",
     "gateway/hookspecs.py",
     "gateway/provider.py",
+    "gateway/testing",
     "plugins",
 )
 """Files and folders whose code counts for the step that calls it."""

@@ -24,7 +24,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PROVIDERS = ("acquirelite", "momo", "girobank", "formpay")
 CLOCKS = {"hint": "1ms", "reconcile": ["200ms"], "poll": ["300ms"], "quiet_period": "50ms"}
 LONGEST = 120.0
-"""Seconds that the gateway may live."""
+"""Seconds within which the gateway must be ready."""
 
 
 @pytest.fixture(scope="session")
@@ -95,6 +95,7 @@ def place(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     try:
         assert server.stdout is not None
         ready = server.stdout.readline().split()
+        watchdog.cancel()
         assert ready[:1] == ["ready"], (folder / "log").read_text()
         yield Place(ready[1], urls)
         server.send_signal(signal.SIGTERM)
