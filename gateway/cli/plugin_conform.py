@@ -37,5 +37,7 @@ def conform_plugin(name: str, samples: Path | None, replays: Path | None, mutant
     except (testing.NotInstalled, testing.UnusableSamples) as problem:
         click.echo(str(problem), err=True)
         sys.exit(BAD_SETTINGS)
+    finally:
+        logging.disable(logging.NOTSET)
     print_json(report) if as_json else print_report(report)
     sys.exit(0 if report.ok else FAILED)

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import json
 import uuid
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -150,18 +151,19 @@ class PspSimulator(ProviderSimulator[Order]):
 
     def orders(self) -> list[dict[str, Any]]:
         """The orders under the names of the description, with the callbacks sent and how they were answered."""
+        sent: defaultdict[str, list[Any]] = defaultdict(list)
+        for one in self.outbox.callbacks:
+            status = json.loads(one.body)["status"]
+            sent[one.about] += [
+                {"status_sent": status, "http_status": answer.status, "body": answer.body} for answer in one.answers
+            ]
         return [
             {
                 **msgspec.structs.asdict(order),
                 "order_no": order.payment_id,
                 "state": self.words.get(order.state, order.state),
                 "fields": order.said,
-                "callbacks": [
-                    {"status_sent": json.loads(one.body)["status"], "http_status": answer.status, "body": answer.body}
-                    for one in self.outbox.callbacks
-                    if one.about == order.id
-                    for answer in one.answers
-                ],
+                "callbacks": sent[order.id],
             }
             for order in self.ledger
         ]

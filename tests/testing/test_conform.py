@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,16 @@ def test_a_sound_plugin_passes_every_story(monkeypatch: pytest.MonkeyPatch, name
     report = conform_plugin(name)
     assert str(report) == f"{name}: nothing is wrong"
     assert report.counts["stories"] > 10
+
+
+@pytest.mark.parametrize("style", ["redirect", "polling", "signed-webhook"])
+def test_a_new_plugin_passes_every_story(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, style: str) -> None:
+    """What ``plugins new`` writes conforms as it stands."""
+    name = f"new_{style.partition('-')[0]}"
+    monkeypatch.chdir(tmp_path)
+    assert run("plugins", "new", name, "--style", style).exit_code == 0
+    monkeypatch.syspath_prepend(tmp_path)
+    assert str(conform_plugin(name)) == f"{name}: nothing is wrong"
 
 
 def test_mutants_are_noticed() -> None:
@@ -69,6 +80,7 @@ def test_the_report_for_programs() -> None:
     """As that of check; without errors it ends with 0."""
     result = run("plugins", "conform", "psp_open_api", "--json")
     assert (result.exit_code, json.loads(result.stdout)["findings"]) == (0, [])
+    assert logging.getLogger("gateway").isEnabledFor(logging.CRITICAL)
 
 
 def test_a_plugin_that_is_not_there_is_named() -> None:
