@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from msgspec.structs import replace
 
 from gateway.core.commands import CreatePayment, FetchPayment
-from gateway.core.facts import Observation
+from gateway.core.facts import Observation, Stage
 from gateway.core.plugin_returns import (
     ANSWER,
     CREATE_OUTCOME,
@@ -22,9 +23,9 @@ from gateway.core.plugin_returns import (
 from gateway.core.secret import Secret
 from gateway.core.wire import Callback
 from gateway.drivers.provider_declaration import login_takes_time
-from gateway.provider import Account, Session
-from gateway.testing.calls import VERDICTS, Call, Received
-from gateway.testing.recipes import AT, command_of
+from gateway.provider import Account, CallbackDraft, Session
+from gateway.testing.calls import VERDICTS, Call, Drafted, Received
+from gateway.testing.recipes import AT, BASE, command_of, ids_of, money_of
 
 Action = tuple[Callable[[], Any], Callable[[Any], str | None]]
 
@@ -50,6 +51,9 @@ def action_of(provider: Any, account: Account, call: Call) -> Action:
             verdict = VERDICTS[call.verdict or "recorded"]
             callback = callback_of(call.received or Received(), account)
             return lambda: provider.answer(verdict, callback), _problem(ANSWER)
+        case "sign_callback":
+            draft = _draft(call.signs or Drafted(payment=1, stage="captured", money="USD 10.00"))
+            return lambda: provider.sign_callback(draft, account, BASE), _problem_of_request
         case member:
             return lambda: getattr(provider, member)(replace(account, session=None)), lambda _: None
 
@@ -74,6 +78,17 @@ def _as_posted(command: Any, made: Any) -> Any:
     if not (isinstance(command, CreatePayment) and isinstance(made, Observation) and made.form is not None):
         return made
     return made.form.request if _problem(CREATE_OUTCOME)(made) is None else made
+
+
+def _draft(signs: Drafted) -> CallbackDraft:
+    ids = ids_of(signs.payment)
+    return CallbackDraft(
+        payment_id=ids["payment_id"],
+        money=money_of(signs.money),
+        stage=Stage(signs.stage),
+        at=AT + timedelta(seconds=signs.payment),
+        provider_reference=ids["provider_reference"],
+    )
 
 
 def _login(provider: Any, account: Account) -> Any:

@@ -27,6 +27,14 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     payment_id: str | None = None
 
 
+class Drafted(msgspec.Struct, frozen=True, kw_only=True):
+    """What a callback that ``sign_callback`` makes is to report."""
+
+    payment: int
+    stage: str
+    money: str
+
+
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One call: the member of the provider, and what it is given. ``account`` is a label, ``verdict`` a word."""
 
@@ -36,6 +44,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     response: HttpResponse | None = None
     received: Received | None = None
     verdict: str | None = None
+    signs: Drafted | None = None
 
     def __str__(self) -> str:
         parts = [self.member, str(self.recipe) if self.recipe else "", self.verdict or ""]

@@ -57,6 +57,7 @@ _ERRORS: Mapping[str, str] = {
     "forged-callback": "prove the whole body before anything is read of it: gateway.same(given, wanted)",
     "partial-signature": "compare the whole signature, given exactly once: gateway.same(given, wanted)",
     "other-tenant": "prove callbacks with the secret of this account",
+    "sign-callback": "make the callback that the provider would send, or leave sign_callback out",
     "header-case": "find headers with gateway.header(headers, name), which ignores case",
     "reencoded": "verify the signature over callback.body, byte for byte",
     "event-id-changes": "take event_id from the callback: equal callbacks have equal ids",

@@ -186,6 +186,13 @@ FAULTS = (
     ),
     Fault("a field's source does not exist", "declaration", 'source="customer.email"', 'source="customer.emial"'),
     # more of the same kinds
+    Fault(
+        "a callback that cannot be signed",
+        "sign-callback",
+        "    def credentials(",
+        "    def sign_callback(self, draft: object, account: object, url: str) -> None:\n        return None\n\n"
+        "    def credentials(",
+    ),
     Fault("the clock in rules", "clock", RULES, "        __import__('time').time()\n" + RULES),
     Fault(
         "a declared field is not sent",

@@ -93,3 +93,11 @@ def test_the_wheel_has_the_samples() -> None:
     """What is beside the modules is packaged: the kit finds it in an installation too."""
     for name in ("creditkey", "psp_open_api"):
         assert check_plugin(name).counts["parse"] > 400
+
+
+def test_a_server_loads_nothing_of_the_kit() -> None:
+    """It is for development alone; the command that checks loads it when it is called."""
+    loaded = "[name for name in sys.modules if name.startswith('gateway.testing')]"
+    code = f"import sys, gateway.cli.serve, gateway.cli.plugins; print(*{loaded})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

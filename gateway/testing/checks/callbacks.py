@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any, NamedTuple
 
 from gateway.core.facts import Event, Stage
 from gateway.core.wire import HttpRequest
-from gateway.provider import CallbackDraft, Signs
-from gateway.testing.calls import Call, Received
-from gateway.testing.recipes import AT, BASE, ids_of, money_of
+from gateway.provider import Signs
+from gateway.testing.calls import Call, Drafted, Received
+from gateway.testing.recipes import BASE, ids_of
 from gateway.testing.render import received_of
 from gateway.testing.samples import SampleCallback
 from gateway.testing.subject import Subject
@@ -54,19 +53,20 @@ def _of_samples(subject: Subject) -> Iterator[Known]:
 
 
 def _signed(subject: Subject) -> Iterator[Known]:
+    for call in signing_calls(subject):
+        made, signs = subject.run(call).value, call.signs
+        if isinstance(made, HttpRequest) and signs is not None:
+            gives = {"kind": "event", "stage": signs.stage, "payment_id": ids_of(signs.payment)["payment_id"]}
+            yield Known(verify_call(subject.label, _received(made)), gives)
+
+
+def signing_calls(subject: Subject) -> list[Call]:
+    """The calls that make callbacks, where the provider can sign them: two outcomes of a payment, and of another."""
     if not isinstance(subject.provider, Signs):
-        return
-    for payment, stage in ((1, Stage.CAPTURED), (1, Stage.FAILED), (2, Stage.CAPTURED)):
-        draft = CallbackDraft(
-            payment_id=ids_of(payment)["payment_id"],
-            money=money_of(subject.moneys[0]),
-            stage=stage,
-            at=AT + timedelta(seconds=payment),
-            provider_reference=ids_of(payment)["provider_reference"],
-        )
-        made = subject.provider.sign_callback(draft, subject.account(subject.label), BASE)
-        gives = {"kind": "event", "stage": stage.value, "payment_id": draft.payment_id}
-        yield Known(verify_call(subject.label, _received(made)), gives)
+        return []
+    drafts = ((1, Stage.CAPTURED), (1, Stage.FAILED), (2, Stage.CAPTURED))
+    signs = [Drafted(payment=payment, stage=stage, money=subject.moneys[0]) for payment, stage in drafts]
+    return [Call(member="sign_callback", account=subject.label, signs=one) for one in signs]
 
 
 def _received(made: HttpRequest) -> Received:

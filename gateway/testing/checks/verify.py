@@ -11,7 +11,7 @@ from gateway.core.errors import CallbackRejected
 from gateway.core.facts import Event
 from gateway.testing.calls import Call, Outcome, Received
 from gateway.testing.cases import Case, Found, Judge
-from gateway.testing.checks.callbacks import Known, believed, events_of, known_callbacks, verify_call
+from gateway.testing.checks.callbacks import Known, believed, events_of, known_callbacks, signing_calls, verify_call
 from gateway.testing.checks.common import PURITY
 from gateway.testing.checks.parse import BODIES, HTML, PAGE
 from gateway.testing.expected import difference
@@ -26,6 +26,7 @@ LATER = timedelta(seconds=20)
 
 def cases(subject: Subject) -> Iterator[Case | Found]:
     """Yield the samples, what nobody signed, and pairs of callbacks."""
+    yield from (Case(("sign-callback", *PURITY), (call,)) for call in signing_calls(subject))
     known = known_callbacks(subject)
     for one in known:
         yield Case(("callback", "swapped-id", *GENERAL, *PURITY), (one.call,), one.gives)
@@ -77,6 +78,11 @@ def _returns(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
     return f"{case.calls[0]} returned {outcomes[0].wrong}" if outcomes[0].wrong else None
 
 
+def _cannot_sign(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
+    problem = f"returned {outcomes[0].wrong}" if outcomes[0].wrong else str(outcomes[0])
+    return f"{case.calls[0]} {problem}" if outcomes[0].wrong or outcomes[0].error else None
+
+
 def _changes(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
     first, second = (events_of(one.value) for one in outcomes)
     ids = [
@@ -106,6 +112,7 @@ JUDGES: Mapping[str, Judge] = {
     "callback": _not_as_said,
     "verify-raises": _raises,
     "verify-returns": _returns,
+    "sign-callback": _cannot_sign,
     "event-id-changes": _changes,
     "event-id-shared": _shared,
     "other-tenant": _other,
