@@ -32,18 +32,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All packages, built from copies of their sources and installed into a folder of their own."""
     source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("installed")
     copies = [shutil.copytree(EXAMPLES / f"gateway-{name}", source / name) for name in PROVIDERS]
-    options = ["--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--no-compile"]
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--disable-pip-version-check",
-        *options,
-        "--target",
-        str(target),
-        *map(str, copies),
-    ]
+    options = ["--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--no-compile", "--target", str(target)]
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", *options, *map(str, copies)]
     subprocess.run(pip, check=True, capture_output=True)
     return target
 

@@ -58,7 +58,8 @@ async def test_the_browser_brings_the_outcome(shop: Shop) -> None:
     await shop.faults(FORM, {"hold_callbacks": True})
     said = await shop.customer(payment)
     assert await returned(shop, said, amount="1.00") == 303
-    assert (await shop.read(payment))["state"] == "awaiting_customer"
+    before = await shop.read(payment)
+    assert (before["state"], before["review"]) == ("awaiting_customer", None)
     assert await returned(shop, said) == 303
     now = await shop.until(payment, "captured", amount_captured="499.00")
     assert await shop.callbacks(FORM, "release") == [200]
