@@ -16,6 +16,8 @@ from gateway.core.commands import Command
 HOP = frozenset({"connection", "content-length", "transfer-encoding", "keep-alive", "content-encoding"})
 EARLY_SECONDS = 1.0
 """How long an answer waits for a callback that is to come before it."""
+FORM_PAGE = "/form/"
+"""Below a callback address: a page of the gateway, which is no callback."""
 PAGE = b"<!doctype html><title>Bad gateway</title>"
 
 
@@ -73,7 +75,7 @@ class Proxies:
         body = await request.read()
         headers = tuple((name, value) for name, value in request.headers.items() if name.lower() not in (*HOP, "host"))
         url = self.gateway + request.raw_path
-        if self.callbacks == "hold":
+        if self.callbacks == "hold" and FORM_PAGE not in request.path:
             self.held.append(gateway.HttpRequest(method=request.method, url=url, headers=headers, body=body))
             return web.Response(status=503)
         if self.callbacks == "double":

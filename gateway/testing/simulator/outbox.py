@@ -13,6 +13,8 @@ import gateway
 from gateway.testing.simulator.ledger import Refusal
 
 TIMEOUT = ClientTimeout(total=10)
+USUAL = frozenset({"accept", "accept-encoding", "content-type", "user-agent"})
+"""Headers that prove nothing: every client sends them."""
 
 
 class Answered(msgspec.Struct, kw_only=True):
@@ -97,13 +99,13 @@ class Outbox:
 
 
 def forgeries(request: gateway.HttpRequest) -> list[gateway.HttpRequest]:
-    """A callback with one digit of its body, or else its last byte, changed; with each header but the content type
+    """A callback with one digit of its body, or else its last byte, changed; with each header of its own
     written backwards; and without these headers."""
     place = next((at for at, byte in enumerate(request.body) if 0x30 <= byte < 0x39), len(request.body) - 1)
     other = (
         request.body[:place] + bytes([request.body[place] + 1]) + request.body[place + 1 :] if request.body else b"0"
     )
-    kept = tuple(pair for pair in request.headers if pair[0].lower() == "content-type")
+    kept = tuple(pair for pair in request.headers if pair[0].lower() in USUAL)
     proofs = tuple(pair for pair in request.headers if pair not in kept)
     replace: Any = msgspec.structs.replace
     forged = [replace(request, body=other)]
