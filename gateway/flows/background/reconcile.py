@@ -117,12 +117,8 @@ async def _resolve_silent(gw: Gateway, snapshot: PaymentSnapshot) -> PaymentSnap
 
 
 async def _repeat(gw: Gateway, snapshot: PaymentSnapshot) -> PaymentSnapshot:
-    """Ask again for an answer that was lost, where the provider allows it. Lookups wait for it, as for an operation."""
-    operation = snapshot.open_operation
-    if operation is None or not repeat.is_due(gw, snapshot):
-        return snapshot
-    await gw.tasks.start(operation.id, repeat.send_again(gw, snapshot))
-    return await read_again(gw, snapshot)
+    """Ask again for an answer that was lost, at a provider that answers no lookups: else each lookup does so first."""
+    return snapshot if gw.entry(snapshot.payment).can_look_up else await repeat.ahead_of_lookup(gw, snapshot)
 
 
 async def _look_up(gw: Gateway, snapshot: PaymentSnapshot) -> tuple[PaymentSnapshot, float]:

@@ -22,7 +22,7 @@ from gateway.drivers.store import schedule
 from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.flows import restore
 from gateway.flows.commit import commit_change
-from gateway.flows.payments import intent, read, submit
+from gateway.flows.payments import intent, read, repeat, submit
 from gateway.flows.plugin import calls, login
 from gateway.flows.runtime import Gateway, log
 
@@ -118,6 +118,7 @@ async def lookup_payment(gw: Gateway, tenant: str, payment_id: str, *, key: str 
     before = await gw.store.payment(tenant, payment_id)
     if before is None:
         return None
+    before = await repeat.ahead_of_lookup(gw, before)
     payment = before.payment
     entry = gw.entry(payment)
     if len(gw.memory.last_lookup) > LOOKUPS_REMEMBERED:

@@ -14,7 +14,7 @@ from gateway.core import documents
 from gateway.core.commands import Command, Kind
 from gateway.core.errors import Conflict, GatewayError, NotSent
 from gateway.core.facts import Declined, Fact, Observation, Pending
-from gateway.core.payment import Operation, Payment, Repeatable
+from gateway.core.payment import Operation, Payment, Repeatable, Status
 from gateway.core.repeats import REST, is_under_way, may_repeat
 from gateway.core.response_outcome import classify_response
 from gateway.core.wire import HttpRequest, HttpResponse
@@ -38,6 +38,23 @@ def is_due(gw: Gateway, snapshot: PaymentSnapshot) -> bool:
     if policy.lookups and is_under_way(operation, now, rest=REST):
         return False
     return gw.restored_at is None or operation.created_at > gw.restored_at
+
+
+async def ahead_of_lookup(gw: Gateway, snapshot: PaymentSnapshot) -> PaymentSnapshot:
+    """Repeat the open operation if it is due, or wait for a repetition that runs, and return the payment as it is then.
+
+    A lookup alone would find a create that was done, without the address of its page.
+    """
+    payment, operation = snapshot.payment, snapshot.open_operation
+    if operation is None or operation.repeatable is None or operation.status is not Status.UNKNOWN:
+        return snapshot
+    if gw.tasks.is_running(operation.id):
+        await gw.tasks.wait_for(operation.id, gw.entry(payment).provider_total)
+    elif is_due(gw, snapshot):
+        await gw.tasks.start(operation.id, send_again(gw, snapshot))
+    else:
+        return snapshot
+    return await gw.store.payment(payment.tenant, payment.id) or snapshot
 
 
 async def send_again(gw: Gateway, snapshot: PaymentSnapshot, *, in_new_session: bool = False) -> None:

@@ -321,3 +321,12 @@ async def test_a_repetition_runs_as_its_operation(ledger: Ledger, clock: Virtual
     may_answer.set()
     await checking
     assert (await ledger.scripted.now(payment))["redirect_url"] == PAGE
+
+
+async def test_a_sync_asks_for_the_lost_answer_first(ledger: Ledger) -> None:
+    """A lookup alone would find the payment as it waits for its customer, and nobody would know the page any more."""
+    payment = await lost_create(ledger, LOST_AFTER)
+    ledger.seen = {"stage": "awaiting_customer", "payment_id": payment["id"], "provider_reference": "P-1"}
+    synced = await ledger.scripted.act(payment, "sync")
+    assert (synced.json["state"], synced.json["redirect_url"]) == ("awaiting_customer", PAGE)
+    assert ledger.effects == 1
