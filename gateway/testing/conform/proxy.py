@@ -17,7 +17,7 @@ HOP = frozenset({"connection", "content-length", "transfer-encoding", "keep-aliv
 EARLY_SECONDS = 1.0
 """How long an answer waits for a callback that is to come before it."""
 FORM_PAGE = "/form/"
-"""Below a callback address: a page of the gateway, which is no callback."""
+"""Below a callback address: a page of the gateway, not a callback."""
 PAGE = b"<!doctype html><title>Bad gateway</title>"
 
 
