@@ -22,6 +22,7 @@ from gateway.core.secret import Secret
 from gateway.core.wire import HttpRequest, HttpResponse, header
 from gateway.drivers.settings import load_settings
 from gateway.flows.background import reconcile
+from gateway.flows.payments import lookup
 from tests.support.scenarios.creditkey import idle
 from tests.support.scripted_provider import KEY, ScriptedProvider, ScriptedStack, answered, running_scripted_stack
 from tests.support.virtual_clock import START, VirtualClock
@@ -304,21 +305,27 @@ async def test_absence_is_proved_after_a_repetition_has_ended(ledger: Ledger, cl
 
 
 async def test_a_repetition_runs_as_its_operation(ledger: Ledger, clock: VirtualClock) -> None:
-    """A hint's lookup waits for that: else it would find the payment without its page, which is on its way."""
+    """Lookups of hints and of ``sync`` wait for that: else they would find the payment without its page."""
     payment = await lost_create(ledger, LOST_AFTER)
     gw = ledger.scripted.stack.gateway
     sends, is_sent, may_answer = gw.send, asyncio.Event(), asyncio.Event()
 
     async def slowly(request: HttpRequest, **how: Any) -> HttpResponse:
+        assert may_answer.is_set() or request.url.endswith("/CreatePayment")
         is_sent.set()
         await may_answer.wait()
         return await sends(request, **how)
 
+    async def waits(name: str, seconds: float) -> None:
+        may_answer.set()
+        await wait_for(name, seconds)
+
     gw.send = slowly
     checking = asyncio.create_task(check(ledger, clock))
     await is_sent.wait()
-    assert gw.tasks.is_running(payment["pending_operation"]["id"])
-    may_answer.set()
+    wait_for, gw.tasks.wait_for = gw.tasks.wait_for, waits
+    with pytest.raises(gateway.ProviderError):
+        await lookup.refresh(gw, payment["tenant"], payment["id"], hinted=False)
     await checking
     assert (await ledger.scripted.now(payment))["redirect_url"] == PAGE
 
