@@ -93,6 +93,41 @@ FAULTS = (
         ),
     ),
     _simple(
+        "add the amount of a refund told by name twice",
+        "simulation",
+        "gateway/core/operation_outcome.py",
+        "    return payment.refunded if grown >= operation.amount else min(payment.refunded + operation.amount,",
+        "    return payment.refunded if grown >= operation.amount else min(payment.refunded + operation.amount * 2,",
+    ),
+    Fault(
+        "repeat under another operation id",
+        "simulation",
+        (
+            Edit(
+                "gateway/flows/payments/repeat.py",
+                "        command = _command_of(gw, entry, snapshot.payment, operation)\n",
+                "        again = _command_of(gw, entry, snapshot.payment, operation)\n"
+                '        command = replace(again, operation_id=gw.new_id("op"))\n',
+            ),
+            Edit("gateway/flows/payments/repeat.py", " or intent.digest(gw, entry, request) != kept.digest:", ":"),
+        ),
+    ),
+    _simple(
+        "give capacity back for a reversed refund",
+        "simulation",
+        "gateway/core/named_outcomes.py",
+        "    is_reversed = ended.kind is Kind.REFUND and",
+        "    builder.set(refunded=builder.payment.refunded - ended.amount)\n"
+        "    is_reversed = ended.kind is Kind.REFUND and",
+    ),
+    _simple(
+        "count a part twice that its total has shown",
+        "simulation",
+        "gateway/core/operation_outcome.py",
+        "apply_captured_total(builder, operation.before.captured + operation.amount,",
+        "apply_captured_total(builder, builder.payment.captured + operation.amount,",
+    ),
+    _simple(
         "treat an interrupted operation as declined",
         "simulation",
         "gateway/flows/payments/submit.py",

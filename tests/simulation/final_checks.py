@@ -12,6 +12,7 @@ import msgspec
 
 from gateway.core.payment import OPEN, Status
 from gateway.flows.payments.lookup import MAY_COMPLETE
+from tests.simulation.acquirer_checks import acquirer_problems
 from tests.simulation.creditkey_checks import creditkey_problems, operation_problems
 from tests.simulation.fake_endpoints import FakeEndpoints
 from tests.simulation.ledgers import Ledgers
@@ -43,6 +44,8 @@ def money(final: FinalState) -> Iterator[str]:
             yield from creditkey_problems(payment, operations, final.ledgers, absence_proves=final.absence_proves)
             for operation in operations:
                 yield from operation_problems(payment, operation, final.ledgers)
+        elif payment.provider == "acquirer":
+            yield from acquirer_problems(payment, operations, final.ledgers)
         else:
             yield from psp_problems(payment, operations, final.ledgers)
 

@@ -8,6 +8,7 @@ import logging
 import os
 import random
 import tempfile
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
@@ -15,9 +16,11 @@ import msgspec
 from gateway.core.errors import GatewayError
 from gateway.core.secret import Secret
 from gateway.drivers.settings import AccountEntry, Settings
+from tests.simulation.acquirer_actors import AcquirerActors
 from tests.simulation.creditkey_actors import CreditKeyActors
 from tests.simulation.deployment import Deployment
 from tests.simulation.environment import Environment
+from tests.simulation.fake_acquirer import FakeAcquirer
 from tests.simulation.fake_creditkey import FakeCreditKey
 from tests.simulation.fake_endpoints import FakeEndpoints
 from tests.simulation.fake_psp import FakePsp
@@ -36,6 +39,9 @@ from tests.simulation.workloads import Workloads
 
 REST_SECONDS = 1500.0
 """Seconds after the last fault by which every timer has run and every operation that can be resolved is."""
+
+ACQUIRER_PAYMENTS = (0, 0, 1, 2)
+"""How many payments at the acquirer a history has."""
 
 OUTAGES = {
     "full": {"write": 1.0},
@@ -100,27 +106,35 @@ async def _history(env: Environment, path: Path) -> None:
     absence_proves = dice.random() < 0.5
     settings = settings_of(absence_proves=absence_proves)
     customers, payers, endpoints = CreditKeyActors(env), PspActors(env), FakeEndpoints(env)
+    cardholders = AcquirerActors(env, settings.tenants["acme"].accounts["acquirer-main"])
     outgoing_calls = OutgoingCalls(env, lambda: deployment.connection)
     findable = absence_proves or dice.random() < 0.6
     creditkey = FakeCreditKey(env, outgoing_calls, customers.order_created, findable=findable)
     psp = FakePsp(env, outgoing_calls, _by_token(settings))
-    ledgers = Ledgers(creditkey=creditkey, psp=psp)
+    acquirer = FakeAcquirer(env, outgoing_calls, cardholders.happened)
+    ledgers = Ledgers(creditkey=creditkey, psp=psp, acquirer=acquirer)
     hosts: dict[str, tuple[Server, str]] = {
         "creditkey.example": (creditkey, "provider"),
         "psp.example": (psp, "provider"),
+        "acquirer.example": (acquirer, "provider"),
         "acme.example": (endpoints, "webhook"),
         "globex.example": (endpoints, "webhook"),
     }
     deployment = Deployment(env, path, settings, Network(env, hosts), InvariantChecker(env, ledgers.is_confirmed))
     customers.deployment, customers.ledger, payers.deployment, payers.ledger = deployment, creditkey, deployment, psp
+    cardholders.deployment, cardholders.ledger = deployment, acquirer
     psp.page_created = payers.page_created
     tenants = Tenants(env, deployment)
-    workloads = Workloads(env, tenants, payers)
+    workloads = Workloads(env, tenants, payers, cardholders)
     running = env.loop.create_task(deployment.run())
 
     active = dice.uniform(60, 600)
     for number in range(dice.randint(4, 10)):
-        env.spawn(_begin(workloads, number, dice.uniform(0, active), is_creditkey=dice.random() < 0.65))
+        after = dice.uniform(0, active)
+        env.spawn(_begin(workloads.creditkey if dice.random() < 0.65 else workloads.psp, number, after))
+    dice = env.dice("acquirer's share")
+    for number in range(dice.choice(ACQUIRER_PAYMENTS)):
+        env.spawn(_begin(workloads.acquirer, number, dice.uniform(0, active)))
     injector = env.spawn(_inject_faults(env, deployment, active))
     await asyncio.wait({injector})
     deployment.outage = {}
@@ -148,9 +162,9 @@ async def _history(env: Environment, path: Path) -> None:
     await running
 
 
-async def _begin(workloads: Workloads, number: int, after: float, *, is_creditkey: bool) -> None:
+async def _begin(workload: Callable[[int], Awaitable[None]], number: int, after: float) -> None:
     await asyncio.sleep(after)
-    await (workloads.creditkey(number) if is_creditkey else workloads.psp(number))
+    await workload(number)
 
 
 async def _inject_faults(env: Environment, deployment: Deployment, active: float) -> None:
@@ -173,9 +187,9 @@ async def _inject_faults(env: Environment, deployment: Deployment, active: float
 
 
 async def _sync_all(tenants: Tenants, deployment: Deployment) -> None:
-    """Sync every Credit Key payment, so that the gateway learns what staff did at the provider alone."""
+    """Sync every payment that can be, so that the gateway learns what was done at the provider alone."""
     for tenant, payment in deployment.connection.execute(
-        "SELECT tenant, id FROM payments WHERE provider = 'creditkey'"
+        "SELECT tenant, id FROM payments WHERE provider <> 'psp_open_api'"
     ):
         await tenants.sync(tenant, payment)
 

@@ -80,14 +80,22 @@ class InvariantChecker:
 
     def after_callback(self, store: sqlite3.Connection, callback: Callback, answer: HttpResponse) -> None:
         """Check that a callback answered with success is on the disk."""
-        if callback.method != "POST" or not callback.body or answer.status != 204:
+        if callback.method != "POST" or not callback.body or answer.status not in (200, 204):
             return
         sent = json.loads(callback.body)
+        if "event" in sent:
+            self._is_durable(store, sent["event"])
+            return
         kept = store.execute(
             "SELECT body FROM inbox WHERE COALESCE(payment_id, ?1) = ?1 AND verdict <> 'refused'", (sent["order_no"],)
         ).fetchall()
         if not any(_same(json.loads(body), sent) for (body,) in kept if body):
             self._env.violated(f"promise 4: a callback of {sent['order_no']} was answered before it was durable")
+
+    def _is_durable(self, store: sqlite3.Connection, event: str) -> None:
+        """A proved event has a row, whatever it came to; that of a repetition has no event id."""
+        if not store.execute("SELECT 1 FROM inbox WHERE event_id = ?1 OR instr(body, ?1)", (event,)).fetchone():
+            self._env.violated(f"promise 4: {event} was answered before it was durable")
 
     def _versions(self, store: sqlite3.Connection) -> None:
         versions, events, deliveries = store.execute(COUNTS).fetchone()

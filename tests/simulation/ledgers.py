@@ -1,18 +1,20 @@
-"""The ledgers of both fake providers: what actually happened to a payment."""
+"""The ledgers of the fake providers: what actually happened to a payment."""
 
 from __future__ import annotations
 
 import msgspec
 
+from tests.simulation.fake_acquirer import CardPayment, FakeAcquirer
 from tests.simulation.fake_creditkey import Effect, FakeCreditKey, Order
 from tests.simulation.fake_psp import FakePsp, Page
 
 
 class Ledgers(msgspec.Struct, frozen=True, kw_only=True):
-    """Both ledgers."""
+    """All ledgers."""
 
     creditkey: FakeCreditKey
     psp: FakePsp
+    acquirer: FakeAcquirer
 
     def orders(self, payment_id: str) -> list[Order]:
         """Return the orders created for a payment, oldest first."""
@@ -28,14 +30,29 @@ class Ledgers(msgspec.Struct, frozen=True, kw_only=True):
 
     def was_refused(self, operation: str) -> bool:
         """Whether a provider declined an operation."""
-        return operation in self.creditkey.refusals or operation in self.psp.refusals
+        return any(operation in ledger.refusals for ledger in (self.creditkey, self.psp, self.acquirer))
 
     def is_confirmed(self, payment_id: str, state: str) -> bool:
         """Whether a ledger confirms that a payment may be in a state."""
+        card = self.acquirer.payments.get(payment_id)
+        if card is not None:
+            return _confirms_card(card, state)
         page = self.page(payment_id)
         if page is not None:
             return state == "captured" and any(notice.state == "paid" for notice in page.notices)
         return any(_confirms(order, state) for order in self.orders(payment_id))
+
+
+def _confirms_card(card: CardPayment, state: str) -> bool:
+    match state:
+        case "authorized":
+            return card.stage not in ("awaiting_customer", "failed")
+        case "captured":
+            return card.captured > 0
+        case "partially_refunded":
+            return card.refunds("done", "reversed") > 0
+        case _:
+            return card.refunds("done", "reversed") == card.captured
 
 
 def _confirms(order: Order, state: str) -> bool:

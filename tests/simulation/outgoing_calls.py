@@ -15,6 +15,7 @@ class OutgoingCalls:
         self._env = env
         self._connection = connection
         self.sent: dict[str, tuple[str, str]] = {}
+        self._bytes: dict[str, str] = {}
 
     def assign(self, payment_id: str, kind: str) -> str:
         """Find the operation of a changing call that is about to leave; without one, record a violation."""
@@ -30,3 +31,14 @@ class OutgoingCalls:
             return "none"
         self.sent[unsent[0]] = (payment_id, kind)
         return unsent[0]
+
+    def check_named(self, operation: str, request: str) -> None:
+        """Check a changing call that names its operation: it is sent once, and then, where its answer was lost, again
+        to the byte."""
+        row = self._connection().execute("SELECT status FROM all_operations WHERE id = ?", (operation,)).fetchone()
+        status = row[0] if row is not None else None
+        was_sent = operation in self._bytes
+        if status != "unknown" and (was_sent or status != "sending"):
+            self._env.violated(f"promise 2: {operation} left, and it is {status}, {'again' if was_sent else 'first'}")
+        if self._bytes.setdefault(operation, request) != request:
+            self._env.violated(f"promise 2: {operation} left again with other bytes")

@@ -1,4 +1,4 @@
-"""The settings of all histories: two tenants, five accounts, timers of seconds and minutes instead of days."""
+"""The settings of all histories: two tenants, six accounts, timers of seconds and minutes instead of days."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import yaml
 
 from gateway.drivers.plugin_registry import load_plugins
 from gateway.drivers.settings import Settings, load_settings
+from tests.simulation.acquirer_plugin import Acquirer
+from tests.simulation.fake_acquirer import KEY
 from tests.simulation.fake_endpoints import SECRET
 
 QUIET = 20
@@ -37,7 +39,7 @@ def settings_of(*, absence_proves: bool) -> Settings:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "settings.yaml"
         path.write_text(yaml.safe_dump(_written(absence_proves=absence_proves), sort_keys=False))
-        return load_settings(path, providers=load_plugins().providers, environ={})
+        return load_settings(path, providers={**load_plugins().providers, "acquirer": Acquirer()}, environ={})
 
 
 def _written(*, absence_proves: bool) -> dict[str, Any]:
@@ -54,6 +56,7 @@ def _written(*, absence_proves: bool) -> dict[str, Any]:
             "deadline_warning": "5m",
         },
     }
+    acquirer = {"provider": "acquirer", "config": {"base_url": "https://acquirer.example", "key": KEY}}
     return {
         "server": {
             "host": "127.0.0.1",
@@ -67,7 +70,7 @@ def _written(*, absence_proves: bool) -> dict[str, Any]:
         "timeouts": TIMEOUTS,
         "clocks": CLOCKS,
         "tenants": {
-            "acme": _tenant("acme", {"creditkey-main": creditkey, "psp-main": psp}, []),
+            "acme": _tenant("acme", {"creditkey-main": creditkey, "psp-main": psp, "acquirer-main": acquirer}, []),
             "globex": _tenant(
                 "globex",
                 {"psp-main": psp, "psp-spare": psp},

@@ -9,6 +9,7 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
+from tests.simulation.acquirer_actors import AcquirerActors
 from tests.simulation.api import Reply, Request
 from tests.simulation.environment import Environment
 from tests.simulation.psp_actors import PspActors
@@ -25,12 +26,13 @@ MAX_FOLLOW_SECONDS = 700.0
 
 
 class Workloads:
-    """``creditkey`` and ``psp`` run one workload; ``number`` makes its merchant reference."""
+    """``creditkey``, ``psp`` and ``acquirer`` run one workload; ``number`` makes its merchant reference."""
 
-    def __init__(self, env: Environment, tenants: Tenants, actors: PspActors) -> None:
+    def __init__(self, env: Environment, tenants: Tenants, actors: PspActors, cardholders: AcquirerActors) -> None:
         self._env = env
         self._tenants = tenants
         self._actors = actors
+        self._cardholders = cardholders
 
     async def creditkey(self, number: int) -> None:
         """Run a payment at Credit Key."""
@@ -64,6 +66,34 @@ class Workloads:
         shown = await self._until(payment, (), dice, until_url=True)
         if shown is not None and shown["redirect_url"] is not None:
             self._actors.visit(shown["redirect_url"])
+
+    async def acquirer(self, number: int) -> None:
+        """Run a payment at the acquirer: captured in parts, then refunded in parts."""
+        dice = self._env.dice(f"acquirer story {number}")
+        body = {"merchant_reference": f"C-{number}", "amount": text(money(dice, 50, 900)), "currency": "USD"}
+        payment = await self._create("acme", {**body, "account": "acquirer-main"}, dice)
+        shown = await self._until(payment, (), dice, until_url=True) if payment is not None else None
+        if payment is None or shown is None or shown["redirect_url"] is None:
+            return
+        self._cardholders.visit(shown["redirect_url"])
+        shown = await self._until(payment, ("authorized",), dice)
+        if shown is None or shown["state"] != "authorized":
+            return
+        await self._capture_parts(shown, dice)
+        shown = await self._until(payment, CAPTURED, dice)
+        if shown is not None and shown["state"] in CAPTURED:
+            await self._refund(shown, dice)
+
+    async def _capture_parts(self, payment: dict[str, Any], dice: Random) -> None:
+        """Capture some parts, one after the other or at once; then all that is left, or no more of it."""
+        part = text(max(Decimal("0.05"), (Decimal(payment["amount"]) / 4 * 20).to_integral_value() / 20))
+        for at_once in dice.choice(((), (1,), (1, 1), (1, 1, 1), (2, 1))):
+            await asyncio.gather(
+                *(self._ask(payment["tenant"], "capture", {"amount": part}, payment) for _ in range(at_once))
+            )
+            await asyncio.sleep(dice.uniform(0, 20))
+        kind, body = dice.choice((("capture", {}), ("capture", {"amount": part, "final": True}), ("cancel", {})))
+        await self._ask(payment["tenant"], kind, body, payment)
 
     async def _create(self, tenant: str, body: dict[str, Any], dice: Random) -> dict[str, Any] | None:
         reply = await self._ask(tenant, "create", body)
