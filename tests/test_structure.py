@@ -41,7 +41,6 @@ COVERED_BY = {
     "tests/web/test_api_model.py": "flows.payments.cancel flows.payments.capture flows.payments.refund",
     "tests/plugins/test_psp_explanation.py": "flows.callbacks.explain",
     "tests/security/test_canaries.py": "flows.masks",
-    "tests/flows/plugin/test_calls.py": "flows.plugin.login",
     "tests/web/admin/test_callbacks.py": "flows.callbacks.likely_causes flows.callbacks.mistaken_secrets",
     "tests/web/test_psp_callbacks.py": "flows.callbacks.receive",
     "tests/web/test_create_body.py": "flows.payments.create flows.payments.create_validation flows.payments.rejections",

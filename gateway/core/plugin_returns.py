@@ -335,5 +335,6 @@ def _proof(value: Any) -> str | None:
 PROOF = optional(_proof)
 RULES = _one_of(Rules)
 CREDENTIALS = mapping(text(MAX_ID_CHARACTERS, least=1), instance(str, Secret))
-"""What ``build`` and ``login``, ``answer``, ``parse`` (of a lookup: ``LOOKUP_FACT``), ``verify``, ``rules`` and
-``credentials`` may return."""
+SCOPE = text(64)
+"""What ``build`` and ``login``, ``answer``, ``parse`` (of a lookup: ``LOOKUP_FACT``), ``verify``, ``rules``,
+``credentials`` and ``session_scope`` may return."""

@@ -32,6 +32,7 @@ _OPTIONAL_METHODS = (
     "prepare",
     "login",
     "parse_login",
+    "session_scope",
     "explain",
     "signed_text",
     "sign_callback",
@@ -85,17 +86,21 @@ def version_problem(wanted: object, ours: str = API_VERSION) -> str | None:
     return None
 
 
-def login_takes_time(provider: Any) -> bool:
-    """Whether ``login`` is given the time: its second parameter has no default, or is called ``at``."""
+def login_extras(provider: Any) -> int:
+    """How many of the time and the scope ``login`` is given after the account: a parameter takes them which has no
+    default, or their name. The scope is given only where there is ``session_scope``."""
     login = provider.login
     function = getattr(login, "__func__", login)
-    return _takes_time(function, first=0 if function is login else 1)
+    taken = _extras(function, first=0 if function is login else 1)
+    return taken if hasattr(provider, "session_scope") else min(taken, 1)
 
 
 @cache
-def _takes_time(login: Callable[..., object], *, first: int) -> bool:
-    second = [*inspect.signature(login).parameters.values()][first + 1 : first + 2]
-    return any(one.kind in _POSITIONAL and (one.name == "at" or one.default is one.empty) for one in second)
+def _extras(login: Callable[..., object], *, first: int) -> int:
+    given = [*inspect.signature(login).parameters.values()][first + 1 : first + 3]
+    pairs = zip(given, ("at", "scope"), strict=False)
+    takes = [one.kind in _POSITIONAL and (one.name == name or one.default is one.empty) for one, name in pairs]
+    return [*takes, False].index(False)
 
 
 def _method_problems(provider: object) -> Iterator[str]:
@@ -110,13 +115,15 @@ def _method_problems(provider: object) -> Iterator[str]:
     if hasattr(provider, "login") != hasattr(provider, "parse_login"):
         yield "login and parse_login belong together"
     elif callable(getattr(provider, "login", None)) and not _can_log_in(provider):
-        yield "login must take account, and at (the time) if it wants it"
+        scope = ", then scope" if hasattr(provider, "session_scope") else ""
+        yield f"login must take account, and at (the time){scope} if it wants it"
+    if hasattr(provider, "session_scope") and not hasattr(provider, "login"):
+        yield "session_scope needs login"
 
 
 def _can_log_in(provider: Any) -> bool:
-    given = (None, None) if login_takes_time(provider) else (None,)
     try:
-        inspect.signature(provider.login).bind(*given)
+        inspect.signature(provider.login).bind(None, *[None] * login_extras(provider))
     except TypeError:
         return False
     return True

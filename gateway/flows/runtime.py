@@ -105,8 +105,8 @@ class Gateway:
         self.tasks = Tasks(clock)
         self.memory = Memory()
         self.masks = Masks(settings)
-        self.sessions: dict[tuple[str, str], tuple[Session, datetime]] = {}
-        """``plugin/login.py``: by tenant and account, the session and when it ends."""
+        self.sessions: dict[tuple[str, str, str], tuple[Session, datetime]] = {}
+        """``plugin/login.py``: by tenant, account and scope, the session and when it ends."""
         self._use(settings)
         self.current = Current(self)
 

@@ -16,13 +16,14 @@ from gateway.core.plugin_returns import (
     FACT,
     LOOKUP_FACT,
     PROOF,
+    SCOPE,
     UnusableValue,
     checked,
     request,
 )
 from gateway.core.secret import Secret
 from gateway.core.wire import Callback
-from gateway.drivers.provider_declaration import login_takes_time
+from gateway.drivers.provider_declaration import login_extras
 from gateway.provider import Account, CallbackDraft, Session
 from gateway.testing.calls import VERDICTS, Call, Drafted, Received
 from gateway.testing.recipes import AT, BASE, command_of, ids_of, money_of
@@ -41,7 +42,7 @@ def action_of(provider: Any, account: Account, call: Call) -> Action:
             check = LOOKUP_FACT if isinstance(command, FetchPayment) else FACT
             return lambda: provider.parse(command, call.response, account), _problem(check)
         case "login":
-            return lambda: _login(provider, account), _problem_of_request
+            return lambda: _login(provider, account, command), _problem_of_request
         case "parse_login":
             return lambda: provider.parse_login(call.response, account), _problem_of_session
         case "verify":
@@ -91,9 +92,11 @@ def _draft(signs: Drafted) -> CallbackDraft:
     )
 
 
-def _login(provider: Any, account: Account) -> Any:
-    at = (AT,) if login_takes_time(provider) else ()
-    return provider.login(replace(account, session=None), *at)
+def _login(provider: Any, account: Account, command: Any) -> Any:
+    """For the session that a command needs, where that says which."""
+    has_scope = command is not None and hasattr(provider, "session_scope")
+    scope = checked(provider.session_scope(command), SCOPE) if has_scope else ""
+    return provider.login(replace(account, session=None), *(AT, scope)[: login_extras(provider)])
 
 
 def _problem(check: Callable[[Any], str | None]) -> Callable[[Any], str | None]:

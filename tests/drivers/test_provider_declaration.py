@@ -22,7 +22,7 @@ import gateway
 from gateway.core.errors import SettingsError
 from gateway.core.field_sources import source_paths
 from gateway.drivers.plugin_registry import load_plugins
-from gateway.drivers.provider_declaration import login_takes_time, version_problem
+from gateway.drivers.provider_declaration import login_extras, version_problem
 from gateway.drivers.settings import Settings, load_settings
 from tests.support.scripted_provider import KEY, ScriptedConfig, ScriptedProvider, plugin_of
 from tests.support.stack import basic_settings
@@ -135,7 +135,39 @@ def test_login_is_given_the_time_if_it_takes_it(what: str) -> None:
         assert line.endswith("provider outside: login must take account, and at (the time) if it wants it")
     else:
         load_plugins(extra=(plugin_of(provider),))
-        assert login_takes_time(provider) is takes_time
+        assert login_extras(provider) == takes_time
+
+
+SCOPED: dict[str, tuple[Any, int | None]] = {
+    "account": (lambda account: None, 0),
+    "account and time": (lambda account, at: None, 1),
+    "all three": (lambda account, at, scope: None, 2),
+    "with defaults": (lambda account, at=None, scope="": None, 2),
+    "another default": (lambda account, at, retries=3: None, 1),
+    "too much": (lambda account, at, scope, more: None, None),
+}
+
+
+@pytest.mark.parametrize("what", SCOPED)
+def test_login_is_given_the_scope_where_there_are_several(what: str) -> None:
+    """A third parameter takes it, if the provider says which session a command needs."""
+    login, extras = SCOPED[what]
+    provider = ScriptedProvider()
+    vars(provider).update(login=login, parse_login=lambda *_: None, session_scope=lambda _: "refunds")
+    if extras is None:
+        (line,) = problems_at_load(provider)
+        assert line.endswith("login must take account, and at (the time), then scope if it wants it")
+    else:
+        load_plugins(extra=(plugin_of(provider),))
+        assert login_extras(provider) == extras
+
+
+def test_a_scope_without_a_login_is_a_line() -> None:
+    """There is no session that it could name."""
+    provider = ScriptedProvider()
+    vars(provider).update(session_scope=lambda _: "refunds")
+    (line,) = problems_at_load(provider)
+    assert line.endswith("provider outside: session_scope needs login")
 
 
 def test_a_login_of_a_class_is_looked_at_like_a_function() -> None:
@@ -147,7 +179,7 @@ def test_a_login_of_a_class_is_looked_at_like_a_function() -> None:
     class LogsInAt(ScriptedProvider):
         def login(self, account: gateway.Account, at: datetime) -> None: ...
 
-    assert [login_takes_time(one) for one in (LogsIn(), LogsInAt())] == [False, True]
+    assert [login_extras(one) for one in (LogsIn(), LogsInAt())] == [False, True]
 
 
 def test_a_member_that_fails_is_a_line() -> None:

@@ -109,7 +109,11 @@ FAULTS = (
                 "        again = _command_of(gw, entry, snapshot.payment, operation)\n"
                 '        command = replace(again, operation_id=gw.new_id("op"))\n',
             ),
-            Edit("gateway/flows/payments/repeat.py", " or intent.digest(gw, entry, request) != kept.digest:", ":"),
+            Edit(
+                "gateway/flows/payments/repeat.py",
+                " or intent.digest(gw, entry, command, request) != kept.digest:",
+                ":",
+            ),
         ),
     ),
     _simple(

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -81,11 +81,17 @@ class Momo(gateway.Provider):
             repeatable=frozenset({gateway.RefundPayment}),  # under its UUID it is accepted once
         )
 
-    def login(self, account: gateway.Account) -> gateway.HttpRequest:
+    def session_scope(self, command: gateway.Command) -> str:
+        """Each product has tokens of its own."""
+        asked = command.open_operation if isinstance(command, gateway.FetchPayment) else None
+        is_refund = isinstance(command, gateway.RefundPayment) or (asked and asked.kind is gateway.Kind.REFUND)
+        return "disbursement" if is_refund else "collection"
+
+    def login(self, account: gateway.Account, at: datetime, scope: str) -> gateway.HttpRequest:  # noqa: ARG002  # no time
         config: Config = account.config
         basic = base64.b64encode(f"{config.api_user}:{config.api_key.reveal()}".encode()).decode()
         headers = (("Authorization", f"Basic {basic}"), _subscription(config))
-        return gateway.HttpRequest(method="POST", url=f"{config.base_url}/collection/token/", headers=headers)
+        return gateway.HttpRequest(method="POST", url=f"{config.base_url}/{scope}/token/", headers=headers)
 
     def parse_login(self, response: gateway.HttpResponse, account: gateway.Account) -> gateway.Session:  # noqa: ARG002
         if response.status != 200:

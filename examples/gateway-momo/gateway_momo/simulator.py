@@ -22,14 +22,18 @@ class MomoSimulator(ProviderSimulator[SimulatedPayment]):
     title = "Mobile money"
     words = WORDS
 
-    @route("POST", "/collection/token/")
+    @route("POST", "/{product}/token/")
     def token(self, call: Call) -> Any:
         owner = self.owner(lambda one: call.basic == (one.account.config.api_user, one.account.config.api_key.reveal()))
-        return {"access_token": self.tokens.issue(owner), "token_type": "access_token", "expires_in": 3600}
+        return {
+            "access_token": self.tokens.issue(f"{owner} {call.path['product']}"),
+            "token_type": "access_token",
+            "expires_in": 3600,
+        }
 
     @route("POST", "/collection/v1_0/requesttopay")
     def ask(self, call: Call) -> Any:
-        owner, body = self._owner(call), call.json()
+        owner, body = self._owner(call, "collection"), call.json()
         if body["payer"]["partyId"].endswith("0000"):
             raise Refusal(400, "PAYER_NOT_FOUND")
         self.ledger.open(owner, body["externalId"], body["amount"], body["currency"], id=_uuid(call))
@@ -37,7 +41,7 @@ class MomoSimulator(ProviderSimulator[SimulatedPayment]):
 
     @route("GET", "/collection/v1_0/requesttopay/{id}")
     def status(self, call: Call) -> Any:
-        payment = self.ledger.get(call.path["id"], self._owner(call))
+        payment = self.ledger.get(call.path["id"], self._owner(call, "collection"))
         paid = payment.captured or payment.asked
         shown = {"amount": paid, "currency": payment.currency, "externalId": payment.payment_id}
         reason = {"reason": "APPROVAL_REJECTED"} if payment.state == "declined" else {}
@@ -45,7 +49,7 @@ class MomoSimulator(ProviderSimulator[SimulatedPayment]):
 
     @route("POST", "/disbursement/v1_0/refund")
     def refund(self, call: Call) -> Any:
-        owner, body, ident = self._owner(call), call.json(), _uuid(call)
+        owner, body, ident = self._owner(call, "disbursement"), call.json(), _uuid(call)
         if self._refund(ident, owner) is not None:
             raise Refusal(409, "RESOURCE_ALREADY_EXIST")
         payment = self.ledger.get(body["referenceIdToRefund"], owner)
@@ -55,7 +59,7 @@ class MomoSimulator(ProviderSimulator[SimulatedPayment]):
 
     @route("GET", "/disbursement/v1_0/refund/{id}")
     def refund_status(self, call: Call) -> Any:
-        found = self._refund(call.path["id"], self._owner(call))
+        found = self._refund(call.path["id"], self._owner(call, "disbursement"))
         if found is None:
             raise Refusal(404, "RESOURCE_NOT_FOUND")
         payment, effect = found
@@ -66,8 +70,10 @@ class MomoSimulator(ProviderSimulator[SimulatedPayment]):
     def refused(self, refusal: Refusal) -> web.Response:
         return web.json_response({"code": refusal.code}, status=refusal.status)
 
-    def _owner(self, call: Call) -> str:
-        owner = self.tokens.owner(call.bearer)
+    def _owner(self, call: Call, product: str) -> str:
+        owner, _, allowed = self.tokens.owner(call.bearer).rpartition(" ")
+        if allowed != product:
+            raise Refusal(401, "ACCESS_DENIED")
         key: gateway.Secret = self.accounts[owner].account.config.subscription_key
         if call.header("Ocp-Apim-Subscription-Key") != key.reveal():
             raise Refusal(401, "ACCESS_DENIED")

@@ -117,7 +117,7 @@ async def build(gw: Gateway, entry: AccountEntry, command: Command) -> HttpReque
 
     Of a create it may make the outcome at once, where the provider need not be called.
     """
-    account = await login.account_of(gw, entry) if entry.logs_in else entry.account
+    account = await login.account_of(gw, entry, command) if entry.logs_in else entry.account
     if isinstance(command, CreatePayment):
         return calls.build_create(gw, entry, account, command)
     return calls.build(gw, entry, account, command)
@@ -135,13 +135,16 @@ def noted(
     if type(command) not in entry.rules.repeatable:
         return operation
     kept = "" if isinstance(command, CreatePayment) else documents.encode(command)
-    return replace(operation, repeatable=Repeatable(digest=digest(gw, entry, request), command=kept))
+    return replace(operation, repeatable=Repeatable(digest=digest(gw, entry, command, request), command=kept))
 
 
-def digest(gw: Gateway, entry: AccountEntry, request: HttpRequest) -> str:
-    """What tells the request of this account from every other one, in whatever session it is sent."""
+def digest(gw: Gateway, entry: AccountEntry, command: Command, request: HttpRequest) -> str:
+    """What tells the request of this account from every other one, in whatever session it is sent.
+
+    Raises ``ProviderError``.
+    """
     certificate = entry.tls.fingerprint if entry.tls is not None else ""
-    token, key = login.token_of(gw, entry), gw.settings.server.secret
+    token, key = login.token_of(gw, entry, command), gw.settings.server.secret
     return digest_of(request, entry.account.config, certificate=certificate, token=token, key=key)
 
 

@@ -178,11 +178,12 @@ async def _ask(
 
     Raises ``SessionEnded`` unless that has happened before.
     """
-    account, kept = await login.account_of(gw, entry), command.memory
+    first, kept = command, command.memory
+    account = await login.account_of(gw, entry, first)
     request = calls.build(gw, entry, account, command)
     for _ in range(1 + MAX_FURTHER_QUESTIONS):
         response = await gw.call(entry, request)
-        if login.has_ended(gw, entry, response) and not is_repeated:
+        if login.has_ended(gw, entry, first, response) and not is_repeated:
             raise SessionEnded("the provider had ended our session")
         login.note_refusal(entry, response)
         parse = partial(calls.parse, gw, entry, command, account=account)

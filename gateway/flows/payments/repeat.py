@@ -68,7 +68,7 @@ async def send_again(gw: Gateway, snapshot: PaymentSnapshot, *, in_new_session: 
     try:
         command = _command_of(gw, entry, snapshot.payment, operation)
         request = await intent.build(gw, entry, command)
-        if isinstance(request, Observation) or intent.digest(gw, entry, request) != kept.digest:
+        if isinstance(request, Observation) or intent.digest(gw, entry, command, request) != kept.digest:
             log.warning("an operation is not repeated: its request would not be the same", extra=where)
             await _note(gw, snapshot, None)
             return
@@ -76,7 +76,7 @@ async def send_again(gw: Gateway, snapshot: PaymentSnapshot, *, in_new_session: 
         snapshot = await _note(gw, snapshot, replace(kept, under_way_until=until))
         log.info("an operation is repeated", extra=where)
         response = await _response(gw, entry, request)
-        has_ended = response is not None and login.has_ended(gw, entry, response)
+        has_ended = response is not None and login.has_ended(gw, entry, command, response)
         fact = _read(gw, entry, command, response) if response is not None and not has_ended else None
         if isinstance(fact, Observation | Pending | Declined):
             await submit.resolve(gw, operation, fact)

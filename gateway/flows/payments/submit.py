@@ -97,7 +97,7 @@ async def ask(gw: Gateway, entry: AccountEntry, command: Command, request: HttpR
         return NeverSent(message=unsent.for_tenants, may_follow=unsent.connection)
     except OutcomeUnknown as silent:
         return unanswered(str(silent))
-    if entry.logs_in and login.has_ended(gw, entry, response):
+    if entry.logs_in and login.has_ended(gw, entry, command, response):
         return NeverSent(message=NOTE_SESSION_ENDED, may_follow=True)
     fact = classify_response(response, partial(calls.parse, gw, entry, command))
     if isinstance(fact, Declined):

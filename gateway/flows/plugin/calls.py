@@ -30,13 +30,14 @@ from gateway.core.plugin_returns import (
     LOOKUP_FACT,
     MAX_TEXT_CHARACTERS,
     PROOF,
+    SCOPE,
     UnusableValue,
     checked,
     request,
 )
 from gateway.core.secret import Secret
 from gateway.core.wire import Callback, HttpRequest, HttpResponse
-from gateway.drivers.provider_declaration import login_takes_time
+from gateway.drivers.provider_declaration import login_extras
 from gateway.drivers.settings import AccountEntry, Settings
 from gateway.flows.plugin import cleaning
 from gateway.flows.plugin.cleaning import ParsedAnswer
@@ -199,12 +200,24 @@ def credentials(entry: AccountEntry) -> Mapping[str, str | Secret]:
         return {}
 
 
-def login(gw: Gateway, entry: AccountEntry) -> HttpRequest:
-    """Make the request of a login. Raises ``ProviderError``, worded for operators."""
+def session_scope(entry: AccountEntry, command: Command) -> str:
+    """Which of the account's sessions a command needs; empty where it has but one. Raises ``ProviderError``."""
+    if not hasattr(entry.provider, "session_scope"):
+        return ""
+    try:
+        with _Guard(entry, "session_scope") as plugin:
+            scope: str = checked(plugin.session_scope(command), SCOPE)
+            return scope
+    except _Fault:
+        raise ProviderError(f"{entry.provider.name} could not name the session") from None
+
+
+def login(gw: Gateway, entry: AccountEntry, scope: str) -> HttpRequest:
+    """Make the request of a login, for the sessions of a scope. Raises ``ProviderError``, worded for operators."""
     try:
         with _Guard(entry, "login", ProviderError) as plugin:
-            at = (gw.clock.now(),) if login_takes_time(entry.provider) else ()
-            return request(plugin.login(entry.account, *at), development=gw.settings.server.development)
+            more = (gw.clock.now(), scope)[: login_extras(entry.provider)]
+            return request(plugin.login(entry.account, *more), development=gw.settings.server.development)
     except (ProviderError, _Fault) as problem:
         raise _not_ready(gw, entry, problem) from None
 

@@ -1,15 +1,17 @@
-"""Log in where a provider's calls need a session: keep one per account in memory and renew it before it ends.
+"""Log in where a provider's calls need a session: keep it in memory and renew it before it ends.
 
 A provider that logs in has two more members: ``login(account) -> HttpRequest`` and
-``parse_login(response, account) -> Session``.
+``parse_login(response, account) -> Session``. An account has one session, or one for each ``session_scope(command)``.
 """
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
+from gateway.core.commands import Command
 from gateway.core.errors import NotSent, OutcomeUnknown, ProviderError
 from gateway.core.response_body import is_page
 from gateway.core.wire import HttpResponse
@@ -31,30 +33,34 @@ RENEW_AHEAD = 0.1
 """The part of its life at whose beginning a session is renewed."""
 
 
-async def account_of(gw: Gateway, entry: AccountEntry) -> Account:
-    """The account as the plugin needs it, with a session where there must be one. Raises ``ProviderError``."""
+async def account_of(gw: Gateway, entry: AccountEntry, command: Command) -> Account:
+    """The account as the plugin needs it for a command, with a session where there must be one.
+
+    Raises ``ProviderError``.
+    """
     if not entry.logs_in:
         return entry.account
-    name = (entry.tenant, entry.name)
-    held = gw.sessions.get(name)
+    key = _key(entry, command)
+    held = gw.sessions.get(key)
     if held is None or gw.clock.now() >= held[1]:
-        held = await _log_in(gw, entry)
+        held = await _log_in(gw, entry, key[-1])
         gw.masks.learn(entry, held[0].token)
-        gw.sessions[name] = held
+        gw.sessions[key] = held
     return replace(entry.account, session=held[0])
 
 
-def token_of(gw: Gateway, entry: AccountEntry) -> str:
-    """The token of the account's session; empty where it has none."""
-    held = gw.sessions.get((entry.tenant, entry.name))
+def token_of(gw: Gateway, entry: AccountEntry, command: Command) -> str:
+    """The token of a command's session; empty where it has none. Raises ``ProviderError``."""
+    held = gw.sessions.get(_key(entry, command)) if entry.logs_in else None
     return held[0].token.reveal() if held is not None else ""
 
 
-def has_ended(gw: Gateway, entry: AccountEntry, response: HttpResponse) -> bool:
-    """Whether an answer says that the provider no longer takes the session; it is forgotten then."""
+def has_ended(gw: Gateway, entry: AccountEntry, command: Command, response: HttpResponse) -> bool:
+    """Whether an answer says that the provider no longer takes a command's session; it is forgotten then."""
     ended = response.status == SESSION_ENDED and entry.logs_in
     if ended:
-        gw.sessions.pop((entry.tenant, entry.name), None)
+        with contextlib.suppress(ProviderError):  # logged; a plugin that cannot say it now cannot say it to log in
+            gw.sessions.pop(_key(entry, command), None)
     return ended
 
 
@@ -68,17 +74,22 @@ def note_refusal(entry: AccountEntry, response: HttpResponse) -> None:
         log.error("the provider refuses our credentials", extra={**where, "status": response.status})
 
 
-async def _log_in(gw: Gateway, entry: AccountEntry) -> tuple[Session, datetime]:
+def _key(entry: AccountEntry, command: Command) -> tuple[str, str, str]:
+    """What a command's session is kept by; its scope is the last part."""
+    return entry.tenant, entry.name, calls.session_scope(entry, command)
+
+
+async def _log_in(gw: Gateway, entry: AccountEntry, scope: str) -> tuple[Session, datetime]:
     """Log in. Why it failed is for operators only: the tenant learns no more than that it did."""
     response: HttpResponse | None = None
     try:
-        response = await gw.call(entry, calls.login(gw, entry))
+        response = await gw.call(entry, calls.login(gw, entry, scope))
         session = calls.parse_login(gw, entry, response)
     except ProviderError as problem:
         where = {"provider": entry.provider.name, "tenant": entry.tenant, "account": entry.name}
         status = response.status if response is not None else None
         why = {"kind": _what_failed(problem, status), "status": status, "problem": str(problem)}
-        log.error("a login failed", extra={**where, **why})
+        log.error("a login failed", extra={**where, **why, **({"scope": scope} if scope else {})})
         raise ProviderError(f"the login at {entry.provider.name} failed") from None
     lasts = timedelta(seconds=min(session.expires_in, MAX_SESSION_SECONDS) * (1 - RENEW_AHEAD))
     return session, gw.clock.now() + lasts

@@ -25,6 +25,8 @@ def cases(subject: Subject) -> Iterator[Case | Found]:
             first = subject.run(Call(member="build", account=subject.label, recipe=recipes[0]))
             yield Found("build-fails", f"{command} is refused in every currency: {first}")
     if hasattr(subject.provider, "login"):
+        for command in subject.commands if hasattr(subject.provider, "session_scope") else ():
+            yield Case(_RULES, _twice("login", subject.label, subject.recipe(command, subject.moneys[0])))
         yield Case(_RULES, _twice("login", subject.label))
 
 

@@ -100,18 +100,21 @@ async def test_a_store_that_is_down_does_not_end_reloading(
 
 async def test_sessions_of_changed_and_removed_accounts_end(operated: GatewayStack) -> None:
     """Those of accounts that are as they were are kept, and their tokens stay masked."""
-    held = {name: (Session(token=Secret(f"token-of-{name[0]}-{name[1]}"), expires_in=60), datetime.now(UTC))
-            for name in (("acme", "psp-main"), ("acme", "creditkey-main"), ("globex", "psp-main"))}  # fmt: skip
+    names = (("acme", "psp-main", "refunds"), ("acme", "creditkey-main", ""), ("globex", "psp-main", ""))
+    held = {
+        name: (Session(token=Secret(f"token-of-{name[0]}-{name[1]}"), expires_in=60), datetime.now(UTC))
+        for name in names
+    }
     operated.gateway.sessions |= held
     for name, (session, _) in held.items():
-        operated.gateway.masks.learn(operated.entry(*name), session.token)
+        operated.gateway.masks.learn(operated.entry(*name[:2]), session.token)
 
     def change(settings: dict[str, Any]) -> None:
         settings["tenants"]["acme"]["accounts"]["creditkey-main"]["config"]["public_key"] = "pk_other"
         del settings["tenants"]["globex"]
 
     assert (await reload(operated, change)).status == 200
-    assert operated.gateway.sessions.keys() == {("acme", "psp-main")}
+    assert operated.gateway.sessions.keys() == {("acme", "psp-main", "refunds")}
     assert operated.gateway.masks.of("acme").holds("token-of-acme-psp-main")
 
 
