@@ -15,7 +15,7 @@ from tests.simulation.seed_corpus import add_failing_seeds, failing_seeds
 SHOWN = 40
 """Lines of the trace printed before a violation."""
 
-FIGURES = ("operations", "events", "answers", "starts", "crashes", "stops", "faults")
+FIGURES = ("operations", "events", "answers", "starts", "crashes", "stops", "faults", "repetitions")
 
 
 def main() -> int:

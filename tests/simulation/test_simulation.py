@@ -18,7 +18,7 @@ from tests.simulation.seed_corpus import failing_seeds
 
 BLOCK = 25
 FIRST_SEEDS = range(0, 200, BLOCK)
-HAPPENS = ("operations", "crashes", "faults", "stops", "answers", "repetitions", "acquirer refund", "acquirer capture")
+HAPPENS = ("operations", "crashes", "faults", "stops", "answers", "acquirer refund", "acquirer capture")
 """What each block of seeds must have had."""
 
 PRINT_FINGERPRINT = "from tests.simulation.history import run_history; print(run_history({seed}).fingerprint)"
