@@ -15,7 +15,6 @@ from gateway.core.commands import CompletePayment, FetchPayment, Kind, OpenOpera
 from gateway.core.errors import Conflict, ProviderError
 from gateway.core.facts import Absent, Ask, Cause, Observation, Stage, outcomes_in
 from gateway.core.payment import Operation, Payment, State, Status
-from gateway.core.repeats import is_under_way
 from gateway.core.response_outcome import classify_lookup
 from gateway.core.states import apply
 from gateway.drivers.settings import AccountEntry
@@ -116,7 +115,7 @@ async def process_hints(gw: Gateway, tenant: str, payment_id: str) -> float | No
 
 async def lookup_payment(gw: Gateway, tenant: str, payment_id: str, *, key: str | None) -> LookupResult | None:
     """Ask the provider once. None when what it shows is not this payment; that changes nothing and is counted."""
-    before = await _after_repetition(gw, tenant, payment_id)
+    before = await gw.store.payment(tenant, payment_id)
     if before is None:
         return None
     before = await repeat.ahead_of_lookup(gw, before)
@@ -136,16 +135,6 @@ async def lookup_payment(gw: Gateway, tenant: str, payment_id: str, *, key: str 
         log.warning("a lookup showed another payment", extra={"payment_id": payment_id, "tenant": tenant})
         return None
     return LookupResult(before=before, seen=seen)
-
-
-async def _after_repetition(gw: Gateway, tenant: str, payment_id: str) -> PaymentSnapshot | None:
-    """The payment, after a repetition that runs: its answer says more than a lookup beside it could."""
-    found = await gw.store.payment(tenant, payment_id)
-    operation = found.open_operation if found is not None else None
-    if found is None or operation is None or not is_under_way(operation, gw.clock.now()):
-        return found
-    await gw.tasks.wait_for(operation.id, gw.entry(found.payment).provider_total)
-    return await gw.store.payment(tenant, payment_id)
 
 
 async def fetch(
