@@ -49,6 +49,7 @@ COVERED_BY = {
     "tests/web/test_creditkey_replacements.py": "flows.background.replaced_payments flows.payments.replacement",
     "tests/testing/test_provider_simulator.py": "testing.simulator",
     "tests/testing/test_conform.py": "testing.conform cli.plugin_conform",
+    "tests/testing/test_workbench.py": "testing.workbench cli.plugin_try",
     "tests/drivers/test_provider_declaration.py": "hookspecs",
     "tests/web/test_app_keys.py": "web.auth",
     "tests/web/connections/test_graceful_shutdown.py": "flows.tasks",

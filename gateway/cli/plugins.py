@@ -14,6 +14,7 @@ from gateway.cli.output import print_json, print_table
 from gateway.cli.plugin_capabilities import capabilities_of, first_accounts, in_words
 from gateway.cli.plugin_check import check_plugin
 from gateway.cli.plugin_conform import conform_plugin
+from gateway.cli.plugin_try import try_plugin
 from gateway.drivers.installed_plugins import chosen, installed
 from gateway.drivers.plugin_registry import load_plugins
 from gateway.drivers.settings import plugin_names
@@ -26,6 +27,7 @@ def plugins() -> None:
 
 plugins.add_command(check_plugin)
 plugins.add_command(conform_plugin)
+plugins.add_command(try_plugin)
 plugins.add_command(new)
 
 

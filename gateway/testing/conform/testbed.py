@@ -32,7 +32,7 @@ from gateway.testing.conform.proxy import Proxies
 from gateway.testing.recipes import CUSTOMER, order_of
 from gateway.testing.samples import SampleAccount, Samples
 from gateway.testing.simulator import SIMULATOR, MovableClock
-from gateway.web.server import running
+from gateway.web.server import Running, running
 
 KEY = "gw_kit_conformance-key-0123456789"
 STEP = timedelta(minutes=2)
@@ -53,8 +53,11 @@ class Testbed:
 
     __test__ = False  # no class of tests
 
-    def __init__(self, entry: AccountEntry, proxies: Proxies, http: aiohttp.ClientSession) -> None:
-        self.entry, self.proxies, self.http = entry, proxies, http
+    server: Running
+    """Once it runs."""
+
+    def __init__(self, entry: AccountEntry, proxies: Proxies, http: aiohttp.ClientSession, key: str = KEY) -> None:
+        self.entry, self.proxies, self.http, self.key = entry, proxies, http, key
         self.clock = MovableClock()
 
     async def create(self) -> Any:
@@ -63,7 +66,7 @@ class Testbed:
 
     async def api(self, method: str, path: str, body: Any = None, *wanted: int) -> Any:
         """Call the gateway as the tenant. Raises ``StoryFailed`` for another status than the ``wanted`` ones."""
-        headers = {"Authorization": f"Bearer {KEY}", "Idempotency-Key": uuid.uuid4().hex}
+        headers = {"Authorization": f"Bearer {self.key}", "Idempotency-Key": uuid.uuid4().hex}
         async with self.http.request(method, self.proxies.gateway + path, json=body, headers=headers) as answer:
             said = await answer.json(content_type=None)
         if wanted and answer.status not in wanted:
@@ -194,6 +197,7 @@ async def testbed(name: str, mutant: Mutant, samples: Samples) -> AsyncIterator[
         (entry,) = settings.tenants["kit"].accounts.values()
         bed = Testbed(entry, proxies, http)
         server = await stack.enter_async_context(running(settings, registry, bed.clock))
+        bed.server = server
         proxies.gateway = server.url
         url = proxies.public + entry.callback_path
         account = SimulatedAccount(account=entry.account, callback_url=url, credentials=entry.credentials)
