@@ -42,7 +42,8 @@ EXTRA_DIGITS: Mapping[str, int] = {"USDT": 6}
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """A command in words. ``payment`` numbers the kit's payments; ``unnamed``: the provider has not named it yet;
-    ``memory``: what the gateway keeps; ``opened``: the kind of the operation that a lookup asks about."""
+    ``memory``: what the gateway keeps; ``opened``: the kind of the operation that a lookup asks about; ``operation``
+    numbers the operations of all payments, by default as the payment."""
 
     command: str
     money: str
@@ -50,6 +51,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     unnamed: bool = False
     memory: dict[str, str] = {}
     opened: Kind | None = None
+    operation: int | None = None
 
     def __str__(self) -> str:
         return f"{self.command} {self.money}"
@@ -85,6 +87,7 @@ def ids_of(payment: int = 1) -> dict[str, str]:
 def command_of(recipe: Recipe) -> Command:
     """Make the command."""
     kind, money, ids = COMMANDS[recipe.command], money_of(recipe.money), ids_of(recipe.payment)
+    operation_id = ids_of(recipe.operation or recipe.payment)["operation_id"]
     is_new = recipe.unnamed or kind is CreatePayment
     members: dict[str, Any] = {
         "payment_id": ids["payment_id"],
@@ -93,7 +96,7 @@ def command_of(recipe: Recipe) -> Command:
         "money": money,
         "at": AT,
         "memory": recipe.memory,
-        "operation_id": ids["operation_id"],
+        "operation_id": operation_id,
         "customer": CUSTOMER,
         "order": order_of(money),
         "checkout": Checkout(),
@@ -102,7 +105,7 @@ def command_of(recipe: Recipe) -> Command:
         "urls": urls_of(),
         "merchant_status": "shipped",
         "reason": "kit-reason",
-        "open_operation": _opened(recipe.opened, money, ids["operation_id"]),
+        "open_operation": _opened(recipe.opened, money, operation_id),
     }
     return kind(**{name: members[name] for name in kind.__struct_fields__ if name in members})
 

@@ -185,6 +185,44 @@ FAULTS = (
         "gateway.FetchPayment, gateway.UpdatePayment, *PATHS",
     ),
     Fault("a field's source does not exist", "declaration", 'source="customer.email"', 'source="customer.emial"'),
+    # what a stranger planted
+    Fault("one key for all operations", "constant-key", KEY, 'account, "key", body)'),
+    Fault(
+        "the payment as the key of its refunds",
+        "constant-key",
+        'return self._request("POST", url, account, command.operation_id',
+        'return self._request("POST", url, account, command.payment_id',
+    ),
+    Fault(
+        "the return address as that of giving up",
+        "urls-swapped",
+        '"notify": command.urls.callback,\n',
+        '"notify": command.urls.callback,\n                "cancel_url": command.urls.return_,\n',
+    ),
+    Fault(
+        "a secret in a header's name",
+        "secret-in-url",
+        '("Idempotency-Key", key)]',
+        '("Idempotency-Key", key), (account.config.webhook_key.reveal(), "1")]',
+    ),
+    Fault(
+        "a currency for all others",
+        "wrong-currency",
+        '"currency": command.money.currency,',
+        '"currency": command.money.currency if command.money.currency in ("USD", "JPY") else "EUR",',
+    ),
+    Fault(
+        "a constant currency of captures",
+        "wrong-currency",
+        REFUND,
+        '{"amount": command.money.minor_units(), "currency": "USD"}',
+    ),
+    Fault(
+        "the first login's token for all",
+        "login",
+        "gateway.Session(token=gateway.Secret(token.access_token)",
+        'gateway.Session(token=SESSIONS.setdefault("token", gateway.Secret(token.access_token))',
+    ),
     # more of the same kinds
     Fault(
         "a callback that cannot be signed",

@@ -8,6 +8,7 @@ import msgspec
 
 from gateway.core.errors import ProviderError
 from gateway.core.wire import HttpResponse
+from gateway.provider import Session
 from gateway.testing.calls import Call, Outcome
 from gateway.testing.cases import Case, Found, Judge
 from gateway.testing.checks.common import PURITY
@@ -28,6 +29,7 @@ def cases(subject: Subject) -> Iterator[Case | Found]:
         if reply.command == "login":
             response = response_of(reply)
             yield Case(("login", *PURITY), (_answered(empty, response),), reply.gives)
+            yield from _of_another(subject, _answered(empty, response))
             others = [msgspec.structs.replace(response, status=status) for status in REFUSALS]
             yield from (Case(("login", "secret-shown"), (_answered(empty, one),), "refused") for one in others)
     for body, headers in (*((body, JSON) for body in BODIES), (PAGE, HTML)):
@@ -36,12 +38,24 @@ def cases(subject: Subject) -> Iterator[Case | Found]:
             yield Case(("login", "secret-shown"), (_answered(empty, response),), "refused")
 
 
+def _of_another(subject: Subject, call: Call) -> Iterator[Case]:
+    """The same login of another tenant's account, answered with another token."""
+    session, other = subject.run(call).value, subject.labels[1]
+    if isinstance(session, Session) and call.response is not None:
+        token = session.token.reveal()
+        body = call.response.body.replace(token.encode(), token[::-1].encode())
+        answer = msgspec.structs.replace(call.response, body=body)
+        second = msgspec.structs.replace(call, account=other, response=answer)
+        if body != call.response.body:
+            yield Case(("login",), (call, second), {"kind": "session", "token": token[::-1]})
+
+
 def _answered(call: Call, response: HttpResponse) -> Call:
     return msgspec.structs.replace(call, response=response)
 
 
 def _wrong(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
-    outcome = outcomes[0]
+    outcome = outcomes[-1]
     if case.expects == "refused":
         is_right = isinstance(outcome.error, ProviderError)
         return None if is_right else f"{case.calls[0]} {outcome}, and should raise ProviderError"

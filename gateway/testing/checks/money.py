@@ -30,6 +30,7 @@ def cases(subject: Subject) -> Iterator[Case | Found]:
     """Yield what the samples state, then other amounts in the form in which the create sends them."""
     yield from _stated(subject)
     yield from _different(subject)
+    yield from _currencies(subject)
     forms = _forms(subject)
     for currency in dict.fromkeys(money.split(" ")[0] for money in subject.moneys):
         digits = money_of(f"{currency} 1").digits
@@ -58,6 +59,14 @@ def _different(subject: Subject) -> Iterator[Case]:
         if command in with_amount:
             amounts = (f"{currency} {amount}" for amount in AWKWARD.get(digits, ())[-2:])
             yield Case(("amount-not-sent",), tuple(_build(subject, command, money) for money in amounts))
+
+
+def _currencies(subject: Subject) -> Iterator[Case]:
+    """Each command in two currencies."""
+    firsts = list({money.split(" ")[0]: money for money in reversed(subject.moneys)}.values())
+    for command in subject.commands:
+        for other in firsts[:-1]:
+            yield Case(("wrong-currency",), tuple(_build(subject, command, money) for money in (firsts[-1], other)))
 
 
 def _build(subject: Subject, command: str, money: str) -> Call:
@@ -136,9 +145,22 @@ def _is_same(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
     return f"{case.calls[0]} and {case.calls[1].recipe} are one request" if is_same else None
 
 
+def _is_wrong_code(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
+    """A member that holds the currency of one command must hold that of the other, whichever was built first."""
+    sent = [dict(members_of(one.value)) if isinstance(one.value, HttpRequest) else {} for one in outcomes]
+    codes = [call.recipe.money.split(" ")[0] for call in case.calls if call.recipe]
+    for mine, other in ((0, 1), (1, 0)):
+        for path, value in sent[mine].items():
+            found = text(sent[other].get(path, "")).upper()
+            if text(value).upper() == codes[mine] and found.isalpha() and found != codes[other]:
+                return f"{case.calls[other]} sends {dotted(path)} {found}, not {codes[other]}"
+    return None
+
+
 JUDGES: Mapping[str, Judge] = {
     "wire-amount": _not_stated,
     "float-money": _not_exact,
     "wire-unknown": _not_exact,
     "amount-not-sent": _is_same,
+    "wrong-currency": _is_wrong_code,
 }
