@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -14,6 +14,7 @@ from gateway.core.facts import Stage
 from gateway.core.secret import Secret
 from gateway.core.strictjson import JsonNumber
 from gateway.testing.calls import Outcome
+from gateway.testing.render import filled
 
 _STAGES, _REASONS = frozenset(Stage), frozenset(Reason)
 _KINDS = {
@@ -34,8 +35,12 @@ _INSIDE = ("observation", "operation", "outcome")
 
 
 def difference(expected: Any, outcome: Outcome) -> str | None:
-    """How an outcome differs from what a sample says; None if it does not."""
-    if isinstance(outcome.value, tuple) and not isinstance(expected, Sequence | str):
+    """How an outcome differs from what a sample says, its placeholders filled in; None if it does not.
+
+    Raises ``UnusableSamples``.
+    """
+    expected = filled(expected)
+    if isinstance(outcome.value, tuple) and not isinstance(expected, list):
         value = outcome.value[0] if len(outcome.value) == 1 else outcome.value
         outcome = msgspec.structs.replace(outcome, value=value)
     if isinstance(expected, list):

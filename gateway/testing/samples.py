@@ -36,7 +36,8 @@ class SampleAccount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An answer of the provider to a command, and what it gives. ``command`` may be ``login``."""
+    """An answer of the provider to a command, and what it gives. ``command`` may be ``login``. ``memory``: what earlier
+    answers asked the gateway to keep."""
 
     command: str
     gives: Any
@@ -45,6 +46,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     body: Any = ""
     money: str | None = None
     account: str | None = None
+    memory: dict[str, str] = {}
     note: str = ""
 
 

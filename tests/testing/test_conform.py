@@ -45,6 +45,13 @@ def test_mutants_are_noticed() -> None:
     assert report.counts["mutants"] == report.counts["mutants_noticed"] == 3
 
 
+def test_a_signature_inside_the_body_is_forged_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plugin that computes it and does not compare is noticed."""
+    monkeypatch.syspath_prepend(EXAMPLES / "gateway-formpay")
+    report = conform_plugin("formpay", mutants=True)
+    assert "no story fails although signatures are not compared" not in str(report)
+
+
 def test_a_finding_shows_what_passed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Both ledgers, and every exchange of the story, in a file that people can read."""
     build = psp.PspOpenApi.build

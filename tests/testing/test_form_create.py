@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.testing import check_plugin
+from gateway.testing import Report, check_plugin
 
 PROJECT = """
 [project]
@@ -68,18 +68,28 @@ FAULTS = {
 }
 
 
-def findings(folder: Path, source: str, monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """The rules that the kit reports of a source."""
+def report_of(folder: Path, source: str, monkeypatch: pytest.MonkeyPatch) -> Report:
+    """What the kit says of a source."""
     for name, text in (("pyproject.toml", PROJECT), ("samples.json", json.dumps(SAMPLES)), ("formpay.py", source)):
         (folder / name).write_text(text)
     monkeypatch.syspath_prepend(folder)
     monkeypatch.delitem(sys.modules, "formpay", raising=False)
-    return {one.rule for one in check_plugin("formpay", replays=folder / "replays").findings if one.severity == "error"}
+    return check_plugin("formpay", replays=folder / "replays")
+
+
+def findings(folder: Path, source: str, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The rules that the kit reports of a source."""
+    return {one.rule for one in report_of(folder, source, monkeypatch).findings if one.severity == "error"}
 
 
 def test_a_create_may_be_a_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sound one is green."""
     assert findings(tmp_path, PLUGIN, monkeypatch) == set()
+
+
+def test_no_answer_is_missed_where_nothing_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A create that takes no call has no answer that a sample could show."""
+    assert "CreatePayment" not in str(report_of(tmp_path, PLUGIN, monkeypatch))
 
 
 @pytest.mark.parametrize("rule", FAULTS)

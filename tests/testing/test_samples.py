@@ -12,7 +12,12 @@ import pytest
 import gateway
 from gateway.core.strictjson import loads
 from gateway.testing.calls import Outcome
+from gateway.testing.checks.parse import replies_of
 from gateway.testing.expected import difference
+from gateway.testing.installed import find_plugin
+from gateway.testing.recipes import command_of, ids_of
+from gateway.testing.samples import Reply, Samples
+from gateway.testing.subject import Subject
 from tests.support.cli import run
 from tests.support.docs_pages import ROOT
 
@@ -37,6 +42,9 @@ RIGHT = [
     ({"kind": "observation", "memory": {"order": "o-1"}}, CAPTURED),
     ({"Observation": {"amount": 10}}, CAPTURED),
     ("event", EVENT),
+    ("event", Outcome(value=(EVENT.value,))),
+    ({"event_id": "e-1"}, Outcome(value=(EVENT.value,))),
+    ({"payment_id": "${payment_id}"}, Outcome(value=seen(payment_id=ids_of()["payment_id"]))),
     ({"kind": "event", "event_id": "e-1", "refunded": "4"}, EVENT),
     ({"kind": "event", "observation": {"stage": "captured"}}, EVENT),
     ("pending", PENDING),
@@ -64,6 +72,8 @@ WRONG = [
     ("event", REJECTED),
     ("nothing", EVENT),
     (["event"], BATCH),
+    ("event", BATCH),
+    ({"payment_id": "${payment_id}"}, Outcome(value=seen(payment_id="pay_of_another"))),
     ("whatever", CAPTURED),
 ]
 
@@ -115,3 +125,13 @@ def test_an_account_that_cannot_be_is_an_error(tmp_path: Path, monkeypatch: pyte
     (found,) = json.loads(result.stdout)["findings"]
     assert (result.exit_code, found["rule"]) == (1, "account")
     assert 'unknown key "bas_url", did you mean "base_url"' in found["message"]
+
+
+def test_a_reply_may_follow_what_was_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``memory`` of a sample is the command's, over what the create asked to keep."""
+    monkeypatch.syspath_prepend(SANDBOX)
+    (provider,) = find_plugin("sandbox").providers
+    reply = Reply(command="CreatePayment", gives="captured", memory={"order": "of ${payment_id}"})
+    ((_, call),) = replies_of(Subject(provider, Samples(replies=(reply,))))
+    assert call.recipe is not None
+    assert command_of(call.recipe).memory == {"order": f"of {ids_of()['payment_id']}"}

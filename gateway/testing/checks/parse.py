@@ -17,7 +17,7 @@ from gateway.testing.cases import Case, Found, Judge
 from gateway.testing.checks.common import PURITY
 from gateway.testing.expected import difference
 from gateway.testing.recipes import COMMANDS, command_name, ids_of
-from gateway.testing.render import JSON, response_of
+from gateway.testing.render import JSON, filled, response_of
 from gateway.testing.samples import Reply, UnusableSamples
 from gateway.testing.subject import Subject
 from gateway.testing.watch import RefusedCall
@@ -65,6 +65,7 @@ def replies_of(subject: Subject) -> list[tuple[Reply, Call]]:
         if name not in subject.commands:
             continue
         recipe = subject.recipe(name, reply.money or subject.moneys[0])
+        recipe = msgspec.structs.replace(recipe, memory=recipe.memory | filled(reply.memory))
         label = subject.label_of(reply.account)
         found.append((reply, Call(member="parse", account=label, recipe=recipe, response=response_of(reply))))
     return found

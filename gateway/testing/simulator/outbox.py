@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -15,6 +16,9 @@ from gateway.testing.simulator.ledger import Refusal
 TIMEOUT = ClientTimeout(total=10)
 USUAL = frozenset({"accept", "accept-encoding", "content-type", "user-agent"})
 """Headers that prove nothing: every client sends them."""
+
+_LONG = re.compile(rb"[0-9A-Za-z+/_-]{19,}[0-9A-Za-z]")
+"""An id or a signature. Its middle is changed: the last character of an encoding may count for nothing."""
 
 
 class Answered(msgspec.Struct, kw_only=True):
@@ -99,17 +103,27 @@ class Outbox:
 
 
 def forgeries(request: gateway.HttpRequest) -> list[gateway.HttpRequest]:
-    """A callback with one digit of its body, or else its last byte, changed; with each header of its own
-    written backwards; and without these headers."""
-    place = next((at for at, byte in enumerate(request.body) if 0x30 <= byte < 0x39), len(request.body) - 1)
-    other = (
-        request.body[:place] + bytes([request.body[place] + 1]) + request.body[place + 1 :] if request.body else b"0"
-    )
+    """A callback with one character of its body changed, at several places; with each header of its own written
+    backwards; and without these headers."""
     kept = tuple(pair for pair in request.headers if pair[0].lower() in USUAL)
     proofs = tuple(pair for pair in request.headers if pair not in kept)
     replace: Any = msgspec.structs.replace
-    forged = [replace(request, body=other)]
+    forged = [replace(request, body=body) for body in _changed(request.body)]
     if proofs:
         turned = tuple((name, value[::-1]) for name, value in proofs)
         forged += [replace(request, headers=kept + turned), replace(request, headers=kept)]
     return forged
+
+
+def _changed(body: bytes) -> list[bytes]:
+    """The body with another first, middle or last digit, and with another character inside each id and signature."""
+    long = [found.span() for found in _LONG.finditer(body)]
+    digits = [at for at in range(len(body)) if body[at : at + 1].isdigit() and not any(a <= at < b for a, b in long)]
+    inside = [next(at for at in range((a + b) // 2, b) if body[at : at + 1].isalnum()) for a, b in long]
+    places = {*inside, *(digits[at] for at in (0, len(digits) // 2, -1) if digits)} or {len(body) - 1}
+    return [body[:at] + _another(body[at]) + body[at + 1 :] for at in sorted(places)] if body else [b"0"]
+
+
+def _another(byte: int) -> bytes:
+    """Another character of the same kind: a hex digit stays one."""
+    return bytes([byte ^ 1 if byte < ord("A") else (byte - 1 ^ 1) + 1])
