@@ -92,6 +92,7 @@ async def test_each_step_is_seen_and_saved_as_samples_that_check_takes(tmp_path:
     saved = json.loads(text)
     assert {"CreatePayment", "CapturePayment", "RefundPayment"} <= {one["command"] for one in saved["replies"]}
     assert "${payment_id}" in str(saved["replies"])
+    assert "127.0.0.1" not in str(saved["replies"])
     assert "${hmac:sha256:hex:webhook_key}" in str(saved["callbacks"])
     assert not {"reply", "callback", "account"} & {one.rule for one in check_plugin("acquirelite", file).findings}
     assert check_plugin("acquirelite", file).ok

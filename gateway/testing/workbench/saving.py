@@ -35,6 +35,9 @@ NOISE = frozenset(_NOISE.split(" "))
 
 _OURS = {"payment_id": re.compile(r"\bpay_[0-9a-f]{32}\b"), "operation_id": re.compile(r"\bop_[0-9a-f]{32}\b")}
 
+_LOCAL = re.compile(r"http://127\.0\.0\.1:\d+")
+"""A simulator's address: a provider's would be https."""
+
 Masked = Callable[[str], str]
 
 
@@ -83,7 +86,8 @@ def _candidates(step: Step, masked: Masked) -> Iterator[tuple[str, dict[str, Any
         for known in (names, {}):
             said = {"status": answer.status, "headers": _headers(answer.headers, masked, known), "gives": gives}
             money = f"{command.money.currency} {command.money.text()}"
-            body = _body(_named(masked(answer.body.decode(errors="replace")), known))
+            text = masked(answer.body.decode(errors="replace"))
+            body = _body(_named(_LOCAL.sub("https://provider.example", text), known) if known else text)
             yield "replies", {"command": type(command).__name__, "money": money, **said, "body": body}
         return
     callback, account = step.given
