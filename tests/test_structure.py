@@ -56,6 +56,8 @@ COVERED_BY = {
     "tests/web/connections/test_connection.py": "web.connections.listener web.server",
     "tests/web/test_problems.py": "web.http_errors web.middleware web.problem_pages",
     "tests/web/test_openapi.py": "web.openapi",
+    "tests/testing/test_apart.py": "testing.steps",
+    "tests/testing/test_samples.py": "testing.sample_files",
     "tests/testing/test_kit.py": "testing cli.plugin_check",
     "tests/plugins/psp_mistakes": "gateway_psp_open_api.diagnosis",
 }

@@ -55,7 +55,8 @@ async def _try(
 ) -> None:
     from gateway.core.errors import SettingsError
     from gateway.testing.installed import find_plugin
-    from gateway.testing.samples import Samples, read_samples, shipped_with
+    from gateway.testing.sample_files import read_samples
+    from gateway.testing.samples import Samples, shipped_with
     from gateway.testing.workbench.app import Workbench, serving
     from gateway.testing.workbench.benches import real, simulated
 

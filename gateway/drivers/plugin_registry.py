@@ -24,6 +24,9 @@ from gateway.drivers.provider_declaration import declaration_problems, simulator
 from gateway.provider import Provider, Simulator
 
 _log = logging.getLogger(__name__)
+_FOREIGN = (Exception, SystemExit)
+"""What code of a plugin may raise: ``sys.exit(0)`` in it would end the start as if all were well."""
+
 _HOOKS = frozenset(name for name in vars(hookspecs) if name.startswith("gateway_"))
 
 
@@ -121,7 +124,7 @@ def _imported(name: str, origin: object, problems: list[str]) -> object | None:
         return origin
     try:
         return origin.load()  # type: ignore[no-any-return]  # importlib.metadata does not know what it loads
-    except Exception as problem:  # foreign code: whatever its import raises is a line here, not a traceback
+    except _FOREIGN as problem:  # whatever its import raises is a line here, not a traceback
         problems.append(f"plugin {name}: cannot be imported: {_brief(problem)}")
         return None
 
@@ -169,9 +172,11 @@ def _offers(hook: pluggy.HookCaller, problems: list[str]) -> Iterator[tuple[str,
         line = f"plugin {implementation.plugin_name}: {hook.name}"
         try:
             offered: object = implementation.function()
-        except Exception as problem:  # foreign code at start: a line, not a traceback
+        except _FOREIGN as problem:
             problems.append(f"{line} failed: {_brief(problem)}")
             continue
+        if inspect.iscoroutine(offered):
+            offered.close()
         if isinstance(offered, list):
             yield implementation.plugin_name, offered
         else:
@@ -195,7 +200,7 @@ def _owners(hooks: pluggy.PluginManager, problems: list[str]) -> dict[str, tuple
 def _mistakes(provider: object) -> list[str]:
     try:
         return declaration_problems(provider)
-    except Exception as problem:  # foreign code: a member may be a property that fails
+    except _FOREIGN as problem:  # a member may be a property that fails
         return [f"provider {type(provider).__name__} cannot be read: {type(problem).__name__}"]
 
 
@@ -209,6 +214,9 @@ def _info(name: str, origin: object, owners: Mapping[str, tuple[str, Provider]])
     )
 
 
-def _brief(problem: Exception) -> str:
-    text = str(problem).splitlines()
+def _brief(problem: BaseException) -> str:
+    try:
+        text = str(problem).splitlines()
+    except Exception:  # its text is foreign code too
+        text = []
     return f"{type(problem).__name__}: {text[0]}" if text else type(problem).__name__

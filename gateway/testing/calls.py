@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -66,7 +65,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
 
     def __str__(self) -> str:
-        return f"raised {type(self.error).__name__}: {self.error}" if self.error else f"returned {self.value!r}"
+        return f"raised {type(self.error).__name__}: {self.error}" if self.error else f"returned {in_short(self.value)}"
 
 
 VERDICTS: Mapping[str, Verdict] = {
@@ -86,22 +85,16 @@ def shown(body: bytes, longest: int = 60) -> str:
     return f"{text[:longest]!r}" + ("…" if len(text) > longest else "")
 
 
-def _to_json(value: Any) -> Any:
-    if isinstance(value, bytes):
-        try:
-            return {"text": value.decode()}
-        except UnicodeDecodeError:
-            return {"base64": base64.b64encode(value).decode()}
-    if isinstance(value, Mapping):
-        return {name: _to_json(inner) for name, inner in value.items()}
-    return [_to_json(inner) for inner in value] if isinstance(value, list | tuple) else value
+def in_short(value: Any) -> str:
+    """A value in short: of a fact the members that say something."""
+    if isinstance(value, tuple):
+        return f"({', '.join(map(in_short, value))})"
+    if not isinstance(value, msgspec.Struct):
+        return repr(value)
+    members = ((field.name, getattr(value, field.name), _default(field)) for field in msgspec.structs.fields(value))
+    shown = ", ".join(f"{name}={in_short(own)}" for name, own, usual in members if own != usual)
+    return f"{type(value).__name__}({shown})"
 
 
-def _from_json(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        if value.keys() == {"text"}:
-            return value["text"].encode()
-        if value.keys() == {"base64"}:
-            return base64.b64decode(value["base64"])
-        return {name: _from_json(inner) for name, inner in value.items()}
-    return [_from_json(inner) for inner in value] if isinstance(value, list) else value
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from importlib.metadata import EntryPoint
 
@@ -11,7 +12,9 @@ from gateway.core.errors import SettingsError
 from gateway.core.wording import closest_name
 from gateway.drivers.installed_plugins import installed, origin_of
 from gateway.drivers.plugin_registry import load_plugins
+from gateway.drivers.plugin_sources import unreadable
 from gateway.provider import Provider
+from gateway.testing.steps import enter
 
 
 class NotInstalled(LookupError):
@@ -40,9 +43,10 @@ def find_plugin(name: str) -> Plugin:
         if providers:
             return msgspec.structs.replace(found, providers=providers)
     names = [one.name for one in points]
+    shown = json.dumps(name, ensure_ascii=False)
     meant = closest_name(name, names)
     hint = f', did you mean "{meant}"?' if meant else f"; there are {', '.join(names) or 'none'}"
-    raise NotInstalled(f'no plugin "{name}" is installed or on the path{hint}')
+    raise NotInstalled("\n".join([f"no plugin {shown} is installed or on the path{hint}", *unreadable()]))
 
 
 def imported_anew(plugin: Plugin, provider: str) -> Provider | None:
@@ -57,9 +61,14 @@ def imported_anew(plugin: Plugin, provider: str) -> Provider | None:
 
 
 def _loaded(point: EntryPoint) -> Plugin:
+    enter(f"the import or gateway_providers of plugin {point.name}")
     plugin = Plugin(name=point.name, version=origin_of(point)[1], module=point.module)
     try:
         registry = load_plugins(allowed={point.name})
     except SettingsError as problem:
         return msgspec.structs.replace(plugin, problems=problem.problems)
+    if not registry.providers:
+        return msgspec.structs.replace(
+            plugin, problems=(f"plugin {point.name}: gateway_providers returned no provider",)
+        )
     return msgspec.structs.replace(plugin, providers=tuple(registry.providers.values()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,13 +10,16 @@ from pathlib import Path
 from gateway.core.errors import SettingsError
 from gateway.provider import Provider
 from gateway.testing.accounts import why_not
+from gateway.testing.apart import Ended, apart
 from gateway.testing.cases import Case, Found
 from gateway.testing.checks import CHECKS, JUDGES
 from gateway.testing.installed import Plugin, find_plugin, imported_anew
 from gateway.testing.replays import read_replay, write_replay
 from gateway.testing.report import Finding, Report
 from gateway.testing.rules import fix_of, severity_of
-from gateway.testing.samples import Samples, read_samples, shipped_with
+from gateway.testing.sample_files import read_samples
+from gateway.testing.samples import Samples, UnusableSamples, shipped_with
+from gateway.testing.steps import enter
 from gateway.testing.subject import Subject
 
 
@@ -24,8 +27,10 @@ def check_plugin(name: str, samples: Path | None = None, *, replays: Path | None
     """Check the plugin of this name as an object alone: no server, no network, a second or two.
 
     ``samples``: its samples file, by default ``samples.json`` beside its module. ``replays``: the folder for the inputs
-    that break a rule, by default a new one. Raises ``NotInstalled`` and ``UnusableSamples``.
+    that break a rule; without it none are written. Raises ``NotInstalled`` and ``UnusableSamples``.
     """
+    if replays is not None:
+        _make(replays)
     plugin = find_plugin(name)
     if not plugin.providers:
         found = [Found("declaration", problem) for problem in plugin.problems]
@@ -41,13 +46,23 @@ def check_plugin(name: str, samples: Path | None = None, *, replays: Path | None
     return _report(plugin, findings, counts)
 
 
+def check_apart(name: str, samples: Path | None, replays: Path) -> Report:
+    """As ``check_plugin``, in a process of its own: whatever the plugin does to it is a finding."""
+    try:
+        return apart(lambda: check_plugin(name, samples, replays=replays), Report)
+    except Ended as end:
+        return _report(Plugin(name=name, version=None, module=""), [_finding(Found(end.rule, str(end)))], {})
+
+
 def replay_calls(name: str, path: Path, samples: Path | None = None) -> tuple[str, list[str]]:
     """Make the calls of a replay file again: what is still wrong (empty: nothing), and what each call gave.
 
-    Raises ``NotInstalled``, ``UnusableSamples`` and ``ValueError``.
+    Raises ``NotInstalled`` and ``UnusableSamples``, also where nothing can be called.
     """
-    plugin = find_plugin(name)
     case = read_replay(path)
+    plugin = find_plugin(name)
+    if not plugin.providers:
+        raise UnusableSamples("\n".join(plugin.problems))
     found = samples or shipped_with(plugin.module)
     provider = plugin.providers[0]
     given = read_samples(found) if found else Samples()
@@ -68,8 +83,10 @@ class _Run:
 
     def of(self, provider: Provider) -> list[Finding]:
         """What is wrong with a provider."""
+        again = imported_anew(self.plugin, provider.name)
+        enter(f"account_type, prepare or rules of {provider.name}")
         try:
-            subject = Subject(provider, self.samples, imported_anew(self.plugin, provider.name))
+            subject = Subject(provider, self.samples, again)
         except SettingsError as problem:
             hint = "" if self.samples.accounts else "no account could be made up, so state one in samples.json: "
             return [_finding(Found("account", f"{hint}{why_not(problem)}"))]
@@ -96,13 +113,21 @@ class _Run:
                 yield rule, message
 
     def _written(self, rule: str, message: str, case: Case | Found) -> Finding:
-        if isinstance(case, Found):
-            return _finding(case)
-        self.replays = self.replays or Path(tempfile.mkdtemp(prefix=f"gateway-{self.plugin.name}-"))
-        self.replays.mkdir(parents=True, exist_ok=True)
+        if isinstance(case, Found) or self.replays is None:
+            return _finding(Found(rule, message))
         path = self.replays / f"{rule}.json"
         write_replay(path, self.plugin.name, rule, case)
         return _finding(Found(rule, message), str(path))
+
+
+def _make(folder: Path) -> None:
+    """Make the folder of replays before anything is found that could not be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise UnusableSamples(f"{folder}: cannot hold replays: {problem.strerror}") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UnusableSamples(f"{folder}: cannot hold replays: it cannot be written to")
 
 
 def _finding(found: Found, replay_file: str = "") -> Finding:

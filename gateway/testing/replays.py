@@ -13,6 +13,7 @@ import msgspec
 from gateway.core.strictjson import JsonNumber
 from gateway.testing.calls import Call
 from gateway.testing.cases import Case
+from gateway.testing.samples import UnusableSamples
 
 
 def write_replay(path: Path, plugin: str, rule: str, case: Case) -> None:
@@ -23,10 +24,18 @@ def write_replay(path: Path, plugin: str, rule: str, case: Case) -> None:
 
 
 def read_replay(path: Path) -> Case:
-    """The input of such a file. Raises ``ValueError``."""
-    given = json.loads(path.read_bytes())
+    """The input of such a file. Raises ``UnusableSamples``."""
+    if not path.is_file():  # opening a pipe would wait
+        raise UnusableSamples(f"{path}: must be a file that the kit wrote")
+    try:
+        return _case(json.loads(path.read_bytes()))
+    except (OSError, ValueError, LookupError, TypeError) as problem:
+        raise UnusableSamples(f"{path}: must be a file that the kit wrote: {problem}") from None
+
+
+def _case(given: Any) -> Case:
     if not isinstance(given, dict) or not {"rule", "calls"} <= given.keys():
-        raise ValueError(f"{path}: must be a file that the kit wrote, with rule and calls")
+        raise ValueError("rule or calls is missing")
     calls = msgspec.convert(_as_bytes(given["calls"]), tuple[Call, ...])
     return Case((given["rule"],), calls, _as_bytes(given.get("expects")))
 

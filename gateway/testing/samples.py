@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.core.strictjson import JsonNumber, NotStrictJson, loads
+from gateway.core.strictjson import JsonNumber
 
 
 class UnusableSamples(ValueError):
@@ -84,14 +84,6 @@ def shipped_with(module: str) -> Path | None:
     file = getattr(sys.modules.get(module), "__file__", None)
     beside = Path(file).parent / "samples.json" if file else None
     return beside if beside is not None and beside.is_file() else None
-
-
-def read_samples(path: Path) -> Samples:
-    """Read a samples file. Numbers keep their text. Raises ``UnusableSamples``."""
-    try:
-        return msgspec.convert(loads(path.read_bytes()), Samples)
-    except (OSError, NotStrictJson, msgspec.ValidationError) as problem:
-        raise UnusableSamples(f"{path}: {problem}") from None
 
 
 def text_of(value: Any) -> str:

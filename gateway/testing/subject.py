@@ -20,6 +20,7 @@ from gateway.testing.calls import Call, Outcome
 from gateway.testing.recipes import Recipe, command_name, money_of
 from gateway.testing.render import response_of
 from gateway.testing.samples import Samples, UnusableSamples
+from gateway.testing.steps import enter, readable
 from gateway.testing.watch import Watch
 
 USUAL = ("USD 10.00", "JPY 500", "KWD 1.250")
@@ -158,6 +159,7 @@ class Subject:
             if self.untouched is not None:
                 return self.untouched.run(call)
         self.calls[call.member] += 1
+        enter(f"{call.member} {call.recipe or ''}".strip())
         act, problem_of = self.action(call)
         value = error = None
         watch = Watch(is_on=self._is_to_be_watched(call))
@@ -168,7 +170,7 @@ class Subject:
         except KeyboardInterrupt:
             raise
         except BaseException as raised:  # whatever the plugin raises is what is judged
-            error = raised
+            error = readable(raised)
         seconds = time.thread_time() - began
         self.is_guilty = self.is_guilty or bool(watch.touched)
         wrong = problem_of(value) if error is None else None

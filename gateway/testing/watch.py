@@ -28,7 +28,8 @@ _FUNCTIONS = {
     "environment": "posix.putenv posix.unsetenv",
     "network": "socket.connect socket.connect_ex socket.send socket.sendto socket.bind _socket.getaddrinfo"
     " _socket.gethostbyname",
-    "blocks": "time.sleep _posixsubprocess.fork_exec posix.system select.select",
+    "blocks": "time.sleep _posixsubprocess.fork_exec posix.system posix.fork posix.forkpty select.select"
+    " _thread.start_new_thread _thread.start_joinable_thread",
 }
 _RULE_OF = {name: rule for rule, names in _FUNCTIONS.items() for name in names.split()}
 _REFUSED = frozenset({"network", "blocks"})

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from gateway.drivers.installed_plugins import installed, origin_of
-from gateway.drivers.plugin_sources import on_path
+from gateway.drivers.plugin_sources import on_path, unreadable
+from tests.support.cli import run
 
 PROJECT = (
     '[project]\nname = "gateway-acme"\nversion = "0.3"\n[project.entry-points."gateway.providers"]\nacme = "acme"\n'
@@ -34,3 +35,28 @@ def test_other_files_say_nothing(text: str, tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "pyproject.toml").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     assert [point.name for point in on_path() if point.dist and point.dist.locate_file("") == tmp_path] == []
+
+
+WRONG = [
+    ('"gateway.providers" = [', "(at end of document)"),
+    ("project = 5 # gateway.providers", '"project" must be a table'),
+    ('[project.entry-points]\n"gateway.providers" = 5', '"gateway.providers" must be a table'),
+    ('[project.entry-points."gateway.providers"]\nfoo = "../x:y z"', 'foo must be "MODULE" or "MODULE:OBJECT"'),
+    ('[project.entry-points."gateway.providers"]\nfoo = 5', 'foo must be "MODULE" or "MODULE:OBJECT"'),
+    (b"# \xff gateway.providers", "can't decode byte 0xff"),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), WRONG)
+def test_why_a_file_is_passed_over(
+    text: str | bytes, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start passes it over; who looks for a plugin is told."""
+    path = tmp_path / "pyproject.toml"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    monkeypatch.syspath_prepend(tmp_path)
+    (line,) = unreadable()
+    assert line.startswith(f"{path}: ")
+    assert said in line
+    assert "foo" not in [point.name for point in on_path()]
+    assert line in run("plugins", "check", "foo").stderr

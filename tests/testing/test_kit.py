@@ -7,10 +7,16 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+import gateway
+from gateway.core.masking import Mask
 from gateway.testing import NotInstalled, check_plugin
+from gateway.testing.calls import Call, Outcome
+from gateway.testing.cases import Case
 from gateway.testing.checks import JUDGES
 from gateway.testing.rules import FIXES, severity_of
 from tests.support.cli import run
@@ -46,8 +52,30 @@ def test_a_plugin_that_is_not_there_is_named() -> None:
     result = run("plugins", "check", "creditkei")
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == 'no plugin "creditkei" is installed or on the path, did you mean "creditkey"?\n'
+    assert run("plugins", "check", "a\nb").stderr.startswith('no plugin "a\\nb" is installed')
     with pytest.raises(NotInstalled):
         check_plugin("creditkei")
+
+
+QUESTIONS = [("https://p.example/", False), ("https://p.example/?k=key-0123456789", True)]
+
+
+@pytest.mark.parametrize(("url", "is_shown"), QUESTIONS)
+def test_a_further_question_may_carry_the_session(url: str, is_shown: bool) -> None:
+    """What a lookup asks next is a request: its headers hold the token, its URL must not."""
+    request = gateway.HttpRequest(method="GET", url=url, headers=(("Authorization", "Bearer key-0123456789"),))
+    subject: Any = SimpleNamespace(mask=Mask(["key-0123456789"]))
+    case = Case(("secret-shown",), (Call(member="parse", account="acme/main"),))
+    said = JUDGES["secret-shown"](subject, case, [Outcome(value=gateway.Ask(request=request))])
+    assert bool(said) is is_shown
+
+
+def test_an_outcome_is_told_by_what_it_says() -> None:
+    """Members that say nothing are left out."""
+    seen = gateway.Observation(stage=gateway.Stage.CAPTURED, payment_id="p-1")
+    said = str(Outcome(value=(gateway.Event(event_id="e-1", observation=seen),)))
+    assert said.startswith("returned (Event(event_id='e-1', observation=Observation(stage=")
+    assert said.endswith(", payment_id='p-1')))")
 
 
 def test_the_report_for_programs() -> None:

@@ -97,6 +97,20 @@ MISTAKES = [
     ({"replies": [{"command": "PayPayment", "gives": "captured"}]}, 'replies[0].command: "PayPayment" is not one of'),
     ({"callbacks": [{"account": "acme/other", "gives": "event"}]}, 'account "acme/other": must be one of acme/main'),
     ({"callbacks": [{"body": "${payment}", "gives": "event"}]}, "${payment} is not known; there are payment_id"),
+    ({"allows": {"no-such-rule": "why"}}, "allows.no-such-rule: is not a rule"),
+    ({"allows": {"clock": " "}}, "allows.clock: must say why"),
+    ({"callbacks": [{"gives": "event", "signs": "moon"}]}, "callbacks[0].signs: must be bytes or members"),
+    ({"callbacks": [{"gives": "event", "at": "yesterday"}]}, "callbacks[0].at: must be a time with its zone"),
+    ({"callbacks": [{"gives": "event", "at": "2026-01-02T03:04:05"}]}, "callbacks[0].at: must be a time with its zone"),
+    ({"callbacks": [{"gives": "event", "headers": {"X": 5}}]}, "callbacks[0].headers: must be an object of texts"),
+    ({"callbacks": [{"gives": "event", "query": "${hmac:sha256:oct:key}"}]}, "must be ${hmac:HASH:hex:MEMBER}"),
+    ({"callbacks": [{"gives": "event", "query": "${hmac:nosuch:hex:key}"}]}, "callbacks[0].query: ${hmac:nosuch:hex"),
+    ({"callbacks": [{"gives": "event", "query": "${hmac:shake_128:hex:key}"}]}, "HASH must be one of blake2b"),
+    ({"replies": [{"command": "create", "gives": "x", "status": -1}]}, "replies[0].status: must be a status of HTTP"),
+    ('{"replies": [{"command": "create", "gives": "x", "status": 1e999}]}', "replies[0].status: must be a status"),
+    ({"replies": [{"command": "create", "gives": "x", "money": "USD -5.00"}]}, "replies[0].money: must be above zero"),
+    ({"replies": [{"command": "create", "gives": "x", "money": "USD ten"}]}, "replies[0].money: "),
+    ({"accounts": SHIPPED["accounts"] * 2}, "accounts: acme/main is there 2 times"),
     ({"wire": {"USD": {}}}, '"USD" must be a currency and an amount'),
 ]
 
@@ -112,6 +126,15 @@ def test_a_mistake_in_a_file_is_bad_usage(
     result = run("plugins", "check", "sandbox", "--samples", path)
     assert (result.exit_code, result.stdout) == (2, "")
     assert said in result.stderr
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    """A line for each, with the file."""
+    path = tmp_path / "samples.json"
+    path.write_text('\ufeff{"allows": {"x": ""}, "wire": {"USD -1": {}}}')
+    result = run("plugins", "check", "creditkey", "--samples", path)
+    assert (result.exit_code, len(result.stderr.splitlines())) == (2, 3)
+    assert all(line.startswith(f"{path}: ") for line in result.stderr.splitlines())
 
 
 def test_an_account_that_cannot_be_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,8 @@ import yaml
 
 from gateway.testing import check_plugin
 from gateway.testing.installed import find_plugin
-from gateway.testing.samples import read_samples, shipped_with
+from gateway.testing.sample_files import read_samples
+from gateway.testing.samples import shipped_with
 from gateway.testing.workbench.app import Workbench, serving
 from gateway.testing.workbench.benches import real, simulated
 from tests.support.cli import run, running, write

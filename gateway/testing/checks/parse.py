@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from gateway.core.errors import ProviderError
-from gateway.core.facts import Absent, Declined, Observation, Stage
+from gateway.core.facts import Absent, Ask, Declined, Observation, Stage
 from gateway.core.response_body import is_page
 from gateway.core.response_outcome import NO_SUCH_PAYMENT
 from gateway.core.wire import HttpResponse
@@ -139,11 +139,16 @@ def _declined_page(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str |
 
 def _shows(subject: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
     for outcome in outcomes:
-        texts = [str(outcome.error)] if outcome.error is not None else list(texts_in(outcome.value))
+        texts = [str(outcome.error)] if outcome.error is not None else list(_public(outcome.value))
         for text in texts:
             if subject.mask.holds(text):
                 return f"{case.calls[0]} shows a secret: {subject.mask.over(text)!r}"
     return None
+
+
+def _public(value: Any) -> Iterator[str]:
+    """Texts that may not hold a secret. What a lookup asks next is a request: only its URL is written to logs."""
+    return texts_in((value.request.url, value.memory) if isinstance(value, Ask) else value)
 
 
 def texts_in(value: Any) -> Iterator[str]:

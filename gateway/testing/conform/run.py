@@ -19,7 +19,8 @@ from gateway.testing.conform.testbed import NoSimulator, StoryFailed, Testbed, t
 from gateway.testing.installed import Plugin, find_plugin
 from gateway.testing.report import Finding, Report
 from gateway.testing.rules import fix_of, severity_of
-from gateway.testing.samples import Samples, read_samples, shipped_with
+from gateway.testing.sample_files import read_samples
+from gateway.testing.samples import Samples, shipped_with
 
 
 def conform_plugin(
