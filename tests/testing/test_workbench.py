@@ -100,14 +100,17 @@ async def test_each_step_is_seen_and_saved_as_samples_that_check_takes(tmp_path:
 
 
 async def test_a_callback_of_ones_own_is_judged(tmp_path: Path) -> None:
-    """What is not signed is refused, with the reason; what ``${hmac:…}`` signs is believed."""
+    """What is not signed is refused, with the reason; what ``${hmac:…}`` signs is believed. Its secrets are masked."""
     async with bench(tmp_path / "samples.json") as page:
         await _paid(page)
-        empty = {"method": "POST", "suffix": "", "query": "", "body": '{"events":[]}'}
+        empty = {"method": "POST", "suffix": "", "query": "", "body": f'{{"events":[],"note":"{SECRETS[1]}"}}'}
         forged = await page.post("press/callback", headers="Acq-Signature: 00", **empty)
         assert "raised CallbackRejected" in forged
         signed = await page.post("press/callback", headers="Acq-Signature: ${hmac:sha256:hex:webhook_key}", **empty)
         assert "the gateway answered the callback with 200" in signed
+    text = (tmp_path / "samples.json").read_text()
+    assert "***" in text
+    assert SECRETS[1] not in signed + text
 
 
 async def test_an_answer_is_read_again_by_the_module_as_it_is_now(
