@@ -67,7 +67,7 @@ def callback_of(received: Received, account: Account) -> Callback:
         query=received.query,
         headers=received.headers,
         body=received.body,
-        remote="192.0.2.1",
+        remote=received.remote,
         received_at=received.at,
         payment_id=received.payment_id,
         config=account.config,

@@ -24,6 +24,7 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes = b""
     at: datetime = AT
     payment_id: str | None = None
+    remote: str = "192.0.2.1"
 
 
 class Drafted(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,6 +21,7 @@ CREATE = "            own = {member.key"
 VERIFY = "        given = gateway.header(callback.headers, SIGNATURE)\n"
 BODY = "wanted = hmac.new(key.reveal().encode(), callback.body, hashlib.sha256).hexdigest()"
 EVENT = "gateway.Event(event_id=notice.event, observation=observation)"
+OPERATION = EVENT[:-1] + ", operation=gateway.OperationOutcome(operation_id='op_1', outcome=gateway.Succeeded()))"
 AMOUNT = '"amount": command.money.minor_units(),\n'
 REFUND = '{"amount": command.money.minor_units()}'
 OBSERVE = "        return observe(payment, account)\n"
@@ -222,6 +223,64 @@ FAULTS = (
         "login",
         "gateway.Session(token=gateway.Secret(token.access_token)",
         'gateway.Session(token=SESSIONS.setdefault("token", gateway.Secret(token.access_token))',
+    ),
+    Fault(
+        "any of two signatures",
+        "partial-signature",
+        f"len(given) != 1 or {COMPARE}",
+        "not any(gateway.same(one, wanted) for one in given)",
+    ),
+    Fault(
+        "the last signature",
+        "partial-signature",
+        f"len(given) != 1 or {COMPARE}",
+        "not given or not gateway.same(given[-1], wanted)",
+    ),
+    *(
+        Fault(
+            f"no proof {name}",
+            "partial-signature",
+            f"len(given) != 1 or {COMPARE}",
+            f"not {way} and (len(given) != 1 or {COMPARE})",
+        )
+        for name, way in {
+            "behind a proxy": 'gateway.header(callback.headers, "X-Forwarded-For")',
+            "from this machine": '(callback.remote == "127.0.0.1")',
+            "while debugging": '("debug=1" in callback.query)',
+            "by PUT": '(callback.method == "PUT")',
+        }.items()
+    ),
+    Fault(
+        "the customer's return is believed",
+        "forged-callback",
+        "            return gateway.Hint()\n",
+        "            if 'status=paid' in callback.query:\n                return gateway.Event(event_id='1', observation=gateway.Observation(stage=gateway.Stage.CAPTURED, payment_id=callback.payment_id))\n            return gateway.Hint()\n",
+    ),
+    Fault("every operation succeeded", "unknown-outcome", EVENT, OPERATION),
+    Fault(
+        "every refund succeeded",
+        "unknown-outcome",
+        OBSERVE,
+        "        done = gateway.OperationOutcome(operation_id=getattr(command, 'operation_id', 'op_1'), outcome=gateway.Succeeded())\n        return msgspec.structs.replace(observe(payment, account), operations=(done,))\n",
+    ),
+    Fault(
+        "what is accepted succeeded",
+        "pending-success",
+        "gateway.Observation(stage=gateway.Stage.UNKNOWN)",
+        "gateway.Observation(stage=gateway.Stage.UNKNOWN, operations=(gateway.OperationOutcome(operation_id=command.operation_id, outcome=gateway.Succeeded()),))",
+    ),
+    Fault("an operation and a total", "delta-and-total", EVENT, OPERATION),
+    Fault(
+        "the provider's reference is copied",
+        "copied-id",
+        OBSERVE,
+        "        return msgspec.structs.replace(observe(payment, account), provider_reference=command.provider_reference)\n",
+    ),
+    Fault(
+        "the operation's id is copied",
+        "copied-id",
+        OBSERVE,
+        "        done = gateway.OperationOutcome(operation_id=getattr(command, 'operation_id', 'op_1'))\n        return msgspec.structs.replace(observe(payment, account), operations=(done,))\n",
     ),
     # more of the same kinds
     Fault(

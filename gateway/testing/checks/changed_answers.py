@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.core.facts import Declined, Observation, Pending, Stage
+from gateway.core.facts import Declined, Observation, Pending, Stage, outcomes_in
 from gateway.core.strictjson import JsonNumber, dumps
 from gateway.testing.calls import Call, Outcome
 from gateway.testing.cases import Case, Found, Judge
@@ -23,6 +23,7 @@ WORD = "KitUnknownWord"
 CUTS = 24
 """Lengths at which a body is cut."""
 
+_STATUS = frozenset({"status", "state", "result", "outcome", "type", "event"})
 _ODD_NUMBERS = tuple(map(JsonNumber, ("1e400", "0.1234567890123456789", "99999999999999999999999999")))
 _ODD: tuple[Any, ...] = (None, True, "", "x", WORD, [], {}, "12.34", *_ODD_NUMBERS, GONE)
 """What a member may hold that should not: anything, since providers change."""
@@ -38,6 +39,9 @@ def cases(subject: Subject) -> Iterator[Case | Found]:
             continue
         yield from _cut(call, outcome)
         yield from _words(call, tree)
+        unknown = without_words(tree)
+        if unknown is not None:
+            yield Case(("unknown-outcome",), (_with(call, unknown),))
         yield from _others(reply, call)
         yield from _twice(call, tree)
         yield from _odd(call, tree)
@@ -69,7 +73,13 @@ def _others(reply: Reply, call: Call) -> Iterator[Case]:
     """The same answer about another payment."""
     other = msgspec.structs.replace(call, response=response_of(reply, payment=2))
     if other != call:
-        yield Case(("copied-id",), (other,))
+        yield Case(("copied-id",), (other,), "payment_id")
+    ours, others = ids_of(), ids_of(2)
+    assert call.response is not None  # noqa: S101  # of a reply
+    for name in ("provider_reference", "operation_id"):
+        body = call.response.body.replace(ours[name].encode(), others[name].encode())
+        if body != call.response.body:
+            yield Case(("copied-id",), (_with(call, body),), name)
 
 
 def _twice(call: Call, tree: Any) -> Iterator[Case]:
@@ -112,9 +122,32 @@ def stage_of(value: Any) -> Any:
 
 
 def _is_copied(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
-    seen, ours = outcomes[0].value, ids_of()["payment_id"]
-    is_copy = isinstance(seen, Observation) and seen.payment_id == ours
-    return f"{case.calls[0]} is about another payment, but payment_id is ours" if is_copy else None
+    seen, name = outcomes[0].value, case.expects or "payment_id"
+    if outcomes[0].wrong or not isinstance(seen, Observation | Pending):
+        return None
+    seen = seen.observation if isinstance(seen, Pending) else seen
+    found = [one.operation_id for one in seen.operations] if name == "operation_id" else [getattr(seen, name)]
+    what = name.split("_")[0]
+    return f"{case.calls[0]} is about another {what}, but {name} is ours" if ids_of()[name] in found else None
+
+
+def without_words(tree: Any) -> Any:
+    """The body with a word that nobody knows for every status, and null for every flag; None where it has neither."""
+    found = None
+    for path, value in leaves(tree):
+        is_word = isinstance(value, str) and path and str(path[-1]).lower() in _STATUS
+        if is_word or isinstance(value, bool):
+            found = changed(tree if found is None else found, path, WORD if is_word else None)
+    return found
+
+
+def _has_outcome(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
+    if outcomes[0].wrong:
+        return None
+    value = outcomes[0].value
+    facts: list[Any] = [getattr(one, "reported", one) for one in (value if isinstance(value, tuple) else (value,))]
+    known = [one.outcome for fact in facts for one in outcomes_in(fact) if one.outcome is not None]
+    return f"{case.calls[0]} says that an operation is {type(known[0]).__name__}" if known else None
 
 
 def _is_last(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
@@ -125,6 +158,7 @@ JUDGES: Mapping[str, Judge] = {
     "cut-answer": _is_read,
     "unknown-word": _is_known,
     "copied-id": _is_copied,
+    "unknown-outcome": _has_outcome,
     "member-twice": _is_last,
     "inexact-amount": not_exact,
 }

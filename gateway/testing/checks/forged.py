@@ -14,7 +14,7 @@ from gateway.testing.calls import Call, Outcome, Received
 from gateway.testing.cases import Case, Found, Judge
 from gateway.testing.checks.amounts import changed_amounts
 from gateway.testing.checks.callbacks import Known, believed, events_of, verify_call
-from gateway.testing.checks.changed_answers import WORD
+from gateway.testing.checks.changed_answers import WORD, without_words
 from gateway.testing.render import is_signed_here, received_of
 from gateway.testing.subject import Subject
 from gateway.testing.trees import changed, leaves, read
@@ -25,6 +25,9 @@ MOST_CHANGES = 400
 MOST_CUTS = 40
 TOLERATED = 2
 """Characters of a signature that may count for nothing, such as the last of an encoding."""
+
+LOCAL = "127.0.0.1"
+FORWARDED = ("X-Forwarded-For", "X-Real-IP")
 
 _CLASSES = (string.digits, string.ascii_lowercase, string.ascii_uppercase)
 _ORDINARY = frozenset({"content-type", "content-length", "host", "user-agent", "accept", "accept-encoding"})
@@ -96,9 +99,21 @@ def _partial(call: Call, received: Received, name: str) -> Iterator[Case]:
     value = next(value for one, value in received.headers if one == name)
     gone: Headers = tuple(pair for pair in received.headers if pair[0] != name)
     cut = [value[:at] for at in range(0, len(value), len(value) // MOST_CUTS + 1)]
+    junk = _set(received, name, _junk)
+    doubled = [(*received.headers, (name, _junk(value))), ((name, _junk(value)), *received.headers)]
     others = [_but(received, headers=gone), *(_set(received, name, short) for short in cut)]
+    others += [_but(received, headers=both) for both in doubled]
+    others += [way for one in (junk, _but(received, headers=gone)) for way in _other_ways(one)]
     yield from (Case(("partial-signature",), (call, _with(call, other)), [name]) for other in others)
     yield Case(("partial-signature",), (call, *(_with(call, one) for one in _flipped(received, name, value))), [name])
+
+
+def _other_ways(received: Received) -> Iterator[Received]:
+    """A callback without its proof, by the ways on which a proof might be left out."""
+    yield from (_but(received, headers=(*received.headers, (name, LOCAL))) for name in FORWARDED)
+    yield _but(received, remote=LOCAL)
+    yield from (_but(received, query=f"{received.query}&{word}=1".lstrip("&")) for word in ("debug", "test"))
+    yield from (_but(received, method=method) for method in ("GET", "PUT") if method != received.method)
 
 
 def _flipped(received: Received, name: str, value: str) -> Iterator[Received]:
@@ -126,6 +141,10 @@ def _signed_anew(subject: Subject, known: Known) -> Iterator[Case]:
         if isinstance(value, str) and value and not value.startswith(("http", "pay_", "op_")):
             other = _with(call, received_of(sample, account, body=dumps(changed(tree, path, WORD))))
             yield Case(("unknown-word",), (call, other), value)
+    unknown = without_words(tree)
+    if unknown is not None:
+        other = _with(call, received_of(sample, account, body=dumps(unknown)))
+        yield Case(("unknown-outcome",), (other,))
     (event, *_) = events_of(subject.run(call).value)
     for body, expects in changed_amounts(tree, event):
         other = _with(call, received_of(sample, account, body=dumps(body)))
@@ -148,9 +167,12 @@ def _incomplete(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | No
     accepted = sum(bool(events_of(one.value)) for one in changed_calls)
     if len(changed_calls) > 1:
         return f"{accepted} characters of {name} may be any" if accepted > TOLERATED else None
-    received = case.calls[1].received or Received()
+    signed, received = (call.received or Received() for call in case.calls)
     given = [value for one, value in received.headers if one == name]
-    shown = f"with {name} {given[0]!r}" if given else f"without {name}"
+    shown = f"with {name} {' and '.join(map(repr, given))}" if given else f"without {name}"
+    shown += "".join(f", {one}: {value}" for one, value in received.headers if one in FORWARDED)
+    ways = (way for way in ("method", "query", "remote") if getattr(signed, way) != getattr(received, way))
+    shown += "".join(f", {way} {getattr(received, way)!r}" for way in ways)
     return f"a callback {shown} is believed" if accepted else None
 
 

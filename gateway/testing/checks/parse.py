@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from gateway.core.errors import ProviderError
-from gateway.core.facts import Absent, Ask, Declined, Observation, Stage
+from gateway.core.facts import Absent, Ask, Declined, Observation, Pending, Stage, Succeeded, outcomes_in
 from gateway.core.response_body import is_page
 from gateway.core.response_outcome import NO_SUCH_PAYMENT
 from gateway.core.wire import HttpResponse
@@ -16,7 +16,7 @@ from gateway.testing.calls import Call, Outcome
 from gateway.testing.cases import Case, Found, Judge
 from gateway.testing.checks.common import PURITY
 from gateway.testing.expected import difference
-from gateway.testing.recipes import COMMANDS, command_name, ids_of
+from gateway.testing.recipes import COMMANDS, command_name, command_of, ids_of
 from gateway.testing.render import JSON, filled, response_of
 from gateway.testing.samples import Reply, UnusableSamples
 from gateway.testing.subject import Subject
@@ -24,7 +24,7 @@ from gateway.testing.watch import RefusedCall
 
 SUCCESS = frozenset({Stage.AWAITING_CUSTOMER, Stage.AUTHORIZED, Stage.CAPTURED})
 GENERAL = ("parse-raises", "parse-returns", "success-from-refusal", "absent-without-proof", "page-as-answer")
-SOFT = ("declined-page", "secret-shown")
+SOFT = ("declined-page", "pending-success", "secret-shown")
 HTML = (("Content-Type", "text/html; charset=utf-8"),)
 ODD = "odd"
 """What a case expects of a body with a member that makes no sense: types must be right, sizes the gateway judges."""
@@ -170,6 +170,15 @@ def _response(case: Case) -> HttpResponse:
     return case.calls[0].response or HttpResponse(status=0)
 
 
+def _is_done_already(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
+    value, recipe = outcomes[0].value, case.calls[0].recipe
+    if not isinstance(value, Pending) or outcomes[0].wrong or recipe is None:
+        return None
+    ours = getattr(command_of(recipe), "operation_id", None)
+    done = [one for one in outcomes_in(value) if one.operation_id == ours and isinstance(one.outcome, Succeeded)]
+    return f"{case.calls[0]} is read as Pending, and says that the operation succeeded" if done else None
+
+
 JUDGES: Mapping[str, Judge] = {
     "reply": _not_as_said,
     "parse-raises": _raises,
@@ -178,6 +187,7 @@ JUDGES: Mapping[str, Judge] = {
     "absent-without-proof": _absent,
     "page-as-answer": _page,
     "swapped-id": _swapped,
+    "pending-success": _is_done_already,
     "declined-page": _declined_page,
     "secret-shown": _shows,
 }

@@ -15,6 +15,7 @@ from gateway.testing.checks.callbacks import Known, believed, events_of, known_c
 from gateway.testing.checks.common import PURITY
 from gateway.testing.checks.parse import BODIES, HTML, PAGE
 from gateway.testing.expected import difference
+from gateway.testing.recipes import ids_of
 from gateway.testing.render import JSON
 from gateway.testing.subject import Subject
 from gateway.testing.watch import RefusedCall
@@ -29,7 +30,7 @@ def cases(subject: Subject) -> Iterator[Case | Found]:
     yield from (Case(("sign-callback", *PURITY), (call,)) for call in signing_calls(subject))
     known = known_callbacks(subject)
     for one in known:
-        yield Case(("callback", "swapped-id", *GENERAL, *PURITY), (one.call,), one.gives)
+        yield Case(("callback", "swapped-id", "delta-and-total", *GENERAL, *PURITY), (one.call,), one.gives)
     yield from (Case((*GENERAL, "forged-callback"), (call,)) for call in _unsigned(subject))
     proved = [one for one, _ in believed(subject)]
     yield from _repeated(proved)
@@ -48,6 +49,9 @@ def _unsigned(subject: Subject) -> Iterator[Call]:
             for suffix in ("", "return"):
                 given = Received(method=method, headers=headers, body=body, suffix=suffix)
                 yield verify_call(subject.label, given)
+    back = f"status=paid&result=success&payment_id={ids_of()['payment_id']}&amount=10.00"
+    for named in (None, ids_of()["payment_id"]):
+        yield verify_call(subject.label, Received(method="GET", suffix="return", query=back, payment_id=named))
 
 
 def _repeated(proved: Sequence[Known]) -> Iterator[Case]:
@@ -108,8 +112,16 @@ def _other(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
     return f"{case.calls[0]} of {case.calls[0].account} is believed on {case.calls[1].account}" if is_believed else None
 
 
+def _is_both(_: Subject, case: Case, outcomes: Sequence[Outcome]) -> str | None:
+    for event in events_of(outcomes[0].value):
+        if event.operation is not None and event.observation.refunded is not None:
+            return f"{case.calls[0]} reports an operation and {event.observation.refunded} as refunded in all"
+    return None
+
+
 JUDGES: Mapping[str, Judge] = {
     "callback": _not_as_said,
+    "delta-and-total": _is_both,
     "verify-raises": _raises,
     "verify-returns": _returns,
     "sign-callback": _cannot_sign,
