@@ -149,7 +149,7 @@ async def test_repeated_and_forged_webhooks(shop: Shop) -> None:
     """A repetition changes nothing and is a success; a forgery is 401 and changes nothing."""
     payment = await authorized(shop)
     assert await shop.callbacks(CARDS, "repeat") == [200]
-    assert await shop.callbacks(CARDS, "forge") == [401, 401, 401]
+    assert set(await shop.callbacks(CARDS, "forge")) == {401}
     assert (await shop.read(payment))["version"] == payment["version"]
 
 

@@ -32,7 +32,7 @@ async def test_instructions_then_money(shop: Shop) -> None:
     await shop.customer(payment, name="merchant_reference")
     now = await shop.until(payment, "captured", amount_captured="10.00")
     assert await shop.callbacks(GIRO, "repeat") == [200]
-    assert await shop.callbacks(GIRO, "forge") == [401, 401, 401]
+    assert set(await shop.callbacks(GIRO, "forge")) == {401}
     assert (await shop.read(payment))["version"] == now["version"]
 
 
