@@ -29,7 +29,7 @@ def read_replay(path: Path) -> Case:
         raise UnusableSamples(f"{path}: must be a file that the kit wrote")
     try:
         return _case(json.loads(path.read_bytes()))
-    except (OSError, ValueError, LookupError, TypeError) as problem:
+    except (OSError, ValueError, LookupError, TypeError, msgspec.ValidationError) as problem:
         raise UnusableSamples(f"{path}: must be a file that the kit wrote: {problem}") from None
 
 

@@ -101,7 +101,7 @@ class FormPay(gateway.Provider):
         try:
             amounts = {name: gateway.Amount.read(values.get(name)) for name in ("amount", "refunded")}
             paid = msgspec.convert({**values, **amounts}, Paid)
-        except ValueError:
+        except (ValueError, msgspec.ValidationError):
             raise gateway.CallbackRejected(gateway.Reason.UNAUTHENTIC, "the form is not a payment") from None
         return gateway.Event(event_id=f"{paid.payment} {paid.status} {paid.refunded}", observation=_observed(paid))
 

@@ -128,7 +128,7 @@ def _entry(body: bytes) -> Entry:
         read = parse_qs(body.decode(), keep_blank_values=True, strict_parsing=True, max_num_fields=20)
         members = {name: value for name, (value,) in read.items()}
         return msgspec.convert({**members, "amount": gateway.Amount.read(members.get("amount"))}, Entry)
-    except ValueError:
+    except (ValueError, msgspec.ValidationError):
         raise gateway.CallbackRejected(gateway.Reason.UNAUTHENTIC, "the body is not an entry of an account") from None
 
 

@@ -131,7 +131,7 @@ def _doing(
     async def handler(request: web.Request) -> web.Response:
         try:
             return json_answer(await step(simulator, await request.read()))
-        except ValueError as problem:  # msgspec's errors are ValueErrors
+        except (ValueError, msgspec.DecodeError) as problem:  # one is the other only in newer versions of msgspec
             return json_answer({"error": str(problem)}, 400)
         except Refusal as refusal:
             return json_answer({"error": refusal.code}, refusal.status)
