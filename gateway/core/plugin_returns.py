@@ -187,8 +187,14 @@ def _amount_rule(value: Any) -> str | None:
 
 def _pairs_of(name: int, value: int, most: int) -> Check:
     """A mapping of texts to texts, ``most`` at most, with names and values of these lengths."""
-    check = mapping(text(name, least=1), text(value))
-    return lambda given: check(given) or (f"has more than {most} pairs" if len(given) > most else None)
+    each = mapping(text(name, least=1), text(value))
+
+    def check(given: Any) -> str | None:
+        if type(given) is dict and not given:  # as nearly all are
+            return None
+        return each(given) or (f"has more than {most} pairs" if len(given) > most else None)
+
+    return check
 
 
 def _origins(value: Any) -> str | None:

@@ -112,8 +112,8 @@ async def _accept(gw: Gateway, entry: AccountEntry, callback: Callback, size: in
     except Exception:  # the edge: nothing was acknowledged, so the sender tries again
         log.exception("fault", extra={"account": entry.name, "tenant": entry.tenant})
         return Busy()
-    is_guess = new.is_hint and not admission.is_known
-    return Recorded() if is_guess and isinstance(verdict, Refused) else verdict
+    is_guess = isinstance(verdict, Refused) and not admission.is_known and new.is_hint
+    return Recorded() if is_guess else verdict
 
 
 async def _read(request: web.Request, seconds: float) -> tuple[bytes, int]:
