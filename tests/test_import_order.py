@@ -28,7 +28,7 @@ LAYERS = {
 }
 
 FLOWS = (
-    "tasks masks → runtime → plugin restore cascade storage webhooks reply_maps → commit"
+    "tasks masks occurrences → runtime → plugin restore cascade storage webhooks reply_maps change_occurrences → commit"
     " → payments → callbacks → background"
 )
 """The import order of ``gateway/flows``: each room may import those before its arrow."""

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 
 import click
@@ -15,7 +14,9 @@ from gateway.cli.foreground import freeze_startup_memory, stop_signal
 from gateway.cli.hosting import Ports, announce, bind_simulators, movable_clock, read_ports, simulating
 from gateway.cli.loading import Configuration, config_option, load
 from gateway.drivers.file_descriptors import raised_limit
+from gateway.drivers.installed_plugins import own_version
 from gateway.drivers.telemetry import setup_logging
+from gateway.flows.occurrences import Occurrence, report
 from gateway.flows.runtime import Gateway
 from gateway.web.server import GRACE, running
 
@@ -62,8 +63,8 @@ async def _serve(loaded: Configuration, ports: Ports | None, *, listens: bool) -
     view = _viewer(loaded) if listens else lambda _: None
     if loaded.settings.server.development:
         _log.warning(DEVELOPMENT)
-    version = {"version": metadata.version("tenant-payment-gateway")}
-    _log.info("starting", extra=version)
+    version = own_version()
+    _log.info("starting", extra={"version": version, "hash": loaded.settings.digest})
     for one in loaded.registry.plugins:
         _log.info("plugin loaded", extra={"plugin": one.name, "distribution": one.distribution, "version": one.version})
     hung_up = asyncio.Event()
@@ -84,4 +85,4 @@ async def _serve(loaded: Configuration, ports: Ports | None, *, listens: bool) -
             del loaded  # a reload frees the first settings
             await stop.wait()
             _log.info("stopping")
-        _log.info("stopped", extra=version)
+        report(server.gateway, Occurrence.STOPPED, version=version)

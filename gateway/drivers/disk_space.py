@@ -21,7 +21,7 @@ def free_bytes(folder: Path) -> int:
 
 
 class DiskSpace:
-    """The disk of a folder. It is low with fewer than ``low`` bytes free, which is said in the log when it changes."""
+    """The disk of a folder. It is low with fewer than ``low`` bytes free; ``changed`` is called when that changes."""
 
     def __init__(
         self,
@@ -36,6 +36,7 @@ class DiskSpace:
         self._free, self._now = free, now
         self._asked_at = float("-inf")
         self._is_low = False
+        self.changed: Callable[[bool], None] = lambda _: None
 
     def is_low(self) -> bool:
         """Whether it is low, as of the last second. A disk that cannot be asked is as it was."""
@@ -51,8 +52,6 @@ class DiskSpace:
         except OSError as problem:
             _log.warning("the disk cannot be asked for its free bytes", extra={"problem": problem.strerror})
             return
-        if is_low and not self._is_low:
-            _log.error("the disk is almost full: new payments are refused")
-        elif self._is_low and not is_low:
-            _log.warning("the disk has room again: new payments are taken")
-        self._is_low = is_low
+        if is_low is not self._is_low:
+            self._is_low = is_low
+            self.changed(is_low)

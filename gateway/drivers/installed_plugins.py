@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, entry_points, version
 
 from gateway.drivers.plugin_sources import GROUP, on_path
+
+
+def own_version() -> str:
+    """The version of the gateway."""
+    return version("tenant-payment-gateway")
 
 
 def installed() -> list[EntryPoint]:

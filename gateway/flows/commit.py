@@ -14,7 +14,8 @@ from msgspec import UNSET
 
 from gateway.core.change import Change
 from gateway.core.commands import Kind
-from gateway.core.payment import Operation, PaymentEvent, State
+from gateway.core.errors import Reason
+from gateway.core.payment import EventType, Operation, PaymentEvent, State
 from gateway.core.plugin_returns import MAX_MEMORY_PAIRS
 from gateway.core.views import operation_answer, payment_json, refund_view, webhook_body
 from gateway.drivers.clock import EPOCH, milliseconds
@@ -23,12 +24,16 @@ from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.drivers.store.statements import NewWebhook, Statement
 from gateway.flows import cascade
 from gateway.flows.cascade import Version
+from gateway.flows.change_occurrences import occurrences_of
+from gateway.flows.occurrences import report
 from gateway.flows.reply_maps import webhook_with_own_names
 from gateway.flows.restore import with_duplicate_flag
 from gateway.flows.runtime import Gateway, log
 
 SUCCESS_STATUS = {Kind.CREATE: 201, Kind.REFUND: 201}
 """The HTTP status of an answer to a request whose operation has its outcome; every other kind answers 200."""
+
+_DEADLINE = EventType.CAPTURE_DEADLINE_NEAR
 
 
 class OperationAnswer(NamedTuple):
@@ -196,16 +201,24 @@ async def _answer(gw: Gateway, written: _Written, others: Sequence[Version]) -> 
 
 
 def _notify(gw: Gateway, *written: _Written) -> None:
-    """After a commit: wake the workers, and call the plugins that observe once the request has been answered."""
+    """After a commit: wake the workers, report, and call the plugins that observe once the request is answered."""
     for one in written:
-        payment, event = one.version.change.payment, one.version.change.event
+        change = one.version.change
+        payment, event = change.payment, change.event
+        if _may_be_noted(change):
+            for occurrence, fields in occurrences_of(change):
+                report(gw, occurrence, **fields)
         if event is None:
             continue
-        if "unknown_status" in event.details:
-            where = {"payment_id": payment.id, "tenant": payment.tenant, "account": payment.account}
-            said = {"provider": payment.provider, "provider_status": event.details["unknown_status"]}
-            log.warning("the provider named a status that is not known", extra={**where, **said})
         if one.webhook is not None:
             gw.webhook_timers[payment.tenant].no_later_than(one.webhook.due_at)
         if gw.observe is not None:
             asyncio.get_running_loop().call_soon(gw.observe, payment, event)
+
+
+def _may_be_noted(change: Change) -> bool:
+    """Whether operators may want to hear of it; few changes are like that."""
+    event = change.event
+    if event is None or change.refusal is Reason.REPEATED_FINAL:
+        return change.refusal is Reason.REPEATED_FINAL
+    return "review" in event.details or "unknown_status" in event.details or event.type == _DEADLINE

@@ -20,6 +20,7 @@ from gateway.drivers.disk_space import DiskSpace
 from gateway.drivers.settings import AccountEntry, Settings, Tenant
 from gateway.drivers.store.reads import Store
 from gateway.flows.masks import Masks
+from gateway.flows.occurrences import Occurrence, Occurrences
 from gateway.flows.tasks import Tasks, Timer
 from gateway.provider import Session
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 SILENCE_MARGIN_SECONDS = 10.0
 """Seconds beyond ``provider_total`` after which an operation nobody works on has an unknown outcome."""
+
+DISK = {True: Occurrence.STORE_NEAR_FULL, False: Occurrence.STORE_HAS_ROOM}
 
 log = logging.getLogger("gateway")
 
@@ -104,6 +107,8 @@ class Gateway:
         self.restored_at: datetime | None = None
         self.tasks = Tasks(clock)
         self.memory = Memory()
+        self.occurrences = occurrences = Occurrences()
+        self.disk.changed = lambda is_low: occurrences.report(DISK[is_low], {})
         self.masks = Masks(settings)
         self.sessions: dict[tuple[str, str, str], tuple[Session, datetime]] = {}
         """``plugin/login.py``: by tenant, account and scope, the session and when it ends."""

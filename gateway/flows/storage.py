@@ -6,6 +6,7 @@ Without room no payment is created; callbacks and operations of existing payment
 from __future__ import annotations
 
 from gateway.core.errors import LowDisk
+from gateway.flows.occurrences import Occurrence, report
 from gateway.flows.runtime import Current, Gateway, log
 
 CHECK_SECONDS = 60.0
@@ -40,7 +41,7 @@ async def check(gw: Gateway) -> None:
     gw.memory.budget_levels = {tenant: level_of(stored.get(tenant, 0), budget) for tenant in gw.settings.tenants}
     for tenant, level in gw.memory.budget_levels.items():
         if level > before.get(tenant, 0):
-            log.warning("a tenant's storage budget runs out", extra={"tenant": tenant, "kind": f"{level} percent"})
+            report(gw, Occurrence.TENANT_NEAR_BUDGET, tenant=tenant, kind=f"{level} percent")
 
 
 def level_of(stored: int, budget: int | None) -> int:

@@ -15,6 +15,7 @@ from aiohttp import web
 from gateway.core.urls import bracketed
 from gateway.drivers.clock import Clock, SystemClock
 from gateway.drivers.file_descriptors import Shares, descriptor_shares, limit
+from gateway.drivers.installed_plugins import own_version
 from gateway.drivers.plugin_registry import Registry
 from gateway.drivers.sender import ClosingConnections, ConnectionSlots, make_sender
 from gateway.drivers.settings import Admin, Server, Settings, cannot_listen, load_settings
@@ -22,7 +23,8 @@ from gateway.drivers.store.sqlite import open_sqlite
 from gateway.flows.background import startup
 from gateway.flows.background.reload import Reloader, note_version
 from gateway.flows.background.workers import workers
-from gateway.flows.runtime import Current, Gateway, log
+from gateway.flows.occurrences import Occurrence, report
+from gateway.flows.runtime import Current, Gateway
 from gateway.flows.tasks import Tasks
 from gateway.web.app import make_admin_app, make_app, use_settings
 from gateway.web.app_keys import CURRENT, RELOADER
@@ -92,8 +94,9 @@ async def running(
         stack.push_async_callback(_stop, gw.tasks, public.listener, stop_within * (1 - OPERATORS_SHARE), grace)
         for worker in (*workers(gw.current), reloader.run(), reloader.watch()):
             stack.push_async_callback(_cancel, asyncio.create_task(worker))
-        log.info("listening", extra=msgspec.structs.asdict(shares))
-        note_version(gw)
+        begun = {"version": own_version(), "hash": gw.settings.digest}
+        report(gw, Occurrence.STARTED, **begun, **msgspec.structs.asdict(shares))
+        note_version(gw, Occurrence.SETTINGS_LOADED)
         current = gw.current
         del settings, gw  # so that the first version is freed like any other
         try:

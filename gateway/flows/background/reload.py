@@ -15,6 +15,7 @@ from gateway.core.errors import SettingsError
 from gateway.drivers.settings import AccountEntry, Settings
 from gateway.drivers.settings.file_watch import changes
 from gateway.flows.background import startup
+from gateway.flows.occurrences import Occurrence, report
 from gateway.flows.runtime import Current, Gateway, log
 
 SWITCH_SECONDS = 0.0005
@@ -51,8 +52,8 @@ class Reloader:
                 await self.reload()
             except SettingsError:
                 pass  # said already
-            except Exception:  # a worker's loop: a store that is down today must not prevent the next reload
-                log.exception("a reload failed")
+            except Exception as fault:  # a worker's loop: a store that is down today must not prevent the next reload
+                report(self._current.gateway, Occurrence.RELOAD_FAILED, fault)
 
     async def watch(self) -> None:
         """Want a reload whenever a file of the settings changes, until cancelled; nothing without ``server.watch``."""
@@ -74,7 +75,7 @@ class Reloader:
             except SettingsError as wrong:
                 self._current.problems = wrong.problems
                 for problem in wrong.problems:
-                    log.error("the settings were not reloaded", extra={"problem": problem})
+                    report(self._current.gateway, Occurrence.RELOAD_FAILED, problem=problem)
                 raise
             _swap(self._current, version)
             for follow in self.followers:
@@ -119,12 +120,12 @@ def _swap(current: Current, version: _Version) -> None:
     for timer in (gw.check_timer, gw.inbox_timer, *(gw.webhook_timers[tenant] for tenant in version.listening)):
         timer.no_later_than(0)
     current.changed.set()
-    note_version(gw)
+    note_version(gw, Occurrence.SETTINGS_RELOADED)
 
 
-def note_version(gw: Gateway) -> None:
-    """Log which version of the settings is the current one."""
-    log.info("settings loaded", extra={"hash": gw.settings.digest})
+def note_version(gw: Gateway, occurrence: Occurrence) -> None:
+    """Say which version of the settings is the current one."""
+    report(gw, occurrence, hash=gw.settings.digest)
     for key in gw.settings.needs_restart:
         log.warning("a changed key of the settings needs a restart", extra={"key": key})
 

@@ -26,6 +26,7 @@ from gateway.drivers.store.statements import Statement
 from gateway.flows.callbacks import likely_causes, named_payment
 from gateway.flows.callbacks.apply import apply_event
 from gateway.flows.callbacks.inbox_rows import NewCallback
+from gateway.flows.occurrences import Occurrence, report
 from gateway.flows.payments import lookup
 from gateway.flows.plugin import calls
 from gateway.flows.plugin.calls import Proof
@@ -118,7 +119,7 @@ async def _store(gw: Gateway, new: NewCallback, evaluation: Evaluation) -> Verdi
 async def _refuse(gw: Gateway, new: NewCallback, rejected: CallbackRejected) -> Verdict:
     """Keep a refused callback as evidence, if the store takes it; it is refused either way."""
     verdict, detail = Refused(reason=rejected.reason), rejected.detail
-    _log_refusal(new, rejected.reason, detail)
+    _report_refusal(gw, new, rejected.reason, detail)
     if rejected.claims is not None:
         # Text only: people look for it here, but an unproved callback never counts as one of that payment.
         detail = f'{detail}; it claims to be about "{rejected.claims}", which is not proved'
@@ -142,7 +143,7 @@ async def _take_event(gw: Gateway, new: NewCallback, event: Event) -> Verdict:
         log.error("a proved callback could not be applied", extra=extra)
         return await _retry_later(gw, new, event)
     if evaluation.verdict.reason is not None:
-        _log_refusal(new, evaluation.verdict.reason, evaluation.detail or "", evaluation.payment)
+        _report_refusal(gw, new, evaluation.verdict.reason, evaluation.detail or "", evaluation.payment)
     return evaluation.verdict
 
 
@@ -202,8 +203,8 @@ async def _follow(gw: Gateway, payment: Payment, rows: list[Statement]) -> None:
         gw.tasks.start(lookup.hint_task_name(payment.id), lookup.process_hints(gw, payment.tenant, payment.id))
 
 
-def _log_refusal(new: NewCallback, reason: Reason, detail: str, payment: Payment | None = None) -> None:
-    """Say in the log why a callback is refused. Equal lines of one account are counted, not repeated."""
+def _report_refusal(gw: Gateway, new: NewCallback, reason: Reason, detail: str, payment: Payment | None = None) -> None:
+    """Say why a callback is refused. Equal lines of one account are counted, not repeated."""
     known = {} if payment is None else {"payment_id": payment.id}
     place = {"tenant": new.entry.tenant, "account": new.entry.name, "callback_id": new.id, **known}
-    log.warning("callback refused", extra={**place, "reason": str(reason), "detail": detail})
+    report(gw, Occurrence.CALLBACK_REFUSED, **place, reason=str(reason), detail=detail)

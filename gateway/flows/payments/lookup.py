@@ -174,7 +174,7 @@ async def _ask(
         response = await gw.call(entry, request)
         if login.has_ended(gw, entry, first, response) and not is_repeated:
             raise SessionEnded("the provider had ended our session")
-        login.note_refusal(entry, response)
+        login.note_refusal(gw, entry, response)
         parse = partial(calls.parse, gw, entry, command, account=account)
         found = classify_lookup(response, parse, gw.clock.now())
         if not isinstance(found, Ask):

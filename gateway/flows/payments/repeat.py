@@ -106,7 +106,7 @@ async def _response(gw: Gateway, entry: AccountEntry, request: HttpRequest) -> H
 
 def _read(gw: Gateway, entry: AccountEntry, command: Command, response: HttpResponse) -> Fact | None:
     """Read the answer as the command's reply. A refusal of our credentials says nothing of what was done before."""
-    login.note_refusal(entry, response)
+    login.note_refusal(gw, entry, response)
     if response.status in login.CREDENTIALS_REFUSED:
         return None
     return classify_response(response, partial(calls.parse, gw, entry, command))

@@ -24,6 +24,7 @@ from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import statements
 from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.flows.commit import Committed, OperationAnswer, commit_change
+from gateway.flows.occurrences import Occurrence, report
 from gateway.flows.payments import read
 from gateway.flows.payments.intent import (
     NOT_CALLED,
@@ -101,7 +102,7 @@ async def ask(gw: Gateway, entry: AccountEntry, command: Command, request: HttpR
         return NeverSent(message=NOTE_SESSION_ENDED, may_follow=True)
     fact = classify_response(response, partial(calls.parse, gw, entry, command))
     if isinstance(fact, Declined):
-        login.note_refusal(entry, response)
+        login.note_refusal(gw, entry, response)
     if isinstance(fact, Unknown):
         return Unknown(message=cleaning.sentence(gw, entry, f"{fact.message} ({described(response)})"))
     return fact
@@ -198,18 +199,18 @@ async def resolve(
             await gw.clock.sleep(1.0)
         else:
             if not isinstance(fact, Pending):  # of that the provider said itself that it will follow
-                warn_of_unknown(committed.change)
+                warn_of_unknown(gw, committed.change)
             return committed
 
 
-def warn_of_unknown(change: Change) -> None:
+def warn_of_unknown(gw: Gateway, change: Change) -> None:
     """Log an operation that ends unknown for the operators: the payment waits, and so does its customer."""
     operation = change.operation
     if operation is None or operation.status is not Status.UNKNOWN:
         return
     where = {"tenant": operation.tenant, "account": operation.account, "provider": change.payment.provider}
     what = {"payment_id": operation.payment_id, "operation_id": operation.id, "kind": str(operation.kind)}
-    log.warning("the outcome of an operation is unknown", extra={**where, **what, "note": operation.note})
+    report(gw, Occurrence.OPERATION_UNKNOWN, **where, **what, note=operation.note)
 
 
 async def checked_for_payment(gw: Gateway, payment: Payment, fact: Fact) -> Fact:

@@ -16,8 +16,9 @@ from gateway.core.errors import NotSent, OutcomeUnknown, ProviderError
 from gateway.core.response_body import is_page
 from gateway.core.wire import HttpResponse
 from gateway.drivers.settings import AccountEntry
+from gateway.flows.occurrences import Occurrence, report
 from gateway.flows.plugin import calls
-from gateway.flows.runtime import Gateway, log
+from gateway.flows.runtime import Gateway
 from gateway.provider import Account, Session
 
 SESSION_ENDED = 401
@@ -64,14 +65,14 @@ def has_ended(gw: Gateway, entry: AccountEntry, command: Command, response: Http
     return ended
 
 
-def note_refusal(entry: AccountEntry, response: HttpResponse) -> None:
+def note_refusal(gw: Gateway, entry: AccountEntry, response: HttpResponse) -> None:
     """Alert operators to an answer that refuses the account's credentials.
 
     An HTML page does not count: it comes from a firewall rather than from the provider.
     """
     if response.status in CREDENTIALS_REFUSED and not is_page(response):
         where = {"provider": entry.provider.name, "tenant": entry.tenant, "account": entry.name}
-        log.error("the provider refuses our credentials", extra={**where, "status": response.status})
+        report(gw, Occurrence.CREDENTIALS_REFUSED, **where, status=response.status)
 
 
 def _key(entry: AccountEntry, command: Command) -> tuple[str, str, str]:
@@ -89,7 +90,7 @@ async def _log_in(gw: Gateway, entry: AccountEntry, scope: str) -> tuple[Session
         where = {"provider": entry.provider.name, "tenant": entry.tenant, "account": entry.name}
         status = response.status if response is not None else None
         why = {"kind": _what_failed(problem, status), "status": status, "problem": str(problem)}
-        log.error("a login failed", extra={**where, **why, **({"scope": scope} if scope else {})})
+        report(gw, Occurrence.LOGIN_FAILED, **where, **why)
         raise ProviderError(f"the login at {entry.provider.name} failed") from None
     lasts = timedelta(seconds=min(session.expires_in, MAX_SESSION_SECONDS) * (1 - RENEW_AHEAD))
     return session, gw.clock.now() + lasts

@@ -45,9 +45,10 @@ MAX_ATTEMPTS_LOGGED = 50
 
 
 class Outcome(NamedTuple):
-    """What came of one attempt, and the statements that store it."""
+    """What came of one attempt, when, and the statements that store it."""
 
     is_delivered: bool
+    at: datetime
     rows: list[Statement]
 
 
@@ -56,13 +57,11 @@ async def attempt(gw: Gateway, webhook: Webhook, row: DeliveryRow) -> Outcome:
     response, error = await _send(gw, webhook, row)
     at = gw.clock.now()
     status = response.status if response is not None else None
-    if status == GONE:
-        log.warning("a webhook endpoint asked to be left alone", extra={"tenant": row.tenant})
     outcome = {"at": rfc3339(at), "status_code": status, "error": error}
     logged = replace(row, tries=row.tries + 1, attempts=[*row.attempts, outcome][-MAX_ATTEMPTS_LOGGED:])
     ended = with_next_attempt(logged, response, at, gw.settings.clocks.webhook_retry)
     rows = [deliveries.store_attempt(ended, row), *_endpoint_rows(ended, status, sha256_hex(webhook.url), at)]
-    return Outcome(ended.status == "delivered", rows)
+    return Outcome(ended.status == "delivered", at, rows)
 
 
 async def _send(gw: Gateway, webhook: Webhook, row: DeliveryRow) -> tuple[HttpResponse | None, str | None]:

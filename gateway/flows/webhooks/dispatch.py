@@ -19,9 +19,10 @@ from gateway.drivers.store import deliveries
 from gateway.drivers.store.deliveries import DeliveryRow
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.statements import Statement
+from gateway.flows.occurrences import Occurrence, report
 from gateway.flows.runtime import Current, Gateway, log
 from gateway.flows.tasks import backoff
-from gateway.flows.webhooks.attempt import attempt
+from gateway.flows.webhooks.attempt import Outcome, attempt
 
 MAX_CONCURRENT_ATTEMPTS = 8
 """Attempts under way at one endpoint."""
@@ -151,6 +152,7 @@ class TenantQueue:
             await self._store(outcome.rows)
             if not outcome.is_delivered:
                 self.line.clear()  # the endpoint may be disabled now
+                await self._report_disabled(gw, webhook, outcome)
         except Exception:  # an error of the gateway in one webhook: it waits, the others go on
             log.exception("a delivery failed", extra={"tenant": self.tenant, "payment_id": row.payment_id})
             await self.gw.clock.sleep(STORE_RETRY_MAX_SECONDS)
@@ -170,10 +172,15 @@ class TenantQueue:
             else:
                 return
 
+    async def _report_disabled(self, gw: Gateway, webhook: Webhook, outcome: Outcome) -> None:
+        """Report the endpoint if this attempt has disabled it."""
+        known = await gw.store.deliveries.endpoint(self.tenant, sha256_hex(webhook.url))
+        if known is not None and known.disabled_at == milliseconds(outcome.at):
+            report(gw, Occurrence.ENDPOINT_DISABLED, tenant=self.tenant, reason=known.reason)
+
     async def _mark_dead(self, endpoint: str) -> None:
         """Make dead letters of what waits for a disabled endpoint, also of what a restart left waiting."""
         while await self._is_disabled(endpoint) and await self.gw.store.deliveries.has_pending(self.tenant):
-            log.warning("a webhook endpoint is disabled", extra={"tenant": self.tenant})
             await self.gw.store.commit([deliveries.mark_dead(self.tenant, endpoint)])
 
     async def _is_disabled(self, endpoint: str) -> bool:

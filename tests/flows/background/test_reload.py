@@ -89,7 +89,7 @@ async def test_a_store_that_is_down_does_not_end_reloading(
         assert (await reload(operated)).json["code"] == "store_unavailable"
         operated.wanted.set()
         async with asyncio.timeout(10):
-            while "a reload failed" not in caplog.messages:
+            while "the settings were not reloaded" not in caplog.messages:
                 await config(operated)
     assert operated.gateway is before
     operated.wanted.set()

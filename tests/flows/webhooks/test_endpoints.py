@@ -13,6 +13,7 @@ from gateway.core.signing import sha256_hex
 from gateway.drivers.store import deliveries
 from gateway.drivers.store.deliveries import DeliveryRow, Endpoint
 from gateway.drivers.store.statements import Unit
+from gateway.flows.occurrences import Occurrence
 from gateway.flows.webhooks import redelivery
 from tests.support.factories.deliveries import (
     DAY,
@@ -61,6 +62,7 @@ async def test_410_disables_at_once(stack: GatewayStack) -> None:
     assert [(row.died_of, row.next_attempt_at) for row in rows] == [("disabled", None)] * 2
     state = await state_of(stack)
     assert (state.disabled_at is not None, state.reason) == (True, "gone")
+    assert stack.gateway.occurrences.counts[Occurrence.ENDPOINT_DISABLED] == 1
 
 
 async def test_a_disabled_endpoint_is_told_nothing_and_loses_nothing(stack: GatewayStack) -> None:
