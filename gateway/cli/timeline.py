@@ -47,7 +47,8 @@ def merge(
 
 def _event(event_id: str, event: PaymentEvent) -> Line:
     moved = {"state": f"{event.state_before or '-'} -> {event.state_after}", "cause": str(event.cause)}
-    details = {"version": str(event.version), **moved, **event.details}
+    request = {"request_id": event.request_id} if event.request_id is not None else {}
+    details = {"version": str(event.version), **moved, **event.details, **request}
     return Line(at=rfc3339(event.at), kind="event", what=event.type, id=event_id, details=details)
 
 

@@ -278,7 +278,10 @@ WEBHOOK_TYPES = (*EventType, WEBHOOK_TEST)
 
 
 class PaymentEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One version of a payment: what happened, and who reported it. It is one line of the timeline and one webhook."""
+    """One version of a payment: what happened, and who reported it. It is one line of the timeline and one webhook.
+
+    ``request_id``: of the request that caused it, a tenant's, a provider's or an operator's; None for none.
+    """
 
     type: str
     version: int
@@ -287,3 +290,4 @@ class PaymentEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     state_after: State
     at: datetime
     details: Mapping[str, str] = msgspec.field(default_factory=dict)
+    request_id: str | None = None

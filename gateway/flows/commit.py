@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from gateway.core.change import Change
 from gateway.core.commands import Kind
@@ -28,7 +29,7 @@ from gateway.flows.change_occurrences import occurrences_of
 from gateway.flows.occurrences import report
 from gateway.flows.reply_maps import webhook_with_own_names
 from gateway.flows.restore import with_duplicate_flag
-from gateway.flows.runtime import Gateway, log
+from gateway.flows.runtime import Gateway, current_request, log
 
 SUCCESS_STATUS = {Kind.CREATE: 201, Kind.REFUND: 201}
 """The HTTP status of an answer to a request whose operation has its outcome; every other kind answers 200."""
@@ -56,16 +57,19 @@ class Committed(NamedTuple):
 class _Written:
     """A version while it is written, with what follows from it.
 
-    ``operation``: the payment's, if it is not as it was. ``open_operation``: the one that is open afterwards.
-    ``due_at``: when the payment is checked next, where that is set anew. ``webhook``: of its event, if there is one.
+    ``event``: as it is stored, with the request that caused it. ``operation``: the payment's, if it is not as it was.
+    ``open_operation``: the one that is open afterwards. ``due_at``: when the payment is checked next, where that is set
+    anew. ``webhook``: of its event, if there is one.
     """
 
-    __slots__ = ("_view", "due_at", "open_operation", "operation", "version", "webhook")
+    __slots__ = ("_view", "due_at", "event", "open_operation", "operation", "version", "webhook")
 
     def __init__(self, version: Version) -> None:
         before, operation = version.before, version.change.operation
         is_open = operation is not None and operation.is_open
+        event = version.change.event
         self.version = version
+        self.event = replace(event, request_id=current_request.get()) if event is not None else None
         self.operation = operation if before is None or operation != before.open_operation else None
         self.open_operation = version.next_operation or (operation if is_open else None)
         self.due_at: datetime | None = None
@@ -145,7 +149,7 @@ def _rows_of(gw: Gateway, written: _Written, answer: OperationAnswer | None = No
     ``answer``: of the request whose operation this ends. One that gives its reference away keeps the check it has.
     """
     version, operation, open_operation = written.version, written.operation, written.open_operation
-    before, payment, event = version.before, version.change.payment, version.change.event
+    before, payment, event = version.before, version.change.payment, written.event
     if before is not None and not (operation or version.next_operation) and payment == before.payment:
         return list(version.rows)
     written.webhook = _webhook(gw, written, event) if event is not None else None
@@ -204,7 +208,7 @@ def _notify(gw: Gateway, *written: _Written) -> None:
     """After a commit: wake the workers, report, and call the plugins that observe once the request is answered."""
     for one in written:
         change = one.version.change
-        payment, event = change.payment, change.event
+        payment, event = change.payment, one.event
         if _may_be_noted(change):
             for occurrence, fields in occurrences_of(change):
                 report(gw, occurrence, **fields)

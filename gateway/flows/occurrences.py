@@ -1,4 +1,4 @@
-"""What operators hear about: each occurrence is a line in the log, a count, and a call of whoever listens.
+"""What operators hear about: each occurrence is a line in the log, a count, and a call of each listener.
 
 ``report`` is called where it happens, once. It is not for what every healthy request does.
 """
@@ -143,7 +143,7 @@ class Occurrences:
 
 
 class Reporting(Protocol):
-    """Whoever has occurrences: the gateway."""
+    """The gateway, as far as it has occurrences."""
 
     @property
     def occurrences(self) -> Occurrences:

@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.core.errors import GatewayError, ProviderError, ShuttingDown, TenantError, Unavailable
-from gateway.flows.runtime import log
+from gateway.flows.runtime import current_request, log
 from gateway.web import http_errors, request_log
 from gateway.web.app_keys import ABOUT, CURRENT, FAILURES, GATEWAY, IS_PROVED, REQUEST_ID
 from gateway.web.failure_limits import FAILURE_RATE
@@ -35,6 +35,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     current = request.app[CURRENT]
     gw = request[GATEWAY] = current.gateway
     request_id = request[REQUEST_ID] = _given_id(request) or gw.new_id("req")
+    current_request.set(request_id)
     request[ABOUT] = {}
     began = perf_counter()
     response = await _answer(request, handler, request_id)
