@@ -79,7 +79,7 @@ ORDER: dict[int, tuple[str, ...]] = {
         "web.provider_callbacks web.direct_routes",
         "web.api",
         "web.openapi",
-        "web.pages",
+        "web.pages web.healthz",
         "web.admin",
         "web.app",
         "web.server",

@@ -31,6 +31,7 @@ MODULES = {
     "recover": "backup",
     "reload": "reload",
     "states": "states",
+    "status": "status",
 }
 """Where each command lives. It is imported when it is called: a server that starts needs no tables and no colours."""
 

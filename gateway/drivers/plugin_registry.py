@@ -20,7 +20,12 @@ from gateway.core.errors import SettingsError
 from gateway.core.payment import Payment, PaymentEvent
 from gateway.core.wording import closest_name
 from gateway.drivers.installed_plugins import chosen, clashes, installed, origin_of
-from gateway.drivers.provider_declaration import declaration_problems, simulator_problem
+from gateway.drivers.provider_declaration import (
+    FIRST_API_VERSION,
+    api_version_of,
+    declaration_problems,
+    simulator_problem,
+)
 from gateway.provider import Provider, Simulator
 
 _log = logging.getLogger(__name__)
@@ -31,11 +36,15 @@ _HOOKS = frozenset(name for name in vars(hookspecs) if name.startswith("gateway_
 
 
 class PluginInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """One loaded plugin. ``distribution`` and ``version`` are None for one that was handed over as an object."""
+    """One loaded plugin. ``distribution`` and ``version`` are None for one that was handed over as an object.
+
+    ``api_version``: the newest that one of its providers is made for.
+    """
 
     name: str
     distribution: str | None
     version: str | None
+    api_version: str
     providers: tuple[str, ...]
 
 
@@ -206,11 +215,13 @@ def _mistakes(provider: object) -> list[str]:
 
 def _info(name: str, origin: object, owners: Mapping[str, tuple[str, Provider]]) -> PluginInfo:
     distribution, version = origin_of(origin) if isinstance(origin, EntryPoint) else (None, None)
+    offered = {provider: made for provider, (plugin, made) in owners.items() if plugin == name}
     return PluginInfo(
         name=name,
         distribution=distribution,
         version=version,
-        providers=tuple(provider for provider, (plugin, _) in owners.items() if plugin == name),
+        api_version=max((str(api_version_of(one)) for one in offered.values()), default=FIRST_API_VERSION),
+        providers=tuple(offered),
     )
 
 

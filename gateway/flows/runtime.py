@@ -18,6 +18,7 @@ from gateway.core.schedule import Schedules, next_check_at
 from gateway.core.wire import HttpRequest, HttpResponse
 from gateway.drivers.clock import Clock, Ids
 from gateway.drivers.disk_space import DiskSpace
+from gateway.drivers.plugin_registry import PluginInfo
 from gateway.drivers.settings import AccountEntry, Settings, Tenant
 from gateway.drivers.store.reads import Store
 from gateway.flows.masks import Masks
@@ -96,6 +97,7 @@ class Gateway:
         deliver: Send | None = None,
         disk: DiskSpace | None = None,
         observe: Callable[[Payment, PaymentEvent], None] | None = None,
+        plugins: tuple[PluginInfo, ...] = (),
     ) -> None:
         self.store = store
         self.send = send
@@ -104,6 +106,7 @@ class Gateway:
         self.disk = disk or DiskSpace(settings.store_path.parent, settings.limits.low_disk)
         self.new_id = Ids(clock).new
         self.observe = observe
+        self.plugins = plugins
         self.bound_url = ""
         self.webhook_timers: defaultdict[str, Timer] = defaultdict(Timer)
         self.check_timer = Timer()

@@ -15,6 +15,7 @@ from gateway.web.api.routes import ROUTES
 from gateway.web.app_keys import CALLBACK_LIMITS, CURRENT, FAILURES, LIMITS, RETURNS, TURNS
 from gateway.web.callback_limits import CallbackLimits
 from gateway.web.failure_limits import FailureLimits
+from gateway.web.healthz import STORE_PROOF, StoreProof, healthz
 from gateway.web.limits import TenantLimits
 from gateway.web.middleware import answer_errors
 from gateway.web.problem_pages import problem_page
@@ -31,10 +32,12 @@ def make_app(gw: Gateway, places: int = MAX_CALLERS) -> web.Application:
     app[CALLBACK_LIMITS] = CallbackLimits(gw.settings.server.callback_rate)
     app[RETURNS] = set()
     app[TURNS] = defaultdict(asyncio.Lock)
+    app[STORE_PROOF] = StoreProof()
     for route in ROUTES:
         add_tenant_route(app, route)
     add_route(app, "*", "/callbacks/{endpoint_id}", handle_callback)
     add_route(app, "*", "/callbacks/{endpoint_id}/{suffix:.*}", handle_callback)
+    add_route(app, "GET", "/healthz", healthz)
     add_route(app, "GET", "/problems/{code}", problem_page)
     add_route(app, "GET", "/openapi.json", pages.document)
     add_route(app, "GET", "/", pages.root)

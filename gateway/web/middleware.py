@@ -19,7 +19,7 @@ from gateway.web.proxies import caller_of
 from gateway.web.response_headers import REQUEST_ID_HEADER
 from gateway.web.routing import OPTIONS, allow
 
-ANSWERED_WHILE_STOPPING = ("/livez", "/readyz", "/callbacks/")
+ANSWERED_WHILE_STOPPING = ("/livez", "/readyz", "/healthz", "/callbacks/")
 """Paths whose handlers answer in their own words while the gateway stops."""
 
 TOO_MANY_FAILURES = (

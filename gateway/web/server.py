@@ -128,6 +128,7 @@ async def _gateway(
         deliver=messenger.send,
         clock=clock,
         observe=registry.observe if registry.has_observers else None,
+        plugins=registry.plugins,
     )
 
 

@@ -108,7 +108,11 @@ class TestEntryPoints:
         assert list(registry.providers) == ["acmepay"]
         assert registry.plugins == (
             PluginInfo(
-                name="acmepay_plugin", distribution="dist-of-acmepay_plugin", version="1.2", providers=("acmepay",)
+                name="acmepay_plugin",
+                distribution="dist-of-acmepay_plugin",
+                version="1.2",
+                api_version="1.0",
+                providers=("acmepay",),
             ),
         )
 

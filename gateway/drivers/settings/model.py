@@ -142,6 +142,7 @@ class Clocks(msgspec.Struct, frozen=True, kw_only=True):
     hint: timedelta = timedelta(seconds=10)
     payment_expiry: Span = timedelta(hours=24)
     late_grace: timedelta = timedelta(hours=72)
+    unknown_outcome: Span = timedelta(hours=1)
     crm_retry: Schedule = _seconds(0, 10, _MINUTE, 5 * _MINUTE, 30 * _MINUTE, 2 * _HOUR, 6 * _HOUR, 24 * _HOUR)
 
 

@@ -15,6 +15,7 @@ from gateway.drivers.store.deliveries import Deliveries
 from gateway.drivers.store.engine import Engine
 from gateway.drivers.store.inbox import Inbox
 from gateway.drivers.store.metadata import Metadata
+from gateway.drivers.store.queues import Queues
 from gateway.drivers.store.rows import PageRequest, made_of, where
 from gateway.drivers.store.statements import KEY_IS_OPEN, heartbeat, placeholders
 
@@ -98,6 +99,7 @@ class Store:
         self.inbox = Inbox(engine)
         self.metadata = Metadata(engine)
         self.deliveries = Deliveries(engine)
+        self.queues = Queues(engine)
         self.commit = engine.commit
         self.close = engine.close
 

@@ -1,14 +1,17 @@
-"""Operators' routes for the settings: which version is the current one, and loading them again."""
+"""Operators' routes for the state of the gateway, and for loading its settings again."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import msgspec
+from msgspec.structs import asdict
 
 from gateway.core.errors import FieldError, SettingsError, StillNeeded, TenantError
 from gateway.core.views import rfc3339
 from gateway.flows.runtime import Gateway
+from gateway.flows.status.read import status_of
+from gateway.flows.status.shape import Status
 from gateway.web.app_keys import RELOADER
 from gateway.web.request import OperatorCall
 from gateway.web.responses import Reply
@@ -29,15 +32,16 @@ class ConfigView(VersionView, frozen=True, kw_only=True):
     problems: list[str]
 
 
-class StatusView(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of the running gateway."""
+class StatusView(Status, frozen=True, kw_only=True):
+    """The state of the running gateway, and the version of its settings."""
 
     config: ConfigView
 
 
 async def status(call: OperatorCall) -> Reply:
     """``GET /admin/v1/status``."""
-    return Reply(view=StatusView(config=ConfigView(**_members(call.gw), problems=list(call.gw.current.problems))))
+    config = ConfigView(**_members(call.gw), problems=list(call.gw.current.problems))
+    return Reply(view=StatusView(config=config, **asdict(await status_of(call.gw))))
 
 
 async def reload(call: OperatorCall) -> Reply:

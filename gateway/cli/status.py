@@ -1,0 +1,102 @@
+"""``gateway status``: the running gateway on one screen, and what needs a person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from gateway.cli.exits import FAILED
+from gateway.cli.loading import config_option, json_option
+from gateway.cli.operators import admin_url_option, ask, operators
+from gateway.cli.output import harmless, print_json, print_pairs
+from gateway.flows.status.needs_person import span
+from gateway.flows.status.shape import EndpointStatus, KeyStatus, OperationsStatus, QueueStatus, StoreStatus
+from gateway.web.admin.settings import StatusView
+
+NAMED = 5
+"""Endpoints and keys that are named in a line; --json has all."""
+
+
+@click.command()
+@config_option
+@admin_url_option
+@json_option
+@click.pass_context
+def status(context: click.Context, config: Path, admin_url: str | None, as_json: bool) -> None:
+    """Show the state of the running gateway, and what needs a person.
+
+    Exit code 1 when something does, 0 otherwise.
+    """
+    found = ask(operators(config, admin_url), "GET", "/admin/v1/status", wanted=StatusView)
+    if as_json:
+        print_json(found)
+    else:
+        print_pairs(_lines(found))
+        _print_needs(found.needs_person)
+    if found.needs_person:
+        context.exit(FAILED)
+
+
+def _lines(found: StatusView) -> dict[str, str]:
+    queues, reviews = found.queues, found.reviews
+    plugins = (f"{one.name} {one.version or '?'} (API {one.api_version})" for one in found.plugins)
+    return {
+        "version": found.version,
+        "settings": f"{found.config.hash} loaded at {found.config.loaded_at}",
+        "plugins": ", ".join(plugins) or "none",
+        "store": _store(found.store),
+        "schedule": f"{_queue(queues.schedule)} due",
+        "outbox": f"{_queue(queues.outbox)} pending, {queues.outbox.dead} dead",
+        "inbox": f"{_queue(queues.inbox)} pending",
+        "operations": _operations(queues.operations),
+        "reviews": f"{reviews.count}, the oldest since {reviews.oldest}" if reviews.count else "none",
+        "endpoints": _some([_endpoint(one) for one in found.endpoints]),
+        "keys": _some([_key(one) for one in found.keys]),
+    }
+
+
+def _print_needs(sentences: Sequence[str]) -> None:
+    click.echo("\nneeds a person:" if sentences else "\nnothing needs a person")
+    for sentence in sentences:
+        click.echo(f"- {harmless(sentence)}")
+
+
+def _store(store: StoreStatus) -> str:
+    free = "unknown space" if store.disk_free is None else _size(store.disk_free)
+    full = ", almost full" if store.disk_is_low else ""
+    return f"{_size(store.bytes)}, {free} free on its disk{full}, schema {store.schema_version}"
+
+
+def _size(count: int) -> str:
+    """Bytes as people read them."""
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:,.0f} TB"
+
+
+def _queue(queue: QueueStatus) -> str:
+    return f"{queue.count}{f', {span(queue.lag_seconds)} late,' if queue.lag_seconds >= 1 else ''}"
+
+
+def _operations(operations: OperationsStatus) -> str:
+    said = f"{operations.sending} being sent, {operations.unknown} with an unknown outcome"
+    return f"{said}, the oldest for {span(operations.oldest_age_seconds)}" if operations.count else said
+
+
+def _endpoint(endpoint: EndpointStatus) -> str:
+    said = "failing" if endpoint.enabled else f"disabled ({endpoint.reason})"
+    return f"{endpoint.tenant} {said} since {endpoint.disabled_at or endpoint.failing_since}"
+
+
+def _key(key: KeyStatus) -> str:
+    return f"{key.tenant or 'operators'} {key.id} {'expired' if key.expired else 'expires'} on {key.expires[:10]}"
+
+
+def _some(texts: list[str]) -> str:
+    more = f" and {len(texts) - NAMED} more" if len(texts) > NAMED else ""
+    return ", ".join(texts[:NAMED]) + more if texts else "all well"

@@ -1,0 +1,86 @@
+"""What of the status needs a person: a sentence each, with the command that acts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gateway.drivers.store.queues import COUNTED
+from gateway.flows.runtime import Gateway
+from gateway.flows.status.shape import EndpointStatus, KeyStatus, OperationsStatus, QueuesStatus, Status
+
+LATE_SECONDS = 300.0
+"""From this lag on the gateway does not keep up with a queue by itself."""
+
+_LATE = {
+    "schedule": "checks of payments are {} behind: look for errors in the log; gateway payments review operations",
+    "outbox": "webhooks are {} behind: look for errors in the log; gateway deliveries list --status pending",
+    "inbox": "callbacks that were proved wait for {}: gateway inbox list --verdict pending",
+}
+
+
+def sentences(gw: Gateway, status: Status) -> Iterator[str]:
+    """Say what to do, what concerns everybody first."""
+    yield from _of_settings(gw)
+    yield from _of_store(gw, status)
+    if status.reviews.count:
+        said = f"{_counted(status.reviews.count, 'payment is', 'payments are')} under review"
+        yield f"{said}, the oldest since {status.reviews.oldest}: gateway payments review list"
+    yield from _of_operations(gw, status.queues.operations)
+    yield from _of_queues(status.queues)
+    yield from (_of_endpoint(one) for one in status.endpoints if not one.enabled)
+    yield from (_of_key(one) for one in status.keys if one.is_last or not one.expired)
+
+
+def _of_settings(gw: Gateway) -> Iterator[str]:
+    if gw.current.problems:
+        problems = _counted(len(gw.current.problems), "problem", "problems")
+        yield f"the last reload was refused for {problems}: gateway check, then gateway reload"
+    for key in gw.settings.needs_restart:
+        yield f"{key} has changed in the settings: restart gateway serve"
+
+
+def _of_store(gw: Gateway, status: Status) -> Iterator[str]:
+    if status.store.disk_is_low:
+        folder = gw.settings.store_path.parent
+        yield f"the disk is almost full and new payments are refused: free space on it, df -h {folder}"
+    for one in status.store.budgets:
+        said = f"tenant {one.tenant} has used {one.percent} percent of its storage budget"
+        yield f"{said}: raise limits.tenant_bytes, then gateway reload"
+
+
+def _of_operations(gw: Gateway, operations: OperationsStatus) -> Iterator[str]:
+    if operations.oldest_unknown_age_seconds >= gw.settings.clocks.unknown_outcome.total_seconds():
+        count = _counted(operations.unknown, "operation has", "operations have")
+        age = span(operations.oldest_unknown_age_seconds)
+        yield f"{count} an unknown outcome, the oldest for {age}: gateway payments review operations"
+
+
+def _of_queues(queues: QueuesStatus) -> Iterator[str]:
+    for name, sentence in _LATE.items():
+        lag = getattr(queues, name).lag_seconds
+        if lag >= LATE_SECONDS:
+            yield sentence.format(span(lag))
+
+
+def _of_endpoint(endpoint: EndpointStatus) -> str:
+    said = f"the webhook endpoint of {endpoint.tenant} is disabled since {endpoint.disabled_at} ({endpoint.reason})"
+    return f"{said}: gateway endpoints enable {endpoint.tenant}"
+
+
+def _of_key(key: KeyStatus) -> str:
+    owner = "the operators" if key.tenant is None else f"tenant {key.tenant}"
+    said = f"key {key.id} of {owner} {'has expired' if key.expired else 'expires'} on {key.expires[:10]}"
+    alone = ", and no other key lasts longer" if key.is_last else ""
+    return f"{said}{alone}: gateway keys rotate {'--admin' if key.tenant is None else f'--tenant {key.tenant}'}"
+
+
+def _counted(count: int, one: str, several: str) -> str:
+    return f"{'at least ' if count == COUNTED else ''}{count} {one if count == 1 else several}"
+
+
+def span(seconds: float) -> str:
+    """Seconds as people say them: the largest unit of which there are two or more."""
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} seconds"

@@ -1,0 +1,96 @@
+"""The members of the status. Times are RFC 3339, spans are seconds, and every list and every count is bounded."""
+
+from __future__ import annotations
+
+import msgspec
+
+from gateway.drivers.plugin_registry import PluginInfo
+
+
+class BudgetStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A tenant that has reached ``percent`` of what it may store."""
+
+    tenant: str
+    percent: int
+
+
+class StoreStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The store's file with its log, and its disk, in bytes; ``disk_free`` is null where the disk cannot be asked."""
+
+    bytes: int
+    disk_free: int | None
+    disk_is_low: bool
+    schema_version: int
+    budgets: list[BudgetStatus]
+
+
+class QueueStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """``count`` rows wait; the first of them has been due for ``lag_seconds``."""
+
+    count: int
+    lag_seconds: float
+
+
+class OutboxStatus(QueueStatus, frozen=True, kw_only=True):
+    """Webhooks on their way, and dead letters."""
+
+    dead: int
+
+
+class OperationsStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Operations without an outcome: those being sent, and those whose outcome is unknown."""
+
+    count: int
+    sending: int
+    unknown: int
+    oldest_age_seconds: float
+    oldest_unknown_age_seconds: float
+
+
+class QueuesStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """``schedule``: checks that are due; ``inbox``: callbacks that were proved and are not applied yet."""
+
+    schedule: QueueStatus
+    outbox: OutboxStatus
+    inbox: QueueStatus
+    operations: OperationsStatus
+
+
+class EndpointStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A webhook endpoint that fails, or is disabled since ``disabled_at`` for ``reason``."""
+
+    tenant: str
+    enabled: bool
+    reason: str | None
+    failing_since: str | None
+    disabled_at: str | None
+
+
+class ReviewsStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Payments under review, and since when the oldest is."""
+
+    count: int
+    oldest: str | None
+
+
+class KeyStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A key that expires soon or has expired. ``tenant`` null: an operators'. ``is_last``: no other key outlives it."""
+
+    tenant: str | None
+    id: str
+    expires: str
+    expired: bool
+    is_last: bool
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """All of it but the settings. ``needs_person``: sentences, each with the command that acts."""
+
+    version: str
+    plugins: tuple[PluginInfo, ...]
+    store: StoreStatus
+    queues: QueuesStatus
+    endpoints: list[EndpointStatus]
+    reviews: ReviewsStatus
+    keys: list[KeyStatus]
+    needs_person: list[str] = []

@@ -1,0 +1,40 @@
+"""``gateway status`` against a running gateway: one screen, and an exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.cli import run
+from tests.support.clients.psp_callbacks import change_store
+from tests.support.scenarios.inbox import ADMIN_KEY
+from tests.support.settings_file import with_operator
+from tests.support.stack import psp_body, running_stack
+
+FLAG = """UPDATE payments SET review = 'amount',
+    doc = json_set(doc, '$.review', json('{"reason": "amount", "since": "2026-11-29T03:04:05Z"}'))"""
+
+
+async def test_it_ends_with_1_when_something_needs_a_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gateway that is well ends with 0; a payment under review is said with its command, and ends with 1."""
+    monkeypatch.setenv("GATEWAY_ADMIN_KEY", ADMIN_KEY)
+    async with running_stack(tmp_path, change=with_operator) as stack:
+        arguments = ("status", "--admin-url", stack.admin_url)
+        well = await asyncio.to_thread(run, *arguments)
+        assert (well.exit_code, well.stdout.splitlines()[-1]) == (0, "nothing needs a person")
+        assert max(map(len, well.stdout.splitlines())) < 150
+        payment = (await stack.create(psp_body())).json
+        await change_store(stack, FLAG)
+        unwell = await asyncio.to_thread(run, *arguments)
+        assert unwell.exit_code == 1
+        assert unwell.stdout.splitlines()[-1] == (
+            "- 1 payment is under review, the oldest since 2026-11-29T03:04:05Z: gateway payments review list"
+        )
+        printed = await asyncio.to_thread(run, *arguments, "--json")
+        found = json.loads(printed.stdout)
+        assert (printed.exit_code, found["reviews"]["count"]) == (1, 1)
+        assert found["config"]["hash"] == stack.gateway.settings.digest
+        assert payment["id"] not in printed.stdout

@@ -1,0 +1,86 @@
+"""What needs a person is a sentence with the command that acts; what passes by itself is none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from gateway.core.errors import SettingsError
+from gateway.drivers.store.queues import COUNTED
+from gateway.flows.status.needs_person import LATE_SECONDS, sentences
+from gateway.flows.status.read import status_of
+from gateway.flows.status.shape import BudgetStatus, EndpointStatus, KeyStatus, QueueStatus, ReviewsStatus, Status
+from tests.support.stack import GatewayStack
+
+
+@pytest.fixture
+async def status(stack: GatewayStack) -> Status:
+    """The status of a gateway that has just started."""
+    return await status_of(stack.gateway)
+
+
+def said(stack: GatewayStack, status: Status, **changes: Any) -> list[str]:
+    """What a status says, with other members."""
+    return [*sentences(stack.gateway, replace(status, **changes))]
+
+
+def test_a_gateway_that_is_well_needs_nobody(stack: GatewayStack, status: Status) -> None:
+    """There is nothing to say."""
+    assert said(stack, status) == status.needs_person == []
+
+
+def test_reviews(stack: GatewayStack, status: Status) -> None:
+    """One, several, and more than are counted."""
+    for count, words in ((1, "1 payment is"), (7, "7 payments are"), (COUNTED, f"at least {COUNTED} payments are")):
+        [line] = said(stack, status, reviews=ReviewsStatus(count=count, oldest="2026-11-29T03:04:05.000Z"))
+        assert line.startswith(f"{words} under review, the oldest since 2026-11-29T03:04:05.000Z: ")
+        assert line.endswith("gateway payments review list")
+
+
+def test_an_unknown_outcome_is_said_after_an_hour(stack: GatewayStack, status: Status) -> None:
+    """Before that the gateway asks by itself."""
+    for age, lines in ((3599.0, 0), (3600.0, 1)):
+        operations = replace(status.queues.operations, count=1, unknown=1, oldest_unknown_age_seconds=age)
+        assert len(said(stack, status, queues=replace(status.queues, operations=operations))) == lines
+
+
+@pytest.mark.parametrize("queue", ["schedule", "inbox"])
+def test_a_queue_that_is_late(stack: GatewayStack, status: Status, queue: str) -> None:
+    """A lag of five minutes does not pass by itself."""
+    for lag, lines in ((LATE_SECONDS - 1, 0), (LATE_SECONDS, 1)):
+        late = QueueStatus(count=1, lag_seconds=lag)
+        assert len(said(stack, status, queues=replace(status.queues, **{queue: late}))) == lines
+
+
+def test_a_disabled_endpoint_and_not_one_that_fails(stack: GatewayStack, status: Status) -> None:
+    """A failing endpoint is tried again; a disabled one waits for a person."""
+    failing = EndpointStatus(tenant="acme", enabled=True, reason=None, failing_since="2026-11-29", disabled_at=None)
+    assert said(stack, status, endpoints=[failing]) == []
+    disabled = replace(failing, enabled=False, reason="gone", disabled_at="2026-11-30")
+    [line] = said(stack, status, endpoints=[disabled])
+    assert line == "the webhook endpoint of acme is disabled since 2026-11-30 (gone): gateway endpoints enable acme"
+
+
+def test_keys(stack: GatewayStack, status: Status) -> None:
+    """One that expires soon is said; one that has expired only where no other key lasts longer."""
+    soon = KeyStatus(tenant="acme", id="k1", expires="2026-12-10T00:00:00.000Z", expired=False, is_last=False)
+    assert "k1 of tenant acme expires on 2026-12-10: " in said(stack, status, keys=[soon])[0]
+    assert said(stack, status, keys=[replace(soon, expired=True)]) == []
+    [line] = said(stack, status, keys=[replace(soon, tenant=None, expired=True, is_last=True)])
+    assert line.startswith("key k1 of the operators has expired on 2026-12-10, and no other key lasts longer: ")
+
+
+def test_store(stack: GatewayStack, status: Status) -> None:
+    """A disk that is almost full, and each tenant near its budget."""
+    store = replace(status.store, disk_is_low=True, budgets=[BudgetStatus(tenant="acme", percent=80)])
+    disk, budget = said(stack, status, store=store)
+    assert disk.startswith("the disk is almost full and new payments are refused: ")
+    assert budget.startswith("tenant acme has used 80 percent of its storage budget: ")
+
+
+def test_settings(stack: GatewayStack, status: Status) -> None:
+    """A reload that was refused."""
+    stack.gateway.current.problems = SettingsError(["settings.yaml:1: a", "settings.yaml:2: b"]).problems
+    assert said(stack, status) == ["the last reload was refused for 2 problems: gateway check, then gateway reload"]

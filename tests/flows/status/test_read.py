@@ -1,0 +1,81 @@
+"""The status shows a running gateway as it is: what waits, what fails, what expires."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from gateway.core.signing import sha256_hex
+from gateway.drivers.store import deliveries
+from gateway.drivers.store.schema import VERSION
+from gateway.flows.status.read import status_of
+from tests.support.clients.psp_callbacks import change_store
+from tests.support.stack import GatewayStack, psp_body, running_stack
+from tests.support.virtual_clock import VirtualClock
+
+
+async def test_what_runs(stack: GatewayStack) -> None:
+    """Versions of the gateway, its plugins and its tables, and the room on its disk."""
+    status = await status_of(stack.gateway)
+    assert status.version
+    assert {(one.name, one.api_version) for one in status.plugins} == {("creditkey", "1.0"), ("psp_open_api", "1.0")}
+    assert all(one.distribution and one.version for one in status.plugins)
+    assert (status.store.schema_version, status.store.disk_is_low, status.store.budgets) == (VERSION, False, [])
+    assert status.store.bytes > 0
+    assert status.store.disk_free
+
+
+async def test_webhooks_nobody_listens_to_are_not_late(tmp_path: Path) -> None:
+    """What waits for an endpoint that left the settings is counted; its age says nothing about the gateway."""
+    clock = VirtualClock(datetime.now(UTC))
+
+    async with running_stack(tmp_path, clock=clock) as stack:
+        stack.webhook_answer = lambda _: 500
+        assert (await stack.create(psp_body())).status == 201
+        await change_store(stack, "UPDATE events SET status = 'pending', next_attempt_at = 1")
+        outbox = (await status_of(stack.gateway)).queues.outbox
+        assert outbox.count > 0
+        assert outbox.lag_seconds > 1e6
+        await change_store(stack, "UPDATE events SET tenant = 'gone'")
+        outbox = (await status_of(stack.gateway)).queues.outbox
+        assert (outbox.count > 0, outbox.lag_seconds) == (True, 0.0)
+
+
+async def test_endpoints(stack: GatewayStack) -> None:
+    """Those that fail or are disabled now; what was learnt of an earlier address is left out."""
+    gw = stack.gateway
+    now = gw.clock.now()
+    webhook = gw.settings.tenants["acme"].webhook
+    assert webhook is not None
+    endpoint = sha256_hex(webhook.url)
+    failures = [
+        deliveries.record_endpoint_failure(name, url, now) for name, url in (("acme", endpoint), ("globex", "e"))
+    ]
+    await gw.store.commit(failures)
+    [failing] = (await status_of(gw)).endpoints
+    assert (failing.tenant, failing.enabled, failing.reason) == ("acme", True, None)
+    await gw.store.commit([deliveries.disable_endpoint("acme", endpoint, now, reason="gone", failing_before=now)])
+    [disabled] = (status := await status_of(gw)).endpoints
+    assert (disabled.enabled, disabled.reason, disabled.disabled_at) == (False, "gone", failing.failing_since)
+    assert "gateway endpoints enable acme" in status.needs_person[0]
+
+
+async def test_keys_that_expire(tmp_path: Path) -> None:
+    """Within thirty days, and those that have expired; whether another key of the owner lasts longer."""
+
+    def change(settings: dict[str, Any]) -> None:
+        def key(name: str, digit: str, days: int) -> dict[str, str]:
+            expires = datetime.now(UTC) + timedelta(days=days)
+            return {"id": name, "sha256": digit * 64, "expires": expires.isoformat(timespec="seconds")}
+
+        settings["tenants"]["acme"]["keys"] += [key("old", "a", -1), key("later", "b", 40)]
+        settings["server"]["admin"]["keys"] = [key("dana", "c", 10)]
+
+    async with running_stack(tmp_path, change=change) as stack:
+        status = await status_of(stack.gateway)
+    assert [(one.tenant, one.id, one.expired, one.is_last) for one in status.keys] == [
+        ("acme", "old", True, False),
+        (None, "dana", False, True),
+    ]
+    assert [line.split(" expires")[0] for line in status.needs_person] == ["key dana of the operators"]
