@@ -20,7 +20,7 @@ COVERED_BY = {
     "tests/cli/test_map.py": "cli.create_requests",
     "tests/cli/test_payments.py": "cli.timeline cli.next_step",
     "tests/cli/test_plugins.py": "cli.plugin_capabilities",
-    "tests/cli/test_review.py": "cli.operators",
+    "tests/cli/test_review.py": "cli.operators cli.user_name",
     "tests/cli/test_tenants.py": "cli.edited_settings",
     "tests/cli/test_serve.py": "cli.exits cli.foreground cli.hosting cli.loading cli.output",
     "tests/core/test_card_numbers.py": "core.networks",

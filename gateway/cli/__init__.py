@@ -30,6 +30,7 @@ MODULES = {
     "backup": "backup",
     "recover": "backup",
     "reload": "reload",
+    "audit": "audit",
     "states": "states",
     "status": "status",
 }

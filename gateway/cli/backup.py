@@ -11,10 +11,12 @@ import msgspec
 
 from gateway.cli.loading import Configuration, config_option, json_option, load
 from gateway.cli.output import print_json, print_pairs
+from gateway.cli.user_name import user_name
 from gateway.drivers.clock import SystemClock
 from gateway.drivers.store.backup import back_up, check_whole
 from gateway.drivers.store.sqlite import open_sqlite
 from gateway.drivers.store.store_files import require_store
+from gateway.flows.audit import COMMAND_LINE, Act, Actor
 from gateway.flows.background import startup
 from gateway.flows.background.startup import Recovered
 from gateway.flows.runtime import Gateway
@@ -58,7 +60,8 @@ async def _recover(loaded: Configuration, *, restored: bool) -> Recovered:
         check_whole(path)
         gw = Gateway(settings=loaded.settings, store=store, send=_refuse_to_send, clock=SystemClock())
         await startup.check_names(gw)
-        return await (startup.begin_restored(gw) if restored else startup.begin(gw))
+        act = Act(name="recover", by=Actor(key_id=COMMAND_LINE, given=user_name()), details={"restored": restored})
+        return await (startup.begin_restored(gw, act) if restored else startup.begin(gw, act))
     finally:
         await store.close()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +16,7 @@ from gateway.cli.loading import config_option, json_option
 from gateway.cli.next_step import next_step
 from gateway.cli.operators import admin_url_option, ask, ask_all, operators
 from gateway.cli.output import print_json, print_pairs, print_table, wide_option
+from gateway.cli.user_name import user_name
 from gateway.core.money import Amount
 from gateway.core.view_types import PaymentView
 from gateway.web.admin.reviews import OpenOperationList, ResolveOperation, ResolveReview, ReviewList
@@ -46,10 +46,10 @@ def _words(kind: object) -> Iterator[str]:
 
 
 def _os_user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # as in a container with a number for a user
-        raise click.UsageError("your user has no name on this machine: give --actor") from None
+    name = user_name()
+    if name is None:
+        raise click.UsageError("your user has no name on this machine: give --actor")
+    return name
 
 
 def _decimal(_: click.Context, __: click.Parameter, text: str | None) -> Decimal | None:

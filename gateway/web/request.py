@@ -13,6 +13,7 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
 from aiohttp import web
+from msgspec.structs import replace
 
 from gateway.core import body_reader, strictjson
 from gateway.core.body_maps import mapped_request
@@ -24,6 +25,7 @@ from gateway.core.masking import Mask
 from gateway.core.text_checks import may_need_checks
 from gateway.drivers.settings import Tenant
 from gateway.drivers.store.rows import PageRequest
+from gateway.flows import audit
 from gateway.flows.masks import Masks
 from gateway.flows.payments.idempotency import Claim
 from gateway.flows.runtime import Gateway
@@ -143,13 +145,17 @@ class TenantCall(Call, frozen=True, kw_only=True):
 
 
 class OperatorCall(Call, frozen=True, kw_only=True):
-    """A request of an operator. ``operator`` is the id of the key."""
+    """A request of an operator: ``by`` is the key that calls."""
 
-    operator: str
+    by: audit.Actor
 
     def actor(self, named: str | None) -> str:
-        """Who acts: the id of the key, which is proved, and the name that was given: ``k1 (dana@example)``."""
-        return self.operator if named is None else f"{self.operator} ({named})"
+        """Who acts, for a payment's timeline: the id of the key and the name that was given: ``k1 (dana@example)``."""
+        return self.by.key_id if named is None else f"{self.by.key_id} ({named})"
+
+    def act(self, *, actor: str | None = None, reason: str | None = None, **about: Any) -> audit.Act:
+        """This call for the audit trail; its name is the path without ids: ``reviews.resolve``."""
+        return audit.Act(name=act_of(self.path), by=replace(self.by, given=actor), reason=reason, **about)
 
     def tenants(self) -> list[str]:
         """The tenant that the query names, or all. Raises ``validation_failed`` for one that is not in the settings."""
@@ -176,6 +182,11 @@ class OperatorCall(Call, frozen=True, kw_only=True):
         body = body_as(self.sent, wanted, lambda body: refusals_of(partial(refuse_card_data, body)))
         refuse_card_data(body)
         return body
+
+
+def act_of(path: str) -> str:
+    """What the audit trail calls a route: ``/admin/v1/reviews/{payment_id}/resolve`` is ``reviews.resolve``."""
+    return ".".join(part for part in path.split("/")[3:] if not part.startswith("{"))
 
 
 async def read_body(request: web.Request, masks: Sequence[Mask]) -> Body:

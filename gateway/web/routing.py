@@ -11,6 +11,7 @@ from aiohttp import web
 from gateway.core.body_maps import explained
 from gateway.core.errors import TenantError
 from gateway.core.view_types import PaymentView
+from gateway.flows.audit import Actor
 from gateway.flows.payments.idempotency import Answer, answer_if_repeated
 from gateway.flows.runtime import log
 from gateway.web.app_keys import ABOUT, GATEWAY, LIMITS, REQUEST_ID
@@ -129,7 +130,7 @@ def add_operator_route(app: web.Application, route: Route[OperatorCall]) -> None
             log.info("operators' call", extra=_audited(request, operator))
         masks = [gw.masks.of(tenant) for tenant in gw.settings.tenants] if route.body is not None else []
         sent = await read_body(request, masks) if route.body is not None else NO_BODY
-        call = OperatorCall(gw=gw, operator=operator, request=request, path=route.path, sent=sent)
+        call = OperatorCall(gw=gw, by=Actor(key_id=operator), request=request, path=route.path, sent=sent)
         return to_response(await route.handler(call))
 
     add_route(app, route.method, route.path, handle)

@@ -11,6 +11,7 @@ import msgspec
 from gateway.core import documents
 from gateway.core.payment import Operation, OperationSummary, Payment, PaymentEvent, PaymentSummary
 from gateway.drivers.clock import milliseconds, optional_milliseconds
+from gateway.drivers.store.audit import Audit
 from gateway.drivers.store.deliveries import Deliveries
 from gateway.drivers.store.engine import Engine
 from gateway.drivers.store.inbox import Inbox
@@ -99,6 +100,7 @@ class Store:
         self.inbox = Inbox(engine)
         self.metadata = Metadata(engine)
         self.deliveries = Deliveries(engine)
+        self.audit = Audit(engine)
         self.queues = Queues(engine)
         self.commit = engine.commit
         self.close = engine.close

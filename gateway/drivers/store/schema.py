@@ -9,7 +9,7 @@ until it has its outcome, then in ``operations``, with what its request is answe
 
 from __future__ import annotations
 
-from gateway.drivers.store import stored_bytes
+from gateway.drivers.store import audit, stored_bytes
 
 OPERATIONS = """
     CREATE TABLE IF NOT EXISTS operations (
@@ -116,6 +116,7 @@ TABLES = (
     MOMENTS,
     stored_bytes.TABLE,
     *stored_bytes.TRIGGERS,
+    *audit.TABLES,
 )
 
 VERSION = 4

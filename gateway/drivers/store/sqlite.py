@@ -23,7 +23,7 @@ from urllib.parse import quote
 import aiosqlite
 
 from gateway.core.errors import GatewayError, Unavailable
-from gateway.drivers.store import transactions
+from gateway.drivers.store import audit, transactions
 from gateway.drivers.store.checkpoints import Checkpointer
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.schema import MIGRATIONS, TABLES, VERSION
@@ -231,6 +231,7 @@ def _connect_writer(path: Path) -> sqlite3.Connection:
     writer = _connect_plainly(path, "rwc")
     for pragma in WRITER_PRAGMAS:
         writer.execute(f"PRAGMA {pragma}")
+    audit.add_functions(writer)
     return writer
 
 

@@ -11,9 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from gateway.core.errors import SettingsError
 from gateway.drivers.settings import AccountEntry, Settings
 from gateway.drivers.settings.file_watch import changes
+from gateway.flows import audit
+from gateway.flows.audit import Act
 from gateway.flows.background import startup
 from gateway.flows.occurrences import Occurrence, report
 from gateway.flows.runtime import Current, Gateway, log
@@ -26,6 +30,9 @@ FREED_AT_ONCE = 100
 
 FREEING_PAUSE = 0.001
 """Seconds in between, for requests."""
+
+RELOADED = Act(name="reload", by=audit.GATEWAY)
+"""A reload at a signal, or because a file has changed."""
 
 Load = Callable[[Settings], Settings]
 """Loads what the files say now, as ``load_settings`` does with ``running``."""
@@ -64,8 +71,11 @@ class Reloader:
         except Exception:  # such as too few watches of the system: a reload can still be asked for
             log.exception("the settings' files are not watched any more")
 
-    async def reload(self) -> Gateway:
-        """Load, check and swap. Raises ``SettingsError``, and ``StillNeeded`` for names that open payments need."""
+    async def reload(self, act: Act | None = None) -> Gateway:
+        """Load, check and swap. ``act``: of the operator who asked for it.
+
+        Raises ``SettingsError``, and ``StillNeeded`` for names that open payments need.
+        """
         async with self._turn:
             try:
                 with _short_switches():
@@ -77,6 +87,9 @@ class Reloader:
                 for problem in wrong.problems:
                     report(self._current.gateway, Occurrence.RELOAD_FAILED, problem=problem)
                 raise
+            before, after = self._current.gateway.settings, version.gateway.settings
+            details = {"settings_before": before.digest, "settings_after": after.digest}
+            await audit.note(version.gateway, replace(act or RELOADED, details=details))
             _swap(self._current, version)
             for follow in self.followers:
                 follow(version.gateway)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from contextlib import suppress
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.core.errors import StillNeeded, Unavailable
 from gateway.core.signing import derive
 from gateway.drivers.store.metadata import COPIED, RESTORED, check_all_payments, delete_timestamp, set_timestamp
 from gateway.drivers.store.metadata import set_secret_fingerprint as store_secret
+from gateway.flows import audit
+from gateway.flows.audit import Act
 from gateway.flows.payments import intent, submit
 from gateway.flows.runtime import Gateway, log
 
@@ -18,6 +21,9 @@ USED_WITH_ANOTHER = (
     " credentials are others now, and providers' callbacks to the old ones are refused; put the old secret back, or"
     " tell the providers the new ones"
 )
+
+
+STARTED = Act(name="start", by=audit.GATEWAY)
 
 
 class Recovered(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,15 +49,18 @@ async def check_names(gw: Gateway) -> None:
         raise StillNeeded(sorted(problems))
 
 
-async def begin(gw: Gateway) -> Recovered:
+async def begin(gw: Gateway, act: Act = STARTED) -> Recovered:
     """Make a store ready to work with. What was being sent when the last process ended has an unknown outcome.
 
+    ``act``: for the audit trail, whose rows from here on are signed with the secret of these settings.
     Raises ``Unavailable`` for a backup: its payments have moved since, and only ``recover --restored`` may use it.
     """
     if await gw.store.metadata.timestamp(COPIED) is not None:
         raise Unavailable("the store is a backup: run gateway recover --restored first")
     gw.restored_at = await gw.store.metadata.timestamp(RESTORED)
-    return await _recovered(gw, await submit.resolve_interrupted(gw))
+    unknown = await submit.resolve_interrupted(gw)
+    await audit.note(gw, _with_settings(gw, act))
+    return await _recovered(gw, unknown)
 
 
 async def note_secret(gw: Gateway) -> None:
@@ -69,17 +78,21 @@ async def note_secret(gw: Gateway) -> None:
         await gw.store.commit([*store_secret(fingerprint, gw.clock.now())])
 
 
-async def begin_restored(gw: Gateway) -> Recovered:
+async def begin_restored(gw: Gateway, act: Act) -> Recovered:
     """Make a backup the store: as ``begin``, and every payment that may still move is looked up first.
 
     Pending webhooks stay: tenants drop one that was delivered already, since its id and version are the same.
     """
     unknown = await submit.resolve_interrupted(gw)  # before: it gives those payments later dates of their own
     now = gw.clock.now()
-    marks = [set_timestamp(RESTORED, now), delete_timestamp(COPIED)]
+    marks = [set_timestamp(RESTORED, now), delete_timestamp(COPIED), audit.entry(gw, _with_settings(gw, act))]
     await gw.store.commit([*marks, check_all_payments(now, grace_began_before=intent.grace_began(gw, now))])
     gw.restored_at = now
     return await _recovered(gw, unknown)
+
+
+def _with_settings(gw: Gateway, act: Act) -> Act:
+    return replace(act, details={**act.details, "settings": gw.settings.digest})
 
 
 async def _recovered(gw: Gateway, unknown: int) -> Recovered:

@@ -23,6 +23,8 @@ from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import inbox
 from gateway.drivers.store.inbox import EarlierVerdict, StoredCallback, replace_verdict
 from gateway.drivers.store.statements import Statement
+from gateway.flows import audit
+from gateway.flows.audit import Act
 from gateway.flows.callbacks.redaction import redact
 from gateway.flows.plugin.calls import Proof
 from gateway.flows.runtime import Gateway
@@ -141,11 +143,15 @@ class NewCallback(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReprocessedCallback(msgspec.Struct, frozen=True, kw_only=True):
-    """A stored callback that is evaluated again: by whom, and how (``retry``, ``replay`` or ``reverify``)."""
+    """A stored callback that is evaluated again: by whom, and how (``retry``, ``replay`` or ``reverify``).
+
+    ``act``: for the audit trail, where an operator asked for it.
+    """
 
     row: StoredCallback
     by: str
     how: str
+    act: Act | None = None
 
     def rows(self, gw: Gateway, evaluation: Evaluation) -> list[Statement]:
         """Replace the row's verdict, and remember the one before. A conflict if the row has changed meanwhile."""
@@ -157,17 +163,22 @@ class ReprocessedCallback(msgspec.Struct, frozen=True, kw_only=True):
             by=self.by,
             how=self.how,
         )
-        return [
-            replace_verdict(
-                self.row,
-                earlier,
-                verdict=evaluation.verdict.name,
-                reason=evaluation.verdict.reason,
-                detail=evaluation.detail,
-                event=evaluation.event,
-                payment_id=_payment_id(evaluation),
-            )
-        ]
+        verdict = replace_verdict(
+            self.row,
+            earlier,
+            verdict=evaluation.verdict.name,
+            reason=evaluation.verdict.reason,
+            detail=evaluation.detail,
+            event=evaluation.event,
+            payment_id=_payment_id(evaluation),
+        )
+        return [verdict] if self.act is None else [verdict, audited(gw, self.act, self.row, evaluation)]
+
+
+def audited(gw: Gateway, act: Act, row: StoredCallback, evaluation: Evaluation) -> Statement:
+    """The audit trail's row of a stored callback that an operator had evaluated again."""
+    details = {"account": row.account, "verdict_before": row.verdict, "verdict_after": evaluation.verdict.name}
+    return audit.entry(gw, act, tenant=row.tenant, payment_id=_payment_id(evaluation), subject=row.id, details=details)
 
 
 InboxCallback = NewCallback | ReprocessedCallback

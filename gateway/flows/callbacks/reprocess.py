@@ -20,9 +20,10 @@ from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store.inbox import InboxFilter, InboxRow, StoredCallback
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.rows import newest_of
+from gateway.flows.audit import Act
 from gateway.flows.callbacks import named_payment
 from gateway.flows.callbacks.apply import apply_event, evaluate_event
-from gateway.flows.callbacks.inbox_rows import NewCallback, ReprocessedCallback
+from gateway.flows.callbacks.inbox_rows import NewCallback, ReprocessedCallback, audited
 from gateway.flows.callbacks.redaction import Revealed, reveal_matching
 from gateway.flows.cascade import consequences
 from gateway.flows.plugin import calls
@@ -39,11 +40,15 @@ MASKED_PART = "a part of it was masked when it was stored: no signature over it 
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """Who has a stored callback evaluated again, and how: ``retry``, ``replay`` or ``reverify``."""
+    """Who has a stored callback evaluated again, and how: ``retry``, ``replay`` or ``reverify``.
+
+    ``act``: for the audit trail, where an operator asked for it.
+    """
 
     by: str
     how: str
     dry_run: bool = False
+    act: Act | None = None
 
 
 class Reprocessed(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,7 +113,7 @@ async def reverify(gw: Gateway, inbox_id: str, order: Order) -> Reprocessed:
         proofs = _verify_again(gw, row, revealed)
         if isinstance(proofs, CallbackRejected):
             refused = Evaluation(verdict=Refused(reason=proofs.reason), detail=proofs.detail)
-            return Reprocessed(row=row, evaluation=refused)
+            return await _without_effect(gw, row, refused, order)
         try:
             if not order.dry_run:
                 await _apply_ahead(gw, row, revealed.callback, proofs[:-1])
@@ -124,11 +129,18 @@ async def reprocess(gw: Gateway, row: StoredCallback, event: Event, order: Order
     """
     entry = entry_of(gw, row)
     if order.dry_run or row.verdict in FINAL:
-        return Reprocessed(row=row, evaluation=await _preview(gw, entry, row, event))
-    callback = ReprocessedCallback(row=row, by=order.by, how=order.how)
+        return await _without_effect(gw, row, await _preview(gw, entry, row, event), order)
+    callback = ReprocessedCallback(row=row, by=order.by, how=order.how, act=order.act)
     evaluation = await apply_event(gw, entry, event, callback, received_at=row.received_at)
     extra = {"tenant": row.tenant, "account": row.account, "kind": f"{order.how} {evaluation.verdict.name}"}
     log.info("a stored callback was judged again", extra=extra)
+    return Reprocessed(row=row, evaluation=evaluation)
+
+
+async def _without_effect(gw: Gateway, row: StoredCallback, evaluation: Evaluation, order: Order) -> Reprocessed:
+    """What changes nothing was asked for all the same, unless it was a dry run."""
+    if order.act is not None and not order.dry_run:
+        await gw.store.commit([audited(gw, order.act, row, evaluation)])
     return Reprocessed(row=row, evaluation=evaluation)
 
 

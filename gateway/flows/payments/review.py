@@ -16,12 +16,15 @@ from gateway.core.plugin_returns import page_problem
 from gateway.core.state_members import ENDED_UNPAID, EXPIRABLE, MONEY_TAKEN
 from gateway.core.states import apply
 from gateway.drivers.store.reads import PaymentSnapshot
+from gateway.drivers.store.statements import Statement
+from gateway.flows import audit
+from gateway.flows.audit import Act
 from gateway.flows.commit import commit_change
 from gateway.flows.runtime import Gateway
 from gateway.flows.tasks import ConflictRetry
 
 
-async def resolve_review(gw: Gateway, payment_id: str, decided: ReviewResolved) -> Payment:
+async def resolve_review(gw: Gateway, payment_id: str, decided: ReviewResolved, act: Act | None = None) -> Payment:
     """Clear a payment's review flag, and set the state where a person knows better. Raises ``TenantError``."""
     retry = ConflictRetry()
     while True:
@@ -39,7 +42,7 @@ async def resolve_review(gw: Gateway, payment_id: str, decided: ReviewResolved) 
         refuse_to_unrefund(loaded.payment, decided)
         check_page(gw, decided.redirect_url, waits=State(decided.state or loaded.payment.state) in EXPIRABLE)
         try:
-            return await _apply(gw, loaded, decided)
+            return await _apply(gw, loaded, decided, act)
         except Conflict:
             retry.lost()
 
@@ -105,7 +108,9 @@ def refuse_to_unrefund(payment: Payment, decided: ReviewResolved) -> None:
         raise TenantError("invalid_state", f"{went_back}: it cannot be {decided.state}", payment_id=payment.id)
 
 
-async def resolve_operation(gw: Gateway, operation_id: str, decided: OperationResolved) -> Payment:
+async def resolve_operation(
+    gw: Gateway, operation_id: str, decided: OperationResolved, act: Act | None = None
+) -> Payment:
     """Settle an unknown operation by a person's word. Raises ``TenantError``."""
     retry = ConflictRetry()
     while True:
@@ -119,15 +124,22 @@ async def resolve_operation(gw: Gateway, operation_id: str, decided: OperationRe
         exists = found.kind is Kind.CREATE and decided.outcome == Status.SUCCEEDED
         check_page(gw, decided.redirect_url, waits=exists and loaded.payment.state in EXPIRABLE)
         try:
-            return await _apply(gw, loaded, decided)
+            return await _apply(gw, loaded, decided, act)
         except Conflict:
             retry.lost()
 
 
-async def _apply(gw: Gateway, loaded: PaymentSnapshot, decided: Fact) -> Payment:
+async def _apply(gw: Gateway, loaded: PaymentSnapshot, decided: Fact, act: Act | None) -> Payment:
     policy = gw.entry(loaded.payment).policy
     made = apply(loaded.payment, loaded.open_operation, decided, cause=Cause.OPERATOR, policy=policy, at=gw.clock.now())
-    return (await commit_change(gw, loaded, made)).change.payment
+    rows = [] if act is None else [_audited(gw, act, loaded.payment, made.payment)]
+    return (await commit_change(gw, loaded, made, rows=rows)).change.payment
+
+
+def _audited(gw: Gateway, act: Act, before: Payment, after: Payment) -> Statement:
+    states = {"state_before": before.state, "state_after": after.state, "version": after.version}
+    details = {**act.details, **states}
+    return audit.entry(gw, act, tenant=after.tenant, payment_id=after.id, details=details)
 
 
 async def _find(gw: Gateway, payment_id: str) -> PaymentSnapshot:

@@ -18,7 +18,9 @@ from gateway.drivers.clock import milliseconds
 from gateway.drivers.settings import Webhook
 from gateway.drivers.store import deliveries, statements
 from gateway.drivers.store.deliveries import DeliveryRow, Endpoint, RedeliveryFilter
-from gateway.drivers.store.statements import NewWebhook
+from gateway.drivers.store.statements import NewWebhook, Statement
+from gateway.flows import audit
+from gateway.flows.audit import Act
 from gateway.flows.runtime import Gateway
 
 DISABLED = "the webhook endpoint is disabled; enable it first: POST /v1/webhooks/enable"
@@ -51,11 +53,15 @@ async def endpoint_of(gw: Gateway, tenant: str) -> TenantEndpoint:
     )
 
 
-async def redeliver_one(gw: Gateway, tenant: str, delivery_id: str) -> DeliveryRow:
-    """Send one webhook again, delivered or not. Raises ``not_found`` and ``invalid_state``."""
-    await _find(gw, tenant, delivery_id)
+async def redeliver_one(gw: Gateway, tenant: str, delivery_id: str, act: Act | None = None) -> DeliveryRow:
+    """Send one webhook again, delivered or not. ``act``: for the audit trail, where an operator asked for it.
+
+    Raises ``not_found`` and ``invalid_state``.
+    """
+    found = await _find(gw, tenant, delivery_id)
     await _open_endpoint(gw, tenant)
-    await _send(gw, tenant, [delivery_id])
+    about = {"tenant": tenant, "payment_id": found.payment_id, "subject": delivery_id}
+    await _send(gw, tenant, [delivery_id], *([] if act is None else [audit.entry(gw, act, **about)]))
     return await _find(gw, tenant, delivery_id)
 
 
@@ -92,8 +98,8 @@ async def enable(gw: Gateway, tenant: str, *, redeliver: bool) -> int:
     return await redeliver_many(gw, tenant, RedeliveryFilter(status="dead", died_of="disabled")) if redeliver else 0
 
 
-async def _send(gw: Gateway, tenant: str, delivery_ids: Sequence[str]) -> None:
-    await gw.store.commit([deliveries.restart_schedule(tenant, delivery_ids, gw.clock.now())])
+async def _send(gw: Gateway, tenant: str, delivery_ids: Sequence[str], *rows: Statement) -> None:
+    await gw.store.commit([deliveries.restart_schedule(tenant, delivery_ids, gw.clock.now()), *rows])
     gw.webhook_timers[tenant].no_later_than(0)
 
 

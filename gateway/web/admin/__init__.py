@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from gateway.web.admin import callbacks, reviews, settings, webhooks
+from gateway.web.admin import audit, callbacks, reviews, settings, webhooks
 from gateway.web.request import OperatorCall
 from gateway.web.routing import Route
 
-ROUTES: tuple[Route[OperatorCall], ...] = (*reviews.ROUTES, *callbacks.ROUTES, *webhooks.ROUTES, *settings.ROUTES)
+ROUTES: tuple[Route[OperatorCall], ...] = (
+    *reviews.ROUTES,
+    *callbacks.ROUTES,
+    *webhooks.ROUTES,
+    *settings.ROUTES,
+    *audit.ROUTES,
+)
 """Every route that needs an operator's key."""

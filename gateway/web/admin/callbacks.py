@@ -155,7 +155,7 @@ async def reverify(call: OperatorCall) -> Reply:
 
 def _order(call: OperatorCall, how: str) -> Order:
     body = call.body(ReprocessBody)
-    return Order(by=call.actor(body.actor), how=how, dry_run=body.dry_run)
+    return Order(by=call.actor(body.actor), how=how, dry_run=body.dry_run, act=call.act(actor=body.actor))
 
 
 def _members(row: InboxRow) -> dict[str, Any]:

@@ -101,15 +101,15 @@ async def reviews(call: OperatorCall) -> Reply:
 async def resolve_review(call: OperatorCall) -> Reply:
     """``POST /admin/v1/reviews/{payment_id}/resolve``."""
     body = call.body(ResolveReview)
-    actor = call.actor(body.actor)
     decided = ReviewResolved(
-        actor=actor,
+        actor=call.actor(body.actor),
         reason=body.reason,
         state=body.state,
         refunded=body.amount_refunded,
         redirect_url=body.redirect_url,
     )
-    return Reply(view=payment_view(await review.resolve_review(call.gw, call.id, decided), None))
+    act = call.act(actor=body.actor, reason=body.reason)
+    return Reply(view=payment_view(await review.resolve_review(call.gw, call.id, decided, act), None))
 
 
 async def operations(call: OperatorCall) -> Reply:
@@ -123,9 +123,11 @@ async def operations(call: OperatorCall) -> Reply:
 async def resolve_operation(call: OperatorCall) -> Reply:
     """``POST /admin/v1/operations/{id}/resolve``."""
     body = call.body(ResolveOperation)
-    actor = call.actor(body.actor)
-    decided = OperationResolved(actor=actor, reason=body.reason, outcome=body.outcome, redirect_url=body.redirect_url)
-    return Reply(view=payment_view(await review.resolve_operation(call.gw, call.id, decided), None))
+    decided = OperationResolved(
+        actor=call.actor(body.actor), reason=body.reason, outcome=body.outcome, redirect_url=body.redirect_url
+    )
+    act = call.act(actor=body.actor, reason=body.reason, subject=call.id, details={"outcome": body.outcome})
+    return Reply(view=payment_view(await review.resolve_operation(call.gw, call.id, decided, act), None))
 
 
 ROUTES: tuple[Route[OperatorCall], ...] = (

@@ -47,7 +47,7 @@ async def status(call: OperatorCall) -> Reply:
 async def reload(call: OperatorCall) -> Reply:
     """``POST /admin/v1/reload``."""
     try:
-        return Reply(view=VersionView(**_members(await call.request.app[RELOADER].reload())))
+        return Reply(view=VersionView(**_members(await call.request.app[RELOADER].reload(call.act()))))
     except SettingsError as wrong:
         code = "invalid_state" if isinstance(wrong, StillNeeded) else "validation_failed"
         errors = [FieldError(field=line.partition(": ")[0], message=line) for line in wrong.problems]

@@ -31,7 +31,7 @@ async def deliveries(call: OperatorCall) -> Reply:
 async def redeliver(call: OperatorCall) -> Reply:
     """``POST /admin/v1/deliveries/{id}/redeliver``."""
     tenant = await read.owner_of(call.gw, call.id)
-    return Reply(view=_view(await redelivery.redeliver_one(call.gw, tenant, call.id)), status=202)
+    return Reply(view=_view(await redelivery.redeliver_one(call.gw, tenant, call.id, call.act())), status=202)
 
 
 def _view(row: DeliveryRow | ListedDelivery) -> dict[str, Any]:

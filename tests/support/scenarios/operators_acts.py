@@ -1,0 +1,73 @@
+"""How each operators' route that changes something is used in earnest. A new route needs an entry.
+
+An entry prepares what the route acts on and returns the path without ``/admin/v1``, and the body.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from gateway.drivers.store.deliveries import DeliveryFilter
+from tests.support.clients.psp_callbacks import new_payment
+from tests.support.scenarios import creditkey
+from tests.support.scenarios.inbox import WRONG, deliver, rows
+from tests.support.stack import GatewayStack
+
+REASON = "looked into it, case 4711"
+
+Asked = tuple[str, Any]
+
+
+async def flagged(stack: GatewayStack) -> Any:
+    """A payment that a person must look at."""
+    payment = await creditkey.authorized(stack)
+    await creditkey.edit(stack, payment, amount="1.00")
+    assert (await creditkey.act(stack, payment, "sync")).json["review"]["reason"] == "amount"
+    await creditkey.edit(stack, payment, amount="1067.33")
+    return await stack.payment(payment["id"])
+
+
+async def unanswered(stack: GatewayStack) -> Any:
+    """A payment whose create has no known outcome."""
+    await stack.faults("creditkey", operation="begin_standalone_checkout", silence="before_effect", times=1)
+    return (await stack.create(creditkey.creditkey_body())).json
+
+
+async def _resolve_review(stack: GatewayStack) -> Asked:
+    return f"/reviews/{(await flagged(stack))['id']}/resolve", {"reason": REASON}
+
+
+async def _resolve_operation(stack: GatewayStack) -> Asked:
+    operation = (await unanswered(stack))["pending_operation"]["id"]
+    return f"/operations/{operation}/resolve", {"reason": REASON, "outcome": "declined"}
+
+
+async def _replay(stack: GatewayStack) -> Asked:
+    await deliver(stack, await new_payment(stack))
+    return f"/inbox/{(await rows(stack))[-1].id}/replay", {}
+
+
+async def _reverify(stack: GatewayStack) -> Asked:
+    await deliver(stack, await new_payment(stack), WRONG)
+    return f"/inbox/{(await rows(stack))[-1].id}/reverify", {}
+
+
+async def _redeliver(stack: GatewayStack) -> Asked:
+    await new_payment(stack)
+    [newest, *_] = await stack.gateway.store.deliveries.newest("acme", DeliveryFilter(limit=1))
+    return f"/deliveries/{newest.id}/redeliver", {}
+
+
+async def _reload(_: GatewayStack) -> Asked:
+    return "/reload", {}
+
+
+ACTS: Mapping[tuple[str, str], Callable[[GatewayStack], Awaitable[Asked]]] = {
+    ("POST", "/admin/v1/reviews/{payment_id}/resolve"): _resolve_review,
+    ("POST", "/admin/v1/operations/{id}/resolve"): _resolve_operation,
+    ("POST", "/admin/v1/inbox/{id}/replay"): _replay,
+    ("POST", "/admin/v1/inbox/{id}/reverify"): _reverify,
+    ("POST", "/admin/v1/deliveries/{id}/redeliver"): _redeliver,
+    ("POST", "/admin/v1/reload"): _reload,
+}
