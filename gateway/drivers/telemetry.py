@@ -38,6 +38,7 @@ FIELDS = (
     "reason",
     "detail",
     "note",
+    "code",
     "problem",
     "fields",
     "error",

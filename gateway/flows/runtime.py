@@ -23,6 +23,7 @@ from gateway.drivers.settings import AccountEntry, Settings, Tenant
 from gateway.drivers.store.reads import Store
 from gateway.flows.masks import Masks
 from gateway.flows.occurrences import Occurrence, Occurrences
+from gateway.flows.refused_requests import RefusedRequests
 from gateway.flows.tasks import Tasks, Timer
 from gateway.provider import Session
 
@@ -113,6 +114,7 @@ class Gateway:
         self.inbox_timer = Timer()
         self.restored_at: datetime | None = None
         self.tasks = Tasks(clock)
+        self.refused_requests = RefusedRequests(store, self.tasks)
         self.memory = Memory()
         self.occurrences = occurrences = Occurrences()
         self.disk.changed = lambda is_low: occurrences.report(DISK[is_low], {})

@@ -26,6 +26,6 @@ RETURNS = web.AppKey("returns", set[str])
 """Payments for whose lookup a returning browser waits."""
 REQUEST_ID = web.RequestKey("request_id", str)
 ABOUT = web.RequestKey("about", dict[str, object])
-"""What the log says of a request beside how it ended: tenant, account, payment_id, operator, problem, fields."""
+"""What the log says of a request beside how it ended: tenant, account, payment_id, operator, code, fields."""
 IS_PROVED = web.RequestKey("is_proved", bool)
 """Whether the caller has shown a valid key, a proved callback or a link that the gateway made. Absent: no."""

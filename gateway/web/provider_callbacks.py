@@ -49,7 +49,7 @@ async def handle_callback(request: web.Request) -> web.StreamResponse:
         return await show_form(request, entry, head.payment_id, busy)
     verdict, callback = (busy, head) if busy is not None else await _receive(request, entry, admission, head)
     if isinstance(verdict, Refused):
-        request[ABOUT]["reason"] = str(verdict.reason)
+        request[ABOUT]["code"] = request[ABOUT]["reason"] = str(verdict.reason)
     if admission.is_known:
         request[IS_PROVED] = True
         note_proof(request)

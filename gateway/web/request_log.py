@@ -6,19 +6,27 @@ It quotes nothing that a caller chose: of the paths of members only names of the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from time import perf_counter
 
 from aiohttp import web
 
 from gateway.core.errors import FieldError, TenantError
 from gateway.core.ids import uuid_of
+from gateway.drivers.clock import milliseconds
+from gateway.drivers.store.refused_requests import RefusedRequest
 from gateway.drivers.telemetry import log_often
-from gateway.web.app_keys import ABOUT, CURRENT, FAILURES, IS_PROVED, REQUEST_ID
+from gateway.web.app_keys import ABOUT, CURRENT, FAILURES, GATEWAY, IS_PROVED, REQUEST_ID
 from gateway.web.proxies import caller_of
 
 NAMED = {"pay": "payment_id", "op": "operation_id", "cb": "callback_id"}
 """What the log calls an id in a path, by its prefix."""
+
+PROBES = frozenset({"/livez", "/readyz", "/healthz", "/metrics"})
+"""Routes that are asked every few seconds: they have no line, unless the caller is wrong."""
+
+TOO_MANY = 429
+"""The status of a request that came too soon, of which a tenant may send any number."""
 
 FREE_FORM = ("metadata", "fields")
 """Members whose members have names that tenants choose."""
@@ -30,7 +38,7 @@ _OURS = re.compile(r"\$|[a-z]+(_[a-z0-9]+){0,5}|\[\d+\]|Idempotency-Key")
 def note_problem(request: web.Request, problem: TenantError) -> None:
     """Keep for the log why a request is refused: the code, and which members were wrong."""
     about = request[ABOUT]
-    about["problem"] = problem.code
+    about["code"] = about["problem"] = problem.code
     if problem.errors:
         about["fields"] = fields_of(problem.errors)
     if "payment_id" in problem.extra:
@@ -43,10 +51,15 @@ def fields_of(errors: Iterable[FieldError]) -> str:
 
 
 def write(request: web.Request, status: int, began: float) -> None:
-    """Write the line of a request, except for public pages and health checks that were served."""
-    about, is_proved = request[ABOUT], IS_PROVED in request
-    if status < 400 and not is_proved and not about:
+    """Write the line of a request, except for public pages and health checks that were served.
+
+    Keep why a tenant's was refused. Who is not known as the tenant, or asks too often, could fill the store.
+    """
+    about, is_proved, route = request[ABOUT], IS_PROVED in request, route_of(request)
+    if (status < 400 and not is_proved and not about) or (route in PROBES and not 400 <= status < 500):
         return
+    if status >= 400 and status != TOO_MANY and is_proved and "tenant" in about:
+        _keep(request, about, f"{request.method} {route}", status)
     if status < 500 and not is_proved:
         about["address"] = caller_of(request)
     log_often(
@@ -54,13 +67,27 @@ def write(request: web.Request, status: int, began: float) -> None:
         {
             "request_id": request[REQUEST_ID],
             "method": request.method,
-            "route": route_of(request),
+            "route": route,
             "status": status,
             "milliseconds": round((perf_counter() - began) * 1000, 1),
             **_ids_in_path(request),
             **about,
         },
     )
+
+
+def _keep(request: web.Request, about: Mapping[str, object], route: str, status: int) -> None:
+    gw = request[GATEWAY]
+    refused = RefusedRequest(
+        tenant=str(about["tenant"]),
+        request_id=request[REQUEST_ID],
+        at=milliseconds(gw.clock.now()),
+        route=route,
+        status=status,
+        code=str(about.get("code", "")),
+        fields=str(about.get("fields", "")),
+    )
+    gw.refused_requests.note(refused)
 
 
 def write_unread(app: web.Application, address: str | None, status: int) -> str:

@@ -112,6 +112,7 @@ def _answered(call: TenantCall, reply: Reply | Answer) -> web.Response:
     """The response, after noting for the log which payment or account it is about, under the tenant's own names."""
     if isinstance(reply, Answer):
         call.request[ABOUT]["payment_id"] = reply.payment_id
+        call.note_account(reply.account)
     elif isinstance(reply.view, PaymentView):
         call.note_account(reply.view.account)
     return to_response(reply if call.maps is NO_MAPS else renamed(call.tenant, call.maps, reply))

@@ -121,7 +121,7 @@ async def _gateway(
     sender = await stack.enter_async_context(make())
     # A webhook is delivered by the status of its answer, whatever the body.
     messenger = await stack.enter_async_context(make(cuts_bodies=True))
-    return Gateway(
+    gw = Gateway(
         settings=settings,
         store=store,
         send=sender.send,
@@ -130,6 +130,8 @@ async def _gateway(
         observe=registry.observe if registry.has_observers else None,
         plugins=registry.plugins,
     )
+    stack.push_async_callback(gw.refused_requests.write)
+    return gw
 
 
 class _Listening(NamedTuple):

@@ -17,6 +17,7 @@ from gateway.drivers.store.engine import Engine
 from gateway.drivers.store.inbox import Inbox
 from gateway.drivers.store.metadata import Metadata
 from gateway.drivers.store.queues import Queues
+from gateway.drivers.store.refused_requests import RefusedRequests
 from gateway.drivers.store.rows import PageRequest, made_of, where
 from gateway.drivers.store.statements import KEY_IS_OPEN, heartbeat, placeholders
 
@@ -102,6 +103,7 @@ class Store:
         self.deliveries = Deliveries(engine)
         self.audit = Audit(engine)
         self.queues = Queues(engine)
+        self.refused_requests = RefusedRequests(engine)
         self.commit = engine.commit
         self.close = engine.close
 

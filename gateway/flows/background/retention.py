@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from gateway.drivers.store import deliveries, inbox, schedule, statements
+from gateway.drivers.store import deliveries, inbox, refused_requests, schedule, statements
 from gateway.flows.runtime import Current, Gateway, log
 
 DELIVERED_KEPT = timedelta(days=30)
@@ -15,6 +15,9 @@ IDEMPOTENCY_KEYS_KEPT = timedelta(days=8)
 
 REFUSED_KEPT = timedelta(days=7)
 """How long a refused callback is kept as evidence."""
+
+REFUSED_REQUESTS_KEPT = timedelta(days=7)
+"""How long it is kept why a tenant's request was refused."""
 
 HINTS_KEPT = timedelta(days=30)
 """How long an accepted callback without proof is kept, and the provider references that hints named."""
@@ -46,6 +49,7 @@ async def _round(gw: Gateway, checked_up_to: dict[str, str]) -> None:
         checked_up_to[tenant] = await delete_delivered(gw, tenant, after=checked_up_to.get(tenant, ""))
     await delete_refused(gw)
     await delete_hints(gw)
+    await delete_refused_requests(gw)
 
 
 async def delete_old_idempotency_keys(gw: Gateway, tenant: str) -> None:
@@ -81,6 +85,14 @@ async def delete_hints(gw: Gateway) -> None:
     before = gw.clock.now() - HINTS_KEPT
     await _delete_callbacks(gw, inbox.UNPROVED, before)
     await gw.store.commit([schedule.delete_processed_hints(before, BATCH_SIZE)])
+
+
+async def delete_refused_requests(gw: Gateway) -> None:
+    """Delete all tenants' old refused requests, the oldest first."""
+    before = gw.clock.now() - REFUSED_REQUESTS_KEPT
+    while await gw.store.refused_requests.has_any(before):
+        await gw.store.commit([refused_requests.delete_before(before, BATCH_SIZE)])
+        await gw.clock.sleep(PAUSE_SECONDS)
 
 
 async def _delete_callbacks(gw: Gateway, rows: str, before: datetime) -> None:

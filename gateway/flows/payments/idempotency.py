@@ -42,11 +42,15 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a tenant's changing request is answered with: HTTP status and body bytes, and which payment it is about."""
+    """What a tenant's changing request is answered with: HTTP status and body bytes, and which payment it is about.
+
+    ``account``: of its operation; None for a repeated request.
+    """
 
     status: int
     body: bytes
     payment_id: str
+    account: str | None = None
     is_replayed: bool = False
 
 
@@ -105,7 +109,8 @@ async def submit_and_answer(gw: Gateway, claim: Claim, submission: Submission) -
     else:  # it was done before the store was restored: the next check asks for its outcome
         gw.check_timer.no_later_than(0)
     if outcome is not None:
-        return Answer(status=outcome.status, body=outcome.body, payment_id=operation.payment_id)
+        about, account = operation.payment_id, operation.account
+        return Answer(status=outcome.status, body=outcome.body, payment_id=about, account=account)
     try:
         return await answer_of(gw, claim)
     except Unavailable:  # it was done, or is being done: "nothing was done" would be a lie

@@ -60,3 +60,18 @@ async def test_housekeeping_outlives_a_sick_store(tmp_path: Path) -> None:
         for round_ in (1, 2):
             await clock.advance(retention.ROUND_SECONDS)
             await until(stack, lambda wanted=round_: len(asked) == wanted)  # type: ignore[misc]
+
+
+async def test_why_a_request_was_refused_is_kept_for_a_week(tmp_path: Path) -> None:
+    """After seven days and an hour it is forgotten."""
+    clock = a_clock()
+    async with running_stack(tmp_path, clock=clock) as stack:
+        request_id = (await stack.call("GET", "/v1/payments/pay_1")).headers["X-Request-Id"]
+        await stack.gateway.refused_requests.write()
+        clock.set(clock.now() + timedelta(days=7, minutes=-1))
+        await retention.delete_refused_requests(stack.gateway)
+        assert await stack.gateway.store.refused_requests.find(request_id)
+        clock.set(clock.now() + timedelta(hours=1))
+        async with asyncio.timeout(10):
+            while await stack.gateway.store.refused_requests.find(request_id):
+                await clock.advance(600)
