@@ -40,7 +40,9 @@ def test_every_imported_library_is_declared(folder: str, least: int) -> None:
     }
     foreign = found - sys.stdlib_module_names - {"gateway", "gateway_creditkey", "gateway_psp_open_api"}
     owners = packages_distributions()
-    undeclared = {name for name in foreign if not {owner.lower() for owner in owners[name]} & DECLARED.keys()}
+    undeclared = {
+        name for name in foreign if not {owner.lower().replace("_", "-") for owner in owners[name]} & DECLARED.keys()
+    }
     assert (undeclared, len(foreign) >= least) == (set(), True)
 
 

@@ -17,6 +17,19 @@ among the client errors say that the request was not, or not yet, judged."""
 
 RATE_LIMITED = 429
 
+CREDENTIALS_REFUSED = frozenset({401, 403})
+"""Statuses with which every call of an account will end until somebody corrects its credentials."""
+
+CALL_OUTCOMES = (
+    "succeeded",
+    "declined",
+    "credentials_refused",
+    "rate_limited",
+    NOT_SENT := "not_sent",
+    UNKNOWN := "unknown",
+)
+"""What may come of one call to a provider, for those who count them."""
+
 NOTE_RATE_LIMITED = "the provider answered 429 (too many requests), so nothing was done"
 NOTE_SESSION_ENDED = "the provider had ended our session, so nothing was done"
 """What a tenant reads of an operation that did nothing."""
@@ -34,6 +47,17 @@ MAX_RETRY_AFTER_SECONDS = 3600.0
 NO_SUCH_PAYMENT = frozenset({404, 410})
 """Statuses with which a lookup's answer may say that there is no such payment, beside 2xx. A refusal of our
 credentials, of the request, or of its rate says nothing of any payment."""
+
+
+def call_outcome(status: int) -> str:
+    """What an answer's status alone says: one of ``CALL_OUTCOMES``."""
+    if 200 <= status < 300:
+        return "succeeded"
+    if status in CREDENTIALS_REFUSED:
+        return "credentials_refused"
+    if status == RATE_LIMITED:
+        return "rate_limited"
+    return "declined" if status in MAY_DECLINE else UNKNOWN
 
 
 def classify_response(response: HttpResponse, parse: Callable[[HttpResponse], object]) -> Fact:

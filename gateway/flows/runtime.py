@@ -9,15 +9,18 @@ from collections import defaultdict
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import datetime, timedelta
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-from gateway.core.errors import TenantError
+from gateway.core.errors import NotSent, OutcomeUnknown, TenantError
 from gateway.core.payment import Operation, Payment, PaymentEvent, PaymentSummary
+from gateway.core.response_outcome import NOT_SENT, UNKNOWN
 from gateway.core.schedule import Schedules, next_check_at
 from gateway.core.wire import HttpRequest, HttpResponse
 from gateway.drivers.clock import Clock, Ids
 from gateway.drivers.disk_space import DiskSpace
+from gateway.drivers.measures import Measures
 from gateway.drivers.plugin_registry import PluginInfo
 from gateway.drivers.settings import AccountEntry, Settings, Tenant
 from gateway.drivers.store.reads import Store
@@ -79,6 +82,8 @@ class Current:
         self.is_stopping = False
         self.problems: tuple[str, ...] = ()
         """Why the last reload was refused; empty after a good one."""
+        self.version = 1
+        """Counts the settings that were the current ones, from the start."""
 
 
 class Gateway:
@@ -97,6 +102,7 @@ class Gateway:
         clock: Clock,
         deliver: Send | None = None,
         disk: DiskSpace | None = None,
+        measures: Measures | None = None,
         observe: Callable[[Payment, PaymentEvent], None] | None = None,
         plugins: tuple[PluginInfo, ...] = (),
     ) -> None:
@@ -105,6 +111,7 @@ class Gateway:
         self.deliver = deliver or send
         self.clock = clock
         self.disk = disk or DiskSpace(settings.store_path.parent, settings.limits.low_disk)
+        self.measures = measures or Measures()
         self.new_id = Ids(clock).new
         self.observe = observe
         self.plugins = plugins
@@ -177,7 +184,16 @@ class Gateway:
         """Send one request of an account to its provider. Raises ``NotSent`` or ``OutcomeUnknown``."""
         connect = self.settings.timeouts.provider_connect
         more: dict[str, Any] = {} if entry.tls is None else {"tls": entry.tls.context}
-        return await self.send(request, total=entry.provider_total, connect=connect, owner=entry.owner, **more)
+        calls, provider, began = self.measures.provider_calls, entry.provider.name, perf_counter()
+        try:
+            response = await self.send(request, total=entry.provider_total, connect=connect, owner=entry.owner, **more)
+        except (NotSent, OutcomeUnknown) as problem:
+            calls[provider, NOT_SENT if isinstance(problem, NotSent) else UNKNOWN].add(perf_counter() - began)
+            raise
+        answered = perf_counter()
+        calls[provider, response.status].add(answered - began)
+        self.measures.last_answers[provider] = (response.headers, answered)
+        return response
 
 
 def longest_call(settings: Settings) -> float:

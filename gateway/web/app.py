@@ -10,7 +10,7 @@ from aiohttp import web
 from gateway.drivers.file_descriptors import MAX_CALLERS
 from gateway.flows.runtime import Gateway
 from gateway.web import admin, pages
-from gateway.web.admin import health
+from gateway.web.admin import health, metrics
 from gateway.web.api.routes import ROUTES
 from gateway.web.app_keys import CALLBACK_LIMITS, CURRENT, FAILURES, LIMITS, RETURNS, TURNS
 from gateway.web.callback_limits import CallbackLimits
@@ -52,6 +52,7 @@ def make_admin_app(gw: Gateway) -> web.Application:
     add_route(app, "GET", "/", health.root)
     add_route(app, "GET", "/livez", health.livez)
     add_route(app, "GET", "/readyz", health.readyz)
+    add_route(app, "GET", "/metrics", metrics.scrape)
     for route in admin.ROUTES:
         add_operator_route(app, route)
     return app

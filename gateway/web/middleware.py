@@ -16,10 +16,11 @@ from gateway.web.failure_limits import FAILURE_RATE
 from gateway.web.leaked_secrets import may_be_an_id
 from gateway.web.problems import problem_of, problem_response
 from gateway.web.proxies import caller_of
+from gateway.web.request_log import method_of, route_of
 from gateway.web.response_headers import REQUEST_ID_HEADER
 from gateway.web.routing import OPTIONS, allow
 
-ANSWERED_WHILE_STOPPING = ("/livez", "/readyz", "/healthz", "/callbacks/")
+ANSWERED_WHILE_STOPPING = ("/livez", "/readyz", "/metrics", "/healthz", "/callbacks/")
 """Paths whose handlers answer in their own words while the gateway stops."""
 
 TOO_MANY_FAILURES = (
@@ -46,6 +47,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     if current.is_stopping:
         response.force_close()  # says Connection: close, so that nothing more is sent on it
     response.headers[REQUEST_ID_HEADER] = request_id
+    gw.measures.requests[route_of(request), method_of(request), response.status].add(perf_counter() - began)
     if not wait:
         request_log.write(request, response.status, began)
     return response

@@ -48,6 +48,7 @@ async def handle_callback(request: web.Request) -> web.StreamResponse:
     if head.suffix == FORM and head.payment_id is not None:
         return await show_form(request, entry, head.payment_id, busy)
     verdict, callback = (busy, head) if busy is not None else await _receive(request, entry, admission, head)
+    gw.measures.callbacks[_words(verdict)] += 1
     if isinstance(verdict, Refused):
         request[ABOUT]["code"] = request[ABOUT]["reason"] = str(verdict.reason)
     if admission.is_known:
@@ -57,6 +58,13 @@ async def handle_callback(request: web.Request) -> web.StreamResponse:
         return await redirect_customer(request, entry, head.payment_id, head.suffix, verdict)
     answer = receive.answer(entry, verdict, callback)
     return web.Response(status=answer.status, body=answer.body or None, headers=list(answer.headers))
+
+
+def _words(verdict: Verdict) -> tuple[str, str]:
+    """A verdict and its reason, "" for none, for those who count callbacks."""
+    if isinstance(verdict, Busy):
+        return "busy", "limited" if verdict.limited else "fault"
+    return verdict.name, verdict.reason or ""
 
 
 def _options(entry: AccountEntry, head: Callback) -> web.Response:

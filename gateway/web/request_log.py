@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from time import perf_counter
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from gateway.core.errors import FieldError, TenantError
 from gateway.core.ids import uuid_of
@@ -92,7 +92,9 @@ def _keep(request: web.Request, about: Mapping[str, object], route: str, status:
 
 def write_unread(app: web.Application, address: str | None, status: int) -> str:
     """Write the line of a malformed request, which no handler saw; return the id that its answer carries."""
-    request_id = app[CURRENT].gateway.new_id("req")
+    gw = app[CURRENT].gateway
+    request_id = gw.new_id("req")
+    gw.measures.requests["unknown", "unknown", status].add(0.0)
     if not app[FAILURES].count(address, status):
         line = {"request_id": request_id, "route": "unknown", "status": status, "address": address}
         log_often("request", line)
@@ -103,6 +105,11 @@ def route_of(request: web.Request) -> str:
     """The route's pattern: a path itself may hold a token."""
     resource = request.match_info.route.resource
     return resource.canonical if resource is not None else "unknown"
+
+
+def method_of(request: web.Request) -> str:
+    """The method, "other" for one that HTTP does not name: a caller may send any word."""
+    return request.method if request.method in hdrs.METH_ALL else "other"
 
 
 def _ids_in_path(request: web.Request) -> dict[str, str]:

@@ -16,6 +16,7 @@ from gateway.core.urls import bracketed
 from gateway.drivers.clock import Clock, SystemClock
 from gateway.drivers.file_descriptors import Shares, descriptor_shares, limit
 from gateway.drivers.installed_plugins import own_version
+from gateway.drivers.measures import Measures
 from gateway.drivers.plugin_registry import Registry
 from gateway.drivers.sender import ClosingConnections, ConnectionSlots, make_sender
 from gateway.drivers.settings import Admin, Server, Settings, cannot_listen, load_settings
@@ -109,7 +110,8 @@ async def _gateway(
     settings: Settings, registry: Registry, clock: Clock, shares: Shares, stack: contextlib.AsyncExitStack
 ) -> Gateway:
     """The gateway with its store and its two senders, which ``stack`` closes."""
-    store = await open_sqlite(settings.store_path, strict=not settings.server.development)
+    measures = Measures()
+    store = await open_sqlite(settings.store_path, strict=not settings.server.development, measures=measures)
     stack.push_async_callback(store.close)
     make = functools.partial(
         make_sender,
@@ -127,6 +129,7 @@ async def _gateway(
         send=sender.send,
         deliver=messenger.send,
         clock=clock,
+        measures=measures,
         observe=registry.observe if registry.has_observers else None,
         plugins=registry.plugins,
     )

@@ -31,7 +31,10 @@ from tests.support.stack import key_of, psp_body
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-FOR_EVERYBODY = {"/", "/healthz", "/livez", "/readyz", "/openapi.json", "/docs", "/docs/{asset}", "/problems/{code}"}
+FOR_EVERYBODY = {
+    *("/", "/healthz", "/livez", "/readyz", "/metrics"),
+    *("/openapi.json", "/docs", "/docs/{asset}", "/problems/{code}"),
+}
 FOR_PROVIDERS = {"/callbacks/{endpoint_id}", "/callbacks/{endpoint_id}/{suffix}"}
 WITH_ID = [(key, row) for key, row in TENANTS_ROWS.items() if row.path_names is not None]
 WITH_QUERY = [(key, row) for key, row in TENANTS_ROWS.items() if any(row.query.values())]

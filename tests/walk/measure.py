@@ -30,7 +30,7 @@ _VALUES = (
     " core/rules core/secret core/state_members core/wire drivers/settings/model"
 )
 _WRAPPERS = (
-    "core/documents core/signing core/strictjson drivers/clock drivers/disk_space drivers/telemetry"
+    "core/documents core/signing core/strictjson drivers/clock drivers/disk_space drivers/measures drivers/telemetry"
     " drivers/deadlines drivers/plugin_registry core/response_body flows/tasks"
 )
 _CHECKS_OF_ONE_VALUE = (

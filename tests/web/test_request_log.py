@@ -140,7 +140,7 @@ async def test_what_anybody_may_read_leaves_no_line(
         for path in ("/docs", "/docs/swagger-ui.css", "/openapi.json", "/problems/not_found"):
             for method in ("GET", "HEAD", "OPTIONS"):
                 assert (await shared_stack.call(method, path, tenant=None)).status < 300
-        for path in ("/livez", "/readyz"):
+        for path in ("/livez", "/readyz", "/metrics"):
             assert (await shared_stack.visit(shared_stack.admin_url + path)).status == 200
     assert [record.msg for record in caplog.records] == []
 

@@ -17,12 +17,14 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import perf_counter
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import aiosqlite
 
-from gateway.core.errors import GatewayError, Unavailable
+from gateway.core.errors import Conflict, GatewayError, Unavailable
+from gateway.drivers.measures import Measures
 from gateway.drivers.store import audit, transactions
 from gateway.drivers.store.checkpoints import Checkpointer
 from gateway.drivers.store.reads import Store
@@ -63,12 +65,14 @@ class SqliteEngine:
         keys: sqlite3.Connection,
         checkpoints: sqlite3.Connection,
         lock: int,
+        measures: Measures,
     ) -> None:
         self._writer = writer
         self._keys = keys
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite writer")
         self._readers = readers
         self._lock = lock
+        self._measures = measures
         self._turn = 0
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[_Waiting] = deque()
@@ -138,12 +142,17 @@ class SqliteEngine:
 
     def _commit_together(self, batch: Sequence[_Waiting]) -> None:
         """On the writer's thread."""
+        began = perf_counter()
         failures = transactions.commit_units(self._writer, [waiting.unit for waiting in batch])
-        self._loop.call_soon_threadsafe(self._end, batch, failures)
+        self._loop.call_soon_threadsafe(self._end, batch, failures, perf_counter() - began)
 
-    def _end(self, batch: Sequence[_Waiting], failures: Sequence[GatewayError | None]) -> None:
+    def _end(self, batch: Sequence[_Waiting], failures: Sequence[GatewayError | None], seconds: float) -> None:
         # Only now is anybody answered: a process killed before this line has promised nothing.
         _complete(batch, failures)
+        self._measures.batch_units.add(len(batch))
+        self._measures.commit_seconds.add(seconds)
+        if any(failures):
+            self._measures.store_errors += sum(not isinstance(one, Conflict) for one in failures if one is not None)
         if isinstance(failures[0], Locked):
             # The units behind this batch have waited as long; batch after batch they would wait for minutes.
             behind = list(self._waiting)
@@ -164,10 +173,11 @@ def _complete(batch: Sequence[_Waiting], failures: Sequence[GatewayError | None]
             waiting.done.set_result(None)
 
 
-async def open_sqlite(path: Path, *, strict: bool = False) -> Store:
+async def open_sqlite(path: Path, *, strict: bool = False, measures: Measures | None = None) -> Store:
     """Open (or make) the database and take the lock of its folder.
 
-    ``strict``: one that other users may open is refused, not narrowed. Raises ``AlreadyRunning`` or ``Unavailable``.
+    ``strict``: one that other users may open is refused, not narrowed. ``measures``: where commits are counted.
+    Raises ``AlreadyRunning`` or ``Unavailable``.
     """
     path = resolved_path(path)
     async with contextlib.AsyncExitStack() as opened:
@@ -185,7 +195,7 @@ async def open_sqlite(path: Path, *, strict: bool = False) -> Store:
         except sqlite3.Error as problem:
             raise Unavailable(f"the store {path} cannot be opened: {problem}") from problem
         opened.pop_all()
-    return Store(SqliteEngine(writer, readers, keys, checkpoints, lock))
+    return Store(SqliteEngine(writer, readers, keys, checkpoints, lock, measures or Measures()))
 
 
 class _ReadOnly:

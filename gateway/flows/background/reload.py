@@ -128,6 +128,7 @@ def _swap(current: Current, version: _Version) -> None:
     """Make a version the current one, and wake what waits under the settings before."""
     before, gw = current.gateway, version.gateway
     current.gateway, current.problems = gw, ()
+    current.version += 1
     gw.sessions = {key: held for key, held in before.sessions.items() if _is_same_account(before, gw, *key[:2])}
     gw.masks.remember(before.masks)
     for timer in (gw.check_timer, gw.inbox_timer, *(gw.webhook_timers[tenant] for tenant in version.listening)):

@@ -16,7 +16,7 @@ from gateway.core.errors import Conflict, GatewayError, NotSent
 from gateway.core.facts import Declined, Fact, Observation, Pending
 from gateway.core.payment import Operation, Payment, Repeatable, Status
 from gateway.core.repeats import REST, is_under_way, may_repeat
-from gateway.core.response_outcome import classify_response
+from gateway.core.response_outcome import CREDENTIALS_REFUSED, classify_response
 from gateway.core.wire import HttpRequest, HttpResponse
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import statements
@@ -107,7 +107,7 @@ async def _response(gw: Gateway, entry: AccountEntry, request: HttpRequest) -> H
 def _read(gw: Gateway, entry: AccountEntry, command: Command, response: HttpResponse) -> Fact | None:
     """Read the answer as the command's reply. A refusal of our credentials says nothing of what was done before."""
     login.note_refusal(gw, entry, response)
-    if response.status in login.CREDENTIALS_REFUSED:
+    if response.status in CREDENTIALS_REFUSED:
         return None
     return classify_response(response, partial(calls.parse, gw, entry, command))
 

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from gateway.core.commands import Command
 from gateway.core.errors import NotSent, OutcomeUnknown, ProviderError
 from gateway.core.response_body import is_page
+from gateway.core.response_outcome import CREDENTIALS_REFUSED
 from gateway.core.wire import HttpResponse
 from gateway.drivers.settings import AccountEntry
 from gateway.flows.occurrences import Occurrence, report
@@ -23,9 +24,6 @@ from gateway.provider import Account, Session
 
 SESSION_ENDED = 401
 """From a provider that logs in this status ends the session; from others it refuses the credentials."""
-
-CREDENTIALS_REFUSED = frozenset({401, 403})
-"""Statuses with which every call of the account will end until somebody corrects its credentials."""
 
 MAX_SESSION_SECONDS = 365 * 24 * 3600.0
 """A session is renewed after this time, even if the provider says that it lasts longer."""

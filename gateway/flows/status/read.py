@@ -49,7 +49,7 @@ async def status_of(gw: Gateway) -> Status:
     status = Status(
         version=own_version(),
         plugins=gw.plugins,
-        store=_store(gw),
+        store=store_status(gw),
         queues=await _queues(gw, now),
         endpoints=[*islice(_endpoints(gw, await gw.store.queues.endpoints()), SHOWN)],
         reviews=ReviewsStatus(count=count, oldest=oldest),
@@ -58,7 +58,8 @@ async def status_of(gw: Gateway) -> Status:
     return replace(status, needs_person=[*sentences(gw, status)])
 
 
-def _store(gw: Gateway) -> StoreStatus:
+def store_status(gw: Gateway) -> StoreStatus:
+    """What is known of the store without reading it."""
     path, budgets = gw.settings.store_path, gw.memory.budget_levels.items()
     try:
         disk_free = free_bytes(path.parent)

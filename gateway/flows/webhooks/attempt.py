@@ -60,6 +60,7 @@ async def attempt(gw: Gateway, webhook: Webhook, row: DeliveryRow) -> Outcome:
     outcome = {"at": rfc3339(at), "status_code": status, "error": error}
     logged = replace(row, tries=row.tries + 1, attempts=[*row.attempts, outcome][-MAX_ATTEMPTS_LOGGED:])
     ended = with_next_attempt(logged, response, at, gw.settings.clocks.webhook_retry)
+    gw.measures.webhooks[ended.status] += 1
     rows = [deliveries.store_attempt(ended, row), *_endpoint_rows(ended, status, sha256_hex(webhook.url), at)]
     return Outcome(ended.status == "delivered", at, rows)
 
