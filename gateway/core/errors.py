@@ -59,6 +59,7 @@ PROBLEMS: dict[str, Problem] = {
     "idempotency_key_required": Problem(400, "This request needs an Idempotency-Key header"),
     "invalid_idempotency_key": Problem(400, "The Idempotency-Key is not 8 to 128 of A-Z a-z 0-9 _ -"),
     "unauthorized": Problem(401, "The bearer key is missing, unknown or expired"),
+    "forbidden": Problem(403, "The operator's key may not do this"),
     "not_found": Problem(404, "There is no such route, or this tenant has no such resource"),
     "method_not_allowed": Problem(405, "This path exists, but not with this method"),
     "request_timeout": Problem(408, "The body did not arrive completely and in time; nothing was done"),

@@ -65,6 +65,12 @@ GUIDES: dict[str, Guide] = {
         " yours is not known or has expired.",
         {"detail": "send Authorization: Bearer <tenant key>"},
     ),
+    "forbidden": Guide(
+        "Only operators get this: the role of the key does not allow it, or another key must approve what this one"
+        " asked for.",
+        "Use a key with the role that the detail names; an approval needs the key of somebody else.",
+        {"detail": 'this needs a key with the role operate; "dana" has read'},
+    ),
     "not_found": Guide(
         "There is no such route, or this tenant has no such resource. Resources of other tenants are answered the same"
         " way.",

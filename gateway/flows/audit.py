@@ -33,11 +33,13 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
     approval_id: str | None = None
 
 
-GATEWAY = Actor(key_id="gateway")
+GATEWAY = Actor(key_id="the gateway")
 """Who acts where nobody called: a start, a reload at a signal."""
 
 COMMAND_LINE = "command line"
-"""The key id of commands that write the store themselves: who may do that needs no key."""
+"""The key id of commands that write the store themselves: who may do that needs no key.
+
+No key in the settings can have either id: both have a blank."""
 
 
 class Act(msgspec.Struct, frozen=True, kw_only=True):

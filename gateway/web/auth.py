@@ -8,7 +8,7 @@ from aiohttp import web
 
 from gateway.core.errors import TenantError
 from gateway.core.signing import sha256_hex
-from gateway.drivers.settings import BearerKey, Tenant
+from gateway.drivers.settings import ROLES, BearerKey, OperatorKey, Role, Tenant
 from gateway.web.app_keys import ABOUT, GATEWAY, IS_PROVED
 
 NOT_KNOWN = "this key is not known or has expired"
@@ -31,8 +31,8 @@ def authenticate_tenant(request: web.Request) -> Tenant:
     return settings.tenants[tenant]
 
 
-def authenticate_operator(request: web.Request) -> str:
-    """Return the id of the operator's key that was sent, and note it for the log. Raises ``unauthorized``."""
+def authenticate_operator(request: web.Request) -> OperatorKey:
+    """Return the operator's key that was sent, and note its id for the log. Raises ``unauthorized``."""
     sent = _sent_key_hash(request)
     key = request[GATEWAY].settings.operators_by_sha256.get(sent)
     if key is None:
@@ -40,7 +40,13 @@ def authenticate_operator(request: web.Request) -> str:
     request[ABOUT]["operator"] = key.id
     _refuse_expired(request, key)
     request[IS_PROVED] = True
-    return key.id
+    return key
+
+
+def refuse_role(key: OperatorKey, needed: Role) -> None:
+    """Refuse a key whose role is below the one that is needed. Raises ``forbidden``."""
+    if ROLES.index(key.role) < ROLES.index(needed):
+        raise TenantError("forbidden", f'this needs a key with the role {needed}; "{key.id}" has {key.role}')
 
 
 def _sent_key_hash(request: web.Request) -> str:

@@ -11,11 +11,12 @@ from aiohttp import web
 from gateway.core.body_maps import explained
 from gateway.core.errors import TenantError
 from gateway.core.view_types import PaymentView
+from gateway.drivers.settings import Role
 from gateway.flows.audit import Actor
 from gateway.flows.payments.idempotency import Answer, answer_if_repeated
 from gateway.flows.runtime import log
 from gateway.web.app_keys import ABOUT, GATEWAY, LIMITS, REQUEST_ID
-from gateway.web.auth import authenticate_operator, authenticate_tenant
+from gateway.web.auth import authenticate_operator, authenticate_tenant, refuse_role
 from gateway.web.body_maps import NO_MAPS, named_maps, renamed
 from gateway.web.connections.connection import note_proof
 from gateway.web.leaked_secrets import may_be_an_id
@@ -42,7 +43,8 @@ class Route(msgspec.Struct, Generic[C], frozen=True, kw_only=True):
     The rest is for the OpenAPI document: ``name`` is what generated clients call it, ``tag`` its group, ``summary`` a
     title, ``text`` a sentence or two. ``answers`` has an example for each success status, a value of the type that is
     answered; ``sends`` is an example of the body, ``sends_any`` are several by title. ``codes`` are its own error
-    codes. Operators' routes are not in the document and leave these out.
+    codes. Operators' routes are not in the document and leave these out. ``role``: of an operators' route, where it is
+    not the usual one.
     """
 
     method: str
@@ -59,6 +61,12 @@ class Route(msgspec.Struct, Generic[C], frozen=True, kw_only=True):
     sends: Mapping[str, Any] = msgspec.field(default_factory=dict)
     sends_any: Mapping[str, Mapping[str, Any]] = msgspec.field(default_factory=dict)
     codes: tuple[str, ...] = ()
+    role: Role | None = None
+
+    @property
+    def needed_role(self) -> Role:
+        """The least role of an operator's key that may call it: who looks needs ``read``, who acts ``operate``."""
+        return self.role or ("read" if self.method in _READING else "operate")
 
 
 def add_route(app: web.Application, method: str, path: str, handler: Handler) -> None:
@@ -124,14 +132,17 @@ def add_operator_route(app: web.Application, route: Route[OperatorCall]) -> None
 
     async def handle(request: web.Request) -> web.StreamResponse:
         gw = request[GATEWAY]
-        operator = authenticate_operator(request)
+        key = authenticate_operator(request)
         note_proof(request)
+        refuse_role(key, route.needed_role)
         refuse_unknown(request.query, parameters)
         if request.method not in _READING:
-            log.info("operators' call", extra=_audited(request, operator))
+            log.info("operators' call", extra=_audited(request, key.id))
         masks = [gw.masks.of(tenant) for tenant in gw.settings.tenants] if route.body is not None else []
         sent = await read_body(request, masks) if route.body is not None else NO_BODY
-        call = OperatorCall(gw=gw, by=Actor(key_id=operator), request=request, path=route.path, sent=sent)
+        call = OperatorCall(
+            gw=gw, by=Actor(key_id=key.id, key_name=key.name), request=request, path=route.path, sent=sent
+        )
         return to_response(await route.handler(call))
 
     add_route(app, route.method, route.path, handle)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -44,13 +45,10 @@ async def test_the_trail_is_listed(stack: GatewayStack) -> None:
     through = ("--admin-url", stack.admin_url)
     listed = await command(stack, *through)
     assert listed.exit_code == 0, listed.output
-    words = [line.split() for line in listed.stdout.splitlines()]
-    assert words[0][:4] == ["at", "key_id", "approved_by", "act"]
-    assert [(one[1], one[3]) for one in words[1:]] == [
-        ("operator", "reload"),
-        ("operator", "reload"),
-        ("gateway", "start"),
-    ]
+    header, *lines = [re.split(r"  +", line) for line in listed.stdout.splitlines()]
+    assert header[:4] == ["at", "key_id", "approved_by", "act"]
+    who = [("operator", "reload"), ("operator", "reload"), ("the gateway", "start")]
+    assert [(line[1], line[3]) for line in lines] == who
     printed = json.loads(
         (await command(stack, *through, "--key", "operator", "--since", "2026-01-01", "--json")).stdout
     )

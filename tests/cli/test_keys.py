@@ -30,14 +30,33 @@ def test_keys_new_prints_lines_for_people() -> None:
     assert [line[0] for line in lines] == ["id", "key", "sha256"]
 
 
-@pytest.mark.parametrize("options", [[], ["--id", "dana"]])
-def test_a_new_operators_key_is_printed_as_settings(tmp_path: Path, options: list[str]) -> None:
-    """What is printed goes into the settings as it stands, and its id is who will have acted."""
+@pytest.mark.parametrize(
+    ("options", "who"),
+    [
+        ([], ("admin", None, "admin")),
+        (["--id", "dana", "--role", "read"], ("dana", None, "read")),
+        (["--id", "kim", "--name", 'Kim "K" Löw: #1', "--role", "operate"], ("kim", 'Kim "K" Löw: #1', "operate")),
+    ],
+)
+def test_a_new_operators_key_is_printed_as_settings(
+    tmp_path: Path, options: list[str], who: tuple[str, str | None, str]
+) -> None:
+    """What is printed goes into the settings as it stands: who will have acted, by id and name, and the role."""
     made = json.loads(run("keys", "new", "--admin", "--json", *options).stdout)
     path, _, entry = made["settings"].partition(": ")
     assert path == "server.admin.keys"
     settings = load(write(tmp_path, admin={"port": 0, "keys": yaml.safe_load(entry)})).settings
-    assert settings.operators_by_sha256[made["sha256"]].id == made["id"] == (options or ["", "admin"])[1]
+    key = settings.operators_by_sha256[made["sha256"]]
+    assert (key.id, key.name, key.role) == who
+    assert made["id"] == key.id
+
+
+@pytest.mark.parametrize("options", [["--role", "read"], ["--name", "Dana"]])
+def test_tenants_keys_have_no_role(options: list[str]) -> None:
+    """A role that would not be kept is refused."""
+    result = run("keys", "new", *options)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "add --admin" in result.stderr
 
 
 def test_no_two_keys_are_the_same() -> None:

@@ -114,12 +114,15 @@ def test_resolved_tenant(tmp_path: Path) -> None:
 
 
 def test_operators_keys(tmp_path: Path) -> None:
-    """Operators have keys as tenants have; the one of ``key_sha256`` is called operator."""
-    keys = f"key_sha256: {sha('old')}, keys: [{{id: dana, sha256: {sha('dana')}, expires: 2027-01-31T00:00:00Z}}]"
+    """Operators have keys as tenants have; the one of ``key_sha256`` is called operator. Without a role: admin."""
+    kim = f"{{id: kim, name: Kim Lee, sha256: {sha('kim')}, role: read}}"
+    dana = f"{{id: dana, sha256: {sha('dana')}, expires: 2027-01-31T00:00:00Z}}"
+    keys = f"key_sha256: {sha('old')}, keys: [{dana}, {kim}]"
     found = load(tmp_path, f"server: {{secret: 'env:GATEWAY_SECRET', admin: {{{keys}}}}}").operators_by_sha256
-    assert {sha256: (key.id, key.expires) for sha256, key in found.items()} == {
-        sha("old"): ("operator", None),
-        sha("dana"): ("dana", datetime(2027, 1, 31, tzinfo=UTC)),
+    assert {sha256: (key.id, key.name, key.role, key.expires) for sha256, key in found.items()} == {
+        sha("old"): ("operator", None, "admin", None),
+        sha("dana"): ("dana", None, "admin", datetime(2027, 1, 31, tzinfo=UTC)),
+        sha("kim"): ("kim", "Kim Lee", "read", None),
     }
 
 
@@ -132,6 +135,7 @@ def test_operators_keys(tmp_path: Path) -> None:
         ("key_sha256: A, keys: [{id: operator, sha256: B}]", 'keys[0].id: "operator" is already the id of another key'),
         ("keys: [{id: dana}]", "keys[0].sha256: is missing"),
         ("keys: [{id: da na, sha256: A}]", "keys[0].id: must match"),
+        ("keys: [{id: dana, sha256: A, role: boss}]", "keys[0].role: must be"),
         ("kyes: []", 'kyes: unknown key "kyes", did you mean "keys"'),
     ],
 )

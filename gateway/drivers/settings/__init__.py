@@ -5,13 +5,16 @@ from gateway.drivers.settings.listen_problems import cannot_listen, unusable_hos
 from gateway.drivers.settings.load import load_settings
 from gateway.drivers.settings.located_messages import LocatedMessages
 from gateway.drivers.settings.model import (
+    ROLES,
     AccountEntry,
     Admin,
     BearerKey,
     Clocks,
     DepositMethod,
     Derivation,
+    OperatorKey,
     Rate,
+    Role,
     RoutingRule,
     Server,
     Settings,
@@ -22,6 +25,7 @@ from gateway.drivers.settings.model import (
 from gateway.drivers.settings.plugin_lists import plugin_names
 
 __all__ = [
+    "ROLES",
     "AccountEntry",
     "Admin",
     "BearerKey",
@@ -29,7 +33,9 @@ __all__ = [
     "DepositMethod",
     "Derivation",
     "LocatedMessages",
+    "OperatorKey",
     "Rate",
+    "Role",
     "RoutingRule",
     "Server",
     "Settings",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
-from gateway.drivers.settings.model import Admin, BearerKey, Tenant
+from gateway.drivers.settings.model import Admin, BearerKey, OperatorKey, Tenant
 from gateway.drivers.settings.problems import Path
 from gateway.drivers.settings.scalar_reader import LoadState
+
+K = TypeVar("K", bound=BearerKey)
 
 OPERATOR = "operator"
 """The id of the operators' key that ``server.admin.key_sha256`` names."""
@@ -26,20 +29,20 @@ def index_tenant_keys(tenants: Iterable[Tenant], state: LoadState) -> Mapping[st
     return found
 
 
-def index_operator_keys(admin: Admin, state: LoadState) -> Mapping[str, BearerKey]:
+def index_operator_keys(admin: Admin, state: LoadState) -> Mapping[str, OperatorKey]:
     """Index the operators' keys, the one of ``key_sha256`` among them."""
     listed = _listed(admin.keys, ("server", "admin", "keys"))
     if admin.key_sha256 is not None:
-        listed.insert(0, (("server", "admin"), BearerKey(id=OPERATOR, sha256=admin.key_sha256)))
+        listed.insert(0, (("server", "admin"), OperatorKey(id=OPERATOR, sha256=admin.key_sha256)))
     _note_duplicate_ids(listed, "of operators", state)
-    found: dict[str, BearerKey] = {}
+    found: dict[str, OperatorKey] = {}
     for path, key in listed:
         if found.setdefault(key.sha256, key) is not key:
             state.note((*path, "sha256"), f'is already key "{found[key.sha256].id}" of operators')
     return found
 
 
-def _listed(keys: Iterable[BearerKey], at: Path) -> list[tuple[Path, BearerKey]]:
+def _listed(keys: Iterable[K], at: Path) -> list[tuple[Path, K]]:
     return [((*at, number), key) for number, key in enumerate(keys)]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
@@ -32,6 +32,7 @@ from gateway.drivers.settings.values import (
     Repeating,
     Schedule,
     Seconds,
+    SomeText,
     Span,
     TargetUrl,
     WebhookSecrets,
@@ -69,13 +70,27 @@ class BearerKey(msgspec.Struct, frozen=True, kw_only=True):
     expires: Moment | None = None
 
 
+Role = Literal["read", "operate", "admin"]
+"""What an operator's key may do: look; also act; everything."""
+
+ROLES: tuple[Role, ...] = get_args(Role)
+"""From the least to the most: each may do what those before it may."""
+
+
+class OperatorKey(BearerKey, frozen=True, kw_only=True):
+    """A key of an operator. ``name`` is who has it; without a ``role`` it may do everything, as all could before."""
+
+    name: SomeText | None = None
+    role: Role = "admin"
+
+
 class Admin(msgspec.Struct, frozen=True, kw_only=True):
     """The operators' listener. Without ``keys`` and ``key_sha256``, which is one key more, no key opens it."""
 
     host: ListenHost = "127.0.0.1"
     port: Port = 8081
     key_sha256: KeyHash | None = None
-    keys: tuple[BearerKey, ...] = ()
+    keys: tuple[OperatorKey, ...] = ()
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True):
@@ -311,7 +326,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tenants: Mapping[str, Tenant]
     endpoints: Mapping[str, AccountEntry]
     keys_by_sha256: Mapping[str, tuple[str, BearerKey]]
-    operators_by_sha256: Mapping[str, BearerKey]
+    operators_by_sha256: Mapping[str, OperatorKey]
     source: Path
     digest: str
     include: tuple[str, ...] = ()

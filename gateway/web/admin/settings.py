@@ -64,6 +64,6 @@ def _members(gw: Gateway) -> dict[str, Any]:
 
 ROUTES: tuple[Route[OperatorCall], ...] = (
     Route(method="GET", path="/admin/v1/status", handler=status),
-    Route(method="POST", path="/admin/v1/reload", handler=reload),
+    Route(method="POST", path="/admin/v1/reload", handler=reload, role="admin"),
 )
 """The routes for the settings."""

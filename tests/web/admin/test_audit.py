@@ -91,7 +91,7 @@ async def test_a_reload_names_both_versions_of_the_settings(stack: GatewayStack)
     [row, *_] = await acts(stack)
     digest = stack.gateway.settings.digest
     assert row["details"] == {"settings_before": digest, "settings_after": digest}
-    start = (await acts(stack, "key=gateway"))[-1]
+    start = (await acts(stack, "key=the%20gateway"))[-1]
     assert (start["act"], start["details"], start["sequence"]) == ("start", {"settings": digest}, 1)
 
 
