@@ -52,7 +52,7 @@ ORDER: dict[int, tuple[str, ...]] = {
         "core.change core.views",
         "core.totals",
         "core.operation_outcome core.state_entry core.replacement core.restore core.body_reader",
-        "core.named_outcomes",
+        "core.named_outcomes core.resolution",
         "core.states",
         "core.callback_rules core.schedule core.refusal_details core.create_explanation",
         "core.reply_explanation",

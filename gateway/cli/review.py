@@ -36,13 +36,13 @@ REVIEW_COLUMNS = (
 OPERATION_COLUMNS = ("id", "tenant", "payment_id", "kind", "status", "note", "created_at")
 
 
-def _words(kind: object) -> Iterator[str]:
+def words_of(kind: object) -> Iterator[str]:
     """The words that a ``Literal`` inside a type allows."""
     for inner in get_args(kind):
         if isinstance(inner, str):
             yield inner
         else:
-            yield from _words(inner)
+            yield from words_of(inner)
 
 
 def _os_user() -> str:
@@ -52,15 +52,16 @@ def _os_user() -> str:
     return name
 
 
-def _decimal(_: click.Context, __: click.Parameter, text: str | None) -> Decimal | None:
+def decimal(_: click.Context, __: click.Parameter, text: str | None) -> Decimal | None:
+    """Read an amount. Raises click's usage error."""
     try:
         return None if text is None else Decimal(Amount.read(text))
     except ValueError as problem:
         raise click.BadParameter(str(problem)) from None
 
 
-STATES = tuple(_words(get_type_hints(ResolveReview)["state"]))
-OUTCOMES = tuple(_words(get_type_hints(ResolveOperation)["outcome"]))
+STATES = tuple(words_of(get_type_hints(ResolveReview)["state"]))
+OUTCOMES = tuple(words_of(get_type_hints(ResolveOperation)["outcome"]))
 
 reason_option = click.option("--reason", required=True, metavar="TEXT", help="Why; kept in the timeline.")
 actor_option = click.option(
@@ -79,8 +80,13 @@ page_option = click.option(
 )
 
 
-def _listener_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that every command here has."""
+reference_option = click.option(
+    "--provider-reference", metavar="ID", help="The provider's own id, as its portal shows it."
+)
+
+
+def listener_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of a command that calls the operators' listener."""
     for option in (json_option, config_option, admin_url_option):
         command = option(command)
     return command
@@ -95,7 +101,7 @@ def review() -> None:
 
 
 @review.command("list")
-@_listener_options
+@listener_options
 @wide_option
 def list_reviews(wide: bool, admin_url: str | None, config: Path, as_json: bool) -> None:
     """List payments under review, newest first."""
@@ -118,12 +124,12 @@ def list_reviews(wide: bool, admin_url: str | None, config: Path, as_json: bool)
 @click.option(
     "--amount-refunded",
     metavar="AMOUNT",
-    callback=_decimal,
+    callback=decimal,
     help="What has gone back in all, where the provider denied how a refund ended.",
 )
 @page_option
 @actor_option
-@_listener_options
+@listener_options
 def resolve(
     payment_id: str,
     reason: str,
@@ -144,11 +150,11 @@ def resolve(
         reason=reason, actor=actor, state=state, amount_refunded=amount_refunded, redirect_url=redirect_url
     )
     path = f"/admin/v1/reviews/{quote(payment_id, safe='')}/resolve"
-    _print_payment(ask(operators(config, admin_url), "POST", path, body=body, wanted=PaymentView), as_json)
+    print_payment(ask(operators(config, admin_url), "POST", path, body=body, wanted=PaymentView), as_json)
 
 
 @review.command()
-@_listener_options
+@listener_options
 @wide_option
 def operations(wide: bool, admin_url: str | None, config: Path, as_json: bool) -> None:
     """List operations whose outcome is unknown, oldest first."""
@@ -170,13 +176,15 @@ def operations(wide: bool, admin_url: str | None, config: Path, as_json: bool) -
 )
 @reason_option
 @page_option
+@reference_option
 @actor_option
-@_listener_options
+@listener_options
 def resolve_operation(
     operation_id: str,
     outcome: Any,
     reason: str,
     redirect_url: str | None,
+    provider_reference: str | None,
     actor: str,
     admin_url: str | None,
     config: Path,
@@ -185,11 +193,17 @@ def resolve_operation(
     """Resolve an operation whose outcome is unknown.
 
     Nothing is sent to the provider: check there first. After a create that succeeded the payment waits for its
-    customer: pass the customer's page as --redirect-url if you know it.
+    customer: pass what the portal shows of it, --redirect-url (the customer's page) and --provider-reference.
     """
-    body = ResolveOperation(outcome=outcome, reason=reason, actor=actor, redirect_url=redirect_url)
+    body = ResolveOperation(
+        outcome=outcome,
+        reason=reason,
+        actor=actor,
+        redirect_url=redirect_url,
+        provider_reference=provider_reference,
+    )
     path = f"/admin/v1/operations/{quote(operation_id, safe='')}/resolve"
-    _print_payment(ask(operators(config, admin_url), "POST", path, body=body, wanted=PaymentView), as_json)
+    print_payment(ask(operators(config, admin_url), "POST", path, body=body, wanted=PaymentView), as_json)
 
 
 def _row(payment: PaymentView) -> list[object]:
@@ -197,7 +211,8 @@ def _row(payment: PaymentView) -> list[object]:
     return [flag[column] if column in flag else getattr(payment, column, None) for column in REVIEW_COLUMNS]
 
 
-def _print_payment(payment: PaymentView, as_json: bool) -> None:
+def print_payment(payment: PaymentView, as_json: bool) -> None:
+    """Print a payment as it is now, and what an operator still has to do."""
     if as_json:
         print_json(payment)
         return

@@ -169,13 +169,28 @@ class ReviewResolved(msgspec.Struct, frozen=True, kw_only=True):
 class OperationResolved(msgspec.Struct, frozen=True, kw_only=True):
     """An operator resolves an unknown operation. ``outcome``: ``succeeded``, ``declined`` or ``written_off``.
 
-    ``redirect_url``: the customer's page of a create that succeeded, where the person knows it.
+    ``redirect_url`` and ``provider_reference``: of a create that succeeded, where the person knows them.
     """
 
     actor: str
     reason: str
     outcome: str
     redirect_url: str | None = None
+    provider_reference: str | None = None
+
+
+class PaymentResolved(msgspec.Struct, frozen=True, kw_only=True):
+    """An operator says where a payment stands, by what the provider's portal shows.
+
+    ``captured`` and ``refunded`` are totals with the currency's digits; None: what the state and the record imply.
+    """
+
+    actor: str
+    reason: str
+    state: str
+    provider_reference: str | None = None
+    captured: Decimal | None = None
+    refunded: Decimal | None = None
 
 
 Fact = (
@@ -189,6 +204,7 @@ Fact = (
     | DeadlineNear
     | ReviewResolved
     | OperationResolved
+    | PaymentResolved
 )
 
 

@@ -72,10 +72,23 @@ def names_another_payment(payment: Payment, seen: Observation) -> bool:
 
 
 def paid_again_by(payment: Payment, seen: Observation) -> str | None:
-    """The transaction of a success that is not the one by which the payment was captured: money may have come twice."""
+    """The transaction of a success that is not the one by which the payment was captured: money may have come twice.
+
+    Where an operator entered the capture and named no transaction, the first success is the one.
+    """
     known, named = payment.provider_reference, seen.provider_reference
-    is_second = payment.state in MONEY_TAKEN and seen.stage is Stage.CAPTURED
+    is_second = payment.state in MONEY_TAKEN and payment.stated != "" and seen.stage is Stage.CAPTURED
     return named if is_second and known is not None and named != known else None
+
+
+def denies_statement(payment: Payment, seen: Observation, policy: Policy) -> bool:
+    """Whether a proved success is of another total than the one that an operator entered."""
+    if payment.stated is None or payment.state not in MONEY_TAKEN or seen.stage is not Stage.CAPTURED:
+        return False
+    if seen.captured is not None:
+        return seen.captured != payment.captured
+    unstated = replace(payment, captured=Decimal(0))
+    return payment.captured not in (seen.amount, captured_by(unstated, None, seen, policy))
 
 
 def _totals_fit(payment: Payment, operation: Operation | None, seen: Observation, policy: Policy) -> bool:

@@ -24,7 +24,7 @@ REPLY_KNOWS_MORE = frozenset({Kind.CREATE, Kind.COMPLETE})
 """While these wait for their reply, no lookup resolves them: only the reply has the address of the payment page, and
 only it says whether the provider took the completion."""
 
-_STAGE_OF = {
+STAGE_OF = {
     State.AWAITING_CUSTOMER: Stage.AWAITING_CUSTOMER,
     State.PROCESSING: Stage.PROCESSING,
     State.AUTHORIZED: Stage.AUTHORIZED,
@@ -261,7 +261,7 @@ def leave_open(builder: ChangeBuilder, why: str) -> None:
 def _observation_of(payment: Payment) -> Observation:
     """Express the payment as it is now as an observation."""
     return Observation(
-        stage=_STAGE_OF.get(payment.state, Stage.UNKNOWN),
+        stage=STAGE_OF.get(payment.state, Stage.UNKNOWN),
         amount=payment.money.amount,
         captured=payment.captured,
         refunded=payment.refunded,
@@ -306,6 +306,8 @@ def _resolve_create_by_operator(
     builder: ChangeBuilder, decided: OperationResolved, failure: Failure | None, policy: Policy
 ) -> None:
     """Move the payment of a create. Where lookups work, the next one finds the order and moves the payment instead."""
+    if decided.provider_reference is not None:
+        builder.set(provider_reference=decided.provider_reference)
     if failure is not None:
         builder.set(state=State.FAILED, failure=failure)
     elif decided.outcome == Status.SUCCEEDED and (decided.redirect_url is not None or not policy.lookups):

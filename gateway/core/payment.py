@@ -192,6 +192,8 @@ class PaymentSummary(msgspec.Struct, frozen=True, kw_only=True):
     provider that the plugin does not know, each reported once; ``paid_again_by`` are transactions that were proved to
     succeed after another one had captured it, each reported once. ``memory`` is what its plugin asked to keep.
     ``denied_operations`` have ended, and the provider said otherwise of them afterwards, each reported once.
+    ``stated``: an operator entered where it stands and the provider has not confirmed it yet; the transaction that was
+    named, "" for none.
     """
 
     id: str
@@ -226,6 +228,7 @@ class PaymentSummary(msgspec.Struct, frozen=True, kw_only=True):
     unknown_statuses: tuple[str, ...] = ()
     paid_again_by: tuple[str, ...] = ()
     denied_operations: tuple[str, ...] = ()
+    stated: str | None = None
     deadline_warnings: int = 0
     version: int = 1
     revision: int = 0

@@ -72,6 +72,8 @@ def _amount(case: RefusedCallback) -> str:
     sent, wanted = case.event.observation.amount, case.payment.money
     if sent is None:
         return f"no amount was sent, the payment's is {wanted.text()}"
+    if case.payment.stated is not None and sent == wanted.amount:
+        return f"{sent:f} was sent; an operator entered {case.payment.captured:f} as captured"
     guess = _guess_of_amount(sent, wanted)
     return f"{sent:f} was sent, the payment's is {wanted.text()}" + (f": {guess}" if guess else "")
 

@@ -25,6 +25,10 @@ def review_detail(reason: ReviewReason, payment: Payment, seen: Observation | No
 
 def _amount(payment: Payment, seen: Observation) -> str:
     money = payment.money
+    if payment.stated is not None and seen.stage is Stage.CAPTURED:
+        shown = seen.amount if seen.captured is None else seen.captured
+        total = "a success" if shown is None else f"{shown:f} {money.currency} captured"
+        return f"the provider shows {total}; an operator entered {payment.captured:f} {money.currency}"
     found = ", ".join(_amounts(payment, seen)) or "an amount that does not fit"
     return f"the provider shows {found}; this payment is of {money.text()} {money.currency}"
 

@@ -16,7 +16,7 @@ from gateway.core.state_members import EXPIRABLE, MONEY_TAKEN
 def enter(builder: ChangeBuilder, state: State, seen: Observation, policy: Policy, at: datetime) -> None:
     """Enter a proved state; amounts, the deadline and alerts follow from it. ``truth`` clears what it ends."""
     payment = builder.payment
-    builder.set(state=state)
+    builder.set(state=state, stated=None)
     match state:
         case State.AUTHORIZED:
             deadline = policy.rules.capture_deadline
@@ -34,7 +34,7 @@ def enter(builder: ChangeBuilder, state: State, seen: Observation, policy: Polic
 
 def resolve_review(builder: ChangeBuilder, decided: ReviewResolved, policy: Policy, at: datetime) -> None:
     """Clear the review flag, store the page the operator found, and enter the state the operator gave."""
-    builder.set(review=None)
+    builder.set(review=None, stated=None)
     payment = builder.payment
     state = State(decided.state) if decided.state is not None else payment.state
     if decided.redirect_url is not None:
@@ -42,7 +42,8 @@ def resolve_review(builder: ChangeBuilder, decided: ReviewResolved, policy: Poli
         state = State.AWAITING_CUSTOMER if state is State.CREATED else state
     is_same = state is payment.state or (state is State.CAPTURED and payment.state in MONEY_TAKEN)
     if not is_same:
-        _enter_by_operator(builder, state, decided.reason, policy, at)
+        enter_by_operator(builder, state, decided.reason, policy, at)
+        builder.set(stated="")
     if decided.refunded is not None:
         builder.set(refunded=decided.refunded, state=_state_of_refunded(decided.refunded, payment.captured))
     builder.details |= {"actor": decided.actor, "reason": decided.reason}
@@ -55,7 +56,7 @@ def _state_of_refunded(refunded: Decimal, captured: Decimal) -> State:
     return State.REFUNDED if refunded >= captured else State.PARTIALLY_REFUNDED
 
 
-def _enter_by_operator(builder: ChangeBuilder, state: State, why: str, policy: Policy, at: datetime) -> None:
+def enter_by_operator(builder: ChangeBuilder, state: State, why: str, policy: Policy, at: datetime) -> None:
     """Enter a state that an operator gave; outside the captured states nothing counts as captured."""
     payment = builder.payment
     builder.set(state=state, captured=payment.captured if state is State.CAPTURED else Decimal(0))

@@ -10,6 +10,8 @@ A provider reports facts; this module decides what they move. Rules in prose:
   twice. It is refused, nothing is booked, and the review flag is raised once for each such transaction.
 - ``expired`` is soft: proof within grace still moves it, proof of money after grace raises the review flag.
 - At providers that wait for a completion, ``authorized`` is believed only after a completion succeeded.
+- What an operator enters counts until the provider speaks: what agrees with it confirms it and moves nothing, what
+  contradicts it raises the review flag.
 - An operation is resolved by its own reply, by what a lookup or a proved callback shows or says of it, or by an
   operator; never by the clock.
 - Each versioned change is one version, one event, one webhook.
@@ -38,6 +40,7 @@ from gateway.core.facts import (
     NeverSent,
     Observation,
     OperationResolved,
+    PaymentResolved,
     Pending,
     ReviewResolved,
     Stage,
@@ -45,6 +48,7 @@ from gateway.core.facts import (
     Unknown,
 )
 from gateway.core.matching import (
+    denies_statement,
     is_fully_refunded,
     mismatch_of,
     names_another_payment,
@@ -64,6 +68,7 @@ from gateway.core.operation_outcome import (
     resolve_from_payment,
 )
 from gateway.core.payment import ACCEPTED, Failure, FailureCode, Operation, Payment, ReviewReason, State, Status
+from gateway.core.resolution import confirm_statement, resolve_payment
 from gateway.core.rules import Policy
 from gateway.core.state_entry import enter, resolve_review
 from gateway.core.state_members import EXPIRABLE
@@ -182,13 +187,23 @@ def apply(
                 builder.set(state=State.EXPIRED, expired_at=at)
         case DeadlineNear():
             _warn(builder)
-        case ReviewResolved():
-            resolve_review(builder, fact, policy, at)
-        case OperationResolved():
-            resolve_by_operator(builder, fact, policy)
+        case ReviewResolved() | OperationResolved() | PaymentResolved():
+            _take_word(builder, fact, policy, at)
         case _:
             assert_never(fact)
     return finish_change(payment, operation, builder, cause=cause, messages=policy.rules.messages, at=at)
+
+
+def _take_word(
+    builder: ChangeBuilder, decided: ReviewResolved | OperationResolved | PaymentResolved, policy: Policy, at: datetime
+) -> None:
+    match decided:
+        case ReviewResolved():
+            resolve_review(builder, decided, policy, at)
+        case OperationResolved():
+            resolve_by_operator(builder, decided, policy)
+        case PaymentResolved():
+            resolve_payment(builder, decided, policy, at)
 
 
 def note_unknown_status(
@@ -243,6 +258,8 @@ def _observe(builder: ChangeBuilder, seen: Observation, cause: Cause, policy: Po
     said, seen = seen, with_currency_digits(seen, builder.payment.money.digits, policy.rules.amount)
     builder.details |= truncated_amount_details(said, seen)
     mismatch = mismatch_of(builder.payment, builder.operation, seen, policy)
+    if mismatch is None and cause is not Cause.REPLY and denies_statement(builder.payment, seen, policy):
+        mismatch = ReviewReason.AMOUNT
     if mismatch is not None and cause is Cause.REPLY:
         leave_open(builder, f"the answer names another {mismatch}")
     elif mismatch is not None:
@@ -313,6 +330,8 @@ def _move(builder: ChangeBuilder, seen: Observation, cause: Cause, policy: Polic
     before = builder.payment
     if step.review is not None:
         builder.flag(step.review, at)
+    elif before.stated is not None:
+        confirm_statement(builder, seen, policy)
     second = paid_again_by(before, seen) if cause is Cause.CALLBACK else None
     if second is not None:
         builder.note_second_payment(second, at)

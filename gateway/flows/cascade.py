@@ -14,6 +14,7 @@ from gateway.core.change import Change
 from gateway.core.facts import Cause
 from gateway.core.payment import Operation, Payment, PaymentEvent, State
 from gateway.core.replacement import flag_two_live_orders, reinstate
+from gateway.core.state_members import ENDED_UNPAID
 from gateway.core.states import PAST_GRACE, row_of
 from gateway.drivers.store import schedule, statements
 from gateway.drivers.store.reads import PaymentSnapshot
@@ -82,7 +83,7 @@ async def _of_replacement(gw: Gateway, change: Change) -> list[Version]:
 async def _rival(gw: Gateway, change: Change, event: PaymentEvent) -> str | None:
     """The payment whose order may be live as well: the owner of a late success's reference, or a replacement."""
     payment = change.payment
-    if event.state_before is State.EXPIRED and payment.state in ACCEPTED:
+    if event.state_before in ENDED_UNPAID and payment.state in ACCEPTED:
         holder = await gw.store.reference_owner(payment.tenant, payment.account, payment.merchant_reference)
         return holder if holder != payment.id else None
     return payment.replaced_by if payment.state in ACCEPTED - {State.AUTHORIZED} else None

@@ -16,8 +16,9 @@ from msgspec.structs import replace
 from gateway.core.change import Change
 from gateway.core.commands import Kind
 from gateway.core.errors import Reason
-from gateway.core.payment import EventType, Operation, PaymentEvent, State
+from gateway.core.payment import EventType, Operation, PaymentEvent
 from gateway.core.plugin_returns import MAX_MEMORY_PAIRS
+from gateway.core.state_members import ENDED_UNPAID
 from gateway.core.views import operation_answer, payment_json, refund_view, webhook_body
 from gateway.drivers.clock import EPOCH, milliseconds
 from gateway.drivers.store import statements
@@ -139,8 +140,8 @@ async def commit_submission(gw: Gateway, versions: Sequence[Version], rows: Sequ
 def _may_concern_others(change: Change) -> bool:
     """Whether there can be another payment of the same reference; few payments ever have one."""
     payment, event = change.payment, change.event
-    was_expired = event is not None and event.state_before is State.EXPIRED
-    return was_expired or payment.replaces is not None or payment.replaced_by is not None
+    had_ended = event is not None and event.state_before in ENDED_UNPAID
+    return had_ended or payment.replaces is not None or payment.replaced_by is not None
 
 
 def _rows_of(gw: Gateway, written: _Written, answer: OperationAnswer | None = None) -> list[Statement]:

@@ -87,6 +87,7 @@ PAYMENT = Payment(
     unknown_statuses=("Placed",),
     paid_again_by=("T-2",),
     denied_operations=("op_2",),
+    stated="T-1",
     deadline_warnings=2,
     revision=7,
     version=7,

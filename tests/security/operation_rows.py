@@ -85,6 +85,10 @@ OPERATORS_ROWS: Mapping[tuple[str, str], Row] = {
     ("GET", "/admin/v1/status"): Row(),
     ("POST", "/admin/v1/reload"): Row(body={}),
     ("GET", "/admin/v1/audit"): Row(),
+    ("GET", "/admin/v1/payments/silent"): Row(),
+    ("POST", "/admin/v1/payments/{id}/resolve"): Row(
+        path_names="payment", body={"state": "failed", "reason": "looked into it"}
+    ),
     ("GET", "/admin/v1/reviews"): Row(),
     ("POST", "/admin/v1/reviews/{payment_id}/resolve"): Row(path_names="payment", body={"reason": "looked into it"}),
     ("GET", "/admin/v1/operations"): Row(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -90,6 +90,10 @@ _open_operation = msgspec.json.Decoder(OpenOperation)
 _operation_summary = msgspec.json.Decoder(OperationSummary)
 _SNAPSHOT = "SELECT doc, purchase, open_doc FROM payments"
 _LISTED = "SELECT doc, open_doc FROM payments"
+_UNHEARD = (
+    "NOT EXISTS (SELECT 1 FROM inbox i WHERE i.tenant = payments.tenant AND i.payment_id = payments.id"
+    " AND i.event_id IS NOT NULL)"
+)
 _OF_PAYMENT = "SELECT doc FROM all_operations WHERE tenant = ? AND payment_id = ?"
 
 
@@ -267,6 +271,18 @@ class Store:
         theirs = f"review IS NOT NULL AND tenant IN ({placeholders(tenants)}){conditions and ' AND '}{conditions}"
         rows = await self._engine.rows(
             f"{_LISTED} WHERE {theirs} ORDER BY id DESC LIMIT ?", (*tenants, *values, wanted.limit)
+        )
+        return [_listed(row) for row in rows]
+
+    async def silent(
+        self, providers: Collection[str], wanted: PageRequest, tenant: str | None = None
+    ) -> list[ListedPayment]:
+        """Payments of these providers that expired and of which no proved callback ever came, newest first."""
+        conditions, values = where(("id < ?", wanted.cursor), ("tenant = ?", tenant))
+        theirs = f"provider IN ({placeholders(providers)}){conditions and ' AND '}{conditions} AND {_UNHEARD}"
+        rows = await self._engine.rows(
+            f"{_LISTED} WHERE expired_at IS NOT NULL AND {theirs} ORDER BY id DESC LIMIT ?",
+            (*providers, *values, wanted.limit),
         )
         return [_listed(row) for row in rows]
 

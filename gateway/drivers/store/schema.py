@@ -62,6 +62,9 @@ TABLES = (
     """
     CREATE INDEX IF NOT EXISTS payments_due ON payments (due_at, tenant, id, tries)
     WHERE due_at IS NOT NULL""",
+    """
+    CREATE INDEX IF NOT EXISTS payments_expired ON payments (id, tenant, provider)
+    WHERE expired_at IS NOT NULL""",
     "CREATE INDEX IF NOT EXISTS payments_in_review ON payments (tenant, id) WHERE review IS NOT NULL",
     OPERATIONS,
     """

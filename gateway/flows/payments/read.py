@@ -64,6 +64,13 @@ async def reviews(gw: Gateway, wanted: PageRequest) -> Sequence[ListedPayment]:
     return await gw.store.reviews(list(gw.settings.tenants), wanted)
 
 
+async def silent(gw: Gateway, tenant: str | None, wanted: PageRequest) -> Sequence[ListedPayment]:
+    """A page of the payments that expired without a word of their provider, which cannot be asked; newest first."""
+    entries = [entry for one in gw.settings.tenants.values() for entry in one.accounts.values()]
+    providers = sorted({entry.provider.name for entry in entries if not entry.can_look_up})
+    return await gw.store.silent(providers, wanted, tenant)
+
+
 async def open_operations(gw: Gateway, wanted: PageRequest) -> Sequence[OpenOperation]:
     """A page of the operations whose outcome is unknown, oldest first."""
     return await gw.store.list_open_operations(Status.UNKNOWN, wanted)

@@ -5,13 +5,15 @@ Version-checked, and kept in the timeline.
 
 from __future__ import annotations
 
+from functools import partial
+
 from msgspec.structs import replace
 
 from gateway.core.commands import CancelPayment, Kind
-from gateway.core.errors import Conflict, TenantError, invalid
+from gateway.core.errors import Conflict, TenantError, invalid, refusals_of, together
 from gateway.core.facts import Cause, Fact, OperationResolved, ReviewResolved
 from gateway.core.money import quantized
-from gateway.core.payment import Payment, State, Status
+from gateway.core.payment import Operation, Payment, State, Status
 from gateway.core.plugin_returns import page_problem
 from gateway.core.state_members import ENDED_UNPAID, EXPIRABLE, MONEY_TAKEN
 from gateway.core.states import apply
@@ -28,23 +30,28 @@ async def resolve_review(gw: Gateway, payment_id: str, decided: ReviewResolved, 
     """Clear a payment's review flag, and set the state where a person knows better. Raises ``TenantError``."""
     retry = ConflictRetry()
     while True:
-        loaded = await _find(gw, payment_id)
+        loaded = await found(gw, payment_id)
         if loaded.payment.review is None:
             refuse_without_a_flag(gw, loaded.payment, decided)
         if loaded.open_operation is not None:
-            raise TenantError(
-                "operation_outcome_pending",
-                f"resolve operation {loaded.open_operation.id} first",
-                payment_id=payment_id,
-                operation_id=loaded.open_operation.id,
-            )
+            raise still_open(loaded.open_operation)
         decided = with_refunded_total(loaded.payment, decided)
         refuse_to_unrefund(loaded.payment, decided)
         check_page(gw, decided.redirect_url, waits=State(decided.state or loaded.payment.state) in EXPIRABLE)
         try:
-            return await _apply(gw, loaded, decided, act)
+            return await applied(gw, loaded, decided, act)
         except Conflict:
             retry.lost()
+
+
+def still_open(operation: Operation, why: str = "") -> TenantError:
+    """An operation whose outcome a person must enter first."""
+    return TenantError(
+        "operation_outcome_pending",
+        f"resolve operation {operation.id} first{why}",
+        payment_id=operation.payment_id,
+        operation_id=operation.id,
+    )
 
 
 def refuse_without_a_flag(gw: Gateway, payment: Payment, decided: ReviewResolved) -> None:
@@ -114,22 +121,34 @@ async def resolve_operation(
     """Settle an unknown operation by a person's word. Raises ``TenantError``."""
     retry = ConflictRetry()
     while True:
-        found = await gw.store.open_operation(Status.UNKNOWN, operation_id)
-        if found is None:
+        operation = await gw.store.open_operation(Status.UNKNOWN, operation_id)
+        if operation is None:
             raise TenantError("not_found", "there is no such operation without an outcome")
-        loaded = await gw.store.payment(found.tenant, found.payment_id)
+        loaded = await gw.store.payment(operation.tenant, operation.payment_id)
         if loaded is None or loaded.open_operation_id != operation_id:
             retry.lost()
             continue
-        exists = found.kind is Kind.CREATE and decided.outcome == Status.SUCCEEDED
-        check_page(gw, decided.redirect_url, waits=exists and loaded.payment.state in EXPIRABLE)
+        exists = operation.kind is Kind.CREATE and decided.outcome == Status.SUCCEEDED
+        waits = exists and loaded.payment.state in EXPIRABLE
+        checks = (
+            partial(check_page, gw, decided.redirect_url, waits=waits),
+            partial(_check_reference, decided.provider_reference, waits=waits),
+        )
+        if refusals := refusals_of(*checks):
+            raise together(*refusals)
         try:
-            return await _apply(gw, loaded, decided, act)
+            return await applied(gw, loaded, decided, act)
         except Conflict:
             retry.lost()
 
 
-async def _apply(gw: Gateway, loaded: PaymentSnapshot, decided: Fact, act: Act | None) -> Payment:
+def _check_reference(reference: str | None, *, waits: bool) -> None:
+    if reference is not None and not waits:
+        raise invalid(("$.provider_reference", "is only for a create that succeeded and waits for its customer"))
+
+
+async def applied(gw: Gateway, loaded: PaymentSnapshot, decided: Fact, act: Act | None) -> Payment:
+    """Apply what a person decided to a payment as it was read. Raises ``Conflict`` where it has moved since."""
     policy = gw.entry(loaded.payment).policy
     made = apply(loaded.payment, loaded.open_operation, decided, cause=Cause.OPERATOR, policy=policy, at=gw.clock.now())
     rows = [] if act is None else [_audited(gw, act, loaded.payment, made.payment)]
@@ -142,8 +161,8 @@ def _audited(gw: Gateway, act: Act, before: Payment, after: Payment) -> Statemen
     return audit.entry(gw, act, tenant=after.tenant, payment_id=after.id, details=details)
 
 
-async def _find(gw: Gateway, payment_id: str) -> PaymentSnapshot:
-    """A payment of any tenant."""
+async def found(gw: Gateway, payment_id: str) -> PaymentSnapshot:
+    """A payment of any tenant. Raises ``not_found``."""
     for tenant in gw.settings.tenants:
         loaded = await gw.store.payment(tenant, payment_id)
         if loaded is not None:

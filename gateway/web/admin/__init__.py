@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from gateway.web.admin import audit, callbacks, reviews, settings, webhooks
+from gateway.web.admin import audit, callbacks, payments, reviews, settings, webhooks
 from gateway.web.request import OperatorCall
 from gateway.web.routing import Route
 
 ROUTES: tuple[Route[OperatorCall], ...] = (
+    *payments.ROUTES,
     *reviews.ROUTES,
     *callbacks.ROUTES,
     *webhooks.ROUTES,

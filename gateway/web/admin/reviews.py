@@ -12,6 +12,7 @@ from gateway.core.commands import Url
 from gateway.core.errors import invalid
 from gateway.core.facts import OperationResolved, ReviewResolved
 from gateway.core.money import Amount
+from gateway.core.plugin_returns import MAX_ID_CHARACTERS
 from gateway.core.view_types import OperationView, PaymentView
 from gateway.core.views import payment_view, rfc3339
 from gateway.drivers.store.reads import OpenOperation
@@ -23,6 +24,7 @@ from gateway.web.responses import Reply
 from gateway.web.routing import Route
 
 Sentence = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+Reference = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_CHARACTERS)]
 
 
 class ResolveReview(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,12 +49,13 @@ class ResolveReview(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class ResolveOperation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The outcome of an operation whose outcome is unknown, who says so and why; for a create the customer's page."""
+    """How an operation of unknown outcome ended, who says so and why; of a create what the provider's portal shows."""
 
     outcome: Literal["succeeded", "declined", "written_off"]
     reason: Sentence
     actor: Actor = None
     redirect_url: Url | None = None
+    provider_reference: Reference | None = None
 
 
 class ReviewList(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,7 +127,11 @@ async def resolve_operation(call: OperatorCall) -> Reply:
     """``POST /admin/v1/operations/{id}/resolve``."""
     body = call.body(ResolveOperation)
     decided = OperationResolved(
-        actor=call.actor(body.actor), reason=body.reason, outcome=body.outcome, redirect_url=body.redirect_url
+        actor=call.actor(body.actor),
+        reason=body.reason,
+        outcome=body.outcome,
+        redirect_url=body.redirect_url,
+        provider_reference=body.provider_reference,
     )
     act = call.act(actor=body.actor, reason=body.reason, subject=call.id, details={"outcome": body.outcome})
     return Reply(view=payment_view(await review.resolve_operation(call.gw, call.id, decided, act), None))

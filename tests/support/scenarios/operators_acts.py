@@ -34,6 +34,10 @@ async def unanswered(stack: GatewayStack) -> Any:
     return (await stack.create(creditkey.creditkey_body())).json
 
 
+async def _resolve_payment(stack: GatewayStack) -> Asked:
+    return f"/payments/{(await new_payment(stack))['id']}/resolve", {"reason": REASON, "state": "captured"}
+
+
 async def _resolve_review(stack: GatewayStack) -> Asked:
     return f"/reviews/{(await flagged(stack))['id']}/resolve", {"reason": REASON}
 
@@ -64,6 +68,7 @@ async def _reload(_: GatewayStack) -> Asked:
 
 
 ACTS: Mapping[tuple[str, str], Callable[[GatewayStack], Awaitable[Asked]]] = {
+    ("POST", "/admin/v1/payments/{id}/resolve"): _resolve_payment,
     ("POST", "/admin/v1/reviews/{payment_id}/resolve"): _resolve_review,
     ("POST", "/admin/v1/operations/{id}/resolve"): _resolve_operation,
     ("POST", "/admin/v1/inbox/{id}/replay"): _replay,

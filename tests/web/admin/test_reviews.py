@@ -5,7 +5,6 @@ A review stops a tenant's commands, never facts. Everything an operator decides 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, NamedTuple
 
@@ -14,6 +13,7 @@ import pytest_asyncio
 
 from gateway.drivers.store import schedule
 from gateway.flows.background import reconcile
+from tests.support.clients.operators import ADMIN_KEY, desk, with_key
 from tests.support.clients.psp_callbacks import call_back
 from tests.support.scenarios import creditkey
 from tests.support.scenarios.creditkey import BEGUN, accept, act, authorized, edit, operations, review_of, timeline
@@ -21,13 +21,7 @@ from tests.support.stack import GatewayStack, Reply, key_of, new_key, psp_body, 
 
 shared = pytest.mark.asyncio(loop_scope="module")
 
-ADMIN_KEY = "operators-test-key"
 REASON = "called Credit Key, case 4711"
-
-
-def with_key(settings: dict[str, Any]) -> None:
-    """Give the operators a key."""
-    settings["server"]["admin"]["key_sha256"] = hashlib.sha256(ADMIN_KEY.encode()).hexdigest()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -35,14 +29,6 @@ async def office(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gate
     """A running stack whose operators have a key."""
     async with running_stack(tmp_path_factory.mktemp("office"), change=with_key) as opened:
         yield opened
-
-
-async def desk(stack: GatewayStack, method: str, path: str, body: Any = None, *, key: str | None = ADMIN_KEY) -> Reply:
-    """Call the operators' listener."""
-    headers = {"Authorization": f"Bearer {key}"} if key is not None else {}
-    url = f"{stack.admin_url}/admin/v1{path}"
-    async with stack.http.request(method, url, json=body, headers=headers) as response:
-        return Reply(response.status, response.headers, await response.text())
 
 
 async def resolve(stack: GatewayStack, payment: Any, **body: Any) -> Reply:

@@ -1,0 +1,75 @@
+"""``gateway payments resolve`` and ``silent``: enter where a payment stands, and list those without a callback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_type_hints
+from urllib.parse import quote
+
+import click
+
+from gateway.cli.operators import ask, ask_all, operators
+from gateway.cli.output import print_json, print_table, wide_option
+from gateway.cli.review import (
+    actor_option,
+    decimal,
+    listener_options,
+    print_payment,
+    reason_option,
+    reference_option,
+    words_of,
+)
+from gateway.core.view_types import PaymentView
+from gateway.web.admin.payments import ResolvePayment
+from gateway.web.admin.reviews import ReviewList
+
+STATES = tuple(words_of(get_type_hints(ResolvePayment)["state"]))
+SILENT_COLUMNS = ("id", "tenant", "account", "merchant_reference", "amount", "currency", "created_at", "expires_at")
+
+
+@click.command()
+@click.argument("payment_id", metavar="ID")
+@click.option(
+    "--state",
+    type=click.Choice(STATES),
+    metavar="STATE",
+    required=True,
+    help=f"Where it stands at the provider: {', '.join(STATES)}.",
+)
+@reason_option
+@reference_option
+@click.option(
+    "--amount-captured", metavar="AMOUNT", callback=decimal, help="What was captured in all; without it what is due."
+)
+@click.option(
+    "--amount-refunded", metavar="AMOUNT", callback=decimal, help="What has gone back in all; without it as on record."
+)
+@click.option("--version", type=click.IntRange(1), metavar="N", help="Only while the payment is in this version.")
+@actor_option
+@listener_options
+def resolve(payment_id: str, admin_url: str | None, config: Path, as_json: bool, **evidence: Any) -> None:
+    """Enter where a payment stands, by what the provider's portal shows.
+
+    No review need be open, and nothing is sent to the provider. A review flag is cleared, and an operation without an
+    outcome ends as the evidence shows. The tenant is told by webhook.
+    """
+    path = f"/admin/v1/payments/{quote(payment_id, safe='')}/resolve"
+    body = ResolvePayment(**evidence)
+    print_payment(ask(operators(config, admin_url), "POST", path, body=body, wanted=PaymentView), as_json)
+
+
+@click.command()
+@click.option("--tenant", help="Only payments of this tenant.")
+@listener_options
+@wide_option
+def silent(tenant: str | None, wide: bool, admin_url: str | None, config: Path, as_json: bool) -> None:
+    """List payments that expired without a word of their provider, newest first.
+
+    Their only callback never came, and the provider cannot be asked: look in its portal, then use resolve.
+    """
+    query = "" if tenant is None else f"?tenant={quote(tenant, safe='')}"
+    found = ask_all(operators(config, admin_url), f"/admin/v1/payments/silent{query}", wanted=ReviewList)
+    if as_json:
+        print_json({"data": found})
+        return
+    print_table(SILENT_COLUMNS, ([getattr(one, column) for column in SILENT_COLUMNS] for one in found), wide=wide)

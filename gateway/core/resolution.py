@@ -1,0 +1,172 @@
+"""An operator enters where a payment stands: what of the evidence contradicts itself, and what it changes. Pure.
+
+The word of a person counts until the provider speaks. What agrees with it then is its confirmation: it moves no money
+and is not a second capture. What contradicts it raises the review flag, as it does with what was proved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+
+from gateway.core.change import ChangeBuilder
+from gateway.core.commands import Kind
+from gateway.core.facts import Cause, Observation, PaymentResolved, Stage
+from gateway.core.matching import paid_again_by
+from gateway.core.operation_outcome import STAGE_OF, Evidence, confirm, evidence
+from gateway.core.payment import Failure, FailureCode, Operation, Payment, State, Status
+from gateway.core.repeats import is_under_way
+from gateway.core.rules import Policy, amount_matches
+from gateway.core.state_entry import enter_by_operator
+from gateway.core.state_members import MONEY_TAKEN
+
+CAPTURED, REFUNDED, REFERENCE = "$.amount_captured", "$.amount_refunded", "$.provider_reference"
+NOTHING = Decimal(0)
+
+
+def totals_of(payment: Payment, decided: PaymentResolved) -> tuple[Decimal, Decimal]:
+    """What was captured and refunded in all: as given, else as the state and the record imply."""
+    state = State(decided.state)
+    implied = NOTHING
+    if state in MONEY_TAKEN:
+        implied = payment.captured or payment.money.amount
+    elif state is payment.state:
+        implied = payment.captured  # in parts
+    captured = implied if decided.captured is None else decided.captured
+    implied = captured if state is State.REFUNDED else payment.refunded
+    return captured, implied if decided.refunded is None else decided.refunded
+
+
+def evidence_problems(payment: Payment, decided: PaymentResolved, policy: Policy) -> list[tuple[str, str]]:
+    """Every (field, problem) of evidence that contradicts itself or the record."""
+    captured, refunded = totals_of(payment, decided)
+    state = State(decided.state)
+    found = [(CAPTURED, one) for one in _captured_problems(payment, state, captured, policy)]
+    found += [(REFUNDED, one) for one in _refunded_problems(payment, state, captured, refunded)]
+    named, known = decided.provider_reference, payment.provider_reference
+    if policy.lookups and None not in (named, known) and named != known:
+        found.append((REFERENCE, f"is {known} on record, by which the provider is asked: it cannot change"))
+    given = {CAPTURED: decided.captured, REFUNDED: decided.refunded, REFERENCE: named}
+    return [(field if given[field] is not None else "$.state", f"{_NAMED[field]}{why}") for field, why in found]
+
+
+_NAMED = {CAPTURED: "the captured total ", REFUNDED: "the refunded total ", REFERENCE: ""}
+
+
+def _captured_problems(payment: Payment, state: State, captured: Decimal, policy: Policy) -> Iterator[str]:
+    agreed = payment.money
+    in_parts = policy.rules.captures == "many"
+    if captured > agreed.amount and not amount_matches(policy.rules.amount, captured, agreed.amount):
+        yield f"{captured:f} is more than the payment's amount, {agreed.text()} {agreed.currency}"
+    elif captured < payment.disputed:
+        yield f"{captured:f} is less than the {payment.disputed:f} that are disputed"
+    if state in MONEY_TAKEN and captured <= NOTHING:
+        yield f"must be more than 0 of a payment that is {state}"
+    elif state is State.AUTHORIZED and in_parts and not NOTHING <= captured < agreed.amount:
+        yield f"must be less than {agreed.text()} of a payment that is authorized: {captured:f} is given"
+    elif state not in MONEY_TAKEN and captured and not (state is State.AUTHORIZED and in_parts):
+        yield f"must be 0 of a payment that is {state}: {captured:f} is not"
+
+
+def _refunded_problems(payment: Payment, state: State, captured: Decimal, refunded: Decimal) -> Iterator[str]:
+    if refunded < NOTHING:
+        yield "must not be less than 0"
+    if refunded > captured:
+        yield f"{refunded:f} is more than the captured total, {captured:f}"
+    if refunded < payment.refunded and not payment.denied_operations:
+        yield (
+            f"{refunded:f} is less than the {payment.refunded:f} on record, and the provider has not denied how a"
+            " refund ended"
+        )
+    if state is State.PARTIALLY_REFUNDED and not NOTHING < refunded < captured:
+        yield f"must be between 0 and {captured:f} of a payment that is partially_refunded: {refunded:f} is not"
+    elif state is State.REFUNDED and refunded != captured:
+        yield f"must be {captured:f}, all that was captured, of a payment that is refunded: {refunded:f} is not"
+    elif state not in (State.PARTIALLY_REFUNDED, State.REFUNDED) and refunded:
+        yield f"must be 0 of a payment that is {state}: {refunded:f} is not"
+
+
+def outcome_shown(
+    payment: Payment, operation: Operation, decided: PaymentResolved, policy: Policy, at: datetime
+) -> Status | None:
+    """How an unknown operation ended by this evidence; None: it does not decide.
+
+    That an effect is not there counts once no late one can come any more, as with lookups.
+    """
+    if operation.status is not Status.UNKNOWN:
+        return None
+    state, named = State(decided.state), decided.provider_reference or payment.provider_reference
+    if operation.kind is Kind.CREATE:
+        is_absent = state is State.FAILED and named is None
+        return None if state is State.EXPIRED else Status.DECLINED if is_absent else Status.SUCCEEDED
+    if operation.kind is Kind.COMPLETE and state is State.AUTHORIZED:
+        return Status.SUCCEEDED
+    found = evidence(operation, _seen(payment, decided), Cause.OPERATOR)
+    is_late = at - operation.created_at >= policy.quiet_period and not is_under_way(operation, at)
+    if found is Evidence.CONFIRMED:
+        return Status.SUCCEEDED
+    return Status.DECLINED if found is Evidence.RULED_OUT or (found is Evidence.NOT_YET and is_late) else None
+
+
+def _seen(payment: Payment, decided: PaymentResolved) -> Observation:
+    """The evidence as an observation. A refunded total that was not looked up shows nothing of a refund."""
+    captured, refunded = totals_of(payment, decided)
+    is_known = decided.refunded is not None or decided.state == State.REFUNDED
+    stage = STAGE_OF.get(State(decided.state), Stage.UNKNOWN)
+    return Observation(stage=stage, captured=captured, refunded=refunded if is_known else None)
+
+
+def resolve_payment(builder: ChangeBuilder, decided: PaymentResolved, policy: Policy, at: datetime) -> None:
+    """Enter what an operator found, end the open operation as that shows, clear the review flag."""
+    payment, state = builder.payment, State(decided.state)
+    captured, refunded = totals_of(payment, decided)
+    builder.type = "payment.updated"
+    if builder.operation is not None:
+        _end_operation(builder, builder.operation, decided, policy, at)
+    if state is not builder.payment.state:
+        enter_by_operator(builder, state, decided.reason, policy, at)
+    is_news = (state, captured) != (payment.state, payment.captured)
+    is_unconfirmed = is_news or (payment.stated is not None and payment.review is None)
+    named = decided.provider_reference
+    builder.set(
+        captured=captured,
+        refunded=refunded,
+        provider_reference=named or payment.provider_reference,
+        completed=payment.completed or state in MONEY_TAKEN or state is State.AUTHORIZED,
+        review=None,
+        stated=(named or payment.stated or "") if is_unconfirmed else None,
+    )
+    builder.details |= {"actor": decided.actor, "reason": decided.reason}
+
+
+def _end_operation(
+    builder: ChangeBuilder, operation: Operation, decided: PaymentResolved, policy: Policy, at: datetime
+) -> None:
+    outcome = outcome_shown(builder.payment, operation, decided, policy, at)
+    if outcome is None:
+        return
+    builder.details["outcome"] = outcome
+    note = f"{decided.actor}: {decided.reason}"
+    if outcome is Status.SUCCEEDED:
+        confirm(builder, operation, _seen(builder.payment, decided))
+        builder.set_operation(outcome, note=note)
+        return
+    code = FailureCode.NOT_CREATED if operation.kind is Kind.CREATE else FailureCode.NOT_DONE
+    builder.set_operation(outcome, failure=Failure(code=code, message=decided.reason), note=note)
+    if operation.is_tenants:
+        builder.type = "operation.declined"
+
+
+def confirm_statement(builder: ChangeBuilder, seen: Observation, policy: Policy) -> None:
+    """Take what agrees with an operator's statement for its confirmation: not for a repetition, and nothing moves."""
+    payment, named = builder.payment, seen.provider_reference
+    agrees = seen.stage is STAGE_OF.get(payment.state) and paid_again_by(payment, seen) is None
+    if payment.stated is None or not agrees:
+        return
+    builder.is_news = True
+    builder.set(stated=None)
+    known = payment.provider_reference
+    if payment.stated == "" and not policy.lookups and None not in (named, known) and named != known:
+        builder.set(provider_reference=named)
+        builder.details["provider_reference_before"] = known or ""

@@ -1,0 +1,87 @@
+"""An operator enters where a payment stands, by what the provider's portal shows; a review need not be open."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from gateway.core.commands import CapturePayment
+from gateway.core.errors import Conflict, TenantError, invalid
+from gateway.core.facts import PaymentResolved
+from gateway.core.money import quantized
+from gateway.core.payment import Payment, State, Status
+from gateway.core.resolution import CAPTURED, REFERENCE, REFUNDED, evidence_problems, outcome_shown
+from gateway.drivers.store.reads import PaymentSnapshot
+from gateway.flows.audit import Act
+from gateway.flows.payments import review
+from gateway.flows.runtime import Gateway
+from gateway.flows.tasks import ConflictRetry
+
+Problems = list[tuple[str, str]]
+
+
+async def resolve_payment(
+    gw: Gateway, payment_id: str, decided: PaymentResolved, act: Act | None = None, *, version: int | None = None
+) -> Payment:
+    """Enter the evidence, of ``version`` of the payment where that is given. Raises ``TenantError``.
+
+    ``act``: for the audit trail.
+    """
+    retry = ConflictRetry()
+    while True:
+        loaded = await review.found(gw, payment_id)
+        _check_version(loaded.payment, version)
+        exact = await _checked(gw, loaded.payment, decided)
+        _check_operation(gw, loaded, exact)
+        try:
+            return await review.applied(gw, loaded, exact, act)
+        except Conflict:
+            retry.lost()
+
+
+def _check_version(payment: Payment, version: int | None) -> None:
+    if version not in (None, payment.version):
+        detail = f"version {version} is stale: the payment is {payment.state} in version {payment.version}; look again"
+        raise TenantError("invalid_state", detail, payment_id=payment.id, version=payment.version)
+
+
+async def _checked(gw: Gateway, payment: Payment, decided: PaymentResolved) -> PaymentResolved:
+    """The evidence with its currency's digits. Raises ``validation_failed`` with everything that contradicts."""
+    problems: Problems = []
+    captured = _exact(payment, decided.captured, CAPTURED, problems)
+    refunded = _exact(payment, decided.refunded, REFUNDED, problems)
+    exact = replace(decided, captured=captured, refunded=refunded)
+    entry = gw.entry(payment)
+    if not problems:
+        problems += evidence_problems(payment, exact, entry.policy)
+    if decided.state == State.AUTHORIZED and CapturePayment not in entry.provider.commands:
+        problems.append(("$.state", f"{entry.provider.name} takes the money at once: nothing is authorized there"))
+    named = decided.provider_reference
+    if named is not None:
+        holder = await gw.store.payment_by_provider_reference(payment.tenant, payment.account, named)
+        if holder not in (None, payment.id):
+            problems.append((REFERENCE, f"belongs to payment {holder}"))
+    if problems:
+        raise invalid(*problems)
+    return exact
+
+
+def _exact(payment: Payment, amount: Decimal | None, field: str, problems: Problems) -> Decimal | None:
+    try:
+        return None if amount is None else quantized(amount, payment.money.digits)
+    except ValueError as wrong:
+        problems.append((field, str(wrong)))
+        return None
+
+
+def _check_operation(gw: Gateway, loaded: PaymentSnapshot, decided: PaymentResolved) -> None:
+    """Refuse where the evidence does not say how the open operation ended. Raises ``operation_outcome_pending``."""
+    payment, operation = loaded.payment, loaded.open_operation
+    if operation is None:
+        return
+    policy = gw.entry(payment).policy
+    if outcome_shown(payment, operation, decided, policy, gw.clock.now()) is None:
+        is_sending = operation.status is Status.SENDING
+        why = "its answer is on its way" if is_sending else f"this does not show how its {operation.kind} ended"
+        raise review.still_open(operation, f": {why}")

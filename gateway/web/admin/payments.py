@@ -1,0 +1,82 @@
+"""Operators' routes that end a payment's story: enter where it stands, and list those that expired without a word."""
+
+from __future__ import annotations
+
+from functools import partial
+from operator import attrgetter
+from typing import Annotated, Literal
+
+import msgspec
+
+from gateway.core.facts import PaymentResolved
+from gateway.core.money import Amount
+from gateway.core.views import payment_view
+from gateway.flows.payments import read, resolve
+from gateway.web.admin.reviews import Reference, Sentence
+from gateway.web.api.payments import listed_payment
+from gateway.web.query_parameters import ALL_LIMIT, CURSOR, parameters, section_of
+from gateway.web.request import Actor, OperatorCall
+from gateway.web.responses import Reply
+from gateway.web.routing import Route
+
+
+class ResolvePayment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the payment stands at the provider, and why that is known. Totals that are left out follow from the state.
+
+    ``version``: of the payment as the operator saw it; without it the payment may have moved meanwhile.
+    """
+
+    state: Literal[
+        "awaiting_customer",
+        "processing",
+        "authorized",
+        "captured",
+        "partially_refunded",
+        "refunded",
+        "canceled",
+        "failed",
+        "expired",
+    ]
+    reason: Sentence
+    actor: Actor = None
+    provider_reference: Reference | None = None
+    amount_captured: Amount | None = None
+    amount_refunded: Amount | None = None
+    version: Annotated[int, msgspec.Meta(ge=1)] | None = None
+
+
+async def resolve_payment(call: OperatorCall) -> Reply:
+    """``POST /admin/v1/payments/{id}/resolve``."""
+    body = call.body(ResolvePayment)
+    decided = PaymentResolved(
+        actor=call.actor(body.actor),
+        reason=body.reason,
+        state=body.state,
+        provider_reference=body.provider_reference,
+        captured=body.amount_captured,
+        refunded=body.amount_refunded,
+    )
+    totals = {"amount_captured": body.amount_captured, "amount_refunded": body.amount_refunded}
+    given = {name: f"{amount:f}" for name, amount in totals.items() if amount is not None}
+    act = call.act(actor=body.actor, reason=body.reason, details=given)
+    payment = await resolve.resolve_payment(call.gw, call.id, decided, act, version=body.version)
+    return Reply(view=payment_view(payment, None))
+
+
+async def silent(call: OperatorCall) -> Reply:
+    """``GET /admin/v1/payments/silent``."""
+    call.tenants()
+    read_page = partial(read.silent, call.gw, call.query.get("tenant"))
+    return await call.page(read_page, section_of(call.query), listed_payment, id_of=attrgetter("payment.id"))
+
+
+ROUTES: tuple[Route[OperatorCall], ...] = (
+    Route(
+        method="GET",
+        path="/admin/v1/payments/silent",
+        handler=silent,
+        query=parameters(tenant="Only payments of this tenant.", limit=ALL_LIMIT, cursor=CURSOR),
+    ),
+    Route(method="POST", path="/admin/v1/payments/{id}/resolve", handler=resolve_payment, body=ResolvePayment),
+)
+"""The routes for payments."""
