@@ -137,6 +137,7 @@ EVENT = PaymentEvent(
     state_after=State.CAPTURED,
     at=AT,
     details={"late": "true"},
+    request_id="req_1",
 )
 READERS: dict[type, Callable[[str], Any]] = {
     Payment: documents.payment,
