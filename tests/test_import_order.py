@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import shutil
 import sys
 from collections.abc import Iterator
@@ -141,7 +142,15 @@ def modules(root: Path, within: str = ".") -> dict[str, Path]:
 
 def imports(name: str, path: Path, known: dict[str, Path]) -> Iterator[Import]:
     """The imports of one module, also those inside functions; ``from x import y`` means ``x.y`` where that is one."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node, guarded in _statements(path.read_text(encoding="utf-8")):
+        for imported in _named_by(node, known):
+            yield Import(name, imported, node.lineno, guarded)
+
+
+@functools.cache
+def _statements(source: str) -> list[tuple[ast.Import | ast.ImportFrom, bool]]:
+    """Each import of a source, and whether it is only for types."""
+    tree = ast.parse(source)
     guarded = {
         inner
         for node in ast.walk(tree)
@@ -149,19 +158,15 @@ def imports(name: str, path: Path, known: dict[str, Path]) -> Iterator[Import]:
         for statement in node.body
         for inner in ast.walk(statement)
     }
-    for node in ast.walk(tree):
-        for imported in _named_by(node, known):
-            yield Import(name, imported, node.lineno, node in guarded)
+    return [(node, node in guarded) for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
 
 
-def _named_by(node: ast.AST, known: dict[str, Path]) -> set[str]:
+def _named_by(node: ast.Import | ast.ImportFrom, known: dict[str, Path]) -> set[str]:
     if isinstance(node, ast.Import):
         return {alias.name for alias in node.names}
-    if isinstance(node, ast.ImportFrom):
-        source = "." * node.level + (node.module or "")
-        inner = {f"{source}.{alias.name}" for alias in node.names}
-        return {name if name in known else source for name in inner}
-    return set()
+    source = "." * node.level + (node.module or "")
+    inner = {f"{source}.{alias.name}" for alias in node.names}
+    return {name if name in known else source for name in inner}
 
 
 def part_of(module: str) -> str:
