@@ -15,7 +15,8 @@ from gateway.cli.hosting import Ports, announce, bind_simulators, movable_clock,
 from gateway.cli.loading import Configuration, config_option, load
 from gateway.drivers.file_descriptors import raised_limit
 from gateway.drivers.installed_plugins import own_version
-from gateway.drivers.telemetry import setup_logging
+from gateway.drivers.settings import Settings
+from gateway.drivers.telemetry import setup_logging, use_level
 from gateway.flows.occurrences import Occurrence, report
 from gateway.flows.runtime import Gateway
 from gateway.web.server import GRACE, running
@@ -47,7 +48,17 @@ def serve(config: Path, with_simulators: bool, ports: Ports, listens: bool) -> N
         raise click.UsageError("--simulator-port needs --with-simulators")
     setup_logging()
     raised_limit()
-    asyncio.run(_serve(load(config), ports if with_simulators else None, listens=listens))
+    asyncio.run(_serve(_load(config), ports if with_simulators else None, listens=listens))
+
+
+def _load(config: Path) -> Configuration:
+    loaded = load(config)
+    _use_level(loaded.settings)
+    return loaded
+
+
+def _use_level(settings: Settings) -> None:
+    use_level(settings.log.level, settings.log.sample)
 
 
 def _viewer(loaded: Configuration) -> Callable[[Gateway], None]:
@@ -74,6 +85,7 @@ async def _serve(loaded: Configuration, ports: Ports | None, *, listens: bool) -
             contextlib.AsyncExitStack() as beside,
             running(loaded.settings, loaded.registry, clock, grace=GRACE, reload_wanted=hung_up) as server,
         ):
+            server.reloader.followers.append(lambda gw: _use_level(gw.settings))
             if sockets:
                 simulators = simulating(loaded, sockets, server.gateway.callback_url, clock)
                 follow = await beside.enter_async_context(simulators)

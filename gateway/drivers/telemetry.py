@@ -13,7 +13,9 @@ import logging
 import sys
 import time
 import traceback
+import zlib
 from collections.abc import Mapping
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
@@ -69,10 +71,36 @@ FIELDS = (
 LIBRARY_MESSAGE = "a library logged"
 """Stands for the message of every logger that is not ours."""
 
+current_request: ContextVar[str | None] = ContextVar("current_request", default=None)
+"""The id of the request that what runs now is done for, also after its answer; None for the gateway's own work."""
+
 _LONGEST = 1000  # characters of one field: a log line is read by people
 _DEEPEST = 5  # causes of causes logged of one exception
 
 _log = logging.getLogger(GATEWAY_LOGGER)
+
+
+class Sample(logging.Filter):
+    """Lets a share of what is healthy through: all lines of a request, or none.
+
+    Warnings, requests that were refused, what operators do, and what belongs to no request always go through.
+    """
+
+    share = 1.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether this record is written."""
+        return record.levelno >= logging.WARNING or self.has(vars(record))
+
+    def has(self, fields: Mapping[str, Any]) -> bool:
+        """Whether a line of level info with these fields is written."""
+        if self.share >= 1 or "operator" in fields or (fields.get("status") or 0) >= 400:
+            return True
+        request_id = fields.get("request_id") or current_request.get()
+        return request_id is None or zlib.crc32(request_id.encode()) < self.share * 2**32
+
+
+_sample = Sample()
 
 
 class JsonLines(logging.Formatter):
@@ -84,7 +112,10 @@ class JsonLines(logging.Formatter):
             message, place = str(record.msg), {}
         else:
             message, place = LIBRARY_MESSAGE, {"logger": record.name, "place": f"{record.pathname}:{record.lineno}"}
-        line = _members(record.created, record.levelname.lower(), message, vars(record), place)
+        given, request_id = vars(record), current_request.get()
+        if request_id is not None and "request_id" not in given:
+            given = {**given, "request_id": request_id}
+        line = _members(record.created, record.levelname.lower(), message, given, place)
         if record.exc_info and record.exc_info[1] is not None and "repeated" not in line:
             line["exception"] = exception_told(record.exc_info[1])
         return json.dumps(line)
@@ -92,6 +123,8 @@ class JsonLines(logging.Formatter):
 
 def log_often(message: str, fields: Mapping[str, object]) -> None:
     """Log at level info a line that every request has. Where nobody else listens it may wait for others."""
+    if not _log.isEnabledFor(logging.INFO) or not _sample.has(fields):
+        return
     handlers = logging.getLogger().handlers
     if len(handlers) == 1 and isinstance(handlers[0], BatchedLines) and THROTTLED_FIELDS.isdisjoint(fields):
         handlers[0].take(functools.partial(_often_line, time.time(), message, fields))
@@ -112,18 +145,27 @@ def exception_told(error: BaseException, depth: int = 0) -> dict[str, Any]:
 
 
 def setup_logging() -> None:
-    """Send every log of this process to stderr as JSON lines: ours from INFO, libraries' from WARNING."""
+    """Send every log of this process to stderr as JSON lines, as ``use_level`` says or else ours from INFO."""
     handler = BatchedLines(sys.stderr)
     handler.setFormatter(JsonLines())
+    handler.addFilter(_sample)
     handler.addFilter(RepeatFilter())
-    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    _log.setLevel(logging.INFO)
+    logging.basicConfig(handlers=[handler], force=True)
+    use_level("info", 1)
     logging.captureWarnings(True)
     # Else a handler that fails prints the record with all it carries.
     logging.raiseExceptions = False
     # No line names them, and finding them out costs as much as writing a line.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     sys.excepthook = _log_uncaught
+
+
+def use_level(level: str, sample: float) -> None:
+    """Write our lines from a level on, libraries' from WARNING or that level on, and this share of healthy ones."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    _log.setLevel(number)
+    logging.getLogger().setLevel(max(number, logging.WARNING))
+    _sample.share = sample
 
 
 def _often_line(at: float, message: str, fields: Mapping[str, object]) -> str:

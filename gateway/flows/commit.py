@@ -24,13 +24,14 @@ from gateway.drivers.clock import EPOCH, milliseconds
 from gateway.drivers.store import statements
 from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.drivers.store.statements import NewWebhook, Statement
+from gateway.drivers.telemetry import current_request
 from gateway.flows import cascade
 from gateway.flows.cascade import Version
 from gateway.flows.change_occurrences import occurrences_of
 from gateway.flows.occurrences import report
 from gateway.flows.reply_maps import webhook_with_own_names
 from gateway.flows.restore import with_duplicate_flag
-from gateway.flows.runtime import Gateway, current_request, log
+from gateway.flows.runtime import Gateway, log
 
 SUCCESS_STATUS = {Kind.CREATE: 201, Kind.REFUND: 201}
 """The HTTP status of an answer to a request whose operation has its outcome; every other kind answers 200."""

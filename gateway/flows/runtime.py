@@ -7,7 +7,6 @@ import copy
 import logging
 from collections import defaultdict
 from collections.abc import Callable
-from contextvars import ContextVar
 from datetime import datetime, timedelta
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
@@ -37,9 +36,6 @@ SILENCE_MARGIN_SECONDS = 10.0
 """Seconds beyond ``provider_total`` after which an operation nobody works on has an unknown outcome."""
 
 DISK = {True: Occurrence.STORE_NEAR_FULL, False: Occurrence.STORE_HAS_ROOM}
-
-current_request: ContextVar[str | None] = ContextVar("current_request", default=None)
-"""The id of the request that what runs now is done for, also after its answer; None for the gateway's own work."""
 
 log = logging.getLogger("gateway")
 

@@ -9,7 +9,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.core.errors import GatewayError, ProviderError, ShuttingDown, TenantError, Unavailable
-from gateway.flows.runtime import current_request, log
+from gateway.drivers.telemetry import current_request
+from gateway.flows.runtime import log
 from gateway.web import http_errors, request_log
 from gateway.web.app_keys import ABOUT, CURRENT, FAILURES, GATEWAY, IS_PROVED, REQUEST_ID
 from gateway.web.failure_limits import FAILURE_RATE
@@ -50,6 +51,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     gw.measures.requests[route_of(request), method_of(request), response.status].add(perf_counter() - began)
     if not wait:
         request_log.write(request, response.status, began)
+    current_request.set(None)  # the connection goes on
     return response
 
 

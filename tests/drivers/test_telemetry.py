@@ -7,14 +7,16 @@ import json
 import logging
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from gateway.core.secret import Secret
+from gateway.drivers import telemetry
 from gateway.drivers.log_lines import BatchedLines
 from gateway.drivers.log_throttle import MAX_SIMILAR_LINES, RepeatFilter
-from gateway.drivers.telemetry import FIELDS, JsonLines, exception_told, log_often
+from gateway.drivers.telemetry import FIELDS, JsonLines, Sample, exception_told, log_often
 
 HIDDEN = "ss_live_canary"
 
@@ -153,6 +155,70 @@ def test_a_frequent_line_about_one_of_many_is_throttled(written: io.StringIO) ->
     for number in range(MAX_SIMILAR_LINES + 5):
         log_often("request", {"callback_id": f"cb_{number}", "account": "psp"})
     assert len(written.getvalue().splitlines()) == MAX_SIMILAR_LINES
+
+
+@pytest.fixture
+def share(monkeypatch: pytest.MonkeyPatch, written: io.StringIO) -> Callable[[float], None]:
+    """Set the share of healthy lines that are written."""
+    sample = Sample()
+    monkeypatch.setattr(telemetry, "_sample", sample)
+    logging.getLogger().handlers[0].addFilter(sample)
+    return lambda wanted: setattr(sample, "share", wanted)
+
+
+def messages(written: io.StringIO) -> list[str]:
+    """What was written since the last time."""
+    found = [json.loads(one)["message"] for one in written.getvalue().splitlines()]
+    written.truncate(0)
+    written.seek(0)
+    return found
+
+
+def test_a_share_of_the_requests_is_written_each_whole(written: io.StringIO, share: Callable[[float], None]) -> None:
+    """All healthy lines of a request or none, also those that carry its id only by what they run in."""
+    share(0.25)
+    for number in range(400):
+        telemetry.current_request.set(f"req_{number}")
+        logging.getLogger("gateway").info("in between")
+        log_often("request", {"status": 200, "request_id": f"req_{number}"})
+    found = messages(written)
+    assert found == ["in between", "request"] * (len(found) // 2)
+    assert 60 <= len(found) // 2 <= 140
+    telemetry.current_request.set(None)
+
+
+@pytest.mark.parametrize(
+    ("level", "fields"),
+    [
+        (logging.INFO, {"status": 404, "request_id": "req_1"}),
+        (logging.INFO, {"status": 200, "request_id": "req_1", "operator": "dana"}),
+        (logging.INFO, {"version": "1.0"}),
+        (logging.WARNING, {"request_id": "req_1"}),
+        (logging.ERROR, {"request_id": "req_1", "status": None}),
+    ],
+)
+def test_what_matters_is_always_written(
+    written: io.StringIO, share: Callable[[float], None], level: int, fields: dict[str, Any]
+) -> None:
+    """What was refused, what operators do, what belongs to no request, and from warning on."""
+    share(0)
+    log_often("request", {"status": 200, "request_id": "req_1"})
+    logging.getLogger("gateway").log(level, "kept", extra=fields)
+    assert messages(written) == ["kept"]
+    if level == logging.INFO:
+        log_often("kept", fields)
+        assert messages(written) == ["kept"]
+
+
+def test_a_line_names_the_request_that_it_belongs_to(written: io.StringIO) -> None:
+    """Whatever happens for a request is found by its id."""
+    telemetry.current_request.set("req_7")
+    logging.getLogger("gateway").warning("callback refused")
+    logging.getLogger("gateway").warning("of another", extra={"request_id": "req_8"})
+    telemetry.current_request.set(None)
+    logging.getLogger("gateway").warning("of none")
+    found = [json.loads(one).get("request_id") for one in written.getvalue().splitlines()]
+    assert found == ["req_7", "req_8", None]
 
 
 PROGRAM = f"""

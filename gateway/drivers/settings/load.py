@@ -90,6 +90,7 @@ def _resolve(
         limits=shape.limits,
         egress=shape.egress,
         clocks=shape.clocks,
+        log=shape.log,
         blocked=shape.plugins.blocked,
         allowed=shape.plugins.allowed,
         currencies=shape.currencies,

@@ -139,6 +139,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     low_disk: Annotated[int, msgspec.Meta(ge=0)] = 100_000_000
 
 
+class Log(msgspec.Struct, frozen=True, kw_only=True):
+    """Which lines are written. ``sample``: the share of requests whose healthy lines are, 1 for all."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    sample: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1
+
+
 class Egress(msgspec.Struct, frozen=True, kw_only=True):
     """How calls to providers and webhook receivers leave. ``proxy``: an HTTP proxy that every one of them takes."""
 
@@ -320,6 +327,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits
     egress: Egress
     clocks: Clocks
+    log: Log = Log()
     blocked: frozenset[str]
     allowed: frozenset[str] | None
     currencies: Mapping[str, int]

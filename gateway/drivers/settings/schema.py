@@ -19,6 +19,7 @@ from gateway.drivers.settings.model import (
     Clocks,
     Egress,
     Limits,
+    Log,
     Port,
     Rate,
     TenantRate,
@@ -152,6 +153,7 @@ class FileShape(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     egress: Egress = Egress()
     clocks: Clocks = Clocks()
+    log: Log = Log()
     plugins: PluginsShape = PluginsShape()
     currencies: Mapping[Currency, Annotated[int, msgspec.Meta(ge=0, le=18)]] = msgspec.field(default_factory=dict)
     tenants: Mapping[Name, Raw] = msgspec.field(default_factory=dict)
