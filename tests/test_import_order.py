@@ -29,8 +29,8 @@ LAYERS = {
 }
 
 FLOWS = (
-    "tasks masks occurrences → refused_requests → runtime → audit → audit_chain plugin restore cascade storage"
-    " webhooks reply_maps change_occurrences → commit"
+    "tasks masks occurrences credential_uses → refused_requests → runtime → audit"
+    " → audit_chain plugin restore cascade storage webhooks reply_maps change_occurrences → commit"
     " → payments → callbacks → background"
 )
 """The import order of ``gateway/flows``: each room may import those before its arrow."""

@@ -97,4 +97,4 @@ def verify(context: click.Context, head: Kept | None, config: Path, as_json: boo
 
 async def _verified(loaded: Configuration, head: Kept | None) -> Verified:
     async with reading(loaded.settings) as store:
-        return await verify_chain(store, [loaded.settings.server.secret], head)
+        return await verify_chain(store, loaded.settings.server.secrets, head)

@@ -14,6 +14,7 @@ from gateway.cli.output import print_json, print_pairs
 from gateway.cli.user_name import user_name
 from gateway.drivers.clock import SystemClock
 from gateway.drivers.store.backup import back_up, check_whole
+from gateway.drivers.store.metadata import FORGET_FINGERPRINT
 from gateway.drivers.store.sqlite import open_sqlite
 from gateway.drivers.store.store_files import require_store
 from gateway.flows.audit import COMMAND_LINE, Act, Actor
@@ -41,18 +42,21 @@ def backup(target: Path, force: bool, config: Path, as_json: bool) -> None:
 @click.option(
     "--restored", is_flag=True, help="The store was restored from a backup: it is older than the providers' records."
 )
+@click.option(
+    "--forget-secret", is_flag=True, help="The server.secret that the store was last used with is lost: take another."
+)
 @config_option
 @json_option
-def recover(restored: bool, config: Path, as_json: bool) -> None:
+def recover(restored: bool, forget_secret: bool, config: Path, as_json: bool) -> None:
     """Check the store and recover what an interrupted gateway left open, without starting it.
 
     Operations that were being sent become unknown, and nothing is sent. With --restored every open payment is looked
     up at the next start, before anything else.
     """
-    _show(asyncio.run(_recover(load(config), restored=restored)), as_json)
+    _show(asyncio.run(_recover(load(config), restored=restored, forget_secret=forget_secret)), as_json)
 
 
-async def _recover(loaded: Configuration, *, restored: bool) -> Recovered:
+async def _recover(loaded: Configuration, *, restored: bool, forget_secret: bool) -> Recovered:
     path = loaded.settings.store_path
     require_store(path)  # opening it would make one
     store = await open_sqlite(path, strict=not loaded.settings.server.development)
@@ -60,6 +64,8 @@ async def _recover(loaded: Configuration, *, restored: bool) -> Recovered:
         check_whole(path)
         gw = Gateway(settings=loaded.settings, store=store, send=_refuse_to_send, clock=SystemClock())
         await startup.check_names(gw)
+        if forget_secret:
+            await store.commit([FORGET_FINGERPRINT])
         act = Act(name="recover", by=Actor(key_id=COMMAND_LINE, given=user_name()), details={"restored": restored})
         return await (startup.begin_restored(gw, act) if restored else startup.begin(gw, act))
     finally:

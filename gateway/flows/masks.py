@@ -29,7 +29,7 @@ class Masks:
     """The masks of all tenants.
 
     A mask knows the secrets of all accounts of the tenant (a sender may take one account for another), the sessions of
-    their logins, the tenant's webhook secrets and the server's secret.
+    their logins, the tenant's webhook secrets and the server's secrets.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -94,7 +94,7 @@ class Masks:
         }
 
     def _secrets(self, tenant: str) -> Iterator[Secret]:
-        yield self._settings.server.secret
+        yield from self._settings.server.secrets
         for (owner, _), sessions in self._sessions.items():
             yield from sessions if owner == tenant else ()
         held = self._settings.tenants.get(tenant)
@@ -108,11 +108,13 @@ class Masks:
 def secrets_of(entry: AccountEntry) -> dict[str, Secret]:
     """Every secret of an account by name: what the provider was given, and what its ``config`` holds.
 
-    The generation before is among them while it is accepted.
+    Those of earlier generations and of other ``server.secrets`` are among them while they are accepted.
     """
     found = dict(secrets_in(entry.credentials))
     found |= {f"config.{name}": secret for name, secret in secrets_in(entry.account.config)}
-    return found | {f"{name} (generation before)": secret for name, secret in secrets_in(entry.credentials_before)}
+    for one in entry.earlier:
+        found |= {f"{name} ({one.name_of_earlier})": secret for name, secret in secrets_in(one.credentials)}
+    return found
 
 
 def _hashing(key: Secret, known: Sequence[str]) -> Callable[[str], str]:

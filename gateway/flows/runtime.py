@@ -23,6 +23,7 @@ from gateway.drivers.measures import Measures
 from gateway.drivers.plugin_registry import PluginInfo
 from gateway.drivers.settings import AccountEntry, Settings, Tenant
 from gateway.drivers.store.reads import Store
+from gateway.flows.credential_uses import CredentialUses
 from gateway.flows.masks import Masks
 from gateway.flows.occurrences import Occurrence, Occurrences
 from gateway.flows.refused_requests import RefusedRequests
@@ -121,6 +122,7 @@ class Gateway:
         self.memory = Memory()
         self.occurrences = occurrences = Occurrences()
         self.disk.changed = lambda is_low: occurrences.report(DISK[is_low], {})
+        self.uses = CredentialUses()
         self.masks = Masks(settings)
         self.sessions: dict[tuple[str, str, str], tuple[Session, datetime]] = {}
         """``plugin/login.py``: by tenant, account and scope, the session and when it ends."""

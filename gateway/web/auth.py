@@ -9,6 +9,7 @@ from aiohttp import web
 from gateway.core.errors import TenantError
 from gateway.core.signing import sha256_hex
 from gateway.drivers.settings import ROLES, BearerKey, OperatorKey, Role, Tenant
+from gateway.flows.credential_uses import Credential, Use
 from gateway.web.app_keys import ABOUT, GATEWAY, IS_PROVED
 
 NOT_KNOWN = "this key is not known or has expired"
@@ -27,7 +28,7 @@ def authenticate_tenant(request: web.Request) -> Tenant:
     tenant, key = found
     request[ABOUT]["tenant"] = tenant
     _refuse_expired(request, key)
-    request[IS_PROVED] = True
+    _note_use(request, ("tenant", tenant, key.id))
     return settings.tenants[tenant]
 
 
@@ -39,7 +40,7 @@ def authenticate_operator(request: web.Request) -> OperatorKey:
         raise _unknown_key(sent, "operators'")
     request[ABOUT]["operator"] = key.id
     _refuse_expired(request, key)
-    request[IS_PROVED] = True
+    _note_use(request, ("operator", key.id))
     return key
 
 
@@ -47,6 +48,13 @@ def refuse_role(key: OperatorKey, needed: Role) -> None:
     """Refuse a key whose role is below the one that is needed. Raises ``forbidden``."""
     if ROLES.index(key.role) < ROLES.index(needed):
         raise TenantError("forbidden", f'this needs a key with the role {needed}; "{key.id}" has {key.role}')
+
+
+def _note_use(request: web.Request, credential: Credential) -> None:
+    gw = request[GATEWAY]
+    uses = gw.uses.keys
+    uses[credential] = Use(uses[credential].times + 1, gw.clock.now())
+    request[IS_PROVED] = True
 
 
 def _sent_key_hash(request: web.Request) -> str:

@@ -77,11 +77,13 @@ def _head(request: web.Request, gw: Gateway, entry: AccountEntry) -> Callback | 
     """The callback without its body; None for a token that the gateway did not make."""
     below = request.match_info.get("suffix", "")
     suffix, _, token = below.partition("/")
-    payment_id = None
+    payment_id, endpoint_id = None, request.match_info["endpoint_id"]
     if suffix in PURPOSES and token:
-        payment_id = read_token(gw.settings.server.secret, entry.endpoint_id, token, suffix)
+        payment_id = _payment_of(gw, entry, endpoint_id, token, suffix)
         if payment_id is None:
             return None
+    elif endpoint_id != entry.endpoint_id:
+        gw.uses.note_earlier(_at(entry, endpoint_id)[0], "address", gw.clock.now())
     is_visit = payment_id is not None and suffix in BROWSER
     return Callback(
         method="GET" if is_visit and request.method == "HEAD" else request.method,
@@ -94,6 +96,22 @@ def _head(request: web.Request, gw: Gateway, entry: AccountEntry) -> Callback | 
         payment_id=payment_id,
         config=entry.account.config,
     )
+
+
+def _payment_of(gw: Gateway, entry: AccountEntry, endpoint_id: str, token: str, suffix: str) -> str | None:
+    """The payment that a token was made for, by the account as it is or as it was before."""
+    for one in _at(entry, endpoint_id):
+        payment_id = read_token(one.secret, endpoint_id, token, suffix)
+        if payment_id is not None:
+            if one is not entry:
+                gw.uses.note_earlier(one, "link", gw.clock.now())
+            return payment_id
+    return None
+
+
+def _at(entry: AccountEntry, endpoint_id: str) -> list[AccountEntry]:
+    """The account as it is and as it was before, as far as it has or had this address."""
+    return [one for one in (entry, *entry.earlier) if one.endpoint_id == endpoint_id]
 
 
 async def _receive(

@@ -23,6 +23,7 @@ from gateway.drivers.settings import Admin, Server, Settings, cannot_listen, loa
 from gateway.drivers.store.sqlite import open_sqlite
 from gateway.flows.background import startup
 from gateway.flows.background.reload import Reloader, note_version
+from gateway.flows.background.secret_fingerprint import check_secret, keep_fingerprint
 from gateway.flows.background.workers import workers
 from gateway.flows.occurrences import Occurrence, report
 from gateway.flows.runtime import Current, Gateway
@@ -84,6 +85,7 @@ async def running(
     shares = descriptor_shares(limit(), settings.limits.connections)
     async with contextlib.AsyncExitStack() as stack:
         gw = await _gateway(settings, registry, clock or SystemClock(), shares, stack)
+        await check_secret(gw)
         await startup.check_names(gw)
         await startup.begin(gw)
         apps = make_app(gw, shares.callers), make_admin_app(gw)
@@ -91,7 +93,7 @@ async def running(
         public, admin = await _listeners(gw, apps, shares, stop_within, stack)
         gw.bound_url = public.url
         gw.public_url = settings.server.public_url or public.url
-        await startup.note_secret(gw)
+        await keep_fingerprint(gw)
         stack.push_async_callback(_stop, gw.tasks, public.listener, stop_within * (1 - OPERATORS_SHARE), grace)
         for worker in (*workers(gw.current), reloader.run(), reloader.watch()):
             stack.push_async_callback(_cancel, asyncio.create_task(worker))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from pathlib import Path
@@ -10,7 +11,10 @@ from typing import Any
 import pytest
 
 from tests.support.cli import SHIPPED, run, write
-from tests.support.stack import running_stack
+from tests.support.clients.psp_callbacks import new_payment, post, signed_body
+from tests.support.scenarios.inbox import ADMIN_KEY
+from tests.support.settings_file import reload, with_operator
+from tests.support.stack import GatewayStack, running_stack
 
 
 def test_accounts_show_hides_the_token() -> None:
@@ -67,3 +71,47 @@ def test_accounts_show_no_address_while_the_port_is_open(tmp_path: Path) -> None
     """With port 0 and no public_url nobody knows the address before the server runs."""
     result = run("accounts", "show", "acme", "psp-main", "--json", "--config", write(tmp_path))
     assert json.loads(result.stdout)["data"][0]["callback_url"] is None
+
+
+SECRETS = (
+    {"secret": "the master secret that this store began with"},
+    {"secrets": ["the master secret that takes its place", "the master secret that this store began with"]},
+)
+
+
+def rotated(settings: dict[str, Any]) -> None:
+    """Put a new master secret before the one that the settings began with."""
+    del settings["server"]["secret"]
+    settings["server"] |= SECRETS[1]
+
+
+async def test_accounts_show_what_must_be_entered_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The new values, those before that are still accepted, and with the operators' key who still uses them."""
+
+    def begin(settings: dict[str, Any]) -> None:
+        with_operator(settings)
+        settings["server"] |= SECRETS[0]
+
+    async def show(stack: GatewayStack, account: str, *options: str) -> Any:
+        named = ("acme", account, "--reveal", "--admin-url", stack.admin_url, *options)
+        shown = await asyncio.to_thread(run, "accounts", "show", *named, "--config", tmp_path / "settings.yaml")
+        return json.loads(shown.stdout)["data"][0] if options else shown.stdout
+
+    async with running_stack(tmp_path, change=begin) as stack:
+        payment, before = await new_payment(stack), await show(stack, "psp-main", "--json")
+        assert (before["enter_anew"], before["still_accepted"]) == ([], [])
+        await reload(stack, rotated)
+        await post(stack, signed_body(stack, payment))
+        after = await show(stack, "psp-main", "--json")
+        assert after["enter_anew"] == ["callback_url", "merchant_id", "token"]
+        [earlier] = after["still_accepted"]
+        assert earlier["credentials"] == before["credentials"] != after["credentials"]
+        told = ("name", "generation", "uses", "last_used")
+        assert [earlier[name] for name in told] == ["server.secrets[1]", 1, None, None]
+        monkeypatch.setenv("GATEWAY_ADMIN_KEY", ADMIN_KEY)
+        [earlier] = (await show(stack, "psp-main", "--json"))["still_accepted"]
+        assert (earlier["uses"], earlier["last_used"][:2]) == (2, "20")
+        assert (await show(stack, "creditkey-main", "--json"))["enter_anew"] == ["callback_url"]
+        text = await show(stack, "psp-main")
+    assert "  enter anew    callback_url, merchant_id, token\n  still accepted (server.secrets[1])\n" in text
+    assert "    used          2 times since the start, last 20" in text

@@ -345,7 +345,7 @@ def test_an_account_is_asked_once(tmp_path: Path) -> None:
     entry = settings.tenants["acme"].accounts["outside-main"]
     assert (entry.credentials["id"], asked) == ("acme", ["outside-main"] * 2)
     assert entry.credentials["key"] == entry.account.derive("key")
-    assert entry.credentials_before["key"] == entry.account.derive("key", previous=True)
+    assert entry.earlier[0].credentials["key"] == entry.account.derive("key", previous=True)
 
 
 class Preparing(ScriptedProvider):
@@ -366,7 +366,7 @@ def test_an_account_is_prepared_before_anything_else_is_asked(tmp_path: Path) ->
     entry = settings.tenants["acme"].accounts["outside-main"]
     own, before = (entry.account.derive("key", previous=previous) for previous in (False, True))
     assert entry.account.prepared == entry.credentials["key"] == own
-    assert entry.credentials_before["key"] == before != own
+    assert entry.earlier[0].credentials["key"] == before != own
     assert settings.tenants["acme"].accounts["creditkey-main"].account.prepared is None
 
 

@@ -105,13 +105,13 @@ FAULTS = (
         (
             Edit(
                 "gateway/flows/payments/repeat.py",
-                "        command = _command_of(gw, entry, snapshot.payment, operation)\n",
-                "        again = _command_of(gw, entry, snapshot.payment, operation)\n"
+                "        command = _command_of(gw, entry, payment, operation)\n",
+                "        again = _command_of(gw, entry, payment, operation)\n"
                 '        command = replace(again, operation_id=gw.new_id("op"))\n',
             ),
             Edit(
                 "gateway/flows/payments/repeat.py",
-                " or intent.digest(gw, entry, command, request) != kept.digest:",
+                " and intent.digest(gw, entry, command, request) == kept.digest:",
                 ":",
             ),
         ),

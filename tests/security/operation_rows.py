@@ -83,6 +83,7 @@ _RULED = {"outcome": "written_off", "reason": "looked into it"}
 
 OPERATORS_ROWS: Mapping[tuple[str, str], Row] = {
     ("GET", "/admin/v1/status"): Row(),
+    ("GET", "/admin/v1/keys"): Row(query={"tenant": None}),
     ("POST", "/admin/v1/reload"): Row(body={}),
     ("GET", "/admin/v1/audit"): Row(),
     ("GET", "/admin/v1/payments/silent"): Row(),

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from gateway.drivers.settings import Settings, load_settings
 from tests.support.scenarios.inbox import ADMIN_KEY, admin
 from tests.support.stack import GatewayStack, Reply
 
@@ -28,6 +29,15 @@ def rewrite(folder: Path, change: Change) -> None:
     change(written)
     path.with_suffix(".new").write_text(yaml.safe_dump(written, sort_keys=False))
     path.with_suffix(".new").replace(path)
+
+
+def loaded_with(stack: GatewayStack, change: Change) -> Settings:
+    """The settings as a change would make them, which changes nothing yet."""
+    written = yaml.safe_load((stack.folder / "settings.yaml").read_text())
+    change(written)
+    path = stack.folder / "changed.yaml"
+    path.write_text(yaml.safe_dump(written, sort_keys=False))
+    return load_settings(path, providers=stack.registry.providers, environ={})
 
 
 async def reload(stack: GatewayStack, change: Change = lambda _: None) -> Reply:

@@ -128,6 +128,8 @@ class GatewayStack:
     current: Current = None  # type: ignore[assignment]  # set when the server runs
     url: str = ""
     admin_url: str = ""
+    simulated: dict[str, dict[str, SimulatedAccount]] = field(default_factory=dict)
+    """The accounts that each simulator knows, by the simulator's name."""
     wanted: asyncio.Event = field(default_factory=asyncio.Event)
     """Set by a test that wants a reload, as SIGHUP does."""
 
@@ -310,7 +312,8 @@ async def running_stack(
         await _serve(_webhook_endpoint(stack), sockets["hooks"], exits)
         await exits.enter_async_context(run_gateway(stack, clock=clock))
         for side, provider in (("psp", "psp_open_api"), ("creditkey", "creditkey")):
-            app = registry.simulators[provider].app(simulated(stack, provider))
+            stack.simulated[side] = simulated(stack, provider)
+            app = registry.simulators[provider].app(stack.simulated[side])
             await _serve(app, sockets[side], exits)
         yield stack
 

@@ -47,7 +47,7 @@ class Resolver(msgspec.Struct, frozen=True, kw_only=True):
     currencies: Mapping[str, int]
     clocks: Clocks
     timeouts: Timeouts
-    master: Secret
+    secrets: tuple[Secret, ...]
     fields: dict[tuple[str, str], FieldMap] = msgspec.field(default_factory=dict)
     field_lines: dict[tuple[tuple[str, int], ...], Mapping[str, int]] = msgspec.field(default_factory=dict)
     rules: dict[str, Rules] = msgspec.field(default_factory=dict)
@@ -74,7 +74,8 @@ def resolve_account(scope: AccountScope, shape: AccountShape, resolver: Resolver
     if provider is None:
         resolver.state.note(scope.path("provider"), unknown_entry("provider", shape.provider, resolver.providers))
         return None
-    account = _account(scope, shape, provider, resolver)
+    derive = _derivation(scope, shape, resolver.secrets)
+    account = _account(scope, shape, provider, resolver, derive)
     rules = _rules(scope, provider, account, resolver) if account else None
     credentials = _credentials(scope, provider, account, resolver) if account else None
     tls = _tls(scope, shape.tls, resolver)
@@ -82,7 +83,7 @@ def resolve_account(scope: AccountScope, shape: AccountShape, resolver: Resolver
         return None
     if rules.deposit_method_required and shape.accepts_new and not scope.methods:
         resolver.state.note(scope.path(), "must be named by a deposit method, or have accepts_new: false")
-    return AccountEntry(
+    entry = AccountEntry(
         tenant=scope.tenant,
         name=scope.name,
         provider=provider,
@@ -94,14 +95,57 @@ def resolve_account(scope: AccountScope, shape: AccountShape, resolver: Resolver
         generation=shape.generation,
         accept_previous=shape.accept_previous,
         provider_total=shape.provider_total or resolver.timeouts.provider_total,
+        secret=derive.master,
         credentials=credentials,
-        credentials_before=_credentials_before(scope, provider, account, resolver),
         deposit_methods=scope.methods,
         file=place_of(scope.key)[0],
         line=place_of(scope.key)[1],
         field_lines=_field_lines(scope, resolver),
         tls=tls,
     )
+    return _with_earlier(scope, entry, derive, resolver) if derive.earlier else entry
+
+
+def _derivation(scope: AccountScope, shape: AccountShape, secrets: tuple[Secret, ...]) -> Derivation:
+    """What the account's secrets are derived from, with what they were derived from before and is still accepted."""
+    before = 1 if shape.accept_previous and shape.generation > 1 else 0
+    newest, *earlier = [
+        Derivation(
+            master=secret,
+            tenant=scope.tenant,
+            account=scope.name,
+            generation=shape.generation - age,
+            name=", ".join(["generation before"] * age + [f"server.secrets[{number}]"] * (number > 0)),
+        )
+        for number, secret in enumerate(secrets)
+        for age in range(before + 1)
+    ]
+    return replace(newest, earlier=tuple(earlier))
+
+
+def _with_earlier(
+    scope: AccountScope, entry: AccountEntry, derive: Derivation, resolver: Resolver
+) -> AccountEntry | None:
+    """The entry with those of what it was derived from before, each of which also knows today's secrets.
+
+    None after noting why the plugin cannot prepare or describe one.
+    """
+
+    def prepared(derived: Derivation) -> Account | None:
+        return _prepared(scope, entry.provider, replace(entry.account, derive=derived), resolver)
+
+    today = replace(derive, earlier=())
+    alone, is_derived = prepared(today), entry.endpoint_id == endpoint_id(entry.account)
+    found = []
+    for one in derive.earlier:
+        account = prepared(replace(one, earlier=(today,)))
+        credentials = _credentials(scope, entry.provider, account, resolver) if account else None
+        if account is None or credentials is None:
+            return None
+        changed = {"account": account, "credentials": credentials, "secret": one.master, "generation": one.generation}
+        endpoint = endpoint_id(account) if is_derived else entry.endpoint_id
+        found.append(replace(entry, **changed, endpoint_id=endpoint, name_of_earlier=one.name))
+    return replace(entry, earlier=tuple(found), alone=alone) if alone else None
 
 
 def _field_lines(scope: AccountScope, resolver: Resolver) -> Mapping[str, int]:
@@ -131,23 +175,12 @@ def endpoint_id(account: Account) -> str:
     return derived.reveal() if derived else ""
 
 
-def previous_endpoint_id(entry: AccountEntry) -> str | None:
-    """The endpoint id of the generation before, while it is accepted; a given ``callback_id`` has no generations."""
-    previous = entry.account.derive("endpoint", previous=True)
-    return previous.reveal() if previous and entry.endpoint_id == endpoint_id(entry.account) else None
-
-
-def _account(scope: AccountScope, shape: AccountShape, provider: Provider, resolver: Resolver) -> Account | None:
+def _account(
+    scope: AccountScope, shape: AccountShape, provider: Provider, resolver: Resolver, derive: Derivation
+) -> Account | None:
     node = shape.config.node if shape.config else nothing("")
     config = _config(scope, node, provider, resolver)
     fields = _fields(scope, shape, provider, resolver)
-    derive = Derivation(
-        master=resolver.master,
-        tenant=scope.tenant,
-        account=scope.name,
-        generation=shape.generation,
-        accept_previous=shape.accept_previous,
-    )
     if config is INVALID:
         return None
     account = Account(
@@ -229,18 +262,6 @@ def _tls(scope: AccountScope, files: TlsShape | None, resolver: Resolver) -> Any
     except BadCertificate as wrong:
         return resolver.state.note(scope.path("tls", wrong.member), str(wrong))
     return made
-
-
-def _credentials_before(
-    scope: AccountScope, provider: Provider, account: Account, resolver: Resolver
-) -> Mapping[str, str | Secret]:
-    """What the provider was told in the generation before, while that is accepted."""
-    derive = account.derive
-    if not isinstance(derive, Derivation) or not (derive.accept_previous and derive.generation > 1):
-        return {}
-    earlier = replace(derive, generation=derive.generation - 1, accept_previous=False)
-    before = _prepared(scope, provider, replace(account, derive=earlier), resolver)
-    return (_credentials(scope, provider, before, resolver) if before else None) or {}
 
 
 _MAY_RETURN = {"prepare": something, "rules": RULES, "credentials": CREDENTIALS}

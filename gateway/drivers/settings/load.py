@@ -16,14 +16,14 @@ from gateway.drivers.settings.load_context import LoadContext
 from gateway.drivers.settings.model import Server, Settings, Tenant
 from gateway.drivers.settings.piecewise import let_go
 from gateway.drivers.settings.problems import Problem
-from gateway.drivers.settings.restart import keep_running
+from gateway.drivers.settings.restart import keep_running, keeps_secret
 from gateway.drivers.settings.scalar_reader import INVALID, Invalid, LoadState, Raw
 from gateway.drivers.settings.schema import FileShape, ServerShape
 from gateway.drivers.settings.settings_files import SettingsFiles
 from gateway.drivers.settings.shared_credentials import note_shared_credentials
 from gateway.drivers.settings.struct_reader import reader_of
 from gateway.drivers.settings.tenants import find_endpoints, resolve_tenant
-from gateway.drivers.settings.yaml_file import nothing, text_at
+from gateway.drivers.settings.yaml_file import nothing, text_at, value_at
 from gateway.provider import Provider
 
 
@@ -76,15 +76,16 @@ def _resolve(
     )
     _check_currencies(shape, state)
     # Without a master secret the tenants are still checked; what is derived here is never used.
-    master = Secret("") if server is INVALID else (running.server if running else server).secret
-    tenants = _tenants(shape.tenants, _resolver(shape, state, providers, master))
+    secrets = _secrets(server, state) or (Secret(""),)
+    used = running.server.secrets if running and not keeps_secret(secrets, running) else secrets
+    tenants = _tenants(shape.tenants, _resolver(shape, state, providers, used))
     keys, endpoints = index_tenant_keys(tenants.values(), state), find_endpoints(tenants.values(), state)
     if server is INVALID:
         return None
     _check_ports(server, state)
     note_shared_credentials(state, tenants, server.admin)
     return Settings(
-        server=_server(server),
+        server=_server(server, secrets),
         store_path=context.folder / shape.store.url,
         timeouts=shape.timeouts,
         limits=shape.limits,
@@ -110,14 +111,28 @@ def _context(files: SettingsFiles, environ: Mapping[str, str], running: Settings
     return LoadContext(folder=files.path.parent, owner=files.owner, environ=environ, development=development)
 
 
-def _resolver(shape: FileShape, state: LoadState, providers: Mapping[str, Provider], master: Secret) -> Resolver:
+def _secrets(server: ServerShape | Invalid, state: LoadState) -> tuple[Secret, ...]:
+    """The master secrets, the one for what is new first; none after noting that both forms are given, or neither."""
+    given = [form for form in ("secret", "secrets") if value_at(state.root, ("server", form)) is not None]
+    if not given:
+        state.note(("server", "secret"), "is missing")
+    if len(given) > 1:
+        state.note(("server", "secrets"), "is given beside server.secret: list that one here too, and remove the other")
+    if server is INVALID or len(given) != 1:
+        return ()
+    return server.secrets or ((server.secret,) if server.secret is not None else ())
+
+
+def _resolver(
+    shape: FileShape, state: LoadState, providers: Mapping[str, Provider], secrets: tuple[Secret, ...]
+) -> Resolver:
     return Resolver(
         state=state,
         providers=providers,
         currencies=shape.currencies,
         clocks=shape.clocks,
         timeouts=shape.timeouts,
-        master=master,
+        secrets=secrets,
     )
 
 
@@ -126,8 +141,9 @@ def _tenants(given: Mapping[str, Raw], resolver: Resolver) -> dict[str, Tenant]:
     return {name: tenant for name, tenant in found if tenant is not None}
 
 
-def _server(shape: ServerShape) -> Server:
-    return Server(**{name: getattr(shape, name) for name in Server.__struct_fields__})
+def _server(shape: ServerShape, secrets: tuple[Secret, ...]) -> Server:
+    same = {name: getattr(shape, name) for name in Server.__struct_fields__ if name != "secrets"}
+    return Server(secrets=secrets, **same)
 
 
 def _check_ports(server: ServerShape, state: LoadState) -> None:

@@ -96,18 +96,24 @@ class Admin(msgspec.Struct, frozen=True, kw_only=True):
 class Server(msgspec.Struct, frozen=True, kw_only=True):
     """How the gateway listens and what it is called outside; ``public_url`` has no slash at its end.
 
-    ``trusted_proxies``: whose ``X-Forwarded-For`` is believed; from anybody else it is not read.
+    ``trusted_proxies``: whose ``X-Forwarded-For`` is believed; from anybody else it is not read. ``secrets``: the
+    master secret, then those before it that are still accepted.
     """
 
     host: str
     port: int
     public_url: str | None
-    secret: Secret
+    secrets: tuple[Secret, ...]
     admin: Admin
     callback_rate: Rate
     development: bool
     watch: bool = False
     trusted_proxies: tuple[Network, ...] = ()
+
+    @property
+    def secret(self) -> Secret:
+        """The master secret that everything new is made with."""
+        return self.secrets[0]
 
 
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,20 +186,23 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Derivation(msgspec.Struct, frozen=True, kw_only=True):
-    """Make secrets of one account from the master secret (``gateway.Derive``): same settings, same secrets."""
+    """Make secrets of one account from a master secret (``gateway.Derive``): same settings, same secrets.
+
+    ``earlier``: what it was derived from before, while that is still accepted; ``name`` tells one from the others.
+    """
 
     master: Secret
     tenant: str
     account: str
     generation: int
-    accept_previous: bool
+    earlier: tuple[Derivation, ...] = ()
+    name: str = ""
 
     def __call__(self, purpose: str, previous: bool = False) -> Secret | None:
-        """Derive for one purpose. ``previous``: of the generation before, None unless that is still accepted."""
-        if previous and not (self.accept_previous and self.generation > 1):
-            return None
-        generation = str(self.generation - previous)
-        return signing.derive(self.master, self.tenant, self.account, purpose, generation)
+        """Derive for one purpose. ``previous``: as it was before, None unless that is still accepted."""
+        if previous:
+            return self.earlier[0](purpose) if self.earlier else None
+        return signing.derive(self.master, self.tenant, self.account, purpose, str(self.generation))
 
 
 class ClientTls(msgspec.Struct, frozen=True, kw_only=True):
@@ -208,8 +217,10 @@ class AccountEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     ``policy`` has the rules and clocks that facts about its payments are evaluated under. ``provider_total``: seconds
     for a provider's whole answer, the account's own or that of ``timeouts``.
-    ``credentials`` are what the provider must be told, ``credentials_before`` those of the generation before while it
-    is accepted: the plugin is asked once. ``deposit_methods`` are the names of those that name this account.
+    ``secret`` is the master secret that it is derived from, ``credentials`` are what the provider must be told: the
+    plugin is asked once. ``earlier`` is the account as it was before, while that is accepted: of the generation before,
+    and of the other ``server.secrets``; ``name_of_earlier`` names one of those. ``alone``: the account without
+    them, None where it was never another. ``deposit_methods`` are the names of those that name this account.
     ``file`` and ``line`` are where the settings define it, ``field_lines`` where each entry of its ``fields`` is,
     counted from ``line``: accounts that are laid out alike share one mapping. ``tls`` has
     the client certificate, if the provider asks for one.
@@ -226,8 +237,11 @@ class AccountEntry(msgspec.Struct, frozen=True, kw_only=True):
     generation: int
     accept_previous: bool
     provider_total: float
+    secret: Secret
     credentials: Mapping[str, str | Secret] = msgspec.field(default_factory=dict)
-    credentials_before: Mapping[str, str | Secret] = msgspec.field(default_factory=dict)
+    earlier: tuple[AccountEntry, ...] = ()
+    name_of_earlier: str = ""
+    alone: Account | None = None
     deposit_methods: tuple[str, ...] = ()
     file: str = ""
     line: int = 0

@@ -8,12 +8,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from gateway.core.secret import Secret
 from gateway.drivers.settings.model import Settings
 
 _SAME_PATH = (
     "server.host",
     "server.port",
-    "server.secret",
     "server.admin.host",
     "server.admin.port",
     "server.watch",
@@ -32,6 +32,7 @@ _SAME_PATH = (
 NEEDS_RESTART: Mapping[str, str] = {
     **dict(zip(_SAME_PATH, _SAME_PATH, strict=True)),
     "store.url": "store_path",
+    "server.secret": "server.secrets",
     "plugins.blocked": "blocked",
     "plugins.allowed": "allowed",
 }
@@ -41,9 +42,16 @@ NEEDS_RESTART: Mapping[str, str] = {
 def keep_running(loaded: Settings, running: Settings) -> Settings:
     """The loaded settings with what is running in place of what only a start can change; ``needs_restart`` names it."""
     changed = {key: path for key, path in NEEDS_RESTART.items() if _at(loaded, path) != _at(running, path)}
+    if keeps_secret(loaded.server.secrets, running):
+        changed.pop("server.secret", None)
     for path in changed.values():
         loaded = _with(loaded, path.split("."), _at(running, path))
     return replace(loaded, needs_restart=tuple(changed))
+
+
+def keeps_secret(secrets: tuple[Secret, ...], running: Settings) -> bool:
+    """Whether the secret that is in use is among these: then what it made stays good, and they take effect at once."""
+    return running.server.secret in secrets
 
 
 def _at(settings: Settings, path: str) -> Any:

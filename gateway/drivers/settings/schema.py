@@ -39,6 +39,7 @@ from gateway.drivers.settings.values import (
     OwnUrl,
     Seconds,
     ServerSecret,
+    ServerSecrets,
     SomeText,
     StorePath,
     TrustedNetwork,
@@ -114,9 +115,10 @@ class TenantShape(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServerShape(msgspec.Struct, frozen=True, kw_only=True):
-    """``server``; only the secret has no default."""
+    """``server``; either ``secret`` or ``secrets`` is given."""
 
-    secret: ServerSecret
+    secret: ServerSecret | None = None
+    secrets: ServerSecrets = ()
     host: ListenHost = "127.0.0.1"
     port: Port = 8080
     public_url: OwnUrl | None = None

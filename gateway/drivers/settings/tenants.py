@@ -12,7 +12,7 @@ from yaml.nodes import Node, ScalarNode
 
 from gateway.core.body_maps import BodyMap
 from gateway.core.money import currency_digits
-from gateway.drivers.settings.accounts import AccountScope, Resolver, previous_endpoint_id, resolve_account
+from gateway.drivers.settings.accounts import AccountScope, Resolver, resolve_account
 from gateway.drivers.settings.maps import resolve_maps
 from gateway.drivers.settings.model import AccountEntry, DepositMethod, Tenant
 from gateway.drivers.settings.problems import Path, unknown_entry
@@ -61,12 +61,10 @@ def resolve_tenant(name: str, node: Node, resolver: Resolver) -> Tenant | None:
 
 
 def find_endpoints(tenants: Iterable[Tenant], state: LoadState) -> Mapping[str, AccountEntry]:
-    """Index every account by its endpoint id and the accepted previous one; an id used twice is noted."""
+    """Index every account by its endpoint id and those before it that are accepted; an id used twice is noted."""
     found: dict[str, AccountEntry] = {}
     for entry in (account for tenant in tenants for account in tenant.accounts.values()):
-        for identifier in (entry.endpoint_id, previous_endpoint_id(entry)):
-            if identifier is None:
-                continue
+        for identifier in dict.fromkeys(one.endpoint_id for one in (entry, *entry.earlier)):
             owner = found.setdefault(identifier, entry)
             if owner is not entry:
                 path: Path = ("tenants", entry.tenant, "accounts", entry.name, "callback_id")

@@ -30,6 +30,7 @@ _CALLBACK_ID = re.compile(r"[A-Za-z0-9_-]{22,128}")
 _CURRENCY = re.compile(r"[A-Z0-9]{2,12}")
 DURATION = re.compile(r"([0-9]{1,12})(ms|s|m|h|d)")
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+MAX_SERVER_SECRETS = 4
 _MAXDURATION = timedelta(days=3650)
 
 
@@ -104,6 +105,14 @@ def _not_empty(given: tuple[Any, ...], _: LoadContext) -> tuple[Any, ...]:
     return given
 
 
+def _rotating(given: tuple[Secret, ...], context: LoadContext) -> tuple[Secret, ...]:
+    if len(_not_empty(given, context)) > MAX_SERVER_SECRETS:
+        raise ValueError(f"must not have more than {MAX_SERVER_SECRETS} secrets: each makes a refused callback dearer")
+    if len(set(given)) < len(given):
+        raise ValueError("must not have the same secret twice")
+    return given
+
+
 def _repeating(given: tuple[timedelta, ...], context: LoadContext) -> tuple[timedelta, ...]:
     if not _not_empty(given, context)[-1]:
         raise ValueError("must end with more than zero: its last value repeats")
@@ -168,5 +177,6 @@ Span = Annotated[timedelta, Check(_more_than_zero)]
 Schedule = Annotated[tuple[timedelta, ...], Check(_not_empty)]
 Repeating = Annotated[tuple[timedelta, ...], Check(_repeating)]
 ServerSecret = Annotated[Secret, Parse(server_secret)]
+ServerSecrets = Annotated[tuple[ServerSecret, ...], Check(_rotating)]
 WebhookSecret = Annotated[Secret, Parse(webhook_secret)]
 WebhookSecrets = Annotated[tuple[WebhookSecret, ...], Check(_not_empty)]

@@ -33,11 +33,13 @@ def delete_timestamp(name: str) -> Statement:
     return Statement("DELETE FROM moments WHERE name = ?", (name,))
 
 
+FORGET_FINGERPRINT = Statement("DELETE FROM moments WHERE name LIKE ?", (f"{USED_WITH}%",))
+"""Keep no secret's fingerprint."""
+
+
 def set_secret_fingerprint(fingerprint: str, at: datetime) -> tuple[Statement, Statement]:
     """Keep the fingerprint of the secret that the store is used with, instead of any other."""
-    return Statement("DELETE FROM moments WHERE name LIKE ?", (f"{USED_WITH}%",)), set_timestamp(
-        USED_WITH + fingerprint, at
-    )
+    return FORGET_FINGERPRINT, set_timestamp(USED_WITH + fingerprint, at)
 
 
 def check_all_payments(due_at: datetime, *, grace_began_before: int) -> Statement:

@@ -14,11 +14,13 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from gateway.core.errors import SettingsError
+from gateway.core.views import rfc3339
 from gateway.drivers.settings import AccountEntry, Settings
 from gateway.drivers.settings.file_watch import changes
 from gateway.flows import audit
 from gateway.flows.audit import Act
 from gateway.flows.background import startup
+from gateway.flows.background.secret_fingerprint import keep_fingerprint
 from gateway.flows.occurrences import Occurrence, report
 from gateway.flows.runtime import Current, Gateway, log
 
@@ -93,17 +95,22 @@ class Reloader:
             _swap(self._current, version)
             for follow in self.followers:
                 follow(version.gateway)
+            _say_what_ended(version.gateway)
+            if version.has_other_secrets:
+                await keep_fingerprint(version.gateway)
             return version.gateway
 
 
 class _Version(NamedTuple):
     """A gateway that may become the current one, and how it differs from that.
 
-    ``lacks_names``: an account or a deposit method is gone. ``listening``: tenants whose webhooks go elsewhere now.
+    ``lacks_names``: an account or a deposit method is gone. ``has_other_secrets``: of the server. ``listening``:
+    tenants whose webhooks go elsewhere now.
     """
 
     gateway: Gateway
     lacks_names: bool
+    has_other_secrets: bool
     listening: list[str]
 
 
@@ -114,7 +121,8 @@ def _load(before: Gateway, load: Load) -> _Version:
     old, new = before.settings.tenants, gateway.settings.tenants
     lacks_names = not _names(before.settings) <= _names(gateway.settings)
     listening = [name for name, tenant in old.items() if name not in new or new[name].webhook != tenant.webhook]
-    return _Version(gateway, lacks_names, listening)
+    has_other_secrets = gateway.settings.server.secrets != before.settings.server.secrets
+    return _Version(gateway, lacks_names, has_other_secrets, listening)
 
 
 def _names(settings: Settings) -> set[tuple[str, str, str]]:
@@ -135,6 +143,18 @@ def _swap(current: Current, version: _Version) -> None:
         timer.no_later_than(0)
     current.changed.set()
     note_version(gw, Occurrence.SETTINGS_RELOADED)
+
+
+def _say_what_ended(gw: Gateway) -> None:
+    """Warn of accounts whose earlier address, credentials or links were in use and are refused from now on."""
+    tenants = gw.settings.tenants.values()
+    accepted = (one for tenant in tenants for entry in tenant.accounts.values() for one in entry.earlier)
+    for tenant, account, uses in gw.uses.end_all_but(accepted):
+        used = ", ".join(
+            f"{what} {use.times} times, last {use.last and rfc3339(use.last)}" for what, use in uses.items()
+        )
+        extra = {"tenant": tenant, "account": account, "detail": used}
+        log.warning("earlier credentials that were in use are refused from now on", extra=extra)
 
 
 def note_version(gw: Gateway, occurrence: Occurrence) -> None:

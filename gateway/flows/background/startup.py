@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import msgspec
 from msgspec.structs import replace
 
 from gateway.core.errors import StillNeeded, Unavailable
-from gateway.core.signing import derive
 from gateway.drivers.store.metadata import COPIED, RESTORED, check_all_payments, delete_timestamp, set_timestamp
-from gateway.drivers.store.metadata import set_secret_fingerprint as store_secret
 from gateway.flows import audit
 from gateway.flows.audit import Act
 from gateway.flows.payments import intent, submit
-from gateway.flows.runtime import Gateway, log
-
-USED_WITH_ANOTHER = (
-    "server.secret is not the one this store was last used with: callback addresses, tokens in addresses and derived"
-    " credentials are others now, and providers' callbacks to the old ones are refused; put the old secret back, or"
-    " tell the providers the new ones"
-)
-
+from gateway.flows.runtime import Gateway
 
 STARTED = Act(name="start", by=audit.GATEWAY)
 
@@ -61,21 +50,6 @@ async def begin(gw: Gateway, act: Act = STARTED) -> Recovered:
     unknown = await submit.resolve_interrupted(gw)
     await audit.note(gw, _with_settings(gw, act))
     return await _recovered(gw, unknown)
-
-
-async def note_secret(gw: Gateway) -> None:
-    """Warn where the store was last used with another ``server.secret``, and remember this one from now on.
-
-    Only a fingerprint is kept, derived as credentials are: it shows nothing of the secret.
-    """
-    fingerprint = derive(gw.settings.server.secret, "fingerprint of the store's secret").reveal()
-    before = await gw.store.metadata.secret_fingerprint()
-    if before == fingerprint:
-        return
-    if before is not None:
-        log.error(USED_WITH_ANOTHER)
-    with suppress(Unavailable):  # nothing depends on it: it is said, or kept, at the next start
-        await gw.store.commit([*store_secret(fingerprint, gw.clock.now())])
 
 
 async def begin_restored(gw: Gateway, act: Act) -> Recovered:

@@ -61,7 +61,7 @@ async def explain(gw: Gateway, row: StoredCallback) -> Explained:
     entry = entry_of(gw, row)
     others = similar_accounts(gw, entry)
     mistaken = mistaken_secrets(entry, others)
-    revealed = reveal_matching(gw.settings.server.secret, entry, row, mistaken)
+    revealed = reveal_matching(gw.settings.server.secrets, entry, row, mistaken)
     callback = replace(revealed.callback, payment_id=_proved_by_token(row))
     said, others_said = _verified(gw, entry, row, callback)
     # In a thread: the search for what a sender does wrong takes milliseconds of work.

@@ -75,8 +75,8 @@ def _earlier(entry: AccountEntry) -> Iterator[tuple[str, AccountEntry]]:
     if not isinstance(derive, Derivation):
         return
     for generation in range(entry.generation - 1, max(0, entry.generation - 1 - MAX_EARLIER_GENERATIONS), -1):
-        older = replace(derive, generation=generation, accept_previous=False)
+        older = replace(derive, generation=generation, earlier=())
         account = calls.prepared(entry, replace(entry.account, derive=older))
-        was = replace(entry, account=account, generation=generation, accept_previous=False, credentials_before={})
+        was = replace(entry, account=account, generation=generation, accept_previous=False, earlier=(), alone=None)
         credentials: Mapping[str, str | Secret] = calls.credentials(was)
         yield f"generation {generation} of this account", replace(was, credentials=credentials)

@@ -63,7 +63,9 @@ def verify(gw: Gateway, entry: AccountEntry, callback: Callback, *, unread: int 
 
 def _proof(gw: Gateway, entry: AccountEntry, callback: Callback, *, is_unread: bool) -> Proof | CallbackRejected:
     try:
-        proof = calls.verify(gw, entry, callback)
+        proved_as, proof = calls.verify_as(gw, entry, callback)
+        if proved_as is not entry:
+            gw.uses.note_earlier(proved_as, "credentials", callback.received_at)
     except CallbackRejected as rejected:
         if not is_unread or rejected.reason in WHATEVER_THE_BODY:
             return rejected

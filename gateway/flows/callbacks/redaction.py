@@ -8,7 +8,7 @@ matches no secret stays masked.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -99,15 +99,16 @@ def redact_headers(hash_of: HashOf, headers: Headers, secret_headers: frozenset[
 
 
 def reveal_matching(
-    key: Secret, entry: AccountEntry, row: StoredCallback, mistaken: Mapping[str, str] = NOTHING
+    keys: Sequence[Secret], entry: AccountEntry, row: StoredCallback, mistaken: Mapping[str, str] = NOTHING
 ) -> Revealed:
-    """Put the account's secrets of today back where their hashes stand. ``key`` is the server's secret.
+    """Put the account's secrets of today back where their hashes stand. ``keys`` are the server's secrets.
 
     ``mistaken``: other texts that may have stood there, each with its name; to explain a callback, never to apply it.
     """
-    known = _known(key, entry)
+    known = _known(keys, entry)
     for form, name in mistaken.items():
-        known.setdefault(keyed_hash(key, form), (name, form))
+        for key in keys:
+            known.setdefault(keyed_hash(key, form), (name, form))
 
     def back(text: str) -> str:
         return _PLACE.sub(lambda place: known[place[1]][1] if place[1] in known else place[0], text)
@@ -143,11 +144,12 @@ _Known = dict[str, tuple[str, str]]
 """Name and text of each form of the account's secrets, by its keyed hash."""
 
 
-def _known(key: Secret, entry: AccountEntry) -> _Known:
+def _known(keys: Sequence[Secret], entry: AccountEntry) -> _Known:
     known: _Known = {}
     for name, secret in secrets_of(entry).items():
         for form in written_forms(secret.reveal()):
-            known.setdefault(keyed_hash(key, form), (name, form))
+            for key in keys:
+                known.setdefault(keyed_hash(key, form), (name, form))
     return known
 
 

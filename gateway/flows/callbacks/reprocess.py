@@ -109,7 +109,7 @@ async def reverify(gw: Gateway, inbox_id: str, order: Order) -> Reprocessed:
             raise TenantError("invalid_state", f"only a refused callback is verified anew; this one is {row.verdict}")
         if not row.is_whole:
             raise TenantError("invalid_state", "the body was too large to be kept")
-        revealed = reveal_matching(gw.settings.server.secret, entry_of(gw, row), row)
+        revealed = reveal_matching(gw.settings.server.secrets, entry_of(gw, row), row)
         proofs = _verify_again(gw, row, revealed)
         if isinstance(proofs, CallbackRejected):
             refused = Evaluation(verdict=Refused(reason=proofs.reason), detail=proofs.detail)

@@ -144,8 +144,8 @@ def digest(gw: Gateway, entry: AccountEntry, command: Command, request: HttpRequ
     Raises ``ProviderError``.
     """
     certificate = entry.tls.fingerprint if entry.tls is not None else ""
-    token, key = login.token_of(gw, entry, command), gw.settings.server.secret
-    return digest_of(request, entry.account.config, certificate=certificate, token=token, key=key)
+    token = login.token_of(gw, entry, command)
+    return digest_of(request, entry.account.config, certificate=certificate, token=token, key=entry.secret)
 
 
 def on_account(gw: Gateway, payment: Payment, entry: AccountEntry) -> Payment:
@@ -232,7 +232,7 @@ def urls_of(gw: Gateway, entry: AccountEntry, payment_id: str) -> Urls:
     base = gw.callback_url(entry)
 
     def address(purpose: Purpose) -> str:
-        return f"{base}/{purpose}/{make_token(gw.settings.server.secret, entry.endpoint_id, payment_id, purpose)}"
+        return f"{base}/{purpose}/{make_token(entry.secret, entry.endpoint_id, payment_id, purpose)}"
 
     return Urls.made_by(address, callback=base)
 

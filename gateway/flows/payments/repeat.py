@@ -63,15 +63,14 @@ async def send_again(gw: Gateway, snapshot: PaymentSnapshot, *, in_new_session: 
     kept = operation.repeatable if operation is not None else None
     if operation is None or kept is None:
         return
-    entry = gw.entry(snapshot.payment)
     where = {"payment_id": operation.payment_id, "operation_id": operation.id, "account": operation.account}
     try:
-        command = _command_of(gw, entry, snapshot.payment, operation)
-        request = await intent.build(gw, entry, command)
-        if isinstance(request, Observation) or intent.digest(gw, entry, command, request) != kept.digest:
+        same = await _same_request(gw, snapshot.payment, operation, kept)
+        if same is None:
             log.warning("an operation is not repeated: its request would not be the same", extra=where)
             await _note(gw, snapshot, None)
             return
+        entry, command, request = same
         until = gw.clock.now() + gw.schedules.silence
         snapshot = await _note(gw, snapshot, replace(kept, under_way_until=until))
         log.info("an operation is repeated", extra=where)
@@ -88,6 +87,19 @@ async def send_again(gw: Gateway, snapshot: PaymentSnapshot, *, in_new_session: 
         return  # it moved meanwhile: the next check sees how it is then
     except GatewayError as problem:
         log.warning("an operation could not be repeated", extra={**where, "problem": str(problem)})
+
+
+async def _same_request(
+    gw: Gateway, payment: Payment, operation: Operation, kept: Repeatable
+) -> tuple[AccountEntry, Command, HttpRequest] | None:
+    """The request as it was sent, with the account as it was then; None where it would not be the same today."""
+    today = gw.entry(payment)
+    for entry in (today, *today.earlier):
+        command = _command_of(gw, entry, payment, operation)
+        request = await intent.build(gw, entry, command)
+        if isinstance(request, HttpRequest) and intent.digest(gw, entry, command, request) == kept.digest:
+            return entry, command, request
+    return None
 
 
 def _command_of(gw: Gateway, entry: AccountEntry, payment: Payment, operation: Operation) -> Command:

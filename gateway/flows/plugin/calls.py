@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import PurePath
 from types import TracebackType
@@ -152,9 +153,27 @@ def _note_unusual(gw: Gateway, entry: AccountEntry, response: HttpResponse) -> N
 
 def verify(gw: Gateway, entry: AccountEntry, callback: Callback) -> Proof:
     """Verify a callback. Raises ``CallbackRejected``, also where the plugin fails."""
+    return verify_as(gw, entry, callback)[1]
+
+
+def verify_as(gw: Gateway, entry: AccountEntry, callback: Callback) -> tuple[AccountEntry, Proof]:
+    """Verify a callback with the account's secrets, or with those before them that are accepted. Returns the account
+    that it was proved for, which is ``entry`` or one of its ``earlier``, and what it proves. Raises as ``verify``."""
+    if entry.alone is None:
+        return entry, _verified(gw, entry, entry.account, callback)
+    try:
+        return entry, _verified(gw, entry, entry.alone, callback)
+    except CallbackRejected:
+        for earlier in entry.earlier:
+            with suppress(CallbackRejected):
+                return earlier, _verified(gw, earlier, earlier.account, callback)
+        raise
+
+
+def _verified(gw: Gateway, entry: AccountEntry, account: Account, callback: Callback) -> Proof:
     try:
         with _Guard(entry, "verify", CallbackRejected) as plugin:
-            said = checked(plugin.verify(callback, entry.account), PROOF)
+            said = checked(plugin.verify(callback, account), PROOF)
             if not isinstance(said, tuple):
                 return None if said is None else cleaning.clean_proof(gw, entry, said)
             parts = tuple([cleaning.clean_proof(gw, entry, one) for one in said])

@@ -115,7 +115,7 @@ def _observed(gw: Gateway, entry: AccountEntry, seen: Observation, payment_id: s
     seen = _observation(gw, entry, seen, is_clean=_is_clean(gw, entry, seen), is_reply=is_reply)
     if seen.form is None:
         return seen
-    token = make_token(gw.settings.server.secret, entry.endpoint_id, payment_id, "form")
+    token = make_token(entry.secret, entry.endpoint_id, payment_id, "form")
     return replace(seen, redirect_url=f"{gw.callback_url(entry)}/form/{token}")
 
 

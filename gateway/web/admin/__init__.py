@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.web.admin import audit, callbacks, payments, reviews, settings, webhooks
+from gateway.web.admin import audit, callbacks, keys, payments, reviews, settings, webhooks
 from gateway.web.request import OperatorCall
 from gateway.web.routing import Route
 
@@ -13,5 +13,6 @@ ROUTES: tuple[Route[OperatorCall], ...] = (
     *webhooks.ROUTES,
     *settings.ROUTES,
     *audit.ROUTES,
+    *keys.ROUTES,
 )
 """Every route that needs an operator's key."""

@@ -61,7 +61,7 @@ def put_back(stack: GatewayStack, given: Callback) -> Revealed:
         "received_at": given.received_at,
     }
     entry = stack.settings.tenants["acme"].accounts["psp-main"]
-    return reveal_matching(stack.settings.server.secret, entry, StoredCallback(**members))
+    return reveal_matching(stack.settings.server.secrets, entry, StoredCallback(**members))
 
 
 FORMS: Mapping[str, Callable[[str], str]] = {

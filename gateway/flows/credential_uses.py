@@ -1,0 +1,51 @@
+"""How often each credential of a caller was used since the start, and when last: a rotation ends when an old one rests.
+
+Counted are the bearer keys of tenants and operators, and of accounts what was derived before and is still accepted.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from gateway.drivers.settings import AccountEntry
+
+Credential = tuple[Hashable, ...]
+"""("tenant", tenant, key id), ("operator", key id) or, of an account as it was before, what ``of_earlier`` makes."""
+
+
+class Use(NamedTuple):
+    """How often, and when last; None for never."""
+
+    times: int = 0
+    last: datetime | None = None
+
+
+class CredentialUses:
+    """The counts of this process. They are bounded, as only what the settings name is counted."""
+
+    def __init__(self) -> None:
+        self.keys: defaultdict[Credential, Use] = defaultdict(Use)
+        """Of bearer keys. Each request counts there itself, so this is plain data."""
+        self._earlier: dict[Credential, dict[str, Use]] = {}
+
+    def note_earlier(self, entry: AccountEntry, used: str, at: datetime) -> None:
+        """Count a use of what was derived for an account before: its address, its credentials or a customer's link."""
+        uses = self._earlier.setdefault(_of_earlier(entry), {})
+        uses[used] = Use(uses.get(used, Use()).times + 1, at)
+
+    def of_earlier(self, entry: AccountEntry) -> dict[str, Use]:
+        """The uses of an account as it was before, by what was used."""
+        return self._earlier.get(_of_earlier(entry), {})
+
+    def end_all_but(self, accepted: Iterable[AccountEntry]) -> list[tuple[str, str, dict[str, Use]]]:
+        """Forget accounts as they were before, but for these. Returns tenant, account and uses of the others."""
+        kept = set(map(_of_earlier, accepted))
+        ended = [one for one in self._earlier if one not in kept]
+        return [(str(one[0]), str(one[1]), self._earlier.pop(one)) for one in ended]
+
+
+def _of_earlier(entry: AccountEntry) -> Credential:
+    return entry.tenant, entry.name, entry.secret, entry.generation
