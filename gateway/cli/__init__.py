@@ -24,6 +24,7 @@ MODULES = {
     "fields": "fields",
     "schema": "schema",
     "plugins": "plugins",
+    "find": "find",
     "payments": "payments",
     "inbox": "inbox",
     "callback": "callback",

@@ -90,6 +90,7 @@ OPERATORS_ROWS: Mapping[tuple[str, str], Row] = {
     ("POST", "/admin/v1/payments/{id}/resolve"): Row(
         path_names="payment", body={"state": "failed", "reason": "looked into it"}
     ),
+    ("GET", "/admin/v1/search"): Row(),
     ("GET", "/admin/v1/reviews"): Row(),
     ("POST", "/admin/v1/reviews/{payment_id}/resolve"): Row(path_names="payment", body={"reason": "looked into it"}),
     ("GET", "/admin/v1/operations"): Row(),

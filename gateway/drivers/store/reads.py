@@ -19,6 +19,7 @@ from gateway.drivers.store.metadata import Metadata
 from gateway.drivers.store.queues import Queues
 from gateway.drivers.store.refused_requests import RefusedRequests
 from gateway.drivers.store.rows import PageRequest, made_of, where
+from gateway.drivers.store.search_index import SearchIndex
 from gateway.drivers.store.statements import KEY_IS_OPEN, heartbeat, placeholders
 
 
@@ -108,6 +109,7 @@ class Store:
         self.audit = Audit(engine)
         self.queues = Queues(engine)
         self.refused_requests = RefusedRequests(engine)
+        self.search = SearchIndex(engine)
         self.commit = engine.commit
         self.close = engine.close
 

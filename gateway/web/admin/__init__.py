@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from gateway.web.admin import audit, callbacks, keys, payments, reviews, settings, webhooks
+from gateway.web.admin import audit, callbacks, keys, payments, reviews, search, settings, webhooks
 from gateway.web.request import OperatorCall
 from gateway.web.routing import Route
 
 ROUTES: tuple[Route[OperatorCall], ...] = (
     *payments.ROUTES,
+    *search.ROUTES,
     *reviews.ROUTES,
     *callbacks.ROUTES,
     *webhooks.ROUTES,

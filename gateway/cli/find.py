@@ -1,0 +1,106 @@
+"""``gateway find``: the payments that anything at hand leads to, asked of the running gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import urlencode
+
+import click
+from msgspec.structs import replace
+
+from gateway.cli.dates import parse_date
+from gateway.cli.loading import config_option, json_option
+from gateway.cli.operators import Operators, admin_url_option, ask, operators
+from gateway.cli.output import print_json, print_table, wide_option
+from gateway.cli.payments import COLUMNS, STATES
+from gateway.core.views import rfc3339
+from gateway.web.admin.search import FoundPayments
+from gateway.web.query_parameters import MAX_LIMIT
+
+
+def _conditions(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that narrow a search down, each named as the route's parameter."""
+    for option in (
+        click.option("--until", type=parse_date, metavar="DATE", help="Only payments created at this time or earlier."),
+        click.option(
+            "--since",
+            type=parse_date,
+            metavar="DATE",
+            help="Only payments created since this time, such as 2026-01-31 (UTC) or 2026-01-31T12:00:00Z.",
+        ),
+        click.option("--amount-max", metavar="AMOUNT", help="Only payments of this amount or less."),
+        click.option("--amount-min", metavar="AMOUNT", help="Only payments of this amount or more, in any currency."),
+        click.option("--error", metavar="CODE", help="Only payments that ever failed with this code."),
+        click.option(
+            "--state",
+            type=click.Choice(STATES),
+            metavar="STATE",
+            help=f"Only payments in this state: {', '.join(STATES)}.",
+        ),
+        click.option("--tenant", help="Only payments of this tenant."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("text", required=False)
+@_conditions
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=50,
+    show_default=True,
+    metavar="N",
+    help="Maximum number of rows.",
+)
+@click.option("--cursor", help="Begin where the list before ended.")
+@wide_option
+@admin_url_option
+@config_option
+@json_option
+def find(
+    text: str | None,
+    limit: int,
+    cursor: str | None,
+    wide: bool,
+    admin_url: str | None,
+    config: Path,
+    as_json: bool,
+    **conditions: str | datetime | None,
+) -> None:
+    """Find payments, newest first, by whatever you have.
+
+    TEXT is a payment's id, a merchant's or provider's reference, a transaction's, a request's, an operation's, a
+    callback's or a webhook's id, an idempotency key, a customer's id, e-mail address or phone number, or an amount.
+    """
+    query = {"q": text, "cursor": cursor, **conditions}
+    given = {name: _text_of(value) for name, value in query.items() if value is not None}
+    found = _found(operators(config, admin_url), given, limit)
+    if as_json:
+        print_json(found)
+        return
+    print_table(COLUMNS, ([getattr(one, column) for column in COLUMNS] for one in found.data), wide=wide)
+    if found.next_cursor is not None:
+        click.echo(f"there are more: --cursor {found.next_cursor}", err=True)
+    if found.not_indexed:
+        click.echo(f"the search index is behind by {found.not_indexed} events: ask again soon", err=True)
+
+
+def _found(listener: Operators, query: dict[str, str], limit: int) -> FoundPayments:
+    """As many rows as are wanted, in as many pages as it takes."""
+    found = FoundPayments(data=[], next_cursor=query.get("cursor"))
+    while True:
+        asked = {**query, "limit": str(min(limit - len(found.data), MAX_LIMIT))}
+        if found.next_cursor is not None:
+            asked["cursor"] = found.next_cursor
+        page = ask(listener, "GET", f"/admin/v1/search?{urlencode(asked)}", wanted=FoundPayments)
+        found = replace(page, data=[*found.data, *page.data])
+        if found.next_cursor is None or len(found.data) == limit:
+            return found
+
+
+def _text_of(value: str | datetime) -> str:
+    return value if isinstance(value, str) else rfc3339(value)

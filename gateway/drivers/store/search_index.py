@@ -1,0 +1,286 @@
+"""The search index: by what payments are found that no other index has, such as a customer, an amount, a request.
+
+Made from ``events`` by ``flows/search.py``, after the fact and apart from the payments; safe to drop, for it is made
+again. A payment has its ``place`` (``search_terms.place_of``). Places are cut into segments of a few thousand, by which
+terms and amounts are ordered first: new ones, random numbers, then change the few pages of the newest segment and not
+pages all over the index, and a search reads the segments from the newest on. A term is a keyed hash: no text is here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from gateway.core.ids import uuid_of
+from gateway.drivers.store.engine import Engine
+from gateway.drivers.store.rows import made_of, where
+from gateway.drivers.store.statements import Statement, placeholders
+
+TABLES = (
+    """
+    CREATE TABLE IF NOT EXISTS search_payments (
+        place INTEGER PRIMARY KEY, segment INTEGER NOT NULL, tenant TEXT NOT NULL, payment_id TEXT NOT NULL,
+        state TEXT NOT NULL, amount BIGINT NOT NULL
+    )""",
+    "CREATE INDEX IF NOT EXISTS search_by_state ON search_payments (state, place, tenant)",
+    "CREATE INDEX IF NOT EXISTS search_by_amount ON search_payments (segment, amount)",
+    """
+    CREATE TABLE IF NOT EXISTS search_terms (
+        segment INTEGER NOT NULL, term BIGINT NOT NULL, place BIGINT NOT NULL,
+        PRIMARY KEY (segment, term, place)
+    ) WITHOUT ROWID""",
+    "CREATE TABLE IF NOT EXISTS search_segments (segment INTEGER PRIMARY KEY, first_place BIGINT NOT NULL)",
+    """
+    CREATE TABLE IF NOT EXISTS search_progress (
+        id INTEGER PRIMARY KEY, made_with TEXT NOT NULL, event_row BIGINT NOT NULL, event_id TEXT NOT NULL
+    )""",
+)
+
+ROWS_PER_STATEMENT = 100
+"""Rows written by one statement: as many cost a third of what they cost one by one."""
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the index is: the last event it has read, by its row and its id, and with which key it is made."""
+
+    made_with: str
+    event_row: int = 0
+    event_id: str = ""
+
+
+class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that the index has not read, with what it needs of its payment as it is now.
+
+    ``payment_id``, ``state`` and what follows are None for an event without a payment, ``purchase`` also where it is as
+    it was. ``event_id`` is its id, where no webhook has it.
+    """
+
+    event_row: int
+    id: str
+    tenant: str
+    payment_id: str | None
+    doc: str | None
+    event_id: str | None
+    state: str | None
+    summary: str | None
+    provider_reference: str | None
+    purchase: str | None
+
+
+class IndexedPayment(msgspec.Struct, frozen=True, kw_only=True):
+    """A payment's row in the index. ``amount`` in ``search_terms.AMOUNT_UNITS``."""
+
+    place: int
+    segment: int
+    tenant: str
+    payment_id: str
+    state: str
+    amount: int
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What is looked for in segments. What is None does not count.
+
+    ``terms``, ``places`` and ``amount``: one of them is enough; None where nothing is named. ``error`` is a term that a
+    payment must have beside, ``lowest`` and ``highest`` are bounds of its amount, ``since`` and ``before`` those of
+    its place.
+    """
+
+    terms: Collection[int] | None = None
+    places: Collection[int] = ()
+    amount: int | None = None
+    tenant: str | None = None
+    state: str | None = None
+    error: int | None = None
+    lowest: int | None = None
+    highest: int | None = None
+    since: int = 0
+    before: int
+
+
+class Hit(msgspec.Struct, frozen=True, kw_only=True):
+    """A payment that was found."""
+
+    place: int
+    tenant: str
+    payment_id: str
+
+
+def begin(made_with: str) -> list[Statement]:
+    """Empty the index, and make it anew with a key."""
+    tables = ("search_payments", "search_terms", "search_segments", "search_progress")
+    emptied = [Statement(f"DELETE FROM {table}", ()) for table in tables]  # noqa: S608  # our own names
+    return [*emptied, set_progress(Progress(made_with=made_with))]
+
+
+def set_progress(progress: Progress) -> Statement:
+    """Remember how far the index is, in the unit that brings it there."""
+    return Statement(
+        "INSERT INTO search_progress (id, made_with, event_row, event_id) VALUES (1, ?, ?, ?) ON CONFLICT (id)"
+        " DO UPDATE SET made_with = excluded.made_with, event_row = excluded.event_row, event_id = excluded.event_id",
+        (progress.made_with, progress.event_row, progress.event_id),
+    )
+
+
+def begin_segment(segment: int, first_place: int) -> Statement:
+    """Begin a segment: payments from a place on."""
+    return Statement("INSERT INTO search_segments (segment, first_place) VALUES (?, ?)", (segment, first_place))
+
+
+def set_payments(payments: Sequence[IndexedPayment]) -> Iterator[Statement]:
+    """Write payments as they are now."""
+    return _written(
+        "INSERT INTO search_payments (place, segment, tenant, payment_id, state, amount) VALUES",
+        [msgspec.structs.astuple(payment) for payment in payments],
+        " ON CONFLICT (place) DO UPDATE SET state = excluded.state, amount = excluded.amount"
+        " WHERE search_payments.state <> excluded.state OR search_payments.amount <> excluded.amount",
+    )
+
+
+def add_terms(terms: Iterable[tuple[int, int, int]]) -> Iterator[Statement]:
+    """Add terms of payments: segment, term, place."""
+    return _written("INSERT INTO search_terms (segment, term, place) VALUES", sorted(terms), " ON CONFLICT DO NOTHING")
+
+
+def forget(place: int) -> Statement:
+    """Delete the terms of a payment, given its place. Its state and its amount stay."""
+    return Statement(
+        "DELETE FROM search_terms WHERE segment = (SELECT segment FROM search_payments WHERE place = ?) AND place = ?",
+        (place, place),
+    )
+
+
+def _written(insert: str, rows: Sequence[tuple[Any, ...]], conflict: str) -> Iterator[Statement]:
+    for first in range(0, len(rows), ROWS_PER_STATEMENT):
+        some = rows[first : first + ROWS_PER_STATEMENT]
+        values = ", ".join([f"({placeholders(some[0])})"] * len(some))
+        yield Statement(f"{insert} {values}{conflict}", tuple([value for row in some for value in row]))
+
+
+_NEW_EVENTS = (
+    "SELECT e.rowid, e.id, e.tenant, e.payment_id, e.doc, CASE WHEN e.delivery_id IS NULL THEN e.id END,"
+    " p.state, p.doc, p.provider_reference,"
+    " CASE WHEN e.version = 1 OR e.type = 'payment.updated' THEN p.purchase END"
+    " FROM events e LEFT JOIN payments p ON p.tenant = e.tenant AND p.id = e.payment_id"
+)
+
+
+class SearchIndex:
+    """The reads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def progress(self) -> Progress | None:
+        """How far the index is; None where none was begun."""
+        row = await self._engine.row("SELECT made_with, event_row, event_id FROM search_progress WHERE id = 1", ())
+        return made_of(Progress, row) if row else None
+
+    async def last_event_row(self) -> int:
+        """The row of the newest event; 0 before the first."""
+        row = await self._engine.row("SELECT MAX(rowid) FROM events", ())
+        return (row and row[0]) or 0
+
+    async def event_at(self, event_row: int) -> str | None:
+        """The id of the event in a row."""
+        row = await self._engine.row("SELECT id FROM events WHERE rowid = ?", (event_row,))
+        return str(row[0]) if row else None
+
+    async def new_events(self, after: int, limit: int) -> list[NewEvent]:
+        """The events after a row, in their order."""
+        sql = f"{_NEW_EVENTS} WHERE e.rowid > ? ORDER BY e.rowid LIMIT ?"
+        return [made_of(NewEvent, row) for row in await self._engine.rows(sql, (after, limit))]
+
+    async def events_of(self, tenant: str, payment_id: str) -> list[NewEvent]:
+        """All events of a payment."""
+        sql = f"{_NEW_EVENTS} WHERE e.tenant = ? AND e.payment_id = ?"
+        return [made_of(NewEvent, row) for row in await self._engine.rows(sql, (tenant, payment_id))]
+
+    async def segments(self) -> list[tuple[int, int]]:
+        """(segment, first place) in order."""
+        rows = await self._engine.rows("SELECT segment, first_place FROM search_segments ORDER BY segment", ())
+        return [(segment, first) for segment, first in rows]
+
+    async def room_from(self, first_place: int) -> tuple[int, int]:
+        """How many payments there are from a place on, and the last place."""
+        row = await self._engine.row(
+            "SELECT COUNT(*), MAX(place) FROM search_payments WHERE place >= ?", (first_place,)
+        )
+        return row or (0, 0)
+
+    async def payments_of(self, tenants: Sequence[str], text: str) -> list[str]:
+        """The ids of payments that a text leads to by the indexes of other tables."""
+        digits = uuid_of(text)
+        stored_as, query = _BY_ID.get(text.partition("_")[0], _BY_TEXT) if digits is not None else _BY_TEXT
+        named = f"{stored_as}_{digits.hex}" if stored_as and digits is not None else text
+        return [payment_id for (payment_id,) in await self._engine.rows(query, (json.dumps([*tenants]), named))]
+
+    async def hits(self, wanted: Wanted, segments: range, limit: int) -> list[Hit]:
+        """The newest payments that fit, among those of some segments."""
+        sql, values = _query(wanted, segments)
+        rows = await self._engine.rows(f"{sql} ORDER BY p.place DESC LIMIT ?", (*values, limit))
+        return [made_of(Hit, row) for row in rows]
+
+
+_OF_DELIVERY = (
+    "SELECT e.payment_id FROM json_each(?1) t CROSS JOIN events e ON e.tenant = t.value AND e.delivery_id = ?2"
+    " WHERE e.payment_id IS NOT NULL"
+)
+_OF_CALLBACK = (
+    "SELECT c.payment_id FROM json_each(?1) t CROSS JOIN inbox c ON c.tenant = t.value AND c.id = ?2"
+    " WHERE c.payment_id IS NOT NULL"
+)
+_OF_OPEN_OPERATION = (
+    "SELECT p.id FROM payments p WHERE p.open_status IN ('sending', 'unknown') AND p.open_operation = ?2"
+    " AND p.tenant IN (SELECT value FROM json_each(?1))"
+)
+_BY_ID = {
+    "evt": ("dlv", _OF_DELIVERY),
+    "dlv": ("dlv", _OF_DELIVERY),
+    "cb": ("cb", _OF_CALLBACK),
+    "op": ("op", _OF_OPEN_OPERATION),
+    "ref": ("op", _OF_OPEN_OPERATION),
+}
+"""Prefix of an id -> the prefix under which its digits are stored, and what reads them."""
+_BY_TEXT = (
+    "",
+    "SELECT p.id FROM json_each(?1) t CROSS JOIN payments p ON p.tenant = t.value AND p.merchant_reference = ?2"
+    " UNION SELECT k.payment_id FROM json_each(?1) t"
+    " CROSS JOIN idempotency_keys k ON k.tenant = t.value AND k.idempotency_key = ?2",
+)
+_IN_SEGMENTS = "segment IN (SELECT value FROM json_each(?))"
+_NAMED = f"""
+    SELECT p.place, p.tenant, p.payment_id FROM (
+        SELECT place FROM search_terms WHERE {_IN_SEGMENTS} AND term IN (SELECT value FROM json_each(?))
+        UNION SELECT value FROM json_each(?)
+        UNION SELECT place FROM search_payments WHERE {_IN_SEGMENTS} AND amount = ?
+    ) found CROSS JOIN search_payments p ON p.place = found.place WHERE"""  # noqa: S608  # our own words
+_BY_AMOUNT = f"SELECT p.place, p.tenant, p.payment_id FROM search_payments p WHERE {_IN_SEGMENTS} AND"  # noqa: S608  # as above
+_NEWEST = "SELECT p.place, p.tenant, p.payment_id FROM search_payments p WHERE"
+_WITH_ERROR = "EXISTS (SELECT 1 FROM search_terms e WHERE e.segment = p.segment AND e.term = ? AND e.place = p.place)"
+
+
+def _query(wanted: Wanted, segments: range) -> tuple[str, tuple[Any, ...]]:
+    """What is read first: what is named, or else amounts, or else a state, or else everything."""
+    listed = json.dumps([*segments])
+    conditions, values = where(
+        ("p.tenant = ?", wanted.tenant),
+        ("p.state = ?", wanted.state),
+        ("p.amount >= ?", wanted.lowest),
+        ("p.amount <= ?", wanted.highest),
+        (_WITH_ERROR, wanted.error),
+        ("p.place >= ?", wanted.since),
+        ("p.place < ?", wanted.before),
+    )
+    if wanted.terms is not None:
+        named = (listed, json.dumps([*wanted.terms]), json.dumps([*wanted.places]), listed, wanted.amount)
+        return f"{_NAMED} {conditions}", (*named, *values)
+    if wanted.lowest is not None or wanted.highest is not None:
+        # The plus keeps SQLite from an index for this condition: amounts are the fewest.
+        for other in ("p.state", "p.place"):
+            conditions = conditions.replace(f"{other} ", f"+{other} ")
+        return f"{_BY_AMOUNT} {conditions}", (listed, *values)
+    return f"{_NEWEST} {conditions}", values

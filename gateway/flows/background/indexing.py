@@ -1,0 +1,27 @@
+"""Keep the search index up with what happens, and make it where it is missing. Payments go first."""
+
+from __future__ import annotations
+
+from gateway.flows import search
+from gateway.flows.runtime import Current, log
+
+WHEN_DONE = {True: 5.0, False: 60.0}
+"""Seconds until the next batch of events where none is left, by whether events came since the last look."""
+
+WHEN_BEHIND = {True: 0.05, False: 0.002}
+"""The same where more are left: beside payments a batch of 200 each 50 ms keeps up with them."""
+
+
+async def run(current: Current) -> None:
+    """Index a batch now and then until cancelled."""
+    newest, pause = 0, WHEN_DONE[False]
+    while True:
+        await current.gateway.clock.sleep(pause)
+        gw = current.gateway
+        try:
+            before, newest = newest, await gw.store.search.last_event_row()
+            left = await search.catch_up(gw, 1)
+            pause = (WHEN_BEHIND if left else WHEN_DONE)[newest != before]
+        except Exception as fault:  # a worker's loop: what failed is done the next time
+            log.error("the search index cannot be kept", extra={"kind": type(fault).__name__})
+            pause = WHEN_DONE[False]

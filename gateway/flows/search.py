@@ -1,0 +1,233 @@
+"""Find payments of all tenants, and bring the search index up to what has happened.
+
+The index lags behind the payments by a few seconds; a search brings it up to date before it reads. What it leads to is
+then read from the payments themselves, which decide.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from msgspec.structs import replace
+
+from gateway.core import search_terms
+from gateway.core.search_terms import Term, TermHash, place_at, place_of, units_of
+from gateway.core.signing import derive
+from gateway.drivers.clock import milliseconds
+from gateway.drivers.settings import Settings
+from gateway.drivers.store import search_index
+from gateway.drivers.store.reads import ListedPayment
+from gateway.drivers.store.rows import PageRequest
+from gateway.drivers.store.search_index import Hit, IndexedPayment, NewEvent, Progress, Wanted
+from gateway.drivers.store.statements import Statement
+from gateway.flows.runtime import Gateway
+
+BATCH_SIZE = 200
+"""Events that are taken into the index at a time: others wait for a millisecond or two."""
+
+SEGMENT_SIZE = 4096
+"""Payments of one segment."""
+
+BATCHES_BEFORE_SEARCH = 20
+"""Batches that a search takes into the index before it reads, at most."""
+
+SEGMENTS_AT_FIRST = 8
+"""Segments that a search reads at first; then eight times as many, and so on."""
+
+CLOCK_STEP = 60_000
+"""Milliseconds by which the time in a payment's id may differ from ``created_at``, as when the clock is set."""
+
+_END = 2**62
+
+
+class Search(PageRequest, frozen=True, kw_only=True):
+    """What is looked for: a text, anything that leads to a payment, and what a payment must have beside."""
+
+    tenants: Sequence[str]
+    text: str | None = None
+    state: str | None = None
+    error: str | None = None
+    amount_min: Decimal | None = None
+    amount_max: Decimal | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+class _Key(NamedTuple):
+    """What terms are hashed with, and a fingerprint of it."""
+
+    hashed: TermHash
+    fingerprint: str
+
+
+def key_of(settings: Settings) -> _Key:
+    """The key of the index follows from the gateway's secret."""
+    key = derive(settings.server.secret, "search index").reveal().encode()
+    return _Key(TermHash(key[:32]), derive(settings.server.secret, "fingerprint of the search index").reveal())
+
+
+async def catch_up(gw: Gateway, batches: int) -> int:
+    """Take new events into the index, at most ``batches`` of them; return how many events are left."""
+    key, index = key_of(gw.settings), gw.store.search
+    async with gw.memory.indexing:
+        progress = await _begun(gw, key)
+        for _ in range(batches):
+            new = await index.new_events(progress.event_row, BATCH_SIZE)
+            if not new:
+                break
+            progress = Progress(made_with=key.fingerprint, event_row=new[-1].event_row, event_id=new[-1].id)
+            await gw.store.commit([*await _rows_of(gw, key, new), search_index.set_progress(progress)])
+        return max(0, await index.last_event_row() - progress.event_row)
+
+
+async def renew(gw: Gateway, tenant: str, payment_id: str) -> None:
+    """Forget the terms of a payment, and take in those that it has now."""
+    place = place_of(payment_id)
+    if place is None:
+        return
+    async with gw.memory.indexing:
+        events = await gw.store.search.events_of(tenant, payment_id)
+        await gw.store.commit([search_index.forget(place), *await _rows_of(gw, key_of(gw.settings), events)])
+
+
+async def _begun(gw: Gateway, key: _Key) -> Progress:
+    """How far the index is. One that is made with another key is made anew.
+
+    Rows may have got other numbers, as by ``VACUUM``: then all events are read again, which adds nothing twice.
+    """
+    index = gw.store.search
+    progress = await index.progress()
+    if progress is None or progress.made_with != key.fingerprint:
+        await gw.store.commit(search_index.begin(key.fingerprint))
+        return Progress(made_with=key.fingerprint)
+    if progress.event_row and await index.event_at(progress.event_row) != progress.event_id:
+        return Progress(made_with=key.fingerprint)
+    return progress
+
+
+async def _rows_of(gw: Gateway, key: _Key, events: Iterable[NewEvent]) -> list[Statement]:
+    """What events add to the index. Events without a payment are passed over."""
+    segments = await gw.store.search.segments()
+    begun = await _new_segment(gw, segments)
+    places = [first for _, first in segments]
+    payments: dict[int, IndexedPayment] = {}
+    terms: set[tuple[int, int, int]] = set()
+    for event in events:
+        place = place_of(event.payment_id or "")
+        if place is None or event.doc is None or event.summary is None or event.state is None:
+            continue
+        segment = max(0, bisect_right(places, place) - 1)
+        if place not in payments:
+            amount = search_terms.units_of_summary(event.summary)
+            payments[place] = IndexedPayment(
+                place=place,
+                segment=segment,
+                tenant=event.tenant,
+                payment_id=event.payment_id or "",
+                state=event.state,
+                amount=amount,
+            )
+        terms.update((segment, key.hashed(kind, text), place) for kind, text in _terms_of(event, event.doc))
+    return [*begun, *search_index.set_payments([*payments.values()]), *search_index.add_terms(terms)]
+
+
+def _terms_of(event: NewEvent, document: str) -> Iterable[tuple[Term, str]]:
+    yield from search_terms.terms_of_event(document)
+    if event.provider_reference is not None:
+        yield Term.PROVIDER_REFERENCE, event.provider_reference
+    if event.event_id is not None:
+        yield Term.ID, event.event_id
+    if event.purchase is not None:
+        yield from search_terms.terms_of_purchase(event.purchase)
+
+
+async def _new_segment(gw: Gateway, segments: list[tuple[int, int]]) -> list[Statement]:
+    """Begin the next segment where the newest one is full. Adds it to ``segments``."""
+    if not segments:
+        segments.append((0, 0))
+    else:
+        size, last = await gw.store.search.room_from(segments[-1][1])
+        if size < SEGMENT_SIZE:
+            return []
+        segments.append((len(segments), last + 1))
+    return [search_index.begin_segment(*segments[-1])]
+
+
+async def find(gw: Gateway, wanted: Search) -> list[ListedPayment]:
+    """The newest payments that fit, at most ``limit``, older than ``cursor``."""
+    query = await _query(gw, wanted)
+    found: list[ListedPayment] = []
+    for segments, since, end in _parts(await gw.store.search.segments(), query):
+        before = end
+        while since < before and len(found) < wanted.limit:
+            part = replace(query, since=since, before=before)
+            hits = await gw.store.search.hits(part, segments, wanted.limit)
+            found += [one for hit in hits if (one := await _payment(gw, hit, wanted)) is not None]
+            before = hits[-1].place if len(hits) == wanted.limit else since
+    return found[: wanted.limit]
+
+
+async def _payment(gw: Gateway, hit: Hit, wanted: Search) -> ListedPayment | None:
+    listed = await gw.store.summary(hit.tenant, hit.payment_id)
+    return listed if listed is not None and _fits(listed, wanted) else None
+
+
+def _fits(listed: ListedPayment, wanted: Search) -> bool:
+    """Whether a payment is as it must be: the index may be a moment behind it, and cuts amounts and times."""
+    payment = listed.payment
+    amount, at = payment.money.amount, milliseconds(payment.created_at)
+    return (
+        payment.tenant in wanted.tenants
+        and (wanted.state is None or payment.state == wanted.state)
+        and (wanted.amount_min is None or amount >= wanted.amount_min)
+        and (wanted.amount_max is None or amount <= wanted.amount_max)
+        and (wanted.since is None or at >= milliseconds(wanted.since))
+        and (wanted.until is None or at <= milliseconds(wanted.until))
+    )
+
+
+def _parts(segments: Sequence[tuple[int, int]], query: Wanted) -> Iterator[tuple[range, int, int]]:
+    """What is read one after the other, the newest first: segments, and between which places."""
+    ends = [*(first for _, first in segments[1:]), _END]
+    high, reads = len(segments), SEGMENTS_AT_FIRST
+    while high > 0:
+        low = max(0, high - reads)
+        yield range(low, high), max(query.since, segments[low][1]), min(query.before, ends[high - 1])
+        high, reads = low, reads * 8
+
+
+async def _query(gw: Gateway, wanted: Search) -> Wanted:
+    """What is looked for, as the index has it."""
+    hashed = key_of(gw.settings).hashed
+    error = None if wanted.error is None else hashed(Term.ERROR, wanted.error)
+    named = await _named(gw, wanted, hashed) if wanted.text is not None else {}
+    if not named and error is not None:
+        named, error = {"terms": [error]}, None
+    return Wanted(
+        tenant=wanted.tenants[0] if len(wanted.tenants) == 1 else None,
+        state=wanted.state,
+        error=error,
+        lowest=None if wanted.amount_min is None else units_of(wanted.amount_min),
+        highest=None if wanted.amount_max is None else units_of(wanted.amount_max),
+        since=0 if wanted.since is None else place_at(milliseconds(wanted.since) - CLOCK_STEP),
+        before=min(
+            _END if wanted.until is None else place_at(milliseconds(wanted.until) + CLOCK_STEP + 1),
+            _END if wanted.cursor is None else place_of(wanted.cursor) or 0,
+        ),
+        **named,
+    )
+
+
+async def _named(gw: Gateway, wanted: Search, hashed: TermHash) -> dict[str, Any]:
+    """Everything that a text may lead to."""
+    text = (wanted.text or "").strip()
+    ids = [text, *await gw.store.search.payments_of(wanted.tenants, text)]
+    return {
+        "terms": [hashed(kind, text) for kind in search_terms.kinds_of(text)],
+        "places": [place for identifier in ids if (place := place_of(identifier)) is not None],
+        "amount": search_terms.amount_of(text),
+    }
