@@ -71,9 +71,8 @@ def _resolve(
         files.problems += files.open_to_others
     state = LoadState(files.root, context, files.problems)
     shape: FileShape = reader_of(FileShape)(files.root, (), state)
-    server: ServerShape | Invalid = reader_of(ServerShape)(
-        shape.server.node if shape.server else nothing(""), ("server",), state
-    )
+    node = shape.server.node if shape.server else nothing("")
+    server: ServerShape | Invalid = reader_of(ServerShape)(node, ("server",), state)
     _check_currencies(shape, state)
     # Without a master secret the tenants are still checked; what is derived here is never used.
     secrets = _secrets(server, state) or (Secret(""),)
