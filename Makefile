@@ -14,7 +14,7 @@ FLOORS := .venv-floors
 AUDIT := .venv-audit
 CLIENTS := .venv-clients
 
-.PHONY: demo test test-floors audit check clients format serve bench profile crashes simulation reloads sabotage fuzz attacks clean
+.PHONY: demo test test-floors audit check clients format serve bench profile crashes simulation reloads sabotage fuzz attacks promtool clean
 
 demo: $(INSTALLED)  ## everything on this machine: a gateway, both simulators, payments through both
 	$(BIN)/gateway demo
@@ -68,6 +68,8 @@ fuzz: $(READY)  ## CASES spoilt callbacks, each judged by a second verifier that
 attacks: $(READY)  ## hostile clients, tenants and providers against a running gateway, with figures
 	for attack in $(ATTACKS); do $(BIN)/python -m tests.attacks.$$attack || exit 1; done
 
+promtool: $(BIN)/promtool  ## what the tests of the alerts evaluate them with, from Debian's package, without the server
+
 clean:
 	rm -rf .venv $(FLOORS) $(AUDIT) $(CLIENTS) tests/clients/node_modules tests/clients/build build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -99,6 +101,11 @@ $(FLOORS)/.ready: pyproject.toml tests/tools/minimums.py
 	$(PYTHON) -m tests.tools.minimums > $(FLOORS)/constraints.txt
 	$(FLOORS)/bin/python -m pip install --quiet --constraint $(FLOORS)/constraints.txt -e '.[test]'
 	touch $@
+
+$(BIN)/promtool: | $(READY)
+	cd .venv && rm -f prometheus_*.deb && apt-get -q download prometheus
+	dpkg-deb --fsys-tarfile .venv/prometheus_*.deb | tar -xO ./usr/bin/promtool > $@.part
+	chmod +x $@.part && mv $@.part $@ && rm -f .venv/prometheus_*.deb
 
 $(CLIENTS)/.ready: tests/clients/package-lock.json tests/clients/requirements.txt
 	command -v npm > /dev/null || { echo "make clients: npm is not installed; it comes with Node.js 20 or newer"; exit 1; }

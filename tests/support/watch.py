@@ -1,0 +1,93 @@
+"""Prometheus as far as alerts need it: real scrapes, one a minute of its own time, and promtool over the rules."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import yaml
+
+from tests.support.stack import GatewayStack
+
+ROOT = Path(__file__).parents[2]
+RULES = ROOT / "deploy/prometheus/alerts.yaml"
+
+Scrape = Mapping[str, str]
+"""Series, as promtool reads them -> the number's text; empty where the gateway did not answer."""
+
+
+def promtool() -> str:
+    """Where it is. Its tests are skipped without it, but not where everything is to be tested."""
+    found = shutil.which("promtool") or shutil.which(str(ROOT / ".venv/bin/promtool"))
+    if found is None and "CI" not in os.environ:
+        pytest.skip("promtool is not installed: make promtool")
+    assert found is not None, "CI needs promtool: make promtool"
+    return found
+
+
+def rules() -> list[Any]:
+    """The shipped rules."""
+    groups = yaml.safe_load(RULES.read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+class Watch:
+    """Scrapes one gateway. A scrape that is held stands for minutes in which nothing changes."""
+
+    def __init__(self, stack: GatewayStack) -> None:
+        self._stack = stack
+        self._minutes: list[Scrape] = []
+
+    async def scrape(self, minutes: int = 1) -> None:
+        """Scrape, and hold it for so many minutes."""
+        self._minutes += [await self._read()] * minutes
+
+    async def until(self, series: str, number: float) -> None:
+        """Wait until a scrape shows a number of at least this; none of these scrapes is kept."""
+        async with asyncio.timeout(10):
+            while float((await self._read()).get(series, 0)) < number:
+                pass
+
+    async def _read(self) -> Scrape:
+        url = f"{self._stack.admin_url}/metrics"
+        try:
+            async with aiohttp.ClientSession() as http, http.get(url) as response:
+                text = await response.text()
+        except aiohttp.ClientError:
+            return {'up{job="gateway"}': "0"}
+        lines = [line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")]
+        return {'up{job="gateway"}': "1", **{_of_job(series): number for series, _, number in lines}}
+
+    def fired(self, folder: Path) -> set[str]:
+        """The alerts that fired at any time. ``folder`` is for promtool's files."""
+        asked = f'group by (alertname) (max_over_time(ALERTS{{alertstate="firing"}}[{len(self._minutes)}m]))'
+        # Nothing is expected, so that promtool names all that it got.
+        expected = {"expr": asked, "eval_time": f"{len(self._minutes) - 1}m", "exp_samples": []}
+        test = {"interval": "1m", "input_series": _series(self._minutes), "promql_expr_test": [expected]}
+        written = folder / "promtool.yaml"
+        written.write_text(yaml.safe_dump({"rule_files": [str(RULES)], "tests": [test]}))
+        made = subprocess.run([promtool(), "test", "rules", str(written)], capture_output=True, text=True, check=False)
+        found = set(re.findall(r'alertname=\\?"(\w+)', made.stdout + made.stderr))
+        assert (made.returncode == 0) == (not found), made.stdout + made.stderr
+        return found
+
+
+def _of_job(series: str) -> str:
+    """A series with the label that Prometheus adds."""
+    name, brace, labels = series.partition("{")
+    return f'{name}{{job="gateway",{labels}' if brace else f'{name}{{job="gateway"}}'
+
+
+def _series(minutes: Sequence[Scrape]) -> list[dict[str, str]]:
+    """What the rules look at, minute by minute, for promtool."""
+    used = set(re.findall(r"\b(?:up|(?:gateway|process)_\w+)", RULES.read_text()))
+    names = sorted({series for scrape in minutes for series in scrape if series.partition("{")[0] in used})
+    return [{"series": name, "values": " ".join(scrape.get(name, "_") for scrape in minutes)} for name in names]
