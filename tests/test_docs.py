@@ -25,6 +25,7 @@ from gateway.core.commands import KIND_OF, FetchPayment, Kind
 from gateway.core.diagram import mermaid
 from gateway.core.documents import amount_hook
 from gateway.core.errors import PROBLEMS, Reason
+from gateway.core.operator_events import OperatorEvent, OperatorEventBody
 from gateway.core.payment import WEBHOOK_TYPES, AlertCode, FailureCode, ReviewReason, State, Status
 from gateway.core.request_bodies import CaptureBody, CreateBody, RefundBody, UpdateBody
 from gateway.core.view_types import EventView, PaymentView, PaymentWithOperation, RefundWithPayment, WebhookBody
@@ -33,6 +34,7 @@ from gateway.drivers.settings.model import RoutingRule
 from gateway.drivers.settings.scalar_reader import Raw
 from gateway.drivers.settings.schema import FileShape, ServerShape
 from gateway.web.admin.reviews import ResolveOperation, ResolveReview
+from gateway.web.admin.settings import StatusView
 from gateway.web.api.accounts import AccountList, DepositMethodList
 from gateway.web.api.webhooks import DeliveryList, EnableBody, EnabledEndpoint, RedeliverBody, Redelivered
 from gateway.web.app import make_admin_app, make_app
@@ -93,6 +95,8 @@ NAMES: list[tuple[str, Iterable[object], tuple[str, ...]]] = [
     ("error codes", PROBLEMS, (API,)),
     ("webhook types", WEBHOOK_TYPES, (API,)),
     ("states", State, (API, "docs/states.md")),
+    ("operators' events", {*OperatorEvent, *members_of(OperatorEventBody)}, ("docs/operating.md",)),
+    ("members of the status", members_of(StatusView), ("docs/operating.md",)),
     ("review reasons", ReviewReason, (API,)),
     ("alert codes", AlertCode, (API,)),
     ("failure codes", FailureCode, (API,)),

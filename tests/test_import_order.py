@@ -30,7 +30,8 @@ LAYERS = {
 
 FLOWS = (
     "tasks masks occurrences credential_uses → refused_requests → runtime → audit"
-    " → audit_chain plugin restore cascade storage search webhooks reply_maps change_occurrences → commit"
+    " → audit_chain plugin restore cascade storage search webhooks reply_maps change_occurrences"
+    " operator_outbox → commit"
     " → payments → callbacks → background"
 )
 """The import order of ``gateway/flows``: each room may import those before its arrow."""
@@ -51,7 +52,7 @@ ORDER: dict[int, tuple[str, ...]] = {
         "core.matching core.documents core.validation",
         "core.view_types core.review_details",
         "core.change core.views",
-        "core.totals core.search_terms",
+        "core.totals core.search_terms core.operator_events",
         "core.operation_outcome core.state_entry core.replacement core.restore core.body_reader",
         "core.named_outcomes core.resolution",
         "core.states",

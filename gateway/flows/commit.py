@@ -29,6 +29,7 @@ from gateway.flows import cascade
 from gateway.flows.cascade import Version
 from gateway.flows.change_occurrences import occurrences_of
 from gateway.flows.occurrences import report
+from gateway.flows.operator_outbox import rows_of as rows_to_operators
 from gateway.flows.reply_maps import webhook_with_own_names
 from gateway.flows.restore import with_duplicate_flag
 from gateway.flows.runtime import Gateway, log
@@ -171,6 +172,9 @@ def _rows_of(gw: Gateway, written: _Written, answer: OperationAnswer | None = No
         rows.append(statements.insert_ended_operation(operation, answer))
     if event is not None:
         rows.append(statements.insert_event(gw.new_id("evt"), payment, event, written.webhook))
+    if gw.settings.operator_webhooks and _may_be_noted(version.change):
+        for occurrence, fields in occurrences_of(version.change):
+            rows += rows_to_operators(gw, occurrence, fields)
     return [*rows, *version.rows]
 
 

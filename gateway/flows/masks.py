@@ -29,7 +29,7 @@ class Masks:
     """The masks of all tenants.
 
     A mask knows the secrets of all accounts of the tenant (a sender may take one account for another), the sessions of
-    their logins, the tenant's webhook secrets and the server's secrets.
+    their logins, the webhook secrets of the tenant and of operators, and the server's secrets.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -95,6 +95,8 @@ class Masks:
 
     def _secrets(self, tenant: str) -> Iterator[Secret]:
         yield from self._settings.server.secrets
+        for webhook in self._settings.operator_webhooks.values():
+            yield from webhook.secrets
         for (owner, _), sessions in self._sessions.items():
             yield from sessions if owner == tenant else ()
         held = self._settings.tenants.get(tenant)

@@ -28,7 +28,9 @@ class Occurrence(enum.StrEnum):
     CREDENTIALS_REFUSED = "credentials_refused"
     LOGIN_FAILED = "login_failed"
     OPERATION_UNKNOWN = "operation_unknown"
+    OPERATION_STILL_UNKNOWN = "operation_still_unknown"
     CALLBACK_REFUSED = "callback_refused"
+    CALLBACKS_REFUSED = "callbacks_refused"
     REVIEW_RAISED = "review_raised"
     TRANSITION_REFUSED = "transition_refused"
     SUCCESS_AFTER_FAILURE = "success_after_failure"
@@ -81,10 +83,20 @@ LINES: Mapping[Occurrence, Line] = {
         "the outcome of an operation is unknown",
         "Wait for a lookup or a callback; else look at the provider's portal, then `gateway payments review settle`.",
     ),
+    Occurrence.OPERATION_STILL_UNKNOWN: Line(
+        logging.WARNING,
+        "the outcome of an operation is still unknown",
+        "Look at the provider's portal, then `gateway payments review settle OPERATION`.",
+    ),
     Occurrence.CALLBACK_REFUSED: Line(
         logging.WARNING,
         "callback refused",
         "`gateway inbox show CALLBACK` explains it; after a correction `gateway inbox reverify CALLBACK`.",
+    ),
+    Occurrence.CALLBACKS_REFUSED: Line(
+        logging.WARNING,
+        "callbacks of an account are refused again and again",
+        "`gateway inbox list --account ACCOUNT --verdict refused`: a changed secret, or a stranger.",
     ),
     Occurrence.REVIEW_RAISED: Line(
         logging.WARNING,

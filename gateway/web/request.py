@@ -157,12 +157,15 @@ class OperatorCall(Call, frozen=True, kw_only=True):
         """This call for the audit trail; its name is the path without ids: ``reviews.resolve``."""
         return audit.Act(name=act_of(self.path), by=replace(self.by, given=actor), reason=reason, **about)
 
-    def tenants(self) -> list[str]:
-        """The tenant that the query names, or all. Raises ``validation_failed`` for one that is not in the settings."""
-        tenants, tenant = self.gw.settings.tenants, self.query.get("tenant")
+    def tenants(self, *others: str) -> list[str]:
+        """The tenant that the query names, or all. Raises ``validation_failed`` for one that is not in the settings.
+
+        ``others``: names beside those of the settings.
+        """
+        tenants, tenant = (*self.gw.settings.tenants, *others), self.query.get("tenant")
         if tenant is not None and tenant not in tenants:
             raise invalid(("tenant", f"is not in the settings; known are {', '.join(tenants)}"))
-        return [tenant] if tenant is not None else list(tenants)
+        return [tenant] if tenant is not None else [*tenants]
 
     async def page(
         self,

@@ -21,6 +21,7 @@ from gateway.drivers.settings.model import (
     Tenant,
     Timeouts,
     Webhook,
+    WebhookTarget,
 )
 from gateway.drivers.settings.plugin_lists import plugin_names
 
@@ -42,6 +43,7 @@ __all__ = [
     "Tenant",
     "Timeouts",
     "Webhook",
+    "WebhookTarget",
     "advice",
     "cannot_listen",
     "load_settings",

@@ -13,7 +13,7 @@ from gateway.core.secret import Secret
 from gateway.drivers.settings.accounts import Resolver
 from gateway.drivers.settings.bearer_keys import index_operator_keys, index_tenant_keys
 from gateway.drivers.settings.load_context import LoadContext
-from gateway.drivers.settings.model import Server, Settings, Tenant
+from gateway.drivers.settings.model import Operators, OperatorWebhook, Server, Settings, Tenant
 from gateway.drivers.settings.piecewise import let_go
 from gateway.drivers.settings.problems import Problem
 from gateway.drivers.settings.restart import keep_running, keeps_secret
@@ -25,6 +25,9 @@ from gateway.drivers.settings.struct_reader import reader_of
 from gateway.drivers.settings.tenants import find_endpoints, resolve_tenant
 from gateway.drivers.settings.yaml_file import nothing, text_at, value_at
 from gateway.provider import Provider
+
+AS_WRITTEN = ("include", "timeouts", "limits", "egress", "clocks", "log", "currencies")
+"""Sections of the file that need no resolving."""
 
 
 def load_settings(
@@ -86,21 +89,16 @@ def _resolve(
     return Settings(
         server=_server(server, secrets),
         store_path=context.folder / shape.store.url,
-        timeouts=shape.timeouts,
-        limits=shape.limits,
-        egress=shape.egress,
-        clocks=shape.clocks,
-        log=shape.log,
         blocked=shape.plugins.blocked,
         allowed=shape.plugins.allowed,
-        currencies=shape.currencies,
         tenants=tenants,
         endpoints=endpoints,
         keys_by_sha256=keys,
         operators_by_sha256=index_operator_keys(server.admin, state),
+        operator_webhooks=_operator_webhooks(shape.operators, state),
         source=files.path,
         digest=files.digest,
-        include=shape.include,
+        **{section: getattr(shape, section) for section in AS_WRITTEN},
     )
 
 
@@ -143,6 +141,15 @@ def _tenants(given: Mapping[str, Raw], resolver: Resolver) -> dict[str, Tenant]:
 def _server(shape: ServerShape, secrets: tuple[Secret, ...]) -> Server:
     same = {name: getattr(shape, name) for name in Server.__struct_fields__ if name != "secrets"}
     return Server(secrets=secrets, **same)
+
+
+def _operator_webhooks(operators: Operators, state: LoadState) -> dict[str, OperatorWebhook]:
+    """By owner; an address that is named twice is noted."""
+    found: dict[str, OperatorWebhook] = {}
+    for number, webhook in enumerate(operators.webhooks):
+        if found.setdefault(webhook.owner, webhook) is not webhook:
+            state.note(("operators", "webhooks", number, "url"), "is named twice: give the first one all its types")
+    return found
 
 
 def _check_ports(server: ServerShape, state: LoadState) -> None:

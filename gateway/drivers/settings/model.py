@@ -18,9 +18,11 @@ import gateway.core.signing as signing
 from gateway.core.body_maps import BodyMap
 from gateway.core.commands import CompletePayment
 from gateway.core.networks import Network
+from gateway.core.operator_events import OperatorEvent
 from gateway.core.rules import Policy, Rules
 from gateway.core.secret import Secret
 from gateway.drivers.settings.values import (
+    NOT_EMPTY,
     Connections,
     JmesPath,
     KeyHash,
@@ -47,6 +49,11 @@ def _seconds(*lengths: float) -> tuple[timedelta, ...]:
 
 
 _MINUTE, _HOUR = 60, 3600
+
+OPERATORS = "operators"
+"""Before the slash of the names under which the outbox holds operators' webhooks."""
+
+OperatorEvents = Annotated[tuple[OperatorEvent, ...], NOT_EMPTY]
 
 
 class Rate(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,15 +181,34 @@ class Clocks(msgspec.Struct, frozen=True, kw_only=True):
     crm_retry: Schedule = _seconds(0, 10, _MINUTE, 5 * _MINUTE, 30 * _MINUTE, 2 * _HOUR, 6 * _HOUR, 24 * _HOUR)
 
 
-class Webhook(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a tenant hears from us. Every secret signs (two during a rotation); the texts begin with ``whsec_``.
-
-    ``map`` names the reply map that makes ``data``; None for the standard one.
-    """
+class WebhookTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """Where webhooks go. Every secret signs (two during a rotation); the texts begin with ``whsec_``."""
 
     url: TargetUrl
     secrets: WebhookSecrets
+
+
+class Webhook(WebhookTarget, frozen=True, kw_only=True):
+    """Where a tenant hears from us. ``map`` names the reply map that makes ``data``; None for the standard one."""
+
     map: MapName | None = None
+
+
+class OperatorWebhook(WebhookTarget, frozen=True, kw_only=True):
+    """Where operators hear from us, of some types or of all (None)."""
+
+    types: OperatorEvents | None = None
+
+    @property
+    def owner(self) -> str:
+        """Whose its rows in the outbox are: a name that no tenant can have, another one for each address."""
+        return f"{OPERATORS}/{signing.sha256_hex(self.url)[:16]}"
+
+
+class Operators(msgspec.Struct, frozen=True, kw_only=True):
+    """``operators``."""
+
+    webhooks: tuple[OperatorWebhook, ...] = ()
 
 
 class Derivation(msgspec.Struct, frozen=True, kw_only=True):
@@ -331,7 +357,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything, resolved. ``endpoints`` finds an account by endpoint id, previous ones that are accepted included.
 
     ``keys_by_sha256`` finds (tenant id, key) by the hex SHA-256 of a tenant's bearer key, ``operators_by_sha256`` finds
-    an operator's key; the caller checks whether it has expired. ``digest`` is the hex SHA-256 of the files.
+    an operator's key; the caller checks whether it has expired. ``operator_webhooks`` are by owner. ``digest`` is the
+    hex SHA-256 of the files.
     ``include`` are the patterns as written, ``needs_restart`` names the keys that differ from what is running.
     """
 
@@ -349,6 +376,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     endpoints: Mapping[str, AccountEntry]
     keys_by_sha256: Mapping[str, tuple[str, BearerKey]]
     operators_by_sha256: Mapping[str, OperatorKey]
+    operator_webhooks: Mapping[str, OperatorWebhook] = msgspec.field(default_factory=dict)
     source: Path
     digest: str
     include: tuple[str, ...] = ()

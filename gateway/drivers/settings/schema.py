@@ -20,6 +20,7 @@ from gateway.drivers.settings.model import (
     Egress,
     Limits,
     Log,
+    Operators,
     Port,
     Rate,
     TenantRate,
@@ -156,6 +157,7 @@ class FileShape(msgspec.Struct, frozen=True, kw_only=True):
     egress: Egress = Egress()
     clocks: Clocks = Clocks()
     log: Log = Log()
+    operators: Operators = Operators()
     plugins: PluginsShape = PluginsShape()
     currencies: Mapping[Currency, Annotated[int, msgspec.Meta(ge=0, le=18)]] = msgspec.field(default_factory=dict)
     tenants: Mapping[Name, Raw] = msgspec.field(default_factory=dict)

@@ -35,6 +35,15 @@ class OpenOperations(msgspec.Struct, frozen=True, kw_only=True):
     oldest: str | None
 
 
+class UnknownOperation(msgspec.Struct, frozen=True, kw_only=True):
+    """An operation whose outcome is unknown."""
+
+    id: str
+    tenant: str
+    account: str
+    payment_id: str
+
+
 class EndpointRow(msgspec.Struct, frozen=True, kw_only=True):
     """An endpoint that fails or is disabled; ``url_sha256`` of the address that this was learnt of."""
 
@@ -81,6 +90,15 @@ class Queues:
         count = await self._count("payments WHERE open_status = ?", status)
         oldest = await self._one("SELECT MIN(open_operation) FROM payments WHERE open_status = ?", status)
         return OpenOperations(count=count, oldest=oldest)
+
+    async def unknown_before(self, operation_id: str) -> list[UnknownOperation]:
+        """Operations with an unknown outcome and an id below this one, which is made of a time; the oldest first."""
+        rows = await self._engine.rows(
+            "SELECT open_operation, tenant, account, id FROM payments WHERE open_status = 'unknown'"
+            " AND open_operation < ? ORDER BY open_operation LIMIT ?",
+            (operation_id, COUNTED),
+        )
+        return [made_of(UnknownOperation, row) for row in rows]
 
     async def reviews(self) -> tuple[int, str | None]:
         """How many payments are under review, and since when the oldest is (RFC 3339)."""

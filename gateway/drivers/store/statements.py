@@ -326,10 +326,15 @@ def insert_test(event_id: str, tenant: str, kind: str, webhook: NewWebhook) -> S
     return _insert_event((tenant, event_id, None, kind, 0, None), webhook, "delivery")
 
 
+def insert_operator_event(event_id: str, owner: str, kind: str, webhook: NewWebhook) -> Statement:
+    """A webhook to operators, once by its id."""
+    return _insert_event((owner, event_id, None, kind, 0, None), webhook, None)
+
+
 _EventColumns = tuple[str, str, str | None, str, int, str | None]
 
 
-def _insert_event(columns: _EventColumns, webhook: NewWebhook | None, otherwise: str) -> Statement:
+def _insert_event(columns: _EventColumns, webhook: NewWebhook | None, otherwise: str | None) -> Statement:
     tenant, event_id, *_, document = columns
     if webhook is None:
         return Statement(_EVENT, columns, otherwise, grows=(tenant, size_of_row("events", document)))

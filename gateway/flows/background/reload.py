@@ -121,6 +121,7 @@ def _load(before: Gateway, load: Load) -> _Version:
     old, new = before.settings.tenants, gateway.settings.tenants
     lacks_names = not _names(before.settings) <= _names(gateway.settings)
     listening = [name for name, tenant in old.items() if name not in new or new[name].webhook != tenant.webhook]
+    listening += before.settings.operator_webhooks  # they are few
     has_other_secrets = gateway.settings.server.secrets != before.settings.server.secrets
     return _Version(gateway, lacks_names, has_other_secrets, listening)
 

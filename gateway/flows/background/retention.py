@@ -46,6 +46,7 @@ async def run(current: Current) -> None:
 async def _round(gw: Gateway, checked_up_to: dict[str, str]) -> None:
     for tenant in gw.settings.tenants:
         await delete_old_idempotency_keys(gw, tenant)
+    for tenant in (*gw.settings.tenants, *gw.settings.operator_webhooks):
         checked_up_to[tenant] = await delete_delivered(gw, tenant, after=checked_up_to.get(tenant, ""))
     await delete_refused(gw)
     await delete_hints(gw)

@@ -19,7 +19,7 @@ from gateway.core.urls import place_of
 from gateway.core.views import rfc3339
 from gateway.core.wire import HttpRequest, HttpResponse
 from gateway.drivers.clock import milliseconds
-from gateway.drivers.settings import Webhook
+from gateway.drivers.settings import WebhookTarget
 from gateway.drivers.store import deliveries
 from gateway.drivers.store.deliveries import DeliveryRow
 from gateway.drivers.store.statements import Statement
@@ -52,7 +52,7 @@ class Outcome(NamedTuple):
     rows: list[Statement]
 
 
-async def attempt(gw: Gateway, webhook: Webhook, row: DeliveryRow) -> Outcome:
+async def attempt(gw: Gateway, webhook: WebhookTarget, row: DeliveryRow) -> Outcome:
     """Make one attempt."""
     response, error = await _send(gw, webhook, row)
     at = gw.clock.now()
@@ -65,7 +65,7 @@ async def attempt(gw: Gateway, webhook: Webhook, row: DeliveryRow) -> Outcome:
     return Outcome(ended.status == "delivered", at, rows)
 
 
-async def _send(gw: Gateway, webhook: Webhook, row: DeliveryRow) -> tuple[HttpResponse | None, str | None]:
+async def _send(gw: Gateway, webhook: WebhookTarget, row: DeliveryRow) -> tuple[HttpResponse | None, str | None]:
     """The endpoint's answer, or None and an error for the tenant."""
     timeouts = gw.settings.timeouts
     request = signed_request(webhook, row, gw.clock.now())
@@ -82,7 +82,7 @@ async def _send(gw: Gateway, webhook: Webhook, row: DeliveryRow) -> tuple[HttpRe
     return response, None
 
 
-def _not_sent(webhook: Webhook, row: DeliveryRow, unsent: NotSent) -> dict[str, str | None]:
+def _not_sent(webhook: WebhookTarget, row: DeliveryRow, unsent: NotSent) -> dict[str, str | None]:
     """What an operator needs to act; with a ``delivery_id`` the log has one line a minute of each tenant and host."""
     return {
         "tenant": row.tenant,
@@ -110,7 +110,7 @@ def with_next_attempt(
     return replace(row, next_attempt_at=milliseconds(due))
 
 
-def signed_request(webhook: Webhook, row: DeliveryRow, at: datetime) -> HttpRequest:
+def signed_request(webhook: WebhookTarget, row: DeliveryRow, at: datetime) -> HttpRequest:
     """The request of one attempt: stored bytes, the event's id, the time, one signature per active secret."""
     signatures = " ".join(
         standardwebhooks.Webhook(secret.reveal()).sign(row.event_id, at, row.body) for secret in webhook.secrets

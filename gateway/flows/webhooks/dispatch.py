@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from gateway.core.errors import Unavailable
 from gateway.core.signing import sha256_hex
 from gateway.drivers.clock import Clock, milliseconds
-from gateway.drivers.settings import Webhook
+from gateway.drivers.settings import WebhookTarget
 from gateway.drivers.store import deliveries
 from gateway.drivers.store.deliveries import DeliveryRow
 from gateway.drivers.store.reads import Store
@@ -44,16 +44,23 @@ async def run(current: Current) -> None:
     async with asyncio.TaskGroup() as group:
         while True:
             current.changed.clear()
+            settings = current.gateway.settings
             served = {tenant: task for tenant, task in served.items() if not task.done()}
-            for tenant in sorted(set(current.gateway.settings.tenants) - set(served)):
+            for tenant in sorted({*settings.tenants, *settings.operator_webhooks} - set(served)):
                 queue = TenantQueue(current, tenant, store_check)
                 served[tenant] = group.create_task(queue.serve(group), name=f"webhooks of {tenant}")
             await current.changed.wait()
 
 
-def webhook_of(gw: Gateway, tenant: str) -> Webhook | None:
-    """Where a tenant listens; None for one without an endpoint, whose webhooks are kept until it has one."""
-    return gw.settings.tenants[tenant].webhook if tenant in gw.settings.tenants else None
+def has_owner(gw: Gateway, owner: str) -> bool:
+    """Whether webhooks of this owner are delivered: a tenant, or operators under a name for each of their addresses."""
+    return owner in gw.settings.tenants or owner in gw.settings.operator_webhooks
+
+
+def webhook_of(gw: Gateway, owner: str) -> WebhookTarget | None:
+    """Where an owner listens; None for one without an endpoint, whose webhooks are kept until it has one."""
+    settings = gw.settings
+    return settings.tenants[owner].webhook if owner in settings.tenants else settings.operator_webhooks.get(owner)
 
 
 class StoreCheck:
@@ -95,7 +102,7 @@ class TenantQueue:
         What is under way then ends first: for a tenant that comes back nothing is sent twice.
         """
         pauses = backoff(STORE_RETRY_MAX_SECONDS)
-        while self.tenant in self.gw.settings.tenants or self.under_way:
+        while has_owner(self.gw, self.tenant) or self.under_way:
             self.timer.reset(self._now() + int(MAX_IDLE_SECONDS * 1000))
             try:
                 later = await self._start_due(self.gw, group)
@@ -121,7 +128,7 @@ class TenantQueue:
             group.create_task(self._deliver(gw, webhook, row))
         return later
 
-    async def read_due(self, gw: Gateway) -> tuple[list[tuple[Webhook, DeliveryRow]], int]:
+    async def read_due(self, gw: Gateway) -> tuple[list[tuple[WebhookTarget, DeliveryRow]], int]:
         """What goes out now, as far as the concurrency allows, and when the next is due (Unix milliseconds)."""
         webhook, latest = webhook_of(gw, self.tenant), self.timer.at
         room = MAX_CONCURRENT_ATTEMPTS - len(self.under_way)
@@ -146,7 +153,7 @@ class TenantQueue:
         self.line.extend(row for at, row in waiting if at <= now)
         return min((at for at, _ in waiting if at > now), default=latest)
 
-    async def _deliver(self, gw: Gateway, webhook: Webhook, row: DeliveryRow) -> None:
+    async def _deliver(self, gw: Gateway, webhook: WebhookTarget, row: DeliveryRow) -> None:
         try:
             outcome = await attempt(gw, webhook, row)
             await self._store(outcome.rows)
@@ -172,7 +179,7 @@ class TenantQueue:
             else:
                 return
 
-    async def _report_disabled(self, gw: Gateway, webhook: Webhook, outcome: Outcome) -> None:
+    async def _report_disabled(self, gw: Gateway, webhook: WebhookTarget, outcome: Outcome) -> None:
         """Report the endpoint if this attempt has disabled it."""
         known = await gw.store.deliveries.endpoint(self.tenant, sha256_hex(webhook.url))
         if known is not None and known.disabled_at == milliseconds(outcome.at):

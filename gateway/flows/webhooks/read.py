@@ -16,8 +16,8 @@ async def deliveries(gw: Gateway, tenants: Sequence[str], wanted: DeliveryFilter
 
 
 async def owner_of(gw: Gateway, delivery_id: str) -> str:
-    """The tenant of a delivery. Raises ``not_found``."""
-    for tenant in gw.settings.tenants:
+    """The owner of a delivery: a tenant, or operators. Raises ``not_found``."""
+    for tenant in (*gw.settings.tenants, *gw.settings.operator_webhooks):
         if await gw.store.deliveries.find(tenant, delivery_id) is not None:
             return tenant
     raise TenantError("not_found", "there is no such delivery")

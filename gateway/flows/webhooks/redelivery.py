@@ -15,13 +15,14 @@ from gateway.core.payment import WEBHOOK_TEST
 from gateway.core.signing import sha256_hex
 from gateway.core.views import webhook_test_body
 from gateway.drivers.clock import milliseconds
-from gateway.drivers.settings import Webhook
+from gateway.drivers.settings import WebhookTarget
 from gateway.drivers.store import deliveries, statements
 from gateway.drivers.store.deliveries import DeliveryRow, Endpoint, RedeliveryFilter
 from gateway.drivers.store.statements import NewWebhook, Statement
 from gateway.flows import audit
 from gateway.flows.audit import Act
 from gateway.flows.runtime import Gateway
+from gateway.flows.webhooks.dispatch import webhook_of
 
 DISABLED = "the webhook endpoint is disabled; enable it first: POST /v1/webhooks/enable"
 
@@ -34,7 +35,7 @@ HEALTHY = Endpoint(failing_since=None, disabled_at=None, reason=None)
 class TenantEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     """A tenant's endpoint: its address and secrets, and whether it works."""
 
-    webhook: Webhook
+    webhook: WebhookTarget
     state: Endpoint
 
     @property
@@ -45,7 +46,7 @@ class TenantEndpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 async def endpoint_of(gw: Gateway, tenant: str) -> TenantEndpoint:
     """A tenant's endpoint. Raises ``not_found`` when the settings name none."""
-    webhook = gw.tenant(tenant).webhook
+    webhook = webhook_of(gw, tenant)
     if webhook is None:
         raise TenantError("not_found", "this tenant has no webhook endpoint: the operators add one to its settings")
     return TenantEndpoint(

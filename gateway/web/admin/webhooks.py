@@ -16,7 +16,7 @@ from gateway.web.routing import Route
 
 
 class TenantsDelivery(DeliveryView, frozen=True, kw_only=True):
-    """A webhook with its tenant."""
+    """A webhook with its tenant; operators' own have a name for each of their addresses."""
 
     tenant: str
 
@@ -24,7 +24,7 @@ class TenantsDelivery(DeliveryView, frozen=True, kw_only=True):
 async def deliveries(call: OperatorCall) -> Reply:
     """``GET /admin/v1/deliveries``: newest first, a page at a time."""
     wanted = filter_of(call.query)
-    read_page = partial(read.deliveries, call.gw, call.tenants())
+    read_page = partial(read.deliveries, call.gw, call.tenants(*call.gw.settings.operator_webhooks))
     return await call.page(read_page, wanted, _view, slice_of=wanted.limit + 1)
 
 
@@ -44,7 +44,7 @@ ROUTES: tuple[Route[OperatorCall], ...] = (
         path="/admin/v1/deliveries",
         handler=deliveries,
         query=parameters(
-            tenant="Only webhooks of this tenant.",
+            tenant="Only webhooks of this tenant, or to this address of operators.",
             status=("Only webhooks with this status.", {"type": "string", "enum": list(STATUSES)}),
             payment_id="Only webhooks about this payment.",
             limit=LIMIT,
