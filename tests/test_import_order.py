@@ -32,7 +32,7 @@ FLOWS = (
     "tasks masks occurrences credential_uses → refused_requests → runtime → audit"
     " → audit_chain plugin restore cascade storage search webhooks reply_maps change_occurrences"
     " operator_outbox → commit"
-    " → payments → callbacks → background"
+    " → payments → callbacks → customers → background"
 )
 """The import order of ``gateway/flows``: each room may import those before its arrow."""
 
@@ -53,6 +53,7 @@ ORDER: dict[int, tuple[str, ...]] = {
         "core.view_types core.review_details",
         "core.change core.views",
         "core.totals core.search_terms core.operator_events",
+        "core.personal_data",
         "core.operation_outcome core.state_entry core.replacement core.restore core.body_reader",
         "core.named_outcomes core.resolution",
         "core.states",

@@ -27,6 +27,7 @@ MODULES = {
     "find": "find",
     "payments": "payments",
     "inbox": "inbox",
+    "customers": "customers",
     "callback": "callback",
     "backup": "backup",
     "recover": "backup",

@@ -241,6 +241,7 @@ class Payment(PaymentSummary, frozen=True, kw_only=True, omit_defaults=True):
     """The truth about one payment: its summary, and the purchase, which is kept for later commands and shown nowhere.
 
     The purchase is written once and may be large; lists do not read it. ``form`` comes with the page's address.
+    ``erased_at`` is when personal data was taken out of it (``personal_data.py``).
     """
 
     customer: Customer = Customer()
@@ -251,6 +252,7 @@ class Payment(PaymentSummary, frozen=True, kw_only=True, omit_defaults=True):
     cancel_url: str | None = None
     capture: CaptureMode | None = None
     form: Form | None = None
+    erased_at: datetime | None = None
 
 
 class EventType(enum.StrEnum):

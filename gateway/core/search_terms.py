@@ -51,11 +51,11 @@ class TermHash:
     def __call__(self, kind: Term, text: str) -> int:
         """The number of a term, whatever its spelling."""
         hashed = self._keyed.copy()
-        hashed.update(f"{kind}\n{_spelled(kind, text)}".encode("utf-8", "surrogateescape"))
+        hashed.update(f"{kind}\n{spelled(kind, text)}".encode("utf-8", "surrogateescape"))
         return int.from_bytes(hashed.digest(), signed=True)
 
 
-def _spelled(kind: Term, text: str) -> str:
+def spelled(kind: Term, text: str) -> str:
     """A term in the one spelling: case, blanks around, and what people write into a phone number do not count."""
     if kind is Term.PHONE:
         return _NOT_A_DIGIT.sub("", text).lstrip("0")

@@ -324,8 +324,8 @@ async def test_only_delivered_webhooks_are_dropped(store: Store) -> None:
     await insert(store, *rows, of_test)
     walked = await store.deliveries.page_by_age("acme", after="", before=AT + 3 * MINUTE, limit=9)
     assert walked == [(row.id, row.status) for row in rows[:3]]
-    await store.commit(deliveries.delete_delivered("acme", [row.id for row in rows[:3]]))
-    await store.commit(deliveries.delete_delivered("globex", [of_test.id]))
+    await store.commit(deliveries.delete_webhooks("acme", "delivered", [row.id for row in rows[:3]]))
+    await store.commit(deliveries.delete_webhooks("globex", "delivered", [of_test.id]))
     left = await store.deliveries.newest("acme", DeliveryFilter(limit=9))
     assert [row.id for row in left] == [row.id for row in rows[:0:-1]]
     assert await store.deliveries.of_payment("acme", "pay_1") == rows[1:]

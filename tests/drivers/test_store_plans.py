@@ -97,7 +97,10 @@ WRITES: dict[str, Unit] = {
         schedule.delete_processed_hints(AT, 9),
     ],
     "old keys": statements.delete_idempotency_keys("acme", ["key-1", "key-2"]),
-    "old webhooks": [*deliveries.delete_delivered("acme", ["dlv_1"]), deliveries.mark_dead("acme", ENDPOINT, 9)],
+    "old webhooks": [
+        *deliveries.delete_webhooks("acme", "delivered", ["dlv_1"]),
+        deliveries.mark_dead("acme", ENDPOINT, 9),
+    ],
     "old callbacks": [inbox.delete_callbacks(inbox.REFUSED, AT + timedelta(days=1), 9)],
 }
 

@@ -189,4 +189,4 @@ async def test_what_lists_show_of_the_first_release_holds_no_purchase(first_rele
     with beside(first_release) as look:
         for doc, purchase in look.execute("SELECT doc, purchase FROM payments"):
             assert set(json.loads(doc)) <= set(documents.SUMMARY)
-            assert set(json.loads(purchase)) == set(documents.PURCHASE) - {"capture", "form"}
+            assert set(json.loads(purchase)) == set(documents.PURCHASE) - {"capture", "form", "erased_at"}

@@ -127,7 +127,7 @@ async def test_what_is_forgotten_counts_no_more(store: Store) -> None:
     await store.commit(
         [
             *statements.delete_idempotency_keys("acme", ["key-00000001"]),
-            *deliveries.delete_delivered("acme", ["dlv_pay_001"]),
+            *deliveries.delete_webhooks("acme", "delivered", ["dlv_pay_001"]),
             inbox.trim_refused("acme", "main", 2),
             inbox.delete_callbacks(inbox.REFUSED, AT + timedelta(seconds=3), 9),
         ]

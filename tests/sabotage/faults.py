@@ -345,7 +345,7 @@ FAULTS = (
         "replay under another request body",
         "model",
         "gateway/flows/payments/idempotency.py",
-        """    if row.fingerprint != claim.fingerprint:
+        """    if not is_same_request(gw, claim, row):
         raise TenantError("idempotency_key_reused", REUSED)
     if row.answer is None:
 """,

@@ -101,6 +101,8 @@ OPERATORS_ROWS: Mapping[tuple[str, str], Row] = {
     ("POST", "/admin/v1/inbox/{id}/reverify"): Row(path_names="callback", body={"dry_run": True}),
     ("GET", "/admin/v1/deliveries"): Row(),
     ("POST", "/admin/v1/deliveries/{id}/redeliver"): Row(path_names="delivery", body={}),
+    ("POST", "/admin/v1/customers/export"): Row(body={"customer_id": "nobody"}),
+    ("POST", "/admin/v1/customers/erase"): Row(body={"customer_id": "nobody"}),
 }
 
 

@@ -26,7 +26,7 @@ from gateway.drivers.settings.tenants import find_endpoints, resolve_tenant
 from gateway.drivers.settings.yaml_file import nothing, text_at, value_at
 from gateway.provider import Provider
 
-AS_WRITTEN = ("include", "timeouts", "limits", "egress", "clocks", "log", "currencies")
+AS_WRITTEN = ("include", "timeouts", "limits", "egress", "clocks", "log", "retention", "currencies")
 """Sections of the file that need no resolving."""
 
 

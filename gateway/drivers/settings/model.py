@@ -179,6 +179,16 @@ class Clocks(msgspec.Struct, frozen=True, kw_only=True):
     late_grace: timedelta = timedelta(hours=72)
     unknown_outcome: Span = timedelta(hours=1)
     crm_retry: Schedule = _seconds(0, 10, _MINUTE, 5 * _MINUTE, 30 * _MINUTE, 2 * _HOUR, 6 * _HOUR, 24 * _HOUR)
+    housekeeping: Span = timedelta(hours=1)
+
+
+class Retention(msgspec.Struct, frozen=True, kw_only=True):
+    """How long what is done with is kept; None: for good. ``customer_data`` counts from the end of its payment."""
+
+    customer_data: Span | None = None
+    inbox_bodies: Span | None = None
+    delivered_webhooks: Span | None = timedelta(days=30)
+    dead_letters: Span | None = None
 
 
 class WebhookTarget(msgspec.Struct, frozen=True, kw_only=True):
@@ -369,6 +379,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     egress: Egress
     clocks: Clocks
     log: Log = Log()
+    retention: Retention = Retention()
     blocked: frozenset[str]
     allowed: frozenset[str] | None
     currencies: Mapping[str, int]

@@ -23,6 +23,7 @@ from gateway.drivers.settings.model import (
     Operators,
     Port,
     Rate,
+    Retention,
     TenantRate,
     Timeouts,
     Webhook,
@@ -158,6 +159,7 @@ class FileShape(msgspec.Struct, frozen=True, kw_only=True):
     clocks: Clocks = Clocks()
     log: Log = Log()
     operators: Operators = Operators()
+    retention: Retention = Retention()
     plugins: PluginsShape = PluginsShape()
     currencies: Mapping[Currency, Annotated[int, msgspec.Meta(ge=0, le=18)]] = msgspec.field(default_factory=dict)
     tenants: Mapping[Name, Raw] = msgspec.field(default_factory=dict)

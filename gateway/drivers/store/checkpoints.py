@@ -8,6 +8,7 @@ long one is begun anew between two commits, when only the last pages are left to
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
 from concurrent.futures import Executor
@@ -20,6 +21,9 @@ RESTART_PAGES = 4000
 
 RESTART_TIMEOUT_MS = 50
 """Milliseconds that a new beginning waits for readers: commits wait with it. Without it the log is tried later."""
+
+EMPTYING_TRIES = 20
+"""How often a log that a reader holds is tried to be emptied, each time for as long."""
 
 _log = logging.getLogger("gateway")
 
@@ -35,6 +39,7 @@ class Checkpointer:
         self._writers_thread = writers_thread
         self._rows = 0
         self._is_ending = False
+        self._turn = asyncio.Lock()
         self._wanted = asyncio.Event()
         self._wanted.set()  # a process that was killed may have left a long one
 
@@ -58,21 +63,35 @@ class Checkpointer:
                 await self._shorten()
         self._connection.close()
 
+    async def empty(self) -> bool:
+        """Copy all of the log and cut it off; False while a reader, such as a backup, keeps it from that."""
+        async with self._turn:
+            for _ in range(EMPTYING_TRIES):
+                with contextlib.suppress(sqlite3.Error):
+                    await asyncio.to_thread(checkpoint, self._connection, "PASSIVE")
+                    if await self._between_commits("TRUNCATE") == 0:
+                        return True
+        return False
+
     async def _shorten(self) -> None:
         try:
-            pages = await asyncio.to_thread(checkpoint, self._connection, "PASSIVE")
-            # On the writer's thread, between two commits: a log that is written without pause never restarts by itself.
-            if pages > RESTART_PAGES:
-                loop = asyncio.get_running_loop()
-                await loop.run_in_executor(self._writers_thread, checkpoint, self._connection, "RESTART")
+            async with self._turn:
+                pages = await asyncio.to_thread(checkpoint, self._connection, "PASSIVE")
+                if pages > RESTART_PAGES:
+                    await self._between_commits("RESTART")
         except sqlite3.Error as problem:
             _log.warning("the log cannot be copied into the database", extra={"problem": type(problem).__name__})
+
+    async def _between_commits(self, mode: str) -> int:
+        """On the writer's thread: a log that is written without pause never restarts by itself."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._writers_thread, checkpoint, self._connection, mode)
 
 
 def checkpoint(connection: sqlite3.Connection, mode: str) -> int:
     """Copy the log into the database as far as readers allow; return how many pages the log has.
 
-    ``RESTART`` lets the next commit write it from its beginning.
+    ``RESTART`` lets the next commit write it from its beginning, ``TRUNCATE`` leaves none of it.
     """
     _, pages, _ = connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
     return int(pages)

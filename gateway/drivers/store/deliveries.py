@@ -170,10 +170,10 @@ def enable_endpoint(tenant: str, endpoint: str) -> Statement:
     )
 
 
-def delete_delivered(tenant: str, delivery_ids: Sequence[str]) -> list[Statement]:
-    """Delete webhooks that were delivered; one that is sent again meanwhile stays, and so do the events of payments."""
-    theirs = f" WHERE tenant = ? AND status = 'delivered' AND delivery_id IN ({placeholders(delivery_ids)})"
-    params = (tenant, *delivery_ids)
+def delete_webhooks(tenant: str, status: str, delivery_ids: Sequence[str]) -> list[Statement]:
+    """Delete webhooks of a status; one that is sent again meanwhile stays, and so do the events of payments."""
+    theirs = f" WHERE tenant = ? AND status = ? AND delivery_id IN ({placeholders(delivery_ids)})"
+    params = (tenant, status, *delivery_ids)
     return [
         Statement(f"DELETE FROM events{theirs} AND payment_id IS NULL", params),  # noqa: S608  # question marks
         Statement(f"UPDATE events SET {_NO_WEBHOOK}{theirs}", params),  # noqa: S608  # question marks

@@ -23,6 +23,10 @@ class Engine(Protocol):
         """Read one committed row by its key; None where it does not exist. For queries that look at a few pages."""
         ...
 
+    async def empty_log(self) -> bool:
+        """Leave nothing of deleted rows in files beside the database; False while a reader keeps it from that."""
+        ...
+
     async def close(self) -> None:
         """Finish what was begun and let go of the database."""
         ...

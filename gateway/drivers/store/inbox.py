@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.core import documents
+from gateway.core import documents, ids
 from gateway.core.errors import Reason
 from gateway.core.facts import Event
 from gateway.core.wire import Callback, Headers
@@ -223,6 +223,19 @@ def delete_callbacks(rows: str, before: datetime, limit: int) -> Statement:
     )
 
 
+def empty_callback(tenant: str, inbox_id: str, size: int) -> Statement:
+    """Delete the contents of a callback, ``size`` bytes; what was made of it stays."""
+    return Statement(
+        f"UPDATE inbox SET query = '', headers = '[]', body = x'' WHERE tenant = ? AND id = ? AND {_CONTENTS} = ?",  # noqa: S608  # above
+        (tenant, inbox_id, size),
+        grows=(tenant, -size),
+    )
+
+
+_CONTENTS = "LENGTH(CAST(query AS BLOB)) + LENGTH(CAST(headers AS BLOB)) - 2 + LENGTH(body)"
+"""Bytes of what came; no headers are written as ``[]``."""
+
+
 class Inbox:
     """The reads."""
 
@@ -279,6 +292,16 @@ class Inbox:
         """Whether there are callbacks (``REFUSED`` or ``UNPROVED``) that came before a date."""
         sql = f"SELECT 1 FROM inbox WHERE {rows} AND received_at < ? LIMIT 1"  # noqa: S608  # above
         return bool(await self._engine.rows(sql, (milliseconds(before),)))
+
+    async def page_by_age(self, tenant: str, *, after: str, before: datetime, limit: int) -> list[tuple[str, int]]:
+        """(id, bytes) of a tenant's callbacks with contents above ``after`` that came before a date, oldest first."""
+        end = ids.time_ordered("cb", milliseconds(before), 0, 0)
+        rows = await self._engine.rows(
+            f"SELECT id, {_CONTENTS} AS size FROM inbox WHERE tenant = ? AND id > ? AND id < ? AND {_CONTENTS} > 0"  # noqa: S608  # above
+            " ORDER BY id LIMIT ?",
+            (tenant, after, end, limit),
+        )
+        return [(identifier, size) for identifier, size in rows]
 
     async def next_due(self) -> datetime | None:
         """When the next try of a pending callback is due; None while nothing is pending."""

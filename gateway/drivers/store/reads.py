@@ -16,6 +16,8 @@ from gateway.drivers.store.deliveries import Deliveries
 from gateway.drivers.store.engine import Engine
 from gateway.drivers.store.inbox import Inbox
 from gateway.drivers.store.metadata import Metadata
+from gateway.drivers.store.pending_erasures import PendingErasures
+from gateway.drivers.store.personal_data import PersonalData
 from gateway.drivers.store.queues import Queues
 from gateway.drivers.store.refused_requests import RefusedRequests
 from gateway.drivers.store.rows import PageRequest, made_of, where
@@ -110,7 +112,10 @@ class Store:
         self.queues = Queues(engine)
         self.refused_requests = RefusedRequests(engine)
         self.search = SearchIndex(engine)
+        self.personal_data = PersonalData(engine)
+        self.pending_erasures = PendingErasures(engine)
         self.commit = engine.commit
+        self.empty_log = engine.empty_log
         self.close = engine.close
 
     async def prove_writable(self, at: datetime) -> None:

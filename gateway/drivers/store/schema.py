@@ -9,7 +9,7 @@ until it has its outcome, then in ``operations``, with what its request is answe
 
 from __future__ import annotations
 
-from gateway.drivers.store import audit, refused_requests, search_index, stored_bytes
+from gateway.drivers.store import audit, pending_erasures, refused_requests, search_index, stored_bytes
 
 OPERATIONS = """
     CREATE TABLE IF NOT EXISTS operations (
@@ -117,6 +117,7 @@ TABLES = (
     "CREATE INDEX IF NOT EXISTS followed_hints ON hints (received_at) WHERE due = 0",
     "CREATE TABLE IF NOT EXISTS heartbeat (id INTEGER PRIMARY KEY, at BIGINT NOT NULL)",
     MOMENTS,
+    pending_erasures.TABLE,
     stored_bytes.TABLE,
     *stored_bytes.TRIGGERS,
     *audit.TABLES,

@@ -45,6 +45,7 @@ WRITER_PRAGMAS = (
     "synchronous = FULL",
     "wal_autocheckpoint = 0",
     f"cache_size = -{16 * 1024}",  # KiB: of each index all but the leaves, however many payments there are
+    "secure_delete = ON",  # what is erased is overwritten, also in pages that become free
     "temp_store = MEMORY",  # what a savepoint may have to undo would go to files, and a full /tmp would stop payments
     f"journal_size_limit = {64 * 1024 * 1024}",  # what a long reader made it grow to, it gives back
 )
@@ -113,6 +114,10 @@ class SqliteEngine:
         except sqlite3.Error:  # a lock after all, or a broken file: a reader may wait, and says what is wrong
             return next(iter(await self.rows(sql, params)), None)
         return found
+
+    async def empty_log(self) -> bool:
+        """Copy the write-ahead log into the database and cut it off: it holds what rows were before."""
+        return await self._log.empty()
 
     async def close(self) -> None:
         """Write what waits, then close; what comes meanwhile is refused. Again: wait for the same end."""
@@ -213,6 +218,9 @@ class _ReadOnly:
             return [tuple(row) for row in await self._reader.execute_fetchall(sql, params)]
         except sqlite3.Error as problem:
             raise Unavailable(f"the store cannot be read: {problem}") from problem
+
+    async def empty_log(self) -> bool:
+        raise Unavailable("this store was opened to read only")
 
     async def row(self, sql: str, params: Sequence[Any]) -> tuple[Any, ...] | None:
         return next(iter(await self.rows(sql, params)), None)

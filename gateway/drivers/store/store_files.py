@@ -16,7 +16,10 @@ from pathlib import Path
 
 from gateway.core.errors import GatewayError, Unavailable
 
-COMPANION_SUFFIXES = ("-wal", "-shm", "-journal", ".lock")
+ERASED = ".erased"
+"""What the name of the list of erased payments ends with."""
+
+COMPANION_SUFFIXES = ("-wal", "-shm", "-journal", ".lock", ERASED)
 """What the names of a store's other files end with."""
 
 FOLDER, FILE = 0o700, 0o600
@@ -59,7 +62,7 @@ def make_private(path: Path, *, strict: bool) -> None:
             raise Unavailable("; ".join(wide))
         if wide:
             _narrow(path)
-        os.close(_open_private(path))
+        os.close(open_private(path))
     except OSError as problem:
         raise Unavailable(f"the data folder {path.parent} cannot be used: {problem.strerror}") from problem
 
@@ -67,7 +70,7 @@ def make_private(path: Path, *, strict: bool) -> None:
 def take_lock(path: Path) -> int:
     """Lock the store's folder; the lock is held until the descriptor is closed. Raises ``AlreadyRunning``."""
     try:
-        lock = _open_private(path.with_name(path.name + ".lock"))
+        lock = open_private(path.with_name(path.name + ".lock"))
     except OSError as problem:
         raise Unavailable(f"the data folder {path.parent} cannot be used: {problem.strerror}") from problem
     try:
@@ -141,7 +144,8 @@ def _make_folder(folder: Path) -> None:
         missing.chmod(FOLDER)  # a umask may have taken too much
 
 
-def _open_private(file: Path) -> int:
+def open_private(file: Path) -> int:
+    """Open a file to read and write, made for its owner alone where it is missing. Raises ``OSError``."""
     is_new = not file.exists()
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT, FILE)
     if is_new:

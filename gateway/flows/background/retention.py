@@ -1,14 +1,12 @@
-"""Delete what nobody needs any more: old webhooks, idempotency keys, unproved callbacks. In small batches."""
+"""Delete what nobody needs any more: old webhooks, idempotency keys, callbacks, and data of customers. In batches."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
 from gateway.drivers.store import deliveries, inbox, refused_requests, schedule, statements
+from gateway.flows.customers import old_data
 from gateway.flows.runtime import Current, Gateway, log
-
-DELIVERED_KEPT = timedelta(days=30)
-"""How long a delivered webhook is kept. Dead letters and the timeline stay, within the tenant's budget."""
 
 IDEMPOTENCY_KEYS_KEPT = timedelta(days=8)
 """How long an idempotency key answers repetitions; the API promises seven days. An open operation keeps its key."""
@@ -22,35 +20,43 @@ REFUSED_REQUESTS_KEPT = timedelta(days=7)
 HINTS_KEPT = timedelta(days=30)
 """How long an accepted callback without proof is kept, and the provider references that hints named."""
 
-ROUND_SECONDS = 3600.0
-"""Pause between two rounds."""
-
 BATCH_SIZE = 200
 """Rows in one transaction."""
 
 PAUSE_SECONDS = 0.1
 """Pause between two batches: payments go first."""
 
+Checked = dict[tuple[str, str], str]
+"""By tenant and what is looked through, the id up to which nothing is left to do."""
+
 
 async def run(current: Current) -> None:
-    """Make a round every hour until cancelled."""
-    checked_up_to: dict[str, str] = {}
+    """Make a round every ``clocks.housekeeping`` until cancelled."""
+    checked: Checked = {}
     while True:
-        await current.gateway.clock.sleep(ROUND_SECONDS)
+        await current.gateway.clock.sleep(current.gateway.settings.clocks.housekeeping.total_seconds())
         try:
-            await _round(current.gateway, checked_up_to)
+            await _round(current.gateway, checked)
         except Exception as fault:  # a worker's loop: what failed is done in the next round
             log.error("housekeeping failed", extra={"kind": type(fault).__name__})
 
 
-async def _round(gw: Gateway, checked_up_to: dict[str, str]) -> None:
+async def _round(gw: Gateway, checked: Checked) -> None:
+    kept = gw.settings.retention
     for tenant in gw.settings.tenants:
         await delete_old_idempotency_keys(gw, tenant)
-    for tenant in (*gw.settings.tenants, *gw.settings.operator_webhooks):
-        checked_up_to[tenant] = await delete_delivered(gw, tenant, after=checked_up_to.get(tenant, ""))
+        if kept.inbox_bodies is not None:
+            place = (tenant, "inbox")
+            checked[place] = await empty_callbacks(gw, tenant, kept.inbox_bodies, after=checked.get(place, ""))
+    for owner in (*gw.settings.tenants, *gw.settings.operator_webhooks):
+        for status, age in (("delivered", kept.delivered_webhooks), ("dead", kept.dead_letters)):
+            if age is not None:
+                place = (owner, status)
+                checked[place] = await delete_webhooks(gw, owner, status, age, after=checked.get(place, ""))
     await delete_refused(gw)
     await delete_hints(gw)
     await delete_refused_requests(gw)
+    await old_data.erase(gw)
 
 
 async def delete_old_idempotency_keys(gw: Gateway, tenant: str) -> None:
@@ -61,17 +67,32 @@ async def delete_old_idempotency_keys(gw: Gateway, tenant: str) -> None:
         await gw.clock.sleep(PAUSE_SECONDS)
 
 
-async def delete_delivered(gw: Gateway, tenant: str, *, after: str) -> str:
-    """Delete one tenant's old delivered webhooks after a delivery id; return the last id that was checked.
+async def delete_webhooks(gw: Gateway, tenant: str, status: str, age: timedelta, *, after: str) -> str:
+    """Delete one tenant's old webhooks of a status after a delivery id; return the id up to which none can follow.
 
-    So what stays (dead letters) is read once per start of the process, not once per round.
+    So what stays is read once per start of the process, not once per round; what is on its way is looked at again.
     """
-    before = gw.clock.now() - DELIVERED_KEPT
+    before, checked, is_passed = gw.clock.now() - age, after, True
     while page := await gw.store.deliveries.page_by_age(tenant, after=after, before=before, limit=BATCH_SIZE):
-        old = [identifier for identifier, status in page if status == "delivered"]
+        old = [identifier for identifier, found in page if found == status]
         if old:
-            await gw.store.commit(deliveries.delete_delivered(tenant, old))
-        after = page[-1][0]
+            await gw.store.commit(deliveries.delete_webhooks(tenant, status, old))
+        for after, found in page:
+            is_passed = is_passed and found != "pending"
+            checked = after if is_passed else checked
+        await gw.clock.sleep(PAUSE_SECONDS)
+    return checked
+
+
+async def empty_callbacks(gw: Gateway, tenant: str, age: timedelta, *, after: str) -> str:
+    """Delete the contents of one tenant's old callbacks after an id; return the id up to which none has any.
+
+    What was proved stays as an event, so that a callback whose effect failed is still applied.
+    """
+    before = gw.clock.now() - age
+    while page := await gw.store.inbox.page_by_age(tenant, after=after, before=before, limit=BATCH_SIZE):
+        await gw.store.commit([inbox.empty_callback(tenant, *row) for row in page])
+        after, _ = page[-1]
         await gw.clock.sleep(PAUSE_SECONDS)
     return after
 

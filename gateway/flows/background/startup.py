@@ -6,9 +6,12 @@ import msgspec
 from msgspec.structs import replace
 
 from gateway.core.errors import StillNeeded, Unavailable
+from gateway.drivers.store import pending_erasures
 from gateway.drivers.store.metadata import COPIED, RESTORED, check_all_payments, delete_timestamp, set_timestamp
 from gateway.flows import audit
 from gateway.flows.audit import Act
+from gateway.flows.customers import old_data
+from gateway.flows.customers.erase import empty_log
 from gateway.flows.payments import intent, submit
 from gateway.flows.runtime import Gateway
 
@@ -16,10 +19,14 @@ STARTED = Act(name="start", by=audit.GATEWAY)
 
 
 class Recovered(msgspec.Struct, frozen=True, kw_only=True):
-    """What was done. ``unknown``: operations found in ``sending``; ``due``: payments that are checked next."""
+    """What was done. ``unknown``: operations found in ``sending``; ``due``: payments that are checked next.
+
+    ``erased``: payments whose customer had been erased since the backup was made, and is erased again.
+    """
 
     unknown: int
     due: int
+    erased: int = 0
 
 
 async def check_names(gw: Gateway) -> None:
@@ -55,14 +62,20 @@ async def begin(gw: Gateway, act: Act = STARTED) -> Recovered:
 async def begin_restored(gw: Gateway, act: Act) -> Recovered:
     """Make a backup the store: as ``begin``, and every payment that may still move is looked up first.
 
+    What was erased since the backup is erased again.
+
     Pending webhooks stay: tenants drop one that was delivered already, since its id and version are the same.
     """
     unknown = await submit.resolve_interrupted(gw)  # before: it gives those payments later dates of their own
     now = gw.clock.now()
     marks = [set_timestamp(RESTORED, now), delete_timestamp(COPIED), audit.entry(gw, _with_settings(gw, act))]
-    await gw.store.commit([*marks, check_all_payments(now, grace_began_before=intent.grace_began(gw, now))])
+    again = pending_erasures.ask_to_erase(pending_erasures.noted_in_file(gw.settings.store_path), now)
+    checks = check_all_payments(now, grace_began_before=intent.grace_began(gw, now))
+    await gw.store.commit([*marks, checks, *again])
     gw.restored_at = now
-    return await _recovered(gw, unknown)
+    erased = await old_data.erase_noted(gw)
+    await empty_log(gw)
+    return replace(await _recovered(gw, unknown), erased=erased)
 
 
 def _with_settings(gw: Gateway, act: Act) -> Act:

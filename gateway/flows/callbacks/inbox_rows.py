@@ -62,6 +62,9 @@ REFUSED = SizeLimits(body=8 * KIB, headers=2 * KIB, query=KIB, suffix=256)
 HINT = SizeLimits(body=0, headers=512, query=512, suffix=256)
 """What only causes a lookup: only people ever read it again."""
 
+ERASED = SizeLimits(body=0, headers=0, query=0, suffix=256)
+"""What is about a payment whose customer was erased: it would bring the person back."""
+
 
 class NewCallback(msgspec.Struct, frozen=True, kw_only=True):
     """A callback that has just come, and what the plugin's ``verify`` said of it.
@@ -187,6 +190,14 @@ InboxCallback = NewCallback | ReprocessedCallback
 
 def _kept(entry: AccountEntry, evaluation: Evaluation, payment_id: str | None) -> tuple[SizeLimits, list[Statement]]:
     """How much of a new callback is kept, and which older rows make room for it."""
+    limits, trims = _kept_by_verdict(entry, evaluation, payment_id)
+    is_erased = evaluation.payment is not None and evaluation.payment.erased_at is not None
+    return ERASED if is_erased else limits, trims
+
+
+def _kept_by_verdict(
+    entry: AccountEntry, evaluation: Evaluation, payment_id: str | None
+) -> tuple[SizeLimits, list[Statement]]:
     if isinstance(evaluation.verdict, Refused):
         return REFUSED, [inbox.trim_refused(entry.tenant, entry.name, MAX_REFUSED)]
     if evaluation.event is None:

@@ -108,7 +108,7 @@ async def reverify(gw: Gateway, inbox_id: str, order: Order) -> Reprocessed:
         if row.verdict != "refused":
             raise TenantError("invalid_state", f"only a refused callback is verified anew; this one is {row.verdict}")
         if not row.is_whole:
-            raise TenantError("invalid_state", "the body was too large to be kept")
+            raise TenantError("invalid_state", "the body is not kept: it was too large, or its customer was erased")
         revealed = reveal_matching(gw.settings.server.secrets, entry_of(gw, row), row)
         proofs = _verify_again(gw, row, revealed)
         if isinstance(proofs, CallbackRejected):

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from gateway.core.errors import Conflict, GatewayError, TenantError, Unavailable
 from gateway.core.payment import Operation, Status
+from gateway.core.signing import keyed_hash
 from gateway.core.views import operation_answer, payment_json
 from gateway.drivers.clock import milliseconds
 from gateway.drivers.store import statements
@@ -125,7 +126,7 @@ async def answer_if_repeated(gw: Gateway, claim: Claim) -> Answer | None:
 
 async def replay(gw: Gateway, claim: Claim, row: IdempotencyRecord) -> Answer:
     """Answer a repeated request: the stored answer, or a 409 or 202 while its operation is open."""
-    if row.fingerprint != claim.fingerprint:
+    if not is_same_request(gw, claim, row):
         raise TenantError("idempotency_key_reused", REUSED)
     if row.answer is None:
         row = await wait_for_answer(gw, claim, row)
@@ -136,6 +137,19 @@ async def replay(gw: Gateway, claim: Claim, row: IdempotencyRecord) -> Answer:
         operation = await gw.store.operation(claim.tenant, row.payment_id, row.operation_id)
         raise in_progress(status_of(gw, operation))
     return await open_answer(gw, claim.tenant, row)
+
+
+def is_same_request(gw: Gateway, claim: Claim, row: IdempotencyRecord) -> bool:
+    """Whether a request is the one that used its key first."""
+    return row.fingerprint == claim.fingerprint or row.fingerprint in erased_fingerprints(gw, claim.fingerprint)
+
+
+def erased_fingerprints(gw: Gateway, fingerprint: str) -> list[str]:
+    """What is kept of a request's fingerprint once its customer is erased: nobody can try requests against it.
+
+    Under each of the server's secrets, that of today first.
+    """
+    return [keyed_hash(secret, fingerprint) for secret in gw.settings.server.secrets]
 
 
 async def wait_for_answer(gw: Gateway, claim: Claim, row: IdempotencyRecord) -> IdempotencyRecord:

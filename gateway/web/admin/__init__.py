@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.web.admin import audit, callbacks, keys, payments, reviews, search, settings, webhooks
+from gateway.web.admin import audit, callbacks, customers, keys, payments, reviews, search, settings, webhooks
 from gateway.web.request import OperatorCall
 from gateway.web.routing import Route
 
@@ -15,5 +15,6 @@ ROUTES: tuple[Route[OperatorCall], ...] = (
     *settings.ROUTES,
     *audit.ROUTES,
     *keys.ROUTES,
+    *customers.ROUTES,
 )
 """Every route that needs an operator's key."""

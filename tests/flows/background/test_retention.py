@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from gateway.core.errors import Unavailable
 from gateway.flows.background import retention
+from tests.support.clients.psp_callbacks import post, signed_body
 from tests.support.factories.deliveries import a_clock, created, rows_when, until
 from tests.support.stack import new_key, psp_body, running_stack
 
@@ -46,6 +48,58 @@ async def test_a_delivered_webhook_is_kept_for_a_month_and_a_dead_letter_for_goo
         assert [event["version"] for event in await stack.events(payment["id"])][:2] == [1, 2]
 
 
+def keeping_for_seconds(settings: dict[str, Any]) -> None:
+    """All that can be kept for a time is kept for two seconds, and looked at every second."""
+    settings["retention"] = dict.fromkeys(("customer_data", "inbox_bodies", "delivered_webhooks", "dead_letters"), "2s")
+    settings["clocks"]["housekeeping"] = "1s"
+
+
+async def test_everything_goes_after_its_time(tmp_path: Path) -> None:
+    """Webhooks of both ends, contents of callbacks, and the customer; the timeline and the proof stay."""
+    clock = a_clock()
+    async with running_stack(tmp_path, change=keeping_for_seconds, clock=clock) as stack:
+        store = stack.gateway.store
+        stack.webhook_answer = lambda request: 410 if request.match_info["tenant"] == "globex" else 204
+        paid = [(await stack.create(psp_body(), tenant=tenant)).json for tenant in ("acme", "globex")]
+        for payment in paid:
+            tenant = payment["tenant"]
+            assert (await post(stack, signed_body(stack, payment, tenant=tenant), tenant=tenant)).status < 300
+
+        async def left(payment: Any) -> list[Any]:
+            tenant, payment_id = payment["tenant"], payment["id"]
+            rows = await store.deliveries.of_payment(tenant, payment_id)
+            [callback] = await store.inbox.of_payment(tenant, payment_id)
+            whole = await store.inbox.find([tenant], callback[0])
+            loaded = await store.payment(tenant, payment_id)
+            bodies = [row.body for row in (whole,) if row is not None and row.body]
+            return [*rows, *bodies, *([loaded] if loaded is not None and loaded.payment.erased_at is None else [])]
+
+        async with asyncio.timeout(30):
+            while [one for payment in paid for one in await left(payment)]:
+                await clock.advance(0.5)
+        for payment in paid:
+            assert (await stack.payment(payment["id"], tenant=payment["tenant"]))["state"] == "captured"
+            assert len(await stack.events(payment["id"], tenant=payment["tenant"])) == 3
+            [callback] = await store.inbox.of_payment(payment["tenant"], payment["id"])
+            assert callback[3] == "recorded"
+
+
+async def test_a_webhook_on_its_way_is_looked_at_again(tmp_path: Path) -> None:
+    """It is old when it is delivered at last, and goes then; what was passed before is not read again."""
+    clock = a_clock()
+    async with running_stack(tmp_path, clock=clock) as stack:
+        stack.webhook_answer = lambda _: 503
+        payment = await created(stack)
+        await rows_when(stack, payment["id"], lambda rows: bool(rows[0].attempts))
+        clock.set(clock.now() + timedelta(days=31))
+        gw, age = stack.gateway, timedelta(days=30)
+        made = asyncio.create_task(retention.delete_webhooks(gw, "acme", "delivered", age, after=""))
+        await until(stack, lambda: clock.sleeping > 0)
+        while not made.done():
+            await clock.advance(retention.PAUSE_SECONDS)
+        assert await made == ""
+
+
 async def test_housekeeping_outlives_a_sick_store(tmp_path: Path) -> None:
     """A round that fails is made again an hour later."""
     clock = a_clock()
@@ -58,7 +112,7 @@ async def test_housekeeping_outlives_a_sick_store(tmp_path: Path) -> None:
 
         stack.gateway.store.answered_keys = refuse  # type: ignore[method-assign]
         for round_ in (1, 2):
-            await clock.advance(retention.ROUND_SECONDS)
+            await clock.advance(3600)
             await until(stack, lambda wanted=round_: len(asked) == wanted)  # type: ignore[misc]
 
 

@@ -63,6 +63,14 @@ async def _redeliver(stack: GatewayStack) -> Asked:
     return f"/deliveries/{newest.id}/redeliver", {}
 
 
+async def _export(_: GatewayStack) -> Asked:
+    return "/customers/export", {"customer_id": "nobody"}
+
+
+async def _erase(_: GatewayStack) -> Asked:
+    return "/customers/erase", {"customer_id": "nobody", "apply": True, "reason": REASON}
+
+
 async def _reload(_: GatewayStack) -> Asked:
     return "/reload", {}
 
@@ -75,4 +83,6 @@ ACTS: Mapping[tuple[str, str], Callable[[GatewayStack], Awaitable[Asked]]] = {
     ("POST", "/admin/v1/inbox/{id}/reverify"): _reverify,
     ("POST", "/admin/v1/deliveries/{id}/redeliver"): _redeliver,
     ("POST", "/admin/v1/reload"): _reload,
+    ("POST", "/admin/v1/customers/export"): _export,
+    ("POST", "/admin/v1/customers/erase"): _erase,
 }

@@ -1,0 +1,110 @@
+"""Payments whose personal data is to be erased: now, or when they have ended. Beside the store the same in a file.
+
+A backup brings erased data back, and the table as it was; the file lives on. It names payments, never persons.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from gateway.core.ids import time_ordered
+from gateway.drivers.clock import milliseconds, optional_milliseconds
+from gateway.drivers.store.engine import Engine
+from gateway.drivers.store.statements import Statement
+from gateway.drivers.store.store_files import ERASED, open_private, resolved_path
+
+TABLE = """
+    CREATE TABLE IF NOT EXISTS pending_erasures (
+        tenant TEXT NOT NULL, payment_id TEXT NOT NULL, asked_at BIGINT,
+        PRIMARY KEY (tenant, payment_id)
+    ) WITHOUT ROWID"""
+
+PaymentKey = tuple[str, str]
+"""Tenant and id of a payment."""
+
+
+class PendingErasure(NamedTuple):
+    """A payment to be erased: at its end where that was asked for, else a time after it."""
+
+    tenant: str
+    payment_id: str
+    is_asked_for: bool
+
+    @property
+    def key(self) -> PaymentKey:
+        """The payment."""
+        return self.tenant, self.payment_id
+
+
+def ask_to_erase(payments: Sequence[PaymentKey], at: datetime | None) -> list[Statement]:
+    """Have payments erased as soon as they have ended. ``at`` None: only when they have been ended for long enough."""
+    sql = (
+        "INSERT INTO pending_erasures (tenant, payment_id, asked_at) VALUES (?, ?, ?)"
+        " ON CONFLICT (tenant, payment_id) DO UPDATE SET asked_at = COALESCE(asked_at, excluded.asked_at)"
+    )
+    return [Statement(sql, (*payment, optional_milliseconds(at))) for payment in payments]
+
+
+def erasure_done(tenant: str, payment_id: str) -> Statement:
+    """The payment is erased, or does not exist."""
+    return Statement("DELETE FROM pending_erasures WHERE tenant = ? AND payment_id = ?", (tenant, payment_id))
+
+
+class PendingErasures:
+    """The reads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def made_between(
+        self, tenant: str, since: datetime | None, before: datetime, *, after: str, limit: int
+    ) -> list[str]:
+        """Ids of a tenant's payments above ``after`` that were made in a time, oldest first."""
+        begin = after if since is None else max(after, _first_id(since))
+        rows = await self._engine.rows(
+            "SELECT id FROM payments WHERE tenant = ? AND id > ? AND id < ? ORDER BY id LIMIT ?",
+            (tenant, begin, _first_id(before), limit),
+        )
+        return [identifier for (identifier,) in rows]
+
+    async def page(self, after: PaymentKey, limit: int) -> list[PendingErasure]:
+        """The next payments that are to be erased, by tenant and id."""
+        rows = await self._engine.rows(
+            "SELECT tenant, payment_id, asked_at FROM pending_erasures WHERE (tenant, payment_id) > (?, ?)"
+            " ORDER BY tenant, payment_id LIMIT ?",
+            (*after, limit),
+        )
+        return [PendingErasure(tenant, payment_id, asked_at is not None) for tenant, payment_id, asked_at in rows]
+
+
+def _first_id(at: datetime) -> str:
+    """Below every id of a payment that was made at a time or later."""
+    return time_ordered("pay", milliseconds(at), 0, 0)
+
+
+def note_in_file(store: Path, payments: Sequence[PaymentKey]) -> None:
+    """Add payments to the file beside the store, durably. Raises ``OSError``."""
+    with os.fdopen(open_private(_file_of(store)), "a") as file:
+        # A line that an earlier write left broken must not take the first of these with it.
+        file.write("".join(f"\n{tenant} {payment_id}" for tenant, payment_id in payments))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def noted_in_file(store: Path) -> list[PaymentKey]:
+    """The payments in the file, each once."""
+    try:
+        text = _file_of(store).read_text()
+    except FileNotFoundError:
+        return []
+    pairs = (line.split() for line in text.splitlines())
+    return list(dict.fromkeys((pair[0], pair[1]) for pair in pairs if len(pair) == 2))
+
+
+def _file_of(store: Path) -> Path:
+    path = resolved_path(store)
+    return path.with_name(path.name + ERASED)

@@ -1,0 +1,1 @@
+"""What is kept about a customer: found, shown, and erased."""

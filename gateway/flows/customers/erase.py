@@ -1,0 +1,197 @@
+"""Erase personal data from payments that have ended, and from all that was recorded about them.
+
+What is to be erased is written down first, in the store and in the file beside it; then each payment is erased in one
+transaction, at once or, where it is still open, when housekeeping finds that it has ended. No version is made and no
+webhook sent: what happened to the payment is what it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+
+import msgspec
+
+from gateway.core import documents
+from gateway.core.errors import Conflict
+from gateway.core.personal_data import DISTINCT, Eraser, Subject, identifying, is_erasable
+from gateway.core.search_terms import place_of
+from gateway.core.signing import keyed_hash
+from gateway.drivers.store import pending_erasures, personal_data, search_index
+from gateway.drivers.store.pending_erasures import PaymentKey, PendingErasure
+from gateway.drivers.store.personal_data import NO_CONTENTS, CallbackRow, EventRow, OperationRow, Records
+from gateway.drivers.store.reads import PaymentSnapshot
+from gateway.drivers.store.statements import Statement
+from gateway.flows import audit, search
+from gateway.flows.audit import Act
+from gateway.flows.customers.find import payments_of
+from gateway.flows.payments.idempotency import erased_fingerprints
+from gateway.flows.runtime import Gateway, log
+from gateway.flows.tasks import ConflictRetry
+
+BATCH = 20
+"""Payments that are erased side by side, and so share transactions."""
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept about a customer, of one tenant or of all. ``waiting``: payments that are still open."""
+
+    payments: int = 0
+    operations: int = 0
+    events: int = 0
+    webhooks: int = 0
+    callbacks: int = 0
+    waiting: int = 0
+
+    def __add__(self, other: Found) -> Found:
+        """Both together."""
+        return Found(**{name: getattr(self, name) + getattr(other, name) for name in self.__struct_fields__})
+
+
+class Case:
+    """What there is of a customer: by tenant how much, which payments, and texts that name the customer."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, Found] = {}
+        self.payments: list[PaymentKey] = []
+        self.texts: dict[str, set[str]] = {}
+
+    @property
+    def total(self) -> Found:
+        """What was found of all tenants."""
+        return sum(self.found.values(), Found())
+
+    def count(self, tenant: str, found: Found) -> None:
+        """Add what was found of a tenant."""
+        self.found[tenant] = self.found.get(tenant, Found()) + found
+
+
+def name_of(gw: Gateway, subject: Subject) -> str:
+    """What the record of an erasure says of the customer: a keyed hash, equal for equal requests."""
+    return keyed_hash(gw.settings.server.secret, f"customer {subject.kind}:{subject.value}")[:32]
+
+
+async def look_into(gw: Gateway, tenants: Sequence[str], subject: Subject, as_written: str) -> Case:
+    """See what there is of a customer of these tenants; changes nothing."""
+    case = Case()
+    async for snapshot in payments_of(gw, tenants, subject):
+        payment = snapshot.payment
+        case.payments.append((payment.tenant, payment.id))
+        case.texts.setdefault(payment.tenant, set()).update(identifying(payment))
+        if is_erasable(payment, has_open_operation=snapshot.open_operation is not None):
+            records = await gw.store.personal_data.about(payment.tenant, payment.id)
+            case.count(payment.tenant, _counted(records))
+        else:
+            case.count(payment.tenant, Found(waiting=1))
+    for tenant in tenants:
+        texts = case.texts.setdefault(tenant, set())
+        texts |= {text for text in (as_written, subject.value) if len(text) >= DISTINCT}
+        unlinked = await _unlinked(gw, tenant, Eraser(texts))
+        if unlinked:
+            case.count(tenant, Found(callbacks=len(unlinked)))
+    return case
+
+
+async def erase(gw: Gateway, case: Case, act: Act) -> None:
+    """Erase a customer; what is open waits. The act is on record before anything is erased, in words without them."""
+    if case.payments:
+        await asyncio.to_thread(pending_erasures.note_in_file, gw.settings.store_path, case.payments)
+    reason = Eraser({text for texts in case.texts.values() for text in texts}).sentence(act.reason)
+    entry = audit.entry(gw, act, reason=reason, details=msgspec.structs.asdict(case.total))
+    await gw.store.commit([entry, *pending_erasures.ask_to_erase(case.payments, gw.clock.now())])
+    await erase_all(gw, [PendingErasure(*key, is_asked_for=True) for key in case.payments])
+    for tenant, texts in case.texts.items():
+        eraser = Eraser(texts)
+        for row in await _unlinked(gw, tenant, eraser):
+            with suppress(Conflict):  # it was evaluated again meanwhile, and belongs to a payment now or is refused
+                await gw.store.commit([_erased_callback(eraser, tenant, row)])
+    await empty_log(gw)
+
+
+async def erase_all(gw: Gateway, wanted: Sequence[PendingErasure]) -> int:
+    """Erase those of these payments that have ended; return how many."""
+    erased = 0
+    for begin in range(0, len(wanted), BATCH):
+        erased += sum(await asyncio.gather(*(erase_payment(gw, one) for one in wanted[begin : begin + BATCH])))
+    return erased
+
+
+async def erase_payment(gw: Gateway, wanted: PendingErasure) -> bool:
+    """Erase one payment, and forget that it was to be erased; False while it must wait."""
+    tenant, payment_id = wanted.key
+    retry = ConflictRetry()
+    while True:
+        loaded = await gw.store.payment(tenant, payment_id)
+        is_left = loaded is not None and loaded.payment.erased_at is None
+        if loaded is not None and is_left and not _may_go(gw, loaded, wanted):
+            return False
+        rows = await _rows_of(gw, loaded) if loaded is not None and is_left else []
+        try:
+            await gw.store.commit([*rows, pending_erasures.erasure_done(tenant, payment_id)])
+        except Conflict:
+            retry.lost()  # the payment moved, or one of its callbacks was evaluated again
+        else:
+            if is_left:
+                await search.renew(gw, tenant, payment_id)  # what leads to the payment beside its customer
+            return is_left
+
+
+async def empty_log(gw: Gateway) -> None:
+    """Leave nothing of what was erased in the write-ahead log."""
+    if not await gw.store.empty_log():
+        log.warning("the write-ahead log could not be emptied: what was erased stands there until it is")
+
+
+def _may_go(gw: Gateway, loaded: PaymentSnapshot, wanted: PendingErasure) -> bool:
+    payment, kept_for = loaded.payment, gw.settings.retention.customer_data
+    if not is_erasable(payment, has_open_operation=loaded.open_operation is not None):
+        return False
+    return wanted.is_asked_for or (kept_for is not None and payment.updated_at + kept_for <= gw.clock.now())
+
+
+async def _rows_of(gw: Gateway, loaded: PaymentSnapshot) -> list[Statement]:
+    """The statements that erase one payment and all that was recorded about it."""
+    payment = loaded.payment
+    eraser, tenant = Eraser.of(payment), payment.tenant
+    records = await gw.store.personal_data.about(tenant, payment.id)
+    after = eraser.payment(payment, gw.clock.now())
+    unit = [personal_data.write_payment(payment, after)]
+    for operation in records.operations:
+        erased = eraser.operation(documents.operation(operation.doc))
+        row = OperationRow(operation.id, documents.encode(erased), operation.answer and eraser.body(operation.answer))
+        unit.append(personal_data.write_operation(tenant, payment.id, operation, row))
+    for event in records.events:
+        doc = documents.encode(eraser.event(documents.event(event.doc)))
+        row_ = EventRow(event.version, doc, event.body and eraser.body(event.body))
+        unit.append(personal_data.write_event(tenant, payment.id, event, row_))
+    unit += [_erased_callback(eraser, tenant, callback) for callback in records.callbacks]
+    unit += [
+        personal_data.write_fingerprint(tenant, key, erased_fingerprints(gw, fingerprint)[0])
+        for key, fingerprint in records.fingerprints.items()
+    ]
+    place = place_of(payment.id)
+    terms = [] if place is None else [search_index.forget(place)]
+    return [*unit, *terms, personal_data.delete_hints(tenant, payment.id)]
+
+
+def _erased_callback(eraser: Eraser, tenant: str, row: CallbackRow) -> Statement:
+    """A stored callback without its contents; its event stays, which may be applied again."""
+    event = row.event and documents.encode(eraser.proved(documents.proved(row.event)))
+    after = CallbackRow(row.id, *NO_CONTENTS, eraser.sentence(row.detail), event, eraser.body(row.history))
+    return personal_data.write_callback(tenant, row, after)
+
+
+async def _unlinked(gw: Gateway, tenant: str, eraser: Eraser) -> list[CallbackRow]:
+    """Stored callbacks that belong to no payment and name the customer, such as refused ones."""
+    return [row for row in await gw.store.personal_data.unlinked_callbacks(tenant) if eraser.holds(row.text)]
+
+
+def _counted(records: Records) -> Found:
+    return Found(
+        payments=1,
+        operations=len(records.operations),
+        events=len(records.events),
+        webhooks=sum(event.body is not None for event in records.events),
+        callbacks=len(records.callbacks),
+    )
