@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import shutil
@@ -66,18 +67,33 @@ class Watch:
         lines = [line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")]
         return {'up{job="gateway"}': "1", **{_of_job(series): number for series, _, number in lines}}
 
+    @property
+    def newest(self) -> Scrape:
+        """The last scrape that was kept."""
+        return self._minutes[-1]
+
     def fired(self, folder: Path) -> set[str]:
         """The alerts that fired at any time. ``folder`` is for promtool's files."""
         asked = f'group by (alertname) (max_over_time(ALERTS{{alertstate="firing"}}[{len(self._minutes)}m]))'
-        # Nothing is expected, so that promtool names all that it got.
-        expected = {"expr": asked, "eval_time": f"{len(self._minutes) - 1}m", "exp_samples": []}
-        test = {"interval": "1m", "input_series": _series(self._minutes), "promql_expr_test": [expected]}
+        told = self._evaluated([asked], folder)
+        found = set(re.findall(r'alertname=\\?"(\w+)', told))
+        assert bool(told) == bool(found), told
+        return found
+
+    def silent(self, queries: Sequence[str], folder: Path) -> list[str]:
+        """Those of these queries that show nothing at the end."""
+        shown = re.findall(r"expr: (\".*\"), time", self._evaluated(queries, folder))
+        return [query for query in queries if json.dumps(query) not in shown]
+
+    def _evaluated(self, queries: Sequence[str], folder: Path) -> str:
+        """What promtool says of queries of which nothing is expected: it names all that it got."""
+        at = f"{len(self._minutes) - 1}m"
+        asked = [{"expr": query, "eval_time": at, "exp_samples": []} for query in queries]
+        test = {"interval": "1m", "input_series": _series(self._minutes), "promql_expr_test": asked}
         written = folder / "promtool.yaml"
         written.write_text(yaml.safe_dump({"rule_files": [str(RULES)], "tests": [test]}))
         made = subprocess.run([promtool(), "test", "rules", str(written)], capture_output=True, text=True, check=False)
-        found = set(re.findall(r'alertname=\\?"(\w+)', made.stdout + made.stderr))
-        assert (made.returncode == 0) == (not found), made.stdout + made.stderr
-        return found
+        return "" if made.returncode == 0 else made.stdout + made.stderr
 
 
 def _of_job(series: str) -> str:
@@ -87,7 +103,6 @@ def _of_job(series: str) -> str:
 
 
 def _series(minutes: Sequence[Scrape]) -> list[dict[str, str]]:
-    """What the rules look at, minute by minute, for promtool."""
-    used = set(re.findall(r"\b(?:up|(?:gateway|process)_\w+)", RULES.read_text()))
-    names = sorted({series for scrape in minutes for series in scrape if series.partition("{")[0] in used})
+    """All series, minute by minute, for promtool."""
+    names = sorted({series for scrape in minutes for series in scrape})
     return [{"series": name, "values": " ".join(scrape.get(name, "_") for scrape in minutes)} for name in names]
