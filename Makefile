@@ -14,7 +14,7 @@ FLOORS := .venv-floors
 AUDIT := .venv-audit
 CLIENTS := .venv-clients
 
-.PHONY: demo test test-floors audit check clients format serve bench profile crashes simulation reloads sabotage fuzz attacks promtool clean
+.PHONY: demo test test-floors audit check clients nginx format serve bench profile crashes simulation reloads sabotage fuzz attacks promtool clean
 
 demo: $(INSTALLED)  ## everything on this machine: a gateway, both simulators, payments through both
 	$(BIN)/gateway demo
@@ -36,6 +36,9 @@ check: $(READY)  ## layout, lint and types; changes nothing
 
 clients: $(READY) $(CLIENTS)/.ready  ## linters, generated clients and a browser over the OpenAPI document; needs node and npm
 	$(BIN)/python -m tests.clients $(CLIENTS)/bin/python
+
+nginx: $(READY)  ## deploy/nginx in front of a gateway: callers told apart, /docs in a browser; needs Debian's nginx and chromium
+	$(BIN)/python -m tests.nginx
 
 format: $(READY)  ## put the layout right
 	$(BIN)/ruff format .

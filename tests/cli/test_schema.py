@@ -94,6 +94,8 @@ def test_a_description_is_that_of_the_documentation(schema: dict[str, Any], path
     [
         ({"server": {"secret": "env:S", "prot": 1}}, "server"),
         ({"server": {"port": 8080}}, "server"),
+        ({"server": {"secrets": ["env:NEW", "env:OLD"]}}, None),
+        ({"server": {"secret": "env:S", "secrets": ["env:S"]}}, "server"),
         ({"server": {"secret": "env:S", "port": 70000}}, "server/port"),
         ({"clocks": {"hint": "soon"}}, "clocks/hint"),
         ({"tenants": {"Acme": {}}}, "tenants"),

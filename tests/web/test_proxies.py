@@ -53,6 +53,8 @@ TABLE: list[tuple[str, str | None, tuple[str, ...], str | None]] = [
     ("a number", PROXY, ("3405803783",), PROXY),
     ("no peer", None, (BRIDGE,), None),
     ("many hops", PROXY, (", ".join([BRIDGE, *["10.5.5.5"] * 500]),), BRIDGE),
+    ("IPv6 in brackets and quotes", PROXY, ('"[2001:db8::7]:443"',), "2001:db8::7"),
+    ("obfuscated", PROXY, ("_hidden",), PROXY),
 ]
 
 
@@ -63,6 +65,69 @@ def test_the_caller_is_the_last_hop_that_no_trusted_proxy_is(
     """Read from the end, as far as trusted proxies wrote it; whatever else stands there is not believed."""
     assert TRUSTED.caller(peer, forwarded) == caller, name
     assert Proxies([]).caller(peer, forwarded) == peer
+
+
+FORWARDED: list[tuple[str, str | None, tuple[str, ...], str | None]] = [
+    ("one proxy", PROXY, (f"for={BRIDGE}",), BRIDGE),
+    ("with what else proxies write", PROXY, (f"by=10.0.0.1;FOR={BRIDGE};host=pay.example;proto=https",), BRIDGE),
+    ("blanks between pairs", PROXY, (f"for={BRIDGE}; proto=https",), BRIDGE),
+    ("a semicolon at the end", PROXY, (f"for={BRIDGE};",), BRIDGE),
+    ("two proxies", PROXY, (f"for={BRIDGE}, for=10.9.9.9",), BRIDGE),
+    ("two proxies, two lines", PROXY, (f"for={BRIDGE}", "for=10.9.9.9;proto=http"), BRIDGE),
+    ("a stranger wrote the first hop", PROXY, (f"for=198.51.100.1, for={BRIDGE}",), BRIDGE),
+    ("in quotes", PROXY, (f'for="{BRIDGE}"',), BRIDGE),
+    ("a port, in quotes", PROXY, (f'for="{BRIDGE}:4711"',), BRIDGE),
+    ("a port, without", PROXY, (f"for={BRIDGE}:4711",), BRIDGE),
+    ("IPv6 in brackets and quotes", PROXY, ('for="[2001:db8::7]"',), "2001:db8::7"),
+    ("IPv6 with a port", PROXY, ('for="[2001:db8::7]:4711"',), "2001:db8::7"),
+    ("IPv6 without quotes", PROXY, ("for=[2001:db8::7]",), "2001:db8::7"),
+    ("a caller within IPv6", PROXY, (f'for="[::ffff:{BRIDGE}]"',), BRIDGE),
+    ("unknown", PROXY, ("for=unknown",), PROXY),
+    ("obfuscated", PROXY, ("for=_hidden",), PROXY),
+    ("obfuscated before a proxy", PROXY, ('for="_SEVKISEK", for=10.9.9.9',), "10.9.9.9"),
+    ("nobody named", PROXY, ("proto=https",), PROXY),
+    ("two named in one hop", PROXY, (f"for={BRIDGE};for=198.51.100.1",), PROXY),
+    ("another name that ends so", PROXY, (f"x-for={BRIDGE}",), PROXY),
+    ("named within another value", PROXY, (f'host=";for={BRIDGE}"',), PROXY),
+    ("named within another value, and by itself", PROXY, (f'host=" for=198.51.100.1";for={BRIDGE}',), BRIDGE),
+    ("a quote that does not end", PROXY, (f'for="{BRIDGE}',), PROXY),
+    ("a quote that swallows the next hop", PROXY, (f'for=198.51.100.1;by=", for={BRIDGE}',), BRIDGE),
+    ("garbage", PROXY, ("garbage",), PROXY),
+    ("only the address", PROXY, (BRIDGE,), PROXY),
+    ("an empty line", PROXY, ("",), PROXY),
+    ("garbage behind the caller", PROXY, (f"for={BRIDGE}, -",), PROXY),
+    ("only proxies", PROXY, ("for=10.2.2.2, for=10.3.3.3",), "10.2.2.2"),
+    ("from nobody trusted", BRIDGE, ("for=198.51.100.1",), BRIDGE),
+    ("no peer", None, (f"for={BRIDGE}",), None),
+    ("many hops", PROXY, (", ".join([f"for={BRIDGE}", *["for=10.5.5.5"] * 500]),), BRIDGE),
+]
+
+
+@pytest.mark.parametrize(("name", "peer", "forwarded", "caller"), FORWARDED, ids=[row[0] for row in FORWARDED])
+def test_the_standards_header_is_read_alike(
+    name: str, peer: str | None, forwarded: tuple[str, ...], caller: str | None
+) -> None:
+    """RFC 7239: the same rule, with each address in the ``for`` of its hop."""
+    assert TRUSTED.caller(peer, (), forwarded) == caller, name
+    assert Proxies([]).caller(peer, (), forwarded) == peer
+
+
+BOTH: list[tuple[str, str, str, str]] = [
+    ("they agree", BRIDGE, f"for={BRIDGE}", BRIDGE),
+    ("they agree, written differently", f"198.51.100.1, {BRIDGE}:99", f'for="{BRIDGE}:98", for=10.9.9.9', BRIDGE),
+    ("they disagree", BRIDGE, "for=198.51.100.1", PROXY),
+    ("one is not an address", BRIDGE, "for=unknown", PROXY),
+    ("the other is not an address", "garbage", f"for={BRIDGE}", PROXY),
+    ("neither is an address", "garbage", "for=unknown", PROXY),
+]
+
+
+@pytest.mark.parametrize(("name", "x_forwarded_for", "forwarded", "caller"), BOTH, ids=[row[0] for row in BOTH])
+def test_where_the_two_headers_disagree_neither_is_believed(
+    name: str, x_forwarded_for: str, forwarded: str, caller: str
+) -> None:
+    """A proxy writes one of them and passes on the other as the caller sent it."""
+    assert TRUSTED.caller(PROXY, (x_forwarded_for,), (forwarded,)) == caller, name
 
 
 def test_connections_of_a_trusted_proxy_are_those_of_many() -> None:
@@ -123,6 +188,26 @@ async def test_the_header_is_not_believed_from_anybody_else(tmp_path: Path, trus
     """Without trusted proxies, and from one that is not among them."""
     async with behind(tmp_path, *trusted) as stack:
         assert await called(stack, {"X-Forwarded-For": BRIDGE}) == (400, "127.0.0.1")
+
+
+async def test_the_other_headers_of_proxies(tmp_path: Path) -> None:
+    """``Forwarded`` counts as much; ``X-Real-IP`` and its like are never read, alone or beside the others."""
+    async with behind(tmp_path, "127.0.0.1") as stack:
+        real = {"X-Real-IP": BRIDGE, "X-Client-IP": BRIDGE, "True-Client-IP": BRIDGE}
+        sent = (
+            {"Forwarded": f"for={BRIDGE};proto=https"},
+            {"Forwarded": f"for={BRIDGE}", "X-Forwarded-For": BRIDGE},
+            {"Forwarded": f"for={BRIDGE}", "X-Forwarded-For": "198.51.100.1"},
+            real,
+            {**real, "X-Forwarded-For": "198.51.100.1"},
+        )
+        assert [await called(stack, headers) for headers in sent] == [
+            (204, BRIDGE),
+            (204, BRIDGE),
+            (400, "127.0.0.1"),
+            (400, "127.0.0.1"),
+            (400, "198.51.100.1"),
+        ]
 
 
 async def test_failures_are_counted_and_logged_by_caller(

@@ -18,7 +18,7 @@ from gateway.core.money import Amount
 from gateway.drivers.settings.load_context import Parse
 from gateway.drivers.settings.model import RoutingRule
 from gateway.drivers.settings.scalar_reader import NotSupported, Raw, choices_of
-from gateway.drivers.settings.schema import AccountShape, FileShape, ServerShape, TenantShape
+from gateway.drivers.settings.schema import SECRET_FORMS, AccountShape, FileShape, ServerShape, TenantShape
 from gateway.drivers.settings.struct_reader import LISTS
 from gateway.drivers.settings.values import DURATION, Name
 from gateway.provider import Provider
@@ -95,6 +95,8 @@ class SettingsSchema:
         required = [one.encode_name for one in members if one.required]
         if required:
             made["required"] = required
+        if kind is ServerShape:
+            made["oneOf"] = [{"required": [form]} for form in SECRET_FORMS]
         if kind is AccountShape:
             made["allOf"] = [self._of_provider(one) for one in self._providers.values()]
         return made

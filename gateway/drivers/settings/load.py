@@ -18,7 +18,7 @@ from gateway.drivers.settings.piecewise import let_go
 from gateway.drivers.settings.problems import Problem
 from gateway.drivers.settings.restart import keep_running, keeps_secret
 from gateway.drivers.settings.scalar_reader import INVALID, Invalid, LoadState, Raw
-from gateway.drivers.settings.schema import FileShape, ServerShape
+from gateway.drivers.settings.schema import SECRET_FORMS, FileShape, ServerShape
 from gateway.drivers.settings.settings_files import SettingsFiles
 from gateway.drivers.settings.shared_credentials import note_shared_credentials
 from gateway.drivers.settings.struct_reader import reader_of
@@ -110,7 +110,7 @@ def _context(files: SettingsFiles, environ: Mapping[str, str], running: Settings
 
 def _secrets(server: ServerShape | Invalid, state: LoadState) -> tuple[Secret, ...]:
     """The master secrets, the one for what is new first; none after noting that both forms are given, or neither."""
-    given = [form for form in ("secret", "secrets") if value_at(state.root, ("server", form)) is not None]
+    given = [form for form in SECRET_FORMS if value_at(state.root, ("server", form)) is not None]
     if not given:
         state.note(("server", "secret"), "is missing")
     if len(given) > 1:

@@ -103,8 +103,8 @@ class Admin(msgspec.Struct, frozen=True, kw_only=True):
 class Server(msgspec.Struct, frozen=True, kw_only=True):
     """How the gateway listens and what it is called outside; ``public_url`` has no slash at its end.
 
-    ``trusted_proxies``: whose ``X-Forwarded-For`` is believed; from anybody else it is not read. ``secrets``: the
-    master secret, then those before it that are still accepted.
+    ``trusted_proxies``: whose ``X-Forwarded-For`` and ``Forwarded`` are believed; from anybody else they are not read.
+    ``secrets``: the master secret, then those before it that are still accepted.
     """
 
     host: str

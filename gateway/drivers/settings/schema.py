@@ -116,8 +116,12 @@ class TenantShape(msgspec.Struct, frozen=True, kw_only=True):
     crm: NotSupported | None = None
 
 
+SECRET_FORMS = ("secret", "secrets")
+"""How the master secret is given: by itself, or while it is replaced with those before it."""
+
+
 class ServerShape(msgspec.Struct, frozen=True, kw_only=True):
-    """``server``; either ``secret`` or ``secrets`` is given."""
+    """``server``; exactly one of ``SECRET_FORMS`` is given."""
 
     secret: ServerSecret | None = None
     secrets: ServerSecrets = ()
