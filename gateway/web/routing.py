@@ -10,6 +10,7 @@ from aiohttp import web
 
 from gateway.core.body_maps import explained
 from gateway.core.errors import TenantError
+from gateway.core.ids import uuid_of
 from gateway.core.view_types import PaymentView
 from gateway.drivers.settings import Role
 from gateway.flows.audit import Actor
@@ -156,11 +157,12 @@ def allow(*lists: str) -> dict[str, str]:
 
 def _audited(request: web.Request, operator: str) -> dict[str, str]:
     """What the log says of a changing call: whose key, which route, what it is about."""
-    masks = request[GATEWAY].masks
+    gw = request[GATEWAY]
+    named = [one for one in request.match_info.values() if uuid_of(one) is not None or one in gw.settings.tenants]
     return {
         "request_id": request[REQUEST_ID],
         "operator": operator,
         "method": request.method,
         "route": route_of(request),
-        "target": " ".join(one for one in request.match_info.values() if may_be_an_id(one, masks)),
+        "target": " ".join(one for one in named if may_be_an_id(one, gw.masks)),
     }

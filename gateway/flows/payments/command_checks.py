@@ -98,7 +98,7 @@ def check_content(entry: AccountEntry, payment: Payment, body: Body) -> None:
         problems.append(("$.order.billing_address", "cannot change: leave it out"))
     if problems:
         raise invalid(*problems)
-    note_charges(entry, order, payment.merchant_reference)
+    note_charges(entry, order)
 
 
 def command_refusals(body: Body) -> list[TenantError]:

@@ -48,7 +48,7 @@ async def plan_create(gw: Gateway, tenant: Tenant, claim: Claim, body: CreateBod
     """Choose the account and make the payment's first operation. Raises ``TenantError`` or ``ProviderError``."""
     require_disk(gw)
     route, money = check_create(gw, tenant, body, claim.idempotency_key)
-    note_charges(route.entry, body.order, body.merchant_reference)
+    note_charges(route.entry, body.order)
     payment = new_payment(gw, route.entry, body, money)
     found_on = None
     if gw.restored_at is not None:

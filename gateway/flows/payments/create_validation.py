@@ -94,11 +94,11 @@ def check_members(tenant: Tenant, entry: AccountEntry | None, body: CreateBody, 
         raise invalid(*problems)
 
 
-def note_charges(entry: AccountEntry, order: Order | None, merchant_reference: str) -> None:
+def note_charges(entry: AccountEntry, order: Order | None) -> None:
     """Tell operators of charges that do not add up and are passed on all the same, since the account says so."""
     if order is not None and not add_up(order.charges):
         where = {"provider": entry.provider.name, "tenant": entry.tenant, "account": entry.name}
-        log.warning("charges do not add up", extra={**where, "merchant_reference": merchant_reference})
+        log.warning("charges do not add up", extra=where)
 
 
 def check_names(tenant: Tenant, body: CreateBody) -> None:
