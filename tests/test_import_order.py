@@ -30,7 +30,7 @@ LAYERS = {
 
 FLOWS = (
     "tasks masks occurrences credential_uses → refused_requests → runtime → audit"
-    " → audit_chain plugin restore cascade storage search webhooks reply_maps change_occurrences"
+    " → approvals audit_chain plugin restore cascade storage search webhooks reply_maps change_occurrences"
     " operator_outbox → commit"
     " → payments → callbacks → customers → background"
 )
@@ -78,6 +78,7 @@ ORDER: dict[int, tuple[str, ...]] = {
         "web.problems web.problem_pages web.auth web.request_log web.leaked_secrets",
         "web.body_maps",
         "web.request",
+        "web.four_eyes",
         "web.routing web.http_errors",
         "web.middleware web.customer_return",
         "web.form_page",

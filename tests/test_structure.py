@@ -52,6 +52,7 @@ COVERED_BY = {
     "tests/testing/test_conform.py": "testing.conform cli.plugin_conform",
     "tests/testing/test_workbench.py": "testing.workbench cli.plugin_try",
     "tests/drivers/test_provider_declaration.py": "hookspecs",
+    "tests/web/admin/test_approvals.py": "web.four_eyes",
     "tests/web/test_app_keys.py": "web.auth",
     "tests/web/connections/test_graceful_shutdown.py": "flows.tasks",
     "tests/web/connections/test_connection.py": "web.connections.listener web.server",

@@ -33,6 +33,7 @@ MODULES = {
     "recover": "backup",
     "reload": "reload",
     "audit": "audit",
+    "approvals": "approvals",
     "states": "states",
     "status": "status",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar
 
 import aiohttp
 import click
@@ -13,7 +13,9 @@ import msgspec
 from yarl import URL
 
 from gateway.cli.loading import http_url, load
+from gateway.cli.output import print_json
 from gateway.core.secret import Secret
+from gateway.web.four_eyes import NeedsApproval
 from gateway.web.problems import MEDIA_TYPE
 
 KEY = "GATEWAY_ADMIN_KEY"
@@ -76,7 +78,8 @@ def operators(config: Path, admin_url: str | None) -> Operators:
 def ask(listener: Operators, method: str, path: str, *, body: msgspec.Struct | None = None, wanted: type[T]) -> T:
     """Send one request and read its answer. ``path`` is already encoded.
 
-    Raises click's exception with one line for any other answer.
+    An act that another key must approve ends the command with 0. Raises click's exception with one line for any other
+    answer.
     """
     answer = asyncio.run(_exchange(listener, method, path, body))
     try:
@@ -84,11 +87,22 @@ def ask(listener: Operators, method: str, path: str, *, body: msgspec.Struct | N
             raise click.ClickException(f"{KEY} is not a key of this gateway, or it has expired")
         if answer.status == 200:
             return msgspec.json.decode(answer.body, type=wanted)
+        if answer.status == 202:
+            _end_waiting(msgspec.json.decode(answer.body, type=NeedsApproval))
         if answer.media_type == MEDIA_TYPE:
             raise click.ClickException(msgspec.json.decode(answer.body, type=_Problem).detail)
     except msgspec.DecodeError:
         pass  # another program is listening there
     raise click.ClickException(f"{listener.url} did not answer as a gateway does (status {answer.status})")
+
+
+def _end_waiting(asked: NeedsApproval) -> NoReturn:
+    context = click.get_current_context()
+    if context.params.get("as_json"):
+        print_json(asked)
+    else:
+        click.echo(f"another operator must approve this: gateway approvals approve {asked.approval.id}")
+    context.exit()
 
 
 def ask_all(listener: Operators, path: str, *, wanted: type[P]) -> list[Any]:

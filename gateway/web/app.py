@@ -12,7 +12,7 @@ from gateway.flows.runtime import Gateway
 from gateway.web import admin, pages
 from gateway.web.admin import health, metrics
 from gateway.web.api.routes import ROUTES
-from gateway.web.app_keys import CALLBACK_LIMITS, CURRENT, FAILURES, LIMITS, RETURNS, TURNS
+from gateway.web.app_keys import APPROVABLE, CALLBACK_LIMITS, CURRENT, DECISION, FAILURES, LIMITS, RETURNS, TURNS
 from gateway.web.callback_limits import CallbackLimits
 from gateway.web.failure_limits import FailureLimits
 from gateway.web.healthz import STORE_PROOF, StoreProof, healthz
@@ -53,6 +53,8 @@ def make_admin_app(gw: Gateway) -> web.Application:
     add_route(app, "GET", "/livez", health.livez)
     add_route(app, "GET", "/readyz", health.readyz)
     add_route(app, "GET", "/metrics", metrics.scrape)
+    app[APPROVABLE] = {(route.method, route.path): route for route in admin.ROUTES if route.needs_approval}
+    app[DECISION] = asyncio.Lock()
     for route in admin.ROUTES:
         add_operator_route(app, route)
     return app

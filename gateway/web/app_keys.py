@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
 
 from aiohttp import web
 
@@ -22,6 +24,10 @@ FAILURES = web.AppKey("failures", FailureLimits)
 TURNS = web.AppKey("turns", defaultdict[str, asyncio.Lock])
 """By tenant: held while one of its long lists is made; its others wait."""
 RELOADER = web.AppKey("reloader", Reloader)
+APPROVABLE = web.AppKey("approvable", Mapping[tuple[str, str], Any])
+"""The operators' routes that another key must approve, by method and path."""
+DECISION = web.AppKey("decision", asyncio.Lock)
+"""Held while an approval is decided: one at a time."""
 RETURNS = web.AppKey("returns", set[str])
 """Payments for whose lookup a returning browser waits."""
 REQUEST_ID = web.RequestKey("request_id", str)

@@ -23,7 +23,8 @@ from gateway.core.documents import amount_hook
 from gateway.core.errors import TenantError, invalid, refusals_of, together
 from gateway.core.masking import Mask
 from gateway.core.text_checks import may_need_checks
-from gateway.drivers.settings import Tenant
+from gateway.drivers.settings import OperatorKey, Tenant
+from gateway.drivers.store.approvals import Approval
 from gateway.drivers.store.rows import PageRequest
 from gateway.flows import audit
 from gateway.flows.masks import Masks
@@ -145,13 +146,18 @@ class TenantCall(Call, frozen=True, kw_only=True):
 
 
 class OperatorCall(Call, frozen=True, kw_only=True):
-    """A request of an operator: ``by`` is the key that calls."""
+    """A request of an operator, with the key that was sent."""
 
-    by: audit.Actor
+    key: OperatorKey
+
+    @property
+    def by(self) -> audit.Actor:
+        """Who acts, for the audit trail."""
+        return audit.Actor(key_id=self.key.id, key_name=self.key.name)
 
     def actor(self, named: str | None) -> str:
         """Who acts, for a payment's timeline: the id of the key and the name that was given: ``k1 (dana@example)``."""
-        return self.by.key_id if named is None else f"{self.by.key_id} ({named})"
+        return self.key.id if named is None else f"{self.key.id} ({named})"
 
     def act(self, *, actor: str | None = None, reason: str | None = None, **about: Any) -> audit.Act:
         """This call for the audit trail; its name is the path without ids: ``reviews.resolve``."""
@@ -185,6 +191,28 @@ class OperatorCall(Call, frozen=True, kw_only=True):
         body = body_as(self.sent, wanted, lambda body: refusals_of(partial(refuse_card_data, body)))
         refuse_card_data(body)
         return body
+
+
+class ApprovedCall(OperatorCall, frozen=True, kw_only=True):
+    """What another key has asked for, done now: ``key`` is the one that approves it. It has no query."""
+
+    asked: Approval
+
+    @property
+    def by(self) -> audit.Actor:
+        """Who asked, and who approved it."""
+        asked = self.asked
+        return audit.Actor(key_id=asked.key_id, key_name=asked.key_name, approved_by=self.key.id, approval_id=asked.id)
+
+    @property
+    def id(self) -> str:
+        """The id that was in the path."""
+        return self.asked.target or ""
+
+    def actor(self, named: str | None) -> str:
+        """Both, for a payment's timeline: ``k1 (dana@example), approved by k2``."""
+        asked = self.asked.key_id
+        return f"{asked if named is None else f'{asked} ({named})'}, approved by {self.key.id}"
 
 
 def act_of(path: str) -> str:

@@ -13,13 +13,13 @@ from gateway.core.errors import TenantError
 from gateway.core.ids import uuid_of
 from gateway.core.view_types import PaymentView
 from gateway.drivers.settings import Role
-from gateway.flows.audit import Actor
 from gateway.flows.payments.idempotency import Answer, answer_if_repeated
 from gateway.flows.runtime import log
 from gateway.web.app_keys import ABOUT, GATEWAY, LIMITS, REQUEST_ID
 from gateway.web.auth import authenticate_operator, authenticate_tenant, refuse_role
 from gateway.web.body_maps import NO_MAPS, named_maps, renamed
 from gateway.web.connections.connection import note_proof
+from gateway.web.four_eyes import keep_for_approval
 from gateway.web.leaked_secrets import may_be_an_id
 from gateway.web.query_parameters import QueryParameter, refuse_unknown
 from gateway.web.request import NO_BODY, Call, OperatorCall, TenantCall, read_body
@@ -45,7 +45,8 @@ class Route(msgspec.Struct, Generic[C], frozen=True, kw_only=True):
     title, ``text`` a sentence or two. ``answers`` has an example for each success status, a value of the type that is
     answered; ``sends`` is an example of the body, ``sends_any`` are several by title. ``codes`` are its own error
     codes. Operators' routes are not in the document and leave these out. ``role``: of an operators' route, where it is
-    not the usual one.
+    not the usual one. ``needs_approval``: of another key, where ``server.admin.approvals`` asks for one; such a route
+    has at most one id in its path and no query.
     """
 
     method: str
@@ -63,6 +64,7 @@ class Route(msgspec.Struct, Generic[C], frozen=True, kw_only=True):
     sends_any: Mapping[str, Mapping[str, Any]] = msgspec.field(default_factory=dict)
     codes: tuple[str, ...] = ()
     role: Role | None = None
+    needs_approval: bool = False
 
     @property
     def needed_role(self) -> Role:
@@ -141,10 +143,10 @@ def add_operator_route(app: web.Application, route: Route[OperatorCall]) -> None
             log.info("operators' call", extra=_audited(request, key.id))
         masks = [gw.masks.of(tenant) for tenant in gw.settings.tenants] if route.body is not None else []
         sent = await read_body(request, masks) if route.body is not None else NO_BODY
-        call = OperatorCall(
-            gw=gw, by=Actor(key_id=key.id, key_name=key.name), request=request, path=route.path, sent=sent
-        )
-        return to_response(await route.handler(call))
+        call = OperatorCall(gw=gw, key=key, request=request, path=route.path, sent=sent)
+        waits = route.needs_approval and gw.settings.server.admin.approvals > 1
+        kept = await keep_for_approval(call, route.body) if waits else None
+        return to_response(kept or await route.handler(call))
 
     add_route(app, route.method, route.path, handle)
 

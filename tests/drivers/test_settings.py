@@ -136,6 +136,12 @@ def test_operators_keys(tmp_path: Path) -> None:
         ("keys: [{id: dana}]", "keys[0].sha256: is missing"),
         ("keys: [{id: da na, sha256: A}]", "keys[0].id: must match"),
         ("keys: [{id: dana, sha256: A, role: boss}]", "keys[0].role: must be"),
+        ("key_sha256: A, approvals: 2", "approvals: needs 2 keys that may act; there is 1"),
+        (
+            "key_sha256: A, approvals: 2, keys: [{id: kim, sha256: B, role: read}]",
+            "approvals: needs 2 keys that may act; there is 1",
+        ),
+        ("approvals: 3", "approvals: must be"),
         ("kyes: []", 'kyes: unknown key "kyes", did you mean "keys"'),
     ],
 )

@@ -16,7 +16,7 @@ from tests.support.stack import order_of, psp_body
 NOBODYS = "0192f0c4a5b87c3d9e1f2a3b4c5d6e7f"
 """The digits of an id that does not exist."""
 
-PREFIXES = {"payment": "pay", "delivery": "dlv", "open operation": "op", "callback": "cb"}
+PREFIXES = {"payment": "pay", "delivery": "dlv", "open operation": "op", "callback": "cb", "approval": "apr"}
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,9 @@ OPERATORS_ROWS: Mapping[tuple[str, str], Row] = {
         path_names="payment", body={"state": "failed", "reason": "looked into it"}
     ),
     ("GET", "/admin/v1/search"): Row(),
+    ("GET", "/admin/v1/approvals"): Row(),
+    ("POST", "/admin/v1/approvals/{id}/approve"): Row(path_names="approval", body={}),
+    ("POST", "/admin/v1/approvals/{id}/reject"): Row(path_names="approval", body={"reason": "looked into it"}),
     ("GET", "/admin/v1/reviews"): Row(),
     ("POST", "/admin/v1/reviews/{payment_id}/resolve"): Row(path_names="payment", body={"reason": "looked into it"}),
     ("GET", "/admin/v1/operations"): Row(),

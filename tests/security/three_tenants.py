@@ -15,6 +15,8 @@ from typing import Any
 
 from yarl import URL
 
+from gateway.flows import approvals
+from gateway.flows.audit import Act, Actor
 from tests.support.clients.psp_callbacks import post, signed_body
 from tests.support.stack import GatewayStack, Reply, creditkey_body, key_of, psp_body, running_stack
 
@@ -111,8 +113,17 @@ class ThreeTenants:
             "request map": [f"from-{word}"],
             "reply map": [f"to-{word}"],
             "deposit_method": [f"by-{word}"],
+            "approval": [await self._approval(held["id"])],
             **await asyncio.to_thread(self._stored_ids, tenant),
         }
+
+    async def _approval(self, payment_id: str) -> str:
+        """What an operator who is gone asked for."""
+        act = Act(name="approvals.request", by=Actor(key_id="gone"))
+        path = "/admin/v1/reviews/{payment_id}/resolve"
+        body = b'{"reason":"looked into it"}'
+        gw = self.stack.gateway
+        return (await approvals.request(gw, act, method="POST", path=path, target=payment_id, body=body)).id
 
     async def _new(self, tenant: str, body: dict[str, Any]) -> Any:
         reply = await self.ask("POST", "/v1/payments", body, tenant=tenant)

@@ -39,6 +39,11 @@ def index_operator_keys(admin: Admin, state: LoadState) -> Mapping[str, Operator
     for path, key in listed:
         if found.setdefault(key.sha256, key) is not key:
             state.note((*path, "sha256"), f'is already key "{found[key.sha256].id}" of operators')
+    able = sum(key.role != "read" for key in found.values())
+    if admin.approvals > max(1, able):
+        state.note(
+            ("server", "admin", "approvals"), f"needs 2 keys that may act; there {'is' if able else 'are'} {able}"
+        )
     return found
 
 

@@ -92,12 +92,16 @@ class OperatorKey(BearerKey, frozen=True, kw_only=True):
 
 
 class Admin(msgspec.Struct, frozen=True, kw_only=True):
-    """The operators' listener. Without ``keys`` and ``key_sha256``, which is one key more, no key opens it."""
+    """The operators' listener. Without ``keys`` and ``key_sha256``, which is one key more, no key opens it.
+
+    ``approvals``: how many keys it takes to resolve a payment or to erase a customer, 1 or 2.
+    """
 
     host: ListenHost = "127.0.0.1"
     port: Port = 8081
     key_sha256: KeyHash | None = None
     keys: tuple[OperatorKey, ...] = ()
+    approvals: Annotated[int, msgspec.Meta(ge=1, le=2)] = 1
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True):

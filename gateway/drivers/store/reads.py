@@ -11,6 +11,7 @@ import msgspec
 from gateway.core import documents
 from gateway.core.payment import Operation, OperationSummary, Payment, PaymentEvent, PaymentSummary
 from gateway.drivers.clock import milliseconds, optional_milliseconds
+from gateway.drivers.store.approvals import Approvals
 from gateway.drivers.store.audit import Audit
 from gateway.drivers.store.deliveries import Deliveries
 from gateway.drivers.store.engine import Engine
@@ -109,6 +110,7 @@ class Store:
         self.metadata = Metadata(engine)
         self.deliveries = Deliveries(engine)
         self.audit = Audit(engine)
+        self.approvals = Approvals(engine)
         self.queues = Queues(engine)
         self.refused_requests = RefusedRequests(engine)
         self.search = SearchIndex(engine)

@@ -9,7 +9,7 @@ until it has its outcome, then in ``operations``, with what its request is answe
 
 from __future__ import annotations
 
-from gateway.drivers.store import audit, pending_erasures, refused_requests, search_index, stored_bytes
+from gateway.drivers.store import approvals, audit, pending_erasures, refused_requests, search_index, stored_bytes
 
 OPERATIONS = """
     CREATE TABLE IF NOT EXISTS operations (
@@ -121,6 +121,7 @@ TABLES = (
     stored_bytes.TABLE,
     *stored_bytes.TRIGGERS,
     *audit.TABLES,
+    *approvals.TABLES,
     *refused_requests.TABLES,
     *search_index.TABLES,
 )

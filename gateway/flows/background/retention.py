@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from gateway.drivers.store import deliveries, inbox, refused_requests, schedule, statements
+from gateway.drivers.store import approvals, deliveries, inbox, refused_requests, schedule, statements
 from gateway.flows.customers import old_data
 from gateway.flows.runtime import Current, Gateway, log
 
@@ -57,6 +57,7 @@ async def _round(gw: Gateway, checked: Checked) -> None:
     await delete_hints(gw)
     await delete_refused_requests(gw)
     await old_data.erase(gw)
+    await expire_approvals(gw)
 
 
 async def delete_old_idempotency_keys(gw: Gateway, tenant: str) -> None:
@@ -121,3 +122,8 @@ async def _delete_callbacks(gw: Gateway, rows: str, before: datetime) -> None:
     while await gw.store.inbox.has_any(rows, before):
         await gw.store.commit([inbox.delete_callbacks(rows, before, BATCH_SIZE)])
         await gw.clock.sleep(PAUSE_SECONDS)
+
+
+async def expire_approvals(gw: Gateway) -> None:
+    """End the approvals that nobody gave in time, and forget what they were for."""
+    await gw.store.commit([approvals.expire(gw.clock.now())])

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from gateway.web.admin import audit, callbacks, customers, keys, payments, reviews, search, settings, webhooks
+from gateway.web.admin import (
+    approvals,
+    audit,
+    callbacks,
+    customers,
+    keys,
+    payments,
+    reviews,
+    search,
+    settings,
+    webhooks,
+)
 from gateway.web.request import OperatorCall
 from gateway.web.routing import Route
 
@@ -16,5 +27,6 @@ ROUTES: tuple[Route[OperatorCall], ...] = (
     *audit.ROUTES,
     *keys.ROUTES,
     *customers.ROUTES,
+    *approvals.ROUTES,
 )
 """Every route that needs an operator's key."""

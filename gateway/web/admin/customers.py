@@ -179,6 +179,13 @@ def _shown(kept: Kept, masks: Masks) -> CustomerPayment:
 
 ROUTES: tuple[Route[OperatorCall], ...] = (
     Route(method="POST", path="/admin/v1/customers/export", handler=export_customer, body=ExportBody),
-    Route(method="POST", path="/admin/v1/customers/erase", handler=erase_customer, body=EraseBody, role="admin"),
+    Route(
+        method="POST",
+        path="/admin/v1/customers/erase",
+        handler=erase_customer,
+        body=EraseBody,
+        role="admin",
+        needs_approval=True,
+    ),
 )
 """The routes for customers."""

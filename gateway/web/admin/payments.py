@@ -77,6 +77,12 @@ ROUTES: tuple[Route[OperatorCall], ...] = (
         handler=silent,
         query=parameters(tenant="Only payments of this tenant.", limit=ALL_LIMIT, cursor=CURSOR),
     ),
-    Route(method="POST", path="/admin/v1/payments/{id}/resolve", handler=resolve_payment, body=ResolvePayment),
+    Route(
+        method="POST",
+        path="/admin/v1/payments/{id}/resolve",
+        handler=resolve_payment,
+        body=ResolvePayment,
+        needs_approval=True,
+    ),
 )
 """The routes for payments."""

@@ -149,6 +149,7 @@ ROUTES: tuple[Route[OperatorCall], ...] = (
         path="/admin/v1/reviews/{payment_id}/resolve",
         handler=resolve_review,
         body=ResolveReview,
+        needs_approval=True,
     ),
     Route(
         method="GET",
@@ -161,6 +162,7 @@ ROUTES: tuple[Route[OperatorCall], ...] = (
         path="/admin/v1/operations/{id}/resolve",
         handler=resolve_operation,
         body=ResolveOperation,
+        needs_approval=True,
     ),
 )
 """The routes for reviews and operations."""

@@ -8,7 +8,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+import msgspec
+
 from gateway.drivers.store.deliveries import DeliveryFilter
+from gateway.flows import approvals
+from gateway.flows.audit import Act, Actor
 from tests.support.clients.psp_callbacks import new_payment
 from tests.support.scenarios import creditkey
 from tests.support.scenarios.inbox import WRONG, deliver, rows
@@ -71,6 +75,22 @@ async def _erase(_: GatewayStack) -> Asked:
     return "/customers/erase", {"customer_id": "nobody", "apply": True, "reason": REASON}
 
 
+async def _approval(stack: GatewayStack) -> str:
+    """What the shared key has asked for."""
+    path, target = "/admin/v1/reviews/{payment_id}/resolve", (await flagged(stack))["id"]
+    act = Act(name="approvals.request", by=Actor(key_id="operator"))
+    body = msgspec.json.encode({"reason": REASON})
+    return (await approvals.request(stack.gateway, act, method="POST", path=path, target=target, body=body)).id
+
+
+async def _approve(stack: GatewayStack) -> Asked:
+    return f"/approvals/{await _approval(stack)}/approve", {}
+
+
+async def _reject(stack: GatewayStack) -> Asked:
+    return f"/approvals/{await _approval(stack)}/reject", {"reason": REASON}
+
+
 async def _reload(_: GatewayStack) -> Asked:
     return "/reload", {}
 
@@ -85,4 +105,6 @@ ACTS: Mapping[tuple[str, str], Callable[[GatewayStack], Awaitable[Asked]]] = {
     ("POST", "/admin/v1/reload"): _reload,
     ("POST", "/admin/v1/customers/export"): _export,
     ("POST", "/admin/v1/customers/erase"): _erase,
+    ("POST", "/admin/v1/approvals/{id}/approve"): _approve,
+    ("POST", "/admin/v1/approvals/{id}/reject"): _reject,
 }

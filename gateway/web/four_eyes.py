@@ -1,0 +1,81 @@
+"""What needs the approval of another key is kept, and answered 202."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from gateway.core import strictjson
+from gateway.core.views import rfc3339
+from gateway.drivers.store.approvals import Approval
+from gateway.drivers.store.rows import from_milliseconds, optional_from_milliseconds
+from gateway.flows import approvals
+from gateway.flows.audit import Act
+from gateway.web.request import OperatorCall, act_of
+from gateway.web.responses import Reply
+
+
+class ApprovalView(msgspec.Struct, frozen=True, kw_only=True):
+    """An act that waits for approval, or did. ``body`` is there only while it waits, ``code`` where it was refused."""
+
+    id: str
+    status: str
+    act: str
+    target: str | None
+    body: Any
+    key_id: str
+    key_name: str | None
+    requested_at: str
+    expires_at: str
+    decided_by: str | None
+    decided_at: str | None
+    code: str | None
+
+
+class NeedsApproval(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to an act that another key must approve."""
+
+    approval: ApprovalView
+
+
+def approval_view(row: Approval) -> ApprovalView:
+    """Show one."""
+    decided_at = optional_from_milliseconds(row.decided_at)
+    return ApprovalView(
+        id=row.id,
+        status=row.status,
+        act=act_of(row.path),
+        target=row.target,
+        body=None if row.body is None else msgspec.json.decode(row.body),
+        key_id=row.key_id,
+        key_name=row.key_name,
+        requested_at=rfc3339(from_milliseconds(row.created_at)),
+        expires_at=rfc3339(from_milliseconds(row.expires_at)),
+        decided_by=row.decided_by,
+        decided_at=None if decided_at is None else rfc3339(decided_at),
+        code=row.code,
+    )
+
+
+async def keep_for_approval(call: OperatorCall, wanted: type[msgspec.Struct] | None) -> Reply | None:
+    """Keep an act whose body is right; None for one that only asks what it would do (``apply`` is false).
+
+    Raises ``validation_failed``.
+    """
+    body = None if wanted is None else call.body(wanted)
+    if not getattr(body, "apply", True):
+        return None
+    target = next(iter(call.request.match_info.values()), None)
+    act = Act(
+        name="approvals.request",
+        by=call.by,
+        payment_id=target if target is not None and target.startswith("pay_") else None,
+        subject=target,
+        # Without an id in the path the act is about a customer, whom its reason may name: the trail is never erased.
+        reason=None if target is None else getattr(body, "reason", None),
+        details={"act": act_of(call.path)},
+    )
+    sent = strictjson.dumps(call.sent.data)
+    made = await approvals.request(call.gw, act, method=call.request.method, path=call.path, target=target, body=sent)
+    return Reply(view=NeedsApproval(approval=approval_view(made)), status=202)
