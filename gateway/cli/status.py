@@ -12,7 +12,14 @@ from gateway.cli.loading import config_option, json_option
 from gateway.cli.operators import admin_url_option, ask, operators
 from gateway.cli.output import harmless, print_json, print_pairs
 from gateway.flows.status.needs_person import span
-from gateway.flows.status.shape import EndpointStatus, KeyStatus, OperationsStatus, QueueStatus, StoreStatus
+from gateway.flows.status.shape import (
+    EndpointStatus,
+    KeyStatus,
+    OperationsStatus,
+    ProviderStatus,
+    QueueStatus,
+    StoreStatus,
+)
 from gateway.web.admin.settings import StatusView
 
 NAMED = 5
@@ -52,6 +59,7 @@ def _lines(found: StatusView) -> dict[str, str]:
         "inbox": f"{_queue(queues.inbox)} pending",
         "operations": _operations(queues.operations),
         "reviews": f"{reviews.count}, the oldest since {reviews.oldest}" if reviews.count else "none",
+        "providers": ", ".join(map(_provider, found.providers)) or "none",
         "endpoints": _some([_endpoint(one) for one in found.endpoints]),
         "keys": _some([_key(one) for one in found.keys]),
     }
@@ -86,6 +94,10 @@ def _queue(queue: QueueStatus) -> str:
 def _operations(operations: OperationsStatus) -> str:
     said = f"{operations.sending} being sent, {operations.unknown} with an unknown outcome"
     return f"{said}, the oldest for {span(operations.oldest_age_seconds)}" if operations.count else said
+
+
+def _provider(provider: ProviderStatus) -> str:
+    return f"{provider.name} {provider.failed} of {provider.calls} calls failed"
 
 
 def _endpoint(endpoint: EndpointStatus) -> str:

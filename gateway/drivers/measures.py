@@ -7,10 +7,11 @@ never an id or what a caller chose, so that their number is bounded.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Hashable, Sequence
 from typing import Generic, TypeVar
 
+from gateway.core.response_outcome import call_outcome
 from gateway.core.wire import Headers
 
 K = TypeVar("K", bound=Hashable)
@@ -18,6 +19,8 @@ K = TypeVar("K", bound=Hashable)
 REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 COMMIT_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 BATCH_UNITS = (1, 2, 4, 8, 16, 32, 64)
+
+RECENT_MINUTES = 15
 
 
 class Histogram:
@@ -52,6 +55,7 @@ class Measures:
         """By route, method and status."""
         self.provider_calls: Durations[tuple[str, int | str]] = Durations()
         """By provider, and the status of its answer or the word for what came instead of one."""
+        self._calls_before: deque[Counter[tuple[str, str]]] = deque([Counter()], RECENT_MINUTES + 1)
         self.last_answers: dict[str, tuple[Headers, float]] = {}
         """By provider: the headers of its newest answer, and when it was there (``perf_counter``)."""
         self.callbacks: Counter[tuple[str, str]] = Counter()
@@ -62,3 +66,18 @@ class Measures:
         self.commit_seconds = Histogram(COMMIT_SECONDS)
         self.store_errors = 0
         """Units of work that the store did not take, for another reason than a conflict."""
+
+    def calls(self) -> Counter[tuple[str, str]]:
+        """Calls by provider and outcome, one of ``CALL_OUTCOMES``."""
+        found: Counter[tuple[str, str]] = Counter()
+        for (provider, ended), one in self.provider_calls.items():
+            found[provider, ended if isinstance(ended, str) else call_outcome(ended)] += sum(one.counts)
+        return found
+
+    def remember_calls(self) -> None:
+        """Note how many there are now: to be called each minute."""
+        self._calls_before.append(self.calls())
+
+    def recent_calls(self) -> Counter[tuple[str, str]]:
+        """The calls of the last ``RECENT_MINUTES``, or since the start."""
+        return self.calls() - self._calls_before[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.drivers.measures import Durations, Histogram, Measures
+from gateway.drivers.measures import RECENT_MINUTES, Durations, Histogram, Measures
 
 
 def test_a_value_that_equals_a_bound_is_within_it() -> None:
@@ -27,3 +27,19 @@ def test_everything_begins_at_zero() -> None:
     counted = (new.requests, new.provider_calls, new.last_answers, new.callbacks, new.webhooks)
     assert [len(one) for one in counted] == [0] * 5
     assert (sum(new.batch_units.counts), sum(new.commit_seconds.counts), new.store_errors) == (0, 0, 0)
+
+
+def test_calls_of_the_last_minutes() -> None:
+    """What is older than a quarter of an hour is not recent; a young process tells of all since its start."""
+    new = Measures()
+    new.provider_calls["p", 500].add(0.1)
+    new.remember_calls()
+    assert new.recent_calls() == {("p", "unknown"): 1}
+    new.provider_calls["p", 200].add(0.1)
+    new.provider_calls["p", "not_sent"].add(0.1)
+    for _ in range(RECENT_MINUTES):
+        new.remember_calls()
+    assert new.recent_calls() == {("p", "succeeded"): 1, ("p", "not_sent"): 1}
+    new.remember_calls()
+    assert new.recent_calls() == {}
+    assert new.calls().total() == 3

@@ -88,12 +88,12 @@ async def run(current: Current) -> None:
     OperatorEvents(current)
     reported: set[str] = set()
     while True:
-        gw = current.gateway
         try:
-            reported = await report_unknown(gw, reported)
+            reported = await report_unknown(current.gateway, reported)
         except Exception as fault:  # a worker's loop: it looks again
             log.error("unknown operations cannot be looked for", extra={"kind": type(fault).__name__})
-        await gw.clock.sleep(min(CHECK_SECONDS, gw.settings.clocks.unknown_outcome.total_seconds()))
+        pause = current.gateway.settings.clocks.unknown_outcome.total_seconds()
+        await current.gateway.clock.sleep(min(CHECK_SECONDS, pause))
 
 
 async def report_unknown(gw: Gateway, reported: set[str]) -> set[str]:

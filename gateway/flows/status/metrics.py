@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import math
 import platform
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -17,14 +17,14 @@ from time import perf_counter
 from typing import Any, Literal, NamedTuple
 
 from gateway.core.errors import Reason, Unavailable
-from gateway.core.response_outcome import CALL_OUTCOMES, call_outcome
+from gateway.core.response_outcome import CALL_OUTCOMES
 from gateway.core.wire import Headers, header
 from gateway.drivers.installed_plugins import own_version
 from gateway.drivers.measures import Durations, Histogram
 from gateway.drivers.store.deliveries import STATUSES
 from gateway.flows.occurrences import Occurrence
 from gateway.flows.runtime import Gateway
-from gateway.flows.status.read import status_of, store_status
+from gateway.flows.status.read import providers_of, status_of, store_status
 from gateway.flows.status.shape import Status
 
 Labels = tuple[str, ...]
@@ -62,7 +62,7 @@ def _counted(gw: Gateway) -> Iterator[Family]:
     """What has been counted since the start."""
     counts = gw.measures
     yield from _requests(counts.requests)
-    yield from _calls(gw, counts.provider_calls)
+    yield from _calls(gw)
     yield Family(
         "counter",
         "gateway_callbacks_total",
@@ -115,13 +115,11 @@ def _requests(answered: Durations[tuple[str, str, int]]) -> tuple[Family, Family
     )
 
 
-def _calls(gw: Gateway, made: Durations[tuple[str, int | str]]) -> tuple[Family, Family]:
-    counts = Counter(dict.fromkeys(product(_providers(gw), CALL_OUTCOMES), 0))
-    for (provider, ended), one in made.items():
-        counts[provider, ended if isinstance(ended, str) else call_outcome(ended)] += sum(one.counts)
+def _calls(gw: Gateway) -> tuple[Family, Family]:
+    counts = {**dict.fromkeys(product(providers_of(gw), CALL_OUTCOMES), 0), **gw.measures.calls()}
     samples: list[Sample] = [(key, (count,)) for key, count in counts.items()]
     text = "Calls to providers: succeeded (2xx), declined, credentials_refused, rate_limited, not_sent, unknown."
-    seconds = _histograms((key[:1], one) for key, one in made.items())
+    seconds = _histograms((key[:1], one) for key, one in gw.measures.provider_calls.items())
     return (
         Family("counter", "gateway_provider_calls_total", text, samples, ("provider", "outcome")),
         Family(
@@ -177,11 +175,6 @@ def _waiting(status: Status) -> list[Family]:
 
 def _gauge(name: str, text: str, value: float) -> Family:
     return Family("gauge", name, text, [((), (value,))])
-
-
-def _providers(gw: Gateway) -> set[str]:
-    """Providers of accounts as they are now."""
-    return {entry.provider.name for entry in gw.settings.endpoints.values()}
 
 
 @functools.cache

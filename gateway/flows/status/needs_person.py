@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gateway.drivers.measures import RECENT_MINUTES
 from gateway.drivers.store.queues import COUNTED
 from gateway.flows.runtime import Gateway
-from gateway.flows.status.shape import EndpointStatus, KeyStatus, OperationsStatus, QueuesStatus, Status
+from gateway.flows.status.shape import EndpointStatus, KeyStatus, OperationsStatus, ProviderStatus, QueuesStatus, Status
 
 LATE_SECONDS = 300.0
 """From this lag on the gateway does not keep up with a queue by itself."""
+
+FAILED_CALLS, FAILED_SHARE = 5, 0.5
+"""So many calls to a provider, and such a share of them, failed lately: it is down, or refuses us."""
 
 _LATE = {
     "schedule": "checks of payments are {} behind: look for errors in the log; gateway payments review operations",
@@ -27,6 +31,7 @@ def sentences(gw: Gateway, status: Status) -> Iterator[str]:
         yield f"{said}, the oldest since {status.reviews.oldest}: gateway payments review list"
     yield from _of_operations(gw, status.queues.operations)
     yield from _of_queues(status.queues)
+    yield from (_of_provider(one) for one in status.providers if _fails(one))
     yield from (_of_endpoint(one) for one in status.endpoints if not one.enabled)
     yield from (_of_key(one) for one in status.keys if one.is_last or not one.expired)
 
@@ -60,6 +65,16 @@ def _of_queues(queues: QueuesStatus) -> Iterator[str]:
         lag = getattr(queues, name).lag_seconds
         if lag >= LATE_SECONDS:
             yield sentence.format(span(lag))
+
+
+def _fails(provider: ProviderStatus) -> bool:
+    return provider.failed >= FAILED_CALLS and provider.error_rate >= FAILED_SHARE
+
+
+def _of_provider(provider: ProviderStatus) -> str:
+    said = f"{provider.failed} of {provider.calls} calls to {provider.name} in the last {RECENT_MINUTES} minutes failed"
+    why = ", ".join(f"{outcome} {count}" for outcome, count in provider.outcomes.items())
+    return f"{said} ({why}): ask the provider; what is open: gateway payments review operations"
 
 
 def _of_endpoint(endpoint: EndpointStatus) -> str:

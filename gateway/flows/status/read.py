@@ -10,6 +10,7 @@ from itertools import islice
 from msgspec.structs import replace
 
 from gateway.core.ids import uuid_of
+from gateway.core.response_outcome import CALL_OUTCOMES
 from gateway.core.signing import sha256_hex
 from gateway.core.views import rfc3339
 from gateway.drivers.clock import milliseconds
@@ -27,6 +28,7 @@ from gateway.flows.status.shape import (
     KeyStatus,
     OperationsStatus,
     OutboxStatus,
+    ProviderStatus,
     QueuesStatus,
     QueueStatus,
     ReviewsStatus,
@@ -37,6 +39,9 @@ from gateway.flows.webhooks.dispatch import webhook_of
 
 SHOWN = 100
 """Rows of each list."""
+
+FAILED = tuple(outcome for outcome in CALL_OUTCOMES if outcome not in ("succeeded", "declined"))
+"""Outcomes of calls that are not the customer's."""
 
 EXPIRY_NOTICE = timedelta(days=30)
 """A key is shown from this long before it expires."""
@@ -51,6 +56,7 @@ async def status_of(gw: Gateway) -> Status:
         plugins=gw.plugins,
         store=store_status(gw),
         queues=await _queues(gw, now),
+        providers=[*_providers(gw)],
         endpoints=[*islice(_endpoints(gw, await gw.store.queues.endpoints()), SHOWN)],
         reviews=ReviewsStatus(count=count, oldest=oldest),
         keys=sorted(_keys(gw, now), key=lambda key: key.expires)[:SHOWN],
@@ -110,6 +116,20 @@ def _age(now: datetime, identifier: str | None) -> float:
     """How long ago an id was made, which begins with its time."""
     found = None if identifier is None else uuid_of(identifier)
     return _seconds_since(now, None if found is None else found.int >> 80)
+
+
+def providers_of(gw: Gateway) -> list[str]:
+    """The providers of accounts as they are now."""
+    return sorted({entry.provider.name for entry in gw.settings.endpoints.values()})
+
+
+def _providers(gw: Gateway) -> Iterator[ProviderStatus]:
+    recent = gw.measures.recent_calls()
+    for name in providers_of(gw):
+        outcomes = {outcome: recent[name, outcome] for outcome in CALL_OUTCOMES if recent[name, outcome]}
+        calls, failed = sum(outcomes.values()), sum(outcomes.get(outcome, 0) for outcome in FAILED)
+        rate = round(failed / calls, 3) if calls else 0.0
+        yield ProviderStatus(name=name, calls=calls, failed=failed, error_rate=rate, outcomes=outcomes)
 
 
 def _endpoints(gw: Gateway, rows: Iterable[EndpointRow]) -> Iterator[EndpointStatus]:

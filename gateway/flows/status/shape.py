@@ -56,6 +56,16 @@ class QueuesStatus(msgspec.Struct, frozen=True, kw_only=True):
     operations: OperationsStatus
 
 
+class ProviderStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of the calls to a provider lately: ``outcomes`` by name, ``error_rate`` the share that ``failed``."""
+
+    name: str
+    calls: int
+    failed: int
+    error_rate: float
+    outcomes: dict[str, int]
+
+
 class EndpointStatus(msgspec.Struct, frozen=True, kw_only=True):
     """A webhook endpoint that fails, or is disabled since ``disabled_at`` for ``reason``."""
 
@@ -90,6 +100,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     plugins: tuple[PluginInfo, ...]
     store: StoreStatus
     queues: QueuesStatus
+    providers: list[ProviderStatus]
     endpoints: list[EndpointStatus]
     reviews: ReviewsStatus
     keys: list[KeyStatus]

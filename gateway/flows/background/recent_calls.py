@@ -1,0 +1,14 @@
+"""Remember each minute how many calls to providers there were, so that the status can say what came of the last."""
+
+from __future__ import annotations
+
+from gateway.flows.runtime import Current
+
+PAUSE_SECONDS = 60.0
+
+
+async def run(current: Current) -> None:
+    """Remember until cancelled."""
+    while True:
+        current.gateway.measures.remember_calls()
+        await current.gateway.clock.sleep(PAUSE_SECONDS)
