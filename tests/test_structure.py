@@ -16,6 +16,7 @@ MAX_TEST_FILE_LINES = 500
 
 COVERED_BY = {
     "tests/cli/test_demo.py": "cli.demo",
+    "tests/cli/test_keys.py": "cli.new_credentials",
     "tests/cli/test_listen.py": "cli.webhook_verifier",
     "tests/cli/test_map.py": "cli.create_requests",
     "tests/cli/test_payments.py": "cli.timeline cli.next_step",

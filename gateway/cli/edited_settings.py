@@ -14,10 +14,10 @@ import click
 from gateway.cli.loading import Configuration, load
 from gateway.drivers.settings import Settings, load_settings
 from gateway.drivers.settings.problems import Path as KeyPath
-from gateway.drivers.settings.yaml_edit import extended
+from gateway.drivers.settings.yaml_edit import extended, replaced, without
 
-Edit = tuple[KeyPath, dict[str, Any] | list[Any]]
-"""What is put at the end of the mapping or list at a path."""
+Edit = tuple[KeyPath, dict[str, Any] | list[Any] | str | None]
+"""What is put at the end of the mapping or list at a path. A text takes the place of what is there; None removes it."""
 
 
 @contextmanager
@@ -44,11 +44,17 @@ def load_edited(loaded: Configuration, edited: Mapping[Path, str]) -> Settings:
 
 
 def edited_text(file: Path, *entries: Edit) -> str:
-    """A settings file's text with an entry at each path. Raises click's exception where it cannot be edited."""
+    """A settings file's text with these edits, made in turn. Raises click's exception where it cannot be edited."""
     try:
         text = file.read_bytes().decode()
         for path, more in entries:
-            text = extended(text, path, more)
+            match more:
+                case None:
+                    text = without(text, path)
+                case str():
+                    text = replaced(text, path, more)
+                case _:
+                    text = extended(text, path, more)
     except ValueError as problem:
         raise click.ClickException(f"{file.name}: {problem}") from None
     return text

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import re
-import secrets
+from pathlib import Path
+from urllib.parse import quote
 
 import click
 
 from gateway.cli.exits import Group
-from gateway.cli.loading import json_option
-from gateway.cli.output import print_json, print_pairs
+from gateway.cli.loading import config_option, json_option
+from gateway.cli.new_credentials import ADMIN_ID, TENANT_ID, new_key, new_webhook_secret
+from gateway.cli.operators import admin_url_option, ask, operators
+from gateway.cli.output import print_json, print_pairs, print_table, wide_option
+from gateway.cli.rotate_keys import rotate
 from gateway.drivers.settings import ROLES
+from gateway.web.admin.keys import KeysView
 
-TENANT_ID, ADMIN_ID = "k1", "admin"
 _KEY_ID = re.compile(r"[A-Za-z0-9-]{1,32}")
 
 
 @click.group(cls=Group)
 def keys() -> None:
-    """Create keys."""
+    """Create and replace keys, and see who uses which."""
 
 
 @keys.command()
@@ -68,12 +70,26 @@ def new(admin: bool, key_id: str | None, name: str | None, role: str | None, web
     print_made(made)
 
 
-def new_key(key_id: str) -> dict[str, str]:
-    """Make a key of 256 random bits: ``gw_<key id>_<secret>`` and the hex SHA-256 of that whole text."""
-    key = f"gw_{key_id}_{secrets.token_urlsafe(32)}"
-    return {"id": key_id, "key": key, "sha256": hashlib.sha256(key.encode()).hexdigest()}
+@keys.command("list")
+@click.option("--tenant", metavar="TENANT", help="Only keys and accounts of this tenant.")
+@config_option
+@admin_url_option
+@json_option
+@wide_option
+def list_(tenant: str | None, config: Path, admin_url: str | None, as_json: bool, wide: bool) -> None:
+    """List who uses which key, in the running gateway.
+
+    Keys of operators and tenants, and of accounts what is still accepted beside today's, each with its uses since the
+    start.
+    """
+    query = "" if tenant is None else f"?tenant={quote(tenant, safe='')}"
+    found = ask(operators(config, admin_url), "GET", f"/admin/v1/keys{query}", wanted=KeysView)
+    if as_json:
+        print_json(found)
+        return
+    columns = ("kind", "tenant", "account", "id", "expires", "uses", "last used")
+    rows = ((one.kind, one.tenant, one.account, one.id, one.expires, one.uses, one.last_used) for one in found.data)
+    print_table(columns, rows, wide=wide)
 
 
-def new_webhook_secret() -> str:
-    """Make a Standard Webhooks secret of 256 random bits."""
-    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+keys.add_command(rotate)

@@ -8,8 +8,8 @@ import click
 
 from gateway.cli.edited_settings import edited_text, editing, load_edited
 from gateway.cli.exits import Group
-from gateway.cli.keys import TENANT_ID, new_key, new_webhook_secret
 from gateway.cli.loading import Configuration, base_url, config_option, json_option
+from gateway.cli.new_credentials import TENANT_ID, new_key, new_webhook_secret
 from gateway.cli.output import print_json, print_pairs
 from gateway.drivers.settings import LocatedMessages
 from gateway.drivers.settings.file_changes import OWNER_ONLY, NewFile, new_files, replace_text

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.drivers.settings.yaml_edit import extended
+from gateway.drivers.settings.yaml_edit import extended, replaced, without
 from tests.support.cli import SHIPPED
 
 ACCOUNTS = ("tenants", "acme", "accounts")
@@ -115,3 +115,59 @@ def test_lines_end_as_the_file_s_lines_do(before: str) -> None:
     after = extended(before, ACCOUNTS, NEW)
     assert "provider: plain" in after
     assert after.count("\n") == after.count("\r\n") > before.count("\n")
+
+
+KEYS = """admin:
+  keys:
+    # the first
+    - id: a
+      sha256: x  # of a
+
+    # the second
+    - {id: b, sha256: y}
+    -
+      id: c
+      sha256: z
+  port: 1
+flow: [{id: a}, {id: b}, "c"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "removed", "added"),
+    [
+        (("admin", "keys", 0), ["    - id: a", "      sha256: x  # of a"], []),
+        (("admin", "keys", 1), ["    - {id: b, sha256: y}"], []),
+        (("admin", "keys", 2), ["    -", "      id: c", "      sha256: z"], []),
+        (("admin", "keys", 1, "sha256"), ["    - {id: b, sha256: y}"], ["    - {id: b}"]),
+        (("admin", "keys", 0, "id"), ["    - id: a", "      sha256: x  # of a"], None),
+        (("admin", "port"), ["  port: 1"], []),
+        (("flow", 0), ['flow: [{id: a}, {id: b}, "c"]'], ['flow: [{id: b}, "c"]']),
+        (("flow", 2), ['flow: [{id: a}, {id: b}, "c"]'], ["flow: [{id: a}, {id: b}]"]),
+    ],
+)
+def test_one_entry_goes(path: tuple[str | int, ...], removed: list[str], added: list[str] | None) -> None:
+    """With its lines or its comma, and with nothing else; what cannot go so is refused."""
+    if added is None:
+        with pytest.raises(ValueError, match="cannot be edited here: remove the entry by hand"):
+            without(KEYS, path)
+        return
+    changes = [line for line in difflib.ndiff(KEYS.splitlines(), without(KEYS, path).splitlines()) if line[0] in "-+"]
+    assert [line[2:] for line in changes if line[0] == "-"] == removed
+    assert [line[2:] for line in changes if line[0] == "+"] == added
+
+
+@pytest.mark.parametrize("path", [("admin", "keys", 7), ("nothing", "here"), ("flow", 0, "id")])
+def test_what_is_not_there_or_alone_does_not_go(path: tuple[str | int, ...]) -> None:
+    """The last member of a mapping would leave another meaning behind."""
+    with pytest.raises(ValueError, match="remove the entry by hand"):
+        without(KEYS, path)
+
+
+@pytest.mark.parametrize(
+    "before", ["{id: a, sha256: x}", "{id: a, sha256: x, expires: null}", "{expires: q, id: a, sha256: x}"]
+)
+def test_a_member_gets_a_value(before: str) -> None:
+    """Whether it had one or not."""
+    text = replaced(f"keys:\n  - {before}  # mine\n", ("keys", 0, "expires"), "2027")
+    assert text == "keys:\n  - {id: a, sha256: x, expires: 2027}  # mine\n"

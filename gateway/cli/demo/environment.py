@@ -23,8 +23,8 @@ from rich.console import Console
 from rich.text import Text
 
 from gateway.cli.hosting import bind, hosted, simulating, url_of
-from gateway.cli.keys import new_key, new_webhook_secret
 from gateway.cli.loading import load
+from gateway.cli.new_credentials import new_key, new_webhook_secret
 from gateway.cli.webhook_verifier import NotVerified, verified
 from gateway.web.server import running
 

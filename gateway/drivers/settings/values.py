@@ -54,6 +54,11 @@ def key_hash(text: str, context: LoadContext) -> str:
 
 
 def duration(text: str, _: LoadContext) -> timedelta:
+    """Read a duration of the settings."""
+    return span(text)
+
+
+def span(text: str) -> timedelta:
     """Read ``250ms``, ``5s``, ``2m``, ``6h`` or ``30d``; at most ten years, so that dates stay in range."""
     found = DURATION.fullmatch(text)
     if found is None:

@@ -1,4 +1,4 @@
-"""Put entries into the text of a YAML file and change nothing else: comments, quotes, blanks and line breaks stay.
+"""Put entries into the text of a YAML file, or take one out, and change nothing else: comments, quotes and blanks stay.
 
 The nodes know where they end in the text, so what is new is written there, in the style of what is around it.
 """
@@ -32,18 +32,79 @@ def extended(text: str, path: Path, more: dict[str, Any] | list[Any]) -> str:
 
     Raises ``ValueError`` where the result would not be just that, as where the place is an alias of another one.
     """
-    root = compose(text.encode(), "")
-    if isinstance(root, Problem):
-        raise ValueError(root.message)
+    root = _composed(text)
     at, node, rest = _deepest(root, path)
     for step in reversed(rest):
         more = {str(step): more}
     if isinstance(node, CollectionNode) or is_null(node):
         new = _written(text, at, node, more)
-        found = compose(new.encode(), "")
-        if isinstance(found, Node) and as_data(found) == _merged(as_data(root), path[: len(path) - len(rest)], more):
+        if _is(new, _merged(as_data(root), path[: len(path) - len(rest)], more)):
             return new
     raise ValueError(f"{dotted(path)} cannot be edited here: write the entry by hand")
+
+
+def without(text: str, path: Path) -> str:
+    """Return a file's text without the item or member at ``path``, which is not the only one of its list or mapping.
+
+    Raises ``ValueError`` where the result would not be just that.
+    """
+    root = _composed(text)
+    _, holder, missing = _deepest(root, path[:-1])
+    if not missing and isinstance(holder, CollectionNode):
+        items = [item if isinstance(item, tuple) else (item, item) for item in holder.value]
+        found = member(holder, path[-1])
+        if found in items and len(items) > 1:
+            start, end = _span(text, holder, items, items.index(found))
+            new = text[:start] + text[end:]
+            if _is(new, _lacking(as_data(root), path)):
+                return new
+    raise ValueError(f"{dotted(path)} cannot be edited here: remove the entry by hand")
+
+
+def replaced(text: str, path: Path, value: str) -> str:
+    """Return a file's text with another value for the member at ``path``, or with its first. Raises as ``extended``."""
+    _, _, missing = _deepest(_composed(text), path)
+    return extended(text if missing else without(text, path), path[:-1], {str(path[-1]): value})
+
+
+def _composed(text: str) -> MappingNode:
+    root = compose(text.encode(), "")
+    if isinstance(root, Problem):
+        raise ValueError(root.message)
+    return root
+
+
+def _is(text: str, wanted: Any) -> bool:
+    found = compose(text.encode(), "")
+    return isinstance(found, Node) and as_data(found) == wanted
+
+
+def _span(text: str, holder: CollectionNode, items: list[tuple[Node, Node]], index: int) -> tuple[int, int]:
+    """Where an item is in the text, with the comma or the lines that go with it."""
+    at, value = items[index]
+    if not holder.flow_style:
+        dash = "-" if isinstance(holder, SequenceNode) else ""
+        start = text.rfind(f"\n{' ' * holder.start_mark.column}{dash}", 0, at.start_mark.index + 1) + 1
+        return start, _end_of(text, value)
+    if index:
+        return items[index - 1][1].end_mark.index, value.end_mark.index
+    return at.start_mark.index, items[1][0].start_mark.index
+
+
+def _lacking(data: Any, path: Path) -> Any:
+    """What the data are meant to be without one entry."""
+    step, *below = path
+    if below:
+        return _at(data, step, _lacking(data[step], tuple(below)))
+    if isinstance(data, list):
+        return [one for number, one in enumerate(data) if number != step]
+    return {key: one for key, one in data.items() if key != step}
+
+
+def _at(data: Any, step: str | int, value: Any) -> Any:
+    if isinstance(data, list):
+        return [value if number == step else one for number, one in enumerate(data)]
+    return {**data, step: value}
 
 
 def block(data: dict[str, Any] | list[Any], indent: int = 0) -> str:
@@ -80,7 +141,9 @@ def _written(text: str, at: Node, node: Any, more: dict[str, Any] | list[Any]) -
     if node.flow_style:
         inner = _dumped(more, flow=True).strip()[1:-1]
         return _inserted(text, node.end_mark.index - 1, f", {inner}" if node.value else inner)
-    if node is at and node.value:  # a new key of the whole file comes first, as "include" does
+    if (
+        node is at and node.value and not node.start_mark.column
+    ):  # a new key of the whole file comes first, as "include" does
         return _inserted(text, node.start_mark.index, block(more))
     if node.value:
         return _inserted(text, _end_of(text, node), block(more, node.start_mark.column))
@@ -110,5 +173,5 @@ def _next_line(text: str, index: int) -> int:
 def _merged(data: Any, path: Path, more: dict[str, Any] | list[Any]) -> Any:
     """What the data are meant to be afterwards."""
     if path:
-        return {**data, path[0]: _merged(data[path[0]], path[1:], more)}
+        return _at(data, path[0], _merged(data[path[0]], path[1:], more))
     return [*(data or []), *more] if isinstance(more, list) else {**(data or {}), **more}
