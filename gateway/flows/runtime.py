@@ -67,6 +67,8 @@ class Memory:
         """``restore.py``: payments whose provider was asked after the store had been restored."""
         self.budget_levels: dict[str, int] = {}
         """``storage.py``: by tenant, the part of its budget that operators have been warned of."""
+        self.erasures = 0
+        """``customers/erase.py``: counts the payments whose customer was erased."""
         self.indexing = asyncio.Lock()
         """``search.py``: held by who writes the search index."""
 

@@ -133,6 +133,7 @@ async def erase_payment(gw: Gateway, wanted: PendingErasure) -> bool:
             retry.lost()  # the payment moved, or one of its callbacks was evaluated again
         else:
             if is_left:
+                gw.memory.erasures += 1
                 await search.renew(gw, tenant, payment_id)  # what leads to the payment beside its customer
             return is_left
 

@@ -24,6 +24,11 @@ PAGE = 100
 """Payments that are read from the index at once."""
 
 
+async def tenants_of(gw: Gateway) -> list[str]:
+    """The tenants in the settings, and those that have left and whose payments are still kept."""
+    return list(dict.fromkeys([*gw.settings.tenants, *await gw.store.stored_bytes()]))
+
+
 async def payments_of(gw: Gateway, tenants: Sequence[str], subject: Subject) -> AsyncIterator[PaymentSnapshot]:
     """The payments that name a customer."""
     left = await search.catch_up(gw, search.BATCHES_BEFORE_SEARCH)

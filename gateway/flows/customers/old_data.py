@@ -9,6 +9,7 @@ from __future__ import annotations
 from gateway.drivers.store.metadata import set_timestamp
 from gateway.drivers.store.pending_erasures import PendingErasure, ask_to_erase
 from gateway.flows.customers.erase import empty_log, erase_all
+from gateway.flows.customers.find import tenants_of
 from gateway.flows.runtime import Gateway
 
 BATCH_SIZE = 200
@@ -24,7 +25,7 @@ PASSED = "customer data passed of "
 async def erase(gw: Gateway) -> None:
     """Erase what has ended of all that is to be erased, and what has become old since the last round."""
     erased = await erase_noted(gw)
-    for tenant in gw.settings.tenants:
+    for tenant in await tenants_of(gw):
         erased += await _erase_old(gw, tenant)
     if erased:
         await empty_log(gw)

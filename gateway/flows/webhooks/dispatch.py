@@ -87,7 +87,8 @@ class StoreCheck:
 class TenantQueue:
     """One tenant's webhooks. ``under_way``: ids of those being sent, until their outcomes are stored.
 
-    ``line``: what is due and was read, and waits for one of them to end.
+    ``line``: what is due and was read, and waits for one of them to end; ``erasures``: how many payments had been
+    erased when it was read.
     """
 
     def __init__(self, current: Current, tenant: str, store_check: StoreCheck) -> None:
@@ -95,6 +96,7 @@ class TenantQueue:
         self.timer = current.gateway.webhook_timers[tenant]
         self.under_way: set[str] = set()
         self.line: deque[DeliveryRow] = deque()
+        self.erasures = 0
 
     async def serve(self, group: asyncio.TaskGroup) -> None:
         """Read the queue, start what is due, wait until something is; until the tenant has left the settings.
@@ -134,7 +136,10 @@ class TenantQueue:
         room = MAX_CONCURRENT_ATTEMPTS - len(self.under_way)
         if webhook is None or room == 0:
             return [], latest
+        if self.erasures != gw.memory.erasures:
+            self.line.clear()  # what was read may still name a customer who is erased
         if not self.line:
+            self.erasures = gw.memory.erasures
             latest = await self._read_line(sha256_hex(webhook.url), room + READ_AHEAD, latest)
         due = [self.line.popleft() for _ in range(min(room, len(self.line)))]
         await self.store_check.prove(due)

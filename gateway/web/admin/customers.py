@@ -19,7 +19,7 @@ from gateway.flows import audit
 from gateway.flows.customers import erase
 from gateway.flows.customers.erase import Found
 from gateway.flows.customers.export import Kept, kept_about
-from gateway.flows.customers.find import payments_of
+from gateway.flows.customers.find import payments_of, tenants_of
 from gateway.flows.masks import Masks
 from gateway.web.admin.callbacks import CallbackDetail, callback_detail
 from gateway.web.request import Actor, OperatorCall
@@ -109,7 +109,7 @@ async def export_customer(call: OperatorCall) -> Reply:
     """``POST /admin/v1/customers/export``."""
     body = call.body(ExportBody)
     subject, _ = _subject(body)
-    found = [one async for one in payments_of(call.gw, _tenants(call, body), subject)]
+    found = [one async for one in payments_of(call.gw, await _tenants(call, body), subject)]
     left = sorted((one for one in found if one.payment.id > (body.cursor or "")), key=lambda one: one.payment.id)
     page = left[: body.limit]
     act = call.act(subject=erase.name_of(call.gw, subject), tenant=body.tenant, details={"payments": len(page)})
@@ -122,7 +122,7 @@ async def erase_customer(call: OperatorCall) -> Reply:
     """``POST /admin/v1/customers/erase``. Once begun it goes on, also without the caller."""
     body = call.body(EraseBody)
     subject, as_written = _subject(body)
-    case = await erase.look_into(call.gw, _tenants(call, body), subject, as_written)
+    case = await erase.look_into(call.gw, await _tenants(call, body), subject, as_written)
     name = erase.name_of(call.gw, subject)
     if body.apply:
         act = call.act(actor=body.actor, reason=body.reason, subject=name, tenant=body.tenant)
@@ -145,11 +145,11 @@ def _subject(body: CustomerBody) -> tuple[Subject, str]:
     return Subject(kind=kind, value=value), text
 
 
-def _tenants(call: OperatorCall, body: CustomerBody) -> list[str]:
-    known = call.gw.settings.tenants
+async def _tenants(call: OperatorCall, body: CustomerBody) -> list[str]:
+    known = await tenants_of(call.gw)
     if body.tenant is not None and body.tenant not in known:
-        raise invalid(("$.tenant", f"is not in the settings; known are {', '.join(known)}"))
-    return list(known) if body.tenant is None else [body.tenant]
+        raise invalid(("$.tenant", f"is not known; known are {', '.join(known)}"))
+    return known if body.tenant is None else [body.tenant]
 
 
 def _shown(kept: Kept, masks: Masks) -> CustomerPayment:

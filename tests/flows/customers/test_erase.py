@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from aiohttp import web
+
 from gateway.core.personal_data import ERASED, Subject
 from gateway.drivers.store import pending_erasures
 from gateway.drivers.store.audit import AuditFilter
@@ -14,6 +16,7 @@ from gateway.drivers.store.stored_bytes import RECOUNT
 from gateway.flows.audit import Act, Actor
 from gateway.flows.customers import erase, old_data
 from gateway.flows.customers.erase import Found
+from gateway.flows.webhooks.dispatch import MAX_CONCURRENT_ATTEMPTS
 from tests.support.clients.psp_callbacks import post, signed_body
 from tests.support.factories.deliveries import a_clock, rows_when
 from tests.support.factories.sqlite import engine_of
@@ -105,6 +108,33 @@ async def test_a_pending_webhook_is_sent_without_the_customer(stack: GatewayStac
     await stack.call("POST", f"/v1/webhooks/deliveries/{deliveries[-1].id}/redeliver", {})
     webhook = await stack.webhook(payment["id"], "payment.captured")
     assert (webhook["data"]["payment"]["metadata"], webhook["data"]["payment"]["amount"]) == ({}, "162.48")
+
+
+async def test_a_webhook_that_was_read_ahead_is_read_again(stack: GatewayStack) -> None:
+    """A slow endpoint takes eight at a time; those behind them in the line were read before the erasure."""
+    turns, arrived = asyncio.Semaphore(0), asyncio.Queue[bytes]()
+
+    async def slow(request: web.Request) -> int:
+        arrived.put_nowait(await request.read())
+        await turns.acquire()
+        return 204
+
+    stack.webhook_answer = slow
+    payments = [await paid(stack) for _ in range(MAX_CONCURRENT_ATTEMPTS + 4)]
+    async with asyncio.timeout(10):
+        before = [await arrived.get() for _ in range(MAX_CONCURRENT_ATTEMPTS)]
+        turns.release()  # what is due by now is read, and one of it sent
+        before.append(await arrived.get())
+    await erased(stack)
+    for _ in range(4 * len(payments)):
+        turns.release()
+    for payment in payments:
+        await stack.webhook(payment["id"], "payment.captured")
+    after = [arrived.get_nowait() for _ in range(arrived.qsize())]
+    vip = PAIRS["vip"].encode()
+    assert all(vip in body for body in before)
+    assert after
+    assert not [body for body in after if vip in body]
 
 
 async def test_an_erasure_gives_way_to_who_was_first(stack: GatewayStack) -> None:

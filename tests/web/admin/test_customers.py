@@ -11,10 +11,11 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
+import yaml
 
 from tests.support.clients.psp_callbacks import post, signed_body
 from tests.support.scenarios import creditkey
-from tests.support.stack import GatewayStack, Reply, creditkey_body, new_key, psp_body, running_stack
+from tests.support.stack import GatewayStack, creditkey_body, new_key, psp_body, running_stack
 from tests.web.admin.test_reviews import desk, with_key
 
 WHO = {
@@ -136,11 +137,6 @@ async def paid_at_psp(stack: GatewayStack, tenant: str = "acme") -> Any:
     return created.json
 
 
-async def refund(stack: GatewayStack, payment: Any, **body: Any) -> Reply:
-    """Refund a payment of acme."""
-    return await stack.call("POST", f"/v1/payments/{payment['id']}/refunds", body, key=new_key())
-
-
 async def test_no_byte_of_an_erased_customer_stays(shop: GatewayStack, caplog: pytest.LogCaptureFixture) -> None:
     """Store, write-ahead log and log lines are searched for thirty planted texts in all their encodings."""
     caplog.set_level(logging.DEBUG, "gateway")
@@ -176,4 +172,36 @@ async def test_no_byte_of_an_erased_customer_stays(shop: GatewayStack, caplog: p
     assert (repeated.status, repeated.json["id"]) == (201, first.json["id"])
     assert repeated.headers["Idempotency-Replayed"] == "true"
     assert (await shop.create({**body, "amount": "1.00"}, key=key)).status == 422
+    assert (await creditkey.act(shop, order, "refund", {"amount": "1.00"})).status == 201
     assert found_in(folder) == {}
+
+
+async def test_a_tenant_that_has_left_has_customers_too(tmp_path: Path) -> None:
+    """Its payments are still kept, so they are exported and erased."""
+    async with running_stack(tmp_path, change=with_customers) as shop:
+        await paid_at_psp(shop, "globex")
+        settings = yaml.safe_load(shop.settings.source.read_text())
+        del settings["tenants"]["globex"]
+        shop.settings.source.write_text(yaml.safe_dump(settings))
+        assert (await desk(shop, "POST", "/reload")).status == 200
+        assert len((await desk(shop, "POST", "/customers/export", {"email": WHO["email"]})).json["data"]) == 1
+        done = await erase(shop, email=WHO["email"], tenant="globex", apply=True)
+        assert {one["tenant"]: one["payments"] for one in done["tenants"]} == {"globex": 1}
+        assert found_in(shop.settings.store_path.parent) == {}
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "$"),
+        ({"email": "a@b.example", "phone": "1"}, "$"),
+        ({"phone": "ask me"}, "$.phone"),
+        ({"email": "a@b.example", "tenant": "nobody"}, "$.tenant"),
+        ({"email": ""}, "$.email"),
+    ],
+)
+async def test_a_request_that_names_nobody_is_refused(shop: GatewayStack, body: dict[str, str], field: str) -> None:
+    """Exactly one name, and one that is something; the answer does not repeat it."""
+    for path in ("export", "erase"):
+        reply = await desk(shop, "POST", f"/customers/{path}", body)
+        assert (reply.status, [error["field"] for error in reply.json["errors"]]) == (422, [field])
