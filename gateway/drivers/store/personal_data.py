@@ -52,12 +52,17 @@ COLUMNS: dict[str, Columns] = {
         " previous_hash hash secret_id mac",
     ),
     "audit_head": Columns("", "id sequence hash mac"),
+    "approvals": Columns(
+        "body",
+        "id status method path target key_id key_name created_at expires_at decided_by decided_at code",
+    ),
     "search_payments": Columns("", "place segment tenant payment_id state amount"),
     "search_terms": Columns("term", "segment place"),
     "search_segments": Columns("", "segment first_place"),
     "search_progress": Columns("", "id made_with event_row event_id"),
 }
-"""A fingerprint is of a whole request, which somebody could guess; a hint may name anything that its caller wrote."""
+"""A fingerprint is of a whole request, which somebody could guess; a hint may name anything that its caller wrote.
+What waits for approval is forgotten with its row in the audit trail, or after a day."""
 
 
 class OperationRow(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import logging
 from collections.abc import AsyncIterator, Iterator
@@ -49,6 +50,7 @@ SHIPPING = {
 }
 METADATA = {"loyalty": "LOYAL-77-88-99", "greeting": 'for "Oma" Grünewald / Øst'}
 FIELDS = {"custom_1": "VIPGRUENEWALD"}
+SECOND_KEY = "gw_second_test-key-of-another-operator"
 REFUND_REASON = "Frau Grünewald-Øst rief an"
 RETURN = "https://shop.example/danke?kundin=anneliese-gruenewald"
 CANCEL = "https://shop.example/schade?wer=gruenewald%40mail"
@@ -174,6 +176,27 @@ async def test_no_byte_of_an_erased_customer_stays(shop: GatewayStack, caplog: p
     assert (await shop.create({**body, "amount": "1.00"}, key=key)).status == 422
     assert (await creditkey.act(shop, order, "refund", {"amount": "1.00"})).status == 201
     assert found_in(folder) == {}
+
+
+async def test_what_waited_for_approval_is_forgotten_too(tmp_path: Path) -> None:
+    """Under four eyes a dry run needs nobody; the request itself names the customer until it is done."""
+
+    def change(settings: dict[str, Any]) -> None:
+        with_customers(settings)
+        second = {"id": "second", "sha256": hashlib.sha256(SECOND_KEY.encode()).hexdigest()}
+        settings["server"]["admin"] |= {"keys": [second], "approvals": 2}
+
+    async with running_stack(tmp_path, change=change) as shop:
+        await paid_at_psp(shop)
+        assert (await erase(shop, email=WHO["email"]))["payments"] == 1
+        asked = await desk(shop, "POST", "/customers/erase", {"email": WHO["email"], "apply": True, "reason": "letter"})
+        assert asked.status == 202, asked.text
+        approve = f"/approvals/{asked.json['approval']['id']}/approve"
+        assert (await desk(shop, "POST", approve)).status == 403
+        assert found_in(shop.settings.store_path.parent)
+        done = await desk(shop, "POST", approve, key=SECOND_KEY)
+        assert (done.status, done.json["payments"]) == (200, 1), done.text
+        assert found_in(shop.settings.store_path.parent) == {}
 
 
 async def test_a_tenant_that_has_left_has_customers_too(tmp_path: Path) -> None:
