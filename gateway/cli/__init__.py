@@ -29,6 +29,8 @@ MODULES = {
     "inbox": "inbox",
     "customers": "customers",
     "callback": "callback",
+    "deliveries": "deliveries",
+    "endpoints": "endpoints",
     "backup": "backup",
     "recover": "backup",
     "reload": "reload",

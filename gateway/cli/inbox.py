@@ -3,30 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from urllib.parse import quote, urlencode
+from typing import Any
+from urllib.parse import quote
 
 import click
+from msgspec.structs import replace
 
 from gateway.cli.dates import parse_date
 from gateway.cli.exits import Group
 from gateway.cli.loading import config_option, json_option, load, reading, tenants_of
-from gateway.cli.operators import Operators, admin_url_option, ask, ask_all, operators
+from gateway.cli.operators import Operators, admin_url_option, ask, operators
 from gateway.cli.output import as_line, print_json, print_pairs, print_table, wide_option
-from gateway.cli.review import actor_option
-from gateway.core.views import rfc3339
+from gateway.cli.review import actor_option, why_option
 from gateway.drivers.settings import Settings
 from gateway.drivers.store.inbox import VERDICTS, InboxFilter, InboxRow, StoredCallback
 from gateway.flows.callbacks import reprocess as callbacks
 from gateway.flows.masks import Masks
-from gateway.web.admin.callbacks import CallbackList, ReprocessBody, ReprocessedView, callback_detail, callback_view
+from gateway.web.admin.callbacks import (
+    NotReprocessed,
+    ReprocessBody,
+    ReprocessedRange,
+    ReprocessedView,
+    ReprocessRange,
+    callback_detail,
+    callback_view,
+)
 
 COLUMNS = ("id", "received_at", "tenant", "account", "verdict", "reason", "detail", "payment_id")
 RESULTS = ("id", "verdict", "reason", "detail", "changed", "payment_id", "state_before", "state_after")
-PAGE = 200
-"""Rows asked for at a time."""
+
+Processed = tuple[Counter[str], list[ReprocessedView], list[NotReprocessed]]
+"""How many of a range came to what, what each came to, and which failed."""
+
+until_option = click.option(
+    "--until", type=parse_date, metavar="DATE", help="Only callbacks received before this time."
+)
 
 
 @click.group(cls=Group)
@@ -116,6 +131,7 @@ def _changing(command: Callable[..., None]) -> Callable[..., None]:
         config_option,
         admin_url_option,
         actor_option,
+        why_option,
         click.option("--apply", "apply", is_flag=True, help="Apply the changes. Without it they are only shown."),
     ):
         command = option(command)
@@ -123,74 +139,85 @@ def _changing(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @inbox.command()
-@click.argument("inbox_ids", metavar="ID...", nargs=-1, required=True)
+@click.argument("inbox_ids", metavar="[ID]...", nargs=-1)
+@_filters
+@until_option
 @_changing
-def replay(
-    inbox_ids: tuple[str, ...], apply: bool, actor: str, admin_url: str | None, config: Path, as_json: bool
-) -> None:
+def replay(inbox_ids: tuple[str, ...], admin_url: str | None, config: Path, as_json: bool, **chosen: Any) -> None:
     """Apply the events of stored callbacks again, through the running gateway.
 
-    An event that was applied before changes nothing.
+    The named ones, or all proved callbacks of a range, oldest first. An event that was applied before changes nothing.
     """
-    _process_again(operators(config, admin_url), "replay", inbox_ids, _order(apply, actor), as_json)
+    _process_again(operators(config, admin_url), "replay", inbox_ids, as_json, **chosen)
 
 
 @inbox.command()
 @click.argument("inbox_ids", metavar="[ID]...", nargs=-1)
 @_filters
+@until_option
 @_changing
-def reverify(
-    inbox_ids: tuple[str, ...],
-    tenant: str | None,
-    account: str | None,
-    since: datetime | None,
-    apply: bool,
-    actor: str,
-    admin_url: str | None,
-    config: Path,
-    as_json: bool,
-) -> None:
+def reverify(inbox_ids: tuple[str, ...], admin_url: str | None, config: Path, as_json: bool, **chosen: Any) -> None:
     """Verify refused callbacks again, with the settings of the running gateway.
 
-    The named ones, or all refused callbacks of an account, oldest first. A callback whose sender did not have the
+    The named ones, or all refused callbacks of a range, oldest first. A callback whose sender did not have the
     account's secret stays refused.
     """
-    listener = operators(config, admin_url)
-    if bool(inbox_ids) == bool(account or since or tenant):
-        raise click.UsageError("give IDs, or --account and --since")
-    wanted = {"tenant": tenant, "account": account, "since": None if since is None else rfc3339(since)}
-    chosen = inbox_ids or _refused(listener, {name: value for name, value in wanted.items() if value is not None})
-    _process_again(listener, "reverify", chosen, _order(apply, actor), as_json)
+    _process_again(operators(config, admin_url), "reverify", inbox_ids, as_json, **chosen)
 
 
-def _order(apply: bool, actor: str) -> ReprocessBody:
-    return ReprocessBody(dry_run=not apply, actor=actor)
-
-
-def _process_again(listener: Operators, how: str, ids: Iterable[str], order: ReprocessBody, as_json: bool) -> None:
+def _process_again(
+    listener: Operators,
+    how: str,
+    inbox_ids: Sequence[str],
+    as_json: bool,
+    *,
+    apply: bool,
+    actor: str,
+    reason: str | None,
+    **filters: Any,
+) -> None:
     """Process each callback by itself: print which ones failed, and go on with the others."""
-    done: list[ReprocessedView] = []
-    refused: list[str] = []
-    for one in ids:
-        path = f"/admin/v1/inbox/{quote(one, safe='')}/{how}"
-        try:
-            done.append(ask(listener, "POST", path, body=order, wanted=ReprocessedView))
-        except click.ClickException as problem:
-            refused.append(f"{one}: {problem.message}")
+    if bool(inbox_ids) == any(filters.values()):
+        raise click.UsageError("give IDs, or --account and --since")
+    body = ReprocessRange(dry_run=not apply, actor=actor, reason=reason, **filters)
+    counts, done, failed = _each(listener, how, inbox_ids, body) if inbox_ids else _range(listener, how, body)
     if as_json:
-        print_json({"data": done})
+        print_json({"data": done, "counts": counts, "failed": failed})
     else:
         print_table(RESULTS, ([getattr(one, column) for column in RESULTS] for one in done))
-    if order.dry_run:
+    if counts:
+        click.echo(", ".join(f"{count} {outcome}" for outcome, count in counts.items()), err=True)
+    if not apply:
         click.echo("nothing was changed: pass --apply to apply it", err=True)
-    if refused:
-        raise click.ClickException("\n".join(refused))
+    if failed:
+        raise click.ClickException("\n".join(f"{one.id}: {one.problem}" for one in failed))
 
 
-def _refused(listener: Operators, wanted: dict[str, str]) -> list[str]:
-    """The ids of refused callbacks, oldest first: the order in which they arrived."""
-    query = urlencode({**wanted, "verdict": "refused", "limit": str(PAGE)})
-    return [row.id for row in ask_all(listener, f"/admin/v1/inbox?{query}", wanted=CallbackList)][::-1]
+def _each(listener: Operators, how: str, inbox_ids: Iterable[str], chosen: ReprocessRange) -> Processed:
+    body = ReprocessBody(dry_run=chosen.dry_run, actor=chosen.actor, reason=chosen.reason)
+    done: list[ReprocessedView] = []
+    failed: list[NotReprocessed] = []
+    for one in inbox_ids:
+        path = f"/admin/v1/inbox/{quote(one, safe='')}/{how}"
+        try:
+            done.append(ask(listener, "POST", path, body=body, wanted=ReprocessedView))
+        except click.ClickException as problem:
+            failed.append(NotReprocessed(id=one, problem=problem.message))
+    return Counter(), done, failed
+
+
+def _range(listener: Operators, how: str, body: ReprocessRange) -> Processed:
+    counts: Counter[str] = Counter()
+    done: list[ReprocessedView] = []
+    failed: list[NotReprocessed] = []
+    while True:
+        page = ask(listener, "POST", f"/admin/v1/inbox/{how}", body=body, wanted=ReprocessedRange)
+        counts.update(page.counts)
+        done += page.data
+        failed += page.failed
+        if page.next_cursor is None:
+            return counts, done, failed
+        body = replace(body, cursor=page.next_cursor)
 
 
 async def _newest(settings: Settings, tenants: list[str], wanted: InboxFilter) -> list[InboxRow]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import math
 import os
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar
@@ -85,10 +87,11 @@ def ask(listener: Operators, method: str, path: str, *, body: msgspec.Struct | N
     try:
         if answer.status == 401:
             raise click.ClickException(f"{KEY} is not a key of this gateway, or it has expired")
-        if answer.status == 200:
-            return msgspec.json.decode(answer.body, type=wanted)
         if answer.status == 202:
-            _end_waiting(msgspec.json.decode(answer.body, type=NeedsApproval))
+            with contextlib.suppress(msgspec.ValidationError):
+                _end_waiting(msgspec.json.decode(answer.body, type=NeedsApproval))
+        if answer.status in (200, 202):
+            return msgspec.json.decode(answer.body, type=wanted)
         if answer.media_type == MEDIA_TYPE:
             raise click.ClickException(msgspec.json.decode(answer.body, type=_Problem).detail)
     except msgspec.DecodeError:
@@ -105,11 +108,11 @@ def _end_waiting(asked: NeedsApproval) -> NoReturn:
     context.exit()
 
 
-def ask_all(listener: Operators, path: str, *, wanted: type[P]) -> list[Any]:
-    """Read every page of a list. Raises as ``ask``."""
+def ask_all(listener: Operators, path: str, *, wanted: type[P], most: float = math.inf) -> list[Any]:
+    """Read every page of a list, or those with the first ``most`` rows. Raises as ``ask``."""
     rows: list[Any] = []
     page = ask(listener, "GET", path, wanted=wanted)
-    while page.next_cursor is not None:
+    while page.next_cursor is not None and len(rows) + len(page.data) < most:
         rows += page.data
         joint = "&" if "?" in path else "?"
         page = ask(listener, "GET", f"{path}{joint}cursor={page.next_cursor}", wanted=wanted)

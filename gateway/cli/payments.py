@@ -11,7 +11,7 @@ import click
 from gateway.cli.exits import Group
 from gateway.cli.loading import config_option, json_option, load, reading, tenants_of
 from gateway.cli.output import as_line, print_json, print_pairs, print_table, wide_option
-from gateway.cli.resolve import resolve, silent
+from gateway.cli.resolve import resolve, silent, sync
 from gateway.cli.review import review
 from gateway.cli.timeline import Line, merge
 from gateway.core.payment import State
@@ -30,7 +30,7 @@ def payments() -> None:
     """Show payments, and resolve what only a person can."""
 
 
-for command in (review, resolve, silent):
+for command in (review, resolve, silent, sync):
     payments.add_command(command)
 
 

@@ -1,4 +1,5 @@
-"""``gateway payments resolve`` and ``silent``: enter where a payment stands, and list those without a callback."""
+"""``gateway payments resolve``, ``silent`` and ``sync``: enter where one stands, list those that nobody reported,
+look at many again."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from urllib.parse import quote
 
 import click
 
+from gateway.cli.dates import parse_date
 from gateway.cli.operators import ask, ask_all, operators
 from gateway.cli.output import print_json, print_table, wide_option
 from gateway.cli.review import (
@@ -17,10 +19,11 @@ from gateway.cli.review import (
     print_payment,
     reason_option,
     reference_option,
+    why_option,
     words_of,
 )
 from gateway.core.view_types import PaymentView
-from gateway.web.admin.payments import ResolvePayment
+from gateway.web.admin.payments import QueuedView, ResolvePayment, SyncPayments
 from gateway.web.admin.reviews import ReviewList
 
 STATES = tuple(words_of(get_type_hints(ResolvePayment)["state"]))
@@ -73,3 +76,28 @@ def silent(tenant: str | None, wide: bool, admin_url: str | None, config: Path, 
         print_json({"data": found})
         return
     print_table(SILENT_COLUMNS, ([getattr(one, column) for column in SILENT_COLUMNS] for one in found), wide=wide)
+
+
+@click.command()
+@click.option("--tenant", help="Only payments of this tenant.")
+@click.option("--account", help="Only payments of this account.")
+@click.option("--state", type=click.Choice(("created", *STATES)), metavar="STATE", help="Only payments in this state.")
+@click.option("--since", type=parse_date, metavar="DATE", help="Only payments made at this time or later.")
+@click.option("--until", type=parse_date, metavar="DATE", help="Only payments made before this time.")
+@click.option("--apply", "apply", is_flag=True, help="Queue them. Without it they are only counted.")
+@why_option
+@actor_option
+@listener_options
+def sync(admin_url: str | None, config: Path, as_json: bool, apply: bool, **chosen: Any) -> None:
+    """Look at the payments of a range again, where their provider can be asked.
+
+    They are queued, and each account's are looked at one after the other; payments show has the result.
+    """
+    body = SyncPayments(**chosen, dry_run=not apply)
+    done = ask(operators(config, admin_url), "POST", "/admin/v1/payments/sync", body=body, wanted=QueuedView)
+    if as_json:
+        print_json(done)
+    else:
+        print_table(("tenant", "account", "count"), ((one.tenant, one.account, one.count) for one in done.data))
+    if done.dry_run:
+        click.echo(f"{done.queued} would be looked at: pass --apply to do it", err=True)

@@ -64,6 +64,7 @@ STATES = tuple(words_of(get_type_hints(ResolveReview)["state"]))
 OUTCOMES = tuple(words_of(get_type_hints(ResolveOperation)["outcome"]))
 
 reason_option = click.option("--reason", required=True, metavar="TEXT", help="Why; kept in the timeline.")
+why_option = click.option("--reason", metavar="TEXT", help="Why; kept in the audit trail.")
 actor_option = click.option(
     "--actor",
     default=_os_user,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from time import perf_counter
@@ -63,6 +63,8 @@ class Memory:
         """``plugin/calls.py``: what a provider's answers showed and operators have been warned of."""
         self.last_lookup: dict[str, datetime] = {}
         """``payments/lookup.py``: by payment, when a hint last caused a lookup."""
+        self.to_look_at: dict[tuple[str, str], deque[str]] = {}
+        """``payments/sync_range.py``: by tenant and account, the payments that wait to be looked at again."""
         self.seen_since_restored: set[str] = set()
         """``restore.py``: payments whose provider was asked after the store had been restored."""
         self.budget_levels: dict[str, int] = {}

@@ -164,13 +164,17 @@ class OperatorCall(Call, frozen=True, kw_only=True):
         return audit.Act(name=act_of(self.path), by=replace(self.by, given=actor), reason=reason, **about)
 
     def tenants(self, *others: str) -> list[str]:
-        """The tenant that the query names, or all. Raises ``validation_failed`` for one that is not in the settings.
+        """The tenant that the query names, or all. ``others`` and what it raises as of ``tenants_named``."""
+        return self.tenants_named(self.query.get("tenant"), "tenant", *others)
 
-        ``others``: names beside those of the settings.
+    def tenants_named(self, tenant: str | None, field: str, *others: str) -> list[str]:
+        """The named tenant, or all. ``others``: names beside those of the settings.
+
+        Raises ``validation_failed`` for one that is not in the settings.
         """
-        tenants, tenant = (*self.gw.settings.tenants, *others), self.query.get("tenant")
+        tenants = (*self.gw.settings.tenants, *others)
         if tenant is not None and tenant not in tenants:
-            raise invalid(("tenant", f"is not in the settings; known are {', '.join(tenants)}"))
+            raise invalid((field, f"is not in the settings; known are {', '.join(tenants)}"))
         return [tenant] if tenant is not None else [*tenants]
 
     async def page(

@@ -14,6 +14,7 @@ from click.testing import Result
 from tests.support.cli import run
 from tests.support.clients.operators import ADMIN_KEY, with_key
 from tests.support.clients.psp_callbacks import expire, new_payment
+from tests.support.scenarios import creditkey
 from tests.support.stack import GatewayStack, running_stack
 
 REASON = ("--reason", "seen in the portal")
@@ -88,3 +89,15 @@ async def test_what_cannot_be_is_one_line(
     assert result.exit_code == status
     assert words in result.output
     assert (await staffed.payment(payment["id"]))["version"] == payment["version"]
+
+
+async def test_a_range_is_looked_at_again(staffed: GatewayStack) -> None:
+    """Counted first; with --apply they are queued, and what changed at the provider is known."""
+    payment = await creditkey.captured(staffed)
+    await creditkey.edit(staffed, payment, refunded_amount="10.00")
+    arguments = ("sync", "--account", "creditkey-main", "--since", "2026-01-01", "--state", "captured")
+    counted = await payments(staffed, *arguments)
+    assert (counted.exit_code, "1 would be looked at" in counted.stderr) == (0, True)
+    assert (await printed(staffed, *arguments, "--apply", "--reason", "refunds by hand"))["queued"] == 1
+    await staffed.gateway.tasks.drain(10)
+    assert (await staffed.payment(payment["id"]))["amount_refunded"] == "10.00"

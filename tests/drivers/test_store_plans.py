@@ -13,7 +13,7 @@ from gateway.core.commands import Kind
 from gateway.core.payment import Status
 from gateway.drivers.store import deliveries, inbox, schedule, statements
 from gateway.drivers.store.deliveries import DeliveryFilter, RedeliveryFilter
-from gateway.drivers.store.inbox import InboxFilter
+from gateway.drivers.store.inbox import InboxFilter, InboxRange
 from gateway.drivers.store.reads import PaymentFilter, Store
 from gateway.drivers.store.rows import PageRequest
 from gateway.drivers.store.statements import Unit
@@ -63,6 +63,11 @@ IN_ORDER: dict[str, Callable[[Store], Awaitable[Any]]] = {
     "webhooks": lambda store: store.deliveries.newest("acme", DeliveryFilter(limit=9, cursor="dlv_9")),
     "dead letters": lambda store: store.deliveries.newest("acme", DeliveryFilter(limit=9, status="dead")),
     "webhooks again": lambda store: store.deliveries.ids_of("acme", RedeliveryFilter(status="dead"), after="", limit=9),
+    "webhooks again counted": lambda store: store.deliveries.count("acme", RedeliveryFilter(status="dead")),
+    "callbacks again": lambda store: store.inbox.ids_of("acme", InboxRange(limit=9, since=AT, verdict="refused")),
+    "payments again": lambda store: store.payment_ids("acme", "main", state="created", since=AT, until=AT, limit=9),
+    "silent payments": lambda store: store.silent(["sandbox"], PAGE),
+    "silent payments of a tenant": lambda store: store.silent(["sandbox"], PAGE, "acme"),
     "webhooks by age": lambda store: store.deliveries.page_by_age("acme", after="", before=AT, limit=9),
 }
 
@@ -161,5 +166,5 @@ async def test_a_write_does_not_scan(store: Store, unit: Unit) -> None:
 async def test_a_scan_would_be_seen(store: Store) -> None:
     """The tests above can fail."""
     assert SCAN.search(plan_of(store, "SELECT 1 FROM payments p WHERE state = 'created'", ()))
-    assert SCAN.search(plan_of(store, "SELECT MIN(expired_at) FROM payments WHERE expired_at > 1", ()))
+    assert SCAN.search(plan_of(store, "SELECT MIN(created_at) FROM payments WHERE created_at > 1", ()))
     assert SORT in plan_of(store, "SELECT 1 FROM payments WHERE tenant = 'acme' ORDER BY state", ())

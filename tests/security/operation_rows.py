@@ -87,6 +87,7 @@ OPERATORS_ROWS: Mapping[tuple[str, str], Row] = {
     ("POST", "/admin/v1/reload"): Row(body={}),
     ("GET", "/admin/v1/audit"): Row(),
     ("GET", "/admin/v1/payments/silent"): Row(),
+    ("POST", "/admin/v1/payments/sync"): Row(body={"dry_run": True}),
     ("POST", "/admin/v1/payments/{id}/resolve"): Row(
         path_names="payment", body={"state": "failed", "reason": "looked into it"}
     ),
@@ -100,12 +101,17 @@ OPERATORS_ROWS: Mapping[tuple[str, str], Row] = {
     ("POST", "/admin/v1/operations/{id}/resolve"): Row(path_names="open operation", body=_RULED),
     ("GET", "/admin/v1/inbox"): Row(),
     ("GET", "/admin/v1/inbox/{id}"): Row(path_names="callback"),
+    ("POST", "/admin/v1/inbox/replay"): Row(body={"dry_run": True}),
+    ("POST", "/admin/v1/inbox/reverify"): Row(body={"dry_run": True}),
     ("POST", "/admin/v1/inbox/{id}/replay"): Row(path_names="callback", body={"dry_run": True}),
     ("POST", "/admin/v1/inbox/{id}/reverify"): Row(path_names="callback", body={"dry_run": True}),
     ("GET", "/admin/v1/deliveries"): Row(),
     ("POST", "/admin/v1/deliveries/{id}/redeliver"): Row(path_names="delivery", body={}),
     ("POST", "/admin/v1/customers/export"): Row(body={"customer_id": "nobody"}),
     ("POST", "/admin/v1/customers/erase"): Row(body={"customer_id": "nobody"}),
+    ("POST", "/admin/v1/deliveries/redeliver"): Row(body={"since": "2026-01-01T00:00:00Z", "dry_run": True}),
+    ("GET", "/admin/v1/endpoints"): Row(),
+    ("POST", "/admin/v1/endpoints/{tenant}/enable"): Row(path_names="tenant", body={}),
 }
 
 

@@ -105,6 +105,7 @@ class ThreeTenants:
         await self.stack.faults("psp", silence="after_effect", times=1)
         lost = await self.ask("POST", "/v1/payments", psp_body(account=word, **texts), tenant=tenant)
         self.ids_by_kind[tenant] = {
+            "tenant": [tenant],
             "payment": [waiting["id"], held["id"], ended["id"]],
             "refund": [refund.json["id"]],
             "open operation": [lost.json["operation"]["id"]],
@@ -157,7 +158,8 @@ class ThreeTenants:
     def words_of_others(self, tenant: str) -> set[str]:
         """Everything that belongs to the other tenants alone: words, names, ids."""
         others = [other for other in TENANTS if other != tenant]
-        ids = {identifier for other in others for ids in self.ids_by_kind[other].values() for identifier in ids}
+        named = [(kind, ids) for other in others for kind, ids in self.ids_by_kind[other].items()]
+        ids = {identifier for kind, ids in named if kind != "tenant" for identifier in ids}
         return ids | {word_of(other) for other in others} | {f'"{other}"' for other in others}
 
     def rows(self) -> dict[str, list[Any]]:

@@ -246,19 +246,18 @@ class Deliveries:
 
     async def ids_of(self, tenant: str, wanted: RedeliveryFilter, *, after: str, limit: int) -> list[str]:
         """Ids of a tenant's deliveries above ``after``, oldest first. Raises ``KeyError`` for no status."""
-        conditions, values = where(
-            ("tenant = ?", tenant),
-            ("delivery_id > ?", after),
-            ("created_at >= ?", optional_milliseconds(wanted.created_after)),
-            ("created_at <= ?", optional_milliseconds(wanted.created_before)),
-            ("died_of = ?", wanted.died_of),
-        )
+        conditions, values = _to_redeliver(tenant, wanted)
         rows = await self._engine.rows(
-            f"SELECT delivery_id FROM events WHERE {conditions} AND {_WITH_STATUS[wanted.status]}"  # noqa: S608  # our own words
-            " ORDER BY delivery_id LIMIT ?",
-            (*values, limit),
+            f"SELECT delivery_id FROM events WHERE {conditions} AND delivery_id > ? ORDER BY delivery_id LIMIT ?",  # noqa: S608  # our own words
+            (*values, after, limit),
         )
         return [identifier for (identifier,) in rows]
+
+    async def count(self, tenant: str, wanted: RedeliveryFilter) -> int:
+        """How many deliveries of a tenant these are. Raises ``KeyError`` for no status."""
+        conditions, values = _to_redeliver(tenant, wanted)
+        rows = await self._engine.rows(f"SELECT COUNT(*) FROM events WHERE {conditions}", values)  # noqa: S608  # as above
+        return int(rows[0][0])
 
     async def page_by_age(self, tenant: str, *, after: str, before: datetime, limit: int) -> list[tuple[str, str]]:
         """(id, status) of a tenant's deliveries above ``after`` that were made before a date, oldest first."""
@@ -286,6 +285,16 @@ _OF_PAYMENT = "delivery_id IN (SELECT delivery_id FROM events WHERE tenant = ? A
 # Written out, not a parameter: only so does a database see that an index of these rows will do.
 _WITH_STATUS = {status: f"status = '{status}'" for status in STATUSES}
 _attempts = msgspec.json.Decoder(list[dict[str, Any]])
+
+
+def _to_redeliver(tenant: str, wanted: RedeliveryFilter) -> tuple[str, tuple[Any, ...]]:
+    conditions, values = where(
+        ("tenant = ?", tenant),
+        ("created_at >= ?", optional_milliseconds(wanted.created_after)),
+        ("created_at <= ?", optional_milliseconds(wanted.created_before)),
+        ("died_of = ?", wanted.died_of),
+    )
+    return f"{conditions} AND {_WITH_STATUS[wanted.status]}", values
 
 
 def _log(row: DeliveryRow) -> str:

@@ -18,7 +18,7 @@ from gateway.core.facts import Event
 from gateway.core.wire import Callback, Headers
 from gateway.drivers.clock import milliseconds, optional_milliseconds
 from gateway.drivers.store.engine import Engine
-from gateway.drivers.store.rows import PageRequest, columns, members, optional_from_milliseconds, where
+from gateway.drivers.store.rows import PageRequest, columns, first_id, members, optional_from_milliseconds, where
 from gateway.drivers.store.statements import Statement, placeholders
 from gateway.drivers.store.stored_bytes import bytes_of, size_of_row
 
@@ -87,6 +87,19 @@ class InboxFilter(PageRequest, frozen=True, kw_only=True):
     verdict: str | None = None
     payment_id: str | None = None
     since: datetime | None = None
+
+
+class InboxRange(PageRequest, frozen=True, kw_only=True):
+    """Which stored callbacks are processed again, oldest first: received since a time and before another.
+
+    ``is_proved``: only those with an event.
+    """
+
+    account: str | None = None
+    verdict: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    is_proved: bool = False
 
 
 def insert_callback(
@@ -279,6 +292,24 @@ class Inbox:
             f"{_SUMMARY} WHERE {conditions}{with_verdict} ORDER BY id DESC LIMIT ?", (*values, wanted.limit)
         )
         return [InboxRow(**_members(InboxRow, row)) for row in rows]
+
+    async def ids_of(self, tenant: str, wanted: InboxRange) -> list[str]:
+        """Ids of stored callbacks of one tenant, oldest first. Raises ``KeyError`` for no verdict."""
+        conditions, values = where(
+            ("tenant = ?", tenant),
+            ("id > ?", wanted.cursor),
+            ("id >= ?", first_id("cb", wanted.since)),
+            ("account = ?", wanted.account),
+            ("received_at >= ?", optional_milliseconds(wanted.since)),
+            ("received_at < ?", optional_milliseconds(wanted.until)),
+        )
+        with_verdict = "" if wanted.verdict is None else f" AND {_WITH_VERDICT[wanted.verdict]}"
+        proved = " AND event IS NOT NULL" if wanted.is_proved else ""
+        rows = await self._engine.rows(
+            f"SELECT id FROM inbox WHERE {conditions}{with_verdict}{proved} ORDER BY id LIMIT ?",  # noqa: S608  # our own words
+            (*values, wanted.limit),
+        )
+        return [identifier for (identifier,) in rows]
 
     async def due(self, now: datetime, limit: int) -> list[StoredCallback]:
         """Pending callbacks whose next try is due, of all tenants, the longest due first."""

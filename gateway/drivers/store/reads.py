@@ -21,7 +21,7 @@ from gateway.drivers.store.pending_erasures import PendingErasures
 from gateway.drivers.store.personal_data import PersonalData
 from gateway.drivers.store.queues import Queues
 from gateway.drivers.store.refused_requests import RefusedRequests
-from gateway.drivers.store.rows import PageRequest, made_of, where
+from gateway.drivers.store.rows import PageRequest, first_id, made_of, where
 from gateway.drivers.store.search_index import SearchIndex
 from gateway.drivers.store.statements import KEY_IS_OPEN, heartbeat, placeholders
 
@@ -202,6 +202,30 @@ class Store:
             (tenant, account, provider_reference),
         )
         return str(row[0]) if row else None
+
+    async def payment_ids(
+        self,
+        tenant: str,
+        account: str,
+        *,
+        state: str | None,
+        since: datetime | None,
+        until: datetime | None,
+        limit: int,
+    ) -> list[str]:
+        """Ids of an account's payments made since a time and before another, oldest first."""
+        conditions, values = where(
+            ("tenant = ?", tenant),
+            ("account = ?", account),
+            ("state = ?", state),
+            ("id >= ?", first_id("pay", since)),
+            ("id < ?", first_id("pay", until)),
+        )
+        rows = await self._engine.rows(
+            f"SELECT id FROM payments WHERE {conditions} ORDER BY id LIMIT ?",  # noqa: S608  # our own words
+            (*values, limit),
+        )
+        return [identifier for (identifier,) in rows]
 
     async def same_amount(self, payment: Payment, amount: str) -> list[str]:
         """Other payments of this one's account and customer that wait for this amount, newest first.

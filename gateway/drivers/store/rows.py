@@ -9,7 +9,8 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from gateway.drivers.clock import EPOCH
+from gateway.core.ids import time_ordered
+from gateway.drivers.clock import EPOCH, milliseconds
 
 Row = TypeVar("Row", bound=msgspec.Struct)
 
@@ -60,6 +61,11 @@ async def newest_of(
     """
     found = [row for tenant in tenants for row in await newest(tenant, wanted)]
     return nlargest(wanted.limit, found, key=lambda row: row.id)
+
+
+def first_id(prefix: str, at: datetime | None) -> str | None:
+    """The least id that can be made at a time: ids are time-ordered, so it bounds a range of them."""
+    return None if at is None else time_ordered(prefix, milliseconds(at), 0, 0)
 
 
 def from_milliseconds(at: int) -> datetime:

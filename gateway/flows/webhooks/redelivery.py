@@ -44,6 +44,14 @@ class TenantEndpoint(msgspec.Struct, frozen=True, kw_only=True):
         return sha256_hex(self.webhook.url)
 
 
+class Redelivery(msgspec.Struct, frozen=True, kw_only=True):
+    """How many webhooks of a tenant are sent again, or would be; ``problem``: why they are not."""
+
+    tenant: str
+    count: int
+    problem: str | None = None
+
+
 async def endpoint_of(gw: Gateway, tenant: str) -> TenantEndpoint:
     """A tenant's endpoint. Raises ``not_found`` when the settings name none."""
     webhook = webhook_of(gw, tenant)
@@ -66,14 +74,37 @@ async def redeliver_one(gw: Gateway, tenant: str, delivery_id: str, act: Act | N
     return await _find(gw, tenant, delivery_id)
 
 
-async def redeliver_many(gw: Gateway, tenant: str, wanted: RedeliveryFilter) -> int:
-    """Send all wanted webhooks again; return how many. Raises ``not_found`` and ``invalid_state``."""
+async def redeliver_many(gw: Gateway, tenant: str, wanted: RedeliveryFilter, act: Act | None = None) -> int:
+    """Send all wanted webhooks again; return how many. ``act`` as of ``redeliver_one``.
+
+    Raises ``not_found`` and ``invalid_state``.
+    """
     await _open_endpoint(gw, tenant)
     count, after = 0, ""
+    audited = [] if act is None else [audit.entry(gw, act, tenant=tenant)]
     while page := await gw.store.deliveries.ids_of(tenant, wanted, after=after, limit=BATCH_SIZE):
-        await _send(gw, tenant, page)
-        count, after = count + len(page), page[-1]
+        await _send(gw, tenant, page, *audited)
+        count, after, audited = count + len(page), page[-1], []
     return count
+
+
+async def redeliver_range(
+    gw: Gateway, tenants: Sequence[str], wanted: RedeliveryFilter, act: Act, *, dry_run: bool
+) -> list[Redelivery]:
+    """Send the wanted webhooks of several tenants again; a tenant that cannot take them says why."""
+    done = []
+    for tenant in tenants:
+        count, problem = await gw.store.deliveries.count(tenant, wanted), None
+        try:
+            if count and not dry_run:
+                count = await redeliver_many(gw, tenant, wanted, act)
+            elif count:
+                await _open_endpoint(gw, tenant)
+        except TenantError as refusal:
+            problem = refusal.detail
+        if count:
+            done.append(Redelivery(tenant=tenant, count=count, problem=problem))
+    return done
 
 
 async def send_test(gw: Gateway, tenant: str) -> DeliveryRow:
@@ -87,14 +118,15 @@ async def send_test(gw: Gateway, tenant: str) -> DeliveryRow:
     return await _find(gw, tenant, delivery_id(event_id))
 
 
-async def enable(gw: Gateway, tenant: str, *, redeliver: bool) -> int:
+async def enable(gw: Gateway, tenant: str, *, redeliver: bool, act: Act | None = None) -> int:
     """Send to a disabled endpoint again. ``redeliver``: also what it missed meanwhile; returns how many.
 
-    Raises ``not_found``.
+    ``act`` as of ``redeliver_one``. Raises ``not_found``.
     """
     endpoint = await endpoint_of(gw, tenant)
     missed = deliveries.mark_dead(tenant, endpoint.key)  # also what was made a moment ago
-    await gw.store.commit([missed, deliveries.enable_endpoint(tenant, endpoint.key)])
+    audited = [] if act is None else [audit.entry(gw, act, tenant=tenant)]
+    await gw.store.commit([missed, deliveries.enable_endpoint(tenant, endpoint.key), *audited])
     gw.webhook_timers[tenant].no_later_than(0)
     return await redeliver_many(gw, tenant, RedeliveryFilter(status="dead", died_of="disabled")) if redeliver else 0
 

@@ -12,14 +12,20 @@ from typing import Any
 import msgspec
 
 from gateway.core.views import rfc3339
-from gateway.drivers.store.inbox import VERDICTS, EarlierVerdict, InboxFilter, InboxRow, StoredCallback
+from gateway.drivers.store.inbox import VERDICTS, EarlierVerdict, InboxFilter, InboxRange, InboxRow, StoredCallback
 from gateway.flows.callbacks import reprocess
 from gateway.flows.callbacks.reprocess import Order, Reprocessed
+from gateway.flows.callbacks.reprocess_range import OUTCOMES, reprocess_range
 from gateway.flows.masks import Masks
+from gateway.web.admin.reviews import Sentence
+from gateway.web.api.webhooks import Time
 from gateway.web.query_parameters import CURSOR, LIMIT, TIME, cursor_of, limit_of, one_of, parameters, time_of
 from gateway.web.request import Actor, OperatorCall
 from gateway.web.responses import Reply
 from gateway.web.routing import Route
+
+RANGE_PAGE = 100
+"""Callbacks of a range that one request processes again."""
 
 
 class ReprocessBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -27,6 +33,17 @@ class ReprocessBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     dry_run: bool = False
     actor: Actor = None
+    reason: Sentence | None = None
+
+
+class ReprocessRange(ReprocessBody, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which callbacks to process again: received since a time and before another. ``cursor`` of the page before."""
+
+    since: Time | None = None
+    until: Time | None = None
+    tenant: str | None = None
+    account: str | None = None
+    cursor: str | None = None
 
 
 class CallbackView(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +96,23 @@ class ReprocessedView(msgspec.Struct, frozen=True, kw_only=True):
     payment_id: str | None
     state_before: str | None
     state_after: str | None
+
+
+class NotReprocessed(msgspec.Struct, frozen=True, kw_only=True):
+    """A callback that could not be processed again, and why."""
+
+    id: str
+    problem: str
+
+
+class ReprocessedRange(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of a range, the oldest first: how many came to what, and each; ``next_cursor`` is null on the last."""
+
+    dry_run: bool
+    counts: dict[str, int]
+    data: list[ReprocessedView]
+    failed: list[NotReprocessed]
+    next_cursor: str | None = None
 
 
 def callback_view(row: InboxRow) -> CallbackView:
@@ -153,9 +187,47 @@ async def reverify(call: OperatorCall) -> Reply:
     return Reply(view=reprocessed_view(made, dry_run=order.dry_run))
 
 
+async def replay_range(call: OperatorCall) -> Reply:
+    """``POST /admin/v1/inbox/replay``."""
+    return await _range(call, "replay", is_proved=True)
+
+
+async def reverify_range(call: OperatorCall) -> Reply:
+    """``POST /admin/v1/inbox/reverify``."""
+    return await _range(call, "reverify", verdict="refused")
+
+
+async def _range(call: OperatorCall, how: str, *, verdict: str | None = None, is_proved: bool = False) -> Reply:
+    body = call.body(ReprocessRange)
+    wanted = InboxRange(
+        limit=RANGE_PAGE,
+        cursor=body.cursor,
+        account=body.account,
+        verdict=verdict,
+        since=body.since,
+        until=body.until,
+        is_proved=is_proved,
+    )
+    tenants = call.tenants_named(body.tenant, "$.tenant")
+    done = await reprocess_range(call.gw, tenants, wanted, _order_of(call, how, body))
+    view = ReprocessedRange(
+        dry_run=body.dry_run,
+        counts={outcome: sum(one.outcome == outcome for one in done) for outcome in OUTCOMES},
+        data=[reprocessed_view(one.made, dry_run=body.dry_run) for one in done if one.made is not None],
+        failed=[NotReprocessed(id=one.id, problem=one.problem) for one in done if one.problem is not None],
+        next_cursor=done[-1].id if len(done) == RANGE_PAGE else None,
+    )
+    return Reply(view=view)
+
+
 def _order(call: OperatorCall, how: str) -> Order:
-    body = call.body(ReprocessBody)
-    return Order(by=call.actor(body.actor), how=how, dry_run=body.dry_run, act=call.act(actor=body.actor))
+    return _order_of(call, how, call.body(ReprocessBody))
+
+
+def _order_of(call: OperatorCall, how: str, body: ReprocessBody) -> Order:
+    return Order(
+        by=call.actor(body.actor), how=how, dry_run=body.dry_run, act=call.act(actor=body.actor, reason=body.reason)
+    )
 
 
 def _members(row: InboxRow) -> dict[str, Any]:
@@ -184,6 +256,8 @@ ROUTES: tuple[Route[OperatorCall], ...] = (
         ),
     ),
     Route(method="GET", path="/admin/v1/inbox/{id}", handler=show_callback),
+    Route(method="POST", path="/admin/v1/inbox/replay", handler=replay_range, body=ReprocessRange),
+    Route(method="POST", path="/admin/v1/inbox/reverify", handler=reverify_range, body=ReprocessRange),
     Route(method="POST", path="/admin/v1/inbox/{id}/replay", handler=replay, body=ReprocessBody),
     Route(method="POST", path="/admin/v1/inbox/{id}/reverify", handler=reverify, body=ReprocessBody),
 )

@@ -1,4 +1,4 @@
-"""Operators' routes that end a payment's story: enter where it stands, and list those that expired without a word."""
+"""Operators' routes for payments: enter where one stands, list those nobody reported, look at many again."""
 
 from __future__ import annotations
 
@@ -11,13 +11,28 @@ import msgspec
 from gateway.core.facts import PaymentResolved
 from gateway.core.money import Amount
 from gateway.core.views import payment_view
-from gateway.flows.payments import read, resolve
+from gateway.flows.payments import read, resolve, sync_range
+from gateway.flows.payments.sync_range import QueuedAccount, SyncFilter
 from gateway.web.admin.reviews import Reference, Sentence
 from gateway.web.api.payments import listed_payment
+from gateway.web.api.webhooks import Time
 from gateway.web.query_parameters import ALL_LIMIT, CURSOR, parameters, section_of
 from gateway.web.request import Actor, OperatorCall
 from gateway.web.responses import Reply
 from gateway.web.routing import Route
+
+KnownState = Literal[
+    "awaiting_customer",
+    "processing",
+    "authorized",
+    "captured",
+    "partially_refunded",
+    "refunded",
+    "canceled",
+    "failed",
+    "expired",
+]
+"""The states that an operator can enter: all but ``created``, of which nothing is known."""
 
 
 class ResolvePayment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -26,23 +41,37 @@ class ResolvePayment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     ``version``: of the payment as the operator saw it; without it the payment may have moved meanwhile.
     """
 
-    state: Literal[
-        "awaiting_customer",
-        "processing",
-        "authorized",
-        "captured",
-        "partially_refunded",
-        "refunded",
-        "canceled",
-        "failed",
-        "expired",
-    ]
+    state: KnownState
     reason: Sentence
     actor: Actor = None
     provider_reference: Reference | None = None
     amount_captured: Amount | None = None
     amount_refunded: Amount | None = None
     version: Annotated[int, msgspec.Meta(ge=1)] | None = None
+
+
+class SyncPayments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which payments to look at again: made since a time and before another, where the provider can be asked.
+
+    ``dry_run``: count them.
+    """
+
+    since: Time | None = None
+    until: Time | None = None
+    tenant: str | None = None
+    account: str | None = None
+    state: Literal["created"] | KnownState | None = None
+    reason: Sentence | None = None
+    actor: Actor = None
+    dry_run: bool = False
+
+
+class QueuedView(msgspec.Struct, frozen=True, kw_only=True):
+    """How many payments are looked at again, or would be: in all, and of each account that has any."""
+
+    dry_run: bool
+    queued: int
+    data: list[QueuedAccount]
 
 
 async def resolve_payment(call: OperatorCall) -> Reply:
@@ -63,6 +92,18 @@ async def resolve_payment(call: OperatorCall) -> Reply:
     return Reply(view=payment_view(payment, None))
 
 
+async def sync(call: OperatorCall) -> Reply:
+    """``POST /admin/v1/payments/sync``."""
+    body = call.body(SyncPayments)
+    wanted = SyncFilter(account=body.account, state=body.state, since=body.since, until=body.until)
+    named = {name: getattr(body, name) for name in ("account", "state", "since", "until")}
+    details = {name: str(value) for name, value in named.items() if value is not None}
+    act = call.act(actor=body.actor, reason=body.reason, tenant=body.tenant, details=details)
+    tenants = call.tenants_named(body.tenant, "$.tenant")
+    found = await sync_range.sync_range(call.gw, tenants, wanted, act, dry_run=body.dry_run)
+    return Reply(view=QueuedView(dry_run=body.dry_run, queued=sum(one.count for one in found), data=found))
+
+
 async def silent(call: OperatorCall) -> Reply:
     """``GET /admin/v1/payments/silent``."""
     call.tenants()
@@ -77,6 +118,7 @@ ROUTES: tuple[Route[OperatorCall], ...] = (
         handler=silent,
         query=parameters(tenant="Only payments of this tenant.", limit=ALL_LIMIT, cursor=CURSOR),
     ),
+    Route(method="POST", path="/admin/v1/payments/sync", handler=sync, body=SyncPayments),
     Route(
         method="POST",
         path="/admin/v1/payments/{id}/resolve",

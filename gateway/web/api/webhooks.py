@@ -97,7 +97,7 @@ async def send_test(call: TenantCall) -> Reply:
 async def read_endpoint(call: TenantCall) -> Reply:
     """``GET /v1/webhooks``."""
     found = await redelivery.endpoint_of(call.gw, call.tenant.id)
-    return Reply(view=EndpointView(**_endpoint_members(found)))
+    return Reply(view=EndpointView(**endpoint_members(found)))
 
 
 async def enable(call: TenantCall) -> Reply:
@@ -107,7 +107,7 @@ async def enable(call: TenantCall) -> Reply:
         count = await redelivery.enable(call.gw, call.tenant.id, redeliver=body.redeliver)
     call.charge(count)
     found = await redelivery.endpoint_of(call.gw, call.tenant.id)
-    return Reply(view=EnabledEndpoint(**_endpoint_members(found), redelivered=count))
+    return Reply(view=EnabledEndpoint(**endpoint_members(found), redelivered=count))
 
 
 def filter_of(query: Mapping[str, str]) -> DeliveryFilter:
@@ -132,7 +132,8 @@ def delivery_members(row: DeliveryRow | ListedDelivery) -> dict[str, Any]:
     }
 
 
-def _endpoint_members(found: TenantEndpoint) -> dict[str, Any]:
+def endpoint_members(found: TenantEndpoint) -> dict[str, Any]:
+    """The members of ``EndpointView`` for an endpoint."""
     return {
         "url": found.webhook.url,
         "enabled": found.state.disabled_at is None,

@@ -13,7 +13,9 @@ import msgspec
 from gateway.drivers.store.deliveries import DeliveryFilter
 from gateway.flows import approvals
 from gateway.flows.audit import Act, Actor
+from gateway.flows.webhooks import redelivery
 from tests.support.clients.psp_callbacks import new_payment
+from tests.support.factories.deliveries import rows_when
 from tests.support.scenarios import creditkey
 from tests.support.scenarios.inbox import WRONG, deliver, rows
 from tests.support.stack import GatewayStack
@@ -91,6 +93,33 @@ async def _reject(stack: GatewayStack) -> Asked:
     return f"/approvals/{await _approval(stack)}/reject", {"reason": REASON}
 
 
+async def _redeliver_range(stack: GatewayStack) -> Asked:
+    stack.webhook_answer = lambda _: 410
+    payment = await new_payment(stack)
+    await rows_when(stack, payment["id"], lambda rows: bool(rows) and all(row.status == "dead" for row in rows))
+    await redelivery.enable(stack.gateway, "acme", redeliver=False)
+    stack.webhook_answer = lambda _: 204
+    return "/deliveries/redeliver", {"since": "2026-01-01T00:00:00Z", "reason": REASON}
+
+
+async def _enable(_: GatewayStack) -> Asked:
+    return "/endpoints/acme/enable", {"reason": REASON}
+
+
+async def _sync(_: GatewayStack) -> Asked:
+    return "/payments/sync", {"reason": REASON}
+
+
+async def _replay_range(stack: GatewayStack) -> Asked:
+    await _replay(stack)
+    return "/inbox/replay", {"reason": REASON}
+
+
+async def _reverify_range(stack: GatewayStack) -> Asked:
+    await _reverify(stack)
+    return "/inbox/reverify", {"reason": REASON}
+
+
 async def _reload(_: GatewayStack) -> Asked:
     return "/reload", {}
 
@@ -102,6 +131,11 @@ ACTS: Mapping[tuple[str, str], Callable[[GatewayStack], Awaitable[Asked]]] = {
     ("POST", "/admin/v1/inbox/{id}/replay"): _replay,
     ("POST", "/admin/v1/inbox/{id}/reverify"): _reverify,
     ("POST", "/admin/v1/deliveries/{id}/redeliver"): _redeliver,
+    ("POST", "/admin/v1/deliveries/redeliver"): _redeliver_range,
+    ("POST", "/admin/v1/endpoints/{tenant}/enable"): _enable,
+    ("POST", "/admin/v1/payments/sync"): _sync,
+    ("POST", "/admin/v1/inbox/replay"): _replay_range,
+    ("POST", "/admin/v1/inbox/reverify"): _reverify_range,
     ("POST", "/admin/v1/reload"): _reload,
     ("POST", "/admin/v1/customers/export"): _export,
     ("POST", "/admin/v1/customers/erase"): _erase,

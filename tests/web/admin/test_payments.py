@@ -292,17 +292,3 @@ async def test_the_list_is_paged(office: GatewayStack) -> None:
     first = (await desk(office, "GET", "/payments/silent?limit=2")).json
     assert [one["id"] for one in first["data"]] == [made[2]["id"], made[1]["id"]]
     assert (await silent(office, f"?limit=1&cursor={first['next_cursor']}")) == [made[0]["id"]]
-
-
-async def test_the_list_is_read_by_its_index(office: GatewayStack) -> None:
-    """However many payments there are: neither table is read whole."""
-    engine = office.gateway.store._engine
-    sql = (
-        "EXPLAIN QUERY PLAN SELECT doc, open_doc FROM payments WHERE expired_at IS NOT NULL AND provider IN ('x') AND"
-        " id < 'y' AND NOT EXISTS (SELECT 1 FROM inbox i WHERE i.tenant = payments.tenant AND i.payment_id ="
-        " payments.id AND i.event_id IS NOT NULL) ORDER BY id DESC LIMIT 50"
-    )
-    plan = " ".join(str(row) for row in await engine.rows(sql, ()))
-    assert "payments_expired" in plan
-    assert "inbox_by_payment" in plan
-    assert "TEMP B-TREE" not in plan

@@ -1,0 +1,130 @@
+"""``gateway deliveries``: webhooks of all tenants, through the running gateway."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import click
+from msgspec.structs import asdict
+
+from gateway.cli.dates import parse_date
+from gateway.cli.exits import Group
+from gateway.cli.operators import Operators, ask, ask_all, operators
+from gateway.cli.output import print_json, print_table, wide_option
+from gateway.cli.review import actor_option, listener_options, why_option
+from gateway.drivers.store.deliveries import STATUSES
+from gateway.web.admin.webhooks import (
+    RedeliveredRange,
+    RedeliverOne,
+    RedeliverRange,
+    TenantsDeliveries,
+    TenantsDelivery,
+)
+
+COLUMNS = ("id", "tenant", "type", "payment_id", "status", "next_attempt_at", "tries", "last")
+MAX_PAGE = 200
+AGAIN = ("dead", "delivered")
+
+
+@click.group(cls=Group)
+def deliveries() -> None:
+    """List webhooks, and send some again."""
+
+
+@deliveries.command("list")
+@click.option("--tenant", help="Only webhooks of this tenant.")
+@click.option(
+    "--status", type=click.Choice(STATUSES), metavar="STATUS", help=f"Only in this status: {', '.join(STATUSES)}."
+)
+@click.option("--payment-id", metavar="ID", help="Only webhooks about this payment.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=50,
+    show_default=True,
+    metavar="N",
+    help="Maximum number of rows.",
+)
+@listener_options
+@wide_option
+def list_deliveries(
+    tenant: str | None,
+    status: str | None,
+    payment_id: str | None,
+    limit: int,
+    wide: bool,
+    admin_url: str | None,
+    config: Path,
+    as_json: bool,
+) -> None:
+    """List webhooks, newest first."""
+    given = {"tenant": tenant, "status": status, "payment_id": payment_id, "limit": min(limit, MAX_PAGE)}
+    query = urlencode({name: value for name, value in given.items() if value is not None})
+    listener = operators(config, admin_url)
+    found = ask_all(listener, f"/admin/v1/deliveries?{query}", wanted=TenantsDeliveries, most=limit)[:limit]
+    if as_json:
+        print_json({"data": found})
+        return
+    print_table(COLUMNS, (_row(one) for one in found), wide=wide)
+
+
+@deliveries.command()
+@click.argument("delivery_ids", metavar="[ID]...", nargs=-1)
+@click.option("--tenant", help="Instead of IDs: webhooks of this tenant.")
+@click.option("--since", type=parse_date, metavar="DATE", help="Instead of IDs: those made at this time or later.")
+@click.option("--until", type=parse_date, metavar="DATE", help="With --since: those made at this time or earlier.")
+@click.option("--status", type=click.Choice(AGAIN), default="dead", show_default=True, help="With --since: only these.")
+@click.option("--apply", "apply", is_flag=True, help="With --since: do it. Without it they are only counted.")
+@why_option
+@actor_option
+@listener_options
+def redeliver(
+    delivery_ids: tuple[str, ...],
+    since: datetime | None,
+    until: datetime | None,
+    tenant: str | None,
+    status: Any,
+    apply: bool,
+    reason: str | None,
+    actor: str,
+    admin_url: str | None,
+    config: Path,
+    as_json: bool,
+) -> None:
+    """Send webhooks again, delivered or not: the named ones, or those of a range."""
+    if bool(delivery_ids) == (since is not None):
+        raise click.UsageError("give IDs, or --since")
+    listener = operators(config, admin_url)
+    if since is None:
+        _redeliver_each(listener, delivery_ids, RedeliverOne(reason=reason, actor=actor), as_json)
+        return
+    body = RedeliverRange(
+        since=since, until=until, status=status, tenant=tenant, dry_run=not apply, reason=reason, actor=actor
+    )
+    done = ask(listener, "POST", "/admin/v1/deliveries/redeliver", body=body, wanted=RedeliveredRange)
+    if as_json:
+        print_json(done)
+    else:
+        print_table(("tenant", "count", "problem"), ((one.tenant, one.count, one.problem) for one in done.data))
+    if done.dry_run:
+        click.echo(f"{done.count} would be sent again: pass --apply to do it", err=True)
+
+
+def _redeliver_each(listener: Operators, delivery_ids: tuple[str, ...], body: RedeliverOne, as_json: bool) -> None:
+    paths = [f"/admin/v1/deliveries/{quote(one, safe='')}/redeliver" for one in delivery_ids]
+    done = [ask(listener, "POST", path, body=body, wanted=TenantsDelivery) for path in paths]
+    if as_json:
+        print_json({"data": done})
+        return
+    print_table(COLUMNS, (_row(one) for one in done))
+
+
+def _row(delivery: TenantsDelivery) -> list[object]:
+    """``last``: what the endpoint answered to the newest attempt, or why there was no answer."""
+    attempts = list(delivery.attempts)
+    last = attempts[-1] if attempts else None
+    shown = {**asdict(delivery), "tries": len(attempts), "last": last and (last.status_code or last.error)}
+    return [shown[column] for column in COLUMNS]
