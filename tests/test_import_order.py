@@ -88,6 +88,7 @@ ORDER: dict[int, tuple[str, ...]] = {
         "web.pages web.healthz",
         "web.admin",
         "web.app",
+        "web.traced_requests",
         "web.server",
     ),
 }

@@ -34,6 +34,7 @@ COVERED_BY = {
     "tests/drivers/test_sender_tls.py": "drivers.tls",
     "tests/drivers/test_settings_client_certificates.py": "drivers.settings.client_certificates",
     "tests/drivers/test_store.py": "drivers.store",
+    "tests/drivers/test_traces.py": "drivers.traces web.traced_requests",
     "tests/flows/background/test_operator_events.py": "flows.operator_outbox",
     "tests/flows/background/test_reconcile.py": "flows.background.workers flows.runtime",
     "tests/flows/callbacks/test_reprocess.py": "flows.callbacks.apply flows.callbacks.inbox_rows",

@@ -12,9 +12,10 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
+from gateway.core.commands import KIND_OF, Command
 from gateway.core.errors import NotSent, OutcomeUnknown, TenantError
 from gateway.core.payment import Operation, Payment, PaymentEvent, PaymentSummary
-from gateway.core.response_outcome import NOT_SENT, UNKNOWN
+from gateway.core.response_outcome import NOT_SENT, UNKNOWN, call_outcome
 from gateway.core.schedule import Schedules, next_check_at
 from gateway.core.wire import HttpRequest, HttpResponse
 from gateway.drivers.clock import Clock, Ids
@@ -32,6 +33,8 @@ from gateway.provider import Session
 
 if TYPE_CHECKING:
     import ssl
+
+    from gateway.drivers.traces.spans import Traces
 
 SILENCE_MARGIN_SECONDS = 10.0
 """Seconds beyond ``provider_total`` after which an operation nobody works on has an unknown outcome."""
@@ -93,7 +96,7 @@ class Gateway:
     """The running gateway under one version of the settings; the rest is shared by all versions.
 
     ``send`` asks providers, ``deliver`` takes webhooks to tenants (by default the same way). ``observe`` tells plugins
-    of a committed change and never raises; None where none observes.
+    of a committed change and never raises; None where none observes. ``traces``: None where nobody wants any.
     """
 
     def __init__(
@@ -107,6 +110,7 @@ class Gateway:
         disk: DiskSpace | None = None,
         measures: Measures | None = None,
         observe: Callable[[Payment, PaymentEvent], None] | None = None,
+        traces: Traces | None = None,
         plugins: tuple[PluginInfo, ...] = (),
     ) -> None:
         self.store = store
@@ -117,6 +121,7 @@ class Gateway:
         self.measures = measures or Measures()
         self.new_id = Ids(clock).new
         self.observe = observe
+        self.traces = traces
         self.plugins = plugins
         self.bound_url = ""
         self.webhook_timers: defaultdict[str, Timer] = defaultdict(Timer)
@@ -184,8 +189,20 @@ class Gateway:
         """The address a provider is told for this account."""
         return self.public_url + entry.callback_path
 
-    async def call(self, entry: AccountEntry, request: HttpRequest) -> HttpResponse:
-        """Send one request of an account to its provider. Raises ``NotSent`` or ``OutcomeUnknown``."""
+    async def call(self, entry: AccountEntry, request: HttpRequest, command: Command | None = None) -> HttpResponse:
+        """Send one request of an account to its provider. Raises ``NotSent`` or ``OutcomeUnknown``.
+
+        ``command``: what it is for; None for a login.
+        """
+        made = self._call(entry, request)
+        if self.traces is None:
+            return await made
+        about = {"tenant": entry.tenant, "account": entry.name, "provider": entry.provider.name}
+        if command is not None:
+            about |= {"payment_id": command.payment_id, "operation": KIND_OF.get(type(command), "lookup")}
+        return await self.traces.over("provider call", made, lambda answer: call_outcome(answer.status), **about)
+
+    async def _call(self, entry: AccountEntry, request: HttpRequest) -> HttpResponse:
         connect = self.settings.timeouts.provider_connect
         more: dict[str, Any] = {} if entry.tls is None else {"tls": entry.tls.context}
         calls, provider, began = self.measures.provider_calls, entry.provider.name, perf_counter()

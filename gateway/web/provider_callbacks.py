@@ -47,7 +47,7 @@ async def handle_callback(request: web.Request) -> web.StreamResponse:
     busy = admission.before_body()
     if head.suffix == FORM and head.payment_id is not None:
         return await show_form(request, entry, head.payment_id, busy)
-    verdict, callback = (busy, head) if busy is not None else await _receive(request, entry, admission, head)
+    verdict, callback = (busy, head) if busy is not None else await _traced(request, entry, admission, head)
     gw.measures.callbacks[_words(verdict)] += 1
     if isinstance(verdict, Refused):
         request[ABOUT]["code"] = request[ABOUT]["reason"] = str(verdict.reason)
@@ -112,6 +112,17 @@ def _payment_of(gw: Gateway, entry: AccountEntry, endpoint_id: str, token: str, 
 def _at(entry: AccountEntry, endpoint_id: str) -> list[AccountEntry]:
     """The account as it is and as it was before, as far as it has or had this address."""
     return [one for one in (entry, *entry.earlier) if one.endpoint_id == endpoint_id]
+
+
+async def _traced(
+    request: web.Request, entry: AccountEntry, admission: Admission, head: Callback
+) -> tuple[Verdict, Callback]:
+    """``_receive``, in a span where somebody wants one."""
+    received, traces = _receive(request, entry, admission, head), request[GATEWAY].traces
+    if traces is None:
+        return await received
+    about = {"tenant": entry.tenant, "account": entry.name, "provider": entry.provider.name}
+    return await traces.over("callback", received, lambda made: _words(made[0])[0], **about, payment_id=head.payment_id)
 
 
 async def _receive(

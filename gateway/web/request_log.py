@@ -70,7 +70,7 @@ def write(request: web.Request, status: int, began: float) -> None:
             "route": route,
             "status": status,
             "milliseconds": round((perf_counter() - began) * 1000, 1),
-            **_ids_in_path(request),
+            **ids_in_path(request),
             **about,
         },
     )
@@ -112,7 +112,7 @@ def method_of(request: web.Request) -> str:
     return request.method if request.method in hdrs.METH_ALL else "other"
 
 
-def _ids_in_path(request: web.Request) -> dict[str, str]:
+def ids_in_path(request: web.Request) -> dict[str, str]:
     """The ids in a path. Texts that do not have the form of an id are left out: they may be secrets."""
     found = {}
     for text in request.match_info.values():

@@ -21,6 +21,7 @@ from gateway.drivers.plugin_registry import Registry
 from gateway.drivers.sender import ClosingConnections, ConnectionSlots, make_sender
 from gateway.drivers.settings import Admin, Server, Settings, cannot_listen, load_settings
 from gateway.drivers.store.sqlite import open_sqlite
+from gateway.drivers.traces import make_traces
 from gateway.flows.background import startup
 from gateway.flows.background.reload import Reloader, note_version
 from gateway.flows.background.secret_fingerprint import check_secret, keep_fingerprint
@@ -36,6 +37,7 @@ from gateway.web.connections.listener import Listener
 from gateway.web.direct_routes import DirectRoutes
 from gateway.web.proxies import PROXIES
 from gateway.web.request_log import write_unread
+from gateway.web.traced_requests import traced
 
 STOP_WITHIN = 24.0
 """Seconds that accepted requests and running operations get together when the server stops. A store that somebody
@@ -125,6 +127,9 @@ async def _gateway(
     sender = await stack.enter_async_context(make())
     # A webhook is delivered by the status of its answer, whatever the body.
     messenger = await stack.enter_async_context(make(cuts_bodies=True))
+    traces = make_traces(os.environ)
+    if traces is not None:
+        stack.push_async_callback(traces.close)
     gw = Gateway(
         settings=settings,
         store=store,
@@ -134,6 +139,7 @@ async def _gateway(
         measures=measures,
         observe=registry.observe if registry.has_observers else None,
         plugins=registry.plugins,
+        traces=traces,
     )
     stack.push_async_callback(gw.refused_requests.write)
     return gw
@@ -184,10 +190,10 @@ async def _listen(
     stop_within: float,
     stack: contextlib.AsyncExitStack,
 ) -> _Listening:
-    settings = app[CURRENT].gateway.settings
+    settings, traces = app[CURRENT].gateway.settings, app[CURRENT].gateway.traces
     listener = Listener(
         app,
-        DirectRoutes(app),
+        DirectRoutes(app) if traces is None else traced(DirectRoutes(app), traces),
         capacity=capacity,
         bounds=_bounds(settings),
         note_unread=functools.partial(write_unread, app),

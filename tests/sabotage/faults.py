@@ -285,12 +285,12 @@ FAULTS = (
         "record a delivery before its answer",
         "simulation",
         "gateway/flows/webhooks/dispatch.py",
-        """            outcome = await attempt(gw, webhook, row)
+        """            outcome = await _traced_attempt(gw, webhook, row)
 """,
         """            from msgspec.structs import replace
 
             await self._store([deliveries.store_attempt(replace(row, status="delivered", next_attempt_at=None))])
-            outcome = await attempt(gw, webhook, row)
+            outcome = await _traced_attempt(gw, webhook, row)
 """,
     ),
     _simple(

@@ -93,7 +93,9 @@ class Watch:
         written = folder / "promtool.yaml"
         written.write_text(yaml.safe_dump({"rule_files": [str(RULES)], "tests": [test]}))
         made = subprocess.run([promtool(), "test", "rules", str(written)], capture_output=True, text=True, check=False)
-        return "" if made.returncode == 0 else made.stdout + made.stderr
+        told = made.stdout + made.stderr
+        assert " err: " not in told, told
+        return "" if made.returncode == 0 else told
 
 
 def _of_job(series: str) -> str:

@@ -171,7 +171,7 @@ async def _ask(
     account = await login.account_of(gw, entry, first)
     request = calls.build(gw, entry, account, command)
     for _ in range(1 + MAX_FURTHER_QUESTIONS):
-        response = await gw.call(entry, request)
+        response = await gw.call(entry, request, command)
         if login.has_ended(gw, entry, first, response) and not is_repeated:
             raise SessionEnded("the provider had ended our session")
         login.note_refusal(gw, entry, response)

@@ -74,7 +74,7 @@ async def send_again(gw: Gateway, snapshot: PaymentSnapshot, *, in_new_session: 
         until = gw.clock.now() + gw.schedules.silence
         snapshot = await _note(gw, snapshot, replace(kept, under_way_until=until))
         log.info("an operation is repeated", extra=where)
-        response = await _response(gw, entry, request)
+        response = await _response(gw, entry, request, command)
         has_ended = response is not None and login.has_ended(gw, entry, command, response)
         fact = _read(gw, entry, command, response) if response is not None and not has_ended else None
         if isinstance(fact, Observation | Pending | Declined):
@@ -108,10 +108,10 @@ def _command_of(gw: Gateway, entry: AccountEntry, payment: Payment, operation: O
     return documents.command(operation.kind, operation.repeatable.command)
 
 
-async def _response(gw: Gateway, entry: AccountEntry, request: HttpRequest) -> HttpResponse | None:
+async def _response(gw: Gateway, entry: AccountEntry, request: HttpRequest, command: Command) -> HttpResponse | None:
     """The answer; None where nothing was sent. Raises ``OutcomeUnknown`` for silence."""
     try:
-        return await gw.call(entry, request)
+        return await gw.call(entry, request, command)
     except NotSent:
         return None
 

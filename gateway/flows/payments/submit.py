@@ -92,7 +92,7 @@ async def outcome_of(gw: Gateway, submission: Submission) -> Fact:
 async def ask(gw: Gateway, entry: AccountEntry, command: Command, request: HttpRequest) -> Fact:
     """Send one request and read the answer by the outcome rule. Never raises for what the provider does."""
     try:
-        response = await gw.call(entry, request)
+        response = await gw.call(entry, request, command)
     except NotSent as unsent:
         log.warning("not sent", extra=_not_sent(entry, command, request, unsent))
         return NeverSent(message=unsent.for_tenants, may_follow=unsent.connection)

@@ -160,7 +160,7 @@ class TenantQueue:
 
     async def _deliver(self, gw: Gateway, webhook: WebhookTarget, row: DeliveryRow) -> None:
         try:
-            outcome = await attempt(gw, webhook, row)
+            outcome = await _traced_attempt(gw, webhook, row)
             await self._store(outcome.rows)
             if not outcome.is_delivered:
                 self.line.clear()  # the endpoint may be disabled now
@@ -202,3 +202,16 @@ class TenantQueue:
 
     def _now(self) -> int:
         return milliseconds(self.gw.clock.now())
+
+
+async def _traced_attempt(gw: Gateway, webhook: WebhookTarget, row: DeliveryRow) -> Outcome:
+    """One attempt, in a span where somebody wants one."""
+    made = attempt(gw, webhook, row)
+    if gw.traces is None:
+        return await made
+    about = {"tenant": row.tenant, "payment_id": row.payment_id}
+    return await gw.traces.over("webhook delivery", made, _outcome_word, **about)
+
+
+def _outcome_word(made: Outcome) -> str:
+    return "delivered" if made.is_delivered else "failed"
