@@ -126,7 +126,7 @@ LINES: Mapping[Occurrence, Line] = {
     Occurrence.ENDPOINT_DISABLED: Line(
         logging.WARNING,
         "a webhook endpoint is disabled",
-        "Tell the tenant, who enables it again when it is repaired, and has the dead letters sent again.",
+        "Tell the tenant; when it is repaired `gateway endpoints enable TENANT`, then `gateway deliveries redeliver`.",
     ),
 }
 
