@@ -25,6 +25,7 @@ COLUMNS = ("tenant", *Found.__struct_fields__)
 
 class _Page(msgspec.Struct, frozen=True, kw_only=True):
     data: list[msgspec.Raw]
+    callbacks: list[msgspec.Raw]
     next_cursor: str | None
 
 
@@ -58,14 +59,14 @@ def export(admin_url: str | None, config: Path, as_json: bool, **who: str | None
     """Print everything that is kept about a customer, as JSON."""
     listener = operators(config, admin_url)
     body = ExportBody(limit=PAGE, **_one(who))
-    data: list[msgspec.Raw] = []
+    data, callbacks = list[msgspec.Raw](), list[msgspec.Raw]()
     while True:
         page = ask(listener, "POST", "/admin/v1/customers/export", body=body, wanted=_Page)
-        data += page.data
+        data, callbacks = [*data, *page.data], [*callbacks, *page.callbacks]
         if page.next_cursor is None:
             break
         body = replace(body, cursor=page.next_cursor)
-    print_json({"data": data})
+    print_json({"data": data, "callbacks": callbacks})
 
 
 @customers.command()

@@ -29,7 +29,7 @@ SHORTEST = 3
 """Characters of a text that is looked for in sentences about its own payment: a shorter one is in any."""
 
 DISTINCT = 6
-"""Characters of a text that names a person by itself, wherever it stands."""
+"""Characters of a text that names a person by itself, and of a number that is not an amount or a date."""
 
 ENDED = frozenset(
     {State.CAPTURED, State.PARTIALLY_REFUNDED, State.REFUNDED, State.CANCELED, State.FAILED, State.EXPIRED}
@@ -52,19 +52,25 @@ _IDENTIFYING = ("id", "name", "email", "phone", "phone_number", "address1")
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom a request to export or erase is about, by one of three things; ``value`` is normalized."""
+    """Whom a request to export or erase is about, by one of three things: as it was ``written``, and normalized."""
 
     kind: Kind
-    value: str
+    written: str
 
     @property
-    def text(self) -> str:
-        """What a keyed hash of it is made of."""
-        return f"{self.kind}:{self.value}"
+    def value(self) -> str:
+        """The one spelling of all; empty for what names nobody."""
+        return normalized(self.kind, self.written)
+
+    @property
+    def texts(self) -> set[str]:
+        """What of it names the person by itself."""
+        return {text for text in (self.written, self.value) if len(text) >= DISTINCT}
 
     def is_of(self, payment: Payment) -> bool:
         """Whether a payment names this person."""
-        return any(normalized(self.kind, text) == self.value for text in _named(self.kind, payment))
+        wanted = self.value
+        return any(normalized(self.kind, text) == wanted for text in _named(self.kind, payment))
 
 
 def normalized(kind: Kind, text: str) -> str:
@@ -72,9 +78,13 @@ def normalized(kind: Kind, text: str) -> str:
     return text.strip() if kind == "customer_id" else spelled(Term(kind), text)
 
 
-def is_erasable(payment: Payment, *, has_open_operation: bool) -> bool:
-    """Whether nothing more is sent for a payment that needs to know who pays. What a person must review may go on."""
-    return payment.state in ENDED and payment.review is None and not has_open_operation
+def is_erasable(payment: Payment, *, has_open_operation: bool, grace_began: datetime) -> bool:
+    """Whether nothing more is sent for a payment that needs to know who pays.
+
+    What a person must review may go on, and so may what expired after ``grace_began``: it may have been paid in time.
+    """
+    may_be_paid = payment.expired_at is not None and payment.state is State.EXPIRED and payment.expired_at > grace_began
+    return payment.state in ENDED and not (payment.review is not None or has_open_operation or may_be_paid)
 
 
 class Eraser:
@@ -90,7 +100,7 @@ class Eraser:
 
     @cached_property
     def _mask(self) -> Mask:
-        return Mask(text for text in self._texts if len(text) >= SHORTEST)
+        return Mask(text for text in self._texts if len(text) >= (DISTINCT if text.isdigit() else SHORTEST))
 
     def holds(self, text: str) -> bool:
         """Whether a longer text holds one of the texts."""
@@ -146,7 +156,10 @@ class Eraser:
 
     def body(self, body: str) -> str:
         """A webhook's body, a stored answer, or another JSON text; also under a tenant's own names."""
-        value = strictjson.loads_exact(body.encode())
+        try:
+            value = strictjson.loads_exact(body.encode())
+        except strictjson.NotStrictJson:  # as an older gateway may have stored it
+            return self.sentence(body)
         return strictjson.dumps(self._standard(value) if _is_standard(value) else self._renamed(value)).decode()
 
     def _failure(self, failure: Failure | None) -> Failure | None:
@@ -178,7 +191,8 @@ class Eraser:
             return {name: self._renamed(inner) for name, inner in node.items()}
         if isinstance(node, str):
             return ERASED if node in self._texts else self.sentence(node)
-        return None if _number(node) in self._texts else node
+        written = node.text if isinstance(node, strictjson.JsonNumber) else f"{node}"
+        return None if written in self._texts and not isinstance(node, bool) else node
 
 
 def _is_standard(value: Any) -> bool:
@@ -188,11 +202,6 @@ def _is_standard(value: Any) -> bool:
     for step in ("data", "payment"):
         value = value.get(step, value) if isinstance(value, dict) else {}
     return isinstance(value, dict) and value.keys() >= _STANDARD
-
-
-def _number(node: Any) -> str:
-    """A number as its text."""
-    return node.text if isinstance(node, strictjson.JsonNumber) else f"{node}"
 
 
 def identifying(payment: Payment) -> Iterator[str]:

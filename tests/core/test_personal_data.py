@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import timedelta
 from decimal import Decimal
 
 import msgspec
@@ -14,7 +14,7 @@ from gateway.core.commands import Address, Charges, Customer, Item, Kind, Order
 from gateway.core.facts import Cause, Event, Form, Observation, Stage
 from gateway.core.money import Amount
 from gateway.core.payment import Failure, FailureCode, Payment, PaymentEvent, Repeatable, Review, ReviewReason, State
-from gateway.core.personal_data import DISTINCT, ENDED, ERASED, Eraser, Subject, identifying, is_erasable, normalized
+from gateway.core.personal_data import DISTINCT, ENDED, ERASED, Eraser, Subject, identifying, is_erasable
 from gateway.core.views import payment_json, webhook_body
 from tests.support.factories.payments import AT, make_operation, make_payment
 
@@ -51,7 +51,7 @@ PAYMENT = replace(
 )
 def test_a_customer_is_found_however_it_is_written(kind: str, written: str, found: bool) -> None:
     """Case of an address and all but a number's digits do not count; a part is somebody else."""
-    subject = Subject(kind=kind, value=normalized(kind, written))  # type: ignore[arg-type]  # one of the three
+    subject = Subject(kind=kind, written=written)  # type: ignore[arg-type]  # one of the three
     assert subject.is_of(PAYMENT) is found
 
 
@@ -74,6 +74,17 @@ def test_the_payment_keeps_its_amounts_and_references() -> None:
     assert (erased.order.charges, erased.memory["token"]) == (PAYMENT.order.charges, "T-1")
     assert erased.failure == Failure(code=FailureCode.DECLINED, message=f"Card of {ERASED} refused", provider_code="51")
     assert erased.erased_at == AT
+
+
+def test_a_short_number_is_an_amount_or_a_date() -> None:
+    """A tenant's pair may be any number; a long one is somebody's."""
+    eraser = Eraser(["100", "12345678"])
+    assert eraser.sentence("refunded 100.00 of 12345678") == f"refunded 100.00 of {ERASED}"
+
+
+def test_what_is_not_json_is_a_sentence() -> None:
+    """An older gateway may have stored it."""
+    assert Eraser.of(PAYMENT).body("to Dana Reyes {") == f"to {ERASED} {{"
 
 
 def test_a_state_that_a_pair_happens_to_name_stays() -> None:
@@ -157,11 +168,14 @@ def test_a_proved_event_can_still_be_applied() -> None:
 @pytest.mark.parametrize("state", State)
 def test_only_what_has_ended_is_erased(state: State) -> None:
     """An open payment's provider may need what was bought."""
-    payment: Payment = replace(PAYMENT, state=state)
-    assert is_erasable(payment, has_open_operation=False) is (state in ENDED)
-    assert not is_erasable(payment, has_open_operation=True)
-    under_review = replace(payment, review=Review(reason=ReviewReason.AMOUNT, since=datetime(2026, 1, 1, tzinfo=UTC)))
-    assert not is_erasable(under_review, has_open_operation=False)
+    payment: Payment = replace(PAYMENT, state=state, expired_at=AT)
+    assert is_erasable(payment, has_open_operation=False, grace_began=AT) is (state in ENDED)
+    assert not is_erasable(payment, has_open_operation=True, grace_began=AT)
+    under_review = replace(payment, review=Review(reason=ReviewReason.AMOUNT, since=AT))
+    assert not is_erasable(under_review, has_open_operation=False, grace_began=AT)
+    earlier = AT - timedelta(seconds=1)
+    in_grace = is_erasable(payment, has_open_operation=False, grace_began=earlier)
+    assert in_grace is (state in ENDED - {State.EXPIRED})
 
 
 def test_only_long_texts_name_somebody_by_themselves() -> None:

@@ -135,3 +135,25 @@ async def test_a_closed_keeper_lets_its_file_go(path: Path) -> None:
     assert not log_of(path).exists()
     with pytest.raises(Unavailable):
         await store.commit(unit(2))
+
+
+async def test_what_was_deleted_is_not_left_in_the_log(
+    store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log is cut off; while a reader, such as a backup, looks at an older state it cannot be, and that is said."""
+    monkeypatch.setattr(checkpoints, "EMPTYING_TRIES", 2)
+    await write_much(store, 1)
+    with beside(path) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT 1 FROM payments").fetchall()
+        await write_much(store, 1, start=100)
+        assert not await store.empty_log()
+        assert size_of(log_of(path)) > 0
+    assert await store.empty_log()
+    assert size_of(log_of(path)) == 0
+    assert await found(store, 0, 100) == [0, 100]
+
+
+async def test_what_was_deleted_is_overwritten(store: Store) -> None:
+    """Whatever the SQLite of this machine does by itself."""
+    assert await pragma(store, "secure_delete") == 1

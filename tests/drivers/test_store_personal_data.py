@@ -60,13 +60,13 @@ async def test_what_is_written_anew_is_counted(store: Store) -> None:
                 "acme", payment.id, operation, OperationRow(operation.id, operation.doc, "ä")
             ),
             personal_data.write_event("acme", payment.id, event, EventRow(event.version, event.doc, '{"longer": 1}')),
-            personal_data.write_callback("acme", callback, CallbackRow("cb_1", *NO_CONTENTS, None, None, "[]")),
+            personal_data.write_callback("acme", callback, CallbackRow("cb_1", "", *NO_CONTENTS, None, None, "[]")),
         ]
     )
     assert await drift_of(store) == before
     again = await store.personal_data.about("acme", payment.id)
     assert (again.operations[0].answer, again.events[0].body) == ("ä", '{"longer": 1}')
-    assert again.callbacks == [CallbackRow("cb_1", *NO_CONTENTS, None, None, "[]")]
+    assert again.callbacks == [CallbackRow("cb_1", "", *NO_CONTENTS, None, None, "[]")]
 
 
 async def test_a_callback_that_is_judged_again_meanwhile_is_a_conflict(store: Store) -> None:

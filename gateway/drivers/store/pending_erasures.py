@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from gateway.core.errors import Unavailable
 from gateway.core.ids import time_ordered
 from gateway.drivers.clock import milliseconds, optional_milliseconds
 from gateway.drivers.store.engine import Engine
@@ -87,12 +88,15 @@ def _first_id(at: datetime) -> str:
 
 
 def note_in_file(store: Path, payments: Sequence[PaymentKey]) -> None:
-    """Add payments to the file beside the store, durably. Raises ``OSError``."""
-    with os.fdopen(open_private(_file_of(store)), "a") as file:
-        # A line that an earlier write left broken must not take the first of these with it.
-        file.write("".join(f"\n{tenant} {payment_id}" for tenant, payment_id in payments))
-        file.flush()
-        os.fsync(file.fileno())
+    """Add payments to the file beside the store, durably. Raises ``Unavailable``."""
+    try:
+        with os.fdopen(open_private(_file_of(store)), "a") as file:
+            # A line that an earlier write left broken must not take the first of these with it.
+            file.write("".join(f"\n{tenant} {payment_id}" for tenant, payment_id in payments))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as problem:
+        raise Unavailable(f"{_file_of(store)} cannot be written: {problem.strerror}") from problem
 
 
 def noted_in_file(store: Path) -> list[PaymentKey]:

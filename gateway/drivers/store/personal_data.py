@@ -35,8 +35,8 @@ COLUMNS: dict[str, Columns] = {
         "tenant id payment_id type version delivery_id status died_of next_attempt_at tries attempts created_at",
     ),
     "inbox": Columns(
-        "query headers body remote detail event history",
-        "tenant id account received_at method suffix size verdict reason event_id payment_id tries next_attempt_at",
+        "suffix query headers body remote detail event history",
+        "tenant id account received_at method size verdict reason event_id payment_id tries next_attempt_at",
     ),
     "hints": Columns("provider_reference", "tenant payment_id received_at due"),
     "reference_holders": Columns("", "tenant account merchant_reference payment_id"),
@@ -85,6 +85,7 @@ class CallbackRow(NamedTuple):
     """The parts of a stored callback that may be personal."""
 
     id: str
+    suffix: str
     query: str
     headers: str
     body: bytes
@@ -97,7 +98,7 @@ class CallbackRow(NamedTuple):
     def text(self) -> str:
         """All that others wrote, and what was made of it."""
         body = self.body.decode("utf-8", "surrogateescape")
-        return "\n".join([self.query, self.headers, self.detail or "", self.event or "", body])
+        return "\n".join([self.suffix, self.query, self.headers, self.detail or "", self.event or "", body])
 
 
 class Records(NamedTuple):
@@ -146,7 +147,7 @@ def write_callback(tenant: str, before: CallbackRow, after: CallbackRow) -> Stat
     """Write a stored callback anew, unless it has got another verdict meanwhile: a conflict then."""
     _, *contents = after
     return Statement(
-        "UPDATE inbox SET query = ?, headers = ?, body = ?, remote = ?, detail = ?, event = ?, history = ?"
+        "UPDATE inbox SET suffix = ?, query = ?, headers = ?, body = ?, remote = ?, detail = ?, event = ?, history = ?"
         " WHERE tenant = ? AND id = ? AND history = ?",
         (*contents, tenant, before.id, before.history),
         "callback",
@@ -209,7 +210,7 @@ _FINGERPRINTS = (
     "SELECT idempotency_key, fingerprint FROM idempotency_keys k WHERE (tenant, idempotency_key) IN"
     " (SELECT tenant, json_extract(doc, '$.idempotency_key') FROM operations WHERE tenant = ? AND payment_id = ?)"
 )
-_CALLBACKS = "SELECT id, query, headers, body, remote, detail, event, history FROM inbox"
+_CALLBACKS = "SELECT id, suffix, query, headers, body, remote, detail, event, history FROM inbox"
 
 
 def _size(row: CallbackRow) -> int:

@@ -15,7 +15,7 @@ import msgspec
 
 from gateway.core import documents
 from gateway.core.errors import Conflict
-from gateway.core.personal_data import DISTINCT, Eraser, Subject, identifying, is_erasable
+from gateway.core.personal_data import Eraser, Subject, identifying, is_erasable
 from gateway.core.search_terms import place_of
 from gateway.core.signing import keyed_hash
 from gateway.drivers.store import pending_erasures, personal_data, search_index
@@ -25,7 +25,7 @@ from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.drivers.store.statements import Statement
 from gateway.flows import audit, search
 from gateway.flows.audit import Act
-from gateway.flows.customers.find import payments_of
+from gateway.flows.customers.find import payments_of, unlinked_callbacks
 from gateway.flows.payments.idempotency import erased_fingerprints
 from gateway.flows.runtime import Gateway, log
 from gateway.flows.tasks import ConflictRetry
@@ -72,22 +72,22 @@ def name_of(gw: Gateway, subject: Subject) -> str:
     return keyed_hash(gw.settings.server.secret, f"customer {subject.kind}:{subject.value}")[:32]
 
 
-async def look_into(gw: Gateway, tenants: Sequence[str], subject: Subject, as_written: str) -> Case:
+async def look_into(gw: Gateway, tenants: Sequence[str], subject: Subject) -> Case:
     """See what there is of a customer of these tenants; changes nothing."""
     case = Case()
     async for snapshot in payments_of(gw, tenants, subject):
         payment = snapshot.payment
         case.payments.append((payment.tenant, payment.id))
         case.texts.setdefault(payment.tenant, set()).update(identifying(payment))
-        if is_erasable(payment, has_open_operation=snapshot.open_operation is not None):
+        if _has_ended(gw, snapshot):
             records = await gw.store.personal_data.about(payment.tenant, payment.id)
             case.count(payment.tenant, _counted(records))
         else:
             case.count(payment.tenant, Found(waiting=1))
     for tenant in tenants:
         texts = case.texts.setdefault(tenant, set())
-        texts |= {text for text in (as_written, subject.value) if len(text) >= DISTINCT}
-        unlinked = await _unlinked(gw, tenant, Eraser(texts))
+        texts |= subject.texts
+        unlinked = await unlinked_callbacks(gw, tenant, Eraser(texts))
         if unlinked:
             case.count(tenant, Found(callbacks=len(unlinked)))
     return case
@@ -103,7 +103,7 @@ async def erase(gw: Gateway, case: Case, act: Act) -> None:
     await erase_all(gw, [PendingErasure(*key, is_asked_for=True) for key in case.payments])
     for tenant, texts in case.texts.items():
         eraser = Eraser(texts)
-        for row in await _unlinked(gw, tenant, eraser):
+        for row in await unlinked_callbacks(gw, tenant, eraser):
             with suppress(Conflict):  # it was evaluated again meanwhile, and belongs to a payment now or is refused
                 await gw.store.commit([_erased_callback(eraser, tenant, row)])
     await empty_log(gw)
@@ -145,10 +145,14 @@ async def empty_log(gw: Gateway) -> None:
 
 
 def _may_go(gw: Gateway, loaded: PaymentSnapshot, wanted: PendingErasure) -> bool:
-    payment, kept_for = loaded.payment, gw.settings.retention.customer_data
-    if not is_erasable(payment, has_open_operation=loaded.open_operation is not None):
-        return False
-    return wanted.is_asked_for or (kept_for is not None and payment.updated_at + kept_for <= gw.clock.now())
+    kept_for = gw.settings.retention.customer_data
+    is_old = kept_for is not None and loaded.payment.updated_at + kept_for <= gw.clock.now()
+    return (wanted.is_asked_for or is_old) and _has_ended(gw, loaded)
+
+
+def _has_ended(gw: Gateway, loaded: PaymentSnapshot) -> bool:
+    grace_began = gw.clock.now() - gw.settings.clocks.late_grace
+    return is_erasable(loaded.payment, has_open_operation=loaded.open_operation is not None, grace_began=grace_began)
 
 
 async def _rows_of(gw: Gateway, loaded: PaymentSnapshot) -> list[Statement]:
@@ -179,13 +183,9 @@ async def _rows_of(gw: Gateway, loaded: PaymentSnapshot) -> list[Statement]:
 def _erased_callback(eraser: Eraser, tenant: str, row: CallbackRow) -> Statement:
     """A stored callback without its contents; its event stays, which may be applied again."""
     event = row.event and documents.encode(eraser.proved(documents.proved(row.event)))
-    after = CallbackRow(row.id, *NO_CONTENTS, eraser.sentence(row.detail), event, eraser.body(row.history))
+    texts = (eraser.sentence(row.detail), event, eraser.body(row.history))
+    after = CallbackRow(row.id, eraser.sentence(row.suffix), *NO_CONTENTS, *texts)
     return personal_data.write_callback(tenant, row, after)
-
-
-async def _unlinked(gw: Gateway, tenant: str, eraser: Eraser) -> list[CallbackRow]:
-    """Stored callbacks that belong to no payment and name the customer, such as refused ones."""
-    return [row for row in await gw.store.personal_data.unlinked_callbacks(tenant) if eraser.holds(row.text)]
 
 
 def _counted(records: Records) -> Found:

@@ -6,12 +6,14 @@ through instead, so that none is missed.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
-from gateway.core.personal_data import Subject
+from gateway.core.personal_data import Eraser, Subject
 from gateway.core.search_terms import Term, kinds_of
+from gateway.drivers.store.personal_data import CallbackRow
 from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.flows import search
 from gateway.flows.runtime import Gateway
@@ -38,6 +40,16 @@ async def payments_of(gw: Gateway, tenants: Sequence[str], subject: Subject) -> 
         snapshot = await gw.store.payment(tenant, payment_id)
         if snapshot is not None and subject.is_of(snapshot.payment):
             yield snapshot
+
+
+async def unlinked_callbacks(gw: Gateway, tenant: str, eraser: Eraser) -> list[CallbackRow]:
+    """Stored callbacks that belong to no payment and name a customer, such as refused ones."""
+    found = []
+    for row in await gw.store.personal_data.unlinked_callbacks(tenant):
+        if eraser.holds(row.text):
+            found.append(row)
+        await asyncio.sleep(0)  # others are served between two
+    return found
 
 
 async def _from_index(gw: Gateway, tenants: Sequence[str], subject: Subject) -> AsyncIterator[tuple[str, str]]:

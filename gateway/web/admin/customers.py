@@ -6,20 +6,23 @@ Both are POST: nobody's address is in a URL, and so in no log.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from itertools import chain
 from typing import Annotated
 
 import msgspec
 
 from gateway.core import documents
 from gateway.core.errors import invalid
-from gateway.core.personal_data import Kind, Subject, normalized
+from gateway.core.personal_data import Eraser, Kind, Subject, identifying
 from gateway.core.view_types import EventView, PaymentView
 from gateway.core.views import event_view, payment_view, rfc3339
+from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.flows import audit
 from gateway.flows.customers import erase
 from gateway.flows.customers.erase import Found
 from gateway.flows.customers.export import Kept, kept_about
-from gateway.flows.customers.find import payments_of, tenants_of
+from gateway.flows.customers.find import payments_of, tenants_of, unlinked_callbacks
 from gateway.flows.masks import Masks
 from gateway.web.admin.callbacks import CallbackDetail, callback_detail
 from gateway.web.request import Actor, OperatorCall
@@ -85,9 +88,13 @@ class CustomerPayment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CustomerExport(msgspec.Struct, frozen=True, kw_only=True):
-    """One page of a customer's payments, oldest first; ``next_cursor`` is null on the last."""
+    """One page of a customer's payments, oldest first; ``next_cursor`` is null on the last.
+
+    ``callbacks``, on the first: those that belong to no payment and name the customer.
+    """
 
     data: list[CustomerPayment]
+    callbacks: list[CallbackDetail]
     next_cursor: str | None
 
 
@@ -108,21 +115,34 @@ class ErasureView(Found, frozen=True, kw_only=True):
 async def export_customer(call: OperatorCall) -> Reply:
     """``POST /admin/v1/customers/export``."""
     body = call.body(ExportBody)
-    subject, _ = _subject(body)
-    found = [one async for one in payments_of(call.gw, await _tenants(call, body), subject)]
+    subject, tenants = _subject(body), await _tenants(call, body)
+    found = [one async for one in payments_of(call.gw, tenants, subject)]
     left = sorted((one for one in found if one.payment.id > (body.cursor or "")), key=lambda one: one.payment.id)
     page = left[: body.limit]
     act = call.act(subject=erase.name_of(call.gw, subject), tenant=body.tenant, details={"payments": len(page)})
     await audit.note(call.gw, act)
     shown = [_shown(await kept_about(call.gw, one), call.gw.masks) for one in page]
-    return Reply(view=CustomerExport(data=shown, next_cursor=page[-1].payment.id if len(left) > len(page) else None))
+    unlinked = [await _unlinked(call, tenant, subject, found) for tenant in tenants if not body.cursor]
+    next_cursor = page[-1].payment.id if len(left) > len(page) else None
+    return Reply(view=CustomerExport(data=shown, callbacks=[*chain(*unlinked)], next_cursor=next_cursor))
+
+
+async def _unlinked(
+    call: OperatorCall, tenant: str, subject: Subject, found: Sequence[PaymentSnapshot]
+) -> list[CallbackDetail]:
+    """Callbacks of a tenant that belong to no payment and name the customer."""
+    payments = [one.payment for one in found if one.payment.tenant == tenant]
+    eraser = Eraser({*subject.texts, *(text for payment in payments for text in identifying(payment))})
+    rows = await unlinked_callbacks(call.gw, tenant, eraser)
+    whole = [await call.gw.store.inbox.find([tenant], row.id) for row in rows]
+    return [callback_detail(row, call.gw.masks) for row in whole if row is not None]
 
 
 async def erase_customer(call: OperatorCall) -> Reply:
     """``POST /admin/v1/customers/erase``. Once begun it goes on, also without the caller."""
     body = call.body(EraseBody)
-    subject, as_written = _subject(body)
-    case = await erase.look_into(call.gw, await _tenants(call, body), subject, as_written)
+    subject = _subject(body)
+    case = await erase.look_into(call.gw, await _tenants(call, body), subject)
     name = erase.name_of(call.gw, subject)
     if body.apply:
         act = call.act(actor=body.actor, reason=body.reason, subject=name, tenant=body.tenant)
@@ -132,17 +152,16 @@ async def erase_customer(call: OperatorCall) -> Reply:
     return Reply(view=ErasureView(applied=body.apply, subject=name, tenants=tenants, **found))
 
 
-def _subject(body: CustomerBody) -> tuple[Subject, str]:
-    """Whom a body names, and as it was written there. Raises ``validation_failed``."""
+def _subject(body: CustomerBody) -> Subject:
+    """Whom a body names. Raises ``validation_failed``."""
     kinds: tuple[Kind, ...] = ("email", "phone", "customer_id")
     given = [(kind, text) for kind in kinds if (text := getattr(body, kind)) is not None]
     if len(given) != 1:
         raise invalid(("$", "needs exactly one of email, phone, customer_id"))
-    ((kind, text),) = given
-    value = normalized(kind, text)
-    if not value:
-        raise invalid((f"$.{kind}", "must name somebody: of a phone number the digits count"))
-    return Subject(kind=kind, value=value), text
+    subject = Subject(kind=given[0][0], written=given[0][1])
+    if not subject.value:
+        raise invalid((f"$.{subject.kind}", "must name somebody: of a phone number the digits count"))
+    return subject
 
 
 async def _tenants(call: OperatorCall, body: CustomerBody) -> list[str]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiohttp import web
 
 from gateway.core.personal_data import ERASED, Subject
@@ -14,6 +16,7 @@ from gateway.drivers.store import pending_erasures
 from gateway.drivers.store.audit import AuditFilter
 from gateway.drivers.store.stored_bytes import RECOUNT
 from gateway.flows.audit import Act, Actor
+from gateway.flows.background import reconcile
 from gateway.flows.customers import erase, old_data
 from gateway.flows.customers.erase import Found
 from gateway.flows.webhooks.dispatch import MAX_CONCURRENT_ATTEMPTS
@@ -24,14 +27,14 @@ from tests.support.scenarios import creditkey
 from tests.support.stack import GatewayStack, new_key, psp_body, running_stack
 
 MAIL = "dana@reyes.example"
-SUBJECT = Subject(kind="email", value=MAIL)
+SUBJECT = Subject(kind="email", written=MAIL)
 ACT = Act(name="customers.erase", by=Actor(key_id="k1"), reason="asked by Dana Reyes")
 PAIRS = {"vip": "gold-of-dana"}
 
 
 async def erased(stack: GatewayStack) -> dict[str, Found]:
     """Erase the customer of all tenants."""
-    case = await erase.look_into(stack.gateway, ["acme", "globex"], SUBJECT, MAIL)
+    case = await erase.look_into(stack.gateway, ["acme", "globex"], SUBJECT)
     await erase.erase(stack.gateway, case, ACT)
     return case.found
 
@@ -141,8 +144,9 @@ async def test_an_erasure_gives_way_to_who_was_first(stack: GatewayStack) -> Non
     """Refunds that run at the same time are whole, and the payment is erased after them."""
     payment = await creditkey.captured(stack, metadata=PAIRS)
     refunds = [creditkey.act(stack, payment, "refund", {"amount": "1.00"}, key=new_key()) for _ in range(3)]
-    _, *replies = await asyncio.gather(erased(stack), *refunds)
-    done = [reply for reply in replies if reply.status == 201]
+    begun = [asyncio.create_task(refund) for refund in refunds]
+    await erased(stack)
+    done = [reply for reply in await asyncio.gather(*begun) if reply.status == 201]
     assert done
     await erased(stack)
     stored = await purchase_of(stack, payment)
@@ -185,9 +189,24 @@ async def test_others_keep_their_data(tmp_path: Path) -> None:
     """Other customers, and the same customer at a tenant that was not meant."""
     async with running_stack(tmp_path, clock=a_clock()) as stack:
         other = await paid(stack, customer={"id": "C-99", "name": "Kim", "email": f"x{MAIL}"})
-        case = await erase.look_into(stack.gateway, ["globex"], SUBJECT, MAIL)
+        case = await erase.look_into(stack.gateway, ["globex"], SUBJECT)
         await erase.erase(stack.gateway, case, ACT)
         await paid(stack)
         await erased(stack)
         assert (await purchase_of(stack, other)).customer.email == f"x{MAIL}"
         assert (await stack.payment(other["id"]))["metadata"] == PAIRS
+
+
+async def test_an_expired_payment_waits_for_its_grace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may still turn out to be paid, and its capture needs what was bought; after that it is erased."""
+    monkeypatch.setattr(reconcile, "run", creditkey.idle)
+    async with creditkey.open_timed(tmp_path) as timed:
+        late, never = [await creditkey.awaiting(timed.stack, metadata=PAIRS) for _ in range(2)]
+        await timed.advance(30 * creditkey.DAY + timedelta(minutes=1))
+        assert (await erased(timed.stack))["acme"] == Found(waiting=2)
+        await creditkey.accept(timed.stack, late)
+        assert (await timed.stack.payment(late["id"]))["state"] == "authorized"
+        await timed.advance(timed.stack.settings.clocks.late_grace)
+        assert (await erased(timed.stack))["acme"] == Found(payments=1, operations=1, events=3, webhooks=3, waiting=1)
+        assert (await purchase_of(timed.stack, never)).erased_at is not None
+        assert (await purchase_of(timed.stack, late)).erased_at is None

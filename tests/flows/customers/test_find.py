@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.core.personal_data import Subject, normalized
+from gateway.core.personal_data import Subject
 from gateway.flows import search
 from gateway.flows.customers import find
 from tests.support.stack import GatewayStack, creditkey_body, psp_body
@@ -16,7 +16,7 @@ shared = pytest.mark.asyncio(loop_scope="module")
 
 async def found(stack: GatewayStack, kind: Any, written: str) -> set[str]:
     """The ids of the payments of this customer."""
-    subject = Subject(kind=kind, value=normalized(kind, written))
+    subject = Subject(kind=kind, written=written)
     payments = find.payments_of(stack.gateway, ["acme", "globex"], subject)
     return {snapshot.payment.id async for snapshot in payments}
 

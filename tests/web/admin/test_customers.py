@@ -159,6 +159,8 @@ async def test_no_byte_of_an_erased_customer_stays(shop: GatewayStack, caplog: p
     assert {one["tenant"]: one["payments"] for one in preview["tenants"]} == {"acme": 2, "globex": 1}
     assert found_in(folder).keys() == before.keys()
 
+    exported = (await desk(shop, "POST", "/customers/export", {"email": WHO["email"]})).json
+    assert [WHO["name"] in json.loads(one["body"])["payer"] for one in exported["callbacks"]] == [True]
     done = await erase(shop, email=WHO["email"], apply=True, reason="asked by letter")
     assert {**done, "applied": False} == preview
     assert found_in(folder) == {}
