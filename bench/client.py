@@ -21,20 +21,21 @@ class Client:
         self._contestant, self._http = contestant, http
         self._url = f"http://127.0.0.1:{contestant.port}"
 
-    async def pay(self, tenant: str, reference: str, idempotency_key: str) -> str:
-        """Create a payment; return its id. Raises ``WrongAnswer``."""
+    async def pay(self, tenant: str, reference: str, idempotency_key: str, **members: Any) -> str:
+        """Create a payment; return its id. ``members`` replace those of the body. Raises ``WrongAnswer``."""
+        body = {**create_body(reference), **members}
         headers = {"Authorization": f"Bearer {TENANT_KEYS[tenant]}", "Idempotency-Key": idempotency_key}
-        async with self._http.post(f"{self._url}/v1/payments", json=create_body(reference), headers=headers) as answer:
+        async with self._http.post(f"{self._url}/v1/payments", json=body, headers=headers) as answer:
             if answer.status != 201:
                 raise WrongAnswer(f"{answer.status} {await answer.text()}")
             self._contestant.payments += 1
             return str((await answer.json())["id"])
 
-    async def call_back(self, tenant: str, payment: str, transaction: str) -> None:
-        """Report a payment as captured. Raises ``WrongAnswer``."""
+    async def call_back(self, tenant: str, payment: str, transaction: str, **members: Any) -> None:
+        """Report a payment as captured. ``members`` replace those of the callback. Raises ``WrongAnswer``."""
         account = self._contestant.accounts[tenant]
         headers = {"Content-Type": "application/json", "crm-pay-token": account.token}
-        body = psp_callbacks.body(account, payment, transaction)
+        body = psp_callbacks.body(account, payment, transaction, **members)
         async with self._http.post(self._url + psp_callbacks.path(account), data=body, headers=headers) as answer:
             if answer.status != 204:
                 raise WrongAnswer(f"{answer.status} {await answer.text()}")

@@ -33,9 +33,15 @@ class Contestant:
     """How its rows are counted."""
 
     def __init__(
-        self, server: machine.Process, port: int, database: Path, accounts: Mapping[str, psp_callbacks.Account]
+        self,
+        server: machine.Process,
+        port: int,
+        database: Path,
+        accounts: Mapping[str, psp_callbacks.Account],
+        admin_port: int = 0,
     ) -> None:
         self.server, self.port, self.database, self.accounts = server, port, database, accounts
+        self.admin_port = admin_port
         self.callbacks_file = database.with_name("callbacks")
         self.payments = self.callbacks = self.payments_in_flight = self.callbacks_in_flight = self.windows = 0
         self._callbacks_per_second = 100.0

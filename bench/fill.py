@@ -28,7 +28,7 @@ from bench.gateway import gateway
 from bench.settings import TENANT_KEYS
 from bench.webhook_receiver import Receiver
 from bench.yardsticks import provider
-from gateway.drivers.store import stored_bytes
+from gateway.drivers.store import search_index, stored_bytes
 
 MARK = "fill"
 """Begins what a copy gets of its own: ``fill-0000000`` in the originals."""
@@ -83,6 +83,8 @@ def multiply(store: Path, payments: int) -> None:
         times = sorted({time for _, _, text in _texts(database) for time in _TIME.findall(text)})
         held = _held(database)
         database.execute("BEGIN")
+        for emptied in search_index.begin(""):  # made of the events: the gateway makes it anew
+            database.execute(emptied.sql, emptied.params)
         for table, columns in tables(database):
             shown = {name: _copied(name, kind, len(times), held[table, name]) for name, kind in columns.items()}
             _copy(database, table, shown, times, copies)

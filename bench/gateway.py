@@ -25,6 +25,7 @@ def gateway(
     webhooks: str | None = None,
     store: Path | None = None,
     serve: Sequence[str] = ("-m", "gateway"),
+    admin_port: int = 0,
 ) -> Iterator[Contestant]:
     """Run a gateway of a tree, by its own ``.venv`` if it has one.
 
@@ -32,12 +33,12 @@ def gateway(
     """
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder, port = Path(name), machine.free_port()
-        (folder / "settings.yaml").write_text(json.dumps(settings(port, provider_port, webhooks)))
+        (folder / "settings.yaml").write_text(json.dumps(settings(port, provider_port, webhooks, admin_port)))
         if store is not None:
             store.rename(folder / "bench.db")
         command = [python_of(tree), *serve, "serve", "--config", str(folder / "settings.yaml")]
         with machine.process(command, core=machine.SERVER_CORE, log=folder / "log", folder=tree) as server:
-            yield Contestant(server, port, folder / "bench.db", accounts(tree, folder / "settings.yaml"))
+            yield Contestant(server, port, folder / "bench.db", accounts(tree, folder / "settings.yaml"), admin_port)
 
 
 def python_of(tree: Path) -> str:

@@ -27,16 +27,16 @@ def path(account: Account) -> str:
     return f"{account.path}/pay/callback"
 
 
-def body(account: Account, payment_id: str, transaction_id: str) -> bytes:
-    """A signed success for one payment."""
+def body(account: Account, payment_id: str, transaction_id: str, status: int = 1, amount: float = 162.48) -> bytes:
+    """A signed callback for one payment; by its status a success, or 0 for a failure."""
     members: dict[str, str | int | float] = {
         "merchant_id": account.merchant_id,
         "order_no": payment_id,
         "transaction_id": transaction_id,
-        "amount": 162.48,
+        "amount": amount,
         "currency": "USD",
         "time": int(time.time() * 1000),
-        "status": 1,
+        "status": status,
     }
     signed = "&".join(f"{name}={members[name]}" for name in sorted(members)) + account.token
     members["sign"] = hashlib.sha1(signed.encode()).hexdigest().upper()

@@ -11,6 +11,7 @@ TENANT_KEYS = {"acme": "gw_k1_bench-only-acme-key-000001", "globex": "gw_k1_benc
 NOBODY = "http://127.0.0.1:9/hooks"
 """An address that refuses connections."""
 
+OPERATORS_KEY = "gw_admin_bench-only-key-of-the-operators-0001"
 UNLIMITED = {"per_second": 1_000_000, "burst": 1_000_000}
 WEBHOOK_SECRET = "whsec_YmVuY2gtb25seS13ZWJob29rLXNlY3JldC0wMDAx"  # noqa: S105  # of these servers only
 FIELDS = {
@@ -23,14 +24,14 @@ FIELDS = {
 }
 
 
-def settings(port: int, provider_port: int, webhooks: str | None = None) -> dict[str, Any]:
+def settings(port: int, provider_port: int, webhooks: str | None = None, admin_port: int = 0) -> dict[str, Any]:
     """The settings file's value. Without a URL of ``webhooks`` they are stored and wait for an hour."""
     return {
         "server": {
             "port": port,
             "public_url": f"http://127.0.0.1:{port}",
             "secret": "bench-only-master-secret-of-forty-chars-0",
-            "admin": {"port": 0},
+            "admin": {"port": admin_port, "key_sha256": hashlib.sha256(OPERATORS_KEY.encode()).hexdigest()},
             "callback_rate": UNLIMITED,
             "development": True,
         },

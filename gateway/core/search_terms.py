@@ -17,7 +17,9 @@ import msgspec
 from gateway.core.ids import uuid_of
 from gateway.core.money import Amount
 
-_REPEATED_IN_IDS = re.compile(r"(?:ref|dlv)_(?=[0-9a-f]{32}$)")
+_SAME_DIGITS = {"ref_": "op_", "dlv_": "evt_"}
+"""Prefixes of ids that have another id's digits."""
+
 _PHONE = re.compile(r"[+(]?[0-9][0-9 ()./-]{3,}[0-9]")
 _AMOUNT = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?", re.ASCII)
 _NOT_A_DIGIT = re.compile(r"[^0-9]")
@@ -46,12 +48,12 @@ class TermHash:
     """Terms as the index holds them. One key makes one index."""
 
     def __init__(self, key: bytes) -> None:
-        self._keyed = hashlib.blake2b(key=key, digest_size=8)
+        self._begun = {kind: hashlib.blake2b(f"{kind}\n".encode(), key=key, digest_size=8) for kind in Term}
 
     def __call__(self, kind: Term, text: str) -> int:
         """The number of a term, whatever its spelling."""
-        hashed = self._keyed.copy()
-        hashed.update(f"{kind}\n{spelled(kind, text)}".encode("utf-8", "surrogateescape"))
+        hashed = self._begun[kind].copy()
+        hashed.update(spelled(kind, text).encode("utf-8", "surrogateescape"))
         return int.from_bytes(hashed.digest(), signed=True)
 
 
@@ -59,9 +61,11 @@ def spelled(kind: Term, text: str) -> str:
     """A term in the one spelling: case, blanks around, and what people write into a phone number do not count."""
     if kind is Term.PHONE:
         return _NOT_A_DIGIT.sub("", text).lstrip("0")
-    if kind is Term.ID:
-        return _REPEATED_IN_IDS.sub(lambda found: "op_" if found[0] == "ref_" else "evt_", text.strip().lower())
-    return unicodedata.normalize("NFKC", text).strip().casefold()
+    if not text.isascii():
+        return unicodedata.normalize("NFKC", text).strip().casefold()
+    text = text.strip().lower()
+    same_digits = _SAME_DIGITS.get(text[:4]) if kind is Term.ID else None
+    return text if same_digits is None else same_digits + text[4:]
 
 
 def kinds_of(text: str) -> list[Term]:
@@ -79,8 +83,9 @@ def place_of(payment_id: str) -> int | None:
 
     None for a text that is not a payment's id.
     """
-    found = uuid_of(payment_id) if payment_id.startswith("pay_") else None
-    return None if found is None else place_at(found.int >> 80) | found.int >> 64 & ((1 << _BELOW_MILLISECOND) - 1)
+    if not payment_id.startswith("pay_") or uuid_of(payment_id) is None:
+        return None
+    return place_at(int(payment_id[4:16], 16)) | int(payment_id[17:20], 16)
 
 
 def place_at(milliseconds: int) -> int:

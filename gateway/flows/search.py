@@ -6,6 +6,7 @@ then read from the payments themselves, which decide.
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -26,13 +27,16 @@ from gateway.drivers.store.search_index import Hit, IndexedPayment, NewEvent, Pr
 from gateway.drivers.store.statements import Statement
 from gateway.flows.runtime import Gateway
 
-BATCH_SIZE = 200
-"""Events that are taken into the index at a time: others wait for a millisecond or two."""
+BATCH_SIZE = 1000
+"""Events that are taken into the index in one transaction: of few, each would write as many pages."""
+
+PAUSE_EACH = 30
+"""Payments that are looked at without a pause, for a millisecond."""
 
 SEGMENT_SIZE = 4096
 """Payments of one segment."""
 
-BATCHES_BEFORE_SEARCH = 20
+BATCHES_BEFORE_SEARCH = 4
 """Batches that a search takes into the index before it reads, at most."""
 
 SEGMENTS_AT_FIRST = 8
@@ -114,29 +118,43 @@ async def _rows_of(gw: Gateway, key: _Key, events: Iterable[NewEvent]) -> list[S
     segments = await gw.store.search.segments()
     begun = await _new_segment(gw, segments)
     places = [first for _, first in segments]
-    payments: dict[int, IndexedPayment] = {}
-    terms: set[tuple[int, int, int]] = set()
-    for event in events:
-        place = place_of(event.payment_id or "")
-        if place is None or event.doc is None or event.summary is None or event.state is None:
+    payments: list[IndexedPayment] = []
+    terms: list[tuple[int, int, int]] = []
+    for number, (payment_id, own) in enumerate(_by_payment(events).items()):
+        if number % PAUSE_EACH == 0:
+            await asyncio.sleep(0)
+        place = place_of(payment_id)
+        if place is None:
             continue
         segment = max(0, bisect_right(places, place) - 1)
-        if place not in payments:
-            amount = search_terms.units_of_summary(event.summary)
-            payments[place] = IndexedPayment(
-                place=place,
-                segment=segment,
-                tenant=event.tenant,
-                payment_id=event.payment_id or "",
-                state=event.state,
-                amount=amount,
-            )
-        terms.update((segment, key.hashed(kind, text), place) for kind, text in _terms_of(event, event.doc))
-    return [*begun, *search_index.set_payments([*payments.values()]), *search_index.add_terms(terms)]
+        found = {term for event in own for term in _terms_of(event)}
+        terms += [(segment, key.hashed(kind, text), place) for kind, text in found]
+        payments += [_indexed(event, place, segment) for event in own if event.summary is not None]
+    return [*begun, *search_index.set_payments(payments), *search_index.add_terms(terms)]
 
 
-def _terms_of(event: NewEvent, document: str) -> Iterable[tuple[Term, str]]:
-    yield from search_terms.terms_of_event(document)
+def _by_payment(events: Iterable[NewEvent]) -> dict[str, list[NewEvent]]:
+    found: dict[str, list[NewEvent]] = {}
+    for event in events:
+        if event.payment_id is not None and event.doc is not None:
+            found.setdefault(event.payment_id, []).append(event)
+    return found
+
+
+def _indexed(event: NewEvent, place: int, segment: int) -> IndexedPayment:
+    """The payment's row, from its newest event."""
+    return IndexedPayment(
+        place=place,
+        segment=segment,
+        tenant=event.tenant,
+        payment_id=event.payment_id or "",
+        state=event.state or "",
+        amount=search_terms.units_of_summary(event.summary or ""),
+    )
+
+
+def _terms_of(event: NewEvent) -> Iterator[tuple[Term, str]]:
+    yield from search_terms.terms_of_event(event.doc or "")
     if event.provider_reference is not None:
         yield Term.PROVIDER_REFERENCE, event.provider_reference
     if event.event_id is not None:

@@ -87,7 +87,8 @@ async def test_another_secret_makes_another_index(stack: GatewayStack) -> None:
     payment = await paid_by(stack, EMAIL)
     await search.catch_up(stack.gateway, 9)
     before = {*await rows(stack, "search_terms")}
-    server = msgspec.structs.replace(stack.settings.server, secret=Secret("another-secret-of-more-than-forty-letters"))
+    secrets = (Secret("another-secret-of-more-than-forty-letters"), *stack.settings.server.secrets)
+    server = msgspec.structs.replace(stack.settings.server, secrets=secrets)
     other = stack.gateway.under(msgspec.structs.replace(stack.settings, server=server))
     assert await search.catch_up(other, 9) == 0
     wanted = Search(limit=9, tenants=["acme"], text=EMAIL)

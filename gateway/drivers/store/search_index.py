@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -51,11 +51,11 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     event_id: str = ""
 
 
-class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
+class NewEvent(NamedTuple):
     """An event that the index has not read, with what it needs of its payment as it is now.
 
-    ``payment_id``, ``state`` and what follows are None for an event without a payment, ``purchase`` also where it is as
-    it was. ``event_id`` is its id, where no webhook has it.
+    ``state``, ``summary`` and ``provider_reference`` come with the payment's newest event only, ``purchase`` where it
+    may have changed. ``event_id`` is the event's id, where no webhook has it.
     """
 
     event_row: int
@@ -163,8 +163,9 @@ def _written(insert: str, rows: Sequence[tuple[Any, ...]], conflict: str) -> Ite
 _NEW_EVENTS = (
     "SELECT e.rowid, e.id, e.tenant, e.payment_id, e.doc, CASE WHEN e.delivery_id IS NULL THEN e.id END,"
     " p.state, p.doc, p.provider_reference,"
-    " CASE WHEN e.version = 1 OR e.type = 'payment.updated' THEN p.purchase END"
-    " FROM events e LEFT JOIN payments p ON p.tenant = e.tenant AND p.id = e.payment_id"
+    " CASE WHEN e.version = 1 OR e.type = 'payment.updated'"
+    " THEN (SELECT purchase FROM payments b WHERE b.tenant = e.tenant AND b.id = e.payment_id) END"
+    " FROM events e LEFT JOIN payments p ON p.tenant = e.tenant AND p.id = e.payment_id AND p.version = e.version"
 )
 
 
@@ -192,12 +193,12 @@ class SearchIndex:
     async def new_events(self, after: int, limit: int) -> list[NewEvent]:
         """The events after a row, in their order."""
         sql = f"{_NEW_EVENTS} WHERE e.rowid > ? ORDER BY e.rowid LIMIT ?"
-        return [made_of(NewEvent, row) for row in await self._engine.rows(sql, (after, limit))]
+        return [NewEvent(*row) for row in await self._engine.rows(sql, (after, limit))]
 
     async def events_of(self, tenant: str, payment_id: str) -> list[NewEvent]:
         """All events of a payment."""
         sql = f"{_NEW_EVENTS} WHERE e.tenant = ? AND e.payment_id = ?"
-        return [made_of(NewEvent, row) for row in await self._engine.rows(sql, (tenant, payment_id))]
+        return [NewEvent(*row) for row in await self._engine.rows(sql, (tenant, payment_id))]
 
     async def segments(self) -> list[tuple[int, int]]:
         """(segment, first place) in order."""

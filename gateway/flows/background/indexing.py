@@ -9,12 +9,12 @@ WHEN_DONE = {True: 5.0, False: 60.0}
 """Seconds until the next batch of events where none is left, by whether events came since the last look."""
 
 WHEN_BEHIND = {True: 0.05, False: 0.002}
-"""The same where more are left: beside payments a batch of 200 each 50 ms keeps up with them."""
+"""The same where more are left: beside payments a batch each 50 ms keeps up with them."""
 
 
 async def run(current: Current) -> None:
     """Index a batch now and then until cancelled."""
-    newest, pause = 0, WHEN_DONE[False]
+    newest, pause = 0, WHEN_DONE[True]
     while True:
         await current.gateway.clock.sleep(pause)
         gw = current.gateway
