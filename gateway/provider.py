@@ -32,7 +32,7 @@ API_VERSION = "1.0"
 
 
 class Derive(Protocol):
-    """Make a secret that belongs to one account and purpose; the previous generation's on request, if accepted."""
+    """Make a secret that belongs to one account and purpose; on request the one before it, if that is accepted."""
 
     def __call__(self, purpose: str, previous: bool = False) -> Secret | None: ...
 

@@ -28,3 +28,5 @@ def reload(config: Path, admin_url: str | None, as_json: bool) -> None:
     click.echo(f"loaded {made.hash} at {made.loaded_at}")
     for key in made.needs_restart:
         click.echo(f"{key} has changed too: that needs a restart", err=True)
+    for account in made.ended:
+        click.echo(f"refused from now on although it was in use: what was before of {account}", err=True)

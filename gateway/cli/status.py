@@ -13,6 +13,7 @@ from gateway.cli.operators import admin_url_option, ask, operators
 from gateway.cli.output import harmless, print_json, print_pairs
 from gateway.flows.status.needs_person import span
 from gateway.flows.status.shape import (
+    EarlierStatus,
     EndpointStatus,
     KeyStatus,
     OperationsStatus,
@@ -62,6 +63,7 @@ def _lines(found: StatusView) -> dict[str, str]:
         "providers": ", ".join(map(_provider, found.providers)) or "none",
         "endpoints": _some([_endpoint(one) for one in found.endpoints]),
         "keys": _some([_key(one) for one in found.keys]),
+        "rotation": _some([_earlier(one) for one in found.still_accepted]),
     }
 
 
@@ -107,6 +109,11 @@ def _endpoint(endpoint: EndpointStatus) -> str:
 
 def _key(key: KeyStatus) -> str:
     return f"{key.tenant or 'operators'} {key.id} {'expired' if key.expired else 'expires'} on {key.expires[:10]}"
+
+
+def _earlier(earlier: EarlierStatus) -> str:
+    used = f"used {sum(earlier.uses_by.values())} times"
+    return f"{earlier.tenant}/{earlier.account} {earlier.name} {used}"
 
 
 def _some(texts: list[str]) -> str:

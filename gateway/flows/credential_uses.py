@@ -6,7 +6,7 @@ Counted are the bearer keys of tenants and operators, and of accounts what was d
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -45,6 +45,11 @@ class CredentialUses:
         kept = set(map(_of_earlier, accepted))
         ended = [one for one in self._earlier if one not in kept]
         return [(str(one[0]), str(one[1]), self._earlier.pop(one)) for one in ended]
+
+
+def last_of(uses: Mapping[str, Use]) -> datetime | None:
+    """When one of several was last used."""
+    return max((use.last for use in uses.values() if use.last is not None), default=None)
 
 
 def _of_earlier(entry: AccountEntry) -> Credential:

@@ -88,6 +88,8 @@ class Current:
         self.is_stopping = False
         self.problems: tuple[str, ...] = ()
         """Why the last reload was refused; empty after a good one."""
+        self.ended: tuple[str, ...] = ()
+        """What the last reload ended although it was in use: an account each, with the uses since the start."""
         self.version = 1
         """Counts the settings that were the current ones, from the start."""
 

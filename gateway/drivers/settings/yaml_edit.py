@@ -141,9 +141,8 @@ def _written(text: str, at: Node, node: Any, more: dict[str, Any] | list[Any]) -
     if node.flow_style:
         inner = _dumped(more, flow=True).strip()[1:-1]
         return _inserted(text, node.end_mark.index - 1, f", {inner}" if node.value else inner)
-    if (
-        node is at and node.value and not node.start_mark.column
-    ):  # a new key of the whole file comes first, as "include" does
+    is_whole = node is at and not node.start_mark.column
+    if is_whole and node.value:  # a new key of the whole file comes first, as "include" does
         return _inserted(text, node.start_mark.index, block(more))
     if node.value:
         return _inserted(text, _end_of(text, node), block(more, node.start_mark.column))

@@ -95,7 +95,7 @@ class Reloader:
             _swap(self._current, version)
             for follow in self.followers:
                 follow(version.gateway)
-            _say_what_ended(version.gateway)
+            self._current.ended = tuple(_say_what_ended(version.gateway))
             if version.has_other_secrets:
                 await keep_fingerprint(version.gateway)
             return version.gateway
@@ -146,16 +146,15 @@ def _swap(current: Current, version: _Version) -> None:
     note_version(gw, Occurrence.SETTINGS_RELOADED)
 
 
-def _say_what_ended(gw: Gateway) -> None:
+def _say_what_ended(gw: Gateway) -> Iterator[str]:
     """Warn of accounts whose earlier address, credentials or links were in use and are refused from now on."""
     tenants = gw.settings.tenants.values()
     accepted = (one for tenant in tenants for entry in tenant.accounts.values() for one in entry.earlier)
     for tenant, account, uses in gw.uses.end_all_but(accepted):
-        used = ", ".join(
-            f"{what} {use.times} times, last {use.last and rfc3339(use.last)}" for what, use in uses.items()
-        )
+        used = "; ".join(f"{what} {use.times}, last {use.last and rfc3339(use.last)}" for what, use in uses.items())
         extra = {"tenant": tenant, "account": account, "detail": used}
         log.warning("earlier credentials that were in use are refused from now on", extra=extra)
+        yield f"{tenant}/{account}: {used}"
 
 
 def note_version(gw: Gateway, occurrence: Occurrence) -> None:

@@ -63,9 +63,9 @@ async def explain(gw: Gateway, row: StoredCallback) -> Explained:
     mistaken = mistaken_secrets(entry, others)
     revealed = reveal_matching(gw.settings.server.secrets, entry, row, mistaken)
     callback = replace(revealed.callback, payment_id=_proved_by_token(row))
-    said, others_said = _verified(gw, entry, row, callback)
+    proved_as, said, others_said = _verified(gw, entry, row, callback)
     # In a thread: the search for what a sender does wrong takes milliseconds of work.
-    shown = await asyncio.to_thread(calls.explain, gw, _with(entry, others), callback)
+    shown = await asyncio.to_thread(calls.explain, gw, _with(proved_as, others), callback)
     proof = shown or _plain(said, revealed)
     held = _held(entry, revealed, mistaken)
     proof = replace(proof, notes=(*_not_kept(row, revealed), *held, *others_said, *proof.notes))
@@ -132,15 +132,17 @@ def _proved_by_token(row: StoredCallback) -> str | None:
 
 def _verified(
     gw: Gateway, entry: AccountEntry, row: StoredCallback, callback: Callback
-) -> tuple[Event | Hint | CallbackRejected | None, tuple[str, ...]]:
-    """What the plugin makes of it, with a note where that is several things and one is explained."""
+) -> tuple[AccountEntry, Event | Hint | CallbackRejected | None, tuple[str, ...]]:
+    """The account as it is proved for, what the plugin makes of it, and notes: one of several things is explained."""
     try:
-        parts = parts_of(row, calls.verify(gw, entry, callback))
+        proved_as, proof = calls.verify_as(gw, entry, callback)
     except CallbackRejected as rejected:
-        return rejected, ()
+        return entry, rejected, ()
+    parts = parts_of(row, proof)
     first = next(iter(parts), None)
     others = (f"it reports {len(parts)} things: this explains the first",) if len(parts) > 1 else ()
-    return first, others
+    earlier = (f"it is proved with what was before: {proved_as.name_of_earlier}",) if proved_as is not entry else ()
+    return proved_as, first, (*others, *earlier)
 
 
 async def _unproved(

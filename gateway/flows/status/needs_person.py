@@ -7,7 +7,15 @@ from collections.abc import Iterator
 from gateway.drivers.measures import RECENT_MINUTES
 from gateway.drivers.store.queues import COUNTED
 from gateway.flows.runtime import Gateway
-from gateway.flows.status.shape import EndpointStatus, KeyStatus, OperationsStatus, ProviderStatus, QueuesStatus, Status
+from gateway.flows.status.shape import (
+    EarlierStatus,
+    EndpointStatus,
+    KeyStatus,
+    OperationsStatus,
+    ProviderStatus,
+    QueuesStatus,
+    Status,
+)
 
 LATE_SECONDS = 300.0
 """From this lag on the gateway does not keep up with a queue by itself."""
@@ -34,6 +42,7 @@ def sentences(gw: Gateway, status: Status) -> Iterator[str]:
     yield from (_of_provider(one) for one in status.providers if _fails(one))
     yield from (_of_endpoint(one) for one in status.endpoints if not one.enabled)
     yield from (_of_key(one) for one in status.keys if one.is_last or not one.expired)
+    yield from (_of_earlier(one) for one in status.still_accepted if one.uses_by.keys() - {"link"})
 
 
 def _of_settings(gw: Gateway) -> Iterator[str]:
@@ -87,6 +96,12 @@ def _of_key(key: KeyStatus) -> str:
     said = f"key {key.id} of {owner} {'has expired' if key.expired else 'expires'} on {key.expires[:10]}"
     alone = ", and no other key lasts longer" if key.is_last else ""
     return f"{said}{alone}: gateway keys rotate {'--admin' if key.tenant is None else f'--tenant {key.tenant}'}"
+
+
+def _of_earlier(earlier: EarlierStatus) -> str:
+    place = f"{earlier.tenant} {earlier.account}"
+    said = f"the provider of account {place} still uses what is replaced ({earlier.name}), last at {earlier.last_used}"
+    return f"{said}: enter the new values there, gateway accounts show {place}"
 
 
 def _counted(count: int, one: str, several: str) -> str:

@@ -20,10 +20,12 @@ from gateway.drivers.settings import BearerKey
 from gateway.drivers.store import schema
 from gateway.drivers.store.queues import EndpointRow, Queue
 from gateway.drivers.store.rows import from_milliseconds
+from gateway.flows.credential_uses import last_of
 from gateway.flows.runtime import Gateway
 from gateway.flows.status.needs_person import sentences
 from gateway.flows.status.shape import (
     BudgetStatus,
+    EarlierStatus,
     EndpointStatus,
     KeyStatus,
     OperationsStatus,
@@ -60,6 +62,7 @@ async def status_of(gw: Gateway) -> Status:
         endpoints=[*islice(_endpoints(gw, await gw.store.queues.endpoints()), SHOWN)],
         reviews=ReviewsStatus(count=count, oldest=oldest),
         keys=sorted(_keys(gw, now), key=lambda key: key.expires)[:SHOWN],
+        still_accepted=[*islice(_still_accepted(gw), SHOWN)],
     )
     return replace(status, needs_person=[*sentences(gw, status)])
 
@@ -155,6 +158,21 @@ def _keys(gw: Gateway, now: datetime) -> Iterator[KeyStatus]:
     yield from _expiring(None, gw.settings.operators_by_sha256.values(), now)
     for tenant in gw.settings.tenants.values():
         yield from _expiring(tenant.id, tenant.keys, now)
+
+
+def _still_accepted(gw: Gateway) -> Iterator[EarlierStatus]:
+    """What accounts were derived from before, in a gateway where secrets or generations are being replaced."""
+    for tenant in gw.settings.tenants.values():
+        for earlier in (one for entry in tenant.accounts.values() for one in entry.earlier):
+            uses = gw.uses.of_earlier(earlier)
+            last = last_of(uses)
+            yield EarlierStatus(
+                tenant=tenant.id,
+                account=earlier.name,
+                name=earlier.name_of_earlier,
+                uses_by={used: use.times for used, use in uses.items()},
+                last_used=None if last is None else rfc3339(last),
+            )
 
 
 def _expiring(tenant: str | None, keys: Collection[BearerKey], now: datetime) -> Iterator[KeyStatus]:

@@ -93,6 +93,19 @@ class KeyStatus(msgspec.Struct, frozen=True, kw_only=True):
     is_last: bool
 
 
+class EarlierStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What an account was derived from before and is still accepted, by its ``name``, with its uses since the start.
+
+    ``uses_by``: of its ``address`` and its ``credentials`` by the provider, and of customers' links (``link``).
+    """
+
+    tenant: str
+    account: str
+    name: str
+    uses_by: dict[str, int]
+    last_used: str | None
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """All of it but the settings. ``needs_person``: sentences, each with the command that acts."""
 
@@ -104,4 +117,5 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     endpoints: list[EndpointStatus]
     reviews: ReviewsStatus
     keys: list[KeyStatus]
+    still_accepted: list[EarlierStatus]
     needs_person: list[str] = []

@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.core.views import rfc3339
 from gateway.drivers.settings import BearerKey
-from gateway.flows.credential_uses import Use
+from gateway.flows.credential_uses import Use, last_of
 from gateway.flows.runtime import Gateway
 from gateway.web.query_parameters import parameters
 from gateway.web.request import OperatorCall
@@ -66,7 +66,7 @@ def _of_tenant(gw: Gateway, name: str) -> Iterator[KeyView]:
                 id=earlier.name_of_earlier,
                 expires=None,
                 uses=sum(use.times for use in uses.values()),
-                last_used=_time(max((use.last for use in uses.values() if use.last is not None), default=None)),
+                last_used=_time(last_of(uses)),
                 uses_by={what: use.times for what, use in uses.items()},
             )
 

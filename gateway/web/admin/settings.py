@@ -19,11 +19,15 @@ from gateway.web.routing import Route
 
 
 class VersionView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A version of the settings. ``needs_restart``: keys whose change in the files waits for a restart."""
+    """A version of the settings. ``needs_restart``: keys whose change in the files waits for a restart.
+
+    ``ended``: accounts whose earlier address, credentials or links it ended although they were in use.
+    """
 
     hash: str
     loaded_at: str
     needs_restart: tuple[str, ...] = ()
+    ended: tuple[str, ...] = ()
 
 
 class ConfigView(VersionView, frozen=True, kw_only=True):
@@ -47,7 +51,8 @@ async def status(call: OperatorCall) -> Reply:
 async def reload(call: OperatorCall) -> Reply:
     """``POST /admin/v1/reload``."""
     try:
-        return Reply(view=VersionView(**_members(await call.request.app[RELOADER].reload(call.act()))))
+        gw = await call.request.app[RELOADER].reload(call.act())
+        return Reply(view=VersionView(**_members(gw), ended=gw.current.ended))
     except SettingsError as wrong:
         code = "invalid_state" if isinstance(wrong, StillNeeded) else "validation_failed"
         errors = [FieldError(field=line.partition(": ")[0], message=line) for line in wrong.problems]

@@ -98,6 +98,19 @@ async def test_a_stored_callback_is_proved_anew_after_the_rotation(tmp_path: Pat
         assert again.json["reason"] == "unauthentic"
 
 
+async def test_an_explanation_names_what_proved_it(tmp_path: Path) -> None:
+    """Also where it is neither today's nor the one before."""
+    more = {"generation": 2, "accept_previous": True}
+    async with running_stack(tmp_path, change=with_secrets(OLD)) as stack:
+        payment = await new_payment(stack)
+        await reload(stack, with_secrets(NEW, OLD, **more))
+        await post(stack, signed_body(stack, payment))
+        [row] = (await stack.call("GET", "/v1/callbacks")).json["data"]
+        shown = (await stack.call("GET", f"/v1/callbacks/{row['id']}/explanation")).json
+        assert [check["name"] for check in shown["checks"] if check["passed"] is False] == []
+        assert shown["notes"] == ["it is proved with what was before: generation before, server.secrets[1]"]
+
+
 @pytest.mark.parametrize("secrets", [(NEW, OLD), (OLD, NEW)])
 async def test_generations_and_secrets_are_accepted_together(tmp_path: Path, secrets: tuple[str, str]) -> None:
     """A generation that is accepted is accepted of both secrets; the first of the list is used for what is new."""
@@ -123,11 +136,20 @@ async def test_what_ends_with_an_old_secret_is_said(tmp_path: Path, caplog: pyte
         payment = await new_payment(stack)
         await reload(stack, with_secrets(NEW, OLD))
         await post(stack, signed_body(stack, payment))
+        status = (await admin(stack, "GET", "/admin/v1/status")).json
+        rows = {(one["tenant"], one["account"]): one for one in status["still_accepted"]}
+        used = rows["acme", "psp-main"]
+        assert (used["name"], used["uses_by"]) == ("server.secrets[1]", {"address": 1, "credentials": 1})
+        assert rows["globex", "psp-main"]["uses_by"] == {}
+        [line] = status["needs_person"]
+        assert line.startswith("the provider of account acme psp-main still uses what is replaced (server.secrets[1])")
         caplog.clear()
-        await reload(stack, with_secrets(NEW))
+        ended = (await reload(stack, with_secrets(NEW))).json["ended"]
+        assert [one.partition(", last")[0] for one in ended] == ["acme/psp-main: address 1"]
+        assert "ended" not in (await reload(stack)).json
         [said] = [one for one in caplog.records if "refused from now on" in one.message]
         assert (said.tenant, said.account) == ("acme", "psp-main")  # type: ignore[attr-defined]
-        assert said.detail.startswith("address 1 times, last 20")  # type: ignore[attr-defined]
+        assert said.detail.startswith("address 1, last 20")  # type: ignore[attr-defined]
         assert (await post(stack, signed_body(stack, payment))).status == 404
 
 

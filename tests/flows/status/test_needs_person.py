@@ -11,7 +11,15 @@ from gateway.core.errors import SettingsError
 from gateway.drivers.store.queues import COUNTED
 from gateway.flows.status.needs_person import LATE_SECONDS, sentences
 from gateway.flows.status.read import status_of
-from gateway.flows.status.shape import BudgetStatus, EndpointStatus, KeyStatus, QueueStatus, ReviewsStatus, Status
+from gateway.flows.status.shape import (
+    BudgetStatus,
+    EarlierStatus,
+    EndpointStatus,
+    KeyStatus,
+    QueueStatus,
+    ReviewsStatus,
+    Status,
+)
 from tests.support.stack import GatewayStack
 
 
@@ -52,6 +60,17 @@ def test_a_queue_that_is_late(stack: GatewayStack, status: Status, queue: str) -
     for lag, lines in ((LATE_SECONDS - 1, 0), (LATE_SECONDS, 1)):
         late = QueueStatus(count=1, lag_seconds=lag)
         assert len(said(stack, status, queues=replace(status.queues, **{queue: late}))) == lines
+
+
+def test_a_provider_that_uses_what_is_replaced(stack: GatewayStack, status: Status) -> None:
+    """It has to be given the new values; a customer's link ends by itself."""
+    for used, lines in (("link", 0), ("address", 1), ("credentials", 1)):
+        one = EarlierStatus(
+            tenant="acme", account="main", name="generation before", uses_by={used: 2}, last_used="then"
+        )
+        found = said(stack, status, still_accepted=[one])
+        assert len(found) == lines
+        assert all(line.endswith("gateway accounts show acme main") for line in found)
 
 
 def test_a_disabled_endpoint_and_not_one_that_fails(stack: GatewayStack, status: Status) -> None:
