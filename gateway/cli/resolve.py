@@ -3,9 +3,10 @@ look at many again."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any, get_type_hints
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import click
 
@@ -23,6 +24,7 @@ from gateway.cli.review import (
     words_of,
 )
 from gateway.core.view_types import PaymentView
+from gateway.core.views import rfc3339
 from gateway.web.admin.payments import QueuedView, ResolvePayment, SyncPayments
 from gateway.web.admin.reviews import ReviewList
 
@@ -61,17 +63,34 @@ def resolve(payment_id: str, admin_url: str | None, config: Path, as_json: bool,
     print_payment(ask(operators(config, admin_url), "POST", path, body=body, wanted=PaymentView), as_json)
 
 
+since_option = click.option(
+    "--since", type=parse_date, metavar="DATE", help="Only payments made at this time or later."
+)
+until_option = click.option("--until", type=parse_date, metavar="DATE", help="Only payments made before this time.")
+
+
 @click.command()
 @click.option("--tenant", help="Only payments of this tenant.")
+@since_option
+@until_option
 @listener_options
 @wide_option
-def silent(tenant: str | None, wide: bool, admin_url: str | None, config: Path, as_json: bool) -> None:
+def silent(
+    tenant: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    wide: bool,
+    admin_url: str | None,
+    config: Path,
+    as_json: bool,
+) -> None:
     """List payments that expired without a word of their provider, newest first.
 
     Their only callback never came, and the provider cannot be asked: look in its portal, then use resolve.
     """
-    query = "" if tenant is None else f"?tenant={quote(tenant, safe='')}"
-    found = ask_all(operators(config, admin_url), f"/admin/v1/payments/silent{query}", wanted=ReviewList)
+    given = {"tenant": tenant, "since": since and rfc3339(since), "until": until and rfc3339(until)}
+    query = urlencode({name: value for name, value in given.items() if value is not None})
+    found = ask_all(operators(config, admin_url), f"/admin/v1/payments/silent?{query}", wanted=ReviewList)
     if as_json:
         print_json({"data": found})
         return
@@ -82,8 +101,8 @@ def silent(tenant: str | None, wide: bool, admin_url: str | None, config: Path, 
 @click.option("--tenant", help="Only payments of this tenant.")
 @click.option("--account", help="Only payments of this account.")
 @click.option("--state", type=click.Choice(("created", *STATES)), metavar="STATE", help="Only payments in this state.")
-@click.option("--since", type=parse_date, metavar="DATE", help="Only payments made at this time or later.")
-@click.option("--until", type=parse_date, metavar="DATE", help="Only payments made before this time.")
+@since_option
+@until_option
 @click.option("--apply", "apply", is_flag=True, help="Queue them. Without it they are only counted.")
 @why_option
 @actor_option

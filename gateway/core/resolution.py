@@ -126,7 +126,9 @@ def resolve_payment(builder: ChangeBuilder, decided: PaymentResolved, policy: Po
         _end_operation(builder, builder.operation, decided, policy, at)
     if state is not builder.payment.state:
         enter_by_operator(builder, state, decided.reason, policy, at)
-    is_news = (state, captured) != (payment.state, payment.captured)
+    if state is State.FAILED and builder.operation is not None and builder.operation.kind is Kind.CREATE:
+        builder.set(failure=builder.operation.failure or builder.payment.failure)
+    is_news = (state, captured) != (payment.state, payment.captured) or state is State.EXPIRED
     is_unconfirmed = is_news or (payment.stated is not None and payment.review is None)
     named = decided.provider_reference
     builder.set(

@@ -14,7 +14,7 @@ from gateway.core.payment import Status
 from gateway.drivers.store import deliveries, inbox, schedule, statements
 from gateway.drivers.store.deliveries import DeliveryFilter, RedeliveryFilter
 from gateway.drivers.store.inbox import InboxFilter, InboxRange
-from gateway.drivers.store.reads import PaymentFilter, Store
+from gateway.drivers.store.reads import PaymentFilter, SilentFilter, Store
 from gateway.drivers.store.rows import PageRequest
 from gateway.drivers.store.statements import Unit
 from tests.support.factories.payments import AT, make_operation
@@ -66,8 +66,10 @@ IN_ORDER: dict[str, Callable[[Store], Awaitable[Any]]] = {
     "webhooks again counted": lambda store: store.deliveries.count("acme", RedeliveryFilter(status="dead")),
     "callbacks again": lambda store: store.inbox.ids_of("acme", InboxRange(limit=9, since=AT, verdict="refused")),
     "payments again": lambda store: store.payment_ids("acme", "main", state="created", since=AT, until=AT, limit=9),
-    "silent payments": lambda store: store.silent(["sandbox"], PAGE),
-    "silent payments of a tenant": lambda store: store.silent(["sandbox"], PAGE, "acme"),
+    "silent payments": lambda store: store.silent(["sandbox"], SilentFilter(limit=9, cursor="pay_9")),
+    "silent payments of a tenant": lambda store: store.silent(
+        ["sandbox"], SilentFilter(limit=9, tenant="acme", since=AT)
+    ),
     "webhooks by age": lambda store: store.deliveries.page_by_age("acme", after="", before=AT, limit=9),
 }
 

@@ -84,6 +84,14 @@ class PaymentFilter(PageRequest, frozen=True, kw_only=True):
     created_before: datetime | None = None
 
 
+class SilentFilter(PageRequest, frozen=True, kw_only=True):
+    """Which payments without a word of their provider a list shows: made since a time and before another."""
+
+    tenant: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
 NO_LIMIT = 2**31
 
 SEARCHED_PAYMENTS = 200
@@ -96,8 +104,9 @@ _SNAPSHOT = "SELECT doc, purchase, open_doc FROM payments"
 _LISTED = "SELECT doc, open_doc FROM payments"
 _UNHEARD = (
     "NOT EXISTS (SELECT 1 FROM inbox i WHERE i.tenant = payments.tenant AND i.payment_id = payments.id"
-    " AND i.event_id IS NOT NULL)"
+    " AND i.event_id IS NOT NULL) AND json_extract(payments.doc, '$.stated') IS NULL"
 )
+"""Of which no proved callback came, and which no operator has looked up."""
 _OF_PAYMENT = "SELECT doc FROM all_operations WHERE tenant = ? AND payment_id = ?"
 
 
@@ -307,11 +316,14 @@ class Store:
         )
         return [_listed(row) for row in rows]
 
-    async def silent(
-        self, providers: Collection[str], wanted: PageRequest, tenant: str | None = None
-    ) -> list[ListedPayment]:
+    async def silent(self, providers: Collection[str], wanted: SilentFilter) -> list[ListedPayment]:
         """Payments of these providers that expired and of which no proved callback ever came, newest first."""
-        conditions, values = where(("id < ?", wanted.cursor), ("tenant = ?", tenant))
+        conditions, values = where(
+            ("id < ?", wanted.cursor),
+            ("id >= ?", first_id("pay", wanted.since)),
+            ("id < ?", first_id("pay", wanted.until)),
+            ("tenant = ?", wanted.tenant),
+        )
         theirs = f"provider IN ({placeholders(providers)}){conditions and ' AND '}{conditions} AND {_UNHEARD}"
         rows = await self._engine.rows(
             f"{_LISTED} WHERE expired_at IS NOT NULL AND {theirs} ORDER BY id DESC LIMIT ?",

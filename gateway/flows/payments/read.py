@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from gateway.core.facts import OperationOutcome
 from gateway.core.named_outcomes import names
 from gateway.core.payment import Operation, PaymentEvent, Status
-from gateway.drivers.store.reads import ListedPayment, OpenOperation, PaymentFilter, PaymentSnapshot
+from gateway.drivers.store.reads import ListedPayment, OpenOperation, PaymentFilter, PaymentSnapshot, SilentFilter
 from gateway.drivers.store.rows import PageRequest
 from gateway.flows.payments import rejections
 from gateway.flows.runtime import Gateway
@@ -64,11 +64,11 @@ async def reviews(gw: Gateway, wanted: PageRequest) -> Sequence[ListedPayment]:
     return await gw.store.reviews(list(gw.settings.tenants), wanted)
 
 
-async def silent(gw: Gateway, tenant: str | None, wanted: PageRequest) -> Sequence[ListedPayment]:
+async def silent(gw: Gateway, wanted: SilentFilter) -> Sequence[ListedPayment]:
     """A page of the payments that expired without a word of their provider, which cannot be asked; newest first."""
     entries = [entry for one in gw.settings.tenants.values() for entry in one.accounts.values()]
     providers = sorted({entry.provider.name for entry in entries if not entry.can_look_up})
-    return await gw.store.silent(providers, wanted, tenant)
+    return await gw.store.silent(providers, wanted)
 
 
 async def open_operations(gw: Gateway, wanted: PageRequest) -> Sequence[OpenOperation]:

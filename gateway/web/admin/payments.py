@@ -11,12 +11,13 @@ import msgspec
 from gateway.core.facts import PaymentResolved
 from gateway.core.money import Amount
 from gateway.core.views import payment_view
+from gateway.drivers.store.reads import SilentFilter
 from gateway.flows.payments import read, resolve, sync_range
 from gateway.flows.payments.sync_range import QueuedAccount, SyncFilter
 from gateway.web.admin.reviews import Reference, Sentence
 from gateway.web.api.payments import listed_payment
 from gateway.web.api.webhooks import Time
-from gateway.web.query_parameters import ALL_LIMIT, CURSOR, parameters, section_of
+from gateway.web.query_parameters import ALL_LIMIT, CURSOR, TIME, parameters, section_of, time_of
 from gateway.web.request import Actor, OperatorCall
 from gateway.web.responses import Reply
 from gateway.web.routing import Route
@@ -107,8 +108,15 @@ async def sync(call: OperatorCall) -> Reply:
 async def silent(call: OperatorCall) -> Reply:
     """``GET /admin/v1/payments/silent``."""
     call.tenants()
-    read_page = partial(read.silent, call.gw, call.query.get("tenant"))
-    return await call.page(read_page, section_of(call.query), listed_payment, id_of=attrgetter("payment.id"))
+    query, section = call.query, section_of(call.query)
+    wanted = SilentFilter(
+        limit=section.limit,
+        cursor=section.cursor,
+        tenant=query.get("tenant"),
+        since=time_of("since", query),
+        until=time_of("until", query),
+    )
+    return await call.page(partial(read.silent, call.gw), wanted, listed_payment, id_of=attrgetter("payment.id"))
 
 
 ROUTES: tuple[Route[OperatorCall], ...] = (
@@ -116,7 +124,13 @@ ROUTES: tuple[Route[OperatorCall], ...] = (
         method="GET",
         path="/admin/v1/payments/silent",
         handler=silent,
-        query=parameters(tenant="Only payments of this tenant.", limit=ALL_LIMIT, cursor=CURSOR),
+        query=parameters(
+            tenant="Only payments of this tenant.",
+            since=("Only payments made at this time or later.", TIME),
+            until=("Only payments made before this time.", TIME),
+            limit=ALL_LIMIT,
+            cursor=CURSOR,
+        ),
     ),
     Route(method="POST", path="/admin/v1/payments/sync", handler=sync, body=SyncPayments),
     Route(

@@ -284,6 +284,25 @@ async def test_what_expired_without_a_word_is_listed(office: GatewayStack) -> No
     assert quiet["id"] not in await silent(office)
 
 
+async def test_who_looked_and_found_nothing_is_not_asked_again(office: GatewayStack) -> None:
+    """Entered as expired: it stays so, a late callback counts as ever, and the list shows it no more."""
+    payment = await new_payment(office)
+    await expire(office, payment["id"])
+    assert (await resolve(office, payment, "expired")).json["state"] == "expired"
+    assert payment["id"] not in await silent(office)
+    assert (await call_back(office, payment, transaction_id="T-after-all")).status == 204
+    assert (await office.payment(payment["id"]))["state"] == "captured"
+
+
+async def test_the_list_of_a_time(office: GatewayStack) -> None:
+    """Made since a time and before another."""
+    payment = await new_payment(office)
+    await expire(office, payment["id"])
+    at = payment["created_at"]
+    assert await silent(office, f"?since={at}") == [payment["id"]]
+    assert payment["id"] not in await silent(office, f"?until={at}")
+
+
 async def test_the_list_is_paged(office: GatewayStack) -> None:
     """Newest first, by the id of the last one."""
     made = [await new_payment(office) for _ in range(3)]
