@@ -8,39 +8,38 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping
 from datetime import datetime
-from typing import NamedTuple
 
 from gateway.drivers.settings import AccountEntry
 
-Credential = tuple[Hashable, ...]
-"""("tenant", tenant, key id), ("operator", key id) or, of an account as it was before, what ``of_earlier`` makes."""
 
-
-class Use(NamedTuple):
+class Use:
     """How often, and when last; None for never."""
 
-    times: int = 0
-    last: datetime | None = None
+    __slots__ = ("last", "times")
+
+    def __init__(self) -> None:
+        self.times = 0
+        self.last: datetime | None = None
 
 
 class CredentialUses:
     """The counts of this process. They are bounded, as only what the settings name is counted."""
 
     def __init__(self) -> None:
-        self.keys: defaultdict[Credential, Use] = defaultdict(Use)
-        """Of bearer keys. Each request counts there itself, so this is plain data."""
-        self._earlier: dict[Credential, dict[str, Use]] = {}
+        self.keys: defaultdict[str, Use] = defaultdict(Use)
+        """Of bearer keys, by hash. Each request counts there itself, so this is plain data."""
+        self._earlier: dict[tuple[Hashable, ...], defaultdict[str, Use]] = {}
 
     def note_earlier(self, entry: AccountEntry, used: str, at: datetime) -> None:
         """Count a use of what was derived for an account before: its address, its credentials or a customer's link."""
-        uses = self._earlier.setdefault(_of_earlier(entry), {})
-        uses[used] = Use(uses.get(used, Use()).times + 1, at)
+        use = self._earlier.setdefault(_of_earlier(entry), defaultdict(Use))[used]
+        use.times, use.last = use.times + 1, at
 
-    def of_earlier(self, entry: AccountEntry) -> dict[str, Use]:
+    def of_earlier(self, entry: AccountEntry) -> Mapping[str, Use]:
         """The uses of an account as it was before, by what was used."""
         return self._earlier.get(_of_earlier(entry), {})
 
-    def end_all_but(self, accepted: Iterable[AccountEntry]) -> list[tuple[str, str, dict[str, Use]]]:
+    def end_all_but(self, accepted: Iterable[AccountEntry]) -> list[tuple[str, str, Mapping[str, Use]]]:
         """Forget accounts as they were before, but for these. Returns tenant, account and uses of the others."""
         kept = set(map(_of_earlier, accepted))
         ended = [one for one in self._earlier if one not in kept]
@@ -52,5 +51,5 @@ def last_of(uses: Mapping[str, Use]) -> datetime | None:
     return max((use.last for use in uses.values() if use.last is not None), default=None)
 
 
-def _of_earlier(entry: AccountEntry) -> Credential:
+def _of_earlier(entry: AccountEntry) -> tuple[Hashable, ...]:
     return entry.tenant, entry.name, entry.secret, entry.generation

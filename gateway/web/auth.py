@@ -9,7 +9,6 @@ from aiohttp import web
 from gateway.core.errors import TenantError
 from gateway.core.signing import sha256_hex
 from gateway.drivers.settings import ROLES, BearerKey, OperatorKey, Role, Tenant
-from gateway.flows.credential_uses import Credential, Use
 from gateway.web.app_keys import ABOUT, GATEWAY, IS_PROVED
 
 NOT_KNOWN = "this key is not known or has expired"
@@ -28,7 +27,7 @@ def authenticate_tenant(request: web.Request) -> Tenant:
     tenant, key = found
     request[ABOUT]["tenant"] = tenant
     _refuse_expired(request, key)
-    _note_use(request, ("tenant", tenant, key.id))
+    _note_use(request, sent)
     return settings.tenants[tenant]
 
 
@@ -40,7 +39,7 @@ def authenticate_operator(request: web.Request) -> OperatorKey:
         raise _unknown_key(sent, "operators'")
     request[ABOUT]["operator"] = key.id
     _refuse_expired(request, key)
-    _note_use(request, ("operator", key.id))
+    _note_use(request, sent)
     return key
 
 
@@ -50,10 +49,10 @@ def refuse_role(key: OperatorKey, needed: Role) -> None:
         raise TenantError("forbidden", f'this needs a key with the role {needed}; "{key.id}" has {key.role}')
 
 
-def _note_use(request: web.Request, credential: Credential) -> None:
+def _note_use(request: web.Request, sha256: str) -> None:
     gw = request[GATEWAY]
-    uses = gw.uses.keys
-    uses[credential] = Use(uses[credential].times + 1, gw.clock.now())
+    use = gw.uses.keys[sha256]
+    use.times, use.last = use.times + 1, gw.clock.now()
     request[IS_PROVED] = True
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from gateway.flows.credential_uses import CredentialUses, Use
+from gateway.flows.credential_uses import CredentialUses, last_of
 from tests.support.factories.settings import load
 
 NOW = datetime(2027, 1, 31, tzinfo=UTC)
@@ -23,6 +23,14 @@ def test_what_is_no_longer_accepted_is_returned_once(tmp_path: Path) -> None:
     uses.note_earlier(entry.earlier[0], "address", LATER)
     assert len(entry.earlier) == 3
     assert uses.end_all_but(entry.earlier) == []
-    assert uses.end_all_but(entry.earlier[1:]) == [("acme", "main", {"address": Use(2, LATER)})]
+    [(tenant, account, ended)] = uses.end_all_but(entry.earlier[1:])
+    assert (tenant, account, ended.keys(), ended["address"].times, last_of(ended)) == (
+        "acme",
+        "main",
+        {"address"},
+        2,
+        LATER,
+    )
     assert uses.end_all_but(entry.earlier[1:]) == []
-    assert [uses.of_earlier(one) for one in entry.earlier] == [{}, *[{"address": Use(1, NOW)}] * 2]
+    left = [uses.of_earlier(one) for one in entry.earlier]
+    assert [(last_of(one), [use.times for use in one.values()]) for one in left] == [(None, []), (NOW, [1]), (NOW, [1])]

@@ -49,13 +49,13 @@ async def keys(call: OperatorCall) -> Reply:
 
 def _of_operators(gw: Gateway) -> Iterator[KeyView]:
     for key in gw.settings.operators_by_sha256.values():
-        yield _bearer(key, gw.uses.keys.get(("operator", key.id), Use()), kind="operator")
+        yield _bearer(key, gw.uses.keys[key.sha256], kind="operator")
 
 
 def _of_tenant(gw: Gateway, name: str) -> Iterator[KeyView]:
     tenant = gw.settings.tenants[name]
     for key in tenant.keys:
-        yield _bearer(key, gw.uses.keys.get(("tenant", name, key.id), Use()), kind="tenant", tenant=name)
+        yield _bearer(key, gw.uses.keys[key.sha256], kind="tenant", tenant=name)
     for entry in tenant.accounts.values():
         for earlier in entry.earlier:
             uses = gw.uses.of_earlier(earlier)

@@ -61,6 +61,15 @@ async def test_addresses_and_credentials_of_the_old_secret_are_believed(tmp_path
         assert await uses(stack) == {"server.secrets[1]": {"address": 1, "credentials": 2}}
 
 
+async def test_a_start_with_both_accepts_what_the_old_one_made(tmp_path: Path) -> None:
+    """As a reload does: the store is used with the new one from then on."""
+    async with running_stack(tmp_path, change=with_secrets(OLD)) as before:
+        payment = await new_payment(before)
+    async with running_stack(tmp_path, change=with_secrets(NEW, OLD)) as stack:
+        reply = await post(replace(stack, settings=before.settings), signed_body(before, payment))
+        assert (reply.status, (await stack.payment(payment["id"]))["state"]) == (204, "captured")
+
+
 async def test_a_callback_of_neither_secret_is_refused(tmp_path: Path) -> None:
     """At the old address and at the new one."""
     async with running_stack(tmp_path, change=with_secrets(OLD)) as stack:
