@@ -51,7 +51,7 @@ def _seconds(*lengths: float) -> tuple[timedelta, ...]:
 _MINUTE, _HOUR = 60, 3600
 
 OPERATORS = "operators"
-"""Before the slash of the names under which the outbox holds operators' webhooks."""
+"""Before the colon of the names under which the outbox holds operators' webhooks."""
 
 OperatorEvents = Annotated[tuple[OperatorEvent, ...], NOT_EMPTY]
 
@@ -216,7 +216,7 @@ class OperatorWebhook(WebhookTarget, frozen=True, kw_only=True):
     @property
     def owner(self) -> str:
         """Whose its rows in the outbox are: a name that no tenant can have, another one for each address."""
-        return f"{OPERATORS}/{signing.sha256_hex(self.url)[:16]}"
+        return f"{OPERATORS}:{signing.sha256_hex(self.url)[:16]}"
 
 
 class Operators(msgspec.Struct, frozen=True, kw_only=True):

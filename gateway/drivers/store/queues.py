@@ -17,6 +17,9 @@ from gateway.drivers.store.rows import made_of
 COUNTED = 10_000
 """The most rows that are counted; a count of so many means at least as many."""
 
+ENDPOINTS_READ = 1000
+"""Endpoints that are read: a table of few rows, unless everything is down."""
+
 REVIEWS_DATED = 1000
 """Payments under review that are searched for the oldest flag, which no index has."""
 
@@ -110,11 +113,11 @@ class Queues:
         return await self._count("payments WHERE review IS NOT NULL"), oldest
 
     async def endpoints(self) -> list[EndpointRow]:
-        """Endpoints that fail or are disabled, by tenant; at most a row for each owner of webhooks."""
+        """Endpoints that fail or are disabled, the disabled ones first; at most ``ENDPOINTS_READ``."""
         rows = await self._engine.rows(
             "SELECT tenant, url_sha256, failing_since, disabled_at, reason FROM webhook_endpoints"
-            " WHERE failing_since IS NOT NULL OR disabled_at IS NOT NULL ORDER BY tenant",
-            (),
+            " WHERE failing_since IS NOT NULL OR disabled_at IS NOT NULL ORDER BY disabled_at IS NULL, tenant LIMIT ?",
+            (ENDPOINTS_READ,),
         )
         return [made_of(EndpointRow, row) for row in rows]
 

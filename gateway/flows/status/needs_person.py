@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from gateway.drivers.measures import RECENT_MINUTES
 from gateway.drivers.store.queues import COUNTED
@@ -16,6 +16,9 @@ from gateway.flows.status.shape import (
     QueuesStatus,
     Status,
 )
+
+NAMED = 5
+"""Of endpoints, keys and tenants so many have a sentence of their own: the whole fits on one screen."""
 
 LATE_SECONDS = 300.0
 """From this lag on the gateway does not keep up with a queue by itself."""
@@ -40,9 +43,12 @@ def sentences(gw: Gateway, status: Status) -> Iterator[str]:
     yield from _of_operations(gw, status.queues.operations)
     yield from _of_queues(status.queues)
     yield from (_of_provider(one) for one in status.providers if _fails(one))
-    yield from (_of_endpoint(one) for one in status.endpoints if not one.enabled)
-    yield from (_of_key(one) for one in status.keys if one.is_last or not one.expired)
-    yield from (_of_earlier(one) for one in status.still_accepted if one.uses_by.keys() - {"link"})
+    disabled = [_of_endpoint(one) for one in status.endpoints if not one.enabled]
+    yield from _first(disabled, "endpoints are disabled: gateway endpoints list")
+    keys = [_of_key(one) for one in status.keys if one.is_last or not one.expired]
+    yield from _first(keys, "keys expire: gateway status --json")
+    earlier = [_of_earlier(one) for one in status.still_accepted if one.uses_by.keys() - {"link"}]
+    yield from _first(earlier, "accounts are called with what is replaced: gateway keys list")
 
 
 def _of_settings(gw: Gateway) -> Iterator[str]:
@@ -57,9 +63,9 @@ def _of_store(gw: Gateway, status: Status) -> Iterator[str]:
     if status.store.disk_is_low:
         folder = gw.settings.store_path.parent
         yield f"the disk is almost full and new payments are refused: free space on it, df -h {folder}"
-    for one in status.store.budgets:
-        said = f"tenant {one.tenant} has used {one.percent} percent of its storage budget"
-        yield f"{said}: raise limits.tenant_bytes, then gateway reload"
+    said = "tenant {} has used {} percent of its storage budget: raise limits.tenant_bytes, then gateway reload"
+    budgets = [said.format(one.tenant, one.percent) for one in status.store.budgets]
+    yield from _first(budgets, "tenants are near their budget: gateway status --json")
 
 
 def _of_operations(gw: Gateway, operations: OperationsStatus) -> Iterator[str]:
@@ -74,6 +80,13 @@ def _of_queues(queues: QueuesStatus) -> Iterator[str]:
         lag = getattr(queues, name).lag_seconds
         if lag >= LATE_SECONDS:
             yield sentence.format(span(lag))
+
+
+def _first(said: Sequence[str], more: str) -> Iterator[str]:
+    """The first sentences of a kind, and how many there are besides."""
+    yield from said[:NAMED]
+    if len(said) > NAMED:
+        yield f"{len(said) - NAMED} or more further {more}"
 
 
 def _fails(provider: ProviderStatus) -> bool:
@@ -95,7 +108,8 @@ def _of_key(key: KeyStatus) -> str:
     owner = "the operators" if key.tenant is None else f"tenant {key.tenant}"
     said = f"key {key.id} of {owner} {'has expired' if key.expired else 'expires'} on {key.expires[:10]}"
     alone = ", and no other key lasts longer" if key.is_last else ""
-    return f"{said}{alone}: gateway keys rotate {'--admin' if key.tenant is None else f'--tenant {key.tenant}'}"
+    whose = "--admin" if key.tenant is None else f"--tenant {key.tenant}"
+    return f"{said}{alone}: gateway keys rotate {whose} {f'--id {key.id}' if key.is_last else '--finish'}"
 
 
 def _of_earlier(earlier: EarlierStatus) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 
 from msgspec.structs import replace
 
@@ -153,13 +153,6 @@ def _time(at: int | None) -> str | None:
     return None if at is None else rfc3339(from_milliseconds(at))
 
 
-def _keys(gw: Gateway, now: datetime) -> Iterator[KeyStatus]:
-    """Keys of operators and tenants that expire soon or have expired."""
-    yield from _expiring(None, gw.settings.operators_by_sha256.values(), now)
-    for tenant in gw.settings.tenants.values():
-        yield from _expiring(tenant.id, tenant.keys, now)
-
-
 def _still_accepted(gw: Gateway) -> Iterator[EarlierStatus]:
     """What accounts were derived from before, in a gateway where secrets or generations are being replaced."""
     for tenant in gw.settings.tenants.values():
@@ -175,15 +168,20 @@ def _still_accepted(gw: Gateway) -> Iterator[EarlierStatus]:
             )
 
 
-def _expiring(tenant: str | None, keys: Collection[BearerKey], now: datetime) -> Iterator[KeyStatus]:
-    until = now + EXPIRY_NOTICE
-    is_last = not any(key.expires is None or key.expires > until for key in keys)
-    for key in keys:
+def _keys(gw: Gateway, now: datetime) -> Iterator[KeyStatus]:
+    """Keys of operators and tenants that expire soon or have expired."""
+    until, tenants = now + EXPIRY_NOTICE, gw.settings.tenants
+    operators = tuple(gw.settings.operators_by_sha256.values())
+    held: Iterable[tuple[str | None, BearerKey]] = chain(
+        ((None, key) for key in operators), gw.settings.keys_by_sha256.values()
+    )
+    for tenant, key in held:
         if key.expires is not None and key.expires <= until:
+            others = operators if tenant is None else tenants[tenant].keys
             yield KeyStatus(
                 tenant=tenant,
                 id=key.id,
                 expires=rfc3339(key.expires),
                 expired=key.expires <= now,
-                is_last=is_last,
+                is_last=all(other.expires is not None and other.expires <= until for other in others),
             )

@@ -146,7 +146,7 @@ async def test_a_review_and_its_webhook_are_one_transaction(tmp_path: Path) -> N
         refuse = "SELECT RAISE(ABORT, 'no')"
         await change_store(
             stack,
-            "CREATE TRIGGER balk BEFORE INSERT ON events WHEN new.tenant LIKE 'operators/%' BEGIN " + refuse + "; END",
+            "CREATE TRIGGER balk BEFORE INSERT ON events WHEN new.tenant LIKE 'operators:%' BEGIN " + refuse + "; END",
         )
         await post(stack, signed_body(stack, payment, amount=1.0))
         assert (await stack.payment(payment["id"]))["review"] is None
@@ -193,6 +193,27 @@ async def test_dead_letters_and_redelivery_are_those_of_tenants(tmp_path: Path) 
         assert again.status == 202
         async with stack.webhook_arrived:
             await stack.webhook_arrived.wait_for(lambda: len(heard(stack)) == 2)
+
+
+async def test_an_endpoint_of_operators_that_is_gone_is_enabled_like_any(tmp_path: Path) -> None:
+    """It is disabled, reported to the others only, shown in the status with its command, and enabled by that."""
+
+    def change(settings: dict[str, Any]) -> None:
+        with_operators_webhook()(settings)
+        [first] = settings["operators"]["webhooks"]
+        settings["operators"]["webhooks"].append({**first, "url": f"{first['url']}-2"})
+
+    async with running_stack(tmp_path, change=change) as stack:
+        owner, _ = stack.gateway.settings.operator_webhooks
+        stack.webhook_answer = lambda request: 410 if request.match_info["tenant"] == "operators" else 204
+        await reload(stack, lambda settings: settings.update(clocks={"hint": "soon"}))
+        assert (await hear(stack, "endpoint_disabled", "operators-2"))["data"]["tenant"] == owner
+        needs = (await admin(stack, "GET", "/admin/v1/status")).json["needs_person"]
+        assert any(line.endswith(f"gateway endpoints enable {owner}") for line in needs)
+        body = {"reason": "repaired"}
+        enabled = await admin(stack, "POST", f"/admin/v1/endpoints/{owner}/enable", body)
+        assert (enabled.status, enabled.json["enabled"]) == (200, True)
+        assert [one["type"] for one in heard(stack)] == ["reload_failed"]
 
 
 async def dead_letters(stack: GatewayStack, owner: str) -> list[Any]:

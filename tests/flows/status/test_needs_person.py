@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from msgspec.structs import replace
 
+from gateway.cli import main
+from gateway.core import operator_events as core_operator_events
 from gateway.core.errors import SettingsError
 from gateway.drivers.store.queues import COUNTED
+from gateway.flows.status import needs_person
 from gateway.flows.status.needs_person import LATE_SECONDS, sentences
 from gateway.flows.status.read import status_of
 from gateway.flows.status.shape import (
@@ -21,6 +27,8 @@ from gateway.flows.status.shape import (
     Status,
 )
 from tests.support.stack import GatewayStack
+
+COMMAND = re.compile(r"(?:[:;] |then |\")gateway ((?:[a-z]+ ?)+)")
 
 
 @pytest.fixture
@@ -103,3 +111,28 @@ def test_settings(stack: GatewayStack, status: Status) -> None:
     """A reload that was refused."""
     stack.gateway.current.problems = SettingsError(["settings.yaml:1: a", "settings.yaml:2: b"]).problems
     assert said(stack, status) == ["the last reload was refused for 2 problems: gateway check, then gateway reload"]
+
+
+def test_many_of_a_kind_are_counted(stack: GatewayStack, status: Status) -> None:
+    """Five have a sentence of their own, the rest one together: it all fits on a screen."""
+    down = EndpointStatus(tenant="t", enabled=False, reason="gone", failing_since=None, disabled_at="2026-11-30")
+    lines = said(stack, status, endpoints=[replace(down, tenant=f"t{number}") for number in range(7)])
+    assert (len(lines), lines[-1]) == (6, "2 or more further endpoints are disabled: gateway endpoints list")
+
+
+def test_every_command_exists() -> None:
+    """What sentences and operators' webhooks name can be typed."""
+    texts = [Path(module.__file__ or "").read_text() for module in (needs_person, core_operator_events)]
+    named = {tuple(found.split()) for text in texts for found in COMMAND.findall(text)}
+    assert len(named) > 8
+    assert [words for words in named if not is_command(words)] == []
+
+
+def is_command(words: tuple[str, ...]) -> bool:
+    """Whether the words lead from ``gateway`` to a command; what follows it is its argument."""
+    command: click.Command | None = main
+    for word in words:
+        if not isinstance(command, click.Group):
+            break
+        command = command.get_command(click.Context(command), word)
+    return command is not None and not isinstance(command, click.Group)

@@ -11,6 +11,7 @@ from gateway.drivers.store import deliveries
 from gateway.drivers.store.schema import VERSION
 from gateway.flows.status.read import status_of
 from tests.support.clients.psp_callbacks import change_store
+from tests.support.factories.deliveries import Held
 from tests.support.stack import GatewayStack, psp_body, running_stack
 from tests.support.virtual_clock import VirtualClock
 
@@ -31,7 +32,8 @@ async def test_webhooks_nobody_listens_to_are_not_late(tmp_path: Path) -> None:
     clock = VirtualClock(datetime.now(UTC))
 
     async with running_stack(tmp_path, clock=clock) as stack:
-        stack.webhook_answer = lambda _: 500
+        held = Held()
+        stack.webhook_answer = held.answer
         assert (await stack.create(psp_body())).status == 201
         await change_store(stack, "UPDATE events SET status = 'pending', next_attempt_at = 1")
         outbox = (await status_of(stack.gateway)).queues.outbox
@@ -40,6 +42,7 @@ async def test_webhooks_nobody_listens_to_are_not_late(tmp_path: Path) -> None:
         await change_store(stack, "UPDATE events SET tenant = 'gone'")
         outbox = (await status_of(stack.gateway)).queues.outbox
         assert (outbox.count > 0, outbox.lag_seconds) == (True, 0.0)
+        held.release()
 
 
 async def test_endpoints(stack: GatewayStack) -> None:
