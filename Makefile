@@ -14,7 +14,7 @@ FLOORS := .venv-floors
 AUDIT := .venv-audit
 CLIENTS := .venv-clients
 
-.PHONY: demo test test-floors audit check clients nginx format serve bench profile crashes simulation reloads sabotage fuzz attacks promtool clean
+.PHONY: demo test test-floors audit check clients nginx format serve bench bench-operators profile crashes simulation reloads sabotage fuzz attacks promtool clean
 
 demo: $(INSTALLED)  ## everything on this machine: a gateway, both simulators, payments through both
 	$(BIN)/gateway demo
@@ -49,6 +49,9 @@ serve: $(INSTALLED)  ## the gateway with both simulators and a viewer of webhook
 
 bench: $(BENCHES)  ## the table of ratios against yardsticks of the same run
 	$(BIN)/python -m bench
+
+bench-operators: $(BENCHES)  ## searches, status and metrics at a million payments, and what they cost payments; needs 12 GB
+	$(BIN)/python -m bench.operators
 
 profile: $(BENCHES)  ## where the CPU time of a payment and of a callback goes, step by step
 	$(BIN)/python -m bench.profile

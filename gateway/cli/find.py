@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from gateway.cli.dates import parse_date
 from gateway.cli.loading import config_option, json_option
 from gateway.cli.operators import Operators, admin_url_option, ask, operators
-from gateway.cli.output import print_json, print_table, wide_option
+from gateway.cli.output import as_line, print_json, print_pairs, print_table, wide_option
 from gateway.cli.payments import COLUMNS, STATES
 from gateway.core.views import rfc3339
 from gateway.web.admin.search import FoundPayments
@@ -82,7 +82,10 @@ def find(
     if as_json:
         print_json(found)
         return
-    print_table(COLUMNS, ([getattr(one, column) for column in COLUMNS] for one in found.data), wide=wide)
+    if found.data or not found.refused_requests:
+        print_table(COLUMNS, ([getattr(one, column) for column in COLUMNS] for one in found.data), wide=wide)
+    for refused in found.refused_requests:
+        print_pairs({name: as_line(getattr(refused, name)) for name in refused.__struct_fields__})
     if found.next_cursor is not None:
         click.echo(f"there are more: --cursor {found.next_cursor}", err=True)
     if found.not_indexed:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import click
+import msgspec
 
+from gateway.cli.dates import parse_date
 from gateway.cli.exits import Group
 from gateway.cli.loading import config_option, json_option, load, reading, tenants_of
 from gateway.cli.output import as_line, print_json, print_pairs, print_table, wide_option
@@ -36,10 +39,20 @@ for command in (review, resolve, silent, sync):
 
 @payments.command("list")
 @click.option("--tenant", help="Only payments of this tenant.")
+@click.option("--account", help="Only payments of this account.")
 @click.option(
     "--state", type=click.Choice(STATES), metavar="STATE", help=f"Only payments in this state: {', '.join(STATES)}."
 )
 @click.option("--merchant-reference", help="Only payments with this reference.")
+@click.option("--provider-reference", help="Only payments with this reference of the provider.")
+@click.option(
+    "--since",
+    type=parse_date,
+    metavar="DATE",
+    help="Only payments created since this time, such as 2026-01-31 (UTC) or 2026-01-31T12:00:00Z.",
+)
+@click.option("--until", type=parse_date, metavar="DATE", help="Only payments created at this time or earlier.")
+@click.option("--cursor", help="Begin where the list before ended.")
 @click.option(
     "--limit",
     type=click.IntRange(1, 10_000),
@@ -53,21 +66,23 @@ for command in (review, resolve, silent, sync):
 @json_option
 def list_payments(
     tenant: str | None,
-    state: str | None,
-    merchant_reference: str | None,
     limit: int,
     wide: bool,
     config: Path,
     as_json: bool,
+    **conditions: Any,
 ) -> None:
     """List payments, newest first."""
     settings = load(config).settings
-    wanted = PaymentFilter(limit=limit, state=state, merchant_reference=merchant_reference)
-    found = asyncio.run(_found(settings, tenants_of(settings, tenant), wanted))
+    found = asyncio.run(_found(settings, tenants_of(settings, tenant), PaymentFilter(limit=limit + 1, **conditions)))
+    shown, more = found[:limit], found[limit:]
+    next_cursor = shown[-1].id if more else None
     if as_json:
-        print_json({"data": found})
+        print_json({"data": shown, "next_cursor": next_cursor})
         return
-    print_table(COLUMNS, ([getattr(one, column) for column in COLUMNS] for one in found), wide=wide)
+    print_table(COLUMNS, ([getattr(one, column) for column in COLUMNS] for one in shown), wide=wide)
+    if more:
+        click.echo(f"there are more: --cursor {next_cursor}", err=True)
 
 
 @payments.command()
@@ -92,9 +107,21 @@ def show(payment_id: str, wide: bool, config: Path, as_json: bool) -> None:
 async def _found(settings: Settings, tenants: Iterable[str], wanted: PaymentFilter) -> list[PaymentView]:
     """The newest of all tenants: ids are time-ordered, so they sort across tenants as well."""
     async with reading(settings) as store:
-        found = [loaded for tenant in tenants for loaded in await store.payments(tenant, wanted)]
+        found = [
+            loaded
+            for tenant in tenants
+            for part in _by_account(settings, tenant, wanted)
+            for loaded in await store.payments(tenant, part)
+        ]
     found.sort(key=lambda loaded: loaded.payment.id, reverse=True)
     return [_view(loaded) for loaded in found[: wanted.limit]]
+
+
+def _by_account(settings: Settings, tenant: str, wanted: PaymentFilter) -> list[PaymentFilter]:
+    """The index of a provider's references is by account: each account is read by itself."""
+    if wanted.provider_reference is None or wanted.account is not None:
+        return [wanted]
+    return [msgspec.structs.replace(wanted, account=account) for account in settings.tenants[tenant].accounts]
 
 
 async def _payment_with_timeline(settings: Settings, payment_id: str) -> tuple[PaymentView, list[Line]] | None:

@@ -21,7 +21,7 @@ from gateway.core.signing import derive
 from gateway.drivers.clock import milliseconds
 from gateway.drivers.settings import Settings
 from gateway.drivers.store import search_index
-from gateway.drivers.store.reads import ListedPayment
+from gateway.drivers.store.reads import CLOCK_STEP, ListedPayment
 from gateway.drivers.store.rows import PageRequest
 from gateway.drivers.store.search_index import Hit, IndexedPayment, NewEvent, Progress, Wanted
 from gateway.drivers.store.statements import Statement
@@ -41,9 +41,6 @@ BATCHES_BEFORE_SEARCH = 4
 
 SEGMENTS_AT_FIRST = 8
 """Segments that a search reads at first; then eight times as many, and so on."""
-
-CLOCK_STEP = 60_000
-"""Milliseconds by which the time in a payment's id may differ from ``created_at``, as when the clock is set."""
 
 _END = 2**62
 

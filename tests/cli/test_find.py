@@ -13,7 +13,7 @@ from click.testing import Result
 from tests.support.cli import run
 from tests.support.clients.psp_callbacks import new_payment
 from tests.support.scenarios.inbox import ADMIN_KEY, inbox_stack
-from tests.support.stack import GatewayStack
+from tests.support.stack import GatewayStack, psp_body
 
 
 @pytest.fixture
@@ -40,6 +40,23 @@ async def test_it_shows_what_a_text_leads_to(stack: GatewayStack) -> None:
     shown = json.loads((await find(stack, "Ana@shop.example", "--json")).stdout)
     assert shown == {"data": [await stack.payment(payment["id"])], "next_cursor": None}
     assert json.loads((await find(stack, "nobody@shop.example", "--json")).stdout)["data"] == []
+
+
+async def test_a_refused_request_is_shown(stack: GatewayStack) -> None:
+    """Its code and what was wrong, as pairs."""
+    refused = await stack.create(psp_body(amount="1,50", currency="usd?"))
+    shown = (await find(stack, refused.headers["X-Request-Id"])).stdout
+    assert dict(line.split(maxsplit=1) for line in shown.splitlines()) == {
+        "request_id": refused.headers["X-Request-Id"],
+        "at": json.loads((await find(stack, refused.headers["X-Request-Id"], "--json")).stdout)["refused_requests"][0][
+            "at"
+        ],
+        "tenant": "acme",
+        "route": "POST /v1/payments",
+        "status": "422",
+        "code": "validation_failed",
+        "fields": '["$.amount","$.currency"]',
+    }
 
 
 async def test_conditions_alone_are_enough(stack: GatewayStack) -> None:

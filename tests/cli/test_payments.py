@@ -47,6 +47,32 @@ async def test_payments_list_filters(stack: GatewayStack) -> None:
         assert [one["id"] for one in found["data"]] == [one["id"] for one in expected], options
 
 
+async def test_payments_list_filters_by_account_reference_and_time(stack: GatewayStack) -> None:
+    """A provider's reference is looked for in each account; both ends of a time are included."""
+    made = [(await stack.create(psp_body())).json for _ in range(2)]
+    await stack.click(made[0], "pay")
+    first, second = [(await stack.payment(one["id"])) for one in made]
+    for options, expected in (
+        (["--provider-reference", first["provider_reference"]], [first]),
+        (["--provider-reference", first["provider_reference"], "--account", "creditkey-main"], []),
+        (["--account", "psp-main"], [second, first]),
+        (["--since", second["created_at"]], [second]),
+        (["--until", first["created_at"]], [first]),
+        (["--since", first["created_at"], "--until", second["created_at"]], [second, first]),
+    ):
+        found = await look(stack, "payments", "list", *options)
+        assert [one["id"] for one in found["data"]] == [one["id"] for one in expected], options
+
+
+async def test_payments_list_goes_on_where_the_one_before_ended(stack: GatewayStack) -> None:
+    """Across tenants; the last list says that it is."""
+    made = [(await stack.create(psp_body(), tenant=tenant)).json["id"] for tenant in ("acme", "globex", "acme")]
+    first = await look(stack, "payments", "list", "--limit", "2")
+    assert [one["id"] for one in first["data"]] == [made[2], made[1]]
+    rest = await look(stack, "payments", "list", "--limit", "2", "--cursor", first["next_cursor"])
+    assert ([one["id"] for one in rest["data"]], rest["next_cursor"]) == ([made[0]], None)
+
+
 async def test_payments_list_for_people_never_cuts_an_id(stack: GatewayStack) -> None:
     """The table on a pipe holds whole ids and amounts."""
     payment = (await stack.create(psp_body())).json

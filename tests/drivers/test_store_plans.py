@@ -47,6 +47,7 @@ BY_KEY: dict[str, Callable[[Store], Awaitable[Any]]] = {
 
 IN_ORDER: dict[str, Callable[[Store], Awaitable[Any]]] = {
     "payments": lambda store: store.payments("acme", TO_BE_SHOWN),
+    "payments of a time": lambda store: store.payments("acme", PaymentFilter(limit=9, since=AT, until=AT)),
     "events": lambda store: store.events("acme", "pay_1", PAGE),
     "operations on their way": lambda store: store.open_operations("sending"),
     "unknown operations": lambda store: store.list_open_operations("unknown", PAGE),
@@ -79,6 +80,9 @@ FEW: dict[str, Callable[[Store], Awaitable[Any]]] = {
     "hints of a payment": lambda store: store.due_hints("acme", "pay_1"),
     "webhooks of a payment": lambda store: store.deliveries.of_payment("acme", "pay_1"),
     "payments of a reference": lambda store: store.payments("acme", PaymentFilter(limit=9, merchant_reference="SO-1")),
+    "payments of a provider's reference": lambda store: store.payments(
+        "acme", PaymentFilter(limit=9, account="main", provider_reference="T-1")
+    ),
     "payments in review": lambda store: store.reviews(["acme", "globex"], PAGE),
     "due checks": lambda store: store.due_checks(AT, 9),
 }

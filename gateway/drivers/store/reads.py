@@ -75,13 +75,19 @@ class ScheduledCheck(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PaymentFilter(PageRequest, frozen=True, kw_only=True):
-    """Which payments a list shows, newest first."""
+    """Which payments a list shows, newest first.
+
+    ``since`` and ``until`` are included. ``provider_reference``: only with ``account``, as their index has them.
+    """
 
     merchant_reference: str | None = None
     state: str | None = None
     account: str | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    provider_reference: str | None = None
 
 
 class SilentFilter(PageRequest, frozen=True, kw_only=True):
@@ -96,6 +102,9 @@ NO_LIMIT = 2**31
 
 SEARCHED_PAYMENTS = 200
 """How many of a tenant's payments are searched for one that a sender may have mistaken for another."""
+
+CLOCK_STEP = 60_000
+"""Milliseconds by which the time in a payment's id may differ from ``created_at``, as when the clock is set."""
 
 _OPEN = "SELECT open_doc FROM payments WHERE open_status = ?"
 _open_operation = msgspec.json.Decoder(OpenOperation)
@@ -153,6 +162,11 @@ class Store:
             ("account = ?", wanted.account),
             ("created_at > ?", optional_milliseconds(wanted.created_after)),
             ("created_at < ?", optional_milliseconds(wanted.created_before)),
+            ("created_at >= ?", optional_milliseconds(wanted.since)),
+            ("created_at <= ?", optional_milliseconds(wanted.until)),
+            ("id >= ?", None if wanted.since is None else _id_at(milliseconds(wanted.since) - CLOCK_STEP)),
+            ("id < ?", None if wanted.until is None else _id_at(milliseconds(wanted.until) + CLOCK_STEP)),
+            ("provider_reference = ?", wanted.provider_reference),
         )
         sql = f"{_LISTED} WHERE {conditions} ORDER BY id DESC LIMIT ?"
         rows = await self._engine.rows(sql, (*values, wanted.limit))
@@ -348,6 +362,11 @@ class Store:
         """One operation without an outcome, of any tenant."""
         rows = await self._engine.rows(f"{_OPEN} AND open_operation = ?", (status, operation_id))
         return documents.operation(rows[0][0]) if rows else None
+
+
+def _id_at(at: int) -> str:
+    """What ids of payments begin with from a time on (Unix milliseconds)."""
+    return f"pay_{max(0, at):012x}"
 
 
 def _snapshot(row: tuple[Any, ...]) -> PaymentSnapshot:

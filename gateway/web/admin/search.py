@@ -13,7 +13,10 @@ from gateway.core.errors import invalid
 from gateway.core.money import Amount
 from gateway.core.payment import State
 from gateway.core.view_types import PaymentView
+from gateway.core.views import rfc3339
+from gateway.drivers.store.rows import from_milliseconds
 from gateway.flows import search
+from gateway.flows.runtime import Gateway
 from gateway.flows.search import Search
 from gateway.web.api.payments import listed_payment
 from gateway.web.query_parameters import CURSOR, LIMIT, TIME, cursor_of, limit_of, one_of, parameters, time_of
@@ -27,14 +30,28 @@ MAX_TEXT = 512
 AMOUNT = {"type": "string", "format": "decimal"}
 
 
+class RefusedRequestView(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that was refused: its answer's status and code, and the paths of the members that were wrong."""
+
+    request_id: str
+    at: str
+    tenant: str
+    route: str
+    status: int
+    code: str
+    fields: list[str]
+
+
 class FoundPayments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One page of payments, newest first; ``next_cursor`` is null on the last.
 
-    ``not_indexed``: how many events the search did not know yet; absent for none.
+    ``refused_requests``: of tenants, whose id is what was looked for; absent for none. ``not_indexed``: how many events
+    the search did not know yet; absent for none.
     """
 
     data: list[PaymentView]
     next_cursor: str | None
+    refused_requests: list[RefusedRequestView] = []
     not_indexed: int = 0
 
 
@@ -44,7 +61,29 @@ async def find(call: OperatorCall) -> Reply:
     left = await search.catch_up(call.gw, search.BATCHES_BEFORE_SEARCH)
     read = partial(search.find, call.gw)
     reply = await call.page(read, wanted, listed_payment, id_of=attrgetter("payment.id"), slice_of=wanted.limit + 1)
-    return Reply(view={**msgspec.structs.asdict(reply.view), "not_indexed": left}) if left else reply
+    beside = {"refused_requests": await _refused(call.gw, wanted), "not_indexed": left}
+    found = {name: value for name, value in beside.items() if value}
+    return Reply(view={**msgspec.structs.asdict(reply.view), **found}) if found else reply
+
+
+async def _refused(gw: Gateway, wanted: Search) -> list[RefusedRequestView]:
+    """The refused requests of this id, on the first page."""
+    if wanted.text is None or wanted.cursor is not None:
+        return []
+    await gw.refused_requests.write()
+    return [
+        RefusedRequestView(
+            request_id=one.request_id,
+            at=rfc3339(from_milliseconds(one.at)),
+            tenant=one.tenant,
+            route=one.route,
+            status=one.status,
+            code=one.code,
+            fields=one.fields.split(", ") if one.fields else [],
+        )
+        for one in await gw.store.refused_requests.find(wanted.text)
+        if one.tenant in wanted.tenants
+    ]
 
 
 def search_of(query: Mapping[str, str], tenants: list[str]) -> Search:

@@ -146,6 +146,20 @@ async def test_an_address_in_the_order_leads_to_its_payment(stack: GatewayStack)
 
 
 @shared
+async def test_a_refused_request_is_found_by_its_id(stack: GatewayStack) -> None:
+    """Its code and the members that were wrong, of the tenants that are asked for, on the first page."""
+    refused = await stack.create(psp_body(amount="1,50"))
+    request_id = refused.headers["X-Request-Id"]
+    answer = (await search(stack, q=request_id)).json
+    (row,) = answer["refused_requests"]
+    assert answer["data"] == []
+    assert (row["request_id"], row["tenant"], row["status"]) == (request_id, "acme", 422)
+    assert (row["code"], row["fields"]) == (refused.json["code"], ["$.amount"])
+    assert "refused_requests" not in (await search(stack, q=request_id, tenant="globex")).json
+    assert "refused_requests" not in (await search(stack, q="req_1")).json
+
+
+@shared
 async def test_an_operation_that_is_still_open_leads_to_its_payment(stack: GatewayStack) -> None:
     """Its id is in no event yet."""
     payment = await creditkey.authorized(stack)
