@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from functools import cached_property
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import cached_property, partial
 from importlib.metadata import EntryPoint
 from typing import Any
 
@@ -31,6 +31,12 @@ from gateway.provider import Provider, Simulator
 _log = logging.getLogger(__name__)
 _FOREIGN = (Exception, SystemExit)
 """What code of a plugin may raise: ``sys.exit(0)`` in it would end the start as if all were well."""
+
+_Origin = tuple[str | None, str | None]
+"""The distribution of a plugin and its version."""
+
+_Candidate = tuple[str, Callable[[], object], _Origin]
+"""A plugin's name, what loads it, and where it comes from."""
 
 _HOOKS = frozenset(name for name in vars(hookspecs) if name.startswith("gateway_"))
 
@@ -108,9 +114,9 @@ def load_plugins(
         raise SettingsError(problems)
     hooks = pluggy.PluginManager(hookspecs.PROJECT)
     hooks.add_hookspecs(hookspecs)
-    origins: dict[str, object] = {}
-    for name, origin in _candidates(points, extra):
-        plugin = _imported(name, origin, problems)
+    origins: dict[str, _Origin] = {}
+    for name, load, origin in _candidates(points, extra):
+        plugin = _imported(name, load, problems)
         if plugin is not None and _registered(hooks, name, plugin, problems):
             origins[name] = origin
     owners = _owners(hooks, problems)
@@ -120,19 +126,21 @@ def load_plugins(
     return Registry(hooks, {name: provider for name, (_, provider) in owners.items()}, plugins)
 
 
-def _candidates(points: Iterable[EntryPoint], extra: Iterable[object]) -> Iterator[tuple[str, object]]:
-    """Each plugin's name and where it comes from: its entry point, or the object itself."""
+def _candidates(points: Iterable[EntryPoint], extra: Iterable[object]) -> Iterator[_Candidate]:
+    """By entry point, and as objects. An entry point may be of another class: importlib_metadata finds them too."""
     for point in points:
-        yield point.name, point
+        yield point.name, point.load, origin_of(point)
     for plugin in extra:
-        yield getattr(plugin, "__name__", type(plugin).__name__), plugin
+        yield getattr(plugin, "__name__", type(plugin).__name__), partial(_itself, plugin), (None, None)
 
 
-def _imported(name: str, origin: object, problems: list[str]) -> object | None:
-    if not isinstance(origin, EntryPoint):
-        return origin
+def _itself(plugin: object) -> object:
+    return plugin
+
+
+def _imported(name: str, load: Callable[[], object], problems: list[str]) -> object | None:
     try:
-        return origin.load()  # type: ignore[no-any-return]  # importlib.metadata does not know what it loads
+        return load()
     except _FOREIGN as problem:  # whatever its import raises is a line here, not a traceback
         problems.append(f"plugin {name}: cannot be imported: {_brief(problem)}")
         return None
@@ -213,8 +221,8 @@ def _mistakes(provider: object) -> list[str]:
         return [f"provider {type(provider).__name__} cannot be read: {type(problem).__name__}"]
 
 
-def _info(name: str, origin: object, owners: Mapping[str, tuple[str, Provider]]) -> PluginInfo:
-    distribution, version = origin_of(origin) if isinstance(origin, EntryPoint) else (None, None)
+def _info(name: str, origin: _Origin, owners: Mapping[str, tuple[str, Provider]]) -> PluginInfo:
+    distribution, version = origin
     offered = {provider: made for provider, (plugin, made) in owners.items() if plugin == name}
     return PluginInfo(
         name=name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from decimal import Decimal
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,6 +17,8 @@ import gateway
 from gateway.core.errors import SettingsError
 from gateway.core.facts import Cause
 from gateway.core.payment import Payment, PaymentEvent
+from gateway.drivers import plugin_registry
+from gateway.drivers.installed_plugins import installed
 from gateway.drivers.plugin_registry import PluginInfo, Registry, load_plugins
 from tests.support.virtual_clock import START
 
@@ -337,3 +340,16 @@ class TestObserve:
         (record,) = caplog.records
         assert (record.plugin, record.payment_id, record.error) == ("fail", "pay_1", "ValueError")
         assert "secret" not in caplog.text
+
+
+def test_an_entry_point_may_be_of_another_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """importlib_metadata, once anything has imported it, finds them with a class of its own."""
+
+    class Found:
+        def __init__(self, point: EntryPoint) -> None:
+            self.name, self.value, self.group, self.module = point.name, point.value, point.group, point.module
+            self.load, self.dist = point.load, point.dist
+
+    monkeypatch.setattr(plugin_registry, "installed", lambda: [Found(point) for point in installed()])
+    loaded = load_plugins().plugins
+    assert [(one.name, one.distribution) for one in loaded] == [(name, "tenant-payment-gateway") for name in BUNDLED]
