@@ -13,7 +13,7 @@ from decimal import Decimal
 from gateway.core.change import ChangeBuilder
 from gateway.core.commands import Kind
 from gateway.core.facts import Cause, Observation, PaymentResolved, Stage
-from gateway.core.matching import paid_again_by
+from gateway.core.matching import captured_by, paid_again_by
 from gateway.core.operation_outcome import STAGE_OF, Evidence, confirm, evidence
 from gateway.core.payment import Failure, FailureCode, Operation, Payment, State, Status
 from gateway.core.repeats import is_under_way
@@ -25,12 +25,14 @@ CAPTURED, REFUNDED, REFERENCE = "$.amount_captured", "$.amount_refunded", "$.pro
 NOTHING = Decimal(0)
 
 
-def totals_of(payment: Payment, decided: PaymentResolved) -> tuple[Decimal, Decimal]:
-    """What was captured and refunded in all: as given, else as the state and the record imply."""
+def totals_of(
+    payment: Payment, operation: Operation | None, decided: PaymentResolved, policy: Policy
+) -> tuple[Decimal, Decimal]:
+    """What was captured and refunded in all: as given, else as the state, the open operation and the record imply."""
     state = State(decided.state)
     implied = NOTHING
     if state in MONEY_TAKEN:
-        implied = payment.captured or payment.money.amount
+        implied = captured_by(payment, operation, Observation(stage=Stage.UNKNOWN), policy)
     elif state is payment.state:
         implied = payment.captured  # in parts
     captured = implied if decided.captured is None else decided.captured
@@ -38,9 +40,11 @@ def totals_of(payment: Payment, decided: PaymentResolved) -> tuple[Decimal, Deci
     return captured, implied if decided.refunded is None else decided.refunded
 
 
-def evidence_problems(payment: Payment, decided: PaymentResolved, policy: Policy) -> list[tuple[str, str]]:
+def evidence_problems(
+    payment: Payment, operation: Operation | None, decided: PaymentResolved, policy: Policy
+) -> list[tuple[str, str]]:
     """Every (field, problem) of evidence that contradicts itself or the record."""
-    captured, refunded = totals_of(payment, decided)
+    captured, refunded = totals_of(payment, operation, decided, policy)
     state = State(decided.state)
     found = [(CAPTURED, one) for one in _captured_problems(payment, state, captured, policy)]
     found += [(REFUNDED, one) for one in _refunded_problems(payment, state, captured, refunded)]
@@ -102,16 +106,16 @@ def outcome_shown(
         return None if state is State.EXPIRED else Status.DECLINED if is_absent else Status.SUCCEEDED
     if operation.kind is Kind.COMPLETE and state is State.AUTHORIZED:
         return Status.SUCCEEDED
-    found = evidence(operation, _seen(payment, decided), Cause.OPERATOR)
+    found = evidence(operation, _seen(payment, operation, decided, policy), Cause.OPERATOR)
     is_late = at - operation.created_at >= policy.quiet_period and not is_under_way(operation, at)
     if found is Evidence.CONFIRMED:
         return Status.SUCCEEDED
     return Status.DECLINED if found is Evidence.RULED_OUT or (found is Evidence.NOT_YET and is_late) else None
 
 
-def _seen(payment: Payment, decided: PaymentResolved) -> Observation:
+def _seen(payment: Payment, operation: Operation, decided: PaymentResolved, policy: Policy) -> Observation:
     """The evidence as an observation. A refunded total that was not looked up shows nothing of a refund."""
-    captured, refunded = totals_of(payment, decided)
+    captured, refunded = totals_of(payment, operation, decided, policy)
     is_known = decided.refunded is not None or decided.state == State.REFUNDED
     stage = STAGE_OF.get(State(decided.state), Stage.UNKNOWN)
     return Observation(stage=stage, captured=captured, refunded=refunded if is_known else None)
@@ -120,7 +124,7 @@ def _seen(payment: Payment, decided: PaymentResolved) -> Observation:
 def resolve_payment(builder: ChangeBuilder, decided: PaymentResolved, policy: Policy, at: datetime) -> None:
     """Enter what an operator found, end the open operation as that shows, clear the review flag."""
     payment, state = builder.payment, State(decided.state)
-    captured, refunded = totals_of(payment, decided)
+    captured, refunded = totals_of(payment, builder.operation, decided, policy)
     builder.type = "payment.updated"
     if builder.operation is not None:
         _end_operation(builder, builder.operation, decided, policy, at)
@@ -130,16 +134,21 @@ def resolve_payment(builder: ChangeBuilder, decided: PaymentResolved, policy: Po
         builder.set(failure=builder.operation.failure or builder.payment.failure)
     is_news = (state, captured) != (payment.state, payment.captured) or state is State.EXPIRED
     is_unconfirmed = is_news or (payment.stated is not None and payment.review is None)
-    named = decided.provider_reference
     builder.set(
         captured=captured,
         refunded=refunded,
-        provider_reference=named or payment.provider_reference,
+        provider_reference=decided.provider_reference or payment.provider_reference,
         completed=payment.completed or state in MONEY_TAKEN or state is State.AUTHORIZED,
         review=None,
-        stated=(named or payment.stated or "") if is_unconfirmed else None,
+        stated=_transaction(payment, decided) if is_unconfirmed else None,
     )
     builder.details |= {"actor": decided.actor, "reason": decided.reason}
+
+
+def _transaction(payment: Payment, decided: PaymentResolved) -> str:
+    """The transaction that is meant: as named now or before, else the one by which the payment was captured, if any."""
+    known = payment.provider_reference if payment.state in MONEY_TAKEN else None
+    return decided.provider_reference or (payment.stated if payment.stated is not None else known) or ""
 
 
 def _end_operation(
@@ -151,7 +160,7 @@ def _end_operation(
     builder.details["outcome"] = outcome
     note = f"{decided.actor}: {decided.reason}"
     if outcome is Status.SUCCEEDED:
-        confirm(builder, operation, _seen(builder.payment, decided))
+        confirm(builder, operation, _seen(builder.payment, operation, decided, policy))
         builder.set_operation(outcome, note=note)
         return
     code = FailureCode.NOT_CREATED if operation.kind is Kind.CREATE else FailureCode.NOT_DONE

@@ -32,7 +32,7 @@ async def resolve_payment(
     while True:
         loaded = await review.found(gw, payment_id)
         _check_version(loaded.payment, version)
-        exact = await _checked(gw, loaded.payment, decided)
+        exact = await _checked(gw, loaded, decided)
         _check_operation(gw, loaded, exact)
         try:
             return await review.applied(gw, loaded, exact, act)
@@ -46,15 +46,16 @@ def _check_version(payment: Payment, version: int | None) -> None:
         raise TenantError("invalid_state", detail, payment_id=payment.id, version=payment.version)
 
 
-async def _checked(gw: Gateway, payment: Payment, decided: PaymentResolved) -> PaymentResolved:
+async def _checked(gw: Gateway, loaded: PaymentSnapshot, decided: PaymentResolved) -> PaymentResolved:
     """The evidence with its currency's digits. Raises ``validation_failed`` with everything that contradicts."""
+    payment = loaded.payment
     problems: Problems = []
     captured = _exact(payment, decided.captured, CAPTURED, problems)
     refunded = _exact(payment, decided.refunded, REFUNDED, problems)
     exact = replace(decided, captured=captured, refunded=refunded)
     entry = gw.entry(payment)
     if not problems:
-        problems += evidence_problems(payment, exact, entry.policy)
+        problems += evidence_problems(payment, loaded.open_operation, exact, entry.policy)
     if decided.state == State.AUTHORIZED and CapturePayment not in entry.provider.commands:
         problems.append(("$.state", f"{entry.provider.name} takes the money at once: nothing is authorized there"))
     named = decided.provider_reference
