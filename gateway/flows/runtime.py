@@ -74,6 +74,8 @@ class Memory:
         """``storage.py``: by tenant, the part of its budget that operators have been warned of."""
         self.erasures = 0
         """``customers/erase.py``: counts the payments whose customer was erased."""
+        self.log_holds_deleted = False
+        """``customers/erase.py``: whether the write-ahead log may hold what was deleted for good."""
         self.indexing = asyncio.Lock()
         """``search.py``: held by who writes the search index."""
 

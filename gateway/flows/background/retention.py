@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from gateway.drivers.store import approvals, deliveries, inbox, refused_requests, schedule, statements
 from gateway.flows.customers import old_data
+from gateway.flows.customers.erase import empty_log
 from gateway.flows.runtime import Current, Gateway, log
 
 IDEMPOTENCY_KEYS_KEPT = timedelta(days=8)
@@ -57,6 +58,8 @@ async def _round(gw: Gateway, checked: Checked) -> None:
     await delete_hints(gw)
     await delete_refused_requests(gw)
     await old_data.erase(gw)
+    if gw.memory.log_holds_deleted:
+        await empty_log(gw)
     await expire_approvals(gw)
 
 
@@ -78,6 +81,7 @@ async def delete_webhooks(gw: Gateway, tenant: str, status: str, age: timedelta,
         old = [identifier for identifier, found in page if found == status]
         if old:
             await gw.store.commit(deliveries.delete_webhooks(tenant, status, old))
+            gw.memory.log_holds_deleted = True
         for after, found in page:
             is_passed = is_passed and found != "pending"
             checked = after if is_passed else checked
@@ -93,6 +97,7 @@ async def empty_callbacks(gw: Gateway, tenant: str, age: timedelta, *, after: st
     before = gw.clock.now() - age
     while page := await gw.store.inbox.page_by_age(tenant, after=after, before=before, limit=BATCH_SIZE):
         await gw.store.commit([inbox.empty_callback(tenant, *row) for row in page])
+        gw.memory.log_holds_deleted = True
         after, _ = page[-1]
         await gw.clock.sleep(PAUSE_SECONDS)
     return after

@@ -134,14 +134,16 @@ async def erase_payment(gw: Gateway, wanted: PendingErasure) -> bool:
         else:
             if is_left:
                 gw.memory.erasures += 1
+                gw.memory.log_holds_deleted = True
                 await search.renew(gw, tenant, payment_id)  # what leads to the payment beside its customer
             return is_left
 
 
 async def empty_log(gw: Gateway) -> None:
-    """Leave nothing of what was erased in the write-ahead log."""
-    if not await gw.store.empty_log():
-        log.warning("the write-ahead log could not be emptied: what was erased stands there until it is")
+    """Leave nothing of what was erased in the write-ahead log; where it cannot be emptied housekeeping tries again."""
+    gw.memory.log_holds_deleted = not await gw.store.empty_log()
+    if gw.memory.log_holds_deleted:
+        log.warning("the write-ahead log could not be emptied")
 
 
 def _may_go(gw: Gateway, loaded: PaymentSnapshot, wanted: PendingErasure) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from gateway.drivers.store.metadata import set_timestamp
 from gateway.drivers.store.pending_erasures import PendingErasure, ask_to_erase
-from gateway.flows.customers.erase import empty_log, erase_all
+from gateway.flows.customers.erase import erase_all
 from gateway.flows.customers.find import tenants_of
 from gateway.flows.runtime import Gateway
 
@@ -24,11 +24,9 @@ PASSED = "customer data passed of "
 
 async def erase(gw: Gateway) -> None:
     """Erase what has ended of all that is to be erased, and what has become old since the last round."""
-    erased = await erase_noted(gw)
+    await erase_noted(gw)
     for tenant in await tenants_of(gw):
-        erased += await _erase_old(gw, tenant)
-    if erased:
-        await empty_log(gw)
+        await _erase_old(gw, tenant)
 
 
 async def erase_noted(gw: Gateway) -> int:
@@ -41,18 +39,17 @@ async def erase_noted(gw: Gateway) -> int:
     return erased
 
 
-async def _erase_old(gw: Gateway, tenant: str) -> int:
+async def _erase_old(gw: Gateway, tenant: str) -> None:
     kept_for = gw.settings.retention.customer_data
     if kept_for is None:
-        return 0
-    erased, after, before = 0, "", gw.clock.now() - kept_for
+        return
+    after, before = "", gw.clock.now() - kept_for
     since = await gw.store.metadata.timestamp(PASSED + tenant)
     while page := await gw.store.pending_erasures.made_between(tenant, since, before, after=after, limit=BATCH_SIZE):
         wanted = [PendingErasure(tenant, payment_id, is_asked_for=False) for payment_id in page]
         await gw.store.commit(ask_to_erase([one.key for one in wanted], None))
-        erased += await erase_all(gw, wanted)
+        await erase_all(gw, wanted)
         after = page[-1]
         await gw.clock.sleep(PAUSE_SECONDS)
     if after:
         await gw.store.commit([set_timestamp(PASSED + tenant, before)])
-    return erased
