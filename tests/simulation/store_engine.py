@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gateway.core.errors import GatewayError, Unavailable
+from gateway.drivers.store import audit
 from gateway.drivers.store.sqlite import make_tables
 from gateway.drivers.store.statements import Unit
 from gateway.drivers.store.transactions import commit_units
@@ -36,6 +37,7 @@ def connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None)
     for pragma in ("journal_mode = MEMORY", "synchronous = OFF", "locking_mode = EXCLUSIVE"):
         connection.execute(f"PRAGMA {pragma}").close()
+    audit.add_functions(connection)
     make_tables(connection)
     return connection
 
