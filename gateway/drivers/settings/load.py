@@ -23,7 +23,7 @@ from gateway.drivers.settings.settings_files import SettingsFiles
 from gateway.drivers.settings.shared_credentials import note_shared_credentials
 from gateway.drivers.settings.struct_reader import reader_of
 from gateway.drivers.settings.tenants import find_endpoints, resolve_tenant
-from gateway.drivers.settings.yaml_file import nothing, text_at, value_at
+from gateway.drivers.settings.yaml_file import is_null, nothing, text_at, value_at
 from gateway.provider import Provider
 
 AS_WRITTEN = ("include", "timeouts", "limits", "egress", "clocks", "log", "retention", "currencies")
@@ -110,7 +110,8 @@ def _context(files: SettingsFiles, environ: Mapping[str, str], running: Settings
 
 def _secrets(server: ServerShape | Invalid, state: LoadState) -> tuple[Secret, ...]:
     """The master secrets, the one for what is new first; none after noting that both forms are given, or neither."""
-    given = [form for form in SECRET_FORMS if value_at(state.root, ("server", form)) is not None]
+    nodes = {form: value_at(state.root, ("server", form)) for form in SECRET_FORMS}
+    given = [form for form, node in nodes.items() if node is not None and not is_null(node)]
     if not given:
         state.note(("server", "secret"), "is missing")
     if len(given) > 1:

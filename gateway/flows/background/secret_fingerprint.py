@@ -39,6 +39,6 @@ async def check_secret(gw: Gateway) -> None:
 async def keep_fingerprint(gw: Gateway) -> None:
     """Note in the store which secret it is used with from now on."""
     fingerprint = fingerprint_of(gw.settings.server.secret)
-    if await gw.store.metadata.secret_fingerprint() != fingerprint:
-        with suppress(Unavailable):  # the one before is listed too, so the next start may note it as well
+    with suppress(Unavailable):  # the one before is listed too, so the next start may note it as well
+        if await gw.store.metadata.secret_fingerprint() != fingerprint:
             await gw.store.commit([*set_secret_fingerprint(fingerprint, gw.clock.now())])

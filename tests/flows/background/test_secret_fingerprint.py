@@ -118,6 +118,10 @@ async def test_a_lost_secret_is_forgotten_on_purpose(tmp_path: Path) -> None:
     ("server", "said"),
     [
         ("{development: true}", "server.secret: is missing"),
+        ("{secret: , development: true}", "server.secret: is missing"),
+        ("{secret: '', development: true}", "server.secret: must not be empty"),
+        ("{secrets: [''], development: true}", "server.secrets[0]: must not be empty"),
+        ("{secrets: [abc, null], development: true}", "server.secrets[1]: must"),
         ("{secret: abc, secrets: [abc], development: true}", "server.secrets: is given beside server.secret: list"),
         ("{secrets: [], development: true}", "server.secrets: must not be an empty list"),
         ("{secrets: [abc, abc], development: true}", "server.secrets: must not have the same secret twice"),
