@@ -27,6 +27,9 @@ REFUSALS_WITHIN = timedelta(minutes=5)
 CHECK_SECONDS = 60.0
 """The longest pause between two looks for operations whose outcome is still unknown."""
 
+REPORTED_AT_ONCE = 100
+"""Operations that one look reports: after a long outage of a provider there may be thousands."""
+
 STORED_WITHIN = 10
 """Attempts to store what operators are told."""
 
@@ -41,7 +44,7 @@ STORED_WITH_CHANGE = frozenset(
 
 
 class OperatorEvents:
-    """Hears of every occurrence. ``refusals``: of an account since when, and how many."""
+    """Hears of every occurrence, and remembers of each account when its last callbacks were refused."""
 
     def __init__(self, current: Current) -> None:
         self._current = current
@@ -58,7 +61,7 @@ class OperatorEvents:
         if occurrence in STORED_WITH_CHANGE:
             wake(gw)
         elif rows := [*rows_of(gw, occurrence, fields)]:
-            gw.tasks.start(f"{occurrence} to operators", _store(gw, rows))
+            gw.tasks.start(f"to operators {rows[0].params[1]}", _store(gw, rows))
 
     def _count_refusal(self, gw: Gateway, fields: Mapping[str, object]) -> None:
         """Report an account whose callbacks are refused again and again, and begin to count anew."""
@@ -97,11 +100,11 @@ async def run(current: Current) -> None:
 
 
 async def report_unknown(gw: Gateway, reported: set[str]) -> set[str]:
-    """Report those that are not in ``reported``; return all that have been unknown beyond the limit."""
+    """Report the oldest that are not in ``reported``; return all that have been and are unknown still."""
     began = gw.clock.now() - gw.settings.clocks.unknown_outcome
     found = await gw.store.queues.unknown_before(time_ordered("op", milliseconds(began), 0, 0))
-    for one in found:
-        if one.id not in reported:
-            fields = {"tenant": one.tenant, "account": one.account, "payment_id": one.payment_id}
-            report(gw, Occurrence.OPERATION_STILL_UNKNOWN, **fields, operation_id=one.id)
-    return {one.id for one in found}
+    new = [one for one in found if one.id not in reported][:REPORTED_AT_ONCE]
+    for one in new:
+        fields = {"tenant": one.tenant, "account": one.account, "payment_id": one.payment_id}
+        report(gw, Occurrence.OPERATION_STILL_UNKNOWN, **fields, operation_id=one.id)
+    return {one.id for one in found if one.id in reported} | {one.id for one in new}

@@ -128,7 +128,7 @@ async def test_operators_endpoints_are_listed_too(tmp_path: Path) -> None:
 
     async with running_stack(tmp_path, change=change) as stack:
         listed = [one["tenant"] for one in (await desk(stack, "GET", "/endpoints")).json["data"]]
-        [own] = [one for one in listed if one.startswith("operators/")]
+        [own] = [one for one in listed if one.startswith("operators:")]
         name = quote(own, safe="")
         assert [one["tenant"] for one in (await desk(stack, "GET", f"/endpoints?tenant={name}")).json["data"]] == [own]
         assert (await desk(stack, "POST", f"/endpoints/{name}/enable", {})).status == 200
