@@ -52,10 +52,9 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewEvent(NamedTuple):
-    """An event that the index has not read, with what it needs of its payment as it is now.
+    """An event that the index has not read; a payment's newest one comes with the payment as it is now.
 
-    ``state``, ``summary`` and ``provider_reference`` come with the payment's newest event only, ``purchase`` where it
-    may have changed. ``event_id`` is the event's id, where no webhook has it.
+    ``event_id`` is the event's id, where no webhook has it.
     """
 
     event_row: int
@@ -162,9 +161,7 @@ def _written(insert: str, rows: Sequence[tuple[Any, ...]], conflict: str) -> Ite
 
 _NEW_EVENTS = (
     "SELECT e.rowid, e.id, e.tenant, e.payment_id, e.doc, CASE WHEN e.delivery_id IS NULL THEN e.id END,"
-    " p.state, p.doc, p.provider_reference,"
-    " CASE WHEN e.version = 1 OR e.type = 'payment.updated'"
-    " THEN (SELECT purchase FROM payments b WHERE b.tenant = e.tenant AND b.id = e.payment_id) END"
+    " p.state, p.doc, p.provider_reference, p.purchase"
     " FROM events e LEFT JOIN payments p ON p.tenant = e.tenant AND p.id = e.payment_id AND p.version = e.version"
 )
 

@@ -14,7 +14,7 @@ import pytest_asyncio
 from tests.support.clients.psp_callbacks import call_back, new_payment
 from tests.support.scenarios import creditkey
 from tests.support.scenarios.inbox import admin, inbox_stack, rows
-from tests.support.stack import GatewayStack, Reply, creditkey_body, new_key, psp_body
+from tests.support.stack import GatewayStack, Reply, creditkey_body, new_key, order_of, psp_body
 
 shared = pytest.mark.asyncio(loop_scope="module")
 
@@ -143,6 +143,13 @@ async def test_an_address_in_the_order_leads_to_its_payment(stack: GatewayStack)
     payment = (await stack.create(body)).json
     assert await found(stack, q="first@dock.example") == [payment["id"]]
     assert await found(stack, q="2535550199") == [payment["id"]]
+    await stack.visit(await stack.approve(payment))
+    order = {"charges": order_of("900.00")["charges"], "shipping_address": {"email": "second@dock.example"}}
+    updated = await stack.call(
+        "PATCH", f"/v1/payments/{payment['id']}", {"amount": "900.00", "order": order}, key=new_key()
+    )
+    assert updated.status == 200, updated.text
+    assert await found(stack, q="second@dock.example") == [payment["id"]]
 
 
 @shared
