@@ -68,6 +68,7 @@ def test_clock_defaults(tmp_path: Path) -> None:
         "payment_expiry": timedelta(hours=24),
         "late_grace": timedelta(hours=72),
         "unknown_outcome": timedelta(hours=1),
+        "housekeeping": timedelta(hours=1),
         "crm_retry": seconds(0, 10, 60, 300, 1800) + hours(2, 6, 24),
         "housekeeping": timedelta(hours=1),
     }
