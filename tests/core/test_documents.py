@@ -88,6 +88,7 @@ PAYMENT = Payment(
     paid_again_by=("T-2",),
     denied_operations=("op_2",),
     stated="T-1",
+    erased_at=AT,
     deadline_warnings=2,
     revision=7,
     version=7,

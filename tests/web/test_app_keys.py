@@ -193,13 +193,14 @@ async def test_changing_calls_are_audited(office: GatewayStack, caplog: pytest.L
         "/admin/v1/inbox/{id}/reverify": {},
         "/admin/v1/deliveries/{id}/redeliver": None,
     }
-    for number, (route, body) in enumerate(calls.items()):
-        path = route.replace("{payment_id}", "{id}").replace("{id}", f"one_{number}")
+    targets = [office.gateway.new_id("pay") for _ in calls]
+    for target, (route, body) in zip(targets, calls.items(), strict=True):
+        path = route.replace("{payment_id}", "{id}").replace("{id}", target)
         assert (await operate(office, "POST", path, body)).status == 404
     await operate(office, "GET", "/admin/v1/inbox")
     lines = [vars(record) for record in caplog.records if record.message == "operators' call"]
     assert [(line["operator"], line["route"], line["target"]) for line in lines] == [
-        ("dana", route, f"one_{number}") for number, route in enumerate(calls)
+        ("dana", route, target) for target, route in zip(targets, calls, strict=True)
     ]
     requests = [vars(record) for record in caplog.records if record.message == "request"]
     assert {line["operator"] for line in requests} == {"dana"}

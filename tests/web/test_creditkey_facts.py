@@ -263,7 +263,7 @@ async def test_an_account_may_pass_them_on(tmp_path: Path, caplog: pytest.LogCap
             assert (await act(stack, payment, "update", body)).json["amount"] == "1100.00"
             assert (await act(stack, payment, "capture")).json["amount_captured"] == "1100.00"
             told = [vars(one) for one in caplog.records if one.msg == "charges do not add up"]
-            assert [one["merchant_reference"] for one in told] == [payment["merchant_reference"]] * 2
+            assert [(one["tenant"], one["account"]) for one in told] == [("acme", payment["account"])] * 2
         reply = await stack.create(creditkey_body(order=order_of("1.00")))
         assert reply.json["errors"] == [
             {"field": "$.order.charges.grand_total", "message": "1.00 differs from amount 1067.33"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 import pytest
@@ -41,6 +42,12 @@ def filled(path: str) -> str:
     return "/".join("pay_x" if part.startswith("{") else part for part in path.split("/"))
 
 
+def methods_at(place: Place, places: list[Place]) -> frozenset[str]:
+    """The methods of a path: also those of ``inbox/{id}`` at ``inbox/replay``."""
+    patterns = ((re.sub(r"\{\w+\}", "[^/]+", one.path), one) for one in places if one.is_admin == place.is_admin)
+    return frozenset().union(*(one.methods for pattern, one in patterns if re.fullmatch(pattern, filled(place.path))))
+
+
 @shared
 async def test_head_options_and_allow_of_every_path(shared_stack: GatewayStack) -> None:
     """HEAD is GET without its body; OPTIONS is 204 and names the methods, and so does 405."""
@@ -51,7 +58,7 @@ async def test_head_options_and_allow_of_every_path(shared_stack: GatewayStack) 
         sent = {"Authorization": f"Bearer {key_of('acme')}"}
         async with shared_stack.http.options(url) as options:
             assert (options.status, await options.read()) == (204, b""), url
-            assert set(options.headers["Allow"].split(",")) == one.methods | {"OPTIONS"}, url
+            assert set(options.headers["Allow"].split(",")) == methods_at(one, found) | {"OPTIONS"}, url
         async with shared_stack.http.request("PROPFIND", url, headers=sent) as wrong:
             assert (wrong.status, wrong.headers["Allow"]) == (405, options.headers["Allow"]), url
         assert ("GET" in one.methods) == ("HEAD" in one.methods), url
@@ -62,7 +69,8 @@ async def test_head_options_and_allow_of_every_path(shared_stack: GatewayStack) 
             ):
                 assert (head.status, head.content_type) == (whole.status, whole.content_type), url
                 length = str(len(await whole.read()))
-                assert head.headers.get("Content-Length", length if head.status == 302 else None) == length, url
+                is_told = head.status != 302 and one.path != "/metrics"  # whose numbers move in between
+                assert head.headers["Content-Length"] == length if is_told else True, url
                 assert await head.read() == b""
 
 
