@@ -9,26 +9,32 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+from gateway.drivers.disk_space import DiskSpace
+from gateway.flows.background import reconcile
 from tests.support.cli import run
 from tests.support.clients.psp_callbacks import call_back, expire, new_payment
 from tests.support.factories.deliveries import rows_when
 from tests.support.scenarios import creditkey
 from tests.support.scenarios.inbox import ADMIN_KEY, RIGHT, WRONG, deliver, with_token
 from tests.support.stack import GatewayStack, key_of, psp_body, running_stack
+from tests.support.virtual_clock import VirtualClock
 
 WHY = ("--reason", "looked into it, case 4711")
 LONG_AGO = ("--since", "2026-01-01")
 
 
 class Desk(NamedTuple):
-    """A running gateway, and the commands."""
+    """A running gateway, and the commands. ``clock`` is the gateway's where days pass."""
 
     stack: GatewayStack
+    clock: VirtualClock
 
     async def ask(self, *arguments: str, status: int = 0) -> Any:
         """Run a command that calls the operators' listener; what it prints as JSON."""
@@ -164,6 +170,34 @@ async def tenants_key_leaked(desk: Desk) -> None:
     assert [await desk.status_of(key) for key in (key_of("acme"), new["key"])] == [401, 200]
 
 
+async def capture_deadline_is_near(desk: Desk) -> None:
+    """Authorized and never captured: the tenant is asked, and captures it in the portal."""
+    timed = creditkey.TimedStack(desk.stack, desk.clock)
+    order = await creditkey.authorized(desk.stack)
+    await timed.advance(27.5 * creditkey.DAY)
+    [found] = (await desk.read("payments", "list", "--state", "authorized"))["data"]
+    shown = await desk.read("payments", "show", found["id"])
+    assert shown["payment"]["alerts"][0]["code"] == "capture_deadline_near"
+    await creditkey.edit(desk.stack, order, capture_status="captured")
+    await desk.ask("payments", "sync", "--state", "authorized", "--apply", *WHY)
+    async with asyncio.timeout(10):
+        while (await desk.stack.payment(order["id"]))["state"] != "captured":
+            pass
+    assert (await desk.found(order["id"]))["state"] == "captured"
+
+
+async def disk_is_nearly_full(desk: Desk) -> None:
+    """No new payment is taken; when somebody has made room, all is well again by itself."""
+    free = [0]
+    desk.stack.gateway.disk = DiskSpace(desk.stack.folder, 10**6, free=lambda _: free[0], now=count().__next__)
+    assert (await desk.stack.create(psp_body())).json["code"] == "low_disk"
+    [said] = (await desk.ask("status", status=1))["needs_person"]
+    assert "the disk is almost full" in said
+    free[0] = 10**7
+    assert (await desk.ask("status"))["needs_person"] == []
+    assert (await desk.stack.create(psp_body())).status == 201
+
+
 STORIES: tuple[Callable[[Desk], Awaitable[None]], ...] = (
     customer_paid_and_nothing_happened,
     the_only_callback_never_came,
@@ -175,6 +209,8 @@ STORIES: tuple[Callable[[Desk], Awaitable[None]], ...] = (
     who_did_that,
     why_422,
     tenants_key_leaked,
+    capture_deadline_is_near,
+    disk_is_nearly_full,
 )
 
 
@@ -184,7 +220,12 @@ async def test_a_story_is_found_and_ended(
 ) -> None:
     """With commands alone; nothing else is looked at."""
     monkeypatch.setenv("GATEWAY_ADMIN_KEY", ADMIN_KEY)
-    async with running_stack(tmp_path, change=with_token(WRONG if story is token_was_wrong else None)) as stack:
+    change = with_token(WRONG if story is token_was_wrong else None)
+    clock = VirtualClock(datetime.now(UTC).replace(microsecond=0))
+    days_pass = story is capture_deadline_is_near
+    if days_pass:
+        monkeypatch.setattr(reconcile, "run", creditkey.idle)
+    async with running_stack(tmp_path, change=change, clock=clock if days_pass else None) as stack:
         began = time.monotonic()
-        await story(Desk(stack))
+        await story(Desk(stack, clock))
         print(f"{story.__name__}: {time.monotonic() - began:.1f} s")  # for who reads
