@@ -70,7 +70,6 @@ def test_clock_defaults(tmp_path: Path) -> None:
         "unknown_outcome": timedelta(hours=1),
         "housekeeping": timedelta(hours=1),
         "crm_retry": seconds(0, 10, 60, 300, 1800) + hours(2, 6, 24),
-        "housekeeping": timedelta(hours=1),
     }
 
 
