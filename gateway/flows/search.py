@@ -7,10 +7,10 @@ then read from the payments themselves, which decide.
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -23,7 +23,7 @@ from gateway.drivers.settings import Settings
 from gateway.drivers.store import search_index
 from gateway.drivers.store.reads import CLOCK_STEP, ListedPayment
 from gateway.drivers.store.rows import PageRequest
-from gateway.drivers.store.search_index import Hit, IndexedPayment, NewEvent, Progress, Wanted
+from gateway.drivers.store.search_index import Hit, IndexedPayment, NewEvent, Progress, Segment, Wanted
 from gateway.drivers.store.statements import Statement
 from gateway.flows.runtime import Gateway
 
@@ -112,30 +112,40 @@ async def _begun(gw: Gateway, key: _Key) -> Progress:
 
 async def _rows_of(gw: Gateway, key: _Key, events: Iterable[NewEvent]) -> list[Statement]:
     """What events add to the index. Events without a payment are passed over."""
-    segments = await gw.store.search.segments()
-    begun = await _new_segment(gw, segments)
-    places = [first for _, first in segments]
+    own = _by_place(events)
+    known = await gw.store.search.segments_of(own)
+    new = [place for place in own if place not in known]
+    newest = await _newest_segment(gw, new)
     payments: list[IndexedPayment] = []
     terms: list[tuple[int, int, int]] = []
-    for number, (payment_id, own) in enumerate(_by_payment(events).items()):
+    for number, (place, of_payment) in enumerate(own.items()):
         if number % PAUSE_EACH == 0:
             await asyncio.sleep(0)
-        place = place_of(payment_id)
-        if place is None:
-            continue
-        segment = max(0, bisect_right(places, place) - 1)
-        found = {term for event in own for term in _terms_of(event)}
+        segment = known.get(place, newest.segment)
+        found = {term for event in of_payment for term in _terms_of(event)}
         terms += [(segment, key.hashed(kind, text), place) for kind, text in found]
-        payments += [_indexed(event, place, segment) for event in own if event.summary is not None]
+        payments += [_indexed(event, place, segment) for event in of_payment if event.summary is not None]
+    begun = [search_index.set_segment(newest)] if new else []
     return [*begun, *search_index.set_payments(payments), *search_index.add_terms(terms)]
 
 
-def _by_payment(events: Iterable[NewEvent]) -> dict[str, list[NewEvent]]:
+async def _newest_segment(gw: Gateway, new: Sequence[int]) -> Segment:
+    """The segment that new payments go into, with them: the next one where the last is full."""
+    segments = await gw.store.search.segments()
+    if segments and segments[-1].payments < SEGMENT_SIZE:
+        number, size, first, last = segments[-1]
+        return Segment(number, size + len(new), min([first, *new]), max([last, *new]))
+    return Segment(len(segments), len(new), min(new, default=0), max(new, default=0))
+
+
+def _by_place(events: Iterable[NewEvent]) -> dict[int, list[NewEvent]]:
+    """The events of payments, by the payment's place."""
     found: dict[str, list[NewEvent]] = {}
     for event in events:
         if event.payment_id is not None and event.doc is not None:
             found.setdefault(event.payment_id, []).append(event)
-    return found
+    placed = {place_of(payment_id): own for payment_id, own in found.items()}
+    return {place: own for place, own in placed.items() if place is not None}
 
 
 def _indexed(event: NewEvent, place: int, segment: int) -> IndexedPayment:
@@ -158,18 +168,6 @@ def _terms_of(event: NewEvent) -> Iterator[tuple[Term, str]]:
         yield Term.ID, event.event_id
     if event.purchase is not None:
         yield from search_terms.terms_of_purchase(event.purchase)
-
-
-async def _new_segment(gw: Gateway, segments: list[tuple[int, int]]) -> list[Statement]:
-    """Begin the next segment where the newest one is full. Adds it to ``segments``."""
-    if not segments:
-        segments.append((0, 0))
-    else:
-        size, last = await gw.store.search.room_from(segments[-1][1])
-        if size < SEGMENT_SIZE:
-            return []
-        segments.append((len(segments), last + 1))
-    return [search_index.begin_segment(*segments[-1])]
 
 
 async def find(gw: Gateway, wanted: Search) -> list[ListedPayment]:
@@ -205,14 +203,15 @@ def _fits(listed: ListedPayment, wanted: Search) -> bool:
     )
 
 
-def _parts(segments: Sequence[tuple[int, int]], query: Wanted) -> Iterator[tuple[range, int, int]]:
+def _parts(segments: Sequence[Segment], query: Wanted) -> Iterator[tuple[list[int], int, int]]:
     """What is read one after the other, the newest first: segments, and between which places."""
-    ends = [*(first for _, first in segments[1:]), _END]
-    high, reads = len(segments), SEGMENTS_AT_FIRST
-    while high > 0:
-        low = max(0, high - reads)
-        yield range(low, high), max(query.since, segments[low][1]), min(query.before, ends[high - 1])
-        high, reads = low, reads * 8
+    newest = sorted(segments, key=attrgetter("last_place"), reverse=True)
+    before, done, reads = query.before, 0, SEGMENTS_AT_FIRST
+    while done < len(newest):
+        done, reads = done + reads, reads * 8
+        since = max(query.since, min([one.first_place for one in newest[:done]]) if done < len(newest) else 0)
+        yield [one.segment for one in segments if one.last_place >= since and one.first_place < before], since, before
+        before = min(before, since)
 
 
 async def _query(gw: Gateway, wanted: Search) -> Wanted:

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.drivers.store import search_index
 from gateway.drivers.store.reads import Store
-from gateway.drivers.store.search_index import IndexedPayment, Wanted
+from gateway.drivers.store.search_index import IndexedPayment, Segment, Wanted
 from tests.drivers.test_store_plans import plans_of
 from tests.support.factories.store_units import create_of, reserving
 
@@ -28,6 +28,7 @@ async def filled(store: Store) -> Store:
     await store.commit([*search_index.set_payments([payment(place, amount=place) for place in range(30)])])
     terms = [(place // 10, term, place) for place in range(30) for term in (7, 9) if place % {7: 3, 9: 10}[term] == 0]
     await store.commit([*search_index.add_terms(terms), *search_index.add_terms(terms)])
+    await store.commit([search_index.set_segment(Segment(one, 10, 10 * one, 10 * one + 9)) for one in SEGMENTS])
     return store
 
 
@@ -69,7 +70,7 @@ async def test_a_payment_is_written_as_it_is_now(filled: Store) -> None:
 async def test_more_rows_than_one_statement_takes(store: Store) -> None:
     """All are written."""
     await store.commit([*search_index.set_payments([payment(place) for place in range(250)])])
-    assert await store.search.room_from(100) == (150, 249)
+    assert await store.search.segments_of([0, 99, 249, 250]) == {0: 0, 99: 9, 249: 24}
 
 
 async def test_a_forgotten_payment_has_no_terms(filled: Store) -> None:

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from gateway.core.secret import Secret
+from gateway.drivers.store.search_index import Segment, Wanted
 from gateway.flows import search
 from gateway.flows.search import Search
 from tests.support.clients.psp_callbacks import call_back, new_payment
@@ -139,3 +140,10 @@ async def test_only_tenants_of_the_settings_are_shown(stack: GatewayStack) -> No
     await search.catch_up(stack.gateway, 9)
     wanted = Search(limit=9, tenants=["globex", "initech"], text=EMAIL)
     assert await search.find(stack.gateway, wanted) == []
+
+
+async def test_segments_whose_places_overlap_are_read_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where payments come in another order than that of their ids: each range of places is read in full, once."""
+    monkeypatch.setattr(search, "SEGMENTS_AT_FIRST", 1)
+    segments = [Segment(0, 9, 100, 200), Segment(1, 9, 10, 120), Segment(2, 9, 15, 40)]
+    assert [*search._parts(segments, Wanted(since=5, before=150))] == [([0, 1], 100, 150), ([1, 2], 5, 100)]

@@ -1,9 +1,10 @@
 """The search index: by what payments are found that no other index has, such as a customer, an amount, a request.
 
 Made from ``events`` by ``flows/search.py``, after the fact and apart from the payments; safe to drop, for it is made
-again. A payment has its ``place`` (``search_terms.place_of``). Places are cut into segments of a few thousand, by which
-terms and amounts are ordered first: new ones, random numbers, then change the few pages of the newest segment and not
-pages all over the index, and a search reads the segments from the newest on. A term is a keyed hash: no text is here.
+again. A payment has its ``place`` (``search_terms.place_of``). Payments are put into segments of a few thousand as they
+come, by which terms and amounts are ordered first: new ones, random numbers, then change the few pages of the newest
+segment and not pages all over the index. A search reads the segments of the newest places first. A term is a keyed
+hash: no text is here.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ TABLES = (
         segment INTEGER NOT NULL, term BIGINT NOT NULL, place BIGINT NOT NULL,
         PRIMARY KEY (segment, term, place)
     ) WITHOUT ROWID""",
-    "CREATE TABLE IF NOT EXISTS search_segments (segment INTEGER PRIMARY KEY, first_place BIGINT NOT NULL)",
+    """
+    CREATE TABLE IF NOT EXISTS search_segments (
+        segment INTEGER PRIMARY KEY, payments INTEGER NOT NULL, first_place BIGINT NOT NULL, last_place BIGINT NOT NULL
+    )""",
     """
     CREATE TABLE IF NOT EXISTS search_progress (
         id INTEGER PRIMARY KEY, made_with TEXT NOT NULL, event_row BIGINT NOT NULL, event_id TEXT NOT NULL
@@ -49,6 +53,15 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     made_with: str
     event_row: int = 0
     event_id: str = ""
+
+
+class Segment(NamedTuple):
+    """How many payments a segment has, and between which places."""
+
+    segment: int
+    payments: int
+    first_place: int
+    last_place: int
 
 
 class NewEvent(NamedTuple):
@@ -124,9 +137,14 @@ def set_progress(progress: Progress) -> Statement:
     )
 
 
-def begin_segment(segment: int, first_place: int) -> Statement:
-    """Begin a segment: payments from a place on."""
-    return Statement("INSERT INTO search_segments (segment, first_place) VALUES (?, ?)", (segment, first_place))
+def set_segment(segment: Segment) -> Statement:
+    """Write what a segment holds."""
+    return Statement(
+        "INSERT INTO search_segments (segment, payments, first_place, last_place) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (segment) DO UPDATE SET payments = excluded.payments,"
+        " first_place = excluded.first_place, last_place = excluded.last_place",
+        segment,
+    )
 
 
 def set_payments(payments: Sequence[IndexedPayment]) -> Iterator[Statement]:
@@ -146,9 +164,10 @@ def add_terms(terms: Iterable[tuple[int, int, int]]) -> Iterator[Statement]:
 
 def forget(place: int) -> Statement:
     """Delete the terms of a payment, given its place. Its state and its amount stay."""
+    at = "SELECT segment FROM search_segments WHERE first_place <= ? AND last_place >= ?"
     return Statement(
-        "DELETE FROM search_terms WHERE segment = (SELECT segment FROM search_payments WHERE place = ?) AND place = ?",
-        (place, place),
+        f"DELETE FROM search_terms WHERE segment IN ({at}) AND place = ?",  # noqa: S608  # our own words
+        (place, place, place),
     )
 
 
@@ -197,17 +216,15 @@ class SearchIndex:
         sql = f"{_NEW_EVENTS} WHERE e.tenant = ? AND e.payment_id = ?"
         return [NewEvent(*row) for row in await self._engine.rows(sql, (tenant, payment_id))]
 
-    async def segments(self) -> list[tuple[int, int]]:
-        """(segment, first place) in order."""
-        rows = await self._engine.rows("SELECT segment, first_place FROM search_segments ORDER BY segment", ())
-        return [(segment, first) for segment, first in rows]
+    async def segments(self) -> list[Segment]:
+        """All segments, in the order they were begun."""
+        sql = "SELECT segment, payments, first_place, last_place FROM search_segments ORDER BY segment"
+        return [Segment(*row) for row in await self._engine.rows(sql, ())]
 
-    async def room_from(self, first_place: int) -> tuple[int, int]:
-        """How many payments there are from a place on, and the last place."""
-        row = await self._engine.row(
-            "SELECT COUNT(*), MAX(place) FROM search_payments WHERE place >= ?", (first_place,)
-        )
-        return row or (0, 0)
+    async def segments_of(self, places: Iterable[int]) -> dict[int, int]:
+        """The segments of those payments that are in the index."""
+        sql = "SELECT place, segment FROM search_payments WHERE place IN (SELECT value FROM json_each(?))"
+        return dict(await self._engine.rows(sql, (json.dumps([*places]),)))
 
     async def payments_of(self, tenants: Sequence[str], text: str) -> list[str]:
         """The ids of payments that a text leads to by the indexes of other tables."""
@@ -216,7 +233,7 @@ class SearchIndex:
         named = f"{stored_as}_{digits.hex}" if stored_as and digits is not None else text
         return [payment_id for (payment_id,) in await self._engine.rows(query, (json.dumps([*tenants]), named))]
 
-    async def hits(self, wanted: Wanted, segments: range, limit: int) -> list[Hit]:
+    async def hits(self, wanted: Wanted, segments: Sequence[int], limit: int) -> list[Hit]:
         """The newest payments that fit, among those of some segments."""
         sql, values = _query(wanted, segments)
         rows = await self._engine.rows(f"{sql} ORDER BY p.place DESC LIMIT ?", (*values, limit))
@@ -258,10 +275,13 @@ _NAMED = f"""
     ) found CROSS JOIN search_payments p ON p.place = found.place WHERE"""  # noqa: S608  # our own words
 _BY_AMOUNT = f"SELECT p.place, p.tenant, p.payment_id FROM search_payments p WHERE {_IN_SEGMENTS} AND"  # noqa: S608  # as above
 _NEWEST = "SELECT p.place, p.tenant, p.payment_id FROM search_payments p WHERE"
-_WITH_ERROR = "EXISTS (SELECT 1 FROM search_terms e WHERE e.segment = p.segment AND e.term = ? AND e.place = p.place)"
+_WITH_ERROR = (
+    "EXISTS (SELECT 1 FROM search_segments s CROSS JOIN search_terms e ON e.segment = s.segment AND e.term = ?"
+    " AND e.place = p.place WHERE s.first_place <= p.place AND s.last_place >= p.place)"
+)
 
 
-def _query(wanted: Wanted, segments: range) -> tuple[str, tuple[Any, ...]]:
+def _query(wanted: Wanted, segments: Sequence[int]) -> tuple[str, tuple[Any, ...]]:
     """What is read first: what is named, or else amounts, or else a state, or else everything."""
     listed = json.dumps([*segments])
     conditions, values = where(
