@@ -133,7 +133,9 @@ def questions(database: Path) -> dict[str, tuple[dict[str, object], str | None]]
         tenant, payment = store.execute("SELECT tenant, id FROM payments WHERE rowid = ?", (last // 2,)).fetchone()
         texts = texts_of(store, tenant, payment)
         # Copies have ids of other times than they were created at: only of originals both are the same.
-        newest, at = store.execute("SELECT id, created_at FROM payments WHERE rowid = ?", (last,)).fetchone()
+        original, at = store.execute(
+            "SELECT id, created_at FROM payments WHERE rowid = ?", (ORIGINALS // 2,)
+        ).fetchone()
     at = {"since": _rfc3339(at), "until": _rfc3339(at)}
     amount = {"amount_min": texts["amount"], "amount_max": texts["amount"]}
     shared = {"phone", "amount"}  # with copies of the payment
@@ -149,7 +151,7 @@ def questions(database: Path) -> dict[str, tuple[dict[str, object], str | None]]
             {"error": "declined", "tenant": tenant, "until": at["until"]},
             None,
         ),
-        "dates": ({**at, "limit": 200}, newest),
+        "dates": ({**at, "limit": 200}, original),
         "nothing but the newest": ({}, None),
     }
 
