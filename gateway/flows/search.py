@@ -210,7 +210,9 @@ def _parts(segments: Sequence[Segment], query: Wanted) -> Iterator[tuple[list[in
     before, done, reads = query.before, 0, SEGMENTS_AT_FIRST
     while done < len(newest):
         done, reads = done + reads, reads * 8
-        since = max(query.since, min([one.first_place for one in newest[:done]]) if done < len(newest) else 0)
+        since = max(
+            query.since, newest[done].last_place + 1 if done < len(newest) else 0
+        )  # above it there are no others
         yield [one.segment for one in segments if one.last_place >= since and one.first_place < before], since, before
         before = min(before, since)
 
