@@ -20,6 +20,7 @@ from gateway.flows.status.shape import (
     ProviderStatus,
     QueueStatus,
     StoreStatus,
+    WaitingStatus,
 )
 from gateway.web.admin.settings import StatusView
 
@@ -48,7 +49,7 @@ def status(context: click.Context, config: Path, admin_url: str | None, as_json:
 
 
 def _lines(found: StatusView) -> dict[str, str]:
-    queues, reviews = found.queues, found.reviews
+    queues = found.queues
     plugins = (f"{one.name} {one.version or '?'} (API {one.api_version})" for one in found.plugins)
     return {
         "version": found.version,
@@ -59,7 +60,9 @@ def _lines(found: StatusView) -> dict[str, str]:
         "outbox": f"{_queue(queues.outbox)} pending, {queues.outbox.dead} dead",
         "inbox": f"{_queue(queues.inbox)} pending",
         "operations": _operations(queues.operations),
-        "reviews": f"{reviews.count}, the oldest since {reviews.oldest}" if reviews.count else "none",
+        "reviews": _waiting(found.reviews),
+        "approvals": _waiting(found.approvals),
+        "erasures": _waiting(found.erasures),
         "providers": ", ".join(map(_provider, found.providers)) or "none",
         "endpoints": _some([_endpoint(one) for one in found.endpoints]),
         "keys": _some([_key(one) for one in found.keys]),
@@ -96,6 +99,10 @@ def _queue(queue: QueueStatus) -> str:
 def _operations(operations: OperationsStatus) -> str:
     said = f"{operations.sending} being sent, {operations.unknown} with an unknown outcome"
     return f"{said}, the oldest for {span(operations.oldest_age_seconds)}" if operations.count else said
+
+
+def _waiting(waiting: WaitingStatus) -> str:
+    return f"{waiting.count}, the oldest since {waiting.oldest}" if waiting.count else "none"
 
 
 def _provider(provider: ProviderStatus) -> str:

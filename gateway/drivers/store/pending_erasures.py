@@ -18,11 +18,14 @@ from gateway.drivers.store.engine import Engine
 from gateway.drivers.store.statements import Statement
 from gateway.drivers.store.store_files import ERASED, open_private, resolved_path
 
-TABLE = """
+TABLES = (
+    """
     CREATE TABLE IF NOT EXISTS pending_erasures (
         tenant TEXT NOT NULL, payment_id TEXT NOT NULL, asked_at BIGINT,
         PRIMARY KEY (tenant, payment_id)
-    ) WITHOUT ROWID"""
+    ) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS asked_erasures ON pending_erasures (asked_at) WHERE asked_at IS NOT NULL",
+)
 
 PaymentKey = tuple[str, str]
 """Tenant and id of a payment."""

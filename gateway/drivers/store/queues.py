@@ -112,6 +112,17 @@ class Queues:
         )
         return await self._count("payments WHERE review IS NOT NULL"), oldest
 
+    async def approvals(self, now: datetime) -> Queue:
+        """Acts that wait for another key, and since when the oldest does: all wait equally long."""
+        rows, at = "approvals WHERE status = 'open' AND expires_at > ?", milliseconds(now)
+        oldest = await self._engine.row(f"SELECT created_at FROM {rows} ORDER BY expires_at LIMIT 1", (at,))  # noqa: S608  # our own words
+        return Queue(count=await self._count(rows, at), due_since=oldest[0] if oldest else None)
+
+    async def erasures(self) -> Queue:
+        """Payments that somebody asked to erase and that have not ended yet."""
+        rows = "pending_erasures WHERE asked_at IS NOT NULL"
+        return Queue(count=await self._count(rows), due_since=await self._one(f"SELECT MIN(asked_at) FROM {rows}"))  # noqa: S608  # our own words
+
     async def endpoints(self) -> list[EndpointRow]:
         """Endpoints that fail or are disabled, the disabled ones first; at most ``ENDPOINTS_READ``."""
         rows = await self._engine.rows(

@@ -117,7 +117,7 @@ TABLES = (
     "CREATE INDEX IF NOT EXISTS followed_hints ON hints (received_at) WHERE due = 0",
     "CREATE TABLE IF NOT EXISTS heartbeat (id INTEGER PRIMARY KEY, at BIGINT NOT NULL)",
     MOMENTS,
-    pending_erasures.TABLE,
+    *pending_erasures.TABLES,
     stored_bytes.TABLE,
     *stored_bytes.TRIGGERS,
     *audit.TABLES,

@@ -40,6 +40,9 @@ def sentences(gw: Gateway, status: Status) -> Iterator[str]:
     if status.reviews.count:
         said = f"{_counted(status.reviews.count, 'payment is', 'payments are')} under review"
         yield f"{said}, the oldest since {status.reviews.oldest}: gateway payments review list"
+    if status.approvals.count:
+        said = f"{_counted(status.approvals.count, 'act waits', 'acts wait')} for the key of somebody else"
+        yield f"{said}, the oldest since {status.approvals.oldest}: gateway approvals list"
     yield from _of_operations(gw, status.queues.operations)
     yield from _of_queues(status.queues)
     yield from (_of_provider(one) for one in status.providers if _fails(one))

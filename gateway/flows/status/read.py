@@ -33,9 +33,9 @@ from gateway.flows.status.shape import (
     ProviderStatus,
     QueuesStatus,
     QueueStatus,
-    ReviewsStatus,
     Status,
     StoreStatus,
+    WaitingStatus,
 )
 from gateway.flows.webhooks.dispatch import webhook_of
 
@@ -60,7 +60,9 @@ async def status_of(gw: Gateway) -> Status:
         queues=await _queues(gw, now),
         providers=[*_providers(gw)],
         endpoints=[*islice(_endpoints(gw, await gw.store.queues.endpoints()), SHOWN)],
-        reviews=ReviewsStatus(count=count, oldest=oldest),
+        reviews=WaitingStatus(count=count, oldest=oldest),
+        approvals=_waiting(await gw.store.queues.approvals(now)),
+        erasures=_waiting(await gw.store.queues.erasures()),
         keys=sorted(_keys(gw, now), key=lambda key: key.expires)[:SHOWN],
         still_accepted=[*islice(_still_accepted(gw), SHOWN)],
     )
@@ -109,6 +111,10 @@ async def _operations(gw: Gateway, now: datetime) -> OperationsStatus:
 
 def _queue(now: datetime, queue: Queue) -> QueueStatus:
     return QueueStatus(count=queue.count, lag_seconds=_seconds_since(now, queue.due_since))
+
+
+def _waiting(queue: Queue) -> WaitingStatus:
+    return WaitingStatus(count=queue.count, oldest=_time(queue.due_since))
 
 
 def _seconds_since(now: datetime, at: int | None) -> float:

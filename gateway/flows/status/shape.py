@@ -76,8 +76,8 @@ class EndpointStatus(msgspec.Struct, frozen=True, kw_only=True):
     disabled_at: str | None
 
 
-class ReviewsStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """Payments under review, and since when the oldest is."""
+class WaitingStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How many wait, and since when the oldest does."""
 
     count: int
     oldest: str | None
@@ -107,7 +107,10 @@ class EarlierStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """All of it but the settings. ``needs_person``: sentences, each with the command that acts."""
+    """All of it but the settings. ``needs_person``: sentences, each with the command that acts.
+
+    ``erasures``: payments that are erased as soon as they have ended.
+    """
 
     version: str
     plugins: tuple[PluginInfo, ...]
@@ -115,7 +118,9 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     queues: QueuesStatus
     providers: list[ProviderStatus]
     endpoints: list[EndpointStatus]
-    reviews: ReviewsStatus
+    reviews: WaitingStatus
+    approvals: WaitingStatus
+    erasures: WaitingStatus
     keys: list[KeyStatus]
     still_accepted: list[EarlierStatus]
     needs_person: list[str] = []

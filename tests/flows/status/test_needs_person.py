@@ -23,8 +23,8 @@ from gateway.flows.status.shape import (
     EndpointStatus,
     KeyStatus,
     QueueStatus,
-    ReviewsStatus,
     Status,
+    WaitingStatus,
 )
 from tests.support.stack import GatewayStack
 
@@ -50,9 +50,18 @@ def test_a_gateway_that_is_well_needs_nobody(stack: GatewayStack, status: Status
 def test_reviews(stack: GatewayStack, status: Status) -> None:
     """One, several, and more than are counted."""
     for count, words in ((1, "1 payment is"), (7, "7 payments are"), (COUNTED, f"at least {COUNTED} payments are")):
-        [line] = said(stack, status, reviews=ReviewsStatus(count=count, oldest="2026-11-29T03:04:05.000Z"))
+        [line] = said(stack, status, reviews=WaitingStatus(count=count, oldest="2026-11-29T03:04:05.000Z"))
         assert line.startswith(f"{words} under review, the oldest since 2026-11-29T03:04:05.000Z: ")
         assert line.endswith("gateway payments review list")
+
+
+def test_an_act_that_waits_and_an_erasure_that_does(stack: GatewayStack, status: Status) -> None:
+    """The act needs another operator; the erasure comes by itself, when its payment has ended."""
+    waiting = WaitingStatus(count=2, oldest="2026-11-29T03:04:05.000Z")
+    assert said(stack, status, erasures=waiting) == []
+    assert said(stack, status, approvals=waiting) == [
+        "2 acts wait for the key of somebody else, the oldest since 2026-11-29T03:04:05.000Z: gateway approvals list"
+    ]
 
 
 def test_an_unknown_outcome_is_said_after_an_hour(stack: GatewayStack, status: Status) -> None:

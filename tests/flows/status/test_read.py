@@ -7,9 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from gateway.core.signing import sha256_hex
-from gateway.drivers.store import deliveries
+from gateway.core.views import rfc3339
+from gateway.drivers.clock import milliseconds
+from gateway.drivers.store import approvals, deliveries
+from gateway.drivers.store.approvals import Approval
+from gateway.drivers.store.pending_erasures import ask_to_erase
 from gateway.drivers.store.schema import VERSION
 from gateway.flows.status.read import status_of
+from gateway.flows.status.shape import WaitingStatus
 from tests.support.clients.psp_callbacks import change_store
 from tests.support.factories.deliveries import Held
 from tests.support.stack import GatewayStack, psp_body, running_stack
@@ -62,6 +67,33 @@ async def test_endpoints(stack: GatewayStack) -> None:
     [disabled] = (status := await status_of(gw)).endpoints
     assert (disabled.enabled, disabled.reason, disabled.disabled_at) == (False, "gone", failing.failing_since)
     assert "gateway endpoints enable acme" in status.needs_person[0]
+
+
+async def test_what_waits_for_somebody_or_for_an_end(stack: GatewayStack) -> None:
+    """Acts that another key must approve, until they expire; payments to be erased, as far as somebody asked for it."""
+    gw = stack.gateway
+    now = gw.clock.now().replace(microsecond=0)
+    made = [
+        Approval(
+            id=f"apr_{hours}",
+            status=status,
+            method="POST",
+            path="/admin/v1/customers/erase",
+            target=None,
+            body="{}",
+            key_id="kim",
+            key_name=None,
+            created_at=milliseconds(now - timedelta(hours=hours)),
+            expires_at=milliseconds(now + timedelta(hours=24 - hours)),
+        )
+        for hours, status in ((30, "open"), (3, "open"), (2, "open"), (4, "rejected"))
+    ]
+    waiting = [*ask_to_erase([("acme", "pay_1")], now), *ask_to_erase([("acme", "pay_2")], None)]
+    await gw.store.commit([*map(approvals.insert, made), *waiting])
+    status = await status_of(gw)
+    assert status.approvals == WaitingStatus(count=2, oldest=rfc3339(now - timedelta(hours=3)))
+    assert status.erasures == WaitingStatus(count=1, oldest=rfc3339(now))
+    assert [line.rpartition(": ")[2] for line in status.needs_person] == ["gateway approvals list"]
 
 
 async def test_keys_that_expire(tmp_path: Path) -> None:
