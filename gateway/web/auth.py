@@ -43,9 +43,14 @@ def authenticate_operator(request: web.Request) -> OperatorKey:
     return key
 
 
+def has_role(key: OperatorKey, needed: Role) -> bool:
+    """Whether the role of a key is at least the one that is needed."""
+    return ROLES.index(key.role) >= ROLES.index(needed)
+
+
 def refuse_role(key: OperatorKey, needed: Role) -> None:
     """Refuse a key whose role is below the one that is needed. Raises ``forbidden``."""
-    if ROLES.index(key.role) < ROLES.index(needed):
+    if not has_role(key, needed):
         raise TenantError("forbidden", f'this needs a key with the role {needed}; "{key.id}" has {key.role}')
 
 

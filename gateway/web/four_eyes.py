@@ -17,7 +17,7 @@ from gateway.web.responses import Reply
 
 
 class ApprovalView(msgspec.Struct, frozen=True, kw_only=True):
-    """An act that waits for approval, or did. ``body`` is there only while it waits, ``code`` where it was refused."""
+    """An act that waits for approval, or did. ``body``: only while it waits; ``code``: where it was refused."""
 
     id: str
     status: str

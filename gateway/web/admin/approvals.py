@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.core.errors import TenantError
 from gateway.drivers.settings import ROLES
@@ -13,7 +15,7 @@ from gateway.flows import approvals
 from gateway.flows.payments.idempotency import Answer
 from gateway.web.admin.reviews import Sentence
 from gateway.web.app_keys import APPROVABLE, DECISION
-from gateway.web.auth import refuse_role
+from gateway.web.auth import has_role, refuse_role
 from gateway.web.four_eyes import ApprovalView, approval_view
 from gateway.web.query_parameters import CURSOR, LIMIT, cursor_of, limit_of, one_of, parameters
 from gateway.web.request import NO_BODY, ApprovedCall, OperatorCall, act_of, parsed
@@ -38,7 +40,14 @@ async def list_approvals(call: OperatorCall) -> Reply:
     """``GET /admin/v1/approvals``."""
     query = call.query
     wanted = ApprovalFilter(limit=limit_of(query), cursor=cursor_of(query), status=one_of("status", query, STATUSES))
-    return await call.page(call.gw.store.approvals.newest, wanted, approval_view)
+    return await call.page(call.gw.store.approvals.newest, wanted, partial(_visible, call))
+
+
+def _visible(call: OperatorCall, row: Approval) -> ApprovalView:
+    """Show one; what was sent, which may name a customer, only to a key whose role may do it."""
+    route = call.request.app[APPROVABLE].get((row.method, row.path))
+    may_see = has_role(call.key, "admin" if route is None else route.needed_role)
+    return approval_view(row if may_see else replace(row, body=None))
 
 
 async def approve(call: OperatorCall) -> Reply | Answer:

@@ -197,7 +197,7 @@ def _shown(kept: Kept, masks: Masks) -> CustomerPayment:
 
 
 ROUTES: tuple[Route[OperatorCall], ...] = (
-    Route(method="POST", path="/admin/v1/customers/export", handler=export_customer, body=ExportBody),
+    Route(method="POST", path="/admin/v1/customers/export", handler=export_customer, body=ExportBody, role="admin"),
     Route(
         method="POST",
         path="/admin/v1/customers/erase",

@@ -23,14 +23,14 @@ from tests.support.settings_file import reload
 from tests.support.stack import GatewayStack, Reply, running_stack
 from tests.support.virtual_clock import VirtualClock
 
-KEYS = {name: f"gw_{name}_test-key-of-one-operator" for name in ("kim", "dana", "dana-2", "look")}
+KEYS = {name: f"gw_{name}_test-key-of-one-operator" for name in ("kim", "dana", "dana-2", "look", "max")}
 WAIT = [route for route in routes.ROUTES if route.needs_approval]
 
 
 def with_two(settings: dict[str, Any]) -> None:
-    """Acts need two keys: Kim has one, Dana two, and one may only look."""
+    """Acts need two keys: Kim has one, Dana two, one may only look, and Max act but not erase."""
     with_token(RIGHT)(settings)
-    names, roles = {"dana": "Dana Smith", "dana-2": "Dana Smith"}, {"look": "read"}
+    names, roles = {"dana": "Dana Smith", "dana-2": "Dana Smith"}, {"look": "read", "max": "operate"}
     settings["server"]["admin"]["approvals"] = 2
     settings["server"]["admin"]["keys"] = [
         {
@@ -74,9 +74,9 @@ async def approve(stack: GatewayStack, identifier: str, key: str = "dana") -> Re
     return await call(stack, key, "POST", f"/approvals/{identifier}/approve")
 
 
-async def approval(stack: GatewayStack, identifier: str) -> Any:
-    """One approval as the list shows it."""
-    [found] = [one for one in (await call(stack, "look", "GET", "/approvals")).json["data"] if one["id"] == identifier]
+async def approval(stack: GatewayStack, identifier: str, key: str = "dana") -> Any:
+    """One approval as the list shows it to a key."""
+    [found] = [one for one in (await call(stack, key, "GET", "/approvals")).json["data"] if one["id"] == identifier]
     return found
 
 
@@ -126,6 +126,17 @@ async def test_another_key_does_it(stack: GatewayStack) -> None:
         None,
     )
     assert (await verify(stack.gateway.store, [stack.gateway.settings.server.secret])).problems == ()
+
+
+async def test_what_was_sent_is_shown_to_those_who_may_do_it(stack: GatewayStack) -> None:
+    """It may name a customer; that something waits, and what kind of act, everybody sees."""
+    payment = await flagged(stack)
+    erased = await call(stack, "kim", "POST", "/customers/erase", {"email": "ann@shop.example", "apply": True})
+    seen = {"erase": erased.json["approval"]["id"], "resolve": await asked(stack, payment)}
+    for key, acts_seen in (("look", []), ("max", ["resolve"]), ("dana", ["erase", "resolve"])):
+        shown = {act: await approval(stack, identifier, key) for act, identifier in seen.items()}
+        assert [act for act, one in shown.items() if one["body"] is not None] == acts_seen
+        assert (shown["erase"]["act"], shown["erase"]["key_id"]) == ("customers.erase", "kim")
 
 
 async def test_the_key_that_asked_cannot_approve(stack: GatewayStack) -> None:

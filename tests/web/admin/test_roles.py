@@ -19,7 +19,7 @@ from tests.support.stack import GatewayStack, running_stack
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 KEYS = {name: f"gw_{name}_test-key-of-one-operator" for name in ("read", "operate", "admin", "plain", "expired")}
-NEED_ADMIN = {"/admin/v1/reload", "/admin/v1/customers/erase"}
+NEED_ADMIN = {"/admin/v1/reload", "/admin/v1/customers/export", "/admin/v1/customers/erase"}
 
 each_route = pytest.mark.parametrize("route", routes.ROUTES, ids=lambda route: f"{route.method} {route.path}")
 
