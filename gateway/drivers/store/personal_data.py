@@ -58,7 +58,7 @@ COLUMNS: dict[str, Columns] = {
     ),
     "search_payments": Columns("", "place segment tenant payment_id state amount"),
     "search_terms": Columns("term", "segment place"),
-    "search_segments": Columns("", "segment first_place"),
+    "search_segments": Columns("", "segment first_place last_place payments"),
     "search_progress": Columns("", "id made_with event_row event_id"),
 }
 """A fingerprint is of a whole request, which somebody could guess; a hint may name anything that its caller wrote.
