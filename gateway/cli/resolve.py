@@ -98,21 +98,24 @@ def silent(
 
 
 @click.command()
+@click.argument("payment_ids", metavar="[ID]...", nargs=-1)
 @click.option("--tenant", help="Only payments of this tenant.")
 @click.option("--account", help="Only payments of this account.")
 @click.option("--state", type=click.Choice(("created", *STATES)), metavar="STATE", help="Only payments in this state.")
 @since_option
 @until_option
-@click.option("--apply", "apply", is_flag=True, help="Queue them. Without it they are only counted.")
+@click.option("--apply", "apply", is_flag=True, help="Without IDs: queue them. Without it they are only counted.")
 @why_option
 @actor_option
 @listener_options
-def sync(admin_url: str | None, config: Path, as_json: bool, apply: bool, **chosen: Any) -> None:
-    """Look at the payments of a range again, where their provider can be asked.
+def sync(
+    payment_ids: tuple[str, ...], admin_url: str | None, config: Path, as_json: bool, apply: bool, **chosen: Any
+) -> None:
+    """Look at payments again, where their provider can be asked: the named ones, or those of a range.
 
     They are queued, and each account's are looked at one after the other; payments show has the result.
     """
-    body = SyncPayments(**chosen, dry_run=not apply)
+    body = SyncPayments(payment_ids=list(payment_ids) or None, **chosen, dry_run=not (apply or payment_ids))
     done = ask(operators(config, admin_url), "POST", "/admin/v1/payments/sync", body=body, wanted=QueuedView)
     if as_json:
         print_json(done)

@@ -170,6 +170,8 @@ def _custom(info: inspect.CustomType, value: Any, path: str, notes: ProblemList)
 def _list(info: inspect.ListType, value: Any, path: str, notes: ProblemList) -> Any:
     if not isinstance(value, list):
         return _wrong_kind("a list", value, path, notes)
+    if info.min_length is not None and len(value) < info.min_length:
+        return notes.add(path, f"has {len(value)} items, at least {info.min_length} are needed")
     if info.max_length is not None and len(value) > info.max_length:
         return notes.add(path, f"has {len(value)} items, at most {info.max_length} are allowed")
     return [_read(info.item_type, item, child_path(path, number), notes) for number, item in enumerate(value)]

@@ -101,3 +101,12 @@ async def test_a_range_is_looked_at_again(staffed: GatewayStack) -> None:
     assert (await printed(staffed, *arguments, "--apply", "--reason", "refunds by hand"))["queued"] == 1
     await staffed.gateway.tasks.drain(10)
     assert (await staffed.payment(payment["id"]))["amount_refunded"] == "10.00"
+
+
+async def test_one_payment_is_looked_at_again(staffed: GatewayStack) -> None:
+    """By its id, at once."""
+    payment = await creditkey.captured(staffed)
+    await creditkey.edit(staffed, payment, refunded_amount="10.00")
+    assert (await printed(staffed, "sync", payment["id"]))["queued"] == 1
+    await staffed.gateway.tasks.drain(10)
+    assert (await staffed.payment(payment["id"]))["amount_refunded"] == "10.00"

@@ -5,6 +5,7 @@ Version-checked, and kept in the timeline.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 
 from msgspec.structs import replace
@@ -161,9 +162,9 @@ def _audited(gw: Gateway, act: Act, before: Payment, after: Payment) -> Statemen
     return audit.entry(gw, act, tenant=after.tenant, payment_id=after.id, details=details)
 
 
-async def found(gw: Gateway, payment_id: str) -> PaymentSnapshot:
-    """A payment of any tenant. Raises ``not_found``."""
-    for tenant in gw.settings.tenants:
+async def found(gw: Gateway, payment_id: str, tenants: Iterable[str] | None = None) -> PaymentSnapshot:
+    """A payment of any of these tenants, by default of all. Raises ``not_found``."""
+    for tenant in gw.settings.tenants if tenants is None else tenants:
         loaded = await gw.store.payment(tenant, payment_id)
         if loaded is not None:
             return loaded

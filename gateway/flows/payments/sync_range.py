@@ -1,4 +1,4 @@
-"""Look again at every payment of a range, where the provider can be asked: each account in turn, at a bounded rate.
+"""Look again at named payments or a range, where the provider can be asked: each account in turn, at a bounded rate.
 
 What is queued lies in memory: a restart forgets it, and the same act asks again.
 """
@@ -11,11 +11,11 @@ from datetime import datetime
 
 import msgspec
 
-from gateway.core.errors import GatewayError, invalid
+from gateway.core.errors import GatewayError, TenantError, invalid, together
 from gateway.drivers.settings import AccountEntry
 from gateway.flows import audit
 from gateway.flows.audit import Act
-from gateway.flows.payments import lookup
+from gateway.flows.payments import lookup, review
 from gateway.flows.runtime import Gateway, log
 
 PER_SECOND = 5
@@ -54,7 +54,47 @@ async def sync_range(
         await gw.store.commit([audit.entry(gw, act, details={**act.details, "count": total})])
         for entry, payment_ids in found:
             _queue(gw, entry, payment_ids)
+    return _counted(found)
+
+
+async def sync_named(
+    gw: Gateway, tenants: Sequence[str], payment_ids: Sequence[str], act: Act, *, dry_run: bool
+) -> list[QueuedAccount]:
+    """Queue these payments before all that wait, and say how many of each account.
+
+    Raises ``validation_failed`` and ``unsupported_by_provider`` with every one that cannot be looked at.
+    """
+    by_owner: dict[str, tuple[AccountEntry, list[str]]] = {}
+    refusals = []
+    for number, payment_id in enumerate(payment_ids):
+        try:
+            entry = gw.entry((await review.found(gw, payment_id, tenants)).payment)
+        except TenantError as problem:
+            refusals.append(invalid((f"$.payment_ids[{number}]", problem.detail)))
+            continue
+        if not entry.can_look_up:
+            refusals.append(_unsupported(f"$.payment_ids[{number}]", entry))
+        _, ids = by_owner.setdefault(entry.owner, (entry, []))
+        if payment_id not in ids:
+            ids.append(payment_id)
+    if refusals:
+        raise together(*refusals)
+    found = list(by_owner.values())
+    if not dry_run:
+        asked = [(entry.tenant, payment_id) for entry, ids in found for payment_id in ids]
+        await gw.store.commit([audit.entry(gw, act, tenant=tenant, payment_id=one) for tenant, one in asked])
+        for entry, ids in found:
+            _queue(gw, entry, ids, first=True)
+    return _counted(found)
+
+
+def _counted(found: Iterable[tuple[AccountEntry, list[str]]]) -> list[QueuedAccount]:
     return [QueuedAccount(tenant=one.tenant, account=one.name, count=len(ids)) for one, ids in found if ids]
+
+
+def _unsupported(field: str, entry: AccountEntry) -> TenantError:
+    detail = f"{entry.provider.name} answers no lookups: its callbacks and the clock move these payments"
+    return invalid((field, detail), code="unsupported_by_provider")
 
 
 def _entries(gw: Gateway, tenants: Sequence[str], account: str | None) -> list[AccountEntry]:
@@ -66,8 +106,7 @@ def _entries(gw: Gateway, tenants: Sequence[str], account: str | None) -> list[A
         raise invalid(("$.account", f'no tenant has an account "{account}"'))
     able = [entry for entry in named if entry.can_look_up]
     if account is not None and not able:
-        detail = f"{named[0].provider.name} answers no lookups: its callbacks and the clock move these payments"
-        raise invalid(("$.account", detail), code="unsupported_by_provider")
+        raise _unsupported("$.account", named[0])
     return able
 
 
@@ -77,11 +116,13 @@ async def _ids_of(gw: Gateway, entry: AccountEntry, wanted: SyncFilter) -> list[
     )
 
 
-def _queue(gw: Gateway, entry: AccountEntry, payment_ids: Iterable[str]) -> None:
-    """Add to the account's queue, and start the work unless it runs."""
+def _queue(gw: Gateway, entry: AccountEntry, payment_ids: Iterable[str], *, first: bool = False) -> None:
+    """Add to the account's queue, ``first`` at its head, and start the work unless it runs."""
     waiting = gw.memory.to_look_at.setdefault((entry.tenant, entry.name), deque())
-    known = set(waiting)
-    waiting.extend(one for one in payment_ids if one not in known)
+    before = dict.fromkeys(waiting)
+    after = {**dict.fromkeys(payment_ids), **before} if first else {**before, **dict.fromkeys(payment_ids)}
+    waiting.clear()
+    waiting.extend(after)
     name = f"sync of {entry.owner}"
     if waiting and not gw.tasks.is_running(name):
         gw.tasks.start(name, _work(gw, entry.tenant, waiting))

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from gateway.core.errors import invalid
 from gateway.core.facts import PaymentResolved
 from gateway.core.money import Amount
 from gateway.core.views import payment_view
@@ -52,11 +53,12 @@ class ResolvePayment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class SyncPayments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which payments to look at again: made since a time and before another, where the provider can be asked.
+    """Which payments to look at again, where the provider can be asked: by id, or made since a time and before another.
 
     ``dry_run``: count them.
     """
 
+    payment_ids: Annotated[list[str], msgspec.Meta(min_length=1, max_length=100)] | None = None
     since: Time | None = None
     until: Time | None = None
     tenant: str | None = None
@@ -97,11 +99,15 @@ async def sync(call: OperatorCall) -> Reply:
     """``POST /admin/v1/payments/sync``."""
     body = call.body(SyncPayments)
     wanted = SyncFilter(account=body.account, state=body.state, since=body.since, until=body.until)
-    named = {name: getattr(body, name) for name in ("account", "state", "since", "until")}
-    details = {name: str(value) for name, value in named.items() if value is not None}
+    details = {name: str(value) for name, value in msgspec.structs.asdict(wanted).items() if value is not None}
     act = call.act(actor=body.actor, reason=body.reason, tenant=body.tenant, details=details)
     tenants = call.tenants_named(body.tenant, "$.tenant")
-    found = await sync_range.sync_range(call.gw, tenants, wanted, act, dry_run=body.dry_run)
+    if body.payment_ids is None:
+        found = await sync_range.sync_range(call.gw, tenants, wanted, act, dry_run=body.dry_run)
+    elif details:
+        raise invalid(*((f"$.{name}", "belongs to a range: leave it out, or payment_ids") for name in details))
+    else:
+        found = await sync_range.sync_named(call.gw, tenants, body.payment_ids, act, dry_run=body.dry_run)
     return Reply(view=QueuedView(dry_run=body.dry_run, queued=sum(one.count for one in found), data=found))
 
 

@@ -1,7 +1,8 @@
-"""Payments of a range are looked at again: those of providers that can be asked, one after the other per account."""
+"""Payments are looked at again, named ones or a range, where the provider can be asked: one by one per account."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -76,6 +77,52 @@ async def test_only_what_was_made_between_two_times(stack: GatewayStack) -> None
         ({"account": "creditkey-main"}, 1),
     ):
         assert (await sync(stack, dry_run=True, **body)).json["queued"] == count, body
+
+
+async def test_named_payments_are_looked_at(stack: GatewayStack) -> None:
+    """Only these, each with a row of its own in the audit trail."""
+    first, second = [await refunded_elsewhere(stack) for _ in range(2)]
+    account = {"tenant": "acme", "account": "creditkey-main", "count": 1}
+    counted = await sync(stack, payment_ids=[first["id"]], dry_run=True)
+    assert (counted.status, counted.json) == (200, {"dry_run": True, "queued": 1, "data": [account]})
+    asked = await sync(stack, payment_ids=[first["id"]], reason="the customer called")
+    assert asked.json == {"dry_run": False, "queued": 1, "data": [account]}
+    await stack.gateway.tasks.drain(10)
+    assert await refunds(stack, first, second) == ["10.00", "0.00"]
+    [act, *_] = (await desk(stack, "GET", f"/audit?payment_id={first['id']}")).json["data"]
+    assert (act["act"], act["tenant"], act["reason"]) == ("payments.sync", "acme", "the customer called")
+
+
+async def test_named_payments_go_before_a_range(stack: GatewayStack) -> None:
+    """Each waits once."""
+    payments = [(await refunded_elsewhere(stack))["id"] for _ in range(3)]
+    stop = asyncio.Event()
+    stack.gateway.tasks.start("sync of acme/creditkey-main", stop.wait())
+    assert (await sync(stack)).json["queued"] == 3
+    assert (await sync(stack, payment_ids=[payments[2]])).json["queued"] == 1
+    assert list(stack.gateway.memory.to_look_at["acme", "creditkey-main"]) == [payments[2], *payments[:2]]
+    stop.set()
+
+
+async def test_every_named_payment_that_cannot_be_looked_at_is_named(stack: GatewayStack) -> None:
+    """One that is not there, one of another tenant, one whose provider answers no lookups; nothing is queued then."""
+    payment, unable = await refunded_elsewhere(stack), await new_payment(stack)
+    for body, code, named in (
+        ({"payment_ids": [payment["id"], "pay_1"]}, "validation_failed", ["$.payment_ids[1]"]),
+        ({"payment_ids": [unable["id"]]}, "unsupported_by_provider", ["$.payment_ids[0]"]),
+        (
+            {"payment_ids": [payment["id"], unable["id"]], "tenant": "globex"},
+            "validation_failed",
+            ["$.payment_ids[0]", "$.payment_ids[1]"],
+        ),
+        ({"payment_ids": [payment["id"]], "state": "captured"}, "validation_failed", ["$.state"]),
+        ({"payment_ids": []}, "validation_failed", ["$.payment_ids"]),
+    ):
+        reply = await sync(stack, **body)
+        assert (reply.status, reply.json["code"]) == (422, code), reply.text
+        assert [one["field"] for one in reply.json["errors"]] == named
+    await stack.gateway.tasks.drain(10)
+    assert await refunds(stack, payment) == ["0.00"]
 
 
 @pytest.mark.parametrize(
