@@ -17,7 +17,7 @@ shared = pytest.mark.asyncio(loop_scope="module")
 
 ID = f"pay_{'0' * 32}"
 OF_TENANTS = [(route.method, re.sub("{.*}", ID, route.path)) for route in ROUTES]
-OF_OPERATORS = [(route.method, route.path.replace("{payment_id}", ID).replace("{id}", ID)) for route in admin.ROUTES]
+OF_OPERATORS = [(route.method, re.sub("{.*}", ID, route.path)) for route in admin.ROUTES]
 
 
 @shared
