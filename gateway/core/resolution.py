@@ -146,8 +146,9 @@ def resolve_payment(builder: ChangeBuilder, decided: PaymentResolved, policy: Po
 
 
 def _transaction(payment: Payment, decided: PaymentResolved) -> str:
-    """The transaction that is meant: as named now or before, else the one by which the payment was captured, if any."""
-    known = payment.provider_reference if payment.state in MONEY_TAKEN else None
+    """The transaction that is meant: as named now or before, else the known one where a success was proved already."""
+    is_proved = payment.state in MONEY_TAKEN or payment.review is not None
+    known = payment.provider_reference if is_proved else None
     return decided.provider_reference or (payment.stated if payment.stated is not None else known) or ""
 
 

@@ -43,7 +43,7 @@ def resolve_review(builder: ChangeBuilder, decided: ReviewResolved, policy: Poli
     is_same = state is payment.state or (state is State.CAPTURED and payment.state in MONEY_TAKEN)
     if not is_same:
         enter_by_operator(builder, state, decided.reason, policy, at)
-        builder.set(stated="")
+        builder.set(stated=payment.provider_reference or "")
     if decided.refunded is not None:
         builder.set(refunded=decided.refunded, state=_state_of_refunded(decided.refunded, payment.captured))
     builder.details |= {"actor": decided.actor, "reason": decided.reason}

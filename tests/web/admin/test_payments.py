@@ -311,3 +311,19 @@ async def test_the_list_is_paged(office: GatewayStack) -> None:
     first = (await desk(office, "GET", "/payments/silent?limit=2")).json
     assert [one["id"] for one in first["data"]] == [made[2]["id"], made[1]["id"]]
     assert (await silent(office, f"?limit=1&cursor={first['next_cursor']}")) == [made[0]["id"]]
+
+
+@pytest.mark.parametrize("how", ["payments", "reviews"])
+async def test_a_third_transaction_after_a_review_was_resolved_is_a_second_payment(
+    office: GatewayStack, how: str
+) -> None:
+    """One success was proved already: another one does not confirm what the operator entered."""
+    payment = await new_payment(office)
+    await call_back(office, payment, status=0, transaction_id=f"{how}-1")
+    await call_back(office, payment, status=1, transaction_id=f"{how}-2")
+    told = {"state": "captured", "reason": REASON}
+    assert (await desk(office, "POST", f"/{how}/{payment['id']}/resolve", told)).json["state"] == "captured"
+    await call_back(office, payment, status=1, transaction_id=f"{how}-3")
+    now = await office.payment(payment["id"])
+    assert f"a success of {how}-3" in now["review"]["detail"]
+    assert (await verdicts(office, payment))[-1] == "refused"
