@@ -22,6 +22,7 @@ from gateway.flows import storage
 from gateway.flows.background import reconcile
 from gateway.flows.payments import lookup
 from gateway.flows.webhooks import dispatch
+from tests.support.cli import can_be_typed
 from tests.support.clients.psp_callbacks import FAIL, call_back, change_store, new_payment
 from tests.support.docs_pages import text_of
 from tests.support.scenarios import creditkey
@@ -31,6 +32,7 @@ from tests.support.stack import GatewayStack, psp_body, running_stack
 from tests.support.virtual_clock import VirtualClock
 from tests.support.watch import RULES, Watch, promtool, rules
 
+COMMAND = re.compile(r"`gateway ([^`]+)`")
 HALF_AN_HOUR = timedelta(minutes=30)
 
 
@@ -362,6 +364,13 @@ def test_every_alert_is_documented() -> None:
         summary = re.sub(r"\{\{ \$labels\.(\w+) \}\}", r"`\1`", said["summary"])
         assert f"| `{rule['alert']}` | {rule['labels']['severity']} | {summary} {said['action']} |" in told
     assert len(re.findall(r"^\| `Gateway\w+` \|", told, re.MULTILINE)) == len(rules())
+
+
+def test_every_command_of_an_alert_can_be_typed() -> None:
+    """Each exists, with the options that are named."""
+    named = {tuple(words.split()) for rule in rules() for words in COMMAND.findall(rule["annotations"]["action"])}
+    assert len(named) > 15
+    assert [words for words in named if not can_be_typed(words)] == []
 
 
 def test_every_alert_says_what_to_do() -> None:

@@ -6,10 +6,11 @@ import contextlib
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import click
 import yaml
 from click.testing import CliRunner, Result
 
@@ -25,6 +26,18 @@ LONGEST = 60.0
 def run(*arguments: object) -> Result:
     """Run a command that ends by itself."""
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def can_be_typed(words: Sequence[str]) -> bool:
+    """Whether words lead from ``gateway`` to a command that has each option among them."""
+    command: click.Command | None = main
+    for word in words:
+        if not isinstance(command, click.Group):
+            break
+        command = command.get_command(click.Context(command), word)
+    if command is None or isinstance(command, click.Group):
+        return False
+    return {word for word in words if word.startswith("-")} <= {name for one in command.params for name in one.opts}
 
 
 def write(folder: Path, **server: Any) -> Path:

@@ -6,11 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 from msgspec.structs import replace
 
-from gateway.cli import main
 from gateway.core import operator_events as core_operator_events
 from gateway.core.errors import SettingsError
 from gateway.drivers.store.queues import COUNTED
@@ -26,6 +24,7 @@ from gateway.flows.status.shape import (
     Status,
     WaitingStatus,
 )
+from tests.support.cli import can_be_typed
 from tests.support.stack import GatewayStack
 
 COMMAND = re.compile(r"(?:[:;] |then |\")gateway ((?:[a-z]+ ?)+)")
@@ -134,14 +133,4 @@ def test_every_command_exists() -> None:
     texts = [Path(module.__file__ or "").read_text() for module in (needs_person, core_operator_events)]
     named = {tuple(found.split()) for text in texts for found in COMMAND.findall(text)}
     assert len(named) > 8
-    assert [words for words in named if not is_command(words)] == []
-
-
-def is_command(words: tuple[str, ...]) -> bool:
-    """Whether the words lead from ``gateway`` to a command; what follows it is its argument."""
-    command: click.Command | None = main
-    for word in words:
-        if not isinstance(command, click.Group):
-            break
-        command = command.get_command(click.Context(command), word)
-    return command is not None and not isinstance(command, click.Group)
+    assert [words for words in named if not can_be_typed(words)] == []
