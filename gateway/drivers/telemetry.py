@@ -74,6 +74,9 @@ LIBRARY_MESSAGE = "a library logged"
 current_request: ContextVar[str | None] = ContextVar("current_request", default=None)
 """The id of the request that what runs now is done for, also after its answer; None for the gateway's own work."""
 
+about_request: ContextVar[dict[str, object] | None] = ContextVar("about_request", default=None)
+"""What is known of that request, for its line; None once it is answered."""
+
 _LONGEST = 1000  # characters of one field: a log line is read by people
 _DEEPEST = 5  # causes of causes logged of one exception
 

@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.core.errors import GatewayError, ProviderError, ShuttingDown, TenantError, Unavailable
-from gateway.drivers.telemetry import current_request
+from gateway.drivers.telemetry import about_request, current_request
 from gateway.flows.runtime import log
 from gateway.web import http_errors, request_log
 from gateway.web.app_keys import ABOUT, CURRENT, FAILURES, GATEWAY, IS_PROVED, REQUEST_ID
@@ -39,6 +39,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     request_id = request[REQUEST_ID] = _given_id(request) or gw.new_id("req")
     current_request.set(request_id)
     request[ABOUT] = {}
+    about_request.set(request[ABOUT])
     began = perf_counter()
     response = await _answer(request, handler, request_id)
     wait = _too_many_failures(request, response)
@@ -52,6 +53,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     if not wait:
         request_log.write(request, response.status, began)
     current_request.set(None)  # the connection goes on
+    about_request.set(None)
     return response
 
 

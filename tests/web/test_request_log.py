@@ -73,6 +73,35 @@ async def test_a_create_names_the_payment_it_made(shared_stack: GatewayStack, ca
 
 
 @shared
+async def test_the_line_of_a_command_names_the_account(
+    shared_stack: GatewayStack, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of one that is refused, of one that is repeated, and of a sync: as far as the payment was read."""
+    body, key = psp_body(), new_key()
+    payment = (await shared_stack.create(body, key=key)).json
+    path = f"/v1/payments/{payment['id']}"
+    lines = await ids_and_lines(
+        shared_stack,
+        caplog,
+        ("POST", f"{path}/capture", {}),
+        ("POST", f"{path}/sync", {}),
+        ("POST", f"{path}/refunds", {"amount": "1.00"}),
+        ("POST", f"{path}/refunds", {"amount": "x"}),
+    )
+    assert [(line["status"], line["account"]) for line in lines] == [
+        (422, "psp-main"),
+        (422, "psp-main"),
+        (422, "psp-main"),
+        (422, None),
+    ]
+    with caplog.at_level(logging.INFO, logger="gateway"):
+        repeated = await shared_stack.create(body, key=key)
+    assert repeated.headers["Idempotency-Replayed"] == "true"
+    line = next(vars(one) for one in reversed(caplog.records) if one.msg == "request")
+    assert (line["account"], line["payment_id"]) == ("psp-main", payment["id"])
+
+
+@shared
 async def test_a_callbacks_line_names_its_account(shared_stack: GatewayStack, caplog: pytest.LogCaptureFixture) -> None:
     """A provider that asks why it was refused is found by the id of the answer, with its account."""
     url = shared_stack.gateway.callback_url(shared_stack.entry("acme", "psp-main"))

@@ -55,7 +55,10 @@ class OpenOperation(OperationSummary, frozen=True, kw_only=True):
 
 
 class IdempotencyRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """An idempotency row. ``answer`` is None while its operation is open; ``created_at`` in Unix milliseconds."""
+    """An idempotency row; ``created_at`` in Unix milliseconds.
+
+    ``answer`` and ``account`` are None while its operation is open.
+    """
 
     fingerprint: str
     operation_id: str
@@ -63,6 +66,7 @@ class IdempotencyRecord(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     answer_status: int | None
     answer: str | None
+    account: str | None
 
 
 class ScheduledCheck(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,8 +197,8 @@ class Store:
     async def idempotency_record(self, tenant: str, idempotency_key: str) -> IdempotencyRecord | None:
         """The record of an idempotency key; None for one that was never used."""
         row = await self._engine.row(
-            "SELECT k.fingerprint, k.operation_id, k.payment_id, k.created_at, o.answer_status, o.answer"
-            " FROM idempotency_keys k LEFT JOIN operations o"
+            "SELECT k.fingerprint, k.operation_id, k.payment_id, k.created_at, o.answer_status, o.answer,"
+            " json_extract(o.doc, '$.account') FROM idempotency_keys k LEFT JOIN operations o"
             " ON o.tenant = k.tenant AND o.payment_id = k.payment_id AND o.id = k.operation_id"
             " WHERE k.tenant = ? AND k.idempotency_key = ?",
             (tenant, idempotency_key),

@@ -31,6 +31,7 @@ from gateway.core.validation import (
     total_problems,
 )
 from gateway.drivers.settings import AccountEntry
+from gateway.drivers.telemetry import about_request
 from gateway.flows import restore
 from gateway.flows.payments import lookup, rejections
 from gateway.flows.payments.create_validation import note_charges
@@ -48,7 +49,10 @@ async def load_for(gw: Gateway, tenant: str, payment_id: str, command: type[Comm
     Where the store was restored from a backup, the provider is asked first what has happened since.
     """
     loaded = await find(gw, tenant, payment_id)
-    payment, open_operation, entry = loaded.payment, loaded.open_operation, gw.entry(loaded.payment)
+    payment, open_operation = loaded.payment, loaded.open_operation
+    if (about := about_request.get()) is not None:
+        about["account"] = payment.account
+    entry = gw.entry(payment)
     if command not in entry.provider.commands:
         raise rejections.unsupported(entry, payment_id, command)
     if open_operation is not None:

@@ -45,7 +45,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What a tenant's changing request is answered with: HTTP status and body bytes, and which payment it is about.
 
-    ``account``: of its operation; None for a repeated request.
+    ``account``: of its operation, where that is known.
     """
 
     status: int
@@ -131,7 +131,13 @@ async def replay(gw: Gateway, claim: Claim, row: IdempotencyRecord) -> Answer:
     if row.answer is None:
         row = await wait_for_answer(gw, claim, row)
     if row.answer is not None and row.answer_status is not None:
-        return Answer(status=row.answer_status, body=row.answer.encode(), payment_id=row.payment_id, is_replayed=True)
+        return Answer(
+            status=row.answer_status,
+            body=row.answer.encode(),
+            payment_id=row.payment_id,
+            account=row.account,
+            is_replayed=True,
+        )
     age = milliseconds(gw.clock.now()) - row.created_at
     if age < gw.settings.timeouts.tenant_answer * 1000:
         operation = await gw.store.operation(claim.tenant, row.payment_id, row.operation_id)

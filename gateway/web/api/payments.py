@@ -103,6 +103,7 @@ async def sync(call: TenantCall) -> Reply:
     """``POST /v1/payments/{id}/sync``: look the payment up at its provider. Shows alerts only of what that changed."""
     call.body(EmptyBody)
     before = await read.find_summary(call.gw, call.tenant.id, call.id)
+    call.note_account(before.payment.account)
     entry = call.gw.entry(before.payment)
     if not entry.can_look_up:
         detail = f"{entry.provider.name} answers no lookups: its callbacks and the clock move this payment"
