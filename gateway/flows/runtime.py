@@ -6,7 +6,7 @@ import asyncio
 import copy
 import logging
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
@@ -22,7 +22,7 @@ from gateway.drivers.clock import Clock, Ids
 from gateway.drivers.disk_space import DiskSpace
 from gateway.drivers.measures import Measures
 from gateway.drivers.plugin_registry import PluginInfo
-from gateway.drivers.settings import AccountEntry, Settings, Tenant
+from gateway.drivers.settings import AccountEntry, BearerKey, Settings, Tenant
 from gateway.drivers.store.reads import Store
 from gateway.flows.credential_uses import CredentialUses
 from gateway.flows.masks import Masks
@@ -96,6 +96,12 @@ class Current:
         """Counts the settings that were the current ones, from the start."""
 
 
+def keys_of(settings: Settings) -> Iterator[tuple[str | None, BearerKey]]:
+    """All keys, each with its tenant; None for those of operators."""
+    yield from ((None, key) for key in settings.operators_by_sha256.values())
+    yield from settings.keys_by_sha256.values()
+
+
 class Gateway:
     """The running gateway under one version of the settings; the rest is shared by all versions.
 
@@ -155,6 +161,11 @@ class Gateway:
     def _use(self, settings: Settings) -> None:
         self.settings = settings
         self.loaded_at = self.clock.now()
+        accounts = [entry for tenant in settings.tenants.values() for entry in tenant.accounts.values()]
+        # The status and each scrape of the metrics ask for these: found once, however many accounts and keys there are.
+        self.providers = sorted({entry.provider.name for entry in accounts})
+        self.earlier_accounts = [earlier for entry in accounts for earlier in entry.earlier]
+        self.ending_keys = [owned for owned in keys_of(settings) if owned[1].expires is not None]
         self.public_url = settings.server.public_url or self.bound_url
         self.schedules = Schedules(
             reconcile=settings.clocks.reconcile,

@@ -24,7 +24,7 @@ from gateway.drivers.measures import Durations, Histogram
 from gateway.drivers.store.deliveries import STATUSES
 from gateway.flows.occurrences import Occurrence
 from gateway.flows.runtime import Gateway
-from gateway.flows.status.read import providers_of, status_of, store_status
+from gateway.flows.status.read import status_of, store_status
 from gateway.flows.status.shape import Status
 
 Labels = tuple[str, ...]
@@ -116,7 +116,7 @@ def _requests(answered: Durations[tuple[str, str, int]]) -> tuple[Family, Family
 
 
 def _calls(gw: Gateway) -> tuple[Family, Family]:
-    counts = {**dict.fromkeys(product(providers_of(gw), CALL_OUTCOMES), 0), **gw.measures.calls()}
+    counts = {**dict.fromkeys(product(gw.providers, CALL_OUTCOMES), 0), **gw.measures.calls()}
     samples: list[Sample] = [(key, (count,)) for key, count in counts.items()]
     text = "Calls to providers: succeeded (2xx), declined, credentials_refused, rate_limited, not_sent, unknown."
     seconds = _histograms((key[:1], one) for key, one in gw.measures.provider_calls.items())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from itertools import chain, islice
+from itertools import islice
 
 from msgspec.structs import replace
 
@@ -16,7 +16,6 @@ from gateway.core.views import rfc3339
 from gateway.drivers.clock import milliseconds
 from gateway.drivers.disk_space import free_bytes
 from gateway.drivers.installed_plugins import own_version
-from gateway.drivers.settings import BearerKey
 from gateway.drivers.store import schema
 from gateway.drivers.store.queues import EndpointRow, Queue
 from gateway.drivers.store.rows import from_milliseconds
@@ -127,14 +126,9 @@ def _age(now: datetime, identifier: str | None) -> float:
     return _seconds_since(now, None if found is None else found.int >> 80)
 
 
-def providers_of(gw: Gateway) -> list[str]:
-    """The providers of accounts as they are now."""
-    return sorted({entry.provider.name for entry in gw.settings.endpoints.values()})
-
-
 def _providers(gw: Gateway) -> Iterator[ProviderStatus]:
     recent = gw.measures.recent_calls()
-    for name in providers_of(gw):
+    for name in gw.providers:
         outcomes = {outcome: recent[name, outcome] for outcome in CALL_OUTCOMES if recent[name, outcome]}
         calls, failed = sum(outcomes.values()), sum(outcomes.get(outcome, 0) for outcome in FAILED)
         rate = round(failed / calls, 3) if calls else 0.0
@@ -161,27 +155,23 @@ def _time(at: int | None) -> str | None:
 
 def _still_accepted(gw: Gateway) -> Iterator[EarlierStatus]:
     """What accounts were derived from before, in a gateway where secrets or generations are being replaced."""
-    for tenant in gw.settings.tenants.values():
-        for earlier in (one for entry in tenant.accounts.values() for one in entry.earlier):
-            uses = gw.uses.of_earlier(earlier)
-            last = last_of(uses)
-            yield EarlierStatus(
-                tenant=tenant.id,
-                account=earlier.name,
-                name=earlier.name_of_earlier,
-                uses_by={used: use.times for used, use in uses.items()},
-                last_used=None if last is None else rfc3339(last),
-            )
+    for earlier in gw.earlier_accounts:
+        uses = gw.uses.of_earlier(earlier)
+        last = last_of(uses)
+        yield EarlierStatus(
+            tenant=earlier.tenant,
+            account=earlier.name,
+            name=earlier.name_of_earlier,
+            uses_by={used: use.times for used, use in uses.items()},
+            last_used=None if last is None else rfc3339(last),
+        )
 
 
 def _keys(gw: Gateway, now: datetime) -> Iterator[KeyStatus]:
     """Keys of operators and tenants that expire soon or have expired."""
     until, tenants = now + EXPIRY_NOTICE, gw.settings.tenants
     operators = tuple(gw.settings.operators_by_sha256.values())
-    held: Iterable[tuple[str | None, BearerKey]] = chain(
-        ((None, key) for key in operators), gw.settings.keys_by_sha256.values()
-    )
-    for tenant, key in held:
+    for tenant, key in gw.ending_keys:
         if key.expires is not None and key.expires <= until:
             others = operators if tenant is None else tenants[tenant].keys
             yield KeyStatus(

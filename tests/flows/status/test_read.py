@@ -17,6 +17,7 @@ from gateway.flows.status.read import status_of
 from gateway.flows.status.shape import WaitingStatus
 from tests.support.clients.psp_callbacks import change_store
 from tests.support.factories.deliveries import Held
+from tests.support.settings_file import reload, with_operator
 from tests.support.stack import GatewayStack, psp_body, running_stack
 from tests.support.virtual_clock import VirtualClock
 
@@ -114,3 +115,22 @@ async def test_keys_that_expire(tmp_path: Path) -> None:
         (None, "dana", False, True),
     ]
     assert [line.split(" expires")[0] for line in status.needs_person] == ["key dana of the operators"]
+
+
+async def test_a_reload_changes_what_is_shown(tmp_path: Path) -> None:
+    """Keys, and what accounts were before, are found once for each version of the settings."""
+
+    def change(settings: dict[str, Any]) -> None:
+        soon = datetime.now(UTC) + timedelta(days=3)
+        settings["tenants"]["acme"]["keys"][0]["expires"] = soon.isoformat(timespec="seconds")
+        server = settings["server"]
+        server["secrets"] = ["a-new-secret-of-the-tests-made-just-for-this-reload", server.pop("secret")]
+
+    async with running_stack(tmp_path, change=with_operator) as stack:
+        before = await status_of(stack.gateway.current.gateway)
+        reply = await reload(stack, change)
+        assert reply.status == 200, reply.text
+        after = await status_of(stack.gateway.current.gateway)
+    assert (before.keys, before.still_accepted) == ([], [])
+    assert [(one.tenant, one.id) for one in after.keys] == [("acme", "k1")]
+    assert {(one.tenant, one.account) for one in after.still_accepted} >= {("acme", "psp-main")}
