@@ -36,7 +36,7 @@ PAUSE_EACH = 30
 SEGMENT_SIZE = 4096
 """Payments of one segment."""
 
-BATCHES_BEFORE_SEARCH = 4
+BATCHES_BEFORE_SEARCH = 2
 """Batches that a search takes into the index before it reads, at most."""
 
 SEGMENTS_AT_FIRST = 8

@@ -8,8 +8,8 @@ from gateway.flows.runtime import Current, log
 WHEN_DONE = {True: 5.0, False: 60.0}
 """Seconds until the next batch of events where none is left, by whether events came since the last look."""
 
-WHEN_BEHIND = {True: 0.05, False: 0.002}
-"""The same where more are left: beside payments a batch each 50 ms keeps up with them."""
+WHEN_BEHIND = {True: 2.0, False: 0.002}
+"""The same where more are left: a batch in two seconds takes nothing from payments that come by the hundred."""
 
 
 async def run(current: Current) -> None:
