@@ -242,9 +242,13 @@ async def _query(gw: Gateway, wanted: Search) -> Wanted:
 async def _named(gw: Gateway, wanted: Search, hashed: TermHash) -> dict[str, Any]:
     """Everything that a text may lead to."""
     text = (wanted.text or "").strip()
-    ids = [text, *await gw.store.search.payments_of(wanted.tenants, text)]
+    led_to = await gw.store.search.payments_of(wanted.tenants, text)
+    places = {place: payment for payment in led_to if (place := place_of(payment[1])) is not None}
+    known = await gw.store.search.segments_of(places)
+    for place in places.keys() - known.keys():
+        await renew(gw, *places[place])
     return {
         "terms": [hashed(kind, text) for kind in search_terms.kinds_of(text)],
-        "places": [place for identifier in ids if (place := place_of(identifier)) is not None],
+        "places": [*places],
         "amount": search_terms.amount_of(text),
     }

@@ -102,7 +102,7 @@ async def test_references_and_keys_lead_to_payments(store: Store) -> None:
     """Of the tenants that are named only."""
     await store.commit(reserving(*create_of(1)))
     for text in ("SO-1", "key-00000001"):
-        assert await store.search.payments_of(["globex", "acme"], text) == ["pay_001"]
+        assert await store.search.payments_of(["globex", "acme"], text) == [("acme", "pay_001")]
         assert await store.search.payments_of(["globex"], text) == []
 
 

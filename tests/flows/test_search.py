@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from gateway.core.secret import Secret
+from gateway.drivers.store import search_index
 from gateway.drivers.store.search_index import Segment, Wanted
 from gateway.flows import search
 from gateway.flows.search import Search
@@ -54,6 +55,16 @@ async def test_a_batch_after_the_other_and_the_rest_is_counted(
     assert await found(stack, text=EMAIL) == [first]
     assert await search.catch_up(stack.gateway, 9) == 0
     assert await found(stack, text=EMAIL) == [second, first]
+
+
+async def test_what_another_index_leads_to_is_found_though_this_one_is_behind(stack: GatewayStack) -> None:
+    """A payment's id, its reference, the key of its request and the id of its webhook."""
+    created = await stack.create(psp_body(), key="key-of-somebody")
+    payment = created.json
+    delivery = (await stack.gateway.store.deliveries.of_payment("acme", payment["id"]))[0].id
+    for text in (payment["id"], payment["merchant_reference"], "key-of-somebody", delivery):
+        await stack.gateway.store.commit(search_index.begin("none"))
+        assert await found(stack, text=text) == [payment["id"]], text
 
 
 async def test_segments_are_searched_from_the_newest_to_the_oldest(

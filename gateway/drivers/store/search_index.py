@@ -226,12 +226,13 @@ class SearchIndex:
         sql = "SELECT place, segment FROM search_payments WHERE place IN (SELECT value FROM json_each(?))"
         return dict(await self._engine.rows(sql, (json.dumps([*places]),)))
 
-    async def payments_of(self, tenants: Sequence[str], text: str) -> list[str]:
-        """The ids of payments that a text leads to by the indexes of other tables."""
+    async def payments_of(self, tenants: Sequence[str], text: str) -> list[tuple[str, str]]:
+        """The payments that a text leads to by the indexes of other tables: tenant, id."""
         digits = uuid_of(text)
         stored_as, query = _BY_ID.get(text.partition("_")[0], _BY_TEXT) if digits is not None else _BY_TEXT
         named = f"{stored_as}_{digits.hex}" if stored_as and digits is not None else text
-        return [payment_id for (payment_id,) in await self._engine.rows(query, (json.dumps([*tenants]), named))]
+        rows = await self._engine.rows(query, (json.dumps([*tenants]), named))
+        return [(tenant, payment_id) for tenant, payment_id in rows]
 
     async def hits(self, wanted: Wanted, segments: Sequence[int], limit: int) -> list[Hit]:
         """The newest payments that fit, among those of some segments."""
@@ -240,19 +241,22 @@ class SearchIndex:
         return [made_of(Hit, row) for row in rows]
 
 
+_OF_PAYMENT = "SELECT p.tenant, p.id FROM json_each(?1) t CROSS JOIN payments p ON p.tenant = t.value AND p.id = ?2"
 _OF_DELIVERY = (
-    "SELECT e.payment_id FROM json_each(?1) t CROSS JOIN events e ON e.tenant = t.value AND e.delivery_id = ?2"
+    "SELECT e.tenant, e.payment_id"
+    " FROM json_each(?1) t CROSS JOIN events e ON e.tenant = t.value AND e.delivery_id = ?2"
     " WHERE e.payment_id IS NOT NULL"
 )
 _OF_CALLBACK = (
-    "SELECT c.payment_id FROM json_each(?1) t CROSS JOIN inbox c ON c.tenant = t.value AND c.id = ?2"
+    "SELECT c.tenant, c.payment_id FROM json_each(?1) t CROSS JOIN inbox c ON c.tenant = t.value AND c.id = ?2"
     " WHERE c.payment_id IS NOT NULL"
 )
 _OF_OPEN_OPERATION = (
-    "SELECT p.id FROM payments p WHERE p.open_status IN ('sending', 'unknown') AND p.open_operation = ?2"
+    "SELECT p.tenant, p.id FROM payments p WHERE p.open_status IN ('sending', 'unknown') AND p.open_operation = ?2"
     " AND p.tenant IN (SELECT value FROM json_each(?1))"
 )
 _BY_ID = {
+    "pay": ("pay", _OF_PAYMENT),
     "evt": ("dlv", _OF_DELIVERY),
     "dlv": ("dlv", _OF_DELIVERY),
     "cb": ("cb", _OF_CALLBACK),
@@ -262,8 +266,9 @@ _BY_ID = {
 """Prefix of an id -> the prefix under which its digits are stored, and what reads them."""
 _BY_TEXT = (
     "",
-    "SELECT p.id FROM json_each(?1) t CROSS JOIN payments p ON p.tenant = t.value AND p.merchant_reference = ?2"
-    " UNION SELECT k.payment_id FROM json_each(?1) t"
+    "SELECT p.tenant, p.id"
+    " FROM json_each(?1) t CROSS JOIN payments p ON p.tenant = t.value AND p.merchant_reference = ?2"
+    " UNION SELECT k.tenant, k.payment_id FROM json_each(?1) t"
     " CROSS JOIN idempotency_keys k ON k.tenant = t.value AND k.idempotency_key = ?2",
 )
 _IN_SEGMENTS = "segment IN (SELECT value FROM json_each(?))"
