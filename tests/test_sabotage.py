@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.sabotage.faults import FAULTS, HARNESSES, Fault
+from tests.sabotage.fault import Fault
+from tests.sabotage.faults import FAULTS, HARNESSES
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = (ROOT / "docs" / "sabotage.md").read_text()

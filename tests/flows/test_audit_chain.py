@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from gateway.core.secret import Secret
-from gateway.drivers.store.audit import append
+from gateway.drivers.store.audit import AuditHead, append, hash_of
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.sqlite import open_sqlite
 from gateway.drivers.store.statements import Statement
@@ -147,3 +148,18 @@ async def test_rows_of_an_old_secret_are_proved_by_those_after_them(store: Store
     assert (await verify(store, [BEFORE, NOW])).problems == ()
     edit(path, "UPDATE audit_log SET reason = 'other' WHERE sequence = 2")
     assert (await verify(store, [BEFORE])).problems == ("row 2 or the keyed hash of the row before was changed",)
+
+
+async def test_a_row_of_a_lost_secret_is_not_exchanged_with_its_hash(store: Store, path: Path) -> None:
+    """Nobody can check its keyed hash any more: the rows after it hold what it was."""
+    await store.commit([row(9, BEFORE)])
+    first, second, third, *_ = await store.audit.after(0, 3)
+    before = AuditHead(sequence=1, hash=first.hash, mac=first.mac)
+    forged = hash_of(before, msgspec.structs.replace(second, reason="other"))
+    edit(
+        path,
+        f"UPDATE audit_log SET reason = 'other', hash = '{forged}' WHERE sequence = 2",  # noqa: S608  # our own words
+        f"UPDATE audit_log SET previous_hash = '{forged}' WHERE sequence = 3",  # noqa: S608  # our own words
+    )
+    problem = f"row {third.sequence} or the keyed hash of the row before was changed"
+    assert (await verify(store, [BEFORE])).problems == (problem,)

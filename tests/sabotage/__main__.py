@@ -17,16 +17,19 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.sabotage.faults import FAULTS, HARNESSES, Fault
+from tests.sabotage.fault import Fault
+from tests.sabotage.faults import FAULTS, HARNESSES
 
 ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("gateway", "plugins", "tests", "pyproject.toml", "settings.yaml", "README.md")
+COPIED = ("gateway", "plugins", "tests", "docs", "pyproject.toml", "settings.yaml", "README.md")
 PATIENCE = 600
 """Seconds after which a harness that is still running counts as red: it normally ends long before."""
 
 
-_FOUND = re.compile(r"^(violated at |lost: |doubled: |unresolved: |E  +)")
+_FOUND = re.compile(r"^(violated at |lost: |doubled: |unresolved: |E  +|FAILED )")
 """Beginnings of the lines in which a harness reports what it found."""
+
+_TEST = re.compile(r"FAILED \S*/(\w+\.py)::(\w+).*")
 
 _IDS = re.compile(r"\b[a-z]+_[0-9a-f]{32}\b|[0-9a-f-]{32,}|\bat [0-9.]+ ")
 
@@ -101,7 +104,7 @@ def _run(command: tuple[str, ...], folder: Path) -> Run:
 def _last_words(said: str) -> str:
     """Return the first line that reports a finding, without ids."""
     lines = [line.strip() for line in said.splitlines()]
-    found = [_IDS.sub("… ", line).replace("  ", " ") for line in lines if _FOUND.match(line)]
+    found = [_IDS.sub("… ", _TEST.sub(r"\1, `\2`", line)).replace("  ", " ") for line in lines if _FOUND.match(line)]
     return (found[0] if found else (lines or [""])[-1])[:120].replace("|", "/")
 
 

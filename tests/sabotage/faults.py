@@ -5,54 +5,16 @@ A fault is a plausible mistake: exact texts and their replacements. A test check
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import NamedTuple
+from tests.sabotage.fault import Edit, Fault, of_tests, simple
+from tests.sabotage.operator_faults import OPERATOR_FAULTS, OPERATOR_HARNESSES
 
 HARNESSES = {
     "simulation": ("-m", "tests.simulation", "--seeds", "250", "--until-red"),
     "crashes": ("-m", "tests.crash", "--kills", "22", "--stops", "1"),
-    "model": (
-        "-m",
-        "pytest",
-        "-q",
-        "-x",
-        "-p",
-        "no:cacheprovider",
-        "--hypothesis-profile",
-        "unshrunk",
-        "tests/web/test_api_model.py",
-    ),
+    "model": of_tests("tests/web/test_api_model.py", "--hypothesis-profile", "unshrunk"),
+    **OPERATOR_HARNESSES,
 }
 """The command of each harness; it must end with 0 on the unchanged code, and not with 0 on a fault."""
-
-
-class Edit(NamedTuple):
-    """A text that occurs in a file exactly once, and its replacement."""
-
-    file: str
-    before: str
-    after: str
-
-
-class Fault(NamedTuple):
-    """A mistake; ``name`` describes it."""
-
-    name: str
-    harness: str
-    edits: tuple[Edit, ...]
-
-    def plant(self, root: Path) -> None:
-        """Change the files below ``root``. Raises ``ValueError`` unless a text occurs exactly once."""
-        for edit in self.edits:
-            path = root / edit.file
-            text = path.read_text()
-            if text.count(edit.before) != 1:
-                raise ValueError(f"{self.name}: {edit.file} has the text {text.count(edit.before)} times")
-            path.write_text(text.replace(edit.before, edit.after))
-
-
-def _simple(name: str, harness: str, file: str, before: str, after: str) -> Fault:
-    return Fault(name, harness, (Edit(file, before, after),))
 
 
 _STRANDED = """        await resolve(gw, operation, await fact_of_interrupted(gw, operation, "the gateway stopped"))
@@ -62,7 +24,7 @@ _SILENT = """        return unanswered(str(silent))
 _REVISION = "\" WHERE tenant = ? AND id = ? AND revision = ? AND COALESCE(open_operation, '') = ?\""
 
 FAULTS = (
-    _simple(
+    simple(
         "resend a sending operation",
         "simulation",
         "gateway/flows/payments/submit.py",
@@ -92,7 +54,7 @@ FAULTS = (
             Edit("gateway/core/repeats.py", " and COMMAND_OF[operation.kind] in policy.rules.repeatable", ""),
         ),
     ),
-    _simple(
+    simple(
         "add the amount of a refund told by name twice",
         "simulation",
         "gateway/core/operation_outcome.py",
@@ -116,7 +78,7 @@ FAULTS = (
             ),
         ),
     ),
-    _simple(
+    simple(
         "give capacity back for a reversed refund",
         "simulation",
         "gateway/core/named_outcomes.py",
@@ -124,14 +86,14 @@ FAULTS = (
         "    builder.set(refunded=builder.payment.refunded - ended.amount)\n"
         "    is_reversed = ended.kind is Kind.REFUND and",
     ),
-    _simple(
+    simple(
         "count a part twice that its total has shown",
         "simulation",
         "gateway/core/operation_outcome.py",
         "apply_captured_total(builder, operation.before.captured + operation.amount,",
         "apply_captured_total(builder, builder.payment.captured + operation.amount,",
     ),
-    _simple(
+    simple(
         "treat an interrupted operation as declined",
         "simulation",
         "gateway/flows/payments/submit.py",
@@ -139,7 +101,7 @@ FAULTS = (
         """        await resolve(gw, operation, Declined(code="stopped", message="the gateway stopped"))
 """,
     ),
-    _simple(
+    simple(
         "commit the event separately",
         "simulation",
         "gateway/flows/commit.py",
@@ -149,7 +111,7 @@ FAULTS = (
         await gw.store.commit([one for one in unit if "INTO events" in one.sql])
 """,
     ),
-    _simple(
+    simple(
         "acknowledge a callback before commit",
         "simulation",
         "gateway/flows/callbacks/apply.py",
@@ -158,7 +120,7 @@ FAULTS = (
         """                gw.tasks.start("later", commit_change(gw, found.before, evaluation.change, rows=rows))
 """,
     ),
-    _simple(
+    simple(
         "acknowledge what the store refused",
         "simulation",
         "gateway/flows/callbacks/receive.py",
@@ -182,7 +144,7 @@ FAULTS = (
             ),
         ),
     ),
-    _simple(
+    simple(
         "trust a hint",
         "simulation",
         "gateway/flows/payments/lookup.py",
@@ -199,7 +161,7 @@ FAULTS = (
         await commit_change(gw, loaded, made)
     key, received_at""",
     ),
-    _simple(
+    simple(
         "authorize without a completion",
         "simulation",
         "gateway/core/states.py",
@@ -208,14 +170,14 @@ FAULTS = (
 """,
         "",
     ),
-    _simple(
+    simple(
         "omit the idempotency row",
         "simulation",
         "gateway/flows/payments/idempotency.py",
         "[statements.claim_idempotency_key(submission.operation, fingerprint), *submission.rows]",
         "list(submission.rows)",
     ),
-    _simple(
+    simple(
         "check a refund outside the transaction",
         "simulation",
         "gateway/drivers/store/statements.py",
@@ -224,7 +186,7 @@ FAULTS = (
         """    " WHERE tenant = ? AND id = ? AND ? >= 0 AND open_operation IS NULL"
 """,
     ),
-    _simple(
+    simple(
         "send before the operation is committed",
         "simulation",
         "gateway/flows/payments/idempotency.py",
@@ -235,7 +197,7 @@ FAULTS = (
             await reserving
 """,
     ),
-    _simple(
+    simple(
         "treat a timeout as a refusal",
         "simulation",
         "gateway/flows/payments/submit.py",
@@ -243,7 +205,7 @@ FAULTS = (
         """        return Declined(code="silent", message=str(silent))
 """,
     ),
-    _simple(
+    simple(
         "send again after a timeout",
         "simulation",
         "gateway/flows/payments/submit.py",
@@ -251,7 +213,7 @@ FAULTS = (
         """        return NeverSent(message=str(silent), may_follow=True)
 """,
     ),
-    _simple(
+    simple(
         "treat a 5xx as a refusal",
         "simulation",
         "gateway/core/response_outcome.py",
@@ -260,7 +222,7 @@ FAULTS = (
         """        return Declined(code=str(response.status), message="http")
 """,
     ),
-    _simple(
+    simple(
         "accept one contrary lookup",
         "simulation",
         "gateway/core/operation_outcome.py",
@@ -272,7 +234,7 @@ FAULTS = (
         """    _rule_out(builder)
 """,
     ),
-    _simple(
+    simple(
         "apply an event twice",
         "simulation",
         "gateway/flows/callbacks/apply.py",
@@ -281,7 +243,7 @@ FAULTS = (
         """    if False:
 """,
     ),
-    _simple(
+    simple(
         "record a delivery before its answer",
         "simulation",
         "gateway/flows/webhooks/dispatch.py",
@@ -293,21 +255,21 @@ FAULTS = (
             outcome = await _traced_attempt(gw, webhook, row)
 """,
     ),
-    _simple(
+    simple(
         "rebuild a webhook's body on each attempt",
         "simulation",
         "gateway/flows/webhooks/attempt.py",
         "body=row.body.encode())",
         'body=row.body.replace(":", ": " if row.attempts else ":", 1).encode())',
     ),
-    _simple(
+    simple(
         "leave an operation off the schedule",
         "simulation",
         "gateway/drivers/store/statements.py",
         '" due_at = CASE WHEN due_at < ? THEN due_at ELSE ? END"',
         '" due_at = NULLIF(?, ?)"',
     ),
-    _simple(
+    simple(
         "mark an interrupted operation as not sent",
         "crashes",
         "gateway/flows/payments/submit.py",
@@ -315,7 +277,7 @@ FAULTS = (
         """        await resolve(gw, operation, NeverSent(message="the gateway stopped"))
 """,
     ),
-    _simple(
+    simple(
         "answer a provider before the commit",
         "crashes",
         "gateway/web/provider_callbacks.py",
@@ -325,14 +287,14 @@ FAULTS = (
         verdict: Verdict = Recorded()
 """,
     ),
-    _simple(
+    simple(
         "omit the idempotency row, on the real server",
         "crashes",
         "gateway/flows/payments/idempotency.py",
         "[statements.claim_idempotency_key(submission.operation, fingerprint), *submission.rows]",
         "list(submission.rows)",
     ),
-    _simple(
+    simple(
         "count every attempt as delivered",
         "crashes",
         "gateway/flows/webhooks/attempt.py",
@@ -341,7 +303,7 @@ FAULTS = (
         """    if True:
 """,
     ),
-    _simple(
+    simple(
         "replay under another request body",
         "model",
         "gateway/flows/payments/idempotency.py",
@@ -352,11 +314,12 @@ FAULTS = (
         """    if row.answer is None:
 """,
     ),
-    _simple(
+    simple(
         "refund more than is left",
         "model",
         "gateway/flows/payments/refund.py",
         " or amount > left",
         "",
     ),
+    *OPERATOR_FAULTS,
 )

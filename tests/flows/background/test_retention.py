@@ -85,7 +85,7 @@ async def test_everything_goes_after_its_time(tmp_path: Path) -> None:
 
 
 async def test_a_webhook_on_its_way_is_looked_at_again(tmp_path: Path) -> None:
-    """It is old when it is delivered at last, and goes then; what was passed before is not read again."""
+    """It stays until it is delivered at last, and goes then; what was passed before is not read again."""
     clock = a_clock()
     async with running_stack(tmp_path, clock=clock) as stack:
         stack.webhook_answer = lambda _: 503
@@ -98,6 +98,7 @@ async def test_a_webhook_on_its_way_is_looked_at_again(tmp_path: Path) -> None:
         while not made.done():
             await clock.advance(retention.PAUSE_SECONDS)
         assert await made == ""
+        assert len(await gw.store.deliveries.of_payment("acme", payment["id"])) >= 2
 
 
 async def test_housekeeping_outlives_a_sick_store(tmp_path: Path) -> None:

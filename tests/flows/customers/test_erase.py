@@ -15,6 +15,7 @@ from gateway.core.personal_data import ERASED, Subject
 from gateway.drivers.store import pending_erasures
 from gateway.drivers.store.audit import AuditFilter
 from gateway.drivers.store.stored_bytes import RECOUNT
+from gateway.flows import search
 from gateway.flows.audit import Act, Actor
 from gateway.flows.background import reconcile
 from gateway.flows.customers import erase, old_data
@@ -151,6 +152,19 @@ async def test_an_erasure_gives_way_to_who_was_first(stack: GatewayStack) -> Non
     await erased(stack)
     stored = await purchase_of(stack, payment)
     assert (stored.refunded, stored.customer.email) == (len(done), None)
+
+
+async def test_the_search_forgets_the_customer_and_not_the_payment(stack: GatewayStack) -> None:
+    """In the same transaction as the payment: what leads to it afterwards is what it still has."""
+    payment = await creditkey.captured(stack, metadata=PAIRS)
+    found, gw = [], stack.gateway
+    for _ in range(2):
+        await search.catch_up(gw, search.BATCHES_BEFORE_SEARCH)
+        for text in (MAIL, payment["merchant_reference"]):
+            wanted = search.Search(tenants=["acme"], text=text, limit=9)
+            found.append([one.payment.id for one in await search.find(gw, wanted)])
+        await erased(stack)
+    assert found == [[payment["id"]], [payment["id"]], [], [payment["id"]]]
 
 
 async def test_bytes_are_counted(stack: GatewayStack) -> None:

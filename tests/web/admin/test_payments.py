@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from tests.support.clients.operators import desk, with_key
-from tests.support.clients.psp_callbacks import call_back, expire, new_payment, post, signed_body
+from tests.support.clients.psp_callbacks import call_back, change_store, expire, new_payment, post, signed_body
 from tests.support.scenarios import creditkey
 from tests.support.scenarios.creditkey import BEGUN, act, edit, operations, timeline
 from tests.support.stack import GatewayStack, Reply, new_key, psp_body, running_stack
@@ -81,6 +81,17 @@ async def test_the_whole_evidence_is_kept(office: GatewayStack) -> None:
         "30.00",
     )
     assert (await office.events(payment["id"]))[-1]["type"] == "payment.partially_refunded"
+
+
+async def test_an_act_and_its_row_in_the_audit_trail_are_one_transaction(office: GatewayStack) -> None:
+    """What cannot be audited is not done."""
+    payment = await new_payment(office)
+    balk = "CREATE TRIGGER balk BEFORE INSERT ON audit_log BEGIN SELECT RAISE(ABORT, 'no'); END"
+    await change_store(office, balk)
+    assert (await resolve(office, payment, "captured")).status >= 500
+    await change_store(office, "DROP TRIGGER balk")
+    assert (await office.payment(payment["id"]))["version"] == payment["version"]
+    assert (await resolve(office, payment, "captured")).status == 200
 
 
 async def test_a_stale_version_is_a_conflict(office: GatewayStack) -> None:
@@ -170,6 +181,17 @@ async def test_the_late_callback_is_no_second_capture(office: GatewayStack, name
     assert now["version"] - told["version"] == (0 if named else 1)
     types = [event["type"] for event in await office.events(payment["id"])]
     assert types.count("payment.captured") == 1
+
+
+async def test_another_transaction_after_the_late_callback_is_money_twice(office: GatewayStack) -> None:
+    """The operator's word is confirmed once, by the first success: the next one raises a review."""
+    payment = await new_payment(office)
+    await resolve(office, payment, "captured")
+    for transaction in ("T-first", "T-second"):
+        await call_back(office, payment, transaction_id=transaction)
+    now = await office.payment(payment["id"])
+    assert (now["provider_reference"], now["amount_captured"]) == ("T-first", payment["amount"])
+    assert now["review"]["reason"] == "contradiction"
 
 
 @pytest.mark.parametrize(
