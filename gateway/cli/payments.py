@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
 from gateway.cli.dates import parse_date
 from gateway.cli.exits import Group
@@ -22,6 +21,7 @@ from gateway.core.view_types import PaymentView
 from gateway.core.views import payment_view
 from gateway.drivers.settings import Settings
 from gateway.drivers.store.reads import ListedPayment, PaymentFilter, PaymentSnapshot
+from gateway.flows.payments import read
 
 COLUMNS = ("id", "tenant", "account", "merchant_reference", "state", "amount", "currency", "created_at")
 STATES = tuple(map(str, State))
@@ -66,6 +66,7 @@ for command in (review, resolve, silent, sync):
 @json_option
 def list_payments(
     tenant: str | None,
+    account: str | None,
     limit: int,
     wide: bool,
     config: Path,
@@ -74,7 +75,11 @@ def list_payments(
 ) -> None:
     """List payments, newest first."""
     settings = load(config).settings
-    found = asyncio.run(_found(settings, tenants_of(settings, tenant), PaymentFilter(limit=limit + 1, **conditions)))
+    tenants = tenants_of(settings, tenant)
+    if account is not None and not any(account in settings.tenants[one].accounts for one in tenants):
+        raise click.BadParameter(f'no tenant has an account "{account}"', param_hint="--account")
+    wanted = PaymentFilter(limit=limit + 1, account=account, **conditions)
+    found = asyncio.run(_found(settings, tenants, wanted))
     shown, more = found[:limit], found[limit:]
     next_cursor = shown[-1].id if more else None
     if as_json:
@@ -105,23 +110,8 @@ def show(payment_id: str, wide: bool, config: Path, as_json: bool) -> None:
 
 
 async def _found(settings: Settings, tenants: Iterable[str], wanted: PaymentFilter) -> list[PaymentView]:
-    """The newest of all tenants: ids are time-ordered, so they sort across tenants as well."""
     async with reading(settings) as store:
-        found = [
-            loaded
-            for tenant in tenants
-            for part in _by_account(settings, tenant, wanted)
-            for loaded in await store.payments(tenant, part)
-        ]
-    found.sort(key=lambda loaded: loaded.payment.id, reverse=True)
-    return [_view(loaded) for loaded in found[: wanted.limit]]
-
-
-def _by_account(settings: Settings, tenant: str, wanted: PaymentFilter) -> list[PaymentFilter]:
-    """The index of a provider's references is by account: each account is read by itself."""
-    if wanted.provider_reference is None or wanted.account is not None:
-        return [wanted]
-    return [msgspec.structs.replace(wanted, account=account) for account in settings.tenants[tenant].accounts]
+        return [_view(listed) for listed in await read.newest(store, settings, tenants, wanted)]
 
 
 async def _payment_with_timeline(settings: Settings, payment_id: str) -> tuple[PaymentView, list[Line]] | None:

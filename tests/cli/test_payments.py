@@ -153,6 +153,13 @@ def test_payments_list_refuses_an_unknown_tenant(tmp_path: Path) -> None:
     assert run("payments", "list", "--tenant", "nobody", "--config", write(tmp_path)).exit_code == 2
 
 
+def test_payments_list_refuses_an_unknown_account(tmp_path: Path) -> None:
+    """An account that no tenant has is bad usage, not an empty list."""
+    result = run("payments", "list", "--account", "nope", "--config", write(tmp_path))
+    assert result.exit_code == 2
+    assert 'no tenant has an account "nope"' in result.stderr
+
+
 def test_a_store_that_is_not_there_is_unusable(tmp_path: Path) -> None:
     """Reading before the first start ends with 4 and makes no file."""
     result = run("payments", "list", "--config", write(tmp_path))

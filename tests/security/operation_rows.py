@@ -86,6 +86,7 @@ OPERATORS_ROWS: Mapping[tuple[str, str], Row] = {
     ("GET", "/admin/v1/keys"): Row(query={"tenant": None}),
     ("POST", "/admin/v1/reload"): Row(body={}),
     ("GET", "/admin/v1/audit"): Row(),
+    ("GET", "/admin/v1/payments"): Row(),
     ("GET", "/admin/v1/payments/silent"): Row(),
     ("POST", "/admin/v1/payments/sync"): Row(body={"dry_run": True}),
     ("POST", "/admin/v1/payments/{id}/resolve"): Row(

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+
+from msgspec.structs import replace
 
 from gateway.core.facts import OperationOutcome
 from gateway.core.named_outcomes import names
 from gateway.core.payment import Operation, PaymentEvent, Status
-from gateway.drivers.store.reads import ListedPayment, OpenOperation, PaymentFilter, PaymentSnapshot, SilentFilter
+from gateway.drivers.settings import Settings
+from gateway.drivers.store.reads import (
+    ListedPayment,
+    OpenOperation,
+    PaymentFilter,
+    PaymentSnapshot,
+    SilentFilter,
+    Store,
+)
 from gateway.drivers.store.rows import PageRequest
 from gateway.flows.payments import rejections
 from gateway.flows.runtime import Gateway
@@ -37,6 +47,28 @@ async def find_summary(gw: Gateway, tenant: str, payment_id: str) -> ListedPayme
 async def payments(gw: Gateway, tenant: str, wanted: PaymentFilter) -> Sequence[ListedPayment]:
     """A page of a tenant's payments, newest first."""
     return await gw.store.payments(tenant, wanted)
+
+
+async def newest(
+    store: Store, settings: Settings, tenants: Iterable[str], wanted: PaymentFilter
+) -> Sequence[ListedPayment]:
+    """A page of several tenants' payments, newest first: ids are time-ordered, so they sort across tenants as well."""
+    found = [
+        listed
+        for tenant in tenants
+        for part in _by_account(settings, tenant, wanted)
+        for listed in await store.payments(tenant, part)
+    ]
+    return sorted(found, key=lambda listed: listed.payment.id, reverse=True)[: wanted.limit]
+
+
+def _by_account(settings: Settings, tenant: str, wanted: PaymentFilter) -> Iterator[PaymentFilter]:
+    """The index of a provider's references is by account: each account is read by itself."""
+    if wanted.provider_reference is None or wanted.account is not None:
+        yield wanted
+        return
+    for account in settings.tenants[tenant].accounts:
+        yield replace(wanted, account=account)
 
 
 async def refunds(gw: Gateway, tenant: str, payment_id: str, wanted: PageRequest) -> Sequence[Operation]:

@@ -1,4 +1,4 @@
-"""Operators' routes for payments: enter where one stands, list those nobody reported, look at many again."""
+"""Operators' routes for payments: list them, enter where one stands, list those nobody reported, look again."""
 
 from __future__ import annotations
 
@@ -11,14 +11,26 @@ import msgspec
 from gateway.core.errors import invalid
 from gateway.core.facts import PaymentResolved
 from gateway.core.money import Amount
+from gateway.core.payment import State
 from gateway.core.views import payment_view
-from gateway.drivers.store.reads import SilentFilter
+from gateway.drivers.store.reads import PaymentFilter, SilentFilter
 from gateway.flows.payments import read, resolve, sync_range
 from gateway.flows.payments.sync_range import QueuedAccount, SyncFilter
 from gateway.web.admin.reviews import Reference, Sentence
 from gateway.web.api.payments import listed_payment
 from gateway.web.api.webhooks import Time
-from gateway.web.query_parameters import ALL_LIMIT, CURSOR, TIME, parameters, section_of, time_of
+from gateway.web.query_parameters import (
+    ALL_LIMIT,
+    CURSOR,
+    LIMIT,
+    TIME,
+    cursor_of,
+    limit_of,
+    one_of,
+    parameters,
+    section_of,
+    time_of,
+)
 from gateway.web.request import Actor, OperatorCall
 from gateway.web.responses import Reply
 from gateway.web.routing import Route
@@ -77,6 +89,26 @@ class QueuedView(msgspec.Struct, frozen=True, kw_only=True):
     data: list[QueuedAccount]
 
 
+async def payments(call: OperatorCall) -> Reply:
+    """``GET /admin/v1/payments``."""
+    query, tenants = call.query, call.tenants()
+    account = query.get("account")
+    if account is not None and not any(account in call.gw.tenant(one).accounts for one in tenants):
+        raise invalid(("account", f'no tenant has an account "{account}"'))
+    wanted = PaymentFilter(
+        limit=limit_of(query),
+        cursor=cursor_of(query),
+        account=account,
+        state=one_of("state", query, [str(state) for state in State]),
+        since=time_of("since", query),
+        until=time_of("until", query),
+        merchant_reference=query.get("merchant_reference"),
+        provider_reference=query.get("provider_reference"),
+    )
+    found = partial(read.newest, call.gw.store, call.gw.settings, tenants)
+    return await call.page(found, wanted, listed_payment, id_of=attrgetter("payment.id"), slice_of=wanted.limit + 1)
+
+
 async def resolve_payment(call: OperatorCall) -> Reply:
     """``POST /admin/v1/payments/{id}/resolve``."""
     body = call.body(ResolvePayment)
@@ -126,6 +158,22 @@ async def silent(call: OperatorCall) -> Reply:
 
 
 ROUTES: tuple[Route[OperatorCall], ...] = (
+    Route(
+        method="GET",
+        path="/admin/v1/payments",
+        handler=payments,
+        query=parameters(
+            tenant="Only payments of this tenant.",
+            account="Only payments of accounts of this name.",
+            state=("Only payments in this state.", State),
+            since=("Only payments created at this time or later.", TIME),
+            until=("Only payments created at this time or earlier.", TIME),
+            merchant_reference="Only payments with this reference.",
+            provider_reference="Only payments with this reference of the provider.",
+            limit=LIMIT,
+            cursor=CURSOR,
+        ),
+    ),
     Route(
         method="GET",
         path="/admin/v1/payments/silent",

@@ -281,6 +281,36 @@ async def test_what_an_operator_refunded_is_not_refundable_again(office: Gateway
     assert await creditkey.calls(office, payment, "refund") == ["refund"]
 
 
+# Listed
+
+
+async def test_payments_of_all_tenants_are_listed(office: GatewayStack) -> None:
+    """Newest first, a page at a time; each filter keeps what fits and drops the rest."""
+    first, second = await new_payment(office), (await office.create(psp_body(), tenant="globex")).json
+    await call_back(office, first, transaction_id="T-listed")
+    at, reference = first["created_at"], first["merchant_reference"]
+    for query, expected in (
+        (f"since={at}", [second, first]),
+        (f"since={at}&limit=1", [second]),
+        (f"since={at}&limit=1&cursor={second['id']}", [first]),
+        (f"since={at}&tenant=acme", [first]),
+        (f"since={at}&state=captured", [first]),
+        (f"since={at}&account={first['account']}&until={at}", [first]),
+        (f"merchant_reference={reference}", [first]),
+        ("provider_reference=T-listed", [first]),
+    ):
+        reply = await desk(office, "GET", f"/payments?{query}")
+        assert [one["id"] for one in reply.json["data"]] == [one["id"] for one in expected], query
+    assert reply.json["data"] == [await office.payment(first["id"])]
+    assert reply.json["next_cursor"] is None
+
+
+@pytest.mark.parametrize("query", ["account=nope", "tenant=nope", "state=nope", "since=nope", "limit=0", "cursor=nope"])
+async def test_a_list_that_nothing_can_fit_is_refused(office: GatewayStack, query: str) -> None:
+    """The parameter that is wrong is named, so that an empty list is never a slip of the pen."""
+    assert fields(await desk(office, "GET", f"/payments?{query}")) == {query.partition("=")[0]}
+
+
 # Expired without a word
 
 
