@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from operator import attrgetter
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from gateway.core import search_terms
+from gateway.core.errors import Unavailable
 from gateway.core.search_terms import Term, TermHash, place_at, place_of, units_of
 from gateway.core.signing import derive
 from gateway.drivers.clock import milliseconds
@@ -83,6 +85,17 @@ async def catch_up(gw: Gateway, batches: int) -> int:
             progress = Progress(made_with=key.fingerprint, event_row=new[-1].event_row, event_id=new[-1].id)
             await gw.store.commit([*await _rows_of(gw, key, new), search_index.set_progress(progress)])
         return max(0, await index.last_event_row() - progress.event_row)
+
+
+async def catch_up_as_far_as_possible(gw: Gateway) -> int:
+    """Before a search: as ``catch_up``. A store that takes no writes is searched as far as it is indexed."""
+    try:
+        return await catch_up(gw, BATCHES_BEFORE_SEARCH)
+    except Unavailable:
+        index, key = gw.store.search, key_of(gw.settings)
+        progress = await index.progress()
+        done = progress.event_row if progress is not None and progress.made_with == key.fingerprint else 0
+        return max(1, await index.last_event_row() - done)
 
 
 async def renew(gw: Gateway, tenant: str, payment_id: str) -> None:
@@ -246,7 +259,8 @@ async def _named(gw: Gateway, wanted: Search, hashed: TermHash) -> dict[str, Any
     places = {place: payment for payment in led_to if (place := place_of(payment[1])) is not None}
     known = await gw.store.search.segments_of(places)
     for place in places.keys() - known.keys():
-        await renew(gw, *places[place])
+        with suppress(Unavailable):  # the store takes no writes
+            await renew(gw, *places[place])
     return {
         "terms": [hashed(kind, text) for kind in search_terms.kinds_of(text)],
         "places": [*places],

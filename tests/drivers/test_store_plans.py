@@ -16,6 +16,7 @@ from gateway.drivers.store.deliveries import DeliveryFilter, RedeliveryFilter
 from gateway.drivers.store.inbox import InboxFilter, InboxRange
 from gateway.drivers.store.reads import PaymentFilter, SilentFilter, Store
 from gateway.drivers.store.rows import PageRequest
+from gateway.drivers.store.search_index import Wanted
 from gateway.drivers.store.statements import Unit
 from tests.support.factories.payments import AT, make_operation
 from tests.support.factories.sqlite import engine_of
@@ -70,6 +71,9 @@ IN_ORDER: dict[str, Callable[[Store], Awaitable[Any]]] = {
     "silent payments": lambda store: store.silent(["sandbox"], SilentFilter(limit=9, cursor="pay_9")),
     "silent payments of a tenant": lambda store: store.silent(
         ["sandbox"], SilentFilter(limit=9, tenant="acme", since=AT)
+    ),
+    "payments of a state between amounts": lambda store: store.search.hits(
+        Wanted(state="failed", lowest=1, highest=9, before=9), [0, 1], 9
     ),
     "webhooks by age": lambda store: store.deliveries.page_by_age("acme", after="", before=AT, limit=9),
 }

@@ -274,9 +274,9 @@ OPERATOR_FAULTS = (
     simple(
         "find only what was indexed before",
         "sight",
-        "gateway/web/admin/search.py",
-        "    left = await search.catch_up(call.gw, search.BATCHES_BEFORE_SEARCH)\n",
-        "    left = await search.catch_up(call.gw, 0)\n",
+        "gateway/flows/search.py",
+        "        return await catch_up(gw, BATCHES_BEFORE_SEARCH)\n",
+        "        return await catch_up(gw, 0)\n",
     ),
     simple(
         "count refused callbacks as recorded",

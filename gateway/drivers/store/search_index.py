@@ -287,7 +287,7 @@ _WITH_ERROR = (
 
 
 def _query(wanted: Wanted, segments: Sequence[int]) -> tuple[str, tuple[Any, ...]]:
-    """What is read first: what is named, or else amounts, or else a state, or else everything."""
+    """What is read first: what is named, or else a state, or else amounts, or else everything."""
     listed = json.dumps([*segments])
     conditions, values = where(
         ("p.tenant = ?", wanted.tenant),
@@ -301,9 +301,8 @@ def _query(wanted: Wanted, segments: Sequence[int]) -> tuple[str, tuple[Any, ...
     if wanted.terms is not None:
         named = (listed, json.dumps([*wanted.terms]), json.dumps([*wanted.places]), listed, wanted.amount)
         return f"{_NAMED} {conditions}", (*named, *values)
-    if wanted.lowest is not None or wanted.highest is not None:
+    if wanted.state is None and (wanted.lowest is not None or wanted.highest is not None):
         # The plus keeps SQLite from an index for this condition: amounts are the fewest.
-        for other in ("p.state", "p.place"):
-            conditions = conditions.replace(f"{other} ", f"+{other} ")
+        conditions = conditions.replace("p.place ", "+p.place ")
         return f"{_BY_AMOUNT} {conditions}", (listed, *values)
     return f"{_NEWEST} {conditions}", values

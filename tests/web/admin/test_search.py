@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from tests.support.clients.psp_callbacks import call_back, new_payment
+from tests.support.factories.sqlite import pragma
 from tests.support.scenarios import creditkey
 from tests.support.scenarios.inbox import admin, inbox_stack, rows
 from tests.support.stack import GatewayStack, Reply, creditkey_body, new_key, order_of, psp_body
@@ -133,6 +134,24 @@ async def test_pages_follow_each_other(stack: GatewayStack) -> None:
             seen += [row["id"] for row in page["data"]]
         assert seen[: len(made)] == made[::-1], query
         assert ("q" in query) == (page["next_cursor"] is None)
+
+
+@shared
+async def test_a_store_that_takes_no_writes_is_searched_as_it_is(stack: GatewayStack) -> None:
+    """What is indexed is found, and the answer says how much is not."""
+    email = f"{new_key()}@reyes.example"
+    known = await new_payment(stack, customer={**CUSTOMER, "email": email})
+    assert await found(stack, q=email) == [known["id"]]
+    later = await new_payment(stack, customer={**CUSTOMER, "email": email})
+    await pragma(stack.gateway.store, "query_only = ON")
+    try:
+        replies = [await search(stack, q=text) for text in (email, later["id"])]
+    finally:
+        await pragma(stack.gateway.store, "query_only = OFF")
+    assert [reply.status for reply in replies] == [200, 200], replies[0].text
+    assert [row["id"] for row in replies[0].json["data"]] == [known["id"]]
+    assert all(reply.json["not_indexed"] for reply in replies)
+    assert await found(stack, q=email) == [later["id"], known["id"]]
 
 
 @shared
