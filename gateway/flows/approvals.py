@@ -74,8 +74,10 @@ def check_keys(gw: Gateway, found: Approval, key: OperatorKey, may_act: Collecti
 async def end(gw: Gateway, found: Approval, status: str, act: Act, *, code: str | None = None) -> Approval:
     """End one whose act is not done: ``rejected``, or ``refused`` with the code. Raises ``invalid_state``."""
     ended = approvals.end(found.id, status, by=act.by.key_id, at=gw.clock.now(), code=code)
+    tenant, payment_id = await gw.store.audit.asked_about(found.id)
+    about = {"tenant": tenant, "payment_id": payment_id, "subject": found.target}
     try:
-        await gw.store.commit([ended, audit.entry(gw, act, by=replace(act.by, approval_id=found.id))])
+        await gw.store.commit([ended, audit.entry(gw, act, by=replace(act.by, approval_id=found.id), **about)])
     except Conflict:
         raise TenantError("invalid_state", "this was decided already") from None
     return await gw.store.approvals.find(found.id) or found

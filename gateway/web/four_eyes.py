@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
 
 from gateway.core import strictjson
+from gateway.core.payment import Payment
 from gateway.core.views import rfc3339
 from gateway.drivers.store.approvals import Approval
 from gateway.drivers.store.rows import from_milliseconds, optional_from_milliseconds
@@ -58,24 +60,32 @@ def approval_view(row: Approval) -> ApprovalView:
     )
 
 
-async def keep_for_approval(call: OperatorCall, wanted: type[msgspec.Struct] | None) -> Reply | None:
-    """Keep an act whose body is right; None for one that only asks what it would do (``apply`` is false).
+Check = Callable[[OperatorCall], Awaitable[Payment]]
 
-    Raises ``validation_failed``.
+
+async def keep_for_approval(
+    call: OperatorCall, wanted: type[msgspec.Struct] | None, check: Check | None
+) -> Reply | None:
+    """Keep an act that could be done now; None for one that only asks what it would do (``apply`` is false).
+
+    What is approved is the act on the payment as it is now: its version is kept with the body. Raises ``TenantError``.
     """
     body = None if wanted is None else call.body(wanted)
     if not getattr(body, "apply", True):
         return None
-    target = next(iter(call.request.match_info.values()), None)
+    payment = None if check is None else await check(call)
+    target = None if payment is None else call.id
     act = Act(
         name="approvals.request",
         by=call.by,
-        payment_id=target if target is not None and target.startswith("pay_") else None,
+        tenant=None if payment is None else payment.tenant,
+        payment_id=None if payment is None else payment.id,
         subject=target,
         # Without an id in the path the act is about a customer, whom its reason may name: the trail is never erased.
         reason=None if target is None else getattr(body, "reason", None),
         details={"act": act_of(call.path)},
     )
-    sent = strictjson.dumps(call.sent.data)
+    seen = {} if payment is None else {"version": payment.version}
+    sent = strictjson.dumps({**call.sent.data, **seen})
     made = await approvals.request(call.gw, act, method=call.request.method, path=call.path, target=target, body=sent)
     return Reply(view=NeedsApproval(approval=approval_view(made)), status=202)

@@ -11,6 +11,7 @@ from aiohttp import web
 from gateway.core.body_maps import explained
 from gateway.core.errors import TenantError
 from gateway.core.ids import uuid_of
+from gateway.core.payment import Payment
 from gateway.core.view_types import PaymentView
 from gateway.drivers.settings import Role
 from gateway.flows.payments.idempotency import Answer, answer_if_repeated
@@ -46,7 +47,8 @@ class Route(msgspec.Struct, Generic[C], frozen=True, kw_only=True):
     answered; ``sends`` is an example of the body, ``sends_any`` are several by title. ``codes`` are its own error
     codes. Operators' routes are not in the document and leave these out. ``role``: of an operators' route, where it is
     not the usual one. ``needs_approval``: of another key, where ``server.admin.approvals`` asks for one; such a route
-    has at most one id in its path and no query.
+    has at most one id in its path and no query. ``check``: of such a route with an id, run when it is asked for: what
+    the handler checks, without the act. It returns the payment, whose version is kept as the body's ``version``.
     """
 
     method: str
@@ -65,6 +67,7 @@ class Route(msgspec.Struct, Generic[C], frozen=True, kw_only=True):
     codes: tuple[str, ...] = ()
     role: Role | None = None
     needs_approval: bool = False
+    check: Callable[[C], Awaitable[Payment]] | None = None
 
     @property
     def needed_role(self) -> Role:
@@ -145,7 +148,7 @@ def add_operator_route(app: web.Application, route: Route[OperatorCall]) -> None
         sent = await read_body(request, masks) if route.body is not None else NO_BODY
         call = OperatorCall(gw=gw, key=key, request=request, path=route.path, sent=sent)
         waits = route.needs_approval and gw.settings.server.admin.approvals > 1
-        kept = await keep_for_approval(call, route.body) if waits else None
+        kept = await keep_for_approval(call, route.body, route.check) if waits else None
         return to_response(kept or await route.handler(call))
 
     add_route(app, route.method, route.path, handle)

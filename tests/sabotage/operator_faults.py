@@ -107,7 +107,7 @@ OPERATOR_FAULTS = (
     simple(
         "resolve a payment in a stale version",
         "resolutions",
-        "gateway/flows/payments/resolve.py",
+        "gateway/flows/payments/review.py",
         "    if version not in (None, payment.version):\n",
         "    if version is not None and version > payment.version:\n",
     ),

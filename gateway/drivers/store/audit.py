@@ -33,6 +33,7 @@ TABLE = """
 TABLES = (
     TABLE,
     "CREATE INDEX IF NOT EXISTS audit_by_payment ON audit_log (payment_id, sequence) WHERE payment_id IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS audit_by_approval ON audit_log (approval_id, sequence) WHERE approval_id IS NOT NULL",
     """
     CREATE TABLE IF NOT EXISTS audit_head (
         id INTEGER PRIMARY KEY CHECK (id = 1), sequence BIGINT NOT NULL, hash TEXT NOT NULL, mac TEXT NOT NULL
@@ -161,6 +162,12 @@ class Audit:
     async def after(self, sequence: int, limit: int) -> list[AuditRow]:
         """Rows beyond a number, oldest first."""
         return await self._rows("WHERE sequence > ? ORDER BY sequence", (sequence,), limit)
+
+    async def asked_about(self, approval_id: str) -> tuple[str | None, str | None]:
+        """Tenant and payment id of what was asked for; None where it is not about a payment."""
+        sql = "SELECT tenant, payment_id FROM audit_log WHERE approval_id = ? ORDER BY sequence LIMIT 1"
+        tenant, payment_id = await self._engine.row(sql, (approval_id,)) or (None, None)
+        return tenant, payment_id
 
     async def head(self) -> AuditHead | None:
         """What ``audit_head`` says; None where its row is gone."""

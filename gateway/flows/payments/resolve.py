@@ -7,7 +7,7 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from gateway.core.commands import CapturePayment
-from gateway.core.errors import Conflict, TenantError, invalid
+from gateway.core.errors import Conflict, invalid
 from gateway.core.facts import PaymentResolved
 from gateway.core.money import quantized
 from gateway.core.payment import Payment, State, Status
@@ -30,23 +30,25 @@ async def resolve_payment(
     """
     retry = ConflictRetry()
     while True:
-        loaded = await review.found(gw, payment_id)
-        _check_version(loaded.payment, version)
-        exact = await _checked(gw, loaded, decided)
-        _check_operation(gw, loaded, exact)
+        loaded, exact = await checked(gw, payment_id, decided, version)
         try:
             return await review.applied(gw, loaded, exact, act)
         except Conflict:
             retry.lost()
 
 
-def _check_version(payment: Payment, version: int | None) -> None:
-    if version not in (None, payment.version):
-        detail = f"version {version} is stale: the payment is {payment.state} in version {payment.version}; look again"
-        raise TenantError("invalid_state", detail, payment_id=payment.id, version=payment.version)
+async def checked(
+    gw: Gateway, payment_id: str, decided: PaymentResolved, version: int | None
+) -> tuple[PaymentSnapshot, PaymentResolved]:
+    """The payment, and the evidence with its digits. Raises ``TenantError`` where it cannot be entered now."""
+    loaded = await review.found(gw, payment_id)
+    review.check_version(loaded.payment, version)
+    exact = await _exactly(gw, loaded, decided)
+    _check_operation(gw, loaded, exact)
+    return loaded, exact
 
 
-async def _checked(gw: Gateway, loaded: PaymentSnapshot, decided: PaymentResolved) -> PaymentResolved:
+async def _exactly(gw: Gateway, loaded: PaymentSnapshot, decided: PaymentResolved) -> PaymentResolved:
     """The evidence with its currency's digits. Raises ``validation_failed`` with everything that contradicts."""
     payment = loaded.payment
     problems: Problems = []

@@ -27,22 +27,43 @@ from gateway.flows.runtime import Gateway
 from gateway.flows.tasks import ConflictRetry
 
 
-async def resolve_review(gw: Gateway, payment_id: str, decided: ReviewResolved, act: Act | None = None) -> Payment:
-    """Clear a payment's review flag, and set the state where a person knows better. Raises ``TenantError``."""
+async def resolve_review(
+    gw: Gateway, payment_id: str, decided: ReviewResolved, act: Act | None = None, *, version: int | None = None
+) -> Payment:
+    """Clear a payment's review flag, and set the state where a person knows better. Raises ``TenantError``.
+
+    ``version``: of the payment as that person saw it.
+    """
     retry = ConflictRetry()
     while True:
-        loaded = await found(gw, payment_id)
-        if loaded.payment.review is None:
-            refuse_without_a_flag(gw, loaded.payment, decided)
-        if loaded.open_operation is not None:
-            raise still_open(loaded.open_operation)
-        decided = with_refunded_total(loaded.payment, decided)
-        refuse_to_unrefund(loaded.payment, decided)
-        check_page(gw, decided.redirect_url, waits=State(decided.state or loaded.payment.state) in EXPIRABLE)
+        loaded, exact = await checked_review(gw, payment_id, decided, version)
         try:
-            return await applied(gw, loaded, decided, act)
+            return await applied(gw, loaded, exact, act)
         except Conflict:
             retry.lost()
+
+
+async def checked_review(
+    gw: Gateway, payment_id: str, decided: ReviewResolved, version: int | None
+) -> tuple[PaymentSnapshot, ReviewResolved]:
+    """The payment, and the decision with its currency's digits. Raises ``TenantError`` where it cannot be taken now."""
+    loaded = await found(gw, payment_id)
+    check_version(loaded.payment, version)
+    if loaded.payment.review is None:
+        refuse_without_a_flag(gw, loaded.payment, decided)
+    if loaded.open_operation is not None:
+        raise still_open(loaded.open_operation)
+    decided = with_refunded_total(loaded.payment, decided)
+    refuse_to_unrefund(loaded.payment, decided)
+    check_page(gw, decided.redirect_url, waits=State(decided.state or loaded.payment.state) in EXPIRABLE)
+    return loaded, decided
+
+
+def check_version(payment: Payment, version: int | None) -> None:
+    """Refuse what was decided of another version of the payment. Raises ``invalid_state``."""
+    if version not in (None, payment.version):
+        detail = f"version {version} is stale: the payment is {payment.state} in version {payment.version}; look again"
+        raise TenantError("invalid_state", detail, payment_id=payment.id, version=payment.version)
 
 
 def still_open(operation: Operation, why: str = "") -> TenantError:
@@ -117,30 +138,41 @@ def refuse_to_unrefund(payment: Payment, decided: ReviewResolved) -> None:
 
 
 async def resolve_operation(
-    gw: Gateway, operation_id: str, decided: OperationResolved, act: Act | None = None
+    gw: Gateway, operation_id: str, decided: OperationResolved, act: Act | None = None, *, version: int | None = None
 ) -> Payment:
-    """Settle an unknown operation by a person's word. Raises ``TenantError``."""
+    """Resolve an unknown operation by a person's word, of ``version`` of its payment. Raises ``TenantError``."""
     retry = ConflictRetry()
     while True:
-        operation = await gw.store.open_operation(Status.UNKNOWN, operation_id)
-        if operation is None:
-            raise TenantError("not_found", "there is no such operation without an outcome")
-        loaded = await gw.store.payment(operation.tenant, operation.payment_id)
-        if loaded is None or loaded.open_operation_id != operation_id:
-            retry.lost()
-            continue
-        exists = operation.kind is Kind.CREATE and decided.outcome == Status.SUCCEEDED
-        waits = exists and loaded.payment.state in EXPIRABLE
-        checks = (
-            partial(check_page, gw, decided.redirect_url, waits=waits),
-            partial(_check_reference, decided.provider_reference, waits=waits),
-        )
-        if refusals := refusals_of(*checks):
-            raise together(*refusals)
         try:
+            loaded = await checked_operation(gw, operation_id, decided, version)
             return await applied(gw, loaded, decided, act)
         except Conflict:
             retry.lost()
+
+
+async def checked_operation(
+    gw: Gateway, operation_id: str, decided: OperationResolved, version: int | None
+) -> PaymentSnapshot:
+    """The payment of an operation without an outcome. Raises ``TenantError`` where it cannot be decided so now.
+
+    ``Conflict``: the operation has ended while it was read.
+    """
+    operation = await gw.store.open_operation(Status.UNKNOWN, operation_id)
+    if operation is None:
+        raise TenantError("not_found", "there is no such operation without an outcome")
+    loaded = await gw.store.payment(operation.tenant, operation.payment_id)
+    if loaded is None or loaded.open_operation_id != operation_id:
+        raise Conflict("the operation has ended meanwhile")
+    check_version(loaded.payment, version)
+    exists = operation.kind is Kind.CREATE and decided.outcome == Status.SUCCEEDED
+    waits = exists and loaded.payment.state in EXPIRABLE
+    checks = (
+        partial(check_page, gw, decided.redirect_url, waits=waits),
+        partial(_check_reference, decided.provider_reference, waits=waits),
+    )
+    if refusals := refusals_of(*checks):
+        raise together(*refusals)
+    return loaded
 
 
 def _check_reference(reference: str | None, *, waits: bool) -> None:

@@ -13,6 +13,8 @@ from gateway.drivers.settings import ROLES
 from gateway.drivers.store.approvals import STATUSES, Approval, ApprovalFilter
 from gateway.flows import approvals
 from gateway.flows.payments.idempotency import Answer
+from gateway.flows.payments.review import check_version
+from gateway.flows.runtime import Gateway
 from gateway.web.admin.reviews import Sentence
 from gateway.web.app_keys import APPROVABLE, DECISION
 from gateway.web.auth import has_role, refuse_role
@@ -59,14 +61,26 @@ async def approve(call: OperatorCall) -> Reply | Answer:
             raise TenantError("invalid_state", "this gateway does not know that act any more: reject it")
         refuse_role(call.key, route.needed_role)
         approvals.check_keys(call.gw, asked, call.key, ROLES[ROLES.index(route.needed_role) :])
+        approved = _approved(call, asked)
         try:
-            answer: Reply | Answer = await route.handler(_approved(call, asked))
+            await _check_unmoved(call.gw, asked, approved.sent.data.get("version"))
+            answer: Reply | Answer = await route.handler(approved)
         except TenantError as refusal:
-            details = {"act": act_of(asked.path), "code": refusal.code}
-            act = call.act(subject=asked.target, details=details)
+            act = call.act(details={"act": act_of(asked.path), "code": refusal.code})
             await approvals.end(call.gw, asked, "refused", act, code=refusal.code)
             raise
         return answer
+
+
+async def _check_unmoved(gw: Gateway, asked: Approval, version: int | None) -> None:
+    """Refuse where the payment has moved since it was asked, also where that ended the operation that it was about.
+
+    The act itself checks ``version`` again where it is committed. Raises ``invalid_state``.
+    """
+    tenant, payment_id = await gw.store.audit.asked_about(asked.id)
+    loaded = None if tenant is None or payment_id is None else await gw.store.payment(tenant, payment_id)
+    if loaded is not None:
+        check_version(loaded.payment, version)
 
 
 def _approved(call: OperatorCall, asked: Approval) -> ApprovedCall:
@@ -79,7 +93,7 @@ async def reject(call: OperatorCall) -> Reply:
     reason = call.body(RejectApproval).reason
     async with call.request.app[DECISION]:
         asked = await approvals.find_open(call.gw, call.id)
-        act = call.act(reason=reason, subject=asked.target, details={"act": act_of(asked.path)})
+        act = call.act(reason=reason, details={"act": act_of(asked.path)})
         return Reply(view=approval_view(await approvals.end(call.gw, asked, "rejected", act)))
 
 

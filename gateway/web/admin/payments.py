@@ -11,12 +11,12 @@ import msgspec
 from gateway.core.errors import invalid
 from gateway.core.facts import PaymentResolved
 from gateway.core.money import Amount
-from gateway.core.payment import State
+from gateway.core.payment import Payment, State
 from gateway.core.views import payment_view
 from gateway.drivers.store.reads import PaymentFilter, SilentFilter
 from gateway.flows.payments import read, resolve, sync_range
 from gateway.flows.payments.sync_range import QueuedAccount, SyncFilter
-from gateway.web.admin.reviews import Reference, Sentence
+from gateway.web.admin.reviews import Reference, Sentence, Version
 from gateway.web.api.payments import listed_payment
 from gateway.web.api.webhooks import Time
 from gateway.web.query_parameters import (
@@ -61,7 +61,7 @@ class ResolvePayment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     provider_reference: Reference | None = None
     amount_captured: Amount | None = None
     amount_refunded: Amount | None = None
-    version: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    version: Version = None
 
 
 class SyncPayments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -109,10 +109,8 @@ async def payments(call: OperatorCall) -> Reply:
     return await call.page(found, wanted, listed_payment, id_of=attrgetter("payment.id"), slice_of=wanted.limit + 1)
 
 
-async def resolve_payment(call: OperatorCall) -> Reply:
-    """``POST /admin/v1/payments/{id}/resolve``."""
-    body = call.body(ResolvePayment)
-    decided = PaymentResolved(
+def _decided(call: OperatorCall, body: ResolvePayment) -> PaymentResolved:
+    return PaymentResolved(
         actor=call.actor(body.actor),
         reason=body.reason,
         state=body.state,
@@ -120,6 +118,19 @@ async def resolve_payment(call: OperatorCall) -> Reply:
         captured=body.amount_captured,
         refunded=body.amount_refunded,
     )
+
+
+async def check_payment(call: OperatorCall) -> Payment:
+    """Check what is asked of a payment; nothing is done."""
+    body = call.body(ResolvePayment)
+    loaded, _ = await resolve.checked(call.gw, call.id, _decided(call, body), body.version)
+    return loaded.payment
+
+
+async def resolve_payment(call: OperatorCall) -> Reply:
+    """``POST /admin/v1/payments/{id}/resolve``."""
+    body = call.body(ResolvePayment)
+    decided = _decided(call, body)
     totals = {"amount_captured": body.amount_captured, "amount_refunded": body.amount_refunded}
     given = {name: f"{amount:f}" for name, amount in totals.items() if amount is not None}
     act = call.act(actor=body.actor, reason=body.reason, details=given)
@@ -193,6 +204,7 @@ ROUTES: tuple[Route[OperatorCall], ...] = (
         handler=resolve_payment,
         body=ResolvePayment,
         needs_approval=True,
+        check=check_payment,
     ),
 )
 """The routes for payments."""

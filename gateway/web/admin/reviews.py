@@ -12,6 +12,7 @@ from gateway.core.commands import Url
 from gateway.core.errors import invalid
 from gateway.core.facts import OperationResolved, ReviewResolved
 from gateway.core.money import Amount
+from gateway.core.payment import Payment
 from gateway.core.plugin_returns import MAX_ID_CHARACTERS
 from gateway.core.view_types import OperationView, PaymentView
 from gateway.core.views import payment_view, rfc3339
@@ -25,6 +26,8 @@ from gateway.web.routing import Route
 
 Sentence = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 Reference = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_CHARACTERS)]
+Version = Annotated[int, msgspec.Meta(ge=1)] | None
+"""Of the payment as the operator saw it: refused where it has moved since."""
 
 
 class ResolveReview(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,6 +49,7 @@ class ResolveReview(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ) = None
     amount_refunded: Amount | None = None
     redirect_url: Url | None = None
+    version: Version = None
 
 
 class ResolveOperation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,6 +60,7 @@ class ResolveOperation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     actor: Actor = None
     redirect_url: Url | None = None
     provider_reference: Reference | None = None
+    version: Version = None
 
 
 class ReviewList(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,18 +106,30 @@ async def reviews(call: OperatorCall) -> Reply:
     return await call.page(read_page, section_of(call.query), listed_payment, id_of=attrgetter("payment.id"))
 
 
-async def resolve_review(call: OperatorCall) -> Reply:
-    """``POST /admin/v1/reviews/{payment_id}/resolve``."""
-    body = call.body(ResolveReview)
-    decided = ReviewResolved(
+def _of_review(call: OperatorCall, body: ResolveReview) -> ReviewResolved:
+    return ReviewResolved(
         actor=call.actor(body.actor),
         reason=body.reason,
         state=body.state,
         refunded=body.amount_refunded,
         redirect_url=body.redirect_url,
     )
+
+
+async def check_review(call: OperatorCall) -> Payment:
+    """Check what is asked of a review; nothing is done."""
+    body = call.body(ResolveReview)
+    loaded, _ = await review.checked_review(call.gw, call.id, _of_review(call, body), body.version)
+    return loaded.payment
+
+
+async def resolve_review(call: OperatorCall) -> Reply:
+    """``POST /admin/v1/reviews/{payment_id}/resolve``."""
+    body = call.body(ResolveReview)
     act = call.act(actor=body.actor, reason=body.reason)
-    return Reply(view=payment_view(await review.resolve_review(call.gw, call.id, decided, act), None))
+    decided = _of_review(call, body)
+    payment = await review.resolve_review(call.gw, call.id, decided, act, version=body.version)
+    return Reply(view=payment_view(payment, None))
 
 
 async def operations(call: OperatorCall) -> Reply:
@@ -123,18 +140,29 @@ async def operations(call: OperatorCall) -> Reply:
     return await call.page(read_page, section_of(call.query), open_operation_view)
 
 
-async def resolve_operation(call: OperatorCall) -> Reply:
-    """``POST /admin/v1/operations/{id}/resolve``."""
-    body = call.body(ResolveOperation)
-    decided = OperationResolved(
+def _of_operation(call: OperatorCall, body: ResolveOperation) -> OperationResolved:
+    return OperationResolved(
         actor=call.actor(body.actor),
         reason=body.reason,
         outcome=body.outcome,
         redirect_url=body.redirect_url,
         provider_reference=body.provider_reference,
     )
+
+
+async def check_operation(call: OperatorCall) -> Payment:
+    """Check what is asked of an operation; nothing is done."""
+    body = call.body(ResolveOperation)
+    return (await review.checked_operation(call.gw, call.id, _of_operation(call, body), body.version)).payment
+
+
+async def resolve_operation(call: OperatorCall) -> Reply:
+    """``POST /admin/v1/operations/{id}/resolve``."""
+    body = call.body(ResolveOperation)
     act = call.act(actor=body.actor, reason=body.reason, subject=call.id, details={"outcome": body.outcome})
-    return Reply(view=payment_view(await review.resolve_operation(call.gw, call.id, decided, act), None))
+    decided = _of_operation(call, body)
+    payment = await review.resolve_operation(call.gw, call.id, decided, act, version=body.version)
+    return Reply(view=payment_view(payment, None))
 
 
 ROUTES: tuple[Route[OperatorCall], ...] = (
@@ -150,6 +178,7 @@ ROUTES: tuple[Route[OperatorCall], ...] = (
         handler=resolve_review,
         body=ResolveReview,
         needs_approval=True,
+        check=check_review,
     ),
     Route(
         method="GET",
@@ -163,6 +192,7 @@ ROUTES: tuple[Route[OperatorCall], ...] = (
         handler=resolve_operation,
         body=ResolveOperation,
         needs_approval=True,
+        check=check_operation,
     ),
 )
 """The routes for reviews and operations."""

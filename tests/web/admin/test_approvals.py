@@ -15,9 +15,9 @@ from gateway.drivers.store.approvals import ApprovalFilter
 from gateway.flows.audit_chain import verify
 from gateway.flows.background import retention
 from gateway.web import admin as routes
-from tests.support.clients.psp_callbacks import change_store
+from tests.support.clients.psp_callbacks import change_store, new_payment
 from tests.support.scenarios import creditkey
-from tests.support.scenarios.inbox import BALK, RELENT, RIGHT, admin, with_token
+from tests.support.scenarios.inbox import BALK, RELENT, RIGHT, admin, deliver, with_token
 from tests.support.scenarios.operators_acts import ACTS, REASON, flagged, unanswered
 from tests.support.settings_file import reload
 from tests.support.stack import GatewayStack, Reply, running_stack
@@ -94,15 +94,16 @@ async def test_nothing_is_done_before_somebody_else_approves(stack: GatewayStack
     assert reply.status == 202
     shown = reply.json["approval"]
     assert (shown["status"], shown["act"], shown["target"]) == ("open", "reviews.resolve", payment["id"])
-    assert (shown["body"], shown["key_id"]) == (body, "kim")
+    assert (shown["body"], shown["key_id"]) == ({**body, "version": payment["version"]}, "kim")
     assert await approval(stack, shown["id"]) == shown
     assert await stack.payment(payment["id"]) == payment
     [row] = await acts(stack, payment)
-    assert (row["act"], row["key_id"], row["approval_id"], row["reason"]) == (
+    assert (row["act"], row["key_id"], row["approval_id"], row["reason"], row["tenant"]) == (
         "approvals.request",
         "kim",
         shown["id"],
         REASON,
+        "acme",
     )
 
 
@@ -203,16 +204,91 @@ async def test_what_moved_meanwhile_refuses_the_act(stack: GatewayStack) -> None
     first, second = await asked(stack, payment), await asked(stack, payment)
     assert (await approve(stack, first)).status == 200
     refused = await approve(stack, second)
-    assert (refused.status, refused.json["detail"]) == (409, "this payment is not under review")
+    assert (refused.status, refused.json["code"]) == (409, "invalid_state")
     ended = await approval(stack, second)
     assert (ended["status"], ended["code"], ended["body"]) == ("refused", "invalid_state", None)
-    [row] = (await call(stack, "look", "GET", "/audit?limit=1")).json["data"]
+    row, *_ = await acts(stack, payment)
+    assert row["tenant"] == "acme"
     assert (row["act"], row["key_id"], row["approval_id"], row["details"]) == (
         "approvals.approve",
         "dana",
         second,
         {"act": "reviews.resolve", "code": "invalid_state"},
     )
+
+
+async def test_a_capture_meanwhile_is_not_overwritten(stack: GatewayStack) -> None:
+    """What was asked for is about the version that was seen; the refusal names both."""
+    payment = await new_payment(stack)
+    kept = await call(stack, "kim", "POST", f"/payments/{payment['id']}/resolve", {"reason": REASON, "state": "failed"})
+    await deliver(stack, payment)
+    moved = await stack.payment(payment["id"])
+    assert moved["state"] == "captured"
+    refused = await approve(stack, kept.json["approval"]["id"])
+    assert (refused.status, refused.json["code"], refused.json["detail"]) == (
+        409,
+        "invalid_state",
+        f"version {payment['version']} is stale: the payment is captured in version {moved['version']}; look again",
+    )
+    assert await stack.payment(payment["id"]) == moved
+
+
+async def test_a_later_review_is_not_cleared(stack: GatewayStack) -> None:
+    """Nor an operation that has ended meanwhile, whatever has come after it."""
+    payment, open_one = await flagged(stack), await unanswered(stack)
+    await asked(stack, payment)
+    path, body = f"/operations/{open_one['pending_operation']['id']}/resolve", {"reason": REASON, "outcome": "declined"}
+    waiting = [await asked(stack, payment), (await call(stack, "kim", "POST", path, body)).json["approval"]["id"]]
+    for identifier in (
+        await asked(stack, payment),
+        (await call(stack, "kim", "POST", path, body)).json["approval"]["id"],
+    ):
+        assert (await approve(stack, identifier)).status == 200
+    await creditkey.edit(stack, payment, amount="1.00")
+    later = (await creditkey.act(stack, payment, "sync")).json
+    assert later["review"] is not None
+    for identifier, one in zip(waiting, (payment, open_one), strict=True):
+        refused = await approve(stack, identifier)
+        assert refused.json["code"] == "invalid_state"
+        assert f"version {one['version']} is stale" in refused.json["detail"]
+    assert (await stack.payment(payment["id"]))["review"] == later["review"]
+
+
+async def test_what_moves_while_it_is_approved_is_refused_by_the_act(stack: GatewayStack) -> None:
+    """All three take the version themselves, as they do without approval."""
+    await reload_with(stack, lambda settings: settings["server"]["admin"].pop("approvals"))
+    stale = {"reason": REASON, "version": 99}
+    flag, operation = await flagged(stack), (await unanswered(stack))["pending_operation"]["id"]
+    for path, body in (
+        (f"/payments/{flag['id']}/resolve", {**stale, "state": "captured"}),
+        (f"/reviews/{flag['id']}/resolve", stale),
+        (f"/operations/{operation}/resolve", {**stale, "outcome": "declined"}),
+    ):
+        refused = await call(stack, "kim", "POST", path, body)
+        assert (refused.status, refused.json["code"]) == (409, "invalid_state")
+        assert refused.json["detail"].startswith("version 99 is stale")
+
+
+async def test_what_cannot_succeed_is_refused_when_asked(stack: GatewayStack) -> None:
+    """As the route itself would; nothing is kept, and what stood in the path is not in the trail."""
+    payment = await new_payment(stack)
+    entered = {"reason": REASON, "state": "captured"}
+    for path, body, status in (
+        ("/payments/pay_0/resolve", entered, 404),
+        ("/payments/ann@shop.example/resolve", entered, 404),
+        (f"/payments/{payment['id']}/resolve", {**entered, "version": 99}, 409),
+        ("/reviews/ann@shop.example/resolve", {"reason": REASON}, 404),
+        (f"/reviews/{payment['id']}/resolve", {"reason": REASON}, 409),
+        ("/operations/ann@shop.example/resolve", {"reason": REASON, "outcome": "declined"}, 404),
+    ):
+        assert (await call(stack, "kim", "POST", path, body)).status == status, path
+    assert await stack.gateway.store.approvals.newest(ApprovalFilter(limit=9)) == []
+    assert "ann@shop" not in (await call(stack, "look", "GET", "/audit")).text
+
+
+def test_each_waiting_route_with_an_id_has_a_check() -> None:
+    """It says which payment, and in which version, is approved."""
+    assert [route.path for route in WAIT if ("{" in route.path) != (route.check is not None)] == []
 
 
 async def test_a_store_that_fails_leaves_it_open(stack: GatewayStack) -> None:
