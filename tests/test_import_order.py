@@ -38,7 +38,7 @@ FLOWS = (
 
 ORDER: dict[int, tuple[str, ...]] = {
     0: (
-        "core.errors core.secret core.encodings core.card_numbers core.urls core.networks",
+        "core.errors core.secret core.encodings core.card_numbers core.urls core.networks core.key_families",
         "core.credentials core.problem_guides core.wording core.text_checks core.payment_urls",
         "core.money core.wire core.strictjson core.signing core.ids core.plain_expressions core.patterns core.masking"
         " core.card_data",

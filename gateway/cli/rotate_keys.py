@@ -11,11 +11,11 @@ import click
 
 from gateway.cli.dates import parse_date
 from gateway.cli.edited_settings import Edit, edited_text, editing, load_edited
-from gateway.cli.key_families import families, family_of, next_id
 from gateway.cli.loading import Configuration, config_option, json_option
 from gateway.cli.new_credentials import new_key, new_webhook_secret
 from gateway.cli.operators import KEY, admin_url_option, ask, operators
 from gateway.cli.output import print_json, print_pairs
+from gateway.core.key_families import families, family_of, next_id
 from gateway.core.views import rfc3339
 from gateway.drivers.clock import SystemClock
 from gateway.drivers.settings import BearerKey, LocatedMessages

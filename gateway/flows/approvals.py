@@ -12,6 +12,7 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from gateway.core.errors import Conflict, TenantError
+from gateway.core.key_families import ONE_PERSON, is_same_person
 from gateway.drivers.clock import milliseconds
 from gateway.drivers.settings import OperatorKey, Role
 from gateway.drivers.store import approvals
@@ -23,7 +24,7 @@ from gateway.flows.runtime import Gateway
 KEPT_FOR = timedelta(hours=24)
 """How long an act waits."""
 
-ONE_KEY = "the key that asked for it cannot approve it: somebody else must, with a key of another id and name"
+ONE_KEY = f"the key that asked for it cannot approve it: somebody else must. {ONE_PERSON}"
 
 
 async def request(gw: Gateway, act: Act, *, method: str, path: str, target: str | None, body: bytes) -> Approval:
@@ -62,8 +63,7 @@ def check_keys(gw: Gateway, found: Approval, key: OperatorKey, may_act: Collecti
 
     ``may_act``: the roles that may do it. Raises ``forbidden`` and ``invalid_state``.
     """
-    is_same_person = key.name is not None and key.name == found.key_name
-    if key.id == found.key_id or is_same_person:
+    if is_same_person((key.id, key.name), (found.key_id, found.key_name)):
         raise TenantError("forbidden", ONE_KEY)
     asking = next((one for one in gw.settings.operators_by_sha256.values() if one.id == found.key_id), None)
     is_good = asking is not None and asking.role in may_act

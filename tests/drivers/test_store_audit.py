@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from gateway.core.errors import Conflict, Unavailable
+from gateway.drivers.store.approvals import insert
 from gateway.drivers.store.audit import AuditContent, AuditFilter, AuditHead, append, hash_of, hmac_sha256_hex
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.statements import Statement
+from tests.support.factories.approvals import WAITING
 from tests.support.factories.payments import AT, LATER
 from tests.support.factories.sqlite import beside
 
@@ -107,6 +109,7 @@ async def test_the_list_is_newest_first(store: Store, chosen: dict[str, Any], nu
     at, later = (int(one.timestamp() * 1000) for one in (AT, LATER))
     await write(store, content(1))
     await write(store, content(2, tenant="globex", key_id="k2", at=at))
-    await write(store, content(3, approved_by="k2", at=later))
+    await store.commit([insert(WAITING)])
+    await write(store, content(3, approved_by="k2", approval_id=WAITING.id, at=later))
     found = await store.audit.newest(AuditFilter(**{"limit": 10, **chosen}))
     assert [row.sequence for row in found] == numbers

@@ -26,9 +26,12 @@ TABLES = (
     )""",
     "CREATE INDEX IF NOT EXISTS open_approvals ON approvals (expires_at) WHERE status = 'open'",
     # The act's own row ends its approval, so both are in the transaction of the act: it is never done twice.
+    "DROP TRIGGER IF EXISTS approval_is_used",  # of earlier stores: it let an act pass whose approval was not open
     """
-    CREATE TRIGGER IF NOT EXISTS approval_is_used AFTER INSERT ON audit_log WHEN new.approved_by IS NOT NULL
+    CREATE TRIGGER IF NOT EXISTS approval_is_used_once AFTER INSERT ON audit_log WHEN new.approved_by IS NOT NULL
     BEGIN
+        SELECT RAISE(ABORT, 'the approval is not open') WHERE NOT EXISTS
+        (SELECT 1 FROM approvals WHERE id = new.approval_id AND status = 'open');
         UPDATE approvals SET status = 'approved', decided_by = new.approved_by, decided_at = new.at, body = NULL
         WHERE id = new.approval_id AND status = 'open';
     END""",

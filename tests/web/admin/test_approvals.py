@@ -23,14 +23,14 @@ from tests.support.settings_file import reload
 from tests.support.stack import GatewayStack, Reply, running_stack
 from tests.support.virtual_clock import VirtualClock
 
-KEYS = {name: f"gw_{name}_test-key-of-one-operator" for name in ("kim", "dana", "dana-2", "look", "max")}
+KEYS = {name: f"gw_{name}_test-key-of-one-operator" for name in ("kim", "kim-2", "dana", "laptop", "look", "max")}
 WAIT = [route for route in routes.ROUTES if route.needs_approval]
 
 
 def with_two(settings: dict[str, Any]) -> None:
-    """Acts need two keys: Kim has one, Dana two, one may only look, and Max act but not erase."""
+    """Acts need two keys: Kim has two, Dana two, one may only look, and Max act but not erase."""
     with_token(RIGHT)(settings)
-    names, roles = {"dana": "Dana Smith", "dana-2": "Dana Smith"}, {"look": "read", "max": "operate"}
+    names, roles = {"dana": "Dana Smith", "laptop": "dana smith "}, {"look": "read", "max": "operate"}
     settings["server"]["admin"]["approvals"] = 2
     settings["server"]["admin"]["keys"] = [
         {
@@ -143,7 +143,7 @@ async def test_what_was_sent_is_shown_to_those_who_may_do_it(stack: GatewayStack
 async def test_the_key_that_asked_cannot_approve(stack: GatewayStack) -> None:
     """Nor another key of the same person, nor one that may only look."""
     payment = await flagged(stack)
-    for key, others in (("kim", ["kim", "look"]), ("dana", ["dana", "dana-2"])):
+    for key, others in (("kim", ["kim", "kim-2", "look"]), ("dana", ["dana", "laptop"])):
         identifier = await asked(stack, payment, key)
         for other in others:
             refused = await approve(stack, identifier, other)
@@ -156,7 +156,7 @@ async def test_it_is_done_once(stack: GatewayStack) -> None:
     """Also where two approve at the same time; one that is not there is 404."""
     payment = await flagged(stack)
     identifier = await asked(stack, payment)
-    both = await asyncio.gather(approve(stack, identifier), approve(stack, identifier, "dana-2"))
+    both = await asyncio.gather(approve(stack, identifier), approve(stack, identifier, "laptop"))
     assert sorted(reply.status for reply in both) == [200, 409]
     again = await approve(stack, identifier)
     assert (again.status, again.json["detail"]) == (409, "this was decided already: it is approved")

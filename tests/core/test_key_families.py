@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.cli.key_families import families, next_id
+from gateway.core.key_families import families, is_same_person, next_id
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,19 @@ def test_the_next_id_counts_on(key_id: str, taken: set[str], following: str) -> 
 def test_families_are_apart() -> None:
     """Each has its keys in the order of the file."""
     assert families(["k2", "web-1", "k1", "dana"]) == {"k": ["k2", "k1"], "web": ["web-1"], "dana": ["dana"]}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        (("dana", None), ("dana-2", None), True),
+        (("k1", "Kim"), ("k2", "Dana"), True),
+        (("dana", "Dana Smith"), ("laptop", " dana SMITH "), True),
+        (("dana", None), ("kim", None), False),
+        (("dana", "Dana Smith"), ("kim", "Kim Lee"), False),
+        (("dana", "Dana Smith"), ("kim", None), False),
+    ],
+)
+def test_keys_of_one_person(first: tuple[str, str | None], second: tuple[str, str | None], same: bool) -> None:
+    """A rotated key is its owner's, and so is one under the same name in other letters."""
+    assert is_same_person(first, second) is same
