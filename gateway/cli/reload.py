@@ -9,6 +9,7 @@ import click
 from gateway.cli.loading import config_option, json_option
 from gateway.cli.operators import admin_url_option, ask, operators
 from gateway.cli.output import print_json
+from gateway.drivers.settings.restart import advice
 from gateway.web.admin.settings import VersionView
 
 
@@ -27,6 +28,6 @@ def reload(config: Path, admin_url: str | None, as_json: bool) -> None:
         return
     click.echo(f"loaded {made.hash} at {made.loaded_at}")
     for key in made.needs_restart:
-        click.echo(f"{key} has changed too: that needs a restart", err=True)
+        click.echo(f"{key} has changed too and waits: {advice(key)}", err=True)
     for account in made.ended:
         click.echo(f"refused from now on although it was in use: what was before of {account}", err=True)

@@ -54,10 +54,18 @@ async def handle_callback(request: web.Request) -> web.StreamResponse:
     if admission.is_known:
         request[IS_PROVED] = True
         note_proof(request)
+        _note_address(request, gw, entry, head)
     if head.suffix in BROWSER and head.payment_id is not None:
         return await redirect_customer(request, entry, head.payment_id, head.suffix, verdict)
     answer = receive.answer(entry, verdict, callback)
     return web.Response(status=answer.status, body=answer.body or None, headers=list(answer.headers))
+
+
+def _note_address(request: web.Request, gw: Gateway, entry: AccountEntry, head: Callback) -> None:
+    """Count that the provider, who showed a secret or proved it, still uses an address of the account as it was."""
+    endpoint_id = request.match_info["endpoint_id"]
+    if head.payment_id is None and endpoint_id != entry.endpoint_id:
+        gw.uses.note_earlier(_at(entry, endpoint_id)[0], "address", gw.clock.now())
 
 
 def _words(verdict: Verdict) -> tuple[str, str]:
@@ -82,8 +90,6 @@ def _head(request: web.Request, gw: Gateway, entry: AccountEntry) -> Callback | 
         payment_id = _payment_of(gw, entry, endpoint_id, token, suffix)
         if payment_id is None:
             return None
-    elif endpoint_id != entry.endpoint_id:
-        gw.uses.note_earlier(_at(entry, endpoint_id)[0], "address", gw.clock.now())
     is_visit = payment_id is not None and suffix in BROWSER
     return Callback(
         method="GET" if is_visit and request.method == "HEAD" else request.method,

@@ -39,6 +39,13 @@ NEEDS_RESTART: Mapping[str, str] = {
 """Key of the file -> where its value is in ``Settings``. Every other key takes effect with a reload."""
 
 
+def advice(key: str) -> str:
+    """What to do about a key of ``needs_restart``: a start refuses a secret that is not the store's."""
+    if key == "server.secret":
+        return "put it back, or list both (server.secrets: [new, old]), then gateway reload"
+    return "restart gateway serve"
+
+
 def keep_running(loaded: Settings, running: Settings) -> Settings:
     """The loaded settings with what is running in place of what only a start can change; ``needs_restart`` names it."""
     changed = {key: path for key, path in NEEDS_RESTART.items() if _at(loaded, path) != _at(running, path)}

@@ -151,7 +151,8 @@ def _say_what_ended(gw: Gateway) -> Iterator[str]:
     tenants = gw.settings.tenants.values()
     accepted = (one for tenant in tenants for entry in tenant.accounts.values() for one in entry.earlier)
     for tenant, account, uses in gw.uses.end_all_but(accepted):
-        used = "; ".join(f"{what} {use.times}, last {use.last and rfc3339(use.last)}" for what, use in uses.items())
+        times = sorted(uses.items())
+        used = "; ".join(f"{what} {use.times}, last {use.last and rfc3339(use.last)}" for what, use in times)
         extra = {"tenant": tenant, "account": account, "detail": used}
         log.warning("earlier credentials that were in use are refused from now on", extra=extra)
         yield f"{tenant}/{account}: {used}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from gateway.drivers.measures import RECENT_MINUTES
+from gateway.drivers.settings.restart import advice
 from gateway.drivers.store.queues import COUNTED
 from gateway.flows.runtime import Gateway
 from gateway.flows.status.shape import (
@@ -59,7 +60,7 @@ def _of_settings(gw: Gateway) -> Iterator[str]:
         problems = _counted(len(gw.current.problems), "problem", "problems")
         yield f"the last reload was refused for {problems}: gateway check, then gateway reload"
     for key in gw.settings.needs_restart:
-        yield f"{key} has changed in the settings: restart gateway serve"
+        yield f"{key} has changed in the settings: {advice(key)}"
 
 
 def _of_store(gw: Gateway, status: Status) -> Iterator[str]:

@@ -59,7 +59,7 @@ async def status_of(gw: Gateway) -> Status:
         queues=await _queues(gw, now),
         providers=[*_providers(gw)],
         endpoints=[*islice(_endpoints(gw, await gw.store.queues.endpoints()), SHOWN)],
-        reviews=WaitingStatus(count=count, oldest=oldest),
+        reviews=WaitingStatus(count=count, oldest=oldest and rfc3339(datetime.fromisoformat(oldest))),
         approvals=_waiting(await gw.store.queues.approvals(now)),
         erasures=_waiting(await gw.store.queues.erasures()),
         keys=sorted(_keys(gw, now), key=lambda key: key.expires)[:SHOWN],

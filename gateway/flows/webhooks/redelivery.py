@@ -24,7 +24,7 @@ from gateway.flows.audit import Act
 from gateway.flows.runtime import Gateway
 from gateway.flows.webhooks.dispatch import webhook_of
 
-DISABLED = "the webhook endpoint is disabled; enable it first: POST /v1/webhooks/enable"
+DISABLED = "the webhook endpoint is disabled; enable it first: "
 
 BATCH_SIZE = 200
 """Deliveries restarted in one transaction."""
@@ -68,7 +68,7 @@ async def redeliver_one(gw: Gateway, tenant: str, delivery_id: str, act: Act | N
     Raises ``not_found`` and ``invalid_state``.
     """
     found = await _find(gw, tenant, delivery_id)
-    await _open_endpoint(gw, tenant)
+    await _open_endpoint(gw, tenant, act)
     about = {"tenant": tenant, "payment_id": found.payment_id, "subject": delivery_id}
     await _send(gw, tenant, [delivery_id], *([] if act is None else [audit.entry(gw, act, **about)]))
     return await _find(gw, tenant, delivery_id)
@@ -79,7 +79,7 @@ async def redeliver_many(gw: Gateway, tenant: str, wanted: RedeliveryFilter, act
 
     Raises ``not_found`` and ``invalid_state``.
     """
-    await _open_endpoint(gw, tenant)
+    await _open_endpoint(gw, tenant, act)
     count, after = 0, ""
     audited = [] if act is None else [audit.entry(gw, act, tenant=tenant)]
     while page := await gw.store.deliveries.ids_of(tenant, wanted, after=after, limit=BATCH_SIZE):
@@ -99,7 +99,7 @@ async def redeliver_range(
             if count and not dry_run:
                 count = await redeliver_many(gw, tenant, wanted, act)
             elif count:
-                await _open_endpoint(gw, tenant)
+                await _open_endpoint(gw, tenant, act)
         except TenantError as refusal:
             problem = refusal.detail
         if count:
@@ -109,7 +109,7 @@ async def redeliver_range(
 
 async def send_test(gw: Gateway, tenant: str) -> DeliveryRow:
     """Send a test webhook the way all go. Raises ``not_found`` and ``invalid_state``."""
-    await _open_endpoint(gw, tenant)
+    await _open_endpoint(gw, tenant, None)
     now, event_id = gw.clock.now(), gw.new_id("evt")
     at, body = milliseconds(now), webhook_test_body(WEBHOOK_TEST, now).decode()
     webhook = NewWebhook(body=body, due_at=at, created_at=at)
@@ -143,8 +143,9 @@ async def _find(gw: Gateway, tenant: str, delivery_id: str) -> DeliveryRow:
     return found
 
 
-async def _open_endpoint(gw: Gateway, tenant: str) -> TenantEndpoint:
+async def _open_endpoint(gw: Gateway, tenant: str, act: Act | None) -> TenantEndpoint:
     endpoint = await endpoint_of(gw, tenant)
     if endpoint.state.disabled_at is not None:
-        raise TenantError("invalid_state", DISABLED)
+        how = "POST /v1/webhooks/enable" if act is None else f"gateway endpoints enable {tenant}"
+        raise TenantError("invalid_state", f"{DISABLED}{how}")
     return endpoint

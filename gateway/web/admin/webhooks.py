@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.core.errors import TenantError
 from gateway.core.view_types import DeliveryView, EndpointView
 from gateway.core.views import rfc3339
 from gateway.drivers.store.deliveries import STATUSES, DeliveryRow, ListedDelivery, RedeliveryFilter
@@ -127,6 +128,8 @@ async def endpoints(call: OperatorCall) -> Reply:
 async def enable(call: OperatorCall) -> Reply:
     """``POST /admin/v1/endpoints/{tenant}/enable``."""
     body, tenant = call.body(EnableTenant), call.id
+    if tenant not in call.gw.settings.tenants and tenant not in call.gw.settings.operator_webhooks:
+        raise TenantError("not_found", "this tenant is not in the settings: gateway endpoints list has those that are")
     act = call.act(actor=body.actor, reason=body.reason)
     count = await redelivery.enable(call.gw, tenant, redeliver=body.redeliver, act=act)
     members = endpoint_members(await redelivery.endpoint_of(call.gw, tenant))

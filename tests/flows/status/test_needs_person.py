@@ -46,6 +46,16 @@ def test_a_gateway_that_is_well_needs_nobody(stack: GatewayStack, status: Status
     assert said(stack, status) == status.needs_person == []
 
 
+def test_a_changed_key_that_waits(stack: GatewayStack, status: Status, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start takes it; but one with another secret refuses, so that is put back or listed beside the old one."""
+    changed = replace(stack.gateway.settings, needs_restart=("server.port", "server.secret"))
+    monkeypatch.setattr(stack.gateway, "settings", changed)
+    port, secret = said(stack, status)
+    assert port == "server.port has changed in the settings: restart gateway serve"
+    assert "restart" not in secret
+    assert secret.endswith("put it back, or list both (server.secrets: [new, old]), then gateway reload")
+
+
 def test_reviews(stack: GatewayStack, status: Status) -> None:
     """One, several, and more than are counted."""
     for count, words in ((1, "1 payment is"), (7, "7 payments are"), (COUNTED, f"at least {COUNTED} payments are")):

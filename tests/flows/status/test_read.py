@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gateway.core.signing import sha256_hex
 from gateway.core.views import rfc3339
 from gateway.drivers.clock import milliseconds
@@ -95,6 +97,16 @@ async def test_what_waits_for_somebody_or_for_an_end(stack: GatewayStack) -> Non
     assert status.approvals == WaitingStatus(count=2, oldest=rfc3339(now - timedelta(hours=3)))
     assert status.erasures == WaitingStatus(count=1, oldest=rfc3339(now))
     assert [line.rpartition(": ")[2] for line in status.needs_person] == ["gateway approvals list"]
+
+
+async def test_times_have_milliseconds(stack: GatewayStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As everywhere, also where the store has more."""
+
+    async def reviews() -> tuple[int, str]:
+        return 1, "2026-11-29T03:04:05.678901Z"
+
+    monkeypatch.setattr(stack.gateway.store.queues, "reviews", reviews)
+    assert (await status_of(stack.gateway)).reviews.oldest == "2026-11-29T03:04:05.678Z"
 
 
 async def test_keys_that_expire(tmp_path: Path) -> None:

@@ -74,7 +74,8 @@ async def test_an_endpoint_is_enabled_again(stack: GatewayStack) -> None:
 
 async def test_there_must_be_such_a_tenant(stack: GatewayStack) -> None:
     """404 to enable, 422 as a filter."""
-    assert (await desk(stack, "POST", "/endpoints/nobody/enable", {})).status == 404
+    unknown = await desk(stack, "POST", "/endpoints/nobody/enable", {})
+    assert (unknown.status, unknown.json["detail"].partition(":")[0]) == (404, "this tenant is not in the settings")
     assert (await desk(stack, "GET", "/endpoints?tenant=nobody")).status == 422
     body = {"since": LONG_AGO, "tenant": "nobody"}
     refused = await desk(stack, "POST", "/deliveries/redeliver", body)
@@ -103,7 +104,9 @@ async def test_a_disabled_endpoint_says_so(stack: GatewayStack) -> None:
     dead = await gone(stack)
     done = (await desk(stack, "POST", "/deliveries/redeliver", {"since": LONG_AGO})).json
     assert (done["count"], done["data"][0]["count"]) == (0, len(dead))
-    assert "disabled" in done["data"][0]["problem"]
+    assert done["data"][0]["problem"].endswith("is disabled; enable it first: gateway endpoints enable acme")
+    one = await desk(stack, "POST", f"/deliveries/{dead[0]}/redeliver", {})
+    assert (one.status, one.json["detail"]) == (409, done["data"][0]["problem"])
     assert "dead" in await statuses(stack)
 
 
