@@ -80,4 +80,5 @@ async def end(gw: Gateway, found: Approval, status: str, act: Act, *, code: str 
         await gw.store.commit([ended, audit.entry(gw, act, by=replace(act.by, approval_id=found.id), **about)])
     except Conflict:
         raise TenantError("invalid_state", "this was decided already") from None
+    gw.memory.log_holds_deleted = True
     return await gw.store.approvals.find(found.id) or found

@@ -100,6 +100,11 @@ class Approvals:
         row = await self._engine.row(f"SELECT {columns(Approval)} FROM approvals WHERE id = ?", (approval_id,))  # noqa: S608  # our own words
         return made_of(Approval, row) if row else None
 
+    async def has_overdue(self, at: datetime) -> bool:
+        """Whether there is one that nobody has decided in time."""
+        sql = "SELECT 1 FROM approvals WHERE status = 'open' AND expires_at <= ? LIMIT 1"
+        return await self._engine.row(sql, (milliseconds(at),)) is not None
+
     async def newest(self, wanted: ApprovalFilter) -> list[Approval]:
         """Newest first: ids are time-ordered."""
         conditions, values = where(("id < ?", wanted.cursor), ("status = ?", wanted.status))

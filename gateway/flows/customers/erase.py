@@ -110,11 +110,20 @@ async def erase(gw: Gateway, case: Case, act: Act) -> None:
 
 
 async def erase_all(gw: Gateway, wanted: Sequence[PendingErasure]) -> int:
-    """Erase those of these payments that have ended; return how many."""
+    """Erase those of these payments that have ended; return how many. What fails is logged, and stays to be done."""
     erased = 0
     for begin in range(0, len(wanted), BATCH):
-        erased += sum(await asyncio.gather(*(erase_payment(gw, one) for one in wanted[begin : begin + BATCH])))
+        erased += sum(await asyncio.gather(*(_tried(gw, one) for one in wanted[begin : begin + BATCH])))
     return erased
+
+
+async def _tried(gw: Gateway, wanted: PendingErasure) -> bool:
+    try:
+        return await erase_payment(gw, wanted)
+    except Exception as fault:  # one payment must not keep the data of all others
+        fields = {"tenant": wanted.tenant, "payment_id": wanted.payment_id, "kind": type(fault).__name__}
+        log.error("a payment could not be erased", extra=fields)
+        return False
 
 
 async def erase_payment(gw: Gateway, wanted: PendingErasure) -> bool:

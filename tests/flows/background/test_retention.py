@@ -7,7 +7,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gateway.core.errors import Unavailable
+from gateway.flows import approvals
+from gateway.flows.audit import Act, Actor
 from gateway.flows.background import retention
 from tests.support.clients.psp_callbacks import post, signed_body
 from tests.support.factories.deliveries import a_clock, created, rows_when, until
@@ -117,6 +121,27 @@ async def test_housekeeping_outlives_a_sick_store(tmp_path: Path) -> None:
             await until(stack, lambda wanted=round_: len(asked) == wanted)  # type: ignore[misc]
 
 
+async def test_a_fault_in_a_round_keeps_no_body_of_an_expired_approval(tmp_path: Path) -> None:
+    """It may name a customer who wants to be forgotten."""
+    clock = a_clock()
+    async with running_stack(tmp_path, clock=clock) as stack:
+        store = stack.gateway.store
+        act = Act(name="customers.erase", by=Actor(key_id="k1"), reason="asked")
+        body, path = b'{"email": "dana@reyes.example"}', "/admin/v1/customers/erase"
+        asked = await approvals.request(stack.gateway, act, method="POST", path=path, target=None, body=body)
+
+        async def refuse(*_: object) -> list[str]:
+            raise ValueError("a document that cannot be read")
+
+        store.answered_keys = refuse  # type: ignore[method-assign]
+        clock.set(clock.now() + timedelta(days=2))
+        async with asyncio.timeout(10):
+            while (found := await store.approvals.find(asked.id)) is not None and found.body is not None:
+                await clock.advance(600)
+        assert found is not None
+        assert found.status == "expired"
+
+
 async def test_why_a_request_was_refused_is_kept_for_a_week(tmp_path: Path) -> None:
     """After seven days and an hour it is forgotten."""
     clock = a_clock()
@@ -130,3 +155,23 @@ async def test_why_a_request_was_refused_is_kept_for_a_week(tmp_path: Path) -> N
         async with asyncio.timeout(10):
             while await stack.gateway.store.refused_requests.find(request_id):
                 await clock.advance(600)
+
+
+@pytest.mark.parametrize("delete", [retention.delete_refused_requests, retention.delete_refused])
+async def test_what_was_refused_leaves_the_write_ahead_log_too(tmp_path: Path, delete: Any) -> None:
+    """As all that is deleted for good."""
+    clock = a_clock()
+    async with running_stack(tmp_path, clock=clock) as stack:
+        await stack.call("GET", "/v1/payments/pay_1")
+        await stack.gateway.refused_requests.write()
+        payment = (await stack.create(psp_body())).json
+        assert (await post(stack, signed_body(stack, payment).replace(b"T-1", b"T-2"))).status >= 400
+        await delete(stack.gateway)
+        assert not stack.gateway.memory.log_holds_deleted
+        clock.set(clock.now() + timedelta(days=8))
+        made = asyncio.create_task(delete(stack.gateway))
+        async with asyncio.timeout(10):
+            while not made.done():
+                await clock.advance(retention.PAUSE_SECONDS)
+        await made
+        assert stack.gateway.memory.log_holds_deleted

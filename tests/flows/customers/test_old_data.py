@@ -68,6 +68,32 @@ async def test_a_refund_begins_the_time_anew(tmp_path: Path) -> None:
             assert await is_erased(stack, payment) is gone
 
 
+async def test_one_payment_that_cannot_be_erased_keeps_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged, and done in a later round."""
+    clock = a_clock()
+    async with running_stack(tmp_path, change=keeping_for_ten_days, clock=clock) as stack:
+        broken, other = await paid(stack), await paid(stack)
+        records = stack.gateway.store.personal_data
+        read = records.about
+
+        async def refuse(tenant: str, payment_id: str) -> Any:
+            if payment_id == broken["id"]:
+                raise ValueError("no such document")
+            return await read(tenant, payment_id)
+
+        records.about = refuse  # type: ignore[method-assign]
+        clock.set(clock.now() + timedelta(days=11))
+        await a_round(stack, clock)
+        assert (await is_erased(stack, broken), await is_erased(stack, other)) == (False, True)
+        logged = {(record.getMessage(), getattr(record, "payment_id", None)) for record in caplog.records}
+        assert ("a payment could not be erased", broken["id"]) in logged
+        records.about = read  # type: ignore[method-assign]
+        await a_round(stack, clock)
+        assert await is_erased(stack, broken)
+
+
 async def test_without_the_setting_nothing_is_old(tmp_path: Path) -> None:
     """As it was before there was one."""
     clock = a_clock()

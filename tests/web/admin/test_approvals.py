@@ -176,6 +176,7 @@ async def test_one_that_is_rejected_is_never_done(stack: GatewayStack) -> None:
         "kim",
         None,
     )
+    assert stack.gateway.memory.log_holds_deleted
     assert (await approve(stack, identifier)).status == 409
     assert (await call(stack, "dana", "POST", f"/approvals/{identifier}/reject", {"reason": "too"})).status == 409
     listed = (await call(stack, "look", "GET", "/audit?limit=1")).json["data"]
@@ -196,6 +197,7 @@ async def test_one_that_nobody_decides_expires(stack: GatewayStack, clock: Virtu
     await retention.expire_approvals(stack.gateway)
     ended = await approval(stack, identifier)
     assert (ended["status"], ended["body"]) == ("expired", None)
+    assert stack.gateway.memory.log_holds_deleted
 
 
 async def test_what_moved_meanwhile_refuses_the_act(stack: GatewayStack) -> None:
