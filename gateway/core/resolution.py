@@ -48,14 +48,25 @@ def evidence_problems(
     state = State(decided.state)
     found = [(CAPTURED, one) for one in _captured_problems(payment, state, captured, policy)]
     found += [(REFUNDED, one) for one in _refunded_problems(payment, state, captured, refunded)]
-    named, known = decided.provider_reference, payment.provider_reference
-    if policy.lookups and None not in (named, known) and named != known:
-        found.append((REFERENCE, f"is {known} on record, by which the provider is asked: it cannot change"))
-    given = {CAPTURED: decided.captured, REFUNDED: decided.refunded, REFERENCE: named}
+    given = {CAPTURED: decided.captured, REFUNDED: decided.refunded}
     return [(field if given[field] is not None else "$.state", f"{_NAMED[field]}{why}") for field, why in found]
 
 
-_NAMED = {CAPTURED: "the captured total ", REFUNDED: "the refunded total ", REFERENCE: ""}
+_NAMED = {CAPTURED: "the captured total ", REFUNDED: "the refunded total "}
+
+
+def proved_problem(
+    payment: Payment, operation: Operation | None, decided: PaymentResolved, policy: Policy
+) -> str | None:
+    """Why the version must be named: the provider proved that more was captured than is entered now."""
+    captured, _ = totals_of(payment, operation, decided, policy)
+    if payment.stated is not None or captured >= payment.captured:
+        return None
+    proved = f"{payment.captured:f} {payment.money.currency}"
+    return (
+        f"must be named: the provider proved that {proved} were captured, and {decided.state} with {captured:f} takes"
+        f" that back; look at the payment, which is {payment.state} in version {payment.version}, first"
+    )
 
 
 def _captured_problems(payment: Payment, state: State, captured: Decimal, policy: Policy) -> Iterator[str]:

@@ -29,7 +29,7 @@ from gateway.core.payment import (
     State,
     Status,
 )
-from gateway.core.resolution import CAPTURED, REFERENCE, REFUNDED, evidence_problems, outcome_shown
+from gateway.core.resolution import CAPTURED, REFUNDED, evidence_problems, outcome_shown, proved_problem
 from gateway.core.rules import Actual, Policy, Tolerance
 from gateway.core.states import apply
 from tests.core.test_states_explored import Node, Step, begin, fact, key, plain, plain_operation, state_by_money, taken
@@ -132,11 +132,30 @@ def test_what_the_account_accepts_a_person_may_enter() -> None:
         assert (evidence_problems(make_payment(), None, more, policy) == []) is fits
 
 
-def test_the_key_of_lookups_never_changes() -> None:
-    """Elsewhere a person may know the transaction better."""
-    payment, other = make_payment(provider_reference="CK-1"), entered("captured", provider_reference="CK-2")
-    assert [field for field, _ in evidence_problems(payment, None, other, make_policy())] == [REFERENCE]
-    assert resolved(payment, other).payment.provider_reference == "CK-2"
+def test_a_person_may_know_the_transaction_better() -> None:
+    """Where it is not the key of lookups; that one is refused before."""
+    payment, other = make_payment(provider_reference="T-1"), entered("captured", provider_reference="T-2")
+    assert resolved(payment, other).payment.provider_reference == "T-2"
+
+
+@pytest.mark.parametrize(
+    ("stated", "evidence", "is_proved"),
+    [
+        (None, entered("failed"), True),
+        (None, entered("awaiting_customer"), True),
+        (None, entered("captured", captured="60.00"), True),
+        (None, entered("captured"), False),
+        (None, entered("partially_refunded", refunded="60.00"), False),
+        ("", entered("failed"), False),
+        ("T-1", entered("captured", captured="60.00"), False),
+    ],
+)
+def test_only_what_was_proved_needs_a_second_look(
+    stated: str | None, evidence: PaymentResolved, is_proved: bool
+) -> None:
+    """What a person alone entered may be corrected as it was entered."""
+    payment = make_payment(State.CAPTURED, stated=stated)
+    assert (proved_problem(payment, None, evidence, WITHOUT_LOOKUPS) is not None) is is_proved
 
 
 # What it moves

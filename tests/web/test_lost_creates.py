@@ -129,6 +129,36 @@ async def test_a_create_that_was_written_off_can_be_found_again(office: GatewayS
     assert (await resolve(office, payment, redirect_url=PAGE)).json["state"] == "awaiting_customer"
 
 
+@shared
+async def test_the_order_of_another_payment_is_not_taken(office: GatewayStack) -> None:
+    """Whoever canceled this payment would cancel the other one's order; 422 names it, and nothing is settled."""
+    other = await awaiting(office)
+    await office.faults("creditkey", operation="begin_standalone_checkout", silence="after_effect", times=1)
+    payment = (await office.create(creditkey_body())).json
+    theirs = {"redirect_url": PAGE, "provider_reference": other["provider_reference"]}
+    refused = await settle(office, payment, "succeeded", **theirs)
+    assert (refused.status, [error["field"] for error in refused.json["errors"]]) == (422, ["$.provider_reference"])
+    assert other["id"] in refused.json["detail"]
+    assert (await office.payment(payment["id"]))["pending_operation"]["status"] == "unknown"
+    assert (await settle(office, payment, "succeeded", redirect_url=PAGE, provider_reference="mine")).status == 200
+
+
+@shared
+async def test_a_reference_on_record_is_not_overwritten(office: GatewayStack) -> None:
+    """The provider named it; the same one again is taken."""
+    payment = await lost(office)
+    loaded = await office.gateway.store.payment("acme", payment["id"])
+    assert loaded is not None
+    known, still = replace(loaded.payment, provider_reference=f"T-{payment['id']}"), loaded.open_operation
+    await office.gateway.store.commit(
+        [statements.update_payment(loaded.payment, known, open_before=still, open_after=still)]
+    )
+    refused = await settle(office, payment, "succeeded", provider_reference="T-other")
+    assert (refused.status, refused.json["errors"][0]["field"]) == (422, "$.provider_reference")
+    assert known.provider_reference in refused.json["detail"]
+    assert (await settle(office, payment, "succeeded", provider_reference=known.provider_reference)).status == 200
+
+
 # It does not
 
 

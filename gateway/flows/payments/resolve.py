@@ -11,7 +11,7 @@ from gateway.core.errors import Conflict, invalid
 from gateway.core.facts import PaymentResolved
 from gateway.core.money import quantized
 from gateway.core.payment import Payment, State, Status
-from gateway.core.resolution import CAPTURED, REFERENCE, REFUNDED, evidence_problems, outcome_shown
+from gateway.core.resolution import CAPTURED, REFERENCE, REFUNDED, evidence_problems, outcome_shown, proved_problem
 from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.flows.audit import Act
 from gateway.flows.payments import review
@@ -43,12 +43,14 @@ async def checked(
     """The payment, and the evidence with its digits. Raises ``TenantError`` where it cannot be entered now."""
     loaded = await review.found(gw, payment_id)
     review.check_version(loaded.payment, version)
-    exact = await _exactly(gw, loaded, decided)
+    exact = await _exactly(gw, loaded, decided, version)
     _check_operation(gw, loaded, exact)
     return loaded, exact
 
 
-async def _exactly(gw: Gateway, loaded: PaymentSnapshot, decided: PaymentResolved) -> PaymentResolved:
+async def _exactly(
+    gw: Gateway, loaded: PaymentSnapshot, decided: PaymentResolved, version: int | None
+) -> PaymentResolved:
     """The evidence with its currency's digits. Raises ``validation_failed`` with everything that contradicts."""
     payment = loaded.payment
     problems: Problems = []
@@ -58,13 +60,13 @@ async def _exactly(gw: Gateway, loaded: PaymentSnapshot, decided: PaymentResolve
     entry = gw.entry(payment)
     if not problems:
         problems += evidence_problems(payment, loaded.open_operation, exact, entry.policy)
+        if version is None and (proved := proved_problem(payment, loaded.open_operation, exact, entry.policy)):
+            problems.append(("$.version", proved))
     if decided.state == State.AUTHORIZED and CapturePayment not in entry.provider.commands:
         problems.append(("$.state", f"{entry.provider.name} takes the money at once: nothing is authorized there"))
-    named = decided.provider_reference
-    if named is not None:
-        holder = await gw.store.payment_by_provider_reference(payment.tenant, payment.account, named)
-        if holder not in (None, payment.id):
-            problems.append((REFERENCE, f"belongs to payment {holder}"))
+    named, may_change = decided.provider_reference, not entry.policy.lookups
+    if problem := await review.reference_problem(gw, payment, named, may_change=may_change):
+        problems.append((REFERENCE, problem))
     if problems:
         raise invalid(*problems)
     return exact

@@ -16,6 +16,7 @@ from gateway.core.facts import Cause, Fact, OperationResolved, ReviewResolved
 from gateway.core.money import quantized
 from gateway.core.payment import Operation, Payment, State, Status
 from gateway.core.plugin_returns import page_problem
+from gateway.core.resolution import REFERENCE
 from gateway.core.state_members import ENDED_UNPAID, EXPIRABLE, MONEY_TAKEN
 from gateway.core.states import apply
 from gateway.drivers.store.reads import PaymentSnapshot
@@ -166,18 +167,32 @@ async def checked_operation(
     check_version(loaded.payment, version)
     exists = operation.kind is Kind.CREATE and decided.outcome == Status.SUCCEEDED
     waits = exists and loaded.payment.state in EXPIRABLE
+    problem = await reference_problem(gw, loaded.payment, decided.provider_reference, may_change=False)
     checks = (
         partial(check_page, gw, decided.redirect_url, waits=waits),
-        partial(_check_reference, decided.provider_reference, waits=waits),
+        partial(_check_reference, decided.provider_reference, problem, waits=waits),
     )
     if refusals := refusals_of(*checks):
         raise together(*refusals)
     return loaded
 
 
-def _check_reference(reference: str | None, *, waits: bool) -> None:
+def _check_reference(reference: str | None, problem: str | None, *, waits: bool) -> None:
     if reference is not None and not waits:
-        raise invalid(("$.provider_reference", "is only for a create that succeeded and waits for its customer"))
+        problem = "is only for a create that succeeded and waits for its customer"
+    if problem is not None:
+        raise invalid((REFERENCE, problem))
+
+
+async def reference_problem(gw: Gateway, payment: Payment, named: str | None, *, may_change: bool) -> str | None:
+    """Why what a person named cannot be the provider's reference of a payment: it has another, or another has this."""
+    known = payment.provider_reference
+    if named in (None, known):
+        return None
+    if known is not None and not may_change:
+        return f"is {known} on record: it cannot change"
+    holder = await gw.store.payment_by_provider_reference(payment.tenant, payment.account, named)
+    return None if holder in (None, payment.id) else f"belongs to payment {holder}"
 
 
 async def applied(gw: Gateway, loaded: PaymentSnapshot, decided: Fact, act: Act | None) -> Payment:

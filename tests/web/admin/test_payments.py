@@ -138,6 +138,33 @@ async def test_a_transaction_belongs_to_one_payment(office: GatewayStack) -> Non
     assert first["id"] in reply.json["detail"]
 
 
+async def test_the_key_of_lookups_never_changes(office: GatewayStack) -> None:
+    """What the provider is asked by is on record."""
+    payment = await creditkey.awaiting(office)
+    reply = await resolve(office, payment, "captured", provider_reference="CK-other")
+    assert fields(reply) == {"$.provider_reference"}
+    assert payment["provider_reference"] in reply.json["detail"]
+
+
+@pytest.mark.parametrize(
+    ("state", "body"), [("failed", {}), ("awaiting_customer", {}), ("captured", {"amount_captured": "60.00"})]
+)
+async def test_proved_money_is_taken_back_only_by_who_looked(
+    office: GatewayStack, state: str, body: dict[str, str]
+) -> None:
+    """Captured by a proved callback: without the version nothing changes; what a person entered then is corrected."""
+    payment = await new_payment(office)
+    assert (await call_back(office, payment)).status == 204
+    before = await office.payment(payment["id"])
+    refused = await resolve(office, payment, state, **body)
+    assert fields(refused) == {"$.version"}
+    assert f"{payment['amount']} {payment['currency']} were captured" in refused.json["detail"]
+    assert await office.payment(payment["id"]) == before
+    told = await resolve(office, payment, state, version=before["version"], **body)
+    assert (told.status, told.json["state"]) == (200, state), told.text
+    assert (await resolve(office, payment, "canceled")).status == 200
+
+
 async def test_there_must_be_such_a_payment(office: GatewayStack) -> None:
     """404, whatever the evidence."""
     assert (await resolve(office, {"id": "pay_00000000000070008000000000000000"}, "captured")).status == 404
