@@ -138,14 +138,17 @@ async def _receive(
     gw = request[GATEWAY]
     body, size = await _read(request, gw.settings.timeouts.request_body)
     callback = replace(head, body=body, received_at=gw.clock.now())
-    return await _accept(gw, entry, callback, size, admission), callback
+    return await _accept(request, entry, callback, size, admission), callback
 
 
-async def _accept(gw: Gateway, entry: AccountEntry, callback: Callback, size: int, admission: Admission) -> Verdict:
+async def _accept(
+    request: web.Request, entry: AccountEntry, callback: Callback, size: int, admission: Admission
+) -> Verdict:
     """Verify and store a callback. A gateway that is stopping, or that fails, answers that it is busy.
 
     Whoever guesses the name of a payment, and shows no secret of the account, does not learn whether there is one.
     """
+    gw = request[GATEWAY]
     admission.after_body(len(callback.body))
     if gw.current.is_stopping:
         return Busy()
@@ -155,6 +158,8 @@ async def _accept(gw: Gateway, entry: AccountEntry, callback: Callback, size: in
     except Exception:  # the edge: nothing was acknowledged, so the sender tries again
         log.exception("fault", extra={"account": entry.name, "tenant": entry.tenant})
         return Busy()
+    if new.payment_ids:
+        request[ABOUT]["payment_id"] = new.payment_ids[0]
     is_guess = isinstance(verdict, Refused) and not admission.is_known and new.is_hint
     return Recorded() if is_guess else verdict
 

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.core.errors import FieldError
 from gateway.web.request_log import NAMED, fields_of
+from tests.support.clients.psp_callbacks import call_back, new_payment
 from tests.support.clients.raw_http import client, get
 from tests.support.stack import GatewayStack, new_key, psp_body
 from tests.web.test_response_headers import headers_of
@@ -73,6 +74,28 @@ async def test_a_create_names_the_payment_it_made(shared_stack: GatewayStack, ca
 
 
 @shared
+async def test_the_line_of_a_create_that_made_nothing_yet_names_the_account(
+    shared_stack: GatewayStack, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of one whose outcome is unknown, and of those that are refused, as far as it names a deposit method of ours."""
+    by_method = {name: value for name, value in psp_body(deposit_method="bank").items() if name != "account"}
+    await shared_stack.faults("psp", silence="after_effect", times=1)
+    lines = await ids_and_lines(
+        shared_stack,
+        caplog,
+        *(("POST", "/v1/payments", {**by_method, **wrong}) for wrong in ({}, {"amount": "0"}, {"currency": "XXX"})),
+        ("POST", "/v1/payments", {**by_method, "deposit_method": "nope"}),
+    )
+    assert [(line["status"], line["account"]) for line in lines] == [
+        (202, "psp-main"),
+        (422, "psp-main"),
+        (422, "psp-main"),
+        (422, None),
+    ]
+    assert lines[0]["payment_id"] is not None
+
+
+@shared
 async def test_the_line_of_a_command_names_the_account(
     shared_stack: GatewayStack, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -111,6 +134,13 @@ async def test_a_callbacks_line_names_its_account(shared_stack: GatewayStack, ca
     (line,) = [vars(one) for one in caplog.records if getattr(one, "request_id", None) == request_id]
     assert (line["tenant"], line["account"], line["status"]) == ("acme", "psp-main", reply.status)
     assert line["reason"] == "unauthentic"
+    payment = await new_payment(shared_stack)
+    caplog.clear()
+    with caplog.at_level(logging.INFO, logger="gateway"):
+        for changes in ({}, {"amount": 1.0}):
+            await call_back(shared_stack, payment, **changes)
+    lines = [vars(one) for one in caplog.records if one.message == "request"]
+    assert [(line["payment_id"], line["account"]) for line in lines] == [(payment["id"], "psp-main")] * 2
 
 
 @shared

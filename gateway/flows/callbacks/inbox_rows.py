@@ -70,6 +70,7 @@ class NewCallback(msgspec.Struct, frozen=True, kw_only=True):
     """A callback that has just come, and what the plugin's ``verify`` said of it.
 
     ``size``: bytes of its body, read or not. ``share``: of what may be kept of it, one part in so many.
+    ``payment_ids``: the payments that it is about, noted as they are found.
     """
 
     id: str
@@ -78,6 +79,7 @@ class NewCallback(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     proof: Proof | CallbackRejected
     share: int = 1
+    payment_ids: list[str] = msgspec.field(default_factory=list)
 
     @property
     def is_proved(self) -> bool:

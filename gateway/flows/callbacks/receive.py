@@ -144,6 +144,8 @@ async def _take_event(gw: Gateway, new: NewCallback, event: Event) -> Verdict:
         extra = {"tenant": entry.tenant, "account": entry.name, "kind": type(fault).__name__}
         log.error("a proved callback could not be applied", extra=extra)
         return await _retry_later(gw, new, event)
+    if evaluation.payment is not None:
+        new.payment_ids.append(evaluation.payment.id)
     if evaluation.verdict.reason is not None:
         _report_refusal(gw, new, evaluation.verdict.reason, evaluation.detail or "", evaluation.payment)
     return evaluation.verdict
@@ -168,6 +170,7 @@ async def _take_hint(gw: Gateway, new: NewCallback, hint: Hint) -> Verdict:
         detail = likely_causes.of_hint(gw, new.entry, found)
         return await _refuse(gw, new, CallbackRejected(Reason.NOT_FOUND, detail))
     payment = found.before.payment
+    new.payment_ids.append(payment.id)
     evaluation = Evaluation(verdict=Recorded(), payment=payment)
     reference = _reference_in(gw, hint, payment)
     if payment.provider_reference not in (None, reference):

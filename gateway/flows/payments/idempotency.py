@@ -194,7 +194,8 @@ async def answer_of(gw: Gateway, claim: Claim) -> Answer:
     if row is None:
         raise Unavailable("the idempotency row is gone")
     if row.answer is not None and row.answer_status is not None:
-        return Answer(status=row.answer_status, body=row.answer.encode(), payment_id=row.payment_id)
+        about, account = row.payment_id, row.account
+        return Answer(status=row.answer_status, body=row.answer.encode(), payment_id=about, account=account)
     return await open_answer(gw, claim.tenant, row)
 
 
@@ -210,4 +211,4 @@ async def open_answer(gw: Gateway, tenant: str, row: IdempotencyRecord) -> Answe
         raise Unavailable("the operation of this key is gone")
     payment = loaded.payment if operation.answers_with is not None else replace(loaded.payment, alerts=())
     body = operation_answer(payment, payment_json(payment, loaded.open_operation), operation)
-    return Answer(status=202, body=body, payment_id=row.payment_id)
+    return Answer(status=202, body=body, payment_id=row.payment_id, account=operation.account)

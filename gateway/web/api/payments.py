@@ -16,6 +16,7 @@ from gateway.core.payment import State
 from gateway.core.request_bodies import CaptureBody, CreateBody, EmptyBody, UpdateBody
 from gateway.core.view_types import EventView, PaymentView
 from gateway.core.views import event_view, payment_view
+from gateway.drivers.settings import Tenant
 from gateway.drivers.store.reads import ListedPayment, PaymentFilter
 from gateway.flows.payments import create as create_flow
 from gateway.flows.payments import lookup, read
@@ -63,10 +64,20 @@ class EventList(msgspec.Struct, frozen=True, kw_only=True):
 async def create(call: TenantCall) -> Answer:
     """``POST /v1/payments``."""
     claim = call.claim()
-    check = partial(content_refusals, call.gw, call.tenant, idempotency_key=claim.idempotency_key)
+
+    def check(body: CreateBody) -> list[TenantError]:
+        call.note_account(_account_named(call.tenant, body))
+        return content_refusals(call.gw, call.tenant, body, claim.idempotency_key)
+
     body = call.body(CreateBody, check)
-    call.note_account(body.account)
+    call.note_account(_account_named(call.tenant, body))
     return await create_flow.create(call.gw, call.tenant, claim, body)
+
+
+def _account_named(tenant: Tenant, body: CreateBody) -> str | None:
+    """The account that a create names, by itself or by its deposit method."""
+    method = tenant.deposit_methods.get(body.deposit_method or "")
+    return body.account or (method.account if method is not None else None)
 
 
 async def capture(call: TenantCall) -> Answer:
