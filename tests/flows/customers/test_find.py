@@ -9,6 +9,7 @@ import pytest
 from gateway.core.personal_data import Subject
 from gateway.flows import search
 from gateway.flows.customers import find
+from tests.support.factories.sqlite import pragma
 from tests.support.stack import GatewayStack, creditkey_body, psp_body
 
 shared = pytest.mark.asyncio(loop_scope="module")
@@ -73,3 +74,15 @@ async def test_an_index_that_lags_hides_nobody(shared_stack: GatewayStack, monke
     monkeypatch.setattr(search, "catch_up", lags)
     assert await found(shared_stack, "email", "late%comer@HOME.example") == {payment}
     assert await found(shared_stack, "customer_id", "lag-1") == {payment}
+
+
+@shared
+async def test_while_the_store_takes_no_writes(shared_stack: GatewayStack) -> None:
+    """What is not in the index is looked for in the payments themselves, so that none is missed."""
+    await search.catch_up(shared_stack.gateway, 9)
+    payment = await shared_stack.create(psp_body(customer={"id": "came-last"}))
+    await pragma(shared_stack.gateway.store, "query_only = ON")
+    try:
+        assert await found(shared_stack, "customer_id", "came-last") == {payment.json["id"]}
+    finally:
+        await pragma(shared_stack.gateway.store, "query_only = OFF")
