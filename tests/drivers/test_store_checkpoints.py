@@ -157,3 +157,30 @@ async def test_what_was_deleted_is_not_left_in_the_log(
 async def test_what_was_deleted_is_overwritten(store: Store) -> None:
     """Whatever the SQLite of this machine does by itself."""
     assert await pragma(store, "secure_delete") == 1
+
+
+async def test_a_store_is_closed_after_a_copy_whose_caller_was_cancelled(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread still works on the connection; closed under it, the process would end by a segmentation fault."""
+    copy, began, may_end = checkpoints.checkpoint, threading.Event(), threading.Event()
+    ended: list[int] = []
+
+    def slow(connection: sqlite3.Connection, mode: str) -> int:
+        began.set()
+        may_end.wait(10)
+        ended.append(copy(connection, mode))
+        return ended[-1]
+
+    monkeypatch.setattr(checkpoints, "checkpoint", slow)
+    emptying = asyncio.create_task(store.empty_log())
+    await asyncio.to_thread(began.wait, 10)
+    emptying.cancel()
+    closing = asyncio.create_task(store.close())
+    await asyncio.wait([emptying])
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert not closing.done()
+    may_end.set()
+    await closing
+    assert ended

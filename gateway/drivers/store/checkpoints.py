@@ -61,12 +61,18 @@ class Checkpointer:
             self._wanted.clear()
             if not self._is_ending:
                 await self._shorten()
-        self._connection.close()
+        async with self._turn:  # closed under a copy in its thread, the connection would take the process with it
+            self._connection.close()
 
     async def empty(self) -> bool:
         """Copy all of the log and cut it off; False while a reader, such as a backup, keeps it from that."""
+        return await asyncio.shield(self._empty())  # a thread goes on when its caller is cancelled: so must its turn
+
+    async def _empty(self) -> bool:
         async with self._turn:
             for _ in range(EMPTYING_TRIES):
+                if self._is_ending:
+                    break
                 with contextlib.suppress(sqlite3.Error):
                     await asyncio.to_thread(checkpoint, self._connection, "PASSIVE")
                     if await self._between_commits("TRUNCATE") == 0:
