@@ -114,8 +114,9 @@ def _begin(loaded: Configuration, keys: Keys, key_id: str | None, expires: datet
         raise click.UsageError("server.admin.key_sha256 has no end: leave out --expires, and use --finish later")
     made, ends = new_key(next_id(old_id, keys.listed)), expires and rfc3339(expires)
     entry = {"id": made["id"], "sha256": made["sha256"]}
-    if isinstance(old, OperatorKey):
-        entry |= {"role": old.role} | ({"name": old.name} if old.name is not None else {})
+    if keys.tenant is None:  # the name says that both are one person's
+        role, name = (old.role, old.name) if isinstance(old, OperatorKey) else ("admin", None)
+        entry |= {"role": role, "name": old_id if name is None else name}
     ending: list[Edit] = [((*path, "expires"), ends)] if ends else []
     file = _edit(loaded, keys.at, *ending, ((*keys.at, "keys"), [entry]))
     return {"tenant": keys.tenant, **made, "replaces": old_id, "old_expires": ends, "file": file}

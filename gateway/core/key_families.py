@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 
-ONE_PERSON = "Keys of equal names, or whose ids differ only in their number, count as one person's"
+ONE_PERSON = "Keys of equal names count as one person's; one without a name counts by its id"
 
 _NUMBERED = re.compile(r"(?P<family>.*?)(?P<dash>-?)(?P<number>[0-9]{1,9})")
 
@@ -16,11 +16,9 @@ def family_of(key_id: str) -> str:
     return found["family"] if found is not None else key_id
 
 
-def is_same_person(first: tuple[str, str | None], second: tuple[str, str | None]) -> bool:
-    """Whether two operators' keys, each its id and name, count as one person's: ids that rotate, or equal names."""
-    names = [name.strip().casefold() for _, name in (first, second) if name is not None]
-    has_equal_names = len(names) == 2 and names[0] == names[1]
-    return has_equal_names or family_of(first[0]) == family_of(second[0])
+def person_of(key_id: str, name: str | None) -> str:
+    """Whose an operators' key is: by its name, or by its id where it has none. A key that replaces another says its."""
+    return (key_id if name is None else name).strip().casefold()
 
 
 def families(ids: Iterable[str]) -> dict[str, list[str]]:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from gateway.core.errors import Conflict, TenantError
-from gateway.core.key_families import ONE_PERSON, is_same_person
+from gateway.core.key_families import ONE_PERSON, person_of
 from gateway.drivers.clock import milliseconds
 from gateway.drivers.settings import OperatorKey, Role
 from gateway.drivers.store import approvals
@@ -63,7 +63,7 @@ def check_keys(gw: Gateway, found: Approval, key: OperatorKey, may_act: Collecti
 
     ``may_act``: the roles that may do it. Raises ``forbidden`` and ``invalid_state``.
     """
-    if is_same_person((key.id, key.name), (found.key_id, found.key_name)):
+    if key.id == found.key_id or person_of(key.id, key.name) == person_of(found.key_id, found.key_name):
         raise TenantError("forbidden", ONE_KEY)
     asking = next((one for one in gw.settings.operators_by_sha256.values() if one.id == found.key_id), None)
     is_good = asking is not None and asking.role in may_act

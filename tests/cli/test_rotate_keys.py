@@ -52,6 +52,7 @@ def test_a_tenants_key_is_replaced_in_two_steps(config: Path) -> None:
 def test_an_operators_key_keeps_its_owner_and_role(config: Path) -> None:
     """The single key of ``key_sha256`` gets a successor in the list, and goes."""
     assert rotate(config, "--admin")["id"] == "operator-2"
+    assert "name: operator" in config.read_text()
     assert rotate(config, "--admin", "--finish")["removed"] == ["operator"]
     text = config.read_text()
     entry = "      - {id: dana, name: Dana R., sha256: " + "ab" * 32 + ", role: read}\n"

@@ -70,14 +70,14 @@ OPERATOR_FAULTS = (
         "let the asking key approve",
         "identities",
         "gateway/flows/approvals.py",
-        "    if is_same_person((key.id, key.name), (found.key_id, found.key_name)):\n",
-        "    if key.id != found.key_id and is_same_person((key.id, key.name), (found.key_id, found.key_name)):\n",
+        "    if key.id == found.key_id or person_of(key.id, key.name) == person_of(found.key_id, found.key_name):\n",
+        "    if key.id != found.key_id and person_of(key.id, key.name) == person_of(found.key_id, found.key_name):\n",
     ),
     simple(
         "let another key of the same person approve",
         "identities",
         "gateway/flows/approvals.py",
-        "    if is_same_person((key.id, key.name), (found.key_id, found.key_name)):\n",
+        "    if key.id == found.key_id or person_of(key.id, key.name) == person_of(found.key_id, found.key_name):\n",
         "    if key.id == found.key_id:\n",
     ),
     simple(

@@ -211,8 +211,9 @@ def _audited(gw: Gateway, act: Act, before: Payment, after: Payment) -> Statemen
 
 async def found(gw: Gateway, payment_id: str, tenants: Iterable[str] | None = None) -> PaymentSnapshot:
     """A payment of any of these tenants, by default of all. Raises ``not_found``."""
-    for tenant in gw.settings.tenants if tenants is None else tenants:
-        loaded = await gw.store.payment(tenant, payment_id)
-        if loaded is not None:
+    among = gw.settings.tenants if tenants is None else tenants
+    for tenant, exact_id in await gw.store.search.payments_of([*among], payment_id):
+        loaded = await gw.store.payment(tenant, exact_id)
+        if loaded is not None and exact_id == payment_id:
             return loaded
     raise TenantError("not_found", "there is no such payment")

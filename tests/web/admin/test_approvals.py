@@ -30,7 +30,8 @@ WAIT = [route for route in routes.ROUTES if route.needs_approval]
 def with_two(settings: dict[str, Any]) -> None:
     """Acts need two keys: Kim has two, Dana two, one may only look, and Max act but not erase."""
     with_token(RIGHT)(settings)
-    names, roles = {"dana": "Dana Smith", "laptop": "dana smith "}, {"look": "read", "max": "operate"}
+    names = {"kim-2": "kim", "dana": "Dana Smith", "laptop": "dana smith "}
+    roles = {"look": "read", "max": "operate"}
     settings["server"]["admin"]["approvals"] = 2
     settings["server"]["admin"]["keys"] = [
         {
