@@ -31,7 +31,7 @@ async def test_it_ends_with_1_when_something_needs_a_person(tmp_path: Path, monk
         unwell = await asyncio.to_thread(run, *arguments)
         assert unwell.exit_code == 1
         assert unwell.stdout.splitlines()[-1] == (
-            "- 1 payment is under review, the oldest since 2026-11-29T03:04:05Z: gateway payments review list"
+            "- 1 payment is under review, the oldest since 2026-11-29T03:04:05.000Z: gateway payments review list"
         )
         printed = await asyncio.to_thread(run, *arguments, "--json")
         found = json.loads(printed.stdout)
