@@ -37,6 +37,9 @@ UNDER_A_KEY = (
 )
 """Those of a route under an idempotency key."""
 
+OF_TENANTS = {code: problem for code, problem in PROBLEMS.items() if code != "forbidden"}
+"""The codes of the document: only an operator's key has a role that may be too low."""
+
 HEADERS = {
     401: "WWW-Authenticate",
     405: "Allow",
@@ -47,7 +50,7 @@ HEADERS = {
 }
 """By status, the header an error may have beside its id."""
 
-_CODES = Annotated[str, Meta(extra_json_schema={"enum": list(PROBLEMS)})]
+_CODES = Annotated[str, Meta(extra_json_schema={"enum": list(OF_TENANTS)})]
 
 
 class ProblemView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"kind": "type"}):
@@ -84,7 +87,7 @@ def errors(route: Route[TenantCall]) -> dict[str, Any]:
 def examples(public_url: str) -> dict[str, Any]:
     """One example per code."""
     folder = urlsplit(public_url).path.rstrip("/")
-    return {code: {"summary": problem.title, "value": example(code, folder)} for code, problem in PROBLEMS.items()}
+    return {code: {"summary": problem.title, "value": example(code, folder)} for code, problem in OF_TENANTS.items()}
 
 
 def _answer(status: int, codes: list[str]) -> dict[str, Any]:
