@@ -87,15 +87,26 @@ async def catch_up(gw: Gateway, batches: int) -> int:
         return max(0, await index.last_event_row() - progress.event_row)
 
 
-async def catch_up_as_far_as_possible(gw: Gateway) -> int:
-    """Before a search: as ``catch_up``. A store that takes no writes is searched as far as it is indexed."""
+async def catch_up_if_near(gw: Gateway) -> int:
+    """Before a search: as ``catch_up``, if little is missing: a part of a long way finds nothing and costs payments.
+
+    A store that takes no writes is searched as far as it is indexed.
+    """
+    missing = await _missing(gw)
+    if missing > BATCHES_BEFORE_SEARCH * BATCH_SIZE:
+        return missing
     try:
         return await catch_up(gw, BATCHES_BEFORE_SEARCH)
     except Unavailable:
-        index, key = gw.store.search, key_of(gw.settings)
-        progress = await index.progress()
-        done = progress.event_row if progress is not None and progress.made_with == key.fingerprint else 0
-        return max(1, await index.last_event_row() - done)
+        return max(1, missing)
+
+
+async def _missing(gw: Gateway) -> int:
+    """How many events the index does not have."""
+    index, key = gw.store.search, key_of(gw.settings)
+    progress = await index.progress()
+    done = progress.event_row if progress is not None and progress.made_with == key.fingerprint else 0
+    return await index.last_event_row() - done
 
 
 async def renew(gw: Gateway, tenant: str, payment_id: str) -> None:

@@ -57,6 +57,19 @@ async def test_a_batch_after_the_other_and_the_rest_is_counted(
     assert await found(stack, text=EMAIL) == [second, first]
 
 
+async def test_a_search_takes_in_what_is_missing_or_nothing_of_it(
+    stack: GatewayStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part of a long way would find nothing more, and take from payments."""
+    made = await paid_by(stack, EMAIL)
+    monkeypatch.setattr(search, "BATCH_SIZE", 0)
+    assert await search.catch_up_if_near(stack.gateway) == 2
+    assert await rows(stack, "search_payments") == []
+    monkeypatch.undo()
+    assert await search.catch_up_if_near(stack.gateway) == 0
+    assert await found(stack, text=EMAIL) == [made]
+
+
 async def test_what_another_index_leads_to_is_found_though_this_one_is_behind(stack: GatewayStack) -> None:
     """A payment's id, its reference, the key of its request and the id of its webhook."""
     created = await stack.create(psp_body(), key="key-of-somebody")

@@ -33,7 +33,7 @@ async def tenants_of(gw: Gateway) -> list[str]:
 
 async def payments_of(gw: Gateway, tenants: Sequence[str], subject: Subject) -> AsyncIterator[PaymentSnapshot]:
     """The payments that name a customer."""
-    left = await search.catch_up_as_far_as_possible(gw)
+    left = await search.catch_up_if_near(gw)
     is_indexed = not left and Term(subject.kind) in kinds_of(subject.value)
     candidates = _from_index(gw, tenants, subject) if is_indexed else _from_all(gw, tenants, subject)
     async for tenant, payment_id in candidates:

@@ -58,7 +58,7 @@ class FoundPayments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 async def find(call: OperatorCall) -> Reply:
     """``GET /admin/v1/search``."""
     wanted = search_of(call.query, call.tenants())
-    left = await search.catch_up_as_far_as_possible(call.gw)
+    left = await search.catch_up_if_near(call.gw)
     read = partial(search.find, call.gw)
     reply = await call.page(read, wanted, listed_payment, id_of=attrgetter("payment.id"), slice_of=wanted.limit + 1)
     beside = {"refused_requests": await _refused(call.gw, wanted), "not_indexed": left}
