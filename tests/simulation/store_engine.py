@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from gateway.core.errors import GatewayError, Unavailable
 from gateway.drivers.store import audit
 from gateway.drivers.store.sqlite import make_tables
-from gateway.drivers.store.statements import Unit
+from gateway.drivers.store.statements import Statement, Unit
 from gateway.drivers.store.transactions import commit_units
 from tests.simulation.process import LAG, Process
 
@@ -49,6 +49,8 @@ class StoreEngine:
     ``move``: then only units that change a payment fail.
     """
 
+    is_shared = False
+
     def __init__(
         self,
         process: Process,
@@ -77,6 +79,10 @@ class StoreEngine:
         waiting = _Waiting(unit, asyncio.get_running_loop().create_future())
         self._queue.put_nowait(waiting)
         await waiting.done
+
+    async def claim(self, statement: Statement) -> list[tuple[Any, ...]]:  # noqa: ARG002  # the Engine's form
+        """Nothing is claimed: one process at a time has the file."""
+        raise Unavailable("the store is not shared")
 
     async def rows(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Read rows; they may be stale by the time the caller gets them."""

@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from gateway.drivers.store.statements import Unit
+from gateway.drivers.store.statements import Statement, Unit
 
 
 class Engine(Protocol):
-    """What a database must do. All raise ``Unavailable`` when it cannot, ``commit`` also ``Conflict``."""
+    """What a database must do. All raise ``Unavailable`` when it cannot, ``commit`` also ``Conflict``.
+
+    ``is_shared``: whether several processes may use it at once; then work is claimed before it is begun.
+    """
+
+    is_shared: bool
 
     async def commit(self, unit: Unit) -> None:
         """Write a unit of work, whole or not at all; return only when it is durable."""
+        ...
+
+    async def claim(self, statement: Statement) -> list[tuple[Any, ...]]:
+        """Commit one statement of ``claims.py`` and return its rows; only where the store is shared."""
         ...
 
     async def rows(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:

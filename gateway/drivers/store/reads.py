@@ -17,6 +17,7 @@ from gateway.drivers.store.deliveries import Deliveries
 from gateway.drivers.store.engine import Engine
 from gateway.drivers.store.inbox import Inbox
 from gateway.drivers.store.metadata import Metadata
+from gateway.drivers.store.nodes import Nodes
 from gateway.drivers.store.pending_erasures import PendingErasures
 from gateway.drivers.store.personal_data import PersonalData
 from gateway.drivers.store.queues import Queues
@@ -138,7 +139,10 @@ class Store:
         self.search = SearchIndex(engine)
         self.personal_data = PersonalData(engine)
         self.pending_erasures = PendingErasures(engine)
+        self.nodes = Nodes(engine)
+        self.is_shared = engine.is_shared
         self.commit = engine.commit
+        self.claim = engine.claim
         self.empty_log = engine.empty_log
         self.close = engine.close
 

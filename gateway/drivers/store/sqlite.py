@@ -29,7 +29,7 @@ from gateway.drivers.store import audit, transactions
 from gateway.drivers.store.checkpoints import Checkpointer
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.schema import MIGRATIONS, TABLES, VERSION
-from gateway.drivers.store.statements import Unit
+from gateway.drivers.store.statements import Statement, Unit
 from gateway.drivers.store.store_files import make_private, refuse_foreign_log, require_store, resolved_path, take_lock
 from gateway.drivers.store.transactions import Locked
 
@@ -58,6 +58,8 @@ class _Waiting(NamedTuple):
 
 class SqliteEngine:
     """The embedded engine. ``open_sqlite`` makes one."""
+
+    is_shared = False
 
     def __init__(
         self,
@@ -94,6 +96,10 @@ class SqliteEngine:
             self._written.clear()
             self._loop.call_soon(self._begin)  # all units of this turn of the loop share the transaction
         await done
+
+    async def claim(self, statement: Statement) -> list[tuple[Any, ...]]:  # noqa: ARG002  # the Engine's form
+        """Nothing is claimed: there is one process."""
+        raise Unavailable("the store is not shared")
 
     async def rows(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Read on one of the read connections, in turn."""
@@ -206,11 +212,16 @@ async def open_sqlite(path: Path, *, strict: bool = False, measures: Measures | 
 class _ReadOnly:
     """An engine for commands that look while a server runs."""
 
+    is_shared = False
+
     def __init__(self, reader: aiosqlite.Connection) -> None:
         self._reader = reader
         self.close = reader.close
 
     async def commit(self, unit: Unit) -> None:  # noqa: ARG002  # the Engine's form
+        raise Unavailable("this store was opened to read only")
+
+    async def claim(self, statement: Statement) -> list[tuple[Any, ...]]:  # noqa: ARG002  # the Engine's form
         raise Unavailable("this store was opened to read only")
 
     async def rows(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:

@@ -1,0 +1,72 @@
+"""What each of the processes on one store has taken on: a claim holds as long as its node is alive (``nodes.py``).
+
+Rows are narrow, so that what is claimed is not rewritten. A claim is deleted in the unit that stores the outcome.
+Only a shared store has this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+
+from gateway.drivers.clock import milliseconds
+from gateway.drivers.store.statements import Statement, placeholders
+
+Kind = Literal["webhook", "check", "callback", "job"]
+"""What is claimed, by its id: a delivery, a payment, a row of the inbox; a job of the gateway's own has no tenant."""
+
+TABLES = (
+    """
+    CREATE TABLE IF NOT EXISTS claims (
+        tenant TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL, node TEXT NOT NULL,
+        PRIMARY KEY (tenant, kind, id)
+    )""",
+)
+
+_INSERT = "INSERT INTO claims (tenant, kind, id, node) SELECT o.tenant, CAST(? AS TEXT), o.id, CAST(? AS TEXT)"
+_TAKE_OVER = (
+    " ON CONFLICT (tenant, kind, id) DO UPDATE SET node = excluded.node WHERE claims.node = excluded.node"
+    " OR NOT EXISTS (SELECT 1 FROM nodes n WHERE n.id = claims.node AND n.alive_until > ?) RETURNING tenant, id"
+)
+
+
+class Claimant(NamedTuple):
+    """Who claims, and when: work may begin only where ``Node.may_begin`` says so of that time."""
+
+    node: str
+    at: datetime
+
+
+def claim(kind: Kind, by: Claimant, offered: str, params: Sequence[Any]) -> Statement:
+    """Claim what a SELECT offers (columns ``tenant`` and ``id``, none twice), and return these columns of what was.
+
+    What others hold is left out; what the claimant holds already it gets again, so the SELECT must leave out what is
+    under way here. Another node may have done in the meantime what was offered: read it again before beginning it.
+    """
+    return Statement(
+        f"{_INSERT} FROM ({offered}) o WHERE TRUE{_TAKE_OVER}",
+        (kind, by.node, *params, milliseconds(by.at)),
+    )
+
+
+def free(kind: Kind, by: Claimant, tenant: str, identifier: str) -> tuple[str, tuple[Any, ...]]:
+    """A condition, and its parameters: no other living node has claimed the row of these columns."""
+    condition = (
+        f"NOT EXISTS (SELECT 1 FROM claims c JOIN nodes n ON n.id = c.node WHERE c.tenant = {tenant}"  # noqa: S608  # our own words
+        f" AND c.kind = ? AND c.id = {identifier} AND c.node <> ? AND n.alive_until > ?)"
+    )
+    return condition, (kind, by.node, milliseconds(by.at))
+
+
+def claim_job(name: str, by: Claimant) -> Statement:
+    """Claim a job of the gateway's own; one node does it as long as it lives."""
+    return claim("job", by, "SELECT '' AS tenant, CAST(? AS TEXT) AS id", (name,))
+
+
+def release(kind: Kind, node: str, tenant: str, identifiers: Collection[str]) -> Statement:
+    """Release what a node has claimed; what another has taken over stays."""
+    return Statement(
+        f"DELETE FROM claims WHERE tenant = ? AND kind = ? AND node = ? AND id IN ({placeholders(identifiers)})",  # noqa: S608  # question marks
+        (tenant, kind, node, *identifiers),
+    )

@@ -1,0 +1,96 @@
+"""The processes that share one store: each is a node, alive as long as it renews its row.
+
+One renewal a few seconds apart keeps everything that a process has claimed (``claims.py``). Times are the nodes' own
+clocks, in Unix milliseconds, which must agree to within ``MARGIN``. Only a shared store has this table.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from gateway.drivers.clock import milliseconds
+from gateway.drivers.store.engine import Engine
+from gateway.drivers.store.rows import columns, made_of
+from gateway.drivers.store.statements import Statement, placeholders
+
+LEASE = timedelta(seconds=30)
+"""How long a node is alive after a renewal; then others may take what it had claimed."""
+
+MARGIN = timedelta(seconds=5)
+"""How long before that it begins nothing any more: by how much clocks may differ."""
+
+KEPT = timedelta(hours=1)
+"""How long a node that stopped without saying so is shown."""
+
+TABLES = (
+    """
+    CREATE TABLE IF NOT EXISTS nodes (
+        id TEXT PRIMARY KEY, host TEXT NOT NULL, pid BIGINT NOT NULL, version TEXT NOT NULL,
+        settings_hash TEXT NOT NULL, url TEXT NOT NULL, started_at BIGINT NOT NULL, renewed_at BIGINT NOT NULL,
+        alive_until BIGINT NOT NULL, clock_ahead BIGINT NOT NULL
+    )""",
+)
+
+
+class NodeRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A process. ``clock_ahead``: milliseconds by which its clock was ahead of the database's at its last renewal."""
+
+    id: str
+    host: str
+    pid: int
+    version: str
+    settings_hash: str
+    url: str
+    started_at: int
+    renewed_at: int
+    alive_until: int
+    clock_ahead: int
+
+
+def renew(row: NodeRow) -> Statement:
+    """Join, or stay alive until ``row.alive_until``."""
+    return Statement(_RENEW, msgspec.structs.astuple(row), "node")
+
+
+def leave(node: str) -> Statement:
+    """Leave; what it had claimed is free at once."""
+    return Statement("DELETE FROM nodes WHERE id = ?", (node,))
+
+
+def forget_dead(now: datetime) -> list[Statement]:
+    """Forget nodes that stopped long ago, and claims of nodes that are not known any more."""
+    return [
+        Statement("DELETE FROM nodes WHERE alive_until < ?", (milliseconds(now - KEPT),)),
+        Statement("DELETE FROM claims WHERE NOT EXISTS (SELECT 1 FROM nodes n WHERE n.id = claims.node)", ()),
+    ]
+
+
+class Nodes:
+    """The reads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def all(self) -> list[NodeRow]:
+        """Every node, also those that stopped without saying so lately; the longest running first."""
+        rows = await self._engine.rows(f"SELECT {_COLUMNS} FROM nodes ORDER BY started_at, id", ())  # noqa: S608  # ours
+        return [made_of(NodeRow, row) for row in rows]
+
+    async def is_alive(self, node: str, now: datetime) -> bool:
+        """Whether a node has renewed its row in time."""
+        sql = "SELECT 1 FROM nodes WHERE id = ? AND alive_until > ?"
+        return await self._engine.row(sql, (node, milliseconds(now))) is not None
+
+    async def database_clock(self) -> int:
+        """The database's clock; it decides nothing."""
+        return int((await self._engine.rows("SELECT clock_milliseconds()", ()))[0][0])
+
+
+_COLUMNS = columns(NodeRow)
+_RENEW = (
+    f"INSERT INTO nodes ({_COLUMNS}) VALUES ({placeholders(NodeRow.__struct_fields__)})"  # noqa: S608  # our own members
+    " ON CONFLICT (id) DO UPDATE SET settings_hash = excluded.settings_hash, url = excluded.url,"
+    " renewed_at = excluded.renewed_at, alive_until = excluded.alive_until, clock_ahead = excluded.clock_ahead"
+)

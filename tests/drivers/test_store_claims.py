@@ -1,0 +1,89 @@
+"""Claims: each thing belongs to one living process; those of a dead one are free."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+
+import pytest
+
+from gateway.drivers.store import claims, nodes
+from gateway.drivers.store.claims import Claimant
+from gateway.drivers.store.nodes import LEASE
+from gateway.drivers.store.reads import Store
+from tests.drivers.test_store_nodes import node_row
+from tests.support.factories.payments import AT
+from tests.support.shared_engine import shared_database, shared_store
+from tests.support.virtual_clock import VirtualClock
+
+OFFERED = "SELECT 'acme' AS tenant, value AS id FROM json_each(?)"
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[Store]:
+    """A store that two living processes share."""
+    database = shared_database(VirtualClock(AT))
+    store = shared_store(database)
+    await store.commit([nodes.renew(node_row(name)) for name in ("node_a", "node_b")])
+    yield store
+    database.close()
+
+
+async def claimed(store: Store, node: str, offered: str, at: datetime = AT) -> list[str]:
+    """What a node gets of a JSON list of ids."""
+    rows = await store.claim(claims.claim("webhook", Claimant(node, at), OFFERED, (offered,)))
+    return [identifier for _, identifier in rows]
+
+
+async def test_what_is_claimed_belongs_to_one(store: Store) -> None:
+    """Another gets only what is left; the holder gets its own again, as after an answer that was lost."""
+    assert await claimed(store, "node_a", '["1", "2"]') == ["1", "2"]
+    assert await claimed(store, "node_b", '["1", "2", "3"]') == ["3"]
+    assert await claimed(store, "node_a", '["1", "3"]') == ["1"]
+
+
+async def test_claims_of_other_kinds_and_tenants_are_others(store: Store) -> None:
+    """The same id under another kind is free."""
+    assert await claimed(store, "node_a", '["1"]') == ["1"]
+    assert await store.claim(claims.claim("check", Claimant("node_b", AT), OFFERED, ('["1"]',))) == [("acme", "1")]
+
+
+async def test_claims_of_the_dead_are_free_when_their_time_is_over(store: Store) -> None:
+    """Not a moment before; and a node that has left gives everything up at once."""
+    await claimed(store, "node_a", '["1"]')
+    assert await claimed(store, "node_b", '["1"]', AT + LEASE - timedelta(milliseconds=1)) == []
+    assert await claimed(store, "node_b", '["1"]', AT + LEASE) == ["1"]
+    await store.commit([nodes.leave("node_b")])
+    await store.commit([nodes.renew(node_row("node_a"))])
+    assert await claimed(store, "node_a", '["1"]') == ["1"]
+
+
+async def test_only_the_holder_releases(store: Store) -> None:
+    """Who was overtaken releases nothing of the other's."""
+    await claimed(store, "node_a", '["1", "2"]')
+    await store.commit([claims.release("webhook", "node_b", "acme", ["1"])])
+    assert await claimed(store, "node_b", '["1"]') == []
+    await store.commit([claims.release("webhook", "node_a", "acme", ["1", "2"])])
+    assert await claimed(store, "node_b", '["1", "2"]') == ["1", "2"]
+
+
+async def test_a_select_can_leave_out_what_others_hold(store: Store) -> None:
+    """So a limit counts what can be had: neither what another holds, unless it is dead."""
+    await claimed(store, "node_a", '["1"]')
+
+    async def offered(node: str, at: datetime) -> list[str]:
+        condition, values = claims.free("webhook", Claimant(node, at), "o.tenant", "o.id")
+        sql = f"SELECT o.id FROM ({OFFERED}) o WHERE {condition} LIMIT 1"  # noqa: S608  # our own words
+        rows = await store._engine.rows(sql, ('["1", "2"]', *values))
+        return [identifier for (identifier,) in rows]
+
+    assert await offered("node_b", AT) == ["2"]
+    assert await offered("node_a", AT) == await offered("node_b", AT + LEASE) == ["1"]
+
+
+async def test_a_job_is_done_by_one(store: Store) -> None:
+    """As long as it lives."""
+    assert await store.claim(claims.claim_job("retention", Claimant("node_a", AT))) == [("", "retention")]
+    assert await store.claim(claims.claim_job("retention", Claimant("node_b", AT))) == []
+    assert await store.claim(claims.claim_job("retention", Claimant("node_a", AT))) == [("", "retention")]
+    assert await store.claim(claims.claim_job("retention", Claimant("node_b", AT + LEASE))) == [("", "retention")]

@@ -1,0 +1,66 @@
+"""A store that several gateways of one test share, as PostgreSQL is one: the real tables and statements on SQLite."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gateway.drivers.clock import Clock, milliseconds
+from gateway.drivers.store import audit, claims, nodes
+from gateway.drivers.store.reads import Store
+from gateway.drivers.store.sqlite import make_tables
+from gateway.drivers.store.statements import Statement, Unit
+from gateway.drivers.store.transactions import commit_units
+
+
+def shared_database(clock: Clock) -> sqlite3.Connection:
+    """A database in memory whose clock is this one."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    audit.add_functions(connection)
+    connection.create_function("clock_milliseconds", 0, lambda: milliseconds(clock.now()))
+    make_tables(connection)
+    for table in (*nodes.TABLES, *claims.TABLES):
+        connection.execute(table)
+    return connection
+
+
+class SharedEngine:
+    """What one gateway has of it. ``before``: called ahead of each write, as a slow network would be."""
+
+    is_shared = True
+
+    def __init__(self, connection: sqlite3.Connection, before: Callable[[], None] = lambda: None) -> None:
+        self.connection, self.before = connection, before
+
+    async def commit(self, unit: Unit) -> None:
+        """Write a unit."""
+        self.before()
+        (failure,) = commit_units(self.connection, [unit])
+        if failure is not None:
+            raise failure
+
+    async def claim(self, statement: Statement) -> list[tuple[Any, ...]]:
+        """Write a statement and return its rows."""
+        self.before()
+        return self.connection.execute(statement.sql, statement.params).fetchall()
+
+    async def rows(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Read rows."""
+        return self.connection.execute(sql, params).fetchall()
+
+    async def row(self, sql: str, params: Sequence[Any]) -> tuple[Any, ...] | None:
+        """Read one row."""
+        return next(iter(await self.rows(sql, params)), None)
+
+    async def empty_log(self) -> bool:
+        """It has no log."""
+        return True
+
+    async def close(self) -> None:
+        """Another gateway may still use it."""
+
+
+def shared_store(connection: sqlite3.Connection) -> Store:
+    """A store of one of several gateways."""
+    return Store(SharedEngine(connection))
