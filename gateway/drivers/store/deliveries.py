@@ -194,12 +194,13 @@ class Deliveries:
         Never one that was not tried yet while an earlier version of its payment was not either: first tries keep the
         order of versions. None while the endpoint is disabled.
         """
+        others = f" AND d.delivery_id NOT IN ({placeholders(under_way)})" if under_way else ""
         rows = await self._engine.rows(
             f"{_DELIVERY} d WHERE d.tenant = ? AND d.status = 'pending'"  # noqa: S608  # our own words
             " AND (d.attempts <> '[]' OR NOT EXISTS (SELECT 1 FROM events e WHERE e.tenant = d.tenant"
             " AND e.payment_id = d.payment_id AND e.version < d.version"
             " AND e.status = 'pending' AND e.attempts = '[]'))"
-            f" AND d.delivery_id NOT IN ({placeholders(under_way)}) AND NOT EXISTS ({_DISABLED})"
+            f"{others} AND NOT EXISTS ({_DISABLED})"
             " ORDER BY d.next_attempt_at LIMIT ?",
             (tenant, *under_way, tenant, endpoint, limit),
         )

@@ -239,8 +239,8 @@ def delete_callbacks(rows: str, before: datetime, limit: int) -> Statement:
 def empty_callback(tenant: str, inbox_id: str, size: int) -> Statement:
     """Delete the contents of a callback, ``size`` bytes; what was made of it stays."""
     return Statement(
-        f"UPDATE inbox SET query = '', headers = '[]', body = x'' WHERE tenant = ? AND id = ? AND {_CONTENTS} = ?",  # noqa: S608  # above
-        (tenant, inbox_id, size),
+        f"UPDATE inbox SET query = '', headers = '[]', body = ? WHERE tenant = ? AND id = ? AND {_CONTENTS} = ?",  # noqa: S608  # above
+        (b"", tenant, inbox_id, size),
         grows=(tenant, -size),
     )
 

@@ -48,7 +48,8 @@ def ask_to_erase(payments: Sequence[PaymentKey], at: datetime | None) -> list[St
     """Have payments erased as soon as they have ended. ``at`` None: only when they have been ended for long enough."""
     sql = (
         "INSERT INTO pending_erasures (tenant, payment_id, asked_at) VALUES (?, ?, ?)"
-        " ON CONFLICT (tenant, payment_id) DO UPDATE SET asked_at = COALESCE(asked_at, excluded.asked_at)"
+        " ON CONFLICT (tenant, payment_id) DO UPDATE"
+        " SET asked_at = COALESCE(pending_erasures.asked_at, excluded.asked_at)"
     )
     return [Statement(sql, (*payment, optional_milliseconds(at))) for payment in payments]
 

@@ -107,7 +107,7 @@ class Queues:
         """How many payments are under review, and since when the oldest is (RFC 3339)."""
         oldest = await self._one(
             "SELECT MIN(since) FROM (SELECT json_extract(doc, '$.review.since') AS since FROM payments"
-            " WHERE review IS NOT NULL LIMIT ?)",
+            " WHERE review IS NOT NULL LIMIT ?) dated",
             REVIEWS_DATED,
         )
         return await self._count("payments WHERE review IS NOT NULL"), oldest
@@ -133,7 +133,7 @@ class Queues:
         return [made_of(EndpointRow, row) for row in rows]
 
     async def _count(self, rows: str, *params: object) -> int:
-        return int(await self._one(f"SELECT COUNT(*) FROM (SELECT 1 FROM {rows} LIMIT {COUNTED})", *params))  # noqa: S608  # our own words
+        return int(await self._one(f"SELECT COUNT(*) FROM (SELECT 1 FROM {rows} LIMIT {COUNTED}) counted", *params))  # noqa: S608  # our own words
 
     async def _one(self, sql: str, *params: object) -> Any:
         return (await self._engine.rows(sql, params))[0][0]

@@ -265,7 +265,7 @@ class Store:
         """
         rows = await self._engine.rows(
             "SELECT id FROM (SELECT id, account, state, doc, purchase FROM payments WHERE tenant = ?"
-            " ORDER BY id DESC LIMIT ?) WHERE account = ? AND id <> ?"
+            " ORDER BY id DESC LIMIT ?) newest WHERE account = ? AND id <> ?"
             " AND state IN ('created', 'awaiting_customer', 'processing')"
             " AND json_extract(doc, '$.money.amount') = ? AND json_extract(purchase, '$.customer.id') = ?"
             " ORDER BY id DESC LIMIT 3",

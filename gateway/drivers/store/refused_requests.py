@@ -61,7 +61,7 @@ def delete_before(at: datetime, limit: int) -> Statement:
     """Delete the oldest that came before a time."""
     oldest = "SELECT number, at FROM refused_requests ORDER BY number LIMIT ?"
     return Statement(
-        f"DELETE FROM refused_requests WHERE number IN (SELECT number FROM ({oldest}) WHERE at < ?)",  # noqa: S608  # our own words
+        f"DELETE FROM refused_requests WHERE number IN (SELECT number FROM ({oldest}) oldest WHERE at < ?)",  # noqa: S608  # our own words
         (limit, milliseconds(at)),
     )
 
@@ -97,5 +97,5 @@ class RefusedRequests:
     async def has_any(self, before: datetime) -> bool:
         """Whether the oldest came before a time."""
         oldest = "SELECT at FROM refused_requests ORDER BY number LIMIT 1"
-        sql = f"SELECT 1 FROM ({oldest}) WHERE at < ?"  # noqa: S608  # our own words
+        sql = f"SELECT 1 FROM ({oldest}) oldest WHERE at < ?"  # noqa: S608  # our own words
         return bool(await self._engine.rows(sql, (milliseconds(before),)))

@@ -223,7 +223,7 @@ class SearchIndex:
 
     async def segments_of(self, places: Iterable[int]) -> dict[int, int]:
         """The segments of those payments that are in the index."""
-        sql = "SELECT place, segment FROM search_payments WHERE place IN (SELECT value FROM json_each(?))"
+        sql = f"SELECT place, segment FROM search_payments WHERE place IN ({_NUMBERS})"  # noqa: S608  # our own words
         return dict(await self._engine.rows(sql, (json.dumps([*places]),)))
 
     async def payments_of(self, tenants: Sequence[str], text: str) -> list[tuple[str, str]]:
@@ -241,15 +241,15 @@ class SearchIndex:
         return [made_of(Hit, row) for row in rows]
 
 
-_OF_PAYMENT = "SELECT p.tenant, p.id FROM json_each(?1) t CROSS JOIN payments p ON p.tenant = t.value AND p.id = ?2"
+_OF_PAYMENT = "SELECT p.tenant, p.id FROM json_each(?1) t CROSS JOIN payments p WHERE p.tenant = t.value AND p.id = ?2"
 _OF_DELIVERY = (
     "SELECT e.tenant, e.payment_id"
-    " FROM json_each(?1) t CROSS JOIN events e ON e.tenant = t.value AND e.delivery_id = ?2"
-    " WHERE e.payment_id IS NOT NULL"
+    " FROM json_each(?1) t CROSS JOIN events e WHERE e.tenant = t.value AND e.delivery_id = ?2"
+    " AND e.payment_id IS NOT NULL"
 )
 _OF_CALLBACK = (
-    "SELECT c.tenant, c.payment_id FROM json_each(?1) t CROSS JOIN inbox c ON c.tenant = t.value AND c.id = ?2"
-    " WHERE c.payment_id IS NOT NULL"
+    "SELECT c.tenant, c.payment_id FROM json_each(?1) t CROSS JOIN inbox c WHERE c.tenant = t.value AND c.id = ?2"
+    " AND c.payment_id IS NOT NULL"
 )
 _OF_OPEN_OPERATION = (
     "SELECT p.tenant, p.id FROM payments p WHERE p.open_status IN ('sending', 'unknown') AND p.open_operation = ?2"
@@ -267,22 +267,23 @@ _BY_ID = {
 _BY_TEXT = (
     "",
     "SELECT p.tenant, p.id"
-    " FROM json_each(?1) t CROSS JOIN payments p ON p.tenant = t.value AND p.merchant_reference = ?2"
+    " FROM json_each(?1) t CROSS JOIN payments p WHERE p.tenant = t.value AND p.merchant_reference = ?2"
     " UNION SELECT k.tenant, k.payment_id FROM json_each(?1) t"
-    " CROSS JOIN idempotency_keys k ON k.tenant = t.value AND k.idempotency_key = ?2",
+    " CROSS JOIN idempotency_keys k WHERE k.tenant = t.value AND k.idempotency_key = ?2",
 )
-_IN_SEGMENTS = "segment IN (SELECT value FROM json_each(?))"
+_NUMBERS = "SELECT CAST(value AS BIGINT) FROM json_each(?)"
+_IN_SEGMENTS = f"segment IN ({_NUMBERS})"
 _NAMED = f"""
     SELECT p.place, p.tenant, p.payment_id FROM (
-        SELECT place FROM search_terms WHERE {_IN_SEGMENTS} AND term IN (SELECT value FROM json_each(?))
-        UNION SELECT value FROM json_each(?)
+        SELECT place FROM search_terms WHERE {_IN_SEGMENTS} AND term IN ({_NUMBERS})
+        UNION {_NUMBERS}
         UNION SELECT place FROM search_payments WHERE {_IN_SEGMENTS} AND amount = ?
-    ) found CROSS JOIN search_payments p ON p.place = found.place WHERE"""  # noqa: S608  # our own words
+    ) found CROSS JOIN search_payments p WHERE p.place = found.place AND"""  # noqa: S608  # our own words
 _BY_AMOUNT = f"SELECT p.place, p.tenant, p.payment_id FROM search_payments p WHERE {_IN_SEGMENTS} AND"  # noqa: S608  # as above
 _NEWEST = "SELECT p.place, p.tenant, p.payment_id FROM search_payments p WHERE"
 _WITH_ERROR = (
-    "EXISTS (SELECT 1 FROM search_segments s CROSS JOIN search_terms e ON e.segment = s.segment AND e.term = ?"
-    " AND e.place = p.place WHERE s.first_place <= p.place AND s.last_place >= p.place)"
+    "EXISTS (SELECT 1 FROM search_segments s CROSS JOIN search_terms e WHERE e.segment = s.segment AND e.term = ?"
+    " AND e.place = p.place AND s.first_place <= p.place AND s.last_place >= p.place)"
 )
 
 

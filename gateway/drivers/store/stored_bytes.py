@@ -68,7 +68,7 @@ _OPEN = (
     " WHERE open_status IS NOT NULL"
 )
 
-RECOUNT = "SELECT tenant, SUM(bytes) FROM ({} UNION ALL {}) GROUP BY tenant".format(  # noqa: S608  # our own names
+RECOUNT = "SELECT tenant, CAST(SUM(bytes) AS BIGINT) FROM ({} UNION ALL {}) sizes GROUP BY tenant".format(  # noqa: S608  # our own names
     " UNION ALL ".join(f"SELECT tenant, {_size_in_sql(table)} AS bytes FROM {table}" for table in SIZES),  # noqa: S608
     _OPEN,
 )
@@ -76,7 +76,7 @@ RECOUNT = "SELECT tenant, SUM(bytes) FROM ({} UNION ALL {}) GROUP BY tenant".for
 
 ADD = (
     "INSERT INTO stored_bytes (tenant, bytes) VALUES (?, ?)"
-    " ON CONFLICT (tenant) DO UPDATE SET bytes = bytes + excluded.bytes"
+    " ON CONFLICT (tenant) DO UPDATE SET bytes = stored_bytes.bytes + excluded.bytes"
 )
 """Add to a tenant's sum: (tenant, bytes)."""
 
