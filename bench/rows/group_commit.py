@@ -103,7 +103,7 @@ async def write_again(units: Sequence[Any], batch: int) -> float:
 
         async def caller() -> None:
             for unit in left:
-                await store.commit(unit)  # raises where the unit is refused
+                await store.commit("acme", unit)  # raises where the unit is refused
 
         began = time.perf_counter()
         await asyncio.gather(*(caller() for _ in range(CALLERS)))

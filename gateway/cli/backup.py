@@ -16,6 +16,7 @@ from gateway.drivers.clock import SystemClock
 from gateway.drivers.store.backup import back_up, check_whole
 from gateway.drivers.store.metadata import FORGET_FINGERPRINT
 from gateway.drivers.store.sqlite import open_sqlite
+from gateway.drivers.store.statements import NO_TENANT
 from gateway.drivers.store.store_files import require_store
 from gateway.flows.audit import COMMAND_LINE, Act, Actor
 from gateway.flows.background import startup
@@ -65,7 +66,7 @@ async def _recover(loaded: Configuration, *, restored: bool, forget_secret: bool
         gw = Gateway(settings=loaded.settings, store=store, send=_refuse_to_send, clock=SystemClock())
         await startup.check_names(gw)
         if forget_secret:
-            await store.commit([FORGET_FINGERPRINT])
+            await store.commit(NO_TENANT, [FORGET_FINGERPRINT])
         act = Act(name="recover", by=Actor(key_id=COMMAND_LINE, given=user_name()), details={"restored": restored})
         return await (startup.begin_restored(gw, act) if restored else startup.begin(gw, act))
     finally:

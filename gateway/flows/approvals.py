@@ -17,6 +17,7 @@ from gateway.drivers.clock import milliseconds
 from gateway.drivers.settings import OperatorKey, Role
 from gateway.drivers.store import approvals
 from gateway.drivers.store.approvals import OPEN, Approval
+from gateway.drivers.store.statements import NO_TENANT
 from gateway.flows import audit
 from gateway.flows.audit import Act
 from gateway.flows.runtime import Gateway
@@ -42,7 +43,9 @@ async def request(gw: Gateway, act: Act, *, method: str, path: str, target: str 
         created_at=milliseconds(now),
         expires_at=milliseconds(now + KEPT_FOR),
     )
-    await gw.store.commit([approvals.insert(made), audit.entry(gw, act, by=replace(act.by, approval_id=made.id))])
+    await gw.store.commit(
+        NO_TENANT, [approvals.insert(made), audit.entry(gw, act, by=replace(act.by, approval_id=made.id))]
+    )
     return made
 
 
@@ -77,7 +80,9 @@ async def end(gw: Gateway, found: Approval, status: str, act: Act, *, code: str 
     tenant, payment_id = await gw.store.audit.asked_about(found.id)
     about = {"tenant": tenant, "payment_id": payment_id, "subject": found.target}
     try:
-        await gw.store.commit([ended, audit.entry(gw, act, by=replace(act.by, approval_id=found.id), **about)])
+        await gw.store.commit(
+            NO_TENANT, [ended, audit.entry(gw, act, by=replace(act.by, approval_id=found.id), **about)]
+        )
     except Conflict:
         raise TenantError("invalid_state", "this was decided already") from None
     gw.memory.log_holds_deleted = True

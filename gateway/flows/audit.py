@@ -16,7 +16,7 @@ from gateway.core.secret import Secret
 from gateway.core.signing import derive
 from gateway.drivers.clock import milliseconds
 from gateway.drivers.store.audit import AuditContent, append
-from gateway.drivers.store.statements import Statement
+from gateway.drivers.store.statements import NO_TENANT, Statement
 from gateway.flows.runtime import Gateway, log
 
 
@@ -82,7 +82,7 @@ def entry(gw: Gateway, act: Act, **about: Any) -> Statement:
 async def note(gw: Gateway, act: Act) -> None:
     """Add an act that has no unit of its own, and must not wait for a store that is full or away."""
     try:
-        await gw.store.commit([entry(gw, act)])
+        await gw.store.commit(act.tenant or NO_TENANT, [entry(gw, act)])
     except Unavailable as problem:
         log.error("an act is missing in the audit trail", extra={"kind": act.name, "problem": str(problem)})
 

@@ -110,7 +110,7 @@ async def commit_change(
     for one in further:
         unit += _rows_of(gw, one)
     if unit:
-        await gw.store.commit(unit)
+        await gw.store.commit(change.payment.tenant, unit)
     due_at = EPOCH if further else own.due_at  # what else was moved may be due at once
     if due_at is not None:
         gw.check_timer.no_later_than(milliseconds(due_at))
@@ -127,15 +127,15 @@ def _warn_of_full_memory(change: Change) -> None:
     log.warning("the memory of a payment is full", extra={**where, "provider": payment.provider, "problem": problem})
 
 
-async def commit_submission(gw: Gateway, versions: Sequence[Version], rows: Sequence[Statement]) -> None:
-    """Commit what a tenant's new operation makes of payments, ``rows`` before it, and notify.
+async def commit_submission(gw: Gateway, tenant: str, versions: Sequence[Version], rows: Sequence[Statement]) -> None:
+    """Commit what a tenant's new operation makes of its payments, ``rows`` before it, and notify.
 
     Raises ``Conflict`` or ``Unavailable``.
     """
     written, unit = [*map(_Written, versions)], [*rows]
     for one in written:
         unit += _rows_of(gw, one)
-    await gw.store.commit(unit)
+    await gw.store.commit(tenant, unit)
     _notify(gw, *written)
 
 

@@ -6,11 +6,14 @@ A process that is killed loses what came in its last second; one that stops keep
 from __future__ import annotations
 
 import asyncio
+from itertools import groupby, starmap
+from operator import attrgetter
 
 from gateway.core.errors import Unavailable
 from gateway.drivers.store import refused_requests
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.refused_requests import RefusedRequest
+from gateway.drivers.store.statements import NO_TENANT
 from gateway.flows.tasks import Tasks, log
 
 PAUSE_SECONDS = 1.0
@@ -39,8 +42,12 @@ class RefusedRequests:
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
+        tenant_of = attrgetter("tenant")
+        by_tenant = groupby(sorted(waiting, key=tenant_of), tenant_of)
+        units = [(tenant, refused_requests.insert([*own])) for tenant, own in by_tenant]
+        units.append((NO_TENANT, [refused_requests.trim_all()]))
         try:
-            await self._store.commit(refused_requests.insert(waiting))
+            await asyncio.gather(*starmap(self._store.commit, units))
         except Unavailable:  # they are in the log
             log.warning("refused requests could not be kept", extra={"repeated": len(waiting)})
 

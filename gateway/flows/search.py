@@ -26,7 +26,7 @@ from gateway.drivers.store import search_index
 from gateway.drivers.store.reads import CLOCK_STEP, ListedPayment
 from gateway.drivers.store.rows import PageRequest
 from gateway.drivers.store.search_index import Hit, IndexedPayment, NewEvent, Progress, Segment, Wanted
-from gateway.drivers.store.statements import Statement
+from gateway.drivers.store.statements import NO_TENANT, Statement
 from gateway.flows.runtime import Gateway
 
 BATCH_SIZE = 1000
@@ -83,7 +83,7 @@ async def catch_up(gw: Gateway, batches: int) -> int:
             if not new:
                 break
             progress = Progress(made_with=key.fingerprint, event_row=new[-1].event_row, event_id=new[-1].id)
-            await gw.store.commit([*await _rows_of(gw, key, new), search_index.set_progress(progress)])
+            await gw.store.commit(NO_TENANT, [*await _rows_of(gw, key, new), search_index.set_progress(progress)])
         return max(0, await index.last_event_row() - progress.event_row)
 
 
@@ -116,7 +116,7 @@ async def renew(gw: Gateway, tenant: str, payment_id: str) -> None:
         return
     async with gw.memory.indexing:
         events = await gw.store.search.events_of(tenant, payment_id)
-        await gw.store.commit([search_index.forget(place), *await _rows_of(gw, key_of(gw.settings), events)])
+        await gw.store.commit(tenant, [search_index.forget(place), *await _rows_of(gw, key_of(gw.settings), events)])
 
 
 async def _begun(gw: Gateway, key: _Key) -> Progress:
@@ -127,7 +127,7 @@ async def _begun(gw: Gateway, key: _Key) -> Progress:
     index = gw.store.search
     progress = await index.progress()
     if progress is None or progress.made_with != key.fingerprint:
-        await gw.store.commit(search_index.begin(key.fingerprint))
+        await gw.store.commit(NO_TENANT, search_index.begin(key.fingerprint))
         return Progress(made_with=key.fingerprint)
     if progress.event_row and await index.event_at(progress.event_row) != progress.event_id:
         return Progress(made_with=key.fingerprint)

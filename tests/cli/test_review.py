@@ -126,7 +126,7 @@ async def test_resolve_says_what_has_gone_back(staffed: GatewayStack) -> None:
     assert before is not None
     denied = msgspec.structs.replace(before.payment, denied_operations=("op_1",))
     rows = [statements.update_payment(before.payment, denied, open_before=None, open_after=None)]
-    await staffed.gateway.store.commit(rows)
+    await staffed.gateway.store.commit("acme", rows)
     arguments = ("resolve", flag["id"], "--reason", "called them", "--amount-refunded")
     shown = await reviewed(staffed, *arguments, "67.33")
     assert (shown["review"], shown["state"], shown["amount_refunded"]) == (None, "partially_refunded", "67.33")

@@ -182,13 +182,13 @@ async def test_an_open_operation_never_goes_back(store: Store, began: Status, to
     """What is open may be written again, but what is unknown is never on its way again."""
     payment, operation = await stored(store, 1)
     before = replace(operation, status=began)
-    await store.commit([statements.update_payment(payment, payment, open_before=operation, open_after=before)])
+    await store.commit("acme", [statements.update_payment(payment, payment, open_before=operation, open_after=before)])
     after, payment = replace(before, status=to, note="learnt"), replace(payment, revision=payment.revision + 1)
     if (began, to) == (Status.UNKNOWN, Status.SENDING):
         with pytest.raises(Conflict, match="operation"):
             statements.update_payment(payment, payment, open_before=before, open_after=after)
         return
-    await store.commit([statements.update_payment(payment, payment, open_before=before, open_after=after)])
+    await store.commit("acme", [statements.update_payment(payment, payment, open_before=before, open_after=after)])
     assert await store.operation("acme", "pay_001", "op_001") == after
     assert await store.open_operation(to, "op_001") == after
 
@@ -197,7 +197,7 @@ async def test_what_is_on_its_way_stays_so_while_its_payment_moves(store: Store)
     """A callback may move a payment before the reply to its operation comes."""
     payment, operation = await stored(store, 1)
     moved = replace(payment, state=State.AUTHORIZED)
-    await store.commit([statements.update_payment(payment, moved, open_before=operation, open_after=operation)])
+    await store.commit("acme", [statements.update_payment(payment, moved, open_before=operation, open_after=operation)])
     assert await store.open_operations(Status.SENDING) == [operation]
 
 
@@ -217,7 +217,7 @@ async def test_an_operation_is_followed_by_another_in_one_write(store: Store) ->
     following = replace(operation, id="op_002")
     update = statements.update_payment(payment, payment, open_before=operation, open_after=following)
     ended = replace(operation, status=Status.NOT_SENT)
-    await store.commit([update, statements.insert_ended_operation(ended)])
+    await store.commit("acme", [update, statements.insert_ended_operation(ended)])
     assert await store.operations("acme", "pay_001") == [ended, following]
     assert await store.open_operations(Status.SENDING) == [following]
 
@@ -238,7 +238,7 @@ async def end(store: Store, operation: Operation, answer: bytes) -> None:
     payment, _ = create_of(1)
     update = statements.update_payment(payment, payment, open_before=operation, open_after=None)
     ended = statements.insert_ended_operation(replace(operation, status=Status.SUCCEEDED), (201, answer))
-    await store.commit([update, ended])
+    await store.commit("acme", [update, ended])
 
 
 async def test_an_answer_comes_with_the_outcome(store: Store) -> None:
@@ -253,7 +253,7 @@ async def test_an_answer_comes_with_the_outcome(store: Store) -> None:
 async def test_only_the_newest_operation_of_a_key_answers(store: Store) -> None:
     """When a key was passed on, the answer of the operation before it is not the request's."""
     _, operation = await stored(store, 1)
-    await store.commit([statements.move_idempotency_key(replace(operation, id="op_002"))])
+    await store.commit("acme", [statements.move_idempotency_key(replace(operation, id="op_002"))])
     await end(store, operation, b"{}")
     key = await store.idempotency_record("acme", "key-00000001")
     assert key is not None
@@ -308,9 +308,9 @@ async def test_a_reference_is_passed_back_only_by_its_holder(store: Store) -> No
     """A payment gets its reference back from the successor that holds it, and from nobody else."""
     old = await resolved_payment(store, 1, State.AUTHORIZED, replaced_by="pay_002")
     await stored(store, 2, merchant_reference="SO-1")
-    await store.commit([statements.move_reference(old, holder="pay_003")])
+    await store.commit("acme", [statements.move_reference(old, holder="pay_003")])
     assert await store.reference_owner("acme", "main", "SO-1") == "pay_002"
-    await store.commit([statements.move_reference(old, holder="pay_002")])
+    await store.commit("acme", [statements.move_reference(old, holder="pay_002")])
     assert await store.reference_owner("acme", "main", "SO-1") == "pay_001"
 
 
@@ -355,7 +355,7 @@ async def test_a_refused_event_was_not_applied(store: Store) -> None:
         event=EVENT,
         payment_id="pay_001",
     )
-    await store.commit([refused])
+    await store.commit("acme", [refused])
     assert not await store.inbox.was_applied("acme", "main", "e-1")
     found = await store.inbox.of_payment("acme", "pay_001")
     assert [row[2:] for row in found] == [("pay/callback", "refused", "amount")]
@@ -366,18 +366,19 @@ async def test_refused_callbacks_are_trimmed(store: Store) -> None:
 
     async def insert(name: str, account: str, verdict: str) -> None:
         await store.commit(
+            "acme",
             [
                 inbox.insert_callback(
                     name, tenant="acme", account=account, callback=a_callback(), verdict=verdict, payment_id="pay_1"
                 )
-            ]
+            ],
         )
 
     for number in range(5):
         await insert(f"cb_{number}_refused", "main", "refused")
         await insert(f"cb_{number}_recorded", "main", "recorded")
         await insert(f"cb_{number}_other", "other", "refused")
-    await store.commit([inbox.trim_refused("acme", "main", 2)])
+    await store.commit("acme", [inbox.trim_refused("acme", "main", 2)])
     left = [row[0] for row in await store.inbox.of_payment("acme", "pay_1")]
     assert [name for name in left if "refused" in name] == ["cb_3_refused", "cb_4_refused"]
     assert len(left) == 2 + 5 + 5
@@ -388,6 +389,7 @@ async def test_few_refused_callbacks_stay(store: Store, keep: int) -> None:
     """With no more rows than may be kept nothing is removed."""
     for number in range(5):
         await store.commit(
+            "acme",
             [
                 inbox.insert_callback(
                     f"cb_{number}",
@@ -397,28 +399,28 @@ async def test_few_refused_callbacks_stay(store: Store, keep: int) -> None:
                     verdict="refused",
                     payment_id="pay_1",
                 )
-            ]
+            ],
         )
-    await store.commit([inbox.trim_refused("acme", "main", keep)])
+    await store.commit("acme", [inbox.trim_refused("acme", "main", keep)])
     assert len(await store.inbox.of_payment("acme", "pay_1")) == 5
 
 
 async def test_one_hint_per_payment_and_key(store: Store) -> None:
     """A second hit of the same key makes the hint due again; closing an older hit leaves the newer one due."""
     hit, again = milliseconds(AT), milliseconds(LATER)
-    await store.commit([schedule.store_hint("acme", "pay_1", "CK-1", AT)])
-    await store.commit([schedule.store_hint("acme", "pay_1", "CK-1", LATER)])
+    await store.commit("acme", [schedule.store_hint("acme", "pay_1", "CK-1", AT)])
+    await store.commit("acme", [schedule.store_hint("acme", "pay_1", "CK-1", LATER)])
     assert await store.due_hints("acme", "pay_1") == [("CK-1", again)]
-    await store.commit([schedule.close_hint("acme", "pay_1", "CK-1", hit)])
+    await store.commit("acme", [schedule.close_hint("acme", "pay_1", "CK-1", hit)])
     assert await store.due_hints("acme", "pay_1") == [("CK-1", again)]
-    await store.commit([schedule.close_hint("acme", "pay_1", "CK-1", again)])
+    await store.commit("acme", [schedule.close_hint("acme", "pay_1", "CK-1", again)])
     assert await store.due_hints("acme", "pay_1") == []
-    await store.commit([schedule.store_hint("acme", "pay_1", "CK-1", AT)])
+    await store.commit("acme", [schedule.store_hint("acme", "pay_1", "CK-1", AT)])
     assert await store.due_hints("acme", "pay_1") == [("CK-1", hit)]
 
 
 async def test_hints_of_other_keys_are_others(store: Store) -> None:
     """Each key that was named is a hint of its own, the newest first."""
-    await store.commit([schedule.store_hint("acme", "pay_1", "CK-1", AT)])
-    await store.commit([schedule.store_hint("acme", "pay_1", "CK-2", LATER)])
+    await store.commit("acme", [schedule.store_hint("acme", "pay_1", "CK-1", AT)])
+    await store.commit("acme", [schedule.store_hint("acme", "pay_1", "CK-2", LATER)])
     assert [key for key, _ in await store.due_hints("acme", "pay_1")] == ["CK-2", "CK-1"]

@@ -42,8 +42,8 @@ def act(approval_id: str = WAITING.id) -> Statement:
 
 async def test_an_act_ends_its_approval(store: Store) -> None:
     """In its own transaction; the body is forgotten."""
-    await store.commit([insert(WAITING)])
-    await store.commit([act()])
+    await store.commit("acme", [insert(WAITING)])
+    await store.commit("acme", [act()])
     found = await store.approvals.find(WAITING.id)
     assert found is not None
     assert (found.status, found.decided_by, found.decided_at, found.body) == ("approved", "dana", 5, None)
@@ -53,10 +53,12 @@ async def test_an_act_ends_its_approval(store: Store) -> None:
 async def test_without_an_open_approval_the_act_is_not_done(store: Store, path: Path, status: str | None) -> None:
     """Nothing of its unit is written, whatever the gateway has checked before."""
     if status is not None:
-        await store.commit([insert(WAITING), act() if status == "approved" else end(WAITING.id, status, by="d", at=AT)])
+        await store.commit(
+            "acme", [insert(WAITING), act() if status == "approved" else end(WAITING.id, status, by="d", at=AT)]
+        )
     before = await store.audit.head()
     with pytest.raises(Unavailable):
-        await store.commit([Statement("INSERT INTO moments (name, at) VALUES ('done', 1)", ()), act()])
+        await store.commit("acme", [Statement("INSERT INTO moments (name, at) VALUES ('done', 1)", ()), act()])
     with beside(path) as other:
         assert other.execute("SELECT count(*) FROM moments WHERE name = 'done'").fetchall() == [(0,)]
     assert await store.audit.head() == before
@@ -71,7 +73,7 @@ async def test_a_store_with_the_earlier_trigger_is_as_strict(store: Store, path:
     opened = await open_sqlite(path)
     try:
         with pytest.raises(Unavailable):
-            await opened.commit([act()])
+            await opened.commit("acme", [act()])
         with beside(path) as other:
             names = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'approval%'"
             assert other.execute(names).fetchall() == [("approval_is_used_once",)]

@@ -43,7 +43,7 @@ def content(number: int = 1, **changes: Any) -> AuditContent:
 
 async def write(store: Store, *rows: AuditContent) -> None:
     """Append rows, each in a unit of its own, at the same time."""
-    await asyncio.gather(*(store.commit([append(row, KEY)]) for row in rows))
+    await asyncio.gather(*(store.commit("acme", [append(row, KEY)]) for row in rows))
 
 
 async def test_each_row_holds_the_hash_of_the_one_before(store: Store) -> None:
@@ -61,7 +61,7 @@ async def test_each_row_holds_the_hash_of_the_one_before(store: Store) -> None:
 async def test_an_act_that_fails_leaves_no_row_and_no_gap(store: Store) -> None:
     """The row is written with the act or not at all, wherever it stands in the unit."""
     with pytest.raises(Conflict):
-        await store.commit([append(content(), KEY), FAILS])
+        await store.commit("acme", [append(content(), KEY), FAILS])
     await write(store, content())
     assert [row.sequence for row in await store.audit.after(0, 10)] == [1]
 
@@ -79,14 +79,14 @@ async def test_rows_are_not_changed(store: Store, path: Path, sql: str) -> None:
     """Neither by the gateway's own connection nor by another, while the triggers are there."""
     await write(store, content())
     with pytest.raises(Unavailable):
-        await store.commit([Statement(sql, ())])
+        await store.commit("acme", [Statement(sql, ())])
     with beside(path) as other, pytest.raises(sqlite3.IntegrityError, match="append-only"):
         other.execute(sql)
 
 
 async def test_without_the_head_nothing_is_appended(store: Store) -> None:
     """An act that cannot be recorded is not done."""
-    await store.commit([Statement("DELETE FROM audit_head", ())])
+    await store.commit("acme", [Statement("DELETE FROM audit_head", ())])
     with pytest.raises(Conflict):
         await write(store, content())
 
@@ -109,7 +109,7 @@ async def test_the_list_is_newest_first(store: Store, chosen: dict[str, Any], nu
     at, later = (int(one.timestamp() * 1000) for one in (AT, LATER))
     await write(store, content(1))
     await write(store, content(2, tenant="globex", key_id="k2", at=at))
-    await store.commit([insert(WAITING)])
+    await store.commit("acme", [insert(WAITING)])
     await write(store, content(3, approved_by="k2", approval_id=WAITING.id, at=later))
     found = await store.audit.newest(AuditFilter(**{"limit": 10, **chosen}))
     assert [row.sequence for row in found] == numbers

@@ -31,7 +31,7 @@ def size_of(path: Path) -> int:
 async def write_much(store: Store, rounds: int, start: int = 0) -> None:
     """Write without a pause: as soon as some units are written, the next wait."""
     for number in range(start, start + rounds * 20, 20):
-        await asyncio.gather(*(store.commit(unit(one)) for one in range(number, number + 20)))
+        await asyncio.gather(*(store.commit("acme", unit(one)) for one in range(number, number + 20)))
 
 
 @pytest.fixture
@@ -130,11 +130,11 @@ async def test_what_a_killed_process_left_is_copied_at_the_start(
 async def test_a_closed_keeper_lets_its_file_go(path: Path) -> None:
     """After the close no connection is left: the log is gone, and a commit is refused."""
     store = await open_sqlite(path)
-    await store.commit(unit(1))
+    await store.commit("acme", unit(1))
     await store.close()
     assert not log_of(path).exists()
     with pytest.raises(Unavailable):
-        await store.commit(unit(2))
+        await store.commit("acme", unit(2))
 
 
 async def test_what_was_deleted_is_not_left_in_the_log(

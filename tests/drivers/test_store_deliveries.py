@@ -72,8 +72,10 @@ def inserted(row: DeliveryRow) -> statements.Statement:
 
 async def insert(store: Store, *rows: DeliveryRow) -> None:
     """Store webhooks as they are; one that was tried as its last try left it."""
-    await store.commit([inserted(row) for row in rows])
-    await store.commit([deliveries.store_attempt(row) for row in rows if row.attempts or row.status != "pending"])
+    await store.commit("acme", [inserted(row) for row in rows])
+    await store.commit(
+        "acme", [deliveries.store_attempt(row) for row in rows if row.attempts or row.status != "pending"]
+    )
 
 
 async def numbers(store: Store, limit: int = 9) -> list[str]:
@@ -85,10 +87,11 @@ async def numbers(store: Store, limit: int = 9) -> list[str]:
 async def disabled(store: Store, endpoint: str = ENDPOINT) -> None:
     """Give acme's endpoint up."""
     await store.commit(
+        "acme",
         [
             deliveries.record_endpoint_failure("acme", endpoint, AT),
             deliveries.disable_endpoint("acme", endpoint, AT, reason="gone", failing_before=AT),
-        ]
+        ],
     )
 
 
@@ -192,7 +195,7 @@ async def test_a_webhook_keeps_its_tries(store: Store) -> None:
     await stored(store, 1)
     [row] = await store.deliveries.of_payment("acme", "pay_001")
     done = replace(row, status="delivered", next_attempt_at=None, tries=1, attempts=TRIED)
-    await store.commit([deliveries.store_attempt(done)])
+    await store.commit("acme", [deliveries.store_attempt(done)])
     assert await store.deliveries.of_payment("acme", "pay_001") == [done]
     assert await numbers(store) == []
 
@@ -201,7 +204,7 @@ async def test_sent_again_is_a_new_schedule(store: Store) -> None:
     """Pending, due now, no try counted; the log stays."""
     row = a_row(1, status="dead", died_of="exhausted", next_attempt_at=None, tries=1, attempts=TRIED)
     await insert(store, row)
-    await store.commit([deliveries.restart_schedule("acme", [row.id], AT)])
+    await store.commit("acme", [deliveries.restart_schedule("acme", [row.id], AT)])
     again = replace(row, status="pending", died_of=None, next_attempt_at=milliseconds(AT), tries=0)
     assert await store.deliveries.find("acme", row.id) == again
 
@@ -220,31 +223,37 @@ async def test_a_webhook_is_made_once(store: Store) -> None:
 
 async def test_an_endpoint_nothing_is_known_of(store: Store) -> None:
     """No row, and a success makes none."""
-    await store.commit([deliveries.record_endpoint_success("acme", ENDPOINT)])
+    await store.commit("acme", [deliveries.record_endpoint_success("acme", ENDPOINT)])
     assert await store.deliveries.endpoint("acme", ENDPOINT) is None
 
 
 async def test_failures_count_from_the_first(store: Store) -> None:
     """Later failures do not move the moment; a success clears it."""
     await store.commit(
-        [deliveries.record_endpoint_failure("acme", ENDPOINT, AT + number * MINUTE) for number in range(3)]
+        "acme", [deliveries.record_endpoint_failure("acme", ENDPOINT, AT + number * MINUTE) for number in range(3)]
     )
     failing = Endpoint(failing_since=milliseconds(AT), disabled_at=None, reason=None)
     assert await store.deliveries.endpoint("acme", ENDPOINT) == failing
-    await store.commit([deliveries.record_endpoint_success("acme", OTHER)])
+    await store.commit("acme", [deliveries.record_endpoint_success("acme", OTHER)])
     assert await store.deliveries.endpoint("acme", ENDPOINT) == failing
-    await store.commit([deliveries.record_endpoint_success("acme", ENDPOINT)])
+    await store.commit("acme", [deliveries.record_endpoint_success("acme", ENDPOINT)])
     assert await store.deliveries.endpoint("acme", ENDPOINT) == replace(failing, failing_since=None)
 
 
 async def test_only_long_failures_disable(store: Store) -> None:
     """An endpoint is disabled when it failed since that moment or earlier, once, and with the first reason."""
-    await store.commit([deliveries.record_endpoint_failure("acme", ENDPOINT, AT)])
+    await store.commit("acme", [deliveries.record_endpoint_failure("acme", ENDPOINT, AT)])
     early, now = AT - MINUTE, AT + MINUTE
-    await store.commit([deliveries.disable_endpoint("acme", ENDPOINT, now, reason="failing", failing_before=early)])
+    await store.commit(
+        "acme", [deliveries.disable_endpoint("acme", ENDPOINT, now, reason="failing", failing_before=early)]
+    )
     assert (await store.deliveries.endpoint("acme", ENDPOINT)).disabled_at is None  # type: ignore[union-attr]
-    await store.commit([deliveries.disable_endpoint("acme", ENDPOINT, now, reason="failing", failing_before=AT)])
-    await store.commit([deliveries.disable_endpoint("acme", ENDPOINT, now + MINUTE, reason="gone", failing_before=now)])
+    await store.commit(
+        "acme", [deliveries.disable_endpoint("acme", ENDPOINT, now, reason="failing", failing_before=AT)]
+    )
+    await store.commit(
+        "acme", [deliveries.disable_endpoint("acme", ENDPOINT, now + MINUTE, reason="gone", failing_before=now)]
+    )
     assert await store.deliveries.endpoint("acme", ENDPOINT) == Endpoint(
         failing_since=milliseconds(AT), disabled_at=milliseconds(now), reason="failing"
     )
@@ -256,9 +265,9 @@ async def test_a_disabled_endpoint_has_no_line(store: Store) -> None:
     await disabled(store)
     await insert(store, a_row(3, "pay_3"))
     assert await numbers(store) == []
-    await store.commit([deliveries.mark_dead("acme", ENDPOINT, 1)])
+    await store.commit("acme", [deliveries.mark_dead("acme", ENDPOINT, 1)])
     assert await store.deliveries.has_pending("acme")
-    await store.commit([deliveries.mark_dead("acme", ENDPOINT, 9)])
+    await store.commit("acme", [deliveries.mark_dead("acme", ENDPOINT, 9)])
     assert not await store.deliveries.has_pending("acme")
     dead = await store.deliveries.newest("acme", DeliveryFilter(limit=9, status="dead"))
     found = [await store.deliveries.find("acme", row.id) for row in dead]
@@ -272,9 +281,9 @@ async def test_another_url_is_another_endpoint(store: Store) -> None:
     await disabled(store)
     await insert(store, a_row(1))
     assert len(await store.deliveries.next_to_send("acme", OTHER, 9)) == 1
-    await store.commit([deliveries.mark_dead("acme", OTHER, 9)])
+    await store.commit("acme", [deliveries.mark_dead("acme", OTHER, 9)])
     assert await store.deliveries.has_pending("acme")
-    await store.commit([deliveries.record_endpoint_failure("acme", OTHER, AT + MINUTE)])
+    await store.commit("acme", [deliveries.record_endpoint_failure("acme", OTHER, AT + MINUTE)])
     assert await store.deliveries.endpoint("acme", ENDPOINT) is None
     assert await store.deliveries.endpoint("acme", OTHER) == Endpoint(
         failing_since=milliseconds(AT + MINUTE), disabled_at=None, reason=None
@@ -284,7 +293,7 @@ async def test_another_url_is_another_endpoint(store: Store) -> None:
 async def test_enabled_is_as_new(store: Store) -> None:
     """Nothing is held against it, and what is made goes out."""
     await disabled(store)
-    await store.commit([deliveries.enable_endpoint("acme", ENDPOINT)])
+    await store.commit("acme", [deliveries.enable_endpoint("acme", ENDPOINT)])
     await insert(store, a_row(1))
     assert await numbers(store) == ["1"]
     assert await store.deliveries.endpoint("acme", ENDPOINT) == Endpoint(
@@ -324,8 +333,8 @@ async def test_only_delivered_webhooks_are_dropped(store: Store) -> None:
     await insert(store, *rows, of_test)
     walked = await store.deliveries.page_by_age("acme", after="", before=AT + 3 * MINUTE, limit=9)
     assert walked == [(row.id, row.status) for row in rows[:3]]
-    await store.commit(deliveries.delete_webhooks("acme", "delivered", [row.id for row in rows[:3]]))
-    await store.commit(deliveries.delete_webhooks("globex", "delivered", [of_test.id]))
+    await store.commit("acme", deliveries.delete_webhooks("acme", "delivered", [row.id for row in rows[:3]]))
+    await store.commit("acme", deliveries.delete_webhooks("globex", "delivered", [of_test.id]))
     left = await store.deliveries.newest("acme", DeliveryFilter(limit=9))
     assert [row.id for row in left] == [row.id for row in rows[:0:-1]]
     assert await store.deliveries.of_payment("acme", "pay_1") == rows[1:]
@@ -340,5 +349,5 @@ async def test_only_answered_keys_are_dropped(store: Store) -> None:
     both = ["key-00000001", "key-00000002"]
     assert await store.answered_keys("acme", AT, 9) == []
     assert await store.answered_keys("acme", AT + MINUTE, 9) == both[1:]
-    await store.commit(statements.delete_idempotency_keys("acme", both))
+    await store.commit("acme", statements.delete_idempotency_keys("acme", both))
     assert [await store.idempotency_record("acme", key) is None for key in both] == [False, True]

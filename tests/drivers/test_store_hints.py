@@ -32,7 +32,8 @@ async def hinted(store: Store) -> Payment:
     """A payment with a hint that will be followed up soon."""
     payment = await resolved_payment(store, 1, State.AWAITING_CUSTOMER)
     await store.commit(
-        [schedule.store_hint("acme", payment.id, "CK-1", AT), schedule.bring_check_forward("acme", payment.id, SOON)]
+        "acme",
+        [schedule.store_hint("acme", payment.id, "CK-1", AT), schedule.bring_check_forward("acme", payment.id, SOON)],
     )
     return payment
 
@@ -51,14 +52,14 @@ async def next_moment(store: Store) -> int | None:
 async def test_a_change_does_not_put_a_due_hint_off(store: Store, due_at: datetime | None) -> None:
     """A payment that changes before its hint is followed up is looked at at the hint's moment."""
     payment = await hinted(store)
-    await store.commit([changed(payment, due_at)])
+    await store.commit("acme", [changed(payment, due_at)])
     assert await next_moment(store) == milliseconds(SOON)
 
 
 async def test_a_change_brings_a_hint_forward(store: Store) -> None:
     """A moment nearer than the hint's is kept as it is."""
     payment = await hinted(store)
-    await store.commit([changed(payment, SOON - timedelta(milliseconds=500))])
+    await store.commit("acme", [changed(payment, SOON - timedelta(milliseconds=500))])
     assert await next_moment(store) == milliseconds(SOON) - 500
 
 
@@ -66,7 +67,8 @@ async def test_a_followed_hint_gives_its_moment_up(store: Store) -> None:
     """Once the hint is closed the payment's own schedule counts."""
     payment = await hinted(store)
     await store.commit(
-        [schedule.close_hint("acme", payment.id, "CK-1", milliseconds(AT)), schedule.postpone_check(payment, LATE)]
+        "acme",
+        [schedule.close_hint("acme", payment.id, "CK-1", milliseconds(AT)), schedule.postpone_check(payment, LATE)],
     )
     assert await next_moment(store) == milliseconds(LATE)
 
@@ -74,7 +76,9 @@ async def test_a_followed_hint_gives_its_moment_up(store: Store) -> None:
 async def test_a_hint_that_came_again_keeps_its_moment(store: Store) -> None:
     """Closing an older hit gives nothing up."""
     payment = await hinted(store)
-    await store.commit([schedule.close_hint("acme", payment.id, "CK-1", 1), schedule.postpone_check(payment, LATE)])
+    await store.commit(
+        "acme", [schedule.close_hint("acme", payment.id, "CK-1", 1), schedule.postpone_check(payment, LATE)]
+    )
     assert await next_moment(store) == milliseconds(SOON)
 
 
@@ -82,8 +86,8 @@ async def test_a_payment_that_moved_keeps_its_moment(store: Store) -> None:
     """What was decided on an older revision puts nothing off."""
     payment = await hinted(store)
     moved = statements.update_payment(payment, payment, open_before=None, open_after=None)
-    await store.commit([moved, schedule.close_hint("acme", payment.id, "CK-1", milliseconds(AT))])
-    await store.commit([schedule.postpone_check(payment, LATE)])
+    await store.commit("acme", [moved, schedule.close_hint("acme", payment.id, "CK-1", milliseconds(AT))])
+    await store.commit("acme", [schedule.postpone_check(payment, LATE)])
     assert await next_moment(store) == milliseconds(SOON)
 
 
@@ -92,7 +96,7 @@ async def test_only_the_newest_hints_of_a_payment_are_kept(store: Store) -> None
     for payment_id in ("pay_1", "pay_2"):
         for second in range(4):
             at = AT + timedelta(seconds=second)
-            await store.commit([schedule.store_hint("acme", payment_id, f"CK-{second}", at)])
-    await store.commit([schedule.trim_hints("acme", "pay_1", 2)])
+            await store.commit("acme", [schedule.store_hint("acme", payment_id, f"CK-{second}", at)])
+    await store.commit("acme", [schedule.trim_hints("acme", "pay_1", 2)])
     assert [key for key, _ in await store.due_hints("acme", "pay_1")] == ["CK-3", "CK-2"]
     assert len(await store.due_hints("acme", "pay_2")) == 4

@@ -45,7 +45,7 @@ async def insert(store: Store, name: str, verdict: str, *, second: int = 0, **me
     row = inbox.insert_callback(
         name, tenant="acme", account="main", callback=a_callback(second), verdict=verdict, **members
     )
-    await store.commit([row])
+    await store.commit("acme", [row])
     found = await store.inbox.find(["acme"], name)
     assert found is not None
     return found
@@ -107,7 +107,7 @@ async def test_a_history_is_bounded(store: Store) -> None:
     """The newest twenty verdicts are remembered."""
     row = await insert(store, "cb_1", "refused", event=EVENT)
     for _ in range(inbox.MAX_HISTORY + 5):
-        await store.commit(verdict_of(row, "refused"))
+        await store.commit("acme", verdict_of(row, "refused"))
         row = await store.inbox.find(["acme"], "cb_1") or row
     assert len(row.history) == inbox.MAX_HISTORY
 
@@ -117,7 +117,7 @@ async def test_what_is_due_comes_in_order_and_only_while_pending(store: Store) -
     for name, wait in (("cb_1", 3), ("cb_2", 1), ("cb_3", 9)):
         await insert(store, name, "pending", event=EVENT, next_attempt_at=AT + wait * SECOND)
     done = await insert(store, "cb_4", "pending", event=EVENT, next_attempt_at=AT)
-    await store.commit(verdict_of(done, "recorded"))
+    await store.commit("acme", verdict_of(done, "recorded"))
     assert [row.id for row in await store.inbox.due(AT + 3 * SECOND, 10)] == ["cb_2", "cb_1"]
     assert await store.inbox.next_due() == AT + SECOND
 
@@ -125,11 +125,11 @@ async def test_what_is_due_comes_in_order_and_only_while_pending(store: Store) -
 async def test_postponing_leaves_a_judged_row_alone(store: Store) -> None:
     """A retry that failed late does not touch what somebody else has judged."""
     row = await insert(store, "cb_1", "pending", event=EVENT, next_attempt_at=AT)
-    await store.commit([inbox.postpone(row, AT + SECOND)])
+    await store.commit("acme", [inbox.postpone(row, AT + SECOND)])
     now = await store.inbox.find(["acme"], "cb_1")
     assert now is not None
     assert (now.tries, now.next_attempt_at) == (1, AT + SECOND)
-    await store.commit([*verdict_of(now, "recorded"), inbox.postpone(now, AT + 9 * SECOND)])
+    await store.commit("acme", [*verdict_of(now, "recorded"), inbox.postpone(now, AT + 9 * SECOND)])
     assert await store.inbox.next_due() is None
 
 
@@ -141,9 +141,9 @@ async def test_accepted_callbacks_without_an_event_are_trimmed_by_payment(store:
     await insert(store, "cb_6", "recorded", payment_id="pay_1", event=EVENT)
     await insert(store, "cb_7", "recorded")
     await insert(store, "cb_8", "recorded")
-    await store.commit([inbox.trim_unproved("acme", "main", "pay_1", 2)])
+    await store.commit("acme", [inbox.trim_unproved("acme", "main", "pay_1", 2)])
     assert await names(store) == ["cb_8", "cb_7", "cb_6", "cb_5", "cb_3", "cb_2"]
-    await store.commit([inbox.trim_unproved("acme", "main", None, 1)])
+    await store.commit("acme", [inbox.trim_unproved("acme", "main", None, 1)])
     assert await names(store) == ["cb_8", "cb_6", "cb_5", "cb_3", "cb_2"]
 
 
@@ -152,10 +152,10 @@ async def test_old_refusals_are_forgotten_the_oldest_first(store: Store) -> None
     for number in (3, 1, 2):
         await insert(store, f"cb_{number}", "refused", second=number)
     await insert(store, "cb_0", "recorded")
-    await store.commit([inbox.delete_callbacks(inbox.REFUSED, AT + 3 * SECOND, 1)])
+    await store.commit("acme", [inbox.delete_callbacks(inbox.REFUSED, AT + 3 * SECOND, 1)])
     assert await names(store) == ["cb_3", "cb_2", "cb_0"]
     assert await store.inbox.has_any(inbox.REFUSED, AT + 3 * SECOND)
-    await store.commit([inbox.delete_callbacks(inbox.REFUSED, AT + 3 * SECOND, 10)])
+    await store.commit("acme", [inbox.delete_callbacks(inbox.REFUSED, AT + 3 * SECOND, 10)])
     assert await names(store) == ["cb_3", "cb_0"]
     assert not await store.inbox.has_any(inbox.REFUSED, AT + 3 * SECOND)
 

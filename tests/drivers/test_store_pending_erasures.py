@@ -19,19 +19,19 @@ from tests.support.factories.payments import AT
 
 async def test_what_was_asked_for_stays_asked_for(store: Store) -> None:
     """Old data that somebody asks to erase is erased at its end; the other way round nothing changes."""
-    await store.commit(ask_to_erase([("acme", "pay_1"), ("acme", "pay_2")], None))
-    await store.commit([*ask_to_erase([("acme", "pay_1")], AT), *ask_to_erase([("acme", "pay_1")], None)])
+    await store.commit("acme", ask_to_erase([("acme", "pay_1"), ("acme", "pay_2")], None))
+    await store.commit("acme", [*ask_to_erase([("acme", "pay_1")], AT), *ask_to_erase([("acme", "pay_1")], None)])
     assert await store.pending_erasures.page(("", ""), 9) == [
         PendingErasure("acme", "pay_1", True),
         PendingErasure("acme", "pay_2", False),
     ]
-    await store.commit([erasure_done("acme", "pay_1")])
+    await store.commit("acme", [erasure_done("acme", "pay_1")])
     assert [one.key for one in await store.pending_erasures.page(("", ""), 9)] == [("acme", "pay_2")]
 
 
 async def test_pages_go_on_behind_the_last(store: Store) -> None:
     """By tenant, then by payment."""
-    await store.commit(ask_to_erase([("b", "pay_1"), ("a", "pay_2"), ("a", "pay_1")], AT))
+    await store.commit("acme", ask_to_erase([("b", "pay_1"), ("a", "pay_2"), ("a", "pay_1")], AT))
     first = await store.pending_erasures.page(("", ""), 2)
     assert [one.key for one in first] == [("a", "pay_1"), ("a", "pay_2")]
     assert [one.key for one in await store.pending_erasures.page(first[-1].key, 2)] == [("b", "pay_1")]

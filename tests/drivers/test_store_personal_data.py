@@ -42,11 +42,12 @@ async def test_what_is_written_anew_is_counted(store: Store) -> None:
     """Payment, operation with its answer, event with its webhook, callback: each may shrink or grow."""
     payment = await resolved_payment(store, 1, State.CAPTURED)
     await store.commit(
+        "acme",
         [
             inbox.insert_callback(
                 "cb_1", tenant="acme", account="main", callback=a_callback(), verdict="repeated", payment_id=payment.id
             )
-        ]
+        ],
     )
     before = await drift_of(store)
     loaded = await store.payment("acme", payment.id)
@@ -54,6 +55,7 @@ async def test_what_is_written_anew_is_counted(store: Store) -> None:
     records = await store.personal_data.about("acme", payment.id)
     operation, event, callback = records.operations[0], records.events[0], records.callbacks[0]
     await store.commit(
+        "acme",
         [
             personal_data.write_payment(loaded.payment, loaded.payment),
             personal_data.write_operation(
@@ -61,7 +63,7 @@ async def test_what_is_written_anew_is_counted(store: Store) -> None:
             ),
             personal_data.write_event("acme", payment.id, event, EventRow(event.version, event.doc, '{"longer": 1}')),
             personal_data.write_callback("acme", callback, CallbackRow("cb_1", "", *NO_CONTENTS, None, None, "[]")),
-        ]
+        ],
     )
     assert await drift_of(store) == before
     again = await store.personal_data.about("acme", payment.id)
@@ -72,11 +74,11 @@ async def test_what_is_written_anew_is_counted(store: Store) -> None:
 async def test_a_callback_that_is_judged_again_meanwhile_is_a_conflict(store: Store) -> None:
     """What was read of it is not what it is any more."""
     await store.commit(
-        [inbox.insert_callback("cb_1", tenant="acme", account="main", callback=a_callback(), verdict="refused")]
+        "acme", [inbox.insert_callback("cb_1", tenant="acme", account="main", callback=a_callback(), verdict="refused")]
     )
     [row] = await store.personal_data.unlinked_callbacks("acme")
     with pytest.raises(Conflict):
-        await store.commit([personal_data.write_callback("acme", row._replace(history="[1]"), row)])
+        await store.commit("acme", [personal_data.write_callback("acme", row._replace(history="[1]"), row)])
 
 
 async def test_a_search_passes_every_payment_once(store: Store) -> None:
@@ -97,5 +99,5 @@ async def test_a_fingerprint_is_found_by_its_payment(store: Store) -> None:
     payment = await resolved_payment(store, 1, State.CAPTURED)
     records = await store.personal_data.about("acme", payment.id)
     assert records.fingerprints == {"key-00000001": FINGERPRINT}
-    await store.commit([personal_data.write_fingerprint("acme", "key-00000001", "other")])
+    await store.commit("acme", [personal_data.write_fingerprint("acme", "key-00000001", "other")])
     assert (await store.personal_data.about("acme", payment.id)).fingerprints == {"key-00000001": "other"}

@@ -28,7 +28,7 @@ async def test_webhooks_are_dated_by_owner(store: Store) -> None:
     for number, tenant in enumerate(("acme", "acme", "globex")):
         await stored(store, number, tenant=tenant)
     dead = replace(first_delivery(create_of(1)[0]), status="dead", next_attempt_at=None, tries=1)
-    await store.commit([deliveries.store_attempt(dead)])
+    await store.commit("acme", [deliveries.store_attempt(dead)])
     at = milliseconds(create_of(0)[0].created_at)
     assert await store.queues.webhooks_due() == {"acme": at, "globex": at}
     assert (await store.queues.pending_webhooks(), await store.queues.dead_webhooks()) == (2, 1)
@@ -37,11 +37,13 @@ async def test_webhooks_are_dated_by_owner(store: Store) -> None:
 async def test_what_waits_is_counted_and_dated(store: Store) -> None:
     """Checks that are due, an open operation, the older of two reviews, an endpoint that fails."""
     payment, operation = create_of(1)
-    await store.commit([*reserving(payment, operation)[:2], statements.insert_payment(payment, operation, due_at=AT)])
+    await store.commit(
+        "acme", [*reserving(payment, operation)[:2], statements.insert_payment(payment, operation, due_at=AT)]
+    )
     for number, since in ((2, AT), (3, AT.replace(year=AT.year - 1))):
         flag = Review(reason=ReviewReason.AMOUNT, since=since)
         await resolved_payment(store, number, State.CAPTURED, review=flag)
-    await store.commit([deliveries.record_endpoint_failure("acme", ENDPOINT, AT)])
+    await store.commit("acme", [deliveries.record_endpoint_failure("acme", ENDPOINT, AT)])
     assert await store.queues.schedule(AT) == Queue(count=1, due_since=milliseconds(AT))
     assert await store.queues.operations("sending") == OpenOperations(count=1, oldest=operation.id)
     count, oldest = await store.queues.reviews()

@@ -80,7 +80,7 @@ async def test_lists_show_the_open_operation(store: Store) -> None:
 async def test_lists_do_not_read_what_was_bought(store: Store) -> None:
     """A list, and a payment that is only shown, do not read the purchase."""
     await stored(store, 1)
-    await store.commit([Statement("UPDATE payments SET purchase = 'no JSON'", ())])
+    await store.commit("acme", [Statement("UPDATE payments SET purchase = 'no JSON'", ())])
     (listed,) = await store.payments("acme", wanted())
     assert listed.payment.id == "pay_001"
     assert listed == await store.summary("acme", "pay_001")

@@ -41,7 +41,8 @@ def seconds(number: int) -> Any:
 async def change(store: Store, payment: Payment, operation: Operation, due_at: Any) -> Payment:
     """Write a change after which the payment's check is due then."""
     await store.commit(
-        [statements.update_payment(payment, payment, open_before=operation, open_after=operation, due_at=due_at)]
+        "acme",
+        [statements.update_payment(payment, payment, open_before=operation, open_after=operation, due_at=due_at)],
     )
     return replace(payment, revision=payment.revision + 1)
 
@@ -52,7 +53,8 @@ async def test_a_change_sets_the_next_check(store: Store) -> None:
     assert await checks(store) == []
     payment = await change(store, payment, operation, seconds(30))
     await store.commit(
-        [schedule.record_check("acme", "pay_001", was_due=milliseconds(seconds(30)), due_at=seconds(60), tries=3)]
+        "acme",
+        [schedule.record_check("acme", "pay_001", was_due=milliseconds(seconds(30)), due_at=seconds(60), tries=3)],
     )
     assert await checks(store) == [("pay_001", 60, 3)]
     payment = await change(store, payment, operation, seconds(90))
@@ -64,7 +66,7 @@ async def test_a_change_sets_the_next_check(store: Store) -> None:
 async def test_a_new_payment_comes_with_its_first_check(store: Store) -> None:
     """It is on the schedule from the transaction that makes it."""
     payment, operation = create_of(1)
-    await store.commit([statements.insert_payment(payment, operation, due_at=seconds(30))])
+    await store.commit("acme", [statements.insert_payment(payment, operation, due_at=seconds(30))])
     assert await checks(store) == [("pay_001", 30, 0)]
 
 
@@ -72,17 +74,19 @@ async def test_a_change_may_leave_the_check_as_it_is(store: Store) -> None:
     """A payment that gives its reference away is still checked when it was to be."""
     payment, operation = await stored(store, 1)
     payment = await change(store, payment, operation, seconds(30))
-    await store.commit([statements.update_payment(payment, payment, open_before=operation, open_after=operation)])
+    await store.commit(
+        "acme", [statements.update_payment(payment, payment, open_before=operation, open_after=operation)]
+    )
     assert await checks(store) == [("pay_001", 30, 0)]
 
 
 async def test_a_check_can_be_hastened_but_not_put_off(store: Store) -> None:
     """A nearer moment wins, whichever came first."""
     await stored(store, 1)
-    await store.commit([schedule.bring_check_forward("acme", "pay_001", seconds(30))])
-    await store.commit([schedule.bring_check_forward("acme", "pay_001", seconds(60))])
+    await store.commit("acme", [schedule.bring_check_forward("acme", "pay_001", seconds(30))])
+    await store.commit("acme", [schedule.bring_check_forward("acme", "pay_001", seconds(60))])
     assert await checks(store) == [("pay_001", 30, 0)]
-    await store.commit([schedule.bring_check_forward("acme", "pay_001", seconds(10))])
+    await store.commit("acme", [schedule.bring_check_forward("acme", "pay_001", seconds(10))])
     assert await checks(store) == [("pay_001", 10, 0)]
 
 
@@ -91,10 +95,12 @@ async def test_a_check_that_was_overtaken_sets_nothing(store: Store, due: int | 
     """When a change has set another moment meanwhile, the check's own next moment is not taken."""
     await change(store, *await stored(store, 1), seconds(30))
     next_due = None if due is None else seconds(due)
-    await store.commit([schedule.record_check("acme", "pay_001", was_due=milliseconds(AT), due_at=next_due, tries=1)])
+    await store.commit(
+        "acme", [schedule.record_check("acme", "pay_001", was_due=milliseconds(AT), due_at=next_due, tries=1)]
+    )
     assert await checks(store) == [("pay_001", 30, 0)]
     was = milliseconds(seconds(30))
-    await store.commit([schedule.record_check("acme", "pay_001", was_due=was, due_at=next_due, tries=1)])
+    await store.commit("acme", [schedule.record_check("acme", "pay_001", was_due=was, due_at=next_due, tries=1)])
     assert await checks(store) == ([] if due is None else [("pay_001", 99, 1)])
 
 

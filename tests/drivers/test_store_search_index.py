@@ -25,10 +25,10 @@ def payment(place: int, **members: Any) -> IndexedPayment:
 @pytest.fixture
 async def filled(store: Store) -> Store:
     """Thirty payments in three segments; each third has the term 7, each tenth the error 9."""
-    await store.commit([*search_index.set_payments([payment(place, amount=place) for place in range(30)])])
+    await store.commit("acme", [*search_index.set_payments([payment(place, amount=place) for place in range(30)])])
     terms = [(place // 10, term, place) for place in range(30) for term in (7, 9) if place % {7: 3, 9: 10}[term] == 0]
-    await store.commit([*search_index.add_terms(terms), *search_index.add_terms(terms)])
-    await store.commit([search_index.set_segment(Segment(one, 10, 10 * one, 10 * one + 9)) for one in SEGMENTS])
+    await store.commit("acme", [*search_index.add_terms(terms), *search_index.add_terms(terms)])
+    await store.commit("acme", [search_index.set_segment(Segment(one, 10, 10 * one, 10 * one + 9)) for one in SEGMENTS])
     return store
 
 
@@ -62,27 +62,27 @@ async def test_what_is_found_is_what_fits(
 
 async def test_a_payment_is_written_as_it_is_now(filled: Store) -> None:
     """Its row is changed, not doubled."""
-    await filled.commit([*search_index.set_payments([payment(3, state="refunded", amount=99)])])
+    await filled.commit("acme", [*search_index.set_payments([payment(3, state="refunded", amount=99)])])
     assert [hit.place for hit in await filled.search.hits(Wanted(state="refunded", before=LAST), SEGMENTS, 9)] == [3]
     assert [hit.place for hit in await filled.search.hits(Wanted(lowest=99, before=LAST), SEGMENTS, 9)] == [3]
 
 
 async def test_more_rows_than_one_statement_takes(store: Store) -> None:
     """All are written."""
-    await store.commit([*search_index.set_payments([payment(place) for place in range(250)])])
+    await store.commit("acme", [*search_index.set_payments([payment(place) for place in range(250)])])
     assert await store.search.segments_of([0, 99, 249, 250]) == {0: 0, 99: 9, 249: 24}
 
 
 async def test_a_forgotten_payment_has_no_terms(filled: Store) -> None:
     """Its state and its amount stay, and the terms of others."""
-    await filled.commit([search_index.forget(3)])
+    await filled.commit("acme", [search_index.forget(3)])
     assert [hit.place for hit in await filled.search.hits(Wanted(terms=[7], before=7), SEGMENTS, 9)] == [6, 0]
     assert [hit.place for hit in await filled.search.hits(Wanted(lowest=3, highest=3, before=LAST), SEGMENTS, 9)] == [3]
 
 
 async def test_an_emptied_index_begins_again(filled: Store) -> None:
     """With nothing but the key it is to be made with."""
-    await filled.commit(search_index.begin("fingerprint"))
+    await filled.commit("acme", search_index.begin("fingerprint"))
     progress = await filled.search.progress()
     assert progress == search_index.Progress(made_with="fingerprint")
     assert await filled.search.hits(Wanted(before=LAST), SEGMENTS, 9) == []
@@ -100,7 +100,7 @@ async def test_a_text_is_looked_up_by_keys_alone(store: Store, text: str, monkey
 
 async def test_references_and_keys_lead_to_payments(store: Store) -> None:
     """Of the tenants that are named only."""
-    await store.commit(reserving(*create_of(1)))
+    await store.commit("acme", reserving(*create_of(1)))
     for text in ("SO-1", "key-00000001"):
         assert await store.search.payments_of(["globex", "acme"], text) == [("acme", "pay_001")]
         assert await store.search.payments_of(["globex"], text) == []
@@ -109,7 +109,7 @@ async def test_references_and_keys_lead_to_payments(store: Store) -> None:
 async def test_new_events_come_in_order_with_their_payment(store: Store) -> None:
     """After a row, each with what the index needs of its payment."""
     for number in (1, 2):
-        await store.commit(reserving(*create_of(number)))
+        await store.commit("acme", reserving(*create_of(number)))
     first, second = await store.search.new_events(0, 9)
     assert [first.payment_id, second.payment_id] == ["pay_001", "pay_002"]
     assert [row.id for row in await store.search.new_events(first.event_row, 9)] == [second.id]

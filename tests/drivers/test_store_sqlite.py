@@ -46,7 +46,9 @@ async def test_units_share_a_transaction_but_not_a_fate(store: Store) -> None:
     begun: list[str] = []
     engine_of(store)._writer.set_trace_callback(begun.append)
     clash = reserving(*create_of(2, merchant_reference="SO-1"))
-    outcomes = await asyncio.gather(*(store.commit(one) for one in (unit(1), clash, unit(3))), return_exceptions=True)
+    outcomes = await asyncio.gather(
+        *(store.commit("acme", one) for one in (unit(1), clash, unit(3))), return_exceptions=True
+    )
     assert [str(outcome) for outcome in outcomes] == ["None", "conflict on merchant_reference", "None"]
     assert await found(store, 1, 2, 3) == [1, 3]
     assert begun.count("COMMIT") == 1
@@ -56,7 +58,7 @@ async def test_the_first_of_two_equal_units_wins(store: Store) -> None:
     """Units are run in the order they came, also within one transaction."""
     first, second = create_of(1), create_of(2, merchant_reference="SO-1")
     outcomes = await asyncio.gather(
-        store.commit(reserving(*first)), store.commit(reserving(*second)), return_exceptions=True
+        store.commit("acme", reserving(*first)), store.commit("acme", reserving(*second)), return_exceptions=True
     )
     assert outcomes[0] is None
     assert isinstance(outcomes[1], Conflict)
@@ -64,18 +66,18 @@ async def test_the_first_of_two_equal_units_wins(store: Store) -> None:
 
 async def test_more_units_than_one_transaction_takes(store: Store) -> None:
     """A crowd is committed in several transactions, each unit once."""
-    await asyncio.gather(*(store.commit(unit(number)) for number in range(MAX_BATCH_UNITS * 2 + 1)))
+    await asyncio.gather(*(store.commit("acme", unit(number)) for number in range(MAX_BATCH_UNITS * 2 + 1)))
     assert len(await found(store, *range(MAX_BATCH_UNITS * 2 + 1))) == MAX_BATCH_UNITS * 2 + 1
 
 
 async def test_a_cancelled_caller_leaves_no_transaction_open(store: Store, path: Path) -> None:
     """Anyone who stops waiting stops nothing: the unit is written whole, and others can write at once."""
-    waiting = asyncio.create_task(store.commit(unit(1)))
+    waiting = asyncio.create_task(store.commit("acme", unit(1)))
     await asyncio.sleep(0)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    await store.commit(unit(2))
+    await store.commit("acme", unit(2))
     assert await found(store, 1, 2) == [1, 2]
     with beside(path) as other:
         other.execute(WRITE_LOCK)
@@ -86,7 +88,9 @@ async def test_a_value_that_cannot_be_stored_harms_nobody_else(store: Store, val
     """A unit whose values the database does not take fails alone, and the writer goes on."""
     bad = [*unit(2), Statement("INSERT INTO heartbeat (id, at) VALUES (?, 0)", (value,))]
     async with asyncio.timeout(10):
-        outcomes = await asyncio.gather(*(store.commit(one) for one in (unit(1), bad, unit(3))), return_exceptions=True)
+        outcomes = await asyncio.gather(
+            *(store.commit("acme", one) for one in (unit(1), bad, unit(3))), return_exceptions=True
+        )
     assert [type(outcome) for outcome in outcomes] == [type(None), Unavailable, type(None)]
     assert await found(store, 1, 2, 3) == [1, 3]
 
@@ -96,7 +100,7 @@ async def test_a_row_the_database_refuses_is_unavailable(store: Store) -> None:
     payment, operation = create_of(1)
     twice = [*reserving(payment, operation), statements.insert_payment(payment, operation)]
     with pytest.raises(Unavailable) as problem:
-        await store.commit(twice)
+        await store.commit("acme", twice)
     assert not isinstance(problem.value, Conflict)
     assert await found(store, 1) == []
 
@@ -104,8 +108,8 @@ async def test_a_row_the_database_refuses_is_unavailable(store: Store) -> None:
 async def test_a_statement_that_is_wrong_does_not_stop_the_writer(store: Store) -> None:
     """Even a mistake in SQL fails what was committed with it and nothing after."""
     with pytest.raises(Unavailable):
-        await store.commit([Statement("INSERT INTO nowhere VALUES (1)", ())])
-    await store.commit(unit(1))
+        await store.commit("acme", [Statement("INSERT INTO nowhere VALUES (1)", ())])
+    await store.commit("acme", unit(1))
     assert await found(store, 1) == [1]
 
 
@@ -116,7 +120,7 @@ async def test_a_second_server_is_kept_out(store: Store, path: Path) -> None:
     """The folder is locked while a store is open, and free when it is closed."""
     with pytest.raises(AlreadyRunning):
         await open_sqlite(path)
-    await store.commit(unit(1))
+    await store.commit("acme", unit(1))
     await store.close()
     again = await open_sqlite(path)
     assert await found(again, 1) == [1]
@@ -126,11 +130,11 @@ async def test_a_second_server_is_kept_out(store: Store, path: Path) -> None:
 async def test_reading_beside_a_running_server(store: Store, path: Path) -> None:
     """A reader sees what was committed, at once, and cannot write."""
     reader = await open_sqlite_to_read(path)
-    await store.commit(unit(1))
+    await store.commit("acme", unit(1))
     assert await found(reader, 1) == [1]
     with pytest.raises(Unavailable):
-        await reader.commit(unit(2))
-    await store.commit(unit(2))
+        await reader.commit("acme", unit(2))
+    await store.commit("acme", unit(2))
     assert await found(reader, 2) == [2]
     await reader.close()
 
@@ -150,7 +154,7 @@ async def test_a_closed_store_is_unavailable(store: Store) -> None:
     await store.close()
     async with asyncio.timeout(10):
         with pytest.raises(Unavailable):
-            await store.commit(unit(1))
+            await store.commit("acme", unit(1))
         with pytest.raises(Unavailable):
             await store.payment("acme", "pay_001")
 
@@ -158,11 +162,11 @@ async def test_a_closed_store_is_unavailable(store: Store) -> None:
 async def test_closing_writes_what_waits(path: Path) -> None:
     """Units that were handed over before the close are on disk after it; later ones are refused, none hang."""
     store = await open_sqlite(path)
-    handed = [asyncio.create_task(store.commit(unit(number))) for number in range(5)]
+    handed = [asyncio.create_task(store.commit("acme", unit(number))) for number in range(5)]
     await asyncio.sleep(0)
     closing = asyncio.create_task(store.close())
     await asyncio.sleep(0)
-    late = asyncio.create_task(store.commit(unit(9)))
+    late = asyncio.create_task(store.commit("acme", unit(9)))
     async with asyncio.timeout(10):
         assert await asyncio.gather(*handed) == [None] * 5
         with pytest.raises(Unavailable):
@@ -180,15 +184,15 @@ async def test_closing_writes_what_waits(path: Path) -> None:
 )
 async def test_a_store_that_cannot_be_written_heals(store: Store, trouble: str, end: str) -> None:
     """While the file is read-only or the disk is full a commit keeps nothing and is unavailable; then all is well."""
-    await store.commit(unit(1))
+    await store.commit("acme", unit(1))
     await pragma(store, trouble)
     many = [statement for number in range(100, 150) for statement in unit(number)]
     with pytest.raises(Unavailable) as problem:
-        await store.commit(many)
+        await store.commit("acme", many)
     assert not isinstance(problem.value, Conflict)
     assert await found(store, 1, 100) == [1]
     await pragma(store, end)
-    await store.commit(many)
+    await store.commit("acme", many)
     assert await found(store, 1, 100) == [1, 100]
 
 

@@ -18,7 +18,7 @@ from tests.support.factories.store_units import stored
 async def test_a_row_is_there_once_it_is_committed(store: Store) -> None:
     """Not before, and at once after that: whoever was answered reads what it was told."""
     assert await store.payment("acme", "pay_001") is None
-    await store.commit(unit(1))
+    await store.commit("acme", unit(1))
     assert await store.payment("acme", "pay_001") is not None
 
 

@@ -17,13 +17,13 @@ from tests.support.factories.sqlite import WRITE_LOCK, beside, engine_of, found,
 
 async def test_a_cancelled_crowd_harms_nobody(store: Store) -> None:
     """Of many callers half give up: every unit is there whole, and each of the others is answered."""
-    tasks = [asyncio.create_task(store.commit(unit(number))) for number in range(MAX_BATCH_UNITS * 2)]
+    tasks = [asyncio.create_task(store.commit("acme", unit(number))) for number in range(MAX_BATCH_UNITS * 2)]
     await asyncio.sleep(0)
     for task in tasks[::2]:
         task.cancel()
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(one) for one in outcomes] == [asyncio.CancelledError, type(None)] * MAX_BATCH_UNITS
-    await store.commit(unit(900))
+    await store.commit("acme", unit(900))
     assert await found(store, *range(MAX_BATCH_UNITS * 2), 900) == [*range(MAX_BATCH_UNITS * 2), 900]
 
 
@@ -77,11 +77,11 @@ async def test_a_close_that_nobody_waits_for_is_finished(path: Path) -> None:
 async def test_what_comes_while_closing_is_refused(path: Path) -> None:
     """From the moment the close has begun a commit is unavailable at once, though the writer still works."""
     store = await open_sqlite(path)
-    handed = [asyncio.create_task(store.commit(unit(number))) for number in range(3)]
+    handed = [asyncio.create_task(store.commit("acme", unit(number))) for number in range(3)]
     await asyncio.sleep(0)
     closing = asyncio.create_task(store.close())
     await asyncio.sleep(0)
     with pytest.raises(Unavailable):
-        await store.commit(unit(9))
+        await store.commit("acme", unit(9))
     assert [task.done() for task in handed] == [False] * 3
     await asyncio.gather(closing, *handed)

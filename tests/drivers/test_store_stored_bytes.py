@@ -63,7 +63,7 @@ async def answered(store: Store, number: int) -> tuple[Payment, Operation]:
     update = statements.update_payment(payment, payment, open_before=operation, open_after=None)
     # As long as the open one: an operation is counted when it opens, its end only by its answer.
     ended = replace(operation, status=Status.DECLINED, amount=Decimal("100.0"))
-    await store.commit([update, statements.insert_ended_operation(ended, (201, b'{"id": "pay"}'))])
+    await store.commit("acme", [update, statements.insert_ended_operation(ended, (201, b'{"id": "pay"}'))])
     return payment, ended
 
 
@@ -73,9 +73,9 @@ async def test_what_is_written_is_counted(store: Store) -> None:
     await stored(store, 2, tenant="globex")
     await answered(store, 3)
     tried = replace(first_delivery(payment), attempts=[{"at": "now", "status_code": 500, "error": "ä"}], tries=1)
-    await store.commit([deliveries.store_attempt(tried, first_delivery(payment))])
+    await store.commit("acme", [deliveries.store_attempt(tried, first_delivery(payment))])
     await store.commit(
-        [inbox.insert_callback("cb_1", tenant="acme", account="main", callback=a_callback(), verdict="refused")]
+        "acme", [inbox.insert_callback("cb_1", tenant="acme", account="main", callback=a_callback(), verdict="refused")]
     )
     assert await store.stored_bytes() == await recounted(store)
     assert await bytes_of(store) > 9000
@@ -84,7 +84,7 @@ async def test_what_is_written_is_counted(store: Store) -> None:
 async def test_a_callback_that_is_judged_again_is_counted_again(store: Store) -> None:
     """Its event and its history are what it grows by."""
     await store.commit(
-        [inbox.insert_callback("cb_1", tenant="acme", account="main", callback=a_callback(), verdict="refused")]
+        "acme", [inbox.insert_callback("cb_1", tenant="acme", account="main", callback=a_callback(), verdict="refused")]
     )
     row = await store.inbox.find(["acme"], "cb_1")
     assert row is not None
@@ -92,7 +92,7 @@ async def test_a_callback_that_is_judged_again_is_counted_again(store: Store) ->
     again = inbox.replace_verdict(
         row, before, verdict="recorded", reason=None, detail="ä" * 9, event=EVENT, payment_id="pay_1"
     )
-    await store.commit([again])
+    await store.commit("acme", [again])
     assert await store.stored_bytes() == await recounted(store)
 
 
@@ -101,6 +101,7 @@ async def test_a_larger_order_is_counted(store: Store) -> None:
     payment, operation = await stored(store, 1, revision=1)
     before = await bytes_of(store)
     await store.commit(
+        "acme",
         [
             statements.update_payment(
                 payment,
@@ -108,7 +109,7 @@ async def test_a_larger_order_is_counted(store: Store) -> None:
                 open_before=operation,
                 open_after=operation,
             )
-        ]
+        ],
     )
     assert await bytes_of(store) > before + 19_000
     assert await store.stored_bytes() == await recounted(store)
@@ -117,20 +118,26 @@ async def test_a_larger_order_is_counted(store: Store) -> None:
 async def test_what_is_forgotten_counts_no_more(store: Store) -> None:
     """Whatever deletes a row subtracts what it was counted with."""
     await answered(store, 1)
-    await store.commit([Statement("UPDATE events SET status = 'delivered'", ())])
+    await store.commit("acme", [Statement("UPDATE events SET status = 'delivered'", ())])
     for number in range(4):
         callback = replace(a_callback(number), query="ä" * 1000)
         await store.commit(
-            [inbox.insert_callback(f"cb_{number}", tenant="acme", account="main", callback=callback, verdict="refused")]
+            "acme",
+            [
+                inbox.insert_callback(
+                    f"cb_{number}", tenant="acme", account="main", callback=callback, verdict="refused"
+                )
+            ],
         )
     full = await bytes_of(store)
     await store.commit(
+        "acme",
         [
             *statements.delete_idempotency_keys("acme", ["key-00000001"]),
             *deliveries.delete_webhooks("acme", "delivered", ["dlv_pay_001"]),
             inbox.trim_refused("acme", "main", 2),
             inbox.delete_callbacks(inbox.REFUSED, AT + timedelta(seconds=3), 9),
-        ]
+        ],
     )
     assert await bytes_of(store) < full - 6000
     assert await store.stored_bytes() == await recounted(store)
@@ -155,7 +162,7 @@ async def test_a_transaction_that_fails_counts_nothing(store: Store, path: Path)
         "CREATE TRIGGER broken BEFORE UPDATE ON stored_bytes BEGIN SELECT RAISE(FAIL, ''); END"
     )
     with pytest.raises(Unavailable):
-        await store.commit(reserving(*create_of(2)))
+        await store.commit("acme", reserving(*create_of(2)))
     await store.close()
     again = await open_sqlite(path)
     assert await bytes_of(again) == before
@@ -186,7 +193,9 @@ async def test_a_budget_refuses_new_payments_alone(store: Store, budget: int | N
     assert await conflict(store, new(2, "acme")) == expected
     assert await conflict(store, new(4, "new tenant")) == ""
     change = replace(payment, state=State.AWAITING_CUSTOMER)
-    await store.commit([statements.update_payment(payment, change, open_before=operation, open_after=operation)])
+    await store.commit(
+        "acme", [statements.update_payment(payment, change, open_before=operation, open_after=operation)]
+    )
 
 
 async def test_an_operation_that_has_ended_keeps_no_order(store: Store) -> None:
@@ -194,11 +203,11 @@ async def test_an_operation_that_has_ended_keeps_no_order(store: Store) -> None:
     payment = await resolved_payment(store, 1, State.AUTHORIZED)
     update = make_operation(Kind.UPDATE, Status.SENDING, id="op_9", payment_id=payment.id, order=order_of(30_000))
     before = await bytes_of(store)
-    await store.commit([statements.open_operation(payment, update, due_at=AT)])
+    await store.commit("acme", [statements.open_operation(payment, update, due_at=AT)])
     assert await bytes_of(store) > before + 30_000
     assert await store.operation("acme", payment.id, "op_9") == update
     ended = replace(update, status=Status.DECLINED, updated_at=LATER)
     closed = statements.update_payment(payment, payment, open_before=update, open_after=None)
-    await store.commit([closed, statements.insert_ended_operation(ended)])
+    await store.commit("acme", [closed, statements.insert_ended_operation(ended)])
     assert await store.operation("acme", payment.id, "op_9") == replace(ended, order=None)
     assert await bytes_of(store) < before + 2000

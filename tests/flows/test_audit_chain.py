@@ -47,7 +47,7 @@ async def store(path: Path) -> AsyncIterator[Store]:
     """A store with a trail of eight rows."""
     opened = await open_sqlite(path)
     for number in range(1, 9):
-        await opened.commit([row(number, NOW)])
+        await opened.commit("acme", [row(number, NOW)])
     yield opened
     await opened.close()
 
@@ -68,7 +68,7 @@ async def test_a_trail_as_it_was_written_is_whole(store: Store) -> None:
     """Its head is the newest row; a head that was written down earlier is still there."""
     first = await verify(store, [NOW])
     assert (first.rows, first.problems) == (8, ())
-    await store.commit([row(9, NOW)])
+    await store.commit("acme", [row(9, NOW)])
     assert (await verify(store, [NOW], kept_of(first))).problems == ()
 
 
@@ -120,7 +120,7 @@ async def test_a_chain_made_anew_without_the_secret_is_found(tmp_path: Path) -> 
     """Whoever writes all rows again, with hashes that fit, cannot make the keyed ones, nor name another secret."""
     forged = await open_sqlite(tmp_path / "forged" / "gateway.db")
     for number in range(1, 4):
-        await forged.commit([row(number, OTHER)])
+        await forged.commit("acme", [row(number, OTHER)])
     assert (await verify(forged, [NOW])).problems == ("no secret of the settings proves the rows after 0",)
     edit(tmp_path / "forged" / "gateway.db", f"UPDATE audit_log SET secret_id = '{secret_id_of(NOW)}'")  # noqa: S608
     assert "row 1 was not written by the gateway: its keyed hash is another" in (await verify(forged, [NOW])).problems
@@ -143,7 +143,7 @@ async def test_an_end_that_was_cut_with_its_head_needs_a_head_kept_elsewhere(sto
 async def test_rows_of_an_old_secret_are_proved_by_those_after_them(store: Store, path: Path) -> None:
     """After a rotation, with and without the old secret in the settings; until the first new row the old one counts."""
     assert (await verify(store, [BEFORE])).problems == ("no secret of the settings proves the rows after 0",)
-    await store.commit([row(9, BEFORE)])
+    await store.commit("acme", [row(9, BEFORE)])
     assert (await verify(store, [BEFORE])).problems == ()
     assert (await verify(store, [BEFORE, NOW])).problems == ()
     edit(path, "UPDATE audit_log SET reason = 'other' WHERE sequence = 2")
@@ -152,7 +152,7 @@ async def test_rows_of_an_old_secret_are_proved_by_those_after_them(store: Store
 
 async def test_a_row_of_a_lost_secret_is_not_exchanged_with_its_hash(store: Store, path: Path) -> None:
     """Nobody can check its keyed hash any more: the rows after it hold what it was."""
-    await store.commit([row(9, BEFORE)])
+    await store.commit("acme", [row(9, BEFORE)])
     first, second, third, *_ = await store.audit.after(0, 3)
     before = AuditHead(sequence=1, hash=first.hash, mac=first.mac)
     forged = hash_of(before, msgspec.structs.replace(second, reason="other"))

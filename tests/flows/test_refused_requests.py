@@ -9,7 +9,6 @@ import pytest
 
 from gateway.core.errors import Unavailable
 from gateway.drivers.store.refused_requests import RefusedRequest
-from gateway.drivers.store.statements import Unit
 from gateway.flows import refused_requests
 from tests.support.clients.psp_callbacks import call_back
 from tests.support.stack import GatewayStack, Reply, psp_body, running_stack
@@ -74,7 +73,7 @@ async def test_a_store_that_fails_costs_the_rows_only(
 ) -> None:
     """And the memory is bounded while nothing is written."""
 
-    async def down(_: Unit) -> None:
+    async def down(*_: object) -> None:
         raise Unavailable("down")
 
     monkeypatch.setattr(refused_requests, "MAX_WAITING", 2)

@@ -320,10 +320,10 @@ async def test_a_forgotten_refund_is_said_although_the_payment_was_under_review_
     """Anyone who clears the old flag a second time is told of the refund: its repetition would give the money twice."""
     async with disaster.before() as stack:
         payment = await captured(stack)
-        await stack.gateway.store.commit([Statement(FLAG, ())])
+        await stack.gateway.store.commit("acme", [Statement(FLAG, ())])
         assert (await stack.payment(payment["id"]))["review"]["reason"] == "contradiction"
         disaster.save()
-        await stack.gateway.store.commit([Statement(CLEAR, ())])
+        await stack.gateway.store.commit("acme", [Statement(CLEAR, ())])
         assert (await disaster.ask(*path_of(payment, "refund"), {"amount": "10.00"})).status == 201
     async with disaster.after() as stack:
         now = (await stack.call("POST", f"/v1/payments/{payment['id']}/sync")).json

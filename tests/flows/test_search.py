@@ -76,7 +76,7 @@ async def test_what_another_index_leads_to_is_found_though_this_one_is_behind(st
     payment = created.json
     delivery = (await stack.gateway.store.deliveries.of_payment("acme", payment["id"]))[0].id
     for text in (payment["id"], payment["merchant_reference"], "key-of-somebody", delivery):
-        await stack.gateway.store.commit(search_index.begin("none"))
+        await stack.gateway.store.commit("acme", search_index.begin("none"))
         assert await found(stack, text=text) == [payment["id"]], text
 
 

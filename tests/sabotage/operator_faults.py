@@ -51,7 +51,7 @@ OPERATOR_FAULTS = (
         "gateway/flows/payments/review.py",
         "    return (await commit_change(gw, loaded, made, rows=rows)).change.payment\n",
         "    payment = (await commit_change(gw, loaded, made)).change.payment\n"
-        "    await gw.store.commit(rows)\n"
+        "    await gw.store.commit(payment.tenant, rows)\n"
         "    return payment\n",
     ),
     Fault(

@@ -18,6 +18,7 @@ from gateway.drivers.store.sqlite import make_tables
 from gateway.drivers.store.statements import Statement, Unit
 from gateway.drivers.store.transactions import commit_units
 from tests.simulation.process import LAG, Process
+from tests.support.one_tenant import check_tenant
 
 BATCH_LIMITS = (1, 1, 2, 4, 64)
 """Maximum number of units in a transaction; one is drawn for each."""
@@ -71,8 +72,9 @@ class StoreEngine:
         self.connection = connect(path)
         self._writing = process.spawn(self._write())
 
-    async def commit(self, unit: Unit) -> None:
+    async def commit(self, tenant: str, unit: Unit) -> None:
         """Write a unit in a shared transaction; return once it is committed."""
+        check_tenant(tenant, unit)
         self._process.boundary("commit")
         if self._closed:
             raise Unavailable("the store is closed")

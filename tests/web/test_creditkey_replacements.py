@@ -325,7 +325,9 @@ async def test_an_old_order_that_was_captured_is_not_canceled(stack: GatewayStac
     await creditkey.edit(stack, old, status="shipped", capture_status="captured")
     assert (await act(stack, old, "sync")).json["state"] == "captured"
     await accept(stack, successor)
-    await stack.gateway.store.commit([schedule.bring_check_forward("acme", old["id"], stack.gateway.clock.now())])
+    await stack.gateway.store.commit(
+        "acme", [schedule.bring_check_forward("acme", old["id"], stack.gateway.clock.now())]
+    )
     await reconcile.run_due(stack.gateway)
     assert await creditkey.calls(stack, old, "cancel_order") == []
     assert await review_of(stack, old) == await review_of(stack, successor) == "two_live_orders"

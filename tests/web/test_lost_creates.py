@@ -151,7 +151,7 @@ async def test_a_reference_on_record_is_not_overwritten(office: GatewayStack) ->
     assert loaded is not None
     known, still = replace(loaded.payment, provider_reference=f"T-{payment['id']}"), loaded.open_operation
     await office.gateway.store.commit(
-        [statements.update_payment(loaded.payment, known, open_before=still, open_after=still)]
+        "acme", [statements.update_payment(loaded.payment, known, open_before=still, open_after=still)]
     )
     refused = await settle(office, payment, "succeeded", provider_reference="T-other")
     assert (refused.status, refused.json["errors"][0]["field"]) == (422, "$.provider_reference")
@@ -238,7 +238,7 @@ async def test_money_for_a_payment_that_was_given_up_long_ago_is_put_before_a_pe
     long_ago = loaded.payment.expired_at - office.settings.clocks.late_grace - timedelta(seconds=1)
     older = replace(loaded.payment, expired_at=long_ago)
     await office.gateway.store.commit(
-        [statements.update_payment(loaded.payment, older, open_before=None, open_after=None)]
+        "acme", [statements.update_payment(loaded.payment, older, open_before=None, open_after=None)]
     )
     await call_back(office, payment, status=1)
     now = await office.payment(payment["id"])

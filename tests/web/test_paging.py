@@ -77,10 +77,11 @@ async def test_a_timeline_of_thousands_of_events_has_pages(stack: GatewayStack) 
     payment, _ = await stored(stack.gateway.store, 1, id=f"pay_{'0' * 32}")
     for start in range(2, 1002, 250):
         await stack.gateway.store.commit(
+            "acme",
             [
                 statements.insert_event(f"evt_{version:032}", payment, event_of(version))
                 for version in range(start, start + 250)
-            ]
+            ],
         )
     found = await pages(stack, f"/v1/payments/{payment.id}/events")
     assert [row["version"] for row in rows_of(found)] == list(range(1, 1002))
@@ -102,7 +103,7 @@ async def test_refunds_have_pages(stack: GatewayStack) -> None:
     made = []
     for number in range(5):
         refund = replace(operations[0], id=f"op_{'9' * 31}{number}", kind="refund", status="declined")  # type: ignore[arg-type]
-        await stack.gateway.store.commit([statements.insert_ended_operation(refund)])
+        await stack.gateway.store.commit("acme", [statements.insert_ended_operation(refund)])
         made.append(f"ref_{'9' * 31}{number}")
     found = await pages(stack, f"/v1/payments/{payment['id']}/refunds?limit=2")
     assert [row["id"] for row in rows_of(found)] == made
@@ -235,7 +236,7 @@ async def test_redelivering_weighs_what_is_sent_again(stack: GatewayStack) -> No
     """Many webhooks in one request cost more than one."""
     made = await stored_payments(stack, 40)
     await stack.gateway.store.commit(
-        [statements.Statement("UPDATE events SET status = 'delivered', next_attempt_at = NULL", ())]
+        "acme", [statements.Statement("UPDATE events SET status = 'delivered', next_attempt_at = NULL", ())]
     )
     limit_rate(stack, burst=10)
     again = {"created_after": "2020-01-01T00:00:00Z", "status": "delivered"}

@@ -72,7 +72,7 @@ async def test_a_payment_stored_by_an_older_gateway_has_no_dates(shared_stack: G
     assert loaded is not None
     older = replace(loaded.payment, **dict.fromkeys(DATES))
     await shared_stack.gateway.store.commit(
-        [statements.update_payment(loaded.payment, older, open_before=None, open_after=None)]
+        "acme", [statements.update_payment(loaded.payment, older, open_before=None, open_after=None)]
     )
     assert {(await shared_stack.payment(payment["id"]))[date] for date in DATES} == {None}
     reply = await act(shared_stack, payment, "refund")

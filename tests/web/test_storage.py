@@ -135,7 +135,7 @@ async def test_operators_are_told_of_a_budget_that_runs_out(
     with caplog.at_level(logging.WARNING, "gateway"):
         for part in (0.79, 0.8, 0.9, 1.0, 1.1, 0.5):
             occupied = (await stack.gateway.store.stored_bytes()).get("acme", 0)
-            await stack.gateway.store.commit(room_taken("acme", int(budget * part) - occupied))
+            await stack.gateway.store.commit("acme", room_taken("acme", int(budget * part) - occupied))
             await storage.check(stack.gateway)
             warns = part >= 0.8
             expected = {"status": "ok", "warnings": ["storage_budget"]} if warns else {"status": "ok"}

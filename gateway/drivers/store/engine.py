@@ -16,8 +16,11 @@ class Engine(Protocol):
 
     is_shared: bool
 
-    async def commit(self, unit: Unit) -> None:
-        """Write a unit of work, whole or not at all; return only when it is durable."""
+    async def commit(self, tenant: str, unit: Unit) -> None:
+        """Write a unit of work, whole or not at all; return only when it is durable.
+
+        All its rows are of ``tenant``, or the gateway's own; ``NO_TENANT`` where all are the gateway's.
+        """
         ...
 
     async def claim(self, statement: Statement) -> list[tuple[Any, ...]]:

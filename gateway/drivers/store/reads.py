@@ -24,7 +24,7 @@ from gateway.drivers.store.queues import Queues
 from gateway.drivers.store.refused_requests import RefusedRequests
 from gateway.drivers.store.rows import PageRequest, first_id, made_of, where
 from gateway.drivers.store.search_index import SearchIndex
-from gateway.drivers.store.statements import KEY_IS_OPEN, heartbeat, placeholders
+from gateway.drivers.store.statements import KEY_IS_OPEN, NO_TENANT, heartbeat, placeholders
 
 
 class PaymentSnapshot(msgspec.Struct, frozen=True):
@@ -148,7 +148,7 @@ class Store:
 
     async def prove_writable(self, at: datetime) -> None:
         """Write something small. Raises ``Unavailable``."""
-        await self.commit([heartbeat(at)])
+        await self.commit(NO_TENANT, [heartbeat(at)])
 
     async def payment(self, tenant: str, payment_id: str) -> PaymentSnapshot | None:
         """One payment with its open operation."""

@@ -5,7 +5,7 @@ What is kept is what the log has: no values, and no names that a caller chose.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -51,10 +51,9 @@ class RefusedRequest(msgspec.Struct, frozen=True, kw_only=True):
 _INSERT = f"INSERT INTO refused_requests ({columns(RefusedRequest)}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  # our own names
 
 
-def insert(refused: Iterable[RefusedRequest]) -> list[Statement]:
-    """Keep these, and no more than there may be."""
-    rows = [Statement(_INSERT, msgspec.structs.astuple(one)) for one in refused]
-    return [*rows, *map(_trim, dict.fromkeys(str(row.params[0]) for row in rows)), _trim_all()]
+def insert(refused: Sequence[RefusedRequest]) -> list[Statement]:
+    """Keep these of one tenant, and no more than it may have."""
+    return [*(Statement(_INSERT, msgspec.structs.astuple(one)) for one in refused), _trim(refused[0].tenant)]
 
 
 def delete_before(at: datetime, limit: int) -> Statement:
@@ -74,7 +73,8 @@ def _trim(tenant: str) -> Statement:
     )
 
 
-def _trim_all() -> Statement:
+def trim_all() -> Statement:
+    """Keep no more than all tenants may have together."""
     newest = "SELECT MAX(number) FROM refused_requests"
     return Statement(f"DELETE FROM refused_requests WHERE number <= ({newest}) - ?", (MAX_ROWS,))  # noqa: S608  # as above
 

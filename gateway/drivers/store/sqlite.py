@@ -85,7 +85,7 @@ class SqliteEngine:
         self._log = Checkpointer(checkpoints, self._thread)
         self._keeping = asyncio.create_task(self._log.run(), name="sqlite checkpoints")
 
-    async def commit(self, unit: Unit) -> None:
+    async def commit(self, tenant: str, unit: Unit) -> None:  # noqa: ARG002  # one database has every tenant
         """Write a unit in the next shared transaction; return when it is on disk."""
         if self._closing is not None:
             raise Unavailable("the store is closed")
@@ -218,7 +218,7 @@ class _ReadOnly:
         self._reader = reader
         self.close = reader.close
 
-    async def commit(self, unit: Unit) -> None:  # noqa: ARG002  # the Engine's form
+    async def commit(self, tenant: str, unit: Unit) -> None:  # noqa: ARG002  # the Engine's form
         raise Unavailable("this store was opened to read only")
 
     async def claim(self, statement: Statement) -> list[tuple[Any, ...]]:  # noqa: ARG002  # the Engine's form

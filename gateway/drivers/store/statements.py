@@ -35,6 +35,14 @@ class Statement(NamedTuple):
 
 Unit = Sequence[Statement]
 
+NO_TENANT = ""
+"""Who a unit belongs to that holds only the gateway's own rows.
+
+They are the audit trail, approvals, the search index, operators' webhooks, and what is counted or deleted over all
+tenants. Those that record a change of a tenant's are written in its unit: the act's audit row, operators' webhooks.
+No unit holds rows of two tenants.
+"""
+
 
 def placeholders(values: Collection[str]) -> str:
     """A question mark for each value; of none what equals nothing."""

@@ -62,4 +62,4 @@ async def retry(gw: Gateway, row: StoredCallback) -> None:
         known = {"tenant": row.tenant, "account": row.account, "kind": type(fault).__name__}
         log.error("a pending callback could not be applied", extra=known)
         again = gw.schedules.reconcile[min(row.tries, len(gw.schedules.reconcile) - 1)]
-        await gw.store.commit([inbox.postpone(row, gw.clock.now() + again)])
+        await gw.store.commit(row.tenant, [inbox.postpone(row, gw.clock.now() + again)])

@@ -166,7 +166,7 @@ async def _reschedule(gw: Gateway, row: ScheduledCheck, snapshot: PaymentSnapsho
             again = now + max(schedules.pause, schedules.reconcile[min(tries, len(schedules.reconcile) - 1)])
             rows.append(schedule.bring_check_forward(row.tenant, row.payment_id, again))
     checked = schedule.record_check(row.tenant, row.payment_id, was_due=row.due_at, due_at=due, tries=tries)
-    await gw.store.commit([checked, *rows])
+    await gw.store.commit(row.tenant, [checked, *rows])
 
 
 async def _is_unfinished(gw: Gateway, payment: Payment) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from gateway.drivers.store import approvals, deliveries, inbox, refused_requests, schedule, statements
+from gateway.drivers.store.statements import NO_TENANT
 from gateway.flows.customers import old_data
 from gateway.flows.customers.erase import empty_log
 from gateway.flows.runtime import Current, Gateway, log
@@ -67,7 +68,7 @@ async def delete_old_idempotency_keys(gw: Gateway, tenant: str) -> None:
     """Delete one tenant's old idempotency keys that have an answer."""
     before = gw.clock.now() - IDEMPOTENCY_KEYS_KEPT
     while old := await gw.store.answered_keys(tenant, before, BATCH_SIZE):
-        await gw.store.commit(statements.delete_idempotency_keys(tenant, old))
+        await gw.store.commit(tenant, statements.delete_idempotency_keys(tenant, old))
         await gw.clock.sleep(PAUSE_SECONDS)
 
 
@@ -80,7 +81,7 @@ async def delete_webhooks(gw: Gateway, tenant: str, status: str, age: timedelta,
     while page := await gw.store.deliveries.page_by_age(tenant, after=after, before=before, limit=BATCH_SIZE):
         old = [identifier for identifier, found in page if found == status]
         if old:
-            await gw.store.commit(deliveries.delete_webhooks(tenant, status, old))
+            await gw.store.commit(tenant, deliveries.delete_webhooks(tenant, status, old))
             gw.memory.log_holds_deleted = True
         for after, found in page:
             is_passed = is_passed and found != "pending"
@@ -96,7 +97,7 @@ async def empty_callbacks(gw: Gateway, tenant: str, age: timedelta, *, after: st
     """
     before = gw.clock.now() - age
     while page := await gw.store.inbox.page_by_age(tenant, after=after, before=before, limit=BATCH_SIZE):
-        await gw.store.commit([inbox.empty_callback(tenant, *row) for row in page])
+        await gw.store.commit(tenant, [inbox.empty_callback(tenant, *row) for row in page])
         gw.memory.log_holds_deleted = True
         after, _ = page[-1]
         await gw.clock.sleep(PAUSE_SECONDS)
@@ -112,21 +113,21 @@ async def delete_hints(gw: Gateway) -> None:
     """Delete all tenants' old callbacks without proof, the oldest first, and the references they named."""
     before = gw.clock.now() - HINTS_KEPT
     await _delete_callbacks(gw, inbox.UNPROVED, before)
-    await gw.store.commit([schedule.delete_processed_hints(before, BATCH_SIZE)])
+    await gw.store.commit(NO_TENANT, [schedule.delete_processed_hints(before, BATCH_SIZE)])
 
 
 async def delete_refused_requests(gw: Gateway) -> None:
     """Delete all tenants' old refused requests, the oldest first."""
     before = gw.clock.now() - REFUSED_REQUESTS_KEPT
     while await gw.store.refused_requests.has_any(before):
-        await gw.store.commit([refused_requests.delete_before(before, BATCH_SIZE)])
+        await gw.store.commit(NO_TENANT, [refused_requests.delete_before(before, BATCH_SIZE)])
         gw.memory.log_holds_deleted = True
         await gw.clock.sleep(PAUSE_SECONDS)
 
 
 async def _delete_callbacks(gw: Gateway, rows: str, before: datetime) -> None:
     while await gw.store.inbox.has_any(rows, before):
-        await gw.store.commit([inbox.delete_callbacks(rows, before, BATCH_SIZE)])
+        await gw.store.commit(NO_TENANT, [inbox.delete_callbacks(rows, before, BATCH_SIZE)])
         gw.memory.log_holds_deleted = True
         await gw.clock.sleep(PAUSE_SECONDS)
 
@@ -135,5 +136,5 @@ async def expire_approvals(gw: Gateway) -> None:
     """End the approvals that nobody gave in time, and forget what they were for."""
     now = gw.clock.now()
     if await gw.store.approvals.has_overdue(now):
-        await gw.store.commit([approvals.expire(now)])
+        await gw.store.commit(NO_TENANT, [approvals.expire(now)])
         gw.memory.log_holds_deleted = True

@@ -13,6 +13,7 @@ from gateway.core.secret import Secret
 from gateway.core.signing import derive
 from gateway.drivers.settings import LocatedMessages
 from gateway.drivers.store.metadata import set_secret_fingerprint
+from gateway.drivers.store.statements import NO_TENANT
 from gateway.flows.runtime import Gateway
 
 NOT_THE_STORES = (
@@ -41,4 +42,4 @@ async def keep_fingerprint(gw: Gateway) -> None:
     fingerprint = fingerprint_of(gw.settings.server.secret)
     with suppress(Unavailable):  # the one before is listed too, so the next start may note it as well
         if await gw.store.metadata.secret_fingerprint() != fingerprint:
-            await gw.store.commit([*set_secret_fingerprint(fingerprint, gw.clock.now())])
+            await gw.store.commit(NO_TENANT, [*set_secret_fingerprint(fingerprint, gw.clock.now())])

@@ -8,10 +8,11 @@ from msgspec.structs import replace
 from gateway.core.errors import StillNeeded, Unavailable
 from gateway.drivers.store import pending_erasures
 from gateway.drivers.store.metadata import COPIED, RESTORED, check_all_payments, delete_timestamp, set_timestamp
+from gateway.drivers.store.statements import NO_TENANT
 from gateway.flows import audit
 from gateway.flows.audit import Act
 from gateway.flows.customers import old_data
-from gateway.flows.customers.erase import empty_log
+from gateway.flows.customers.erase import ask, empty_log
 from gateway.flows.payments import intent, submit
 from gateway.flows.runtime import Gateway
 
@@ -69,9 +70,9 @@ async def begin_restored(gw: Gateway, act: Act) -> Recovered:
     unknown = await submit.resolve_interrupted(gw)  # before: it gives those payments later dates of their own
     now = gw.clock.now()
     marks = [set_timestamp(RESTORED, now), delete_timestamp(COPIED), audit.entry(gw, _with_settings(gw, act))]
-    again = pending_erasures.ask_to_erase(pending_erasures.noted_in_file(gw.settings.store_path), now)
     checks = check_all_payments(now, grace_began_before=intent.grace_began(gw, now))
-    await gw.store.commit([*marks, checks, *again])
+    await ask(gw, pending_erasures.noted_in_file(gw.settings.store_path))
+    await gw.store.commit(NO_TENANT, [*marks, checks])
     gw.restored_at = now
     erased = await old_data.erase_noted(gw)
     await empty_log(gw)

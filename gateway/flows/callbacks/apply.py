@@ -45,7 +45,7 @@ async def apply_event(
         rows = callback.rows(gw, evaluation)
         try:
             if found.before is None or evaluation.change is None:
-                await gw.store.commit(rows)
+                await gw.store.commit(entry.tenant, rows)
             else:
                 await commit_change(gw, found.before, evaluation.change, rows=rows)
         except Conflict as lost:

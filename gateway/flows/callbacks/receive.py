@@ -114,7 +114,7 @@ def answer(entry: AccountEntry, verdict: Verdict, callback: Callback) -> HttpRes
 
 async def _store(gw: Gateway, new: NewCallback, evaluation: Evaluation) -> Verdict:
     """Store a callback that changes nothing."""
-    await gw.store.commit(new.rows(gw, evaluation))
+    await gw.store.commit(new.entry.tenant, new.rows(gw, evaluation))
     return evaluation.verdict
 
 
@@ -155,7 +155,7 @@ async def _retry_later(gw: Gateway, new: NewCallback, event: Event) -> Verdict:
     at = gw.clock.now() + FIRST_RETRY
     # A new id: the commit that failed may have stored the first one after all.
     again = replace(new, id=gw.new_id("cb"))
-    await gw.store.commit([again.row_to_retry(gw, event, at)])
+    await gw.store.commit(new.entry.tenant, [again.row_to_retry(gw, event, at)])
     gw.inbox_timer.no_later_than(milliseconds(at))
     return Recorded()
 
@@ -202,7 +202,7 @@ async def _follow(gw: Gateway, payment: Payment, rows: list[Statement]) -> None:
     next_check = now + window + ONE_SECOND if is_free or last is None else max(now, last + window)
     if is_free:
         gw.memory.last_lookup[payment.id] = now  # before anything is awaited: hints that come together share one lookup
-    await gw.store.commit([*rows, schedule.bring_check_forward(payment.tenant, payment.id, next_check)])
+    await gw.store.commit(payment.tenant, [*rows, schedule.bring_check_forward(payment.tenant, payment.id, next_check)])
     gw.check_timer.no_later_than(milliseconds(next_check))
     if is_free:
         gw.tasks.start(lookup.hint_task_name(payment.id), lookup.process_hints(gw, payment.tenant, payment.id))

@@ -140,7 +140,7 @@ async def reprocess(gw: Gateway, row: StoredCallback, event: Event, order: Order
 async def _without_effect(gw: Gateway, row: StoredCallback, evaluation: Evaluation, order: Order) -> Reprocessed:
     """What changes nothing was asked for all the same, unless it was a dry run."""
     if order.act is not None and not order.dry_run:
-        await gw.store.commit([audited(gw, order.act, row, evaluation)])
+        await gw.store.commit(row.tenant, [audited(gw, order.act, row, evaluation)])
     return Reprocessed(row=row, evaluation=evaluation)
 
 

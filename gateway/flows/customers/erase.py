@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import groupby
+from operator import itemgetter
 
 import msgspec
 
@@ -22,7 +24,7 @@ from gateway.drivers.store import pending_erasures, personal_data, search_index
 from gateway.drivers.store.pending_erasures import PaymentKey, PendingErasure
 from gateway.drivers.store.personal_data import NO_CONTENTS, CallbackRow, EventRow, OperationRow, Records
 from gateway.drivers.store.reads import PaymentSnapshot
-from gateway.drivers.store.statements import Statement
+from gateway.drivers.store.statements import NO_TENANT, Statement
 from gateway.flows import audit, search
 from gateway.flows.audit import Act
 from gateway.flows.customers.find import payments_of, unlinked_callbacks
@@ -99,14 +101,22 @@ async def erase(gw: Gateway, case: Case, act: Act) -> None:
         await asyncio.to_thread(pending_erasures.note_in_file, gw.settings.store_path, case.payments)
     reason = Eraser({text for texts in case.texts.values() for text in texts}).sentence(act.reason)
     entry = audit.entry(gw, act, reason=reason, details=msgspec.structs.asdict(case.total))
-    await gw.store.commit([entry, *pending_erasures.ask_to_erase(case.payments, gw.clock.now())])
+    await gw.store.commit(act.tenant or NO_TENANT, [entry])
+    await ask(gw, case.payments)
     await erase_all(gw, [PendingErasure(*key, is_asked_for=True) for key in case.payments])
     for tenant, texts in case.texts.items():
         eraser = Eraser(texts)
         for row in await unlinked_callbacks(gw, tenant, eraser):
             with suppress(Conflict):  # it was evaluated again meanwhile, and belongs to a payment now or is refused
-                await gw.store.commit([_erased_callback(eraser, tenant, row)])
+                await gw.store.commit(tenant, [_erased_callback(eraser, tenant, row)])
     await empty_log(gw)
+
+
+async def ask(gw: Gateway, payments: Sequence[PaymentKey]) -> None:
+    """Have payments of any tenants erased as soon as they have ended."""
+    now = gw.clock.now()
+    for tenant, own in groupby(sorted(payments), itemgetter(0)):
+        await gw.store.commit(tenant, pending_erasures.ask_to_erase([*own], now))
 
 
 async def erase_all(gw: Gateway, wanted: Sequence[PendingErasure]) -> int:
@@ -137,7 +147,7 @@ async def erase_payment(gw: Gateway, wanted: PendingErasure) -> bool:
             return False
         rows = await _rows_of(gw, loaded) if loaded is not None and is_left else []
         try:
-            await gw.store.commit([*rows, pending_erasures.erasure_done(tenant, payment_id)])
+            await gw.store.commit(tenant, [*rows, pending_erasures.erasure_done(tenant, payment_id)])
         except Conflict:
             retry.lost()  # the payment moved, or one of its callbacks was evaluated again
         else:

@@ -47,9 +47,9 @@ async def _erase_old(gw: Gateway, tenant: str) -> None:
     since = await gw.store.metadata.timestamp(PASSED + tenant)
     while page := await gw.store.pending_erasures.made_between(tenant, since, before, after=after, limit=BATCH_SIZE):
         wanted = [PendingErasure(tenant, payment_id, is_asked_for=False) for payment_id in page]
-        await gw.store.commit(ask_to_erase([one.key for one in wanted], None))
+        await gw.store.commit(tenant, ask_to_erase([one.key for one in wanted], None))
         await erase_all(gw, wanted)
         after = page[-1]
         await gw.clock.sleep(PAUSE_SECONDS)
     if after:
-        await gw.store.commit([set_timestamp(PASSED + tenant, before)])
+        await gw.store.commit(tenant, [set_timestamp(PASSED + tenant, before)])

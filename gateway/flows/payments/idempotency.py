@@ -98,7 +98,7 @@ async def reserve(gw: Gateway, submission: Submission, fingerprint: str) -> None
     The key comes first: a repeated request conflicts on its key, whatever else would stop it.
     """
     rows = [statements.claim_idempotency_key(submission.operation, fingerprint), *submission.rows]
-    await commit_submission(gw, submission.versions, rows)
+    await commit_submission(gw, submission.operation.tenant, submission.versions, rows)
 
 
 async def submit_and_answer(gw: Gateway, claim: Claim, submission: Submission) -> Answer:

@@ -109,7 +109,7 @@ async def process_hints(gw: Gateway, tenant: str, payment_id: str) -> float | No
     if not hints or now is None or (is_this and now.open_operation is not None):
         return None
     relaxed = schedule.postpone_check(now.payment, gw.first_check_at(now.payment, None))
-    await gw.store.commit([schedule.close_hint(tenant, payment_id, key, received_at), relaxed])
+    await gw.store.commit(tenant, [schedule.close_hint(tenant, payment_id, key, received_at), relaxed])
     return None
 
 

@@ -130,5 +130,7 @@ async def _note(gw: Gateway, snapshot: PaymentSnapshot, kept: Repeatable | None)
     if operation is None:
         return snapshot
     noted = replace(operation, repeatable=kept)
-    await gw.store.commit([statements.update_payment(payment, payment, open_before=operation, open_after=noted)])
+    await gw.store.commit(
+        payment.tenant, [statements.update_payment(payment, payment, open_before=operation, open_after=noted)]
+    )
     return PaymentSnapshot(replace(payment, revision=payment.revision + 1), noted)

@@ -50,7 +50,7 @@ async def run_for_gateway(
     """Reserve, send and resolve an operation of the gateway's own, unless the payment moved meanwhile."""
     submission = await submission_of(gw, entry, payment, command, operation)
     try:
-        await gw.store.commit(submission.rows)
+        await gw.store.commit(entry.tenant, submission.rows)
     except Conflict:
         return
     await gw.tasks.start(operation.id, submit(gw, submission))

@@ -13,6 +13,7 @@ import msgspec
 
 from gateway.core.errors import GatewayError, TenantError, invalid, together
 from gateway.drivers.settings import AccountEntry
+from gateway.drivers.store.statements import NO_TENANT
 from gateway.flows import audit
 from gateway.flows.audit import Act
 from gateway.flows.payments import lookup, review
@@ -51,7 +52,7 @@ async def sync_range(
     if total > MOST_QUEUED:
         raise invalid(("$.since", f"more than {MOST_QUEUED} payments are in this range: choose a shorter one"))
     if not dry_run:
-        await gw.store.commit([audit.entry(gw, act, details={**act.details, "count": total})])
+        await gw.store.commit(NO_TENANT, [audit.entry(gw, act, details={**act.details, "count": total})])
         for entry, payment_ids in found:
             _queue(gw, entry, payment_ids)
     return _counted(found)
@@ -82,7 +83,7 @@ async def sync_named(
     found = list(by_owner.values())
     if not dry_run:
         asked = [(entry.tenant, payment_id) for entry, ids in found for payment_id in ids]
-        await gw.store.commit([audit.entry(gw, act, tenant=tenant, payment_id=one) for tenant, one in asked])
+        await gw.store.commit(NO_TENANT, [audit.entry(gw, act, tenant=tenant, payment_id=one) for tenant, one in asked])
         for entry, ids in found:
             _queue(gw, entry, ids, first=True)
     return _counted(found)

@@ -176,7 +176,7 @@ class TenantQueue:
         """Store an outcome, however long that takes: nothing is sent twice because the store fails."""
         for pause in backoff(STORE_RETRY_MAX_SECONDS):
             try:
-                await self.gw.store.commit(outcome)
+                await self.gw.store.commit(self.tenant, outcome)
             except Unavailable as problem:
                 self.store_check.failed()
                 log.error("an outcome cannot be stored", extra={"tenant": self.tenant, "problem": str(problem)})
@@ -193,7 +193,7 @@ class TenantQueue:
     async def _mark_dead(self, endpoint: str) -> None:
         """Make dead letters of what waits for a disabled endpoint, also of what a restart left waiting."""
         while await self._is_disabled(endpoint) and await self.gw.store.deliveries.has_pending(self.tenant):
-            await self.gw.store.commit([deliveries.mark_dead(self.tenant, endpoint)])
+            await self.gw.store.commit(self.tenant, [deliveries.mark_dead(self.tenant, endpoint)])
 
     async def _is_disabled(self, endpoint: str) -> bool:
         """Asked before every batch: the tenant may enable it meanwhile."""

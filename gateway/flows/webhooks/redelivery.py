@@ -113,7 +113,7 @@ async def send_test(gw: Gateway, tenant: str) -> DeliveryRow:
     now, event_id = gw.clock.now(), gw.new_id("evt")
     at, body = milliseconds(now), webhook_test_body(WEBHOOK_TEST, now).decode()
     webhook = NewWebhook(body=body, due_at=at, created_at=at)
-    await gw.store.commit([statements.insert_test(event_id, tenant, WEBHOOK_TEST, webhook)])
+    await gw.store.commit(tenant, [statements.insert_test(event_id, tenant, WEBHOOK_TEST, webhook)])
     gw.webhook_timers[tenant].no_later_than(0)
     return await _find(gw, tenant, delivery_id(event_id))
 
@@ -126,13 +126,13 @@ async def enable(gw: Gateway, tenant: str, *, redeliver: bool, act: Act | None =
     endpoint = await endpoint_of(gw, tenant)
     missed = deliveries.mark_dead(tenant, endpoint.key)  # also what was made a moment ago
     audited = [] if act is None else [audit.entry(gw, act, tenant=tenant)]
-    await gw.store.commit([missed, deliveries.enable_endpoint(tenant, endpoint.key), *audited])
+    await gw.store.commit(tenant, [missed, deliveries.enable_endpoint(tenant, endpoint.key), *audited])
     gw.webhook_timers[tenant].no_later_than(0)
     return await redeliver_many(gw, tenant, RedeliveryFilter(status="dead", died_of="disabled")) if redeliver else 0
 
 
 async def _send(gw: Gateway, tenant: str, delivery_ids: Sequence[str], *rows: Statement) -> None:
-    await gw.store.commit([deliveries.restart_schedule(tenant, delivery_ids, gw.clock.now()), *rows])
+    await gw.store.commit(tenant, [deliveries.restart_schedule(tenant, delivery_ids, gw.clock.now()), *rows])
     gw.webhook_timers[tenant].no_later_than(0)
 
 

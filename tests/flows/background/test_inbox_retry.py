@@ -119,7 +119,7 @@ async def test_a_row_that_cannot_be_read_holds_nobody_back(slow: Slow) -> None:
     await balked(slow.stack, spoilt)
     await balked(slow.stack, fine, transaction_id="T-2")
     first = (await rows(slow.stack))[0]
-    await slow.stack.gateway.store.commit([Statement("UPDATE inbox SET event = '{' WHERE id = ?", (first.id,))])
+    await slow.stack.gateway.store.commit("acme", [Statement("UPDATE inbox SET event = '{' WHERE id = ?", (first.id,))])
     assert await slow.retry() == 2
     row = (await rows(slow.stack))[0]
     assert (row.verdict, row.tries) == ("pending", 1)

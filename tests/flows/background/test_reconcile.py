@@ -131,7 +131,7 @@ async def test_a_check_with_nothing_to_do_reads_the_payment_once(
 ) -> None:
     """What is due is decided from one snapshot, and so is the next check."""
     payment, store = await new_payment(timed.stack), timed.stack.gateway.store
-    await store.commit([schedule.bring_check_forward("acme", payment["id"], timed.clock.now())])
+    await store.commit("acme", [schedule.bring_check_forward("acme", payment["id"], timed.clock.now())])
     reads, read = [], store.payment
 
     async def counted(tenant: str, payment_id: str) -> Any:
@@ -158,7 +158,7 @@ async def reserved(stack: GatewayStack, payment: Any, kind: Kind) -> Operation:
     """An operation that a process reserved before it died: nobody works on it."""
     whole = await creditkey.stored(stack, payment)
     made = intent.new_operation(stack.gateway, whole, kind, at=stack.gateway.clock.now())
-    await stack.gateway.store.commit([statements.open_operation(whole, made, due_at=stack.gateway.clock.now())])
+    await stack.gateway.store.commit("acme", [statements.open_operation(whole, made, due_at=stack.gateway.clock.now())])
     return made
 
 

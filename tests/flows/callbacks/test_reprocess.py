@@ -268,7 +268,7 @@ async def test_a_hint_is_nothing_to_be_proved(tmp_path: Path) -> None:
 async def test_a_store_that_takes_nothing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The operator learns that nothing was done."""
 
-    async def down(_: Any) -> None:
+    async def down(*_: Any) -> None:
         raise Unavailable("down")
 
     async with inbox_stack(tmp_path) as (stack, _):

@@ -46,23 +46,23 @@ class Reservations:
         self._all_there, self._first_done = asyncio.Event(), asyncio.Event()
         stack.gateway.store.commit = self._hold
 
-    async def _hold(self, unit: Unit) -> None:
+    async def _hold(self, tenant: str, unit: Unit) -> None:
         reserved = [one for one in unit if opens_operation(one)]
         if not reserved or self._all_there.is_set():
-            return await self._commit(unit)
+            return await self._commit(tenant, unit)
         self._waiting += 1
         if self._waiting == self._crowd:
             self._all_there.set()
         async with asyncio.timeout(10):
             await self._all_there.wait()
-            return await self._commit_in_turn(unit, reserved[0])
+            return await self._commit_in_turn(tenant, unit, reserved[0])
 
-    async def _commit_in_turn(self, unit: Unit, reserved: Statement) -> None:
+    async def _commit_in_turn(self, tenant: str, unit: Unit, reserved: Statement) -> None:
         is_first = self._first in (None, json.loads(reserved.params[2])["kind"])
         if not is_first:
             await self._first_done.wait()
         try:
-            await self._commit(unit)
+            await self._commit(tenant, unit)
         finally:
             if is_first:
                 self._first_done.set()
@@ -76,10 +76,10 @@ class HeldReservation:
         self._commit = stack.gateway.store.commit
         stack.gateway.store.commit = self._hold
 
-    async def _hold(self, unit: Unit) -> None:
+    async def _hold(self, tenant: str, unit: Unit) -> None:
         if not self.gate.waiting and any(opens_operation(one) for one in unit):
             await self.gate.wait()
-        await self._commit(unit)
+        await self._commit(tenant, unit)
 
 
 @pytest.mark.parametrize(("first", "second"), [("capture", "cancel"), ("cancel", "capture")])

@@ -90,10 +90,10 @@ async def test_a_copy_of_a_create_gets_its_answer(stack: GatewayStack) -> None:
     body, key, commit = creditkey_body(), new_key(), stack.gateway.store.commit
     first: list[Reply] = []
 
-    async def after_the_first(unit: Unit) -> None:
+    async def after_the_first(tenant: str, unit: Unit) -> None:
         stack.gateway.store.commit = commit
         first.append(await stack.create(body, key=key))
-        await commit(unit)
+        await commit(tenant, unit)
 
     stack.gateway.store.commit = after_the_first
     copy = await stack.create(body, key=key)
@@ -126,7 +126,7 @@ async def test_a_new_create_reads_nothing(stack: GatewayStack, monkeypatch: pyte
 def takes_no_writes(stack: GatewayStack, _: pytest.MonkeyPatch) -> None:
     """The store refuses every unit of work."""
 
-    async def full(_: Unit) -> None:
+    async def full(*_: object) -> None:
         raise Unavailable("planted")
 
     stack.gateway.store.commit = full

@@ -63,10 +63,12 @@ async def test_endpoints(stack: GatewayStack) -> None:
     failures = [
         deliveries.record_endpoint_failure(name, url, now) for name, url in (("acme", endpoint), ("globex", "e"))
     ]
-    await gw.store.commit(failures)
+    await gw.store.commit("acme", failures)
     [failing] = (await status_of(gw)).endpoints
     assert (failing.tenant, failing.enabled, failing.reason) == ("acme", True, None)
-    await gw.store.commit([deliveries.disable_endpoint("acme", endpoint, now, reason="gone", failing_before=now)])
+    await gw.store.commit(
+        "acme", [deliveries.disable_endpoint("acme", endpoint, now, reason="gone", failing_before=now)]
+    )
     [disabled] = (status := await status_of(gw)).endpoints
     assert (disabled.enabled, disabled.reason, disabled.disabled_at) == (False, "gone", failing.failing_since)
     assert "gateway endpoints enable acme" in status.needs_person[0]
@@ -92,7 +94,7 @@ async def test_what_waits_for_somebody_or_for_an_end(stack: GatewayStack) -> Non
         for hours, status in ((30, "open"), (3, "open"), (2, "open"), (4, "rejected"))
     ]
     waiting = [*ask_to_erase([("acme", "pay_1")], now), *ask_to_erase([("acme", "pay_2")], None)]
-    await gw.store.commit([*map(approvals.insert, made), *waiting])
+    await gw.store.commit("acme", [*map(approvals.insert, made), *waiting])
     status = await status_of(gw)
     assert status.approvals == WaitingStatus(count=2, oldest=rfc3339(now - timedelta(hours=3)))
     assert status.erasures == WaitingStatus(count=1, oldest=rfc3339(now))

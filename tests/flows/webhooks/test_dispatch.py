@@ -275,7 +275,7 @@ async def test_the_log_of_tries_is_bounded(stack: GatewayStack) -> None:
     many = replace(row, attempts=[{"at": str(number), "status_code": 500, "error": None} for number in range(50)])
     webhook = stack.settings.tenants["acme"].webhook
     assert webhook is not None
-    await stack.gateway.store.commit((await attempt.attempt(stack.gateway, webhook, many)).rows)
+    await stack.gateway.store.commit("acme", (await attempt.attempt(stack.gateway, webhook, many)).rows)
     [row, *_] = await rows_when(stack, payment["id"], lambda _: True)
     assert [one["at"] for one in row.attempts[:-1]] == [str(number) for number in range(1, 50)]
     assert row.attempts[-1]["status_code"] == 204

@@ -87,7 +87,7 @@ async def test_disabled_outlives_the_process(tmp_path: Path) -> None:
         key = sha256_hex(webhook.url)
         later = now + timedelta(hours=1)
         await stack.gateway.store.commit(
-            [deliveries.disable_endpoint("acme", key, now, reason="gone", failing_before=later)]
+            "acme", [deliveries.disable_endpoint("acme", key, now, reason="gone", failing_before=later)]
         )
 
     def same_port(settings: dict[str, Any]) -> None:
@@ -181,13 +181,13 @@ async def test_enabled_while_dead_letters_are_made(tmp_path: Path) -> None:
         are_waiting, now = store.deliveries.has_pending, stack.gateway.clock.now()
 
         async def enabled_first(tenant: str) -> bool:
-            await store.commit([deliveries.enable_endpoint(tenant, endpoint.key)])
+            await store.commit("acme", [deliveries.enable_endpoint(tenant, endpoint.key)])
             return await are_waiting(tenant)
 
         store.deliveries.has_pending = enabled_first  # type: ignore[method-assign]  # a person is quicker
         later = now + timedelta(days=1)
         await store.commit(
-            [deliveries.disable_endpoint("acme", endpoint.key, now, reason="gone", failing_before=later)]
+            "acme", [deliveries.disable_endpoint("acme", endpoint.key, now, reason="gone", failing_before=later)]
         )
         await until(stack, lambda: len(stack.webhook_attempts) == 2)
         clock = stack.gateway.clock
@@ -254,11 +254,11 @@ class Sick:
         self._commit, self._clock, self._only = stack.gateway.store.commit, clock, only
         stack.gateway.store.commit = self.commit  # type: ignore[method-assign]  # the real one, when it is well
 
-    async def commit(self, unit: Unit) -> None:
+    async def commit(self, tenant: str, unit: Unit) -> None:
         if self.ill and any(statement.sql.startswith(self._only) for statement in unit):
             self.refused.append(self._clock.now().timestamp())
             raise Unavailable("the store cannot be written: disk full")
-        await self._commit(unit)
+        await self._commit(tenant, unit)
 
 
 async def test_what_was_sent_is_not_sent_again_because_its_outcome_cannot_be_stored(tmp_path: Path) -> None:

@@ -113,7 +113,9 @@ async def force(stack: GatewayStack, payment_id: str, state: State, *, expired_a
     expired_at = None if expired_ago is None else stack.gateway.clock.now() - expired_ago
     captured = before.money.amount if state is State.CAPTURED else before.captured
     after = replace(before, state=state, captured=captured, expired_at=expired_at)
-    await stack.gateway.store.commit([statements.update_payment(before, after, open_before=None, open_after=None)])
+    await stack.gateway.store.commit(
+        "acme", [statements.update_payment(before, after, open_before=None, open_after=None)]
+    )
 
 
 async def change_store(stack: GatewayStack, sql: str) -> None:

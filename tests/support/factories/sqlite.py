@@ -54,4 +54,4 @@ async def found(store: Store, *numbers: int) -> list[int]:
 async def outcomes_of(store: Store, *units: list[Statement]) -> list[object]:
     """Hand units over at the same time; what became of each."""
     async with asyncio.timeout(20):
-        return list(await asyncio.gather(*(store.commit(one) for one in units), return_exceptions=True))
+        return list(await asyncio.gather(*(store.commit("acme", one) for one in units), return_exceptions=True))

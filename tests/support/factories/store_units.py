@@ -88,7 +88,7 @@ def reserving(payment: Payment, operation: Operation) -> list[Statement]:
 async def stored(store: Store, number: int, **members: Any) -> tuple[Payment, Operation]:
     """A payment whose create is on its way."""
     payment, operation = create_of(number, **members)
-    await store.commit(reserving(payment, operation))
+    await store.commit("acme", reserving(payment, operation))
     return payment, operation
 
 
@@ -101,14 +101,14 @@ async def resolved_payment(
     unknown = replace(operation, status=Status.UNKNOWN)
     update = statements.update_payment(payment, after, open_before=operation, open_after=unknown if is_open else None)
     ended = statements.insert_ended_operation(replace(operation, status=Status.SUCCEEDED))
-    await store.commit([update] if is_open else [update, ended])
+    await store.commit("acme", [update] if is_open else [update, ended])
     return replace(after, revision=payment.revision + 1)
 
 
 async def conflict(store: Store, unit: Unit) -> str:
     """What a unit of work conflicts on; ``""`` when it does not."""
     try:
-        await store.commit(unit)
+        await store.commit("acme", unit)
     except Conflict as problem:
         return problem.on
     return ""

@@ -429,7 +429,7 @@ async def test_two_live_orders_that_a_person_allowed_stay_allowed(office: Gatewa
     for payment in (old, successor):
         assert (await resolve(office, payment)).status == 200
         await office.gateway.store.commit(
-            [schedule.bring_check_forward("acme", payment["id"], office.gateway.clock.now())]
+            "acme", [schedule.bring_check_forward("acme", payment["id"], office.gateway.clock.now())]
         )
     await reconcile.run_due(office.gateway)
     assert (await review_of(office, old), await review_of(office, successor)) == (None, None)
