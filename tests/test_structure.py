@@ -58,6 +58,7 @@ COVERED_BY = {
     "tests/web/test_app_keys.py": "web.auth",
     "tests/web/connections/test_graceful_shutdown.py": "flows.tasks",
     "tests/web/connections/test_connection.py": "web.connections.listener web.server",
+    "tests/drivers/test_store_postgresql_dialect.py": "drivers.store.postgresql",
     "tests/web/test_problems.py": "web.http_errors web.middleware web.problem_pages",
     "tests/web/test_openapi.py": "web.openapi",
     "tests/testing/test_apart.py": "testing.steps",

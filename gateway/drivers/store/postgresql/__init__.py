@@ -1,0 +1,1 @@
+"""The store on PostgreSQL (extra ``postgres``). Imported only where ``store.url`` names one."""

@@ -1,0 +1,175 @@
+"""Units of work on PostgreSQL: sent whole, begun anew where others were in the way, never guessed about.
+
+Every unit writes its mark, a row of ``units``, in its own transaction. After a connection was lost on the way the mark
+is written by another transaction: where it is there already, the unit was committed; else it never will be, for its
+own mark would be the second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import time
+from time import perf_counter
+
+from gateway.core.errors import Conflict, GatewayError, Unavailable
+from gateway.drivers.measures import Measures
+from gateway.drivers.store.postgresql import dialect
+from gateway.drivers.store.postgresql.connection import READ_ONLY, Command, Lost, Outcome, Refused
+from gateway.drivers.store.postgresql.pool import NothingSent, Pool
+from gateway.drivers.store.statements import Unit
+
+MAX_TRIES = 20
+"""How often a unit is begun that others were in the way of."""
+
+RETRY_SECONDS, MAX_RETRY_SECONDS = 0.01, 1.0
+"""The pause before that grows from the first to the second, and is drawn below it."""
+
+MARK_KEPT_SECONDS = 3600.0
+"""How long a unit's mark is kept at least: nothing is concluded from one that may be gone."""
+
+CLOSING_SECONDS = 5.0
+"""How long a store that closes waits for units that are in doubt."""
+
+NOT_ONE_ROW = "GW001"
+"""The SQLSTATE of ``expect_one``."""
+
+UNIQUE_VIOLATION = "23505"
+
+BEGUN_ANEW = frozenset({"40001", "40P01", READ_ONLY})
+"""Serialization failure, deadlock, not the primary: nothing was written, and the next time it may be."""
+
+OF_THE_UNIT = ("21", "22", "23", "42", "44", "P0")
+"""Classes of SQLSTATE that a unit's own statements and values cause."""
+
+_MARK = "INSERT INTO units (tenant, id, bytes) VALUES ($1, $2, $3)"
+
+
+class Commits:
+    """Writes units over the connections of a pool."""
+
+    def __init__(self, pool: Pool, measures: Measures) -> None:
+        self._pool, self._measures = pool, measures
+        self._name = os.urandom(8).hex()
+        self._number = 0
+        self._doubts: set[asyncio.Task[None]] = set()
+
+    async def commit(self, tenant: str, unit: Unit) -> None:
+        """Write a unit; return when it is durable. Raises ``Conflict``, ``Unavailable``."""
+        # From here the unit may be written even if the caller is cancelled: it is written whole or not at all.
+        one = _Commit(tenant, unit)
+        self._begin(one)
+        await one.done
+
+    async def close(self) -> None:
+        """Give units that are in doubt a last chance. Their callers are told that it is not known."""
+        if self._doubts:
+            await asyncio.wait(self._doubts, timeout=CLOSING_SECONDS)
+        for task in tuple(self._doubts):
+            task.cancel()
+
+    def _begin(self, one: _Commit) -> None:
+        """Send a unit, under a new mark each time."""
+        one.tries += 1
+        self._number += 1
+        one.mark = f"{int(time.time() * 1000):012x}{self._name}{self._number:x}"  # ordered by time
+        self._pool.begin(one.commands(), lambda outcome: self._ended(one, outcome))
+
+    def _ended(self, one: _Commit, outcome: Outcome | NothingSent) -> None:
+        if isinstance(outcome, list):
+            self._resolve(one, None)
+        elif isinstance(outcome, Lost):
+            task = asyncio.create_task(self._find_out(one), name="unit in doubt")
+            self._doubts.add(task)
+            task.add_done_callback(self._doubts.discard)
+        elif isinstance(outcome, NothingSent):
+            self._resolve(one, Unavailable(f"the store cannot be written: {outcome}"))
+        elif outcome.sqlstate in BEGUN_ANEW:
+            self._begin_anew(one)
+        else:
+            self._resolve(one, one.failure(outcome))
+
+    def _begin_anew(self, one: _Commit) -> None:
+        if one.tries == MAX_TRIES:
+            self._resolve(one, Unavailable("other writers were in the way every time"))
+            return
+        longest = min(RETRY_SECONDS * 2**one.tries, MAX_RETRY_SECONDS)
+        pause = random.uniform(0, longest)  # noqa: S311  # spreads writers, hides nothing
+        asyncio.get_running_loop().call_later(pause, self._begin, one)
+
+    async def _find_out(self, one: _Commit) -> None:
+        """Find out whether a unit was committed, by writing its mark; begin it anew where it was not."""
+        began, pause = perf_counter(), RETRY_SECONDS
+        try:
+            while perf_counter() - began < MARK_KEPT_SECONDS:
+                try:
+                    await self._pool.ask(one.marked(0))
+                except Refused as refused:
+                    if refused.sqlstate == UNIQUE_VIOLATION:
+                        self._resolve(one, None)
+                        return
+                except (Lost, NothingSent):
+                    pass
+                else:
+                    self._begin_anew(one)
+                    return
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, MAX_RETRY_SECONDS)
+            self._resolve(one, Unavailable("whether the unit was written is not known"))
+        except asyncio.CancelledError:
+            self._resolve(one, Unavailable("the store was closed before it was known whether the unit was written"))
+            raise
+
+    def _resolve(self, one: _Commit, failure: GatewayError | None) -> None:
+        self._measures.batch_units.add(1)
+        self._measures.commit_seconds.add(perf_counter() - one.began)
+        if failure is not None and not isinstance(failure, Conflict):
+            self._measures.store_errors += 1
+        if one.done.done():  # the caller is gone
+            return
+        if failure is None:
+            one.done.set_result(None)
+        else:
+            one.done.set_exception(failure)
+
+
+class _Commit:
+    """One unit on its way, until it is known whether it was written."""
+
+    __slots__ = ("began", "done", "mark", "tenant", "tries", "unit")
+
+    def __init__(self, tenant: str, unit: Unit) -> None:
+        self.tenant, self.unit = tenant, unit
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.began = perf_counter()
+        self.mark = ""
+        self.tries = 0
+
+    def marked(self, grown: int) -> Command:
+        """The write of its mark."""
+        return Command(_MARK, (self.tenant, self.mark, grown))
+
+    def commands(self) -> list[Command]:
+        """Its statements behind its mark, which has all that is certain to grow with them."""
+        grown = 0
+        commands: list[Command] = []
+        for number, (sql, params, otherwise, grows) in enumerate(self.unit):
+            if otherwise is not None:
+                commands.append(Command(dialect.expecting_one(sql), params))
+                grown += grows[1] if grows is not None else 0
+            elif grows is not None:
+                counted = (*params, grows[0], f"{self.mark}.{number}", grows[1])
+                commands.append(Command(dialect.growing(sql, len(params)), counted))
+            else:
+                commands.append(Command(dialect.translated(sql), params))
+        return [self.marked(grown), *commands]
+
+    def failure(self, refused: Refused) -> GatewayError:
+        """What it means to the caller that the server refused it."""
+        place = refused.place - 1  # the mark goes first
+        if refused.sqlstate == NOT_ONE_ROW:
+            return Conflict(self.unit[place].otherwise or "")
+        if refused.sqlstate.startswith(OF_THE_UNIT):
+            return Unavailable(f"the store refused a row: {refused.sqlstate}")
+        return Unavailable(f"the store cannot be written: {refused.sqlstate}")

@@ -1,0 +1,231 @@
+"""One connection to PostgreSQL: whole batches of statements in one message and one answer (libpq's pipeline mode).
+
+What is sent before a Sync is one transaction of the server's own making: all of it is committed by the Sync, or none.
+psycopg's cursors do the same for three times the CPU; of psycopg this uses the connecting and the binding of libpq.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg import pq
+
+MAX_PREPARED = 500
+"""Statements that one connection keeps prepared; of texts that vary without end the rest is sent as it is."""
+
+Parameter = str | bytes | int | float | bool | None
+
+
+class Lost(Exception):
+    """The connection ended before the answer was there: what was sent may have been done or not."""
+
+
+class Command(NamedTuple):
+    """One statement in PostgreSQL's own words, and its parameters."""
+
+    sql: str
+    params: Sequence[Parameter]
+
+
+class Refused(Exception):
+    """The server refused a command, counted from 0, and has undone those before it. ``sqlstate`` says why."""
+
+    def __init__(self, place: int, sqlstate: str, message: str) -> None:
+        super().__init__(message)
+        self.place, self.sqlstate = place, sqlstate
+
+
+Outcome = list[pq.abc.PGresult] | Refused | Lost
+"""The results of all commands, or why they are missing."""
+
+Ended = Callable[[Outcome], None]
+"""Called once."""
+
+ENDING = ("08", "57P")
+"""What SQLSTATE begins with where the server ends the connection: it may have done what was sent, or not."""
+
+READ_ONLY = "25006"
+"""The SQLSTATE of a write on a standby: the connection leads to a server that is not the primary any more."""
+
+
+class _Exchange:
+    """Commands under way, and what came of them so far. ``sent`` has None for a command, a name for its preparation."""
+
+    __slots__ = ("ended", "failed", "results", "sent")
+
+    def __init__(self, ended: Ended) -> None:
+        self.ended = ended
+        self.sent: list[str | None] = []
+        self.results: list[pq.abc.PGresult] = []
+        self.failed: Refused | Lost | None = None
+
+
+class Connection:
+    """One exchange at a time. ``is_lost`` for good, once it is."""
+
+    def __init__(self, opened: psycopg.AsyncConnection[Any], answer_within: float) -> None:
+        self._opened = opened  # whose end would close the connection
+        self._pg = opened.pgconn
+        self._answer_within = answer_within
+        self._names: dict[str, bytes] = {}
+        self._prepared = 0
+        self._exchange: _Exchange | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+        self._pg.nonblocking = 1
+        self._pg.enter_pipeline_mode()
+        self._socket = self._pg.socket
+        self._loop.add_reader(self._socket, self._read)
+        self.is_lost = False
+
+    def begin(self, commands: Sequence[Command], ended: Ended) -> None:
+        """Send commands as one transaction; ``ended`` is told how it went, also where it cannot be sent."""
+        exchange = self._exchange = _Exchange(ended)
+        self._deadline = self._loop.call_later(self._answer_within, self.lose, "no answer in time")
+        try:
+            for command in commands:
+                self._send(command, exchange)
+            self._pg.pipeline_sync()
+            self._write()
+        except psycopg.Error as problem:
+            self._loop.call_soon(self.lose, str(problem))
+
+    def close(self) -> None:
+        """End the connection now."""
+        self.lose("closed")
+
+    def lose(self, why: str) -> None:
+        """Give the connection up; an exchange that is under way learns of it."""
+        if self.is_lost:
+            return
+        self.is_lost = True
+        self._loop.remove_reader(self._socket)
+        self._loop.remove_writer(self._socket)
+        self._pg.finish()
+        self._end(Lost(why))
+
+    def _send(self, command: Command, exchange: _Exchange) -> None:
+        values, formats = _encoded(command.params)
+        name = self._names.get(command.sql)
+        if name is None and self._prepared < MAX_PREPARED:
+            self._prepared += 1
+            name = self._names[command.sql] = b"s%d" % self._prepared
+            self._pg.send_prepare(name, command.sql.encode())
+            exchange.sent.append(command.sql)
+        exchange.sent.append(None)
+        if name is None:
+            self._pg.send_query_params(command.sql.encode(), values, param_formats=formats)
+        else:
+            self._pg.send_query_prepared(name, values, formats)
+
+    def _write(self) -> None:
+        if self._pg.flush():
+            self._loop.add_writer(self._socket, self._write_more)
+
+    def _write_more(self) -> None:
+        try:
+            if not self._pg.flush():
+                self._loop.remove_writer(self._socket)
+        except psycopg.Error as problem:
+            self.lose(str(problem))
+
+    def _read(self) -> None:
+        try:
+            self._pg.consume_input()
+            while self._exchange is not None and not self._pg.is_busy():
+                # None ends the answer to one command; a second one that there is nothing more.
+                result = self._pg.get_result() or (None if self._pg.is_busy() else self._pg.get_result())
+                if result is None:
+                    break
+                self._take(result, self._exchange)
+        except psycopg.Error as problem:
+            self.lose(str(problem))
+        if self._pg.status == pq.ConnStatus.BAD:
+            self.lose("the server ended the connection")
+
+    def _take(self, result: pq.abc.PGresult, exchange: _Exchange) -> None:
+        if result.status == pq.ExecStatus.PIPELINE_SYNC:
+            self._end(exchange.failed or exchange.results)
+            return
+        is_good = result.status in _GOOD
+        prepared = exchange.sent.pop(0) if exchange.sent else None
+        if prepared is not None and not is_good:
+            self._names.pop(prepared, None)
+        elif prepared is None and is_good:
+            exchange.results.append(result)
+        if result.status == pq.ExecStatus.FATAL_ERROR and exchange.failed is None:
+            exchange.failed = _failure(result, len(exchange.results))
+
+    def _end(self, outcome: Outcome) -> None:
+        exchange, self._exchange = self._exchange, None
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        if isinstance(outcome, Lost) or (isinstance(outcome, Refused) and outcome.sqlstate == READ_ONLY):
+            self.lose(str(outcome))
+        if exchange is not None:
+            exchange.ended(outcome)
+
+
+_GOOD = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
+
+
+def _failure(result: pq.abc.PGresult, place: int) -> Refused | Lost:
+    state = (result.error_field(pq.DiagnosticField.SQLSTATE) or b"08006").decode()
+    if state.startswith(ENDING):
+        return Lost(f"SQLSTATE {state}")
+    message = result.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or b""
+    return Refused(place, state, message.decode("utf-8", "replace"))
+
+
+def _encoded(params: Sequence[Parameter]) -> tuple[list[bytes | None], list[int]]:
+    """Parameters as libpq takes them: text, but for bytes. Text cannot hold a zero byte; its place is kept."""
+    values: list[bytes | None] = []
+    formats: list[int] = []
+    for value in params:
+        kind = type(value)
+        formats.append(kind is bytes)
+        if kind is str:
+            values.append((value if "\0" not in value else value.replace("\0", "\ufffd")).encode())  # type: ignore[union-attr, operator, arg-type]
+        elif value is None or kind is bytes:
+            values.append(value)  # type: ignore[arg-type]
+        elif kind is bool:
+            values.append(b"t" if value else b"f")
+        else:
+            values.append(str(value).encode())
+    return values, formats
+
+
+def _bytes(text: bytes) -> bytes:
+    return bytes.fromhex(text[2:].decode())
+
+
+def _whole(text: bytes) -> int | float:
+    return int(text) if text.isdigit() or text[1:].isdigit() else float(text)
+
+
+_READ_AS: dict[int, Callable[[bytes], Any]] = {
+    16: lambda text: text == b"t",  # boolean
+    17: _bytes,  # bytea
+    20: int,  # bigint
+    21: int,
+    23: int,
+    700: float,
+    701: float,
+    1700: _whole,  # numeric, of sums
+}
+"""By the number of a type: how its text becomes a value. All others are texts."""
+
+
+def rows_of(result: pq.abc.PGresult) -> list[tuple[Any, ...]]:
+    """The rows of an answer."""
+    width = range(result.nfields)
+    readers = [_READ_AS.get(result.ftype(column), bytes.decode) for column in width]
+    value = result.get_value
+    return [
+        tuple([None if (text := value(row, column)) is None else readers[column](text) for column in width])
+        for row in range(result.ntuples)
+    ]

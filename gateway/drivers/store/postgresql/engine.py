@@ -1,0 +1,133 @@
+"""PostgreSQL: any number of processes on one database; a unit of work is one message, durable when it is answered.
+
+Isolation is READ COMMITTED: what a unit must be sure of, its own statements say, as on SQLite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from gateway.core.errors import Unavailable
+from gateway.drivers.measures import Measures
+from gateway.drivers.store.postgresql import dialect, schema
+from gateway.drivers.store.postgresql.commits import Commits
+from gateway.drivers.store.postgresql.connection import Command, Connection, Lost, Refused, rows_of
+from gateway.drivers.store.postgresql.pool import NothingSent, Pool
+from gateway.drivers.store.reads import Store
+from gateway.drivers.store.statements import Statement
+
+POOL = 10
+"""Connections of one process: half of them for units and single rows, half for lists and searches."""
+
+STATEMENT_SECONDS, LOCK_SECONDS = 10.0, 5.0
+"""How long the server works on a statement, and how long that waits for a lock."""
+
+ANSWER_MARGIN_SECONDS = 5.0
+"""Beyond that a server that says nothing is given up."""
+
+DEFAULTS = {
+    "connect_timeout": "5",
+    "client_encoding": "utf-8",
+    "target_session_attrs": "read-write",  # of several hosts the primary
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "application_name": "gateway",
+}
+"""Parameters of a connection, unless the URL says otherwise."""
+
+
+class PostgresqlEngine:
+    """The engine for several processes. ``open_postgresql`` makes one."""
+
+    is_shared = True
+
+    def __init__(self, units: Pool, reads: Pool, measures: Measures) -> None:
+        self._units, self._reads = units, reads
+        self._commits = Commits(units, measures)
+        self.commit = self._commits.commit
+
+    async def rows(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Read on the connections for lists."""
+        return await _read(self._reads, Command(dialect.translated(sql), params))
+
+    async def row(self, sql: str, params: Sequence[Any]) -> tuple[Any, ...] | None:
+        """Read by key, on the connections of units: those are never held for long."""
+        found = await _read(self._units, Command(dialect.translated(sql), params))
+        return found[0] if found else None
+
+    async def claim(self, statement: Statement) -> list[tuple[Any, ...]]:
+        """Run one write that returns rows. Raises ``Unavailable``, also where it is not known whether it was done."""
+        return await _asked(self._units, Command(dialect.translated(statement.sql), statement.params))
+
+    async def empty_log(self) -> bool:
+        """Nothing to do here: what PostgreSQL keeps of deleted rows, its own tools remove."""
+        return True
+
+    async def close(self) -> None:
+        """Finish what was begun and close all connections."""
+        await self._commits.close()
+        await self._units.close()
+        await self._reads.close()
+
+
+async def _read(pool: Pool, query: Command) -> list[tuple[Any, ...]]:
+    """Ask twice where a connection was lost: an idle one may have died unnoticed. Raises ``Unavailable``."""
+    try:
+        return rows_of((await pool.ask(query))[0])
+    except Lost:
+        return await _asked(pool, query)
+    except (Refused, NothingSent) as problem:
+        raise _unreadable(problem) from None
+
+
+async def _asked(pool: Pool, command: Command) -> list[tuple[Any, ...]]:
+    try:
+        return rows_of((await pool.ask(command))[0])
+    except (Lost, Refused, NothingSent) as problem:
+        raise _unreadable(problem) from None
+
+
+def _unreadable(problem: Exception) -> Unavailable:
+    why = problem.sqlstate if isinstance(problem, Refused) else problem
+    return Unavailable(f"the store cannot be read: {why}")
+
+
+async def open_postgresql(
+    url: str,
+    *,
+    pool: int = POOL,
+    statement_timeout: float = STATEMENT_SECONDS,
+    lock_timeout: float = LOCK_SECONDS,
+    measures: Measures | None = None,
+) -> Store:
+    """Open the database of a URL; make its tables where it has none. Times in seconds. Raises ``Unavailable``."""
+
+    async def connect() -> Connection:
+        return await _connect(url, statement_timeout, lock_timeout)
+
+    reads = max(1, pool // 2)
+    units = Pool(connect, max(1, pool - reads))
+    await schema.make_tables(url)
+    await units.open_first()
+    return Store(PostgresqlEngine(units, Pool(connect, reads), measures or Measures()))
+
+
+async def _connect(url: str, statement_timeout: float, lock_timeout: float) -> Connection:
+    """Raises ``Unavailable``, without a word of the URL: it may hold a password."""
+    limits = {
+        "statement_timeout": int(statement_timeout * 1000),
+        "lock_timeout": int(lock_timeout * 1000),
+        "idle_in_transaction_session_timeout": int(statement_timeout * 1000),
+    }
+    options = " ".join(f"-c {name}={value}" for name, value in limits.items())
+    try:
+        known = {**DEFAULTS, "options": options, **conninfo_to_dict(url)}
+        opened = await psycopg.AsyncConnection.connect(make_conninfo("", **known), autocommit=True)
+    except psycopg.Error as problem:
+        raise Unavailable(f"the store cannot be reached: {type(problem).__name__}") from None
+    return Connection(opened, statement_timeout + ANSWER_MARGIN_SECONDS)
