@@ -26,6 +26,7 @@ from gateway.drivers.settings import AccountEntry, BearerKey, Settings, Tenant
 from gateway.drivers.store.reads import Store
 from gateway.flows.credential_uses import CredentialUses
 from gateway.flows.masks import Masks
+from gateway.flows.nodes import Node
 from gateway.flows.occurrences import Occurrence, Occurrences
 from gateway.flows.refused_requests import RefusedRequests
 from gateway.flows.tasks import Tasks, Timer
@@ -130,13 +131,13 @@ class Gateway:
         self.disk = disk or DiskSpace(settings.store_path.parent, settings.limits.low_disk)
         self.measures = measures or Measures()
         self.new_id = Ids(clock).new
+        self.node = Node(store, clock, self.new_id("node"))
         self.observe = observe
         self.traces = traces
         self.plugins = plugins
         self.bound_url = ""
         self.webhook_timers: defaultdict[str, Timer] = defaultdict(Timer)
-        self.check_timer = Timer()
-        self.inbox_timer = Timer()
+        self.check_timer, self.inbox_timer = Timer(), Timer()
         self.restored_at: datetime | None = None
         self.tasks = Tasks(clock)
         self.refused_requests = RefusedRequests(store, self.tasks)

@@ -22,7 +22,7 @@ from gateway.drivers.sender import ClosingConnections, ConnectionSlots, make_sen
 from gateway.drivers.settings import Admin, Server, Settings, cannot_listen, load_settings
 from gateway.drivers.store.sqlite import open_sqlite
 from gateway.drivers.traces import make_traces
-from gateway.flows.background import startup
+from gateway.flows.background import nodes, startup
 from gateway.flows.background.reload import Reloader, note_version
 from gateway.flows.background.secret_fingerprint import check_secret, keep_fingerprint
 from gateway.flows.background.workers import workers
@@ -142,6 +142,7 @@ async def _gateway(
         traces=traces,
     )
     stack.push_async_callback(gw.refused_requests.write)
+    await stack.enter_async_context(nodes.joined(gw.current))
     return gw
 
 

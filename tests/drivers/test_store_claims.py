@@ -11,6 +11,7 @@ from gateway.drivers.store import claims, nodes
 from gateway.drivers.store.claims import Claimant
 from gateway.drivers.store.nodes import LEASE
 from gateway.drivers.store.reads import Store
+from gateway.drivers.store.statements import NO_TENANT
 from tests.drivers.test_store_nodes import node_row
 from tests.support.factories.payments import AT
 from tests.support.shared_engine import shared_database, shared_store
@@ -24,7 +25,7 @@ async def store() -> AsyncIterator[Store]:
     """A store that two living processes share."""
     database = shared_database(VirtualClock(AT))
     store = shared_store(database)
-    await store.commit([nodes.renew(node_row(name)) for name in ("node_a", "node_b")])
+    await store.commit(NO_TENANT, [nodes.renew(node_row(name)) for name in ("node_a", "node_b")])
     yield store
     database.close()
 
@@ -53,17 +54,17 @@ async def test_claims_of_the_dead_are_free_when_their_time_is_over(store: Store)
     await claimed(store, "node_a", '["1"]')
     assert await claimed(store, "node_b", '["1"]', AT + LEASE - timedelta(milliseconds=1)) == []
     assert await claimed(store, "node_b", '["1"]', AT + LEASE) == ["1"]
-    await store.commit([nodes.leave("node_b")])
-    await store.commit([nodes.renew(node_row("node_a"))])
+    await store.commit(NO_TENANT, [nodes.leave("node_b")])
+    await store.commit(NO_TENANT, [nodes.renew(node_row("node_a"))])
     assert await claimed(store, "node_a", '["1"]') == ["1"]
 
 
 async def test_only_the_holder_releases(store: Store) -> None:
     """Who was overtaken releases nothing of the other's."""
     await claimed(store, "node_a", '["1", "2"]')
-    await store.commit([claims.release("webhook", "node_b", "acme", ["1"])])
+    await store.commit(NO_TENANT, [claims.release("webhook", "node_b", "acme", ["1"])])
     assert await claimed(store, "node_b", '["1"]') == []
-    await store.commit([claims.release("webhook", "node_a", "acme", ["1", "2"])])
+    await store.commit(NO_TENANT, [claims.release("webhook", "node_a", "acme", ["1", "2"])])
     assert await claimed(store, "node_b", '["1", "2"]') == ["1", "2"]
 
 

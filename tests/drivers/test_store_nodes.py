@@ -14,6 +14,7 @@ from gateway.drivers.store import claims, nodes
 from gateway.drivers.store.claims import Claimant
 from gateway.drivers.store.nodes import KEPT, LEASE, NodeRow
 from gateway.drivers.store.reads import Store
+from gateway.drivers.store.statements import NO_TENANT
 from tests.support.factories.payments import AT
 from tests.support.shared_engine import shared_database, shared_store
 from tests.support.virtual_clock import VirtualClock
@@ -37,10 +38,10 @@ def node_row(name: str, **members: Any) -> NodeRow:
 
 async def test_a_node_lives_as_long_as_it_renews(store: Store) -> None:
     """It is alive until its time is over, however often it is renewed, and not after that."""
-    await store.commit([nodes.renew(node_row("node_a"))])
+    await store.commit(NO_TENANT, [nodes.renew(node_row("node_a"))])
     later = AT + LEASE / 2
     renewed = replace(node_row("node_a"), alive_until=milliseconds(later + LEASE), url="http://here", clock_ahead=9)
-    await store.commit([nodes.renew(renewed)])
+    await store.commit(NO_TENANT, [nodes.renew(renewed)])
     assert await store.nodes.all() == [renewed]
     assert await store.nodes.is_alive("node_a", AT + LEASE)
     assert not await store.nodes.is_alive("node_a", later + LEASE)
@@ -50,17 +51,17 @@ async def test_a_node_lives_as_long_as_it_renews(store: Store) -> None:
 async def test_nodes_are_listed_by_age_until_they_leave(store: Store) -> None:
     """Also one that is dead is listed, as an operator wants to know of it; not one that has left."""
     for name, started in (("node_b", 2), ("node_a", 3), ("node_c", 1)):
-        await store.commit([nodes.renew(node_row(name, started_at=started))])
-    await store.commit([nodes.leave("node_b")])
+        await store.commit(NO_TENANT, [nodes.renew(node_row(name, started_at=started))])
+    await store.commit(NO_TENANT, [nodes.leave("node_b")])
     assert [one.id for one in await store.nodes.all()] == ["node_c", "node_a"]
 
 
 async def test_the_dead_are_forgotten_with_their_claims(store: Store) -> None:
     """What stopped long ago goes, and what it had claimed; what is alive keeps its claims."""
     for name, lived in (("node_a", timedelta(0)), ("node_b", KEPT)):
-        await store.commit([nodes.renew(node_row(name, alive_until=milliseconds(AT + lived)))])
+        await store.commit(NO_TENANT, [nodes.renew(node_row(name, alive_until=milliseconds(AT + lived)))])
         await store.claim(claims.claim_job(name, Claimant(name, AT)))
-    await store.commit(nodes.forget_dead(AT + KEPT + timedelta(seconds=1)))
+    await store.commit(NO_TENANT, nodes.forget_dead(AT + KEPT + timedelta(seconds=1)))
     assert [one.id for one in await store.nodes.all()] == ["node_b"]
     left = await store._engine.rows("SELECT id FROM claims", ())
     assert left == [("node_b",)]

@@ -33,7 +33,7 @@ class SharedEngine:
     def __init__(self, connection: sqlite3.Connection, before: Callable[[], None] = lambda: None) -> None:
         self.connection, self.before = connection, before
 
-    async def commit(self, unit: Unit) -> None:
+    async def commit(self, tenant: str, unit: Unit) -> None:  # noqa: ARG002  # the Engine's form
         """Write a unit."""
         self.before()
         (failure,) = commit_units(self.connection, [unit])

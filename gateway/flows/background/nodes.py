@@ -1,0 +1,71 @@
+"""Stay one of the processes on a shared store, and find the work that others left. Alone with its store: nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from gateway.core.errors import Unavailable
+from gateway.flows.runtime import Current, Gateway, log
+
+RENEW_SECONDS = 5.0
+"""Pause between two renewals: several fit into a lease."""
+
+RENEW_AGAIN_SECONDS = 1.0
+"""Pause after a renewal that failed."""
+
+LOOK_SECONDS = 5.0
+"""Pause between two looks for work that another process has left or does not know of."""
+
+
+@asynccontextmanager
+async def joined(current: Current) -> AsyncIterator[None]:
+    """Be one of the processes on the store for the time of the block. Raises ``Unavailable``."""
+    node = current.gateway.node
+    if not node.is_shared:
+        yield
+        return
+    await _renew(current.gateway)
+    renewing = asyncio.create_task(_keep_renewing(current), name="renew node")
+    try:
+        yield
+    finally:
+        renewing.cancel()
+        await asyncio.wait((renewing,))
+        with suppress(Unavailable):  # then others wait until its time is over
+            await node.leave()
+
+
+async def _keep_renewing(current: Current) -> None:
+    pause = RENEW_SECONDS
+    while True:
+        await current.gateway.clock.sleep(pause)
+        try:
+            await _renew(current.gateway)
+            pause = RENEW_SECONDS
+        except Exception as fault:  # it must go on, or nothing is begun here any more
+            log.error("this node could not be renewed", extra={"kind": type(fault).__name__})
+            pause = RENEW_AGAIN_SECONDS
+
+
+async def _renew(gw: Gateway) -> None:
+    await gw.node.renew(gw.settings.digest, gw.bound_url)
+
+
+async def run(current: Current) -> None:
+    """Wake the other workers now and then until cancelled: what is due may be of a process that has ended."""
+    while current.gateway.node.is_shared:
+        await current.gateway.clock.sleep(LOOK_SECONDS)
+        try:
+            await look_for_work(current.gateway)
+        except Exception as fault:  # a worker's loop: it looks again
+            log.error("work of other nodes cannot be looked for", extra={"kind": type(fault).__name__})
+
+
+async def look_for_work(gw: Gateway) -> None:
+    """Wake what claims checks and callbacks, and of webhooks the tenants that have some."""
+    gw.check_timer.no_later_than(0)
+    gw.inbox_timer.no_later_than(0)
+    for owner, due_at in (await gw.store.queues.webhooks_due()).items():
+        gw.webhook_timers[owner].no_later_than(due_at)

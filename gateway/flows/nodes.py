@@ -1,0 +1,82 @@
+"""This process among those that share the store. One that has its store for itself asks nobody and claims nothing."""
+
+from __future__ import annotations
+
+import os
+import socket
+from datetime import datetime
+
+from gateway.drivers.clock import Clock, milliseconds
+from gateway.drivers.installed_plugins import own_version
+from gateway.drivers.store import claims, nodes
+from gateway.drivers.store.claims import Claimant
+from gateway.drivers.store.nodes import NodeRow
+from gateway.drivers.store.reads import Store
+from gateway.drivers.store.statements import NO_TENANT
+
+
+class Node:
+    """A process. What it has claimed is its own as long as it renews its row in time (``background/nodes.py``)."""
+
+    def __init__(self, store: Store, clock: Clock, identifier: str) -> None:
+        self.id, self.is_shared = identifier, store.is_shared
+        self._store, self._clock = store, clock
+        self.started_at = self._held_since = self._held_until = clock.now()
+        self.host, self.pid = socket.gethostname(), os.getpid()
+        self.sends_as = identifier if store.is_shared else None
+        """What an operation says of the process that sends it; None where there is only one."""
+
+    def claimant(self) -> Claimant:
+        """Who claims something now."""
+        return Claimant(self.id, self._clock.now())
+
+    def may_begin(self, claimed_at: datetime) -> bool:
+        """Whether what was claimed at a time is this node's still; asked before each attempt and each call.
+
+        It is not where a renewal came late since then: another node may have taken it over, and done it.
+        """
+        if not self.is_shared:
+            return True
+        return self._held_since <= claimed_at and self._clock.now() < self._held_until - nodes.MARGIN
+
+    async def does(self, job: str) -> bool:
+        """Whether this process does a job of the gateway's own, which one of them does as long as it lives."""
+        if not self.is_shared:
+            return True
+        by = self.claimant()
+        return bool(await self._store.claim(claims.claim_job(job, by))) and self.may_begin(by.at)
+
+    async def is_alive(self, node: str) -> bool:
+        """Whether a process lives that may be another one."""
+        return await self._store.nodes.is_alive(node, self._clock.now())
+
+    async def renew(self, settings_hash: str, url: str) -> None:
+        """Join, or stay alive for another ``LEASE``. Raises ``Unavailable``."""
+        asked, theirs = self._clock.now(), await self._store.nodes.database_clock()
+        began = self._clock.now()
+        row = self.row(settings_hash, url, began, ahead=milliseconds(asked + (began - asked) / 2) - theirs)
+        await self._store.commit(NO_TENANT, [nodes.renew(row)])
+        ended = self._clock.now()
+        if ended >= self._held_until - nodes.MARGIN:
+            self._held_since = ended  # too late for what was claimed before
+        self._held_until = began + nodes.LEASE
+
+    async def leave(self) -> None:
+        """Leave: what is claimed is free at once, and nothing is begun any more. Raises ``Unavailable``."""
+        self._held_until = self._held_since
+        await self._store.commit(NO_TENANT, [nodes.leave(self.id)])
+
+    def row(self, settings_hash: str, url: str, at: datetime, *, ahead: int = 0) -> NodeRow:
+        """This process as others are shown it; ``ahead``: of the database's clock, in milliseconds."""
+        return NodeRow(
+            id=self.id,
+            host=self.host,
+            pid=self.pid,
+            version=own_version(),
+            settings_hash=settings_hash,
+            url=url,
+            started_at=milliseconds(self.started_at),
+            renewed_at=milliseconds(at),
+            alive_until=milliseconds(at + nodes.LEASE),
+            clock_ahead=ahead,
+        )

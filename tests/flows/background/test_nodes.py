@@ -1,0 +1,105 @@
+"""Gateways on one store know of each other, and one finds what another has left."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gateway.core.errors import Unavailable
+from gateway.drivers.clock import milliseconds
+from gateway.drivers.store.nodes import LEASE
+from gateway.flows.background import nodes
+from gateway.flows.tasks import Timer
+from gateway.web.server import running
+from tests.support.several_gateways import several_gateways
+from tests.support.stack import GatewayStack, psp_body, running_stack
+from tests.support.virtual_clock import VirtualClock
+
+NEVER = 2**60
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    """Everybody's clock."""
+    return VirtualClock()
+
+
+@pytest.fixture
+async def two(tmp_path: Path, clock: VirtualClock) -> AsyncIterator[list[GatewayStack]]:
+    """Two gateways on one store."""
+    async with several_gateways(tmp_path, clock=clock) as stacks:
+        yield stacks
+
+
+async def test_each_gateway_stays_alive_until_it_stops(two: list[GatewayStack], clock: VirtualClock) -> None:
+    """Much longer than a lease, with its settings and its address; who stops leaves at once."""
+    store = two[0].gateway.store
+    async with running(two[0].settings, two[0].registry, clock) as third:
+        await clock.advance(10 * LEASE.total_seconds())
+        rows = await store.nodes.all()
+        assert {row.id for row in rows} == {one.gateway.node.id for one in (*two, third)}
+        assert {row.url for row in rows} == {two[0].url, two[1].url, third.url}
+        assert {row.settings_hash for row in rows} == {two[0].settings.digest}
+        assert all(row.alive_until > milliseconds(clock.now()) for row in rows)
+    assert {row.id for row in await store.nodes.all()} == {one.gateway.node.id for one in two}
+
+
+async def test_a_renewal_that_fails_is_made_again(
+    two: list[GatewayStack], clock: VirtualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Meanwhile nothing is begun, and the node lives again as soon as the store answers."""
+    gw, claimed_at = two[0].gateway, clock.now()
+    clock_of_store = gw.store.nodes.database_clock
+
+    async def refuse() -> int:
+        raise Unavailable("the store cannot be read")
+
+    gw.store.nodes.database_clock = refuse  # type: ignore[method-assign]
+    await clock.advance(LEASE.total_seconds())
+    assert not gw.node.may_begin(clock.now())
+    assert not await two[1].gateway.node.is_alive(gw.node.id)
+    assert "this node could not be renewed" in caplog.messages
+    gw.store.nodes.database_clock = clock_of_store  # type: ignore[method-assign]
+    await clock.advance(nodes.RENEW_AGAIN_SECONDS)
+    assert gw.node.may_begin(clock.now())
+    assert not gw.node.may_begin(claimed_at)
+    assert await two[1].gateway.node.is_alive(gw.node.id)
+
+
+async def test_what_another_has_left_wakes_the_workers(two: list[GatewayStack], clock: VirtualClock) -> None:
+    """Within a few seconds: checks and callbacks, and the webhooks of those tenants that have some."""
+    two[0].webhook_answer = lambda _: 503
+    await two[0].create(psp_body())
+    gw = two[1].gateway
+    gw.check_timer, gw.inbox_timer, gw.webhook_timers = Timer(), Timer(), defaultdict(Timer)
+    timers = [gw.check_timer, gw.inbox_timer, gw.webhook_timers["acme"], gw.webhook_timers["globex"]]
+    for timer in timers:
+        timer.reset(NEVER)
+    await clock.advance(nodes.LOOK_SECONDS)
+    assert [timer.at < NEVER for timer in timers] == [True, True, True, False]
+
+
+async def test_a_store_that_cannot_be_read_is_looked_at_again(
+    two: list[GatewayStack], clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker outlives it."""
+    asked = []
+
+    async def refuse(gw: object) -> None:
+        asked.append(gw)
+        raise Unavailable("the store cannot be read")
+
+    monkeypatch.setattr(nodes, "look_for_work", refuse)
+    await clock.advance(2 * nodes.LOOK_SECONDS)
+    assert asked == [one.gateway for one in two] * 2
+
+
+async def test_alone_with_its_store_a_gateway_has_nothing_to_do(tmp_path: Path) -> None:
+    """Nothing is written and nothing is looked for."""
+    async with running_stack(tmp_path) as stack:
+        await nodes.run(stack.current)
+        with pytest.raises(Unavailable):
+            await stack.gateway.store.nodes.all()

@@ -1,0 +1,41 @@
+"""Several gateways in one test on one store, each with workers, ports and a memory of its own."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from gateway.drivers.clock import Clock, SystemClock
+from gateway.drivers.store.reads import Store
+from gateway.web import server
+from gateway.web.server import running
+from tests.support.shared_engine import shared_database, shared_store
+from tests.support.stack import GatewayStack, running_stack
+
+
+@contextlib.asynccontextmanager
+async def several_gateways(
+    folder: Path,
+    count: int = 2,
+    *,
+    clock: Clock | None = None,
+    change: Callable[[dict[str, Any]], None] = lambda _: None,
+) -> AsyncIterator[list[GatewayStack]]:
+    """Run them for the time of the block: each stack calls one of them, the providers and the endpoint are shared."""
+    with contextlib.closing(shared_database(clock or SystemClock())) as database:
+
+        async def open_shared(*_: object, **__: object) -> Store:
+            return shared_store(database)
+
+        with mock.patch.object(server, "open_sqlite", open_shared):
+            async with contextlib.AsyncExitStack() as exits:
+                first = await exits.enter_async_context(running_stack(folder, clock=clock, change=change))
+                stacks = [first]
+                for _ in range(count - 1):
+                    one = await exits.enter_async_context(running(first.settings, first.registry, clock))
+                    stacks.append(replace(first, current=one.current, url=one.url, admin_url=one.admin_url))
+                yield stacks
