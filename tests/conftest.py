@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from hypothesis import Phase, settings
 
+from tests.support import postgresql
 from tests.support.stack import GatewayStack, running_stack
 
 settings.register_profile("unshrunk", phases=(Phase.generate,))  # ``make sabotage`` wants to know that, not why
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_cmdline_main() -> Iterator[None]:
+    """Hold what the processes of this run share for as long as it lasts."""
+    with postgresql.folder_of_the_run():
+        return (yield)
+
+
+@pytest.fixture
+def database_url() -> Iterator[str]:
+    """The URL of a PostgreSQL database with empty tables; the test may do with it what it likes."""
+    with postgresql.fresh_database() as url:
+        yield url
 
 
 @pytest.fixture
