@@ -79,7 +79,7 @@ def amount_of(text: str) -> int | None:
 
 
 def place_of(payment_id: str) -> int | None:
-    """A payment's place in the order of ids, which is that of time: the part that no two of a store share.
+    """A payment's place in the order of ids, which is that of time: the part that no two of one process share.
 
     None for a text that is not a payment's id.
     """

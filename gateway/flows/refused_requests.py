@@ -22,6 +22,9 @@ PAUSE_SECONDS = 1.0
 MAX_WAITING = 1000
 """How many may wait; what comes beyond is only in the log."""
 
+TRIMMED_EACH = 1000
+"""After how many rows those of all tenants are trimmed, which costs milliseconds."""
+
 
 class RefusedRequests:
     """Collects them, and writes them after a pause."""
@@ -29,6 +32,7 @@ class RefusedRequests:
     def __init__(self, store: Store, tasks: Tasks) -> None:
         self._store, self._tasks = store, tasks
         self._waiting: list[RefusedRequest] = []
+        self._untrimmed = TRIMMED_EACH  # of earlier processes
 
     def note(self, refused: RefusedRequest) -> None:
         """Keep one soon."""
@@ -45,7 +49,10 @@ class RefusedRequests:
         tenant_of = attrgetter("tenant")
         by_tenant = groupby(sorted(waiting, key=tenant_of), tenant_of)
         units = [(tenant, refused_requests.insert([*own])) for tenant, own in by_tenant]
-        units.append((NO_TENANT, [refused_requests.trim_all()]))
+        self._untrimmed += len(waiting)
+        if self._untrimmed >= TRIMMED_EACH:
+            self._untrimmed = 0
+            units.append((NO_TENANT, [refused_requests.trim_all()]))
         try:
             await asyncio.gather(*starmap(self._store.commit, units))
         except Unavailable:  # they are in the log

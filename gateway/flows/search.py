@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from gateway.core import search_terms
-from gateway.core.errors import Unavailable
+from gateway.core.errors import Conflict, Unavailable
 from gateway.core.search_terms import Term, TermHash, place_at, place_of, units_of
 from gateway.core.signing import derive
 from gateway.drivers.clock import milliseconds
@@ -82,9 +82,14 @@ async def catch_up(gw: Gateway, batches: int) -> int:
             new = await index.new_events(progress.event_row, BATCH_SIZE)
             if not new:
                 break
-            progress = Progress(made_with=key.fingerprint, event_row=new[-1].event_row, event_id=new[-1].id)
-            await gw.store.commit(NO_TENANT, [*await _rows_of(gw, key, new), search_index.set_progress(progress)])
-        return max(0, await index.last_event_row() - progress.event_row)
+            done = replace(progress, event_row=new[-1].event_row, event_id=new[-1].id)
+            begun = search_index.set_progress(done, progress)
+            try:
+                await gw.store.commit(NO_TENANT, [begun, *await _rows_of(gw, key, new)])
+                progress = done
+            except Conflict:  # another process did the same
+                progress = await _begun(gw, key)
+        return await index.count_after(progress.event_row)
 
 
 async def catch_up_if_near(gw: Gateway) -> int:
@@ -106,7 +111,7 @@ async def _missing(gw: Gateway) -> int:
     index, key = gw.store.search, key_of(gw.settings)
     progress = await index.progress()
     done = progress.event_row if progress is not None and progress.made_with == key.fingerprint else 0
-    return await index.last_event_row() - done
+    return await index.count_after(done)
 
 
 async def renew(gw: Gateway, tenant: str, payment_id: str) -> None:
@@ -116,7 +121,8 @@ async def renew(gw: Gateway, tenant: str, payment_id: str) -> None:
         return
     async with gw.memory.indexing:
         events = await gw.store.search.events_of(tenant, payment_id)
-        await gw.store.commit(tenant, [search_index.forget(place), *await _rows_of(gw, key_of(gw.settings), events)])
+        rows = await _rows_of(gw, key_of(gw.settings), events, only_new=True)
+        await gw.store.commit(tenant, [search_index.forget(place), *rows])
 
 
 async def _begun(gw: Gateway, key: _Key) -> Progress:
@@ -129,13 +135,18 @@ async def _begun(gw: Gateway, key: _Key) -> Progress:
     if progress is None or progress.made_with != key.fingerprint:
         await gw.store.commit(NO_TENANT, search_index.begin(key.fingerprint))
         return Progress(made_with=key.fingerprint)
-    if progress.event_row and await index.event_at(progress.event_row) != progress.event_id:
-        return Progress(made_with=key.fingerprint)
+    if progress.event_row and not await index.is_at(progress.event_row, progress.event_id):
+        anew = Progress(made_with=key.fingerprint)
+        await gw.store.commit(NO_TENANT, [search_index.set_progress(anew, progress)])
+        return anew
     return progress
 
 
-async def _rows_of(gw: Gateway, key: _Key, events: Iterable[NewEvent]) -> list[Statement]:
-    """What events add to the index. Events without a payment are passed over."""
+async def _rows_of(gw: Gateway, key: _Key, events: Iterable[NewEvent], *, only_new: bool = False) -> list[Statement]:
+    """What events add to the index. Events without a payment are passed over.
+
+    ``only_new``: payments that the index has keep the state that it has of them, which may be a newer one.
+    """
     own = _by_place(events)
     known = await gw.store.search.segments_of(own)
     new = [place for place in own if place not in known]
@@ -149,17 +160,16 @@ async def _rows_of(gw: Gateway, key: _Key, events: Iterable[NewEvent]) -> list[S
         found = {term for event in of_payment for term in _terms_of(event)}
         terms += [(segment, key.hashed(kind, text), place) for kind, text in found]
         payments += [_indexed(event, place, segment) for event in of_payment if event.summary is not None]
-    begun = [search_index.set_segment(newest)] if new else []
-    return [*begun, *search_index.set_payments(payments), *search_index.add_terms(terms)]
+    begun = [search_index.extend_segment(newest)] if new else []
+    return [*begun, *search_index.set_payments(payments, only_new=only_new), *search_index.add_terms(terms)]
 
 
 async def _newest_segment(gw: Gateway, new: Sequence[int]) -> Segment:
-    """The segment that new payments go into, with them: the next one where the last is full."""
+    """What new payments add to the segment that they go into: the next one where the last is full."""
     segments = await gw.store.search.segments()
-    if segments and segments[-1].payments < SEGMENT_SIZE:
-        number, size, first, last = segments[-1]
-        return Segment(number, size + len(new), min([first, *new]), max([last, *new]))
-    return Segment(len(segments), len(new), min(new, default=0), max(new, default=0))
+    has_room = segments and segments[-1].payments < SEGMENT_SIZE
+    number = segments[-1].segment if has_room else len(segments)
+    return Segment(number, len(new), min(new, default=0), max(new, default=0))
 
 
 def _by_place(events: Iterable[NewEvent]) -> dict[int, list[NewEvent]]:
@@ -168,8 +178,11 @@ def _by_place(events: Iterable[NewEvent]) -> dict[int, list[NewEvent]]:
     for event in events:
         if event.payment_id is not None and event.doc is not None:
             found.setdefault(event.payment_id, []).append(event)
-    placed = {place_of(payment_id): own for payment_id, own in found.items()}
-    return {place: own for place, own in placed.items() if place is not None}
+    placed: dict[int, list[NewEvent]] = {}
+    for payment_id, own in found.items():
+        if (place := place_of(payment_id)) is not None:
+            placed.setdefault(place, []).extend(own)
+    return placed
 
 
 def _indexed(event: NewEvent, place: int, segment: int) -> IndexedPayment:

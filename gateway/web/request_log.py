@@ -80,6 +80,7 @@ def _keep(request: web.Request, about: Mapping[str, object], route: str, status:
     gw = request[GATEWAY]
     refused = RefusedRequest(
         tenant=str(about["tenant"]),
+        id=gw.new_id("rfd"),
         request_id=request[REQUEST_ID],
         at=milliseconds(gw.clock.now()),
         route=route,

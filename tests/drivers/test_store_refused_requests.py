@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import count
 
 import pytest
 
@@ -13,11 +14,14 @@ from gateway.drivers.store.refused_requests import RefusedRequest
 from gateway.drivers.store.statements import NO_TENANT
 from tests.support.factories.payments import AT
 
+NUMBERS = count()
+
 
 def refused(request_id: str, tenant: str = "acme", *, days: int = 0) -> RefusedRequest:
     """A request whose amount was wrong."""
     return RefusedRequest(
         tenant=tenant,
+        id=f"rfd_{next(NUMBERS):032x}",
         request_id=request_id,
         at=milliseconds(AT + timedelta(days=days)),
         route="POST /v1/payments",
@@ -53,7 +57,7 @@ async def test_all_together_have_a_bound(store: Store, monkeypatch: pytest.Monke
     """However many tenants there are."""
     monkeypatch.setattr(refused_requests, "MAX_ROWS", 2)
     for number in range(5):
-        await store.commit(f"t{number}", refused_requests.insert([refused(f"r{number}", f"t{number}")]))
+        await store.commit(f"t{number}", refused_requests.insert([refused(f"r{number}", f"t{number}", days=number)]))
     await store.commit(NO_TENANT, [refused_requests.trim_all()])
     assert await kept(store, "r0", "r1", "r2", "r3", "r4") == ["r3", "r4"]
 

@@ -18,7 +18,7 @@ from gateway.drivers.store.stored_bytes import RECOUNT
 from tests.support.factories.payments import AT
 from tests.support.factories.sqlite import beside, pragma
 
-RELEASES = {version: Path(__file__).with_name(f"store_v{version}.sql") for version in (1, 2, 3)}
+RELEASES = {version: Path(__file__).with_name(f"store_v{version}.sql") for version in (1, 2, 3, 4)}
 
 NEXT = {VERSION: ("ALTER TABLE heartbeat ADD COLUMN note TEXT", "UPDATE heartbeat SET note = 'migrated'")}
 """A migration as the next release may bring one."""
@@ -141,7 +141,7 @@ async def test_a_store_of_an_older_release_is_brought_up_to_date(of_release: Pat
     assert (item.name, str(item.price)) == ('Jäck "4×"', "410.10")
 
 
-@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("version", [2, 3, 4])
 async def test_the_webhooks_of_an_older_release_go_on(path: Path, version: int) -> None:
     """Under the ids their tenants know, with the same bytes and attempts, delivered, dead or on their way."""
     store = await open_sqlite(left_by_release(path, version))

@@ -18,7 +18,7 @@ from tests.support.factories.payments import AT
 from tests.support.factories.sqlite import beside
 
 
-@pytest.fixture(params=[2, 3])
+@pytest.fixture(params=[2, 3, 4])
 async def older(path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Store]:
     """A store of each of these versions, brought up to date."""
     path.parent.mkdir(parents=True)

@@ -28,7 +28,9 @@ async def filled(store: Store) -> Store:
     await store.commit("acme", [*search_index.set_payments([payment(place, amount=place) for place in range(30)])])
     terms = [(place // 10, term, place) for place in range(30) for term in (7, 9) if place % {7: 3, 9: 10}[term] == 0]
     await store.commit("acme", [*search_index.add_terms(terms), *search_index.add_terms(terms)])
-    await store.commit("acme", [search_index.set_segment(Segment(one, 10, 10 * one, 10 * one + 9)) for one in SEGMENTS])
+    await store.commit(
+        "acme", [search_index.extend_segment(Segment(one, 10, 10 * one, 10 * one + 9)) for one in SEGMENTS]
+    )
     return store
 
 
@@ -114,7 +116,7 @@ async def test_new_events_come_in_order_with_their_payment(store: Store) -> None
     assert [first.payment_id, second.payment_id] == ["pay_001", "pay_002"]
     assert [row.id for row in await store.search.new_events(first.event_row, 9)] == [second.id]
     assert await store.search.last_event_row() == second.event_row
-    assert await store.search.event_at(first.event_row) == first.id
-    assert await store.search.event_at(99) is None
+    assert await store.search.is_at(first.event_row, first.id)
+    assert not await store.search.is_at(second.event_row, first.id)
     assert (first.state, first.purchase is not None) == ("created", True)
     assert await store.search.events_of("acme", "pay_002") == [second]

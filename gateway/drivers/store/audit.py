@@ -24,7 +24,7 @@ from gateway.drivers.store.statements import Statement, placeholders
 
 TABLE = """
     CREATE TABLE IF NOT EXISTS audit_log (
-        sequence INTEGER PRIMARY KEY, at BIGINT NOT NULL, key_id TEXT NOT NULL, key_name TEXT, approved_by TEXT,
+        sequence BIGINT NOT NULL, at BIGINT NOT NULL, key_id TEXT NOT NULL, key_name TEXT, approved_by TEXT,
         approval_id TEXT, act TEXT NOT NULL, tenant TEXT, payment_id TEXT, subject TEXT, reason TEXT,
         details TEXT NOT NULL, previous_hash TEXT NOT NULL, hash TEXT NOT NULL, secret_id TEXT NOT NULL,
         mac TEXT NOT NULL
@@ -32,6 +32,7 @@ TABLE = """
 
 TABLES = (
     TABLE,
+    "CREATE INDEX IF NOT EXISTS audit_by_sequence ON audit_log (sequence)",
     "CREATE INDEX IF NOT EXISTS audit_by_payment ON audit_log (payment_id, sequence) WHERE payment_id IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS audit_by_approval ON audit_log (approval_id, sequence) WHERE approval_id IS NOT NULL",
     """
@@ -39,6 +40,8 @@ TABLES = (
         id INTEGER PRIMARY KEY CHECK (id = 1), sequence BIGINT NOT NULL, hash TEXT NOT NULL, mac TEXT NOT NULL
     )""",
     "INSERT INTO audit_head (id, sequence, hash, mac) VALUES (1, 0, '', '') ON CONFLICT DO NOTHING",
+    # What a row is put behind: where others may write at once, its reader has them wait.
+    "CREATE VIEW IF NOT EXISTS audit_end AS SELECT sequence, hash, mac FROM audit_head",
     """
     CREATE TRIGGER IF NOT EXISTS audit_log_is_not_changed BEFORE UPDATE ON audit_log
     BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END""",
@@ -127,7 +130,7 @@ _INSERT = (
     f"INSERT INTO audit_log (sequence, {columns(AuditContent)}, previous_hash, hash, mac)"  # noqa: S608  # our own words
     f" SELECT sequence, {placeholders(AuditContent.__struct_fields__)}, previous_hash, hash, hmac_sha256_hex(?, hash)"
     " FROM (SELECT sequence + 1 AS sequence, hash AS previous_hash,"
-    " sha256_hex(hash || ' ' || mac || ' ' || (sequence + 1) || ' ' || ?) AS hash FROM audit_head) new"
+    " sha256_hex(hash || ' ' || mac || ' ' || (sequence + 1) || ' ' || ?) AS hash FROM audit_end) new"
 )
 
 

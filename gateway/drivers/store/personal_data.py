@@ -45,7 +45,7 @@ COLUMNS: dict[str, Columns] = {
     "moments": Columns("", "name at"),
     "stored_bytes": Columns("", "tenant bytes"),
     "pending_erasures": Columns("", "tenant payment_id asked_at"),
-    "refused_requests": Columns("", "number tenant request_id at route status code fields"),
+    "refused_requests": Columns("", "tenant id request_id at route status code fields"),
     "audit_log": Columns(
         "",
         "sequence at key_id key_name approved_by approval_id act tenant payment_id subject reason details"

@@ -18,28 +18,33 @@ from gateway.drivers.store.statements import Statement
 TABLES = (
     """
     CREATE TABLE IF NOT EXISTS refused_requests (
-        number INTEGER PRIMARY KEY, tenant TEXT NOT NULL, request_id TEXT NOT NULL, at BIGINT NOT NULL,
-        route TEXT NOT NULL, status INTEGER NOT NULL, code TEXT NOT NULL, fields TEXT NOT NULL
+        tenant TEXT NOT NULL, id TEXT NOT NULL, request_id TEXT NOT NULL, at BIGINT NOT NULL,
+        route TEXT NOT NULL, status INTEGER NOT NULL, code TEXT NOT NULL, fields TEXT NOT NULL,
+        PRIMARY KEY (tenant, id)
     )""",
-    "CREATE INDEX IF NOT EXISTS refused_requests_by_tenant ON refused_requests (tenant, number)",
     "CREATE INDEX IF NOT EXISTS refused_requests_by_id ON refused_requests (request_id)",
+    "CREATE INDEX IF NOT EXISTS refused_requests_by_age ON refused_requests (at)",
 )
-"""``number`` counts them: the engine gives each the next one."""
 
 MAX_OF_TENANT = 10_000
 """Rows of one tenant: one that repeats a mistake all day pushes out its own, not the others'."""
 
 MAX_ROWS = 200_000
-"""Rows of all tenants, about 40 MB."""
+"""Rows of all tenants, about 40 MB; there may be a few thousand more for a while."""
 
 MAX_FOUND = 20
 """Rows of one request id, which callers may choose and use again."""
 
 
 class RefusedRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One of them. ``at``: Unix milliseconds; ``route``: with its method; ``fields``: paths of the wrong members."""
+    """One of them.
+
+    ``id`` is its own, time-ordered; ``at``: Unix milliseconds; ``route``: with its method; ``fields``: paths of the
+    wrong members.
+    """
 
     tenant: str
+    id: str
     request_id: str
     at: int
     route: str
@@ -48,7 +53,7 @@ class RefusedRequest(msgspec.Struct, frozen=True, kw_only=True):
     fields: str
 
 
-_INSERT = f"INSERT INTO refused_requests ({columns(RefusedRequest)}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  # our own names
+_INSERT = f"INSERT INTO refused_requests ({columns(RefusedRequest)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  # our own names
 
 
 def insert(refused: Sequence[RefusedRequest]) -> list[Statement]:
@@ -58,25 +63,25 @@ def insert(refused: Sequence[RefusedRequest]) -> list[Statement]:
 
 def delete_before(at: datetime, limit: int) -> Statement:
     """Delete the oldest that came before a time."""
-    oldest = "SELECT number, at FROM refused_requests ORDER BY number LIMIT ?"
+    oldest = "SELECT tenant, id FROM refused_requests WHERE at < ? ORDER BY at LIMIT ?"
     return Statement(
-        f"DELETE FROM refused_requests WHERE number IN (SELECT number FROM ({oldest}) oldest WHERE at < ?)",  # noqa: S608  # our own words
-        (limit, milliseconds(at)),
+        f"DELETE FROM refused_requests WHERE (tenant, id) IN ({oldest})",  # noqa: S608  # our own words
+        (milliseconds(at), limit),
     )
 
 
 def _trim(tenant: str) -> Statement:
-    newest = "SELECT number FROM refused_requests WHERE tenant = ? ORDER BY number DESC LIMIT 1 OFFSET ?"
+    newest = "SELECT id FROM refused_requests WHERE tenant = ? ORDER BY id DESC LIMIT 1 OFFSET ?"
     return Statement(
-        f"DELETE FROM refused_requests WHERE tenant = ? AND number <= ({newest})",  # noqa: S608  # our own words
+        f"DELETE FROM refused_requests WHERE tenant = ? AND id <= ({newest})",  # noqa: S608  # our own words
         (tenant, tenant, MAX_OF_TENANT),
     )
 
 
 def trim_all() -> Statement:
-    """Keep no more than all tenants may have together."""
-    newest = "SELECT MAX(number) FROM refused_requests"
-    return Statement(f"DELETE FROM refused_requests WHERE number <= ({newest}) - ?", (MAX_ROWS,))  # noqa: S608  # as above
+    """Keep no more than all tenants may have together. Goes through the index of all."""
+    newest = "SELECT at FROM refused_requests ORDER BY at DESC LIMIT 1 OFFSET ?"
+    return Statement(f"DELETE FROM refused_requests WHERE at <= ({newest})", (MAX_ROWS,))  # noqa: S608  # as above
 
 
 class RefusedRequests:
@@ -89,13 +94,12 @@ class RefusedRequests:
         """Those with this id, newest first."""
         rows = await self._engine.rows(
             f"SELECT {columns(RefusedRequest)} FROM refused_requests WHERE request_id = ?"  # noqa: S608  # our own names
-            " ORDER BY number DESC LIMIT ?",
+            " ORDER BY id DESC LIMIT ?",
             (request_id, MAX_FOUND),
         )
         return [made_of(RefusedRequest, row) for row in rows]
 
     async def has_any(self, before: datetime) -> bool:
         """Whether the oldest came before a time."""
-        oldest = "SELECT at FROM refused_requests ORDER BY number LIMIT 1"
-        sql = f"SELECT 1 FROM ({oldest}) oldest WHERE at < ?"  # noqa: S608  # our own words
+        sql = "SELECT 1 FROM refused_requests WHERE at < ? LIMIT 1"
         return bool(await self._engine.rows(sql, (milliseconds(before),)))

@@ -10,6 +10,7 @@ until it has its outcome, then in ``operations``, with what its request is answe
 from __future__ import annotations
 
 from gateway.drivers.store import approvals, audit, pending_erasures, refused_requests, search_index, stored_bytes
+from gateway.drivers.store.rows import columns
 
 OPERATIONS = """
     CREATE TABLE IF NOT EXISTS operations (
@@ -126,7 +127,7 @@ TABLES = (
     *search_index.TABLES,
 )
 
-VERSION = 4
+VERSION = 5
 """The version of these tables. Whoever changes a table that a released gateway has made adds one, and a migration."""
 
 _SUMMARY = (
@@ -150,6 +151,7 @@ _COUNTED_ANEW = ("DELETE FROM stored_bytes", f"INSERT INTO stored_bytes (tenant,
 def _made_anew(table: str, definition: str, columns: str) -> tuple[str, ...]:
     """Bring the rows of a table into a new one of the same name."""
     return (
+        definition,  # of a store that has no such table yet
         f"ALTER TABLE {table} RENAME TO old",
         definition,
         f"INSERT INTO {table} ({columns}) SELECT {columns} FROM old",  # noqa: S608  # our own words
@@ -198,5 +200,18 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         *_COUNTED_ANEW,
     ),
     3: _made_anew("idempotency_keys", IDEMPOTENCY_KEYS, _OF_KEYS),
+    4: (
+        *_made_anew("audit_log", audit.TABLE, columns(audit.AuditRow)),
+        *_made_anew("search_payments", search_index.PAYMENTS, columns(search_index.IndexedPayment)),
+        "CREATE TABLE IF NOT EXISTS refused_requests (number INTEGER PRIMARY KEY, tenant TEXT, request_id TEXT,"
+        " at BIGINT, route TEXT, status INTEGER, code TEXT, fields TEXT)",
+        "ALTER TABLE refused_requests RENAME TO old",
+        refused_requests.TABLES[0],
+        "INSERT INTO refused_requests (tenant, id, request_id, at, route, status, code, fields)"
+        # Their order is that of their ids, and before those that come.
+        " SELECT tenant, 'rfd_0' || CAST(1000000000000000 + number AS TEXT),"
+        " request_id, at, route, status, code, fields FROM old",
+        "DROP TABLE old",
+    ),
 }
 """Version -> the statements that lead to the next one. They run before ``TABLES``, which add what is wholly new."""

@@ -20,12 +20,22 @@ from gateway.drivers.store.engine import Engine
 from gateway.drivers.store.rows import made_of, where
 from gateway.drivers.store.statements import Statement, placeholders
 
-TABLES = (
-    """
+PAYMENTS = """
     CREATE TABLE IF NOT EXISTS search_payments (
-        place INTEGER PRIMARY KEY, segment INTEGER NOT NULL, tenant TEXT NOT NULL, payment_id TEXT NOT NULL,
-        state TEXT NOT NULL, amount BIGINT NOT NULL
-    )""",
+        place BIGINT NOT NULL, segment INTEGER NOT NULL, tenant TEXT NOT NULL, payment_id TEXT NOT NULL,
+        state TEXT NOT NULL, amount BIGINT NOT NULL,
+        PRIMARY KEY (tenant, place, payment_id)
+    )"""
+
+ORDERED_EVENTS = """
+    CREATE VIEW IF NOT EXISTS ordered_events AS
+    SELECT rowid, tenant, id, payment_id, version, doc, delivery_id FROM events"""
+"""The events up to where no other can come between them any more."""
+
+TABLES = (
+    PAYMENTS,
+    ORDERED_EVENTS,
+    "CREATE INDEX IF NOT EXISTS search_by_place ON search_payments (place)",
     "CREATE INDEX IF NOT EXISTS search_by_state ON search_payments (state, place, tenant)",
     "CREATE INDEX IF NOT EXISTS search_by_amount ON search_payments (segment, amount)",
     """
@@ -42,6 +52,9 @@ TABLES = (
         id INTEGER PRIMARY KEY, made_with TEXT NOT NULL, event_row BIGINT NOT NULL, event_id TEXT NOT NULL
     )""",
 )
+
+PROGRESS = "search progress"
+"""The conflict of an index that another process has brought further meanwhile."""
 
 ROWS_PER_STATEMENT = 100
 """Rows written by one statement: as many cost a third of what they cost one by one."""
@@ -125,36 +138,50 @@ def begin(made_with: str) -> list[Statement]:
     """Empty the index, and make it anew with a key."""
     tables = ("search_payments", "search_terms", "search_segments", "search_progress")
     emptied = [Statement(f"DELETE FROM {table}", ()) for table in tables]  # noqa: S608  # our own names
-    return [*emptied, set_progress(Progress(made_with=made_with))]
+    return [*emptied, Statement(_SET_PROGRESS, (made_with, 0, ""))]
 
 
-def set_progress(progress: Progress) -> Statement:
-    """Remember how far the index is, in the unit that brings it there."""
+def set_progress(progress: Progress, before: Progress) -> Statement:
+    """Remember how far the index is, first in the unit that brings it there from where it was ``before``."""
     return Statement(
-        "INSERT INTO search_progress (id, made_with, event_row, event_id) VALUES (1, ?, ?, ?) ON CONFLICT (id)"
-        " DO UPDATE SET made_with = excluded.made_with, event_row = excluded.event_row, event_id = excluded.event_id",
-        (progress.made_with, progress.event_row, progress.event_id),
+        f"{_SET_PROGRESS} WHERE search_progress.made_with = ? AND search_progress.event_row = ?",
+        (progress.made_with, progress.event_row, progress.event_id, before.made_with, before.event_row),
+        PROGRESS,
     )
 
 
-def set_segment(segment: Segment) -> Statement:
-    """Write what a segment holds."""
+_SET_PROGRESS = (
+    "INSERT INTO search_progress (id, made_with, event_row, event_id) VALUES (1, ?, ?, ?) ON CONFLICT (id)"
+    " DO UPDATE SET made_with = excluded.made_with, event_row = excluded.event_row, event_id = excluded.event_id"
+)
+
+
+def extend_segment(added: Segment) -> Statement:
+    """Add payments to a segment: how many, and between which places."""
     return Statement(
         "INSERT INTO search_segments (segment, payments, first_place, last_place) VALUES (?, ?, ?, ?)"
-        " ON CONFLICT (segment) DO UPDATE SET payments = excluded.payments,"
-        " first_place = excluded.first_place, last_place = excluded.last_place",
-        segment,
+        " ON CONFLICT (segment) DO UPDATE SET payments = search_segments.payments + excluded.payments,"
+        " first_place = CASE WHEN search_segments.first_place < excluded.first_place"
+        " THEN search_segments.first_place ELSE excluded.first_place END,"
+        " last_place = CASE WHEN search_segments.last_place > excluded.last_place"
+        " THEN search_segments.last_place ELSE excluded.last_place END",
+        added,
     )
 
 
-def set_payments(payments: Sequence[IndexedPayment]) -> Iterator[Statement]:
-    """Write payments as they are now."""
+def set_payments(payments: Sequence[IndexedPayment], *, only_new: bool = False) -> Iterator[Statement]:
+    """Write payments as they are now; ``only_new``: those that the index has, stay as they are."""
     return _written(
         "INSERT INTO search_payments (place, segment, tenant, payment_id, state, amount) VALUES",
         [msgspec.structs.astuple(payment) for payment in payments],
-        " ON CONFLICT (place) DO UPDATE SET state = excluded.state, amount = excluded.amount"
-        " WHERE search_payments.state <> excluded.state OR search_payments.amount <> excluded.amount",
+        " ON CONFLICT DO NOTHING" if only_new else _UNLESS_SAME,
     )
+
+
+_UNLESS_SAME = (
+    " ON CONFLICT (tenant, place, payment_id) DO UPDATE SET state = excluded.state, amount = excluded.amount"
+    " WHERE search_payments.state <> excluded.state OR search_payments.amount <> excluded.amount"
+)
 
 
 def add_terms(terms: Iterable[tuple[int, int, int]]) -> Iterator[Statement]:
@@ -181,7 +208,8 @@ def _written(insert: str, rows: Sequence[tuple[Any, ...]], conflict: str) -> Ite
 _NEW_EVENTS = (
     "SELECT e.rowid, e.id, e.tenant, e.payment_id, e.doc, CASE WHEN e.delivery_id IS NULL THEN e.id END,"
     " p.state, p.doc, p.provider_reference, p.purchase"
-    " FROM events e LEFT JOIN payments p ON p.tenant = e.tenant AND p.id = e.payment_id AND p.version = e.version"
+    " FROM ordered_events e"
+    " LEFT JOIN payments p ON p.tenant = e.tenant AND p.id = e.payment_id AND p.version = e.version"
 )
 
 
@@ -198,18 +226,30 @@ class SearchIndex:
 
     async def last_event_row(self) -> int:
         """The row of the newest event; 0 before the first."""
-        row = await self._engine.row("SELECT MAX(rowid) FROM events", ())
+        row = await self._engine.row("SELECT MAX(rowid) FROM ordered_events", ())
         return (row and row[0]) or 0
 
-    async def event_at(self, event_row: int) -> str | None:
-        """The id of the event in a row."""
-        row = await self._engine.row("SELECT id FROM events WHERE rowid = ?", (event_row,))
-        return str(row[0]) if row else None
+    async def count_after(self, event_row: int) -> int:
+        """How many events there are after a row."""
+        if not self._engine.is_shared:  # their rows are counted without a gap
+            return max(0, await self.last_event_row() - event_row)
+        rows = await self._engine.rows("SELECT COUNT(*) FROM ordered_events WHERE rowid > ?", (event_row,))
+        return int(rows[0][0])
+
+    async def is_at(self, event_row: int, event_id: str) -> bool:
+        """Whether an event is in a row."""
+        row = await self._engine.row("SELECT 1 FROM events WHERE rowid = ? AND id = ?", (event_row, event_id))
+        return row is not None
 
     async def new_events(self, after: int, limit: int) -> list[NewEvent]:
-        """The events after a row, in their order."""
+        """The events after a row, in their order: ``limit`` of them, and those in the row of the last one."""
         sql = f"{_NEW_EVENTS} WHERE e.rowid > ? ORDER BY e.rowid LIMIT ?"
-        return [NewEvent(*row) for row in await self._engine.rows(sql, (after, limit))]
+        found = [NewEvent(*row) for row in await self._engine.rows(sql, (after, limit))]
+        if not self._engine.is_shared or len(found) < limit:
+            return found
+        last = found[-1].event_row  # on a shared store that of a transaction, which may have written more
+        rest = await self._engine.rows(f"{_NEW_EVENTS} WHERE e.rowid = ?", (last,))
+        return [*(event for event in found if event.event_row < last), *(NewEvent(*row) for row in rest)]
 
     async def events_of(self, tenant: str, payment_id: str) -> list[NewEvent]:
         """All events of a payment."""
@@ -301,9 +341,15 @@ def _query(wanted: Wanted, segments: Sequence[int]) -> tuple[str, tuple[Any, ...
     )
     if wanted.terms is not None:
         named = (listed, json.dumps([*wanted.terms]), json.dumps([*wanted.places]), listed, wanted.amount)
-        return f"{_NAMED} {conditions}", (*named, *values)
+        return f"{_NAMED} {_unindexed(conditions, 'tenant', 'state', 'place', 'amount')}", (*named, *values)
     if wanted.state is None and (wanted.lowest is not None or wanted.highest is not None):
-        # The plus keeps SQLite from an index for this condition: amounts are the fewest.
-        conditions = conditions.replace("p.place ", "+p.place ")
-        return f"{_BY_AMOUNT} {conditions}", (listed, *values)
+        return f"{_BY_AMOUNT} {_unindexed(conditions, 'tenant', 'place')}", (listed, *values)  # amounts are the fewest
     return f"{_NEWEST} {conditions}", values
+
+
+def _unindexed(conditions: str, *names: str) -> str:
+    """The same conditions, for which SQLite uses no index of these columns."""
+    for name in names:
+        expression = f"+p.{name} " if name in ("place", "amount") else f"p.{name} || '' "
+        conditions = conditions.replace(f"p.{name} ", expression)
+    return conditions
