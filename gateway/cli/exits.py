@@ -20,6 +20,8 @@ EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
 )
 """The first kind that fits decides. Bad usage is 2 as well; that is click's own."""
 
+EXPECTED = tuple(kind for kind, _ in EXIT_CODES)
+
 WHOLE = 1000
 """Characters that no command's first sentence has."""
 
@@ -43,6 +45,11 @@ class Commands(Group):
             return super().invoke(ctx)
         except BrokenPipeError:
             raise  # the reader of our output went away: click ends quietly
-        except tuple(kind for kind, _ in EXIT_CODES) as problem:
-            click.echo(str(problem), err=True)
-            ctx.exit(next(code for kind, code in EXIT_CODES if isinstance(problem, kind)))
+        except EXPECTED as problem:
+            ctx.exit(said(problem))
+
+
+def said(problem: Exception) -> int:
+    """Print what went wrong on stderr; the code to end with."""
+    click.echo(str(problem), err=True)
+    return next(code for kind, code in EXIT_CODES if isinstance(problem, kind))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -38,7 +40,15 @@ _log = logging.getLogger("gateway")
     help="Use another port for one simulator; 0 picks a free one.",
 )
 @click.option("--listen", "listens", is_flag=True, help="Show the webhooks that go to this machine (development only).")
-def serve(config: Path, with_simulators: bool, ports: Ports, listens: bool) -> None:
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Run N processes on the same ports; more than one needs PostgreSQL.",
+)
+def serve(config: Path, with_simulators: bool, ports: Ports, listens: bool, workers: int) -> None:
     """Run the gateway.
 
     Prints "ready URL admin URL" when it listens; SIGTERM and SIGINT stop it cleanly, SIGHUP loads the settings
@@ -46,9 +56,24 @@ def serve(config: Path, with_simulators: bool, ports: Ports, listens: bool) -> N
     """
     if ports and not with_simulators:
         raise click.UsageError("--simulator-port needs --with-simulators")
+    if workers > 1 and (with_simulators or listens):
+        raise click.UsageError("--with-simulators and --listen run in the gateway's one process: leave out --workers")
     setup_logging()
     raised_limit()
+    if workers > 1:
+        _serve_with_workers(config, workers)
     asyncio.run(_serve(_load(config), ports if with_simulators else None, listens=listens))
+
+
+def _serve_with_workers(config: Path, workers: int) -> NoReturn:
+    from gateway.cli.workers import serving  # imported here because one process needs nothing of it
+
+    loaded = _load(config)
+    serving.refuse_one_file(loaded.settings)
+    _say_what_starts(loaded)
+    code = serving.serve_with_workers(loaded, workers)
+    _log.info("stopped", extra={"version": own_version()})
+    sys.exit(code)
 
 
 def _load(config: Path) -> Configuration:
@@ -72,12 +97,7 @@ async def _serve(loaded: Configuration, ports: Ports | None, *, listens: bool) -
     sockets = bind_simulators(loaded, (), ports) if ports is not None else {}
     clock = movable_clock() if sockets else None
     view = _viewer(loaded) if listens else lambda _: None
-    if loaded.settings.server.development:
-        _log.warning(DEVELOPMENT)
-    version = own_version()
-    _log.info("starting", extra={"version": version, "hash": loaded.settings.digest})
-    for one in loaded.registry.plugins:
-        _log.info("plugin loaded", extra={"plugin": one.name, "distribution": one.distribution, "version": one.version})
+    _say_what_starts(loaded)
     hung_up = asyncio.Event()
     with stop_signal(on_hangup=hung_up.set) as stop:
         # The outer stack ends last: operations that end while the gateway drains still reach the simulators.
@@ -97,4 +117,12 @@ async def _serve(loaded: Configuration, ports: Ports | None, *, listens: bool) -
             del loaded  # a reload frees the first settings
             await stop.wait()
             _log.info("stopping")
-        report(server.gateway, Occurrence.STOPPED, version=version)
+        report(server.gateway, Occurrence.STOPPED, version=own_version())
+
+
+def _say_what_starts(loaded: Configuration) -> None:
+    if loaded.settings.server.development:
+        _log.warning(DEVELOPMENT)
+    _log.info("starting", extra={"version": own_version(), "hash": loaded.settings.digest})
+    for one in loaded.registry.plugins:
+        _log.info("plugin loaded", extra={"plugin": one.name, "distribution": one.distribution, "version": one.version})

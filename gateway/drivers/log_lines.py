@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import TextIO
 
 FLUSH_SECONDS = 0.05
@@ -29,6 +31,8 @@ class BatchedLines(logging.StreamHandler[TextIO]):
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
         self._waiting: list[Line] = []
+        self.turn: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
+        """Entered for each write; where several processes write to the stream it is ``taking_turns``."""
 
     def take(self, line: Line) -> None:
         """Let a line wait for others; ``line`` makes its text when it is written, and nothing filters it."""
@@ -48,7 +52,7 @@ class BatchedLines(logging.StreamHandler[TextIO]):
         self.acquire()
         try:
             waiting, self._waiting = self._waiting, []
-            with contextlib.suppress(OSError, ValueError):  # ValueError: the stream is closed
+            with contextlib.suppress(OSError, ValueError), self.turn():  # ValueError: the stream is closed
                 self.stream.write("".join(map(_text, waiting)))
                 self.stream.flush()
         finally:
@@ -62,6 +66,19 @@ class BatchedLines(logging.StreamHandler[TextIO]):
         if len(self._waiting) == 1:
             loop.call_later(FLUSH_SECONDS, self.flush)
         return True
+
+
+@contextlib.contextmanager
+def taking_turns(lock: int) -> Iterator[None]:
+    """Hold a lock that one process has at a time: a write of more bytes than a pipe has room for is not one piece.
+
+    ``lock``: an open file, inherited by all of them. A process that is killed gives it back.
+    """
+    fcntl.lockf(lock, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.lockf(lock, fcntl.LOCK_UN)
 
 
 def _text(line: Line) -> str:

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any
 
 from gateway.core.views import rfc3339
-from gateway.drivers.log_lines import BatchedLines
+from gateway.drivers.log_lines import BatchedLines, taking_turns
 from gateway.drivers.log_throttle import GATEWAY_LOGGER, THROTTLED_FIELDS, RepeatFilter, is_from_gateway
 
 FIELDS = (
@@ -65,6 +65,8 @@ FIELDS = (
     "operators",
     "outgoing",
     "leaving",
+    "worker",
+    "pid",
 )
 """The extra fields a record may carry, in the order they are written. All others are dropped."""
 
@@ -104,6 +106,9 @@ class Sample(logging.Filter):
 
 
 _sample = Sample()
+
+_process: dict[str, object] = {}
+"""What every line of this process says beside; nothing where the gateway is one process."""
 
 
 class JsonLines(logging.Formatter):
@@ -163,6 +168,18 @@ def setup_logging() -> None:
     sys.excepthook = _log_uncaught
 
 
+def share_lines(lock: int) -> None:
+    """Write to stderr in turn with the processes that are started from here on. ``lock``: an open file of theirs."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, BatchedLines):
+            handler.turn = functools.partial(taking_turns, lock)
+
+
+def as_worker(number: int) -> None:
+    """Name the process in each line."""
+    _process["worker"] = number
+
+
 def use_level(level: str, sample: float) -> None:
     """Write our lines from a level on, libraries' from WARNING or that level on, and this share of healthy ones."""
     number = logging.getLevelNamesMapping()[level.upper()]
@@ -181,7 +198,7 @@ def _members(
     """What a line says, in the order of ``FIELDS``. ``at``: Unix seconds."""
     shown = {name: _plain(given[name]) for name in FIELDS if name in given}
     time_stamp = rfc3339(datetime.fromtimestamp(at, UTC))
-    return {"time": time_stamp, "level": level, "message": message, **place, **shown}
+    return {"time": time_stamp, "level": level, "message": message, **place, **_process, **shown}
 
 
 def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import functools
 import os
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
 
-import msgspec
 from aiohttp import web
+from msgspec.structs import asdict
 
 from gateway.core.urls import bracketed
 from gateway.drivers.clock import Clock, SystemClock
@@ -22,6 +23,7 @@ from gateway.drivers.sender import ClosingConnections, ConnectionSlots, make_sen
 from gateway.drivers.settings import Admin, Server, Settings, cannot_listen, load_settings
 from gateway.drivers.store.sqlite import open_sqlite
 from gateway.drivers.traces import make_traces
+from gateway.drivers.workers.worker import ALONE, Worker
 from gateway.flows.background import nodes, startup
 from gateway.flows.background.reload import Reloader, note_version
 from gateway.flows.background.secret_fingerprint import check_secret, keep_fingerprint
@@ -76,15 +78,16 @@ async def running(
     stop_within: float = STOP_WITHIN,
     grace: float | None = None,
     reload_wanted: asyncio.Event | None = None,
+    worker: Worker = ALONE,
 ) -> AsyncIterator[Running]:
-    """Run a server for the time of the block. Raises ``AlreadyRunning``, ``Unavailable``, ``SettingsError`` or
-    ``OSError`` (a port that is taken) when it cannot start.
+    """Run a server for the time of the block. When it cannot start: ``AlreadyRunning``, ``Unavailable``,
+    ``SettingsError``, ``OSError`` (a port that is taken).
 
     ``stop_within``: seconds until the stores are closed, whatever still runs. ``grace``: seconds for which connections
     without a request are kept at the end, so that no client is reset; None where every client is known to be done.
-    ``reload_wanted``: set where the settings are to be loaded again.
+    ``reload_wanted``: set where the settings are to be loaded again. ``worker``: which of several processes this is.
     """
-    shares = descriptor_shares(limit(), settings.limits.connections)
+    shares = descriptor_shares(limit(), worker.share(settings.limits.connections))
     async with contextlib.AsyncExitStack() as stack:
         gw = await _gateway(settings, registry, clock or SystemClock(), shares, stack)
         await check_secret(gw)
@@ -92,22 +95,21 @@ async def running(
         await startup.begin(gw)
         apps = make_app(gw, shares.callers), make_admin_app(gw)
         reloader = apps[1][RELOADER] = _reloader(gw.current, registry, apps, reload_wanted or asyncio.Event())
-        public, admin = await _listeners(gw, apps, shares, stop_within, stack)
+        public, admin = await _listeners(gw, apps, shares, stop_within, stack, worker)
         gw.bound_url = public.url
         gw.public_url = settings.server.public_url or public.url
         await keep_fingerprint(gw)
         stack.push_async_callback(_stop, gw.tasks, public.listener, stop_within * (1 - OPERATORS_SHARE), grace)
-        for worker in (*workers(gw.current), reloader.run(), reloader.watch()):
-            stack.push_async_callback(_cancel, asyncio.create_task(worker))
-        begun = {"version": own_version(), "hash": gw.settings.digest}
-        report(gw, Occurrence.STARTED, **begun, **msgspec.structs.asdict(shares))
+        for beside in (*workers(gw.current), reloader.run(), reloader.watch()):
+            stack.push_async_callback(_cancel, asyncio.create_task(beside))
+        report(gw, Occurrence.STARTED, version=own_version(), hash=gw.settings.digest, **asdict(shares))
         note_version(gw, Occurrence.SETTINGS_LOADED)
-        current = gw.current
+        server = Running(gw.current, reloader, public.url, admin.url)
         del settings, gw  # so that the first version is freed like any other
         try:
-            yield Running(current, reloader, public.url, admin.url)
+            yield server
         finally:
-            current.is_stopping = True
+            server.current.is_stopping = True
 
 
 async def _gateway(
@@ -157,15 +159,17 @@ async def _listeners(
     shares: Shares,
     stop_within: float,
     stack: contextlib.AsyncExitStack,
+    worker: Worker,
 ) -> tuple[_Listening, _Listening]:
     """Both listeners, which ``stack`` stops."""
     public, admin = apps
     server, limits = gw.settings.server, gw.settings.limits
     operators = stop_within * OPERATORS_SHARE
-    callers: Capacity[Connection] = Capacity(shares.callers, limits.connections_per_address, public[PROXIES].has)
+    per_address = worker.share(limits.connections_per_address)
+    callers: Capacity[Connection] = Capacity(shares.callers, per_address, public[PROXIES].has)
     return (
-        await _listen(public, server, callers, stop_within - operators, stack),
-        await _listen(admin, server.admin, Capacity(shares.operators), operators, stack),
+        await _listen(public, server, callers, stop_within - operators, stack, worker.public),
+        await _listen(admin, server.admin, Capacity(shares.operators), operators, stack, worker.admin),
     )
 
 
@@ -190,6 +194,7 @@ async def _listen(
     capacity: Capacity[Connection],
     stop_within: float,
     stack: contextlib.AsyncExitStack,
+    shared: Sequence[socket.socket],
 ) -> _Listening:
     settings, traces = app[CURRENT].gateway.settings, app[CURRENT].gateway.traces
     listener = Listener(
@@ -204,7 +209,7 @@ async def _listen(
     )
     stack.push_async_callback(listener.cleanup)
     try:
-        bound = await listener.listen(at.host, at.port)
+        bound = await listener.listen(at.host, at.port, shared)
     except OSError as problem:
         raise cannot_listen(settings, at, problem) from None
     return _Listening(listener, f"http://{bracketed(at.host)}:{bound}")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import logging
 import subprocess
 import sys
 import threading
+from collections import Counter
 
 import pytest
 
@@ -136,3 +138,28 @@ def test_a_process_that_ends_writes_what_waits() -> None:
     """The timer of the last lines never came: they are written at the exit."""
     ended = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60, check=False)
     assert len(ended.stderr.splitlines()) == 3
+
+
+SEVERAL = """
+import os
+from gateway.drivers import telemetry
+import logging
+telemetry.setup_logging()
+telemetry.share_lines(os.memfd_create("lock"))
+for number in (1, 2, 3):
+    if not os.fork():
+        telemetry.as_worker(number)
+        for _ in range(30):
+            logging.getLogger("gateway").error("x" * 100_000)
+        os._exit(0)
+for _ in range(3):
+    os.wait()
+"""
+
+
+def test_processes_do_not_mix_their_lines() -> None:
+    """A line that is longer than what a pipe takes at once is whole all the same, and says whose it is."""
+    ended = subprocess.run([sys.executable, "-c", SEVERAL], capture_output=True, text=True, timeout=60, check=False)
+    lines = [json.loads(line) for line in ended.stderr.splitlines()]
+    assert Counter(line["worker"] for line in lines) == {1: 30, 2: 30, 3: 30}
+    assert {line["message"] for line in lines} == {"x" * 100_000}

@@ -58,9 +58,13 @@ def listening_sockets(sites: Iterable[web.BaseSite]) -> Iterator[TransportSocket
         yield from getattr(site._server, "sockets", ())
 
 
-async def stop_listening(sites: Collection[web.BaseSite]) -> None:
-    """Let no new connection begin, accept those that have begun, then close the listening sockets."""
-    for listening in listening_sockets(sites):
+async def stop_listening(sites: Collection[web.BaseSite], *, are_shared: bool = False) -> None:
+    """Let no new connection begin, accept those that have begun, then close the listening sockets.
+
+    ``are_shared``: other processes listen there too. A filter would stop them as well, so the supervisor attaches it
+    when all of them stop; what is left in the queue is theirs.
+    """
+    for listening in () if are_shared else listening_sockets(sites):
         drop_new_connections(listening)
     await asyncio.sleep(HANDSHAKE_SECONDS)
     for site in sites:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 from asyncio.trsock import TransportSocket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -83,12 +83,18 @@ class Listener(web.AppRunner):
             "auto_decompress": False,
         }
         self._sweeping: asyncio.Task[None] | None = None
+        self._is_shared = False
 
-    async def listen(self, host: str, port: int) -> int:
-        """Begin to listen, and return the port that was bound."""
+    async def listen(self, host: str, port: int, shared: Sequence[socket.socket] = ()) -> int:
+        """Begin to listen, and return the port that was bound.
+
+        ``shared``: sockets that were bound already, from which other processes accept too.
+        """
         await self.setup()
-        site = web.TCPSite(self, host, port, backlog=ACCEPT_BATCH)
-        await site.start()
+        self._is_shared = bool(shared)
+        sites: list[web.BaseSite] = [web.SockSite(self, one, backlog=ACCEPT_BATCH) for one in shared]
+        for site in sites or [web.TCPSite(self, host, port, backlog=ACCEPT_BATCH)]:
+            await site.start()
         for listening in listening_sockets(self.sites):
             _tune(listening)
         self._sweeping = asyncio.create_task(self._sweep())
@@ -101,7 +107,7 @@ class Listener(web.AppRunner):
         """
         clock = asyncio.get_running_loop().time
         idle_until, until = clock() + grace, clock() + within
-        await stop_listening(self.sites)
+        await stop_listening(self.sites, are_shared=self._is_shared)
         await wait_for_connections(self._capacity, idle_until=idle_until, until=until)
         # aiohttp waits this long twice: for a request's answer, then for its connection.
         self._shutdown_timeout = max(POLL_SECONDS, (until - clock()) / 2)
