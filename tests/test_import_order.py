@@ -67,7 +67,8 @@ ORDER: dict[int, tuple[str, ...]] = {
         "drivers.forbidden_addresses drivers.clock drivers.installed_plugins drivers.disk_space drivers.log_lines"
         " drivers.measures",
         "drivers.telemetry",
-        "drivers.settings drivers.store",
+        "drivers.settings",
+        "drivers.store",
         "drivers.provider_declaration",
         "drivers.sender drivers.plugin_registry",
     ),

@@ -15,13 +15,18 @@ from gateway.cli.user_name import user_name
 from gateway.drivers.clock import SystemClock
 from gateway.drivers.store.backup import back_up, check_whole
 from gateway.drivers.store.metadata import FORGET_FINGERPRINT
-from gateway.drivers.store.sqlite import open_sqlite
+from gateway.drivers.store.opening import open_store, refuse_living_nodes
 from gateway.drivers.store.statements import NO_TENANT
 from gateway.drivers.store.store_files import require_store
 from gateway.flows.audit import COMMAND_LINE, Act, Actor
 from gateway.flows.background import startup
 from gateway.flows.background.startup import Recovered
 from gateway.flows.runtime import Gateway
+
+NOT_POSTGRESQL = (
+    "the store is a PostgreSQL database, which its own tools copy: pg_basebackup and its archive of the write-ahead log"
+    " (docs/scaling.md)"
+)
 
 
 @click.command()
@@ -34,8 +39,10 @@ def backup(target: Path, force: bool, config: Path, as_json: bool) -> None:
 
     The copy is checked, durable and marked as a backup: the gateway starts on it only after gateway recover --restored.
     """
-    at = SystemClock().now()
-    made = back_up(load(config).settings.store_path, target, at=at, overwrite=force)
+    at, source = SystemClock().now(), load(config).settings.store_path
+    if source is None:
+        raise click.UsageError(NOT_POSTGRESQL)
+    made = back_up(source, target, at=at, overwrite=force)
     _show(made, as_json)
 
 
@@ -59,10 +66,13 @@ def recover(restored: bool, forget_secret: bool, config: Path, as_json: bool) ->
 
 async def _recover(loaded: Configuration, *, restored: bool, forget_secret: bool) -> Recovered:
     path = loaded.settings.store_path
-    require_store(path)  # opening it would make one
-    store = await open_sqlite(path, strict=not loaded.settings.server.development)
+    if path is not None:
+        require_store(path)  # opening it would make one
+    store = await open_store(loaded.settings.store, strict=not loaded.settings.server.development)
     try:
-        check_whole(path)
+        if path is not None:
+            check_whole(path)
+        await refuse_living_nodes(store, SystemClock().now())
         gw = Gateway(settings=loaded.settings, store=store, send=_refuse_to_send, clock=SystemClock())
         await startup.check_names(gw)
         if forget_secret:

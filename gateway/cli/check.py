@@ -11,6 +11,7 @@ from gateway.cli.loading import Configuration, config_option, json_option, load
 from gateway.cli.output import print_json
 from gateway.core.errors import SettingsError
 from gateway.drivers.settings import advice, unusable_hosts
+from gateway.drivers.store.opening import missing_driver
 from gateway.drivers.store.store_files import open_to_other_users
 
 
@@ -39,10 +40,15 @@ def check(context: click.Context, config: Path, as_json: bool) -> None:
 
 
 def _refuse(loaded: Configuration) -> None:
-    """Refuse hosts that nothing can listen on and, outside development, an open store. Raises ``SettingsError``."""
+    """Refuse hosts that nothing can listen on, a store without its driver and, outside development, an open one.
+
+    Raises ``SettingsError``.
+    """
     problems = unusable_hosts(loaded.settings)
-    if not loaded.settings.server.development:
-        problems += open_to_other_users(loaded.settings.store_path)
+    target = loaded.settings.store
+    if target.path is not None and not loaded.settings.server.development:
+        problems += open_to_other_users(target.path)
+    problems += missing_driver(target)
     if problems:
         raise SettingsError(problems)
 

@@ -14,8 +14,8 @@ from gateway.core.urls import bracketed
 from gateway.drivers.installed_plugins import installed
 from gateway.drivers.plugin_registry import Registry, load_plugins
 from gateway.drivers.settings import AccountEntry, Settings, load_settings, plugin_names
+from gateway.drivers.store.opening import open_store_to_read
 from gateway.drivers.store.reads import Store
-from gateway.drivers.store.sqlite import open_sqlite_to_read
 
 config_option = click.option(
     "--config",
@@ -83,7 +83,7 @@ def http_url(host: str, port: int) -> str:
 @asynccontextmanager
 async def reading(settings: Settings) -> AsyncIterator[Store]:
     """Open the store to read, beside a running server too. Raises ``Unavailable``."""
-    store = await open_sqlite_to_read(settings.store_path)
+    store = await open_store_to_read(settings.store)
     try:
         yield store
     finally:

@@ -77,13 +77,15 @@ def _print_needs(sentences: Sequence[str]) -> None:
 
 
 def _store(store: StoreStatus) -> str:
-    free = "unknown space" if store.disk_free is None else _size(store.disk_free)
+    used, free = [*map(_size, (store.bytes, store.disk_free))]
     full = ", almost full" if store.disk_is_low else ""
-    return f"{_size(store.bytes)}, {free} free on its disk{full}, schema {store.schema_version}"
+    return f"{used}, {free} free on its disk{full}, schema {store.schema_version}"
 
 
-def _size(count: int) -> str:
-    """Bytes as people read them."""
+def _size(count: int | None) -> str:
+    """Bytes as people read them; None: nobody knows how many."""
+    if count is None:
+        return "unknown space"
     size = float(count)
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000:

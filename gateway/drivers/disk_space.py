@@ -25,14 +25,14 @@ class DiskSpace:
 
     def __init__(
         self,
-        folder: Path,
+        folder: Path | None,
         low: int,
         *,
         free: Callable[[Path], int] = free_bytes,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``low`` 0: the disk is never asked. ``free`` and ``now`` (seconds) are for tests."""
-        self._folder, self._low = folder, low
+        """``low`` 0, or no folder: the disk is never asked. ``free`` and ``now`` (seconds) are for tests."""
+        self.folder, self._low = folder, low
         self._free, self._now = free, now
         self._asked_at = float("-inf")
         self._is_low = False
@@ -41,14 +41,14 @@ class DiskSpace:
     def is_low(self) -> bool:
         """Whether it is low, as of the last second. A disk that cannot be asked is as it was."""
         now = self._now()
-        if self._low and now - self._asked_at >= CACHE_SECONDS:
+        if self.folder is not None and self._low and now - self._asked_at >= CACHE_SECONDS:
             self._asked_at = now
-            self._ask()
+            self._ask(self.folder)
         return self._is_low
 
-    def _ask(self) -> None:
+    def _ask(self, folder: Path) -> None:
         try:
-            is_low = self._free(self._folder) < self._low
+            is_low = self._free(folder) < self._low
         except OSError as problem:
             _log.warning("the disk cannot be asked for its free bytes", extra={"problem": problem.strerror})
             return

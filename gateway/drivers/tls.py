@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import functools
 import ssl
+from typing import Any
+
+import msgspec
 
 
 def verifying(authorities: str | None = None) -> ssl.SSLContext:
@@ -18,3 +21,10 @@ def verifying(authorities: str | None = None) -> ssl.SSLContext:
 def system_tls() -> ssl.SSLContext:
     """Verify against the system's certificates. Made once: it reads them all."""
     return verifying()
+
+
+class ClientTls(msgspec.Struct, frozen=True, kw_only=True):
+    """What an account's calls speak TLS with: an ``ssl.SSLContext``, and the SHA-256 of the files it was made of."""
+
+    context: Any
+    fingerprint: str

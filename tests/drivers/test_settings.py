@@ -267,7 +267,7 @@ TOP_MISTAKES = [
     ("server: {secret: 'env:GATEWAY_SECRET', public_url: 'http://[::1]'}", "public_url: must be https outside"),
     ("server: {secret: 'env:GATEWAY_SECRET', admin: {key_sha256: x}}", "server.admin.key_sha256: must be 64"),
     ("server: {secret: 'env:GATEWAY_SECRET', development: yes}", "server.development: must be true or false"),
-    (LEAST + "store: {url: postgresql://u@h/db}", "store.url: postgresql is not supported yet"),
+    (LEAST + "store: {url: postgres://u@h/db}", "store.url: must be sqlite:///PATH"),
     (LEAST + "store: {url: 'sqlite:///'}", "store.url: must be sqlite:///PATH"),
     (LEAST + "timeouts: {provider_total: 0s}", "timeouts.provider_total: must be more than zero"),
     (LEAST + "clocks: {poll: []}", "clocks.poll: must not be an empty list"),

@@ -150,7 +150,8 @@ TOP_MISTAKES = [
         "sqlite:////var/lib/gateway/gateway.db",
         "/var/lib/gateway.db  # here",
         "store.url",
-        "must be sqlite:///PATH (relative to this file) or sqlite:////PATH (absolute)",
+        "must be sqlite:///PATH (relative to this file), sqlite:////PATH (absolute) or"
+        " postgresql://user@host:port/database",
     ),
     Mistake(
         "provider_total: 20s",

@@ -33,6 +33,9 @@ OTHER: dict[str, Any] = {
     "limits.low_disk": 0,
     "egress.proxy": "http://127.0.0.1:3128",
     "store.url": "sqlite:///other.db",
+    "store.pool": 3,
+    "store.statement_timeout": "3s",
+    "store.lock_timeout": "3s",
     "plugins.blocked": ["other"],
     "plugins.allowed": ["creditkey", "psp_open_api"],
 }
@@ -52,13 +55,14 @@ def load(folder: Path, running: Settings | None = None, **changed: Any) -> Setti
 @pytest.mark.parametrize("key", [*NEEDS_RESTART])
 def test_what_needs_a_restart_is_kept_and_named(tmp_path: Path, key: str) -> None:
     """The value stays that of the process, also what is derived of it; the key is named until the file is as before."""
-    running = load(tmp_path)
-    loaded = load(tmp_path, running, **{key: OTHER[key]})
+    others = {"store.url": "postgresql://u@h/db"} if key.startswith("store.") and key != "store.url" else {}
+    running = load(tmp_path, **others)
+    loaded = load(tmp_path, running, **others, **{key: OTHER[key]})
     assert loaded.needs_restart == (key,)
     steps = NEEDS_RESTART[key].split(".")
     assert reduce(getattr, steps, loaded) == reduce(getattr, steps, running)  # type: ignore[arg-type]  # of any type
     assert loaded.endpoints.keys() == running.endpoints.keys()
-    assert load(tmp_path, loaded).needs_restart == ()
+    assert load(tmp_path, loaded, **others).needs_restart == ()
 
 
 def test_each_of_these_keys_is_on_the_page() -> None:

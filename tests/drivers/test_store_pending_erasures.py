@@ -6,9 +6,11 @@ import stat
 from datetime import timedelta
 from pathlib import Path
 
+from gateway.drivers.settings import StoreTarget
 from gateway.drivers.store.pending_erasures import (
     PendingErasure,
     ask_to_erase,
+    erased_file,
     erasure_done,
     note_in_file,
     noted_in_file,
@@ -40,12 +42,12 @@ async def test_pages_go_on_behind_the_last(store: Store) -> None:
 
 def test_the_file_outlives_a_torn_write(tmp_path: Path) -> None:
     """A line that broke off takes none of the others with it; the file is its owner's alone."""
-    store = tmp_path / "gateway.db"
-    assert noted_in_file(store) == []
-    note_in_file(store, [("acme", "pay_1"), ("acme", "pay_2")])
     file = tmp_path / "gateway.db.erased"
+    assert erased_file(StoreTarget(url=tmp_path / "gateway.db")) == file
+    assert noted_in_file(file) == []
+    note_in_file(file, [("acme", "pay_1"), ("acme", "pay_2")])
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     file.write_text(f"{file.read_text()}\nacme pa")
-    note_in_file(store, [("acme", "pay_2"), ("globex", "pay_3")])
-    noted = noted_in_file(store)
+    note_in_file(file, [("acme", "pay_2"), ("globex", "pay_3")])
+    noted = noted_in_file(file)
     assert [one for one in noted if one[1] != "pa"] == [("acme", "pay_1"), ("acme", "pay_2"), ("globex", "pay_3")]

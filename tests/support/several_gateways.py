@@ -31,7 +31,7 @@ async def several_gateways(
         async def open_shared(*_: object, **__: object) -> Store:
             return shared_store(database)
 
-        with mock.patch.object(server, "open_sqlite", open_shared):
+        with mock.patch.object(server, "open_store", open_shared):
             async with contextlib.AsyncExitStack() as exits:
                 first = await exits.enter_async_context(running_stack(folder, clock=clock, change=change))
                 stacks = [first]

@@ -24,6 +24,7 @@ from gateway.drivers.settings.model import (
     WebhookTarget,
 )
 from gateway.drivers.settings.plugin_lists import plugin_names
+from gateway.drivers.settings.store_target import StoreTarget
 
 __all__ = [
     "ROLES",
@@ -40,6 +41,7 @@ __all__ = [
     "RoutingRule",
     "Server",
     "Settings",
+    "StoreTarget",
     "Tenant",
     "Timeouts",
     "Webhook",

@@ -18,12 +18,13 @@ from gateway.core.map_checks import PaymentSeen, problem_of_reading
 from gateway.core.plugin_returns import CREDENTIALS, RULES, UnusableValue, checked
 from gateway.core.rules import Policy, Rules, contradiction
 from gateway.core.secret import Secret
-from gateway.drivers.settings.model import AccountEntry, ClientTls, Clocks, Derivation, Timeouts
+from gateway.drivers.settings.model import AccountEntry, Clocks, Derivation, Timeouts
 from gateway.drivers.settings.problems import Path, unknown_entry
 from gateway.drivers.settings.scalar_reader import INVALID, LoadState
 from gateway.drivers.settings.schema import AccountShape, TlsShape
 from gateway.drivers.settings.struct_reader import config_reader, masked_message, note_struct_error
 from gateway.drivers.settings.yaml_file import nothing, pairs, place_of, value_at
+from gateway.drivers.tls import ClientTls
 from gateway.provider import Account, Provider
 
 _MEMBER_MEANT = {

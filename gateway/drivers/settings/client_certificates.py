@@ -13,11 +13,10 @@ import ssl
 from datetime import UTC, datetime
 
 from gateway.drivers.settings.load_context import LoadContext
-from gateway.drivers.settings.model import ClientTls
 from gateway.drivers.settings.regular_file import read_regular
 from gateway.drivers.settings.schema import TlsShape
 from gateway.drivers.settings.secrets import text_of_file
-from gateway.drivers.tls import verifying
+from gateway.drivers.tls import ClientTls, verifying
 
 MAX_FILE_BYTES = 1024 * 1024
 """Of certificates: a bundle of authorities is the largest."""

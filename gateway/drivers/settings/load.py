@@ -21,6 +21,7 @@ from gateway.drivers.settings.scalar_reader import INVALID, Invalid, LoadState, 
 from gateway.drivers.settings.schema import SECRET_FORMS, FileShape, ServerShape
 from gateway.drivers.settings.settings_files import SettingsFiles
 from gateway.drivers.settings.shared_credentials import note_shared_credentials
+from gateway.drivers.settings.store_target import resolve_store
 from gateway.drivers.settings.struct_reader import reader_of
 from gateway.drivers.settings.tenants import find_endpoints, resolve_tenant
 from gateway.drivers.settings.yaml_file import is_null, nothing, text_at, value_at
@@ -88,7 +89,7 @@ def _resolve(
     note_shared_credentials(state, tenants, server.admin)
     return Settings(
         server=_server(server, secrets),
-        store_path=context.folder / shape.store.url,
+        store=resolve_store(shape.store, ("store",), state),
         blocked=shape.plugins.blocked,
         allowed=shape.plugins.allowed,
         tenants=tenants,

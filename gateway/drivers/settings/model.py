@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import msgspec
 
@@ -21,6 +21,7 @@ from gateway.core.networks import Network
 from gateway.core.operator_events import OperatorEvent
 from gateway.core.rules import Policy, Rules
 from gateway.core.secret import Secret
+from gateway.drivers.settings.store_target import StoreTarget
 from gateway.drivers.settings.values import (
     NOT_EMPTY,
     Connections,
@@ -39,6 +40,7 @@ from gateway.drivers.settings.values import (
     TargetUrl,
     WebhookSecrets,
 )
+from gateway.drivers.tls import ClientTls
 from gateway.provider import Account, Provider
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
@@ -245,13 +247,6 @@ class Derivation(msgspec.Struct, frozen=True, kw_only=True):
         return signing.derive(self.master, self.tenant, self.account, purpose, str(self.generation))
 
 
-class ClientTls(msgspec.Struct, frozen=True, kw_only=True):
-    """What an account's calls speak TLS with: an ``ssl.SSLContext``, and the SHA-256 of the files it was made of."""
-
-    context: Any
-    fingerprint: str
-
-
 class AccountEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One account of a tenant, checked and complete.
 
@@ -377,7 +372,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     server: Server
-    store_path: Path
+    store: StoreTarget
     timeouts: Timeouts
     limits: Limits
     egress: Egress
@@ -396,3 +391,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     include: tuple[str, ...] = ()
     needs_restart: tuple[str, ...] = ()
+
+    @property
+    def store_path(self) -> Path | None:
+        """The store's SQLite file; None on PostgreSQL."""
+        return self.store.path

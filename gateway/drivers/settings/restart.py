@@ -27,11 +27,14 @@ _SAME_PATH = (
     "limits.head_bytes",
     "limits.low_disk",
     "egress.proxy",
+    "store.url",
+    "store.pool",
+    "store.statement_timeout",
+    "store.lock_timeout",
 )
 
 NEEDS_RESTART: Mapping[str, str] = {
     **dict(zip(_SAME_PATH, _SAME_PATH, strict=True)),
-    "store.url": "store_path",
     "server.secret": "server.secrets",
     "plugins.blocked": "blocked",
     "plugins.allowed": "allowed",

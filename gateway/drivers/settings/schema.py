@@ -6,7 +6,6 @@ What needs no resolving is shaped by ``model.py`` itself.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -29,6 +28,7 @@ from gateway.drivers.settings.model import (
     Webhook,
 )
 from gateway.drivers.settings.scalar_reader import NotSupported, Raw
+from gateway.drivers.settings.store_target import StoreTarget
 from gateway.drivers.settings.values import (
     CallbackId,
     Currency,
@@ -43,7 +43,6 @@ from gateway.drivers.settings.values import (
     ServerSecret,
     ServerSecrets,
     SomeText,
-    StorePath,
     TrustedNetwork,
 )
 
@@ -135,12 +134,6 @@ class ServerShape(msgspec.Struct, frozen=True, kw_only=True):
     development: bool = False
 
 
-class StoreShape(msgspec.Struct, frozen=True, kw_only=True):
-    """``store``; the URL becomes the path of a SQLite file."""
-
-    url: StorePath = Path("var/gateway.db")
-
-
 class PluginsShape(msgspec.Struct, frozen=True, kw_only=True):
     """``plugins``; entry-point names: those that must not be loaded, and the only ones that may be (None = any)."""
 
@@ -156,7 +149,7 @@ class FileShape(msgspec.Struct, frozen=True, kw_only=True):
 
     server: Raw | None = None
     include: tuple[SomeText, ...] = ()
-    store: StoreShape = StoreShape()
+    store: StoreTarget = StoreTarget()
     timeouts: Timeouts = Timeouts()
     limits: Limits = Limits()
     egress: Egress = Egress()

@@ -38,9 +38,8 @@ def webhook_secret(text: str, context: LoadContext) -> Secret:
 
 def _secret(text: str, context: LoadContext) -> Secret:
     """Follow ``env:NAME`` or ``file:PATH``; a literal, or one that is known to everybody, is for development only."""
-    kind, colon, rest = text.partition(":")
-    is_reference = bool(colon) and kind in _SCHEMES
-    found = _SCHEMES[kind](rest, context) if is_reference else text
+    given = referred(text, context)
+    found = text if given is None else given
     if not found.strip():
         raise ValueError("must not be empty")
     if context.development:
@@ -48,9 +47,24 @@ def _secret(text: str, context: LoadContext) -> Secret:
     weak = weakness(fingerprints_of_secret(found))
     if weak:
         raise ValueError(weak)
-    if not is_reference:
+    if given is None:
         raise ValueError("is a literal secret: write env:NAME or file:PATH (literals need server.development: true)")
     return Secret(found)
+
+
+def referred(text: str, context: LoadContext) -> str | None:
+    """What ``env:NAME`` or ``file:PATH`` refers to; None for any other text. Raises ``ValueError``."""
+    kind, colon, rest = text.partition(":")
+    return _SCHEMES[kind](rest, context) if colon and kind in _SCHEMES else None
+
+
+def refuse_weak_password(text: str) -> None:
+    """Refuse a password of the store that protects nothing outside development. Raises ``ValueError``."""
+    weak = weakness(fingerprints_of_secret(text))
+    if weak:
+        raise ValueError(f"has a password that {weak}")
+    if len(text) < _MIN_SECRET_CHARACTERS:
+        raise ValueError(f"has a password of less than {_MIN_SECRET_CHARACTERS} characters")
 
 
 def _from_environment(name: str, context: LoadContext) -> str:

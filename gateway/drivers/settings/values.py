@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Annotated, Any
 
 from gateway.core.expressions import Expression, compile_expression
@@ -77,15 +76,6 @@ def public_text(text: str, _: LoadContext) -> str:
     if text.startswith(("env:", "file:")):
         raise ValueError("is not a secret, so env: and file: are not read here: write the value itself")
     return text
-
-
-def _store_path(text: str, context: LoadContext) -> Path:
-    if text.startswith(("postgresql:", "postgres:")):
-        raise ValueError("postgresql is not supported yet: write sqlite:///PATH")
-    path = text.removeprefix("sqlite:///")
-    if path == text or not path.strip("/"):
-        raise ValueError("must be sqlite:///PATH (relative to this file) or sqlite:////PATH (absolute)")
-    return context.folder / path
 
 
 def _moment(text: str, _: LoadContext) -> datetime:
@@ -175,7 +165,6 @@ PublicUrl = Annotated[str, Parse(public_url)]
 OwnUrl = Annotated[str, Parse(own_url)]
 PublicText = Annotated[str, Parse(public_text)]
 JmesPath = Annotated[Expression, Parse(lambda text, _: compile_expression(text))]
-StorePath = Annotated[Path, Parse(_store_path)]
 Moment = Annotated[datetime, Parse(_moment)]
 Seconds = Annotated[float, Parse(_seconds, DURATION.pattern)]
 Span = Annotated[timedelta, Check(_more_than_zero)]

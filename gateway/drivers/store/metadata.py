@@ -68,6 +68,10 @@ class Metadata:
         rows = await self._engine.rows("SELECT name FROM moments WHERE name LIKE ?", (f"{USED_WITH}%",))
         return str(rows[0][0]).removeprefix(USED_WITH) if rows else None
 
+    async def database_bytes(self) -> int:
+        """Bytes that the whole database takes; only on a server's."""
+        return int((await self._engine.rows("SELECT pg_database_size(current_database())", ()))[0][0])
+
     async def count_due_checks(self, now: datetime) -> int:
         """How many payments have a check that is due."""
         rows = await self._engine.rows("SELECT COUNT(*) FROM payments WHERE due_at <= ?", (milliseconds(now),))

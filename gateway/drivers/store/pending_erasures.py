@@ -14,6 +14,7 @@ from typing import NamedTuple
 from gateway.core.errors import Unavailable
 from gateway.core.ids import time_ordered
 from gateway.drivers.clock import milliseconds, optional_milliseconds
+from gateway.drivers.settings import StoreTarget
 from gateway.drivers.store.engine import Engine
 from gateway.drivers.store.statements import Statement
 from gateway.drivers.store.store_files import ERASED, open_private, resolved_path
@@ -91,28 +92,31 @@ def _first_id(at: datetime) -> str:
     return time_ordered("pay", milliseconds(at), 0, 0)
 
 
-def note_in_file(store: Path, payments: Sequence[PaymentKey]) -> None:
-    """Add payments to the file beside the store, durably. Raises ``Unavailable``."""
+def erased_file(target: StoreTarget) -> Path | None:
+    """The file that names what was erased: SQLite's is beside its database, PostgreSQL's where the settings say."""
+    if target.path is None:
+        return target.erased_file
+    path = resolved_path(target.path)
+    return path.with_name(path.name + ERASED)
+
+
+def note_in_file(path: Path, payments: Sequence[PaymentKey]) -> None:
+    """Add payments to the file, durably. Raises ``Unavailable``."""
     try:
-        with os.fdopen(open_private(_file_of(store)), "a") as file:
+        with os.fdopen(open_private(path), "a") as file:
             # A line that an earlier write left broken must not take the first of these with it.
             file.write("".join(f"\n{tenant} {payment_id}" for tenant, payment_id in payments))
             file.flush()
             os.fsync(file.fileno())
     except OSError as problem:
-        raise Unavailable(f"{_file_of(store)} cannot be written: {problem.strerror}") from problem
+        raise Unavailable(f"{path} cannot be written: {problem.strerror}") from problem
 
 
-def noted_in_file(store: Path) -> list[PaymentKey]:
+def noted_in_file(path: Path) -> list[PaymentKey]:
     """The payments in the file, each once."""
     try:
-        text = _file_of(store).read_text()
+        text = path.read_text()
     except FileNotFoundError:
         return []
     pairs = (line.split() for line in text.splitlines())
     return list(dict.fromkeys((pair[0], pair[1]) for pair in pairs if len(pair) == 2))
-
-
-def _file_of(store: Path) -> Path:
-    path = resolved_path(store)
-    return path.with_name(path.name + ERASED)

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from gateway.core.errors import StillNeeded, Unavailable
 from gateway.drivers.store import pending_erasures
 from gateway.drivers.store.metadata import COPIED, RESTORED, check_all_payments, delete_timestamp, set_timestamp
+from gateway.drivers.store.pending_erasures import erased_file
 from gateway.drivers.store.statements import NO_TENANT
 from gateway.flows import audit
 from gateway.flows.audit import Act
@@ -71,7 +72,8 @@ async def begin_restored(gw: Gateway, act: Act) -> Recovered:
     now = gw.clock.now()
     marks = [set_timestamp(RESTORED, now), delete_timestamp(COPIED), audit.entry(gw, _with_settings(gw, act))]
     checks = check_all_payments(now, grace_began_before=intent.grace_began(gw, now))
-    await ask(gw, pending_erasures.noted_in_file(gw.settings.store_path))
+    if (file := erased_file(gw.settings.store)) is not None:
+        await ask(gw, pending_erasures.noted_in_file(file))
     await gw.store.commit(NO_TENANT, [*marks, checks])
     gw.restored_at = now
     erased = await old_data.erase_noted(gw)

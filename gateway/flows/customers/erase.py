@@ -21,7 +21,7 @@ from gateway.core.personal_data import Eraser, Subject, identifying, is_erasable
 from gateway.core.search_terms import place_of
 from gateway.core.signing import keyed_hash
 from gateway.drivers.store import pending_erasures, personal_data, search_index
-from gateway.drivers.store.pending_erasures import PaymentKey, PendingErasure
+from gateway.drivers.store.pending_erasures import PaymentKey, PendingErasure, erased_file
 from gateway.drivers.store.personal_data import NO_CONTENTS, CallbackRow, EventRow, OperationRow, Records
 from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.drivers.store.statements import NO_TENANT, Statement
@@ -97,8 +97,8 @@ async def look_into(gw: Gateway, tenants: Sequence[str], subject: Subject) -> Ca
 
 async def erase(gw: Gateway, case: Case, act: Act) -> None:
     """Erase a customer; what is open waits. The act is on record before anything is erased, in words without them."""
-    if case.payments:
-        await asyncio.to_thread(pending_erasures.note_in_file, gw.settings.store_path, case.payments)
+    if case.payments and (file := erased_file(gw.settings.store)) is not None:
+        await asyncio.to_thread(pending_erasures.note_in_file, file, case.payments)
     reason = Eraser({text for texts in case.texts.values() for text in texts}).sentence(act.reason)
     entry = audit.entry(gw, act, reason=reason, details=msgspec.structs.asdict(case.total))
     await gw.store.commit(act.tenant or NO_TENANT, [entry])

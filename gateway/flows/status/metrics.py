@@ -25,7 +25,7 @@ from gateway.drivers.store.deliveries import STATUSES
 from gateway.flows.occurrences import Occurrence
 from gateway.flows.runtime import Gateway
 from gateway.flows.status.read import status_of, store_status
-from gateway.flows.status.shape import Status
+from gateway.flows.status.shape import Status, StoreStatus
 
 Labels = tuple[str, ...]
 Sample = tuple[Labels, tuple[Any, ...]]
@@ -51,11 +51,12 @@ class Family(NamedTuple):
 async def collect(gw: Gateway) -> list[Family]:
     """All of them. Where the store cannot be read, what waits in it is left out."""
     try:
-        waiting = _waiting(await status_of(gw))
+        status = await status_of(gw)
+        store, waiting = status.store, _waiting(status)
     except Unavailable:
-        waiting = []
+        store, waiting = await store_status(gw), []
     readable = _gauge("gateway_store_readable", "1 while the store can be read, else 0.", bool(waiting))
-    return [*_counted(gw), *_process(gw), readable, *waiting]
+    return [*_counted(gw), *_process(gw, store), readable, *waiting]
 
 
 def _counted(gw: Gateway) -> Iterator[Family]:
@@ -132,9 +133,9 @@ def _calls(gw: Gateway) -> tuple[Family, Family]:
     )
 
 
-def _process(gw: Gateway) -> Iterator[Family]:
-    """What holds at this moment, without asking the store."""
-    current, store = gw.current, store_status(gw)
+def _process(gw: Gateway, store: StoreStatus) -> Iterator[Family]:
+    """What holds at this moment, without what waits in the store."""
+    current = gw.current
     text = "Always 1; says which version runs."
     yield Family("gauge", "gateway_info", text, [(_versions(), (1,))], ("version", "python"))
     yield _gauge("gateway_settings_version", "Counts the settings used since the start, from 1.", current.version)
@@ -142,15 +143,18 @@ def _process(gw: Gateway) -> Iterator[Family]:
     yield _gauge("gateway_settings_problems", "Mistakes that the last reload was refused for.", len(current.problems))
     text = "Changed keys that wait for a restart."
     yield _gauge("gateway_settings_need_restart", text, len(gw.settings.needs_restart))
-    yield _gauge("gateway_store_bytes", "Bytes of the store's files, its log included.", store.bytes)
-    free = math.nan if store.disk_free is None else store.disk_free
-    yield _gauge("gateway_disk_free_bytes", "Bytes free on the store's disk.", free)
+    yield _gauge("gateway_store_bytes", "Bytes of the store's files, its log included.", _known(store.bytes))
+    yield _gauge("gateway_disk_free_bytes", "Bytes free on the store's disk.", _known(store.disk_free))
     text = "1 while the disk is so full that new payments are refused, else 0."
     yield _gauge("gateway_disk_low", text, store.disk_is_low)
     text = "The highest part of its budget of bytes that a tenant has reached, in percent: 0, 80 or 100."
     yield _gauge("gateway_budget_level_percent", text, max((one.percent for one in store.budgets), default=0))
     text = "Our clock minus the provider's, by the Date header of its newest answer, to within a second."
     yield Family("gauge", "gateway_provider_clock_skew_seconds", text, _skews(gw), ("provider",))
+
+
+def _known(count: int | None) -> float:
+    return math.nan if count is None else count
 
 
 def _waiting(status: Status) -> list[Family]:

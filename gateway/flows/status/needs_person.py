@@ -65,7 +65,7 @@ def _of_settings(gw: Gateway) -> Iterator[str]:
 
 def _of_store(gw: Gateway, status: Status) -> Iterator[str]:
     if status.store.disk_is_low:
-        folder = gw.settings.store_path.parent
+        folder = gw.disk.folder
         yield f"the disk is almost full and new payments are refused: free space on it, df -h {folder}"
     said = "tenant {} has used {} percent of its storage budget: raise limits.tenant_bytes, then gateway reload"
     budgets = [said.format(one.tenant, one.percent) for one in status.store.budgets]

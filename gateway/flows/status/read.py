@@ -6,9 +6,11 @@ import os
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import islice
+from pathlib import Path
 
 from msgspec.structs import replace
 
+from gateway.core.errors import Unavailable
 from gateway.core.ids import uuid_of
 from gateway.core.response_outcome import CALL_OUTCOMES
 from gateway.core.signing import sha256_hex
@@ -55,7 +57,7 @@ async def status_of(gw: Gateway) -> Status:
     status = Status(
         version=own_version(),
         plugins=gw.plugins,
-        store=store_status(gw),
+        store=await store_status(gw),
         queues=await _queues(gw, now),
         providers=[*_providers(gw)],
         endpoints=[*islice(_endpoints(gw, await gw.store.queues.endpoints()), SHOWN)],
@@ -68,20 +70,34 @@ async def status_of(gw: Gateway) -> Status:
     return replace(status, needs_person=[*sentences(gw, status)])
 
 
-def store_status(gw: Gateway) -> StoreStatus:
-    """What is known of the store without reading it."""
+async def store_status(gw: Gateway) -> StoreStatus:
+    """What is known of the store without reading its rows."""
     path, budgets = gw.settings.store_path, gw.memory.budget_levels.items()
-    try:
-        disk_free = free_bytes(path.parent)
-    except OSError:
-        disk_free = None
     return StoreStatus(
-        bytes=sum(os.path.getsize(file) for file in (path, f"{path}-wal") if os.path.exists(file)),
-        disk_free=disk_free,
+        bytes=await _database_bytes(gw) if path is None else _file_bytes(path),
+        disk_free=None if gw.disk.folder is None else _free_bytes(gw.disk.folder),
         disk_is_low=gw.disk.is_low(),
         schema_version=schema.VERSION,
         budgets=[BudgetStatus(tenant=tenant, percent=level) for tenant, level in budgets if level][:SHOWN],
     )
+
+
+def _file_bytes(path: Path) -> int:
+    return sum(os.path.getsize(file) for file in (path, f"{path}-wal") if os.path.exists(file))
+
+
+async def _database_bytes(gw: Gateway) -> int | None:
+    try:
+        return await gw.store.metadata.database_bytes()
+    except Unavailable:
+        return None
+
+
+def _free_bytes(folder: Path) -> int | None:
+    try:
+        return free_bytes(folder)
+    except OSError:
+        return None
 
 
 async def _queues(gw: Gateway, now: datetime) -> QueuesStatus:

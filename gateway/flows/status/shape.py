@@ -15,9 +15,9 @@ class BudgetStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoreStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """The store's file with its log, and its disk, in bytes; ``disk_free`` is null where the disk cannot be asked."""
+    """The store's file with its log, and its disk, in bytes; null where they cannot be asked, as a database's disk."""
 
-    bytes: int
+    bytes: int | None
     disk_free: int | None
     disk_is_low: bool
     schema_version: int

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from gateway.core.masking import without_numbers_and_keys
 from gateway.drivers.installed_plugins import installed
 from gateway.drivers.plugin_registry import load_plugins
-from gateway.drivers.settings import AccountEntry, BearerKey, Settings, load_settings, plugin_names
+from gateway.drivers.settings import AccountEntry, BearerKey, Settings, StoreTarget, load_settings, plugin_names
 from gateway.provider import Account, Provider
 from gateway.testing.conform.mutants import Mutant
 from gateway.testing.conform.proxy import Proxies
@@ -95,7 +95,7 @@ def _alone(settings: Settings, entry: AccountEntry, folder: Path, key: str) -> S
     return replace(
         settings,
         server=replace(settings.server, admin=admin, watch=False),
-        store_path=folder / "gateway.db",
+        store=StoreTarget(url=folder / "gateway.db"),
         tenants={**settings.tenants, tenant.id: replace(tenant, webhook=None)},
         keys_by_sha256={known.sha256: (tenant.id, known)},
         operators_by_sha256={},

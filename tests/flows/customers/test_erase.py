@@ -186,7 +186,8 @@ async def test_the_list_beside_the_store_names_payments_only(stack: GatewayStack
     """It is what a restored backup is compared with."""
     payment = await paid(stack)
     await erased(stack)
-    path = stack.settings.store_path
+    path = pending_erasures.erased_file(stack.settings.store)
+    assert path is not None
     assert pending_erasures.noted_in_file(path) == [("acme", payment["id"])]
 
 

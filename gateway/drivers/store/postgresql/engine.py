@@ -121,16 +121,31 @@ async def open_postgresql(
     return Store(PostgresqlEngine(units, Pool(connect, reads), measures or Measures()))
 
 
-async def _connect(url: str, statement_timeout: float, lock_timeout: float) -> Connection:
+async def open_postgresql_to_read(url: str) -> Store:
+    """Open the database of a URL beside running gateways; nothing can be written. Raises ``Unavailable``."""
+
+    async def connect() -> Connection:
+        return await _connect(url, STATEMENT_SECONDS, LOCK_SECONDS, read_only=True)
+
+    pool = Pool(connect, 1)
+    await pool.open_first()
+    return Store(PostgresqlEngine(pool, pool, Measures()))
+
+
+async def _connect(url: str, statement_timeout: float, lock_timeout: float, *, read_only: bool = False) -> Connection:
     """Raises ``Unavailable``, without a word of the URL: it may hold a password."""
-    limits = {
+    limits: dict[str, object] = {
         "statement_timeout": int(statement_timeout * 1000),
         "lock_timeout": int(lock_timeout * 1000),
         "idle_in_transaction_session_timeout": int(statement_timeout * 1000),
     }
+    if read_only:
+        limits["default_transaction_read_only"] = "on"
     options = " ".join(f"-c {name}={value}" for name, value in limits.items())
     try:
         known = {**DEFAULTS, "options": options, **conninfo_to_dict(url)}
+        if read_only:
+            known["target_session_attrs"] = "any"
         opened = await psycopg.AsyncConnection.connect(make_conninfo("", **known), autocommit=True)
     except psycopg.Error as problem:
         raise Unavailable(f"the store cannot be reached: {type(problem).__name__}") from None

@@ -1,0 +1,105 @@
+"""Where the store is: a SQLite file, or a PostgreSQL database, whose URL is a secret: it may hold a password."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import msgspec
+from msgspec.structs import replace
+
+from gateway.core.secret import Secret
+from gateway.drivers.settings.load_context import LoadContext, Parse
+from gateway.drivers.settings.problems import Path as KeyPath
+from gateway.drivers.settings.scalar_reader import LoadState
+from gateway.drivers.settings.secrets import referred, refuse_weak_password
+from gateway.drivers.settings.values import Seconds
+
+SQLITE, POSTGRESQL = "sqlite:///", "postgresql://"
+
+FORMS = (
+    "must be sqlite:///PATH (relative to this file), sqlite:////PATH (absolute) or postgresql://user@host:port/database"
+)
+WRITTEN_OUT = (
+    "holds a password that is written out: put the whole URL into env:NAME or file:PATH, or leave the password out and"
+    " set PGPASSWORD or PGPASSFILE (literals need server.development: true)"
+)
+
+_HOST = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.%/-]*)(:[0-9]{1,5})?"
+_HOSTS = re.compile(rf"{_HOST}(,{_HOST})*")
+
+
+def store_url(text: str, context: LoadContext) -> Path | Secret:
+    """Read ``store.url``; what ``env:NAME`` or ``file:PATH`` refers to is the whole URL. Raises ``ValueError``."""
+    given = referred(text, context)
+    url = text if given is None else given
+    if url.startswith(POSTGRESQL):
+        password = _password_of(url)
+        if password and not context.development:
+            if given is None:
+                raise ValueError(WRITTEN_OUT)
+            refuse_weak_password(password)
+        return Secret(url)
+    path = url.removeprefix(SQLITE)
+    if path == url or not path.strip("/"):
+        raise ValueError(FORMS)
+    return context.folder / path
+
+
+def _password_of(url: str) -> str:
+    """The password in a URL of PostgreSQL; empty where it has none. Raises ``ValueError`` for what is no such URL."""
+    if not url.isascii() or not url.isprintable() or " " in url or "#" in url:
+        raise ValueError("has characters that a URL must not have: write them percent-encoded, # as %23")
+    parts = urlsplit(url)
+    user, _, hosts = parts.netloc.rpartition("@")
+    if _HOSTS.fullmatch(hosts) is None:
+        raise ValueError("must name its host as host, host:port or, in a list with commas, several of them")
+    if not parts.path.strip("/") or "/" in parts.path[1:]:
+        raise ValueError("must name one database: postgresql://user@host:port/database")
+    query = dict(parse_qsl(parts.query))
+    if not (hosts or "host" in query or "service" in query):
+        raise ValueError("must name a host: postgresql://user@host:port/database, or ?host=/folder of a socket")
+    return unquote(user.partition(":")[2]) or query.get("password", "")
+
+
+StoreUrl = Annotated[Path | Secret, Parse(store_url)]
+
+
+class StoreTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """``store``: a SQLite file, or the URL of a PostgreSQL database.
+
+    The others are for PostgreSQL; None leaves them to its engine. ``pool``: connections of one process. Timeouts in
+    seconds: of a statement, and of its waiting for a lock. ``erased_file``: the list that SQLite has beside its file.
+    """
+
+    url: StoreUrl = Path("var/gateway.db")
+    pool: Annotated[int, msgspec.Meta(ge=2, le=1000)] | None = None
+    statement_timeout: Seconds | None = None
+    lock_timeout: Seconds | None = None
+    erased_file: Annotated[Path, Parse(lambda text, context: context.folder / text)] | None = None
+
+    @property
+    def path(self) -> Path | None:
+        """The SQLite file; None for PostgreSQL."""
+        return self.url if isinstance(self.url, Path) else None
+
+
+FOR_POSTGRESQL = {
+    "pool": "SQLite has one writer",
+    "statement_timeout": "SQLite runs in this process",
+    "lock_timeout": "SQLite has one writer",
+    "erased_file": "SQLite has it beside its file",
+}
+"""Keys that mean nothing for SQLite, and why."""
+
+
+def resolve_store(target: StoreTarget, path: KeyPath, state: LoadState) -> StoreTarget:
+    """Make the path of a SQLite file whole, and note the keys that it does not have."""
+    if target.path is None:
+        return target
+    for key, why in FOR_POSTGRESQL.items():
+        if getattr(target, key) is not None:
+            state.note((*path, key), f"is for PostgreSQL only: {why}")
+    return replace(target, url=state.context.folder / target.path)

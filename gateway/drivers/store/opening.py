@@ -1,0 +1,63 @@
+"""Open the store where the settings say it is: the URL chooses the engine, and only that one is imported."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from importlib.util import find_spec
+from pathlib import Path
+
+from gateway.core.errors import SettingsError
+from gateway.drivers.clock import milliseconds
+from gateway.drivers.measures import Measures
+from gateway.drivers.settings import StoreTarget
+from gateway.drivers.store.reads import Store
+from gateway.drivers.store.sqlite import open_sqlite, open_sqlite_to_read
+from gateway.drivers.store.store_files import AlreadyRunning
+
+NO_DRIVER = "store.url: PostgreSQL needs its driver: pip install 'tenant-payment-gateway[postgres]'"
+
+ENGINE_OPTIONS = ("pool", "statement_timeout", "lock_timeout")
+"""Members of a target that PostgreSQL's engine takes; what is not given it decides."""
+
+
+def missing_driver(target: StoreTarget) -> list[str]:
+    """What must be installed for a store: a sentence, or none."""
+    return [NO_DRIVER] if target.path is None and find_spec("psycopg") is None else []
+
+
+async def open_store(target: StoreTarget, *, strict: bool = False, measures: Measures | None = None) -> Store:
+    """Open a store, or make it. ``strict``: a SQLite file that other users may open is refused, not narrowed.
+
+    Raises ``SettingsError`` where the driver is not installed, ``AlreadyRunning`` and ``Unavailable``.
+    """
+    if isinstance(target.url, Path):
+        return await open_sqlite(target.url, strict=strict, measures=measures)
+    _require_driver(target)
+    from gateway.drivers.store.postgresql.engine import open_postgresql  # only where it is used
+
+    given = {name: value for name in ENGINE_OPTIONS if (value := getattr(target, name)) is not None}
+    return await open_postgresql(target.url.reveal(), **given, measures=measures)
+
+
+async def open_store_to_read(target: StoreTarget) -> Store:
+    """Open a store that is there, beside running gateways. Raises as ``open_store``."""
+    if isinstance(target.url, Path):
+        return await open_sqlite_to_read(target.url)
+    _require_driver(target)
+    from gateway.drivers.store.postgresql.engine import open_postgresql_to_read  # as above
+
+    return await open_postgresql_to_read(target.url.reveal())
+
+
+async def refuse_living_nodes(store: Store, now: datetime) -> None:
+    """Refuse a database that a gateway uses; a SQLite file that is open is nobody else's. Raises ``AlreadyRunning``."""
+    nodes = await store.nodes.all() if store.is_shared else []
+    alive = [f"{one.host}, process {one.pid}" for one in nodes if one.alive_until > milliseconds(now)]
+    if alive:
+        raise AlreadyRunning(f"other gateways are using the store: {'; '.join(alive)}")
+
+
+def _require_driver(target: StoreTarget) -> None:
+    missing = missing_driver(target)
+    if missing:
+        raise SettingsError(missing)
