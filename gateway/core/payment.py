@@ -153,7 +153,8 @@ class Operation(OperationSummary, frozen=True, kw_only=True, omit_defaults=True)
     the operations it follows, which were not sent. ``provider_id`` is the provider's own id of it, ``reported``
     the outcome that a callback or a lookup reported while it was still being sent.
     ``final``: of a capture where several may follow each other, whether no more does; else None.
-    ``repeatable`` is for commands that the provider lets repeat.
+    ``repeatable`` is for commands that the provider lets repeat. ``node`` is the process that sends it, where several
+    share the store.
     """
 
     tenant: str
@@ -174,6 +175,7 @@ class Operation(OperationSummary, frozen=True, kw_only=True, omit_defaults=True)
     reported: Succeeded | Declined | None = None
     final: bool | None = None
     repeatable: Repeatable | None = None
+    node: str | None = None
 
     @property
     def is_tenants(self) -> bool:

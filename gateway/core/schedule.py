@@ -110,7 +110,8 @@ def _times(
     if given >= 2:
         times = [due for due in times if due > at]
     if open_operation is not None and open_operation.status is Status.SENDING:
-        times.append(open_operation.created_at + schedules.silence)
+        silent_at = open_operation.created_at + schedules.silence
+        times.append(silent_at if silent_at > at else at + _nth(schedules.reconcile, tries))
     elif _can_ask(payment, open_operation, policy, at):
         times.append(at + max(schedules.pause, _next_lookup(open_operation, tries, policy.rules.poll, schedules)))
     if payment.state in EXPIRABLE and payment.expires_at is not None:

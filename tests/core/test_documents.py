@@ -129,6 +129,7 @@ OPERATION = Operation(
     reported=Declined(code="D-1", message="no funds"),
     final=True,
     repeatable=Repeatable(digest="d", command="{}", under_way_until=AT),
+    node="node_1",
 )
 EVENT = PaymentEvent(
     type="payment.captured",

@@ -15,7 +15,7 @@ from gateway.core.change import Change
 from gateway.core.errors import Conflict, ProviderError, TenantError, Unavailable
 from gateway.core.facts import Cause
 from gateway.core.payment import Payment, Status
-from gateway.core.schedule import can_poll, due_fact, is_silent, next_check_at
+from gateway.core.schedule import can_poll, due_fact, next_check_at
 from gateway.core.states import PAST_GRACE, apply, row_of
 from gateway.drivers.clock import milliseconds
 from gateway.drivers.store import schedule
@@ -109,8 +109,7 @@ async def _do_what_is_due(gw: Gateway, snapshot: PaymentSnapshot) -> tuple[Payme
 async def _resolve_silent(gw: Gateway, snapshot: PaymentSnapshot) -> PaymentSnapshot:
     """Resolve an operation that is in ``sending`` for longer than any call lasts: its process has ended."""
     operation = snapshot.open_operation
-    is_lost = operation is not None and is_silent(operation, gw.schedules, gw.clock.now())
-    if operation is None or not is_lost or gw.tasks.is_running(operation.id):
+    if operation is None or not await submit.is_lost(gw, operation):
         return snapshot
     await submit.resolve(gw, operation, await submit.fact_of_interrupted(gw, operation, "silence"))
     return await read_again(gw, snapshot)

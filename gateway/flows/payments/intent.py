@@ -76,6 +76,7 @@ def new_operation(
         created_at=at,
         updated_at=at,
         idempotency_key=idempotency_key,
+        node=gw.node.sends_as,
     )
 
 

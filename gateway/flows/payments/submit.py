@@ -17,6 +17,7 @@ from gateway.core.facts import Cause, Declined, Fact, NeverSent, Observation, Pe
 from gateway.core.payment import Failure, FailureCode, Operation, Payment, State, Status
 from gateway.core.response_body import described
 from gateway.core.response_outcome import NOTE_SESSION_ENDED, classify_response, unanswered
+from gateway.core.schedule import is_silent
 from gateway.core.states import apply
 from gateway.core.urls import place_of
 from gateway.core.wire import HttpRequest
@@ -82,10 +83,13 @@ async def submit(gw: Gateway, submission: Submission) -> OperationAnswer | None:
 
 
 async def outcome_of(gw: Gateway, submission: Submission) -> Fact:
-    """What an operation comes to: what the provider answers, unless it need not be called."""
-    request = submission.request
+    """What an operation comes to: what the provider answers, unless it need not be called, or another node may have
+    given it up: this one was held up since it was reserved."""
+    operation, request = submission.operation, submission.request
     if isinstance(request, Observation):
         return request
+    if operation.node is not None and not gw.node.may_begin(operation.created_at):
+        return NeverSent(message="nothing was sent: the gateway was held up", may_follow=True)
     return await ask(gw, submission.account, submission.command, request)
 
 
@@ -232,11 +236,22 @@ async def load(gw: Gateway, operation: Operation) -> PaymentSnapshot:
 
 
 async def resolve_interrupted(gw: Gateway) -> int:
-    """At start: what was on its way when the last process ended has an unknown outcome. Returns how many."""
-    stranded = await gw.store.open_operations("sending")
-    for operation in stranded:
+    """At start: what was on its way when the last process ended has an unknown outcome. Returns how many.
+
+    Of a shared store only what ``is_lost``: the rest may be on its way elsewhere, and is resolved by its check.
+    """
+    sending = await gw.store.open_operations("sending")
+    lost = [one for one in sending if not gw.node.is_shared or await is_lost(gw, one)]
+    for operation in lost:
         await resolve(gw, operation, await fact_of_interrupted(gw, operation, "the gateway stopped"))
-    return len(stranded)
+    return len(lost)
+
+
+async def is_lost(gw: Gateway, operation: Operation) -> bool:
+    """Whether an operation is in ``sending`` for longer than any call lasts, and no living process sends it."""
+    if not is_silent(operation, gw.schedules, gw.clock.now()) or gw.tasks.is_running(operation.id):
+        return False
+    return operation.node in (None, gw.node.id) or not await gw.node.is_alive(operation.node)
 
 
 async def fact_of_interrupted(gw: Gateway, operation: Operation, why: str) -> Fact:

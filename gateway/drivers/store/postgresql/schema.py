@@ -5,6 +5,7 @@ from __future__ import annotations
 import psycopg
 
 from gateway.core.errors import Unavailable
+from gateway.drivers.store import claims, nodes
 from gateway.drivers.store.postgresql.dialect import definition, translated
 from gateway.drivers.store.schema import TABLES
 
@@ -28,6 +29,9 @@ FUNCTIONS = (
     """
     CREATE OR REPLACE FUNCTION json_each(list TEXT) RETURNS TABLE (value TEXT) LANGUAGE sql IMMUTABLE STRICT AS
     $$ SELECT value FROM json_array_elements_text(list::json) AS value $$""",
+    """
+    CREATE OR REPLACE FUNCTION clock_milliseconds() RETURNS BIGINT LANGUAGE sql VOLATILE AS
+    $$ SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) $$""",
 )
 """``expect_one`` fails a unit whose statement touched another number of rows. Paths are names: ``$.money.amount``."""
 
@@ -40,7 +44,7 @@ def statements() -> list[str]:
     return [
         *FUNCTIONS,
         *(definition(sql) if "CREATE" in sql else translated(sql) for sql in _portable()),
-        definition(UNITS),
+        *map(definition, (UNITS, *nodes.TABLES, *claims.TABLES)),
     ]
 
 
