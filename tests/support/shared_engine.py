@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -35,6 +36,7 @@ class SharedEngine:
 
     async def commit(self, tenant: str, unit: Unit) -> None:  # noqa: ARG002  # the Engine's form
         """Write a unit."""
+        await asyncio.sleep(0)  # as on any database others go on meanwhile
         self.before()
         (failure,) = commit_units(self.connection, [unit])
         if failure is not None:
@@ -42,11 +44,13 @@ class SharedEngine:
 
     async def claim(self, statement: Statement) -> list[tuple[Any, ...]]:
         """Write a statement and return its rows."""
+        await asyncio.sleep(0)
         self.before()
         return self.connection.execute(statement.sql, statement.params).fetchall()
 
     async def rows(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Read rows."""
+        await asyncio.sleep(0)
         return self.connection.execute(sql, params).fetchall()
 
     async def row(self, sql: str, params: Sequence[Any]) -> tuple[Any, ...] | None:

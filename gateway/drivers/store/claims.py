@@ -50,6 +50,13 @@ def claim(kind: Kind, by: Claimant, offered: str, params: Sequence[Any]) -> Stat
     )
 
 
+def claim_ids(kind: Kind, by: Claimant, tenant: str, identifiers: Collection[str]) -> Statement:
+    """Claim these of a tenant's; as ``claim``. In their order, so that no two nodes wait for each other."""
+    rows = ", ".join("(?)" for _ in identifiers)
+    offered = f"SELECT CAST(? AS TEXT) AS tenant, column1 AS id FROM (VALUES {rows}) AS ids"  # noqa: S608  # question marks
+    return claim(kind, by, offered, (tenant, *sorted(identifiers)))
+
+
 def free(kind: Kind, by: Claimant, tenant: str, identifier: str) -> tuple[str, tuple[Any, ...]]:
     """A condition, and its parameters: no other living node has claimed the row of these columns."""
     condition = (
@@ -64,9 +71,12 @@ def claim_job(name: str, by: Claimant) -> Statement:
     return claim("job", by, "SELECT '' AS tenant, CAST(? AS TEXT) AS id", (name,))
 
 
-def release(kind: Kind, node: str, tenant: str, identifiers: Collection[str]) -> Statement:
-    """Release what a node has claimed; what another has taken over stays."""
+def release(
+    kind: Kind, node: str, tenant: str, identifiers: Collection[str], *, otherwise: str | None = None
+) -> Statement:
+    """Release what a node has claimed; what another has taken over stays. ``otherwise``: of one, the conflict then."""
     return Statement(
         f"DELETE FROM claims WHERE tenant = ? AND kind = ? AND node = ? AND id IN ({placeholders(identifiers)})",  # noqa: S608  # question marks
         (tenant, kind, node, *identifiers),
+        otherwise,
     )

@@ -117,13 +117,21 @@ def restart_schedule(tenant: str, delivery_ids: Sequence[str], at: datetime) -> 
     )
 
 
+def hold_disabled(tenant: str, endpoint: str) -> Statement:
+    """Ahead of ``mark_dead`` in its unit: an endpoint that is disabled is so until the unit is written."""
+    return Statement(
+        "UPDATE webhook_endpoints SET reason = reason WHERE tenant = ? AND url_sha256 = ? AND disabled_at IS NOT NULL",
+        (tenant, endpoint),
+    )
+
+
 def mark_dead(tenant: str, endpoint: str, limit: int = DEAD_LETTER_BATCH) -> Statement:
     """Mark at most ``limit`` pending deliveries of a disabled endpoint dead; of another endpoint none."""
     return Statement(
         "UPDATE events SET status = 'dead', died_of = 'disabled', next_attempt_at = NULL"  # noqa: S608  # our own words
         " WHERE tenant = ? AND delivery_id IN (SELECT delivery_id FROM events WHERE tenant = ? AND status = 'pending'"
         " ORDER BY next_attempt_at LIMIT ?)"
-        f" AND EXISTS ({_DISABLED})",
+        f" AND EXISTS ({DISABLED})",
         (tenant, tenant, limit, tenant, endpoint),
     )
 
@@ -194,17 +202,13 @@ class Deliveries:
         Never one that was not tried yet while an earlier version of its payment was not either: first tries keep the
         order of versions. None while the endpoint is disabled.
         """
-        others = f" AND d.delivery_id NOT IN ({placeholders(under_way)})" if under_way else ""
         rows = await self._engine.rows(
-            f"{_DELIVERY} d WHERE d.tenant = ? AND d.status = 'pending'"  # noqa: S608  # our own words
-            " AND (d.attempts <> '[]' OR NOT EXISTS (SELECT 1 FROM events e WHERE e.tenant = d.tenant"
-            " AND e.payment_id = d.payment_id AND e.version < d.version"
-            " AND e.status = 'pending' AND e.attempts = '[]'))"
-            f"{others} AND NOT EXISTS ({_DISABLED})"
+            f"{DELIVERY} d WHERE {IN_ORDER}"  # our own words
+            f"{other_than(under_way)} AND NOT EXISTS ({DISABLED})"
             " ORDER BY d.next_attempt_at LIMIT ?",
             (tenant, *under_way, tenant, endpoint, limit),
         )
-        return [_delivery(row) for row in rows]
+        return [delivery(row) for row in rows]
 
     async def endpoint(self, tenant: str, endpoint: str) -> Endpoint | None:
         """What is known of this endpoint; None when nothing is held against it."""
@@ -222,10 +226,10 @@ class Deliveries:
     async def of_payment(self, tenant: str, payment_id: str) -> list[DeliveryRow]:
         """Webhooks of a payment, in the order of its versions."""
         rows = await self._engine.rows(
-            f"{_DELIVERY} WHERE tenant = ? AND payment_id = ? AND delivery_id IS NOT NULL ORDER BY version",
+            f"{DELIVERY} WHERE tenant = ? AND payment_id = ? AND delivery_id IS NOT NULL ORDER BY version",
             (tenant, payment_id),
         )
-        return [_delivery(row) for row in rows]
+        return [delivery(row) for row in rows]
 
     async def newest(self, tenant: str, wanted: DeliveryFilter) -> list[ListedDelivery]:
         """Webhooks of one tenant, newest first (ids are time-ordered). Raises ``KeyError`` for no status."""
@@ -242,8 +246,8 @@ class Deliveries:
 
     async def find(self, tenant: str, delivery_id: str) -> DeliveryRow | None:
         """One webhook."""
-        rows = await self._engine.rows(f"{_DELIVERY} WHERE tenant = ? AND delivery_id = ?", (tenant, delivery_id))
-        return _delivery(rows[0]) if rows else None
+        rows = await self._engine.rows(f"{DELIVERY} WHERE tenant = ? AND delivery_id = ?", (tenant, delivery_id))
+        return delivery(rows[0]) if rows else None
 
     async def ids_of(self, tenant: str, wanted: RedeliveryFilter, *, after: str, limit: int) -> list[str]:
         """Ids of a tenant's deliveries above ``after``, oldest first. Raises ``KeyError`` for no status."""
@@ -273,14 +277,20 @@ class Deliveries:
 
 _NAMED = {"id": "delivery_id", "event_id": "id"}
 """Columns that are named otherwise than the members of a delivery."""
-_DELIVERY, _LISTED = (
+DELIVERY, _LISTED = (
     f"SELECT {', '.join(_NAMED.get(member, member) for member in kind.__struct_fields__)} FROM events"  # noqa: S608  # our own members
     for kind in (DeliveryRow, ListedDelivery)
 )
 _NO_WEBHOOK = ", ".join(
     f"{column} = NULL" for column in ("delivery_id", "status", "tries", "attempts", "created_at", "body")
 )
-_DISABLED = "SELECT 1 FROM webhook_endpoints w WHERE w.tenant = ? AND w.url_sha256 = ? AND w.disabled_at IS NOT NULL"
+IN_ORDER = (
+    "d.tenant = ? AND d.status = 'pending' AND (d.attempts <> '[]' OR NOT EXISTS (SELECT 1 FROM events e"
+    " WHERE e.tenant = d.tenant AND e.payment_id = d.payment_id AND e.version < d.version"
+    " AND e.status = 'pending' AND e.attempts = '[]'))"
+)
+"""A webhook of a tenant on its way whose first try, if it had none, keeps the order of versions."""
+DISABLED = "SELECT 1 FROM webhook_endpoints w WHERE w.tenant = ? AND w.url_sha256 = ? AND w.disabled_at IS NOT NULL"
 # Not by the column: a payment's few webhooks are to be looked up, not to be searched for among all of the tenant's.
 _OF_PAYMENT = "delivery_id IN (SELECT delivery_id FROM events WHERE tenant = ? AND payment_id = ?)"
 # Written out, not a parameter: only so does a database see that an index of these rows will do.
@@ -307,6 +317,12 @@ def _listed(row: tuple[Any, ...]) -> ListedDelivery:
     return ListedDelivery(**{**named, "attempts": msgspec.Raw(named["attempts"])})
 
 
-def _delivery(row: tuple[Any, ...]) -> DeliveryRow:
+def other_than(ids: Collection[str]) -> str:
+    """A condition that leaves these webhooks out, if any."""
+    return f" AND d.delivery_id NOT IN ({placeholders(ids)})" if ids else ""
+
+
+def delivery(row: tuple[Any, ...]) -> DeliveryRow:
+    """The row of a query that begins with ``DELIVERY``."""
     named = members(DeliveryRow, row)
     return DeliveryRow(**{**named, "attempts": _attempts.decode(named["attempts"])})

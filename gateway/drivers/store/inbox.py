@@ -274,9 +274,9 @@ class Inbox:
     async def find(self, tenants: Sequence[str], inbox_id: str) -> StoredCallback | None:
         """One stored callback of any of these tenants."""
         rows = await self._engine.rows(
-            f"{_WHOLE} WHERE tenant IN ({placeholders(tenants)}) AND id = ?", (*tenants, inbox_id)
+            f"{WHOLE} WHERE tenant IN ({placeholders(tenants)}) AND id = ?", (*tenants, inbox_id)
         )
-        return _stored(rows[0]) if rows else None
+        return stored(rows[0]) if rows else None
 
     async def newest(self, tenant: str, wanted: InboxFilter) -> list[InboxRow]:
         """Stored callbacks of one tenant, newest first (ids are time-ordered). Raises ``KeyError`` for no verdict."""
@@ -314,10 +314,10 @@ class Inbox:
     async def due(self, now: datetime, limit: int) -> list[StoredCallback]:
         """Pending callbacks whose next try is due, of all tenants, the longest due first."""
         rows = await self._engine.rows(
-            f"{_WHOLE} WHERE verdict = 'pending' AND next_attempt_at <= ? ORDER BY next_attempt_at LIMIT ?",
+            f"{WHOLE} WHERE verdict = 'pending' AND next_attempt_at <= ? ORDER BY next_attempt_at LIMIT ?",
             (milliseconds(now), limit),
         )
-        return [_stored(row) for row in rows]
+        return [stored(row) for row in rows]
 
     async def has_any(self, rows: str, before: datetime) -> bool:
         """Whether there are callbacks (``REFUSED`` or ``UNPROVED``) that came before a date."""
@@ -340,7 +340,7 @@ class Inbox:
         return optional_from_milliseconds(rows[0][0])
 
 
-_SUMMARY, _WHOLE = (
+_SUMMARY, WHOLE = (
     f"SELECT {columns(kind)} FROM inbox"  # noqa: S608  # the names of our own members
     for kind in (InboxRow, StoredCallback)
 )
@@ -356,7 +356,8 @@ def _members(kind: type[InboxRow], row: Sequence[Any]) -> dict[str, Any]:
     return {**named, **moments}
 
 
-def _stored(row: Sequence[Any]) -> StoredCallback:
+def stored(row: Sequence[Any]) -> StoredCallback:
+    """The row of a query that begins with ``WHOLE``."""
     named = _members(StoredCallback, row)
     read = {
         "headers": _headers.decode(named["headers"]),

@@ -13,6 +13,7 @@ from gateway.core.payment import Operation, OperationSummary, Payment, PaymentEv
 from gateway.drivers.clock import milliseconds, optional_milliseconds
 from gateway.drivers.store.approvals import Approvals
 from gateway.drivers.store.audit import Audit
+from gateway.drivers.store.claimable import Claimable
 from gateway.drivers.store.deliveries import Deliveries
 from gateway.drivers.store.engine import Engine
 from gateway.drivers.store.inbox import Inbox
@@ -23,6 +24,7 @@ from gateway.drivers.store.personal_data import PersonalData
 from gateway.drivers.store.queues import Queues
 from gateway.drivers.store.refused_requests import RefusedRequests
 from gateway.drivers.store.rows import PageRequest, first_id, made_of, where
+from gateway.drivers.store.schedule import ScheduledCheck
 from gateway.drivers.store.search_index import SearchIndex
 from gateway.drivers.store.statements import KEY_IS_OPEN, NO_TENANT, heartbeat, placeholders
 
@@ -68,15 +70,6 @@ class IdempotencyRecord(msgspec.Struct, frozen=True, kw_only=True):
     answer_status: int | None
     answer: str | None
     account: str | None
-
-
-class ScheduledCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """A payment whose check is due. ``due_at``: Unix milliseconds; ``tries``: checks in a row that changed nothing."""
-
-    tenant: str
-    payment_id: str
-    due_at: int
-    tries: int
 
 
 class PaymentFilter(PageRequest, frozen=True, kw_only=True):
@@ -140,6 +133,7 @@ class Store:
         self.personal_data = PersonalData(engine)
         self.pending_erasures = PendingErasures(engine)
         self.nodes = Nodes(engine)
+        self.claimable = Claimable(engine)
         self.is_shared = engine.is_shared
         self.commit = engine.commit
         self.claim = engine.claim

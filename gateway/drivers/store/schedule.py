@@ -7,9 +7,20 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import msgspec
+
 from gateway.core.payment import Payment
 from gateway.drivers.clock import milliseconds, optional_milliseconds
 from gateway.drivers.store.statements import HINTED, Statement
+
+
+class ScheduledCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """A payment whose check is due. ``due_at``: Unix milliseconds; ``tries``: checks in a row that changed nothing."""
+
+    tenant: str
+    payment_id: str
+    due_at: int
+    tries: int
 
 
 def store_hint(tenant: str, payment_id: str, provider_reference: str, at: datetime) -> Statement:

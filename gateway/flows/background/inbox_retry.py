@@ -7,12 +7,14 @@ time (``clocks.reconcile``, the last value repeats) and holds back no other.
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 from gateway.core import documents
 from gateway.core.errors import Conflict
 from gateway.drivers.clock import milliseconds, optional_milliseconds
 from gateway.drivers.store import inbox
 from gateway.drivers.store.inbox import StoredCallback
+from gateway.flows import claims
 from gateway.flows.callbacks.reprocess import Order, reprocess
 from gateway.flows.runtime import Current, Gateway, log
 from gateway.flows.tasks import backoff
@@ -26,6 +28,9 @@ STORE_RETRY_MAX_SECONDS = 60.0
 MAX_IDLE = timedelta(minutes=1)
 """The inbox is read again after this time, even if nothing is due."""
 
+CLAIMED_BY_OTHERS = timedelta(seconds=1)
+"""Pause until the inbox is read again on a shared store, though something is due."""
+
 RETRY = Order(by="gateway", how="retry")
 
 
@@ -37,19 +42,40 @@ async def run(current: Current) -> None:
         gw.inbox_timer.reset(milliseconds(gw.clock.now() + MAX_IDLE))
         try:
             await retry_due(gw)
-            await gw.tasks.rest(gw.inbox_timer, optional_milliseconds(await gw.store.inbox.next_due()))
+            await gw.tasks.rest(gw.inbox_timer, await _next_due(gw))
             pauses = backoff(STORE_RETRY_MAX_SECONDS)
         except Exception as fault:  # a worker's loop: it must outlive whatever this was
             log.error("the inbox cannot be worked off", extra={"kind": type(fault).__name__})
             await gw.clock.sleep(next(pauses))
 
 
+async def _next_due(gw: Gateway) -> int | None:
+    """When to look again (Unix milliseconds); what is due now and was not had is another process's."""
+    due_at = optional_milliseconds(await gw.store.inbox.next_due())
+    if due_at is None or not gw.node.is_shared:
+        return due_at
+    return max(due_at, milliseconds(gw.clock.now() + CLAIMED_BY_OTHERS))
+
+
 async def retry_due(gw: Gateway) -> int:
     """Retry the callbacks that are due, once each; return how many there were. Raises ``Unavailable``."""
+    if gw.node.is_shared:
+        return await _retry_claimed(gw)
     rows = await gw.store.inbox.due(gw.clock.now(), BATCH_SIZE)
     for row in rows:
         await retry(gw, row)
     return len(rows)
+
+
+async def _retry_claimed(gw: Gateway) -> int:
+    by, store, count = gw.node.claimant(), gw.store.claimable, 0
+    for tenant, identifier in await store.callbacks(BATCH_SIZE, by):
+        read = partial(store.due_callbacks, tenant, by.at)
+        for row in await claims.take(gw, "callback", by, tenant, [identifier], read):
+            count += 1
+            await retry(gw, row)
+            await claims.give_up(gw, "callback", tenant, identifier)
+    return count
 
 
 async def retry(gw: Gateway, row: StoredCallback) -> None:

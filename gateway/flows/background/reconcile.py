@@ -7,7 +7,10 @@ turns an unknown outcome into a failure.
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -19,7 +22,9 @@ from gateway.core.schedule import can_poll, due_fact, next_check_at
 from gateway.core.states import PAST_GRACE, apply, row_of
 from gateway.drivers.clock import milliseconds
 from gateway.drivers.store import schedule
-from gateway.drivers.store.reads import PaymentSnapshot, ScheduledCheck
+from gateway.drivers.store.reads import PaymentSnapshot
+from gateway.drivers.store.schedule import ScheduledCheck
+from gateway.flows import claims
 from gateway.flows.background.replaced_payments import cancel_if_replaced, is_to_be_canceled, read_again
 from gateway.flows.commit import commit_change
 from gateway.flows.payments import lookup, repeat, submit
@@ -64,13 +69,31 @@ async def run_due(gw: Gateway) -> int:
 
 async def start_due(gw: Gateway) -> list[asyncio.Task[None]]:
     """Start a check of each payment that is due and not being checked, up to a number per tenant."""
+    if gw.node.is_shared:
+        return [task async for task in _start_claimed(gw)]
     rows = await gw.store.due_checks(gw.clock.now(), MAX_CONCURRENT_CHECKS)
-    return [gw.tasks.start(check_work(row), check(gw, row)) for row in rows if not gw.tasks.is_running(check_work(row))]
+    return [_start(gw, row) for row in rows if not gw.tasks.is_running(check_work(row.payment_id))]
 
 
-def check_work(row: ScheduledCheck) -> str:
+async def _start_claimed(gw: Gateway) -> AsyncIterator[asyncio.Task[None]]:
+    """Of those that this process can claim, one tenant's after the other's."""
+    by, store = gw.node.claimant(), gw.store.claimable
+    wanted = defaultdict(list)
+    for tenant, payment_id in await store.checks(MAX_CONCURRENT_CHECKS, by):
+        if not gw.tasks.is_running(check_work(payment_id)):
+            wanted[tenant].append(payment_id)
+    for tenant, payment_ids in wanted.items():
+        for row in await claims.take(gw, "check", by, tenant, payment_ids, partial(store.due_checks, tenant, by.at)):
+            yield _start(gw, row)
+
+
+def _start(gw: Gateway, row: ScheduledCheck) -> asyncio.Task[None]:
+    return gw.tasks.start(check_work(row.payment_id), check(gw, row))
+
+
+def check_work(payment_id: str) -> str:
     """The name under which a check runs."""
-    return f"check {row.payment_id}"
+    return f"check {payment_id}"
 
 
 async def check(gw: Gateway, row: ScheduledCheck) -> None:
@@ -89,6 +112,7 @@ async def check(gw: Gateway, row: ScheduledCheck) -> None:
     except Exception as fault:  # a worker's loop: what failed is tried again, after a pause
         log.error("a check failed", extra={"payment_id": row.payment_id, "kind": type(fault).__name__})
         await gw.clock.sleep(STORE_RETRY_SECONDS)
+        await claims.give_up(gw, "check", row.tenant, row.payment_id)
 
 
 async def _do_what_is_due(gw: Gateway, snapshot: PaymentSnapshot) -> tuple[PaymentSnapshot, float]:
@@ -165,7 +189,7 @@ async def _reschedule(gw: Gateway, row: ScheduledCheck, snapshot: PaymentSnapsho
             again = now + max(schedules.pause, schedules.reconcile[min(tries, len(schedules.reconcile) - 1)])
             rows.append(schedule.bring_check_forward(row.tenant, row.payment_id, again))
     checked = schedule.record_check(row.tenant, row.payment_id, was_due=row.due_at, due_at=due, tries=tries)
-    await gw.store.commit(row.tenant, [checked, *rows])
+    await gw.store.commit(row.tenant, [checked, *rows, *claims.release(gw, "check", row.tenant, row.payment_id)])
 
 
 async def _is_unfinished(gw: Gateway, payment: Payment) -> bool:

@@ -61,7 +61,7 @@ async def attempt(gw: Gateway, webhook: WebhookTarget, row: DeliveryRow) -> Outc
     logged = replace(row, tries=row.tries + 1, attempts=[*row.attempts, outcome][-MAX_ATTEMPTS_LOGGED:])
     ended = with_next_attempt(logged, response, at, gw.settings.clocks.webhook_retry)
     gw.measures.webhooks[ended.status] += 1
-    rows = [deliveries.store_attempt(ended, row), *_endpoint_rows(ended, status, sha256_hex(webhook.url), at)]
+    rows = [*_endpoint_rows(ended, status, sha256_hex(webhook.url), at), deliveries.store_attempt(ended, row)]
     return Outcome(ended.status == "delivered", at, rows)
 
 

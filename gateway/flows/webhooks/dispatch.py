@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 
-from gateway.core.errors import Unavailable
+from gateway.core.errors import Conflict, Unavailable
 from gateway.core.signing import sha256_hex
 from gateway.drivers.clock import Clock, milliseconds
 from gateway.drivers.settings import WebhookTarget
@@ -19,16 +19,15 @@ from gateway.drivers.store import deliveries
 from gateway.drivers.store.deliveries import DeliveryRow
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.statements import Statement
+from gateway.flows import claims
 from gateway.flows.occurrences import Occurrence, report
 from gateway.flows.runtime import Current, Gateway, log
 from gateway.flows.tasks import backoff
+from gateway.flows.webhooks import due
 from gateway.flows.webhooks.attempt import Outcome, attempt
 
 MAX_CONCURRENT_ATTEMPTS = 8
 """Attempts under way at one endpoint."""
-
-READ_AHEAD = 16
-"""Webhooks that are read beyond those that start at once: a long line is not read again at each end of an attempt."""
 
 MAX_IDLE_SECONDS = 300.0
 """A tenant's queue is read again after this time, even if nothing woke it."""
@@ -140,28 +139,27 @@ class TenantQueue:
             self.line.clear()  # what was read may still name a customer who is erased
         if not self.line:
             self.erasures = gw.memory.erasures
-            latest = await self._read_line(sha256_hex(webhook.url), room + READ_AHEAD, latest)
-        due = [self.line.popleft() for _ in range(min(room, len(self.line)))]
-        await self.store_check.prove(due)
-        return [(webhook, row) for row in due], latest
+            latest = await self._read_line(sha256_hex(webhook.url), room, latest)
+        rows = [self.line.popleft() for _ in range(min(room, len(self.line)))]
+        if not gw.node.is_shared:  # a claim was a write
+            await self.store_check.prove(rows)
+        return [(webhook, row) for row in rows], latest
 
-    async def _read_line(self, endpoint: str, limit: int, latest: int) -> int:
+    async def _read_line(self, url_sha256: str, room: int, latest: int) -> int:
         """Read what is due; return when more is, ``latest`` at the latest (Unix milliseconds)."""
         # Under way before the read: it shows an attempt that ends meanwhile as it was, and it would be sent again.
-        rows = await self.gw.store.deliveries.next_to_send(
-            self.tenant, endpoint, limit, under_way=tuple(self.under_way)
-        )
-        if not rows and not self.under_way:
-            await self._mark_dead(endpoint)
-        now = self._now()
-        waiting = [(row.next_attempt_at or 0, row) for row in rows]
-        self.line.extend(row for at, row in waiting if at <= now)
-        return min((at for at, _ in waiting if at > now), default=latest)
+        endpoint = due.Endpoint(self.tenant, url_sha256, tuple(self.under_way))
+        rows, later = await due.find(self.gw, endpoint, room)
+        if not rows and later is None and not self.under_way:
+            await self._mark_dead(url_sha256)
+        self.line.extend(rows)
+        return latest if later is None else later
 
     async def _deliver(self, gw: Gateway, webhook: WebhookTarget, row: DeliveryRow) -> None:
         try:
             outcome = await _traced_attempt(gw, webhook, row)
-            await self._store(outcome.rows)
+            released = claims.release(gw, "webhook", self.tenant, row.id, otherwise="claim")
+            await self._store([*outcome.rows, *released])
             if not outcome.is_delivered:
                 self.line.clear()  # the endpoint may be disabled now
                 await self._report_disabled(gw, webhook, outcome)
@@ -177,6 +175,9 @@ class TenantQueue:
         for pause in backoff(STORE_RETRY_MAX_SECONDS):
             try:
                 await self.gw.store.commit(self.tenant, outcome)
+            except Conflict:  # this process could not renew its lease in time: another has the webhook, and its outcome
+                log.warning("an outcome came too late", extra={"tenant": self.tenant})
+                return
             except Unavailable as problem:
                 self.store_check.failed()
                 log.error("an outcome cannot be stored", extra={"tenant": self.tenant, "problem": str(problem)})
@@ -193,7 +194,8 @@ class TenantQueue:
     async def _mark_dead(self, endpoint: str) -> None:
         """Make dead letters of what waits for a disabled endpoint, also of what a restart left waiting."""
         while await self._is_disabled(endpoint) and await self.gw.store.deliveries.has_pending(self.tenant):
-            await self.gw.store.commit(self.tenant, [deliveries.mark_dead(self.tenant, endpoint)])
+            held = deliveries.hold_disabled(self.tenant, endpoint)
+            await self.gw.store.commit(self.tenant, [held, deliveries.mark_dead(self.tenant, endpoint)])
 
     async def _is_disabled(self, endpoint: str) -> bool:
         """Asked before every batch: the tenant may enable it meanwhile."""

@@ -124,9 +124,10 @@ async def enable(gw: Gateway, tenant: str, *, redeliver: bool, act: Act | None =
     ``act`` as of ``redeliver_one``. Raises ``not_found``.
     """
     endpoint = await endpoint_of(gw, tenant)
+    held = deliveries.hold_disabled(tenant, endpoint.key)
     missed = deliveries.mark_dead(tenant, endpoint.key)  # also what was made a moment ago
     audited = [] if act is None else [audit.entry(gw, act, tenant=tenant)]
-    await gw.store.commit(tenant, [missed, deliveries.enable_endpoint(tenant, endpoint.key), *audited])
+    await gw.store.commit(tenant, [held, missed, deliveries.enable_endpoint(tenant, endpoint.key), *audited])
     gw.webhook_timers[tenant].no_later_than(0)
     return await redeliver_many(gw, tenant, RedeliveryFilter(status="dead", died_of="disabled")) if redeliver else 0
 

@@ -16,7 +16,7 @@ from gateway.core.facts import Absent
 from gateway.core.payment import Status
 from gateway.core.secret import Secret
 from gateway.core.wire import HttpRequest, HttpResponse
-from gateway.drivers.store.reads import ScheduledCheck
+from gateway.drivers.store.schedule import ScheduledCheck
 from gateway.flows.background import reconcile
 from gateway.provider import Account, Session
 from tests.support.scenarios import creditkey
