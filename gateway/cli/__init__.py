@@ -38,6 +38,7 @@ MODULES = {
     "approvals": "approvals",
     "states": "states",
     "status": "status",
+    "store": "store",
 }
 """Where each command lives. It is imported when it is called: a server that starts needs no tables and no colours."""
 

@@ -16,6 +16,9 @@ RESTORED = "restored"
 """When a backup took the place of a store that knew more."""
 
 
+COPYING = "copying "
+"""Prefix of the timestamp since when another store is copied into this one; how far, as JSON, follows."""
+
 USED_WITH = "used with secret "
 """Prefix of the timestamp since which the store is used with a secret; the secret's fingerprint follows."""
 
@@ -71,6 +74,11 @@ class Metadata:
     async def database_bytes(self) -> int:
         """Bytes that the whole database takes; only on a server's."""
         return int((await self._engine.rows("SELECT pg_database_size(current_database())", ()))[0][0])
+
+    async def unfinished_copy(self) -> str | None:
+        """The name of the timestamp that begins with ``COPYING``; None in a store that is whole."""
+        rows = await self._engine.rows("SELECT name FROM moments WHERE name LIKE ?", (f"{COPYING}%",))
+        return str(rows[0][0]) if rows else None
 
     async def count_due_checks(self, now: datetime) -> int:
         """How many payments have a check that is due."""

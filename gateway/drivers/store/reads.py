@@ -135,6 +135,7 @@ class Store:
         self.nodes = Nodes(engine)
         self.claimable = Claimable(engine)
         self.is_shared = engine.is_shared
+        self.rows = engine.rows
         self.commit = engine.commit
         self.claim = engine.claim
         self.empty_log = engine.empty_log

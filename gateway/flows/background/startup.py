@@ -53,6 +53,7 @@ async def begin(gw: Gateway, act: Act = STARTED) -> Recovered:
     ``act``: for the audit trail, whose rows from here on are signed with the secret of these settings.
     Raises ``Unavailable`` for a backup: its payments have moved since, and only ``recover --restored`` may use it.
     """
+    await _check_whole(gw)
     if await gw.store.metadata.timestamp(COPIED) is not None:
         raise Unavailable("the store is a backup: run gateway recover --restored first")
     gw.restored_at = await gw.store.metadata.timestamp(RESTORED)
@@ -68,6 +69,7 @@ async def begin_restored(gw: Gateway, act: Act) -> Recovered:
 
     Pending webhooks stay: tenants drop one that was delivered already, since its id and version are the same.
     """
+    await _check_whole(gw)
     unknown = await submit.resolve_interrupted(gw)  # before: it gives those payments later dates of their own
     now = gw.clock.now()
     marks = [set_timestamp(RESTORED, now), delete_timestamp(COPIED), audit.entry(gw, _with_settings(gw, act))]
@@ -79,6 +81,12 @@ async def begin_restored(gw: Gateway, act: Act) -> Recovered:
     erased = await old_data.erase_noted(gw)
     await empty_log(gw)
     return replace(await _recovered(gw, unknown), erased=erased)
+
+
+async def _check_whole(gw: Gateway) -> None:
+    """Refuse a store that another was not copied into whole. Raises ``Unavailable``."""
+    if await gw.store.metadata.unfinished_copy() is not None:
+        raise Unavailable("the store is the unfinished copy of another: run gateway store copy again")
 
 
 def _with_settings(gw: Gateway, act: Act) -> Act:

@@ -1,0 +1,1 @@
+"""Whole stores, read table by table: copied into another store, and compared with one."""
