@@ -50,6 +50,9 @@ ENDING = ("08", "57P")
 READ_ONLY = "25006"
 """The SQLSTATE of a write on a standby: the connection leads to a server that is not the primary any more."""
 
+NO_TEXT = "22021"
+"""The SQLSTATE of what is no text in UTF-8: half a surrogate pair is found before it is sent."""
+
 
 class _Exchange:
     """Commands under way, and what came of them so far. ``sent`` has None for a command, a name for its preparation."""
@@ -86,10 +89,13 @@ class Connection:
         exchange = self._exchange = _Exchange(ended)
         self._deadline = self._loop.call_later(self._answer_within, self.lose, "no answer in time")
         try:
-            for command in commands:
-                self._send(command, exchange)
+            encoded = [_encoded(command.params) for command in commands]  # all, before the first is sent
+            for command, (values, formats) in zip(commands, encoded, strict=True):
+                self._send(command.sql, values, formats, exchange)
             self._pg.pipeline_sync()
             self._write()
+        except UnicodeEncodeError as problem:
+            self._loop.call_soon(self._end, Refused(0, NO_TEXT, str(problem)))
         except psycopg.Error as problem:
             self._loop.call_soon(self.lose, str(problem))
 
@@ -107,17 +113,16 @@ class Connection:
         self._pg.finish()
         self._end(Lost(why))
 
-    def _send(self, command: Command, exchange: _Exchange) -> None:
-        values, formats = _encoded(command.params)
-        name = self._names.get(command.sql)
+    def _send(self, sql: str, values: list[bytes | None], formats: list[int], exchange: _Exchange) -> None:
+        name = self._names.get(sql)
         if name is None and self._prepared < MAX_PREPARED:
             self._prepared += 1
-            name = self._names[command.sql] = b"s%d" % self._prepared
-            self._pg.send_prepare(name, command.sql.encode())
-            exchange.sent.append(command.sql)
+            name = self._names[sql] = b"s%d" % self._prepared
+            self._pg.send_prepare(name, sql.encode())
+            exchange.sent.append(sql)
         exchange.sent.append(None)
         if name is None:
-            self._pg.send_query_params(command.sql.encode(), values, param_formats=formats)
+            self._pg.send_query_params(sql.encode(), values, param_formats=formats)
         else:
             self._pg.send_query_prepared(name, values, formats)
 

@@ -69,16 +69,15 @@ class Pool:
             self._add(await self._connect())
 
     async def close(self) -> None:
-        """Finish what was begun, then close all connections; what comes meanwhile is refused."""
+        """Finish what was begun, also what waits for a connection, then close all; what comes meanwhile is refused."""
         self._is_closed = True
-        self._refuse_waiting("the store is closed")
+        while self._waiting or len(self._idle) < len(self._all):
+            self._is_done.clear()
+            await self._is_done.wait()
         for task in tuple(self._opening):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-        while len(self._idle) < len(self._all):
-            self._is_done.clear()
-            await self._is_done.wait()
         for connection in self._all:
             connection.close()
 
@@ -130,5 +129,6 @@ class Pool:
 
     def _refuse_waiting(self, why: str) -> None:
         waiting, self._waiting = self._waiting, deque()
+        self._is_done.set()
         for one in waiting:
             one.ended(NothingSent(why))
