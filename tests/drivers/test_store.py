@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +15,6 @@ from gateway.core.payment import Operation, State, Status
 from gateway.drivers.clock import milliseconds
 from gateway.drivers.store import inbox, schedule, statements
 from gateway.drivers.store.reads import PaymentSnapshot, Store
-from gateway.drivers.store.sqlite import open_sqlite
 from tests.support.factories.payments import AT, LATER, make_operation
 from tests.support.factories.store_units import (
     FINGERPRINT,
@@ -25,7 +22,6 @@ from tests.support.factories.store_units import (
     a_callback,
     conflict,
     create_of,
-    database,
     first_event,
     reserving,
     resolved_payment,
@@ -33,14 +29,6 @@ from tests.support.factories.store_units import (
 )
 
 EVENT = Event(event_id="e-1", observation=Observation(stage=Stage.CAPTURED))
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    """An empty store."""
-    opened = await open_sqlite(database(tmp_path))
-    yield opened
-    await opened.close()
 
 
 # Reserving

@@ -12,6 +12,7 @@ from gateway.drivers.store.audit import AuditContent, append
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.sqlite import open_sqlite
 from gateway.drivers.store.statements import Statement
+from tests.support import stores
 from tests.support.factories.approvals import WAITING
 from tests.support.factories.payments import AT
 from tests.support.factories.sqlite import beside
@@ -50,7 +51,7 @@ async def test_an_act_ends_its_approval(store: Store) -> None:
 
 
 @pytest.mark.parametrize("status", ["rejected", "approved", None])
-async def test_without_an_open_approval_the_act_is_not_done(store: Store, path: Path, status: str | None) -> None:
+async def test_without_an_open_approval_the_act_is_not_done(store: Store, store_url: str, status: str | None) -> None:
     """Nothing of its unit is written, whatever the gateway has checked before."""
     if status is not None:
         await store.commit(
@@ -59,8 +60,8 @@ async def test_without_an_open_approval_the_act_is_not_done(store: Store, path: 
     before = await store.audit.head()
     with pytest.raises(Unavailable):
         await store.commit("acme", [Statement("INSERT INTO moments (name, at) VALUES ('done', 1)", ()), act()])
-    with beside(path) as other:
-        assert other.execute("SELECT count(*) FROM moments WHERE name = 'done'").fetchall() == [(0,)]
+    with stores.beside(store_url) as other:
+        assert other.run("SELECT count(*) FROM moments WHERE name = 'done'") == [(0,)]
     assert await store.audit.head() == before
 
 

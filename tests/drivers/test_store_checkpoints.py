@@ -41,7 +41,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoints, "RESTART_PAGES", 200)
 
 
-async def test_commits_never_copy_the_log(store: Store) -> None:
+async def test_commits_never_copy_the_log(store: Store, path: Path) -> None:
     """The writer itself makes no checkpoint: nobody's commit waits for one."""
     assert await pragma(store, "wal_autocheckpoint") == 0
 
@@ -154,13 +154,13 @@ async def test_what_was_deleted_is_not_left_in_the_log(
     assert await found(store, 0, 100) == [0, 100]
 
 
-async def test_what_was_deleted_is_overwritten(store: Store) -> None:
+async def test_what_was_deleted_is_overwritten(store: Store, path: Path) -> None:
     """Whatever the SQLite of this machine does by itself."""
     assert await pragma(store, "secure_delete") == 1
 
 
 async def test_a_store_is_closed_after_a_copy_whose_caller_was_cancelled(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The thread still works on the connection; closed under it, the process would end by a segmentation fault."""
     copy, began, may_end = checkpoints.checkpoint, threading.Event(), threading.Event()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,10 @@ from gateway.drivers.clock import milliseconds
 from gateway.drivers.store import deliveries, statements
 from gateway.drivers.store.deliveries import Deliveries, DeliveryFilter, DeliveryRow, Endpoint, RedeliveryFilter
 from gateway.drivers.store.reads import Store
-from gateway.drivers.store.sqlite import open_sqlite
 from tests.support.factories.payments import AT, make_payment
 from tests.support.factories.store_units import (
     ENDPOINT,
     conflict,
-    database,
     first_event,
     resolved_payment,
     stored,
@@ -30,14 +28,6 @@ from tests.support.factories.store_units import (
 OTHER = "0" * 64
 MINUTE = timedelta(minutes=1)
 TRIED = [{"at": "2026", "status_code": 500, "error": None}]
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    """An empty store."""
-    opened = await open_sqlite(database(tmp_path))
-    yield opened
-    await opened.close()
 
 
 def event_id(number: int) -> str:
@@ -133,7 +123,7 @@ async def test_tests_wait_for_nobody(store: Store) -> None:
     assert await numbers(store) == ["1", "2"]
 
 
-async def test_looking_costs_the_same_however_many_there_are(store: Store) -> None:
+async def test_looking_costs_the_same_however_many_there_are(store: Store, path: Path) -> None:
     """The line is read in the order of an index: nothing is sorted, no table is read through."""
     asked: list[tuple[str, Sequence[Any]]] = []
 
@@ -158,7 +148,7 @@ async def test_looking_costs_the_same_however_many_there_are(store: Store) -> No
         assert not [step for step in plan if step.startswith("SCAN") or "TEMP B-TREE" in step], plan
 
 
-async def test_a_payments_webhooks_are_looked_up(store: Store) -> None:
+async def test_a_payments_webhooks_are_looked_up(store: Store, path: Path) -> None:
     """Not searched for among all that its tenant has; the newest first, of this payment alone."""
     rows = [a_row(1, "pay_1", version=1), a_row(2, "pay_2", version=1), a_row(3, "pay_1", version=2)]
     await insert(store, *rows)

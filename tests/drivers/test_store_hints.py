@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -12,20 +10,11 @@ from gateway.core.payment import Payment, State
 from gateway.drivers.clock import milliseconds
 from gateway.drivers.store import schedule, statements
 from gateway.drivers.store.reads import Store
-from gateway.drivers.store.sqlite import open_sqlite
 from gateway.drivers.store.statements import Statement
 from tests.support.factories.payments import AT
-from tests.support.factories.store_units import database, resolved_payment
+from tests.support.factories.store_units import resolved_payment
 
 SOON, LATE = AT + timedelta(seconds=1), AT + timedelta(hours=1)
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    """A fresh database."""
-    opened = await open_sqlite(database(tmp_path))
-    yield opened
-    await opened.close()
 
 
 async def hinted(store: Store) -> Payment:

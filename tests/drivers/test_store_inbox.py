@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -17,10 +16,9 @@ from gateway.core.facts import Event, Observation, Stage
 from gateway.drivers.store import inbox
 from gateway.drivers.store.inbox import EarlierVerdict, InboxFilter, StoredCallback
 from gateway.drivers.store.reads import Store
-from gateway.drivers.store.sqlite import open_sqlite
 from gateway.drivers.store.statements import Statement
 from tests.support.factories.payments import AT
-from tests.support.factories.store_units import a_callback, conflict, database
+from tests.support.factories.store_units import a_callback, conflict
 
 SECOND = timedelta(seconds=1)
 EVENT = Event(
@@ -30,14 +28,6 @@ EVENT = Event(
     problem=Reason.TIME,
 )
 EARLIER = EarlierVerdict(verdict="pending", reason=None, detail=None, until="now", by="dana", how="replay")
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    """An empty store."""
-    opened = await open_sqlite(database(tmp_path))
-    yield opened
-    await opened.close()
 
 
 async def insert(store: Store, name: str, verdict: str, *, second: int = 0, **members: Any) -> StoredCallback:
@@ -182,10 +172,10 @@ async def test_a_list_takes_its_filters_together(store: Store) -> None:
         ("SELECT 1 FROM inbox WHERE tenant = 't' AND payment_id = 'p' ORDER BY id", "by_payment"),
     ],
 )
-async def test_what_runs_often_reads_an_index(store: Store, tmp_path: Path, sql: str, index: str) -> None:
+async def test_what_runs_often_reads_an_index(store: Store, path: Path, sql: str, index: str) -> None:
     """However many callbacks are stored, none of these walks through all of them."""
     await insert(store, "cb_1", "pending", event=EVENT)
-    with sqlite3.connect(database(tmp_path)) as reader:
+    with sqlite3.connect(path) as reader:
         plan = [row[3] for row in reader.execute(f"EXPLAIN QUERY PLAN {sql}", (None,) * sql.count("?"))]
     assert any(f"INDEX inbox_{index} " in f"{line} " for line in plan)
     assert not [line for line in plan if line.startswith("SCAN inbox") and "INDEX" not in line]

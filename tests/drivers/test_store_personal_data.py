@@ -12,13 +12,13 @@ from gateway.drivers.store import inbox, personal_data
 from gateway.drivers.store.personal_data import COLUMNS, NO_CONTENTS, CallbackRow, EventRow, OperationRow
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.stored_bytes import RECOUNT
-from tests.support.factories.sqlite import beside, engine_of
+from tests.support.factories.sqlite import beside
 from tests.support.factories.store_units import FINGERPRINT, a_callback, resolved_payment, stored
 
 
 async def drift_of(store: Store) -> int:
     """By how much the sum of a tenant's bytes is off."""
-    recounted = dict(await engine_of(store).rows(RECOUNT, ()))
+    recounted = dict(await store._engine.rows(RECOUNT, ()))
     return (await store.stored_bytes())["acme"] - recounted["acme"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -148,7 +149,7 @@ async def plans_of(store: Store, read: Callable[[Store], Awaitable[Any]], monkey
 
 @pytest.mark.parametrize("read", [*BY_KEY.values(), *IN_ORDER.values()], ids=[*BY_KEY, *IN_ORDER])
 async def test_a_read_neither_scans_nor_sorts(
-    store: Store, read: Callable[[Store], Awaitable[Any]], monkeypatch: pytest.MonkeyPatch
+    store: Store, path: Path, read: Callable[[Store], Awaitable[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It finds its rows by an index, in the order it wants them."""
     plan = await plans_of(store, read, monkeypatch)
@@ -158,7 +159,7 @@ async def test_a_read_neither_scans_nor_sorts(
 
 @pytest.mark.parametrize("read", FEW.values(), ids=FEW)
 async def test_a_read_of_few_rows_does_not_scan(
-    store: Store, read: Callable[[Store], Awaitable[Any]], monkeypatch: pytest.MonkeyPatch
+    store: Store, path: Path, read: Callable[[Store], Awaitable[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only what belongs to one payment, one reference, or is due, is read."""
     plan = await plans_of(store, read, monkeypatch)
@@ -166,14 +167,14 @@ async def test_a_read_of_few_rows_does_not_scan(
 
 
 @pytest.mark.parametrize("unit", WRITES.values(), ids=WRITES)
-async def test_a_write_does_not_scan(store: Store, unit: Unit) -> None:
+async def test_a_write_does_not_scan(store: Store, path: Path, unit: Unit) -> None:
     """What a write looks at, it finds by an index."""
     for statement in unit:
         plan = plan_of(store, statement.sql, statement.params)
         assert not SCAN.search(plan), plan
 
 
-async def test_a_scan_would_be_seen(store: Store) -> None:
+async def test_a_scan_would_be_seen(store: Store, path: Path) -> None:
     """The tests above can fail."""
     assert SCAN.search(plan_of(store, "SELECT 1 FROM payments p WHERE state = 'created'", ()))
     assert SCAN.search(plan_of(store, "SELECT MIN(created_at) FROM payments WHERE created_at > 1", ()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from msgspec.structs import replace
 
@@ -59,7 +61,7 @@ async def test_a_count_ends(store: Store, monkeypatch: pytest.MonkeyPatch) -> No
     assert await store.queues.pending_webhooks() == 2
 
 
-async def test_nothing_is_read_that_does_not_wait(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nothing_is_read_that_does_not_wait(store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every read goes by an index of what waits, and none sorts."""
 
     async def all_of(store: Store) -> None:

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from gateway.core.payment import Review, ReviewReason, State
 from gateway.core.views import payment_view
 from gateway.drivers.store.reads import PaymentFilter, Store
 from gateway.drivers.store.rows import PageRequest
-from gateway.drivers.store.sqlite import open_sqlite
 from gateway.drivers.store.statements import Statement
 from tests.support.factories.payments import AT, LATER
-from tests.support.factories.store_units import GRACE_BEGAN, database, resolved_payment, stored
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    """An empty store."""
-    opened = await open_sqlite(database(tmp_path))
-    yield opened
-    await opened.close()
+from tests.support.factories.store_units import GRACE_BEGAN, resolved_payment, stored
 
 
 def wanted(**members: Any) -> PaymentFilter:

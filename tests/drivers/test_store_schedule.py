@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,17 +12,8 @@ from gateway.core.payment import Operation, Payment
 from gateway.drivers.clock import milliseconds
 from gateway.drivers.store import schedule, statements
 from gateway.drivers.store.reads import Store
-from gateway.drivers.store.sqlite import open_sqlite
 from tests.support.factories.payments import AT
-from tests.support.factories.store_units import create_of, database, stored
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    """An empty store."""
-    opened = await open_sqlite(database(tmp_path))
-    yield opened
-    await opened.close()
+from tests.support.factories.store_units import create_of, stored
 
 
 async def checks(store: Store) -> list[tuple[str, int, int]]:

@@ -51,7 +51,7 @@ def shape(path: Path) -> dict[str, Any]:
         }
 
 
-async def test_a_new_database_has_the_version(store: Store) -> None:
+async def test_a_new_database_has_the_version(store: Store, path: Path) -> None:
     """Anyone who reads it later knows what to expect."""
     assert await pragma(store, "user_version") == VERSION
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,13 +51,18 @@ QUERIES = {
 
 
 @pytest.mark.parametrize(("wanted", "places"), QUERIES.values(), ids=QUERIES)
-async def test_what_is_found_is_what_fits(
-    filled: Store, wanted: Wanted, places: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The newest first, at most so many, and no table is read whole."""
+async def test_what_is_found_is_what_fits(filled: Store, wanted: Wanted, places: list[int]) -> None:
+    """The newest first, and at most so many."""
     found = [hit.place for hit in await filled.search.hits(wanted, SEGMENTS, 99)]
     assert found == places[::-1]
     assert [hit.place for hit in await filled.search.hits(wanted, SEGMENTS, 1)] == found[:1]
+
+
+@pytest.mark.parametrize("wanted", [wanted for wanted, _ in QUERIES.values()], ids=QUERIES)
+async def test_no_table_is_read_whole(
+    filled: Store, path: Path, wanted: Wanted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is searched for."""
     plan = await plans_of(filled, lambda store: store.search.hits(wanted, SEGMENTS, 9), monkeypatch)
     assert "SCAN search" not in plan, plan
     assert "SCAN p" not in plan, plan
@@ -93,7 +99,9 @@ async def test_an_emptied_index_begins_again(filled: Store) -> None:
 @pytest.mark.parametrize(
     "text", ["SO-1", "key-00000001", *(f"{kind}_{'0' * 31}1" for kind in ("pay", "op", "ref", "evt", "dlv", "cb"))]
 )
-async def test_a_text_is_looked_up_by_keys_alone(store: Store, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_text_is_looked_up_by_keys_alone(
+    store: Store, path: Path, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of every tenant, in as many steps as there are tenants."""
     plan = await plans_of(store, lambda store: store.search.payments_of(["acme", "globex"], text), monkeypatch)
     scans = [line for line in plan.splitlines() if line.startswith("SCAN ")]

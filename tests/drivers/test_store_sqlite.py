@@ -9,17 +9,14 @@ import threading
 from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
 
 from gateway.core.errors import Conflict, Unavailable
-from gateway.drivers.store import statements
 from gateway.drivers.store.reads import Store
-from gateway.drivers.store.sqlite import MAX_BATCH_UNITS, open_sqlite, open_sqlite_to_read
-from gateway.drivers.store.statements import Statement
+from gateway.drivers.store.sqlite import open_sqlite, open_sqlite_to_read
 from gateway.drivers.store.store_files import AlreadyRunning
 from tests.support.factories.payments import AT
 from tests.support.factories.sqlite import WRITE_LOCK, beside, engine_of, found, pragma, unit
-from tests.support.factories.store_units import conflict, create_of, reserving, stored
+from tests.support.factories.store_units import create_of, reserving, stored
 
 
 async def test_commits_are_durable(store: Store, path: Path) -> None:
@@ -31,17 +28,7 @@ async def test_commits_are_durable(store: Store, path: Path) -> None:
         assert other.execute("SELECT id FROM payments").fetchall() == [("pay_001",)]
 
 
-async def test_a_unit_that_conflicts_in_the_middle_leaves_nothing(store: Store) -> None:
-    """What stood before the conflict in the unit is undone, what stood behind it never done."""
-    await stored(store, 1)
-    payment, operation = create_of(2)
-    clash = [*unit(3)[:4], statements.open_operation(payment, operation, due_at=AT), *unit(4)]
-    assert await conflict(store, clash) == "version"
-    assert await found(store, 1, 2, 3, 4) == [1]
-    assert await store.idempotency_record("acme", "key-00000003") is None
-
-
-async def test_units_share_a_transaction_but_not_a_fate(store: Store) -> None:
+async def test_units_share_a_transaction_but_not_a_fate(store: Store, path: Path) -> None:
     """Of units that are committed together, one that conflicts fails alone."""
     begun: list[str] = []
     engine_of(store)._writer.set_trace_callback(begun.append)
@@ -54,7 +41,7 @@ async def test_units_share_a_transaction_but_not_a_fate(store: Store) -> None:
     assert begun.count("COMMIT") == 1
 
 
-async def test_the_first_of_two_equal_units_wins(store: Store) -> None:
+async def test_the_first_of_two_equal_units_wins(store: Store, path: Path) -> None:
     """Units are run in the order they came, also within one transaction."""
     first, second = create_of(1), create_of(2, merchant_reference="SO-1")
     outcomes = await asyncio.gather(
@@ -62,12 +49,6 @@ async def test_the_first_of_two_equal_units_wins(store: Store) -> None:
     )
     assert outcomes[0] is None
     assert isinstance(outcomes[1], Conflict)
-
-
-async def test_more_units_than_one_transaction_takes(store: Store) -> None:
-    """A crowd is committed in several transactions, each unit once."""
-    await asyncio.gather(*(store.commit("acme", unit(number)) for number in range(MAX_BATCH_UNITS * 2 + 1)))
-    assert len(await found(store, *range(MAX_BATCH_UNITS * 2 + 1))) == MAX_BATCH_UNITS * 2 + 1
 
 
 async def test_a_cancelled_caller_leaves_no_transaction_open(store: Store, path: Path) -> None:
@@ -81,36 +62,6 @@ async def test_a_cancelled_caller_leaves_no_transaction_open(store: Store, path:
     assert await found(store, 1, 2) == [1, 2]
     with beside(path) as other:
         other.execute(WRITE_LOCK)
-
-
-@pytest.mark.parametrize("value", [2**70, "half a pair \ud800", object()])
-async def test_a_value_that_cannot_be_stored_harms_nobody_else(store: Store, value: object) -> None:
-    """A unit whose values the database does not take fails alone, and the writer goes on."""
-    bad = [*unit(2), Statement("INSERT INTO heartbeat (id, at) VALUES (?, 0)", (value,))]
-    async with asyncio.timeout(10):
-        outcomes = await asyncio.gather(
-            *(store.commit("acme", one) for one in (unit(1), bad, unit(3))), return_exceptions=True
-        )
-    assert [type(outcome) for outcome in outcomes] == [type(None), Unavailable, type(None)]
-    assert await found(store, 1, 2, 3) == [1, 3]
-
-
-async def test_a_row_the_database_refuses_is_unavailable(store: Store) -> None:
-    """A constraint nobody expected to break is no conflict to be tried again."""
-    payment, operation = create_of(1)
-    twice = [*reserving(payment, operation), statements.insert_payment(payment, operation)]
-    with pytest.raises(Unavailable) as problem:
-        await store.commit("acme", twice)
-    assert not isinstance(problem.value, Conflict)
-    assert await found(store, 1) == []
-
-
-async def test_a_statement_that_is_wrong_does_not_stop_the_writer(store: Store) -> None:
-    """Even a mistake in SQL fails what was committed with it and nothing after."""
-    with pytest.raises(Unavailable):
-        await store.commit("acme", [Statement("INSERT INTO nowhere VALUES (1)", ())])
-    await store.commit("acme", unit(1))
-    assert await found(store, 1) == [1]
 
 
 # One server per folder
@@ -149,40 +100,12 @@ async def test_reading_makes_nothing(path: Path) -> None:
 # Trouble, and its end
 
 
-async def test_a_closed_store_is_unavailable(store: Store) -> None:
-    """After closing, writes and reads fail as unavailable; nothing hangs."""
-    await store.close()
-    async with asyncio.timeout(10):
-        with pytest.raises(Unavailable):
-            await store.commit("acme", unit(1))
-        with pytest.raises(Unavailable):
-            await store.payment("acme", "pay_001")
-
-
-async def test_closing_writes_what_waits(path: Path) -> None:
-    """Units that were handed over before the close are on disk after it; later ones are refused, none hang."""
-    store = await open_sqlite(path)
-    handed = [asyncio.create_task(store.commit("acme", unit(number))) for number in range(5)]
-    await asyncio.sleep(0)
-    closing = asyncio.create_task(store.close())
-    await asyncio.sleep(0)
-    late = asyncio.create_task(store.commit("acme", unit(9)))
-    async with asyncio.timeout(10):
-        assert await asyncio.gather(*handed) == [None] * 5
-        with pytest.raises(Unavailable):
-            await late
-        await closing
-    again = await open_sqlite(path)
-    assert await found(again, 0, 1, 2, 3, 4, 9) == [0, 1, 2, 3, 4]
-    await again.close()
-
-
 @pytest.mark.parametrize(
     ("trouble", "end"),
     [("query_only = ON", "query_only = OFF"), ("max_page_count = 1", "max_page_count = 1073741823")],
     ids=["read only", "disk full"],
 )
-async def test_a_store_that_cannot_be_written_heals(store: Store, trouble: str, end: str) -> None:
+async def test_a_store_that_cannot_be_written_heals(store: Store, path: Path, trouble: str, end: str) -> None:
     """While the file is read-only or the disk is full a commit keeps nothing and is unavailable; then all is well."""
     await store.commit("acme", unit(1))
     await pragma(store, trouble)
@@ -244,15 +167,3 @@ async def test_what_cannot_be_opened_is_unavailable_and_heals(path: Path, troubl
 async def test_a_missing_folder_is_made(store: Store, path: Path) -> None:
     """The data folder is made where it is missing."""
     assert path.name in os.listdir(path.parent)
-
-
-async def test_opening_again_keeps_everything(path: Path) -> None:
-    """A store that was closed and opened again holds what it held."""
-    store = await open_sqlite(path)
-    payment, operation = await stored(store, 1)
-    await store.close()
-    again = await open_sqlite(path)
-    loaded = await again.payment("acme", "pay_001")
-    assert loaded is not None
-    assert (loaded.payment, loaded.open_operation) == (payment, replace(operation))
-    await again.close()

@@ -6,20 +6,10 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from gateway.core.errors import Unavailable
 from gateway.drivers.store.checkpoints import checkpoint
 from gateway.drivers.store.reads import Store
-from tests.support.factories.sqlite import beside, engine_of, unit
+from tests.support.factories.sqlite import beside, engine_of
 from tests.support.factories.store_units import stored
-
-
-async def test_a_row_is_there_once_it_is_committed(store: Store) -> None:
-    """Not before, and at once after that: whoever was answered reads what it was told."""
-    assert await store.payment("acme", "pay_001") is None
-    await store.commit("acme", unit(1))
-    assert await store.payment("acme", "pay_001") is not None
 
 
 async def test_a_row_that_was_read_holds_no_log(store: Store, path: Path) -> None:
@@ -43,16 +33,9 @@ class Locked:
         """There is nothing to close."""
 
 
-async def test_where_a_row_would_have_to_wait_another_thread_does(store: Store) -> None:
+async def test_where_a_row_would_have_to_wait_another_thread_does(store: Store, path: Path) -> None:
     """The event loop goes on, and the caller has its row."""
     await stored(store, 1)
     engine_of(store)._keys.close()
     engine_of(store)._keys = Locked()  # type: ignore[assignment]
     assert await store.payment("acme", "pay_001") is not None
-
-
-async def test_a_closed_store_has_no_rows(store: Store) -> None:
-    """It says so, as for a list."""
-    await store.close()
-    with pytest.raises(Unavailable):
-        await store.payment("acme", "pay_001")

@@ -49,7 +49,7 @@ def size_of(path: Path) -> int:
 
 async def recounted(store: Store) -> dict[str, int]:
     """What the sums ought to be."""
-    return dict(await engine_of(store).rows(RECOUNT, ()))
+    return dict(await store._engine.rows(RECOUNT, ()))
 
 
 async def bytes_of(store: Store, tenant: str = "acme") -> int:
