@@ -13,7 +13,7 @@ def test_each_test_has_a_database_of_its_own() -> None:
     """Tables without rows; what one test writes no other sees, and what it leaves open hinders nobody."""
     with postgresql.fresh_database() as url:
         left_open = psycopg.connect(url)
-        left_open.execute("INSERT INTO units (tenant, id, bytes) VALUES ('acme', 'a', 1)")
+        left_open.execute("INSERT INTO units (tenant, id) VALUES ('acme', 'a')")
         left_open.commit()
     with postgresql.fresh_database() as other, psycopg.connect(other) as connection:
         assert connection.execute("SELECT count(*) FROM units").fetchone() == (0,)

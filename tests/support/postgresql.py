@@ -22,7 +22,7 @@ from pathlib import Path
 
 import psycopg
 
-from gateway.drivers.store.postgresql import schema
+from gateway.drivers.store.postgresql import migrations
 from tests.support.postgresql_cluster import NOT_DURABLE, Cluster, PostgreSQLFailed, running_cluster
 
 TEMPLATE = "gateway_template"
@@ -161,7 +161,7 @@ def _wait_for_the_end(folder: Path) -> None:
 
 def _make_template(cluster: Cluster) -> None:
     cluster.execute(f"CREATE DATABASE {TEMPLATE}")
-    asyncio.run(schema.make_tables(cluster.url(TEMPLATE)))
+    asyncio.run(migrations.prepare(cluster.url(TEMPLATE)))
 
 
 if __name__ == "__main__":

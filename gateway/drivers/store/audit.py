@@ -30,6 +30,9 @@ TABLE = """
         mac TEXT NOT NULL
     )"""
 
+END = "CREATE VIEW IF NOT EXISTS audit_end AS SELECT sequence, hash, mac FROM audit_head"
+"""What the next row is put behind."""
+
 TABLES = (
     TABLE,
     "CREATE INDEX IF NOT EXISTS audit_by_sequence ON audit_log (sequence)",
@@ -40,8 +43,7 @@ TABLES = (
         id INTEGER PRIMARY KEY CHECK (id = 1), sequence BIGINT NOT NULL, hash TEXT NOT NULL, mac TEXT NOT NULL
     )""",
     "INSERT INTO audit_head (id, sequence, hash, mac) VALUES (1, 0, '', '') ON CONFLICT DO NOTHING",
-    # What a row is put behind: where others may write at once, its reader has them wait.
-    "CREATE VIEW IF NOT EXISTS audit_end AS SELECT sequence, hash, mac FROM audit_head",
+    END,
     """
     CREATE TRIGGER IF NOT EXISTS audit_log_is_not_changed BEFORE UPDATE ON audit_log
     BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END""",

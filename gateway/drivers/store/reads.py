@@ -285,7 +285,7 @@ class Store:
 
     async def stored_bytes(self) -> dict[str, int]:
         """How many bytes each tenant occupies."""
-        return dict(await self._engine.rows("SELECT tenant, bytes FROM stored_bytes", ()))
+        return dict(await self._engine.rows("SELECT tenant, bytes FROM tenant_bytes", ()))
 
     async def due_checks(self, now: datetime, limit: int) -> list[ScheduledCheck]:
         """Payments whose check is due: of each tenant at most ``limit``, the longest due first."""

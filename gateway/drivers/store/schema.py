@@ -120,6 +120,7 @@ TABLES = (
     MOMENTS,
     *pending_erasures.TABLES,
     stored_bytes.TABLE,
+    stored_bytes.VIEW,
     *stored_bytes.TRIGGERS,
     *audit.TABLES,
     *approvals.TABLES,
@@ -129,6 +130,9 @@ TABLES = (
 
 VERSION = 5
 """The version of these tables. Whoever changes a table that a released gateway has made adds one, and a migration."""
+
+WORKS_FROM = 5
+"""The oldest version whose gateways may go on working on these tables, as while several nodes are upgraded."""
 
 _SUMMARY = (
     "id tenant account provider merchant_reference money accepted_amount created_at updated_at state"

@@ -9,6 +9,7 @@ hints), which are not counted by themselves.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 SIZES: dict[str, tuple[int, tuple[str, ...]]] = {
     "payments": (2000, ("doc", "purchase")),
@@ -46,22 +47,39 @@ def _length_in_sql(text: str) -> str:
     return f"LENGTH(CAST(COALESCE({text}, '') AS BLOB))"
 
 
-def _forgetting(name: str, occasion: str, size: str) -> str:
+class Forgotten(NamedTuple):
+    """When bytes are given back: a trigger's name, its event, its condition if any, and how many by the old row."""
+
+    name: str
+    event: str
+    when: str
+    size: str
+
+
+FORGOTTEN = (
+    *(Forgotten(table, f"DELETE ON {table}", "", _size_in_sql(table, "old.")) for table in DELETED_FROM),
+    Forgotten(  # an event outlives its webhook
+        "webhooks",
+        "UPDATE OF delivery_id ON events",
+        "new.delivery_id IS NULL",
+        " + ".join(_length_in_sql(f"old.{text}") for text in ("body", "attempts")),
+    ),
+    Forgotten("answers", "UPDATE OF answer ON operations", "", _length_in_sql("old.answer")),
+)
+
+
+def _trigger(name: str, event: str, when: str, size: str) -> str:
     subtract = f"UPDATE stored_bytes SET bytes = bytes - ({size}) WHERE tenant = old.tenant"  # noqa: S608  # our own names
+    occasion = f"{event} WHEN {when}" if when else event
     return f"CREATE TRIGGER IF NOT EXISTS {name}_forgotten AFTER {occasion} BEGIN {subtract}; END"
 
 
 TABLE = "CREATE TABLE IF NOT EXISTS stored_bytes (tenant TEXT NOT NULL, bytes BIGINT NOT NULL, PRIMARY KEY (tenant))"
 
-TRIGGERS = (
-    *(_forgetting(table, f"DELETE ON {table}", _size_in_sql(table, "old.")) for table in DELETED_FROM),
-    _forgetting(  # an event outlives its webhook
-        "webhooks",
-        "UPDATE OF delivery_id ON events WHEN new.delivery_id IS NULL",
-        " + ".join(_length_in_sql(f"old.{text}") for text in ("body", "attempts")),
-    ),
-    _forgetting("answers", "UPDATE OF answer ON operations", _length_in_sql("old.answer")),
-)
+VIEW = "CREATE VIEW IF NOT EXISTS tenant_bytes AS SELECT tenant, bytes FROM stored_bytes"
+"""The sums as they are now."""
+
+TRIGGERS = tuple(_trigger(*one) for one in FORGOTTEN)
 
 _OPEN = (
     f"SELECT tenant, {SIZES['operations'][0]} + LENGTH(CAST(open_doc AS BLOB)) FROM payments"  # noqa: S608  # our own names

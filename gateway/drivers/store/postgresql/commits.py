@@ -43,7 +43,13 @@ BEGUN_ANEW = frozenset({"40001", "40P01", READ_ONLY})
 OF_THE_UNIT = ("21", "22", "23", "42", "44", "P0")
 """Classes of SQLSTATE that a unit's own statements and values cause."""
 
-_MARK = "INSERT INTO units (tenant, id, bytes) VALUES ($1, $2, $3)"
+_MARK = "INSERT INTO units (tenant, id) VALUES ($1, $2)"
+_MARK_AND_GROW = f"WITH mark AS ({_MARK}) INSERT INTO growth (tenant, bytes) VALUES ($1, $3)"  # noqa: S608  # our own words
+
+
+def mark_at(seconds: float) -> str:
+    """What the marks of a time begin with (Unix time): they are ordered by it."""
+    return f"{int(seconds * 1000):012x}"
 
 
 class Commits:
@@ -73,7 +79,7 @@ class Commits:
         """Send a unit, under a new mark each time."""
         one.tries += 1
         self._number += 1
-        one.mark = f"{int(time.time() * 1000):012x}{self._name}{self._number:x}"  # ordered by time
+        one.mark = f"{mark_at(time.time())}{self._name}{self._number:x}"
         self._pool.begin(one.commands(), lambda outcome: self._ended(one, outcome))
 
     def _ended(self, one: _Commit, outcome: Outcome | NothingSent) -> None:
@@ -104,7 +110,7 @@ class Commits:
         try:
             while perf_counter() - began < MARK_KEPT_SECONDS:
                 try:
-                    await self._pool.ask(one.marked(0))
+                    await self._pool.ask(one.marked())
                 except Refused as refused:
                     if refused.sqlstate == UNIQUE_VIOLATION:
                         self._resolve(one, None)
@@ -146,21 +152,22 @@ class _Commit:
         self.mark = ""
         self.tries = 0
 
-    def marked(self, grown: int) -> Command:
-        """The write of its mark."""
-        return Command(_MARK, (self.tenant, self.mark, grown))
+    def marked(self, grown: int = 0) -> Command:
+        """The write of its mark, and of what is certain to grow with it."""
+        if grown:
+            return Command(_MARK_AND_GROW, (self.tenant, self.mark, grown))
+        return Command(_MARK, (self.tenant, self.mark))
 
     def commands(self) -> list[Command]:
-        """Its statements behind its mark, which has all that is certain to grow with them."""
+        """Its statements behind its mark."""
         grown = 0
         commands: list[Command] = []
-        for number, (sql, params, otherwise, grows) in enumerate(self.unit):
+        for sql, params, otherwise, grows in self.unit:
             if otherwise is not None:
                 commands.append(Command(dialect.expecting_one(sql), params))
                 grown += grows[1] if grows is not None else 0
             elif grows is not None:
-                counted = (*params, grows[0], f"{self.mark}.{number}", grows[1])
-                commands.append(Command(dialect.growing(sql, len(params)), counted))
+                commands.append(Command(dialect.growing(sql, len(params)), (*params, *grows)))
             else:
                 commands.append(Command(dialect.translated(sql), params))
         return [self.marked(grown), *commands]

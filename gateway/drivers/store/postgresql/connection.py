@@ -12,11 +12,28 @@ from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import pq
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 MAX_PREPARED = 500
 """Statements that one connection keeps prepared; of texts that vary without end the rest is sent as it is."""
 
+DEFAULTS = {
+    "connect_timeout": "5",
+    "client_encoding": "utf-8",
+    "target_session_attrs": "read-write",  # of several hosts the primary
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "application_name": "gateway",
+}
+"""Parameters of a connection, unless the URL says otherwise."""
+
 Parameter = str | bytes | int | float | bool | None
+
+
+def conninfo(url: str, **parameters: str) -> str:
+    """What libpq is given for a URL. Raises ``psycopg.ProgrammingError`` for one that it does not understand."""
+    return make_conninfo("", **{**DEFAULTS, **parameters, **conninfo_to_dict(url)})
 
 
 class Lost(Exception):

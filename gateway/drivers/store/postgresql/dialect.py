@@ -51,9 +51,9 @@ def expecting_one(sql: str) -> str:
 
 @lru_cache(maxsize=2000)
 def growing(sql: str, parameters: int) -> str:
-    """A write that counts what it adds (tenant, id, bytes, after its own parameters) where it touches a row."""
-    row = f"${parameters + 1}, ${parameters + 2}, CAST(${parameters + 3} AS BIGINT)"
+    """A write that counts what it adds (tenant and bytes, after its own parameters) where it touches a row."""
+    row = f"${parameters + 1}, CAST(${parameters + 2} AS BIGINT)"
     return (
         f"WITH touched AS ({translated(sql)} RETURNING 1)"  # noqa: S608  # our own words
-        f" INSERT INTO units (tenant, id, bytes) SELECT {row} FROM touched LIMIT 1"
+        f" INSERT INTO growth (tenant, bytes) SELECT {row} FROM touched LIMIT 1"
     )

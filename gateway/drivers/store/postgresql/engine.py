@@ -5,17 +5,17 @@ Isolation is READ COMMITTED: what a unit must be sure of, its own statements say
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from gateway.core.errors import Unavailable
 from gateway.drivers.measures import Measures
-from gateway.drivers.store.postgresql import dialect, schema
+from gateway.drivers.store.postgresql import dialect, migrations, upkeep
 from gateway.drivers.store.postgresql.commits import Commits
-from gateway.drivers.store.postgresql.connection import Command, Connection, Lost, Refused, rows_of
+from gateway.drivers.store.postgresql.connection import Command, Connection, Lost, Refused, conninfo, rows_of
 from gateway.drivers.store.postgresql.pool import NothingSent, Pool
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.statements import Statement
@@ -33,17 +33,6 @@ STATEMENT_SECONDS, LOCK_SECONDS = 10.0, 5.0
 ANSWER_MARGIN_SECONDS = 5.0
 """Beyond that a server that says nothing is given up."""
 
-DEFAULTS = {
-    "connect_timeout": "5",
-    "client_encoding": "utf-8",
-    "target_session_attrs": "read-write",  # of several hosts the primary
-    "keepalives_idle": "10",
-    "keepalives_interval": "5",
-    "keepalives_count": "3",
-    "application_name": "gateway",
-}
-"""Parameters of a connection, unless the URL says otherwise."""
-
 
 class PostgresqlEngine:
     """The engine for several processes. ``open_postgresql`` makes one."""
@@ -54,6 +43,7 @@ class PostgresqlEngine:
         self._units, self._reads = units, reads
         self._commits = Commits(units, measures)
         self.commit = self._commits.commit
+        self._upkeep = asyncio.create_task(upkeep.keep_up(reads), name="postgresql upkeep")
 
     async def rows(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Read on the connections for lists."""
@@ -74,6 +64,8 @@ class PostgresqlEngine:
 
     async def close(self) -> None:
         """Finish what was begun and close all connections."""
+        self._upkeep.cancel()
+        await asyncio.wait([self._upkeep])
         await self._commits.close()
         await self._units.close()
         await self._reads.close()
@@ -116,7 +108,7 @@ async def open_postgresql(
 
     reads = max(1, pool // 4)
     units = Pool(connect, max(1, pool - reads))
-    await schema.make_tables(url)
+    await migrations.prepare(url)
     await units.open_first()
     return Store(PostgresqlEngine(units, Pool(connect, reads), measures or Measures()))
 
@@ -127,6 +119,7 @@ async def open_postgresql_to_read(url: str) -> Store:
     async def connect() -> Connection:
         return await _connect(url, STATEMENT_SECONDS, LOCK_SECONDS, read_only=True)
 
+    await migrations.check_found(url)
     pool = Pool(connect, 1)
     await pool.open_first()
     return Store(PostgresqlEngine(pool, pool, Measures()))
@@ -139,14 +132,13 @@ async def _connect(url: str, statement_timeout: float, lock_timeout: float, *, r
         "lock_timeout": int(lock_timeout * 1000),
         "idle_in_transaction_session_timeout": int(statement_timeout * 1000),
     }
+    given: dict[str, str] = {}
     if read_only:
         limits["default_transaction_read_only"] = "on"
-    options = " ".join(f"-c {name}={value}" for name, value in limits.items())
+        given["target_session_attrs"] = "any"
+    given["options"] = " ".join(f"-c {name}={value}" for name, value in limits.items())
     try:
-        known = {**DEFAULTS, "options": options, **conninfo_to_dict(url)}
-        if read_only:
-            known["target_session_attrs"] = "any"
-        opened = await psycopg.AsyncConnection.connect(make_conninfo("", **known), autocommit=True)
+        opened = await psycopg.AsyncConnection.connect(conninfo(url, **given), autocommit=True)
     except psycopg.Error as problem:
         raise Unavailable(f"the store cannot be reached: {type(problem).__name__}") from None
     return Connection(opened, statement_timeout + ANSWER_MARGIN_SECONDS)

@@ -1,20 +1,10 @@
-"""The tables on PostgreSQL: those of every engine, and the functions and triggers that are written otherwise here."""
+"""The tables on PostgreSQL: those of every engine, with the functions and triggers that are written otherwise here."""
 
 from __future__ import annotations
 
-import psycopg
-
-from gateway.core.errors import Unavailable
-from gateway.drivers.store import claims, nodes
+from gateway.drivers.store import audit, claims, nodes, search_index, stored_bytes
 from gateway.drivers.store.postgresql.dialect import definition, translated
-from gateway.drivers.store.schema import TABLES
-
-UNITS = """
-    CREATE TABLE IF NOT EXISTS units (
-        tenant TEXT NOT NULL, id TEXT NOT NULL, bytes BIGINT NOT NULL,
-        PRIMARY KEY (tenant, id)
-    )"""
-"""A mark of each unit that was committed, and by how many bytes it let its tenant grow, until that is summed up."""
+from gateway.drivers.store.schema import EVENTS, TABLES
 
 FUNCTIONS = (
     """
@@ -32,32 +22,111 @@ FUNCTIONS = (
     """
     CREATE OR REPLACE FUNCTION clock_milliseconds() RETURNS BIGINT LANGUAGE sql VOLATILE AS
     $$ SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) $$""",
+    """
+    CREATE OR REPLACE FUNCTION sha256_hex(message TEXT) RETURNS TEXT LANGUAGE sql IMMUTABLE STRICT AS
+    $$ SELECT encode(sha256(convert_to(message, 'UTF8')), 'hex') $$""",
+    """
+    CREATE OR REPLACE FUNCTION hmac_sha256_hex(key TEXT, message TEXT) RETURNS TEXT LANGUAGE plpgsql IMMUTABLE STRICT AS
+    $$
+    DECLARE
+        padded BYTEA := convert_to(key, 'UTF8');
+        inside BYTEA;
+        outside BYTEA;
+    BEGIN
+        IF length(padded) > 64 THEN padded := sha256(padded); END IF;
+        padded := padded || decode(repeat('00', 64 - length(padded)), 'hex');
+        inside := padded;
+        outside := padded;
+        FOR place IN 0..63 LOOP
+            inside := set_byte(inside, place, get_byte(padded, place) # 54);
+            outside := set_byte(outside, place, get_byte(padded, place) # 92);
+        END LOOP;
+        RETURN encode(sha256(outside || sha256(inside || convert_to(message, 'UTF8'))), 'hex');
+    END $$""",
 )
-"""``expect_one`` fails a unit whose statement touched another number of rows. Paths are names: ``$.money.amount``."""
+"""``expect_one`` fails a unit whose statement touched another number of rows. Paths are names: ``$.money.amount``.
 
-LOCK = 0x67617465776179
-"""The advisory lock that is held while tables are made."""
+HMAC: RFC 2104; the one of PostgreSQL is in an extension that not everybody may create.
+"""
+
+_TRANSACTION = "CAST(CAST({} AS text) AS bigint)"
+_NOT_ENDED, _NOT_BEGUN = (
+    _TRANSACTION.format(f"pg_snapshot_{bound}(pg_current_snapshot())") for bound in ("xmin", "xmax")
+)
+
+INSTEAD = {
+    EVENTS: f"{EVENTS.rstrip().removesuffix(')').rstrip()},"
+    f" rowid BIGINT NOT NULL DEFAULT {_TRANSACTION.format('pg_current_xact_id()')})",
+    # Transactions are numbered when they begin to write and end in any order: one that runs may still add events
+    # between those that are there. Numbers to come are of another server that this one was restored from.
+    search_index.ORDERED_EVENTS: "CREATE OR REPLACE VIEW ordered_events AS"  # noqa: S608  # our own words
+    " SELECT rowid, tenant, id, payment_id, version, doc, delivery_id FROM events"
+    f" WHERE rowid < {_NOT_ENDED} OR rowid >= {_NOT_BEGUN}",
+    # Whoever appends a row waits for one that does the same, and goes on behind its row.
+    audit.END: "CREATE OR REPLACE VIEW audit_end AS SELECT sequence, hash, mac FROM audit_head FOR UPDATE",
+    stored_bytes.VIEW: "CREATE OR REPLACE VIEW tenant_bytes AS SELECT tenant, CAST(SUM(bytes) AS BIGINT) AS bytes FROM"
+    " (SELECT tenant, bytes FROM stored_bytes UNION ALL SELECT tenant, bytes FROM growth) parts GROUP BY tenant",
+}
+"""What is written otherwise. ``rowid`` is the number of the transaction that wrote an event."""
+
+OWN_TABLES = (
+    """
+    CREATE TABLE IF NOT EXISTS units (
+        tenant TEXT NOT NULL, id TEXT NOT NULL,
+        PRIMARY KEY (tenant, id)
+    )""",
+    "CREATE TABLE IF NOT EXISTS growth (tenant TEXT NOT NULL, bytes BIGINT NOT NULL)",
+    *nodes.TABLES,
+    *claims.TABLES,
+)
+"""``units``: a mark of each unit that was committed. ``growth``: by how many bytes tenants grew since their sums in
+``stored_bytes`` were brought up to date, which would else be rows that every unit waits for."""
+
+
+def _trigger(name: str, occasion: str, body: str) -> tuple[str, str]:
+    return (
+        f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$",
+        f"CREATE OR REPLACE TRIGGER {name} {occasion} EXECUTE FUNCTION {name}()",
+    )
+
+
+def _forgetting(name: str, event: str, when: str, size: str) -> tuple[str, str]:
+    count = f"INSERT INTO growth (tenant, bytes) VALUES (old.tenant, -({translated(size)})); RETURN NULL;"  # noqa: S608  # our own names
+    condition = f" WHEN ({when})" if when else ""
+    return _trigger(f"{name}_forgotten", f"AFTER {event} FOR EACH ROW{condition}", count)
+
+
+TRIGGERS = (
+    *(sql for one in stored_bytes.FORGOTTEN for sql in _forgetting(*one)),
+    *_trigger(
+        "audit_log_is_kept",
+        "BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_log FOR EACH STATEMENT",
+        "RAISE EXCEPTION 'the audit trail is append-only';",
+    ),
+    *_trigger(
+        "audit_log_grows",
+        "BEFORE INSERT ON audit_log FOR EACH ROW",
+        """
+        UPDATE audit_head SET sequence = new.sequence, hash = new.hash, mac = new.mac
+        WHERE sequence = new.sequence - 1;
+        IF NOT FOUND THEN RAISE EXCEPTION 'the audit trail is append-only'; END IF;
+        IF new.approved_by IS NOT NULL THEN
+            UPDATE approvals SET status = 'approved', decided_by = new.approved_by, decided_at = new.at, body = NULL
+            WHERE id = new.approval_id AND status = 'open';
+            IF NOT FOUND THEN RAISE EXCEPTION 'the approval is not open'; END IF;
+        END IF;
+        RETURN new;""",
+    ),
+)
+
+
+def spelt(sql: str) -> str:
+    """A statement of every engine's schema or migrations, as it is here."""
+    own = INSTEAD.get(sql, sql)
+    return definition(own) if own is not sql or "CREATE" in sql or "ALTER" in sql else translated(sql)
 
 
 def statements() -> list[str]:
-    """What makes everything, in order."""
-    return [
-        *FUNCTIONS,
-        *(definition(sql) if "CREATE" in sql else translated(sql) for sql in _portable()),
-        *map(definition, (UNITS, *nodes.TABLES, *claims.TABLES)),
-    ]
-
-
-def _portable() -> list[str]:
-    return [sql for sql in TABLES if "TRIGGER" not in sql]
-
-
-async def make_tables(url: str) -> None:
-    """Make what is missing, in one transaction; another process that does the same waits. Raises ``Unavailable``."""
-    try:
-        async with await psycopg.AsyncConnection.connect(url) as connection:
-            await connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
-            for sql in statements():
-                await connection.execute(sql.encode())
-    except psycopg.Error as problem:
-        raise Unavailable(f"the tables of the store cannot be made: {problem}") from problem
+    """What makes everything that is missing, in order."""
+    portable = [spelt(sql) for sql in TABLES if "TRIGGER" not in sql]
+    return [*FUNCTIONS, *map(definition, OWN_TABLES), *portable, *TRIGGERS]
