@@ -27,9 +27,9 @@ SECRET = Secret("now-" * 10)
 
 
 @pytest.fixture
-async def shared(postgresql_url: str) -> AsyncIterator[Store]:
+async def shared(database_url: str) -> AsyncIterator[Store]:
     """An empty store on PostgreSQL."""
-    opened = await open_postgresql(postgresql_url)
+    opened = await open_postgresql(database_url)
     yield opened
     await opened.close()
 
@@ -65,9 +65,9 @@ async def test_the_audit_trail_is_one_chain_however_many_write_it(shared: Store)
 
 
 @pytest.mark.parametrize("key", ["", "short", "ä" * 40, "x" * 64, "y" * 200])
-def test_hashes_are_those_of_python(postgresql_url: str, key: str) -> None:
+def test_hashes_are_those_of_python(database_url: str, key: str) -> None:
     """Of keys of every length."""
-    with psycopg.connect(postgresql_url) as connection:
+    with psycopg.connect(database_url) as connection:
         made = connection.execute("SELECT sha256_hex(%s), hmac_sha256_hex(%s, %s)", ("ä\u2028", key, "ä\u2028"))
         assert made.fetchone() == (audit.sha256_hex("ä\u2028"), audit.hmac_sha256_hex(key, "ä\u2028"))
 
@@ -82,10 +82,10 @@ def test_hashes_are_those_of_python(postgresql_url: str, key: str) -> None:
         " SELECT 7, at, key_id, act, details, previous_hash, hash, secret_id, mac FROM audit_log",
     ],
 )
-async def test_the_audit_trail_only_grows(shared: Store, postgresql_url: str, sql: str) -> None:
+async def test_the_audit_trail_only_grows(shared: Store, database_url: str, sql: str) -> None:
     """Whoever writes to the database."""
     await shared.commit("acme", [acted(1)])
-    with psycopg.connect(postgresql_url) as other, pytest.raises(psycopg.Error, match="append-only"):
+    with psycopg.connect(database_url) as other, pytest.raises(psycopg.Error, match="append-only"):
         other.execute(sql)
 
 
@@ -101,11 +101,11 @@ async def test_an_approval_is_used_once(shared: Store) -> None:
     assert (await verify(shared, [SECRET])).rows == 1
 
 
-async def test_growth_is_counted_whether_it_was_added_up_or_not(shared: Store, postgresql_url: str) -> None:
+async def test_growth_is_counted_whether_it_was_added_up_or_not(shared: Store, database_url: str) -> None:
     """And what is deleted is given back."""
 
     def recounted() -> dict[str, int]:
-        with psycopg.connect(postgresql_url) as look:
+        with psycopg.connect(database_url) as look:
             return dict(look.execute(translated(RECOUNT).encode()).fetchall())
 
     engine = shared._engine
@@ -114,7 +114,7 @@ async def test_growth_is_counted_whether_it_was_added_up_or_not(shared: Store, p
     assert await shared.stored_bytes() == recounted() != {}
     await upkeep.add_up(engine._reads)
     assert await shared.stored_bytes() == recounted()
-    with psycopg.connect(postgresql_url) as other:
+    with psycopg.connect(database_url) as other:
         other.execute("DELETE FROM idempotency_keys")
         other.execute("UPDATE events SET delivery_id = NULL, body = NULL, attempts = NULL")
     assert await shared.stored_bytes() == recounted()
@@ -122,9 +122,9 @@ async def test_growth_is_counted_whether_it_was_added_up_or_not(shared: Store, p
     assert await engine.rows("SELECT COUNT(*) FROM growth", ()) == [(0,)]
 
 
-async def test_the_index_reads_no_event_that_another_may_come_before(shared: Store, postgresql_url: str) -> None:
+async def test_the_index_reads_no_event_that_another_may_come_before(shared: Store, database_url: str) -> None:
     """A transaction that began earlier may end later; then its events come first."""
-    with psycopg.connect(postgresql_url) as earlier:
+    with psycopg.connect(database_url) as earlier:
         earlier.execute(
             "INSERT INTO events (tenant, id, payment_id, type, version) VALUES ('acme', 'evt_0', 'pay_0', 'x', 1)"
         )
@@ -138,9 +138,9 @@ async def test_the_index_reads_no_event_that_another_may_come_before(shared: Sto
     assert await shared.search.last_event_row() == second.event_row
 
 
-async def test_events_of_one_transaction_are_read_together(shared: Store, postgresql_url: str) -> None:
+async def test_events_of_one_transaction_are_read_together(shared: Store, database_url: str) -> None:
     """They have one row number: a batch that ended among them would lose the others."""
-    with psycopg.connect(postgresql_url) as other:
+    with psycopg.connect(database_url) as other:
         other.execute(
             "INSERT INTO events (tenant, id, payment_id, type, version)"
             " SELECT 'acme', 'evt_' || n, 'pay_1', 'x', n FROM generate_series(1, 5) n"
@@ -152,7 +152,7 @@ async def test_a_reference_is_not_taken_from_a_payment_that_is_not_seen_yet(shar
     """Of creates at the same time one owns it, whichever was first."""
     units = []
     for number in range(1, 9):
-        payment, operation = create_of(number)
+        payment, operation = create_of(number, merchant_reference="SO-1")
         units.append(
             [
                 statements.insert_payment(payment, operation),
