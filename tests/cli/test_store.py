@@ -20,6 +20,7 @@ from tests.support.cli import run, running, write
 from tests.support.factories.store_units import resolved_payment, stored
 from tests.support.server_process import running_server_process
 from tests.support.stack import GatewayStack, creditkey_body, psp_body
+from tests.support.stores import ENGINES, fresh_url
 
 KEY = "5f0c4f2e-first-request"
 ACCOUNT = {"account": "creditkey-main", "provider": "creditkey"}
@@ -141,20 +142,25 @@ async def test_what_was_being_sent_is_unknown_in_a_copy(config: Path) -> None:
     assert json.loads(recovered.stdout)["unknown"] == 1
 
 
-async def test_a_copy_takes_over(tmp_path: Path) -> None:
-    """A gateway goes on with the copy: its payments, its audit trail, its keys, and new work."""
-    async with running_server_process(tmp_path) as server:
-        await server.start()
-        body = psp_body()
-        first = await server.stack.create(body, key=KEY)
-        assert first.status == 201
-        assert await server.end() == 0
-        assert (await command("copy", *urls(tmp_path))).exit_code == 0
-        use_copy(server.config)
-        await server.start()
-        again = await server.stack.create(body, key=KEY)
-        assert (again.status, again.json["id"]) == (201, first.json["id"])
-        assert (await server.stack.create(creditkey_body())).status == 201
-        assert await server.end() == 0
-        code, printed, errors = await server.run("audit", "verify")
-        assert (code, printed.startswith("ok: 2 rows")) == (0, True), errors
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_a_copy_takes_over(tmp_path: Path, engine: str) -> None:
+    """A gateway goes on with the copy: its payments, its audit trail, its keys, and new work; then a copy of that."""
+    with fresh_url(engine, tmp_path / "second") as url:
+        async with running_server_process(tmp_path) as server:
+            await server.start()
+            body = psp_body()
+            first = await server.stack.create(body, key=KEY)
+            assert first.status == 201
+            assert await server.end() == 0
+            assert (await command("copy", urls(tmp_path)[0], url)).exit_code == 0
+            server.config.write_text(server.config.read_text().replace("sqlite:///data/gateway.db", url))
+            await server.start()
+            again = await server.stack.create(body, key=KEY)
+            assert (again.status, again.json["id"]) == (201, first.json["id"])
+            assert (await server.stack.create(creditkey_body())).status == 201
+            assert (await command("copy", url, urls(tmp_path)[1])).exit_code == 3
+            assert await server.end() == 0
+            code, printed, errors = await server.run("audit", "verify")
+            assert (code, printed.startswith("ok: 2 rows")) == (0, True), errors
+            back = await command("copy", url, urls(tmp_path)[1])
+            assert back.exit_code == 0, back.stderr

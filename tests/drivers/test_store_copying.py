@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from gateway.core.errors import Unavailable
+from gateway.drivers.clock import milliseconds
 from gateway.drivers.settings import StoreTarget
-from gateway.drivers.store import pending_erasures, personal_data
+from gateway.drivers.settings.load_context import LoadContext
+from gateway.drivers.settings.store_target import store_url
+from gateway.drivers.store import nodes, pending_erasures, personal_data
 from gateway.drivers.store.copying import copier, tables
 from gateway.drivers.store.copying.comparison import Compared
 from gateway.drivers.store.copying.copier import NotCopied, Side, compare
 from gateway.drivers.store.copying.offline import alone
+from gateway.drivers.store.nodes import NodeRow
+from gateway.drivers.store.reads import Store
 from gateway.drivers.store.statements import NO_TENANT, Statement, Unit
 from gateway.drivers.store.store_files import AlreadyRunning
 from tests.support.factories.payments import AT
 from tests.support.factories.whole_store import ROWS, TENANTS, fill
+from tests.support.stores import ENGINES, fresh_url
+
+CONTEXT = LoadContext(folder=Path(), owner=0, environ={}, development=True)
 
 LEAST_KILLS = 20
 """A copy has more than twice as many commits."""
@@ -43,17 +53,18 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "TOGETHER", 2)
 
 
-def place(folder: Path, name: str) -> StoreTarget:
-    """A store in a folder of its own."""
-    return StoreTarget(url=folder / name / "gateway.db")
-
-
-@pytest.fixture
-async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
-    """A store with rows everywhere, open to read."""
-    async with alone(place(tmp_path, "from"), AT, writing=True) as source:
+@pytest.fixture(params=[ENGINES, ENGINES[::-1]], ids="-to-".join)
+async def pair(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Pair]:
+    """A store with rows everywhere, open, and another that is empty or not there yet, of either engine."""
+    async with AsyncExitStack() as opened:
+        urls = [
+            opened.enter_context(fresh_url(engine, tmp_path / name))
+            for engine, name in zip(request.param, ("from", "to"), strict=True)
+        ]
+        places = [StoreTarget(url=store_url(url, CONTEXT)) for url in urls]
+        source = await opened.enter_async_context(alone(places[0], AT, writing=True))
         await fill(source)
-        yield Pair(source, place(tmp_path, "to"))
+        yield Pair(source, places[1])
 
 
 async def copied(pair: Pair) -> list[Compared]:
@@ -92,6 +103,7 @@ def test_every_table_is_copied_or_made_anew() -> None:
     assert {*tables.KEYS} | tables.MADE_ANEW >= {*personal_data.COLUMNS}
 
 
+@pytest.mark.parametrize("pair", [*itertools.product(ENGINES, repeat=2)], indirect=True, ids="-to-".join)
 async def test_a_copy_holds_every_row_of_every_table(pair: Pair) -> None:
     """By counts and hashes of each table and tenant; events keep their order; the mark is gone."""
     found = await copied(pair)
@@ -101,8 +113,9 @@ async def test_a_copy_holds_every_row_of_every_table(pair: Pair) -> None:
     assert [one.tenant for one in found if one.table == "payments"] == [*TENANTS]
     async with alone(pair.target, AT) as target:
         assert await target.store.metadata.unfinished_copy() is None
-        events = "SELECT id FROM events ORDER BY rowid"
-        assert await target.store.rows(events, ()) == await pair.source.store.rows(events, ())
+        places = dict(await target.store.rows("SELECT id, rowid FROM events", ()))
+        order = [row[2] async for page in tables.pages(pair.source.store, "events") for row in page]
+        assert sorted(order, key=places.__getitem__) == order
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
@@ -179,9 +192,8 @@ async def test_a_hash_is_of_every_column(pair: Pair) -> None:
                 del columns["audit_head"]
             undo = [await change(target, table, column) for table, column in columns.items()]
             different = {one.table for one in await compare(pair.source, target) if not one.is_equal}
-            assert different == {*columns}
+            assert {*columns} <= different <= {*columns, "stored_bytes"}  # triggers count some changes
             await target.store.commit(NO_TENANT, [*target.unguarded, *undo, *target.guarded])
-    assert all(one.is_equal for one in await copied(pair))
 
 
 async def change(side: Side, table: str, column: str) -> Statement:
@@ -193,6 +205,7 @@ async def change(side: Side, table: str, column: str) -> Statement:
     return Statement(sql, (value, other))
 
 
+@pytest.mark.parametrize("pair", [("sqlite", "sqlite")], indirect=True)
 async def test_the_list_of_erased_payments_comes_along(pair: Pair) -> None:
     """Once each, however often the copy is run."""
     pending_erasures.note_in_file(erased_list(pair.source.place), [("acme", "pay_1"), ("globex", "pay_2")])
@@ -217,9 +230,36 @@ async def test_the_audit_trail_is_guarded_again(pair: Pair) -> None:
                 await target.store.commit(NO_TENANT, [Statement(sql, ())])
 
 
-async def test_a_store_in_use_is_neither_read_nor_written(pair: Pair) -> None:
-    """Its lock is held."""
-    for writing in (False, True):
-        with pytest.raises(AlreadyRunning):
-            async with alone(pair.source.place, AT, writing=writing):
-                pass
+@pytest.mark.parametrize("writing", [False, True], ids=["read", "written"])
+async def test_a_store_in_use_is_left_alone(pair: Pair, writing: bool) -> None:
+    """A file has a lock, a database has living nodes; those that have ended do not matter."""
+    alive = nodes.LEASE + timedelta(seconds=1)
+    await join(pair.source.store, "node_ended", AT - alive)
+    if pair.source.store.is_shared:
+        async with alone(pair.source.place, AT, writing=writing):
+            pass
+        await join(pair.source.store, "node_alive", AT)
+    with pytest.raises(AlreadyRunning):
+        async with alone(pair.source.place, AT, writing=writing):
+            pass
+
+
+async def test_a_gateway_that_joined_before_the_mark_is_found(pair: Pair) -> None:
+    """It began on an empty store, which then is no target."""
+    async with alone(pair.target, AT, writing=True) as target:
+        await join(target.store, "node_alive", AT)
+        if target.store.is_shared:
+            with pytest.raises(AlreadyRunning):
+                await copier.copy(pair.source, target, AT, lambda *_: None)
+
+
+async def join(store: Store, node: str, at: datetime) -> None:
+    """Let a gateway be alive from a time on; on SQLite nobody notes it."""
+    if store.is_shared:
+        times = {"started_at": milliseconds(at), "renewed_at": milliseconds(at)}
+        row = NodeRow(
+            **{"id": node, "host": "h", "pid": 1, "version": "1", "settings_hash": "s", "url": "u", "clock_ahead": 0},
+            **times,
+            alive_until=milliseconds(at + nodes.LEASE),
+        )
+        await store.commit(NO_TENANT, [nodes.renew(row)])

@@ -37,17 +37,13 @@ KEYS: dict[str, tuple[str, ...]] = {
 MADE_ANEW = frozenset(
     {
         *("search_payments", "search_terms", "search_segments", "search_progress"),
-        *("heartbeat", "nodes", "claims", "units"),
+        *("heartbeat", "nodes", "claims", "units", "growth"),
     }
 )
-"""What gateways make by themselves, of the content or of nothing; ``units`` are summed up in ``stored_bytes``."""
+"""What gateways make by themselves, of the content or of nothing."""
 
-SUMMED = {
-    False: "(SELECT tenant, bytes FROM stored_bytes WHERE bytes <> 0) summed",
-    True: "(SELECT tenant, CAST(SUM(bytes) AS BIGINT) AS bytes FROM (SELECT tenant, bytes FROM stored_bytes"
-    " UNION ALL SELECT tenant, bytes FROM units) counted GROUP BY tenant HAVING SUM(bytes) <> 0) summed",
-}
-"""What each tenant occupies, where a store is shared and where not."""
+READ_FROM = {"stored_bytes": "(SELECT tenant, bytes FROM tenant_bytes WHERE bytes <> 0) summed"}
+"""What is read instead of a table: each engine counts what tenants occupy in a way of its own."""
 
 PAGE = 500
 """Rows that are read, and written in one transaction."""
@@ -69,13 +65,12 @@ def columns_of(table: str) -> tuple[str, ...]:
 async def pages(store: Store, table: str, after: Key = (), *, tenant: str | None = None) -> AsyncIterator[list[Row]]:
     """The rows beyond a key, each with its key before its columns. ``tenant``: those of this one only."""
     key = KEYS[table]
-    place = SUMMED[store.is_shared] if table == "stored_bytes" else table
-    while rows := await store.rows(*_page(table, place, after, tenant)):
+    while rows := await store.rows(*_page(table, after, tenant)):
         yield rows
         after = rows[-1][: len(key)]
 
 
-def _page(table: str, place: str, after: Key, tenant: str | None) -> tuple[str, tuple[Any, ...]]:
+def _page(table: str, after: Key, tenant: str | None) -> tuple[str, tuple[Any, ...]]:
     key = ", ".join(KEYS[table])
     conditions = {
         f"({key}) > ({placeholders(KEYS[table])})": tuple(after),
@@ -84,7 +79,7 @@ def _page(table: str, place: str, after: Key, tenant: str | None) -> tuple[str, 
     }
     given = [(condition, values) for condition, values in conditions.items() if values]
     chosen = " AND ".join(condition for condition, _ in given)
-    listed = f"SELECT {key}, {', '.join(columns_of(table))} FROM {place}"  # noqa: S608  # our own names
+    listed = f"SELECT {key}, {', '.join(columns_of(table))} FROM {READ_FROM.get(table, table)}"  # noqa: S608  # our own names
     return (
         f"{listed} {chosen and 'WHERE '}{chosen} ORDER BY {key} LIMIT {PAGE}",
         tuple(itertools.chain.from_iterable(values for _, values in given)),
