@@ -53,7 +53,7 @@ def folder_of_the_run() -> Iterator[None]:
     finally:
         del os.environ[FOLDER]
         if not (folder / "server").exists():
-            shutil.rmtree(folder)
+            shutil.rmtree(folder, ignore_errors=True)  # a server that ended has deleted it
 
 
 def _memory() -> str | None:

@@ -1,0 +1,147 @@
+"""A unit of work on its way to PostgreSQL: what its caller is told, and what becomes of one that is in doubt."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from gateway.core.errors import Conflict, Unavailable
+from gateway.drivers.measures import Measures
+from gateway.drivers.store.postgresql import commits
+from gateway.drivers.store.postgresql.commits import NOT_ONE_ROW, UNIQUE_VIOLATION, Commits
+from gateway.drivers.store.postgresql.connection import Command, Lost, Outcome, Refused
+from gateway.drivers.store.postgresql.pool import NothingSent, Pool
+from gateway.drivers.store.statements import Statement
+
+UNIT = (Statement("UPDATE a SET b = ?", (1,)), Statement("UPDATE c SET d = ?", (2,), "version"))
+CUT = Lost("cut")
+
+
+class Scripted(Pool):
+    """A pool whose answers are listed; ``sent`` are the first parameters of each command."""
+
+    def __init__(self, *answers: Outcome | NothingSent) -> None:
+        self.answers = list(answers)
+        self.sent: list[list[tuple[object, ...]]] = []
+
+    def begin(self, commands: Sequence[Command], ended: Callable[[Outcome | NothingSent], None]) -> None:
+        self.sent.append([tuple(command.params) for command in commands])
+        asyncio.get_running_loop().call_soon(ended, self.answers.pop(0) if self.answers else [])
+
+    @property
+    def marks(self) -> list[object]:
+        """The marks that were sent, in order."""
+        return [commands[0][1] for commands in self.sent]
+
+
+@pytest.fixture(autouse=True)
+def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tried again is tried at once."""
+    monkeypatch.setattr(commits, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(commits, "MAX_RETRY_SECONDS", 0.0)
+
+
+def refused(state: str, place: int = 0) -> Refused:
+    return Refused(place, state, "no")
+
+
+async def test_a_unit_goes_behind_its_mark() -> None:
+    """Its mark is of its tenant and has what is certain to grow."""
+    pool = Scripted()
+    await Commits(pool, Measures()).commit("acme", [Statement("UPDATE a SET b = ?", (1,), "version", ("acme", 70))])
+    ((mark, statement),) = pool.sent
+    assert (mark[0], mark[2], statement) == ("acme", 70, (1,))
+
+
+async def test_growth_that_depends_is_counted_by_the_server() -> None:
+    """A statement that may touch no row says by itself what it adds."""
+    pool = Scripted()
+    await Commits(pool, Measures()).commit("acme", [Statement("UPDATE a SET b = ?", (1,), None, ("acme", 70))])
+    ((mark, statement),) = pool.sent
+    assert mark[2] == 0
+    assert statement == (1, "acme", f"{mark[1]}.0", 70)
+
+
+async def test_the_statement_that_failed_names_the_conflict() -> None:
+    """The mark stands before the first."""
+    with pytest.raises(Conflict, match="version"):
+        await Commits(Scripted(refused(NOT_ONE_ROW, 2)), Measures()).commit("acme", UNIT)
+
+
+@pytest.mark.parametrize("state", ["40001", "40P01", "25006"])
+async def test_what_was_undone_for_others_is_begun_anew(state: str) -> None:
+    """Under another mark each time, since the one before may not be used again."""
+    pool = Scripted(refused(state), refused(state))
+    await Commits(pool, Measures()).commit("acme", UNIT)
+    assert len(set(pool.marks)) == 3
+
+
+async def test_not_for_ever() -> None:
+    """A unit that loses every time is given up, and nothing of it was written."""
+    pool = Scripted(*[refused("40001")] * commits.MAX_TRIES)
+    with pytest.raises(Unavailable, match="in the way"):
+        await Commits(pool, Measures()).commit("acme", UNIT)
+    assert len(pool.sent) == commits.MAX_TRIES
+
+
+@pytest.mark.parametrize("state", ["23502", "22003", "42P01", "55P03", "57014", "53100"])
+async def test_what_the_server_refuses_is_not_tried_again(state: str) -> None:
+    """It has undone all of it; the caller is told that nothing was written."""
+    pool, measures = Scripted(refused(state, 1)), Measures()
+    with pytest.raises(Unavailable, match=state):
+        await Commits(pool, measures).commit("acme", UNIT)
+    assert (len(pool.sent), measures.store_errors) == (1, 1)
+
+
+async def test_a_unit_in_doubt_that_was_committed_is_not_sent_again() -> None:
+    """Its mark is there already."""
+    pool = Scripted(CUT, refused(UNIQUE_VIOLATION))
+    await Commits(pool, Measures()).commit("acme", UNIT)
+    assert len(pool.sent) == 2
+    assert len(set(pool.marks)) == 1
+
+
+async def test_a_unit_in_doubt_that_was_not_committed_is_begun_anew() -> None:
+    """Only after its mark was taken from it: whatever of it is still on its way can never be committed."""
+    pool = Scripted(CUT, [])
+    await Commits(pool, Measures()).commit("acme", UNIT)
+    first, fence, second = pool.marks
+    assert first == fence != second
+
+
+async def test_nothing_is_concluded_while_the_server_is_away() -> None:
+    """It is asked until it says something."""
+    pool = Scripted(CUT, CUT, NothingSent("down"), refused("57014"), refused(UNIQUE_VIOLATION))
+    await Commits(pool, Measures()).commit("acme", UNIT)
+    assert len(pool.sent) == 5
+    assert len(set(pool.marks)) == 1
+
+
+async def test_nothing_is_concluded_from_a_mark_that_may_be_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Marks are deleted some day: a doubt that has lasted as long is told as one."""
+    monkeypatch.setattr(commits, "MARK_KEPT_SECONDS", 0.0)
+    pool = Scripted(CUT)
+    with pytest.raises(Unavailable, match="not known"):
+        await Commits(pool, Measures()).commit("acme", UNIT)
+    assert len(pool.sent) == 1
+
+
+async def test_without_a_connection_nothing_was_sent() -> None:
+    """The caller is told at once."""
+    with pytest.raises(Unavailable, match="down"):
+        await Commits(Scripted(NothingSent("down")), Measures()).commit("acme", UNIT)
+
+
+async def test_a_store_that_closes_tells_who_is_in_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No caller waits for ever."""
+    monkeypatch.setattr(commits, "CLOSING_SECONDS", 0.0)
+    pool = Scripted(CUT, *[NothingSent("down")] * 10_000)
+    written = Commits(pool, Measures())
+    caller = asyncio.ensure_future(written.commit("acme", UNIT))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    await written.close()
+    with pytest.raises(Unavailable, match="closed before"):
+        await caller
