@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
+from psycopg.pq.abc import PGresult
 
 from gateway.core.errors import Conflict, Unavailable
 from gateway.drivers.measures import Measures
 from gateway.drivers.store.postgresql import commits
-from gateway.drivers.store.postgresql.commits import NOT_ONE_ROW, UNIQUE_VIOLATION, Commits
+from gateway.drivers.store.postgresql.commits import NOT_ONE_ROW, Commits
 from gateway.drivers.store.postgresql.connection import Command, Lost, Outcome, Refused
 from gateway.drivers.store.postgresql.pool import NothingSent, Pool
 from gateway.drivers.store.statements import Statement
 
 UNIT = (Statement("UPDATE a SET b = ?", (1,)), Statement("UPDATE c SET d = ?", (2,), "version"))
 CUT = Lost("cut")
+
+
+def found(is_barred: str) -> PGresult:
+    """What the server says of a mark: whether it is barred."""
+    value = {"nfields": 1, "ntuples": 1, "ftype": lambda _: 16, "get_value": lambda *_: is_barred.encode()}
+    return cast("PGresult", SimpleNamespace(**value))
+
+
+COMMITTED, BARRED = [found("f")] * 2, [found("t")] * 2
 
 
 class Scripted(Pool):
@@ -60,8 +72,8 @@ async def test_growth_that_depends_is_counted_by_the_server() -> None:
     pool = Scripted()
     await Commits(pool, Measures()).commit("acme", [Statement("UPDATE a SET b = ?", (1,), None, ("acme", 70))])
     ((mark, statement),) = pool.sent
-    assert mark[2] == 0
-    assert statement == (1, "acme", f"{mark[1]}.0", 70)
+    assert mark == ("acme", pool.marks[0])
+    assert statement == (1, "acme", 70)
 
 
 async def test_the_statement_that_failed_names_the_conflict() -> None:
@@ -96,8 +108,8 @@ async def test_what_the_server_refuses_is_not_tried_again(state: str) -> None:
 
 
 async def test_a_unit_in_doubt_that_was_committed_is_not_sent_again() -> None:
-    """Its mark is there already."""
-    pool = Scripted(CUT, refused(UNIQUE_VIOLATION))
+    """Its mark is there already, and not barred."""
+    pool = Scripted(CUT, COMMITTED)
     await Commits(pool, Measures()).commit("acme", UNIT)
     assert len(pool.sent) == 2
     assert len(set(pool.marks)) == 1
@@ -105,15 +117,23 @@ async def test_a_unit_in_doubt_that_was_committed_is_not_sent_again() -> None:
 
 async def test_a_unit_in_doubt_that_was_not_committed_is_begun_anew() -> None:
     """Only after its mark was taken from it: whatever of it is still on its way can never be committed."""
-    pool = Scripted(CUT, [])
+    pool = Scripted(CUT, BARRED)
     await Commits(pool, Measures()).commit("acme", UNIT)
-    first, fence, second = pool.marks
-    assert first == fence != second
+    first, barred, second = pool.marks
+    assert first == barred != second
+
+
+async def test_a_bar_whose_answer_was_lost_is_one() -> None:
+    """What stands there was written to keep the unit out: it is no sign that the unit was committed."""
+    pool = Scripted(CUT, CUT, BARRED)
+    await Commits(pool, Measures()).commit("acme", UNIT)
+    assert len(pool.sent) == 4
+    assert pool.sent[3][1:] == pool.sent[0][1:]
 
 
 async def test_nothing_is_concluded_while_the_server_is_away() -> None:
     """It is asked until it says something."""
-    pool = Scripted(CUT, CUT, NothingSent("down"), refused("57014"), refused(UNIQUE_VIOLATION))
+    pool = Scripted(CUT, CUT, NothingSent("down"), refused("57014"), COMMITTED)
     await Commits(pool, Measures()).commit("acme", UNIT)
     assert len(pool.sent) == 5
     assert len(set(pool.marks)) == 1

@@ -69,7 +69,7 @@ async def test_sums_are_numbers(opened: Connection) -> None:
 
 async def test_commands_are_one_transaction(opened: Connection) -> None:
     """Where one fails, none has had an effect; the failure says which it was, and the connection lives."""
-    insert = "INSERT INTO units (tenant, id, bytes) VALUES ($1, $2, 0)"
+    insert = "INSERT INTO units (tenant, id) VALUES ($1, $2)"
     outcome = await outcome_of(opened, (insert, ("a", "1")), (insert, ("a", "2")), (insert, ("a", "1")))
     assert isinstance(outcome, Refused)
     assert (outcome.place, outcome.sqlstate) == (2, "23505")
@@ -109,8 +109,8 @@ async def test_an_idle_connection_notices_its_end(opened: Connection, database_u
     number = await value_of(opened, "SELECT pg_backend_pid()")
     with psycopg.connect(database_url) as other:
         other.execute("SELECT pg_terminate_backend(%s)", (number,))
-    while not opened.is_lost:
-        await asyncio.sleep(0.001)  # noqa: ASYNC110  # the connection has nobody to tell
+    while not opened.is_lost:  # noqa: ASYNC110  # it has nobody to tell
+        await asyncio.sleep(0.001)
 
 
 async def test_a_server_that_says_nothing_is_given_up(database_url: str) -> None:
@@ -124,6 +124,6 @@ async def test_a_server_that_says_nothing_is_given_up(database_url: str) -> None
 async def test_a_server_that_only_reads_is_left(opened: Connection) -> None:
     """A former primary: nothing was written, and the next connection may lead to the new one."""
     await outcome_of(opened, ("SET default_transaction_read_only = on", ()))
-    outcome = await outcome_of(opened, ("INSERT INTO units (tenant, id, bytes) VALUES ('a', '1', 0)", ()))
+    outcome = await outcome_of(opened, ("INSERT INTO units (tenant, id) VALUES ('a', '1')", ()))
     assert isinstance(outcome, Refused)
     assert (outcome.sqlstate, opened.is_lost) == ("25006", True)

@@ -1,13 +1,14 @@
 """Units of work on PostgreSQL: sent whole, begun anew where others were in the way, never guessed about.
 
-Every unit writes its mark, a row of ``units``, in its own transaction. After a connection was lost on the way the mark
-is written by another transaction: where it is there already, the unit was committed; else it never will be, for its
-own mark would be the second.
+Every unit writes its mark, a row of ``units``, in its own transaction. After a connection was lost on the way another
+transaction bars the mark, that is, writes it as one that no unit may write any more. Where the unit's own is there
+already, the unit was committed; else it never will be, for its mark would be the second.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import time
@@ -16,7 +17,7 @@ from time import perf_counter
 from gateway.core.errors import Conflict, GatewayError, Unavailable
 from gateway.drivers.measures import Measures
 from gateway.drivers.store.postgresql import dialect
-from gateway.drivers.store.postgresql.connection import READ_ONLY, Command, Lost, Outcome, Refused
+from gateway.drivers.store.postgresql.connection import READ_ONLY, Command, Lost, Outcome, Refused, rows_of
 from gateway.drivers.store.postgresql.pool import NothingSent, Pool
 from gateway.drivers.store.statements import Unit
 
@@ -35,8 +36,6 @@ CLOSING_SECONDS = 5.0
 NOT_ONE_ROW = "GW001"
 """The SQLSTATE of ``expect_one``."""
 
-UNIQUE_VIOLATION = "23505"
-
 BEGUN_ANEW = frozenset({"40001", "40P01", READ_ONLY})
 """Serialization failure, deadlock, not the primary: nothing was written, and the next time it may be."""
 
@@ -44,6 +43,8 @@ OF_THE_UNIT = ("21", "22", "23", "42", "44", "P0")
 """Classes of SQLSTATE that a unit's own statements and values cause."""
 
 _MARK = "INSERT INTO units (tenant, id) VALUES ($1, $2)"
+_BAR = "INSERT INTO units (tenant, id, is_barred) VALUES ($1, $2, TRUE) ON CONFLICT DO NOTHING"
+_IS_BARRED = "SELECT is_barred FROM units WHERE tenant = $1 AND id = $2"
 _MARK_AND_GROW = f"WITH mark AS ({_MARK}) INSERT INTO growth (tenant, bytes) VALUES ($1, $3)"  # noqa: S608  # our own words
 
 
@@ -105,20 +106,18 @@ class Commits:
         asyncio.get_running_loop().call_later(pause, self._begin, one)
 
     async def _find_out(self, one: _Commit) -> None:
-        """Find out whether a unit was committed, by writing its mark; begin it anew where it was not."""
+        """Find out whether a unit was committed, by barring its mark; begin it anew where it was not."""
         began, pause = perf_counter(), RETRY_SECONDS
+        mark = (one.tenant, one.mark)
         try:
             while perf_counter() - began < MARK_KEPT_SECONDS:
-                try:
-                    await self._pool.ask(one.marked())
-                except Refused as refused:
-                    if refused.sqlstate == UNIQUE_VIOLATION:
+                with contextlib.suppress(Lost, NothingSent, Refused):
+                    # A bar whose own answer was lost is still a bar: only what stands there counts.
+                    _, found = await self._pool.ask(Command(_BAR, mark), Command(_IS_BARRED, mark))
+                    if rows_of(found) == [(True,)]:
+                        self._begin_anew(one)
+                    else:
                         self._resolve(one, None)
-                        return
-                except (Lost, NothingSent):
-                    pass
-                else:
-                    self._begin_anew(one)
                     return
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, MAX_RETRY_SECONDS)

@@ -72,15 +72,15 @@ INSTEAD = {
 OWN_TABLES = (
     """
     CREATE TABLE IF NOT EXISTS units (
-        tenant TEXT NOT NULL, id TEXT NOT NULL,
+        tenant TEXT NOT NULL, id TEXT NOT NULL, is_barred BOOLEAN NOT NULL DEFAULT FALSE,
         PRIMARY KEY (tenant, id)
     )""",
     "CREATE TABLE IF NOT EXISTS growth (tenant TEXT NOT NULL, bytes BIGINT NOT NULL)",
     *nodes.TABLES,
     *claims.TABLES,
 )
-"""``units``: a mark of each unit that was committed. ``growth``: by how many bytes tenants grew since their sums in
-``stored_bytes`` were brought up to date, which would else be rows that every unit waits for."""
+"""``units``: a mark of each unit that was committed, or that never may be. ``growth``: by how many bytes tenants grew
+since their sums in ``stored_bytes`` were brought up to date, which would else be rows that every unit waits for."""
 
 
 def _trigger(name: str, occasion: str, body: str) -> tuple[str, str]:
