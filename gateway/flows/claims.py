@@ -29,7 +29,7 @@ async def take(
     """
     if not gw.node.may_begin(by.at):
         return []
-    ours = [identifier for _, identifier in await gw.store.claim(claims.claim_ids(kind, by, tenant, wanted))]
+    ours = [identifier for _, identifier in await gw.store.claim(tenant, claims.claim_ids(kind, by, tenant, wanted))]
     rows = await read(ours) if ours else {}
     if done := set(ours) - set(rows):
         await gw.store.commit(tenant, [claims.release(kind, by.node, tenant, done)])

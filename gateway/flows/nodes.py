@@ -44,7 +44,7 @@ class Node:
         if not self.is_shared:
             return True
         by = self.claimant()
-        return bool(await self._store.claim(claims.claim_job(job, by))) and self.may_begin(by.at)
+        return bool(await self._store.claim(NO_TENANT, claims.claim_job(job, by))) and self.may_begin(by.at)
 
     async def is_alive(self, node: str) -> bool:
         """Whether a process lives that may be another one."""

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.drivers.store import claims, nodes
 from gateway.drivers.store.claims import Claimant
-from gateway.drivers.store.nodes import LEASE
+from gateway.drivers.store.nodes import KEPT, LEASE
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.statements import NO_TENANT
 from tests.drivers.test_store_nodes import node_row
@@ -32,7 +32,7 @@ async def store() -> AsyncIterator[Store]:
 
 async def claimed(store: Store, node: str, offered: str, at: datetime = AT) -> list[str]:
     """What a node gets of a JSON list of ids."""
-    rows = await store.claim(claims.claim("webhook", Claimant(node, at), OFFERED, (offered,)))
+    rows = await store.claim("acme", claims.claim("webhook", Claimant(node, at), OFFERED, (offered,)))
     return [identifier for _, identifier in rows]
 
 
@@ -46,7 +46,9 @@ async def test_what_is_claimed_belongs_to_one(store: Store) -> None:
 async def test_claims_of_other_kinds_and_tenants_are_others(store: Store) -> None:
     """The same id under another kind is free."""
     assert await claimed(store, "node_a", '["1"]') == ["1"]
-    assert await store.claim(claims.claim("check", Claimant("node_b", AT), OFFERED, ('["1"]',))) == [("acme", "1")]
+    assert await store.claim("acme", claims.claim("check", Claimant("node_b", AT), OFFERED, ('["1"]',))) == [
+        ("acme", "1")
+    ]
 
 
 async def test_claims_of_the_dead_are_free_when_their_time_is_over(store: Store) -> None:
@@ -84,7 +86,25 @@ async def test_a_select_can_leave_out_what_others_hold(store: Store) -> None:
 
 async def test_a_job_is_done_by_one(store: Store) -> None:
     """As long as it lives."""
-    assert await store.claim(claims.claim_job("retention", Claimant("node_a", AT))) == [("", "retention")]
-    assert await store.claim(claims.claim_job("retention", Claimant("node_b", AT))) == []
-    assert await store.claim(claims.claim_job("retention", Claimant("node_a", AT))) == [("", "retention")]
-    assert await store.claim(claims.claim_job("retention", Claimant("node_b", AT + LEASE))) == [("", "retention")]
+
+    async def does(node: str, at: datetime = AT) -> bool:
+        return bool(await store.claim(NO_TENANT, claims.claim_job("retention", Claimant(node, at))))
+
+    assert [await does("node_a"), await does("node_b"), await does("node_a")] == [True, False, True]
+    assert await does("node_b", AT + LEASE)
+
+
+async def test_a_lookup_for_a_hint_is_begun_by_one(store: Store) -> None:
+    """Until the last one is long enough ago; another payment's has nothing to do with it."""
+    window = timedelta(seconds=10)
+
+    async def may_look_up(payment_id: str, at: datetime) -> bool:
+        claim = claims.claim_lookup("acme", payment_id, at, last_before=at - window)
+        return bool(await store.claim("acme", claim))
+
+    assert [await may_look_up("pay_1", AT), await may_look_up("pay_1", AT)] == [True, False]
+    assert await may_look_up("pay_2", AT)
+    assert not await may_look_up("pay_1", AT + window / 2)
+    assert await may_look_up("pay_1", AT + window)
+    await store.commit(NO_TENANT, nodes.forget_dead(AT + KEPT + window / 2))
+    assert await store._engine.rows("SELECT payment_id FROM lookups", ()) == [("pay_1",)]

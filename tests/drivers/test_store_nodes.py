@@ -60,7 +60,7 @@ async def test_the_dead_are_forgotten_with_their_claims(store: Store) -> None:
     """What stopped long ago goes, and what it had claimed; what is alive keeps its claims."""
     for name, lived in (("node_a", timedelta(0)), ("node_b", KEPT)):
         await store.commit(NO_TENANT, [nodes.renew(node_row(name, alive_until=milliseconds(AT + lived)))])
-        await store.claim(claims.claim_job(name, Claimant(name, AT)))
+        await store.claim(NO_TENANT, claims.claim_job(name, Claimant(name, AT)))
     await store.commit(NO_TENANT, nodes.forget_dead(AT + KEPT + timedelta(seconds=1)))
     assert [one.id for one in await store.nodes.all()] == ["node_b"]
     left = await store._engine.rows("SELECT id FROM claims", ())

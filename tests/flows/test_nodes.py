@@ -15,6 +15,7 @@ from gateway.drivers.store import claims
 from gateway.drivers.store.nodes import LEASE, MARGIN
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.sqlite import open_sqlite
+from gateway.drivers.store.statements import NO_TENANT
 from gateway.flows.nodes import Node
 from tests.support.factories.store_units import database as database_in
 from tests.support.shared_engine import SharedEngine, shared_database, shared_store
@@ -131,5 +132,5 @@ async def test_alone_with_its_store_a_process_may_do_everything(tmp_path: Path, 
     assert await node.does("retention")
     assert node.sends_as is None
     with pytest.raises(Unavailable, match="not shared"):
-        await store.claim(claims.claim_job("retention", node.claimant()))
+        await store.claim(NO_TENANT, claims.claim_job("retention", node.claimant()))
     await store.close()

@@ -82,7 +82,7 @@ class StoreEngine:
         self._queue.put_nowait(waiting)
         await waiting.done
 
-    async def claim(self, statement: Statement) -> list[tuple[Any, ...]]:  # noqa: ARG002  # the Engine's form
+    async def claim(self, tenant: str, statement: Statement) -> list[tuple[Any, ...]]:  # noqa: ARG002  # the Engine's form
         """Nothing is claimed: one process at a time has the file."""
         raise Unavailable("the store is not shared")
 

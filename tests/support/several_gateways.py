@@ -23,19 +23,30 @@ async def several_gateways(
     count: int = 2,
     *,
     clock: Clock | None = None,
+    url: str | None = None,
     change: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> AsyncIterator[list[GatewayStack]]:
-    """Run them for the time of the block: each stack calls one of them, the providers and the endpoint are shared."""
+    """Run them for the time of the block: each stack calls one of them, the providers and the endpoint are shared.
+
+    ``url``: of the database they share; None for one in memory.
+    """
+
+    def changed(settings: dict[str, Any]) -> None:
+        if url is not None:
+            settings["store"] = {"url": url}
+        change(settings)
+
     with contextlib.closing(shared_database(clock or SystemClock())) as database:
 
         async def open_shared(*_: object, **__: object) -> Store:
             return shared_store(database)
 
-        with mock.patch.object(server, "open_store", open_shared):
-            async with contextlib.AsyncExitStack() as exits:
-                first = await exits.enter_async_context(running_stack(folder, clock=clock, change=change))
-                stacks = [first]
-                for _ in range(count - 1):
-                    one = await exits.enter_async_context(running(first.settings, first.registry, clock))
-                    stacks.append(replace(first, current=one.current, url=one.url, admin_url=one.admin_url))
-                yield stacks
+        async with contextlib.AsyncExitStack() as exits:
+            if url is None:
+                exits.enter_context(mock.patch.object(server, "open_store", open_shared))
+            first = await exits.enter_async_context(running_stack(folder, clock=clock, change=changed))
+            stacks = [first]
+            for _ in range(count - 1):
+                one = await exits.enter_async_context(running(first.settings, first.registry, clock))
+                stacks.append(replace(first, current=one.current, url=one.url, admin_url=one.admin_url))
+            yield stacks

@@ -42,7 +42,7 @@ class SharedEngine:
         if failure is not None:
             raise failure
 
-    async def claim(self, statement: Statement) -> list[tuple[Any, ...]]:
+    async def claim(self, tenant: str, statement: Statement) -> list[tuple[Any, ...]]:  # noqa: ARG002  # the Engine's form
         """Write a statement and return its rows."""
         await asyncio.sleep(0)
         self.before()

@@ -22,6 +22,11 @@ TABLES = (
         tenant TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL, node TEXT NOT NULL,
         PRIMARY KEY (tenant, kind, id)
     )""",
+    """
+    CREATE TABLE IF NOT EXISTS lookups (
+        tenant TEXT NOT NULL, payment_id TEXT NOT NULL, at BIGINT NOT NULL,
+        PRIMARY KEY (tenant, payment_id)
+    )""",
 )
 
 _INSERT = "INSERT INTO claims (tenant, kind, id, node) SELECT o.tenant, CAST(? AS TEXT), o.id, CAST(? AS TEXT)"
@@ -69,6 +74,15 @@ def free(kind: Kind, by: Claimant, tenant: str, identifier: str) -> tuple[str, t
 def claim_job(name: str, by: Claimant) -> Statement:
     """Claim a job of the gateway's own; one node does it as long as it lives."""
     return claim("job", by, "SELECT '' AS tenant, CAST(? AS TEXT) AS id", (name,))
+
+
+def claim_lookup(tenant: str, payment_id: str, at: datetime, *, last_before: datetime) -> Statement:
+    """Return a row to the one that may look a payment up for a hint: the last such lookup began early enough."""
+    return Statement(
+        "INSERT INTO lookups (tenant, payment_id, at) VALUES (?, ?, ?)"
+        " ON CONFLICT (tenant, payment_id) DO UPDATE SET at = excluded.at WHERE lookups.at <= ? RETURNING payment_id",
+        (tenant, payment_id, milliseconds(at), milliseconds(last_before)),
+    )
 
 
 def release(

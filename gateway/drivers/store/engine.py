@@ -23,8 +23,8 @@ class Engine(Protocol):
         """
         ...
 
-    async def claim(self, statement: Statement) -> list[tuple[Any, ...]]:
-        """Commit one statement of ``claims.py`` and return its rows; only where the store is shared."""
+    async def claim(self, tenant: str, statement: Statement) -> list[tuple[Any, ...]]:
+        """Commit one statement of ``claims.py`` for a tenant and return its rows; only where the store is shared."""
         ...
 
     async def rows(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:

@@ -60,10 +60,12 @@ def leave(node: str) -> Statement:
 
 
 def forget_dead(now: datetime) -> list[Statement]:
-    """Forget nodes that stopped long ago, and claims of nodes that are not known any more."""
+    """Forget nodes that stopped long ago, claims of nodes that are not known any more, and old lookups."""
+    long_ago = milliseconds(now - KEPT)
     return [
-        Statement("DELETE FROM nodes WHERE alive_until < ?", (milliseconds(now - KEPT),)),
+        Statement("DELETE FROM nodes WHERE alive_until < ?", (long_ago,)),
         Statement("DELETE FROM claims WHERE NOT EXISTS (SELECT 1 FROM nodes n WHERE n.id = claims.node)", ()),
+        Statement("DELETE FROM lookups WHERE at < ?", (long_ago,)),
     ]
 
 

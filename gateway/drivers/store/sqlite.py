@@ -97,7 +97,7 @@ class SqliteEngine:
             self._loop.call_soon(self._begin)  # all units of this turn of the loop share the transaction
         await done
 
-    async def claim(self, statement: Statement) -> list[tuple[Any, ...]]:  # noqa: ARG002  # the Engine's form
+    async def claim(self, tenant: str, statement: Statement) -> list[tuple[Any, ...]]:  # noqa: ARG002  # the Engine's form
         """Nothing is claimed: there is one process."""
         raise Unavailable("the store is not shared")
 
@@ -221,7 +221,7 @@ class _ReadOnly:
     async def commit(self, tenant: str, unit: Unit) -> None:  # noqa: ARG002  # the Engine's form
         raise Unavailable("this store was opened to read only")
 
-    async def claim(self, statement: Statement) -> list[tuple[Any, ...]]:  # noqa: ARG002  # the Engine's form
+    async def claim(self, tenant: str, statement: Statement) -> list[tuple[Any, ...]]:  # noqa: ARG002  # the Engine's form
         raise Unavailable("this store was opened to read only")
 
     async def rows(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:

@@ -10,7 +10,7 @@ with success.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
@@ -21,7 +21,7 @@ from gateway.core.payment import Payment
 from gateway.core.wire import Callback, HttpResponse
 from gateway.drivers.clock import milliseconds
 from gateway.drivers.settings import AccountEntry
-from gateway.drivers.store import schedule
+from gateway.drivers.store import claims, schedule
 from gateway.drivers.store.statements import Statement
 from gateway.flows.callbacks import likely_causes, named_payment
 from gateway.flows.callbacks.apply import apply_event
@@ -202,10 +202,18 @@ async def _follow(gw: Gateway, payment: Payment, rows: list[Statement]) -> None:
     next_check = now + window + ONE_SECOND if is_free or last is None else max(now, last + window)
     if is_free:
         gw.memory.last_lookup[payment.id] = now  # before anything is awaited: hints that come together share one lookup
+        is_free = not gw.node.is_shared or await _is_first(gw, payment, now)
     await gw.store.commit(payment.tenant, [*rows, schedule.bring_check_forward(payment.tenant, payment.id, next_check)])
     gw.check_timer.no_later_than(milliseconds(next_check))
     if is_free:
         gw.tasks.start(lookup.hint_task_name(payment.id), lookup.process_hints(gw, payment.tenant, payment.id))
+
+
+async def _is_first(gw: Gateway, payment: Payment, now: datetime) -> bool:
+    """Whether no other node has begun a lookup for a hint to this payment lately, which this one begins now."""
+    last_before = now - gw.settings.clocks.hint
+    claim = claims.claim_lookup(payment.tenant, payment.id, now, last_before=last_before)
+    return bool(await gw.store.claim(payment.tenant, claim))
 
 
 def _report_refusal(gw: Gateway, new: NewCallback, reason: Reason, detail: str, payment: Payment | None = None) -> None:

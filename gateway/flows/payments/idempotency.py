@@ -22,6 +22,7 @@ from gateway.drivers.store.reads import IdempotencyRecord
 from gateway.flows.commit import commit_submission
 from gateway.flows.payments.intent import Submission
 from gateway.flows.payments.submit import submit
+from gateway.flows.payments.waiting import pauses
 from gateway.flows.runtime import Gateway
 from gateway.flows.tasks import ConflictRetry
 
@@ -29,9 +30,6 @@ REUSED = "was used for another request: use a new key, or repeat that request un
 
 REPLAY_WAIT_SECONDS = 2.0
 """How long, in seconds, a repeated request waits for the first one's outcome."""
-
-REPLAY_READS = 10
-"""How often the store is read in that time when the first request's work does not run in this process."""
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,8 +161,8 @@ async def wait_for_answer(gw: Gateway, claim: Claim, row: IdempotencyRecord) -> 
     if gw.tasks.is_running(row.operation_id):
         await gw.tasks.wait_for(row.operation_id, REPLAY_WAIT_SECONDS)
         return await record_of(gw, claim) or row
-    for _ in range(REPLAY_READS):
-        await gw.clock.sleep(REPLAY_WAIT_SECONDS / REPLAY_READS)
+    for pause in pauses(REPLAY_WAIT_SECONDS):
+        await gw.clock.sleep(pause)
         row = await record_of(gw, claim) or row
         if row.answer is not None:
             break

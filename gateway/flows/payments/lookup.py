@@ -22,7 +22,7 @@ from gateway.drivers.store import schedule
 from gateway.drivers.store.reads import PaymentSnapshot
 from gateway.flows import restore
 from gateway.flows.commit import commit_change
-from gateway.flows.payments import intent, read, repeat, submit
+from gateway.flows.payments import intent, read, repeat, submit, waiting
 from gateway.flows.plugin import calls, login
 from gateway.flows.runtime import Gateway, log
 
@@ -96,7 +96,7 @@ async def process_hints(gw: Gateway, tenant: str, payment_id: str) -> float | No
     """
     loaded = await gw.store.payment(tenant, payment_id)
     if loaded is not None and loaded.open_operation is not None:
-        await gw.tasks.wait_for(loaded.open_operation.id, gw.entry(loaded.payment).provider_total)
+        await waiting.wait_for(gw, loaded.open_operation, gw.entry(loaded.payment).provider_total)
     hints = await gw.store.due_hints(tenant, payment_id)
     key, received_at = hints[0] if hints else ("", 0)
     try:

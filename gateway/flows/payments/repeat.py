@@ -21,7 +21,7 @@ from gateway.core.wire import HttpRequest, HttpResponse
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import statements
 from gateway.drivers.store.reads import PaymentSnapshot
-from gateway.flows.payments import intent, submit
+from gateway.flows.payments import intent, submit, waiting
 from gateway.flows.plugin import calls, login
 from gateway.flows.runtime import Gateway, log
 
@@ -48,8 +48,8 @@ async def ahead_of_lookup(gw: Gateway, snapshot: PaymentSnapshot) -> PaymentSnap
     payment, operation = snapshot.payment, snapshot.open_operation
     if operation is None or operation.repeatable is None or operation.status is not Status.UNKNOWN:
         return snapshot
-    if gw.tasks.is_running(operation.id):
-        await gw.tasks.wait_for(operation.id, gw.entry(payment).provider_total)
+    if gw.tasks.is_running(operation.id) or waiting.is_elsewhere(gw, operation):
+        await waiting.wait_for(gw, operation, gw.entry(payment).provider_total)
     elif is_due(gw, snapshot):
         await gw.tasks.start(operation.id, send_again(gw, snapshot))
     else:

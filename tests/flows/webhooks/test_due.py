@@ -122,7 +122,8 @@ async def test_what_a_dead_process_had_claimed_is_sent_when_its_lease_is_over(tw
     lives_until = milliseconds(now + timedelta(seconds=SCHEDULE[1]) * 2 + LEASE)
     rows = await two[0].gateway.store.deliveries.of_payment("acme", payment["id"])
     await dead.store.commit(NO_TENANT, [nodes.renew(node_row("node_dead", alive_until=lives_until))])
-    await dead.store.claim(claims.claim_ids("webhook", Claimant("node_dead", now), "acme", [row.id for row in rows]))
+    identifiers = [row.id for row in rows]
+    await dead.store.claim("acme", claims.claim_ids("webhook", Claimant("node_dead", now), "acme", identifiers))
     two[0].webhook_answer, tried = lambda _: 204, len(two[0].webhook_attempts)
     await clock.advance((lives_until - milliseconds(now)) / 1000 - 1)
     await look_all(two)
@@ -183,10 +184,10 @@ async def test_what_was_done_between_a_look_and_the_claim_is_not_done_again(two:
     gw = two[1].gateway
     claim, seen, done = gw.store.claim, asyncio.Event(), asyncio.Event()
 
-    async def wait_first(statement: Statement) -> Any:
+    async def wait_first(tenant: str, statement: Statement) -> Any:
         seen.set()
         await done.wait()
-        return await claim(statement)
+        return await claim(tenant, statement)
 
     gw.store.claim = wait_first  # type: ignore[method-assign]
     two[0].webhook_answer, tried = lambda _: 204, len(two[0].webhook_attempts)

@@ -54,7 +54,7 @@ class PostgresqlEngine:
         found = await _read(self._units, Command(dialect.translated(sql), params))
         return found[0] if found else None
 
-    async def claim(self, statement: Statement) -> list[tuple[Any, ...]]:
+    async def claim(self, tenant: str, statement: Statement) -> list[tuple[Any, ...]]:  # noqa: ARG002  # the Engine's form
         """Run one write that returns rows. Raises ``Unavailable``, also where it is not known whether it was done."""
         return await _asked(self._units, Command(dialect.translated(statement.sql), statement.params))
 
