@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import os
 import sys
 import time
 import traceback
@@ -177,7 +178,7 @@ def share_lines(lock: int) -> None:
 
 def as_worker(number: int) -> None:
     """Name the process in each line."""
-    _process["worker"] = number
+    _process.update(worker=number, pid=os.getpid())
 
 
 def use_level(level: str, sample: float) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     import ssl
 
     from gateway.drivers.traces.spans import Traces
+    from gateway.drivers.workers.peers import Peers
 
 SILENCE_MARGIN_SECONDS = 10.0
 """Seconds beyond ``provider_total`` after which an operation nobody works on has an unknown outcome."""
@@ -108,7 +109,10 @@ class Gateway:
 
     ``send`` asks providers, ``deliver`` takes webhooks to tenants (by default the same way). ``observe`` tells plugins
     of a committed change and never raises; None where none observes. ``traces``: None where nobody wants any.
+    ``peers``: the other processes of this gateway, None for the only one.
     """
+
+    peers: Peers | None = None
 
     def __init__(
         self,

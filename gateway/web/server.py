@@ -100,7 +100,7 @@ async def running(
         gw.public_url = settings.server.public_url or public.url
         await keep_fingerprint(gw)
         stack.push_async_callback(_stop, gw.tasks, public.listener, stop_within * (1 - OPERATORS_SHARE), grace)
-        for beside in (*workers(gw.current), reloader.run(), reloader.watch()):
+        for beside in (*workers(gw.current), reloader.run(), *(() if worker.number > 1 else (reloader.watch(),))):
             stack.push_async_callback(_cancel, asyncio.create_task(beside))
         report(gw, Occurrence.STARTED, version=own_version(), hash=gw.settings.digest, **asdict(shares))
         note_version(gw, Occurrence.SETTINGS_LOADED)

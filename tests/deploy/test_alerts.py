@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from gateway.drivers.workers.peers import Peers
+from gateway.drivers.workers.worker import Worker
 from gateway.flows import storage
 from gateway.flows.background import reconcile
 from gateway.flows.payments import lookup
@@ -261,6 +263,11 @@ def answering(status: int, series: str, minutes: int) -> Callable[[Broken], Awai
     return breaks
 
 
+async def worker_is_gone(broken: Broken) -> None:
+    broken.stack.gateway.peers = Peers(Worker(1, 2, (), ()), broken.stack.folder)
+    await broken.watch.scrape(5)
+
+
 def slow_callbacks(settings: dict[str, Any]) -> None:
     settings["server"]["callback_rate"] = {"per_second": 1, "burst": 5}
 
@@ -277,6 +284,7 @@ CASES: dict[str, Case] = {
     "disk": Case(disk_is_low, {"GatewayDiskLow"}),
     "commits": Case(commits_are_slow, {"GatewayCommitsSlow"}),
     "descriptors": Case(descriptors_run_out, {"GatewayDescriptorsRunOut"}),
+    "worker": Case(worker_is_gone, {"GatewayWorkerGone"}),
     "reload": Case(reloading(with_mistake, 3, status=422), {"GatewayReloadFailed"}),
     "restart": Case(reloading(with_other_port, 65), {"GatewayNeedsRestart"}),
     "keys": Case(reloading(with_short_key, 65), {"GatewayKeysExpire"}),

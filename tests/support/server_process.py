@@ -29,9 +29,13 @@ NOWHERE = "http://127.0.0.1:9"
 
 
 class ServerProcess:
-    """A stack and the process behind it. ``process`` is None while none runs; ``before`` stands before its command."""
+    """A stack and the process behind it. ``process`` is None while none runs; ``before`` stands before its command.
+
+    ``options``: of ``serve``.
+    """
 
     before: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
 
     def __init__(self, stack: GatewayStack) -> None:
         self.stack = stack
@@ -41,7 +45,7 @@ class ServerProcess:
 
     async def start(self) -> None:
         """Start the gateway; return when it listens."""
-        self.process = await self.run_beside("serve")
+        self.process = await self.run_beside("serve", *self.options)
         assert self.process.stdout is not None
         async with asyncio.timeout(LONGEST):
             line = (await self.process.stdout.readline()).decode().split()

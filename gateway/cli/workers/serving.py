@@ -14,12 +14,15 @@ import click
 
 from gateway.cli.foreground import freeze_startup_memory, stop_signal
 from gateway.cli.loading import Configuration, http_url
+from gateway.cli.workers.answering import answering
 from gateway.cli.workers.supervisor import Place, Supervisor
 from gateway.drivers.installed_plugins import own_version
 from gateway.drivers.settings import Admin, Server, Settings, cannot_listen, load_settings
 from gateway.drivers.telemetry import as_worker, share_lines, use_level
+from gateway.drivers.workers.peers import Peers
 from gateway.drivers.workers.worker import Worker, bound
 from gateway.flows.occurrences import Occurrence, report
+from gateway.flows.status.state import STATE
 from gateway.web.connections.graceful_shutdown import drop_new_connections
 from gateway.web.server import GRACE, running
 
@@ -45,7 +48,7 @@ def serve_with_workers(loaded: Configuration, count: int) -> int:
         def work(place: Place) -> None:
             as_worker(place.number)
             now = loaded if place.is_first else _as_the_files_are(loaded)
-            asyncio.run(_serve(now, Worker(place.number, count, public, admin, Path(folder)), place))
+            asyncio.run(_serve(now, Worker(place.number, count, public, admin), Path(folder), place))
 
         def started() -> None:
             click.echo(f"ready {_url(server, public)} admin {_url(server.admin, admin)}")
@@ -81,13 +84,18 @@ def _url(at: Server | Admin, sockets: list[socket.socket]) -> str:
     return http_url(at.host, sockets[0].getsockname()[1])
 
 
-async def _serve(loaded: Configuration, worker: Worker, place: Place) -> None:
-    """Serve as one of the workers until a signal, or the supervisor, stops it."""
+async def _serve(loaded: Configuration, worker: Worker, folder: Path, place: Place) -> None:
+    """Serve as one of the workers until a signal, or the supervisor, stops it. ``folder``: for its socket."""
     hung_up = asyncio.Event()
     with stop_signal(on_hangup=hung_up.set) as stop:
         _once_readable(place.stop, stop.set)
         settings, registry = loaded
-        async with running(settings, registry, grace=GRACE, reload_wanted=hung_up, worker=worker) as server:
+        async with (
+            running(settings, registry, grace=GRACE, reload_wanted=hung_up, worker=worker) as server,
+            answering(server, Peers(worker, folder)),
+        ):
+            if len((await STATE.of(server.gateway)).hashes) > 1:
+                hung_up.set()  # the others have loaded other settings while this process was starting
             server.reloader.followers.append(lambda gw: use_level(gw.settings.log.level, gw.settings.log.sample))
             freeze_startup_memory()
             place.started()

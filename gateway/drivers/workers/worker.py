@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Sequence
-from pathlib import Path
 
 import msgspec
 
@@ -14,21 +13,20 @@ class Worker(msgspec.Struct, frozen=True):
     """``number`` of ``count``, from 1. ``public`` and ``admin``: bound sockets, which all of them accept from.
 
     All share one queue of connections for each socket (they were bound before the processes parted), so that what
-    waits in it is not lost with one of them. ``folder``: where each listens for questions of the others.
+    waits in it is not lost with one of them.
     """
 
     number: int
     count: int
     public: Sequence[socket.socket]
     admin: Sequence[socket.socket]
-    folder: Path | None
 
     def share(self, limit: int | None) -> int | None:
         """This process's part of a limit of the whole gateway; None for no limit."""
         return None if limit is None else -(-limit // self.count)
 
 
-ALONE = Worker(1, 1, (), (), None)
+ALONE = Worker(1, 1, (), ())
 """The only process: it binds by itself."""
 
 

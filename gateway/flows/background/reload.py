@@ -9,8 +9,9 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
 from msgspec.structs import replace
 
 from gateway.core.errors import SettingsError
@@ -24,6 +25,9 @@ from gateway.flows.background.secret_fingerprint import keep_fingerprint
 from gateway.flows.occurrences import Occurrence, report
 from gateway.flows.runtime import Current, Gateway, log
 
+if TYPE_CHECKING:
+    from gateway.drivers.workers.peers import Peers
+
 SWITCH_SECONDS = 0.0005
 """How long the thread that loads may keep the interpreter from a request that needs it."""
 
@@ -35,6 +39,12 @@ FREEING_PAUSE = 0.001
 
 RELOADED = Act(name="reload", by=audit.GATEWAY)
 """A reload at a signal, or because a file has changed."""
+
+RELOAD = "reload"
+"""The question that one process asks the others."""
+
+OTHERS_WITHIN = 20.0
+"""Seconds for their answer; an operator's command waits for thirty."""
 
 Load = Callable[[Settings], Settings]
 """Loads what the files say now, as ``load_settings`` does with ``running``."""
@@ -73,11 +83,18 @@ class Reloader:
         except Exception:  # such as too few watches of the system: a reload can still be asked for
             log.exception("the settings' files are not watched any more")
 
-    async def reload(self, act: Act | None = None) -> Gateway:
-        """Load, check and swap. ``act``: of the operator who asked for it.
+    async def reload(self, act: Act = RELOADED) -> Gateway:
+        """Load, check and swap, in every process of this gateway. ``act``: of the operator who asked for it.
 
         Raises ``SettingsError``, and ``StillNeeded`` for names that open payments need.
         """
+        gw = await self.reload_here(act)
+        if gw.peers is not None:
+            await _reload_others(gw, gw.peers)
+        return gw
+
+    async def reload_here(self, act: Act | None) -> Gateway:
+        """The same in this process alone. ``act``: None where another one has noted it."""
         async with self._turn:
             try:
                 with _short_switches():
@@ -91,7 +108,8 @@ class Reloader:
                 raise
             before, after = self._current.gateway.settings, version.gateway.settings
             details = {"settings_before": before.digest, "settings_after": after.digest}
-            await audit.note(version.gateway, replace(act or RELOADED, details=details))
+            if act is not None:
+                await audit.note(version.gateway, replace(act, details=details))
             _swap(self._current, version)
             for follow in self.followers:
                 follow(version.gateway)
@@ -99,6 +117,40 @@ class Reloader:
             if version.has_other_secrets:
                 await keep_fingerprint(version.gateway)
             return version.gateway
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What came of a reload that another process asked for: what is wrong, or what it ended."""
+
+    problems: tuple[str, ...]
+    ended: tuple[str, ...] = ()
+
+
+async def answer(reloader: Reloader) -> bytes:
+    """Reload because another process of this gateway has, and tell it what came of it."""
+    try:
+        said = Answer((), (await reloader.reload_here(None)).current.ended)
+    except SettingsError as wrong:
+        said = Answer(wrong.problems)
+    return msgspec.msgpack.encode(said)
+
+
+async def _reload_others(gw: Gateway, peers: Peers) -> None:
+    """Let the others reload. One that is not there loads the files when it starts. Raises ``SettingsError``."""
+    answers = await peers.ask(RELOAD, OTHERS_WITHIN)
+    said = {
+        number: msgspec.msgpack.decode(answer, type=Answer) if answer else Answer(("has not answered",))
+        for number, answer in answers.items()
+        if answer is not None
+    }
+    ended = (line for one in said.values() for line in one.ended)
+    gw.current.ended = tuple(dict.fromkeys((*gw.current.ended, *ended)))
+    problems = tuple(f"worker {number}: {problem}" for number, one in said.items() for problem in one.problems)
+    if problems:
+        gw.current.problems = problems
+        for problem in problems:
+            report(gw, Occurrence.RELOAD_FAILED, problem=problem)
+        raise SettingsError(problems)
 
 
 class _Version(NamedTuple):

@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from itertools import accumulate, product
 from time import perf_counter
-from typing import Any, Literal, NamedTuple
 
 from gateway.core.errors import Reason, Unavailable
 from gateway.core.response_outcome import CALL_OUTCOMES
@@ -22,13 +21,14 @@ from gateway.core.wire import Headers, header
 from gateway.drivers.installed_plugins import own_version
 from gateway.drivers.measures import Durations, Histogram
 from gateway.drivers.store.deliveries import STATUSES
+from gateway.drivers.workers.shared import Shared
 from gateway.flows.occurrences import Occurrence
 from gateway.flows.runtime import Gateway
+from gateway.flows.status.family import Family, Labels, Sample
 from gateway.flows.status.read import status_of, store_status
 from gateway.flows.status.shape import Status, StoreStatus
-
-Labels = tuple[str, ...]
-Sample = tuple[Labels, tuple[Any, ...]]
+from gateway.flows.status.state import STATE
+from gateway.flows.status.totals import only_counts, total
 
 NO_CALLBACKS = dict.fromkeys(
     [("recorded", ""), ("repeated", ""), ("busy", "limited"), ("busy", "fault")]
@@ -38,14 +38,12 @@ NO_CALLBACKS = dict.fromkeys(
 """What never happened is shown too: Prometheus sees the first of a kind only where it has seen none before."""
 
 
-class Family(NamedTuple):
-    """One metric. A sample is its labels' values, and a number or the buckets and the sum of a histogram."""
+def _own(gw: Gateway) -> list[Family]:
+    return [*_counted(gw), *_process(gw)]
 
-    kind: Literal["counter", "gauge", "histogram"]
-    name: str
-    help: str
-    samples: list[Sample]
-    labels: Labels = ()
+
+OWN: Shared[Gateway, list[Family]] = Shared("metrics", list[Family], _own, total, only_counts)
+"""What each process has counted, and what holds for it."""
 
 
 async def collect(gw: Gateway) -> list[Family]:
@@ -56,7 +54,17 @@ async def collect(gw: Gateway) -> list[Family]:
     except Unavailable:
         store, waiting = await store_status(gw), []
     readable = _gauge("gateway_store_readable", "1 while the store can be read, else 0.", bool(waiting))
-    return [*_counted(gw), *_process(gw, store), readable, *waiting]
+    return [*await OWN.of(gw), *_store(store), *await _workers(gw), readable, *waiting]
+
+
+async def _workers(gw: Gateway) -> list[Family]:
+    """How many processes there are."""
+    wanted, answered = gw.peers.count if gw.peers else 1, len((await STATE.of(gw)).processes)
+    text = "Processes that did not answer: of them only what they had counted before is here."
+    return [
+        _gauge("gateway_workers", "Processes of this gateway that answered.", answered),
+        _gauge("gateway_workers_silent", text, wanted - answered),
+    ]
 
 
 def _counted(gw: Gateway) -> Iterator[Family]:
@@ -133,8 +141,8 @@ def _calls(gw: Gateway) -> tuple[Family, Family]:
     )
 
 
-def _process(gw: Gateway, store: StoreStatus) -> Iterator[Family]:
-    """What holds at this moment, without what waits in the store."""
+def _process(gw: Gateway) -> Iterator[Family]:
+    """What holds for this process at this moment."""
     current = gw.current
     text = "Always 1; says which version runs."
     yield Family("gauge", "gateway_info", text, [(_versions(), (1,))], ("version", "python"))
@@ -143,14 +151,18 @@ def _process(gw: Gateway, store: StoreStatus) -> Iterator[Family]:
     yield _gauge("gateway_settings_problems", "Mistakes that the last reload was refused for.", len(current.problems))
     text = "Changed keys that wait for a restart."
     yield _gauge("gateway_settings_need_restart", text, len(gw.settings.needs_restart))
+    text = "Our clock minus the provider's, by the Date header of its newest answer, to within a second."
+    yield Family("gauge", "gateway_provider_clock_skew_seconds", text, _skews(gw), ("provider",))
+
+
+def _store(store: StoreStatus) -> Iterator[Family]:
+    """What holds for the store, without what waits in it."""
     yield _gauge("gateway_store_bytes", "Bytes of the store's files, its log included.", _known(store.bytes))
     yield _gauge("gateway_disk_free_bytes", "Bytes free on the store's disk.", _known(store.disk_free))
     text = "1 while the disk is so full that new payments are refused, else 0."
     yield _gauge("gateway_disk_low", text, store.disk_is_low)
     text = "The highest part of its budget of bytes that a tenant has reached, in percent: 0, 80 or 100."
     yield _gauge("gateway_budget_level_percent", text, max((one.percent for one in store.budgets), default=0))
-    text = "Our clock minus the provider's, by the Date header of its newest answer, to within a second."
-    yield Family("gauge", "gateway_provider_clock_skew_seconds", text, _skews(gw), ("provider",))
 
 
 def _known(count: int | None) -> float:

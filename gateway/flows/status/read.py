@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -18,10 +18,11 @@ from gateway.core.views import rfc3339
 from gateway.drivers.clock import milliseconds
 from gateway.drivers.disk_space import free_bytes
 from gateway.drivers.installed_plugins import own_version
+from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import schema
 from gateway.drivers.store.queues import EndpointRow, Queue
 from gateway.drivers.store.rows import from_milliseconds
-from gateway.flows.credential_uses import last_of
+from gateway.flows.credential_uses import USES, Use, last_of
 from gateway.flows.runtime import Gateway
 from gateway.flows.status.needs_person import sentences
 from gateway.flows.status.shape import (
@@ -38,6 +39,7 @@ from gateway.flows.status.shape import (
     StoreStatus,
     WaitingStatus,
 )
+from gateway.flows.status.state import STATE, State
 from gateway.flows.webhooks.dispatch import webhook_of
 
 SHOWN = 100
@@ -59,13 +61,13 @@ async def status_of(gw: Gateway) -> Status:
         plugins=gw.plugins,
         store=await store_status(gw),
         queues=await _queues(gw, now),
-        providers=[*_providers(gw)],
+        providers=[*_providers(gw, await STATE.of(gw))],
         endpoints=[*islice(_endpoints(gw, await gw.store.queues.endpoints()), SHOWN)],
         reviews=WaitingStatus(count=count, oldest=oldest and rfc3339(datetime.fromisoformat(oldest))),
         approvals=_waiting(await gw.store.queues.approvals(now)),
         erasures=_waiting(await gw.store.queues.erasures()),
         keys=sorted(_keys(gw, now), key=lambda key: key.expires)[:SHOWN],
-        still_accepted=[*islice(_still_accepted(gw), SHOWN)],
+        still_accepted=await _still_accepted(gw),
     )
     return replace(status, needs_person=[*sentences(gw, status)])
 
@@ -142,10 +144,10 @@ def _age(now: datetime, identifier: str | None) -> float:
     return _seconds_since(now, None if found is None else found.int >> 80)
 
 
-def _providers(gw: Gateway) -> Iterator[ProviderStatus]:
-    recent = gw.measures.recent_calls()
+def _providers(gw: Gateway, state: State) -> Iterator[ProviderStatus]:
+    recent = {(provider, outcome): calls for provider, outcome, calls in state.calls if calls}
     for name in gw.providers:
-        outcomes = {outcome: recent[name, outcome] for outcome in CALL_OUTCOMES if recent[name, outcome]}
+        outcomes = {outcome: recent[name, outcome] for outcome in CALL_OUTCOMES if (name, outcome) in recent}
         calls, failed = sum(outcomes.values()), sum(outcomes.get(outcome, 0) for outcome in FAILED)
         rate = round(failed / calls, 3) if calls else 0.0
         yield ProviderStatus(name=name, calls=calls, failed=failed, error_rate=rate, outcomes=outcomes)
@@ -169,18 +171,24 @@ def _time(at: int | None) -> str | None:
     return None if at is None else rfc3339(from_milliseconds(at))
 
 
-def _still_accepted(gw: Gateway) -> Iterator[EarlierStatus]:
+async def _still_accepted(gw: Gateway) -> list[EarlierStatus]:
     """What accounts were derived from before, in a gateway where secrets or generations are being replaced."""
-    for earlier in gw.earlier_accounts:
-        uses = gw.uses.of_earlier(earlier)
-        last = last_of(uses)
-        yield EarlierStatus(
-            tenant=earlier.tenant,
-            account=earlier.name,
-            name=earlier.name_of_earlier,
-            uses_by={used: use.times for used, use in uses.items()},
-            last_used=None if last is None else rfc3339(last),
-        )
+    shown = gw.earlier_accounts[:SHOWN]
+    if not shown:
+        return []
+    uses = await USES.of(gw)
+    return [_earlier(one, uses.of_earlier(one)) for one in shown]
+
+
+def _earlier(entry: AccountEntry, uses: Mapping[str, Use]) -> EarlierStatus:
+    last = last_of(uses)
+    return EarlierStatus(
+        tenant=entry.tenant,
+        account=entry.name,
+        name=entry.name_of_earlier,
+        uses_by={used: use.times for used, use in uses.items()},
+        last_used=None if last is None else rfc3339(last),
+    )
 
 
 def _keys(gw: Gateway, now: datetime) -> Iterator[KeyStatus]:

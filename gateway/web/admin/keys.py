@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.core.views import rfc3339
 from gateway.drivers.settings import BearerKey
-from gateway.flows.credential_uses import Use, last_of
+from gateway.flows.credential_uses import USES, Use, Uses, last_of
 from gateway.flows.runtime import Gateway
 from gateway.web.query_parameters import parameters
 from gateway.web.request import OperatorCall
@@ -42,23 +42,23 @@ class KeysView(msgspec.Struct, frozen=True, kw_only=True):
 
 async def keys(call: OperatorCall) -> Reply:
     """``GET /admin/v1/keys``."""
-    gw, wanted = call.gw, call.tenants()
-    operators = [] if "tenant" in call.query else list(_of_operators(gw))
-    return Reply(view=KeysView(data=[*operators, *(one for name in wanted for one in _of_tenant(gw, name))]))
+    gw, wanted, uses = call.gw, call.tenants(), await USES.of(call.gw)
+    operators = [] if "tenant" in call.query else list(_of_operators(gw, uses))
+    return Reply(view=KeysView(data=[*operators, *(one for name in wanted for one in _of_tenant(gw, name, uses))]))
 
 
-def _of_operators(gw: Gateway) -> Iterator[KeyView]:
+def _of_operators(gw: Gateway, all_uses: Uses) -> Iterator[KeyView]:
     for key in gw.settings.operators_by_sha256.values():
-        yield _bearer(key, gw.uses.keys[key.sha256], kind="operator")
+        yield _bearer(key, all_uses.of_key(key.sha256), kind="operator")
 
 
-def _of_tenant(gw: Gateway, name: str) -> Iterator[KeyView]:
+def _of_tenant(gw: Gateway, name: str, all_uses: Uses) -> Iterator[KeyView]:
     tenant = gw.settings.tenants[name]
     for key in tenant.keys:
-        yield _bearer(key, gw.uses.keys[key.sha256], kind="tenant", tenant=name)
+        yield _bearer(key, all_uses.of_key(key.sha256), kind="tenant", tenant=name)
     for entry in tenant.accounts.values():
         for earlier in entry.earlier:
-            uses = gw.uses.of_earlier(earlier)
+            uses = all_uses.of_earlier(earlier)
             yield KeyView(
                 kind="account",
                 tenant=name,

@@ -12,6 +12,7 @@ from gateway.core.views import rfc3339
 from gateway.flows.runtime import Gateway
 from gateway.flows.status.read import status_of
 from gateway.flows.status.shape import Status
+from gateway.flows.status.state import STATE
 from gateway.web.app_keys import RELOADER
 from gateway.web.request import OperatorCall
 from gateway.web.responses import Reply
@@ -44,7 +45,7 @@ class StatusView(Status, frozen=True, kw_only=True):
 
 async def status(call: OperatorCall) -> Reply:
     """``GET /admin/v1/status``."""
-    config = ConfigView(**_members(call.gw), problems=list(call.gw.current.problems))
+    config = ConfigView(**_members(call.gw), problems=list((await STATE.of(call.gw)).problems))
     return Reply(view=StatusView(config=config, **asdict(await status_of(call.gw))))
 
 

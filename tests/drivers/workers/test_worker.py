@@ -13,7 +13,7 @@ from gateway.drivers.workers.worker import Worker, bound
 @pytest.mark.parametrize(("limit", "share"), [(None, None), (8, 2), (9, 3), (1, 1)])
 def test_a_limit_is_divided(limit: int | None, share: int | None) -> None:
     """Rounded up, so that no process is left without."""
-    assert Worker(1, 4, (), (), None).share(limit) == share
+    assert Worker(1, 4, (), ()).share(limit) == share
 
 
 async def test_a_port_is_taken_and_nobody_listens_yet() -> None:
