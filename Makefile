@@ -14,7 +14,7 @@ FLOORS := .venv-floors
 AUDIT := .venv-audit
 CLIENTS := .venv-clients
 
-.PHONY: demo test test-floors audit check clients nginx format serve bench bench-operators profile crashes simulation reloads sabotage fuzz attacks promtool clean
+.PHONY: demo test test-floors audit check clients nginx format serve bench bench-operators profile crashes crashes-cluster failover simulation reloads sabotage fuzz attacks promtool clean
 
 demo: $(INSTALLED)  ## everything on this machine: a gateway, both simulators, payments through both
 	$(BIN)/gateway demo
@@ -58,6 +58,12 @@ profile: $(BENCHES)  ## where the CPU time of a payment and of a callback goes, 
 
 crashes: $(READY)  ## kill the real server under load, KILLS times, and hold all ledgers against each other
 	$(BIN)/python -m tests.crash --kills $(KILLS)
+
+crashes-cluster: $(READY)  ## the same with two nodes of two workers each on one PostgreSQL, which is killed too
+	$(BIN)/python -m tests.crash.cluster crashes --kills $(KILLS)
+
+failover: $(READY)  ## kill the primary database under load: a synchronous standby takes over, and asynchronous ones
+	$(BIN)/python -m tests.crash.cluster failover
 
 reloads: $(READY)  ## reload RELOADS times under load, then ten thousand tenants, with figures
 	$(BIN)/python -m tests.reload --reloads $(RELOADS)

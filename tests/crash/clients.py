@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,6 +41,9 @@ class JournalEntry:
     key: str
     body: Any
     answers: list[Reply] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
+    ended: float | None = None
+    """When its outcome was known to the tenant, repetitions included."""
 
     @property
     def final_answers(self) -> list[Reply]:
@@ -83,6 +87,7 @@ class Client:
             self.doing = f"{method} {path} under {key}"
             reply = await self.send(entry)
             if reply.status in (200, 201) or (reply.status == 202 and takes_open):
+                entry.ended = time.monotonic()
                 return reply.json
             if reply.status >= 300 and reply.json["code"] not in TRY_AGAIN:
                 self.unexpected.append(f"{self.doing}: {reply.text}")
@@ -98,8 +103,9 @@ class Client:
         return reply
 
     async def read(self, path: str, *, tenant: str = "acme") -> Any:
-        """Read until there is a complete answer."""
-        reply = await self.call("GET", path, tenant=tenant)
+        """Read until there is a complete answer; a database that is down is one that asks for a repetition."""
+        while (reply := await self.call("GET", path, tenant=tenant)).status == 503:  # noqa: ASYNC110  # another process
+            await asyncio.sleep(PAUSE)
         if reply.status != 200:
             self.unexpected.append(f"GET {path}: {reply.text}")
         return reply.json

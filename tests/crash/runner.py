@@ -8,10 +8,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from tests.crash import checks, faults
 from tests.crash.checks import records
@@ -80,9 +79,9 @@ async def run_crashes(folder: Path, *, seed: str, kills: int, stops: int) -> Fig
             await _kill_repeatedly(testbed, server, figures, kills=kills, stops=stops)
             await faults.clear(testbed)
             await server.start()
-            await _wait_until_quiet(testbed, running)
-            replayed = await _replay_all(clients)
-            await _collect(figures, testbed, clients, replayed)
+            await wait_until_quiet(testbed, running, QUIET_WITHIN)
+            evidence = await collect(figures, testbed, clients)
+            figures.findings = checks.findings(evidence)
         finally:
             for task in running:
                 task.cancel()
@@ -105,16 +104,22 @@ async def _kill_repeatedly(testbed: Testbed, server: Server, figures: Figures, *
                 figures.stops += 1
             await _die_in_traffic(testbed, server)
         figures.kills += 1
-        figures.in_flight += await asyncio.to_thread(records.in_flight, testbed.settings.store_path)
+        figures.in_flight += await asyncio.to_thread(records.in_flight, testbed)
 
 
 async def _die_in_traffic(testbed: Testbed, server: Server) -> None:
-    """Kill exactly at a crash point of one kind, or up to 20 ms after one of any kind."""
+    await in_traffic(testbed, server.kill_now)
+    await server.kill()
+
+
+async def in_traffic(testbed: Testbed, act: Callable[[], None]) -> None:
+    """Act exactly at a crash point of one kind, or up to 20 ms after one of any kind."""
     points, (least, most) = testbed.dice.choice(list(DEATHS.items()))
     count, is_exact = testbed.dice.randint(least, most), len(points) == 1
-    await testbed.crash_points.after(count, points=points, act=server.kill_now if is_exact else lambda: None)
-    await asyncio.sleep(0 if is_exact else testbed.dice.uniform(0, 0.02))
-    await server.kill()
+    await testbed.crash_points.after(count, points=points, act=act if is_exact else lambda: None)
+    if not is_exact:
+        await asyncio.sleep(testbed.dice.uniform(0, 0.02))
+        act()
 
 
 async def _pause_process(testbed: Testbed, server: Server) -> None:
@@ -130,13 +135,13 @@ async def _pause_process(testbed: Testbed, server: Server) -> None:
         server.resume()
 
 
-async def _wait_until_quiet(testbed: Testbed, running: Sequence[asyncio.Task[None]]) -> None:
-    """Let every workload end, then wait until everything is resolved; ``QUIET_WITHIN`` seconds each at most."""
-    done, _ = await asyncio.wait(running, timeout=QUIET_WITHIN)
+async def wait_until_quiet(testbed: Testbed, running: Sequence[asyncio.Task[None]], seconds: float) -> None:
+    """Let every workload end, then wait until everything is resolved; ``seconds`` each at most."""
+    done, _ = await asyncio.wait(running, timeout=seconds)
     for task in done:
         task.result()
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(QUIET_WITHIN):
+        async with asyncio.timeout(seconds):
             while (await records.read(testbed)).unresolved():  # noqa: ASYNC110  # another process's database sends no notification
                 await asyncio.sleep(PAUSE)
 
@@ -157,7 +162,9 @@ async def _replay_all(clients: Sequence[Client]) -> dict[str, Reply]:
     return replies
 
 
-async def _collect(figures: Figures, testbed: Testbed, clients: Sequence[Client], replayed: dict[str, Any]) -> None:
+async def collect(figures: Figures, testbed: Testbed, clients: Sequence[Client]) -> Evidence:
+    """Read everybody's records, and count what they hold."""
+    replayed = await _replay_all(clients)
     found = await records.read(testbed)
     figures.unanswered = sum(client.unanswered for client in clients)
     figures.payments = len(found.payments)
@@ -165,4 +172,4 @@ async def _collect(figures: Figures, testbed: Testbed, clients: Sequence[Client]
     figures.callbacks = sum(len(records.acknowledged(order)) for order in found.orders["psp"])
     figures.webhooks = sum(one["status"] == "delivered" for one in found.deliveries)
     figures.tries = len(testbed.endpoint.arrived)
-    figures.findings = checks.findings(Evidence(found, clients, testbed.endpoint.arrived, replayed))
+    return Evidence(found, clients, testbed.endpoint.arrived, replayed)

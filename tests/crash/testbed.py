@@ -26,12 +26,14 @@ from gateway.drivers.settings import AccountEntry, Settings, load_settings
 from gateway.provider import SimulatedAccount
 from tests.crash.crash_points import CrashPoint, CrashPoints
 from tests.crash.webhook_endpoint import WebhookEndpoint
+from tests.support.durable_postgresql import stable_port
 from tests.support.stack import Reply, basic_settings
 
 PROVIDERS = {"creditkey": "creditkey", "psp": "psp_open_api"}
 """Short name -> provider whose simulator runs."""
 
 TIMEOUTS = {"provider_connect": "1s", "provider_total": "1500ms", "tenant_answer": "500ms", "webhook_total": "1s"}
+SQLITE = "sqlite:///data/gateway.db"
 CLOCKS = {
     "reconcile": ["50ms", "100ms", "200ms"],
     "quiet_period": "200ms",
@@ -48,6 +50,7 @@ class Testbed:
 
     folder: Path
     url: str
+    store_url: str
     settings: Settings
     provider_urls: Mapping[str, str]
     """URL of each provider, by short name."""
@@ -82,11 +85,11 @@ class Testbed:
 
 
 @contextlib.asynccontextmanager
-async def running_testbed(folder: Path, seed: str) -> AsyncIterator[Testbed]:
-    """Serve everything but the gateway for the duration of the block."""
+async def running_testbed(folder: Path, seed: str, store_url: str = SQLITE) -> AsyncIterator[Testbed]:
+    """Serve everything but the gateway, and the database if it has a server, for the duration of the block."""
     dice = random.Random(f"{seed}/world")
     sockets = {provider: bind(0) for provider in (*PROVIDERS, "hooks")}
-    settings = _write_settings(folder, sockets)
+    settings = _write_settings(folder, sockets, store_url)
     registry = load_plugins()
     loaded = load_settings(folder / "settings.yaml", providers=registry.providers, environ={})
     async with contextlib.AsyncExitStack() as exits:
@@ -95,9 +98,8 @@ async def running_testbed(folder: Path, seed: str) -> AsyncIterator[Testbed]:
         provider_urls = {provider: url_of(bound) for provider, bound in sockets.items()}
         crash_points = CrashPoints()
         endpoint = WebhookEndpoint(random.Random(f"{seed}/endpoint"), crash_points)
-        testbed = Testbed(
-            folder, settings["server"]["public_url"], loaded, provider_urls, http, dice, crash_points, endpoint
-        )
+        url = settings["server"]["public_url"]
+        testbed = Testbed(folder, url, store_url, loaded, provider_urls, http, dice, crash_points, endpoint)
         apps = {provider: registry.simulators[name].app(_known(testbed, name)) for provider, name in PROVIDERS.items()}
         for app in apps.values():
             app.middlewares.append(_marking(crash_points))
@@ -107,9 +109,10 @@ async def running_testbed(folder: Path, seed: str) -> AsyncIterator[Testbed]:
         yield testbed
 
 
-def _write_settings(folder: Path, sockets: Mapping[str, socket.socket]) -> dict[str, Any]:
+def _write_settings(folder: Path, sockets: Mapping[str, socket.socket], store_url: str) -> dict[str, Any]:
     settings = basic_settings({provider: bound.getsockname()[1] for provider, bound in sockets.items()})
-    port = _free_port()
+    port = stable_port()
+    settings["store"]["url"] = store_url
     settings["server"] |= {"port": port, "public_url": f"http://127.0.0.1:{port}"}
     settings["timeouts"], settings["clocks"] = TIMEOUTS, CLOCKS
     for tenant in settings["tenants"].values():
@@ -118,18 +121,6 @@ def _write_settings(folder: Path, sockets: Mapping[str, socket.socket]) -> dict[
                 account["config"]["absence_proves"] = True
     (folder / "settings.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
     return settings
-
-
-def _free_port() -> int:
-    """Return a free port below the ephemeral range, so that it stays free while the gateway is down.
-
-    Not drawn from the seed: two runs may share the machine.
-    """
-    dice = random.Random()
-    while True:
-        port = dice.randrange(20000, 32000)
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
 
 
 def _known(testbed: Testbed, provider: str) -> dict[str, SimulatedAccount]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -18,13 +19,18 @@ REFUSES, HANGS_UP = 0.1, 0.05
 
 
 class ReceivedWebhook(NamedTuple):
-    """One attempt as it arrived. ``was_accepted``: it was answered with success."""
+    """One attempt as it arrived, ``at`` by ``time.monotonic()``, from a process if that can be told.
+
+    ``was_accepted``: it was answered with success.
+    """
 
     id: str
     tenant: str
     body: bytes
     is_signed: bool
     was_accepted: bool
+    at: float
+    sender: int | None
 
 
 @dataclass
@@ -36,6 +42,7 @@ class WebhookEndpoint:
     arrived: list[ReceivedWebhook] = field(default_factory=list)
     faults_ended: bool = False
     """Whether it accepts everything from now on."""
+    sender_of: Callable[[web.Request], int | None] = lambda _: None
 
     def app(self) -> web.Application:
         """Return the application to serve."""
@@ -44,12 +51,13 @@ class WebhookEndpoint:
         return app
 
     async def _receive(self, request: web.Request) -> web.Response:
-        body = await request.read()
+        at, sender, body = time.monotonic(), self.sender_of(request), await request.read()
         fate = 1.0 if self.faults_ended else self.dice.random()
         was_accepted = fate >= REFUSES + HANGS_UP
         self.crash_points.reached(CrashPoint.WEBHOOK_RECEIVED)
         hook_id, tenant = request.headers["webhook-id"], request.match_info["tenant"]
-        self.arrived.append(ReceivedWebhook(hook_id, tenant, body, _is_signed(request.headers, body), was_accepted))
+        is_signed = _is_signed(request.headers, body)
+        self.arrived.append(ReceivedWebhook(hook_id, tenant, body, is_signed, was_accepted, at, sender))
         if fate < HANGS_UP and request.transport is not None:
             request.transport.abort()
         return web.Response(status=204 if was_accepted else 500)

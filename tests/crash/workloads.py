@@ -6,7 +6,7 @@ Every step is repeated until it has a complete answer, as tenants, browsers and 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from tests.crash.clients import PAUSE, Client
@@ -21,11 +21,16 @@ TRIES = 3
 """Number of requests a tenant makes for what the provider declines."""
 
 
-async def run_workloads(client: Client, is_over: Callable[[], bool]) -> None:
+Workloads = Mapping[Callable[[Client], Awaitable[None]], int]
+"""Each workload and its weight."""
+
+
+async def run_workloads(client: Client, is_over: Callable[[], bool], workloads: Workloads | None = None) -> None:
     """Run one workload after another until the run is over; the last one runs to its end."""
+    chosen = WORKLOADS if workloads is None else workloads
     while not is_over():
         client.workloads_started += 1
-        (workload,) = client.dice.choices(list(WORKLOADS), list(WORKLOADS.values()))
+        (workload,) = client.dice.choices(list(chosen), list(chosen.values()))
         await workload(client)
     client.doing = ""
 
@@ -78,8 +83,7 @@ async def pay_by_psp(client: Client) -> None:
     await client.until(payment, {STATE[button]})
 
 
-WORKLOADS: dict[Callable[[Client], Awaitable[None]], int] = {ship_on_credit: 5, give_up: 2, pay_by_psp: 3}
-"""Each workload and its weight."""
+WORKLOADS: Workloads = {ship_on_credit: 5, give_up: 2, pay_by_psp: 3}
 
 
 def reference(client: Client, prefix: str) -> str:

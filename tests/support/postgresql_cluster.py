@@ -118,9 +118,7 @@ class Cluster:
 @contextlib.contextmanager
 def running_cluster(folder: Path, **settings: str) -> Iterator[Cluster]:
     """Make a cluster and run it for the time of the block, in a folder that is deleted with it."""
-    folder.mkdir(parents=True)
-    if _OTHER_USER:
-        shutil.chown(folder, _OTHER_USER["user"], _OTHER_USER["group"])
+    own_folder(folder)
     cluster = None
     try:
         cluster = Cluster(folder, **settings)
@@ -131,6 +129,13 @@ def running_cluster(folder: Path, **settings: str) -> Iterator[Cluster]:
         if cluster is not None:
             cluster.stop(signal.SIGQUIT)
         shutil.rmtree(folder)
+
+
+def own_folder(folder: Path) -> None:
+    """Make a folder for whom PostgreSQL runs as."""
+    folder.mkdir(parents=True)
+    if _OTHER_USER:
+        shutil.chown(folder, _OTHER_USER["user"], _OTHER_USER["group"])
 
 
 def free_port() -> int:

@@ -1,4 +1,4 @@
-"""The records at the end: the gateway's database, opened read-only, and the providers' ledgers.
+"""The records at the end: the gateway's database, which is only read, and the providers' ledgers.
 
 Plain rows and dicts, read without the gateway's own code, so that a bug there is not repeated here.
 """
@@ -10,10 +10,11 @@ import contextlib
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
+
+import psycopg
 
 from tests.crash.testbed import Testbed
 
@@ -23,14 +24,13 @@ WAITING = "sending", "unknown"
 READS = {
     "payments": "SELECT doc FROM payments ORDER BY tenant, id",
     "operations": "SELECT doc FROM all_operations ORDER BY tenant, id",
-    "events": "SELECT json_object('payment_id', payment_id, 'id', id, 'doc', doc) FROM events"
-    " WHERE payment_id IS NOT NULL ORDER BY version",
-    "deliveries": "SELECT json_object('tenant', tenant, 'payment_id', payment_id, 'event_id', id, 'type', type,"
-    " 'version', version, 'status', status, 'body', body, 'attempts', attempts) FROM events"
+    "events": "SELECT payment_id, id, doc FROM events WHERE payment_id IS NOT NULL ORDER BY version",
+    "deliveries": "SELECT tenant, payment_id, id AS event_id, type, version, status, body, tries, attempts FROM events"
     " WHERE delivery_id IS NOT NULL ORDER BY delivery_id",
-    "callbacks": "SELECT json_object('payment_id', payment_id, 'verdict', verdict, 'event_id', event_id) FROM inbox",
-    "hints": "SELECT json_object('payment_id', payment_id) FROM hints WHERE due = 1",
+    "callbacks": "SELECT payment_id, verdict, event_id FROM inbox",
+    "hints": "SELECT payment_id FROM hints WHERE due = 1",
 }
+"""A document alone is the row, in others it is a member."""
 
 NOT_WRITTEN: Mapping[str, Mapping[str, Any]] = {
     "payments": {
@@ -104,7 +104,7 @@ def acknowledged(order: Mapping[str, Any]) -> list[int]:
 
 async def read(testbed: Testbed) -> Records:
     """Read the database and both ledgers."""
-    found = await asyncio.to_thread(_database, testbed.settings.store_path)
+    found = await asyncio.to_thread(_database, testbed)
     return Records(
         payments={one["id"]: one for one in found["payments"]},
         operations=_by_payment(found["operations"]),
@@ -123,23 +123,37 @@ async def read(testbed: Testbed) -> Records:
     )
 
 
-def in_flight(path: Path) -> int:
+def in_flight(testbed: Testbed) -> int:
     """Return how many operations were in ``sending`` when the process died."""
-    with contextlib.closing(_connect(path)) as database:
+    with _snapshot(testbed) as database:
         return int(database.execute("SELECT COUNT(*) FROM payments WHERE open_status = 'sending'").fetchone()[0])
 
 
-def _database(path: Path) -> dict[str, list[Any]]:
-    with contextlib.closing(_connect(path)) as database:
-        database.execute("BEGIN")  # one snapshot of all tables
-        return {
-            name: [{**NOT_WRITTEN.get(name, {}), **json.loads(doc)} for (doc,) in database.execute(sql)]
-            for name, sql in READS.items()
-        }
+def _database(testbed: Testbed) -> dict[str, list[Any]]:
+    with _snapshot(testbed) as database:
+        return {name: list(_rows(name, database.execute(sql))) for name, sql in READS.items()}
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
+def _rows(name: str, cursor: Any) -> Iterator[dict[str, Any]]:
+    """Yield rows as their documents, or by the names of their columns."""
+    columns = [column[0] for column in cursor.description]
+    for row in cursor:
+        members = json.loads(row[0]) if columns == ["doc"] else dict(zip(columns, row, strict=True))
+        yield {**NOT_WRITTEN.get(name, {}), **members}
+
+
+@contextlib.contextmanager
+def _snapshot(testbed: Testbed) -> Iterator[Any]:
+    """One view of all tables."""
+    if testbed.store_url.startswith("postgresql:"):
+        with psycopg.connect(testbed.store_url) as connection:
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            yield connection
+        return
+    path = f"file:{testbed.settings.store_path}?mode=ro"
+    with contextlib.closing(sqlite3.connect(path, uri=True, isolation_level=None)) as database:
+        database.execute("BEGIN")
+        yield database
 
 
 def _by_payment(rows: list[Any]) -> dict[str, list[Any]]:
