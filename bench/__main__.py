@@ -12,7 +12,7 @@ import time
 
 from bench import machine, wrk
 from bench.effort import FULL, QUICK
-from bench.rows import group_commit, growth, latency, reference, start, tenants, throughput, webhooks
+from bench.rows import group_commit, growth, latency, postgresql, reference, start, tenants, throughput, webhooks
 from bench.table import HEADINGS, Row, markdown
 
 GROUPS = {
@@ -24,6 +24,7 @@ GROUPS = {
     "growth": growth.rows,
     "tenants": tenants.rows,
     "webhooks": webhooks.rows,
+    "postgresql": postgresql.rows,
 }
 
 

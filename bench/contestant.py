@@ -7,7 +7,7 @@ import sqlite3
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from bench import machine, psp_callbacks, stored, windows
 from bench.settings import TENANT_KEYS
@@ -83,8 +83,16 @@ class Contestant:
             "SELECT id, tenant FROM (SELECT id, tenant, state FROM payments WHERE tenant = ? ORDER BY id DESC LIMIT ?)"
             " WHERE state = 'awaiting_customer'"
         )
+        return sorted(row for name in self.accounts for row in self.read(newest, (name, _NEWEST)))
+
+    def read(self, sql: str, params: tuple[object, ...]) -> list[Any]:
+        """Rows of its database."""
         with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
-            return sorted(row for name in self.accounts for row in connection.execute(newest, (name, _NEWEST)))
+            return connection.execute(sql, params).fetchall()
+
+    def count(self) -> dict[str, int]:
+        """Its rows of each kind, in one view. Raises ``WrongStore`` when the database is damaged."""
+        return stored.count(self.database, self.counts)
 
     def check(self) -> None:
         """Hold the store against what was answered. Raises ``WrongStore``.
@@ -93,7 +101,7 @@ class Contestant:
         """
         deadline = time.monotonic() + _AT_REST_WITHIN
         while True:
-            found = stored.count(self.database, self.counts)
+            found = self.count()
             try:
                 stored.check(
                     found,

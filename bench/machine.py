@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-SERVER_CORE, LOAD_CORE = min(os.sched_getaffinity(0)), max(os.sched_getaffinity(0))
+CORES = os.sched_getaffinity(0)
+SERVER_CORE, LOAD_CORE = min(CORES), max(CORES)
 
 _STOP_TIMEOUT = 30.0
 
@@ -50,9 +51,9 @@ def spent(pid: int, before: Mapping[int, int], after: Mapping[int, int]) -> Cpu:
 
 @contextlib.contextmanager
 def process(
-    arguments: Sequence[str], *, core: int, log: Path | None = None, folder: Path | None = None
+    arguments: Sequence[str], *, core: int | None, log: Path | None = None, folder: Path | None = None
 ) -> Iterator[Process]:
-    """Run a server pinned to a core until the block ends; it prints a line that begins with ``ready``.
+    """Run a server pinned to a core (None: on all) until the block ends; it prints a line that begins with ``ready``.
 
     ``log`` takes what it writes to stderr. Raises ``RuntimeError`` with that when it does not start.
     """
@@ -65,7 +66,7 @@ def process(
             arguments, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=folder, env=environment
         )
     try:
-        os.sched_setaffinity(started.pid, {core})  # before it has threads; they inherit it
+        os.sched_setaffinity(started.pid, CORES if core is None else {core})  # before it has threads; they inherit it
         assert started.stdout is not None
         if not started.stdout.readline().startswith("ready"):
             raise RuntimeError(f"{' '.join(arguments)} did not start: {log.read_text() if log else ''}")

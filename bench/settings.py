@@ -24,7 +24,12 @@ FIELDS = {
 }
 
 
-def settings(port: int, provider_port: int, webhooks: str | None = None, admin_port: int = 0) -> dict[str, Any]:
+SQLITE = "sqlite:///bench.db"
+
+
+def settings(
+    port: int, provider_port: int, webhooks: str | None = None, admin_port: int = 0, store: str = SQLITE
+) -> dict[str, Any]:
     """The settings file's value. Without a URL of ``webhooks`` they are stored and wait for an hour."""
     return {
         "server": {
@@ -35,7 +40,7 @@ def settings(port: int, provider_port: int, webhooks: str | None = None, admin_p
             "callback_rate": UNLIMITED,
             "development": True,
         },
-        "store": {"url": "sqlite:///bench.db"},
+        "store": {"url": store},
         "clocks": {"webhook_retry": ["1h"] if webhooks is None else ["0s", "1h"]},
         "tenants": {name: tenant(name, key, provider_port, webhooks or NOBODY) for name, key in TENANT_KEYS.items()},
     }
