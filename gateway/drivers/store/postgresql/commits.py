@@ -45,6 +45,7 @@ OF_THE_UNIT = ("21", "22", "23", "42", "44", "P0")
 _MARK = "INSERT INTO units (tenant, id) VALUES ($1, $2)"
 _BAR = "INSERT INTO units (tenant, id, is_barred) VALUES ($1, $2, TRUE) ON CONFLICT DO NOTHING"
 _IS_BARRED = "SELECT is_barred FROM units WHERE tenant = $1 AND id = $2"
+_GROW = "INSERT INTO growth (tenant, bytes) VALUES ($1, $2)"
 _MARK_AND_GROW = f"WITH mark AS ({_MARK}) INSERT INTO growth (tenant, bytes) VALUES ($1, $3)"  # noqa: S608  # our own words
 
 
@@ -61,16 +62,20 @@ class Commits:
         self._name = os.urandom(8).hex()
         self._number = 0
         self._doubts: set[asyncio.Task[None]] = set()
+        self._is_closed = False
 
     async def commit(self, tenant: str, unit: Unit) -> None:
         """Write a unit; return when it is durable. Raises ``Conflict``, ``Unavailable``."""
+        if self._is_closed:
+            raise Unavailable("the store is closed")
         # From here the unit may be written even if the caller is cancelled: it is written whole or not at all.
         one = _Commit(tenant, unit)
         self._begin(one)
         await one.done
 
     async def close(self) -> None:
-        """Give units that are in doubt a last chance. Their callers are told that it is not known."""
+        """Refuse new units, and give those in doubt a last chance: else their callers learn that it is not known."""
+        self._is_closed = True
         if self._doubts:
             await asyncio.wait(self._doubts, timeout=CLOSING_SECONDS)
         for task in tuple(self._doubts):
@@ -159,17 +164,19 @@ class _Commit:
 
     def commands(self) -> list[Command]:
         """Its statements behind its mark."""
-        grown = 0
+        grown = {self.tenant: 0}
         commands: list[Command] = []
         for sql, params, otherwise, grows in self.unit:
             if otherwise is not None:
                 commands.append(Command(dialect.expecting_one(sql), params))
-                grown += grows[1] if grows is not None else 0
+                if grows is not None:
+                    grown[grows[0]] = grown.get(grows[0], 0) + grows[1]
             elif grows is not None:
                 commands.append(Command(dialect.growing(sql, len(params)), (*params, *grows)))
             else:
                 commands.append(Command(dialect.translated(sql), params))
-        return [self.marked(grown), *commands]
+        marked = self.marked(grown.pop(self.tenant))
+        return [marked, *commands, *(Command(_GROW, sums) for sums in grown.items())]
 
     def failure(self, refused: Refused) -> GatewayError:
         """What it means to the caller that the server refused it."""

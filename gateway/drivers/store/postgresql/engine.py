@@ -65,8 +65,8 @@ class PostgresqlEngine:
     async def close(self) -> None:
         """Finish what was begun and close all connections."""
         self._upkeep.cancel()
-        await asyncio.wait([self._upkeep])
         await self._commits.close()
+        await asyncio.wait([self._upkeep])
         await self._units.close()
         await self._reads.close()
 
