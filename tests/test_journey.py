@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from tests.support.stack import GatewayStack, creditkey_body, new_key, psp_body
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.stack import GatewayStack, creditkey_body, new_key, psp_body, running_stack
+from tests.support.stores import ENGINES
+
+
+@pytest.fixture(params=ENGINES)
+async def stack(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[GatewayStack]:
+    """A running gateway with both simulators, on each engine."""
+    async with running_stack(tmp_path, engine=request.param) as opened:
+        yield opened
 
 
 async def test_psp_payment_from_create_to_captured(stack: GatewayStack) -> None:

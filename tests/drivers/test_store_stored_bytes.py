@@ -21,6 +21,7 @@ from gateway.drivers.store.reads import Store
 from gateway.drivers.store.sqlite import open_sqlite
 from gateway.drivers.store.statements import Statement
 from gateway.drivers.store.stored_bytes import RECOUNT
+from tests.support import stores
 from tests.support.factories.payments import AT, LATER, make_operation
 from tests.support.factories.sqlite import engine_of
 from tests.support.factories.store_units import (
@@ -185,6 +186,7 @@ async def test_a_budget_refuses_new_payments_alone(store: Store, budget: int | N
     """A tenant that occupies its budget makes no new payment; what it has goes on, and so do other tenants."""
     payment, operation = await stored(store, 1)
     await stored(store, 3, tenant="globex")
+    await stores.add_up(store)
 
     def new(number: int, tenant: str) -> list[Any]:
         made, create = create_of(number, tenant=tenant)

@@ -59,6 +59,7 @@ class FaultyStack:
         """Advance the clock by more than a quiet period and run all due checks, ``rounds`` times."""
         for _ in range(rounds):
             self.clock.set(self.clock.now() + each)
+            await self.stack.stay_alive()
             while await reconcile.run_due(self.stack.gateway):
                 pass
             await self.stack.gateway.tasks.drain(10)
@@ -258,7 +259,7 @@ def psp_claim(request: ProxiedRequest) -> dict[str, Any]:
 
 
 @contextlib.asynccontextmanager
-async def running_faulty_stack(folder: Path) -> AsyncIterator[FaultyStack]:
+async def running_faulty_stack(folder: Path, engine: str) -> AsyncIterator[FaultyStack]:
     """Run a stack with both providers behind proxies, a Credit Key account of either kind, and short timeouts."""
     clock = VirtualClock(datetime.now(UTC))  # the PSP's simulator signs with the real time
     proxies = {
@@ -271,7 +272,7 @@ async def running_faulty_stack(folder: Path) -> AsyncIterator[FaultyStack]:
             proxy.url = f"http://127.0.0.1:{port}"
         addresses = await exits.enter_async_context(unreachable())
         stack = await exits.enter_async_context(
-            running_stack(folder, clock=clock, change=lambda written: _rewrite(written, proxies))
+            running_stack(folder, clock=clock, change=lambda written: _rewrite(written, proxies), engine=engine)
         )
         sender = FaultySender(stack.gateway.send)
         stack.gateway.send = sender

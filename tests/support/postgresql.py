@@ -50,10 +50,11 @@ def folder_of_the_run() -> Iterator[None]:
         with (folder / "run").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+            is_guarded = (folder / "server").exists()
     finally:
         del os.environ[FOLDER]
-        if not (folder / "server").exists():
-            shutil.rmtree(folder, ignore_errors=True)  # a server that ended has deleted it
+    if not is_guarded:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _memory() -> str | None:
@@ -146,7 +147,7 @@ def _guard(folder: Path) -> None:
         _answer(traceback.format_exc())
         _wait_for_the_end(folder)
     finally:
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _answer(text: str) -> None:

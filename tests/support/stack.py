@@ -1,6 +1,6 @@
 """The whole stack for tests: a real gateway, both simulators and a tenant's webhook endpoint, on loopback.
 
-Ports are free ones, the database is a SQLite file, the clock may be a virtual one.
+Ports are free ones, the store is a SQLite file or a PostgreSQL database, the clock may be a virtual one.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import os
 import socket
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -27,6 +28,10 @@ from gateway.drivers.settings import AccountEntry, Settings, load_settings
 from gateway.flows.runtime import Current, Gateway
 from gateway.provider import SimulatedAccount
 from gateway.web.server import running
+from tests.support.postgresql import fresh_database
+
+ENGINE = "GATEWAY_TEST_ENGINE"
+"""The environment variable that lets every stack keep its store on another engine than SQLite: ``postgresql``."""
 
 WEBHOOK_SECRET = "whsec_YWNtZS1kZXZlbG9wbWVudC13ZWJob29rLWtleS0wMDE="
 
@@ -164,6 +169,11 @@ class GatewayStack:
         ) as response:
             return Reply(response.status, response.headers, await response.text())
 
+    async def stay_alive(self) -> None:
+        """Renew the node after a leap of the clock: its heartbeat slept through it."""
+        if self.gateway.store.is_shared:
+            await self.gateway.node.renew(self.settings.digest, self.url)
+
     async def create(self, body: Mapping[str, Any], *, tenant: str = "acme", key: str | None = None) -> Reply:
         return await self.call("POST", "/v1/payments", body, tenant=tenant, key=key or new_key())
 
@@ -295,8 +305,35 @@ async def running_stack(
     change: Callable[[dict[str, Any]], None] = lambda _: None,
     clock: Clock | None = None,
     extra_plugins: tuple[object, ...] = (),
+    engine: str | None = None,
 ) -> AsyncIterator[GatewayStack]:
-    """Run everything for the time of the block. ``change`` edits the settings before they are written."""
+    """Run everything for the time of the block. ``change`` edits the settings before they are written.
+
+    ``engine``: what the store is kept on, ``sqlite`` or ``postgresql``; None for what ``ENGINE`` says.
+    """
+    with contextlib.ExitStack() as databases:
+        if (engine or os.environ.get(ENGINE)) == "postgresql":
+            url = databases.enter_context(fresh_database())
+            change = _with_store(url, change)
+        async with _running_stack(folder, change, clock, extra_plugins) as stack:
+            yield stack
+
+
+def _with_store(url: str, change: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
+    def changed(written: dict[str, Any]) -> None:
+        written["store"]["url"] = url
+        change(written)
+
+    return changed
+
+
+@contextlib.asynccontextmanager
+async def _running_stack(
+    folder: Path,
+    change: Callable[[dict[str, Any]], None],
+    clock: Clock | None,
+    extra_plugins: tuple[object, ...],
+) -> AsyncIterator[GatewayStack]:
     sockets = {name: _bound_socket() for name in ("psp", "creditkey", "hooks")}
     ports = {name: bound.getsockname()[1] for name, bound in sockets.items()}
     written = basic_settings(ports)

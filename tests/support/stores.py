@@ -11,8 +11,9 @@ from typing import Any
 import psycopg
 from psycopg.rows import tuple_row
 
+from gateway.drivers.store.postgresql import upkeep
 from gateway.drivers.store.postgresql.dialect import translated
-from gateway.drivers.store.postgresql.engine import open_postgresql
+from gateway.drivers.store.postgresql.engine import PostgresqlEngine, open_postgresql
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.sqlite import open_sqlite
 from tests.support import postgresql
@@ -51,6 +52,12 @@ async def opened(url: str) -> AsyncIterator[Store]:
         yield store
     finally:
         await store.close()
+
+
+async def add_up(store: Store) -> None:
+    """Bring the sums that budgets are compared with up to date, as PostgreSQL's engine does now and then."""
+    if isinstance(store._engine, PostgresqlEngine):
+        await upkeep.add_up(store._engine._reads)
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -70,12 +71,16 @@ class Taken(NamedTuple):
 class Conversation(RuleBasedStateMachine):
     """One tenant talks to a gateway of its own; customers and the simulators do what they like in between."""
 
+    engine = "sqlite"
+
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
         self.open = contextlib.AsyncExitStack()
         folder = self.open.enter_context(tempfile.TemporaryDirectory())
-        self.stack: GatewayStack = self.do(self.open.enter_async_context(running_stack(Path(folder))))
+        self.stack: GatewayStack = self.do(
+            self.open.enter_async_context(running_stack(Path(folder), engine=self.engine))
+        )
         self.model = Model()
         self.taken: list[Taken] = []
         self.keys: list[str] = []
@@ -348,10 +353,17 @@ def _known(view: Any) -> dict[str, Any]:
     return {name: view[name] for name in Paid("creditkey", "", Decimal(0)).view()} | {"review": reason}
 
 
-def test_the_api_does_what_the_model_says() -> None:
+class ConversationOnPostgresql(Conversation):
+    """The same over the other engine."""
+
+    engine = "postgresql"
+
+
+@pytest.mark.parametrize("conversation", [Conversation, ConversationOnPostgresql])
+def test_the_api_does_what_the_model_says(conversation: type[Conversation]) -> None:
     """Status, code, state, amounts and version of every answer are as predicted, and so is the list after it."""
     run_state_machine_as_test(
-        Conversation,
+        conversation,
         settings=settings(
             derandomize=True,
             deadline=None,

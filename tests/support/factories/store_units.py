@@ -88,7 +88,7 @@ def reserving(payment: Payment, operation: Operation) -> list[Statement]:
 async def stored(store: Store, number: int, **members: Any) -> tuple[Payment, Operation]:
     """A payment whose create is on its way."""
     payment, operation = create_of(number, **members)
-    await store.commit("acme", reserving(payment, operation))
+    await store.commit(payment.tenant, reserving(payment, operation))
     return payment, operation
 
 
