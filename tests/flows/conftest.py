@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.flows.background import reconcile
 from tests.support.scenarios.creditkey import TimedStack, idle, open_timed
+
+
+@pytest.fixture(params=["in memory", "postgresql"])
+def shared_url(request: pytest.FixtureRequest) -> Any:
+    """Where several gateways have their store, as ``several_gateways`` takes it: what is tested holds of each."""
+    return None if request.param == "in memory" else request.getfixturevalue("database_url")
 
 
 @pytest.fixture

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 from gateway.drivers.clock import Clock, SystemClock
 from gateway.drivers.store.reads import Store
+from gateway.flows.background.nodes import RENEW_SECONDS
 from gateway.web import server
 from gateway.web.server import running
 from tests.support.shared_engine import shared_database, shared_store
 from tests.support.stack import GatewayStack, running_stack
+from tests.support.virtual_clock import VirtualClock
 
 
 @contextlib.asynccontextmanager
@@ -50,3 +54,13 @@ async def several_gateways(
                 one = await exits.enter_async_context(running(first.settings, first.registry, clock))
                 stacks.append(replace(first, current=one.current, url=one.url, admin_url=one.admin_url))
             yield stacks
+
+
+async def pass_time(stacks: Sequence[GatewayStack], clock: VirtualClock, seconds: float) -> None:
+    """Let time pass; these gateways renew their leases meanwhile, as a database answers in no time of this clock."""
+    end = clock.now() + timedelta(seconds=seconds)
+    while (left := (end - clock.now()).total_seconds()) > 0:
+        await clock.advance(min(RENEW_SECONDS, left))
+        async with asyncio.timeout(10):
+            while not all(one.gateway.node.may_begin(clock.now()) for one in stacks):
+                await stacks[0].gateway.store.nodes.all()

@@ -22,7 +22,7 @@ from gateway.flows.runtime import Gateway
 from gateway.flows.webhooks import redelivery
 from tests.drivers.test_store_nodes import node_row
 from tests.support.factories.deliveries import LATE, SCHEDULE, Held, a_clock, created, look, rows_when, until
-from tests.support.several_gateways import several_gateways
+from tests.support.several_gateways import pass_time, several_gateways
 from tests.support.stack import GatewayStack
 from tests.support.virtual_clock import VirtualClock
 
@@ -37,9 +37,9 @@ def clock() -> VirtualClock:
 
 
 @pytest.fixture
-async def two(tmp_path: Path, clock: VirtualClock) -> AsyncIterator[Stacks]:
+async def two(tmp_path: Path, clock: VirtualClock, shared_url: str | None) -> AsyncIterator[Stacks]:
     """Two gateways on one store; ``webhook_answer`` of the first is the endpoint's."""
-    async with several_gateways(tmp_path, clock=clock) as stacks:
+    async with several_gateways(tmp_path, clock=clock, url=shared_url) as stacks:
         yield stacks
 
 
@@ -72,24 +72,26 @@ class SlowFailure(Held):
         return 500
 
 
-async def test_an_attempt_is_made_once_however_slow_the_endpoint(tmp_path: Path, clock: VirtualClock) -> None:
+async def test_an_attempt_is_made_once_however_slow_the_endpoint(
+    tmp_path: Path, clock: VirtualClock, shared_url: str | None
+) -> None:
     """Four gateways, an endpoint that takes three leases for an answer: each attempt number arrives once."""
-    async with several_gateways(tmp_path, 4, clock=clock) as stacks:
+    async with several_gateways(tmp_path, 4, clock=clock, url=shared_url) as stacks:
         first, second = SlowFailure(), SlowFailure()
         stacks[0].webhook_answer = first.answer
         payments = [await created(stack) for stack in stacks]
         await until(stacks[0], lambda: len(first.arrived) == len(payments))
-        await clock.advance(3 * LEASE_SECONDS)
+        await pass_time(stacks, clock, 3 * LEASE_SECONDS)
         await look_all(stacks)
         assert len(first.arrived) == len(payments)
         first.release()
         for payment in payments:
             rows = await rows_when(stacks[0], payment["id"], lambda rows: [len(row.attempts) for row in rows] == [1, 1])
         stacks[0].webhook_answer = second.answer
-        await clock.advance(LATE * SCHEDULE[1])
+        await pass_time(stacks, clock, LATE * SCHEDULE[1])
         await look_all(stacks)
         await until(stacks[0], lambda: len(second.arrived) == 2 * len(payments))
-        await clock.advance(3 * LEASE_SECONDS)
+        await pass_time(stacks, clock, 3 * LEASE_SECONDS)
         await look_all(stacks)
         assert len(set(second.arrived)) == len(second.arrived) == 2 * len(payments)
         second.release()
@@ -125,10 +127,10 @@ async def test_what_a_dead_process_had_claimed_is_sent_when_its_lease_is_over(tw
     identifiers = [row.id for row in rows]
     await dead.store.claim("acme", claims.claim_ids("webhook", Claimant("node_dead", now), "acme", identifiers))
     two[0].webhook_answer, tried = lambda _: 204, len(two[0].webhook_attempts)
-    await clock.advance((lives_until - milliseconds(now)) / 1000 - 1)
+    await pass_time(two, clock, (lives_until - milliseconds(now)) / 1000 - 1)
     await look_all(two)
     assert len(two[0].webhook_attempts) == tried
-    await clock.advance(1 + LOOK_SECONDS)
+    await pass_time(two, clock, 1 + LOOK_SECONDS)
     rows = await rows_when(two[0], payment["id"], lambda rows: all(row.status == "delivered" for row in rows))
     await look_all(two)
     assert len(two[0].webhook_attempts) == tried + len(rows)
@@ -144,7 +146,7 @@ async def test_an_outcome_that_comes_after_a_take_over_changes_nothing(
     await until(two[0], lambda: len(held.arrived) == 1)
     stop_renewing(two[0].gateway)
     two[0].webhook_answer = lambda _: 204
-    await clock.advance(LEASE_SECONDS + LOOK_SECONDS)
+    await pass_time(two[1:], clock, LEASE_SECONDS + LOOK_SECONDS)
     await rows_when(two[1], payment["id"], lambda rows: all(row.status == "delivered" for row in rows))
     held.release()
     await until(two[1], lambda: "an outcome came too late" in caplog.messages)
@@ -155,7 +157,7 @@ async def test_an_outcome_that_comes_after_a_take_over_changes_nothing(
 async def test_a_process_without_its_lease_begins_nothing(two: Stacks, clock: VirtualClock) -> None:
     """It keeps quiet though its store works again; the other sends what it wrote."""
     stop_renewing(two[0].gateway)
-    await clock.advance(LEASE_SECONDS - MARGIN.total_seconds())
+    await pass_time(two[1:], clock, LEASE_SECONDS - MARGIN.total_seconds())
     sent: list[Gateway] = []
     for stack in two:
         note_sender(stack.gateway, sent)
