@@ -4,6 +4,7 @@ KILLS ?= 200
 RELOADS ?= 100
 SEEDS ?= 1000
 CASES ?= 100000
+PAYMENTS ?= 100000
 BIN := .venv/bin
 ATTACKS := $(basename $(notdir $(wildcard tests/attacks/[a-z]*.py)))
 INSTALLED := .venv/.installed
@@ -14,7 +15,7 @@ FLOORS := .venv-floors
 AUDIT := .venv-audit
 CLIENTS := .venv-clients
 
-.PHONY: demo test test-floors audit check clients nginx format serve bench bench-operators profile crashes crashes-cluster failover simulation reloads sabotage fuzz attacks promtool clean
+.PHONY: demo test test-floors audit check clients nginx format serve bench bench-operators profile crashes crashes-cluster failover simulation reloads sabotage fuzz attacks store-copy pitr promtool clean
 
 demo: $(INSTALLED)  ## everything on this machine: a gateway, both simulators, payments through both
 	$(BIN)/gateway demo
@@ -79,6 +80,9 @@ fuzz: $(READY)  ## CASES spoilt callbacks, each judged by a second verifier that
 
 attacks: $(READY)  ## hostile clients, tenants and providers against a running gateway, with figures
 	for attack in $(ATTACKS); do $(BIN)/python -m tests.attacks.$$attack || exit 1; done
+
+store-copy: $(READY)  ## copy a store of PAYMENTS to PostgreSQL and back, also killed again and again: equal hashes, with figures
+	$(BIN)/python -m tests.store_copy --payments $(PAYMENTS)
 
 promtool: $(BIN)/promtool  ## what the tests of the alerts evaluate them with, from Debian's package, without the server
 

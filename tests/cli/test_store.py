@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -144,14 +145,14 @@ async def test_what_was_being_sent_is_unknown_in_a_copy(config: Path) -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 async def test_a_copy_takes_over(tmp_path: Path, engine: str) -> None:
-    """A gateway goes on with the copy: its payments, its audit trail, its keys, and new work; then a copy of that."""
+    """After a crash a gateway goes on with the copy: its payments, its audit trail, its keys, new work; and back."""
     with fresh_url(engine, tmp_path / "second") as url:
         async with running_server_process(tmp_path) as server:
             await server.start()
             body = psp_body()
             first = await server.stack.create(body, key=KEY)
             assert first.status == 201
-            assert await server.end() == 0
+            await server.end(signal.SIGKILL)
             assert (await command("copy", urls(tmp_path)[0], url)).exit_code == 0
             server.config.write_text(server.config.read_text().replace("sqlite:///data/gateway.db", url))
             await server.start()

@@ -1,0 +1,1 @@
+"""Copies of a large store between the engines, as users make them, with figures."""
