@@ -15,7 +15,7 @@ FLOORS := .venv-floors
 AUDIT := .venv-audit
 CLIENTS := .venv-clients
 
-.PHONY: demo test test-floors audit check clients nginx format serve bench bench-operators profile crashes crashes-cluster failover simulation reloads sabotage fuzz attacks store-copy pitr promtool clean
+.PHONY: demo test test-floors audit check clients nginx format serve bench bench-operators profile crashes crashes-cluster failover simulation reloads sabotage fuzz attacks store-copy promtool clean
 
 demo: $(INSTALLED)  ## everything on this machine: a gateway, both simulators, payments through both
 	$(BIN)/gateway demo

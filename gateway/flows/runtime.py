@@ -72,6 +72,8 @@ class Memory:
         """``payments/sync_range.py``: by tenant and account, the payments that wait to be looked at again."""
         self.seen_since_restored: set[str] = set()
         """``restore.py``: payments whose provider was asked after the store had been restored."""
+        self.server: str | None = None
+        """``background/timelines.py``: the server and timeline that the store was on when it was last looked at."""
         self.budget_levels: dict[str, int] = {}
         """``storage.py``: by tenant, the part of its budget that operators have been warned of."""
         self.erasures = 0

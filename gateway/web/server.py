@@ -92,7 +92,7 @@ async def running(
         gw = await _gateway(settings, registry, clock or SystemClock(), shares, stack)
         await check_secret(gw)
         await startup.check_names(gw)
-        await startup.begin(gw)
+        await startup.start(gw)
         apps = make_app(gw, shares.callers), make_admin_app(gw)
         reloader = apps[1][RELOADER] = _reloader(gw.current, registry, apps, reload_wanted or asyncio.Event())
         public, admin = await _listeners(gw, apps, shares, stop_within, stack, worker)

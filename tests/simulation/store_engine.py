@@ -86,6 +86,10 @@ class StoreEngine:
         """Nothing is claimed: one process at a time has the file."""
         raise Unavailable("the store is not shared")
 
+    async def keeps_last_units(self) -> bool:
+        """Its file is never restored."""
+        return True
+
     async def rows(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Read rows; they may be stale by the time the caller gets them."""
         delays_after = self._dice.random() < 0.5

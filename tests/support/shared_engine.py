@@ -19,6 +19,7 @@ def shared_database(clock: Clock) -> sqlite3.Connection:
     """A database in memory whose clock is this one."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
     audit.add_functions(connection)
+    connection.create_function("server_timeline", 0, lambda: None)
     connection.create_function("clock_milliseconds", 0, lambda: milliseconds(clock.now()))
     make_tables(connection)
     for table in (*nodes.TABLES, *claims.TABLES):
@@ -47,6 +48,10 @@ class SharedEngine:
         await asyncio.sleep(0)
         self.before()
         return self.connection.execute(statement.sql, statement.params).fetchall()
+
+    async def keeps_last_units(self) -> bool:
+        """Its file is never restored."""
+        return True
 
     async def rows(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Read rows."""

@@ -35,6 +35,10 @@ class Engine(Protocol):
         """Read one committed row by its key; None where it does not exist. For queries that look at a few pages."""
         ...
 
+    async def keeps_last_units(self) -> bool:
+        """Whether the units are there that this process wrote last. False where a shared database went back in time."""
+        ...
+
     async def empty_log(self) -> bool:
         """Leave nothing of deleted rows in files beside the database; False while a reader keeps it from that."""
         ...

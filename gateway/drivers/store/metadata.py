@@ -19,6 +19,9 @@ RESTORED = "restored"
 COPYING = "copying "
 """Prefix of the timestamp since when another store is copied into this one; how far, as JSON, follows."""
 
+ON_SERVER = "on server "
+"""Prefix of the timestamp since when a shared store is on a server and its timeline, which follow."""
+
 USED_WITH = "used with secret "
 """Prefix of the timestamp since which the store is used with a secret; the secret's fingerprint follows."""
 
@@ -55,6 +58,12 @@ def check_all_payments(due_at: datetime, *, grace_began_before: int) -> Statemen
     )
 
 
+def set_server(server: str, at: datetime) -> tuple[Statement, Statement]:
+    """Note on which server and timeline the store is, instead of any other."""
+    forget = Statement("DELETE FROM moments WHERE name LIKE ?", (f"{ON_SERVER}%",))
+    return forget, set_timestamp(ON_SERVER + server, at)
+
+
 class Metadata:
     """Reads them."""
 
@@ -70,6 +79,17 @@ class Metadata:
         """The fingerprint of the secret that the store was last used with; None where none was kept yet."""
         rows = await self._engine.rows("SELECT name FROM moments WHERE name LIKE ?", (f"{USED_WITH}%",))
         return str(rows[0][0]).removeprefix(USED_WITH) if rows else None
+
+    async def server(self) -> tuple[str | None, str | None]:
+        """Server and timeline that the store is on, and those it was on when a gateway last noted it; None: not known.
+
+        A standby that is promoted, and a base backup that is restored, begin a new timeline. Only of a shared store.
+        """
+        rows = await self._engine.rows(
+            "SELECT server_timeline(), (SELECT MAX(name) FROM moments WHERE name LIKE ?)", (f"{ON_SERVER}%",)
+        )
+        ((now, noted),) = rows
+        return now, noted and str(noted).removeprefix(ON_SERVER)
 
     async def database_bytes(self) -> int:
         """Bytes that the whole database takes; only on a server's."""

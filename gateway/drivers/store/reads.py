@@ -138,6 +138,7 @@ class Store:
         self.rows = engine.rows
         self.commit = engine.commit
         self.claim = engine.claim
+        self.keeps_last_units = engine.keeps_last_units
         self.empty_log = engine.empty_log
         self.close = engine.close
 

@@ -101,6 +101,10 @@ class SqliteEngine:
         """Nothing is claimed: there is one process."""
         raise Unavailable("the store is not shared")
 
+    async def keeps_last_units(self) -> bool:
+        """Nobody but this process has the file."""
+        return True
+
     async def rows(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Read on one of the read connections, in turn."""
         self._turn = (self._turn + 1) % len(self._readers)
@@ -223,6 +227,9 @@ class _ReadOnly:
 
     async def claim(self, tenant: str, statement: Statement) -> list[tuple[Any, ...]]:  # noqa: ARG002  # the Engine's form
         raise Unavailable("this store was opened to read only")
+
+    async def keeps_last_units(self) -> bool:
+        return True
 
     async def rows(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
         try:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from gateway.core.errors import Unavailable
+from gateway.flows.background import startup
 from gateway.flows.runtime import Current, Gateway, log
 
 RENEW_SECONDS = 5.0
@@ -43,6 +44,7 @@ async def _keep_renewing(current: Current) -> None:
         await current.gateway.clock.sleep(pause)
         try:
             await _renew(current.gateway)
+            await startup.stay_careful(current.gateway)
             pause = RENEW_SECONDS
         except Exception as fault:  # it must go on, or nothing is begun here any more
             log.error("this node could not be renewed", extra={"kind": type(fault).__name__})

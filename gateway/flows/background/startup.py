@@ -12,10 +12,11 @@ from gateway.drivers.store.pending_erasures import erased_file
 from gateway.drivers.store.statements import NO_TENANT
 from gateway.flows import audit
 from gateway.flows.audit import Act
+from gateway.flows.background.timelines import has_lost_units, may_be_older, note_server
 from gateway.flows.customers import old_data
 from gateway.flows.customers.erase import ask, empty_log
 from gateway.flows.payments import intent, submit
-from gateway.flows.runtime import Gateway
+from gateway.flows.runtime import Gateway, log
 
 STARTED = Act(name="start", by=audit.GATEWAY)
 
@@ -47,6 +48,21 @@ async def check_names(gw: Gateway) -> None:
         raise StillNeeded(sorted(problems))
 
 
+async def start(gw: Gateway) -> Recovered:
+    """Begin, after a restored backup with its caution: a database says by itself that it may be one."""
+    if not await may_be_older(gw):
+        return await begin(gw)
+    log.warning("the database may have been restored: providers are asked before anything is done")
+    return await begin_restored(gw, replace(STARTED, details={"restored": True}))
+
+
+async def stay_careful(gw: Gateway) -> None:
+    """While it runs on a shared store: be careful from when the database, or another process, gives reason to be."""
+    if await has_lost_units(gw):
+        await begin_restored(gw, Act(name="recover", by=audit.GATEWAY, details={"restored": True}))
+    gw.restored_at = await gw.store.metadata.timestamp(RESTORED)
+
+
 async def begin(gw: Gateway, act: Act = STARTED) -> Recovered:
     """Make a store ready to work with. What was being sent when the last process ended has an unknown outcome.
 
@@ -58,6 +74,7 @@ async def begin(gw: Gateway, act: Act = STARTED) -> Recovered:
         raise Unavailable("the store is a backup: run gateway recover --restored first")
     gw.restored_at = await gw.store.metadata.timestamp(RESTORED)
     unknown = await submit.resolve_interrupted(gw)
+    await note_server(gw)
     await audit.note(gw, _with_settings(gw, act))
     return await _recovered(gw, unknown)
 
@@ -77,6 +94,7 @@ async def begin_restored(gw: Gateway, act: Act) -> Recovered:
     if (file := erased_file(gw.settings.store)) is not None:
         await ask(gw, pending_erasures.noted_in_file(file))
     await gw.store.commit(NO_TENANT, [*marks, checks])
+    await note_server(gw)
     gw.restored_at = now
     erased = await old_data.erase_noted(gw)
     await empty_log(gw)

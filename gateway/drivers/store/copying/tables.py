@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import cache
 from typing import Any
 
-from gateway.drivers.store.metadata import COPYING
+from gateway.drivers.store.metadata import COPYING, ON_SERVER
 from gateway.drivers.store.personal_data import COLUMNS
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.statements import Statement, placeholders
@@ -45,6 +45,9 @@ MADE_ANEW = frozenset(
 READ_FROM = {"stored_bytes": "(SELECT tenant, bytes FROM tenant_bytes WHERE bytes <> 0) summed"}
 """What is read instead of a table: each engine counts what tenants occupy in a way of its own."""
 
+OF_ONE_STORE = (f"{COPYING}%", f"{ON_SERVER}%")
+"""Moments that another store has of its own."""
+
 PAGE = 500
 """Rows that are read, and written in one transaction."""
 
@@ -75,7 +78,7 @@ def _page(table: str, after: Key, tenant: str | None) -> tuple[str, tuple[Any, .
     conditions = {
         f"({key}) > ({placeholders(KEYS[table])})": tuple(after),
         "tenant = ?": () if tenant is None else (tenant,),
-        "name NOT LIKE ?": (f"{COPYING}%",) if table == "moments" else (),
+        "name NOT LIKE ? AND name NOT LIKE ?": OF_ONE_STORE if table == "moments" else (),
     }
     given = [(condition, values) for condition, values in conditions.items() if values]
     chosen = " AND ".join(condition for condition, _ in given)

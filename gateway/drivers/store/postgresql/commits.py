@@ -12,6 +12,7 @@ import contextlib
 import os
 import random
 import time
+from collections import deque
 from time import perf_counter
 
 from gateway.core.errors import Conflict, GatewayError, Unavailable
@@ -29,6 +30,9 @@ RETRY_SECONDS, MAX_RETRY_SECONDS = 0.01, 1.0
 
 MARK_KEPT_SECONDS = 3600.0
 """How long a unit's mark is kept at least: nothing is concluded from one that may be gone."""
+
+LAST_UNITS = 64
+"""How many units are remembered: more than were under way together when the last of them was committed."""
 
 CLOSING_SECONDS = 5.0
 """How long a store that closes waits for units that are in doubt."""
@@ -63,6 +67,7 @@ class Commits:
         self._number = 0
         self._doubts: set[asyncio.Task[None]] = set()
         self._is_closed = False
+        self._last: deque[tuple[str, str]] = deque(maxlen=LAST_UNITS)
 
     async def commit(self, tenant: str, unit: Unit) -> None:
         """Write a unit; return when it is durable. Raises ``Conflict``, ``Unavailable``."""
@@ -72,6 +77,14 @@ class Commits:
         one = _Commit(tenant, unit)
         self._begin(one)
         await one.done
+
+    async def are_kept(self) -> bool:
+        """Whether the last units that were committed here are in the database. Raises ``Unavailable``."""
+        try:
+            found = await self._pool.ask(*(Command(_IS_BARRED, mark) for mark in tuple(self._last)))
+        except (Lost, NothingSent, Refused) as problem:
+            raise Unavailable(f"the store cannot be read: {type(problem).__name__}") from None
+        return all(map(rows_of, found))
 
     async def close(self) -> None:
         """Refuse new units, and give those in doubt a last chance: else their callers learn that it is not known."""
@@ -90,6 +103,7 @@ class Commits:
 
     def _ended(self, one: _Commit, outcome: Outcome | NothingSent) -> None:
         if isinstance(outcome, list):
+            self._last.append((one.tenant, one.mark))
             self._resolve(one, None)
         elif isinstance(outcome, Lost):
             task = asyncio.create_task(self._find_out(one), name="unit in doubt")

@@ -68,7 +68,7 @@ READ_ONLY = "25006"
 """The SQLSTATE of a write on a standby: the connection leads to a server that is not the primary any more."""
 
 NO_TEXT = "22021"
-"""The SQLSTATE of what is no text in UTF-8: half a surrogate pair is found before it is sent."""
+"""The SQLSTATE of text that is not in UTF-8: half a surrogate pair is found before it is sent."""
 
 
 class _Exchange:

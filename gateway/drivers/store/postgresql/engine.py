@@ -43,6 +43,7 @@ class PostgresqlEngine:
         self._units, self._reads = units, reads
         self._commits = Commits(units, measures)
         self.commit = self._commits.commit
+        self.keeps_last_units = self._commits.are_kept
         self._upkeep = asyncio.create_task(upkeep.keep_up(reads), name="postgresql upkeep")
 
     async def rows(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:

@@ -23,6 +23,13 @@ FUNCTIONS = (
     CREATE OR REPLACE FUNCTION clock_milliseconds() RETURNS BIGINT LANGUAGE sql VOLATILE AS
     $$ SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) $$""",
     """
+    CREATE OR REPLACE FUNCTION server_timeline() RETURNS TEXT LANGUAGE plpgsql VOLATILE AS $$
+    BEGIN
+        RETURN (SELECT system_identifier || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8)
+            FROM pg_control_system());
+    EXCEPTION WHEN OTHERS THEN RETURN NULL;
+    END $$""",
+    """
     CREATE OR REPLACE FUNCTION sha256_hex(message TEXT) RETURNS TEXT LANGUAGE sql IMMUTABLE STRICT AS
     $$ SELECT encode(sha256(convert_to(message, 'UTF8')), 'hex') $$""",
     """
@@ -83,6 +90,10 @@ OWN_TABLES = (
 since their sums in ``stored_bytes`` were brought up to date, which would else be rows that every unit waits for."""
 
 
+EVENTS_IN_ORDER = "CREATE INDEX IF NOT EXISTS events_in_order ON events (rowid)"
+"""SQLite keeps rows in this order; here the search index, and who copies a store, would read and sort all of them."""
+
+
 def _trigger(name: str, occasion: str, body: str) -> tuple[str, str]:
     return (
         f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$",
@@ -129,4 +140,4 @@ def spelt(sql: str) -> str:
 def statements() -> list[str]:
     """What makes everything that is missing, in order."""
     portable = [spelt(sql) for sql in TABLES if "TRIGGER" not in sql]
-    return [*FUNCTIONS, *map(definition, OWN_TABLES), *portable, *TRIGGERS]
+    return [*FUNCTIONS, *map(definition, OWN_TABLES), *portable, EVENTS_IN_ORDER, *TRIGGERS]

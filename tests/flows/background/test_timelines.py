@@ -1,0 +1,137 @@
+"""A database on another timeline: nothing is lost, or all gateways are as careful as after a restored backup."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import psycopg
+import pytest
+from msgspec.structs import replace
+
+from gateway.drivers.store.audit import AuditFilter
+from gateway.drivers.store.nodes import LEASE, renew
+from gateway.drivers.store.statements import NO_TENANT
+from gateway.flows.background import startup
+from gateway.flows.background.timelines import may_be_older
+from gateway.flows.restore import keys_may_be_lost
+from gateway.flows.runtime import Gateway
+from gateway.web.server import running
+from tests.support.several_gateways import several_gateways
+from tests.support.stack import GatewayStack, psp_body
+from tests.support.virtual_clock import VirtualClock
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    """Everybody's clock."""
+    return VirtualClock()
+
+
+@pytest.fixture
+async def two(tmp_path: Path, clock: VirtualClock, database_url: str) -> AsyncIterator[list[GatewayStack]]:
+    """Two gateways on one database."""
+    async with several_gateways(tmp_path, clock=clock, url=database_url) as stacks:
+        yield stacks
+
+
+@contextlib.asynccontextmanager
+async def one_more(stacks: list[GatewayStack], clock: VirtualClock) -> AsyncIterator[Gateway]:
+    """Start another gateway on the database of these."""
+    async with running(stacks[0].settings, stacks[0].registry, clock) as server:
+        yield server.gateway
+
+
+def run(url: str, sql: str) -> None:
+    """Do something to the database that gateways do not."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(sql.encode())
+
+
+def move(url: str, timeline: int) -> None:
+    """Let the server say that it is on another timeline, as after a promotion."""
+    run(
+        url,
+        "CREATE OR REPLACE FUNCTION server_timeline() RETURNS TEXT LANGUAGE sql"
+        f" AS $$ SELECT '7/{timeline:08X}'::text $$",
+    )
+
+
+async def test_a_failover_that_lost_nothing_changes_nothing(
+    two: list[GatewayStack], clock: VirtualClock, database_url: str
+) -> None:
+    """Those that were there find what they wrote last, and say so to those that start."""
+    assert (await two[0].create(psp_body())).status == 201
+    move(database_url, 2)
+    for stack in two:
+        await startup.stay_careful(stack.gateway)
+        assert stack.gateway.restored_at is None
+    async with one_more(two, clock) as third:
+        assert third.restored_at is None
+
+
+async def test_a_failover_that_lost_units_makes_all_careful(
+    two: list[GatewayStack], clock: VirtualClock, database_url: str
+) -> None:
+    """One gateway misses its last unit, and the others, which miss nothing, learn it; also those that start."""
+    one, other = two
+    move(database_url, 2)
+    await startup.stay_careful(other.gateway)
+    assert (await one.create(psp_body())).status == 201
+    run(database_url, "DELETE FROM units WHERE id = (SELECT max(id) FROM units WHERE tenant = 'acme')")
+    for stack in (one, other):
+        await startup.stay_careful(stack.gateway)
+        assert keys_may_be_lost(stack.gateway)
+    async with one_more(two, clock) as third:
+        assert keys_may_be_lost(third)
+
+
+async def test_a_start_where_nobody_was_is_careful(tmp_path: Path, clock: VirtualClock, database_url: str) -> None:
+    """Whether it was a restore or a failover cannot be known then; it is on record, and the next start asks no more."""
+    async with several_gateways(tmp_path, 1, clock=clock, url=database_url) as stacks:
+        assert stacks[0].gateway.restored_at is None
+    move(database_url, 2)
+    async with one_more(stacks, clock) as gw:
+        assert keys_may_be_lost(gw)
+        restored_at = gw.restored_at
+        (newest,) = await gw.store.audit.newest(AuditFilter(limit=1))
+        assert (newest.act, '"restored":true' in newest.details) == ("start", True)
+    await clock.advance(60)
+    async with one_more(stacks, clock) as gw:
+        assert gw.restored_at == restored_at
+
+
+async def test_an_operator_s_word_is_enough(tmp_path: Path, clock: VirtualClock, database_url: str) -> None:
+    """``gateway recover`` without ``--restored`` says that nothing is lost: the next start is as any other."""
+    async with several_gateways(tmp_path, 1, clock=clock, url=database_url) as stacks:
+        move(database_url, 2)
+        await startup.begin(stacks[0].gateway)
+    async with one_more(stacks, clock) as gw:
+        assert gw.restored_at is None
+
+
+async def test_a_restored_database_s_dead_are_waited_for(
+    tmp_path: Path, clock: VirtualClock, database_url: str
+) -> None:
+    """It shows processes that seem to live and do not: what they know is waited for until their time is over."""
+    async with several_gateways(tmp_path, 1, clock=clock, url=database_url) as stacks:
+        gw = stacks[0].gateway
+        dead = replace(gw.node.row("hash", "http://127.0.0.1:1", clock.now()), id="node_dead")
+        await gw.store.commit(NO_TENANT, [renew(dead)])
+        move(database_url, 2)
+        hurried = Hurried(clock.now())
+        starting = SimpleNamespace(node=gw.node, store=gw.store, clock=hurried)
+        assert await may_be_older(cast("Gateway", starting))
+        assert hurried.now() == clock.now() + LEASE
+
+
+class Hurried(VirtualClock):
+    """Sleeps in no time."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Move on."""
+        self.set(self.now() + timedelta(seconds=seconds))
