@@ -15,7 +15,7 @@ from gateway.cli.user_name import user_name
 from gateway.drivers.clock import SystemClock
 from gateway.drivers.store.backup import back_up, check_whole
 from gateway.drivers.store.metadata import FORGET_FINGERPRINT
-from gateway.drivers.store.opening import open_store, refuse_living_nodes
+from gateway.drivers.store.opening import open_stores, refuse_living_nodes
 from gateway.drivers.store.statements import NO_TENANT
 from gateway.drivers.store.store_files import require_store
 from gateway.flows.audit import COMMAND_LINE, Act, Actor
@@ -65,18 +65,19 @@ def recover(restored: bool, forget_secret: bool, config: Path, as_json: bool) ->
 
 
 async def _recover(loaded: Configuration, *, restored: bool, forget_secret: bool) -> Recovered:
-    path = loaded.settings.store_path
-    if path is not None:
+    files = [target.path for target in loaded.settings.stores.values() if target.path is not None]
+    for path in files:
         require_store(path)  # opening it would make one
-    store = await open_store(loaded.settings.store, strict=not loaded.settings.server.development)
+    store = await open_stores(loaded.settings)
     try:
-        if path is not None:
+        for path in files:
             check_whole(path)
         await refuse_living_nodes(store, SystemClock().now())
         gw = Gateway(settings=loaded.settings, store=store, send=_refuse_to_send, clock=SystemClock())
         await startup.check_names(gw)
         if forget_secret:
-            await store.commit(NO_TENANT, [FORGET_FINGERPRINT])
+            for part in store.parts:
+                await part.commit(NO_TENANT, [FORGET_FINGERPRINT])
         act = Act(name="recover", by=Actor(key_id=COMMAND_LINE, given=user_name()), details={"restored": restored})
         return await (startup.begin_restored(gw, act) if restored else startup.begin(gw, act))
     finally:

@@ -45,10 +45,10 @@ def _refuse(loaded: Configuration) -> None:
     Raises ``SettingsError``.
     """
     problems = unusable_hosts(loaded.settings)
-    target = loaded.settings.store
-    if target.path is not None and not loaded.settings.server.development:
-        problems += open_to_other_users(target.path)
-    problems += missing_driver(target)
+    for target in loaded.settings.stores.values():
+        if target.path is not None and not loaded.settings.server.development:
+            problems += open_to_other_users(target.path)
+    problems += missing_driver(loaded.settings.store)
     if problems:
         raise SettingsError(problems)
 

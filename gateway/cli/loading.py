@@ -14,7 +14,7 @@ from gateway.core.urls import bracketed
 from gateway.drivers.installed_plugins import installed
 from gateway.drivers.plugin_registry import Registry, load_plugins
 from gateway.drivers.settings import AccountEntry, Settings, load_settings, plugin_names
-from gateway.drivers.store.opening import open_store_to_read
+from gateway.drivers.store.opening import open_stores_to_read
 from gateway.drivers.store.reads import Store
 
 config_option = click.option(
@@ -83,7 +83,7 @@ def http_url(host: str, port: int) -> str:
 @asynccontextmanager
 async def reading(settings: Settings) -> AsyncIterator[Store]:
     """Open the store to read, beside a running server too. Raises ``Unavailable``."""
-    store = await open_store_to_read(settings.store)
+    store = await open_stores_to_read(settings)
     try:
         yield store
     finally:

@@ -43,8 +43,9 @@ async def request(gw: Gateway, act: Act, *, method: str, path: str, target: str 
         created_at=milliseconds(now),
         expires_at=milliseconds(now + KEPT_FOR),
     )
+    # Beside the payment that it is about: the act's own row ends it there, in the unit of the act.
     await gw.store.commit(
-        NO_TENANT, [approvals.insert(made), audit.entry(gw, act, by=replace(act.by, approval_id=made.id))]
+        act.tenant or NO_TENANT, [approvals.insert(made), audit.entry(gw, act, by=replace(act.by, approval_id=made.id))]
     )
     return made
 
@@ -81,7 +82,7 @@ async def end(gw: Gateway, found: Approval, status: str, act: Act, *, code: str 
     about = {"tenant": tenant, "payment_id": payment_id, "subject": found.target}
     try:
         await gw.store.commit(
-            NO_TENANT, [ended, audit.entry(gw, act, by=replace(act.by, approval_id=found.id), **about)]
+            tenant or NO_TENANT, [ended, audit.entry(gw, act, by=replace(act.by, approval_id=found.id), **about)]
         )
     except Conflict:
         raise TenantError("invalid_state", "this was decided already") from None

@@ -82,7 +82,7 @@ def entry(gw: Gateway, act: Act, **about: Any) -> Statement:
 async def note(gw: Gateway, act: Act) -> None:
     """Add an act that has no unit of its own, and must not wait for a store that is full or away."""
     try:
-        await gw.store.commit(act.tenant or NO_TENANT, [entry(gw, act)])
+        await gw.store.commit(NO_TENANT, [entry(gw, act)])
     except Unavailable as problem:
         log.error("an act is missing in the audit trail", extra={"kind": act.name, "problem": str(problem)})
 

@@ -27,13 +27,13 @@ async def take(
 
     Another process may have done one since it was seen to be due. None, where this process may begin nothing.
     """
-    if not gw.node.may_begin(by.at):
+    if not gw.node.may_begin(tenant, by.at):
         return []
     ours = [identifier for _, identifier in await gw.store.claim(tenant, claims.claim_ids(kind, by, tenant, wanted))]
     rows = await read(ours) if ours else {}
     if done := set(ours) - set(rows):
         await gw.store.commit(tenant, [claims.release(kind, by.node, tenant, done)])
-    return list(rows.values()) if gw.node.may_begin(by.at) else []
+    return list(rows.values()) if gw.node.may_begin(tenant, by.at) else []
 
 
 def release(gw: Gateway, kind: Kind, tenant: str, identifier: str, *, otherwise: str | None = None) -> list[Statement]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from datetime import datetime
@@ -15,13 +16,21 @@ from gateway.drivers.store.reads import Store
 from gateway.drivers.store.statements import NO_TENANT
 
 
+class _Lease:
+    """From when to when a node holds what it has claimed of one database."""
+
+    def __init__(self, at: datetime) -> None:
+        self.since = self.until = at
+
+
 class Node:
     """A process. What it has claimed is its own as long as it renews its row in time (``background/nodes.py``)."""
 
     def __init__(self, store: Store, clock: Clock, identifier: str) -> None:
         self.id, self.is_shared = identifier, store.is_shared
         self._store, self._clock = store, clock
-        self.started_at = self._held_since = self._held_until = clock.now()
+        self.started_at = clock.now()
+        self._leases = {part: _Lease(self.started_at) for part in store.parts}
         self.host, self.pid = socket.gethostname(), os.getpid()
         self.sends_as = identifier if store.is_shared else None
         """What an operation says of the process that sends it; None where there is only one."""
@@ -30,41 +39,49 @@ class Node:
         """Who claims something now."""
         return Claimant(self.id, self._clock.now())
 
-    def may_begin(self, claimed_at: datetime) -> bool:
-        """Whether what was claimed at a time is this node's still; asked before each attempt and each call.
+    def may_begin(self, tenant: str, claimed_at: datetime) -> bool:
+        """Whether what was claimed of a tenant's at a time is this node's still; asked before each attempt and call.
 
         It is not where a renewal came late since then: another node may have taken it over, and done it.
         """
         if not self.is_shared:
             return True
-        return self._held_since <= claimed_at and self._clock.now() < self._held_until - nodes.MARGIN
+        lease = self._leases[self._store.of(tenant)]
+        return lease.since <= claimed_at and self._clock.now() < lease.until - nodes.MARGIN
 
     async def does(self, job: str) -> bool:
         """Whether this process does a job of the gateway's own, which one of them does as long as it lives."""
         if not self.is_shared:
             return True
         by = self.claimant()
-        return bool(await self._store.claim(NO_TENANT, claims.claim_job(job, by))) and self.may_begin(by.at)
+        return bool(await self._store.claim(NO_TENANT, claims.claim_job(job, by))) and self.may_begin(NO_TENANT, by.at)
 
     async def is_alive(self, node: str) -> bool:
         """Whether a process lives that may be another one."""
         return await self._store.nodes.is_alive(node, self._clock.now())
 
     async def renew(self, settings_hash: str, url: str) -> None:
-        """Join, or stay alive for another ``LEASE``. Raises ``Unavailable``."""
-        asked, theirs = self._clock.now(), await self._store.nodes.database_clock()
+        """Join, or stay alive for another ``LEASE``. Raises ``Unavailable``, after renewing wherever it can be."""
+        renewals = [self._renew(part, settings_hash, url) for part in self._store.parts]
+        for done in await asyncio.gather(*renewals, return_exceptions=True):
+            if done is not None:
+                raise done
+
+    async def _renew(self, part: Store, settings_hash: str, url: str) -> None:
+        asked, theirs = self._clock.now(), await part.nodes.database_clock()
         began = self._clock.now()
         row = self.row(settings_hash, url, began, ahead=milliseconds(asked + (began - asked) / 2) - theirs)
-        await self._store.commit(NO_TENANT, [nodes.renew(row)])
-        ended = self._clock.now()
-        if ended >= self._held_until - nodes.MARGIN:
-            self._held_since = ended  # too late for what was claimed before
-        self._held_until = began + nodes.LEASE
+        await part.commit(NO_TENANT, [nodes.renew(row)])
+        ended, lease = self._clock.now(), self._leases[part]
+        if ended >= lease.until - nodes.MARGIN:
+            lease.since = ended  # too late for what was claimed before
+        lease.until = began + nodes.LEASE
 
     async def leave(self) -> None:
         """Leave: what is claimed is free at once, and nothing is begun any more. Raises ``Unavailable``."""
-        self._held_until = self._held_since
-        await self._store.commit(NO_TENANT, [nodes.leave(self.id)])
+        for part, lease in self._leases.items():
+            lease.until = lease.since
+            await part.commit(NO_TENANT, [nodes.leave(self.id)])
 
     def row(self, settings_hash: str, url: str, at: datetime, *, ahead: int = 0) -> NodeRow:
         """This process as others are shown it; ``ahead``: of the database's clock, in milliseconds."""

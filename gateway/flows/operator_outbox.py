@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from gateway.core.operator_events import OperatorEvent, body_of, id_of
 from gateway.drivers.clock import milliseconds
 from gateway.drivers.store import statements
-from gateway.drivers.store.statements import NewWebhook, Statement
+from gateway.drivers.store.statements import NO_TENANT, NewWebhook, Statement
 from gateway.flows.occurrences import Occurrence
 from gateway.flows.runtime import Gateway
 
@@ -25,7 +25,10 @@ def rows_of(gw: Gateway, occurrence: Occurrence, fields: Mapping[str, object]) -
         return
     now = gw.clock.now()
     at = milliseconds(now)
+    store = gw.store.of(str(fields.get("tenant", NO_TENANT)))
     for owner, webhook in gw.settings.operator_webhooks.items():
+        if gw.store.of(owner) is not store:
+            continue
         if owner != fields.get("tenant") and (webhook.types is None or kind in webhook.types):
             due_at = milliseconds(now + gw.settings.clocks.webhook_retry[0])
             row = NewWebhook(body=body_of(kind, fields, now).decode(), due_at=due_at, created_at=at)

@@ -6,7 +6,7 @@ A process that is killed loses what came in its last second; one that stops keep
 from __future__ import annotations
 
 import asyncio
-from itertools import groupby, starmap
+from itertools import groupby
 from operator import attrgetter
 
 from gateway.core.errors import Unavailable
@@ -48,13 +48,14 @@ class RefusedRequests:
             return
         tenant_of = attrgetter("tenant")
         by_tenant = groupby(sorted(waiting, key=tenant_of), tenant_of)
-        units = [(tenant, refused_requests.insert([*own])) for tenant, own in by_tenant]
+        units = [self._store.commit(tenant, refused_requests.insert([*own])) for tenant, own in by_tenant]
         self._untrimmed += len(waiting)
         if self._untrimmed >= TRIMMED_EACH:
             self._untrimmed = 0
-            units.append((NO_TENANT, [refused_requests.trim_all()]))
+            trim = [refused_requests.trim_all()]
+            units += [part.commit(NO_TENANT, trim) for part in self._store.reachable]
         try:
-            await asyncio.gather(*starmap(self._store.commit, units))
+            await asyncio.gather(*units)
         except Unavailable:  # they are in the log
             log.warning("refused requests could not be kept", extra={"repeated": len(waiting)})
 

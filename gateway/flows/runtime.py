@@ -72,8 +72,8 @@ class Memory:
         """``payments/sync_range.py``: by tenant and account, the payments that wait to be looked at again."""
         self.seen_since_restored: set[str] = set()
         """``restore.py``: payments whose provider was asked after the store had been restored."""
-        self.server: str | None = None
-        """``background/timelines.py``: the server and timeline that the store was on when it was last looked at."""
+        self.servers: dict[Store, str | None] = {}
+        """``background/timelines.py``: the server and timeline that each store was on when it was last looked at."""
         self.budget_levels: dict[str, int] = {}
         """``storage.py``: by tenant, the part of its budget that operators have been warned of."""
         self.erasures = 0
@@ -167,6 +167,7 @@ class Gateway:
 
     def _use(self, settings: Settings) -> None:
         self.settings = settings
+        self.store.use(settings)
         self.loaded_at = self.clock.now()
         accounts = [entry for tenant in settings.tenants.values() for entry in tenant.accounts.values()]
         # The status and each scrape of the metrics ask for these: found once, however many accounts and keys there are.

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
+from heapq import nlargest
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -23,7 +24,7 @@ from gateway.core.signing import derive
 from gateway.drivers.clock import milliseconds
 from gateway.drivers.settings import Settings
 from gateway.drivers.store import search_index
-from gateway.drivers.store.reads import CLOCK_STEP, ListedPayment
+from gateway.drivers.store.reads import CLOCK_STEP, ListedPayment, Store
 from gateway.drivers.store.rows import PageRequest
 from gateway.drivers.store.search_index import Hit, IndexedPayment, NewEvent, Progress, Segment, Wanted
 from gateway.drivers.store.statements import NO_TENANT, Statement
@@ -75,21 +76,26 @@ def key_of(settings: Settings) -> _Key:
 
 async def catch_up(gw: Gateway, batches: int) -> int:
     """Take new events into the index, at most ``batches`` of them; return how many events are left."""
-    key, index = key_of(gw.settings), gw.store.search
+    key = key_of(gw.settings)
     async with gw.memory.indexing:
-        progress = await _begun(gw, key)
-        for _ in range(batches):
-            new = await index.new_events(progress.event_row, BATCH_SIZE)
-            if not new:
-                break
-            done = replace(progress, event_row=new[-1].event_row, event_id=new[-1].id)
-            begun = search_index.set_progress(done, progress)
-            try:
-                await gw.store.commit(NO_TENANT, [begun, *await _rows_of(gw, key, new)])
-                progress = done
-            except Conflict:  # another process did the same
-                progress = await _begun(gw, key)
-        return await index.count_after(progress.event_row)
+        return sum([await _catch_up(part, key, batches) for part in gw.store.reachable])
+
+
+async def _catch_up(part: Store, key: _Key, batches: int) -> int:
+    """The same in one database, which has an index of its own."""
+    progress = await _begun(part, key)
+    for _ in range(batches):
+        new = await part.search.new_events(progress.event_row, BATCH_SIZE)
+        if not new:
+            break
+        done = replace(progress, event_row=new[-1].event_row, event_id=new[-1].id)
+        begun = search_index.set_progress(done, progress)
+        try:
+            await part.commit(NO_TENANT, [begun, *await _rows_of(part, key, new)])
+            progress = done
+        except Conflict:  # another process did the same
+            progress = await _begun(part, key)
+    return await part.search.count_after(progress.event_row)
 
 
 async def catch_up_if_near(gw: Gateway) -> int:
@@ -97,7 +103,7 @@ async def catch_up_if_near(gw: Gateway) -> int:
 
     A store that takes no writes is searched as far as it is indexed.
     """
-    missing = await _missing(gw)
+    missing = sum([await _missing(part, key_of(gw.settings)) for part in gw.store.parts])
     if missing > BATCHES_BEFORE_SEARCH * BATCH_SIZE:
         return missing
     try:
@@ -106,12 +112,11 @@ async def catch_up_if_near(gw: Gateway) -> int:
         return max(1, missing)
 
 
-async def _missing(gw: Gateway) -> int:
+async def _missing(part: Store, key: _Key) -> int:
     """How many events the index does not have."""
-    index, key = gw.store.search, key_of(gw.settings)
-    progress = await index.progress()
+    progress = await part.search.progress()
     done = progress.event_row if progress is not None and progress.made_with == key.fingerprint else 0
-    return await index.count_after(done)
+    return await part.search.count_after(done)
 
 
 async def renew(gw: Gateway, tenant: str, payment_id: str) -> None:
@@ -119,38 +124,38 @@ async def renew(gw: Gateway, tenant: str, payment_id: str) -> None:
     place = place_of(payment_id)
     if place is None:
         return
+    part = gw.store.of(tenant)
     async with gw.memory.indexing:
-        events = await gw.store.search.events_of(tenant, payment_id)
-        rows = await _rows_of(gw, key_of(gw.settings), events, only_new=True)
-        await gw.store.commit(tenant, [search_index.forget(place), *rows])
+        events = await part.search.events_of(tenant, payment_id)
+        rows = await _rows_of(part, key_of(gw.settings), events, only_new=True)
+        await part.commit(tenant, [search_index.forget(place), *rows])
 
 
-async def _begun(gw: Gateway, key: _Key) -> Progress:
+async def _begun(part: Store, key: _Key) -> Progress:
     """How far the index is. One that is made with another key is made anew.
 
     Rows may have got other numbers, as by ``VACUUM``: then all events are read again, which adds nothing twice.
     """
-    index = gw.store.search
-    progress = await index.progress()
+    progress = await part.search.progress()
     if progress is None or progress.made_with != key.fingerprint:
-        await gw.store.commit(NO_TENANT, search_index.begin(key.fingerprint))
+        await part.commit(NO_TENANT, search_index.begin(key.fingerprint))
         return Progress(made_with=key.fingerprint)
-    if progress.event_row and not await index.is_at(progress.event_row, progress.event_id):
+    if progress.event_row and not await part.search.is_at(progress.event_row, progress.event_id):
         anew = Progress(made_with=key.fingerprint)
-        await gw.store.commit(NO_TENANT, [search_index.set_progress(anew, progress)])
+        await part.commit(NO_TENANT, [search_index.set_progress(anew, progress)])
         return anew
     return progress
 
 
-async def _rows_of(gw: Gateway, key: _Key, events: Iterable[NewEvent], *, only_new: bool = False) -> list[Statement]:
+async def _rows_of(part: Store, key: _Key, events: Iterable[NewEvent], *, only_new: bool = False) -> list[Statement]:
     """What events add to the index. Events without a payment are passed over.
 
     ``only_new``: payments that the index has keep the state that it has of them, which may be a newer one.
     """
     own = _by_place(events)
-    known = await gw.store.search.segments_of(own)
+    known = await part.search.segments_of(own)
     new = [place for place in own if place not in known]
-    newest = await _newest_segment(gw, new)
+    newest = await _newest_segment(part, new)
     payments: list[IndexedPayment] = []
     terms: list[tuple[int, int, int]] = []
     for number, (place, of_payment) in enumerate(own.items()):
@@ -164,9 +169,9 @@ async def _rows_of(gw: Gateway, key: _Key, events: Iterable[NewEvent], *, only_n
     return [*begun, *search_index.set_payments(payments, only_new=only_new), *search_index.add_terms(terms)]
 
 
-async def _newest_segment(gw: Gateway, new: Sequence[int]) -> Segment:
+async def _newest_segment(part: Store, new: Sequence[int]) -> Segment:
     """What new payments add to the segment that they go into: the next one where the last is full."""
-    segments = await gw.store.search.segments()
+    segments = await part.search.segments()
     has_room = segments and segments[-1].payments < SEGMENT_SIZE
     number = segments[-1].segment if has_room else len(segments)
     return Segment(number, len(new), min(new, default=0), max(new, default=0))
@@ -209,22 +214,28 @@ def _terms_of(event: NewEvent) -> Iterator[tuple[Term, str]]:
 
 async def find(gw: Gateway, wanted: Search) -> list[ListedPayment]:
     """The newest payments that fit, at most ``limit``, older than ``cursor``."""
-    query = await _query(gw, wanted)
+    found = [one for part in gw.store.parts for one in await _find(gw, part, wanted)]
+    return nlargest(wanted.limit, found, key=attrgetter("payment.id"))
+
+
+async def _find(gw: Gateway, part: Store, wanted: Search) -> list[ListedPayment]:
+    """The same in one database."""
+    query = await _query(gw, part, wanted)
     tenants = frozenset(wanted.tenants)  # of which there may be thousands
     found: list[ListedPayment] = []
-    for segments, since, end in _parts(await gw.store.search.segments(), query):
+    for segments, since, end in _pieces(await part.search.segments(), query):
         before = end
         while since < before and len(found) < wanted.limit:
-            part = replace(query, since=since, before=before)
-            hits = await gw.store.search.hits(part, segments, wanted.limit)
+            piece = replace(query, since=since, before=before)
+            hits = await part.search.hits(piece, segments, wanted.limit)
             theirs = [hit for hit in hits if hit.tenant in tenants]
-            found += [one for hit in theirs if (one := await _payment(gw, hit, wanted)) is not None]
+            found += [one for hit in theirs if (one := await _payment(part, hit, wanted)) is not None]
             before = hits[-1].place if len(hits) == wanted.limit else since
     return found[: wanted.limit]
 
 
-async def _payment(gw: Gateway, hit: Hit, wanted: Search) -> ListedPayment | None:
-    listed = await gw.store.summary(hit.tenant, hit.payment_id)
+async def _payment(part: Store, hit: Hit, wanted: Search) -> ListedPayment | None:
+    listed = await part.summary(hit.tenant, hit.payment_id)
     return listed if listed is not None and _fits(listed, wanted) else None
 
 
@@ -241,7 +252,7 @@ def _fits(listed: ListedPayment, wanted: Search) -> bool:
     )
 
 
-def _parts(segments: Sequence[Segment], query: Wanted) -> Iterator[tuple[list[int], int, int]]:
+def _pieces(segments: Sequence[Segment], query: Wanted) -> Iterator[tuple[list[int], int, int]]:
     """What is read one after the other, the newest first: segments, and between which places."""
     newest = sorted(segments, key=attrgetter("last_place"), reverse=True)
     before, done, reads = query.before, 0, SEGMENTS_AT_FIRST
@@ -254,11 +265,11 @@ def _parts(segments: Sequence[Segment], query: Wanted) -> Iterator[tuple[list[in
         before = min(before, since)
 
 
-async def _query(gw: Gateway, wanted: Search) -> Wanted:
+async def _query(gw: Gateway, part: Store, wanted: Search) -> Wanted:
     """What is looked for, as the index has it."""
     hashed = key_of(gw.settings).hashed
     error = None if wanted.error is None else hashed(Term.ERROR, wanted.error)
-    named = await _named(gw, wanted, hashed) if wanted.text is not None else {}
+    named = await _named(gw, part, wanted, hashed) if wanted.text is not None else {}
     if not named and error is not None:
         named, error = {"terms": [error]}, None
     return Wanted(
@@ -276,12 +287,12 @@ async def _query(gw: Gateway, wanted: Search) -> Wanted:
     )
 
 
-async def _named(gw: Gateway, wanted: Search, hashed: TermHash) -> dict[str, Any]:
+async def _named(gw: Gateway, part: Store, wanted: Search, hashed: TermHash) -> dict[str, Any]:
     """Everything that a text may lead to."""
     text = (wanted.text or "").strip()
-    led_to = await gw.store.search.payments_of(wanted.tenants, text)
+    led_to = await part.search.payments_of(wanted.tenants, text)
     places = {place: payment for payment in led_to if (place := place_of(payment[1])) is not None}
-    known = await gw.store.search.segments_of(places)
+    known = await part.search.segments_of(places)
     for place in places.keys() - known.keys():
         with suppress(Unavailable):  # the store takes no writes
             await renew(gw, *places[place])

@@ -54,4 +54,4 @@ def level_of(stored: int, budget: int | None) -> int:
 def warnings(gw: Gateway) -> list[str]:
     """What an operator should attend to soon, as of the last check."""
     found = {"low_disk": gw.disk.is_low(), "storage_budget": any(gw.memory.budget_levels.values())}
-    return [name for name, holds in found.items() if holds]
+    return [*(name for name, holds in found.items() if holds), *(f"store_down {name}" for name in gw.store.down)]

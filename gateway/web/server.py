@@ -21,7 +21,7 @@ from gateway.drivers.measures import Measures
 from gateway.drivers.plugin_registry import Registry
 from gateway.drivers.sender import ClosingConnections, ConnectionSlots, make_sender
 from gateway.drivers.settings import Admin, Server, Settings, cannot_listen, load_settings
-from gateway.drivers.store.opening import open_store
+from gateway.drivers.store.opening import open_stores
 from gateway.drivers.traces import make_traces
 from gateway.drivers.workers.worker import ALONE, Worker
 from gateway.flows.background import nodes, startup
@@ -117,7 +117,7 @@ async def _gateway(
 ) -> Gateway:
     """The gateway with its store and its two senders, which ``stack`` closes."""
     measures = Measures()
-    store = await open_store(settings.store, strict=not settings.server.development, measures=measures)
+    store = await open_stores(settings, measures=measures)
     stack.push_async_callback(store.close)
     make = functools.partial(
         make_sender,

@@ -36,9 +36,13 @@ OTHER: dict[str, Any] = {
     "store.pool": 3,
     "store.statement_timeout": "3s",
     "store.lock_timeout": "3s",
+    "stores": {"main": {"url": "sqlite:///a.db"}, "eu": {"url": "sqlite:///b.db"}},
     "plugins.blocked": ["other"],
     "plugins.allowed": ["creditkey", "psp_open_api"],
 }
+
+POSTGRESQLS = ("store.pool", "store.statement_timeout", "store.lock_timeout")
+"""Keys that SQLite does not have."""
 
 
 def load(folder: Path, running: Settings | None = None, **changed: Any) -> Settings:
@@ -55,14 +59,25 @@ def load(folder: Path, running: Settings | None = None, **changed: Any) -> Setti
 @pytest.mark.parametrize("key", [*NEEDS_RESTART])
 def test_what_needs_a_restart_is_kept_and_named(tmp_path: Path, key: str) -> None:
     """The value stays that of the process, also what is derived of it; the key is named until the file is as before."""
-    others = {"store.url": "postgresql://u@h/db"} if key.startswith("store.") and key != "store.url" else {}
+    others: dict[str, Any] = {"store.url": "postgresql://u@h/db"} if key in POSTGRESQLS else {}
+    if key == "stores":
+        others = {"store": None, "stores": {"main": {"url": "sqlite:///a.db"}}}
     running = load(tmp_path, **others)
-    loaded = load(tmp_path, running, **others, **{key: OTHER[key]})
+    loaded = load(tmp_path, running, **{**others, key: OTHER[key]})
     assert loaded.needs_restart == (key,)
     steps = NEEDS_RESTART[key].split(".")
     assert reduce(getattr, steps, loaded) == reduce(getattr, steps, running)  # type: ignore[arg-type]  # of any type
     assert loaded.endpoints.keys() == running.endpoints.keys()
     assert load(tmp_path, loaded, **others).needs_restart == ()
+
+
+def test_a_tenant_stays_in_its_store(tmp_path: Path) -> None:
+    """Its rows do not move by themselves: what is written takes effect with a start, which looks where they are."""
+    both = {"store": None, "stores": {"main": {"url": "sqlite:///a.db"}, "eu": {"url": "sqlite:///b.db"}}}
+    running = load(tmp_path, **both, **{"tenants.acme.store": "eu"})
+    loaded = load(tmp_path, running, **both, **{"tenants.globex.store": "eu"})
+    assert {name: tenant.store for name, tenant in loaded.tenants.items()} == {"acme": "eu", "globex": None}
+    assert loaded.needs_restart == ("tenants.acme.store", "tenants.globex.store")
 
 
 def test_each_of_these_keys_is_on_the_page() -> None:

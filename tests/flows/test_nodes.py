@@ -48,16 +48,16 @@ async def test_work_begins_only_while_the_node_is_alive_for_certain(
 ) -> None:
     """Nothing before it has joined, nothing shortly before its time is over, and again after a renewal in time."""
     node = Node(shared_store(database), clock, "node_a")
-    assert not node.may_begin(clock.now())
+    assert not node.may_begin("acme", clock.now())
     await node.renew("h", "")
     claimed_at = clock.now()
     move(clock, LEASE - MARGIN - SECOND)
-    assert node.may_begin(claimed_at)
+    assert node.may_begin("acme", claimed_at)
     await node.renew("h", "")
     move(clock, LEASE - MARGIN - SECOND)
-    assert node.may_begin(claimed_at)
+    assert node.may_begin("acme", claimed_at)
     move(clock, SECOND)
-    assert not node.may_begin(claimed_at)
+    assert not node.may_begin("acme", claimed_at)
 
 
 async def test_what_was_claimed_before_a_late_renewal_is_not_begun(
@@ -69,8 +69,8 @@ async def test_what_was_claimed_before_a_late_renewal_is_not_begun(
     claimed_at = clock.now()
     move(clock, LEASE)
     await node.renew("h", "")
-    assert not node.may_begin(claimed_at)
-    assert node.may_begin(clock.now())
+    assert not node.may_begin("acme", claimed_at)
+    assert node.may_begin("acme", clock.now())
 
 
 async def test_a_renewal_counts_from_its_beginning_and_is_late_by_its_end(
@@ -85,9 +85,9 @@ async def test_a_renewal_counts_from_its_beginning_and_is_late_by_its_end(
     engine.before = lambda: move(clock, 2 * SECOND)
     began = clock.now()
     await node.renew("h", "")
-    assert not node.may_begin(claimed_at)
-    assert not node.may_begin(began)
-    assert node.may_begin(clock.now())
+    assert not node.may_begin("acme", claimed_at)
+    assert not node.may_begin("acme", began)
+    assert node.may_begin("acme", clock.now())
     (row,) = await node._store.nodes.all()
     assert row.alive_until == milliseconds(began + LEASE)
 
@@ -128,7 +128,7 @@ async def test_alone_with_its_store_a_process_may_do_everything(tmp_path: Path, 
     """It claims nothing, and is not named by what it sends."""
     store = await open_sqlite(database_in(tmp_path))
     node = Node(store, clock, "node_a")
-    assert node.may_begin(clock.now())
+    assert node.may_begin("acme", clock.now())
     assert await node.does("retention")
     assert node.sends_as is None
     with pytest.raises(Unavailable, match="not shared"):

@@ -170,4 +170,4 @@ async def test_segments_whose_places_overlap_are_read_together(monkeypatch: pyte
     """As where payments come in another order than that of their ids: each range of places is read in full, once."""
     monkeypatch.setattr(search, "SEGMENTS_AT_FIRST", 1)
     segments = [Segment(0, 9, 100, 200), Segment(1, 9, 10, 120), Segment(2, 9, 15, 40)]
-    assert [*search._parts(segments, Wanted(since=5, before=150))] == [([0], 121, 150), ([0, 1, 2], 5, 121)]
+    assert [*search._pieces(segments, Wanted(since=5, before=150))] == [([0], 121, 150), ([0, 1, 2], 5, 121)]

@@ -203,8 +203,8 @@ OPERATOR_FAULTS = (
         "start with any secret",
         "rotation",
         "gateway/flows/background/secret_fingerprint.py",
-        "    if before is not None and before not in map(fingerprint_of, secrets):\n",
-        "    if before is not None and not secrets:\n",
+        "    if any([await part.metadata.secret_fingerprint() not in known for part in gw.store.parts]):\n",
+        "    if not known:\n",
     ),
     Fault(
         "believe a header from anybody",

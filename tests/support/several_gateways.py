@@ -47,7 +47,7 @@ async def several_gateways(
 
         async with contextlib.AsyncExitStack() as exits:
             if url is None:
-                exits.enter_context(mock.patch.object(server, "open_store", open_shared))
+                exits.enter_context(mock.patch.object(server, "open_stores", open_shared))
             first = await exits.enter_async_context(running_stack(folder, clock=clock, change=changed))
             stacks = [first]
             for _ in range(count - 1):

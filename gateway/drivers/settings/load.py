@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,9 +21,9 @@ from gateway.drivers.settings.scalar_reader import INVALID, Invalid, LoadState, 
 from gateway.drivers.settings.schema import SECRET_FORMS, FileShape, ServerShape
 from gateway.drivers.settings.settings_files import SettingsFiles
 from gateway.drivers.settings.shared_credentials import note_shared_credentials
-from gateway.drivers.settings.store_target import resolve_store
+from gateway.drivers.settings.store_target import resolve_stores
 from gateway.drivers.settings.struct_reader import reader_of
-from gateway.drivers.settings.tenants import find_endpoints, resolve_tenant
+from gateway.drivers.settings.tenants import check_tenants_stores, find_endpoints, resolve_tenant
 from gateway.drivers.settings.yaml_file import is_null, nothing, text_at, value_at
 from gateway.provider import Provider
 
@@ -83,20 +83,22 @@ def _resolve(
     used = running.server.secrets if running and not keeps_secret(secrets, running) else secrets
     tenants = _tenants(shape.tenants, _resolver(shape, state, providers, used))
     keys, endpoints = index_tenant_keys(tenants.values(), state), find_endpoints(tenants.values(), state)
+    stores = resolve_stores(shape.store, shape.stores, state)
+    check_tenants_stores(tenants.values(), stores, state)
     if server is INVALID:
         return None
     _check_ports(server, state)
     note_shared_credentials(state, tenants, server.admin)
     return Settings(
         server=_server(server, secrets),
-        store=resolve_store(shape.store, ("store",), state),
+        **stores,
         blocked=shape.plugins.blocked,
         allowed=shape.plugins.allowed,
         tenants=tenants,
         endpoints=endpoints,
         keys_by_sha256=keys,
         operators_by_sha256=index_operator_keys(server.admin, state),
-        operator_webhooks=_operator_webhooks(shape.operators, state),
+        operator_webhooks=_operator_webhooks(shape.operators, stores.get("further_stores", ()), state),
         source=files.path,
         digest=files.digest,
         **{section: getattr(shape, section) for section in AS_WRITTEN},
@@ -145,13 +147,13 @@ def _server(shape: ServerShape, secrets: tuple[Secret, ...]) -> Server:
     return Server(secrets=secrets, **same)
 
 
-def _operator_webhooks(operators: Operators, state: LoadState) -> dict[str, OperatorWebhook]:
-    """By owner; an address that is named twice is noted."""
+def _operator_webhooks(operators: Operators, further: Iterable[str], state: LoadState) -> dict[str, OperatorWebhook]:
+    """By owner, one in each store; an address that is named twice is noted."""
     found: dict[str, OperatorWebhook] = {}
     for number, webhook in enumerate(operators.webhooks):
         if found.setdefault(webhook.owner, webhook) is not webhook:
             state.note(("operators", "webhooks", number, "url"), "is named twice: give the first one all its types")
-    return found
+    return found | {f"{owner}@{store}": webhook for owner, webhook in found.items() for store in further}
 
 
 def _check_ports(server: ServerShape, state: LoadState) -> None:

@@ -21,7 +21,7 @@ from gateway.core.networks import Network
 from gateway.core.operator_events import OperatorEvent
 from gateway.core.rules import Policy, Rules
 from gateway.core.secret import Secret
-from gateway.drivers.settings.store_target import StoreTarget
+from gateway.drivers.settings.store_target import StoreSettings
 from gateway.drivers.settings.values import (
     NOT_EMPTY,
     Connections,
@@ -360,9 +360,10 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
     request_maps: Mapping[str, BodyMap] = msgspec.field(default_factory=dict)
     reply_maps: Mapping[str, BodyMap] = msgspec.field(default_factory=dict)
     webhook_map: BodyMap | None = None
+    store: str | None = None
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class Settings(StoreSettings, frozen=True, kw_only=True):
     """Everything, resolved. ``endpoints`` finds an account by endpoint id, previous ones that are accepted included.
 
     ``keys_by_sha256`` finds (tenant id, key) by the hex SHA-256 of a tenant's bearer key, ``operators_by_sha256`` finds
@@ -372,7 +373,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     server: Server
-    store: StoreTarget
     timeouts: Timeouts
     limits: Limits
     egress: Egress
@@ -391,8 +391,3 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     include: tuple[str, ...] = ()
     needs_restart: tuple[str, ...] = ()
-
-    @property
-    def store_path(self) -> Path | None:
-        """The store's SQLite file; None on PostgreSQL."""
-        return self.store.path

@@ -36,6 +36,7 @@ _SAME_PATH = (
 NEEDS_RESTART: Mapping[str, str] = {
     **dict(zip(_SAME_PATH, _SAME_PATH, strict=True)),
     "server.secret": "server.secrets",
+    "stores": "further_stores",
     "plugins.blocked": "blocked",
     "plugins.allowed": "allowed",
 }
@@ -46,6 +47,8 @@ def advice(key: str) -> str:
     """What to do about a key of ``needs_restart``: a start refuses a secret that is not the store's."""
     if key == "server.secret":
         return "put it back, or list both (server.secrets: [new, old]), then gateway reload"
+    if key.startswith("tenants."):
+        return "put it back: its payments are in the other store"
     return "restart gateway serve"
 
 
@@ -56,7 +59,14 @@ def keep_running(loaded: Settings, running: Settings) -> Settings:
         changed.pop("server.secret", None)
     for path in changed.values():
         loaded = _with(loaded, path.split("."), _at(running, path))
-    return replace(loaded, needs_restart=tuple(changed))
+    moved = {
+        name: replace(tenant, store=before.store)
+        for name, tenant in (loaded.tenants.items() if running.further_stores else ())
+        if (before := running.tenants.get(name)) is not None and before.store != tenant.store
+    }
+    if moved:  # its rows are where they were
+        loaded = replace(loaded, tenants={**loaded.tenants, **moved})
+    return replace(loaded, needs_restart=(*changed, *(f"tenants.{name}.store" for name in moved)))
 
 
 def keeps_secret(secrets: tuple[Secret, ...], running: Settings) -> bool:

@@ -112,6 +112,7 @@ class TenantShape(msgspec.Struct, frozen=True, kw_only=True):
     routing: tuple[Raw, ...] = ()
     accounts: Mapping[Name, AccountShape] = msgspec.field(default_factory=dict)
     deposit_methods: Mapping[MethodName, DepositShape] = msgspec.field(default_factory=dict)
+    store: Name | None = None
     crm: NotSupported | None = None
 
 
@@ -149,7 +150,8 @@ class FileShape(msgspec.Struct, frozen=True, kw_only=True):
 
     server: Raw | None = None
     include: tuple[SomeText, ...] = ()
-    store: StoreTarget = StoreTarget()
+    store: StoreTarget | None = None
+    stores: Mapping[Name, StoreTarget] = msgspec.field(default_factory=dict)
     timeouts: Timeouts = Timeouts()
     limits: Limits = Limits()
     egress: Egress = Egress()

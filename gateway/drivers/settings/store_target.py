@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
@@ -86,6 +87,9 @@ class StoreTarget(msgspec.Struct, frozen=True, kw_only=True):
         return self.url if isinstance(self.url, Path) else None
 
 
+MAIN = "main"
+"""The name of the only store, and of several that of the gateway's own rows."""
+
 FOR_POSTGRESQL = {
     "pool": "SQLite has one writer",
     "statement_timeout": "SQLite runs in this process",
@@ -95,7 +99,45 @@ FOR_POSTGRESQL = {
 """Keys that mean nothing for SQLite, and why."""
 
 
-def resolve_store(target: StoreTarget, path: KeyPath, state: LoadState) -> StoreTarget:
+class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The part of the settings about stores. ``store`` has the gateway's own rows, and those of tenants that name none.
+
+    ``further_stores`` are the others that ``stores`` names.
+    """
+
+    store: StoreTarget
+    main_store: str = MAIN
+    further_stores: Mapping[str, StoreTarget] = msgspec.field(default_factory=dict)
+
+    @property
+    def store_path(self) -> Path | None:
+        """The store's SQLite file; None on PostgreSQL."""
+        return self.store.path
+
+    @property
+    def stores(self) -> dict[str, StoreTarget]:
+        """All of them by name, that of the gateway's own rows first."""
+        return {self.main_store: self.store, **self.further_stores}
+
+
+def resolve_stores(store: StoreTarget | None, stores: Mapping[str, StoreTarget], state: LoadState) -> dict[str, Any]:
+    """The members of ``StoreSettings``. Of several stores the one named main is ``store``, or else the first."""
+    if store is not None and stores:
+        state.note(("stores",), "is given beside store: name that one here too, as main, and remove the other")
+    if not stores:
+        return {"store": _resolved(store or StoreTarget(), ("store",), state)}
+    found = {name: _resolved(target, ("stores", name), state) for name, target in stores.items()}
+    main = MAIN if MAIN in found else next(iter(found))
+    places: dict[Path | Secret, str] = {}
+    for name, target in found.items():
+        if places.setdefault(target.url, name) != name:
+            state.note(("stores", name, "url"), f"is that of {places[target.url]} too: give each store its own")
+        if (target.path is None) != (found[main].path is None):
+            state.note(("stores", name, "url"), f"is another kind of database than {main}: use one kind for all")
+    return {"store": found.pop(main), "main_store": main, "further_stores": found}
+
+
+def _resolved(target: StoreTarget, path: KeyPath, state: LoadState) -> StoreTarget:
     """Make the path of a SQLite file whole, and note the keys that it does not have."""
     if target.path is None:
         return target

@@ -7,6 +7,7 @@ one line.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from yaml.nodes import Node, ScalarNode
 
@@ -19,6 +20,7 @@ from gateway.drivers.settings.problems import Path, unknown_entry
 from gateway.drivers.settings.routing import resolve_routing
 from gateway.drivers.settings.scalar_reader import INVALID, Invalid, LoadState, Read
 from gateway.drivers.settings.schema import DepositShape, LimitsShape, TenantShape
+from gateway.drivers.settings.store_target import MAIN
 from gateway.drivers.settings.struct_reader import reader_of
 from gateway.drivers.settings.yaml_file import names_at, pairs, text_at, value_at
 
@@ -57,6 +59,7 @@ def resolve_tenant(name: str, node: Node, resolver: Resolver) -> Tenant | None:
         request_maps=resolve_maps(name, "request_maps", shape.request_maps, node, resolver.state),
         reply_maps=reply_maps,
         webhook_map=_webhook_map(name, shape, reply_maps, node, resolver.state),
+        store=shape.store,
     )
 
 
@@ -70,6 +73,14 @@ def find_endpoints(tenants: Iterable[Tenant], state: LoadState) -> Mapping[str, 
                 path: Path = ("tenants", entry.tenant, "accounts", entry.name, "callback_id")
                 state.note(path, f"is already used by account {owner.name} of tenant {owner.tenant}")
     return found
+
+
+def check_tenants_stores(tenants: Iterable[Tenant], stores: Mapping[str, Any], state: LoadState) -> None:
+    """Note each tenant whose store is not one of the settings. ``stores``: members of ``StoreSettings``."""
+    known = {stores.get("main_store", MAIN), *stores.get("further_stores", ())}
+    for tenant in tenants:
+        if tenant.store is not None and tenant.store not in known:
+            state.note(("tenants", tenant.id, "store"), unknown_entry("store", tenant.store, known))
 
 
 def _webhook_map(

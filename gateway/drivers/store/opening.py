@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from datetime import datetime
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
 from gateway.core.errors import SettingsError
 from gateway.drivers.clock import milliseconds
 from gateway.drivers.measures import Measures
-from gateway.drivers.settings import StoreTarget
+from gateway.drivers.settings import Settings, StoreTarget
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.sqlite import open_sqlite, open_sqlite_to_read
 from gateway.drivers.store.store_files import AlreadyRunning
@@ -37,6 +40,30 @@ async def open_store(target: StoreTarget, *, strict: bool = False, measures: Mea
 
     given = {name: value for name in ENGINE_OPTIONS if (value := getattr(target, name)) is not None}
     return await open_postgresql(target.url.reveal(), **given, measures=measures)
+
+
+async def open_stores(settings: Settings, *, measures: Measures | None = None) -> Store:
+    """Open all stores of the settings as one. Raises as ``open_store``."""
+    return await _all(settings, partial(open_store, strict=not settings.server.development, measures=measures))
+
+
+async def open_stores_to_read(settings: Settings) -> Store:
+    """Open all stores that are there as one, beside running gateways. Raises as ``open_store``."""
+    return await _all(settings, open_store_to_read)
+
+
+async def _all(settings: Settings, opening: Callable[[StoreTarget], Awaitable[Store]]) -> Store:
+    opened: dict[str, Store] = {}
+    async with AsyncExitStack() as stack:
+        for name, target in settings.stores.items():
+            opened[name] = await opening(target)
+            stack.push_async_callback(opened[name].close)
+        stack.pop_all()
+    if not settings.further_stores:
+        return opened[settings.main_store]
+    from gateway.drivers.store.many import ManyStores  # only where there are several
+
+    return ManyStores(opened, settings)
 
 
 async def open_store_to_read(target: StoreTarget) -> Store:

@@ -21,6 +21,7 @@ from gateway.drivers.store.metadata import Metadata
 from gateway.drivers.store.nodes import Nodes
 from gateway.drivers.store.pending_erasures import PendingErasures
 from gateway.drivers.store.personal_data import PersonalData
+from gateway.drivers.store.place import Place
 from gateway.drivers.store.queues import Queues
 from gateway.drivers.store.refused_requests import RefusedRequests
 from gateway.drivers.store.rows import PageRequest, first_id, made_of, where
@@ -117,7 +118,7 @@ _UNHEARD = (
 _OF_PAYMENT = "SELECT doc FROM all_operations WHERE tenant = ? AND payment_id = ?"
 
 
-class Store:
+class Store(Place):
     """The gateway's memory. Reads see what was committed; writes are units of work."""
 
     def __init__(self, engine: Engine) -> None:
@@ -142,7 +143,7 @@ class Store:
         self.empty_log = engine.empty_log
         self.close = engine.close
 
-    async def prove_writable(self, at: datetime) -> None:
+    async def prove_writable(self, at: datetime, tenant: str | None = None) -> None:  # noqa: ARG002  # as above
         """Write something small. Raises ``Unavailable``."""
         await self.commit(NO_TENANT, [heartbeat(at)])
 

@@ -19,7 +19,8 @@ async def run(current: Current) -> None:
         await current.gateway.clock.sleep(pause)
         gw = current.gateway
         try:
-            before, newest = newest, await gw.store.search.last_event_row()
+            before = newest
+            newest = sum([await part.search.last_event_row() for part in gw.store.reachable])
             left = await search.catch_up(gw, 1)
             pause = (WHEN_BEHIND if left else WHEN_DONE)[newest != before]
         except Exception as fault:  # a worker's loop: what failed is done the next time

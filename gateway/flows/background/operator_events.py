@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from gateway.core.errors import Unavailable
 from gateway.core.ids import time_ordered
 from gateway.drivers.clock import milliseconds
-from gateway.drivers.store.statements import NO_TENANT, Statement
+from gateway.drivers.store.statements import Statement
 from gateway.flows.occurrences import Occurrence, report
 from gateway.flows.operator_outbox import rows_of, wake
 from gateway.flows.runtime import Current, Gateway, log
@@ -77,7 +77,7 @@ class OperatorEvents:
 async def _store(gw: Gateway, rows: list[Statement]) -> None:
     for _, pause in zip(range(STORED_WITHIN), backoff(CHECK_SECONDS), strict=False):
         try:
-            await gw.store.commit(NO_TENANT, rows)
+            await gw.store.commit(rows[0].params[0], rows)
         except Unavailable as problem:
             log.error("an operators' webhook cannot be stored", extra={"problem": str(problem)})
             await gw.clock.sleep(pause)

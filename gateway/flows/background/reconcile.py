@@ -103,7 +103,7 @@ async def check(gw: Gateway, row: ScheduledCheck) -> None:
     """
     try:
         # First: a provider is not asked for what could not be stored.
-        await gw.store.prove_writable(gw.clock.now())
+        await gw.store.prove_writable(gw.clock.now(), row.tenant)
         snapshot = await gw.store.payment(row.tenant, row.payment_id)
         wait = 0.0
         if snapshot is not None:

@@ -47,13 +47,15 @@ async def _round(gw: Gateway, checked: Checked) -> None:
     await expire_approvals(gw)  # first: a fault in what follows must not keep what they hold
     kept = gw.settings.retention
     for tenant in gw.settings.tenants:
+        if gw.store.is_down(tenant):
+            continue
         await delete_old_idempotency_keys(gw, tenant)
         if kept.inbox_bodies is not None:
             place = (tenant, "inbox")
             checked[place] = await empty_callbacks(gw, tenant, kept.inbox_bodies, after=checked.get(place, ""))
     for owner in (*gw.settings.tenants, *gw.settings.operator_webhooks):
         for status, age in (("delivered", kept.delivered_webhooks), ("dead", kept.dead_letters)):
-            if age is not None:
+            if age is not None and not gw.store.is_down(owner):
                 place = (owner, status)
                 checked[place] = await delete_webhooks(gw, owner, status, age, after=checked.get(place, ""))
     await delete_refused(gw)
@@ -113,28 +115,32 @@ async def delete_hints(gw: Gateway) -> None:
     """Delete all tenants' old callbacks without proof, the oldest first, and the references they named."""
     before = gw.clock.now() - HINTS_KEPT
     await _delete_callbacks(gw, inbox.UNPROVED, before)
-    await gw.store.commit(NO_TENANT, [schedule.delete_processed_hints(before, BATCH_SIZE)])
+    for part in gw.store.reachable:
+        await part.commit(NO_TENANT, [schedule.delete_processed_hints(before, BATCH_SIZE)])
 
 
 async def delete_refused_requests(gw: Gateway) -> None:
     """Delete all tenants' old refused requests, the oldest first."""
     before = gw.clock.now() - REFUSED_REQUESTS_KEPT
-    while await gw.store.refused_requests.has_any(before):
-        await gw.store.commit(NO_TENANT, [refused_requests.delete_before(before, BATCH_SIZE)])
-        gw.memory.log_holds_deleted = True
-        await gw.clock.sleep(PAUSE_SECONDS)
+    for part in gw.store.reachable:
+        while await part.refused_requests.has_any(before):
+            await part.commit(NO_TENANT, [refused_requests.delete_before(before, BATCH_SIZE)])
+            gw.memory.log_holds_deleted = True
+            await gw.clock.sleep(PAUSE_SECONDS)
 
 
 async def _delete_callbacks(gw: Gateway, rows: str, before: datetime) -> None:
-    while await gw.store.inbox.has_any(rows, before):
-        await gw.store.commit(NO_TENANT, [inbox.delete_callbacks(rows, before, BATCH_SIZE)])
-        gw.memory.log_holds_deleted = True
-        await gw.clock.sleep(PAUSE_SECONDS)
+    for part in gw.store.reachable:
+        while await part.inbox.has_any(rows, before):
+            await part.commit(NO_TENANT, [inbox.delete_callbacks(rows, before, BATCH_SIZE)])
+            gw.memory.log_holds_deleted = True
+            await gw.clock.sleep(PAUSE_SECONDS)
 
 
 async def expire_approvals(gw: Gateway) -> None:
     """End the approvals that nobody gave in time, and forget what they were for."""
     now = gw.clock.now()
-    if await gw.store.approvals.has_overdue(now):
-        await gw.store.commit(NO_TENANT, [approvals.expire(now)])
-        gw.memory.log_holds_deleted = True
+    for part in gw.store.reachable:
+        if await part.approvals.has_overdue(now):
+            await part.commit(NO_TENANT, [approvals.expire(now)])
+            gw.memory.log_holds_deleted = True

@@ -31,8 +31,9 @@ def fingerprint_of(secret: Secret) -> str:
 
 async def check_secret(gw: Gateway) -> None:
     """Refuse settings that do not list the secret which the store was last used with. Raises ``SettingsError``."""
-    before, secrets = await gw.store.metadata.secret_fingerprint(), gw.settings.server.secrets
-    if before is not None and before not in map(fingerprint_of, secrets):
+    secrets = gw.settings.server.secrets
+    known = {None, *map(fingerprint_of, secrets)}
+    if any([await part.metadata.secret_fingerprint() not in known for part in gw.store.parts]):
         form = "secret" if len(secrets) == 1 else "secrets"
         raise SettingsError([LocatedMessages(gw.settings.source).at(("server", form), NOT_THE_STORES)])
 
@@ -41,5 +42,6 @@ async def keep_fingerprint(gw: Gateway) -> None:
     """Note in the store which secret it is used with from now on."""
     fingerprint = fingerprint_of(gw.settings.server.secret)
     with suppress(Unavailable):  # the one before is listed too, so the next start may note it as well
-        if await gw.store.metadata.secret_fingerprint() != fingerprint:
-            await gw.store.commit(NO_TENANT, [*set_secret_fingerprint(fingerprint, gw.clock.now())])
+        for part in gw.store.parts:
+            if await part.metadata.secret_fingerprint() != fingerprint:
+                await part.commit(NO_TENANT, [*set_secret_fingerprint(fingerprint, gw.clock.now())])

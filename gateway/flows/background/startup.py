@@ -12,7 +12,7 @@ from gateway.drivers.store.pending_erasures import erased_file
 from gateway.drivers.store.statements import NO_TENANT
 from gateway.flows import audit
 from gateway.flows.audit import Act
-from gateway.flows.background.timelines import has_lost_units, may_be_older, note_server
+from gateway.flows.background.timelines import has_lost_units, may_be_older, note_servers
 from gateway.flows.customers import old_data
 from gateway.flows.customers.erase import ask, empty_log
 from gateway.flows.payments import intent, submit
@@ -70,11 +70,12 @@ async def begin(gw: Gateway, act: Act = STARTED) -> Recovered:
     Raises ``Unavailable`` for a backup: its payments have moved since, and only ``recover --restored`` may use it.
     """
     await _check_whole(gw)
+    await _check_places(gw)
     if await gw.store.metadata.timestamp(COPIED) is not None:
         raise Unavailable("the store is a backup: run gateway recover --restored first")
     gw.restored_at = await gw.store.metadata.timestamp(RESTORED)
     unknown = await submit.resolve_interrupted(gw)
-    await note_server(gw)
+    await note_servers(gw)
     await audit.note(gw, _with_settings(gw, act))
     return await _recovered(gw, unknown)
 
@@ -87,14 +88,16 @@ async def begin_restored(gw: Gateway, act: Act) -> Recovered:
     Pending webhooks stay: tenants drop one that was delivered already, since its id and version are the same.
     """
     await _check_whole(gw)
+    await _check_places(gw)
     unknown = await submit.resolve_interrupted(gw)  # before: it gives those payments later dates of their own
     now = gw.clock.now()
     marks = [set_timestamp(RESTORED, now), delete_timestamp(COPIED), audit.entry(gw, _with_settings(gw, act))]
     checks = check_all_payments(now, grace_began_before=intent.grace_began(gw, now))
     if (file := erased_file(gw.settings.store)) is not None:
         await ask(gw, pending_erasures.noted_in_file(file))
-    await gw.store.commit(NO_TENANT, [*marks, checks])
-    await note_server(gw)
+    for part in gw.store.parts:
+        await part.commit(NO_TENANT, [*marks, checks])
+    await note_servers(gw)
     gw.restored_at = now
     erased = await old_data.erase_noted(gw)
     await empty_log(gw)
@@ -105,6 +108,19 @@ async def _check_whole(gw: Gateway) -> None:
     """Refuse a store that another was not copied into whole. Raises ``Unavailable``."""
     if await gw.store.metadata.unfinished_copy() is not None:
         raise Unavailable("the store is the unfinished copy of another: run gateway store copy again")
+
+
+async def _check_places(gw: Gateway) -> None:
+    """Refuse settings that name another store than the one that has a tenant's rows. Raises ``StillNeeded``."""
+    if not gw.settings.further_stores:
+        return
+    place, problems = gw.settings.source.name, []
+    for name, part in zip(gw.settings.stores, gw.store.parts, strict=True):
+        for tenant, size in (await part.stored_bytes()).items():
+            if size and tenant in gw.settings.tenants and gw.store.of(tenant) is not part:
+                problems.append(f"{place}: tenant {tenant}: store: its payments are in {name}, so {name} is right here")
+    if problems:
+        raise StillNeeded(sorted(problems))
 
 
 def _with_settings(gw: Gateway, act: Act) -> Act:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from gateway.drivers.clock import milliseconds
 from gateway.drivers.store.metadata import set_server
 from gateway.drivers.store.nodes import LEASE
+from gateway.drivers.store.reads import Store
 from gateway.drivers.store.statements import NO_TENANT
 from gateway.flows.runtime import Gateway, log
 
@@ -39,28 +40,37 @@ async def has_lost_units(gw: Gateway) -> bool:
 
     Where it has all of it, the new timeline is noted for processes that start.
     """
-    server, _ = await gw.store.metadata.server()
-    if server in (None, gw.memory.server):
+    lost = [await _has_lost_units(gw, part) for part in gw.store.reachable]
+    return any(lost)
+
+
+async def _has_lost_units(gw: Gateway, part: Store) -> bool:
+    server, _ = await part.metadata.server()
+    if server in (None, gw.memory.servers.get(part)):
         return False
-    if not await gw.store.keeps_last_units():
+    if not await part.keeps_last_units():
         log.error("the database has lost what was committed: providers are asked before anything is done")
         return True
     log.warning("the database goes on elsewhere, and has all that this process wrote")
-    await note_server(gw)
+    await _note_server(gw, part)
     return False
 
 
-async def note_server(gw: Gateway) -> None:
+async def note_servers(gw: Gateway) -> None:
     """Note where the store is now."""
-    if not gw.node.is_shared:
-        return
-    server, noted = await gw.store.metadata.server()
-    gw.memory.server = server
+    if gw.node.is_shared:
+        for part in gw.store.parts:
+            await _note_server(gw, part)
+
+
+async def _note_server(gw: Gateway, part: Store) -> None:
+    server, noted = await part.metadata.server()
+    gw.memory.servers[part] = server
     if server is not None and server != noted:
-        await gw.store.commit(NO_TENANT, set_server(server, gw.clock.now()))
+        await part.commit(NO_TENANT, set_server(server, gw.clock.now()))
 
 
 async def _is_elsewhere(gw: Gateway) -> bool:
     """Whether a gateway noted another timeline. Not where the server does not say it."""
-    server, noted = await gw.store.metadata.server()
-    return server is not None and noted is not None and server != noted
+    known = [await part.metadata.server() for part in gw.store.parts]
+    return any(server is not None and noted is not None and server != noted for server, noted in known)

@@ -101,7 +101,7 @@ async def erase(gw: Gateway, case: Case, act: Act) -> None:
         await asyncio.to_thread(pending_erasures.note_in_file, file, case.payments)
     reason = Eraser({text for texts in case.texts.values() for text in texts}).sentence(act.reason)
     entry = audit.entry(gw, act, reason=reason, details=msgspec.structs.asdict(case.total))
-    await gw.store.commit(act.tenant or NO_TENANT, [entry])
+    await gw.store.commit(NO_TENANT, [entry])
     await ask(gw, case.payments)
     await erase_all(gw, [PendingErasure(*key, is_asked_for=True) for key in case.payments])
     for tenant, texts in case.texts.items():

@@ -71,7 +71,7 @@ async def refresh_for(
 
     A store that takes no writes is found out first: what was seen could not be kept.
     """
-    await gw.store.prove_writable(gw.clock.now())
+    await gw.store.prove_writable(gw.clock.now(), tenant)
     if not await lookup.refresh(gw, tenant, payment_id, hinted=False):
         raise ProviderError("the provider showed another payment")
     return await load_for(gw, tenant, payment_id, command)

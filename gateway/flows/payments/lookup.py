@@ -210,7 +210,7 @@ async def order_exists_from_before_restore(gw: Gateway, entry: AccountEntry, pay
 
     Raises ``ProviderError`` when it could not be asked.
     """
-    await gw.store.prove_writable(gw.clock.now())  # no provider is asked what could not be kept
+    await gw.store.prove_writable(gw.clock.now(), payment.tenant)  # no provider is asked what could not be kept
     seen = await fetch(gw, entry, payment, key=None)
     if isinstance(seen, Absent):
         return False

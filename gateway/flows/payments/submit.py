@@ -88,7 +88,7 @@ async def outcome_of(gw: Gateway, submission: Submission) -> Fact:
     operation, request = submission.operation, submission.request
     if isinstance(request, Observation):
         return request
-    if operation.node is not None and not gw.node.may_begin(operation.created_at):
+    if operation.node is not None and not gw.node.may_begin(operation.tenant, operation.created_at):
         return NeverSent(message="nothing was sent: the gateway was held up", may_follow=True)
     return await ask(gw, submission.account, submission.command, request)
 

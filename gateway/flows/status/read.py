@@ -74,12 +74,13 @@ async def status_of(gw: Gateway) -> Status:
 
 async def store_status(gw: Gateway) -> StoreStatus:
     """What is known of the store without reading its rows."""
-    path, budgets = gw.settings.store_path, gw.memory.budget_levels.items()
+    paths, budgets = [store.path for store in gw.settings.stores.values()], gw.memory.budget_levels.items()
     return StoreStatus(
-        bytes=await _database_bytes(gw) if path is None else _file_bytes(path),
+        bytes=await _database_bytes(gw) if None in paths else sum(_file_bytes(path) for path in paths if path),
         disk_free=None if gw.disk.folder is None else _free_bytes(gw.disk.folder),
         disk_is_low=gw.disk.is_low(),
         schema_version=schema.VERSION,
+        down=[*gw.store.down],
         budgets=[BudgetStatus(tenant=tenant, percent=level) for tenant, level in budgets if level][:SHOWN],
     )
 

@@ -15,13 +15,17 @@ class BudgetStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoreStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """The store's file with its log, and its disk, in bytes; null where they cannot be asked, as a database's disk."""
+    """The store's file with its log, and its disk, in bytes; null where they cannot be asked, as a database's disk.
+
+    ``down`` names those of several stores that do not answer.
+    """
 
     bytes: int | None
     disk_free: int | None
     disk_is_low: bool
     schema_version: int
     budgets: list[BudgetStatus]
+    down: list[str] = []
 
 
 class QueueStatus(msgspec.Struct, frozen=True, kw_only=True):

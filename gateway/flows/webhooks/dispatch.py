@@ -79,7 +79,7 @@ class StoreCheck:
         A first attempt needs no proof: the write that made the webhook has just succeeded.
         """
         if due and (self._is_doubted or any(row.attempts for row in due)):
-            await self._store.prove_writable(self._clock.now())
+            await self._store.prove_writable(self._clock.now(), due[0].tenant)
             self._is_doubted = False
 
 

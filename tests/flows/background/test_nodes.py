@@ -59,13 +59,13 @@ async def test_a_renewal_that_fails_is_made_again(
 
     gw.store.nodes.database_clock = refuse  # type: ignore[method-assign]
     await clock.advance(LEASE.total_seconds())
-    assert not gw.node.may_begin(clock.now())
+    assert not gw.node.may_begin("acme", clock.now())
     assert not await two[1].gateway.node.is_alive(gw.node.id)
     assert "this node could not be renewed" in caplog.messages
     gw.store.nodes.database_clock = clock_of_store  # type: ignore[method-assign]
     await clock.advance(nodes.RENEW_AGAIN_SECONDS)
-    assert gw.node.may_begin(clock.now())
-    assert not gw.node.may_begin(claimed_at)
+    assert gw.node.may_begin("acme", clock.now())
+    assert not gw.node.may_begin("acme", claimed_at)
     assert await two[1].gateway.node.is_alive(gw.node.id)
 
 

@@ -1,0 +1,283 @@
+"""Several databases as one store. A tenant's rows are in one of them; what is read over all tenants is read in all.
+
+Imported only where the settings name several stores. Each has an audit trail, a search index, operators' webhooks and
+approvals of its own for what concerns its tenants; what concerns none is in the first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from heapq import nlargest, nsmallest
+from inspect import iscoroutinefunction, signature
+from operator import attrgetter
+from types import SimpleNamespace
+from typing import Any
+
+from gateway.core.errors import Unavailable
+from gateway.drivers.settings import Settings
+from gateway.drivers.store.approvals import Approvals
+from gateway.drivers.store.audit import Audit
+from gateway.drivers.store.claimable import Claimable
+from gateway.drivers.store.deliveries import Deliveries
+from gateway.drivers.store.inbox import Inbox
+from gateway.drivers.store.metadata import Metadata
+from gateway.drivers.store.nodes import Nodes
+from gateway.drivers.store.pending_erasures import PendingErasures
+from gateway.drivers.store.personal_data import PersonalData
+from gateway.drivers.store.queues import OpenOperations, Queue, Queues
+from gateway.drivers.store.reads import Store
+from gateway.drivers.store.refused_requests import RefusedRequests
+from gateway.drivers.store.search_index import SearchIndex
+from gateway.drivers.store.statements import Statement, Unit
+
+Answers = Sequence[Any]
+Merge = Callable[..., Any]
+"""(what each store answered, the arguments of the question) -> the answer."""
+
+
+def _joined(found: Answers, *_: object) -> list[Any]:
+    return [row for rows in found for row in rows]
+
+
+def _all_keys(found: Answers, *_: object) -> dict[Any, Any]:
+    return {key: value for one in found for key, value in one.items()}
+
+
+def _sum(found: Answers, *_: object) -> int:
+    return sum(found)
+
+
+def _any(found: Answers, *_: object) -> bool:
+    return any(found)
+
+
+def _least(found: Answers, *_: object) -> Any:
+    return min((one for one in found if one is not None), default=None)
+
+
+def _greatest(found: Answers, *_: object) -> Any:
+    return max((one for one in found if one is not None), default=None)
+
+
+def _first(found: Answers, *_: object) -> Any:
+    """Of what only one store has. A pair of nothing is nothing too."""
+    return next((one for one in found if one not in (None, (None, None))), found[0])
+
+
+def _earliest(key: str) -> Merge:
+    return lambda found, _, limit: nsmallest(limit, _joined(found), key=attrgetter(key))
+
+
+def _newest(key: str) -> Merge:
+    return lambda found, *asked: nlargest(asked[-1].limit, _joined(found), key=attrgetter(key))
+
+
+def _oldest(key: str) -> Merge:
+    return lambda found, *asked: nsmallest(asked[-1].limit, _joined(found), key=attrgetter(key))
+
+
+def _queue(found: Answers, *_: object) -> Queue:
+    return Queue(count=sum(one.count for one in found), due_since=_least([one.due_since for one in found]))
+
+
+def _operations(found: Answers, *_: object) -> OpenOperations:
+    return OpenOperations(count=sum(one.count for one in found), oldest=_least([one.oldest for one in found]))
+
+
+def _reviews(found: Answers, *_: object) -> tuple[int, str | None]:
+    return sum(count for count, _ in found), _least([oldest for _, oldest in found])
+
+
+OF_THOSE_THAT_ANSWER: Mapping[str, Merge] = {
+    "due_checks": _earliest("due_at"),
+    "next_check_due": _least,
+    "stored_bytes": _all_keys,
+    "inbox.due": _earliest("next_attempt_at"),
+    "inbox.next_due": _least,
+    "claimable.checks": _joined,
+    "claimable.callbacks": lambda found, limit, _: _joined(found)[:limit],
+    "queues.schedule": _queue,
+    "queues.inbox": _queue,
+    "queues.pending_webhooks": _sum,
+    "queues.dead_webhooks": _sum,
+    "queues.webhooks_due": _all_keys,
+    "queues.operations": _operations,
+    "queues.unknown_before": _joined,
+    "queues.reviews": _reviews,
+    "queues.approvals": _queue,
+    "queues.erasures": _queue,
+    "queues.endpoints": _joined,
+    "metadata.count_due_checks": _sum,
+    "metadata.database_bytes": _sum,
+    "pending_erasures.page": lambda found, _, limit: nsmallest(limit, _joined(found)),
+}
+"""What the workers and the status read of all stores: one that is down stops only its own tenants."""
+
+OF_ALL: Mapping[str, Merge] = {
+    "accounts_in_use": _joined,
+    "reviews": _newest("payment.id"),
+    "silent": _newest("payment.id"),
+    "open_operations": lambda found, _: sorted(_joined(found), key=attrgetter("id")),
+    "list_open_operations": _oldest("id"),
+    "open_operation": _first,
+    "inbox.find": _first,
+    "metadata.timestamp": _greatest,
+    "metadata.unfinished_copy": _first,
+    "approvals.find": _first,
+    "approvals.newest": _newest("id"),
+    "audit.asked_about": _first,
+    "refused_requests.find": _joined,
+}
+"""What people ask of all stores: without one of them the answer would be wrong, so it is refused."""
+
+OF_EACH = frozenset(
+    {
+        "inbox.has_any",
+        "approvals.has_overdue",
+        "refused_requests.has_any",
+        "metadata.secret_fingerprint",
+        "metadata.server",
+        "nodes.all",
+        "nodes.is_alive",
+        "nodes.database_clock",
+        "audit.head",
+        "audit.after",
+        "audit.newest",
+        *(f"search.{name}" for name in vars(SearchIndex) if not name.startswith("_") and name != "events_of"),
+    }
+)
+"""What is asked of one store at a time (``parts``): here of the first."""
+
+GROUPS: Mapping[str, type] = {
+    "claimable": Claimable,
+    "inbox": Inbox,
+    "metadata": Metadata,
+    "deliveries": Deliveries,
+    "audit": Audit,
+    "approvals": Approvals,
+    "queues": Queues,
+    "refused_requests": RefusedRequests,
+    "search": SearchIndex,
+    "personal_data": PersonalData,
+    "pending_erasures": PendingErasures,
+    "nodes": Nodes,
+}
+
+
+def reads_of(kind: type) -> list[str]:
+    """The names of the reads of a kind."""
+    return [name for name, one in vars(kind).items() if iscoroutinefunction(one) and not name.startswith("_")]
+
+
+class ManyStores(Store):
+    """Stores by name, the one of the gateway's own rows first. ``use`` says which tenants are where."""
+
+    def __init__(self, by_name: Mapping[str, Store], settings: Settings) -> None:
+        self._by_name = by_name
+        self._main, self._home = next(iter(by_name.items()))
+        self.is_shared = self._home.is_shared
+        self._down: set[str] = set()
+        self.use(settings)
+        for name in {*reads_of(Store)} - {"prove_writable"}:
+            setattr(self, name, self._reading("", name, Store))
+        for group, kind in GROUPS.items():
+            reads = {name: self._reading(group, name, kind) for name in reads_of(kind)}
+            setattr(self, group, SimpleNamespace(**reads))
+
+    @property
+    def parts(self) -> tuple[Store, ...]:  # type: ignore[override]  # each has one database
+        """The stores, one database each."""
+        return tuple(self._by_name.values())
+
+    @property
+    def reachable(self) -> tuple[Store, ...]:  # type: ignore[override]  # as above
+        """The stores that answered when all were asked last."""
+        return tuple(part for name, part in self._by_name.items() if name not in self._down)
+
+    @property
+    def down(self) -> tuple[str, ...]:
+        """The stores that did not answer when all were asked last."""
+        return tuple(name for name in self._by_name if name in self._down)
+
+    def use(self, settings: Settings) -> None:
+        """Take over which tenants are where."""
+        self._places = {name: tenant.store for name, tenant in settings.tenants.items() if tenant.store is not None}
+        self._places |= {owner: owner.partition("@")[2] for owner in settings.operator_webhooks if "@" in owner}
+
+    def is_down(self, tenant: str) -> bool:
+        """Whether a tenant's store did not answer when all were asked last."""
+        return self._places.get(tenant, self._main) in self._down
+
+    def of(self, tenant: str) -> Store:  # type: ignore[override]  # as above
+        """The store of a tenant. Raises ``Unavailable`` for one that is not open."""
+        name = self._places.get(tenant, self._main)
+        if name not in self._by_name:
+            raise Unavailable(f"the store {name} is not open: it was added to the settings after the start")
+        return self._by_name[name]
+
+    async def commit(self, tenant: str, unit: Unit) -> None:
+        """Write a unit in its tenant's store; without a tenant in the first."""
+        await self.of(tenant).commit(tenant, unit)
+
+    async def claim(self, tenant: str, statement: Statement) -> list[tuple[Any, ...]]:
+        """Claim something of a tenant's in its store."""
+        return await self.of(tenant).claim(tenant, statement)
+
+    async def prove_writable(self, at: datetime, tenant: str | None = None) -> None:
+        """Prove it of a tenant's store; of no tenant's: that one of them takes writes."""
+        if tenant is None:
+            await self._ask(lambda part: part.prove_writable(at), needs_all=False)
+        else:
+            await self.of(tenant).prove_writable(at)
+
+    async def empty_log(self) -> bool:
+        """Empty the log of each."""
+        return all(await self._ask(lambda part: part.empty_log(), needs_all=True))
+
+    async def close(self) -> None:
+        """Close all of them, also where one cannot be closed."""
+        await self._ask(lambda part: part.close(), needs_all=True)
+
+    def _reading(self, group: str, name: str, kind: type) -> Callable[..., Awaitable[Any]]:
+        """How one of the reads is made: in the store of the tenant it is about, in all, or in the first."""
+        key = f"{group}.{name}".lstrip(".")
+
+        def read(part: Store, *args: Any, **named: Any) -> Awaitable[Any]:
+            answer: Awaitable[Any] = getattr(getattr(part, group) if group else part, name)(*args, **named)
+            return answer
+
+        async def of_tenant(owner: Any, *args: Any, **named: Any) -> Any:
+            return await read(self.of(getattr(owner, "tenant", owner)), owner, *args, **named)
+
+        async def of_stores(*args: Any, **named: Any) -> Any:
+            needs_all = key in OF_ALL
+            merge = OF_ALL[key] if needs_all else OF_THOSE_THAT_ANSWER[key]
+            return merge(await self._ask(lambda part: read(part, *args, **named), needs_all=needs_all), *args)
+
+        about = [*signature(getattr(kind, name)).parameters][1:2]
+        if about in (["tenant"], ["payment"]):
+            return of_tenant
+        if key in OF_EACH:
+            return partial(read, self._home)
+        if key not in OF_ALL and key not in OF_THOSE_THAT_ANSWER:
+            raise TypeError(f"{key} must be in one of the tables of {__name__}: how is it read from several stores?")
+        return of_stores
+
+    async def _ask(self, ask: Callable[[Store], Awaitable[Any]], *, needs_all: bool) -> list[Any]:
+        """Ask all at once. Raises ``Unavailable`` where one cannot answer that must, or none can."""
+        answers = await asyncio.gather(*map(ask, self.parts), return_exceptions=True)
+        found, problems = [], {}
+        for name, answer in zip(self._by_name, answers, strict=True):
+            if not isinstance(answer, BaseException):
+                found.append(answer)
+            elif isinstance(answer, Unavailable):
+                problems[name] = answer
+            else:
+                raise answer
+        self._down = {*problems}
+        if problems and (needs_all or not found):
+            raise Unavailable("; ".join(f"store {name}: {problem}" for name, problem in problems.items()))
+        return found

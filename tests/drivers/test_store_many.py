@@ -1,0 +1,108 @@
+"""Several databases as one store: what is read and written where, and what one that is down stops."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from msgspec.structs import replace
+
+from gateway.core.errors import Unavailable
+from gateway.drivers.settings import Settings, load_settings
+from gateway.drivers.store import approvals, many
+from gateway.drivers.store.many import ManyStores
+from gateway.drivers.store.opening import open_stores
+from gateway.drivers.store.reads import Store
+from gateway.drivers.store.statements import NO_TENANT
+from tests.drivers.test_store_approvals import WAITING
+from tests.support.factories.store_units import create_of, reserving
+
+
+def settings_of(folder: Path) -> Settings:
+    """Two stores: acme is in eu, globex in main."""
+    tenants: dict[str, Any] = {"acme": {"store": "eu"}, "globex": {}}
+    stores = {name: {"url": f"sqlite:///{name}/gateway.db"} for name in ("main", "eu")}
+    server = {"secret": "test-master-secret-of-forty-characters-00", "development": True}
+    path = folder / "settings.yaml"
+    path.write_text(yaml.safe_dump({"server": server, "stores": stores, "tenants": tenants}))
+    return load_settings(path, providers={}, environ={})
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[ManyStores]:
+    """Both, open and empty."""
+    opened = await open_stores(settings_of(tmp_path))
+    assert isinstance(opened, ManyStores)
+    yield opened
+    await opened.close()
+
+
+async def paid(store: Store, tenant: str, number: int) -> str:
+    """A payment of a tenant, whose create is on its way."""
+    payment, operation = create_of(number, tenant=tenant)
+    await store.commit(tenant, reserving(payment, operation))
+    return payment.id
+
+
+def test_every_read_has_its_place() -> None:
+    """A read that names no tenant is in exactly one of the tables."""
+    named = [*many.OF_ALL, *many.OF_THOSE_THAT_ANSWER, *many.OF_EACH]
+    reads, of_a_tenant = set(), set()
+    for group, kind in {"": Store, **many.GROUPS}.items():
+        for name in many.reads_of(kind):
+            first = [*inspect.signature(getattr(kind, name)).parameters][1:2]
+            (of_a_tenant if first in (["tenant"], ["payment"]) else reads).add(f"{group}.{name}".lstrip("."))
+    assert len(named) == len(set(named))
+    assert {*named} == reads - {"prove_writable"}
+
+
+async def test_a_tenant_is_in_one_of_them(store: ManyStores) -> None:
+    """Its rows are written and read there; what is read over all tenants is in all."""
+    ours, theirs = await paid(store, "acme", 1), await paid(store, "globex", 2)
+    main, eu = store.parts
+    assert (await eu.payment("acme", ours), await main.payment("acme", ours)) == (
+        await store.payment("acme", ours),
+        None,
+    )
+    assert await main.payment("globex", theirs) is not None
+    assert {one.payment_id for one in await store.open_operations("sending")} == {ours, theirs}
+    assert (await store.queues.operations("sending")).count == 2
+    assert sorted(await store.stored_bytes()) == ["acme", "globex"]
+
+
+async def test_the_gateways_own_rows_are_in_the_first(store: ManyStores) -> None:
+    """They belong to no tenant."""
+    await store.commit(NO_TENANT, [approvals.insert(WAITING)])
+    assert await store.approvals.find(WAITING.id) == await store.parts[0].approvals.find(WAITING.id) == WAITING
+
+
+async def test_one_that_is_down_stops_only_its_tenants(store: ManyStores) -> None:
+    """The workers go on with what the others have; what people ask of all is refused, and says which is down."""
+    await paid(store, "acme", 1)
+    theirs = await paid(store, "globex", 2)
+    await store.parts[1].close()
+    assert await store.payment("globex", theirs) is not None
+    with pytest.raises(Unavailable):
+        await store.payment("acme", "pay_1")
+    assert (await store.queues.operations("sending")).count == 1
+    assert (store.down, store.reachable, store.is_down("acme"), store.is_down("globex")) == (
+        ("eu",),
+        store.parts[:1],
+        True,
+        False,
+    )
+    with pytest.raises(Unavailable, match="store eu: "):
+        await store.open_operations("sending")
+
+
+async def test_a_store_that_the_start_did_not_open(store: ManyStores, tmp_path: Path) -> None:
+    """A tenant that a reload adds there has no store until the next start."""
+    settings = settings_of(tmp_path)
+    tenant = settings.tenants["acme"]
+    store.use(replace(settings, tenants={"acme": replace(tenant, store="us")}))
+    with pytest.raises(Unavailable, match="store us is not open"):
+        await store.payment("acme", "pay_1")

@@ -1,0 +1,88 @@
+"""A gateway whose tenants are in two databases: payments, webhooks, callbacks, searches, acts, and one that is down."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.core.errors import StillNeeded
+from gateway.drivers.settings import load_settings
+from gateway.drivers.store.many import ManyStores
+from tests.support.scenarios.inbox import admin
+from tests.support.settings_file import with_operator
+from tests.support.stack import GatewayStack, psp_body, run_gateway, running_stack
+
+
+def in_two(settings: dict[str, Any]) -> None:
+    """acme in eu, globex in main."""
+    del settings["store"]
+    settings["stores"] = {name: {"url": f"sqlite:///{name}/gateway.db"} for name in ("main", "eu")}
+    settings["tenants"]["acme"]["store"] = "eu"
+    with_operator(settings)
+
+
+@pytest.fixture
+async def stack(tmp_path: Path) -> AsyncIterator[GatewayStack]:
+    """Running on both."""
+    async with running_stack(tmp_path, change=in_two) as opened:
+        yield opened
+
+
+def parts(stack: GatewayStack) -> tuple[Any, Any]:
+    """The stores main and eu."""
+    store = stack.gateway.store
+    assert isinstance(store, ManyStores)
+    main, eu = store.parts
+    return main, eu
+
+
+async def paid(stack: GatewayStack, tenant: str) -> Any:
+    """A payment that its customer has paid."""
+    created = await stack.create(psp_body(), tenant=tenant)
+    assert created.status == 201, created.text
+    await stack.click(created.json, "pay")
+    return await stack.payment(created.json["id"], tenant=tenant)
+
+
+async def test_each_tenant_is_served_from_its_own(stack: GatewayStack) -> None:
+    """From the create to the callback; operators find both by one search, and see them in one status."""
+    ours, theirs = await paid(stack, "acme"), await paid(stack, "globex")
+    assert (ours["state"], theirs["state"]) == ("captured", "captured")
+    main, eu = parts(stack)
+    assert await eu.payment("acme", ours["id"]) is not None
+    assert await main.payment("acme", ours["id"]) is None
+    assert await main.payment("globex", theirs["id"]) is not None
+    found = (await admin(stack, "GET", "/admin/v1/search?state=captured")).json["data"]
+    assert [one["id"] for one in found] == [theirs["id"], ours["id"]]
+    status = (await admin(stack, "GET", "/admin/v1/status")).json
+    assert (status["store"]["down"], status["queues"]["outbox"]["dead"]) == ([], 0)
+
+
+async def test_one_that_is_down_stops_only_its_tenants(stack: GatewayStack) -> None:
+    """acme is answered 503, globex is served, and operators are told which store it is."""
+    await paid(stack, "acme")
+    _, eu = parts(stack)
+    await eu.close()
+    assert (await stack.create(psp_body(), tenant="acme")).status == 503
+    assert (await paid(stack, "globex"))["state"] == "captured"
+    ready = (await admin(stack, "GET", "/readyz")).json
+    assert ready == {"status": "ok", "warnings": ["store_down eu"]}
+    status = (await admin(stack, "GET", "/admin/v1/status")).json
+    assert status["store"]["down"] == ["eu"]
+    assert any(line.startswith("store eu does not answer") for line in status["needs_person"])
+
+
+async def test_rows_elsewhere_stop_the_start(tmp_path: Path) -> None:
+    """A tenant whose store was changed by hand would lose sight of its payments, and pay twice."""
+    async with running_stack(tmp_path, change=in_two) as stack:
+        await paid(stack, "acme")
+    path = stack.folder / "settings.yaml"
+    path.write_text(path.read_text().replace("store: eu", "store: main"))
+    changed = replace(stack, settings=load_settings(path, providers=stack.registry.providers, environ={}))
+    with pytest.raises(StillNeeded, match="tenant acme: store: its payments are in eu"):
+        async with run_gateway(changed):
+            pass
