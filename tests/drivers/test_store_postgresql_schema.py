@@ -148,17 +148,26 @@ async def test_events_of_one_transaction_are_read_together(shared: Store, databa
     assert len(await shared.search.new_events(0, 2)) == 5
 
 
-async def test_a_reference_is_not_taken_from_a_payment_that_is_not_seen_yet(shared: Store) -> None:
-    """Of creates at the same time one owns it, whichever was first."""
-    units = []
-    for number in range(1, 9):
-        payment, operation = create_of(number, merchant_reference="SO-1")
-        units.append(
-            [
-                statements.insert_payment(payment, operation),
-                statements.claim_reference(payment, grace_began_before=0),
-            ]
-        )
-    outcomes = await asyncio.gather(*(shared.commit("acme", unit) for unit in units), return_exceptions=True)
-    assert sorted(type(one).__name__ for one in outcomes) == ["Conflict"] * 7 + ["NoneType"]
-    assert all(one is None or isinstance(one, Conflict) for one in outcomes)
+async def test_a_reference_is_not_taken_from_a_payment_that_is_not_seen_yet(shared: Store, database_url: str) -> None:
+    """Of creates at the same time one owns it: who waited for it sees that it is taken, not yet by whom."""
+    (first, second) = [
+        [statements.insert_payment(*created), statements.claim_reference(created[0], grace_began_before=0)]
+        for created in (create_of(number, merchant_reference="SO-1") for number in (1, 2))
+    ]
+    with psycopg.connect(database_url) as other, psycopg.RawCursor(other) as writes:
+        for statement in first:
+            writes.execute(translated(statement.sql).encode(), statement.params)
+        committed = asyncio.create_task(shared.commit("acme", second))
+        await somebody_waits(shared)
+    with pytest.raises(Conflict) as refused:
+        await committed
+    assert refused.value.on == "merchant_reference"
+    assert await shared.reference_owner("acme", "main", "SO-1") == "pay_001"
+
+
+async def somebody_waits(store: Store) -> None:
+    """Return when a connection waits for a lock."""
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    async with asyncio.timeout(10):
+        while not await store._engine.rows(waiting, ()):
+            await asyncio.sleep(0.01)
