@@ -33,6 +33,7 @@ MODULES = {
     "endpoints": "endpoints",
     "backup": "backup",
     "recover": "backup",
+    "migrate": "migrate",
     "reload": "reload",
     "audit": "audit",
     "approvals": "approvals",

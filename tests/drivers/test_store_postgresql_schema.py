@@ -170,4 +170,4 @@ async def somebody_waits(store: Store) -> None:
     waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     async with asyncio.timeout(10):
         while not await store._engine.rows(waiting, ()):
-            await asyncio.sleep(0.01)
+            pass

@@ -16,9 +16,8 @@ from gateway.drivers.store.schema import VERSION
 from gateway.drivers.store.sqlite import open_sqlite, open_sqlite_to_read
 from gateway.drivers.store.stored_bytes import RECOUNT
 from tests.support.factories.payments import AT
+from tests.support.factories.releases import RELEASES, left_by_release
 from tests.support.factories.sqlite import beside, pragma
-
-RELEASES = {version: Path(__file__).with_name(f"store_v{version}.sql") for version in (1, 2, 3, 4)}
 
 NEXT = {VERSION: ("ALTER TABLE heartbeat ADD COLUMN note TEXT", "UPDATE heartbeat SET note = 'migrated'")}
 """A migration as the next release may bring one."""
@@ -104,14 +103,6 @@ async def test_reading_an_older_database_says_what_to_do(old: Path) -> None:
     """A reading command changes nothing, so it cannot bring a store up to date."""
     with pytest.raises(Unavailable, match="older version"):
         await open_sqlite_to_read(old)
-
-
-def left_by_release(path: Path, version: int) -> Path:
-    """A store as the gateways of this version left it."""
-    path.parent.mkdir(parents=True)
-    with beside(path) as store:
-        store.executescript(RELEASES[version].read_text(encoding="utf-8"))
-    return path
 
 
 @pytest.fixture(params=RELEASES)

@@ -15,17 +15,14 @@ from gateway.drivers.store.rows import PageRequest
 from gateway.drivers.store.sqlite import open_sqlite
 from gateway.drivers.store.stored_bytes import RECOUNT
 from tests.support.factories.payments import AT
+from tests.support.factories.releases import left_by_release
 from tests.support.factories.sqlite import beside
 
 
 @pytest.fixture(params=[2, 3, 4])
 async def older(path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Store]:
     """A store of each of these versions, brought up to date."""
-    path.parent.mkdir(parents=True)
-    left = Path(__file__).with_name(f"store_v{request.param}.sql")
-    with beside(path) as before:
-        before.executescript(left.read_text(encoding="utf-8"))
-    store = await open_sqlite(path)
+    store = await open_sqlite(left_by_release(path, request.param))
     yield store
     await store.close()
 

@@ -11,7 +11,7 @@ from gateway.core.secret import Secret
 from gateway.drivers.store.search_index import Wanted
 from gateway.drivers.store.sqlite import open_sqlite
 from gateway.flows.audit_chain import verify
-from tests.drivers.test_store_schema import left_by_release
+from tests.support.factories.releases import left_by_release
 from tests.support.factories.sqlite import beside
 
 SECRET = Secret("now-" * 10)

@@ -14,7 +14,7 @@ from gateway.drivers.clock import milliseconds
 from gateway.drivers.measures import Measures
 from gateway.drivers.settings import Settings, StoreTarget
 from gateway.drivers.store.reads import Store
-from gateway.drivers.store.sqlite import open_sqlite, open_sqlite_to_read
+from gateway.drivers.store.sqlite import open_sqlite, open_sqlite_to_read, plan_sqlite
 from gateway.drivers.store.store_files import AlreadyRunning
 
 NO_DRIVER = "store.url: PostgreSQL needs its driver: pip install 'tenant-payment-gateway[postgres]'"
@@ -74,6 +74,27 @@ async def open_store_to_read(target: StoreTarget) -> Store:
     from gateway.drivers.store.postgresql.engine import open_postgresql_to_read  # as above
 
     return await open_postgresql_to_read(target.url.reveal())
+
+
+async def plan_of_store(target: StoreTarget) -> list[str]:
+    """The statements that would bring a store's tables up to date; none where they are. Raises as ``open_store``."""
+    if isinstance(target.url, Path):
+        return plan_sqlite(target.url)
+    _require_driver(target)
+    from gateway.drivers.store.postgresql import migrations  # as above
+
+    return await migrations.plan(target.url.reveal())
+
+
+async def migrate_store(target: StoreTarget, now: datetime, *, strict: bool = False) -> None:
+    """Bring the tables of a store up to date. Raises as ``open_store``."""
+    if isinstance(target.url, Path):
+        await (await open_sqlite(target.url, strict=strict)).close()
+        return
+    _require_driver(target)
+    from gateway.drivers.store.postgresql import migrations  # as above
+
+    await migrations.migrate(target.url.reveal(), now)
 
 
 async def refuse_living_nodes(store: Store, now: datetime) -> None:

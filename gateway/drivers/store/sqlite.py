@@ -278,21 +278,41 @@ def make_tables(writer: sqlite3.Connection) -> None:
     """
     writer.execute("BEGIN IMMEDIATE")
     try:
-        _bring_up_to_date(writer)
+        for statement in _bringing_up_to_date(writer):
+            writer.execute(statement)
     except BaseException:
         writer.execute("ROLLBACK")
         raise
     writer.execute("COMMIT")
 
 
-def _bring_up_to_date(writer: sqlite3.Connection) -> None:
-    (version,) = writer.execute("PRAGMA user_version").fetchone()
-    is_new = writer.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
+def _bringing_up_to_date(connection: sqlite3.Connection) -> list[str]:
+    version = _version_of(connection)
+    is_new = connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
     if not is_new:
         check_version(version)
     steps = [] if is_new else [step for of in range(version, VERSION) for step in MIGRATIONS[of]]
-    for statement in (*steps, *TABLES, f"PRAGMA user_version = {VERSION}"):
-        writer.execute(statement)
+    return [*steps, *TABLES, f"PRAGMA user_version = {VERSION}"]
+
+
+def _version_of(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def plan_sqlite(path: Path) -> list[str]:
+    """The statements that would bring an existing database up to date, also beside a running server; none where it is.
+
+    Raises ``Unavailable``.
+    """
+    path = resolved_path(path)
+    require_store(path)
+    refuse_foreign_log(path)
+    try:
+        with contextlib.closing(_connect_plainly(path, "ro")) as reader:
+            return [] if _version_of(reader) == VERSION else _bringing_up_to_date(reader)
+    except sqlite3.Error as problem:
+        raise Unavailable(f"the store {path} cannot be read: {problem}") from problem
 
 
 def check_version(version: int) -> None:

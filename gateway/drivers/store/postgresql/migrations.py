@@ -8,14 +8,17 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any, LiteralString, NamedTuple, TypeVar
 
 import psycopg
 
 from gateway.core.errors import Unavailable
+from gateway.drivers.clock import EPOCH, milliseconds
 from gateway.drivers.store.postgresql.connection import conninfo
 from gateway.drivers.store.postgresql.schema import spelt, statements
 from gateway.drivers.store.schema import MIGRATIONS, VERSION, WORKS_FROM
+from gateway.drivers.store.store_files import AlreadyRunning
 
 LOCK = 0x67617465776179
 """The advisory lock that is held while tables are made or changed."""
@@ -33,11 +36,6 @@ VERSIONS = """
     CREATE TABLE IF NOT EXISTS schema_version (
         id BIGINT PRIMARY KEY CHECK (id = 1), version BIGINT NOT NULL, works_from BIGINT NOT NULL
     )"""
-
-_SET_VERSION = (
-    f"INSERT INTO schema_version (id, version, works_from) VALUES (1, {VERSION}, {WORKS_FROM})"  # noqa: S608  # numbers
-    " ON CONFLICT (id) DO UPDATE SET version = excluded.version, works_from = excluded.works_from"
-)
 
 _NEW = re.compile(r"\s*CREATE (?:OR REPLACE )?(?:UNIQUE )?(?:TABLE|INDEX|TRIGGER) (?:IF NOT EXISTS )?(\w+)")
 _NAMES = (
@@ -61,7 +59,7 @@ async def prepare(url: str) -> None:
     """Make the tables of an empty database; refuse those that this gateway cannot work on. Raises ``Unavailable``."""
     found = await _in_transaction(url, _found)
     if found is None:
-        await migrate(url)
+        await migrate(url, EPOCH)
     else:
         check(found)
 
@@ -91,21 +89,40 @@ async def plan(url: str) -> list[str]:
     return await _in_transaction(url, _plan)
 
 
-async def migrate(url: str) -> None:
-    """Bring the tables up to date, or make them; another process that does the same waits. Raises ``Unavailable``."""
+async def migrate(url: str, now: datetime) -> None:
+    """Bring the tables up to date, or make them; another process that does the same waits.
+
+    Raises ``AlreadyRunning`` where nodes are alive that cannot work on the new ones, and ``Unavailable``.
+    """
+
+    async def bring_up_to_date(connection: _Connection) -> None:
+        await _bring_up_to_date(connection, now)
+
     for _ in range(TRIES - 1):
         with contextlib.suppress(_InTheWay):
-            await _in_transaction(url, _bring_up_to_date)
+            await _in_transaction(url, bring_up_to_date)
             return
-    await _in_transaction(url, _bring_up_to_date)
+    await _in_transaction(url, bring_up_to_date)
 
 
-async def _bring_up_to_date(connection: _Connection) -> None:
+async def _bring_up_to_date(connection: _Connection, now: datetime) -> None:
     await connection.execute(f"SET LOCAL lock_timeout = {LOCK_MILLISECONDS}")
     await connection.execute("SET LOCAL statement_timeout = 0")
     await connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+    await _refuse_older_nodes(connection, now)
     for sql in await _plan(connection):
         await connection.execute(sql.encode())
+
+
+async def _refuse_older_nodes(connection: _Connection, now: datetime) -> None:
+    found = await _found(connection)
+    if found is not None and found.version < WORKS_FROM:
+        alive = "SELECT host, pid FROM nodes WHERE alive_until > %s"
+        nodes = [f"{host}, process {pid}" async for host, pid in await connection.execute(alive, (milliseconds(now),))]
+        if nodes:
+            raise AlreadyRunning(
+                f"gateways of an older version cannot work on the new tables, end them first: {'; '.join(nodes)}"
+            )
 
 
 async def _plan(connection: _Connection) -> list[str]:
@@ -116,7 +133,11 @@ async def _plan(connection: _Connection) -> list[str]:
     steps = [] if found is None else [spelt(sql) for of in range(found.version, VERSION) for sql in MIGRATIONS[of]]
     there = {name async for (name,) in await connection.execute(_NAMES)}
     missing = [sql for sql in statements() if (new := _NEW.match(sql)) is None or new[1] not in there]
-    return [*steps, *missing, VERSIONS, _SET_VERSION]
+    set_version = (
+        f"INSERT INTO schema_version (id, version, works_from) VALUES (1, {VERSION}, {WORKS_FROM})"  # noqa: S608  # numbers
+        " ON CONFLICT (id) DO UPDATE SET version = excluded.version, works_from = excluded.works_from"
+    )
+    return [*steps, *missing, VERSIONS, set_version]
 
 
 async def _found(connection: _Connection) -> Found | None:
