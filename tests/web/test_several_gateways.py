@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -50,6 +51,17 @@ async def test_a_copy_elsewhere_is_answered_soon_after_the_first(two: list[Gatew
     copy = await two[1].create(body, key=key)
     assert first.done() or (await first).status == 201
     assert (copy.status, copy.text) == (201, (await first).text)
+
+
+async def test_a_hint_stays_due_where_a_gateway_may_begin_nothing(two: list[GatewayStack]) -> None:
+    """It looks up, but leaves the completion, and the hint, to one that may."""
+    payment = await awaiting(two[0])
+    back = await two[0].approve(payment)
+    with mock.patch.object(two[0].gateway.node, "may_begin", return_value=False):
+        await two[0].visit(back)
+        await two[0].gateway.tasks.drain(10)
+    assert await two[1].gateway.store.due_hints("acme", payment["id"])
+    assert [one.kind for one in await two[1].gateway.store.operations("acme", payment["id"])] == ["create"]
 
 
 async def test_hints_over_two_gateways_cause_one_lookup(two: list[GatewayStack]) -> None:

@@ -219,10 +219,15 @@ async def order_exists_from_before_restore(gw: Gateway, entry: AccountEntry, pay
 
 
 async def complete(gw: Gateway, tenant: str, payment_id: str, *, stage: Stage | None) -> bool:
-    """Reserve, send and resolve one completion. False: another operation is open, or one has succeeded."""
+    """Reserve, send and resolve one completion. False: another operation is open, or one has succeeded.
+
+    Raises ``ProviderError`` where this process may begin nothing now: the hint is left to one that may.
+    """
     before = await gw.store.payment(tenant, payment_id)
     if before is None or before.open_operation is not None or before.payment.completed:
         return False
+    if not gw.node.may_begin(tenant, gw.clock.now()):
+        raise ProviderError("the provider was not asked to complete: this process could not renew its lease in time")
     payment, entry = before.payment, gw.entry(before.payment)
     operation = intent.new_operation(gw, payment, Kind.COMPLETE, at=gw.clock.now(), stage=stage)
     command = CompletePayment(**intent.members_of(payment, operation))
