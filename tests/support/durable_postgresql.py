@@ -38,9 +38,9 @@ class Postgresql(Cluster):
         self.port = stable_port()
 
     @classmethod
-    def made(cls, folder: Path) -> Postgresql:
+    def made(cls, folder: Path, **settings: str) -> Postgresql:
         """Make a cluster with one database, and start it."""
-        server = cls(folder)
+        server = cls(folder, **settings)
         server.make()
         server.start()
         server.execute(f"CREATE DATABASE {DATABASE}")
@@ -72,6 +72,11 @@ class Postgresql(Cluster):
         for pid in [self.pid, *children(self.pid)]:
             _kill(pid)
         self.stop()
+
+    def wait(self) -> None:
+        """Return when it answers, also after a recovery of its own."""
+        while not self._answers():
+            time.sleep(0.05)
 
     def kill_connection(self, dice: random.Random) -> None:
         """Kill the process of one connection, if there is one: PostgreSQL then ends all others, and recovers."""

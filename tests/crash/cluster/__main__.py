@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.crash.checks import sentences
-from tests.crash.cluster.crashes import LEASE, WORKERS, run_cluster_crashes
+from tests.crash.cluster.crashes import ISOLATIONS, LEASE, WORKERS, run_cluster_crashes
 from tests.crash.cluster.failover import fail_over
 from tests.crash.cluster.loss import lose
 
@@ -31,6 +31,7 @@ def main() -> int:
     parser.add_argument("--stops", type=int, default=None, help="how often to pause a node; by default a tenth of them")
     parser.add_argument("--workers", type=int, default=WORKERS)
     parser.add_argument("--lease", type=float, default=LEASE, help="seconds")
+    parser.add_argument("--isolation", choices=ISOLATIONS, default=ISOLATIONS[0], help="of the database's transactions")
     parser.add_argument("--seed", default="1", help="chooses what dies, but not the machine's timing")
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="cluster-"))
@@ -47,7 +48,13 @@ def _crashes(folder: Path, given: argparse.Namespace) -> Mapping[str, Sequence[s
     stops = given.kills // 10 if given.stops is None else given.stops
     figures = asyncio.run(
         run_cluster_crashes(
-            folder, seed=given.seed, kills=given.kills, stops=stops, workers=given.workers, lease=given.lease
+            folder,
+            seed=given.seed,
+            kills=given.kills,
+            stops=stops,
+            workers=given.workers,
+            lease=given.lease,
+            isolation=given.isolation,
         )
     )
     print(figures)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,14 +23,20 @@ from tests.support.durable_postgresql import DATABASE, Postgresql
 
 NODES, WORKERS = 2, 2
 CLIENTS = [WORKLOADS] * 12
-LEASE = 6.0
-"""Seconds; a release has 30, which would make each death five times as long."""
+LEASE = 12.0
+"""Seconds; with the 30 of a release each death would take longer."""
+
+ISOLATIONS = ("read committed", "serializable")
+"""What PostgreSQL's transactions are; the gateway needs the first, and databases that have only the second exist."""
 
 DEATHS = {"node": 30, "worker": 25, "supervisor": 10, "connection": 25, "database": 10}
 """What dies, and how often."""
 
 DOWN = 1.0
 """Seconds at most until the database is started again."""
+
+RECONNECTED_WITHIN = 2.0
+"""Seconds from a database that answers to a gateway that uses it again."""
 
 STAYS_AWAY = 0.15
 """Probability of a node that is started only after its lease."""
@@ -49,11 +56,19 @@ class ClusterFigures(Figures):
 
 
 async def run_cluster_crashes(
-    folder: Path, *, seed: str, kills: int, stops: int, workers: int = WORKERS, lease: float = LEASE
+    folder: Path,
+    *,
+    seed: str,
+    kills: int,
+    stops: int,
+    workers: int = WORKERS,
+    lease: float = LEASE,
+    isolation: str = ISOLATIONS[0],
 ) -> ClusterFigures:
     """Run workloads on two nodes under kills and faults in an empty folder, then check everything."""
     figures = ClusterFigures(seed)
-    database = await asyncio.to_thread(Postgresql.made, folder / "postgresql")
+    made = functools.partial(Postgresql.made, default_transaction_isolation=isolation)
+    database = await asyncio.to_thread(made, folder / "postgresql")
     try:
         async with running_cluster(
             folder,
@@ -107,9 +122,13 @@ class _Deaths:
 
     async def _die(self, what: str, node: Node) -> None:
         await in_traffic(self._cluster.testbed, functools.partial(self._once, what, node))
-        if what == "database":
+        if what in ("database", "connection"):
+            began = time.monotonic()
             await asyncio.sleep(self._dice.uniform(0, DOWN))
-            await asyncio.to_thread(self._database.start)
+            if what == "database":
+                await asyncio.to_thread(self._database.start)
+            await asyncio.to_thread(self._database.wait)
+            self._cluster.fates.outages.append((began, time.monotonic() + RECONNECTED_WITHIN))
         self._figures.in_flight += await asyncio.to_thread(self._in_flight)
 
     def _once(self, what: str, node: Node) -> None:

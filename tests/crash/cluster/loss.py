@@ -6,8 +6,6 @@ Nothing here can be right or wrong but the counting: what such a standby has not
 from __future__ import annotations
 
 import asyncio
-import sys
-from asyncio.subprocess import DEVNULL
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,8 +18,8 @@ from tests.crash.cluster.testbed import Cluster, running_cluster
 from tests.crash.workloads import Workloads, reference
 from tests.support.stack import Reply, creditkey_body, psp_body
 
-STAYS_AWAY = 8.0
-"""Seconds that the nodes are down, in which the store is recovered."""
+NOTICED_WITHIN = 6.0
+"""Seconds until gateways notice that something is missing, and are careful."""
 
 LOADED = 10.0
 """Seconds under load before the primary dies."""
@@ -50,8 +48,6 @@ class Loss:
     answered: int = 0
     lost: dict[str, int] = field(default_factory=dict)
     """By provider."""
-    recovered: int | None = None
-    """The exit code of ``gateway recover --restored``."""
     repeated: dict[str, dict[int, int]] = field(default_factory=dict)
     """Answers to the requests of lost payments, repeated under their keys, by provider and status."""
     orphans: dict[str, int] = field(default_factory=dict)
@@ -64,14 +60,14 @@ class Loss:
     def __str__(self) -> str:
         return (
             f"asynchronous standby, {self.behind:g} s behind: {self.answered} payments answered, lost {self.lost};"
-            f" recover --restored: {self.recovered}; repeated under their keys: {self.repeated};"
+            f" repeated under their keys: {self.repeated};"
             f" orders that no payment knows then: {self.orphans}; second orders at Credit Key: {self.second_orders};"
             f" callbacks of lost payments: {self.callbacks}"
         )
 
 
 async def lose(folder: Path, *, seed: str, behind: float) -> Loss:
-    """Let the standby fall behind, kill the primary, promote; then recover as after a restore, and repeat."""
+    """Let the standby fall behind, kill the primary, promote; then repeat what was lost."""
     loss = Loss(behind)
     primary, standby = await asyncio.to_thread(pair, folder, is_synchronous=False)
     try:
@@ -96,7 +92,7 @@ async def lose(folder: Path, *, seed: str, behind: float) -> Loss:
             await asyncio.gather(*cluster.running)
             lost = await _count(cluster, loss)
             await _call_back(cluster, lost["psp_open_api"], loss)
-            await _recover(cluster, loss)
+            await asyncio.sleep(NOTICED_WITHIN)
             await _repeat(cluster, lost, loss)
     finally:
         await asyncio.to_thread(standby.stop)
@@ -120,16 +116,6 @@ async def _call_back(cluster: Cluster, lost: list[tuple[Client, JournalEntry]], 
         order = entry.outcome["redirect_url"].rpartition("/")[2]
         called = (await cluster.testbed.call_provider("psp", "POST", f"/pay/{order}/pay")).json
         loss.callbacks[called["status"]] = loss.callbacks.get(called["status"], 0) + 1
-
-
-async def _recover(cluster: Cluster, loss: Loss) -> None:
-    """As after a restore: nobody runs meanwhile."""
-    await asyncio.gather(*(node.stop(STAYS_AWAY) for node in cluster.nodes))
-    command = [sys.executable, "-m", "gateway", "recover", "--restored", "--config", str(cluster.nodes[0].config)]
-    with (cluster.testbed.folder / "recover.log").open("wb") as log:
-        recovering = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stdout=log, stderr=log)
-    loss.recovered = await recovering.wait()
-    await cluster.all_up()
 
 
 async def _repeat(cluster: Cluster, lost: dict[str, list[tuple[Client, JournalEntry]]], loss: Loss) -> None:

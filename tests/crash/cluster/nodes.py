@@ -23,19 +23,35 @@ PAUSE = 0.3
 """Seconds from an end to the next start, unless a node stays away for longer."""
 
 
+LEAST_OF_A_LEASE = 1 / 2
+"""How much of it is left at least when an outage begins, without what a node keeps as a margin."""
+
+
 @dataclass
 class Fates:
     """What happened to processes, by ``time.monotonic()``."""
 
+    lease: float
     died: dict[int, float] = field(default_factory=dict)
     paused: list[tuple[int, float, float]] = field(default_factory=list)
     """Process, from, until."""
+    outages: list[tuple[float, float]] = field(default_factory=list)
+    """Of the database, in order: from, until."""
 
     def excuses(self, pid: int | None, at: float, within: float) -> bool:
-        """Whether a process that had something under way at a time may not have stored how it went."""
-        if pid is None or self.died.get(pid, math.inf) <= at + within:
+        """Whether a process that had something under way at a time may not have stored how it went.
+
+        It died or was paused before, or the database was away for so long that its lease was over.
+        """
+        until = at + within
+        for begin, end in self.outages:
+            if begin <= until and at <= end:
+                until += end - begin
+                if end - begin > self.lease * LEAST_OF_A_LEASE:
+                    return True
+        if pid is None or self.died.get(pid, math.inf) <= until:
             return True
-        return any(one == pid and begin <= at + within and at <= end for one, begin, end in self.paused)
+        return any(one == pid and begin <= until and at <= end for one, begin, end in self.paused)
 
 
 class Node:
@@ -77,7 +93,7 @@ class Node:
     def pids(self) -> list[int]:
         """Every process of it that may be alive: the first is the one that was started."""
         alive = [] if self._process is None or self._process.returncode is not None else [self._process.pid]
-        self._orphans = {pid for pid in self._orphans if Path(f"/proc/{pid}").exists()}
+        self._orphans = set(filter(_runs, self._orphans))
         return [*alive, *(child for pid in alive for child in children(pid)), *self._orphans]
 
     def kill_now(self, stays_away: float = PAUSE) -> None:
@@ -90,6 +106,14 @@ class Node:
         first, *others = self.pids()
         self._orphans.update(others)
         self._kill([first])
+        self._watching = asyncio.create_task(self._watch(others))
+
+    async def _watch(self, orphans: list[int]) -> None:
+        """Note when processes end by themselves that have nobody to wait for them."""
+        for pid in orphans:
+            while _runs(pid):  # noqa: ASYNC110  # the system tells only their parent
+                await asyncio.sleep(PAUSE / 10)
+            self._fates.died.setdefault(pid, time.monotonic())
 
     def kill_worker_now(self, dice: random.Random) -> None:
         """One of its workers is killed, and started again by the supervisor; the node itself where it has none."""
@@ -104,13 +128,6 @@ class Node:
                 os.kill(pid, signal.SIGKILL)
             self._fates.died[pid] = time.monotonic()
 
-    async def stop(self, stays_away: float) -> None:
-        """End it in order, to be started again later."""
-        assert self._process is not None
-        self.stays_away = stays_away
-        self._process.send_signal(signal.SIGTERM)
-        await self._process.wait()
-
     async def pause(self, seconds: float) -> None:
         """Stop all its processes with SIGSTOP, and let them continue with every deadline past."""
         pids, began = self.pids(), time.monotonic()
@@ -120,6 +137,10 @@ class Node:
         finally:
             _send(pids, signal.SIGCONT)
             self._fates.paused += [(pid, began, time.monotonic()) for pid in pids]
+
+
+def _runs(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
 
 
 def _send(pids: list[int], what: signal.Signals) -> None:

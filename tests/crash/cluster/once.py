@@ -25,7 +25,8 @@ def attempts_are_sent_once(evidence: Evidence, fates: Fates) -> Findings:
     for event, (count, came) in repeated(evidence).items():
         excused = sum(fates.excuses(one.sender, one.at, STORED_WITHIN) for one in came)
         if count > excused:
-            yield f"webhook {event} came {len(came)} times by {[one.sender for one in came]}, {count} more than stored"
+            seen = [(one.sender, round(one.at, 2), round(fates.died.get(one.sender or 0, 0.0), 2)) for one in came]
+            yield f"webhook {event} came {len(came)} times, {count} more than stored: (process, at, died) {seen}"
 
 
 def first_attempts_keep_their_order(evidence: Evidence) -> Findings:

@@ -45,7 +45,7 @@ async def running_cluster(
 ) -> AsyncIterator[Cluster]:
     """Run clients, each with its workloads, and all else for the time of the block; kill the nodes at its end."""
     async with running_testbed(folder, seed, store_url) as testbed:
-        fates = Fates()
+        fates = Fates(lease)
         several = [Node(testbed, f"node-{number}", workers, lease, fates) for number in range(nodes)]
         testbed.endpoint.sender_of = _sender_among(several)
         front = Front([node.port for node in several], random.Random(f"{seed}/front"))
