@@ -6,6 +6,7 @@ import asyncio
 import re
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import click
@@ -74,27 +75,42 @@ def _head(_: click.Context, __: click.Parameter, text: str | None) -> Kept | Non
 @click.option(
     "--head", callback=_head, metavar="N:HASH", help="A head that an earlier check printed: is it still there?"
 )
+@click.option("--store", metavar="NAME", help="Of several stores the one whose trail is checked. Default: each.")
 @config_option
 @json_option
 @click.pass_context
-def verify(context: click.Context, head: Kept | None, config: Path, as_json: bool) -> None:
+def verify(context: click.Context, head: Kept | None, store: str | None, config: Path, as_json: bool) -> None:
     """Check that no row of the audit trail was changed, added, moved or removed, in the store itself.
 
     Prints the head, number and hash of the newest row: kept elsewhere and given as --head, it also proves that nobody
     who can write the file has cut off the end. Exit code 1 where something is wrong.
     """
-    found = asyncio.run(_verified(load(config), head))
-    shown = f"{found.head.sequence}:{found.head.hash}"
+    found = asyncio.run(_verified(load(config), head, store))
+    shown = {name: _shown(one) for name, one in found.items()}
     if as_json:
-        print_json({"rows": found.rows, "head": shown, "problems": found.problems})
-    else:
-        for problem in found.problems:
-            click.echo(problem, err=True)
-        click.echo(f"{'wrong' if found.problems else 'ok'}: {found.rows} rows, head {shown}")
-    if found.problems:
+        print_json(next(iter(shown.values())) if len(shown) == 1 else {"stores": shown})
+    for name, one in found.items() if not as_json else ():
+        label = "" if len(found) == 1 else f"store {name}: "
+        for problem in one.problems:
+            click.echo(f"{label}{problem}", err=True)
+        click.echo(f"{label}{'wrong' if one.problems else 'ok'}: {one.rows} rows, head {shown[name]['head']}")
+    if any(one.problems for one in found.values()):
         context.exit(FAILED)
 
 
-async def _verified(loaded: Configuration, head: Kept | None) -> Verified:
+def _shown(found: Verified) -> dict[str, Any]:
+    head = f"{found.head.sequence}:{found.head.hash}"
+    return {"rows": found.rows, "head": head, "problems": found.problems}
+
+
+async def _verified(loaded: Configuration, head: Kept | None, wanted: str | None) -> dict[str, Verified]:
+    """By store, of the one that is wanted or of all: each has a trail of its own."""
+    names, secrets = [*loaded.settings.stores], loaded.settings.server.secrets
+    if wanted is not None and wanted not in names:
+        raise click.BadParameter(f"must be one of {', '.join(names)}", param_hint="--store")
+    if head is not None and wanted is None and len(names) > 1:
+        raise click.UsageError("--head is of one trail: name its store with --store")
     async with reading(loaded.settings) as store:
-        return await verify_chain(store, loaded.settings.server.secrets, head)
+        parts = dict(zip(names, store.parts, strict=True))
+        chosen = {name: part for name, part in parts.items() if wanted in (None, name)}
+        return {name: await verify_chain(part, secrets, head) for name, part in chosen.items()}

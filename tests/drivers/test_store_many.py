@@ -50,7 +50,7 @@ async def paid(store: Store, tenant: str, number: int) -> str:
 
 def test_every_read_has_its_place() -> None:
     """A read that names no tenant is in exactly one of the tables."""
-    named = [*many.OF_ALL, *many.OF_THOSE_THAT_ANSWER, *many.OF_EACH]
+    named = [*many.OF_ALL, *many.OF_THOSE_THAT_ANSWER, *many.OF_EACH, many.OF_ALL_BY_TIME]
     reads, of_a_tenant = set(), set()
     for group, kind in {"": Store, **many.GROUPS}.items():
         for name in many.reads_of(kind):
@@ -58,6 +58,12 @@ def test_every_read_has_its_place() -> None:
             (of_a_tenant if first in (["tenant"], ["payment"]) else reads).add(f"{group}.{name}".lstrip("."))
     assert len(named) == len(set(named))
     assert {*named} == reads - {"prove_writable"}
+
+
+async def test_nothing_of_a_store_is_missing(store: ManyStores) -> None:
+    """What one database offers, several offer too."""
+    offered = {name for name in vars(store.parts[0]) if not name.startswith("_")} - {"rows"}  # for copies of one
+    assert [name for name in offered if not hasattr(store, name)] == []
 
 
 async def test_a_tenant_is_in_one_of_them(store: ManyStores) -> None:

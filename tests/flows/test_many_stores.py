@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from gateway.core.errors import StillNeeded
 from gateway.drivers.settings import load_settings
 from gateway.drivers.store.many import ManyStores
+from tests.support.cli import run
 from tests.support.scenarios.inbox import admin
 from tests.support.settings_file import with_operator
 from tests.support.stack import GatewayStack, psp_body, run_gateway, running_stack
@@ -60,6 +63,25 @@ async def test_each_tenant_is_served_from_its_own(stack: GatewayStack) -> None:
     assert [one["id"] for one in found] == [theirs["id"], ours["id"]]
     status = (await admin(stack, "GET", "/admin/v1/status")).json
     assert (status["store"]["down"], status["queues"]["outbox"]["dead"]) == ([], 0)
+
+
+async def test_an_act_is_on_record_in_the_tenants_store(stack: GatewayStack) -> None:
+    """In the trail of its store, in the unit of the act; one list has all, and each trail is proved by itself."""
+    for tenant in ("acme", "globex", "acme"):
+        enabled = await admin(stack, "POST", f"/admin/v1/endpoints/{tenant}/enable", {})
+        assert enabled.status == 200, enabled.text
+    pages, cursor = [], ""
+    while cursor is not None:
+        page = (await admin(stack, "GET", f"/admin/v1/audit?limit=1{cursor and '&cursor='}{cursor}")).json
+        pages += [row["tenant"] for row in page["data"]]
+        cursor = page["next_cursor"]
+    assert pages == ["acme", "globex", "acme", None]  # the start is first
+    config = stack.folder / "settings.yaml"
+    checked = await asyncio.to_thread(run, "audit", "verify", "--json", "--config", config)
+    found = json.loads(checked.stdout)["stores"]
+    assert {name: one["problems"] for name, one in found.items()} == {"main": [], "eu": []}
+    kept = ("audit", "verify", "--head", found["eu"]["head"], "--config", config)
+    assert [(await asyncio.to_thread(run, *kept, "--store", name)).exit_code for name in ("eu", "main")] == [0, 1]
 
 
 async def test_one_that_is_down_stops_only_its_tenants(stack: GatewayStack) -> None:

@@ -88,6 +88,11 @@ class AuditRow(AuditContent, frozen=True, kw_only=True):
     hash: str
     mac: str
 
+    @property
+    def cursor(self) -> str:
+        """Where a list goes on behind this row."""
+        return str(self.sequence)
+
 
 class AuditHead(msgspec.Struct, frozen=True, kw_only=True):
     """Number, hash and mac of the newest row; 0 and "" of an empty trail."""
@@ -155,7 +160,7 @@ class Audit:
     async def newest(self, wanted: AuditFilter) -> list[AuditRow]:
         """Rows, newest first."""
         conditions, values = where(
-            ("sequence < ?", None if wanted.cursor is None else int(wanted.cursor)),
+            ("sequence < ?", None if wanted.cursor is None else min(int(wanted.cursor), 2**63 - 1)),
             ("tenant = ?", wanted.tenant),
             ("payment_id = ?", wanted.payment_id),
             ("? IN (key_id, approved_by)", wanted.key_id),

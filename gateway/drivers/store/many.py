@@ -23,6 +23,7 @@ from gateway.drivers.store.audit import Audit
 from gateway.drivers.store.claimable import Claimable
 from gateway.drivers.store.deliveries import Deliveries
 from gateway.drivers.store.inbox import Inbox
+from gateway.drivers.store.many_audit import newest_acts
 from gateway.drivers.store.metadata import Metadata
 from gateway.drivers.store.nodes import Nodes
 from gateway.drivers.store.pending_erasures import PendingErasures
@@ -145,11 +146,13 @@ OF_EACH = frozenset(
         "nodes.database_clock",
         "audit.head",
         "audit.after",
-        "audit.newest",
         *(f"search.{name}" for name in vars(SearchIndex) if not name.startswith("_") and name != "events_of"),
     }
 )
 """What is asked of one store at a time (``parts``): here of the first."""
+
+OF_ALL_BY_TIME = "audit.newest"
+"""Lists of rows that each store numbers by itself (``many_audit.py``)."""
 
 GROUPS: Mapping[str, type] = {
     "claimable": Claimable,
@@ -233,6 +236,10 @@ class ManyStores(Store):
         else:
             await self.of(tenant).prove_writable(at)
 
+    async def keeps_last_units(self) -> bool:
+        """Whether all of them have what was written last."""
+        return all(await self._ask(lambda part: part.keeps_last_units(), needs_all=True))
+
     async def empty_log(self) -> bool:
         """Empty the log of each."""
         return all(await self._ask(lambda part: part.empty_log(), needs_all=True))
@@ -257,6 +264,8 @@ class ManyStores(Store):
             merge = OF_ALL[key] if needs_all else OF_THOSE_THAT_ANSWER[key]
             return merge(await self._ask(lambda part: read(part, *args, **named), needs_all=needs_all), *args)
 
+        if key == OF_ALL_BY_TIME:
+            return partial(newest_acts, self.parts)
         about = [*signature(getattr(kind, name)).parameters][1:2]
         if about in (["tenant"], ["payment"]):
             return of_tenant

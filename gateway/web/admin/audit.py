@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -15,8 +16,8 @@ from gateway.web.request import OperatorCall
 from gateway.web.responses import Reply
 from gateway.web.routing import Route
 
-MAX_DIGITS = 18
-"""Digits of a number that a store takes."""
+MAX_DIGITS = 27
+"""Digits of the longest cursor: of several stores."""
 
 
 class AuditView(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +64,7 @@ async def list_acts(call: OperatorCall) -> Reply:
         since=time_of("since", query),
         until=time_of("until", query),
     )
-    return await call.page(call.gw.store.audit.newest, wanted, audit_view, id_of=lambda row: str(row.sequence))
+    return await call.page(call.gw.store.audit.newest, wanted, audit_view, id_of=attrgetter("cursor"))
 
 
 def _cursor_of(text: str | None) -> str | None:
