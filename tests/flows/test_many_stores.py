@@ -93,6 +93,9 @@ async def test_one_that_is_down_stops_only_its_tenants(stack: GatewayStack) -> N
     assert (await paid(stack, "globex"))["state"] == "captured"
     ready = (await admin(stack, "GET", "/readyz")).json
     assert ready == {"status": "ok", "warnings": ["store_down eu"]}
+    metrics = (await admin(stack, "GET", "/metrics")).text
+    assert 'gateway_store_readable{store="eu"} 0' in metrics
+    assert 'gateway_store_readable{store="main"} 1' in metrics
     status = (await admin(stack, "GET", "/admin/v1/status")).json
     assert status["store"]["down"] == ["eu"]
     assert any(line.startswith("store eu does not answer") for line in status["needs_person"])

@@ -53,8 +53,16 @@ async def collect(gw: Gateway) -> list[Family]:
         store, waiting = status.store, _waiting(status)
     except Unavailable:
         store, waiting = await store_status(gw), []
-    readable = _gauge("gateway_store_readable", "1 while the store can be read, else 0.", bool(waiting))
-    return [*await OWN.of(gw), *_store(store), *await _workers(gw), readable, *waiting]
+    return [*await OWN.of(gw), *_store(store), *await _workers(gw), _readable(gw, bool(waiting)), *waiting]
+
+
+def _readable(gw: Gateway, is_read: bool) -> Family:
+    """Of several stores each by itself, under its name."""
+    name, text = "gateway_store_readable", "1 while the store can be read, else 0."
+    if not gw.settings.further_stores:
+        return _gauge(name, text, is_read)
+    samples: list[Sample] = [((store,), (store not in gw.store.down,)) for store in gw.settings.stores]
+    return Family("gauge", name, text, samples, ("store",))
 
 
 async def _workers(gw: Gateway) -> list[Family]:
