@@ -15,7 +15,7 @@ FLOORS := .venv-floors
 AUDIT := .venv-audit
 CLIENTS := .venv-clients
 
-.PHONY: demo test test-floors audit check clients nginx format serve bench bench-operators profile crashes crashes-cluster failover simulation reloads sabotage fuzz attacks store-copy promtool clean
+.PHONY: demo test test-floors audit check clients nginx format serve bench bench-operators profile crashes crashes-cluster failover shared-webhooks simulation reloads sabotage fuzz attacks store-copy promtool clean
 
 demo: $(INSTALLED)  ## everything on this machine: a gateway, both simulators, payments through both
 	$(BIN)/gateway demo
@@ -62,6 +62,9 @@ crashes: $(READY)  ## kill the real server under load, KILLS times, and hold all
 
 crashes-cluster: $(READY)  ## the same with two nodes of two workers each on one PostgreSQL, which is killed too
 	$(BIN)/python -m tests.crash.cluster crashes --kills $(KILLS)
+
+shared-webhooks: $(READY)  ## webhooks of four gateways on one PostgreSQL: a slow endpoint, a kill, a long queue, with figures
+	$(BIN)/python -m tests.shared_webhooks
 
 failover: $(READY)  ## kill the primary database under load: a synchronous standby takes over, and asynchronous ones
 	$(BIN)/python -m tests.crash.cluster failover
