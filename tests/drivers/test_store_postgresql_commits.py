@@ -98,6 +98,17 @@ async def test_not_for_ever() -> None:
     assert len(pool.sent) == commits.MAX_TRIES
 
 
+async def test_a_row_that_another_wrote_meanwhile_is_met_once() -> None:
+    """The next time the unit sees it, and says what that means; or it is the unit's own mistake."""
+    pool = Scripted(refused("23505", 1))
+    await Commits(pool, Measures()).commit("acme", UNIT)
+    assert len(pool.sent) == 2
+    pool = Scripted(*[refused("23505", 1)] * 2)
+    with pytest.raises(Unavailable, match="23505"):
+        await Commits(pool, Measures()).commit("acme", UNIT)
+    assert len(pool.sent) == 2
+
+
 @pytest.mark.parametrize("state", ["23502", "22003", "42P01", "55P03", "57014", "53100"])
 async def test_what_the_server_refuses_is_not_tried_again(state: str) -> None:
     """It has undone all of it; the caller is told that nothing was written."""

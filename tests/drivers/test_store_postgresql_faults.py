@@ -15,10 +15,11 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from gateway.core.errors import Unavailable
+from gateway.core.errors import Conflict, Unavailable
 from gateway.drivers.store.postgresql.engine import open_postgresql
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.statements import Statement
+from tests.drivers.test_store_inbox import EVENT, insert, verdict_of
 from tests.support import postgresql
 from tests.support.factories.store_units import create_of, reserving
 from tests.support.postgresql_cluster import NOT_DURABLE, running_cluster
@@ -235,6 +236,20 @@ async def test_a_unit_that_fails_behind_a_lost_connection_is_written_anew(
             beside.execute("SELECT pg_terminate_backend(%s)", await waiting(beside))
         await under_way
         assert written(beside, 1) == ONCE
+
+
+async def test_an_event_is_recorded_once_though_two_callbacks_prove_it_at_once(
+    shared: Store, database_url: str, beside: psycopg.Connection[Any]
+) -> None:
+    """The second could not see the first one's row when it made sure that there is none; its caller reads again."""
+    first, second = [await insert(shared, name, "pending", event=EVENT) for name in ("cb_1", "cb_2")]
+    with psycopg.connect(database_url) as other:
+        other.execute("UPDATE inbox SET verdict = 'recorded' WHERE id = %s", (first.id,))
+        under_way = asyncio.create_task(shared.commit("acme", verdict_of(second, "recorded")))
+        await waiting(beside)
+    with pytest.raises(Conflict) as refused:
+        await under_way
+    assert refused.value.on == "inbox"
 
 
 async def test_each_unit_of_a_server_that_is_restarted_is_written_once_or_not() -> None:

@@ -43,6 +43,9 @@ NOT_ONE_ROW = "GW001"
 BEGUN_ANEW = frozenset({"40001", "40P01", READ_ONLY})
 """Serialization failure, deadlock, not the primary: nothing was written, and the next time it may be."""
 
+UNIQUE_VIOLATION = "23505"
+"""What a statement meets that made sure of the opposite a moment before: another's row. The next time it sees it."""
+
 OF_THE_UNIT = ("21", "22", "23", "42", "44", "P0")
 """Classes of SQLSTATE that a unit's own statements and values cause."""
 
@@ -111,7 +114,7 @@ class Commits:
             task.add_done_callback(self._doubts.discard)
         elif isinstance(outcome, NothingSent):
             self._resolve(one, Unavailable(f"the store cannot be written: {outcome}"))
-        elif outcome.sqlstate in BEGUN_ANEW:
+        elif outcome.sqlstate in BEGUN_ANEW or (outcome.sqlstate == UNIQUE_VIOLATION and one.tries == 1):
             self._begin_anew(one)
         else:
             self._resolve(one, one.failure(outcome))
