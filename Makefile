@@ -15,7 +15,7 @@ FLOORS := .venv-floors
 AUDIT := .venv-audit
 CLIENTS := .venv-clients
 
-.PHONY: demo test test-floors audit check clients nginx format serve bench bench-operators profile crashes crashes-cluster failover shared-webhooks simulation reloads sabotage fuzz attacks store-copy promtool clean
+.PHONY: demo test test-floors audit check clients nginx format serve bench bench-operators profile crashes crashes-cluster failover shared-webhooks simulation reloads sabotage fuzz attacks store-copy pitr promtool clean
 
 demo: $(INSTALLED)  ## everything on this machine: a gateway, both simulators, payments through both
 	$(BIN)/gateway demo
@@ -86,6 +86,9 @@ attacks: $(READY)  ## hostile clients, tenants and providers against a running g
 
 store-copy: $(READY)  ## copy a store of PAYMENTS to PostgreSQL and back, also killed again and again: equal hashes, with figures
 	$(BIN)/python -m tests.store_copy --payments $(PAYMENTS)
+
+pitr: $(READY)  ## restore a PostgreSQL to a time by its own tools, and ask a gateway for everything again: nothing happens twice
+	$(BIN)/python -m tests.pitr
 
 promtool: $(BIN)/promtool  ## what the tests of the alerts evaluate them with, from Debian's package, without the server
 

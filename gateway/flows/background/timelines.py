@@ -46,7 +46,7 @@ async def has_lost_units(gw: Gateway) -> bool:
 
 async def _has_lost_units(gw: Gateway, part: Store) -> bool:
     server, _ = await part.metadata.server()
-    if server in (None, gw.memory.servers.get(part)):
+    if server in (None, gw.memory.servers.get(part, server)):  # a process that still starts knows nothing
         return False
     if not await part.keeps_last_units():
         log.error("the database has lost what was committed: providers are asked before anything is done")

@@ -14,7 +14,8 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.drivers.store.audit import AuditFilter
-from gateway.drivers.store.nodes import LEASE, renew
+from gateway.drivers.store.nodes import LEASE, NodeRow, renew
+from gateway.drivers.store.reads import Store
 from gateway.drivers.store.statements import NO_TENANT
 from gateway.flows.background import startup
 from gateway.flows.background.timelines import may_be_older
@@ -120,13 +121,46 @@ async def test_a_restored_database_s_dead_are_waited_for(
     """It shows processes that seem to live and do not: what they know is waited for until their time is over."""
     async with several_gateways(tmp_path, 1, clock=clock, url=database_url) as stacks:
         gw = stacks[0].gateway
-        dead = replace(gw.node.row("hash", "http://127.0.0.1:1", clock.now()), id="node_dead")
-        await gw.store.commit(NO_TENANT, [renew(dead)])
+        dead = gw.node.row("hash", "http://127.0.0.1:1", clock.now() - LEASE / 2)
+        await gw.store.commit(NO_TENANT, [renew(replace(dead, id="node_dead"))])
         move(database_url, 2)
         hurried = Hurried(clock.now())
         starting = SimpleNamespace(node=gw.node, store=gw.store, clock=hurried)
         assert await may_be_older(cast("Gateway", starting))
-        assert hurried.now() == clock.now() + LEASE
+        assert LEASE / 2 <= hurried.now() - clock.now() < LEASE
+
+
+async def test_a_process_that_waits_for_others_vouches_for_nothing(two: list[GatewayStack], database_url: str) -> None:
+    """It renews its row while it waits, but it was not there before."""
+    gw = two[0].gateway
+    move(database_url, 2)
+    gw.memory.servers.clear()  # as before its start has ended
+    await startup.stay_careful(gw)
+    now, noted = await gw.store.metadata.server()
+    assert now != noted
+
+
+async def test_processes_that_start_together_do_not_wait_for_one_another_for_ever(
+    two: list[GatewayStack], clock: VirtualClock, database_url: str
+) -> None:
+    """Each seems to live to the other, and neither was there: both are careful."""
+    move(database_url, 2)
+    for stack in two:
+        hurried = Hurried(clock.now())
+        starting = SimpleNamespace(node=stack.gateway.node, store=LongLived(stack.gateway.store), clock=hurried)
+        assert await may_be_older(cast("Gateway", starting))
+
+
+class LongLived:
+    """A store whose processes renew their rows for ever."""
+
+    def __init__(self, store: Store) -> None:
+        self.parts, self.nodes = store.parts, self
+        self._store = store
+
+    async def all(self) -> list[NodeRow]:
+        """All of them."""
+        return [replace(one, alive_until=2**62) for one in await self._store.nodes.all()]
 
 
 class Hurried(VirtualClock):
