@@ -10,12 +10,14 @@ import click
 from gateway.cli.exits import FAILED
 from gateway.cli.loading import config_option, json_option
 from gateway.cli.operators import admin_url_option, ask, operators
-from gateway.cli.output import harmless, print_json, print_pairs
+from gateway.cli.output import harmless, print_json, print_pairs, print_table
 from gateway.flows.status.needs_person import span
+from gateway.flows.status.nodes import HASH_CHARACTERS
 from gateway.flows.status.shape import (
     EarlierStatus,
     EndpointStatus,
     KeyStatus,
+    NodeStatus,
     OperationsStatus,
     ProviderStatus,
     QueueStatus,
@@ -23,6 +25,8 @@ from gateway.flows.status.shape import (
     WaitingStatus,
 )
 from gateway.web.admin.settings import StatusView
+
+NODES = ("node", "process", "url", "version", "settings", "started_at", "heard of")
 
 NAMED = 5
 """Endpoints and keys that are named in a line; --json has all."""
@@ -43,6 +47,7 @@ def status(context: click.Context, config: Path, admin_url: str | None, as_json:
         print_json(found)
     else:
         print_pairs(_lines(found))
+        _print_nodes(found.nodes)
         _print_needs(found.needs_person)
     if found.needs_person:
         context.exit(FAILED)
@@ -68,6 +73,19 @@ def _lines(found: StatusView) -> dict[str, str]:
         "keys": _some([_key(one) for one in found.keys]),
         "rotation": _some([_earlier(one) for one in found.still_accepted]),
     }
+
+
+def _print_nodes(nodes: Sequence[NodeStatus]) -> None:
+    """A table, where there are several."""
+    if len(nodes) > 1:
+        click.echo()
+        print_table(NODES, [_node(one) for one in nodes])
+
+
+def _node(node: NodeStatus) -> tuple[str, ...]:
+    heard = f"{span(node.lag_seconds)} ago" if node.is_alive else f"{span(node.lag_seconds)} ago, dead"
+    settings = node.config_hash[:HASH_CHARACTERS]
+    return node.id, f"{node.host} {node.pid}", node.url, node.version, settings, node.started_at, heard
 
 
 def _print_needs(sentences: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from collections.abc import Awaitable, Iterable
 from datetime import datetime
 
 from gateway.drivers.clock import Clock, milliseconds
@@ -56,16 +57,13 @@ class Node:
         by = self.claimant()
         return bool(await self._store.claim(NO_TENANT, claims.claim_job(job, by))) and self.may_begin(NO_TENANT, by.at)
 
-    async def is_alive(self, node: str) -> bool:
-        """Whether a process lives that may be another one."""
-        return await self._store.nodes.is_alive(node, self._clock.now())
+    async def is_alive(self, tenant: str, node: str) -> bool:
+        """Whether a process lives that sent something of a tenant's."""
+        return await self._store.of(tenant).nodes.is_alive(node, self._clock.now())
 
     async def renew(self, settings_hash: str, url: str) -> None:
         """Join, or stay alive for another ``LEASE``. Raises ``Unavailable``, after renewing wherever it can be."""
-        renewals = [self._renew(part, settings_hash, url) for part in self._store.parts]
-        for done in await asyncio.gather(*renewals, return_exceptions=True):
-            if done is not None:
-                raise done
+        await _all(self._renew(part, settings_hash, url) for part in self._leases)
 
     async def _renew(self, part: Store, settings_hash: str, url: str) -> None:
         asked, theirs = self._clock.now(), await part.nodes.database_clock()
@@ -79,9 +77,9 @@ class Node:
 
     async def leave(self) -> None:
         """Leave: what is claimed is free at once, and nothing is begun any more. Raises ``Unavailable``."""
-        for part, lease in self._leases.items():
+        for lease in self._leases.values():
             lease.until = lease.since
-            await part.commit(NO_TENANT, [nodes.leave(self.id)])
+        await _all(part.commit(NO_TENANT, [nodes.leave(self.id)]) for part in self._leases)
 
     def row(self, settings_hash: str, url: str, at: datetime, *, ahead: int = 0) -> NodeRow:
         """This process as others are shown it; ``ahead``: of the database's clock, in milliseconds."""
@@ -97,3 +95,10 @@ class Node:
             alive_until=milliseconds(at + nodes.LEASE),
             clock_ahead=ahead,
         )
+
+
+async def _all(work: Iterable[Awaitable[None]]) -> None:
+    """Do something in every database, then raise what went wrong in one."""
+    for problem in await asyncio.gather(*work, return_exceptions=True):
+        if problem is not None:
+            raise problem

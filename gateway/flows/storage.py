@@ -40,7 +40,7 @@ async def check(gw: Gateway) -> None:
     before = gw.memory.budget_levels
     gw.memory.budget_levels = {tenant: level_of(stored.get(tenant, 0), budget) for tenant in gw.settings.tenants}
     for tenant, level in gw.memory.budget_levels.items():
-        if level > before.get(tenant, 0):
+        if level > before.get(tenant, 0) and await gw.node.does("budgets"):
             report(gw, Occurrence.TENANT_NEAR_BUDGET, tenant=tenant, kind=f"{level} percent")
 
 

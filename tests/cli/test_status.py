@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tests.support.cli import run
 from tests.support.clients.psp_callbacks import change_store
 from tests.support.scenarios.inbox import ADMIN_KEY
 from tests.support.settings_file import with_operator
+from tests.support.several_gateways import several_gateways
 from tests.support.stack import psp_body, running_stack
 
 FLAG = """UPDATE payments SET review = 'amount',
@@ -38,3 +40,17 @@ async def test_it_ends_with_1_when_something_needs_a_person(tmp_path: Path, monk
         assert (printed.exit_code, found["reviews"]["count"]) == (1, 1)
         assert found["config"]["hash"] == stack.gateway.settings.digest
         assert payment["id"] not in printed.stdout
+
+
+async def test_several_nodes_are_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line for each, where it listens and under which settings it works; not where there is one process."""
+    monkeypatch.setenv("GATEWAY_ADMIN_KEY", ADMIN_KEY)
+    async with several_gateways(tmp_path, change=with_operator) as stacks:
+        for stack in stacks:
+            await stack.gateway.node.renew(stack.settings.digest, stack.url)
+        shown = await asyncio.to_thread(run, "status", "--admin-url", stacks[1].admin_url)
+        assert shown.exit_code == 0
+        for stack in stacks:
+            node = stack.gateway.node
+            [line] = [one for one in shown.stdout.splitlines() if one.startswith(node.id)]
+            assert {f"{node.host} {node.pid}", stack.url, stack.settings.digest[:12]} <= set(re.split(r" {2,}", line))

@@ -18,18 +18,23 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from gateway.drivers.clock import milliseconds
+from gateway.drivers.store import nodes
+from gateway.drivers.store.statements import NO_TENANT
 from gateway.drivers.workers.peers import Peers
 from gateway.drivers.workers.worker import Worker
 from gateway.flows import storage
 from gateway.flows.background import reconcile
 from gateway.flows.payments import lookup
 from gateway.flows.webhooks import dispatch
+from tests.drivers.test_store_nodes import node_row
 from tests.support.cli import can_be_typed
 from tests.support.clients.psp_callbacks import FAIL, call_back, change_store, new_payment
 from tests.support.docs_pages import text_of
 from tests.support.scenarios import creditkey
 from tests.support.scenarios.inbox import BALK
 from tests.support.settings_file import reload, with_operator
+from tests.support.several_gateways import one_on_shared
 from tests.support.stack import GatewayStack, psp_body, running_stack
 from tests.support.virtual_clock import VirtualClock
 from tests.support.watch import RULES, Watch, promtool, rules
@@ -50,13 +55,17 @@ Change = Callable[[dict[str, Any]], None]
 
 
 class Case(NamedTuple):
-    """How a thing is broken, and which alerts fire. ``idle``: workers that never run. ``timed``: on its own clock."""
+    """How a thing is broken, and which alerts fire. ``idle``: workers that never run. ``timed``: on its own clock.
+
+    ``shared``: on a store that several processes may use.
+    """
 
     breaks: Callable[[Broken], Awaitable[None]]
     fires: set[str]
     change: Change = lambda _: None
     idle: tuple[ModuleType, ...] = ()
     timed: bool = False
+    shared: bool = False
 
 
 async def works(stack: GatewayStack) -> None:
@@ -150,6 +159,20 @@ def with_little_room(settings: dict[str, Any]) -> None:
 def with_short_key(settings: dict[str, Any]) -> None:
     ends = (datetime.now(UTC) + timedelta(days=5)).isoformat()
     settings["tenants"]["acme"]["keys"].append({"id": "k2", "sha256": "a" * 64, "expires": ends})
+
+
+# Nodes
+
+
+def beside(**members: Any) -> Callable[[Broken], Awaitable[None]]:
+    """Another process on the store."""
+
+    async def breaks(broken: Broken) -> None:
+        row = node_row("node_other", **members)
+        await broken.stack.gateway.store.commit(NO_TENANT, [nodes.renew(row)])
+        await broken.watch.scrape(20)
+
+    return breaks
 
 
 # Providers and their callbacks
@@ -289,6 +312,8 @@ CASES: dict[str, Case] = {
     "restart": Case(reloading(with_other_port, 65), {"GatewayNeedsRestart"}),
     "keys": Case(reloading(with_short_key, 65), {"GatewayKeysExpire"}),
     "budget": Case(reloading(with_little_room, 20), {"GatewayBudgetRunsOut"}),
+    "node": Case(beside(alive_until=milliseconds(datetime.now(UTC))), {"GatewayNodeMissing"}, shared=True),
+    "nodes": Case(beside(version="0.0.1", alive_until=2**50), {"GatewayNodesDiffer"}, shared=True),
     "provider": Case(provider_is_down, {"GatewayProviderDown"}),
     "token": Case(token_is_wrong, {"GatewayCredentialsRefused"}),
     "clock": Case(clock_is_skewed, {"GatewayClockSkewed"}, timed=True, idle=(reconcile,)),
@@ -311,7 +336,9 @@ CASES: dict[str, Case] = {
 
 
 @contextlib.asynccontextmanager
-async def watched(folder: Path, change: Change = lambda _: None, timed: bool = False) -> AsyncIterator[Broken]:
+async def watched(
+    folder: Path, change: Change = lambda _: None, timed: bool = False, shared: bool = False
+) -> AsyncIterator[Broken]:
     """A gateway that has been healthy for half an hour."""
 
     def changed(settings: dict[str, Any]) -> None:
@@ -319,7 +346,8 @@ async def watched(folder: Path, change: Change = lambda _: None, timed: bool = F
         change(settings)
 
     clock = VirtualClock(datetime.now(UTC))
-    async with running_stack(folder, change=changed, clock=clock if timed else None) as stack:
+    run = one_on_shared if shared else running_stack
+    async with run(folder, change=changed, clock=clock if timed else None) as stack:
         watch = Watch(stack)
         await works(stack)
         await watch.scrape(int(HALF_AN_HOUR.total_seconds() / 60))
@@ -331,7 +359,7 @@ async def test_what_is_broken_fires_its_alert(tmp_path: Path, monkeypatch: pytes
     """And no other than those that are about the same."""
     for worker in case.idle:
         monkeypatch.setattr(worker, "run", creditkey.idle)
-    async with watched(tmp_path, case.change, case.timed) as broken:
+    async with watched(tmp_path, case.change, case.timed, case.shared) as broken:
         await case.breaks(broken)
     assert broken.watch.fired(tmp_path) == case.fires
 

@@ -64,3 +64,10 @@ async def pass_time(stacks: Sequence[GatewayStack], clock: VirtualClock, seconds
         async with asyncio.timeout(10):
             while not all(one.gateway.node.may_begin(clock.now()) for one in stacks):
                 await stacks[0].gateway.store.nodes.all()
+
+
+@contextlib.asynccontextmanager
+async def one_on_shared(folder: Path, **given: Any) -> AsyncIterator[GatewayStack]:
+    """One gateway on a store that others may share; as ``running_stack`` takes them."""
+    async with several_gateways(folder, 1, **given) as (stack,):
+        yield stack

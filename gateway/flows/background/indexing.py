@@ -19,6 +19,9 @@ async def run(current: Current) -> None:
         await current.gateway.clock.sleep(pause)
         gw = current.gateway
         try:
+            if not await gw.node.does("index"):
+                pause = WHEN_DONE[False]
+                continue
             before = newest
             newest = sum([await part.search.last_event_row() for part in gw.store.reachable])
             left = await search.catch_up(gw, 1)

@@ -39,7 +39,7 @@ async def joined(current: Current) -> AsyncIterator[None]:
 
 
 async def _keep_renewing(current: Current) -> None:
-    pause = RENEW_SECONDS
+    pause = RENEW_AGAIN_SECONDS  # soon it is known where this one listens
     while True:
         await current.gateway.clock.sleep(pause)
         try:

@@ -92,7 +92,8 @@ async def run(current: Current) -> None:
     reported: set[str] = set()
     while True:
         try:
-            reported = await report_unknown(current.gateway, reported)
+            if await current.gateway.node.does("operator events"):
+                reported = await report_unknown(current.gateway, reported)
         except Exception as fault:  # a worker's loop: it looks again
             log.error("unknown operations cannot be looked for", extra={"kind": type(fault).__name__})
         pause = current.gateway.settings.clocks.unknown_outcome.total_seconds()

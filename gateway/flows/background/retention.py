@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from gateway.drivers.store import approvals, deliveries, inbox, refused_requests, schedule, statements
+from gateway.drivers.store import approvals, deliveries, inbox, nodes, refused_requests, schedule, statements
 from gateway.drivers.store.statements import NO_TENANT
 from gateway.flows.customers import old_data
 from gateway.flows.customers.erase import empty_log
@@ -38,7 +38,8 @@ async def run(current: Current) -> None:
     while True:
         await current.gateway.clock.sleep(current.gateway.settings.clocks.housekeeping.total_seconds())
         try:
-            await _round(current.gateway, checked)
+            if await current.gateway.node.does("retention"):
+                await _round(current.gateway, checked)
         except Exception as fault:  # a worker's loop: what failed is done in the next round
             log.error("housekeeping failed", extra={"kind": type(fault).__name__})
 
@@ -62,6 +63,8 @@ async def _round(gw: Gateway, checked: Checked) -> None:
     await delete_hints(gw)
     await delete_refused_requests(gw)
     await old_data.erase(gw)
+    for part in gw.store.reachable if gw.node.is_shared else ():
+        await part.commit(NO_TENANT, nodes.forget_dead(gw.clock.now()))
     if gw.memory.log_holds_deleted:
         await empty_log(gw)
 

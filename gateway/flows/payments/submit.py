@@ -251,7 +251,7 @@ async def is_lost(gw: Gateway, operation: Operation) -> bool:
     """Whether an operation is in ``sending`` for longer than any call lasts, and no living process sends it."""
     if not is_silent(operation, gw.schedules, gw.clock.now()) or gw.tasks.is_running(operation.id):
         return False
-    return operation.node in (None, gw.node.id) or not await gw.node.is_alive(operation.node)
+    return operation.node in (None, gw.node.id) or not await gw.node.is_alive(operation.tenant, operation.node)
 
 
 async def fact_of_interrupted(gw: Gateway, operation: Operation, why: str) -> Fact:

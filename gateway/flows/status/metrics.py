@@ -24,9 +24,10 @@ from gateway.drivers.store.deliveries import STATUSES
 from gateway.drivers.workers.shared import Shared
 from gateway.flows.occurrences import Occurrence
 from gateway.flows.runtime import Gateway
+from gateway.flows.status import nodes
 from gateway.flows.status.family import Family, Labels, Sample
 from gateway.flows.status.read import status_of, store_status
-from gateway.flows.status.shape import Status, StoreStatus
+from gateway.flows.status.shape import NodeStatus, Status, StoreStatus
 from gateway.flows.status.state import STATE
 from gateway.flows.status.totals import only_counts, total
 
@@ -184,6 +185,7 @@ def _waiting(status: Status) -> list[Family]:
     text = "Operations without an outcome."
     oldest, disabled = operations.oldest_age_seconds, sum(not one.enabled for one in status.endpoints)
     return [
+        *_of_nodes(status.nodes),
         Family("gauge", "gateway_operations_open", text, by_status, ("status",)),
         _gauge("gateway_operations_oldest_age_seconds", "Age of the oldest of them.", oldest),
         _gauge("gateway_reviews_open", "Payments that wait for a person.", status.reviews.count),
@@ -195,6 +197,18 @@ def _waiting(status: Status) -> list[Family]:
         _gauge("gateway_endpoints_disabled", "Webhook endpoints that are disabled.", disabled),
         _gauge("gateway_keys_expiring", "Keys that have expired, or will within thirty days.", len(status.keys)),
     ]
+
+
+def _of_nodes(found: Sequence[NodeStatus]) -> Iterator[Family]:
+    """The processes on the store."""
+    yield _gauge("gateway_nodes", "Processes of the gateway that work on the store.", len(nodes.alive(found)))
+    text = "Processes that ended without a word within the last hour, and were not started again."
+    yield _gauge("gateway_nodes_missing", text, len(nodes.missing(found)))
+    text = "1 while nodes work under different versions or settings, else 0."
+    yield _gauge("gateway_nodes_differ", text, max(map(len, nodes.differing(found))) > 1)
+    text = "How far the clock of a node is from the database's, at most."
+    skew = max((abs(one.clock_skew_seconds) for one in nodes.alive(found)), default=0.0)
+    yield _gauge("gateway_nodes_clock_skew_seconds", text, skew)
 
 
 def _gauge(name: str, text: str, value: float) -> Family:

@@ -8,6 +8,7 @@ from gateway.drivers.measures import RECENT_MINUTES
 from gateway.drivers.settings.restart import advice
 from gateway.drivers.store.queues import COUNTED
 from gateway.flows.runtime import Gateway
+from gateway.flows.status import nodes
 from gateway.flows.status.shape import (
     EarlierStatus,
     EndpointStatus,
@@ -37,6 +38,7 @@ _LATE = {
 def sentences(gw: Gateway, status: Status) -> Iterator[str]:
     """Say what to do, what concerns everybody first."""
     yield from _of_settings(gw)
+    yield from _first([*nodes.sentences(status.nodes)], "nodes need somebody: gateway status --json")
     yield from _of_store(gw, status)
     if status.reviews.count:
         said = f"{_counted(status.reviews.count, 'payment is', 'payments are')} under review"

@@ -25,6 +25,7 @@ from gateway.drivers.store.rows import from_milliseconds
 from gateway.flows.credential_uses import USES, Use, last_of
 from gateway.flows.runtime import Gateway
 from gateway.flows.status.needs_person import sentences
+from gateway.flows.status.nodes import nodes_of
 from gateway.flows.status.shape import (
     BudgetStatus,
     EarlierStatus,
@@ -58,6 +59,7 @@ async def status_of(gw: Gateway) -> Status:
     count, oldest = await gw.store.queues.reviews()
     status = Status(
         version=own_version(),
+        nodes=await nodes_of(gw, now),
         plugins=gw.plugins,
         store=await store_status(gw),
         queues=await _queues(gw, now),

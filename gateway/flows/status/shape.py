@@ -110,6 +110,24 @@ class EarlierStatus(msgspec.Struct, frozen=True, kw_only=True):
     last_used: str | None
 
 
+class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A process on the store. ``lag_seconds``: since it said that it lives; ``config_hash`` of the settings it has.
+
+    ``clock_skew_seconds``: its clock minus the database's. ``url``: where it listens.
+    """
+
+    id: str
+    host: str
+    pid: int
+    version: str
+    config_hash: str
+    started_at: str
+    lag_seconds: float
+    clock_skew_seconds: float
+    url: str
+    is_alive: bool
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """All of it but the settings. ``needs_person``: sentences, each with the command that acts.
 
@@ -117,6 +135,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     version: str
+    nodes: list[NodeStatus]
     plugins: tuple[PluginInfo, ...]
     store: StoreStatus
     queues: QueuesStatus

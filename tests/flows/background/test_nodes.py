@@ -5,20 +5,35 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.core.errors import Unavailable
 from gateway.drivers.clock import milliseconds
-from gateway.drivers.store.nodes import LEASE
-from gateway.flows.background import nodes
+from gateway.drivers.store.nodes import KEPT, LEASE, renew
+from gateway.drivers.store.statements import NO_TENANT
+from gateway.flows import search, storage
+from gateway.flows.background import nodes, operator_events, retention
+from gateway.flows.occurrences import Occurrence
+from gateway.flows.runtime import Gateway
 from gateway.flows.tasks import Timer
 from gateway.web.server import running
+from tests.drivers.test_store_nodes import node_row
+from tests.support.scenarios.creditkey import idle
 from tests.support.several_gateways import several_gateways
 from tests.support.stack import GatewayStack, psp_body, running_stack
 from tests.support.virtual_clock import VirtualClock
 
 NEVER = 2**60
+ROUNDS = 130.0
+"""Seconds in which each worker makes two rounds."""
+
+
+def often(settings: dict[str, Any]) -> None:
+    """The house is kept each minute."""
+    settings["clocks"] = {"housekeeping": "1m"}
 
 
 @pytest.fixture
@@ -30,7 +45,7 @@ def clock() -> VirtualClock:
 @pytest.fixture
 async def two(tmp_path: Path, clock: VirtualClock) -> AsyncIterator[list[GatewayStack]]:
     """Two gateways on one store."""
-    async with several_gateways(tmp_path, clock=clock) as stacks:
+    async with several_gateways(tmp_path, clock=clock, change=often) as stacks:
         yield stacks
 
 
@@ -60,13 +75,13 @@ async def test_a_renewal_that_fails_is_made_again(
     gw.store.nodes.database_clock = refuse  # type: ignore[method-assign]
     await clock.advance(LEASE.total_seconds())
     assert not gw.node.may_begin("acme", clock.now())
-    assert not await two[1].gateway.node.is_alive(gw.node.id)
+    assert not await two[1].gateway.node.is_alive("acme", gw.node.id)
     assert "this node could not be renewed" in caplog.messages
     gw.store.nodes.database_clock = clock_of_store  # type: ignore[method-assign]
     await clock.advance(nodes.RENEW_AGAIN_SECONDS)
     assert gw.node.may_begin("acme", clock.now())
     assert not gw.node.may_begin("acme", claimed_at)
-    assert await two[1].gateway.node.is_alive(gw.node.id)
+    assert await two[1].gateway.node.is_alive("acme", gw.node.id)
 
 
 async def test_what_another_has_left_wakes_the_workers(two: list[GatewayStack], clock: VirtualClock) -> None:
@@ -95,6 +110,54 @@ async def test_a_store_that_cannot_be_read_is_looked_at_again(
     monkeypatch.setattr(nodes, "look_for_work", refuse)
     await clock.advance(2 * nodes.LOOK_SECONDS)
     assert asked == [one.gateway for one in two] * 2
+
+
+@pytest.mark.parametrize(
+    ("worker", "does"),
+    [(retention, "_round"), (search, "catch_up"), (operator_events, "report_unknown")],
+    ids=["retention", "index", "operator events"],
+)
+async def test_a_job_is_done_by_one_node_and_by_another_when_that_ends(
+    two: list[GatewayStack], clock: VirtualClock, monkeypatch: pytest.MonkeyPatch, worker: Any, does: str
+) -> None:
+    """One of them does every round."""
+    did: list[Gateway] = []
+
+    async def note(gw: Gateway, *_: object) -> Any:
+        did.append(gw)
+        return 0
+
+    monkeypatch.setattr(worker, does, note)
+    await clock.advance(ROUNDS)
+    assert len(did) > 1
+    first = did[0]
+    assert set(did) == {first}
+    did.clear()
+    await first.node.leave()
+    first.node.may_begin = lambda *_: False  # type: ignore[method-assign]  # as one that is stopping
+    monkeypatch.setattr(first.node, "renew", idle)
+    await clock.advance(ROUNDS)
+    assert {gw.node.id for gw in did} == {one.gateway.node.id for one in two} - {first.node.id}
+
+
+async def test_a_budget_that_runs_out_is_reported_by_one_node(two: list[GatewayStack]) -> None:
+    """Each knows of it, for its status."""
+    await two[0].create(psp_body())
+    for one in two:
+        limits = replace(one.gateway.settings.limits, tenant_bytes=100)
+        one.gateway.settings = replace(one.gateway.settings, limits=limits)
+        await storage.check(one.gateway)
+        assert one.gateway.memory.budget_levels["acme"] == 100
+    counts = [one.gateway.occurrences.counts[Occurrence.TENANT_NEAR_BUDGET] for one in two]
+    assert counts == [1, 0]
+
+
+async def test_the_dead_are_forgotten(two: list[GatewayStack], clock: VirtualClock) -> None:
+    """By the node that keeps the house, an hour later."""
+    store = two[0].gateway.store
+    await store.commit(NO_TENANT, [renew(node_row("node_dead", alive_until=milliseconds(clock.now() - KEPT)))])
+    await clock.advance(ROUNDS)
+    assert {row.id for row in await store.nodes.all()} == {one.gateway.node.id for one in two}
 
 
 async def test_alone_with_its_store_a_gateway_has_nothing_to_do(tmp_path: Path) -> None:
