@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import multiprocessing
 import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 
 from tests.simulation.history import Outcome, run_history
 from tests.simulation.seed_corpus import add_failing_seeds, failing_seeds
@@ -21,24 +23,28 @@ FIGURES = ("operations", "events", "answers", "starts", "crashes", "stops", "fau
 def main() -> int:
     """Run the histories; return 1 if one broke an invariant."""
     options = _options()
+    run = functools.partial(run_history, nodes=options.nodes)
     if options.seed is not None:
-        outcome = run_history(options.seed)
+        outcome = run(options.seed)
         print("\n".join(outcome.trace if options.trace else outcome.trace[-SHOWN:]))
         print(_figures([options.seed], outcome.figures, len(outcome.violations)))
         return 1 if outcome.violations else 0
     seeds = [*failing_seeds(), *range(options.first, options.first + options.seeds)]
-    figures, failed = _run(seeds, options.jobs, until_red=options.until_red)
-    add_failing_seeds(failed)
+    figures, failed = _run(run, seeds, options.jobs, until_red=options.until_red)
+    if options.nodes == 1:
+        add_failing_seeds(failed)
     print(_figures(seeds, figures, len(failed)))
     return 1 if failed else 0
 
 
-def _run(seeds: list[int], jobs: int, *, until_red: bool) -> tuple[Counter[str], list[int]]:
+def _run(
+    run: Callable[[int], Outcome], seeds: list[int], jobs: int, *, until_red: bool
+) -> tuple[Counter[str], list[int]]:
     figures: Counter[str] = Counter()
     failed: list[int] = []
     began, reported = time.monotonic(), time.monotonic()
     with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-        for number, outcome in enumerate(pool.imap_unordered(run_history, seeds, chunksize=4), start=1):
+        for number, outcome in enumerate(pool.imap_unordered(run, seeds, chunksize=4), start=1):
             figures.update(outcome.figures)
             if outcome.violations:
                 failed.append(outcome.seed)
@@ -55,7 +61,7 @@ def explained(outcome: Outcome) -> str:
     """Describe the violations of a history: the end of its trace, and the command that prints the rest."""
     first = next((at for at, line in enumerate(outcome.trace) if "VIOLATION" in line), 0)
     shown = outcome.trace[max(0, first - SHOWN) : first]
-    again = f"python -m tests.simulation --seed {outcome.seed} --trace"
+    again = f"python -m tests.simulation --seed {outcome.seed} --nodes {outcome.nodes} --trace"
     violated = (f"violated at {violation}" for violation in outcome.violations)
     return "\n".join((f"seed {outcome.seed}:", *shown, *violated, f"the whole history: {again}"))
 
@@ -71,6 +77,7 @@ def _options() -> argparse.Namespace:
         "--seeds", type=int, default=1000, help="how many histories, besides the seeds that failed before"
     )
     parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--nodes", type=int, default=1, help="gateways on one store, which more than one share")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes side by side")
     parser.add_argument("--until-red", action="store_true", help="stop at the first violation")
     parser.add_argument("--seed", type=int, help="one history only")

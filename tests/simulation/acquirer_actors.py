@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.core.wire import Callback
 from gateway.drivers.settings import AccountEntry
-from tests.simulation.deployment import Deployment
+from tests.simulation.cluster import Cluster
 from tests.simulation.environment import Environment
 from tests.simulation.fake_acquirer import KEY, CardPayment, Entry, FakeAcquirer
 from tests.simulation.network import JSON
@@ -27,7 +27,7 @@ class AcquirerActors:
         self._entry = entry
         self._events = 0
         self._seen: set[str] = set()
-        self.deployment: Deployment
+        self.deployment: Cluster
         self.ledger: FakeAcquirer
 
     def happened(self, payment: CardPayment, entry: Entry) -> None:

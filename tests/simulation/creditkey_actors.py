@@ -7,7 +7,7 @@ from decimal import Decimal
 from random import Random
 
 from gateway.core.wire import Callback
-from tests.simulation.deployment import Deployment
+from tests.simulation.cluster import Cluster
 from tests.simulation.environment import Environment
 from tests.simulation.fake_creditkey import FakeCreditKey, Order
 from tests.simulation.settings import CONFIRM_DEADLINE
@@ -30,7 +30,7 @@ class CreditKeyActors:
 
     def __init__(self, env: Environment) -> None:
         self._env = env
-        self.deployment: Deployment
+        self.deployment: Cluster
         self.ledger: FakeCreditKey
 
     def order_created(self, order: Order) -> None:

@@ -1,19 +1,20 @@
-"""The running gateway: one process at a time on one database file, started, crashed, stopped and started again."""
+"""A running gateway: one process at a time on one database, started, crashed, stopped and started again."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import Callable, Coroutine, Mapping
-from pathlib import Path
 from typing import Any, TypeVar
 
 from gateway.core.errors import Unavailable
 from gateway.core.wire import Callback, HttpResponse
 from gateway.drivers.settings import Settings
 from gateway.drivers.store.reads import Store
-from gateway.flows.background import startup
+from gateway.flows.background import nodes, startup
 from gateway.flows.background.workers import workers
+from gateway.flows.nodes import Node
 from gateway.flows.runtime import Gateway
 from tests.simulation import api
 from tests.simulation.environment import Environment
@@ -24,28 +25,39 @@ from tests.simulation.store_engine import StoreEngine
 
 T = TypeVar("T")
 
+MakeEngine = Callable[..., StoreEngine]
+"""Makes the engine of a process: (process, refuses=, committed=), as ``StoreEngine`` takes them."""
+
 PATIENCE = 12.0
 """Seconds a caller waits for an answer."""
 
 
 class Deployment:
-    """The gateway as its callers see it. A call returns None when no answer arrives."""
+    """The gateway as its callers see it. A call returns None when no answer arrives.
+
+    ``make_engine``: opens the store for a process. ``node``: which of how many ``nodes`` on the store this is.
+    """
 
     def __init__(
         self,
         env: Environment,
-        path: Path,
+        make_engine: MakeEngine,
         settings: Settings,
         network: Network,
         invariants: InvariantChecker,
+        *,
+        node: int = 0,
+        nodes: int = 1,
     ) -> None:
         self._env = env
-        self._path = path
+        self._make_engine = make_engine
+        self._node, self._nodes = node, nodes
         self._settings = settings
         self._network = network
         self._invariants = invariants
-        self._dice = env.dice("site")
+        self._dice = env.dice(f"site {node}" if node else "site")
         self._listening: Gateway | None = None
+        self._workers: list[asyncio.Task[Any]] = []
         self._answering: dict[asyncio.Task[Any], None] = {}
         self.process = Process(env, 0)
         self.engine: StoreEngine | None = None
@@ -60,10 +72,10 @@ class Deployment:
 
     async def run(self) -> None:
         """Run one process after another until the history has finished: after each end there is a new start."""
-        number = 0
+        starts = 0
         while True:
-            number += 1
-            self.process = Process(self._env, number)
+            starts += 1
+            self.process = Process(self._env, starts * self._nodes + self._node)
             self.process.spawn(self._start(self.process))
             await self.process.died
             self._listening = None
@@ -147,24 +159,34 @@ class Deployment:
         """Do what ``web/server.py`` does: open the store, recover, listen, start the workers."""
         self._env.note(f"p{process.number} starts")
         self._env.figures["starts"] += 1
-        self.engine = StoreEngine(process, self._path, refuses=self._refuses, committed=self._invariants.after_commit)
+        self._workers = []
+        self.engine = self._make_engine(process, refuses=self._refuses, committed=self._invariants.after_commit)
         clock = Clock(process)
         send: Any = self._network.send_of(process)
         gw = Gateway(settings=self._settings, store=Store(self.engine), send=send, clock=clock)
         gw.new_id = Ids(clock, process).new
+        if gw.store.is_shared:
+            gw.node = Node(gw.store, clock, gw.new_id("node"))
+            await nodes._renew(gw)
+            self._workers = [process.spawn(nodes._keep_renewing(gw.current))]
         await startup.begin(gw)
         self._listening = gw
-        self._workers = [process.spawn(worker) for worker in workers(gw.current)]
+        self._workers += [process.spawn(worker) for worker in workers(gw.current)]
 
     def _refuses(self, verb: str) -> bool:
         return verb in self.outage and self._dice.random() < self.outage[verb]
 
     async def _wind_down(self, gw: Gateway) -> None:
-        for worker in self._workers:
+        renewing, working = self._workers[: gw.store.is_shared], self._workers[gw.store.is_shared :]
+        for worker in working:
             worker.cancel()
         if self._answering:
             await asyncio.wait(set(self._answering), timeout=5.0)
         await gw.tasks.drain(10.0)
+        for worker in renewing:
+            worker.cancel()
+            with contextlib.suppress(Unavailable):
+                await gw.node.leave()
         await gw.store.close()
         self._env.note("stopped")
         self.process.end()

@@ -30,6 +30,7 @@ class Environment:
         self.trace: list[str] = []
         self.violations: list[str] = []
         self.figures: Counter[str] = Counter()
+        self.outages: list[tuple[float, float]] = []
         self._context = contextvars.Context()
         self._tasks: list[asyncio.Task[Any]] = []
 

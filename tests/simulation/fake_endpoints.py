@@ -10,6 +10,7 @@ import standardwebhooks
 
 from gateway.core.wire import HttpRequest, HttpResponse, header
 from tests.simulation.environment import Environment
+from tests.simulation.process import Process, running_process
 
 SECRET = "whsec_c2ltdWxhdGVkLXdlYmhvb2stc2VjcmV0LTAwMDAwMDE="
 FAILURES = ((6, 500), (3, 503), (3, 429), (2, 302), (2, 404), (1, 410))
@@ -24,7 +25,10 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FakeEndpoints:
-    """The endpoints of all tenants. ``first_sent``: by payment, versions in the order of their first attempts."""
+    """The endpoints of all tenants. ``first_sent``: by payment, versions in the order of their first attempts.
+
+    ``attempts``: by webhook, when each was made and by which process, whether it arrived or not.
+    """
 
     def __init__(self, env: Environment) -> None:
         self._env = env
@@ -33,6 +37,7 @@ class FakeEndpoints:
         self.arrived: dict[str, list[Arrival]] = {}
         self.sent: dict[str, bytes] = {}
         self.first_sent: dict[str, list[int]] = {}
+        self.attempts: dict[str, list[tuple[float, Process]]] = {}
 
     def admit(self, request: HttpRequest, *, leaves: bool) -> str:  # noqa: ARG002  # an attempt without a connection counts too
         """Check the signature of an attempt, and that a repetition has the same bytes."""
@@ -43,6 +48,7 @@ class FakeEndpoints:
             != header(request.headers, "webhook-signature")[0]
         ):
             self._env.violated(f"webhook {identifier} has a wrong signature")
+        self.attempts.setdefault(identifier, []).append((self._env.loop.time(), running_process()))
         if self.sent.setdefault(identifier, request.body) is not request.body:
             if self.sent[identifier] != request.body:
                 self._env.violated(f"promise 8: webhook {identifier} changed its bytes")

@@ -20,6 +20,9 @@ from tests.simulation.psp_checks import psp_problems
 from tests.simulation.store_snapshot import StoreSnapshot
 from tests.simulation.tenants import JournalEntry
 
+MAX_ATTEMPT_SECONDS = 30.0
+"""Seconds from an attempt at a webhook until its outcome is stored, whatever is slow."""
+
 
 class FinalState(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the checks compare."""
@@ -29,6 +32,8 @@ class FinalState(msgspec.Struct, frozen=True, kw_only=True):
     endpoints: FakeEndpoints
     journal: list[JournalEntry]
     absence_proves: bool
+    outages: list[tuple[float, float]]
+    """From when until when the store failed."""
 
 
 def problems_of(final: FinalState) -> list[str]:
@@ -104,6 +109,23 @@ def order_of_webhooks(final: FinalState) -> Iterator[str]:
             yield f"first webhooks of {payment} went out as {versions}"
 
 
+def attempts_at_webhooks(final: FinalState) -> Iterator[str]:
+    """Every attempt is made by one process, once, and stored: but for what was under way when something failed."""
+    for delivery in final.store.deliveries:
+        made = final.endpoints.attempts.get(delivery.event_id, [])
+        ends = [(process.ended_at, process.ended_at) for _, process in made if process.ended_at is not None]
+        cut_off = [at for at, _ in made if any(_meets(at, trouble) for trouble in (*ends, *final.outages))]
+        if not 0 <= len(made) - len(delivery.attempts) <= len(cut_off):
+            yield (
+                f"promise 8: webhook {delivery.event_id} was sent {len(made)} times, {len(cut_off)} of them cut off,"
+                f" and has {len(delivery.attempts)} attempts"
+            )
+
+
+def _meets(at: float, trouble: tuple[float, float]) -> bool:
+    return trouble[0] - MAX_ATTEMPT_SECONDS < at < trouble[1]
+
+
 def answers(final: FinalState) -> Iterator[str]:
     """Every successful answer names an operation that exists and ended as the answer said."""
     for entry in final.journal:
@@ -167,6 +189,7 @@ CHECKS = (
     timelines,
     webhooks,
     order_of_webhooks,
+    attempts_at_webhooks,
     answers,
     one_effect_per_key,
     inbox,

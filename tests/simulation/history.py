@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import random
 import tempfile
@@ -17,8 +18,9 @@ from gateway.core.errors import GatewayError
 from gateway.core.secret import Secret
 from gateway.drivers.settings import AccountEntry, Settings
 from tests.simulation.acquirer_actors import AcquirerActors
+from tests.simulation.cluster import Cluster
 from tests.simulation.creditkey_actors import CreditKeyActors
-from tests.simulation.deployment import Deployment
+from tests.simulation.deployment import Deployment, MakeEngine
 from tests.simulation.environment import Environment
 from tests.simulation.fake_acquirer import FakeAcquirer
 from tests.simulation.fake_creditkey import FakeCreditKey
@@ -32,10 +34,12 @@ from tests.simulation.outgoing_calls import OutgoingCalls
 from tests.simulation.process import run_tasks_in_processes
 from tests.simulation.psp_actors import PspActors
 from tests.simulation.settings import settings_of
+from tests.simulation.store_engine import SharedStoreEngine, StoreEngine, connect
 from tests.simulation.store_snapshot import read_snapshot
 from tests.simulation.tenants import Tenants
 from tests.simulation.virtual_loop import Stuck, VirtualLoop
 from tests.simulation.workloads import Workloads
+from tests.support.shared_engine import share
 
 REST_SECONDS = 1500.0
 """Seconds after the last fault by which every timer has run and every operation that can be resolved is."""
@@ -62,14 +66,15 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """The result of a history."""
 
     seed: int
+    nodes: int
     violations: tuple[str, ...]
     figures: dict[str, int]
     fingerprint: str
     trace: tuple[str, ...]
 
 
-def run_history(seed: int) -> Outcome:
-    """Run the history of a seed."""
+def run_history(seed: int, nodes: int = 1) -> Outcome:
+    """Run the history of a seed, with one gateway or with several ``nodes`` on a shared store."""
     loop = VirtualLoop()
     env = Environment(seed, loop)
     chance = random.getstate()
@@ -85,7 +90,7 @@ def run_history(seed: int) -> Outcome:
             loop.set_exception_handler(lambda _loop, _context: None)
             run_tasks_in_processes(env)
             try:
-                loop.run_until_complete(_history(env, Path(folder) / "gateway.db"))
+                loop.run_until_complete(_history(env, Path(folder) / "gateway.db", nodes))
             except Stuck as stuck:
                 env.violated(str(stuck))
             finally:
@@ -97,6 +102,7 @@ def run_history(seed: int) -> Outcome:
         random.setstate(chance)
     return Outcome(
         seed=seed,
+        nodes=nodes,
         violations=tuple(env.violations),
         figures=dict(env.figures),
         fingerprint=env.fingerprint(),
@@ -104,7 +110,7 @@ def run_history(seed: int) -> Outcome:
     )
 
 
-async def _history(env: Environment, path: Path) -> None:
+async def _history(env: Environment, path: Path, nodes: int) -> None:
     dice = env.dice("history")
     absence_proves = dice.random() < 0.5
     settings = settings_of(absence_proves=absence_proves)
@@ -123,7 +129,9 @@ async def _history(env: Environment, path: Path) -> None:
         "acme.example": (endpoints, "webhook"),
         "globex.example": (endpoints, "webhook"),
     }
-    deployment = Deployment(env, path, settings, Network(env, hosts), InvariantChecker(env, ledgers.is_confirmed))
+    make_engine = engines(env, path, is_shared=nodes > 1)
+    checked = (make_engine, settings, Network(env, hosts), InvariantChecker(env, ledgers.is_confirmed))
+    deployment = Cluster(env, [Deployment(env, *checked, node=node, nodes=nodes) for node in range(nodes)])
     customers.deployment, customers.ledger, payers.deployment, payers.ledger = deployment, creditkey, deployment, psp
     cardholders.deployment, cardholders.ledger = deployment, acquirer
     psp.page_created = payers.page_created
@@ -154,6 +162,7 @@ async def _history(env: Environment, path: Path) -> None:
             endpoints=endpoints,
             journal=tenants.journal,
             absence_proves=absence_proves,
+            outages=env.outages,
         )
     ):
         env.violated(problem)
@@ -161,8 +170,17 @@ async def _history(env: Environment, path: Path) -> None:
     env.figures["events"] = deployment.connection.execute("SELECT COUNT(*) FROM events").fetchone()[0]
     env.figures["answers"] = len(tenants.journal)
     env.figures["finished"] = 1
-    deployment.process.end()
+    deployment.end()
     await running
+
+
+def engines(env: Environment, path: Path, *, is_shared: bool) -> MakeEngine:
+    """Return what opens the store for a process: the file for itself alone, or what all share."""
+    if not is_shared:
+        return lambda process, **given: StoreEngine(process, connect(path), **given)
+    database = connect(path)
+    share(database, env.now)
+    return lambda process, **given: SharedStoreEngine(process, database, **given)
 
 
 async def _begin(workload: Callable[[int], Awaitable[None]], number: int, after: float) -> None:
@@ -170,7 +188,7 @@ async def _begin(workload: Callable[[int], Awaitable[None]], number: int, after:
     await workload(number)
 
 
-async def _inject_faults(env: Environment, deployment: Deployment, active: float) -> None:
+async def _inject_faults(env: Environment, deployment: Cluster, active: float) -> None:
     """Stop and crash the process, and fail its store, at drawn times."""
     dice, rates = env.dice("troubles"), env.rates
     times = [(dice.uniform(1, active), "cut") for _ in range(rates.power_cuts)]
@@ -187,9 +205,13 @@ async def _inject_faults(env: Environment, deployment: Deployment, active: float
             await deployment.stop()
         else:
             deployment.outage = OUTAGES.get(what, {})
+            if what in OUTAGES:
+                env.outages.append((env.loop.time(), math.inf))
+            elif env.outages:
+                env.outages[-1] = (env.outages[-1][0], min(env.outages[-1][1], env.loop.time()))
 
 
-async def _sync_all(tenants: Tenants, deployment: Deployment) -> None:
+async def _sync_all(tenants: Tenants, deployment: Cluster) -> None:
     """Sync every payment that can be, so that the gateway learns what was done at the provider alone."""
     for tenant, payment in deployment.connection.execute(
         "SELECT tenant, id FROM payments WHERE provider <> 'psp_open_api'"

@@ -129,4 +129,4 @@ class InvariantChecker:
 
 
 def _same(kept: dict[str, object], sent: dict[str, object]) -> bool:
-    return all(kept[name] == sent[name] for name in ("order_no", "status", "transaction_id", "amount", "currency"))
+    return all(kept.get(name) == sent[name] for name in ("order_no", "status", "transaction_id", "amount", "currency"))

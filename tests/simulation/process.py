@@ -31,6 +31,7 @@ class Process:
         self.env = env
         self.number = number
         self.alive = True
+        self.ended_at: float | None = None
         self.died: asyncio.Future[None] = env.loop.create_future()
         self._dice = env.dice(f"process {number}")
         self._tasks: list[asyncio.Task[Any]] = []
@@ -67,11 +68,19 @@ class Process:
     def end(self) -> None:
         """Mark the process as dead and cancel its tasks."""
         self.alive = False
+        self.ended_at = self.ended_at or self.env.loop.time()
         if not self.died.done():
             self.died.set_result(None)
         for task in self._tasks:
             task.cancel()
         self._tasks.clear()
+
+
+def running_process() -> Process:
+    """Return the process whose task runs now."""
+    process = _RUNS_IN.get()
+    assert process is not None
+    return process
 
 
 def run_tasks_in_processes(env: Environment) -> None:

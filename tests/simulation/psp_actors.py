@@ -8,7 +8,7 @@ from random import Random
 
 import gateway
 from gateway.core.wire import Callback
-from tests.simulation.deployment import Deployment
+from tests.simulation.cluster import Cluster
 from tests.simulation.environment import Environment
 from tests.simulation.fake_psp import FakePsp, Page, StatusNotice
 
@@ -32,7 +32,7 @@ class PspActors:
     def __init__(self, env: Environment) -> None:
         self._env = env
         self._seen: set[str] = set()
-        self.deployment: Deployment
+        self.deployment: Cluster
         self.ledger: FakePsp
 
     def page_created(self, page: Page) -> None:

@@ -55,7 +55,7 @@ class StoreEngine:
     def __init__(
         self,
         process: Process,
-        path: Path,
+        connection: sqlite3.Connection,
         *,
         refuses: Callable[[str], bool],
         committed: Callable[[sqlite3.Connection, Sequence[Unit]], None],
@@ -69,7 +69,7 @@ class StoreEngine:
         self._closed = False
         self._transactions = 0
         self._held: list[tuple[int, asyncio.Future[None]]] = []
-        self.connection = connect(path)
+        self.connection = connection
         self._writing = process.spawn(self._write())
 
     async def commit(self, tenant: str, unit: Unit) -> None:
@@ -188,6 +188,46 @@ class StoreEngine:
             await asyncio.sleep(self._dice.uniform(0.0001, 0.003))
         elif throw < 0.6:
             await asyncio.sleep(0)
+
+
+class SharedStoreEngine(StoreEngine):
+    """The engine of one of several processes: each of its units is a transaction of its own, as on PostgreSQL."""
+
+    is_shared = True
+
+    async def commit(self, tenant: str, unit: Unit) -> None:
+        """Write a unit; those that come meanwhile may be first."""
+        check_tenant(tenant, unit)
+        await self._begin_writing()
+        [failure] = self._commit([unit])
+        self._process.boundary("committed")
+        if failure is not None:
+            raise failure
+
+    async def claim(self, tenant: str, statement: Statement) -> list[tuple[Any, ...]]:  # noqa: ARG002  # the Engine's form
+        """Claim; what is claimed may be so although the caller does not learn of it."""
+        await self._begin_writing()
+        if self._refuses("write"):
+            raise Unavailable("the store cannot be written: full")
+        claimed = self.connection.execute(statement.sql, statement.params).fetchall()
+        if claimed:
+            self._env.note(f"p{self._process.number} claims {len(claimed)}: {_named([statement])}")
+        self._process.boundary("committed")
+        await self._delay()
+        if self._refuses("write"):
+            raise Unavailable("the store cannot be written: connection lost")
+        return claimed
+
+    def release(self) -> None:
+        """Let go of it: others may still use it."""
+        self._closed = True
+
+    async def _begin_writing(self) -> None:
+        self._process.boundary("commit")
+        await self._delay()
+        if self._closed:
+            raise Unavailable("the store is closed")
+        self._process.boundary("commit")
 
 
 def _named(unit: Unit) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from tests.simulation.api import Reply, Request
-from tests.simulation.deployment import Deployment
+from tests.simulation.cluster import Cluster
 from tests.simulation.environment import Environment
 
 TRIES = 60
@@ -39,7 +39,7 @@ class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
 class Tenants:
     """The programs of all tenants, with one journal."""
 
-    def __init__(self, env: Environment, deployment: Deployment) -> None:
+    def __init__(self, env: Environment, deployment: Cluster) -> None:
         self._env = env
         self._deployment = deployment
         self._dice = env.dice("tenants")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gateway.core.facts import Declined
+from gateway.drivers.store import claims
 from gateway.flows.payments import submit
 from tests.simulation.__main__ import explained
 from tests.simulation.history import run_history
@@ -61,3 +62,22 @@ def test_a_broken_gateway_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     """A gateway that takes a timeout for a refusal breaks an invariant."""
     monkeypatch.setattr(submit, "Unknown", lambda message: Declined(code="silent", message=message))
     assert any(run_history(seed).violations for seed in range(10))
+
+
+TAKES_ANYTHING = " ON CONFLICT (tenant, kind, id) DO UPDATE SET node = excluded.node WHERE ? > 0 RETURNING tenant, id"
+
+
+def test_two_nodes_keep_every_promise() -> None:
+    """On one store, each with a clock of its own, whichever is called and whenever one dies: its work is taken over."""
+    figures: Counter[str] = Counter()
+    for seed in range(4):
+        outcome = run_history(seed, 2)
+        assert not outcome.violations, explained(outcome)
+        figures.update(outcome.figures)
+    assert min(figures[name] for name in ("operations", "crashes", "faults", "answers")) > 0
+
+
+def test_work_that_two_nodes_do_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node that claims what another holds, and holds still, sends what the other sends."""
+    monkeypatch.setattr(claims, "_TAKE_OVER", TAKES_ANYTHING)
+    assert any("was sent" in violation for seed in range(5, 8) for violation in run_history(seed, 2).violations)

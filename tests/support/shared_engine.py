@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 from gateway.drivers.clock import Clock, milliseconds
@@ -19,12 +20,17 @@ def shared_database(clock: Clock) -> sqlite3.Connection:
     """A database in memory whose clock is this one."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
     audit.add_functions(connection)
-    connection.create_function("server_timeline", 0, lambda: None)
-    connection.create_function("clock_milliseconds", 0, lambda: milliseconds(clock.now()))
     make_tables(connection)
+    share(connection, clock.now)
+    return connection
+
+
+def share(connection: sqlite3.Connection, now: Callable[[], datetime]) -> None:
+    """Give a database what only a shared one has: tables, and functions of the server. ``now``: the server's clock."""
+    connection.create_function("server_timeline", 0, lambda: None)
+    connection.create_function("clock_milliseconds", 0, lambda: milliseconds(now()))
     for table in (*nodes.TABLES, *claims.TABLES):
         connection.execute(table)
-    return connection
 
 
 class SharedEngine:
