@@ -85,7 +85,7 @@ async def _catch_up(part: Store, key: _Key, batches: int) -> int:
     """The same in one database, which has an index of its own."""
     progress = await _begun(part, key)
     for _ in range(batches):
-        new = await part.search.new_events(progress.event_row, BATCH_SIZE)
+        new = await part.search.new_events(progress.event_row, progress.event_id, BATCH_SIZE)
         if not new:
             break
         done = replace(progress, event_row=new[-1].event_row, event_id=new[-1].id)
@@ -95,7 +95,7 @@ async def _catch_up(part: Store, key: _Key, batches: int) -> int:
             progress = done
         except Conflict:  # another process did the same
             progress = await _begun(part, key)
-    return await part.search.count_after(progress.event_row)
+    return await part.search.count_after(progress.event_row, progress.event_id)
 
 
 async def catch_up_if_near(gw: Gateway) -> int:
@@ -115,8 +115,9 @@ async def catch_up_if_near(gw: Gateway) -> int:
 async def _missing(part: Store, key: _Key) -> int:
     """How many events the index does not have."""
     progress = await part.search.progress()
-    done = progress.event_row if progress is not None and progress.made_with == key.fingerprint else 0
-    return await part.search.count_after(done)
+    if progress is None or progress.made_with != key.fingerprint:
+        progress = Progress(made_with=key.fingerprint)
+    return await part.search.count_after(progress.event_row, progress.event_id)
 
 
 async def renew(gw: Gateway, tenant: str, payment_id: str) -> None:

@@ -25,6 +25,12 @@ from tests.support.factories.store_units import create_of, reserving
 
 SECRET = Secret("now-" * 10)
 
+MANY = (
+    "INSERT INTO events (tenant, id, payment_id, type, version)"
+    " SELECT 'acme', 'evt_' || n, 'pay_1', 'x', n FROM generate_series(1, 5) n"
+)
+"""Events of one transaction."""
+
 
 @pytest.fixture
 async def shared(database_url: str) -> AsyncIterator[Store]:
@@ -129,23 +135,38 @@ async def test_the_index_reads_no_event_that_another_may_come_before(shared: Sto
             "INSERT INTO events (tenant, id, payment_id, type, version) VALUES ('acme', 'evt_0', 'pay_0', 'x', 1)"
         )
         await shared.commit("acme", reserving(*create_of(1)))
-        assert await shared.search.new_events(0, 9) == []
-        assert await shared.search.count_after(0) == 0
-    found = await shared.search.new_events(0, 1)
-    assert [one.id for one in found] == ["evt_0"]
-    (second,) = await shared.search.new_events(found[-1].event_row, 1)
+        assert await shared.search.new_events(0, "", 9) == []
+        assert await shared.search.count_after(0, "") == 0
+    (first,) = await shared.search.new_events(0, "", 1)
+    (second,) = await shared.search.new_events(first.event_row, first.id, 1)
+    assert first.id == "evt_0"
     assert await shared.search.is_at(second.event_row, second.id)
     assert await shared.search.last_event_row() == second.event_row
 
 
-async def test_events_of_one_transaction_are_read_together(shared: Store, database_url: str) -> None:
-    """They have one row number: a batch that ended among them would lose the others."""
+async def test_events_of_one_transaction_are_read_in_parts(shared: Store, database_url: str) -> None:
+    """They have one row number; their ids tell how far a reader is."""
     with psycopg.connect(database_url) as other:
-        other.execute(
-            "INSERT INTO events (tenant, id, payment_id, type, version)"
-            " SELECT 'acme', 'evt_' || n, 'pay_1', 'x', n FROM generate_series(1, 5) n"
-        )
-    assert len(await shared.search.new_events(0, 2)) == 5
+        other.execute(MANY)
+    (first, second) = await shared.search.new_events(0, "", 2)
+    assert first.event_row == second.event_row
+    assert await shared.search.count_after(second.event_row, second.id) == 3
+    rest = await shared.search.new_events(second.event_row, second.id, 9)
+    assert [one.id for one in (first, second, *rest)] == [f"evt_{number}" for number in range(1, 6)]
+
+
+async def test_events_that_a_dump_brought_are_numbered_anew(database_url: str) -> None:
+    """Their numbers are to come on this server: what is written now would be before them, and passed over."""
+    with psycopg.connect(database_url) as other:
+        other.execute(MANY)
+        other.execute("UPDATE events SET rowid = 1000000000000")
+        other.execute("INSERT INTO search_progress VALUES (1, 'key', 1000000000000, 'evt_5')")
+    store = await open_postgresql(database_url)
+    await store.commit("acme", reserving(*create_of(1)))
+    found = await store.search.new_events(0, "", 9)
+    assert (len(found), found[-1].id) == (6, "evt_pay_001")
+    assert await store.search.progress() is None
+    await store.close()
 
 
 async def test_a_reference_is_not_taken_from_a_payment_that_is_not_seen_yet(shared: Store, database_url: str) -> None:

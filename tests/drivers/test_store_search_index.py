@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.drivers.store import search_index
 from gateway.drivers.store.reads import Store
-from gateway.drivers.store.search_index import IndexedPayment, Segment, Wanted
+from gateway.drivers.store.search_index import IndexedPayment, Progress, Segment, Wanted
+from gateway.drivers.store.statements import NO_TENANT
 from tests.drivers.test_store_plans import plans_of
-from tests.support.factories.store_units import create_of, reserving
+from tests.support.factories.store_units import conflict, create_of, reserving
 
 SEGMENTS = range(3)
 LAST = 1000
@@ -120,11 +122,28 @@ async def test_new_events_come_in_order_with_their_payment(store: Store) -> None
     """After a row, each with what the index needs of its payment."""
     for number in (1, 2):
         await store.commit("acme", reserving(*create_of(number)))
-    first, second = await store.search.new_events(0, 9)
+    first, second = await store.search.new_events(0, "", 9)
     assert [first.payment_id, second.payment_id] == ["pay_001", "pay_002"]
-    assert [row.id for row in await store.search.new_events(first.event_row, 9)] == [second.id]
+    assert [row.id for row in await store.search.new_events(first.event_row, first.id, 9)] == [second.id]
     assert await store.search.last_event_row() == second.event_row
     assert await store.search.is_at(first.event_row, first.id)
     assert not await store.search.is_at(second.event_row, first.id)
     assert (first.state, first.purchase is not None) == ("created", True)
     assert await store.search.events_of("acme", "pay_002") == [second]
+
+
+async def test_the_index_moves_on_only_from_where_it_was(store: Store) -> None:
+    """Of two processes that read the same events one writes what it found; the other reads on."""
+    begun, first = Progress(made_with="key"), Progress(made_with="key", event_row=5, event_id="evt_5")
+    await store.commit(NO_TENANT, search_index.begin("key"))
+    await store.commit(NO_TENANT, [search_index.set_progress(first, begun)])
+    late = search_index.set_progress(replace(first, event_row=4), begun)
+    assert await conflict(store, [late]) == search_index.PROGRESS
+    assert await store.search.progress() == first
+
+
+async def test_a_segment_is_extended_by_all_who_write_it(store: Store) -> None:
+    """It reaches from the least to the greatest of their places, whatever they knew of each other."""
+    for added in (Segment(0, 2, 10, 20), Segment(0, 1, 5, 12), Segment(0, 3, 15, 30)):
+        await store.commit(NO_TENANT, [search_index.extend_segment(added)])
+    assert await store.search.segments() == [Segment(0, 6, 5, 30)]

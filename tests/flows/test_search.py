@@ -11,7 +11,7 @@ import pytest
 
 from gateway.core.secret import Secret
 from gateway.drivers.store import search_index
-from gateway.drivers.store.search_index import Segment, Wanted
+from gateway.drivers.store.search_index import NewEvent, Segment, Wanted
 from gateway.flows import search
 from gateway.flows.search import Search
 from tests.support.clients.psp_callbacks import call_back, new_payment
@@ -171,3 +171,22 @@ async def test_segments_whose_places_overlap_are_read_together(monkeypatch: pyte
     monkeypatch.setattr(search, "SEGMENTS_AT_FIRST", 1)
     segments = [Segment(0, 9, 100, 200), Segment(1, 9, 10, 120), Segment(2, 9, 15, 40)]
     assert [*search._pieces(segments, Wanted(since=5, before=150))] == [([0], 121, 150), ([0, 1, 2], 5, 121)]
+
+
+async def test_two_processes_index_the_same_events_once(stack: GatewayStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who was slower goes on behind the other, and writes nothing that it read before."""
+    index, gw = stack.gateway.store.search, stack.gateway
+    read, others = index.new_events, [search._catch_up]
+    first = await paid_by(stack, EMAIL)
+
+    async def overtaken(*where: Any) -> list[NewEvent]:
+        found = await read(*where)
+        while others:
+            await others.pop()(gw.store, search.key_of(gw.settings), 1)
+        return found
+
+    monkeypatch.setattr(index, "new_events", overtaken)
+    assert await search.catch_up(gw, 2) == 0
+    assert await found(stack, text=EMAIL) == [first]
+    (segment,) = await index.segments()
+    assert segment.payments == 1

@@ -144,8 +144,9 @@ def begin(made_with: str) -> list[Statement]:
 def set_progress(progress: Progress, before: Progress) -> Statement:
     """Remember how far the index is, first in the unit that brings it there from where it was ``before``."""
     return Statement(
-        f"{_SET_PROGRESS} WHERE search_progress.made_with = ? AND search_progress.event_row = ?",
-        (progress.made_with, progress.event_row, progress.event_id, before.made_with, before.event_row),
+        f"{_SET_PROGRESS} WHERE search_progress.made_with = ?"
+        " AND search_progress.event_row = ? AND search_progress.event_id = ?",
+        (*msgspec.structs.astuple(progress), *msgspec.structs.astuple(before)),
         PROGRESS,
     )
 
@@ -211,6 +212,7 @@ _NEW_EVENTS = (
     " FROM ordered_events e"
     " LEFT JOIN payments p ON p.tenant = e.tenant AND p.id = e.payment_id AND p.version = e.version"
 )
+_AFTER = "e.rowid >= ? AND (e.rowid > ? OR e.id > ?)"  # on a shared store a transaction's events have one row number
 
 
 class SearchIndex:
@@ -229,27 +231,23 @@ class SearchIndex:
         row = await self._engine.row("SELECT MAX(rowid) FROM ordered_events", ())
         return (row and row[0]) or 0
 
-    async def count_after(self, event_row: int) -> int:
-        """How many events there are after a row."""
+    async def count_after(self, event_row: int, event_id: str) -> int:
+        """How many events there are after one."""
         if not self._engine.is_shared:  # their rows are counted without a gap
             return max(0, await self.last_event_row() - event_row)
-        rows = await self._engine.rows("SELECT COUNT(*) FROM ordered_events WHERE rowid > ?", (event_row,))
-        return int(rows[0][0])
+        sql = f"SELECT COUNT(*) FROM ordered_events e WHERE {_AFTER}"  # noqa: S608  # our own words
+        return int((await self._engine.rows(sql, (event_row, event_row, event_id)))[0][0])
 
     async def is_at(self, event_row: int, event_id: str) -> bool:
         """Whether an event is in a row."""
         row = await self._engine.row("SELECT 1 FROM events WHERE rowid = ? AND id = ?", (event_row, event_id))
         return row is not None
 
-    async def new_events(self, after: int, limit: int) -> list[NewEvent]:
-        """The events after a row, in their order: ``limit`` of them, and those in the row of the last one."""
-        sql = f"{_NEW_EVENTS} WHERE e.rowid > ? ORDER BY e.rowid LIMIT ?"
-        found = [NewEvent(*row) for row in await self._engine.rows(sql, (after, limit))]
-        if not self._engine.is_shared or len(found) < limit:
-            return found
-        last = found[-1].event_row  # on a shared store that of a transaction, which may have written more
-        rest = await self._engine.rows(f"{_NEW_EVENTS} WHERE e.rowid = ?", (last,))
-        return [*(event for event in found if event.event_row < last), *(NewEvent(*row) for row in rest)]
+    async def new_events(self, event_row: int, event_id: str, limit: int) -> list[NewEvent]:
+        """The events after one, in their order."""
+        sql = f"{_NEW_EVENTS} WHERE {_AFTER} ORDER BY e.rowid, e.id LIMIT ?"
+        rows = await self._engine.rows(sql, (event_row, event_row, event_id, limit))
+        return [NewEvent(*row) for row in rows]
 
     async def events_of(self, tenant: str, payment_id: str) -> list[NewEvent]:
         """All events of a payment."""

@@ -16,7 +16,7 @@ import psycopg
 from gateway.core.errors import Unavailable
 from gateway.drivers.clock import EPOCH, milliseconds
 from gateway.drivers.store.postgresql.connection import conninfo
-from gateway.drivers.store.postgresql.schema import spelt, statements
+from gateway.drivers.store.postgresql.schema import RENUMBERED, spelt, statements
 from gateway.drivers.store.schema import MIGRATIONS, VERSION, WORKS_FROM
 from gateway.drivers.store.store_files import AlreadyRunning
 
@@ -62,6 +62,12 @@ async def prepare(url: str) -> None:
         await migrate(url, EPOCH)
     else:
         check(found)
+        await _in_transaction(url, _renumber)
+
+
+async def _renumber(connection: _Connection) -> None:
+    for sql in RENUMBERED:
+        await connection.execute(sql.encode())
 
 
 def check(found: Found) -> None:

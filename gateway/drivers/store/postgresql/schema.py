@@ -65,16 +65,22 @@ INSTEAD = {
     EVENTS: f"{EVENTS.rstrip().removesuffix(')').rstrip()},"
     f" rowid BIGINT NOT NULL DEFAULT {_TRANSACTION.format('pg_current_xact_id()')})",
     # Transactions are numbered when they begin to write and end in any order: one that runs may still add events
-    # between those that are there. Numbers to come are of another server that this one was restored from.
+    # between those that are there.
     search_index.ORDERED_EVENTS: "CREATE OR REPLACE VIEW ordered_events AS"  # noqa: S608  # our own words
     " SELECT rowid, tenant, id, payment_id, version, doc, delivery_id FROM events"
-    f" WHERE rowid < {_NOT_ENDED} OR rowid >= {_NOT_BEGUN}",
+    f" WHERE rowid < {_NOT_ENDED}",
     # Whoever appends a row waits for one that does the same, and goes on behind its row.
     audit.END: "CREATE OR REPLACE VIEW audit_end AS SELECT sequence, hash, mac FROM audit_head FOR UPDATE",
     stored_bytes.VIEW: "CREATE OR REPLACE VIEW tenant_bytes AS SELECT tenant, CAST(SUM(bytes) AS BIGINT) AS bytes FROM"
     " (SELECT tenant, bytes FROM stored_bytes UNION ALL SELECT tenant, bytes FROM growth) parts GROUP BY tenant",
 }
 """What is written otherwise. ``rowid`` is the number of the transaction that wrote an event."""
+
+RENUMBERED = (
+    f"UPDATE events SET rowid = DEFAULT WHERE rowid >= {_NOT_BEGUN}",  # noqa: S608  # our own words
+    f"DELETE FROM search_progress WHERE event_row >= {_NOT_BEGUN}",  # noqa: S608  # as above
+)
+"""For tables that a dump has brought from another server: its transactions had numbers that are to come here."""
 
 OWN_TABLES = (
     """
@@ -90,7 +96,7 @@ OWN_TABLES = (
 since their sums in ``stored_bytes`` were brought up to date, which would else be rows that every unit waits for."""
 
 
-EVENTS_IN_ORDER = "CREATE INDEX IF NOT EXISTS events_in_order ON events (rowid)"
+EVENTS_IN_ORDER = "CREATE INDEX IF NOT EXISTS events_in_order ON events (rowid, id)"
 """SQLite keeps rows in this order; here the search index, and who copies a store, would read and sort all of them."""
 
 
