@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from time import perf_counter
@@ -29,7 +29,7 @@ from gateway.flows.masks import Masks
 from gateway.flows.nodes import Node
 from gateway.flows.occurrences import Occurrence, Occurrences
 from gateway.flows.refused_requests import RefusedRequests
-from gateway.flows.tasks import Tasks, Timer
+from gateway.flows.tasks import Tasks, Timer, Timers
 from gateway.provider import Session
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class Gateway:
         self.traces = traces
         self.plugins = plugins
         self.bound_url = ""
-        self.webhook_timers: defaultdict[str, Timer] = defaultdict(Timer)
+        self.webhook_timers = Timers()
         self.check_timer, self.inbox_timer = Timer(), Timer()
         self.restored_at: datetime | None = None
         self.tasks = Tasks(clock)

@@ -40,6 +40,18 @@ class Timer:
             self.moved.set()
 
 
+class Timers(defaultdict[str, Timer]):
+    """Timers by name. ``added``: set when there is one that was not there before."""
+
+    def __init__(self) -> None:
+        super().__init__(Timer)
+        self.added = asyncio.Event()
+
+    def __missing__(self, name: str) -> Timer:
+        self.added.set()
+        return super().__missing__(name)
+
+
 class Tasks:
     """The work of this process by name. Work that was started ends even when its caller goes away."""
 
@@ -83,12 +95,7 @@ class Tasks:
 
     async def until(self, event: asyncio.Event, seconds: float) -> None:
         """Wait for an event, for at most ``seconds`` of the gateway's clock."""
-        waits = {asyncio.ensure_future(event.wait()), asyncio.ensure_future(self._clock.sleep(seconds))}
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
+        await first_of(event.wait(), self._clock.sleep(seconds))
 
     async def rest(self, timer: Timer, at: int | None) -> None:
         """Wait for a timer, or until ``at`` (Unix milliseconds) if that is earlier; a timer brought forward ends it."""
@@ -114,6 +121,16 @@ class Tasks:
 def _resolve(waiting: asyncio.Future[None]) -> None:
     if not waiting.done():
         waiting.set_result(None)
+
+
+async def first_of(*waits: Coroutine[Any, Any, Any]) -> None:
+    """Wait for one of several things."""
+    tasks = [asyncio.ensure_future(one) for one in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def backoff(max_seconds: float) -> Iterator[float]:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from gateway.core.errors import Unavailable
 from gateway.flows.background import startup
 from gateway.flows.runtime import Current, Gateway, log
+from gateway.flows.webhooks import dispatch
 
 RENEW_SECONDS = 5.0
 """Pause between two renewals: several fit into a lease."""
@@ -69,5 +70,4 @@ async def look_for_work(gw: Gateway) -> None:
     """Wake what claims checks and callbacks, and of webhooks the tenants that have some."""
     gw.check_timer.no_later_than(0)
     gw.inbox_timer.no_later_than(0)
-    for owner, due_at in (await gw.store.queues.webhooks_due()).items():
-        gw.webhook_timers[owner].no_later_than(due_at)
+    await dispatch.wake(gw)

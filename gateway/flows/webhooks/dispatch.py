@@ -22,7 +22,7 @@ from gateway.drivers.store.statements import Statement
 from gateway.flows import claims
 from gateway.flows.occurrences import Occurrence, report
 from gateway.flows.runtime import Current, Gateway, log
-from gateway.flows.tasks import backoff
+from gateway.flows.tasks import backoff, first_of
 from gateway.flows.webhooks import due
 from gateway.flows.webhooks.attempt import Outcome, attempt
 
@@ -37,18 +37,38 @@ STORE_RETRY_MAX_SECONDS = 60.0
 
 
 async def run(current: Current) -> None:
-    """Deliver for all tenants until cancelled; also for one that comes with new settings."""
-    store_check = StoreCheck(current.gateway.store, current.gateway.clock)
+    """Deliver until cancelled, for each tenant from its first webhook on; also for one that comes with new settings."""
+    store_check, timers = StoreCheck(current.gateway.store, current.gateway.clock), current.gateway.webhook_timers
     served: dict[str, asyncio.Task[None]] = {}
     async with asyncio.TaskGroup() as group:
+        group.create_task(_look(current), name="tenants with webhooks")
         while True:
             current.changed.clear()
-            settings = current.gateway.settings
+            timers.added.clear()
             served = {tenant: task for tenant, task in served.items() if not task.done()}
-            for tenant in sorted({*settings.tenants, *settings.operator_webhooks} - set(served)):
+            for tenant in sorted(one for one in timers if one not in served and has_owner(current.gateway, one)):
                 queue = TenantQueue(current, tenant, store_check)
                 served[tenant] = group.create_task(queue.serve(group), name=f"webhooks of {tenant}")
-            await current.changed.wait()
+            await first_of(current.changed.wait(), timers.added.wait())
+
+
+async def wake(gw: Gateway) -> None:
+    """Wake those who have webhooks in the store. Raises ``Unavailable``."""
+    for owner, due_at in (await gw.store.queues.webhooks_due()).items():
+        gw.webhook_timers[owner].no_later_than(due_at)
+
+
+async def _look(current: Current) -> None:
+    """Wake whom nothing else wakes, until cancelled: at the start all who have webhooks, and now and then."""
+    pauses = backoff(STORE_RETRY_MAX_SECONDS)
+    while True:
+        try:
+            await wake(current.gateway)
+            pauses, pause = backoff(STORE_RETRY_MAX_SECONDS), MAX_IDLE_SECONDS
+        except Exception as fault:  # a worker's loop: it looks again
+            log.error("webhooks cannot be looked for", extra={"kind": type(fault).__name__})
+            pause = next(pauses)
+        await current.gateway.clock.sleep(pause)
 
 
 def has_owner(gw: Gateway, owner: str) -> bool:

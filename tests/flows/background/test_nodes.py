@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from gateway.flows import search, storage
 from gateway.flows.background import nodes, operator_events, retention
 from gateway.flows.occurrences import Occurrence
 from gateway.flows.runtime import Gateway
-from gateway.flows.tasks import Timer
+from gateway.flows.tasks import Timer, Timers
 from gateway.web.server import running
 from tests.drivers.test_store_nodes import node_row
 from tests.support.scenarios.creditkey import idle
@@ -89,7 +88,7 @@ async def test_what_another_has_left_wakes_the_workers(two: list[GatewayStack], 
     two[0].webhook_answer = lambda _: 503
     await two[0].create(psp_body())
     gw = two[1].gateway
-    gw.check_timer, gw.inbox_timer, gw.webhook_timers = Timer(), Timer(), defaultdict(Timer)
+    gw.check_timer, gw.inbox_timer, gw.webhook_timers = Timer(), Timer(), Timers()
     timers = [gw.check_timer, gw.inbox_timer, gw.webhook_timers["acme"], gw.webhook_timers["globex"]]
     for timer in timers:
         timer.reset(NEVER)

@@ -13,6 +13,7 @@ import standardwebhooks
 from aiohttp import web
 from msgspec.structs import replace
 
+from gateway.core.errors import Unavailable
 from gateway.flows.webhooks import attempt, dispatch
 from tests.support.factories.deliveries import (
     LATE,
@@ -100,6 +101,42 @@ async def test_what_was_not_delivered_outlives_the_process(tmp_path: Path) -> No
         row = await first_tried(stack, payment["id"], 2)
         assert row.status == "delivered"
         assert tries_of(stack, before.event_id) == [(before.event_id, before.body.encode())]
+
+
+async def test_a_tenant_is_served_from_its_first_webhook_on(stack: GatewayStack) -> None:
+    """Thousands that have none cost nothing."""
+
+    def served() -> set[str]:
+        return {name for task in asyncio.all_tasks() if (name := task.get_name()).startswith("webhooks of ")}
+
+    assert served() == set()
+    payment = await created(stack)
+    await first_tried(stack, payment["id"])
+    assert served() == {"webhooks of acme"}
+
+
+async def test_who_has_webhooks_is_looked_for_until_the_store_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else would wake a tenant whose webhooks wait since before the start."""
+    async with running_stack(tmp_path) as stack:
+        stack.webhook_answer = lambda _: 500
+        payment = await created(stack)
+        await first_tried(stack, payment["id"])
+    clock = VirtualClock(datetime.now(UTC) + timedelta(hours=1))
+    with monkeypatch.context() as patch:
+        patch.setattr(dispatch, "wake", down)
+        async with running_stack(tmp_path, clock=clock) as stack:
+            await clock.advance(3)
+            patch.undo()
+            await clock.advance(dispatch.STORE_RETRY_MAX_SECONDS)
+            async with asyncio.timeout(10), stack.webhook_arrived:
+                await stack.webhook_arrived.wait_for(lambda: stack.delivered_webhooks)
+
+
+async def down(_: object) -> None:
+    """A store that cannot be read."""
+    raise Unavailable("no")
 
 
 @pytest.mark.parametrize(
