@@ -12,7 +12,18 @@ import time
 
 from bench import machine, wrk
 from bench.effort import FULL, QUICK
-from bench.rows import group_commit, growth, latency, postgresql, reference, start, tenants, throughput, webhooks
+from bench.rows import (
+    group_commit,
+    growth,
+    latency,
+    postgresql,
+    reference,
+    start,
+    tenants,
+    throughput,
+    webhooks,
+    worker_memory,
+)
 from bench.table import HEADINGS, Row, markdown
 
 GROUPS = {
@@ -25,6 +36,7 @@ GROUPS = {
     "tenants": tenants.rows,
     "webhooks": webhooks.rows,
     "postgresql": postgresql.rows,
+    "worker_memory": worker_memory.rows,
 }
 
 

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import msgspec
 
-from gateway.drivers.settings import AccountEntry
+from gateway.drivers.settings import AccountEntry, Overview
 from gateway.drivers.workers.shared import HasPeers, Shared
 
 
@@ -71,11 +71,11 @@ class _Counting(HasPeers, Protocol):
     def uses(self) -> CredentialUses: ...
 
     @property
-    def earlier_accounts(self) -> Sequence[AccountEntry]: ...
+    def overview(self) -> Overview: ...
 
 
 def _own(gw: _Counting) -> Uses:
-    return Uses(gw.uses.keys, gw.uses.earlier(gw.earlier_accounts))
+    return Uses(gw.uses.keys, gw.uses.earlier(gw.overview.earlier_accounts))
 
 
 def _total(parts: Sequence[Uses]) -> Uses:

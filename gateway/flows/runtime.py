@@ -6,7 +6,7 @@ import asyncio
 import copy
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
@@ -22,7 +22,7 @@ from gateway.drivers.clock import Clock, Ids
 from gateway.drivers.disk_space import DiskSpace
 from gateway.drivers.measures import Measures
 from gateway.drivers.plugin_registry import PluginInfo
-from gateway.drivers.settings import AccountEntry, BearerKey, Settings, Tenant
+from gateway.drivers.settings import AccountEntry, Overview, Settings, Tenant
 from gateway.drivers.store.reads import Store
 from gateway.flows.credential_uses import CredentialUses
 from gateway.flows.masks import Masks
@@ -100,12 +100,6 @@ class Current:
         """Counts the settings that were the current ones, from the start."""
 
 
-def keys_of(settings: Settings) -> Iterator[tuple[str | None, BearerKey]]:
-    """All keys, each with its tenant; None for those of operators."""
-    yield from ((None, key) for key in settings.operators_by_sha256.values())
-    yield from settings.keys_by_sha256.values()
-
-
 class Gateway:
     """The running gateway under one version of the settings; the rest is shared by all versions.
 
@@ -169,16 +163,13 @@ class Gateway:
         self.settings = settings
         self.store.use(settings)
         self.loaded_at = self.clock.now()
-        accounts = [entry for tenant in settings.tenants.values() for entry in tenant.accounts.values()]
-        # The status and each scrape of the metrics ask for these: found once, however many accounts and keys there are.
-        self.providers = sorted({entry.provider.name for entry in accounts})
-        self.earlier_accounts = [earlier for entry in accounts for earlier in entry.earlier]
-        self.ending_keys = [owned for owned in keys_of(settings) if owned[1].expires is not None]
+        self.overview: Overview = settings.overview
+        longest_call = max(settings.timeouts.provider_total, self.overview.longest_call)
         self.public_url = settings.server.public_url or self.bound_url
         self.schedules = Schedules(
             reconcile=settings.clocks.reconcile,
             poll=settings.clocks.poll,
-            silence=timedelta(seconds=longest_call(settings) + SILENCE_MARGIN_SECONDS),
+            silence=timedelta(seconds=longest_call + SILENCE_MARGIN_SECONDS),
         )
 
     @property
@@ -238,9 +229,3 @@ class Gateway:
         calls[provider, response.status].add(answered - began)
         self.measures.last_answers[provider] = (response.headers, answered)
         return response
-
-
-def longest_call(settings: Settings) -> float:
-    """Seconds after which no call to any provider lasts any longer."""
-    own = (entry.provider_total for tenant in settings.tenants.values() for entry in tenant.accounts.values())
-    return max([settings.timeouts.provider_total, *own])

@@ -30,10 +30,10 @@ _log = logging.getLogger("gateway")
 
 
 def refuse_one_file(settings: Settings) -> None:
-    """Raises click's usage error for a store that one process has for itself."""
-    if settings.store_path is not None:
+    """Raises click's usage error where one process has a store for itself."""
+    if any(target.path is not None for target in settings.stores.values()):
         raise click.UsageError(
-            "--workers needs PostgreSQL (store.url: postgresql://user@host:port/db): SQLite keeps the store in a file"
+            "--workers needs PostgreSQL (store.url: postgresql://user@host:port/db): SQLite keeps a store in a file"
             " that one process locks and writes"
         )
 

@@ -23,6 +23,7 @@ from gateway.drivers.settings.model import (
     Webhook,
     WebhookTarget,
 )
+from gateway.drivers.settings.overview import Overview
 from gateway.drivers.settings.plugin_lists import plugin_names
 from gateway.drivers.settings.store_target import StoreTarget
 
@@ -36,6 +37,7 @@ __all__ = [
     "Derivation",
     "LocatedMessages",
     "OperatorKey",
+    "Overview",
     "Rate",
     "Role",
     "RoutingRule",

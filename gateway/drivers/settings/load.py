@@ -14,6 +14,7 @@ from gateway.drivers.settings.accounts import Resolver
 from gateway.drivers.settings.bearer_keys import index_operator_keys, index_tenant_keys
 from gateway.drivers.settings.load_context import LoadContext
 from gateway.drivers.settings.model import Operators, OperatorWebhook, Server, Settings, Tenant
+from gateway.drivers.settings.overview import overview_of
 from gateway.drivers.settings.piecewise import let_go
 from gateway.drivers.settings.problems import Problem
 from gateway.drivers.settings.restart import keep_running, keeps_secret
@@ -87,6 +88,7 @@ def _resolve(
     check_tenants_stores(tenants.values(), stores, state)
     if server is INVALID:
         return None
+    operators = index_operator_keys(server.admin, state)
     _check_ports(server, state)
     note_shared_credentials(state, tenants, server.admin)
     return Settings(
@@ -97,7 +99,8 @@ def _resolve(
         tenants=tenants,
         endpoints=endpoints,
         keys_by_sha256=keys,
-        operators_by_sha256=index_operator_keys(server.admin, state),
+        operators_by_sha256=operators,
+        overview=overview_of(tenants, keys, operators),
         operator_webhooks=_operator_webhooks(shape.operators, stores.get("further_stores", ()), state),
         source=files.path,
         digest=files.digest,

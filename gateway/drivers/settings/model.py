@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
@@ -386,6 +386,7 @@ class Settings(StoreSettings, frozen=True, kw_only=True):
     endpoints: Mapping[str, AccountEntry]
     keys_by_sha256: Mapping[str, tuple[str, BearerKey]]
     operators_by_sha256: Mapping[str, OperatorKey]
+    overview: Any  # an Overview, whose module needs this one
     operator_webhooks: Mapping[str, OperatorWebhook] = msgspec.field(default_factory=dict)
     source: Path
     digest: str

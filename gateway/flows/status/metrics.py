@@ -134,7 +134,7 @@ def _requests(answered: Durations[tuple[str, str, int]]) -> tuple[Family, Family
 
 
 def _calls(gw: Gateway) -> tuple[Family, Family]:
-    counts = {**dict.fromkeys(product(gw.providers, CALL_OUTCOMES), 0), **gw.measures.calls()}
+    counts = {**dict.fromkeys(product(gw.overview.providers, CALL_OUTCOMES), 0), **gw.measures.calls()}
     samples: list[Sample] = [(key, (count,)) for key, count in counts.items()]
     text = "Calls to providers: succeeded (2xx), declined, credentials_refused, rate_limited, not_sent, unknown."
     seconds = _histograms((key[:1], one) for key, one in gw.measures.provider_calls.items())

@@ -149,7 +149,7 @@ def _age(now: datetime, identifier: str | None) -> float:
 
 def _providers(gw: Gateway, state: State) -> Iterator[ProviderStatus]:
     recent = {(provider, outcome): calls for provider, outcome, calls in state.calls if calls}
-    for name in gw.providers:
+    for name in gw.overview.providers:
         outcomes = {outcome: recent[name, outcome] for outcome in CALL_OUTCOMES if (name, outcome) in recent}
         calls, failed = sum(outcomes.values()), sum(outcomes.get(outcome, 0) for outcome in FAILED)
         rate = round(failed / calls, 3) if calls else 0.0
@@ -176,7 +176,7 @@ def _time(at: int | None) -> str | None:
 
 async def _still_accepted(gw: Gateway) -> list[EarlierStatus]:
     """What accounts were derived from before, in a gateway where secrets or generations are being replaced."""
-    shown = gw.earlier_accounts[:SHOWN]
+    shown = gw.overview.earlier_accounts[:SHOWN]
     if not shown:
         return []
     uses = await USES.of(gw)
@@ -198,7 +198,7 @@ def _keys(gw: Gateway, now: datetime) -> Iterator[KeyStatus]:
     """Keys of operators and tenants that expire soon or have expired."""
     until, tenants = now + EXPIRY_NOTICE, gw.settings.tenants
     operators = tuple(gw.settings.operators_by_sha256.values())
-    for tenant, key in gw.ending_keys:
+    for tenant, key in gw.overview.ending_keys:
         if key.expires is not None and key.expires <= until:
             others = operators if tenant is None else tenants[tenant].keys
             yield KeyStatus(

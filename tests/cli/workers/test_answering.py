@@ -12,9 +12,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+
 from tests.support.scenarios.inbox import admin
 from tests.support.server_process import ServerProcess, running_server_process
 from tests.support.settings_file import reload, with_operator
+from tests.support.stack import new_key, psp_body
 
 COUNT = 3
 ALONE = {"Connection": "close"}
@@ -89,3 +92,29 @@ async def test_one_answers_for_all(tmp_path: Path, database_url: str) -> None:
     assert [line["reason"] for line in lines if line["message"] == "a worker has ended"] == ["signal 9"]
     stopped = [line.get("worker") for line in lines if line["message"] == "stopped"]
     assert (sorted(stopped[:-1]), stopped[-1]) == ([1, 2, 3], None)
+
+
+async def test_nothing_acknowledged_is_lost_with_a_worker(tmp_path: Path, database_url: str) -> None:
+    """It is killed under load: callers of the others notice nothing, and what it had answered is stored."""
+    async with workers(tmp_path, database_url) as server:
+        stack, acknowledged, broken = server.stack, set(), []
+
+        async def pay() -> None:
+            try:
+                made = await stack.call("POST", "/v1/payments", psp_body(), key=new_key(), headers=ALONE)
+            except aiohttp.ClientError as problem:
+                broken.append(problem)
+            else:
+                assert made.status in (201, 202), made.text
+                acknowledged.add(made.json["id"])
+
+        paying = {asyncio.create_task(pay()) for _ in range(60)}
+        left = paying
+        while len(acknowledged) < 10:
+            _, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
+        os.kill(processes(server)[-1], signal.SIGKILL)
+        await asyncio.gather(*paying)
+        assert len(acknowledged) + len(broken) == 60
+        stored = [(await stack.payment(one))["id"] for one in sorted(acknowledged)]
+        assert stored == sorted(acknowledged)
+        assert await server.end() == 0
