@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 from pathlib import Path
@@ -12,6 +13,7 @@ import yaml
 
 from gateway.drivers.store.postgresql import migrations
 from gateway.drivers.store.schema import VERSION
+from gateway.drivers.store.sqlite import open_sqlite
 from gateway.drivers.store.store_files import take_lock
 from tests.drivers.test_store_migrations import EMPTY
 from tests.support.cli import run, write
@@ -98,3 +100,19 @@ def test_a_database_of_a_newer_gateway_is_refused(
         result = run(command, "--config", config)
         assert result.exit_code == 4
         assert f"version {VERSION}, made by a newer gateway; this one knows version {VERSION - 1}" in result.stderr
+
+
+async def test_each_of_several_stores_is_migrated(tmp_path: Path, older: Path) -> None:
+    """One after the other, each under its name; a plan says which statements are for which."""
+    new = tmp_path / "new" / "gateway.db"
+    await (await open_sqlite(new)).close()
+    config = write(tmp_path)
+    settings = yaml.safe_load(config.read_text())
+    del settings["store"]
+    settings["stores"] = {name: {"url": f"sqlite:///{path}"} for name, path in (("main", new), ("eu", older))}
+    config.write_text(yaml.safe_dump(settings))
+    planned = await asyncio.to_thread(run, "migrate", "--plan", "--config", config)
+    assert planned.stdout.startswith("-- the tables (eu)\nCREATE TABLE")
+    assert (await asyncio.to_thread(run, "migrate", "--config", config)).stdout == (
+        "the tables (main) are up to date\nthe tables (eu) are up to date now\n"
+    )
