@@ -20,6 +20,7 @@ from gateway.drivers.settings.store_target import store_url
 from gateway.drivers.store.copying import copier
 from gateway.drivers.store.copying.comparison import Compared
 from gateway.drivers.store.copying.offline import alone
+from gateway.drivers.store.pending_erasures import erased_file
 from gateway.drivers.store.store_files import resolved_path
 
 COLUMNS = ("table", "tenant", "rows", "hash", "rows_in_target", "hash_in_target", "is_equal")
@@ -80,7 +81,15 @@ async def _compared(source: StoreTarget, target: StoreTarget, *, copies: bool) -
         raise click.UsageError("FROM and TO are the same store")
     now = SystemClock().now()
     async with alone(source, now) as left, alone(target, now, writing=copies) as right:
-        return await (copier.copy(left, right, now, _tell) if copies else copier.compare(left, right))
+        if not copies:
+            return await copier.compare(left, right)
+        found = await copier.copy(left, right, now, _tell)
+    list_of_erased = erased_file(source)
+    if list_of_erased is not None and list_of_erased.exists() and erased_file(target) is None:
+        click.echo(
+            f"keep {list_of_erased}, and name it in store.erased_file: a backup must not bring it back", err=True
+        )
+    return found
 
 
 def _tell(table: str, rows: int) -> None:

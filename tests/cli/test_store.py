@@ -101,6 +101,14 @@ async def test_a_store_that_a_gateway_runs_on_is_left_alone(stack: GatewayStack)
         assert (await command(*arguments)).exit_code == 3
 
 
+async def test_the_list_of_erased_payments_is_not_forgotten(config: Path, database_url: str) -> None:
+    """A database has no place beside it: the command says what to do with the file."""
+    listed = config.parent / "data" / "gateway.db.erased"
+    listed.write_text("acme pay_002\n")
+    copied = await command("copy", urls(config.parent)[0], database_url)
+    assert (copied.exit_code, f"keep {listed}" in copied.stderr) == (0, True)
+
+
 @pytest.mark.parametrize("url", ["copy.db", "sqlite:///", "mysql://h/db"])
 async def test_what_is_no_url_of_a_store_is_bad_usage(config: Path, url: str) -> None:
     """2, and the argument is named."""

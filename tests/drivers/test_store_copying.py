@@ -21,6 +21,7 @@ from gateway.drivers.store.copying import copier, tables
 from gateway.drivers.store.copying.comparison import Compared
 from gateway.drivers.store.copying.copier import NotCopied, Side, compare
 from gateway.drivers.store.copying.offline import alone
+from gateway.drivers.store.metadata import COPYING, set_timestamp
 from gateway.drivers.store.nodes import NodeRow
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.statements import NO_TENANT, Statement, Unit
@@ -165,6 +166,19 @@ async def test_the_copy_of_one_store_is_not_gone_on_with_from_another(pair: Pair
     await source.store.commit(NO_TENANT, [*source.unguarded, *change, *source.guarded])
     with pytest.raises(NotCopied, match="unfinished copy of another store"):
         await copied(pair)
+
+
+async def test_a_part_of_a_copy_is_not_copied(pair: Pair) -> None:
+    """The copy of it would be taken for a whole store."""
+    await pair.source.store.commit(NO_TENANT, [set_timestamp(f"{COPYING}{{}}", AT)])
+    with pytest.raises(NotCopied, match="is an unfinished copy itself"):
+        await copied(pair)
+
+
+async def test_a_text_that_postgresql_has_no_form_for_is_copied(pair: Pair) -> None:
+    """SQLite keeps a zero byte in a text."""
+    await pair.source.store.commit(NO_TENANT, [Statement("UPDATE inbox SET detail = ?", ("a\0b",))])
+    assert all(one.is_equal for one in await copied(pair))
 
 
 async def test_a_source_that_changed_is_found(pair: Pair) -> None:

@@ -13,6 +13,9 @@ from gateway.drivers.store.reads import Store
 
 _MODULUS = 2**256
 
+ZERO_BYTE, IN_ITS_PLACE = rb"\u0000", "\ufffd".encode()
+"""As they are in JSON."""
+
 
 class Content(msgspec.Struct, frozen=True):
     """How many rows, and the sum of their SHA-256 in hex. A sum: engines have orders of their own."""
@@ -60,8 +63,12 @@ async def _content(store: Store, table: str, tenant: str | None) -> Mapping[str,
 
 
 def _number(row: Row) -> int:
-    """The SHA-256 of a row. As JSON a row is the same text from every engine; bytes are base64 in it."""
-    return int.from_bytes(hashlib.sha256(msgspec.json.encode(row)).digest())
+    """The SHA-256 of a row. As JSON a row is the same text from every engine; bytes are base64 in it.
+
+    PostgreSQL's texts have no zero bytes: its engine writes something in their place.
+    """
+    text = msgspec.json.encode(row).replace(ZERO_BYTE, IN_ITS_PLACE)
+    return int.from_bytes(hashlib.sha256(text).digest())
 
 
 def compared(source: Contents, target: Contents) -> list[Compared]:

@@ -6,6 +6,7 @@ and keeps gateways from starting. It goes when both stores were read again and h
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -64,6 +65,8 @@ Tell = Callable[[str, int], None]
 
 async def copy(source: Side, target: Side, at: datetime, tell: Tell) -> list[Compared]:
     """Copy, or go on copying, and compare. Raises ``NotCopied`` for a target that holds something else."""
+    if await source.store.metadata.unfinished_copy() is not None:
+        raise NotCopied(f"{source.name} is an unfinished copy itself: finish that first")
     mark = await _begun(source, target, at)
     if mark is None:
         return await _refused_unless_equal(source, target)
@@ -77,6 +80,7 @@ async def copy(source: Side, target: Side, at: datetime, tell: Tell) -> list[Com
         tell(table, rows)
     _note_erased(source, target)
     found = await compare(source, target)
+    await refuse_living_nodes(source.store, at)  # one that joined since
     if all(one.is_equal for one in found):
         await target.store.commit(NO_TENANT, [delete_timestamp(mark.name)])
     return found
@@ -84,7 +88,7 @@ async def copy(source: Side, target: Side, at: datetime, tell: Tell) -> list[Com
 
 async def compare(source: Side, target: Side) -> list[Compared]:
     """Read both whole."""
-    return compared(await contents(source.store), await contents(target.store))
+    return compared(*await asyncio.gather(contents(source.store), contents(target.store)))
 
 
 async def _begun(source: Side, target: Side, at: datetime) -> Mark | None:
