@@ -71,7 +71,7 @@ class Taken(NamedTuple):
 class Conversation(RuleBasedStateMachine):
     """One tenant talks to a gateway of its own; customers and the simulators do what they like in between."""
 
-    engine = "sqlite"
+    engine, conversations = "sqlite", 25
 
     def __init__(self) -> None:
         super().__init__()
@@ -356,7 +356,7 @@ def _known(view: Any) -> dict[str, Any]:
 class ConversationOnPostgresql(Conversation):
     """The same over the other engine."""
 
-    engine = "postgresql"
+    engine, conversations = "postgresql", 10
 
 
 @pytest.mark.parametrize("conversation", [Conversation, ConversationOnPostgresql])
@@ -368,7 +368,7 @@ def test_the_api_does_what_the_model_says(conversation: type[Conversation]) -> N
             derandomize=True,
             deadline=None,
             database=None,
-            max_examples=25,
+            max_examples=conversation.conversations,
             stateful_step_count=30,
             suppress_health_check=list(HealthCheck),
         ),
