@@ -127,10 +127,11 @@ class Testbed:
         }
 
 
+# Row 0: what the search index has behind it, as it would by the time that so many are queued.
 _QUEUE = """
-    INSERT INTO events (tenant, id, payment_id, type, version, doc, delivery_id, status, next_attempt_at, tries,
+    INSERT INTO events (rowid, tenant, id, payment_id, type, version, doc, delivery_id, status, next_attempt_at, tries,
         attempts, created_at, body)
-    SELECT 'acme', 'evt_' || key, 'pay_' || %(prefix)s || p, 'payment.captured', v, '{}', 'dlv_' || key, 'pending',
+    SELECT 0, 'acme', 'evt_' || key, 'pay_' || %(prefix)s || p, 'payment.captured', v, '{}', 'dlv_' || key, 'pending',
         %(now)s + p / 100, 0, '[]', %(now)s, '{"data": {}}'
     FROM generate_series(1, %(payments)s) p, generate_series(1, %(versions)s) v,
         LATERAL (SELECT %(prefix)s || '_' || lpad(p::text, 6, '0') || '_' || v AS key) keys"""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
@@ -57,17 +56,9 @@ async def several_gateways(
 
 
 async def pass_time(stacks: Sequence[GatewayStack], clock: VirtualClock, seconds: float) -> None:
-    """Let time pass; these gateways renew their leases meanwhile, as a database answers in no time of this clock."""
+    """Let time pass; these gateways stay alive meanwhile, as a database answers in no time of this clock."""
     end = clock.now() + timedelta(seconds=seconds)
     while (left := (end - clock.now()).total_seconds()) > 0:
         await clock.advance(min(RENEW_SECONDS, left))
-        async with asyncio.timeout(10):
-            while not all(one.gateway.node.may_begin(clock.now()) for one in stacks):
-                await stacks[0].gateway.store.nodes.all()
-
-
-@contextlib.asynccontextmanager
-async def one_on_shared(folder: Path, **given: Any) -> AsyncIterator[GatewayStack]:
-    """One gateway on a store that others may share; as ``running_stack`` takes them."""
-    async with several_gateways(folder, 1, **given) as (stack,):
-        yield stack
+        for stack in stacks:
+            await stack.gateway.node.renew(stack.settings.digest, stack.url)

@@ -287,9 +287,12 @@ _NO_WEBHOOK = ", ".join(
 IN_ORDER = (
     "d.tenant = ? AND d.status = 'pending' AND (d.attempts <> '[]' OR NOT EXISTS (SELECT 1 FROM events e"
     " WHERE e.tenant = d.tenant AND e.payment_id = d.payment_id AND e.version < d.version"
-    " AND e.status = 'pending' AND e.attempts = '[]'))"
+    " AND COALESCE(e.status, '') = 'pending' AND e.attempts = '[]'))"
 )
-"""A webhook of a tenant on its way whose first try, if it had none, keeps the order of versions."""
+"""A webhook of a tenant on its way whose first try, if it had none, keeps the order of versions.
+
+The payment's others are asked for so that no index of all pending webhooks will do: there may suddenly be many.
+"""
 DISABLED = "SELECT 1 FROM webhook_endpoints w WHERE w.tenant = ? AND w.url_sha256 = ? AND w.disabled_at IS NOT NULL"
 # Not by the column: a payment's few webhooks are to be looked up, not to be searched for among all of the tenant's.
 _OF_PAYMENT = "delivery_id IN (SELECT delivery_id FROM events WHERE tenant = ? AND payment_id = ?)"
