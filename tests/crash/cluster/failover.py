@@ -155,3 +155,5 @@ def lag(standby: Postgresql) -> None:
     """Let a standby receive nothing more."""
     standby.execute("ALTER SYSTEM SET primary_conninfo = ''")
     standby.execute("SELECT pg_reload_conf()")
+    while standby.execute("SELECT 1 FROM pg_stat_wal_receiver"):
+        time.sleep(0.01)

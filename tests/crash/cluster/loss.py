@@ -83,7 +83,7 @@ async def lose(folder: Path, *, seed: str, behind: float) -> Loss:
             cluster.testbed.endpoint.faults_ended = True
             await asyncio.sleep(LOADED)
             if behind:
-                lag(standby)
+                await asyncio.to_thread(lag, standby)
                 await asyncio.sleep(behind)
             primary.kill()
             await asyncio.sleep(NOTICED_AFTER)
