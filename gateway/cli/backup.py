@@ -32,14 +32,19 @@ NOT_POSTGRESQL = (
 @click.command()
 @click.argument("target", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
+@click.option("--store", metavar="NAME", help="Of several stores the one that is copied.")
 @config_option
 @json_option
-def backup(target: Path, force: bool, config: Path, as_json: bool) -> None:
+def backup(target: Path, force: bool, store: str | None, config: Path, as_json: bool) -> None:
     """Copy the store to TARGET, also while the server is running.
 
     The copy is checked, durable and marked as a backup: the gateway starts on it only after gateway recover --restored.
     """
-    at, source = SystemClock().now(), load(config).settings.store_path
+    at, stores = SystemClock().now(), load(config).settings.stores
+    wanted = store or (next(iter(stores)) if len(stores) == 1 else None)
+    if wanted not in stores:
+        raise click.UsageError(f"--store must be one of {', '.join(stores)}: a backup is of one store")
+    source = stores[wanted].path
     if source is None:
         raise click.UsageError(NOT_POSTGRESQL)
     made = back_up(source, target, at=at, overwrite=force)

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Awaitable, Iterable
 from datetime import datetime
 
+from gateway.core.errors import Unavailable
 from gateway.drivers.clock import Clock, milliseconds
 from gateway.drivers.installed_plugins import own_version
 from gateway.drivers.store import claims, nodes
@@ -15,6 +16,9 @@ from gateway.drivers.store.claims import Claimant
 from gateway.drivers.store.nodes import NodeRow
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.statements import NO_TENANT
+
+ANSWER_SECONDS = 5.0
+"""How long one database may take: it must not keep a node from renewing its row in the others."""
 
 
 class _Lease:
@@ -98,7 +102,10 @@ class Node:
 
 
 async def _all(work: Iterable[Awaitable[None]]) -> None:
-    """Do something in every database, then raise what went wrong in one."""
-    for problem in await asyncio.gather(*work, return_exceptions=True):
+    """Do something in every database, then raise what went wrong in one. Raises ``Unavailable``."""
+    tries = (asyncio.wait_for(one, ANSWER_SECONDS) for one in work)
+    for problem in await asyncio.gather(*tries, return_exceptions=True):
+        if isinstance(problem, TimeoutError):
+            raise Unavailable("a store does not answer in time") from problem
         if problem is not None:
             raise problem

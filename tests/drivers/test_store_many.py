@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -112,3 +113,15 @@ async def test_a_store_that_the_start_did_not_open(store: ManyStores, tmp_path: 
     store.use(replace(settings, tenants={"acme": replace(tenant, store="us")}))
     with pytest.raises(Unavailable, match="store us is not open"):
         await store.payment("acme", "pay_1")
+
+
+async def test_one_that_says_nothing_is_down_too(store: ManyStores, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It keeps nobody waiting who asks all."""
+
+    async def never() -> int:
+        await asyncio.Event().wait()
+        return 0
+
+    monkeypatch.setattr(many, "ANSWER_SECONDS", 0.01)
+    monkeypatch.setattr(store.parts[1].queues, "dead_webhooks", never)
+    assert (await store.queues.dead_webhooks(), store.down) == (0, ("eu",))

@@ -9,11 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
-from gateway.core.errors import StillNeeded
+from gateway.core.errors import StillNeeded, Unavailable
 from gateway.drivers.settings import load_settings
 from gateway.drivers.store.many import ManyStores
+from tests.support import postgresql
 from tests.support.cli import run
 from tests.support.scenarios.inbox import admin
 from tests.support.settings_file import with_operator
@@ -111,3 +113,56 @@ async def test_rows_elsewhere_stop_the_start(tmp_path: Path) -> None:
     with pytest.raises(StillNeeded, match="tenant acme: store: its payments are in eu"):
         async with run_gateway(changed):
             pass
+
+
+async def test_two_databases_and_one_that_goes_away(tmp_path: Path) -> None:
+    """On PostgreSQL a process has a lease in each: what it claims in one does not wait for the other."""
+    with postgresql.fresh_database() as main, postgresql.fresh_database() as eu:
+
+        def change(settings: dict[str, Any]) -> None:
+            in_two(settings)
+            settings["stores"] = {"main": {"url": main, "pool": 4}, "eu": {"url": eu, "pool": 4}}
+
+        async with running_stack(tmp_path, change=change) as stack:
+            for tenant in ("acme", "globex"):
+                assert (await paid(stack, tenant))["state"] == "captured"
+            node = stack.gateway.node
+            for part in stack.gateway.store.parts:
+                assert [one.id for one in await part.nodes.all()] == [node.id]
+            await webhooks_delivered(stack, "acme", "globex")
+            name = eu.rpartition("/")[2].partition("?")[0]
+            with psycopg.connect(main, autocommit=True) as server:
+                server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
+                while server.execute(ENDED, (name,)).fetchall():
+                    await stack.gateway.clock.sleep(0.05)
+            assert (await stack.create(psp_body(), tenant="acme")).status == 503
+            assert (await paid(stack, "globex"))["state"] == "captured"
+            await webhooks_delivered(stack, "globex")
+            with pytest.raises(Unavailable):
+                await node.renew("", "")
+            assert node.may_begin("globex", stack.gateway.clock.now())
+
+
+ENDED = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+"""Ends whoever is connected; no rows where nobody is."""
+
+
+async def webhooks_delivered(stack: GatewayStack, *tenants: str) -> None:
+    """Wait until nothing of these tenants waits."""
+    async with asyncio.timeout(30):
+        for tenant in tenants:
+            while await stack.gateway.store.deliveries.has_pending(tenant):
+                await stack.gateway.clock.sleep(0.05)
+
+
+async def test_a_backup_is_of_one_store(stack: GatewayStack) -> None:
+    """Of which, it must be said."""
+
+    async def command(*arguments: object) -> Any:
+        return await asyncio.to_thread(run, *arguments, "--config", stack.folder / "settings.yaml")
+
+    await paid(stack, "acme")
+    refused = await command("backup", tmp := stack.folder / "copy.db")
+    assert (refused.exit_code, "--store must be one of main, eu" in refused.stderr, tmp.exists()) == (2, True, False)
+    copied = await command("backup", "--store", "eu", "--json", tmp)
+    assert json.loads(copied.stdout)["payments"] == 1

@@ -34,6 +34,9 @@ from gateway.drivers.store.refused_requests import RefusedRequests
 from gateway.drivers.store.search_index import SearchIndex
 from gateway.drivers.store.statements import Statement, Unit
 
+ANSWER_SECONDS = 5.0
+"""How long one store may keep the others waiting: one that went away in the middle of a write says nothing for long."""
+
 Answers = Sequence[Any]
 Merge = Callable[..., Any]
 """(what each store answered, the arguments of the question) -> the answer."""
@@ -246,7 +249,9 @@ class ManyStores(Store):
 
     async def close(self) -> None:
         """Close all of them, also where one cannot be closed."""
-        await self._ask(lambda part: part.close(), needs_all=True)
+        for problem in await asyncio.gather(*(part.close() for part in self.parts), return_exceptions=True):
+            if problem is not None:
+                raise problem
 
     def _reading(self, group: str, name: str, kind: type) -> Callable[..., Awaitable[Any]]:
         """How one of the reads is made: in the store of the tenant it is about, in all, or in the first."""
@@ -277,13 +282,14 @@ class ManyStores(Store):
 
     async def _ask(self, ask: Callable[[Store], Awaitable[Any]], *, needs_all: bool) -> list[Any]:
         """Ask all at once. Raises ``Unavailable`` where one cannot answer that must, or none can."""
-        answers = await asyncio.gather(*map(ask, self.parts), return_exceptions=True)
+        asked = (asyncio.wait_for(ask(part), ANSWER_SECONDS) for part in self.parts)
+        answers = await asyncio.gather(*asked, return_exceptions=True)
         found, problems = [], {}
         for name, answer in zip(self._by_name, answers, strict=True):
             if not isinstance(answer, BaseException):
                 found.append(answer)
-            elif isinstance(answer, Unavailable):
-                problems[name] = answer
+            elif isinstance(answer, (Unavailable, TimeoutError)):
+                problems[name] = str(answer) or f"no answer in {ANSWER_SECONDS:g} seconds"
             else:
                 raise answer
         self._down = {*problems}

@@ -96,7 +96,8 @@ def _alone(settings: Settings, entry: AccountEntry, folder: Path, key: str) -> S
         settings,
         server=replace(settings.server, admin=admin, watch=False),
         store=StoreTarget(url=folder / "gateway.db"),
-        tenants={**settings.tenants, tenant.id: replace(tenant, webhook=None)},
+        further_stores={},
+        tenants={**settings.tenants, tenant.id: replace(tenant, webhook=None, store=None)},
         keys_by_sha256={known.sha256: (tenant.id, known)},
         operators_by_sha256={},
     )
