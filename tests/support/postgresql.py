@@ -13,9 +13,11 @@ import functools
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +29,9 @@ from tests.support.postgresql_cluster import NOT_DURABLE, Cluster, PostgreSQLFai
 
 TEMPLATE = "gateway_template"
 """The database that every test's is copied from: the store's tables, without rows."""
+
+PREFIX = "gateway-tests-"
+"""What the names of the runs' folders begin with."""
 
 FOLDER = "GATEWAY_TEST_RUN"
 """The environment variable by which the processes of one run know its folder."""
@@ -43,7 +48,8 @@ def folder_of_the_run() -> Iterator[None]:
     if FOLDER in os.environ:
         yield
         return
-    folder = Path(tempfile.mkdtemp(prefix="gateway-tests-", dir=_memory()))
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_memory()))
+    _sweep(folder.parent)
     folder.chmod(0o755)  # PostgreSQL may run as another user
     os.environ[FOLDER] = str(folder)
     try:
@@ -55,6 +61,20 @@ def folder_of_the_run() -> Iterator[None]:
         del os.environ[FOLDER]
     if not is_guarded:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep(parent: Path) -> None:
+    """Delete what runs have left that were killed before they had a guard, or together with it, a minute ago."""
+    for left in parent.glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError), (left / "run").open() as lock:
+            if time.time() - left.stat().st_mtime < 60:  # it may be about to take its lock
+                continue
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with contextlib.suppress(OSError):
+                postgres = int((left / "server/cluster/data/postmaster.pid").read_text().split()[0])
+                if str(left) in Path(f"/proc/{postgres}/cmdline").read_text():
+                    os.kill(postgres, signal.SIGQUIT)
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _memory() -> str | None:
