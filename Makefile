@@ -4,6 +4,7 @@ KILLS ?= 200
 RELOADS ?= 100
 SEEDS ?= 1000
 NODES ?= 1
+ENGINE ?= sqlite
 CASES ?= 100000
 PAYMENTS ?= 100000
 BIN := .venv/bin
@@ -73,8 +74,8 @@ failover: $(READY)  ## kill the primary database under load: a synchronous stand
 reloads: $(READY)  ## reload RELOADS times under load, then ten thousand tenants, with figures
 	$(BIN)/python -m tests.reload --reloads $(RELOADS)
 
-simulation: $(READY)  ## SEEDS whole histories of NODES gateways under a virtual clock, each checked against independent ledgers
-	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --nodes $(NODES)
+simulation: $(READY)  ## SEEDS whole histories of NODES gateways on ENGINE under a virtual clock, each checked against independent ledgers
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --nodes $(NODES) --engine $(ENGINE)
 
 sabotage: $(READY)  ## plant faults in a copy of the code, one at a time: each must turn a harness red
 	$(BIN)/python -m tests.sabotage

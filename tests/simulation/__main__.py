@@ -13,6 +13,8 @@ from collections.abc import Callable
 
 from tests.simulation.history import Outcome, run_history
 from tests.simulation.seed_corpus import add_failing_seeds, failing_seeds
+from tests.support.postgresql import folder_of_the_run
+from tests.support.stores import ENGINES
 
 SHOWN = 40
 """Lines of the trace printed before a violation."""
@@ -23,7 +25,7 @@ FIGURES = ("operations", "events", "answers", "starts", "crashes", "stops", "fau
 def main() -> int:
     """Run the histories; return 1 if one broke an invariant."""
     options = _options()
-    run = functools.partial(run_history, nodes=options.nodes)
+    run = functools.partial(run_history, nodes=options.nodes, engine=options.engine)
     if options.seed is not None:
         outcome = run(options.seed)
         print("\n".join(outcome.trace if options.trace else outcome.trace[-SHOWN:]))
@@ -31,7 +33,7 @@ def main() -> int:
         return 1 if outcome.violations else 0
     seeds = [*failing_seeds(), *range(options.first, options.first + options.seeds)]
     figures, failed = _run(run, seeds, options.jobs, until_red=options.until_red)
-    if options.nodes == 1:
+    if (options.nodes, options.engine) == (1, "sqlite"):
         add_failing_seeds(failed)
     print(_figures(seeds, figures, len(failed)))
     return 1 if failed else 0
@@ -61,7 +63,9 @@ def explained(outcome: Outcome) -> str:
     """Describe the violations of a history: the end of its trace, and the command that prints the rest."""
     first = next((at for at, line in enumerate(outcome.trace) if "VIOLATION" in line), 0)
     shown = outcome.trace[max(0, first - SHOWN) : first]
-    again = f"python -m tests.simulation --seed {outcome.seed} --nodes {outcome.nodes} --trace"
+    again = (
+        f"python -m tests.simulation --seed {outcome.seed} --nodes {outcome.nodes} --engine {outcome.engine} --trace"
+    )
     violated = (f"violated at {violation}" for violation in outcome.violations)
     return "\n".join((f"seed {outcome.seed}:", *shown, *violated, f"the whole history: {again}"))
 
@@ -78,6 +82,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--nodes", type=int, default=1, help="gateways on one store, which more than one share")
+    parser.add_argument("--engine", choices=ENGINES, default="sqlite", help="what the store is kept on")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes side by side")
     parser.add_argument("--until-red", action="store_true", help="stop at the first violation")
     parser.add_argument("--seed", type=int, help="one history only")
@@ -86,4 +91,5 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with folder_of_the_run():
+        sys.exit(main())

@@ -31,15 +31,17 @@ from tests.simulation.invariants import InvariantChecker
 from tests.simulation.ledgers import Ledgers
 from tests.simulation.network import Network, Server
 from tests.simulation.outgoing_calls import OutgoingCalls
+from tests.simulation.postgresql_database import PostgresqlDatabase
 from tests.simulation.process import run_tasks_in_processes
 from tests.simulation.psp_actors import PspActors
 from tests.simulation.settings import settings_of
-from tests.simulation.store_engine import SharedStoreEngine, StoreEngine, connect
+from tests.simulation.store_engine import PostgresqlStoreEngine, SharedStoreEngine, StoreEngine, connect
 from tests.simulation.store_snapshot import read_snapshot
 from tests.simulation.tenants import Tenants
 from tests.simulation.virtual_loop import Stuck, VirtualLoop
 from tests.simulation.workloads import Workloads
 from tests.support.shared_engine import share
+from tests.support.stores import SQLITE, fresh_url
 
 REST_SECONDS = 1500.0
 """Seconds after the last fault by which every timer has run and every operation that can be resolved is."""
@@ -67,14 +69,18 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     seed: int
     nodes: int
+    engine: str
     violations: tuple[str, ...]
     figures: dict[str, int]
     fingerprint: str
     trace: tuple[str, ...]
 
 
-def run_history(seed: int, nodes: int = 1) -> Outcome:
-    """Run the history of a seed, with one gateway or with several ``nodes`` on a shared store."""
+def run_history(seed: int, nodes: int = 1, engine: str = "sqlite") -> Outcome:
+    """Run the history of a seed, with one gateway or with several ``nodes`` on a shared store.
+
+    ``engine``: what that store is kept on, ``sqlite`` or ``postgresql``.
+    """
     loop = VirtualLoop()
     env = Environment(seed, loop)
     chance = random.getstate()
@@ -86,11 +92,11 @@ def run_history(seed: int, nodes: int = 1) -> Outcome:
     log.propagate = False
     log.addHandler(handler)
     try:
-        with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder:  # noqa: S108  # memory, where there is some
+        with _memory() as folder, fresh_url(engine, Path(folder)) as url:
             loop.set_exception_handler(lambda _loop, _context: None)
             run_tasks_in_processes(env)
             try:
-                loop.run_until_complete(_history(env, Path(folder) / "gateway.db", nodes))
+                loop.run_until_complete(_history(env, url, nodes))
             except Stuck as stuck:
                 env.violated(str(stuck))
             finally:
@@ -103,6 +109,7 @@ def run_history(seed: int, nodes: int = 1) -> Outcome:
     return Outcome(
         seed=seed,
         nodes=nodes,
+        engine=engine,
         violations=tuple(env.violations),
         figures=dict(env.figures),
         fingerprint=env.fingerprint(),
@@ -110,7 +117,7 @@ def run_history(seed: int, nodes: int = 1) -> Outcome:
     )
 
 
-async def _history(env: Environment, path: Path, nodes: int) -> None:
+async def _history(env: Environment, url: str, nodes: int) -> None:
     dice = env.dice("history")
     absence_proves = dice.random() < 0.5
     settings = settings_of(absence_proves=absence_proves)
@@ -129,7 +136,7 @@ async def _history(env: Environment, path: Path, nodes: int) -> None:
         "acme.example": (endpoints, "webhook"),
         "globex.example": (endpoints, "webhook"),
     }
-    make_engine = engines(env, path, is_shared=nodes > 1)
+    make_engine = engines(env, url, is_shared=nodes > 1)
     checked = (make_engine, settings, Network(env, hosts), InvariantChecker(env, ledgers.is_confirmed))
     deployment = Cluster(env, [Deployment(env, *checked, node=node, nodes=nodes) for node in range(nodes)])
     customers.deployment, customers.ledger, payers.deployment, payers.ledger = deployment, creditkey, deployment, psp
@@ -174,8 +181,13 @@ async def _history(env: Environment, path: Path, nodes: int) -> None:
     await running
 
 
-def engines(env: Environment, path: Path, *, is_shared: bool) -> MakeEngine:
+def engines(env: Environment, url: str, *, is_shared: bool) -> MakeEngine:
     """Return what opens the store for a process: the file for itself alone, or what all share."""
+    if not url.startswith(SQLITE):
+        server = PostgresqlDatabase(url, env.now)
+        return lambda process, **given: PostgresqlStoreEngine(process, server, **given)  # type: ignore[arg-type]
+    path = Path(url.removeprefix(SQLITE))
+    path.parent.mkdir()
     if not is_shared:
         return lambda process, **given: StoreEngine(process, connect(path), **given)
     database = connect(path)
@@ -241,6 +253,11 @@ class _ErrorLog(logging.Handler):
             self._env.violated(f"{record.getMessage()}: {type(fault).__name__}: {fault}")
         elif kind is not None and kind not in EXPECTED_ERRORS and record.getMessage() != UNWRITTEN_ACT:
             self._env.violated(f"{record.getMessage()}: {kind}")
+
+
+def _memory() -> tempfile.TemporaryDirectory[str]:
+    """A folder in memory, where there is some."""
+    return tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None)  # noqa: S108
 
 
 def _close(loop: VirtualLoop) -> None:

@@ -17,6 +17,7 @@ from gateway.drivers.store import audit
 from gateway.drivers.store.sqlite import make_tables
 from gateway.drivers.store.statements import Statement, Unit
 from gateway.drivers.store.transactions import commit_units
+from tests.simulation.postgresql_database import PostgresqlDatabase
 from tests.simulation.process import LAG, Process
 from tests.support.one_tenant import check_tenant
 
@@ -160,13 +161,16 @@ class StoreEngine:
                 passed.set_result(None)
         self._held = [held for held in self._held if not held[1].done()]
 
-    def _commit(self, units: list[Unit]) -> Sequence[GatewayError | None]:
+    def _write_units(self, units: list[Unit], tenant: str) -> Sequence[GatewayError | None]:  # noqa: ARG002  # others need it
+        return commit_units(self.connection, units)
+
+    def _commit(self, units: list[Unit], tenant: str = "") -> Sequence[GatewayError | None]:
         if self._refuses("write"):
             self._env.note(f"p{self._process.number} store refuses {len(units)} units")
             return [Unavailable("the store cannot be written: full") for _ in units]
         refused = [self._moves_money(unit) and self._refuses("move") for unit in units]
         taken = [unit for unit, is_refused in zip(units, refused, strict=True) if not is_refused]
-        written = iter(commit_units(self.connection, taken))
+        written = iter(self._write_units(taken, tenant))
         failures = [
             Unavailable("the store refused a row: busy") if is_refused else next(written) for is_refused in refused
         ]
@@ -199,7 +203,7 @@ class SharedStoreEngine(StoreEngine):
         """Write a unit; those that come meanwhile may be first."""
         check_tenant(tenant, unit)
         await self._begin_writing()
-        [failure] = self._commit([unit])
+        [failure] = self._commit([unit], tenant)
         self._process.boundary("committed")
         if failure is not None:
             raise failure
@@ -228,6 +232,15 @@ class SharedStoreEngine(StoreEngine):
         if self._closed:
             raise Unavailable("the store is closed")
         self._process.boundary("commit")
+
+
+class PostgresqlStoreEngine(SharedStoreEngine):
+    """The same on a real PostgreSQL, whose connection all share."""
+
+    connection: PostgresqlDatabase  # type: ignore[assignment]  # it does what the checks ask of sqlite3
+
+    def _write_units(self, units: list[Unit], tenant: str) -> Sequence[GatewayError | None]:
+        return [self.connection.write(tenant, unit) for unit in units]
 
 
 def _named(unit: Unit) -> str:

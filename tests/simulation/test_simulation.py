@@ -67,11 +67,12 @@ def test_a_broken_gateway_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
 TAKES_ANYTHING = " ON CONFLICT (tenant, kind, id) DO UPDATE SET node = excluded.node WHERE ? > 0 RETURNING tenant, id"
 
 
-def test_two_nodes_keep_every_promise() -> None:
+@pytest.mark.parametrize(("engine", "seeds"), [("sqlite", range(4)), ("postgresql", range(4, 5))])
+def test_two_nodes_keep_every_promise(engine: str, seeds: range) -> None:
     """On one store, each with a clock of its own, whichever is called and whenever one dies: its work is taken over."""
     figures: Counter[str] = Counter()
-    for seed in range(4):
-        outcome = run_history(seed, 2)
+    for seed in seeds:
+        outcome = run_history(seed, 2, engine)
         assert not outcome.violations, explained(outcome)
         figures.update(outcome.figures)
     assert min(figures[name] for name in ("operations", "crashes", "faults", "answers")) > 0
