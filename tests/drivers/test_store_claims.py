@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
+import msgspec
 import pytest
 
+from gateway.drivers.clock import milliseconds
 from gateway.drivers.store import claims, nodes
 from gateway.drivers.store.claims import Claimant
 from gateway.drivers.store.nodes import KEPT, LEASE
 from gateway.drivers.store.reads import Store
-from gateway.drivers.store.statements import NO_TENANT
+from gateway.drivers.store.statements import NO_TENANT, Statement
 from tests.drivers.test_store_nodes import node_row
 from tests.support.factories.payments import AT
 from tests.support.shared_engine import shared_database, shared_store
@@ -36,6 +38,12 @@ async def claimed(store: Store, node: str, offered: str, at: datetime = AT) -> l
     return [identifier for _, identifier in rows]
 
 
+async def outlives(store: Store, node: str) -> None:
+    """Renew a node so that it lives when the lease of the others is over."""
+    row = msgspec.structs.replace(node_row(node), alive_until=milliseconds(AT + 2 * LEASE))
+    await store.commit(NO_TENANT, [nodes.renew(row)])
+
+
 async def test_what_is_claimed_belongs_to_one(store: Store) -> None:
     """Another gets only what is left; the holder gets its own again, as after an answer that was lost."""
     assert await claimed(store, "node_a", '["1", "2"]') == ["1", "2"]
@@ -54,11 +62,34 @@ async def test_claims_of_other_kinds_and_tenants_are_others(store: Store) -> Non
 async def test_claims_of_the_dead_are_free_when_their_time_is_over(store: Store) -> None:
     """Not a moment before; and a node that has left gives everything up at once."""
     await claimed(store, "node_a", '["1"]')
+    await outlives(store, "node_b")
     assert await claimed(store, "node_b", '["1"]', AT + LEASE - timedelta(milliseconds=1)) == []
     assert await claimed(store, "node_b", '["1"]', AT + LEASE) == ["1"]
     await store.commit(NO_TENANT, [nodes.leave("node_b")])
     await store.commit(NO_TENANT, [nodes.renew(node_row("node_a"))])
     assert await claimed(store, "node_a", '["1"]') == ["1"]
+
+
+async def test_a_node_that_is_not_seen_is_not_robbed(store: Store) -> None:
+    """It may have joined since the statement of the other began, which sees its claim but not that it lives."""
+    await claimed(store, "node_a", '["1"]')
+    await store.commit(NO_TENANT, [Statement("DELETE FROM nodes WHERE id = 'node_a'", ())])
+    assert await claimed(store, "node_b", '["1"]') == []
+
+
+async def test_who_does_not_live_claims_nothing(store: Store) -> None:
+    """Nor one that was never seen: nobody could take it over."""
+    assert await claimed(store, "node_c", '["1"]') == []
+    assert await claimed(store, "node_a", '["1"]', AT + LEASE) == []
+
+
+async def test_what_left_is_forgotten_with_its_claims(store: Store) -> None:
+    """At once; what stopped without a word, after a time."""
+    await claimed(store, "node_a", '["1"]')
+    await store.commit(NO_TENANT, [nodes.leave("node_a")])
+    await store.commit(NO_TENANT, nodes.forget_dead(AT))
+    assert await store._engine.rows("SELECT id FROM nodes", ()) == [("node_b",)]
+    assert await store._engine.rows("SELECT id FROM claims", ()) == []
 
 
 async def test_only_the_holder_releases(store: Store) -> None:
@@ -91,6 +122,7 @@ async def test_a_job_is_done_by_one(store: Store) -> None:
         return bool(await store.claim(NO_TENANT, claims.claim_job("retention", Claimant(node, at))))
 
     assert [await does("node_a"), await does("node_b"), await does("node_a")] == [True, False, True]
+    await outlives(store, "node_b")
     assert await does("node_b", AT + LEASE)
 
 

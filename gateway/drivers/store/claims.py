@@ -30,10 +30,13 @@ TABLES = (
 )
 
 _INSERT = "INSERT INTO claims (tenant, kind, id, node) SELECT o.tenant, CAST(? AS TEXT), o.id, CAST(? AS TEXT)"
+_LIVES = "EXISTS (SELECT 1 FROM nodes me WHERE me.id = ? AND me.alive_until > ?)"
 _TAKE_OVER = (
     " ON CONFLICT (tenant, kind, id) DO UPDATE SET node = excluded.node WHERE claims.node = excluded.node"
-    " OR NOT EXISTS (SELECT 1 FROM nodes n WHERE n.id = claims.node AND n.alive_until > ?) RETURNING tenant, id"
+    " OR EXISTS (SELECT 1 FROM nodes n WHERE n.id = claims.node AND n.alive_until <= ?) RETURNING tenant, id"
 )
+"""That its node is over must be seen: one that has joined since this statement began is not seen, and lives. So nobody
+claims without a row of its own."""
 
 
 class Claimant(NamedTuple):
@@ -50,8 +53,8 @@ def claim(kind: Kind, by: Claimant, offered: str, params: Sequence[Any]) -> Stat
     under way here. Another node may have done in the meantime what was offered: read it again before beginning it.
     """
     return Statement(
-        f"{_INSERT} FROM ({offered}) o WHERE TRUE{_TAKE_OVER}",
-        (kind, by.node, *params, milliseconds(by.at)),
+        f"{_INSERT} FROM ({offered}) o WHERE {_LIVES}{_TAKE_OVER}",
+        (kind, by.node, *params, by.node, *[milliseconds(by.at)] * 2),
     )
 
 

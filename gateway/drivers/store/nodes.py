@@ -55,16 +55,16 @@ def renew(row: NodeRow) -> Statement:
 
 
 def leave(node: str) -> Statement:
-    """Leave; what it had claimed is free at once."""
-    return Statement("DELETE FROM nodes WHERE id = ?", (node,))
+    """Leave; what it had claimed is free at once. Its row stays for a while: claims are taken over by it."""
+    return Statement("UPDATE nodes SET alive_until = 0 WHERE id = ?", (node,))
 
 
 def forget_dead(now: datetime) -> list[Statement]:
-    """Forget nodes that stopped long ago, claims of nodes that are not known any more, and old lookups."""
+    """Forget nodes that left, or stopped long ago, with their claims, and old lookups."""
     long_ago = milliseconds(now - KEPT)
     return [
+        Statement("DELETE FROM claims WHERE node IN (SELECT id FROM nodes WHERE alive_until < ?)", (long_ago,)),
         Statement("DELETE FROM nodes WHERE alive_until < ?", (long_ago,)),
-        Statement("DELETE FROM claims WHERE NOT EXISTS (SELECT 1 FROM nodes n WHERE n.id = claims.node)", ()),
         Statement("DELETE FROM lookups WHERE at < ?", (long_ago,)),
     ]
 
@@ -77,7 +77,8 @@ class Nodes:
 
     async def all(self) -> list[NodeRow]:
         """Every node, also those that stopped without saying so lately; the longest running first."""
-        rows = await self._engine.rows(f"SELECT {_COLUMNS} FROM nodes ORDER BY started_at, id", ())  # noqa: S608  # ours
+        sql = f"SELECT {_COLUMNS} FROM nodes WHERE alive_until > 0 ORDER BY started_at, id"  # noqa: S608  # our own members
+        rows = await self._engine.rows(sql, ())
         return [made_of(NodeRow, row) for row in rows]
 
     async def is_alive(self, node: str, now: datetime) -> bool:
