@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import psycopg
@@ -61,6 +63,27 @@ async def test_a_database_with_other_tables_is_not_touched(database_url: str) ->
     with pytest.raises(Unavailable, match="somebody else"):
         await open_postgresql(database_url)
     assert columns_of_payments(database_url) == 1
+
+
+@pytest.mark.parametrize("opening", [open_postgresql, open_postgresql_to_read, migrations.plan])
+@pytest.mark.parametrize(
+    ("part", "instead", "why"),
+    [
+        (r"/[^/?]+(?=\?|$)", "/nowhere", 'database "nowhere" does not exist'),
+        (r"//[^@/]*@", "//nobody:pass-word@", 'role "nobody" does not exist'),
+        (r"//.*", "//u:pass-word@127.0.0.1:1/d", "port 1 failed: Connection refused"),
+        (r"//.*", "//u:first@pass-word/d", "failed to resolve host$"),
+        (r"//.*", "//u:pass-word@127.0.0.1/d?sslmode=pass-word", "OperationalError"),
+        (r"//.*", "//u@127.0.0.1/d?pass-word=x", "ProgrammingError"),
+    ],
+)
+async def test_a_database_that_cannot_be_reached_says_why(
+    database_url: str, opening: Callable[[str], Awaitable[object]], part: str, instead: str, why: str
+) -> None:
+    """In the server's words or libpq's, but nothing that may be a password."""
+    with pytest.raises(Unavailable, match=why) as refused:
+        await opening(re.sub(part, instead, database_url, count=1))
+    assert "pass-word" not in str(refused.value)
 
 
 async def test_a_database_without_tables_is_not_read(database_url: str) -> None:

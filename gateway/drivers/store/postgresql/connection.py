@@ -7,6 +7,7 @@ psycopg's cursors do the same for three times the CPU; of psycopg this uses the 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -28,12 +29,22 @@ DEFAULTS = {
 }
 """Parameters of a connection, unless the URL says otherwise."""
 
+_REACHED = re.compile(r"connection to server [^\n]+ failed: [^\n]+|failed to resolve host")
+
 Parameter = str | bytes | int | float | bool | None
 
 
 def conninfo(url: str, **parameters: str) -> str:
     """What libpq is given for a URL. Raises ``psycopg.ProgrammingError`` for one that it does not understand."""
     return make_conninfo("", **{**DEFAULTS, **parameters, **conninfo_to_dict(url)})
+
+
+def why_refused(problem: psycopg.Error) -> str:
+    """Why there is no connection, in the server's or libpq's words, where those cannot quote a URL's password."""
+    if problem.diag.message_primary:
+        return problem.diag.message_primary
+    reached = _REACHED.search(str(problem))  # else what it quotes may be a part of a URL that was read wrongly
+    return reached[0] if reached else type(problem).__name__
 
 
 class Lost(Exception):

@@ -15,7 +15,15 @@ from gateway.core.errors import Unavailable
 from gateway.drivers.measures import Measures
 from gateway.drivers.store.postgresql import dialect, migrations, upkeep
 from gateway.drivers.store.postgresql.commits import Commits
-from gateway.drivers.store.postgresql.connection import Command, Connection, Lost, Refused, conninfo, rows_of
+from gateway.drivers.store.postgresql.connection import (
+    Command,
+    Connection,
+    Lost,
+    Refused,
+    conninfo,
+    rows_of,
+    why_refused,
+)
 from gateway.drivers.store.postgresql.pool import NothingSent, Pool
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.statements import Statement
@@ -127,7 +135,7 @@ async def open_postgresql_to_read(url: str) -> Store:
 
 
 async def _connect(url: str, statement_timeout: float, lock_timeout: float, *, read_only: bool = False) -> Connection:
-    """Raises ``Unavailable``, without a word of the URL: it may hold a password."""
+    """Raises ``Unavailable``, without the URL: it may hold a password."""
     limits: dict[str, object] = {
         "statement_timeout": int(statement_timeout * 1000),
         "lock_timeout": int(lock_timeout * 1000),
@@ -141,5 +149,5 @@ async def _connect(url: str, statement_timeout: float, lock_timeout: float, *, r
     try:
         opened = await psycopg.AsyncConnection.connect(conninfo(url, **given), autocommit=True)
     except psycopg.Error as problem:
-        raise Unavailable(f"the store cannot be reached: {type(problem).__name__}") from None
+        raise Unavailable(f"the store cannot be reached: {why_refused(problem)}") from None
     return Connection(opened, statement_timeout + ANSWER_MARGIN_SECONDS)

@@ -15,7 +15,7 @@ import psycopg
 
 from gateway.core.errors import Unavailable
 from gateway.drivers.clock import EPOCH, milliseconds
-from gateway.drivers.store.postgresql.connection import conninfo
+from gateway.drivers.store.postgresql.connection import conninfo, why_refused
 from gateway.drivers.store.postgresql.schema import RENUMBERED, spelt, statements
 from gateway.drivers.store.schema import MIGRATIONS, VERSION, WORKS_FROM
 from gateway.drivers.store.store_files import AlreadyRunning
@@ -163,8 +163,7 @@ async def _in_transaction(url: str, act: Callable[[_Connection], Awaitable[_Resu
             return await act(connection)
     except psycopg.Error as problem:
         kind = _InTheWay if problem.sqlstate in IN_THE_WAY else Unavailable
-        why = problem.diag.message_primary or type(problem).__name__  # not its own words: they may name the URL
-        raise kind(f"the tables of the store cannot be made or read: {why}") from None
+        raise kind(f"the tables of the store cannot be made or read: {why_refused(problem)}") from None
 
 
 class _InTheWay(Unavailable):
