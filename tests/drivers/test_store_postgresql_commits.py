@@ -28,7 +28,7 @@ def found(is_barred: str) -> PGresult:
     return cast("PGresult", SimpleNamespace(**value))
 
 
-COMMITTED, BARRED = [found("f")] * 2, [found("t")] * 2
+COMMITTED, BARRED = [found("f")], [found("t")]
 
 
 class Scripted(Pool):

@@ -50,7 +50,12 @@ OF_THE_UNIT = ("21", "22", "23", "42", "44", "P0")
 """Classes of SQLSTATE that a unit's own statements and values cause."""
 
 _MARK = "INSERT INTO units (tenant, id) VALUES ($1, $2)"
-_BAR = "INSERT INTO units (tenant, id, is_barred) VALUES ($1, $2, TRUE) ON CONFLICT DO NOTHING"
+# A mark that is there is written again as it is: the answer waits, as that of the unit would have, for the disk and
+# for a synchronous standby, which the unit may have reached no more.
+_BAR = (
+    "INSERT INTO units (tenant, id, is_barred) VALUES ($1, $2, TRUE)"
+    " ON CONFLICT (tenant, id) DO UPDATE SET is_barred = units.is_barred RETURNING is_barred"
+)
 _IS_BARRED = "SELECT is_barred FROM units WHERE tenant = $1 AND id = $2"
 _GROW = "INSERT INTO growth (tenant, bytes) VALUES ($1, $2)"
 _MARK_AND_GROW = f"WITH mark AS ({_MARK}) INSERT INTO growth (tenant, bytes) VALUES ($1, $3)"  # noqa: S608  # our own words
@@ -135,7 +140,7 @@ class Commits:
             while perf_counter() - began < MARK_KEPT_SECONDS:
                 with contextlib.suppress(Lost, NothingSent, Refused):
                     # A bar whose own answer was lost is still a bar: only what stands there counts.
-                    _, found = await self._pool.ask(Command(_BAR, mark), Command(_IS_BARRED, mark))
+                    (found,) = await self._pool.ask(Command(_BAR, mark))
                     if rows_of(found) == [(True,)]:
                         self._begin_anew(one)
                     else:
