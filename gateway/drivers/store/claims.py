@@ -31,9 +31,10 @@ TABLES = (
 
 _INSERT = "INSERT INTO claims (tenant, kind, id, node) SELECT o.tenant, CAST(? AS TEXT), o.id, CAST(? AS TEXT)"
 _LIVES = "EXISTS (SELECT 1 FROM nodes me WHERE me.id = ? AND me.alive_until > ?)"
+HOLDER_IS_OVER = "EXISTS (SELECT 1 FROM nodes n WHERE n.id = claims.node AND n.alive_until <= ?)"
 _TAKE_OVER = (
     " ON CONFLICT (tenant, kind, id) DO UPDATE SET node = excluded.node WHERE claims.node = excluded.node"
-    " OR EXISTS (SELECT 1 FROM nodes n WHERE n.id = claims.node AND n.alive_until <= ?) RETURNING tenant, id"
+    f" OR {HOLDER_IS_OVER} RETURNING tenant, id"
 )
 """That its node is over must be seen: one that has joined since this statement began is not seen, and lives. So nobody
 claims without a row of its own."""

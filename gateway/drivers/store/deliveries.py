@@ -126,11 +126,14 @@ def hold_disabled(tenant: str, endpoint: str) -> Statement:
 
 
 def mark_dead(tenant: str, endpoint: str, limit: int = DEAD_LETTER_BATCH) -> Statement:
-    """Mark at most ``limit`` pending deliveries of a disabled endpoint dead; of another endpoint none."""
+    """Mark at most ``limit`` pending deliveries of a disabled endpoint dead; of another endpoint none.
+
+    One that another process delivers meanwhile stays delivered.
+    """
     return Statement(
         "UPDATE events SET status = 'dead', died_of = 'disabled', next_attempt_at = NULL"  # noqa: S608  # our own words
         " WHERE tenant = ? AND delivery_id IN (SELECT delivery_id FROM events WHERE tenant = ? AND status = 'pending'"
-        " ORDER BY next_attempt_at LIMIT ?)"
+        " ORDER BY next_attempt_at LIMIT ?) AND status = 'pending'"
         f" AND EXISTS ({DISABLED})",
         (tenant, tenant, limit, tenant, endpoint),
     )

@@ -8,10 +8,19 @@ from __future__ import annotations
 import re
 from functools import cache, lru_cache
 
+from gateway.drivers.store.claims import HOLDER_IS_OVER
+from gateway.drivers.store.statements import HINTED
+
 _QUOTED_OR_PLACEHOLDER = re.compile(r"'[^']*'|\?\d*")
 _BYTES_OF_TEXT = re.compile(r"LENGTH\(CAST\((.+?) AS BLOB\)\)")
 _WORDS = {"LIKE": "ILIKE"}  # SQLite's takes no notice of case
 _WORD = re.compile(rf"\b({'|'.join(_WORDS)})\b")
+
+_SEEN_AS_THEY_ARE = {HINTED: "is_hinted(payments.tenant, payments.id)", HOLDER_IS_OVER: "is_over(claims.node, ?)"}
+"""Conditions on other rows than the one that is written, as functions: those look anew each time.
+
+A statement that has waited for a row reads that one again, but all others as they were when it began.
+"""
 
 _TYPES = {"TEXT": 'TEXT COLLATE "C"', "INTEGER": "BIGINT", "BLOB": "BYTEA", " WITHOUT ROWID": ""}
 _TYPE = re.compile(r"\b(?:TEXT|INTEGER|BLOB)\b| WITHOUT ROWID\b")
@@ -31,6 +40,8 @@ def translated(sql: str) -> str:
         number += 1
         return f"${text[1:] or number}"
 
+    for condition, function in _SEEN_AS_THEY_ARE.items():
+        sql = sql.replace(condition, function)
     spelt = _WORD.sub(lambda found: _WORDS[found[0]], _BYTES_OF_TEXT.sub(r"OCTET_LENGTH(\1)", sql))
     return _QUOTED_OR_PLACEHOLDER.sub(placed, spelt)
 

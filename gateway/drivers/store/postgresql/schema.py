@@ -14,6 +14,16 @@ FUNCTIONS = (
         RETURN rows;
     END $$""",
     """
+    CREATE OR REPLACE FUNCTION is_hinted(of_tenant TEXT, payment TEXT) RETURNS BOOLEAN LANGUAGE plpgsql VOLATILE AS $$
+    BEGIN
+        RETURN EXISTS (SELECT 1 FROM hints h WHERE h.tenant = of_tenant AND h.payment_id = payment AND h.due = 1);
+    END $$""",
+    """
+    CREATE OR REPLACE FUNCTION is_over(node TEXT, at BIGINT) RETURNS BOOLEAN LANGUAGE plpgsql VOLATILE AS $$
+    BEGIN
+        RETURN EXISTS (SELECT 1 FROM nodes n WHERE n.id = node AND n.alive_until <= at);
+    END $$""",
+    """
     CREATE OR REPLACE FUNCTION json_extract(doc TEXT, path TEXT) RETURNS TEXT LANGUAGE sql IMMUTABLE STRICT AS
     $$ SELECT doc::json #>> string_to_array(substr(path, 3), '.') $$""",
     """
@@ -51,7 +61,8 @@ FUNCTIONS = (
         RETURN encode(sha256(outside || sha256(inside || convert_to(message, 'UTF8'))), 'hex');
     END $$""",
 )
-"""``expect_one`` fails a unit whose statement touched another number of rows. Paths are names: ``$.money.amount``.
+"""``expect_one`` fails a unit whose statement touched another number of rows. ``is_hinted`` and ``is_over``: see
+``dialect.py``; only what is volatile looks anew. Paths are names: ``$.money.amount``.
 
 HMAC: RFC 2104; the one of PostgreSQL is in an extension that not everybody may create.
 """

@@ -1,0 +1,105 @@
+"""What a statement is sure of when it has waited for another transaction: it must see what that one has written."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from msgspec.structs import replace
+
+from gateway.core.payment import State
+from gateway.drivers.clock import milliseconds
+from gateway.drivers.store import claims, deliveries, nodes, schedule
+from gateway.drivers.store.claims import Claimant
+from gateway.drivers.store.postgresql.dialect import translated
+from gateway.drivers.store.postgresql.engine import open_postgresql
+from gateway.drivers.store.reads import Store
+from gateway.drivers.store.statements import NO_TENANT, Statement
+from tests.drivers.test_store_deliveries import ENDPOINT, a_row, inserted
+from tests.drivers.test_store_hints import LATE, SOON, changed, next_moment
+from tests.drivers.test_store_nodes import node_row
+from tests.drivers.test_store_postgresql_faults import waiting
+from tests.support.factories.payments import AT
+from tests.support.factories.store_units import resolved_payment
+
+
+@pytest.fixture
+async def store(database_url: str) -> AsyncIterator[Store]:
+    """An empty store."""
+    store = await open_postgresql(database_url)
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def beside(database_url: str) -> Iterator[psycopg.Connection[Any]]:
+    """A connection of somebody else's, each statement of which is a transaction."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        yield connection
+
+
+@contextlib.contextmanager
+def written_first(url: str, *unit: Statement) -> Iterator[psycopg.Connection[Any]]:
+    """Another node's unit, which is committed at the end of the block."""
+    with psycopg.connect(url, cursor_factory=psycopg.RawCursor) as other:
+        for one in unit:
+            other.execute(translated(one.sql), one.params)
+        yield other
+
+
+@pytest.mark.parametrize("due_at", [LATE, None])
+@pytest.mark.parametrize("is_postponed", [False, True])
+async def test_a_hint_that_comes_meanwhile_keeps_its_check(
+    store: Store, database_url: str, beside: psycopg.Connection[Any], due_at: Any, is_postponed: bool
+) -> None:
+    """A change, or a check that is put off, waits for the unit of a hint: that is followed up in time all the same."""
+    payment = await resolved_payment(store, 1, State.AWAITING_CUSTOMER)
+    await store.commit("acme", [schedule.bring_check_forward("acme", payment.id, SOON)])
+    hint = schedule.store_hint("acme", payment.id, "CK-1", AT)
+    own = schedule.postpone_check(payment, due_at) if is_postponed else changed(payment, due_at)
+    with written_first(database_url, hint, Statement("UPDATE payments SET due_at = due_at", ())):
+        under_way = asyncio.create_task(store.commit("acme", [own]))
+        await waiting(beside)
+    await under_way
+    assert await next_moment(store) == milliseconds(SOON)
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+async def test_nothing_is_taken_from_a_node_that_has_come_meanwhile(
+    store: Store, database_url: str, beside: psycopg.Connection[Any], is_late: bool
+) -> None:
+    """A claim waits for another one; what a node claims that joins in this time, or renews late, is that node's."""
+    over = [nodes.renew(replace(node_row("node_b"), alive_until=milliseconds(AT)))] if is_late else []
+    await store.commit(NO_TENANT, [nodes.renew(node_row("node_a")), *over])
+    wanted = claims.claim_ids("webhook", Claimant("node_a", AT), "acme", ["1", "2"])
+    held = "INSERT INTO claims (tenant, kind, id, node) VALUES ('acme', 'webhook', $1, 'node_b')"
+    with written_first(database_url, Statement(held, ("1",))) as other:
+        under_way = asyncio.create_task(store.claim("acme", wanted))
+        await waiting(beside)
+        join = nodes.renew(node_row("node_b"))
+        with psycopg.connect(database_url, cursor_factory=psycopg.RawCursor) as joining:
+            joining.execute(translated(join.sql), join.params)
+            joining.execute(held, ("2",))
+        other.rollback()
+    assert await under_way == [("acme", "1")]
+
+
+async def test_a_webhook_that_is_delivered_meanwhile_is_no_dead_letter(
+    store: Store, database_url: str, beside: psycopg.Connection[Any]
+) -> None:
+    """Another node's attempt succeeds while the webhooks of a disabled endpoint are given up."""
+    row = a_row(0)
+    disabled = deliveries.disable_endpoint("acme", ENDPOINT, AT, reason="gone", failing_before=AT)
+    await store.commit("acme", [inserted(row), deliveries.record_endpoint_failure("acme", ENDPOINT, AT), disabled])
+    delivered = Statement("UPDATE events SET status = 'delivered', next_attempt_at = NULL", ())
+    with written_first(database_url, delivered):
+        under_way = asyncio.create_task(store.commit("acme", [deliveries.mark_dead("acme", ENDPOINT)]))
+        await waiting(beside)
+    await under_way
+    found = await store.deliveries.find("acme", row.id)
+    assert found is not None
+    assert found.status == "delivered"
