@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import psycopg
 import pytest
 
+from gateway.drivers.store.postgresql.engine import open_postgresql
 from tests.support import postgresql
 from tests.support.postgresql_cluster import PostgreSQLFailed
 
@@ -27,3 +30,20 @@ def test_a_server_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delenv(postgresql.FOLDER)  # as a run of its own
     with postgresql.folder_of_the_run(), pytest.raises(PostgreSQLFailed, match="/nowhere/initdb"):
         postgresql.fresh_database().__enter__()
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [("", ("on", "10s")), ("?options=-c%20synchronous_commit%3Dremote_apply", ("remote_apply", "10s"))],
+)
+async def test_a_commit_is_on_the_disk_when_it_is_answered(
+    database_url: str, options: str, expected: tuple[str, str]
+) -> None:
+    """Whatever the database says; what the URL says counts, and takes nothing else away."""
+    name = urlsplit(database_url).path.removeprefix("/")
+    with psycopg.connect(database_url, autocommit=True) as beside:
+        beside.execute(f"ALTER DATABASE {name} SET synchronous_commit = off".encode())
+    store = await open_postgresql(database_url + options)
+    shown = "SELECT current_setting('synchronous_commit'), current_setting('statement_timeout')"
+    assert await store._engine.rows(shown, ()) == [expected]
+    await store.close()

@@ -35,8 +35,14 @@ Parameter = str | bytes | int | float | bool | None
 
 
 def conninfo(url: str, **parameters: str) -> str:
-    """What libpq is given for a URL. Raises ``psycopg.ProgrammingError`` for one that it does not understand."""
-    return make_conninfo("", **{**DEFAULTS, **parameters, **conninfo_to_dict(url)})
+    """What libpq is given for a URL. Raises ``psycopg.ProgrammingError`` for one that it does not understand.
+
+    ``options`` of the URL follow those given here, and count where both name the same.
+    """
+    given = conninfo_to_dict(url)
+    if "options" in parameters and "options" in given:
+        given["options"] = f"{parameters['options']} {given['options']}"
+    return make_conninfo("", **{**DEFAULTS, **parameters, **given})
 
 
 def why_refused(problem: psycopg.Error) -> str:

@@ -140,6 +140,7 @@ async def _connect(url: str, statement_timeout: float, lock_timeout: float, *, r
         "statement_timeout": int(statement_timeout * 1000),
         "lock_timeout": int(lock_timeout * 1000),
         "idle_in_transaction_session_timeout": int(statement_timeout * 1000),
+        "synchronous_commit": "on",  # whatever the server, the database or the user have by default
     }
     given: dict[str, str] = {}
     if read_only:
