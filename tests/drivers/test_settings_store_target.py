@@ -94,6 +94,31 @@ def test_a_weak_password_is_refused(tmp_path: Path, password: str, said: str) ->
         store_of(tmp_path, LEAST + "store: {url: 'env:STORE'}\n", f"postgresql://u:{password}@h/db")
 
 
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("stores: {main: {url: 'sqlite:///a.db'}}\nstore: {url: 'sqlite:///b.db'}\n", "stores: is given beside store"),
+        (
+            "stores: {main: {url: 'sqlite:///a.db'}, eu: {url: 'sqlite:///./a.db'}}\n",
+            "stores.eu.url: is that of main too",
+        ),
+        (
+            "stores: {main: {url: 'sqlite:///a.db'}, eu: {url: 'postgresql://u@h/db'}}\n",
+            "stores.eu.url: is another kind of database than main",
+        ),
+        (
+            "stores: {main: {url: 'sqlite:///a.db'}, eu: {url: 'sqlite:///b.db'}}\ntenants: {acme: {store: us}}\n",
+            'tenant acme: store: unknown store "us"',
+        ),
+    ],
+)
+def test_several_stores_are_told_apart(tmp_path: Path, written: str, said: str) -> None:
+    """One place each, one kind for all, and a tenant in one of them: the key is named."""
+    with pytest.raises(SettingsError) as refused:
+        store_of(tmp_path, LEAST + written)
+    assert [said in problem for problem in refused.value.problems] == [True]
+
+
 @pytest.mark.parametrize("option", ["pool: 5", "statement_timeout: 5s", "lock_timeout: 5s", "erased_file: erased"])
 def test_sqlite_has_no_options(tmp_path: Path, option: str) -> None:
     """They would do nothing, so each is a mistake that says why."""

@@ -51,6 +51,12 @@ async def test_what_is_claimed_belongs_to_one(store: Store) -> None:
     assert await claimed(store, "node_a", '["1", "3"]') == ["1"]
 
 
+async def test_things_are_claimed_in_one_order(store: Store) -> None:
+    """Whatever order they are named in: two nodes that each wait for what the other has would wait for ever."""
+    named = claims.claim_ids("check", Claimant("node_a", AT), "acme", ["2", "3", "1"])
+    assert [identifier for _, identifier in await store.claim("acme", named)] == ["1", "2", "3"]
+
+
 async def test_claims_of_other_kinds_and_tenants_are_others(store: Store) -> None:
     """The same id under another kind is free."""
     assert await claimed(store, "node_a", '["1"]') == ["1"]

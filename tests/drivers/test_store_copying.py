@@ -267,6 +267,21 @@ async def test_a_gateway_that_joined_before_the_mark_is_found(pair: Pair) -> Non
                 await copier.copy(pair.source, target, AT, lambda *_: None)
 
 
+async def test_a_gateway_that_joined_the_source_since_is_found(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it has written may be missing though all that was read is equal: the mark stays."""
+
+    async def joined(source: Side, target: Side) -> list[Compared]:
+        await join(source.store, "node_alive", AT)
+        return await compare(source, target)
+
+    monkeypatch.setattr(copier, "compare", joined)
+    if pair.source.store.is_shared:
+        with pytest.raises(AlreadyRunning):
+            await copied(pair)
+        async with alone(pair.target, AT) as target:
+            assert await target.store.metadata.unfinished_copy() is not None
+
+
 async def join(store: Store, node: str, at: datetime) -> None:
     """Let a gateway be alive from a time on; on SQLite nobody notes it."""
     if store.is_shared:

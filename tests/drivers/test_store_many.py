@@ -14,13 +14,19 @@ from msgspec.structs import replace
 
 from gateway.core.errors import Unavailable
 from gateway.drivers.settings import Settings, load_settings
-from gateway.drivers.store import approvals, many
+from gateway.drivers.store import approvals, claims, many, nodes
+from gateway.drivers.store.claims import Claimant
 from gateway.drivers.store.many import ManyStores
 from gateway.drivers.store.opening import open_stores
+from gateway.drivers.store.queues import Queue
 from gateway.drivers.store.reads import Store
-from gateway.drivers.store.statements import NO_TENANT
+from gateway.drivers.store.statements import NO_TENANT, Statement
 from tests.drivers.test_store_approvals import WAITING
+from tests.drivers.test_store_nodes import node_row
+from tests.support.factories.payments import AT
 from tests.support.factories.store_units import create_of, reserving
+from tests.support.shared_engine import shared_database, shared_store
+from tests.support.virtual_clock import VirtualClock
 
 
 def settings_of(folder: Path) -> Settings:
@@ -81,6 +87,17 @@ async def test_a_tenant_is_in_one_of_them(store: ManyStores) -> None:
     assert sorted(await store.stored_bytes()) == ["acme", "globex"]
 
 
+async def test_what_is_due_is_that_of_all(store: ManyStores) -> None:
+    """How much it is together, since when the longest, and that one first."""
+    for number, tenant in enumerate(("acme", "globex"), start=1):
+        await paid(store, tenant, number)
+        await store.commit(tenant, [Statement("UPDATE payments SET due_at = ?", (number * 1000,))])
+    main, eu = [await part.queues.schedule(AT) for part in store.parts]
+    assert (main.count, eu.count) == (1, 1)
+    assert await store.queues.schedule(AT) == Queue(count=2, due_since=eu.due_since)
+    assert [row.tenant for row in await store.due_checks(AT, 2)] == ["acme", "globex"]
+
+
 async def test_the_gateways_own_rows_are_in_the_first(store: ManyStores) -> None:
     """They belong to no tenant."""
     await store.commit(NO_TENANT, [approvals.insert(WAITING)])
@@ -104,6 +121,24 @@ async def test_one_that_is_down_stops_only_its_tenants(store: ManyStores) -> Non
     )
     with pytest.raises(Unavailable, match="store eu: "):
         await store.open_operations("sending")
+    await store.prove_writable(AT, "globex")
+    with pytest.raises(Unavailable):
+        await store.prove_writable(AT, "acme")
+
+
+async def test_what_is_claimed_is_noted_beside_its_rows(tmp_path: Path) -> None:
+    """In the database of its tenant, where the others look for it."""
+    databases = [shared_database(VirtualClock(AT)) for _ in range(2)]
+    main, eu = map(shared_store, databases)
+    store = ManyStores({"main": main, "eu": eu}, settings_of(tmp_path))
+    for part in store.parts:
+        await part.commit(NO_TENANT, [nodes.renew(node_row("node_a"))])
+    claim = claims.claim_ids("check", Claimant("node_a", AT), "acme", ["pay_1"])
+    assert await store.claim("acme", claim) == [("acme", "pay_1")]
+    noted = [database.execute("SELECT id FROM claims").fetchall() for database in databases]
+    assert noted == [[], [("pay_1",)]]
+    for database in databases:
+        database.close()
 
 
 async def test_a_store_that_the_start_did_not_open(store: ManyStores, tmp_path: Path) -> None:

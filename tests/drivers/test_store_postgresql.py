@@ -7,8 +7,14 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from gateway.drivers.store.postgresql.engine import open_postgresql
+from gateway.core.errors import Unavailable
+from gateway.drivers.store.metadata import set_timestamp
+from gateway.drivers.store.postgresql.connection import Command
+from gateway.drivers.store.postgresql.engine import _read, open_postgresql, open_postgresql_to_read
+from gateway.drivers.store.statements import NO_TENANT
+from tests.drivers.test_store_postgresql_commits import COMMITTED, CUT, Scripted
 from tests.support import postgresql
+from tests.support.factories.payments import AT
 from tests.support.postgresql_cluster import PostgreSQLFailed
 
 
@@ -22,6 +28,24 @@ def test_each_test_has_a_database_of_its_own() -> None:
         assert connection.execute("SELECT count(*) FROM units").fetchone() == (0,)
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(url)
+
+
+async def test_a_read_on_a_connection_that_was_lost_is_made_again() -> None:
+    """Once: an idle one may have died unnoticed, but not two in a row."""
+    query = Command("SELECT is_barred FROM units", ())
+    assert await _read(Scripted(CUT, COMMITTED), query) == [(False,)]
+    pool = Scripted(CUT, CUT, COMMITTED)
+    with pytest.raises(Unavailable, match="cannot be read"):
+        await _read(pool, query)
+    assert len(pool.sent) == 2
+
+
+async def test_what_is_opened_to_read_cannot_be_written(database_url: str) -> None:
+    """The server itself refuses it."""
+    store = await open_postgresql_to_read(database_url)
+    with pytest.raises(Unavailable, match="25006"):
+        await store.claim(NO_TENANT, set_timestamp("copied", AT))
+    await store.close()
 
 
 def test_a_server_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:

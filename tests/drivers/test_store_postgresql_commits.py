@@ -165,6 +165,17 @@ async def test_without_a_connection_nothing_was_sent() -> None:
         await Commits(Scripted(NothingSent("down")), Measures()).commit("acme", UNIT)
 
 
+async def test_a_store_that_closes_waits_for_who_is_in_doubt() -> None:
+    """As long as the server may still say what became of the unit."""
+    pool = Scripted(CUT, *[NothingSent("down")] * 20, COMMITTED)
+    written = Commits(pool, Measures())
+    caller = asyncio.ensure_future(written.commit("acme", UNIT))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    await written.close()
+    await caller
+
+
 async def test_a_store_that_closes_tells_who_is_in_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
     """No caller waits for ever."""
     monkeypatch.setattr(commits, "CLOSING_SECONDS", 0.0)

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 
 import psycopg
 import pytest
@@ -46,6 +47,27 @@ def columns_of_payments(url: str) -> int:
         columns = "SELECT count(*) FROM information_schema.columns WHERE table_name = 'payments'"
         (count,) = look.execute(columns).fetchall()[0]
         return int(count)
+
+
+async def test_a_migration_that_others_are_in_the_way_of_is_tried_again(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits a moment for their locks, lets those go on that wait behind it, and comes back."""
+    monkeypatch.setattr(migrations, "LOCK_MILLISECONDS", 10)
+    tries, once = 0, migrations._in_transaction
+    with psycopg.connect(database_url, autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(%s)", (migrations.LOCK,))
+
+        async def counted(*of: Any) -> Any:
+            nonlocal tries
+            tries += 1
+            if tries == 2:
+                other.execute("SELECT pg_advisory_unlock(%s)", (migrations.LOCK,))
+            return await once(*of)
+
+        monkeypatch.setattr(migrations, "_in_transaction", counted)
+        await migrations.migrate(database_url, AT)
+    assert tries == 2
 
 
 async def test_two_nodes_that_start_at_once_make_the_tables_once(database_url: str) -> None:

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -90,6 +91,8 @@ async def test_a_renewal_counts_from_its_beginning_and_is_late_by_its_end(
     assert node.may_begin("acme", clock.now())
     (row,) = await node._store.nodes.all()
     assert row.alive_until == milliseconds(began + LEASE)
+    clock.set(began + LEASE - MARGIN)
+    assert not node.may_begin("acme", clock.now())
 
 
 async def test_a_job_passes_on_when_its_node_leaves_or_dies(database: sqlite3.Connection, clock: VirtualClock) -> None:
@@ -110,6 +113,38 @@ async def test_a_job_passes_on_when_its_node_leaves_or_dies(database: sqlite3.Co
     assert not await one.does("retention")
     move(clock, MARGIN)
     assert await one.does("retention")
+
+
+class TwoDatabases:
+    """One store of two databases: globex is in the second."""
+
+    is_shared = True
+
+    def __init__(self, *parts: Store) -> None:
+        self.parts = parts
+
+    def of(self, tenant: str) -> Store:
+        """The database of a tenant."""
+        return self.parts[tenant == "globex"]
+
+
+async def test_a_database_that_is_down_ends_no_lease_in_another(
+    database: sqlite3.Connection, clock: VirtualClock
+) -> None:
+    """Each is renewed by itself; that one could not be is said when the others are."""
+
+    async def refuse() -> int:
+        raise Unavailable("the store cannot be read")
+
+    further = shared_database(clock)
+    down, up = shared_store(database), shared_store(further)
+    node = Node(cast("Store", TwoDatabases(down, up)), clock, "node_a")
+    down.nodes.database_clock = refuse  # type: ignore[method-assign]
+    with pytest.raises(Unavailable, match="cannot be read"):
+        await node.renew("h", "")
+    assert not node.may_begin("acme", clock.now())
+    assert node.may_begin("globex", clock.now())
+    further.close()
 
 
 async def test_clocks_are_compared(database: sqlite3.Connection) -> None:

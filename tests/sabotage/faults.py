@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from tests.sabotage.fault import Edit, Fault, of_tests, simple
 from tests.sabotage.operator_faults import OPERATOR_FAULTS, OPERATOR_HARNESSES
+from tests.sabotage.shared_store_faults import SHARED_STORE_FAULTS, SHARED_STORE_HARNESSES
 
 HARNESSES = {
     "simulation": ("-m", "tests.simulation", "--seeds", "250", "--until-red"),
     "crashes": ("-m", "tests.crash", "--kills", "22", "--stops", "1"),
     "model": of_tests("tests/web/test_api_model.py", "--hypothesis-profile", "unshrunk"),
     **OPERATOR_HARNESSES,
+    **SHARED_STORE_HARNESSES,
 }
 """The command of each harness; it must end with 0 on the unchanged code, and not with 0 on a fault."""
 
@@ -322,4 +324,5 @@ FAULTS = (
         "",
     ),
     *OPERATOR_FAULTS,
+    *SHARED_STORE_FAULTS,
 )

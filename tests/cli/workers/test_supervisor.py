@@ -19,6 +19,7 @@ from gateway.flows.tasks import backoff
 
 supervisor.backoff = lambda most: (pause / 1000 for pause in backoff(most))
 supervisor.STOP_WITHIN = 0.3
+supervisor.HEALTHY_SECONDS = float(sys.argv[2])
 
 def say(*words):
     os.write(1, f"{' '.join(map(str, words))}\\n".encode())
@@ -53,9 +54,9 @@ sys.exit(supervisor.Supervisor(2, globals()[sys.argv[1]], started=started, stopp
 
 
 @contextlib.contextmanager
-def supervised(work: str) -> Iterator[subprocess.Popen[str]]:
+def supervised(work: str, *, healthy_after: float = 60.0) -> Iterator[subprocess.Popen[str]]:
     """Two processes that do ``work``, below the supervisor that is given."""
-    command = [sys.executable, "-c", PROGRAM, work]
+    command = [sys.executable, "-c", PROGRAM, work, str(healthy_after)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield process
@@ -111,6 +112,15 @@ def test_the_pauses_grow_while_a_process_only_ends() -> None:
     faults, ends = lines[::2], lines[1::2]
     assert [line["exception"]["type"] for line in faults] == ["ValueError"] * 3
     assert [line["detail"] for line in ends] == [f"starts again in 0.00{pause} s" for pause in (1, 2, 4)]
+
+
+def test_a_process_that_was_healthy_does_not_wait_longer() -> None:
+    """Only one that ends soon after its start, again and again, does."""
+    with supervised("ends_at_once", healthy_after=0.0) as process:
+        said(process, 2)
+        assert process.stderr is not None
+        lines = [json.loads(process.stderr.readline()) for _ in range(6)]
+    assert {line["detail"] for line in lines[1::2]} == {"starts again in 0.001 s"}
 
 
 def test_a_process_that_cannot_start_ends_all() -> None:

@@ -8,13 +8,17 @@ import weakref
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+import msgspec
 import pytest
 
 from gateway.core.errors import Unavailable
 from gateway.core.secret import Secret
 from gateway.core.wire import HttpRequest, HttpResponse
+from gateway.drivers.workers.peers import Peers
+from gateway.flows.background.reload import RELOAD, Answer
 from gateway.provider import Session
 from tests.support.settings_file import config, reload, rewrite, with_operator
 from tests.support.stack import GatewayStack, psp_body, running_stack
@@ -54,6 +58,19 @@ async def test_work_in_flight_ends_under_its_version(operated: GatewayStack) -> 
     store = operated.gateway.store.deliveries
     found = [await store.of_payment("acme", reply.json["id"]) for reply in replies]
     assert [bool(rows) for rows in found] == [True, False]
+
+
+async def test_what_another_process_refuses_is_answered(operated: GatewayStack) -> None:
+    """With its number: the operator hears of it as of what is wrong here."""
+    others = {2: msgspec.msgpack.encode(Answer(("a key is missing",))), 3: msgspec.msgpack.encode(Answer(())), 4: None}
+
+    async def ask(name: str, _: float) -> dict[int, bytes | None]:
+        return others if name == RELOAD else {}
+
+    operated.gateway.peers = cast("Peers", SimpleNamespace(ask=ask, number=1, count=4, before=str, keep=str))
+    refused = await reload(operated)
+    assert refused.status == 422
+    assert "worker 2: a key is missing" in refused.text
 
 
 async def test_a_version_that_nobody_uses_is_freed(operated: GatewayStack) -> None:
