@@ -38,7 +38,13 @@ class Scripted(Pool):
         self.answers = list(answers)
         self.sent: list[list[tuple[object, ...]]] = []
 
-    def begin(self, commands: Sequence[Command], ended: Callable[[Outcome | NothingSent], None]) -> None:
+    def begin(
+        self,
+        commands: Sequence[Command],
+        ended: Callable[[Outcome | NothingSent], None],
+        *,
+        can_wait: bool = False,  # noqa: ARG002  # a Pool's form
+    ) -> None:
         self.sent.append([tuple(command.params) for command in commands])
         asyncio.get_running_loop().call_soon(ended, self.answers.pop(0) if self.answers else [])
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from gateway.core.errors import GatewayError, Unavailable
 from gateway.drivers.store import audit
+from gateway.drivers.store.gate import Gate
 from gateway.drivers.store.sqlite import make_tables
 from gateway.drivers.store.statements import Statement, Unit
 from gateway.drivers.store.transactions import commit_units
@@ -62,6 +63,7 @@ class StoreEngine:
         committed: Callable[[sqlite3.Connection, Sequence[Unit]], None],
     ) -> None:
         self._process = process
+        self.gate = Gate()
         self._env = process.env
         self._dice = process.env.dice(f"engine {process.number}")
         self._refuses = refuses

@@ -10,6 +10,7 @@ from typing import Any
 
 from gateway.drivers.clock import Clock, milliseconds
 from gateway.drivers.store import audit, claims, nodes
+from gateway.drivers.store.gate import Gate
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.sqlite import make_tables
 from gateway.drivers.store.statements import Statement, Unit
@@ -40,6 +41,7 @@ class SharedEngine:
 
     def __init__(self, connection: sqlite3.Connection, before: Callable[[], None] = lambda: None) -> None:
         self.connection, self.before = connection, before
+        self.gate = Gate()
 
     async def commit(self, tenant: str, unit: Unit) -> None:  # noqa: ARG002  # the Engine's form
         """Write a unit."""

@@ -13,8 +13,11 @@ from typing import Any, Literal, NamedTuple
 from gateway.drivers.clock import milliseconds
 from gateway.drivers.store.statements import Statement, placeholders
 
-Kind = Literal["webhook", "check", "callback", "job"]
-"""What is claimed, by its id: a delivery, a payment, a row of the inbox; a job of the gateway's own has no tenant."""
+Kind = Literal["webhook", "check", "callback", "job", "timeline"]
+"""What is claimed, by its id: a delivery, a payment, a row of the inbox; a job of the gateway's own has no tenant.
+
+Of a timeline no process claims more than that it has looked at it.
+"""
 
 TABLES = (
     """
@@ -78,6 +81,14 @@ def free(kind: Kind, by: Claimant, tenant: str, identifier: str) -> tuple[str, t
 def claim_job(name: str, by: Claimant) -> Statement:
     """Claim a job of the gateway's own; one node does it as long as it lives."""
     return claim("job", by, "SELECT '' AS tenant, CAST(? AS TEXT) AS id", (name,))
+
+
+def looked_at(server: str, node: str) -> Statement:
+    """Note that a process has looked at a server and timeline: whether it misses something is on record."""
+    return Statement(
+        "INSERT INTO claims (tenant, kind, id, node) VALUES ('', 'timeline', ?, ?) ON CONFLICT DO NOTHING",
+        (f"{server} {node}", node),
+    )
 
 
 def claim_lookup(tenant: str, payment_id: str, at: datetime, *, last_before: datetime) -> Statement:

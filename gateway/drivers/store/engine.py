@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from gateway.drivers.store.gate import Gate
 from gateway.drivers.store.statements import Statement, Unit
 
 
@@ -12,9 +13,11 @@ class Engine(Protocol):
     """What a database must do. All raise ``Unavailable`` when it cannot, ``commit`` also ``Conflict``.
 
     ``is_shared``: whether several processes may use it at once; then work is claimed before it is begun.
+    ``gate``: holds units back; always open where one process has the database.
     """
 
     is_shared: bool
+    gate: Gate
 
     async def commit(self, tenant: str, unit: Unit) -> None:
         """Write a unit of work, whole or not at all; return only when it is durable.

@@ -147,6 +147,7 @@ OF_EACH = frozenset(
         "nodes.all",
         "nodes.is_alive",
         "nodes.database_clock",
+        "nodes.are_to_look",
         "audit.head",
         "audit.after",
         *(f"search.{name}" for name in vars(SearchIndex) if not name.startswith("_") and name != "events_of"),

@@ -86,6 +86,14 @@ class Nodes:
         sql = "SELECT 1 FROM nodes WHERE id = ? AND alive_until > ?"
         return await self._engine.row(sql, (node, milliseconds(now))) is not None
 
+    async def are_to_look(self, server: str, now: datetime) -> bool:
+        """Whether a process lives that has not looked at a server and timeline (``claims.looked_at``)."""
+        sql = (
+            "SELECT 1 FROM nodes n WHERE n.alive_until > ? AND NOT EXISTS (SELECT 1 FROM claims c"
+            " WHERE c.tenant = '' AND c.kind = 'timeline' AND c.id = ? || ' ' || n.id) LIMIT 1"
+        )
+        return bool(await self._engine.rows(sql, (milliseconds(now), server)))
+
     async def database_clock(self) -> int:
         """The database's clock; it decides nothing."""
         return int((await self._engine.rows("SELECT clock_milliseconds()", ()))[0][0])

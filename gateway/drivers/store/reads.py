@@ -138,6 +138,7 @@ class Store(Place):
         self.is_shared = engine.is_shared
         self.rows = engine.rows
         self.commit = engine.commit
+        self.gate = engine.gate
         self.claim = engine.claim
         self.keeps_last_units = engine.keeps_last_units
         self.empty_log = engine.empty_log

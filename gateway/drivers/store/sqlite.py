@@ -27,6 +27,7 @@ from gateway.core.errors import Conflict, GatewayError, Unavailable
 from gateway.drivers.measures import Measures
 from gateway.drivers.store import audit, transactions
 from gateway.drivers.store.checkpoints import Checkpointer
+from gateway.drivers.store.gate import Gate
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.schema import MIGRATIONS, TABLES, VERSION
 from gateway.drivers.store.statements import Statement, Unit
@@ -60,6 +61,7 @@ class SqliteEngine:
     """The embedded engine. ``open_sqlite`` makes one."""
 
     is_shared = False
+    gate = Gate()
 
     def __init__(
         self,
@@ -217,6 +219,7 @@ class _ReadOnly:
     """An engine for commands that look while a server runs."""
 
     is_shared = False
+    gate = Gate()
 
     def __init__(self, reader: aiosqlite.Connection) -> None:
         self._reader = reader

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from gateway.core.errors import Unavailable
 from gateway.flows.background import startup
 from gateway.flows.runtime import Current, Gateway, log
+from gateway.flows.tasks import first_of
 from gateway.flows.webhooks import dispatch
 
 RENEW_SECONDS = 5.0
@@ -16,6 +17,9 @@ RENEW_SECONDS = 5.0
 
 RENEW_AGAIN_SECONDS = 1.0
 """Pause after a renewal that failed."""
+
+LOOK_AGAIN_SECONDS = 0.1
+"""Pause between two looks whether all have looked at another timeline, while units are held."""
 
 LOOK_SECONDS = 5.0
 """Pause between two looks for work that another process has left or does not know of."""
@@ -42,14 +46,23 @@ async def joined(current: Current) -> AsyncIterator[None]:
 async def _keep_renewing(current: Current) -> None:
     pause = RENEW_AGAIN_SECONDS  # soon it is known where this one listens
     while True:
-        await current.gateway.clock.sleep(pause)
+        await _wait(current.gateway, pause)
         try:
             await _renew(current.gateway)
             await startup.stay_careful(current.gateway)
-            pause = RENEW_SECONDS
+            is_held = any(part.gate.is_held for part in current.gateway.store.reachable)
+            pause = LOOK_AGAIN_SECONDS if is_held else RENEW_SECONDS
         except Exception as fault:  # it must go on, or nothing is begun here any more
             log.error("this node could not be renewed", extra={"kind": type(fault).__name__})
             pause = RENEW_AGAIN_SECONDS
+
+
+async def _wait(gw: Gateway, pause: float) -> None:
+    """Wait for the next renewal, or until there is reason to look where the database is."""
+    noticed = [part.gate.noticed for part in gw.store.parts]
+    await first_of(gw.clock.sleep(pause), *(one.wait() for one in noticed))
+    for one in noticed:
+        one.clear()
 
 
 async def _renew(gw: Gateway) -> None:

@@ -12,7 +12,14 @@ from gateway.drivers.store.pending_erasures import erased_file
 from gateway.drivers.store.statements import NO_TENANT
 from gateway.flows import audit
 from gateway.flows.audit import Act
-from gateway.flows.background.timelines import has_lost_units, may_be_older, note_servers
+from gateway.flows.background.timelines import (
+    go_on,
+    go_on_carefully,
+    has_lost_units,
+    may_be_older,
+    note_servers,
+    read_caution,
+)
 from gateway.flows.customers import old_data
 from gateway.flows.customers.erase import ask, empty_log
 from gateway.flows.payments import intent, submit
@@ -59,8 +66,10 @@ async def start(gw: Gateway) -> Recovered:
 async def stay_careful(gw: Gateway) -> None:
     """While it runs on a shared store: be careful from when the database, or another process, gives reason to be."""
     if await has_lost_units(gw):
+        await go_on_carefully(gw)
         await begin_restored(gw, Act(name="recover", by=audit.GATEWAY, details={"restored": True}))
-    gw.restored_at = await gw.store.metadata.timestamp(RESTORED)
+    await read_caution(gw)
+    await go_on(gw)
 
 
 async def begin(gw: Gateway, act: Act = STARTED) -> Recovered:

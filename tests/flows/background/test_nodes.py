@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from gateway.flows.runtime import Gateway
 from gateway.flows.tasks import Timer, Timers
 from gateway.web.server import running
 from tests.drivers.test_store_nodes import node_row
+from tests.flows.background.test_timelines import cut, move
 from tests.support.scenarios.creditkey import idle
 from tests.support.several_gateways import several_gateways
 from tests.support.stack import GatewayStack, psp_body, running_stack
@@ -81,6 +84,25 @@ async def test_a_renewal_that_fails_is_made_again(
     assert gw.node.may_begin("acme", clock.now())
     assert not gw.node.may_begin("acme", claimed_at)
     assert await two[1].gateway.node.is_alive("acme", gw.node.id)
+
+
+async def test_a_connection_that_is_lost_is_a_reason_to_look(
+    tmp_path: Path, clock: VirtualClock, database_url: str
+) -> None:
+    """All look at once, so that a failover that lost nothing costs little."""
+    async with several_gateways(tmp_path, clock=clock, url=database_url) as stacks:
+        assert (await stacks[0].create(psp_body())).status == 201
+        move(database_url, 2)
+        began = clock.now()
+        cut(database_url)
+        creating = asyncio.create_task(stacks[1].create(psp_body(merchant_reference="second")))
+        async with asyncio.timeout(20):
+            while not creating.done():
+                await clock.advance(nodes.LOOK_AGAIN_SECONDS / 10)
+                await asyncio.sleep(0.01)
+        assert (await creating).status == 201
+        assert clock.now() - began < timedelta(seconds=nodes.RENEW_AGAIN_SECONDS)
+        assert {one.gateway.restored_at for one in stacks} == {None}
 
 
 async def test_what_another_has_left_wakes_the_workers(two: list[GatewayStack], clock: VirtualClock) -> None:

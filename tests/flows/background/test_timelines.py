@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -13,12 +14,14 @@ import psycopg
 import pytest
 from msgspec.structs import replace
 
+from gateway.core.errors import Unavailable
 from gateway.drivers.store.audit import AuditFilter
 from gateway.drivers.store.nodes import LEASE, NodeRow, renew
+from gateway.drivers.store.postgresql.engine import POOL
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.statements import NO_TENANT
-from gateway.flows.background import startup
-from gateway.flows.background.timelines import may_be_older
+from gateway.flows.background import nodes, startup
+from gateway.flows.background.timelines import OTHERS_LOOK_WITHIN, may_be_older
 from gateway.flows.restore import keys_may_be_lost
 from gateway.flows.runtime import Gateway
 from gateway.web.server import running
@@ -31,6 +34,16 @@ from tests.support.virtual_clock import VirtualClock
 def clock() -> VirtualClock:
     """Everybody's clock."""
     return VirtualClock()
+
+
+@pytest.fixture(autouse=True)
+def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gateways look when a test says so."""
+
+    async def wait(gw: Gateway, pause: float) -> None:
+        await gw.clock.sleep(pause)
+
+    monkeypatch.setattr(nodes, "_wait", wait)
 
 
 @pytest.fixture
@@ -51,6 +64,12 @@ def run(url: str, sql: str) -> None:
     """Do something to the database that gateways do not."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(sql.encode())
+
+
+def cut(url: str) -> None:
+    """End all connections to the database."""
+    others = "pid <> pg_backend_pid() AND datname = current_database()"
+    run(url, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")  # noqa: S608  # our own words
 
 
 def move(url: str, timeline: int) -> None:
@@ -80,15 +99,81 @@ async def test_a_failover_that_lost_units_makes_all_careful(
 ) -> None:
     """One gateway misses its last unit, and the others, which miss nothing, learn it; also those that start."""
     one, other = two
+    assert (await one.create(psp_body())).status == 201
     move(database_url, 2)
     await startup.stay_careful(other.gateway)
-    assert (await one.create(psp_body())).status == 201
-    run(database_url, "DELETE FROM units WHERE id = (SELECT max(id) FROM units WHERE tenant = 'acme')")
+    run(database_url, "DELETE FROM units WHERE tenant = 'acme'")
     for stack in (one, other):
         await startup.stay_careful(stack.gateway)
         assert keys_may_be_lost(stack.gateway)
     async with one_more(two, clock) as third:
         assert keys_may_be_lost(third)
+
+
+async def reconnect(stack: GatewayStack, url: str) -> None:
+    """Let all connections be lost; what is read next opens one."""
+    cut(url)
+    for _ in range(POOL):
+        with contextlib.suppress(Unavailable):  # where a connection's end was not seen yet
+            await stack.gateway.store.metadata.server()
+
+
+async def test_nothing_is_begun_until_all_have_looked(two: list[GatewayStack], database_url: str) -> None:
+    """From the first new connection on; then what waits goes on."""
+    one, other = (stack.gateway for stack in two)
+    assert (await two[0].create(psp_body())).status == 201
+    move(database_url, 2)
+    await reconnect(two[0], database_url)
+    waiting = asyncio.create_task(two[0].create(psp_body(merchant_reference="second")))
+    await one.node.renew(one.settings.digest, one.bound_url)
+    await startup.stay_careful(one)
+    assert (one.store.gate.is_held, waiting.done()) == (True, False)
+    await startup.stay_careful(other)
+    await startup.stay_careful(one)
+    assert (await waiting).status == 201
+    assert (one.restored_at, one.store.gate.is_held) == (None, False)
+
+
+async def test_who_lacks_nothing_is_careful_before_anything_is_begun(
+    two: list[GatewayStack], database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that looks last misses a unit: what waits at the other is refused, and may be sent again."""
+
+    async def keeps() -> bool:
+        return True
+
+    one, other = (stack.gateway for stack in two)
+    assert (await two[1].create(psp_body())).status == 201
+    move(database_url, 2)
+    run(database_url, "DELETE FROM units WHERE tenant = 'acme'")
+    monkeypatch.setattr(one.store, "keeps_last_units", keeps)
+    await reconnect(two[0], database_url)
+    waiting = asyncio.create_task(two[0].create(psp_body(merchant_reference="second")))
+    await startup.stay_careful(one)
+    assert one.store.gate.is_held
+    await startup.stay_careful(other)
+    await startup.stay_careful(one)
+    assert (await waiting).status == 503
+    assert keys_may_be_lost(one)
+    assert not one.store.gate.is_held
+
+
+async def test_who_may_know_more_and_is_gone_makes_all_careful(
+    two: list[GatewayStack], clock: VirtualClock, database_url: str
+) -> None:
+    """It died with the server, perhaps, and nobody knows what it had written."""
+    gw = two[0].gateway
+    dead = gw.node.row("hash", "http://127.0.0.1:1", clock.now())
+    await gw.store.commit(NO_TENANT, [renew(replace(dead, id="node_dead"))])
+    move(database_url, 2)
+    await reconnect(two[0], database_url)
+    for stack in two:
+        await startup.stay_careful(stack.gateway)
+    assert (gw.restored_at, gw.store.gate.is_held) == (None, True)
+    clock.set(clock.now() + OTHERS_LOOK_WITHIN)
+    await startup.stay_careful(gw)
+    assert keys_may_be_lost(gw)
+    assert not gw.store.gate.is_held
 
 
 async def test_a_start_where_nobody_was_is_careful(tmp_path: Path, clock: VirtualClock, database_url: str) -> None:

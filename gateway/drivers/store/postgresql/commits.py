@@ -17,10 +17,11 @@ from time import perf_counter
 
 from gateway.core.errors import Conflict, GatewayError, Unavailable
 from gateway.drivers.measures import Measures
+from gateway.drivers.store.gate import Gate
 from gateway.drivers.store.postgresql import dialect
 from gateway.drivers.store.postgresql.connection import READ_ONLY, Command, Lost, Outcome, Refused, rows_of
 from gateway.drivers.store.postgresql.pool import NothingSent, Pool
-from gateway.drivers.store.statements import Unit
+from gateway.drivers.store.statements import NO_TENANT, Unit
 
 MAX_TRIES = 20
 """How often a unit is begun that others were in the way of."""
@@ -69,8 +70,9 @@ def mark_at(seconds: float) -> str:
 class Commits:
     """Writes units over the connections of a pool."""
 
-    def __init__(self, pool: Pool, measures: Measures) -> None:
+    def __init__(self, pool: Pool, measures: Measures, gate: Gate | None = None) -> None:
         self._pool, self._measures = pool, measures
+        self._gate = gate or Gate()
         self._name = os.urandom(8).hex()
         self._number = 0
         self._doubts: set[asyncio.Task[None]] = set()
@@ -97,17 +99,30 @@ class Commits:
     async def close(self) -> None:
         """Refuse new units, and give those in doubt a last chance: else their callers learn that it is not known."""
         self._is_closed = True
+        self._gate.refuse()
         if self._doubts:
             await asyncio.wait(self._doubts, timeout=CLOSING_SECONDS)
         for task in tuple(self._doubts):
             task.cancel()
 
     def _begin(self, one: _Commit) -> None:
-        """Send a unit, under a new mark each time."""
+        """Send a unit, under a new mark each time; not while those of tenants are held."""
+        if self._is_held(one):
+            self._gate.wait(lambda may_go_on: self._go_on(one, may_go_on=may_go_on))
+            return
         one.tries += 1
         self._number += 1
         one.mark = f"{mark_at(time.time())}{self._name}{self._number:x}"
-        self._pool.begin(one.commands(), lambda outcome: self._ended(one, outcome))
+        self._pool.begin(one.commands(), lambda outcome: self._ended(one, outcome), can_wait=one.is_of_tenant)
+
+    def _is_held(self, one: _Commit) -> bool:
+        return self._gate.is_held and one.is_of_tenant
+
+    def _go_on(self, one: _Commit, *, may_go_on: bool) -> None:
+        if may_go_on:
+            self._begin(one)
+        else:
+            self._resolve(one, Unavailable("the store cannot be written: it may have lost what was committed"))
 
     def _ended(self, one: _Commit, outcome: Outcome | NothingSent) -> None:
         if isinstance(outcome, list):
@@ -117,6 +132,8 @@ class Commits:
             task = asyncio.create_task(self._find_out(one), name="unit in doubt")
             self._doubts.add(task)
             task.add_done_callback(self._doubts.discard)
+        elif isinstance(outcome, NothingSent) and self._is_held(one):
+            self._begin(one)
         elif isinstance(outcome, NothingSent):
             self._resolve(one, Unavailable(f"the store cannot be written: {outcome}"))
         elif outcome.sqlstate in BEGUN_ANEW or (outcome.sqlstate == UNIQUE_VIOLATION and one.tries == 1):
@@ -169,10 +186,11 @@ class Commits:
 class _Commit:
     """One unit on its way, until it is known whether it was written."""
 
-    __slots__ = ("began", "done", "mark", "tenant", "tries", "unit")
+    __slots__ = ("began", "done", "is_of_tenant", "mark", "tenant", "tries", "unit")
 
     def __init__(self, tenant: str, unit: Unit) -> None:
         self.tenant, self.unit = tenant, unit
+        self.is_of_tenant = tenant != NO_TENANT
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.began = perf_counter()
         self.mark = ""

@@ -117,6 +117,8 @@ class Connection:
         self._socket = self._pg.socket
         self._loop.add_reader(self._socket, self._read)
         self.is_lost = False
+        self.when_lost: Callable[[], None] = lambda: None
+        """Called when it is lost, also while it is idle."""
 
     def begin(self, commands: Sequence[Command], ended: Ended) -> None:
         """Send commands as one transaction; ``ended`` is told how it went, also where it cannot be sent."""
@@ -146,6 +148,7 @@ class Connection:
         self._loop.remove_writer(self._socket)
         self._pg.finish()
         self._end(Lost(why))
+        self.when_lost()
 
     def _send(self, sql: str, values: list[bytes | None], formats: list[int], exchange: _Exchange) -> None:
         name = self._names.get(sql)

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import psycopg
 
 from gateway.core.errors import Unavailable
 from gateway.drivers.measures import Measures
+from gateway.drivers.store.gate import Gate
 from gateway.drivers.store.postgresql import dialect, migrations, upkeep
 from gateway.drivers.store.postgresql.commits import Commits
 from gateway.drivers.store.postgresql.connection import (
     Command,
     Connection,
     Lost,
+    Outcome,
     Refused,
     conninfo,
     rows_of,
@@ -42,14 +45,19 @@ ANSWER_MARGIN_SECONDS = 5.0
 """Beyond that a server that says nothing is given up."""
 
 
+_SERVER = Command("SELECT server_timeline()", ())
+
+
 class PostgresqlEngine:
     """The engine for several processes. ``open_postgresql`` makes one."""
 
     is_shared = True
 
-    def __init__(self, units: Pool, reads: Pool, measures: Measures) -> None:
+    def __init__(self, units: Pool, reads: Pool, measures: Measures, gate: Gate | None = None) -> None:
         self._units, self._reads = units, reads
-        self._commits = Commits(units, measures)
+        self.gate = gate or Gate()
+        self.gate.on_hold = units.put_off
+        self._commits = Commits(units, measures, self.gate)
         self.commit = self._commits.commit
         self.keeps_last_units = self._commits.are_kept
         self._upkeep = asyncio.create_task(upkeep.keep_up(reads), name="postgresql upkeep")
@@ -112,14 +120,39 @@ async def open_postgresql(
 ) -> Store:
     """Open the database of a URL; make its tables where it has none. Times in seconds. Raises ``Unavailable``."""
 
+    gate = Gate()
+
     async def connect() -> Connection:
-        return await _connect(url, statement_timeout, lock_timeout)
+        connection = await _connect(url, statement_timeout, lock_timeout)
+        try:
+            server = await _server_of(connection)
+        except BaseException:
+            connection.close()
+            raise
+        connection.when_lost = partial(gate.lose, server)
+        gate.see(server)
+        return connection
 
     reads = max(1, pool // 4)
     units = Pool(connect, max(1, pool - reads))
     await migrations.prepare(url)
     await units.open_first()
-    return Store(PostgresqlEngine(units, Pool(connect, reads), measures or Measures()))
+    return Store(PostgresqlEngine(units, Pool(connect, reads), measures or Measures(), gate))
+
+
+async def _server_of(connection: Connection) -> str | None:
+    """The server and timeline that a connection leads to; None where it does not say. Raises ``Unavailable``."""
+    answered: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+    def ended(outcome: Outcome) -> None:
+        if not answered.done():
+            answered.set_result(outcome)
+
+    connection.begin([_SERVER], ended)
+    outcome = await answered
+    if isinstance(outcome, Lost):
+        raise Unavailable(f"the store cannot be reached: {outcome}")
+    return None if isinstance(outcome, Refused) else rows_of(outcome[0])[0][0]
 
 
 async def open_postgresql_to_read(url: str) -> Store:

@@ -24,6 +24,7 @@ class NothingSent(Exception):  # an outcome, as ``Lost`` and ``Refused`` are
 class _Waiting(NamedTuple):
     commands: Sequence[Command]
     ended: Callable[[Outcome | NothingSent], None]
+    can_wait: bool
 
 
 class Pool:
@@ -38,14 +39,19 @@ class Pool:
         self._is_closed = False
         self._is_done = asyncio.Event()
 
-    def begin(self, commands: Sequence[Command], ended: Callable[[Outcome | NothingSent], None]) -> None:
-        """Send commands as one transaction as soon as a connection is free; ``ended`` is called once."""
+    def begin(
+        self, commands: Sequence[Command], ended: Callable[[Outcome | NothingSent], None], *, can_wait: bool = False
+    ) -> None:
+        """Send commands as one transaction as soon as a connection is free; ``ended`` is called once.
+
+        ``can_wait``: whether ``put_off`` may give it back.
+        """
         if self._is_closed:
             ended(NothingSent("the store is closed"))
         elif (connection := self._free()) is not None:
-            self._run(connection, _Waiting(commands, ended))
+            self._run(connection, _Waiting(commands, ended, can_wait))
         else:
-            self._waiting.append(_Waiting(commands, ended))
+            self._waiting.append(_Waiting(commands, ended, can_wait))
             self._open()
 
     async def ask(self, *commands: Command) -> list[PGresult]:
@@ -62,6 +68,14 @@ class Pool:
 
         self.begin(commands, ended)
         return await answered
+
+    def put_off(self) -> None:
+        """Give back what waits for a connection and can wait: it was not sent."""
+        waiting, self._waiting = self._waiting, deque(one for one in self._waiting if not one.can_wait)
+        self._is_done.set()
+        for one in waiting:
+            if one.can_wait:
+                one.ended(NothingSent("it was put off"))
 
     async def open_first(self) -> None:
         """Open one connection now. Raises ``Unavailable``."""
