@@ -33,9 +33,19 @@ class StillClock(SystemClock):
         return self._now
 
 
+class NoStore:
+    """Stands for the store where there is nothing to read or write."""
+
+    is_shared = False
+    parts = ()
+
+    def use(self, settings: Settings) -> None:
+        """Nothing depends on settings here."""
+
+
 def offline(settings: Settings) -> Gateway:
     """A gateway that plans: it has no store, and asks no provider."""
-    no_store: Any = None
+    no_store: Any = NoStore()
     gw = Gateway(settings=settings, store=no_store, send=_refuse_to_send, clock=StillClock())
     server = settings.server
     gw.public_url = server.public_url or http_url(server.host, server.port)

@@ -47,10 +47,12 @@ async def test_several_nodes_are_a_table(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("GATEWAY_ADMIN_KEY", ADMIN_KEY)
     async with several_gateways(tmp_path, change=with_operator) as stacks:
         for stack in stacks:
-            await stack.gateway.node.renew(stack.settings.digest, stack.url)
+            await stack.gateway.node.renew(stack.settings.shared_digest, stack.url)
         shown = await asyncio.to_thread(run, "status", "--admin-url", stacks[1].admin_url)
         assert shown.exit_code == 0
         for stack in stacks:
             node = stack.gateway.node
             [line] = [one for one in shown.stdout.splitlines() if one.startswith(node.id)]
-            assert {f"{node.host} {node.pid}", stack.url, stack.settings.digest[:12]} <= set(re.split(r" {2,}", line))
+            assert {f"{node.host} {node.pid}", stack.url, stack.settings.shared_digest[:12]} <= set(
+                re.split(r" {2,}", line)
+            )

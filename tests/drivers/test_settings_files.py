@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.core.secret import Secret
+from gateway.drivers.settings.settings_files import SettingsFiles
 from tests.support.cli import run
 from tests.support.factories.settings import ENVIRON, LEAST, load, problems, with_account
 
@@ -195,3 +196,19 @@ def test_included_file_holds_tenants_only(tmp_path: Path, text: str, said: str) 
     (tmp_path / "t.yaml").write_text(text + "\n")
     [line] = problems(tmp_path, LEAST + "include: [t.yaml]")
     assert line.startswith(said)
+
+
+def test_nodes_have_a_digest_in_common_whatever_they_listen_on(tmp_path: Path) -> None:
+    """The same files with other ports, under another name, are the same settings; anything else is not."""
+
+    def digests(name: str, text: str) -> tuple[str, str]:
+        (tmp_path / name).write_text(text)
+        found = SettingsFiles(tmp_path / name)
+        return found.digest, found.shared_digest
+
+    text = "server:\n  host: {host}\n  port: {port}\n  admin: {{port: {port}1}}\nlimits:\n  head_bytes: {most}\n"
+    one = digests("a.yaml", text.format(host="here", port=80, most=9000))
+    other = digests("b.yaml", text.format(host="there", port=81, most=9000))
+    assert one[0] != other[0]
+    assert one[1] == other[1]
+    assert digests("c.yaml", text.format(host="here", port=80, most=9001))[1] != one[1]

@@ -90,10 +90,11 @@ async def test_who_does_not_live_claims_nothing(store: Store) -> None:
 
 
 async def test_what_left_is_forgotten_with_its_claims(store: Store) -> None:
-    """At once; what stopped without a word, after a time."""
+    """After a time, as what stopped without a word."""
     await claimed(store, "node_a", '["1"]')
     await store.commit(NO_TENANT, [nodes.leave("node_a")])
-    await store.commit(NO_TENANT, nodes.forget_dead(AT))
+    await store.commit(NO_TENANT, [nodes.renew(node_row("node_b", renewed_at=milliseconds(AT + KEPT)))])
+    await store.commit(NO_TENANT, nodes.forget_dead(AT + KEPT + timedelta(seconds=1)))
     assert await store._engine.rows("SELECT id FROM nodes", ()) == [("node_b",)]
     assert await store._engine.rows("SELECT id FROM claims", ()) == []
 

@@ -48,18 +48,23 @@ async def test_a_node_lives_as_long_as_it_renews(store: Store) -> None:
     assert not await store.nodes.is_alive("node_b", AT)
 
 
-async def test_nodes_are_listed_by_age_until_they_leave(store: Store) -> None:
-    """Also one that is dead is listed, as an operator wants to know of it; not one that has left."""
+async def test_nodes_are_listed_by_age(store: Store) -> None:
+    """Also one that is dead or has left, until it is forgotten: what it had claimed is taken over by its row."""
     for name, started in (("node_b", 2), ("node_a", 3), ("node_c", 1)):
         await store.commit(NO_TENANT, [nodes.renew(node_row(name, started_at=started))])
     await store.commit(NO_TENANT, [nodes.leave("node_b")])
-    assert [one.id for one in await store.nodes.all()] == ["node_c", "node_a"]
+    assert [(one.id, one.alive_until > 0) for one in await store.nodes.all()] == [
+        ("node_c", True),
+        ("node_b", False),
+        ("node_a", True),
+    ]
 
 
 async def test_the_dead_are_forgotten_with_their_claims(store: Store) -> None:
     """What stopped long ago goes, and what it had claimed; what is alive keeps its claims."""
     for name, lived in (("node_a", timedelta(0)), ("node_b", KEPT)):
-        await store.commit(NO_TENANT, [nodes.renew(node_row(name, alive_until=milliseconds(AT + lived)))])
+        renewed, until = milliseconds(AT + lived), milliseconds(AT + lived + LEASE)
+        await store.commit(NO_TENANT, [nodes.renew(node_row(name, renewed_at=renewed, alive_until=until))])
         await store.claim(NO_TENANT, claims.claim_job(name, Claimant(name, AT)))
     await store.commit(NO_TENANT, nodes.forget_dead(AT + KEPT + timedelta(seconds=1)))
     assert [one.id for one in await store.nodes.all()] == ["node_b"]

@@ -193,3 +193,10 @@ async def test_a_store_that_closes_tells_who_is_in_doubt(monkeypatch: pytest.Mon
     await written.close()
     with pytest.raises(Unavailable, match="closed before"):
         await caller
+
+
+async def test_a_fault_while_finding_out_leaves_nobody_waiting() -> None:
+    """Whatever it is: the caller is told that it is not known."""
+    pool = Scripted(CUT, [found("not a result's form"), None])  # type: ignore[list-item]
+    with pytest.raises(Unavailable, match="not known"):
+        await Commits(pool, Measures()).commit("acme", UNIT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from gateway.flows.credential_uses import CredentialUses, last_of
+from gateway.flows.credential_uses import CredentialUses, _name, last_of
 from tests.support.factories.settings import load
 
 NOW = datetime(2027, 1, 31, tzinfo=UTC)
@@ -32,5 +32,5 @@ def test_what_is_no_longer_accepted_is_returned_once(tmp_path: Path) -> None:
         LATER,
     )
     assert uses.end_all_but(entry.earlier[1:]) == []
-    left = [uses.of_earlier(one) for one in entry.earlier]
+    left = [uses.earlier([one]).get(_name(one), {}) for one in entry.earlier]
     assert [(last_of(one), [use.times for use in one.values()]) for one in left] == [(None, []), (NOW, [1]), (NOW, [1])]

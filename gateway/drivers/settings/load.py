@@ -104,6 +104,7 @@ def _resolve(
         operator_webhooks=_operator_webhooks(shape.operators, stores.get("further_stores", ()), state),
         source=files.path,
         digest=files.digest,
+        shared_digest=files.shared_digest,
         **{section: getattr(shape, section) for section in AS_WRITTEN},
     )
 

@@ -368,7 +368,7 @@ class Settings(StoreSettings, frozen=True, kw_only=True):
 
     ``keys_by_sha256`` finds (tenant id, key) by the hex SHA-256 of a tenant's bearer key, ``operators_by_sha256`` finds
     an operator's key; the caller checks whether it has expired. ``operator_webhooks`` are by owner. ``digest`` is the
-    hex SHA-256 of the files.
+    hex SHA-256 of the files, ``shared_digest`` one that all nodes of a gateway have in common.
     ``include`` are the patterns as written, ``needs_restart`` names the keys that differ from what is running.
     """
 
@@ -390,5 +390,6 @@ class Settings(StoreSettings, frozen=True, kw_only=True):
     operator_webhooks: Mapping[str, OperatorWebhook] = msgspec.field(default_factory=dict)
     source: Path
     digest: str
+    shared_digest: str = ""
     include: tuple[str, ...] = ()
     needs_restart: tuple[str, ...] = ()

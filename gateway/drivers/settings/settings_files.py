@@ -19,6 +19,9 @@ MAX_FILE_BYTES = 256 * 1024 * 1024
 
 WRITABLE_BY_OTHERS = 0o022
 
+LISTENERS = (("server",), ("server", "admin"))
+"""Where the settings say on which host and port one process listens."""
+
 
 class SettingsFiles:
     """The settings file with the tenants of its includes put into one tree; problems of reading them.
@@ -33,7 +36,7 @@ class SettingsFiles:
         self.problems: list[Problem] = []
         self.open_to_others: list[Problem] = []
         self.owner = -1
-        self._digest = hashlib.sha256()
+        self._digest, self._shared_digest = hashlib.sha256(), hashlib.sha256()
         root = self._compose(self.path)
         self.usable = root is not None
         self.root = root or nothing(self.path.name)
@@ -43,6 +46,11 @@ class SettingsFiles:
     def digest(self) -> str:
         """Hex SHA-256 of all files, names included."""
         return self._digest.hexdigest()
+
+    @property
+    def shared_digest(self) -> str:
+        """The same without the settings file's name and where one process listens: alike for all nodes of a gateway."""
+        return self._shared_digest.hexdigest()
 
     def in_order(self) -> list[Problem]:
         """The problems as a reader of the files meets them, the settings file first."""
@@ -60,11 +68,13 @@ class SettingsFiles:
         if file is None:
             return None
         for part in (name.encode(), file.data):
-            self._digest.update(len(part).to_bytes(8, "big") + part)
+            self._digest.update(_counted(part))
         found = compose(file.data, name)
         if isinstance(found, Problem):
             self.problems.append(found)
             return None
+        for part in (_without_ports(found, file.data),) if path == self.path else (name.encode(), file.data):
+            self._shared_digest.update(_counted(part))
         if b"!" in file.data:
             self.problems += tagged(found)
         return found
@@ -122,3 +132,15 @@ class SettingsFiles:
         made = nothing(self.path.name)
         self.root.value[:] = [pair for pair in self.root.value if pair[0].value != "tenants"] + [(key_node, made)]
         return made
+
+
+def _counted(part: bytes) -> bytes:
+    return len(part).to_bytes(8, "big") + part
+
+
+def _without_ports(root: Node, data: bytes) -> bytes:
+    """A file without the lines on which it says where to listen."""
+    found = (value_at(root, (*place, key)) for place in LISTENERS for key in ("host", "port"))
+    left_out = {place_of(node)[1] for node in found if node is not None}
+    lines = enumerate(data.splitlines(keepends=True), start=1)
+    return b"".join(line for number, line in lines if number not in left_out)

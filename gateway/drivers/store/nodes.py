@@ -22,7 +22,7 @@ MARGIN = timedelta(seconds=5)
 """How long before that it begins nothing any more: by how much clocks may differ."""
 
 KEPT = timedelta(hours=1)
-"""How long a node that stopped without saying so is shown."""
+"""How long a node that ended is remembered."""
 
 TABLES = (
     """
@@ -60,11 +60,11 @@ def leave(node: str) -> Statement:
 
 
 def forget_dead(now: datetime) -> list[Statement]:
-    """Forget nodes that left, or stopped long ago, with their claims, and old lookups."""
+    """Forget nodes that ended long ago, with their claims, and old lookups."""
     long_ago = milliseconds(now - KEPT)
     return [
-        Statement("DELETE FROM claims WHERE node IN (SELECT id FROM nodes WHERE alive_until < ?)", (long_ago,)),
-        Statement("DELETE FROM nodes WHERE alive_until < ?", (long_ago,)),
+        Statement("DELETE FROM claims WHERE node IN (SELECT id FROM nodes WHERE renewed_at < ?)", (long_ago,)),
+        Statement("DELETE FROM nodes WHERE renewed_at < ?", (long_ago,)),
         Statement("DELETE FROM lookups WHERE at < ?", (long_ago,)),
     ]
 
@@ -76,8 +76,8 @@ class Nodes:
         self._engine = engine
 
     async def all(self) -> list[NodeRow]:
-        """Every node, also those that stopped without saying so lately; the longest running first."""
-        sql = f"SELECT {_COLUMNS} FROM nodes WHERE alive_until > 0 ORDER BY started_at, id"  # noqa: S608  # our own members
+        """Every node, also those that left or stopped lately; the longest running first."""
+        sql = f"SELECT {_COLUMNS} FROM nodes ORDER BY started_at, id"  # noqa: S608  # our own members
         rows = await self._engine.rows(sql, ())
         return [made_of(NodeRow, row) for row in rows]
 

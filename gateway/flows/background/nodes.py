@@ -66,7 +66,7 @@ async def _wait(gw: Gateway, pause: float) -> None:
 
 
 async def _renew(gw: Gateway) -> None:
-    await gw.node.renew(gw.settings.digest, gw.bound_url)
+    await gw.node.renew(gw.settings.shared_digest, gw.bound_url)
 
 
 async def run(current: Current) -> None:

@@ -70,7 +70,7 @@ def _of_store(gw: Gateway, status: Status) -> Iterator[str]:
         folder = gw.disk.folder
         yield f"the disk is almost full and new payments are refused: free space on it, df -h {folder}"
     for name in status.store.down:
-        yield f"store {name} does not answer, and requests of its tenants are refused: gateway check"
+        yield f"store {name} does not answer, and requests of its tenants are refused: see why, gateway migrate --plan"
     said = "tenant {} has used {} percent of its storage budget: raise limits.tenant_bytes, then gateway reload"
     budgets = [said.format(one.tenant, one.percent) for one in status.store.budgets]
     yield from _first(budgets, "tenants are near their budget: gateway status --json")

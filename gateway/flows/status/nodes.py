@@ -21,9 +21,16 @@ SKEW_SECONDS = 2.0
 
 async def nodes_of(gw: Gateway, now: datetime) -> list[NodeStatus]:
     """Every process on the store, for a while also one that ended without leaving; alone with it only this one."""
-    own = gw.node.row(gw.settings.digest, gw.bound_url, now)
+    own = gw.node.row(gw.settings.shared_digest, gw.bound_url, now)
     rows = await gw.store.nodes.all() if gw.node.is_shared else [own]
-    return [_shown(now, row) for row in rows]
+    newest = {(row.host, row.url): row.started_at for row in rows}  # the longest running come first
+    return [_shown(now, row) for row in rows if _is_of_interest(now, row, newest[row.host, row.url])]
+
+
+def _is_of_interest(now: datetime, row: NodeRow, newest: int) -> bool:
+    """Whether a process lives, or ended without leaving and none was started in its place."""
+    has_left = row.alive_until == 0
+    return row.alive_until > milliseconds(now) or not (has_left or newest > row.started_at)
 
 
 def _shown(now: datetime, row: NodeRow) -> NodeStatus:
@@ -48,9 +55,8 @@ def alive(nodes: Sequence[NodeStatus]) -> list[NodeStatus]:
 
 
 def missing(nodes: Sequence[NodeStatus]) -> list[NodeStatus]:
-    """Those that ended without leaving, and in whose place none was started."""
-    replaced = {(one.host, one.url): one.started_at for one in alive(nodes)}
-    return [one for one in nodes if not one.is_alive and replaced.get((one.host, one.url), "") <= one.started_at]
+    """Those that ended without leaving."""
+    return [one for one in nodes if not one.is_alive]
 
 
 def differing(nodes: Sequence[NodeStatus]) -> tuple[set[str], set[str]]:

@@ -59,9 +59,9 @@ async def test_each_gateway_stays_alive_until_it_stops(two: list[GatewayStack], 
         rows = await store.nodes.all()
         assert {row.id for row in rows} == {one.gateway.node.id for one in (*two, third)}
         assert {row.url for row in rows} == {two[0].url, two[1].url, third.url}
-        assert {row.settings_hash for row in rows} == {two[0].settings.digest}
+        assert {row.settings_hash for row in rows} == {two[0].settings.shared_digest}
         assert all(row.alive_until > milliseconds(clock.now()) for row in rows)
-    assert {row.id for row in await store.nodes.all()} == {one.gateway.node.id for one in two}
+    assert {row.id for row in await store.nodes.all() if row.alive_until} == {one.gateway.node.id for one in two}
 
 
 async def test_a_renewal_that_fails_is_made_again(
@@ -176,9 +176,9 @@ async def test_a_budget_that_runs_out_is_reported_by_one_node(two: list[GatewayS
 async def test_the_dead_are_forgotten(two: list[GatewayStack], clock: VirtualClock) -> None:
     """By the node that keeps the house, an hour later."""
     store = two[0].gateway.store
-    await store.commit(NO_TENANT, [renew(node_row("node_dead", alive_until=milliseconds(clock.now() - KEPT)))])
+    await store.commit(NO_TENANT, [renew(node_row("node_dead", renewed_at=milliseconds(clock.now() - KEPT)))])
     await clock.advance(ROUNDS)
-    assert {row.id for row in await store.nodes.all()} == {one.gateway.node.id for one in two}
+    assert {row.id for row in await store.nodes.all() if row.alive_until} == {one.gateway.node.id for one in two}
 
 
 async def test_alone_with_its_store_a_gateway_has_nothing_to_do(tmp_path: Path) -> None:

@@ -8,10 +8,14 @@ from typing import Any
 import pytest
 
 from gateway.core.errors import Unavailable
-from gateway.drivers.store.nodes import LEASE
+from gateway.drivers.clock import milliseconds
+from gateway.drivers.store import nodes as nodes_table
+from gateway.drivers.store.nodes import LEASE, NodeRow
+from gateway.drivers.store.statements import NO_TENANT
 from gateway.flows.status import nodes
 from gateway.flows.status.read import status_of
 from gateway.flows.status.shape import NodeStatus
+from tests.drivers.test_store_nodes import node_row
 from tests.support.several_gateways import several_gateways
 from tests.support.stack import running_stack
 from tests.support.virtual_clock import VirtualClock
@@ -60,13 +64,22 @@ def test_the_dead_differ_from_nobody() -> None:
     assert len(said(node(), dead)) == 1
 
 
-def test_one_that_was_started_again_is_not_missing() -> None:
-    """A later process at the same place has taken over."""
-    dead = node("node_b", is_alive=False)
-    later, earlier = (node("node_c", host="node_b", started_at=f"2026-11-29T0{hour}:00:00.000Z") for hour in (4, 2))
-    assert nodes.missing([dead, later]) == []
-    assert nodes.missing([dead, earlier]) == [dead]
-    assert nodes.missing([dead, node("node_d", started_at=later.started_at)]) == [dead]
+async def test_one_that_was_started_again_is_not_shown(tmp_path: Path) -> None:
+    """A later process at the same place has taken over, also where that has left since; elsewhere one has not."""
+    clock = VirtualClock()
+    async with several_gateways(tmp_path, clock=clock) as stacks:
+        gw = stacks[0].gateway
+        now = milliseconds(clock.now())
+        dead = {"host": "there", "url": "http://there", "renewed_at": now, "alive_until": now, "started_at": now - 9}
+
+        async def shown(*rows: NodeRow) -> set[str]:
+            await gw.store.commit(NO_TENANT, [nodes_table.renew(row) for row in rows])
+            return {one.id for one in await nodes.nodes_of(gw, clock.now())} & {"node_dead", "node_later"}
+
+        assert await shown(node_row("node_dead", **dead)) == {"node_dead"}
+        elsewhere = {**dead, "url": "http://elsewhere", "started_at": now, "alive_until": 0}
+        assert await shown(node_row("node_later", **elsewhere)) == {"node_dead"}
+        assert await shown(node_row("node_again", **{**dead, "started_at": now, "alive_until": 0})) == set()
 
 
 async def test_every_node_sees_all(tmp_path: Path) -> None:
@@ -93,5 +106,5 @@ async def test_alone_with_its_store_a_process_shows_itself(tmp_path: Path) -> No
     async with running_stack(tmp_path) as stack:
         gw = stack.gateway
         [shown] = await nodes.nodes_of(gw, gw.clock.now())
-        assert (shown.id, shown.url, shown.config_hash) == (gw.node.id, stack.url, gw.settings.digest)
+        assert (shown.id, shown.url, shown.config_hash) == (gw.node.id, stack.url, gw.settings.shared_digest)
         assert (shown.lag_seconds, shown.is_alive) == (0.0, True)

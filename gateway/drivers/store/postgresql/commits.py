@@ -169,6 +169,9 @@ class Commits:
         except asyncio.CancelledError:
             self._resolve(one, Unavailable("the store was closed before it was known whether the unit was written"))
             raise
+        except Exception:  # a fault here must not leave the caller waiting for ever
+            self._resolve(one, Unavailable("whether the unit was written is not known"))
+            raise
 
     def _resolve(self, one: _Commit, failure: GatewayError | None) -> None:
         self._measures.batch_units.add(1)

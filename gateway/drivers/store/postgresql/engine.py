@@ -53,14 +53,16 @@ class PostgresqlEngine:
 
     is_shared = True
 
-    def __init__(self, units: Pool, reads: Pool, measures: Measures, gate: Gate | None = None) -> None:
+    def __init__(
+        self, units: Pool, reads: Pool, measures: Measures, gate: Gate | None = None, *, writes: bool = True
+    ) -> None:
         self._units, self._reads = units, reads
         self.gate = gate or Gate()
         self.gate.on_hold = units.put_off
         self._commits = Commits(units, measures, self.gate)
         self.commit = self._commits.commit
         self.keeps_last_units = self._commits.are_kept
-        self._upkeep = asyncio.create_task(upkeep.keep_up(reads), name="postgresql upkeep")
+        self._upkeep = asyncio.create_task(upkeep.keep_up(reads), name="postgresql upkeep") if writes else None
 
     async def rows(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Read on the connections for lists."""
@@ -81,9 +83,10 @@ class PostgresqlEngine:
 
     async def close(self) -> None:
         """Finish what was begun and close all connections."""
-        self._upkeep.cancel()
+        if self._upkeep is not None:
+            self._upkeep.cancel()
+            await asyncio.wait([self._upkeep])
         await self._commits.close()
-        await asyncio.wait([self._upkeep])
         await self._units.close()
         await self._reads.close()
 
@@ -164,7 +167,7 @@ async def open_postgresql_to_read(url: str) -> Store:
     await migrations.check_found(url)
     pool = Pool(connect, 1)
     await pool.open_first()
-    return Store(PostgresqlEngine(pool, pool, Measures()))
+    return Store(PostgresqlEngine(pool, pool, Measures(), writes=False))
 
 
 async def _connect(url: str, statement_timeout: float, lock_timeout: float, *, read_only: bool = False) -> Connection:
