@@ -36,7 +36,7 @@ _log = logging.getLogger("gateway")
 
 
 class Place(NamedTuple):
-    """What a process is writer. ``number``: from 1. ``is_first``: it takes nobody's place.
+    """What a process is told at its start. ``number``: from 1. ``is_first``: it takes nobody's place.
 
     ``stop``: a pipe that ends when the process is to stop. ``started``: to be called once it works.
     """
@@ -71,7 +71,7 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._stop, self._keep_running = os.pipe()
         self._all_worked = False
-        self._killed_at: float | None = None  # set once they are writer to stop
+        self._killed_at: float | None = None  # when those that do not stop are killed
         self._code = 0
 
     def run(self) -> int:
