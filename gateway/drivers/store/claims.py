@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from gateway.drivers.clock import milliseconds
-from gateway.drivers.store.statements import Statement, placeholders
+from gateway.drivers.store.statements import NO_TENANT, Statement, placeholders
 
 Kind = Literal["webhook", "check", "callback", "job", "timeline"]
 """What is claimed, by its id: a delivery, a payment, a row of the inbox; a job of the gateway's own has no tenant.
@@ -86,8 +86,8 @@ def claim_job(name: str, by: Claimant) -> Statement:
 def looked_at(server: str, node: str) -> Statement:
     """Note that a process has looked at a server and timeline: whether it misses something is on record."""
     return Statement(
-        "INSERT INTO claims (tenant, kind, id, node) VALUES ('', 'timeline', ?, ?) ON CONFLICT DO NOTHING",
-        (f"{server} {node}", node),
+        "INSERT INTO claims (tenant, kind, id, node) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (NO_TENANT, "timeline", f"{server} {node}", node),
     )
 
 
