@@ -169,7 +169,7 @@ class Commits:
         except asyncio.CancelledError:
             self._resolve(one, Unavailable("the store was closed before it was known whether the unit was written"))
             raise
-        except Exception:  # a fault here must not leave the caller waiting for ever
+        except Exception:  # a fault here must not leave the caller waiting forever
             self._resolve(one, Unavailable("whether the unit was written is not known"))
             raise
 
