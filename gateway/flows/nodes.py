@@ -36,6 +36,7 @@ class Node:
         self._store, self._clock = store, clock
         self.started_at = clock.now()
         self._leases = {part: _Lease(self.started_at) for part in store.parts}
+        self._renewing = asyncio.Lock()
         self.host, self.pid = socket.gethostname(), os.getpid()
         self.sends_as = identifier if store.is_shared else None
         """What an operation says of the process that sends it; None where there is only one."""
@@ -67,7 +68,8 @@ class Node:
 
     async def renew(self, settings_hash: str, url: str) -> None:
         """Join, or stay alive for another ``LEASE``. Raises ``Unavailable``, after renewing wherever it can be."""
-        await _all(self._renew(part, settings_hash, url) for part in self._leases)
+        async with self._renewing:  # of two at once the earlier might be written last
+            await _all(self._renew(part, settings_hash, url) for part in self._leases)
 
     async def _renew(self, part: Store, settings_hash: str, url: str) -> None:
         asked, theirs = self._clock.now(), await part.nodes.database_clock()

@@ -62,3 +62,10 @@ async def pass_time(stacks: Sequence[GatewayStack], clock: VirtualClock, seconds
         await clock.advance(min(RENEW_SECONDS, left))
         for stack in stacks:
             await stack.gateway.node.renew(stack.settings.digest, stack.url)
+
+
+@contextlib.asynccontextmanager
+async def one_on_shared(folder: Path, **given: Any) -> AsyncIterator[GatewayStack]:
+    """One gateway on a store that others may share; as ``running_stack`` takes them."""
+    async with several_gateways(folder, 1, **given) as (stack,):
+        yield stack

@@ -83,10 +83,12 @@ class PostgresqlEngine:
 
     async def close(self) -> None:
         """Finish what was begun and close all connections."""
-        if self._upkeep is not None:
-            self._upkeep.cancel()
-            await asyncio.wait([self._upkeep])
-        await self._commits.close()
+        upkeep = self._upkeep
+        if upkeep is not None:
+            upkeep.cancel()
+        await self._commits.close()  # first of all: what comes from now on is refused
+        if upkeep is not None:
+            await asyncio.wait([upkeep])
         await self._units.close()
         await self._reads.close()
 
