@@ -10,6 +10,9 @@ import pytest
 
 from gateway.flows.background import reconcile
 from tests.support.scenarios.creditkey import TimedStack, idle, open_timed
+from tests.support.several_gateways import several_gateways
+from tests.support.stack import GatewayStack
+from tests.support.virtual_clock import VirtualClock
 
 
 @pytest.fixture(params=["in memory", "postgresql"])
@@ -24,3 +27,19 @@ async def timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     monkeypatch.setattr(reconcile, "run", idle)
     async with open_timed(tmp_path) as opened:
         yield opened
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    """Everybody's clock."""
+    return VirtualClock()
+
+
+@pytest.fixture
+async def two(
+    tmp_path: Path, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[list[GatewayStack]]:
+    """Two gateways on one store, whose checks only the test runs."""
+    monkeypatch.setattr(reconcile, "run", idle)
+    async with several_gateways(tmp_path, clock=clock) as stacks:
+        yield stacks

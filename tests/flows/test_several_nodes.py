@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,26 +16,8 @@ from gateway.drivers.store.store_files import AlreadyRunning
 from gateway.flows.background import reconcile
 from gateway.flows.runtime import Gateway
 from gateway.web.server import running
-from tests.support.scenarios.creditkey import idle
-from tests.support.several_gateways import several_gateways
 from tests.support.stack import GatewayStack, psp_body
 from tests.support.virtual_clock import VirtualClock
-
-
-@pytest.fixture
-def clock() -> VirtualClock:
-    """Everybody's clock."""
-    return VirtualClock()
-
-
-@pytest.fixture
-async def two(
-    tmp_path: Path, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[list[GatewayStack]]:
-    """Two gateways on one store, whose checks only the test runs."""
-    monkeypatch.setattr(reconcile, "run", idle)
-    async with several_gateways(tmp_path, clock=clock) as stacks:
-        yield stacks
 
 
 class Held:

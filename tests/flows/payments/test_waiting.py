@@ -3,38 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from gateway.core.payment import Repeatable, Status
 from gateway.drivers.store import statements
-from gateway.flows.background import reconcile
 from gateway.flows.payments import waiting
 from tests.flows.test_several_nodes import Held, only_operation
-from tests.support.scenarios.creditkey import idle
-from tests.support.several_gateways import several_gateways
 from tests.support.stack import GatewayStack, psp_body
 from tests.support.virtual_clock import VirtualClock
-
-
-@pytest.fixture
-def clock() -> VirtualClock:
-    """Everybody's clock."""
-    return VirtualClock()
-
-
-@pytest.fixture
-async def two(
-    tmp_path: Path, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[list[GatewayStack]]:
-    """Two gateways on one store, whose checks only the test runs."""
-    monkeypatch.setattr(reconcile, "run", idle)
-    async with several_gateways(tmp_path, clock=clock) as stacks:
-        yield stacks
 
 
 def test_pauses_grow_and_end_in_time() -> None:
