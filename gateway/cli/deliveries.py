@@ -13,7 +13,7 @@ from msgspec.structs import asdict
 from gateway.cli.dates import parse_date
 from gateway.cli.exits import Group
 from gateway.cli.operators import Operators, ask, ask_all, operators
-from gateway.cli.output import print_json, print_table, wide_option
+from gateway.cli.output import limit_option, print_json, print_table, wide_option
 from gateway.cli.review import actor_option, listener_options, why_option
 from gateway.drivers.store.deliveries import STATUSES
 from gateway.web.admin.webhooks import (
@@ -40,14 +40,7 @@ def deliveries() -> None:
     "--status", type=click.Choice(STATUSES), metavar="STATUS", help=f"Only in this status: {', '.join(STATUSES)}."
 )
 @click.option("--payment-id", metavar="ID", help="Only webhooks about this payment.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 10_000),
-    default=50,
-    show_default=True,
-    metavar="N",
-    help="Maximum number of rows.",
-)
+@limit_option
 @listener_options
 @wide_option
 def list_deliveries(

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from gateway.cli.dates import parse_date
 from gateway.cli.loading import config_option, json_option
 from gateway.cli.operators import Operators, admin_url_option, ask, operators
-from gateway.cli.output import as_line, print_json, print_pairs, print_table, wide_option
+from gateway.cli.output import as_line, limit_option, print_json, print_pairs, print_table, wide_option
 from gateway.cli.payments import COLUMNS, STATES
 from gateway.core.views import rfc3339
 from gateway.web.admin.search import FoundPayments
@@ -48,14 +48,7 @@ def _conditions(command: Callable[..., None]) -> Callable[..., None]:
 @click.command()
 @click.argument("text", required=False)
 @_conditions
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 10_000),
-    default=50,
-    show_default=True,
-    metavar="N",
-    help="Maximum number of rows.",
-)
+@limit_option
 @click.option("--cursor", help="Begin where the list before ended.")
 @wide_option
 @admin_url_option

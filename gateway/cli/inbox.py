@@ -17,7 +17,7 @@ from gateway.cli.dates import parse_date
 from gateway.cli.exits import Group
 from gateway.cli.loading import config_option, json_option, load, reading, tenants_of
 from gateway.cli.operators import Operators, admin_url_option, ask, operators
-from gateway.cli.output import as_line, print_json, print_pairs, print_table, wide_option
+from gateway.cli.output import as_line, limit_option, print_json, print_pairs, print_table, wide_option
 from gateway.cli.review import actor_option, why_option
 from gateway.drivers.settings import Settings
 from gateway.drivers.store.inbox import VERDICTS, InboxFilter, InboxRow, StoredCallback
@@ -74,14 +74,7 @@ def _filters(command: Callable[..., None]) -> Callable[..., None]:
     help=f"Only callbacks with this verdict: {', '.join(VERDICTS)}.",
 )
 @click.option("--payment-id", help="Only callbacks about this payment.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 10_000),
-    default=50,
-    show_default=True,
-    metavar="N",
-    help="Maximum number of rows.",
-)
+@limit_option
 @wide_option
 @config_option
 @json_option

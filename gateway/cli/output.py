@@ -16,6 +16,14 @@ from gateway.cli.table import Table, lay_out
 PIPED_WIDTH = 240
 """Columns of the demo's output in a pipe."""
 
+limit_option = click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=50,
+    show_default=True,
+    metavar="N",
+    help="Maximum number of rows.",
+)
 wide_option = click.option("--wide", is_flag=True, help="Print every column in full, even if the window is too narrow.")
 
 

@@ -12,7 +12,7 @@ import click
 from gateway.cli.dates import parse_date
 from gateway.cli.exits import Group
 from gateway.cli.loading import config_option, json_option, load, reading, tenants_of
-from gateway.cli.output import as_line, print_json, print_pairs, print_table, wide_option
+from gateway.cli.output import as_line, limit_option, print_json, print_pairs, print_table, wide_option
 from gateway.cli.resolve import resolve, silent, sync
 from gateway.cli.review import review
 from gateway.cli.timeline import Line, merge
@@ -53,14 +53,7 @@ for command in (review, resolve, silent, sync):
 )
 @click.option("--until", type=parse_date, metavar="DATE", help="Only payments created at this time or earlier.")
 @click.option("--cursor", help="Begin where the list before ended.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 10_000),
-    default=50,
-    show_default=True,
-    metavar="N",
-    help="Maximum number of rows.",
-)
+@limit_option
 @wide_option
 @config_option
 @json_option
