@@ -101,12 +101,13 @@ async def commit_change(
     """
     if gw.restored_at is not None:
         change = with_duplicate_flag(gw, before, change)
-    others: list[Version] = []
+    others: Sequence[Version] = ()
+    claimed: Sequence[Statement] = ()
     if _may_concern_others(change):
-        change, others = await cascade.consequences(gw, change)
+        change, others, claimed = await cascade.consequences(gw, change)
     own, further = _Written(Version(before, change, next_operation=next_operation)), [*map(_Written, others)]
     answer = await _answer(gw, own, others)
-    unit = [*rows, *_rows_of(gw, own, answer)]
+    unit = [*claimed, *rows, *_rows_of(gw, own, answer)]
     for one in further:
         unit += _rows_of(gw, one)
     if unit:

@@ -11,9 +11,9 @@ import psycopg
 import pytest
 from msgspec.structs import replace
 
-from gateway.core.payment import State
+from gateway.core.payment import Payment, State
 from gateway.drivers.clock import milliseconds
-from gateway.drivers.store import claims, deliveries, nodes, schedule
+from gateway.drivers.store import claims, deliveries, nodes, schedule, statements
 from gateway.drivers.store.claims import Claimant
 from gateway.drivers.store.postgresql.dialect import translated
 from gateway.drivers.store.postgresql.engine import open_postgresql
@@ -24,7 +24,7 @@ from tests.drivers.test_store_hints import LATE, SOON, changed, next_moment
 from tests.drivers.test_store_nodes import node_row
 from tests.drivers.test_store_postgresql_faults import waiting
 from tests.support.factories.payments import AT
-from tests.support.factories.store_units import resolved_payment
+from tests.support.factories.store_units import conflict, create_of, reserving, resolved_payment
 
 
 @pytest.fixture
@@ -103,3 +103,53 @@ async def test_a_webhook_that_is_delivered_meanwhile_is_no_dead_letter(
     found = await store.deliveries.find("acme", row.id)
     assert found is not None
     assert found.status == "delivered"
+
+
+LATER = milliseconds(AT)
+
+
+@pytest.mark.parametrize("is_create_first", [False, True])
+async def test_a_reference_is_not_taken_from_a_payment_that_succeeds_meanwhile(
+    store: Store, database_url: str, beside: psycopg.Connection[Any], is_create_first: bool
+) -> None:
+    """A late success and a new payment of the same reference: whichever is second sees the other one."""
+    expired = await resolved_payment(store, 1, State.EXPIRED, expired_at=AT)
+    late = late_success(expired)
+    create = reserving(*create_of(2, merchant_reference=expired.merchant_reference))
+    first, second = (create, late) if is_create_first else (late, create)
+    with written_first(database_url, *first):
+        under_way = asyncio.create_task(conflict(store, second))
+        await waiting(beside)
+    assert await under_way == "merchant_reference"
+    assert await store.reference_owner("acme", "main", expired.merchant_reference) == (
+        "pay_002" if is_create_first else "pay_001"
+    )
+
+
+async def test_a_reference_is_not_taken_from_a_payment_that_is_reinstated_meanwhile(
+    store: Store, database_url: str, beside: psycopg.Connection[Any]
+) -> None:
+    """The replacement ends, and its reference goes back to the payment that it was to replace."""
+    old = await resolved_payment(store, 1, State.AUTHORIZED, replaced_by="pay_002")
+    replacement = await resolved_payment(store, 2, State.AWAITING_CUSTOMER)
+    owner = Statement("UPDATE reference_holders SET payment_id = 'pay_002' WHERE payment_id = 'pay_001'", ())
+    await store.commit("acme", [owner])
+    ended, freed = replace(replacement, state=State.FAILED), replace(old, replaced_by=None)
+    unit = [moved(replacement, ended), moved(old, freed), statements.reclaim_reference(freed, grace_began_before=0)]
+    create = reserving(*create_of(3, merchant_reference=old.merchant_reference))
+    with written_first(database_url, *unit):
+        under_way = asyncio.create_task(conflict(store, create))
+        await waiting(beside)
+    assert await under_way == "merchant_reference"
+    assert await store.reference_owner("acme", "main", old.merchant_reference) == "pay_001"
+
+
+def late_success(expired: Payment) -> list[Statement]:
+    """The unit in which an expired payment succeeds after all, and owns its reference."""
+    paid = replace(expired, state=State.AUTHORIZED, expired_at=None)
+    return [statements.reclaim_reference(paid, grace_began_before=LATER), moved(expired, paid)]
+
+
+def moved(before: Payment, after: Payment) -> Statement:
+    """A change of a payment that has nothing open."""
+    return statements.update_payment(before, after, open_before=None, open_after=None)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gateway.core.errors import Unavailable
+from gateway.drivers.store.statements import Unit
 from gateway.flows.background import reconcile
 from tests.support.clients.psp_callbacks import call_back
 from tests.support.scenarios.creditkey import (
@@ -15,10 +20,14 @@ from tests.support.scenarios.creditkey import (
     act,
     authorized,
     awaiting,
+    expired,
+    idle,
+    open_timed,
     provider_orders_of,
+    review_of,
     total_of,
 )
-from tests.support.stack import GatewayStack, new_key, psp_body, running_stack
+from tests.support.stack import GatewayStack, creditkey_body, new_key, psp_body, running_stack
 
 
 async def test_a_successor_takes_no_successor_while_the_first_order_lives(timed: TimedStack) -> None:
@@ -71,6 +80,78 @@ async def test_a_silent_successor_gives_its_place_back_after_grace(timed: TimedS
     assert (await act(stack, old, "update", total_of("1300.00", allow_new_checkout=True))).status == 202
     await timed.advance(timedelta(days=34))
     assert (await stack.payment(old["id"]))["replaced_by"] is None
+
+
+def after_the_look(timed: TimedStack, happens: Callable[[], Awaitable[Any]]) -> None:
+    """Let something happen after it was read who owns a reference, and before what rests on that is committed."""
+    store = timed.stack.gateway.store
+    look, commit = store.reference_owner, store.commit
+
+    async def looked(*asked: str) -> str | None:
+        store.reference_owner, store.commit = look, overtaken  # type: ignore[method-assign]
+        return await look(*asked)
+
+    async def overtaken(tenant: str, unit: Unit) -> None:
+        store.commit = commit  # type: ignore[method-assign]
+        await happens()
+        await commit(tenant, unit)
+
+    store.reference_owner = looked  # type: ignore[method-assign]
+
+
+async def test_a_late_success_sees_a_payment_that_takes_its_reference_meanwhile(timed: TimedStack) -> None:
+    """The customer accepts an expired order while the tenant begins anew: both orders live, and both are flagged."""
+    stack, begun = timed.stack, []
+    first = await expired(timed)
+
+    async def begin_anew() -> None:
+        begun.append(await awaiting(stack, merchant_reference=first["merchant_reference"]))
+
+    await timed.advance(timedelta(minutes=1))
+    after_the_look(timed, begin_anew)
+    await accept(stack, first)
+    assert (await stack.payment(first["id"]))["state"] == "authorized"
+    assert [await review_of(stack, one) for one in (first, *begun)] == ["two_live_orders"] * 2
+
+
+async def test_of_two_late_successes_at_once_both_are_flagged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two expired orders of one reference are accepted together: neither misses the other."""
+    monkeypatch.setattr(reconcile, "run", idle)
+    async with open_timed(tmp_path, lambda settings: settings["clocks"].update(late_grace="60d")) as timed:
+        first = await expired(timed)
+        second = await expired(timed, merchant_reference=first["merchant_reference"])
+        after_the_look(timed, partial(accept, timed.stack, second))
+        await timed.advance(timedelta(minutes=1))
+        await accept(timed.stack, first)
+        assert [await review_of(timed.stack, one) for one in (first, second)] == ["two_live_orders"] * 2
+
+
+async def test_a_late_success_has_its_reference_back(timed: TimedStack) -> None:
+    """Whoever took it has ended unpaid: a third payment of the same reference is refused as it would be beside any."""
+    stack = timed.stack
+    first = await expired(timed)
+    second = await awaiting(stack, merchant_reference=first["merchant_reference"])
+    assert (await act(stack, second, "cancel")).json["state"] == "canceled"
+    await timed.advance(timedelta(minutes=1))
+    await accept(stack, first)
+    third = await stack.create(creditkey_body(merchant_reference=first["merchant_reference"]))
+    assert (third.status, third.json["code"]) == (409, "duplicate_reference")
+    assert await review_of(stack, first) is None
+
+
+async def test_a_payment_that_is_reinstated_sees_who_took_its_reference(timed: TimedStack) -> None:
+    """A replacement has passed its grace, and before anybody looks at it the tenant begins a third payment."""
+    stack = timed.stack
+    old = await authorized(stack)
+    await stack.faults("creditkey", operation="begin_standalone_checkout", silence="before_effect", times=1)
+    replaced = await act(stack, old, "update", total_of("1300.00", allow_new_checkout=True))
+    await timed.advance(timedelta(days=32))
+    assert (await stack.payment(old["id"]))["replaced_by"] == replaced.json["replaced_by"]
+    timed.clock.set(timed.clock.now() + timedelta(days=2))
+    third = await awaiting(stack, merchant_reference=old["merchant_reference"])
+    await timed.advance(timedelta(hours=1))
+    assert (await stack.payment(old["id"]))["replaced_by"] is None
+    assert [await review_of(stack, one) for one in (old, third)] == ["two_live_orders"] * 2
 
 
 async def test_a_fallback_never_moves_a_payment_that_was_paid(tmp_path: Path) -> None:

@@ -288,21 +288,38 @@ KEY_IS_OPEN = (
 """A key whose operation has no outcome yet, and therefore no answer."""
 
 
+OWNER_COUNTS_NO_MORE = (
+    "EXISTS (SELECT 1 FROM payments p WHERE p.tenant = reference_holders.tenant"
+    " AND p.id = reference_holders.payment_id AND (p.account <> reference_holders.account"
+    " OR p.state IN ('failed', 'canceled') OR p.replaced_by IS NOT NULL"
+    " OR (p.state = 'expired' AND (p.open_operation IS NULL OR COALESCE(p.expired_at, 0) < ?))))"
+)
+"""Whether another payment may take a reference. That must be seen: a database that runs units side by side may not show
+the owner yet."""
+
+_CLAIM_REFERENCE = (
+    "INSERT INTO reference_holders (tenant, account, merchant_reference, payment_id) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (tenant, account, merchant_reference) DO UPDATE SET payment_id = excluded.payment_id WHERE "
+)
+
+
 def claim_reference(payment: Payment, *, grace_began_before: int) -> Statement:
-    """Make this payment the owner of its merchant reference, unless a payment that still counts owns it.
+    """Make a new payment the owner of its merchant reference, unless a payment that still counts owns it.
 
     ``grace_began_before``: Unix milliseconds; a payment expired before that is past its grace.
     """
     return Statement(
-        "INSERT INTO reference_holders (tenant, account, merchant_reference, payment_id) VALUES (?, ?, ?, ?)"
-        " ON CONFLICT (tenant, account, merchant_reference) DO UPDATE SET payment_id = excluded.payment_id"
-        # That the owner counts no more must be seen: a database that runs units side by side may not show it yet.
-        " WHERE EXISTS (SELECT 1 FROM payments p WHERE p.tenant = reference_holders.tenant"
-        " AND p.id = reference_holders.payment_id AND (p.account <> reference_holders.account"
-        " OR p.state IN ('failed', 'canceled') OR p.replaced_by IS NOT NULL"
-        " OR (p.state = 'expired' AND (p.open_operation IS NULL OR COALESCE(p.expired_at, 0) < ?))))",
+        _CLAIM_REFERENCE + OWNER_COUNTS_NO_MORE,
         (payment.tenant, payment.account, payment.merchant_reference, payment.id, grace_began_before),
         "merchant_reference",
+    )
+
+
+def reclaim_reference(payment: Payment, *, grace_began_before: int) -> Statement:
+    """As ``claim_reference``, for a payment that had ended and counts again: it may own its reference still."""
+    claim = claim_reference(payment, grace_began_before=grace_began_before)
+    return claim._replace(
+        sql=f"{_CLAIM_REFERENCE}reference_holders.payment_id = excluded.payment_id OR {OWNER_COUNTS_NO_MORE}"
     )
 
 

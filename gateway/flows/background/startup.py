@@ -22,7 +22,7 @@ from gateway.flows.background.timelines import (
 )
 from gateway.flows.customers import old_data
 from gateway.flows.customers.erase import ask, empty_log
-from gateway.flows.payments import intent, submit
+from gateway.flows.payments import submit
 from gateway.flows.runtime import Gateway, log
 
 STARTED = Act(name="start", by=audit.GATEWAY)
@@ -42,7 +42,7 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
 async def check_names(gw: Gateway) -> None:
     """Refuse settings without an account or deposit method that payments still need. Raises ``StillNeeded``."""
     problems: set[str] = set()
-    for tenant, account, provider, method in await gw.store.accounts_in_use(intent.grace_began(gw, gw.clock.now())):
+    for tenant, account, provider, method in await gw.store.accounts_in_use(gw.grace_began(gw.clock.now())):
         known = gw.settings.tenants.get(tenant)
         place = f"{gw.settings.source.name}: tenant {tenant}"
         if known is None or account not in known.accounts:
@@ -101,7 +101,7 @@ async def begin_restored(gw: Gateway, act: Act) -> Recovered:
     unknown = await submit.resolve_interrupted(gw)  # before: it gives those payments later dates of their own
     now = gw.clock.now()
     marks = [set_timestamp(RESTORED, now), delete_timestamp(COPIED), audit.entry(gw, _with_settings(gw, act))]
-    checks = check_all_payments(now, grace_began_before=intent.grace_began(gw, now))
+    checks = check_all_payments(now, grace_began_before=gw.grace_began(now))
     if (file := erased_file(gw.settings.store)) is not None:
         await ask(gw, pending_erasures.noted_in_file(file))
     for part in gw.store.parts:

@@ -150,7 +150,7 @@ async def _preview(gw: Gateway, entry: AccountEntry, row: StoredCallback, event:
     evaluation = await evaluate_event(gw, entry, event, found, received_at=row.received_at)
     if evaluation.change is None:
         return evaluation
-    change, _ = await consequences(gw, evaluation.change)
+    change = (await consequences(gw, evaluation.change)).change
     return replace(evaluation, change=change)
 
 

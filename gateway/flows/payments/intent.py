@@ -23,7 +23,6 @@ from gateway.core.payment_urls import Purpose, Urls
 from gateway.core.repeats import digest_of
 from gateway.core.signing import make_token
 from gateway.core.wire import HttpRequest
-from gateway.drivers.clock import milliseconds
 from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import schedule, statements
 from gateway.drivers.store.statements import Statement
@@ -163,11 +162,6 @@ def account_members(gw: Gateway, entry: AccountEntry, created_at: datetime) -> d
         "completed": not entry.needs_completion,
         "expires_at": created_at + lasts,
     }
-
-
-def grace_began(gw: Gateway, at: datetime) -> int:
-    """Unix milliseconds: what expired before that is past its grace at a time."""
-    return milliseconds(at - gw.settings.clocks.late_grace)
 
 
 async def submission_of_create(

@@ -9,15 +9,20 @@ import re
 from functools import cache, lru_cache
 
 from gateway.drivers.store.claims import HOLDER_IS_OVER
-from gateway.drivers.store.statements import HINTED
+from gateway.drivers.store.statements import HINTED, OWNER_COUNTS_NO_MORE
 
 _QUOTED_OR_PLACEHOLDER = re.compile(r"'[^']*'|\?\d*")
 _BYTES_OF_TEXT = re.compile(r"LENGTH\(CAST\((.+?) AS BLOB\)\)")
 _WORDS = {"LIKE": "ILIKE"}  # SQLite's takes no notice of case
 _WORD = re.compile(rf"\b({'|'.join(_WORDS)})\b")
 
-_SEEN_AS_THEY_ARE = {HINTED: "is_hinted(payments.tenant, payments.id)", HOLDER_IS_OVER: "is_over(claims.node, ?)"}
-"""Conditions on other rows than the one that is written, as functions: those look anew each time.
+_SEEN_AS_THEY_ARE = {
+    HINTED: "is_hinted(payments.tenant, payments.id)",
+    HOLDER_IS_OVER: "is_over(claims.node, ?)",
+    OWNER_COUNTS_NO_MORE: f"{OWNER_COUNTS_NO_MORE.removesuffix(')')} FOR SHARE)",
+}
+"""Conditions on other rows than the one that is written: as functions, which look anew each time, or with a lock, for
+which a unit that is changing such a row is waited for.
 
 A statement that has waited for a row reads that one again, but all others as they were when it began.
 """
