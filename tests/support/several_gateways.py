@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
@@ -11,13 +12,14 @@ from typing import Any
 from unittest import mock
 
 from gateway.drivers.clock import Clock, SystemClock
+from gateway.drivers.store.postgresql.engine import PostgresqlEngine
 from gateway.drivers.store.reads import Store
 from gateway.flows.background.nodes import RENEW_SECONDS
 from gateway.web import server
 from gateway.web.server import running
 from tests.support.shared_engine import shared_database, shared_store
 from tests.support.stack import GatewayStack, running_stack
-from tests.support.virtual_clock import VirtualClock
+from tests.support.virtual_clock import TURNS, VirtualClock
 
 
 @contextlib.asynccontextmanager
@@ -31,7 +33,8 @@ async def several_gateways(
 ) -> AsyncIterator[list[GatewayStack]]:
     """Run them for the time of the block: each stack calls one of them, the providers and the endpoint are shared.
 
-    ``url``: of the database they share; None for one in memory.
+    ``url``: of the database they share; None for one in memory. Their first looks for work are over when they are
+    there: later ones are made by who is woken, or when time has passed.
     """
 
     def changed(settings: dict[str, Any]) -> None:
@@ -52,7 +55,23 @@ async def several_gateways(
             for _ in range(count - 1):
                 one = await exits.enter_async_context(running(first.settings, first.registry, clock))
                 stacks.append(replace(first, current=one.current, url=one.url, admin_url=one.admin_url))
+            await at_rest(stacks)
             yield stacks
+
+
+async def at_rest(stacks: Sequence[GatewayStack]) -> None:
+    """Wait until none of these gateways waits for its database, nor has anything to do but wait."""
+    turns = 0
+    while turns < TURNS:
+        await asyncio.sleep(0)
+        turns = 0 if any(_is_asking(stack.gateway.store) for stack in stacks) else turns + 1
+
+
+def _is_asking(store: Store) -> bool:
+    """Whether a store waits for an answer, or for a connection."""
+    engine = store._engine
+    pools = (engine._units, engine._reads) if isinstance(engine, PostgresqlEngine) else ()
+    return any(pool._waiting or pool._opening or len(pool._idle) < len(pool._all) for pool in pools)
 
 
 async def pass_time(stacks: Sequence[GatewayStack], clock: VirtualClock, seconds: float) -> None:
@@ -62,6 +81,7 @@ async def pass_time(stacks: Sequence[GatewayStack], clock: VirtualClock, seconds
         await clock.advance(min(RENEW_SECONDS, left))
         for stack in stacks:
             await stack.gateway.node.renew(stack.settings.digest, stack.url)
+        await at_rest(stacks)
 
 
 @contextlib.asynccontextmanager

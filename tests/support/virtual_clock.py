@@ -7,7 +7,8 @@ import heapq
 from datetime import UTC, datetime, timedelta
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-_TURNS = 10
+TURNS = 10
+"""Of the event loop, in which a task that was woken does what needs no I/O."""
 
 
 class VirtualClock:
@@ -59,5 +60,5 @@ class VirtualClock:
 
 
 async def _let_others_run() -> None:
-    for _ in range(_TURNS):
+    for _ in range(TURNS):
         await asyncio.sleep(0)
