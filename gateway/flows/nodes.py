@@ -5,20 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
-from gateway.core.errors import Unavailable
 from gateway.drivers.clock import Clock, milliseconds
 from gateway.drivers.installed_plugins import own_version
 from gateway.drivers.store import claims, nodes
 from gateway.drivers.store.claims import Claimant
 from gateway.drivers.store.nodes import NodeRow
+from gateway.drivers.store.place import ask_each, unanswered
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.statements import NO_TENANT
-
-ANSWER_SECONDS = 5.0
-"""How long one database may take: it must not keep a node from renewing its row in the others."""
 
 
 class _Lease:
@@ -69,7 +66,7 @@ class Node:
     async def renew(self, settings_hash: str, url: str) -> None:
         """Join, or stay alive for another ``LEASE``. Raises ``Unavailable``, after renewing wherever it can be."""
         async with self._renewing:  # of two at once the earlier might be written last
-            await _all(self._renew(part, settings_hash, url) for part in self._leases)
+            await self._in_each(lambda part: self._renew(part, settings_hash, url))
 
     async def _renew(self, part: Store, settings_hash: str, url: str) -> None:
         asked, theirs = self._clock.now(), await part.nodes.database_clock()
@@ -85,7 +82,14 @@ class Node:
         """Leave: what is claimed is free at once, and nothing is begun any more. Raises ``Unavailable``."""
         for lease in self._leases.values():
             lease.until = lease.since
-        await _all(part.commit(NO_TENANT, [nodes.leave(self.id)]) for part in self._leases)
+        await self._in_each(lambda part: part.commit(NO_TENANT, [nodes.leave(self.id)]))
+
+    async def _in_each(self, act: Callable[[Store], Awaitable[None]]) -> None:
+        """Do something in every database, then raise what went wrong in one. Raises ``Unavailable``."""
+        _, problems = await ask_each(self._store.by_name, act)
+        self._store.note_outages(problems, self._clock.now())
+        if problems:
+            raise unanswered(problems)
 
     def row(self, settings_hash: str, url: str, at: datetime, *, ahead: int = 0) -> NodeRow:
         """This process as others are shown it; ``ahead``: of the database's clock, in milliseconds."""
@@ -101,13 +105,3 @@ class Node:
             alive_until=milliseconds(at + nodes.LEASE),
             clock_ahead=ahead,
         )
-
-
-async def _all(work: Iterable[Awaitable[None]]) -> None:
-    """Do something in every database, then raise what went wrong in one. Raises ``Unavailable``."""
-    tries = (asyncio.wait_for(one, ANSWER_SECONDS) for one in work)
-    for problem in await asyncio.gather(*tries, return_exceptions=True):
-        if isinstance(problem, TimeoutError):
-            raise Unavailable("a store does not answer in time") from problem
-        if problem is not None:
-            raise problem

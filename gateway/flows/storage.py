@@ -5,9 +5,14 @@ Without room no payment is created; callbacks and operations of existing payment
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from gateway.core.errors import LowDisk
+from gateway.core.views import rfc3339
+from gateway.drivers.store.place import ask_each, unanswered
 from gateway.flows.occurrences import Occurrence, report
 from gateway.flows.runtime import Current, Gateway, log
+from gateway.flows.tasks import described
 
 CHECK_SECONDS = 60.0
 """Pause between two checks."""
@@ -22,13 +27,36 @@ def require_disk(gw: Gateway) -> None:
         raise LowDisk("the disk is almost full")
 
 
+async def probe(gw: Gateway) -> None:
+    """Let each store take a write, and remember of those that do not why, and since when.
+
+    Raises ``Unavailable`` where none does.
+    """
+    now = gw.clock.now()
+    found, problems = await ask_each(gw.store.by_name, lambda store: store.prove_writable(now))
+    gw.store.note_outages(problems, now)
+    if not found:
+        raise unanswered(problems)
+
+
+def away(gw: Gateway) -> list[str]:
+    """The stores that take no write or did not answer, by name."""
+    return [name for name in gw.settings.stores if name in gw.store.outages or name in gw.store.down]
+
+
+def outages(gw: Gateway) -> Iterator[str]:
+    """Say which stores take no write, since when, and why."""
+    for name, outage in gw.store.outages.items():
+        yield f"store {name} is unavailable since {rfc3339(outage.since)}: {outage.problem}"
+
+
 async def run(current: Current) -> None:
     """Check periodically until cancelled."""
     while True:
         try:
             await check(current.gateway)
         except Exception as fault:  # a worker's loop: it checks again
-            log.error("the room for new payments is not known", extra={"kind": type(fault).__name__})
+            log.error("the room for new payments is not known", extra=described(fault))
         await current.gateway.clock.sleep(CHECK_SECONDS)
 
 
@@ -54,4 +82,4 @@ def level_of(stored: int, budget: int | None) -> int:
 def warnings(gw: Gateway) -> list[str]:
     """What an operator should attend to soon, as of the last check."""
     found = {"low_disk": gw.disk.is_low(), "storage_budget": any(gw.memory.budget_levels.values())}
-    return [*(name for name, holds in found.items() if holds), *(f"store_down {name}" for name in gw.store.down)]
+    return [*(name for name, holds in found.items() if holds), *(f"store_down {name}" for name in away(gw))]

@@ -133,6 +133,12 @@ async def first_of(*waits: Coroutine[Any, Any, Any]) -> None:
             task.cancel()
 
 
+def described(fault: Exception) -> dict[str, str]:
+    """What the log says of an error that a worker's loop outlives: of a store that is not available why, too."""
+    why = {"problem": str(fault)} if isinstance(fault, Unavailable) else {}
+    return {"kind": type(fault).__name__, **why}
+
+
 def backoff(max_seconds: float) -> Iterator[float]:
     """Seconds between attempts at something that fails: one, then twice the last, up to ``max_seconds``."""
     pause = 1.0

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from aiohttp import web
 
 from gateway.core.errors import Unavailable
+from gateway.flows import storage
 from gateway.flows.runtime import Gateway
 from gateway.web.app_keys import GATEWAY
 
@@ -28,7 +29,7 @@ class StoreProof:
         async with self._turn:
             now = gw.clock.now()
             if self._asked_at is None or abs(now - self._asked_at) >= KEPT:
-                self._holds = await _takes_writes(gw, now)
+                self._holds = await _takes_writes(gw)
                 self._asked_at = gw.clock.now()
             return self._holds
 
@@ -49,9 +50,9 @@ async def healthz(request: web.Request) -> web.Response:
     return _answer("ok", 200)
 
 
-async def _takes_writes(gw: Gateway, now: datetime) -> bool:
+async def _takes_writes(gw: Gateway) -> bool:
     try:
-        await gw.store.prove_writable(now)
+        await storage.probe(gw)
     except Unavailable:
         return False
     return True

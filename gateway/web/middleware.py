@@ -10,6 +10,7 @@ from aiohttp.typedefs import Handler
 
 from gateway.core.errors import GatewayError, ProviderError, ShuttingDown, TenantError, Unavailable
 from gateway.drivers.telemetry import about_request, current_request
+from gateway.flows import storage
 from gateway.flows.runtime import log
 from gateway.web import http_errors, request_log
 from gateway.web.app_keys import ABOUT, CURRENT, FAILURES, GATEWAY, IS_PROVED, REQUEST_ID
@@ -82,12 +83,19 @@ async def _answer(request: web.Request, handler: Handler, request_id: str) -> we
         if isinstance(error, ProviderError):
             why = {"request_id": request_id, "route": request_log.route_of(request), "problem": str(error)}
             log.warning("a provider could not be asked", extra=why)
-        return _refuse(request, problem_of(error))
+        return _refuse(request, problem_of(error, _why(request, error)))
     except web.HTTPException as error:
         return await _answer_http_error(request, error)
     except Exception as fault:  # the edge: the text of an internal error must not reach a caller
         log.exception("fault", extra={"request_id": request_id})
         return _refuse(request, TenantError("internal_error", type(fault).__name__))
+
+
+def _why(request: web.Request, error: GatewayError) -> str | None:
+    """Why a store is not available, for an operator; None for everybody else."""
+    if "operator" not in request[ABOUT] or getattr(error, "code", None) != Unavailable.code:
+        return None
+    return "; ".join(storage.outages(request[GATEWAY])) or str(error)
 
 
 async def _answer_http_error(request: web.Request, error: web.HTTPException) -> web.StreamResponse:

@@ -13,13 +13,13 @@ from gateway.core.errors import PROBLEMS, GatewayError, NotSent, ProviderError, 
 MEDIA_TYPE = "application/problem+json"
 
 
-def problem_of(error: GatewayError) -> TenantError:
-    """The tenant's view of any of our errors."""
+def problem_of(error: GatewayError, why: str | None = None) -> TenantError:
+    """The tenant's view of any of our errors. ``why``: for an operator, why a store is not available."""
     match error:
         case TenantError():
             return error
         case Unavailable():
-            return TenantError(error.code, PROBLEMS[error.code].title.lower())
+            return TenantError(error.code, why or PROBLEMS[error.code].title.lower())
         case NotSent():  # why it was not, is about the operators' network and settings
             return TenantError("provider_error", error.for_tenants)
         case ProviderError():

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from gateway.core.errors import Unavailable
 from gateway.drivers.settings import Settings, load_settings
-from gateway.drivers.store import approvals, claims, many, nodes
+from gateway.drivers.store import approvals, claims, many, nodes, place
 from gateway.drivers.store.claims import Claimant
 from gateway.drivers.store.many import ManyStores
 from gateway.drivers.store.opening import open_stores
@@ -160,6 +160,6 @@ async def test_one_that_says_nothing_is_down_too(store: ManyStores, monkeypatch:
         await asyncio.Event().wait()
         return 0
 
-    monkeypatch.setattr(many, "ANSWER_SECONDS", 0.01)
+    monkeypatch.setattr(place, "ANSWER_SECONDS", 0.01)
     monkeypatch.setattr(store.parts[1].queues, "dead_webhooks", never)
     assert (await store.queues.dead_webhooks(), store.down) == (0, ("eu",))

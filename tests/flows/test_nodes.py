@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import cast
 
@@ -121,11 +121,16 @@ class TwoDatabases:
     is_shared = True
 
     def __init__(self, *parts: Store) -> None:
-        self.parts = parts
+        self.parts, self.by_name = parts, dict(zip(("main", "eu"), parts, strict=True))
+        self.outages: dict[str, str] = {}
 
     def of(self, tenant: str) -> Store:
         """The database of a tenant."""
         return self.parts[tenant == "globex"]
+
+    def note_outages(self, problems: dict[str, str], _: datetime) -> None:
+        """Note which databases take no write."""
+        self.outages = problems
 
 
 async def test_a_database_that_is_down_ends_no_lease_in_another(
@@ -138,10 +143,12 @@ async def test_a_database_that_is_down_ends_no_lease_in_another(
 
     further = shared_database(clock)
     down, up = shared_store(database), shared_store(further)
-    node = Node(cast("Store", TwoDatabases(down, up)), clock, "node_a")
+    two = TwoDatabases(down, up)
+    node = Node(cast("Store", two), clock, "node_a")
     down.nodes.database_clock = refuse  # type: ignore[method-assign]
-    with pytest.raises(Unavailable, match="cannot be read"):
+    with pytest.raises(Unavailable, match=r"^store main: the store cannot be read$"):
         await node.renew("h", "")
+    assert two.outages == {"main": "the store cannot be read"}
     assert not node.may_begin("acme", clock.now())
     assert node.may_begin("globex", clock.now())
     further.close()

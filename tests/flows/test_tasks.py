@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
+from gateway.core.errors import Unavailable
 from gateway.drivers.clock import SystemClock
-from gateway.flows.tasks import Tasks
+from gateway.flows.tasks import Tasks, described
 
 LONG = 10.0
 
@@ -47,6 +48,12 @@ async def test_a_caller_that_goes_away_stops_nothing(tasks: Tasks) -> None:
     assert tasks.is_running("asked for")
     may_end.set()
     assert await tasks.result_of(work, LONG) is True
+
+
+def test_why_a_store_is_not_available_is_said() -> None:
+    """Of other errors only the type: their texts may quote what came over the wire."""
+    assert described(Unavailable("the store is closed")) == {"kind": "Unavailable", "problem": "the store is closed"}
+    assert described(ValueError("4111 1111 1111 1111")) == {"kind": "ValueError"}
 
 
 async def test_failed_work_has_no_result(tasks: Tasks, caplog: pytest.LogCaptureFixture) -> None:

@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from gateway.drivers.store.postgresql import migrations
 from tests.support.postgresql_cluster import NOT_DURABLE, Cluster, PostgreSQLFailed, running_cluster
@@ -98,6 +99,19 @@ def fresh_database() -> Iterator[str]:
         yield server.url(name)
     finally:
         server.begin(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def shut(url: str) -> None:
+    """Close a database to everybody, as where it is out of reach."""
+    name = conninfo_to_dict(url)["dbname"]
+    with psycopg.connect(url, dbname="postgres", autocommit=True) as server:
+        server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
+        while server.execute(_ENDED, (name,)).fetchall():
+            pass
+
+
+_ENDED = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+"""Ends whoever is connected; no rows where nobody is."""
 
 
 class _Server:

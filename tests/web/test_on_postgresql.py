@@ -7,11 +7,35 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gateway.cli.exits import ALREADY_RUNNING
+from gateway.cli.operators import KEY
 from tests.support.cli import run
-from tests.support.scenarios.inbox import admin
+from tests.support.postgresql import shut
+from tests.support.scenarios.inbox import ADMIN_KEY, admin
 from tests.support.settings_file import with_operator
 from tests.support.stack import psp_body, running_stack
+
+
+async def test_what_is_wrong_with_the_only_database_is_told(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which store it is, why it cannot be reached and since when: by ``/readyz``, and by ``gateway status``."""
+    monkeypatch.setenv(KEY, ADMIN_KEY)
+
+    def change(settings: dict[str, Any]) -> None:
+        settings["store"] = {"url": database_url}
+        with_operator(settings)
+
+    async with running_stack(tmp_path, change=change) as stack:
+        shut(database_url)
+        [problem] = (await admin(stack, "GET", "/readyz")).json["problems"]
+        assert problem.startswith("store main is unavailable since 20")
+        assert "is not currently accepting connections" in problem
+        asking = ("status", "--config", tmp_path / "settings.yaml", "--admin-url", stack.admin_url)
+        said = await asyncio.to_thread(run, *asking)
+        assert (said.exit_code, said.stderr) == (1, f"Error: {problem}\n")
 
 
 async def test_a_payment_the_status_and_commands_beside(tmp_path: Path, database_url: str) -> None:

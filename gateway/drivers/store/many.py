@@ -28,14 +28,12 @@ from gateway.drivers.store.metadata import Metadata
 from gateway.drivers.store.nodes import Nodes
 from gateway.drivers.store.pending_erasures import PendingErasures
 from gateway.drivers.store.personal_data import PersonalData
+from gateway.drivers.store.place import ask_each, unanswered
 from gateway.drivers.store.queues import OpenOperations, Queue, Queues
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.refused_requests import RefusedRequests
 from gateway.drivers.store.search_index import SearchIndex
 from gateway.drivers.store.statements import Statement, Unit
-
-ANSWER_SECONDS = 5.0
-"""How long one store may keep the others waiting: one that went away in the middle of a write says nothing for long."""
 
 Answers = Sequence[Any]
 Merge = Callable[..., Any]
@@ -195,9 +193,9 @@ class ManyStores(Store):
             setattr(self, group, SimpleNamespace(**reads))
 
     @property
-    def parts(self) -> tuple[Store, ...]:  # type: ignore[override]  # each has one database
+    def by_name(self) -> Mapping[str, Store]:  # type: ignore[override]  # each has one database
         """The stores, one database each."""
-        return tuple(self._by_name.values())
+        return self._by_name
 
     @property
     def reachable(self) -> tuple[Store, ...]:  # type: ignore[override]  # as above
@@ -283,17 +281,8 @@ class ManyStores(Store):
 
     async def _ask(self, ask: Callable[[Store], Awaitable[Any]], *, needs_all: bool) -> list[Any]:
         """Ask all at once. Raises ``Unavailable`` where one cannot answer that must, or none can."""
-        asked = (asyncio.wait_for(ask(part), ANSWER_SECONDS) for part in self.parts)
-        answers = await asyncio.gather(*asked, return_exceptions=True)
-        found, problems = [], {}
-        for name, answer in zip(self._by_name, answers, strict=True):
-            if not isinstance(answer, BaseException):
-                found.append(answer)
-            elif isinstance(answer, (Unavailable, TimeoutError)):
-                problems[name] = str(answer) or f"no answer in {ANSWER_SECONDS:g} seconds"
-            else:
-                raise answer
+        found, problems = await ask_each(self._by_name, ask)
         self._down = {*problems}
         if problems and (needs_all or not found):
-            raise Unavailable("; ".join(f"store {name}: {problem}" for name, problem in problems.items()))
+            raise unanswered(problems)
         return found

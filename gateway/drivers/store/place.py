@@ -2,18 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Self
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import NamedTuple, Self, TypeVar
 
+from gateway.core.errors import Unavailable
 from gateway.drivers.settings import Settings
+from gateway.drivers.settings.store_target import MAIN
+
+ANSWER_SECONDS = 5.0
+"""How long one of several databases may keep the others waiting."""
+
+P = TypeVar("P")
+T = TypeVar("T")
+
+
+class Outage(NamedTuple):
+    """Why a database takes no write, and since when that is known."""
+
+    problem: str
+    since: datetime
 
 
 class Place:
-    """What a store is asked about its databases."""
+    """What a store is asked about its databases. ``outages``: by name, as they were when all were asked for a write."""
+
+    outages: Mapping[str, Outage] = {}
+
+    @property
+    def by_name(self) -> Mapping[str, Self]:
+        """The databases by the names of their stores."""
+        return {MAIN: self}
 
     @property
     def parts(self) -> tuple[Self, ...]:
         """What is read or written in each database by itself."""
-        return (self,)
+        return tuple(self.by_name.values())
+
+    def note_outages(self, problems: Mapping[str, str], at: datetime) -> None:
+        """Note which databases take no write, and why; an outage that goes on began when it was first noted."""
+        known = self.outages
+        self.outages = {name: Outage(why, known[name].since if name in known else at) for name, why in problems.items()}
 
     def use(self, settings: Settings) -> None:
         """Take over which tenants are in which database: here all are in one."""
@@ -35,3 +65,22 @@ class Place:
     def is_down(self, tenant: str) -> bool:  # noqa: ARG002  # as above
         """Whether work for a tenant is in vain for now, as its database did not answer."""
         return False
+
+
+async def ask_each(parts: Mapping[str, P], ask: Callable[[P], Awaitable[T]]) -> tuple[list[T], dict[str, str]]:
+    """Ask all at once: what those say that answer in time, and of the others, by name, why they do not."""
+    asked = (asyncio.wait_for(ask(part), ANSWER_SECONDS) for part in parts.values())
+    found, problems = [], {}
+    for name, answer in zip(parts, await asyncio.gather(*asked, return_exceptions=True), strict=True):
+        if not isinstance(answer, BaseException):
+            found.append(answer)
+        elif isinstance(answer, (Unavailable, TimeoutError)):
+            problems[name] = str(answer) or f"no answer in {ANSWER_SECONDS:g} seconds"
+        else:
+            raise answer
+    return found, problems
+
+
+def unanswered(problems: Mapping[str, str]) -> Unavailable:
+    """The error that says which stores do not answer, and why."""
+    return Unavailable("; ".join(f"store {name}: {problem}" for name, problem in problems.items()))

@@ -17,7 +17,7 @@ from gateway.drivers.store.inbox import StoredCallback
 from gateway.flows import claims
 from gateway.flows.callbacks.reprocess import Order, reprocess
 from gateway.flows.runtime import Current, Gateway, log
-from gateway.flows.tasks import backoff
+from gateway.flows.tasks import backoff, described
 
 BATCH_SIZE = 50
 """Rows read at a time."""
@@ -45,7 +45,7 @@ async def run(current: Current) -> None:
             await gw.tasks.rest(gw.inbox_timer, await _next_due(gw))
             pauses = backoff(STORE_RETRY_MAX_SECONDS)
         except Exception as fault:  # a worker's loop: it must outlive whatever this was
-            log.error("the inbox cannot be worked off", extra={"kind": type(fault).__name__})
+            log.error("the inbox cannot be worked off", extra=described(fault))
             await gw.clock.sleep(next(pauses))
 
 
@@ -85,7 +85,7 @@ async def retry(gw: Gateway, row: StoredCallback) -> None:
     except Conflict:
         return  # somebody else changed it; if it is to be retried still, it is due still
     except Exception as fault:  # one row's fault, whatever it is, must not stop the others
-        known = {"tenant": row.tenant, "account": row.account, "kind": type(fault).__name__}
+        known = {"tenant": row.tenant, "account": row.account, **described(fault)}
         log.error("a pending callback could not be applied", extra=known)
         again = gw.schedules.reconcile[min(row.tries, len(gw.schedules.reconcile) - 1)]
         await gw.store.commit(row.tenant, [inbox.postpone(row, gw.clock.now() + again)])

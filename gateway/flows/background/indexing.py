@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.flows import search
 from gateway.flows.runtime import Current, log
+from gateway.flows.tasks import described
 
 WHEN_DONE = {True: 5.0, False: 60.0}
 """Seconds until the next batch of events where none is left, by whether events came since the last look."""
@@ -27,5 +28,5 @@ async def run(current: Current) -> None:
             left = await search.catch_up(gw, 1)
             pause = (WHEN_BEHIND if left else WHEN_DONE)[newest != before]
         except Exception as fault:  # a worker's loop: what failed is done the next time
-            log.error("the search index cannot be kept", extra={"kind": type(fault).__name__})
+            log.error("the search index cannot be kept", extra=described(fault))
             pause = WHEN_DONE[False]

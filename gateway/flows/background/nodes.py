@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from gateway.core.errors import Unavailable
 from gateway.flows.background import startup
 from gateway.flows.runtime import Current, Gateway, log
-from gateway.flows.tasks import first_of
+from gateway.flows.tasks import described, first_of
 from gateway.flows.webhooks import dispatch
 
 RENEW_SECONDS = 5.0
@@ -53,7 +53,7 @@ async def _keep_renewing(current: Current) -> None:
             is_held = any(part.gate.is_held for part in current.gateway.store.reachable)
             pause = LOOK_AGAIN_SECONDS if is_held else RENEW_SECONDS
         except Exception as fault:  # it must go on, or nothing is begun here any more
-            log.error("this node could not be renewed", extra={"kind": type(fault).__name__})
+            log.error("this node could not be renewed", extra=described(fault))
             pause = RENEW_AGAIN_SECONDS
 
 
@@ -76,7 +76,7 @@ async def run(current: Current) -> None:
         try:
             await look_for_work(current.gateway)
         except Exception as fault:  # a worker's loop: it looks again
-            log.error("work of other nodes cannot be looked for", extra={"kind": type(fault).__name__})
+            log.error("work of other nodes cannot be looked for", extra=described(fault))
 
 
 async def look_for_work(gw: Gateway) -> None:

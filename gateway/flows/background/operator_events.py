@@ -17,7 +17,7 @@ from gateway.drivers.store.statements import Statement
 from gateway.flows.occurrences import Occurrence, report
 from gateway.flows.operator_outbox import rows_of, wake
 from gateway.flows.runtime import Current, Gateway, log
-from gateway.flows.tasks import backoff
+from gateway.flows.tasks import backoff, described
 
 REFUSALS = 10
 """So many callbacks to one account are refused within ``REFUSALS_WITHIN``: operators hear of it."""
@@ -95,7 +95,7 @@ async def run(current: Current) -> None:
             if await current.gateway.node.does("operator events"):
                 reported = await report_unknown(current.gateway, reported)
         except Exception as fault:  # a worker's loop: it looks again
-            log.error("unknown operations cannot be looked for", extra={"kind": type(fault).__name__})
+            log.error("unknown operations cannot be looked for", extra=described(fault))
         pause = current.gateway.settings.clocks.unknown_outcome.total_seconds()
         await current.gateway.clock.sleep(min(CHECK_SECONDS, pause))
 

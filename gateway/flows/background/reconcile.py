@@ -29,6 +29,7 @@ from gateway.flows.background.replaced_payments import cancel_if_replaced, is_to
 from gateway.flows.commit import commit_change
 from gateway.flows.payments import lookup, repeat, submit
 from gateway.flows.runtime import Current, Gateway, log
+from gateway.flows.tasks import described
 
 MAX_CONCURRENT_CHECKS = 16
 """Payments of one tenant that are checked side by side: a slow provider delays nobody else."""
@@ -110,7 +111,7 @@ async def check(gw: Gateway, row: ScheduledCheck) -> None:
             snapshot, wait = await _do_what_is_due(gw, snapshot)
         await _reschedule(gw, row, snapshot, wait)
     except Exception as fault:  # a worker's loop: what failed is tried again, after a pause
-        log.error("a check failed", extra={"payment_id": row.payment_id, "kind": type(fault).__name__})
+        log.error("a check failed", extra={"payment_id": row.payment_id, **described(fault)})
         await claims.give_up(gw, "check", row.tenant, row.payment_id)  # at once: another process may fare better
         await gw.clock.sleep(STORE_RETRY_SECONDS)
 

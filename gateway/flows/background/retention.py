@@ -9,6 +9,7 @@ from gateway.drivers.store.statements import NO_TENANT
 from gateway.flows.customers import old_data
 from gateway.flows.customers.erase import empty_log
 from gateway.flows.runtime import Current, Gateway, log
+from gateway.flows.tasks import described
 
 IDEMPOTENCY_KEYS_KEPT = timedelta(days=8)
 """How long an idempotency key answers repetitions; the API promises seven days. An open operation keeps its key."""
@@ -41,7 +42,7 @@ async def run(current: Current) -> None:
             if await current.gateway.node.does("retention"):
                 await _round(current.gateway, checked)
         except Exception as fault:  # a worker's loop: what failed is done in the next round
-            log.error("housekeeping failed", extra={"kind": type(fault).__name__})
+            log.error("housekeeping failed", extra=described(fault))
 
 
 async def _round(gw: Gateway, checked: Checked) -> None:

@@ -31,6 +31,7 @@ from gateway.flows.payments import lookup
 from gateway.flows.plugin import calls
 from gateway.flows.plugin.calls import Proof
 from gateway.flows.runtime import Gateway, log
+from gateway.flows.tasks import described
 
 MAX_HINTED_REFERENCES = 100
 """Provider references named by hints that are remembered of one payment; its own is looked up without any."""
@@ -141,7 +142,7 @@ async def _take_event(gw: Gateway, new: NewCallback, event: Event) -> Verdict:
     try:
         evaluation = await apply_event(gw, entry, event, new)
     except Exception as fault:  # a mistake of the gateway included: the sender is not at fault and need not repeat it
-        extra = {"tenant": entry.tenant, "account": entry.name, "kind": type(fault).__name__}
+        extra = {"tenant": entry.tenant, "account": entry.name, **described(fault)}
         log.error("a proved callback could not be applied", extra=extra)
         return await _retry_later(gw, new, event)
     if evaluation.payment is not None:

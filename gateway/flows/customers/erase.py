@@ -30,7 +30,7 @@ from gateway.flows.audit import Act
 from gateway.flows.customers.find import payments_of, unlinked_callbacks
 from gateway.flows.payments.idempotency import erased_fingerprints
 from gateway.flows.runtime import Gateway, log
-from gateway.flows.tasks import ConflictRetry
+from gateway.flows.tasks import ConflictRetry, described
 
 BATCH = 20
 """Payments that are erased side by side, and so share transactions."""
@@ -131,7 +131,7 @@ async def _tried(gw: Gateway, wanted: PendingErasure) -> bool:
     try:
         return await erase_payment(gw, wanted)
     except Exception as fault:  # one payment must not keep the data of all others
-        fields = {"tenant": wanted.tenant, "payment_id": wanted.payment_id, "kind": type(fault).__name__}
+        fields = {"tenant": wanted.tenant, "payment_id": wanted.payment_id, **described(fault)}
         log.error("a payment could not be erased", extra=fields)
         return False
 

@@ -69,8 +69,10 @@ def _of_store(gw: Gateway, status: Status) -> Iterator[str]:
     if status.store.disk_is_low:
         folder = gw.disk.folder
         yield f"the disk is almost full and new payments are refused: free space on it, df -h {folder}"
+    since = {one.name: f" since {one.since} ({one.problem})" for one in status.store.outages}
     for name in status.store.down:
-        yield f"store {name} does not answer, and requests of its tenants are refused: see why, gateway migrate --plan"
+        said = f"store {name} is unavailable{since.get(name, '')}, and requests of its tenants are refused"
+        yield f"{said}: see why, gateway migrate --plan"
     said = "tenant {} has used {} percent of its storage budget: raise limits.tenant_bytes, then gateway reload"
     budgets = [said.format(one.tenant, one.percent) for one in status.store.budgets]
     yield from _first(budgets, "tenants are near their budget: gateway status --json")

@@ -22,6 +22,7 @@ from gateway.drivers.settings import AccountEntry
 from gateway.drivers.store import schema
 from gateway.drivers.store.queues import EndpointRow, Queue
 from gateway.drivers.store.rows import from_milliseconds
+from gateway.flows import storage
 from gateway.flows.credential_uses import USES, Use, last_of
 from gateway.flows.runtime import Gateway
 from gateway.flows.status.needs_person import sentences
@@ -32,6 +33,7 @@ from gateway.flows.status.shape import (
     EndpointStatus,
     KeyStatus,
     OperationsStatus,
+    OutageStatus,
     OutboxStatus,
     ProviderStatus,
     QueuesStatus,
@@ -82,7 +84,11 @@ async def store_status(gw: Gateway) -> StoreStatus:
         disk_free=None if gw.disk.folder is None else _free_bytes(gw.disk.folder),
         disk_is_low=gw.disk.is_low(),
         schema_version=schema.VERSION,
-        down=[*gw.store.down],
+        down=storage.away(gw),
+        outages=[
+            OutageStatus(name=name, problem=outage.problem, since=rfc3339(outage.since))
+            for name, outage in gw.store.outages.items()
+        ],
         budgets=[BudgetStatus(tenant=tenant, percent=level) for tenant, level in budgets if level][:SHOWN],
     )
 

@@ -14,10 +14,18 @@ class BudgetStatus(msgspec.Struct, frozen=True, kw_only=True):
     percent: int
 
 
+class OutageStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A store that takes no writes, by its ``name`` in the settings."""
+
+    name: str
+    problem: str
+    since: str
+
+
 class StoreStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The store's file with its log, and its disk, in bytes; null where they cannot be asked, as a database's disk.
 
-    ``down`` names those of several stores that do not answer.
+    ``down`` names the stores that take no writes or do not answer; ``outages``: why, and since when, as far as known.
     """
 
     bytes: int | None
@@ -26,6 +34,7 @@ class StoreStatus(msgspec.Struct, frozen=True, kw_only=True):
     schema_version: int
     budgets: list[BudgetStatus]
     down: list[str] = []
+    outages: list[OutageStatus] = []
 
 
 class QueueStatus(msgspec.Struct, frozen=True, kw_only=True):

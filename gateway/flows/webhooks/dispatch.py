@@ -22,7 +22,7 @@ from gateway.drivers.store.statements import Statement
 from gateway.flows import claims
 from gateway.flows.occurrences import Occurrence, report
 from gateway.flows.runtime import Current, Gateway, log
-from gateway.flows.tasks import backoff, first_of
+from gateway.flows.tasks import backoff, described, first_of
 from gateway.flows.webhooks import due
 from gateway.flows.webhooks.attempt import Outcome, attempt
 
@@ -66,7 +66,7 @@ async def _look(current: Current) -> None:
             await wake(current.gateway)
             pauses, pause = backoff(STORE_RETRY_MAX_SECONDS), MAX_IDLE_SECONDS
         except Exception as fault:  # a worker's loop: it looks again
-            log.error("webhooks cannot be looked for", extra={"kind": type(fault).__name__})
+            log.error("webhooks cannot be looked for", extra=described(fault))
             pause = next(pauses)
         await current.gateway.clock.sleep(pause)
 
@@ -130,7 +130,7 @@ class TenantQueue:
                 pauses = backoff(STORE_RETRY_MAX_SECONDS)
             except Exception as fault:  # a worker's loop: one tenant's fault must not stop the others' deliveries
                 trace = None if isinstance(fault, Unavailable) else fault
-                extra = {"tenant": self.tenant, "kind": type(fault).__name__}
+                extra = {"tenant": self.tenant, **described(fault)}
                 log.error("a tenant's webhooks wait", extra=extra, exc_info=trace)
                 await self.gw.clock.sleep(next(pauses))
             else:

@@ -21,7 +21,7 @@ async def livez(_: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """``GET /readyz``: the store takes a write and the gateway is not stopping.
+    """``GET /readyz``: the store takes a write and the gateway is not stopping; else ``problems`` say what is wrong.
 
     Without disk space for new payments it is ready too, since callbacks are still stored; ``warnings`` says so.
     """
@@ -29,8 +29,8 @@ async def readyz(request: web.Request) -> web.Response:
     if gw.current.is_stopping:
         return web.json_response({"status": "stopping"}, status=503)
     try:
-        await gw.store.prove_writable(gw.clock.now())
+        await storage.probe(gw)
     except Unavailable:
-        return web.json_response({"status": "store unavailable"}, status=503)
-    warnings = storage.warnings(gw)
-    return web.json_response({"status": "ok", "warnings": warnings} if warnings else {"status": "ok"})
+        return web.json_response({"status": "store unavailable", "problems": [*storage.outages(gw)]}, status=503)
+    more = {"warnings": storage.warnings(gw), "problems": [*storage.outages(gw)]}
+    return web.json_response({"status": "ok", **{name: said for name, said in more.items() if said}})

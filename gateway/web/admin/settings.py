@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 from msgspec.structs import asdict
 
-from gateway.core.errors import FieldError, SettingsError, StillNeeded, TenantError
+from gateway.core.errors import FieldError, SettingsError, StillNeeded, TenantError, Unavailable
 from gateway.core.views import rfc3339
+from gateway.flows import storage
 from gateway.flows.runtime import Gateway
 from gateway.flows.status.read import status_of
 from gateway.flows.status.shape import Status
@@ -45,6 +47,8 @@ class StatusView(Status, frozen=True, kw_only=True):
 
 async def status(call: OperatorCall) -> Reply:
     """``GET /admin/v1/status``."""
+    with suppress(Unavailable):  # what it reads may be there; else that says why
+        await storage.probe(call.gw)
     config = ConfigView(**_members(call.gw), problems=list((await STATE.of(call.gw)).problems))
     return Reply(view=StatusView(config=config, **asdict(await status_of(call.gw))))
 

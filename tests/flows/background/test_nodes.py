@@ -78,7 +78,8 @@ async def test_a_renewal_that_fails_is_made_again(
     await clock.advance(LEASE.total_seconds())
     assert not gw.node.may_begin("acme", clock.now())
     assert not await two[1].gateway.node.is_alive("acme", gw.node.id)
-    assert "this node could not be renewed" in caplog.messages
+    [*_, line] = [one for one in caplog.records if one.message == "this node could not be renewed"]
+    assert vars(line)["problem"] == "store main: the store cannot be read"
     gw.store.nodes.database_clock = clock_of_store  # type: ignore[method-assign]
     await clock.advance(nodes.RENEW_AGAIN_SECONDS)
     assert gw.node.may_begin("acme", clock.now())
