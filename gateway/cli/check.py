@@ -2,41 +2,73 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import click
 
-from gateway.cli.exits import BAD_SETTINGS
+from gateway.cli.exits import BAD_SETTINGS, STORE_UNUSABLE
 from gateway.cli.loading import Configuration, config_option, json_option, load
 from gateway.cli.output import print_json
-from gateway.core.errors import SettingsError
-from gateway.drivers.settings import advice, unusable_hosts
-from gateway.drivers.store.opening import missing_driver
+from gateway.core.errors import SettingsError, Unavailable
+from gateway.drivers.settings import Settings, advice, unusable_hosts
+from gateway.drivers.store.opening import missing_driver, version_of_store
+from gateway.drivers.store.schema import VERSION
 from gateway.drivers.store.store_files import open_to_other_users
 
 
 @click.command()
+@click.option(
+    "--store", "with_store", is_flag=True, help="Also look into each store: is it there, and of which version?"
+)
 @config_option
 @json_option
 @click.pass_context
-def check(context: click.Context, config: Path, as_json: bool) -> None:
-    """Check settings, plugins, the hosts to listen on and who may open the store; print every problem."""
+def check(context: click.Context, config: Path, with_store: bool, as_json: bool) -> None:
+    """Check settings, plugins, the hosts to listen on and who may open the store; print every problem.
+
+    Exit code 2 for settings that cannot be used; with --store 4 for a store on which the gateway would not start.
+    """
     try:
         loaded = load(config)
         _refuse(loaded)
-    except SettingsError as wrong:
+        versions = _versions(loaded.settings) if with_store else None
+    except (SettingsError, Unavailable) as wrong:
         if not as_json:
             raise
-        print_json({"problems": wrong.problems})
-        context.exit(BAD_SETTINGS)
+        print_json({"problems": str(wrong).splitlines()})
+        context.exit(BAD_SETTINGS if isinstance(wrong, SettingsError) else STORE_UNUSABLE)
     counts, advised = _counts(loaded), advice(loaded.settings)
     if as_json:
-        print_json({"problems": [], "advice": advised, **counts})
+        print_json({"problems": [], "advice": advised, **counts, **({} if versions is None else {"stores": versions})})
         return
     for line in advised:
         click.echo(f"advice: {line}", err=True)
     click.echo("ok")
     click.echo(f"{config}: " + ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in counts.items()))
+    for name, version in (versions or {}).items():
+        click.echo(f"store {name}: {_described(version)}")
+
+
+def _versions(settings: Settings) -> dict[str, int | None]:
+    """The version of each store's tables, by its name. Raises ``Unavailable`` with a line for each that is unusable."""
+    found: dict[str, int | None] = {}
+    problems = []
+    for name, target in settings.stores.items():
+        try:
+            found[name] = asyncio.run(version_of_store(target))
+        except Unavailable as problem:
+            problems.append(f"store {name}: {problem}")
+    if problems:
+        raise Unavailable("\n".join(problems))
+    return found
+
+
+def _described(version: int | None) -> str:
+    if version is None:
+        return "there are no tables yet, the first start makes them"
+    later = "" if version >= VERSION else f", which the next start brings up to {VERSION}"
+    return f"its tables are of version {version}{later}"
 
 
 def _refuse(loaded: Configuration) -> None:

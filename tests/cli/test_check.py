@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 import re
 import socket
+import sqlite3
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import yaml
 
+from gateway.drivers.store.schema import VERSION
+from tests.cli.test_migrate import on_postgresql
 from tests.support.cli import SHIPPED, run, write
+from tests.support.factories.releases import left_by_release
+from tests.support.postgresql import shut
 
 BAD = "server: {}\nbogus: 1\n"
 
@@ -159,3 +165,47 @@ def test_check_advises_how_to_compare_amounts(tmp_path: Path, when: str, is_advi
     lines = [line for line in result.stderr.splitlines() if "routing" in line]
     assert (result.exit_code, len(lines)) == (0, is_advised)
     assert all(re.match(r"advice: settings\.yaml:\d+: tenant acme: routing\[0\]\.when: compares", one) for one in lines)
+
+
+def test_a_store_that_is_not_there_yet_is_made_by_the_first_start(tmp_path: Path) -> None:
+    """Only with --store: without it nothing is said of one."""
+    config = write(tmp_path)
+    assert len(run("check", "--config", config).stdout.splitlines()) == 2
+    looked = run("check", "--store", "--config", config)
+    assert looked.exit_code == 0
+    assert looked.stdout.splitlines()[2:] == ["store main: there are no tables yet, the first start makes them"]
+    assert not (tmp_path / "data").exists()
+    assert json.loads(run("check", "--store", "--json", "--config", config).stdout)["stores"] == {"main": None}
+
+
+def test_an_older_file_is_brought_up_to_date_by_the_next_start(tmp_path: Path) -> None:
+    """It is looked at and left as it is; one that nothing brings up to date ends with 4."""
+    older = left_by_release(tmp_path / "data" / "gateway.db", 4)
+    before, config = older.read_bytes(), write(tmp_path)
+    looked = run("check", "--store", "--config", config)
+    said = f"store main: its tables are of version 4, which the next start brings up to {VERSION}"
+    assert (looked.exit_code, looked.stdout.splitlines()[-1]) == (0, said)
+    assert older.read_bytes() == before
+    with sqlite3.connect(older) as database:
+        database.execute(f"PRAGMA user_version = {VERSION + 1}")
+    newer = run("check", "--store", "--config", config)
+    assert (newer.exit_code, newer.stdout) == (4, "")
+    assert "made by a newer gateway" in newer.stderr
+
+
+def test_databases_are_looked_at_each(tmp_path: Path, database_url: str) -> None:
+    """A start would find tables; without any it would make them; older ones and unreachable ones end with 4."""
+    config = on_postgresql(tmp_path, database_url)
+    looked = run("check", "--store", "--config", config)
+    assert (looked.exit_code, looked.stdout.splitlines()[-1]) == (0, f"store main: its tables are of version {VERSION}")
+    with psycopg.connect(database_url) as server:
+        server.execute("UPDATE schema_version SET version = version - 1")
+    older = run("check", "--store", "--config", config)
+    assert (older.exit_code, older.stderr.count("\n")) == (4, 1)
+    assert older.stderr.startswith(f"store main: the store is of version {VERSION - 1}, and this gateway needs version")
+    assert older.stderr.endswith(": run gateway migrate\n")
+    shut(database_url)
+    gone = run("check", "--store", "--json", "--config", config)
+    [problem] = json.loads(gone.stdout)["problems"]
+    assert (gone.exit_code, problem.startswith("store main: ")) == (4, True)
+    assert problem.endswith("is not currently accepting connections")

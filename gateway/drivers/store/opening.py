@@ -14,7 +14,7 @@ from gateway.drivers.clock import milliseconds
 from gateway.drivers.measures import Measures
 from gateway.drivers.settings import Settings, StoreTarget
 from gateway.drivers.store.reads import Store
-from gateway.drivers.store.sqlite import open_sqlite, open_sqlite_to_read, plan_sqlite
+from gateway.drivers.store.sqlite import open_sqlite, open_sqlite_to_read, plan_sqlite, version_of_sqlite
 from gateway.drivers.store.store_files import AlreadyRunning
 
 NO_DRIVER = "store.url: PostgreSQL needs its driver: pip install 'tenant-payment-gateway[postgres]'"
@@ -74,6 +74,20 @@ async def open_store_to_read(target: StoreTarget) -> Store:
     from gateway.drivers.store.postgresql.engine import open_postgresql_to_read  # as above
 
     return await open_postgresql_to_read(target.url.reveal())
+
+
+async def version_of_store(target: StoreTarget) -> int | None:
+    """The version of the tables in a store; None where it has none yet. It may be an older one that a start updates.
+
+    Raises ``Unavailable`` where it cannot be read, or no gateway of this version could start on it, and as
+    ``open_store``.
+    """
+    if isinstance(target.url, Path):
+        return version_of_sqlite(target.url)
+    _require_driver(target)
+    from gateway.drivers.store.postgresql import migrations  # as above
+
+    return await migrations.version(target.url.reveal())
 
 
 async def plan_of_store(target: StoreTarget) -> list[str]:

@@ -14,7 +14,7 @@ import contextlib
 import os
 import sqlite3
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import perf_counter
@@ -308,12 +308,31 @@ def plan_sqlite(path: Path) -> list[str]:
 
     Raises ``Unavailable``.
     """
+    with _looking_at(path) as reader:
+        return [] if _version_of(reader) == VERSION else _bringing_up_to_date(reader)
+
+
+def version_of_sqlite(path: Path) -> int | None:
+    """The version of the tables in a file, also beside a running server; None where the file does not exist.
+
+    Raises ``Unavailable``, also for a version that no start brings up to date.
+    """
+    if not resolved_path(path).exists():
+        return None
+    with _looking_at(path) as reader:
+        version = _version_of(reader)
+    check_version(version)
+    return version
+
+
+@contextlib.contextmanager
+def _looking_at(path: Path) -> Iterator[sqlite3.Connection]:
     path = resolved_path(path)
     require_store(path)
     refuse_foreign_log(path)
     try:
         with contextlib.closing(_connect_plainly(path, "ro")) as reader:
-            return [] if _version_of(reader) == VERSION else _bringing_up_to_date(reader)
+            yield reader
     except sqlite3.Error as problem:
         raise Unavailable(f"the store {path} cannot be read: {problem}") from problem
 

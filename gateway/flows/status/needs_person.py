@@ -72,7 +72,7 @@ def _of_store(gw: Gateway, status: Status) -> Iterator[str]:
     since = {one.name: f" since {one.since} ({one.problem})" for one in status.store.outages}
     for name in status.store.down:
         said = f"store {name} is unavailable{since.get(name, '')}, and requests of its tenants are refused"
-        yield f"{said}: see why, gateway migrate --plan"
+        yield f"{said}: try it from here, gateway check --store"
     said = "tenant {} has used {} percent of its storage budget: raise limits.tenant_bytes, then gateway reload"
     budgets = [said.format(one.tenant, one.percent) for one in status.store.budgets]
     yield from _first(budgets, "tenants are near their budget: gateway status --json")

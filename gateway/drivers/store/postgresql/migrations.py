@@ -84,10 +84,17 @@ def check(found: Found) -> None:
 
 async def check_found(url: str) -> None:
     """Refuse a database without tables, and tables that this gateway cannot work on. Raises ``Unavailable``."""
+    if await version(url) is None:
+        raise Unavailable("there is no store in the database: start the gateway once")
+
+
+async def version(url: str) -> int | None:
+    """The version of the tables; None without any. Raises ``Unavailable``, also for what ``check`` refuses."""
     found = await _in_transaction(url, _found)
     if found is None:
-        raise Unavailable("there is no store in the database: start the gateway once")
+        return None
     check(found)
+    return found.version
 
 
 async def plan(url: str) -> list[str]:
