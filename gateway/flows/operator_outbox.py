@@ -25,7 +25,7 @@ def rows_of(gw: Gateway, occurrence: Occurrence, fields: Mapping[str, object]) -
         return
     now = gw.clock.now()
     at = milliseconds(now)
-    store = gw.store.of(str(fields.get("tenant", NO_TENANT)))
+    store = gw.store.of(tenant_of(fields))
     for owner, webhook in gw.settings.operator_webhooks.items():
         if gw.store.of(owner) is not store:
             continue
@@ -33,6 +33,11 @@ def rows_of(gw: Gateway, occurrence: Occurrence, fields: Mapping[str, object]) -
             due_at = milliseconds(now + gw.settings.clocks.webhook_retry[0])
             row = NewWebhook(body=body_of(kind, fields, now).decode(), due_at=due_at, created_at=at)
             yield statements.insert_operator_event(id_of(kind, fields, at), owner, kind, row)
+
+
+def tenant_of(fields: Mapping[str, object]) -> str:
+    """Whose unit the rows of an occurrence belong to: that of the tenant it is about, else nobody's."""
+    return str(fields.get("tenant") or NO_TENANT)
 
 
 def wake(gw: Gateway) -> None:

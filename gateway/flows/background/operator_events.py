@@ -15,7 +15,7 @@ from gateway.core.ids import time_ordered
 from gateway.drivers.clock import milliseconds
 from gateway.drivers.store.statements import Statement
 from gateway.flows.occurrences import Occurrence, report
-from gateway.flows.operator_outbox import rows_of, wake
+from gateway.flows.operator_outbox import rows_of, tenant_of, wake
 from gateway.flows.runtime import Current, Gateway, log
 from gateway.flows.tasks import backoff, described
 
@@ -61,7 +61,7 @@ class OperatorEvents:
         if occurrence in STORED_WITH_CHANGE:
             wake(gw)
         elif rows := [*rows_of(gw, occurrence, fields)]:
-            gw.tasks.start(f"to operators {rows[0].params[1]}", _store(gw, rows))
+            gw.tasks.start(f"to operators {gw.new_id('evt')}", _store(gw, tenant_of(fields), rows))
 
     def _count_refusal(self, gw: Gateway, fields: Mapping[str, object]) -> None:
         """Report an account whose callbacks are refused again and again, and begin to count anew."""
@@ -74,10 +74,10 @@ class OperatorEvents:
             report(gw, Occurrence.CALLBACKS_REFUSED, **named)
 
 
-async def _store(gw: Gateway, rows: list[Statement]) -> None:
+async def _store(gw: Gateway, tenant: str, rows: list[Statement]) -> None:
     for _, pause in zip(range(STORED_WITHIN), backoff(CHECK_SECONDS), strict=False):
         try:
-            await gw.store.commit(rows[0].params[0], rows)
+            await gw.store.commit(tenant, rows)
         except Unavailable as problem:
             log.error("an operators' webhook cannot be stored", extra={"problem": str(problem)})
             await gw.clock.sleep(pause)

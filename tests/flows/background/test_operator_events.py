@@ -12,6 +12,7 @@ import pytest
 
 from gateway.core.operator_events import OperatorEvent
 from gateway.drivers.store.deliveries import DeliveryFilter
+from gateway.drivers.store.statements import NO_TENANT, Unit
 from gateway.flows.background import operator_events, reconcile
 from gateway.flows.background.operator_events import STORED_WITH_CHANGE, report_unknown
 from gateway.flows.occurrences import LINES, Occurrence, report
@@ -251,6 +252,22 @@ async def test_an_operation_is_told_of_once_also_after_a_restart(tmp_path: Path)
         assert len(await report_unknown(stack.gateway, set())) == 1
         await stack.gateway.tasks.drain(10)
         assert len(await rows(stack)) == 1
+
+
+async def test_what_operators_are_told_is_stored_with_what_it_is_about(tmp_path: Path) -> None:
+    """In a unit of the tenant it is about; of the gateway's own where it is about none."""
+    async with running_stack(tmp_path, change=with_operators_webhook()) as stack:
+        owners, commit = [], stack.gateway.store.commit
+
+        async def noted(tenant: str, unit: Unit) -> None:
+            owners.append(tenant)
+            await commit(tenant, unit)
+
+        stack.gateway.store.commit = noted  # type: ignore[method-assign]
+        report(stack.gateway, Occurrence.ENDPOINT_DISABLED, tenant="globex", reason="gone")
+        report(stack.gateway, Occurrence.STORE_NEAR_FULL)
+        await stack.gateway.tasks.drain(10)
+        assert owners[:2] == ["globex", NO_TENANT]
 
 
 async def test_no_operators_no_rows(stack: GatewayStack) -> None:
