@@ -132,8 +132,12 @@ OF_ALL: Mapping[str, Merge] = {
     "approvals.newest": _newest("id"),
     "audit.asked_about": _first,
     "refused_requests.find": _joined,
+    "search.payments_of": _joined,
 }
 """What people ask of all stores: without one of them the answer would be wrong, so it is refused."""
+
+_NOT_OF_EACH = ("events_of", "payments_of")
+"""Of the search index what is read of a tenant, or of all stores."""
 
 OF_EACH = frozenset(
     {
@@ -148,7 +152,7 @@ OF_EACH = frozenset(
         "nodes.are_to_look",
         "audit.head",
         "audit.after",
-        *(f"search.{name}" for name in vars(SearchIndex) if not name.startswith("_") and name != "events_of"),
+        *(f"search.{name}" for name in {*vars(SearchIndex)} - {*_NOT_OF_EACH} if not name.startswith("_")),
     }
 )
 """What is asked of one store at a time (``parts``): here of the first."""

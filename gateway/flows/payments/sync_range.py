@@ -52,7 +52,8 @@ async def sync_range(
     if total > MOST_QUEUED:
         raise invalid(("$.since", f"more than {MOST_QUEUED} payments are in this range: choose a shorter one"))
     if not dry_run:
-        await gw.store.commit(NO_TENANT, [audit.entry(gw, act, details={**act.details, "count": total})])
+        row = audit.entry(gw, act, details={**act.details, "count": total})
+        await gw.store.commit(act.tenant or NO_TENANT, [row])
         for entry, payment_ids in found:
             _queue(gw, entry, payment_ids)
     return _counted(found)
@@ -82,9 +83,9 @@ async def sync_named(
         raise together(*refusals)
     found = list(by_owner.values())
     if not dry_run:
-        asked = [(entry.tenant, payment_id) for entry, ids in found for payment_id in ids]
-        await gw.store.commit(NO_TENANT, [audit.entry(gw, act, tenant=tenant, payment_id=one) for tenant, one in asked])
         for entry, ids in found:
+            about = {"tenant": entry.tenant}
+            await gw.store.commit(entry.tenant, [audit.entry(gw, act, **about, payment_id=one) for one in ids])
             _queue(gw, entry, ids, first=True)
     return _counted(found)
 
