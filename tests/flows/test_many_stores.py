@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -18,7 +19,7 @@ from tests.support import postgresql
 from tests.support.cli import run
 from tests.support.scenarios.inbox import admin
 from tests.support.settings_file import with_operator
-from tests.support.stack import GatewayStack, psp_body, run_gateway, running_stack
+from tests.support.stack import GatewayStack, creditkey_body, psp_body, run_gateway, running_stack
 
 
 def in_two(settings: dict[str, Any]) -> None:
@@ -83,6 +84,59 @@ async def test_an_act_is_on_record_in_the_tenants_store(stack: GatewayStack) -> 
     assert {name: one["problems"] for name, one in found.items()} == {"main": [], "eu": []}
     kept = ("audit", "verify", "--head", found["eu"]["head"], "--config", config)
     assert [(await asyncio.to_thread(run, *kept, "--store", name)).exit_code for name in ("eu", "main")] == [0, 1]
+
+
+async def test_an_approved_erasure_is_on_record_where_its_payments_are(tmp_path: Path) -> None:
+    """The approval is in the first store, whose row ends it; the other's has a row of its own."""
+
+    def under_four_eyes(settings: dict[str, Any]) -> None:
+        in_two(settings)
+        second = {"id": "second", "sha256": hashlib.sha256(SECOND_KEY.encode()).hexdigest()}
+        settings["server"]["admin"] |= {"keys": [second], "approvals": 2}
+
+    async with running_stack(tmp_path, change=under_four_eyes) as stack:
+        await paid(stack, "acme")
+        await erase_approved(stack, tenant="acme")
+        in_main = [("approvals.request", None, None), ("customers.erase", "acme", "second")]
+        assert await acts(stack) == (in_main, [("customers.erase", "acme", None)])
+        await paid(stack, "acme")
+        await paid(stack, "globex")
+        await erase_approved(stack)
+        in_main += [("approvals.request", None, None), ("customers.erase", "globex", "second")]
+        assert await acts(stack) == (in_main, [("customers.erase", "acme", None)] * 2)
+        assert await stack.gateway.store.pending_erasures.page(("", ""), 9) == []
+
+
+SECOND_KEY = "gw_second_test-key-of-another-operator"
+
+
+async def erase_approved(stack: GatewayStack, **about: str) -> None:
+    """Let one operator ask for the erasure of a customer, and another approve it."""
+    body = {"customer_id": "C-88", "apply": True, "reason": "letter", **about}
+    asked = (await admin(stack, "POST", "/admin/v1/customers/erase", body)).json
+    path = f"/admin/v1/approvals/{asked['approval']['id']}/approve"
+    done = await admin(stack, "POST", path, {}, key=SECOND_KEY)
+    assert (done.status, done.json["payments"]) == (200, 1 if about else 2), done.text
+
+
+async def acts(stack: GatewayStack) -> tuple[Any, Any]:
+    """Act, tenant and who approved it, of each row of the trails in main and eu but for the start's, oldest first."""
+    main, eu = [
+        [(row.act, row.tenant, row.approved_by) for row in await part.audit.after(0, 99) if row.act != "start"]
+        for part in parts(stack)
+    ]
+    return main, eu
+
+
+async def test_operators_act_on_a_payment_wherever_it_is(stack: GatewayStack) -> None:
+    """By its id alone; each act is on record in the store of its tenant."""
+    created = (await stack.create(creditkey_body())).json
+    synced = await admin(stack, "POST", "/admin/v1/payments/sync", {"payment_ids": [created["id"]]})
+    assert (synced.status, synced.json["queued"]) == (200, 1), synced.text
+    resolved = {"state": "canceled", "reason": "the portal shows it canceled"}
+    told = await admin(stack, "POST", f"/admin/v1/payments/{created['id']}/resolve", resolved)
+    assert (told.status, told.json["state"]) == (200, "canceled"), told.text
+    assert await acts(stack) == ([], [("payments.sync", "acme", None), ("payments.resolve", "acme", None)])
 
 
 async def test_one_that_is_down_stops_only_its_tenants(stack: GatewayStack) -> None:

@@ -14,6 +14,7 @@ from itertools import groupby
 from operator import itemgetter
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.core import documents
 from gateway.core.errors import Conflict
@@ -99,10 +100,7 @@ async def erase(gw: Gateway, case: Case, act: Act) -> None:
     """Erase a customer; what is open waits. The act is on record before anything is erased, in words without them."""
     if case.payments and (file := erased_file(gw.settings.store)) is not None:
         await asyncio.to_thread(pending_erasures.note_in_file, file, case.payments)
-    reason = Eraser({text for texts in case.texts.values() for text in texts}).sentence(act.reason)
-    entry = audit.entry(gw, act, reason=reason, details=msgspec.structs.asdict(case.total))
-    await gw.store.commit(NO_TENANT, [entry])
-    await ask(gw, case.payments)
+    await _order(gw, case, act)
     await erase_all(gw, [PendingErasure(*key, is_asked_for=True) for key in case.payments])
     for tenant, texts in case.texts.items():
         eraser = Eraser(texts)
@@ -110,6 +108,25 @@ async def erase(gw: Gateway, case: Case, act: Act) -> None:
             with suppress(Conflict):  # it was evaluated again meanwhile, and belongs to a payment now or is refused
                 await gw.store.commit(tenant, [_erased_callback(eraser, tenant, row)])
     await empty_log(gw)
+
+
+async def _order(gw: Gateway, case: Case, act: Act) -> None:
+    """Ask for each tenant's payments to be erased, and put that on record, in one transaction.
+
+    The first row ends the approval of the act, which is in the first store: it goes there also without a payment.
+    """
+    reason = Eraser({text for texts in case.texts.values() for text in texts}).sentence(act.reason)
+    asked = {tenant: [*own] for tenant, own in groupby(sorted(case.payments), itemgetter(0))}
+    first = gw.store.of(NO_TENANT)
+    tenants = sorted(case.found, key=lambda tenant: gw.store.of(tenant) is not first)
+    if not tenants or gw.store.of(tenants[0]) is not first:
+        tenants.insert(0, NO_TENANT)
+    for tenant in tenants:
+        about = {"reason": reason, "tenant": tenant or act.tenant}
+        entry = audit.entry(gw, act, **about, details=msgspec.structs.asdict(case.found.get(tenant, case.total)))
+        rows = pending_erasures.ask_to_erase(asked.get(tenant, ()), gw.clock.now())
+        await gw.store.commit(tenant, [entry, *rows])
+        act = replace(act, by=replace(act.by, approved_by=None))
 
 
 async def ask(gw: Gateway, payments: Sequence[PaymentKey]) -> None:

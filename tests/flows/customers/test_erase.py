@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from gateway.core.errors import Unavailable
 from gateway.core.personal_data import ERASED, Subject
 from gateway.drivers.store import pending_erasures
 from gateway.drivers.store.audit import AuditFilter
@@ -21,7 +22,7 @@ from gateway.flows.background import reconcile
 from gateway.flows.customers import erase, old_data
 from gateway.flows.customers.erase import Found
 from gateway.flows.webhooks.dispatch import MAX_CONCURRENT_ATTEMPTS
-from tests.support.clients.psp_callbacks import post, signed_body
+from tests.support.clients.psp_callbacks import change_store, post, signed_body
 from tests.support.factories.deliveries import a_clock, rows_when
 from tests.support.factories.sqlite import engine_of
 from tests.support.scenarios import creditkey
@@ -198,6 +199,39 @@ async def test_the_audit_trail_names_nobody(stack: GatewayStack) -> None:
     [row] = await stack.gateway.store.audit.newest(AuditFilter(limit=1))
     assert (row.act, row.reason) == ("customers.erase", f"asked by {ERASED}")
     assert json.loads(row.details)["payments"] == 1
+
+
+async def acts(stack: GatewayStack) -> list[tuple[str, str | None, str | None]]:
+    """Act, tenant and who approved it, of the rows of the audit trail, newest first."""
+    return [
+        (row.act, row.tenant, row.approved_by) for row in await stack.gateway.store.audit.newest(AuditFilter(limit=99))
+    ]
+
+
+async def test_an_erasure_and_its_row_in_the_audit_trail_are_one_transaction(stack: GatewayStack) -> None:
+    """What cannot be asked for is not on record, and what cannot be put on record is not asked for."""
+    await paid(stack)
+    before = await acts(stack)
+    for table in ("pending_erasures", "audit_log"):
+        await change_store(stack, f"CREATE TRIGGER balk BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'no'); END")
+        with pytest.raises(Unavailable):
+            await erased(stack)
+        await change_store(stack, "DROP TRIGGER balk")
+        assert await acts(stack) == before
+        assert await stack.gateway.store.pending_erasures.page(("", ""), 9) == []
+
+
+async def test_the_erasure_of_several_tenants_is_on_record_for_each(stack: GatewayStack) -> None:
+    """In the transaction in which its payments are asked for; where there is nothing to erase, that is on record."""
+    await paid(stack)
+    await stack.create(psp_body(), tenant="globex")
+    before = await acts(stack)
+    await erased(stack)
+    asked = [("customers.erase", "acme", None), ("customers.erase", "globex", None)]
+    assert await acts(stack) == [*asked, *before]
+    other = Subject(kind="email", written="nobody@reyes.example")
+    await erase.erase(stack.gateway, await erase.look_into(stack.gateway, ["acme", "globex"], other), ACT)
+    assert await acts(stack) == [("customers.erase", None, None), *asked, *before]
 
 
 async def test_others_keep_their_data(tmp_path: Path) -> None:
