@@ -7,6 +7,7 @@ import re
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -106,6 +107,39 @@ async def test_a_database_that_cannot_be_reached_says_why(
     with pytest.raises(Unavailable, match=why) as refused:
         await opening(re.sub(part, instead, database_url, count=1))
     assert "pass-word" not in str(refused.value)
+
+
+OPENINGS = [open_postgresql, open_postgresql_to_read, migrations.plan, lambda url: migrations.migrate(url, EPOCH)]
+"""All that begins with a database."""
+
+
+@pytest.mark.parametrize("opening", OPENINGS, ids=["open", "read", "plan", "migrate"])
+async def test_an_older_postgresql_is_refused(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, opening: Callable[[str], Awaitable[object]]
+) -> None:
+    """By its version and the least one that is needed; nothing is tried on it."""
+    with psycopg.connect(database_url) as look:
+        version = look.info.server_version // 10_000
+    monkeypatch.setattr(migrations, "OLDEST_SERVER", version + 1)
+    with pytest.raises(Unavailable, match=f"is PostgreSQL {version}, and this gateway needs {version + 1} or newer"):
+        await opening(database_url)
+
+
+@pytest.mark.parametrize("opening", [open_postgresql, migrations.plan, lambda url: migrations.migrate(url, EPOCH)])
+async def test_a_database_that_lacks_characters_gets_no_tables(
+    database_url: str, opening: Callable[[str], Awaitable[object]]
+) -> None:
+    """Payments would be refused by the names of their customers."""
+    latin = "latin_" + urlsplit(database_url).path.removeprefix("/")
+    execute(database_url, f"CREATE DATABASE {latin} TEMPLATE template0 ENCODING LATIN1 LC_COLLATE 'C' LC_CTYPE 'C'")
+    try:
+        url = database_url.rpartition("/")[0] + f"/{latin}"
+        with pytest.raises(Unavailable, match=r"encoding LATIN1.*createdb --template=template0 --encoding=UTF8"):
+            await opening(url)
+        with pytest.raises(Unavailable, match="no store"):
+            await open_postgresql_to_read(url)
+    finally:
+        execute(database_url, f"DROP DATABASE {latin}")
 
 
 async def test_a_database_without_tables_is_not_read(database_url: str) -> None:

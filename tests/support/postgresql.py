@@ -125,7 +125,7 @@ class _Server:
         return f"{self._prefix}/{database}"
 
     def make(self, database: str) -> None:
-        """Copy the template, file by file: PostgreSQL 14 has no other way, later ones take another if nothing is said."""
+        """Copy the template file by file, as PostgreSQL 14 always does and later ones when told to."""
         strategy = "STRATEGY FILE_COPY" if self._connection.info.server_version >= 15_00_00 else ""
         self._finish()
         self._connection.execute(f"CREATE DATABASE {database} TEMPLATE {TEMPLATE} {strategy}".encode())

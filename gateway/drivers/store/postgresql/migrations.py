@@ -23,6 +23,12 @@ from gateway.drivers.store.store_files import AlreadyRunning
 LOCK = 0x67617465776179
 """The advisory lock that is held while tables are made or changed."""
 
+OLDEST_SERVER = 14
+"""The oldest PostgreSQL that has what is used: earlier ones cannot ``CREATE OR REPLACE TRIGGER``."""
+
+WHOLE_ENCODINGS = frozenset({"UTF8", "SQL_ASCII"})
+"""Those of a database that holds every text; SQL_ASCII takes any bytes."""
+
 TRIES = 5
 """How often it is tried to change tables that others work on."""
 
@@ -140,6 +146,8 @@ async def _refuse_older_nodes(connection: _Connection, now: datetime) -> None:
 
 async def _plan(connection: _Connection) -> list[str]:
     found = await _found(connection)
+    if found is None:
+        _refuse_encoding(connection)
     if found is not None and found.version >= VERSION:
         check(found)
         return []
@@ -151,6 +159,21 @@ async def _plan(connection: _Connection) -> list[str]:
         " ON CONFLICT (id) DO UPDATE SET version = excluded.version, works_from = excluded.works_from"
     )
     return [*steps, *missing, VERSIONS, set_version]
+
+
+def _refuse_server(connection: _Connection) -> None:
+    version = connection.info.server_version // 10_000
+    if version < OLDEST_SERVER:
+        raise Unavailable(f"the server is PostgreSQL {version}, and this gateway needs {OLDEST_SERVER} or newer")
+
+
+def _refuse_encoding(connection: _Connection) -> None:
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding not in WHOLE_ENCODINGS:
+        raise Unavailable(
+            f"the database has the encoding {encoding}, which lacks characters that customers' names have: make one by"
+            " createdb --template=template0 --encoding=UTF8"
+        )
 
 
 async def _found(connection: _Connection) -> Found | None:
@@ -167,6 +190,7 @@ async def _row(connection: _Connection, sql: LiteralString) -> tuple[Any, ...]:
 async def _in_transaction(url: str, act: Callable[[_Connection], Awaitable[_Result]]) -> _Result:
     try:
         async with await psycopg.AsyncConnection.connect(conninfo(url)) as connection:
+            _refuse_server(connection)
             return await act(connection)
     except psycopg.Error as problem:
         kind = _InTheWay if problem.sqlstate in IN_THE_WAY else Unavailable
