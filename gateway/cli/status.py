@@ -95,15 +95,17 @@ def _print_needs(sentences: Sequence[str]) -> None:
 
 
 def _store(store: StoreStatus) -> str:
-    used, free = [*map(_size, (store.bytes, store.disk_free))]
-    full = ", almost full" if store.disk_is_low else ""
-    return f"{used}, {free} free on its disk{full}, schema {store.schema_version}"
+    """What is known of it: nobody here knows how full a database's disk is."""
+    said = ["of unknown size" if store.bytes is None else _size(store.bytes)]
+    if store.disk_free is not None:
+        said.append(f"{_size(store.disk_free)} free on its disk")
+    if store.disk_is_low:
+        said.append("almost full")
+    return ", ".join([*said, f"schema {store.schema_version}"])
 
 
-def _size(count: int | None) -> str:
-    """Bytes as people read them; None: nobody knows how many."""
-    if count is None:
-        return "unknown space"
+def _size(count: int) -> str:
+    """Bytes as people read them."""
     size = float(count)
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000:

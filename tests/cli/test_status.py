@@ -6,9 +6,12 @@ import asyncio
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from gateway.cli.status import _store
+from gateway.flows.status.shape import StoreStatus
 from tests.support.cli import run
 from tests.support.clients.psp_callbacks import change_store
 from tests.support.scenarios.inbox import ADMIN_KEY
@@ -56,3 +59,19 @@ async def test_several_nodes_are_a_table(tmp_path: Path, monkeypatch: pytest.Mon
             assert {f"{node.host} {node.pid}", stack.url, stack.settings.shared_digest[:12]} <= set(
                 re.split(r" {2,}", line)
             )
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        ({"bytes": 181_000_000, "disk_free": 41_700_000_000}, "181 MB, 41.7 GB free on its disk, schema 4"),
+        ({"bytes": 1, "disk_free": 2, "disk_is_low": True}, "1 B, 2 B free on its disk, almost full, schema 4"),
+        ({"bytes": 9_100_000}, "9.1 MB, schema 4"),
+        ({}, "of unknown size, schema 4"),
+    ],
+    ids=["file", "full disk", "database", "database out of reach"],
+)
+def test_of_a_store_only_what_is_known_is_said(known: dict[str, Any], said: str) -> None:
+    """Of a database not how much room its disk has."""
+    members = {"bytes": None, "disk_free": None, "disk_is_low": False, "schema_version": 4, "budgets": [], **known}
+    assert _store(StoreStatus(**members)) == said
