@@ -35,6 +35,7 @@ def store_of(folder: Path, written: str, url: str = "") -> StoreTarget:
         "postgresql://gateway@/payments?host=/run/postgresql",
         "postgresql://gateway:@/payments?host=/run/postgresql",
         "postgresql:///payments?service=store",
+        "postgresql://gateway@db.internal/payments?ssl=true&connect_timeout=",
     ],
 )
 def test_a_database_is_named_by_its_url(tmp_path: Path, url: str) -> None:
@@ -64,6 +65,11 @@ def test_options_of_a_database(tmp_path: Path) -> None:
         ("postgresql://u@h/d b", "percent-encoded"),
         ("postgresql://u:Zr7-kept-for-the-store@h/db", "holds a password that is written out"),
         ("postgresql://u@h/db?password=Zr7-kept-for-the-store", "holds a password that is written out"),
+        ("postgresql://u@h/db?sslmod=require", 'unknown parameter "sslmod", did you mean "sslmode"'),
+        ("postgresql://u@h/db?sslmode=require&zz=1", 'unknown parameter "zz", known are application_name, '),
+        ("postgresql://u@h/db?sslmode=require&poolsize", 'unknown parameter "poolsize", '),
+        ("postgresql://u@h/db?sslmode", "must have its parameters as ?name=value"),
+        ("postgresql://u:1/a?Zr7-kept-for-the-store@h/db", 'unknown parameter "…", known are '),
         ("env:NOWHERE", "environment variable NOWHERE is not set"),
     ],
 )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -14,6 +15,7 @@ from msgspec.structs import replace
 from gateway.core.secret import Secret
 from gateway.drivers.settings.load_context import LoadContext, Parse
 from gateway.drivers.settings.problems import Path as KeyPath
+from gateway.drivers.settings.problems import unknown_entry
 from gateway.drivers.settings.scalar_reader import LoadState
 from gateway.drivers.settings.secrets import referred, refuse_weak_password
 from gateway.drivers.settings.values import Seconds
@@ -29,6 +31,7 @@ WRITTEN_OUT = (
 )
 
 _HOST = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.%/-]*)(:[0-9]{1,5})?"
+_NAME = re.compile(r"[a-z_]{1,40}")
 _HOSTS = re.compile(rf"{_HOST}(,{_HOST})*")
 
 
@@ -59,10 +62,27 @@ def _password_of(url: str) -> str:
         raise ValueError("must name its host as host, host:port or, in a list with commas, several of them")
     if not parts.path.strip("/") or "/" in parts.path[1:]:
         raise ValueError("must name one database: postgresql://user@host:port/database")
-    query = dict(parse_qsl(parts.query))
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if parts.query and find_spec("psycopg"):  # without it ``check`` asks for it
+        _refuse_unknown(query, url)
     if not (hosts or "host" in query or "service" in query):
         raise ValueError("must name a host: postgresql://user@host:port/database, or ?host=/folder of a socket")
     return unquote(user.partition(":")[2]) or query.get("password", "")
+
+
+def _refuse_unknown(query: Collection[str], url: str) -> None:
+    """Refuse parameters that libpq does not know. Raises ``ValueError``."""
+    from psycopg import Error, conninfo, pq  # only where a URL has some
+
+    known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()} | {"ssl"}
+    for name in query:
+        if name not in known:
+            # What does not look like a name may be the end of a password with a character that is not encoded.
+            raise ValueError(unknown_entry("parameter", name if _NAME.fullmatch(name) else "…", known))
+    try:
+        conninfo.conninfo_to_dict(url)
+    except Error:
+        raise ValueError("must have its parameters as ?name=value&name=value, percent-encoded") from None
 
 
 StoreUrl = Annotated[Path | Secret, Parse(store_url)]

@@ -29,7 +29,11 @@ DEFAULTS = {
 }
 """Parameters of a connection, unless the URL says otherwise."""
 
-_REACHED = re.compile(r"connection to server [^\n]+ failed: [^\n]+|failed to resolve host")
+_REACHED = re.compile(
+    r"connection to server [^\n]+ failed: [^\n]+|failed to resolve host"
+    r"|invalid \"?[a-z_]+\"? value(?=: )|bad value for connect_timeout|invalid port number"
+    r"|could not parse network address"
+)
 
 Parameter = str | bytes | int | float | bool | None
 
