@@ -12,7 +12,8 @@ from typing import Any
 import click
 
 from gateway.cli.loading import Configuration, load
-from gateway.drivers.settings import Settings, load_settings
+from gateway.drivers.settings import LocatedMessages, Settings, load_settings
+from gateway.drivers.settings.file_changes import replace_text
 from gateway.drivers.settings.problems import Path as KeyPath
 from gateway.drivers.settings.yaml_edit import extended, replaced, without
 
@@ -58,3 +59,12 @@ def edited_text(file: Path, *entries: Edit) -> str:
     except ValueError as problem:
         raise click.ClickException(f"{file.name}: {problem}") from None
     return text
+
+
+def edit(loaded: Configuration, at: KeyPath, *edits: Edit) -> str:
+    """Edit the file that holds a place, once the settings are good; its name. Raises ``SettingsError``."""
+    file = LocatedMessages(loaded.settings.source).file_of(at)
+    text = edited_text(file, *edits)
+    load_edited(loaded, {file: text})
+    replace_text(file, text)
+    return str(file.relative_to(loaded.settings.source.parent))

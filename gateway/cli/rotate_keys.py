@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import click
 
 from gateway.cli.dates import parse_date
-from gateway.cli.edited_settings import Edit, edited_text, editing, load_edited
+from gateway.cli.edited_settings import Edit, edit, editing
 from gateway.cli.loading import Configuration, config_option, json_option
 from gateway.cli.new_credentials import new_key, new_webhook_secret
 from gateway.cli.operators import KEY, admin_url_option, ask, operators
@@ -18,9 +18,9 @@ from gateway.cli.output import print_json, print_pairs
 from gateway.core.key_families import families, family_of, next_id
 from gateway.core.views import rfc3339
 from gateway.drivers.clock import SystemClock
-from gateway.drivers.settings import BearerKey, LocatedMessages
+from gateway.drivers.settings import BearerKey
 from gateway.drivers.settings.bearer_keys import OPERATOR
-from gateway.drivers.settings.file_changes import OWNER_ONLY, NewFile, new_files, replace_text
+from gateway.drivers.settings.file_changes import OWNER_ONLY, NewFile, new_files
 from gateway.drivers.settings.model import OperatorKey
 from gateway.drivers.settings.problems import Path as KeyPath
 from gateway.drivers.settings.values import DURATION, span
@@ -118,7 +118,7 @@ def _begin(loaded: Configuration, keys: Keys, key_id: str | None, expires: datet
         role, name = (old.role, old.name) if isinstance(old, OperatorKey) else ("admin", None)
         entry |= {"role": role, "name": old_id if name is None else name}
     ending: list[Edit] = [((*path, "expires"), ends)] if ends else []
-    file = _edit(loaded, keys.at, *ending, ((*keys.at, "keys"), [entry]))
+    file = edit(loaded, keys.at, *ending, ((*keys.at, "keys"), [entry]))
     return {"tenant": keys.tenant, **made, "replaces": old_id, "old_expires": ends, "file": file}
 
 
@@ -126,7 +126,7 @@ def _finish(loaded: Configuration, keys: Keys, key_id: str | None) -> dict[str, 
     """Remove the keys that have been replaced."""
     rotating = {family: ids for family, ids in families(keys.listed).items() if len(ids) > 1}
     *old, newest = _chosen(rotating, keys, key_id)
-    file = _edit(loaded, keys.at, *((keys.listed[one][1], None) for one in reversed(old)))
+    file = edit(loaded, keys.at, *((keys.listed[one][1], None) for one in reversed(old)))
     return {"tenant": keys.tenant, "removed": old, "kept": newest, "file": file}
 
 
@@ -150,7 +150,7 @@ def _begin_webhook(loaded: Configuration, tenant: str | None) -> dict[str, Any]:
     paths = (folder / f"{tenant}-webhook-{number}" for number in range(2, 10_000))
     path = next(path for path in paths if not path.exists())
     with new_files(loaded.settings.source, {path: NewFile(secret + "\n", OWNER_ONLY)}):
-        file = _edit(loaded, at[:2], (at, [f"file:secrets/{path.name}"]))
+        file = edit(loaded, at[:2], (at, [f"file:secrets/{path.name}"]))
     return {"tenant": tenant, "webhook_secret": secret, "secret_file": f"secrets/{path.name}", "file": file}
 
 
@@ -159,7 +159,7 @@ def _finish_webhook(loaded: Configuration, tenant: str | None) -> dict[str, Any]
     at, count = _webhook(loaded, tenant)
     if count < 2:
         raise click.ClickException(f"tenant {tenant}: there is one webhook secret, and nothing to finish")
-    file = _edit(loaded, at[:2], *(((*at, number), None) for number in reversed(range(count - 1))))
+    file = edit(loaded, at[:2], *(((*at, number), None) for number in reversed(range(count - 1))))
     return {"tenant": tenant, "secrets_removed": count - 1, "file": file}
 
 
@@ -170,15 +170,6 @@ def _webhook(loaded: Configuration, tenant: str | None) -> tuple[KeyPath, int]:
     if webhook is None:
         raise click.ClickException(f"tenant {tenant} has no webhook")
     return ("tenants", tenant or "", "webhook", "secrets"), len(webhook.secrets)
-
-
-def _edit(loaded: Configuration, at: KeyPath, *edits: Edit) -> str:
-    """Edit the file that holds a place, once the settings are good; its name. Raises ``SettingsError``."""
-    file = LocatedMessages(loaded.settings.source).file_of(at)
-    text = edited_text(file, *edits)
-    load_edited(loaded, {file: text})
-    replace_text(file, text)
-    return str(file.relative_to(loaded.settings.source.parent))
 
 
 def _uses(removed: list[str], tenant: str | None, config: Path, admin_url: str | None) -> dict[str, Any] | None:

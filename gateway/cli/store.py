@@ -12,6 +12,7 @@ from msgspec.structs import asdict
 
 from gateway.cli.exits import FAILED, Group
 from gateway.cli.loading import json_option
+from gateway.cli.move_tenant import move_tenant
 from gateway.cli.output import print_json, print_table, wide_option
 from gateway.drivers.clock import SystemClock
 from gateway.drivers.settings import StoreTarget
@@ -44,7 +45,10 @@ target_argument = click.argument("target", metavar="TO", callback=_target)
 
 @click.group(cls=Group)
 def store() -> None:
-    """Copy a store into another, and compare two. No gateway may run on either."""
+    """Copy a store into another, compare two, and move a tenant."""
+
+
+store.add_command(move_tenant)
 
 
 @store.command("copy")

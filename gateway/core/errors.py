@@ -169,6 +169,10 @@ class LowDisk(Unavailable):
     code = "low_disk"
 
 
+class TenantMoves(Unavailable):
+    """A tenant is on its way to another store: nothing of it is begun until it is there."""
+
+
 class ShuttingDown(Unavailable):
     """New work is refused while the gateway drains."""
 

@@ -25,9 +25,10 @@ async def take(
 ) -> list[Row]:
     """Claim these of a tenant's, and return those that may be begun at once: read again, by id, after the claim.
 
-    Another process may have done one since it was seen to be due. None, where this process may begin nothing.
+    Another process may have done one since it was seen to be due. None, where this process may begin nothing, and none
+    of a tenant that is being moved.
     """
-    if not gw.node.may_begin(tenant, by.at):
+    if gw.store.holding(tenant) is not None or not gw.node.may_begin(tenant, by.at):
         return []
     ours = [identifier for _, identifier in await gw.store.claim(tenant, claims.claim_ids(kind, by, tenant, wanted))]
     rows = await read(ours) if ours else {}

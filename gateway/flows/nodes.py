@@ -10,12 +10,13 @@ from datetime import datetime
 
 from gateway.drivers.clock import Clock, milliseconds
 from gateway.drivers.installed_plugins import own_version
-from gateway.drivers.store import claims, nodes
+from gateway.drivers.store import claims, moves, nodes
 from gateway.drivers.store.claims import Claimant
+from gateway.drivers.store.moves import Step
 from gateway.drivers.store.nodes import NodeRow
 from gateway.drivers.store.place import ask_each, unanswered
 from gateway.drivers.store.reads import Store
-from gateway.drivers.store.statements import NO_TENANT
+from gateway.drivers.store.statements import NO_TENANT, Statement
 
 
 class _Lease:
@@ -23,6 +24,7 @@ class _Lease:
 
     def __init__(self, at: datetime) -> None:
         self.since = self.until = at
+        self.is_begun = False
 
 
 class Node:
@@ -37,6 +39,7 @@ class Node:
         self.host, self.pid = socket.gethostname(), os.getpid()
         self.sends_as = identifier if store.is_shared else None
         """What an operation says of the process that sends it; None where there is only one."""
+        store.trust(self._knows_moves)
 
     def claimant(self) -> Claimant:
         """Who claims something now."""
@@ -69,14 +72,31 @@ class Node:
             await self._in_each(lambda part: self._renew(part, settings_hash, url))
 
     async def _renew(self, part: Store, settings_hash: str, url: str) -> None:
-        asked, theirs = self._clock.now(), await part.nodes.database_clock()
         began = self._clock.now()
-        row = self.row(settings_hash, url, began, ahead=milliseconds(asked + (began - asked) / 2) - theirs)
-        await part.commit(NO_TENANT, [nodes.renew(row)])
+        seen = await self._look_for_moves(part)
+        asked, theirs = self._clock.now(), await part.nodes.database_clock()
+        ahead = milliseconds(asked + (self._clock.now() - asked) / 2) - theirs
+        await part.commit(NO_TENANT, [nodes.renew(self.row(settings_hash, url, began, ahead=ahead)), *seen])
         ended, lease = self._clock.now(), self._leases[part]
         if ended >= lease.until - nodes.MARGIN:
             lease.since = ended  # too late for what was claimed before
-        lease.until = began + nodes.LEASE
+        lease.until, lease.is_begun = began + nodes.LEASE, True
+
+    async def _look_for_moves(self, part: Store) -> list[Statement]:
+        """Follow what a database says of tenants that leave it, and return what acknowledges it.
+
+        As old as the lease at most: who moves a tenant waits for all nodes that live.
+        """
+        if len(self._leases) == 1:
+            return []
+        found = await part.moves.all()
+        self._store.note_moves(part, found)
+        return [moves.acknowledge(one, self.id) for one in found if one.step is not Step.CLEARED]
+
+    def _knows_moves(self, part: Store) -> bool:
+        """Whether it is known which tenants are in a database; not where a renewal is late."""
+        lease = self._leases[part]
+        return not (self.is_shared and lease.is_begun) or self._clock.now() < lease.until - nodes.MARGIN
 
     async def leave(self) -> None:
         """Leave: what is claimed is free at once, and nothing is begun any more. Raises ``Unavailable``."""

@@ -229,7 +229,7 @@ async def _find(gw: Gateway, part: Store, wanted: Search) -> list[ListedPayment]
         while since < before and len(found) < wanted.limit:
             piece = replace(query, since=since, before=before)
             hits = await part.search.hits(piece, segments, wanted.limit)
-            theirs = [hit for hit in hits if hit.tenant in tenants]
+            theirs = [hit for hit in hits if hit.tenant in tenants and not gw.store.is_elsewhere(part, hit.tenant)]
             found += [one for hit in theirs if (one := await _payment(part, hit, wanted)) is not None]
             before = hits[-1].place if len(hits) == wanted.limit else since
     return found[: wanted.limit]

@@ -18,7 +18,10 @@ _BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([!-~]+)")
 
 
 def authenticate_tenant(request: web.Request) -> Tenant:
-    """Return the tenant whose key was sent, and note it for the log. Raises ``unauthorized``."""
+    """Return the tenant whose key was sent, and note it for the log.
+
+    Raises ``unauthorized``, and ``TenantMoves`` while the tenant is moved to another store.
+    """
     settings = request[GATEWAY].settings
     sent = _sent_key_hash(request)
     found = settings.keys_by_sha256.get(sent)
@@ -28,6 +31,7 @@ def authenticate_tenant(request: web.Request) -> Tenant:
     request[ABOUT]["tenant"] = tenant
     _refuse_expired(request, key)
     _note_use(request, sent)
+    request[GATEWAY].store.refuse_moving(tenant)
     return settings.tenants[tenant]
 
 

@@ -8,7 +8,7 @@ from time import perf_counter
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from gateway.core.errors import GatewayError, ProviderError, ShuttingDown, TenantError, Unavailable
+from gateway.core.errors import GatewayError, ProviderError, ShuttingDown, TenantError, TenantMoves, Unavailable
 from gateway.drivers.telemetry import about_request, current_request
 from gateway.flows import storage
 from gateway.flows.runtime import log
@@ -78,7 +78,7 @@ async def _answer(request: web.Request, handler: Handler, request_id: str) -> we
             raise ShuttingDown("the gateway is stopping")
         return await handler(request)
     except GatewayError as error:
-        if isinstance(error, Unavailable) and not isinstance(error, ShuttingDown):
+        if isinstance(error, Unavailable) and not isinstance(error, ShuttingDown | TenantMoves):
             log.error("unavailable", extra={"request_id": request_id, "problem": str(error)})
         if isinstance(error, ProviderError):
             why = {"request_id": request_id, "route": request_log.route_of(request), "problem": str(error)}

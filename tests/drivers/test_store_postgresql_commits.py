@@ -51,7 +51,7 @@ class Scripted(Pool):
     @property
     def marks(self) -> list[object]:
         """The marks that were sent, in order."""
-        return [commands[0][1] for commands in self.sent]
+        return [commands[-1][1] for commands in self.sent]
 
 
 @pytest.fixture(autouse=True)
@@ -65,11 +65,11 @@ def refused(state: str, place: int = 0) -> Refused:
     return Refused(place, state, "no")
 
 
-async def test_a_unit_goes_behind_its_mark() -> None:
+async def test_a_unit_goes_ahead_of_its_mark() -> None:
     """Its mark is of its tenant and has what is certain to grow."""
     pool = Scripted()
     await Commits(pool, Measures()).commit("acme", [Statement("UPDATE a SET b = ?", (1,), "version", ("acme", 70))])
-    ((mark, statement),) = pool.sent
+    ((statement, mark),) = pool.sent
     assert (mark[0], mark[2], statement) == ("acme", 70, (1,))
 
 
@@ -77,15 +77,15 @@ async def test_growth_that_depends_is_counted_by_the_server() -> None:
     """A statement that may touch no row says by itself what it adds."""
     pool = Scripted()
     await Commits(pool, Measures()).commit("acme", [Statement("UPDATE a SET b = ?", (1,), None, ("acme", 70))])
-    ((mark, statement),) = pool.sent
+    ((statement, mark),) = pool.sent
     assert mark == ("acme", pool.marks[0])
     assert statement == (1, "acme", 70)
 
 
 async def test_the_statement_that_failed_names_the_conflict() -> None:
-    """The mark stands before the first."""
+    """By its place in the unit."""
     with pytest.raises(Conflict, match="version"):
-        await Commits(Scripted(refused(NOT_ONE_ROW, 2)), Measures()).commit("acme", UNIT)
+        await Commits(Scripted(refused(NOT_ONE_ROW, 1)), Measures()).commit("acme", UNIT)
 
 
 @pytest.mark.parametrize("state", ["40001", "40P01", "25006"])
@@ -145,7 +145,7 @@ async def test_a_bar_whose_answer_was_lost_is_one() -> None:
     pool = Scripted(CUT, CUT, BARRED)
     await Commits(pool, Measures()).commit("acme", UNIT)
     assert len(pool.sent) == 4
-    assert pool.sent[3][1:] == pool.sent[0][1:]
+    assert pool.sent[3][:-1] == pool.sent[0][:-1]
 
 
 async def test_nothing_is_concluded_while_the_server_is_away() -> None:

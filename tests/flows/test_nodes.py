@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import cast
 
@@ -14,6 +14,7 @@ from gateway.core.errors import Unavailable
 from gateway.drivers.clock import milliseconds
 from gateway.drivers.store import claims
 from gateway.drivers.store.nodes import LEASE, MARGIN
+from gateway.drivers.store.place import Place
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.sqlite import open_sqlite
 from gateway.drivers.store.statements import NO_TENANT
@@ -115,22 +116,22 @@ async def test_a_job_passes_on_when_its_node_leaves_or_dies(database: sqlite3.Co
     assert await one.does("retention")
 
 
-class TwoDatabases:
+class TwoDatabases(Place):
     """One store of two databases: globex is in the second."""
 
     is_shared = True
 
     def __init__(self, *parts: Store) -> None:
-        self.parts, self.by_name = parts, dict(zip(("main", "eu"), parts, strict=True))
-        self.outages: dict[str, str] = {}
+        self._parts = parts
 
-    def of(self, tenant: str) -> Store:
+    @property
+    def by_name(self) -> dict[str, Store]:  # type: ignore[override]  # each has one database
+        """Both."""
+        return dict(zip(("main", "eu"), self._parts, strict=True))
+
+    def of(self, tenant: str) -> Store:  # type: ignore[override]  # as above
         """The database of a tenant."""
-        return self.parts[tenant == "globex"]
-
-    def note_outages(self, problems: dict[str, str], _: datetime) -> None:
-        """Note which databases take no write."""
-        self.outages = problems
+        return self._parts[tenant == "globex"]
 
 
 async def test_a_database_that_is_down_ends_no_lease_in_another(
@@ -148,7 +149,7 @@ async def test_a_database_that_is_down_ends_no_lease_in_another(
     down.nodes.database_clock = refuse  # type: ignore[method-assign]
     with pytest.raises(Unavailable, match=r"^store main: the store cannot be read$"):
         await node.renew("h", "")
-    assert two.outages == {"main": "the store cannot be read"}
+    assert [(name, one.problem) for name, one in two.outages.items()] == [("main", "the store cannot be read")]
     assert not node.may_begin("acme", clock.now())
     assert node.may_begin("globex", clock.now())
     further.close()

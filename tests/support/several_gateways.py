@@ -29,12 +29,14 @@ async def several_gateways(
     *,
     clock: Clock | None = None,
     url: str | None = None,
+    in_settings: bool = False,
     change: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> AsyncIterator[list[GatewayStack]]:
     """Run them for the time of the block: each stack calls one of them, the providers and the endpoint are shared.
 
-    ``url``: of the database they share; None for one in memory. Their first looks for work are over when they are
-    there: later ones are made by who is woken, or when time has passed.
+    ``url``: of the database they share; None for one in memory, but for settings that name their own (``in_settings``).
+    Their first looks for work are over when they are there: later ones are made by who is woken, or when time has
+    passed.
     """
 
     def changed(settings: dict[str, Any]) -> None:
@@ -48,7 +50,7 @@ async def several_gateways(
             return shared_store(database)
 
         async with contextlib.AsyncExitStack() as exits:
-            if url is None:
+            if url is None and not in_settings:
                 exits.enter_context(mock.patch.object(server, "open_stores", open_shared))
             first = await exits.enter_async_context(running_stack(folder, clock=clock, change=changed))
             stacks = [first]
@@ -64,7 +66,7 @@ async def at_rest(stacks: Sequence[GatewayStack]) -> None:
     turns = 0
     while turns < TURNS:
         await asyncio.sleep(0)
-        turns = 0 if any(_is_asking(stack.gateway.store) for stack in stacks) else turns + 1
+        turns = 0 if any(_is_asking(part) for stack in stacks for part in stack.gateway.store.parts) else turns + 1
 
 
 def _is_asking(store: Store) -> bool:

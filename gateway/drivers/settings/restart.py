@@ -48,7 +48,7 @@ def advice(key: str) -> str:
     if key == "server.secret":
         return "put it back, or list both (server.secrets: [new, old]), then gateway reload"
     if key.startswith("tenants."):
-        return "put it back: its payments are in the other store"
+        return "name the store that has its payments, as before"
     return "restart gateway serve"
 
 
@@ -62,7 +62,8 @@ def keep_running(loaded: Settings, running: Settings) -> Settings:
     moved = {
         name: replace(tenant, store=before.store)
         for name, tenant in (loaded.tenants.items() if running.further_stores else ())
-        if (before := running.tenants.get(name)) is not None and before.store != tenant.store
+        if (before := running.tenants.get(name)) is not None
+        and (before.store or running.main_store) != (tenant.store or running.main_store)
     }
     if moved:  # its rows are where they were
         loaded = replace(loaded, tenants={**loaded.tenants, **moved})

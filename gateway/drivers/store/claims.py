@@ -13,10 +13,10 @@ from typing import Any, Literal, NamedTuple
 from gateway.drivers.clock import milliseconds
 from gateway.drivers.store.statements import NO_TENANT, Statement, placeholders
 
-Kind = Literal["webhook", "check", "callback", "job", "timeline"]
+Kind = Literal["webhook", "check", "callback", "job", "timeline", "move"]
 """What is claimed, by its id: a delivery, a payment, a row of the inbox; a job of the gateway's own has no tenant.
 
-Of a timeline no process claims more than that it has looked at it.
+Of a timeline, and of a tenant's move, no process claims more than that it has looked at it.
 """
 
 TABLES = (

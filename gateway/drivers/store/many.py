@@ -7,7 +7,7 @@ approvals of its own for what concerns its tenants; what concerns none is in the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from heapq import nlargest, nsmallest
@@ -16,7 +16,7 @@ from operator import attrgetter
 from types import SimpleNamespace
 from typing import Any
 
-from gateway.core.errors import Unavailable
+from gateway.core.errors import TenantMoves, Unavailable
 from gateway.drivers.settings import Settings
 from gateway.drivers.store.approvals import Approvals
 from gateway.drivers.store.audit import Audit
@@ -25,10 +25,12 @@ from gateway.drivers.store.deliveries import Deliveries
 from gateway.drivers.store.inbox import Inbox
 from gateway.drivers.store.many_audit import newest_acts
 from gateway.drivers.store.metadata import Metadata
+from gateway.drivers.store.moves import Move, Moves
 from gateway.drivers.store.nodes import Nodes
 from gateway.drivers.store.pending_erasures import PendingErasures
 from gateway.drivers.store.personal_data import PersonalData
 from gateway.drivers.store.place import ask_each, unanswered
+from gateway.drivers.store.places import Places
 from gateway.drivers.store.queues import OpenOperations, Queue, Queues
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.refused_requests import RefusedRequests
@@ -38,6 +40,13 @@ from gateway.drivers.store.statements import Statement, Unit
 Answers = Sequence[Any]
 Merge = Callable[..., Any]
 """(what each store answered, the arguments of the question) -> the answer."""
+
+
+def _owner_of(row: Any) -> str:
+    """The tenant of a row, or of a key, that a store was asked for."""
+    if isinstance(row, str):
+        return row
+    return str(row[0] if isinstance(row, tuple) else getattr(getattr(row, "payment", row), "tenant", ""))
 
 
 def _joined(found: Answers, *_: object) -> list[Any]:
@@ -152,6 +161,7 @@ OF_EACH = frozenset(
         "nodes.are_to_look",
         "audit.head",
         "audit.after",
+        *(f"moves.{name}" for name in vars(Moves) if not name.startswith("_") and name != "under_way"),
         *(f"search.{name}" for name in {*vars(SearchIndex)} - {*_NOT_OF_EACH} if not name.startswith("_")),
     }
 )
@@ -164,6 +174,7 @@ GROUPS: Mapping[str, type] = {
     "claimable": Claimable,
     "inbox": Inbox,
     "metadata": Metadata,
+    "moves": Moves,
     "deliveries": Deliveries,
     "audit": Audit,
     "approvals": Approvals,
@@ -186,10 +197,11 @@ class ManyStores(Store):
 
     def __init__(self, by_name: Mapping[str, Store], settings: Settings) -> None:
         self._by_name = by_name
-        self._main, self._home = next(iter(by_name.items()))
+        main, self._home = next(iter(by_name.items()))
         self.is_shared = self._home.is_shared
         self._down: set[str] = set()
-        self.use(settings)
+        self._places = Places(main, settings)
+        self._is_sure: Callable[[Store], bool] = lambda _: True
         for name in {*reads_of(Store)} - {"prove_writable"}:
             setattr(self, name, self._reading("", name, Store))
         for group, kind in GROUPS.items():
@@ -213,19 +225,46 @@ class ManyStores(Store):
 
     def use(self, settings: Settings) -> None:
         """Take over which tenants are where."""
-        self._places = {name: tenant.store for name, tenant in settings.tenants.items() if tenant.store is not None}
-        self._places |= {owner: owner.partition("@")[2] for owner in settings.operator_webhooks if "@" in owner}
+        self._places.use(settings)
 
     def is_down(self, tenant: str) -> bool:
-        """Whether a tenant's store did not answer when all were asked last."""
-        return self._places.get(tenant, self._main) in self._down
+        """Whether a tenant's store did not answer when all were asked last, or the tenant is being moved."""
+        return self._places.of(tenant) in self._down or self.holding(tenant) is not None
+
+    def holding(self, tenant: str) -> Move | None:
+        """The move that a tenant waits for."""
+        return self._places.holding(tenant)
+
+    def moves_under_way(self) -> list[tuple[str, Move]]:
+        """The moves that are not over, each with the store that is left."""
+        return self._places.under_way()
+
+    def note_moves(self, part: Store, moves: Iterable[Move]) -> None:
+        """Take over what one of the stores says of tenants that leave it."""
+        self._places.note(self._name_of(part), moves)
+
+    def followed(self, settings: Settings) -> Settings:
+        """Settings with tenants where they are now."""
+        return self._places.followed(settings)
+
+    def is_elsewhere(self, part: Store, tenant: str) -> bool:
+        """Whether the rows of a tenant in one of the stores do not count."""
+        return self._places.is_elsewhere(self._name_of(part), tenant)
+
+    def trust(self, is_sure: Callable[[Store], bool]) -> None:  # type: ignore[override]  # as above
+        """Take over what says whether a store was asked lately which tenants leave it."""
+        self._is_sure = is_sure
 
     def of(self, tenant: str) -> Store:  # type: ignore[override]  # as above
         """The store of a tenant. Raises ``Unavailable`` for one that is not open."""
-        name = self._places.get(tenant, self._main)
+        name = self._places.of(tenant)
         if name not in self._by_name:
             raise Unavailable(f"the store {name} is not open: it was added to the settings after the start")
         return self._by_name[name]
+
+    def place_of(self, tenant: str) -> str:
+        """The name of a tenant's store."""
+        return self._places.of(tenant)
 
     async def commit(self, tenant: str, unit: Unit) -> None:
         """Write a unit in its tenant's store; without a tenant in the first."""
@@ -265,7 +304,11 @@ class ManyStores(Store):
             return answer
 
         async def of_tenant(owner: Any, *args: Any, **named: Any) -> Any:
-            return await read(self.of(getattr(owner, "tenant", owner)), owner, *args, **named)
+            part = self.of(getattr(owner, "tenant", owner))
+            answer = await read(part, owner, *args, **named)
+            if not self._is_sure(part):  # asked afterwards: what was true before is known
+                raise TenantMoves("it is not known any more which tenants are in this store")
+            return answer
 
         async def of_stores(*args: Any, **named: Any) -> Any:
             needs_all = key in OF_ALL
@@ -283,9 +326,23 @@ class ManyStores(Store):
             raise TypeError(f"{key} must be in one of the tables of {__name__}: how is it read from several stores?")
         return of_stores
 
+    def _that_count(self, part: Store, answer: Any) -> Any:
+        """What a store answered, without rows of tenants that are in another; a number counts them for that long."""
+        if not isinstance(answer, (list, dict)) or not self._places.has_rows_elsewhere():
+            return answer
+        counts = [row for row in answer if not self.is_elsewhere(part, _owner_of(row))]
+        return {key: answer[key] for key in counts} if isinstance(answer, dict) else counts
+
+    def _name_of(self, part: Store) -> str:
+        return next(name for name, one in self._by_name.items() if one is part)
+
     async def _ask(self, ask: Callable[[Store], Awaitable[Any]], *, needs_all: bool) -> list[Any]:
         """Ask all at once. Raises ``Unavailable`` where one cannot answer that must, or none can."""
-        found, problems = await ask_each(self._by_name, ask)
+
+        async def answered(part: Store) -> Any:
+            return self._that_count(part, await ask(part))
+
+        found, problems = await ask_each(self._by_name, answered)
         self._down = {*problems}
         if problems and (needs_all or not found):
             raise unanswered(problems)

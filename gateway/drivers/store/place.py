@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple, Self, TypeVar
 
-from gateway.core.errors import Unavailable
+from gateway.core.errors import TenantMoves, Unavailable
 from gateway.drivers.settings import Settings
 from gateway.drivers.settings.store_target import MAIN
+from gateway.drivers.store.moves import Move
 
 ANSWER_SECONDS = 5.0
 """How long one of several databases may keep the others waiting."""
@@ -52,6 +53,10 @@ class Place:
         """The database that has a tenant's rows."""
         return self
 
+    def place_of(self, tenant: str) -> str:  # noqa: ARG002  # as above
+        """The name of that database."""
+        return MAIN
+
     @property
     def reachable(self) -> tuple[Self, ...]:
         """The databases that are not known to be away, for work on each that can wait."""
@@ -63,8 +68,35 @@ class Place:
         return ()
 
     def is_down(self, tenant: str) -> bool:  # noqa: ARG002  # as above
-        """Whether work for a tenant is in vain for now, as its database did not answer."""
+        """Whether work for a tenant is in vain for now, as its database did not answer, or it is being moved."""
         return False
+
+    def holding(self, tenant: str) -> Move | None:  # noqa: ARG002  # as above
+        """The move that a tenant waits for: nothing of it is begun meanwhile."""
+        return None
+
+    def refuse_moving(self, tenant: str) -> None:
+        """Begin nothing for a tenant that is being moved. Raises ``TenantMoves``."""
+        if (move := self.holding(tenant)) is not None:
+            raise TenantMoves(f"tenant {tenant} is being moved to the store {move.to}")
+
+    def moves_under_way(self) -> list[tuple[str, Move]]:
+        """The moves of tenants that are not over, each with the name of the store that is left."""
+        return []
+
+    def note_moves(self, part: Self, moves: Iterable[Move]) -> None:
+        """Take over what one of several databases says of tenants that leave it."""
+
+    def followed(self, settings: Settings) -> Settings:
+        """Settings with tenants where they are now."""
+        return settings
+
+    def is_elsewhere(self, part: Self, tenant: str) -> bool:  # noqa: ARG002  # as above
+        """Whether rows of a tenant in one of several databases do not count: it is being moved, or was."""
+        return False
+
+    def trust(self, is_sure: Callable[[Self], bool]) -> None:
+        """Take over what says whether it is known still which tenants are in one of several databases."""
 
 
 async def ask_each(parts: Mapping[str, P], ask: Callable[[P], Awaitable[T]]) -> tuple[list[T], dict[str, str]]:

@@ -18,6 +18,7 @@ from gateway.drivers.store.deliveries import Deliveries
 from gateway.drivers.store.engine import Engine
 from gateway.drivers.store.inbox import Inbox
 from gateway.drivers.store.metadata import Metadata
+from gateway.drivers.store.moves import Moves
 from gateway.drivers.store.nodes import Nodes
 from gateway.drivers.store.pending_erasures import PendingErasures
 from gateway.drivers.store.personal_data import PersonalData
@@ -125,6 +126,7 @@ class Store(Place):
         self._engine = engine
         self.inbox = Inbox(engine)
         self.metadata = Metadata(engine)
+        self.moves = Moves(engine)
         self.deliveries = Deliveries(engine)
         self.audit = Audit(engine)
         self.approvals = Approvals(engine)

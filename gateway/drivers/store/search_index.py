@@ -199,6 +199,27 @@ def forget(place: int) -> Statement:
     )
 
 
+def delete_payments(tenant: str, places: Sequence[int]) -> list[Statement]:
+    """Delete payments of a tenant, given their places, with their terms."""
+    theirs = f"DELETE FROM search_payments WHERE tenant = ? AND place IN ({', '.join('?' for _ in places)})"  # noqa: S608  # question marks
+    return [*map(forget, places), Statement(theirs, (tenant, *places))]
+
+
+def step_back(tenant: str) -> Statement:
+    """Ahead of the deletion of a tenant's events: an index whose last event goes is as far as the one before."""
+    before = (
+        "FROM events e WHERE e.tenant <> ? AND (e.rowid < search_progress.event_row"
+        " OR (e.rowid = search_progress.event_row AND e.id < search_progress.event_id))"
+        " ORDER BY e.rowid DESC, e.id DESC LIMIT 1"
+    )
+    return Statement(
+        f"UPDATE search_progress SET event_row = COALESCE((SELECT e.rowid {before}), 0),"  # noqa: S608  # our own words
+        f" event_id = COALESCE((SELECT e.id {before}), '') WHERE EXISTS (SELECT 1 FROM events e WHERE e.tenant = ?"
+        " AND e.rowid = search_progress.event_row AND e.id = search_progress.event_id)",
+        (tenant, tenant, tenant),
+    )
+
+
 def _written(insert: str, rows: Sequence[tuple[Any, ...]], conflict: str) -> Iterator[Statement]:
     for first in range(0, len(rows), ROWS_PER_STATEMENT):
         some = rows[first : first + ROWS_PER_STATEMENT]

@@ -21,6 +21,9 @@ RENEW_AGAIN_SECONDS = 1.0
 LOOK_AGAIN_SECONDS = 0.1
 """Pause between two looks whether all have looked at another timeline, while units are held."""
 
+MOVING_SECONDS = 0.5
+"""Pause between two renewals while a tenant is moved: it is served again after the first that finds it there."""
+
 LOOK_SECONDS = 5.0
 """Pause between two looks for work that another process has left or does not know of."""
 
@@ -50,11 +53,16 @@ async def _keep_renewing(current: Current) -> None:
         try:
             await _renew(current.gateway)
             await startup.stay_careful(current.gateway)
-            is_held = any(part.gate.is_held for part in current.gateway.store.reachable)
-            pause = LOOK_AGAIN_SECONDS if is_held else RENEW_SECONDS
+            pause = _pause(current.gateway)
         except Exception as fault:  # it must go on, or nothing is begun here any more
             log.error("this node could not be renewed", extra=described(fault))
             pause = RENEW_AGAIN_SECONDS
+
+
+def _pause(gw: Gateway) -> float:
+    if any(part.gate.is_held for part in gw.store.reachable):
+        return LOOK_AGAIN_SECONDS
+    return MOVING_SECONDS if gw.store.moves_under_way() else RENEW_SECONDS
 
 
 async def _wait(gw: Gateway, pause: float) -> None:

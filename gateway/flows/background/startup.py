@@ -10,7 +10,7 @@ from gateway.drivers.store import pending_erasures
 from gateway.drivers.store.metadata import COPIED, RESTORED, check_all_payments, delete_timestamp, set_timestamp
 from gateway.drivers.store.pending_erasures import erased_file
 from gateway.drivers.store.statements import NO_TENANT
-from gateway.flows import audit
+from gateway.flows import audit, placing
 from gateway.flows.audit import Act
 from gateway.flows.background.timelines import (
     go_on,
@@ -123,13 +123,12 @@ async def _check_places(gw: Gateway) -> None:
     """Refuse settings that name another store than the one that has a tenant's rows. Raises ``StillNeeded``."""
     if not gw.settings.further_stores:
         return
-    place, problems = gw.settings.source.name, []
-    for name, part in zip(gw.settings.stores, gw.store.parts, strict=True):
-        for tenant, size in (await part.stored_bytes()).items():
-            if size and tenant in gw.settings.tenants and gw.store.of(tenant) is not part:
-                problems.append(f"{place}: tenant {tenant}: store: its payments are in {name}, so {name} is right here")
-    if problems:
-        raise StillNeeded(sorted(problems))
+    await placing.note_moves(gw.store)
+    if problems := await placing.misplaced(gw.store, gw.settings):
+        raise StillNeeded(problems)
+    for tenant, name in placing.moved(gw.store, gw.settings).items():
+        extra = {"tenant": tenant, "detail": f"it was moved: tenants.{tenant}.store is {name}"}
+        log.warning("a tenant is in another store than the settings say", extra=extra)
 
 
 def _with_settings(gw: Gateway, act: Act) -> Act:

@@ -3,6 +3,9 @@
 Every unit writes its mark, a row of ``units``, in its own transaction. After a connection was lost on the way another
 transaction bars the mark, that is, writes it as one that no unit may write any more. Where the unit's own is there
 already, the unit was committed; else it never will be, for its mark would be the second.
+
+The mark is the last that a unit writes: with it goes the look whether its tenant has a bar (``moves.py``). By then the
+unit's transaction has its number: who sets a bar, and then waits for those with lower numbers, has seen the last.
 """
 
 from __future__ import annotations
@@ -15,9 +18,10 @@ import time
 from collections import deque
 from time import perf_counter
 
-from gateway.core.errors import Conflict, GatewayError, Unavailable
+from gateway.core.errors import Conflict, GatewayError, TenantMoves, Unavailable
 from gateway.drivers.measures import Measures
 from gateway.drivers.store.gate import Gate
+from gateway.drivers.store.moves import BARRED
 from gateway.drivers.store.postgresql import dialect
 from gateway.drivers.store.postgresql.connection import READ_ONLY, Command, Lost, Outcome, Refused, rows_of
 from gateway.drivers.store.postgresql.pool import NothingSent, Pool
@@ -50,7 +54,11 @@ UNIQUE_VIOLATION = "23505"
 OF_THE_UNIT = ("21", "22", "23", "42", "44", "P0")
 """Classes of SQLSTATE that a unit's own statements and values cause."""
 
-_MARK = "INSERT INTO units (tenant, id) VALUES ($1, $2)"
+_MARK = (
+    "INSERT INTO units (tenant, id) SELECT CAST($1 AS TEXT), $2"  # noqa: S608  # our own words
+    f" WHERE NOT EXISTS (SELECT 1 FROM moments WHERE name = '{BARRED}' || CAST($1 AS TEXT)) RETURNING 1"
+)
+_MARKED = "SELECT expect_one(COUNT(*)) FROM mark"
 # A mark that is there is written again as it is: the answer waits, as that of the unit would have, for the disk and
 # for a synchronous standby, which the unit may have reached no more.
 _BAR = (
@@ -59,7 +67,10 @@ _BAR = (
 )
 _IS_BARRED = "SELECT is_barred FROM units WHERE tenant = $1 AND id = $2"
 _GROW = "INSERT INTO growth (tenant, bytes) VALUES ($1, $2)"
-_MARK_AND_GROW = f"WITH mark AS ({_MARK}) INSERT INTO growth (tenant, bytes) VALUES ($1, $3)"  # noqa: S608  # our own words
+_WRITE_MARK = f"WITH mark AS ({_MARK}) {_MARKED}"
+_WRITE_MARK_AND_GROW = (
+    f"WITH mark AS ({_MARK}), grown AS (INSERT INTO growth (tenant, bytes) VALUES ($1, $3)) {_MARKED}"  # noqa: S608  # our own words
+)
 
 
 def mark_at(seconds: float) -> str:
@@ -202,11 +213,11 @@ class _Commit:
     def marked(self, grown: int = 0) -> Command:
         """The write of its mark, and of what is certain to grow with it."""
         if grown:
-            return Command(_MARK_AND_GROW, (self.tenant, self.mark, grown))
-        return Command(_MARK, (self.tenant, self.mark))
+            return Command(_WRITE_MARK_AND_GROW, (self.tenant, self.mark, grown))
+        return Command(_WRITE_MARK, (self.tenant, self.mark))
 
     def commands(self) -> list[Command]:
-        """Its statements behind its mark."""
+        """Its statements, and behind them its mark."""
         grown = {self.tenant: 0}
         commands: list[Command] = []
         for sql, params, otherwise, grows in self.unit:
@@ -219,13 +230,14 @@ class _Commit:
             else:
                 commands.append(Command(dialect.translated(sql), params))
         marked = self.marked(grown.pop(self.tenant))
-        return [marked, *commands, *(Command(_GROW, sums) for sums in grown.items())]
+        return [*commands, *(Command(_GROW, sums) for sums in grown.items()), marked]
 
     def failure(self, refused: Refused) -> GatewayError:
         """What it means to the caller that the server refused it."""
-        place = refused.place - 1  # the mark goes first
+        if refused.sqlstate == NOT_ONE_ROW and refused.place >= len(self.unit):  # its mark
+            return TenantMoves(f"tenant {self.tenant} is in another store, or on its way there")
         if refused.sqlstate == NOT_ONE_ROW:
-            return Conflict(self.unit[place].otherwise or "")
+            return Conflict(self.unit[refused.place].otherwise or "")
         if refused.sqlstate.startswith(OF_THE_UNIT):
             return Unavailable(f"the store refused a row: {refused.sqlstate}")
         return Unavailable(f"the store cannot be written: {refused.sqlstate}")

@@ -1,0 +1,112 @@
+"""``gateway store move-tenant``: move one tenant to another of several stores."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any, Never
+
+import click
+from msgspec.structs import replace
+
+from gateway.cli.edited_settings import edit, editing
+from gateway.cli.loading import Configuration, config_option, json_option, load
+from gateway.cli.output import print_json, print_pairs
+from gateway.cli.user_name import user_name
+from gateway.core.errors import SettingsError
+from gateway.drivers.clock import SystemClock
+from gateway.drivers.settings import Settings
+from gateway.drivers.store.opening import open_stores
+from gateway.flows import move_tenant as flow
+from gateway.flows.audit import COMMAND_LINE, Act, Actor
+from gateway.flows.runtime import Gateway
+
+READING_SECONDS = 300.0
+"""How long a statement may take that looks for one tenant's rows among all."""
+
+
+@click.command("move-tenant")
+@click.argument("tenant", metavar="TENANT")
+@click.argument("to", metavar="TO")
+@config_option
+@json_option
+def move_tenant(tenant: str, to: str, config: Path, as_json: bool) -> None:
+    """Move one tenant to the store TO of the settings, while gateways serve the others.
+
+    On PostgreSQL gateways may run; they answer the tenant 503 meanwhile, and follow by themselves. A move that was
+    interrupted goes on when the command is run again. TO may be the store it leaves: that gives the move up.
+    """
+    loaded = load(config)
+    _check_names(loaded.settings, tenant, to)
+    done = asyncio.run(_move(loaded, tenant, to))
+    done["file"] = _edit(config, tenant, to)
+    print_json(done) if as_json else print_pairs(done)
+
+
+def _check_names(settings: Settings, tenant: str, to: str) -> None:
+    if tenant not in settings.tenants:
+        raise click.BadParameter(f'there is no tenant "{tenant}"', param_hint="'TENANT'")
+    if to not in settings.stores:
+        raise click.BadParameter(f'there is no store "{to}"; known are {", ".join(settings.stores)}', param_hint="'TO'")
+    if not settings.further_stores:
+        raise click.UsageError("the settings have one store only: name several in stores")
+
+
+async def _move(loaded: Configuration, tenant: str, to: str) -> dict[str, Any]:
+    settings, clock = _patient(loaded.settings), SystemClock()
+    store = await open_stores(settings)
+    try:
+        gw = Gateway(settings=settings, store=store, send=_refuse_to_send, clock=clock)
+        moving, begun = await flow.plan(gw, tenant, to)
+        if moving is None:
+            return {"tenant": tenant, "store": to, "moved": False}
+        if moving.target_name != to and begun is not None:
+            await flow.give_up(moving, begun)
+            return {"tenant": tenant, "store": to, "moved": False}
+        act = Act(
+            name="tenants.move",
+            by=Actor(key_id=COMMAND_LINE, given=user_name()),
+            tenant=tenant,
+            details={"from": moving.source_name, "to": to},
+        )
+        began = clock.now()
+        moved = await flow.move(gw, moving, begun, act, _tell)
+        seconds = (clock.now() - began).total_seconds()
+        await flow.clear(gw, moving, moved)
+        return {
+            "tenant": tenant,
+            "store": to,
+            "moved": True,
+            "from": moving.source_name,
+            "refused_seconds": round(seconds, 1),
+        }
+    finally:
+        await store.close()
+
+
+def _patient(settings: Settings) -> Settings:
+    def of(target: Any) -> Any:
+        return target if target.path is not None else replace(target, statement_timeout=READING_SECONDS)
+
+    further = {name: of(target) for name, target in settings.further_stores.items()}
+    return replace(settings, store=of(settings.store), further_stores=further)
+
+
+def _edit(config: Path, tenant: str, to: str) -> str | None:
+    """Write where the tenant is into the settings; the file's name, or None where it could not be done."""
+    with editing(config) as loaded:
+        if (loaded.settings.tenants[tenant].store or loaded.settings.main_store) == to:
+            return None
+        try:
+            return edit(loaded, ("tenants", tenant), (("tenants", tenant, "store"), to))
+        except (click.ClickException, SettingsError) as problem:
+            click.echo(f"write tenants.{tenant}.store: {to} by hand: {problem}", err=True)
+            return None
+
+
+def _tell(table: str, rows: int) -> None:
+    click.echo(f"{table}: {rows} rows", err=True)
+
+
+async def _refuse_to_send(*_: object, **__: object) -> Never:
+    raise AssertionError("a move sends nothing")

@@ -1,0 +1,137 @@
+"""One tenant's rows in a store: copied into another beside those of others, compared, and deleted.
+
+Nobody writes them meanwhile (``moves.py``), but for retention, which deletes old rows of all tenants. A table that is
+not equal is copied anew: so a copy that was killed goes on, and leaves no row twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from gateway.core.errors import Unavailable
+from gateway.drivers.clock import milliseconds
+from gateway.drivers.store import approvals, moves, search_index
+from gateway.drivers.store.approvals import Approval
+from gateway.drivers.store.copying import tables
+from gateway.drivers.store.copying.comparison import Content, contents
+from gateway.drivers.store.copying.tables import KEYS, inserted, pages
+from gateway.drivers.store.reads import Store
+from gateway.drivers.store.rows import columns, made_of
+from gateway.drivers.store.statements import NO_TENANT, Statement
+
+OF_TENANT = tuple(table for table, key in KEYS.items() if "tenant" in key)
+"""The tables whose rows move, in the order they are copied; ``stored_bytes`` after what it counts.
+
+The audit trail stays, which is a chain, and with it the approvals that were decided.
+"""
+
+TRIES = 3
+"""How often a table is copied that is not equal afterwards."""
+
+SEARCHED = 200
+"""Payments that are taken out of the search index in one transaction."""
+
+Tell = Callable[[str, int], None]
+"""Is told a table and how many of its rows are there."""
+
+_ABOUT = "status = 'open' AND id IN (SELECT approval_id FROM audit_log WHERE tenant = ? AND approval_id IS NOT NULL)"
+_ANY = "SELECT 1 FROM {} WHERE tenant = ? LIMIT 1"
+_LIVES = "EXISTS (SELECT 1 FROM nodes n WHERE n.id = claims.node AND n.alive_until > ?)"
+
+
+async def copy_tenant(source: Store, target: Store, tenant: str, now: datetime, tell: Tell) -> None:
+    """Copy what is missing in the target, and what is not equal. Raises ``Unavailable`` where it stays so."""
+    for table in OF_TENANT:
+        tell(table, await _equal(source, target, table, tenant))
+    asked = await source.rows(f"SELECT {columns(Approval)} FROM approvals WHERE {_ABOUT}", (tenant,))  # noqa: S608  # our own words
+    for one in (made_of(Approval, row) for row in asked):
+        known = Statement("DELETE FROM approvals WHERE id = ?", (one.id,))
+        await target.commit(NO_TENANT, [moves.arrives_still(tenant), known, approvals.insert(one)])
+    if source.is_shared:
+        await _copy_claims(source, target, tenant, now)
+
+
+async def _equal(source: Store, target: Store, table: str, tenant: str) -> int:
+    """Make a table equal; the number of its rows."""
+    for _ in range(TRIES):
+        there = await _content(target, table, tenant)
+        wanted = await _content(source, table, tenant)
+        if there == wanted:
+            return wanted.rows
+        arrives = moves.arrives_still(tenant)
+        await _delete_rows(target, table, tenant, arrives)
+        async for page in pages(source, table, tenant=tenant):
+            await target.commit(NO_TENANT, [arrives, *inserted(table, page)])
+    if await _content(target, table, tenant) == (wanted := await _content(source, table, tenant)):
+        return wanted.rows
+    raise Unavailable(f"table {table} of tenant {tenant} is not equal in both stores: run the command again")
+
+
+async def _content(store: Store, table: str, tenant: str) -> Content:
+    return (await contents(store, tables=[table], tenant=tenant)).get((table, tenant), Content())
+
+
+async def _copy_claims(source: Store, target: Store, tenant: str, now: datetime) -> None:
+    """What living processes have under way stays theirs: they store its outcome in the other store."""
+    of_living = f"SELECT kind, id, node FROM claims WHERE tenant = ? AND {_LIVES}"  # noqa: S608  # our own words
+    claimed = await source.rows(of_living, (tenant, milliseconds(now)))
+    looked_up = await source.rows("SELECT payment_id, at FROM lookups WHERE tenant = ?", (tenant,))
+    await target.commit(
+        NO_TENANT,
+        [
+            moves.arrives_still(tenant),
+            *_delete_claims(tenant),
+            *(
+                Statement("INSERT INTO claims (tenant, kind, id, node) VALUES (?, ?, ?, ?)", (tenant, *row))
+                for row in claimed
+            ),
+            *(
+                Statement("INSERT INTO lookups (tenant, payment_id, at) VALUES (?, ?, ?)", (tenant, *row))
+                for row in looked_up
+            ),
+        ],
+    )
+
+
+async def has_rows(store: Store, tenant: str) -> bool:
+    """Whether a store has rows of a tenant that ``copy_tenant`` would write."""
+    for table in OF_TENANT:
+        if await store.rows(_ANY.format(table), (tenant,)):
+            return True
+    return False
+
+
+def delete_asked(tenant: str) -> Statement:
+    """Delete the approvals that wait and are about a tenant."""
+    return Statement(f"DELETE FROM approvals WHERE {_ABOUT}", (tenant,))  # noqa: S608  # our own words
+
+
+async def delete_tenant(store: Store, tenant: str, condition: Statement) -> None:
+    """Delete all that ``copy_tenant`` copies, and what was made of it. ``condition`` goes ahead in each unit."""
+    for table in OF_TENANT:
+        await _delete_rows(store, table, tenant, condition)
+    while found := await store.rows("SELECT place FROM search_payments WHERE tenant = ? LIMIT ?", (tenant, SEARCHED)):
+        forgotten = search_index.delete_payments(tenant, [place for (place,) in found])
+        await store.commit(NO_TENANT, [condition, *forgotten])
+    if store.is_shared:
+        await store.commit(NO_TENANT, [condition, *_delete_claims(tenant)])
+
+
+def _delete_claims(tenant: str) -> Sequence[Statement]:
+    return [Statement(f"DELETE FROM {table} WHERE tenant = ?", (tenant,)) for table in ("claims", "lookups")]  # noqa: S608  # our own words
+
+
+async def _delete_rows(store: Store, table: str, tenant: str, condition: Statement) -> None:
+    """Delete a tenant's rows of a table, in batches: others are served beside it."""
+    if table == "stored_bytes":
+        emptied = ("growth", table) if store.is_shared else (table,)
+        sums = [Statement(f"DELETE FROM {one} WHERE tenant = ?", (tenant,)) for one in emptied]  # noqa: S608  # our own words
+        await store.commit(NO_TENANT, [condition, *sums])
+        return
+    key = ", ".join(KEYS[table])
+    some = f"SELECT {key} FROM {table} WHERE tenant = ? LIMIT {tables.PAGE}"  # noqa: S608  # our own words
+    batch = Statement(f"DELETE FROM {table} WHERE tenant = ? AND ({key}) IN ({some})", (tenant, tenant))  # noqa: S608  # our own words
+    ahead = [search_index.step_back(tenant)] if table == "events" else []
+    while await store.rows(_ANY.format(table), (tenant,)):
+        await store.commit(NO_TENANT, [condition, *ahead, batch])

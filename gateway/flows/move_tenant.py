@@ -1,0 +1,191 @@
+"""Move one tenant to another of several stores, while gateways serve the others.
+
+Each step is written before it is relied on, so that a move that was killed goes on when it is begun again: announced,
+seen by all processes, barred in the store that is left, copied, done, cleared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
+
+from gateway.core.errors import GatewayError
+from gateway.drivers.clock import milliseconds
+from gateway.drivers.store import moves
+from gateway.drivers.store.copying.tenant import Tell, copy_tenant, delete_asked, delete_tenant, has_rows
+from gateway.drivers.store.moves import Move, Step
+from gateway.drivers.store.nodes import LEASE, MARGIN, NodeRow
+from gateway.drivers.store.reads import Store
+from gateway.drivers.store.statements import NO_TENANT
+from gateway.flows import audit
+from gateway.flows.audit import Act
+from gateway.flows.placing import note_moves, rows_of_tenants
+from gateway.flows.runtime import Gateway
+
+SEEN_WITHIN = (LEASE + 2 * MARGIN).total_seconds()
+"""Seconds in which each process that lives sees what was written, or is over."""
+
+ENDED_WITHIN = 15.0
+"""Seconds for what was begun to end. What takes longer ends in the other store."""
+
+PAUSE_SECONDS = 0.2
+"""Pause between two looks."""
+
+
+class NotMoved(GatewayError):
+    """The tenant is where it was."""
+
+
+class Moving(NamedTuple):
+    """A tenant, the store that it leaves and the one it comes to, both with their names."""
+
+    tenant: str
+    source_name: str
+    source: Store
+    target_name: str
+    target: Store
+
+
+async def plan(gw: Gateway, tenant: str, to: str) -> tuple[Moving | None, Move | None]:
+    """What is to be moved, and a move that was begun. None: the tenant is there. Raises ``NotMoved``."""
+    parts = gw.store.by_name
+    await note_moves(gw.store)
+    begun = {name: one for name, part in parts.items() for one in await part.moves.all() if one.tenant == tenant}
+    unfinished = {name: one for name, one in begun.items() if one.step is not Step.CLEARED}
+    for name, one in unfinished.items():
+        if one.to == to:
+            return Moving(tenant, name, parts[name], to, parts[to]), one
+        if name == to and not one.is_over:
+            return Moving(tenant, name, parts[name], one.to, parts[one.to]), one  # to be given up
+        raise NotMoved(
+            f"tenant {tenant} is being moved to {one.to}: finish that first,"
+            f" gateway store move-tenant {tenant} {one.to}"
+        )
+    place = (await rows_of_tenants(gw.store)).get(tenant) or gw.store.place_of(tenant)
+    return (None if place == to else Moving(tenant, place, parts[place], to, parts[to])), None
+
+
+async def move(gw: Gateway, moving: Moving, begun: Move | None, act: Act, tell: Tell) -> Move:
+    """Move the tenant, or go on moving it, until the other store has it and all processes know. Raises ``NotMoved``."""
+    one = begun or await _announced(gw, moving)
+    if one.step is Step.ANNOUNCED:
+        one = await _barred(gw, moving, one)
+    if one.step is Step.BARRED:
+        await _wait_for_units(gw, moving.source)
+        await copy_tenant(moving.source, moving.target, moving.tenant, gw.clock.now(), tell)
+        await _forget_earlier(moving)
+        one, done = moves.advance(one, Step.MOVED)
+        await moving.source.commit(NO_TENANT, [done, delete_asked(moving.tenant), audit.entry(gw, act)])
+    await moving.target.commit(NO_TENANT, moves.end_arrival(moving.tenant))
+    return one
+
+
+async def clear(gw: Gateway, moving: Moving, one: Move) -> None:
+    """Delete the rows that were left, when all processes look for them in the other store. Raises ``NotMoved``."""
+    if left := await _not_seen(gw, moving, one):
+        raise NotMoved(
+            f"{_named(left)} has not followed yet: run the command again to delete the rows in {moving.source_name}"
+        )
+    await delete_tenant(moving.source, moving.tenant, moves.is_still(one))
+    _, cleared = moves.advance(one, Step.CLEARED)
+    await moving.source.commit(NO_TENANT, [cleared])
+
+
+async def give_up(moving: Moving, one: Move) -> None:
+    """Leave the tenant where it is: serve it again, and delete what was copied."""
+    await moving.source.commit(NO_TENANT, [moves.delete(one), moves.lift_bar(moving.tenant)])
+    await delete_tenant(moving.target, moving.tenant, moves.arrives_still(moving.tenant))
+    was_there = [one for one in await moving.target.moves.all() if one.tenant == moving.tenant]
+    arrival, bar = moves.end_arrival(moving.tenant)
+    await moving.target.commit(NO_TENANT, [arrival] if was_there else [arrival, bar])
+
+
+async def _announced(gw: Gateway, moving: Moving) -> Move:
+    now = gw.clock.now()
+    await _check_nodes(gw, moving)
+    if moving.tenant not in await moving.target.moves.arriving() and await has_rows(moving.target, moving.tenant):
+        raise NotMoved(f"the store {moving.target_name} has rows of tenant {moving.tenant} already")
+    await moving.target.commit(NO_TENANT, moves.begin_arrival(moving.tenant, now))
+    one = Move(tenant=moving.tenant, to=moving.target_name, at=milliseconds(now))
+    await moving.source.commit(NO_TENANT, [one.row])
+    if len([other for other in await moving.source.moves.all() if other.tenant == moving.tenant]) > 1:
+        await moving.source.commit(NO_TENANT, [moves.delete(one)])
+        raise NotMoved(moves.OTHER_MOVE)
+    return one
+
+
+async def _check_nodes(gw: Gateway, moving: Moving) -> None:
+    """Refuse a process that cannot follow. Raises ``NotMoved``."""
+    if not moving.source.is_shared:
+        return
+    at = milliseconds(gw.clock.now())
+    here, there = [
+        [row for row in await part.nodes.all() if row.alive_until > at] for part in (moving.source, moving.target)
+    ]
+    known = {row.id for row in there}
+    if strangers := [row for row in here if row.id not in known]:
+        raise NotMoved(
+            f"{_named(strangers)} does not have the store {moving.target_name} open: restart it with these settings"
+        )
+
+
+async def _barred(gw: Gateway, moving: Moving, one: Move) -> Move:
+    """Let every process begin nothing more, wait for what was begun, and bar what may come still."""
+    if left := await _not_seen(gw, moving, one):
+        await give_up(moving, one)
+        raise NotMoved(
+            f"{_named(left)} does not answer, and may be of an older version: end it, then run the command again"
+        )
+    if moving.source.is_shared:
+        await _until(gw, lambda: _is_idle(gw, moving), ENDED_WITHIN)
+    one, step = moves.advance(one, Step.BARRED)
+    await moving.source.commit(NO_TENANT, [step, moves.bar(moving.tenant, gw.clock.now())])
+    return one
+
+
+async def _not_seen(gw: Gateway, moving: Moving, one: Move) -> Sequence[NodeRow]:
+    """Wait until all living processes have seen a move as it is; those that have not in time."""
+    if not moving.source.is_shared:
+        return []
+    left: Sequence[NodeRow] = []
+
+    async def is_seen() -> bool:
+        nonlocal left
+        left = await moving.source.moves.not_acknowledged(one, gw.clock.now())
+        return not left
+
+    await _until(gw, is_seen, SEEN_WITHIN)
+    return left
+
+
+async def _is_idle(gw: Gateway, moving: Moving) -> bool:
+    return await moving.source.moves.under_way(moving.tenant, gw.clock.now()) == 0
+
+
+async def _wait_for_units(gw: Gateway, source: Store) -> None:
+    """Wait for the units that were on their way when the bar was set: later ones see it."""
+    if source.is_shared:
+        last = await source.moves.begun()
+        await _until(gw, lambda: source.moves.all_ended_below(last))
+
+
+async def _forget_earlier(moving: Moving) -> None:
+    """Of a tenant that comes back: it is here again."""
+    earlier = [one for one in await moving.target.moves.all() if one.tenant == moving.tenant]
+    if earlier:
+        await moving.target.commit(NO_TENANT, [moves.delete(one) for one in earlier])
+
+
+async def _until(gw: Gateway, holds: Callable[[], Awaitable[bool]], within: float | None = None) -> bool:
+    """Look again and again until something holds; False where it does not in so many seconds."""
+    waited = 0.0
+    while not await holds():
+        if within is not None and waited >= within:
+            return False
+        await gw.clock.sleep(PAUSE_SECONDS)
+        waited += PAUSE_SECONDS
+    return True
+
+
+def _named(nodes: Sequence[NodeRow]) -> str:
+    return "; ".join(f"node {one.id} ({one.host}, process {one.pid}, version {one.version})" for one in nodes)

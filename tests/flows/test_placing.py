@@ -1,0 +1,64 @@
+"""In which store a tenant's rows are."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gateway.drivers.store import moves
+from gateway.drivers.store.moves import Move, Step
+from gateway.drivers.store.opening import open_stores
+from gateway.drivers.store.statements import NO_TENANT
+from gateway.flows.placing import misplaced, moved, note_moves, rows_of_tenants
+from gateway.flows.runtime import Gateway
+from tests.drivers.test_store_many import settings_of
+from tests.flows.test_move_tenant_steps import send_nothing
+from tests.support.factories.payments import AT
+from tests.support.factories.store_units import stored
+from tests.support.virtual_clock import VirtualClock
+
+
+@pytest.fixture
+async def gw(tmp_path: Path) -> AsyncIterator[Gateway]:
+    """Two stores; acme belongs into eu."""
+    settings = settings_of(tmp_path)
+    store = await open_stores(settings)
+    yield Gateway(settings=settings, store=store, send=send_nothing, clock=VirtualClock(AT))
+    await store.close()
+
+
+async def test_rows_are_found_where_they_are(gw: Gateway) -> None:
+    """Whatever settings say; also those of a tenant that has left the settings."""
+    main, eu = gw.store.by_name.values()
+    await stored(main, 1, tenant="acme")
+    await stored(eu, 2, tenant="initech")
+    assert await rows_of_tenants(gw.store) == {"acme": "main", "initech": "eu"}
+
+
+async def test_rows_of_a_move_do_not_count(gw: Gateway) -> None:
+    """Neither those that were left, nor those that are not all there."""
+    main, eu = gw.store.by_name.values()
+    await stored(main, 1, tenant="acme")
+    await stored(eu, 2, tenant="acme")
+    await main.commit(NO_TENANT, moves.begin_arrival("acme", AT))
+    assert await rows_of_tenants(gw.store) == {"acme": "eu"}
+    left = Move(tenant="acme", to="main", step=Step.MOVED, at=1)
+    await eu.commit(NO_TENANT, [left.row])
+    await main.commit(NO_TENANT, moves.end_arrival("acme"))
+    assert await rows_of_tenants(gw.store) == {"acme": "main"}
+    assert gw.store.place_of("acme") == "eu"
+    await note_moves(gw.store)
+    assert gw.store.place_of("acme") == "main"
+
+
+async def test_what_settings_say_wrongly_is_named(gw: Gateway) -> None:
+    """That its payments are elsewhere, which stops a start; that it was moved, which is followed."""
+    main, eu = gw.store.by_name.values()
+    await stored(main, 1, tenant="acme")
+    (problem,) = await misplaced(gw.store, gw.settings)
+    assert problem.endswith("tenant acme: store: its payments are in main, so main is right here")
+    await eu.commit(NO_TENANT, [Move(tenant="acme", to="main", step=Step.CLEARED, at=1).row])
+    await note_moves(gw.store)
+    assert (await misplaced(gw.store, gw.settings), moved(gw.store, gw.settings)) == ([], {"acme": "main"})
