@@ -8,10 +8,13 @@ from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 
 from gateway.core.errors import Unavailable
+from gateway.core.secret import Secret
 from gateway.drivers.clock import milliseconds
 from gateway.drivers.settings import StoreTarget
 from gateway.drivers.settings.load_context import LoadContext
@@ -256,6 +259,22 @@ async def test_a_store_in_use_is_left_alone(pair: Pair, writing: bool) -> None:
     with pytest.raises(AlreadyRunning):
         async with alone(pair.source.place, AT, writing=writing):
             pass
+
+
+@pytest.mark.parametrize("pair", [ENGINES], indirect=True)
+async def test_a_role_that_does_not_own_the_tables_copies_nothing(pair: Pair) -> None:
+    """Only their owner may add an audit trail as it is: said before the first row."""
+    assert isinstance(pair.target.url, Secret)
+    url = pair.target.url.reveal()
+    role = "node_of_" + urlsplit(url).path.removeprefix("/")
+    with psycopg.connect(url, autocommit=True) as owner:
+        owner.execute(f"CREATE ROLE {role} LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}".encode())
+        try:
+            with pytest.raises(Unavailable, match="as the owner of its tables"):
+                await copied(pair._replace(target=StoreTarget(url=Secret(url.replace("gateway@", f"{role}@")))))
+            assert owner.execute("SELECT * FROM moments").fetchall() == []
+        finally:
+            owner.execute(f"DROP OWNED BY {role}; DROP ROLE {role}".encode())
 
 
 async def test_a_gateway_that_joined_before_the_mark_is_found(pair: Pair) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from gateway.core.errors import Unavailable
 from gateway.drivers.settings import StoreTarget
 from gateway.drivers.store.copying.copier import Side
 from gateway.drivers.store.opening import open_store, open_store_to_read, refuse_living_nodes
@@ -17,6 +18,8 @@ from gateway.drivers.store.statements import Statement, Unit
 from gateway.drivers.store.store_files import require_store, resolved_path, take_lock
 
 AUDIT_TRIGGERS = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'audit_log'"
+
+OWNS_AUDIT_LOG = "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass('audit_log')"
 
 
 @asynccontextmanager
@@ -30,6 +33,9 @@ async def alone(target: StoreTarget, at: datetime, *, writing: bool = False) -> 
         store = await (open_store if writing else open_store_to_read)(target)
         opened.push_async_callback(store.close)
         await refuse_living_nodes(store, at)
+        if writing and store.is_shared and await store.rows(OWNS_AUDIT_LOG, ()) != [(True,)]:
+            # Only the owner may switch triggers off: said before a whole store was copied but for its audit trail.
+            raise Unavailable(f"{name_of(target)} must be opened as the owner of its tables, to copy an audit trail")
         yield Side(name_of(target), store, target, *await _audit_switches(store))
 
 
