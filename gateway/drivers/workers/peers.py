@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 from gateway.drivers.workers.worker import Worker
@@ -13,6 +13,9 @@ Answer = Callable[[], Awaitable[bytes]]
 
 NO_ANSWER = b""
 """Of a process that is there but did not answer in time, or failed."""
+
+SIZE_BYTES = 8
+"""Before an answer its size is sent: one that breaks off, as of a process that is killed, is none."""
 
 
 class Peers:
@@ -32,13 +35,14 @@ class Peers:
         answers = await asyncio.gather(*(self._ask(number, name, within) for number in self._others))
         return dict(zip(self._others, answers, strict=True))
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def answering(self, answers: Mapping[str, Answer]) -> AsyncIterator[None]:
         """Answer the others' questions, by name, for the time of the block."""
 
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             try:
-                writer.write(await answers[(await reader.readline()).decode().strip()]())
+                said = await answers[(await reader.readline()).decode().strip()]()
+                writer.write(len(said).to_bytes(SIZE_BYTES) + said)
                 await writer.drain()
             finally:
                 writer.close()
@@ -52,11 +56,12 @@ class Peers:
             server.close()
 
     def keep(self, name: str, answer: bytes) -> None:
-        """Leave an answer behind for the time when nobody gives it any more."""
+        """Leave an answer behind for the time when nobody gives it any more, as far as the disk has room for it."""
         self.before(name)
         path = self._kept(self.number, name)
-        path.with_suffix(".new").write_bytes(answer)
-        path.with_suffix(".new").replace(path)
+        with contextlib.suppress(OSError):
+            path.with_suffix(".new").write_bytes(answer)
+            path.with_suffix(".new").replace(path)
 
     def kept(self, number: int, name: str) -> bytes | None:
         """What a process has left behind."""
@@ -77,12 +82,12 @@ class Peers:
                 reader, writer = await asyncio.open_unix_connection(self._socket(number))
                 try:
                     writer.write(f"{name}\n".encode())
-                    return await reader.read()
+                    return await reader.readexactly(int.from_bytes(await reader.readexactly(SIZE_BYTES)))
                 finally:
                     writer.close()
         except (FileNotFoundError, ConnectionRefusedError):
             return None
-        except OSError:  # a timeout is one too
+        except (OSError, asyncio.IncompleteReadError):  # a timeout is an OSError too
             return NO_ANSWER
 
     def _socket(self, number: int) -> Path:

@@ -54,6 +54,30 @@ async def test_a_silent_process_is_not_waited_for(tmp_path: Path, question: str,
         assert (await peer(tmp_path, 1).ask(question, within))[2] == NO_ANSWER
 
 
+async def test_an_answer_that_breaks_off_is_none(tmp_path: Path) -> None:
+    """A process may be killed while it answers."""
+
+    async def breaks_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        whole, asked = await asyncio.open_unix_connection(tmp_path / "2.socket")
+        asked.write(await reader.readline())
+        writer.write(await whole.readexactly(1000))
+        asked.close()
+        writer.close()
+
+    async with peer(tmp_path, 2).answering({"hello": hello}):
+        async with await asyncio.start_unix_server(breaks_off, tmp_path / "3.socket"):
+            assert await peer(tmp_path, 1).ask("hello", 10) == {2: await hello(), 3: NO_ANSWER}
+
+
+def test_what_cannot_be_kept_is_not_missed(tmp_path: Path) -> None:
+    """A full disk spoils no answer; what was kept before stays."""
+    one = peer(tmp_path, 2)
+    one.keep("metrics", b"one")
+    (tmp_path / "2.new").mkdir()  # so that nothing can be written there
+    one.keep("metrics", b"two")
+    assert one.kept(2, "metrics") == b"one"
+
+
 def test_what_is_kept_is_the_successors(tmp_path: Path) -> None:
     """As it was when it came; what it keeps itself changes nothing there."""
     first = peer(tmp_path, 2)
