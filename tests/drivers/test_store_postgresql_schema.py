@@ -22,6 +22,7 @@ from gateway.flows.audit import key_of, secret_id_of
 from gateway.flows.audit_chain import verify
 from tests.drivers.test_store_audit import content
 from tests.support.factories.store_units import create_of, reserving
+from tests.support.stores import others_ended
 
 SECRET = Secret("now-" * 10)
 
@@ -137,6 +138,7 @@ async def test_the_index_reads_no_event_that_another_may_come_before(shared: Sto
         await shared.commit("acme", reserving(*create_of(1)))
         assert await shared.search.new_events(0, "", 9) == []
         assert await shared.search.count_after(0, "") == 0
+    await others_ended(shared)
     (first,) = await shared.search.new_events(0, "", 1)
     (second,) = await shared.search.new_events(first.event_row, first.id, 1)
     assert first.id == "evt_0"
@@ -148,6 +150,7 @@ async def test_events_of_one_transaction_are_read_in_parts(shared: Store, databa
     """They have one row number; their ids tell how far a reader is."""
     with psycopg.connect(database_url) as other:
         other.execute(MANY)
+    await others_ended(shared)
     (first, second) = await shared.search.new_events(0, "", 2)
     assert first.event_row == second.event_row
     assert await shared.search.count_after(second.event_row, second.id) == 3
@@ -163,6 +166,7 @@ async def test_events_that_a_dump_brought_are_numbered_anew(database_url: str) -
         other.execute("INSERT INTO search_progress VALUES (1, 'key', 1000000000000, 'evt_5')")
     store = await open_postgresql(database_url)
     await store.commit("acme", reserving(*create_of(1)))
+    await others_ended(store)
     found = await store.search.new_events(0, "", 9)
     assert (len(found), found[-1].id) == (6, "evt_pay_001")
     assert await store.search.progress() is None

@@ -14,6 +14,7 @@ from gateway.drivers.store.search_index import IndexedPayment, Progress, Segment
 from gateway.drivers.store.statements import NO_TENANT
 from tests.drivers.test_store_plans import plans_of
 from tests.support.factories.store_units import conflict, create_of, reserving
+from tests.support.stores import others_ended
 
 SEGMENTS = range(3)
 LAST = 1000
@@ -122,6 +123,7 @@ async def test_new_events_come_in_order_with_their_payment(store: Store) -> None
     """After a row, each with what the index needs of its payment."""
     for number in (1, 2):
         await store.commit("acme", reserving(*create_of(number)))
+    await others_ended(store)
     first, second = await store.search.new_events(0, "", 9)
     assert [first.payment_id, second.payment_id] == ["pay_001", "pay_002"]
     assert [row.id for row in await store.search.new_events(first.event_row, first.id, 9)] == [second.id]

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import tuple_row
 
-from gateway.drivers.store.postgresql import upkeep
+from gateway.drivers.store.postgresql import schema, upkeep
 from gateway.drivers.store.postgresql.dialect import translated
 from gateway.drivers.store.postgresql.engine import PostgresqlEngine, open_postgresql
 from gateway.drivers.store.reads import Store
@@ -58,6 +58,17 @@ async def add_up(store: Store) -> None:
     """Bring the sums that budgets are compared with up to date, as PostgreSQL's engine does now and then."""
     if isinstance(store._engine, PostgresqlEngine):
         await upkeep.add_up(store._engine._reads)
+
+
+async def others_ended(store: Store) -> None:
+    """Return when every transaction that had begun is over, also those of other tests on the same server.
+
+    While one of them runs, readers of events do not see those that were written after its begin.
+    """
+    if store.is_shared:
+        ((begun,),) = await store.rows(f"SELECT {schema.NOT_BEGUN}", ())
+        while (await store.rows(f"SELECT {schema.NOT_ENDED}", ()))[0][0] < begun:
+            pass
 
 
 @contextlib.contextmanager

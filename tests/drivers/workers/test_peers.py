@@ -64,9 +64,9 @@ async def test_an_answer_that_breaks_off_is_none(tmp_path: Path) -> None:
         asked.close()
         writer.close()
 
-    async with peer(tmp_path, 2).answering({"hello": hello}):
-        async with await asyncio.start_unix_server(breaks_off, tmp_path / "3.socket"):
-            assert await peer(tmp_path, 1).ask("hello", 10) == {2: await hello(), 3: NO_ANSWER}
+    breaking_off = await asyncio.start_unix_server(breaks_off, tmp_path / "3.socket")
+    async with peer(tmp_path, 2).answering({"hello": hello}), breaking_off:
+        assert await peer(tmp_path, 1).ask("hello", 10) == {2: await hello(), 3: NO_ANSWER}
 
 
 def test_what_cannot_be_kept_is_not_missed(tmp_path: Path) -> None:

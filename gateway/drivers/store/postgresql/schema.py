@@ -68,7 +68,7 @@ HMAC: RFC 2104; the one of PostgreSQL is in an extension that not everybody may 
 """
 
 _TRANSACTION = "CAST(CAST({} AS text) AS bigint)"
-_NOT_ENDED, _NOT_BEGUN = (
+NOT_ENDED, NOT_BEGUN = (
     _TRANSACTION.format(f"pg_snapshot_{bound}(pg_current_snapshot())") for bound in ("xmin", "xmax")
 )
 
@@ -79,7 +79,7 @@ INSTEAD = {
     # between those that are there.
     search_index.ORDERED_EVENTS: "CREATE OR REPLACE VIEW ordered_events AS"  # noqa: S608  # our own words
     " SELECT rowid, tenant, id, payment_id, version, doc, delivery_id FROM events"
-    f" WHERE rowid < {_NOT_ENDED}",
+    f" WHERE rowid < {NOT_ENDED}",
     # Whoever appends a row waits for one that does the same, and goes on behind its row.
     audit.END: "CREATE OR REPLACE VIEW audit_end AS SELECT sequence, hash, mac FROM audit_head FOR UPDATE",
     stored_bytes.VIEW: "CREATE OR REPLACE VIEW tenant_bytes AS SELECT tenant, CAST(SUM(bytes) AS BIGINT) AS bytes FROM"
@@ -88,8 +88,8 @@ INSTEAD = {
 """What is written otherwise. ``rowid`` is the number of the transaction that wrote an event."""
 
 RENUMBERED = (
-    f"UPDATE events SET rowid = DEFAULT WHERE rowid >= {_NOT_BEGUN}",  # noqa: S608  # our own words
-    f"DELETE FROM search_progress WHERE event_row >= {_NOT_BEGUN}",  # noqa: S608  # as above
+    f"UPDATE events SET rowid = DEFAULT WHERE rowid >= {NOT_BEGUN}",  # noqa: S608  # our own words
+    f"DELETE FROM search_progress WHERE event_row >= {NOT_BEGUN}",  # noqa: S608  # as above
 )
 """For tables that a dump has brought from another server: its transactions had numbers that are to come here."""
 
