@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
-from gateway.drivers.deadlines import Deadlines, DeadlinesByLength
+import pytest
+
+from gateway.drivers.deadlines import Deadlines, DeadlinesByLength, TimeLimit
 
 HANGS = 3
 SHORT, LONG = 0.01, 1000.0
@@ -93,3 +96,62 @@ async def test_lengths_are_kept_apart() -> None:
         assert await passed.get() == "short"
     assert len(deadlines[LONG]) == 1
     deadlines[LONG].close()
+
+
+class TestTimeLimit:
+    """What is awaited under a limit ends as it would under ``asyncio.timeout``."""
+
+    async def test_it_ends_what_is_awaited(self) -> None:
+        """By an error, after which the task goes on uncancelled."""
+        limit = TimeLimit()
+        asyncio.get_running_loop().call_soon(limit.pass_by)
+        with pytest.raises(TimeoutError), limit:
+            await asyncio.Event().wait()
+        await asyncio.sleep(0)
+        assert asyncio.current_task().cancelling() == 0  # type: ignore[union-attr]
+
+    async def test_passing_twice_is_passing_once(self) -> None:
+        """Both deadlines of a call may pass in one turn of the event loop."""
+        limit = TimeLimit()
+        for _ in range(2):
+            asyncio.get_running_loop().call_soon(limit.pass_by)
+        with pytest.raises(TimeoutError), limit:
+            await asyncio.Event().wait()
+        assert asyncio.current_task().cancelling() == 0  # type: ignore[union-attr]
+
+    async def test_after_its_end_nothing_is_cancelled(self) -> None:
+        """The task may be at something else by then."""
+        with TimeLimit() as limit:
+            await asyncio.sleep(0)
+        limit.pass_by()
+        await asyncio.sleep(0)
+
+    @pytest.mark.parametrize("order", [("limit", "caller"), ("caller", "limit")])
+    async def test_a_cancellation_by_somebody_else_stays_one(self, order: tuple[str, str]) -> None:
+        """Also where the limit passes in the same turn."""
+        limit = TimeLimit()
+
+        async def work() -> None:
+            with limit:
+                await asyncio.Event().wait()
+
+        task = asyncio.create_task(work())
+        await asyncio.sleep(0)
+        for who in order:
+            (limit.pass_by if who == "limit" else task.cancel)()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    async def test_an_error_of_its_own_passes(self) -> None:
+        """Although the limit has passed meanwhile."""
+        limit = TimeLimit()
+        asyncio.get_running_loop().call_soon(limit.pass_by)
+
+        async def fail() -> None:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+            raise KeyError
+
+        with pytest.raises(KeyError), limit:
+            await fail()
+        assert asyncio.current_task().cancelling() == 0  # type: ignore[union-attr]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 from gateway.core.errors import NotSent, OutcomeUnknown
 from gateway.core.urls import is_address
 from gateway.core.wire import HttpRequest, HttpResponse
-from gateway.drivers.deadlines import Deadlines, DeadlinesByLength
+from gateway.drivers.deadlines import Deadlines, DeadlinesByLength, TimeLimit
 from gateway.drivers.forbidden_addresses import is_forbidden
 from gateway.drivers.sender.connection_slots import ConnectionSlots
 from gateway.drivers.sender.failure_words import TIMED_OUT
@@ -22,7 +22,7 @@ class Progress:
     """How far one call has come. ``is_written``: it may have arrived. ``limit`` ends it when a deadline passes."""
 
     def __init__(self, connecting: Deadlines[Progress] | None) -> None:
-        self.limit = asyncio.timeout(None)
+        self.limit = TimeLimit()
         self.is_written = False
         self._connecting = connecting
 
@@ -31,12 +31,18 @@ class Progress:
         self.is_written = True
         if self._connecting is not None:
             self._connecting.leave(self)
-            self.limit.reschedule(None)  # it may have passed a moment ago
 
     def late(self) -> None:
-        """End the call: its time is over."""
-        if not self.limit.expired():
-            self.limit.reschedule(0)
+        """End the call: its time is over. An answer that came in this turn of the event loop still counts."""
+        asyncio.get_running_loop().call_soon(self.limit.pass_by)
+
+    def late_to_connect(self) -> None:
+        """The same for its connection, unless the request goes out in this turn."""
+        asyncio.get_running_loop().call_soon(self._give_up_connecting)
+
+    def _give_up_connecting(self) -> None:
+        if not self.is_written:
+            self.limit.pass_by()
 
 
 class Transport(Protocol):
@@ -65,7 +71,8 @@ class Sender:
         self._transport = transport
         self._allow_private = allow_private
         self._slots = slots
-        self._deadlines = DeadlinesByLength[Progress](Progress.late)
+        self._whole = DeadlinesByLength[Progress](Progress.late)
+        self._connecting = DeadlinesByLength[Progress](Progress.late_to_connect)
 
     async def __aenter__(self) -> Self:
         return self
@@ -86,14 +93,14 @@ class Sender:
         target = target_of(request.url)
         if not self._allow_private:
             _check_target(target)
-        whole = self._deadlines[total]
-        connecting = self._deadlines[connect] if connect < total else None
+        whole = self._whole[total]
+        connecting = self._connecting[connect] if connect < total else None
         progress = Progress(connecting)
         whole.enter(progress)
         if connecting is not None:
             connecting.enter(progress)
         try:
-            async with progress.limit:
+            with progress.limit:
                 return await self._in_slot(owner, request, target, progress, tls)
         except TimeoutError:
             if progress.is_written:
