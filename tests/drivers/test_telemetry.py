@@ -111,6 +111,17 @@ def test_a_circle_of_causes_ends() -> None:
     assert len(json.dumps(exception_told(first))) < 1000
 
 
+@pytest.mark.parametrize("text", ["Zürich", "\x7f", "\u2028", "\udcff", "\x1b[31m"])
+def test_a_line_is_printable_ascii(text: str) -> None:
+    """In whatever encoding it is read, and on a terminal too: everything else is escaped."""
+    record = logging.LogRecord("gateway", logging.INFO, "", 0, "request", (), None)
+    vars(record).update(problem=text)
+    written = JsonLines().format(record)
+    assert written.isascii()
+    assert written.isprintable()
+    assert json.loads(written)["problem"] == text
+
+
 def test_text_that_is_no_unicode_and_long_text_are_written() -> None:
     """A lone surrogate is escaped, a huge text is cut."""
     assert line(problem="\udcff\n")["problem"] == "\udcff\n"
