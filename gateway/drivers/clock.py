@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import struct
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Protocol
 
 from gateway.core import ids
@@ -17,7 +17,6 @@ _NUMBERS = struct.Struct(f"{_NUMBERS_PER_URANDOM}Q")
 
 
 EPOCH = datetime.fromtimestamp(0, UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 class Clock(Protocol):
@@ -79,7 +78,8 @@ class Ids:
 
 def milliseconds(at: datetime) -> int:
     """Unix milliseconds, as every time column holds them."""
-    return (at - EPOCH) // _MILLISECOND
+    since = at - EPOCH  # written out: to divide one time by another costs more
+    return (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000
 
 
 def optional_milliseconds(at: datetime | None) -> int | None:

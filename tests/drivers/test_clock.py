@@ -9,7 +9,7 @@ import pytest
 
 from gateway.core.ids import uuid_of
 from gateway.drivers import clock as module
-from gateway.drivers.clock import Ids, SystemClock
+from gateway.drivers.clock import EPOCH, Ids, SystemClock, milliseconds
 from tests.support.virtual_clock import START, VirtualClock
 
 
@@ -69,6 +69,12 @@ class TestIds:
         """What follows time and counter is random."""
         clock = VirtualClock()
         assert Ids(clock).new("pay")[-15:] != Ids(clock).new("pay")[-15:]
+
+
+@pytest.mark.parametrize("micros", [0, 1, 999, 1000, 1_764_400_000_123_999, -1, -999, -1000, -1001])
+def test_a_time_column_has_whole_milliseconds(micros: int) -> None:
+    """What is left of one is cut off, also before 1970."""
+    assert milliseconds(EPOCH + timedelta(microseconds=micros)) == micros // 1000
 
 
 async def test_the_system_clock_is_aware_and_in_utc() -> None:
