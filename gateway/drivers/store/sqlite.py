@@ -51,6 +51,9 @@ WRITER_PRAGMAS = (
     f"journal_size_limit = {64 * 1024 * 1024}",  # what a long reader made it grow to, it gives back
 )
 
+# It is what each None becomes. Else the module looks for an adapter of each, which costs more than to write a text.
+sqlite3.register_adapter(type(None), dict[None, None]().get)
+
 
 class _Waiting(NamedTuple):
     unit: Unit
