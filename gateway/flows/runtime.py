@@ -6,7 +6,7 @@ import asyncio
 import copy
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
@@ -207,18 +207,20 @@ class Gateway:
         """The address a provider is told for this account."""
         return self.public_url + entry.callback_path
 
-    async def call(self, entry: AccountEntry, request: HttpRequest, command: Command | None = None) -> HttpResponse:
+    def call(
+        self, entry: AccountEntry, request: HttpRequest, command: Command | None = None
+    ) -> Awaitable[HttpResponse]:
         """Send one request of an account to its provider. Raises ``NotSent`` or ``OutcomeUnknown``.
 
         ``command``: what it is for; None for a login.
         """
         made = self._call(entry, request)
         if self.traces is None:
-            return await made
+            return made
         about = {"tenant": entry.tenant, "account": entry.name, "provider": entry.provider.name}
         if command is not None:
             about |= {"payment_id": command.payment_id, "operation": KIND_OF.get(type(command), "lookup")}
-        return await self.traces.over("provider call", made, lambda answer: call_outcome(answer.status), **about)
+        return self.traces.over("provider call", made, lambda answer: call_outcome(answer.status), **about)
 
     async def _call(self, entry: AccountEntry, request: HttpRequest) -> HttpResponse:
         connect = self.settings.timeouts.provider_connect

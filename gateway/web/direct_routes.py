@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 
 from aiohttp import hdrs, web
 
@@ -34,13 +34,13 @@ class DirectRoutes:
         self._callback_at = functools.lru_cache(CALLBACK_PATHS)(self._match_callback)
         self._callback = next((route for path, route in routes if path == CALLBACKS), None)
 
-    async def __call__(self, request: web.Request) -> web.StreamResponse:
+    def __call__(self, request: web.Request) -> Awaitable[web.StreamResponse]:
         """Answer one request."""
         match = self._found(request.method, request.rel_url.raw_path)
         if match is None or hdrs.EXPECT in request.headers:
-            return await self._app._handle(request)
+            return self._app._handle(request)
         request._match_info = match
-        return await answer_errors(request, match.handler)
+        return answer_errors(request, match.handler)
 
     def _found(self, method: str, path: str) -> web.UrlMappingMatchInfo | None:
         match = self._fixed.get((method, path))

@@ -90,13 +90,13 @@ def raise_unless_overtaken(problem: GatewayError) -> None:
         raise TenantError("storage_budget_exceeded", "ask the operators of this gateway for more") from None
 
 
-async def reserve(gw: Gateway, submission: Submission, fingerprint: str) -> None:
+def reserve(gw: Gateway, submission: Submission, fingerprint: str) -> Awaitable[None]:
     """Commit the idempotency row, the operation, and what comes with it, in one transaction.
 
     The key comes first: a repeated request conflicts on its key, whatever else would stop it.
     """
     rows = [statements.claim_idempotency_key(submission.operation, fingerprint), *submission.rows]
-    await commit_submission(gw, submission.operation.tenant, submission.versions, rows)
+    return commit_submission(gw, submission.operation.tenant, submission.versions, rows)
 
 
 async def submit_and_answer(gw: Gateway, claim: Claim, submission: Submission) -> Answer:
