@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from functools import lru_cache
 
 from gateway.core.secret import Secret
 
@@ -18,12 +19,17 @@ _PAYMENT = "pay_"
 
 def hkdf(key: bytes, *, salt: bytes = b"", info: bytes, length: int = 32) -> bytes:
     """Derive ``length`` bytes from ``key`` for one purpose. Source: RFC 5869, extract then expand."""
-    extracted = hmac.digest(salt or bytes(32), key, "sha256")
+    extracted = _extracted(salt or bytes(32), key)
     block, out = b"", b""
     for number in range(1, -(-length // 32) + 1):
         block = hmac.digest(extracted, block + info + bytes([number]), "sha256")
         out += block
     return out[:length]
+
+
+@lru_cache(16)  # thousands of accounts are derived from the same few
+def _extracted(salt: bytes, key: bytes) -> bytes:
+    return hmac.digest(salt, key, "sha256")
 
 
 def derive(master: Secret, *parts: str) -> Secret:

@@ -97,12 +97,9 @@ def base_url(text: str, name: str = "") -> str:
 
     Raises ``ValueError`` with what would be right, behind the ``name`` of the member if that is given.
     """
-    try:
-        absolute_url(text)
-        if "?" in text:
-            raise ValueError("must not have a query")
-    except ValueError as problem:
-        raise ValueError(f"{name} {problem}".lstrip()) from None
+    problem = target_problem(text) or ("must not have a query" if "?" in text else None)
+    if problem is not None:
+        raise ValueError(f"{name} {problem}".lstrip())
     return text.rstrip("/")
 
 

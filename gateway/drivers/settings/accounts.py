@@ -21,7 +21,7 @@ from gateway.core.secret import Secret
 from gateway.drivers.settings.model import AccountEntry, Clocks, Derivation, Timeouts
 from gateway.drivers.settings.problems import Path, unknown_entry
 from gateway.drivers.settings.scalar_reader import INVALID, LoadState
-from gateway.drivers.settings.schema import AccountShape, TlsShape
+from gateway.drivers.settings.schema import AccountShape, FieldChanges, TlsShape
 from gateway.drivers.settings.struct_reader import config_reader, masked_message, note_struct_error
 from gateway.drivers.settings.yaml_file import nothing, pairs, place_of, value_at
 from gateway.drivers.tls import ClientTls
@@ -49,7 +49,7 @@ class Resolver(msgspec.Struct, frozen=True, kw_only=True):
     clocks: Clocks
     timeouts: Timeouts
     secrets: tuple[Secret, ...]
-    fields: dict[tuple[str, str], FieldMap] = msgspec.field(default_factory=dict)
+    fields: dict[tuple[str, int], tuple[FieldChanges, FieldMap]] = msgspec.field(default_factory=dict)
     field_lines: dict[tuple[tuple[str, int], ...], Mapping[str, int]] = msgspec.field(default_factory=dict)
     rules: dict[str, Rules] = msgspec.field(default_factory=dict)
     tls: dict[TlsShape, ClientTls] = msgspec.field(default_factory=dict)
@@ -99,9 +99,7 @@ def resolve_account(scope: AccountScope, shape: AccountShape, resolver: Resolver
         secret=derive.master,
         credentials=credentials,
         deposit_methods=scope.methods,
-        file=place_of(scope.key)[0],
-        line=place_of(scope.key)[1],
-        field_lines=_field_lines(scope, resolver),
+        **_places_of_fields(scope, resolver),
         tls=tls,
     )
     return _with_earlier(scope, entry, derive, resolver) if derive.earlier else entry
@@ -149,15 +147,19 @@ def _with_earlier(
     return replace(entry, earlier=tuple(found), alone=alone) if alone else None
 
 
-def _field_lines(scope: AccountScope, resolver: Resolver) -> Mapping[str, int]:
-    """How many lines below the account each entry of its ``fields`` begins; one mapping for all laid out alike."""
-    fields, (_, line) = value_at(scope.node, ("fields",)), place_of(scope.key)
-    lines = tuple(
-        (resolver.state.text(key), place_of(key)[1] - line)
-        for _, key, _ in (pairs(fields) if fields is not None else ())
-        if isinstance(key, ScalarNode)
-    )
-    return resolver.field_lines.get(lines) or resolver.field_lines.setdefault(lines, dict(lines))
+def _places_of_fields(scope: AccountScope, resolver: Resolver) -> dict[str, Any]:
+    """``file``, ``line`` and ``field_lines`` of an account; one mapping of lines for all that are laid out alike."""
+    fields = value_at(scope.node, ("fields",))
+    keys = [key for _, key, _ in pairs(fields) if isinstance(key, ScalarNode)] if fields is not None else []
+    if not keys:
+        return {}
+    file, line = place_of(keys[0])
+    below = tuple([(key.value, place_of(key)[1] - line) for key in keys])
+    if below not in resolver.field_lines:
+        resolver.field_lines[below] = {
+            resolver.state.text(key): lines for key, (_, lines) in zip(keys, below, strict=True)
+        }
+    return {"file": file, "line": line, "field_lines": resolver.field_lines[below]}
 
 
 def _policy(provider: Provider, rules: Rules, clocks: Clocks) -> Policy:
@@ -212,17 +214,19 @@ def _config(scope: AccountScope, node: Node, provider: Provider, resolver: Resol
 
 
 def _fields(scope: AccountScope, shape: AccountShape, provider: Provider, resolver: Resolver) -> FieldMap:
-    """The fields of an account: those of another one where both change the same."""
-    changes = (provider.name, repr(shape.fields))
-    if changes in resolver.fields:
-        return resolver.fields[changes]
+    """The fields of an account: those of another one where both change the same, which are then one object."""
+    known = resolver.fields.get((provider.name, id(shape.fields)))
+    if known is not None:
+        return known[1]
     fields, problems = compile_map(provider.fields, shape.fields)
     problems += _unknown_names(shape, {name for name, _ in problems})
     for name, problem in problems:
         meant = [member for start, member in _MEMBER_MEANT.items() if problem.startswith(start)]
         said = problem.removeprefix(f"{meant[0]}: ") if meant else problem
         resolver.state.note(scope.path("fields", name, *meant), said)
-    return fields if problems else resolver.fields.setdefault(changes, fields)
+    if not problems:
+        resolver.fields[provider.name, id(shape.fields)] = (shape.fields, fields)  # kept, so that no other gets its id
+    return fields
 
 
 def _unknown_names(shape: AccountShape, wrong: Collection[str]) -> Iterator[tuple[str, str]]:
@@ -235,14 +239,16 @@ def _unknown_names(shape: AccountShape, wrong: Collection[str]) -> Iterator[tupl
 
 
 def _rules(scope: AccountScope, provider: Provider, account: Account, resolver: Resolver) -> Rules | None:
-    rules: Rules | None = _returned_by(scope, provider, "rules", account, resolver)
-    wrong = contradiction(rules, provider.commands) if rules is not None else None
+    known = resolver.rules.get(provider.name)
+    rules: Rules | None = _returned_by(scope, provider, "rules", account, resolver, known)
+    if rules is None or rules is known:
+        return rules
+    wrong = contradiction(rules, provider.commands)
     if wrong is not None:
         resolver.state.note(scope.path(), f"provider {provider.name}: rules returned Rules: {wrong}")
         return None
-    if rules is not None and resolver.rules.get(provider.name) != rules:
-        resolver.rules[provider.name] = rules
-    return None if rules is None else resolver.rules[provider.name]
+    resolver.rules[provider.name] = rules
+    return rules
 
 
 def _credentials(
@@ -268,14 +274,18 @@ def _tls(scope: AccountScope, files: TlsShape | None, resolver: Resolver) -> Any
 _MAY_RETURN = {"prepare": something, "rules": RULES, "credentials": CREDENTIALS}
 
 
-def _returned_by(scope: AccountScope, provider: Provider, member: str, account: Account, resolver: Resolver) -> Any:
+def _returned_by(
+    scope: AccountScope, provider: Provider, member: str, account: Account, resolver: Resolver, known: Any = None
+) -> Any:
     """What a plugin says of an account. None after noting why it cannot be used, with its name and the account's.
 
     A ``ValueError`` is the plugin's objection to the account's ``config``; anything else is a fault of the plugin.
+    ``known``: what it said of another account, which is given back for what is equal to it.
     """
     problem = f"provider {provider.name}: {member}"
     try:
-        return checked(getattr(provider, member)(account), _MAY_RETURN[member])
+        said = getattr(provider, member)(account)
+        return known if known is not None and known == said else checked(said, _MAY_RETURN[member])
     except UnusableValue as wrong:
         resolver.state.note(scope.path(), f"{problem} returned {wrong}")
     except ValueError as objection:

@@ -46,7 +46,7 @@ def load_settings(
     ``running``: the settings of a process that loads again; of what only a start can change it keeps those.
     Blocking (files, no network); thousands of tenants take a second or two.
     """
-    with _without_collector(freeze=running is not None):
+    with _without_collector():
         found = _load(SettingsFiles(path, edited), providers, environ, running)
     if isinstance(found, Settings):
         return keep_running(found, running) if running else found
@@ -177,17 +177,20 @@ def _check_currencies(shape: FileShape, state: LoadState) -> None:
 
 
 @contextmanager
-def _without_collector(*, freeze: bool) -> Iterator[None]:
+def _without_collector() -> Iterator[None]:
     """Load without garbage collection: hundreds of thousands of nodes without a cycle are only walked for nothing.
 
-    ``freeze``: exempt all that exists then for good, or the next collection walks it and a running server waits.
+    What was loaded counts as old, or the next collection would walk it and a running server wait. Where the process has
+    exempted what it began with, it is exempt too.
     """
     was_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if freeze:
-            gc.freeze()
+        exempts = gc.get_freeze_count() > 0
+        gc.freeze()
+        if not exempts:
+            gc.unfreeze()  # to the oldest generation
         if was_on:
             gc.enable()

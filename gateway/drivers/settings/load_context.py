@@ -18,10 +18,14 @@ class LoadContext(msgspec.Struct, frozen=True, kw_only=True):
     development: bool
 
 
+Make = Callable[[str, LoadContext], Any]
+"""A text and what it may depend on -> a value. Raises ``ValueError`` with what would be right."""
+
+
 class Parse(msgspec.Struct, frozen=True):
     """The annotated value is made from its text. ``pattern``: what the text matches as a whole, if that is known."""
 
-    make: Callable[[str, LoadContext], Any]
+    make: Make
     pattern: str | None = None
 
 
@@ -29,3 +33,7 @@ class Check(msgspec.Struct, frozen=True):
     """The annotated value is read as its type, then checked (or replaced)."""
 
     check: Callable[[Any, LoadContext], Any]
+
+
+class Alike(msgspec.Struct, frozen=True):
+    """Thousands of tenants may have the annotated value alike: read once, and one object for all. It has no secret."""

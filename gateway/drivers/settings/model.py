@@ -256,7 +256,7 @@ class AccountEntry(msgspec.Struct, frozen=True, kw_only=True):
     plugin is asked once. ``earlier`` is the account as it was before, while that is accepted: of the generation before,
     and of the other ``server.secrets``; ``name_of_earlier`` names one of those. ``alone``: the account without
     them, None where it was never another. ``deposit_methods`` are the names of those that name this account.
-    ``file`` and ``line`` are where the settings define it, ``field_lines`` where each entry of its ``fields`` is,
+    ``file`` and ``line`` are where the first entry of its ``fields`` is, ``field_lines`` where each of them is,
     counted from ``line``: accounts that are laid out alike share one mapping. ``tls`` has
     the client certificate, if the provider asks for one.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, get_origin
 
@@ -11,7 +12,7 @@ import msgspec
 from yaml.nodes import Node, ScalarNode
 
 from gateway.core.secret import Secret
-from gateway.drivers.settings.load_context import LoadContext
+from gateway.drivers.settings.load_context import LoadContext, Make
 from gateway.drivers.settings.problems import Path, Problem
 from gateway.drivers.settings.values import PARSERS
 from gateway.drivers.settings.yaml_file import as_data, is_null, place
@@ -37,14 +38,19 @@ class NotSupported:
 
 
 class LoadState:
-    """One load: the tree, what values depend on, the problems found so far, and every secret by its path."""
+    """One load: the tree, what values depend on, the problems found so far, and every secret by its path.
+
+    ``alike``: what was read of nodes that may stand in many places, by reader and content.
+    """
 
     def __init__(self, root: Node, context: LoadContext, problems: list[Problem]) -> None:
         self.root = root
         self.context = context
         self.problems = problems
         self.secrets: dict[Path, Secret] = {}
+        self.alike: dict[Any, Any] = {}
         self._texts: dict[str, str] = {}
+        self._made: defaultdict[Make, dict[str, Any]] = defaultdict(dict)
 
     def note(self, path: Path, message: str) -> Invalid:
         """Add a problem at a path of the tree (or at the nearest thing above it that exists)."""
@@ -61,6 +67,15 @@ class LoadState:
             copied = node.value.encode().decode()
             self._texts[copied] = known = copied
         return known
+
+    def made_of(self, node: ScalarNode, make: Make) -> Any:
+        """What ``make`` makes of a node's text, once for all nodes that have it. Raises its ``ValueError``."""
+        made = self._made[make]
+        value = made.get(node.value)
+        if value is None:
+            text = self.text(node)
+            made[text] = value = make(text, self.context)
+        return value
 
 
 Read = Callable[[Node, Path, LoadState], Any]
@@ -79,23 +94,23 @@ def choice(choices: Mapping[str, Any]) -> Read:
     """Read one of a few texts."""
 
     def read(node: Node, path: Path, state: LoadState) -> Any:
-        text = _text(node, path, state)
-        if text is INVALID or text in choices:
-            return choices.get(text, INVALID)
+        one = _single(node, path, state)
+        if one is INVALID or one.value in choices:
+            return INVALID if one is INVALID else choices[one.value]
         return state.note(path, "must be one of " + ", ".join(choices))
 
     return read
 
 
-def from_text(make: Callable[[str, LoadContext], Any]) -> Read:
+def from_text(make: Make) -> Read:
     """Read a single value and make something of its text."""
 
     def read(node: Node, path: Path, state: LoadState) -> Any:
-        text = _text(node, path, state)
-        if text is INVALID:
+        one = _single(node, path, state)
+        if one is INVALID:
             return INVALID
         try:
-            value = make(text, state.context)
+            value = state.made_of(one, make)
         except ValueError as problem:
             return state.note(path, str(problem))
         if isinstance(value, Secret):
@@ -105,10 +120,10 @@ def from_text(make: Callable[[str, LoadContext], Any]) -> Read:
     return read
 
 
-def _text(node: Node, path: Path, state: LoadState) -> Any:
+def _single(node: Node, path: Path, state: LoadState) -> ScalarNode | Invalid:
     if not isinstance(node, ScalarNode):
         return state.note(path, "must be a single value, not a list or mapping")
-    return state.note(path, "must not be empty") if is_null(node) else state.text(node)
+    return state.note(path, "must not be empty") if is_null(node) else node
 
 
 def scalar(wanted: Any) -> Read:

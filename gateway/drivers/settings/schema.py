@@ -6,12 +6,14 @@ What needs no resolving is shaped by ``model.py`` itself.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated
 
 import msgspec
 
 from gateway.core.field_mapping import FieldChange, Labels
 from gateway.core.money import Amount
+from gateway.drivers.settings.load_context import Alike
 from gateway.drivers.settings.model import (
     Admin,
     BearerKey,
@@ -55,6 +57,12 @@ class TlsShape(msgspec.Struct, frozen=True, kw_only=True):
     ca: SomeText | None = None
 
 
+FieldChanges = Annotated[Mapping[str, FieldChange], Alike()]
+"""The entries of an account's ``fields``."""
+
+_UNCHANGED: Mapping[str, FieldChange] = MappingProxyType({})
+
+
 class AccountShape(msgspec.Struct, frozen=True, kw_only=True):
     """An entry under a tenant's ``accounts``; ``config`` waits until its provider is known."""
 
@@ -66,7 +74,7 @@ class AccountShape(msgspec.Struct, frozen=True, kw_only=True):
     callback_id: CallbackId | None = None
     config: Raw | None = None
     tls: TlsShape | None = None
-    fields: Mapping[str, FieldChange] = msgspec.field(default_factory=dict)
+    fields: FieldChanges = msgspec.field(default_factory=lambda: _UNCHANGED)
 
 
 class LimitsShape(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,13 +113,13 @@ class TenantShape(msgspec.Struct, frozen=True, kw_only=True):
     name: SomeText | None = None
     keys: tuple[BearerKey, ...] = ()
     return_origins: frozenset[Origin] = frozenset()
-    rate_limit: TenantRate | None = TenantRate()
+    rate_limit: Annotated[TenantRate, Alike()] | None = TenantRate()
     webhook: Webhook | None = None
     request_maps: Maps = msgspec.field(default_factory=dict)
     reply_maps: Maps = msgspec.field(default_factory=dict)
     routing: tuple[Raw, ...] = ()
     accounts: Mapping[Name, AccountShape] = msgspec.field(default_factory=dict)
-    deposit_methods: Mapping[MethodName, DepositShape] = msgspec.field(default_factory=dict)
+    deposit_methods: Annotated[Mapping[MethodName, DepositShape], Alike()] = msgspec.field(default_factory=dict)
     store: Name | None = None
     crm: NotSupported | None = None
 

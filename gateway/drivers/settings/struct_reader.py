@@ -15,7 +15,7 @@ import msgspec
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from gateway.core.masking import Mask, line, secrets_in
-from gateway.drivers.settings.load_context import Check, Parse
+from gateway.drivers.settings.load_context import Alike, Check, Parse
 from gateway.drivers.settings.problems import Path, Problem, unknown_entry
 from gateway.drivers.settings.scalar_reader import (
     INVALID,
@@ -30,7 +30,7 @@ from gateway.drivers.settings.scalar_reader import (
     scalar,
 )
 from gateway.drivers.settings.values import PublicText, TargetUrl
-from gateway.drivers.settings.yaml_file import TEXT, is_null, place, place_of
+from gateway.drivers.settings.yaml_file import TEXT, content, is_null, place, place_of
 
 A_MAPPING = "must be a mapping of keys"
 MERGE_KEY = "is a merge key, which is not supported: write the members out, or use an alias for the whole value"
@@ -73,24 +73,27 @@ def config_reader(account_type: type[msgspec.Struct]) -> Read:
 
 def _struct(wanted: type[msgspec.Struct], retyped: Mapping[str, Any]) -> Read:
     fields = {field.encode_name: field for field in msgspec.structs.fields(wanted)}
-    readers = {key: reader_of(retyped.get(field.name, field.type)) for key, field in fields.items()}
+    members = {key: (field.name, reader_of(retyped.get(field.name, field.type))) for key, field in fields.items()}
     names = {key: field.name for key, field in fields.items()}
-    required = {key: field.name for key, field in fields.items() if field.required}
+    required = {field.name: key for key, field in fields.items() if field.required}
 
     def read(node: Node, path: Path, state: LoadState) -> Any:
         values: dict[str, Any] = {}
         before = len(state.problems)
         entries = _entries(node, path, state)
-        if entries is None:
+        if entries is INVALID:
             return INVALID
         for key, value_node in entries.items():
-            if key not in readers:
-                state.note((*path, key), unknown_entry("key", key, readers))
-            elif (value := readers[key](value_node, (*path, key), state)) is not INVALID:
-                values[names[key]] = value
-        for key in (key for key in required if key not in entries):
-            state.note((*path, key), "is missing")
-        if required.values() - values.keys():
+            if key not in members:
+                state.note((*path, key), unknown_entry("key", key, members))
+                continue
+            name, read_member = members[key]
+            if (value := read_member(value_node, (*path, key), state)) is not INVALID:
+                values[name] = value
+        if not required.keys() <= values.keys():
+            for key in required.values():
+                if key not in entries:
+                    state.note((*path, key), "is missing")
             return INVALID
         try:
             return wanted(**values)
@@ -114,13 +117,10 @@ def note_struct_error(message: str, members: Collection[str], path: Path, state:
     return state.note((*path, member), rest) if member in members else state.note(path, message)
 
 
-def _entries(node: Node, path: Path, state: LoadState, wanted: str = A_MAPPING) -> dict[str, Node] | None:
-    """The members of a mapping by key, duplicates noted. Null is an empty mapping; None when it is not a mapping."""
-    if is_null(node):
-        return {}
+def _entries(node: Node, path: Path, state: LoadState, wanted: str = A_MAPPING) -> dict[str, Node] | Invalid:
+    """The members of a mapping by key, duplicates noted. Null is an empty mapping."""
     if not isinstance(node, MappingNode):
-        state.note(path, wanted)
-        return None
+        return {} if is_null(node) else state.note(path, wanted)
     found: dict[str, Node] = {}
     for key, value in node.value:
         if not isinstance(key, ScalarNode):
@@ -143,7 +143,7 @@ def _note_duplicate(second: ScalarNode, node: MappingNode, path: Path, state: Lo
 def _table(key_reader: Read, value_reader: Read, wanted: str = A_MAPPING) -> Read:
     def read(node: Node, path: Path, state: LoadState) -> Any:
         entries = _entries(node, path, state, wanted)
-        if entries is None:
+        if entries is INVALID:
             return INVALID
         found = {}
         for key, value_node in entries.items():
@@ -183,6 +183,8 @@ LISTS: dict[Any, Callable[[list[Any]], Any]] = {
 
 def _annotated(wanted: Any, arguments: tuple[Any, ...]) -> Read:
     base, *notes = arguments
+    if Alike() in notes:
+        return _alike(reader_of(base))
     made = next((note for note in notes if isinstance(note, Parse)), None)
     then = next((note for note in notes if isinstance(note, Check)), None)
     if made is not None:
@@ -207,6 +209,20 @@ def _annotated(wanted: Any, arguments: tuple[Any, ...]) -> Read:
     return read
 
 
+def _alike(read_one: Read) -> Read:
+    def read(node: Node, path: Path, state: LoadState) -> Any:
+        said = (read_one, content(node))
+        if said in state.alike:
+            return state.alike[said]
+        before = len(state.problems)
+        value = read_one(node, path, state)
+        if len(state.problems) == before:
+            state.alike[said] = value
+        return value
+
+    return read
+
+
 def _expected_mapping(notes: Sequence[Any]) -> str:
     """What a mapping must be, in the words of its annotation."""
     [meta] = notes
@@ -216,12 +232,16 @@ def _expected_mapping(notes: Sequence[Any]) -> str:
 def _union(arguments: tuple[Any, ...]) -> Read:
     options = [(_shape(option), reader_of(option)) for option in arguments if option is not type(None)]
     may_be_null = type(None) in arguments
+    only = options[0][1] if len(options) == 1 else None
 
     def read(node: Node, path: Path, state: LoadState) -> Any:
         if may_be_null and is_null(node):
             return None
-        fitting = [option for shape, option in options if isinstance(node, shape)] or [options[0][1]]
         before = len(state.problems)
+        if only is not None:  # most unions are of a type and None
+            value = only(node, path, state)
+            return value if len(state.problems) == before else INVALID
+        fitting = [option for shape, option in options if isinstance(node, shape)] or [options[0][1]]
         for option in fitting:
             del state.problems[before:]
             if (value := option(node, path, state)) is not INVALID and len(state.problems) == before:

@@ -7,7 +7,6 @@ Messages never hold the text itself: it may be a secret in the wrong place.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
@@ -16,7 +15,7 @@ from gateway.core.expressions import Expression, compile_expression
 from gateway.core.money import Amount
 from gateway.core.networks import Network, network
 from gateway.core.secret import Secret
-from gateway.drivers.settings.load_context import Check, LoadContext, Parse
+from gateway.drivers.settings.load_context import Check, LoadContext, Make, Parse
 from gateway.drivers.settings.secrets import secret, server_secret, webhook_secret
 from gateway.drivers.settings.urls import listen_host, origin, own_url, public_url, target_url
 from gateway.drivers.settings.weak_credentials import fingerprints_of_hash, weakness
@@ -139,7 +138,7 @@ def _trusted_network(text: str, _: LoadContext) -> Network:
     return found
 
 
-PARSERS: dict[Any, Callable[[str, LoadContext], Any]] = {
+PARSERS: dict[Any, Make] = {
     Secret: secret,
     timedelta: duration,
     Amount: lambda text, _: Amount.read(text),

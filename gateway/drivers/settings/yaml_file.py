@@ -157,6 +157,17 @@ def names_at(root: Node, path: Path) -> list[str]:
     return [name for name, _, _ in pairs(node) if name is not None] if node else []
 
 
+def content(node: Node, depth: int = 4) -> Any:
+    """What a node says, wherever it stands, to be compared. What is deeper than ``depth`` is equal to nothing."""
+    if isinstance(node, ScalarNode):
+        return None if is_null(node) else node.value
+    if not depth:
+        return object()
+    if isinstance(node, MappingNode):
+        return tuple([(content(key, depth - 1), content(value, depth - 1)) for key, value in node.value])
+    return SequenceNode, *(content(item, depth - 1) for item in node.value)
+
+
 def as_data(node: Node) -> Any:
     """A node as dicts, lists, texts and None."""
     if isinstance(node, MappingNode):
