@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from tests.support.factories.deliveries import a_clock
 from tests.support.scenarios.creditkey import awaiting, idle, lookups, provider_order
 from tests.support.scenarios.inbox import rows
 from tests.support.several_gateways import pass_time, several_gateways
-from tests.support.stack import GatewayStack
+from tests.support.stack import GatewayStack, psp_body
 from tests.support.virtual_clock import VirtualClock
 
 FIRST_POLL, FIRST_RETRY = 5 * 60, 2
@@ -96,6 +96,32 @@ async def test_a_check_that_fails_is_made_by_another(
         assert await reconcile.run_due(other.gateway) == 1
         assert await lookups(other, payment) == 1
         await clock.advance(reconcile.STORE_RETRY_SECONDS)
+
+
+async def test_a_tenant_whose_checks_cannot_be_claimed_holds_up_nobody_else(
+    tmp_path: Path, clock: VirtualClock, shared_url: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others' are begun, and looked after when they end; its own are, as soon as they can be claimed."""
+    monkeypatch.setattr(reconcile, "run", idle)
+    async with several_gateways(tmp_path, 1, clock=clock, url=shared_url) as (stack,):
+        gw, tenants = stack.gateway, ("acme", "globex", "acme")
+        for tenant in tenants:
+            assert (await stack.create(psp_body(), tenant=tenant)).status == 201
+        claim = gw.store.claim
+
+        async def refused_to_acme(tenant: str, statement: Statement) -> Any:
+            if tenant == "acme":
+                raise Unavailable("planted")
+            return await claim(tenant, statement)
+
+        clock.set(clock.now() + timedelta(hours=25))
+        await gw.node.renew(stack.settings.digest, stack.url)
+        gw.check_timer.reset(milliseconds(clock.now()))
+        with monkeypatch.context() as patched:
+            patched.setattr(gw.store, "claim", refused_to_acme)
+            assert await reconcile.run_due(gw) == 1
+        assert gw.check_timer.moved.is_set()
+        assert await reconcile.run_due(gw) == 2
 
 
 async def test_what_is_asked_of_another_gateway_during_a_check_stands(

@@ -6,13 +6,15 @@ time (``clocks.reconcile``, the last value repeats) and holds back no other.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
 
 from gateway.core import documents
-from gateway.core.errors import Conflict
+from gateway.core.errors import Conflict, Unavailable
 from gateway.drivers.clock import milliseconds, optional_milliseconds
 from gateway.drivers.store import inbox
+from gateway.drivers.store.claims import Claimant
 from gateway.drivers.store.inbox import StoredCallback
 from gateway.flows import claims
 from gateway.flows.callbacks.reprocess import Order, reprocess
@@ -58,24 +60,47 @@ async def _next_due(gw: Gateway) -> int | None:
 
 
 async def retry_due(gw: Gateway) -> int:
-    """Retry the callbacks that are due, once each; return how many there were. Raises ``Unavailable``."""
+    """Retry the callbacks that are due, once each; return how many there were.
+
+    Raises ``Unavailable`` after all where the store of a tenant failed: its further callbacks wait, others' do not.
+    """
+    count = 0
+    failed: dict[str, Unavailable] = {}
+    for tenant, attempt in await _due(gw):
+        if tenant in failed:
+            continue
+        try:
+            count += await attempt()
+        except Unavailable as problem:
+            failed[tenant] = problem
+    if failed:
+        raise next(iter(failed.values()))
+    return count
+
+
+async def _due(gw: Gateway) -> list[tuple[str, Callable[[], Awaitable[int]]]]:
+    """The callbacks that are due: whose each is, and what retries it, and counts it where it could be had."""
     if gw.node.is_shared:
-        return await _retry_claimed(gw)
+        by = gw.node.claimant()
+        wanted = await gw.store.claimable.callbacks(BATCH_SIZE, by)
+        return [(tenant, partial(_retry_claimed, gw, by, tenant, identifier)) for tenant, identifier in wanted]
     rows = await gw.store.inbox.due(gw.clock.now(), BATCH_SIZE)
+    return [(row.tenant, partial(_retry_own, gw, row)) for row in rows]
+
+
+async def _retry_own(gw: Gateway, row: StoredCallback) -> int:
+    await retry(gw, row)
+    return 1
+
+
+async def _retry_claimed(gw: Gateway, by: Claimant, tenant: str, identifier: str) -> int:
+    rows = await claims.take(
+        gw, "callback", by, tenant, [identifier], partial(gw.store.claimable.due_callbacks, tenant, by.at)
+    )
     for row in rows:
         await retry(gw, row)
+        await claims.give_up(gw, "callback", tenant, identifier)
     return len(rows)
-
-
-async def _retry_claimed(gw: Gateway) -> int:
-    by, store, count = gw.node.claimant(), gw.store.claimable, 0
-    for tenant, identifier in await store.callbacks(BATCH_SIZE, by):
-        read = partial(store.due_callbacks, tenant, by.at)
-        for row in await claims.take(gw, "callback", by, tenant, [identifier], read):
-            count += 1
-            await retry(gw, row)
-            await claims.give_up(gw, "callback", tenant, identifier)
-    return count
 
 
 async def retry(gw: Gateway, row: StoredCallback) -> None:

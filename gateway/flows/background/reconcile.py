@@ -49,8 +49,7 @@ async def run(current: Current) -> None:
         now = gw.clock.now()
         timer.reset(milliseconds(now + MAX_IDLE))
         try:
-            for task in await start_due(gw):
-                task.add_done_callback(lambda _: timer.no_later_than(0))
+            await start_due(gw)
             await gw.tasks.rest(timer, await gw.store.next_check_due(now))
         except Unavailable as problem:
             log.error("the schedule cannot be read", extra={"problem": str(problem)})
@@ -77,19 +76,28 @@ async def start_due(gw: Gateway) -> list[asyncio.Task[None]]:
 
 
 async def _start_claimed(gw: Gateway) -> AsyncIterator[asyncio.Task[None]]:
-    """Of those that this process can claim, one tenant's after the other's."""
+    """Of those that this process can claim, one tenant's after the other's: where that fails others' are started."""
     by, store = gw.node.claimant(), gw.store.claimable
     wanted = defaultdict(list)
     for tenant, payment_id in await store.checks(MAX_CONCURRENT_CHECKS, by):
         if not gw.tasks.is_running(check_work(payment_id)):
             wanted[tenant].append(payment_id)
     for tenant, payment_ids in wanted.items():
-        for row in await claims.take(gw, "check", by, tenant, payment_ids, partial(store.due_checks, tenant, by.at)):
+        read = partial(store.due_checks, tenant, by.at)
+        try:
+            rows = await claims.take(gw, "check", by, tenant, payment_ids, read)
+        except Unavailable as problem:
+            log.error("a tenant's checks wait", extra={"tenant": tenant, "problem": str(problem)})
+            continue
+        for row in rows:
             yield _start(gw, row)
 
 
 def _start(gw: Gateway, row: ScheduledCheck) -> asyncio.Task[None]:
-    return gw.tasks.start(check_work(row.payment_id), check(gw, row))
+    """Start a check; when it has ended, what is due next is looked for."""
+    task = gw.tasks.start(check_work(row.payment_id), check(gw, row))
+    task.add_done_callback(lambda _: gw.check_timer.no_later_than(0))
+    return task
 
 
 def check_work(payment_id: str) -> str:

@@ -14,10 +14,10 @@ from gateway.core.views import rfc3339
 from gateway.drivers.store.statements import Statement
 from gateway.flows.background import inbox_retry
 from gateway.flows.callbacks import apply
-from tests.support.clients.psp_callbacks import change_store, expire, new_payment
+from tests.support.clients.psp_callbacks import change_store, expire, new_payment, post, signed_body
 from tests.support.scenarios import creditkey
 from tests.support.scenarios.inbox import BALK, RELENT, balked, deliver, inbox_stack, rows, state_of, verdicts
-from tests.support.stack import GatewayStack
+from tests.support.stack import GatewayStack, psp_body
 from tests.support.virtual_clock import VirtualClock
 
 SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
@@ -127,6 +127,26 @@ async def test_a_row_that_cannot_be_read_holds_nobody_back(slow: Slow) -> None:
     wait = row.next_attempt_at - slow.clock.now()
     assert timedelta(seconds=29) < wait <= timedelta(seconds=30)
     assert await state_of(slow.stack, fine) == "captured"
+
+
+async def test_a_tenant_whose_store_fails_holds_back_no_other(slow: Slow) -> None:
+    """What cannot even be postponed is tried again later; that of another tenant behind it is applied now."""
+    stack = slow.stack
+    await balked(stack, await new_payment(stack))
+    payment = (await stack.create(psp_body(), tenant="globex")).json
+    await change_store(stack, BALK)
+    await post(stack, signed_body(stack, payment, tenant="globex"), tenant="globex")
+    await change_store(stack, RELENT)
+    balk = "CREATE TRIGGER balk BEFORE UPDATE ON inbox WHEN old.tenant = 'acme' BEGIN SELECT RAISE(ABORT, 'no'); END"
+    await change_store(stack, balk)
+    with pytest.raises(Unavailable):
+        await slow.retry()
+    assert [row.verdict for tenant in ("acme", "globex") for row in await rows(stack, tenant)] == [
+        "pending",
+        "recorded",
+    ]
+    await change_store(stack, RELENT)
+    assert await slow.retry() == 1
 
 
 async def test_a_refusal_found_late_is_kept_with_its_reason(slow: Slow) -> None:
