@@ -29,7 +29,8 @@ LAYERS = {
 }
 
 FLOWS = (
-    "tasks masks nodes occurrences credential_uses → refused_requests → runtime → audit claims placing"
+    "tasks masks nodes occurrences credential_uses recent_payments → refused_requests → runtime"
+    " → audit claims placing"
     " → approvals audit_chain plugin restore cascade storage search webhooks reply_maps change_occurrences"
     " operator_outbox → commit"
     " → payments → callbacks → customers → background"

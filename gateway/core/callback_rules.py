@@ -36,6 +36,11 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
         """The payment as it is afterwards."""
         return self.payment if self.change is None else self.change.payment
 
+    @property
+    def makes_version(self) -> bool:
+        """Whether the payment gets a new version, which is written only if it is still as it was evaluated."""
+        return self.change is not None and self.change.event is not None
+
 
 def evaluate(
     payment: Payment,

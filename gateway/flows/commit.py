@@ -18,7 +18,7 @@ from gateway.core.commands import Kind
 from gateway.core.errors import Reason
 from gateway.core.payment import EventType, Operation, PaymentEvent
 from gateway.core.plugin_returns import MAX_MEMORY_PAIRS
-from gateway.core.state_members import ENDED_UNPAID
+from gateway.core.state_members import ENDED_UNPAID, EXPIRABLE
 from gateway.core.views import operation_answer, payment_json, refund_view, webhook_body
 from gateway.drivers.clock import EPOCH, milliseconds
 from gateway.drivers.store import statements
@@ -112,6 +112,8 @@ async def commit_change(
         unit += _rows_of(gw, one)
     if unit:
         await gw.store.commit(change.payment.tenant, unit)
+    if not gw.node.is_shared:  # else another process may move it
+        _remember(gw, own, revision=before.payment.revision + 1)
     due_at = EPOCH if further else own.due_at  # what else was moved may be due at once
     if due_at is not None:
         gw.check_timer.no_later_than(milliseconds(due_at))
@@ -119,6 +121,15 @@ async def commit_change(
     if change.left_out:
         _warn_of_full_memory(change)
     return Committed(change, answer)
+
+
+def _remember(gw: Gateway, written: _Written, *, revision: int) -> None:
+    """Remember a payment in its new version while it waits for its customer, for the callback that comes next."""
+    payment = written.version.change.payment
+    if written.event is not None and written.open_operation is None and payment.state in EXPIRABLE:
+        gw.memory.recent_payments.note(replace(payment, revision=revision))
+    else:
+        gw.memory.recent_payments.forget(payment)
 
 
 def _warn_of_full_memory(change: Change) -> None:

@@ -28,6 +28,7 @@ from gateway.flows.credential_uses import CredentialUses
 from gateway.flows.masks import Masks
 from gateway.flows.nodes import Node
 from gateway.flows.occurrences import Occurrence, Occurrences
+from gateway.flows.recent_payments import RecentPayments
 from gateway.flows.refused_requests import RefusedRequests
 from gateway.flows.tasks import Tasks, Timer, Timers
 from gateway.provider import Session
@@ -80,6 +81,8 @@ class Memory:
         """``customers/erase.py``: counts the payments whose customer was erased."""
         self.log_holds_deleted = False
         """``customers/erase.py``: whether the write-ahead log may hold what was deleted for good."""
+        self.recent_payments = RecentPayments()
+        """``commit.py``: what a callback is evaluated on first."""
         self.indexing = asyncio.Lock()
         """``search.py``: held by who writes the search index."""
 

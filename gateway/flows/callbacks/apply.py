@@ -37,11 +37,16 @@ async def apply_event(
     ``received_at`` as in ``evaluate_event``. Raises ``Unavailable``, as ``Conflict`` on ``ROW`` when somebody else has
     changed the callback's own row.
     """
-    # The row of a new callback is a conflict if its event was applied before: most were not, and need not be looked up.
+    # The row of a new callback is a conflict if its event was applied before, and the payment's if it has moved: most
+    # have done neither, and need not be looked up.
     is_guarded = isinstance(callback, NewCallback)
     for _ in range(MAX_CONFLICTS):
-        found = await named_payment.of_event(gw, entry, event)
+        remembered = named_payment.remembered(gw, entry, event) if is_guarded else None
+        found = remembered or await named_payment.of_event(gw, entry, event)
         evaluation = await evaluate_event(gw, entry, event, found, received_at=received_at, is_guarded=is_guarded)
+        if remembered is not None and not evaluation.makes_version:
+            is_guarded = False
+            continue  # nothing that is written would show whether the payment is as it is remembered
         rows = callback.rows(gw, evaluation)
         try:
             if found.before is None or evaluation.change is None:

@@ -24,6 +24,13 @@ class Named(NamedTuple):
     problem: str = ""
 
 
+def remembered(gw: Gateway, entry: AccountEntry, event: Event) -> Named | None:
+    """The payment whose id an event gives, as this process wrote it last; None for one that must be read."""
+    payment_id = event.observation.payment_id
+    payment = gw.memory.recent_payments.find(entry.tenant, payment_id) if payment_id is not None else None
+    return Named(PaymentSnapshot(payment, None)) if payment is not None and payment.account == entry.name else None
+
+
 async def of_event(gw: Gateway, entry: AccountEntry, event: Event) -> Named:
     """The payment that an event is about. Applied before, it is about the same one, ended or not."""
     found = await _named_by(gw, entry, event.observation)

@@ -1,0 +1,41 @@
+"""Payments that wait for their customers, as this process wrote them last.
+
+The first callback about one is evaluated on this and reads nothing. It is a guess like every read: what is made of it
+is committed only where the row is still at the same revision.
+"""
+
+from __future__ import annotations
+
+from gateway.core import documents
+from gateway.core.payment import Payment
+
+MAX_BYTES = 8 * 1024 * 1024
+"""Of all documents together: some ten thousand payments of the usual size."""
+
+
+class RecentPayments:
+    """Payments without an open operation, the one written last at the end."""
+
+    def __init__(self, most: int = MAX_BYTES) -> None:
+        self._most = most
+        self._bytes = 0
+        self._documents: dict[tuple[str, str], str] = {}  # a text takes a third of what the payment would
+
+    def note(self, payment: Payment) -> None:
+        """Keep a payment as it was just written; where there is no room the oldest are forgotten."""
+        self.forget(payment)
+        document = documents.encode(payment)
+        self._documents[payment.tenant, payment.id] = document
+        self._bytes += len(document)
+        while self._bytes > self._most:
+            oldest = next(iter(self._documents))
+            self._bytes -= len(self._documents.pop(oldest))
+
+    def forget(self, payment: Payment) -> None:
+        """Let go of a payment that has moved on."""
+        self._bytes -= len(self._documents.pop((payment.tenant, payment.id), ""))
+
+    def find(self, tenant: str, payment_id: str) -> Payment | None:
+        """A payment, if it is remembered."""
+        document = self._documents.get((tenant, payment_id))
+        return None if document is None else documents.payment(document)
