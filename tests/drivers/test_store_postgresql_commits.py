@@ -88,6 +88,18 @@ async def test_the_statement_that_failed_names_the_conflict() -> None:
         await Commits(Scripted(refused(NOT_ONE_ROW, 1)), Measures()).commit("acme", UNIT)
 
 
+async def test_a_row_that_must_be_new_and_is_there_is_the_conflict() -> None:
+    """The first time: it is there for good. Of another statement a unique key proves nothing."""
+    unit = (UNIT[0], Statement("INSERT INTO a (b) VALUES (?) ON CONFLICT DO NOTHING", (1,), "key"))
+    pool = Scripted(refused("23505", 1))
+    with pytest.raises(Conflict, match="key"):
+        await Commits(pool, Measures()).commit("acme", unit)
+    assert len(pool.sent) == 1
+    await Commits(pool := Scripted(refused("23505", 2)), Measures()).commit("acme", unit)  # its mark
+    await Commits(other := Scripted(refused("23505", 1)), Measures()).commit("acme", UNIT)
+    assert (len(pool.sent), len(other.sent)) == (2, 2)
+
+
 @pytest.mark.parametrize("state", ["40001", "40P01", "25006"])
 async def test_what_was_undone_for_others_is_begun_anew(state: str) -> None:
     """Under another mark each time, since the one before may not be used again."""

@@ -12,6 +12,12 @@ import pytest
 from gateway.drivers.store.postgresql import connection
 from gateway.drivers.store.postgresql.connection import Command, Connection, Lost, Outcome, Refused, rows_of
 
+MANY_PAYMENTS = (
+    "INSERT INTO payments"
+    " (tenant, id, account, provider, merchant_reference, state, version, revision, created_at, doc, purchase)"
+    " SELECT 'acme', n, 'main', 'x', n, 'created', 1, 1, 1, '{}', '{}' FROM generate_series(1, 5000) n"
+)
+
 
 @pytest.fixture
 async def opened(database_url: str) -> AsyncIterator[Connection]:
@@ -90,6 +96,24 @@ async def test_statements_without_end_are_not_all_prepared(opened: Connection, m
     for number in range(10):
         assert await value_of(opened, f"SELECT $1::int + {number}", 1) == 1 + number
     assert await value_of(opened, "SELECT COUNT(*) FROM pg_prepared_statements") == 5
+
+
+async def test_a_plan_for_few_rows_does_not_stay(opened: Connection, database_url: str) -> None:
+    """Made for an empty table it may go through all rows of a tenant: there may be many by now."""
+    query = ("SELECT revision FROM payments WHERE tenant = $1 AND id = $2", ("acme", "9"))
+
+    async def plan() -> str:
+        outcome = await outcome_of(opened, ("EXPLAIN EXECUTE s1 ('acme', '9')", ()))
+        return str(rows_of(outcome[0]) if isinstance(outcome, list) else outcome)
+
+    with psycopg.connect(database_url, autocommit=True) as other:
+        other.execute("ALTER TABLE payments SET (autovacuum_enabled = off)")
+        for _ in range(connection.FIRST_PLANS - 1):
+            assert isinstance(await outcome_of(opened, query), list)
+        other.execute(MANY_PAYMENTS)
+    assert "payments_by_reference" in await plan()
+    assert await value_of(opened, query[0], *query[1]) == 1
+    assert "payments_pkey" in await plan()
 
 
 async def test_much_is_written_and_read(opened: Connection) -> None:

@@ -24,7 +24,7 @@ from tests.drivers.test_store_hints import LATE, SOON, changed, next_moment
 from tests.drivers.test_store_nodes import node_row
 from tests.drivers.test_store_postgresql_faults import waiting
 from tests.support.factories.payments import AT
-from tests.support.factories.store_units import conflict, create_of, reserving, resolved_payment
+from tests.support.factories.store_units import FINGERPRINT, conflict, create_of, reserving, resolved_payment
 
 
 @pytest.fixture
@@ -103,6 +103,21 @@ async def test_a_webhook_that_is_delivered_meanwhile_is_no_dead_letter(
     found = await store.deliveries.find("acme", row.id)
     assert found is not None
     assert found.status == "delivered"
+
+
+@pytest.mark.parametrize("is_committed", [True, False])
+async def test_a_key_is_used_once_though_two_requests_come_at_once(
+    store: Store, database_url: str, beside: psycopg.Connection[Any], is_committed: bool
+) -> None:
+    """The second waits for the first, and is written where that one is not."""
+    payment, operation = create_of(1)
+    with written_first(database_url, statements.claim_idempotency_key(operation, FINGERPRINT)) as other:
+        under_way = asyncio.create_task(conflict(store, reserving(payment, operation)))
+        await waiting(beside)
+        if not is_committed:
+            other.rollback()
+    assert await under_way == ("idempotency_key" if is_committed else "")
+    assert (await store.payment("acme", payment.id) is None) == is_committed
 
 
 LATER = milliseconds(AT)

@@ -147,10 +147,16 @@ class Commits:
             self._begin(one)
         elif isinstance(outcome, NothingSent):
             self._resolve(one, Unavailable(f"the store cannot be written: {outcome}"))
-        elif outcome.sqlstate in BEGUN_ANEW or (outcome.sqlstate == UNIQUE_VIOLATION and one.tries == 1):
+        else:
+            self._refused(one, outcome)
+
+    def _refused(self, one: _Commit, outcome: Refused) -> None:
+        failure = one.failure(outcome)
+        may_go = outcome.sqlstate in BEGUN_ANEW or (outcome.sqlstate == UNIQUE_VIOLATION and one.tries == 1)
+        if may_go and not isinstance(failure, Conflict):
             self._begin_anew(one)
         else:
-            self._resolve(one, one.failure(outcome))
+            self._resolve(one, failure)
 
     def _begin_anew(self, one: _Commit) -> None:
         if one.tries == MAX_TRIES:
@@ -234,10 +240,13 @@ class _Commit:
 
     def failure(self, refused: Refused) -> GatewayError:
         """What it means to the caller that the server refused it."""
-        if refused.sqlstate == NOT_ONE_ROW and refused.place >= len(self.unit):  # its mark
+        statement = self.unit[refused.place] if refused.place < len(self.unit) else None  # else its mark
+        if refused.sqlstate == NOT_ONE_ROW and statement is None:
             return TenantMoves(f"tenant {self.tenant} is in another store, or on its way there")
-        if refused.sqlstate == NOT_ONE_ROW:
-            return Conflict(self.unit[refused.place].otherwise or "")
+        if statement is not None and statement.otherwise is not None:
+            is_there = refused.sqlstate == UNIQUE_VIOLATION and dialect.must_be_new(statement.sql)
+            if is_there or refused.sqlstate == NOT_ONE_ROW:
+                return Conflict(statement.otherwise)
         if refused.sqlstate.startswith(OF_THE_UNIT):
             return Unavailable(f"the store refused a row: {refused.sqlstate}")
         return Unavailable(f"the store cannot be written: {refused.sqlstate}")

@@ -18,6 +18,13 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 MAX_PREPARED = 500
 """Statements that one connection keeps prepared; of texts that vary without end the rest is sent as it is."""
 
+FIRST_PLANS = 32
+"""Exchanges for which a connection keeps its first plans; the next ones it keeps for twice as many, and so on.
+
+A plan that was made for a table with next to no rows may read all rows of a tenant. It would be kept until PostgreSQL
+counts the table's rows, a minute later or never.
+"""
+
 DEFAULTS = {
     "connect_timeout": "5",
     "client_encoding": "utf-8",
@@ -93,7 +100,10 @@ NO_TEXT = "22021"
 
 
 class _Exchange:
-    """Commands under way, and what came of them so far. ``sent`` has None for a command, a name for its preparation."""
+    """Commands under way, and what came of them so far.
+
+    ``sent`` has None for a command, its text for its preparation, and no text for what nobody has asked for.
+    """
 
     __slots__ = ("ended", "failed", "results", "sent")
 
@@ -113,6 +123,7 @@ class Connection:
         self._answer_within = answer_within
         self._names: dict[str, bytes] = {}
         self._prepared = 0
+        self._begun, self._plans_until = 0, FIRST_PLANS
         self._exchange: _Exchange | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
@@ -130,6 +141,7 @@ class Connection:
         self._deadline = self._loop.call_later(self._answer_within, self.lose, "no answer in time")
         try:
             encoded = [_encoded(command.params) for command in commands]  # all, before the first is sent
+            self._plan_anew(exchange)
             for command, (values, formats) in zip(commands, encoded, strict=True):
                 self._send(command.sql, values, formats, exchange)
             self._pg.pipeline_sync()
@@ -153,6 +165,13 @@ class Connection:
         self._pg.finish()
         self._end(Lost(why))
         self.when_lost()
+
+    def _plan_anew(self, exchange: _Exchange) -> None:
+        self._begun += 1
+        if self._begun > self._plans_until:
+            self._plans_until *= 2
+            self._pg.send_query_params(b"DISCARD PLANS", None)
+            exchange.sent.append("")
 
     def _send(self, sql: str, values: list[bytes | None], formats: list[int], exchange: _Exchange) -> None:
         name = self._names.get(sql)
