@@ -15,7 +15,7 @@ NO_ANSWER = b""
 """Of a process that is there but did not answer in time, or failed."""
 
 SIZE_BYTES = 8
-"""Before an answer its size is sent: one that breaks off, as of a process that is killed, is none."""
+"""Before an answer its size is sent: one that breaks off, as of a process that is killed, does not count."""
 
 
 class Peers:
