@@ -40,7 +40,7 @@ class NotSupported:
 class LoadState:
     """One load: the tree, what values depend on, the problems found so far, and every secret by its path.
 
-    ``alike``: what was read of nodes that may stand in many places, by reader and content.
+    ``alike``: what was read of nodes that may be in many places, by reader and content.
     """
 
     def __init__(self, root: Node, context: LoadContext, problems: list[Problem]) -> None:
