@@ -50,8 +50,9 @@ def load(config: Path) -> Configuration:
 
 def load_registry(config: Path) -> Registry:
     """Load the plugins that the settings allow. Raises ``SettingsError`` with a line per problem."""
-    names = plugin_names(config, [point.name for point in installed()])
-    return load_plugins(blocked=names.blocked, allowed=names.allowed)
+    found = installed()
+    names = plugin_names(config, [point.name for point in found])
+    return load_plugins(found, blocked=names.blocked, allowed=names.allowed)
 
 
 def tenants_of(settings: Settings, tenant: str | None) -> list[str]:

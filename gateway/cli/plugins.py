@@ -38,7 +38,7 @@ def list_plugins(config: Path, as_json: bool) -> None:
     """List the installed plugins and their providers."""
     points = installed()
     names = plugin_names(config, [point.name for point in points])
-    registry = load_plugins(blocked=names.blocked, allowed=names.allowed)
+    registry = load_plugins(points, blocked=names.blocked, allowed=names.allowed)
     accounts = first_accounts(config)
     found = [
         {

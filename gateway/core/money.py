@@ -11,7 +11,6 @@ from decimal import ROUND_DOWN, Decimal
 from functools import cache, lru_cache
 from typing import Self
 
-import iso4217
 import msgspec
 
 MAX_DIGITS = 15
@@ -115,6 +114,8 @@ def currency_digits(code: str, extra: Mapping[str, int]) -> int | None:
 @lru_cache(maxsize=512)
 def _iso_digits(code: str) -> int | None:
     try:
+        import iso4217  # a large XML file, which no start waits for
+
         digits = iso4217.Currency(code).exponent
     except ValueError:
         return None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points, version
 
 from gateway.drivers.plugin_sources import GROUP, on_path
 
 
+@cache
 def own_version() -> str:
     """The version of the gateway."""
     return version("tenant-payment-gateway")
@@ -27,7 +29,10 @@ def chosen(points: Iterable[EntryPoint], blocked: Collection[str], allowed: Coll
 
 def origin_of(point: EntryPoint) -> tuple[str | None, str | None]:
     """The distribution a plugin came with, and its version."""
-    return (point.dist.name, point.dist.version) if point.dist is not None else (None, None)
+    if point.dist is None:
+        return None, None
+    read = point.dist.metadata  # reads the file anew each time
+    return read["Name"], read["Version"]
 
 
 def clashes(points: Iterable[EntryPoint]) -> list[str]:

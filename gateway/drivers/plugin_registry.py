@@ -101,14 +101,19 @@ class Registry:
 
 
 def load_plugins(
-    *, blocked: Collection[str] = (), allowed: Collection[str] | None = None, extra: Iterable[object] = ()
+    found: Iterable[EntryPoint] | None = None,
+    *,
+    blocked: Collection[str] = (),
+    allowed: Collection[str] | None = None,
+    extra: Iterable[object] = (),
 ) -> Registry:
     """Import every plugin that is allowed and not blocked, once, and collect what it offers.
 
-    ``blocked`` and ``allowed`` (None: all) are entry-point names; ``extra`` are plugin objects or modules that have no
-    entry point. Raises ``SettingsError`` with a line per problem; where two have one name no code of any has run.
+    ``found`` is what ``installed`` found, where it was asked already. ``blocked`` and ``allowed`` (None: all) are
+    entry-point names; ``extra`` are plugin objects or modules that have no entry point. Raises ``SettingsError`` with
+    a line per problem; where two have one name no code of any has run.
     """
-    points = chosen(installed(), blocked, allowed)
+    points = chosen(installed() if found is None else found, blocked, allowed)
     problems = clashes(points)
     if problems:
         raise SettingsError(problems)

@@ -132,6 +132,13 @@ class TestEntryPoints:
         assert load_plugins(allowed=()).plugins == ()
         assert load_plugins(allowed=("installed_besides",), blocked=("installed_besides",)).plugins == ()
 
+    def test_what_was_found_before_is_not_looked_for_again(self, publish: Callable[..., None]) -> None:
+        """A start looks once through what is installed."""
+        publish("found_before", PUBLISHED.format(provider="before"))
+        found = installed()
+        publish("installed_since", PUBLISHED.format(provider="since"))
+        assert list(load_plugins(found, blocked=BUNDLED).providers) == ["before"]
+
     def test_two_distributions_with_one_plugin_name(self, publish: Callable[..., None], tmp_path: Path) -> None:
         """Both are named, and the code of neither runs, nor that of any other; blocked they harm nobody."""
         for number in (1, 2):

@@ -46,7 +46,7 @@ def load_settings(
     ``running``: the settings of a process that loads again; of what only a start can change it keeps those.
     Blocking (files, no network); thousands of tenants take a second or two.
     """
-    with _without_collector():
+    with _without_collector(exempt=running is not None):
         found = _load(SettingsFiles(path, edited), providers, environ, running)
     if isinstance(found, Settings):
         return keep_running(found, running) if running else found
@@ -177,20 +177,20 @@ def _check_currencies(shape: FileShape, state: LoadState) -> None:
 
 
 @contextmanager
-def _without_collector() -> Iterator[None]:
+def _without_collector(*, exempt: bool) -> Iterator[None]:
     """Load without garbage collection: hundreds of thousands of nodes without a cycle are only walked for nothing.
 
-    What was loaded counts as old, or the next collection would walk it and a running server wait. Where the process has
-    exempted what it began with, it is exempt too.
+    What was loaded counts as old, or the next collection would walk it. ``exempt``: from all collections for good, or
+    one of them would hold up a running server; so it is where the process has exempted what it began with.
     """
     was_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        exempts = gc.get_freeze_count() > 0
+        exempt = exempt or gc.get_freeze_count() > 0
         gc.freeze()
-        if not exempts:
+        if not exempt:
             gc.unfreeze()  # to the oldest generation
         if was_on:
             gc.enable()
