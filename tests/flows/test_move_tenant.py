@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,11 +12,21 @@ from typing import Any
 
 import pytest
 
+from gateway.drivers.store import moves
+from gateway.drivers.store.copying.comparison import contents
+from gateway.drivers.store.copying.tenant import OF_TENANT
+from gateway.drivers.store.moves import Move, Moves
+from gateway.drivers.store.reads import Store
+from gateway.drivers.store.statements import NO_TENANT, Statement
+from gateway.flows import move_tenant
 from gateway.flows.background import nodes as background_nodes
 from tests.support import postgresql
 from tests.support.cli import run
 from tests.support.several_gateways import several_gateways
 from tests.support.stack import GatewayStack, new_key, psp_body
+
+ENOUGH = 3
+"""Payments that each caller makes at least."""
 
 
 @pytest.fixture(autouse=True)
@@ -64,3 +76,180 @@ async def test_a_tenant_goes_on_in_the_other_store(two: list[GatewayStack]) -> N
     assert await main.payment("acme", first.json["id"]) is None
     assert await eu.payment("acme", first.json["id"]) is not None
     assert "store: eu" in (two[0].folder / "settings.yaml").read_text()
+
+
+async def pay_on(two: list[GatewayStack], tenant: str, ended: asyncio.Event, statuses: list[int]) -> list[Any]:
+    """Make payments at both gateways until ``ended``, and some more; what was refused is asked for again."""
+    made: list[Any] = []
+    while not ended.is_set() or len(made) < ENOUGH:
+        body, key, replies = psp_body(), new_key(), itertools.cycle(two)
+        while (reply := await next(replies).create(body, tenant=tenant, key=key)).status != 201:
+            statuses.append(reply.status)
+            await two[0].gateway.clock.sleep(0.02)
+        made.append(reply.json)
+        await two[0].click(reply.json, "pay")
+    return made
+
+
+async def repeat_callbacks(stack: GatewayStack) -> None:
+    """As the provider does: those that were not taken, until they are."""
+    while left := [one["number"] for one in await callbacks(stack) if one["answers"][-1]["status"] == 503]:
+        again = {"do": "repeat", "numbers": left}
+        assert (await stack.call_provider("psp", "POST", "/_sim/callbacks", again)).status == 200
+
+
+async def callbacks(stack: GatewayStack) -> list[Any]:
+    """What the provider has sent, with each answer."""
+    return (await stack.call_provider("psp", "GET", "/_sim/callbacks")).json
+
+
+async def test_the_others_notice_nothing(two: list[GatewayStack]) -> None:
+    """Under load: no request of globex fails. acme is refused for a while, and loses and doubles nothing."""
+    ended = asyncio.Event()
+    refused: dict[str, list[int]] = {"acme": [], "globex": []}
+    async with asyncio.TaskGroup() as group:
+        paying = [
+            (tenant, group.create_task(pay_on(two, tenant, ended, refused[tenant])))
+            for tenant in ("acme", "globex") * 2
+        ]
+        await moved(two[0], "acme", "eu")
+        ended.set()
+    assert {*refused["acme"]} <= {202, 503}
+    assert refused["globex"] == []
+    await repeat_callbacks(two[0])
+    made = [(tenant, payment["id"]) for tenant, task in paying for payment in task.result()]
+    orders = await two[0].provider_orders("psp")
+    assert len(orders) == len(made) == len({*made})
+    main, eu = two[0].gateway.store.parts
+    for tenant, store, other in (("acme", eu, main), ("globex", main, eu)):
+        theirs = {identifier for name, identifier in made if name == tenant}
+        assert {one for (one,) in await store.rows("SELECT id FROM payments WHERE tenant = ?", (tenant,))} == theirs
+        assert await other.rows("SELECT id FROM payments WHERE tenant = ?", (tenant,)) == []
+        assert {(await two[1].payment(one, tenant=tenant))["state"] for one in theirs} == {"captured"}
+        while await store.deliveries.has_pending(tenant):
+            await two[0].gateway.clock.sleep(0.05)
+        for one in theirs:
+            versions = [body["data"]["payment"]["version"] for body in two[0].webhooks(one)]
+            assert versions == sorted({*versions})
+
+
+async def test_a_payment_on_its_way_ends_in_the_other_store(
+    two: list[GatewayStack], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was sent before the bar fell and is answered after the move: once, and its outcome is known."""
+    monkeypatch.setattr(move_tenant, "ENDED_WITHIN", 0.0)
+    await two[0].faults("psp", delay_ms=1500, times=1)
+    body, key = psp_body(), new_key()
+    sending = asyncio.create_task(two[0].create(body, key=key))
+    while not await two[0].gateway.store.open_operations("sending"):
+        await two[0].gateway.clock.sleep(0.02)
+    await moved(two[0], "acme", "eu")
+    reply = await sending
+    assert reply.status in (201, 202)
+    await two[0].gateway.tasks.drain(10)
+    again = await two[1].create(body, key=key)
+    assert (again.status, len(await two[0].provider_orders("psp"))) == (201, 1)
+    main, eu = two[0].gateway.store.parts
+    (operation,) = await eu.operations("acme", again.json["id"])
+    assert operation.status == "succeeded"
+    assert await main.rows("SELECT id FROM operations WHERE tenant = 'acme'", ()) == []
+
+
+async def test_a_webhook_on_its_way_is_not_sent_again(two: list[GatewayStack], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its claim goes with it, so that its outcome is stored where it is now; those behind it wait for it."""
+    monkeypatch.setattr(move_tenant, "ENDED_WITHIN", 0.0)
+    arrived, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly(_: Any) -> int:
+        arrived.set()
+        await go_on.wait()
+        return 204
+
+    two[0].webhook_answer = slowly
+    created = (await two[0].create(psp_body())).json
+    await arrived.wait()
+    await moved(two[0], "acme", "eu")
+    await two[1].click(created, "pay")
+    go_on.set()
+    await two[0].webhook(created["id"], "payment.captured")
+    eu = two[0].gateway.store.parts[1]
+    while await eu.deliveries.has_pending("acme"):
+        await two[0].gateway.clock.sleep(0.02)
+    sent = [headers["webhook-id"] for _, headers, _ in two[0].webhook_attempts]
+    assert len(sent) == len({*sent}) == len(await eu.deliveries.of_payment("acme", created["id"]))
+    assert await eu.rows("SELECT id FROM claims WHERE tenant = 'acme'", ()) == []
+
+
+async def test_a_process_that_was_paused_writes_nothing(two: list[GatewayStack]) -> None:
+    """It knows of no move, and its time is over: the database that was left refuses what it begins."""
+    paused, other = two
+    first = (await paused.create(psp_body())).json
+    async with standing_still(paused):
+        await moved(other, "acme", "eu")
+        main, _ = paused.gateway.store.parts
+        assert paused.gateway.store.place_of("acme") == "main"
+        assert (await paused.create(psp_body())).status == 503
+        assert await contents(main, tables=OF_TENANT, tenant="acme") == {}
+        assert len(await other.provider_orders("psp")) == 1
+        assert (await paused.call("GET", f"/v1/payments/{first['id']}")).status == 503  # no 404
+    assert (await paused.payment(first["id"]))["id"] == first["id"]
+
+
+@contextlib.asynccontextmanager
+async def standing_still(stack: GatewayStack) -> AsyncIterator[None]:
+    """Let a process renew nothing for the time of the block, as if it had been paused for longer than its lease."""
+    node = stack.gateway.node
+    async with node._renewing:
+        for part, lease in node._leases.items():
+            await part.commit(NO_TENANT, [Statement("UPDATE nodes SET alive_until = 1 WHERE id = ?", (node.id,))])
+            lease.until = stack.gateway.clock.now()
+        yield
+    await node.renew("", stack.url)
+
+
+async def test_all_that_live_have_seen_it_before_rows_are_copied(
+    two: list[GatewayStack], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that has not yet serves the tenant where it is: it would answer from rows that are left behind."""
+    slow, looked = two[1].gateway.node, asyncio.Event()
+    seen: list[str] = []
+    copy, not_seen = move_tenant.copy_tenant, Moves.not_acknowledged
+
+    async def copied(source: Store, *others: Any) -> None:
+        seen.extend(node for (node,) in await source.rows("SELECT node FROM claims WHERE kind = 'move'", ()))
+        loop.call_soon_threadsafe(looked.set)
+        await copy(source, *others)
+
+    async def look(self: Moves, *about: Any) -> Any:
+        found = await not_seen(self, *about)
+        if [one.id for one in found] == [slow.id]:
+            loop.call_soon_threadsafe(looked.set)
+        return found
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(move_tenant, "copy_tenant", copied)
+    monkeypatch.setattr(Moves, "not_acknowledged", look)
+    created = (await two[0].create(psp_body())).json
+    async with slow._renewing:
+        moving = asyncio.create_task(moved(two[0], "acme", "eu"))
+        await looked.wait()
+        assert (await two[1].payment(created["id"]))["id"] == created["id"]
+    await moving
+    assert {*seen} == {stack.gateway.node.id for stack in two}
+
+
+async def test_callbacks_are_repeated_and_applied(two: list[GatewayStack]) -> None:
+    """While the tenant moves they are answered 503: nothing was stored, and the provider sends them again."""
+    created = (await two[0].create(psp_body())).json
+    main, eu = two[0].gateway.store.parts
+    await eu.commit(NO_TENANT, moves.begin_arrival("acme", two[0].gateway.clock.now()))
+    await main.commit(NO_TENANT, [Move(tenant="acme", to="eu", at=1).row])
+    for one in two:
+        await one.gateway.node.renew("", one.url)
+        assert (await one.call("GET", f"/v1/payments/{created['id']}")).status == 503
+    await two[0].click(created, "pay")
+    (callback,) = await callbacks(two[0])
+    assert [one["status"] for one in callback["answers"]] == [503]
+    await moved(two[0], "acme", "eu")
+    await repeat_callbacks(two[0])
+    assert (await two[1].payment(created["id"]))["state"] == "captured"

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Never
 
+import psycopg
 import pytest
 import yaml
 
+from gateway.core.secret import Secret
+from gateway.drivers.clock import SystemClock
 from gateway.drivers.settings import Settings, load_settings
 from gateway.drivers.store.copying import tables
 from gateway.drivers.store.copying.comparison import Contents, contents
 from gateway.drivers.store.copying.offline import alone
 from gateway.drivers.store.copying.tenant import OF_TENANT, has_rows
+from gateway.drivers.store.moves import Moves
 from gateway.drivers.store.opening import open_stores
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.statements import NO_TENANT, Statement, Unit
@@ -217,3 +222,30 @@ async def test_the_act_is_on_record(gw: Gateway) -> None:
     await moved(gw, "eu")
     (row,) = [one for one in await main.audit.after(0, 1000) if one.act == ACT.name]
     assert (row.tenant, row.key_id) == ("acme", COMMAND_LINE)
+
+
+async def test_a_unit_under_way_is_copied_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that looked for the bar before it was set, and is committed after that."""
+    looked, ended_below = asyncio.Event(), Moves.all_ended_below
+
+    async def look(self: Moves, number: int) -> bool:
+        has_ended = await ended_below(self, number)
+        looked.set()
+        return has_ended
+
+    monkeypatch.setattr(Moves, "all_ended_below", look)
+    with two_stores("postgresql", tmp_path) as settings:
+        store, url = await open_stores(settings), settings.stores["main"].url
+        gw = Gateway(settings=settings, store=store, send=send_nothing, clock=SystemClock())
+        assert isinstance(url, Secret)
+        async with await psycopg.AsyncConnection.connect(url.reveal()) as beside:
+            await beside.execute("INSERT INTO hints VALUES ('acme', 'pay_1', 'x', 1, 0)")
+            moving = asyncio.create_task(moved(gw, "eu"))
+            waiting = asyncio.create_task(looked.wait())
+            await asyncio.wait((moving, waiting), return_when=asyncio.FIRST_COMPLETED)
+            await beside.commit()
+        await moving
+        waiting.cancel()
+        for name, found in (("main", []), ("eu", [("pay_1",)])):
+            assert await gw.store.by_name[name].rows("SELECT payment_id FROM hints", ()) == found
+        await store.close()

@@ -128,7 +128,10 @@ async def replace_unsent(
     gw: Gateway, submission: Submission, unsent: NeverSent, entry: AccountEntry
 ) -> Submission | None:
     """End an operation that was not sent and reserve the next one, in one transaction. None: it cannot be."""
-    before = await load(gw, submission.operation)
+    try:
+        before = await load(gw, submission.operation)
+    except Unavailable:
+        return None
     ended = before.open_operation
     if ended is None or ended.id != submission.operation.id:
         return None
