@@ -10,11 +10,12 @@ import click
 from gateway.cli.exits import BAD_SETTINGS, STORE_UNUSABLE
 from gateway.cli.loading import Configuration, config_option, json_option, load
 from gateway.cli.output import print_json
-from gateway.core.errors import SettingsError, Unavailable
+from gateway.core.errors import SettingsError, StillNeeded, Unavailable
 from gateway.drivers.settings import Settings, advice, unusable_hosts
-from gateway.drivers.store.opening import missing_driver, version_of_store
+from gateway.drivers.store.opening import missing_driver, open_stores_to_read, version_of_store
 from gateway.drivers.store.schema import VERSION
 from gateway.drivers.store.store_files import open_to_other_users
+from gateway.flows import placing
 
 
 @click.command()
@@ -33,12 +34,13 @@ def check(context: click.Context, config: Path, with_store: bool, as_json: bool)
         loaded = load(config)
         _refuse(loaded)
         versions = _versions(loaded.settings) if with_store else None
+        moved = asyncio.run(_moved(loaded.settings)) if {*(versions or {}).values()} == {VERSION} else []
     except (SettingsError, Unavailable) as wrong:
         if not as_json:
             raise
         print_json({"problems": str(wrong).splitlines()})
         context.exit(BAD_SETTINGS if isinstance(wrong, SettingsError) else STORE_UNUSABLE)
-    counts, advised = _counts(loaded), advice(loaded.settings)
+    counts, advised = _counts(loaded), [*advice(loaded.settings), *moved]
     if as_json:
         print_json({"problems": [], "advice": advised, **counts, **({} if versions is None else {"stores": versions})})
         return
@@ -62,6 +64,21 @@ def _versions(settings: Settings) -> dict[str, int | None]:
     if problems:
         raise Unavailable("\n".join(problems))
     return found
+
+
+async def _moved(settings: Settings) -> list[str]:
+    """Advice on tenants that were moved. Raises ``StillNeeded`` where the payments of one are in another store."""
+    if not settings.further_stores:
+        return []
+    store = await open_stores_to_read(settings)
+    try:
+        await placing.note_moves(store)
+        if problems := await placing.misplaced(store, settings):
+            raise StillNeeded(problems)
+        moved = placing.moved(store, settings)
+        return [f"tenants.{tenant}.store: it was moved, so {name} is right here" for tenant, name in moved.items()]
+    finally:
+        await store.close()
 
 
 def _described(version: int | None) -> str:

@@ -101,7 +101,8 @@ def _store(store: StoreStatus) -> str:
         said.append(f"{_size(store.disk_free)} free on its disk")
     if store.disk_is_low:
         said.append("almost full")
-    return ", ".join([*said, f"schema {store.schema_version}"])
+    moves = [f"{one.tenant} moves from {one.source} to {one.to} ({one.step})" for one in store.moves[:NAMED]]
+    return ", ".join([*said, f"schema {store.schema_version}", *moves])
 
 
 def _size(count: int) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,15 +36,22 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background_nodes, "MOVING_SECONDS", 0.05)
 
 
-@pytest.fixture
-async def two(tmp_path: Path) -> AsyncIterator[list[GatewayStack]]:
-    """Two gateways on two databases; both tenants are in main."""
+@contextlib.contextmanager
+def in_two_databases() -> Iterator[Callable[[dict[str, Any]], None]]:
+    """What lets settings name two databases; both tenants are in main."""
     with postgresql.fresh_database() as main, postgresql.fresh_database() as eu:
 
         def change(settings: dict[str, Any]) -> None:
             del settings["store"]
             settings["stores"] = {"main": {"url": main, "pool": 4}, "eu": {"url": eu, "pool": 4}}
 
+        yield change
+
+
+@pytest.fixture
+async def two(tmp_path: Path) -> AsyncIterator[list[GatewayStack]]:
+    """Two gateways on two databases."""
+    with in_two_databases() as change:
         async with several_gateways(tmp_path, change=change, in_settings=True) as stacks:
             yield stacks
 

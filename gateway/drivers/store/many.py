@@ -236,7 +236,7 @@ class ManyStores(Store):
         return self._places.holding(tenant)
 
     def moves_under_way(self) -> list[tuple[str, Move]]:
-        """The moves that are not over, each with the store that is left."""
+        """The moves whose rows are not all in one store, each with the store that is left."""
         return self._places.under_way()
 
     def note_moves(self, part: Store, moves: Iterable[Move]) -> None:
@@ -328,7 +328,7 @@ class ManyStores(Store):
 
     def _that_count(self, part: Store, answer: Any) -> Any:
         """What a store answered, without rows of tenants that are in another; a number counts them for that long."""
-        if not isinstance(answer, (list, dict)) or not self._places.has_rows_elsewhere():
+        if not isinstance(answer, (list, dict)) or not self._places.under_way():
             return answer
         counts = [row for row in answer if not self.is_elsewhere(part, _owner_of(row))]
         return {key: answer[key] for key in counts} if isinstance(answer, dict) else counts

@@ -81,7 +81,7 @@ class Place:
             raise TenantMoves(f"tenant {tenant} is being moved to the store {move.to}")
 
     def moves_under_way(self) -> list[tuple[str, Move]]:
-        """The moves of tenants that are not over, each with the name of the store that is left."""
+        """The moves of tenants whose rows are not all in one store, each with the name of the store that is left."""
         return []
 
     def note_moves(self, part: Self, moves: Iterable[Move]) -> None:

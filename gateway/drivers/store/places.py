@@ -42,16 +42,13 @@ class Places:
         """Whether the rows of a tenant in a store do not count: it has left them, or they are not all there yet."""
         left = self._moves.get(store, {}).get(tenant)
         return (left is not None and left.is_over) or any(
-            one.tenant == tenant and one.to == store for _, one in self.under_way()
+            one.tenant == tenant and one.to == store and not one.is_over for _, one in self.under_way()
         )
 
-    def has_rows_elsewhere(self) -> bool:
-        """Whether there may be such rows."""
-        return any(one.step is not Step.CLEARED for moves in self._moves.values() for one in moves.values())
-
     def under_way(self) -> list[tuple[str, Move]]:
-        """The moves that are not over yet, each with the store that is left."""
-        return [(store, one) for store, moves in self._moves.items() for one in moves.values() if not one.is_over]
+        """The moves whose rows are not all in one store, each with the store that is left."""
+        named = ((store, one) for store, moves in self._moves.items() for one in moves.values())
+        return [(store, one) for store, one in named if one.step is not Step.CLEARED]
 
     def followed(self, settings: Settings) -> Settings:
         """These settings with tenants where they are now."""

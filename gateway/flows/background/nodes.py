@@ -62,7 +62,7 @@ async def _keep_renewing(current: Current) -> None:
 def _pause(gw: Gateway) -> float:
     if any(part.gate.is_held for part in gw.store.reachable):
         return LOOK_AGAIN_SECONDS
-    return MOVING_SECONDS if gw.store.moves_under_way() else RENEW_SECONDS
+    return RENEW_SECONDS if all(one.is_over for _, one in gw.store.moves_under_way()) else MOVING_SECONDS
 
 
 async def _wait(gw: Gateway, pause: float) -> None:

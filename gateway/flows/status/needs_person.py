@@ -8,7 +8,7 @@ from gateway.drivers.measures import RECENT_MINUTES
 from gateway.drivers.settings.restart import advice
 from gateway.drivers.store.queues import COUNTED
 from gateway.flows.runtime import Gateway
-from gateway.flows.status import nodes
+from gateway.flows.status import moves, nodes
 from gateway.flows.status.shape import (
     EarlierStatus,
     EndpointStatus,
@@ -73,6 +73,7 @@ def _of_store(gw: Gateway, status: Status) -> Iterator[str]:
     for name in status.store.down:
         said = f"store {name} is unavailable{since.get(name, '')}, and requests of its tenants are refused"
         yield f"{said}: try it from here, gateway check --store"
+    yield from _first([*moves.sentences(gw, status.store.moves)], "tenants are elsewhere: gateway status --json")
     said = "tenant {} has used {} percent of its storage budget: raise limits.tenant_bytes, then gateway reload"
     budgets = [said.format(one.tenant, one.percent) for one in status.store.budgets]
     yield from _first(budgets, "tenants are near their budget: gateway status --json")

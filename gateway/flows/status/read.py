@@ -25,6 +25,7 @@ from gateway.drivers.store.rows import from_milliseconds
 from gateway.flows import storage
 from gateway.flows.credential_uses import USES, Use, last_of
 from gateway.flows.runtime import Gateway
+from gateway.flows.status.moves import moves_of
 from gateway.flows.status.needs_person import sentences
 from gateway.flows.status.nodes import nodes_of
 from gateway.flows.status.shape import (
@@ -89,6 +90,7 @@ async def store_status(gw: Gateway) -> StoreStatus:
             OutageStatus(name=name, problem=outage.problem, since=rfc3339(outage.since))
             for name, outage in gw.store.outages.items()
         ],
+        moves=await moves_of(gw, gw.clock.now()),
         budgets=[BudgetStatus(tenant=tenant, percent=level) for tenant, level in budgets if level][:SHOWN],
     )
 

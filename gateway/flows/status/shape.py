@@ -22,10 +22,26 @@ class OutageStatus(msgspec.Struct, frozen=True, kw_only=True):
     since: str
 
 
+class MoveStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A tenant on its way from the store ``source`` to the store ``to``, and how far it is (``step``).
+
+    ``nodes``: processes that have not seen yet how far.
+    """
+
+    tenant: str
+    source: str
+    to: str
+    step: str
+    since: str
+    age_seconds: float
+    nodes: list[str]
+
+
 class StoreStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The store's file with its log, and its disk, in bytes; null where they cannot be asked, as a database's disk.
 
     ``down`` names the stores that take no writes or do not answer; ``outages``: why, and since when, as far as known.
+    ``moves``: tenants on their way from one of several stores to another.
     """
 
     bytes: int | None
@@ -35,6 +51,7 @@ class StoreStatus(msgspec.Struct, frozen=True, kw_only=True):
     budgets: list[BudgetStatus]
     down: list[str] = []
     outages: list[OutageStatus] = []
+    moves: list[MoveStatus] = []
 
 
 class QueueStatus(msgspec.Struct, frozen=True, kw_only=True):
