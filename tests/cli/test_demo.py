@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import re
 import signal
@@ -22,12 +23,17 @@ from tests.support.cli import run
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_stopped_demo_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
-    """A signal in the middle of the demo ends it with 1, and its folder is gone."""
+    """A signal in the middle of the demo ends it with 1, and its folder is gone.
+
+    However slow this process is, the demo cannot come to its end meanwhile: its output has too little room.
+    """
     command = [sys.executable, "-m", "gateway", "demo"]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    with subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True, env=environment) as process:
+    with subprocess.Popen(
+        command, stdout=PIPE, stderr=PIPE, env=environment, bufsize=0, pipesize=mmap.PAGESIZE
+    ) as process:
         assert process.stdout is not None
-        while "1." not in process.stdout.readline():
+        while b"1." not in process.stdout.readline():
             pass
         assert list(tmp_path.iterdir())
         process.send_signal(number)

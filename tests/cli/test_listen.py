@@ -87,27 +87,38 @@ async def test_a_webhook_of_either_secret_is_verified(viewer: Open, secret: str)
     assert received.body["data"]["payment"]["id"] == PAYMENT["id"]
 
 
-NO_HEADER = {name: {**signed(), name: ""} for name in ("webhook-id", "webhook-timestamp", "webhook-signature")}
-WRONG: dict[str, tuple[dict[str, str], bytes, str]] = {
-    **{f"no {name}": (headers, BODY, f"{name} missing") for name, headers in NO_HEADER.items()},
-    "no headers": ({}, BODY, "webhook-id, webhook-timestamp, webhook-signature missing"),
-    "another secret": (signed(secret="whsec_" + "A" * 40), BODY, "not made with any of the tenant's 2 secrets"),
-    "another body": (signed(), BODY + b" ", "or the body was changed"),
-    "too old": (signed(age=600), BODY, "more than five minutes away"),
-    "too new": (signed(age=-600), BODY, "more than five minutes away"),
-    "no number": ({**signed(), "webhook-timestamp": "yesterday"}, BODY, "not a number of seconds"),
-    "no base64": ({**signed(), "webhook-signature": "v1,???"}, BODY, "was not made with"),
-    "no version": ({**signed(), "webhook-signature": "abc"}, BODY, "was not made with"),
-    "not UTF-8": (signed(), b"\xff\xfe", "was not made with"),
+class Wrong(NamedTuple):
+    """How a webhook is wrong: how it is signed, the headers that are changed then, its body; and what is said of it."""
+
+    why: str
+    how: Mapping[str, Any] = {}
+    headers: Mapping[str, str | None] = {}
+    body: bytes = BODY
+
+
+HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
+WRONG = {
+    **{f"no {name}": Wrong(f"{name} missing", headers={name: ""}) for name in HEADERS},
+    "no headers": Wrong(f"{', '.join(HEADERS)} missing", headers=dict.fromkeys(HEADERS)),
+    "another secret": Wrong("not made with any of the tenant's 2 secrets", how={"secret": "whsec_" + "A" * 40}),
+    "another body": Wrong("or the body was changed", body=BODY + b" "),
+    "too old": Wrong("more than five minutes away", how={"age": 600}),
+    "too new": Wrong("more than five minutes away", how={"age": -600}),
+    "no number": Wrong("not a number of seconds", headers={"webhook-timestamp": "yesterday"}),
+    "no base64": Wrong("was not made with", headers={"webhook-signature": "v1,???"}),
+    "no version": Wrong("was not made with", headers={"webhook-signature": "abc"}),
+    "not UTF-8": Wrong("was not made with", body=b"\xff\xfe"),
 }
 
 
 @pytest.mark.parametrize("name", WRONG)
 async def test_what_is_not_verified_is_explained(viewer: Open, name: str) -> None:
     """It is answered 400 with the reason, which is shown too."""
-    headers, body, why = WRONG[name]
-    status, text = await viewer.post(headers, body)
-    assert (status, why in text) == (400, True), text
+    wrong = WRONG[name]
+    headers = {**signed(**wrong.how), **wrong.headers}
+    sent = {name: value for name, value in headers.items() if value is not None}
+    status, text = await viewer.post(sent, wrong.body)
+    assert (status, wrong.why in text) == (400, True), text
     (received,) = viewer.shown
     assert (received.tenant, received.why, received.body) == ("acme", text, None)
 
