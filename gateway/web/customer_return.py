@@ -12,8 +12,7 @@ from gateway.core.facts import Busy, Refused, Verdict
 from gateway.core.urls import origin_of
 from gateway.drivers.settings import AccountEntry
 from gateway.flows.payments import read
-from gateway.flows.payments.lookup import hint_task_name
-from gateway.flows.runtime import Gateway
+from gateway.flows.payments.lookup import wait_for_hint
 from gateway.web.app_keys import GATEWAY, RETURNS
 from gateway.web.routing import allow
 
@@ -43,7 +42,7 @@ async def redirect_customer(
         return web.Response(status=405, headers=allow(",".join(methods)))
     if isinstance(verdict, Busy):
         return _page(TRY_AGAIN, busy=verdict)
-    await _wait_for_lookup(request, gw, payment_id)
+    await _wait_for_lookup(request, entry.tenant, payment_id)
     found = await read.find_or_none(gw, entry.tenant, payment_id)
     if found is None:
         return web.Response(status=404)
@@ -56,14 +55,14 @@ async def redirect_customer(
     return web.Response(status=303, headers={"Location": f"{address}{joint}{known}{hash_mark}{fragment}"})
 
 
-async def _wait_for_lookup(request: web.Request, gw: Gateway, payment_id: str) -> None:
+async def _wait_for_lookup(request: web.Request, tenant: str, payment_id: str) -> None:
     """Wait shortly for the lookup of a payment. Only one browser waits per payment: each holds a connection."""
-    waiting = request.app[RETURNS]
+    gw, waiting = request[GATEWAY], request.app[RETURNS]
     if payment_id in waiting:
         return
     waiting.add(payment_id)
     try:
-        await gw.tasks.wait_for(hint_task_name(payment_id), BROWSER_WAIT)
+        await wait_for_hint(gw, tenant, payment_id, BROWSER_WAIT)
     finally:
         waiting.discard(payment_id)
 

@@ -22,7 +22,7 @@ from gateway.flows.payments import create, lookup, read
 from gateway.flows.payments.cancel import cancel_payment
 from gateway.flows.payments.capture import capture_payment
 from gateway.flows.payments.idempotency import Answer, Claim, answer_if_repeated
-from gateway.flows.payments.lookup import hint_task_name
+from gateway.flows.payments.lookup import wait_for_hint
 from gateway.flows.payments.refund import refund_payment
 from gateway.flows.payments.update import update_payment
 from gateway.flows.runtime import Gateway
@@ -153,5 +153,5 @@ async def handle_callback(gw: Gateway, path: str, callback: Callback) -> HttpRes
         return HttpResponse(status=503)
     verdict: Verdict = await receive.accept(gw, receive.verify(gw, entry, callback))
     if suffix in BROWSER and payment_id is not None:
-        await gw.tasks.wait_for(hint_task_name(payment_id), BROWSER_WAIT)
+        await wait_for_hint(gw, entry.tenant, payment_id, BROWSER_WAIT)
     return receive.answer(entry, verdict, callback)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
 import pytest
 
+from gateway.drivers.store import claims
+from gateway.flows.payments import lookup, waiting
+from gateway.web.customer_return import BROWSER_WAIT
+from tests.flows.test_claims import hold_lookups
 from tests.support.scenarios.creditkey import awaiting, lookups
 from tests.support.several_gateways import several_gateways
 from tests.support.stack import GatewayStack, new_key, psp_body
@@ -62,6 +68,40 @@ async def test_a_hint_stays_due_where_a_gateway_may_begin_nothing(two: list[Gate
         await two[0].gateway.tasks.drain(10)
     assert await two[1].gateway.store.due_hints("acme", payment["id"])
     assert [one.kind for one in await two[1].gateway.store.operations("acme", payment["id"])] == ["create"]
+
+
+async def test_a_customer_waits_for_a_lookup_elsewhere(
+    two: list[GatewayStack], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The provider's call has come to one gateway, the customer comes back to the other: the outcome is shown."""
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    def pauses(seconds: float) -> Iterator[float]:
+        answered.set()
+        yield from waiting.pauses(seconds)
+
+    payment = await awaiting(two[0])
+    back = await two[0].approve(payment)
+    hold_lookups(two[0], asked, answered)
+    first = asyncio.create_task(two[0].visit(back))
+    await asyncio.wait_for(asked.wait(), 10)
+    monkeypatch.setattr(lookup, "waiting", SimpleNamespace(pauses=pauses, wait_for=waiting.wait_for))
+    reply = await two[1].visit(back.replace(two[0].url, two[1].url))
+    answered.set()
+    await first
+    assert reply.headers["Location"].endswith("state=authorized")
+
+
+async def test_a_lookup_elsewhere_is_not_waited_for_when_it_is_over(two: list[GatewayStack]) -> None:
+    """Nothing came of it, and it began too long ago to be under way."""
+    payment, gw = await awaiting(two[0]), two[1].gateway
+    began = gw.clock.now() - timedelta(seconds=BROWSER_WAIT)
+    claim = claims.claim_lookup("acme", payment["id"], began, last_before=began)
+    await gw.store.claim("acme", claim)
+    reads = mock.AsyncMock(side_effect=gw.store.payment)
+    with mock.patch.object(gw.store, "payment", reads):
+        await lookup.wait_for_hint(gw, "acme", payment["id"], BROWSER_WAIT)
+    assert reads.await_count == 0
 
 
 async def test_hints_over_two_gateways_cause_one_lookup(two: list[GatewayStack]) -> None:

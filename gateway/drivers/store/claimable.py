@@ -15,7 +15,7 @@ from gateway.drivers.store.claims import Claimant, free
 from gateway.drivers.store.deliveries import DELIVERY, DISABLED, IN_ORDER, DeliveryRow, delivery, other_than
 from gateway.drivers.store.engine import Engine
 from gateway.drivers.store.inbox import WHOLE, StoredCallback, stored
-from gateway.drivers.store.rows import made_of
+from gateway.drivers.store.rows import from_milliseconds, made_of
 from gateway.drivers.store.schedule import ScheduledCheck
 from gateway.drivers.store.statements import placeholders
 
@@ -73,6 +73,12 @@ class Claimable:
             (tenant, *payment_ids, NEVER, milliseconds(now)),
         )
         return {row.payment_id: row for row in (made_of(ScheduledCheck, row) for row in rows)}
+
+    async def last_lookup(self, tenant: str, payment_id: str) -> datetime | None:
+        """When a process last began to look a payment up for a hint (``claims.claim_lookup``)."""
+        sql = "SELECT at FROM lookups WHERE tenant = ? AND payment_id = ?"
+        row = await self._engine.row(sql, (tenant, payment_id))
+        return None if row is None else from_milliseconds(row[0])
 
     async def callbacks(self, limit: int, by: Claimant) -> list[tuple[str, str]]:
         """(tenant, id) of pending callbacks whose next try is due, the longest due first."""

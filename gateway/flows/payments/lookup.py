@@ -6,13 +6,14 @@ hint says is never believed: it only chooses when to look.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 
 import msgspec
 from msgspec.structs import replace
 
 from gateway.core.commands import CompletePayment, FetchPayment, Kind, OpenOperation, UpdatePayment
-from gateway.core.errors import Conflict, ProviderError
+from gateway.core.errors import Conflict, ProviderError, Unavailable
 from gateway.core.facts import Absent, Ask, Cause, Observation, Stage, outcomes_in
 from gateway.core.payment import Operation, Payment, State, Status
 from gateway.core.response_outcome import classify_lookup
@@ -86,6 +87,30 @@ async def lookup_and_apply(gw: Gateway, tenant: str, payment_id: str, *, key: st
 def hint_task_name(payment_id: str) -> str:
     """The name under which a hint's lookup runs."""
     return f"hint {payment_id}"
+
+
+async def wait_for_hint(gw: Gateway, tenant: str, payment_id: str, seconds: float) -> None:
+    """Wait for the lookup that a customer's return has caused, for at most ``seconds``.
+
+    The end of one in another process is not seen: it is waited for until the customer is known to have finished, or
+    ``seconds`` after it began, or the store cannot be read.
+    """
+    name = hint_task_name(payment_id)
+    if gw.tasks.is_running(name) or not gw.node.is_shared:
+        await gw.tasks.wait_for(name, seconds)
+        return
+    with suppress(Unavailable):
+        await _wait_for_another(gw, tenant, payment_id, seconds)
+
+
+async def _wait_for_another(gw: Gateway, tenant: str, payment_id: str, seconds: float) -> None:
+    began = await gw.store.claimable.last_lookup(tenant, payment_id)
+    over = 0.0 if began is None else seconds - (gw.clock.now() - began).total_seconds()
+    for pause in waiting.pauses(min(over, seconds)):
+        found = await gw.store.payment(tenant, payment_id)
+        if found is None or found.payment.state not in MAY_COMPLETE:
+            return
+        await gw.clock.sleep(pause)
 
 
 async def process_hints(gw: Gateway, tenant: str, payment_id: str) -> float | None:
