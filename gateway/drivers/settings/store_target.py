@@ -32,6 +32,7 @@ WRITTEN_OUT = (
 
 _HOST = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.%/-]*)(:[0-9]{1,5})?"
 _NAME = re.compile(r"[a-z_]{1,40}")
+_OUT_OF_PLACE = re.compile("[ #]|%(?!(?!00)[0-9A-Fa-f]{2})")
 _HOSTS = re.compile(rf"{_HOST}(,{_HOST})*")
 
 
@@ -54,8 +55,8 @@ def store_url(text: str, context: LoadContext) -> Path | Secret:
 
 def _password_of(url: str) -> str:
     """The password in a URL of PostgreSQL; empty where it has none. Raises ``ValueError`` for what is no such URL."""
-    if not url.isascii() or not url.isprintable() or " " in url or "#" in url:
-        raise ValueError("has characters that a URL must not have: write them percent-encoded, # as %23")
+    if not url.isascii() or not url.isprintable() or _OUT_OF_PLACE.search(url):
+        raise ValueError("has characters that a URL must not have: write them percent-encoded, # as %23, % as %25")
     parts = urlsplit(url)
     user, _, hosts = parts.netloc.rpartition("@")
     if _HOSTS.fullmatch(hosts) is None:
