@@ -15,6 +15,7 @@ ROUNDS = 4
 _UNSEEN = "\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
 _CONTROL = re.compile(f"[{_UNSEEN}]")
 _ENCODED = re.compile(rf"[%\\&{_UNSEEN}]")
+_PLAIN = bytes(code for code in range(0x20, 0x7F) if chr(code) not in "%\\&")
 _ZEROS_AHEAD = re.compile(r"(&#[xX]?)0+(?=[0-9A-Fa-f])")
 _NO_CHARACTER = re.compile(r"&#(?:[0-9]{8,}|[xX][0-9A-Fa-f]{7,});?")
 _JSON_ESCAPE = re.compile(r'\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|(["/\\]))')
@@ -29,7 +30,7 @@ def without_control(text: str, instead: str = "") -> str:
 
 def is_plain(text: str) -> bool:
     """Whether a text is ASCII without escapes and control characters: then it is decoded already. A quick look."""
-    return text.isascii() and text.isprintable() and not ("%" in text or "\\" in text or "&" in text)
+    return text.isascii() and not text.encode().translate(None, _PLAIN)
 
 
 def decoded(text: str) -> str:

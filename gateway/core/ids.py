@@ -15,12 +15,15 @@ def time_ordered(prefix: str, milliseconds: int, rand_a: int, rand_b: int) -> st
     return f"{prefix}_{number:032x}"  # one number is written in a third of the time of its parts
 
 
+def is_id(text: str) -> bool:
+    """Whether a text has the form of the gateway's ids."""
+    prefix, _, digits = text.partition("_")
+    return bool(prefix) and len(digits) == 32 and not digits.strip("0123456789abcdef")
+
+
 def uuid_of(identifier: str) -> uuid.UUID | None:
     """The UUID inside one of the gateway's ids; None when the text is not one."""
-    prefix, _, digits = identifier.partition("_")
-    if not prefix or len(digits) != 32 or digits.strip("0123456789abcdef"):
-        return None
-    return uuid.UUID(hex=digits)
+    return uuid.UUID(hex=identifier.partition("_")[2]) if is_id(identifier) else None
 
 
 def refund_id(operation_id: str) -> str:

@@ -14,7 +14,7 @@ from decimal import Decimal
 
 import msgspec
 
-from gateway.core.ids import uuid_of
+from gateway.core.ids import is_id
 from gateway.core.money import Amount
 
 _SAME_DIGITS = {"ref_": "op_", "dlv_": "evt_"}
@@ -83,7 +83,7 @@ def place_of(payment_id: str) -> int | None:
 
     None for a text that is not a payment's id.
     """
-    if not payment_id.startswith("pay_") or uuid_of(payment_id) is None:
+    if not payment_id.startswith("pay_") or not is_id(payment_id):
         return None
     return place_at(int(payment_id[4:16], 16)) | int(payment_id[17:20], 16)
 

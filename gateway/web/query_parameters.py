@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from gateway.core.errors import invalid
-from gateway.core.ids import uuid_of
+from gateway.core.ids import is_id
 from gateway.core.text_checks import control_in
 from gateway.core.wording import joined_with_or, unknown_name
 from gateway.drivers.store.rows import PageRequest
@@ -94,7 +94,7 @@ def limit_of(query: Mapping[str, str]) -> int:
 def cursor_of(query: Mapping[str, str]) -> str | None:
     """Read ``cursor``, the id of the last row of the previous page. Raises ``validation_failed``."""
     cursor = query.get("cursor")
-    if cursor is not None and uuid_of(cursor) is None:
+    if cursor is not None and not is_id(cursor):
         raise invalid(("cursor", "is not a valid cursor: send the next_cursor of the page before"))
     return cursor
 

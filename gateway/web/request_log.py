@@ -12,7 +12,7 @@ from time import perf_counter
 from aiohttp import hdrs, web
 
 from gateway.core.errors import FieldError, TenantError
-from gateway.core.ids import uuid_of
+from gateway.core.ids import is_id
 from gateway.drivers.clock import milliseconds
 from gateway.drivers.store.refused_requests import RefusedRequest
 from gateway.drivers.telemetry import log_often
@@ -118,7 +118,7 @@ def ids_in_path(request: web.Request) -> dict[str, str]:
     found = {}
     for text in request.match_info.values():
         name = NAMED.get(text.partition("_")[0])
-        if name is not None and uuid_of(text) is not None:
+        if name is not None and is_id(text):
             found[name] = text
     return found
 

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from gateway.core.body_maps import explained
 from gateway.core.errors import TenantError
-from gateway.core.ids import uuid_of
+from gateway.core.ids import is_id
 from gateway.core.payment import Payment
 from gateway.core.view_types import PaymentView
 from gateway.drivers.settings import Role
@@ -163,7 +163,7 @@ def allow(*lists: str) -> dict[str, str]:
 def _audited(request: web.Request, operator: str) -> dict[str, str]:
     """What the log says of a changing call: whose key, which route, what it is about."""
     gw = request[GATEWAY]
-    named = [one for one in request.match_info.values() if uuid_of(one) is not None or one in gw.settings.tenants]
+    named = [one for one in request.match_info.values() if is_id(one) or one in gw.settings.tenants]
     return {
         "request_id": request[REQUEST_ID],
         "operator": operator,

@@ -149,7 +149,11 @@ def _members(body: object) -> dict[str, Any]:
 
 
 def _string_a(members: Mapping[str, Any], sign_key: str, form: Form) -> str:
-    texts = {key: printed(key, value, form) for key, value in members.items() if key != sign_key}
+    texts = {
+        key: value if value and type(value) is str else printed(key, value, form)
+        for key, value in members.items()
+        if key != sign_key
+    }
     # Names in ASCII have the same order in UTF-16.
     order = None if "".join(texts).isascii() else _in_utf16
     return "&".join([f"{key}={text}" for key in sorted(texts, key=order) if (text := texts[key]) is not None])

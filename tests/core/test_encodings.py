@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.encodings import decoded
+from gateway.core.encodings import decoded, is_plain
 from gateway.core.masking import Mask, line
 
 PIECES = ("&#", "&#x", "%", "%25", "\\u", "\\x", ";", "1", "0", "f", "d83d", "&lt;", " ", "\x00", "\ud800", "é")
@@ -17,6 +17,13 @@ def test_every_text_can_be_decoded(text: str) -> None:
     """Masking stands before every row: no text may make it fail."""
     decoded(text)
     line(text, Mask(["a-secret-of-some-length"]), 500)
+
+
+@given(st.lists(st.sampled_from((*PIECES, "\x7f", "~")) | st.characters(max_codepoint=0xFF), max_size=4).map("".join))
+def test_a_plain_text_is_decoded_already(text: str) -> None:
+    """A quick look: printable ASCII without what begins an escape, and such a text is never changed."""
+    assert is_plain(text) == (text.isascii() and text.isprintable() and not set(text) & set("%&\\"))
+    assert not is_plain(text) or decoded(text) == text
 
 
 @pytest.mark.parametrize("reference", ["&#" + "1" * 4400 + ";", "&#x" + "F" * 4400, "&#99999999"])

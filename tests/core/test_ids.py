@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.ids import refund_id, time_ordered, uuid_of
+from gateway.core.ids import is_id, refund_id, time_ordered, uuid_of
 
 MILLISECONDS = st.integers(0, 2**48 - 1)
 RAND_A = st.integers(0, 2**12 - 1)
@@ -43,6 +43,7 @@ def test_ids_sort_by_time(early: int, late: int, one: int, other: int) -> None:
 def test_an_id_gives_its_uuid_back(value: uuid.UUID) -> None:
     """Prefix and UUID make an id, and the id gives the UUID back."""
     assert uuid_of(f"pay_{value.hex}") == value
+    assert is_id(f"pay_{value.hex}")
 
 
 @pytest.mark.parametrize(
@@ -52,6 +53,7 @@ def test_an_id_gives_its_uuid_back(value: uuid.UUID) -> None:
 def test_what_is_no_id_has_no_uuid(text: str) -> None:
     """Other lengths, other digits and a missing prefix are no id of ours."""
     assert uuid_of(text) is None
+    assert not is_id(text)
 
 
 def test_a_refund_is_its_operation_under_another_prefix() -> None:

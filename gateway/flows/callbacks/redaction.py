@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 
 import msgspec
 from msgspec.structs import replace
@@ -80,7 +81,7 @@ def redact(callback: Callback, *, hash_of: HashOf, mask: Mask, secret_headers: f
     headers = redact_headers(hash_of, callback.headers, secret_headers)
     callback = replace(callback, headers=headers, config=None)
     body = callback.body.decode("utf-8", "surrogateescape")
-    together = _BETWEEN.join([callback.suffix, callback.query, *(text for pair in headers for text in pair), body])
+    together = _BETWEEN.join([callback.suffix, callback.query, *chain.from_iterable(headers), body])
     if _may_stay(together, hash_of, mask):
         return callback
     return replace(
