@@ -174,6 +174,14 @@ async def test_a_write_does_not_scan(store: Store, path: Path, unit: Unit) -> No
         assert not SCAN.search(plan), plan
 
 
+async def test_what_reads_every_payment_reads_them_as_they_lie(
+    store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start looks at each for its account: in the order of an index it would wait twice as long."""
+    plan = await plans_of(store, lambda store: store.accounts_in_use(0), monkeypatch)
+    assert "SCAN payments\n" in plan, plan
+
+
 async def test_a_scan_would_be_seen(store: Store, path: Path) -> None:
     """The tests above can fail."""
     assert SCAN.search(plan_of(store, "SELECT 1 FROM payments p WHERE state = 'created'", ()))

@@ -98,11 +98,9 @@ async def test_accounts_in_use(store: Store) -> None:
     ]
     for number, state, members in rows:
         await resolved_payment(store, number, state, **members)
-    assert {account for _, account, _, _ in await store.accounts_in_use(GRACE_BEGAN)} == {
-        "waiting",
-        "refunding",
-        "in grace",
-    }
+    found = await store.accounts_in_use(GRACE_BEGAN)
+    assert {account for _, account, _, _ in found} == {"waiting", "refunding", "in grace"}
+    assert {(tenant, provider, method) for tenant, _, provider, method in found} == {("acme", "sandbox", None)}
 
 
 async def test_a_payment_is_found_by_its_provider_reference(store: Store) -> None:

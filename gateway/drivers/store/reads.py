@@ -321,13 +321,15 @@ class Store(Place):
 
         ``grace_began_before``: Unix milliseconds; what expired before that moves no more.
         """
+        # Every payment is looked at. With the tenant first SQLite would take them in the order of an index, at twice
+        # the time.
         rows = await self._engine.rows(
-            "SELECT DISTINCT tenant, account, provider, deposit_method FROM payments WHERE open_operation IS NOT NULL"
+            "SELECT DISTINCT account, tenant, provider, deposit_method FROM payments WHERE open_operation IS NOT NULL"
             " OR state IN ('created', 'awaiting_customer', 'processing', 'authorized')"
             " OR (state = 'expired' AND expired_at >= ?)",
             (grace_began_before,),
         )
-        return [(tenant, account, provider, method) for tenant, account, provider, method in rows]
+        return [(tenant, account, provider, method) for account, tenant, provider, method in rows]
 
     async def reviews(self, tenants: Sequence[str], wanted: PageRequest) -> list[ListedPayment]:
         """Payments under review, newest first."""
