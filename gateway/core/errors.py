@@ -3,7 +3,8 @@
 GatewayError
 ├── TenantError         their request; 4xx (507: no room for it); do not retry unchanged
 ├── Unavailable         ours; 503; safe to retry, nothing was done
-│   └── Conflict        another writer was first; the flow reads again and decides again
+│   ├── Conflict        another writer was first; the flow reads again and decides again
+│   └── InDoubt         whether it was done is not known yet
 ├── ProviderError       a login or lookup ahead of the operation failed; 502
 │   ├── NotSent         no byte reached the provider; safe to send again as a new operation
 │   └── OutcomeUnknown  it may have happened; never resubmit, ask or wait for the callback
@@ -18,7 +19,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -84,6 +85,7 @@ PROBLEMS: dict[str, Problem] = {
     "internal_error": Problem(500, "An internal error of the gateway, which is in its log"),
     "provider_error": Problem(502, "A request to the provider that has to come first failed; nothing was stored"),
     "store_unavailable": Problem(503, "The store cannot be written; nothing was done"),
+    "store_in_doubt": Problem(503, "Whether the store has written it is not known yet"),
     "low_disk": Problem(503, "The store's disk is almost full; nothing was done"),
     "shutting_down": Problem(503, "The gateway is stopping"),
     "storage_budget_exceeded": Problem(507, "The tenant's storage budget is used up"),
@@ -161,6 +163,19 @@ class Conflict(Unavailable):
     def __init__(self, on: str) -> None:
         super().__init__(f"conflict on {on}")
         self.on = on
+
+
+class InDoubt(Unavailable):
+    """The connection was lost while a unit of work was written. Only who answers a request is told so.
+
+    ``decided``: a future. It ends as soon as it is known, with why it was not written, or None where it was.
+    """
+
+    code = "store_in_doubt"
+
+    def __init__(self, decided: Awaitable[GatewayError | None]) -> None:
+        super().__init__("whether the unit was written is not known yet")
+        self.decided = decided
 
 
 class LowDisk(Unavailable):

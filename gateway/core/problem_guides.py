@@ -228,6 +228,12 @@ GUIDES: dict[str, Guide] = {
         "Repeat the request after `Retry-After` seconds.",
         {"detail": "the store cannot be written; nothing was done"},
     ),
+    "store_in_doubt": Guide(
+        "The connection to the gateway's store was lost while the request was stored. It is found out whether it was;"
+        " if so, it goes on.",
+        "Repeat the request after `Retry-After` seconds, under the same `Idempotency-Key`: it has one effect.",
+        {"detail": "whether the store has written it is not known yet"},
+    ),
     "low_disk": Guide(
         "The disk of the gateway's store is almost full: no new payments are accepted, everything else still works.",
         "Repeat the request later; the operators are warned.",

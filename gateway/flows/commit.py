@@ -6,8 +6,9 @@ Whatever moves a payment comes here with a ``Change``: a create, replies, callba
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
 from msgspec import UNSET
@@ -15,7 +16,7 @@ from msgspec.structs import replace
 
 from gateway.core.change import Change
 from gateway.core.commands import Kind
-from gateway.core.errors import Reason
+from gateway.core.errors import InDoubt, Reason
 from gateway.core.payment import EventType, Operation, PaymentEvent
 from gateway.core.plugin_returns import MAX_MEMORY_PAIRS
 from gateway.core.state_members import ENDED_UNPAID, EXPIRABLE
@@ -96,8 +97,8 @@ async def commit_change(
 ) -> Committed:
     """Commit a change made on ``before`` together with ``rows``, then wake the workers and notify.
 
-    ``next_operation`` is reserved in the transaction that ends ``change.operation``. Raises ``Conflict`` or
-    ``Unavailable``.
+    ``next_operation`` is reserved in the transaction that ends ``change.operation``. Raises ``Conflict``,
+    ``Unavailable`` or ``InDoubt``.
     """
     if gw.restored_at is not None:
         change = with_duplicate_flag(gw, before, change)
@@ -110,17 +111,36 @@ async def commit_change(
     unit = [*claimed, *rows, *_rows_of(gw, own, answer)]
     for one in further:
         unit += _rows_of(gw, one)
-    if unit:
-        await gw.store.commit(change.payment.tenant, unit)
+    await _commit(gw, change.payment.tenant, unit, partial(_follow, gw, own, further))
     if not gw.node.is_shared:  # else another process may move it
         _remember(gw, own, revision=before.payment.revision + 1)
+    return Committed(change, answer)
+
+
+async def _commit(gw: Gateway, tenant: str, unit: Sequence[Statement], follow: Callable[[], None]) -> None:
+    """Commit what there is, then ``follow``: also where it is known only later that it was written."""
+    try:
+        if unit:
+            await gw.store.commit(tenant, unit)
+    except InDoubt as doubt:
+        gw.tasks.start(f"unit in doubt {id(doubt)}", _follow_later(doubt, follow))
+        raise
+    follow()
+
+
+async def _follow_later(doubt: InDoubt, follow: Callable[[], None]) -> None:
+    if await asyncio.shield(doubt.decided) is None:
+        follow()
+
+
+def _follow(gw: Gateway, own: _Written, further: Sequence[_Written]) -> None:
+    """After a commit: have the payment checked in time, and notify."""
     due_at = EPOCH if further else own.due_at  # what else was moved may be due at once
     if due_at is not None:
         gw.check_timer.no_later_than(milliseconds(due_at))
     _notify(gw, own, *further)
-    if change.left_out:
-        _warn_of_full_memory(change)
-    return Committed(change, answer)
+    if own.version.change.left_out:
+        _warn_of_full_memory(own.version.change)
 
 
 def _remember(gw: Gateway, written: _Written, *, revision: int) -> None:
@@ -142,13 +162,12 @@ def _warn_of_full_memory(change: Change) -> None:
 async def commit_submission(gw: Gateway, tenant: str, versions: Sequence[Version], rows: Sequence[Statement]) -> None:
     """Commit what a tenant's new operation makes of its payments, ``rows`` before it, and notify.
 
-    Raises ``Conflict`` or ``Unavailable``.
+    Raises ``Conflict``, ``Unavailable`` or ``InDoubt``.
     """
     written, unit = [*map(_Written, versions)], [*rows]
     for one in written:
         unit += _rows_of(gw, one)
-    await gw.store.commit(tenant, unit)
-    _notify(gw, *written)
+    await _commit(gw, tenant, unit, partial(_notify, gw, *written))
 
 
 def _may_concern_others(change: Change) -> bool:

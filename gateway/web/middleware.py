@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from time import perf_counter
 
@@ -9,6 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.core.errors import GatewayError, ProviderError, ShuttingDown, TenantError, TenantMoves, Unavailable
+from gateway.drivers.store.engine import answering
 from gateway.drivers.telemetry import about_request, current_request
 from gateway.flows import storage
 from gateway.flows.runtime import log
@@ -39,6 +41,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     gw = request[GATEWAY] = current.gateway
     request_id = request[REQUEST_ID] = _given_id(request) or gw.new_id("req")
     current_request.set(request_id)
+    answering.set(asyncio.current_task())
     request[ABOUT] = {}
     about_request.set(request[ABOUT])
     began = perf_counter()

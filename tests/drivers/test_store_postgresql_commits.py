@@ -10,8 +10,9 @@ from typing import cast
 import pytest
 from psycopg.pq.abc import PGresult
 
-from gateway.core.errors import Conflict, Unavailable
+from gateway.core.errors import Conflict, InDoubt, Unavailable
 from gateway.drivers.measures import Measures
+from gateway.drivers.store.engine import answering
 from gateway.drivers.store.postgresql import commits
 from gateway.drivers.store.postgresql.commits import NOT_ONE_ROW, Commits
 from gateway.drivers.store.postgresql.connection import Command, Lost, Outcome, Refused
@@ -212,3 +213,77 @@ async def test_a_fault_while_finding_out_leaves_nobody_waiting() -> None:
     pool = Scripted(CUT, [found("not a result's form"), None])  # type: ignore[list-item]
     with pytest.raises(Unavailable, match="not known"):
         await Commits(pool, Measures()).commit("acme", UNIT)
+
+
+class Held(Scripted):
+    """A pool whose answers but the first, which is lost, are held back until they are let go."""
+
+    def __init__(self, *answers: Outcome | NothingSent) -> None:
+        super().__init__(CUT, *answers)
+        self.let_go = asyncio.Event()
+
+    def begin(
+        self,
+        commands: Sequence[Command],
+        ended: Callable[[Outcome | NothingSent], None],
+        *,
+        can_wait: bool = False,
+    ) -> None:
+        def held(outcome: Outcome | NothingSent) -> None:
+            waits = asyncio.ensure_future(self.let_go.wait())
+            waits.add_done_callback(lambda _: ended(outcome))
+
+        super().begin(commands, held if self.sent else ended, can_wait=can_wait)
+
+
+async def answer_request(pool: Held) -> InDoubt:
+    """Write a unit where a request is answered; return what that is told."""
+    answering.set(asyncio.current_task())
+    with pytest.raises(InDoubt) as told:
+        await Commits(pool, Measures()).commit("acme", UNIT)
+    return told.value
+
+
+@pytest.mark.parametrize(
+    ("answers", "outcome"),
+    [
+        ([COMMITTED], type(None)),
+        ([BARRED, []], type(None)),
+        ([BARRED, refused(NOT_ONE_ROW, 1)], Conflict),
+        ([NothingSent("down"), CUT, BARRED, NothingSent("down")], Unavailable),
+    ],
+)
+async def test_who_answers_a_request_does_not_wait_for_what_is_in_doubt(
+    monkeypatch: pytest.MonkeyPatch, answers: list[Outcome | NothingSent], outcome: type[object]
+) -> None:
+    """It is told after a while, and what follows goes on as soon as it is known what became of the unit."""
+    monkeypatch.setattr(commits, "TOLD_SECONDS", 0.0)
+    pool = Held(*answers)
+    doubt = await asyncio.create_task(answer_request(pool))
+    assert not doubt.decided.done()
+    pool.let_go.set()
+    assert type(await doubt.decided) is outcome
+    assert pool.answers == []
+
+
+async def test_what_is_known_in_time_is_no_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The request is answered as if nothing had happened."""
+    monkeypatch.setattr(commits, "TOLD_SECONDS", 60.0)
+
+    async def answered() -> None:
+        answering.set(asyncio.current_task())
+        await Commits(Scripted(CUT, COMMITTED), Measures()).commit("acme", UNIT)
+
+    await asyncio.create_task(answered())
+
+
+async def test_work_that_a_request_has_begun_waits_for_its_unit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits there for an answer: an outcome that is to be stored is stored once."""
+    monkeypatch.setattr(commits, "TOLD_SECONDS", 0.0)
+    answering.set(asyncio.current_task())
+    pool = Held(COMMITTED)
+    work = asyncio.create_task(Commits(pool, Measures()).commit("acme", UNIT))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    pool.let_go.set()
+    await work

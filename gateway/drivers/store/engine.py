@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 from gateway.drivers.store.gate import Gate
 from gateway.drivers.store.statements import Statement, Unit
+
+answering: ContextVar[asyncio.Task[Any] | None] = ContextVar("answering", default=None)
+"""The task that answers a request: what waits there for a unit does not wait for long once that is in doubt."""
 
 
 class Engine(Protocol):
@@ -23,6 +28,7 @@ class Engine(Protocol):
         """Write a unit of work, whole or not at all; return only when it is durable.
 
         All its rows are of ``tenant``, or the gateway's own; ``NO_TENANT`` where all are the gateway's.
+        Raises ``InDoubt`` in a task that answers a request, where it is not known for too long whether it is written.
         """
         ...
 

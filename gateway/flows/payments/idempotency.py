@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from msgspec.structs import replace
 
-from gateway.core.errors import Conflict, GatewayError, TenantError, Unavailable
+from gateway.core.errors import Conflict, GatewayError, InDoubt, TenantError, Unavailable
 from gateway.core.payment import Operation, Status
 from gateway.core.signing import keyed_hash
 from gateway.core.views import operation_answer, payment_json
@@ -21,7 +21,7 @@ from gateway.drivers.store import statements
 from gateway.drivers.store.reads import IdempotencyRecord
 from gateway.flows.commit import commit_submission
 from gateway.flows.payments.intent import Submission
-from gateway.flows.payments.submit import submit
+from gateway.flows.payments.submit import reserve_by, submit
 from gateway.flows.payments.waiting import pauses
 from gateway.flows.runtime import Gateway
 from gateway.flows.tasks import ConflictRetry
@@ -67,6 +67,8 @@ async def run(
         try:
             submission = await plan()
             await reserve(gw, submission, claim.fingerprint)
+        except InDoubt:
+            raise
         except GatewayError as problem:
             row = await record_of(gw, claim)  # what stopped this request may be its own operation
             if row is None:
@@ -96,7 +98,7 @@ def reserve(gw: Gateway, submission: Submission, fingerprint: str) -> Awaitable[
     The key comes first: a repeated request conflicts on its key, whatever else would stop it.
     """
     rows = [statements.claim_idempotency_key(submission.operation, fingerprint), *submission.rows]
-    return commit_submission(gw, submission.operation.tenant, submission.versions, rows)
+    return reserve_by(gw, submission, commit_submission(gw, submission.operation.tenant, submission.versions, rows))
 
 
 async def submit_and_answer(gw: Gateway, claim: Claim, submission: Submission) -> Answer:

@@ -6,13 +6,15 @@ did not leave ends ``not_sent`` and is followed by a new one.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable
 from functools import partial
 
 from msgspec.structs import replace
 
 from gateway.core.change import Change
 from gateway.core.commands import Command, Kind
-from gateway.core.errors import Conflict, GatewayError, NotSent, OutcomeUnknown, Unavailable
+from gateway.core.errors import Conflict, GatewayError, InDoubt, NotSent, OutcomeUnknown, Unavailable
 from gateway.core.facts import Cause, Declined, Fact, NeverSent, Observation, Pending, Unknown, outcomes_in
 from gateway.core.payment import Failure, FailureCode, Operation, Payment, State, Status
 from gateway.core.response_body import described
@@ -50,10 +52,27 @@ async def run_for_gateway(
     """Reserve, send and resolve an operation of the gateway's own, unless the payment moved meanwhile."""
     submission = await submission_of(gw, entry, payment, command, operation)
     try:
-        await gw.store.commit(entry.tenant, submission.rows)
+        await reserve_by(gw, submission, gw.store.commit(entry.tenant, submission.rows))
     except Conflict:
         return
     await gw.tasks.start(operation.id, submit(gw, submission))
+
+
+async def reserve_by(gw: Gateway, submission: Submission, commit: Awaitable[None]) -> None:
+    """Wait for the commit that reserves an operation. One of which that is not known yet is sent as soon as it is.
+
+    Raises ``Conflict``, ``Unavailable`` or ``InDoubt``.
+    """
+    try:
+        await commit
+    except InDoubt as doubt:
+        gw.tasks.start(submission.operation.id, _submit_later(gw, submission, doubt))
+        raise
+
+
+async def _submit_later(gw: Gateway, submission: Submission, doubt: InDoubt) -> None:
+    if await asyncio.shield(doubt.decided) is None and submission.operation.status is Status.SENDING:
+        await submit(gw, submission)
 
 
 async def submit(gw: Gateway, submission: Submission) -> OperationAnswer | None:

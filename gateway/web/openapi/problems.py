@@ -26,6 +26,9 @@ ALWAYS = (
 )
 """Error codes that every route of tenants can answer."""
 
+WRITING = ("store_in_doubt",)
+"""Those of a route that changes something."""
+
 WITH_BODY = ("malformed_json", "request_timeout", "body_too_large", "unsupported_media_type", "validation_failed")
 """Those of a route that takes a body."""
 
@@ -77,7 +80,9 @@ class ProblemView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
 
 def errors(route: Route[TenantCall]) -> dict[str, Any]:
     """The error answers of a route, by status."""
-    own = (*route.codes, *(WITH_BODY if route.body else ()), *(UNDER_A_KEY if route.is_idempotent else ()), *ALWAYS)
+    writing = WRITING if route.method != "GET" else ()
+    under_a_key = UNDER_A_KEY if route.is_idempotent else ()
+    own = (*route.codes, *(WITH_BODY if route.body else ()), *under_a_key, *writing, *ALWAYS)
     by_status: dict[int, list[str]] = {}
     for code in own:
         by_status.setdefault(PROBLEMS[code].status, []).append(code)

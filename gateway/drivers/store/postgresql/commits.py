@@ -18,8 +18,9 @@ import time
 from collections import deque
 from time import perf_counter
 
-from gateway.core.errors import Conflict, GatewayError, TenantMoves, Unavailable
+from gateway.core.errors import Conflict, GatewayError, InDoubt, TenantMoves, Unavailable
 from gateway.drivers.measures import Measures
+from gateway.drivers.store.engine import answering
 from gateway.drivers.store.gate import Gate
 from gateway.drivers.store.moves import BARRED
 from gateway.drivers.store.postgresql import dialect
@@ -35,6 +36,9 @@ RETRY_SECONDS, MAX_RETRY_SECONDS = 0.01, 1.0
 
 MARK_KEPT_SECONDS = 3600.0
 """How long a unit's mark is kept at least: nothing is concluded from one that may be gone."""
+
+TOLD_SECONDS = 5.0
+"""How long who answers a request waits for a unit in doubt, which is found out all the same."""
 
 LAST_UNITS = 64
 """How many units are remembered: more than were under way together when the last of them was committed."""
@@ -91,7 +95,7 @@ class Commits:
         self._last: deque[tuple[str, str]] = deque(maxlen=LAST_UNITS)
 
     async def commit(self, tenant: str, unit: Unit) -> None:
-        """Write a unit; return when it is durable. Raises ``Conflict``, ``Unavailable``."""
+        """Write a unit; return when it is durable. Raises ``Conflict``, ``Unavailable``, ``InDoubt``."""
         if self._is_closed:
             raise Unavailable("the store is closed")
         # From here the unit may be written even if the caller is cancelled: it is written whole or not at all.
@@ -140,6 +144,8 @@ class Commits:
             self._last.append((one.tenant, one.mark))
             self._resolve(one, None)
         elif isinstance(outcome, Lost):
+            if one.is_answered:
+                asyncio.get_running_loop().call_later(TOLD_SECONDS, one.tell_of_doubt)
             task = asyncio.create_task(self._find_out(one), name="unit in doubt")
             self._doubts.add(task)
             task.add_done_callback(self._doubts.discard)
@@ -195,6 +201,8 @@ class Commits:
         self._measures.commit_seconds.add(perf_counter() - one.began)
         if failure is not None and not isinstance(failure, Conflict):
             self._measures.store_errors += 1
+        if one.decided is not None:
+            one.decided.set_result(failure)
         if one.done.done():  # the caller is gone
             return
         if failure is None:
@@ -206,15 +214,23 @@ class Commits:
 class _Commit:
     """One unit on its way, until it is known whether it was written."""
 
-    __slots__ = ("began", "done", "is_of_tenant", "mark", "tenant", "tries", "unit")
+    __slots__ = ("began", "decided", "done", "is_answered", "is_of_tenant", "mark", "tenant", "tries", "unit")
 
     def __init__(self, tenant: str, unit: Unit) -> None:
         self.tenant, self.unit = tenant, unit
         self.is_of_tenant = tenant != NO_TENANT
+        self.is_answered = answering.get() is asyncio.current_task()
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.decided: asyncio.Future[GatewayError | None] | None = None
         self.began = perf_counter()
         self.mark = ""
         self.tries = 0
+
+    def tell_of_doubt(self) -> None:
+        """Let the caller wait no longer."""
+        if not self.done.done():
+            self.decided = asyncio.get_running_loop().create_future()
+            self.done.set_exception(InDoubt(self.decided))
 
     def marked(self, grown: int = 0) -> Command:
         """The write of its mark, and of what is certain to grow with it."""
