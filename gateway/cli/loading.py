@@ -13,7 +13,7 @@ import click
 from gateway.core.urls import bracketed
 from gateway.drivers.installed_plugins import installed
 from gateway.drivers.plugin_registry import Registry, load_plugins
-from gateway.drivers.settings import AccountEntry, Settings, load_settings, plugin_names
+from gateway.drivers.settings import AccountEntry, Settings, SettingsFiles, load_settings, plugin_names, read_settings
 from gateway.drivers.store.opening import open_stores_to_read
 from gateway.drivers.store.reads import Store
 
@@ -44,14 +44,19 @@ class Configuration(NamedTuple):
 
 def load(config: Path) -> Configuration:
     """Load plugins and settings. Raises ``SettingsError`` with a line per problem."""
-    registry = load_registry(config)
-    return Configuration(load_settings(config, providers=registry.providers, environ=os.environ), registry)
+    files = read_settings(config)
+    registry = _registry(files)
+    return Configuration(load_settings(files, providers=registry.providers, environ=os.environ), registry)
 
 
 def load_registry(config: Path) -> Registry:
     """Load the plugins that the settings allow. Raises ``SettingsError`` with a line per problem."""
+    return _registry(read_settings(config))
+
+
+def _registry(files: SettingsFiles) -> Registry:
     found = installed()
-    names = plugin_names(config, [point.name for point in found])
+    names = plugin_names(files, [point.name for point in found])
     return load_plugins(found, blocked=names.blocked, allowed=names.allowed)
 
 

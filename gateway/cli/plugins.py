@@ -17,7 +17,7 @@ from gateway.cli.plugin_conform import conform_plugin
 from gateway.cli.plugin_try import try_plugin
 from gateway.drivers.installed_plugins import chosen, installed
 from gateway.drivers.plugin_registry import load_plugins
-from gateway.drivers.settings import plugin_names
+from gateway.drivers.settings import plugin_names, read_settings
 
 
 @click.group(cls=Group)
@@ -37,7 +37,7 @@ plugins.add_command(new)
 def list_plugins(config: Path, as_json: bool) -> None:
     """List the installed plugins and their providers."""
     points = installed()
-    names = plugin_names(config, [point.name for point in points])
+    names = plugin_names(read_settings(config), [point.name for point in points])
     registry = load_plugins(points, blocked=names.blocked, allowed=names.allowed)
     accounts = first_accounts(config)
     found = [

@@ -17,7 +17,10 @@ from typing import Any
 import pytest
 
 from gateway.cli.foreground import IGNORED
-from tests.support.cli import run, running, write
+from gateway.cli.loading import load
+from gateway.drivers.settings import settings_files
+from gateway.drivers.settings.regular_file import RegularFile, read_regular
+from tests.support.cli import SHIPPED, run, running, write
 
 READY = re.compile(r"ready http://127\.0\.0\.1:[0-9]+ admin http://127\.0\.0\.1:[0-9]+")
 
@@ -47,6 +50,19 @@ def test_serve_prints_exactly_one_ready_line(tmp_path: Path) -> None:
         process.popen.send_signal(signal.SIGTERM)
         output, _ = process.popen.communicate(timeout=60)
     assert output == ""
+
+
+def test_a_start_reads_the_settings_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the names of plugins and for everything else: ten thousand tenants are half a second of reading."""
+    opened = []
+
+    def read(path: Path, *, most: int) -> RegularFile:
+        opened.append(path)
+        return read_regular(path, most=most)
+
+    monkeypatch.setattr(settings_files, "read_regular", read)
+    assert load(SHIPPED).settings.tenants
+    assert opened == [SHIPPED]
 
 
 def test_a_gateway_without_tenants_starts(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.core.errors import SettingsError
-from gateway.drivers.settings import plugin_names
+from gateway.drivers.settings import plugin_names, read_settings
 
 INSTALLED = ("acme_pay", "creditkey", "psp_open_api")
 
@@ -27,9 +27,9 @@ def test_plugins_are_read_alone(tmp_path: Path, section: str, blocked: set[str],
     """Their names can be read before there are providers, even from a file with mistakes or from none."""
     path = tmp_path / "settings.yaml"
     path.write_text(f"plugins: {section}\nnonsense: 1\n")
-    found = plugin_names(path, INSTALLED)
+    found = plugin_names(read_settings(path), INSTALLED)
     assert (found.blocked, found.allowed) == (blocked, allowed)
-    assert plugin_names(tmp_path / "missing.yaml", INSTALLED).blocked == frozenset()
+    assert plugin_names(read_settings(tmp_path / "missing.yaml"), INSTALLED).blocked == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_mistake_in_plugins(tmp_path: Path, section: str, said: str) -> None:
     path = tmp_path / "settings.yaml"
     path.write_text(f"\nplugins: {section}\n")
     with pytest.raises(SettingsError) as caught:
-        plugin_names(path, INSTALLED)
+        plugin_names(read_settings(path), INSTALLED)
     [line] = caught.value.problems
     assert line.startswith("settings.yaml:2: plugins")
     assert said in line

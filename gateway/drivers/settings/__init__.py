@@ -2,7 +2,7 @@
 
 from gateway.drivers.settings.advice import advice
 from gateway.drivers.settings.listen_problems import cannot_listen, unusable_hosts
-from gateway.drivers.settings.load import load_settings
+from gateway.drivers.settings.load import load_settings, read_settings
 from gateway.drivers.settings.located_messages import LocatedMessages
 from gateway.drivers.settings.model import (
     ROLES,
@@ -25,6 +25,7 @@ from gateway.drivers.settings.model import (
 )
 from gateway.drivers.settings.overview import Overview
 from gateway.drivers.settings.plugin_lists import plugin_names
+from gateway.drivers.settings.settings_files import SettingsFiles
 from gateway.drivers.settings.store_target import StoreTarget
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "RoutingRule",
     "Server",
     "Settings",
+    "SettingsFiles",
     "StoreTarget",
     "Tenant",
     "Timeouts",
@@ -52,5 +54,6 @@ __all__ = [
     "cannot_listen",
     "load_settings",
     "plugin_names",
+    "read_settings",
     "unusable_hosts",
 ]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from gateway.core.errors import SettingsError
@@ -15,7 +13,7 @@ from gateway.drivers.settings.bearer_keys import index_operator_keys, index_tena
 from gateway.drivers.settings.load_context import LoadContext
 from gateway.drivers.settings.model import Operators, OperatorWebhook, Server, Settings, Tenant
 from gateway.drivers.settings.overview import overview_of
-from gateway.drivers.settings.piecewise import let_go
+from gateway.drivers.settings.piecewise import let_go, without_collector
 from gateway.drivers.settings.problems import Problem
 from gateway.drivers.settings.restart import keep_running, keeps_secret
 from gateway.drivers.settings.scalar_reader import INVALID, Invalid, LoadState, Raw
@@ -32,8 +30,14 @@ AS_WRITTEN = ("include", "timeouts", "limits", "egress", "clocks", "log", "reten
 """Sections of the file that need no resolving."""
 
 
+def read_settings(path: Path) -> SettingsFiles:
+    """Read the files once for ``plugin_names`` and ``load_settings``. Blocking, as both are."""
+    with without_collector(exempt=False):
+        return SettingsFiles(path)
+
+
 def load_settings(
-    path: Path,
+    source: Path | SettingsFiles,
     *,
     providers: Mapping[str, Provider],
     environ: Mapping[str, str],
@@ -42,12 +46,14 @@ def load_settings(
 ) -> Settings:
     """Load and check everything. Raises ``SettingsError`` with one line per mistake, in the order of the files.
 
+    ``source``: the settings file, or what ``read_settings`` read, which is used up.
     ``edited``: texts in place of those of some files, which are changed only if they can be loaded.
     ``running``: the settings of a process that loads again; of what only a start can change it keeps those.
     Blocking (files, no network); thousands of tenants take a second or two.
     """
-    with _without_collector(exempt=running is not None):
-        found = _load(SettingsFiles(path, edited), providers, environ, running)
+    with without_collector(exempt=running is not None):
+        files = source if isinstance(source, SettingsFiles) else SettingsFiles(source, edited)
+        found = _load(files, providers, environ, running)
     if isinstance(found, Settings):
         return keep_running(found, running) if running else found
     raise SettingsError([str(problem) for problem in found])
@@ -174,23 +180,3 @@ def _check_currencies(shape: FileShape, state: LoadState) -> None:
         standard = currency_digits(code, {})
         if standard is not None and standard != digits:
             state.note(("currencies", code), f"is an ISO 4217 currency with {standard} digits; that cannot be changed")
-
-
-@contextmanager
-def _without_collector(*, exempt: bool) -> Iterator[None]:
-    """Load without garbage collection: hundreds of thousands of nodes without a cycle are only walked for nothing.
-
-    What was loaded counts as old, or the next collection would walk it. ``exempt``: from all collections for good, or
-    one of them would hold up a running server; so it is where the process has exempted what it began with.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        exempt = exempt or gc.get_freeze_count() > 0
-        gc.freeze()
-        if not exempt:
-            gc.unfreeze()  # to the oldest generation
-        if was_on:
-            gc.enable()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from pathlib import Path
 
 from yaml.nodes import SequenceNode
 
@@ -17,13 +16,12 @@ from gateway.drivers.settings.struct_reader import reader_of
 from gateway.drivers.settings.yaml_file import nothing, value_at
 
 
-def plugin_names(path: Path, installed: Collection[str]) -> PluginsShape:
+def plugin_names(files: SettingsFiles, installed: Collection[str]) -> PluginsShape:
     """Read which plugins are blocked and which are allowed.
 
     Raises ``SettingsError`` for a mistake in that section, such as a name that no ``installed`` plugin has: which code
     was it meant to keep out? What else is wrong with the file is left for ``load_settings`` to report.
     """
-    files = SettingsFiles(path)
     problems: list[Problem] = []
     context = LoadContext(folder=files.path.parent, owner=files.owner, environ={}, development=False)
     state = LoadState(files.root, context, problems)

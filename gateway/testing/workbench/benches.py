@@ -17,7 +17,15 @@ from msgspec.structs import replace
 from gateway.core.masking import without_numbers_and_keys
 from gateway.drivers.installed_plugins import installed
 from gateway.drivers.plugin_registry import load_plugins
-from gateway.drivers.settings import AccountEntry, BearerKey, Settings, StoreTarget, load_settings, plugin_names
+from gateway.drivers.settings import (
+    AccountEntry,
+    BearerKey,
+    Settings,
+    StoreTarget,
+    load_settings,
+    plugin_names,
+    read_settings,
+)
 from gateway.provider import Account, Provider
 from gateway.testing.conform.mutants import Mutant
 from gateway.testing.conform.proxy import Proxies
@@ -66,11 +74,12 @@ async def real(plugin: Plugin, config: Path, owner: str) -> AsyncIterator[Bench]
 
     Raises ``SettingsError``, ``LookupError`` for an account that is not there, and ``OSError`` for a port in use.
     """
-    names = plugin_names(config, [point.name for point in installed()])
+    files = read_settings(config)
+    names = plugin_names(files, [point.name for point in installed()])
     recorder, registry = Recorder(), load_plugins(blocked=names.blocked, allowed=names.allowed)
     wrapped = {one.name: recorder.wrapped(one) for one in plugin.providers}
     registry.providers = {**registry.providers, **wrapped}
-    settings = load_settings(config, providers=registry.providers, environ=os.environ)
+    settings = load_settings(files, providers=registry.providers, environ=os.environ)
     entries = [one for tenant in settings.tenants.values() for one in tenant.accounts.values()]
     usable = {one.owner: one for one in entries if one.provider.name in wrapped}
     if owner not in usable:
