@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from msgspec import NODEFAULT
 from msgspec.structs import astuple
 
 from gateway.core.money import Amount
@@ -62,13 +63,18 @@ def text(longest: int, *, least: int = 0) -> Check:
 
 def struct(kind: type[Any], members: Mapping[str, Check]) -> Check:
     """A Struct of this kind whose members all pass."""
-    table = [(name, members[name], members[name](None) is None) for name in kind.__struct_fields__]
+    names, defaults = kind.__struct_fields__, kind.__struct_defaults__
+    defaults = (NODEFAULT,) * (len(names) - len(defaults)) + defaults  # those of the last members
+    table = [
+        (name, members[name], NODEFAULT if default is NODEFAULT or members[name](default) else default)
+        for name, default in zip(names, defaults, strict=True)
+    ]
 
     def check(value: Any) -> str | None:
         if type(value) is not kind:  # a member of a subclass would be stored unseen
             return f"must be {kind.__name__}, not {type_name(value)}"
-        for (name, member, is_optional), given in zip(table, astuple(value), strict=True):
-            if given is None and is_optional:  # most members of most facts
+        for (name, member, default), given in zip(table, astuple(value), strict=True):
+            if given is default:  # most members of most facts
                 continue
             problem = member(given)
             if problem is not None:

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from gateway.core.checks import every, struct, text
 from gateway.core.commands import Command
 from gateway.core.errors import Reason
 from gateway.core.facts import Absent, Declined, Event, Hint, Observation, Pending, Stage
@@ -295,3 +296,18 @@ def test_a_page_customers_may_open() -> None:
     """A fragment is part of many hosted pages; http is for development."""
     assert page_problem("https://p.example/pay?id=1#/step/2", development=False) is None
     assert page_problem("http://127.0.0.1:9101/checkout/CK-1", development=True) is None
+
+
+class Noted(msgspec.Struct, frozen=True):
+    """Its first default passes its check, the second does not."""
+
+    lines: tuple[str, ...] = ()
+    note: str | None = None
+
+
+def test_a_default_is_judged_like_any_other_value() -> None:
+    """A member that was left out is refused where it must be given; what only equals a default is looked at."""
+    judge = struct(Noted, {"lines": every(text(9), (tuple,)), "note": text(9)})
+    assert judge(Noted(note="a")) is None
+    assert judge(Noted()) == "note must be str, not None"
+    assert judge(Noted(lines=[], note="a")) == "lines must be tuple, not list"  # type: ignore[arg-type]  # as a plugin may
