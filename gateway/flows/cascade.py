@@ -101,7 +101,9 @@ async def _counts_again(gw: Gateway, change: Change, *, ended: str = "") -> Cons
     other = await _live(gw, payment.tenant, owner) if owner not in (None, payment.id, ended) else None
     if other is not None:
         return _flag_both(gw, change, other)
-    return Consequences(change, rows=[statements.reclaim_reference(payment, grace_began_before=gw.grace_began(now))])
+    return Consequences(
+        change, rows=[statements.reclaim_reference(payment, grace_began_before=gw.settings.clocks.grace_began(now))]
+    )
 
 
 async def _live(gw: Gateway, tenant: str, payment_id: str | None) -> PaymentSnapshot | None:

@@ -18,7 +18,7 @@ from gateway.core.payment import Operation, Payment, PaymentEvent, PaymentSummar
 from gateway.core.response_outcome import NOT_SENT, UNKNOWN, call_outcome
 from gateway.core.schedule import Schedules, next_check_at
 from gateway.core.wire import HttpRequest, HttpResponse
-from gateway.drivers.clock import Clock, Ids, milliseconds
+from gateway.drivers.clock import Clock, Ids
 from gateway.drivers.disk_space import DiskSpace
 from gateway.drivers.measures import Measures
 from gateway.drivers.plugin_registry import PluginInfo
@@ -201,10 +201,6 @@ class Gateway:
         """When a payment that has just changed must be checked next. Raises ``unknown_account``."""
         policy, now = self.entry(payment).policy, self.clock.now()
         return next_check_at(payment, open_operation, tries=0, policy=policy, schedules=self.schedules, at=now)
-
-    def grace_began(self, at: datetime) -> int:
-        """Unix milliseconds: what expired before that is past its grace at a time."""
-        return milliseconds(at - self.settings.clocks.late_grace)
 
     def callback_url(self, entry: AccountEntry) -> str:
         """The address a provider is told for this account."""

@@ -7,7 +7,7 @@ the defaults of the settings.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -21,6 +21,7 @@ from gateway.core.networks import Network
 from gateway.core.operator_events import OperatorEvent
 from gateway.core.rules import Policy, Rules
 from gateway.core.secret import Secret
+from gateway.drivers.clock import milliseconds
 from gateway.drivers.settings.store_target import StoreSettings
 from gateway.drivers.settings.values import (
     NOT_EMPTY,
@@ -186,6 +187,10 @@ class Clocks(msgspec.Struct, frozen=True, kw_only=True):
     unknown_outcome: Span = timedelta(hours=1)
     crm_retry: Schedule = _seconds(0, 10, _MINUTE, 5 * _MINUTE, 30 * _MINUTE, 2 * _HOUR, 6 * _HOUR, 24 * _HOUR)
     housekeeping: Span = timedelta(hours=1)
+
+    def grace_began(self, at: datetime) -> int:
+        """Unix milliseconds: what expired before that is past its grace at a time."""
+        return milliseconds(at - self.late_grace)
 
 
 class Retention(msgspec.Struct, frozen=True, kw_only=True):

@@ -42,7 +42,9 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
 async def check_names(gw: Gateway) -> None:
     """Refuse settings without an account or deposit method that payments still need. Raises ``StillNeeded``."""
     problems: set[str] = set()
-    for tenant, account, provider, method in await gw.store.accounts_in_use(gw.grace_began(gw.clock.now())):
+    for tenant, account, provider, method in await gw.store.accounts_in_use(
+        gw.settings.clocks.grace_began(gw.clock.now())
+    ):
         known = gw.settings.tenants.get(tenant)
         place = f"{gw.settings.source.name}: tenant {tenant}"
         if known is None or account not in known.accounts:
@@ -101,7 +103,7 @@ async def begin_restored(gw: Gateway, act: Act) -> Recovered:
     unknown = await submit.resolve_interrupted(gw)  # before: it gives those payments later dates of their own
     now = gw.clock.now()
     marks = [set_timestamp(RESTORED, now), delete_timestamp(COPIED), audit.entry(gw, _with_settings(gw, act))]
-    checks = check_all_payments(now, grace_began_before=gw.grace_began(now))
+    checks = check_all_payments(now, grace_began_before=gw.settings.clocks.grace_began(now))
     if (file := erased_file(gw.settings.store)) is not None:
         await ask(gw, pending_erasures.noted_in_file(file))
     for part in gw.store.parts:

@@ -55,7 +55,7 @@ async def plan_create(gw: Gateway, tenant: Tenant, claim: Claim, body: CreateBod
         payment = payment if found_on is None else on_account(gw, payment, found_on)
     key, at = claim.idempotency_key, payment.created_at
     operation = new_operation(gw, payment, Kind.CREATE, at=at, idempotency_key=key)
-    rows = [statements.claim_reference(payment, grace_began_before=gw.grace_began(at))]
+    rows = [statements.claim_reference(payment, grace_began_before=gw.settings.clocks.grace_began(at))]
     if found_on is not None:
         return await submission_of_create(gw, found_on, payment, mark_unknown(operation), rows=rows)
     return await submission_of_create(gw, route.entry, payment, operation, rows=rows, fallback=route.fallback)

@@ -163,7 +163,9 @@ async def replace_unsent(
     payment = before.payment
     if entry.name != payment.account:
         payment = on_account(gw, payment, entry)
-        rows.append(statements.claim_reference(payment, grace_began_before=gw.grace_began(operation.created_at)))
+        rows.append(
+            statements.claim_reference(payment, grace_began_before=gw.settings.clocks.grace_began(operation.created_at))
+        )
     failure = Failure(code=FailureCode.NOT_SENT, message=unsent.message)
     ended = replace(ended, status=Status.NOT_SENT, failure=failure, updated_at=operation.created_at)
     try:
