@@ -32,7 +32,7 @@ class _HalfDone(Exception):  # not an error: a reason to begin again
     """A unit failed after it had changed something."""
 
 
-_Run = Callable[[sqlite3.Connection, Unit, list[tuple[str, int]]], GatewayError | None]
+_Run = Callable[[sqlite3.Cursor, Unit, list[tuple[str, int]]], GatewayError | None]
 
 
 def commit_units(writer: sqlite3.Connection, units: Sequence[Unit]) -> list[GatewayError | None]:
@@ -57,38 +57,39 @@ def commit_units(writer: sqlite3.Connection, units: Sequence[Unit]) -> list[Gate
 def _commit(writer: sqlite3.Connection, units: Sequence[Unit], run: _Run) -> list[GatewayError | None]:
     grown: list[tuple[str, int]] = []
     writer.execute("BEGIN IMMEDIATE")
-    failures = [run(writer, unit, grown) for unit in units]
+    cursor = writer.cursor()  # one for all statements
+    failures = [run(cursor, unit, grown) for unit in units]
     for tenant_and_bytes in sum_by_tenant(grown).items():
         writer.execute(ADD, tenant_and_bytes)
     writer.execute("COMMIT")
     return failures
 
 
-def _run_whole(writer: sqlite3.Connection, unit: Unit, grown: list[tuple[str, int]]) -> GatewayError | None:
+def _run_whole(cursor: sqlite3.Cursor, unit: Unit, grown: list[tuple[str, int]]) -> GatewayError | None:
     """Run a unit that succeeds, or fails before it has changed anything. Raises ``_HalfDone``."""
-    before = writer.total_changes
-    failure = _run(writer, unit, grown)
-    if failure is not None and writer.total_changes != before:
+    before = cursor.connection.total_changes
+    failure = _run(cursor, unit, grown)
+    if failure is not None and cursor.connection.total_changes != before:
         raise _HalfDone
     return failure
 
 
-def _run_in_savepoint(writer: sqlite3.Connection, unit: Unit, grown: list[tuple[str, int]]) -> GatewayError | None:
+def _run_in_savepoint(cursor: sqlite3.Cursor, unit: Unit, grown: list[tuple[str, int]]) -> GatewayError | None:
     counted = len(grown)
-    writer.execute("SAVEPOINT unit")
-    failure = _run(writer, unit, grown)
+    cursor.execute("SAVEPOINT unit")
+    failure = _run(cursor, unit, grown)
     if failure is not None:
-        writer.execute("ROLLBACK TO unit")
+        cursor.execute("ROLLBACK TO unit")
         del grown[counted:]
-    writer.execute("RELEASE unit")
+    cursor.execute("RELEASE unit")
     return failure
 
 
-def _run(writer: sqlite3.Connection, unit: Unit, grown: list[tuple[str, int]]) -> GatewayError | None:
+def _run(cursor: sqlite3.Cursor, unit: Unit, grown: list[tuple[str, int]]) -> GatewayError | None:
     """Run a unit's statements; return what went wrong with this unit alone. ``grown`` takes what it added."""
     try:
         for sql, params, otherwise, grows in unit:
-            cursor = writer.execute(sql, params)
+            cursor.execute(sql, params)
             if otherwise is not None and cursor.rowcount != 1:
                 return Conflict(otherwise)
             if grows is not None and cursor.rowcount:
