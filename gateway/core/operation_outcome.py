@@ -163,6 +163,8 @@ def confirm(builder: ChangeBuilder, operation: Operation, seen: Observation) -> 
     """Mark the operation succeeded and record what no stage shows: completion, new amount, an unnamed total."""
     builder.set_operation(Status.SUCCEEDED, note=None, failure=None)
     match operation.kind:
+        case Kind.CREATE:  # as most
+            pass
         case Kind.COMPLETE:
             builder.set(completed=True)
         case Kind.UPDATE:

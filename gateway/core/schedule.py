@@ -58,7 +58,7 @@ def next_check_at(
 def deadline_times(payment: Payment, policy: Policy) -> list[datetime]:
     """Return the times of the two warnings before the capture deadline, and the deadline itself."""
     deadline, warning = policy.rules.capture_deadline, policy.rules.deadline_warning
-    if payment.state is not State.AUTHORIZED or payment.capture_by is None or deadline is None:
+    if payment.capture_by is None or deadline is None or payment.state is not State.AUTHORIZED:
         return []
     authorized_at = payment.capture_by - deadline
     first = authorized_at + warning if warning is not None and warning < deadline else payment.capture_by

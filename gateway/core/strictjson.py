@@ -94,7 +94,8 @@ def _read_quickly(data: bytes) -> Any:
 
     Without a backslash every text has two quotes. So no name stood twice if what was read has as many as the bytes.
     """
-    if b"\\" in data or _LONG_NUMBER in data.translate(_DIGITS_AS_ZERO):
+    # ``in`` would take what is looked for as a number first, and raise and drop an error.
+    if data.find(b"\\") >= 0 or data.translate(_DIGITS_AS_ZERO).find(_LONG_NUMBER) >= 0:
         return _UNSURE
     if data.count(b"[") + data.count(b"{") > MAX_NESTING:
         return _UNSURE

@@ -44,8 +44,8 @@ def has_lines(text: str) -> bool:
 def may_need_checks(body: bytes) -> bool:
     """Whether JSON may hold a blank text or a control character: a quick check that nearly every body passes."""
     return (
-        b'" ' in body
-        or b"\x7f" in body
-        or (b"\\" in body and _ESCAPED.search(body) is not None)
+        body.find(b'" ') >= 0  # ``in`` takes four times as long, see ``strictjson``
+        or body.find(b"\x7f") >= 0
+        or (body.find(b"\\") >= 0 and _ESCAPED.search(body) is not None)
         or (not body.isascii() and _FIRST_BYTE.search(body) is not None)
     )

@@ -107,7 +107,8 @@ def to_json(view: msgspec.Struct) -> bytes:
 
 
 def _payment_members(payment: PaymentSummary, open_operation: OperationSummary | None) -> dict[str, Any]:
-    money = payment.money  # ``x and f(x)``: nearly every member may be absent, and every payment pays for a call
+    # ``x and f(x)``: nearly every member may be absent, nearly every total is zero, and every payment pays for a call.
+    money, zero = payment.money, _zero(payment.money.digits)
     is_payable = payment.state not in NOT_PAYABLE
     return {
         "id": payment.id,
@@ -119,9 +120,9 @@ def _payment_members(payment: PaymentSummary, open_operation: OperationSummary |
         "state": str(payment.state),
         "amount": money.text(),
         "currency": money.currency,
-        "amount_captured": _text(money, payment.captured),
-        "amount_refunded": _text(money, payment.refunded),
-        "amount_disputed": _text(money, payment.disputed),
+        "amount_captured": _text(money, payment.captured) if payment.captured else zero,
+        "amount_refunded": _text(money, payment.refunded) if payment.refunded else zero,
+        "amount_disputed": _text(money, payment.disputed) if payment.disputed else zero,
         "redirect_url": payment.redirect_url if is_payable else None,
         "instructions": payment.instructions if is_payable else {},
         "customer_notified": payment.customer_notified,
@@ -173,10 +174,10 @@ def _refund_members(payment: PaymentSummary, refund: Operation) -> dict[str, Any
 
 
 def _text(money: Money, amount: Decimal) -> str:
-    return f"{amount:.{money.digits}f}" if amount else _zero(money.digits)
+    return f"{amount:.{money.digits}f}"
 
 
-@functools.cache  # most totals are zero
+@functools.cache
 def _zero(digits: int) -> str:
     return f"{Decimal(0):.{digits}f}"
 

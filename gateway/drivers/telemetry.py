@@ -209,7 +209,11 @@ def _members(
     at: float, level: str, message: str, given: Mapping[str, object], place: Mapping[str, str]
 ) -> dict[str, Any]:
     """What a line says, in the order of ``FIELDS``. ``at``: Unix seconds."""
-    shown = {name: _plain(given[name]) for name in FIELDS if name in given}
+    shown: dict[str, object] = {}
+    for name in FIELDS:
+        if name in given:
+            value = given[name]
+            shown[name] = value[:_LONGEST] if type(value) is str else _plain(value)
     time_stamp = rfc3339(datetime.fromtimestamp(at, UTC))
     return {"time": time_stamp, "level": level, "message": message, **place, **_process, **shown}
 

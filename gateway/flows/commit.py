@@ -38,7 +38,7 @@ from gateway.flows.runtime import Gateway, log
 SUCCESS_STATUS = {Kind.CREATE: 201, Kind.REFUND: 201}
 """The HTTP status of an answer to a request whose operation has its outcome; every other kind answers 200."""
 
-_DEADLINE = EventType.CAPTURE_DEADLINE_NEAR
+_DEADLINE, _REPEATED, _REFUND = EventType.CAPTURE_DEADLINE_NEAR, Reason.REPEATED_FINAL, Kind.REFUND
 
 
 class OperationAnswer(NamedTuple):
@@ -215,7 +215,7 @@ def _webhook(gw: Gateway, written: _Written, event: PaymentEvent) -> NewWebhook 
     tenant = gw.settings.tenants[payment.tenant]
     if tenant.webhook is None:
         return None
-    is_refund = operation is not None and operation.kind is Kind.REFUND
+    is_refund = operation is not None and operation.kind is _REFUND
     refund = refund_view(payment, operation) if is_refund and operation is not None else None
     body = webhook_body(event, written.view, refund)
     if tenant.webhook_map is not None:
@@ -260,6 +260,6 @@ def _notify(gw: Gateway, *written: _Written) -> None:
 def _may_be_noted(change: Change) -> bool:
     """Whether operators may want to hear of it; few changes are like that."""
     event = change.event
-    if event is None or change.refusal is Reason.REPEATED_FINAL:
-        return change.refusal is Reason.REPEATED_FINAL
+    if event is None or change.refusal is _REPEATED:
+        return change.refusal is _REPEATED
     return "review" in event.details or "unknown_status" in event.details or event.type == _DEADLINE

@@ -50,12 +50,12 @@ def fields_of(errors: Iterable[FieldError]) -> str:
     return ", ".join(dict.fromkeys(_path_of(one.field) for one in errors))
 
 
-def write(request: web.Request, status: int, began: float) -> None:
-    """Write the line of a request, except for public pages and health checks that were served.
+def write(request: web.Request, route: str, status: int, began: float) -> None:
+    """Write the line of a request to a route, except for public pages and health checks that were served.
 
     Keep why a tenant's was refused. Who is not known as the tenant, or asks too often, could fill the store.
     """
-    about, is_proved, route = request[ABOUT], IS_PROVED in request, route_of(request)
+    about, is_proved = request[ABOUT], IS_PROVED in request
     if (status < 400 and not is_proved and not about) or (route in PROBES and not 400 <= status < 500):
         return
     if status >= 400 and status != TOO_MANY and is_proved and "tenant" in about:

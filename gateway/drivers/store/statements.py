@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from msgspec import UNSET, UnsetType
@@ -126,6 +127,9 @@ _UPDATES = {
 }
 
 
+_seldom_of = attrgetter("account", "provider", "provider_reference", "replaced_by", "review", "expired_at")
+
+
 def _seldom(payment: Payment) -> tuple[str | int | None, ...]:
     return (
         payment.account,
@@ -152,9 +156,7 @@ def update_payment(
     """
     revision = before.revision + 1
     purchase, growth = _new_purchase(before, after)
-    seldom = _seldom(after)
-    if seldom == _seldom(before):
-        seldom = ()
+    seldom = _seldom(after) if _seldom_of(after) != _seldom_of(before) else ()
     check: tuple[int | None, ...] = () if due_at is UNSET else (optional_milliseconds(due_at),) * 2
     return Statement(
         _UPDATES[bool(seldom), bool(check)],
