@@ -59,16 +59,17 @@ async def _move(loaded: Configuration, tenant: str, to: str) -> dict[str, Any]:
         gw = Gateway(settings=settings, store=store, send=_refuse_to_send, clock=clock)
         moving, begun = await flow.plan(gw, tenant, to)
         if moving is None:
-            return {"tenant": tenant, "store": to, "moved": False}
-        if moving.target_name != to and begun is not None:
-            await flow.give_up(moving, begun)
+            await flow.forget_arrivals(gw, tenant)
             return {"tenant": tenant, "store": to, "moved": False}
         act = Act(
             name="tenants.move",
             by=Actor(key_id=COMMAND_LINE, given=user_name()),
             tenant=tenant,
-            details={"from": moving.source_name, "to": to},
+            details={"from": moving.source_name, "to": moving.target_name},
         )
+        if moving.target_name != to and begun is not None:
+            await flow.give_up(gw, moving, begun, act)
+            return {"tenant": tenant, "store": to, "moved": False}
         began = clock.now()
         moved = await flow.move(gw, moving, begun, act, _tell)
         seconds = (clock.now() - began).total_seconds()

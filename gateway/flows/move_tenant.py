@@ -28,12 +28,20 @@ SEEN_WITHIN = (LEASE + 2 * MARGIN).total_seconds()
 ENDED_WITHIN = 15.0
 """Seconds for what was begun to end. What takes longer ends in the other store."""
 
+WRITTEN_WITHIN = 60.0
+"""Seconds for the transactions that may have been a unit of the tenant: those of gateways are shorter by far."""
+
+LONG_TRANSACTION = (
+    "a transaction on the server that was left writes for longer than a minute: end it (pg_stat_activity), and run the"
+    " command again; until then the tenant is refused"
+)
+
 PAUSE_SECONDS = 0.2
 """Pause between two looks."""
 
 
 class NotMoved(GatewayError):
-    """The tenant is where it was."""
+    """The tenant was not moved, or not yet: what is to be done is said."""
 
 
 class Moving(NamedTuple):
@@ -69,7 +77,7 @@ async def move(gw: Gateway, moving: Moving, begun: Move | None, act: Act, tell: 
     """Move the tenant, or go on moving it, until the other store has it and all processes know. Raises ``NotMoved``."""
     one = begun or await _announced(gw, moving)
     if one.step is Step.ANNOUNCED:
-        one = await _barred(gw, moving, one)
+        one = await _barred(gw, moving, one, act)
     if one.step is Step.BARRED:
         await _wait_for_units(gw, moving.source)
         await copy_tenant(moving.source, moving.target, moving.tenant, gw.clock.now(), tell)
@@ -91,13 +99,23 @@ async def clear(gw: Gateway, moving: Moving, one: Move) -> None:
     await moving.source.commit(NO_TENANT, [cleared])
 
 
-async def give_up(moving: Moving, one: Move) -> None:
+async def give_up(gw: Gateway, moving: Moving, one: Move, act: Act) -> None:
     """Leave the tenant where it is: serve it again, and delete what was copied."""
-    await moving.source.commit(NO_TENANT, [moves.delete(one), moves.lift_bar(moving.tenant)])
-    await delete_tenant(moving.target, moving.tenant, moves.arrives_still(moving.tenant))
-    was_there = [one for one in await moving.target.moves.all() if one.tenant == moving.tenant]
-    arrival, bar = moves.end_arrival(moving.tenant)
-    await moving.target.commit(NO_TENANT, [arrival] if was_there else [arrival, bar])
+    given_up = audit.entry(gw, act, details={**act.details, "given_up": True})
+    await moving.source.commit(NO_TENANT, [moves.delete(one), moves.lift_bar(moving.tenant), given_up])
+    await forget_arrivals(gw, moving.tenant)
+
+
+async def forget_arrivals(gw: Gateway, tenant: str) -> None:
+    """Delete what was copied for moves that were given up."""
+    begun = [one for part in gw.store.parts for one in await part.moves.all() if one.tenant == tenant]
+    expected = {one.to for one in begun if not one.is_over}
+    for name, part in gw.store.by_name.items():
+        if name not in expected and tenant in await part.moves.arriving():
+            await delete_tenant(part, tenant, moves.arrives_still(tenant))
+            arrival, bar = moves.end_arrival(tenant)
+            was_left = any(one.tenant == tenant for one in await part.moves.all())
+            await part.commit(NO_TENANT, [arrival] if was_left else [arrival, bar])
 
 
 async def _announced(gw: Gateway, moving: Moving) -> Move:
@@ -129,10 +147,10 @@ async def _check_nodes(gw: Gateway, moving: Moving) -> None:
         )
 
 
-async def _barred(gw: Gateway, moving: Moving, one: Move) -> Move:
+async def _barred(gw: Gateway, moving: Moving, one: Move, act: Act) -> Move:
     """Let every process begin nothing more, wait for what was begun, and bar what may come still."""
     if left := await _not_seen(gw, moving, one):
-        await give_up(moving, one)
+        await give_up(gw, moving, one, act)
         raise NotMoved(
             f"{_named(left)} does not answer, and may be of an older version: end it, then run the command again"
         )
@@ -163,10 +181,11 @@ async def _is_idle(gw: Gateway, moving: Moving) -> bool:
 
 
 async def _wait_for_units(gw: Gateway, source: Store) -> None:
-    """Wait for the units that were on their way when the bar was set: later ones see it."""
+    """Wait for the units that were on their way when the bar was set: later ones see it. Raises ``NotMoved``."""
     if source.is_shared:
         last = await source.moves.begun()
-        await _until(gw, lambda: source.moves.all_ended_below(last))
+        if not await _until(gw, lambda: source.moves.all_ended_below(last), WRITTEN_WITHIN):
+            raise NotMoved(LONG_TRANSACTION)
 
 
 async def _forget_earlier(moving: Moving) -> None:
@@ -176,11 +195,11 @@ async def _forget_earlier(moving: Moving) -> None:
         await moving.target.commit(NO_TENANT, [moves.delete(one) for one in earlier])
 
 
-async def _until(gw: Gateway, holds: Callable[[], Awaitable[bool]], within: float | None = None) -> bool:
+async def _until(gw: Gateway, holds: Callable[[], Awaitable[bool]], within: float) -> bool:
     """Look again and again until something holds; False where it does not in so many seconds."""
     waited = 0.0
     while not await holds():
-        if within is not None and waited >= within:
+        if waited >= within:
             return False
         await gw.clock.sleep(PAUSE_SECONDS)
         waited += PAUSE_SECONDS

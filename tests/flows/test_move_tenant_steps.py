@@ -202,8 +202,12 @@ async def test_a_move_that_was_begun_is_given_up(gw: Gateway, monkeypatch: pytes
     moving, begun = await move_tenant.plan(gw, "acme", "main")
     assert moving is not None
     assert begun is not None
-    await move_tenant.give_up(moving, begun)
+    async with killed_at(3, parts, monkeypatch) as died:
+        await move_tenant.give_up(gw, moving, begun, ACT)
+    assert died
     await parts["main"].commit("acme", [])
+    assert await move_tenant.plan(gw, "acme", "main") == (None, None)
+    await move_tenant.forget_arrivals(gw, "acme")
     assert (await rows(parts["main"]), await rows(parts["eu"])) == (before, {})
     for part in parts.values():
         assert await part.rows("SELECT name FROM moments WHERE name LIKE '%acme%'", ()) == []
@@ -234,6 +238,7 @@ async def test_a_unit_under_way_is_copied_too(tmp_path: Path, monkeypatch: pytes
         return has_ended
 
     monkeypatch.setattr(Moves, "all_ended_below", look)
+    monkeypatch.setattr(move_tenant, "WRITTEN_WITHIN", 0.0)
     with two_stores("postgresql", tmp_path) as settings:
         store, url = await open_stores(settings), settings.stores["main"].url
         gw = Gateway(settings=settings, store=store, send=send_nothing, clock=SystemClock())
@@ -243,9 +248,11 @@ async def test_a_unit_under_way_is_copied_too(tmp_path: Path, monkeypatch: pytes
             moving = asyncio.create_task(moved(gw, "eu"))
             waiting = asyncio.create_task(looked.wait())
             await asyncio.wait((moving, waiting), return_when=asyncio.FIRST_COMPLETED)
+            with pytest.raises(NotMoved, match="end it"):
+                await moving
             await beside.commit()
-        await moving
         waiting.cancel()
+        await moved(gw, "eu")
         for name, found in (("main", []), ("eu", [("pay_1",)])):
             assert await gw.store.by_name[name].rows("SELECT payment_id FROM hints", ()) == found
         await store.close()

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from gateway.core.errors import Unavailable
+from gateway.drivers.store.moves import Move
 from gateway.flows.background import startup
 from gateway.flows.runtime import Current, Gateway, log
 from gateway.flows.tasks import described, first_of
@@ -26,6 +27,10 @@ MOVING_SECONDS = 0.5
 
 LOOK_SECONDS = 5.0
 """Pause between two looks for work that another process has left or does not know of."""
+
+
+Moves = list[tuple[str, Move]]
+"""Moves of tenants, each with the name of the store that is left."""
 
 
 @asynccontextmanager
@@ -48,15 +53,27 @@ async def joined(current: Current) -> AsyncIterator[None]:
 
 async def _keep_renewing(current: Current) -> None:
     pause = RENEW_AGAIN_SECONDS  # soon it is known where this one listens
+    moves: Moves = []
     while True:
         await _wait(current.gateway, pause)
         try:
             await _renew(current.gateway)
+            moves = _say_moves(current.gateway, moves)
             await startup.stay_careful(current.gateway)
             pause = _pause(current.gateway)
         except Exception as fault:  # it must go on, or nothing is begun here any more
             log.error("this node could not be renewed", extra=described(fault))
             pause = RENEW_AGAIN_SECONDS
+
+
+def _say_moves(gw: Gateway, known: Moves) -> Moves:
+    """Log how far tenants are that are moved, where that is new; return all."""
+    moves = gw.store.moves_under_way()
+    for name, one in moves:
+        if (name, one) not in known:
+            extra = {"tenant": one.tenant, "detail": f"from {name} to {one.to}: {one.step}"}
+            log.info("a tenant is moved to another store", extra=extra)
+    return moves
 
 
 def _pause(gw: Gateway) -> float:
