@@ -28,13 +28,17 @@ async def take(
     Another process may have done one since it was seen to be due. None, where this process may begin nothing, and none
     of a tenant that is being moved.
     """
-    if gw.store.holding(tenant) is not None or not gw.node.may_begin(tenant, by.at):
+    if not _may_begin(gw, tenant, by):
         return []
     ours = [identifier for _, identifier in await gw.store.claim(tenant, claims.claim_ids(kind, by, tenant, wanted))]
     rows = await read(ours) if ours else {}
     if done := set(ours) - set(rows):
         await gw.store.commit(tenant, [claims.release(kind, by.node, tenant, done)])
-    return list(rows.values()) if gw.node.may_begin(tenant, by.at) else []
+    return list(rows.values()) if _may_begin(gw, tenant, by) else []
+
+
+def _may_begin(gw: Gateway, tenant: str, by: Claimant) -> bool:
+    return gw.store.holding(tenant) is None and gw.node.may_begin(tenant, by.at)
 
 
 def release(gw: Gateway, kind: Kind, tenant: str, identifier: str, *, otherwise: str | None = None) -> list[Statement]:

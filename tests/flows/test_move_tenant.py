@@ -6,22 +6,25 @@ import asyncio
 import contextlib
 import itertools
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.drivers.clock import milliseconds
 from gateway.drivers.store import moves
 from gateway.drivers.store.copying.comparison import contents
 from gateway.drivers.store.copying.tenant import OF_TENANT
-from gateway.drivers.store.moves import Move, Moves
+from gateway.drivers.store.moves import Move, Moves, Step
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.statements import NO_TENANT, Statement
-from gateway.flows import move_tenant
+from gateway.flows import claims, move_tenant
 from gateway.flows.background import nodes as background_nodes
+from gateway.web.server import running
 from tests.support import postgresql
 from tests.support.cli import run
+from tests.support.factories.store_units import stored
 from tests.support.several_gateways import several_gateways
 from tests.support.stack import GatewayStack, new_key, psp_body
 
@@ -260,3 +263,28 @@ async def test_callbacks_are_repeated_and_applied(two: list[GatewayStack]) -> No
     await moved(two[0], "acme", "eu")
     await repeat_callbacks(two[0])
     assert (await two[1].payment(created["id"]))["state"] == "captured"
+
+
+async def test_nothing_is_begun_that_was_claimed_meanwhile(two: list[GatewayStack]) -> None:
+    """The announcement is seen between the claim and the work: the claim stays, and the work waits."""
+    gw, store = two[0].gateway, two[0].gateway.store
+
+    async def read(identifiers: Collection[str]) -> dict[str, str]:
+        store.note_moves(store.parts[0], [Move(tenant="acme", to="eu", at=1)])
+        return dict.fromkeys(identifiers, "due")
+
+    assert await claims.take(gw, "check", gw.node.claimant(), "acme", ["pay_1"], read) == []
+
+
+async def test_a_start_does_not_wait_for_the_end_of_a_move(two: list[GatewayStack]) -> None:
+    """What a process has left of that tenant goes along, and is resolved by its check."""
+    main, eu = two[0].gateway.store.parts
+    await stored(main, 1, account="psp-main", provider="psp_open_api")
+    at = two[0].gateway.clock.now()
+    await eu.commit(NO_TENANT, moves.begin_arrival("acme", at))
+    barred = Move(tenant="acme", to="eu", step=Step.BARRED, at=milliseconds(at))
+    await main.commit(NO_TENANT, [barred.row, moves.bar("acme", at)])
+    async with asyncio.timeout(10), running(two[0].settings, two[0].registry):
+        pass
+    await moved(two[0], "acme", "eu")
+    assert len(await eu.open_operations("sending")) == 1

@@ -261,9 +261,10 @@ async def load(gw: Gateway, operation: Operation) -> PaymentSnapshot:
 async def resolve_interrupted(gw: Gateway) -> int:
     """At start: what was on its way when the last process ended has an unknown outcome. Returns how many.
 
-    Of a shared store only what ``is_lost``: the rest may be on its way elsewhere, and is resolved by its check.
+    Of a shared store only what ``is_lost``: the rest may be on its way elsewhere, and is resolved by its check. So is
+    that of a tenant that is being moved: a start must not wait for the end of a move.
     """
-    sending = await gw.store.open_operations("sending")
+    sending = [one for one in await gw.store.open_operations("sending") if gw.store.holding(one.tenant) is None]
     lost = [one for one in sending if not gw.node.is_shared or await is_lost(gw, one)]
     for operation in lost:
         await resolve(gw, operation, await fact_of_interrupted(gw, operation, "the gateway stopped"))
