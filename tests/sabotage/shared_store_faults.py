@@ -98,7 +98,7 @@ SHARED_STORE_FAULTS = (
         "begin what was claimed too late",
         "nodes",
         "gateway/flows/claims.py",
-        "return list(rows.values()) if gw.node.may_begin(tenant, by.at) else []",
+        "return list(rows.values()) if _may_begin(gw, tenant, by) else []",
         "return list(rows.values())",
     ),
     simple(
