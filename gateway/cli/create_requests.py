@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Never
@@ -14,6 +15,7 @@ from gateway.core.errors import TenantError
 from gateway.core.request_bodies import CreateBody
 from gateway.drivers.clock import SystemClock
 from gateway.drivers.settings import Settings, Tenant
+from gateway.drivers.store.reads import Store
 from gateway.flows.payments.create_validation import content_refusals
 from gateway.flows.payments.explain_create import Planned, of_account, plan
 from gateway.flows.runtime import Gateway
@@ -41,6 +43,9 @@ class NoStore:
 
     def use(self, settings: Settings) -> None:
         """Nothing depends on settings here."""
+
+    def trust(self, is_sure: Callable[[Store], bool]) -> None:
+        """No tenant is moved from here."""
 
 
 def offline(settings: Settings) -> Gateway:
