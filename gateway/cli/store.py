@@ -26,6 +26,11 @@ from gateway.drivers.store.store_files import resolved_path
 
 COLUMNS = ("table", "tenant", "rows", "hash", "rows_in_target", "hash_in_target", "is_equal")
 
+NO_COPY = (
+    "TO is not a copy, and no gateway starts on it: something was written into one of the two since the copy began;"
+    " delete TO, or drop its database and make it anew, and copy again"
+)
+
 SHOWN = 12
 """Digits of a hash in the table; JSON has them all."""
 
@@ -63,7 +68,7 @@ def copy_store(context: click.Context, source: StoreTarget, target: StoreTarget,
     Both are URLs as in store.url. A copy that was interrupted goes on when the command is run again; until it is whole
     no gateway starts on TO. Exit code 1 where the stores are not equal afterwards.
     """
-    _end(context, asyncio.run(_compared(source, target, copies=True)), as_json, wide=wide)
+    _end(context, asyncio.run(_compared(source, target, copies=True)), as_json, wide=wide, what_to_do=NO_COPY)
 
 
 @store.command()
@@ -100,7 +105,9 @@ def _tell(table: str, rows: int) -> None:
     click.echo(f"{table}: {rows} rows copied", err=True)
 
 
-def _end(context: click.Context, found: Sequence[Compared], as_json: bool, *, wide: bool) -> None:
+def _end(
+    context: click.Context, found: Sequence[Compared], as_json: bool, *, wide: bool, what_to_do: str | None = None
+) -> None:
     different = [one for one in found if not one.is_equal]
     if as_json:
         print_json({"is_equal": not different, "data": [{**asdict(one), "is_equal": one.is_equal} for one in found]})
@@ -110,6 +117,8 @@ def _end(context: click.Context, found: Sequence[Compared], as_json: bool, *, wi
         of_tenant = f" of tenant {one.tenant}" if one.tenant else ""
         click.echo(f"the stores differ in table {one.table}{of_tenant}", err=True)
     if different:
+        if what_to_do:
+            click.echo(what_to_do, err=True)
         context.exit(FAILED)
 
 

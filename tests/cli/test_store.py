@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from gateway.cli.store import NO_COPY
 from gateway.core.payment import State
 from gateway.drivers.clock import SystemClock
+from gateway.drivers.store.copying.copier import Mark
 from gateway.drivers.store.metadata import COPYING, set_timestamp
 from gateway.drivers.store.sqlite import open_sqlite
 from gateway.drivers.store.statements import NO_TENANT, Statement
@@ -87,6 +89,22 @@ async def test_a_difference_is_named(config: Path) -> None:
     assert (checked.exit_code, checked.stderr) == (1, "the stores differ in table payments of tenant acme\n")
     copied = await command("copy", source, target)
     assert (copied.exit_code, "holds rows already" in copied.stderr) == (1, True)
+
+
+async def test_a_copy_of_what_was_used_meanwhile_says_what_to_do(config: Path) -> None:
+    """It was interrupted, and a payment that was copied already moved: no gateway starts on it, now or later."""
+    source, target = urls(config.parent)
+    assert (await command("copy", source, target)).exit_code == 0
+    await change(target, set_timestamp(Mark(source="", table="moments").name, SystemClock().now()))  # no gateway yet
+    await change(source, Statement("UPDATE payments SET state = 'failed' WHERE id = 'pay_002'", ()))
+    await change(target, Statement("DELETE FROM moments WHERE name NOT LIKE 'copying%'", ()))
+    for _ in range(2):
+        copied = await command("copy", source, target)
+        assert copied.exit_code == 1
+        assert copied.stderr.splitlines()[-2:] == ["the stores differ in table payments of tenant acme", NO_COPY]
+    use_copy(config)
+    refused = await asyncio.to_thread(run, "recover", "--config", config)
+    assert (refused.exit_code, "gateway store copy again" in refused.stderr) == (4, True)
 
 
 async def test_a_store_that_a_gateway_runs_on_is_left_alone(stack: GatewayStack) -> None:
