@@ -111,26 +111,26 @@ async def commit_change(
     unit = [*claimed, *rows, *_rows_of(gw, own, answer)]
     for one in further:
         unit += _rows_of(gw, one)
-    await _commit(gw, change.payment.tenant, unit, partial(_follow, gw, own, further))
+    try:
+        if unit:
+            await gw.store.commit(change.payment.tenant, unit)
+    except InDoubt as doubt:
+        _once_decided(gw, doubt, partial(_follow, gw, own, further))
+        raise
+    _follow(gw, own, further)
     if not gw.node.is_shared:  # else another process may move it
         _remember(gw, own, revision=before.payment.revision + 1)
     return Committed(change, answer)
 
 
-async def _commit(gw: Gateway, tenant: str, unit: Sequence[Statement], follow: Callable[[], None]) -> None:
-    """Commit what there is, then ``follow``: also where it is known only later that it was written."""
-    try:
-        if unit:
-            await gw.store.commit(tenant, unit)
-    except InDoubt as doubt:
-        gw.tasks.start(f"unit in doubt {id(doubt)}", _follow_later(doubt, follow))
-        raise
-    follow()
+def _once_decided(gw: Gateway, doubt: InDoubt, follow: Callable[[], None]) -> None:
+    """Do what follows a commit when it is known that it was written."""
 
+    async def wait() -> None:
+        if await asyncio.shield(doubt.decided) is None:
+            follow()
 
-async def _follow_later(doubt: InDoubt, follow: Callable[[], None]) -> None:
-    if await asyncio.shield(doubt.decided) is None:
-        follow()
+    gw.tasks.start(f"unit in doubt {id(doubt)}", wait())
 
 
 def _follow(gw: Gateway, own: _Written, further: Sequence[_Written]) -> None:
@@ -167,7 +167,12 @@ async def commit_submission(gw: Gateway, tenant: str, versions: Sequence[Version
     written, unit = [*map(_Written, versions)], [*rows]
     for one in written:
         unit += _rows_of(gw, one)
-    await _commit(gw, tenant, unit, partial(_notify, gw, *written))
+    try:
+        await gw.store.commit(tenant, unit)
+    except InDoubt as doubt:
+        _once_decided(gw, doubt, partial(_notify, gw, *written))
+        raise
+    _notify(gw, *written)
 
 
 def _may_concern_others(change: Change) -> bool:

@@ -31,7 +31,7 @@ _VALUES = (
 )
 _WRAPPERS = (
     "core/documents core/signing core/strictjson drivers/clock drivers/disk_space drivers/measures drivers/telemetry"
-    " drivers/deadlines drivers/plugin_registry core/response_body flows/tasks"
+    " drivers/deadlines drivers/plugin_registry core/response_body flows/recent_payments flows/tasks"
 )
 _CHECKS_OF_ONE_VALUE = (
     "core/card_data core/card_numbers core/checks core/credentials core/encodings core/masking core/plugin_returns"
@@ -45,7 +45,7 @@ _CONNECTION = (
 VALUES = frozenset(
     f"gateway/{name}.py" for names in (_VALUES, _WRAPPERS, _CHECKS_OF_ONE_VALUE, _CONNECTION) for name in names.split()
 )
-"""Modules that only define values, wrap one library, look at one text by itself, or surround a request on its
+"""Modules that only define or keep values, wrap one library, look at one text by itself, or surround a request on its
 connection: to know what they do one need not read them."""
 
 UNITS = ("gateway/drivers/sender/", "gateway/drivers/store/", "plugins/gateway_psp_open_api/")
