@@ -24,6 +24,9 @@ LARGEST_EXPONENT = 30
 MOST_DIGITS = 60
 """Sizes of a JSON number that is read: an amount needs far less, and a larger one costs time."""
 
+_USUAL = re.compile(rf"-?[0-9]{{1,{LARGEST_EXPONENT}}}(?:\.[0-9]{{1,{LARGEST_EXPONENT}}})?")
+"""A number without exponent whose digits alone show that it is not too large."""
+
 _QUOTED = re.compile(r"(?<=value) .*(?= - at `)", re.DOTALL)
 """What msgspec quotes of a value that is not one of a closed list; it might be a secret."""
 
@@ -112,6 +115,8 @@ def decimal_of(value: object) -> Decimal:
         return Decimal(value)
     if not isinstance(value, JsonNumber):
         return Decimal(Amount.read(value))
+    if _USUAL.fullmatch(value.text) is not None:
+        return Decimal(value.text)
     try:
         number = value.decimal()
     except DecimalException:  # an exponent beyond what a Decimal holds

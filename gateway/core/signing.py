@@ -45,8 +45,8 @@ def urlsafe(data: bytes) -> str:
 
 def same(left: str | bytes, right: str | bytes) -> bool:
     """Compare without telling by time where the difference is."""
-    a = _bytes(left) if isinstance(left, str) else left
-    b = _bytes(right) if isinstance(right, str) else right
+    a = left.encode("utf-8", "surrogateescape") if isinstance(left, str) else left
+    b = right.encode("utf-8", "surrogateescape") if isinstance(right, str) else right
     return hmac.compare_digest(a, b)
 
 

@@ -98,6 +98,9 @@ def test_what_is_not_an_object_leaves_the_outcome_open(body: bytes, said: str) -
         (JsonNumber("-0.5"), "-0.5"),
         ("10.50", "10.50"),
         (JsonNumber("1e30"), "1e30"),
+        (JsonNumber("1" * 31), "1" * 31),
+        (JsonNumber(f"{'1' * 30}.{'1' * 30}"), f"{'1' * 30}.{'1' * 30}"),
+        (JsonNumber(f"0.{'0' * 29}1"), "1e-30"),
     ],
 )
 def test_a_number_is_read_exactly(value: object, exact: str) -> None:
@@ -118,6 +121,8 @@ def test_a_number_is_read_exactly(value: object, exact: str) -> None:
         1.5,
         JsonNumber("1e31"),
         JsonNumber("1e-31"),
+        JsonNumber(f"0.{'0' * 30}1"),
+        JsonNumber(f"1.{'1' * 60}"),
         JsonNumber("1" * 61),
         JsonNumber("1e99999999999999999999"),
     ],
