@@ -97,19 +97,20 @@ def test_a_mistake_that_is_written_alike_is_noted_everywhere(tmp_path: Path) -> 
 
 
 def test_tenants_share_what_they_have_alike(tmp_path: Path) -> None:
-    """A limit is one object for thousands of tenants, and so are the rules that a plugin makes anew for each."""
+    """Limits, deposit methods, and the rules that a plugin makes anew for each: one object for thousands of tenants."""
 
     class Anew(FakeProvider):
         def rules(self, account: gateway.Account) -> gateway.Rules:
             return gateway.Rules(max_increase=None if account.tenant == "other" else MORE)
 
-    section = "rate_limit: {per_second: 7}, accounts: {main: {provider: anew}}"
+    section = "rate_limit: {per_second: 7}, accounts: {main: {provider: anew}}, deposit_methods: {b: {account: main}}"
     tenants = "".join(f"  {name}: {{{section}}}\n" for name in ("acme", "globex", "other"))
     path = tmp_path / "settings.yaml"
     path.write_text(f"{LEAST}tenants:\n{tenants}")
     providers: Any = {"anew": Anew("anew", FakeConfig, gateway.Rules())}
     acme, globex, other = load_settings(path, providers=providers, environ=ENVIRON).tenants.values()
     assert acme.rate_limit is globex.rate_limit
+    assert acme.deposit_methods is globex.deposit_methods
     assert acme.accounts["main"].rules is globex.accounts["main"].rules
     assert [one.accounts["main"].rules.max_increase for one in (acme, other)] == [MORE, None]
 

@@ -18,10 +18,10 @@ from gateway.core.map_checks import PaymentSeen, problem_of_reading
 from gateway.core.plugin_returns import CREDENTIALS, RULES, UnusableValue, checked
 from gateway.core.rules import Policy, Rules, contradiction
 from gateway.core.secret import Secret
-from gateway.drivers.settings.model import AccountEntry, Clocks, Derivation, Timeouts
+from gateway.drivers.settings.model import AccountEntry, Clocks, DepositMethod, Derivation, Timeouts
 from gateway.drivers.settings.problems import Path, unknown_entry
 from gateway.drivers.settings.scalar_reader import INVALID, LoadState
-from gateway.drivers.settings.schema import AccountShape, FieldChanges, TlsShape
+from gateway.drivers.settings.schema import AccountShape, DepositShape, FieldChanges, TlsShape
 from gateway.drivers.settings.struct_reader import config_reader, masked_message, note_struct_error
 from gateway.drivers.settings.yaml_file import nothing, pairs, place_of, value_at
 from gateway.drivers.tls import ClientTls
@@ -41,7 +41,7 @@ _MEMBER_MEANT = {
 
 
 class Resolver(msgspec.Struct, frozen=True, kw_only=True):
-    """What every account is resolved with. Field maps, lines and rules that many accounts share are kept once."""
+    """What every account is resolved with. What many of them share is kept once: field maps, lines, methods, rules."""
 
     state: LoadState
     providers: Mapping[str, Provider]
@@ -51,6 +51,9 @@ class Resolver(msgspec.Struct, frozen=True, kw_only=True):
     secrets: tuple[Secret, ...]
     fields: dict[tuple[str, int], tuple[FieldChanges, FieldMap]] = msgspec.field(default_factory=dict)
     field_lines: dict[tuple[tuple[str, int], ...], Mapping[str, int]] = msgspec.field(default_factory=dict)
+    methods: dict[int, tuple[Mapping[str, DepositShape], Mapping[str, DepositMethod]]] = msgspec.field(
+        default_factory=dict
+    )
     rules: dict[str, Rules] = msgspec.field(default_factory=dict)
     tls: dict[TlsShape, ClientTls] = msgspec.field(default_factory=dict)
 

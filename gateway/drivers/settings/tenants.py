@@ -54,7 +54,7 @@ def resolve_tenant(name: str, node: Node, resolver: Resolver) -> Tenant | None:
         webhook=shape.webhook,
         accounts=accounts,
         logs_in=any(entry.logs_in for entry in accounts.values()),
-        deposit_methods={method: _method(method, given) for method, given in shape.deposit_methods.items()},
+        deposit_methods=_methods(shape.deposit_methods, resolver),
         routing=resolve_routing(("tenants", name, "routing"), shape.routing, known, resolver.state),
         request_maps=resolve_maps(name, "request_maps", shape.request_maps, node, resolver.state),
         reply_maps=reply_maps,
@@ -137,6 +137,14 @@ def _problem_of_currency(code: str, entry: AccountEntry | None, extra: Mapping[s
         return f'unknown currency "{code}": neither ISO 4217 nor listed under currencies'
     allowed = entry.rules.currencies if entry else None
     return f"{code} is not a currency of account {entry.name}" if entry and allowed and code not in allowed else None
+
+
+def _methods(given: Mapping[str, DepositShape], resolver: Resolver) -> Mapping[str, DepositMethod]:
+    """The deposit methods of a tenant: those of another one that has the same, which are then one object."""
+    if id(given) not in resolver.methods:
+        made = {name: _method(name, shape) for name, shape in given.items()}
+        resolver.methods[id(given)] = (given, made)  # kept, so that no other gets its id
+    return resolver.methods[id(given)][1]
 
 
 def _method(name: str, shape: DepositShape) -> DepositMethod:
