@@ -26,7 +26,7 @@ class Scripted(Connection):
         self.sent, self.is_lost = sent, False
 
     def begin(self, commands: Sequence[Command], ended: Ended) -> None:
-        self.sent.append(str(commands[0].params[0]))
+        self.sent.append(str(commands[-1].params[0]))
         asyncio.get_running_loop().call_soon(ended, [])
 
 

@@ -44,7 +44,7 @@ class Scripted(Pool):
         commands: Sequence[Command],
         ended: Callable[[Outcome | NothingSent], None],
         *,
-        can_wait: bool = False,  # noqa: ARG002  # a Pool's form
+        tenant: str | None = None,  # noqa: ARG002  # a Pool's form
     ) -> None:
         self.sent.append([tuple(command.params) for command in commands])
         asyncio.get_running_loop().call_soon(ended, self.answers.pop(0) if self.answers else [])
@@ -227,13 +227,13 @@ class Held(Scripted):
         commands: Sequence[Command],
         ended: Callable[[Outcome | NothingSent], None],
         *,
-        can_wait: bool = False,
+        tenant: str | None = None,
     ) -> None:
         def held(outcome: Outcome | NothingSent) -> None:
             waits = asyncio.ensure_future(self.let_go.wait())
             waits.add_done_callback(lambda _: ended(outcome))
 
-        super().begin(commands, held if self.sent else ended, can_wait=can_wait)
+        super().begin(commands, held if self.sent else ended, tenant=tenant)
 
 
 async def answer_request(pool: Held) -> InDoubt:

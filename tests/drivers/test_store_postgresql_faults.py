@@ -39,6 +39,12 @@ HOLD = "INSERT INTO idempotency_keys VALUES ('acme', 'key-00000001', '', '', '',
 
 WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
+END_BLOCKED = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND %s = ANY (pg_blocking_pids(pid))"
+)
+"""End the processes that wait for another one."""
+
 
 @contextlib.asynccontextmanager
 async def store_on(url: str, **limits: float) -> AsyncIterator[Store]:
@@ -240,6 +246,52 @@ async def test_a_unit_that_fails_behind_a_lost_connection_is_written_anew(
             beside.execute("SELECT pg_terminate_backend(%s)", await waiting(beside))
         await under_way
         assert written(beside, 1) == ONCE
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+async def test_units_that_wait_for_a_connection_are_one_transaction(
+    database_url: str, beside: psycopg.Connection[Any], is_refused: bool
+) -> None:
+    """Unless one of them is refused: that harms no other, and each is a transaction of its own."""
+    async with store_on(database_url, pool=1) as store:
+        with held(database_url):
+            under_way = [commit(store, number) for number in (1, 2, 3, 4)]
+            if is_refused:
+                under_way.append(commit(store, 3))
+            await waiting(beside)
+        outcomes = await asyncio.gather(*under_way, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [type(None)] * 4 + [Conflict] * is_refused
+    assert [written(beside, number) for number in (1, 2, 3, 4)] == [ONCE] * 4
+    counts = beside.execute("SELECT count(*), count(DISTINCT xmin::text) FROM units").fetchall()
+    assert counts == [(4, 4 if is_refused else 2)]
+
+
+@pytest.mark.parametrize("fate", ["committed", "late", "ended"])
+async def test_units_whose_connection_is_lost_together_are_each_found_out(
+    database_url: str, beside: psycopg.Connection[Any], fate: str
+) -> None:
+    """Each asks for its own mark: all were committed, or none was and each is written anew."""
+    async with (
+        cut_proxy(urlsplit(database_url).port or 0) as proxy,
+        store_on(_through(database_url, proxy.port), pool=1) as store,
+    ):
+        with psycopg.connect(database_url) as holder:
+            if fate != "committed":  # they are held up in their third part
+                holder.execute(HOLD.replace("00001", "00004"))
+            with held(database_url):
+                under_way = [commit(store, number) for number in (1, 2, 3, 4, 5)]
+                await waiting(beside)
+                proxy.cuts = 1
+            await proxy.cut.wait()
+            if fate == "ended":
+                await waiting(beside)
+                beside.execute(END_BLOCKED, (holder.info.backend_pid,))
+            holder.rollback()
+        await asyncio.gather(*under_way)
+    assert [written(beside, number) for number in (1, 2, 3, 4, 5)] == [ONCE] * 5
+    marks = dict(beside.execute("SELECT is_barred, count(*) FROM units GROUP BY is_barred").fetchall())
+    assert marks[False] == 5
+    assert fate != "ended" or marks[True] > 0
 
 
 async def test_an_event_is_recorded_once_though_two_callbacks_prove_it_at_once(

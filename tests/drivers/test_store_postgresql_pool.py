@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from gateway.core.errors import Unavailable
-from gateway.drivers.store.postgresql.connection import Command, Connection, Ended, Lost, Outcome
+from gateway.drivers.store.postgresql.connection import Command, Connection, Ended, Lost, Outcome, Refused
 from gateway.drivers.store.postgresql.pool import NothingSent, Pool
 
 QUERY = Command("SELECT 1", ())
@@ -19,9 +19,11 @@ class Scripted(Connection):
 
     def __init__(self) -> None:
         self.begun: list[Ended] = []
+        self.sent: list[list[Command]] = []
         self.is_lost = False
 
-    def begin(self, commands: Sequence[Command], ended: Ended) -> None:  # noqa: ARG002  # a Connection's form
+    def begin(self, commands: Sequence[Command], ended: Ended) -> None:
+        self.sent.append([*commands])
         self.begun.append(ended)
 
     def close(self) -> None:
@@ -151,3 +153,120 @@ async def test_a_caller_that_is_gone_disturbs_nobody(server: Server) -> None:
     await turns()
     server.opened[0].answer()
     assert await after == []
+
+
+def unit(*names: str) -> list[Command]:
+    """A unit of such statements."""
+    return [Command(name, ()) for name in names]
+
+
+class Units:
+    """Units that were begun on a pool of one connection, after one that holds it; and what came of them."""
+
+    def __init__(self, server: Server) -> None:
+        self.pool, self.server = Pool(server.connect, 1), server
+        self.outcomes: dict[str, Outcome | NothingSent] = {}
+        self.written: list[int] = []
+        self.pool.when_written = self.written.append
+        self.begin("held", "", "held")
+
+    def begin(self, name: str, tenant: str | None, *statements: str) -> None:
+        """A unit, or with no tenant something else."""
+
+        def ended(outcome: Outcome | NothingSent) -> None:
+            self.outcomes[name] = outcome
+
+        self.pool.begin(unit(*statements), ended, tenant=tenant)
+
+    def answer(self, outcome: object) -> None:
+        """Answer what is under way."""
+        self.server.opened[-1].begun[-1](outcome)  # type: ignore[arg-type]
+
+    @property
+    def sent(self) -> list[list[str]]:
+        """The statements of each exchange after the first."""
+        return [[command.sql for command in commands] for commands in self.server.opened[-1].sent[1:]]
+
+
+@pytest.fixture
+async def units(server: Server) -> Units:
+    """The only connection is in use."""
+    made = Units(server)
+    await turns()
+    return made
+
+
+async def test_units_of_a_tenant_that_wait_go_together(units: Units) -> None:
+    """Each is given its own part of the answer. Those of others, and what is no unit, wait for their turn."""
+    for name, tenant in (("a1", "a"), ("b1", "b"), ("a2", "a"), ("own1", ""), ("own2", ""), ("read", None)):
+        units.begin(name, tenant, f"{name} first", name)
+    for answer in (["held"], ["1", "2", "3", "4"], *[["5", "6"]] * 4):
+        units.answer(answer)
+    assert units.sent == [
+        ["a1 first", "a1", "a2 first", "a2"],
+        *[[f"{name} first", name] for name in ("b1", "own1", "own2", "read")],
+    ]
+    assert (units.outcomes["a1"], units.outcomes["a2"], units.outcomes["b1"]) == (["1", "2"], ["3", "4"], ["5", "6"])
+    assert units.written == [1, 2, 1, 1, 1]
+
+
+async def test_not_all_that_wait_go_together(units: Units, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A transaction stays short; they keep their order."""
+    monkeypatch.setattr("gateway.drivers.store.postgresql.pool.TOGETHER", 2)
+    for number in range(3):
+        units.begin(f"a{number}", "a", f"a{number}")
+    for _ in range(3):
+        units.answer([])
+    assert units.sent == [["a0", "a1"], ["a2"]]
+
+
+async def test_a_unit_that_is_refused_takes_no_other_with_it(units: Units) -> None:
+    """Nothing of them was written: each is sent again by itself, before what came later."""
+    for name in ("a1", "a2", "a3"):
+        units.begin(name, "a", name)
+    units.answer([])
+    units.begin("a4", "a", "a4")
+    for answer in (Refused(1, "GW001", "no"), ["1"], Refused(0, "GW001", "no"), ["3"], ["4"]):
+        units.answer(answer)
+    assert units.sent == [["a1", "a2", "a3"], ["a1"], ["a2"], ["a3"], ["a4"]]
+    assert (units.outcomes["a1"], units.outcomes["a3"], units.outcomes["a4"]) == (["1"], ["3"], ["4"])
+    assert isinstance(units.outcomes["a2"], Refused)
+
+
+async def test_units_whose_connection_is_lost_are_all_in_doubt(units: Units) -> None:
+    """They may have been written."""
+    for name in ("a1", "a2"):
+        units.begin(name, "a", name)
+    units.answer([])
+    units.server.opened[-1].end()
+    assert [type(units.outcomes[name]) for name in ("a1", "a2")] == [Lost, Lost]
+
+
+async def test_units_of_tenants_can_be_put_off(units: Units) -> None:
+    """Also those that were refused together with others."""
+    for name in ("a1", "a2", "a3"):
+        units.begin(name, "a", name)
+    units.begin("own", "", "own")
+    units.answer([])
+    units.answer(Refused(0, "GW001", "no"))
+    units.pool.put_off()
+    assert [type(units.outcomes.get(name)) for name in ("a1", "a2", "a3")] == [type(None), NothingSent, NothingSent]
+    units.answer(["1"])
+    assert units.sent[1:] == [["a1"], ["own"]]
+
+
+async def test_a_tenant_has_some_of_the_connections(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes beyond them waits, and goes together as soon as one is free or lost; others are not held up."""
+    monkeypatch.setattr("gateway.drivers.store.postgresql.pool.OF_ONE_TENANT", 2)
+    pool, outcomes = Pool(server.connect, 5), list[Outcome | NothingSent]()
+    for name, tenant in (("a1", "a"), ("a2", "a"), ("a3", "a"), ("a4", "a"), ("b1", "b"), ("own", ""), ("read", None)):
+        pool.begin(unit(name), outcomes.append, tenant=tenant)
+        await turns()
+    assert [sent for one in server.opened for sent in one.sent] == [unit(n) for n in ("a1", "a2", "b1", "own", "read")]
+    server.opened[2].answer()
+    server.opened[0].end()
+    assert server.opened[2].sent == [unit("b1"), unit("a3", "a4")]
+    pool.begin(unit("a5"), outcomes.append, tenant="a")
+    server.opened[1].answer()
+    assert server.opened[1].sent == [unit("a2"), unit("a5")]
+    assert len(server.opened) == 5

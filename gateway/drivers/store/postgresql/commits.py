@@ -40,7 +40,7 @@ MARK_KEPT_SECONDS = 3600.0
 TOLD_SECONDS = 5.0
 """How long who answers a request waits for a unit in doubt, which is found out all the same."""
 
-LAST_UNITS = 64
+LAST_UNITS = 512
 """How many units are remembered: more than were under way together when the last of them was committed."""
 
 CLOSING_SECONDS = 5.0
@@ -87,6 +87,7 @@ class Commits:
 
     def __init__(self, pool: Pool, measures: Measures, gate: Gate | None = None) -> None:
         self._pool, self._measures = pool, measures
+        pool.when_written = measures.batch_units.add
         self._gate = gate or Gate()
         self._name = os.urandom(8).hex()
         self._number = 0
@@ -128,7 +129,7 @@ class Commits:
         one.tries += 1
         self._number += 1
         one.mark = f"{mark_at(time.time())}{self._name}{self._number:x}"
-        self._pool.begin(one.commands(), lambda outcome: self._ended(one, outcome), can_wait=one.is_of_tenant)
+        self._pool.begin(one.commands(), lambda outcome: self._ended(one, outcome), tenant=one.tenant)
 
     def _is_held(self, one: _Commit) -> bool:
         return self._gate.is_held and one.is_of_tenant
@@ -197,7 +198,6 @@ class Commits:
             raise
 
     def _resolve(self, one: _Commit, failure: GatewayError | None) -> None:
-        self._measures.batch_units.add(1)
         self._measures.commit_seconds.add(perf_counter() - one.began)
         if failure is not None and not isinstance(failure, Conflict):
             self._measures.store_errors += 1

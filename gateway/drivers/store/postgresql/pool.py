@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from psycopg.pq.abc import PGresult
 
 from gateway.core.errors import Unavailable
-from gateway.drivers.store.postgresql.connection import Command, Connection, Outcome
+from gateway.drivers.store.postgresql.connection import Command, Connection, Outcome, Refused
 
 Connect = Callable[[], Awaitable[Connection]]
 """Opens a connection. Raises ``Unavailable``."""
@@ -21,10 +21,24 @@ class NothingSent(Exception):  # an outcome, as ``Lost`` and ``Refused`` are
     """There was no connection: nothing was sent, and nothing will be."""
 
 
+OF_ONE_TENANT = 3
+"""Connections that units of one tenant are on at once; others of it wait for one of these, and go together then."""
+
+TOGETHER = 8
+"""Units of one tenant that are sent as one transaction, at most."""
+
+
 class _Waiting(NamedTuple):
+    """``tenant``: whose unit it is; empty for one of the gateway's own, None where it is none."""
+
     commands: Sequence[Command]
     ended: Callable[[Outcome | NothingSent], None]
-    can_wait: bool
+    tenant: str | None = None
+    is_alone: bool = False
+
+    def goes_with(self, first: _Waiting) -> bool:
+        """Whether both may be one transaction: no transaction is of two tenants."""
+        return bool(self.tenant) and self.tenant == first.tenant and not (self.is_alone or first.is_alone)
 
 
 class Pool:
@@ -35,24 +49,30 @@ class Pool:
         self._all: set[Connection] = set()
         self._idle: list[Connection] = []
         self._waiting: deque[_Waiting] = deque()
+        self._busy: Counter[str | None] = Counter()
         self._opening: set[asyncio.Task[None]] = set()
         self._is_closed = False
         self._is_done = asyncio.Event()
+        self.when_written: Callable[[int], None] = lambda _: None
+        """Called with how many units were written in one transaction."""
 
     def begin(
-        self, commands: Sequence[Command], ended: Callable[[Outcome | NothingSent], None], *, can_wait: bool = False
+        self,
+        commands: Sequence[Command],
+        ended: Callable[[Outcome | NothingSent], None],
+        *,
+        tenant: str | None = None,
     ) -> None:
-        """Send commands as one transaction as soon as a connection is free; ``ended`` is called once.
+        """Send commands as soon as a connection is free, as one transaction or a part of one; ``ended`` is called once.
 
-        ``can_wait``: whether ``put_off`` may give it back.
+        ``tenant``: whose unit it is. ``put_off`` may give it back, and others of its tenant that wait as well may go
+        with it: where one of them is refused nothing of them was written, and each is sent again by itself.
         """
         if self._is_closed:
             ended(NothingSent("the store is closed"))
-        elif (connection := self._free()) is not None:
-            self._run(connection, _Waiting(commands, ended, can_wait))
         else:
-            self._waiting.append(_Waiting(commands, ended, can_wait))
-            self._open()
+            self._waiting.append(_Waiting(commands, ended, tenant))
+            self._go_on()
 
     async def ask(self, *commands: Command) -> list[PGresult]:
         """Send commands as one transaction. Raises ``Refused``, ``Lost``, ``NothingSent``."""
@@ -70,11 +90,11 @@ class Pool:
         return await answered
 
     def put_off(self) -> None:
-        """Give back what waits for a connection and can wait: it was not sent."""
-        waiting, self._waiting = self._waiting, deque(one for one in self._waiting if not one.can_wait)
+        """Give back the units of tenants that wait for a connection: they were not sent."""
+        waiting, self._waiting = self._waiting, deque(one for one in self._waiting if not one.tenant)
         self._is_done.set()
         for one in waiting:
-            if one.can_wait:
+            if one.tenant:
                 one.ended(NothingSent("it was put off"))
 
     async def open_first(self) -> None:
@@ -103,23 +123,57 @@ class Pool:
             self._all.discard(connection)
         return None
 
-    def _run(self, connection: Connection, one: _Waiting) -> None:
-        def ended(outcome: Outcome) -> None:
-            self._freed(connection)
-            one.ended(outcome)
+    def _go_on(self) -> None:
+        """Send what has waited longest of what may go."""
+        while (first := next(filter(self._may_go, self._waiting), None)) is not None:
+            connection = self._free()
+            if connection is None:
+                self._open()
+                return
+            self._run(connection, self._taken(first))
 
-        connection.begin(one.commands, ended)
+    def _may_go(self, one: _Waiting) -> bool:
+        return not one.tenant or self._busy[one.tenant] < OF_ONE_TENANT
+
+    def _taken(self, first: _Waiting) -> list[_Waiting]:
+        """One that waits, and what goes with it."""
+        together, others = [first], deque[_Waiting]()
+        for one in self._waiting:
+            if one is not first:
+                (together if len(together) < TOGETHER and one.goes_with(first) else others).append(one)
+        self._waiting = others
+        return together
+
+    def _run(self, connection: Connection, together: Sequence[_Waiting]) -> None:
+        tenant = together[0].tenant
+
+        def ended(outcome: Outcome) -> None:
+            self._busy[tenant] -= 1
+            if not self._busy[tenant]:
+                del self._busy[tenant]
+            if isinstance(outcome, Refused) and len(together) > 1:
+                self._waiting.extendleft(one._replace(is_alone=True) for one in reversed(together))
+                self._freed(connection)
+                return
+            self._freed(connection)
+            if isinstance(outcome, list) and tenant is not None:
+                self.when_written(len(together))
+            place = 0
+            for one in together:
+                end = place + len(one.commands)
+                one.ended(outcome[place:end] if isinstance(outcome, list) else outcome)
+                place = end
+
+        self._busy[tenant] += 1
+        connection.begin([command for one in together for command in one.commands], ended)
 
     def _freed(self, connection: Connection) -> None:
         self._is_done.set()
         if connection.is_lost:
             self._all.discard(connection)
-            if self._waiting:
-                self._open()
-        elif self._waiting:
-            self._run(connection, self._waiting.popleft())
         else:
             self._idle.append(connection)
+        self._go_on()
 
     def _add(self, connection: Connection) -> None:
         self._all.add(connection)
