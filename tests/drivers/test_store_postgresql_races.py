@@ -120,6 +120,26 @@ async def test_a_key_is_used_once_though_two_requests_come_at_once(
     assert (await store.payment("acme", payment.id) is None) == is_committed
 
 
+@pytest.mark.parametrize("is_enabled_first", [False, True])
+async def test_an_endpoint_is_not_enabled_while_its_dead_letters_are_made(
+    store: Store, database_url: str, beside: psycopg.Connection[Any], is_enabled_first: bool
+) -> None:
+    """Whichever is second waits: what was no dead letter when the endpoint was enabled is none."""
+    row = a_row(0)
+    disabled = deliveries.disable_endpoint("acme", ENDPOINT, AT, reason="gone", failing_before=AT)
+    await store.commit("acme", [inserted(row), deliveries.record_endpoint_failure("acme", ENDPOINT, AT), disabled])
+    held = deliveries.hold_disabled("acme", ENDPOINT)
+    giving_up, enabling = [held, deliveries.mark_dead("acme", ENDPOINT)], [deliveries.enable_endpoint("acme", ENDPOINT)]
+    first, second = (enabling, giving_up) if is_enabled_first else (giving_up, enabling)
+    with written_first(database_url, *first):
+        under_way = asyncio.create_task(store.commit("acme", second))
+        await waiting(beside)
+    await under_way
+    found, endpoint = await store.deliveries.find("acme", row.id), await store.deliveries.endpoint("acme", ENDPOINT)
+    assert (found and found.status) == ("pending" if is_enabled_first else "dead")
+    assert (endpoint and endpoint.disabled_at) is None
+
+
 LATER = milliseconds(AT)
 
 

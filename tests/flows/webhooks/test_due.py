@@ -247,6 +247,31 @@ async def test_a_disabled_endpoint_is_left_alone_by_all_and_enabled_for_all(two:
     assert len(two[0].webhook_attempts) == tried + 6
 
 
+@pytest.mark.parametrize("is_sent_again", [False, True])
+async def test_what_is_under_way_to_an_endpoint_that_is_disabled_and_enabled_is_delivered_once(
+    two: Stacks, is_sent_again: bool
+) -> None:
+    """One gateway waits for an answer; the other is told 410, gives up what waits, and an operator enables it."""
+    held = Held()
+    two[0].webhook_answer = held.answer
+    first = await created(two[0])
+    await until(two[0], lambda: len(held.arrived) == 1)
+    two[0].webhook_answer = lambda _: 410
+    second = await created(two[1])
+    for payment in (first, second):
+        await rows_when(two[0], payment["id"], lambda rows: all(row.status == "dead" for row in rows))
+    two[0].webhook_answer = held.answer
+    assert await redelivery.enable(two[1].gateway, "acme", redeliver=is_sent_again) == (4 if is_sent_again else 0)
+    await look_all(two)
+    held.release()
+    wanted = ["delivered", "delivered" if is_sent_again else "dead"]
+    await rows_when(two[0], first["id"], lambda rows: [row.status for row in rows] == wanted)
+    await look_all(two)
+    assert [version for payment, version in held.arrived if payment == first["id"]] == [1, 2][: 1 + is_sent_again]
+    third = await created(two[0])
+    await rows_when(two[0], third["id"], lambda rows: all(row.status == "delivered" for row in rows))
+
+
 async def test_redelivery_asked_of_one_gateway_does_not_double_what_another_sends(two: Stacks) -> None:
     """While an attempt is under way, its webhook is asked for again elsewhere: it follows, and both are logged."""
     held = Held()
