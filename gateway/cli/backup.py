@@ -84,7 +84,7 @@ async def _recover(loaded: Configuration, *, restored: bool, forget_secret: bool
             for part in store.parts:
                 await part.commit(NO_TENANT, [FORGET_FINGERPRINT])
         act = Act(name="recover", by=Actor(key_id=COMMAND_LINE, given=user_name()), details={"restored": restored})
-        return await (startup.begin_restored(gw, act) if restored else startup.begin(gw, act))
+        return await (startup.recover_restored(gw, act) if restored else startup.begin(gw, act))
     finally:
         await store.close()
 

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.core.commands import Kind
 from gateway.core.payment import Status
-from gateway.drivers.store import deliveries, inbox, schedule, statements
+from gateway.drivers.store import deliveries, inbox, metadata, schedule, statements
 from gateway.drivers.store.deliveries import DeliveryFilter, RedeliveryFilter
 from gateway.drivers.store.inbox import InboxFilter, InboxRange
 from gateway.drivers.store.reads import PaymentFilter, SilentFilter, Store
@@ -55,6 +55,7 @@ IN_ORDER: dict[str, Callable[[Store], Awaitable[Any]]] = {
     "unknown operations": lambda store: store.list_open_operations("unknown", PAGE),
     "answered keys": lambda store: store.answered_keys("acme", AT, 9),
     "next check": lambda store: store.next_check_due(AT),
+    "all payments": lambda store: store.metadata.payments_after(("acme", "pay_1"), 9),
     "due checks counted": lambda store: store.metadata.count_due_checks(AT),
     "due callbacks": lambda store: store.inbox.due(AT, 9),
     "next callback": lambda store: store.inbox.next_due(),
@@ -116,6 +117,10 @@ WRITES: dict[str, Unit] = {
     "old webhooks": [
         *deliveries.delete_webhooks("acme", "delivered", ["dlv_1"]),
         deliveries.mark_dead("acme", ENDPOINT, 9),
+    ],
+    "checks after a restore": [
+        metadata.check_payments(AT, "acme", ["pay_1", "pay_2"], grace_began_before=1),
+        metadata.move_unchecked(("acme", "pay_1"), ("acme", "pay_2")),
     ],
     "old callbacks": [inbox.delete_callbacks(inbox.REFUSED, AT + timedelta(days=1), 9)],
 }

@@ -155,6 +155,8 @@ OF_EACH = frozenset(
         "refused_requests.has_any",
         "metadata.secret_fingerprint",
         "metadata.server",
+        "metadata.unchecked",
+        "metadata.payments_after",
         "nodes.all",
         "nodes.is_alive",
         "nodes.database_clock",

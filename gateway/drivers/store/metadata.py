@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
+
+import msgspec
 
 from gateway.drivers.clock import milliseconds
 from gateway.drivers.store.engine import Engine
 from gateway.drivers.store.rows import from_milliseconds
-from gateway.drivers.store.statements import Statement
+from gateway.drivers.store.statements import Statement, placeholders
 
 COPIED = "copied"
 """Set in a backup only: no server may start on it before ``gateway recover``."""
@@ -22,8 +25,15 @@ COPYING = "copying "
 ON_SERVER = "on server "
 """Prefix of the timestamp since when a shared store is on a server and its timeline, which follow."""
 
+UNCHECKED = "unchecked after "
+"""Prefix of the timestamp since when payments are to be made due; the tenant and id after which, as JSON, follow."""
+
 USED_WITH = "used with secret "
 """Prefix of the timestamp since which the store is used with a secret; the secret's fingerprint follows."""
+
+
+PaymentKey = tuple[str, str]
+"""Tenant and id of a payment."""
 
 
 def set_timestamp(name: str, at: datetime) -> Statement:
@@ -48,14 +58,32 @@ def set_secret_fingerprint(fingerprint: str, at: datetime) -> tuple[Statement, S
     return FORGET_FINGERPRINT, set_timestamp(USED_WITH + fingerprint, at)
 
 
-def check_all_payments(due_at: datetime, *, grace_began_before: int) -> Statement:
-    """Make every payment that may still move due at once. ``grace_began_before``: Unix milliseconds."""
+def check_all_payments(at: datetime) -> tuple[Statement, Statement]:
+    """Have every payment that may still move made due by and by (``check_payments``), from the first one."""
+    forget = Statement("DELETE FROM moments WHERE name LIKE ?", (f"{UNCHECKED}%",))
+    return forget, set_timestamp(_unchecked_after(("", "")), at)
+
+
+def check_payments(due_at: datetime, tenant: str, ids: Collection[str], *, grace_began_before: int) -> Statement:
+    """Make those of some payments due at once that may still move. ``grace_began_before``: Unix milliseconds."""
     return Statement(
-        "UPDATE payments SET due_at = ?, tries = 0"
-        " WHERE open_operation IS NOT NULL OR state IN ('created', 'awaiting_customer', 'processing', 'authorized')"
-        " OR (state = 'expired' AND expired_at >= ?)",
-        (milliseconds(due_at), grace_began_before),
+        f"UPDATE payments SET due_at = ?, tries = 0 WHERE tenant = ? AND id IN ({placeholders(ids)})"  # noqa: S608  # question marks
+        " AND (open_operation IS NOT NULL OR state IN ('created', 'awaiting_customer', 'processing', 'authorized')"
+        " OR (state = 'expired' AND expired_at >= ?))",
+        (milliseconds(due_at), tenant, *ids, grace_began_before),
     )
+
+
+def move_unchecked(after: PaymentKey, last: PaymentKey | None) -> Statement:
+    """Note up to where payments were made due; None: all were. The conflict is that somebody else did it."""
+    if last is None:
+        return Statement("DELETE FROM moments WHERE name = ?", (_unchecked_after(after),), "unchecked")
+    names = _unchecked_after(last), _unchecked_after(after)
+    return Statement("UPDATE moments SET name = ? WHERE name = ?", names, "unchecked")
+
+
+def _unchecked_after(key: PaymentKey) -> str:
+    return f"{UNCHECKED}{msgspec.json.encode(key).decode()}"
 
 
 def set_server(server: str, at: datetime) -> tuple[Statement, Statement]:
@@ -90,6 +118,18 @@ class Metadata:
         )
         ((now, noted),) = rows
         return now, noted and str(noted).removeprefix(ON_SERVER)
+
+    async def unchecked(self) -> PaymentKey | None:
+        """The payment after which payments are still to be made due; None where none is."""
+        rows = await self._engine.rows("SELECT name FROM moments WHERE name LIKE ?", (f"{UNCHECKED}%",))
+        return msgspec.json.decode(str(rows[0][0]).removeprefix(UNCHECKED), type=PaymentKey) if rows else None
+
+    async def payments_after(self, key: PaymentKey, limit: int) -> list[PaymentKey]:
+        """The next payments, by tenant and id."""
+        rows = await self._engine.rows(
+            "SELECT tenant, id FROM payments WHERE (tenant, id) > (?, ?) ORDER BY tenant, id LIMIT ?", (*key, limit)
+        )
+        return [(tenant, identifier) for tenant, identifier in rows]
 
     async def database_bytes(self) -> int:
         """Bytes that the whole database takes; only on a server's."""

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 from gateway.core.errors import Unavailable
 from gateway.drivers.store.moves import Move
-from gateway.flows.background import startup
+from gateway.flows.background import after_restore, startup
 from gateway.flows.runtime import Current, Gateway, log
 from gateway.flows.tasks import described, first_of
 from gateway.flows.webhooks import dispatch
@@ -109,3 +109,4 @@ async def look_for_work(gw: Gateway) -> None:
     gw.check_timer.no_later_than(0)
     gw.inbox_timer.no_later_than(0)
     await dispatch.wake(gw)
+    await after_restore.go_on(gw)

@@ -12,6 +12,7 @@ from gateway.drivers.store.pending_erasures import erased_file
 from gateway.drivers.store.statements import NO_TENANT
 from gateway.flows import audit, placing
 from gateway.flows.audit import Act
+from gateway.flows.background import after_restore
 from gateway.flows.background.timelines import (
     go_on,
     go_on_carefully,
@@ -20,8 +21,7 @@ from gateway.flows.background.timelines import (
     note_servers,
     read_caution,
 )
-from gateway.flows.customers import old_data
-from gateway.flows.customers.erase import ask, empty_log
+from gateway.flows.customers.erase import ask
 from gateway.flows.payments import submit
 from gateway.flows.runtime import Gateway, log
 
@@ -57,12 +57,14 @@ async def check_names(gw: Gateway) -> None:
         raise StillNeeded(sorted(problems))
 
 
-async def start(gw: Gateway) -> Recovered:
+async def start(gw: Gateway) -> None:
     """Begin, after a restored backup with its caution: a database says by itself that it may be one."""
-    if not await may_be_older(gw):
-        return await begin(gw)
-    log.warning("the database may have been restored: providers are asked before anything is done")
-    return await begin_restored(gw, replace(STARTED, details={"restored": True}))
+    if await may_be_older(gw):
+        log.warning("the database may have been restored: providers are asked before anything is done")
+        await begin_restored(gw, replace(STARTED, details={"restored": True}))
+    else:
+        await begin(gw)
+    await after_restore.go_on(gw)
 
 
 async def stay_careful(gw: Gateway) -> None:
@@ -70,6 +72,7 @@ async def stay_careful(gw: Gateway) -> None:
     if await has_lost_units(gw):
         await go_on_carefully(gw)
         await begin_restored(gw, Act(name="recover", by=audit.GATEWAY, details={"restored": True}))
+        await after_restore.go_on(gw)
     await read_caution(gw)
     await go_on(gw)
 
@@ -91,10 +94,18 @@ async def begin(gw: Gateway, act: Act = STARTED) -> Recovered:
     return await _recovered(gw, unknown)
 
 
-async def begin_restored(gw: Gateway, act: Act) -> Recovered:
+async def recover_restored(gw: Gateway, act: Act) -> Recovered:
+    """``begin_restored``, with all that follows. Raises ``Unavailable``."""
+    unknown = await begin_restored(gw, act)
+    erased = await after_restore.finish(gw)
+    return replace(await _recovered(gw, unknown), erased=erased)
+
+
+async def begin_restored(gw: Gateway, act: Act) -> int:
     """Make a backup the store: as ``begin``, and every payment that may still move is looked up first.
 
-    What was erased since the backup is erased again.
+    What was erased since the backup is erased again. Both follow (``after_restore.py``); returns how many operations
+    were found in ``sending``.
 
     Pending webhooks stay: tenants drop one that was delivered already, since its id and version are the same.
     """
@@ -102,17 +113,14 @@ async def begin_restored(gw: Gateway, act: Act) -> Recovered:
     await _check_places(gw)
     unknown = await submit.resolve_interrupted(gw)  # before: it gives those payments later dates of their own
     now = gw.clock.now()
-    marks = [set_timestamp(RESTORED, now), delete_timestamp(COPIED), audit.entry(gw, _with_settings(gw, act))]
-    checks = check_all_payments(now, grace_began_before=gw.settings.clocks.grace_began(now))
+    marks = [set_timestamp(RESTORED, now), delete_timestamp(COPIED), *check_all_payments(now)]
     if (file := erased_file(gw.settings.store)) is not None:
         await ask(gw, pending_erasures.noted_in_file(file))
     for part in gw.store.parts:
-        await part.commit(NO_TENANT, [*marks, checks])
+        await part.commit(NO_TENANT, [*marks, audit.entry(gw, _with_settings(gw, act))])
     await note_servers(gw)
     gw.restored_at = now
-    erased = await old_data.erase_noted(gw)
-    await empty_log(gw)
-    return replace(await _recovered(gw, unknown), erased=erased)
+    return unknown
 
 
 async def _check_whole(gw: Gateway) -> None:
