@@ -1,11 +1,11 @@
-"""How much room is left on the store's disk. What it grows by beside its rows (its log) needs room there too."""
+"""How much room is left on the disks of the stores. What they grow by beside their rows (logs) needs room there too."""
 
 from __future__ import annotations
 
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 CACHE_SECONDS = 1.0
@@ -21,30 +21,39 @@ def free_bytes(folder: Path) -> int:
 
 
 class DiskSpace:
-    """The disk of a folder. It is low with fewer than ``low`` bytes free; ``changed`` is called when that changes."""
+    """The disks of some folders. One is low with fewer than ``low`` bytes free; ``changed`` is called when the first
+    one is, and when none is any more."""
 
     def __init__(
         self,
-        folder: Path | None,
+        folders: Iterable[Path],
         low: int,
         *,
         free: Callable[[Path], int] = free_bytes,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``low`` 0, or no folder: the disk is never asked. ``free`` and ``now`` (seconds) are for tests."""
-        self.folder, self._low = folder, low
+        """``low`` 0, or no folder: no disk is ever asked. ``free`` and ``now`` (seconds) are for tests."""
+        self.folders, self._low = tuple(dict.fromkeys(folders)), low
         self._free, self._now = free, now
         self._asked_at = float("-inf")
-        self._is_low = False
+        self._are_low: set[Path] = set()
         self.changed: Callable[[bool], None] = lambda _: None
 
     def is_low(self) -> bool:
-        """Whether it is low, as of the last second. A disk that cannot be asked is as it was."""
+        """Whether one is low, as of the last second. A disk that cannot be asked is as it was."""
         now = self._now()
-        if self.folder is not None and self._low and now - self._asked_at >= CACHE_SECONDS:
+        if self.folders and self._low and now - self._asked_at >= CACHE_SECONDS:
             self._asked_at = now
-            self._ask(self.folder)
-        return self._is_low
+            was_low = bool(self._are_low)
+            for folder in self.folders:
+                self._ask(folder)
+            if bool(self._are_low) is not was_low:
+                self.changed(not was_low)
+        return bool(self._are_low)
+
+    def low(self) -> tuple[Path, ...]:
+        """The folders whose disks are low."""
+        return tuple(folder for folder in self.folders if self.is_low() and folder in self._are_low)
 
     def _ask(self, folder: Path) -> None:
         try:
@@ -52,6 +61,4 @@ class DiskSpace:
         except OSError as problem:
             _log.warning("the disk cannot be asked for its free bytes", extra={"problem": problem.strerror})
             return
-        if is_low is not self._is_low:
-            self._is_low = is_low
-            self.changed(is_low)
+        (self._are_low.add if is_low else self._are_low.discard)(folder)

@@ -131,7 +131,7 @@ class Gateway:
         self.send = send
         self.deliver = deliver or send
         self.clock = clock
-        self.disk = disk or DiskSpace(settings.store_path and settings.store_path.parent, settings.limits.low_disk)
+        self.disk = disk or DiskSpace(settings.store_folders, settings.limits.low_disk)
         self.measures = measures or Measures()
         self.new_id = Ids(clock).new
         self.node = Node(store, clock, self.new_id("node"))

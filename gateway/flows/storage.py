@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from gateway.core.errors import LowDisk
 from gateway.core.views import rfc3339
+from gateway.drivers.settings import Tenant
 from gateway.drivers.store.place import ask_each, unanswered
 from gateway.flows.occurrences import Occurrence, report
 from gateway.flows.runtime import Current, Gateway, log
@@ -21,9 +22,9 @@ LEVELS = (100, 80)
 """Percent of a budget at which operators are warned, the highest first."""
 
 
-def require_disk(gw: Gateway) -> None:
+def require_disk(gw: Gateway, tenant: Tenant) -> None:
     """Raise ``LowDisk`` unless the disk has room for a new payment and for what may still come of the others."""
-    if gw.disk.is_low():
+    if gw.disk.is_low() and gw.settings.stores[tenant.store or gw.settings.main_store].folder in gw.disk.low():
         raise LowDisk("the disk is almost full")
 
 

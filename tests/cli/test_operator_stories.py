@@ -189,7 +189,9 @@ async def capture_deadline_is_near(desk: Desk) -> None:
 async def disk_is_nearly_full(desk: Desk) -> None:
     """No new payment is taken; when somebody has made room, all is well again by itself."""
     free = [0]
-    desk.stack.gateway.disk = DiskSpace(desk.stack.folder, 10**6, free=lambda _: free[0], now=count().__next__)
+    desk.stack.gateway.disk = DiskSpace(
+        desk.stack.settings.store_folders, 10**6, free=lambda _: free[0], now=count().__next__
+    )
     assert (await desk.stack.create(psp_body())).json["code"] == "low_disk"
     [said] = (await desk.ask("status", status=1))["needs_person"]
     assert "the disk is almost full" in said

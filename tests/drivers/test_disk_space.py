@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ class FakeDisk:
 
     def __init__(self, free: int | None) -> None:
         self.free, self.seconds, self.asked = free, 0.0, 0
-        self.disk = DiskSpace(Path("/"), 100, free=self._ask, now=lambda: self.seconds)
+        self.disk = DiskSpace([Path("/")], 100, free=self._ask, now=lambda: self.seconds)
 
     def _ask(self, _folder: Path) -> int:
         self.asked += 1
@@ -51,7 +52,7 @@ def test_a_disk_is_asked_once_a_second() -> None:
 
 def test_a_mark_of_zero_asks_no_disk() -> None:
     """Anyone who wants no mark pays nothing."""
-    disk = DiskSpace(Path("/"), 0, free=lambda _: pytest.fail("asked"))
+    disk = DiskSpace([Path("/")], 0, free=lambda _: pytest.fail("asked"))
     assert not disk.is_low()
 
 
@@ -62,6 +63,21 @@ def test_each_change_is_said_once() -> None:
     fake.disk.changed = heard.append
     for free in (100, 0, 0, 0, 100, 100):
         fake.is_low(free)
+    assert heard == [True, False]
+
+
+def test_each_of_several_disks_is_asked() -> None:
+    """One of them is low: that one is named, and it is said once however many follow."""
+    free, seconds, heard = {Path("/a"): 100, Path("/b"): 100}, itertools.count(), list[bool]()
+    disk = DiskSpace([Path("/a"), Path("/b"), Path("/a")], 100, free=free.__getitem__, now=seconds.__next__)
+    disk.changed = heard.append
+    assert (disk.is_low(), disk.low()) == (False, ())
+    free[Path("/b")] = 99
+    assert (disk.is_low(), disk.low()) == (True, (Path("/b"),))
+    free[Path("/a")] = 99
+    assert disk.low() == (Path("/a"), Path("/b"))
+    free |= {Path("/a"): 100, Path("/b"): 100}
+    assert disk.low() == ()
     assert heard == [True, False]
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from gateway.core.errors import StillNeeded, Unavailable
+from gateway.drivers.disk_space import DiskSpace
 from gateway.drivers.settings import load_settings
 from gateway.drivers.store.many import ManyStores
 from tests.support import postgresql
@@ -137,6 +138,19 @@ async def test_operators_act_on_a_payment_wherever_it_is(stack: GatewayStack) ->
     told = await admin(stack, "POST", f"/admin/v1/payments/{created['id']}/resolve", resolved)
     assert (told.status, told.json["state"]) == (200, "canceled"), told.text
     assert await acts(stack) == ([], [("payments.sync", "acme", None), ("payments.resolve", "acme", None)])
+
+
+async def test_a_disk_that_is_almost_full_stops_only_new_payments_on_it(stack: GatewayStack) -> None:
+    """acme's is: its creates are refused, those of globex are not; operators are told which disk it is."""
+    main, eu = stack.settings.store_folders
+    free = {main: 100, eu: 99}
+    stack.gateway.disk = DiskSpace(free, 100, free=free.__getitem__)
+    refused = await stack.create(psp_body(), tenant="acme")
+    assert (refused.status, refused.json["code"]) == (503, "low_disk")
+    assert (await stack.create(psp_body(), tenant="globex")).status == 201
+    status = (await admin(stack, "GET", "/admin/v1/status")).json
+    assert status["store"]["disk_is_low"]
+    assert [line for line in status["needs_person"] if line.endswith(f"df -h {eu}")]
 
 
 async def test_one_that_is_down_stops_only_its_tenants(stack: GatewayStack) -> None:

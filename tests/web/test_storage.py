@@ -36,7 +36,7 @@ class FakeDisk:
 
     def __init__(self, stack: GatewayStack) -> None:
         self.free, self.seconds = 0, 0.0
-        stack.gateway.disk = DiskSpace(stack.folder, 100, free=lambda _: self.free, now=self._now)
+        stack.gateway.disk = DiskSpace(stack.settings.store_folders, 100, free=lambda _: self.free, now=self._now)
 
     def _now(self) -> float:
         self.seconds += 1

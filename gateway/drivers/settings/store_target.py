@@ -107,6 +107,11 @@ class StoreTarget(msgspec.Struct, frozen=True, kw_only=True):
         """The SQLite file; None for PostgreSQL."""
         return self.url if isinstance(self.url, Path) else None
 
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the SQLite file; None for PostgreSQL."""
+        return None if self.path is None else self.path.parent
+
 
 MAIN = "main"
 """The name of the only store, and of several that of the gateway's own rows."""
@@ -139,6 +144,11 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     def stores(self) -> dict[str, StoreTarget]:
         """All of them by name, that of the gateway's own rows first."""
         return {self.main_store: self.store, **self.further_stores}
+
+    @property
+    def store_folders(self) -> list[Path]:
+        """The folders of SQLite files."""
+        return [target.folder for target in self.stores.values() if target.folder is not None]
 
 
 def resolve_stores(store: StoreTarget | None, stores: Mapping[str, StoreTarget], state: LoadState) -> dict[str, Any]:

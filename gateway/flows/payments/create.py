@@ -45,7 +45,7 @@ async def create(gw: Gateway, tenant: Tenant, claim: Claim, body: CreateBody) ->
 
 async def plan_create(gw: Gateway, tenant: Tenant, claim: Claim, body: CreateBody) -> Submission:
     """Choose the account and make the payment's first operation. Raises ``TenantError`` or ``ProviderError``."""
-    require_disk(gw)
+    require_disk(gw, tenant)
     route, money = check_create(gw, tenant, body, claim.idempotency_key)
     note_charges(route.entry, body.order)
     payment = new_payment(gw, route.entry, body, money)

@@ -27,7 +27,7 @@ async def plan_replacement(
     gw: Gateway, claim: Claim, entry: AccountEntry, old: Payment, *, money: Money, order: Order
 ) -> Submission:
     """The create of a replacement for the new total. The PATCH that asked for it is answered with the old payment."""
-    require_disk(gw)
+    require_disk(gw, gw.tenant(entry.tenant))
     payment = replacement_of(gw, entry, old, money=money, order=order)
     key, at = claim.idempotency_key, payment.created_at
     operation = new_operation(gw, payment, Kind.CREATE, at=at, idempotency_key=key)

@@ -67,8 +67,8 @@ def _of_settings(gw: Gateway) -> Iterator[str]:
 
 def _of_store(gw: Gateway, status: Status) -> Iterator[str]:
     if status.store.disk_is_low:
-        folder = gw.disk.folder
-        yield f"the disk is almost full and new payments are refused: free space on it, df -h {folder}"
+        folders = " ".join(map(str, gw.disk.low() or gw.disk.folders))
+        yield f"the disk is almost full and new payments are refused: free space on it, df -h {folders}"
     since = {one.name: f" since {one.since} ({one.problem})" for one in status.store.outages}
     for name in status.store.down:
         said = f"store {name} is unavailable{since.get(name, '')}, and requests of its tenants are refused"

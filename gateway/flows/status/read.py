@@ -82,7 +82,7 @@ async def store_status(gw: Gateway) -> StoreStatus:
     paths, budgets = [store.path for store in gw.settings.stores.values()], gw.memory.budget_levels.items()
     return StoreStatus(
         bytes=await _database_bytes(gw) if None in paths else sum(_file_bytes(path) for path in paths if path),
-        disk_free=None if gw.disk.folder is None else _free_bytes(gw.disk.folder),
+        disk_free=min((free for folder in gw.disk.folders if (free := _free_bytes(folder)) is not None), default=None),
         disk_is_low=gw.disk.is_low(),
         schema_version=schema.VERSION,
         down=storage.away(gw),
