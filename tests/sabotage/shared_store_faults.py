@@ -77,7 +77,7 @@ SHARED_STORE_FAULTS = (
         "index events that others may come before",
         "postgresql",
         "gateway/drivers/store/postgresql/schema.py",
-        '    f" WHERE rowid < {_NOT_ENDED}",',
+        '    f" WHERE rowid < {NOT_ENDED}",',
         '    "",',
     ),
     simple(
