@@ -255,6 +255,17 @@ async def test_units_of_tenants_can_be_put_off(units: Units) -> None:
     assert units.sent[1:] == [["a1"], ["own"]]
 
 
+async def test_units_that_are_refused_after_others_were_put_off_are_not_sent_again(units: Units) -> None:
+    """Connections may lead to another server by then, which is to be looked at first."""
+    for name in ("a1", "a2"):
+        units.begin(name, "a", name)
+    units.answer([])
+    units.pool.put_off()
+    units.answer(Refused(0, "GW001", "no"))
+    assert [type(units.outcomes[name]) for name in ("a1", "a2")] == [NothingSent, NothingSent]
+    assert units.sent == [["a1", "a2"]]
+
+
 async def test_a_tenant_has_some_of_the_connections(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """What comes beyond them waits, and goes together as soon as one is free or lost; others are not held up."""
     monkeypatch.setattr("gateway.drivers.store.postgresql.pool.OF_ONE_TENANT", 2)

@@ -52,6 +52,7 @@ class Pool:
         self._busy: Counter[str | None] = Counter()
         self._opening: set[asyncio.Task[None]] = set()
         self._is_closed = False
+        self._times_put_off = 0
         self._is_done = asyncio.Event()
         self.when_written: Callable[[int], None] = lambda _: None
         """Called with how many units were written in one transaction."""
@@ -90,7 +91,11 @@ class Pool:
         return await answered
 
     def put_off(self) -> None:
-        """Give back the units of tenants that wait for a connection: they were not sent."""
+        """Give back the units of tenants that wait for a connection: they were not sent.
+
+        Of those under way, which may be refused together, none is sent again by itself.
+        """
+        self._times_put_off += 1
         waiting, self._waiting = self._waiting, deque(one for one in self._waiting if not one.tenant)
         self._is_done.set()
         for one in waiting:
@@ -145,16 +150,18 @@ class Pool:
         return together
 
     def _run(self, connection: Connection, together: Sequence[_Waiting]) -> None:
-        tenant = together[0].tenant
+        tenant, times_put_off = together[0].tenant, self._times_put_off
 
-        def ended(outcome: Outcome) -> None:
+        def ended(outcome: Outcome | NothingSent) -> None:
             self._busy[tenant] -= 1
             if not self._busy[tenant]:
                 del self._busy[tenant]
             if isinstance(outcome, Refused) and len(together) > 1:
-                self._waiting.extendleft(one._replace(is_alone=True) for one in reversed(together))
-                self._freed(connection)
-                return
+                if times_put_off == self._times_put_off:
+                    self._waiting.extendleft(one._replace(is_alone=True) for one in reversed(together))
+                    self._freed(connection)
+                    return
+                outcome = NothingSent("it was put off")
             self._freed(connection)
             if isinstance(outcome, list) and tenant is not None:
                 self.when_written(len(together))
