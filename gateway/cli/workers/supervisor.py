@@ -120,9 +120,14 @@ class Supervisor:
     def _one_works(self) -> None:
         if self._all_worked or self._killed_at is not None:
             return
-        for process in self._processes[1:]:
-            if process.pid is None:
-                self._start(process, is_first=True)
+        try:
+            for process in self._processes[1:]:
+                if process.pid is None:
+                    self._start(process, is_first=True)
+        except OSError as problem:  # no memory, or no more processes: those that were started are waited for
+            self._code = said(problem)
+            self._stop_all()
+            return
         if all(one.works for one in self._processes):
             self._all_worked = True
             self._started()

@@ -36,6 +36,19 @@ def cannot_start(place):
         raise Unavailable("the store is not there")
     until_stopped(place)
 
+def of_one(place):
+    until_stopped(place)
+    say("stopped")
+
+def only_one_process():
+    if os.getpid() in forked:
+        raise BlockingIOError(11, "no more processes")
+    forked.append(os.getpid())
+    return fork()
+
+if sys.argv[1] == "of_one":
+    fork, os.fork, forked = os.fork, only_one_process, []
+
 def ends_at_once(place):
     place.started()
     if place.number == 2:
@@ -129,6 +142,14 @@ def test_a_process_that_cannot_start_ends_all() -> None:
         code, output, errors = ended(process)
     assert (code, errors) == (4, ["the store is not there"])
     assert output.splitlines()[1:] == ["stopping"]
+
+
+def test_processes_are_waited_for_where_there_can_be_no_more() -> None:
+    """Nobody is left behind, and what is wrong is said."""
+    with supervised("of_one") as process:
+        code, output, errors = ended(process)
+    assert (code, errors) == (1, ["[Errno 11] no more processes"])
+    assert sorted(output.splitlines()[1:]) == ["stopped", "stopping"]
 
 
 def test_a_hangup_reaches_one_process() -> None:
