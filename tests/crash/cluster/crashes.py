@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psycopg
 
-from tests.crash import checks, faults
+from tests.crash import faults
 from tests.crash.checks import records
 from tests.crash.cluster import once
 from tests.crash.cluster.nodes import Node
@@ -84,9 +84,7 @@ async def run_cluster_crashes(
             await cluster.all_up()
             await wait_until_quiet(cluster.testbed, cluster.running, 30 + 3 * lease)
             evidence = await collect(figures, cluster.testbed, cluster.clients)
-            figures.findings = checks.findings(evidence)
-            figures.findings["doubled"] += once.attempts_are_sent_once(evidence, cluster.fates)
-            figures.findings["lost"] += once.first_attempts_keep_their_order(evidence)
+            figures.findings = once.findings(evidence, cluster.fates)
             figures.repeated = sum(count for count, _ in once.repeated(evidence).values())
     finally:
         await asyncio.to_thread(database.stop)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.crash import checks, faults
+from tests.crash import faults
 from tests.crash.clients import Client
 from tests.crash.cluster import once
 from tests.crash.cluster.crashes import LEASE, NODES, WORKERS
@@ -87,9 +87,7 @@ async def fail_over(folder: Path, *, seed: str, workers: int = WORKERS, lease: f
             await faults.clear(cluster.testbed)
             await wait_until_quiet(cluster.testbed, cluster.running, 30 + 3 * lease)
             evidence = await collect(figures, cluster.testbed, cluster.clients)
-            figures.findings = checks.findings(evidence)
-            figures.findings["doubled"] += once.attempts_are_sent_once(evidence, cluster.fates)
-            figures.findings["lost"] += once.first_attempts_keep_their_order(evidence)
+            figures.findings = once.findings(evidence, cluster.fates)
     finally:
         await asyncio.to_thread(standby.stop)
     return figures

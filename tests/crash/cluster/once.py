@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 
+from tests.crash import checks
 from tests.crash.checks.evidence import Evidence, Findings
 from tests.crash.cluster.nodes import Fates
 from tests.crash.webhook_endpoint import ReceivedWebhook
 
 STORED_WITHIN = 3.0
 """Seconds from a webhook's arrival to its attempt stored, with a receiver that hangs and a database that restarts."""
+
+
+def findings(evidence: Evidence, fates: Fates) -> dict[str, list[str]]:
+    """What is wrong with any store, and what only several nodes can do wrong."""
+    found = checks.findings(evidence)
+    found["doubled"] += attempts_are_sent_once(evidence, fates)
+    found["lost"] += first_attempts_keep_their_order(evidence)
+    return found
 
 
 def repeated(evidence: Evidence) -> Mapping[str, tuple[int, list[ReceivedWebhook]]]:
