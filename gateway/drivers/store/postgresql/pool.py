@@ -29,7 +29,7 @@ TOGETHER = 8
 
 
 class _Waiting(NamedTuple):
-    """``tenant``: whose unit it is; empty for one of the gateway's own, None where it is none."""
+    """``tenant``: whose unit it is; empty for one of the gateway's own, None for what is not a unit."""
 
     commands: Sequence[Command]
     ended: Callable[[Outcome | NothingSent], None]
