@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -18,8 +21,30 @@ settings.register_profile("unshrunk", phases=(Phase.generate,))  # ``make sabota
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_cmdline_main() -> Iterator[None]:
     """Hold what the processes of this run share for as long as it lasts."""
+    if (memory := postgresql.memory()) is not None:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", memory)  # no test waits for a disk there
     with postgresql.folder_of_the_run():
         return (yield)
+
+
+HAS_FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Remember of a test that it has failed."""
+    report: Any = yield
+    if report.failed:
+        item.stash[HAS_FAILED] = True
+    return report
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A folder, in memory where there is enough of it; only that of a test that fails is kept."""
+    yield tmp_path
+    if HAS_FAILED not in request.node.stash:
+        shutil.rmtree(tmp_path, ignore_errors=True)
 
 
 @pytest.fixture

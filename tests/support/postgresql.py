@@ -49,7 +49,7 @@ def folder_of_the_run() -> Iterator[None]:
     if FOLDER in os.environ:
         yield
         return
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_memory()))
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=memory()))
     _sweep(folder.parent)
     folder.chmod(0o755)  # PostgreSQL may run as another user
     os.environ[FOLDER] = str(folder)
@@ -78,7 +78,7 @@ def _sweep(parent: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _memory() -> str | None:
+def memory() -> str | None:
     """Where files cost least; None for the usual folder. Containers may have next to no shared memory."""
     with contextlib.suppress(OSError):
         if os.access(SHARED_MEMORY, os.W_OK) and shutil.disk_usage(SHARED_MEMORY).free >= ENOUGH:
