@@ -34,8 +34,8 @@ from gateway.drivers.store.statements import Statement
 POOL = 16
 """Connections of one process: three of four for units and single rows, the others for lists and searches.
 
-Units share the server's writes to disk only while they are under way together: with five connections for them half as
-many were written in a second as with ten, and with thirty no more.
+Units that are not one transaction share the server's writes to disk only while they are under way together: with five
+connections for them half as many were written in a second as with ten, and with thirty no more.
 """
 
 STATEMENT_SECONDS, LOCK_SECONDS = 10.0, 5.0
