@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from gateway.core.errors import Unavailable
 from gateway.drivers.store.postgresql.connection import Command, Connection, Ended, Lost, Outcome, Refused
-from gateway.drivers.store.postgresql.pool import NothingSent, Pool
+from gateway.drivers.store.postgresql.pool import OF_ONE_TENANT, NothingSent, Pool
 
 QUERY = Command("SELECT 1", ())
 
@@ -281,3 +282,22 @@ async def test_a_tenant_has_some_of_the_connections(server: Server, monkeypatch:
     server.opened[1].answer()
     assert server.opened[1].sent == [unit("a2"), unit("a5")]
     assert len(server.opened) == 5
+
+
+async def test_who_must_wait_does_not_look_at_those_before(server: Server) -> None:
+    """Where the database stands still for a while thousands of one tenant may wait: the others need the time."""
+    looks: list[object] = []
+
+    class Watched(Pool):
+        def _may_go(self, one: Any) -> bool:
+            looks.append(one)
+            return super()._may_go(one)
+
+    pool, outcomes = Watched(server.connect, 5), list[Outcome | NothingSent]()
+    for _ in range(OF_ONE_TENANT):
+        pool.begin(unit("a"), outcomes.append, tenant="a")
+        await turns()
+    looks.clear()
+    for _ in range(100):
+        pool.begin(unit("a"), outcomes.append, tenant="a")
+    assert len(looks) == 100

@@ -72,8 +72,10 @@ class Pool:
         if self._is_closed:
             ended(NothingSent("the store is closed"))
         else:
-            self._waiting.append(_Waiting(commands, ended, tenant))
-            self._go_on()
+            one = _Waiting(commands, ended, tenant)
+            self._waiting.append(one)
+            if self._may_go(one):  # else nothing has changed for those before it, who may be thousands
+                self._go_on()
 
     async def ask(self, *commands: Command) -> list[PGresult]:
         """Send commands as one transaction. Raises ``Refused``, ``Lost``, ``NothingSent``."""
