@@ -107,7 +107,7 @@ FAULTS = (
         "commit the event separately",
         "simulation",
         "gateway/flows/commit.py",
-        """            await gw.store.commit(tenant, unit)
+        """            await gw.store.commit(change.payment.tenant, unit)
 """,
         """            await gw.store.commit("", [one for one in unit if "INTO events" not in one.sql])
             await gw.store.commit("", [one for one in unit if "INTO events" in one.sql])
