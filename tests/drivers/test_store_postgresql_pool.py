@@ -301,3 +301,17 @@ async def test_who_must_wait_does_not_look_at_those_before(server: Server) -> No
     for _ in range(100):
         pool.begin(unit("a"), outcomes.append, tenant="a")
     assert len(looks) == 100
+
+
+async def test_who_is_refused_may_come_again_at_once(server: Server) -> None:
+    """The attempt that failed is over by then: another one is made for it."""
+    pool, server.is_down, outcomes = Pool(server.connect, 1), True, list[Outcome | NothingSent]()
+
+    def again(_: Outcome | NothingSent) -> None:
+        server.is_down = False
+        pool.begin([QUERY], outcomes.append)
+
+    pool.begin([QUERY], again)
+    await turns()
+    server.opened[0].answer()
+    assert outcomes == [[]]

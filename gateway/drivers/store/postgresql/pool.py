@@ -199,6 +199,7 @@ class Pool:
         try:
             connection = await self._connect()
         except Unavailable as problem:
+            self._opening.difference_update({asyncio.current_task()})  # who is refused now may come again at once
             if not self._all:  # nobody else will come for those that wait
                 self._refuse_waiting(str(problem))
             return
