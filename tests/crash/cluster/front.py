@@ -18,7 +18,7 @@ class Front:
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection until either side ends it."""
-        with contextlib.closing(writer):
+        with contextlib.suppress(asyncio.CancelledError), contextlib.closing(writer):  # the end of the run cancels
             node = await self._connected()
             if node is None:
                 return
