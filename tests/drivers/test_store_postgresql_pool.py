@@ -315,3 +315,24 @@ async def test_who_is_refused_may_come_again_at_once(server: Server) -> None:
     await turns()
     server.opened[0].answer()
     assert outcomes == [[]]
+
+
+async def test_a_connection_that_is_lost_at_once_is_replaced(server: Server) -> None:
+    """Also before the task that opened it has ended."""
+    pool, outcomes = Pool(server.connect, 1), list[Outcome | NothingSent]()
+
+    class Cut(Scripted):
+        def begin(self, commands: Sequence[Command], ended: Ended) -> None:
+            super().begin(commands, ended)
+            asyncio.get_running_loop().call_soon(self.end)
+
+    async def connect() -> Connection:
+        pool._connect = server.connect
+        return Cut()
+
+    pool._connect = connect
+    for _ in range(2):
+        pool.begin([QUERY], outcomes.append)
+    await turns()
+    server.opened[0].answer()
+    assert [type(outcome) for outcome in outcomes] == [Lost, list]

@@ -196,14 +196,17 @@ class Pool:
             task.add_done_callback(self._opening.discard)
 
     async def _opened(self) -> None:
+        connection, problem = None, ""
         try:
             connection = await self._connect()
-        except Unavailable as problem:
-            self._opening.difference_update({asyncio.current_task()})  # who is refused now may come again at once
-            if not self._all:  # nobody else will come for those that wait
-                self._refuse_waiting(str(problem))
-            return
-        self._add(connection)
+        except Unavailable as failure:
+            problem = str(failure)
+        # What follows may ask for another connection at once: this attempt is over.
+        self._opening.difference_update({asyncio.current_task()})
+        if connection is not None:
+            self._add(connection)
+        elif not self._all:  # nobody else will come for those that wait
+            self._refuse_waiting(problem)
 
     def _refuse_waiting(self, why: str) -> None:
         waiting, self._waiting = self._waiting, deque()
