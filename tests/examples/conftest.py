@@ -70,7 +70,7 @@ def written_settings(folder: Path, urls: dict[str, str]) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # no longer: with its quick clocks it asks its providers all the time
 def place(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A gateway that found the packages by itself, with their simulators beside it; it must stop cleanly."""
     folder = tmp_path_factory.mktemp("gateway")

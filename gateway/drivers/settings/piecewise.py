@@ -19,14 +19,13 @@ def without_collector(*, exempt: bool) -> Iterator[None]:
     """Work without garbage collection: hundreds of thousands of nodes without a cycle are only walked for nothing.
 
     What was made counts as old, or the next collection would walk it. ``exempt``: from all collections for good, or
-    one of them would hold up a running server; so it is where the process has exempted what it began with.
+    one of them would hold up a running server. Else what the process had exempted counts as old again.
     """
     was_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        exempt = exempt or gc.get_freeze_count() > 0
         gc.freeze()
         if not exempt:
             gc.unfreeze()  # to the oldest generation
