@@ -135,7 +135,7 @@ def takes_no_writes(stack: GatewayStack, _: pytest.MonkeyPatch) -> None:
 def fills_the_disk(_: GatewayStack, monkeypatch: pytest.MonkeyPatch) -> None:
     """There is no room for a new payment."""
 
-    def full(_: object) -> None:
+    def full(*_: object) -> None:
         raise LowDisk("planted")
 
     monkeypatch.setattr(create, "require_disk", full)
