@@ -72,9 +72,10 @@ async def _check_next(gw: Gateway, part: Store) -> bool:
     if after is None:
         return False
     now, keys = gw.clock.now(), await part.metadata.payments_after(after, BATCH_SIZE)
-    unit = [metadata.move_unchecked(after, keys[-1] if keys else None)]
+    has_more = len(keys) == BATCH_SIZE
+    unit = [metadata.move_unchecked(after, keys[-1] if has_more else None)]
     for tenant, own in groupby(keys, itemgetter(0)):
         ids = [payment_id for _, payment_id in own]
         unit.append(metadata.check_payments(now, tenant, ids, grace_began_before=gw.settings.clocks.grace_began(now)))
     await part.commit(NO_TENANT, unit)
-    return bool(keys)
+    return has_more
