@@ -15,7 +15,7 @@ from gateway.drivers.settings import Settings, advice, unusable_hosts
 from gateway.drivers.store.opening import missing_driver, open_stores_to_read, version_of_store
 from gateway.drivers.store.schema import VERSION
 from gateway.drivers.store.store_files import open_to_other_users
-from gateway.flows import placing
+from gateway.flows import tenant_stores
 
 
 @click.command()
@@ -72,11 +72,11 @@ async def _moved(settings: Settings) -> list[str]:
         return []
     store = await open_stores_to_read(settings)
     try:
-        await placing.note_moves(store)
-        if problems := await placing.misplaced(store, settings):
+        await tenant_stores.read_moves(store)
+        if problems := await tenant_stores.misplaced(store, settings):
             raise StillNeeded(problems)
-        moved = placing.moved(store, settings)
-        return [f"tenants.{tenant}.store: it was moved, so {name} is right here" for tenant, name in moved.items()]
+        moved = tenant_stores.moved(store, settings)
+        return [f"tenants.{one}.store: must be {name}, to which the tenant was moved" for one, name in moved.items()]
     finally:
         await store.close()
 

@@ -38,7 +38,7 @@ async def take(
 
 
 def _may_begin(gw: Gateway, tenant: str, by: Claimant) -> bool:
-    return gw.store.holding(tenant) is None and gw.node.may_begin(tenant, by.at)
+    return gw.store.tenants.unfinished_move(tenant) is None and gw.node.may_begin(tenant, by.at)
 
 
 def release(gw: Gateway, kind: Kind, tenant: str, identifier: str, *, otherwise: str | None = None) -> list[Statement]:

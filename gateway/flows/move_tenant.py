@@ -19,8 +19,8 @@ from gateway.drivers.store.reads import Store
 from gateway.drivers.store.statements import NO_TENANT
 from gateway.flows import audit
 from gateway.flows.audit import Act
-from gateway.flows.placing import note_moves, rows_of_tenants
 from gateway.flows.runtime import Gateway
+from gateway.flows.tenant_stores import read_moves, stores_with_rows
 
 SEEN_WITHIN = (LEASE + 2 * MARGIN).total_seconds()
 """Seconds in which each process that lives sees what was written, or is over."""
@@ -57,7 +57,7 @@ class Moving(NamedTuple):
 async def plan(gw: Gateway, tenant: str, to: str) -> tuple[Moving | None, Move | None]:
     """What is to be moved, and a move that was begun. None: the tenant is there. Raises ``NotMoved``."""
     parts = gw.store.by_name
-    await note_moves(gw.store)
+    await read_moves(gw.store)
     begun = {name: one for name, part in parts.items() for one in await part.moves.all() if one.tenant == tenant}
     unfinished = {name: one for name, one in begun.items() if one.step is not Step.CLEARED}
     for name, one in unfinished.items():
@@ -69,7 +69,7 @@ async def plan(gw: Gateway, tenant: str, to: str) -> tuple[Moving | None, Move |
             f"tenant {tenant} is being moved to {one.to}: finish that first,"
             f" gateway store move-tenant {tenant} {one.to}"
         )
-    place = (await rows_of_tenants(gw.store)).get(tenant) or gw.store.place_of(tenant)
+    place = (await stores_with_rows(gw.store)).get(tenant) or gw.store.tenants.store_of(tenant)
     return (None if place == to else Moving(tenant, place, parts[place], to, parts[to])), None
 
 

@@ -12,9 +12,9 @@ from gateway.drivers.clock import Clock, milliseconds
 from gateway.drivers.installed_plugins import own_version
 from gateway.drivers.store import claims, moves, nodes
 from gateway.drivers.store.claims import Claimant
+from gateway.drivers.store.databases import ask_each, unanswered
 from gateway.drivers.store.moves import Step
 from gateway.drivers.store.nodes import NodeRow
-from gateway.drivers.store.place import ask_each, unanswered
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.statements import NO_TENANT, Statement
 
@@ -39,7 +39,7 @@ class Node:
         self.host, self.pid = socket.gethostname(), os.getpid()
         self.sends_as = identifier if store.is_shared else None
         """What an operation says of the process that sends it; None where there is only one."""
-        store.trust(self._knows_moves)
+        store.tenants.is_current = self._knows_moves
 
     def claimant(self) -> Claimant:
         """Who claims something now."""
@@ -69,11 +69,11 @@ class Node:
     async def renew(self, settings_hash: str, url: str) -> None:
         """Join, or stay alive for another ``LEASE``. Raises ``Unavailable``, after renewing wherever it can be."""
         async with self._renewing:  # of two at once the earlier might be written last
-            await self._in_each(lambda part: self._renew(part, settings_hash, url))
+            await self._in_each(lambda name, part: self._renew(name, part, settings_hash, url))
 
-    async def _renew(self, part: Store, settings_hash: str, url: str) -> None:
+    async def _renew(self, name: str, part: Store, settings_hash: str, url: str) -> None:
         began = self._clock.now()
-        seen = await self._look_for_moves(part)
+        seen = await self._read_moves(name, part)
         asked, theirs = self._clock.now(), await part.nodes.database_clock()
         ahead = milliseconds(asked + (self._clock.now() - asked) / 2) - theirs
         await part.commit(NO_TENANT, [nodes.renew(self.row(settings_hash, url, began, ahead=ahead)), *seen])
@@ -82,29 +82,29 @@ class Node:
             lease.since = ended  # too late for what was claimed before
         lease.until, lease.is_begun = began + nodes.LEASE, True
 
-    async def _look_for_moves(self, part: Store) -> list[Statement]:
-        """Follow what a database says of tenants that leave it, and return what acknowledges it.
+    async def _read_moves(self, name: str, part: Store) -> list[Statement]:
+        """Follow the moves of tenants out of a database, and return what acknowledges them.
 
-        As old as the lease at most: who moves a tenant waits for all nodes that live.
+        The command that moves a tenant waits until all living nodes have acknowledged its step.
         """
         if len(self._leases) == 1:
             return []
         found = await part.moves.all()
-        self._store.note_moves(part, found)
+        self._store.tenants.note_moves(name, found)
         return [moves.acknowledge(one, self.id) for one in found if one.step is not Step.CLEARED]
 
-    def _knows_moves(self, part: Store) -> bool:
-        """Whether it is known which tenants are in a database; not where a renewal is late."""
-        lease = self._leases[part]
+    def _knows_moves(self, name: str) -> bool:
+        """Whether the moves of a store were read within the lease: not where a renewal is late."""
+        lease = self._leases[self._store.by_name[name]]
         return not (self.is_shared and lease.is_begun) or self._clock.now() < lease.until - nodes.MARGIN
 
     async def leave(self) -> None:
         """Leave: what is claimed is free at once, and nothing is begun any more. Raises ``Unavailable``."""
         for lease in self._leases.values():
             lease.until = lease.since
-        await self._in_each(lambda part: part.commit(NO_TENANT, [nodes.leave(self.id)]))
+        await self._in_each(lambda _, part: part.commit(NO_TENANT, [nodes.leave(self.id)]))
 
-    async def _in_each(self, act: Callable[[Store], Awaitable[None]]) -> None:
+    async def _in_each(self, act: Callable[[str, Store], Awaitable[None]]) -> None:
         """Do something in every database, then raise what went wrong in one. Raises ``Unavailable``."""
         _, problems = await ask_each(self._store.by_name, act)
         self._store.note_outages(problems, self._clock.now())

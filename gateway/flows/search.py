@@ -215,13 +215,13 @@ def _terms_of(event: NewEvent) -> Iterator[tuple[Term, str]]:
 
 async def find(gw: Gateway, wanted: Search) -> list[ListedPayment]:
     """The newest payments that fit, at most ``limit``, older than ``cursor``."""
-    found = [one for part in gw.store.parts for one in await _find(gw, part, wanted)]
+    found = [one for name, part in gw.store.by_name.items() for one in await _find(gw, name, part, wanted)]
     return nlargest(wanted.limit, found, key=attrgetter("payment.id"))
 
 
-async def _find(gw: Gateway, part: Store, wanted: Search) -> list[ListedPayment]:
+async def _find(gw: Gateway, name: str, part: Store, wanted: Search) -> list[ListedPayment]:
     """The same in one database."""
-    query = await _query(gw, part, wanted)
+    query, tenant_map = await _query(gw, part, wanted), gw.store.tenants
     tenants = frozenset(wanted.tenants)  # of which there may be thousands
     found: list[ListedPayment] = []
     for segments, since, end in _pieces(await part.search.segments(), query):
@@ -229,7 +229,7 @@ async def _find(gw: Gateway, part: Store, wanted: Search) -> list[ListedPayment]
         while since < before and len(found) < wanted.limit:
             piece = replace(query, since=since, before=before)
             hits = await part.search.hits(piece, segments, wanted.limit)
-            theirs = [hit for hit in hits if hit.tenant in tenants and not gw.store.is_elsewhere(part, hit.tenant)]
+            theirs = [hit for hit in hits if hit.tenant in tenants and not tenant_map.is_elsewhere(name, hit.tenant)]
             found += [one for hit in theirs if (one := await _payment(part, hit, wanted)) is not None]
             before = hits[-1].place if len(hits) == wanted.limit else since
     return found[: wanted.limit]

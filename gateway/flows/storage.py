@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from gateway.core.errors import LowDisk
 from gateway.core.views import rfc3339
 from gateway.drivers.settings import Tenant
-from gateway.drivers.store.place import ask_each, unanswered
+from gateway.drivers.store.databases import ask_each, unanswered
 from gateway.flows.occurrences import Occurrence, report
 from gateway.flows.runtime import Current, Gateway, log
 from gateway.flows.tasks import described
@@ -34,7 +34,7 @@ async def probe(gw: Gateway) -> None:
     Raises ``Unavailable`` where none does.
     """
     now = gw.clock.now()
-    found, problems = await ask_each(gw.store.by_name, lambda store: store.prove_writable(now))
+    found, problems = await ask_each(gw.store.by_name, lambda _, store: store.prove_writable(now))
     gw.store.note_outages(problems, now)
     if not found:
         raise unanswered(problems)

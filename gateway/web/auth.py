@@ -31,7 +31,7 @@ def authenticate_tenant(request: web.Request) -> Tenant:
     request[ABOUT]["tenant"] = tenant
     _refuse_expired(request, key)
     _note_use(request, sent)
-    request[GATEWAY].store.refuse_moving(tenant)
+    request[GATEWAY].store.tenants.refuse_moving(tenant)
     return settings.tenants[tenant]
 
 

@@ -44,7 +44,7 @@ async def handle_callback(request: web.Request) -> web.StreamResponse:
     if request.method == OPTIONS:
         return _options(entry, head)
     admission = request.app[CALLBACK_LIMITS].admission(entry, head)
-    busy = admission.before_body() if gw.store.holding(entry.tenant) is None else Busy()
+    busy = admission.before_body() if gw.store.tenants.unfinished_move(entry.tenant) is None else Busy()
     if head.suffix == FORM and head.payment_id is not None:
         return await show_form(request, entry, head.payment_id, busy)
     verdict, callback = (busy, head) if busy is not None else await _traced(request, entry, admission, head)

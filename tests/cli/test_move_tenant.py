@@ -196,11 +196,11 @@ async def test_settings_that_are_behind_are_named(config: Path) -> None:
     use(config, text)
     checked = await asyncio.to_thread(run, "check", "--store", "--config", config)
     assert checked.exit_code == 0
-    assert "advice: tenants.acme.store: it was moved, so eu is right here" in checked.stderr
+    assert "advice: tenants.acme.store: must be eu, to which the tenant was moved" in checked.stderr
     for name in ("main", "eu"):
         store = await open_sqlite(config.parent / name / "gateway.db")
         for one in await store.moves.all():
             await store.commit(NO_TENANT, [moves.delete(one)])
         await store.close()
     checked = await asyncio.to_thread(run, "check", "--store", "--config", config)
-    assert (checked.exit_code, "its payments are in eu" in checked.stderr) == (2, True)
+    assert (checked.exit_code, "store: must be eu, where its payments are" in checked.stderr) == (2, True)

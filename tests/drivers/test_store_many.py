@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from gateway.core.errors import Unavailable
 from gateway.drivers.settings import Settings, load_settings
-from gateway.drivers.store import approvals, claims, many, nodes, place
+from gateway.drivers.store import approvals, claims, databases, many, nodes
 from gateway.drivers.store.claims import Claimant
 from gateway.drivers.store.many import ManyStores
 from gateway.drivers.store.opening import open_stores
@@ -29,10 +29,10 @@ from tests.support.shared_engine import shared_database, shared_store
 from tests.support.virtual_clock import VirtualClock
 
 
-def settings_of(folder: Path) -> Settings:
-    """Two stores: acme is in eu, globex in main."""
+def settings_of(folder: Path, names: Sequence[str] = ("main", "eu")) -> Settings:
+    """Two stores, or those named: acme is in eu, globex in the first."""
     tenants: dict[str, Any] = {"acme": {"store": "eu"}, "globex": {}}
-    stores = {name: {"url": f"sqlite:///{name}/gateway.db"} for name in ("main", "eu")}
+    stores = {name: {"url": f"sqlite:///{name}/gateway.db"} for name in names}
     server = {"secret": "test-master-secret-of-forty-characters-00", "development": True}
     path = folder / "settings.yaml"
     path.write_text(yaml.safe_dump({"server": server, "stores": stores, "tenants": tenants}))
@@ -116,7 +116,7 @@ async def test_one_that_is_down_stops_only_its_tenants(store: ManyStores) -> Non
     with pytest.raises(Unavailable):
         await store.payment("acme", "pay_1")
     assert (await store.queues.operations("sending")).count == 1
-    assert (store.down, store.reachable, store.is_down("acme"), store.is_down("globex")) == (
+    assert (store.down, store.reachable, store.cannot_serve("acme"), store.cannot_serve("globex")) == (
         ("eu",),
         store.parts[:1],
         True,
@@ -148,7 +148,7 @@ async def test_a_store_that_the_start_did_not_open(store: ManyStores, tmp_path: 
     """A tenant that a reload adds there has no store until the next start."""
     settings = settings_of(tmp_path)
     tenant = settings.tenants["acme"]
-    store.use(replace(settings, tenants={"acme": replace(tenant, store="us")}))
+    store.tenants.use(replace(settings, tenants={"acme": replace(tenant, store="us")}))
     with pytest.raises(Unavailable, match="store us is not open"):
         await store.payment("acme", "pay_1")
 
@@ -163,7 +163,7 @@ async def test_one_that_says_nothing_is_down_too(store: ManyStores, monkeypatch:
     async def at_once() -> int:
         return 7
 
-    monkeypatch.setattr(place, "ANSWER_SECONDS", 0.01)
+    monkeypatch.setattr(databases, "ANSWER_SECONDS", 0.01)
     monkeypatch.setattr(store.parts[0].queues, "dead_webhooks", at_once)  # a busy machine may read for longer
     monkeypatch.setattr(store.parts[1].queues, "dead_webhooks", never)
     assert (await store.queues.dead_webhooks(), store.down) == (7, ("eu",))

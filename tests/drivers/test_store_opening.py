@@ -12,7 +12,8 @@ import pytest
 from gateway.core.errors import SettingsError, Unavailable
 from gateway.core.secret import Secret
 from gateway.drivers.settings import StoreTarget
-from gateway.drivers.store.opening import missing_driver, open_store, open_store_to_read
+from gateway.drivers.store.opening import missing_driver, open_store, open_store_to_read, open_stores
+from tests.drivers.test_store_many import settings_of
 
 NOWHERE = StoreTarget(url=Secret("postgresql://gateway:Zr7-secret@127.0.0.1:1/payments"))
 
@@ -24,6 +25,13 @@ async def test_a_file_is_opened_by_sqlite(tmp_path: Path) -> None:
     reader = await open_store_to_read(target)
     assert await reader.audit.head() is not None
     await reader.close()
+    await store.close()
+
+
+async def test_the_only_store_keeps_its_name(tmp_path: Path) -> None:
+    """Also where that is not main: outages are noted under the name that the settings have."""
+    store = await open_stores(settings_of(tmp_path, ["eu"]))
+    assert [*store.by_name] == ["eu"]
     await store.close()
 
 

@@ -181,7 +181,7 @@ async def test_rows_elsewhere_stop_the_start(tmp_path: Path) -> None:
     path = stack.folder / "settings.yaml"
     path.write_text(path.read_text().replace("store: eu", "store: main"))
     changed = replace(stack, settings=load_settings(path, providers=stack.registry.providers, environ={}))
-    with pytest.raises(StillNeeded, match="tenant acme: store: its payments are in eu"):
+    with pytest.raises(StillNeeded, match="tenant acme: store: must be eu, where its payments are"):
         async with run_gateway(changed):
             pass
 

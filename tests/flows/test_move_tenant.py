@@ -200,7 +200,7 @@ async def test_a_process_that_was_paused_writes_nothing(two: list[GatewayStack])
     async with standing_still(paused):
         await moved(other, "acme", "eu")
         main, _ = paused.gateway.store.parts
-        assert paused.gateway.store.place_of("acme") == "main"
+        assert paused.gateway.store.tenants.store_of("acme") == "main"
         assert (await paused.create(psp_body())).status == 503
         assert await contents(main, tables=OF_TENANT, tenant="acme") == {}
         assert len(await other.provider_orders("psp")) == 1
@@ -273,7 +273,7 @@ async def test_nothing_is_begun_that_was_claimed_meanwhile(two: list[GatewayStac
     gw, store = two[0].gateway, two[0].gateway.store
 
     async def read(identifiers: Collection[str]) -> dict[str, str]:
-        store.note_moves(store.parts[0], [Move(tenant="acme", to="eu", at=1)])
+        store.tenants.note_moves("main", [Move(tenant="acme", to="eu", at=1)])
         return dict.fromkeys(identifiers, "due")
 
     assert await claims.take(gw, "check", gw.node.claimant(), "acme", ["pay_1"], read) == []

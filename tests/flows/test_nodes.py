@@ -13,11 +13,12 @@ import pytest
 from gateway.core.errors import Unavailable
 from gateway.drivers.clock import milliseconds
 from gateway.drivers.store import claims
+from gateway.drivers.store.databases import Databases
 from gateway.drivers.store.nodes import LEASE, MARGIN
-from gateway.drivers.store.place import Place
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.sqlite import open_sqlite
 from gateway.drivers.store.statements import NO_TENANT
+from gateway.drivers.store.tenant_map import TenantMap
 from gateway.flows.nodes import Node
 from tests.support.factories.store_units import database as database_in
 from tests.support.shared_engine import SharedEngine, shared_database, shared_store
@@ -116,13 +117,13 @@ async def test_a_job_passes_on_when_its_node_leaves_or_dies(database: sqlite3.Co
     assert await one.does("retention")
 
 
-class TwoDatabases(Place):
+class TwoDatabases(Databases):
     """One store of two databases: globex is in the second."""
 
     is_shared = True
 
     def __init__(self, *parts: Store) -> None:
-        self._parts = parts
+        self._parts, self.tenants = parts, TenantMap(("main", "eu"))
 
     @property
     def by_name(self) -> dict[str, Store]:  # type: ignore[override]  # each has one database

@@ -7,7 +7,7 @@ approvals of its own for what concerns its tenants; what concerns none is in the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from heapq import nlargest, nsmallest
@@ -21,21 +21,21 @@ from gateway.drivers.settings import Settings
 from gateway.drivers.store.approvals import Approvals
 from gateway.drivers.store.audit import Audit
 from gateway.drivers.store.claimable import Claimable
+from gateway.drivers.store.databases import ask_each, unanswered
 from gateway.drivers.store.deliveries import Deliveries
 from gateway.drivers.store.inbox import Inbox
 from gateway.drivers.store.many_audit import newest_acts
 from gateway.drivers.store.metadata import Metadata
-from gateway.drivers.store.moves import Move, Moves
+from gateway.drivers.store.moves import Moves
 from gateway.drivers.store.nodes import Nodes
 from gateway.drivers.store.pending_erasures import PendingErasures
 from gateway.drivers.store.personal_data import PersonalData
-from gateway.drivers.store.place import ask_each, unanswered
-from gateway.drivers.store.places import Places
 from gateway.drivers.store.queues import OpenOperations, Queue, Queues
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.refused_requests import RefusedRequests
 from gateway.drivers.store.search_index import SearchIndex
 from gateway.drivers.store.statements import Statement, Unit
+from gateway.drivers.store.tenant_map import TenantMap
 
 Answers = Sequence[Any]
 Merge = Callable[..., Any]
@@ -59,10 +59,6 @@ def _all_keys(found: Answers, *_: object) -> dict[Any, Any]:
 
 def _sum(found: Answers, *_: object) -> int:
     return sum(found)
-
-
-def _any(found: Answers, *_: object) -> bool:
-    return any(found)
 
 
 def _least(found: Answers, *_: object) -> Any:
@@ -195,15 +191,13 @@ def reads_of(kind: type) -> list[str]:
 
 
 class ManyStores(Store):
-    """Stores by name, the one of the gateway's own rows first. ``use`` says which tenants are where."""
+    """Stores by name, the one of the gateway's own rows first."""
 
     def __init__(self, by_name: Mapping[str, Store], settings: Settings) -> None:
         self._by_name = by_name
-        main, self._home = next(iter(by_name.items()))
+        self._home = next(iter(by_name.values()))
         self.is_shared = self._home.is_shared
-        self._down: set[str] = set()
-        self._places = Places(main, settings)
-        self._is_sure: Callable[[Store], bool] = lambda _: True
+        self.tenants = TenantMap([*by_name], settings)
         for name in {*reads_of(Store)} - {"prove_writable"}:
             setattr(self, name, self._reading("", name, Store))
         for group, kind in GROUPS.items():
@@ -215,58 +209,14 @@ class ManyStores(Store):
         """The stores, one database each."""
         return self._by_name
 
-    @property
-    def reachable(self) -> tuple[Store, ...]:  # type: ignore[override]  # as above
-        """The stores that answered when all were asked last."""
-        return tuple(part for name, part in self._by_name.items() if name not in self._down)
-
-    @property
-    def down(self) -> tuple[str, ...]:
-        """The stores that did not answer when all were asked last."""
-        return tuple(name for name in self._by_name if name in self._down)
-
-    def use(self, settings: Settings) -> None:
-        """Take over which tenants are where."""
-        self._places.use(settings)
-
-    def is_down(self, tenant: str) -> bool:
-        """Whether a tenant's store did not answer when all were asked last, or the tenant is being moved."""
-        return self._places.of(tenant) in self._down or self.holding(tenant) is not None
-
-    def holding(self, tenant: str) -> Move | None:
-        """The move that a tenant waits for."""
-        return self._places.holding(tenant)
-
-    def moves_under_way(self) -> list[tuple[str, Move]]:
-        """The moves whose rows are not all in one store, each with the store that is left."""
-        return self._places.under_way()
-
-    def note_moves(self, part: Store, moves: Iterable[Move]) -> None:
-        """Take over what one of the stores says of tenants that leave it."""
-        self._places.note(self._name_of(part), moves)
-
-    def followed(self, settings: Settings) -> Settings:
-        """Settings with tenants where they are now."""
-        return self._places.followed(settings)
-
-    def is_elsewhere(self, part: Store, tenant: str) -> bool:
-        """Whether the rows of a tenant in one of the stores do not count."""
-        return self._places.is_elsewhere(self._name_of(part), tenant)
-
-    def trust(self, is_sure: Callable[[Store], bool]) -> None:  # type: ignore[override]  # as above
-        """Take over what says whether a store was asked lately which tenants leave it."""
-        self._is_sure = is_sure
-
     def of(self, tenant: str) -> Store:  # type: ignore[override]  # as above
         """The store of a tenant. Raises ``Unavailable`` for one that is not open."""
-        name = self._places.of(tenant)
+        return self._opened(self.tenants.store_of(tenant))
+
+    def _opened(self, name: str) -> Store:
         if name not in self._by_name:
             raise Unavailable(f"the store {name} is not open: it was added to the settings after the start")
         return self._by_name[name]
-
-    def place_of(self, tenant: str) -> str:
-        """The name of a tenant's store."""
-        return self._places.of(tenant)
 
     async def commit(self, tenant: str, unit: Unit) -> None:
         """Write a unit in its tenant's store; without a tenant in the first."""
@@ -306,9 +256,9 @@ class ManyStores(Store):
             return answer
 
         async def of_tenant(owner: Any, *args: Any, **named: Any) -> Any:
-            part = self.of(getattr(owner, "tenant", owner))
-            answer = await read(part, owner, *args, **named)
-            if not self._is_sure(part):  # asked afterwards: what was true before is known
+            name = self.tenants.store_of(getattr(owner, "tenant", owner))
+            answer = await read(self._opened(name), owner, *args, **named)
+            if not self.tenants.is_current(name):  # asked afterwards: the tenant may have been moved during the read
                 raise TenantMoves("it is not known any more which tenants are in this store")
             return answer
 
@@ -328,24 +278,21 @@ class ManyStores(Store):
             raise TypeError(f"{key} must be in one of the tables of {__name__}: how is it read from several stores?")
         return of_stores
 
-    def _that_count(self, part: Store, answer: Any) -> Any:
-        """What a store answered, without rows of tenants that are in another; a number counts them for that long."""
-        if not isinstance(answer, (list, dict)) or not self._places.under_way():
+    def _that_count(self, name: str, answer: Any) -> Any:
+        """What a store answered, without rows of tenants that are in another; a number still includes them."""
+        if not isinstance(answer, (list, dict)) or not self.tenants.moves_under_way():
             return answer
-        counts = [row for row in answer if not self.is_elsewhere(part, _owner_of(row))]
+        counts = [row for row in answer if not self.tenants.is_elsewhere(name, _owner_of(row))]
         return {key: answer[key] for key in counts} if isinstance(answer, dict) else counts
-
-    def _name_of(self, part: Store) -> str:
-        return next(name for name, one in self._by_name.items() if one is part)
 
     async def _ask(self, ask: Callable[[Store], Awaitable[Any]], *, needs_all: bool) -> list[Any]:
         """Ask all at once. Raises ``Unavailable`` where one cannot answer that must, or none can."""
 
-        async def answered(part: Store) -> Any:
-            return self._that_count(part, await ask(part))
+        async def answered(name: str, part: Store) -> Any:
+            return self._that_count(name, await ask(part))
 
         found, problems = await ask_each(self._by_name, answered)
-        self._down = {*problems}
+        self.down = (*problems,)
         if problems and (needs_all or not found):
             raise unanswered(problems)
         return found

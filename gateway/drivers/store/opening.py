@@ -16,6 +16,7 @@ from gateway.drivers.settings import Settings, StoreTarget
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.sqlite import open_sqlite, open_sqlite_to_read, plan_sqlite, version_of_sqlite
 from gateway.drivers.store.store_files import AlreadyRunning
+from gateway.drivers.store.tenant_map import TenantMap
 
 NO_DRIVER = "store.url: PostgreSQL needs its driver: pip install 'tenant-payment-gateway[postgres]'"
 
@@ -60,7 +61,9 @@ async def _all(settings: Settings, opening: Callable[[StoreTarget], Awaitable[St
             stack.push_async_callback(opened[name].close)
         stack.pop_all()
     if not settings.further_stores:
-        return opened[settings.main_store]
+        only = opened[settings.main_store]
+        only.tenants = TenantMap([settings.main_store])
+        return only
     from gateway.drivers.store.many import ManyStores  # only where there are several
 
     return ManyStores(opened, settings)

@@ -14,6 +14,7 @@ from gateway.drivers.clock import milliseconds, optional_milliseconds
 from gateway.drivers.store.approvals import Approvals
 from gateway.drivers.store.audit import Audit
 from gateway.drivers.store.claimable import Claimable
+from gateway.drivers.store.databases import Databases
 from gateway.drivers.store.deliveries import Deliveries
 from gateway.drivers.store.engine import Engine
 from gateway.drivers.store.inbox import Inbox
@@ -22,13 +23,13 @@ from gateway.drivers.store.moves import Moves
 from gateway.drivers.store.nodes import Nodes
 from gateway.drivers.store.pending_erasures import PendingErasures
 from gateway.drivers.store.personal_data import PersonalData
-from gateway.drivers.store.place import Place
 from gateway.drivers.store.queues import Queues
 from gateway.drivers.store.refused_requests import RefusedRequests
 from gateway.drivers.store.rows import PageRequest, first_id, made_of, where
 from gateway.drivers.store.schedule import ScheduledCheck
 from gateway.drivers.store.search_index import SearchIndex
 from gateway.drivers.store.statements import KEY_IS_OPEN, NO_TENANT, heartbeat, placeholders
+from gateway.drivers.store.tenant_map import TenantMap
 
 
 class PaymentSnapshot(msgspec.Struct, frozen=True):
@@ -119,11 +120,12 @@ _UNHEARD = (
 _OF_PAYMENT = "SELECT doc FROM all_operations WHERE tenant = ? AND payment_id = ?"
 
 
-class Store(Place):
+class Store(Databases):
     """The gateway's memory. Reads see what was committed; writes are units of work."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.tenants = TenantMap()
         self.inbox = Inbox(engine)
         self.metadata = Metadata(engine)
         self.moves = Moves(engine)
@@ -146,7 +148,7 @@ class Store(Place):
         self.empty_log = engine.empty_log
         self.close = engine.close
 
-    async def prove_writable(self, at: datetime, tenant: str | None = None) -> None:  # noqa: ARG002  # as above
+    async def prove_writable(self, at: datetime, tenant: str | None = None) -> None:  # noqa: ARG002  # of several databases the tenant's
         """Write something small. Raises ``Unavailable``."""
         await self.commit(NO_TENANT, [heartbeat(at)])
 

@@ -68,7 +68,7 @@ async def _keep_renewing(current: Current) -> None:
 
 def _say_moves(gw: Gateway, known: Moves) -> Moves:
     """Log how far tenants are that are moved, where that is new; return all."""
-    moves = gw.store.moves_under_way()
+    moves = gw.store.tenants.moves_under_way()
     for name, one in moves:
         if (name, one) not in known:
             extra = {"tenant": one.tenant, "detail": f"from {name} to {one.to}: {one.step}"}
@@ -79,7 +79,7 @@ def _say_moves(gw: Gateway, known: Moves) -> Moves:
 def _pause(gw: Gateway) -> float:
     if any(part.gate.is_held for part in gw.store.reachable):
         return LOOK_AGAIN_SECONDS
-    return RENEW_SECONDS if all(one.is_over for _, one in gw.store.moves_under_way()) else MOVING_SECONDS
+    return RENEW_SECONDS if all(one.is_over for _, one in gw.store.tenants.moves_under_way()) else MOVING_SECONDS
 
 
 async def _wait(gw: Gateway, pause: float) -> None:

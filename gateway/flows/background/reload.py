@@ -168,7 +168,7 @@ class _Version(NamedTuple):
 
 def _load(before: Gateway, load: Load) -> _Version:
     """Blocking, for a thread: all that takes long with ten thousand tenants."""
-    gateway = before.under(load(before.store.followed(before.settings)))
+    gateway = before.under(load(before.store.tenants.with_moves(before.settings)))
     _free_beside(gateway)
     old, new = before.settings.tenants, gateway.settings.tenants
     lacks_names = not _names(before.settings) <= _names(gateway.settings)

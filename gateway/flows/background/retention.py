@@ -49,7 +49,7 @@ async def _round(gw: Gateway, checked: Checked) -> None:
     await expire_approvals(gw)  # first: a fault in what follows must not keep what they hold
     kept = gw.settings.retention
     for tenant in gw.settings.tenants:
-        if gw.store.is_down(tenant):
+        if gw.store.cannot_serve(tenant):
             continue
         await delete_old_idempotency_keys(gw, tenant)
         if kept.inbox_bodies is not None:
@@ -57,7 +57,7 @@ async def _round(gw: Gateway, checked: Checked) -> None:
             checked[place] = await empty_callbacks(gw, tenant, kept.inbox_bodies, after=checked.get(place, ""))
     for owner in (*gw.settings.tenants, *gw.settings.operator_webhooks):
         for status, age in (("delivered", kept.delivered_webhooks), ("dead", kept.dead_letters)):
-            if age is not None and not gw.store.is_down(owner):
+            if age is not None and not gw.store.cannot_serve(owner):
                 place = (owner, status)
                 checked[place] = await delete_webhooks(gw, owner, status, age, after=checked.get(place, ""))
     await delete_refused(gw)

@@ -10,7 +10,7 @@ from gateway.drivers.store import pending_erasures
 from gateway.drivers.store.metadata import COPIED, RESTORED, check_all_payments, delete_timestamp, set_timestamp
 from gateway.drivers.store.pending_erasures import erased_file
 from gateway.drivers.store.statements import NO_TENANT
-from gateway.flows import audit, placing
+from gateway.flows import audit, tenant_stores
 from gateway.flows.audit import Act
 from gateway.flows.background import after_restore
 from gateway.flows.background.timelines import (
@@ -133,10 +133,10 @@ async def _check_places(gw: Gateway) -> None:
     """Refuse settings that name another store than the one that has a tenant's rows. Raises ``StillNeeded``."""
     if not gw.settings.further_stores:
         return
-    await placing.note_moves(gw.store)
-    if problems := await placing.misplaced(gw.store, gw.settings):
+    await tenant_stores.read_moves(gw.store)
+    if problems := await tenant_stores.misplaced(gw.store, gw.settings):
         raise StillNeeded(problems)
-    for tenant, name in placing.moved(gw.store, gw.settings).items():
+    for tenant, name in tenant_stores.moved(gw.store, gw.settings).items():
         extra = {"tenant": tenant, "detail": f"it was moved: tenants.{tenant}.store is {name}"}
         log.warning("a tenant is in another store than the settings say", extra=extra)
 

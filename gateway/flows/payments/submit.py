@@ -264,7 +264,8 @@ async def resolve_interrupted(gw: Gateway) -> int:
     Of a shared store only what ``is_lost``: the rest may be on its way elsewhere, and is resolved by its check. So is
     that of a tenant that is being moved: a start must not wait for the end of a move.
     """
-    sending = [one for one in await gw.store.open_operations("sending") if gw.store.holding(one.tenant) is None]
+    tenants = gw.store.tenants
+    sending = [one for one in await gw.store.open_operations("sending") if tenants.unfinished_move(one.tenant) is None]
     lost = [one for one in sending if not gw.node.is_shared or await is_lost(gw, one)]
     for operation in lost:
         await resolve(gw, operation, await fact_of_interrupted(gw, operation, "the gateway stopped"))

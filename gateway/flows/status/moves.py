@@ -10,9 +10,9 @@ from gateway.core.views import rfc3339
 from gateway.drivers.clock import milliseconds
 from gateway.drivers.store.moves import Move
 from gateway.drivers.store.rows import from_milliseconds
-from gateway.flows.placing import moved
 from gateway.flows.runtime import Gateway
 from gateway.flows.status.shape import MoveStatus
+from gateway.flows.tenant_stores import moved
 
 EXPECTED_SECONDS = 300.0
 """A move that takes longer may have been interrupted."""
@@ -30,7 +30,7 @@ async def moves_of(gw: Gateway, now: datetime) -> list[MoveStatus]:
             age_seconds=max(0.0, (milliseconds(now) - one.at) / 1000),
             nodes=await _not_seen(gw, name, one, now),
         )
-        for name, one in gw.store.moves_under_way()
+        for name, one in gw.store.tenants.moves_under_way()
     ]
 
 

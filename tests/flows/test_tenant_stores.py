@@ -11,8 +11,8 @@ from gateway.drivers.store import moves
 from gateway.drivers.store.moves import Move, Step
 from gateway.drivers.store.opening import open_stores
 from gateway.drivers.store.statements import NO_TENANT
-from gateway.flows.placing import misplaced, moved, note_moves, rows_of_tenants
 from gateway.flows.runtime import Gateway
+from gateway.flows.tenant_stores import misplaced, moved, read_moves, stores_with_rows
 from tests.drivers.test_store_many import settings_of
 from tests.flows.test_move_tenant_steps import send_nothing
 from tests.support.factories.payments import AT
@@ -34,7 +34,7 @@ async def test_rows_are_found_where_they_are(gw: Gateway) -> None:
     main, eu = gw.store.by_name.values()
     await stored(main, 1, tenant="acme")
     await stored(eu, 2, tenant="initech")
-    assert await rows_of_tenants(gw.store) == {"acme": "main", "initech": "eu"}
+    assert await stores_with_rows(gw.store) == {"acme": "main", "initech": "eu"}
 
 
 async def test_rows_of_a_move_do_not_count(gw: Gateway) -> None:
@@ -43,14 +43,14 @@ async def test_rows_of_a_move_do_not_count(gw: Gateway) -> None:
     await stored(main, 1, tenant="acme")
     await stored(eu, 2, tenant="acme")
     await main.commit(NO_TENANT, moves.begin_arrival("acme", AT))
-    assert await rows_of_tenants(gw.store) == {"acme": "eu"}
+    assert await stores_with_rows(gw.store) == {"acme": "eu"}
     left = Move(tenant="acme", to="main", step=Step.MOVED, at=1)
     await eu.commit(NO_TENANT, [left.row])
     await main.commit(NO_TENANT, moves.end_arrival("acme"))
-    assert await rows_of_tenants(gw.store) == {"acme": "main"}
-    assert gw.store.place_of("acme") == "eu"
-    await note_moves(gw.store)
-    assert gw.store.place_of("acme") == "main"
+    assert await stores_with_rows(gw.store) == {"acme": "main"}
+    assert gw.store.tenants.store_of("acme") == "eu"
+    await read_moves(gw.store)
+    assert gw.store.tenants.store_of("acme") == "main"
 
 
 async def test_what_settings_say_wrongly_is_named(gw: Gateway) -> None:
@@ -58,7 +58,7 @@ async def test_what_settings_say_wrongly_is_named(gw: Gateway) -> None:
     main, eu = gw.store.by_name.values()
     await stored(main, 1, tenant="acme")
     (problem,) = await misplaced(gw.store, gw.settings)
-    assert problem.endswith("tenant acme: store: its payments are in main, so main is right here")
+    assert problem.endswith("tenant acme: store: must be main, where its payments are")
     await eu.commit(NO_TENANT, [Move(tenant="acme", to="main", step=Step.CLEARED, at=1).row])
-    await note_moves(gw.store)
+    await read_moves(gw.store)
     assert (await misplaced(gw.store, gw.settings), moved(gw.store, gw.settings)) == ([], {"acme": "main"})

@@ -1,0 +1,84 @@
+"""Which of several stores has each tenant: the one that the settings name, unless the tenant was moved since."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from msgspec.structs import replace
+
+from gateway.core.errors import TenantMoves
+from gateway.drivers.settings import Settings
+from gateway.drivers.settings.store_target import MAIN
+from gateway.drivers.store.moves import Move, Step
+
+
+class TenantMap:
+    """Names of stores by tenant. What the stores say of moves (``note_moves``) counts more than settings (``use``).
+
+    ``main``: the first of ``stores``, where tenants are that name none; where it is the only one all are there.
+    ``is_current``: whether the moves of a store were read lately enough to rely on.
+    """
+
+    def __init__(self, stores: Sequence[str] = (MAIN,), settings: Settings | None = None) -> None:
+        self.main, *self._others = stores
+        self._moves: dict[str, dict[str, Move]] = {}
+        self._by_settings: dict[str, str] = {}
+        self.is_current: Callable[[str], bool] = lambda _: True
+        if settings is not None:
+            self.use(settings)
+
+    def use(self, settings: Settings) -> None:
+        """Follow these settings from now on."""
+        if self._others:
+            named = {name: tenant.store for name, tenant in settings.tenants.items() if tenant.store is not None}
+            owners = {owner: owner.partition("@")[2] for owner in settings.operator_webhooks if "@" in owner}
+            self._by_settings = named | owners
+
+    def note_moves(self, store: str, moves: Iterable[Move]) -> None:
+        """Follow the moves that a store has on record: of tenants that are leaving it, or have left."""
+        self._moves[store] = {move.tenant: move for move in moves}
+
+    def store_of(self, tenant: str) -> str:
+        """The store of a tenant."""
+        return self._after_moves(tenant, self._by_settings.get(tenant, self.main))
+
+    def unfinished_move(self, tenant: str) -> Move | None:
+        """The move that a tenant waits for, during which nothing of it is begun; None for all others."""
+        if not self._moves:
+            return None
+        move = self._moves.get(self.store_of(tenant), {}).get(tenant)
+        return None if move is None or move.is_over else move
+
+    def refuse_moving(self, tenant: str) -> None:
+        """Refuse to begin something for a tenant that is being moved. Raises ``TenantMoves``."""
+        if (move := self.unfinished_move(tenant)) is not None:
+            raise TenantMoves(f"tenant {tenant} is being moved to the store {move.to}")
+
+    def is_elsewhere(self, store: str, tenant: str) -> bool:
+        """Whether the rows of a tenant in a store do not count: it was moved away, or is being moved here."""
+        left = self._moves.get(store, {}).get(tenant)
+        return (left is not None and left.is_over) or any(
+            one.tenant == tenant and one.to == store and not one.is_over for _, one in self.moves_under_way()
+        )
+
+    def moves_under_way(self) -> list[tuple[str, Move]]:
+        """The moves that have not deleted the old rows yet, each with the store that is left."""
+        named = ((store, one) for store, moves in self._moves.items() for one in moves.values())
+        return [(store, one) for store, one in named if one.step is not Step.CLEARED]
+
+    def with_moves(self, settings: Settings) -> Settings:
+        """These settings with each tenant in the store to which it was moved."""
+        moved = {
+            name: replace(tenant, store=store)
+            for name, tenant in settings.tenants.items()
+            if (store := self._after_moves(name, tenant.store or self.main)) != (tenant.store or self.main)
+        }
+        return replace(settings, tenants={**settings.tenants, **moved}) if moved else settings
+
+    def _after_moves(self, tenant: str, store: str) -> str:
+        """Where moves have brought a tenant that was in ``store``; one that came back is not followed in a circle."""
+        passed = {store}
+        while (move := self._moves.get(store, {}).get(tenant)) is not None and move.is_over and move.to not in passed:
+            store = move.to
+            passed.add(store)
+        return store
