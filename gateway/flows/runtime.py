@@ -102,6 +102,12 @@ class Current:
         self.version = 1
         """Counts the settings that were the current ones, from the start."""
 
+    def stop(self) -> None:
+        """Begin nothing new from now on, and wait no longer for units in doubt than a request does."""
+        self.is_stopping = True
+        for part in self.gateway.store.parts:
+            part.gate.is_ending = True
+
 
 class Gateway:
     """The running gateway under one version of the settings; the rest is shared by all versions.

@@ -109,7 +109,7 @@ async def running(
         try:
             yield server
         finally:
-            server.current.is_stopping = True
+            server.current.stop()
 
 
 async def _gateway(

@@ -13,6 +13,7 @@ from psycopg.pq.abc import PGresult
 from gateway.core.errors import Conflict, InDoubt, Unavailable
 from gateway.drivers.measures import Measures
 from gateway.drivers.store.engine import answering
+from gateway.drivers.store.gate import Gate
 from gateway.drivers.store.postgresql import commits
 from gateway.drivers.store.postgresql.commits import NOT_ONE_ROW, Commits
 from gateway.drivers.store.postgresql.connection import Command, Lost, Outcome, Refused
@@ -197,7 +198,7 @@ async def test_a_store_that_closes_waits_for_who_is_in_doubt() -> None:
 
 async def test_a_store_that_closes_tells_who_is_in_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
     """No caller waits for ever."""
-    monkeypatch.setattr(commits, "CLOSING_SECONDS", 0.0)
+    monkeypatch.setattr(commits, "TOLD_SECONDS", 0.0)
     pool = Scripted(CUT, *[NothingSent("down")] * 10_000)
     written = Commits(pool, Measures())
     caller = asyncio.ensure_future(written.commit("acme", UNIT))
@@ -208,11 +209,39 @@ async def test_a_store_that_closes_tells_who_is_in_doubt(monkeypatch: pytest.Mon
         await caller
 
 
+async def test_a_process_that_ends_tells_who_is_in_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was begun ends before the store is closed: the next start finds what became of the unit."""
+    monkeypatch.setattr(commits, "TOLD_SECONDS", 0.0)
+    gate = Gate()
+    caller = asyncio.ensure_future(Commits(Away(), Measures(), gate).commit("acme", UNIT))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert not caller.done()
+    gate.is_ending = True
+    async with asyncio.timeout(10):
+        with pytest.raises(Unavailable, match="not known"):
+            await caller
+
+
 async def test_a_fault_while_finding_out_leaves_nobody_waiting() -> None:
     """Whatever it is: the caller is told that it is not known."""
     pool = Scripted(CUT, [found("not a result's form"), None])  # type: ignore[list-item]
     with pytest.raises(Unavailable, match="not known"):
         await Commits(pool, Measures()).commit("acme", UNIT)
+
+
+class Away(Scripted):
+    """A pool that loses the first unit, and has no connection from then on."""
+
+    def begin(
+        self,
+        commands: Sequence[Command],
+        ended: Callable[[Outcome | NothingSent], None],
+        *,
+        tenant: str | None = None,
+    ) -> None:
+        self.answers = [NothingSent("down") if self.sent else CUT]
+        super().begin(commands, ended, tenant=tenant)
 
 
 class Held(Scripted):

@@ -92,7 +92,7 @@ class Deployment:
             return
         self._env.note(f"p{process.number} stops")
         self._env.figures["stops"] += 1
-        gw.current.is_stopping = True
+        gw.current.stop()
         work = process.spawn(self._wind_down(gw))
         await asyncio.wait({work, process.died}, return_when=asyncio.FIRST_COMPLETED)
 

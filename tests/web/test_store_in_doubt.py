@@ -15,8 +15,9 @@ from gateway.core.payment import Payment
 from gateway.drivers.store.engine import answering
 from gateway.drivers.store.postgresql import commits
 from gateway.drivers.store.postgresql.engine import PostgresqlEngine
-from gateway.drivers.store.statements import Unit
+from gateway.drivers.store.statements import Statement, Unit
 from tests.drivers.test_store_postgresql_faults import held, waiting
+from tests.support.postgresql import shut
 from tests.support.scenarios.creditkey import act, awaiting, calls, captured
 from tests.support.stack import GatewayStack, Reply, creditkey_body, new_key, psp_body, running_stack
 
@@ -75,9 +76,10 @@ async def test_a_doubt_is_told_although_the_store_cannot_be_read(
     async def down(*_: str) -> None:
         raise Unavailable("planted")
 
-    Doubt(stack)
+    doubt = Doubt(stack)
     monkeypatch.setattr(stack.gateway.store, "idempotency_record", down)
     await in_doubt(stack.create(psp_body()))
+    await doubt.end(is_written=False)
 
 
 async def test_a_repetition_may_be_first(stack: GatewayStack) -> None:
@@ -141,6 +143,24 @@ async def test_a_lost_connection_keeps_no_caller_waiting(
             while (again := await stack.create(body, key=key)).status != 201:
                 assert again.status in (409, 503), again.text
         assert len(await stack.provider_orders("psp")) == 1
+
+
+async def test_a_stop_does_not_wait_for_what_is_in_doubt(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database is gone: whoever waits for an outcome to be stored is told, and the next start finds it out."""
+    monkeypatch.setattr(commits, "TOLD_SECONDS", 0.0)
+
+    def change(settings: dict[str, Any]) -> None:
+        settings["store"] = {"url": database_url}
+
+    async with running_stack(tmp_path, change=change) as stack:
+        unit = stack.gateway.store.commit("acme", [Statement("SELECT pg_sleep(60)", ())])
+        outcome = stack.gateway.tasks.start("an outcome", unit)
+        await asyncio.sleep(0)
+        shut(database_url)
+    with pytest.raises(Unavailable, match="whether the unit was written is not known"):
+        await outcome
 
 
 def lose_connections(stack: GatewayStack) -> None:

@@ -25,6 +25,8 @@ class Gate:
         self.on_hold: Callable[[], None] = lambda: None
         """Called when units are held from now on."""
         self.is_held = False
+        self.is_ending = False
+        """Set when the process ends: nobody waits long any more for a unit that is in doubt."""
         self._known: str | None = None
         self._seen: str | None = None
         self._waiting: list[GoOn] = []

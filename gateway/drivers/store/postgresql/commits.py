@@ -38,13 +38,10 @@ MARK_KEPT_SECONDS = 3600.0
 """How long a unit's mark is kept at least: nothing is concluded from one that may be gone."""
 
 TOLD_SECONDS = 5.0
-"""How long who answers a request waits for a unit in doubt, which is found out all the same."""
+"""How long a request, and a process that ends, wait for a unit in doubt. It is found out all the same."""
 
 LAST_UNITS = 512
 """How many units are remembered: more than were under way together when the last of them was committed."""
-
-CLOSING_SECONDS = 5.0
-"""How long a store that closes waits for units that are in doubt."""
 
 NOT_ONE_ROW = "GW001"
 """The SQLSTATE of ``expect_one``."""
@@ -117,7 +114,7 @@ class Commits:
         self._is_closed = True
         self._gate.refuse()
         if self._doubts:
-            await asyncio.wait(self._doubts, timeout=CLOSING_SECONDS)
+            await asyncio.wait(self._doubts, timeout=TOLD_SECONDS)
         for task in tuple(self._doubts):
             task.cancel()
 
@@ -178,7 +175,7 @@ class Commits:
         began, pause = perf_counter(), RETRY_SECONDS
         mark = (one.tenant, one.mark)
         try:
-            while perf_counter() - began < MARK_KEPT_SECONDS:
+            while perf_counter() - began < (TOLD_SECONDS if self._gate.is_ending else MARK_KEPT_SECONDS):
                 with contextlib.suppress(Lost, NothingSent, Refused):
                     # A bar whose own answer was lost is still a bar: only what stands there counts.
                     (found,) = await self._pool.ask(Command(_BAR, mark))
