@@ -72,7 +72,6 @@ async def _moved(settings: Settings) -> list[str]:
         return []
     store = await open_stores_to_read(settings)
     try:
-        await tenant_stores.read_moves(store)
         if problems := await tenant_stores.misplaced(store, settings):
             raise StillNeeded(problems)
         moved = tenant_stores.moved(store, settings)

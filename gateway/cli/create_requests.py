@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Never
@@ -15,7 +14,7 @@ from gateway.core.errors import TenantError
 from gateway.core.request_bodies import CreateBody
 from gateway.drivers.clock import SystemClock
 from gateway.drivers.settings import Settings, Tenant
-from gateway.drivers.store.reads import Store
+from gateway.drivers.store.tenant_map import TenantMap
 from gateway.flows.payments.create_validation import content_refusals
 from gateway.flows.payments.explain_create import Planned, of_account, plan
 from gateway.flows.runtime import Gateway
@@ -41,11 +40,8 @@ class NoStore:
     is_shared = False
     parts = ()
 
-    def use(self, settings: Settings) -> None:
-        """Nothing depends on settings here."""
-
-    def trust(self, is_sure: Callable[[Store], bool]) -> None:
-        """No tenant is moved from here."""
+    def __init__(self) -> None:
+        self.tenants = TenantMap()
 
 
 def offline(settings: Settings) -> Gateway:

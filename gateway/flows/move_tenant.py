@@ -20,7 +20,7 @@ from gateway.drivers.store.statements import NO_TENANT
 from gateway.flows import audit
 from gateway.flows.audit import Act
 from gateway.flows.runtime import Gateway
-from gateway.flows.tenant_stores import read_moves, stores_with_rows
+from gateway.flows.tenant_stores import stores_with_rows
 
 SEEN_WITHIN = (LEASE + 2 * MARGIN).total_seconds()
 """Seconds in which each process that lives sees what was written, or is over."""
@@ -57,7 +57,6 @@ class Moving(NamedTuple):
 async def plan(gw: Gateway, tenant: str, to: str) -> tuple[Moving | None, Move | None]:
     """What is to be moved, and a move that was begun. None: the tenant is there. Raises ``NotMoved``."""
     parts = gw.store.by_name
-    await read_moves(gw.store)
     begun = {name: one for name, part in parts.items() for one in await part.moves.all() if one.tenant == tenant}
     unfinished = {name: one for name, one in begun.items() if one.step is not Step.CLEARED}
     for name, one in unfinished.items():

@@ -170,7 +170,6 @@ class Gateway:
 
     def _use(self, settings: Settings) -> None:
         self.settings = settings
-        self.store.tenants.use(settings)
         self.loaded_at = self.clock.now()
         self.overview: Overview = settings.overview
         longest_call = max(settings.timeouts.provider_total, self.overview.longest_call)

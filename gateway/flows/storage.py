@@ -24,7 +24,7 @@ LEVELS = (100, 80)
 
 def require_disk(gw: Gateway, tenant: Tenant) -> None:
     """Raise ``LowDisk`` unless the disk has room for a new payment and for what may still come of the others."""
-    if gw.disk.is_low() and gw.settings.stores[tenant.store or gw.settings.main_store].folder in gw.disk.low():
+    if gw.disk.is_low() and gw.settings.stores[gw.store.tenants.store_of(tenant.id)].folder in gw.disk.low():
         raise LowDisk("the disk is almost full")
 
 

@@ -6,12 +6,6 @@ from gateway.drivers.settings import Settings
 from gateway.drivers.store.reads import Store
 
 
-async def read_moves(store: Store) -> None:
-    """Follow the moves of tenants that the stores have on record."""
-    for name, part in store.by_name.items():
-        store.tenants.note_moves(name, await part.moves.all())
-
-
 async def stores_with_rows(store: Store) -> dict[str, str]:
     """The store of each tenant that has rows, by tenant.
 
@@ -27,11 +21,13 @@ async def stores_with_rows(store: Store) -> dict[str, str]:
 
 async def misplaced(store: Store, settings: Settings) -> list[str]:
     """What is wrong with settings that name another store than the one that has a tenant's rows; a line each."""
-    source = settings.source.name
+    source, tenants = settings.source.name, store.tenants.with_moves(settings).tenants
+    found = await stores_with_rows(store)
+    store.tenants.note_rows(found)
     return sorted(
         f"{source}: tenant {tenant}: store: must be {name}, where its payments are"
-        for tenant, name in (await stores_with_rows(store)).items()
-        if tenant in settings.tenants and store.tenants.store_of(tenant) != name
+        for tenant, name in found.items()
+        if tenant in tenants and (tenants[tenant].store or settings.main_store) != name
     )
 
 

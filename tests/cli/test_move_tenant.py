@@ -197,6 +197,8 @@ async def test_settings_that_are_behind_are_named(config: Path) -> None:
     checked = await asyncio.to_thread(run, "check", "--store", "--config", config)
     assert checked.exit_code == 0
     assert "advice: tenants.acme.store: must be eu, to which the tenant was moved" in checked.stderr
+    listed = await asyncio.to_thread(run, "payments", "list", "--json", "--config", config)
+    assert len(json.loads(listed.stdout)["data"]) == 1
     for name in ("main", "eu"):
         store = await open_sqlite(config.parent / name / "gateway.db")
         for one in await store.moves.all():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.drivers.settings import Settings
 from gateway.drivers.store.moves import Move, Step
@@ -27,6 +28,16 @@ def test_settings_say_where_tenants_are(settings: Settings) -> None:
     tenants = TenantMap(("main", "eu"), settings)
     assert [tenants.store_of(one) for one in ("acme", "globex", "initech")] == ["eu", "main", "main"]
     assert (tenants.with_moves(settings), tenants.moves_under_way()) == (settings, [])
+
+
+def test_who_left_the_settings_is_where_it_was(settings: Settings) -> None:
+    """Rows of it stay; also where only they say so. Settings that name it count again."""
+    tenants = TenantMap(("main", "eu"), settings)
+    tenants.note_rows({"acme": "main", "initech": "eu"})
+    tenants.use(replace(settings, tenants={}))
+    assert [tenants.store_of(one) for one in ("acme", "globex", "initech")] == ["eu", "main", "eu"]
+    tenants.use(replace(settings, tenants={"acme": replace(settings.tenants["acme"], store=None)}))
+    assert tenants.store_of("acme") == "main"
 
 
 def test_a_tenant_waits_until_its_move_is_over(settings: Settings) -> None:

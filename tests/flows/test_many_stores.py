@@ -16,11 +16,14 @@ from gateway.core.errors import StillNeeded, Unavailable
 from gateway.drivers.disk_space import DiskSpace
 from gateway.drivers.settings import load_settings
 from gateway.drivers.store.many import ManyStores
+from gateway.drivers.store.moves import Move, Step
+from gateway.flows.customers import old_data
+from gateway.web.server import running
 from tests.support import postgresql
 from tests.support.cli import run
 from tests.support.scenarios.inbox import admin
-from tests.support.settings_file import with_operator
-from tests.support.stack import GatewayStack, creditkey_body, psp_body, run_gateway, running_stack
+from tests.support.settings_file import reload, with_operator
+from tests.support.stack import GatewayStack, creditkey_body, new_key, psp_body, run_gateway, running_stack
 
 
 def in_two(settings: dict[str, Any]) -> None:
@@ -151,6 +154,9 @@ async def test_a_disk_that_is_almost_full_stops_only_new_payments_on_it(stack: G
     status = (await admin(stack, "GET", "/admin/v1/status")).json
     assert status["store"]["disk_is_low"]
     assert [line for line in status["needs_person"] if line.endswith(f"df -h {eu}")]
+    moved = Move(tenant="acme", to="main", step=Step.CLEARED, at=1)
+    stack.gateway.store.tenants.note_moves("eu", [moved])  # which the settings do not say
+    assert (await stack.create(psp_body(), tenant="acme")).status == 201
 
 
 async def test_one_that_is_down_stops_only_its_tenants(stack: GatewayStack) -> None:
@@ -184,6 +190,45 @@ async def test_rows_elsewhere_stop_the_start(tmp_path: Path) -> None:
     with pytest.raises(StillNeeded, match="tenant acme: store: must be eu, where its payments are"):
         async with run_gateway(changed):
             pass
+
+
+async def test_a_refused_reload_moves_nobody(stack: GatewayStack) -> None:
+    """The settings that run go on, and so does their map: a request that is repeated finds its key."""
+    body, key = psp_body(), new_key()
+    first = await stack.create(body, key=key)
+    assert (await reload(stack, lambda settings: settings["tenants"].pop("acme"))).status == 409
+    again = await stack.create(body, key=key)
+    assert (again.status, again.json, len(await stack.provider_orders("psp"))) == (201, first.json, 1)
+
+
+async def test_a_tenant_that_comes_back_finds_its_payments(stack: GatewayStack) -> None:
+    """It was taken out of the settings and put back without its store, which would have paid twice."""
+    body, key, kept = psp_body(), new_key(), {}
+    first = await stack.create(body, key=key)
+    await stack.click(first.json, "pay")
+    assert (await reload(stack, lambda settings: kept.update(settings["tenants"].pop("acme")))).status == 200
+    for store, status in ({}, 409), ({"store": "eu"}, 200):
+        back = {**{name: value for name, value in kept.items() if name != "store"}, **store}
+        loaded = await reload(stack, lambda settings, back=back: settings["tenants"].update(acme=back))
+        assert (loaded.status, "store: must be eu" in loaded.text) == (status, status == 409)
+    assert (await stack.create(body, key=key)).json["id"] == first.json["id"]
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+async def test_who_has_left_the_settings_is_erased(tmp_path: Path, is_restarted: bool) -> None:
+    """What was asked for while a payment was open is done, where the payment is."""
+    async with running_stack(tmp_path, change=in_two) as stack:
+        created = (await stack.create(psp_body())).json
+        body = {"customer_id": "C-88", "apply": True, "reason": "letter"}
+        assert (await admin(stack, "POST", "/admin/v1/customers/erase", body)).json["waiting"] == 1
+        await stack.click(created, "pay")
+        assert (await reload(stack, lambda settings: settings["tenants"].pop("acme"))).status == 200
+        if not is_restarted:
+            assert await old_data.erase_noted(stack.gateway) == 1
+    if is_restarted:
+        settings = load_settings(tmp_path / "settings.yaml", providers=stack.registry.providers, environ={})
+        async with running(settings, stack.registry) as again:
+            assert await old_data.erase_noted(again.gateway) == 1
 
 
 async def test_two_databases_and_one_that_goes_away(tmp_path: Path) -> None:

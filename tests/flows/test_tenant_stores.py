@@ -12,7 +12,7 @@ from gateway.drivers.store.moves import Move, Step
 from gateway.drivers.store.opening import open_stores
 from gateway.drivers.store.statements import NO_TENANT
 from gateway.flows.runtime import Gateway
-from gateway.flows.tenant_stores import misplaced, moved, read_moves, stores_with_rows
+from gateway.flows.tenant_stores import misplaced, moved, stores_with_rows
 from tests.drivers.test_store_many import settings_of
 from tests.flows.test_move_tenant_steps import send_nothing
 from tests.support.factories.payments import AT
@@ -49,7 +49,7 @@ async def test_rows_of_a_move_do_not_count(gw: Gateway) -> None:
     await main.commit(NO_TENANT, moves.end_arrival("acme"))
     assert await stores_with_rows(gw.store) == {"acme": "main"}
     assert gw.store.tenants.store_of("acme") == "eu"
-    await read_moves(gw.store)
+    await gw.store.read_moves()
     assert gw.store.tenants.store_of("acme") == "main"
 
 
@@ -60,5 +60,5 @@ async def test_what_settings_say_wrongly_is_named(gw: Gateway) -> None:
     (problem,) = await misplaced(gw.store, gw.settings)
     assert problem.endswith("tenant acme: store: must be main, where its payments are")
     await eu.commit(NO_TENANT, [Move(tenant="acme", to="main", step=Step.CLEARED, at=1).row])
-    await read_moves(gw.store)
+    await gw.store.read_moves()
     assert (await misplaced(gw.store, gw.settings), moved(gw.store, gw.settings)) == ([], {"acme": "main"})

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import NamedTuple, Self, TypeVar
 
 from gateway.core.errors import Unavailable
+from gateway.drivers.store.moves import Moves
 from gateway.drivers.store.tenant_map import TenantMap
 
 ANSWER_SECONDS = 5.0
@@ -32,6 +33,7 @@ class Databases:
     """
 
     tenants: TenantMap
+    moves: Moves
     outages: Mapping[str, Outage] = {}
     down: tuple[str, ...] = ()
 
@@ -57,6 +59,11 @@ class Databases:
     def cannot_serve(self, tenant: str) -> bool:
         """Whether work for a tenant is in vain for now: its database is down, or it is being moved to another."""
         return self.tenants.store_of(tenant) in self.down or self.tenants.unfinished_move(tenant) is not None
+
+    async def read_moves(self) -> None:
+        """Follow the moves of tenants that the databases have on record. Raises ``Unavailable``."""
+        for name, part in self.by_name.items():
+            self.tenants.note_moves(name, await part.moves.all())
 
     def note_outages(self, problems: Mapping[str, str], at: datetime) -> None:
         """Note which databases take no write, and why; an outage that goes on began when it was first noted."""

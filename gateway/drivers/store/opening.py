@@ -66,7 +66,9 @@ async def _all(settings: Settings, opening: Callable[[StoreTarget], Awaitable[St
         return only
     from gateway.drivers.store.many import ManyStores  # only where there are several
 
-    return ManyStores(opened, settings)
+    store = ManyStores(opened, settings)
+    await store.read_moves()  # commands that only read follow them too
+    return store
 
 
 async def open_store_to_read(target: StoreTarget) -> Store:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -28,11 +28,15 @@ class TenantMap:
             self.use(settings)
 
     def use(self, settings: Settings) -> None:
-        """Follow these settings from now on."""
+        """Follow these settings from now on. Tenants that they name no more are where they were: rows of them stay."""
         if self._others:
-            named = {name: tenant.store for name, tenant in settings.tenants.items() if tenant.store is not None}
+            named = {name: tenant.store or self.main for name, tenant in settings.tenants.items()}
             owners = {owner: owner.partition("@")[2] for owner in settings.operator_webhooks if "@" in owner}
-            self._by_settings = named | owners
+            self._by_settings |= named | owners
+
+    def note_rows(self, stores: Mapping[str, str]) -> None:
+        """Take over which store has the rows of tenants that the settings do not name."""
+        self._by_settings = {**stores, **self._by_settings}
 
     def note_moves(self, store: str, moves: Iterable[Move]) -> None:
         """Follow the moves that a store has on record: of tenants that are leaving it, or have left."""

@@ -101,6 +101,8 @@ class Reloader:
                     version = await asyncio.to_thread(_load, self._current.gateway, self._load)
                 if version.lacks_names:
                     await startup.check_names(version.gateway)
+                if version.has_new_tenants:
+                    await startup.check_places(version.gateway)
             except SettingsError as wrong:
                 self._current.problems = wrong.problems
                 for problem in wrong.problems:
@@ -156,12 +158,13 @@ async def _reload_others(gw: Gateway, peers: Peers) -> None:
 class _Version(NamedTuple):
     """A gateway that may become the current one, and how it differs from that.
 
-    ``lacks_names``: an account or a deposit method is gone. ``has_other_secrets``: of the server. ``listening``:
-    tenants whose webhooks go elsewhere now.
+    ``lacks_names``: an account or a deposit method is gone. ``has_new_tenants``: which may have been here before.
+    ``has_other_secrets``: of the server. ``listening``: tenants whose webhooks go elsewhere now.
     """
 
     gateway: Gateway
     lacks_names: bool
+    has_new_tenants: bool
     has_other_secrets: bool
     listening: list[str]
 
@@ -175,7 +178,7 @@ def _load(before: Gateway, load: Load) -> _Version:
     listening = [name for name, tenant in old.items() if name not in new or new[name].webhook != tenant.webhook]
     listening += before.settings.operator_webhooks  # they are few
     has_other_secrets = gateway.settings.server.secrets != before.settings.server.secrets
-    return _Version(gateway, lacks_names, has_other_secrets, listening)
+    return _Version(gateway, lacks_names, not new.keys() <= old.keys(), has_other_secrets, listening)
 
 
 def _names(settings: Settings) -> set[tuple[str, str, str]]:
@@ -189,6 +192,7 @@ def _swap(current: Current, version: _Version) -> None:
     """Make a version the current one, and wake what waits under the settings before."""
     before, gw = current.gateway, version.gateway
     current.gateway, current.problems = gw, ()
+    gw.store.tenants.use(gw.settings)
     current.version += 1
     gw.sessions = {key: held for key, held in before.sessions.items() if _is_same_account(before, gw, *key[:2])}
     gw.masks.remember(before.masks)

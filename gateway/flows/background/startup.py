@@ -84,7 +84,7 @@ async def begin(gw: Gateway, act: Act = STARTED) -> Recovered:
     Raises ``Unavailable`` for a backup: its payments have moved since, and only ``recover --restored`` may use it.
     """
     await _check_whole(gw)
-    await _check_places(gw)
+    await check_places(gw)
     if await gw.store.metadata.timestamp(COPIED) is not None:
         raise Unavailable("the store is a backup: run gateway recover --restored first")
     gw.restored_at = await gw.store.metadata.timestamp(RESTORED)
@@ -110,7 +110,7 @@ async def begin_restored(gw: Gateway, act: Act) -> int:
     Pending webhooks stay: tenants drop one that was delivered already, since its id and version are the same.
     """
     await _check_whole(gw)
-    await _check_places(gw)
+    await check_places(gw)
     unknown = await submit.resolve_interrupted(gw)  # before: it gives those payments later dates of their own
     now = gw.clock.now()
     marks = [set_timestamp(RESTORED, now), delete_timestamp(COPIED), *check_all_payments(now)]
@@ -129,11 +129,11 @@ async def _check_whole(gw: Gateway) -> None:
         raise Unavailable("the store is the unfinished copy of another: run gateway store copy again")
 
 
-async def _check_places(gw: Gateway) -> None:
+async def check_places(gw: Gateway) -> None:
     """Refuse settings that name another store than the one that has a tenant's rows. Raises ``StillNeeded``."""
     if not gw.settings.further_stores:
         return
-    await tenant_stores.read_moves(gw.store)
+    await gw.store.read_moves()
     if problems := await tenant_stores.misplaced(gw.store, gw.settings):
         raise StillNeeded(problems)
     for tenant, name in tenant_stores.moved(gw.store, gw.settings).items():
