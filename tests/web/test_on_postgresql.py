@@ -30,8 +30,10 @@ async def test_what_is_wrong_with_the_only_database_is_told(
 
     async with running_stack(tmp_path, change=change) as stack:
         shut(database_url)
-        [problem] = (await admin(stack, "GET", "/readyz")).json["problems"]
-        assert problem.startswith("store main is unavailable since 20")
+        problem = "no answer"
+        while "no answer" in problem:  # a busy machine may need longer than the gateway waits
+            [problem] = (await admin(stack, "GET", "/readyz")).json["problems"]
+            assert problem.startswith("store main is unavailable since 20")
         assert "is not currently accepting connections" in problem
         asking = ("status", "--config", tmp_path / "settings.yaml", "--admin-url", stack.admin_url)
         said = await asyncio.to_thread(run, *asking)
