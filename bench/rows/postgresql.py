@@ -23,7 +23,7 @@ WORKERS = {"2 workers": (2, None), "1 worker": (1, machine.SERVER_CORE), "1 work
 
 
 def rows(effort: Effort) -> Iterator[Row]:
-    """First one process each on a core of its own; then two workers against one, which has one core, and against one that has both."""
+    """First one process each on a core of its own, then two workers against one."""
     with contextlib.ExitStack() as up:
         port = up.enter_context(provider())
         database = up.enter_context(postgresql())
