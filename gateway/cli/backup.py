@@ -14,7 +14,7 @@ from gateway.cli.output import print_json, print_pairs
 from gateway.cli.user_name import user_name
 from gateway.drivers.clock import SystemClock
 from gateway.drivers.store.backup import back_up, check_whole
-from gateway.drivers.store.metadata import FORGET_FINGERPRINT
+from gateway.drivers.store.metadata import USED_WITH, delete_timestamps
 from gateway.drivers.store.opening import open_stores, refuse_living_nodes
 from gateway.drivers.store.statements import NO_TENANT
 from gateway.drivers.store.store_files import require_store
@@ -82,7 +82,7 @@ async def _recover(loaded: Configuration, *, restored: bool, forget_secret: bool
         await startup.check_names(gw)
         if forget_secret:
             for part in store.parts:
-                await part.commit(NO_TENANT, [FORGET_FINGERPRINT])
+                await part.commit(NO_TENANT, [delete_timestamps(USED_WITH)])
         act = Act(name="recover", by=Actor(key_id=COMMAND_LINE, given=user_name()), details={"restored": restored})
         return await (startup.recover_restored(gw, act) if restored else startup.begin(gw, act))
     finally:

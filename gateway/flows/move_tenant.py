@@ -1,7 +1,8 @@
 """Move one tenant to another of several stores, while gateways serve the others.
 
-Each step is written before it is relied on, so that a move that was killed goes on when it is begun again: announced,
-seen by all processes, barred in the store that is left, copied, done, cleared.
+The steps: announce the move, wait until all processes have read of it and ended what they had begun, bar the tenant
+in the store that is left, copy its rows, mark the move as done, delete the old rows. Each is noted before the next
+relies on it, so a move that was killed goes on when the command is run again.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ from gateway.flows.runtime import Gateway
 from gateway.flows.tenant_stores import stores_with_rows
 
 SEEN_WITHIN = (LEASE + 2 * MARGIN).total_seconds()
-"""Seconds in which each process that lives sees what was written, or is over."""
+"""Seconds in which every living process reads what was noted: one that does not loses its lease."""
 
 ENDED_WITHIN = 15.0
-"""Seconds for what was begun to end. What takes longer ends in the other store."""
+"""Seconds to wait for work that was begun. What takes longer stores its outcome in the other store."""
 
 WRITTEN_WITHIN = 60.0
-"""Seconds for the transactions that may have been a unit of the tenant: those of gateways are shorter by far."""
+"""Seconds to wait for transactions that began before the bar: those of gateways are far shorter."""
 
 LONG_TRANSACTION = (
     "a transaction on the server that was left writes for longer than a minute: end it (pg_stat_activity), and run the"
@@ -37,11 +38,11 @@ LONG_TRANSACTION = (
 )
 
 PAUSE_SECONDS = 0.2
-"""Pause between two looks."""
+"""Pause between two looks whether something holds."""
 
 
 class NotMoved(GatewayError):
-    """The tenant was not moved, or not yet: what is to be done is said."""
+    """The tenant was not moved, or not yet. The message says what to do."""
 
 
 class Moving(NamedTuple):
@@ -55,11 +56,11 @@ class Moving(NamedTuple):
 
 
 async def plan(gw: Gateway, tenant: str, to: str) -> tuple[Moving | None, Move | None]:
-    """What is to be moved, and a move that was begun. None: the tenant is there. Raises ``NotMoved``."""
+    """What is to be moved (None: the tenant is in ``to``), and its move if one was begun. Raises ``NotMoved``."""
     parts = gw.store.by_name
-    begun = {name: one for name, part in parts.items() for one in await part.moves.all() if one.tenant == tenant}
-    unfinished = {name: one for name, one in begun.items() if one.step is not Step.CLEARED}
-    for name, one in unfinished.items():
+    await gw.store.read_moves()
+    unfinished = [(name, one) for name, one in gw.store.tenants.moves_under_way() if one.tenant == tenant]
+    for name, one in unfinished:
         if one.to == to:
             return Moving(tenant, name, parts[name], to, parts[to]), one
         if name == to and not one.is_over:
@@ -73,7 +74,7 @@ async def plan(gw: Gateway, tenant: str, to: str) -> tuple[Moving | None, Move |
 
 
 async def move(gw: Gateway, moving: Moving, begun: Move | None, act: Act, tell: Tell) -> Move:
-    """Move the tenant, or go on moving it, until the other store has it and all processes know. Raises ``NotMoved``."""
+    """Move the tenant, or go on moving it, until the other store serves it. Raises ``NotMoved``."""
     one = begun or await _announced(gw, moving)
     if one.step is Step.ANNOUNCED:
         one = await _barred(gw, moving, one, act)
@@ -88,10 +89,11 @@ async def move(gw: Gateway, moving: Moving, begun: Move | None, act: Act, tell: 
 
 
 async def clear(gw: Gateway, moving: Moving, one: Move) -> None:
-    """Delete the rows that were left, when all processes look for them in the other store. Raises ``NotMoved``."""
+    """Delete the old rows, once all processes use the other store. Raises ``NotMoved``."""
     if left := await _not_seen(gw, moving, one):
         raise NotMoved(
-            f"{_named(left)} has not followed yet: run the command again to delete the rows in {moving.source_name}"
+            f"{_named(left)} does not use the new store yet: to delete the rows in {moving.source_name}, run the"
+            " command again"
         )
     await delete_tenant(moving.source, moving.tenant, moves.is_still(one))
     _, cleared = moves.advance(one, Step.CLEARED)
@@ -106,15 +108,19 @@ async def give_up(gw: Gateway, moving: Moving, one: Move, act: Act) -> None:
 
 
 async def forget_arrivals(gw: Gateway, tenant: str) -> None:
-    """Delete what was copied for moves that were given up."""
-    begun = [one for part in gw.store.parts for one in await part.moves.all() if one.tenant == tenant]
+    """Delete what was copied into stores for moves of the tenant that were given up."""
+    begun = [one for part in gw.store.parts for one in await _moves_out_of(part, tenant)]
     expected = {one.to for one in begun if not one.is_over}
     for name, part in gw.store.by_name.items():
         if name not in expected and tenant in await part.moves.arriving():
             await delete_tenant(part, tenant, moves.arrives_still(tenant))
             arrival, bar = moves.end_arrival(tenant)
-            was_left = any(one.tenant == tenant for one in await part.moves.all())
+            was_left = await _moves_out_of(part, tenant)
             await part.commit(NO_TENANT, [arrival] if was_left else [arrival, bar])
+
+
+async def _moves_out_of(part: Store, tenant: str) -> list[Move]:
+    return [one for one in await part.moves.all() if one.tenant == tenant]
 
 
 async def _announced(gw: Gateway, moving: Moving) -> Move:
@@ -124,15 +130,15 @@ async def _announced(gw: Gateway, moving: Moving) -> Move:
         raise NotMoved(f"the store {moving.target_name} has rows of tenant {moving.tenant} already")
     await moving.target.commit(NO_TENANT, moves.begin_arrival(moving.tenant, now))
     one = Move(tenant=moving.tenant, to=moving.target_name, at=milliseconds(now))
-    await moving.source.commit(NO_TENANT, [one.row])
-    if len([other for other in await moving.source.moves.all() if other.tenant == moving.tenant]) > 1:
+    await moving.source.commit(NO_TENANT, [moves.announce(one)])
+    if len(await _moves_out_of(moving.source, moving.tenant)) > 1:
         await moving.source.commit(NO_TENANT, [moves.delete(one)])
         raise NotMoved(moves.OTHER_MOVE)
     return one
 
 
 async def _check_nodes(gw: Gateway, moving: Moving) -> None:
-    """Refuse a process that cannot follow. Raises ``NotMoved``."""
+    """Refuse to move while a process does not have both stores open. Raises ``NotMoved``."""
     if not moving.source.is_shared:
         return
     at = milliseconds(gw.clock.now())
@@ -147,7 +153,7 @@ async def _check_nodes(gw: Gateway, moving: Moving) -> None:
 
 
 async def _barred(gw: Gateway, moving: Moving, one: Move, act: Act) -> Move:
-    """Let every process begin nothing more, wait for what was begun, and bar what may come still."""
+    """Wait until no process begins anything for the tenant, and until what was begun has ended; then set the bar."""
     if left := await _not_seen(gw, moving, one):
         await give_up(gw, moving, one, act)
         raise NotMoved(
@@ -161,7 +167,7 @@ async def _barred(gw: Gateway, moving: Moving, one: Move, act: Act) -> Move:
 
 
 async def _not_seen(gw: Gateway, moving: Moving, one: Move) -> Sequence[NodeRow]:
-    """Wait until all living processes have seen a move as it is; those that have not in time."""
+    """Wait until all living processes have read of this step of a move; return those that have not in time."""
     if not moving.source.is_shared:
         return []
     left: Sequence[NodeRow] = []
@@ -180,22 +186,21 @@ async def _is_idle(gw: Gateway, moving: Moving) -> bool:
 
 
 async def _wait_for_units(gw: Gateway, source: Store) -> None:
-    """Wait for the units that were on their way when the bar was set: later ones see it. Raises ``NotMoved``."""
+    """Wait for units that began before the bar was set: later ones are refused by it. Raises ``NotMoved``."""
     if source.is_shared:
-        last = await source.moves.begun()
-        if not await _until(gw, lambda: source.moves.all_ended_below(last), WRITTEN_WITHIN):
+        later = await source.moves.next_transaction()
+        if not await _until(gw, lambda: source.moves.have_ended(later), WRITTEN_WITHIN):
             raise NotMoved(LONG_TRANSACTION)
 
 
 async def _forget_earlier(moving: Moving) -> None:
-    """Of a tenant that comes back: it is here again."""
-    earlier = [one for one in await moving.target.moves.all() if one.tenant == moving.tenant]
-    if earlier:
+    """Delete earlier moves out of the store to which the tenant comes back."""
+    if earlier := await _moves_out_of(moving.target, moving.tenant):
         await moving.target.commit(NO_TENANT, [moves.delete(one) for one in earlier])
 
 
 async def _until(gw: Gateway, holds: Callable[[], Awaitable[bool]], within: float) -> bool:
-    """Look again and again until something holds; False where it does not in so many seconds."""
+    """Wait until something holds; False where it does not within so many seconds."""
     waited = 0.0
     while not await holds():
         if waited >= within:

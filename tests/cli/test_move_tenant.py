@@ -179,7 +179,7 @@ async def test_one_store_is_not_enough(tmp_path: Path) -> None:
 async def test_a_move_is_given_up(config: Path) -> None:
     """By the name of the store that is left."""
     store = await open_sqlite(config.parent / "main" / "gateway.db")
-    await store.commit(NO_TENANT, [Move(tenant="acme", to="eu", at=1).row])
+    await store.commit(NO_TENANT, [moves.announce(Move(tenant="acme", to="eu", at=1))])
     await store.close()
     target = await open_sqlite(config.parent / "eu" / "gateway.db")
     await target.commit(NO_TENANT, moves.begin_arrival("acme", AT))

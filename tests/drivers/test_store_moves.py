@@ -33,7 +33,7 @@ async def store(database_url: str) -> AsyncIterator[Store]:
 
 async def test_a_move_is_brought_further_by_one_command(store: Store) -> None:
     """Another one that has read it before meets a conflict."""
-    await store.commit(NO_TENANT, [MOVE.row])
+    await store.commit(NO_TENANT, [moves.announce(MOVE)])
     assert await store.moves.all() == [MOVE]
     after, step = moves.advance(MOVE, Step.BARRED)
     await store.commit(NO_TENANT, [step])
@@ -71,15 +71,15 @@ async def test_a_unit_under_way_is_waited_for(store: Store, database_url: str) -
     async with await psycopg.AsyncConnection.connect(database_url) as other:
         await other.execute("INSERT INTO hints VALUES ('acme', 'pay_1', 'x', 1, 0)")
         await store.commit(NO_TENANT, [moves.bar("acme", AT)])
-        last = await store.moves.begun()
-        assert not await store.moves.all_ended_below(last)
+        last = await store.moves.next_transaction()
+        assert not await store.moves.have_ended(last)
         await other.commit()
     await asyncio.wait_for(_ended(store, last), 10)
     assert await store.rows("SELECT payment_id FROM hints", ()) == [("pay_1",)]
 
 
 async def _ended(store: Store, last: int) -> None:
-    while not await store.moves.all_ended_below(last):
+    while not await store.moves.have_ended(last):
         await store.commit(NO_TENANT, [Statement("UPDATE heartbeat SET at = at", ())])
 
 

@@ -231,14 +231,14 @@ async def test_the_act_is_on_record(gw: Gateway) -> None:
 
 async def test_a_unit_under_way_is_copied_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that looked for the bar before it was set, and is committed after that."""
-    looked, ended_below = asyncio.Event(), Moves.all_ended_below
+    looked, have_ended = asyncio.Event(), Moves.have_ended
 
     async def look(self: Moves, number: int) -> bool:
-        has_ended = await ended_below(self, number)
+        has_ended = await have_ended(self, number)
         looked.set()
         return has_ended
 
-    monkeypatch.setattr(Moves, "all_ended_below", look)
+    monkeypatch.setattr(Moves, "have_ended", look)
     with two_stores("postgresql", tmp_path) as settings:
         store, url = await open_stores(settings), settings.stores["main"].url
         gw = Gateway(settings=settings, store=store, send=send_nothing, clock=SystemClock())

@@ -45,7 +45,7 @@ async def test_rows_of_a_move_do_not_count(gw: Gateway) -> None:
     await main.commit(NO_TENANT, moves.begin_arrival("acme", AT))
     assert await stores_with_rows(gw.store) == {"acme": "eu"}
     left = Move(tenant="acme", to="main", step=Step.MOVED, at=1)
-    await eu.commit(NO_TENANT, [left.row])
+    await eu.commit(NO_TENANT, [moves.announce(left)])
     await main.commit(NO_TENANT, moves.end_arrival("acme"))
     assert await stores_with_rows(gw.store) == {"acme": "main"}
     assert gw.store.tenants.store_of("acme") == "eu"
@@ -59,6 +59,6 @@ async def test_what_settings_say_wrongly_is_named(gw: Gateway) -> None:
     await stored(main, 1, tenant="acme")
     (problem,) = await misplaced(gw.store, gw.settings)
     assert problem.endswith("tenant acme: store: must be main, where its payments are")
-    await eu.commit(NO_TENANT, [Move(tenant="acme", to="main", step=Step.CLEARED, at=1).row])
+    await eu.commit(NO_TENANT, [moves.announce(Move(tenant="acme", to="main", step=Step.CLEARED, at=1))])
     await gw.store.read_moves()
     assert (await misplaced(gw.store, gw.settings), moved(gw.store, gw.settings)) == ([], {"acme": "main"})

@@ -1,4 +1,7 @@
-"""Timestamps of the store itself (table ``moments``): when it was copied, when a copy took its place."""
+"""Timestamps of the store itself (table ``moments``): when it was copied, when a copy took its place.
+
+Many names are a prefix and a value behind it, such as a secret's fingerprint.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,6 @@ COPIED = "copied"
 RESTORED = "restored"
 """When a backup took the place of a store that knew more."""
 
-
 COPYING = "copying "
 """Prefix of the timestamp since when another store is copied into this one; how far, as JSON, follows."""
 
@@ -30,7 +32,6 @@ UNCHECKED = "unchecked after "
 
 USED_WITH = "used with secret "
 """Prefix of the timestamp since which the store is used with a secret; the secret's fingerprint follows."""
-
 
 PaymentKey = tuple[str, str]
 """Tenant and id of a payment."""
@@ -44,24 +45,35 @@ def set_timestamp(name: str, at: datetime) -> Statement:
     )
 
 
-def delete_timestamp(name: str) -> Statement:
-    """Delete a timestamp."""
-    return Statement("DELETE FROM moments WHERE name = ?", (name,))
+def delete_timestamp(name: str, otherwise: str | None = None) -> Statement:
+    """Delete a timestamp. ``otherwise``: the conflict where there is none."""
+    return Statement("DELETE FROM moments WHERE name = ?", (name,), otherwise)
 
 
-FORGET_FINGERPRINT = Statement("DELETE FROM moments WHERE name LIKE ?", (f"{USED_WITH}%",))
-"""Keep no secret's fingerprint."""
+def rename_timestamp(name: str, after: str, otherwise: str) -> Statement:
+    """Give a timestamp another name. ``otherwise``: the conflict where there is none."""
+    return Statement("UPDATE moments SET name = ? WHERE name = ?", (after, name), otherwise)
 
 
-def set_secret_fingerprint(fingerprint: str, at: datetime) -> tuple[Statement, Statement]:
-    """Keep the fingerprint of the secret that the store is used with, instead of any other."""
-    return FORGET_FINGERPRINT, set_timestamp(USED_WITH + fingerprint, at)
+def delete_timestamps(prefix: str) -> Statement:
+    """Delete all timestamps whose names begin so."""
+    return Statement("DELETE FROM moments WHERE name LIKE ?", (f"{prefix}%",))
+
+
+async def values_behind(engine: Engine, prefix: str) -> list[str]:
+    """What follows a prefix in the names of timestamps."""
+    rows = await engine.rows("SELECT name FROM moments WHERE name LIKE ?", (f"{prefix}%",))
+    return [str(name).removeprefix(prefix) for (name,) in rows]
+
+
+def set_only(prefix: str, value: str, at: datetime) -> tuple[Statement, Statement]:
+    """Set the timestamp of a prefix and a value, instead of all others of the prefix."""
+    return delete_timestamps(prefix), set_timestamp(prefix + value, at)
 
 
 def check_all_payments(at: datetime) -> tuple[Statement, Statement]:
     """Have every payment that may still move made due by and by (``check_payments``), from the first one."""
-    forget = Statement("DELETE FROM moments WHERE name LIKE ?", (f"{UNCHECKED}%",))
-    return forget, set_timestamp(_unchecked_after(("", "")), at)
+    return set_only(UNCHECKED, _encoded(("", "")), at)
 
 
 def check_payments(due_at: datetime, tenant: str, ids: Collection[str], *, grace_began_before: int) -> Statement:
@@ -75,21 +87,15 @@ def check_payments(due_at: datetime, tenant: str, ids: Collection[str], *, grace
 
 
 def move_unchecked(after: PaymentKey, last: PaymentKey | None) -> Statement:
-    """Note up to where payments were made due; None: all were. The conflict is that somebody else did it."""
+    """Note up to where payments were made due; None: all were. The conflict is that another process did it."""
+    before = UNCHECKED + _encoded(after)
     if last is None:
-        return Statement("DELETE FROM moments WHERE name = ?", (_unchecked_after(after),), "unchecked")
-    names = _unchecked_after(last), _unchecked_after(after)
-    return Statement("UPDATE moments SET name = ? WHERE name = ?", names, "unchecked")
+        return delete_timestamp(before, "unchecked")
+    return rename_timestamp(before, UNCHECKED + _encoded(last), "unchecked")
 
 
-def _unchecked_after(key: PaymentKey) -> str:
-    return f"{UNCHECKED}{msgspec.json.encode(key).decode()}"
-
-
-def set_server(server: str, at: datetime) -> tuple[Statement, Statement]:
-    """Note on which server and timeline the store is, instead of any other."""
-    forget = Statement("DELETE FROM moments WHERE name LIKE ?", (f"{ON_SERVER}%",))
-    return forget, set_timestamp(ON_SERVER + server, at)
+def _encoded(key: PaymentKey) -> str:
+    return msgspec.json.encode(key).decode()
 
 
 class Metadata:
@@ -105,8 +111,7 @@ class Metadata:
 
     async def secret_fingerprint(self) -> str | None:
         """The fingerprint of the secret that the store was last used with; None where none was kept yet."""
-        rows = await self._engine.rows("SELECT name FROM moments WHERE name LIKE ?", (f"{USED_WITH}%",))
-        return str(rows[0][0]).removeprefix(USED_WITH) if rows else None
+        return next(iter(await values_behind(self._engine, USED_WITH)), None)
 
     async def server(self) -> tuple[str | None, str | None]:
         """Server and timeline that the store is on, and those it was on when a gateway last noted it; None: not known.
@@ -121,8 +126,8 @@ class Metadata:
 
     async def unchecked(self) -> PaymentKey | None:
         """The payment after which payments are still to be made due; None where none is."""
-        rows = await self._engine.rows("SELECT name FROM moments WHERE name LIKE ?", (f"{UNCHECKED}%",))
-        return msgspec.json.decode(str(rows[0][0]).removeprefix(UNCHECKED), type=PaymentKey) if rows else None
+        found = await values_behind(self._engine, UNCHECKED)
+        return msgspec.json.decode(found[0], type=PaymentKey) if found else None
 
     async def payments_after(self, key: PaymentKey, limit: int) -> list[PaymentKey]:
         """The next payments, by tenant and id."""
@@ -136,9 +141,8 @@ class Metadata:
         return int((await self._engine.rows("SELECT pg_database_size(current_database())", ()))[0][0])
 
     async def unfinished_copy(self) -> str | None:
-        """The name of the timestamp that begins with ``COPYING``; None in a store that is whole."""
-        rows = await self._engine.rows("SELECT name FROM moments WHERE name LIKE ?", (f"{COPYING}%",))
-        return str(rows[0][0]) if rows else None
+        """How far another store is copied into this one, as the copy noted it; None in a store that is whole."""
+        return next(iter(await values_behind(self._engine, COPYING)), None)
 
     async def count_due_checks(self, now: datetime) -> int:
         """How many payments have a check that is due."""

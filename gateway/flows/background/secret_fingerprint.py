@@ -12,7 +12,7 @@ from gateway.core.errors import SettingsError, Unavailable
 from gateway.core.secret import Secret
 from gateway.core.signing import derive
 from gateway.drivers.settings import LocatedMessages
-from gateway.drivers.store.metadata import set_secret_fingerprint
+from gateway.drivers.store.metadata import USED_WITH, set_only
 from gateway.drivers.store.statements import NO_TENANT
 from gateway.flows.runtime import Gateway
 
@@ -44,4 +44,4 @@ async def keep_fingerprint(gw: Gateway) -> None:
     with suppress(Unavailable):  # the one before is listed too, so the next start may note it as well
         for part in gw.store.parts:
             if await part.metadata.secret_fingerprint() != fingerprint:
-                await part.commit(NO_TENANT, [*set_secret_fingerprint(fingerprint, gw.clock.now())])
+                await part.commit(NO_TENANT, [*set_only(USED_WITH, fingerprint, gw.clock.now())])

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from gateway.drivers.clock import milliseconds
 from gateway.drivers.store import claims
-from gateway.drivers.store.metadata import ON_SERVER, RESTORED, set_server, set_timestamp
+from gateway.drivers.store.metadata import ON_SERVER, RESTORED, set_only, set_timestamp
 from gateway.drivers.store.nodes import LEASE
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.statements import NO_TENANT
@@ -121,7 +121,7 @@ async def _note_server(gw: Gateway, part: Store) -> None:
         part.gate.know(server)
     if server is not None:
         unit = [claims.looked_at(server, gw.node.id)]
-        await part.commit(NO_TENANT, unit if server == noted else [*set_server(server, gw.clock.now()), *unit])
+        await part.commit(NO_TENANT, unit if server == noted else [*set_only(ON_SERVER, server, gw.clock.now()), *unit])
 
 
 async def _is_elsewhere(gw: Gateway) -> bool:

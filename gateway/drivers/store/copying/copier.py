@@ -18,14 +18,14 @@ from gateway.core.errors import GatewayError
 from gateway.drivers.settings import StoreTarget
 from gateway.drivers.store.copying.comparison import Compared, compared, contents
 from gateway.drivers.store.copying.tables import KEYS, Row, inserted, pages
-from gateway.drivers.store.metadata import COPYING, delete_timestamp, set_timestamp
+from gateway.drivers.store.metadata import COPYING, delete_timestamp, rename_timestamp, set_timestamp
 from gateway.drivers.store.opening import refuse_living_nodes
 from gateway.drivers.store.pending_erasures import erased_file, note_in_file, noted_in_file
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.statements import NO_TENANT, Statement, Unit
 
 OTHER_COPY = "another copy goes into this store at the same time"
-"""The conflict where the mark has moved."""
+"""The conflict where another process has moved the mark."""
 
 
 class NotCopied(GatewayError):
@@ -75,7 +75,8 @@ async def copy(source: Side, target: Side, at: datetime, tell: Tell) -> list[Com
         rows = 0
         async for page in pages(source.store, table, mark.after if table == mark.table else ()):
             moved = replace(mark, table=table, after=page[-1][: len(KEYS[table])])
-            await target.store.commit(NO_TENANT, _batch(target, table, page, _move(mark, moved)))
+            move_mark = rename_timestamp(mark.name, moved.name, OTHER_COPY)
+            await target.store.commit(NO_TENANT, _batch(target, table, page, move_mark))
             mark, rows = moved, rows + len(page)
         tell(table, rows)
     _note_erased(source, target)
@@ -94,14 +95,14 @@ async def compare(source: Side, target: Side) -> list[Compared]:
 async def _begun(source: Side, target: Side, at: datetime) -> Mark | None:
     """The mark of the target, made where it is empty; None where it holds rows and no mark."""
     identity = await _identity(source.store)
-    name = await target.store.metadata.unfinished_copy()
-    if name is None:
+    noted = await target.store.metadata.unfinished_copy()
+    if noted is None:
         if not await _is_empty(target.store):
             return None
         mark = Mark(source=identity)
         await target.store.commit(NO_TENANT, [set_timestamp(mark.name, at)])
         return mark
-    mark = msgspec.json.decode(name.removeprefix(COPYING), type=Mark)
+    mark = msgspec.json.decode(noted, type=Mark)
     if mark.source != identity:
         raise NotCopied(f"{target.name} is the unfinished copy of another store than {source.name}")
     return mark
@@ -135,10 +136,6 @@ def _left(table: str) -> Sequence[str]:
     return list(KEYS)[list(KEYS).index(table) :]
 
 
-def _move(before: Mark, after: Mark) -> Statement:
-    return Statement("UPDATE moments SET name = ? WHERE name = ?", (after.name, before.name), OTHER_COPY)
-
-
 def _note_erased(source: Side, target: Side) -> None:
     """Bring the list along that lies beside a database: a restored backup of the target erases by it again."""
     here, there = erased_file(source.place), erased_file(target.place)
@@ -150,9 +147,9 @@ def _note_erased(source: Side, target: Side) -> None:
         note_in_file(there, missing)
 
 
-def _batch(target: Side, table: str, rows: Sequence[Row], moving: Statement) -> Unit:
+def _batch(target: Side, table: str, rows: Sequence[Row], move_mark: Statement) -> Unit:
     """One transaction. What triggers write beside an act is copied from where they wrote it."""
-    unit = [*inserted(table, rows), moving]
+    unit = [*inserted(table, rows), move_mark]
     if table == "audit_head":
         return [Statement("DELETE FROM audit_head", ()), *unit]
     return [*target.unguarded, *unit, *target.guarded] if table == "audit_log" else unit
