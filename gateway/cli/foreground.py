@@ -43,6 +43,7 @@ def stop_signal(*, on_hangup: Callable[[], None] | None = None) -> Iterator[asyn
 
     _handle(actions, take)
     _handle(IGNORED, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)  # a worker's are blocked until here
     try:
         yield stop
     except BaseException:

@@ -63,7 +63,10 @@ class _Process:
 
 
 class Supervisor:
-    """Runs ``work`` in ``count`` processes. ``started``: called once all of them work; ``stopping``: once they stop."""
+    """Runs ``work`` in ``count`` processes. ``started``: called once all of them work; ``stopping``: once they stop.
+
+    In a new process the signals of ``ENDING`` are blocked: ``stop_signal`` lets them through.
+    """
 
     def __init__(self, count: int, work: Work, *, started: Callable[[], None], stopping: Callable[[], None]) -> None:
         self._work, self._started, self._stopping = work, started, stopping
@@ -90,12 +93,16 @@ class Supervisor:
     def _start(self, process: _Process, *, is_first: bool) -> None:
         reader, writer = os.pipe()
         process.works, process.began, process.starts_at = False, time.monotonic(), None
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)  # what is sent to the new one waits until it listens
         try:
             process.pid = os.fork()
         except OSError:
             os.close(reader)
             os.close(writer)
             raise
+        finally:
+            if process.pid != 0:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
         if not process.pid:
             os.close(self._keep_running)
             self._selector.close()
@@ -134,7 +141,7 @@ class Supervisor:
 
     def _ended(self, process: _Process, pid: int | None, code: int) -> None:
         """``code``: as ``waitstatus_to_exitcode`` has it, negative for a signal."""
-        if self._killed_at is not None or not self._all_worked:
+        if self._killed_at is not None or (code and not self._all_worked):
             self._code = self._code or (FAILED if code < 0 else code)
             self._stop_all()
             return

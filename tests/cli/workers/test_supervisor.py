@@ -11,7 +11,8 @@ import sys
 from collections.abc import Iterator
 
 PROGRAM = """
-import json, os, signal, sys
+import asyncio, json, os, signal, sys
+from gateway.cli.foreground import stop_signal
 from gateway.cli.workers import supervisor
 from gateway.core.errors import Unavailable
 from gateway.drivers.telemetry import setup_logging
@@ -26,6 +27,7 @@ def say(*words):
 
 def until_stopped(place):
     signal.signal(signal.SIGHUP, lambda *_: say("reload", place.number))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
     say("process", place.number, os.getpid(), "first" if place.is_first else "again")
     place.started()
     while os.read(place.stop, 1):
@@ -59,6 +61,29 @@ def never_stops(place):
     place.started()
     while True:
         signal.pause()
+
+def signalled_at_once():
+    pid = fork()
+    forked.append(pid)
+    if not pid and len(forked) == 2:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return pid
+
+if sys.argv[1] == "ends_by_signal":
+    fork, os.fork, forked = os.fork, signalled_at_once, []
+
+async def serve(place):
+    with stop_signal() as stop:
+        for _ in range(3):
+            await asyncio.sleep(0)
+        if not stop.is_set():
+            say("process", place.number, os.getpid(), "first" if place.is_first else "again")
+            place.started()
+            asyncio.get_running_loop().add_reader(place.stop, stop.set)
+            await stop.wait()
+
+def ends_by_signal(place):
+    asyncio.run(serve(place))
 
 setup_logging()
 started = lambda: say("started")
@@ -142,6 +167,20 @@ def test_a_process_that_cannot_start_ends_all() -> None:
         code, output, errors = ended(process)
     assert (code, errors) == (4, ["the store is not there"])
     assert output.splitlines()[1:] == ["stopping"]
+
+
+def test_a_signal_that_comes_at_once_is_for_the_new_process() -> None:
+    """It ends before it works, and another takes its place: the others and the supervisor go on."""
+    with supervised("ends_by_signal") as process:
+        assert [(one, *more[:1], *more[2:]) for one, *more in said(process, 3)] == [
+            ("process", "1", "first"),
+            ("process", "2", "again"),
+            ("started",),
+        ]
+        process.send_signal(signal.SIGTERM)
+        code, output, errors = ended(process)
+    assert (code, output) == (0, "stopping\n")
+    assert [(line["worker"], line["reason"]) for line in map(json.loads, errors)] == [(2, "exit code 0")]
 
 
 def test_processes_are_waited_for_where_there_can_be_no_more() -> None:
