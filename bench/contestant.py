@@ -22,6 +22,9 @@ PAYMENT_KEYS = {f"KEY_{number}": key for number, key in enumerate(TENANT_KEYS.va
 _AT_REST_WITHIN = 15.0
 """Seconds after which a server must have ended what was in flight."""
 
+_CALLBACKS_PER_PAYMENT = 2.0
+"""At most so many callbacks are answered in the time of a payment; what a window of them shows counts from then on."""
+
 _NEWEST = 20_000
 """How many payments of a tenant are looked at: more than some windows of callbacks use."""
 
@@ -44,13 +47,14 @@ class Contestant:
         self.admin_port = admin_port
         self.callbacks_file = database.with_name("callbacks")
         self.payments = self.callbacks = self.payments_in_flight = self.callbacks_in_flight = self.windows = 0
-        self._callbacks_per_second = 100.0
+        self._callbacks_per_second = 0.0  # not known before the first window
 
     def pay(self, seconds: int, load: Load = PAYMENTS) -> windows.Window:
         """A window of new payments."""
         self.windows += 1
         prefix = f"{self.server.pid}-{self.windows}"
         seen = windows.measure(self.server, self.port, load, seconds, PREFIX=prefix, **PAYMENT_KEYS)
+        self._callbacks_per_second = max(self._callbacks_per_second, _CALLBACKS_PER_PAYMENT * seen.per_second)
         self.payments += seen.requests
         self.payments_in_flight += load.connections
         return seen
@@ -71,6 +75,8 @@ class Contestant:
 
         Where there are too few for a window, it pays first.
         """
+        if not self._callbacks_per_second:
+            self.pay(1)
         while len(unpaid := self._unpaid()) < 2 * seconds * self._callbacks_per_second:
             self.pay(1)
         lines = (psp_callbacks.line(self.accounts[tenant], payment) for payment, tenant in unpaid)
