@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from gateway.core.errors import GatewayError
 from gateway.drivers.clock import milliseconds
-from gateway.drivers.store import moves
-from gateway.drivers.store.copying.tenant import Tell, copy_tenant, delete_asked, delete_tenant, has_rows
+from gateway.drivers.store import approvals, moves
+from gateway.drivers.store.approvals import Approval
+from gateway.drivers.store.copying.tenant import Tell, copy_tenant, delete_tenant, has_rows
 from gateway.drivers.store.moves import Move, Step
 from gateway.drivers.store.nodes import LEASE, MARGIN, NodeRow
 from gateway.drivers.store.reads import Store
@@ -75,16 +76,19 @@ async def plan(gw: Gateway, tenant: str, to: str) -> tuple[Moving | None, Move |
 
 async def move(gw: Gateway, moving: Moving, begun: Move | None, act: Act, tell: Tell) -> Move:
     """Move the tenant, or go on moving it, until the other store serves it. Raises ``NotMoved``."""
-    one = begun or await _announced(gw, moving)
+    one = await _announced(gw, moving) if begun is None else await _taken_over(gw, moving, begun)
     if one.step is Step.ANNOUNCED:
         one = await _barred(gw, moving, one, act)
     if one.step is Step.BARRED:
         await _wait_for_units(gw, moving.source)
-        await copy_tenant(moving.source, moving.target, moving.tenant, gw.clock.now(), tell)
-        await _forget_earlier(moving)
+        asked = await _asked(gw, moving.source, moving.tenant)
+        await copy_tenant(moving.source, moving.target, one, asked, gw.clock.now(), tell)
         one, done = moves.advance(one, Step.MOVED)
-        await moving.source.commit(NO_TENANT, [done, delete_asked(moving.tenant), audit.entry(gw, act)])
-    await moving.target.commit(NO_TENANT, moves.end_arrival(moving.tenant))
+        gone = approvals.delete([approval.id for approval in asked])
+        await moving.source.commit(NO_TENANT, [done, gone, audit.entry(gw, act)])
+    # Of a tenant that comes back what says that it had left: not before, as until then it may be given up.
+    earlier = [moves.delete(other) for other in await _moves_out_of(moving.target, moving.tenant)]
+    await moving.target.commit(NO_TENANT, [*earlier, *moves.end_arrival(moving.tenant)])
     return one
 
 
@@ -101,22 +105,33 @@ async def clear(gw: Gateway, moving: Moving, one: Move) -> None:
 
 
 async def give_up(gw: Gateway, moving: Moving, one: Move, act: Act) -> None:
-    """Leave the tenant where it is: serve it again, and delete what was copied."""
+    """Leave the tenant where it is: delete what was copied, then serve it again."""
+    one = await _taken_over(gw, moving, one)
+    await _forget_arrival(gw, one)
     given_up = audit.entry(gw, act, details={**act.details, "given_up": True})
     await moving.source.commit(NO_TENANT, [moves.delete(one), moves.lift_bar(moving.tenant), given_up])
-    await forget_arrivals(gw, moving.tenant)
 
 
 async def forget_arrivals(gw: Gateway, tenant: str) -> None:
-    """Delete what was copied into stores for moves of the tenant that were given up."""
-    begun = [one for part in gw.store.parts for one in await _moves_out_of(part, tenant)]
-    expected = {one.to for one in begun if not one.is_over}
+    """Delete what was copied into stores for moves of which nothing is known any more."""
     for name, part in gw.store.by_name.items():
-        if name not in expected and tenant in await part.moves.arriving():
-            await delete_tenant(part, tenant, moves.arrives_still(tenant))
-            arrival, bar = moves.end_arrival(tenant)
-            was_left = await _moves_out_of(part, tenant)
-            await part.commit(NO_TENANT, [arrival] if was_left else [arrival, bar])
+        if tenant in await part.moves.arriving():
+            await _forget_arrival(gw, Move(tenant=tenant, to=name, at=milliseconds(gw.clock.now())))
+
+
+async def _forget_arrival(gw: Gateway, one: Move) -> None:
+    part, tenant = gw.store.by_name[one.to], one.tenant
+    await part.commit(NO_TENANT, moves.begin_arrival(one))  # from here on no other command copies anything
+    await delete_tenant(part, tenant, moves.arrives_still(one))
+    copied = approvals.delete([approval.id for approval in await _asked(gw, part, tenant)])
+    arrival, bar = moves.end_arrival(tenant)
+    was_left = await _moves_out_of(part, tenant)
+    await part.commit(NO_TENANT, [moves.arrives_still(one), copied, arrival, *([] if was_left else [bar])])
+
+
+async def _asked(gw: Gateway, part: Store, tenant: str) -> list[Approval]:
+    """The acts on a tenant that wait in a store; who asked is in the trail of the store where the tenant was then."""
+    return [one for one in await part.approvals.waiting() if (await gw.store.audit.asked_about(one.id))[0] == tenant]
 
 
 async def _moves_out_of(part: Store, tenant: str) -> list[Move]:
@@ -124,16 +139,27 @@ async def _moves_out_of(part: Store, tenant: str) -> list[Move]:
 
 
 async def _announced(gw: Gateway, moving: Moving) -> Move:
-    now = gw.clock.now()
     await _check_nodes(gw, moving)
     if moving.tenant not in await moving.target.moves.arriving() and await has_rows(moving.target, moving.tenant):
         raise NotMoved(f"the store {moving.target_name} has rows of tenant {moving.tenant} already")
-    await moving.target.commit(NO_TENANT, moves.begin_arrival(moving.tenant, now))
-    one = Move(tenant=moving.tenant, to=moving.target_name, at=milliseconds(now))
+    known = [one.at for part in gw.store.parts for one in await _moves_out_of(part, moving.tenant)]
+    at = max([milliseconds(gw.clock.now()), *(earlier + 1 for earlier in known)])
+    one = Move(tenant=moving.tenant, to=moving.target_name, at=at)
     await moving.source.commit(NO_TENANT, [moves.announce(one)])
     if len(await _moves_out_of(moving.source, moving.tenant)) > 1:
         await moving.source.commit(NO_TENANT, [moves.delete(one)])
         raise NotMoved(moves.OTHER_MOVE)
+    await moving.target.commit(NO_TENANT, moves.begin_arrival(one))
+    return one
+
+
+async def _taken_over(gw: Gateway, moving: Moving, begun: Move) -> Move:
+    """Go on with a move that another command has begun, which may run still: it brings nothing further."""
+    if begun.is_over:
+        return begun
+    one, taken = moves.take_over(begun, gw.clock.now())
+    await moving.source.commit(NO_TENANT, [taken])
+    await moving.target.commit(NO_TENANT, moves.begin_arrival(one))
     return one
 
 
@@ -191,12 +217,6 @@ async def _wait_for_units(gw: Gateway, source: Store) -> None:
         later = await source.moves.next_transaction()
         if not await _until(gw, lambda: source.moves.have_ended(later), WRITTEN_WITHIN):
             raise NotMoved(LONG_TRANSACTION)
-
-
-async def _forget_earlier(moving: Moving) -> None:
-    """Delete earlier moves out of the store to which the tenant comes back."""
-    if earlier := await _moves_out_of(moving.target, moving.tenant):
-        await moving.target.commit(NO_TENANT, [moves.delete(one) for one in earlier])
 
 
 async def _until(gw: Gateway, holds: Callable[[], Awaitable[bool]], within: float) -> bool:

@@ -20,7 +20,6 @@ from gateway.drivers.store.sqlite import open_sqlite
 from gateway.drivers.store.statements import NO_TENANT
 from gateway.flows.background import nodes as background_nodes
 from tests.support.cli import run, write
-from tests.support.factories.payments import AT
 from tests.support.factories.store_units import stored
 from tests.support.scenarios.inbox import admin
 from tests.support.settings_file import with_operator
@@ -182,7 +181,7 @@ async def test_a_move_is_given_up(config: Path) -> None:
     await store.commit(NO_TENANT, [moves.announce(Move(tenant="acme", to="eu", at=1))])
     await store.close()
     target = await open_sqlite(config.parent / "eu" / "gateway.db")
-    await target.commit(NO_TENANT, moves.begin_arrival("acme", AT))
+    await target.commit(NO_TENANT, moves.begin_arrival(Move(tenant="acme", to="eu", at=1)))
     await target.close()
     done = await command(config.parent, "acme", "main", "--json")
     assert (done.exit_code, json.loads(done.stdout)["moved"]) == (0, False)

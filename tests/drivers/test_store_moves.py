@@ -46,7 +46,7 @@ async def test_a_move_is_brought_further_by_one_command(store: Store) -> None:
 
 async def test_no_unit_passes_a_bar(store: Store) -> None:
     """Of that tenant: nothing of it is written, neither is what it would have grown. Others pass, and so do looks."""
-    await store.commit(NO_TENANT, moves.begin_arrival("acme", AT))
+    await store.commit(NO_TENANT, moves.begin_arrival(MOVE))
     assert await store.moves.arriving() == {"acme"}
     with pytest.raises(TenantMoves, match="tenant acme is in another store"):
         await stored(store, 1)

@@ -19,8 +19,8 @@ def settings(tmp_path: Path) -> Settings:
     return settings_of(tmp_path)
 
 
-def move(tenant: str, to: str, step: Step = Step.MOVED) -> Move:
-    return Move(tenant=tenant, to=to, step=step, at=1)
+def move(tenant: str, to: str, step: Step = Step.MOVED, at: int = 1) -> Move:
+    return Move(tenant=tenant, to=to, step=step, at=at)
 
 
 def test_settings_say_where_tenants_are(settings: Settings) -> None:
@@ -59,21 +59,23 @@ def test_moves_are_followed(settings: Settings) -> None:
     """One after the other, whatever settings still say; its rows that were left do not count."""
     tenants = TenantMap(("main", "eu"), settings)
     tenants.note_moves("eu", [move("acme", "main")])
-    tenants.note_moves("main", [move("acme", "us")])
+    tenants.note_moves("main", [move("acme", "us", at=2)])
     assert (tenants.store_of("acme"), tenants.unfinished_move("acme")) == ("us", None)
     assert [tenants.is_elsewhere(one, "acme") for one in ("eu", "main", "us")] == [True, True, False]
     assert tenants.with_moves(settings).tenants["acme"].store == "us"
     assert tenants.with_moves(settings).tenants["globex"] is settings.tenants["globex"]
     tenants.use(settings)
     assert tenants.store_of("acme") == "us"
-    tenants.note_moves("main", [move("acme", "us", Step.CLEARED)])
+    tenants.note_moves("main", [move("acme", "us", Step.CLEARED, at=2)])
     tenants.note_moves("eu", [move("acme", "main", Step.CLEARED)])
     assert (tenants.store_of("acme"), tenants.moves_under_way()) == ("us", [])
 
 
-def test_a_circle_ends(settings: Settings) -> None:
-    """As while a tenant comes back."""
+@pytest.mark.parametrize(("of_main", "of_eu", "store"), [(1, 2, "main"), (2, 1, "eu")])
+def test_the_last_move_counts(settings: Settings, of_main: int, of_eu: int, store: str) -> None:
+    """Until the one before is forgotten, as while a tenant comes back; rows of the other store do not count."""
     tenants = TenantMap(("main", "eu"), settings)
-    tenants.note_moves("eu", [move("acme", "main")])
-    tenants.note_moves("main", [move("acme", "eu")])
-    assert tenants.store_of("acme") in ("main", "eu")
+    tenants.note_moves("main", [move("acme", "eu", Step.CLEARED, at=of_main)])
+    tenants.note_moves("eu", [move("acme", "main", at=of_eu)])
+    assert (tenants.store_of("acme"), tenants.unfinished_move("acme")) == (store, None)
+    assert [one for one in ("main", "eu") if not tenants.is_elsewhere(one, "acme")] == [store]

@@ -255,8 +255,9 @@ async def test_callbacks_are_repeated_and_applied(two: list[GatewayStack]) -> No
     """While the tenant moves they are answered 503: nothing was stored, and the provider sends them again."""
     created = (await two[0].create(psp_body())).json
     main, eu = two[0].gateway.store.parts
-    await eu.commit(NO_TENANT, moves.begin_arrival("acme", two[0].gateway.clock.now()))
-    await main.commit(NO_TENANT, [moves.announce(Move(tenant="acme", to="eu", at=1))])
+    begun = Move(tenant="acme", to="eu", at=1)
+    await eu.commit(NO_TENANT, moves.begin_arrival(begun))
+    await main.commit(NO_TENANT, [moves.announce(begun)])
     for one in two:
         await one.gateway.node.renew("", one.url)
         assert (await one.call("GET", f"/v1/payments/{created['id']}")).status == 503
@@ -284,8 +285,8 @@ async def test_a_start_does_not_wait_for_the_end_of_a_move(two: list[GatewayStac
     main, eu = two[0].gateway.store.parts
     await stored(main, 1, account="psp-main", provider="psp_open_api")
     at = two[0].gateway.clock.now()
-    await eu.commit(NO_TENANT, moves.begin_arrival("acme", at))
     barred = Move(tenant="acme", to="eu", step=Step.BARRED, at=milliseconds(at))
+    await eu.commit(NO_TENANT, moves.begin_arrival(barred))
     await main.commit(NO_TENANT, [moves.announce(barred), moves.bar("acme", at)])
     async with asyncio.timeout(10), running(two[0].settings, two[0].registry):
         pass

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 import yaml
 
+from gateway.core.errors import Conflict
 from gateway.core.secret import Secret
 from gateway.drivers.clock import SystemClock
 from gateway.drivers.settings import Settings, load_settings
@@ -19,11 +20,11 @@ from gateway.drivers.store.copying import tables
 from gateway.drivers.store.copying.comparison import Contents, contents
 from gateway.drivers.store.copying.offline import alone
 from gateway.drivers.store.copying.tenant import OF_TENANT, has_rows
-from gateway.drivers.store.moves import Moves
+from gateway.drivers.store.moves import Moves, Step
 from gateway.drivers.store.opening import open_stores
 from gateway.drivers.store.reads import Store
 from gateway.drivers.store.statements import NO_TENANT, Statement, Unit
-from gateway.flows import move_tenant
+from gateway.flows import approvals, move_tenant
 from gateway.flows.audit import COMMAND_LINE, Act, Actor
 from gateway.flows.move_tenant import NotMoved
 from gateway.flows.runtime import Gateway
@@ -200,18 +201,101 @@ async def test_a_move_that_was_begun_is_given_up(gw: Gateway, monkeypatch: pytes
     assert died
     with pytest.raises(NotMoved, match="is being moved to eu: finish that first"):
         await moved(gw, "us")
-    moving, begun = await move_tenant.plan(gw, "acme", "main")
-    assert moving is not None
-    assert begun is not None
-    async with killed_at(3, parts, monkeypatch) as died:
-        await move_tenant.give_up(gw, moving, begun, ACT)
-    assert died
-    await parts["main"].commit("acme", [])
+    for number in (1, 2, 3, 5, 1000):
+        async with killed_at(number, parts, monkeypatch) as died:
+            moving, begun = await move_tenant.plan(gw, "acme", "main")
+            assert moving is not None
+            assert begun is not None
+            await move_tenant.give_up(gw, moving, begun, ACT)
+        assert bool(died) is (number < 1000)
     assert await move_tenant.plan(gw, "acme", "main") == (None, None)
-    await move_tenant.forget_arrivals(gw, "acme")
+    await parts["main"].commit("acme", [])
     assert (await rows(parts["main"]), await rows(parts["eu"])) == (before, {})
     for part in parts.values():
         assert await part.rows("SELECT name FROM moments WHERE name LIKE '%acme%'", ()) == []
+
+
+async def test_a_second_command_takes_the_move_over(gw: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first one, which had found a table equal that the second deletes, ends nothing: no row would be there."""
+    before, eu = split(await rows(gw.store.by_name["main"]))[0], gw.store.by_name["eu"]
+    is_half, is_equal, may_end = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    commit = eu.commit
+
+    async def in_turn(tenant: str, unit: Unit) -> None:
+        is_first, sql = asyncio.current_task() is first, " ".join(one.sql for one in unit)
+        if is_first and "INSERT INTO operations" in sql:
+            is_equal.set()
+            await may_end.wait()
+        elif not is_first and "DELETE FROM payments" in sql:
+            is_half.set()
+            await is_equal.wait()
+        await commit(tenant, unit)
+        if is_first and "INSERT INTO payments" in sql and not is_half.is_set():
+            second.append(asyncio.create_task(moved(gw, "eu")))
+            await asyncio.wait([*second, asyncio.create_task(is_half.wait())], return_when=asyncio.FIRST_COMPLETED)
+        elif not is_first and "DELETE FROM payments" in sql:
+            may_end.set()
+            await asyncio.wait([first])
+
+    second: list[asyncio.Task[None]] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(eu, "commit", in_turn)
+        first = asyncio.create_task(moved(gw, "eu"))
+        await asyncio.wait([first])
+        is_equal.set()
+        await asyncio.wait(second)
+    assert [type(one.exception()) for one in (first, *second)] == [Conflict, type(None)]
+    assert split(await rows(eu))[0] == before
+
+
+async def test_a_way_back_is_given_up(gw: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tenant stays where it is, also for gateways whose settings name the store that it was to come back to."""
+    await moved(gw, "eu")
+    async with killed_before(Step.MOVED, gw.store.by_name["eu"], monkeypatch):
+        await moved(gw, "main")
+    moving, begun = await move_tenant.plan(gw, "acme", "eu")
+    assert moving is not None
+    assert begun is not None
+    await move_tenant.give_up(gw, moving, begun, ACT)
+    await gw.store.read_moves()
+    assert gw.store.tenants.store_of("acme") == "eu"
+
+
+@contextlib.asynccontextmanager
+async def killed_before(step: Step, source: Store, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    """End the block when it would bring a move so far."""
+    commit = source.commit
+
+    async def commit_or_die(tenant: str, unit: Unit) -> None:
+        if any(one.sql.startswith("UPDATE moments") and f'"{step}"' in one.params[0] for one in unit):
+            raise Killed
+        await commit(tenant, unit)
+
+    with monkeypatch.context() as patch, contextlib.suppress(Killed):
+        patch.setattr(source, "commit", commit_or_die)
+        yield
+        raise AssertionError("it was not brought so far")
+
+
+async def test_what_waits_for_approval_comes_along(gw: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There, back, and where a move is given up: it is in one store, and can be decided there."""
+    parts = gw.store.by_name
+    act = Act(name="approvals.request", by=Actor(key_id="kim"), tenant="acme", payment_id="pay_1")
+    made = await approvals.request(gw, act, method="POST", path="/reviews/{id}/resolve", target="pay_1", body=b"{}")
+    for to in ("eu", "main"):
+        await moved(gw, to)
+        assert [name for name, part in parts.items() if await part.approvals.find(made.id)] == [to]
+    async with killed_before(Step.MOVED, parts["main"], monkeypatch):
+        await moved(gw, "eu")
+    assert await parts["eu"].approvals.find(made.id) == made
+    moving, begun = await move_tenant.plan(gw, "acme", "main")
+    assert moving is not None
+    assert begun is not None
+    await move_tenant.give_up(gw, moving, begun, ACT)
+    assert await parts["eu"].approvals.find(made.id) is None
+    await gw.store.read_moves()
+    ended = await approvals.end(gw, made, "rejected", Act(name="approvals.reject", by=Actor(key_id="dana")))
+    assert ended.status == "rejected"
 
 
 async def test_a_tenant_that_is_there_is_not_moved(gw: Gateway) -> None:

@@ -42,7 +42,7 @@ async def test_rows_of_a_move_do_not_count(gw: Gateway) -> None:
     main, eu = gw.store.by_name.values()
     await stored(main, 1, tenant="acme")
     await stored(eu, 2, tenant="acme")
-    await main.commit(NO_TENANT, moves.begin_arrival("acme", AT))
+    await main.commit(NO_TENANT, moves.begin_arrival(Move(tenant="acme", to="main", at=1)))
     assert await stores_with_rows(gw.store) == {"acme": "eu"}
     left = Move(tenant="acme", to="main", step=Step.MOVED, at=1)
     await eu.commit(NO_TENANT, [moves.announce(left)])

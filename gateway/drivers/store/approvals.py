@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 import msgspec
@@ -81,6 +82,11 @@ def end(approval_id: str, status: str, *, by: str, at: datetime, code: str | Non
     )
 
 
+def delete(identifiers: Collection[str]) -> Statement:
+    """Delete some, which go to another store or were brought here."""
+    return Statement(f"DELETE FROM approvals WHERE id IN ({placeholders(identifiers)})", (*identifiers,))  # noqa: S608  # question marks
+
+
 def expire(at: datetime) -> Statement:
     """End those that nobody has decided in time."""
     return Statement(
@@ -104,6 +110,11 @@ class Approvals:
         """Whether there is one that nobody has decided in time."""
         sql = "SELECT 1 FROM approvals WHERE status = 'open' AND expires_at <= ? LIMIT 1"
         return await self._engine.row(sql, (milliseconds(at),)) is not None
+
+    async def waiting(self) -> list[Approval]:
+        """All that nobody has decided; they are few."""
+        sql = f"SELECT {columns(Approval)} FROM approvals WHERE status = 'open' ORDER BY id"  # noqa: S608  # our own words
+        return [made_of(Approval, row) for row in await self._engine.rows(sql, ())]
 
     async def newest(self, wanted: ApprovalFilter) -> list[Approval]:
         """Newest first: ids are time-ordered."""

@@ -148,6 +148,7 @@ OF_EACH = frozenset(
     {
         "inbox.has_any",
         "approvals.has_overdue",
+        "approvals.waiting",
         "refused_requests.has_any",
         "metadata.secret_fingerprint",
         "metadata.server",

@@ -18,7 +18,7 @@ from gateway.drivers.clock import milliseconds
 from gateway.drivers.store.engine import Engine
 from gateway.drivers.store.metadata import delete_timestamp, rename_timestamp, set_timestamp, values_behind
 from gateway.drivers.store.nodes import NodeRow
-from gateway.drivers.store.rows import columns, made_of
+from gateway.drivers.store.rows import columns, from_milliseconds, made_of
 from gateway.drivers.store.statements import NO_TENANT, Statement
 
 BARRED = "barred "
@@ -44,7 +44,11 @@ class Step(StrEnum):
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True):
-    """A tenant on its way to the store ``to``. ``at``: when it was announced (Unix milliseconds), which names it."""
+    """A tenant on its way to the store ``to``.
+
+    ``at``: when the command began that moves it (Unix milliseconds), which names it. Of several moves of a tenant the
+    last has the highest.
+    """
 
     tenant: str
     to: str
@@ -73,8 +77,16 @@ def announce(move: Move) -> Statement:
 
 def advance(move: Move, step: Step) -> tuple[Move, Statement]:
     """Bring a move to its next step; return it as it is then, and what writes that."""
-    after = replace(move, step=step)
-    return after, rename_timestamp(move.name, after.name, OTHER_MOVE)
+    return _renamed(move, replace(move, step=step))
+
+
+def take_over(move: Move, at: datetime) -> tuple[Move, Statement]:
+    """Make a move this command's, so that another one that had begun it brings it no further; return as ``advance``."""
+    return _renamed(move, replace(move, at=max(milliseconds(at), move.at + 1)))
+
+
+def _renamed(before: Move, after: Move) -> tuple[Move, Statement]:
+    return after, rename_timestamp(before.name, after.name, OTHER_MOVE)
 
 
 def is_still(move: Move) -> Statement:
@@ -82,9 +94,11 @@ def is_still(move: Move) -> Statement:
     return rename_timestamp(move.name, move.name, OTHER_MOVE)
 
 
-def arrives_still(tenant: str) -> Statement:
-    """A condition for a unit: a conflict unless the tenant's rows are being copied into this store."""
-    return rename_timestamp(ARRIVING + tenant, ARRIVING + tenant, OTHER_MOVE)
+def arrives_still(move: Move) -> Statement:
+    """A condition for a unit: a conflict unless it is this command that copies the tenant's rows into this store."""
+    return Statement(
+        "UPDATE moments SET at = at WHERE name = ? AND at = ?", (ARRIVING + move.tenant, move.at), OTHER_MOVE
+    )
 
 
 def delete(move: Move) -> Statement:
@@ -102,9 +116,10 @@ def lift_bar(tenant: str) -> Statement:
     return delete_timestamp(BARRED + tenant)
 
 
-def begin_arrival(tenant: str, at: datetime) -> list[Statement]:
-    """Begin to copy a tenant into this store: nothing else may write its rows."""
-    return [set_timestamp(ARRIVING + tenant, at), bar(tenant, at)]
+def begin_arrival(move: Move) -> list[Statement]:
+    """Begin to copy a tenant into this store: nothing else may write its rows, nor may an earlier command."""
+    at = from_milliseconds(move.at)
+    return [set_timestamp(ARRIVING + move.tenant, at), bar(move.tenant, at)]
 
 
 def end_arrival(tenant: str) -> list[Statement]:

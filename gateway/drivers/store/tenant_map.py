@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
 
 from msgspec.structs import replace
 
@@ -22,6 +23,7 @@ class TenantMap:
     def __init__(self, stores: Sequence[str] = (MAIN,), settings: Settings | None = None) -> None:
         self.main, *self._others = stores
         self._moves: dict[str, dict[str, Move]] = {}
+        self._moved: dict[str, str] = {}
         self._by_settings: dict[str, str] = {}
         self.is_current: Callable[[str], bool] = lambda _: True
         if settings is not None:
@@ -40,11 +42,15 @@ class TenantMap:
 
     def note_moves(self, store: str, moves: Iterable[Move]) -> None:
         """Follow the moves that a store has on record: of tenants that are leaving it, or have left."""
-        self._moves[store] = {move.tenant: move for move in moves}
+        noted = {move.tenant: move for move in moves}
+        if noted != self._moves.get(store):
+            self._moves[store] = noted
+            over = [one for held in self._moves.values() for one in held.values() if one.is_over]
+            self._moved = {one.tenant: one.to for one in sorted(over, key=attrgetter("at"))}
 
     def store_of(self, tenant: str) -> str:
         """The store of a tenant."""
-        return self._after_moves(tenant, self._by_settings.get(tenant, self.main))
+        return self._moved.get(tenant) or self._by_settings.get(tenant, self.main)
 
     def unfinished_move(self, tenant: str) -> Move | None:
         """The move that a tenant waits for, during which nothing of it is begun; None for all others."""
@@ -60,8 +66,7 @@ class TenantMap:
 
     def is_elsewhere(self, store: str, tenant: str) -> bool:
         """Whether the rows of a tenant in a store do not count: it was moved away, or is being moved here."""
-        left = self._moves.get(store, {}).get(tenant)
-        return (left is not None and left.is_over) or any(
+        return self._moved.get(tenant, store) != store or any(
             one.tenant == tenant and one.to == store and not one.is_over for _, one in self.moves_under_way()
         )
 
@@ -75,14 +80,6 @@ class TenantMap:
         moved = {
             name: replace(tenant, store=store)
             for name, tenant in settings.tenants.items()
-            if (store := self._after_moves(name, tenant.store or self.main)) != (tenant.store or self.main)
+            if (store := self._moved.get(name)) not in (None, tenant.store or self.main)
         }
         return replace(settings, tenants={**settings.tenants, **moved}) if moved else settings
-
-    def _after_moves(self, tenant: str, store: str) -> str:
-        """Where moves have brought a tenant that was in ``store``; one that came back is not followed in a circle."""
-        passed = {store}
-        while (move := self._moves.get(store, {}).get(tenant)) is not None and move.is_over and move.to not in passed:
-            store = move.to
-            passed.add(store)
-        return store

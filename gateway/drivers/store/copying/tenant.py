@@ -17,14 +17,15 @@ from gateway.drivers.store.approvals import Approval
 from gateway.drivers.store.copying import tables
 from gateway.drivers.store.copying.comparison import Content, contents
 from gateway.drivers.store.copying.tables import KEYS, inserted, pages
+from gateway.drivers.store.moves import Move
 from gateway.drivers.store.reads import Store
-from gateway.drivers.store.rows import columns, made_of
 from gateway.drivers.store.statements import NO_TENANT, Statement
 
 OF_TENANT = tuple(table for table, key in KEYS.items() if "tenant" in key)
 """The tables whose rows move, in the order they are copied; ``stored_bytes`` after what it counts.
 
-The audit trail stays, which is a chain, and with it the approvals that were decided.
+The audit trail stays, which is a chain, and with it the approvals that were decided. Those that wait come along: whose
+they are only the trails say, so that callers name them.
 """
 
 TRIES = 3
@@ -36,26 +37,28 @@ SEARCHED = 200
 Tell = Callable[[str, int], None]
 """Is told a table and how many of its rows are there."""
 
-_ABOUT = "status = 'open' AND id IN (SELECT approval_id FROM audit_log WHERE tenant = ? AND approval_id IS NOT NULL)"
 _ANY = "SELECT 1 FROM {} WHERE tenant = ? LIMIT 1"
 _LIVES = "EXISTS (SELECT 1 FROM nodes n WHERE n.id = claims.node AND n.alive_until > ?)"
 
 
-async def copy_tenant(source: Store, target: Store, tenant: str, now: datetime, tell: Tell) -> None:
-    """Copy what is missing in the target, and what is not equal. Raises ``Unavailable`` where it stays so."""
+async def copy_tenant(
+    source: Store, target: Store, move: Move, asked: Sequence[Approval], now: datetime, tell: Tell
+) -> None:
+    """Copy what is missing in the target, and what is not equal. Raises ``Unavailable`` where it stays so.
+
+    ``asked``: the acts on the tenant that wait for their approval.
+    """
     for table in OF_TENANT:
-        tell(table, await _equal(source, target, table, tenant))
-    asked = await source.rows(f"SELECT {columns(Approval)} FROM approvals WHERE {_ABOUT}", (tenant,))  # noqa: S608  # our own words
-    for one in (made_of(Approval, row) for row in asked):
-        known = Statement("DELETE FROM approvals WHERE id = ?", (one.id,))
-        await target.commit(NO_TENANT, [moves.arrives_still(tenant), known, approvals.insert(one)])
+        tell(table, await _equal(source, target, table, move))
+    known = approvals.delete([one.id for one in asked])
+    await target.commit(NO_TENANT, [moves.arrives_still(move), known, *map(approvals.insert, asked)])
     if source.is_shared:
-        await _copy_claims(source, target, tenant, now)
+        await _copy_claims(source, target, move, now)
 
 
-async def _equal(source: Store, target: Store, table: str, tenant: str) -> int:
+async def _equal(source: Store, target: Store, table: str, move: Move) -> int:
     """Make a table equal; the number of its rows."""
-    arrives = moves.arrives_still(tenant)
+    tenant, arrives = move.tenant, moves.arrives_still(move)
     for is_copied in (False, *[True] * TRIES):
         if is_copied or await target.rows(_ANY.format(table), (tenant,)):
             there, wanted = await asyncio.gather(*(_content(one, table, tenant) for one in (target, source)))
@@ -71,15 +74,16 @@ async def _content(store: Store, table: str, tenant: str) -> Content:
     return (await contents(store, tables=[table], tenant=tenant)).get((table, tenant), Content())
 
 
-async def _copy_claims(source: Store, target: Store, tenant: str, now: datetime) -> None:
+async def _copy_claims(source: Store, target: Store, move: Move, now: datetime) -> None:
     """What living processes have under way stays theirs: they store its outcome in the other store."""
+    tenant = move.tenant
     of_living = f"SELECT kind, id, node FROM claims WHERE tenant = ? AND {_LIVES}"  # noqa: S608  # our own words
     claimed = await source.rows(of_living, (tenant, milliseconds(now)))
     looked_up = await source.rows("SELECT payment_id, at FROM lookups WHERE tenant = ?", (tenant,))
     await target.commit(
         NO_TENANT,
         [
-            moves.arrives_still(tenant),
+            moves.arrives_still(move),
             *_delete_claims(tenant),
             *(
                 Statement("INSERT INTO claims (tenant, kind, id, node) VALUES (?, ?, ?, ?)", (tenant, *row))
@@ -99,11 +103,6 @@ async def has_rows(store: Store, tenant: str) -> bool:
         if await store.rows(_ANY.format(table), (tenant,)):
             return True
     return False
-
-
-def delete_asked(tenant: str) -> Statement:
-    """Delete the approvals that wait and are about a tenant."""
-    return Statement(f"DELETE FROM approvals WHERE {_ABOUT}", (tenant,))  # noqa: S608  # our own words
 
 
 async def delete_tenant(store: Store, tenant: str, condition: Statement) -> None:
