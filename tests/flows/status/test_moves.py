@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.drivers.clock import milliseconds
+from gateway.drivers.store import moves
 from gateway.drivers.store.moves import Move, Step
 from gateway.drivers.store.statements import NO_TENANT
 from tests.flows.test_move_tenant import in_two_databases
@@ -34,7 +35,7 @@ async def stack(tmp_path: Path) -> AsyncIterator[GatewayStack]:
 async def seen(stack: GatewayStack, move: Move) -> Any:
     """The status when the gateway has seen a move."""
     main = stack.gateway.store.by_name["main"]
-    await main.commit(NO_TENANT, [move.row])
+    await main.commit(NO_TENANT, [moves.announce(move)])
     await stack.gateway.node.renew("", stack.url)
     return (await admin(stack, "GET", "/admin/v1/status")).json
 
