@@ -149,7 +149,7 @@ def _remember(gw: Gateway, written: _Written, *, revision: int) -> None:
     if written.event is not None and written.open_operation is None and payment.state in EXPIRABLE:
         gw.memory.recent_payments.note(replace(payment, revision=revision))
     else:
-        gw.memory.recent_payments.forget(payment)
+        gw.memory.recent_payments.forget(payment.tenant, payment.id)
 
 
 def _warn_of_full_memory(change: Change) -> None:

@@ -23,7 +23,7 @@ class RecentPayments:
 
     def note(self, payment: Payment) -> None:
         """Keep a payment as it was just written; where there is no room the oldest are forgotten."""
-        self.forget(payment)
+        self.forget(payment.tenant, payment.id)
         document = documents.encode(payment)
         self._documents[payment.tenant, payment.id] = document
         self._bytes += len(document)
@@ -31,9 +31,9 @@ class RecentPayments:
             oldest = next(iter(self._documents))
             self._bytes -= len(self._documents.pop(oldest))
 
-    def forget(self, payment: Payment) -> None:
-        """Let go of a payment that has moved on."""
-        self._bytes -= len(self._documents.pop((payment.tenant, payment.id), ""))
+    def forget(self, tenant: str, payment_id: str) -> None:
+        """Let go of a payment that has moved on, or whose customer is erased."""
+        self._bytes -= len(self._documents.pop((tenant, payment_id), ""))
 
     def find(self, tenant: str, payment_id: str) -> Payment | None:
         """A payment, if it is remembered."""

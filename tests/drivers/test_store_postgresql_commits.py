@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from psycopg.pq.abc import PGresult
@@ -39,6 +39,7 @@ class Scripted(Pool):
     def __init__(self, *answers: Outcome | NothingSent) -> None:
         self.answers = list(answers)
         self.sent: list[list[tuple[object, ...]]] = []
+        self.alone: list[bool] = []
 
     def begin(
         self,
@@ -46,7 +47,9 @@ class Scripted(Pool):
         ended: Callable[[Outcome | NothingSent], None],
         *,
         tenant: str | None = None,  # noqa: ARG002  # a Pool's form
+        is_alone: bool = False,
     ) -> None:
+        self.alone.append(is_alone)
         self.sent.append([tuple(command.params) for command in commands])
         asyncio.get_running_loop().call_soon(ended, self.answers.pop(0) if self.answers else [])
 
@@ -154,6 +157,15 @@ async def test_a_unit_in_doubt_that_was_not_committed_is_begun_anew() -> None:
     assert first == barred != second
 
 
+@pytest.mark.parametrize("answers", [(CUT, BARRED, CUT, BARRED), (refused("40001"), refused("40P01"))])
+async def test_a_unit_goes_with_others_once(answers: Sequence[Outcome]) -> None:
+    """What ends its connection, or is refused, would harm them every time."""
+    pool = Scripted(*answers)
+    await Commits(pool, Measures()).commit("acme", UNIT)
+    begun = [is_alone for is_alone, commands in zip(pool.alone, pool.sent, strict=True) if len(commands) > 1]
+    assert begun == [False, True, True]
+
+
 async def test_a_bar_whose_answer_was_lost_is_one() -> None:
     """What stands there was written to keep the unit out: it is no sign that the unit was committed."""
     pool = Scripted(CUT, CUT, BARRED)
@@ -237,11 +249,10 @@ class Away(Scripted):
         self,
         commands: Sequence[Command],
         ended: Callable[[Outcome | NothingSent], None],
-        *,
-        tenant: str | None = None,
+        **named: Any,
     ) -> None:
         self.answers = [NothingSent("down") if self.sent else CUT]
-        super().begin(commands, ended, tenant=tenant)
+        super().begin(commands, ended, **named)
 
 
 class Held(Scripted):
@@ -255,14 +266,13 @@ class Held(Scripted):
         self,
         commands: Sequence[Command],
         ended: Callable[[Outcome | NothingSent], None],
-        *,
-        tenant: str | None = None,
+        **named: Any,
     ) -> None:
         def held(outcome: Outcome | NothingSent) -> None:
             waits = asyncio.ensure_future(self.let_go.wait())
             waits.add_done_callback(lambda _: ended(outcome))
 
-        super().begin(commands, held if self.sent else ended, tenant=tenant)
+        super().begin(commands, held if self.sent else ended, **named)
 
 
 async def answer_request(pool: Held) -> InDoubt:

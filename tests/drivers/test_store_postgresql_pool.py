@@ -171,13 +171,13 @@ class Units:
         self.pool.when_written = self.written.append
         self.begin("held", "", "held")
 
-    def begin(self, name: str, tenant: str | None, *statements: str) -> None:
+    def begin(self, name: str, tenant: str | None, *statements: str, is_alone: bool = False) -> None:
         """A unit, or with no tenant something else."""
 
         def ended(outcome: Outcome | NothingSent) -> None:
             self.outcomes[name] = outcome
 
-        self.pool.begin(unit(*statements), ended, tenant=tenant)
+        self.pool.begin(unit(*statements), ended, tenant=tenant, is_alone=is_alone)
 
     def answer(self, outcome: object) -> None:
         """Answer what is under way."""
@@ -232,6 +232,15 @@ async def test_a_unit_that_is_refused_takes_no_other_with_it(units: Units) -> No
     assert units.sent == [["a1", "a2", "a3"], ["a1"], ["a2"], ["a3"], ["a4"]]
     assert (units.outcomes["a1"], units.outcomes["a3"], units.outcomes["a4"]) == (["1"], ["3"], ["4"])
     assert isinstance(units.outcomes["a2"], Refused)
+
+
+async def test_a_unit_that_is_alone_takes_no_other_with_it(units: Units) -> None:
+    """Whatever becomes of it; the others go together."""
+    for name in ("a1", "a2", "a3"):
+        units.begin(name, "a", name, is_alone=name == "a2")
+    for _ in range(3):
+        units.answer([])
+    assert units.sent == [["a1", "a3"], ["a2"]]
 
 
 async def test_units_whose_connection_is_lost_are_all_in_doubt(units: Units) -> None:

@@ -56,8 +56,8 @@ def test_what_is_forgotten_makes_room() -> None:
     one, two, three = THREE
     for payment in (one, two):
         recent.note(payment)
-    recent.forget(two)
-    recent.forget(two)
+    for _ in range(2):
+        recent.forget(two.tenant, two.id)
     recent.note(three)
     assert remembered(recent) == [True, False, True]
 

@@ -170,6 +170,7 @@ async def erase_payment(gw: Gateway, wanted: PendingErasure) -> bool:
         else:
             if is_left:
                 gw.memory.erasures += 1
+                gw.memory.recent_payments.forget(tenant, payment_id)
                 gw.memory.log_holds_deleted = True
                 await search.renew(gw, tenant, payment_id)  # what leads to the payment beside its customer
             return is_left

@@ -22,6 +22,7 @@ from gateway.flows.background import reconcile
 from gateway.flows.customers import erase, old_data
 from gateway.flows.customers.erase import Found
 from gateway.flows.webhooks.dispatch import MAX_CONCURRENT_ATTEMPTS
+from tests.flows.test_recent_payments import of_several_processes
 from tests.support.clients.psp_callbacks import change_store, post, signed_body
 from tests.support.factories.deliveries import a_clock, rows_when
 from tests.support.factories.sqlite import engine_of
@@ -232,6 +233,15 @@ async def test_the_erasure_of_several_tenants_is_on_record_for_each(stack: Gatew
     other = Subject(kind="email", written="nobody@reyes.example")
     await erase.erase(stack.gateway, await erase.look_into(stack.gateway, ["acme", "globex"], other), ACT)
     assert await acts(stack) == [("customers.erase", None, None), *asked, *before]
+
+
+@of_several_processes
+async def test_nothing_is_remembered_of_who_is_erased(stack: GatewayStack) -> None:
+    """Not even of a payment that has ended without this process knowing, which remembers it as one that waits."""
+    payment, recent = await paid(stack), stack.gateway.memory.recent_payments
+    recent.note(await purchase_of(stack, payment))
+    await erased(stack)
+    assert recent.find("acme", payment["id"]) is None
 
 
 async def test_others_keep_their_data(tmp_path: Path) -> None:

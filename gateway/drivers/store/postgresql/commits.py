@@ -126,7 +126,10 @@ class Commits:
         one.tries += 1
         self._number += 1
         one.mark = f"{mark_at(time.time())}{self._name}{self._number:x}"
-        self._pool.begin(one.commands(), lambda outcome: self._ended(one, outcome), tenant=one.tenant)
+        is_alone = one.tries > 1  # what ended its connection once would take others with it every time
+        self._pool.begin(
+            one.commands(), lambda outcome: self._ended(one, outcome), tenant=one.tenant, is_alone=is_alone
+        )
 
     def _is_held(self, one: _Commit) -> bool:
         return self._gate.is_held and one.is_of_tenant
@@ -163,7 +166,7 @@ class Commits:
             self._resolve(one, failure)
 
     def _begin_anew(self, one: _Commit) -> None:
-        if one.tries == MAX_TRIES:
+        if one.tries >= MAX_TRIES:
             self._resolve(one, Unavailable("other writers were in the way every time"))
             return
         longest = min(RETRY_SECONDS * 2**one.tries, MAX_RETRY_SECONDS)

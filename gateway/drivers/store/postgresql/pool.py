@@ -63,16 +63,18 @@ class Pool:
         ended: Callable[[Outcome | NothingSent], None],
         *,
         tenant: str | None = None,
+        is_alone: bool = False,
     ) -> None:
         """Send commands as soon as a connection is free, as one transaction or a part of one; ``ended`` is called once.
 
         ``tenant``: whose unit it is. ``put_off`` may give it back, and others of its tenant that wait as well may go
-        with it: where one of them is refused nothing of them was written, and each is sent again by itself.
+        with it, unless it ``is_alone``: where one of them is refused nothing of them was written, and each is sent
+        again by itself.
         """
         if self._is_closed:
             ended(NothingSent("the store is closed"))
         else:
-            one = _Waiting(commands, ended, tenant)
+            one = _Waiting(commands, ended, tenant, is_alone)
             self._waiting.append(one)
             if self._may_go(one):  # else nothing has changed for those before it, who may be thousands
                 self._go_on()
