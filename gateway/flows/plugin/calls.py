@@ -13,14 +13,13 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import PurePath
-from types import TracebackType
 from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
 from gateway.core.checks import every, instance, mapping, optional, struct, text, type_name
 from gateway.core.commands import Command, CreatePayment, FetchPayment
-from gateway.core.errors import CallbackRejected, GatewayError, OutcomeUnknown, ProviderError, Reason
+from gateway.core.errors import CallbackRejected, OutcomeUnknown, ProviderError, Reason
 from gateway.core.facts import Busy, Event, Hint, Observation, Refused, Verdict
 from gateway.core.field_values import FieldProblem
 from gateway.core.plugin_returns import (
@@ -57,33 +56,19 @@ MAX_CLAIM_CHARACTERS = 64
 """Of what an unproved callback says that it is about."""
 
 
-class _Fault(GatewayError):
-    """A plugin broke, or returned what cannot be used. The gateway words it: a kind of error, or what was wrong."""
+def _fault(entry: AccountEntry, member: str, error: BaseException) -> str:
+    """Log that a plugin broke, or returned what cannot be used; return what went wrong in the gateway's words.
 
-
-class _Guard:
-    """``with _Guard(entry, member, expected)``: what a plugin raises is logged and becomes a ``_Fault``.
-
-    ``expected``: the error that the member may raise, which passes.
+    It is called for every exception, ``sys.exit()`` and a cancellation too: a plugin must not end the process, nor the
+    task that called it. Only ``KeyboardInterrupt`` is raised again.
     """
-
-    def __init__(self, entry: AccountEntry, member: str, expected: type[Exception] | tuple[()] = ()) -> None:
-        self._entry, self._member, self._expected = entry, member, expected
-
-    def __enter__(self) -> Any:
-        """The plugin, whose members are called as they are: no annotation holds a plugin to anything."""
-        return self._entry.provider
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        if error is None or isinstance(error, (self._expected, KeyboardInterrupt)):
-            return
-        # sys.exit() and a cancellation too: a plugin must not end the process, nor the task that called it.
-        is_ours = isinstance(error, UnusableValue)
-        what, place = (str(error), None) if is_ours else (type(error).__name__, _place(error))
-        entry = self._entry
-        where = {"provider": entry.provider.name, "tenant": entry.tenant, "account": entry.name}
-        log.error("a plugin failed", extra={**where, "member": self._member, "kind": what, "place": place})
-        raise _Fault(what) from None
+    if isinstance(error, KeyboardInterrupt):
+        raise error
+    is_ours = isinstance(error, UnusableValue)
+    what, place = (str(error), None) if is_ours else (type(error).__name__, _place(error))
+    where = {"provider": entry.provider.name, "tenant": entry.tenant, "account": entry.name}
+    log.error("a plugin failed", extra={**where, "member": member, "kind": what, "place": place})
+    return what
 
 
 def build(gw: Gateway, entry: AccountEntry, account: Account, command: Command) -> HttpRequest:
@@ -106,11 +91,11 @@ def build_create(
 
 def _built(gw: Gateway, entry: AccountEntry, account: Account, command: Command, judge: Callable[[Any], T]) -> T:
     try:
-        with _Guard(entry, "build", FieldProblem) as plugin:
-            return judge(plugin.build(command, account))
+        return judge(entry.provider.build(command, account))
     except FieldProblem as problem:
         raise cleaning.field_errors(gw, entry, problem) from None
-    except _Fault:
+    except BaseException as error:
+        _fault(entry, "build", error)
         raise ProviderError(f"{entry.provider.name} could not build the request") from None
 
 
@@ -123,13 +108,13 @@ def parse(
     """
     is_reply = not isinstance(command, FetchPayment)
     try:
-        with _Guard(entry, "parse", ProviderError) as plugin:
-            fact = checked(plugin.parse(command, response, account or entry.account), FACT if is_reply else LOOKUP_FACT)
-            read = cleaning.clean_answer(gw, entry, fact, command.payment_id, is_reply=is_reply)
+        said = entry.provider.parse(command, response, account or entry.account)
+        fact = checked(said, FACT if is_reply else LOOKUP_FACT)
+        read = cleaning.clean_answer(gw, entry, fact, command.payment_id, is_reply=is_reply)
     except ProviderError as unread:
         raise OutcomeUnknown(_message(gw, entry, unread) or "unreadable") from None
-    except _Fault as fault:
-        raise OutcomeUnknown(f"plugin_error {fault}") from None
+    except BaseException as error:
+        raise OutcomeUnknown(f"plugin_error {_fault(entry, 'parse', error)}") from None
     if hasattr(entry.provider, "unusual"):  # asked of every answer: ``isinstance`` of a Protocol takes microseconds
         _note_unusual(gw, entry, response)
     return read
@@ -137,11 +122,12 @@ def parse(
 
 def _note_unusual(gw: Gateway, entry: AccountEntry, response: HttpResponse) -> None:
     """Warn operators once per account of each way in which its answers are not what the protocol promises."""
+    plugin: Any = entry.provider
     try:
-        with _Guard(entry, "unusual") as plugin:
-            found = checked(plugin.unusual(response), _LINES)
-    except _Fault:
-        return  # logged; what was read of the answer stands
+        found = checked(plugin.unusual(response), _LINES)
+    except BaseException as error:
+        _fault(entry, "unusual", error)
+        return  # what was read of the answer stands
     for what in found:
         noted = (entry.tenant, entry.name, what)
         if noted not in gw.memory.noted and len(gw.memory.noted) < MAX_UNUSUAL_NOTED:
@@ -172,29 +158,29 @@ def verify_as(gw: Gateway, entry: AccountEntry, callback: Callback) -> tuple[Acc
 
 def _verified(gw: Gateway, entry: AccountEntry, account: Account, callback: Callback) -> Proof:
     try:
-        with _Guard(entry, "verify", CallbackRejected) as plugin:
-            said = checked(plugin.verify(callback, account), PROOF)
-            if not isinstance(said, tuple):
-                return None if said is None else cleaning.clean_proof(gw, entry, said)
-            parts = tuple([cleaning.clean_proof(gw, entry, one) for one in said])
-            return parts if len(parts) > 1 else next(iter(parts), None)
+        said = checked(entry.provider.verify(callback, account), PROOF)
+        if not isinstance(said, tuple):
+            return None if said is None else cleaning.clean_proof(gw, entry, said)
+        parts = tuple([cleaning.clean_proof(gw, entry, one) for one in said])
+        return parts if len(parts) > 1 else next(iter(parts), None)
     except CallbackRejected as rejected:
         reason = rejected.reason if isinstance(rejected.reason, Reason) else Reason.UNAUTHENTIC
         claims = cleaning.sentence(gw, entry, rejected.claims, MAX_CLAIM_CHARACTERS) or None
         raise CallbackRejected(reason, cleaning.sentence(gw, entry, rejected.detail), claims=claims) from None
-    except _Fault as fault:
-        raise CallbackRejected(Reason.UNAUTHENTIC, f"the plugin failed to verify: {fault}") from None
+    except BaseException as error:
+        why = f"the plugin failed to verify: {_fault(entry, 'verify', error)}"
+        raise CallbackRejected(Reason.UNAUTHENTIC, why) from None
 
 
 def answer(entry: AccountEntry, verdict: Verdict, callback: Callback) -> HttpResponse:
     """Answer with a verdict; where the plugin fails with a plain 400 or 503, never success for what is not stored."""
     try:
-        with _Guard(entry, "answer") as plugin:
-            made: HttpResponse = checked(plugin.answer(verdict, callback), ANSWER)
-            if isinstance(verdict, Busy) and made.status < 400:
-                raise UnusableValue("HttpResponse: status must be an error where the verdict is Busy")
-            return made
-    except _Fault:
+        made: HttpResponse = checked(entry.provider.answer(verdict, callback), ANSWER)
+        if isinstance(verdict, Busy) and made.status < 400:
+            raise UnusableValue("HttpResponse: status must be an error where the verdict is Busy")
+        return made
+    except BaseException as error:
+        _fault(entry, "answer", error)
         return HttpResponse(status=400 if isinstance(verdict, Refused) else 503)
 
 
@@ -203,62 +189,63 @@ def prepared(entry: AccountEntry, account: Account) -> Account:
     if not isinstance(entry.provider, Prepares):
         return account
     try:
-        with _Guard(entry, "prepare") as plugin:
-            return replace(account, prepared=plugin.prepare(account))
-    except _Fault:
+        return replace(account, prepared=entry.provider.prepare(account))
+    except BaseException as error:
+        _fault(entry, "prepare", error)
         return replace(account, prepared=None)
 
 
 def credentials(entry: AccountEntry) -> Mapping[str, str | Secret]:
     """What the provider must be given for an account; empty where the plugin fails."""
     try:
-        with _Guard(entry, "credentials") as plugin:
-            made: Mapping[str, str | Secret] = checked(plugin.credentials(entry.account), CREDENTIALS)
-            return made
-    except _Fault:
+        made: Mapping[str, str | Secret] = checked(entry.provider.credentials(entry.account), CREDENTIALS)
+        return made
+    except BaseException as error:
+        _fault(entry, "credentials", error)
         return {}
 
 
 def session_scope(entry: AccountEntry, command: Command) -> str:
     """Which of the account's sessions a command needs; empty where it has but one. Raises ``ProviderError``."""
-    if not hasattr(entry.provider, "session_scope"):
+    plugin: Any = entry.provider
+    if not hasattr(plugin, "session_scope"):
         return ""
     try:
-        with _Guard(entry, "session_scope") as plugin:
-            scope: str = checked(plugin.session_scope(command), SCOPE)
-            return scope
-    except _Fault:
+        scope: str = checked(plugin.session_scope(command), SCOPE)
+        return scope
+    except BaseException as error:
+        _fault(entry, "session_scope", error)
         raise ProviderError(f"{entry.provider.name} could not name the session") from None
 
 
 def login(gw: Gateway, entry: AccountEntry, scope: str) -> HttpRequest:
     """Make the request of a login, for the sessions of a scope. Raises ``ProviderError``, worded for operators."""
+    plugin: Any = entry.provider
     try:
-        with _Guard(entry, "login", ProviderError) as plugin:
-            more = (gw.clock.now(), scope)[: login_extras(entry.provider)]
-            return request(plugin.login(entry.account, *more), development=gw.settings.server.development)
-    except (ProviderError, _Fault) as problem:
-        raise _not_ready(gw, entry, problem) from None
+        more = (gw.clock.now(), scope)[: login_extras(plugin)]
+        return request(plugin.login(entry.account, *more), development=gw.settings.server.development)
+    except BaseException as error:
+        raise _not_ready(gw, entry, "login", error) from None
 
 
 def parse_login(gw: Gateway, entry: AccountEntry, response: HttpResponse) -> Session:
     """Read the answer to a login. Raises ``ProviderError``, worded for operators."""
+    plugin: Any = entry.provider
     try:
-        with _Guard(entry, "parse_login", ProviderError) as plugin:
-            session: Session = checked(plugin.parse_login(response, entry.account), _SESSION)
-            return session
-    except (ProviderError, _Fault) as problem:
-        raise _not_ready(gw, entry, problem) from None
+        session: Session = checked(plugin.parse_login(response, entry.account), _SESSION)
+        return session
+    except BaseException as error:
+        raise _not_ready(gw, entry, "parse_login", error) from None
 
 
 def sign_callback(settings: Settings, entry: AccountEntry, draft: CallbackDraft, url: str) -> HttpRequest:
     """Make a valid callback of an account that can. Raises ``ProviderError`` where the plugin fails."""
+    plugin: Any = entry.provider
     try:
-        with _Guard(entry, "sign_callback") as plugin:
-            made = plugin.sign_callback(draft, entry.account, url)
-            return request(made, development=settings.server.development)
-    except _Fault as fault:
-        raise ProviderError(f"the plugin failed: {fault}") from None
+        made = plugin.sign_callback(draft, entry.account, url)
+        return request(made, development=settings.server.development)
+    except BaseException as error:
+        raise ProviderError(f"the plugin failed: {_fault(entry, 'sign_callback', error)}") from None
 
 
 def explain(gw: Gateway, entry: AccountEntry, callback: Callback) -> Explanation | None:
@@ -266,10 +253,10 @@ def explain(gw: Gateway, entry: AccountEntry, callback: Callback) -> Explanation
     if not isinstance(entry.provider, Explains):
         return None
     try:
-        with _Guard(entry, "explain") as plugin:
-            explanation: Explanation = checked(plugin.explain(callback, entry.account), _EXPLANATION)
-    except _Fault as fault:
-        return Explanation(checks=(), notes=(f"the plugin failed to explain: {fault}",))
+        explanation: Explanation = checked(entry.provider.explain(callback, entry.account), _EXPLANATION)
+    except BaseException as error:
+        why = f"the plugin failed to explain: {_fault(entry, 'explain', error)}"
+        return Explanation(checks=(), notes=(why,))
     return cleaning.clean_explanation(gw, entry, explanation)
 
 
@@ -278,18 +265,18 @@ def signed_text(gw: Gateway, entry: AccountEntry, request: HttpRequest) -> str |
     if not isinstance(entry.provider, ShowsSigned):
         return None
     try:
-        with _Guard(entry, "signed_text") as plugin:
-            shown: str = checked(plugin.signed_text(request, entry.account), _LINE)
-    except _Fault:
+        shown: str = checked(entry.provider.signed_text(request, entry.account), _LINE)
+    except BaseException as error:
+        _fault(entry, "signed_text", error)
         return None
     return gw.masks.of(entry.tenant).over(shown)
 
 
-def _not_ready(gw: Gateway, entry: AccountEntry, problem: ProviderError | _Fault) -> ProviderError:
+def _not_ready(gw: Gateway, entry: AccountEntry, member: str, error: BaseException) -> ProviderError:
     """The error of a call that is needed ahead of an operation."""
-    if isinstance(problem, _Fault):
-        return ProviderError(f"the plugin failed: {problem}")
-    return ProviderError(_message(gw, entry, problem))
+    if isinstance(error, ProviderError):
+        return ProviderError(_message(gw, entry, error))
+    return ProviderError(f"the plugin failed: {_fault(entry, member, error)}")
 
 
 def _message(gw: Gateway, entry: AccountEntry, problem: ProviderError) -> str:
