@@ -26,6 +26,9 @@ LARGEST_EXPONENT = 60
 
 COLLECTIONS = (frozenset, set, tuple, list)
 
+_QUICK: dict[Check, int] = {}
+"""Checks that every text of 1 to so many ASCII characters passes: in a Struct it is spared the call."""
+
 
 def type_name(value: Any) -> str:
     """What a value is, for people."""
@@ -45,7 +48,12 @@ def something(value: Any) -> str | None:
 
 def optional(check: Check) -> Check:
     """None, or what passes."""
-    return lambda value: None if value is None else check(value)
+
+    def optionally(value: Any) -> str | None:
+        return None if value is None else check(value)
+
+    _QUICK[optionally] = _QUICK.get(check, 0)
+    return optionally
 
 
 def text(longest: int, *, least: int = 0) -> Check:
@@ -58,6 +66,7 @@ def text(longest: int, *, least: int = 0) -> Check:
             return f"must have {least} to {longest} characters"
         return None if is_unicode(value) else "has a lone surrogate"
 
+    _QUICK[check] = longest if least <= 1 else 0
     return check
 
 
@@ -65,16 +74,19 @@ def struct(kind: type[Any], members: Mapping[str, Check]) -> Check:
     """A Struct of this kind whose members all pass."""
     names, defaults = kind.__struct_fields__, kind.__struct_defaults__
     defaults = (NODEFAULT,) * (len(names) - len(defaults)) + defaults  # those of the last members
+    checks = [members[name] for name in names]
     table = [
-        (name, members[name], NODEFAULT if default is NODEFAULT or members[name](default) else default)
-        for name, default in zip(names, defaults, strict=True)
+        (name, member, NODEFAULT if default is NODEFAULT or member(default) else default, _QUICK.get(member, 0))
+        for name, member, default in zip(names, checks, defaults, strict=True)
     ]
 
     def check(value: Any) -> str | None:
         if type(value) is not kind:  # a member of a subclass would be stored unseen
             return f"must be {kind.__name__}, not {type_name(value)}"
-        for (name, member, default), given in zip(table, astuple(value), strict=True):
+        for (name, member, default, longest), given in zip(table, astuple(value), strict=True):
             if given is default:  # most members of most facts
+                continue
+            if type(given) is str and 0 < len(given) <= longest and given.isascii():
                 continue
             problem = member(given)
             if problem is not None:
