@@ -9,7 +9,7 @@ import enum
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 
 import msgspec
@@ -150,14 +150,11 @@ _OF_DETAILS = {
 """Details of events that are terms: every reference that the provider ever gave, every failure."""
 
 
-def terms_of_event(document: str) -> Iterator[tuple[Term, str]]:
+def terms_of_event(document: str) -> list[tuple[Term, str]]:
     """What the document of an event names."""
     event = _event.decode(document)
-    if event.request_id is not None:
-        yield Term.ID, event.request_id
-    for name, text in event.details.items():
-        if name in _OF_DETAILS and text:
-            yield _OF_DETAILS[name], text
+    found = [] if event.request_id is None else [(Term.ID, event.request_id)]
+    return found + [(_OF_DETAILS[name], text) for name, text in event.details.items() if name in _OF_DETAILS and text]
 
 
 def terms_of_purchase(document: str) -> list[tuple[Term, str]]:

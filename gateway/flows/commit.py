@@ -61,12 +61,12 @@ class Committed(NamedTuple):
 class _Written:
     """A version while it is written, with what follows from it.
 
-    ``event``: as it is stored, with the request that caused it. ``operation``: the payment's, if it is not as it was.
-    ``open_operation``: the one that is open afterwards. ``due_at``: when the payment is checked next, where that is set
-    anew. ``webhook``: of its event, if there is one.
+    ``event``: as it is stored, with the request that caused it. ``operation``: the payment's, if it is not as it was,
+    and whether that ``has_ended``. ``open_operation``: the one that is open afterwards. ``due_at``: when the payment is
+    checked next, where that is set anew. ``webhook``: of its event, if there is one.
     """
 
-    __slots__ = ("_view", "due_at", "event", "open_operation", "operation", "version", "webhook")
+    __slots__ = ("_view", "due_at", "event", "has_ended", "open_operation", "operation", "version", "webhook")
 
     def __init__(self, version: Version) -> None:
         before, operation = version.before, version.change.operation
@@ -75,6 +75,7 @@ class _Written:
         self.version = version
         self.event = replace(event, request_id=current_request.get()) if event is not None else None
         self.operation = operation if before is None or operation != before.open_operation else None
+        self.has_ended = self.operation is not None and not is_open
         self.open_operation = version.next_operation or (operation if is_open else None)
         self.due_at: datetime | None = None
         self.webhook: NewWebhook | None = None
@@ -204,7 +205,7 @@ def _rows_of(gw: Gateway, written: _Written, answer: OperationAnswer | None = No
         raise ValueError("a payment begins with its create")
     if version.gives_reference is not None:
         rows.append(version.gives_reference)
-    if operation is not None and not operation.is_open:
+    if operation is not None and written.has_ended:
         rows.append(statements.insert_ended_operation(operation, answer))
     if event is not None:
         rows.append(statements.insert_event(gw.new_id("evt"), payment, event, written.webhook))
@@ -232,7 +233,7 @@ def _webhook(gw: Gateway, written: _Written, event: PaymentEvent) -> NewWebhook 
 async def _answer(gw: Gateway, written: _Written, others: Sequence[Version]) -> OperationAnswer | None:
     """Where a tenant's operation has its outcome: what its request is answered with."""
     payment, operation = written.version.change.payment, written.operation
-    if operation is None or operation.is_open or written.version.next_operation is not None:
+    if operation is None or not written.has_ended or written.version.next_operation is not None:
         return None
     if operation.idempotency_key is None:
         return None

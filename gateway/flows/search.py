@@ -203,14 +203,13 @@ def _indexed(event: NewEvent, place: int, segment: int) -> IndexedPayment:
     )
 
 
-def _terms_of(event: NewEvent) -> Iterator[tuple[Term, str]]:
-    yield from search_terms.terms_of_event(event.doc or "")
+def _terms_of(event: NewEvent) -> list[tuple[Term, str]]:
+    found = search_terms.terms_of_event(event.doc or "")
     if event.provider_reference is not None:
-        yield Term.PROVIDER_REFERENCE, event.provider_reference
+        found.append((Term.PROVIDER_REFERENCE, event.provider_reference))
     if event.event_id is not None:
-        yield Term.ID, event.event_id
-    if event.purchase is not None:
-        yield from search_terms.terms_of_purchase(event.purchase)
+        found.append((Term.ID, event.event_id))
+    return found if event.purchase is None else found + search_terms.terms_of_purchase(event.purchase)
 
 
 async def find(gw: Gateway, wanted: Search) -> list[ListedPayment]:
